@@ -1,0 +1,19 @@
+# Flags every target gets: warnings as errors, no exceptions, sanitizers.
+add_library(AirFlags INTERFACE)
+target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
+target_compile_options(AirFlags INTERFACE
+  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
+  -fno-exceptions -fvisibility-inlines-hidden -ffunction-sections -fdata-sections)
+target_link_options(AirFlags INTERFACE -Wl,--gc-sections)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_link_options(AirFlags INTERFACE -fuse-ld=lld)
+endif()
+if(AIR_SANITIZE)
+  # vptr needs RTTI, which formats/ and runtime/ are built without.
+  target_compile_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE}
+    -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE})
+  if(AIR_SANITIZE MATCHES "undefined")
+    target_compile_options(AirFlags INTERFACE -fno-sanitize=vptr)
+  endif()
+endif()

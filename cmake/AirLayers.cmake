@@ -1,0 +1,65 @@
+# The layers and their only edges:
+#   tools/airpack, air-opt -> compiler -> codegen -> formats <- runtime <- tools/airrun
+# A target that links against the stair's direction stops the configuration.
+set(AIR_LAYER_formats_MAY_USE formats)
+set(AIR_LAYER_codegen_MAY_USE codegen formats)
+set(AIR_LAYER_compiler_MAY_USE compiler codegen formats)
+set(AIR_LAYER_runtime_MAY_USE runtime formats)
+set(AIR_LAYER_cli_MAY_USE cli formats)
+set(AIR_LAYER_airpack_MAY_USE cli compiler codegen formats)
+set(AIR_LAYER_airrun_MAY_USE cli runtime formats)
+set(AIR_LAYER_bench_MAY_USE cli codegen runtime formats)
+set(AIR_LAYER_test_MAY_USE formats codegen compiler runtime cli)
+
+define_property(TARGET PROPERTY AIR_LAYER BRIEF_DOCS "layer a target belongs to")
+
+function(_air_check_layers target layer)
+  foreach(dep IN LISTS ARGN)
+    get_target_property(depLayer ${dep} AIR_LAYER)
+    if(depLayer AND NOT depLayer IN_LIST AIR_LAYER_${layer}_MAY_USE)
+      message(FATAL_ERROR
+        "${target} (layer ${layer}) must not use ${dep} (layer ${depLayer}); "
+        "allowed: ${AIR_LAYER_${layer}_MAY_USE}")
+    endif()
+  endforeach()
+endfunction()
+
+function(_air_setup target layer scope)
+  set_target_properties(${target} PROPERTIES AIR_LAYER ${layer})
+  target_link_libraries(${target} ${scope} AirFlags)
+  if(layer MATCHES "^(formats|runtime|cli|airrun)$")
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
+  endif()
+endfunction()
+
+# air_library(NAME LAYER layer SOURCES a.cpp... [DEPENDS AirX...] [LINKS external...])
+function(air_library name)
+  cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS;LINKS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  _air_setup(${name} ${ARG_LAYER} PUBLIC)
+  _air_check_layers(${name} ${ARG_LAYER} ${ARG_DEPENDS})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} ${ARG_LINKS})
+endfunction()
+
+# air_tool(NAME LAYER layer SOURCES ... DEPENDS ...)
+function(air_tool name)
+  cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  _air_setup(${name} ${ARG_LAYER} PRIVATE)
+  _air_check_layers(${name} ${ARG_LAYER} ${ARG_DEPENDS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_LINKS})
+endfunction()
+
+# air_unit_test(NAME SOURCES ... DEPENDS ...): a GoogleTest binary, one CTest.
+function(air_unit_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES AIR_LAYER test
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test-bin")
+  target_link_libraries(${name} PRIVATE AirFlags ${ARG_DEPENDS} ${ARG_LINKS}
+    GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    AIR_TEST_INPUTS="${CMAKE_SOURCE_DIR}/test/Inputs"
+    AIR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()

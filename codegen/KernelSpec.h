@@ -1,0 +1,150 @@
+//===- KernelSpec.h - what a kernel must do ---------------------*- C++ -*-===//
+//
+// The interface of codegen/: a KernelSpec goes in, a KernelArtifact comes out.
+// It knows nothing of dialects or models. Shapes are literals: a plan's kernels
+// are generated for exactly the shapes they run on. The number of tokens M is
+// read from the batch at run time.
+//
+// Activations are float32, row-major, one row a token, rows padded to
+// AIR_TOKEN_PADDING (formats/abi/KernelAbi.h).
+//
+// Bindings, in order, per op (R read, W written, RW both):
+//
+//   EmbedRows    table R, x W                    x[m] = scale * table[id[m]]
+//                                                table is [n, k]; tile = token
+//   RmsNorm      x R, weight R, y W              y[r] = x[row r] / rms * weight
+//                  width k. rowsFrom Tokens: row r = token r. rowsFrom Outputs:
+//                  r-th output, row r = output_rows[r]. tile = row
+//   MatMul       x R, w R, [bias R,] y W|RW      y[m][yOffset + j] (+)=
+//   w[j].x[m]
+//                  w is [n, k]; y's row has yStride floats; RW when accumulate.
+//                  rowsFrom counts rows (Outputs: row r of x is output r)
+//   GluMatMul    x R, wGate R, wUp R, h W        h = silu(wGate x) * (wUp x)
+//                  both [n, k], one dtype and layout; h's row has n floats
+//   RopeAngles   inverseFrequency R, angles W    one token: ropeDim/2 cosines,
+//   then
+//                  ropeDim/2 sines of position * inverseFrequency[i]; the table
+//                  is float64 [ropeDim/2]; angles float32 [M][ropeDim]. tile =
+//                  token
+//   RopeAppend   qkv RW, angles R, [qNorm R, kNorm R,] kv W
+//                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
+//                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
+//                  (in place) and k; k and v are appended to the layer's KV.
+//                  tile=token
+//   Attention    qkv R, kv R, out W              out[m] = heads*headDim floats
+//                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
+//   Add          x R, y RW                       y += x, width k; tile = token
+//   SiluMul      gate R, up R, y W               y = silu(gate)*up, width k
+//
+// A `kv` binding points at the layer's part of KV page 0; page p lies p *
+// kvPageBytes further; a page's layer part is, head by head, K as
+// [headDim][64] then V as [64][headDim], of kvDtype.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_KERNELSPEC_H
+#define AIRPACK_CODEGEN_KERNELSPEC_H
+
+#include "formats/machine/MachineProfile.h"
+#include "formats/plan/Layout.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace air::codegen {
+
+enum class KernelOp : uint8_t {
+  EmbedRows,
+  RmsNorm,
+  MatMul,
+  GluMatMul,
+  RopeAngles,
+  RopeAppend,
+  Attention,
+  Add,
+  SiluMul,
+};
+
+/// How many tokens a kernel is made for. Every kernel is right for every M;
+/// its class says where it is fast.
+enum class MClass : uint8_t { One, Small, Wide }; // 1, 2-8, 9 and more
+
+enum class RopeKind : uint8_t {
+  None,
+  Norm, ///< pairs (2i, 2i+1): GGUF "llama"
+  Neox, ///< pairs (i, i + ropeDim/2): GGUF "qwen2", "qwen3"
+};
+
+enum class RowsFrom : uint8_t { Tokens, Outputs };
+
+/// Unused fields keep their defaults, so equal specs compare equal.
+struct KernelSpec {
+  KernelOp op = KernelOp::MatMul;
+  MClass mClass = MClass::One;
+  DType dtype = DType::F32;
+  Layout layout = Layout::X16;
+  uint64_t n = 0; ///< output elements (rows of the matrix)
+  uint64_t k = 0; ///< input elements (columns)
+  uint64_t yStride = 0;
+  uint64_t yOffset = 0;
+  bool accumulate = false;
+  bool hasBias = false;
+  RowsFrom rowsFrom = RowsFrom::Tokens;
+  float scale = 1.0F;   ///< EmbedRows, Attention (score scale)
+  float epsilon = 0.0F; ///< RmsNorm, RopeAppend with qkNorm
+  uint64_t heads = 0;
+  uint64_t kvHeads = 0;
+  uint64_t headDim = 0;
+  uint64_t ropeDim = 0;
+  RopeKind rope = RopeKind::None;
+  bool qkNorm = false;
+  DType kvDtype = DType::F16;
+  uint64_t kvPageBytes = 0;
+
+  bool operator==(const KernelSpec &) const = default;
+};
+
+/// Symbol name: a function of the spec alone, unique among unequal specs, e.g.
+/// "matmul_q4_k_x16_m1_n4096_k4096_add".
+std::string kernelName(const KernelSpec &spec);
+
+struct KernelEntry {
+  std::string name;
+  // Grid, as plan.fbs: tiles = baseTiles * ceil(rows / tokensPerTile), the
+  // second factor 1 when tokensPerTile is 0.
+  uint64_t baseTiles = 1;
+  uint64_t tokensPerTile = 0;
+  RowsFrom rowsFrom = RowsFrom::Tokens;
+  uint64_t scratchBytes = 0; ///< per thread
+  uint64_t weightBytes = 0;  ///< read once per run (EmbedRows: one token's row)
+  uint64_t flopsPerRow = 0;
+};
+
+struct KernelArtifact {
+  std::vector<uint8_t> object;      ///< relocatable ELF
+  std::vector<KernelEntry> entries; ///< sorted by name
+};
+
+/// Which layouts a backend has for a dtype on a target, best first. Empty when
+/// the dtype is no weight format.
+std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
+
+/// Grid and resources of a kernel without compiling it. Unsupported names the
+/// op, dtype, layout or ISA feature that is missing.
+Result<KernelEntry> describeKernel(const KernelSpec &spec,
+                                   const MachineProfile &target);
+
+/// Compiles `specs` (duplicates allowed) into one object for `target`, on
+/// `threads` threads; the bytes do not depend on `threads`. Never aborts:
+/// what the ISA lacks is Unsupported.
+Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
+                                      const MachineProfile &target,
+                                      unsigned threads);
+
+/// Names the compiler and kernel set: goes into the plan.
+std::string codegenFingerprint();
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_KERNELSPEC_H

@@ -1,0 +1,97 @@
+//===- DType.h - the numeric formats, as one table --------------*- C++ -*-===//
+//
+// A dtype says what the numbers are: how many elements share a block, how many
+// bytes a block takes, and what value each element has. It says nothing of the
+// order of rows (formats/plan/Layout.h) or of the machine.
+//
+// Ids 0-42 are GGUF's own (ggml_type), so that a tensor's id in a file is its
+// id here; removed ids are absent. Ids that are not GGUF's start at 1000.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_DTYPE_DTYPE_H
+#define AIRPACK_FORMATS_DTYPE_DTYPE_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace air {
+
+enum class DType : uint16_t {
+  F32 = 0,
+  F16 = 1,
+  Q4_0 = 2,
+  Q4_1 = 3,
+  Q5_0 = 6,
+  Q5_1 = 7,
+  Q8_0 = 8,
+  Q8_1 = 9,
+  Q2_K = 10,
+  Q3_K = 11,
+  Q4_K = 12,
+  Q5_K = 13,
+  Q6_K = 14,
+  Q8_K = 15,
+  IQ2_XXS = 16,
+  IQ2_XS = 17,
+  IQ3_XXS = 18,
+  IQ1_S = 19,
+  IQ4_NL = 20,
+  IQ3_S = 21,
+  IQ2_S = 22,
+  IQ4_XS = 23,
+  I8 = 24,
+  I16 = 25,
+  I32 = 26,
+  I64 = 27,
+  F64 = 28,
+  IQ1_M = 29,
+  BF16 = 30,
+  TQ1_0 = 34,
+  TQ2_0 = 35,
+  MXFP4 = 39,
+  NVFP4 = 40,
+  Q1_0 = 41,
+  Q2_0 = 42,
+};
+
+/// One run of equal little-endian units inside a block. The fields of a block,
+/// in order, cover it exactly; layouts permute units, never bytes of a unit.
+struct BlockField {
+  const char *name; ///< the field's usual name: "d", "qs", "scales", ...
+  uint16_t offset;  ///< bytes from the block's start
+  uint8_t unit;     ///< bytes of one unit: 1, 2, 4 or 8
+  uint16_t count;   ///< units
+};
+
+struct DTypeInfo {
+  DType id;
+  std::string_view name;  ///< "Q4_K"
+  uint32_t blockElements; ///< elements a block holds
+  uint32_t blockBytes;    ///< bytes a block takes
+  bool isWeight;          ///< may be a matrix of a model (not I8.., Q8_1, Q8_K)
+  std::span<const BlockField> fields;
+};
+
+/// All dtypes, ascending by id.
+std::span<const DTypeInfo> allDTypes();
+const DTypeInfo &info(DType dtype);
+std::optional<DType> dtypeFromId(uint32_t id);
+std::optional<DType> dtypeFromName(std::string_view name);
+
+/// Bytes of a row of `elements`; Corrupt when it is no whole number of blocks,
+/// or the size overflows.
+Result<uint64_t> rowBytes(DType dtype, uint64_t elements);
+
+/// Exact value of `count` elements (a multiple of blockElements) that start at
+/// `blocks`: the reference every kernel is held to. Bit-exact with gguf-py
+/// where it has the type. Total over every bit pattern: never traps.
+void dequantize(DType dtype, const uint8_t *blocks, float *values,
+                uint64_t count);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_DTYPE_DTYPE_H

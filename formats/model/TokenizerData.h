@@ -1,0 +1,54 @@
+//===- TokenizerData.h - a vocabulary as data -------------------*- C++ -*-===//
+//
+// What GGUF's tokenizer.ggml.* keys say, and what a plan carries of them. No
+// algorithm: those are in runtime/text/.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
+#define AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace air {
+
+enum class TokenizerKind : uint8_t { None = 0, Spm = 1, Bpe = 2 };
+
+/// GGUF tokenizer.ggml.token_type.
+enum class TokenType : uint8_t {
+  Undefined = 0,
+  Normal = 1,
+  Unknown = 2,
+  Control = 3,
+  UserDefined = 4,
+  Unused = 5,
+  Byte = 6,
+};
+
+struct TokenizerData {
+  static constexpr int32_t kNoToken = -1;
+
+  TokenizerKind kind = TokenizerKind::None;
+  std::string pre;                 ///< tokenizer.ggml.pre; "" when absent
+  std::vector<std::string> tokens; ///< id -> piece, as stored
+  std::vector<float> scores;       ///< SPM: id -> score; empty for BPE
+  std::vector<TokenType> types;    ///< id -> type; same size as tokens
+  std::vector<std::string> merges; ///< BPE: "left right" by rank
+  int32_t bos = kNoToken;
+  int32_t eos = kNoToken;
+  int32_t unknown = kNoToken;
+  int32_t padding = kNoToken;
+  int32_t endOfTurn = kNoToken; ///< tokenizer.ggml.eot_token_id
+  std::vector<int32_t>
+      endOfGeneration; ///< every id that ends an answer, sorted
+  bool addBos = false;
+  bool addEos = false;
+  bool addSpacePrefix = true; ///< SPM
+  bool removeExtraWhitespaces = false;
+  std::string chatTemplate; ///< tokenizer.chat_template
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H

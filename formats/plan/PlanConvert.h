@@ -1,0 +1,21 @@
+//===- PlanConvert.h - plan records <-> the structs of formats/ -*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_PLAN_PLANCONVERT_H
+#define AIRPACK_FORMATS_PLAN_PLANCONVERT_H
+
+#include "formats/machine/MachineProfile.h"
+#include "formats/model/TokenizerData.h"
+#include "formats/plan/plan_generated.h"
+
+#include <memory>
+
+namespace air {
+
+std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
+TokenizerData fromPlan(const plan::Tokenizer &record);
+
+std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);
+MachineProfile fromPlan(const plan::Machine &record);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_PLANCONVERT_H

@@ -1,0 +1,45 @@
+//===- Digest.h - content digests -------------------------------*- C++ -*-===//
+//
+// XXH3-128 (xxHash 0.8, https://github.com/Cyan4973/xxHash/blob/dev/doc/
+// xxhash_spec.md), stored as 16 bytes in canonical (big-endian) order. It finds
+// accidents, not attackers.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_SUPPORT_DIGEST_H
+#define AIRPACK_FORMATS_SUPPORT_DIGEST_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace air {
+
+using Digest = std::array<uint8_t, 16>;
+
+Digest digestOf(std::span<const uint8_t> bytes);
+
+/// 32 lower-case hexadecimal digits.
+std::string toHex(const Digest &digest);
+
+/// Digest of bytes that arrive in pieces; equal to digestOf of their
+/// concatenation.
+class DigestStream {
+public:
+  DigestStream();
+  ~DigestStream();
+  DigestStream(DigestStream &&) noexcept;
+  DigestStream &operator=(DigestStream &&) noexcept;
+  void update(std::span<const uint8_t> bytes);
+  Digest finish() const;
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_SUPPORT_DIGEST_H

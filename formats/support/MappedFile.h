@@ -1,0 +1,45 @@
+//===- MappedFile.h - a read-only view of a whole file ----------*- C++ -*-===//
+//
+// Ownership: the object owns the mapping; spans from bytes() die with it.
+// Thread-safety: immutable after open. Errors: Io when the file can't be opened
+// or mapped, Corrupt when it is empty or not a regular file.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H
+#define AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace air {
+
+class MappedFile {
+public:
+  MappedFile() = default;
+  ~MappedFile();
+  MappedFile(MappedFile &&other) noexcept;
+  MappedFile &operator=(MappedFile &&other) noexcept;
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+
+  static Result<MappedFile> open(const std::string &path);
+
+  std::span<const uint8_t> bytes() const { return {data, size}; }
+  const std::string &path() const { return filePath; }
+
+  /// Drops the pages of [offset, offset + length) from this process (they stay
+  /// in the page cache), so that a pass over a huge file keeps a small RSS.
+  void release(uint64_t offset, uint64_t length) const;
+
+private:
+  const uint8_t *data = nullptr;
+  size_t size = 0;
+  std::string filePath;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H

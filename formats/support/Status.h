@@ -1,0 +1,124 @@
+//===- Status.h - errors as values ------------------------------*- C++ -*-===//
+//
+// Every fallible function of formats/, codegen/ and runtime/ returns Status or
+// Result<T>. The code is the process exit code of the tools; the message is one
+// line that says what, where, both numbers, and what to do.
+//
+// Ownership: values own their message. Thread-safety: as any value type.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_SUPPORT_STATUS_H
+#define AIRPACK_FORMATS_SUPPORT_STATUS_H
+
+#include <cassert>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace air {
+
+/// Why an operation failed. The numeric values are the documented exit codes.
+enum class ErrorCode : uint8_t {
+  Ok = 0,
+  Internal = 1,           ///< our own bug
+  Usage = 2,              ///< bad command line or bad request
+  Corrupt = 3,            ///< input unreadable, malformed, truncated
+  Unsupported = 4,        ///< well-formed, but nothing here can do it
+  DoesNotFit = 5,         ///< a stated budget or capacity is too small
+  VerificationFailed = 6, ///< digest or plan rule violated
+  Mismatch = 7,           ///< plan was made for another target
+  Io = 8,                 ///< the operating system refused
+};
+
+class [[nodiscard]] Status {
+public:
+  Status() = default;
+  Status(ErrorCode code, std::string message)
+      : errorCode(code), text(std::move(message)) {}
+
+  static Status ok() { return {}; }
+  bool isOk() const { return errorCode == ErrorCode::Ok; }
+  ErrorCode code() const { return errorCode; }
+  const std::string &message() const { return text; }
+  int exitCode() const { return static_cast<int>(errorCode); }
+
+  /// Prefixes the message with where it happened: "PREFIX: MESSAGE".
+  Status withContext(const std::string &prefix) const {
+    return isOk() ? *this : Status(errorCode, prefix + ": " + text);
+  }
+
+private:
+  ErrorCode errorCode = ErrorCode::Ok;
+  std::string text;
+};
+
+template <typename T> class [[nodiscard]] Result {
+public:
+  Result(T value) : held(std::move(value)) {}
+  Result(Status status) : failure(std::move(status)) {
+    assert(!failure.isOk() && "a Result made from a Status must be a failure");
+  }
+
+  bool isOk() const { return held.has_value(); }
+  explicit operator bool() const { return isOk(); }
+  const Status &status() const { return failure; }
+
+  T &operator*() & { return *held; }
+  const T &operator*() const & { return *held; }
+  T &&operator*() && { return std::move(*held); }
+  T *operator->() { return &*held; }
+  const T *operator->() const { return &*held; }
+
+private:
+  std::optional<T> held;
+  Status failure;
+};
+
+inline Status internalError(std::string m) {
+  return {ErrorCode::Internal, std::move(m)};
+}
+inline Status usageError(std::string m) {
+  return {ErrorCode::Usage, std::move(m)};
+}
+inline Status corruptError(std::string m) {
+  return {ErrorCode::Corrupt, std::move(m)};
+}
+inline Status unsupportedError(std::string m) {
+  return {ErrorCode::Unsupported, std::move(m)};
+}
+inline Status doesNotFitError(std::string m) {
+  return {ErrorCode::DoesNotFit, std::move(m)};
+}
+inline Status verificationError(std::string m) {
+  return {ErrorCode::VerificationFailed, std::move(m)};
+}
+inline Status mismatchError(std::string m) {
+  return {ErrorCode::Mismatch, std::move(m)};
+}
+inline Status ioError(std::string m) { return {ErrorCode::Io, std::move(m)}; }
+
+} // namespace air
+
+#define AIR_CONCAT_IMPL(a, b) a##b
+#define AIR_CONCAT(a, b) AIR_CONCAT_IMPL(a, b)
+
+/// Returns the failing Status of `expr` from the enclosing function.
+#define AIR_RETURN_IF_ERROR(expr)                                              \
+  do {                                                                         \
+    if (::air::Status airStatus = (expr); !airStatus.isOk()) {                 \
+      return airStatus;                                                        \
+    }                                                                          \
+  } while (false)
+
+/// Declares or assigns `lhs` from the Result of `expr`, or returns its Status.
+#define AIR_ASSIGN_OR_RETURN(lhs, expr)                                        \
+  AIR_ASSIGN_OR_RETURN_IMPL(AIR_CONCAT(airResult, __LINE__), lhs, expr)
+#define AIR_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)                           \
+  auto result = (expr);                                                        \
+  if (!result.isOk()) {                                                        \
+    return result.status();                                                    \
+  }                                                                            \
+  lhs = *std::move(result)
+
+#endif // AIRPACK_FORMATS_SUPPORT_STATUS_H
