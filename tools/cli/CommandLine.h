@@ -1,0 +1,101 @@
+//===- CommandLine.h - one table: parsing, --help, man page -----*- C++ -*-===//
+//
+// A tool describes its commands and options once. From that table come the
+// parser, `--help`, the man page (`--man`, hidden, roff on stdout) and the
+// checks that docs agree. "--name value", "--name=value" and "-n value" are
+// accepted; "--" ends options; an unknown or repeated option, a missing value
+// or a value outside its range is a Usage error of one line that names the
+// option and the nearest known one.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_CLI_COMMANDLINE_H
+#define AIRPACK_TOOLS_CLI_COMMANDLINE_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air::cli {
+
+enum class ValueKind : uint8_t {
+  Flag,
+  String,
+  Integer,
+  Number,
+  Choice,
+  StringList
+};
+
+struct Option {
+  std::string name;      ///< "--kv-type"
+  std::string shortName; ///< "-n", or ""
+  ValueKind kind = ValueKind::Flag;
+  std::string valueName;         ///< "N", "FILE"; "" for a flag
+  std::string help;              ///< one or two sentences, no trailing newline
+  std::string defaultText;       ///< shown in help; not parsed
+  std::optional<double> minimum; ///< Integer and Number
+  std::optional<double> maximum;
+  std::vector<std::string> choices; ///< Choice
+};
+
+struct Positional {
+  std::string name; ///< "PLAN"
+  std::string help;
+  bool required = true;
+};
+
+struct Command {
+  std::string name; ///< "" for the tool's main command
+  std::string summary;
+  std::vector<Positional> positionals;
+  std::vector<Option> options;
+  std::vector<std::string> examples; ///< whole command lines
+};
+
+struct Tool {
+  std::string name; ///< "airrun"
+  std::string summary;
+  std::string description;        ///< a paragraph
+  std::vector<Command> commands;  ///< the main command first
+  std::vector<std::string> notes; ///< paragraphs after the options
+};
+
+/// What the user asked for.
+struct Invocation {
+  const Command *command = nullptr;
+  std::vector<std::string> positionals;
+  std::map<std::string, std::vector<std::string>> values; ///< by option name
+
+  bool has(const std::string &option) const {
+    return values.count(option) != 0;
+  }
+  std::optional<std::string> text(const std::string &option) const;
+  std::optional<int64_t> integer(const std::string &option) const;
+  std::optional<double> number(const std::string &option) const;
+  std::vector<std::string> list(const std::string &option) const;
+};
+
+/// Parses argv[1..]. Values have been checked against their kind and range.
+/// --help, --version and --man are handled by runTool, not here.
+Result<Invocation> parse(const Tool &tool,
+                         const std::vector<std::string> &args);
+
+std::string helpText(const Tool &tool, const Command *command);
+std::string manPage(const Tool &tool);
+
+/// The exit codes section that every tool's help and man page share.
+std::string exitCodesText();
+
+/// main()'s body: prints help, version or man page; or parses and calls `run`.
+/// A failing Status is printed as one line "TOOL: MESSAGE" on stderr, and its
+/// code is the exit code.
+int runTool(const Tool &tool, int argc, char **argv,
+            Status (*run)(const Invocation &));
+
+} // namespace air::cli
+
+#endif // AIRPACK_TOOLS_CLI_COMMANDLINE_H
