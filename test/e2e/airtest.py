@@ -1,0 +1,74 @@
+"""What the end-to-end checks share: running the two programs, reading vectors.
+
+Standard library only. AIRPACK and AIRRUN name the programs; lit sets them.
+"""
+import array
+import json
+import math
+import os
+import subprocess
+import sys
+
+AIRPACK = os.environ["AIRPACK"]
+AIRRUN = os.environ["AIRRUN"]
+
+
+def run(*command, binary=False):
+    """Runs a program that must succeed; returns its standard output."""
+    done = subprocess.run([str(c) for c in command], capture_output=True)
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr.decode(errors="replace"))
+        sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}")
+    return done.stdout if binary else done.stdout.decode()
+
+
+def pack(model, plan, *options):
+    run(AIRPACK, model, "--target", "host", "-o", plan, *options)
+
+
+def comma(tokens):
+    return ",".join(map(str, tokens))
+
+
+def logits(plan, tokens, out, batch, threads=None):
+    """Float32 logits after each token, one list a token."""
+    extra = ["--threads", threads] if threads else []
+    run(AIRRUN, "logits", plan, "--tokens", comma(tokens), "-o", out, "--batch", batch, *extra)
+    return read_rows(out, len(tokens))
+
+
+def read_rows(path, rows):
+    values = array.array("f")
+    with open(path, "rb") as file:
+        values.frombytes(file.read())
+    assert len(values) % rows == 0, f"{path}: {len(values)} floats are no {rows} rows"
+    width = len(values) // rows
+    return [values[i * width : (i + 1) * width] for i in range(rows)]
+
+
+def worst_difference(ours, reference):
+    """max |difference| over a row's standard deviation, worst row."""
+    worst = 0.0
+    assert len(ours) == len(reference)
+    for mine, theirs in zip(ours, reference):
+        assert len(mine) == len(theirs)
+        mean = math.fsum(theirs) / len(theirs)
+        deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in theirs) / len(theirs))
+        worst = max(worst, max(abs(a - b) for a, b in zip(mine, theirs)) / deviation)
+    return worst
+
+
+def greedy(plan, tokens, count):
+    out = run(AIRRUN, plan, "--tokens", comma(tokens), "-n", count, "--temp", 0, "--ignore-eos",
+              "--output-tokens")
+    return [int(t) for t in out.replace(",", " ").split()]
+
+
+def load(path):
+    with open(path) as file:
+        return json.load(file)
+
+
+def expect(condition, message):
+    if not condition:
+        sys.exit("FAILED: " + message)

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""check_hostile.py MODEL.gguf WORKDIR [CASES]: corrupted inputs end in a clean error.
+
+Corrupts the model and a plan of it at CASES seeded places each (flipped bytes,
+truncations, runs of 0xff) and runs the programs on them. Each run must end by
+itself within a minute with a documented exit code, one line on stderr when it
+fails, and leave no file behind.
+"""
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import airtest as t
+
+model, work = Path(sys.argv[1]), Path(sys.argv[2])
+cases = int(sys.argv[3]) if len(sys.argv) > 3 else 60
+work.mkdir(parents=True, exist_ok=True)
+rng = random.Random(20260707)
+
+
+def corrupt(data, dense):
+    """`dense`: how many leading bytes hold structure and deserve most hits."""
+    out = bytearray(data)
+    kind = rng.randrange(4)
+    if kind == 0:
+        return bytes(out[: rng.randrange(len(out))])
+    for _ in range(1 if kind == 1 else 8):
+        at = rng.randrange(dense if rng.random() < 0.8 else len(out))
+        if kind == 3:
+            out[at : at + 8] = b"\xff" * len(out[at : at + 8])
+        else:
+            out[at] ^= 1 << rng.randrange(8)
+    return bytes(out)
+
+
+def attempt(command, name):
+    try:
+        done = subprocess.run([str(c) for c in command], capture_output=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"FAILED: {name} hangs")
+    t.expect(0 <= done.returncode <= 8, f"{name} ended with {done.returncode}")
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        t.expect(len(lines) == 1 or done.returncode == 7, f"{name}: {lines}")
+    return done.returncode
+
+
+plan = work / "good.air"
+t.pack(model, plan)
+good_model, good_plan = model.read_bytes(), plan.read_bytes()
+codes = {}
+for case in range(cases):
+    bad = work / "bad.gguf"
+    bad.write_bytes(corrupt(good_model, min(len(good_model), 40000)))
+    out = work / "bad.air"
+    code = attempt([t.AIRPACK, bad, "--target", "host", "-o", out], f"airpack case {case}")
+    t.expect(code == 0 or not out.exists(), f"airpack case {case}: a plan was left behind")
+    codes[code] = codes.get(code, 0) + 1
+    out.unlink(missing_ok=True)
+
+    broken = work / "broken.air"
+    broken.write_bytes(corrupt(good_plan, min(len(good_plan), 60000)))
+    if broken.read_bytes() != good_plan:
+        code = attempt([t.AIRRUN, broken, "--tokens", "1,2", "-n", 1], f"airrun case {case}")
+        t.expect(code != 0, f"airrun case {case}: a corrupted plan was accepted")
+    leftovers = [p.name for p in work.iterdir() if ".tmp" in p.name]
+    t.expect(not leftovers, f"left behind: {leftovers}")
+print(f"{cases} corrupted models and plans; airpack's exit codes: {dict(sorted(codes.items()))}")

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""check_reproducible.py MODEL.gguf WORKDIR: same inputs, same bytes.
+
+The plan must not depend on the folder, the time zone, the user's name or the
+number of packing threads; logits must not depend on the number of compute
+threads.
+"""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import airtest as t
+
+model, work = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+shutil.rmtree(work, ignore_errors=True)
+here, there = work / "here", work / "some where" / "else"
+for folder in (here, there):
+    folder.mkdir(parents=True)
+copy = there / model.name
+shutil.copy(model, copy)
+
+t.pack(model, here / "a.air", "--threads", 1)
+environment = dict(os.environ, TZ="Asia/Kathmandu", USER="nobody", LANG="C", HOME="/nonexistent")
+done = subprocess.run([t.AIRPACK, copy.name, "--target", "host", "-o", "b.air", "--threads", "2"],
+                      cwd=there, env=environment, capture_output=True)
+t.expect(done.returncode == 0, done.stderr.decode())
+first, second = (here / "a.air").read_bytes(), (there / "b.air").read_bytes()
+t.expect(first == second, "the plans differ")
+print(f"two plans of {len(first)} bytes are equal")
+
+tokens = list(range(5, 45))
+for batch in (1, 7, 40):
+    outputs = []
+    for threads in (1, 2):
+        t.logits(here / "a.air", tokens, work / "out.f32", batch, threads)
+        outputs.append((work / "out.f32").read_bytes())
+    t.expect(outputs[0] == outputs[1], f"batch {batch}: 1 and 2 threads differ")
+print("1 and 2 threads give the same bytes")
