@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""check_sources.py ROOT: rules of the house that a machine can hold.
+
+Files stay under 800 lines; no abort, exit or printing in libraries; no getenv
+outside the tools; no unfinished words.
+"""
+import re
+import sys
+from pathlib import Path
+
+LIBRARIES = ("formats", "codegen", "compiler", "runtime")
+FORBIDDEN = [
+    (re.compile(r"\b(?:std::)?(?:abort|exit|_exit|quick_exit)\s*\("), "ends the process"),
+    (re.compile(r"\b(?:std::)?(?:printf|puts|putchar)\s*\(|std::cout|std::cerr"), "prints"),
+    (re.compile(r"\bgetenv\s*\("), "reads the environment"),
+]
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+MAX_LINES = 800
+
+root = Path(sys.argv[1])
+wrong = []
+checked = 0
+for top in LIBRARIES + ("tools", "test", "cmake"):
+    for path in sorted((root / top).rglob("*")):
+        if path.suffix not in (".h", ".cpp", ".c", ".td", ".py", ".fbs", ".cmake", ".sh"):
+            continue
+        if path.resolve() == Path(__file__).resolve():
+            continue
+        checked += 1
+        lines = path.read_text().splitlines()
+        name = path.relative_to(root)
+        if len(lines) > MAX_LINES:
+            wrong.append(f"{name}: {len(lines)} lines, at most {MAX_LINES}")
+        for number, line in enumerate(lines, 1):
+            if UNFINISHED.search(line):
+                wrong.append(f"{name}:{number}: unfinished: {line.strip()}")
+            code = line.split("//")[0]
+            if top in LIBRARIES and path.suffix in (".h", ".cpp"):
+                for pattern, what in FORBIDDEN:
+                    if pattern.search(code):
+                        wrong.append(f"{name}:{number}: a library {what}: {line.strip()}")
+assert checked > 50, f"only {checked} files found below {root}"
+if wrong:
+    sys.exit("\n".join(wrong))
+print(f"{checked} files keep the rules")

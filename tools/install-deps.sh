@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need from Debian's own archive, and only
+# what is missing. Debian 12 with its security suite (which carries LLVM 22).
+#   bash tools/install-deps.sh [--runtime-only]
+set -euo pipefail
+
+runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
+  libflatbuffers-dev libxxhash-dev libutf8proc-dev libzstd-dev nlohmann-json3-dev
+  python3)
+compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
+  zlib1g-dev libxml2-dev libffi-dev)
+test_packages=(libgtest-dev libgmock-dev libclang-rt-22-dev clang-format-22 binutils
+  man-db)
+
+packages=("${runtime_packages[@]}")
+if [ "${1:-}" != "--runtime-only" ]; then
+  packages+=("${compiler_packages[@]}" "${test_packages[@]}")
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  if ! dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$'; then
+    missing+=("$package")
+  fi
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "Dependencies: all ${#packages[@]} packages are installed."
+  exit 0
+fi
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "error: ${#missing[@]} packages are missing and neither root nor sudo is at hand: ${missing[*]}" >&2; exit 1; }
+  sudo=(sudo)
+fi
+echo "Dependencies: installing ${#missing[@]} packages: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get update -qq
+if ! "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/airpack-apt.$$ 2>&1; then
+  tail -n 20 /tmp/airpack-apt.$$ >&2
+  rm -f /tmp/airpack-apt.$$
+  echo "error: apt-get could not install the packages. LLVM 22 comes from Debian 12's security suite: is bookworm-security in /etc/apt/sources.list?" >&2
+  exit 1
+fi
+rm -f /tmp/airpack-apt.$$

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""run_tests.py BUILD: runs every GoogleTest binary and the lit suite of a build.
+
+Counts single test cases, prints what failed and why, and ends with one plain
+line: "N passed, N failed, N skipped". Reasons of skipped tests are listed.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+LIT = "/usr/lib/llvm-22/bin/lit"
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.skipped = []
+
+
+def run_gtest(binary, totals):
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        done = subprocess.run([str(binary), f"--gtest_output=json:{report.name}"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            suites = json.load(open(report.name))["testsuites"]
+        except (ValueError, KeyError):
+            suites = []
+    cases = [case for suite in suites for case in suite["testsuite"]]
+    failed = 0
+    for case in cases:
+        name = f"{case['classname']}.{case['name']}"
+        if case.get("result") == "SKIPPED":
+            reason = " ".join(s.get("message", "").split("\n", 1)[-1].strip()
+                              for s in case.get("skipped", [])) or "no reason given"
+            totals.skipped.append(f"{binary.name} {name}: {reason}")
+        elif case.get("failures"):
+            failed += 1
+        else:
+            totals.passed += 1
+    if done.returncode != 0 and failed == 0:
+        failed = 1  # it crashed, or a sanitizer spoke at exit
+    if not cases:
+        failed = max(failed, 1)
+    totals.failed += failed
+    return failed, len(cases), done.stdout.decode(errors="replace")
+
+
+def run_lit(build, totals):
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        done = subprocess.run([sys.executable, LIT, "-v", "--time-tests", "-o", report.name,
+                               str(build / "test")],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output = done.stdout.decode(errors="replace")
+        try:
+            tests = json.load(open(report.name))["tests"]
+        except (ValueError, KeyError):
+            tests = []
+    failed = 0
+    for test in tests:
+        if test["code"] in ("PASS", "FLAKYPASS", "XFAIL"):
+            totals.passed += 1
+        elif test["code"] in ("UNSUPPORTED", "SKIPPED"):
+            totals.skipped.append(f"lit {test['name']}: {test['output'] or 'a required feature is missing'}")
+        else:
+            failed += 1
+    if not tests or (done.returncode != 0 and failed == 0):
+        failed = max(failed, 1)
+    totals.failed += failed
+    return failed, len(tests), output
+
+
+def main():
+    build = Path(sys.argv[1]).resolve()
+    environment_note = os.environ.get("AIR_VECTORS")
+    print(f"AIR_VECTORS={environment_note}" if environment_note else
+          "AIR_VECTORS is not set: tests of third-party vocabularies will be skipped.")
+    binaries = sorted((build / "test-bin").glob("*"))
+    binaries = [b for b in binaries if b.is_file() and os.access(b, os.X_OK)]
+    totals = Totals()
+    start = time.monotonic()
+
+    def show(name, result, seconds):
+        failed, count, output = result
+        print(f"  {'FAILED' if failed else 'ok':6} {name} ({count} cases, {seconds:.1f} s)", flush=True)
+        if failed:
+            print(output, flush=True)
+
+    def timed(function, *arguments):
+        begin = time.monotonic()
+        return function(*arguments), time.monotonic() - begin
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        futures = [(b.name, pool.submit(timed, run_gtest, b, totals)) for b in binaries]
+        for name, future in futures:
+            result, seconds = future.result()
+            show(name, result, seconds)
+    if (build / "test" / "lit.site.cfg.py").exists():
+        result, seconds = timed(run_lit, build, totals)
+        show("lit", result, seconds)
+    if not binaries:
+        totals.failed += 1
+        print("no test binaries were built")
+
+    if totals.skipped:
+        print("skipped:")
+        for line in totals.skipped:
+            print("  " + line)
+    print(f"finished in {time.monotonic() - start:.0f} s")
+    print(f"{totals.passed} passed, {totals.failed} failed, {len(totals.skipped)} skipped")
+    return 1 if totals.failed else 0
+
+
+sys.exit(main())
