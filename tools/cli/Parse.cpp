@@ -1,0 +1,276 @@
+//===- Parse.cpp - argv against the table -----------------------*- C++ -*-===//
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/Render.h"
+#include "tools/cli/Suggest.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+namespace air::cli {
+namespace {
+
+template <typename T> std::optional<T> wholeNumber(const std::string &text) {
+  T value{};
+  const char *end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
+
+/// The table's view of one command while its arguments are read.
+class Parser {
+public:
+  Parser(const Tool &owner, const Command &chosen)
+      : tool(owner), command(chosen) {
+    invocation.command = &chosen;
+  }
+
+  Result<Invocation> run(const std::vector<std::string> &args, size_t first);
+
+private:
+  const Option *find(std::string_view name) const;
+  bool isKnownOption(const std::string &arg) const;
+  Status takeOption(const std::vector<std::string> &args, size_t &index);
+  Status takePositional(const std::string &arg);
+  Status checkValue(const Option &option, const std::string &value) const;
+  Status unknownOption(const std::string &name) const;
+  std::string helpHint() const {
+    return tool.name + (command.name.empty() ? "" : " " + command.name) +
+           " --help";
+  }
+
+  const Tool &tool;
+  const Command &command;
+  Invocation invocation;
+};
+
+const Option *Parser::find(std::string_view name) const {
+  for (const Option &option : command.options) {
+    if (name == option.name ||
+        (!option.shortName.empty() && name == option.shortName)) {
+      return &option;
+    }
+  }
+  return nullptr;
+}
+
+bool Parser::isKnownOption(const std::string &arg) const {
+  std::string_view name(arg);
+  if (name.starts_with("--")) {
+    name = name.substr(0, name.find('='));
+  }
+  return arg == "--" || find(name) != nullptr;
+}
+
+Status Parser::unknownOption(const std::string &name) const {
+  if (!name.starts_with("--") && find(name.substr(0, 2))) {
+    return usageError("unknown option " + quoted(name) + "; did you mean " +
+                      quoted(name.substr(0, 2)) +
+                      "? Its value is an argument of its own");
+  }
+  std::vector<std::string> known;
+  for (const Option &option : command.options) {
+    known.push_back(option.name);
+    if (!option.shortName.empty()) {
+      known.push_back(option.shortName);
+    }
+  }
+  std::string message = "unknown option " + quoted(name);
+  std::string near = nearest(name, known);
+  if (!near.empty()) {
+    return usageError(message + "; did you mean " + quoted(near) + "?");
+  }
+  return usageError(message + "; " + helpHint() + " lists the known ones");
+}
+
+Status Parser::checkValue(const Option &option,
+                          const std::string &value) const {
+  if (option.kind == ValueKind::Choice) {
+    if (std::find(option.choices.begin(), option.choices.end(), value) !=
+        option.choices.end()) {
+      return Status::ok();
+    }
+    std::string list;
+    for (const std::string &choice : option.choices) {
+      list += (list.empty() ? "" : ", ") + choice;
+    }
+    return usageError("option " + option.name + ": " + quoted(value) +
+                      " is not one of " + list);
+  }
+  double number = 0;
+  if (option.kind == ValueKind::Integer) {
+    std::optional<int64_t> parsed = wholeNumber<int64_t>(value);
+    if (!parsed) {
+      return usageError("option " + option.name + ": " + quoted(value) +
+                        " is not an integer of at most 64 bits");
+    }
+    number = static_cast<double>(*parsed);
+  } else if (option.kind == ValueKind::Number) {
+    std::optional<double> parsed = wholeNumber<double>(value);
+    if (!parsed || !std::isfinite(*parsed)) {
+      return usageError("option " + option.name + ": " + quoted(value) +
+                        " is not a finite number");
+    }
+    number = *parsed;
+  } else {
+    return Status::ok();
+  }
+  if (option.minimum && number < *option.minimum) {
+    return usageError("option " + option.name + ": " + value +
+                      " is less than the smallest value allowed, " +
+                      formatNumber(*option.minimum));
+  }
+  if (option.maximum && number > *option.maximum) {
+    return usageError("option " + option.name + ": " + value +
+                      " is more than the largest value allowed, " +
+                      formatNumber(*option.maximum));
+  }
+  return Status::ok();
+}
+
+Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
+  const std::string &arg = args[index];
+  std::string name = arg;
+  std::optional<std::string> value;
+  if (size_t equals = arg.find('=');
+      arg.starts_with("--") && equals != std::string::npos) {
+    name = arg.substr(0, equals);
+    value = arg.substr(equals + 1);
+  }
+  const Option *option = find(name);
+  if (!option) {
+    return unknownOption(name);
+  }
+  if (option->kind == ValueKind::Flag) {
+    if (value) {
+      return usageError("option " + option->name + " takes no value, but got " +
+                        quoted(*value));
+    }
+    value = "";
+  } else if (!value) {
+    if (index + 1 == args.size()) {
+      return usageError("option " + option->name + " needs a value, " +
+                        valueNameOf(*option));
+    }
+    // A value may begin with '-' (a negative number, a dash in a prompt), but
+    // a known option there means that the value was forgotten.
+    const std::string &next = args[index + 1];
+    if (isKnownOption(next)) {
+      return usageError("option " + option->name + " needs a value, " +
+                        valueNameOf(*option) + ", but " + quoted(next) +
+                        " follows; write " + option->name + "=" + next +
+                        " if that is the value");
+    }
+    value = next;
+    ++index;
+  }
+  AIR_RETURN_IF_ERROR(checkValue(*option, *value));
+  std::vector<std::string> &slot = invocation.values[option->name];
+  if (!slot.empty() && option->kind != ValueKind::StringList) {
+    return usageError("option " + option->name +
+                      " is given more than once; once is all it takes");
+  }
+  slot.push_back(*std::move(value));
+  return Status::ok();
+}
+
+Status Parser::takePositional(const std::string &arg) {
+  if (invocation.positionals.size() == command.positionals.size()) {
+    return usageError("unexpected argument " + quoted(arg) +
+                      "; usage: " + usageLine(tool, command));
+  }
+  invocation.positionals.push_back(arg);
+  return Status::ok();
+}
+
+Result<Invocation> Parser::run(const std::vector<std::string> &args,
+                               size_t first) {
+  bool optionsEnded = false;
+  for (size_t i = first; i < args.size(); ++i) {
+    if (!optionsEnded && args[i] == "--") {
+      optionsEnded = true;
+    } else if (!optionsEnded && args[i].size() > 1 && args[i][0] == '-') {
+      AIR_RETURN_IF_ERROR(takeOption(args, i));
+    } else {
+      AIR_RETURN_IF_ERROR(takePositional(args[i]));
+    }
+  }
+  size_t given = invocation.positionals.size();
+  if (given < command.positionals.size() &&
+      command.positionals[given].required) {
+    return usageError("missing argument " + command.positionals[given].name +
+                      "; usage: " + usageLine(tool, command));
+  }
+  return std::move(invocation);
+}
+
+} // namespace
+
+std::optional<std::string> Invocation::text(const std::string &option) const {
+  auto it = values.find(option);
+  if (it == values.end()) {
+    return std::nullopt;
+  }
+  return it->second.back();
+}
+
+std::optional<int64_t> Invocation::integer(const std::string &option) const {
+  auto it = values.find(option);
+  if (it == values.end()) {
+    return std::nullopt;
+  }
+  return wholeNumber<int64_t>(it->second.back());
+}
+
+std::optional<double> Invocation::number(const std::string &option) const {
+  auto it = values.find(option);
+  if (it == values.end()) {
+    return std::nullopt;
+  }
+  return wholeNumber<double>(it->second.back());
+}
+
+std::vector<std::string> Invocation::list(const std::string &option) const {
+  auto it = values.find(option);
+  return it == values.end() ? std::vector<std::string>() : it->second;
+}
+
+Result<Invocation> parse(const Tool &tool,
+                         const std::vector<std::string> &args) {
+  const Command *main = nullptr;
+  std::vector<std::string> names;
+  for (const Command &command : tool.commands) {
+    if (command.name.empty()) {
+      main = &command;
+      continue;
+    }
+    if (!args.empty() && args.front() == command.name) {
+      return Parser(tool, command).run(args, 1);
+    }
+    names.push_back(command.name);
+  }
+  if (main) {
+    return Parser(tool, *main).run(args, 0);
+  }
+  if (args.empty()) {
+    return usageError("missing command; " + tool.name +
+                      " --help lists the known ones");
+  }
+  std::string message = "unknown command " + quoted(args.front());
+  std::string near = nearest(args.front(), names);
+  if (!near.empty()) {
+    return usageError(message + "; did you mean " + quoted(near) + "?");
+  }
+  return usageError(message + "; " + tool.name +
+                    " --help lists the known ones");
+}
+
+} // namespace air::cli
