@@ -1,0 +1,146 @@
+//===- BuiltinProfiles.cpp - machines with a name -------------------------===//
+#include "formats/machine/MachineProfile.h"
+#include "formats/support/MappedFile.h"
+
+#include <algorithm>
+
+namespace air {
+
+namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+struct Builtin {
+  const char *name;
+  const char *arch;
+  std::vector<std::string> features;
+};
+
+/// The x86-64 psABI's levels 3 and 4 as far as kernels use them, level 4 with
+/// the byte dot product, and Armv8.2 with the same. Nominal size: eight cores,
+/// 16 GiB, two channels of DDR4-3200, an NVMe disk.
+const std::vector<Builtin> &builtins() {
+  static const std::vector<Builtin> kBuiltins = {
+      {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
+      {"x86-64-v3", "x86_64", {"avx2", "bmi2", "f16c", "fma"}},
+      {"x86-64-v4",
+       "x86_64",
+       {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl",
+        "bmi2", "f16c", "fma"}},
+      {"x86-64-v4-vnni",
+       "x86_64",
+       {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl",
+        "avx512vnni", "bmi2", "f16c", "fma"}},
+  };
+  return kBuiltins;
+}
+
+constexpr uint32_t kNominalCores = 8;
+constexpr uint64_t kNominalMemory = 16 * kGiB;
+constexpr uint64_t kNominalDisk = 3'000'000'000;
+
+struct GpuName {
+  std::string_view name;
+  std::string_view backend;
+};
+
+constexpr GpuName kGpuNames[] = {
+    {"a10", "CUDA"},        {"a100", "CUDA"},       {"arc-a770", "Vulkan"},
+    {"arc-b580", "Vulkan"}, {"b200", "CUDA"},       {"h100", "CUDA"},
+    {"h200", "CUDA"},       {"l4", "CUDA"},         {"l40s", "CUDA"},
+    {"rtx2060", "CUDA"},    {"rtx2070", "CUDA"},    {"rtx2080", "CUDA"},
+    {"rtx2080ti", "CUDA"},  {"rtx3050", "CUDA"},    {"rtx3060", "CUDA"},
+    {"rtx3060ti", "CUDA"},  {"rtx3070", "CUDA"},    {"rtx3080", "CUDA"},
+    {"rtx3090", "CUDA"},    {"rtx4060", "CUDA"},    {"rtx4060ti", "CUDA"},
+    {"rtx4070", "CUDA"},    {"rtx4080", "CUDA"},    {"rtx4090", "CUDA"},
+    {"rtx5060", "CUDA"},    {"rtx5070", "CUDA"},    {"rtx5080", "CUDA"},
+    {"rtx5090", "CUDA"},    {"rx6600", "Vulkan"},   {"rx6700xt", "Vulkan"},
+    {"rx6800xt", "Vulkan"}, {"rx6900xt", "Vulkan"}, {"rx7600", "Vulkan"},
+    {"rx7800xt", "Vulkan"}, {"rx7900xt", "Vulkan"}, {"rx7900xtx", "Vulkan"},
+    {"rx9070", "Vulkan"},   {"rx9070xt", "Vulkan"}, {"t4", "CUDA"},
+    {"v100", "CUDA"},
+};
+
+std::string join(const std::vector<std::string> &names) {
+  std::string text;
+  for (const std::string &name : names) {
+    text += text.empty() ? name : ", " + name;
+  }
+  return text;
+}
+
+/// A profile is a page of text; a larger file is something else.
+constexpr uint64_t kMaxProfileBytes = uint64_t{1} << 20;
+
+} // namespace
+
+std::vector<std::string> builtinProfiles() {
+  std::vector<std::string> names;
+  for (const Builtin &builtin : builtins()) {
+    names.emplace_back(builtin.name);
+  }
+  return names;
+}
+
+Result<MachineProfile> resolveProfile(const std::string &spec) {
+  if (spec == "host") {
+    return hostProfile();
+  }
+  for (const Builtin &builtin : builtins()) {
+    if (spec == builtin.name) {
+      MachineProfile profile;
+      profile.name = builtin.name;
+      profile.arch = builtin.arch;
+      profile.features = builtin.features;
+      profile.cores = kNominalCores;
+      profile.memoryBytes = kNominalMemory;
+      profile.memoryBandwidth = kNominalHostBandwidth;
+      profile.diskBandwidth = kNominalDisk;
+      return profile;
+    }
+  }
+  if (spec.ends_with(".json") || spec.find('/') != std::string::npos) {
+    AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(spec));
+    if (file.bytes().size() > kMaxProfileBytes) {
+      return corruptError("'" + spec + "' has " +
+                          std::to_string(file.bytes().size()) +
+                          " bytes; a machine profile has at most " +
+                          std::to_string(kMaxProfileBytes));
+    }
+    return parseProfile(std::string(file.bytes().begin(), file.bytes().end()),
+                        spec);
+  }
+  const std::string known = "CPU targets: host, " + join(builtinProfiles()) +
+                            ", or the path of a .json profile";
+  for (const GpuName &gpu : kGpuNames) {
+    if (spec == gpu.name) {
+      return unsupportedError(
+          "target '" + spec + "' needs the " + std::string(gpu.backend) +
+          " backend, which this version does not have; " + known);
+    }
+  }
+  return unsupportedError("target '" + spec + "' is not known; " + known);
+}
+
+Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host) {
+  std::string lines;
+  auto differ = [&](const std::string &field, const std::string &needs,
+                    const std::string &has) {
+    lines += lines.empty() ? "" : "\n";
+    lines += field + ": plan needs " + needs + ", this machine has " + has;
+  };
+  if (plan.arch != host.arch) {
+    differ("arch", plan.arch, host.arch);
+  } else {
+    for (const std::string &feature : plan.features) {
+      if (std::find(host.features.begin(), host.features.end(), feature) ==
+          host.features.end()) {
+        differ("features", feature,
+               host.features.empty() ? "none" : join(host.features));
+      }
+    }
+  }
+  return lines.empty() ? Status::ok() : mismatchError(lines);
+}
+
+} // namespace air

@@ -1,0 +1,241 @@
+//===- HostProfile.cpp - this machine as a profile ------------------------===//
+//
+// x86: Intel SDM vol. 2 CPUID and vol. 1 ch. 13 (XCR0), AMD APM vol. 3 app. E.
+// A feature counts only when the operating system saves its registers.
+// Arm: the kernel's documentation of AT_HWCAP, AT_HWCAP2.
+//
+//===----------------------------------------------------------------------===//
+#include "formats/machine/HostFacts.h"
+#include "formats/machine/MachineProfile.h"
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <sched.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace air {
+
+#if defined(__x86_64__)
+
+namespace {
+
+struct CpuidRegisters {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+CpuidRegisters cpuid(uint32_t leaf, uint32_t subleaf) {
+  CpuidRegisters r;
+  // Answers false, and leaves zeros, when the leaf does not exist.
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+}
+
+/// XCR0: which register files the operating system saves.
+uint64_t savedState(const CpuidRegisters &leaf1) {
+  if ((leaf1.ecx >> 27 & 1) == 0) { // OSXSAVE
+    return 0;
+  }
+  uint32_t low = 0;
+  uint32_t high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return uint64_t{high} << 32 | low;
+}
+
+std::vector<std::string> hostFeatures() {
+  const CpuidRegisters leaf1 = cpuid(1, 0);
+  const CpuidRegisters leaf7 = cpuid(7, 0);
+  const CpuidRegisters leaf7a = leaf7.eax >= 1 ? cpuid(7, 1) : CpuidRegisters{};
+  const uint64_t saved = savedState(leaf1);
+  constexpr uint64_t kYmm = 0x6;      // SSE and AVX halves
+  constexpr uint64_t kZmm = 0xE6;     // and opmask, upper halves, ZMM16-31
+  constexpr uint64_t kTile = 0x60000; // TILECFG, TILEDATA
+  const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
+  const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;
+  const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0;
+
+  struct Bit {
+    const char *name;
+    bool usable;
+    uint32_t word;
+    unsigned bit;
+  };
+  const Bit bits[] = {
+      {"amx-bf16", tile, leaf7.edx, 22},  {"amx-int8", tile, leaf7.edx, 25},
+      {"amx-tile", tile, leaf7.edx, 24},  {"avx2", ymm, leaf7.ebx, 5},
+      {"avx512bf16", zmm, leaf7a.eax, 5}, {"avx512bw", zmm, leaf7.ebx, 30},
+      {"avx512cd", zmm, leaf7.ebx, 28},   {"avx512dq", zmm, leaf7.ebx, 17},
+      {"avx512f", zmm, leaf7.ebx, 16},    {"avx512vbmi", zmm, leaf7.ecx, 1},
+      {"avx512vl", zmm, leaf7.ebx, 31},   {"avx512vnni", zmm, leaf7.ecx, 11},
+      {"avxvnni", ymm, leaf7a.eax, 4},    {"bmi2", true, leaf7.ebx, 8},
+      {"f16c", ymm, leaf1.ecx, 29},       {"fma", ymm, leaf1.ecx, 12},
+  };
+  std::vector<std::string> features;
+  for (const Bit &bit : bits) {
+    if (bit.usable && (bit.word >> bit.bit & 1) != 0) {
+      features.emplace_back(bit.name);
+    }
+  }
+  return features;
+}
+
+constexpr const char *kHostArch = "x86_64";
+
+} // namespace
+
+#elif defined(__aarch64__)
+
+namespace {
+
+std::vector<std::string> hostFeatures() {
+  const unsigned long caps = getauxval(AT_HWCAP);
+  const unsigned long caps2 = getauxval(AT_HWCAP2);
+  std::vector<std::string> features;
+  auto add = [&](const char *name, bool has) {
+    if (has) {
+      features.emplace_back(name);
+    }
+  };
+  add("bf16", (caps2 & HWCAP2_BF16) != 0);
+  add("dotprod", (caps & HWCAP_ASIMDDP) != 0);
+  add("fullfp16", (caps & HWCAP_FPHP) != 0 && (caps & HWCAP_ASIMDHP) != 0);
+  add("i8mm", (caps2 & HWCAP2_I8MM) != 0);
+  add("neon", (caps & HWCAP_ASIMD) != 0);
+  add("sve", (caps & HWCAP_SVE) != 0);
+  return features;
+}
+
+constexpr const char *kHostArch = "aarch64";
+
+} // namespace
+
+#else
+#error "airpack knows the hosts x86_64 and aarch64"
+#endif
+
+namespace {
+
+/// CPUs in the affinity mask, however many the machine has.
+uint32_t usableCores() {
+  for (int capacity = 1024; capacity <= 1 << 20; capacity *= 4) {
+    cpu_set_t *set = CPU_ALLOC(static_cast<size_t>(capacity));
+    if (set == nullptr) {
+      break;
+    }
+    const size_t bytes = CPU_ALLOC_SIZE(static_cast<size_t>(capacity));
+    const bool known = sched_getaffinity(0, bytes, set) == 0;
+    const int count = known ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (known) {
+      return static_cast<uint32_t>(std::max(1, count));
+    }
+  }
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? static_cast<uint32_t>(online) : 1;
+}
+
+/// A decimal number at the start of `text`; nullopt for "max" and the like.
+std::optional<uint64_t> leadingNumber(const std::string &text) {
+  uint64_t value = 0;
+  size_t digits = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') {
+      break;
+    }
+    if (__builtin_mul_overflow(value, uint64_t{10}, &value) ||
+        __builtin_add_overflow(value, static_cast<uint64_t>(c - '0'), &value)) {
+      return UINT64_MAX;
+    }
+    ++digits;
+  }
+  return digits == 0 ? std::nullopt : std::optional<uint64_t>(value);
+}
+
+std::optional<uint64_t> numberInFile(const std::string &path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) {
+    return std::nullopt;
+  }
+  return leadingNumber(line);
+}
+
+/// The smallest limit of `group` and its ancestors under `mount`.
+uint64_t limitAlong(const std::string &mount, std::string group,
+                    const char *file) {
+  uint64_t limit = UINT64_MAX;
+  while (true) {
+    std::string folder = mount;
+    folder += group == "/" ? "" : group;
+    if (auto value = numberInFile(folder + "/" + file)) {
+      limit = std::min(limit, *value);
+    }
+    if (group.empty() || group == "/") {
+      return limit;
+    }
+    group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
+  }
+}
+
+} // namespace
+
+uint64_t memoryCapacity(const std::string &root) {
+  uint64_t total = UINT64_MAX;
+  std::ifstream meminfo(root + "/proc/meminfo");
+  std::string line;
+  while (std::getline(meminfo, line)) {
+    if (line.starts_with("MemTotal:")) {
+      const size_t digit = line.find_first_of("0123456789");
+      if (digit != std::string::npos) {
+        if (auto kib = leadingNumber(line.substr(digit))) {
+          total = *kib > UINT64_MAX / 1024 ? UINT64_MAX : *kib * 1024;
+        }
+      }
+      break;
+    }
+  }
+  // Lines are "HIERARCHY:CONTROLLERS:PATH"; v2 is hierarchy 0, no controllers.
+  std::ifstream groups(root + "/proc/self/cgroup");
+  const std::string mount = root + "/sys/fs/cgroup";
+  while (std::getline(groups, line)) {
+    const size_t first = line.find(':');
+    const size_t second =
+        first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) {
+      continue;
+    }
+    const std::string controllers =
+        "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string group = line.substr(second + 1);
+    if (controllers == ",,") {
+      total = std::min(total, limitAlong(mount, group, "memory.max"));
+      total =
+          std::min(total, limitAlong(mount + "/unified", group, "memory.max"));
+    } else if (controllers.find(",memory,") != std::string::npos) {
+      total = std::min(
+          total, limitAlong(mount + "/memory", group, "memory.limit_in_bytes"));
+    }
+  }
+  return total == UINT64_MAX ? 0 : total;
+}
+
+MachineProfile hostProfile() {
+  MachineProfile host;
+  host.name = "host";
+  host.arch = kHostArch;
+  host.features = hostFeatures();
+  host.cores = usableCores();
+  host.memoryBytes = memoryCapacity("");
+  host.memoryBandwidth =
+      std::min(host.cores * kNominalCoreBandwidth, kNominalHostBandwidth);
+  return host;
+}
+
+} // namespace air

@@ -1,0 +1,216 @@
+//===- ProfileJson.cpp - machine profiles as JSON -------------------------===//
+#include "formats/machine/MachineProfile.h"
+
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace air {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kX86Features[] = {
+    "amx-bf16",   "amx-int8",   "amx-tile", "avx2",
+    "avx512bf16", "avx512bw",   "avx512cd", "avx512dq",
+    "avx512f",    "avx512vbmi", "avx512vl", "avx512vnni",
+    "avxvnni",    "bmi2",       "f16c",     "fma"};
+constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
+                                             "i8mm", "neon",    "sve"};
+
+constexpr uint64_t kMaxCores = 4096;
+constexpr uint64_t kMaxBytes = INT64_MAX;
+
+/// Reads the fields of one object; the first failure is kept.
+class Fields {
+public:
+  Fields(const Json &object, std::string where)
+      : object(object), where(std::move(where)) {}
+
+  Status fail(const std::string &field, const std::string &what) const {
+    return corruptError("'" + where + "': field '" + field + "' " + what);
+  }
+
+  Status readNumber(const char *field, uint64_t low, uint64_t high,
+                    uint64_t &value) const {
+    const auto it = object.find(field);
+    if (it == object.end()) {
+      return Status::ok();
+    }
+    if (!it->is_number_unsigned()) {
+      return fail(field,
+                  "is " + shown(*it) + "; it takes a whole number from " +
+                      std::to_string(low) + " to " + std::to_string(high));
+    }
+    const auto number = it->get<uint64_t>();
+    if (number < low || number > high) {
+      return fail(field, "is " + std::to_string(number) +
+                             "; it takes a whole number from " +
+                             std::to_string(low) + " to " +
+                             std::to_string(high));
+    }
+    value = number;
+    return Status::ok();
+  }
+
+  Status readText(const char *field, std::string &value) const {
+    const auto it = object.find(field);
+    if (it == object.end()) {
+      return Status::ok();
+    }
+    if (!it->is_string()) {
+      return fail(field, "is " + shown(*it) + "; it takes a string");
+    }
+    value = *it->get_ptr<const std::string *>();
+    return Status::ok();
+  }
+
+  /// At most one short line of any value.
+  static std::string shown(const Json &value) {
+    std::string text =
+        value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    constexpr size_t kShown = 40;
+    return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
+  }
+
+private:
+  const Json &object;
+  std::string where;
+};
+
+std::string fileStem(const std::string &path) {
+  const size_t slash = path.rfind('/');
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  if (name.ends_with(".json")) {
+    name.resize(name.size() - 5);
+  }
+  return name;
+}
+
+std::string join(const std::vector<std::string_view> &names) {
+  std::string text;
+  for (std::string_view name : names) {
+    text += text.empty() ? "" : ", ";
+    text += name;
+  }
+  return text;
+}
+
+Status readFeatures(const Json &object, const Fields &fields,
+                    MachineProfile &profile) {
+  const auto it = object.find("features");
+  if (it == object.end()) {
+    return Status::ok();
+  }
+  if (!it->is_array()) {
+    return fields.fail("features",
+                       "is " + Fields::shown(*it) + "; it takes a list");
+  }
+  const std::vector<std::string_view> known = knownFeatures(profile.arch);
+  for (size_t i = 0; i < it->size(); ++i) {
+    const std::string *name = (*it)[i].get_ptr<const std::string *>();
+    if (name == nullptr ||
+        std::find(known.begin(), known.end(), *name) == known.end()) {
+      return fields.fail("features[" + std::to_string(i) + "]",
+                         "is " + Fields::shown((*it)[i]) +
+                             "; the features of " + profile.arch + " are " +
+                             join(known));
+    }
+    profile.features.push_back(*name);
+  }
+  std::sort(profile.features.begin(), profile.features.end());
+  profile.features.erase(
+      std::unique(profile.features.begin(), profile.features.end()),
+      profile.features.end());
+  return Status::ok();
+}
+
+} // namespace
+
+std::vector<std::string_view> knownFeatures(std::string_view arch) {
+  if (arch == "x86_64") {
+    return {std::begin(kX86Features), std::end(kX86Features)};
+  }
+  if (arch == "aarch64") {
+    return {std::begin(kArmFeatures), std::end(kArmFeatures)};
+  }
+  return {};
+}
+
+Result<MachineProfile> parseProfile(const std::string &json,
+                                    const std::string &where) {
+  const Json object = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (object.is_discarded() || !object.is_object()) {
+    return corruptError("'" + where +
+                        "' is not a JSON object; a machine profile is one, "
+                        "with at least \"arch\" and \"cores\"");
+  }
+  static constexpr const char *kKeys[] = {"name",           "arch",
+                                          "features",       "cores",
+                                          "memory_bytes",   "memory_bandwidth",
+                                          "disk_bandwidth", "measured"};
+  const Fields fields(object, where);
+  for (const auto &item : object.items()) {
+    if (std::find(std::begin(kKeys), std::end(kKeys), item.key()) ==
+        std::end(kKeys)) {
+      return fields.fail(item.key(),
+                         "is not known; a profile has name, arch, features, "
+                         "cores, memory_bytes, memory_bandwidth, "
+                         "disk_bandwidth and measured");
+    }
+  }
+  MachineProfile profile;
+  profile.name = fileStem(where);
+  AIR_RETURN_IF_ERROR(fields.readText("name", profile.name));
+  if (profile.name.empty() || profile.name.find('/') != std::string::npos) {
+    return fields.fail("name", "is \"" + profile.name +
+                                   "\"; it takes a text that is not empty and "
+                                   "has no '/'");
+  }
+  AIR_RETURN_IF_ERROR(fields.readText("arch", profile.arch));
+  if (knownFeatures(profile.arch).empty()) {
+    return fields.fail("arch", profile.arch.empty()
+                                   ? "is missing; it takes x86_64 or aarch64"
+                                   : "is \"" + profile.arch +
+                                         "\"; it takes x86_64 or aarch64");
+  }
+  if (!object.contains("cores")) {
+    return fields.fail("cores",
+                       "is missing; it takes a whole number from 1 to " +
+                           std::to_string(kMaxCores));
+  }
+  uint64_t cores = 1;
+  AIR_RETURN_IF_ERROR(fields.readNumber("cores", 1, kMaxCores, cores));
+  profile.cores = static_cast<uint32_t>(cores);
+  AIR_RETURN_IF_ERROR(
+      fields.readNumber("memory_bytes", 0, kMaxBytes, profile.memoryBytes));
+  AIR_RETURN_IF_ERROR(fields.readNumber("memory_bandwidth", 0, kMaxBytes,
+                                        profile.memoryBandwidth));
+  AIR_RETURN_IF_ERROR(
+      fields.readNumber("disk_bandwidth", 0, kMaxBytes, profile.diskBandwidth));
+  if (const auto it = object.find("measured"); it != object.end()) {
+    if (!it->is_boolean()) {
+      return fields.fail("measured", "is " + Fields::shown(*it) +
+                                         "; it takes true or false");
+    }
+    profile.measured = it->get<bool>();
+  }
+  AIR_RETURN_IF_ERROR(readFeatures(object, fields, profile));
+  return profile;
+}
+
+std::string toJson(const MachineProfile &profile) {
+  Json object;
+  object["name"] = profile.name;
+  object["arch"] = profile.arch;
+  object["features"] = profile.features;
+  object["cores"] = profile.cores;
+  object["memory_bytes"] = profile.memoryBytes;
+  object["memory_bandwidth"] = profile.memoryBandwidth;
+  object["disk_bandwidth"] = profile.diskBandwidth;
+  object["measured"] = profile.measured;
+  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+} // namespace air
