@@ -1,0 +1,60 @@
+//===- Budget.h - every byte of RAM a plan takes ----------------*- C++ -*-===//
+//
+// One ledger: weights, KV, activations, scratch of all threads, kernels. Their
+// sum must fit in the machine's RAM. KV is counted as reserved in full: pages *
+// page bytes, whether sequences fill them or not.
+//
+// Thread-safety: pure. Errors: DoesNotFit with the sum, the capacity, and what
+// to change; the sum overflowing 64 bits is DoesNotFit too.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_BUDGET_H
+#define AIRPACK_COMPILER_PLANNER_BUDGET_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air::compiler {
+
+struct LedgerItem {
+  std::string name;
+  uint64_t bytes = 0;
+};
+
+struct RamDemand {
+  uint64_t weights = 0;
+  uint64_t activations = 0;
+  uint64_t scratchPerThread = 0;
+  uint64_t threads = 1;
+  uint64_t kernels = 0;
+  uint64_t kvPageBytes = 0;
+  uint64_t kvPageTokens = 1;
+  uint64_t context = 0; ///< tokens of one sequence
+  uint64_t slots = 1;   ///< sequences
+};
+
+struct RamBudget {
+  std::vector<LedgerItem> items; ///< weights, kv, activations, scratch, kernels
+  uint64_t total = 0;
+  uint64_t capacity = 0; ///< 0 = no limit known
+};
+
+/// Pages that `slots` sequences of `context` tokens take, or nullopt when the
+/// number overflows.
+std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
+                                uint64_t pageTokens);
+
+Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
+                             const std::string &machineName);
+
+/// "1.50 GiB", "312 B": the unit that leaves at least one digit before the
+/// point.
+std::string byteText(uint64_t bytes);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_BUDGET_H

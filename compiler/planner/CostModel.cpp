@@ -1,0 +1,44 @@
+//===- CostModel.cpp - time of a pass by its links ------------------------===//
+#include "compiler/planner/CostModel.h"
+
+#include <utility>
+
+namespace air::compiler {
+
+PassPrediction predictPass(std::vector<LinkLoad> links) {
+  PassPrediction prediction;
+  bool known = true;
+  for (const LinkLoad &load : links) {
+    if (load.bytesPerPass == 0) {
+      continue;
+    }
+    if (load.bandwidth == 0) {
+      known = false;
+      continue;
+    }
+    // 128-bit: bytes * 1e9 passes 64 bits from 18 GB on. Rounded up, so that
+    // the prediction is never a rate above the bound.
+    unsigned __int128 scaled =
+        static_cast<unsigned __int128>(load.bytesPerPass) * 1'000'000'000U;
+    auto nanoseconds =
+        static_cast<uint64_t>((scaled + load.bandwidth - 1) / load.bandwidth);
+    if (nanoseconds > prediction.nanoseconds) {
+      prediction.nanoseconds = nanoseconds;
+      prediction.limit = load.link;
+    }
+  }
+  if (!known) {
+    prediction.nanoseconds = 0;
+    prediction.limit.clear();
+  }
+  prediction.links = std::move(links);
+  return prediction;
+}
+
+double tokensPerSecond(const PassPrediction &prediction) {
+  return prediction.nanoseconds == 0
+             ? 0.0
+             : 1e9 / static_cast<double>(prediction.nanoseconds);
+}
+
+} // namespace air::compiler

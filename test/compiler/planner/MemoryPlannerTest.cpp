@@ -1,0 +1,180 @@
+//===- MemoryPlannerTest.cpp - arena placement and its verifier -----------===//
+#include "compiler/planner/MemoryPlanner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace air::compiler {
+namespace {
+
+using testing::HasSubstr;
+
+MemoryProblem chain() {
+  // x lives through all steps; a: 0-1, b: 1-2, c: 2-3.
+  MemoryProblem problem;
+  problem.buffers = {{"x", 100}, {"a", 256}, {"b", 64}, {"c", 200}};
+  problem.programs = {{{{0, 1}, {1, 2}, {2, 3}, {3, 0}}}};
+  return problem;
+}
+
+TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
+  Result<ArenaPlan> plan = planArena(chain());
+  ASSERT_TRUE(plan.isOk());
+  // Sizes rounded to 64: x 128, a 256, b 64, c 256 (200 -> 256).
+  // By size: a at 0; c never meets a, so 0 as well; x meets both: 256;
+  // b meets a (0-256), x (256-384), c: 384.
+  EXPECT_EQ(plan->offsets, (std::vector<uint64_t>{256, 0, 384, 0}));
+  EXPECT_EQ(plan->arenaBytes, 384U + 64U);
+  EXPECT_TRUE(verifyArena(chain(), *plan).isOk());
+}
+
+TEST(MemoryPlanner, TakesTheSmallestGapThatHolds) {
+  MemoryProblem problem;
+  problem.buffers = {{"l", 256}, {"m", 192}, {"s", 128}, {"e", 128}, {"t", 64}};
+  // Step 0 lays out l 0-256, m 256-448, s 448-576, e 576-704. At step 1 m and
+  // e are still there: gaps are 0-256 and 448-576, and t takes the smaller.
+  problem.programs = {{{{0, 1, 2, 3}, {1, 3, 4}}}};
+  Result<ArenaPlan> plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(plan->offsets, (std::vector<uint64_t>{0, 256, 448, 576, 448}));
+  EXPECT_EQ(plan->arenaBytes, 704U);
+}
+
+TEST(MemoryPlanner, AnyProgramThatNeedsBothKeepsThemApart) {
+  MemoryProblem problem;
+  problem.buffers = {{"a", 64}, {"b", 64}};
+  problem.programs = {{{{0}, {1}}}, {{{0, 1}}}};
+  Result<ArenaPlan> plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(plan->arenaBytes, 128U);
+  problem.programs.pop_back();
+  plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(plan->arenaBytes, 64U);
+}
+
+TEST(MemoryPlanner, OutputsLiveToTheEndAndInputsFromTheStart) {
+  MemoryProblem problem;
+  problem.buffers = {{"in", 64}, {"out", 64}, {"other", 64}};
+  // in is bound at step 1 only, out at step 1 only; other at steps 0 and 2.
+  problem.programs = {{{{2}, {0, 1}, {}}}};
+  Result<ArenaPlan> plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(plan->arenaBytes, 128U); // other shares with one of them
+  problem.buffers[0].isInput = true;
+  plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_NE(plan->offsets[0], plan->offsets[2]); // in is alive at step 0
+  problem.buffers[1].isOutput = true;
+  problem.programs = {{{{}, {0, 1}, {2}}}};
+  plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_NE(plan->offsets[1], plan->offsets[2]); // out is alive at step 2
+}
+
+TEST(MemoryPlanner, RefusesSizesThatOverflow) {
+  MemoryProblem problem;
+  problem.buffers = {{"a", uint64_t{1} << 63}, {"b", uint64_t{1} << 63}};
+  problem.programs = {{{{0, 1}}}};
+  Result<ArenaPlan> plan = planArena(problem);
+  ASSERT_FALSE(plan.isOk());
+  EXPECT_EQ(plan.status().code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(plan.status().message(), HasSubstr("'b'"));
+  problem.buffers[0].bytes = ~uint64_t{0};
+  EXPECT_EQ(planArena(problem).status().code(), ErrorCode::DoesNotFit);
+}
+
+TEST(MemoryPlanner, RefusesAnUnknownBuffer) {
+  MemoryProblem problem;
+  problem.buffers = {{"a", 64}};
+  problem.programs = {{{{1}}}};
+  EXPECT_EQ(planArena(problem).status().code(), ErrorCode::Internal);
+  EXPECT_EQ(verifyArena(problem, {{0}, 64}).code(),
+            ErrorCode::VerificationFailed);
+}
+
+// Random problems: the planner's result passes the verifier, is no larger than
+// all buffers side by side, and no smaller than any step needs.
+TEST(MemoryPlanner, RandomProblemsHold) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    MemoryProblem problem;
+    size_t buffers = 1 + random() % 12;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < buffers; ++i) {
+      uint64_t bytes = random() % 1000;
+      problem.buffers.push_back({"b" + std::to_string(i), bytes,
+                                 random() % 8 == 0, random() % 8 == 0});
+      sum += (bytes + 63) / 64 * 64;
+    }
+    uint64_t largestStep = 0;
+    size_t programs = 1 + random() % 3;
+    for (size_t p = 0; p < programs; ++p) {
+      ProgramUses uses;
+      size_t steps = 1 + random() % 9;
+      for (size_t s = 0; s < steps; ++s) {
+        std::vector<uint32_t> step;
+        uint64_t bytes = 0;
+        for (uint32_t i = 0; i < buffers; ++i) {
+          if (random() % 3 == 0) {
+            step.push_back(i);
+            bytes += (problem.buffers[i].bytes + 63) / 64 * 64;
+          }
+        }
+        largestStep = std::max(largestStep, bytes);
+        uses.steps.push_back(step);
+      }
+      problem.programs.push_back(uses);
+    }
+    Result<ArenaPlan> plan = planArena(problem);
+    ASSERT_TRUE(plan.isOk());
+    Status verdict = verifyArena(problem, *plan);
+    EXPECT_TRUE(verdict.isOk()) << verdict.message();
+    EXPECT_LE(plan->arenaBytes, sum);
+    EXPECT_GE(plan->arenaBytes, largestStep);
+    EXPECT_EQ(planArena(problem)->offsets, plan->offsets);
+  }
+}
+
+TEST(ArenaVerifier, FindsAnOverlapAndNamesIt) {
+  Result<ArenaPlan> plan = planArena(chain());
+  ASSERT_TRUE(plan.isOk());
+  plan->offsets[2] = 320; // b [320, 384) into x [256, 356)
+  Status status = verifyArena(chain(), *plan);
+  ASSERT_EQ(status.code(), ErrorCode::VerificationFailed);
+  EXPECT_EQ(status.message(), "buffers 'x' [256, 356) and 'b' [320, 384) "
+                              "overlap while step 1 needs both");
+}
+
+TEST(ArenaVerifier, FindsMisalignedAndOutside) {
+  Result<ArenaPlan> plan = planArena(chain());
+  ASSERT_TRUE(plan.isOk());
+  ArenaPlan misaligned = *plan;
+  misaligned.offsets[2] += 4;
+  EXPECT_THAT(verifyArena(chain(), misaligned).message(),
+              HasSubstr("alignment 64"));
+  ArenaPlan outside = *plan;
+  outside.arenaBytes = 440; // b ends at 448
+  EXPECT_THAT(verifyArena(chain(), outside).message(),
+              HasSubstr("outside the arena of 440 bytes"));
+  ArenaPlan missing = *plan;
+  missing.offsets.pop_back();
+  EXPECT_EQ(verifyArena(chain(), missing).code(),
+            ErrorCode::VerificationFailed);
+}
+
+// The verifier's own idea of life: a value that waits between two steps that
+// bind it is alive at a step that does not.
+TEST(ArenaVerifier, KnowsThatAValueWaits) {
+  MemoryProblem problem;
+  problem.buffers = {{"a", 64}, {"b", 64}};
+  problem.programs = {{{{0}, {1}, {0}}}};
+  EXPECT_EQ(verifyArena(problem, {{0, 0}, 64}).code(),
+            ErrorCode::VerificationFailed);
+  EXPECT_TRUE(verifyArena(problem, {{0, 64}, 128}).isOk());
+}
+
+} // namespace
+} // namespace air::compiler
