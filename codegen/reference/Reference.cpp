@@ -1,0 +1,199 @@
+//===- Reference.cpp - every kernel op, naively, in double ----------------===//
+#include "codegen/reference/Reference.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+namespace air::codegen::reference {
+namespace {
+
+// x / rms(x) * weight on one row, in place.
+void normalise(std::span<double> row, View weight, double epsilon) {
+  assert(row.size() == weight.size());
+  double squares = 0;
+  for (const double x : row) {
+    squares += x * x;
+  }
+  const double factor =
+      1.0 / std::sqrt(squares / static_cast<double>(row.size()) + epsilon);
+  for (size_t i = 0; i < row.size(); ++i) {
+    row[i] *= factor * weight[i];
+  }
+}
+
+} // namespace
+
+Doubles embedRows(View table, uint64_t k, std::span<const int32_t> ids,
+                  double scale) {
+  Doubles x;
+  x.reserve(ids.size() * k);
+  for (const int32_t id : ids) {
+    const View row = table.subspan(static_cast<uint64_t>(id) * k, k);
+    for (const double value : row) {
+      x.push_back(scale * value);
+    }
+  }
+  return x;
+}
+
+Doubles rmsNorm(View x, View weight, double epsilon) {
+  const uint64_t k = weight.size();
+  assert(x.size() % k == 0);
+  Doubles y(x.begin(), x.end());
+  for (uint64_t at = 0; at < y.size(); at += k) {
+    normalise(std::span(y).subspan(at, k), weight, epsilon);
+  }
+  return y;
+}
+
+Doubles matMul(View x, View w, View bias, uint64_t n, uint64_t k) {
+  assert(x.size() % k == 0 && w.size() == n * k);
+  Doubles y;
+  y.reserve(x.size() / k * n);
+  for (uint64_t m = 0; m < x.size() / k; ++m) {
+    for (uint64_t j = 0; j < n; ++j) {
+      double sum = bias.empty() ? 0.0 : bias[j];
+      for (uint64_t i = 0; i < k; ++i) {
+        sum += w[j * k + i] * x[m * k + i];
+      }
+      y.push_back(sum);
+    }
+  }
+  return y;
+}
+
+Doubles matMulMagnitude(View x, View w, View bias, uint64_t n, uint64_t k) {
+  assert(x.size() % k == 0 && w.size() == n * k);
+  Doubles y;
+  y.reserve(x.size() / k * n);
+  for (uint64_t m = 0; m < x.size() / k; ++m) {
+    for (uint64_t j = 0; j < n; ++j) {
+      double sum = bias.empty() ? 0.0 : std::abs(bias[j]);
+      for (uint64_t i = 0; i < k; ++i) {
+        sum += std::abs(w[j * k + i] * x[m * k + i]);
+      }
+      y.push_back(sum);
+    }
+  }
+  return y;
+}
+
+double silu(double x) { return x / (1.0 + std::exp(-x)); }
+
+Doubles gluMatMul(View x, View wGate, View wUp, uint64_t n, uint64_t k) {
+  return siluMul(matMul(x, wGate, {}, n, k), matMul(x, wUp, {}, n, k));
+}
+
+Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions) {
+  Doubles angles;
+  angles.reserve(positions.size() * inverseFrequency.size() * 2);
+  for (const uint32_t position : positions) {
+    for (const double frequency : inverseFrequency) {
+      angles.push_back(std::cos(position * frequency));
+    }
+    for (const double frequency : inverseFrequency) {
+      angles.push_back(std::sin(position * frequency));
+    }
+  }
+  return angles;
+}
+
+void rotate(std::span<double> head, View angles, uint64_t ropeDim,
+            RopeKind kind) {
+  if (kind == RopeKind::None) {
+    return;
+  }
+  assert(ropeDim % 2 == 0 && ropeDim <= head.size());
+  assert(angles.size() == ropeDim);
+  const uint64_t half = ropeDim / 2;
+  for (uint64_t i = 0; i < half; ++i) {
+    double &a = kind == RopeKind::Norm ? head[2 * i] : head[i];
+    double &b = kind == RopeKind::Norm ? head[2 * i + 1] : head[i + half];
+    const double cosine = angles[i];
+    const double sine = angles[half + i];
+    const double rotated = a * cosine - b * sine;
+    b = a * sine + b * cosine;
+    a = rotated;
+  }
+}
+
+QkvRows ropeAppend(const KernelSpec &spec, View qkv, View angles, View qNorm,
+                   View kNorm) {
+  const uint64_t d = spec.headDim;
+  const uint64_t heads = spec.heads + 2 * spec.kvHeads;
+  assert(qkv.size() % (heads * d) == 0);
+  QkvRows rows;
+  for (uint64_t m = 0; m < qkv.size() / (heads * d); ++m) {
+    for (uint64_t h = 0; h < heads; ++h) {
+      const View source = qkv.subspan((m * heads + h) * d, d);
+      Doubles head(source.begin(), source.end());
+      const bool isQuery = h < spec.heads;
+      const bool isValue = h >= spec.heads + spec.kvHeads;
+      if (!isValue) {
+        if (spec.qkNorm) {
+          normalise(head, isQuery ? qNorm : kNorm, spec.epsilon);
+        }
+        if (spec.rope != RopeKind::None) {
+          rotate(head, angles.subspan(m * spec.ropeDim, spec.ropeDim),
+                 spec.ropeDim, spec.rope);
+        }
+      }
+      Doubles &target = isQuery ? rows.q : isValue ? rows.v : rows.k;
+      target.insert(target.end(), head.begin(), head.end());
+    }
+  }
+  return rows;
+}
+
+Doubles attention(const KernelSpec &spec, View q, View keys, View values,
+                  uint64_t length) {
+  const uint64_t d = spec.headDim;
+  const uint64_t row = spec.kvHeads * d;
+  assert(q.size() == spec.heads * d && length > 0);
+  assert(keys.size() >= length * row && values.size() >= length * row);
+  Doubles out(q.size(), 0.0);
+  for (uint64_t h = 0; h < spec.heads; ++h) {
+    const uint64_t g = h / (spec.heads / spec.kvHeads);
+    Doubles scores(length);
+    for (uint64_t p = 0; p < length; ++p) {
+      for (uint64_t i = 0; i < d; ++i) {
+        scores[p] += q[h * d + i] * keys[p * row + g * d + i];
+      }
+      scores[p] *= spec.scale;
+    }
+    const double largest = *std::max_element(scores.begin(), scores.end());
+    double sum = 0;
+    for (double &score : scores) {
+      score = std::exp(score - largest);
+      sum += score;
+    }
+    for (uint64_t p = 0; p < length; ++p) {
+      for (uint64_t i = 0; i < d; ++i) {
+        out[h * d + i] += scores[p] / sum * values[p * row + g * d + i];
+      }
+    }
+  }
+  return out;
+}
+
+Doubles add(View x, View y) {
+  assert(x.size() == y.size());
+  Doubles sum(y.begin(), y.end());
+  for (size_t i = 0; i < sum.size(); ++i) {
+    sum[i] += x[i];
+  }
+  return sum;
+}
+
+Doubles siluMul(View gate, View up) {
+  assert(gate.size() == up.size());
+  Doubles y;
+  y.reserve(gate.size());
+  for (size_t i = 0; i < gate.size(); ++i) {
+    y.push_back(silu(gate[i]) * up[i]);
+  }
+  return y;
+}
+
+} // namespace air::codegen::reference

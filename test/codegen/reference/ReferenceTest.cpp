@@ -1,0 +1,152 @@
+//===- ReferenceTest.cpp - the oracle against values worked out by hand ---===//
+#include "codegen/reference/Reference.h"
+
+#include <cmath>
+#include <complex>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <numbers>
+
+namespace air::codegen::reference {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::Pointwise;
+
+constexpr double kTiny = 1e-14;
+const double kLn3 = std::log(3.0);
+
+MATCHER_P(IsNear, tolerance, "") {
+  return std::abs(std::get<0>(arg) - std::get<1>(arg)) <= tolerance;
+}
+
+TEST(Reference, EmbedRowsPicksAndScales) {
+  const Doubles table = {1, 2, 3, 4, 5, 6};
+  const int32_t ids[] = {2, 0, 2};
+  EXPECT_THAT(embedRows(table, 2, ids, 0.5),
+              ElementsAre(2.5, 3, 0.5, 1, 2.5, 3));
+}
+
+TEST(Reference, RmsNormDividesByTheRoot) {
+  // mean(9, 16) + 11.5 = 24, and mean(0, 0) + 11.5.
+  const Doubles x = {3, 4, 0, 0};
+  const Doubles weight = {1, 2};
+  const double root = std::sqrt(24.0);
+  EXPECT_THAT(rmsNorm(x, weight, 11.5),
+              Pointwise(IsNear(kTiny), {3 / root, 8 / root, 0.0, 0.0}));
+}
+
+TEST(Reference, MatMulIsRowsTimesTokens) {
+  const Doubles w = {1, 2, 3, -4, 5, 6};
+  const Doubles x = {1, 0, -1, 2, 1, 1};
+  const Doubles bias = {0.5, -0.5};
+  EXPECT_THAT(matMul(x, w, bias, 2, 3), ElementsAre(-1.5, -10.5, 7.5, 2.5));
+  EXPECT_THAT(matMulMagnitude(x, w, bias, 2, 3),
+              ElementsAre(4.5, 10.5, 7.5, 19.5));
+  EXPECT_THAT(matMul(x, w, {}, 2, 3), ElementsAre(-2, -10, 7, 3));
+}
+
+TEST(Reference, SiluAtKnownPoints) {
+  EXPECT_EQ(silu(0), 0);
+  EXPECT_THAT(silu(kLn3), DoubleNear(kLn3 * 0.75, kTiny));
+  EXPECT_THAT(silu(-kLn3), DoubleNear(-kLn3 * 0.25, kTiny));
+  EXPECT_THAT(siluMul(Doubles{kLn3, 0}, Doubles{4, 9}),
+              Pointwise(IsNear(kTiny), {3 * kLn3, 0.0}));
+}
+
+TEST(Reference, GluMatMulGatesTheUpHalf) {
+  const Doubles x = {1, 2};
+  const Doubles gate = {kLn3, 0, 0, 0}; // rows: ln 3, 0
+  const Doubles up = {0, 4, 5, 5};      // rows: 8, 15
+  EXPECT_THAT(gluMatMul(x, gate, up, 2, 2),
+              Pointwise(IsNear(kTiny), {6 * kLn3, 0.0}));
+}
+
+TEST(Reference, RopeAnglesAreCosinesThenSines) {
+  const Doubles frequency = {std::numbers::pi / 6, std::numbers::pi / 4};
+  const uint32_t positions[] = {0, 2};
+  EXPECT_THAT(ropeAngles(frequency, positions),
+              Pointwise(IsNear(kTiny),
+                        {1.0, 1.0, 0.0, 0.0, 0.5, 0.0, std::sqrt(0.75), 1.0}));
+}
+
+TEST(Reference, RotateIsAComplexProduct) {
+  const Doubles theta = {0.3, 2.1};
+  const Doubles angles = {std::cos(0.3), std::cos(2.1), std::sin(0.3),
+                          std::sin(2.1)};
+  for (const RopeKind kind : {RopeKind::Norm, RopeKind::Neox}) {
+    Doubles head = {1, -2, 3, 5, 7, 11}; // two elements beyond ropeDim
+    const Doubles before = head;
+    rotate(head, angles, 4, kind);
+    for (int i = 0; i < 2; ++i) {
+      const int first = kind == RopeKind::Norm ? 2 * i : i;
+      const int second = kind == RopeKind::Norm ? 2 * i + 1 : i + 2;
+      const std::complex<double> expected =
+          std::complex(before[first], before[second]) *
+          std::polar(1.0, theta[i]);
+      EXPECT_NEAR(head[first], expected.real(), kTiny);
+      EXPECT_NEAR(head[second], expected.imag(), kTiny);
+    }
+    EXPECT_EQ(head[4], 7);
+    EXPECT_EQ(head[5], 11);
+  }
+}
+
+TEST(Reference, RopeAppendSplitsNormsAndRotates) {
+  KernelSpec spec;
+  spec.heads = 2;
+  spec.kvHeads = 1;
+  spec.headDim = 2;
+  spec.ropeDim = 2;
+  spec.rope = RopeKind::Norm;
+  spec.qkNorm = true;
+  spec.epsilon = 0;
+  // q0, q1, k, v; a quarter turn: (a, b) -> (-b, a).
+  const Doubles qkv = {1, 1, 3, -3, 1, 7, 5, 6};
+  const Doubles angles = {0, 1};
+  const Doubles qNorm = {2, 3};
+  const Doubles kNorm = {1, 1};
+  const QkvRows rows = ropeAppend(spec, qkv, angles, qNorm, kNorm);
+  EXPECT_THAT(rows.q, Pointwise(IsNear(kTiny), {-3.0, 2.0, 3.0, 2.0}));
+  EXPECT_THAT(rows.k, Pointwise(IsNear(kTiny), {-1.4, 0.2})); // rms is 5
+  EXPECT_THAT(rows.v, ElementsAre(5, 6));
+
+  spec.qkNorm = false;
+  spec.rope = RopeKind::None;
+  const QkvRows plain = ropeAppend(spec, qkv, {}, {}, {});
+  EXPECT_THAT(plain.q, ElementsAre(1, 1, 3, -3));
+  EXPECT_THAT(plain.k, ElementsAre(1, 7));
+}
+
+TEST(Reference, AttentionWeighsValuesByScores) {
+  KernelSpec spec;
+  spec.heads = 2;
+  spec.kvHeads = 1;
+  spec.headDim = 2;
+  spec.scale = 0.5F;
+  const Doubles q = {2 * kLn3, 0, 0, 1};
+  const Doubles keys = {1, 0, 0, 0, 9, 9};
+  const Doubles values = {4, 0, 8, 100, 1e30, 1e30};
+  // Two keys: head 0 has odds 3 : 1, head 1 even ones.
+  EXPECT_THAT(attention(spec, q, keys, values, 2),
+              Pointwise(IsNear(1e-12), {5.0, 25.0, 6.0, 50.0}));
+  EXPECT_THAT(attention(spec, q, keys, values, 1), ElementsAre(4, 0, 4, 0));
+}
+
+TEST(Reference, AttentionGroupsReadTheirOwnHead) {
+  KernelSpec spec;
+  spec.heads = 4;
+  spec.kvHeads = 2;
+  spec.headDim = 1;
+  const Doubles ones = {1, 1, 1, 1};
+  EXPECT_THAT(attention(spec, ones, Doubles{1, 1}, Doubles{10, 20}, 1),
+              ElementsAre(10, 10, 20, 20));
+}
+
+TEST(Reference, AddIsASum) {
+  EXPECT_THAT(add(Doubles{1, 2}, Doubles{10, 20}), ElementsAre(11, 22));
+}
+
+} // namespace
+} // namespace air::codegen::reference
