@@ -1,0 +1,134 @@
+//===- GgufWriter.cpp - writes GGUF v3, tensor by tensor ------------------===//
+#include "tools/air-gen/GgufWriter.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <cstring>
+
+namespace air::gen {
+
+namespace {
+
+// GGUF's ids of metadata value types.
+enum GgufType : uint32_t {
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+};
+
+constexpr uint64_t kTensorAlignment = 32; // general.alignment's default
+
+template <typename T> void append(std::vector<uint8_t> &out, T value) {
+  const auto *bytes = reinterpret_cast<const uint8_t *>(&value);
+  out.insert(out.end(), bytes, bytes + sizeof(T));
+}
+
+void appendString(std::vector<uint8_t> &out, const std::string &text) {
+  append<uint64_t>(out, text.size());
+  out.insert(out.end(), text.begin(), text.end());
+}
+
+} // namespace
+
+void GgufWriter::key(const std::string &name, uint32_t type) {
+  appendString(metadata, name);
+  append(metadata, type);
+  ++keys;
+}
+
+void GgufWriter::add(const std::string &name, const std::string &value) {
+  key(name, kString);
+  appendString(metadata, value);
+}
+
+void GgufWriter::add(const std::string &name, uint32_t value) {
+  key(name, kUint32);
+  append(metadata, value);
+}
+
+void GgufWriter::add(const std::string &name, float value) {
+  key(name, kFloat32);
+  append(metadata, value);
+}
+
+void GgufWriter::add(const std::string &name, bool value) {
+  key(name, kBool);
+  append<uint8_t>(metadata, value ? 1 : 0);
+}
+
+void GgufWriter::add(const std::string &name,
+                     const std::vector<std::string> &values) {
+  key(name, kArray);
+  append<uint32_t>(metadata, kString);
+  append<uint64_t>(metadata, values.size());
+  for (const std::string &value : values) {
+    appendString(metadata, value);
+  }
+}
+
+void GgufWriter::add(const std::string &name,
+                     const std::vector<int32_t> &values) {
+  key(name, kArray);
+  append<uint32_t>(metadata, kInt32);
+  append<uint64_t>(metadata, values.size());
+  for (int32_t value : values) {
+    append(metadata, value);
+  }
+}
+
+Status GgufWriter::write(const std::string &path, const Fill &fill) const {
+  std::vector<uint8_t> head = {'G', 'G', 'U', 'F'};
+  append<uint32_t>(head, 3);
+  append<uint64_t>(head, tensors.size());
+  append<uint64_t>(head, keys);
+  head.insert(head.end(), metadata.begin(), metadata.end());
+
+  std::vector<uint64_t> offsets;
+  std::vector<uint64_t> sizes;
+  uint64_t offset = 0;
+  for (const GgufTensor &tensor : tensors) {
+    uint64_t rows = 1;
+    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
+      rows *= tensor.shape[i];
+    }
+    AIR_ASSIGN_OR_RETURN(uint64_t row,
+                         rowBytes(tensor.dtype, tensor.shape.back()));
+    std::optional<uint64_t> bytes = checkedMul(row, rows);
+    if (!bytes) {
+      return usageError("tensor '" + tensor.name + "' is too large");
+    }
+    appendString(head, tensor.name);
+    append<uint32_t>(head, static_cast<uint32_t>(tensor.shape.size()));
+    for (size_t i = tensor.shape.size(); i-- > 0;) {
+      append<uint64_t>(head, tensor.shape[i]); // innermost first
+    }
+    append<uint32_t>(head, static_cast<uint32_t>(tensor.dtype));
+    append<uint64_t>(head, offset);
+    offsets.push_back(offset);
+    sizes.push_back(*bytes);
+    offset = alignUp(offset + *bytes, kTensorAlignment);
+  }
+  head.resize(alignUp(head.size(), kTensorAlignment), 0);
+
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  AIR_RETURN_IF_ERROR(file.reserve(head.size() + offset));
+  AIR_RETURN_IF_ERROR(file.writeAt(0, head));
+  std::vector<uint8_t> piece;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    // Pieces hold whole blocks, so that `fill` never sees half of one.
+    uint64_t block = info(tensors[i].dtype).blockBytes;
+    uint64_t pieceBytes =
+        std::max<uint64_t>(1, (uint64_t{1} << 22) / block) * block;
+    for (uint64_t at = 0; at < sizes[i]; at += pieceBytes) {
+      piece.resize(std::min(pieceBytes, sizes[i] - at));
+      fill(i, at, piece);
+      AIR_RETURN_IF_ERROR(file.writeAt(head.size() + offsets[i] + at, piece));
+    }
+  }
+  return file.commit(head.size() + offset);
+}
+
+} // namespace air::gen

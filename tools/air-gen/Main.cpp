@@ -1,0 +1,104 @@
+//===- Main.cpp - air-gen: GGUF files of any shape and dtype --------------===//
+#include "formats/support/AtomicFile.h"
+#include "tools/air-gen/RandomModel.h"
+#include "tools/cli/CommandLine.h"
+
+using namespace air;
+
+namespace {
+
+cli::Option count(const std::string &name, const std::string &help) {
+  return {.name = name,
+          .kind = cli::ValueKind::Integer,
+          .valueName = "N",
+          .help = help,
+          .minimum = 1,
+          .maximum = 4294967295.0};
+}
+
+cli::Tool describe() {
+  std::vector<std::string> shapes;
+  for (const gen::ModelShape &shape : gen::knownShapes()) {
+    shapes.push_back(shape.name);
+  }
+  cli::Command main;
+  main.summary = "writes a Llama GGUF with random weights";
+  main.options = {
+      {.name = "--shape",
+       .kind = cli::ValueKind::Choice,
+       .valueName = "SHAPE",
+       .help = "Start from the shape of a published model.",
+       .defaultText = "1b",
+       .choices = shapes},
+      {.name = "--type",
+       .kind = cli::ValueKind::String,
+       .valueName = "TYPE",
+       .help = "A dtype for every matrix, or the mixes Q4_K_M and Q5_K_M.",
+       .defaultText = "Q8_0"},
+      {.name = "--output",
+       .shortName = "-o",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "Where to write."},
+      {.name = "--seed",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Other seeds give other weights.",
+       .defaultText = "1",
+       .minimum = 0},
+      count("--layers", "Decoder layers."),
+      count("--width", "Residual stream."),
+      count("--heads", "Query heads."),
+      count("--kv-heads", "Key and value heads."),
+      count("--head-dim", "Elements of a head."),
+      count("--ffn", "Feed-forward width."),
+      count("--vocabulary", "Pieces; at least 257."),
+      count("--context", "Trained context in tokens."),
+  };
+  main.examples = {"air-gen --shape 8b --type Q4_K_M -o 8b-q4_k_m.gguf"};
+  cli::Tool tool;
+  tool.name = "air-gen";
+  tool.summary = "random models of real shapes, for measurements";
+  tool.description =
+      "Writes a GGUF file of the Llama architecture with random weights of a "
+      "sane size. The bytes depend on the options alone.";
+  tool.commands = {main};
+  return tool;
+}
+
+Status run(const cli::Invocation &call) {
+  std::optional<std::string> path = call.text("--output");
+  if (!path) {
+    return usageError("--output FILE is missing");
+  }
+  std::string name = call.text("--shape").value_or("1b");
+  gen::ModelShape shape;
+  for (const gen::ModelShape &known : gen::knownShapes()) {
+    if (known.name == name) {
+      shape = known;
+    }
+  }
+  auto set = [&](const char *option, uint32_t &field) {
+    if (std::optional<int64_t> value = call.integer(option)) {
+      field = static_cast<uint32_t>(*value);
+    }
+  };
+  set("--layers", shape.layers);
+  set("--width", shape.width);
+  set("--heads", shape.heads);
+  set("--kv-heads", shape.kvHeads);
+  set("--head-dim", shape.headDim);
+  set("--ffn", shape.ffn);
+  set("--vocabulary", shape.vocabulary);
+  set("--context", shape.context);
+  return gen::writeRandomModel(
+      shape, call.text("--type").value_or("Q8_0"),
+      static_cast<uint64_t>(call.integer("--seed").value_or(1)), *path);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  removeTemporariesOnSignal();
+  return cli::runTool(describe(), argc, argv, run);
+}

@@ -1,0 +1,267 @@
+//===- RandomModel.cpp - models of any shape with random weights ----------===//
+#include "tools/air-gen/RandomModel.h"
+
+#include "tools/air-gen/GgufWriter.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace air::gen {
+
+namespace {
+
+/// SplitMix64 (Steele, Lea, Flood 2014) as a counter-based generator: word i of
+/// stream s, so that any piece of a tensor can be made on its own.
+uint64_t randomWord(uint64_t stream, uint64_t index) {
+  uint64_t z = stream + (index + 1) * 0x9E3779B97F4A7C15ULL;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+/// Binary16 of a normal number in its range, rounded toward zero.
+uint16_t halfOf(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint32_t exponent = ((bits >> 23) & 0xFF) - 127 + 15;
+  return static_cast<uint16_t>((bits >> 16 & 0x8000) | (exponent << 10) |
+                               ((bits >> 13) & 0x3FF));
+}
+
+/// What one unit of scale should be, so that decoded weights have a standard
+/// deviation of about 0.02 whatever the dtype's range of codes.
+float scaleFor(DType dtype) {
+  switch (dtype) {
+  case DType::Q8_0:
+    return 0.02F / 74;
+  case DType::Q6_K:
+    return 0.02F / (18.5F * 74);
+  case DType::Q4_0:
+  case DType::Q4_1:
+    return 0.02F / 4.6F;
+  case DType::Q5_0:
+  case DType::Q5_1:
+    return 0.02F / 9.2F;
+  case DType::Q4_K:
+    return 0.02F / (4.6F * 32);
+  case DType::Q5_K:
+    return 0.02F / (9.2F * 32);
+  case DType::Q2_K:
+    return 0.02F / (1.1F * 8);
+  case DType::Q3_K:
+    return 0.02F / (2.3F * 18);
+  case DType::IQ4_NL:
+    return 0.02F / 63;
+  case DType::IQ4_XS:
+    return 0.02F / (63 * 18);
+  default:
+    return 0;
+  }
+}
+
+bool isPlainFloat(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
+}
+
+void fillFloats(DType dtype, uint64_t stream, uint64_t first,
+                std::span<uint8_t> bytes, float spread, float center) {
+  uint64_t width = info(dtype).blockBytes;
+  for (uint64_t i = 0; i < bytes.size() / width; ++i) {
+    // The sum of 8 bytes is close enough to a bell.
+    uint64_t word = randomWord(stream, first + i);
+    int sum = 0;
+    for (int b = 0; b < 8; ++b) {
+      sum += static_cast<int>((word >> (8 * b)) & 0xFF);
+    }
+    float value =
+        center + spread * (static_cast<float>(sum) - 1020.0F) / 209.0F;
+    uint8_t *out = bytes.data() + i * width;
+    if (dtype == DType::F32) {
+      std::memcpy(out, &value, 4);
+    } else {
+      uint16_t half =
+          dtype == DType::BF16
+              ? static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16)
+              : (std::fabs(value) < 1e-4F ? 0 : halfOf(value));
+      std::memcpy(out, &half, 2);
+    }
+  }
+}
+
+void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
+                std::span<uint8_t> bytes) {
+  const DTypeInfo &facts = info(dtype);
+  uint64_t first = offset / 8;
+  for (uint64_t at = 0; at < bytes.size(); at += 8) {
+    uint64_t word = randomWord(stream, first + at / 8);
+    std::memcpy(bytes.data() + at, &word,
+                std::min<uint64_t>(8, bytes.size() - at));
+  }
+  // Random codes are fine; the floats among them must be of a sane size.
+  float scale = scaleFor(dtype);
+  for (uint64_t block = 0; block * facts.blockBytes < bytes.size(); ++block) {
+    for (const BlockField &field : facts.fields) {
+      bool isScale = field.unit == 2 && field.name[0] == 'd';
+      bool isMinimum = field.unit == 2 && field.name[0] == 'm';
+      if (!isScale && !isMinimum) {
+        continue;
+      }
+      for (uint16_t i = 0; i < field.count; ++i) {
+        bool minimum = isMinimum || i == 1 || field.name[1] == 'm';
+        uint16_t half = halfOf(minimum ? scale * 7 : scale);
+        std::memcpy(bytes.data() + block * facts.blockBytes + field.offset +
+                        2 * i,
+                    &half, 2);
+      }
+    }
+  }
+}
+
+/// Which layers get more bits in llama.cpp's _M mixes: the first and last
+/// eighth, and every third between.
+bool moreBits(uint32_t layer, uint32_t layers) {
+  return layer < layers / 8 || layer >= 7 * layers / 8 ||
+         (layer - layers / 8) % 3 == 2;
+}
+
+struct Mix {
+  DType base;
+  bool more; ///< Q6_K for some
+};
+
+Result<Mix> mixOf(const std::string &type) {
+  if (type == "Q4_K_M") {
+    return Mix{DType::Q4_K, true};
+  }
+  if (type == "Q5_K_M") {
+    return Mix{DType::Q5_K, true};
+  }
+  std::optional<DType> dtype = dtypeFromName(type);
+  if (!dtype || (!isPlainFloat(*dtype) && scaleFor(*dtype) == 0)) {
+    return unsupportedError(
+        "type '" + type +
+        "' is not supported; supported: F32 F16 BF16 Q8_0 Q6_K Q5_K Q5_K_M "
+        "Q5_0 Q5_1 Q4_K Q4_K_M Q4_0 Q4_1 Q3_K Q2_K IQ4_NL IQ4_XS");
+  }
+  return Mix{*dtype, false};
+}
+
+/// A byte-level vocabulary: 256 byte pieces, then fillers that no text yields.
+std::vector<std::string> vocabularyOf(uint32_t size) {
+  std::vector<std::string> pieces;
+  auto utf8 = [](uint32_t code) {
+    std::string text;
+    if (code < 0x80) {
+      text.push_back(static_cast<char>(code));
+    } else {
+      text.push_back(static_cast<char>(0xC0 | code >> 6));
+      text.push_back(static_cast<char>(0x80 | (code & 0x3F)));
+    }
+    return text;
+  };
+  // GPT-2's byte alphabet: printable bytes stand for themselves, the others for
+  // code points from 256 on.
+  uint32_t next = 256;
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    bool printable = (byte >= 33 && byte <= 126) ||
+                     (byte >= 161 && byte <= 172) || byte >= 174;
+    pieces.push_back(utf8(printable ? byte : next++));
+  }
+  while (pieces.size() < size) {
+    pieces.push_back("<filler_" + std::to_string(pieces.size()) + ">");
+  }
+  return pieces;
+}
+
+} // namespace
+
+const std::vector<ModelShape> &knownShapes() {
+  static const std::vector<ModelShape> shapes = {
+      {"1b", 16, 2048, 32, 8, 64, 8192, 128256, 131072, true},
+      {"3b", 28, 3072, 24, 8, 128, 8192, 128256, 131072, true},
+      {"8b", 32, 4096, 32, 8, 128, 14336, 128256, 131072, false},
+  };
+  return shapes;
+}
+
+Status writeRandomModel(const ModelShape &shape, const std::string &type,
+                        uint64_t seed, const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(Mix mix, mixOf(type));
+  if (shape.vocabulary < 257) {
+    return usageError("a vocabulary of " + std::to_string(shape.vocabulary) +
+                      " pieces has no room for 256 bytes and an end token");
+  }
+  GgufWriter writer;
+  writer.add("general.architecture", std::string("llama"));
+  writer.add("general.name", "random " + shape.name + " " + type);
+  writer.add("llama.block_count", shape.layers);
+  writer.add("llama.context_length", shape.context);
+  writer.add("llama.embedding_length", shape.width);
+  writer.add("llama.feed_forward_length", shape.ffn);
+  writer.add("llama.attention.head_count", shape.heads);
+  writer.add("llama.attention.head_count_kv", shape.kvHeads);
+  writer.add("llama.attention.key_length", shape.headDim);
+  writer.add("llama.attention.value_length", shape.headDim);
+  writer.add("llama.attention.layer_norm_rms_epsilon", 1e-5F);
+  writer.add("llama.rope.dimension_count", shape.headDim);
+  writer.add("llama.rope.freq_base", 500000.0F);
+  writer.add("llama.vocab_size", shape.vocabulary);
+  writer.add("tokenizer.ggml.model", std::string("gpt2"));
+  writer.add("tokenizer.ggml.pre", std::string("gpt-2"));
+  writer.add("tokenizer.ggml.tokens", vocabularyOf(shape.vocabulary));
+  std::vector<int32_t> types(shape.vocabulary, 1);
+  types.back() = 3; // the end token is a control token
+  writer.add("tokenizer.ggml.token_type", types);
+  writer.add("tokenizer.ggml.merges", std::vector<std::string>{"! !"});
+  writer.add("tokenizer.ggml.eos_token_id", shape.vocabulary - 1);
+  writer.add("tokenizer.ggml.bos_token_id", shape.vocabulary - 1);
+  writer.add("tokenizer.ggml.add_bos_token", false);
+
+  auto matrix = [&](const std::string &name, DType dtype, uint64_t rows,
+                    uint64_t columns) {
+    writer.addTensor({name, dtype, {rows, columns}});
+  };
+  auto vector = [&](const std::string &name, uint64_t size) {
+    writer.addTensor({name, DType::F32, {size}});
+  };
+  uint64_t width = shape.width;
+  uint64_t qWidth = uint64_t{shape.heads} * shape.headDim;
+  uint64_t kvWidth = uint64_t{shape.kvHeads} * shape.headDim;
+  DType head = mix.more ? DType::Q6_K : mix.base;
+  matrix("token_embd.weight", shape.tiedEmbeddings ? head : mix.base,
+         shape.vocabulary, width);
+  for (uint32_t layer = 0; layer < shape.layers; ++layer) {
+    std::string prefix = "blk." + std::to_string(layer) + ".";
+    DType more =
+        mix.more && moreBits(layer, shape.layers) ? DType::Q6_K : mix.base;
+    vector(prefix + "attn_norm.weight", width);
+    matrix(prefix + "attn_q.weight", mix.base, qWidth, width);
+    matrix(prefix + "attn_k.weight", mix.base, kvWidth, width);
+    matrix(prefix + "attn_v.weight", more, kvWidth, width);
+    matrix(prefix + "attn_output.weight", mix.base, width, qWidth);
+    vector(prefix + "ffn_norm.weight", width);
+    matrix(prefix + "ffn_gate.weight", mix.base, shape.ffn, width);
+    matrix(prefix + "ffn_up.weight", mix.base, shape.ffn, width);
+    matrix(prefix + "ffn_down.weight", more, width, shape.ffn);
+  }
+  vector("output_norm.weight", width);
+  if (!shape.tiedEmbeddings) {
+    matrix("output.weight", head, shape.vocabulary, width);
+  }
+
+  const std::vector<GgufTensor> &tensors = writer.allTensors();
+  return writer.write(path, [&](size_t index, uint64_t offset,
+                                std::span<uint8_t> bytes) {
+    const GgufTensor &tensor = tensors[index];
+    uint64_t stream = randomWord(seed, index);
+    bool norm = tensor.shape.size() == 1;
+    if (isPlainFloat(tensor.dtype)) {
+      fillFloats(tensor.dtype, stream, offset / info(tensor.dtype).blockBytes,
+                 bytes, norm ? 0.1F : 0.02F, norm ? 1.0F : 0.0F);
+    } else {
+      fillBlocks(tensor.dtype, stream, offset, bytes);
+    }
+  });
+}
+
+} // namespace air::gen
