@@ -3,6 +3,7 @@ add_library(AirFlags INTERFACE)
 target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
 target_compile_options(AirFlags INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
+  -Wno-missing-designated-field-initializers
   -fno-exceptions -fvisibility-inlines-hidden -ffunction-sections -fdata-sections)
 target_link_options(AirFlags INTERFACE -Wl,--gc-sections)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")

@@ -4,7 +4,6 @@
 #include "tools/air-gen/GgufWriter.h"
 
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 namespace air::gen {
@@ -20,12 +19,8 @@ uint64_t randomWord(uint64_t stream, uint64_t index) {
   return z ^ (z >> 31);
 }
 
-/// Binary16 of a normal number in its range, rounded toward zero.
 uint16_t halfOf(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  uint32_t exponent = ((bits >> 23) & 0xFF) - 127 + 15;
-  return static_cast<uint16_t>((bits >> 16 & 0x8000) | (exponent << 10) |
-                               ((bits >> 13) & 0x3FF));
+  return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
 }
 
 /// What one unit of scale should be, so that decoded weights have a standard
@@ -82,7 +77,7 @@ void fillFloats(DType dtype, uint64_t stream, uint64_t first,
       uint16_t half =
           dtype == DType::BF16
               ? static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16)
-              : (std::fabs(value) < 1e-4F ? 0 : halfOf(value));
+              : halfOf(value);
       std::memcpy(out, &half, 2);
     }
   }
