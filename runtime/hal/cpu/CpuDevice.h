@@ -1,0 +1,82 @@
+//===- CpuDevice.h - the machine's own cores as a Device --------*- C++ -*-===//
+//
+// Memory is anonymous mappings (huge pages where they help), addresses are
+// pointers, executables are relocatable objects loaded by ElfLoader, and run()
+// hands a range of dispatches to the thread pool, whose threads walk it
+// together. Tiles are dealt in contiguous ranges, so a thread reads its part of
+// a matrix as one stream. What a tile computes does not depend on who runs it:
+// results are the same for every number of threads.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H
+#define AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H
+
+#include "runtime/hal/Device.h"
+#include "runtime/hal/ElfLoader.h"
+#include "runtime/hal/cpu/ThreadPool.h"
+
+#include <memory>
+#include <vector>
+
+namespace air::rt {
+
+class CpuDevice final : public Device {
+public:
+  static Result<std::unique_ptr<CpuDevice>> create(uint32_t threads);
+  ~CpuDevice() override;
+  CpuDevice(const CpuDevice &) = delete;
+  CpuDevice &operator=(const CpuDevice &) = delete;
+
+  Result<DeviceAddress> allocate(uint64_t bytes,
+                                 std::string_view what) override;
+  Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) override;
+  Result<uint32_t>
+  loadExecutable(std::span<const uint8_t> object,
+                 std::span<const std::string_view> entries) override;
+  Result<uint32_t>
+  addProgram(std::span<const DispatchDesc> dispatches) override;
+  Status run(uint32_t program, uint32_t first, uint32_t count,
+             const AirBatch &batch) override;
+  Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) override;
+  Status synchronise() override { return Status::ok(); }
+  Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
+
+  /// Takes functions of this process as an executable: for tests of what is
+  /// built on a device.
+  uint32_t addFunctions(std::span<const AirKernelFn> functions);
+
+  ThreadPool &threadPool() { return *pool; }
+
+private:
+  struct Mapping {
+    void *address = nullptr;
+    uint64_t bytes = 0;
+  };
+  struct Dispatch {
+    AirKernelFn function = nullptr;
+    DispatchGrid grid;
+    uint64_t firstBinding = 0;
+    bool barrier = true;
+  };
+  struct Program {
+    std::vector<Dispatch> dispatches;
+    std::vector<void *> bindings;
+  };
+  struct Walk;
+
+  CpuDevice() = default;
+  static void walk(void *context, uint32_t thread);
+  Status reserveScratch(uint64_t bytesPerThread);
+
+  std::unique_ptr<ThreadPool> pool;
+  std::vector<Mapping> mappings;
+  std::vector<ElfImage> images;
+  std::vector<std::vector<AirKernelFn>> executables;
+  std::vector<Program> programs;
+  uint8_t *scratch = nullptr;
+  uint64_t scratchStride = 0; ///< bytes from one thread's scratch to the next's
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H

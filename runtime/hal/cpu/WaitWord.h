@@ -1,0 +1,48 @@
+//===- WaitWord.h - wait for a word to change: spin, then park --*- C++ -*-===//
+//
+// A counter that only advances. Waiters first spin, since a kernel's end is
+// usually microseconds away, and then sleep on a futex, so that an idle process
+// burns no CPU. advance() makes what its thread wrote before visible to those
+// whose wait ends.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CPU_WAITWORD_H
+#define AIRPACK_RUNTIME_HAL_CPU_WAITWORD_H
+
+#include <atomic>
+#include <cstdint>
+
+namespace air::rt {
+
+class WaitWord {
+public:
+  uint32_t value() const { return word.load(std::memory_order_acquire); }
+
+  /// Adds one and wakes every sleeper.
+  void advance();
+
+  /// Returns once the value differs from `seen`.
+  void waitWhile(uint32_t seen, uint32_t spins);
+
+private:
+  static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t) &&
+                    std::atomic<uint32_t>::is_always_lock_free,
+                "the futex system call works on the atomic's own bytes");
+  // Sequentially consistent on both words: either the waiter sees the new value
+  // or advance() sees the sleeper.
+  alignas(64) std::atomic<uint32_t> word{0};
+  std::atomic<uint32_t> sleepers{0};
+};
+
+/// Tells the core that this is a spin loop.
+inline void relaxCpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CPU_WAITWORD_H

@@ -1,0 +1,125 @@
+//===- PlanSource.cpp - verify ahead of the first pass ----------*- C++ -*-===//
+#include "runtime/io/PlanSource.h"
+
+#include <algorithm>
+#include <sys/mman.h>
+
+using namespace air;
+using namespace air::rt;
+
+Result<std::unique_ptr<PlanSource>> PlanSource::start(const PlanFile &plan,
+                                                      uint32_t loaders) {
+  const plan::Plan &root = plan.plan();
+  uint32_t count = root.segments() ? root.segments()->size() : 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const plan::Segment *record = root.segments()->Get(i);
+    if (record->codec() != plan::Codec::None) {
+      return unsupportedError(
+          "segment '" + record->name()->str() + "': coded as " +
+          plan::EnumNameCodec(record->codec()) +
+          ", this version runs uncoded segments only; pack the model again");
+    }
+  }
+  std::unique_ptr<PlanSource> source(new PlanSource(plan));
+  source->states = std::vector<std::atomic<State>>(count);
+  if (root.reads() != nullptr) {
+    std::vector<bool> listed(count);
+    for (const plan::Read *read : *root.reads()) {
+      if (read->segment() < count && !listed[read->segment()]) {
+        listed[read->segment()] = true;
+        source->order.push_back(read->segment());
+      }
+    }
+  }
+  source->pending = static_cast<uint32_t>(source->order.size());
+  loaders = std::min(
+      {loaders, kMaxLoaders, static_cast<uint32_t>(source->order.size())});
+  for (uint32_t i = 0; i < loaders; ++i) {
+    pthread_t handle = {};
+    if (pthread_create(&handle, nullptr, loaderMain, source.get()) != 0) {
+      break;
+    }
+    source->threads.push_back(handle);
+  }
+  return source;
+}
+
+PlanSource::~PlanSource() {
+  stopping = true;
+  for (pthread_t handle : threads) {
+    pthread_join(handle, nullptr);
+  }
+}
+
+std::span<const uint8_t> PlanSource::segment(uint32_t index) const {
+  return file.segmentBytes(index);
+}
+
+void *PlanSource::loaderMain(void *self) {
+  static_cast<PlanSource *>(self)->verifyAhead();
+  return nullptr;
+}
+
+void PlanSource::verifyAhead() {
+  while (!stopping.load(std::memory_order_relaxed)) {
+    uint32_t place = next.fetch_add(1, std::memory_order_relaxed);
+    if (place >= order.size()) {
+      return;
+    }
+    uint32_t index = order[place];
+    State untouched = State::Untouched;
+    if (!states[index].compare_exchange_strong(untouched, State::Verifying)) {
+      continue;
+    }
+    readAhead(index);
+    if (place + 1 < order.size()) {
+      readAhead(order[place + 1]);
+    }
+    verifyClaimed(index);
+  }
+}
+
+void PlanSource::readAhead(uint32_t index) const {
+  std::span<const uint8_t> bytes = file.segmentBytes(index);
+  // Advice only: where the page size is larger than the plan's it is refused.
+  (void)madvise(const_cast<uint8_t *>(bytes.data()), bytes.size(),
+                MADV_WILLNEED);
+}
+
+void PlanSource::verifyClaimed(uint32_t index) {
+  Status status = file.verifySegment(index);
+  std::lock_guard<std::mutex> lock(mutex);
+  if (status.isOk()) {
+    states[index].store(State::Ready, std::memory_order_release);
+    if (std::find(order.begin(), order.end(), index) != order.end()) {
+      pending.fetch_sub(1, std::memory_order_release);
+    }
+  } else {
+    states[index].store(State::Failed, std::memory_order_release);
+    if (failure.isOk()) {
+      failure = status;
+    }
+  }
+  changed.notify_all();
+}
+
+Status PlanSource::require(std::span<const uint32_t> segments) {
+  for (uint32_t index : segments) {
+    if (states[index].load(std::memory_order_acquire) == State::Ready) {
+      continue;
+    }
+    State untouched = State::Untouched;
+    if (states[index].compare_exchange_strong(untouched, State::Verifying)) {
+      verifyClaimed(index);
+    }
+    std::unique_lock<std::mutex> lock(mutex);
+    changed.wait(lock, [&] {
+      State state = states[index].load(std::memory_order_acquire);
+      return state == State::Ready || state == State::Failed;
+    });
+    if (states[index].load(std::memory_order_acquire) == State::Failed) {
+      return failure;
+    }
+  }
+  return Status::ok();
+}

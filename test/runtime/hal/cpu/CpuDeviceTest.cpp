@@ -1,0 +1,149 @@
+//===- CpuDeviceTest.cpp - grids, bindings, scratch and order
+//--------------===//
+#include "runtime/hal/cpu/CpuDevice.h"
+
+#include <atomic>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <numeric>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+template <typename T> DeviceAddress addressOf(T *pointer) {
+  return static_cast<DeviceAddress>(reinterpret_cast<uintptr_t>(pointer));
+}
+
+TEST(TileCount, FollowsTokensOrOutputs) {
+  AirBatch batch = {};
+  batch.tokens = 17;
+  batch.outputs = 3;
+  EXPECT_EQ(tileCount({5, 0, GridRows::Tokens}, batch), 5U);
+  EXPECT_EQ(tileCount({5, 8, GridRows::Tokens}, batch), 15U);
+  EXPECT_EQ(tileCount({5, 1, GridRows::Outputs}, batch), 15U);
+  EXPECT_EQ(tileCount({5, 0, GridRows::Outputs}, batch), 5U);
+  batch.outputs = 0;
+  EXPECT_EQ(tileCount({5, 0, GridRows::Outputs}, batch), 0U);
+  EXPECT_EQ(tileCount({5, 1, GridRows::Outputs}, batch), 0U);
+}
+
+// Kernels are plain functions here. Bindings: 0 the input, 1 the output.
+
+/// out[tile] = in[tile] + 1
+void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
+  auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
+  auto *out = static_cast<uint64_t *>(dispatch->bindings[1]);
+  for (uint64_t tile = begin; tile < end; ++tile) {
+    out[tile] = in[tile] + 1;
+  }
+}
+
+constexpr uint64_t kTiles = 37;
+
+/// out[tile] = sum of all of in: right only when every tile before is done.
+void sumAll(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
+            void *scratch) {
+  auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
+  auto *out = static_cast<uint64_t *>(dispatch->bindings[1]);
+  // Through all of the thread's scratch, so that sharing would show.
+  auto *copy = static_cast<uint64_t *>(scratch);
+  for (uint64_t tile = begin; tile < end; ++tile) {
+    std::memcpy(copy, in, kTiles * sizeof(uint64_t));
+    out[tile] = std::accumulate(copy, copy + kTiles, uint64_t{0});
+  }
+}
+
+class CpuDeviceOf : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(GetParam());
+  ASSERT_TRUE(device) << device.status().message();
+  AirKernelFn functions[] = {addOne, sumAll};
+  uint32_t executable = (*device)->addFunctions(functions);
+  Result<DeviceAddress> memory = (*device)->allocate(4096, "test");
+  ASSERT_TRUE(memory) << memory.status().message();
+  DeviceAddress bindings[] = {*memory, *memory + 2048, *memory + 2048, *memory};
+  DispatchGrid grid = {kTiles, 0, GridRows::Tokens};
+  DispatchDesc descs[] = {
+      {executable, 0, grid, std::span(bindings, 2), 0, true},
+      {executable, 1, grid, std::span(bindings + 2, 2), 512, true},
+      {executable, 0, grid, std::span(bindings, 2), 0, true}};
+  Result<uint32_t> program = (*device)->addProgram(descs);
+  ASSERT_TRUE(program) << program.status().message();
+  AirBatch batch = {};
+  batch.tokens = 1;
+  for (uint64_t round = 0; round < 50; ++round) {
+    auto *values = reinterpret_cast<uint64_t *>(*memory);
+    std::fill(values, values + kTiles, round);
+    ASSERT_TRUE((*device)->run(*program, 0, 3, batch).isOk());
+    Result<const void *> out = (*device)->read(*memory + 2048, kTiles * 8);
+    ASSERT_TRUE(out) << out.status().message();
+    for (uint64_t tile = 0; tile < kTiles; ++tile) {
+      EXPECT_EQ(static_cast<const uint64_t *>(*out)[tile],
+                (round + 1) * kTiles + 1);
+    }
+    // A range: the sum alone, of what the last dispatch left.
+    ASSERT_TRUE((*device)->run(*program, 1, 1, batch).isOk());
+    EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
+  }
+  EXPECT_EQ((*device)->run(*program, 2, 2, batch).code(), ErrorCode::Internal);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, CpuDeviceOf, testing::Values(1, 2, 3));
+
+TEST(CpuDevice, MemoryIsZeroedAndAligned) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
+  ASSERT_TRUE(device) << device.status().message();
+  for (uint64_t bytes : {uint64_t{1}, uint64_t{5000}, uint64_t{5} << 20}) {
+    Result<DeviceAddress> memory = (*device)->allocate(bytes, "test");
+    ASSERT_TRUE(memory) << memory.status().message();
+    EXPECT_EQ(*memory % 4096, 0U);
+    auto *begin = reinterpret_cast<uint8_t *>(*memory);
+    EXPECT_EQ(begin[0], 0);
+    EXPECT_EQ(begin[bytes - 1], 0);
+    std::memset(begin, 0xff, bytes);
+    ASSERT_TRUE((*device)->copy(*memory, *memory, 1).isOk());
+  }
+}
+
+TEST(CpuDevice, TooMuchMemoryDoesNotFitAndSaysWhat) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
+  ASSERT_TRUE(device) << device.status().message();
+  for (uint64_t bytes : {uint64_t{1} << 60, UINT64_MAX}) {
+    Result<DeviceAddress> memory = (*device)->allocate(bytes, "kv");
+    ASSERT_FALSE(memory);
+    EXPECT_EQ(memory.status().code(), ErrorCode::DoesNotFit);
+    EXPECT_EQ(memory.status().message().find("kv: "), 0U);
+    EXPECT_NE(memory.status().message().find(std::to_string(bytes)),
+              std::string::npos);
+  }
+}
+
+TEST(CpuDevice, RefusesMisalignedHostMemoryAndUnknownEntries) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
+  ASSERT_TRUE(device) << device.status().message();
+  alignas(64) uint8_t bytes[128] = {};
+  Result<DeviceAddress> aligned = (*device)->importHost(bytes);
+  ASSERT_TRUE(aligned) << aligned.status().message();
+  EXPECT_EQ(*aligned, addressOf(bytes));
+  EXPECT_EQ((*device)->importHost(std::span(bytes).subspan(8)).status().code(),
+            ErrorCode::Internal);
+  AirKernelFn functions[] = {addOne};
+  uint32_t executable = (*device)->addFunctions(functions);
+  DispatchDesc desc = {executable, 1, {}, {}, 0, true};
+  EXPECT_FALSE((*device)->addProgram(std::span(&desc, 1)));
+  desc = {executable + 1, 0, {}, {}, 0, true};
+  EXPECT_FALSE((*device)->addProgram(std::span(&desc, 1)));
+}
+
+TEST(CpuDevice, RefusesAnObjectThatIsNone) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
+  ASSERT_TRUE(device) << device.status().message();
+  const uint8_t noise[64] = {1, 2, 3};
+  EXPECT_EQ((*device)->loadExecutable(noise, {}).status().code(),
+            ErrorCode::Corrupt);
+}
+
+} // namespace

@@ -1,0 +1,134 @@
+//===- ThreadPoolTest.cpp - every thread, every barrier, no burning -------===//
+#include "runtime/hal/cpu/ThreadPool.h"
+
+#include "runtime/hal/cpu/CpuTopology.h"
+
+#include <algorithm>
+#include <ctime>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+#include <vector>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+TEST(TilesOfThread, CoverEveryTileOnceInOrderAndBalanced) {
+  for (uint64_t tiles : {0U, 1U, 2U, 3U, 7U, 64U, 65U, 1000U}) {
+    for (uint32_t threads : {1U, 2U, 3U, 5U, 16U, 64U}) {
+      uint64_t next = 0;
+      for (uint32_t thread = 0; thread < threads; ++thread) {
+        TileRange range = tilesOfThread(tiles, thread, threads);
+        EXPECT_EQ(range.begin, next);
+        EXPECT_GE(range.end - range.begin, tiles / threads);
+        EXPECT_LE(range.end - range.begin, tiles / threads + 1);
+        next = range.end;
+      }
+      EXPECT_EQ(next, tiles);
+    }
+  }
+}
+
+TEST(TilesOfThread, HugeCountsDoNotOverflow) {
+  TileRange last = tilesOfThread(UINT64_MAX, 1023, 1024);
+  EXPECT_EQ(last.end, UINT64_MAX);
+  EXPECT_LT(last.begin, last.end);
+}
+
+TEST(ThreadPool, RefusesCountsOutsideItsRange) {
+  EXPECT_EQ(ThreadPool::create(0).status().code(), ErrorCode::Usage);
+  Result<std::unique_ptr<ThreadPool>> tooMany =
+      ThreadPool::create(ThreadPool::kMaxThreads + 1);
+  EXPECT_EQ(tooMany.status().code(), ErrorCode::Usage);
+  EXPECT_NE(tooMany.status().message().find("1025"), std::string::npos);
+}
+
+class ThreadPoolOf : public testing::TestWithParam<uint32_t> {
+protected:
+  void SetUp() override {
+    Result<std::unique_ptr<ThreadPool>> made = ThreadPool::create(GetParam());
+    ASSERT_TRUE(made) << made.status().message();
+    pool = *std::move(made);
+  }
+  std::unique_ptr<ThreadPool> pool;
+};
+
+TEST_P(ThreadPoolOf, RunsEachJobOnceOnEveryThread) {
+  // Plain counters: the sanitizer sees it when run() does not join.
+  std::vector<uint32_t> calls(GetParam());
+  for (uint32_t round = 1; round <= 200; ++round) {
+    pool->run(
+        [](void *context, uint32_t thread) {
+          ++(*static_cast<std::vector<uint32_t> *>(context))[thread];
+        },
+        &calls);
+    EXPECT_EQ(std::count(calls.begin(), calls.end(), round), GetParam());
+  }
+}
+
+struct Relay {
+  ThreadPool *pool;
+  std::vector<uint64_t> now;
+  std::vector<uint64_t> next;
+};
+
+/// Each stage, every thread reads what another wrote in the stage before.
+void relay(void *context, uint32_t thread) {
+  auto &state = *static_cast<Relay *>(context);
+  uint32_t threads = state.pool->threads();
+  for (uint32_t stage = 0; stage < 100; ++stage) {
+    state.next[thread] = state.now[(thread + 1) % threads] + 1;
+    state.pool->barrier();
+    state.now[thread] = state.next[thread];
+    state.pool->barrier();
+  }
+}
+
+TEST_P(ThreadPoolOf, BarriersOrderWhatThreadsWrite) {
+  Relay state = {pool.get(), std::vector<uint64_t>(GetParam()),
+                 std::vector<uint64_t>(GetParam())};
+  for (uint32_t round = 1; round <= 5; ++round) {
+    pool->run(relay, &state);
+    for (uint64_t value : state.now) {
+      EXPECT_EQ(value, 100U * round);
+    }
+  }
+}
+
+TEST_P(ThreadPoolOf, EndsWithoutEverHavingRun) { pool.reset(); }
+
+INSTANTIATE_TEST_SUITE_P(Counts, ThreadPoolOf, testing::Values(1, 2, 3, 8));
+
+double processCpuSeconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) +
+         1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+TEST(ThreadPool, IdleBurnsNoCpu) {
+  Result<std::unique_ptr<ThreadPool>> pool =
+      ThreadPool::create(static_cast<uint32_t>(cpuTopology().cpus.size()));
+  ASSERT_TRUE(pool) << pool.status().message();
+  (*pool)->run([](void *, uint32_t) {}, nullptr);
+  usleep(50'000); // what spinning there is, is over
+  double before = processCpuSeconds();
+  usleep(200'000);
+  EXPECT_LT(processCpuSeconds() - before, 0.01);
+}
+
+TEST(CpuTopology, NamesEachAllowedCpuOnce) {
+  CpuTopology topology = cpuTopology();
+  std::vector<uint32_t> sorted = topology.cpus;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  cpu_set_t mask;
+  ASSERT_EQ(sched_getaffinity(0, sizeof mask, &mask), 0);
+  EXPECT_EQ(sorted.size(), static_cast<size_t>(CPU_COUNT(&mask)));
+  EXPECT_GE(topology.cores, 1U);
+  EXPECT_LE(topology.cores, topology.cpus.size());
+}
+
+} // namespace
