@@ -1,0 +1,138 @@
+//===- CompileKernels.cpp - the interface of codegen/cpu ---------*- C++
+//-*-===//
+#include "codegen/KernelSpec.h"
+#include "codegen/cpu/CompileModule.h"
+#include "codegen/cpu/KernelRegistry.h"
+#include "formats/abi/KernelAbi.h"
+
+#include "llvm/Config/llvm-config.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+namespace air::codegen {
+namespace {
+
+/// Raised whenever a kernel's code or grid changes for an unchanged spec.
+constexpr unsigned kKernelSetVersion = 1;
+
+struct Job {
+  KernelSpec spec;
+  const KernelRow *row = nullptr;
+  KernelEntry entry;
+};
+
+Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
+  Job job;
+  job.spec = spec;
+  AIR_ASSIGN_OR_RETURN(job.row, findKernelRow(spec));
+  job.entry.name = kernelName(spec);
+  job.entry.rowsFrom = spec.rowsFrom;
+  AIR_RETURN_IF_ERROR(
+      job.row->describe(spec, isa, job.entry).withContext(job.entry.name));
+  return job;
+}
+
+/// Runs work(i) for i in [0, count) on up to `threads` threads.
+template <typename Work>
+void forEach(size_t count, unsigned threads, const Work &work) {
+  std::atomic<size_t> next = 0;
+  auto drain = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      work(i);
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (size_t i = 1; i < std::min<size_t>(threads, count); ++i) {
+    helpers.emplace_back(drain);
+  }
+  drain();
+  for (std::thread &helper : helpers) {
+    helper.join();
+  }
+}
+
+} // namespace
+
+std::vector<Layout> supportedLayouts(DType dtype,
+                                     const MachineProfile &target) {
+  std::vector<Layout> layouts;
+  if (!makeCpuTarget(target).isOk()) {
+    return layouts;
+  }
+  // A layout is of use when every op that reads matrices of the dtype has it.
+  for (const KernelRow &row : kernelRegistry()) {
+    if (std::find(row.dtypes.begin(), row.dtypes.end(), dtype) ==
+        row.dtypes.end()) {
+      continue;
+    }
+    if (layouts.empty()) {
+      layouts.assign(row.layouts.begin(), row.layouts.end());
+      continue;
+    }
+    std::erase_if(layouts, [&](Layout layout) {
+      return std::find(row.layouts.begin(), row.layouts.end(), layout) ==
+             row.layouts.end();
+    });
+  }
+  return layouts;
+}
+
+Result<KernelEntry> describeKernel(const KernelSpec &spec,
+                                   const MachineProfile &target) {
+  AIR_ASSIGN_OR_RETURN(CpuTarget cpu, makeCpuTarget(target));
+  AIR_ASSIGN_OR_RETURN(Job job, describe(spec, cpu.isa));
+  return job.entry;
+}
+
+Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
+                                      const MachineProfile &target,
+                                      unsigned threads) {
+  AIR_ASSIGN_OR_RETURN(CpuTarget cpu, makeCpuTarget(target));
+  std::vector<Job> jobs;
+  for (const KernelSpec &spec : specs) {
+    AIR_ASSIGN_OR_RETURN(Job job, describe(spec, cpu.isa));
+    jobs.push_back(std::move(job));
+  }
+  auto name = [](const Job &job) -> const std::string & {
+    return job.entry.name;
+  };
+  std::ranges::sort(jobs, {}, name);
+  auto repeated = std::ranges::unique(jobs, {}, name);
+  jobs.erase(repeated.begin(), repeated.end());
+
+  std::vector<Status> failures(jobs.size());
+  std::vector<std::string> bitcodes(jobs.size());
+  forEach(jobs.size(), std::max(threads, 1U), [&](size_t i) {
+    const Job &job = jobs[i];
+    Result<std::string> bitcode =
+        compileToBitcode(job.entry.name, cpu, [&](KernelBuilder &b) {
+          return job.row->emit(b, job.spec);
+        });
+    if (bitcode) {
+      bitcodes[i] = *std::move(bitcode);
+    } else {
+      failures[i] = bitcode.status();
+    }
+  });
+  // The first by name, whichever thread was fastest.
+  for (const Status &failure : failures) {
+    AIR_RETURN_IF_ERROR(failure);
+  }
+
+  KernelArtifact artifact;
+  AIR_ASSIGN_OR_RETURN(artifact.object, emitObject(bitcodes, cpu));
+  for (Job &job : jobs) {
+    artifact.entries.push_back(std::move(job.entry));
+  }
+  return artifact;
+}
+
+std::string codegenFingerprint() {
+  return "cpu kernels " + std::to_string(kKernelSetVersion) + ", ABI " +
+         std::to_string(AIR_KERNEL_ABI_VERSION) + ", LLVM " +
+         LLVM_VERSION_STRING;
+}
+
+} // namespace air::codegen

@@ -1,0 +1,308 @@
+//===- CompileModule.cpp - MLIR kernels to one ELF object --------*- C++
+//-*-===//
+#include "codegen/cpu/CompileModule.h"
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/Bitcode/BitcodeWriter.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Linker/Linker.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Object/ELFObjectFile.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CodeGen.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Target/TargetOptions.h"
+#include "llvm/TargetParser/Triple.h"
+
+#include <mutex>
+
+namespace air::codegen {
+namespace {
+
+/// Gathers LLVM's errors, which it would otherwise print before it exits.
+struct DiagnosticLog {
+  std::string text;
+
+  void attach(llvm::LLVMContext &context) {
+    context.setDiagnosticHandlerCallBack(&handle, this);
+  }
+  static void handle(const llvm::DiagnosticInfo *info, void *self) {
+    if (info->getSeverity() != llvm::DS_Error) {
+      return;
+    }
+    std::string &text = static_cast<DiagnosticLog *>(self)->text;
+    if (text.empty()) {
+      llvm::raw_string_ostream stream(text);
+      llvm::DiagnosticPrinterRawOStream printer(stream);
+      info->print(printer);
+    }
+  }
+};
+
+void initializeTargets() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+  });
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>>
+makeTargetMachine(const CpuTarget &target) {
+  initializeTargets();
+  llvm::Triple triple(target.triple);
+  std::string error;
+  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found) {
+    return internalError("LLVM has no code generator for " + target.triple +
+                         ": " + error);
+  }
+  llvm::TargetOptions options;
+  // Multiplies and adds are fused where a kernel says so and nowhere else.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
+      triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
+      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  if (!machine) {
+    return internalError("LLVM makes no target machine for " + target.triple);
+  }
+  return machine;
+}
+
+Status lower(mlir::ModuleOp module) {
+  mlir::PassManager passes(module.getContext());
+  passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(mlir::createCSEPass());
+  passes.addPass(mlir::createSCFToControlFlowPass());
+  passes.addPass(mlir::createConvertVectorToLLVMPass());
+  passes.addPass(mlir::createArithToLLVMConversionPass());
+  passes.addPass(mlir::createConvertControlFlowToLLVMPass());
+  passes.addPass(mlir::createConvertFuncToLLVMPass());
+  passes.addPass(mlir::createReconcileUnrealizedCastsPass());
+  if (failed(passes.run(module))) {
+    return internalError("lowering to the LLVM dialect failed");
+  }
+  return Status::ok();
+}
+
+void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration()) {
+      continue;
+    }
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
+    if (target.isa.hasAvx512) {
+      // Whole zmm registers, also where LLVM would rather split.
+      function.addFnAttr("prefer-vector-width", "512");
+      function.addFnAttr("min-legal-vector-width", "512");
+    }
+    // No loop turns into a call of memset or memcpy: there is no libc.
+    function.addFnAttr("no-builtins");
+    function.addFnAttr("frame-pointer", "none");
+    function.setDoesNotThrow();
+  }
+}
+
+void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  // Kernels are written as vectors, and unrolled as far as they should be.
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false;
+  tuning.LoopInterleaving = false;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graph;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graph);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graph, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
+      .run(module, modules);
+}
+
+/// All bitcodes as one module, with shared tables made internal.
+Result<std::unique_ptr<llvm::Module>>
+linkModules(std::span<const std::string> bitcodes, llvm::LLVMContext &context,
+            llvm::TargetMachine &machine, DiagnosticLog &log) {
+  auto linked = std::make_unique<llvm::Module>("kernels", context);
+  linked->setTargetTriple(machine.getTargetTriple());
+  linked->setDataLayout(machine.createDataLayout());
+  llvm::Linker linker(*linked);
+  for (const std::string &bitcode : bitcodes) {
+    llvm::MemoryBufferRef buffer(bitcode, "kernel");
+    llvm::Expected<std::unique_ptr<llvm::Module>> module =
+        llvm::parseBitcodeFile(buffer, context);
+    if (!module) {
+      return internalError("reading back a kernel's bitcode: " +
+                           llvm::toString(module.takeError()));
+    }
+    if (linker.linkInModule(std::move(*module))) {
+      return internalError("linking kernels: " + log.text);
+    }
+  }
+  for (llvm::GlobalVariable &table : linked->globals()) {
+    table.setLinkage(llvm::GlobalValue::InternalLinkage);
+  }
+  return linked;
+}
+
+Result<std::string> generate(std::span<const std::string> bitcodes,
+                             const CpuTarget &target,
+                             llvm::CodeGenFileType kind) {
+  AIR_ASSIGN_OR_RETURN(auto machine, makeTargetMachine(target));
+  llvm::LLVMContext context;
+  DiagnosticLog log;
+  log.attach(context);
+  AIR_ASSIGN_OR_RETURN(auto module,
+                       linkModules(bitcodes, context, *machine, log));
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  if (machine->addPassesToEmitFile(passes, stream, nullptr, kind)) {
+    return internalError("LLVM cannot write objects for " + target.triple);
+  }
+  passes.run(*module);
+  if (!log.text.empty()) {
+    return internalError("generating code for " + target.triple + ": " +
+                         log.text);
+  }
+  return std::string(bytes.begin(), bytes.end());
+}
+
+Status checkSymbols(const std::string &object) {
+  auto file = llvm::object::ObjectFile::createELFObjectFile(
+      llvm::MemoryBufferRef(object, "kernels"));
+  if (!file) {
+    return internalError("the object that LLVM made is unreadable: " +
+                         llvm::toString(file.takeError()));
+  }
+  for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
+    llvm::Expected<uint32_t> flags = symbol.getFlags();
+    llvm::Expected<llvm::StringRef> name = symbol.getName();
+    if (!flags || !name) {
+      llvm::consumeError(flags.takeError());
+      llvm::consumeError(name.takeError());
+      return internalError("the object that LLVM made has a broken symbol");
+    }
+    if (*flags & llvm::object::SymbolRef::SF_Undefined && !name->empty()) {
+      return internalError("a kernel calls '" + name->str() +
+                           "', which no plan can provide");
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Result<std::string>
+compileToBitcode(const std::string &name, const CpuTarget &target,
+                 const std::function<Status(KernelBuilder &)> &emit) {
+  AIR_ASSIGN_OR_RETURN(auto machine, makeTargetMachine(target));
+
+  mlir::DialectRegistry registry;
+  registry.insert<mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
+                  mlir::func::FuncDialect, mlir::LLVM::LLVMDialect,
+                  mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  std::string said;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &d) {
+    if (said.empty()) {
+      said = d.str();
+    }
+    return mlir::success();
+  });
+  auto failure = [&](const std::string &stage) {
+    return internalError("kernel " + name + ": " + stage +
+                         (said.empty() ? "" : ": " + said));
+  };
+
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context), name);
+  KernelBuilder builder(*module, name, target.isa);
+  AIR_RETURN_IF_ERROR(emit(builder).withContext("kernel " + name));
+  builder.finish();
+  if (failed(mlir::verify(*module))) {
+    return failure("the generated function is invalid");
+  }
+  if (Status status = lower(*module); !status.isOk()) {
+    return failure(status.message());
+  }
+
+  llvm::LLVMContext llvmContext;
+  DiagnosticLog log;
+  log.attach(llvmContext);
+  std::unique_ptr<llvm::Module> kernel =
+      mlir::translateModuleToLLVMIR(*module, llvmContext, name);
+  if (!kernel) {
+    return failure("translation to LLVM IR failed");
+  }
+  kernel->setTargetTriple(machine->getTargetTriple());
+  kernel->setDataLayout(machine->createDataLayout());
+  addFunctionAttributes(*kernel, target);
+  if (llvm::raw_string_ostream stream(said);
+      llvm::verifyModule(*kernel, &stream)) {
+    return failure("the LLVM module is invalid");
+  }
+  optimize(*kernel, *machine);
+  if (!log.text.empty()) {
+    said = log.text;
+    return failure("optimisation failed");
+  }
+  std::string bitcode;
+  llvm::raw_string_ostream stream(bitcode);
+  llvm::WriteBitcodeToFile(*kernel, stream);
+  return bitcode;
+}
+
+Result<std::vector<uint8_t>> emitObject(std::span<const std::string> bitcodes,
+                                        const CpuTarget &target) {
+  AIR_ASSIGN_OR_RETURN(
+      std::string object,
+      generate(bitcodes, target, llvm::CodeGenFileType::ObjectFile));
+  AIR_RETURN_IF_ERROR(checkSymbols(object));
+  return std::vector<uint8_t>(object.begin(), object.end());
+}
+
+Result<std::string> emitAssembly(std::span<const std::string> bitcodes,
+                                 const CpuTarget &target) {
+  return generate(bitcodes, target, llvm::CodeGenFileType::AssemblyFile);
+}
+
+} // namespace air::codegen

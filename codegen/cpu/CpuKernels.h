@@ -1,0 +1,22 @@
+//===- CpuKernels.h - the functions the registry points at ------*- C++ -*-===//
+//
+// A describe/emit pair per op, each in its own file. Bindings and meaning of
+// each op: codegen/KernelSpec.h. Signatures: codegen/cpu/KernelRegistry.h.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CPU_CPUKERNELS_H
+#define AIRPACK_CODEGEN_CPU_CPUKERNELS_H
+
+#include "codegen/KernelSpec.h"
+#include "codegen/cpu/KernelBuilder.h"
+
+namespace air::codegen {
+
+// AddKernel.cpp
+Status describeAdd(const KernelSpec &spec, const IsaTraits &isa,
+                   KernelEntry &entry);
+Status emitAdd(KernelBuilder &builder, const KernelSpec &spec);
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_CPU_CPUKERNELS_H

@@ -1,0 +1,103 @@
+//===- CpuTarget.cpp - a machine profile as LLVM sees it --------*- C++ -*-===//
+#include "codegen/cpu/CpuTarget.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace air::codegen {
+namespace {
+
+constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
+                                                          "fma"};
+// Together these are what "AVX-512" means to a kernel; a part of them is no
+// use, since 8- and 16-bit lanes and masks on short vectors would be missing.
+constexpr std::array<std::string_view, 5> kX86Avx512 = {
+    "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
+// Sorted. Implied by avx2 in LLVM or worth giving to its instruction selection.
+constexpr std::array<std::string_view, 8> kX86Optional = {
+    "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
+constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};
+
+bool has(const MachineProfile &profile, std::string_view feature) {
+  return std::find(profile.features.begin(), profile.features.end(), feature) !=
+         profile.features.end();
+}
+
+Status requireAll(const MachineProfile &profile,
+                  std::span<const std::string_view> features) {
+  for (std::string_view feature : features) {
+    if (!has(profile, feature)) {
+      return unsupportedError("target '" + profile.name + "' (" + profile.arch +
+                              "): CPU kernels need the feature '" +
+                              std::string(feature) +
+                              "', which the profile does not list");
+    }
+  }
+  return Status::ok();
+}
+
+std::string featureString(std::vector<std::string_view> features) {
+  std::sort(features.begin(), features.end());
+  std::string text;
+  for (std::string_view feature : features) {
+    text += text.empty() ? "+" : ",+";
+    text += feature;
+  }
+  return text;
+}
+
+Result<CpuTarget> makeX86(const MachineProfile &profile) {
+  AIR_RETURN_IF_ERROR(requireAll(profile, kX86Required));
+  std::vector<std::string_view> features(kX86Required.begin(),
+                                         kX86Required.end());
+  for (std::string_view feature : kX86Optional) {
+    if (has(profile, feature)) {
+      features.push_back(feature);
+    }
+  }
+  CpuTarget target;
+  target.triple = "x86_64-unknown-linux-gnu";
+  target.cpu = "x86-64";
+  target.isa.arch = CpuArch::X86_64;
+  target.isa.hasAvx2 = true;
+  if (std::all_of(kX86Avx512.begin(), kX86Avx512.end(),
+                  [&](std::string_view f) { return has(profile, f); })) {
+    features.insert(features.end(), kX86Avx512.begin(), kX86Avx512.end());
+    target.isa.hasAvx512 = true;
+    target.isa.vectorBytes = 64;
+    target.isa.vectorRegisters = 32;
+  }
+  target.features = featureString(std::move(features));
+  return target;
+}
+
+Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
+  AIR_RETURN_IF_ERROR(requireAll(profile, kArmRequired));
+  CpuTarget target;
+  target.triple = "aarch64-unknown-linux-gnu";
+  target.cpu = "generic";
+  target.features = featureString({kArmRequired.begin(), kArmRequired.end()});
+  target.isa.arch = CpuArch::Aarch64;
+  target.isa.hasNeon = true;
+  target.isa.vectorBytes = 16;
+  target.isa.vectorRegisters = 32;
+  return target;
+}
+
+} // namespace
+
+Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
+  if (profile.arch == "x86_64") {
+    return makeX86(profile);
+  }
+  if (profile.arch == "aarch64") {
+    return makeAarch64(profile);
+  }
+  return unsupportedError("target '" + profile.name + "': architecture '" +
+                          profile.arch +
+                          "' has no CPU kernels; there are aarch64, x86_64");
+}
+
+} // namespace air::codegen

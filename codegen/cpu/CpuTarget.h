@@ -1,0 +1,46 @@
+//===- CpuTarget.h - a machine profile as LLVM sees it ----------*- C++ -*-===//
+//
+// Turns a MachineProfile into the triple, the feature string and the few vector
+// facts that kernels choose by. The result depends on the profile alone: the
+// machine that compiles plays no part.
+//
+// Thread-safety: values; the functions are pure.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CPU_CPUTARGET_H
+#define AIRPACK_CODEGEN_CPU_CPUTARGET_H
+
+#include "formats/machine/MachineProfile.h"
+
+#include <string>
+
+namespace air::codegen {
+
+enum class CpuArch : uint8_t { X86_64, Aarch64 };
+
+/// What a kernel may ask of the target. A kernel never emits an intrinsic that
+/// its trait here does not allow: LLVM would end the process ("Cannot select").
+struct IsaTraits {
+  CpuArch arch = CpuArch::X86_64;
+  unsigned vectorBytes = 32;     ///< 64 AVX-512, 32 AVX2, 16 NEON
+  unsigned vectorRegisters = 16; ///< 32 with AVX-512 and NEON
+  bool hasAvx2 = false;          ///< true on every x86_64 target
+  bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
+  bool hasNeon = false;          ///< true on every aarch64 target
+};
+
+struct CpuTarget {
+  std::string triple;   ///< "x86_64-unknown-linux-gnu"
+  std::string cpu;      ///< base model for LLVM: "x86-64", "generic"
+  std::string features; ///< "+avx2,+f16c,...", sorted
+  IsaTraits isa;
+};
+
+/// Unsupported names the architecture, or the feature that is missing: x86_64
+/// needs avx2, f16c and fma; aarch64 needs neon. Features that no kernel uses
+/// are left out, so that a newer machine's plan stays the same.
+Result<CpuTarget> makeCpuTarget(const MachineProfile &profile);
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_CPU_CPUTARGET_H

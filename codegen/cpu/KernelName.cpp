@@ -1,0 +1,99 @@
+//===- KernelName.cpp - a spec as a symbol name ------------------*- C++
+//-*-===//
+//
+// Fields that differ from their default appear in a fixed order, each with its
+// own prefix, so that unequal specs get unequal names.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/KernelSpec.h"
+
+#include <array>
+#include <bit>
+#include <cctype>
+#include <cstdio>
+
+namespace air::codegen {
+namespace {
+
+// In the order of KernelOp.
+constexpr std::array<std::string_view, 9> kOpNames = {
+    "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
+    "rope_append", "attention", "add",    "silu_mul"};
+// In the order of MClass: the fewest tokens of the class.
+constexpr std::array<std::string_view, 3> kClassNames = {"m1", "m2", "m9"};
+
+std::string lowerCase(std::string_view text) {
+  std::string lower;
+  for (char c : text) {
+    lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return lower;
+}
+
+std::string floatBits(float value) {
+  std::array<char, 9> digits = {};
+  std::snprintf(digits.data(), digits.size(), "%08x",
+                std::bit_cast<uint32_t>(value));
+  return digits.data();
+}
+
+bool readsMatrix(KernelOp op) {
+  return op == KernelOp::EmbedRows || op == KernelOp::MatMul ||
+         op == KernelOp::GluMatMul;
+}
+
+} // namespace
+
+std::string kernelName(const KernelSpec &spec) {
+  const KernelSpec defaults;
+  std::string name(kOpNames.at(static_cast<size_t>(spec.op)));
+  auto append = [&](const std::string &text) { name += "_" + text; };
+  auto number = [&](const char *prefix, uint64_t value, uint64_t standard) {
+    if (value != standard) {
+      append(prefix + std::to_string(value));
+    }
+  };
+  auto real = [&](const char *prefix, float value, float standard) {
+    if (std::bit_cast<uint32_t>(value) != std::bit_cast<uint32_t>(standard)) {
+      append(prefix + floatBits(value));
+    }
+  };
+  auto flag = [&](const char *text, bool value) {
+    if (value) {
+      append(text);
+    }
+  };
+  const bool matrix = readsMatrix(spec.op);
+  if (matrix || spec.dtype != defaults.dtype) {
+    append(lowerCase(info(spec.dtype).name));
+  }
+  if (matrix || spec.layout != defaults.layout) {
+    append(spec.layout == Layout::Rows ? "rows" : "x16");
+  }
+  if (matrix || spec.mClass != defaults.mClass) {
+    append(std::string(kClassNames.at(static_cast<size_t>(spec.mClass))));
+  }
+  number("n", spec.n, defaults.n);
+  number("k", spec.k, defaults.k);
+  number("ys", spec.yStride, defaults.yStride);
+  number("yo", spec.yOffset, defaults.yOffset);
+  flag("add", spec.accumulate);
+  flag("bias", spec.hasBias);
+  flag("outputs", spec.rowsFrom == RowsFrom::Outputs);
+  real("scale", spec.scale, defaults.scale);
+  real("eps", spec.epsilon, defaults.epsilon);
+  number("h", spec.heads, defaults.heads);
+  number("kvh", spec.kvHeads, defaults.kvHeads);
+  number("d", spec.headDim, defaults.headDim);
+  number("r", spec.ropeDim, defaults.ropeDim);
+  flag("norm", spec.rope == RopeKind::Norm);
+  flag("neox", spec.rope == RopeKind::Neox);
+  flag("qknorm", spec.qkNorm);
+  if (spec.kvDtype != defaults.kvDtype) {
+    append("kv" + lowerCase(info(spec.kvDtype).name));
+  }
+  number("page", spec.kvPageBytes, defaults.kvPageBytes);
+  return name;
+}
+
+} // namespace air::codegen

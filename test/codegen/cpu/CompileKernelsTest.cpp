@@ -1,0 +1,163 @@
+//===- CompileKernelsTest.cpp ------------------------------------*- C++
+//-*-===//
+#include "codegen/KernelSpec.h"
+#include "codegen/cpu/KernelRegistry.h"
+
+#include "llvm/Object/ELFObjectFile.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+using namespace air;
+using namespace air::codegen;
+
+namespace {
+
+MachineProfile named(const std::string &name) {
+  auto profile = resolveProfile(name);
+  EXPECT_TRUE(profile.isOk()) << profile.status().message();
+  return profile.isOk() ? *profile : MachineProfile{};
+}
+
+KernelSpec add(uint64_t width) {
+  KernelSpec spec;
+  spec.op = KernelOp::Add;
+  spec.k = width;
+  return spec;
+}
+
+/// Names of the global symbols that the object defines.
+std::set<std::string> definedSymbols(const std::vector<uint8_t> &object) {
+  std::set<std::string> names;
+  llvm::StringRef bytes(reinterpret_cast<const char *>(object.data()),
+                        object.size());
+  auto file = llvm::object::ObjectFile::createELFObjectFile(
+      llvm::MemoryBufferRef(bytes, "object"));
+  EXPECT_TRUE(static_cast<bool>(file));
+  for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
+    uint32_t flags = llvm::cantFail(symbol.getFlags());
+    std::string name = llvm::cantFail(symbol.getName()).str();
+    EXPECT_FALSE(flags & llvm::object::SymbolRef::SF_Undefined && !name.empty())
+        << name;
+    if (flags & llvm::object::SymbolRef::SF_Global) {
+      names.insert(name);
+    }
+  }
+  return names;
+}
+
+TEST(CompileKernels, ObjectDefinesItsEntriesAndNothingElse) {
+  std::vector<KernelSpec> specs = {add(64), add(7), add(64)};
+  for (const char *target : {"x86-64-v3", "x86-64-v4", "aarch64-dotprod"}) {
+    MachineProfile machine = named(target);
+    auto artifact = compileKernels(specs, machine, 1);
+    ASSERT_TRUE(artifact.isOk()) << artifact.status().message();
+    ASSERT_EQ(artifact->entries.size(), 2U);
+    std::set<std::string> names;
+    for (const KernelEntry &entry : artifact->entries) {
+      names.insert(entry.name);
+    }
+    EXPECT_EQ(names, (std::set<std::string>{"add_k64", "add_k7"}));
+    EXPECT_EQ(definedSymbols(artifact->object), names);
+    EXPECT_EQ(artifact->entries[0].name, "add_k64");
+  }
+}
+
+TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
+  std::vector<KernelSpec> specs;
+  for (uint64_t width = 1; width < 40; width += 3) {
+    specs.push_back(add(width));
+  }
+  auto one = compileKernels(specs, named("x86-64-v3"), 1);
+  std::reverse(specs.begin(), specs.end());
+  auto three = compileKernels(specs, named("x86-64-v3"), 3);
+  ASSERT_TRUE(one.isOk() && three.isOk());
+  EXPECT_EQ(one->object, three->object);
+}
+
+TEST(CompileKernels, DescribeAgreesWithCompile) {
+  MachineProfile machine = named("x86-64-v3");
+  KernelSpec spec = add(48);
+  auto entry = describeKernel(spec, machine);
+  auto artifact = compileKernels({&spec, 1}, machine, 1);
+  ASSERT_TRUE(entry.isOk() && artifact.isOk());
+  EXPECT_EQ(entry->name, artifact->entries[0].name);
+  EXPECT_EQ(entry->tokensPerTile, artifact->entries[0].tokensPerTile);
+  EXPECT_EQ(entry->flopsPerRow, 48U);
+}
+
+TEST(CompileKernels, WrongMachineIsRefused) {
+  MachineProfile old = named("x86-64-v3");
+  std::erase(old.features, "fma");
+  KernelSpec spec = add(48);
+  auto artifact = compileKernels({&spec, 1}, old, 1);
+  ASSERT_FALSE(artifact.isOk());
+  EXPECT_EQ(artifact.status().code(), ErrorCode::Unsupported);
+  EXPECT_NE(artifact.status().message().find("'fma'"), std::string::npos);
+}
+
+TEST(CompileKernels, ImpossibleShapeNamesTheKernel) {
+  KernelSpec spec = add(0);
+  auto entry = describeKernel(spec, named("x86-64-v3"));
+  ASSERT_FALSE(entry.isOk());
+  EXPECT_NE(entry.status().message().find("add"), std::string::npos);
+}
+
+TEST(KernelName, EveryFieldTellsSpecsApart) {
+  std::vector<KernelSpec> specs(1);
+  auto change = [&](auto field, auto value) {
+    KernelSpec spec;
+    spec.*field = value;
+    specs.push_back(spec);
+  };
+  for (KernelOp op :
+       {KernelOp::EmbedRows, KernelOp::RmsNorm, KernelOp::GluMatMul,
+        KernelOp::RopeAngles, KernelOp::RopeAppend, KernelOp::Attention,
+        KernelOp::Add, KernelOp::SiluMul}) {
+    change(&KernelSpec::op, op);
+  }
+  change(&KernelSpec::mClass, MClass::Small);
+  change(&KernelSpec::mClass, MClass::Wide);
+  change(&KernelSpec::dtype, DType::Q4_K);
+  change(&KernelSpec::dtype, DType::Q4_0);
+  change(&KernelSpec::layout, Layout::Rows);
+  change(&KernelSpec::n, uint64_t{3});
+  change(&KernelSpec::k, uint64_t{3});
+  change(&KernelSpec::yStride, uint64_t{3});
+  change(&KernelSpec::yOffset, uint64_t{3});
+  change(&KernelSpec::accumulate, true);
+  change(&KernelSpec::hasBias, true);
+  change(&KernelSpec::rowsFrom, RowsFrom::Outputs);
+  change(&KernelSpec::scale, 0.5F);
+  change(&KernelSpec::scale, -1.0F);
+  change(&KernelSpec::epsilon, 1e-5F);
+  change(&KernelSpec::epsilon, 1e-6F);
+  change(&KernelSpec::heads, uint64_t{3});
+  change(&KernelSpec::kvHeads, uint64_t{3});
+  change(&KernelSpec::headDim, uint64_t{3});
+  change(&KernelSpec::ropeDim, uint64_t{3});
+  change(&KernelSpec::rope, RopeKind::Norm);
+  change(&KernelSpec::rope, RopeKind::Neox);
+  change(&KernelSpec::qkNorm, true);
+  change(&KernelSpec::kvDtype, DType::F32);
+  change(&KernelSpec::kvPageBytes, uint64_t{3});
+  std::set<std::string> names;
+  for (const KernelSpec &spec : specs) {
+    EXPECT_TRUE(names.insert(kernelName(spec)).second) << kernelName(spec);
+  }
+}
+
+TEST(KernelRegistry, RowsAreInOrderAndNamedAsTheirKernels) {
+  int previous = -1;
+  for (const KernelRow &row : kernelRegistry()) {
+    EXPECT_GT(static_cast<int>(row.op), previous);
+    previous = static_cast<int>(row.op);
+    KernelSpec spec;
+    spec.op = row.op;
+    EXPECT_TRUE(kernelName(spec).starts_with(row.name)) << row.name;
+    EXPECT_EQ(row.dtypes.empty(), row.layouts.empty()) << row.name;
+  }
+}
+
+} // namespace

@@ -1,0 +1,84 @@
+//===- CpuTargetTest.cpp -----------------------------------------*- C++
+//-*-===//
+#include "codegen/cpu/CpuTarget.h"
+
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::codegen;
+
+namespace {
+
+MachineProfile profile(std::string arch, std::vector<std::string> features) {
+  MachineProfile p;
+  p.name = "test";
+  p.arch = std::move(arch);
+  p.features = std::move(features);
+  return p;
+}
+
+TEST(CpuTarget, Avx2Machine) {
+  auto target = makeCpuTarget(
+      profile("x86_64", {"avx", "avx2", "bmi2", "f16c", "fma", "sse4.1"}));
+  ASSERT_TRUE(target.isOk()) << target.status().message();
+  EXPECT_EQ(target->triple, "x86_64-unknown-linux-gnu");
+  EXPECT_EQ(target->features, "+avx2,+bmi2,+f16c,+fma,+sse4.1");
+  EXPECT_TRUE(target->isa.hasAvx2);
+  EXPECT_FALSE(target->isa.hasAvx512);
+  EXPECT_EQ(target->isa.vectorBytes, 32U);
+}
+
+TEST(CpuTarget, HalfAnAvx512IsNone) {
+  auto target = makeCpuTarget(
+      profile("x86_64", {"avx2", "avx512f", "avx512vl", "f16c", "fma"}));
+  ASSERT_TRUE(target.isOk());
+  EXPECT_FALSE(target->isa.hasAvx512);
+  EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
+}
+
+TEST(CpuTarget, WholeAvx512) {
+  auto target = makeCpuTarget(
+      profile("x86_64", {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f",
+                         "avx512vl", "f16c", "fma"}));
+  ASSERT_TRUE(target.isOk());
+  EXPECT_TRUE(target->isa.hasAvx512);
+  EXPECT_EQ(target->isa.vectorBytes, 64U);
+  EXPECT_EQ(target->isa.vectorRegisters, 32U);
+}
+
+TEST(CpuTarget, EachMissingFeatureIsNamed) {
+  for (std::string missing : {"avx2", "f16c", "fma"}) {
+    std::vector<std::string> features = {"avx2", "f16c", "fma"};
+    std::erase(features, missing);
+    auto target = makeCpuTarget(profile("x86_64", features));
+    ASSERT_FALSE(target.isOk()) << missing;
+    EXPECT_EQ(target.status().code(), ErrorCode::Unsupported);
+    EXPECT_NE(target.status().message().find("'" + missing + "'"),
+              std::string::npos)
+        << target.status().message();
+  }
+  auto arm = makeCpuTarget(profile("aarch64", {}));
+  ASSERT_FALSE(arm.isOk());
+  EXPECT_NE(arm.status().message().find("'neon'"), std::string::npos);
+}
+
+TEST(CpuTarget, UnknownArchitectureIsRefused) {
+  auto target = makeCpuTarget(profile("riscv64", {"v"}));
+  ASSERT_FALSE(target.isOk());
+  EXPECT_EQ(target.status().code(), ErrorCode::Unsupported);
+  EXPECT_NE(target.status().message().find("riscv64"), std::string::npos);
+}
+
+TEST(CpuTarget, EveryBuiltinCpuProfileWorks) {
+  unsigned cpus = 0;
+  for (const std::string &name : builtinProfiles()) {
+    auto machine = resolveProfile(name);
+    ASSERT_TRUE(machine.isOk()) << machine.status().message();
+    auto target = makeCpuTarget(*machine);
+    EXPECT_TRUE(target.isOk()) << name << ": " << target.status().message();
+    ++cpus;
+  }
+  EXPECT_GT(cpus, 1U);
+}
+
+} // namespace
