@@ -1,0 +1,356 @@
+//===- GgufTokenizer.cpp - tokenizer.ggml.* -> TokenizerData --------------===//
+//
+// Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer.
+// What an absent key means is what llama.cpp (src/llama-vocab.cpp) takes it to
+// mean, except that a BPE vocabulary without a BOS or EOS id has none.
+//
+//===----------------------------------------------------------------------===//
+#include "formats/gguf/GgufParser.h"
+#include "formats/gguf/GgufReader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+namespace air {
+
+namespace {
+
+// Byte-level BPE vocabularies that start with BOS unless their file says no.
+constexpr std::string_view kPreWithBos[] = {
+    "llama3",   "llama-v3", "llama-bpe",    "falcon3", "falcon-h1", "pixtral",
+    "midm-2.0", "lfm2",     "jina-v5-nano", "tekken",  "chameleon",
+};
+
+// Pieces that end an answer wherever a vocabulary has them as special tokens.
+constexpr std::string_view kEndPieces[] = {
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+    "</s>",
+    "<eos>",
+    "<EOT>",
+    "[EOT]",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<\xef\xbd\x9c"
+    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+};
+
+const char *const kPrefix = "tokenizer.ggml.";
+
+class Reader {
+public:
+  explicit Reader(const ModelSource &model) : source(model) {}
+  Result<TokenizerData> run();
+
+private:
+  const MetadataValue *find(const std::string &key) const {
+    auto it = source.metadata.find(key);
+    return it == source.metadata.end() ? nullptr : &it->second;
+  }
+  template <typename T>
+  Result<const T *> get(const std::string &key, const char *kind) const {
+    const MetadataValue *value = find(key);
+    if (value == nullptr) {
+      return static_cast<const T *>(nullptr);
+    }
+    const T *typed = std::get_if<T>(value);
+    if (typed == nullptr) {
+      return corruptError("metadata '" + key + "' is not " + kind);
+    }
+    return typed;
+  }
+  Status readText(const std::string &key, std::string &text) const;
+  Status readFlag(const char *key, bool &flag) const;
+  Status readId(const char *key, int32_t &id) const;
+  Status readTokens();
+  Status readTypes();
+  Status readScores();
+  Status readMerges();
+  Status readSpecials();
+  Status readFlags();
+  void findEndOfGeneration(int32_t endOfMessage);
+
+  const ModelSource &source;
+  TokenizerData data;
+};
+
+Status Reader::readText(const std::string &key, std::string &text) const {
+  AIR_ASSIGN_OR_RETURN(const std::string *value,
+                       get<std::string>(key, "a string"));
+  if (value != nullptr) {
+    text = *value;
+  }
+  return Status::ok();
+}
+
+Status Reader::readFlag(const char *key, bool &flag) const {
+  AIR_ASSIGN_OR_RETURN(const bool *value,
+                       get<bool>(std::string(kPrefix) + key, "a truth value"));
+  if (value != nullptr) {
+    flag = *value;
+  }
+  return Status::ok();
+}
+
+Status Reader::readId(const char *key, int32_t &id) const {
+  std::string name = std::string(kPrefix) + key;
+  const MetadataValue *value = find(name);
+  if (value == nullptr) {
+    return Status::ok();
+  }
+  if (const auto *negative = std::get_if<int64_t>(value);
+      negative != nullptr && *negative == -1) {
+    id = TokenizerData::kNoToken;
+    return Status::ok();
+  }
+  std::optional<uint64_t> stored = source.getUnsigned(name);
+  if (!stored) {
+    return corruptError("metadata '" + name + "' is not a token id");
+  }
+  if (*stored == UINT32_MAX) { // -1 as some converters write it
+    id = TokenizerData::kNoToken;
+    return Status::ok();
+  }
+  if (*stored >= data.tokens.size()) {
+    return corruptError("metadata '" + name + "' is " +
+                        std::to_string(*stored) + ", but the vocabulary has " +
+                        std::to_string(data.tokens.size()) + " tokens");
+  }
+  id = static_cast<int32_t>(*stored);
+  return Status::ok();
+}
+
+Status Reader::readTokens() {
+  AIR_ASSIGN_OR_RETURN(const std::vector<std::string> *tokens,
+                       get<std::vector<std::string>>("tokenizer.ggml.tokens",
+                                                     "an array of strings"));
+  if (tokens == nullptr || tokens->empty()) {
+    return corruptError("metadata 'tokenizer.ggml.tokens' is missing or "
+                        "empty, so there is no vocabulary");
+  }
+  if (tokens->size() > INT32_MAX) {
+    return corruptError("the vocabulary has " + std::to_string(tokens->size()) +
+                        " tokens, more than " + std::to_string(INT32_MAX));
+  }
+  data.tokens = *tokens;
+
+  // A piece must say which id it is; nameless ids are never looked up.
+  std::vector<uint32_t> order;
+  order.reserve(tokens->size());
+  for (uint32_t id = 0; id < tokens->size(); ++id) {
+    if (!(*tokens)[id].empty()) {
+      order.push_back(id);
+    }
+  }
+  auto piece = [&](uint32_t id) -> const std::string & {
+    return (*tokens)[id];
+  };
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+    int difference = piece(a).compare(piece(b));
+    return difference != 0 ? difference < 0 : a < b;
+  });
+  auto twin = std::ranges::adjacent_find(order, {}, piece);
+  if (twin != order.end()) {
+    return corruptError("the vocabulary has " + gguf::quoted(piece(*twin)) +
+                        " twice, as ids " + std::to_string(twin[0]) + " and " +
+                        std::to_string(twin[1]));
+  }
+  return Status::ok();
+}
+
+Status sizeMismatch(const char *key, size_t size, size_t tokens) {
+  return corruptError("metadata '" + std::string(kPrefix) + key + "' has " +
+                      std::to_string(size) +
+                      " entries, but the vocabulary has " +
+                      std::to_string(tokens) + " tokens");
+}
+
+Status Reader::readTypes() {
+  data.types.assign(data.tokens.size(), TokenType::Normal);
+  const MetadataValue *value = find("tokenizer.ggml.token_type");
+  if (value == nullptr) {
+    return Status::ok();
+  }
+  auto take = [&](const auto &stored) {
+    if (stored.size() != data.tokens.size()) {
+      return sizeMismatch("token_type", stored.size(), data.tokens.size());
+    }
+    for (size_t i = 0; i < stored.size(); ++i) {
+      if (std::cmp_less(stored[i], 0) ||
+          std::cmp_greater(stored[i], static_cast<int>(TokenType::Byte))) {
+        return corruptError(
+            "metadata 'tokenizer.ggml.token_type' gives token " +
+            std::to_string(i) + " the type " + std::to_string(stored[i]) +
+            "; known are 0 to 6");
+      }
+      data.types[i] = static_cast<TokenType>(stored[i]);
+    }
+    return Status::ok();
+  };
+  if (const auto *types = std::get_if<std::vector<int64_t>>(value)) {
+    return take(*types);
+  }
+  if (const auto *types = std::get_if<std::vector<uint64_t>>(value)) {
+    return take(*types);
+  }
+  return corruptError("metadata 'tokenizer.ggml.token_type' is not an array "
+                      "of integers");
+}
+
+Status Reader::readScores() {
+  AIR_ASSIGN_OR_RETURN(
+      const std::vector<double> *scores,
+      get<std::vector<double>>("tokenizer.ggml.scores", "an array of floats"));
+  if (scores == nullptr) {
+    return corruptError("metadata 'tokenizer.ggml.scores' is missing; the "
+                        "tokenizer model 'llama' needs it");
+  }
+  if (scores->size() != data.tokens.size()) {
+    return sizeMismatch("scores", scores->size(), data.tokens.size());
+  }
+  for (size_t i = 0; i < scores->size(); ++i) {
+    if (std::isnan((*scores)[i])) {
+      return corruptError("metadata 'tokenizer.ggml.scores' is not a number "
+                          "for token " +
+                          std::to_string(i));
+    }
+    data.scores.push_back(static_cast<float>((*scores)[i]));
+  }
+  return Status::ok();
+}
+
+Status Reader::readMerges() {
+  AIR_ASSIGN_OR_RETURN(const std::vector<std::string> *merges,
+                       get<std::vector<std::string>>("tokenizer.ggml.merges",
+                                                     "an array of strings"));
+  if (merges == nullptr) {
+    return corruptError("metadata 'tokenizer.ggml.merges' is missing; the "
+                        "tokenizer model 'gpt2' needs it");
+  }
+  for (size_t rank = 0; rank < merges->size(); ++rank) {
+    const std::string &merge = (*merges)[rank];
+    // A piece may itself start with a space, hence from the second byte on.
+    size_t space = merge.find(' ', 1);
+    if (space == std::string::npos || space + 1 == merge.size()) {
+      return corruptError("metadata 'tokenizer.ggml.merges' entry " +
+                          std::to_string(rank) + " is " + gguf::quoted(merge) +
+                          ", not two pieces with a space between them");
+    }
+  }
+  data.merges = *merges;
+  return Status::ok();
+}
+
+Status Reader::readSpecials() {
+  if (data.kind == TokenizerKind::Spm) {
+    auto orNone = [&](int32_t id) {
+      return std::cmp_less(id, data.tokens.size()) ? id
+                                                   : TokenizerData::kNoToken;
+    };
+    data.unknown = orNone(0);
+    data.bos = orNone(1);
+    data.eos = orNone(2);
+  }
+  AIR_RETURN_IF_ERROR(readId("bos_token_id", data.bos));
+  AIR_RETURN_IF_ERROR(readId("eos_token_id", data.eos));
+  AIR_RETURN_IF_ERROR(readId("unknown_token_id", data.unknown));
+  AIR_RETURN_IF_ERROR(readId("padding_token_id", data.padding));
+  AIR_RETURN_IF_ERROR(readId("eot_token_id", data.endOfTurn));
+  int32_t endOfMessage = TokenizerData::kNoToken;
+  AIR_RETURN_IF_ERROR(readId("eom_token_id", endOfMessage));
+  findEndOfGeneration(endOfMessage);
+  return Status::ok();
+}
+
+void Reader::findEndOfGeneration(int32_t endOfMessage) {
+  std::vector<int32_t> &ids = data.endOfGeneration;
+  for (int32_t id : {data.eos, data.endOfTurn, endOfMessage}) {
+    if (id != TokenizerData::kNoToken) {
+      ids.push_back(id);
+    }
+  }
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    if ((data.types[id] == TokenType::Control ||
+         data.types[id] == TokenType::UserDefined) &&
+        std::ranges::find(kEndPieces, data.tokens[id]) !=
+            std::end(kEndPieces)) {
+      ids.push_back(static_cast<int32_t>(id));
+    }
+  }
+  std::ranges::sort(ids);
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+}
+
+Status Reader::readFlags() {
+  const bool spm = data.kind == TokenizerKind::Spm;
+  data.addBos = (spm || std::ranges::find(kPreWithBos, data.pre) !=
+                            std::end(kPreWithBos)) &&
+                data.bos != TokenizerData::kNoToken;
+  data.addSpacePrefix = spm;
+  AIR_RETURN_IF_ERROR(readFlag("add_bos_token", data.addBos));
+  AIR_RETURN_IF_ERROR(readFlag("add_eos_token", data.addEos));
+  AIR_RETURN_IF_ERROR(readFlag("add_space_prefix", data.addSpacePrefix));
+  AIR_RETURN_IF_ERROR(
+      readFlag("remove_extra_whitespaces", data.removeExtraWhitespaces));
+  auto needs = [](const char *flag, const char *id) {
+    return corruptError("metadata 'tokenizer.ggml." + std::string(flag) +
+                        "' is true, but there is no 'tokenizer.ggml." + id +
+                        "'");
+  };
+  if (data.addBos && data.bos == TokenizerData::kNoToken) {
+    return needs("add_bos_token", "bos_token_id");
+  }
+  if (data.addEos && data.eos == TokenizerData::kNoToken) {
+    return needs("add_eos_token", "eos_token_id");
+  }
+  return Status::ok();
+}
+
+Result<TokenizerData> Reader::run() {
+  std::string model;
+  AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.model", model));
+  if (model.empty()) {
+    if (find("tokenizer.ggml.tokens") != nullptr) {
+      return corruptError("metadata has 'tokenizer.ggml.tokens' but no "
+                          "'tokenizer.ggml.model'");
+    }
+    return std::move(data);
+  }
+  if (model == "none" || model == "no_vocab") {
+    return std::move(data);
+  }
+  if (model == "llama") {
+    data.kind = TokenizerKind::Spm;
+  } else if (model == "gpt2") {
+    data.kind = TokenizerKind::Bpe;
+  } else {
+    return unsupportedError("the tokenizer model " + gguf::quoted(model) +
+                            " is not supported; 'llama' (SentencePiece) and "
+                            "'gpt2' (byte-level BPE) are");
+  }
+  AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
+  AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
+  AIR_RETURN_IF_ERROR(readTokens());
+  AIR_RETURN_IF_ERROR(readTypes());
+  AIR_RETURN_IF_ERROR(data.kind == TokenizerKind::Spm ? readScores()
+                                                      : readMerges());
+  AIR_RETURN_IF_ERROR(readSpecials());
+  AIR_RETURN_IF_ERROR(readFlags());
+  return std::move(data);
+}
+
+} // namespace
+
+Result<TokenizerData> readGgufTokenizer(const ModelSource &source) {
+  return Reader(source).run();
+}
+
+} // namespace air

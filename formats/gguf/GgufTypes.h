@@ -1,0 +1,20 @@
+//===- GgufTypes.h - tensor type ids of GGUF files --------------*- C++ -*-===//
+//
+// Which ids this project reads, and the names of those that it doesn't: ids
+// that ggml withdrew, and ids of ik_llama.cpp (its gguf-py/gguf/constants.py).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_GGUF_GGUFTYPES_H
+#define AIRPACK_FORMATS_GGUF_GGUFTYPES_H
+
+#include "formats/dtype/DType.h"
+
+namespace air::gguf {
+
+/// The DType of a file's type id; Unsupported says whose type it is, and what
+/// to do about it.
+Result<DType> typeFromFile(uint32_t id);
+
+} // namespace air::gguf
+
+#endif // AIRPACK_FORMATS_GGUF_GGUFTYPES_H
