@@ -10,6 +10,7 @@
 
 namespace air {
 
+/// Reading back a record that passed the verifier gives an equal value.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 TokenizerData fromPlan(const plan::Tokenizer &record);
 

@@ -1,0 +1,114 @@
+//===- PlanEncode.cpp - metadata and header as bytes ----------------------===//
+#include "formats/plan/PlanEncode.h"
+
+#include "formats/plan/PlanConvert.h"
+#include "formats/plan/PlanHeader.h"
+#include "formats/support/CheckedMath.h"
+
+#include <cstddef>
+#include <cstring>
+
+namespace air {
+
+namespace {
+
+/// What the large parts take at least. FlatBufferBuilder ends the process at
+/// 2 GiB, so the parts that come from a model's file are counted before.
+uint64_t lowerBound(const plan::PlanT &plan) {
+  uint64_t bytes = plan.tensors.size() * sizeof(plan::Tensor) +
+                   plan.codegen_fingerprint.size();
+  if (plan.tokenizer) {
+    const plan::TokenizerT &tokenizer = *plan.tokenizer;
+    for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
+      if (*list) {
+        bytes += (*list)->bytes.size() + 4 * (*list)->ends.size();
+      }
+    }
+    bytes += 4 * tokenizer.scores.size() + tokenizer.types.size() +
+             4 * tokenizer.end_of_generation.size() +
+             tokenizer.chat_template.size() + tokenizer.pre.size();
+  }
+  return bytes;
+}
+
+Status tooLarge(uint64_t bytes) {
+  return doesNotFitError("the plan's metadata takes " + std::to_string(bytes) +
+                         " bytes; a plan holds at most " +
+                         std::to_string(kMaxMetadataBytes) +
+                         " (is the model's tokenizer intact?)");
+}
+
+} // namespace
+
+Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan) {
+  if (const uint64_t bytes = lowerBound(plan); bytes > kMaxMetadataBytes) {
+    return tooLarge(bytes);
+  }
+  flatbuffers::FlatBufferBuilder builder(1 << 16);
+  builder.ForceDefaults(true);
+  builder.Finish(plan::Plan::Pack(builder, &plan), plan::PlanIdentifier());
+  if (builder.GetSize() > kMaxMetadataBytes) {
+    return tooLarge(builder.GetSize());
+  }
+  const uint8_t *bytes = builder.GetBufferPointer();
+  return std::vector<uint8_t>(bytes, bytes + builder.GetSize());
+}
+
+Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes) {
+  uint64_t offset = kPlanPageBytes + alignUp(metadataBytes, kPlanPageBytes);
+  for (const auto &segment : plan.segments) {
+    segment->offset = offset;
+    const auto padded = checkedAlignUp(segment->stored_bytes, kPlanPageBytes);
+    const auto next = padded ? checkedAdd(offset, *padded) : std::nullopt;
+    // File offsets are signed 64-bit for the operating system.
+    if (!next || *next > INT64_MAX) {
+      return doesNotFitError("segment '" + segment->name + "' of " +
+                             std::to_string(segment->stored_bytes) +
+                             " bytes at offset " + std::to_string(offset) +
+                             " passes the largest file size");
+    }
+    offset = *next;
+  }
+  return offset;
+}
+
+Digest targetFingerprint(const plan::Machine &machine) {
+  const std::string json = toJson(fromPlan(machine));
+  return digestOf(
+      {reinterpret_cast<const uint8_t *>(json.data()), json.size()});
+}
+
+Digest headerDigest(std::span<const uint8_t> page) {
+  constexpr size_t kField = offsetof(PlanHeader, headerDigest);
+  constexpr Digest kZero{};
+  DigestStream stream;
+  stream.update(page.first(kField));
+  stream.update(kZero);
+  stream.update(page.subspan(kField + kZero.size()));
+  return stream.finish();
+}
+
+std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
+                                  uint64_t metadataBytes, uint64_t fileBytes,
+                                  const Digest &fingerprint) {
+  PlanHeader header{};
+  std::memcpy(header.magic, kPlanMagic, sizeof(kPlanMagic));
+  header.major = kPlanMajor;
+  header.minor = kPlanMinor;
+  header.pageLog2 = kPlanPageLog2;
+  header.headerBytes = kPlanPageBytes;
+  header.fileBytes = fileBytes;
+  header.metadataOffset = kPlanPageBytes;
+  header.metadataBytes = metadataBytes;
+  const Digest digest = digestOf(metadata);
+  std::memcpy(header.metadataDigest, digest.data(), digest.size());
+  std::memcpy(header.targetFingerprint, fingerprint.data(), fingerprint.size());
+  std::vector<uint8_t> page(kPlanPageBytes);
+  std::memcpy(page.data(), &header, sizeof(header));
+  const Digest signature = headerDigest(page);
+  std::memcpy(page.data() + offsetof(PlanHeader, headerDigest),
+              signature.data(), signature.size());
+  return page;
+}
+
+} // namespace air

@@ -1,0 +1,42 @@
+//===- PlanEncode.h - metadata and header as bytes --------------*- C++ -*-===//
+//
+// What PlanWriter puts in front of the segments. Apart from the writer so that
+// tests can sign files that no writer would write.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_PLANENCODE_H
+#define AIRPACK_FORMATS_PLAN_PLANENCODE_H
+
+#include "formats/plan/plan_generated.h"
+#include "formats/support/Digest.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace air {
+
+/// One FlatBuffer with every scalar written, so that its size does not depend
+/// on offsets and digests. DoesNotFit when it would pass kMaxMetadataBytes.
+Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
+
+/// Sets every Segment.offset, one after the other behind `metadataBytes` of
+/// metadata, and returns the file's size. DoesNotFit on overflow.
+Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
+
+/// Digest of toJson() of the machine record.
+Digest targetFingerprint(const plan::Machine &machine);
+
+/// The signed header page. `metadata` is padded to whole pages;
+/// `metadataBytes` is its length before that.
+std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
+                                  uint64_t metadataBytes, uint64_t fileBytes,
+                                  const Digest &fingerprint);
+
+/// The digest a header page must carry: of the page with that field zero.
+Digest headerDigest(std::span<const uint8_t> page);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_PLANENCODE_H

@@ -1,0 +1,44 @@
+//===- PlanHeader.h - the first page of a .air file -------------*- C++ -*-===//
+//
+// docs/plan-format.md gives the file byte by byte:
+//   page 0              header (PlanHeader), rest zero
+//   metadata_offset     one FlatBuffer (plan.fbs), zero-padded to a page
+//   then                segments, each page-aligned and zero-padded to a page
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_PLANHEADER_H
+#define AIRPACK_FORMATS_PLAN_PLANHEADER_H
+
+#include <cstdint>
+
+namespace air {
+
+inline constexpr uint32_t kPlanMajor = 1;
+inline constexpr uint32_t kPlanMinor = 0;
+inline constexpr uint32_t kPlanPageLog2 = 12;
+inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
+inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
+                                          'L', 'A', 'N', '\n'};
+/// Bounds what a reader verifies before it trusts anything. A vocabulary of
+/// 256 Ki tokens takes some 10 MiB.
+inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
+
+/// The first bytes of every plan of every version.
+struct PlanHeader {
+  uint8_t magic[8]; // "AIRPLAN\n"
+  uint32_t major;
+  uint32_t minor;
+  uint32_t pageLog2;    // segments are aligned to 1 << pageLog2 bytes
+  uint32_t headerBytes; // 4096
+  uint64_t fileBytes;
+  uint64_t metadataOffset;
+  uint64_t metadataBytes;        // before padding
+  uint8_t metadataDigest[16];    // of the metadata and its padding
+  uint8_t targetFingerprint[16]; // digest of the Machine record's JSON
+  uint8_t headerDigest[16];      // of the 4096 bytes with this field zero
+};
+static_assert(sizeof(PlanHeader) == 96);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_PLANHEADER_H

@@ -1,0 +1,21 @@
+//===- PlanJson.h - a plan's metadata for people and scripts ----*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_PLAN_PLANJSON_H
+#define AIRPACK_FORMATS_PLAN_PLANJSON_H
+
+#include "formats/plan/plan_generated.h"
+
+#include <string>
+
+namespace air {
+
+/// The metadata as JSON (two-space indent, keys as in plan.fbs, enum values by
+/// name, digests in hexadecimal, dtypes and layouts by name where known). Lists
+/// of numbers with more than 64 entries and string lists are told by their
+/// count and digest, {"count": N, "digest": "..."}; text that is not UTF-8
+/// shows U+FFFD. Fields that the writer left out are left out. `plan` must have
+/// passed the FlatBuffer verifier.
+std::string planToJson(const plan::Plan &plan);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_PLANJSON_H

@@ -1,0 +1,55 @@
+//===- PlanReader.h - a plan that has been verified -------------*- C++ -*-===//
+//
+// Ownership: a PlanFile owns its mapping; what it returns dies with it.
+// Thread-safety: immutable after open.
+// Errors: Io, Corrupt (no plan, or cut off), VerificationFailed (a digest or a
+// rule), Unsupported (of a newer version).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_PLANREADER_H
+#define AIRPACK_FORMATS_PLAN_PLANREADER_H
+
+#include "formats/plan/PlanHeader.h"
+#include "formats/plan/plan_generated.h"
+#include "formats/support/MappedFile.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace air {
+
+/// A plan whose header and metadata have been verified (digests, structure and
+/// every rule of PlanVerifier). Segment bytes have not: call verifySegment
+/// before the first use of each.
+class PlanFile {
+public:
+  static Result<PlanFile> open(const std::string &path);
+  /// As open, over bytes that outlive the result and start at a multiple of 8.
+  /// For tests and fuzzing.
+  static Result<PlanFile> parse(std::span<const uint8_t> bytes,
+                                const std::string &name);
+
+  const plan::Plan &plan() const { return *root; }
+  const PlanHeader &header() const { return head; }
+  std::span<const uint8_t> bytes() const { return all; }
+  /// Stored bytes of a segment, in the mapping; `index` < plan().segments().
+  std::span<const uint8_t> segmentBytes(uint32_t index) const;
+  /// VerificationFailed (with both digests) when its bytes, or the zeros after
+  /// them, changed.
+  Status verifySegment(uint32_t index) const;
+  /// The mapping, to release pages by; empty after parse().
+  const MappedFile &mapping() const { return mappedFile; }
+
+private:
+  MappedFile mappedFile;
+  std::span<const uint8_t> all;
+  const plan::Plan *root = nullptr;
+  PlanHeader head{};
+  std::string fileName;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_PLANREADER_H

@@ -1,0 +1,135 @@
+//===- PlanVerifier.cpp - every rule a plan must keep ---------------------===//
+#include "formats/plan/PlanVerifier.h"
+
+#include "formats/plan/PlanHeader.h"
+#include "formats/plan/PlanRules.h"
+
+namespace air {
+
+namespace rules {
+
+std::string shown(std::string_view name) {
+  constexpr size_t kShown = 80;
+  std::string text(name.substr(0, kShown));
+  for (char &c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      c = '?';
+    }
+  }
+  return name.size() > kShown ? text + "..." : text;
+}
+
+Status checkName(const char *rule, const std::string &where,
+                 std::string_view name) {
+  if (name.empty()) {
+    return broken(rule, where, "has no name");
+  }
+  if (name.size() > kMaxNameBytes) {
+    return broken(rule, where,
+                  "a name of " + str(name.size()) + " bytes; at most " +
+                      str(kMaxNameBytes));
+  }
+  for (char c : name) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      return broken(rule, where, "a control byte in the name");
+    }
+  }
+  return Status::ok();
+}
+
+Status checkEnum(const std::string &where, const char *field, uint64_t value,
+                 const char *name) {
+  if (name[0] == '\0') {
+    return broken("plan.enum", where,
+                  std::string(field) + " is " + str(value) +
+                      ", which this version has no name for");
+  }
+  return Status::ok();
+}
+
+} // namespace rules
+
+/// The one place where a small buffer can make the FlatBuffer verifier work for
+/// long: many executables that share one long list of names. Counted first.
+static bool boundedExecutables(flatbuffers::Verifier &verifier,
+                               const uint8_t *buffer) {
+  const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
+  if (root == 0) {
+    return false;
+  }
+  const uint8_t *start = buffer + root;
+  if (!verifier.VerifyTableStart(start)) {
+    return false;
+  }
+  const auto *table = reinterpret_cast<const flatbuffers::Table *>(start);
+  const flatbuffers::voffset_t field =
+      table->GetOptionalFieldOffset(plan::Plan::VT_EXECUTABLES);
+  if (field == 0) {
+    return true;
+  }
+  const flatbuffers::uoffset_t list = verifier.VerifyOffset(start, field);
+  if (list == 0) {
+    return false;
+  }
+  const auto *executables =
+      reinterpret_cast<const flatbuffers::Vector<flatbuffers::uoffset_t> *>(
+          start + field + list);
+  return verifier.VerifyVector(executables) &&
+         executables->size() <= rules::kMaxExecutables;
+}
+
+Status verifyStructure(std::span<const uint8_t> bytes) {
+  auto refuse = [&](const std::string &what) {
+    return verificationError("plan.structure: " + what);
+  };
+  // The FlatBuffer verifier takes no more than 2 GiB, and counts offsets in 32
+  // bits.
+  if (bytes.size() < 2 * sizeof(flatbuffers::uoffset_t) ||
+      bytes.size() > kMaxMetadataBytes) {
+    return refuse(std::to_string(bytes.size()) +
+                  " bytes of metadata; it takes 8 to " +
+                  std::to_string(kMaxMetadataBytes));
+  }
+  if (!plan::PlanBufferHasIdentifier(bytes.data())) {
+    return refuse("the metadata is no plan FlatBuffer (identifier is not \"" +
+                  std::string(plan::PlanIdentifier()) + "\")");
+  }
+  flatbuffers::Verifier::Options options;
+  // Plan > Program > Step > Dispatch > Grid, and one to spare.
+  options.max_depth = 6;
+  // An offset and a vtable offset are the least a table takes.
+  options.max_tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 8);
+  flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);
+  if (!boundedExecutables(shape, bytes.data())) {
+    return refuse("the list of executables lies outside the metadata or has "
+                  "more than " +
+                  std::to_string(rules::kMaxExecutables) + " entries");
+  }
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), options);
+  if (!plan::VerifyPlanBuffer(verifier)) {
+    return refuse("an offset or a size points outside the " +
+                  std::to_string(bytes.size()) + " bytes of metadata");
+  }
+  return Status::ok();
+}
+
+Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
+                  uint64_t pageBytes) {
+  AIR_RETURN_IF_ERROR(rules::verifyPresence(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyModel(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyTokenizer(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyMachine(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyProvenance(plan));
+  AIR_RETURN_IF_ERROR(rules::verifySegments(plan, fileBytes, pageBytes));
+  AIR_RETURN_IF_ERROR(rules::verifyTensors(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyExecutables(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyKv(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyBuffers(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyPrograms(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyLiveness(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyReads(plan));
+  AIR_RETURN_IF_ERROR(rules::verifyBudgets(plan));
+  return rules::verifyPredictions(plan);
+}
+
+} // namespace air

@@ -1,0 +1,100 @@
+//===- PlanWriter.cpp - writes a plan, segment by segment -----------------===//
+#include "formats/plan/PlanWriter.h"
+
+#include "formats/plan/PlanEncode.h"
+#include "formats/plan/PlanHeader.h"
+#include "formats/plan/PlanVerifier.h"
+#include "formats/support/CheckedMath.h"
+#include "formats/support/Digest.h"
+
+namespace air {
+
+Result<PlanWriter> PlanWriter::create(const std::string &path,
+                                      plan::PlanT plan) {
+  // Digests of the right size from the start, so that the metadata's size, and
+  // with it every offset, is final.
+  for (const auto &segment : plan.segments) {
+    segment->digest.assign(sizeof(Digest), 0);
+    segment->offset = 0;
+  }
+  PlanWriter writer;
+  AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> draft, encodeMetadata(plan));
+  writer.metadataBytes = draft.size();
+  AIR_ASSIGN_OR_RETURN(writer.totalBytes,
+                       placeSegments(plan, writer.metadataBytes));
+  AIR_ASSIGN_OR_RETURN(draft, encodeMetadata(plan));
+  AIR_RETURN_IF_ERROR(verifyStructure(draft));
+  AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(draft.data()),
+                                 writer.totalBytes, kPlanPageBytes));
+
+  writer.written.assign(plan.segments.size(), false);
+  writer.plan = std::move(plan);
+  AIR_ASSIGN_OR_RETURN(writer.file, AtomicFile::create(path));
+  AIR_RETURN_IF_ERROR(writer.file.reserve(writer.totalBytes));
+  return writer;
+}
+
+Status PlanWriter::writeSegment(
+    uint32_t index, const std::function<Status(const Sink &sink)> &produce) {
+  if (index >= written.size()) {
+    return usageError("segment " + std::to_string(index) +
+                      " does not exist; the plan has " +
+                      std::to_string(written.size()));
+  }
+  plan::SegmentT &segment = *plan.segments[index];
+  const std::string name =
+      "segment " + std::to_string(index) + " '" + segment.name + "'";
+  if (written[index]) {
+    return usageError(name + " was written twice");
+  }
+  DigestStream digest;
+  uint64_t done = 0;
+  AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
+    if (piece.size() > segment.stored_bytes - done) {
+      return usageError(name + " got " + std::to_string(done + piece.size()) +
+                        " bytes or more; it was declared with " +
+                        std::to_string(segment.stored_bytes));
+    }
+    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
+    digest.update(piece);
+    done += piece.size();
+    return Status::ok();
+  }));
+  if (done != segment.stored_bytes) {
+    return usageError(name + " got " + std::to_string(done) +
+                      " bytes; it was declared with " +
+                      std::to_string(segment.stored_bytes));
+  }
+  const std::vector<uint8_t> padding(alignUp(done, kPlanPageBytes) - done);
+  AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, padding));
+  digest.update(padding);
+  const Digest result = digest.finish();
+  segment.digest.assign(result.begin(), result.end());
+  written[index] = true;
+  return Status::ok();
+}
+
+Status PlanWriter::finish() {
+  for (size_t i = 0; i < written.size(); ++i) {
+    if (!written[i]) {
+      return usageError("segment " + std::to_string(i) + " '" +
+                        plan.segments[i]->name + "' was never written");
+    }
+  }
+  AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encodeMetadata(plan));
+  if (metadata.size() != metadataBytes) {
+    return internalError(
+        "the metadata grew from " + std::to_string(metadataBytes) + " to " +
+        std::to_string(metadata.size()) + " bytes while it was written");
+  }
+  const Digest fingerprint =
+      targetFingerprint(*plan::GetPlan(metadata.data())->machine());
+  metadata.resize(alignUp(metadata.size(), kPlanPageBytes));
+  const std::vector<uint8_t> header =
+      encodeHeader(metadata, metadataBytes, totalBytes, fingerprint);
+  AIR_RETURN_IF_ERROR(file.writeAt(kPlanPageBytes, metadata));
+  AIR_RETURN_IF_ERROR(file.writeAt(0, header));
+  return file.commit(totalBytes);
+}
+
+} // namespace air

@@ -1,0 +1,283 @@
+//===- VerifyBudgets.cpp - rules of KV, budgets and predictions -----------===//
+#include "formats/abi/KernelAbi.h"
+#include "formats/dtype/DType.h"
+#include "formats/plan/PlanRules.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace air::rules {
+
+/// What sizes come to; UINT64_MAX, which no item reaches, on overflow.
+static uint64_t times(uint64_t a, uint64_t b) {
+  return checkedMul(a, b).value_or(UINT64_MAX);
+}
+static uint64_t plus(uint64_t a, uint64_t b) {
+  return checkedAdd(a, b).value_or(UINT64_MAX);
+}
+
+Status verifyKv(const plan::Plan &plan) {
+  const plan::KvLayout &kv = *plan.kv();
+  const plan::ModelFacts &model = *plan.model();
+  uint64_t element = 0;
+  if (kv.dtype() == static_cast<uint16_t>(DType::F16)) {
+    element = 2;
+  } else if (kv.dtype() == static_cast<uint16_t>(DType::F32)) {
+    element = 4;
+  } else {
+    return broken("plan.kv.dtype", "kv",
+                  "dtype " + str(kv.dtype()) + "; KV is F16 or F32");
+  }
+  if (kv.page_tokens() != AIR_KV_PAGE_TOKENS) {
+    return broken("plan.kv.page_tokens", "kv",
+                  str(kv.page_tokens()) + " tokens a page; kernels take " +
+                      str(AIR_KV_PAGE_TOKENS));
+  }
+  const struct {
+    const char *field;
+    uint64_t found;
+    uint64_t model;
+  } shapes[] = {
+      {"layers", kv.layers(), model.layers()},
+      {"kv_heads", kv.kv_heads(), model.kv_heads()},
+      {"head_dim", kv.head_dim(), model.head_dim()},
+  };
+  for (const auto &shape : shapes) {
+    if (shape.found != shape.model) {
+      return broken("plan.kv.shape", "kv",
+                    std::string(shape.field) + " is " + str(shape.found) +
+                        "; the model has " + str(shape.model));
+    }
+  }
+  if (kv.context() == 0 || kv.context() > UINT32_MAX || kv.slots() == 0 ||
+      kv.slots() > UINT32_MAX) {
+    return broken("plan.kv.pages", "kv",
+                  "context " + str(kv.context()) + " and " + str(kv.slots()) +
+                      " slots; each takes 1 to " + str(UINT32_MAX));
+  }
+  const uint64_t head =
+      times(times(2 * element, kv.head_dim()), kv.page_tokens());
+  const uint64_t layer = times(kv.kv_heads(), head);
+  const struct {
+    const char *field;
+    uint64_t found;
+    uint64_t computed;
+  } sizes[] = {
+      {"head_bytes", kv.head_bytes(), head},
+      {"layer_bytes", kv.layer_bytes(), layer},
+      {"page_bytes", kv.page_bytes(), times(kv.layers(), layer)},
+  };
+  for (const auto &size : sizes) {
+    if (size.found != size.computed || size.computed == UINT64_MAX) {
+      return broken("plan.kv.bytes", "kv",
+                    std::string(size.field) + " is " + str(size.found) +
+                        "; the closed form gives " + str(size.computed));
+    }
+  }
+  // Block tables hold 32-bit page numbers.
+  const uint64_t pages =
+      times(kv.slots(), ceilDiv(kv.context(), kv.page_tokens()));
+  if (kv.pages() != pages || pages > UINT32_MAX ||
+      !checkedMul(pages, kv.page_bytes())) {
+    return broken("plan.kv.pages", "kv",
+                  str(kv.pages()) + " pages; " + str(kv.slots()) +
+                      " slots of " + str(kv.context()) + " tokens take " +
+                      str(pages) + " (at most " + str(UINT32_MAX) + ")");
+  }
+  return Status::ok();
+}
+
+namespace {
+
+/// What a plan takes in RAM, computed from its records.
+struct Needs {
+  uint64_t weights = 0; // resident segments of weights
+  uint64_t kernels = 0;
+  uint64_t tables = 0;
+  uint64_t kv = 0;
+  uint64_t activations = 0;
+  uint64_t scratch = 0;
+
+  uint64_t total() const {
+    uint64_t sum = 0;
+    for (uint64_t part : {weights, kernels, tables, kv, activations, scratch}) {
+      sum = plus(sum, part);
+    }
+    return sum;
+  }
+};
+
+Needs needsOf(const plan::Plan &plan) {
+  Needs needs;
+  for (const plan::Segment *segment : *plan.segments()) {
+    if (segment->tier() != plan::Tier::Ram) {
+      continue;
+    }
+    uint64_t &part =
+        segment->kind() == plan::SegmentKind::Weights   ? needs.weights
+        : segment->kind() == plan::SegmentKind::Kernels ? needs.kernels
+                                                        : needs.tables;
+    part = plus(part, segment->raw_bytes());
+  }
+  needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
+  needs.activations = plan.arena_bytes();
+  uint64_t scratch = 0;
+  for (const plan::Program *program : *plan.programs()) {
+    for (const plan::Step *step : *program->steps()) {
+      for (const plan::Dispatch *dispatch : *step->dispatches()) {
+        scratch = std::max<uint64_t>(scratch, dispatch->scratch_bytes());
+      }
+    }
+  }
+  needs.scratch = times(scratch, plan.machine()->cores());
+  return needs;
+}
+
+} // namespace
+
+Status verifyBudgets(const plan::Plan &plan) {
+  std::map<plan::Tier, uint64_t> sums;
+  std::map<std::pair<std::string_view, plan::Tier>, uint64_t> items;
+  for (uint32_t i = 0; i < sizeOf(plan.budget_items()); ++i) {
+    const plan::BudgetItem &item = *plan.budget_items()->Get(i);
+    const std::string where = label("budget item", i, item);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.budget.item", where, textOf(item.name())));
+    AIR_RETURN_IF_ERROR(checkEnum(where, "tier",
+                                  static_cast<uint8_t>(item.tier()),
+                                  plan::EnumNameTier(item.tier())));
+    if (!items
+             .emplace(std::pair(textOf(item.name()), item.tier()), item.bytes())
+             .second) {
+      return broken("plan.budget.item", where, "is there twice");
+    }
+    const auto sum = checkedAdd(sums[item.tier()], item.bytes());
+    if (!sum) {
+      return broken("plan.budget.sum", where, "the sum passes 64 bits");
+    }
+    sums[item.tier()] = *sum;
+  }
+
+  const Needs needs = needsOf(plan);
+  const struct {
+    const char *name;
+    uint64_t bytes;
+    bool exact;
+  } known[] = {
+      {"weights", needs.weights, false},
+      {"kernels", needs.kernels, false},
+      {"kv", needs.kv, true},
+      {"activations", needs.activations, true},
+      {"scratch", needs.scratch, false},
+  };
+  for (const auto &part : known) {
+    const auto it = items.find({part.name, plan::Tier::Ram});
+    const std::string where = std::string("budget item '") + part.name + "'";
+    if (it == items.end()) {
+      return broken("plan.budget.item", where, "is missing");
+    }
+    if (part.exact ? it->second != part.bytes : it->second < part.bytes) {
+      return broken("plan.budget.bytes", where,
+                    str(it->second) + " bytes; the plan takes " +
+                        str(part.bytes));
+    }
+  }
+  if (sums[plan::Tier::Ram] < needs.total()) {
+    return broken("plan.budget.total", "budget items",
+                  "those of the RAM come to " + str(sums[plan::Tier::Ram]) +
+                      " bytes; the plan takes " + str(needs.total()) +
+                      ", tables included");
+  }
+
+  std::set<plan::Tier> tiers;
+  for (uint32_t i = 0; i < sizeOf(plan.budgets()); ++i) {
+    const plan::Budget &budget = *plan.budgets()->Get(i);
+    const std::string where = "budget " + str(i);
+    AIR_RETURN_IF_ERROR(checkEnum(where, "tier",
+                                  static_cast<uint8_t>(budget.tier()),
+                                  plan::EnumNameTier(budget.tier())));
+    if (!tiers.insert(budget.tier()).second) {
+      return broken("plan.budget.tier", where,
+                    std::string("a second budget of ") +
+                        plan::EnumNameTier(budget.tier()));
+    }
+    if (budget.bytes() != 0 && sums[budget.tier()] > budget.bytes()) {
+      return broken("plan.budget.sum", where,
+                    "the items of " +
+                        std::string(plan::EnumNameTier(budget.tier())) +
+                        " come to " + str(sums[budget.tier()]) +
+                        " bytes; the budget is " + str(budget.bytes()));
+    }
+  }
+  return Status::ok();
+}
+
+/// Weights that one pass of the first program reads.
+static uint64_t weightsPerPass(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
+    for (const plan::Dispatch *dispatch : *step->dispatches()) {
+      bytes = plus(bytes, dispatch->weight_bytes());
+    }
+  }
+  return bytes;
+}
+
+Status verifyPredictions(const plan::Plan &plan) {
+  std::set<std::string_view> phases;
+  for (uint32_t i = 0; i < sizeOf(plan.predictions()); ++i) {
+    const plan::Prediction &prediction = *plan.predictions()->Get(i);
+    const std::string_view phase = textOf(prediction.phase());
+    const std::string where =
+        "prediction " + str(i) + " '" + shown(phase) + "'";
+    AIR_RETURN_IF_ERROR(checkName("plan.prediction.phase", where, phase));
+    if (!phases.insert(phase).second) {
+      return broken("plan.prediction.phase", where, "is there twice");
+    }
+    std::set<std::string_view> links;
+    for (uint32_t k = 0; k < sizeOf(prediction.links()); ++k) {
+      const plan::LinkPrediction &link = *prediction.links()->Get(k);
+      const std::string_view name = textOf(link.link());
+      const std::string at = where + ", link '" + shown(name) + "'";
+      AIR_RETURN_IF_ERROR(checkName("plan.prediction.link", at, name));
+      if (!links.insert(name).second) {
+        return broken("plan.prediction.link", at, "is there twice");
+      }
+      if (phase == "decode" && name == "dram" &&
+          link.bytes_per_pass() < weightsPerPass(plan)) {
+        return broken("plan.prediction.bytes", at,
+                      str(link.bytes_per_pass()) +
+                          " bytes a pass; the dispatches read " +
+                          str(weightsPerPass(plan)) + " of weights");
+      }
+      // One nanosecond for the rounding of whoever computed it.
+      const auto least =
+          link.bandwidth() == 0
+              ? static_cast<unsigned __int128>(0)
+              : static_cast<unsigned __int128>(link.bytes_per_pass()) *
+                    1'000'000'000 / link.bandwidth();
+      const auto stated =
+          static_cast<unsigned __int128>(prediction.nanoseconds());
+      if (stated != 0 && stated + 1 < least) {
+        return broken("plan.prediction.bound", at,
+                      str(prediction.nanoseconds()) +
+                          " ns a pass is faster "
+                          "than the link, which "
+                          "needs " +
+                          str(static_cast<uint64_t>(
+                              std::min<unsigned __int128>(least, UINT64_MAX))));
+      }
+    }
+    const std::string_view limit = textOf(prediction.limit());
+    if (!limit.empty() && !links.contains(limit)) {
+      return broken("plan.prediction.limit", where,
+                    "'" + shown(limit) + "' is none of its links");
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace air::rules

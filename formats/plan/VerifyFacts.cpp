@@ -1,0 +1,231 @@
+//===- VerifyFacts.cpp - rules of model, tokenizer, machine, provenance ---===//
+#include "formats/machine/MachineProfile.h"
+#include "formats/model/TokenizerData.h"
+#include "formats/plan/PlanRules.h"
+#include "formats/support/Digest.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace air::rules {
+
+Status verifyPresence(const plan::Plan &plan) {
+  const struct {
+    const char *field;
+    bool present;
+  } parts[] = {
+      {"model", plan.model() != nullptr},
+      {"tokenizer", plan.tokenizer() != nullptr},
+      {"machine", plan.machine() != nullptr},
+      {"segments", sizeOf(plan.segments()) != 0},
+      {"tensors", sizeOf(plan.tensors()) != 0},
+      {"executables", sizeOf(plan.executables()) != 0},
+      {"buffers", sizeOf(plan.buffers()) != 0},
+      {"kv", plan.kv() != nullptr},
+      {"programs", sizeOf(plan.programs()) != 0},
+      {"codegen_fingerprint", !textOf(plan.codegen_fingerprint()).empty()},
+  };
+  for (const auto &part : parts) {
+    if (!part.present) {
+      return broken("plan.present", part.field, "is missing or empty");
+    }
+  }
+  return Status::ok();
+}
+
+Status verifyModel(const plan::Plan &plan) {
+  const plan::ModelFacts &model = *plan.model();
+  if (textOf(model.architecture()).empty()) {
+    return broken("plan.model.sizes", "model", "architecture is empty");
+  }
+  const struct {
+    const char *field;
+    uint64_t value;
+  } sizes[] = {
+      {"vocabulary", model.vocabulary()},
+      {"width", model.width()},
+      {"layers", model.layers()},
+      {"heads", model.heads()},
+      {"kv_heads", model.kv_heads()},
+      {"head_dim", model.head_dim()},
+      {"ffn_width", model.ffn_width()},
+      {"trained_context", model.trained_context()},
+  };
+  for (const auto &size : sizes) {
+    if (size.value == 0 || size.value > INT32_MAX) {
+      return broken("plan.model.sizes", "model",
+                    std::string(size.field) + " is " + str(size.value) +
+                        "; it takes 1 to " + str(INT32_MAX));
+    }
+  }
+  if (model.heads() % model.kv_heads() != 0) {
+    return broken("plan.model.heads", "model",
+                  str(model.heads()) + " heads do not divide among " +
+                      str(model.kv_heads()) + " KV heads");
+  }
+  return Status::ok();
+}
+
+static Status verifyStrings(const plan::StringList *list, const char *field) {
+  const auto *ends = list == nullptr ? nullptr : list->ends();
+  const uint32_t bytes = list == nullptr ? 0 : sizeOf(list->bytes());
+  uint32_t last = 0;
+  for (uint32_t i = 0; i < sizeOf(ends); ++i) {
+    const uint32_t end = ends->Get(i);
+    if (end < last || end > bytes) {
+      return broken("plan.tokenizer.strings", field,
+                    "string " + str(i) + " ends at " + str(end) +
+                        "; it takes " + str(last) + " to " + str(bytes));
+    }
+    last = end;
+  }
+  if (last != bytes) {
+    return broken("plan.tokenizer.strings", field,
+                  "the last string ends at " + str(last) + " of " + str(bytes) +
+                      " bytes");
+  }
+  return Status::ok();
+}
+
+static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
+                             uint32_t tokens) {
+  const struct {
+    const char *field;
+    int32_t id;
+  } specials[] = {
+      {"bos", tokenizer.bos()},
+      {"eos", tokenizer.eos()},
+      {"unknown", tokenizer.unknown()},
+      {"padding", tokenizer.padding()},
+      {"end_of_turn", tokenizer.end_of_turn()},
+  };
+  for (const auto &special : specials) {
+    const int32_t id = special.id;
+    if (id < TokenizerData::kNoToken ||
+        (id >= 0 && static_cast<uint32_t>(id) >= tokens)) {
+      return broken("plan.tokenizer.ids", special.field,
+                    "is " + std::to_string(id) + "; it takes -1 to " +
+                        std::to_string(int64_t{tokens} - 1));
+    }
+  }
+  const auto *ends = tokenizer.end_of_generation();
+  for (uint32_t i = 0; i < sizeOf(ends); ++i) {
+    const int32_t id = ends->Get(i);
+    if (id < 0 || static_cast<uint32_t>(id) >= tokens) {
+      return broken("plan.tokenizer.ids", "end_of_generation",
+                    "holds " + std::to_string(id) + "; there are " +
+                        str(tokens) + " tokens");
+    }
+    if (i != 0 && id <= ends->Get(i - 1)) {
+      return broken("plan.tokenizer.ids", "end_of_generation",
+                    "is not sorted and unique at " + std::to_string(id));
+    }
+  }
+  return Status::ok();
+}
+
+Status verifyTokenizer(const plan::Plan &plan) {
+  const plan::Tokenizer &tokenizer = *plan.tokenizer();
+  AIR_RETURN_IF_ERROR(checkEnum("tokenizer", "kind",
+                                static_cast<uint8_t>(tokenizer.kind()),
+                                plan::EnumNameTokenizerKind(tokenizer.kind())));
+  AIR_RETURN_IF_ERROR(verifyStrings(tokenizer.tokens(), "tokens"));
+  AIR_RETURN_IF_ERROR(verifyStrings(tokenizer.merges(), "merges"));
+  const uint32_t tokens =
+      tokenizer.tokens() == nullptr ? 0 : sizeOf(tokenizer.tokens()->ends());
+  const uint32_t scores = sizeOf(tokenizer.scores());
+  const uint32_t types = sizeOf(tokenizer.types());
+  if ((tokenizer.kind() == plan::TokenizerKind::None) != (tokens == 0)) {
+    return broken("plan.tokenizer.kind", "tokenizer",
+                  std::string(plan::EnumNameTokenizerKind(tokenizer.kind())) +
+                      " with " + str(tokens) + " tokens");
+  }
+  if (tokens > plan.model()->vocabulary()) {
+    return broken("plan.tokenizer.vocabulary", "tokenizer",
+                  str(tokens) + " tokens in a vocabulary of " +
+                      str(plan.model()->vocabulary()));
+  }
+  if (types != tokens) {
+    return broken("plan.tokenizer.types", "tokenizer",
+                  str(types) + " types for " + str(tokens) + " tokens");
+  }
+  for (uint32_t i = 0; i < types; ++i) {
+    if (tokenizer.types()->Get(i) > static_cast<uint8_t>(TokenType::Byte)) {
+      return broken("plan.tokenizer.types", "token " + str(i),
+                    "type " + str(tokenizer.types()->Get(i)) +
+                        " is not known; the last is " +
+                        str(static_cast<uint8_t>(TokenType::Byte)));
+    }
+  }
+  const bool needsScores = tokenizer.kind() == plan::TokenizerKind::Spm;
+  if (scores != tokens && (needsScores || scores != 0)) {
+    return broken("plan.tokenizer.scores", "tokenizer",
+                  str(scores) + " scores for " + str(tokens) + " tokens");
+  }
+  for (uint32_t i = 0; i < scores; ++i) {
+    if (std::isnan(tokenizer.scores()->Get(i))) {
+      return broken("plan.tokenizer.scores", "token " + str(i),
+                    "the score is not a number");
+    }
+  }
+  return verifyTokenIds(tokenizer, tokens);
+}
+
+Status verifyMachine(const plan::Plan &plan) {
+  const plan::Machine &machine = *plan.machine();
+  AIR_RETURN_IF_ERROR(
+      checkName("plan.machine.name", "machine", textOf(machine.name())));
+  const std::string_view arch = textOf(machine.arch());
+  if (knownFeatures(arch).empty()) {
+    return broken("plan.machine.arch", "machine",
+                  "arch is '" + shown(arch) + "'; it takes x86_64 or aarch64");
+  }
+  if (machine.cores() == 0) {
+    return broken("plan.machine.cores", "machine",
+                  "0 cores; it takes 1 or more");
+  }
+  std::string_view before;
+  for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
+    const std::string_view name = textOf(machine.features()->Get(i));
+    if (name <= before) {
+      return broken("plan.machine.features", "machine",
+                    "features are not sorted and unique at '" + shown(name) +
+                        "'");
+    }
+    before = name;
+  }
+  return Status::ok();
+}
+
+Status verifyProvenance(const plan::Plan &plan) {
+  std::string_view before;
+  for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
+    const plan::Decision &decision = *plan.decisions()->Get(i);
+    const std::string where = label("decision", i, decision);
+    const std::string_view name = textOf(decision.name());
+    AIR_RETURN_IF_ERROR(checkName("plan.decision", where, name));
+    if (name <= before) {
+      return broken("plan.decision", where, "is not sorted and unique");
+    }
+    before = name;
+    AIR_RETURN_IF_ERROR(checkEnum(where, "by",
+                                  static_cast<uint8_t>(decision.by()),
+                                  plan::EnumNameDecidedBy(decision.by())));
+  }
+  for (uint32_t i = 0; i < sizeOf(plan.sources()); ++i) {
+    const plan::Source &source = *plan.sources()->Get(i);
+    const std::string where = label("source", i, source);
+    AIR_RETURN_IF_ERROR(checkName("plan.source", where, textOf(source.name())));
+    if (textOf(source.name()).find('/') != std::string_view::npos) {
+      return broken("plan.source", where, "names a folder");
+    }
+    if (sizeOf(source.digest()) != sizeof(Digest)) {
+      return broken("plan.source", where,
+                    "a digest of " + str(sizeOf(source.digest())) +
+                        " bytes; it has 16");
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace air::rules

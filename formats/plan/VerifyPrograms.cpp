@@ -1,0 +1,258 @@
+//===- VerifyPrograms.cpp - rules of buffers, programs, dispatches --------===//
+#include "formats/abi/KernelAbi.h"
+#include "formats/plan/PlanRules.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
+
+namespace air::rules {
+
+Status verifyBuffers(const plan::Plan &plan) {
+  const uint32_t count = plan.buffers()->size();
+  if (count > kMaxBuffers) {
+    return broken("plan.buffer.count", "buffers",
+                  str(count) + "; at most " + str(kMaxBuffers));
+  }
+  std::unordered_set<std::string_view> names;
+  for (uint32_t i = 0; i < count; ++i) {
+    const plan::Buffer &buffer = *plan.buffers()->Get(i);
+    const std::string where = label("buffer", i, buffer);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.buffer.name", where, textOf(buffer.name())));
+    if (!names.insert(textOf(buffer.name())).second) {
+      return broken("plan.buffer.name", where, "has another one's name");
+    }
+    if (buffer.offset() % AIR_BINDING_ALIGNMENT != 0) {
+      return broken("plan.buffer.alignment", where,
+                    "offset " + str(buffer.offset()) +
+                        " is not a multiple of " + str(AIR_BINDING_ALIGNMENT));
+    }
+    if (buffer.bytes() == 0 ||
+        !rangeFits(buffer.offset(), buffer.bytes(), plan.arena_bytes())) {
+      return broken("plan.buffer.inside", where,
+                    str(buffer.bytes()) + " bytes at " + str(buffer.offset()) +
+                        " are not in the arena of " + str(plan.arena_bytes()));
+    }
+  }
+  return Status::ok();
+}
+
+namespace {
+
+/// The rules of one dispatch, and what its bindings come to.
+class DispatchRules {
+public:
+  DispatchRules(const plan::Plan &plan, const plan::Program &program)
+      : plan(plan), program(program) {}
+
+  Status verify(const plan::Dispatch &dispatch, const std::string &where) {
+    AIR_RETURN_IF_ERROR(verifyEntry(dispatch, where));
+    AIR_RETURN_IF_ERROR(verifyGrid(dispatch, where));
+    const uint32_t bindings = sizeOf(dispatch.bindings());
+    if (bindings == 0) {
+      return broken("plan.binding.index", where, "binds nothing");
+    }
+    weightBytes = 0;
+    touched.clear();
+    for (uint32_t i = 0; i < bindings; ++i) {
+      AIR_RETURN_IF_ERROR(verifyBinding(*dispatch.bindings()->Get(i),
+                                        where + " binding " + str(i)));
+    }
+    AIR_RETURN_IF_ERROR(verifyAliases(where));
+    if (dispatch.weight_bytes() > weightBytes) {
+      return broken("plan.dispatch.weight_bytes", where,
+                    "reads " + str(dispatch.weight_bytes()) +
+                        " bytes of weights; its tensors have " +
+                        str(weightBytes));
+    }
+    return Status::ok();
+  }
+
+private:
+  Status verifyEntry(const plan::Dispatch &dispatch, const std::string &where) {
+    const uint32_t executables = plan.executables()->size();
+    if (dispatch.executable() >= executables) {
+      return broken("plan.dispatch.entry", where,
+                    "executable " + str(dispatch.executable()) +
+                        "; there are " + str(executables));
+    }
+    const uint32_t entries =
+        plan.executables()->Get(dispatch.executable())->entries()->size();
+    if (dispatch.entry() >= entries) {
+      return broken("plan.dispatch.entry", where,
+                    "entry " + str(dispatch.entry()) + " of executable " +
+                        str(dispatch.executable()) + "; it has " +
+                        str(entries));
+    }
+    return Status::ok();
+  }
+
+  Status verifyGrid(const plan::Dispatch &dispatch, const std::string &where) {
+    const plan::Grid *grid = dispatch.grid();
+    if (grid == nullptr || grid->base_tiles() == 0) {
+      return broken("plan.dispatch.grid", where, "has no tiles");
+    }
+    AIR_RETURN_IF_ERROR(checkEnum(where, "rows_from",
+                                  static_cast<uint8_t>(grid->rows_from()),
+                                  plan::EnumNameRowsFrom(grid->rows_from())));
+    const uint64_t rows = grid->rows_from() == plan::RowsFrom::Tokens
+                              ? program.max_tokens()
+                              : plan.max_outputs();
+    const uint64_t per = grid->tokens_per_tile();
+    // rows / per rounded up, in a form that cannot overflow.
+    const uint64_t groups = per == 0 ? 1 : rows / per + (rows % per != 0);
+    if (!checkedMul(grid->base_tiles(), groups)) {
+      return broken("plan.dispatch.grid", where,
+                    str(grid->base_tiles()) + " x " + str(groups) +
+                        " tiles do not fit in 64 bits");
+    }
+    return Status::ok();
+  }
+
+  Status verifyBinding(const plan::Binding &binding, const std::string &where) {
+    AIR_RETURN_IF_ERROR(checkEnum(where, "kind",
+                                  static_cast<uint8_t>(binding.kind()),
+                                  plan::EnumNameBindingKind(binding.kind())));
+    const auto access = static_cast<uint8_t>(binding.access());
+    if (access == 0 || access > static_cast<uint8_t>(plan::Access::ReadWrite)) {
+      return broken("plan.binding.access", where,
+                    "access " + str(access) + "; it takes 1 to 3");
+    }
+    uint64_t count = 0;
+    switch (binding.kind()) {
+    case plan::BindingKind::Tensor:
+      count = plan.tensors()->size();
+      if (binding.access() != plan::Access::Read) {
+        return broken("plan.binding.access", where, "writes a tensor");
+      }
+      break;
+    case plan::BindingKind::Buffer:
+      count = plan.buffers()->size();
+      break;
+    case plan::BindingKind::Kv:
+      count = plan.kv()->layers();
+      break;
+    }
+    if (binding.index() >= count) {
+      return broken("plan.binding.index", where,
+                    std::string(plan::EnumNameBindingKind(binding.kind())) +
+                        " " + str(binding.index()) + "; there are " +
+                        str(count));
+    }
+    if (binding.kind() == plan::BindingKind::Tensor) {
+      // Sums of tensor sizes may pass 64 bits only where one is bound twice.
+      weightBytes =
+          checkedAdd(weightBytes, plan.tensors()->Get(binding.index())->bytes())
+              .value_or(UINT64_MAX);
+    } else {
+      const uint64_t key = uint64_t{binding.kind() == plan::BindingKind::Kv}
+                               << 32 |
+                           binding.index();
+      touched.emplace_back(key, binding.access());
+    }
+    return Status::ok();
+  }
+
+  /// What a dispatch writes it binds once: a kernel may assume that no two of
+  /// its bindings overlap unless it only reads them.
+  Status verifyAliases(const std::string &where) {
+    std::sort(touched.begin(), touched.end());
+    for (size_t i = 1; i < touched.size(); ++i) {
+      if (touched[i].first == touched[i - 1].first &&
+          (touched[i].second != plan::Access::Read ||
+           touched[i - 1].second != plan::Access::Read)) {
+        return broken("plan.binding.alias", where,
+                      "writes what it binds twice: " +
+                          std::string(touched[i].first >> 32 != 0 ? "KV layer "
+                                                                  : "buffer ") +
+                          str(touched[i].first & UINT32_MAX));
+      }
+    }
+    return Status::ok();
+  }
+
+  const plan::Plan &plan;
+  const plan::Program &program;
+  uint64_t weightBytes = 0;
+  std::vector<std::pair<uint64_t, plan::Access>> touched;
+};
+
+Status verifySteps(const plan::Plan &plan, const plan::Program &program,
+                   const std::string &where) {
+  if (sizeOf(program.steps()) == 0) {
+    return broken("plan.program.steps", where, "has no steps");
+  }
+  DispatchRules dispatchRules(plan, program);
+  const auto layers = static_cast<int64_t>(plan.model()->layers());
+  for (uint32_t s = 0; s < program.steps()->size(); ++s) {
+    const plan::Step &step = *program.steps()->Get(s);
+    const std::string at = where + ", " + label("step", s, step);
+    AIR_RETURN_IF_ERROR(checkName("plan.step.name", at, textOf(step.name())));
+    AIR_RETURN_IF_ERROR(checkEnum(at, "kind", static_cast<uint8_t>(step.kind()),
+                                  plan::EnumNameStepKind(step.kind())));
+    if (step.layer() < -1 || step.layer() >= layers) {
+      return broken("plan.step.layer", at,
+                    "layer " + std::to_string(step.layer()) +
+                        "; it takes -1 to " + std::to_string(layers - 1));
+    }
+    if (sizeOf(step.dispatches()) == 0) {
+      return broken("plan.step.dispatches", at, "has no dispatches");
+    }
+    for (uint32_t d = 0; d < step.dispatches()->size(); ++d) {
+      AIR_RETURN_IF_ERROR(dispatchRules.verify(*step.dispatches()->Get(d),
+                                               at + ", dispatch " + str(d)));
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status verifyPrograms(const plan::Plan &plan) {
+  const uint64_t maxTokens = plan.max_tokens();
+  if (maxTokens == 0 || maxTokens > UINT32_MAX) {
+    return broken("plan.batch", "max_tokens",
+                  str(maxTokens) + "; it takes 1 to " + str(UINT32_MAX));
+  }
+  if (plan.max_outputs() == 0 || plan.max_outputs() > maxTokens) {
+    return broken("plan.batch", "max_outputs",
+                  str(plan.max_outputs()) + "; it takes 1 to max_tokens, " +
+                      str(maxTokens));
+  }
+  const uint32_t count = plan.programs()->size();
+  if (count > kMaxPrograms) {
+    return broken("plan.program.count", "programs",
+                  str(count) + "; at most " + str(kMaxPrograms));
+  }
+  std::unordered_set<std::string_view> names;
+  uint64_t next = 1;
+  for (uint32_t p = 0; p < count; ++p) {
+    const plan::Program &program = *plan.programs()->Get(p);
+    const std::string where = label("program", p, program);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.program.name", where, textOf(program.name())));
+    if (!names.insert(textOf(program.name())).second) {
+      return broken("plan.program.name", where, "has another one's name");
+    }
+    if (program.min_tokens() != next || program.max_tokens() < next ||
+        program.max_tokens() > maxTokens) {
+      return broken("plan.program.range", where,
+                    str(program.min_tokens()) + " to " +
+                        str(program.max_tokens()) +
+                        " tokens; the programs cover 1 to " + str(maxTokens) +
+                        " without gaps, and this one starts at " + str(next));
+    }
+    next = program.max_tokens() + 1;
+    AIR_RETURN_IF_ERROR(verifySteps(plan, program, where));
+  }
+  if (next != maxTokens + 1) {
+    return broken("plan.program.range", "programs",
+                  "they cover 1 to " + str(next - 1) +
+                      " tokens; max_tokens is " + str(maxTokens));
+  }
+  return Status::ok();
+}
+
+} // namespace air::rules

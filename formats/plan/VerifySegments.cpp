@@ -1,0 +1,248 @@
+//===- VerifySegments.cpp - rules of segments, tensors, executables -------===//
+#include "formats/abi/KernelAbi.h"
+#include "formats/plan/Layout.h"
+#include "formats/plan/PlanRules.h"
+#include "formats/support/CheckedMath.h"
+#include "formats/support/Digest.h"
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_set>
+#include <vector>
+
+namespace air::rules {
+
+static Status verifySegmentEnums(const plan::Segment &segment,
+                                 const std::string &where) {
+  AIR_RETURN_IF_ERROR(checkEnum(where, "kind",
+                                static_cast<uint8_t>(segment.kind()),
+                                plan::EnumNameSegmentKind(segment.kind())));
+  AIR_RETURN_IF_ERROR(checkEnum(where, "codec",
+                                static_cast<uint8_t>(segment.codec()),
+                                plan::EnumNameCodec(segment.codec())));
+  AIR_RETURN_IF_ERROR(checkEnum(where, "tier",
+                                static_cast<uint8_t>(segment.tier()),
+                                plan::EnumNameTier(segment.tier())));
+  return checkEnum(where, "executor", static_cast<uint8_t>(segment.executor()),
+                   plan::EnumNameExecutor(segment.executor()));
+}
+
+/// What is well-formed, but not for this version.
+static Status verifySegmentSupport(const plan::Segment &segment,
+                                   const std::string &where) {
+  if (segment.codec() != plan::Codec::None) {
+    return unsupportedError("plan.segment.codec: " + where + ": stored with " +
+                            plan::EnumNameCodec(segment.codec()) +
+                            ", which this version cannot decode; pack the "
+                            "model again");
+  }
+  if (segment.tier() == plan::Tier::Vram ||
+      segment.executor() == plan::Executor::Gpu) {
+    return unsupportedError("plan.segment.tier: " + where + ": tier " +
+                            plan::EnumNameTier(segment.tier()) +
+                            " read by the " +
+                            plan::EnumNameExecutor(segment.executor()) +
+                            " needs a GPU backend, which this version does "
+                            "not have; pack for a CPU target");
+  }
+  return Status::ok();
+}
+
+Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
+                      uint64_t pageBytes) {
+  std::unordered_set<std::string_view> names;
+  uint64_t expected = 0;
+  plan::SegmentKind kind = plan::SegmentKind::Weights;
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    const std::string where = label("segment", i, segment);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.segment.name", where, textOf(segment.name())));
+    if (!names.insert(textOf(segment.name())).second) {
+      return broken("plan.segment.name", where, "has another one's name");
+    }
+    AIR_RETURN_IF_ERROR(verifySegmentEnums(segment, where));
+    if (sizeOf(segment.digest()) != sizeof(Digest)) {
+      return broken("plan.segment.digest", where,
+                    "a digest of " + str(sizeOf(segment.digest())) +
+                        " bytes; it has 16");
+    }
+    if (segment.stored_bytes() == 0) {
+      return broken("plan.segment.bytes", where, "holds no bytes");
+    }
+    if (segment.codec() == plan::Codec::None &&
+        segment.raw_bytes() != segment.stored_bytes()) {
+      return broken("plan.segment.bytes", where,
+                    str(segment.stored_bytes()) + " stored bytes give " +
+                        str(segment.raw_bytes()) +
+                        " raw ones without a codec; they must be equal");
+    }
+    if (segment.offset() % pageBytes != 0) {
+      return broken("plan.segment.alignment", where,
+                    "offset " + str(segment.offset()) +
+                        " is not a multiple of " + str(pageBytes));
+    }
+    const auto padded = checkedAlignUp(segment.stored_bytes(), pageBytes);
+    if (!padded || !rangeFits(segment.offset(), *padded, fileBytes)) {
+      return broken("plan.segment.inside", where,
+                    str(segment.stored_bytes()) + " bytes at offset " +
+                        str(segment.offset()) + " pass the file's end at " +
+                        str(fileBytes));
+    }
+    // The header page and at least one page of metadata come before the first.
+    if (i == 0 ? segment.offset() < 2 * pageBytes
+               : segment.offset() != expected) {
+      return broken("plan.segment.contiguous", where,
+                    "starts at " + str(segment.offset()) +
+                        "; what is before it ends at " +
+                        str(i == 0 ? 2 * pageBytes : expected));
+    }
+    expected = segment.offset() + *padded;
+    if (segment.kind() < kind) {
+      return broken("plan.segment.order", where,
+                    std::string(plan::EnumNameSegmentKind(segment.kind())) +
+                        " come before " + plan::EnumNameSegmentKind(kind));
+    }
+    kind = segment.kind();
+    AIR_RETURN_IF_ERROR(verifySegmentSupport(segment, where));
+  }
+  if (expected != fileBytes) {
+    return broken("plan.segment.end", "segments",
+                  "the last one ends at " + str(expected) +
+                      " and the file at " + str(fileBytes));
+  }
+  return Status::ok();
+}
+
+Status verifyTensors(const plan::Plan &plan) {
+  std::vector<std::tuple<uint32_t, uint64_t, uint64_t, uint32_t>> ranges;
+  ranges.reserve(plan.tensors()->size());
+  for (uint32_t i = 0; i < plan.tensors()->size(); ++i) {
+    const plan::Tensor &tensor = *plan.tensors()->Get(i);
+    const std::string where = label("tensor", i, tensor);
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.tensor.name", where, textOf(tensor.name())));
+    if (tensor.segment() >= plan.segments()->size()) {
+      return broken("plan.tensor.segment", where,
+                    "lies in segment " + str(tensor.segment()) +
+                        "; there are " + str(plan.segments()->size()));
+    }
+    const plan::Segment &segment = *plan.segments()->Get(tensor.segment());
+    if (segment.kind() == plan::SegmentKind::Kernels) {
+      return broken("plan.tensor.segment", where,
+                    "lies in " + label("segment", tensor.segment(), segment) +
+                        ", which holds kernels");
+    }
+    const std::optional<DType> dtype = dtypeFromId(tensor.dtype());
+    if (!dtype) {
+      return broken("plan.tensor.dtype", where,
+                    "dtype " + str(tensor.dtype()) + " is not known");
+    }
+    const auto layout = static_cast<Layout>(tensor.layout());
+    if (layoutName(layout).empty()) {
+      return broken("plan.tensor.layout", where,
+                    "layout " + str(tensor.layout()) + " is not known");
+    }
+    if (tensor.rows() == 0 || tensor.columns() == 0) {
+      return broken("plan.tensor.bytes", where,
+                    "a matrix of " + str(tensor.rows()) + " rows and " +
+                        str(tensor.columns()) + " columns");
+    }
+    const Result<uint64_t> bytes =
+        layoutBytes(*dtype, layout, tensor.rows(), tensor.columns());
+    if (!bytes) {
+      return broken("plan.tensor.bytes", where, bytes.status().message());
+    }
+    if (*bytes != tensor.bytes()) {
+      return broken("plan.tensor.bytes", where,
+                    str(tensor.bytes()) + " bytes recorded; " +
+                        str(tensor.rows()) + " x " + str(tensor.columns()) +
+                        " " + std::string(info(*dtype).name) + " as " +
+                        std::string(layoutName(layout)) + " take " +
+                        str(*bytes));
+    }
+    if (tensor.offset() % AIR_BINDING_ALIGNMENT != 0) {
+      return broken("plan.tensor.alignment", where,
+                    "offset " + str(tensor.offset()) +
+                        " is not a multiple of " + str(AIR_BINDING_ALIGNMENT));
+    }
+    if (!rangeFits(tensor.offset(), tensor.bytes(), segment.raw_bytes())) {
+      return broken("plan.tensor.inside", where,
+                    str(tensor.bytes()) + " bytes at " + str(tensor.offset()) +
+                        " pass the " + str(segment.raw_bytes()) + " of " +
+                        label("segment", tensor.segment(), segment));
+    }
+    ranges.emplace_back(tensor.segment(), tensor.offset(),
+                        tensor.offset() + tensor.bytes(), i);
+  }
+  std::sort(ranges.begin(), ranges.end());
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    const auto &[segment, begin, end, index] = ranges[i];
+    const auto &[segmentBefore, beginBefore, endBefore, indexBefore] =
+        ranges[i - 1];
+    if (segment == segmentBefore && begin < endBefore) {
+      return broken(
+          "plan.tensor.overlap",
+          label("tensor", index, *plan.tensors()->Get(index)),
+          "starts at " + str(begin) + ", inside " +
+              label("tensor", indexBefore, *plan.tensors()->Get(indexBefore)) +
+              " that ends at " + str(endBefore));
+    }
+  }
+  return Status::ok();
+}
+
+Status verifyExecutables(const plan::Plan &plan) {
+  const uint32_t count = plan.executables()->size();
+  if (count > kMaxExecutables) {
+    return broken("plan.executable.count", "executables",
+                  str(count) + "; at most " + str(kMaxExecutables));
+  }
+  std::vector<bool> used(plan.segments()->size());
+  for (uint32_t i = 0; i < count; ++i) {
+    const plan::Executable &executable = *plan.executables()->Get(i);
+    const std::string where = "executable " + str(i);
+    const uint32_t index = executable.segment();
+    if (index >= plan.segments()->size() ||
+        plan.segments()->Get(index)->kind() != plan::SegmentKind::Kernels) {
+      return broken("plan.executable.segment", where,
+                    "segment " + str(index) + " is no segment of kernels");
+    }
+    if (used[index]) {
+      return broken("plan.executable.segment", where,
+                    "segment " + str(index) + " holds another executable");
+    }
+    used[index] = true;
+    if (executable.abi_version() != AIR_KERNEL_ABI_VERSION) {
+      return broken("plan.executable.abi", where,
+                    "kernels of ABI " + str(executable.abi_version()) +
+                        "; this version runs ABI " +
+                        str(AIR_KERNEL_ABI_VERSION));
+    }
+    if (sizeOf(executable.entries()) == 0) {
+      return broken("plan.executable.entries", where, "has no entries");
+    }
+    std::string_view before;
+    for (uint32_t e = 0; e < executable.entries()->size(); ++e) {
+      const std::string_view name = textOf(executable.entries()->Get(e));
+      AIR_RETURN_IF_ERROR(checkName("plan.executable.entries",
+                                    where + " entry " + str(e), name));
+      if (name <= before) {
+        return broken("plan.executable.entries", where,
+                      "entries are not sorted and unique at '" + shown(name) +
+                          "'");
+      }
+      before = name;
+    }
+  }
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    if (segment.kind() == plan::SegmentKind::Kernels && !used[i]) {
+      return broken("plan.executable.segment", label("segment", i, segment),
+                    "holds kernels that no executable names");
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace air::rules
