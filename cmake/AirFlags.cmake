@@ -1,6 +1,8 @@
 # Flags every target gets: warnings as errors, no exceptions, sanitizers.
 add_library(AirFlags INTERFACE)
-target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
+target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}")
+# Generated code (TableGen, flatc) answers to its generator's warnings, not ours.
+target_include_directories(AirFlags SYSTEM INTERFACE "${CMAKE_BINARY_DIR}")
 target_compile_options(AirFlags INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
   -Wno-missing-designated-field-initializers

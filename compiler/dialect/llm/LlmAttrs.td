@@ -1,0 +1,97 @@
+//===- LlmAttrs.td - weights, rope and model facts ---------*- tablegen -*-===//
+#ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
+#define AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
+
+include "compiler/dialect/llm/LlmDialect.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+
+class Llm_Attr<string name, string attrMnemonic> : AttrDef<Llm_Dialect, name> {
+  let mnemonic = attrMnemonic;
+}
+
+// A float64 parameter, printed so that it reads back to the same bits.
+class Llm_F64 : APFloatParameter<"float64"> {
+  let parser = "::air::ir::llm::parseF64($_parser)";
+  let printer = "$_printer.printFloat($_self)";
+}
+
+def Llm_F64Parameter : Llm_F64;
+def Llm_F64OneByDefault : Llm_F64 {
+  let defaultValue = "::llvm::APFloat(1.0)";
+}
+
+def Llm_DTypeAttr : Llm_Attr<"DType", "dtype"> {
+  let summary = "A numeric format, by its name in formats/dtype/DType.h";
+  let parameters = (ins AttrParameter<"::air::DType", "numeric format">:$value);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
+  let summary = "A tensor of the source, by name";
+  let description = [{
+    `#llm.weight<"blk.0.attn_q.weight", Q4_K, 4096x4096>`: the source's tensor
+    name, its dtype, and its shape, outermost first: a matrix is
+    outputs x inputs, a vector has one extent.
+  }];
+  let parameters = (ins
+    StringRefParameter<"tensor name in the source">:$name,
+    AttrParameter<"::air::DType", "numeric format">:$dtype,
+    ArrayRefParameter<"int64_t", "extents, outermost first">:$shape);
+  let extraClassDeclaration = [{
+    bool isMatrix() const { return getShape().size() == 2; }
+    bool isVector() const { return getShape().size() == 1; }
+    /// Outputs of a matrix (N); 1 for a vector.
+    int64_t getRows() const { return isMatrix() ? getShape()[0] : 1; }
+    /// Inputs of a matrix (K), elements of a vector.
+    int64_t getColumns() const { return getShape().back(); }
+  }];
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head rope turns together", [
+  I32EnumCase<"Norm", 1, "norm">, // (2i, 2i + 1)
+  I32EnumCase<"Neox", 2, "neox">  // (i, i + dim/2)
+]> {
+  let cppNamespace = "::air::ir::llm";
+}
+
+def Llm_RopeAttr : Llm_Attr<"Rope", "rope"> {
+  let summary = "How positions turn a head's elements";
+  let description = [{
+    The first `dim` elements of every head turn, in pairs, by the angle
+    `position * f[i]`, i in [0, dim/2), where
+    `f[i] = base^(-2i/dim) / linear_factor / factors[i]`; without `factors` the
+    last divisor is 1.
+  }];
+  let parameters = (ins
+    EnumParameter<Llm_RopeKind>:$kind,
+    "int64_t":$dim,
+    Llm_F64Parameter:$base,
+    Llm_F64OneByDefault:$linear_factor,
+    OptionalParameter<"::air::ir::llm::WeightAttr">:$factors);
+  let assemblyFormat = [{
+    `<` $kind `,` struct($dim, $base, $linear_factor, $factors) `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Llm_FactsAttr : Llm_Attr<"Facts", "facts"> {
+  let summary = "What a model is, in numbers: ModelFacts of the plan file";
+  let parameters = (ins
+    StringRefParameter<"general.name, or empty">:$name,
+    StringRefParameter<"architecture of the source">:$architecture,
+    "int64_t":$vocabulary,
+    "int64_t":$width,
+    "int64_t":$layers,
+    "int64_t":$heads,
+    "int64_t":$kv_heads,
+    "int64_t":$head_dim,
+    "int64_t":$ffn_width,
+    "int64_t":$trained_context,
+    "int64_t":$parameters);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+#endif // AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD

@@ -1,0 +1,69 @@
+//===- LlmOpFolders.cpp - folds and canonical forms -------------*- C++ -*-===//
+#include "compiler/dialect/llm/LlmDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace air::ir::llm;
+
+// x * 1 is x, bit by bit.
+OpFoldResult ScaleOp::fold(FoldAdaptor) {
+  return getFactor().isExactlyValue(1.0) ? OpFoldResult(getX())
+                                         : OpFoldResult();
+}
+
+namespace {
+
+/// scale(embed) -> embed with that scale: the embed kernel multiplies anyway.
+struct ScaleIntoEmbed : OpRewritePattern<ScaleOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ScaleOp op,
+                                PatternRewriter &rewriter) const override {
+    auto embed = op.getX().getDefiningOp<EmbedOp>();
+    // Two factors would round differently once they are one.
+    if (!embed || !embed->hasOneUse() ||
+        !embed.getScale().isExactlyValue(1.0)) {
+      return failure();
+    }
+    rewriter.replaceOpWithNewOp<EmbedOp>(op, op.getType(), embed.getIds(),
+                                         embed.getTable(), op.getFactor());
+    return success();
+  }
+};
+
+/// outputs(f(x)) -> f(outputs(x)) for every f that works row by row on one
+/// operand, so that f works on the asked rows only.
+struct OutputsBeforeRowOp : OpRewritePattern<OutputsOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OutputsOp op,
+                                PatternRewriter &rewriter) const override {
+    Operation *row = op.getX().getDefiningOp();
+    if (!row || !row->hasOneUse() ||
+        !isa<RmsNormOp, LinearOp, HeadNormOp, SiluOp, ScaleOp>(row)) {
+      return failure();
+    }
+    rewriter.setInsertionPoint(op);
+    Value x = row->getOperand(0);
+    IRMapping mapping;
+    mapping.map(
+        x,
+        OutputsOp::create(rewriter, op.getLoc(), x.getType(), x).getResult());
+    rewriter.replaceOp(op, rewriter.clone(*row, mapping)->getResults());
+    return success();
+  }
+};
+
+} // namespace
+
+void ScaleOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                          MLIRContext *context) {
+  patterns.add<ScaleIntoEmbed>(context);
+}
+
+void OutputsOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                            MLIRContext *context) {
+  patterns.add<OutputsBeforeRowOp>(context);
+}

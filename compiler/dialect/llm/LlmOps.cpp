@@ -1,0 +1,188 @@
+//===- LlmOps.cpp - verifiers of the llm dialect ----------------*- C++ -*-===//
+#include "compiler/dialect/llm/LlmDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace air::ir::llm;
+
+#define GET_OP_CLASSES
+#include "compiler/dialect/llm/LlmOps.cpp.inc"
+
+// ---- checks that both dialects make -----------------------------------------
+
+LogicalResult air::ir::llm::checkVector(Operation *op, StringRef role,
+                                        WeightAttr weight, int64_t elements) {
+  if (!weight.isVector()) {
+    return op->emitOpError()
+           << role << " '" << weight.getName() << "' is a matrix of "
+           << weight.getRows() << "x" << weight.getColumns() << ", a vector of "
+           << elements << " is needed";
+  }
+  if (weight.getColumns() != elements) {
+    return op->emitOpError()
+           << role << " '" << weight.getName() << "' has "
+           << weight.getColumns() << " elements, " << elements << " are needed";
+  }
+  return success();
+}
+
+LogicalResult air::ir::llm::checkMatrix(Operation *op, StringRef role,
+                                        WeightAttr weight, int64_t rows,
+                                        int64_t columns) {
+  if (!weight.isMatrix()) {
+    return op->emitOpError()
+           << role << " '" << weight.getName() << "' is a vector of "
+           << weight.getColumns() << ", a matrix of " << rows << "x" << columns
+           << " is needed";
+  }
+  if (weight.getRows() != rows || weight.getColumns() != columns) {
+    return op->emitOpError()
+           << role << " '" << weight.getName() << "' is " << weight.getRows()
+           << "x" << weight.getColumns() << " (outputs x inputs), " << rows
+           << "x" << columns << " is needed";
+  }
+  return success();
+}
+
+LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
+                                       int64_t kvHeads, int64_t headDim) {
+  if (heads <= 0 || kvHeads <= 0 || headDim <= 0) {
+    return op->emitOpError()
+           << "heads " << heads << ", kv_heads " << kvHeads << ", head_dim "
+           << headDim << ": all must be positive";
+  }
+  if (heads % kvHeads != 0) {
+    return op->emitOpError() << heads << " heads cannot share " << kvHeads
+                             << " kv_heads: no multiple";
+  }
+  return success();
+}
+
+LogicalResult air::ir::llm::checkRope(Operation *op, RopeAttr rope,
+                                      int64_t headDim) {
+  if (rope.getDim() > headDim) {
+    return op->emitOpError() << "rope turns " << rope.getDim()
+                             << " elements of a head that has " << headDim;
+  }
+  return success();
+}
+
+static LogicalResult checkColumns(Operation *op, StringRef role, Value value,
+                                  int64_t columns) {
+  if (columnsOf(value) != columns) {
+    return op->emitOpError() << role << " has " << columnsOf(value)
+                             << " columns, " << columns << " are needed";
+  }
+  return success();
+}
+
+static LogicalResult checkEpsilon(Operation *op, const APFloat &epsilon) {
+  if (!epsilon.isFinite() || epsilon.isNegative()) {
+    return op->emitOpError() << "epsilon is " << epsilon.convertToDouble()
+                             << ", must be finite and not negative";
+  }
+  return success();
+}
+
+// ---- ops --------------------------------------------------------------------
+
+LogicalResult ModelOp::verifyRegions() {
+  Block &block = getBody().front();
+  if (block.getNumArguments() != 1 ||
+      !isTokenIds(block.getArgument(0).getType())) {
+    return emitOpError("takes one argument, the token ids tensor<?xi32>");
+  }
+  auto ret = dyn_cast<ReturnOp>(block.getTerminator());
+  if (!ret) {
+    return emitOpError("must end in llm.return");
+  }
+  int64_t vocabulary = getFacts().getVocabulary();
+  if (columnsOf(ret.getLogits()) != vocabulary) {
+    return emitOpError() << "returns rows of " << columnsOf(ret.getLogits())
+                         << " logits, the vocabulary has " << vocabulary;
+  }
+  llvm::SmallDenseMap<int64_t, AttentionOp> seen;
+  for (AttentionOp attention : block.getOps<AttentionOp>()) {
+    int64_t layer = static_cast<int64_t>(attention.getLayer());
+    if (layer < 0 || layer >= getFacts().getLayers()) {
+      return attention.emitOpError() << "layer " << layer << " of a model of "
+                                     << getFacts().getLayers() << " layers";
+    }
+    auto [it, isNew] = seen.try_emplace(layer, attention);
+    if (!isNew) {
+      return attention.emitOpError()
+                 .append("layer ", layer, " has its K and V appended twice")
+                 .attachNote(it->second.getLoc())
+             << "the first one";
+    }
+  }
+  return success();
+}
+
+LogicalResult EmbedOp::verify() {
+  WeightAttr table = getTable();
+  if (!table.isMatrix()) {
+    return emitOpError() << "table '" << table.getName()
+                         << "' must be a matrix of tokens x width";
+  }
+  return checkColumns(*this, "result", getResult(), table.getColumns());
+}
+
+LogicalResult RmsNormOp::verify() {
+  if (failed(checkVector(*this, "weight", getWeight(), columnsOf(getX())))) {
+    return failure();
+  }
+  return checkEpsilon(*this, getEpsilon());
+}
+
+LogicalResult LinearOp::verify() {
+  int64_t rows = columnsOf(getResult());
+  if (failed(
+          checkMatrix(*this, "weight", getWeight(), rows, columnsOf(getX())))) {
+    return failure();
+  }
+  return getBias() ? checkVector(*this, "bias", *getBias(), rows) : success();
+}
+
+LogicalResult HeadNormOp::verify() {
+  WeightAttr weight = getWeight();
+  if (!weight.isVector()) {
+    return emitOpError() << "weight '" << weight.getName()
+                         << "' must be a vector as wide as a head";
+  }
+  if (columnsOf(getX()) % weight.getColumns() != 0) {
+    return emitOpError() << "x has " << columnsOf(getX())
+                         << " columns, no multiple of the "
+                         << weight.getColumns() << " elements of weight '"
+                         << weight.getName() << "'";
+  }
+  return checkEpsilon(*this, getEpsilon());
+}
+
+LogicalResult RopeOp::verify() {
+  int64_t headDim = static_cast<int64_t>(getHeadDim());
+  if (headDim <= 0 || columnsOf(getX()) % headDim != 0) {
+    return emitOpError() << "x has " << columnsOf(getX())
+                         << " columns, no multiple of head_dim " << headDim;
+  }
+  return checkRope(*this, getRope(), headDim);
+}
+
+LogicalResult AttentionOp::verify() {
+  int64_t heads = static_cast<int64_t>(getHeads());
+  int64_t kvHeads = static_cast<int64_t>(getKvHeads());
+  int64_t headDim = static_cast<int64_t>(getHeadDim());
+  if (failed(checkHeads(*this, heads, kvHeads, headDim)) ||
+      failed(checkColumns(*this, "q", getQ(), heads * headDim)) ||
+      failed(checkColumns(*this, "k", getK(), kvHeads * headDim)) ||
+      failed(checkColumns(*this, "v", getV(), kvHeads * headDim)) ||
+      failed(checkColumns(*this, "result", getResult(), heads * headDim))) {
+    return failure();
+  }
+  if (static_cast<int64_t>(getLayer()) < 0) {
+    return emitOpError() << "layer is " << static_cast<int64_t>(getLayer());
+  }
+  return success();
+}

@@ -1,0 +1,269 @@
+//===- KernelSpecAttr.cpp - KernelSpec <-> attribute ------------*- C++ -*-===//
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+
+#include "mlir/IR/Builders.h"
+
+#include <array>
+
+using namespace mlir;
+using air::Result;
+using air::Status;
+using air::codegen::KernelOp;
+using air::codegen::KernelSpec;
+using air::codegen::MClass;
+using air::codegen::RopeKind;
+
+namespace air::ir::plan {
+namespace {
+
+template <typename EnumT> struct Named {
+  EnumT value;
+  const char *name;
+};
+
+constexpr std::array kOps = {
+    Named<KernelOp>{KernelOp::EmbedRows, "embed_rows"},
+    Named<KernelOp>{KernelOp::RmsNorm, "rms_norm"},
+    Named<KernelOp>{KernelOp::MatMul, "matmul"},
+    Named<KernelOp>{KernelOp::GluMatMul, "glu_matmul"},
+    Named<KernelOp>{KernelOp::RopeAngles, "rope_angles"},
+    Named<KernelOp>{KernelOp::RopeAppend, "rope_append"},
+    Named<KernelOp>{KernelOp::Attention, "attention"},
+    Named<KernelOp>{KernelOp::Add, "add"},
+    Named<KernelOp>{KernelOp::SiluMul, "silu_mul"},
+};
+constexpr std::array kMClasses = {
+    Named<MClass>{MClass::One, "one"},
+    Named<MClass>{MClass::Small, "small"},
+    Named<MClass>{MClass::Wide, "wide"},
+};
+constexpr std::array kRopes = {
+    Named<RopeKind>{RopeKind::None, "none"},
+    Named<RopeKind>{RopeKind::Norm, "norm"},
+    Named<RopeKind>{RopeKind::Neox, "neox"},
+};
+constexpr std::array kRows = {
+    Named<codegen::RowsFrom>{codegen::RowsFrom::Tokens, "tokens"},
+    Named<codegen::RowsFrom>{codegen::RowsFrom::Outputs, "outputs"},
+};
+
+std::string_view nameOf(KernelOp value) {
+  return kOps[static_cast<size_t>(value)].name;
+}
+std::string_view nameOf(MClass value) {
+  return kMClasses[static_cast<size_t>(value)].name;
+}
+std::string_view nameOf(RopeKind value) {
+  return kRopes[static_cast<size_t>(value)].name;
+}
+std::string_view nameOf(codegen::RowsFrom value) {
+  return kRows[static_cast<size_t>(value)].name;
+}
+std::string_view nameOf(DType value) { return info(value).name; }
+std::string_view nameOf(Layout value) { return layoutName(value); }
+
+template <typename EnumT, size_t N>
+bool fromTable(const std::array<Named<EnumT>, N> &table, std::string_view name,
+               EnumT &value) {
+  for (const Named<EnumT> &row : table) {
+    if (name == row.name) {
+      value = row.value;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool fromName(std::string_view name, KernelOp &value) {
+  return fromTable(kOps, name, value);
+}
+bool fromName(std::string_view name, MClass &value) {
+  return fromTable(kMClasses, name, value);
+}
+bool fromName(std::string_view name, RopeKind &value) {
+  return fromTable(kRopes, name, value);
+}
+bool fromName(std::string_view name, codegen::RowsFrom &value) {
+  return fromTable(kRows, name, value);
+}
+bool fromName(std::string_view name, DType &value) {
+  std::optional<DType> dtype = dtypeFromName(name);
+  value = dtype.value_or(value);
+  return dtype.has_value();
+}
+bool fromName(std::string_view name, Layout &value) {
+  std::optional<Layout> layout = layoutFromName(name);
+  value = layout.value_or(value);
+  return layout.has_value();
+}
+
+// The fields, once: what both directions walk.
+template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
+  fn("op", spec.op);
+  fn("m_class", spec.mClass);
+  fn("dtype", spec.dtype);
+  fn("layout", spec.layout);
+  fn("n", spec.n);
+  fn("k", spec.k);
+  fn("y_stride", spec.yStride);
+  fn("y_offset", spec.yOffset);
+  fn("accumulate", spec.accumulate);
+  fn("has_bias", spec.hasBias);
+  fn("rows_from", spec.rowsFrom);
+  fn("scale", spec.scale);
+  fn("epsilon", spec.epsilon);
+  fn("heads", spec.heads);
+  fn("kv_heads", spec.kvHeads);
+  fn("head_dim", spec.headDim);
+  fn("rope_dim", spec.ropeDim);
+  fn("rope", spec.rope);
+  fn("qk_norm", spec.qkNorm);
+  fn("kv_dtype", spec.kvDtype);
+  fn("kv_page_bytes", spec.kvPageBytes);
+}
+
+Attribute valueToAttr(Builder &builder, bool value) {
+  return builder.getBoolAttr(value);
+}
+Attribute valueToAttr(Builder &builder, uint64_t value) {
+  return builder.getI64IntegerAttr(static_cast<int64_t>(value));
+}
+Attribute valueToAttr(Builder &builder, float value) {
+  return builder.getF32FloatAttr(value);
+}
+template <typename EnumT> Attribute valueToAttr(Builder &builder, EnumT value) {
+  std::string_view name = nameOf(value);
+  return builder.getStringAttr(StringRef(name.data(), name.size()));
+}
+
+bool valueFromAttr(Attribute attr, bool &value) {
+  auto flag = dyn_cast<BoolAttr>(attr);
+  value = flag && flag.getValue();
+  return static_cast<bool>(flag);
+}
+bool valueFromAttr(Attribute attr, uint64_t &value) {
+  auto number = dyn_cast<IntegerAttr>(attr);
+  if (!number || !number.getType().isInteger(64) || number.getInt() < 0) {
+    return false;
+  }
+  value = static_cast<uint64_t>(number.getInt());
+  return true;
+}
+bool valueFromAttr(Attribute attr, float &value) {
+  auto number = dyn_cast<FloatAttr>(attr);
+  if (!number || !number.getType().isF32()) {
+    return false;
+  }
+  value = number.getValue().convertToFloat();
+  return true;
+}
+template <typename EnumT> bool valueFromAttr(Attribute attr, EnumT &value) {
+  auto name = dyn_cast<StringAttr>(attr);
+  return name &&
+         fromName({name.getValue().data(), name.getValue().size()}, value);
+}
+
+} // namespace
+
+DictionaryAttr kernelSpecToAttr(MLIRContext *context, const KernelSpec &spec) {
+  Builder builder(context);
+  // Defaults in the order of the fields, so that each can be compared.
+  const KernelSpec defaults;
+  NamedAttrList all;
+  NamedAttrList plain;
+  forEachField(spec, [&](StringRef name, auto value) {
+    all.append(name, valueToAttr(builder, value));
+  });
+  forEachField(defaults, [&](StringRef name, auto value) {
+    plain.append(name, valueToAttr(builder, value));
+  });
+  NamedAttrList kept;
+  for (NamedAttribute entry : all) {
+    if (entry.getName() == "op" ||
+        plain.get(entry.getName()) != entry.getValue()) {
+      kept.append(entry);
+    }
+  }
+  return kept.getDictionary(context);
+}
+
+Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
+  KernelSpec spec;
+  size_t known = 0;
+  std::string wrong;
+  forEachField(spec, [&](StringRef name, auto &value) {
+    Attribute entry = attr.get(name);
+    if (!entry) {
+      return;
+    }
+    ++known;
+    if (wrong.empty() && !valueFromAttr(entry, value)) {
+      wrong = name.str();
+    }
+  });
+  if (!wrong.empty()) {
+    return corruptError("'" + wrong + "' has no value that fits it");
+  }
+  if (!attr.contains("op")) {
+    return corruptError("'op' is missing");
+  }
+  if (known != attr.size()) {
+    for (NamedAttribute entry : attr) {
+      bool isKnown = false;
+      forEachField(spec, [&](StringRef name, auto &) {
+        isKnown = isKnown || entry.getName() == name;
+      });
+      if (!isKnown) {
+        return corruptError("'" + entry.getName().str() +
+                            "' is no field of KernelSpec");
+      }
+    }
+  }
+  return spec;
+}
+
+std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
+  using enum BindingKind;
+  using enum Access;
+  switch (spec.op) {
+  case KernelOp::EmbedRows:
+    return {{"table", Tensor, Read}, {"x", Buffer, Write}};
+  case KernelOp::RmsNorm:
+    return {
+        {"x", Buffer, Read}, {"weight", Tensor, Read}, {"y", Buffer, Write}};
+  case KernelOp::MatMul: {
+    std::vector<BindingRole> roles = {{"x", Buffer, Read}, {"w", Tensor, Read}};
+    if (spec.hasBias) {
+      roles.push_back({"bias", Tensor, Read});
+    }
+    roles.push_back({"y", Buffer, spec.accumulate ? ReadWrite : Write});
+    return roles;
+  }
+  case KernelOp::GluMatMul:
+    return {{"x", Buffer, Read},
+            {"wGate", Tensor, Read},
+            {"wUp", Tensor, Read},
+            {"h", Buffer, Write}};
+  case KernelOp::RopeAngles:
+    return {{"inverseFrequency", Tensor, Read}, {"angles", Buffer, Write}};
+  case KernelOp::RopeAppend: {
+    std::vector<BindingRole> roles = {{"qkv", Buffer, ReadWrite},
+                                      {"angles", Buffer, Read}};
+    if (spec.qkNorm) {
+      roles.push_back({"qNorm", Tensor, Read});
+      roles.push_back({"kNorm", Tensor, Read});
+    }
+    roles.push_back({"kv", Kv, Write});
+    return roles;
+  }
+  case KernelOp::Attention:
+    return {{"qkv", Buffer, Read}, {"kv", Kv, Read}, {"out", Buffer, Write}};
+  case KernelOp::Add:
+    return {{"x", Buffer, Read}, {"y", Buffer, ReadWrite}};
+  case KernelOp::SiluMul:
+    return {{"gate", Buffer, Read}, {"up", Buffer, Read}, {"y", Buffer, Write}};
+  }
+  return {};
+}
+
+} // namespace air::ir::plan

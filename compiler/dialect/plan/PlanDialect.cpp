@@ -1,0 +1,124 @@
+//===- PlanDialect.cpp - registration and attributes ------------*- C++ -*-===//
+#include "compiler/dialect/plan/PlanDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+#include "compiler/dialect/plan/PlanDialect.cpp.inc"
+#include "compiler/dialect/plan/PlanEnums.cpp.inc"
+#include "compiler/dialect/plan/PlanInterfaces.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "compiler/dialect/plan/PlanAttrs.cpp.inc"
+
+void PlanDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "compiler/dialect/plan/PlanAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "compiler/dialect/plan/PlanOps.cpp.inc"
+      >();
+}
+
+std::string StepOpInterface::getStepName() {
+  std::string kind = stringifyStepKind(getStepKind()).str();
+  int64_t layer = getStepLayer();
+  return layer < 0 ? kind : "layer." + std::to_string(layer) + "." + kind;
+}
+
+FailureOr<air::Layout> air::ir::plan::parseLayoutName(AsmParser &parser) {
+  StringRef word;
+  SMLoc where = parser.getCurrentLocation();
+  if (parser.parseKeyword(&word)) {
+    return failure();
+  }
+  std::optional<air::Layout> layout =
+      air::layoutFromName(std::string_view(word.data(), word.size()));
+  if (!layout) {
+    parser.emitError(where) << "'" << word << "' is no layout";
+    return failure();
+  }
+  return *layout;
+}
+
+Attribute LayoutAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess()) {
+    return {};
+  }
+  FailureOr<air::Layout> layout = parseLayoutName(parser);
+  if (failed(layout) || parser.parseGreater()) {
+    return {};
+  }
+  return get(parser.getContext(), *layout);
+}
+
+void LayoutAttr::print(AsmPrinter &printer) const {
+  std::string_view word = air::layoutName(getValue());
+  printer << "<" << StringRef(word.data(), word.size()) << ">";
+}
+
+Attribute BindingAttr::parse(AsmParser &parser, Type) {
+  FailureOr<Access> access = failure();
+  FailureOr<BindingKind> kind = failure();
+  SMLoc where = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      failed(access = FieldParser<Access>::parse(parser)) ||
+      failed(kind = FieldParser<BindingKind>::parse(parser))) {
+    return {};
+  }
+  FlatSymbolRefAttr target;
+  int64_t layer = -1;
+  if (*kind == BindingKind::Kv) {
+    if (parser.parseInteger(layer)) {
+      return {};
+    }
+  } else {
+    StringAttr symbol;
+    if (parser.parseSymbolName(symbol)) {
+      return {};
+    }
+    target = FlatSymbolRefAttr::get(symbol);
+  }
+  if (parser.parseGreater()) {
+    return {};
+  }
+  return parser.getChecked<BindingAttr>(where, parser.getContext(), *access,
+                                        *kind, target, layer);
+}
+
+void BindingAttr::print(AsmPrinter &printer) const {
+  printer << "<" << stringifyAccess(getAccess()) << " "
+          << stringifyBindingKind(getKind()) << " ";
+  if (getKind() == BindingKind::Kv) {
+    printer << getLayer();
+  } else {
+    printer.printSymbolName(getTarget().getValue());
+  }
+  printer << ">";
+}
+
+LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                  Access access, BindingKind kind,
+                                  FlatSymbolRefAttr target, int64_t layer) {
+  if (kind == BindingKind::Kv) {
+    if (target || layer < 0) {
+      return emitError() << "a kv binding names a layer, got " << layer;
+    }
+    return success();
+  }
+  if (!target || layer != -1) {
+    return emitError() << "a " << stringifyBindingKind(kind)
+                       << " binding names a symbol";
+  }
+  if (kind == BindingKind::Tensor && access != Access::Read) {
+    return emitError() << "tensor " << target << " is bound for "
+                       << stringifyAccess(access) << "; tensors are read only";
+  }
+  return success();
+}

@@ -1,0 +1,84 @@
+//===- PlanEnums.td - the closed sets of a plan ------------*- tablegen -*-===//
+//
+// Values are those of formats/plan/plan.fbs: PlanDialect.cpp asserts it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANENUMS_TD
+#define AIRPACK_COMPILER_DIALECT_PLAN_PLANENUMS_TD
+
+include "mlir/IR/EnumAttr.td"
+
+class Plan_Enum<string name, string summary, list<EnumCase> cases>
+    : I32Enum<name, summary, cases> {
+  let cppNamespace = "::air::ir::plan";
+}
+
+def Plan_StepKind : Plan_Enum<"StepKind", "what a step does", [
+  I32EnumCase<"Embed", 0, "embed">,
+  I32EnumCase<"AttnIn", 1, "attn_in">,
+  I32EnumCase<"Attn", 2, "attn">,
+  I32EnumCase<"AttnOut", 3, "attn_out">,
+  I32EnumCase<"FfnIn", 4, "ffn_in">,
+  I32EnumCase<"FfnOut", 5, "ffn_out">,
+  I32EnumCase<"Head", 6, "head">,
+  I32EnumCase<"Norm", 16, "norm">,
+  I32EnumCase<"MatMul", 17, "matmul">,
+  I32EnumCase<"Add", 18, "add">,
+  I32EnumCase<"Glu", 19, "glu">,
+  I32EnumCase<"Positions", 32, "positions">
+]>;
+
+def Plan_RowsFrom : Plan_Enum<"RowsFrom", "which rows of a batch", [
+  I32EnumCase<"Tokens", 0, "tokens">,
+  I32EnumCase<"Outputs", 1, "outputs">
+]>;
+
+def Plan_Access : Plan_Enum<"Access", "what a kernel does to a binding", [
+  I32EnumCase<"Read", 1, "read">,
+  I32EnumCase<"Write", 2, "write">,
+  I32EnumCase<"ReadWrite", 3, "read_write">
+]>;
+
+def Plan_BindingKind : Plan_Enum<"BindingKind", "what a binding is", [
+  I32EnumCase<"Tensor", 0, "tensor">,
+  I32EnumCase<"Buffer", 1, "buffer">,
+  I32EnumCase<"Kv", 2, "kv">
+]>;
+
+def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
+  I32EnumCase<"Copy", 0, "copy">,      // one matrix, its blocks put in the layout
+  I32EnumCase<"Concat", 1, "concat">,  // rows of matrices of one dtype, joined
+  I32EnumCase<"Vector", 2, "vector">,  // vectors joined, dequantised to F32
+  I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies"> // F64, from rope
+]>;
+
+def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [
+  I32EnumCase<"Weights", 0, "weights">,
+  I32EnumCase<"Kernels", 1, "kernels">,
+  I32EnumCase<"Table", 2, "table">
+]>;
+
+def Plan_Codec : Plan_Enum<"Codec", "how a segment is stored", [
+  I32EnumCase<"None", 0, "none">,
+  I32EnumCase<"Zstd", 1, "zstd">
+]>;
+
+def Plan_Tier : Plan_Enum<"Tier", "where bytes live while the plan runs", [
+  I32EnumCase<"Vram", 0, "vram">,
+  I32EnumCase<"Ram", 1, "ram">,
+  I32EnumCase<"Disk", 2, "disk">
+]>;
+
+def Plan_Executor : Plan_Enum<"Executor", "who reads a segment", [
+  I32EnumCase<"Cpu", 0, "cpu">,
+  I32EnumCase<"Gpu", 1, "gpu">
+]>;
+
+def Plan_DecidedBy : Plan_Enum<"DecidedBy", "who set a value", [
+  I32EnumCase<"Default", 0, "default">,
+  I32EnumCase<"User", 1, "user">,
+  I32EnumCase<"Model", 2, "model">,
+  I32EnumCase<"Solver", 3, "solver">
+]>;
+
+#endif // AIRPACK_COMPILER_DIALECT_PLAN_PLANENUMS_TD

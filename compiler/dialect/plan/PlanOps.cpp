@@ -1,0 +1,362 @@
+//===- PlanOps.cpp - verifiers of tensors, programs, placement --*- C++ -*-===//
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/dialect/plan/PlanDialect.h"
+#include "formats/abi/KernelAbi.h"
+#include "formats/support/CheckedMath.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+// ---- custom assembly --------------------------------------------------------
+
+// A closed set's word, bare.
+template <typename AttrT>
+static ParseResult parseEnum(OpAsmParser &parser, AttrT &attr) {
+  using EnumT = decltype(attr.getValue());
+  FailureOr<EnumT> value = FieldParser<EnumT>::parse(parser);
+  if (failed(value)) {
+    return failure();
+  }
+  attr = AttrT::get(parser.getContext(), *value);
+  return success();
+}
+
+template <typename AttrT>
+static void printEnum(OpAsmPrinter &printer, Operation *, AttrT attr) {
+  printer << stringifyEnum(attr.getValue());
+}
+
+static ParseResult parseDType(OpAsmParser &parser, DTypeAttr &attr) {
+  FailureOr<air::DType> dtype = air::ir::llm::parseDTypeName(parser);
+  if (failed(dtype)) {
+    return failure();
+  }
+  attr = DTypeAttr::get(parser.getContext(), *dtype);
+  return success();
+}
+
+static void printDType(OpAsmPrinter &printer, Operation *, DTypeAttr attr) {
+  std::string_view name = air::info(attr.getValue()).name;
+  printer << StringRef(name.data(), name.size());
+}
+
+static ParseResult parseLayout(OpAsmParser &parser, LayoutAttr &attr) {
+  FailureOr<air::Layout> layout = parseLayoutName(parser);
+  if (failed(layout)) {
+    return failure();
+  }
+  attr = LayoutAttr::get(parser.getContext(), *layout);
+  return success();
+}
+
+static void printLayout(OpAsmPrinter &printer, Operation *, LayoutAttr attr) {
+  std::string_view name = air::layoutName(attr.getValue());
+  printer << StringRef(name.data(), name.size());
+}
+
+// (<read buffer @x>, <read tensor @w>, <write kv 0>)
+static ParseResult parseBindings(OpAsmParser &parser, ArrayAttr &bindings) {
+  SmallVector<Attribute> list;
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&] {
+        BindingAttr binding;
+        if (parser.parseCustomAttributeWithFallback(binding)) {
+          return failure();
+        }
+        list.push_back(binding);
+        return success();
+      })) {
+    return failure();
+  }
+  bindings = ArrayAttr::get(parser.getContext(), list);
+  return success();
+}
+
+static void printBindings(OpAsmPrinter &printer, Operation *,
+                          ArrayAttr bindings) {
+  printer << "(";
+  llvm::interleaveComma(bindings, printer, [&](Attribute binding) {
+    printer.printStrippedAttrOrType(cast<BindingAttr>(binding));
+  });
+  printer << ")";
+}
+
+#define GET_OP_CLASSES
+#include "compiler/dialect/plan/PlanOps.cpp.inc"
+
+// ---- data -------------------------------------------------------------------
+
+static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
+                                        int64_t columns) {
+  bool isCopy = op.getRecipe() == Recipe::Copy;
+  if (isCopy ? op.getSources().size() != 1 : op.getSources().size() < 2) {
+    return op.emitOpError()
+           << stringifyRecipe(op.getRecipe()) << " of "
+           << op.getSources().size() << " tensors; "
+           << (isCopy ? "exactly 1 is" : "2 or more are") << " needed";
+  }
+  int64_t sum = 0;
+  for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
+    if (!source.isMatrix() || source.getColumns() != columns) {
+      return op.emitOpError()
+             << "source '" << source.getName() << "' has "
+             << source.getColumns() << " columns, the tensor has " << columns;
+    }
+    if (source.getDtype() != op.getDtype().getValue()) {
+      return op.emitOpError() << "source '" << source.getName()
+                              << "' is of another dtype; nothing is converted";
+    }
+    sum += source.getRows();
+  }
+  if (sum != rows) {
+    return op.emitOpError()
+           << "sources have " << sum << " rows, the tensor has " << rows;
+  }
+  return success();
+}
+
+static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
+  if (op.getDtype().getValue() != air::DType::F32 ||
+      op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
+    return op.emitOpError("a vector is F32 in layout rows, of 1 row");
+  }
+  int64_t sum = 0;
+  for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
+    if (!source.isVector()) {
+      return op.emitOpError()
+             << "source '" << source.getName() << "' is a matrix of "
+             << source.getRows() << "x" << source.getColumns();
+    }
+    sum += source.getColumns();
+  }
+  if (sum != columns) {
+    return op.emitOpError()
+           << "sources have " << sum << " elements, the tensor has " << columns;
+  }
+  return success();
+}
+
+static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
+                                       int64_t columns) {
+  if (!op.getRope()) {
+    return op.emitOpError("inverse_frequencies needs `rope`");
+  }
+  if (op.getDtype().getValue() != air::DType::F64 ||
+      op.getLayout().getValue() != air::Layout::Rows || rows != 1 ||
+      columns != op.getRope()->getDim() / 2) {
+    return op.emitOpError()
+           << "inverse frequencies are F64 in layout rows, 1 x "
+           << op.getRope()->getDim() / 2 << ", got " << rows << " x "
+           << columns;
+  }
+  // The factors are named in `rope`, once.
+  if (!op.getSources().empty()) {
+    return op.emitOpError() << "inverse_frequencies take no sources, got "
+                            << op.getSources().size();
+  }
+  return success();
+}
+
+LogicalResult TensorOp::verify() {
+  int64_t rows = static_cast<int64_t>(getRows());
+  int64_t columns = static_cast<int64_t>(getColumns());
+  LogicalResult made = success();
+  switch (getRecipe()) {
+  case Recipe::Copy:
+  case Recipe::Concat:
+    made = verifyCopyOrConcat(*this, rows, columns);
+    break;
+  case Recipe::Vector:
+    made = verifyVector(*this, rows, columns);
+    break;
+  case Recipe::InverseFrequencies:
+    made = verifyFrequencies(*this, rows, columns);
+    break;
+  }
+  if (failed(made)) {
+    return failure();
+  }
+  if (getRope() && getRecipe() != Recipe::InverseFrequencies) {
+    return emitOpError("only inverse_frequencies are made from `rope`");
+  }
+  air::Result<uint64_t> bytes = air::layoutBytes(
+      getDtype().getValue(), getLayout().getValue(), getRows(), getColumns());
+  if (!bytes) {
+    return emitOpError() << bytes.status().message();
+  }
+  if (*bytes != getBytes()) {
+    return emitOpError() << "bytes is " << getBytes() << ", the layout takes "
+                         << *bytes;
+  }
+  if (getSegment().has_value() != getOffset().has_value()) {
+    return emitOpError("segment and offset are given together or not at all");
+  }
+  if (getOffset() && *getOffset() % AIR_BINDING_ALIGNMENT != 0) {
+    return emitOpError() << "offset " << *getOffset() << " is no multiple of "
+                         << AIR_BINDING_ALIGNMENT;
+  }
+  return success();
+}
+
+template <typename OpTy>
+static LogicalResult checkSymbol(Operation *op, SymbolTableCollection &symbols,
+                                 FlatSymbolRefAttr name) {
+  if (!symbols.lookupNearestSymbolFrom<OpTy>(op->getParentOfType<ModuleOp>(),
+                                             name.getAttr())) {
+    return op->emitOpError() << name << " is no " << OpTy::getOperationName();
+  }
+  return success();
+}
+
+LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getSegmentAttr()) {
+    return success();
+  }
+  if (failed(checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr()))) {
+    return failure();
+  }
+  auto segment = symbols.lookupNearestSymbolFrom<SegmentOp>(
+      (*this)->getParentOp(), getSegmentAttr().getAttr());
+  if (!air::rangeFits(*getOffset(), getBytes(), segment.getRawBytes())) {
+    return emitOpError() << "bytes [" << *getOffset() << ", +" << getBytes()
+                         << ") leave segment " << getSegmentAttr() << " of "
+                         << segment.getRawBytes() << " bytes";
+  }
+  return success();
+}
+
+LogicalResult ExecutableOp::verify() {
+  StringRef last;
+  for (auto entry : getEntries().getAsValueRange<StringAttr>()) {
+    if (!last.empty() && entry <= last) {
+      return emitOpError() << "entries must ascend: '" << entry << "' after '"
+                           << last << "'";
+    }
+    last = entry;
+  }
+  return success();
+}
+
+LogicalResult ExecutableOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return getSegmentAttr()
+             ? checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr())
+             : success();
+}
+
+// ---- memory -----------------------------------------------------------------
+
+LogicalResult BufferOp::verify() {
+  if (getOffset().has_value() != getBytes().has_value()) {
+    return emitOpError("offset and bytes are given together or not at all");
+  }
+  if (getOffset() && *getOffset() % AIR_BINDING_ALIGNMENT != 0) {
+    return emitOpError() << "offset " << *getOffset() << " is no multiple of "
+                         << AIR_BINDING_ALIGNMENT;
+  }
+  return success();
+}
+
+int64_t KvOp::getHeadBytes() {
+  uint64_t element = air::info(getDtype().getValue()).blockBytes;
+  return static_cast<int64_t>(2 * getHeadDim() * getPageTokens() * element);
+}
+
+int64_t KvOp::getLayerBytes() {
+  return static_cast<int64_t>(getKvHeads()) * getHeadBytes();
+}
+
+int64_t KvOp::getPageBytes() {
+  return static_cast<int64_t>(getLayers()) * getLayerBytes();
+}
+
+int64_t KvOp::getPages() {
+  return static_cast<int64_t>(getSlots() *
+                              air::ceilDiv(getContext(), getPageTokens()));
+}
+
+LogicalResult KvOp::verify() {
+  air::DType dtype = getDtype().getValue();
+  if (dtype != air::DType::F16 && dtype != air::DType::F32) {
+    return emitOpError("dtype must be F16 or F32");
+  }
+  if (getPageTokens() != AIR_KV_PAGE_TOKENS) {
+    return emitOpError() << "page_tokens is " << getPageTokens()
+                         << ", kernels know " << AIR_KV_PAGE_TOKENS;
+  }
+  std::optional<uint64_t> bytes =
+      air::checkedMul(getSlots(), air::ceilDiv(getContext(), getPageTokens()));
+  for (uint64_t factor :
+       {getLayers(), getKvHeads(), getHeadDim(), getPageTokens(),
+        uint64_t{2} * air::info(dtype).blockBytes}) {
+    bytes = bytes ? air::checkedMul(*bytes, factor) : std::nullopt;
+  }
+  if (!bytes || *bytes > uint64_t{INT64_MAX}) {
+    return emitOpError("the cache's size does not fit in 63 bits");
+  }
+  return success();
+}
+
+LogicalResult LimitsOp::verify() {
+  if (getMaxOutputs() > getMaxTokens()) {
+    return emitOpError() << getMaxOutputs() << " outputs of at most "
+                         << getMaxTokens() << " tokens";
+  }
+  return success();
+}
+
+// ---- programs ---------------------------------------------------------------
+
+LogicalResult ProgramOp::verify() {
+  if (getMinTokens() > getMaxTokens()) {
+    return emitOpError() << "tokens " << getMinTokens() << " to "
+                         << getMaxTokens() << " is empty";
+  }
+  for (Operation &op : getBody().front()) {
+    if (!isa<StepOp>(op)) {
+      return op.emitOpError("stands in a plan.program, which holds plan.step");
+    }
+  }
+  return success();
+}
+
+LogicalResult DispatchOp::verify() {
+  air::Result<air::codegen::KernelSpec> spec = kernelSpecFromAttr(getSpec());
+  if (!spec) {
+    return emitOpError() << "spec: " << spec.status().message();
+  }
+  std::vector<BindingRole> roles = bindingRoles(*spec);
+  if (roles.size() != getBindings().size()) {
+    return emitOpError() << "has " << getBindings().size()
+                         << " bindings, the kernel takes " << roles.size();
+  }
+  for (auto [role, attr] : llvm::zip_equal(roles, getBindings())) {
+    auto binding = cast<BindingAttr>(attr);
+    if (binding.getKind() != role.kind || binding.getAccess() != role.access) {
+      return emitOpError() << role.name << " is bound as " << binding
+                           << ", must be a " << stringifyBindingKind(role.kind)
+                           << " for " << stringifyAccess(role.access);
+    }
+  }
+  return success();
+}
+
+LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  for (auto binding : getBindings().getAsRange<BindingAttr>()) {
+    LogicalResult found = success();
+    if (binding.getKind() == BindingKind::Tensor) {
+      found = checkSymbol<TensorOp>(*this, symbols, binding.getTarget());
+    } else if (binding.getKind() == BindingKind::Buffer) {
+      found = checkSymbol<BufferOp>(*this, symbols, binding.getTarget());
+    }
+    if (failed(found)) {
+      return failure();
+    }
+  }
+  return success();
+}
+
+LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr());
+}

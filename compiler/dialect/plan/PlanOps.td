@@ -1,0 +1,214 @@
+//===- PlanOps.td - tensors, buffers, programs, placement --*- tablegen -*-===//
+//
+// Altitudes 2 and 3: the records of formats/plan/plan.fbs. Attributes that are
+// optional here are those that a later pass decides.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANOPS_TD
+#define AIRPACK_COMPILER_DIALECT_PLAN_PLANOPS_TD
+
+include "compiler/dialect/plan/PlanStepOps.td"
+
+class Plan_ModuleOp<string mnemonic, list<Trait> traits = []>
+    : Plan_Op<mnemonic, !listconcat(traits, [HasParent<"::mlir::ModuleOp">])>;
+
+// ---- data -------------------------------------------------------------------
+
+def Plan_TensorOp : Plan_ModuleOp<"tensor", [
+    Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "A tensor as kernels read it, and how it is made";
+  let description = [{
+    ```mlir
+    plan.tensor @blk.0.attn_qkv concat [#llm.weight<"blk.0.attn_q.weight", Q4_K, 256x256>, ...]
+      as Q4_K x16 512 x 256 bytes 75776
+    plan.tensor @rope inverse_frequencies [] rope <norm, dim = 64, base = 1.0e4>
+      as F64 rows 1 x 32 bytes 256
+    ```
+    A pass places it: `in @segment at offset`, bytes into the raw segment.
+  }];
+  let arguments = (ins
+    SymbolNameAttr:$sym_name, Plan_RecipeAttr:$recipe,
+    Plan_WeightArrayAttr:$sources, OptionalAttr<Llm_RopeAttr>:$rope,
+    Llm_DTypeAttr:$dtype, Plan_LayoutAttr:$layout,
+    Plan_Count:$rows, Plan_Count:$columns, Plan_Count:$bytes,
+    OptionalAttr<FlatSymbolRefAttr>:$segment, OptionalAttr<Plan_Size>:$offset);
+  let assemblyFormat = [{
+    $sym_name custom<Enum>($recipe) $sources (`rope` $rope^)?
+    `as` custom<DType>($dtype) custom<Layout>($layout) $rows `x` $columns
+    `bytes` $bytes (`in` $segment^ `at` $offset)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_SegmentOp : Plan_ModuleOp<"segment", [Symbol]> {
+  let summary = "Bytes that are read, placed and released together";
+  let description = [{
+    Segments stand in the order of the file. `raw_bytes` covers every tensor (or
+    the object) inside; stored size, offset and digest are known when written.
+  }];
+  let arguments = (ins
+    SymbolNameAttr:$sym_name, Plan_SegmentKindAttr:$kind, Plan_CodecAttr:$codec,
+    Plan_TierAttr:$tier, Plan_ExecutorAttr:$executor, Plan_Size:$raw_bytes);
+  let assemblyFormat = [{
+    $sym_name custom<Enum>($kind) `codec` custom<Enum>($codec)
+    `tier` custom<Enum>($tier) `executor` custom<Enum>($executor)
+    `bytes` $raw_bytes attr-dict
+  }];
+}
+
+def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
+    Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "A relocatable object and its entry points";
+  let arguments = (ins
+    SymbolNameAttr:$sym_name, Plan_Count:$abi_version, StrArrayAttr:$entries,
+    OptionalAttr<FlatSymbolRefAttr>:$segment);
+  let assemblyFormat = [{
+    $sym_name `abi` $abi_version `entries` $entries (`in` $segment^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+// ---- memory -----------------------------------------------------------------
+
+def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
+  let summary = "A named range of the activation arena";
+  let description = [{
+    `row_elements` float32 values a row, one row a token or output of the largest
+    batch (rounded up to AIR_TOKEN_PADDING). The memory planner adds
+    `at offset bytes size`.
+  }];
+  let arguments = (ins
+    SymbolNameAttr:$sym_name, Plan_Count:$row_elements,
+    DefaultValuedAttr<Plan_RowsFromAttr, "RowsFrom::Tokens">:$rows,
+    UnitAttr:$is_input, UnitAttr:$is_output,
+    OptionalAttr<Plan_Size>:$offset, OptionalAttr<Plan_Count>:$bytes);
+  let assemblyFormat = [{
+    $sym_name `row` $row_elements (`rows` $rows^)? (`input` $is_input^)?
+    (`output` $is_output^)? (`at` $offset^ `bytes` $bytes)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_KvOp : Plan_ModuleOp<"kv"> {
+  let summary = "The KV cache's layout and size: KvLayout";
+  let arguments = (ins
+    Llm_DTypeAttr:$dtype, Plan_Count:$page_tokens, Plan_Count:$layers,
+    Plan_Count:$kv_heads, Plan_Count:$head_dim, Plan_Count:$context,
+    Plan_Count:$slots);
+  let assemblyFormat = [{
+    custom<DType>($dtype) `page_tokens` $page_tokens `layers` $layers
+    `kv_heads` $kv_heads `head_dim` $head_dim `context` $context `slots` $slots
+    attr-dict
+  }];
+  let extraClassDeclaration = [{
+    // The closed form of plan.fbs; the verifier has checked that all fit.
+    int64_t getHeadBytes();
+    int64_t getLayerBytes();
+    int64_t getPageBytes();
+    int64_t getPages();
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_LimitsOp : Plan_ModuleOp<"limits"> {
+  let summary = "The largest batch, and the arena once it is planned";
+  let arguments = (ins Plan_Count:$max_tokens, Plan_Count:$max_outputs,
+                       OptionalAttr<Plan_Size>:$arena_bytes);
+  let assemblyFormat = [{
+    `tokens` $max_tokens `outputs` $max_outputs (`arena` $arena_bytes^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+// ---- programs ---------------------------------------------------------------
+
+def Plan_ProgramOp : Plan_ModuleOp<"program", [
+    Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "One walk over the model for batches of min..max tokens";
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_Count:$min_tokens,
+                       Plan_Count:$max_tokens);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $sym_name `tokens` $min_tokens `to` $max_tokens attr-dict-with-keyword $body
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_StepOp : Plan_Op<"step", [
+    HasParent<"ProgramOp">, SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "A step and the kernels that do it";
+  let arguments = (ins Plan_StepKindAttr:$kind,
+                       DefaultValuedAttr<I64Attr, "-1">:$layer, StrAttr:$name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    custom<Enum>($kind) (`layer` $layer^)? $name attr-dict-with-keyword $body
+  }];
+}
+
+def Plan_DispatchOp : Plan_Op<"dispatch", [
+    HasParent<"StepOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "One run of a kernel";
+  let description = [{
+    ```mlir
+    plan.dispatch "rmsnorm_m1_k128" {op = "rms_norm", k = 128, epsilon = 1.0e-5 : f32}
+      (<read buffer @x>, <read tensor @blk.0.attn_norm>, <write buffer @n>)
+      tiles 1 per 1 weight_bytes 512 flops_per_row 512
+    ```
+    `spec` is the codegen::KernelSpec (KernelSpecAttr.h; fields that keep their
+    default are left out). Bindings are those that KernelSpec.h lists for its op.
+    `overlap`: the next dispatch may start before all tiles of this one are done.
+  }];
+  let arguments = (ins
+    StrAttr:$kernel, DictionaryAttr:$spec, Plan_BindingArrayAttr:$bindings,
+    DefaultValuedAttr<Plan_Count, "1">:$base_tiles,
+    DefaultValuedAttr<Plan_Size, "0">:$tokens_per_tile,
+    DefaultValuedAttr<Plan_RowsFromAttr, "RowsFrom::Tokens">:$rows,
+    DefaultValuedAttr<Plan_Size, "0">:$weight_bytes,
+    DefaultValuedAttr<Plan_Size, "0">:$flops_per_row,
+    DefaultValuedAttr<Plan_Size, "0">:$scratch_bytes,
+    UnitAttr:$overlap);
+  let assemblyFormat = [{
+    $kernel $spec custom<Bindings>($bindings)
+    (`tiles` $base_tiles^)? (`per` $tokens_per_tile^)? (`rows` $rows^)?
+    (`weight_bytes` $weight_bytes^)? (`flops_per_row` $flops_per_row^)?
+    (`scratch` $scratch_bytes^)? (`overlap` $overlap^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+// ---- streaming, budgets, provenance -----------------------------------------
+
+def Plan_ReadOp : Plan_ModuleOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "A pass needs the segment before step `first_step`; in order";
+  let arguments = (ins FlatSymbolRefAttr:$segment, Plan_Size:$first_step, UnitAttr:$ring);
+  let assemblyFormat = "$segment `before` $first_step (`ring` $ring^)? attr-dict";
+}
+
+def Plan_BudgetOp : Plan_ModuleOp<"budget"> {
+  let summary = "What the items of a tier may sum to; 0 = no limit";
+  let arguments = (ins Plan_TierAttr:$tier, Plan_Size:$bytes);
+  let assemblyFormat = "custom<Enum>($tier) `bytes` $bytes attr-dict";
+}
+
+def Plan_BudgetItemOp : Plan_ModuleOp<"budget_item"> {
+  let summary = "One use of a tier: \"weights\", \"kv\", \"activations\", ...";
+  let arguments = (ins StrAttr:$name, Plan_TierAttr:$tier, Plan_Size:$bytes);
+  let assemblyFormat = "$name custom<Enum>($tier) `bytes` $bytes attr-dict";
+}
+
+def Plan_PredictionOp : Plan_ModuleOp<"prediction"> {
+  let summary = "What a phase moves and takes";
+  let arguments = (ins StrAttr:$phase, Plan_LinkArrayAttr:$links,
+                       Plan_Size:$nanoseconds, StrAttr:$limit);
+  let assemblyFormat = [{
+    $phase `links` $links `nanoseconds` $nanoseconds `limit` $limit attr-dict
+  }];
+}
+
+def Plan_DecisionOp : Plan_ModuleOp<"decision"> {
+  let summary = "A value and who set it";
+  let arguments = (ins StrAttr:$name, StrAttr:$value, Plan_DecidedByAttr:$by);
+  let assemblyFormat = "$name `=` $value `by` custom<Enum>($by) attr-dict";
+}
+
+#endif // AIRPACK_COMPILER_DIALECT_PLAN_PLANOPS_TD
