@@ -1,0 +1,257 @@
+//===- BpeEncoder.cpp - byte-level byte-pair encoding -----------*- C++ -*-===//
+#include "runtime/text/BpeEncoder.h"
+
+#include "runtime/text/ByteLevel.h"
+#include "runtime/text/Utf8.h"
+
+#include <algorithm>
+
+namespace air::rt {
+
+/// A run of bytes that is merged so far; a list through `previous` and `next`.
+struct BpeEncoder::Symbol {
+  uint32_t start;
+  uint32_t length; ///< 0: merged into its left neighbour
+  int32_t id;
+  int32_t previous;
+  int32_t next;
+};
+
+/// A pair that may be merged. It is stale when its symbols have grown since.
+struct BpeEncoder::Candidate {
+  int32_t rank;
+  int32_t left;
+  uint32_t length; ///< of both together
+  int32_t merged;
+
+  /// Heap order: the lowest rank, then the leftmost, on top.
+  bool operator<(const Candidate &other) const {
+    return rank != other.rank ? rank > other.rank : left > other.left;
+  }
+};
+
+struct BpeEncoder::Scratch {
+  std::vector<Symbol> symbols;
+  std::vector<Candidate> heap;
+};
+
+namespace {
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text.substr(0, 40)) + "'";
+}
+
+bool isWellFormed(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    Utf8Step step = decodeUtf8(text.substr(i));
+    if (step.kind != Utf8Step::Whole) {
+      return false;
+    }
+    i += step.length;
+  }
+  return true;
+}
+
+std::string wellFormed(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 16);
+  for (size_t i = 0; i < text.size();) {
+    Utf8Step step = decodeUtf8(text.substr(i));
+    if (step.kind == Utf8Step::Whole) {
+      out += text.substr(i, step.length);
+      i += step.length;
+    } else {
+      out += kReplacement;
+      ++i;
+    }
+  }
+  return out;
+}
+
+/// False for the bytes that no well-formed UTF-8 holds.
+bool occursInUtf8(unsigned byte) {
+  return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
+}
+
+/// Every token's bytes into the table; those that text may become are indexed.
+Status fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
+  size_t total = 0;
+  for (const std::string &token : data.tokens) {
+    total += token.size();
+  }
+  vocabulary.table.reserve(data.tokens.size(), total);
+  std::string bytes;
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
+    const std::string &token = data.tokens[i];
+    TokenType type = data.types[i];
+    bool spelled = bytesOfSpelling(token, bytes);
+    bool asStored = type == TokenType::Control ||
+                    type == TokenType::UserDefined ||
+                    type == TokenType::Unknown;
+    int32_t id =
+        vocabulary.table.add(spelled && !asStored ? std::string_view(bytes)
+                                                  : std::string_view(token));
+    if (spelled && !asStored && !bytes.empty()) {
+      vocabulary.table.index(id);
+    }
+  }
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char c = static_cast<char>(byte);
+    int32_t id = vocabulary.table.find({&c, 1});
+    vocabulary.byteTokens[byte] = id;
+    if (id == TokenTable::kAbsent && occursInUtf8(byte) &&
+        vocabulary.unknown == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: no token stands for byte " +
+                          std::to_string(byte) +
+                          " and there is no unknown token: some text could "
+                          "not be expressed");
+    }
+  }
+  return Status::ok();
+}
+
+/// The id of a merge's part; an internal one when it is no token.
+int32_t symbolOf(std::string_view bytes, TokenTable &table) {
+  int32_t id = table.find(bytes);
+  if (id == TokenTable::kAbsent) {
+    id = table.add(bytes);
+    table.index(id);
+  }
+  return id;
+}
+
+Result<PairTable> readMerges(const TokenizerData &data, TokenTable &table) {
+  PairTable pairs(data.merges.size());
+  std::string left;
+  std::string right;
+  for (size_t rank = 0; rank < data.merges.size(); ++rank) {
+    std::string_view merge = data.merges[rank];
+    // A part is never empty, so the first character is not the separator.
+    size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
+    if (space == std::string_view::npos || space + 1 == merge.size()) {
+      return corruptError("tokenizer: merge " + std::to_string(rank) + ", " +
+                          quoted(merge) +
+                          ", is not two parts with a space "
+                          "between them");
+    }
+    // A part that spells no bytes can't come up: such a merge never applies.
+    if (!bytesOfSpelling(merge.substr(0, space), left) ||
+        !bytesOfSpelling(merge.substr(space + 1), right)) {
+      continue;
+    }
+    int32_t leftId = symbolOf(left, table);
+    int32_t rightId = symbolOf(right, table);
+    left += right;
+    int32_t merged = symbolOf(left, table);
+    pairs.insert(leftId, rightId, {static_cast<int32_t>(rank), merged});
+  }
+  return pairs;
+}
+
+} // namespace
+
+Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
+                                      Vocabulary &vocabulary) {
+  const PreTokenizer *splitter = findPreTokenizer(data.pre);
+  if (!splitter) {
+    return unsupportedError(
+        "tokenizer: pre-tokenizer " + quoted(data.pre) +
+        " is not supported; these are: " + preTokenizerNames());
+  }
+  AIR_RETURN_IF_ERROR(fillTable(data, vocabulary));
+  AIR_ASSIGN_OR_RETURN(PairTable merges, readMerges(data, vocabulary.table));
+  BpeEncoder encoder(vocabulary, *splitter, std::move(merges));
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char c = static_cast<char>(byte);
+    encoder.byteSymbols[byte] = vocabulary.table.find({&c, 1});
+  }
+  return encoder;
+}
+
+void BpeEncoder::encode(std::string_view text,
+                        std::vector<int32_t> &ids) const {
+  std::string repaired;
+  if (!isWellFormed(text)) {
+    repaired = wellFormed(text);
+    text = repaired;
+  }
+  std::vector<size_t> ends;
+  preTokenizer->split(text, ends);
+  Scratch scratch;
+  size_t start = 0;
+  for (size_t end : ends) {
+    encodeWord(text.substr(start, end - start), scratch, ids);
+    start = end;
+  }
+}
+
+void BpeEncoder::push(Scratch &scratch, int32_t left) const {
+  if (left < 0 || scratch.symbols[left].next < 0) {
+    return;
+  }
+  const Symbol &a = scratch.symbols[left];
+  const Symbol &b = scratch.symbols[a.next];
+  const PairTable::Merge *merge = pairs.find(a.id, b.id);
+  if (merge) {
+    scratch.heap.push_back(
+        {merge->rank, left, a.length + b.length, merge->merged});
+    std::push_heap(scratch.heap.begin(), scratch.heap.end());
+  }
+}
+
+void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
+                            std::vector<int32_t> &ids) const {
+  if (preTokenizer->ignoreMerges) {
+    int32_t whole = vocabulary->table.find(word);
+    if (whole != TokenTable::kAbsent && whole < vocabulary->size) {
+      ids.push_back(whole);
+      return;
+    }
+  }
+  auto count = static_cast<int32_t>(word.size());
+  scratch.symbols.clear();
+  scratch.heap.clear();
+  for (int32_t i = 0; i < count; ++i) {
+    int32_t id = byteSymbols[static_cast<uint8_t>(word[i])];
+    scratch.symbols.push_back(
+        {static_cast<uint32_t>(i), 1, id, i - 1, i + 1 < count ? i + 1 : -1});
+  }
+  for (int32_t i = 0; i + 1 < count; ++i) {
+    push(scratch, i);
+  }
+  while (!scratch.heap.empty()) {
+    std::pop_heap(scratch.heap.begin(), scratch.heap.end());
+    Candidate best = scratch.heap.back();
+    scratch.heap.pop_back();
+    Symbol &left = scratch.symbols[best.left];
+    if (left.length == 0 || left.next < 0) {
+      continue;
+    }
+    Symbol &right = scratch.symbols[left.next];
+    if (left.length + right.length != best.length) {
+      continue;
+    }
+    left.length = best.length;
+    left.id = best.merged;
+    left.next = right.next;
+    right.length = 0;
+    if (left.next >= 0) {
+      scratch.symbols[left.next].previous = best.left;
+    }
+    push(scratch, left.previous);
+    push(scratch, best.left);
+  }
+  for (int32_t at = 0; at >= 0 && at < count; at = scratch.symbols[at].next) {
+    const Symbol &symbol = scratch.symbols[at];
+    if (symbol.id != TokenTable::kAbsent && symbol.id < vocabulary->size) {
+      ids.push_back(symbol.id);
+      continue;
+    }
+    for (char c : word.substr(symbol.start, symbol.length)) {
+      int32_t id = vocabulary->byteTokens[static_cast<uint8_t>(c)];
+      ids.push_back(id != TokenizerData::kNoToken ? id : vocabulary->unknown);
+    }
+  }
+}
+
+} // namespace air::rt

@@ -1,0 +1,56 @@
+//===- ByteLevel.cpp - GPT-2's printable spelling of bytes ------*- C++ -*-===//
+#include "runtime/text/ByteLevel.h"
+
+#include <array>
+#include <cstdint>
+
+namespace air::rt {
+namespace {
+
+constexpr uint32_t kEnd = 0x144; ///< past the last code point in use
+
+constexpr bool isPrintable(uint32_t byte) {
+  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) ||
+         (byte >= 0xae && byte <= 0xff);
+}
+
+constexpr std::array<int16_t, kEnd> makeTable() {
+  std::array<int16_t, kEnd> table{};
+  table.fill(-1);
+  uint32_t next = 0x100;
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    table[isPrintable(byte) ? byte : next++] = static_cast<int16_t>(byte);
+  }
+  return table;
+}
+
+constexpr std::array<int16_t, kEnd> kByteOf = makeTable();
+static_assert(kByteOf[0x120] == ' ' && kByteOf[0x143] == 0xad);
+
+} // namespace
+
+bool bytesOfSpelling(std::string_view spelling, std::string &bytes) {
+  bytes.clear();
+  for (size_t i = 0; i < spelling.size(); ++i) {
+    auto c = static_cast<uint8_t>(spelling[i]);
+    uint32_t codePoint = c;
+    if (c >= 0x80) {
+      // All spellings lie below U+0800: two bytes.
+      if (c < 0xc2 || c > 0xdf || i + 1 == spelling.size()) {
+        return false;
+      }
+      auto next = static_cast<uint8_t>(spelling[++i]);
+      if ((next & 0xc0) != 0x80) {
+        return false;
+      }
+      codePoint = ((c & 0x1fU) << 6) | (next & 0x3fU);
+    }
+    if (codePoint >= kEnd || kByteOf[codePoint] < 0) {
+      return false;
+    }
+    bytes += static_cast<char>(kByteOf[codePoint]);
+  }
+  return true;
+}
+
+} // namespace air::rt

@@ -1,0 +1,248 @@
+//===- Sampler.cpp - logits -> the next token -------------------*- C++ -*-===//
+#include "runtime/text/Sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace air::rt {
+namespace {
+
+/// How many of the best are sorted at first when only their sum is known.
+constexpr size_t kFirstChunk = 128;
+
+Status outOfRange(const char *name, double value, const char *range) {
+  return usageError(std::string("sampler: ") + name + " is " +
+                    std::to_string(value) + ", but must be " + range);
+}
+
+} // namespace
+
+uint64_t SplitMix64::next() {
+  state += 0x9e3779b97f4a7c15;
+  uint64_t z = state;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+double SplitMix64::nextUnit() {
+  return static_cast<double>(next() >> 11) * 0x1p-53;
+}
+
+Result<Sampler> Sampler::create(const SamplerOptions &options,
+                                int32_t vocabSize) {
+  if (vocabSize <= 0) {
+    return usageError("sampler: a vocabulary of " + std::to_string(vocabSize) +
+                      " tokens gives nothing to choose from");
+  }
+  if (!std::isfinite(options.temperature)) {
+    return outOfRange("temperature", options.temperature, "finite");
+  }
+  if (!(options.topP >= 0 && options.topP <= 1)) {
+    return outOfRange("top-p", options.topP, "in 0 to 1");
+  }
+  if (!(options.minP >= 0 && options.minP <= 1)) {
+    return outOfRange("min-p", options.minP, "in 0 to 1");
+  }
+  if (!(options.repeatPenalty > 0) || !std::isfinite(options.repeatPenalty)) {
+    return outOfRange("repeat penalty", options.repeatPenalty,
+                      "finite and above 0");
+  }
+  if (!std::isfinite(options.presencePenalty)) {
+    return outOfRange("presence penalty", options.presencePenalty, "finite");
+  }
+  if (!std::isfinite(options.frequencyPenalty)) {
+    return outOfRange("frequency penalty", options.frequencyPenalty, "finite");
+  }
+  constexpr int32_t kLongestWindow = 1 << 24;
+  if (options.repeatLastN < 0 || options.repeatLastN > kLongestWindow) {
+    return outOfRange("repeat window", options.repeatLastN, "in 0 to 16777216");
+  }
+  return Sampler(options, vocabSize);
+}
+
+Sampler::Sampler(const SamplerOptions &chosen, int32_t vocabSize)
+    : options(chosen), random(chosen.seed), candidates(vocabSize),
+      seenCounts(vocabSize), window(chosen.repeatLastN) {}
+
+bool Sampler::penalizes() const {
+  return options.repeatPenalty != 1.0F || options.presencePenalty != 0.0F ||
+         options.frequencyPenalty != 0.0F;
+}
+
+void Sampler::accept(int32_t id) {
+  if (window.empty() || id < 0 ||
+      id >= static_cast<int32_t>(seenCounts.size())) {
+    return;
+  }
+  if (windowUsed == window.size()) {
+    --seenCounts[window[windowNext]];
+  } else {
+    ++windowUsed;
+  }
+  window[windowNext] = id;
+  ++seenCounts[id];
+  windowNext = (windowNext + 1) % window.size();
+}
+
+void Sampler::reset() {
+  random = SplitMix64(options.seed);
+  std::fill(seenCounts.begin(), seenCounts.end(), 0);
+  windowNext = 0;
+  windowUsed = 0;
+}
+
+void Sampler::applyPenalties() {
+  for (size_t i = 0; i < windowUsed; ++i) {
+    int32_t id = window[i];
+    int32_t count = seenCounts[id];
+    // A negative count marks a token that is done: it may be seen often.
+    if (count < 0) {
+      continue;
+    }
+    seenCounts[id] = -count;
+    float &logit = candidates[id].logit;
+    if (logit > 0) {
+      logit /= options.repeatPenalty;
+    } else {
+      logit *= options.repeatPenalty;
+    }
+    logit -= static_cast<float>(count) * options.frequencyPenalty +
+             options.presencePenalty;
+  }
+  for (size_t i = 0; i < windowUsed; ++i) {
+    int32_t &count = seenCounts[window[i]];
+    count = count < 0 ? -count : count;
+  }
+}
+
+namespace {
+
+/// Best first; a total order, so that sorting has one result.
+constexpr auto kBetter = [](const auto &a, const auto &b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+};
+
+} // namespace
+
+size_t Sampler::keepTopK(size_t count) {
+  size_t keep = static_cast<size_t>(options.topK);
+  auto first = candidates.begin();
+  std::partial_sort(first, first + keep, first + count, kBetter);
+  return keep;
+}
+
+size_t Sampler::keepTopP(size_t count, bool sorted) {
+  auto first = candidates.begin();
+  double best = std::max_element(first, first + count,
+                                 [](const Candidate &a, const Candidate &b) {
+                                   return a.logit < b.logit;
+                                 })
+                    ->logit;
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    total += std::exp(candidates[i].logit - best);
+  }
+  double wanted = total * static_cast<double>(options.topP);
+  double sum = 0;
+  size_t ready = sorted ? count : 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (i == ready) {
+      size_t chunk = std::max(kFirstChunk, ready * 3);
+      ready = std::min(count, ready + chunk);
+      std::partial_sort(first + i, first + ready, first + count, kBetter);
+    }
+    sum += std::exp(candidates[i].logit - best);
+    if (sum >= wanted) {
+      return i + 1;
+    }
+  }
+  return count;
+}
+
+size_t Sampler::keepMinP(size_t count, bool sorted) {
+  auto first = candidates.begin();
+  double best = candidates[0].logit;
+  for (size_t i = 1; i < count && !sorted; ++i) {
+    best = std::max(best, static_cast<double>(candidates[i].logit));
+  }
+  double least = best + std::log(static_cast<double>(options.minP));
+  auto end = std::remove_if(first, first + count, [least](const Candidate &c) {
+    return c.logit < least;
+  });
+  return static_cast<size_t>(end - first);
+}
+
+int32_t Sampler::draw(size_t count) {
+  double best = candidates[0].logit;
+  for (size_t i = 1; i < count; ++i) {
+    best = std::max(best, static_cast<double>(candidates[i].logit));
+  }
+  double scale = 1.0 / static_cast<double>(options.temperature);
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) {
+    total += std::exp((candidates[i].logit - best) * scale);
+  }
+  double target = random.nextUnit() * total;
+  double sum = 0;
+  int32_t last = candidates[0].id;
+  for (size_t i = 0; i < count; ++i) {
+    double weight = std::exp((candidates[i].logit - best) * scale);
+    if (weight <= 0) {
+      continue;
+    }
+    sum += weight;
+    last = candidates[i].id;
+    if (target < sum) {
+      break;
+    }
+  }
+  return last;
+}
+
+Result<int32_t> Sampler::sample(std::span<const float> logits) {
+  size_t count = candidates.size();
+  if (logits.size() != count) {
+    return usageError("sampler: " + std::to_string(logits.size()) +
+                      " logits for a vocabulary of " + std::to_string(count));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    candidates[i] = {logits[i], static_cast<int32_t>(i)};
+  }
+  if (penalizes()) {
+    applyPenalties();
+  }
+  size_t best = 0;
+  for (size_t i = 0; i < count; ++i) {
+    float logit = candidates[i].logit;
+    if (std::isnan(logit) || logit == HUGE_VALF) {
+      return internalError(
+          "sampler: the logit of token " + std::to_string(i) +
+          (std::isnan(logit) ? " is NaN" : " is infinite") +
+          (std::isfinite(logits[i]) ? " after penalties" : ""));
+    }
+    best = logit > candidates[best].logit ? i : best;
+  }
+  if (candidates[best].logit == -HUGE_VALF) {
+    return internalError("sampler: all " + std::to_string(count) +
+                         " logits are -infinity: no token is allowed");
+  }
+  if (options.temperature <= 0) {
+    return static_cast<int32_t>(best);
+  }
+  bool sorted = false;
+  if (options.topK > 0 && static_cast<size_t>(options.topK) < count) {
+    count = keepTopK(count);
+    sorted = true;
+  }
+  if (options.topP < 1) {
+    count = keepTopP(count, sorted);
+    sorted = true;
+  }
+  if (options.minP > 0) {
+    count = keepMinP(count, sorted);
+  }
+  return draw(count);
+}
+
+} // namespace air::rt

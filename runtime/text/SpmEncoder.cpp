@@ -1,0 +1,270 @@
+//===- SpmEncoder.cpp - sentencepiece's BPE model ---------------*- C++ -*-===//
+#include "runtime/text/SpmEncoder.h"
+
+#include "runtime/text/Utf8.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace air::rt {
+
+/// Characters that are merged so far; a list through `previous` and `next`.
+struct SpmEncoder::Symbol {
+  uint32_t start;
+  uint32_t length; ///< 0: merged into its left neighbour
+  int32_t id;      ///< kAbsent for a character that is no piece
+  int32_t previous;
+  int32_t next;
+};
+
+/// A pair that may be merged. It is stale when its symbols have grown since.
+struct SpmEncoder::Candidate {
+  float score;
+  int32_t left;
+  uint32_t length;
+  int32_t merged;
+
+  /// Heap order: the highest score, then the leftmost, on top.
+  bool operator<(const Candidate &other) const {
+    return score != other.score ? score < other.score : left > other.left;
+  }
+};
+
+struct SpmEncoder::Scratch {
+  std::vector<Symbol> symbols;
+  std::vector<Candidate> heap;
+};
+
+namespace {
+
+constexpr std::string_view kSpaceMark = "\xe2\x96\x81"; ///< U+2581
+
+/// Replaces every U+2581 by a space; appends to `out`.
+void appendWithSpaces(std::string_view text, std::string &out) {
+  for (size_t i = 0; i < text.size();) {
+    if (text.substr(i, kSpaceMark.size()) == kSpaceMark) {
+      out += ' ';
+      i += kSpaceMark.size();
+    } else {
+      out += text[i++];
+    }
+  }
+}
+
+/// "<0x0A>" -> 10.
+std::optional<uint8_t> byteOf(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') {
+    return std::nullopt;
+  }
+  unsigned value = 0;
+  for (char c : token.substr(3, 2)) {
+    unsigned digit = c >= '0' && c <= '9'   ? c - '0'
+                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                            : 16;
+    if (digit == 16) {
+      return std::nullopt;
+    }
+    value = value * 16 + digit;
+  }
+  return static_cast<uint8_t>(value);
+}
+
+bool hasInnerSpace(std::string_view piece) {
+  size_t firstOther = piece.find_first_not_of(' ');
+  return firstOther != std::string_view::npos &&
+         piece.find(' ', firstOther) != std::string_view::npos;
+}
+
+} // namespace
+
+Result<SpmEncoder> SpmEncoder::create(const TokenizerData &data,
+                                      Vocabulary &vocabulary) {
+  if (data.scores.size() != data.tokens.size()) {
+    return corruptError("tokenizer: " + std::to_string(data.scores.size()) +
+                        " scores for " + std::to_string(data.tokens.size()) +
+                        " tokens");
+  }
+  SpmEncoder encoder(vocabulary);
+  encoder.scores = data.scores;
+  encoder.removeExtraSpaces = data.removeExtraWhitespaces;
+  size_t total = 0;
+  for (size_t i = 0; i < data.scores.size(); ++i) {
+    if (data.scores[i] != data.scores[i]) {
+      return corruptError("tokenizer: the score of token " + std::to_string(i) +
+                          " is not a number");
+    }
+    total += data.tokens[i].size();
+  }
+  vocabulary.table.reserve(data.tokens.size(), total);
+  vocabulary.byteTokens.fill(TokenizerData::kNoToken);
+  std::string bytes;
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
+    const std::string &token = data.tokens[i];
+    auto id = static_cast<int32_t>(i);
+    bytes.clear();
+    switch (data.types[i]) {
+    case TokenType::Byte: {
+      std::optional<uint8_t> byte = byteOf(token);
+      if (!byte) {
+        return corruptError("tokenizer: byte token " + std::to_string(i) +
+                            " is '" + token.substr(0, 40) +
+                            "', not of the form <0x0A>");
+      }
+      bytes += static_cast<char>(*byte);
+      vocabulary.table.add(bytes);
+      vocabulary.byteTokens[*byte] = id;
+      break;
+    }
+    case TokenType::Control:
+    case TokenType::Unknown:
+      vocabulary.table.add(token);
+      break;
+    default:
+      appendWithSpaces(token, bytes);
+      vocabulary.table.add(bytes);
+      // Text never holds a literal space when pieces are looked up in
+      // sentencepiece: a piece stored with one is out of reach there too.
+      if (!bytes.empty() && token.find(' ') == std::string::npos) {
+        vocabulary.table.index(id);
+        encoder.longest = std::max(encoder.longest, bytes.size());
+        encoder.spacesOnlyLead &= !hasInnerSpace(bytes);
+      }
+    }
+  }
+  for (int32_t id : vocabulary.byteTokens) {
+    encoder.hasAllBytes &= id != TokenizerData::kNoToken;
+  }
+  if (!encoder.hasAllBytes && vocabulary.unknown == TokenizerData::kNoToken) {
+    return corruptError("tokenizer: neither tokens for all 256 bytes nor an "
+                        "unknown token: some text could not be expressed");
+  }
+  return encoder;
+}
+
+std::string SpmEncoder::normalized(std::string_view text, bool addSpace) const {
+  std::string spaced;
+  spaced.reserve(text.size() + 1);
+  if (!removeExtraSpaces) {
+    if (addSpace) {
+      spaced += ' ';
+    }
+    appendWithSpaces(text, spaced);
+    return spaced;
+  }
+  std::string plain;
+  plain.reserve(text.size());
+  appendWithSpaces(text, plain);
+  bool wantSpace = addSpace;
+  for (char c : plain) {
+    if (c == ' ') {
+      wantSpace |= !spaced.empty();
+      continue;
+    }
+    if (wantSpace) {
+      spaced += ' ';
+    }
+    wantSpace = false;
+    spaced += c;
+  }
+  return spaced;
+}
+
+void SpmEncoder::encode(std::string_view text, bool addSpace,
+                        std::vector<int32_t> &ids) const {
+  std::string all = normalized(text, addSpace);
+  std::string_view rest = all;
+  Scratch scratch;
+  while (!rest.empty()) {
+    size_t end = rest.size();
+    if (spacesOnlyLead) {
+      size_t word = rest.find_first_not_of(' ');
+      end = word == std::string_view::npos ? end : rest.find(' ', word);
+      end = std::min(end, rest.size());
+    }
+    encodeRun(rest.substr(0, end), scratch, ids);
+    rest.remove_prefix(end);
+  }
+}
+
+void SpmEncoder::push(std::string_view run, Scratch &scratch,
+                      int32_t left) const {
+  if (left < 0 || scratch.symbols[left].next < 0) {
+    return;
+  }
+  const Symbol &a = scratch.symbols[left];
+  uint32_t length = a.length + scratch.symbols[a.next].length;
+  if (length > longest) {
+    return;
+  }
+  int32_t id = vocabulary->table.find(run.substr(a.start, length));
+  if (id != TokenTable::kAbsent) {
+    scratch.heap.push_back({scores[id], left, length, id});
+    std::push_heap(scratch.heap.begin(), scratch.heap.end());
+  }
+}
+
+void SpmEncoder::encodeRun(std::string_view run, Scratch &scratch,
+                           std::vector<int32_t> &ids) const {
+  scratch.symbols.clear();
+  scratch.heap.clear();
+  for (uint32_t i = 0; i < run.size();) {
+    uint32_t length = decodeUtf8(run.substr(i)).length;
+    auto index = static_cast<int32_t>(scratch.symbols.size());
+    scratch.symbols.push_back({i, length,
+                               vocabulary->table.find(run.substr(i, length)),
+                               index - 1, index + 1});
+    i += length;
+  }
+  scratch.symbols.back().next = -1;
+  auto count = static_cast<int32_t>(scratch.symbols.size());
+  for (int32_t i = 0; i + 1 < count; ++i) {
+    push(run, scratch, i);
+  }
+  while (!scratch.heap.empty()) {
+    std::pop_heap(scratch.heap.begin(), scratch.heap.end());
+    Candidate best = scratch.heap.back();
+    scratch.heap.pop_back();
+    Symbol &left = scratch.symbols[best.left];
+    if (left.length == 0 || left.next < 0) {
+      continue;
+    }
+    Symbol &right = scratch.symbols[left.next];
+    if (left.length + right.length != best.length) {
+      continue;
+    }
+    left.length = best.length;
+    left.id = best.merged;
+    left.next = right.next;
+    right.length = 0;
+    if (left.next >= 0) {
+      scratch.symbols[left.next].previous = best.left;
+    }
+    push(run, scratch, left.previous);
+    push(run, scratch, best.left);
+  }
+  for (int32_t at = 0; at >= 0; at = scratch.symbols[at].next) {
+    const Symbol &symbol = scratch.symbols[at];
+    if (symbol.id != TokenTable::kAbsent) {
+      ids.push_back(symbol.id);
+    } else {
+      emit(run.substr(symbol.start, symbol.length), ids);
+    }
+  }
+}
+
+void SpmEncoder::emit(std::string_view character,
+                      std::vector<int32_t> &ids) const {
+  if (!hasAllBytes) {
+    // sentencepiece gives neighbouring unknown characters one id together.
+    if (ids.empty() || ids.back() != vocabulary->unknown) {
+      ids.push_back(vocabulary->unknown);
+    }
+    return;
+  }
+  for (char c : character == " " ? kSpaceMark : character) {
+    ids.push_back(vocabulary->byteTokens[static_cast<uint8_t>(c)]);
+  }
+}
+
+} // namespace air::rt

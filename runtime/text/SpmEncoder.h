@@ -1,0 +1,54 @@
+//===- SpmEncoder.h - sentencepiece's BPE model -----------------*- C++ -*-===//
+//
+// Text becomes characters; of all neighbours whose concatenation is a piece the
+// pair with the highest score is merged first, the leftmost of equals
+// (https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc). A
+// character that is no piece falls back to its bytes' tokens. U+2581 stands for
+// a space in the vocabulary; here pieces are kept with the space itself.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H
+#define AIRPACK_RUNTIME_TEXT_SPMENCODER_H
+
+#include "formats/support/Status.h"
+#include "runtime/text/Vocabulary.h"
+
+namespace air::rt {
+
+class SpmEncoder {
+public:
+  /// Fills `vocabulary`, which must outlive the encoder, from `data`.
+  static Result<SpmEncoder> create(const TokenizerData &data,
+                                   Vocabulary &vocabulary);
+
+  /// Appends the ids of `text`, with a space before it if `addSpace`.
+  void encode(std::string_view text, bool addSpace,
+              std::vector<int32_t> &ids) const;
+
+private:
+  struct Symbol;
+  struct Candidate;
+  struct Scratch;
+
+  explicit SpmEncoder(const Vocabulary &words) : vocabulary(&words) {}
+
+  std::string normalized(std::string_view text, bool addSpace) const;
+  void encodeRun(std::string_view run, Scratch &scratch,
+                 std::vector<int32_t> &ids) const;
+  void push(std::string_view run, Scratch &scratch, int32_t left) const;
+  void emit(std::string_view character, std::vector<int32_t> &ids) const;
+
+  const Vocabulary *vocabulary;
+  std::vector<float> scores;
+  size_t longest = 0; ///< bytes of the longest piece that text may become
+  bool removeExtraSpaces = false;
+  /// No piece holds a space after another character, so that no merge crosses
+  /// the place where a space follows something else.
+  bool spacesOnlyLead = true;
+  /// Characters that are no piece have byte tokens.
+  bool hasAllBytes = true;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_SPMENCODER_H

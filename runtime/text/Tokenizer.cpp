@@ -1,0 +1,182 @@
+//===- Tokenizer.cpp - text <-> token ids -----------------------*- C++ -*-===//
+#include "runtime/text/Tokenizer.h"
+
+#include "runtime/text/BpeEncoder.h"
+#include "runtime/text/SpecialMatcher.h"
+#include "runtime/text/SpmEncoder.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace air::rt {
+
+struct Tokenizer::State {
+  Vocabulary vocabulary;
+  std::optional<SpmEncoder> spm;
+  std::optional<BpeEncoder> bpe;
+  SpecialMatcher userDefined;
+  SpecialMatcher allSpecial;
+  std::vector<int32_t> endOfGeneration;
+  int32_t bos = TokenizerData::kNoToken;
+  int32_t eos = TokenizerData::kNoToken;
+  bool addBos = false;
+  bool addEos = false;
+  bool addSpacePrefix = false;
+  size_t longestPiece = 0;
+};
+
+namespace {
+
+Status checkIds(const TokenizerData &data) {
+  auto size = static_cast<int64_t>(data.tokens.size());
+  struct Named {
+    const char *name;
+    int32_t id;
+  };
+  std::vector<Named> ids = {
+      {"bos", data.bos}, {"eos", data.eos}, {"unknown", data.unknown}};
+  for (int32_t id : data.endOfGeneration) {
+    if (id == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: end-of-generation id -1 is no token");
+    }
+    ids.push_back({"end-of-generation", id});
+  }
+  for (const Named &named : ids) {
+    if (named.id != TokenizerData::kNoToken &&
+        (named.id < 0 || named.id >= size)) {
+      return corruptError(std::string("tokenizer: the ") + named.name +
+                          " id is " + std::to_string(named.id) +
+                          ", but the vocabulary has " + std::to_string(size) +
+                          " tokens");
+    }
+  }
+  if (data.addBos && data.bos == TokenizerData::kNoToken) {
+    return corruptError("tokenizer: BOS is to be added, but there is none");
+  }
+  if (data.addEos && data.eos == TokenizerData::kNoToken) {
+    return corruptError("tokenizer: EOS is to be added, but there is none");
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
+Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
+Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Result<Tokenizer> Tokenizer::create(TokenizerData data) {
+  if (data.tokens.empty() || data.tokens.size() > (size_t{1} << 30)) {
+    return corruptError("tokenizer: " + std::to_string(data.tokens.size()) +
+                        " tokens; 1 to 2^30 are possible");
+  }
+  if (data.types.size() != data.tokens.size()) {
+    return corruptError("tokenizer: " + std::to_string(data.types.size()) +
+                        " token types for " +
+                        std::to_string(data.tokens.size()) + " tokens");
+  }
+  if (data.merges.size() > (size_t{1} << 30)) {
+    return corruptError("tokenizer: " + std::to_string(data.merges.size()) +
+                        " merges; at most 2^30 are possible");
+  }
+  AIR_RETURN_IF_ERROR(checkIds(data));
+  auto state = std::make_unique<State>();
+  Vocabulary &vocabulary = state->vocabulary;
+  vocabulary.size = static_cast<int32_t>(data.tokens.size());
+  vocabulary.unknown = data.unknown;
+  switch (data.kind) {
+  case TokenizerKind::Spm: {
+    AIR_ASSIGN_OR_RETURN(state->spm, SpmEncoder::create(data, vocabulary));
+    state->addSpacePrefix = data.addSpacePrefix;
+    break;
+  }
+  case TokenizerKind::Bpe: {
+    AIR_ASSIGN_OR_RETURN(state->bpe, BpeEncoder::create(data, vocabulary));
+    break;
+  }
+  default:
+    return unsupportedError("tokenizer: the model has no vocabulary; give "
+                            "token ids instead of text");
+  }
+  std::vector<SpecialMatcher::Token> userDefined;
+  std::vector<SpecialMatcher::Token> all;
+  for (int32_t id = 0; id < vocabulary.size; ++id) {
+    TokenType type = data.types[id];
+    if (type == TokenType::UserDefined) {
+      userDefined.push_back({data.tokens[id], id});
+    }
+    if (type == TokenType::UserDefined || type == TokenType::Control ||
+        type == TokenType::Unknown) {
+      all.push_back({std::move(data.tokens[id]), id});
+    }
+    state->longestPiece =
+        std::max(state->longestPiece, vocabulary.table[id].size());
+  }
+  state->userDefined = SpecialMatcher(std::move(userDefined));
+  state->allSpecial = SpecialMatcher(std::move(all));
+  state->endOfGeneration = std::move(data.endOfGeneration);
+  std::sort(state->endOfGeneration.begin(), state->endOfGeneration.end());
+  state->bos = data.bos;
+  state->eos = data.eos;
+  state->addBos = data.addBos;
+  state->addEos = data.addEos;
+  vocabulary.types = std::move(data.types);
+  return Tokenizer(std::move(state));
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
+                                       bool parseSpecial) const {
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 3 + 8);
+  if (addBos && state->addBos) {
+    ids.push_back(state->bos);
+  }
+  const SpecialMatcher &matcher =
+      parseSpecial ? state->allSpecial : state->userDefined;
+  for (size_t at = 0; at < text.size();) {
+    SpecialMatcher::Match match = matcher.find(text, at);
+    std::string_view plain = text.substr(at, match.start - at);
+    if (!plain.empty() && state->spm) {
+      // Every stretch of text, also one after a special token, is a sentence
+      // of its own and gets its space.
+      state->spm->encode(plain, state->addSpacePrefix, ids);
+    } else if (!plain.empty()) {
+      state->bpe->encode(plain, ids);
+    }
+    if (match.length != 0) {
+      ids.push_back(match.id);
+    }
+    at = match.start + match.length;
+  }
+  if (addBos && state->addEos) {
+    ids.push_back(state->eos);
+  }
+  return ids;
+}
+
+std::string_view Tokenizer::piece(int32_t id, bool renderSpecial) const {
+  const Vocabulary &vocabulary = state->vocabulary;
+  if (id < 0 || id >= vocabulary.size) {
+    return {};
+  }
+  TokenType type = vocabulary.types[id];
+  if (!renderSpecial &&
+      (type == TokenType::Control || type == TokenType::Unknown)) {
+    return {};
+  }
+  return vocabulary.table[id];
+}
+
+int32_t Tokenizer::vocabSize() const { return state->vocabulary.size; }
+int32_t Tokenizer::bos() const { return state->bos; }
+int32_t Tokenizer::eos() const { return state->eos; }
+bool Tokenizer::addsBos() const { return state->addBos; }
+bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
+size_t Tokenizer::longestPiece() const { return state->longestPiece; }
+bool Tokenizer::isEndOfGeneration(int32_t id) const {
+  return std::binary_search(state->endOfGeneration.begin(),
+                            state->endOfGeneration.end(), id);
+}
+
+} // namespace air::rt

@@ -1,0 +1,60 @@
+//===- Utf8.h - one character at a time -------------------------*- C++ -*-===//
+//
+// Well-formed UTF-8 as Unicode 15's table 3-7 has it: no overlong forms, no
+// surrogates, nothing above U+10FFFF.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_UTF8_H
+#define AIRPACK_RUNTIME_TEXT_UTF8_H
+
+#include <cstdint>
+#include <string_view>
+
+namespace air::rt {
+
+inline constexpr std::string_view kReplacement = "\xef\xbf\xbd"; ///< U+FFFD
+
+struct Utf8Step {
+  enum Kind : uint8_t {
+    Whole,      ///< a character
+    Ill,        ///< bytes that start no character
+    Unfinished, ///< the text ends inside a character
+  };
+  Kind kind;
+  uint8_t length; ///< bytes; for Ill and Unfinished the maximal subpart's
+  uint32_t codePoint;
+};
+
+/// The character at the start of `text`, which must not be empty.
+inline Utf8Step decodeUtf8(std::string_view text) {
+  auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  uint8_t lead = at(0);
+  if (lead < 0x80) {
+    return {Utf8Step::Whole, 1, lead};
+  }
+  if (lead < 0xc2 || lead > 0xf4) {
+    return {Utf8Step::Ill, 1, 0};
+  }
+  // The second byte's range is what excludes overlong forms, surrogates and
+  // code points past the end.
+  uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  uint8_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  uint32_t codePoint = lead & (0xffU >> (length + 1));
+  for (uint8_t i = 1; i < length; ++i) {
+    if (i == text.size()) {
+      return {Utf8Step::Unfinished, i, 0};
+    }
+    if (at(i) < low || at(i) > high) {
+      return {Utf8Step::Ill, i, 0};
+    }
+    codePoint = (codePoint << 6) | (at(i) & 0x3fU);
+    low = 0x80;
+    high = 0xbf;
+  }
+  return {Utf8Step::Whole, length, codePoint};
+}
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_UTF8_H

@@ -1,0 +1,29 @@
+//===- Vocabulary.h - what both algorithms share ----------------*- C++ -*-===//
+//
+// `table` holds every id's bytes as they are printed, and finds those that
+// plain text may become. Ids from `size` on are internal: parts of merges that
+// are no tokens themselves.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_VOCABULARY_H
+#define AIRPACK_RUNTIME_TEXT_VOCABULARY_H
+
+#include "formats/model/TokenizerData.h"
+#include "runtime/text/TokenTable.h"
+
+#include <array>
+
+namespace air::rt {
+
+struct Vocabulary {
+  TokenTable table;
+  std::vector<TokenType> types;
+  int32_t size = 0;
+  int32_t unknown = TokenizerData::kNoToken;
+  /// The token of each byte, or kNoToken.
+  std::array<int32_t, 256> byteTokens{};
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_VOCABULARY_H

@@ -1,0 +1,135 @@
+//===- TokenizerVectorsTest.cpp - ids of others, all of them ----*- C++ -*-===//
+//
+// NAME.json: ids by Hugging Face tokenizers (BPE) and sentencepiece (SPM).
+// vocab/NAME.inp, .out: published cases of llama.cpp's test suite.
+//
+//===----------------------------------------------------------------------===//
+#include "Vocabularies.h"
+#include "runtime/text/Detokenizer.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace air;
+using namespace air::rt;
+using nlohmann::json;
+
+namespace {
+
+/// What comes back of `text`: an SPM vocabulary can't tell U+2581 from a space.
+std::string readBack(const Tokenizer &tokenizer, std::string text) {
+  const std::string mark = "\xe2\x96\x81";
+  for (size_t at = 0; tokenizer.addsSpacePrefix() &&
+                      (at = text.find(mark, at)) != std::string::npos;) {
+    text.replace(at, mark.size(), " ");
+  }
+  return text;
+}
+
+/// Encodes every text of `vectorsPath` and compares ids.
+void checkVectors(const Tokenizer &tokenizer, const std::string &vectorsPath,
+                  bool parseSpecial) {
+  json cases = json::parse(slurp(vectorsPath), nullptr, false);
+  ASSERT_TRUE(cases.is_array()) << vectorsPath;
+  ASSERT_EQ(cases.size(), 247U);
+  for (const json &each : cases) {
+    auto text = each["text"].get<std::string>();
+    auto ids = each["ids"].get<std::vector<int32_t>>();
+    EXPECT_EQ(tokenizer.encode(text, false, parseSpecial), ids) << each["text"];
+    EXPECT_EQ(decode(tokenizer, ids, parseSpecial), readBack(tokenizer, text));
+  }
+}
+
+class TinyVectorsTest : public testing::TestWithParam<const char *> {};
+
+TEST_P(TinyVectorsTest, AllStrings) {
+  std::string name = GetParam();
+  Tokenizer tokenizer =
+      tokenizerOf(vocabularyOf(inputs("models/tiny/" + name + ".gguf")));
+  // The BPE vectors come from a complete tokenizer, which always parses the
+  // control tokens of its vocabulary; sentencepiece never does.
+  checkVectors(tokenizer, inputs("tokenizers/tiny-" + name + ".json"),
+               name != "llama2");
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, TinyVectorsTest,
+                         testing::Values("llama2", "llama3", "qwen2"),
+                         [](const auto &info) { return info.param; });
+
+TEST(StringsTest, TheVectorsAreOfTheseStrings) {
+  json strings = json::parse(slurp(inputs("tokenizers/strings.json")));
+  for (const char *name : {"llama2", "llama3", "qwen2"}) {
+    json cases = json::parse(
+        slurp(inputs(std::string("tokenizers/tiny-") + name + ".json")));
+    ASSERT_EQ(cases.size(), strings.size());
+    for (size_t i = 0; i < cases.size(); ++i) {
+      EXPECT_EQ(cases[i]["text"], strings[i]);
+    }
+  }
+}
+
+std::string fileName(const char *vocabulary) {
+  std::string name = vocabulary;
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+class RealVectorsTest : public testing::TestWithParam<const char *> {};
+
+TEST_P(RealVectorsTest, AllStrings) {
+  std::string name = fileName(GetParam());
+  if (thirdParty(name).empty()) {
+    GTEST_SKIP() << kNoVectors;
+  }
+  Tokenizer tokenizer =
+      tokenizerOf(vocabularyOf(thirdParty("vocab/" + name + ".gguf")));
+  checkVectors(tokenizer, thirdParty(name + ".json"), false);
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, RealVectorsTest,
+                         testing::Values("gpt_2", "llama_bpe", "qwen2",
+                                         "llama_spm"),
+                         [](const auto &info) { return info.param; });
+
+std::vector<std::string> splitAt(const std::string &text,
+                                 const std::string &separator) {
+  std::vector<std::string> parts;
+  size_t start = 0;
+  for (size_t at = 0; (at = text.find(separator, start)) != std::string::npos;
+       start = at + separator.size()) {
+    parts.push_back(text.substr(start, at - start));
+  }
+  parts.push_back(text.substr(start));
+  return parts;
+}
+
+class PublishedCasesTest : public testing::TestWithParam<const char *> {};
+
+TEST_P(PublishedCasesTest, All) {
+  std::string name = fileName(GetParam());
+  if (thirdParty(name).empty()) {
+    GTEST_SKIP() << kNoVectors;
+  }
+  Tokenizer tokenizer =
+      tokenizerOf(vocabularyOf(thirdParty("vocab/" + name + ".gguf")));
+  std::vector<std::string> texts = splitAt(
+      slurp(thirdParty("vocab/" + name + ".inp")), "\n__ggml_vocab_test__\n");
+  std::vector<std::string> lines =
+      splitAt(slurp(thirdParty("vocab/" + name + ".out")), "\n");
+  ASSERT_GT(texts.size(), 40U);
+  ASSERT_GE(lines.size(), texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::istringstream line(lines[i]);
+    std::vector<int32_t> ids;
+    for (int32_t id = 0; line >> id;) {
+      ids.push_back(id);
+    }
+    EXPECT_EQ(tokenizer.encode(texts[i], false, false), ids) << texts[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Published, PublishedCasesTest,
+                         testing::Values("gpt_2", "llama_bpe", "qwen2",
+                                         "llama_spm", "phi_3"),
+                         [](const auto &info) { return info.param; });
+
+} // namespace
