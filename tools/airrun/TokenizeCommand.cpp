@@ -1,0 +1,254 @@
+//===- TokenizeCommand.cpp - airrun tokenize --------------------*- C++ -*-===//
+#include "tools/airrun/TokenizeCommand.h"
+
+#include "formats/gguf/GgufReader.h"
+#include "formats/plan/PlanConvert.h"
+#include "formats/plan/PlanReader.h"
+#include "runtime/text/Detokenizer.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace air {
+namespace {
+
+/// The tokenizer counts bytes in 31 bits.
+constexpr size_t kLongestText = 0x7fffffff;
+
+/// Accepts a JSON list of strings and nothing else.
+class StringListReader final : public nlohmann::json_sax<nlohmann::json> {
+public:
+  std::vector<std::string> strings;
+  std::string failure;
+
+  bool start_array(size_t) override {
+    if (opened) {
+      return refuse("a list");
+    }
+    opened = true;
+    return true;
+  }
+  bool end_array() override { return true; }
+  bool string(string_t &value) override {
+    if (!opened) {
+      return refuse("one string");
+    }
+    strings.push_back(std::move(value));
+    return true;
+  }
+  bool null() override { return refuse("null"); }
+  bool boolean(bool) override { return refuse("a truth value"); }
+  bool number_integer(number_integer_t) override { return refuse("a number"); }
+  bool number_unsigned(number_unsigned_t) override {
+    return refuse("a number");
+  }
+  bool number_float(number_float_t, const string_t &) override {
+    return refuse("a number");
+  }
+  bool binary(binary_t &) override { return refuse("binary data"); }
+  bool start_object(size_t) override { return refuse("an object"); }
+  bool key(string_t &) override { return refuse("an object"); }
+  bool end_object() override { return true; }
+  bool parse_error(size_t position, const std::string &,
+                   const nlohmann::detail::exception &) override {
+    failure = "no valid JSON at byte " + std::to_string(position);
+    return false;
+  }
+
+private:
+  bool refuse(const char *what) {
+    failure = opened ? "entry " + std::to_string(strings.size()) + " is " +
+                           what + ", not a string"
+                     : std::string("it is ") + what + ", not a list of strings";
+    return false;
+  }
+
+  bool opened = false;
+};
+
+Result<std::vector<std::string>> readStrings(const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  std::string_view text(reinterpret_cast<const char *>(file.bytes().data()),
+                        file.bytes().size());
+  StringListReader reader;
+  if (!nlohmann::json::sax_parse(text, &reader)) {
+    return corruptError("strings file '" + path + "': " + reader.failure);
+  }
+  return std::move(reader.strings);
+}
+
+Result<std::string> readStandardInput() {
+  std::string text;
+  char buffer[65536];
+  size_t got = 0;
+  while ((got = std::fread(buffer, 1, sizeof(buffer), stdin)) != 0) {
+    text.append(buffer, got);
+  }
+  if (std::ferror(stdin)) {
+    return ioError(std::string("can't read standard input: ") +
+                   std::strerror(errno));
+  }
+  return text;
+}
+
+std::string jsonList(const std::vector<int32_t> &ids) {
+  std::string out = "[";
+  for (size_t i = 0; i < ids.size(); ++i) {
+    out += (i == 0 ? "" : ",") + std::to_string(ids[i]);
+  }
+  return out + "]";
+}
+
+/// One line of print: characters as they are, everything else as \xNN.
+std::string printable(std::string_view piece) {
+  static const char digits[] = "0123456789abcdef";
+  std::string out;
+  while (!piece.empty()) {
+    std::string whole;
+    size_t length = 1;
+    while (length < piece.size() &&
+           (static_cast<uint8_t>(piece[length]) & 0xc0) == 0x80) {
+      ++length;
+    }
+    bool isWhole = rt::appendValidUtf8(piece.substr(0, length), whole) == 0 &&
+                   whole == piece.substr(0, length);
+    auto lead = static_cast<uint8_t>(piece[0]);
+    if (isWhole && lead >= 0x20 && lead != 0x7f && lead != '\\') {
+      out += whole;
+    } else {
+      length = 1;
+      out += "\\x";
+      out += digits[lead >> 4];
+      out += digits[lead & 15];
+    }
+    piece.remove_prefix(length);
+  }
+  return out;
+}
+
+std::string table(const rt::Tokenizer &tokenizer,
+                  const std::vector<int32_t> &ids) {
+  std::string out;
+  for (int32_t id : ids) {
+    out +=
+        std::to_string(id) + "\t" + printable(tokenizer.piece(id, true)) + "\n";
+  }
+  return out;
+}
+
+cli::Option makeOption(std::string name, std::string shortName,
+                       cli::ValueKind kind, std::string valueName,
+                       std::string help) {
+  cli::Option option;
+  option.name = std::move(name);
+  option.shortName = std::move(shortName);
+  option.kind = kind;
+  option.valueName = std::move(valueName);
+  option.help = std::move(help);
+  return option;
+}
+
+} // namespace
+
+cli::Command tokenizeCommand() {
+  using cli::ValueKind;
+  cli::Command command;
+  command.name = "tokenize";
+  command.summary = "Print the token ids of text, one a line with its piece; "
+                    "the text is read from standard input unless given.";
+  command.positionals = {
+      {"PLAN|MODEL", "The plan or GGUF file whose vocabulary is used.", true}};
+  command.options = {
+      makeOption("--prompt", "-p", ValueKind::String, "TEXT",
+                 "The text to tokenize."),
+      makeOption("--strings", "", ValueKind::String, "FILE",
+                 "A JSON list of strings to tokenize; prints a JSON list of "
+                 "their lists of ids."),
+      makeOption("--no-bos", "", ValueKind::Flag, "",
+                 "Leave out the BOS and EOS tokens that the vocabulary asks "
+                 "for."),
+      makeOption("--no-special", "", ValueKind::Flag, "",
+                 "Take the text of control tokens as ordinary text."),
+      makeOption("--json", "", ValueKind::Flag, "",
+                 "Print a JSON list of ids (with --strings it always is).")};
+  command.examples = {"airrun tokenize story.air -p 'Once upon a time' --json",
+                      "airrun tokenize model.gguf --strings texts.json"};
+  return command;
+}
+
+Result<rt::Tokenizer> openTokenizer(const std::string &path) {
+  std::string_view magic;
+  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  magic = {reinterpret_cast<const char *>(file.bytes().data()),
+           file.bytes().size()};
+  TokenizerData data;
+  if (magic.starts_with("GGUF")) {
+    AIR_ASSIGN_OR_RETURN(ModelSource source, readGguf(path));
+    AIR_ASSIGN_OR_RETURN(data, readGgufTokenizer(source));
+  } else if (magic.starts_with(
+                 std::string_view(reinterpret_cast<const char *>(kPlanMagic),
+                                  sizeof(kPlanMagic)))) {
+    AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(path));
+    if (plan.plan().tokenizer() != nullptr) {
+      data = fromPlan(*plan.plan().tokenizer());
+    }
+  } else {
+    return corruptError("'" + path +
+                        "' is neither a plan nor a GGUF file: it begins with "
+                        "neither 'AIRPLAN' nor 'GGUF'");
+  }
+  Result<rt::Tokenizer> tokenizer = rt::Tokenizer::create(std::move(data));
+  if (!tokenizer.isOk()) {
+    return tokenizer.status().withContext("'" + path + "'");
+  }
+  return tokenizer;
+}
+
+Status runTokenize(const cli::Invocation &invocation) {
+  std::optional<std::string> stringsPath = invocation.text("--strings");
+  std::optional<std::string> prompt = invocation.text("--prompt");
+  if (stringsPath && prompt) {
+    return usageError("--prompt and --strings are both given; one of them is "
+                      "the text");
+  }
+  AIR_ASSIGN_OR_RETURN(rt::Tokenizer tokenizer,
+                       openTokenizer(invocation.positionals.at(0)));
+  std::vector<std::string> texts;
+  if (stringsPath) {
+    AIR_ASSIGN_OR_RETURN(texts, readStrings(*stringsPath));
+  } else if (prompt) {
+    texts.push_back(*std::move(prompt));
+  } else {
+    AIR_ASSIGN_OR_RETURN(std::string text, readStandardInput());
+    texts.push_back(std::move(text));
+  }
+  std::string out = stringsPath ? "[" : "";
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].size() > kLongestText) {
+      return doesNotFitError("the text has " + std::to_string(texts[i].size()) +
+                             " bytes, more than " +
+                             std::to_string(kLongestText) +
+                             "; tokenize it in parts");
+    }
+    std::vector<int32_t> ids = tokenizer.encode(
+        texts[i], !invocation.has("--no-bos"), !invocation.has("--no-special"));
+    if (stringsPath) {
+      out += (i == 0 ? "" : ",\n ") + jsonList(ids);
+    } else if (invocation.has("--json")) {
+      out += jsonList(ids) + "\n";
+    } else {
+      out += table(tokenizer, ids);
+    }
+  }
+  out += stringsPath ? "]\n" : "";
+  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() ||
+      std::fflush(stdout) != 0) {
+    return ioError(std::string("can't write to standard output: ") +
+                   std::strerror(errno));
+  }
+  return Status::ok();
+}
+
+} // namespace air
