@@ -4,8 +4,11 @@
 // files (NAME-00001-of-000NN.gguf, split.* keys) are read from the first one's
 // name. Big-endian files and the type ids of forks are refused by name.
 //
-// Errors: Io (can't open), Corrupt (what, at which byte, both numbers),
-// Unsupported (version, endianness, type id).
+// Errors: Io (can't open a file or a part), Corrupt (what, at which byte, both
+// numbers), Unsupported (version, endianness, type id, arrays of arrays), Usage
+// (a later part of a split was given). Messages start with the file's name.
+//
+// Memory is proportional to the file's header, time to n log n of its entries.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFREADER_H
@@ -22,9 +25,11 @@ Result<ModelSource> readGguf(const std::string &path);
 Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
                               const std::string &name);
 
-/// tokenizer.ggml.* -> TokenizerData. Corrupt when arrays disagree in length or
-/// an id lies outside the vocabulary; Unsupported names the model ("t5", ...)
-/// and what is supported.
+/// tokenizer.ggml.* -> TokenizerData; kind None when the file has no tokenizer.
+/// Absent keys get llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
+/// Corrupt when arrays disagree in length, a piece comes twice or an id lies
+/// outside the vocabulary; Unsupported names the model ("t5", ...) and what is
+/// supported.
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 
 } // namespace air

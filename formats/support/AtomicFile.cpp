@@ -18,22 +18,23 @@ namespace air {
 namespace {
 
 // Paths of open temporaries, in storage that a signal handler may read: a slot
-// is published by its flag after the path is complete.
+// is claimed first and becomes live only after the path is complete.
 constexpr size_t kSlots = 16;
 constexpr size_t kPathBytes = 4096;
+enum class SlotState : int { Free, Claimed, Live };
 struct Slot {
-  std::atomic<bool> live{false};
+  std::atomic<SlotState> state{SlotState::Free};
   std::array<char, kPathBytes> path{};
 };
 std::array<Slot, kSlots> slots;
 
 void registerTemporary(const std::string &path) {
   for (Slot &slot : slots) {
-    bool expected = false;
-    if (path.size() < kPathBytes && slot.path[0] == '\0' &&
-        slot.live.compare_exchange_strong(expected, false)) {
+    SlotState expected = SlotState::Free;
+    if (path.size() < kPathBytes &&
+        slot.state.compare_exchange_strong(expected, SlotState::Claimed)) {
       std::memcpy(slot.path.data(), path.c_str(), path.size() + 1);
-      slot.live.store(true, std::memory_order_release);
+      slot.state.store(SlotState::Live, std::memory_order_release);
       return;
     }
   }
@@ -41,16 +42,16 @@ void registerTemporary(const std::string &path) {
 
 void forgetTemporary(const std::string &path) {
   for (Slot &slot : slots) {
-    if (slot.live.load(std::memory_order_acquire) && path == slot.path.data()) {
-      slot.live.store(false, std::memory_order_release);
-      slot.path[0] = '\0';
+    if (slot.state.load(std::memory_order_acquire) == SlotState::Live &&
+        path == slot.path.data()) {
+      slot.state.store(SlotState::Free, std::memory_order_release);
     }
   }
 }
 
 void unlinkAndReraise(int signal) {
   for (Slot &slot : slots) {
-    if (slot.live.load(std::memory_order_acquire)) {
+    if (slot.state.load(std::memory_order_acquire) == SlotState::Live) {
       unlink(slot.path.data());
     }
   }

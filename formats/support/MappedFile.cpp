@@ -29,7 +29,8 @@ MappedFile &MappedFile::operator=(MappedFile &&other) noexcept {
 }
 
 Result<MappedFile> MappedFile::open(const std::string &path) {
-  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a FIFO would make the call wait for a writer.
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     return ioError("cannot open '" + path + "': " + std::strerror(errno));
   }

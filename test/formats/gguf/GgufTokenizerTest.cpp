@@ -1,0 +1,395 @@
+//===- GgufTokenizerTest.cpp - tokenizer.ggml.* -> TokenizerData ----------===//
+#include "GgufBuilder.h"
+
+#include "formats/gguf/GgufReader.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+
+using namespace air;
+using namespace air::test;
+
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+Result<TokenizerData> tokenizerOf(const GgufBuilder &builder) {
+  Bytes file = builder.build();
+  Result<ModelSource> model = parseGguf(file, "test.gguf");
+  if (!model) {
+    return model.status();
+  }
+  return readGgufTokenizer(*model);
+}
+
+/// Everything but the special ids and flags.
+GgufBuilder spm() {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "llama")
+      .texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "a", "b"})
+      .array<float>("tokenizer.ggml.scores", {0, 0, 0, -1.5F, -2})
+      .array<int32_t>("tokenizer.ggml.token_type", {2, 3, 3, 1, 1});
+  return builder;
+}
+
+GgufBuilder bpe(const char *pre) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "gpt2")
+      .text("tokenizer.ggml.pre", pre)
+      .texts("tokenizer.ggml.tokens", {"a", "b", "ab", "<|im_end|>"})
+      .array<int32_t>("tokenizer.ggml.token_type", {1, 1, 1, 3})
+      .texts("tokenizer.ggml.merges", {"a b"});
+  return builder;
+}
+
+TEST(GgufTokenizer, SpmDefaults) {
+  Result<TokenizerData> data = tokenizerOf(spm());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::Spm);
+  EXPECT_EQ(data->pre, "");
+  EXPECT_EQ(data->tokens,
+            (std::vector<std::string>{"<unk>", "<s>", "</s>", "a", "b"}));
+  EXPECT_EQ(data->scores, (std::vector<float>{0, 0, 0, -1.5F, -2}));
+  EXPECT_EQ(data->types,
+            (std::vector<TokenType>{TokenType::Unknown, TokenType::Control,
+                                    TokenType::Control, TokenType::Normal,
+                                    TokenType::Normal}));
+  EXPECT_TRUE(data->merges.empty());
+  EXPECT_EQ(data->bos, 1);
+  EXPECT_EQ(data->eos, 2);
+  EXPECT_EQ(data->unknown, 0);
+  EXPECT_EQ(data->padding, TokenizerData::kNoToken);
+  EXPECT_EQ(data->endOfTurn, TokenizerData::kNoToken);
+  EXPECT_EQ(data->endOfGeneration, Ids{2});
+  EXPECT_TRUE(data->addBos);
+  EXPECT_FALSE(data->addEos);
+  EXPECT_TRUE(data->addSpacePrefix);
+  EXPECT_FALSE(data->removeExtraWhitespaces);
+}
+
+TEST(GgufTokenizer, SpmEveryKey) {
+  GgufBuilder builder = spm();
+  builder.value<uint32_t>("tokenizer.ggml.bos_token_id", 3)
+      .value<int32_t>("tokenizer.ggml.eos_token_id", 4)
+      .value<uint32_t>("tokenizer.ggml.unknown_token_id", 1)
+      .value<uint32_t>("tokenizer.ggml.padding_token_id", 2)
+      .value<uint32_t>("tokenizer.ggml.eot_token_id", 0)
+      .value<bool>("tokenizer.ggml.add_bos_token", false)
+      .value<bool>("tokenizer.ggml.add_eos_token", true)
+      .value<bool>("tokenizer.ggml.add_space_prefix", false)
+      .value<bool>("tokenizer.ggml.remove_extra_whitespaces", true)
+      .text("tokenizer.ggml.pre", "default")
+      .text("tokenizer.chat_template", "{{ messages }}");
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->bos, 3);
+  EXPECT_EQ(data->eos, 4);
+  EXPECT_EQ(data->unknown, 1);
+  EXPECT_EQ(data->padding, 2);
+  EXPECT_EQ(data->endOfTurn, 0);
+  // "</s>" (2) is a well-known end piece, 4 the EOS, 0 the EOT.
+  EXPECT_EQ(data->endOfGeneration, (Ids{0, 2, 4}));
+  EXPECT_FALSE(data->addBos);
+  EXPECT_TRUE(data->addEos);
+  EXPECT_FALSE(data->addSpacePrefix);
+  EXPECT_TRUE(data->removeExtraWhitespaces);
+  EXPECT_EQ(data->pre, "default");
+  EXPECT_EQ(data->chatTemplate, "{{ messages }}");
+}
+
+TEST(GgufTokenizer, BpeDefaults) {
+  Result<TokenizerData> data = tokenizerOf(bpe("qwen2"));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::Bpe);
+  EXPECT_EQ(data->pre, "qwen2");
+  EXPECT_EQ(data->merges, std::vector<std::string>{"a b"});
+  EXPECT_TRUE(data->scores.empty());
+  EXPECT_EQ(data->bos, TokenizerData::kNoToken);
+  EXPECT_EQ(data->eos, TokenizerData::kNoToken);
+  EXPECT_EQ(data->unknown, TokenizerData::kNoToken);
+  EXPECT_EQ(data->endOfGeneration, Ids{3});
+  EXPECT_FALSE(data->addBos);
+  EXPECT_FALSE(data->addSpacePrefix);
+}
+
+TEST(GgufTokenizer, BpeAddBosDependsOnPre) {
+  for (auto [pre, addBos] :
+       {std::pair{"llama-bpe", true}, std::pair{"tekken", true},
+        std::pair{"qwen2", false}, std::pair{"gpt-2", false}}) {
+    GgufBuilder builder = bpe(pre);
+    builder.value<uint32_t>("tokenizer.ggml.bos_token_id", 0);
+    Result<TokenizerData> data = tokenizerOf(builder);
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    EXPECT_EQ(data->addBos, addBos) << pre;
+    builder.value<bool>("tokenizer.ggml.add_bos_token", !addBos);
+    EXPECT_EQ(tokenizerOf(builder)->addBos, !addBos) << pre;
+  }
+}
+
+TEST(GgufTokenizer, EndPiecesCountOnlyAsSpecialTokens) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "gpt2")
+      .texts("tokenizer.ggml.tokens",
+             {"</s>", "<|end|>", "<|eot_id|>", "<|endoftext|>", "end"})
+      .array<int32_t>("tokenizer.ggml.token_type", {1, 3, 4, 1, 3})
+      .texts("tokenizer.ggml.merges", {});
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->endOfGeneration, (Ids{1, 2}));
+}
+
+TEST(GgufTokenizer, MinusOneMeansNone) {
+  GgufBuilder builder = spm();
+  builder.value<uint32_t>("tokenizer.ggml.padding_token_id", UINT32_MAX)
+      .value<int32_t>("tokenizer.ggml.unknown_token_id", -1);
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->padding, TokenizerData::kNoToken);
+  EXPECT_EQ(data->unknown, TokenizerData::kNoToken);
+}
+
+TEST(GgufTokenizer, SeveralEmptyPiecesAreFine) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "gpt2")
+      .texts("tokenizer.ggml.tokens", {"", "a", ""})
+      .texts("tokenizer.ggml.merges", {});
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->types, std::vector<TokenType>(3, TokenType::Normal));
+}
+
+TEST(GgufTokenizer, NoTokenizerIsKindNone) {
+  for (const char *model : {"", "none", "no_vocab"}) {
+    GgufBuilder builder;
+    if (*model != '\0') {
+      builder.text("tokenizer.ggml.model", model);
+    }
+    Result<TokenizerData> data = tokenizerOf(builder);
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    EXPECT_EQ(data->kind, TokenizerKind::None);
+    EXPECT_TRUE(data->tokens.empty());
+  }
+}
+
+struct Refused {
+  const char *name;
+  ErrorCode code;
+  const char *piece;
+  std::function<GgufBuilder()> make;
+};
+
+void PrintTo(const Refused &kind, std::ostream *out) { *out << kind.name; }
+
+/// A vocabulary of two pieces with the model's own array left to the test.
+GgufBuilder bare(const char *model) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", model)
+      .texts("tokenizer.ggml.tokens", {"a", "b"});
+  return builder;
+}
+
+constexpr ErrorCode kCorrupt = ErrorCode::Corrupt;
+
+const Refused kRefused[] = {
+    {"UnknownModel", ErrorCode::Unsupported,
+     "'t5' is not supported; 'llama' (SentencePiece) and 'gpt2'",
+     [] { return GgufBuilder().text("tokenizer.ggml.model", "t5"); }},
+    {"ModelIsNumber", kCorrupt, "'tokenizer.ggml.model' is not a string",
+     [] { return GgufBuilder().value<uint32_t>("tokenizer.ggml.model", 1); }},
+    {"TokensWithoutModel", kCorrupt, "no 'tokenizer.ggml.model'",
+     [] { return GgufBuilder().texts("tokenizer.ggml.tokens", {"a"}); }},
+    {"TokensMissing", kCorrupt, "'tokenizer.ggml.tokens' is missing",
+     [] { return GgufBuilder().text("tokenizer.ggml.model", "llama"); }},
+    {"TokensEmpty", kCorrupt, "missing or empty",
+     [] {
+       return GgufBuilder()
+           .text("tokenizer.ggml.model", "gpt2")
+           .texts("tokenizer.ggml.tokens", {});
+     }},
+    {"TokensAreNumbers", kCorrupt, "is not an array of strings",
+     [] {
+       return GgufBuilder()
+           .text("tokenizer.ggml.model", "gpt2")
+           .array<uint32_t>("tokenizer.ggml.tokens", {1});
+     }},
+    {"PieceTwice", kCorrupt, "has 'x' twice, as ids 0 and 2",
+     [] {
+       return GgufBuilder()
+           .text("tokenizer.ggml.model", "gpt2")
+           .texts("tokenizer.ggml.tokens", {"x", "a", "x"});
+     }},
+    {"TypesTooFew", kCorrupt,
+     "token_type' has 1 entries, but the vocabulary has 2 tokens",
+     [] {
+       return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {1});
+     }},
+    {"TypesTooMany", kCorrupt, "token_type' has 3 entries",
+     [] {
+       return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type",
+                                          {1, 1, 1});
+     }},
+    {"TypeUnknown", kCorrupt, "gives token 1 the type 7; known are 0 to 6",
+     [] {
+       return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {1, 7});
+     }},
+    {"TypeNegative", kCorrupt, "gives token 0 the type -1",
+     [] {
+       return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {-1, 1});
+     }},
+    {"TypesAreFloats", kCorrupt, "is not an array of integers",
+     [] {
+       return bare("gpt2").array<float>("tokenizer.ggml.token_type", {1, 1});
+     }},
+    {"ScoresMissing", kCorrupt, "'tokenizer.ggml.scores' is missing",
+     [] { return bare("llama"); }},
+    {"ScoresTooFew", kCorrupt, "scores' has 1 entries",
+     [] { return bare("llama").array<float>("tokenizer.ggml.scores", {1}); }},
+    {"ScoreNan", kCorrupt, "is not a number for token 1",
+     [] {
+       return bare("llama").array<float>("tokenizer.ggml.scores",
+                                         {1, std::nanf("")});
+     }},
+    {"MergesMissing", kCorrupt, "'tokenizer.ggml.merges' is missing",
+     [] { return bare("gpt2"); }},
+    {"MergeWithoutSpace", kCorrupt, "entry 1 is 'ab', not two pieces",
+     [] { return bare("gpt2").texts("tokenizer.ggml.merges", {"a b", "ab"}); }},
+    {"MergeEmpty", kCorrupt, "entry 0 is ''",
+     [] { return bare("gpt2").texts("tokenizer.ggml.merges", {""}); }},
+    {"MergeOfOnePiece", kCorrupt, "entry 0 is 'a '",
+     [] { return bare("gpt2").texts("tokenizer.ggml.merges", {"a "}); }},
+    {"BosOutside", kCorrupt,
+     "'tokenizer.ggml.bos_token_id' is 5, but the vocabulary has 5 tokens",
+     [] { return spm().value<uint32_t>("tokenizer.ggml.bos_token_id", 5); }},
+    {"EosHuge", kCorrupt, "is 18446744073709551615",
+     [] {
+       return spm().value<uint64_t>("tokenizer.ggml.eos_token_id", UINT64_MAX);
+     }},
+    {"EotNegative", kCorrupt, "'tokenizer.ggml.eot_token_id' is not a token id",
+     [] { return spm().value<int32_t>("tokenizer.ggml.eot_token_id", -2); }},
+    {"BosIsText", kCorrupt, "is not a token id",
+     [] { return spm().text("tokenizer.ggml.bos_token_id", "<s>"); }},
+    {"AddBosIsNumber", kCorrupt,
+     "'tokenizer.ggml.add_bos_token' is not a truth",
+     [] { return spm().value<uint32_t>("tokenizer.ggml.add_bos_token", 1); }},
+    {"AddBosWithoutBos", kCorrupt, "no 'tokenizer.ggml.bos_token_id'",
+     [] {
+       return bpe("qwen2").value<bool>("tokenizer.ggml.add_bos_token", true);
+     }},
+    {"AddEosWithoutEos", kCorrupt, "no 'tokenizer.ggml.eos_token_id'",
+     [] {
+       return bpe("qwen2").value<bool>("tokenizer.ggml.add_eos_token", true);
+     }},
+};
+
+class GgufTokenizerRefuses : public testing::TestWithParam<Refused> {};
+
+TEST_P(GgufTokenizerRefuses, WithAReason) {
+  Result<TokenizerData> data = tokenizerOf(GetParam().make());
+  ASSERT_FALSE(data.isOk());
+  EXPECT_EQ(data.status().code(), GetParam().code) << data.status().message();
+  EXPECT_NE(data.status().message().find(GetParam().piece), std::string::npos)
+      << data.status().message();
+  EXPECT_EQ(data.status().message().find('\n'), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, GgufTokenizerRefuses,
+                         testing::ValuesIn(kRefused),
+                         [](const auto &param) { return param.param.name; });
+
+TEST(GgufTokenizer, TinyModels) {
+  const std::string folder = std::string(AIR_TEST_INPUTS) + "/models/tiny/";
+  struct Expected {
+    const char *name;
+    TokenizerKind kind;
+    const char *pre;
+    size_t tokens;
+    size_t merges;
+    int32_t bos;
+    Ids ends;
+    bool addBos;
+  };
+  const Expected kExpected[] = {
+      {"llama2", TokenizerKind::Spm, "default", 512, 0, 1, {2}, true},
+      {"llama3", TokenizerKind::Bpe, "llama-bpe", 768, 510, 0, {1}, true},
+      {"qwen3", TokenizerKind::Bpe, "qwen2", 768, 510, 0, {1}, false},
+  };
+  for (const Expected &expected : kExpected) {
+    Result<ModelSource> model = readGguf(folder + expected.name + ".gguf");
+    ASSERT_TRUE(model.isOk()) << model.status().message();
+    Result<TokenizerData> data = readGgufTokenizer(*model);
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    EXPECT_EQ(data->kind, expected.kind) << expected.name;
+    EXPECT_EQ(data->pre, expected.pre);
+    EXPECT_EQ(data->tokens.size(), expected.tokens);
+    EXPECT_EQ(data->types.size(), expected.tokens);
+    EXPECT_EQ(data->merges.size(), expected.merges);
+    EXPECT_EQ(data->bos, expected.bos);
+    EXPECT_EQ(data->endOfGeneration, expected.ends);
+    EXPECT_EQ(data->addBos, expected.addBos);
+  }
+}
+
+TEST(GgufTokenizer, PublishedVocabularies) {
+  const char *vectors = std::getenv("AIR_VECTORS");
+  if (vectors == nullptr) {
+    GTEST_SKIP() << "AIR_VECTORS is not set; it names the folder with "
+                    "tokenizers/vocab/*.gguf";
+  }
+  struct Expected {
+    const char *name;
+    TokenizerKind kind;
+    size_t tokens;
+    size_t merges;
+    int32_t bos;
+    int32_t eos;
+    Ids ends;
+    bool addBos;
+  };
+  const Expected kExpected[] = {
+      {"gpt-2", TokenizerKind::Bpe, 50257, 50000, 50256, 50256, {50256}, false},
+      {"llama-bpe",
+       TokenizerKind::Bpe,
+       128256,
+       280147,
+       128000,
+       128001,
+       {128001, 128009},
+       true},
+      {"llama-spm", TokenizerKind::Spm, 32000, 0, 1, 2, {2}, true},
+      {"phi-3",
+       TokenizerKind::Spm,
+       32064,
+       0,
+       1,
+       32000,
+       {2, 32000, 32007},
+       true},
+      {"qwen2",
+       TokenizerKind::Bpe,
+       151936,
+       151387,
+       151643,
+       151643,
+       {151643, 151645},
+       false},
+  };
+  for (const Expected &expected : kExpected) {
+    Result<ModelSource> model = readGguf(
+        std::string(vectors) + "/tokenizers/vocab/" + expected.name + ".gguf");
+    ASSERT_TRUE(model.isOk()) << model.status().message();
+    Result<TokenizerData> data = readGgufTokenizer(*model);
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    EXPECT_EQ(data->kind, expected.kind) << expected.name;
+    EXPECT_EQ(data->tokens.size(), expected.tokens);
+    EXPECT_EQ(data->merges.size(), expected.merges);
+    EXPECT_EQ(data->bos, expected.bos);
+    EXPECT_EQ(data->eos, expected.eos);
+    EXPECT_EQ(data->endOfGeneration, expected.ends) << expected.name;
+    EXPECT_EQ(data->addBos, expected.addBos);
+  }
+}
+
+} // namespace

@@ -1,0 +1,69 @@
+//===- MappedFileTest.cpp - a read-only view of a whole file --------------===//
+#include "TempFolder.h"
+
+#include "formats/support/MappedFile.h"
+
+#include <sys/stat.h>
+
+using namespace air;
+
+namespace {
+
+class MappedFileTest : public test::TempFolder {};
+
+std::string textOf(const MappedFile &file) {
+  return {file.bytes().begin(), file.bytes().end()};
+}
+
+TEST_F(MappedFileTest, ShowsTheBytes) {
+  writeText(path("in"), "some bytes");
+  Result<MappedFile> file = MappedFile::open(path("in"));
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  EXPECT_EQ(textOf(*file), "some bytes");
+  EXPECT_EQ(file->path(), path("in"));
+}
+
+TEST_F(MappedFileTest, MovesKeepTheMapping) {
+  writeText(path("in"), "bytes");
+  MappedFile first = *MappedFile::open(path("in"));
+  const uint8_t *address = first.bytes().data();
+  MappedFile second = std::move(first);
+  EXPECT_EQ(second.bytes().data(), address);
+  MappedFile third;
+  third = std::move(second);
+  EXPECT_EQ(textOf(third), "bytes");
+  EXPECT_TRUE(second.bytes().empty());
+}
+
+TEST_F(MappedFileTest, ReleasedPagesReadTheSameAgain) {
+  std::string text(100000, 'x');
+  for (size_t i = 0; i < text.size(); ++i) {
+    text[i] = static_cast<char>(i * 31);
+  }
+  writeText(path("in"), text);
+  Result<MappedFile> file = MappedFile::open(path("in"));
+  ASSERT_TRUE(file.isOk());
+  file->release(0, text.size());
+  file->release(10, 20);
+  file->release(5000, UINT64_MAX - 5000);
+  EXPECT_EQ(textOf(*file), text);
+}
+
+TEST_F(MappedFileTest, RefusesWhatIsNoFile) {
+  Result<MappedFile> missing = MappedFile::open(path("missing"));
+  ASSERT_FALSE(missing.isOk());
+  EXPECT_EQ(missing.status().code(), ErrorCode::Io);
+  EXPECT_NE(missing.status().message().find(path("missing")),
+            std::string::npos);
+
+  writeText(path("empty"), "");
+  EXPECT_EQ(MappedFile::open(path("empty")).status().code(),
+            ErrorCode::Corrupt);
+  EXPECT_EQ(MappedFile::open(folder).status().code(), ErrorCode::Corrupt);
+
+  // A FIFO without a writer must not make the reader wait.
+  ASSERT_EQ(mkfifo(path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(MappedFile::open(path("fifo")).status().code(), ErrorCode::Corrupt);
+}
+
+} // namespace
