@@ -1,0 +1,97 @@
+//===- OrderedWork.cpp - a window of pieces between threads ---------------===//
+#include "compiler/emit/OrderedWork.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace air::compiler {
+namespace {
+
+class Window {
+public:
+  Window(uint64_t pieces, unsigned threads)
+      : total(pieces), slots(std::min<uint64_t>(pieces, 2 * uint64_t{threads})),
+        ready(slots.size(), false) {}
+
+  /// A worker's life: take the next index that has a free slot, fill it.
+  void work(const MakePiece &make) {
+    for (;;) {
+      uint64_t index = 0;
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] {
+          return stopped || next == total || next < used + slots.size();
+        });
+        if (stopped || next == total) {
+          return;
+        }
+        index = next++;
+      }
+      make(index, slots[index % slots.size()]);
+      {
+        std::scoped_lock lock(mutex);
+        ready[index % slots.size()] = true;
+      }
+      changed.notify_all();
+    }
+  }
+
+  Status consume(const UsePiece &use) {
+    for (uint64_t index = 0; index < total; ++index) {
+      size_t slot = index % slots.size();
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return bool{ready[slot]}; });
+      }
+      Status status = use(index, slots[slot]);
+      {
+        std::scoped_lock lock(mutex);
+        ready[slot] = false;
+        used = index + 1;
+        stopped = !status.isOk();
+      }
+      changed.notify_all();
+      AIR_RETURN_IF_ERROR(status);
+    }
+    return Status::ok();
+  }
+
+private:
+  const uint64_t total;
+  std::vector<std::vector<uint8_t>> slots;
+  std::mutex mutex; // guards what follows; a slot belongs to its index's worker
+                    // until it is ready, then to the consumer
+  std::condition_variable changed;
+  std::vector<bool> ready;
+  uint64_t next = 0;
+  uint64_t used = 0;
+  bool stopped = false;
+};
+
+} // namespace
+
+Status runOrdered(uint64_t pieces, unsigned threads, const MakePiece &make,
+                  const UsePiece &use) {
+  if (threads <= 1 || pieces <= 1) {
+    std::vector<uint8_t> piece;
+    for (uint64_t index = 0; index < pieces; ++index) {
+      make(index, piece);
+      AIR_RETURN_IF_ERROR(use(index, piece));
+    }
+    return Status::ok();
+  }
+  Window window(pieces, threads);
+  std::vector<std::thread> workers;
+  for (uint64_t i = 0; i < std::min<uint64_t>(threads, pieces); ++i) {
+    workers.emplace_back([&] { window.work(make); });
+  }
+  Status status = window.consume(use);
+  for (std::thread &worker : workers) {
+    worker.join();
+  }
+  return status;
+}
+
+} // namespace air::compiler

@@ -1,0 +1,33 @@
+//===- OrderedWork.h - make pieces in parallel, use them in order -*- C++
+//-*-===//
+//
+// `make` fills the buffer of piece i on any of `threads` threads; `use` gets
+// the pieces on the calling thread, 0, 1, 2, ... At most 2 * threads pieces
+// exist at a time, so memory is bounded, and what `use` sees does not depend on
+// `threads`.
+//
+// Errors: the first failing Status of `use`; no piece is used after it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_EMIT_ORDEREDWORK_H
+#define AIRPACK_COMPILER_EMIT_ORDEREDWORK_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace air::compiler {
+
+using MakePiece = std::function<void(uint64_t index, std::vector<uint8_t> &)>;
+using UsePiece =
+    std::function<Status(uint64_t index, std::span<const uint8_t>)>;
+
+Status runOrdered(uint64_t pieces, unsigned threads, const MakePiece &make,
+                  const UsePiece &use);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_EMIT_ORDEREDWORK_H

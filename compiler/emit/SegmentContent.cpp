@@ -1,0 +1,294 @@
+//===- SegmentContent.cpp - stream a segment out of the source ------------===//
+#include "compiler/emit/SegmentContent.h"
+
+#include "codegen/layout/PackLayout.h"
+#include "compiler/emit/OrderedWork.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <variant>
+
+namespace air::compiler {
+namespace {
+
+/// Source bytes one piece holds at most, unless 16 rows hold more.
+constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
+
+Status shapeError(const TensorContent &tensor, const std::string &what,
+                  uint64_t found, uint64_t expected) {
+  return internalError("tensor '" + tensor.name + "': " + what + " " +
+                       std::to_string(found) + ", expected " +
+                       std::to_string(expected));
+}
+
+uint64_t elementsOf(const SourceTensor &tensor) {
+  uint64_t elements = 1;
+  for (uint64_t extent : tensor.shape) {
+    elements *= extent; // the reader has bounded it by the file's size
+  }
+  return elements;
+}
+
+Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
+  AIR_ASSIGN_OR_RETURN(uint64_t row, rowBytes(tensor.dtype, tensor.columns));
+  uint64_t rows = 0;
+  for (const SourceTensor *source : recipe.sources) {
+    if (source->dtype != tensor.dtype) {
+      return internalError("tensor '" + tensor.name + "': source '" +
+                           source->name + "' has another dtype");
+    }
+    if (source->shape.size() != 2 || source->shape[1] != tensor.columns) {
+      return shapeError(tensor, "columns of '" + source->name + "' are",
+                        source->shape.empty() ? 0 : source->shape.back(),
+                        tensor.columns);
+    }
+    if (source->data.size() != source->shape[0] * row) {
+      return shapeError(tensor, "bytes of '" + source->name + "' are",
+                        source->data.size(), source->shape[0] * row);
+    }
+    rows += source->shape[0];
+  }
+  if (rows != tensor.rows) {
+    return shapeError(tensor, "rows of its sources are", rows, tensor.rows);
+  }
+  AIR_ASSIGN_OR_RETURN(
+      uint64_t bytes,
+      layoutBytes(tensor.dtype, recipe.layout, tensor.rows, tensor.columns));
+  return bytes == tensor.bytes
+             ? Status::ok()
+             : shapeError(tensor, "bytes are", tensor.bytes, bytes);
+}
+
+Status checkVector(const TensorContent &tensor, const VectorRecipe &recipe) {
+  uint64_t elements = 0;
+  for (const SourceTensor *source : recipe.sources) {
+    AIR_ASSIGN_OR_RETURN(uint64_t bytes,
+                         rowBytes(source->dtype, elementsOf(*source)));
+    if (source->data.size() != bytes) {
+      return shapeError(tensor, "bytes of '" + source->name + "' are",
+                        source->data.size(), bytes);
+    }
+    elements += elementsOf(*source);
+  }
+  if (elements != tensor.columns || tensor.rows != 1) {
+    return shapeError(tensor, "elements of its sources are", elements,
+                      tensor.columns);
+  }
+  return tensor.bytes == elements * sizeof(float)
+             ? Status::ok()
+             : shapeError(tensor, "bytes are", tensor.bytes,
+                          elements * sizeof(float));
+}
+
+Status checkFrequencies(const TensorContent &tensor,
+                        const FrequencyRecipe &recipe) {
+  if (recipe.dim == 0 || recipe.dim % 2 != 0 ||
+      tensor.columns != recipe.dim / 2 || tensor.rows != 1) {
+    return shapeError(tensor, "frequencies are", tensor.columns,
+                      recipe.dim / 2);
+  }
+  if (recipe.factors != nullptr &&
+      elementsOf(*recipe.factors) != recipe.dim / 2) {
+    return shapeError(tensor, "factors are", elementsOf(*recipe.factors),
+                      recipe.dim / 2);
+  }
+  return tensor.bytes == tensor.columns * sizeof(double)
+             ? Status::ok()
+             : shapeError(tensor, "bytes are", tensor.bytes,
+                          tensor.columns * sizeof(double));
+}
+
+std::vector<float> valuesOf(const SourceTensor &source) {
+  std::vector<float> values(elementsOf(source));
+  dequantize(source.dtype, source.data.data(), values.data(), values.size());
+  return values;
+}
+
+void makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {
+  size_t cursor = piece.size();
+  for (const SourceTensor *source : recipe.sources) {
+    std::vector<float> values = valuesOf(*source);
+    size_t bytes = values.size() * sizeof(float);
+    piece.resize(cursor + bytes);
+    std::memcpy(piece.data() + cursor, values.data(), bytes);
+    cursor += bytes;
+  }
+}
+
+void makeFrequencies(const FrequencyRecipe &recipe,
+                     std::vector<uint8_t> &piece) {
+  std::vector<double> table(recipe.dim / 2);
+  std::vector<float> factors;
+  if (recipe.factors != nullptr) {
+    factors = valuesOf(*recipe.factors);
+  }
+  for (size_t i = 0; i < table.size(); ++i) {
+    double exponent =
+        -2.0 * static_cast<double>(i) / static_cast<double>(recipe.dim);
+    table[i] = std::pow(recipe.base, exponent) / recipe.linearFactor;
+    if (!factors.empty()) {
+      table[i] /= static_cast<double>(factors[i]);
+    }
+  }
+  size_t cursor = piece.size();
+  piece.resize(cursor + table.size() * sizeof(double));
+  std::memcpy(piece.data() + cursor, table.data(),
+              table.size() * sizeof(double));
+}
+
+/// The part of a tensor that one piece makes; all of it but for matrices.
+struct Piece {
+  const TensorContent *tensor = nullptr;
+  uint64_t paddingBefore = 0;
+  uint64_t firstRow = 0;
+  uint64_t rowCount = 0;
+};
+
+/// Calls `visit(source, first row in it, rows)` for what joined rows
+/// [firstRow, firstRow + rowCount) are made of.
+template <typename Visit>
+void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
+               Visit visit) {
+  uint64_t begin = 0;
+  for (const SourceTensor *source : recipe.sources) {
+    uint64_t end = begin + source->shape[0];
+    uint64_t from = std::max(begin, firstRow);
+    uint64_t to = std::min(end, firstRow + rowCount);
+    if (from < to) {
+      visit(*source, from - begin, to - from);
+    }
+    begin = end;
+  }
+}
+
+void makeRows(const Piece &part, const MatrixRecipe &recipe,
+              std::vector<uint8_t> &piece) {
+  const TensorContent &tensor = *part.tensor;
+  uint64_t row = *rowBytes(tensor.dtype, tensor.columns);
+  std::vector<uint8_t> joined;
+  std::span<const uint8_t> rows;
+  visitRows(recipe, part.firstRow, part.rowCount,
+            [&](const SourceTensor &source, uint64_t first, uint64_t count) {
+              std::span<const uint8_t> run =
+                  source.data.subspan(first * row, count * row);
+              if (count == part.rowCount) {
+                rows = run;
+              } else {
+                joined.insert(joined.end(), run.begin(), run.end());
+                rows = joined;
+              }
+            });
+  size_t cursor = piece.size();
+  piece.resize(cursor + *layoutBytes(tensor.dtype, recipe.layout, part.rowCount,
+                                     tensor.columns));
+  codegen::packRows(tensor.dtype, recipe.layout, part.rowCount, tensor.columns,
+                    rows, std::span<uint8_t>(piece).subspan(cursor));
+}
+
+void makePiece(const Piece &part, std::vector<uint8_t> &piece) {
+  piece.assign(part.paddingBefore, 0);
+  const auto &recipe = part.tensor->recipe;
+  if (const auto *matrix = std::get_if<MatrixRecipe>(&recipe)) {
+    makeRows(part, *matrix, piece);
+  } else if (const auto *vector = std::get_if<VectorRecipe>(&recipe)) {
+    makeVector(*vector, piece);
+  } else {
+    makeFrequencies(std::get<FrequencyRecipe>(recipe), piece);
+  }
+}
+
+std::vector<Piece> cutPieces(const SegmentContent &content) {
+  std::vector<Piece> pieces;
+  uint64_t cursor = 0;
+  for (const TensorContent &tensor : content.tensors) {
+    uint64_t padding = tensor.offset - cursor;
+    cursor = tensor.offset + tensor.bytes;
+    if (!std::holds_alternative<MatrixRecipe>(tensor.recipe)) {
+      pieces.push_back({&tensor, padding, 0, 0});
+      continue;
+    }
+    // A multiple of 16 rows, so that every layout's groups stay whole.
+    uint64_t row =
+        std::max<uint64_t>(*rowBytes(tensor.dtype, tensor.columns), 1);
+    uint64_t rows =
+        std::max<uint64_t>(kPieceBytes / row / kX16Rows, 1) * kX16Rows;
+    for (uint64_t first = 0; first < tensor.rows; first += rows) {
+      pieces.push_back({&tensor, first == 0 ? padding : 0, first,
+                        std::min(rows, tensor.rows - first)});
+    }
+  }
+  return pieces;
+}
+
+void releaseSource(const Piece &part, const ModelSource &source) {
+  if (const auto *matrix = std::get_if<MatrixRecipe>(&part.tensor->recipe)) {
+    uint64_t row = *rowBytes(part.tensor->dtype, part.tensor->columns);
+    visitRows(*matrix, part.firstRow, part.rowCount,
+              [&](const SourceTensor &from, uint64_t first, uint64_t count) {
+                if (from.file < source.files.size()) {
+                  source.files[from.file].release(from.fileOffset + first * row,
+                                                  count * row);
+                }
+              });
+  }
+}
+
+} // namespace
+
+Status checkContent(const SegmentContent &content) {
+  uint64_t cursor = 0;
+  for (const TensorContent &tensor : content.tensors) {
+    if (tensor.offset < cursor) {
+      return shapeError(tensor, "offset is", tensor.offset, cursor);
+    }
+    std::optional<uint64_t> end = checkedAdd(tensor.offset, tensor.bytes);
+    if (!end || *end > content.bytes) {
+      return shapeError(tensor, "its end lies outside its segment; offset is",
+                        tensor.offset, content.bytes);
+    }
+    cursor = *end;
+    if (const auto *matrix = std::get_if<MatrixRecipe>(&tensor.recipe)) {
+      AIR_RETURN_IF_ERROR(checkMatrix(tensor, *matrix));
+    } else if (const auto *vector = std::get_if<VectorRecipe>(&tensor.recipe)) {
+      AIR_RETURN_IF_ERROR(checkVector(tensor, *vector));
+    } else {
+      AIR_RETURN_IF_ERROR(
+          checkFrequencies(tensor, std::get<FrequencyRecipe>(tensor.recipe)));
+    }
+  }
+  return Status::ok();
+}
+
+Status
+produceSegment(const SegmentContent &content, const ModelSource &source,
+               unsigned threads,
+               const std::function<Status(std::span<const uint8_t>)> &sink) {
+  AIR_RETURN_IF_ERROR(checkContent(content));
+  std::vector<Piece> pieces = cutPieces(content);
+  AIR_RETURN_IF_ERROR(runOrdered(
+      pieces.size(), threads,
+      [&](uint64_t index, std::vector<uint8_t> &piece) {
+        makePiece(pieces[index], piece);
+      },
+      [&](uint64_t index, std::span<const uint8_t> piece) {
+        releaseSource(pieces[index], source);
+        return sink(piece);
+      }));
+  // Pages that two pieces shared were kept by both.
+  for (const MappedFile &file : source.files) {
+    file.release(0, file.bytes().size());
+  }
+  uint64_t end = 0;
+  if (!content.tensors.empty()) {
+    end = content.tensors.back().offset + content.tensors.back().bytes;
+  }
+  if (end < content.bytes) {
+    std::vector<uint8_t> padding(content.bytes - end, 0);
+    return sink(padding);
+  }
+  return Status::ok();
+}
+
+} // namespace air::compiler

@@ -1,0 +1,41 @@
+//===- PassFailure.h - a Status through MLIR's diagnostics ------*- C++ -*-===//
+//
+// A pass that fails reports the Status's message as an error on the op and
+// notes its code on the module (`plan.error_code`), so that the driver exits
+// with the code that the message means and not with "internal".
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_PASSFAILURE_H
+#define AIRPACK_COMPILER_TRANSFORMS_PASSFAILURE_H
+
+#include "formats/support/Status.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace air::compiler {
+
+inline constexpr llvm::StringLiteral kErrorCodeAttr = "plan.error_code";
+
+/// Emits `status` (a failure) on `op`; returns failure.
+inline mlir::LogicalResult failWith(mlir::Operation *op, const Status &status) {
+  mlir::Operation *module = op;
+  while (module->getParentOp() != nullptr) {
+    module = module->getParentOp();
+  }
+  module->setAttr(kErrorCodeAttr,
+                  mlir::IntegerAttr::get(
+                      mlir::IntegerType::get(op->getContext(), 64),
+                      static_cast<int64_t>(status.exitCode())));
+  return op->emitError(status.message());
+}
+
+/// The code that a failed pass noted; Internal when it noted none.
+inline ErrorCode failureCode(mlir::ModuleOp module) {
+  auto code = module->getAttrOfType<mlir::IntegerAttr>(kErrorCodeAttr);
+  return code ? static_cast<ErrorCode>(code.getInt()) : ErrorCode::Internal;
+}
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_PASSFAILURE_H

@@ -1,0 +1,521 @@
+//===- StepLowering.cpp - fused steps -> dispatches -----------------------===//
+#include "compiler/transforms/StepLowering.h"
+
+#include "formats/plan/Layout.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+using codegen::KernelOp;
+using codegen::KernelSpec;
+
+static uint64_t columnsOf(Value activation) {
+  return static_cast<uint64_t>(ir::llm::columnsOf(activation));
+}
+
+static std::string nameOf(DType dtype) {
+  return std::string(air::info(dtype).name);
+}
+
+StepLowering::StepLowering(GraphOp graphOp, KvOp kvOp,
+                           const MachineProfile &profile)
+    : graph(graphOp), kv(kvOp), target(profile), builder(graphOp),
+      symbols(graphOp->getParentOfType<ModuleOp>()),
+      context(graphOp.getContext()) {}
+
+Result<std::vector<LoweredStep>> StepLowering::run() {
+  Block &body = graph.getBody().front();
+  logits = cast<ReturnOp>(body.getTerminator()).getLogits();
+  for (Operation &op : body) {
+    if (auto head = dyn_cast<HeadOp>(op)) {
+      multiplied.insert(head.getWeight().getName());
+    } else if (auto matmul = dyn_cast<MatMulOp>(op)) {
+      multiplied.insert(matmul.getWeight().getName());
+    } else if (auto attnIn = dyn_cast<AttnInOp>(op)) {
+      RopeAttr rope = attnIn.getRopeAttr();
+      if (rope && llvm::none_of(ropes, [&](const Rope &known) {
+            return known.attr == rope;
+          })) {
+        ropes.push_back({rope, ""});
+      }
+    }
+  }
+  AIR_RETURN_IF_ERROR(lowerPositions());
+  for (Operation &op : body.without_terminator()) {
+    AIR_RETURN_IF_ERROR(lower(&op));
+  }
+  return std::move(steps);
+}
+
+Status StepLowering::lower(Operation *op) {
+  auto step = dyn_cast<StepOpInterface>(op);
+  if (!step) {
+    return internalError("'" + op->getName().getStringRef().str() +
+                         "' is no step");
+  }
+  steps.push_back(
+      {step.getStepKind(), step.getStepLayer(), step.getStepName(), {}});
+  Status status =
+      llvm::TypeSwitch<Operation *, Status>(op)
+          .Case([&](EmbedOp embed) { return lowerEmbed(embed); })
+          .Case([&](AttnInOp attnIn) { return lowerAttnIn(attnIn); })
+          .Case([&](AttnOp attn) { return lowerAttn(attn); })
+          .Case<AttnOutOp, FfnOutOp>([&](auto out) {
+            return lowerProjectAdd(out.getX(), out.getResidual(),
+                                   out.getResult(), out.getWeight(),
+                                   out.getBiasAttr());
+          })
+          .Case([&](FfnInOp ffnIn) { return lowerFfnIn(ffnIn); })
+          .Case([&](HeadOp head) { return lowerHead(head); })
+          .Case([&](NormOp norm) { return lowerNorm(norm); })
+          .Case([&](MatMulOp matmul) { return lowerMatMul(matmul); })
+          .Case([&](AddOp sum) {
+            KernelSpec spec;
+            spec.op = KernelOp::Add;
+            spec.k = columnsOf(sum.getX());
+            std::string y = bufferOf[sum.getResidual()];
+            bufferOf[sum.getResult()] = y;
+            add(spec, {buffer(Access::Read, bufferOf[sum.getX()]),
+                       buffer(Access::ReadWrite, y)});
+            return Status::ok();
+          })
+          .Case([&](GluOp glu) {
+            KernelSpec spec;
+            spec.op = KernelOp::SiluMul;
+            spec.k = columnsOf(glu.getGate());
+            std::string y = resultBuffer(glu.getResult(), layerName("glu"),
+                                         RowsFrom::Tokens);
+            add(spec, {buffer(Access::Read, bufferOf[glu.getGate()]),
+                       buffer(Access::Read, bufferOf[glu.getUp()]),
+                       buffer(Access::Write, y)});
+            return Status::ok();
+          })
+          .Default([&](Operation *other) {
+            return unsupportedError("no kernel does '" +
+                                    other->getName().getStringRef().str() +
+                                    "'");
+          });
+  return status.withContext("step " + step.getStepName());
+}
+
+// ---- steps ------------------------------------------------------------------
+
+Status StepLowering::lowerPositions() {
+  if (ropes.empty()) {
+    return Status::ok();
+  }
+  steps.push_back({StepKind::Positions, -1, "positions", {}});
+  for (size_t i = 0; i < ropes.size(); ++i) {
+    RopeAttr rope = ropes[i].attr;
+    auto dim = static_cast<uint64_t>(rope.getDim());
+    ropes[i].angles =
+        addBuffer(i == 0 ? "angles" : "angles." + std::to_string(i), dim,
+                  RowsFrom::Tokens);
+    KernelSpec spec;
+    spec.op = KernelOp::RopeAngles;
+    spec.ropeDim = dim;
+    std::string table =
+        addTensor(Recipe::InverseFrequencies, {}, rope, DType::F64,
+                  Layout::Rows, 1, dim / 2);
+    add(spec, {tensor(table), buffer(Access::Write, ropes[i].angles)});
+  }
+  return Status::ok();
+}
+
+Status StepLowering::lowerEmbed(EmbedOp op) {
+  WeightAttr table = op.getTable();
+  KernelSpec spec;
+  spec.op = KernelOp::EmbedRows;
+  spec.dtype = table.getDtype();
+  spec.n = static_cast<uint64_t>(table.getRows());
+  spec.k = static_cast<uint64_t>(table.getColumns());
+  spec.scale = op.getScale().convertToFloat();
+
+  std::vector<Layout> layouts = codegen::supportedLayouts(spec.dtype, target);
+  std::optional<Layout> layout;
+  if (multiplied.contains(table.getName())) {
+    KernelSpec product;
+    product.dtype = spec.dtype;
+    product.n = product.yStride = spec.n;
+    product.k = spec.k;
+    for (Layout candidate : layouts) {
+      product.layout = spec.layout = candidate;
+      if (codegen::describeKernel(product, target) &&
+          codegen::describeKernel(spec, target)) {
+        layout = candidate;
+        sharedLayout[table.getName()] = candidate;
+        break;
+      }
+    }
+  }
+  if (!layout) {
+    // A gather touches one row: the source's order keeps it in one place.
+    layouts.insert(layouts.begin(), Layout::Rows);
+    AIR_ASSIGN_OR_RETURN(layout, firstLayout(spec, layouts));
+  }
+  spec.layout = *layout;
+  std::string x = resultBuffer(op.getResult(), "x", RowsFrom::Tokens);
+  add(spec,
+      {addMatrix({table}, *layout).binding, buffer(Access::Write, x)});
+  return Status::ok();
+}
+
+Status StepLowering::lowerAttnIn(AttnInOp op) {
+  uint64_t heads = op.getHeads();
+  uint64_t kvHeads = op.getKvHeads();
+  uint64_t headDim = op.getHeadDim();
+  if (kvHeads != kv.getKvHeads() || headDim != kv.getHeadDim()) {
+    return unsupportedError(
+        std::to_string(kvHeads) + " KV heads of " + std::to_string(headDim) +
+        " where the model's cache has " + std::to_string(kv.getKvHeads()) +
+        " of " + std::to_string(kv.getHeadDim()) +
+        "; layers of different shapes are not supported");
+  }
+  if (!op.getRopeAttr()) {
+    return unsupportedError("attention without rotary positions");
+  }
+  std::string x = bufferOf[op.getX()];
+  if (op.getNormAttr()) {
+    std::string normed = addBuffer(layerName("attn_normed"),
+                                   columnsOf(op.getX()), RowsFrom::Tokens);
+    addNorm(x, op.getNormAttr(), op.getEpsilonAttr().getValue().convertToFloat(),
+            normed, codegen::RowsFrom::Tokens);
+    x = normed;
+  }
+  std::string qkv =
+      resultBuffer(op.getResult(), layerName("qkv"), RowsFrom::Tokens);
+
+  WeightAttr weights[] = {op.getQ(), op.getK(), op.getV()};
+  WeightAttr biases[] = {op.getQBiasAttr(), op.getKBiasAttr(),
+                         op.getVBiasAttr()};
+  bool sameDtype = llvm::all_of(weights, [&](WeightAttr weight) {
+    return weight.getDtype() == weights[0].getDtype();
+  });
+  bool sameBias = llvm::all_of(biases, [&](WeightAttr bias) {
+    return static_cast<bool>(bias) == static_cast<bool>(biases[0]);
+  });
+  KernelSpec shape;
+  shape.yStride = columnsOf(op.getResult());
+  if (sameDtype && sameBias) {
+    AIR_RETURN_IF_ERROR(addMatMul(x, weights,
+                                  biases[0] ? ArrayRef<WeightAttr>(biases)
+                                            : ArrayRef<WeightAttr>(),
+                                  qkv, shape, /*overlap=*/false));
+  } else {
+    for (size_t i = 0; i < 3; ++i) {
+      AIR_RETURN_IF_ERROR(
+          addMatMul(x, weights[i],
+                    biases[i] ? ArrayRef<WeightAttr>(biases[i])
+                              : ArrayRef<WeightAttr>(),
+                    qkv, shape, /*overlap=*/i != 2));
+      shape.yOffset += static_cast<uint64_t>(weights[i].getRows());
+    }
+  }
+
+  RopeAttr rope = op.getRopeAttr();
+  KernelSpec append;
+  append.op = KernelOp::RopeAppend;
+  append.heads = heads;
+  append.kvHeads = kvHeads;
+  append.headDim = headDim;
+  append.ropeDim = static_cast<uint64_t>(rope.getDim());
+  append.rope = rope.getKind() == ir::llm::RopeKind::Norm
+                    ? codegen::RopeKind::Norm
+                    : codegen::RopeKind::Neox;
+  append.kvDtype = kv.getDtype().getValue();
+  append.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+  const Rope *angles = llvm::find_if(
+      ropes, [&](const Rope &known) { return known.attr == rope; });
+  SmallVector<Attribute> bindings = {buffer(Access::ReadWrite, qkv),
+                                     buffer(Access::Read, angles->angles)};
+  if (op.getQNormAttr()) {
+    append.qkNorm = true;
+    append.epsilon = op.getQkEpsilonAttr().getValue().convertToFloat();
+    bindings.push_back(vectorFor(op.getQNormAttr()));
+    bindings.push_back(vectorFor(op.getKNormAttr()));
+  }
+  bindings.push_back(BindingAttr::get(context, Access::Write,
+                                      static_cast<int64_t>(op.getLayer())));
+  add(append, bindings);
+  return Status::ok();
+}
+
+Status StepLowering::lowerAttn(AttnOp op) {
+  KernelSpec spec;
+  spec.op = KernelOp::Attention;
+  spec.heads = op.getHeads();
+  spec.kvHeads = op.getKvHeads();
+  spec.headDim = op.getHeadDim();
+  spec.scale = op.getScale().convertToFloat();
+  spec.kvDtype = kv.getDtype().getValue();
+  spec.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+  std::string out =
+      resultBuffer(op.getResult(), layerName("heads"), RowsFrom::Tokens);
+  add(spec, {buffer(Access::Read, bufferOf[op.getQkv()]),
+             BindingAttr::get(context, Access::Read,
+                              static_cast<int64_t>(op.getLayer())),
+             buffer(Access::Write, out)});
+  return Status::ok();
+}
+
+Status StepLowering::lowerProjectAdd(Value x, Value residual, Value result,
+                                     WeightAttr weight, WeightAttr bias) {
+  KernelSpec shape;
+  shape.yStride = columnsOf(result);
+  shape.accumulate = true;
+  std::string y = bufferOf[residual];
+  bufferOf[result] = y;
+  return addMatMul(bufferOf[x], weight,
+                   bias ? ArrayRef<WeightAttr>(bias) : ArrayRef<WeightAttr>(),
+                   y, shape, /*overlap=*/false);
+}
+
+Status StepLowering::lowerFfnIn(FfnInOp op) {
+  std::string x = bufferOf[op.getX()];
+  if (op.getNormAttr()) {
+    std::string normed = addBuffer(layerName("ffn_normed"),
+                                   columnsOf(op.getX()), RowsFrom::Tokens);
+    addNorm(x, op.getNormAttr(), op.getEpsilonAttr().getValue().convertToFloat(),
+            normed, codegen::RowsFrom::Tokens);
+    x = normed;
+  }
+  uint64_t width = columnsOf(op.getResult());
+  WeightAttr gate = op.getGate();
+  WeightAttr up = op.getUp();
+  if (gate.getDtype() == up.getDtype()) {
+    KernelSpec spec;
+    spec.op = KernelOp::GluMatMul;
+    spec.dtype = gate.getDtype();
+    spec.n = width;
+    spec.k = columnsOf(op.getX());
+    AIR_ASSIGN_OR_RETURN(Matrix gateMatrix, matrixFor(spec, gate));
+    AIR_ASSIGN_OR_RETURN(Matrix upMatrix, matrixFor(spec, up));
+    spec.layout = gateMatrix.layout;
+    std::string h =
+        resultBuffer(op.getResult(), layerName("h"), RowsFrom::Tokens);
+    add(spec, {buffer(Access::Read, x), gateMatrix.binding, upMatrix.binding,
+               buffer(Access::Write, h)});
+    return Status::ok();
+  }
+  std::string gated = addBuffer(layerName("gate"), width, RowsFrom::Tokens);
+  std::string upped = addBuffer(layerName("up"), width, RowsFrom::Tokens);
+  std::string h =
+      resultBuffer(op.getResult(), layerName("h"), RowsFrom::Tokens);
+  KernelSpec shape;
+  shape.yStride = width;
+  AIR_RETURN_IF_ERROR(addMatMul(x, gate, {}, gated, shape, /*overlap=*/true));
+  AIR_RETURN_IF_ERROR(addMatMul(x, up, {}, upped, shape, /*overlap=*/false));
+  KernelSpec glu;
+  glu.op = KernelOp::SiluMul;
+  glu.k = width;
+  add(glu, {buffer(Access::Read, gated), buffer(Access::Read, upped),
+            buffer(Access::Write, h)});
+  return Status::ok();
+}
+
+Status StepLowering::lowerHead(HeadOp op) {
+  std::string normed =
+      addBuffer("xo", columnsOf(op.getX()), RowsFrom::Outputs);
+  addNorm(bufferOf[op.getX()], op.getNorm(), op.getEpsilon().convertToFloat(),
+          normed, codegen::RowsFrom::Outputs);
+  KernelSpec shape;
+  shape.yStride = columnsOf(op.getResult());
+  shape.rowsFrom = codegen::RowsFrom::Outputs;
+  std::string y = resultBuffer(op.getResult(), "logits", RowsFrom::Outputs);
+  return addMatMul(normed, op.getWeight(),
+                   op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
+                                    : ArrayRef<WeightAttr>(),
+                   y, shape, /*overlap=*/false);
+}
+
+Status StepLowering::lowerNorm(NormOp op) {
+  RowsFrom rows = op.getSelect() ? RowsFrom::Outputs : RowsFrom::Tokens;
+  std::string y =
+      resultBuffer(op.getResult(), op.getSelect() ? "xo" : layerName("normed"),
+                   rows);
+  addNorm(bufferOf[op.getX()], op.getWeight(), op.getEpsilon().convertToFloat(),
+          y,
+          op.getSelect() ? codegen::RowsFrom::Outputs
+                         : codegen::RowsFrom::Tokens);
+  return Status::ok();
+}
+
+Status StepLowering::lowerMatMul(MatMulOp op) {
+  KernelSpec shape;
+  shape.yStride = columnsOf(op.getResult());
+  shape.rowsFrom = op.getRows() == RowsFrom::Outputs
+                       ? codegen::RowsFrom::Outputs
+                       : codegen::RowsFrom::Tokens;
+  std::string y =
+      resultBuffer(op.getResult(), layerName("product"), op.getRows());
+  return addMatMul(bufferOf[op.getX()], op.getWeight(),
+                   op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
+                                    : ArrayRef<WeightAttr>(),
+                   y, shape, /*overlap=*/false);
+}
+
+// ---- buffers ----------------------------------------------------------------
+
+std::string StepLowering::layerName(StringRef suffix) const {
+  int64_t layer = steps.back().layer;
+  return layer < 0 ? suffix.str()
+                   : "layer." + std::to_string(layer) + "." + suffix.str();
+}
+
+std::string StepLowering::addBuffer(const std::string &name,
+                                    uint64_t rowElements, RowsFrom rows,
+                                    bool isOutput) {
+  auto op = BufferOp::create(builder, graph.getLoc(), name, rowElements, rows,
+                             /*is_input=*/false, isOutput, IntegerAttr(),
+                             IntegerAttr());
+  return symbols.insert(op).str();
+}
+
+std::string StepLowering::resultBuffer(Value result, const std::string &name,
+                                       RowsFrom rows) {
+  std::string symbol = addBuffer(result == logits ? "logits" : name,
+                                 columnsOf(result), rows, result == logits);
+  bufferOf[result] = symbol;
+  return symbol;
+}
+
+Attribute StepLowering::buffer(Access access, StringRef name) const {
+  return BindingAttr::get(context, access, BindingKind::Buffer, name);
+}
+
+Attribute StepLowering::tensor(StringRef name) const {
+  return BindingAttr::get(context, Access::Read, BindingKind::Tensor, name);
+}
+
+// ---- tensors ----------------------------------------------------------------
+
+std::string StepLowering::addTensor(Recipe recipe, ArrayRef<WeightAttr> sources,
+                                    RopeAttr rope, DType dtype, Layout layout,
+                                    uint64_t rows, uint64_t columns) {
+  std::string name;
+  for (WeightAttr source : sources) {
+    name += (name.empty() ? "" : "+") + source.getName().str();
+  }
+  if (recipe == Recipe::InverseFrequencies) {
+    name = "inverse_frequencies";
+  }
+  std::string key = name + "/" + stringifyRecipe(recipe).str() + "/" +
+                    std::string(layoutName(layout));
+  if (recipe != Recipe::InverseFrequencies) {
+    if (auto known = tensorByKey.find(key); known != tensorByKey.end()) {
+      return known->second;
+    }
+  }
+  SmallVector<Attribute> list(sources.begin(), sources.end());
+  auto op = TensorOp::create(
+      builder, graph.getLoc(), builder.getStringAttr(name),
+      RecipeAttr::get(context, recipe), builder.getArrayAttr(list), rope,
+      DTypeAttr::get(context, dtype), LayoutAttr::get(context, layout),
+      builder.getI64IntegerAttr(static_cast<int64_t>(rows)),
+      builder.getI64IntegerAttr(static_cast<int64_t>(columns)),
+      builder.getI64IntegerAttr(static_cast<int64_t>(
+          *layoutBytes(dtype, layout, rows, columns))),
+      FlatSymbolRefAttr(), IntegerAttr());
+  std::string symbol = symbols.insert(op).str();
+  tensorByKey[key] = symbol;
+  return symbol;
+}
+
+Result<Layout> StepLowering::firstLayout(KernelSpec spec,
+                                         ArrayRef<Layout> candidates) const {
+  Status reason = unsupportedError("no kernel of target '" + target.name +
+                                   "' reads " + nameOf(spec.dtype) +
+                                   " matrices");
+  for (Layout candidate : candidates) {
+    spec.layout = candidate;
+    Result<codegen::KernelEntry> entry = codegen::describeKernel(spec, target);
+    if (entry) {
+      return candidate;
+    }
+    reason = entry.status();
+  }
+  return reason;
+}
+
+StepLowering::Matrix StepLowering::addMatrix(ArrayRef<WeightAttr> sources,
+                                             Layout layout) {
+  uint64_t rows = 0;
+  for (WeightAttr source : sources) {
+    rows += static_cast<uint64_t>(source.getRows());
+  }
+  std::string name = addTensor(
+      sources.size() == 1 ? Recipe::Copy : Recipe::Concat, sources, RopeAttr(),
+      sources.front().getDtype(), layout, rows,
+      static_cast<uint64_t>(sources.front().getColumns()));
+  return {tensor(name), layout};
+}
+
+Result<StepLowering::Matrix>
+StepLowering::matrixFor(const KernelSpec &spec, ArrayRef<WeightAttr> sources) {
+  auto shared = sources.size() == 1
+                    ? sharedLayout.find(sources.front().getName())
+                    : sharedLayout.end();
+  if (shared != sharedLayout.end()) {
+    return addMatrix(sources, shared->second);
+  }
+  AIR_ASSIGN_OR_RETURN(
+      Layout layout,
+      firstLayout(spec, codegen::supportedLayouts(spec.dtype, target)));
+  return addMatrix(sources, layout);
+}
+
+Attribute StepLowering::vectorFor(ArrayRef<WeightAttr> sources) {
+  uint64_t elements = 0;
+  for (WeightAttr source : sources) {
+    elements += static_cast<uint64_t>(source.getColumns());
+  }
+  return tensor(addTensor(Recipe::Vector, sources, RopeAttr(), DType::F32,
+                          Layout::Rows, 1, elements));
+}
+
+// ---- dispatches -------------------------------------------------------------
+
+void StepLowering::add(const KernelSpec &spec, ArrayRef<Attribute> bindings,
+                       bool overlap) {
+  steps.back().dispatches.push_back(
+      {spec, SmallVector<Attribute>(bindings), overlap});
+}
+
+void StepLowering::addNorm(StringRef x, WeightAttr weight, float epsilon,
+                           StringRef y, codegen::RowsFrom rows) {
+  KernelSpec spec;
+  spec.op = KernelOp::RmsNorm;
+  spec.k = static_cast<uint64_t>(weight.getColumns());
+  spec.epsilon = epsilon;
+  spec.rowsFrom = rows;
+  add(spec, {buffer(Access::Read, x), vectorFor(weight),
+             buffer(Access::Write, y)});
+}
+
+Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,
+                               ArrayRef<WeightAttr> biases, StringRef y,
+                               KernelSpec shape, bool overlap) {
+  shape.op = KernelOp::MatMul;
+  shape.dtype = weights.front().getDtype();
+  shape.k = static_cast<uint64_t>(weights.front().getColumns());
+  for (WeightAttr weight : weights) {
+    shape.n += static_cast<uint64_t>(weight.getRows());
+  }
+  shape.hasBias = !biases.empty();
+  AIR_ASSIGN_OR_RETURN(Matrix matrix, matrixFor(shape, weights));
+  shape.layout = matrix.layout;
+  SmallVector<Attribute> bindings = {buffer(Access::Read, x), matrix.binding};
+  if (shape.hasBias) {
+    bindings.push_back(vectorFor(biases));
+  }
+  bindings.push_back(
+      buffer(shape.accumulate ? Access::ReadWrite : Access::Write, y));
+  add(shape, bindings, overlap);
+  return Status::ok();
+}
+
+} // namespace air::compiler

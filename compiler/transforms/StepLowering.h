@@ -1,0 +1,122 @@
+//===- StepLowering.h - fused steps -> dispatches ---------------*- C++ -*-===//
+//
+// What select-kernels does to a plan.graph, apart from M classes: decides the
+// layout of every matrix, makes the plan.tensor and plan.buffer ops that the
+// kernels bind, and lists each step's dispatches. A dispatch is the same for
+// every batch size but for its kernel's M class, so the list is made once and
+// then written out once a program.
+//
+// Matrices: q, k and v are joined to one when their dtypes are equal (and all
+// or none have a bias); gate and up go through one kernel when theirs are. A
+// table that is gathered from only is stored as the source has it; one that is
+// also multiplied with (tied embeddings) is shared when both kernels read one
+// layout.
+//
+// Errors: Unsupported names the step and what no kernel does.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
+#define AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
+
+#include "codegen/KernelSpec.h"
+#include "compiler/dialect/plan/PlanDialect.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace air::compiler {
+
+struct LoweredDispatch {
+  codegen::KernelSpec spec; ///< of MClass::One
+  mlir::SmallVector<mlir::Attribute> bindings;
+  bool overlap = false; ///< the next dispatch need not wait for this one
+};
+
+struct LoweredStep {
+  ir::plan::StepKind kind;
+  int64_t layer = -1;
+  std::string name;
+  std::vector<LoweredDispatch> dispatches;
+};
+
+class StepLowering {
+public:
+  /// New ops go before `graph` in its module.
+  StepLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
+               const MachineProfile &target);
+
+  Result<std::vector<LoweredStep>> run();
+
+private:
+  struct Matrix {
+    mlir::Attribute binding;
+    Layout layout = Layout::Rows;
+  };
+  struct Rope {
+    ir::plan::RopeAttr attr;
+    std::string angles; ///< buffer
+  };
+
+  Status lower(mlir::Operation *op);
+  Status lowerEmbed(ir::plan::EmbedOp op);
+  Status lowerAttnIn(ir::plan::AttnInOp op);
+  Status lowerAttn(ir::plan::AttnOp op);
+  Status lowerProjectAdd(mlir::Value x, mlir::Value residual,
+                         mlir::Value result, ir::plan::WeightAttr weight,
+                         ir::plan::WeightAttr bias);
+  Status lowerFfnIn(ir::plan::FfnInOp op);
+  Status lowerHead(ir::plan::HeadOp op);
+  Status lowerNorm(ir::plan::NormOp op);
+  Status lowerMatMul(ir::plan::MatMulOp op);
+  Status lowerPositions();
+
+  // Buffers.
+  std::string addBuffer(const std::string &name, uint64_t rowElements,
+                        ir::plan::RowsFrom rows, bool isOutput = false);
+  std::string resultBuffer(mlir::Value result, const std::string &name,
+                           ir::plan::RowsFrom rows);
+  std::string layerName(llvm::StringRef suffix) const;
+  mlir::Attribute buffer(ir::plan::Access access, llvm::StringRef name) const;
+  mlir::Attribute tensor(llvm::StringRef name) const;
+
+  // Tensors.
+  Result<Layout> firstLayout(codegen::KernelSpec spec,
+                             llvm::ArrayRef<Layout> candidates) const;
+  Result<Matrix> matrixFor(const codegen::KernelSpec &spec,
+                           llvm::ArrayRef<ir::plan::WeightAttr> sources);
+  Matrix addMatrix(llvm::ArrayRef<ir::plan::WeightAttr> sources, Layout layout);
+  mlir::Attribute vectorFor(llvm::ArrayRef<ir::plan::WeightAttr> sources);
+  std::string addTensor(ir::plan::Recipe recipe,
+                        llvm::ArrayRef<ir::plan::WeightAttr> sources,
+                        ir::plan::RopeAttr rope, DType dtype, Layout layout,
+                        uint64_t rows, uint64_t columns);
+
+  // Dispatches of the step at hand.
+  void add(const codegen::KernelSpec &spec,
+           llvm::ArrayRef<mlir::Attribute> bindings, bool overlap = false);
+  void addNorm(llvm::StringRef x, ir::plan::WeightAttr weight, float epsilon,
+               llvm::StringRef y, codegen::RowsFrom rows);
+  Status addMatMul(llvm::StringRef x,
+                   llvm::ArrayRef<ir::plan::WeightAttr> weights,
+                   llvm::ArrayRef<ir::plan::WeightAttr> biases,
+                   llvm::StringRef y, codegen::KernelSpec shape, bool overlap);
+
+  ir::plan::GraphOp graph;
+  ir::plan::KvOp kv;
+  const MachineProfile &target;
+  mlir::OpBuilder builder;
+  mlir::SymbolTable symbols;
+  mlir::MLIRContext *context;
+
+  mlir::Value logits;
+  llvm::DenseMap<mlir::Value, std::string> bufferOf;
+  std::vector<Rope> ropes;
+  llvm::StringMap<std::string> tensorByKey;
+  llvm::StringSet<> multiplied; ///< weights that a MatMul alone reads
+  llvm::StringMap<Layout> sharedLayout;
+  std::vector<LoweredStep> steps;
+};
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
