@@ -35,21 +35,6 @@ Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
   return Status::ok();
 }
 
-/// True when `buffer` must hold its value while step `at` runs: something at or
-/// before binds it (or the runtime fills it) and something at or after does (or
-/// the runtime reads it).
-bool aliveAt(const ArenaBuffer &buffer, const std::vector<bool> &bound,
-             size_t at) {
-  bool before = false;
-  bool after = false;
-  for (size_t step = 0; step < bound.size(); ++step) {
-    before |= bound[step] && step <= at;
-    after |= bound[step] && step >= at;
-  }
-  bool everBound = before || after;
-  return everBound && (before || buffer.isInput) && (after || buffer.isOutput);
-}
-
 } // namespace
 
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
@@ -63,8 +48,8 @@ Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
         verifyPlacement(problem.buffers[i], plan.offsets[i], plan.arenaBytes));
   }
   for (const ProgramUses &program : problem.programs) {
-    std::vector<std::vector<bool>> bound(
-        problem.buffers.size(), std::vector<bool>(program.steps.size()));
+    // How often each buffer is still to be bound, and whether it has been.
+    std::vector<uint64_t> toCome(problem.buffers.size());
     for (size_t step = 0; step < program.steps.size(); ++step) {
       for (uint32_t buffer : program.steps[step]) {
         if (buffer >= problem.buffers.size()) {
@@ -73,15 +58,25 @@ Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
                                    " of " +
                                    std::to_string(problem.buffers.size()));
         }
-        bound[buffer][step] = true;
+        ++toCome[buffer];
       }
     }
+    std::vector<bool> used(problem.buffers.size());
+    for (size_t i = 0; i < used.size(); ++i) {
+      used[i] = toCome[i] != 0;
+    }
+    std::vector<bool> begun(problem.buffers.size());
     for (size_t step = 0; step < program.steps.size(); ++step) {
-      // Ranges alive at this step by where they begin; neighbours suffice.
-      std::multimap<uint64_t, size_t> alive;
+      for (uint32_t buffer : program.steps[step]) {
+        begun[buffer] = true;
+      }
+      // A value is there once something has bound it (or the runtime filled
+      // it), until the last binding (or until the runtime has read it).
+      std::multimap<uint64_t, size_t> alive; // by where the range begins
       for (size_t i = 0; i < problem.buffers.size(); ++i) {
-        if (problem.buffers[i].bytes != 0 &&
-            aliveAt(problem.buffers[i], bound[i], step)) {
+        const ArenaBuffer &buffer = problem.buffers[i];
+        if (buffer.bytes != 0 && used[i] && (begun[i] || buffer.isInput) &&
+            (toCome[i] != 0 || buffer.isOutput)) {
           alive.emplace(plan.offsets[i], i);
         }
       }
@@ -99,6 +94,9 @@ Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
         }
         end = offset + problem.buffers[buffer].bytes;
         previous = buffer;
+      }
+      for (uint32_t buffer : program.steps[step]) {
+        --toCome[buffer];
       }
     }
   }

@@ -23,10 +23,10 @@ inline mlir::LogicalResult failWith(mlir::Operation *op, const Status &status) {
   while (module->getParentOp() != nullptr) {
     module = module->getParentOp();
   }
-  module->setAttr(kErrorCodeAttr,
-                  mlir::IntegerAttr::get(
-                      mlir::IntegerType::get(op->getContext(), 64),
-                      static_cast<int64_t>(status.exitCode())));
+  module->setAttr(
+      kErrorCodeAttr,
+      mlir::IntegerAttr::get(mlir::IntegerType::get(op->getContext(), 64),
+                             static_cast<int64_t>(status.exitCode())));
   return op->emitError(status.message());
 }
 

@@ -118,9 +118,8 @@ Status StepLowering::lowerPositions() {
     KernelSpec spec;
     spec.op = KernelOp::RopeAngles;
     spec.ropeDim = dim;
-    std::string table =
-        addTensor(Recipe::InverseFrequencies, {}, rope, DType::F64,
-                  Layout::Rows, 1, dim / 2);
+    std::string table = addTensor(Recipe::InverseFrequencies, {}, rope,
+                                  DType::F64, Layout::Rows, 1, dim / 2);
     add(spec, {tensor(table), buffer(Access::Write, ropes[i].angles)});
   }
   return Status::ok();
@@ -159,8 +158,7 @@ Status StepLowering::lowerEmbed(EmbedOp op) {
   }
   spec.layout = *layout;
   std::string x = resultBuffer(op.getResult(), "x", RowsFrom::Tokens);
-  add(spec,
-      {addMatrix({table}, *layout).binding, buffer(Access::Write, x)});
+  add(spec, {addMatrix({table}, *layout).binding, buffer(Access::Write, x)});
   return Status::ok();
 }
 
@@ -182,8 +180,9 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
   if (op.getNormAttr()) {
     std::string normed = addBuffer(layerName("attn_normed"),
                                    columnsOf(op.getX()), RowsFrom::Tokens);
-    addNorm(x, op.getNormAttr(), op.getEpsilonAttr().getValue().convertToFloat(),
-            normed, codegen::RowsFrom::Tokens);
+    addNorm(x, op.getNormAttr(),
+            op.getEpsilonAttr().getValue().convertToFloat(), normed,
+            codegen::RowsFrom::Tokens);
     x = normed;
   }
   std::string qkv =
@@ -207,11 +206,10 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
                                   qkv, shape, /*overlap=*/false));
   } else {
     for (size_t i = 0; i < 3; ++i) {
-      AIR_RETURN_IF_ERROR(
-          addMatMul(x, weights[i],
-                    biases[i] ? ArrayRef<WeightAttr>(biases[i])
-                              : ArrayRef<WeightAttr>(),
-                    qkv, shape, /*overlap=*/i != 2));
+      AIR_RETURN_IF_ERROR(addMatMul(x, weights[i],
+                                    biases[i] ? ArrayRef<WeightAttr>(biases[i])
+                                              : ArrayRef<WeightAttr>(),
+                                    qkv, shape, /*overlap=*/i != 2));
       shape.yOffset += static_cast<uint64_t>(weights[i].getRows());
     }
   }
@@ -228,7 +226,7 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
                     : codegen::RopeKind::Neox;
   append.kvDtype = kv.getDtype().getValue();
   append.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
-  const Rope *angles = llvm::find_if(
+  auto angles = llvm::find_if(
       ropes, [&](const Rope &known) { return known.attr == rope; });
   SmallVector<Attribute> bindings = {buffer(Access::ReadWrite, qkv),
                                      buffer(Access::Read, angles->angles)};
@@ -279,8 +277,9 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
   if (op.getNormAttr()) {
     std::string normed = addBuffer(layerName("ffn_normed"),
                                    columnsOf(op.getX()), RowsFrom::Tokens);
-    addNorm(x, op.getNormAttr(), op.getEpsilonAttr().getValue().convertToFloat(),
-            normed, codegen::RowsFrom::Tokens);
+    addNorm(x, op.getNormAttr(),
+            op.getEpsilonAttr().getValue().convertToFloat(), normed,
+            codegen::RowsFrom::Tokens);
     x = normed;
   }
   uint64_t width = columnsOf(op.getResult());
@@ -318,8 +317,7 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
 }
 
 Status StepLowering::lowerHead(HeadOp op) {
-  std::string normed =
-      addBuffer("xo", columnsOf(op.getX()), RowsFrom::Outputs);
+  std::string normed = addBuffer("xo", columnsOf(op.getX()), RowsFrom::Outputs);
   addNorm(bufferOf[op.getX()], op.getNorm(), op.getEpsilon().convertToFloat(),
           normed, codegen::RowsFrom::Outputs);
   KernelSpec shape;
@@ -334,13 +332,11 @@ Status StepLowering::lowerHead(HeadOp op) {
 
 Status StepLowering::lowerNorm(NormOp op) {
   RowsFrom rows = op.getSelect() ? RowsFrom::Outputs : RowsFrom::Tokens;
-  std::string y =
-      resultBuffer(op.getResult(), op.getSelect() ? "xo" : layerName("normed"),
-                   rows);
-  addNorm(bufferOf[op.getX()], op.getWeight(), op.getEpsilon().convertToFloat(),
-          y,
-          op.getSelect() ? codegen::RowsFrom::Outputs
-                         : codegen::RowsFrom::Tokens);
+  std::string y = resultBuffer(
+      op.getResult(), op.getSelect() ? "xo" : layerName("normed"), rows);
+  addNorm(
+      bufferOf[op.getX()], op.getWeight(), op.getEpsilon().convertToFloat(), y,
+      op.getSelect() ? codegen::RowsFrom::Outputs : codegen::RowsFrom::Tokens);
   return Status::ok();
 }
 
@@ -417,8 +413,8 @@ std::string StepLowering::addTensor(Recipe recipe, ArrayRef<WeightAttr> sources,
       DTypeAttr::get(context, dtype), LayoutAttr::get(context, layout),
       builder.getI64IntegerAttr(static_cast<int64_t>(rows)),
       builder.getI64IntegerAttr(static_cast<int64_t>(columns)),
-      builder.getI64IntegerAttr(static_cast<int64_t>(
-          *layoutBytes(dtype, layout, rows, columns))),
+      builder.getI64IntegerAttr(
+          static_cast<int64_t>(*layoutBytes(dtype, layout, rows, columns))),
       FlatSymbolRefAttr(), IntegerAttr());
   std::string symbol = symbols.insert(op).str();
   tensorByKey[key] = symbol;
@@ -427,9 +423,9 @@ std::string StepLowering::addTensor(Recipe recipe, ArrayRef<WeightAttr> sources,
 
 Result<Layout> StepLowering::firstLayout(KernelSpec spec,
                                          ArrayRef<Layout> candidates) const {
-  Status reason = unsupportedError("no kernel of target '" + target.name +
-                                   "' reads " + nameOf(spec.dtype) +
-                                   " matrices");
+  Status reason =
+      unsupportedError("no kernel of target '" + target.name + "' reads " +
+                       nameOf(spec.dtype) + " matrices");
   for (Layout candidate : candidates) {
     spec.layout = candidate;
     Result<codegen::KernelEntry> entry = codegen::describeKernel(spec, target);
@@ -447,10 +443,10 @@ StepLowering::Matrix StepLowering::addMatrix(ArrayRef<WeightAttr> sources,
   for (WeightAttr source : sources) {
     rows += static_cast<uint64_t>(source.getRows());
   }
-  std::string name = addTensor(
-      sources.size() == 1 ? Recipe::Copy : Recipe::Concat, sources, RopeAttr(),
-      sources.front().getDtype(), layout, rows,
-      static_cast<uint64_t>(sources.front().getColumns()));
+  std::string name =
+      addTensor(sources.size() == 1 ? Recipe::Copy : Recipe::Concat, sources,
+                RopeAttr(), sources.front().getDtype(), layout, rows,
+                static_cast<uint64_t>(sources.front().getColumns()));
   return {tensor(name), layout};
 }
 
@@ -492,8 +488,8 @@ void StepLowering::addNorm(StringRef x, WeightAttr weight, float epsilon,
   spec.k = static_cast<uint64_t>(weight.getColumns());
   spec.epsilon = epsilon;
   spec.rowsFrom = rows;
-  add(spec, {buffer(Access::Read, x), vectorFor(weight),
-             buffer(Access::Write, y)});
+  add(spec,
+      {buffer(Access::Read, x), vectorFor(weight), buffer(Access::Write, y)});
 }
 
 Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,

@@ -1,0 +1,86 @@
+//===- CompileKernels.cpp - all dispatches' kernels to one object ---------===//
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/TargetAttr.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_COMPILEKERNELS
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+struct CompileKernels : impl::CompileKernelsBase<CompileKernels> {
+  using CompileKernelsBase::CompileKernelsBase;
+  CompileKernels(CompileKernelsOptions options,
+                 codegen::KernelArtifact *destination)
+      : CompileKernelsBase(std::move(options)), artifact(destination) {}
+
+  void runOnOperation() override {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(getOperation(), status);
+      signalPassFailure();
+    }
+  }
+
+  Status run() {
+    ModuleOp module = getOperation();
+    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
+    // By name: the object's bytes follow the set of kernels alone.
+    std::map<std::string, codegen::KernelSpec> specs;
+    Status status = Status::ok();
+    module.walk([&](DispatchOp dispatch) {
+      Result<codegen::KernelSpec> spec = kernelSpecFromAttr(dispatch.getSpec());
+      if (!spec) {
+        status = spec.status().withContext(dispatch.getKernel().str());
+        return;
+      }
+      specs.emplace(dispatch.getKernel().str(), *spec);
+    });
+    AIR_RETURN_IF_ERROR(status);
+    std::vector<codegen::KernelSpec> list;
+    for (const auto &[name, spec] : specs) {
+      list.push_back(spec);
+    }
+    AIR_ASSIGN_OR_RETURN(codegen::KernelArtifact compiled,
+                         codegen::compileKernels(
+                             list, profile, std::max(1U, unsigned{threads})));
+
+    Builder builder(module.getContext());
+    for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+      SmallVector<StringRef> entries;
+      for (const codegen::KernelEntry &entry : compiled.entries) {
+        entries.push_back(entry.name);
+      }
+      executable.setEntriesAttr(builder.getStrArrayAttr(entries));
+      auto segment = SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
+          executable, executable.getSegmentAttr());
+      if (!segment) {
+        return internalError("the executable lies in no segment");
+      }
+      segment.setRawBytesAttr(builder.getI64IntegerAttr(
+          static_cast<int64_t>(compiled.object.size())));
+    }
+    if (artifact != nullptr) {
+      *artifact = std::move(compiled);
+    }
+    return Status::ok();
+  }
+
+  codegen::KernelArtifact *artifact = nullptr;
+};
+
+} // namespace
+
+std::unique_ptr<Pass> createCompileKernels(CompileKernelsOptions options,
+                                           codegen::KernelArtifact *artifact) {
+  return std::make_unique<CompileKernels>(std::move(options), artifact);
+}
+
+} // namespace air::compiler

@@ -1,0 +1,97 @@
+//===- EstimateCost.cpp - the ledger of RAM and the predicted pass --------===//
+#include "compiler/planner/Budget.h"
+#include "compiler/planner/CostModel.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/TargetAttr.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_ESTIMATECOST
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+struct EstimateCost : impl::EstimateCostBase<EstimateCost> {
+  using EstimateCostBase::EstimateCostBase;
+
+  void runOnOperation() override {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(getOperation(), status);
+      signalPassFailure();
+    }
+  }
+
+  Status run() {
+    ModuleOp module = getOperation();
+    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    AIR_RETURN_IF_ERROR(accountRam(builder, profile));
+    predictDecode(builder, profile);
+    return Status::ok();
+  }
+
+  Status accountRam(OpBuilder &builder, const MachineProfile &profile) {
+    ModuleOp module = getOperation();
+    RamDemand demand;
+    demand.threads = profile.cores;
+    for (SegmentOp segment : module.getOps<SegmentOp>()) {
+      if (segment.getTier() == Tier::Ram) {
+        (segment.getKind() == SegmentKind::Kernels ? demand.kernels
+                                                   : demand.weights) +=
+            segment.getRawBytes();
+      }
+    }
+    for (LimitsOp limits : module.getOps<LimitsOp>()) {
+      demand.activations = limits.getArenaBytes().value_or(0);
+    }
+    for (KvOp kv : module.getOps<KvOp>()) {
+      demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
+      demand.kvPageTokens = kv.getPageTokens();
+      demand.context = kv.getContext();
+      demand.slots = kv.getSlots();
+    }
+    module.walk([&](DispatchOp dispatch) {
+      demand.scratchPerThread = std::max<uint64_t>(demand.scratchPerThread,
+                                                   dispatch.getScratchBytes());
+    });
+    AIR_ASSIGN_OR_RETURN(RamBudget budget,
+                         planBudget(demand, profile.memoryBytes, profile.name));
+    BudgetOp::create(builder, module.getLoc(), Tier::Ram, budget.capacity);
+    for (const LedgerItem &item : budget.items) {
+      BudgetItemOp::create(builder, module.getLoc(), item.name, Tier::Ram,
+                           item.bytes);
+    }
+    return Status::ok();
+  }
+
+  void predictDecode(OpBuilder &builder, const MachineProfile &profile) {
+    ModuleOp module = getOperation();
+    uint64_t bytes = 0;
+    for (ProgramOp program : module.getOps<ProgramOp>()) {
+      if (program.getMinTokens() == 1) {
+        program.walk(
+            [&](DispatchOp dispatch) { bytes += dispatch.getWeightBytes(); });
+      }
+    }
+    PassPrediction prediction =
+        predictPass({{"dram", bytes, profile.memoryBandwidth}});
+    SmallVector<Attribute> links;
+    for (const LinkLoad &load : prediction.links) {
+      links.push_back(LinkAttr::get(builder.getContext(), load.link,
+                                    static_cast<int64_t>(load.bytesPerPass),
+                                    static_cast<int64_t>(load.bandwidth)));
+    }
+    PredictionOp::create(builder, module.getLoc(), "decode",
+                         builder.getArrayAttr(links), prediction.nanoseconds,
+                         prediction.limit);
+  }
+};
+
+} // namespace
+} // namespace air::compiler

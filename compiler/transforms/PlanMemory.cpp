@@ -1,0 +1,88 @@
+//===- PlanMemory.cpp - offsets in the activation arena -------------------===//
+#include "compiler/planner/MemoryPlanner.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "formats/abi/KernelAbi.h"
+#include "formats/support/CheckedMath.h"
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_PLANMEMORY
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
+  using PlanMemoryBase::PlanMemoryBase;
+
+  void runOnOperation() override {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(getOperation(), status);
+      signalPassFailure();
+    }
+  }
+
+  Status run() {
+    ModuleOp module = getOperation();
+    auto limits = llvm::to_vector(module.getOps<LimitsOp>());
+    if (limits.size() != 1) {
+      return internalError("a module needs one plan.limits, it has " +
+                           std::to_string(limits.size()));
+    }
+    MemoryProblem problem;
+    llvm::DenseMap<StringAttr, uint32_t> indexOf;
+    auto buffers = llvm::to_vector(module.getOps<BufferOp>());
+    for (BufferOp buffer : buffers) {
+      uint64_t rows = buffer.getRows() == RowsFrom::Outputs
+                          ? limits.front().getMaxOutputs()
+                          : limits.front().getMaxTokens();
+      std::optional<uint64_t> padded = checkedAlignUp(rows, AIR_TOKEN_PADDING);
+      std::optional<uint64_t> bytes =
+          padded ? checkedMul(*padded, sizeof(float)) : std::nullopt;
+      bytes =
+          bytes ? checkedMul(*bytes, buffer.getRowElements()) : std::nullopt;
+      if (!bytes || *bytes > INT64_MAX) {
+        return doesNotFitError("buffer '" + buffer.getSymName().str() +
+                               "' of " + std::to_string(rows) + " rows of " +
+                               std::to_string(buffer.getRowElements()) +
+                               " floats passes 2^63 bytes");
+      }
+      indexOf[buffer.getSymNameAttr()] =
+          static_cast<uint32_t>(problem.buffers.size());
+      problem.buffers.push_back({buffer.getSymName().str(), *bytes,
+                                 buffer.getIsInput(), buffer.getIsOutput()});
+    }
+    for (ProgramOp program : module.getOps<ProgramOp>()) {
+      ProgramUses &uses = problem.programs.emplace_back();
+      for (StepOp step : program.getOps<StepOp>()) {
+        std::vector<uint32_t> &bound = uses.steps.emplace_back();
+        for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+          for (auto binding :
+               dispatch.getBindings().getAsRange<BindingAttr>()) {
+            if (binding.getKind() == BindingKind::Buffer) {
+              bound.push_back(indexOf.lookup(binding.getTarget().getAttr()));
+            }
+          }
+        }
+      }
+    }
+    AIR_ASSIGN_OR_RETURN(ArenaPlan plan, planArena(problem));
+    Builder builder(module.getContext());
+    for (auto [buffer, offset, facts] :
+         llvm::zip_equal(buffers, plan.offsets, problem.buffers)) {
+      buffer.setOffsetAttr(
+          builder.getI64IntegerAttr(static_cast<int64_t>(offset)));
+      buffer.setBytesAttr(
+          builder.getI64IntegerAttr(static_cast<int64_t>(facts.bytes)));
+    }
+    limits.front().setArenaBytesAttr(
+        builder.getI64IntegerAttr(static_cast<int64_t>(plan.arenaBytes)));
+    return Status::ok();
+  }
+};
+
+} // namespace
+} // namespace air::compiler

@@ -1,0 +1,78 @@
+//===- ScheduleReads.cpp - the order in which segments are needed ---------===//
+#include "compiler/planner/Schedule.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_SCHEDULEREADS
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+struct ScheduleReads : impl::ScheduleReadsBase<ScheduleReads> {
+  using ScheduleReadsBase::ScheduleReadsBase;
+
+  void runOnOperation() override {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(getOperation(), status);
+      signalPassFailure();
+    }
+  }
+
+  Status run() {
+    ModuleOp module = getOperation();
+    SmallVector<SegmentOp> segments;
+    std::vector<std::string> names;
+    llvm::DenseMap<StringAttr, uint32_t> indexOf;
+    for (SegmentOp segment : module.getOps<SegmentOp>()) {
+      if (segment.getKind() == SegmentKind::Weights) {
+        indexOf[segment.getSymNameAttr()] = static_cast<uint32_t>(names.size());
+        names.push_back(segment.getSymName().str());
+        segments.push_back(segment);
+      }
+    }
+    llvm::DenseMap<StringAttr, StringAttr> segmentOf;
+    for (TensorOp tensor : module.getOps<TensorOp>()) {
+      if (!tensor.getSegmentAttr()) {
+        return internalError("tensor '" + tensor.getSymName().str() +
+                             "' lies in no segment");
+      }
+      segmentOf[tensor.getSymNameAttr()] = tensor.getSegmentAttr().getAttr();
+    }
+    auto programs = llvm::to_vector(module.getOps<ProgramOp>());
+    if (programs.empty()) {
+      return internalError("a module without plan.program");
+    }
+    std::vector<std::vector<uint32_t>> uses;
+    for (StepOp step : programs.front().getOps<StepOp>()) {
+      std::vector<uint32_t> &used = uses.emplace_back();
+      for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+        for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
+          if (binding.getKind() == BindingKind::Tensor) {
+            used.push_back(indexOf.lookup(
+                segmentOf.lookup(binding.getTarget().getAttr())));
+          }
+        }
+      }
+    }
+    AIR_ASSIGN_OR_RETURN(std::vector<ScheduledRead> reads,
+                         scheduleReads(uses, names));
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    for (const ScheduledRead &read : reads) {
+      SegmentOp segment = segments[read.segment];
+      ReadOp::create(builder, module.getLoc(),
+                     FlatSymbolRefAttr::get(segment.getSymNameAttr()),
+                     builder.getI64IntegerAttr(read.firstStep),
+                     segment.getTier() == Tier::Disk ? builder.getUnitAttr()
+                                                     : UnitAttr());
+    }
+    return Status::ok();
+  }
+};
+
+} // namespace
+} // namespace air::compiler

@@ -1,0 +1,193 @@
+//===- SelectKernels.cpp - plan.graph -> programs of dispatches -----------===//
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/StepLowering.h"
+#include "compiler/transforms/TargetAttr.h"
+#include "formats/abi/KernelAbi.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <limits>
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_SELECTKERNELS
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+using codegen::KernelOp;
+using codegen::KernelSpec;
+using codegen::MClass;
+
+constexpr uint64_t kDefaultContext = 4096;
+
+struct BatchClass {
+  MClass mClass;
+  const char *name;
+  uint64_t minTokens;
+  uint64_t maxTokens; ///< of the class; the last one ends with max_tokens
+};
+
+constexpr BatchClass kBatchClasses[] = {
+    {MClass::One, "m1", 1, 1},
+    {MClass::Small, "m2-8", 2, 8},
+    {MClass::Wide, "m9+", 9, std::numeric_limits<uint64_t>::max()},
+};
+
+/// Kernels whose code depends on how many tokens they are for. The others work
+/// token by token: one serves every program.
+bool hasMClasses(KernelOp op) {
+  return op == KernelOp::MatMul || op == KernelOp::GluMatMul ||
+         op == KernelOp::Attention;
+}
+
+struct SelectKernels : impl::SelectKernelsBase<SelectKernels> {
+  using SelectKernelsBase::SelectKernelsBase;
+
+  void runOnOperation() override {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(getOperation(), status);
+      signalPassFailure();
+    }
+  }
+
+  Status run() {
+    ModuleOp module = getOperation();
+    auto graphs = llvm::to_vector(module.getOps<GraphOp>());
+    auto models = llvm::to_vector(module.getOps<ModelOp>());
+    if (graphs.size() != 1 || models.size() != 1) {
+      return internalError("a module needs one plan.graph and one plan.model, "
+                           "it has " +
+                           std::to_string(graphs.size()) + " and " +
+                           std::to_string(models.size()));
+    }
+    GraphOp graph = graphs.front();
+    AIR_ASSIGN_OR_RETURN(MachineProfile profile, resolveProfile(target));
+    if (maxTokens == 0 || maxOutputs == 0 || maxOutputs > maxTokens) {
+      return usageError("max-tokens " + std::to_string(maxTokens) +
+                        " and max-outputs " + std::to_string(maxOutputs) +
+                        " must be 1 or more, and no more outputs than tokens");
+    }
+
+    OpBuilder builder(graph);
+    AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, models.front().getFacts()));
+    LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
+                     IntegerAttr());
+    StepLowering lowering(graph, kv, profile);
+    AIR_ASSIGN_OR_RETURN(std::vector<LoweredStep> steps, lowering.run());
+    for (const BatchClass &batch : kBatchClasses) {
+      if (batch.minTokens <= maxTokens) {
+        AIR_RETURN_IF_ERROR(
+            createProgram(builder, graph.getLoc(), batch, steps, profile));
+      }
+    }
+    graph.erase();
+    setTarget(module, profile);
+    return Status::ok();
+  }
+
+  Result<KvOp> createKv(OpBuilder &builder, FactsAttr facts) {
+    Location loc = builder.getUnknownLoc();
+    if (!kvType.empty() && kvType != "f16" && kvType != "f32") {
+      return usageError("kv-type '" + kvType + "' is not f16 or f32");
+    }
+    DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
+    auto trained = static_cast<uint64_t>(facts.getTrainedContext());
+    uint64_t context =
+        contextTokens != 0 ? contextTokens : std::min(trained, kDefaultContext);
+    uint64_t sequences = slots != 0 ? slots : 1;
+    constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
+    if (context == 0 || context > kMost || sequences > kMost) {
+      return usageError("context " + std::to_string(context) + " and slots " +
+                        std::to_string(sequences) + " each take 1 to " +
+                        std::to_string(kMost));
+    }
+
+    // In the order of names: the plan keeps them sorted.
+    auto decide = [&](StringRef name, const std::string &value, DecidedBy by) {
+      DecisionOp::create(builder, loc, name, value, by);
+    };
+    decide("context", std::to_string(context),
+           contextTokens != 0          ? DecidedBy::User
+           : trained < kDefaultContext ? DecidedBy::Model
+                                       : DecidedBy::Default);
+    decide("kv-type", dtype == DType::F32 ? "f32" : "f16",
+           kvType.empty() ? DecidedBy::Default : DecidedBy::User);
+    decide("max-outputs", std::to_string(maxOutputs), DecidedBy::Default);
+    decide("max-tokens", std::to_string(maxTokens), DecidedBy::Default);
+    decide("slots", std::to_string(sequences),
+           slots != 0 ? DecidedBy::User : DecidedBy::Default);
+
+    // What plan.kv's verifier would refuse, said for the user.
+    uint64_t elementBytes = air::info(dtype).blockBytes;
+    std::optional<uint64_t> bytes =
+        checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);
+    for (uint64_t factor : {static_cast<uint64_t>(facts.getLayers()),
+                            static_cast<uint64_t>(facts.getKvHeads()),
+                            static_cast<uint64_t>(facts.getHeadDim()),
+                            uint64_t{AIR_KV_PAGE_TOKENS}, 2 * elementBytes}) {
+      bytes = bytes ? checkedMul(*bytes, factor) : std::nullopt;
+    }
+    if (!bytes || *bytes > std::numeric_limits<int64_t>::max()) {
+      return doesNotFitError("a KV cache of " + std::to_string(sequences) +
+                             " x " + std::to_string(context) +
+                             " tokens passes 2^63 bytes; choose a smaller "
+                             "--ctx or --slots");
+    }
+    return KvOp::create(
+        builder, loc, DTypeAttr::get(builder.getContext(), dtype),
+        builder.getI64IntegerAttr(AIR_KV_PAGE_TOKENS),
+        builder.getI64IntegerAttr(facts.getLayers()),
+        builder.getI64IntegerAttr(facts.getKvHeads()),
+        builder.getI64IntegerAttr(facts.getHeadDim()),
+        builder.getI64IntegerAttr(static_cast<int64_t>(context)),
+        builder.getI64IntegerAttr(static_cast<int64_t>(sequences)));
+  }
+
+  Status createProgram(OpBuilder &builder, Location loc,
+                       const BatchClass &batch,
+                       const std::vector<LoweredStep> &steps,
+                       const MachineProfile &profile) {
+    OpBuilder::InsertionGuard guard(builder);
+    auto program =
+        ProgramOp::create(builder, loc, batch.name, batch.minTokens,
+                          std::min<uint64_t>(batch.maxTokens, maxTokens));
+    builder.createBlock(&program.getBody());
+    for (const LoweredStep &lowered : steps) {
+      OpBuilder::InsertionGuard stepGuard(builder);
+      auto step =
+          StepOp::create(builder, loc, lowered.kind,
+                         static_cast<uint64_t>(lowered.layer), lowered.name);
+      builder.createBlock(&step.getBody());
+      for (const LoweredDispatch &dispatch : lowered.dispatches) {
+        KernelSpec spec = dispatch.spec;
+        if (hasMClasses(spec.op)) {
+          spec.mClass = batch.mClass;
+        }
+        Result<codegen::KernelEntry> entry =
+            codegen::describeKernel(spec, profile);
+        if (!entry) {
+          return entry.status().withContext("step " + lowered.name);
+        }
+        DispatchOp::create(builder, loc, entry->name,
+                           kernelSpecToAttr(builder.getContext(), spec),
+                           builder.getArrayAttr(dispatch.bindings),
+                           entry->baseTiles, entry->tokensPerTile,
+                           entry->rowsFrom == codegen::RowsFrom::Outputs
+                               ? RowsFrom::Outputs
+                               : RowsFrom::Tokens,
+                           entry->weightBytes, entry->flopsPerRow,
+                           entry->scratchBytes, dispatch.overlap);
+      }
+    }
+    return Status::ok();
+  }
+};
+
+} // namespace
+} // namespace air::compiler

@@ -1,0 +1,96 @@
+//===- VerifyMemory.cpp - the arena, checked against the programs ---------===//
+//
+// Takes nothing from PlanMemory.cpp: rows, bytes and uses are computed here
+// again, and planner/ArenaVerifier.cpp walks the steps.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/planner/MemoryPlanner.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "formats/abi/KernelAbi.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_VERIFYMEMORY
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+struct VerifyMemory : impl::VerifyMemoryBase<VerifyMemory> {
+  using VerifyMemoryBase::VerifyMemoryBase;
+
+  void runOnOperation() override {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(getOperation(), status);
+      signalPassFailure();
+      return;
+    }
+    markAllAnalysesPreserved();
+  }
+
+  Status run() {
+    MemoryProblem problem;
+    ArenaPlan plan;
+    std::map<std::string, uint32_t> indexOf;
+    uint64_t tokens = 0;
+    uint64_t outputs = 0;
+    for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
+      tokens = limits.getMaxTokens();
+      outputs = limits.getMaxOutputs();
+      plan.arenaBytes = limits.getArenaBytes().value_or(0);
+    }
+    for (BufferOp buffer : getOperation().getOps<BufferOp>()) {
+      std::string name = buffer.getSymName().str();
+      if (!buffer.getOffset() || !buffer.getBytes()) {
+        return verificationError("buffer '" + name + "' is not placed");
+      }
+      uint64_t rows = buffer.getRows() == RowsFrom::Tokens ? tokens : outputs;
+      while (rows % AIR_TOKEN_PADDING != 0) {
+        ++rows;
+      }
+      uint64_t needed = rows * buffer.getRowElements() * 4;
+      if (*buffer.getBytes() < needed) {
+        return verificationError(
+            "buffer '" + name + "' has " + std::to_string(*buffer.getBytes()) +
+            " bytes, its rows need " + std::to_string(needed));
+      }
+      indexOf.emplace(name, static_cast<uint32_t>(indexOf.size()));
+      problem.buffers.push_back(
+          {name, needed, buffer.getIsInput(), buffer.getIsOutput()});
+      plan.offsets.push_back(*buffer.getOffset());
+    }
+    Status status = Status::ok();
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<ProgramOp>(op)) {
+        problem.programs.emplace_back();
+      } else if (isa<StepOp>(op)) {
+        problem.programs.back().steps.emplace_back();
+      } else if (auto dispatch = dyn_cast<DispatchOp>(op)) {
+        for (Attribute attr : dispatch.getBindings()) {
+          auto binding = cast<BindingAttr>(attr);
+          if (binding.getKind() != BindingKind::Buffer) {
+            continue;
+          }
+          auto found = indexOf.find(binding.getTarget().getValue().str());
+          if (found == indexOf.end()) {
+            status =
+                verificationError("dispatch '" + dispatch.getKernel().str() +
+                                  "' binds a buffer that is not there");
+            return;
+          }
+          problem.programs.back().steps.back().push_back(found->second);
+        }
+      }
+    });
+    AIR_RETURN_IF_ERROR(status);
+    return verifyArena(problem, plan);
+  }
+};
+
+} // namespace
+} // namespace air::compiler

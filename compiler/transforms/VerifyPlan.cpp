@@ -1,0 +1,213 @@
+//===- VerifyPlan.cpp - what the passes decided, checked again ------------===//
+//
+// Other code than the passes that decide. The op verifiers have seen to what
+// one op can tell (bindings' roles, sizes by layout, ranges inside a segment).
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/planner/Schedule.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/TargetAttr.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+#define GEN_PASS_DEF_VERIFYPLAN
+#include "compiler/transforms/PlanPasses.h.inc"
+
+namespace {
+
+struct VerifyPlan : impl::VerifyPlanBase<VerifyPlan> {
+  using VerifyPlanBase::VerifyPlanBase;
+
+  void runOnOperation() override {
+    for (auto check :
+         {&VerifyPlan::verifyRanges, &VerifyPlan::verifyPlaces,
+          &VerifyPlan::verifySegmentOrder, &VerifyPlan::verifyKernels}) {
+      if (Status status = (this->*check)(); !status.isOk()) {
+        (void)failWith(getOperation(), status);
+        signalPassFailure();
+        return;
+      }
+    }
+    markAllAnalysesPreserved();
+  }
+
+  /// Programs cover 1..max_tokens without gaps.
+  Status verifyRanges() {
+    uint64_t next = 1;
+    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
+      if (program.getMinTokens() != next) {
+        return verificationError("program '" + program.getSymName().str() +
+                                 "' starts at " +
+                                 std::to_string(program.getMinTokens()) +
+                                 " tokens, expected " + std::to_string(next));
+      }
+      next = program.getMaxTokens() + 1;
+    }
+    for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
+      if (next != limits.getMaxTokens() + 1) {
+        return verificationError("programs end at " + std::to_string(next - 1) +
+                                 " tokens, batches at " +
+                                 std::to_string(limits.getMaxTokens()));
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Every tensor is placed, used, and apart from the others of its segment.
+  Status verifyPlaces() {
+    std::set<std::string> used;
+    getOperation().walk([&](DispatchOp dispatch) {
+      for (Attribute attr : dispatch.getBindings()) {
+        auto binding = cast<BindingAttr>(attr);
+        if (binding.getKind() == BindingKind::Tensor) {
+          used.insert(binding.getTarget().getValue().str());
+        }
+      }
+    });
+    std::vector<std::tuple<std::string, uint64_t, uint64_t, std::string>> taken;
+    for (TensorOp tensor : getOperation().getOps<TensorOp>()) {
+      std::string name = tensor.getSymName().str();
+      if (!tensor.getSegment() || !tensor.getOffset()) {
+        return verificationError("tensor '" + name + "' lies in no segment");
+      }
+      if (used.count(name) == 0) {
+        return verificationError("no dispatch uses tensor '" + name + "'");
+      }
+      taken.emplace_back(tensor.getSegment()->str(), *tensor.getOffset(),
+                         *tensor.getOffset() + tensor.getBytes(), name);
+    }
+    std::sort(taken.begin(), taken.end());
+    for (size_t i = 1; i < taken.size(); ++i) {
+      const auto &[segmentA, beginA, endA, nameA] = taken[i - 1];
+      const auto &[segmentB, beginB, endB, nameB] = taken[i];
+      if (segmentA == segmentB && beginB < endA) {
+        return verificationError("tensors '" + nameA + "' and '" + nameB +
+                                 "' overlap in segment '" + segmentA + "' at " +
+                                 std::to_string(beginB));
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Segments stand in the order of reads, and reads bring what steps need.
+  Status verifySegmentOrder() {
+    std::vector<std::string> names;
+    std::map<std::string, uint32_t> indexOf;
+    bool kernelsSeen = false;
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      if (segment.getKind() == SegmentKind::Kernels) {
+        kernelsSeen = true;
+        continue;
+      }
+      if (kernelsSeen) {
+        return verificationError("segment '" + segment.getSymName().str() +
+                                 "' stands after the kernels");
+      }
+      indexOf.emplace(segment.getSymName().str(),
+                      static_cast<uint32_t>(names.size()));
+      names.push_back(segment.getSymName().str());
+    }
+    std::map<std::string, uint32_t> segmentOf;
+    for (TensorOp tensor : getOperation().getOps<TensorOp>()) {
+      auto found = indexOf.find(tensor.getSegment()->str());
+      if (found == indexOf.end()) {
+        return verificationError("tensor '" + tensor.getSymName().str() +
+                                 "' lies among the kernels");
+      }
+      segmentOf.emplace(tensor.getSymName().str(), found->second);
+    }
+    std::vector<ScheduledRead> reads;
+    for (ReadOp read : getOperation().getOps<ReadOp>()) {
+      auto found = indexOf.find(read.getSegment().str());
+      if (found == indexOf.end() || found->second != reads.size()) {
+        return verificationError("read " + std::to_string(reads.size()) +
+                                 " is of segment '" + read.getSegment().str() +
+                                 "', which does not stand there");
+      }
+      reads.push_back(
+          {found->second, static_cast<uint32_t>(read.getFirstStep())});
+    }
+    std::vector<std::vector<uint32_t>> uses;
+    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
+      if (program.getMinTokens() != 1) {
+        continue;
+      }
+      for (StepOp step : program.getOps<StepOp>()) {
+        std::vector<uint32_t> &used = uses.emplace_back();
+        step.walk([&](DispatchOp dispatch) {
+          for (Attribute attr : dispatch.getBindings()) {
+            auto binding = cast<BindingAttr>(attr);
+            if (binding.getKind() == BindingKind::Tensor) {
+              used.push_back(
+                  segmentOf.at(binding.getTarget().getValue().str()));
+            }
+          }
+        });
+      }
+    }
+    return verifyReads(uses, names, reads);
+  }
+
+  /// Grids and resources are the kernels' own; entries are what dispatches
+  /// name.
+  Status verifyKernels() {
+    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));
+    std::set<std::string> named;
+    Status status = Status::ok();
+    getOperation().walk([&](DispatchOp dispatch) {
+      named.insert(dispatch.getKernel().str());
+      status = verifyDispatch(dispatch, profile);
+      return status.isOk() ? WalkResult::advance() : WalkResult::interrupt();
+    });
+    AIR_RETURN_IF_ERROR(status);
+    std::set<std::string> entries;
+    for (ExecutableOp executable : getOperation().getOps<ExecutableOp>()) {
+      for (Attribute entry : executable.getEntries()) {
+        entries.insert(cast<StringAttr>(entry).getValue().str());
+      }
+    }
+    for (const std::string &name : named) {
+      if (entries.count(name) == 0) {
+        return verificationError("no executable has kernel '" + name + "'");
+      }
+    }
+    return entries.size() == named.size()
+               ? Status::ok()
+               : verificationError(std::to_string(entries.size()) +
+                                   " entries where dispatches name " +
+                                   std::to_string(named.size()));
+  }
+
+  static Status verifyDispatch(DispatchOp dispatch,
+                               const MachineProfile &profile) {
+    AIR_ASSIGN_OR_RETURN(codegen::KernelSpec spec,
+                         kernelSpecFromAttr(dispatch.getSpec()));
+    AIR_ASSIGN_OR_RETURN(codegen::KernelEntry entry,
+                         codegen::describeKernel(spec, profile));
+    bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
+    bool same = entry.name == dispatch.getKernel() &&
+                entry.baseTiles == dispatch.getBaseTiles() &&
+                entry.tokensPerTile == dispatch.getTokensPerTile() &&
+                outputs == (dispatch.getRows() == RowsFrom::Outputs) &&
+                entry.scratchBytes == dispatch.getScratchBytes() &&
+                entry.weightBytes == dispatch.getWeightBytes() &&
+                entry.flopsPerRow == dispatch.getFlopsPerRow();
+    return same ? Status::ok()
+                : verificationError("dispatch '" + dispatch.getKernel().str() +
+                                    "' does not match its kernel '" +
+                                    entry.name + "'");
+  }
+};
+
+} // namespace
+} // namespace air::compiler
