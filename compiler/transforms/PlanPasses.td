@@ -9,7 +9,7 @@
 
 include "mlir/Pass/PassBase.td"
 
-def SelectKernels : Pass<"plan-select-kernels", "::mlir::ModuleOp"> {
+def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
   let summary = "Lower fused steps to dispatches of kernels";
   let description = [{
     Replaces `plan.graph` by the tensors and buffers that kernels bind and by one
@@ -34,7 +34,7 @@ def SelectKernels : Pass<"plan-select-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 
-def PlanMemory : Pass<"plan-plan-memory", "::mlir::ModuleOp"> {
+def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "Place activation buffers in one arena by liveness";
   let description = [{
     Gives every `plan.buffer` its bytes for the largest batch and its offset, and
@@ -43,29 +43,29 @@ def PlanMemory : Pass<"plan-plan-memory", "::mlir::ModuleOp"> {
   }];
 }
 
-def VerifyMemory : Pass<"plan-verify-memory", "::mlir::ModuleOp"> {
+def VerifyMemory : Pass<"verify-memory", "::mlir::ModuleOp"> {
   let summary = "Prove that no two live buffers overlap";
   let description = [{
-    Computes uses and sizes again, by other code than plan-plan-memory, and walks
+    Computes uses and sizes again, by other code than plan-memory, and walks
     every program step by step.
   }];
 }
 
-def PackSegments : Pass<"plan-pack-segments", "::mlir::ModuleOp"> {
+def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
   let summary = "Put tensors into segments in the order of first use";
   let description = [{
     One segment for each step that is the first to use some tensors, which lie in
     it in binding order, aligned for kernels. A tensor that several steps use
     lies with the first. Kernels follow the weights in a segment whose size
-    plan-compile-kernels fills in.
+    compile-kernels fills in.
   }];
 }
 
-def ScheduleReads : Pass<"plan-schedule-reads", "::mlir::ModuleOp"> {
+def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
   let summary = "List the order in which a pass first needs the segments";
 }
 
-def CompileKernels : Pass<"plan-compile-kernels", "::mlir::ModuleOp"> {
+def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
   let summary = "Compile the kernels of all dispatches to one object";
   let description = [{
     The object itself goes to the driver; the module learns its size.
@@ -74,14 +74,14 @@ def CompileKernels : Pass<"plan-compile-kernels", "::mlir::ModuleOp"> {
                         "Threads that compile; the object does not depend on it">];
 }
 
-def EstimateCost : Pass<"plan-estimate-cost", "::mlir::ModuleOp"> {
+def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {
   let summary = "Account for every byte of RAM and predict a decode pass";
   let description = [{
     Fails when the sum does not fit in the target's memory.
   }];
 }
 
-def VerifyPlan : Pass<"plan-verify-plan", "::mlir::ModuleOp"> {
+def VerifyPlan : Pass<"verify-plan", "::mlir::ModuleOp"> {
   let summary = "Check what the earlier passes decided, by other code";
   let description = [{
     Programs cover batches without gaps; every tensor is placed, apart from the

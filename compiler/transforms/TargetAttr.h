@@ -1,6 +1,6 @@
 //===- TargetAttr.h - the machine profile on a module -----------*- C++ -*-===//
 //
-// A module from plan-select-kernels on carries its target as the dictionary
+// A module from select-kernels on carries its target as the dictionary
 // `plan.target`, so that it means the same wherever it is read again.
 //
 //===----------------------------------------------------------------------===//
