@@ -1,0 +1,207 @@
+//===- Executor.cpp - pieces, steps, rows of logits -------------*- C++ -*-===//
+#include "runtime/exec/Executor.h"
+
+#include <algorithm>
+#include <ctime>
+#include <string>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+uint64_t nowNanoseconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000U +
+         static_cast<uint64_t>(time.tv_nsec);
+}
+
+} // namespace
+
+Executor::Executor(ExecutorParts given, std::vector<ProgramRecord> table)
+    : parts(std::move(given)), programs(std::move(table)),
+      positions(parts.maxTokens), outputRows(parts.maxOutputs),
+      cursors(parts.maxSequences), countedIn(parts.maxSequences) {}
+
+Status Executor::check(const Batch &batch) const {
+  if (batch.tokens.empty()) {
+    return usageError("batch: no tokens; give at least one");
+  }
+  if (batch.sequences.size() != batch.tokens.size()) {
+    return usageError("batch: " + std::to_string(batch.tokens.size()) +
+                      " tokens and " + std::to_string(batch.sequences.size()) +
+                      " sequences; give one sequence a token");
+  }
+  for (size_t i = 0; i < batch.tokens.size(); ++i) {
+    int32_t token = batch.tokens[i];
+    if (token < 0 || static_cast<uint64_t>(token) >= parts.vocabulary) {
+      return usageError("token " + std::to_string(token) + " at " +
+                        std::to_string(i) + ": the vocabulary has " +
+                        std::to_string(parts.vocabulary));
+    }
+    if (!parts.kv->isAlive(batch.sequences[i])) {
+      return usageError("batch: sequence " +
+                        std::to_string(batch.sequences[i]) + " is not alive");
+    }
+  }
+  uint64_t next = 0;
+  for (uint32_t output : batch.outputs) {
+    if (output < next || output >= batch.tokens.size()) {
+      return usageError("batch: output " + std::to_string(output) + " of " +
+                        std::to_string(batch.tokens.size()) +
+                        " tokens; outputs ascend and name tokens");
+    }
+    next = uint64_t{output} + 1;
+  }
+  if (!batch.outputs.empty() && parts.maxOutputs == 0) {
+    return usageError("batch: this plan has no head, no logits can be asked "
+                      "for");
+  }
+  return Status::ok();
+}
+
+/// All positions of the batch, or none.
+Status Executor::reserve(const Batch &batch) {
+  for (SequenceId sequence : batch.sequences) {
+    cursors[sequence] = parts.kv->length(sequence);
+  }
+  for (size_t i = 0; i < batch.sequences.size(); ++i) {
+    Status status = parts.kv->append(batch.sequences[i], 1);
+    if (!status.isOk()) {
+      giveBack(batch.sequences.first(i));
+      return status;
+    }
+  }
+  return Status::ok();
+}
+
+void Executor::giveBack(std::span<const SequenceId> sequences) {
+  for (size_t i = sequences.size(); i-- > 0;) {
+    (void)parts.kv->truncate(sequences[i], parts.kv->length(sequences[i]) - 1);
+  }
+}
+
+Status Executor::run(const Batch &batch, LogitsSink sink) {
+  AIR_RETURN_IF_ERROR(check(batch));
+  AIR_RETURN_IF_ERROR(reserve(batch));
+  Status status;
+  uint64_t nextOutput = 0;
+  for (uint64_t begin = 0; begin < batch.tokens.size() && status.isOk();
+       begin += parts.maxTokens) {
+    uint64_t count =
+        std::min<uint64_t>(parts.maxTokens, batch.tokens.size() - begin);
+    status = runPiece(batch, begin, count, nextOutput, sink);
+  }
+  if (!status.isOk()) {
+    giveBack(batch.sequences);
+  }
+  return status;
+}
+
+const ProgramRecord &Executor::programFor(uint64_t tokens) const {
+  auto it = std::find_if(
+      programs.begin(), programs.end(),
+      [&](const ProgramRecord &p) { return tokens <= p.maxTokens; });
+  return it == programs.end() ? programs.back() : *it;
+}
+
+Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
+                          uint64_t &nextOutput, LogitsSink sink) {
+  const ProgramRecord &program = programFor(count);
+  std::span<const SequenceId> sequences = batch.sequences.subspan(begin, count);
+  for (uint64_t i = 0; i < count; ++i) {
+    positions[i] = static_cast<uint32_t>(cursors[sequences[i]]++);
+  }
+  AirBatch piece = {};
+  piece.tokens = static_cast<uint32_t>(count);
+  piece.token_ids = batch.tokens.data() + begin;
+  piece.positions = positions.data();
+  piece.sequences = sequences.data();
+  piece.output_rows = outputRows.data();
+  piece.block_tables = parts.kv->blockTables();
+  piece.block_table_stride = parts.kv->blockTableStride();
+
+  uint32_t steps = static_cast<uint32_t>(program.steps.size());
+  uint32_t fromStep = 0;
+  this->count(program, sequences);
+  while (true) {
+    uint64_t firstOutput = nextOutput;
+    uint32_t rows = 0;
+    while (rows < parts.maxOutputs && nextOutput < batch.outputs.size() &&
+           batch.outputs[nextOutput] < begin + count) {
+      outputRows[rows++] =
+          static_cast<uint32_t>(batch.outputs[nextOutput++] - begin);
+    }
+    if (rows == 0 && fromStep != 0) {
+      break;
+    }
+    // The first round walks the body too; without outputs, only that.
+    piece.outputs = rows;
+    AIR_RETURN_IF_ERROR(
+        walk(program, fromStep, rows == 0 ? program.headStep : steps, piece));
+    if (rows == 0) {
+      AIR_RETURN_IF_ERROR(parts.device->synchronise());
+      break;
+    }
+    fromStep = program.headStep;
+    sums.weightBytes += program.head.weightBytes;
+    sums.flops += program.head.flopsPerRow * rows;
+    sums.outputs += rows;
+    uint64_t floats = rows * parts.vocabulary;
+    AIR_RETURN_IF_ERROR(parts.device->synchronise());
+    AIR_ASSIGN_OR_RETURN(
+        const void *logits,
+        parts.device->read(parts.logits, floats * sizeof(float)));
+    AIR_RETURN_IF_ERROR(
+        sink(firstOutput, {static_cast<const float *>(logits), floats}));
+  }
+  return Status::ok();
+}
+
+Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
+                      uint32_t endStep, const AirBatch &batch) {
+  if (settled && !timing) {
+    uint32_t first = program.dispatchesBefore(beginStep);
+    return parts.device->run(program.deviceProgram, first,
+                             program.dispatchesBefore(endStep) - first, batch);
+  }
+  for (uint32_t i = beginStep; i < endStep; ++i) {
+    const StepRecord &step = program.steps[i];
+    AIR_RETURN_IF_ERROR(parts.store->require(
+        std::span(program.segments)
+            .subspan(step.firstSegment, step.segmentCount)));
+    uint64_t start = timing ? nowNanoseconds() : 0;
+    AIR_RETURN_IF_ERROR(parts.device->run(
+        program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
+    if (timing) {
+      AIR_RETURN_IF_ERROR(parts.device->synchronise());
+      times[static_cast<size_t>(step.kind) % times.size()] +=
+          nowNanoseconds() - start;
+    }
+  }
+  if (!settled) {
+    // The end of the first pass: whatever of the resident plan it did not touch
+    // is verified before anything computed from the rest is given out.
+    AIR_RETURN_IF_ERROR(parts.store->require(parts.resident));
+    settled = parts.store->settled();
+  }
+  return Status::ok();
+}
+
+void Executor::count(const ProgramRecord &program,
+                     std::span<const SequenceId> piece) {
+  ++passNumber;
+  sums.passes += 1;
+  sums.tokens += piece.size();
+  sums.weightBytes +=
+      program.body.weightBytes + program.body.weightBytesPerRow * piece.size();
+  sums.flops += program.body.flopsPerRow * piece.size();
+  sums.kvBytes += parts.kvPositionBytes * piece.size();
+  for (SequenceId sequence : piece) {
+    if (countedIn[sequence] != passNumber) {
+      countedIn[sequence] = passNumber;
+      sums.kvBytes += parts.kvPositionBytes * cursors[sequence];
+    }
+  }
+}

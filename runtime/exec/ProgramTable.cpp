@@ -1,0 +1,176 @@
+//===- ProgramTable.cpp - records to addresses ------------------*- C++ -*-===//
+#include "runtime/exec/ProgramTable.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <string>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+/// One program on its way to the device.
+class ProgramBuilder {
+public:
+  ProgramBuilder(const plan::Plan &root, const PlanAddresses &places)
+      : plan(root), addresses(places) {}
+
+  Status addStep(const plan::Step &step);
+  Result<ProgramRecord> finish(const plan::Program &program, Device &device);
+
+private:
+  Status addDispatch(const plan::Step &step, const plan::Dispatch &dispatch);
+  DeviceAddress addressOf(const plan::Binding &binding) const;
+
+  const plan::Plan &plan;
+  const PlanAddresses &addresses;
+  ProgramRecord record;
+  bool inHead = false;
+  std::vector<DeviceAddress> bindings;
+  std::vector<uint64_t> firstBindings;
+  std::vector<DispatchDesc> descs;
+};
+
+DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
+  switch (binding.kind()) {
+  case plan::BindingKind::Tensor: {
+    const plan::Tensor *tensor = plan.tensors()->Get(binding.index());
+    return addresses.segments[tensor->segment()] + tensor->offset();
+  }
+  case plan::BindingKind::Buffer:
+    return addresses.arena + plan.buffers()->Get(binding.index())->offset();
+  case plan::BindingKind::Kv:
+    return addresses.kv + binding.index() * plan.kv()->layer_bytes();
+  }
+  return 0;
+}
+
+Status ProgramBuilder::addDispatch(const plan::Step &step,
+                                   const plan::Dispatch &dispatch) {
+  const plan::Grid *grid = dispatch.grid();
+  bool outputs = grid->rows_from() == plan::RowsFrom::Outputs;
+  if (inHead && !outputs) {
+    return verificationError("step '" + step.name()->str() +
+                             "' works on all tokens after a step that works "
+                             "on output rows only");
+  }
+  if (outputs && !inHead) {
+    if (record.steps.back().firstDispatch != descs.size()) {
+      return verificationError("step '" + step.name()->str() +
+                               "' mixes work on all tokens with work on "
+                               "output rows");
+    }
+    inHead = true;
+    record.headStep = static_cast<uint32_t>(record.steps.size() - 1);
+  }
+  DispatchDesc desc;
+  desc.executable = addresses.executables[dispatch.executable()];
+  desc.entry = dispatch.entry();
+  desc.grid = {grid->base_tiles(), grid->tokens_per_tile(),
+               outputs ? GridRows::Outputs : GridRows::Tokens};
+  desc.scratchBytes = dispatch.scratch_bytes();
+  desc.barrier = dispatch.barrier();
+  descs.push_back(desc);
+  firstBindings.push_back(bindings.size());
+  if (dispatch.bindings() != nullptr) {
+    for (const plan::Binding *binding : *dispatch.bindings()) {
+      bindings.push_back(addressOf(*binding));
+      if (binding->kind() == plan::BindingKind::Tensor) {
+        uint32_t segment = plan.tensors()->Get(binding->index())->segment();
+        auto begin = record.segments.begin() + record.steps.back().firstSegment;
+        if (std::find(begin, record.segments.end(), segment) ==
+            record.segments.end()) {
+          record.segments.push_back(segment);
+        }
+      }
+    }
+  }
+  PartCost &cost = inHead ? record.head : record.body;
+  uint64_t &bytes = step.kind() == plan::StepKind::Embed
+                        ? cost.weightBytesPerRow
+                        : cost.weightBytes;
+  bytes += dispatch.weight_bytes();
+  cost.flopsPerRow += dispatch.flops_per_row();
+  return Status::ok();
+}
+
+Status ProgramBuilder::addStep(const plan::Step &step) {
+  StepRecord made;
+  made.kind = step.kind();
+  made.firstDispatch = static_cast<uint32_t>(descs.size());
+  made.firstSegment = static_cast<uint32_t>(record.segments.size());
+  record.steps.push_back(made);
+  if (step.dispatches() != nullptr) {
+    for (const plan::Dispatch *dispatch : *step.dispatches()) {
+      AIR_RETURN_IF_ERROR(addDispatch(step, *dispatch));
+    }
+  }
+  StepRecord &last = record.steps.back();
+  last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;
+  last.segmentCount =
+      static_cast<uint32_t>(record.segments.size()) - last.firstSegment;
+  return Status::ok();
+}
+
+Result<ProgramRecord> ProgramBuilder::finish(const plan::Program &program,
+                                             Device &device) {
+  for (size_t i = 0; i < descs.size(); ++i) {
+    uint64_t end =
+        i + 1 < descs.size() ? firstBindings[i + 1] : bindings.size();
+    descs[i].bindings =
+        std::span(bindings).subspan(firstBindings[i], end - firstBindings[i]);
+  }
+  if (!inHead) {
+    record.headStep = static_cast<uint32_t>(record.steps.size());
+  }
+  record.dispatchCount = static_cast<uint32_t>(descs.size());
+  record.minTokens = program.min_tokens();
+  record.maxTokens = program.max_tokens();
+  AIR_ASSIGN_OR_RETURN(record.deviceProgram, device.addProgram(descs));
+  return std::move(record);
+}
+
+} // namespace
+
+Result<std::vector<ProgramRecord>>
+air::rt::buildPrograms(const plan::Plan &plan, const PlanAddresses &addresses,
+                       Device &device) {
+  std::vector<ProgramRecord> programs;
+  for (const plan::Program *program : *plan.programs()) {
+    ProgramBuilder builder(plan, addresses);
+    for (const plan::Step *step : *program->steps()) {
+      AIR_RETURN_IF_ERROR(builder.addStep(*step).withContext(
+          "program '" + program->name()->str() + "'"));
+    }
+    AIR_ASSIGN_OR_RETURN(ProgramRecord record,
+                         builder.finish(*program, device));
+    programs.push_back(std::move(record));
+  }
+  return programs;
+}
+
+uint64_t air::rt::minimalWeightBytes(const plan::Plan &plan) {
+  // A tied embedding is gathered by one step and read whole by another.
+  std::vector<uint64_t> bytes(plan.tensors()->size());
+  for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
+    for (const plan::Dispatch *dispatch : *step->dispatches()) {
+      for (const plan::Binding *binding : *dispatch->bindings()) {
+        if (binding->kind() == plan::BindingKind::Tensor) {
+          const plan::Tensor *tensor = plan.tensors()->Get(binding->index());
+          bool gathered = step->kind() == plan::StepKind::Embed;
+          uint64_t whole = tensor->bytes();
+          bytes[binding->index()] =
+              std::max(bytes[binding->index()],
+                       gathered ? ceilDiv(whole, tensor->rows()) : whole);
+        }
+      }
+    }
+  }
+  uint64_t sum = 0;
+  for (uint64_t part : bytes) {
+    sum += part;
+  }
+  return sum;
+}

@@ -1,0 +1,380 @@
+//===- SessionTest.cpp - a plan opened, batches of every shape
+//-------------===//
+#include "runtime/exec/Session.h"
+
+#include "test/runtime/fake/FakePlan.h"
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <random>
+
+using namespace air;
+using namespace air::rt;
+using namespace air::test;
+
+namespace {
+
+using Rows = std::vector<std::vector<float>>;
+
+/// Runs a batch and returns the rows of logits it asked for.
+Result<Rows> runRows(Session &session, const std::vector<int32_t> &tokens,
+                     const std::vector<SequenceId> &sequences,
+                     const std::vector<uint32_t> &outputs) {
+  Rows rows;
+  uint64_t next = 0;
+  Status status = session.run(
+      {tokens, sequences, outputs},
+      [&](uint64_t first, std::span<const float> logits) {
+        EXPECT_EQ(first, next) << "rows come in order";
+        EXPECT_LE(logits.size(), kFakeMaxOutputs * FAKE_VOCABULARY);
+        for (size_t at = 0; at < logits.size(); at += FAKE_VOCABULARY) {
+          rows.emplace_back(logits.begin() + static_cast<ptrdiff_t>(at),
+                            logits.begin() +
+                                static_cast<ptrdiff_t>(at + FAKE_VOCABULARY));
+          ++next;
+        }
+        return Status::ok();
+      });
+  if (!status.isOk()) {
+    return status;
+  }
+  EXPECT_EQ(rows.size(), outputs.size());
+  return rows;
+}
+
+std::vector<int32_t> someTokens(size_t count, uint32_t seed = 7) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> tokens(count);
+  for (int32_t &token : tokens) {
+    token = static_cast<int32_t>(random() % FAKE_VOCABULARY);
+  }
+  return tokens;
+}
+
+std::vector<uint32_t> allOf(size_t count) {
+  std::vector<uint32_t> outputs(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    outputs[i] = i;
+  }
+  return outputs;
+}
+
+class SessionTest : public testing::Test {
+protected:
+  void SetUp() override { path = temporaryPath("plan.air"); }
+  void TearDown() override { std::remove(path.c_str()); }
+
+  Result<Session> open(SessionOptions options = {},
+                       const std::function<void(plan::PlanT &)> &change = {}) {
+    writeFakePlan(path, model, change);
+    return Session::open(path, options);
+  }
+  Session opened(SessionOptions options = {}) {
+    Result<Session> session = open(options);
+    EXPECT_TRUE(session) << session.status().message();
+    return *std::move(session);
+  }
+  static SequenceId begin(Session &session) {
+    Result<SequenceId> sequence = session.newSequence();
+    EXPECT_TRUE(sequence) << sequence.status().message();
+    return *sequence;
+  }
+
+  FakeModel model;
+  std::string path;
+};
+
+/// Batches of `m` tokens, all logits, against the model told by hand.
+class SessionBatch
+    : public SessionTest,
+      public testing::WithParamInterface<std::pair<size_t, uint32_t>> {};
+
+TEST_P(SessionBatch, LogitsOfEveryTokenAreRight) {
+  auto [m, threads] = GetParam();
+  Session session = opened({.threads = threads});
+  EXPECT_EQ(session.threads(), threads);
+  SequenceId sequence = begin(session);
+  std::vector<int32_t> tokens = someTokens(100);
+  for (size_t at = 0; at < tokens.size(); at += m) {
+    size_t count = std::min(m, tokens.size() - at);
+    std::vector<int32_t> part(tokens.begin() + static_cast<ptrdiff_t>(at),
+                              tokens.begin() +
+                                  static_cast<ptrdiff_t>(at + count));
+    Result<Rows> rows = runRows(
+        session, part, std::vector<SequenceId>(count, sequence), allOf(count));
+    ASSERT_TRUE(rows) << rows.status().message();
+    for (size_t i = 0; i < count; ++i) {
+      std::vector<int32_t> before(
+          tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(at + i + 1));
+      ASSERT_EQ((*rows)[i], fakeLogits(model, before)) << at + i;
+    }
+  }
+  EXPECT_EQ(session.length(sequence), tokens.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(SizesAndThreads, SessionBatch,
+                         testing::Values(std::pair{1, 1U}, std::pair{1, 2U},
+                                         std::pair{2, 3U}, std::pair{3, 1U},
+                                         std::pair{4, 1U}, std::pair{8, 2U},
+                                         std::pair{9, 1U}, std::pair{64, 2U},
+                                         std::pair{100, 3U}));
+
+TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
+  Session session = opened();
+  std::mt19937 random(3);
+  std::map<SequenceId, std::vector<int32_t>> histories;
+  for (int i = 0; i < 3; ++i) {
+    histories[begin(session)] = {};
+  }
+  for (int round = 0; round < 30; ++round) {
+    std::vector<int32_t> tokens = someTokens(1 + random() % 11, random());
+    std::vector<SequenceId> sequences;
+    std::vector<uint32_t> outputs;
+    Rows expected;
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      SequenceId sequence = random() % 3;
+      sequences.push_back(sequence);
+      histories[sequence].push_back(tokens[i]);
+      if (random() % 2 == 0) {
+        outputs.push_back(static_cast<uint32_t>(i));
+        expected.push_back(fakeLogits(model, histories[sequence]));
+      }
+    }
+    Result<Rows> rows = runRows(session, tokens, sequences, outputs);
+    ASSERT_TRUE(rows) << rows.status().message();
+    ASSERT_EQ(*rows, expected) << round;
+    // Now and then a sequence goes back, or starts anew.
+    SequenceId chosen = random() % 3;
+    if (round % 5 == 0) {
+      size_t keep = random() % (histories[chosen].size() + 1);
+      ASSERT_TRUE(session.truncate(chosen, keep).isOk());
+      histories[chosen].resize(keep);
+    }
+  }
+}
+
+TEST_F(SessionTest, AForkGoesItsOwnWay) {
+  Session session = opened();
+  SequenceId first = begin(session);
+  std::vector<int32_t> tokens = someTokens(70);
+  ASSERT_TRUE(runRows(session, tokens, std::vector<SequenceId>(70, first), {}));
+  Result<SequenceId> second = session.fork(first, 66);
+  ASSERT_TRUE(second) << second.status().message();
+  Result<Rows> rows = runRows(session, {5, 9}, {first, *second}, {0, 1});
+  ASSERT_TRUE(rows) << rows.status().message();
+  tokens.push_back(5);
+  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  tokens.resize(66);
+  tokens.push_back(9);
+  EXPECT_EQ((*rows)[1], fakeLogits(model, tokens));
+}
+
+TEST_F(SessionTest, ABatchBeyondTheContextIsRefusedWhole) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  size_t most = session.context();
+  std::vector<int32_t> tokens = someTokens(most + 1);
+  Result<Rows> rows =
+      runRows(session, tokens, std::vector<SequenceId>(most + 1, sequence), {});
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.status().code(), ErrorCode::DoesNotFit);
+  EXPECT_NE(rows.status().message().find("context of 150"), std::string::npos)
+      << rows.status().message();
+  EXPECT_EQ(session.length(sequence), 0U);
+  tokens.pop_back();
+  rows = runRows(session, tokens, std::vector<SequenceId>(most, sequence),
+                 {static_cast<uint32_t>(most - 1)});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  EXPECT_EQ(runRows(session, {1}, {sequence}, {}).status().code(),
+            ErrorCode::DoesNotFit);
+  // Two sequences at full context take all six pages.
+  SequenceId second = begin(session);
+  SequenceId third = begin(session);
+  ASSERT_TRUE(
+      runRows(session, tokens, std::vector<SequenceId>(most, second), {}));
+  EXPECT_EQ(runRows(session, {1}, {third}, {}).status().code(),
+            ErrorCode::DoesNotFit);
+  session.endSequence(second);
+  EXPECT_TRUE(runRows(session, {1}, {third}, {}));
+}
+
+TEST_F(SessionTest, BadBatchesAreRefusedAndChangeNothing) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  auto codeOf = [&](const std::vector<int32_t> &tokens,
+                    const std::vector<SequenceId> &sequences,
+                    const std::vector<uint32_t> &outputs) {
+    return runRows(session, tokens, sequences, outputs).status().code();
+  };
+  EXPECT_EQ(codeOf({}, {}, {}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({1, 2}, {sequence}, {}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({-1}, {sequence}, {}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({FAKE_VOCABULARY}, {sequence}, {}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({1}, {sequence + 1}, {}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({1}, {4'000'000'000U}, {}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({1, 2}, {sequence, sequence}, {1, 1}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({1, 2}, {sequence, sequence}, {1, 0}), ErrorCode::Usage);
+  EXPECT_EQ(codeOf({1, 2}, {sequence, sequence}, {2}), ErrorCode::Usage);
+  EXPECT_EQ(session.length(sequence), 0U);
+}
+
+TEST_F(SessionTest, WhatTheSinkRefusesIsUndone) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  std::vector<int32_t> tokens = someTokens(20);
+  std::vector<SequenceId> sequences(20, sequence);
+  std::vector<uint32_t> outputs = allOf(20);
+  Status status = session.run(
+      {tokens, sequences, outputs}, [](uint64_t first, std::span<const float>) {
+        return first < 10 ? Status::ok() : ioError("sink is full");
+      });
+  EXPECT_EQ(status.code(), ErrorCode::Io);
+  EXPECT_EQ(session.length(sequence), 0U);
+  Result<Rows> rows = runRows(session, {4}, {sequence}, {0});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, {4}));
+}
+
+TEST_F(SessionTest, CountsBytesAndOperations) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  std::vector<int32_t> tokens = someTokens(8);
+  ASSERT_TRUE(
+      runRows(session, tokens, std::vector<SequenceId>(8, sequence), {7}));
+  session.executor().resetCounters();
+  ASSERT_TRUE(runRows(session, {1}, {sequence}, {0}));
+  constexpr uint64_t kRow = FAKE_WIDTH * sizeof(float);
+  constexpr uint64_t kHead = FAKE_VOCABULARY * sizeof(float);
+  constexpr uint64_t kPosition = 8; // one float of K, one of V
+  RunCounters counters = session.executor().counters();
+  EXPECT_EQ(counters.passes, 1U);
+  EXPECT_EQ(counters.tokens, 1U);
+  EXPECT_EQ(counters.outputs, 1U);
+  EXPECT_EQ(counters.weightBytes, kRow + kHead);
+  EXPECT_EQ(counters.weightBytes, minimalWeightBytes(session.plan()));
+  EXPECT_EQ(counters.kvBytes, kPosition * (9 + 1));
+  EXPECT_EQ(counters.flops, 40U);
+  // Eleven tokens are two passes; four outputs of the first are two heads.
+  session.executor().resetCounters();
+  ASSERT_TRUE(runRows(session, someTokens(11),
+                      std::vector<SequenceId>(11, sequence), {0, 1, 2, 3}));
+  counters = session.executor().counters();
+  EXPECT_EQ(counters.passes, 2U);
+  EXPECT_EQ(counters.tokens, 11U);
+  EXPECT_EQ(counters.weightBytes, 11 * kRow + 2 * kHead);
+  EXPECT_EQ(counters.kvBytes, kPosition * (17 + 20 + 11));
+  EXPECT_EQ(counters.flops, 10U * (11 * 3 + 4));
+}
+
+TEST_F(SessionTest, TimedStepsComputeTheSame) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  session.executor().timeSteps(true);
+  std::vector<int32_t> tokens = someTokens(12);
+  Result<Rows> rows =
+      runRows(session, tokens, std::vector<SequenceId>(12, sequence), {11});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  const StepTimes &times = session.executor().stepTimes();
+  EXPECT_GT(times[static_cast<size_t>(plan::StepKind::Attn)], 0U);
+  EXPECT_GT(times[static_cast<size_t>(plan::StepKind::Head)], 0U);
+  EXPECT_EQ(times[static_cast<size_t>(plan::StepKind::FfnIn)], 0U);
+}
+
+TEST_F(SessionTest, CanBeMovedWhileSequencesLive) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
+  Session moved = std::move(session);
+  Result<Rows> rows = runRows(moved, {8}, {sequence}, {0});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, {7, 8}));
+}
+
+TEST_F(SessionTest, ChangedWeightsAreFoundBeforeAnyLogits) {
+  for (uint32_t segment : {0U, 1U}) {
+    writeFakePlan(path, model);
+    uint64_t offset = 0;
+    {
+      Result<PlanFile> plan = PlanFile::open(path);
+      ASSERT_TRUE(plan) << plan.status().message();
+      offset = plan->plan().segments()->Get(segment)->offset();
+    }
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset + 9));
+    file.put(0x5a);
+    file.close();
+    Result<Session> session = Session::open(path, {});
+    ASSERT_TRUE(session) << session.status().message();
+    SequenceId sequence = begin(*session);
+    Result<Rows> rows = runRows(*session, {7}, {sequence}, {0});
+    ASSERT_FALSE(rows);
+    EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
+    EXPECT_EQ(session->length(sequence), 0U);
+    // Without outputs the head is not walked; its segment is still checked.
+    rows = runRows(*session, {7}, {sequence}, {});
+    EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
+  }
+}
+
+TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
+  Result<Session> session = open({}, [](plan::PlanT &plan) {
+    plan.machine->arch = plan.machine->arch == "x86_64" ? "aarch64" : "x86_64";
+    plan.machine->features.clear();
+  });
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.status().code(), ErrorCode::Mismatch);
+  EXPECT_NE(session.status().message().find("arch"), std::string::npos)
+      << session.status().message();
+}
+
+TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
+  Result<Session> session = open({}, [](plan::PlanT &plan) {
+    plan.budget_items.back()->bytes = uint64_t{1} << 55;
+  });
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.status().code(), ErrorCode::DoesNotFit);
+  EXPECT_NE(session.status().message().find("weights 36028797018963968"),
+            std::string::npos)
+      << session.status().message();
+}
+
+TEST_F(SessionTest, AnInputBufferIsRefused) {
+  Result<Session> session =
+      open({}, [](plan::PlanT &plan) { plan.buffers[0]->is_input = true; });
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.status().code(), ErrorCode::Unsupported);
+}
+
+TEST_F(SessionTest, ALogitsBufferThatIsTooSmallIsRefused) {
+  Result<Session> session =
+      open({}, [](plan::PlanT &plan) { plan.buffers[1]->bytes -= 64; });
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.status().code(), ErrorCode::VerificationFailed);
+}
+
+TEST_F(SessionTest, WorkOnTokensAfterTheHeadIsRefused) {
+  Result<Session> session = open({}, [](plan::PlanT &plan) {
+    plan.programs[0]->steps[1]->dispatches[0]->grid->rows_from =
+        plan::RowsFrom::Outputs;
+  });
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.status().code(), ErrorCode::VerificationFailed);
+  EXPECT_NE(session.status().message().find("layer.0.attn"), std::string::npos)
+      << session.status().message();
+}
+
+TEST_F(SessionTest, AMissingFileIsIo) {
+  Result<Session> session = Session::open(path + ".not", {});
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.status().code(), ErrorCode::Io);
+  EXPECT_EQ(session.status().message().find(path),
+            session.status().message().rfind(path))
+      << "names the file once: " << session.status().message();
+}
+
+} // namespace

@@ -1,0 +1,105 @@
+//===- SteadyStateTest.cpp - a decode step allocates nothing
+//---------------===//
+//
+// Every way to the heap is counted: operator new goes through malloc, and the
+// executable's own malloc family stands before the C library's.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/exec/Session.h"
+
+#include "test/runtime/fake/FakePlan.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <gtest/gtest.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define AIR_TEST_SANITIZER_OWNS_MALLOC 1
+#endif
+#endif
+
+#ifndef AIR_TEST_SANITIZER_OWNS_MALLOC
+static std::atomic<uint64_t> allocations{0};
+
+extern "C" {
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *pointer, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size) {
+  ++allocations;
+  return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size) {
+  ++allocations;
+  return __libc_calloc(count, size);
+}
+void *realloc(void *pointer, size_t size) {
+  ++allocations;
+  return __libc_realloc(pointer, size);
+}
+void *aligned_alloc(size_t alignment, size_t size) {
+  ++allocations;
+  return __libc_memalign(alignment, size);
+}
+}
+
+using namespace air;
+using namespace air::rt;
+using namespace air::test;
+
+namespace {
+
+TEST(SteadyState, TheCounterCounts) {
+  uint64_t before = allocations;
+  auto *volatile number = new int(1);
+  delete number;
+  EXPECT_GT(allocations, before);
+}
+
+TEST(SteadyState, DecodeAllocatesNothing) {
+  std::string path = temporaryPath("plan.air");
+  writeFakePlan(path);
+  Result<Session> session = Session::open(path, {.threads = 2});
+  ASSERT_TRUE(session) << session.status().message();
+  Result<SequenceId> sequence = session->newSequence();
+  ASSERT_TRUE(sequence) << sequence.status().message();
+  const std::vector<int32_t> prompt = {1, 2, 3, 4, 5};
+  const std::vector<SequenceId> sequences(prompt.size(), *sequence);
+  const uint32_t output = 0;
+  float sum = 0;
+  auto sink = [&](uint64_t, std::span<const float> logits) {
+    sum += logits[0];
+    return Status::ok();
+  };
+  ASSERT_TRUE(session->run({prompt, sequences, {}}, sink).isOk());
+  uint64_t before = allocations;
+  bool ok = true;
+  // Past two page limits of the KV cache.
+  for (int32_t token = 0; token < 140; ++token) {
+    ok &= session
+              ->run({std::span(&token, 1), std::span(&*sequence, 1),
+                     std::span(&output, 1)},
+                    sink)
+              .isOk();
+  }
+  uint64_t after = allocations;
+  EXPECT_TRUE(ok);
+  EXPECT_NE(sum, 0);
+  EXPECT_EQ(after - before, 0U);
+  EXPECT_EQ(session->length(*sequence), 145U);
+  std::remove(path.c_str());
+}
+
+} // namespace
+
+#else
+
+TEST(SteadyState, SkippedUnderSanitizers) {
+  GTEST_SKIP() << "the sanitizer owns malloc";
+}
+
+#endif

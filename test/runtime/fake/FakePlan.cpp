@@ -1,0 +1,308 @@
+//===- FakePlan.cpp - records of the fake plan ------------------*- C++ -*-===//
+#include "test/runtime/fake/FakePlan.h"
+
+#include "formats/abi/KernelAbi.h"
+#include "formats/plan/Layout.h"
+#include "formats/plan/PlanConvert.h"
+
+#include <cmath>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <unistd.h>
+
+namespace air::test {
+
+namespace {
+
+enum Entry : uint32_t { Append, Attend, Embed, Head }; // as sorted
+enum TensorIndex : uint32_t { Table, Bias };
+enum BufferIndex : uint32_t { X, Logits };
+
+constexpr uint64_t kXBytes = 16 * FAKE_WIDTH * sizeof(float);
+constexpr uint64_t kLogitsBytes = 16 * FAKE_VOCABULARY * sizeof(float);
+
+std::vector<uint8_t> readObject() {
+  std::ifstream file(AIR_FAKE_KERNELS, std::ios::binary);
+  EXPECT_TRUE(file) << AIR_FAKE_KERNELS;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TokenizerData fakeVocabulary() {
+  TokenizerData data;
+  data.kind = TokenizerKind::Spm;
+  data.tokens = {"<unk>", "<s>", "</s>"};
+  data.types = {TokenType::Unknown, TokenType::Control, TokenType::Control};
+  for (int byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+    data.tokens.emplace_back(name);
+    data.types.push_back(TokenType::Byte);
+  }
+  data.tokens.emplace_back("\xE2\x96\x81");
+  data.types.push_back(TokenType::Normal);
+  data.scores.assign(data.tokens.size(), 0);
+  data.unknown = 0;
+  data.bos = kFakeBos;
+  data.eos = kFakeEos;
+  data.endOfGeneration = {kFakeEos};
+  data.addBos = true;
+  data.addSpacePrefix = false;
+  return data;
+}
+
+std::unique_ptr<plan::SegmentT>
+segment(const char *name, plan::SegmentKind kind, uint64_t bytes) {
+  auto made = std::make_unique<plan::SegmentT>();
+  made->name = name;
+  made->kind = kind;
+  made->tier = plan::Tier::Ram;
+  made->stored_bytes = bytes;
+  made->raw_bytes = bytes;
+  return made;
+}
+
+std::unique_ptr<plan::TensorT> tensor(const char *name, uint64_t rows,
+                                      uint64_t columns, uint32_t inSegment) {
+  auto made = std::make_unique<plan::TensorT>();
+  made->name = name;
+  made->dtype = static_cast<uint16_t>(DType::F32);
+  made->layout = static_cast<uint16_t>(Layout::Rows);
+  made->rows = rows;
+  made->columns = columns;
+  made->segment = inSegment;
+  made->bytes = rows * columns * sizeof(float);
+  return made;
+}
+
+std::unique_ptr<plan::BufferT> buffer(const char *name, uint64_t offset,
+                                      uint64_t bytes, bool isOutput) {
+  auto made = std::make_unique<plan::BufferT>();
+  made->name = name;
+  made->offset = offset;
+  made->bytes = bytes;
+  made->is_output = isOutput;
+  return made;
+}
+
+struct Bound {
+  plan::BindingKind kind;
+  uint32_t index;
+  plan::Access access;
+};
+
+std::unique_ptr<plan::StepT> step(plan::StepKind kind, const char *name,
+                                  int32_t layer) {
+  auto made = std::make_unique<plan::StepT>();
+  made->kind = kind;
+  made->name = name;
+  made->layer = layer;
+  return made;
+}
+
+void dispatch(plan::StepT &into, Entry entry, uint64_t baseTiles,
+              uint64_t tokensPerTile, plan::RowsFrom rows, uint64_t weightBytes,
+              const std::vector<Bound> &bindings) {
+  auto made = std::make_unique<plan::DispatchT>();
+  made->entry = entry;
+  made->grid = std::make_unique<plan::GridT>();
+  made->grid->base_tiles = baseTiles;
+  made->grid->tokens_per_tile = tokensPerTile;
+  made->grid->rows_from = rows;
+  made->scratch_bytes = entry == Attend ? sizeof(float) : 0;
+  made->barrier = true;
+  made->weight_bytes = weightBytes;
+  made->flops_per_row = 10;
+  for (const Bound &bound : bindings) {
+    auto binding = std::make_unique<plan::BindingT>();
+    binding->kind = bound.kind;
+    binding->index = bound.index;
+    binding->access = bound.access;
+    made->bindings.push_back(std::move(binding));
+  }
+  into.dispatches.push_back(std::move(made));
+}
+
+std::unique_ptr<plan::ProgramT> program(const char *name, uint64_t min,
+                                        uint64_t max) {
+  using plan::Access;
+  using plan::BindingKind;
+  using plan::RowsFrom;
+  auto made = std::make_unique<plan::ProgramT>();
+  made->name = name;
+  made->min_tokens = min;
+  made->max_tokens = max;
+  auto embed = step(plan::StepKind::Embed, "embed", -1);
+  dispatch(*embed, Embed, 1, 1, RowsFrom::Tokens, FAKE_WIDTH * sizeof(float),
+           {{BindingKind::Tensor, Table, Access::Read},
+            {BindingKind::Buffer, X, Access::Write}});
+  made->steps.push_back(std::move(embed));
+  auto attn = step(plan::StepKind::Attn, "layer.0.attn", 0);
+  dispatch(*attn, Append, 1, 1, RowsFrom::Tokens, 0,
+           {{BindingKind::Buffer, X, Access::Read},
+            {BindingKind::Kv, 0, Access::Write}});
+  dispatch(*attn, Attend, 1, 2, RowsFrom::Tokens, 0,
+           {{BindingKind::Kv, 0, Access::Read},
+            {BindingKind::Buffer, X, Access::ReadWrite}});
+  made->steps.push_back(std::move(attn));
+  auto head = step(plan::StepKind::Head, "head", -1);
+  dispatch(*head, Head, 2, 1, RowsFrom::Outputs,
+           FAKE_VOCABULARY * sizeof(float),
+           {{BindingKind::Buffer, X, Access::Read},
+            {BindingKind::Tensor, Bias, Access::Read},
+            {BindingKind::Buffer, Logits, Access::Write}});
+  made->steps.push_back(std::move(head));
+  return made;
+}
+
+void addBudget(plan::PlanT &plan, const char *name, uint64_t bytes) {
+  auto item = std::make_unique<plan::BudgetItemT>();
+  item->name = name;
+  item->bytes = bytes;
+  plan.budget_items.push_back(std::move(item));
+}
+
+plan::PlanT makePlan(uint64_t objectBytes) {
+  plan::PlanT plan;
+  plan.model = std::make_unique<plan::ModelFactsT>();
+  plan.model->name = "fake";
+  plan.model->architecture = "llama";
+  plan.model->vocabulary = FAKE_VOCABULARY;
+  plan.model->width = FAKE_WIDTH;
+  plan.model->layers = 1;
+  plan.model->heads = 1;
+  plan.model->kv_heads = 1;
+  plan.model->head_dim = 1;
+  plan.model->ffn_width = 1;
+  plan.model->trained_context = kFakeContext;
+  plan.model->parameters = FAKE_VOCABULARY * (FAKE_WIDTH + 1);
+  plan.tokenizer = toPlan(fakeVocabulary());
+  plan.machine = toPlan(hostProfile());
+  plan.segments.push_back(
+      segment("embed", plan::SegmentKind::Weights,
+              FAKE_VOCABULARY * FAKE_WIDTH * sizeof(float)));
+  plan.segments.push_back(segment("head", plan::SegmentKind::Weights,
+                                  FAKE_VOCABULARY * sizeof(float)));
+  plan.segments.push_back(
+      segment("kernels", plan::SegmentKind::Kernels, objectBytes));
+  plan.tensors.push_back(tensor("table", FAKE_VOCABULARY, FAKE_WIDTH, 0));
+  plan.tensors.push_back(tensor("bias", 1, FAKE_VOCABULARY, 1));
+  auto executable = std::make_unique<plan::ExecutableT>();
+  executable->segment = 2;
+  executable->abi_version = AIR_KERNEL_ABI_VERSION;
+  executable->entries = {"fake_append", "fake_attend", "fake_embed",
+                         "fake_head"};
+  plan.executables.push_back(std::move(executable));
+  plan.buffers.push_back(buffer("x", 0, kXBytes, false));
+  plan.buffers.push_back(buffer("logits", kXBytes, kLogitsBytes, true));
+  plan.arena_bytes = kXBytes + kLogitsBytes;
+  plan.kv = std::make_unique<plan::KvLayoutT>();
+  plan.kv->dtype = static_cast<uint16_t>(DType::F32);
+  plan.kv->page_tokens = AIR_KV_PAGE_TOKENS;
+  plan.kv->layers = 1;
+  plan.kv->kv_heads = 1;
+  plan.kv->head_dim = 1;
+  plan.kv->head_bytes = FAKE_PAGE_BYTES;
+  plan.kv->layer_bytes = FAKE_PAGE_BYTES;
+  plan.kv->page_bytes = FAKE_PAGE_BYTES;
+  plan.kv->pages = kFakePages;
+  plan.kv->context = kFakeContext;
+  plan.kv->slots = 2;
+  plan.max_tokens = kFakeMaxTokens;
+  plan.max_outputs = kFakeMaxOutputs;
+  plan.programs.push_back(program("m1", 1, 1));
+  plan.programs.push_back(program("m2", 2, kFakeMaxTokens));
+  for (auto [index, firstStep] : {std::pair{0U, 0U}, {1U, 2U}}) {
+    auto read = std::make_unique<plan::ReadT>();
+    read->segment = index;
+    read->first_step = firstStep;
+    plan.reads.push_back(std::move(read));
+  }
+  addBudget(plan, "activations", plan.arena_bytes);
+  addBudget(plan, "kernels", objectBytes);
+  addBudget(plan, "kv", kFakePages * FAKE_PAGE_BYTES);
+  addBudget(plan, "scratch", sizeof(float) * plan.machine->cores);
+  addBudget(plan, "weights",
+            FAKE_VOCABULARY * (FAKE_WIDTH + 1) * sizeof(float));
+  plan.codegen_fingerprint = "fake kernels";
+  return plan;
+}
+
+template <typename T> std::span<const uint8_t> bytesOf(const T &values) {
+  return {reinterpret_cast<const uint8_t *>(values.data()),
+          values.size() * sizeof(values[0])};
+}
+
+} // namespace
+
+FakeModel::FakeModel() {
+  for (int32_t id = 0; id < FAKE_VOCABULARY; ++id) {
+    next[id] = (id + 1) % FAKE_VOCABULARY;
+  }
+}
+
+void FakeModel::say(const std::string &text) {
+  int32_t last = kFakeBos;
+  for (char byte : text) {
+    next[last] = kFakeFirstByte + static_cast<uint8_t>(byte);
+    last = next[last];
+  }
+  next[last] = kFakeEos;
+}
+
+void writeFakePlan(const std::string &path, const FakeModel &model,
+                   const std::function<void(plan::PlanT &)> &change) {
+  std::vector<uint8_t> object = readObject();
+  std::vector<float> table(FAKE_VOCABULARY * FAKE_WIDTH);
+  std::vector<float> bias(FAKE_VOCABULARY);
+  for (int32_t id = 0; id < FAKE_VOCABULARY; ++id) {
+    table[id * FAKE_WIDTH] = static_cast<float>(id);
+    table[id * FAKE_WIDTH + 1] = static_cast<float>(model.next[id]);
+    bias[id] = static_cast<float>(id % 5);
+  }
+  plan::PlanT plan = makePlan(object.size());
+  if (change) {
+    change(plan);
+  }
+  Result<PlanWriter> writer = PlanWriter::create(path, std::move(plan));
+  ASSERT_TRUE(writer) << writer.status().message();
+  std::span<const uint8_t> contents[] = {bytesOf(table), bytesOf(bias),
+                                         bytesOf(object)};
+  for (uint32_t i = 0; i < 3; ++i) {
+    Status written = writer->writeSegment(
+        i, [&](const PlanWriter::Sink &sink) { return sink(contents[i]); });
+    ASSERT_TRUE(written.isOk()) << written.message();
+  }
+  Status finished = writer->finish();
+  ASSERT_TRUE(finished.isOk()) << finished.message();
+}
+
+std::vector<float> fakeLogits(const FakeModel &model,
+                              const std::vector<int32_t> &ids) {
+  float history = 0;
+  for (size_t q = 0; q < ids.size(); ++q) {
+    history += static_cast<float>(ids[q]) * static_cast<float>(q % 7 + 1);
+  }
+  std::vector<float> logits(FAKE_VOCABULARY);
+  for (int32_t v = 0; v < FAKE_VOCABULARY; ++v) {
+    logits[v] =
+        static_cast<float>(v % 5) + history -
+        64.0F * static_cast<float>(std::abs(model.next[ids.back()] - v));
+  }
+  return logits;
+}
+
+std::string temporaryPath(const std::string &name) {
+  const testing::TestInfo *info =
+      testing::UnitTest::GetInstance()->current_test_info();
+  std::string test = info == nullptr ? "suite"
+                                     : std::string(info->test_suite_name()) +
+                                           "." + info->name();
+  for (char &c : test) {
+    c = c == '/' ? '_' : c;
+  }
+  return testing::TempDir() + "air-" + std::to_string(getpid()) + "-" + test +
+         "-" + name;
+}
+
+} // namespace air::test

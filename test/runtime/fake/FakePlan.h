@@ -1,0 +1,61 @@
+//===- FakePlan.h - a tiny valid plan whose results are known ---*- C++ -*-===//
+//
+// A plan with real kernels (FakeKernels.c, compiled by the build) that makes a
+// fake model: after id t at position p of a sequence with ids i[0..p],
+//
+//   history = sum over q <= p of i[q] * (q % 7 + 1)
+//   logits[v] = bias(v) + history - 64 * |v - next[t]|,  bias(v) = v % 5
+//
+// so that the greedy token after t is next[t], and logits tell whether every
+// position, page and sequence was the right one. All values are exact in
+// float32 for short sequences.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_RUNTIME_FAKE_FAKEPLAN_H
+#define AIRPACK_TEST_RUNTIME_FAKE_FAKEPLAN_H
+
+#include "formats/plan/PlanFile.h"
+#include "test/runtime/fake/FakeShape.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace air::test {
+
+inline constexpr int32_t kFakeBos = 1;
+inline constexpr int32_t kFakeEos = 2;
+inline constexpr int32_t kFakeFirstByte = 3; ///< the token of byte 0
+inline constexpr uint64_t kFakeMaxTokens = 8;
+inline constexpr uint64_t kFakeMaxOutputs = 3;
+inline constexpr uint64_t kFakeContext = 150;
+inline constexpr uint64_t kFakePages = 6;
+
+struct FakeModel {
+  /// id -> id that follows it. By default the next one.
+  std::array<int32_t, FAKE_VOCABULARY> next;
+
+  FakeModel();
+  /// Makes greedy text go "first byte of text, second, ..., </s>" from BOS.
+  /// No byte may appear twice.
+  void say(const std::string &text);
+};
+
+/// Writes the plan; `change` may alter the records before they are written.
+/// Fails the test on any error.
+void writeFakePlan(const std::string &path, const FakeModel &model = {},
+                   const std::function<void(plan::PlanT &)> &change = {});
+
+/// What the model above computes for the last of `ids`, one sequence from
+/// position 0.
+std::vector<float> fakeLogits(const FakeModel &model,
+                              const std::vector<int32_t> &ids);
+
+/// A path in the test's temporary folder.
+std::string temporaryPath(const std::string &name);
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_RUNTIME_FAKE_FAKEPLAN_H

@@ -1,0 +1,101 @@
+//===- PlanSourceTest.cpp - nothing is used before it is verified
+//----------===//
+#include "runtime/io/PlanSource.h"
+
+#include "test/runtime/fake/FakePlan.h"
+
+#include <cstdio>
+#include <fstream>
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::rt;
+using namespace air::test;
+
+namespace {
+
+class PlanSourceWith : public testing::TestWithParam<uint32_t> {
+protected:
+  void SetUp() override {
+    path = temporaryPath("plan.air");
+    writeFakePlan(path);
+  }
+  void TearDown() override { std::remove(path.c_str()); }
+
+  PlanFile openPlan() {
+    Result<PlanFile> opened = PlanFile::open(path);
+    EXPECT_TRUE(opened) << opened.status().message();
+    return *std::move(opened);
+  }
+
+  void flipByte(uint64_t offset) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(offset));
+    char byte = 0;
+    file.get(byte);
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put(static_cast<char>(byte ^ 0x10));
+  }
+
+  std::string path;
+};
+
+TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
+  PlanFile plan = openPlan();
+  Result<std::unique_ptr<PlanSource>> source =
+      PlanSource::start(plan, GetParam());
+  ASSERT_TRUE(source) << source.status().message();
+  for (uint32_t i = 0; i < 3; ++i) {
+    Status status = (*source)->require(std::span(&i, 1));
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ((*source)->segment(i).data(), plan.segmentBytes(i).data());
+    EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
+  }
+  EXPECT_TRUE((*source)->settled());
+  uint32_t again[] = {2, 0, 1, 0};
+  EXPECT_TRUE((*source)->require(again).isOk());
+}
+
+TEST_P(PlanSourceWith, KernelsAloneDoNotSettleIt) {
+  PlanFile plan = openPlan();
+  Result<std::unique_ptr<PlanSource>> source =
+      PlanSource::start(plan, GetParam());
+  ASSERT_TRUE(source) << source.status().message();
+  uint32_t kernels = 2;
+  ASSERT_TRUE((*source)->require(std::span(&kernels, 1)).isOk());
+  EXPECT_TRUE(GetParam() != 0 || !(*source)->settled());
+}
+
+TEST_P(PlanSourceWith, AChangedByteIsFoundWhereItMatters) {
+  PlanFile before = openPlan();
+  uint64_t offset = before.plan().segments()->Get(1)->offset();
+  flipByte(offset + 5);
+  PlanFile plan = openPlan();
+  Result<std::unique_ptr<PlanSource>> source =
+      PlanSource::start(plan, GetParam());
+  ASSERT_TRUE(source) << source.status().message();
+  uint32_t sound = 0;
+  uint32_t changed = 1;
+  EXPECT_TRUE((*source)->require(std::span(&sound, 1)).isOk());
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Status status = (*source)->require(std::span(&changed, 1));
+    EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
+    EXPECT_NE(status.message().find("head"), std::string::npos)
+        << status.message();
+  }
+  EXPECT_FALSE((*source)->settled());
+  EXPECT_TRUE((*source)->require(std::span(&sound, 1)).isOk());
+}
+
+TEST_P(PlanSourceWith, CanBeDroppedWhileItReads) {
+  PlanFile plan = openPlan();
+  for (int round = 0; round < 20; ++round) {
+    Result<std::unique_ptr<PlanSource>> source =
+        PlanSource::start(plan, GetParam());
+    ASSERT_TRUE(source) << source.status().message();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Loaders, PlanSourceWith, testing::Values(0, 1, 4, 99));
+
+} // namespace
