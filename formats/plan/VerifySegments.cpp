@@ -194,10 +194,6 @@ Status verifyTensors(const plan::Plan &plan) {
 
 Status verifyExecutables(const plan::Plan &plan) {
   const uint32_t count = plan.executables()->size();
-  if (count > kMaxExecutables) {
-    return broken("plan.executable.count", "executables",
-                  str(count) + "; at most " + str(kMaxExecutables));
-  }
   std::vector<bool> used(plan.segments()->size());
   for (uint32_t i = 0; i < count; ++i) {
     const plan::Executable &executable = *plan.executables()->Get(i);

@@ -1,0 +1,266 @@
+//===- MachineProfileTest.cpp - targets by name, by file, by looking ------===//
+#include "formats/machine/MachineProfile.h"
+#include "formats/machine/HostFacts.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sstream>
+#include <thread>
+
+using namespace air;
+using ::testing::HasSubstr;
+
+namespace {
+
+class Folder {
+public:
+  Folder()
+      : path(std::filesystem::path(::testing::TempDir()) /
+             ("machine-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  void put(const std::string &name, const std::string &text) const {
+    const std::filesystem::path file = path / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  std::filesystem::path path;
+};
+
+/// The words of /proc/cpuinfo's first "flags" line: the kernel's own reading of
+/// cpuid, and so another's.
+std::vector<std::string> kernelFlags() {
+  std::ifstream file("/proc/cpuinfo");
+  std::vector<std::string> words;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("flags") || line.starts_with("Features")) {
+      std::istringstream rest(line.substr(line.find(':') + 1));
+      for (std::string word; rest >> word;) {
+        words.push_back(word);
+      }
+      break;
+    }
+  }
+  return words;
+}
+
+} // namespace
+
+TEST(MachineProfile, HostIsWhatTheKernelSays) {
+  const MachineProfile host = hostProfile();
+  EXPECT_EQ(host.name, "host");
+  EXPECT_FALSE(host.measured);
+  EXPECT_GT(host.memoryBytes, uint64_t{64} << 20);
+  EXPECT_GE(host.cores, 1u);
+  EXPECT_LE(host.cores, std::max(1U, std::thread::hardware_concurrency()));
+  EXPECT_TRUE(std::is_sorted(host.features.begin(), host.features.end()));
+  const std::vector<std::string_view> known = knownFeatures(host.arch);
+  for (const std::string &feature : host.features) {
+    EXPECT_THAT(known, ::testing::Contains(feature));
+  }
+#if defined(__x86_64__)
+  EXPECT_EQ(host.arch, "x86_64");
+  const std::vector<std::string> flags = kernelFlags();
+  ASSERT_FALSE(flags.empty());
+  const std::pair<const char *, const char *> names[] = {
+      {"amx-bf16", "amx_bf16"},
+      {"amx-int8", "amx_int8"},
+      {"amx-tile", "amx_tile"},
+      {"avx2", "avx2"},
+      {"avx512bf16", "avx512_bf16"},
+      {"avx512bw", "avx512bw"},
+      {"avx512cd", "avx512cd"},
+      {"avx512dq", "avx512dq"},
+      {"avx512f", "avx512f"},
+      {"avx512vbmi", "avx512vbmi"},
+      {"avx512vl", "avx512vl"},
+      {"avx512vnni", "avx512_vnni"},
+      {"avxvnni", "avx_vnni"},
+      {"bmi2", "bmi2"},
+      {"f16c", "f16c"},
+      {"fma", "fma"}};
+  ASSERT_EQ(std::size(names), known.size());
+  for (const auto &[ours, kernels] : names) {
+    EXPECT_EQ(std::count(host.features.begin(), host.features.end(), ours),
+              std::count(flags.begin(), flags.end(), kernels))
+        << ours;
+  }
+#endif
+}
+
+TEST(MachineProfile, HostIsTheSameTwice) {
+  EXPECT_EQ(hostProfile(), hostProfile());
+  EXPECT_EQ(toJson(*resolveProfile("host")), toJson(hostProfile()));
+  EXPECT_TRUE(checkRunsOn(hostProfile(), hostProfile()).isOk());
+}
+
+TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
+  const std::vector<std::string> names = builtinProfiles();
+  EXPECT_THAT(names, ::testing::ElementsAre("aarch64-dotprod", "x86-64-v3",
+                                            "x86-64-v4", "x86-64-v4-vnni"));
+  for (const std::string &name : names) {
+    Result<MachineProfile> profile = resolveProfile(name);
+    ASSERT_TRUE(profile);
+    EXPECT_EQ(profile->name, name);
+    // What a file would have to keep.
+    Result<MachineProfile> back = parseProfile(toJson(*profile), "x.json");
+    ASSERT_TRUE(back) << back.status().message();
+    EXPECT_EQ(*back, *profile);
+    EXPECT_GT(profile->memoryBandwidth, 0u);
+  }
+}
+
+TEST(MachineProfile, GpusNameTheirBackend) {
+  for (const auto &[name, backend] :
+       {std::pair("rtx3060", "CUDA"), std::pair("rtx4090", "CUDA"),
+        std::pair("h200", "CUDA"), std::pair("rx7900xtx", "Vulkan")}) {
+    const Status status = resolveProfile(name).status();
+    EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+    EXPECT_THAT(status.message(),
+                HasSubstr("target '" + std::string(name) + "' needs the " +
+                          backend + " backend"));
+    EXPECT_THAT(status.message(), HasSubstr("x86-64-v4-vnni"));
+  }
+  const Status status = resolveProfile("pentium").status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("'pentium'"));
+  EXPECT_THAT(status.message(), HasSubstr("aarch64-dotprod"));
+}
+
+TEST(MachineProfile, JsonIsAsDocumented) {
+  MachineProfile profile;
+  profile.name = "box";
+  profile.arch = "x86_64";
+  profile.features = {"avx2", "fma"};
+  profile.cores = 6;
+  profile.memoryBytes = 64;
+  profile.measured = true;
+  EXPECT_EQ(toJson(profile), "{\n"
+                             "  \"name\": \"box\",\n"
+                             "  \"arch\": \"x86_64\",\n"
+                             "  \"features\": [\n"
+                             "    \"avx2\",\n"
+                             "    \"fma\"\n"
+                             "  ],\n"
+                             "  \"cores\": 6,\n"
+                             "  \"memory_bytes\": 64,\n"
+                             "  \"memory_bandwidth\": 0,\n"
+                             "  \"disk_bandwidth\": 0,\n"
+                             "  \"measured\": true\n"
+                             "}\n");
+}
+
+TEST(MachineProfile, FilesFillInAndSort) {
+  const Folder folder;
+  folder.put("desk.json",
+             R"({"arch": "x86_64", "cores": 4, "features": ["fma", "avx2",
+                 "fma"], "memory_bytes": 17179869184})");
+  Result<MachineProfile> profile = resolveProfile(folder.path / "desk.json");
+  ASSERT_TRUE(profile) << profile.status().message();
+  EXPECT_EQ(profile->name, "desk");
+  EXPECT_EQ(profile->cores, 4u);
+  EXPECT_EQ(profile->memoryBytes, uint64_t{16} << 30);
+  EXPECT_THAT(profile->features, ::testing::ElementsAre("avx2", "fma"));
+  EXPECT_EQ(resolveProfile("no/such").status().code(), ErrorCode::Io);
+  EXPECT_EQ(resolveProfile("missing.json").status().code(), ErrorCode::Io);
+}
+
+TEST(MachineProfile, BadFilesNameTheField) {
+  const struct {
+    const char *json;
+    const char *message;
+  } cases[] = {
+      {"", "is not a JSON object"},
+      {"[1]", "is not a JSON object"},
+      {"{\"arch\": \"x86_64\", \"cores\": 4", "is not a JSON object"},
+      {R"({"cores": 4})", "field 'arch' is missing"},
+      {R"({"arch": "mips", "cores": 4})", "field 'arch' is \"mips\""},
+      {R"({"arch": 1, "cores": 4})", "field 'arch' is 1; it takes a string"},
+      {R"({"arch": "x86_64"})", "field 'cores' is missing"},
+      {R"({"arch": "x86_64", "cores": 0})",
+       "field 'cores' is 0; it takes a whole number from 1 to 4096"},
+      {R"({"arch": "x86_64", "cores": 4097})", "field 'cores' is 4097"},
+      {R"({"arch": "x86_64", "cores": -1})", "field 'cores' is -1"},
+      {R"({"arch": "x86_64", "cores": 2.5})", "field 'cores' is 2.5"},
+      {R"({"arch": "x86_64", "cores": 99999999999999999999})",
+       "field 'cores' is "},
+      {R"({"arch": "x86_64", "cores": 1, "memory_bytes": "16G"})",
+       "field 'memory_bytes' is \"16G\""},
+      {R"({"arch": "x86_64", "cores": 1, "disk_bandwidth":
+          18446744073709551615})",
+       "it takes a whole number from 0 to 9223372036854775807"},
+      {R"({"arch": "x86_64", "cores": 1, "memory_bandwith": 1})",
+       "field 'memory_bandwith' is not known"},
+      {R"({"arch": "x86_64", "cores": 1, "measured": "yes"})",
+       "field 'measured' is \"yes\""},
+      {R"({"arch": "x86_64", "cores": 1, "features": "avx2"})",
+       "field 'features' is \"avx2\"; it takes a list"},
+      {R"({"arch": "x86_64", "cores": 1, "features": ["avx2", "neon"]})",
+       "field 'features[1]' is \"neon\"; the features of x86_64 are amx"},
+      {R"({"arch": "x86_64", "cores": 1, "features": [7]})",
+       "field 'features[0]' is 7"},
+      {R"({"arch": "x86_64", "cores": 1, "name": "a/b"})",
+       "field 'name' is \"a/b\""},
+      {R"({"arch": "x86_64", "cores": 1, "name": ""})", "field 'name'"},
+  };
+  for (const auto &bad : cases) {
+    const Status status = parseProfile(bad.json, "m.json").status();
+    EXPECT_EQ(status.code(), ErrorCode::Corrupt) << bad.json;
+    EXPECT_THAT(status.message(), HasSubstr("'m.json'"));
+    EXPECT_THAT(status.message(), HasSubstr(bad.message));
+    EXPECT_EQ(status.message().find('\n'), std::string::npos);
+  }
+  const std::string deep(100'000, '[');
+  EXPECT_EQ(parseProfile(deep, "deep").status().code(), ErrorCode::Corrupt);
+  const std::string nested =
+      "{\"arch\": " + deep + std::string(deep.size(), ']') + "}";
+  EXPECT_EQ(parseProfile(nested, "deep").status().code(), ErrorCode::Corrupt);
+}
+
+TEST(MachineProfile, MismatchIsFieldByField) {
+  const MachineProfile v4 = *resolveProfile("x86-64-v4-vnni");
+  MachineProfile v3 = *resolveProfile("x86-64-v3");
+  EXPECT_TRUE(checkRunsOn(v3, v4).isOk());
+  v3.cores = 1; // slower, and no more than that
+  v3.memoryBandwidth = 1;
+  EXPECT_TRUE(checkRunsOn(v3, v3).isOk());
+  const Status features = checkRunsOn(v4, v3);
+  EXPECT_EQ(features.code(), ErrorCode::Mismatch);
+  EXPECT_EQ(
+      std::count(features.message().begin(), features.message().end(), '\n') +
+          1,
+      6);
+  EXPECT_THAT(features.message(),
+              HasSubstr("features: plan needs avx512vnni, this machine has "
+                        "avx2, bmi2, f16c, fma"));
+  const Status arch = checkRunsOn(*resolveProfile("aarch64-dotprod"), v3);
+  EXPECT_EQ(arch.message(),
+            "arch: plan needs aarch64, this machine has x86_64");
+}
+
+TEST(MemoryCapacity, IsTheSmallestThatHolds) {
+  const Folder folder;
+  EXPECT_EQ(memoryCapacity(folder.path), 0u);
+  folder.put("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
+  // v2: the process's group has no limit, one above it has.
+  folder.put("proc/self/cgroup", "0::/a/b\n");
+  folder.put("sys/fs/cgroup/a/b/memory.max", "max\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
+  folder.put("sys/fs/cgroup/a/memory.max", "4096\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 4096u);
+  // v1, in a container that does not see its own path.
+  folder.put("proc/self/cgroup", "5:cpu:/\n4:memory,x:/docker/1\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
+  folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes",
+             "9223372036854771712\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
+  folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes", "777\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 777u);
+  folder.put("proc/self/cgroup", "not a line\n::\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
+}

@@ -1,0 +1,250 @@
+//===- PlanFileTest.cpp - plans written and read back ---------------------===//
+#include "SmallPlan.h"
+
+#include "formats/plan/PlanConvert.h"
+#include "formats/plan/PlanFile.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+using namespace air;
+using namespace air::test;
+using ::testing::HasSubstr;
+
+namespace {
+
+class PlanFileTest : public ::testing::Test {
+protected:
+  void SetUp() override {
+    folder = std::filesystem::path(::testing::TempDir()) /
+             ("plan-" + std::to_string(getpid()) + "-" +
+              ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder); }
+
+  std::string at(const char *name) const { return folder / name; }
+  size_t files() const {
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(folder),
+                      std::filesystem::directory_iterator()));
+  }
+
+  std::filesystem::path folder;
+};
+
+std::vector<uint8_t> contents(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+auto oneSegment(const std::vector<uint8_t> &bytes) {
+  return [&bytes](const PlanWriter::Sink &sink) { return sink(bytes); };
+}
+
+} // namespace
+
+TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
+  ASSERT_EQ(writeSmallPlan(at("a.air")), at("a.air"));
+  Result<PlanFile> file = PlanFile::open(at("a.air"));
+  ASSERT_TRUE(file) << file.status().message();
+
+  const SmallPlan small = makeSmallPlan();
+  ASSERT_EQ(file->plan().segments()->size(), small.segments.size());
+  for (uint32_t i = 0; i < small.segments.size(); ++i) {
+    const auto bytes = file->segmentBytes(i);
+    EXPECT_EQ(std::vector<uint8_t>(bytes.begin(), bytes.end()),
+              small.segments[i]);
+    EXPECT_TRUE(file->verifySegment(i).isOk());
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes.data()) % kPlanPageBytes, 0u);
+  }
+  // Every field: the object form of what was read packs to the same bytes.
+  const std::unique_ptr<plan::PlanT> back(file->plan().UnPack());
+  EXPECT_EQ(metadataOf(*back), metadataOf(small.plan));
+  EXPECT_EQ(file->header().fileBytes, small.fileBytes);
+  EXPECT_EQ(std::filesystem::file_size(at("a.air")), small.fileBytes);
+}
+
+TEST_F(PlanFileTest, EqualPlansAreEqualFiles) {
+  writeSmallPlan(at("a.air"));
+  std::filesystem::create_directory(folder / "elsewhere");
+  writeSmallPlan(at("elsewhere/b.air"));
+  const std::vector<uint8_t> a = contents(at("a.air"));
+  ASSERT_FALSE(a.empty());
+  EXPECT_EQ(a, contents(at("elsewhere/b.air")));
+  // And the writer agrees with the bytes that tests sign themselves.
+  EXPECT_EQ(a, fileOf(makeSmallPlan()));
+}
+
+TEST_F(PlanFileTest, OrderAndPiecesOfSegmentsDoNotShow) {
+  writeSmallPlan(at("a.air"));
+  SmallPlan small = makeSmallPlan();
+  Result<PlanWriter> writer =
+      PlanWriter::create(at("b.air"), std::move(small.plan));
+  ASSERT_TRUE(writer) << writer.status().message();
+  for (uint32_t i = static_cast<uint32_t>(small.segments.size()); i-- > 0;) {
+    const std::span<const uint8_t> bytes = small.segments[i];
+    ASSERT_TRUE(writer
+                    ->writeSegment(i,
+                                   [&](const PlanWriter::Sink &sink) {
+                                     AIR_RETURN_IF_ERROR(sink(bytes.first(7)));
+                                     AIR_RETURN_IF_ERROR(sink({}));
+                                     return sink(bytes.subspan(7));
+                                   })
+                    .isOk());
+  }
+  ASSERT_TRUE(writer->finish().isOk());
+  EXPECT_EQ(contents(at("a.air")), contents(at("b.air")));
+}
+
+TEST_F(PlanFileTest, WriterRefusesWrongSegmentsAndLeavesNothing) {
+  {
+    SmallPlan small = makeSmallPlan();
+    Result<PlanWriter> writer =
+        PlanWriter::create(at("a.air"), std::move(small.plan));
+    ASSERT_TRUE(writer);
+    std::vector<uint8_t> longer = small.segments[0];
+    longer.push_back(0);
+    EXPECT_THAT(writer->writeSegment(0, oneSegment(longer)).message(),
+                HasSubstr("declared with"));
+    std::vector<uint8_t> shorter = small.segments[1];
+    shorter.pop_back();
+    EXPECT_THAT(writer->writeSegment(1, oneSegment(shorter)).message(),
+                HasSubstr("declared with"));
+    EXPECT_TRUE(writer->writeSegment(2, oneSegment(small.segments[2])).isOk());
+    EXPECT_THAT(
+        writer->writeSegment(2, oneSegment(small.segments[2])).message(),
+        HasSubstr("twice"));
+    EXPECT_EQ(writer->writeSegment(4, oneSegment(small.segments[2])).code(),
+              ErrorCode::Usage);
+    EXPECT_THAT(writer->finish().message(), HasSubstr("never written"));
+  }
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(PlanFileTest, WriterRefusesWhatTheReaderWould) {
+  SmallPlan small = makeSmallPlan();
+  small.plan.buffers[0]->offset = 1;
+  Result<PlanWriter> writer =
+      PlanWriter::create(at("a.air"), std::move(small.plan));
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.status().code(), ErrorCode::VerificationFailed);
+  EXPECT_THAT(writer.status().message(), HasSubstr("plan.buffer.alignment"));
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
+  SmallPlan small = makeSmallPlan();
+  // A petabyte of kernels.
+  plan::SegmentT &kernels = *small.plan.segments[2];
+  kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 50;
+  small.plan.budgets.clear();
+  small.plan.budget_items[1]->bytes = kernels.raw_bytes;
+  Result<PlanWriter> writer =
+      PlanWriter::create(at("a.air"), std::move(small.plan));
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.status().code(), ErrorCode::DoesNotFit)
+      << writer.status().message();
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(PlanFileTest, OpenTellsWhatIsWrong) {
+  EXPECT_EQ(PlanFile::open(at("none.air")).status().code(), ErrorCode::Io);
+  std::ofstream(at("empty.air"));
+  EXPECT_EQ(PlanFile::open(at("empty.air")).status().code(),
+            ErrorCode::Corrupt);
+  std::ofstream(at("text.air")) << "GGUF and more";
+  const Status text = PlanFile::open(at("text.air")).status();
+  EXPECT_EQ(text.code(), ErrorCode::Corrupt);
+  EXPECT_THAT(text.message(), HasSubstr("text.air"));
+}
+
+TEST(PlanJson, IsJsonWithTheSchemasKeys) {
+  const std::vector<uint8_t> metadata = metadataOf(makeSmallPlan().plan);
+  const std::string text = planToJson(*plan::GetPlan(metadata.data()));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  ASSERT_FALSE(json.is_discarded());
+  EXPECT_EQ(json["model"]["architecture"], "llama");
+  EXPECT_EQ(json["tensors"][1]["dtype"], "Q4_0");
+  EXPECT_EQ(json["tensors"][1]["layout"], "x16");
+  EXPECT_EQ(json["tokenizer"]["kind"], "Spm");
+  EXPECT_EQ(json["tokenizer"]["tokens"]["count"], 8);
+  EXPECT_EQ(json["tokenizer"]["end_of_turn"], -1);
+  EXPECT_EQ(json["segments"][3]["kind"], "Table");
+  EXPECT_EQ(json["segments"][3]["digest"].get<std::string>().size(), 32u);
+  EXPECT_EQ(json["programs"][1]["steps"][1]["kind"], "AttnIn");
+  EXPECT_EQ(
+      json["programs"][1]["steps"][4]["dispatches"][0]["bindings"][1]["access"],
+      "Read");
+  EXPECT_EQ(json["sources"][0]["digest"], "07070707070707070707070707070707");
+  EXPECT_EQ(json["kv"]["pages"], 6);
+  EXPECT_EQ(json["buffers"][3]["is_output"], true);
+  EXPECT_EQ(json.size(), 19u); // every field of Plan
+}
+
+TEST(PlanJson, TextThatIsNotUtf8StaysJson) {
+  SmallPlan small = makeSmallPlan();
+  small.plan.model->name = "\xFF\"\n\\";
+  small.plan.tokenizer->scores.assign(65, NAN);
+  const std::vector<uint8_t> metadata = metadataOf(small.plan);
+  const std::string text = planToJson(*plan::GetPlan(metadata.data()));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  ASSERT_FALSE(json.is_discarded());
+  EXPECT_EQ(json["model"]["name"], "\xEF\xBF\xBD\"\n\\");
+  EXPECT_EQ(json["tokenizer"]["scores"]["count"], 65);
+}
+
+TEST(PlanConvert, TokenizersComeBack) {
+  TokenizerData data;
+  data.kind = TokenizerKind::Bpe;
+  data.pre = "llama-bpe";
+  data.tokens = {"", "a", std::string("\0\xFF", 2), "", "word"};
+  data.types = {TokenType::Undefined, TokenType::Normal, TokenType::Byte,
+                TokenType::Control, TokenType::UserDefined};
+  data.merges = {"w o", "r d"};
+  data.bos = 3;
+  data.padding = 0;
+  data.endOfTurn = 4;
+  data.endOfGeneration = {3, 4};
+  data.addBos = true;
+  data.addSpacePrefix = false;
+  data.removeExtraWhitespaces = true;
+  data.chatTemplate = "{% if x %}";
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(plan::Tokenizer::Pack(builder, toPlan(data).get()));
+  const TokenizerData back = fromPlan(
+      *flatbuffers::GetRoot<plan::Tokenizer>(builder.GetBufferPointer()));
+  EXPECT_EQ(back.kind, data.kind);
+  EXPECT_EQ(back.pre, data.pre);
+  EXPECT_EQ(back.tokens, data.tokens);
+  EXPECT_EQ(back.scores, data.scores);
+  EXPECT_EQ(back.types, data.types);
+  EXPECT_EQ(back.merges, data.merges);
+  EXPECT_EQ(back.bos, 3);
+  EXPECT_EQ(back.eos, TokenizerData::kNoToken);
+  EXPECT_EQ(back.unknown, TokenizerData::kNoToken);
+  EXPECT_EQ(back.padding, 0);
+  EXPECT_EQ(back.endOfTurn, 4);
+  EXPECT_EQ(back.endOfGeneration, data.endOfGeneration);
+  EXPECT_TRUE(back.addBos);
+  EXPECT_FALSE(back.addEos);
+  EXPECT_FALSE(back.addSpacePrefix);
+  EXPECT_TRUE(back.removeExtraWhitespaces);
+  EXPECT_EQ(back.chatTemplate, data.chatTemplate);
+}
+
+TEST(PlanConvert, MachinesComeBack) {
+  for (const std::string &name : builtinProfiles()) {
+    const MachineProfile profile = *resolveProfile(name);
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(plan::Machine::Pack(builder, toPlan(profile).get()));
+    EXPECT_EQ(fromPlan(*flatbuffers::GetRoot<plan::Machine>(
+                  builder.GetBufferPointer())),
+              profile);
+  }
+}

@@ -1,0 +1,168 @@
+//===- PlanHeaderTest.cpp - the rules of header and metadata page ---------===//
+#include "SmallPlan.h"
+
+#include "formats/plan/PlanEncode.h"
+#include "formats/plan/PlanFile.h"
+#include "formats/support/CheckedMath.h"
+
+#include <cstddef>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <set>
+
+using namespace air;
+using namespace air::test;
+using ::testing::HasSubstr;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+template <typename T> void set(Bytes &file, size_t offset, T value) {
+  std::memcpy(file.data() + offset, &value, sizeof(value));
+}
+
+struct Case {
+  const char *rule;
+  ErrorCode code;
+  std::function<void(Bytes &)> breakIt;
+};
+
+/// Each change is signed again unless it is about the signature.
+std::vector<Case> cases() {
+  auto header = [](auto offset, auto value) {
+    return [=](Bytes &file) {
+      set(file, offset, value);
+      signHeader(file);
+    };
+  };
+  const uint64_t pages = kPlanPageBytes;
+  return {
+      {"header.magic", ErrorCode::Corrupt, [](Bytes &f) { f[0] = 'B'; }},
+      {"header.magic", ErrorCode::Corrupt, [](Bytes &f) { f.resize(7); }},
+      {"header.size", ErrorCode::Corrupt, [](Bytes &f) { f.resize(4095); }},
+      {"header.digest", ErrorCode::VerificationFailed,
+       [](Bytes &f) { f[offsetof(PlanHeader, fileBytes)] ^= 1; }},
+      {"header.version", ErrorCode::Unsupported,
+       header(offsetof(PlanHeader, major), kPlanMajor + 1)},
+      {"header.version", ErrorCode::Unsupported,
+       header(offsetof(PlanHeader, major), 0U)},
+      {"header.version", ErrorCode::Unsupported,
+       header(offsetof(PlanHeader, minor), kPlanMinor + 1)},
+      {"header.page", ErrorCode::Unsupported,
+       header(offsetof(PlanHeader, pageLog2), 16U)},
+      {"header.header_bytes", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, headerBytes), 96U)},
+      {"header.reserved", ErrorCode::VerificationFailed,
+       header(size_t{4095}, uint8_t{1})},
+      {"header.reserved", ErrorCode::VerificationFailed,
+       header(size_t{96}, uint8_t{1})},
+      {"header.file_bytes", ErrorCode::Corrupt,
+       [](Bytes &f) { f.resize(f.size() - 1); }},
+      {"header.file_bytes", ErrorCode::Corrupt,
+       [](Bytes &f) { f.push_back(0); }},
+      {"header.metadata_offset", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, metadataOffset), 2 * pages)},
+      {"header.metadata_bytes", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, metadataBytes), uint64_t{0})},
+      {"header.metadata_bytes", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, metadataBytes), UINT64_MAX)},
+      {"header.metadata_bytes", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, metadataBytes), uint64_t{1} << 20)},
+      {"header.target_fingerprint", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, targetFingerprint), uint64_t{0})},
+      {"metadata.digest", ErrorCode::VerificationFailed,
+       [](Bytes &f) { f[kPlanPageBytes + 100] ^= 1; }},
+      {"metadata.digest", ErrorCode::VerificationFailed,
+       header(offsetof(PlanHeader, metadataDigest), uint64_t{0})},
+      {"metadata.padding", ErrorCode::VerificationFailed,
+       [](Bytes &f) {
+         PlanHeader head;
+         std::memcpy(&head, f.data(), sizeof(head));
+         const uint64_t padded = alignUp(head.metadataBytes, kPlanPageBytes);
+         ASSERT_NE(padded, head.metadataBytes);
+         f[kPlanPageBytes + padded - 1] = 1;
+         const Digest digest =
+             digestOf(std::span(f).subspan(kPlanPageBytes, padded));
+         std::memcpy(f.data() + offsetof(PlanHeader, metadataDigest),
+                     digest.data(), digest.size());
+         signHeader(f);
+       }},
+      {"metadata.gap", ErrorCode::VerificationFailed,
+       [](Bytes &f) {
+         // A page of zeros that belongs to nothing.
+         SmallPlan small = makeSmallPlan();
+         for (auto &segment : small.plan.segments) {
+           segment->offset += kPlanPageBytes;
+         }
+         f = fileOf(small);
+         const uint64_t first = small.plan.segments[0]->offset - kPlanPageBytes;
+         f.insert(f.begin() + static_cast<ptrdiff_t>(first), kPlanPageBytes, 0);
+         set(f, offsetof(PlanHeader, fileBytes), uint64_t{f.size()});
+         signHeader(f);
+       }},
+  };
+}
+
+} // namespace
+
+TEST(PlanHeader, EachRuleIsKept) {
+  const Bytes good = fileOf(makeSmallPlan());
+  ASSERT_TRUE(PlanFile::parse(good, "good"));
+  for (const Case &broken : cases()) {
+    Bytes file = good;
+    broken.breakIt(file);
+    const Status status = PlanFile::parse(file, "small.air").status();
+    EXPECT_EQ(status.code(), broken.code) << broken.rule;
+    EXPECT_THAT(status.message(),
+                HasSubstr("'small.air': " + std::string(broken.rule) + ": "))
+        << broken.rule;
+    EXPECT_EQ(status.message().find('\n'), std::string::npos);
+  }
+}
+
+TEST(PlanHeader, EachDocumentedRuleHasACase) {
+  std::set<std::string> tested = {"segment.digest"}; // PlanCorruptionTest
+  for (const Case &broken : cases()) {
+    tested.insert(broken.rule);
+  }
+  std::set<std::string> documented;
+  std::ifstream doc(AIR_SOURCE_DIR "/docs/plan-format.md");
+  for (std::string line; std::getline(doc, line);) {
+    for (const char *prefix : {"- `header.", "- `metadata.", "- `segment."}) {
+      if (line.starts_with(prefix)) {
+        documented.insert(line.substr(3, line.find('`', 3) - 3));
+      }
+    }
+  }
+  EXPECT_EQ(tested, documented);
+}
+
+// docs/plan-format.md shows the start of this very file.
+TEST(PlanHeader, IsAsDocumented) {
+  const Bytes file = fileOf(makeSmallPlan());
+  std::string dump;
+  for (size_t row = 0; row < sizeof(PlanHeader); row += 16) {
+    char text[16];
+    std::snprintf(text, sizeof(text), "%08zx ", row);
+    dump += text;
+    for (size_t i = 0; i < 16; ++i) {
+      std::snprintf(text, sizeof(text), " %02x", file[row + i]);
+      dump += text;
+    }
+    dump += "\n";
+  }
+  std::ifstream doc(AIR_SOURCE_DIR "/docs/plan-format.md");
+  const std::string page{std::istreambuf_iterator<char>(doc), {}};
+  EXPECT_THAT(page, HasSubstr("```hexdump\n" + dump + "```\n"));
+}
+
+TEST(PlanHeader, MemoryMustBeAligned) {
+  Bytes file = fileOf(makeSmallPlan());
+  file.insert(file.begin(), 0);
+  EXPECT_EQ(PlanFile::parse(std::span(file).subspan(1), "odd").status().code(),
+            ErrorCode::Internal);
+}

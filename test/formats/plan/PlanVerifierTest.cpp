@@ -1,0 +1,539 @@
+//===- PlanVerifierTest.cpp - each rule, broken
+//-----------------------------===//
+#include "SmallPlan.h"
+
+#include "formats/plan/PlanFile.h"
+
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <set>
+
+using namespace air;
+using namespace air::test;
+using ::testing::StartsWith;
+
+namespace {
+
+using Change = std::function<void(SmallPlan &)>;
+
+struct Case {
+  const char *rule;
+  Change breakIt;
+  ErrorCode code = ErrorCode::VerificationFailed;
+};
+
+Status verdict(const SmallPlan &small) {
+  const std::vector<uint8_t> metadata = metadataOf(small.plan);
+  AIR_RETURN_IF_ERROR(verifyStructure(metadata));
+  return verifyPlan(*plan::GetPlan(metadata.data()), small.fileBytes,
+                    kPlanPageBytes);
+}
+
+/// A change of the PlanT alone.
+template <typename F> Change in(F change) {
+  return [change](SmallPlan &small) { change(small.plan); };
+}
+
+plan::DispatchT &dispatchOf(plan::PlanT &p, uint32_t program, uint32_t step,
+                            uint32_t dispatch = 0) {
+  return *p.programs[program]->steps[step]->dispatches[dispatch];
+}
+plan::BindingT &bindingOf(plan::PlanT &p, uint32_t step, uint32_t dispatch,
+                          uint32_t binding) {
+  return *dispatchOf(p, 0, step, dispatch).bindings[binding];
+}
+
+using P = plan::PlanT;
+
+std::vector<Case> factCases() {
+  return {
+      {"plan.present", in([](P &p) { p.model.reset(); })},
+      {"plan.present", in([](P &p) { p.tokenizer.reset(); })},
+      {"plan.present", in([](P &p) { p.machine.reset(); })},
+      {"plan.present", in([](P &p) { p.segments.clear(); })},
+      {"plan.present", in([](P &p) { p.tensors.clear(); })},
+      {"plan.present", in([](P &p) { p.executables.clear(); })},
+      {"plan.present", in([](P &p) { p.buffers.clear(); })},
+      {"plan.present", in([](P &p) { p.kv.reset(); })},
+      {"plan.present", in([](P &p) { p.programs.clear(); })},
+      {"plan.present", in([](P &p) { p.codegen_fingerprint.clear(); })},
+      {"plan.enum", in([](P &p) {
+         p.tokenizer->kind = static_cast<plan::TokenizerKind>(3);
+       })},
+      {"plan.enum", in([](P &p) {
+         p.segments[0]->kind = static_cast<plan::SegmentKind>(9);
+       })},
+      {"plan.enum",
+       in([](P &p) { p.segments[0]->codec = static_cast<plan::Codec>(2); })},
+      {"plan.enum",
+       in([](P &p) { p.segments[0]->tier = static_cast<plan::Tier>(3); })},
+      {"plan.enum", in([](P &p) {
+         p.segments[0]->executor = static_cast<plan::Executor>(2);
+       })},
+      {"plan.enum",
+       in([](P &p) { p.decisions[0]->by = static_cast<plan::DecidedBy>(4); })},
+      {"plan.enum", in([](P &p) {
+         // Between two groups of kinds.
+         p.programs[0]->steps[0]->kind = static_cast<plan::StepKind>(7);
+       })},
+      {"plan.enum", in([](P &p) {
+         p.programs[0]->steps[0]->kind = static_cast<plan::StepKind>(33);
+       })},
+      {"plan.enum", in([](P &p) {
+         bindingOf(p, 0, 0, 0).kind = static_cast<plan::BindingKind>(3);
+       })},
+      {"plan.enum", in([](P &p) {
+         dispatchOf(p, 0, 0).grid->rows_from = static_cast<plan::RowsFrom>(2);
+       })},
+      {"plan.enum",
+       in([](P &p) { p.budget_items[0]->tier = static_cast<plan::Tier>(7); })},
+      {"plan.enum",
+       in([](P &p) { p.budgets[0]->tier = static_cast<plan::Tier>(7); })},
+      {"plan.model.sizes", in([](P &p) { p.model->architecture.clear(); })},
+      {"plan.model.sizes", in([](P &p) { p.model->width = 0; })},
+      {"plan.model.sizes", in([](P &p) { p.model->ffn_width = 0; })},
+      {"plan.model.sizes",
+       in([](P &p) { p.model->vocabulary = uint64_t{1} << 31; })},
+      {"plan.model.heads", in([](P &p) { p.model->kv_heads = 3; })},
+      {"plan.tokenizer.kind",
+       in([](P &p) { p.tokenizer->kind = plan::TokenizerKind::None; })},
+      {"plan.tokenizer.kind", in([](P &p) { p.tokenizer->tokens.reset(); })},
+      {"plan.tokenizer.strings",
+       in([](P &p) { p.tokenizer->tokens->ends[2] = 1; })},
+      {"plan.tokenizer.strings",
+       in([](P &p) { p.tokenizer->tokens->bytes.push_back('x'); })},
+      {"plan.tokenizer.strings",
+       in([](P &p) { p.tokenizer->merges->bytes.pop_back(); })},
+      {"plan.tokenizer.vocabulary", in([](P &p) { p.model->vocabulary = 7; })},
+      {"plan.tokenizer.types", in([](P &p) { p.tokenizer->types.pop_back(); })},
+      {"plan.tokenizer.types", in([](P &p) { p.tokenizer->types[3] = 7; })},
+      {"plan.tokenizer.scores", in([](P &p) { p.tokenizer->scores.clear(); })},
+      {"plan.tokenizer.scores", in([](P &p) {
+         p.tokenizer->kind = plan::TokenizerKind::Bpe;
+         p.tokenizer->scores.pop_back();
+       })},
+      {"plan.tokenizer.scores", in([](P &p) { p.tokenizer->scores[3] = NAN; })},
+      {"plan.tokenizer.ids", in([](P &p) { p.tokenizer->bos = 8; })},
+      {"plan.tokenizer.ids", in([](P &p) { p.tokenizer->end_of_turn = -2; })},
+      {"plan.tokenizer.ids",
+       in([](P &p) { p.tokenizer->end_of_generation[1] = 8; })},
+      {"plan.tokenizer.ids",
+       in([](P &p) { p.tokenizer->end_of_generation[0] = -1; })},
+      {"plan.tokenizer.ids",
+       in([](P &p) { p.tokenizer->end_of_generation[1] = 2; })},
+      {"plan.machine.name", in([](P &p) { p.machine->name.clear(); })},
+      {"plan.machine.arch", in([](P &p) { p.machine->arch = "z80"; })},
+      {"plan.machine.cores", in([](P &p) { p.machine->cores = 0; })},
+      {"plan.machine.features",
+       in([](P &p) { p.machine->features = {"fma", "avx2"}; })},
+      {"plan.machine.features",
+       in([](P &p) { p.machine->features = {"avx2", "avx2"}; })},
+      {"plan.decision",
+       in([](P &p) { std::swap(p.decisions[0], p.decisions[1]); })},
+      {"plan.decision",
+       in([](P &p) { p.decisions[1]->name = p.decisions[0]->name; })},
+      {"plan.decision", in([](P &p) { p.decisions[0]->name.clear(); })},
+      {"plan.source", in([](P &p) { p.sources[0]->name = "a/b.gguf"; })},
+      {"plan.source", in([](P &p) { p.sources[0]->digest.pop_back(); })},
+      {"plan.source", in([](P &p) { p.sources[0]->name.clear(); })},
+  };
+}
+
+std::vector<Case> segmentCases() {
+  return {
+      {"plan.segment.name", in([](P &p) { p.segments[1]->name = "layer.0"; })},
+      {"plan.segment.name", in([](P &p) { p.segments[1]->name.clear(); })},
+      {"plan.segment.name",
+       in([](P &p) { p.segments[1]->name.assign(1025, 'n'); })},
+      {"plan.segment.name", in([](P &p) { p.segments[1]->name = "a\nb"; })},
+      {"plan.segment.digest",
+       in([](P &p) { p.segments[1]->digest.pop_back(); })},
+      {"plan.segment.digest", in([](P &p) { p.segments[1]->digest.clear(); })},
+      {"plan.segment.bytes", in([](P &p) { p.segments[1]->raw_bytes -= 1; })},
+      {"plan.segment.bytes", in([](P &p) {
+         p.segments[1]->raw_bytes = p.segments[1]->stored_bytes = 0;
+       })},
+      {"plan.segment.alignment", in([](P &p) { p.segments[1]->offset += 64; })},
+      {"plan.segment.inside", in([](P &p) {
+         p.segments[3]->stored_bytes = p.segments[3]->raw_bytes =
+             UINT64_MAX - 100;
+       })},
+      {"plan.segment.inside", in([](P &p) {
+         p.segments[3]->stored_bytes = p.segments[3]->raw_bytes =
+             kPlanPageBytes + 1;
+       })},
+      {"plan.segment.inside",
+       in([](P &p) { p.segments[1]->offset = uint64_t{1} << 40; })},
+      {"plan.segment.contiguous",
+       in([](P &p) { p.segments[1]->offset += kPlanPageBytes; })},
+      {"plan.segment.contiguous",
+       in([](P &p) { p.segments[1]->offset -= kPlanPageBytes; })},
+      {"plan.segment.contiguous",
+       in([](P &p) { p.segments[0]->offset = kPlanPageBytes; })},
+      {"plan.segment.order",
+       in([](P &p) { p.segments[1]->kind = plan::SegmentKind::Table; })},
+      {"plan.segment.end",
+       [](SmallPlan &small) { small.fileBytes += kPlanPageBytes; }},
+      {"plan.segment.end", [](SmallPlan &small) { small.fileBytes += 1; }},
+      {"plan.segment.codec",
+       in([](P &p) { p.segments[1]->codec = plan::Codec::Zstd; }),
+       ErrorCode::Unsupported},
+      {"plan.segment.tier",
+       in([](P &p) { p.segments[1]->tier = plan::Tier::Vram; }),
+       ErrorCode::Unsupported},
+      {"plan.segment.tier",
+       in([](P &p) { p.segments[1]->executor = plan::Executor::Gpu; }),
+       ErrorCode::Unsupported},
+      {"plan.tensor.name", in([](P &p) { p.tensors[1]->name.clear(); })},
+      {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 4; })},
+      {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 2; })},
+      {"plan.tensor.dtype", in([](P &p) { p.tensors[1]->dtype = 4; })},
+      {"plan.tensor.dtype", in([](P &p) { p.tensors[1]->dtype = 65535; })},
+      {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 2; })},
+      {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->bytes -= 1; })},
+      {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->rows += 16; })},
+      {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->columns += 1; })},
+      {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->rows = UINT64_MAX; })},
+      {"plan.tensor.bytes", in([](P &p) {
+         p.tensors[1]->rows = 0;
+         p.tensors[1]->bytes = 0;
+       })},
+      {"plan.tensor.alignment", in([](P &p) { p.tensors[1]->offset += 32; })},
+      {"plan.tensor.inside", in([](P &p) { p.tensors[2]->offset += 64; })},
+      {"plan.tensor.inside",
+       in([](P &p) { p.tensors[2]->offset = UINT64_MAX - 63; })},
+      {"plan.tensor.overlap", in([](P &p) { p.tensors[0]->offset = 128; })},
+      {"plan.executable.segment",
+       in([](P &p) { p.executables[0]->segment = 0; })},
+      {"plan.executable.segment",
+       in([](P &p) { p.executables[0]->segment = 4; })},
+      {"plan.executable.segment", in([](P &p) {
+         p.executables.push_back(
+             std::make_unique<plan::ExecutableT>(*p.executables[0]));
+       })},
+      {"plan.executable.segment", in([](P &p) {
+         // Kernels that no executable names.
+         p.tensors[3]->segment = 0;
+         p.tensors[3]->offset = p.segments[0]->raw_bytes + 64;
+         p.segments[0]->raw_bytes = p.segments[0]->stored_bytes =
+             p.segments[0]->raw_bytes + 64 + p.tensors[3]->bytes;
+         p.segments[1]->kind = plan::SegmentKind::Kernels;
+       })},
+      {"plan.executable.abi",
+       in([](P &p) { p.executables[0]->abi_version += 1; })},
+      {"plan.executable.entries",
+       in([](P &p) { p.executables[0]->entries.clear(); })},
+      {"plan.executable.entries",
+       in([](P &p) { p.executables[0]->entries[1] = "append"; })},
+      {"plan.executable.entries", in([](P &p) {
+         std::swap(p.executables[0]->entries[0], p.executables[0]->entries[1]);
+       })},
+      {"plan.executable.entries",
+       in([](P &p) { p.executables[0]->entries[0] = ""; })},
+  };
+}
+
+std::vector<Case> memoryCases() {
+  return {
+      {"plan.kv.dtype", in([](P &p) { p.kv->dtype = 8; })},
+      {"plan.kv.page_tokens", in([](P &p) { p.kv->page_tokens = 32; })},
+      {"plan.kv.shape", in([](P &p) { p.kv->layers = 2; })},
+      {"plan.kv.shape", in([](P &p) { p.kv->head_dim = 8; })},
+      {"plan.kv.shape", in([](P &p) { p.kv->kv_heads = 2; })},
+      {"plan.kv.bytes", in([](P &p) { p.kv->head_bytes *= 2; })},
+      {"plan.kv.bytes", in([](P &p) { p.kv->layer_bytes += 64; })},
+      {"plan.kv.bytes", in([](P &p) { p.kv->page_bytes -= 64; })},
+      {"plan.kv.bytes", in([](P &p) { p.kv->dtype = 0; })},
+      {"plan.kv.pages", in([](P &p) { p.kv->pages = 5; })},
+      {"plan.kv.pages", in([](P &p) { p.kv->context = 0; })},
+      {"plan.kv.pages", in([](P &p) { p.kv->slots = 0; })},
+      {"plan.kv.pages", in([](P &p) {
+         p.kv->context = p.kv->slots = UINT32_MAX;
+         p.kv->pages = UINT32_MAX;
+       })},
+      {"plan.buffer.count", in([](P &p) {
+         while (p.buffers.size() <= 1024) {
+           p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[0]));
+         }
+       })},
+      {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = "x"; })},
+      {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = ""; })},
+      {"plan.buffer.alignment", in([](P &p) { p.buffers[1]->offset += 32; })},
+      {"plan.buffer.inside", in([](P &p) { p.buffers[1]->bytes = 0; })},
+      {"plan.buffer.inside", in([](P &p) { p.arena_bytes -= 1; })},
+      {"plan.buffer.inside",
+       in([](P &p) { p.buffers[1]->offset = UINT64_MAX - 63; })},
+      {"plan.buffer.unused", in([](P &p) {
+         p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[0]));
+         p.buffers.back()->name = "nobody";
+       })},
+      {"plan.buffer.unwritten",
+       in([](P &p) { bindingOf(p, 0, 0, 1).access = plan::Access::Read; })},
+      {"plan.buffer.unwritten", in([](P &p) {
+         bindingOf(p, 0, 0, 1).access = plan::Access::ReadWrite;
+       })},
+      {"plan.buffer.unwritten", in([](P &p) {
+         p.programs[1]->steps.erase(p.programs[1]->steps.begin());
+       })},
+      {"plan.buffer.output", in([](P &p) { p.programs[1]->steps.pop_back(); })},
+      // qkv lives from attn_in to attn, heads from attn to attn_out.
+      {"plan.buffer.overlap", in([](P &p) { p.buffers[2]->offset = 4096; })},
+      {"plan.buffer.overlap", in([](P &p) { p.buffers[1]->bytes += 1; })},
+      {"plan.buffer.overlap", in([](P &p) { p.buffers[0]->bytes += 1; })},
+      // The runtime reads outputs after the end and fills inputs before.
+      {"plan.buffer.overlap", in([](P &p) {
+         p.buffers[1]->is_output = true; // qkv lies where the logits do
+       })},
+      {"plan.buffer.overlap", in([](P &p) { p.buffers[3]->is_input = true; })},
+      // With no barrier after attn, which reads qkv, the logits come too soon.
+      {"plan.buffer.overlap", in([](P &p) {
+         plan::ProgramT &m1 = *p.programs[0];
+         m1.steps.erase(m1.steps.begin() + 3); // attn_out, which needs attn
+         m1.steps[2]->dispatches[0]->barrier = false;
+       })},
+  };
+}
+
+std::vector<Case> programCases() {
+  return {
+      {"plan.batch", in([](P &p) { p.max_tokens = 0; })},
+      {"plan.batch", in([](P &p) { p.max_tokens = uint64_t{1} << 32; })},
+      {"plan.batch", in([](P &p) { p.max_outputs = 0; })},
+      {"plan.batch", in([](P &p) { p.max_outputs = 17; })},
+      {"plan.program.count", in([](P &p) {
+         while (p.programs.size() <= 64) {
+           p.programs.push_back(
+               std::make_unique<plan::ProgramT>(*p.programs[0]));
+         }
+       })},
+      {"plan.program.name", in([](P &p) { p.programs[1]->name = "m1"; })},
+      {"plan.program.name", in([](P &p) { p.programs[1]->name = ""; })},
+      {"plan.program.range", in([](P &p) { p.programs[0]->min_tokens = 0; })},
+      {"plan.program.range", in([](P &p) { p.programs[1]->min_tokens = 3; })},
+      {"plan.program.range", in([](P &p) { p.programs[1]->max_tokens = 15; })},
+      {"plan.program.range", in([](P &p) { p.programs[1]->max_tokens = 17; })},
+      {"plan.program.range", in([](P &p) { p.programs[1]->max_tokens = 1; })},
+      {"plan.program.steps", in([](P &p) { p.programs[0]->steps.clear(); })},
+      {"plan.step.name", in([](P &p) { p.programs[0]->steps[0]->name = ""; })},
+      {"plan.step.layer", in([](P &p) { p.programs[0]->steps[1]->layer = 1; })},
+      {"plan.step.layer",
+       in([](P &p) { p.programs[0]->steps[1]->layer = -2; })},
+      {"plan.step.dispatches",
+       in([](P &p) { p.programs[0]->steps[1]->dispatches.clear(); })},
+      {"plan.dispatch.entry",
+       in([](P &p) { dispatchOf(p, 0, 0).executable = 1; })},
+      {"plan.dispatch.entry", in([](P &p) { dispatchOf(p, 0, 0).entry = 5; })},
+      {"plan.dispatch.grid",
+       in([](P &p) { dispatchOf(p, 0, 0).grid.reset(); })},
+      {"plan.dispatch.grid",
+       in([](P &p) { dispatchOf(p, 0, 0).grid->base_tiles = 0; })},
+      {"plan.dispatch.grid",
+       in([](P &p) { dispatchOf(p, 1, 0).grid->base_tiles = UINT64_MAX; })},
+      {"plan.dispatch.weight_bytes",
+       in([](P &p) { dispatchOf(p, 0, 3).weight_bytes += 1; })},
+      {"plan.dispatch.barrier",
+       in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
+      // Across steps, and through the KV cache: append, then attend.
+      {"plan.dispatch.barrier",
+       in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
+      {"plan.dispatch.barrier", in([](P &p) {
+         dispatchOf(p, 0, 1, 1).barrier = false;
+         bindingOf(p, 1, 1, 0).access = plan::Access::Read; // only KV is left
+       })},
+      {"plan.dispatch.barrier",
+       in([](P &p) { dispatchOf(p, 1, 4).barrier = false; })},
+      {"plan.binding.index",
+       in([](P &p) { dispatchOf(p, 0, 0).bindings.clear(); })},
+      {"plan.binding.index", in([](P &p) { bindingOf(p, 0, 0, 0).index = 5; })},
+      {"plan.binding.index", in([](P &p) { bindingOf(p, 0, 0, 1).index = 4; })},
+      {"plan.binding.index", in([](P &p) { bindingOf(p, 1, 1, 1).index = 1; })},
+      {"plan.binding.access", in([](P &p) {
+         bindingOf(p, 0, 0, 1).access = static_cast<plan::Access>(0);
+       })},
+      {"plan.binding.access", in([](P &p) {
+         bindingOf(p, 0, 0, 1).access = static_cast<plan::Access>(4);
+       })},
+      {"plan.binding.access",
+       in([](P &p) { bindingOf(p, 0, 0, 0).access = plan::Access::Write; })},
+      {"plan.binding.alias", in([](P &p) {
+         bindingOf(p, 3, 0, 0).index = 0; // x read and accumulated into
+       })},
+  };
+}
+
+std::vector<Case> readAndBudgetCases() {
+  return {
+      {"plan.read.complete", in([](P &p) { p.reads.pop_back(); })},
+      {"plan.read.complete", in([](P &p) {
+         p.reads.push_back(std::make_unique<plan::ReadT>());
+         p.reads.back()->segment = 3;
+       })},
+      {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
+      {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
+      // The head's segment is needed first, and lies second.
+      {"plan.read.order", in([](P &p) {
+         auto &bindings = dispatchOf(p, 0, 0).bindings;
+         bindings.push_back(std::make_unique<plan::BindingT>());
+         bindings.back()->index = 3;
+         p.reads[1]->first_step = 0;
+       })},
+      {"plan.read.used", in([](P &p) {
+         bindingOf(p, 4, 0, 1).index = 4;
+         dispatchOf(p, 0, 4).weight_bytes = 0;
+       })},
+      {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},
+      {"plan.read.first_step", in([](P &p) { p.reads[0]->first_step = 2; })},
+      {"plan.read.ring", in([](P &p) { p.reads[0]->ring = true; })},
+      {"plan.read.ring",
+       in([](P &p) { p.segments[0]->tier = plan::Tier::Disk; })},
+      {"plan.budget.item", in([](P &p) { p.budget_items.pop_back(); })},
+      {"plan.budget.item", in([](P &p) { p.budget_items[0]->name = "kv"; })},
+      {"plan.budget.item", in([](P &p) { p.budget_items[0]->name = ""; })},
+      {"plan.budget.item",
+       in([](P &p) { p.budget_items[2]->tier = plan::Tier::Disk; })},
+      {"plan.budget.bytes", in([](P &p) { p.budget_items[0]->bytes = 100; })},
+      {"plan.budget.bytes", in([](P &p) { p.budget_items[1]->bytes -= 1; })},
+      {"plan.budget.bytes", in([](P &p) { p.budget_items[2]->bytes -= 1; })},
+      {"plan.budget.bytes", in([](P &p) {
+         p.budgets.clear();
+         p.budget_items[3]->bytes += 1;
+       })},
+      {"plan.budget.bytes", in([](P &p) { p.budget_items[4]->bytes -= 1; })},
+      {"plan.budget.bytes", in([](P &p) { p.machine->cores = 3; })},
+      {"plan.budget.total", in([](P &p) {
+         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes; // the table
+       })},
+      {"plan.budget.sum", in([](P &p) { p.budgets[0]->bytes -= 1; })},
+      {"plan.budget.sum",
+       in([](P &p) { p.budget_items[0]->bytes = UINT64_MAX; })},
+      {"plan.budget.tier", in([](P &p) {
+         p.budgets.push_back(std::make_unique<plan::BudgetT>(*p.budgets[0]));
+       })},
+      {"plan.prediction.phase", in([](P &p) { p.predictions[0]->phase = ""; })},
+      {"plan.prediction.phase", in([](P &p) {
+         p.predictions.push_back(
+             std::make_unique<plan::PredictionT>(*p.predictions[0]));
+       })},
+      {"plan.prediction.link",
+       in([](P &p) { p.predictions[0]->links[0]->link = ""; })},
+      {"plan.prediction.link", in([](P &p) {
+         auto &links = p.predictions[0]->links;
+         links.push_back(std::make_unique<plan::LinkPredictionT>(*links[0]));
+       })},
+      {"plan.prediction.bytes",
+       in([](P &p) { p.predictions[0]->links[0]->bytes_per_pass = 1000; })},
+      {"plan.prediction.bound",
+       in([](P &p) { p.predictions[0]->nanoseconds = 99'000; })},
+      {"plan.prediction.bound", in([](P &p) {
+         p.predictions[0]->links[0]->bytes_per_pass = UINT64_MAX;
+       })},
+      {"plan.prediction.limit",
+       in([](P &p) { p.predictions[0]->limit = "disk"; })},
+  };
+}
+
+std::vector<Case> allCases() {
+  std::vector<Case> all;
+  for (const auto &part : {factCases(), segmentCases(), memoryCases(),
+                           programCases(), readAndBudgetCases()}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+} // namespace
+
+TEST(PlanVerifier, AcceptsTheSmallPlan) {
+  const Status status = verdict(makeSmallPlan());
+  EXPECT_TRUE(status.isOk()) << status.message();
+}
+
+TEST(PlanVerifier, RefusesEachBrokenRule) {
+  const std::vector<Case> cases = allCases();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SmallPlan small = makeSmallPlan();
+    cases[i].breakIt(small);
+    const Status status = verdict(small);
+    EXPECT_EQ(status.code(), cases[i].code) << i << ' ' << cases[i].rule;
+    EXPECT_THAT(status.message(), StartsWith(std::string(cases[i].rule) + ": "))
+        << "case " << i;
+    EXPECT_EQ(status.message().find('\n'), std::string::npos);
+  }
+}
+
+TEST(PlanVerifier, EachDocumentedRuleHasACase) {
+  std::set<std::string> tested = {"plan.structure"}; // PlanCorruptionTest
+  for (const Case &broken : allCases()) {
+    tested.insert(broken.rule);
+  }
+  std::set<std::string> documented;
+  std::ifstream doc(AIR_SOURCE_DIR "/docs/plan-format.md");
+  for (std::string line; std::getline(doc, line);) {
+    if (line.starts_with("- `plan.")) {
+      documented.insert(line.substr(3, line.find('`', 3) - 3));
+    }
+  }
+  EXPECT_EQ(tested, documented);
+}
+
+// What the rules must not refuse.
+TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
+  const std::vector<Change> changes = {
+      // Two matrices side by side in one buffer's rows, at the same time.
+      in([](P &p) {
+        auto &step = *p.programs[0]->steps[1];
+        auto twin = std::make_unique<plan::DispatchT>(*step.dispatches[0]);
+        step.dispatches[0]->barrier = false;
+        step.dispatches.insert(step.dispatches.begin() + 1, std::move(twin));
+        p.predictions.clear();
+      }),
+      // An input that only one program reads.
+      in([](P &p) {
+        p.buffers.push_back(std::make_unique<plan::BufferT>());
+        p.buffers.back()->name = "mask";
+        p.buffers.back()->bytes = 64;
+        p.buffers.back()->offset = p.arena_bytes;
+        p.buffers.back()->is_input = true;
+        p.arena_bytes += 64;
+        p.budget_items[3]->bytes += 64;
+        p.budgets[0]->bytes += 64;
+        auto &bindings = dispatchOf(p, 1, 2).bindings;
+        bindings.push_back(std::make_unique<plan::BindingT>());
+        bindings.back()->kind = plan::BindingKind::Buffer;
+        bindings.back()->index = 4;
+      }),
+      // Weights that are read again in each pass.
+      in([](P &p) {
+        p.segments[0]->tier = plan::Tier::Disk;
+        p.reads[0]->ring = true;
+      }),
+      // Tables of their own in the budget.
+      in([](P &p) {
+        p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
+        p.budget_items.push_back(std::make_unique<plan::BudgetItemT>());
+        p.budget_items.back()->name = "tables";
+        p.budget_items.back()->bytes = p.segments[3]->raw_bytes;
+      }),
+      // Nothing known of links, no budget, no tokenizer.
+      in([](P &p) {
+        p.predictions.clear();
+        p.budgets.clear();
+        p.sources.clear();
+        p.decisions.clear();
+        p.tokenizer = std::make_unique<plan::TokenizerT>();
+      }),
+      in([](P &p) {
+        p.tokenizer->kind = plan::TokenizerKind::Bpe;
+        p.tokenizer->scores.clear();
+      }),
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    SmallPlan small = makeSmallPlan();
+    changes[i](small);
+    const Status status = verdict(small);
+    EXPECT_TRUE(status.isOk()) << i << ' ' << status.message();
+  }
+}

@@ -1,0 +1,46 @@
+//===- SmallPlan.h - a valid plan of a few kilobytes ------------*- C++ -*-===//
+//
+// One layer, four segments, two programs. Every rule of the verifier holds;
+// tests break them one at a time. Its kernels are bytes that no one can run.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_FORMATS_PLAN_SMALLPLAN_H
+#define AIRPACK_TEST_FORMATS_PLAN_SMALLPLAN_H
+
+#include "formats/plan/plan_generated.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace air::test {
+
+struct SmallPlan {
+  plan::PlanT plan; ///< offsets set, digests of the segments below
+  std::vector<std::vector<uint8_t>> segments; ///< stored bytes of each
+  uint64_t fileBytes = 0;
+};
+
+SmallPlan makeSmallPlan();
+
+/// The metadata as it stands, right or wrong.
+std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
+
+/// The file, signed, whatever its metadata says; `fileBytes` long unless the
+/// metadata has another number of pages.
+std::vector<uint8_t> fileOf(const SmallPlan &small);
+
+/// A file of these parts with right digests of header and metadata.
+std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
+                                const std::vector<std::vector<uint8_t>> &parts,
+                                const plan::PlanT &plan);
+
+/// Signs the header page at the start of `file` again.
+void signHeader(std::vector<uint8_t> &file);
+
+/// Writes the plan with PlanWriter; empty when that fails.
+std::string writeSmallPlan(const std::string &path);
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_FORMATS_PLAN_SMALLPLAN_H
