@@ -1,6 +1,8 @@
 //===- PlanDialect.cpp - registration and attributes ------------*- C++ -*-===//
 #include "compiler/dialect/plan/PlanDialect.h"
 
+#include "formats/plan/plan_generated.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -25,6 +27,46 @@ void PlanDialect::initialize() {
 #include "compiler/dialect/plan/PlanOps.cpp.inc"
       >();
 }
+
+// The dialect's closed sets are the plan file's: a cast converts.
+#define AIR_SAME(set, word)                                                    \
+  static_assert(static_cast<uint32_t>(set::word) ==                            \
+                static_cast<uint32_t>(::air::plan::set::word))
+AIR_SAME(StepKind, Embed);
+AIR_SAME(StepKind, AttnIn);
+AIR_SAME(StepKind, Attn);
+AIR_SAME(StepKind, AttnOut);
+AIR_SAME(StepKind, FfnIn);
+AIR_SAME(StepKind, FfnOut);
+AIR_SAME(StepKind, Head);
+AIR_SAME(StepKind, Norm);
+AIR_SAME(StepKind, MatMul);
+AIR_SAME(StepKind, Add);
+AIR_SAME(StepKind, Glu);
+AIR_SAME(StepKind, Positions);
+AIR_SAME(RowsFrom, Tokens);
+AIR_SAME(RowsFrom, Outputs);
+AIR_SAME(Access, Read);
+AIR_SAME(Access, Write);
+AIR_SAME(Access, ReadWrite);
+AIR_SAME(BindingKind, Tensor);
+AIR_SAME(BindingKind, Buffer);
+AIR_SAME(BindingKind, Kv);
+AIR_SAME(SegmentKind, Weights);
+AIR_SAME(SegmentKind, Kernels);
+AIR_SAME(SegmentKind, Table);
+AIR_SAME(Codec, None);
+AIR_SAME(Codec, Zstd);
+AIR_SAME(Tier, Vram);
+AIR_SAME(Tier, Ram);
+AIR_SAME(Tier, Disk);
+AIR_SAME(Executor, Cpu);
+AIR_SAME(Executor, Gpu);
+AIR_SAME(DecidedBy, Default);
+AIR_SAME(DecidedBy, User);
+AIR_SAME(DecidedBy, Model);
+AIR_SAME(DecidedBy, Solver);
+#undef AIR_SAME
 
 std::string StepOpInterface::getStepName() {
   std::string kind = stringifyStepKind(getStepKind()).str();

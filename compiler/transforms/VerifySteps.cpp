@@ -1,0 +1,180 @@
+//===- VerifySteps.cpp - what must hold of a plan.graph ---------*- C++ -*-===//
+#include "compiler/transforms/Passes.h"
+
+using namespace mlir;
+using namespace air::ir;
+
+namespace air::compiler {
+#define GEN_PASS_DEF_VERIFYSTEPS
+#include "compiler/transforms/Passes.h.inc"
+
+namespace {
+
+class GraphVerifier {
+public:
+  GraphVerifier(llm::FactsAttr modelFacts, plan::GraphOp planGraph)
+      : facts(modelFacts), graph(planGraph) {}
+
+  LogicalResult verify() {
+    for (Operation &op : graph.getBody().front()) {
+      auto step = dyn_cast<plan::StepOpInterface>(op);
+      if (!step && !isa<plan::ReturnOp>(op)) {
+        return op.emitOpError("is no step");
+      }
+      if (failed(step ? verifyStep(step)
+                      : verifyReturn(cast<plan::ReturnOp>(op)))) {
+        return failure();
+      }
+    }
+    if (nextLayer != facts.getLayers() || pending) {
+      return graph.emitOpError()
+             << "attends in " << nextLayer << " layers, the model has "
+             << facts.getLayers();
+    }
+    return success();
+  }
+
+private:
+  LogicalResult verifyStep(plan::StepOpInterface step) {
+    if (failed(verifyOverwritten(step)) || failed(verifyRows(step))) {
+      return failure();
+    }
+    if (int64_t layer = step.getStepLayer(); layer >= facts.getLayers()) {
+      return step->emitOpError()
+             << "is of layer " << layer << ", the model has "
+             << facts.getLayers() << " layers";
+    }
+    if (auto embed = dyn_cast<plan::EmbedOp>(step.getOperation())) {
+      return verifyVocabulary(embed, embed.getTable().getRows());
+    }
+    if (auto attnIn = dyn_cast<plan::AttnInOp>(step.getOperation())) {
+      return verifyAttnIn(attnIn);
+    }
+    if (auto attn = dyn_cast<plan::AttnOp>(step.getOperation())) {
+      return verifyAttn(attn);
+    }
+    return success();
+  }
+
+  /// In-place steps: nobody may read what they wrote over.
+  LogicalResult verifyOverwritten(plan::StepOpInterface step) {
+    Value overwritten = step.getOverwritten();
+    if (!overwritten) {
+      return success();
+    }
+    for (OpOperand &use : overwritten.getUses()) {
+      bool isOther = use.getOwner() != step.getOperation() &&
+                     !use.getOwner()->isBeforeInBlock(step);
+      bool isTwice = use.getOwner() == step.getOperation() &&
+                     llvm::count(step->getOperands(), overwritten) > 1;
+      if (isOther || isTwice) {
+        InFlightDiagnostic diag = use.getOwner()->emitOpError(
+            "reads a value that a step has written over");
+        diag.attachNote(step->getLoc()) << step.getStepName() << " wrote it";
+        return diag;
+      }
+    }
+    return success();
+  }
+
+  /// Rows are selected once; of what follows only matmul works on them.
+  LogicalResult verifyRows(plan::StepOpInterface step) {
+    auto matmul = dyn_cast<plan::MatMulOp>(step.getOperation());
+    bool wantsOutputs = matmul && matmul.getRows() == plan::RowsFrom::Outputs;
+    for (Value operand : step->getOperands()) {
+      bool areOutputs = onOutputs.contains(operand);
+      if (areOutputs != wantsOutputs) {
+        return step->emitOpError()
+               << "works on " << (wantsOutputs ? "outputs" : "tokens")
+               << ", its operand's rows are "
+               << (areOutputs ? "outputs" : "tokens");
+      }
+    }
+    auto norm = dyn_cast<plan::NormOp>(step.getOperation());
+    if (wantsOutputs || (norm && norm.getSelect()) ||
+        isa<plan::HeadOp>(step.getOperation())) {
+      onOutputs.insert(step->getResult(0));
+    }
+    return success();
+  }
+
+  LogicalResult verifyAttnIn(plan::AttnInOp op) {
+    auto layer = static_cast<int64_t>(op.getLayer());
+    if (pending || layer != nextLayer) {
+      return op.emitOpError()
+             << "appends to layer " << layer << "; the next one is "
+             << (pending ? "attn of layer " : "layer ") << nextLayer;
+    }
+    if (static_cast<int64_t>(op.getKvHeads()) != facts.getKvHeads() ||
+        static_cast<int64_t>(op.getHeadDim()) != facts.getHeadDim()) {
+      return op.emitOpError()
+             << "has " << op.getKvHeads() << " kv_heads of " << op.getHeadDim()
+             << ", the model's cache holds " << facts.getKvHeads() << " of "
+             << facts.getHeadDim();
+    }
+    pending = op;
+    return success();
+  }
+
+  LogicalResult verifyAttn(plan::AttnOp op) {
+    if (!pending || op.getQkv() != pending.getResult() ||
+        op.getLayer() != pending.getLayer()) {
+      return op.emitOpError() << "of layer " << op.getLayer()
+                              << " must read the attn_in before it";
+    }
+    if (op.getHeads() != pending.getHeads() ||
+        op.getKvHeads() != pending.getKvHeads() ||
+        op.getHeadDim() != pending.getHeadDim()) {
+      return op.emitOpError()
+             << "has " << op.getHeads() << " heads and " << op.getKvHeads()
+             << " kv_heads of " << op.getHeadDim() << ", attn_in made "
+             << pending.getHeads() << " and " << pending.getKvHeads() << " of "
+             << pending.getHeadDim();
+    }
+    pending = {};
+    ++nextLayer;
+    return success();
+  }
+
+  LogicalResult verifyReturn(plan::ReturnOp op) {
+    if (!onOutputs.contains(op.getLogits())) {
+      return op.emitOpError("returns all tokens' rows, not the asked ones");
+    }
+    return verifyVocabulary(op, llm::columnsOf(op.getLogits()));
+  }
+
+  LogicalResult verifyVocabulary(Operation *op, int64_t size) {
+    if (size != facts.getVocabulary()) {
+      return op->emitOpError()
+             << "has " << size << " tokens, the vocabulary has "
+             << facts.getVocabulary();
+    }
+    return success();
+  }
+
+  llm::FactsAttr facts;
+  plan::GraphOp graph;
+  int64_t nextLayer = 0;
+  plan::AttnInOp pending; // its attn has not come yet
+  llvm::SmallPtrSet<Value, 4> onOutputs;
+};
+
+struct VerifyStepsPass : impl::VerifyStepsBase<VerifyStepsPass> {
+  void runOnOperation() override {
+    SmallVector<plan::ModelOp> models(getOperation().getOps<plan::ModelOp>());
+    SmallVector<plan::GraphOp> graphs(getOperation().getOps<plan::GraphOp>());
+    if (models.size() != 1 || graphs.size() != 1) {
+      getOperation().emitOpError()
+          << "has " << models.size() << " plan.model and " << graphs.size()
+          << " plan.graph; one of each is needed";
+      return signalPassFailure();
+    }
+    if (failed(GraphVerifier(models[0].getFacts(), graphs[0]).verify())) {
+      signalPassFailure();
+    }
+    markAllAnalysesPreserved();
+  }
+};
+
+} // namespace
+} // namespace air::compiler

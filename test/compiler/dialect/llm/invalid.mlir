@@ -1,0 +1,395 @@
+// RUN: air-opt %s --split-input-file --verify-diagnostics
+
+// One broken rule a case.
+
+// Embedding as wide as the result.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{result has 16 columns, 8 are needed}}
+  %y = llm.embed %ids <"t", F32, 8x8> : tensor<?x16xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// An embedding table is a matrix.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{table 't' must be a matrix of tokens x width}}
+  %y = llm.embed %ids <"t", F32, 8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Norm weight as wide as its input.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{weight 'n' has 7 elements, 8 are needed}}
+  %y = llm.rms_norm %x <"n", F32, 7> epsilon 1.0e-5 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Norm weight is a vector.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{weight 'n' is a matrix of 1x8, a vector of 8 is needed}}
+  %y = llm.rms_norm %x <"n", F32, 1x8> epsilon 1.0e-5 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Epsilon not negative.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{epsilon is -1.000000e+00, must be finite and not negative}}
+  %y = llm.rms_norm %x <"n", F32, 8> epsilon -1.0 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Matrix of outputs x inputs.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{weight 'w' is 8x4 (outputs x inputs), 4x8 is needed}}
+  %y = llm.linear %x <"w", F32, 8x4> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Linear takes a matrix.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{weight 'w' is a vector of 8, a matrix of 4x8 is needed}}
+  %y = llm.linear %x <"w", F32, 8> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Bias as long as outputs.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{bias 'b' has 8 elements, 4 are needed}}
+  %y = llm.linear %x <"w", F32, 4x8> bias <"b", F32, 8> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Heads divide the row.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{x has 8 columns, no multiple of the 3 elements of weight 'n'}}
+  %y = llm.head_norm %x <"n", F32, 3> epsilon 1.0e-5 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Head norm's weight is a vector.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{weight 'n' must be a vector as wide as a head}}
+  %y = llm.head_norm %x <"n", F32, 2x4> epsilon 1.0e-5 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Rope's heads divide the row.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{x has 8 columns, no multiple of head_dim 3}}
+  %y = llm.rope %x <norm, dim = 2, base = 1.0e4> head_dim 3 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Rope inside the head.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{rope turns 6 elements of a head that has 4}}
+  %y = llm.rope %x <norm, dim = 6, base = 1.0e4> head_dim 4 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Rope turns pairs.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{rope turns pairs: dim is 3, must be even and positive}}
+  %y = llm.rope %x <norm, dim = 3, base = 1.0e4> head_dim 4 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Rope base positive.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{rope base is -1.000000e+00, must be finite and positive}}
+  %y = llm.rope %x <norm, dim = 4, base = -1.0> head_dim 4 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Rope factors: one a pair.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{rope factors 'f' have 4 elements, 2 pairs turn}}
+  %y = llm.rope %x <norm, dim = 4, base = 1.0e4, factors = <"f", F32, 4>> head_dim 4 : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Kv heads divide heads.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{3 heads cannot share 2 kv_heads: no multiple}}
+  %y = llm.attention %x, %x, %x layer 0 heads 3 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Q holds the heads.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{q has 8 columns, 16 are needed}}
+  %y = llm.attention %x, %x, %x layer 0 heads 4 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x16xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// K holds the kv heads.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{k has 8 columns, 4 are needed}}
+  %y = llm.attention %x, %x, %x layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Heads positive.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{heads 0, kv_heads 1, head_dim 4: all must be positive}}
+  %y = llm.attention %x, %x, %x layer 0 heads 0 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Layers of the model.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{layer 1 of a model of 1 layers}}
+  %y = llm.attention %x, %x, %x layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// A layer appends once.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-note @+1 {{the first one}}
+  %y = llm.attention %x, %x, %x layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{layer 0 has its K and V appended twice}}
+  %z = llm.attention %x, %x, %x layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Shapes of an addition.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %w = llm.linear %x <"w", F32, 4x8> : tensor<?x8xf32> -> tensor<?x4xf32>
+  // expected-note @-1 {{prior use here}}
+  // expected-error @+1 {{expects different type than prior uses}}
+  %y = llm.add %x, %w : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Activations are float32 rows.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{result #0 must be activations tensor<?xKxf32>, one row a token, but got 'tensor<4x8xf32>'}}
+  %y = llm.embed %ids <"t", F32, 8x8> : tensor<4x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// A dtype has a name.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{'Q9_9' is no dtype}}
+  %y = llm.embed %ids <"t", Q9_9, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Rows are whole blocks.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{tensor 'w' has rows of 8 elements; Q8_0 needs a multiple of 32}}
+  %y = llm.linear %x <"w", Q8_0, 4x8> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Weights have one or two extents.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{tensor 'w' has 3 extents; weights have 1 (vector) or 2 (matrix)}}
+  %y = llm.linear %x <"w", F32, 2x4x8> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Weights are not empty.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{tensor 'w' has an extent of 0}}
+  %y = llm.linear %x <"w", F32, 4x0> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Weights have a name.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{a weight needs the name of a tensor}}
+  %y = llm.linear %x <"", F32, 4x8> : tensor<?x8xf32> -> tensor<?x4xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// The logits are the vocabulary's.
+
+// expected-error @+1 {{returns rows of 8 logits, the vocabulary has 9}}
+llm.model @m <name = "", architecture = "llama", vocabulary = 9, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// A model takes token ids.
+
+// expected-error @+1 {{takes one argument, the token ids tensor<?xi32>}}
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%x: tensor<?x8xf32>):
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Facts are positive.
+
+// expected-error @+1 {{model facts: width is 0, must be positive}}
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Facts: kv heads divide heads.
+
+// expected-error @+1 {{model facts: 2 heads cannot share 3 kv_heads}}
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 3, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Facts name the architecture.
+
+// expected-error @+1 {{model facts need an architecture}}
+llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}

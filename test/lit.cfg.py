@@ -1,0 +1,44 @@
+# Text tests of the compiler and the tools. Run from the build:
+#   /usr/lib/llvm-22/bin/lit -sv build/dev/test
+# Tools are those of the build; FileCheck, not, count and split-file are LLVM's.
+import os
+import sys
+
+import lit.formats
+
+config.name = "airpack"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "CMakeLists.txt"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.air_build_dir, "test")
+
+config.environment["PATH"] = os.pathsep.join(
+    [os.path.join(config.air_build_dir, "bin"), config.llvm_tools_dir,
+     os.environ.get("PATH", "")])
+# A variable of one test case must not leak into the next.
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input-filter=all"
+for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
+    if name in os.environ:
+        config.environment[name] = os.environ[name]
+
+root = os.path.dirname(config.test_source_root)
+config.substitutions += [
+    ("%inputs", os.path.join(config.test_source_root, "Inputs")),
+    ("%examples", os.path.join(root, "examples")),
+    ("%root", root),
+    ("%python", sys.executable),
+]
+# tools/test.sh builds it first; a build by hand need not.
+if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
+    config.available_features.add("runtime-only-build")
+if config.air_sanitize:
+    config.available_features.add("sanitizer")
+
+# Third-party vocabularies, where somebody has them (see CONTRIBUTING.md). Tests
+# that need them say `REQUIRES: vectors` and are reported as unsupported without.
+vectors = os.environ.get("AIR_VECTORS")
+if vectors:
+    config.available_features.add("vectors")
+    config.environment["AIR_VECTORS"] = vectors
+    config.substitutions.append(("%vectors", vectors))
