@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
 #include "codegen/cpu/KvPages.h"
+#include "formats/support/CheckedMath.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -81,8 +82,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   scratchBytes = valuesOffset + rows * kv.headDim * 4;
 }
 
-/// Writes the body of one kernel. Row indices count within a run: row r is query
-/// head r % group of token run.first + r / group.
+/// Writes the body of one kernel. Row indices count within a run: row r is
+/// query head r % group of token run.first + r / group.
 class AttentionWriter {
 public:
   AttentionWriter(KernelBuilder &b, const KernelSpec &spec)
@@ -155,8 +156,7 @@ void AttentionWriter::write() {
   b.tileLoop([&](Value tile) {
     const int64_t step = shape.tokensPerTile;
     const Value tokens = b.tokens();
-    const Value blocks =
-        b.div(b.add(tokens, b.i64(step - 1)), b.i64(step));
+    const Value blocks = b.div(b.add(tokens, b.i64(step - 1)), b.i64(step));
     const Value first = b.mul(b.rem(tile, blocks), b.i64(step));
     writeTile(b.div(tile, blocks), first,
               b.min(b.add(first, b.i64(step)), tokens));
@@ -172,17 +172,16 @@ void AttentionWriter::writeTile(Value kvHead, Value firstToken,
   b.loop(firstToken, lastToken, b.i64(1), [&](Value token) {
     // A run starts where the sequence differs from the token's before.
     const Value sequence = sequenceOf(token);
-    const Value before = b.select(b.equal(token, firstToken), token,
-                                  b.sub(token, b.i64(1)));
+    const Value before =
+        b.select(b.equal(token, firstToken), token, b.sub(token, b.i64(1)));
     const Value starts = b.orBits(b.equal(token, firstToken),
                                   b.notEqual(sequenceOf(before), sequence));
     b.ifThen(starts, [&] {
       const Values end = b.loop(
-          b.add(token, b.i64(1)), lastToken, b.i64(1),
-          {b.add(token, b.i64(1))},
+          b.add(token, b.i64(1)), lastToken, b.i64(1), {b.add(token, b.i64(1))},
           [&](Value next, mlir::ValueRange carried) -> Values {
-            const Value goesOn = b.andBits(
-                b.equal(carried[0], next), b.equal(sequenceOf(next), sequence));
+            const Value goesOn = b.andBits(b.equal(carried[0], next),
+                                           b.equal(sequenceOf(next), sequence));
             return {b.select(goesOn, b.add(next, b.i64(1)), carried[0])};
           });
       writeRun({token, end[0], kvHead, sequence});
@@ -191,13 +190,11 @@ void AttentionWriter::writeTile(Value kvHead, Value firstToken,
 }
 
 void AttentionWriter::writeRun(const Run &run) {
-  const Value rows =
-      b.mul(b.sub(run.end, run.first), b.i64(shape.group));
+  const Value rows = b.mul(b.sub(run.end, run.first), b.i64(shape.group));
   startRows(rows);
   const Value last = positionOf(b.sub(run.end, b.i64(1)));
   const Value pages = b.add(b.div(last, b.i64(kPage)), b.i64(1));
-  b.loop(b.i64(0), pages, b.i64(1),
-         [&](Value page) { writePage(run, page); });
+  b.loop(b.i64(0), pages, b.i64(1), [&](Value page) { writePage(run, page); });
   finishRows(run, rows);
 }
 
@@ -215,7 +212,8 @@ void AttentionWriter::startRows(Value rows) {
 void AttentionWriter::writePage(const Run &run, Value page) {
   Page place;
   place.start = b.mul(page, b.i64(kPage));
-  place.keys = kvHead(b, shape.kv, b.binding(1), run.sequence, page, run.kvHead);
+  place.keys =
+      kvHead(b, shape.kv, b.binding(1), run.sequence, page, run.kvHead);
   place.values = b.offset(place.keys, shape.kv.valuesOffset);
   if (shape.tokensPerTile == 1) {
     for (int64_t row = 0; row < shape.group; row += kRowsTogether) {
@@ -224,12 +222,10 @@ void AttentionWriter::writePage(const Run &run, Value page) {
     }
     return;
   }
-  const Value rows =
-      b.mul(b.sub(run.end, run.first), b.i64(shape.group));
+  const Value rows = b.mul(b.sub(run.end, run.first), b.i64(shape.group));
   const Value whole = b.andBits(rows, -kRowsTogether);
-  b.loop(b.i64(0), whole, b.i64(kRowsTogether), [&](Value row) {
-    writeRows(run, place, row, kRowsTogether);
-  });
+  b.loop(b.i64(0), whole, b.i64(kRowsTogether),
+         [&](Value row) { writeRows(run, place, row, kRowsTogether); });
   b.loop(whole, rows, b.i64(1),
          [&](Value row) { writeRows(run, place, row, 1); });
 }
@@ -248,8 +244,8 @@ Value AttentionWriter::queryHead(const Run &run, Value row) {
 // min(64, max(0, position + 1 - page start))
 Value AttentionWriter::validKeys(Value token, const Page &page) {
   const Value end = b.add(positionOf(token), b.i64(1));
-  const Value seen = b.select(b.less(page.start, end), b.sub(end, page.start),
-                              b.i64(0));
+  const Value seen =
+      b.select(b.less(page.start, end), b.sub(end, page.start), b.i64(0));
   return b.min(seen, b.i64(kPage));
 }
 
@@ -281,9 +277,8 @@ void AttentionWriter::writeRows(const Run &run, const Page &page,
 }
 
 Value AttentionWriter::loadWide(Value pointer, int64_t lanes) {
-  const Value value =
-      b.load(b.vec(kvElement(b, shape.kv), lanes), pointer,
-             static_cast<unsigned>(8 * shape.kv.elementBytes));
+  const Value value = b.load(b.vec(kvElement(b, shape.kv), lanes), pointer,
+                             static_cast<unsigned>(8 * shape.kv.elementBytes));
   return shape.kv.elementBytes == 2 ? b.floatExtend(value, b.f32()) : value;
 }
 
@@ -293,20 +288,20 @@ void AttentionWriter::writeScores(const Rows &rows, const Page &page) {
   const Type type = b.vec(b.f32(), lanes);
   for (int64_t key = 0; key < kPage; key += lanes) {
     const Value keys = b.offset(page.keys, key * shape.kv.elementBytes);
-    const Values scores = b.loop(
-        b.i64(0), b.i64(shape.kv.headDim), b.i64(1),
-        Values(rows.count, b.zero(type)),
-        [&](Value i, mlir::ValueRange carried) {
-          const Value k =
-              loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes);
-          Values next;
-          for (int64_t r = 0; r < rows.count; ++r) {
-            const Value q =
-                b.loadSplat(b.element(rows.queries[r], i, 4), lanes);
-            next.push_back(b.fma(q, k, carried[r]));
-          }
-          return next;
-        });
+    const Values scores =
+        b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1),
+               Values(rows.count, b.zero(type)),
+               [&](Value i, mlir::ValueRange carried) {
+                 const Value k =
+                     loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes);
+                 Values next;
+                 for (int64_t r = 0; r < rows.count; ++r) {
+                   const Value q =
+                       b.loadSplat(b.element(rows.queries[r], i, 4), lanes);
+                   next.push_back(b.fma(q, k, carried[r]));
+                 }
+                 return next;
+               });
     for (int64_t r = 0; r < rows.count; ++r) {
       b.store(scores[r], b.offset(weights(r), key * 4), 64);
     }
@@ -318,8 +313,7 @@ Value AttentionWriter::laneNumbers(int64_t first, int64_t lanes) {
   for (int64_t lane = 0; lane < lanes; ++lane) {
     numbers.push_back(static_cast<int32_t>(first + lane));
   }
-  const auto type =
-      mlir::cast<mlir::ShapedType>(Type(b.vec(b.i32(), lanes)));
+  const auto type = mlir::cast<mlir::ShapedType>(Type(b.vec(b.i32(), lanes)));
   return mlir::arith::ConstantOp::create(
       b.ops(), b.loc(),
       mlir::DenseElementsAttr::get(type, llvm::ArrayRef<int32_t>(numbers)));
@@ -348,10 +342,9 @@ Value AttentionWriter::writeWeights(Value weights, Value valid, Value row) {
   const Value afters = b.splat(after, lanes);
   Value total;
   for (size_t i = 0; i < scores.size(); ++i) {
-    const Value weight = b.select(seen[i], b.exp(b.sub(scores[i], afters)),
-                                  b.zero(type));
-    b.store(weight,
-            b.offset(weights, static_cast<int64_t>(i) * lanes * 4), 64);
+    const Value weight =
+        b.select(seen[i], b.exp(b.sub(scores[i], afters)), b.zero(type));
+    b.store(weight, b.offset(weights, static_cast<int64_t>(i) * lanes * 4), 64);
     total = total ? b.add(total, weight) : weight;
   }
   const Value decay = b.exp(b.sub(before, after));
@@ -375,23 +368,22 @@ void AttentionWriter::addValues(const Rows &rows, const Page &page,
     Values places;
     Values sums;
     for (int64_t r = 0; r < rows.count; ++r) {
-      places.push_back(
-          b.offset(weighted(b.add(rows.first, b.i64(r))), i * 4));
+      places.push_back(b.offset(weighted(b.add(rows.first, b.i64(r))), i * 4));
       sums.push_back(
           b.mul(b.load(type, places[r], 32), b.splat(decay[r], lanes)));
     }
-    sums = b.loop(
-        b.i64(0), rows.valid.back(), b.i64(1), sums,
-        [&](Value key, mlir::ValueRange carried) {
-          const Value v =
-              loadWide(b.element(values, key, shape.kv.valueRowBytes), lanes);
-          Values next;
-          for (int64_t r = 0; r < rows.count; ++r) {
-            const Value w = b.loadSplat(b.element(weights(r), key, 4), lanes);
-            next.push_back(b.fma(w, v, carried[r]));
-          }
-          return next;
-        });
+    sums = b.loop(b.i64(0), rows.valid.back(), b.i64(1), sums,
+                  [&](Value key, mlir::ValueRange carried) {
+                    const Value v = loadWide(
+                        b.element(values, key, shape.kv.valueRowBytes), lanes);
+                    Values next;
+                    for (int64_t r = 0; r < rows.count; ++r) {
+                      const Value w =
+                          b.loadSplat(b.element(weights(r), key, 4), lanes);
+                      next.push_back(b.fma(w, v, carried[r]));
+                    }
+                    return next;
+                  });
     for (int64_t r = 0; r < rows.count; ++r) {
       b.store(sums[r], places[r], 32);
     }
@@ -404,8 +396,8 @@ void AttentionWriter::finishRows(const Run &run, Value rows) {
     const Value out = b.element(
         b.element(b.binding(2), rowToken(run, row), shape.heads * headBytes),
         queryHead(run, row), headBytes);
-    const Value factor = b.splat(
-        b.div(b.f32(1.0F), b.load(b.f32(), sum(row), 4)), 8);
+    const Value factor =
+        b.splat(b.div(b.f32(1.0F), b.load(b.f32(), sum(row), 4)), 8);
     const Type type = b.vec(b.f32(), 8);
     b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(8), [&](Value i) {
       const Value value = b.load(type, b.element(weighted(row), i, 4), 32);

@@ -12,10 +12,31 @@
 
 namespace air::codegen {
 
-// AddKernel.cpp
+// AttentionKernels.cpp
+Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
+                         KernelEntry &entry);
+Status emitAttention(KernelBuilder &builder, const KernelSpec &spec);
+
+// ElementwiseKernels.cpp
 Status describeAdd(const KernelSpec &spec, const IsaTraits &isa,
                    KernelEntry &entry);
 Status emitAdd(KernelBuilder &builder, const KernelSpec &spec);
+Status describeSiluMul(const KernelSpec &spec, const IsaTraits &isa,
+                       KernelEntry &entry);
+Status emitSiluMul(KernelBuilder &builder, const KernelSpec &spec);
+
+// NormKernels.cpp
+Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &isa,
+                       KernelEntry &entry);
+Status emitRmsNorm(KernelBuilder &builder, const KernelSpec &spec);
+
+// RopeKernels.cpp
+Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &isa,
+                          KernelEntry &entry);
+Status emitRopeAngles(KernelBuilder &builder, const KernelSpec &spec);
+Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &isa,
+                          KernelEntry &entry);
+Status emitRopeAppend(KernelBuilder &builder, const KernelSpec &spec);
 
 } // namespace air::codegen
 

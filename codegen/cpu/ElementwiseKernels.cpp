@@ -49,8 +49,7 @@ Status emitSiluMul(KernelBuilder &b, const KernelSpec &spec) {
     const Value y = b.element(b.binding(2), token, width * 4);
     rowLoop(b, width, [&](Type type, Value i) {
       const Value gated = b.silu(b.load(type, b.element(gate, i, 4), 4));
-      const Value product =
-          b.mul(gated, b.load(type, b.element(up, i, 4), 4));
+      const Value product = b.mul(gated, b.load(type, b.element(up, i, 4), 4));
       b.store(product, b.element(y, i, 4), 4);
     });
   });

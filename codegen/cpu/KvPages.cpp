@@ -43,8 +43,7 @@ Status checkKv(const KernelSpec &spec) {
 Value kvHead(KernelBuilder &b, const KvShape &shape, Value kv, Value sequence,
              Value page, Value head) {
   const Value row = b.mul(sequence, b.blockTableStride());
-  const Value id =
-      b.loadU32(b.element(b.blockTables(), b.add(row, page), 4));
+  const Value id = b.loadU32(b.element(b.blockTables(), b.add(row, page), 4));
   return b.element(b.element(kv, id, shape.pageBytes), head, shape.headBytes);
 }
 

@@ -22,9 +22,9 @@ struct SineAndCosine {
 //
 // x = n * pi/2 + r with |r| <= pi/4: n by adding 1.5 * 2^52, which leaves it in
 // the low bits of the sum; r by two fused steps with pi/2 in two parts, so that
-// the product's rounding does not show (Cody and Waite, "Software Manual for the
-// Elementary Functions", 1980). Then Taylor polynomials of r to degree 15 and 14,
-// and n mod 4 says which of the two is which, and its sign.
+// the product's rounding does not show (Cody and Waite, "Software Manual for
+// the Elementary Functions", 1980). Then Taylor polynomials of r to degree 15
+// and 14, and n mod 4 says which of the two is which, and its sign.
 SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   const Type type = x.getType();
   const Type bits = KernelBuilder::withElement(type, b.i64());
@@ -32,8 +32,7 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   constexpr double kRound = 6755399441055744.0;
   constexpr double kHalfPi = std::numbers::pi / 2;
   constexpr double kHalfPiRest = 6.123233995736766e-17;
-  const Value shifted =
-      b.fma(x, number(2 / std::numbers::pi), number(kRound));
+  const Value shifted = b.fma(x, number(2 / std::numbers::pi), number(kRound));
   const Value n = b.sub(shifted, number(kRound));
   Value r = b.fma(n, number(-kHalfPi), x);
   r = b.fma(n, number(-kHalfPiRest), r);
@@ -41,14 +40,14 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   // Both series in Horner form, from their last terms: 1 - r^2/(k (k+1)) (...).
   Value sine = number(1.0);
   for (int k = 14; k >= 2; k -= 2) {
-    sine = b.fma(b.mul(square, number(-1.0 / (k * (k + 1)))), sine,
-                 number(1.0));
+    sine =
+        b.fma(b.mul(square, number(-1.0 / (k * (k + 1)))), sine, number(1.0));
   }
   sine = b.mul(sine, r);
   Value cosine = number(1.0);
   for (int k = 13; k >= 1; k -= 2) {
-    cosine = b.fma(b.mul(square, number(-1.0 / (k * (k + 1)))), cosine,
-                   number(1.0));
+    cosine =
+        b.fma(b.mul(square, number(-1.0 / (k * (k + 1)))), cosine, number(1.0));
   }
   const Value quadrant = b.bitcast(shifted, b.i64());
   const Value zero = b.zero(bits);
@@ -66,7 +65,7 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
 
 // The widest power of two of lanes, up to 16, that `left` elements fill.
 int64_t lanesFor(int64_t left) {
-  int64_t lanes = kRowLanes;
+  int64_t lanes = kFloatLanes;
   while (lanes > left) {
     lanes /= 2;
   }
@@ -108,8 +107,8 @@ void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
     }
     const Value place = b.offset(head, 2 * i * 4);
     const Value pairs = b.load(b.vec(b.f32(), 2 * lanes), place, 4);
-    const auto [low, high] = rotate(b.shuffle(pairs, pairs, even),
-                                    b.shuffle(pairs, pairs, odd));
+    const auto [low, high] =
+        rotate(b.shuffle(pairs, pairs, even), b.shuffle(pairs, pairs, odd));
     b.store(b.shuffle(low, high, woven), place, 4);
   }
 }
@@ -181,8 +180,8 @@ void AppendWriter::write(Value token) {
   const int64_t headBytes = shape.headDim * 4;
   const Value row =
       b.element(b.binding(0), token, (heads + 2 * kvHeads) * headBytes);
-  const Value angles = b.element(b.binding(1), token,
-                                 static_cast<int64_t>(spec.ropeDim) * 4);
+  const Value angles =
+      b.element(b.binding(1), token, static_cast<int64_t>(spec.ropeDim) * 4);
   // Keys are rotated where they lie as well: nobody reads them there again.
   normAndRotate(row, angles, 0, heads, 2);
   normAndRotate(row, angles, heads, kvHeads, 3);
@@ -205,8 +204,7 @@ void AppendWriter::write(Value token) {
 
 Status checkRope(const KernelSpec &spec) {
   if (spec.ropeDim % 2 != 0) {
-    return internalError("ropeDim " + std::to_string(spec.ropeDim) +
-                         " is odd");
+    return internalError("ropeDim " + std::to_string(spec.ropeDim) + " is odd");
   }
   return Status::ok();
 }
@@ -238,14 +236,13 @@ Status emitRopeAngles(KernelBuilder &b, const KernelSpec &spec) {
       const SineAndCosine both = sineAndCosine(b, b.mul(times, frequency));
       const Value cosines = b.element(angles, i, 4);
       b.store(b.floatTruncate(both.cosine, b.f32()), cosines, 4);
-      b.store(b.floatTruncate(both.sine, b.f32()),
-              b.offset(cosines, half * 4), 4);
+      b.store(b.floatTruncate(both.sine, b.f32()), b.offset(cosines, half * 4),
+              4);
     };
     if (whole != 0) {
       const Value positions = b.splat(position, kLanes);
-      b.loop(b.i64(0), b.i64(whole), b.i64(kLanes), [&](Value i) {
-        writeAt(b.vec(b.f64(), kLanes), positions, i);
-      });
+      b.loop(b.i64(0), b.i64(whole), b.i64(kLanes),
+             [&](Value i) { writeAt(b.vec(b.f64(), kLanes), positions, i); });
     }
     if (whole != half) {
       b.loop(b.i64(whole), b.i64(half), b.i64(1),

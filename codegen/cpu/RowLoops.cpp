@@ -9,10 +9,10 @@ using Values = KernelBuilder::Values;
 
 void rowLoop(KernelBuilder &b, int64_t count,
              llvm::function_ref<void(Type, Value)> body) {
-  const int64_t whole = count / kRowLanes * kRowLanes;
+  const int64_t whole = count / kFloatLanes * kFloatLanes;
   if (whole != 0) {
-    b.loop(b.i64(0), b.i64(whole), b.i64(kRowLanes),
-           [&](Value i) { body(b.vec(b.f32(), kRowLanes), i); });
+    b.loop(b.i64(0), b.i64(whole), b.i64(kFloatLanes),
+           [&](Value i) { body(b.vec(b.f32(), kFloatLanes), i); });
   }
   if (whole != count) {
     b.loop(b.i64(whole), b.i64(count), b.i64(1),
@@ -23,8 +23,8 @@ void rowLoop(KernelBuilder &b, int64_t count,
 Value sumOfSquares(KernelBuilder &b, Value x, int64_t count) {
   // Four independent chains hide the latency of the additions.
   constexpr int64_t kChains = 4;
-  constexpr int64_t kStep = kChains * kRowLanes;
-  const Type wide = b.vec(b.f32(), kRowLanes);
+  constexpr int64_t kStep = kChains * kFloatLanes;
+  const Type wide = b.vec(b.f32(), kFloatLanes);
   const auto addSquare = [&](Type type, Value pointer, Value sum) {
     const Value value = b.load(type, pointer, 4);
     return b.fma(value, value, sum);
@@ -38,12 +38,12 @@ Value sumOfSquares(KernelBuilder &b, Value x, int64_t count) {
                     const Value at = b.element(x, i, 4);
                     for (int64_t c = 0; c < kChains; ++c) {
                       next.push_back(addSquare(
-                          wide, b.offset(at, c * kRowLanes * 4), carried[c]));
+                          wide, b.offset(at, c * kFloatLanes * 4), carried[c]));
                     }
                     return next;
                   });
   }
-  for (int64_t c = 0; done + kRowLanes <= count; ++c, done += kRowLanes) {
+  for (int64_t c = 0; done + kFloatLanes <= count; ++c, done += kFloatLanes) {
     sums[c] = addSquare(wide, b.offset(x, done * 4), sums[c]);
   }
   const Value low = b.add(sums[0], sums[1]);
@@ -59,13 +59,12 @@ void normaliseRow(KernelBuilder &b, Value x, Value weight, Value y,
                   int64_t count, float epsilon) {
   const Value mean =
       b.div(sumOfSquares(b, x, count), b.f32(static_cast<float>(count)));
-  const Value factor =
-      b.div(b.f32(1.0F), b.sqrt(b.add(mean, b.f32(epsilon))));
-  const Value factors = b.splat(factor, kRowLanes);
+  const Value factor = b.div(b.f32(1.0F), b.sqrt(b.add(mean, b.f32(epsilon))));
+  const Value factors = b.splat(factor, kFloatLanes);
   rowLoop(b, count, [&](Type type, Value i) {
     const bool isVector = type != b.f32();
-    const Value scaled = b.mul(b.load(type, b.element(x, i, 4), 4),
-                               isVector ? factors : factor);
+    const Value scaled =
+        b.mul(b.load(type, b.element(x, i, 4), 4), isVector ? factors : factor);
     const Value weighted =
         b.mul(scaled, b.load(type, b.element(weight, i, 4), 4));
     b.store(weighted, b.element(y, i, 4), 4);

@@ -13,9 +13,9 @@ namespace air::codegen {
 
 /// Floats per step of a row loop: one AVX-512 register, two of AVX2, four of
 /// NEON.
-inline constexpr int64_t kRowLanes = 16;
+inline constexpr int64_t kFloatLanes = 16;
 
-/// Covers [0, count): body(type, i) handles kRowLanes elements from i when
+/// Covers [0, count): body(type, i) handles kFloatLanes elements from i when
 /// `type` is a vector, one when it is scalar.
 void rowLoop(
     KernelBuilder &b, int64_t count,

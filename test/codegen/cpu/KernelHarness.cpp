@@ -1,0 +1,320 @@
+//===- KernelHarness.cpp - runs any kernel against the reference ----------===//
+#include "KernelHarness.h"
+
+#include "codegen/layout/PackLayout.h"
+#include "formats/dtype/Half.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <numeric>
+
+namespace air::codegen::test {
+namespace {
+
+constexpr uint64_t kGuardBytes = 256;
+constexpr uint8_t kGuard = 0xA5;
+// A NaN as float32 and as float16, whichever way it is read.
+constexpr uint8_t kGarbage = 0xFF;
+
+/// Aligned bytes between guards.
+class GuardedBuffer {
+public:
+  explicit GuardedBuffer(const Bytes &content)
+      : size(content.size()),
+        storage(static_cast<uint8_t *>(std::aligned_alloc(
+            AIR_BINDING_ALIGNMENT,
+            alignUp(size + 2 * kGuardBytes, AIR_BINDING_ALIGNMENT)))) {
+    std::memset(storage.get(), kGuard, size + 2 * kGuardBytes);
+    std::copy(content.begin(), content.end(), data());
+  }
+
+  uint8_t *data() const { return storage.get() + kGuardBytes; }
+  Bytes content() const { return Bytes(data(), data() + size); }
+  bool guardsHold() const {
+    const auto intact = [](uint8_t byte) { return byte == kGuard; };
+    return std::all_of(storage.get(), data(), intact) &&
+           std::all_of(data() + size, data() + size + kGuardBytes, intact);
+  }
+
+private:
+  struct Free {
+    void operator()(uint8_t *bytes) const { std::free(bytes); }
+  };
+  uint64_t size;
+  std::unique_ptr<uint8_t, Free> storage;
+};
+
+using Ranges = std::vector<std::pair<uint64_t, uint64_t>>;
+
+Ranges singleTiles(uint64_t tiles, Random &random) {
+  Ranges ranges;
+  for (uint64_t tile = 0; tile < tiles; ++tile) {
+    ranges.emplace_back(tile, tile + 1);
+  }
+  std::shuffle(ranges.begin(), ranges.end(), random);
+  return ranges;
+}
+
+Ranges unevenRanges(uint64_t tiles, Random &random) {
+  Ranges ranges;
+  for (uint64_t tile = 0; tile < tiles;) {
+    const uint64_t end = std::min(tiles, tile + 1 + random() % 7);
+    ranges.emplace_back(tile, end);
+    tile = end;
+  }
+  std::reverse(ranges.begin(), ranges.end());
+  ranges.emplace_back(0, 0); // an empty call does nothing
+  return ranges;
+}
+
+/// One run over all tiles: the bindings after it, or what went wrong.
+std::string runOnce(const KernelCase &test, const KernelEntry &entry,
+                    AirKernelFn kernel, const Ranges &ranges,
+                    std::vector<Bytes> &after) {
+  std::vector<GuardedBuffer> buffers;
+  std::vector<void *> addresses;
+  for (const BindingData &binding : test.bindings) {
+    buffers.emplace_back(binding.before);
+    addresses.push_back(buffers.back().data());
+  }
+  const GuardedBuffer scratch(Bytes(entry.scratchBytes, kGarbage));
+  const AirBatch batch = test.batch.view();
+  const AirDispatch dispatch{&batch, addresses.data()};
+  for (const auto &[begin, end] : ranges) {
+    std::memset(scratch.data(), kGarbage, entry.scratchBytes);
+    kernel(&dispatch, begin, end, scratch.data());
+  }
+  if (!scratch.guardsHold()) {
+    return "wrote outside its scratch of " +
+           std::to_string(entry.scratchBytes) + " bytes";
+  }
+  after.clear();
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    if (!buffers[i].guardsHold()) {
+      return "wrote outside binding " + std::to_string(i);
+    }
+    after.push_back(buffers[i].content());
+    const BindingData &binding = test.bindings[i];
+    if (!binding.written &&
+        !std::equal(binding.before.begin(),
+                    binding.before.begin() +
+                        static_cast<ptrdiff_t>(binding.checkedBytes),
+                    after.back().begin())) {
+      return "changed binding " + std::to_string(i) + ", which it only reads";
+    }
+    after.back().resize(binding.checkedBytes);
+  }
+  return "";
+}
+
+bool isSane(const std::vector<float> &values) {
+  float largest = 0;
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      return false;
+    }
+    largest = std::max(largest, std::abs(value));
+  }
+  return largest < 64.0F;
+}
+
+void setUnit(uint8_t *unit, uint16_t bits) { std::memcpy(unit, &bits, 2); }
+
+// Random bits, with scales of a sane size where the block says where they are.
+// What is still odd (a NaN among scales of eight bits) is drawn again.
+void randomBlock(Random &random, const DTypeInfo &type, uint8_t *block) {
+  std::normal_distribution<float> normal;
+  for (uint32_t i = 0; i < type.blockBytes; ++i) {
+    block[i] = static_cast<uint8_t>(random());
+  }
+  for (const BlockField &field : type.fields) {
+    const std::string_view name = field.name;
+    uint8_t *at = block + field.offset;
+    const float scale = 0.02F * normal(random);
+    if (name == "d" || name == "m" || name == "dmin") {
+      if (field.unit == 2) {
+        setUnit(at, floatToHalf(scale));
+      }
+    } else if (name == "e") {
+      *at = static_cast<uint8_t>(118 + random() % 6);
+    } else if (name == "value") {
+      const float value = normal(random);
+      const double wide = value;
+      if (type.id == DType::F32) {
+        std::memcpy(at, &value, 4);
+      } else if (type.id == DType::F64) {
+        std::memcpy(at, &wide, 8);
+      } else {
+        setUnit(at, type.id == DType::F16 ? floatToHalf(value)
+                                          : floatToBfloat16(value));
+      }
+    }
+  }
+}
+
+} // namespace
+
+AirBatch Batch::view() const {
+  AirBatch batch = {};
+  batch.tokens = static_cast<uint32_t>(ids.size());
+  batch.outputs = static_cast<uint32_t>(outputRows.size());
+  batch.token_ids = ids.data();
+  batch.positions = positions.data();
+  batch.sequences = sequences.data();
+  batch.output_rows = outputRows.data();
+  batch.block_tables = blockTables.data();
+  batch.block_table_stride = blockTableStride;
+  return batch;
+}
+
+Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
+                uint32_t history, uint64_t vocabulary) {
+  Batch batch;
+  const uint64_t sequences = kind == BatchKind::Prefill  ? 1
+                             : kind == BatchKind::Decode ? tokens
+                                                         : 3;
+  std::vector<uint32_t> next(sequences);
+  for (uint32_t &position : next) {
+    position = static_cast<uint32_t>(random() % (history + 1));
+  }
+  uint64_t sequence = 0;
+  for (uint64_t token = 0; token < tokens; ++token) {
+    if (kind == BatchKind::Decode || kind == BatchKind::Interleaved) {
+      sequence = token % sequences;
+    } else if (kind == BatchKind::Mixed && random() % 4 == 0) {
+      sequence = random() % sequences;
+    }
+    batch.ids.push_back(static_cast<int32_t>(random() % vocabulary));
+    batch.positions.push_back(next[sequence]++);
+    batch.sequences.push_back(static_cast<uint32_t>(sequence));
+    if (random() % 2 == 0) {
+      batch.outputRows.push_back(static_cast<uint32_t>(token));
+    }
+  }
+  if (batch.outputRows.empty()) {
+    batch.outputRows.push_back(static_cast<uint32_t>(tokens - 1));
+  }
+  std::shuffle(batch.outputRows.begin(), batch.outputRows.end(), random);
+
+  // Physical pages in no order; entries that no position reaches name none.
+  const uint32_t furthest = *std::max_element(next.begin(), next.end());
+  batch.blockTableStride = furthest / AIR_KV_PAGE_TOKENS + 2;
+  batch.blockTables.assign(sequences * batch.blockTableStride, 0xFFFFFFFF);
+  std::vector<uint32_t *> used;
+  for (uint64_t s = 0; s < sequences; ++s) {
+    const uint64_t count = ceilDiv(next[s], AIR_KV_PAGE_TOKENS);
+    for (uint64_t page = 0; page < count; ++page) {
+      used.push_back(&batch.blockTables[s * batch.blockTableStride + page]);
+    }
+  }
+  batch.pages = static_cast<uint32_t>(used.size());
+  std::vector<uint32_t> physical(used.size());
+  std::iota(physical.begin(), physical.end(), 0U);
+  std::shuffle(physical.begin(), physical.end(), random);
+  for (size_t i = 0; i < used.size(); ++i) {
+    *used[i] = physical[i];
+  }
+  return batch;
+}
+
+Floats randomFloats(Random &random, uint64_t count, float scale) {
+  std::normal_distribution<float> normal(0.0F, 1.0F);
+  Floats values(count);
+  for (float &value : values) {
+    value = scale * normal(random);
+  }
+  return values;
+}
+
+Matrix randomMatrix(Random &random, DType dtype, Layout layout, uint64_t rows,
+                    uint64_t columns) {
+  const DTypeInfo &type = info(dtype);
+  const uint64_t blocks = rows * (columns / type.blockElements);
+  Bytes source(blocks * type.blockBytes);
+  std::vector<float> values(type.blockElements);
+  Matrix matrix;
+  matrix.values.reserve(rows * columns);
+  for (uint64_t block = 0; block < blocks; ++block) {
+    uint8_t *at = source.data() + block * type.blockBytes;
+    do {
+      randomBlock(random, type, at);
+      dequantize(dtype, at, values.data(), type.blockElements);
+    } while (!isSane(values));
+    matrix.values.insert(matrix.values.end(), values.begin(), values.end());
+  }
+  const uint64_t padded =
+      layout == Layout::Rows ? rows : alignUp(rows, kX16Rows);
+  matrix.packed.resize(source.size() / rows * padded);
+  packRows(dtype, layout, rows, columns, source, matrix.packed);
+  return matrix;
+}
+
+Bytes bytesOf(const Floats &values) {
+  Bytes bytes(values.size() * 4);
+  if (!values.empty()) {
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+  }
+  return bytes;
+}
+
+Bytes paddedRows(const Floats &rows, uint64_t width) {
+  Bytes bytes = bytesOf(rows);
+  bytes.resize(alignUp(rows.size() / width, AIR_TOKEN_PADDING) * width * 4,
+               kGarbage);
+  return bytes;
+}
+
+Floats floatsOf(const Bytes &bytes) {
+  Floats values(bytes.size() / 4);
+  if (!values.empty()) {
+    std::memcpy(values.data(), bytes.data(), values.size() * 4);
+  }
+  return values;
+}
+
+Doubles widened(const Floats &values) {
+  return Doubles(values.begin(), values.end());
+}
+
+std::string compare(const std::string &what, const Floats &got,
+                    const Doubles &want, const Doubles &bound) {
+  if (got.size() != want.size() || bound.size() != want.size()) {
+    return what + ": " + std::to_string(got.size()) + " values, expected " +
+           std::to_string(want.size());
+  }
+  for (size_t i = 0; i < want.size(); ++i) {
+    // Written so that NaN fails.
+    if (!(std::abs(got[i] - want[i]) <= bound[i])) {
+      return what + "[" + std::to_string(i) + "] is " + std::to_string(got[i]) +
+             ", expected " + std::to_string(want[i]) + " within " +
+             std::to_string(bound[i] * 1e6) + "e-6";
+    }
+  }
+  return "";
+}
+
+std::string runCase(const KernelCase &test, const KernelEntry &entry,
+                    AirKernelFn kernel, Random &random) {
+  const uint64_t rows = entry.rowsFrom == RowsFrom::Outputs
+                            ? test.batch.outputRows.size()
+                            : test.batch.tokens();
+  const uint64_t tiles =
+      entry.baseTiles *
+      (entry.tokensPerTile == 0 ? 1 : ceilDiv(rows, entry.tokensPerTile));
+  std::vector<Bytes> first;
+  std::vector<Bytes> second;
+  std::string wrong =
+      runOnce(test, entry, kernel, singleTiles(tiles, random), first);
+  if (wrong.empty()) {
+    wrong = runOnce(test, entry, kernel, unevenRanges(tiles, random), second);
+  }
+  if (wrong.empty() && first != second) {
+    wrong = "the result depends on which tiles ran together";
+  }
+  return wrong.empty() ? test.check(first) : wrong;
+}
+
+} // namespace air::codegen::test

@@ -1,0 +1,132 @@
+//===- KernelHarness.h - runs any kernel against the reference --*- C++ -*-===//
+//
+// A KernelCase is one call of one kernel: a spec, a batch, the bytes of every
+// binding before, and what must hold after. runCase() makes the call as a
+// hostile runtime would:
+//   - every binding and the scratch lie between guard bytes, which must
+//   survive;
+//   - padding rows and scratch start as NaN patterns;
+//   - all tiles run one by one in a shuffled order, then once more in uneven
+//     ranges: both must give the same bytes;
+//   - bindings that the op does not write must keep their bytes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_CODEGEN_CPU_KERNELHARNESS_H
+#define AIRPACK_TEST_CODEGEN_CPU_KERNELHARNESS_H
+
+#include "codegen/KernelSpec.h"
+#include "codegen/reference/Reference.h"
+#include "formats/abi/KernelAbi.h"
+
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace air::codegen::test {
+
+using Bytes = std::vector<uint8_t>;
+using Floats = std::vector<float>;
+using reference::Doubles;
+using Random = std::mt19937_64;
+
+// ---- batches ----------------------------------------------------------------
+
+/// Tokens of several sequences, and the page tables of their caches.
+struct Batch {
+  std::vector<int32_t> ids;
+  std::vector<uint32_t> positions;
+  std::vector<uint32_t> sequences;
+  std::vector<uint32_t> outputRows;
+  std::vector<uint32_t> blockTables;
+  uint64_t blockTableStride = 0;
+  uint32_t pages = 0; ///< physical pages that the tables name
+
+  uint64_t tokens() const { return ids.size(); }
+  AirBatch view() const;
+  /// The physical page of a token's position.
+  uint32_t pageOf(uint64_t sequence, uint32_t position) const {
+    return blockTables[sequence * blockTableStride +
+                       position / AIR_KV_PAGE_TOKENS];
+  }
+};
+
+enum class BatchKind {
+  Decode,      ///< every token of another sequence
+  Prefill,     ///< one sequence
+  Mixed,       ///< runs of several sequences
+  Interleaved, ///< sequences take turns
+};
+
+/// Positions start anywhere up to `history`; ids are below `vocabulary`;
+/// outputs are some of the tokens, in any order, at least one.
+Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
+                uint32_t history, uint64_t vocabulary = 1);
+
+// ---- data -------------------------------------------------------------------
+
+/// Standard normal numbers times `scale`.
+Floats randomFloats(Random &random, uint64_t count, float scale = 1.0F);
+
+/// Random valid blocks of any weight dtype, with finite values of sane size.
+struct Matrix {
+  Bytes packed;   ///< in the layout
+  Doubles values; ///< [rows][columns], exact
+};
+Matrix randomMatrix(Random &random, DType dtype, Layout layout, uint64_t rows,
+                    uint64_t columns);
+
+/// Rows of floats padded to AIR_TOKEN_PADDING with NaN.
+Bytes paddedRows(const Floats &rows, uint64_t width);
+Bytes bytesOf(const Floats &values);
+Floats floatsOf(const Bytes &bytes);
+Doubles widened(const Floats &values);
+
+// ---- cases ------------------------------------------------------------------
+
+struct BindingData {
+  Bytes before;
+  bool written = false;
+  uint64_t checkedBytes = 0; ///< prefix that is not padding
+};
+
+struct KernelCase {
+  std::string label;
+  KernelSpec spec;
+  Batch batch;
+  std::vector<BindingData> bindings;
+  /// Looks at the bindings after the call; "" when right, else what is wrong.
+  std::function<std::string(const std::vector<Bytes> &)> check;
+
+  void reads(Bytes bytes) {
+    const uint64_t size = bytes.size();
+    bindings.push_back({std::move(bytes), false, size});
+  }
+  void readsRows(const Floats &rows, uint64_t width) {
+    bindings.push_back({paddedRows(rows, width), false, rows.size() * 4});
+  }
+  void writes(Bytes bytes) {
+    const uint64_t size = bytes.size();
+    bindings.push_back({std::move(bytes), true, size});
+  }
+  void writesRows(const Floats &rows, uint64_t width) {
+    bindings.push_back({paddedRows(rows, width), true, rows.size() * 4});
+  }
+};
+
+/// "" when |got[i] - want[i]| <= bound[i] for every i of `want`; NaN fails.
+std::string compare(const std::string &what, const Floats &got,
+                    const Doubles &want, const Doubles &bound);
+
+/// Calls the kernel as described above; "" when all is well.
+std::string runCase(const KernelCase &test, const KernelEntry &entry,
+                    AirKernelFn kernel, Random &random);
+
+/// The cases of one op for one dtype, layout and M class (the latter two of no
+/// meaning for some ops): odd and even shapes, and every batch kind.
+std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
+                                  MClass mClass, Random &random);
+
+} // namespace air::codegen::test
+
+#endif // AIRPACK_TEST_CODEGEN_CPU_KERNELHARNESS_H
