@@ -48,6 +48,7 @@ struct AttentionShape {
   int64_t weightsOffset; ///< [kRowsTogether][64]: scores, then e^score
   int64_t largestOffset; ///< [rows]
   int64_t sumOffset;     ///< [rows]
+  int64_t decayOffset;   ///< [rows]
   int64_t valuesOffset;  ///< [rows][headDim]
   int64_t scratchBytes;
 
@@ -77,8 +78,9 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   weightsOffset = 0;
   largestOffset = weightsOffset + kRowsTogether * kPage * 4;
   sumOffset = largestOffset + rows * 4;
+  decayOffset = sumOffset + rows * 4;
   valuesOffset = static_cast<int64_t>(
-      alignUp(static_cast<uint64_t>(sumOffset + rows * 4), 64));
+      alignUp(static_cast<uint64_t>(decayOffset + rows * 4), 64));
   scratchBytes = valuesOffset + rows * kv.headDim * 4;
 }
 
@@ -108,7 +110,7 @@ private:
     Value first;
     int64_t count = 0;
     Values queries; // address of each row's query
-    Values valid;   // keys of the page that each row sees
+    Value valid;    // keys of the page that the last of them sees
   };
 
   void writeTile(Value kvHead, Value firstToken, Value lastToken);
@@ -118,8 +120,8 @@ private:
   void writeRows(const Run &run, const Page &page, Value firstRow,
                  int64_t count);
   void writeScores(const Rows &rows, const Page &page);
-  Value writeWeights(Value weights, Value valid, Value state);
-  void addValues(const Rows &rows, const Page &page, const Values &decay);
+  void writeWeights(Value weights, Value valid, Value row);
+  void addValues(const Rows &rows, const Page &page);
   void finishRows(const Run &run, Value rows);
 
   Value rowToken(const Run &run, Value row);
@@ -135,6 +137,7 @@ private:
   Value largest(Value row) {
     return b.element(at(shape.largestOffset), row, 4);
   }
+  Value decays(Value row) { return b.element(at(shape.decayOffset), row, 4); }
   Value sum(Value row) { return b.element(at(shape.sumOffset), row, 4); }
   Value weighted(Value row) {
     return b.element(at(shape.valuesOffset), row, shape.kv.headDim * 4);
@@ -215,19 +218,18 @@ void AttentionWriter::writePage(const Run &run, Value page) {
   place.keys =
       kvHead(b, shape.kv, b.binding(1), run.sequence, page, run.kvHead);
   place.values = b.offset(place.keys, shape.kv.valuesOffset);
-  if (shape.tokensPerTile == 1) {
-    for (int64_t row = 0; row < shape.group; row += kRowsTogether) {
-      writeRows(run, place, b.i64(row),
-                std::min(kRowsTogether, shape.group - row));
-    }
-    return;
-  }
   const Value rows = b.mul(b.sub(run.end, run.first), b.i64(shape.group));
   const Value whole = b.andBits(rows, -kRowsTogether);
   b.loop(b.i64(0), whole, b.i64(kRowsTogether),
          [&](Value row) { writeRows(run, place, row, kRowsTogether); });
-  b.loop(whole, rows, b.i64(1),
-         [&](Value row) { writeRows(run, place, row, 1); });
+  // What is left is known when a block is one token, else one row at a time.
+  const int64_t left = shape.group % kRowsTogether;
+  if (shape.tokensPerTile > 1) {
+    b.loop(whole, rows, b.i64(1),
+           [&](Value row) { writeRows(run, place, row, 1); });
+  } else if (left != 0) {
+    writeRows(run, place, b.i64(shape.group - left), left);
+  }
 }
 
 Value AttentionWriter::rowToken(const Run &run, Value row) {
@@ -260,19 +262,19 @@ void AttentionWriter::writeRows(const Run &run, const Page &page,
     const Value query = b.element(b.binding(0), token, shape.queryRowBytes);
     rows.queries.push_back(
         b.element(query, queryHead(run, row), shape.kv.headDim * 4));
-    rows.valid.push_back(validKeys(token, page));
+    rows.valid = validKeys(token, page);
   }
   // Positions ascend in a run, so the last row sees most. None sees the page
   // when it lies wholly behind them: the tokens of a long run end on different
   // pages.
-  b.ifThen(b.notEqual(rows.valid.back(), b.i64(0)), [&] {
+  b.ifThen(b.notEqual(rows.valid, b.i64(0)), [&] {
     writeScores(rows, page);
-    Values decay;
-    for (int64_t r = 0; r < count; ++r) {
-      decay.push_back(
-          writeWeights(weights(r), rows.valid[r], b.add(firstRow, b.i64(r))));
-    }
-    addValues(rows, page, decay);
+    b.loop(b.i64(0), b.i64(count), b.i64(1), [&](Value r) {
+      const Value row = b.add(firstRow, r);
+      const Value valid = validKeys(rowToken(run, row), page);
+      writeWeights(b.element(weights(0), r, kPage * 4), valid, row);
+    });
+    addValues(rows, page);
   });
 }
 
@@ -319,9 +321,9 @@ Value AttentionWriter::laneNumbers(int64_t first, int64_t lanes) {
       mlir::DenseElementsAttr::get(type, llvm::ArrayRef<int32_t>(numbers)));
 }
 
-// Turns a row's scores into e^(scale * score - largest) and updates its state.
-// Returns the factor that what was gathered before shrinks by.
-Value AttentionWriter::writeWeights(Value weights, Value valid, Value row) {
+// Turns a row's scores into e^(scale * score - largest) and updates its state,
+// all but the values: they shrink by the decay that is left for addValues.
+void AttentionWriter::writeWeights(Value weights, Value valid, Value row) {
   const int64_t lanes = shape.lanes;
   const Type type = b.vec(b.f32(), lanes);
   const Value limit = b.splat(b.truncate(valid, b.i32()), lanes);
@@ -351,13 +353,12 @@ Value AttentionWriter::writeWeights(Value weights, Value valid, Value row) {
   b.store(after, largest(row), 4);
   b.store(b.fma(b.load(b.f32(), sum(row), 4), decay, b.sumLanes(total)),
           sum(row), 4);
-  return decay;
+  b.store(decay, decays(row), 4);
 }
 
 // values[r] = values[r] * decay[r] + sum over keys of weight * V; a lane is an
 // element of V. Only keys that the last row sees are read.
-void AttentionWriter::addValues(const Rows &rows, const Page &page,
-                                const Values &decay) {
+void AttentionWriter::addValues(const Rows &rows, const Page &page) {
   int64_t lanes = shape.lanes;
   for (int64_t i = 0; i < shape.kv.headDim; i += lanes) {
     while (lanes > shape.kv.headDim - i) {
@@ -368,11 +369,12 @@ void AttentionWriter::addValues(const Rows &rows, const Page &page,
     Values places;
     Values sums;
     for (int64_t r = 0; r < rows.count; ++r) {
-      places.push_back(b.offset(weighted(b.add(rows.first, b.i64(r))), i * 4));
+      const Value row = b.add(rows.first, b.i64(r));
+      places.push_back(b.offset(weighted(row), i * 4));
       sums.push_back(
-          b.mul(b.load(type, places[r], 32), b.splat(decay[r], lanes)));
+          b.mul(b.load(type, places[r], 32), b.loadSplat(decays(row), lanes)));
     }
-    sums = b.loop(b.i64(0), rows.valid.back(), b.i64(1), sums,
+    sums = b.loop(b.i64(0), rows.valid, b.i64(1), sums,
                   [&](Value key, mlir::ValueRange carried) {
                     const Value v = loadWide(
                         b.element(values, key, shape.kv.valueRowBytes), lanes);

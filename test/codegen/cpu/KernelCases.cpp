@@ -620,9 +620,11 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                               {5, 1, 80},  {6, 1, 24}, {14, 2, 64}, {8, 1, 128},
                               {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
   int turn = 0;
+  int kernel = static_cast<int>(mClass);
   for (const HeadShape &shape : shapes) {
-    for (const DType kvDtype : {DType::F16, DType::F32}) {
-      for (const uint64_t tokens : tokenCounts(mClass)) {
+    const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
+    for (const uint64_t tokens : tokenCounts(mClass)) {
+      for (int i = 0; i < 2; ++i) {
         const BatchKind kind = kKinds[turn++ % 4];
         // Small keys, and keys so large that one of them takes all the weight.
         const float keyScale = turn % 3 == 0 ? 12.0F : 1.0F;
