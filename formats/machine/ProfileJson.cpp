@@ -66,8 +66,12 @@ public:
     return Status::ok();
   }
 
-  /// At most one short line of any value.
+  /// At most one short line of any value. What nests is not printed: printing
+  /// recurses, and a file can nest deeper than the stack.
   static std::string shown(const Json &value) {
+    if (value.is_structured()) {
+      return value.is_array() ? "a list" : "an object";
+    }
     std::string text =
         value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
     constexpr size_t kShown = 40;

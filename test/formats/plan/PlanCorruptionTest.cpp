@@ -16,27 +16,38 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-/// Ok when nothing was found: the file opens and every segment verifies.
-Status checkAll(std::span<const uint8_t> bytes) {
-  AIR_ASSIGN_OR_RETURN(PlanFile file, PlanFile::parse(bytes, "small.air"));
+Status checkSegments(const PlanFile &file) {
   for (uint32_t i = 0; i < file.plan().segments()->size(); ++i) {
     AIR_RETURN_IF_ERROR(file.verifySegment(i));
   }
   return Status::ok();
 }
 
+/// Ok when nothing was found: the file opens and every segment verifies.
+Status checkAll(std::span<const uint8_t> bytes) {
+  AIR_ASSIGN_OR_RETURN(PlanFile file, PlanFile::parse(bytes, "small.air"));
+  return checkSegments(file);
+}
+
 } // namespace
 
+// Header and metadata: the file does not open. Segments: verifySegment, which
+// comes before the first use of each, does not pass.
 TEST(PlanCorruption, EveryFlippedBitIsFound) {
   Bytes file = fileOf(makeSmallPlan());
   ASSERT_TRUE(checkAll(file).isOk());
+  const Result<PlanFile> opened = PlanFile::parse(file, "small.air");
+  const uint64_t segments = opened->plan().segments()->Get(0)->offset();
   size_t missed = 0;
-  for (size_t i = 0; i < file.size(); ++i) {
+  for (size_t i = 0; i < file.size() && missed < 10; ++i) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       file[i] ^= static_cast<uint8_t>(1U << bit);
-      if (checkAll(file).isOk()) {
+      const Status status = i < segments
+                                ? PlanFile::parse(file, "small.air").status()
+                                : checkSegments(*opened);
+      if (status.isOk()) {
         ADD_FAILURE() << "byte " << i << " bit " << bit;
-        ASSERT_LT(++missed, 10u);
+        ++missed;
       }
       file[i] ^= static_cast<uint8_t>(1U << bit);
     }
