@@ -20,3 +20,9 @@ if(AIR_SANITIZE)
     target_compile_options(AirFlags INTERFACE -fno-sanitize=vptr)
   endif()
 endif()
+if(AIR_BUILD_FUZZERS)
+  # Libraries get coverage counters; only the targets of test/fuzz get a main().
+  target_compile_options(AirFlags INTERFACE -fsanitize=fuzzer-no-link,address
+    -fno-omit-frame-pointer)
+  target_link_options(AirFlags INTERFACE -fsanitize=address)
+endif()

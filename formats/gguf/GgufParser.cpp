@@ -1,8 +1,9 @@
 //===- GgufParser.cpp - one GGUF file's header ----------------------------===//
 //
 // Everything here comes from an untrusted file. Counts are checked against the
-// bytes that are left before anything is allocated, so memory stays
-// proportional to the file's header; sizes pass CheckedMath.
+// bytes that are left of the header before anything is allocated, and a header
+// has a greatest size, so that one wrong bit in a huge file can't ask for the
+// machine's memory. Sizes pass CheckedMath.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufParser.h"
@@ -21,6 +22,8 @@ constexpr uint32_t kMagic = 0x46554747; // "GGUF"
 constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMaxNameBytes = 65535;
 constexpr uint32_t kMaxDimensions = 4;
+// The largest known vocabularies make headers of about 20 MB.
+constexpr uint64_t kMaxHeaderBytes = uint64_t{64} << 20;
 // The least an entry can take: key length + 1 byte of key + type + 1 byte of
 // value; name length + 1 byte + dimension count + 1 dimension + type + offset.
 constexpr uint64_t kMinMetadataBytes = 8 + 1 + 4 + 1;
@@ -46,7 +49,9 @@ std::string number(uint64_t value) { return std::to_string(value); }
 
 class Parser {
 public:
-  explicit Parser(std::span<const uint8_t> file) : bytes(file), reader(file) {}
+  explicit Parser(std::span<const uint8_t> file)
+      : bytes(file),
+        reader(file.first(std::min<uint64_t>(file.size(), kMaxHeaderBytes))) {}
 
   Result<ParsedFile> run();
 
@@ -62,7 +67,15 @@ private:
   Status truncated(const char *what, uint64_t needed) const {
     return corruptError("truncated at byte " + number(reader.position()) +
                         ": " + what + " needs " + number(needed) + " bytes, " +
-                        number(reader.remaining()) + " are left");
+                        number(reader.remaining()) + areLeft());
+  }
+
+  /// " are left", and of what, where the file goes on after the header.
+  std::string areLeft() const {
+    return bytes.size() <= kMaxHeaderBytes
+               ? " are left"
+               : " are left of the " + number(kMaxHeaderBytes) +
+                     " that a header may take";
   }
 
   template <typename T> Status read(const char *what, T &value) {
@@ -142,7 +155,7 @@ Status Parser::readElements(uint64_t count, MetadataValue &value) {
     return corruptError("the array at byte " + number(reader.position()) +
                         " claims " + number(count) + " elements of " +
                         number(sizeof(Stored)) + " bytes, but " +
-                        number(reader.remaining()) + " bytes are left");
+                        number(reader.remaining()) + " bytes" + areLeft());
   }
   std::vector<Wide> elements(count);
   for (Wide &element : elements) {
@@ -197,7 +210,7 @@ Status Parser::readArray(MetadataValue &value) {
       return corruptError("the array at byte " + number(reader.position()) +
                           " claims " + number(count) +
                           " strings of at least 8 bytes, but " +
-                          number(reader.remaining()) + " bytes are left");
+                          number(reader.remaining()) + " bytes" + areLeft());
     }
     std::vector<std::string> elements(count);
     for (std::string &element : elements) {
@@ -283,15 +296,15 @@ Status Parser::parseHeader() {
   if (metadataCount > reader.remaining() / kMinMetadataBytes) {
     return corruptError("the header claims " + number(metadataCount) +
                         " metadata entries at byte 16, but " +
-                        number(reader.remaining()) +
-                        " bytes are left, enough for " +
+                        number(reader.remaining()) + " bytes" + areLeft() +
+                        ", enough for " +
                         number(reader.remaining() / kMinMetadataBytes));
   }
   if (tensorCount > reader.remaining() / kMinTensorBytes) {
     return corruptError("the header claims " + number(tensorCount) +
                         " tensors at byte 8, but " +
-                        number(reader.remaining()) +
-                        " bytes are left, enough for " +
+                        number(reader.remaining()) + " bytes" + areLeft() +
+                        ", enough for " +
                         number(reader.remaining() / kMinTensorBytes));
   }
   return Status::ok();

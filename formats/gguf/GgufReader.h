@@ -8,7 +8,8 @@
 // numbers), Unsupported (version, endianness, type id, arrays of arrays), Usage
 // (a later part of a split was given). Messages start with the file's name.
 //
-// Memory is proportional to the file's header, time to n log n of its entries.
+// A header (metadata and tensor index) may take 64 MiB. Memory is proportional
+// to it, time to n log n of its entries; tensor data is not looked at.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFREADER_H

@@ -10,6 +10,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 using namespace air;
@@ -72,6 +75,18 @@ bool readAll(const Bytes &file) {
   }
   EXPECT_EQ(tokenizer->types.size(), tokenizer->tokens.size());
   return true;
+}
+
+TEST(GgufSeeds, EveryFuzzerSeedIsValid) {
+  int seeds = 0;
+  for (const auto &entry : std::filesystem::directory_iterator(
+           std::string(AIR_TEST_INPUTS) + "/fuzz/gguf")) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    EXPECT_TRUE(readAll(Bytes(std::istreambuf_iterator<char>(in), {})))
+        << entry.path();
+    ++seeds;
+  }
+  EXPECT_GE(seeds, 2);
 }
 
 class GgufMutation : public testing::TestWithParam<bool> {};

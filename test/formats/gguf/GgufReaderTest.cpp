@@ -1,12 +1,8 @@
 //===- GgufReaderTest.cpp - well-formed GGUF files ------------------------===//
 #include "GgufBuilder.h"
+#include "test/formats/support/TempFolder.h"
 
 #include "formats/gguf/GgufReader.h"
-
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <filesystem>
 
 using namespace air;
 using namespace air::test;
@@ -260,15 +256,30 @@ TEST(GgufReader, MissingFileIsIo) {
             std::string::npos);
 }
 
-TEST(GgufReader, EmptyFileAndFolderAreCorrupt) {
-  std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / "gguf-empty";
-  std::filesystem::create_directories(folder);
-  std::string empty = folder / "empty.gguf";
-  std::fclose(std::fopen(empty.c_str(), "wb"));
-  EXPECT_EQ(readGguf(empty).status().code(), ErrorCode::Corrupt);
+class GgufReaderFiles : public TempFolder {};
+
+TEST_F(GgufReaderFiles, EmptyFileAndFolderAreCorrupt) {
+  writeText(path("empty.gguf"), "");
+  EXPECT_EQ(readGguf(path("empty.gguf")).status().code(), ErrorCode::Corrupt);
   EXPECT_EQ(readGguf(folder).status().code(), ErrorCode::Corrupt);
-  std::filesystem::remove_all(folder);
+}
+
+// One wrong count in a huge file must not ask for the machine's memory.
+TEST_F(GgufReaderFiles, HeaderHasAGreatestSize) {
+  Bytes value;
+  append<uint32_t>(value, kUint8);
+  append<uint64_t>(value, uint64_t{1} << 32);
+  Bytes start = GgufBuilder().raw("key", kArray, value).build();
+  writeText(path("huge.gguf"), std::string(start.begin(), start.end()));
+  std::filesystem::resize_file(path("huge.gguf"), uint64_t{8} << 30); // sparse
+  Result<ModelSource> model = readGguf(path("huge.gguf"));
+  ASSERT_FALSE(model.isOk());
+  EXPECT_EQ(model.status().code(), ErrorCode::Corrupt);
+  EXPECT_NE(model.status().message().find(
+                "claims 4294967296 elements of 1 bytes, but 67108813 bytes are "
+                "left of the 67108864 that a header may take"),
+            std::string::npos)
+      << model.status().message();
 }
 
 } // namespace

@@ -1,39 +1,25 @@
 //===- GgufSplitTest.cpp - models in several files ------------------------===//
 #include "GgufBuilder.h"
+#include "test/formats/support/TempFolder.h"
 
 #include "formats/gguf/GgufReader.h"
-
-#include <gtest/gtest.h>
-
-#include <filesystem>
-#include <fstream>
 
 using namespace air;
 using namespace air::test;
 
 namespace {
 
-class GgufSplit : public testing::Test {
+class GgufSplit : public TempFolder {
 protected:
-  void SetUp() override {
-    const auto *info = testing::UnitTest::GetInstance()->current_test_info();
-    folder = std::filesystem::path(testing::TempDir()) /
-             (std::string("gguf-split-") + info->name());
-    std::filesystem::remove_all(folder);
-    std::filesystem::create_directories(folder);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
-
+  using TempFolder::path;
   std::string path(int part, int parts) const {
     char suffix[32];
     std::snprintf(suffix, sizeof(suffix), "-%05d-of-%05d.gguf", part, parts);
     return (folder / "model").string() + suffix;
   }
 
-  void write(const std::string &file, const Bytes &bytes) const {
-    std::ofstream(file, std::ios::binary)
-        .write(reinterpret_cast<const char *>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
+  static void write(const std::string &file, const Bytes &bytes) {
+    writeText(file, std::string(bytes.begin(), bytes.end()));
   }
 
   /// Part `part` (from 0) of `parts`, with one tensor.
@@ -65,8 +51,6 @@ protected:
         << model.status().message();
     EXPECT_EQ(model.status().message().find('\n'), std::string::npos);
   }
-
-  std::filesystem::path folder;
 };
 
 TEST_F(GgufSplit, ThreePartsMakeOneModel) {
@@ -90,7 +74,7 @@ TEST_F(GgufSplit, ThreePartsMakeOneModel) {
 }
 
 TEST_F(GgufSplit, SplitCountOneIsAnOrdinaryFile) {
-  std::string file = (folder / "single.gguf").string();
+  std::string file = path("single.gguf");
   write(file, partOf(0, 1, 1, "a").build());
   EXPECT_TRUE(readGguf(file).isOk());
 }
@@ -110,7 +94,7 @@ TEST_F(GgufSplit, LaterPartPointsToTheFirst) {
 
 TEST_F(GgufSplit, RenamedFirstPart) {
   writeThree();
-  std::string renamed = (folder / "model.gguf").string();
+  std::string renamed = path("model.gguf");
   std::filesystem::rename(path(1, 3), renamed);
   expectRefused(renamed, ErrorCode::Corrupt,
                 "its name must end in '-00001-of-00003.gguf'");
