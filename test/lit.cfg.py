@@ -22,6 +22,10 @@ for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 
+# The end-to-end checks (test/e2e) start the programs themselves.
+config.environment["AIRPACK"] = os.path.join(config.air_build_dir, "bin", "airpack")
+config.environment["AIRRUN"] = os.path.join(config.air_build_dir, "bin", "airrun")
+
 root = os.path.dirname(config.test_source_root)
 config.substitutions += [
     ("%inputs", os.path.join(config.test_source_root, "Inputs")),
