@@ -1,0 +1,43 @@
+//===- DenseDecoder.h - pre-norm decoders with a gated FFN ------*- C++ -*-===//
+//
+// The graph that Llama, Mistral, Qwen2 and Qwen3 share, under GGUF's names:
+//
+//   x = embed(ids)
+//   layer: x += attn_output . attention(rope(norm(q)), rope(norm(k)), v)
+//                q, k, v = attn_{q,k,v} . rms_norm(x)
+//          x += ffn_down . (silu(ffn_gate . n) * (ffn_up . n)), n = rms_norm(x)
+//   logits = output . rms_norm(x); token_embd when there is no output.weight
+//
+// Names and meaning of keys and tensors:
+// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_IMPORT_DENSEDECODER_H
+#define AIRPACK_COMPILER_IMPORT_DENSEDECODER_H
+
+#include "compiler/dialect/llm/LlmDialect.h"
+#include "compiler/import/SourceReader.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace air::compiler {
+
+enum class Presence : uint8_t { Never, Optional, Always };
+
+/// In what families of this kind differ.
+struct DenseDecoderTraits {
+  ir::llm::RopeKind rope = ir::llm::RopeKind::Norm;
+  Presence qkvBias = Presence::Never;     ///< attn_{q,k,v}.bias
+  Presence outputBias = Presence::Never;  ///< attn_output.bias
+  Presence ffnBias = Presence::Never;     ///< ffn_{gate,up,down}.bias
+  Presence headBias = Presence::Never;    ///< output.bias
+  bool qkNorm = false;                    ///< attn_{q,k}_norm.weight
+  Presence ropeFactors = Presence::Never; ///< rope_freqs.weight
+};
+
+Status buildDenseDecoder(const DenseDecoderTraits &traits, SourceReader &reader,
+                         mlir::ModuleOp module);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_IMPORT_DENSEDECODER_H

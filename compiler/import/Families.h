@@ -1,0 +1,35 @@
+//===- Families.h - the table of architectures ------------------*- C++ -*-===//
+//
+// A new family is one file with its build function, and one row in
+// Families.cpp.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_IMPORT_FAMILIES_H
+#define AIRPACK_COMPILER_IMPORT_FAMILIES_H
+
+#include "compiler/import/SourceReader.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <span>
+
+namespace air::compiler {
+
+/// Adds the llm.model of the reader's source to `module`.
+using BuildModel = Status (*)(SourceReader &reader, mlir::ModuleOp module);
+
+struct Family {
+  std::string_view architecture; ///< general.architecture
+  BuildModel build;
+};
+
+/// Sorted by name.
+std::span<const Family> families();
+
+Status buildLlama(SourceReader &reader, mlir::ModuleOp module);
+Status buildQwen2(SourceReader &reader, mlir::ModuleOp module);
+Status buildQwen3(SourceReader &reader, mlir::ModuleOp module);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_IMPORT_FAMILIES_H

@@ -1,0 +1,23 @@
+//===- Llama.cpp - Llama 2, Llama 3, Mistral --------------------*- C++ -*-===//
+//
+// Converters store q and k so that rope turns neighbours (NORM). Llama 3's
+// frequency scaling comes as rope_freqs.weight. Mistral is the same graph; its
+// heads need not add up to the width.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/import/DenseDecoder.h"
+#include "compiler/import/Families.h"
+
+namespace air::compiler {
+
+Status buildLlama(SourceReader &reader, mlir::ModuleOp module) {
+  DenseDecoderTraits traits;
+  traits.rope = ir::llm::RopeKind::Norm;
+  traits.qkvBias = Presence::Optional;
+  traits.outputBias = Presence::Optional;
+  traits.ffnBias = Presence::Optional;
+  traits.ropeFactors = Presence::Optional;
+  return buildDenseDecoder(traits, reader, module);
+}
+
+} // namespace air::compiler

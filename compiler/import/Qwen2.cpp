@@ -1,0 +1,19 @@
+//===- Qwen2.cpp - Qwen2 and Qwen2.5 ----------------------------*- C++ -*-===//
+//
+// Biases on q, k and v; rope turns halves of the head (NEOX).
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/import/DenseDecoder.h"
+#include "compiler/import/Families.h"
+
+namespace air::compiler {
+
+Status buildQwen2(SourceReader &reader, mlir::ModuleOp module) {
+  DenseDecoderTraits traits;
+  traits.rope = ir::llm::RopeKind::Neox;
+  traits.qkvBias = Presence::Always;
+  traits.headBias = Presence::Optional;
+  return buildDenseDecoder(traits, reader, module);
+}
+
+} // namespace air::compiler

@@ -1,0 +1,19 @@
+//===- Qwen3.cpp - dense Qwen3 ----------------------------------*- C++ -*-===//
+//
+// Each head of q and k is normed before rope (NEOX); heads need not add up to
+// the width.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/import/DenseDecoder.h"
+#include "compiler/import/Families.h"
+
+namespace air::compiler {
+
+Status buildQwen3(SourceReader &reader, mlir::ModuleOp module) {
+  DenseDecoderTraits traits;
+  traits.rope = ir::llm::RopeKind::Neox;
+  traits.qkNorm = true;
+  return buildDenseDecoder(traits, reader, module);
+}
+
+} // namespace air::compiler

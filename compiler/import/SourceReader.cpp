@@ -1,0 +1,235 @@
+//===- SourceReader.cpp - a source, used up as it is read -------*- C++ -*-===//
+#include "compiler/import/SourceReader.h"
+
+#include <algorithm>
+
+namespace air::compiler {
+namespace {
+
+std::string shapeText(std::span<const uint64_t> shape) {
+  std::string text;
+  for (uint64_t extent : shape) {
+    text += (text.empty() ? "" : "x") + std::to_string(extent);
+  }
+  return text.empty() ? "a scalar" : text;
+}
+
+/// "blk.3.attn_q.weight" -> "blk.N.attn_q.weight".
+std::string withoutLayer(const std::string &name) {
+  constexpr std::string_view kPrefix = "blk.";
+  if (!name.starts_with(kPrefix)) {
+    return name;
+  }
+  size_t end = name.find_first_not_of("0123456789", kPrefix.size());
+  if (end == std::string::npos || end == kPrefix.size() || name[end] != '.') {
+    return name;
+  }
+  return "blk.N" + name.substr(end);
+}
+
+/// The one value that all elements of a list have.
+template <typename T>
+std::optional<uint64_t> uniform(const std::vector<T> &list) {
+  if (list.empty() || !std::all_of(list.begin(), list.end(), [&](T value) {
+        return value == list.front();
+      })) {
+    return std::nullopt;
+  }
+  if constexpr (std::is_signed_v<T>) {
+    if (list.front() < 0) {
+      return std::nullopt;
+    }
+  }
+  return static_cast<uint64_t>(list.front());
+}
+
+} // namespace
+
+const MetadataValue *SourceReader::find(const std::string &key) {
+  std::string full = fullKey(key);
+  usedKeys.insert(full);
+  auto it = source.metadata.find(full);
+  return it == source.metadata.end() ? nullptr : &it->second;
+}
+
+Result<std::optional<uint64_t>>
+SourceReader::optionalCount(const std::string &key) {
+  const MetadataValue *value = find(key);
+  if (!value) {
+    return std::optional<uint64_t>();
+  }
+  std::optional<uint64_t> number = source.getUnsigned(fullKey(key));
+  bool isList = false;
+  if (const auto *list = std::get_if<std::vector<uint64_t>>(value)) {
+    isList = true;
+    number = uniform(*list);
+  } else if (const auto *signedList =
+                 std::get_if<std::vector<int64_t>>(value)) {
+    isList = true;
+    number = uniform(*signedList);
+  }
+  if (!number && isList) {
+    return unsupportedError("key '" + fullKey(key) +
+                            "' has another value for some layers; layers that "
+                            "are all alike are supported");
+  }
+  if (!number) {
+    return corruptError("key '" + fullKey(key) +
+                        "' is no whole number of 0 or more");
+  }
+  if (*number > kMaxCount) {
+    return corruptError("key '" + fullKey(key) + "' is " +
+                        std::to_string(*number) + ", at most " +
+                        std::to_string(kMaxCount) + " makes sense");
+  }
+  return number;
+}
+
+Result<uint64_t> SourceReader::count(const std::string &key) {
+  AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> number, optionalCount(key));
+  if (!number) {
+    return corruptError("key '" + fullKey(key) + "' is missing");
+  }
+  if (*number == 0) {
+    return corruptError("key '" + fullKey(key) + "' is 0, must be 1 or more");
+  }
+  return *number;
+}
+
+Result<std::optional<double>>
+SourceReader::optionalNumber(const std::string &key) {
+  if (!find(key)) {
+    return std::optional<double>();
+  }
+  std::optional<double> number = source.getFloat(fullKey(key));
+  if (!number) {
+    return corruptError("key '" + fullKey(key) + "' is no number");
+  }
+  return number;
+}
+
+Result<double> SourceReader::number(const std::string &key) {
+  AIR_ASSIGN_OR_RETURN(std::optional<double> value, optionalNumber(key));
+  if (!value) {
+    return corruptError("key '" + fullKey(key) + "' is missing");
+  }
+  return *value;
+}
+
+Result<std::optional<bool>> SourceReader::optionalFlag(const std::string &key) {
+  if (!find(key)) {
+    return std::optional<bool>();
+  }
+  std::optional<bool> flag = source.getBool(fullKey(key));
+  if (!flag) {
+    return corruptError("key '" + fullKey(key) + "' is neither true nor false");
+  }
+  return flag;
+}
+
+Result<std::optional<std::string>>
+SourceReader::optionalText(const std::string &key) {
+  if (!find(key)) {
+    return std::optional<std::string>();
+  }
+  std::optional<std::string> text = source.getString(fullKey(key));
+  if (!text) {
+    return corruptError("key '" + fullKey(key) + "' is no text");
+  }
+  return text;
+}
+
+const SourceTensor *SourceReader::take(const std::string &name) {
+  knownNames.insert(withoutLayer(name));
+  const SourceTensor *tensor = source.find(name);
+  if (tensor) {
+    usedTensors.insert(name);
+  }
+  return tensor;
+}
+
+static Status checkDType(const SourceTensor &tensor) {
+  if (!info(tensor.dtype).isWeight) {
+    return unsupportedError("tensor '" + tensor.name + "' is of type " +
+                            std::string(info(tensor.dtype).name) +
+                            ", which is no weight format");
+  }
+  Result<uint64_t> bytes = rowBytes(tensor.dtype, tensor.shape.back());
+  return bytes ? Status::ok()
+               : bytes.status().withContext("tensor '" + tensor.name + "'");
+}
+
+Result<const SourceTensor *>
+SourceReader::optionalTensor(const std::string &name, Shape shape) {
+  const SourceTensor *tensor = take(name);
+  if (!tensor) {
+    return tensor;
+  }
+  if (!std::equal(shape.begin(), shape.end(), tensor->shape.begin(),
+                  tensor->shape.end())) {
+    return corruptError("tensor '" + name + "' is " + shapeText(tensor->shape) +
+                        ", the metadata says " +
+                        shapeText(std::vector<uint64_t>(shape)));
+  }
+  AIR_RETURN_IF_ERROR(checkDType(*tensor));
+  return tensor;
+}
+
+Result<const SourceTensor *> SourceReader::tensor(const std::string &name,
+                                                  Shape shape) {
+  AIR_ASSIGN_OR_RETURN(const SourceTensor *tensor, optionalTensor(name, shape));
+  if (!tensor) {
+    return corruptError("tensor '" + name + "' is missing; architecture '" +
+                        architecture + "' needs it");
+  }
+  return tensor;
+}
+
+Result<const SourceTensor *>
+SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
+  const SourceTensor *tensor = take(name);
+  if (!tensor) {
+    return corruptError("tensor '" + name + "' is missing; architecture '" +
+                        architecture + "' needs it");
+  }
+  if (tensor->shape.size() != 2 || tensor->shape[1] != columns ||
+      tensor->shape[0] == 0 || tensor->shape[0] > kMaxCount) {
+    return corruptError("tensor '" + name + "' is " + shapeText(tensor->shape) +
+                        ", the metadata says rows of " +
+                        std::to_string(columns));
+  }
+  AIR_RETURN_IF_ERROR(checkDType(*tensor));
+  return tensor;
+}
+
+Status SourceReader::finish() const {
+  for (const auto &[name, tensor] : source.tensors) {
+    if (usedTensors.contains(name)) {
+      continue;
+    }
+    std::string known;
+    for (const std::string &asked : knownNames) {
+      known += (known.empty() ? "" : ", ") + asked;
+    }
+    return unsupportedError("tensor '" + name +
+                            "' has no use in architecture '" + architecture +
+                            "' here; supported: " + known);
+  }
+  for (const auto &[key, value] : source.metadata) {
+    if (key.starts_with(architecture + ".") && !usedKeys.contains(key)) {
+      std::string known;
+      for (const std::string &used : usedKeys) {
+        known +=
+            (known.empty() ? "" : ", ") + used.substr(architecture.size() + 1);
+      }
+      return unsupportedError(
+          "key '" + key +
+          "' is not understood and may change what the model computes; "
+          "supported after '" +
+          architecture + ".': " + known);
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace air::compiler

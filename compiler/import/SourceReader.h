@@ -1,0 +1,76 @@
+//===- SourceReader.h - a source, used up as it is read ---------*- C++ -*-===//
+//
+// What families read a ModelSource through. It remembers which keys and tensors
+// were asked for, so that `finish` can refuse what nobody understood.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_IMPORT_SOURCEREADER_H
+#define AIRPACK_COMPILER_IMPORT_SOURCEREADER_H
+
+#include "formats/model/ModelSource.h"
+
+#include <initializer_list>
+#include <set>
+
+namespace air::compiler {
+
+/// Counts in metadata (layers, heads, widths, tokens) are refused above this;
+/// so the product of two fits in 64 bits.
+inline constexpr uint64_t kMaxCount = (uint64_t{1} << 31) - 1;
+
+class SourceReader {
+public:
+  /// Both outlive the reader.
+  SourceReader(const ModelSource &modelSource, std::string architectureName)
+      : source(modelSource), architecture(std::move(architectureName)) {}
+
+  const std::string &architectureName() const { return architecture; }
+  const ModelSource &model() const { return source; }
+
+  // Keys are named without their "<architecture>." prefix. Absent: Corrupt, or
+  // std::nullopt from the optional ones. Of another kind: Corrupt.
+
+  /// 1 to kMaxCount. A list of equal values, one a layer, is that value; other
+  /// lists are Unsupported.
+  Result<uint64_t> count(const std::string &key);
+  /// As count, and 0 is allowed.
+  Result<std::optional<uint64_t>> optionalCount(const std::string &key);
+  Result<double> number(const std::string &key);
+  Result<std::optional<double>> optionalNumber(const std::string &key);
+  Result<std::optional<bool>> optionalFlag(const std::string &key);
+  Result<std::optional<std::string>> optionalText(const std::string &key);
+  /// For keys that change nothing of what is computed.
+  void ignore(const std::string &key) { usedKeys.insert(fullKey(key)); }
+  std::string fullKey(const std::string &key) const {
+    return architecture + "." + key;
+  }
+
+  using Shape = std::initializer_list<uint64_t>;
+
+  /// The tensor of that name. Corrupt when it is missing or has another shape;
+  /// Unsupported when its dtype is no weight format.
+  Result<const SourceTensor *> tensor(const std::string &name, Shape shape);
+  /// As tensor; null when there is none of that name.
+  Result<const SourceTensor *> optionalTensor(const std::string &name,
+                                              Shape shape);
+  /// A matrix with that many columns and any number of rows.
+  Result<const SourceTensor *> matrixOfColumns(const std::string &name,
+                                               uint64_t columns);
+
+  /// Unsupported when a tensor, or a key of the architecture, was not used.
+  Status finish() const;
+
+private:
+  const MetadataValue *find(const std::string &key);
+  const SourceTensor *take(const std::string &name);
+
+  const ModelSource &source;
+  std::string architecture;
+  std::set<std::string> usedKeys;
+  std::set<std::string> usedTensors;
+  std::set<std::string> knownNames; // asked for, layers as "blk.N."
+};
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_IMPORT_SOURCEREADER_H

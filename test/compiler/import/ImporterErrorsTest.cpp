@@ -1,0 +1,196 @@
+//===- ImporterErrorsTest.cpp - what is refused, and how --------*- C++ -*-===//
+#include "TinySource.h"
+#include "compiler/import/Importer.h"
+
+#include <gmock/gmock.h>
+
+#include <functional>
+
+using namespace air;
+using namespace air::test;
+
+namespace {
+
+struct Case {
+  const char *name;
+  const char *architecture;
+  std::function<void(ModelSource &)> change;
+  ErrorCode code;
+  const char *message; // its beginning
+};
+
+void PrintTo(const Case &test, std::ostream *stream) { *stream << test.name; }
+
+auto set(const std::string &key, MetadataValue value) {
+  return [=](ModelSource &source) { source.metadata[key] = value; };
+}
+auto drop(const std::string &key) {
+  return [=](ModelSource &source) {
+    source.metadata.erase(key);
+    source.tensors.erase(key);
+  };
+}
+auto tensor(const std::string &name, std::vector<uint64_t> shape,
+            DType dtype = DType::F32) {
+  return [=](ModelSource &source) { addTensor(source, name, shape, dtype); };
+}
+
+constexpr ErrorCode kCorrupt = ErrorCode::Corrupt;
+constexpr ErrorCode kUnsupported = ErrorCode::Unsupported;
+
+const Case kCases[] = {
+    {"Architecture", "gemma3", [](ModelSource &) {}, kUnsupported,
+     "architecture 'gemma3' is not supported; supported: llama, qwen2, qwen3"},
+    {"NoArchitecture", "llama", drop("general.architecture"), kCorrupt,
+     "key 'general.architecture' is missing; supported: llama, qwen2, qwen3"},
+    {"Adapter", "llama", set("general.type", std::string("adapter")),
+     kUnsupported, "'general.type' is 'adapter'; only 'model' is supported"},
+    {"MissingKey", "llama", drop("llama.block_count"), kCorrupt,
+     "key 'llama.block_count' is missing"},
+    {"ZeroKey", "llama", set("llama.block_count", uint64_t{0}), kCorrupt,
+     "key 'llama.block_count' is 0, must be 1 or more"},
+    {"HugeKey", "llama", set("llama.embedding_length", uint64_t{1} << 40),
+     kCorrupt,
+     "key 'llama.embedding_length' is 1099511627776, at most 2147483647 makes "
+     "sense"},
+    {"NegativeKey", "llama", set("llama.context_length", int64_t{-1}), kCorrupt,
+     "key 'llama.context_length' is no whole number of 0 or more"},
+    {"TextForNumber", "llama",
+     set("llama.attention.layer_norm_rms_epsilon", std::string("small")),
+     kCorrupt, "key 'llama.attention.layer_norm_rms_epsilon' is no number"},
+    {"NoEpsilon", "llama", drop("llama.attention.layer_norm_rms_epsilon"),
+     kCorrupt, "key 'llama.attention.layer_norm_rms_epsilon' is missing"},
+    {"NotANumberEpsilon", "llama",
+     set("llama.attention.layer_norm_rms_epsilon", std::nan("")), kCorrupt,
+     "key 'llama.attention.layer_norm_rms_epsilon' is nan, must be finite and "
+     "not negative"},
+    {"UnevenLayers", "llama",
+     set("llama.feed_forward_length", std::vector<uint64_t>{12, 16}),
+     kUnsupported,
+     "key 'llama.feed_forward_length' has another value for some layers; "
+     "layers that are all alike are supported"},
+    {"KvHeads", "llama", set("llama.attention.head_count_kv", uint64_t{3}),
+     kCorrupt,
+     "key 'llama.attention.head_count_kv' is 3, no divisor of the 2 heads"},
+    {"WidthOfHeads", "llama", set("llama.attention.head_count", uint64_t{3}),
+     kCorrupt, "key 'llama.embedding_length' is 8, no multiple of the 3 heads"},
+    {"ValueLength", "llama", set("llama.attention.value_length", uint64_t{8}),
+     kUnsupported,
+     "heads with keys of 4 and values of 8 elements are not supported; equal "
+     "ones are"},
+    {"HugeHeads", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.attention.head_count"] = uint64_t{1} << 30;
+       source.metadata["llama.attention.key_length"] = uint64_t{1} << 30;
+     },
+     kCorrupt,
+     "1073741824 heads of 1073741824 elements are more than 2147483647"},
+    {"OddRope", "llama", set("llama.rope.dimension_count", uint64_t{3}),
+     kCorrupt,
+     "key 'llama.rope.dimension_count' is 3, must be even and at most the "
+     "head's 4"},
+    {"WideRope", "llama", set("llama.rope.dimension_count", uint64_t{6}),
+     kCorrupt,
+     "key 'llama.rope.dimension_count' is 6, must be even and at most the "
+     "head's 4"},
+    {"RopeBase", "llama", set("llama.rope.freq_base", -1.0), kCorrupt,
+     "key 'llama.rope.freq_base' is -1.000000, must be finite and positive"},
+    {"Yarn", "qwen2", set("qwen2.rope.scaling.type", std::string("yarn")),
+     kUnsupported,
+     "rope scaling 'yarn' ('qwen2.rope.scaling.type') is not supported; "
+     "supported: none, linear"},
+    {"RopeAttentionFactor", "llama", set("llama.rope.scaling.attn_factor", 2.0),
+     kUnsupported,
+     "an attention factor of rope ('llama.rope.scaling.attn_factor' is "
+     "2.000000) is not supported; 1 is"},
+    {"Experts", "llama", set("llama.expert_count", uint64_t{8}), kUnsupported,
+     "mixture of experts ('llama.expert_count' is 8) is not supported; dense "
+     "models are"},
+    {"Window", "llama", set("llama.attention.sliding_window", uint64_t{32}),
+     kUnsupported,
+     "sliding-window attention ('llama.attention.sliding_window' is 32, the "
+     "context 64) is not supported; full attention is"},
+    {"NotCausal", "llama", set("llama.attention.causal", false), kUnsupported,
+     "attention that is not causal ('llama.attention.causal') is not "
+     "supported; decoders are"},
+    {"ParallelResidual", "llama", set("llama.use_parallel_residual", true),
+     kUnsupported,
+     "parallel residuals ('llama.use_parallel_residual') are not supported; "
+     "sequential ones are"},
+    {"Pooling", "llama", set("llama.pooling_type", uint64_t{1}), kUnsupported,
+     "models that pool ('llama.pooling_type' is 1) are not supported; text "
+     "generators are"},
+    {"UnknownKey", "llama", set("llama.logit_scale", 0.5), kUnsupported,
+     "key 'llama.logit_scale' is not understood and may change what the model "
+     "computes; supported after 'llama.': attention.causal, "},
+    {"MissingTensor", "llama", drop("blk.0.ffn_up.weight"), kCorrupt,
+     "tensor 'blk.0.ffn_up.weight' is missing; architecture 'llama' needs it"},
+    {"MissingLayer", "llama", set("llama.block_count", uint64_t{2}), kCorrupt,
+     "tensor 'blk.1.attn_norm.weight' is missing; architecture 'llama' needs "
+     "it"},
+    {"MissingEmbedding", "llama", drop("token_embd.weight"), kCorrupt,
+     "tensor 'token_embd.weight' is missing; architecture 'llama' needs it"},
+    {"MissingBias", "qwen2", drop("blk.0.attn_k.bias"), kCorrupt,
+     "tensor 'blk.0.attn_k.bias' is missing; architecture 'qwen2' needs it"},
+    {"MissingHeadNorm", "qwen3", drop("blk.0.attn_k_norm.weight"), kCorrupt,
+     "tensor 'blk.0.attn_k_norm.weight' is missing; architecture 'qwen3' needs "
+     "it"},
+    {"ShapeOfMatrix", "llama", tensor("blk.0.ffn_down.weight", {12, 8}),
+     kCorrupt,
+     "tensor 'blk.0.ffn_down.weight' is 12x8, the metadata says 8x12"},
+    {"ShapeOfVector", "llama", tensor("output_norm.weight", {9}), kCorrupt,
+     "tensor 'output_norm.weight' is 9, the metadata says 8"},
+    {"RankOfVector", "llama", tensor("output_norm.weight", {1, 8}), kCorrupt,
+     "tensor 'output_norm.weight' is 1x8, the metadata says 8"},
+    {"ShapeOfEmbedding", "llama", tensor("token_embd.weight", {16, 9}),
+     kCorrupt,
+     "tensor 'token_embd.weight' is 16x9, the metadata says rows of 8"},
+    {"ShapeOfOutput", "llama", tensor("output.weight", {17, 8}), kCorrupt,
+     "tensor 'output.weight' is 17x8, the metadata says 16x8"},
+    {"ShapeOfRopeFactors", "llama", tensor("rope_freqs.weight", {4}), kCorrupt,
+     "tensor 'rope_freqs.weight' is 4, the metadata says 2"},
+    {"VocabularySize", "llama", set("llama.vocab_size", uint64_t{17}), kCorrupt,
+     "tensor 'token_embd.weight' has 16 rows, key 'llama.vocab_size' is 17"},
+    {"TokenizerSize", "llama",
+     set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}), kCorrupt,
+     "tensor 'token_embd.weight' has 16 rows, the tokenizer 2 tokens"},
+    {"NoWeightFormat", "llama", tensor("output_norm.weight", {8}, DType::I32),
+     kUnsupported,
+     "tensor 'output_norm.weight' is of type I32, which is no weight format"},
+    {"NoWholeBlocks", "llama",
+     tensor("blk.0.attn_q.weight", {8, 8}, DType::Q8_0), kCorrupt,
+     "tensor 'blk.0.attn_q.weight': "},
+    {"ExtraTensor", "llama", tensor("blk.0.attn_sinks.weight", {2}),
+     kUnsupported,
+     "tensor 'blk.0.attn_sinks.weight' has no use in architecture 'llama' "
+     "here; supported: blk.N.attn_k.bias, blk.N.attn_k.weight, "},
+    {"ScaleOfMatrix", "llama", tensor("blk.0.ffn_up.scale", {1}), kUnsupported,
+     "tensor 'blk.0.ffn_up.scale' has no use in architecture 'llama' here"},
+    {"ExtraLayer", "llama", tensor("blk.1.attn_norm.weight", {8}), kUnsupported,
+     "tensor 'blk.1.attn_norm.weight' has no use in architecture 'llama'"},
+    {"BiasOfQwen3", "qwen3", tensor("blk.0.attn_q.bias", {8}), kUnsupported,
+     "tensor 'blk.0.attn_q.bias' has no use in architecture 'qwen3' here"},
+    {"RopeFactorsOfQwen2", "qwen2", tensor("rope_freqs.weight", {2}),
+     kUnsupported,
+     "tensor 'rope_freqs.weight' has no use in architecture 'qwen2' here"},
+};
+
+class ImporterRefuses : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ImporterRefuses, WithOneClearLine) {
+  ModelSource source = tinySource(GetParam().architecture);
+  GetParam().change(source);
+  mlir::MLIRContext context;
+  auto module = compiler::importModel(context, source);
+  ASSERT_FALSE(module);
+  EXPECT_EQ(module.status().code(), GetParam().code);
+  EXPECT_THAT(module.status().message(),
+              ::testing::StartsWith(GetParam().message));
+  EXPECT_THAT(module.status().message(),
+              ::testing::Not(::testing::HasSubstr("\n")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, ImporterRefuses, ::testing::ValuesIn(kCases),
+                         [](const auto &test) { return test.param.name; });
+
+} // namespace

@@ -1,0 +1,197 @@
+//===- ImporterTest.cpp - graphs of the supported families ------*- C++ -*-===//
+#include "compiler/import/Importer.h"
+#include "TinySource.h"
+#include "compiler/transforms/Passes.h"
+#include "formats/gguf/GgufReader.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+#include <gmock/gmock.h>
+
+using namespace air;
+using namespace air::test;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+namespace {
+
+std::string importText(const ModelSource &source) {
+  mlir::MLIRContext context;
+  auto module = compiler::importModel(context, source);
+  if (!module) {
+    return "error: " + module.status().message();
+  }
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  (*module)->print(stream);
+  return text;
+}
+
+TEST(Importer, LlamaIsThisGraph) {
+  // rope: dim = head size, base 10000 by default; scale = 1 / sqrt(4).
+  EXPECT_EQ(importText(tinySource("llama")), R"(module {
+  llm.model @model <name = "test", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 760> {
+  ^bb0(%arg0: tensor<?xi32>):
+    %0 = llm.embed %arg0 <"token_embd.weight", F32, 16x8> : tensor<?x8xf32>
+    %1 = llm.rms_norm %0 <"blk.0.attn_norm.weight", F32, 8> epsilon 5.000000e-01 : tensor<?x8xf32>
+    %2 = llm.linear %1 <"blk.0.attn_q.weight", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+    %3 = llm.linear %1 <"blk.0.attn_k.weight", F32, 4x8> : tensor<?x8xf32> -> tensor<?x4xf32>
+    %4 = llm.linear %1 <"blk.0.attn_v.weight", F32, 4x8> : tensor<?x8xf32> -> tensor<?x4xf32>
+    %5 = llm.rope %2 <norm, dim = 4, base = 1.000000e+04> head_dim 4 : tensor<?x8xf32>
+    %6 = llm.rope %3 <norm, dim = 4, base = 1.000000e+04> head_dim 4 : tensor<?x4xf32>
+    %7 = llm.attention %5, %6, %4 layer 0 heads 2 kv_heads 1 head_dim 4 scale 5.000000e-01 : tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32> -> tensor<?x8xf32>
+    %8 = llm.linear %7 <"blk.0.attn_output.weight", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+    %9 = llm.add %0, %8 : tensor<?x8xf32>
+    %10 = llm.rms_norm %9 <"blk.0.ffn_norm.weight", F32, 8> epsilon 5.000000e-01 : tensor<?x8xf32>
+    %11 = llm.linear %10 <"blk.0.ffn_gate.weight", F32, 12x8> : tensor<?x8xf32> -> tensor<?x12xf32>
+    %12 = llm.linear %10 <"blk.0.ffn_up.weight", F32, 12x8> : tensor<?x8xf32> -> tensor<?x12xf32>
+    %13 = llm.silu %11 : tensor<?x12xf32>
+    %14 = llm.mul %13, %12 : tensor<?x12xf32>
+    %15 = llm.linear %14 <"blk.0.ffn_down.weight", F32, 8x12> : tensor<?x12xf32> -> tensor<?x8xf32>
+    %16 = llm.add %9, %15 : tensor<?x8xf32>
+    %17 = llm.outputs %16 : tensor<?x8xf32>
+    %18 = llm.rms_norm %17 <"output_norm.weight", F32, 8> epsilon 5.000000e-01 : tensor<?x8xf32>
+    %19 = llm.linear %18 <"output.weight", F32, 16x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+    llm.return %19 : tensor<?x16xf32>
+  }
+}
+)");
+}
+
+TEST(Importer, WithoutOutputWeightTheEmbeddingIsTheHead) {
+  ModelSource source = tinySource("llama");
+  source.tensors.erase("output.weight");
+  EXPECT_THAT(importText(source),
+              HasSubstr("llm.linear %18 <\"token_embd.weight\", F32, 16x8>"));
+}
+
+TEST(Importer, Llama3BringsRopeFactors) {
+  ModelSource source = tinySource("llama");
+  addTensor(source, "rope_freqs.weight", {2});
+  source.metadata["llama.rope.freq_base"] = 500000.0;
+  EXPECT_THAT(importText(source),
+              HasSubstr("<norm, dim = 4, base = 5.000000e+05, factors = "
+                        "<\"rope_freqs.weight\", F32, 2>>"));
+}
+
+TEST(Importer, MistralsHeadsNeedNotAddUpToTheWidth) {
+  // 2 heads of 6 = 12 beside a width of 8; rope on the first 4 of 6.
+  ModelSource source = tinySource("llama");
+  source.metadata["llama.attention.key_length"] = uint64_t{6};
+  source.metadata["llama.attention.value_length"] = uint64_t{6};
+  source.metadata["llama.rope.dimension_count"] = uint64_t{4};
+  addTensor(source, "blk.0.attn_q.weight", {12, 8});
+  addTensor(source, "blk.0.attn_k.weight", {6, 8});
+  addTensor(source, "blk.0.attn_v.weight", {6, 8});
+  addTensor(source, "blk.0.attn_output.weight", {8, 12});
+  std::string text = importText(source);
+  EXPECT_THAT(text, HasSubstr("<norm, dim = 4, base = 1.000000e+04> head_dim 6 "
+                              ": tensor<?x12xf32>"));
+  EXPECT_THAT(text, HasSubstr("heads 2 kv_heads 1 head_dim 6 "
+                              "scale 0.408248305")); // 1 / sqrt(6), float32
+  EXPECT_THAT(text, HasSubstr("<\"blk.0.attn_output.weight\", F32, 8x12> : "
+                              "tensor<?x12xf32> -> tensor<?x8xf32>"));
+}
+
+TEST(Importer, LlamaMayHaveBiases) {
+  ModelSource source = tinySource("llama");
+  addTensor(source, "blk.0.attn_q.bias", {8});
+  addTensor(source, "blk.0.attn_output.bias", {8});
+  addTensor(source, "blk.0.ffn_up.bias", {12});
+  std::string text = importText(source);
+  EXPECT_THAT(text, HasSubstr("8x8> bias <\"blk.0.attn_q.bias\", F32, 8>"));
+  EXPECT_THAT(text,
+              HasSubstr("8x8> bias <\"blk.0.attn_output.bias\", F32, 8>"));
+  EXPECT_THAT(text, HasSubstr("12x8> bias <\"blk.0.ffn_up.bias\", F32, 12>"));
+}
+
+TEST(Importer, Qwen2HasBiasesAndTurnsHalves) {
+  std::string text = importText(tinySource("qwen2"));
+  EXPECT_THAT(text, HasSubstr("bias <\"blk.0.attn_q.bias\", F32, 8>"));
+  EXPECT_THAT(text, HasSubstr("bias <\"blk.0.attn_k.bias\", F32, 4>"));
+  EXPECT_THAT(text, HasSubstr("bias <\"blk.0.attn_v.bias\", F32, 4>"));
+  EXPECT_THAT(text, HasSubstr("llm.rope %2 <neox, "));
+}
+
+TEST(Importer, Qwen3NormsHeadsBeforeRope) {
+  std::string text = importText(tinySource("qwen3"));
+  EXPECT_THAT(text, HasSubstr("%5 = llm.head_norm %2 "
+                              "<\"blk.0.attn_q_norm.weight\", F32, 4>"));
+  EXPECT_THAT(text, HasSubstr("%6 = llm.rope %5 <neox, "));
+  EXPECT_THAT(text, HasSubstr("%7 = llm.head_norm %3 "
+                              "<\"blk.0.attn_k_norm.weight\", F32, 4>"));
+  EXPECT_THAT(text, HasSubstr("%8 = llm.rope %7 <neox, "));
+}
+
+TEST(Importer, LinearRopeScalingIsCarried) {
+  ModelSource source = tinySource("llama");
+  source.metadata["llama.rope.scaling.type"] = std::string("linear");
+  source.metadata["llama.rope.scaling.factor"] = 4.0;
+  EXPECT_THAT(importText(source), HasSubstr("linear_factor = 4.000000e+00"));
+  // "none" overrules a factor, and 0 is no factor.
+  source.metadata["llama.rope.scaling.type"] = std::string("none");
+  EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
+  source.metadata["llama.rope.scaling.type"] = std::string("linear");
+  source.metadata["llama.rope.scaling.factor"] = 0.0;
+  EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
+}
+
+TEST(Importer, ListsOfEqualValuesAreOneValue) {
+  ModelSource source = tinySource("llama");
+  source.metadata["llama.attention.head_count_kv"] =
+      std::vector<uint64_t>{1, 1, 1};
+  EXPECT_THAT(importText(source), HasSubstr("kv_heads = 1"));
+}
+
+TEST(Importer, AWindowAsWideAsTheContextIsNone) {
+  ModelSource source = tinySource("llama");
+  source.metadata["llama.attention.sliding_window"] = uint64_t{64};
+  EXPECT_THAT(importText(source), HasSubstr("llm.attention"));
+}
+
+TEST(Importer, SupportedArchitecturesAreSorted) {
+  EXPECT_EQ(compiler::supportedArchitectures(),
+            (std::vector<std::string>{"llama", "qwen2", "qwen3"}));
+}
+
+// Real files, through fusion: five steps a layer, one before and one after, and
+// nothing left over.
+class ImportedFile : public ::testing::TestWithParam<const char *> {};
+
+TEST_P(ImportedFile, FusesCompletely) {
+  auto source = readGguf(std::string(AIR_TEST_INPUTS "/models/tiny/") +
+                         GetParam() + ".gguf");
+  ASSERT_TRUE(source) << source.status().message();
+  mlir::MLIRContext context;
+  context.loadDialect<ir::plan::PlanDialect>();
+  auto module = compiler::importModel(context, *source);
+  ASSERT_TRUE(module) << module.status().message();
+
+  mlir::PassManager passes(&context);
+  passes.addPass(mlir::createCanonicalizerPass());
+  passes.addPass(compiler::createFuseSteps());
+  passes.addPass(compiler::createVerifySteps());
+  ASSERT_TRUE(mlir::succeeded(passes.run(**module)));
+
+  using ir::plan::StepKind;
+  std::vector<StepKind> kinds;
+  (*module)->walk([&](ir::plan::StepOpInterface step) {
+    kinds.push_back(step.getStepKind());
+  });
+  std::vector<StepKind> expected = {StepKind::Embed};
+  for (int layer = 0; layer < 2; ++layer) {
+    expected.insert(expected.end(),
+                    {StepKind::AttnIn, StepKind::Attn, StepKind::AttnOut,
+                     StepKind::FfnIn, StepKind::FfnOut});
+  }
+  expected.push_back(StepKind::Head);
+  EXPECT_EQ(kinds, expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, ImportedFile,
+                         ::testing::Values("llama2", "llama3", "mistral",
+                                           "qwen2", "qwen3"),
+                         [](const auto &test) { return test.param; });
+
+} // namespace
