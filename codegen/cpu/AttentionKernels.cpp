@@ -104,6 +104,7 @@ private:
     Value start; // position of its first key
     Value keys;
     Value values;
+    Value nextKeys; // of the page that follows, or of this one again
   };
   // Rows [first, first + count) of a run on one page.
   struct Rows {
@@ -116,13 +117,24 @@ private:
   void writeTile(Value kvHead, Value firstToken, Value lastToken);
   void writeRun(const Run &run);
   void startRows(Value rows);
-  void writePage(const Run &run, Value page);
+  void writePage(const Run &run, Value page, Value lastPage);
   void writeRows(const Run &run, const Page &page, Value firstRow,
                  int64_t count);
   void writeScores(const Rows &rows, const Page &page);
   void writeWeights(Value weights, Value valid, Value row);
   void addValues(const Rows &rows, const Page &page);
   void finishRows(const Run &run, Value rows);
+
+  // With one token to a tile a page is read about once, so memory sets the pace
+  // and what comes next is asked for early: V while K is read, the next page's
+  // K while V is.
+  bool streams() const { return shape.tokensPerTile == 1; }
+  void askFor(Value base, Value index, int64_t bytes) {
+    const Value start = b.element(base, index, bytes);
+    for (int64_t line = 0; line < bytes; line += 64) {
+      b.prefetch(b.offset(start, line));
+    }
+  }
 
   Value rowToken(const Run &run, Value row);
   Value queryHead(const Run &run, Value row);
@@ -196,8 +208,9 @@ void AttentionWriter::writeRun(const Run &run) {
   const Value rows = b.mul(b.sub(run.end, run.first), b.i64(shape.group));
   startRows(rows);
   const Value last = positionOf(b.sub(run.end, b.i64(1)));
-  const Value pages = b.add(b.div(last, b.i64(kPage)), b.i64(1));
-  b.loop(b.i64(0), pages, b.i64(1), [&](Value page) { writePage(run, page); });
+  const Value lastPage = b.div(last, b.i64(kPage));
+  b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1),
+         [&](Value page) { writePage(run, page, lastPage); });
   finishRows(run, rows);
 }
 
@@ -212,12 +225,17 @@ void AttentionWriter::startRows(Value rows) {
   });
 }
 
-void AttentionWriter::writePage(const Run &run, Value page) {
+void AttentionWriter::writePage(const Run &run, Value page, Value lastPage) {
   Page place;
   place.start = b.mul(page, b.i64(kPage));
   place.keys =
       kvHead(b, shape.kv, b.binding(1), run.sequence, page, run.kvHead);
   place.values = b.offset(place.keys, shape.kv.valuesOffset);
+  if (streams()) {
+    const Value next = b.min(b.add(page, b.i64(1)), lastPage);
+    place.nextKeys =
+        kvHead(b, shape.kv, b.binding(1), run.sequence, next, run.kvHead);
+  }
   const Value rows = b.mul(b.sub(run.end, run.first), b.i64(shape.group));
   const Value whole = b.andBits(rows, -kRowsTogether);
   b.loop(b.i64(0), whole, b.i64(kRowsTogether),
@@ -294,6 +312,9 @@ void AttentionWriter::writeScores(const Rows &rows, const Page &page) {
         b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1),
                Values(rows.count, b.zero(type)),
                [&](Value i, mlir::ValueRange carried) {
+                 if (streams() && key == 0) {
+                   askFor(page.values, i, shape.kv.keyRowBytes);
+                 }
                  const Value k =
                      loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes);
                  Values next;
@@ -376,6 +397,9 @@ void AttentionWriter::addValues(const Rows &rows, const Page &page) {
     }
     sums = b.loop(b.i64(0), rows.valid, b.i64(1), sums,
                   [&](Value key, mlir::ValueRange carried) {
+                    if (streams() && i == 0) {
+                      askFor(page.nextKeys, key, shape.kv.valueRowBytes);
+                    }
                     const Value v = loadWide(
                         b.element(values, key, shape.kv.valueRowBytes), lanes);
                     Values next;

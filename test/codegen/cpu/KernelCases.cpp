@@ -67,7 +67,7 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
       test.spec.op = KernelOp::RmsNorm;
       test.spec.k = width;
       test.spec.rowsFrom = from;
-      test.spec.epsilon = 1e-5F;
+      test.spec.epsilon = 0.25F; // large enough to be missed when left out
       const uint64_t tokens = 1 + random() % 20;
       test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
       const Floats x = randomFloats(random, tokens * width, 3.0F);
@@ -432,7 +432,7 @@ void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
   spec.rope = kind;
   spec.ropeDim = ropeDim;
   spec.qkNorm = qkNorm;
-  spec.epsilon = qkNorm ? 1e-6F : 0.0F;
+  spec.epsilon = qkNorm ? 0.125F : 0.0F;
   const uint64_t tokens = 1 + random() % 40;
   test.batch = makeBatch(random, kKinds[random() % 4], tokens, 300);
   test.label = labelOf(spec, tokens);
