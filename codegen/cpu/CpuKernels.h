@@ -25,6 +25,18 @@ Status describeSiluMul(const KernelSpec &spec, const IsaTraits &isa,
                        KernelEntry &entry);
 Status emitSiluMul(KernelBuilder &builder, const KernelSpec &spec);
 
+// EmbedRowsKernel.cpp
+Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &isa,
+                         KernelEntry &entry);
+Status emitEmbedRows(KernelBuilder &builder, const KernelSpec &spec);
+
+// MatMulKernel.cpp
+Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
+                      KernelEntry &entry);
+Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
+                         KernelEntry &entry);
+Status emitProduct(KernelBuilder &builder, const KernelSpec &spec);
+
 // NormKernels.cpp
 Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &isa,
                        KernelEntry &entry);

@@ -92,6 +92,22 @@ Value KernelBuilder::zero(Type type) {
   return constant(type, int64_t{0});
 }
 
+Value KernelBuilder::constants(llvm::ArrayRef<float> values) {
+  auto type = vec(f32(), static_cast<int64_t>(values.size()));
+  return arith::ConstantOp::create(builder, location,
+                                   DenseElementsAttr::get(type, values));
+}
+Value KernelBuilder::constants(llvm::ArrayRef<int32_t> values) {
+  auto type = vec(i32(), static_cast<int64_t>(values.size()));
+  return arith::ConstantOp::create(builder, location,
+                                   DenseElementsAttr::get(type, values));
+}
+Value KernelBuilder::constants(llvm::ArrayRef<int8_t> values) {
+  auto type = vec(i8(), static_cast<int64_t>(values.size()));
+  return arith::ConstantOp::create(builder, location,
+                                   DenseElementsAttr::get(type, values));
+}
+
 // ---- the call ---------------------------------------------------------------
 
 Value KernelBuilder::entryLoad(Value record, int64_t at, Type type) {
@@ -243,15 +259,17 @@ Value KernelBuilder::loadSplat(Value pointer, int64_t lanes) {
   return splat(load(f32(), pointer, 4), lanes);
 }
 
-Value KernelBuilder::gather32(Type element, Value base, Value index) {
+Value KernelBuilder::gather(Type element, Value base, Value index,
+                            int64_t scale) {
   auto indexType = cast<VectorType>(index.getType());
   int64_t lanes = indexType.getNumElements();
-  Value wide = zeroExtend(index, i64());
-  Value pointers = LLVM::GEPOp::create(builder, location, vec(ptr(), lanes),
-                                       i32(), base, ValueRange{wide});
+  Value scaled = mul(index, constant(indexType, scale));
+  Value pointers =
+      LLVM::GEPOp::create(builder, location, vec(ptr(), lanes), i8(), base,
+                          ValueRange{signExtend(scaled, i64())});
   Value all = constant(vec(i1(), lanes), int64_t{1});
   return LLVM::masked_gather::create(builder, location, vec(element, lanes),
-                                     pointers, all, ValueRange{}, 4U);
+                                     pointers, all, ValueRange{}, 1U);
 }
 
 void KernelBuilder::prefetch(Value pointer) {
@@ -332,6 +350,10 @@ Value KernelBuilder::shiftLeft(Value a, int64_t bits) {
 Value KernelBuilder::shiftRight(Value a, int64_t bits) {
   return bits == 0 ? a : shiftRight(a, constant(a.getType(), bits));
 }
+Value KernelBuilder::shiftRightSigned(Value a, int64_t bits) {
+  return builder.createOrFold<arith::ShRSIOp>(location, a,
+                                              constant(a.getType(), bits));
+}
 
 Value KernelBuilder::equal(Value a, Value b) {
   return builder.createOrFold<arith::CmpIOp>(location, arith::CmpIPredicate::eq,
@@ -394,6 +416,13 @@ Value KernelBuilder::floatTruncate(Value a, Type element) {
 Value KernelBuilder::bitcast(Value a, Type element) {
   return arith::BitcastOp::create(builder, location,
                                   withElement(a.getType(), element), a);
+}
+Value KernelBuilder::recast(Value vector, Type element) {
+  auto type = cast<VectorType>(vector.getType());
+  int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
+  return vector::BitCastOp::create(
+      builder, location, vec(element, bits / element.getIntOrFloatBitWidth()),
+      vector);
 }
 
 // ---- vectors ----------------------------------------------------------------
@@ -463,8 +492,7 @@ Value KernelBuilder::exp(Value x) {
   // 2^n in two halves, so that both are normal numbers from n = -150 to 129.
   Value whole =
       sub(bitcast(shifted, i32()), constant(bits, int64_t{0x4B400000}));
-  Value half = arith::ShRSIOp::create(builder, location, whole,
-                                      constant(bits, int64_t{1}));
+  Value half = shiftRightSigned(whole, 1);
   auto powerOfTwo = [&](Value e) {
     return bitcast(shiftLeft(add(e, constant(bits, int64_t{127})), 23), f32());
   };

@@ -83,6 +83,10 @@ public:
   Value constant(Type type, int64_t value);
   Value constant(Type type, double value);
   Value zero(Type type);
+  /// vec(f32, values.size()) of another element, lane by lane.
+  Value constants(llvm::ArrayRef<float> values);
+  Value constants(llvm::ArrayRef<int32_t> values);
+  Value constants(llvm::ArrayRef<int8_t> values);
 
   // ---- the call (formats/abi/KernelAbi.h) -----------------------------------
 
@@ -133,9 +137,9 @@ public:
   Value loadU32(Value pointer);
   /// One float, in every lane of vec(f32, lanes).
   Value loadSplat(Value pointer, int64_t lanes);
-  /// lane i = *(element *)(base + 4 * index[i]): `index` is a vector of i32,
-  /// seen as unsigned; `element` is i32 or f32.
-  Value gather32(Type element, Value base, Value index);
+  /// lane i = *(element *)(base + scale * index[i]), unaligned; `index` is a
+  /// vector of non-negative i32; `element` has 32 or 64 bits.
+  Value gather(Type element, Value base, Value index, int64_t scale);
   /// Asks for the 64-byte line at `pointer`, which may lie anywhere.
   void prefetch(Value pointer);
   /// Address of a read-only table in the object; `name` is shared by kernels,
@@ -162,6 +166,7 @@ public:
   Value shiftLeft(Value a, int64_t bits);
   Value shiftRight(Value a, int64_t bits); ///< logical
   Value shiftRight(Value a, Value bits);   ///< logical
+  Value shiftRightSigned(Value a, int64_t bits);
   Value shiftLeft(Value a, Value bits);
 
   Value equal(Value a, Value b);     ///< integers
@@ -180,6 +185,8 @@ public:
   Value floatExtend(Value a, Type element);   ///< f16 -> f32, f32 -> f64
   Value floatTruncate(Value a, Type element); ///< round to nearest even
   Value bitcast(Value a, Type element);       ///< lanes of equal width
+  /// The same bits as lanes of another width.
+  Value recast(Value vector, Type element);
 
   // ---- vectors --------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 #include "codegen/cpu/KernelRegistry.h"
 
 #include "codegen/cpu/CpuKernels.h"
+#include "codegen/cpu/WeightDecoders.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +11,11 @@
 namespace air::codegen {
 namespace {
 
-constexpr std::array kRows = {
+constexpr std::array kLayouts = {Layout::X16, Layout::Rows};
+
+const std::array kRows = {
+    KernelRow{KernelOp::EmbedRows, "embed_rows", decodableDTypes(), kLayouts,
+              false, describeEmbedRows, emitEmbedRows},
     KernelRow{KernelOp::RmsNorm,
               "rms_norm",
               {},
@@ -18,6 +23,10 @@ constexpr std::array kRows = {
               false,
               describeRmsNorm,
               emitRmsNorm},
+    KernelRow{KernelOp::MatMul, "matmul", decodableDTypes(), kLayouts, true,
+              describeMatMul, emitProduct},
+    KernelRow{KernelOp::GluMatMul, "glu_matmul", decodableDTypes(), kLayouts,
+              true, describeGluMatMul, emitProduct},
     KernelRow{KernelOp::RopeAngles,
               "rope_angles",
               {},

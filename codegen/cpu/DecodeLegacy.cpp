@@ -1,0 +1,117 @@
+//===- DecodeLegacy.cpp - blocks of 32 with one scale ------------*- C++
+//-*-===//
+//
+// Element j < 16 is the low nibble of byte j, element j + 16 its high nibble.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/WeightDecoders.h"
+#include "codegen/cpu/WordMath.h"
+#include "formats/dtype/ValueTables.h"
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+/// Says four values at columns [column, column + 4).
+void sayFour(DecodeSink &sink, int64_t column, const WordMath::Four &values) {
+  for (int64_t j = 0; j < 4; ++j) {
+    sink.value(column + j, values[j]);
+  }
+}
+
+/// Four words of nibbles, low ones first.
+void sayNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
+  WordMath math(block.builder());
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = block.word("qs", i);
+    sayFour(sink, 4 * i, math.byteFields(word, 0, 4, bias));
+    sayFour(sink, 16 + 4 * i, math.byteFields(word, 4, 4, bias));
+  }
+}
+
+void sayNibblesThrough(const BlockReader &block, DecodeSink &sink,
+                       const std::array<int8_t, 16> &table) {
+  WordMath math(block.builder());
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = block.word("qs", i);
+    sayFour(sink, 4 * i, math.nibblesThrough(table, word, 0));
+    sayFour(sink, 16 + 4 * i, math.nibblesThrough(table, word, 4));
+  }
+}
+
+/// Nibbles with a fifth bit each: bit j of qh is element j's.
+void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value high = block.word("qh", 0);
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = block.word("qs", i);
+    for (int64_t side = 0; side < 2; ++side) {
+      for (int64_t j = 0; j < 4; ++j) {
+        int64_t column = 16 * side + 4 * i + j;
+        Value low = math.bitsOf(word, 8 * j + 4 * side, 4);
+        Value bit = column < 4 ? b.shiftLeft(high, 4 - column)
+                               : b.shiftRight(high, column - 4);
+        Value q = b.orBits(low, b.andBits(bit, int64_t{16}));
+        if (bias != 0) {
+          q = b.add(q, b.constant(q.getType(), int64_t{bias}));
+        }
+        sink.value(column, math.toFloat(q));
+      }
+    }
+  }
+}
+
+/// Half of an E8M0 scale, as air::halfOfE8m0.
+Value halfOfE8m0(KernelBuilder &b, Value e) {
+  auto number = [&](int64_t value) { return b.constant(e.getType(), value); };
+  Value tiny = b.shiftLeft(number(0x00200000), e);
+  Value normal = b.shiftLeft(b.sub(e, number(1)), 23);
+  return b.bitcast(b.select(b.less(e, number(2)), tiny, normal), b.f32());
+}
+
+} // namespace
+
+void decodeQ4x0(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, block.half("d"), {}, [&] { sayNibbles(block, sink, -8); });
+}
+
+void decodeQ4x1(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, block.half("d"), block.half("m"),
+             [&] { sayNibbles(block, sink, 0); });
+}
+
+void decodeQ5x0(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, block.half("d"), {},
+             [&] { sayFiveBits(block, sink, -16); });
+}
+
+void decodeQ5x1(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, block.half("d"), block.half("m"),
+             [&] { sayFiveBits(block, sink, 0); });
+}
+
+void decodeQ8x0(const BlockReader &block, DecodeSink &sink) {
+  WordMath math(block.builder());
+  sink.group(0, 32, block.half("d"), {}, [&] {
+    for (int64_t i = 0; i < 8; ++i) {
+      sayFour(sink, 4 * i, math.signedBytes(block.word("qs", i)));
+    }
+  });
+}
+
+void decodeIq4nl(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, block.half("d"), {},
+             [&] { sayNibblesThrough(block, sink, kIq4Values); });
+}
+
+void decodeMxfp4(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  Value scale = halfOfE8m0(b, b.zeroExtend(block.unit("e", 0), b.i32()));
+  sink.group(0, 32, scale, {},
+             [&] { sayNibblesThrough(block, sink, kE2m1Doubled); });
+}
+
+} // namespace air::codegen

@@ -1,0 +1,128 @@
+//===- DecodeSink.h - where decoded weights go ------------------*- C++ -*-===//
+//
+// A decoder (WeightDecoders.h) walks one block of 16 rows and hands each
+// column's 16 values to a sink, which decides what a value is for:
+//
+//   DotSink    multiplies it with the activations of a few tokens at once
+//   PanelSink  stores it as f32, for kernels that use it many times
+//
+// A decoder says values in groups that share a scale: value = scale * q +
+// offset. A DotSink then scales the group's sum and not each value, and needs
+// of the offset only the sum of the activations.
+//
+// Columns are numbered from a cursor, which repeat() moves. Sinks emit code:
+// calling value() in a repeat() body emits it once, and it runs many times.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CPU_DECODESINK_H
+#define AIRPACK_CODEGEN_CPU_DECODESINK_H
+
+#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/cpu/WeightReader.h"
+
+#include <functional>
+
+namespace air::codegen {
+
+class DecodeSink {
+public:
+  using Value = mlir::Value;
+  using Values = KernelBuilder::Values;
+
+  virtual ~DecodeSink() = default;
+  DecodeSink(const DecodeSink &) = delete;
+  DecodeSink &operator=(const DecodeSink &) = delete;
+
+  /// Columns [first, first + count) have value scale * q + offset; `values`
+  /// says their q, each once. Null scale: 1. Null offset: 0; with an offset
+  /// `count` is a multiple of 16. Both are 16 lanes of f32.
+  void group(int64_t first, int64_t count, Value scale, Value offset,
+             llvm::function_ref<void()> values);
+  /// Inside a group: q of `column`, 16 lanes of f32.
+  virtual void value(int64_t column, Value q) = 0;
+  /// for (turn = 0; turn < count; ++turn) body(turn), with the cursor at
+  /// first + turn * columns.
+  void repeat(Value count, int64_t columns,
+              llvm::function_ref<void(Value)> body, int64_t first = 0);
+  void repeat(int64_t count, int64_t columns,
+              llvm::function_ref<void(Value)> body, int64_t first = 0);
+
+  /// The cursor (i64): column 0 of what follows.
+  Value position() const { return cursor; }
+  void seek(Value column) { cursor = column; }
+  /// What the decoders call in each turn of a block's first inner loop, to ask
+  /// for the weights that come later; arguments: turn and number of turns.
+  void onTurn(std::function<void(Value, int64_t)> hook) {
+    turnHook = std::move(hook);
+  }
+
+protected:
+  explicit DecodeSink(KernelBuilder &builder)
+      : b(builder), cursor(builder.i64(0)) {}
+
+  virtual void beginGroup(int64_t first, int64_t count, Value scale,
+                          Value offset) = 0;
+  virtual void endGroup() = 0;
+  /// Values that change in a loop; restore() takes them back in the same order.
+  virtual Values carried() { return {}; }
+  virtual void restore(mlir::ValueRange) {}
+
+  KernelBuilder &b;
+  Value cursor; ///< i64
+  std::function<void(Value, int64_t)> turnHook;
+};
+
+/// sums[t] += w . x[t] for `tokens` rows of x that lie `rowBytes` apart.
+class DotSink final : public DecodeSink {
+public:
+  DotSink(KernelBuilder &builder, Value x, int64_t rowBytes, int64_t tokens);
+
+  void value(int64_t column, Value q) override;
+  /// The sums so far, 16 lanes of f32 a token.
+  const Values &sums() const { return total; }
+
+protected:
+  void beginGroup(int64_t first, int64_t count, Value scale,
+                  Value offset) override;
+  void endGroup() override;
+  Values carried() override;
+  void restore(mlir::ValueRange values) override;
+
+private:
+  Value address(int64_t token, int64_t column);
+
+  Value xBase;
+  int64_t xRowBytes;
+  int64_t tokenCount;
+  Values total;
+  // The open group.
+  bool open = false;
+  int64_t chains = 1; ///< independent sums a token, against latency
+  Values partial;     ///< [token][chain]; null: nothing added yet
+  Value groupScale;
+  Value groupOffset;
+  Values activationSums; ///< of the group's columns, when it has an offset
+};
+
+/// panel[column][lane] = value, f32.
+class PanelSink final : public DecodeSink {
+public:
+  PanelSink(KernelBuilder &builder, Value panel)
+      : DecodeSink(builder), base(panel) {}
+
+  void value(int64_t column, Value q) override;
+
+protected:
+  void beginGroup(int64_t first, int64_t count, Value scale,
+                  Value offset) override;
+  void endGroup() override {}
+
+private:
+  Value base;
+  Value groupScale;
+  Value groupOffset;
+};
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_CPU_DECODESINK_H

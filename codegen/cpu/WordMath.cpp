@@ -1,0 +1,146 @@
+//===- WordMath.cpp - small integers out of 32-bit words ---------*- C++
+//-*-===//
+#include "codegen/cpu/WordMath.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+/// The byte in all four bytes of a word.
+int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
+
+} // namespace
+
+Value WordMath::byteOf(Value word, int64_t index) {
+  return bitsOf(word, 8 * index, 8);
+}
+
+Value WordMath::bitsOf(Value word, int64_t shift, int64_t bits) {
+  Value shifted = b.shiftRight(word, shift);
+  return shift + bits == 32 ? shifted
+                            : b.andBits(shifted, (int64_t{1} << bits) - 1);
+}
+
+Value WordMath::shiftedRight(Value word, Value shift) {
+  auto type = mlir::cast<mlir::VectorType>(word.getType());
+  Value amount = b.splat(b.truncate(shift, b.i32()), type.getNumElements());
+  return b.shiftRight(word, amount);
+}
+
+Value WordMath::bitsOf(Value word, Value shift, int64_t bits) {
+  return b.andBits(shiftedRight(word, shift), (int64_t{1} << bits) - 1);
+}
+
+Value WordMath::withSign(Value magnitude, Value signs, int64_t bit) {
+  Value sign = b.andBits(b.shiftLeft(signs, 31 - bit), int64_t{0x80000000});
+  return b.bitcast(b.xorBits(b.bitcast(magnitude, b.i32()), sign), b.f32());
+}
+
+WordMath::Four WordMath::unsignedBytes(Value word) {
+  Four values;
+  for (int64_t j = 0; j < 4; ++j) {
+    values[j] = toFloat(byteOf(word, j));
+  }
+  return values;
+}
+
+WordMath::Four WordMath::signedBytes(Value word) {
+  Four values;
+  for (int64_t j = 0; j < 4; ++j) {
+    values[j] = toFloat(b.shiftRightSigned(b.shiftLeft(word, 24 - 8 * j), 24));
+  }
+  return values;
+}
+
+WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
+                                    int bias) {
+  if (b.isa().hasAvx512 && bits <= 4) {
+    // A permutation looks at the low four bits of its index only: shift and
+    // look up, no mask, no conversion, no subtraction.
+    std::array<float, 16> table;
+    for (int i = 0; i < 16; ++i) {
+      table[i] = static_cast<float>((i & ((1 << bits) - 1)) + bias);
+    }
+    Four values;
+    for (int64_t j = 0; j < 4; ++j) {
+      values[j] = lookUp(table, b.shiftRight(word, 8 * j + shift));
+    }
+    return values;
+  }
+  if (shift != 0 || bits != 8) {
+    word = b.andBits(b.shiftRight(word, shift),
+                     everyByte((int64_t{1} << bits) - 1));
+  }
+  if (bias == 0) {
+    return unsignedBytes(word);
+  }
+  // Four subtractions at once: bit 7 set on the way keeps borrows apart.
+  Value high = b.constant(word.getType(), everyByte(0x80));
+  Value bytes =
+      b.sub(b.orBits(word, high), b.constant(word.getType(), everyByte(-bias)));
+  return signedBytes(b.xorBits(bytes, high));
+}
+
+WordMath::Four WordMath::nibblesThrough(const std::array<int8_t, 16> &table,
+                                        Value word, int64_t shift) {
+  if (b.isa().hasAvx512) {
+    std::array<float, 16> floats;
+    std::copy(table.begin(), table.end(), floats.begin());
+    Four values;
+    for (int64_t j = 0; j < 4; ++j) {
+      values[j] = lookUp(floats, b.shiftRight(word, 8 * j + shift));
+    }
+    return values;
+  }
+  Value indices = b.andBits(b.shiftRight(word, shift), everyByte(15));
+  return signedBytes(lookUpBytes(table, indices));
+}
+
+Value WordMath::lookUp(const std::array<float, 16> &table, Value index) {
+  return b.intrinsic(b.vec(b.f32(), 16), "llvm.x86.avx512.permvar.sf.512",
+                     {b.constants(llvm::ArrayRef<float>(table)), index});
+}
+
+Value WordMath::lookUpBytes(const std::array<int8_t, 16> &table,
+                            Value indices) {
+  // 16 words are 64 bytes; shuffles of the machine take 32 (two halves, each
+  // with a table of its own) or 16 of them.
+  constexpr int64_t kBytes = 64;
+  const bool isX86 = b.isa().hasAvx2;
+  const int64_t width = isX86 ? 32 : 16;
+  llvm::SmallVector<int8_t> entries;
+  for (int64_t i = 0; i < width; ++i) {
+    entries.push_back(table[i % 16]);
+  }
+  Value tableBytes = b.constants(entries);
+  Value bytes = b.recast(indices, b.i8());
+  llvm::SmallVector<Value> parts;
+  for (int64_t at = 0; at < kBytes; at += width) {
+    llvm::SmallVector<int64_t> lanes(width);
+    std::iota(lanes.begin(), lanes.end(), at);
+    Value part = b.shuffle(bytes, bytes, lanes);
+    auto type = b.vec(b.i8(), width);
+    parts.push_back(
+        isX86 ? b.intrinsic(type, "llvm.x86.avx2.pshuf.b", {tableBytes, part})
+              : b.intrinsic(type, "llvm.aarch64.neon.tbl1.v16i8",
+                            {tableBytes, part}));
+  }
+  while (parts.size() > 1) {
+    llvm::SmallVector<Value> joined;
+    for (size_t i = 0; i < parts.size(); i += 2) {
+      auto type = mlir::cast<mlir::VectorType>(parts[i].getType());
+      llvm::SmallVector<int64_t> lanes(2 * type.getNumElements());
+      std::iota(lanes.begin(), lanes.end(), 0);
+      joined.push_back(b.shuffle(parts[i], parts[i + 1], lanes));
+    }
+    parts = std::move(joined);
+  }
+  return b.recast(parts.front(), b.i32());
+}
+
+} // namespace air::codegen
