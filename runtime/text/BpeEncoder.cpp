@@ -5,6 +5,7 @@
 #include "runtime/text/Utf8.h"
 
 #include <algorithm>
+#include <span>
 
 namespace air::rt {
 
@@ -110,43 +111,100 @@ Status fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   return Status::ok();
 }
 
-/// The id of a merge's part; an internal one when it is no token.
-int32_t symbolOf(std::string_view bytes, TokenTable &table) {
-  int32_t id = table.find(bytes);
-  if (id == TokenTable::kAbsent) {
-    id = table.add(bytes);
-    table.index(id);
-  }
-  return id;
-}
-
-Result<PairTable> readMerges(const TokenizerData &data, TokenTable &table) {
-  PairTable pairs(data.merges.size());
+/// One merge on its way into the tables.
+struct MergeEntry {
   std::string left;
   std::string right;
-  for (size_t rank = 0; rank < data.merges.size(); ++rank) {
-    std::string_view merge = data.merges[rank];
-    // A part is never empty, so the first character is not the separator.
-    size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
-    if (space == std::string_view::npos || space + 1 == merge.size()) {
-      return corruptError("tokenizer: merge " + std::to_string(rank) + ", " +
-                          quoted(merge) +
-                          ", is not two parts with a space "
-                          "between them");
-    }
-    // A part that spells no bytes can't come up: such a merge never applies.
-    if (!bytesOfSpelling(merge.substr(0, space), left) ||
-        !bytesOfSpelling(merge.substr(space + 1), right)) {
-      continue;
-    }
-    int32_t leftId = symbolOf(left, table);
-    int32_t rightId = symbolOf(right, table);
-    left += right;
-    int32_t merged = symbolOf(left, table);
-    pairs.insert(leftId, rightId, {static_cast<int32_t>(rank), merged});
+  std::string merged;
+  uint64_t leftHash;
+  uint64_t rightHash;
+  uint64_t mergedHash;
+  int32_t rank;
+  int32_t leftId;
+  int32_t rightId;
+  int32_t mergedId;
+};
+
+/// Splits and decodes the merge of `rank`. Returns false when a part spells no
+/// bytes: no text has it, and such a merge never applies.
+Result<bool> parseMerge(std::string_view merge, size_t rank,
+                        MergeEntry &entry) {
+  // A part is never empty, so the first character is not the separator.
+  size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
+  if (space == std::string_view::npos || space + 1 == merge.size()) {
+    return corruptError("tokenizer: merge " + std::to_string(rank) + ", " +
+                        quoted(merge) +
+                        ", is not two parts with a space between them");
   }
-  return pairs;
+  if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
+      !bytesOfSpelling(merge.substr(space + 1), entry.right)) {
+    return false;
+  }
+  entry.rank = static_cast<int32_t>(rank);
+  entry.merged.assign(entry.left).append(entry.right);
+  entry.leftHash = TokenTable::hashOf(entry.left);
+  entry.rightHash = TokenTable::hashOf(entry.right);
+  entry.mergedHash = TokenTable::hashOf(entry.merged);
+  return true;
 }
+
+/// Merges come by the hundred thousand and each looks into large tables four
+/// times. They are taken in batches, so that the memory of one look-up arrives
+/// while others are prepared.
+class MergeReader {
+public:
+  MergeReader(TokenTable &tokens, size_t count) : table(tokens), pairs(count) {}
+
+  Result<PairTable> run(const std::vector<std::string> &merges) {
+    std::array<MergeEntry, 64> batch;
+    size_t used = 0;
+    for (size_t rank = 0; rank < merges.size(); ++rank) {
+      AIR_ASSIGN_OR_RETURN(bool applies,
+                           parseMerge(merges[rank], rank, batch[used]));
+      if (!applies) {
+        continue;
+      }
+      table.prefetch(batch[used].leftHash);
+      table.prefetch(batch[used].rightHash);
+      if (++used == batch.size()) {
+        flush(batch);
+        used = 0;
+      }
+    }
+    flush(std::span(batch).first(used));
+    return std::move(pairs);
+  }
+
+private:
+  void flush(std::span<MergeEntry> batch) {
+    for (MergeEntry &entry : batch) {
+      entry.leftId = symbolOf(entry.left, entry.leftHash, TokenTable::kAbsent);
+      entry.rightId =
+          symbolOf(entry.right, entry.rightHash, TokenTable::kAbsent);
+      // Most vocabularies are numbered in the order of their merges.
+      lastMerged = symbolOf(entry.merged, entry.mergedHash, lastMerged + 1);
+      entry.mergedId = lastMerged;
+      pairs.prefetch(entry.leftId, entry.rightId);
+    }
+    for (const MergeEntry &entry : batch) {
+      pairs.insert(entry.leftId, entry.rightId, {entry.rank, entry.mergedId});
+    }
+  }
+
+  /// The id of these bytes; a new, internal one when they are no token.
+  int32_t symbolOf(std::string_view bytes, uint64_t hash, int32_t guess) {
+    int32_t id = table.find(bytes, hash, guess);
+    if (id == TokenTable::kAbsent) {
+      id = table.add(bytes);
+      table.index(id);
+    }
+    return id;
+  }
+
+  TokenTable &table;
+  PairTable pairs;
+  int32_t lastMerged = TokenTable::kAbsent;
+};
 
 } // namespace
 
@@ -159,7 +217,9 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
         " is not supported; these are: " + preTokenizerNames());
   }
   AIR_RETURN_IF_ERROR(fillTable(data, vocabulary));
-  AIR_ASSIGN_OR_RETURN(PairTable merges, readMerges(data, vocabulary.table));
+  AIR_ASSIGN_OR_RETURN(
+      PairTable merges,
+      MergeReader(vocabulary.table, data.merges.size()).run(data.merges));
   BpeEncoder encoder(vocabulary, *splitter, std::move(merges));
   for (unsigned byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);

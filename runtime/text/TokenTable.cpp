@@ -16,7 +16,11 @@ uint64_t mix(uint64_t a, uint64_t b) {
 constexpr uint64_t kOdd1 = 0x9e3779b97f4a7c15; // 2^64 / golden ratio
 constexpr uint64_t kOdd2 = 0xd1b54a32d192ed03; // 2^64 / plastic number
 
-uint64_t hashOf(std::string_view text) {
+size_t slotsFor(size_t count) { return std::bit_ceil(count + count / 2 + 16); }
+
+} // namespace
+
+uint64_t TokenTable::hashOf(std::string_view text) {
   uint64_t hash = text.size() * kOdd2;
   const char *at = text.data();
   size_t left = text.size();
@@ -32,10 +36,6 @@ uint64_t hashOf(std::string_view text) {
   return mix(hash ^ word, kOdd1 ^ left);
 }
 
-size_t slotsFor(size_t count) { return std::bit_ceil(count + count / 2 + 16); }
-
-} // namespace
-
 void TokenTable::reserve(size_t count, size_t bytes) {
   arena.reserve(bytes);
   starts.reserve(count + 1);
@@ -46,7 +46,8 @@ void TokenTable::reserve(size_t count, size_t bytes) {
 
 int32_t TokenTable::add(std::string_view text) {
   arena += text;
-  starts.push_back(arena.size());
+  starts.push_back(static_cast<uint32_t>(arena.size()));
+  found.push_back(false);
   return size() - 1;
 }
 
@@ -70,6 +71,7 @@ void TokenTable::index(int32_t id) {
   Slot &slot = slots[slotOf(text, hash)];
   if (slot.id == kAbsent) {
     slot = {static_cast<uint32_t>(hash >> 32), id};
+    found[id] = true;
     ++indexed;
   }
 }
@@ -85,15 +87,21 @@ void TokenTable::grow() {
   }
 }
 
-int32_t TokenTable::find(std::string_view text) const {
-  return slots[slotOf(text, hashOf(text))].id;
+int32_t TokenTable::find(std::string_view text, uint64_t hash,
+                         int32_t guess) const {
+  if (guess >= 0 && guess < size() && found[guess] && (*this)[guess] == text) {
+    return guess;
+  }
+  return slots[slotOf(text, hash)].id;
 }
+
+uint64_t PairTable::hashOf(uint64_t key) { return mix(key, kOdd1); }
 
 PairTable::PairTable(size_t count) : slots(slotsFor(count)) {}
 
 size_t PairTable::slotOf(uint64_t key) const {
   size_t mask = slots.size() - 1;
-  size_t at = mix(key, kOdd1) & mask;
+  size_t at = hashOf(key) & mask;
   while (slots[at].key != kEmpty && slots[at].key != key) {
     at = (at + 1) & mask;
   }

@@ -22,13 +22,24 @@ public:
   /// Room for `count` strings of `bytes` in all; both may be exceeded.
   void reserve(size_t count, size_t bytes);
 
-  /// Adds a string under the next id, not yet to be found.
+  /// Adds a string under the next id, not yet to be found. All together stay
+  /// below 4 GiB.
   int32_t add(std::string_view text);
 
   /// Makes `id` what find() gives for its bytes, unless an earlier one is.
   void index(int32_t id);
 
-  int32_t find(std::string_view text) const;
+  int32_t find(std::string_view text) const {
+    return find(text, hashOf(text), kAbsent);
+  }
+
+  /// The same in steps, for many at once: hash and prefetch them all, then
+  /// find each. `guess` is tried before the search.
+  static uint64_t hashOf(std::string_view text);
+  void prefetch(uint64_t hash) const {
+    __builtin_prefetch(&slots[hash & (slots.size() - 1)]);
+  }
+  int32_t find(std::string_view text, uint64_t hash, int32_t guess) const;
 
   std::string_view operator[](int32_t id) const {
     return {arena.data() + starts[id], starts[id + 1] - starts[id]};
@@ -45,7 +56,8 @@ private:
   void grow();
 
   std::string arena;
-  std::vector<uint64_t> starts = {0};
+  std::vector<uint32_t> starts = {0};
+  std::vector<bool> found; ///< by id: find() gives it
   std::vector<Slot> slots = std::vector<Slot>(16);
   size_t indexed = 0;
 };
@@ -62,6 +74,10 @@ public:
 
   /// Keeps the first rank when a pair comes twice. At most `count` pairs.
   void insert(int32_t left, int32_t right, Merge merge);
+
+  void prefetch(int32_t left, int32_t right) const {
+    __builtin_prefetch(&slots[hashOf(keyOf(left, right)) & (slots.size() - 1)]);
+  }
 
   /// nullptr when there is no such pair.
   const Merge *find(int32_t left, int32_t right) const {
@@ -80,6 +96,7 @@ private:
     return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) |
            static_cast<uint32_t>(right);
   }
+  static uint64_t hashOf(uint64_t key);
   size_t slotOf(uint64_t key) const;
 
   std::vector<Slot> slots;

@@ -1,0 +1,85 @@
+//===- AllocationTest.cpp - nothing is allocated per token ------*- C++ -*-===//
+#include "Vocabularies.h"
+#include "runtime/text/Detokenizer.h"
+#include "runtime/text/Sampler.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+thread_local size_t allocations = 0;
+
+void *counted(size_t size) {
+  ++allocations;
+  void *memory = std::malloc(size == 0 ? 1 : size);
+  if (!memory) {
+    std::abort();
+  }
+  return memory;
+}
+
+} // namespace
+
+void *operator new(size_t size) { return counted(size); }
+void *operator new[](size_t size) { return counted(size); }
+void operator delete(void *memory) noexcept { std::free(memory); }
+void operator delete[](void *memory) noexcept { std::free(memory); }
+void operator delete(void *memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void *memory, size_t) noexcept { std::free(memory); }
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+TEST(AllocationTest, TheCounterCounts) {
+  size_t before = allocations;
+  std::vector<int> some(100);
+  EXPECT_EQ(allocations, before + 1);
+}
+
+TEST(AllocationTest, SamplingAllocatesNothing) {
+  std::vector<float> logits(5000);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    logits[i] = static_cast<float>(i * 7919 % 5003) / 500;
+  }
+  SamplerOptions withTopK;
+  withTopK.repeatPenalty = 1.1F;
+  SamplerOptions withoutTopK = withTopK;
+  withoutTopK.topK = 0;
+  withoutTopK.topP = 0.99F;
+  SamplerOptions greedy = withTopK;
+  greedy.temperature = 0;
+  for (const SamplerOptions &options : {withTopK, withoutTopK, greedy}) {
+    Result<Sampler> sampler = Sampler::create(options, 5000);
+    ASSERT_TRUE(sampler.isOk());
+    size_t before = allocations;
+    int32_t sum = 0;
+    for (int i = 0; i < 200; ++i) {
+      Result<int32_t> id = sampler->sample(logits);
+      sum += *id;
+      sampler->accept(*id);
+    }
+    EXPECT_EQ(allocations, before);
+    EXPECT_GT(sum, 0);
+  }
+}
+
+TEST(AllocationTest, DetokenizingAllocatesNothing) {
+  Tokenizer tokenizer =
+      tokenizerOf(smallSpm({"\xe2\x96\x81", "a piece of some length \xe4"}));
+  Detokenizer detokenizer(tokenizer, {true, true});
+  size_t before = allocations;
+  size_t bytes = 0;
+  for (int round = 0; round < 100; ++round) {
+    for (int32_t id = 0; id < tokenizer.vocabSize(); ++id) {
+      bytes += detokenizer.feed(id).size();
+    }
+    bytes += detokenizer.finish().size();
+  }
+  EXPECT_EQ(allocations, before);
+  EXPECT_GT(bytes, 25600U);
+}
+
+} // namespace

@@ -1,0 +1,146 @@
+//===- EncodeFuzzTest.cpp - any bytes in, the same text out -----*- C++ -*-===//
+#include "Vocabularies.h"
+#include "runtime/text/BpeEncoder.h"
+#include "runtime/text/Detokenizer.h"
+
+#include <random>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+class EncodeFuzzTest : public testing::Test {
+protected:
+  std::mt19937 random{20250101};
+
+  std::string randomBytes(size_t longest) {
+    std::string text;
+    for (size_t i = random() % (longest + 1); i > 0; --i) {
+      text += static_cast<char>(random());
+    }
+    return text;
+  }
+
+  /// Mostly words, spaces and digits, some of any code point.
+  std::string randomText(size_t longest) {
+    std::string text;
+    for (size_t i = random() % (longest + 1); i > 0; --i) {
+      uint32_t c = random() % 4 == 0 ? random() % 0x110000
+                                     : "the ing of\n'12 !"[random() % 16];
+      std::string utf8;
+      if (c < 0x80) {
+        utf8 = {static_cast<char>(c)};
+      } else if (c < 0x800) {
+        utf8 = {static_cast<char>(0xc0 | (c >> 6)),
+                static_cast<char>(0x80 | (c & 63))};
+      } else if (c < 0x10000) {
+        utf8 = {static_cast<char>(0xe0 | (c >> 12)),
+                static_cast<char>(0x80 | ((c >> 6) & 63)),
+                static_cast<char>(0x80 | (c & 63))};
+      } else {
+        utf8 = {static_cast<char>(0xf0 | (c >> 18)),
+                static_cast<char>(0x80 | ((c >> 12) & 63)),
+                static_cast<char>(0x80 | ((c >> 6) & 63)),
+                static_cast<char>(0x80 | (c & 63))};
+      }
+      appendValidUtf8(utf8, text); // surrogates become U+FFFD
+    }
+    return text;
+  }
+
+  void expectRoundTrips(const char *name) {
+    Tokenizer tokenizer = tokenizerOf(
+        vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));
+    for (int round = 0; round < 2000; ++round) {
+      std::string text = randomText(60);
+      if (tokenizer.addsSpacePrefix() &&
+          text.find("\xe2\x96\x81") != std::string::npos) {
+        continue;
+      }
+      std::vector<int32_t> ids = tokenizer.encode(text, false, false);
+      ASSERT_EQ(decode(tokenizer, ids), text);
+    }
+    for (int round = 0; round < 2000; ++round) {
+      std::string text = randomBytes(60);
+      for (int32_t id : tokenizer.encode(text, true, true)) {
+        ASSERT_GE(id, 0);
+        ASSERT_LT(id, tokenizer.vocabSize());
+      }
+    }
+  }
+};
+
+TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
+TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
+TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2"); }
+
+/// Byte-pair encoding by its definition: the list is searched for the best
+/// pair, which is merged, until there is none.
+std::vector<std::string> mergedByDefinition(
+    std::string_view word,
+    const std::vector<std::pair<std::string, std::string>> &merges) {
+  std::vector<std::string> parts;
+  for (char c : word) {
+    parts.emplace_back(1, c);
+  }
+  for (bool merged = true; merged;) {
+    merged = false;
+    for (const auto &[left, right] : merges) {
+      for (size_t i = 0; i + 1 < parts.size() && !merged; ++i) {
+        if (parts[i] == left && parts[i + 1] == right) {
+          parts[i] += right;
+          parts.erase(parts.begin() + static_cast<ptrdiff_t>(i) + 1);
+          merged = true;
+        }
+      }
+      if (merged) {
+        break;
+      }
+    }
+  }
+  return parts;
+}
+
+TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
+  for (int round = 0; round < 300; ++round) {
+    // Random merges of what earlier ones made, over three letters.
+    std::vector<std::string> words = {"a", "b", "c"};
+    std::vector<std::pair<std::string, std::string>> merges;
+    std::vector<std::string> lines;
+    while (merges.size() < 12) {
+      std::string left = words[random() % words.size()];
+      std::string right = words[random() % words.size()];
+      std::string both = left + right;
+      if (std::find(words.begin(), words.end(), both) == words.end()) {
+        merges.emplace_back(left, right);
+        lines.push_back(left + " " + right);
+        words.push_back(both);
+      }
+    }
+    Tokenizer tokenizer = tokenizerOf(smallBpe(lines));
+    for (int i = 0; i < 20; ++i) {
+      std::string word;
+      for (size_t n = random() % 40; n > 0; --n) {
+        word += static_cast<char>('a' + random() % 3);
+      }
+      std::vector<std::string> pieces;
+      for (int32_t id : tokenizer.encode(word, false, false)) {
+        pieces.emplace_back(tokenizer.piece(id));
+      }
+      ASSERT_EQ(pieces, mergedByDefinition(word, merges)) << word;
+    }
+  }
+}
+
+TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
+  // A quadratic merge of a million bytes would run for hours.
+  Tokenizer bpe = tokenizerOf(smallBpe({"a a", "aa aa", "aaaa aaaa"}));
+  EXPECT_EQ(bpe.encode(std::string(1 << 20, 'a'), false, true).size(),
+            size_t{1} << 17);
+  Tokenizer spm = tokenizerOf(smallSpm({"\xe2\x96\x81", "aaaa", "aa", "a"}));
+  EXPECT_EQ(spm.encode(std::string(1 << 20, 'a'), false, true).size(),
+            (size_t{1} << 18) + 1);
+}
+
+} // namespace

@@ -1,0 +1,113 @@
+//===- TokenizerErrorTest.cpp - vocabularies that are refused ---*- C++ -*-===//
+#include "Vocabularies.h"
+
+#include <cmath>
+#include <gmock/gmock.h>
+
+using namespace air;
+using namespace air::rt;
+using testing::HasSubstr;
+
+namespace {
+
+void expectRefused(TokenizerData data, ErrorCode code, const char *message) {
+  Result<Tokenizer> tokenizer = Tokenizer::create(std::move(data));
+  ASSERT_FALSE(tokenizer.isOk()) << message;
+  EXPECT_EQ(tokenizer.status().code(), code);
+  EXPECT_THAT(tokenizer.status().message(), HasSubstr(message));
+}
+
+TEST(TokenizerErrorTest, NoVocabulary) {
+  TokenizerData data = smallBpe({});
+  data.kind = TokenizerKind::None;
+  expectRefused(data, ErrorCode::Unsupported, "no vocabulary");
+  expectRefused(TokenizerData(), ErrorCode::Corrupt, "0 tokens");
+}
+
+TEST(TokenizerErrorTest, UnknownPreTokenizer) {
+  expectRefused(smallBpe({}, "tekken"), ErrorCode::Unsupported,
+                "pre-tokenizer 'tekken' is not supported; these are: default, "
+                "gpt-2, llama-bpe, qwen2");
+}
+
+TEST(TokenizerErrorTest, ArraysThatDisagree) {
+  TokenizerData data = smallBpe({});
+  data.types.pop_back();
+  expectRefused(data, ErrorCode::Corrupt, "255 token types for 256 tokens");
+  data = smallSpm({"a"});
+  data.scores.push_back(1);
+  expectRefused(data, ErrorCode::Corrupt, "261 scores for 260 tokens");
+}
+
+TEST(TokenizerErrorTest, IdsOutsideTheVocabulary) {
+  TokenizerData data = smallBpe({});
+  data.bos = 256;
+  expectRefused(data, ErrorCode::Corrupt,
+                "the bos id is 256, but the vocabulary has 256 tokens");
+  data.bos = -2;
+  expectRefused(data, ErrorCode::Corrupt, "the bos id is -2");
+  data = smallBpe({});
+  data.eos = 1000;
+  expectRefused(data, ErrorCode::Corrupt, "the eos id is 1000");
+  data = smallBpe({});
+  data.unknown = 1000;
+  expectRefused(data, ErrorCode::Corrupt, "the unknown id is 1000");
+  data = smallBpe({});
+  data.endOfGeneration = {3, 300};
+  expectRefused(data, ErrorCode::Corrupt, "the end-of-generation id is 300");
+  data.endOfGeneration = {-1};
+  expectRefused(data, ErrorCode::Corrupt, "end-of-generation id -1");
+}
+
+TEST(TokenizerErrorTest, AddedTokensMustExist) {
+  TokenizerData data = smallBpe({});
+  data.addBos = true;
+  expectRefused(data, ErrorCode::Corrupt, "BOS is to be added");
+  data = smallBpe({});
+  data.addEos = true;
+  expectRefused(data, ErrorCode::Corrupt, "EOS is to be added");
+}
+
+TEST(TokenizerErrorTest, Merges) {
+  TokenizerData data = smallBpe({});
+  for (const char *merge : {"", "a", "ab", "a ", " a", " "}) {
+    data.merges = {"a b", merge};
+    expectRefused(data, ErrorCode::Corrupt, "merge 1, '");
+  }
+}
+
+TEST(TokenizerErrorTest, BytesThatCantBeExpressed) {
+  TokenizerData data = smallBpe({});
+  data.tokens['z' - 0x21] = "elsewhere";
+  expectRefused(data, ErrorCode::Corrupt, "no token stands for byte 122");
+  data = smallSpm({"a"});
+  data.types[3] = TokenType::Normal;
+  data.unknown = TokenizerData::kNoToken;
+  expectRefused(data, ErrorCode::Corrupt, "all 256 bytes");
+}
+
+TEST(TokenizerErrorTest, SpmPieces) {
+  TokenizerData data = smallSpm({"a"});
+  data.scores[259] = NAN;
+  expectRefused(data, ErrorCode::Corrupt, "the score of token 259");
+  for (const char *name : {"<0x0G>", "<0x0>", "0x0A", "<0x0A> "}) {
+    data = smallSpm({"a"});
+    data.tokens[13] = name;
+    expectRefused(data, ErrorCode::Corrupt, "not of the form <0x0A>");
+  }
+}
+
+TEST(TokenizerErrorTest, OddButHarmless) {
+  // Merges of characters that spell no byte never apply; empty pieces and
+  // duplicates are never found twice.
+  TokenizerData data = smallBpe({"a b"});
+  data.merges.push_back("\xe4\xb8\xad x");
+  appendToken(data, "", TokenType::Normal);
+  appendToken(data, "", TokenType::Control);
+  appendToken(data, "ab", TokenType::Normal);
+  Result<Tokenizer> tokenizer = Tokenizer::create(data);
+  ASSERT_TRUE(tokenizer.isOk()) << tokenizer.status().message();
+  EXPECT_THAT(tokenizer->encode("ab", false, true), testing::ElementsAre(256));
+}
+
+} // namespace

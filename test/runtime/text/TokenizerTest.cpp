@@ -1,0 +1,208 @@
+//===- TokenizerTest.cpp - both algorithms by hand --------------*- C++ -*-===//
+#include "runtime/text/Tokenizer.h"
+
+#include "Vocabularies.h"
+#include "runtime/text/Detokenizer.h"
+
+#include <gmock/gmock.h>
+
+using namespace air;
+using namespace air::rt;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+namespace {
+
+using Pieces = std::vector<std::string>;
+
+Pieces piecesOf(const Tokenizer &tokenizer, std::string_view text,
+                bool parseSpecial = false) {
+  Pieces pieces;
+  for (int32_t id : tokenizer.encode(text, false, parseSpecial)) {
+    pieces.emplace_back(tokenizer.piece(id, true));
+  }
+  return pieces;
+}
+
+constexpr int32_t kFirstByte = 3; ///< of smallSpm
+
+TEST(BpeTest, LowestRankFirstLeftmostOfEquals) {
+  Tokenizer tokenizer =
+      tokenizerOf(smallBpe({"b c", "a b", "a a", "aa a", "bc d"}));
+  EXPECT_THAT(piecesOf(tokenizer, "abcd"), ElementsAre("a", "bcd"));
+  EXPECT_THAT(piecesOf(tokenizer, "abd"), ElementsAre("ab", "d"));
+  EXPECT_THAT(piecesOf(tokenizer, "aaa"), ElementsAre("aaa"));
+  EXPECT_THAT(piecesOf(tokenizer, "aaaa"), ElementsAre("aa", "aa"));
+  EXPECT_THAT(piecesOf(tokenizer, "aaaaa"), ElementsAre("aa", "aaa"));
+}
+
+TEST(BpeTest, MergesStayWithinAPreToken) {
+  Tokenizer tokenizer = tokenizerOf(smallBpe({"a \xc4\xa0", "\xc4\xa0 b"}));
+  EXPECT_THAT(piecesOf(tokenizer, "a b"), ElementsAre("a", " b"));
+}
+
+TEST(BpeTest, AMergeMayPassThroughWhatIsNoToken) {
+  TokenizerData data = smallBpe({"a b", "ab c"});
+  data.tokens[data.tokens.size() - 2] = "elsewhere";
+  Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_THAT(piecesOf(tokenizer, "abc"), ElementsAre("abc"));
+  EXPECT_THAT(piecesOf(tokenizer, "abd"), ElementsAre("a", "b", "d"));
+}
+
+TEST(BpeTest, IgnoringMergesTakesWholeWords) {
+  TokenizerData data = smallBpe({"a b"}, "llama-bpe");
+  appendToken(data, "abc", TokenType::Normal);
+  EXPECT_THAT(piecesOf(tokenizerOf(data), "abc"), ElementsAre("abc"));
+  data.pre = "qwen2";
+  EXPECT_THAT(piecesOf(tokenizerOf(data), "abc"), ElementsAre("ab", "c"));
+}
+
+TEST(BpeTest, ControlTokensAreOutOfReachOfPlainText) {
+  TokenizerData data = smallBpe({}, "llama-bpe");
+  int32_t control = appendToken(data, "stop", TokenType::Control);
+  Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_THAT(piecesOf(tokenizer, "stop"), ElementsAre("s", "t", "o", "p"));
+  EXPECT_THAT(tokenizer.encode("stop", false, true), ElementsAre(control));
+}
+
+TEST(BpeTest, BytesThatAreNoUtf8BecomeReplacements) {
+  Tokenizer tokenizer = tokenizerOf(smallBpe({}));
+  auto through = [&](std::string_view text) {
+    return decode(tokenizer, tokenizer.encode(text, false, false));
+  };
+  EXPECT_EQ(through("a\xff"
+                    "b"),
+            "a\xef\xbf\xbd"
+            "b");
+  EXPECT_EQ(through("\xe4\xb8"), "\xef\xbf\xbd\xef\xbf\xbd");
+  EXPECT_EQ(through("\xed\xa0\x80"), // a surrogate
+            "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  EXPECT_EQ(through("\xc0\x80"), "\xef\xbf\xbd\xef\xbf\xbd"); // overlong
+  EXPECT_EQ(through(std::string_view("a\0b", 3)), std::string_view("a\0b", 3));
+}
+
+TEST(BpeTest, AnUnknownTokenStandsForMissingBytes) {
+  TokenizerData data = smallBpe({});
+  data.tokens['z' - 0x21] = "elsewhere";
+  data.unknown = appendToken(data, "<unk>", TokenType::Unknown);
+  Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_THAT(piecesOf(tokenizer, "azb"), ElementsAre("a", "<unk>", "b"));
+}
+
+TEST(SpmTest, HighestScoreFirstLeftmostOfEquals) {
+  Tokenizer tokenizer = tokenizerOf(smallSpm({"\xe2\x96\x81", "bc", "ab",
+                                              "\xe2\x96\x81"
+                                              "a",
+                                              "a", "b", "c", "aa"}));
+  EXPECT_THAT(piecesOf(tokenizer, "abc"), ElementsAre(" a", "bc"));
+  EXPECT_THAT(piecesOf(tokenizer, "xab"), ElementsAre(" ", "x", "ab"));
+  EXPECT_THAT(piecesOf(tokenizer, "caaa"), ElementsAre(" ", "c", "aa", "a"));
+}
+
+TEST(SpmTest, BytesForWhatIsNoPiece) {
+  Tokenizer tokenizer = tokenizerOf(smallSpm({"\xe2\x96\x81", "a"}));
+  EXPECT_THAT(tokenizer.encode("\xc3\xa9\xff", false, false),
+              ElementsAre(259, kFirstByte + 0xc3, kFirstByte + 0xa9,
+                          kFirstByte + 0xff));
+  // Without a piece for the space its mark's bytes stand for it.
+  EXPECT_THAT(tokenizerOf(smallSpm({"a"})).encode("a", false, false),
+              ElementsAre(kFirstByte + 0xe2, kFirstByte + 0x96,
+                          kFirstByte + 0x81, 259));
+}
+
+TEST(SpmTest, UnknownCharactersWithoutByteTokens) {
+  TokenizerData data;
+  data.kind = TokenizerKind::Spm;
+  data.unknown = appendToken(data, "<unk>", TokenType::Unknown);
+  appendToken(data, "\xe2\x96\x81", TokenType::Normal);
+  appendToken(data, "a", TokenType::Normal);
+  Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_THAT(tokenizer.encode("axya", false, false), ElementsAre(1, 2, 0, 2));
+}
+
+TEST(SpmTest, SpacePrefix) {
+  TokenizerData data = smallSpm({"\xe2\x96\x81", "a"});
+  EXPECT_THAT(piecesOf(tokenizerOf(data), ""), IsEmpty());
+  EXPECT_THAT(piecesOf(tokenizerOf(data), " "), ElementsAre(" ", " "));
+  EXPECT_THAT(piecesOf(tokenizerOf(data), "a"), ElementsAre(" ", "a"));
+  data.addSpacePrefix = false;
+  EXPECT_THAT(piecesOf(tokenizerOf(data), "a"), ElementsAre("a"));
+}
+
+TEST(SpmTest, ExtraSpacesGoWhenTheVocabularyAsks) {
+  TokenizerData data = smallSpm({"\xe2\x96\x81", "a"});
+  EXPECT_THAT(piecesOf(tokenizerOf(data), " a  a "),
+              ElementsAre(" ", " ", "a", " ", " ", "a", " "));
+  data.removeExtraWhitespaces = true;
+  EXPECT_THAT(piecesOf(tokenizerOf(data), " a  a "),
+              ElementsAre(" ", "a", " ", "a"));
+  EXPECT_THAT(piecesOf(tokenizerOf(data), "   "), IsEmpty());
+  data.addSpacePrefix = false;
+  EXPECT_THAT(piecesOf(tokenizerOf(data), "  a a"), ElementsAre("a", " ", "a"));
+}
+
+TEST(SpmTest, PiecesMayHoldInnerSpaces) {
+  // "a a" is one piece: merging must not stop where a space follows a letter.
+  Tokenizer tokenizer =
+      tokenizerOf(smallSpm({"a\xe2\x96\x81"
+                            "a",
+                            "a\xe2\x96\x81", "\xe2\x96\x81", "a"}));
+  EXPECT_THAT(piecesOf(tokenizer, "a a"), ElementsAre(" ", "a a"));
+}
+
+TEST(SpecialTokensTest, ControlTokensOnlyWhenParsed) {
+  Tokenizer tokenizer = tokenizerOf(smallSpm({"\xe2\x96\x81", "a"}));
+  EXPECT_THAT(tokenizer.encode("a</s>a", false, true),
+              ElementsAre(259, 260, 2, 259, 260));
+  std::vector<int32_t> plain = tokenizer.encode("a</s>a", false, false);
+  EXPECT_EQ(std::count(plain.begin(), plain.end(), 2), 0);
+  EXPECT_EQ(decode(tokenizer, plain), "a</s>a");
+}
+
+TEST(SpecialTokensTest, UserDefinedTokensAlways) {
+  TokenizerData data = smallBpe({"a b"});
+  int32_t shorter = appendToken(data, "b  ", TokenType::UserDefined);
+  int32_t longer = appendToken(data, "b  c", TokenType::UserDefined);
+  Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_THAT(piecesOf(tokenizer, "ab  "), ElementsAre("a", "b  "));
+  EXPECT_EQ(tokenizer.encode("ab  d", false, false)[1], shorter);
+  EXPECT_EQ(tokenizer.encode("ab  c", false, true)[1], longer);
+  EXPECT_EQ(tokenizer.piece(longer), "b  c");
+}
+
+TEST(SpecialTokensTest, BosAndEosAsTheVocabularyAsks) {
+  TokenizerData data = smallSpm({"\xe2\x96\x81", "a"});
+  EXPECT_THAT(tokenizerOf(data).encode("a", true, false),
+              ElementsAre(1, 259, 260));
+  EXPECT_THAT(tokenizerOf(data).encode("", true, false), ElementsAre(1));
+  EXPECT_THAT(tokenizerOf(data).encode("a", false, false),
+              ElementsAre(259, 260));
+  data.addBos = false;
+  data.addEos = true;
+  EXPECT_THAT(tokenizerOf(data).encode("a", true, false),
+              ElementsAre(259, 260, 2));
+  EXPECT_FALSE(tokenizerOf(data).addsBos());
+}
+
+TEST(TokenizerTest, Facts) {
+  TokenizerData data = smallSpm({"\xe2\x96\x81the", "a"});
+  data.endOfGeneration = {2, 1};
+  Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_EQ(tokenizer.vocabSize(), 261);
+  EXPECT_EQ(tokenizer.bos(), 1);
+  EXPECT_EQ(tokenizer.eos(), 2);
+  EXPECT_TRUE(tokenizer.isEndOfGeneration(1));
+  EXPECT_TRUE(tokenizer.isEndOfGeneration(2));
+  EXPECT_FALSE(tokenizer.isEndOfGeneration(3));
+  EXPECT_EQ(tokenizer.longestPiece(), 5U);
+  EXPECT_EQ(tokenizer.piece(259), " the");
+  EXPECT_EQ(tokenizer.piece(kFirstByte + 0xc3), "\xc3");
+  EXPECT_EQ(tokenizer.piece(2), "");
+  EXPECT_EQ(tokenizer.piece(2, true), "</s>");
+  EXPECT_EQ(tokenizer.piece(0, true), "<unk>");
+  EXPECT_EQ(tokenizer.piece(-1, true), "");
+  EXPECT_EQ(tokenizer.piece(261, true), "");
+  EXPECT_EQ(tokenizer.piece(INT32_MAX, true), "");
+}
+
+} // namespace
