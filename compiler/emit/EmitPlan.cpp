@@ -1,0 +1,403 @@
+//===- EmitPlan.cpp - plan dialect -> plan.fbs records --------------------===//
+#include "compiler/emit/EmitPlan.h"
+
+#include "codegen/KernelSpec.h"
+#include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/transforms/TargetAttr.h"
+#include "formats/plan/PlanConvert.h"
+#include "formats/support/Digest.h"
+
+#include <algorithm>
+#include <filesystem>
+
+using namespace mlir;
+namespace ir_plan = air::ir::plan;
+
+namespace air::compiler {
+namespace {
+
+using IndexOf = llvm::DenseMap<StringAttr, uint32_t>;
+
+class Emitter {
+public:
+  Emitter(ModuleOp planModule, const ModelSource &modelSource,
+          const TokenizerData &tokenizerData)
+      : module(planModule), source(modelSource), tokenizer(tokenizerData) {}
+
+  Result<plan::PlanT> run() {
+    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
+    out.machine = toPlan(profile);
+    out.tokenizer = toPlan(tokenizer);
+    out.codegen_fingerprint = codegen::codegenFingerprint();
+    emitFacts();
+    emitSegments();
+    AIR_RETURN_IF_ERROR(emitTensors());
+    AIR_RETURN_IF_ERROR(emitExecutables());
+    AIR_RETURN_IF_ERROR(emitMemory());
+    for (auto program : module.getOps<ir_plan::ProgramOp>()) {
+      AIR_RETURN_IF_ERROR(emitProgram(program));
+    }
+    AIR_RETURN_IF_ERROR(emitReads());
+    emitEstimates();
+    emitProvenance();
+    if (!out.model || !out.kv || out.max_tokens == 0 || out.programs.empty()) {
+      return internalError("the module is no finished plan");
+    }
+    return std::move(out);
+  }
+
+private:
+  void emitFacts() {
+    for (auto op : module.getOps<ir_plan::ModelOp>()) {
+      ir_plan::FactsAttr facts = op.getFacts();
+      auto record = std::make_unique<plan::ModelFactsT>();
+      record->name = facts.getName().str();
+      record->architecture = facts.getArchitecture().str();
+      record->vocabulary = static_cast<uint64_t>(facts.getVocabulary());
+      record->width = static_cast<uint64_t>(facts.getWidth());
+      record->layers = static_cast<uint64_t>(facts.getLayers());
+      record->heads = static_cast<uint64_t>(facts.getHeads());
+      record->kv_heads = static_cast<uint64_t>(facts.getKvHeads());
+      record->head_dim = static_cast<uint64_t>(facts.getHeadDim());
+      record->ffn_width = static_cast<uint64_t>(facts.getFfnWidth());
+      record->trained_context =
+          static_cast<uint64_t>(facts.getTrainedContext());
+      record->parameters = static_cast<uint64_t>(facts.getParameters());
+      out.model = std::move(record);
+    }
+  }
+
+  void emitSegments() {
+    for (auto op : module.getOps<ir_plan::SegmentOp>()) {
+      segments[op.getSymNameAttr()] =
+          static_cast<uint32_t>(out.segments.size());
+      auto record = std::make_unique<plan::SegmentT>();
+      record->name = op.getSymName().str();
+      record->kind = static_cast<plan::SegmentKind>(op.getKind());
+      record->codec = static_cast<plan::Codec>(op.getCodec());
+      record->tier = static_cast<plan::Tier>(op.getTier());
+      record->executor = static_cast<plan::Executor>(op.getExecutor());
+      record->raw_bytes = op.getRawBytes();
+      record->stored_bytes = op.getRawBytes(); // Codec.None
+      out.segments.push_back(std::move(record));
+    }
+  }
+
+  Status emitTensors() {
+    for (auto op : module.getOps<ir_plan::TensorOp>()) {
+      if (!op.getSegmentAttr() || !op.getOffset()) {
+        return internalError("tensor '" + op.getSymName().str() +
+                             "' lies in no segment");
+      }
+      tensors[op.getSymNameAttr()] = static_cast<uint32_t>(out.tensors.size());
+      auto record = std::make_unique<plan::TensorT>();
+      record->name = op.getSymName().str();
+      record->dtype = static_cast<uint16_t>(op.getDtype().getValue());
+      record->layout = static_cast<uint16_t>(op.getLayout().getValue());
+      record->rows = op.getRows();
+      record->columns = op.getColumns();
+      record->segment = segments.lookup(op.getSegmentAttr().getAttr());
+      record->offset = *op.getOffset();
+      record->bytes = op.getBytes();
+      out.tensors.push_back(std::move(record));
+    }
+    return Status::ok();
+  }
+
+  Status emitExecutables() {
+    for (auto op : module.getOps<ir_plan::ExecutableOp>()) {
+      if (!op.getSegmentAttr() || !out.executables.empty()) {
+        return internalError("a plan has one executable, in a segment");
+      }
+      auto record = std::make_unique<plan::ExecutableT>();
+      record->segment = segments.lookup(op.getSegmentAttr().getAttr());
+      record->abi_version = static_cast<uint32_t>(op.getAbiVersion());
+      for (Attribute entry : op.getEntries()) {
+        entries[cast<StringAttr>(entry)] =
+            static_cast<uint32_t>(record->entries.size());
+        record->entries.push_back(cast<StringAttr>(entry).str());
+      }
+      out.executables.push_back(std::move(record));
+    }
+    return Status::ok();
+  }
+
+  Status emitMemory() {
+    for (auto op : module.getOps<ir_plan::BufferOp>()) {
+      if (!op.getOffset() || !op.getBytes()) {
+        return internalError("buffer '" + op.getSymName().str() +
+                             "' is not placed");
+      }
+      buffers[op.getSymNameAttr()] = static_cast<uint32_t>(out.buffers.size());
+      auto record = std::make_unique<plan::BufferT>();
+      record->name = op.getSymName().str();
+      record->offset = *op.getOffset();
+      record->bytes = *op.getBytes();
+      record->is_input = op.getIsInput();
+      record->is_output = op.getIsOutput();
+      out.buffers.push_back(std::move(record));
+    }
+    for (auto op : module.getOps<ir_plan::LimitsOp>()) {
+      out.max_tokens = op.getMaxTokens();
+      out.max_outputs = op.getMaxOutputs();
+      out.arena_bytes = op.getArenaBytes().value_or(0);
+    }
+    for (auto op : module.getOps<ir_plan::KvOp>()) {
+      auto record = std::make_unique<plan::KvLayoutT>();
+      record->dtype = static_cast<uint16_t>(op.getDtype().getValue());
+      record->page_tokens = op.getPageTokens();
+      record->layers = op.getLayers();
+      record->kv_heads = op.getKvHeads();
+      record->head_dim = op.getHeadDim();
+      record->head_bytes = static_cast<uint64_t>(op.getHeadBytes());
+      record->layer_bytes = static_cast<uint64_t>(op.getLayerBytes());
+      record->page_bytes = static_cast<uint64_t>(op.getPageBytes());
+      record->pages = static_cast<uint64_t>(op.getPages());
+      record->context = op.getContext();
+      record->slots = op.getSlots();
+      out.kv = std::move(record);
+    }
+    return Status::ok();
+  }
+
+  Status emitProgram(ir_plan::ProgramOp op) {
+    auto record = std::make_unique<plan::ProgramT>();
+    record->name = op.getSymName().str();
+    record->min_tokens = op.getMinTokens();
+    record->max_tokens = op.getMaxTokens();
+    for (auto step : op.getOps<ir_plan::StepOp>()) {
+      auto stepRecord = std::make_unique<plan::StepT>();
+      stepRecord->kind = static_cast<plan::StepKind>(step.getKind());
+      stepRecord->layer =
+          static_cast<int32_t>(static_cast<int64_t>(step.getLayer()));
+      stepRecord->name = step.getName().str();
+      for (auto dispatch : step.getOps<ir_plan::DispatchOp>()) {
+        AIR_ASSIGN_OR_RETURN(std::unique_ptr<plan::DispatchT> dispatchRecord,
+                             emitDispatch(dispatch));
+        stepRecord->dispatches.push_back(std::move(dispatchRecord));
+      }
+      record->steps.push_back(std::move(stepRecord));
+    }
+    out.programs.push_back(std::move(record));
+    return Status::ok();
+  }
+
+  Result<std::unique_ptr<plan::DispatchT>>
+  emitDispatch(ir_plan::DispatchOp op) {
+    auto record = std::make_unique<plan::DispatchT>();
+    auto entry = entries.find(op.getKernelAttr());
+    if (entry == entries.end()) {
+      return internalError("no executable has kernel '" + op.getKernel().str() +
+                           "'");
+    }
+    record->executable = 0;
+    record->entry = entry->second;
+    record->grid = std::make_unique<plan::GridT>();
+    record->grid->base_tiles = op.getBaseTiles();
+    record->grid->tokens_per_tile = op.getTokensPerTile();
+    record->grid->rows_from = static_cast<plan::RowsFrom>(op.getRows());
+    for (auto binding : op.getBindings().getAsRange<ir_plan::BindingAttr>()) {
+      auto bindingRecord = std::make_unique<plan::BindingT>();
+      bindingRecord->kind = static_cast<plan::BindingKind>(binding.getKind());
+      bindingRecord->access = static_cast<plan::Access>(binding.getAccess());
+      switch (binding.getKind()) {
+      case ir_plan::BindingKind::Tensor:
+        bindingRecord->index = tensors.lookup(binding.getTarget().getAttr());
+        break;
+      case ir_plan::BindingKind::Buffer:
+        bindingRecord->index = buffers.lookup(binding.getTarget().getAttr());
+        break;
+      case ir_plan::BindingKind::Kv:
+        bindingRecord->index = static_cast<uint32_t>(binding.getLayer());
+        break;
+      }
+      record->bindings.push_back(std::move(bindingRecord));
+    }
+    record->scratch_bytes = op.getScratchBytes();
+    record->barrier = !op.getOverlap();
+    record->weight_bytes = op.getWeightBytes();
+    record->flops_per_row = op.getFlopsPerRow();
+    return record;
+  }
+
+  Status emitReads() {
+    for (auto op : module.getOps<ir_plan::ReadOp>()) {
+      auto segment = segments.find(op.getSegmentAttr().getAttr());
+      if (segment == segments.end()) {
+        return internalError("a read of segment '" + op.getSegment().str() +
+                             "', which is not there");
+      }
+      auto record = std::make_unique<plan::ReadT>();
+      record->segment = segment->second;
+      record->first_step = static_cast<uint32_t>(op.getFirstStep());
+      record->ring = op.getRing();
+      out.reads.push_back(std::move(record));
+    }
+    return Status::ok();
+  }
+
+  void emitEstimates() {
+    for (auto op : module.getOps<ir_plan::BudgetOp>()) {
+      auto record = std::make_unique<plan::BudgetT>();
+      record->tier = static_cast<plan::Tier>(op.getTier());
+      record->bytes = op.getBytes();
+      out.budgets.push_back(std::move(record));
+    }
+    for (auto op : module.getOps<ir_plan::BudgetItemOp>()) {
+      auto record = std::make_unique<plan::BudgetItemT>();
+      record->name = op.getName().str();
+      record->tier = static_cast<plan::Tier>(op.getTier());
+      record->bytes = op.getBytes();
+      out.budget_items.push_back(std::move(record));
+    }
+    for (auto op : module.getOps<ir_plan::PredictionOp>()) {
+      auto record = std::make_unique<plan::PredictionT>();
+      record->phase = op.getPhase().str();
+      record->nanoseconds = op.getNanoseconds();
+      record->limit = op.getLimit().str();
+      for (auto link : op.getLinks().getAsRange<ir_plan::LinkAttr>()) {
+        auto linkRecord = std::make_unique<plan::LinkPredictionT>();
+        linkRecord->link = link.getName().str();
+        linkRecord->bytes_per_pass =
+            static_cast<uint64_t>(link.getBytesPerPass());
+        linkRecord->bandwidth = static_cast<uint64_t>(link.getBandwidth());
+        record->links.push_back(std::move(linkRecord));
+      }
+      out.predictions.push_back(std::move(record));
+    }
+  }
+
+  void emitProvenance() {
+    for (auto op : module.getOps<ir_plan::DecisionOp>()) {
+      auto record = std::make_unique<plan::DecisionT>();
+      record->name = op.getName().str();
+      record->value = op.getValue().str();
+      record->by = static_cast<plan::DecidedBy>(op.getBy());
+      out.decisions.push_back(std::move(record));
+    }
+    std::sort(out.decisions.begin(), out.decisions.end(),
+              [](const auto &a, const auto &b) { return a->name < b->name; });
+    for (uint32_t i = 0; i < source.files.size(); ++i) {
+      const MappedFile &file = source.files[i];
+      // Header and index end where the first tensor begins.
+      uint64_t end = file.bytes().size();
+      for (const auto &[name, tensor] : source.tensors) {
+        if (tensor.file == i) {
+          end = std::min(end, tensor.fileOffset);
+        }
+      }
+      auto record = std::make_unique<plan::SourceT>();
+      record->name = std::filesystem::path(file.path()).filename().string();
+      record->bytes = file.bytes().size();
+      Digest digest = digestOf(file.bytes().first(end));
+      record->digest.assign(digest.begin(), digest.end());
+      out.sources.push_back(std::move(record));
+    }
+  }
+
+  ModuleOp module;
+  const ModelSource &source;
+  const TokenizerData &tokenizer;
+  plan::PlanT out;
+  IndexOf segments;
+  IndexOf tensors;
+  IndexOf buffers;
+  IndexOf entries;
+};
+
+Result<const SourceTensor *> findSource(const ModelSource &source,
+                                        ir_plan::WeightAttr weight) {
+  const SourceTensor *tensor = source.find(weight.getName().str());
+  if (tensor == nullptr) {
+    return internalError("the source has no tensor '" + weight.getName().str() +
+                         "'");
+  }
+  return tensor;
+}
+
+Result<TensorContent> contentOf(ir_plan::TensorOp op,
+                                const ModelSource &source) {
+  TensorContent content;
+  content.name = op.getSymName().str();
+  content.dtype = op.getDtype().getValue();
+  content.rows = op.getRows();
+  content.columns = op.getColumns();
+  content.offset = op.getOffset().value_or(0);
+  content.bytes = op.getBytes();
+  std::vector<const SourceTensor *> sources;
+  for (auto weight : op.getSources().getAsRange<ir_plan::WeightAttr>()) {
+    AIR_ASSIGN_OR_RETURN(const SourceTensor *tensor,
+                         findSource(source, weight));
+    sources.push_back(tensor);
+  }
+  switch (op.getRecipe()) {
+  case ir_plan::Recipe::Copy:
+  case ir_plan::Recipe::Concat:
+    content.recipe =
+        MatrixRecipe{std::move(sources), op.getLayout().getValue()};
+    break;
+  case ir_plan::Recipe::Vector:
+    content.recipe = VectorRecipe{std::move(sources)};
+    break;
+  case ir_plan::Recipe::InverseFrequencies: {
+    ir_plan::RopeAttr rope = op.getRopeAttr();
+    if (!rope) {
+      return internalError("tensor '" + content.name + "' names no rope");
+    }
+    FrequencyRecipe recipe;
+    recipe.dim = static_cast<uint64_t>(rope.getDim());
+    recipe.base = rope.getBase().convertToDouble();
+    recipe.linearFactor = rope.getLinearFactor().convertToDouble();
+    if (rope.getFactors()) {
+      AIR_ASSIGN_OR_RETURN(recipe.factors,
+                           findSource(source, rope.getFactors()));
+    }
+    content.recipe = recipe;
+    break;
+  }
+  }
+  return content;
+}
+
+} // namespace
+
+Result<plan::PlanT> emitPlan(ModuleOp module, const ModelSource &source,
+                             const TokenizerData &tokenizer) {
+  return Emitter(module, source, tokenizer).run();
+}
+
+Result<std::vector<SegmentContent>> emitContents(ModuleOp module,
+                                                 const ModelSource &source) {
+  std::vector<SegmentContent> contents;
+  IndexOf indexOf;
+  for (auto segment : module.getOps<ir_plan::SegmentOp>()) {
+    if (segment.getKind() == ir_plan::SegmentKind::Weights) {
+      indexOf[segment.getSymNameAttr()] =
+          static_cast<uint32_t>(contents.size());
+      contents.push_back(
+          {segment.getSymName().str(), {}, segment.getRawBytes()});
+    }
+  }
+  for (auto tensor : module.getOps<ir_plan::TensorOp>()) {
+    auto segment = tensor.getSegmentAttr()
+                       ? indexOf.find(tensor.getSegmentAttr().getAttr())
+                       : indexOf.end();
+    if (segment == indexOf.end()) {
+      return internalError("tensor '" + tensor.getSymName().str() +
+                           "' lies in no segment of weights");
+    }
+    AIR_ASSIGN_OR_RETURN(TensorContent content, contentOf(tensor, source));
+    contents[segment->second].tensors.push_back(std::move(content));
+  }
+  for (SegmentContent &segment : contents) {
+    std::sort(segment.tensors.begin(), segment.tensors.end(),
+              [](const TensorContent &a, const TensorContent &b) {
+                return a.offset < b.offset;
+              });
+    AIR_RETURN_IF_ERROR(
+        checkContent(segment).withContext("segment '" + segment.name + "'"));
+  }
+  return contents;
+}
+
+} // namespace air::compiler

@@ -1,0 +1,49 @@
+//===- WritePlan.cpp - records and segments to a .air file ----------------===//
+#include "compiler/emit/WritePlan.h"
+
+namespace air::compiler {
+
+Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
+                           const std::vector<SegmentContent> &contents,
+                           std::span<const uint8_t> object,
+                           const ModelSource &source, unsigned threads,
+                           const ProgressFn &progress) {
+  uint64_t total = 0;
+  size_t weights = 0;
+  std::vector<plan::SegmentKind> kinds;
+  for (const auto &segment : plan.segments) {
+    total += segment->stored_bytes;
+    kinds.push_back(segment->kind);
+    weights += segment->kind == plan::SegmentKind::Weights ? 1 : 0;
+  }
+  if (weights != contents.size()) {
+    return internalError("the plan has " + std::to_string(weights) +
+                         " segments of weights, there are recipes for " +
+                         std::to_string(contents.size()));
+  }
+  AIR_ASSIGN_OR_RETURN(PlanWriter writer,
+                       PlanWriter::create(path, std::move(plan)));
+  uint64_t done = 0;
+  size_t next = 0;
+  for (uint32_t index = 0; index < kinds.size(); ++index) {
+    AIR_RETURN_IF_ERROR(
+        writer.writeSegment(index, [&](const PlanWriter::Sink &sink) -> Status {
+          auto counted = [&](std::span<const uint8_t> piece) -> Status {
+            AIR_RETURN_IF_ERROR(sink(piece));
+            done += piece.size();
+            if (progress) {
+              progress(done, total);
+            }
+            return Status::ok();
+          };
+          return kinds[index] == plan::SegmentKind::Weights
+                     ? produceSegment(contents[next++], source, threads,
+                                      counted)
+                     : counted(object);
+        }));
+  }
+  AIR_RETURN_IF_ERROR(writer.finish());
+  return writer.fileBytes();
+}
+
+} // namespace air::compiler
