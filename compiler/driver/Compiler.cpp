@@ -1,0 +1,159 @@
+//===- Compiler.cpp - the stages, in order --------------------------------===//
+#include "compiler/driver/Compiler.h"
+
+#include "compiler/emit/EmitPlan.h"
+#include "compiler/import/ImportModel.h"
+#include "compiler/transforms/PassFailure.h"
+#include "compiler/transforms/Passes.h"
+#include "compiler/transforms/PlanPasses.h"
+#include "formats/gguf/GgufReader.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace air::compiler {
+
+struct Compiler::State {
+  CompileOptions options;
+  ModelSource source;
+  TokenizerData tokenizer;
+  MLIRContext context{MLIRContext::Threading::DISABLED};
+  OwningOpRef<ModuleOp> module;
+  codegen::KernelArtifact kernels;
+};
+
+namespace {
+
+/// Collects diagnostics instead of printing them.
+class Diagnostics {
+public:
+  explicit Diagnostics(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error &&
+              first.empty()) {
+            first = diagnostic.str();
+          }
+          return success();
+        }) {}
+
+  std::string first;
+
+private:
+  ScopedDiagnosticHandler handler;
+};
+
+std::vector<std::unique_ptr<Pass>>
+makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
+  SelectKernelsOptions select;
+  select.target = options.target;
+  select.kvType = options.kvType;
+  select.contextTokens = options.context;
+  select.slots = options.slots;
+  CompileKernelsOptions compile;
+  compile.threads = options.threads;
+
+  std::vector<std::unique_ptr<Pass>> passes;
+  passes.push_back(createCanonicalizerPass());
+  passes.push_back(createFuseSteps());
+  passes.push_back(createVerifySteps());
+  passes.push_back(createSelectKernels(select));
+  passes.push_back(createPlanMemory());
+  passes.push_back(createVerifyMemory());
+  passes.push_back(createPackSegments());
+  passes.push_back(createScheduleReads());
+  passes.push_back(createCompileKernels(compile, kernels));
+  passes.push_back(createEstimateCost());
+  passes.push_back(createVerifyPlan());
+  return passes;
+}
+
+} // namespace
+
+std::vector<std::string> passNames() {
+  std::vector<std::string> names;
+  for (const std::unique_ptr<Pass> &pass : makePasses({}, nullptr)) {
+    names.push_back(pass->getArgument().str());
+  }
+  return names;
+}
+
+Compiler::Compiler(std::unique_ptr<State> initial)
+    : state(std::move(initial)) {}
+Compiler::~Compiler() = default;
+Compiler::Compiler(Compiler &&) noexcept = default;
+Compiler &Compiler::operator=(Compiler &&) noexcept = default;
+
+const ModelSource &Compiler::source() const { return state->source; }
+
+Result<Compiler> Compiler::load(CompileOptions options) {
+  auto state = std::make_unique<State>();
+  state->options = std::move(options);
+  AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
+  AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
+  AIR_ASSIGN_OR_RETURN(state->module,
+                       importModel(state->source, state->context));
+  return Compiler(std::move(state));
+}
+
+Status Compiler::run(const std::string &stopAfter) {
+  Diagnostics diagnostics(&state->context);
+  PassManager manager(&state->context);
+  bool found = stopAfter.empty();
+  for (std::unique_ptr<Pass> &pass :
+       makePasses(state->options, &state->kernels)) {
+    bool last = pass->getArgument() == stopAfter;
+    manager.addPass(std::move(pass));
+    if (last) {
+      found = true;
+      break;
+    }
+  }
+  if (!found) {
+    std::string known;
+    for (const std::string &name : passNames()) {
+      known += (known.empty() ? "" : ", ") + name;
+    }
+    return usageError("no pass is called '" + stopAfter + "'; the passes are " +
+                      known);
+  }
+  if (failed(manager.run(*state->module))) {
+    return {failureCode(*state->module),
+            diagnostics.first.empty() ? "a pass failed without saying why"
+                                      : diagnostics.first};
+  }
+  return Status::ok();
+}
+
+std::string Compiler::moduleText() const {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  state->module->print(stream);
+  return text;
+}
+
+Result<std::string> Compiler::planJson() const {
+  AIR_ASSIGN_OR_RETURN(plan::PlanT plan, emitPlan(*state->module, state->source,
+                                                  state->tokenizer));
+  for (const auto &segment : plan.segments) {
+    segment->digest.assign(sizeof(Digest), 0);
+  }
+  flatbuffers::FlatBufferBuilder builder;
+  plan::FinishPlanBuffer(builder, plan::Plan::Pack(builder, &plan));
+  return planToJson(*plan::GetPlan(builder.GetBufferPointer()));
+}
+
+Result<uint64_t> Compiler::write(const std::string &path,
+                                 const ProgressFn &progress) const {
+  AIR_ASSIGN_OR_RETURN(plan::PlanT plan, emitPlan(*state->module, state->source,
+                                                  state->tokenizer));
+  AIR_ASSIGN_OR_RETURN(std::vector<SegmentContent> contents,
+                       emitContents(*state->module, state->source));
+  return writePlan(path, std::move(plan), contents, state->kernels.object,
+                   state->source, state->options.threads, progress);
+}
+
+} // namespace air::compiler

@@ -1,0 +1,70 @@
+//===- Compiler.h - from a model file to a plan -----------------*- C++ -*-===//
+//
+// The compiler as a library; tools/airpack is thin over it. Stages: read the
+// source, import it as an llm.model, run the passes, emit records, write.
+//
+// Nothing here prints; the same options give the same plan from any folder and
+// with any number of threads.
+//
+// Errors: those of the stages: Io, Corrupt, Unsupported, DoesNotFit, Usage.
+// Thread-safety: one call at a time per Compiler.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_DRIVER_COMPILER_H
+#define AIRPACK_COMPILER_DRIVER_COMPILER_H
+
+#include "codegen/KernelSpec.h"
+#include "compiler/emit/WritePlan.h"
+#include "formats/model/TokenizerData.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace air::compiler {
+
+struct CompileOptions {
+  std::string model;           ///< GGUF file, the first one of a split
+  std::string target = "host"; ///< as resolveProfile
+  std::string kvType;          ///< "f16", "f32", or "" for the default
+  uint64_t context = 0;        ///< tokens; 0 = the default
+  uint64_t slots = 0;          ///< sequences; 0 = the default
+  unsigned threads = 1;
+};
+
+/// Passes in the order in which they run, by name.
+std::vector<std::string> passNames();
+
+class Compiler {
+public:
+  /// Reads and imports the model.
+  static Result<Compiler> load(CompileOptions options);
+  ~Compiler();
+  Compiler(Compiler &&) noexcept;
+  Compiler &operator=(Compiler &&) noexcept;
+
+  const ModelSource &source() const;
+
+  /// Runs the passes up to and including `stopAfter`; all when it is empty.
+  /// Usage when no pass has that name. Call once.
+  Status run(const std::string &stopAfter);
+
+  /// The module as it stands.
+  std::string moduleText() const;
+
+  // After all passes:
+  /// The plan's metadata as JSON; segment offsets and digests are 0.
+  Result<std::string> planJson() const;
+  /// Writes the plan; returns the file's size.
+  Result<uint64_t> write(const std::string &path,
+                         const ProgressFn &progress) const;
+
+private:
+  struct State;
+  explicit Compiler(std::unique_ptr<State> initial);
+  std::unique_ptr<State> state;
+};
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_DRIVER_COMPILER_H
