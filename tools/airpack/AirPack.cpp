@@ -1,0 +1,64 @@
+//===- AirPack.cpp - main() of airpack ------------------------------------===//
+#include "formats/support/AtomicFile.h"
+#include "tools/airpack/Commands.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace air {
+
+cli::Option makeOption(std::string name, std::string shortName,
+                       cli::ValueKind kind, std::string valueName,
+                       std::string help, std::string defaultText) {
+  cli::Option option;
+  option.name = std::move(name);
+  option.shortName = std::move(shortName);
+  option.kind = kind;
+  option.valueName = std::move(valueName);
+  option.help = std::move(help);
+  option.defaultText = std::move(defaultText);
+  return option;
+}
+
+Status printText(const std::string &text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+      std::fflush(stdout) != 0) {
+    return ioError(std::string("can't write to standard output: ") +
+                   std::strerror(errno));
+  }
+  return Status::ok();
+}
+
+static cli::Tool describeTool() {
+  cli::Tool tool;
+  tool.name = "airpack";
+  tool.summary = "compile a model for one machine, ahead of time";
+  tool.description =
+      "airpack reads a GGUF model and writes a plan: weights in the order and "
+      "layout in which the target's kernels read them, the kernels themselves, "
+      "and a schedule. airrun executes the plan and decides nothing. No part "
+      "of the target needs to be in the machine that packs.";
+  tool.commands = {packCommand(), inspectCommand(), verifyCommand()};
+  tool.notes = {
+      "A plan appears under its name whole or not at all; the same model, "
+      "options and target give the same bytes."};
+  return tool;
+}
+
+static Status run(const cli::Invocation &invocation) {
+  if (invocation.command->name == "inspect") {
+    return runInspect(invocation);
+  }
+  if (invocation.command->name == "verify") {
+    return runVerify(invocation);
+  }
+  return runPack(invocation);
+}
+
+} // namespace air
+
+int main(int argc, char **argv) {
+  air::removeTemporariesOnSignal();
+  return air::cli::runTool(air::describeTool(), argc, argv, air::run);
+}

@@ -1,0 +1,30 @@
+//===- Commands.h - what airpack can be asked -------------------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRPACK_COMMANDS_H
+#define AIRPACK_TOOLS_AIRPACK_COMMANDS_H
+
+#include "tools/cli/CommandLine.h"
+
+namespace air {
+
+/// `airpack MODEL --target ...`
+cli::Command packCommand();
+Status runPack(const cli::Invocation &invocation);
+
+/// `airpack inspect PLAN|MODEL`
+cli::Command inspectCommand();
+Status runInspect(const cli::Invocation &invocation);
+
+/// `airpack verify PLAN`
+cli::Command verifyCommand();
+Status runVerify(const cli::Invocation &invocation);
+
+cli::Option makeOption(std::string name, std::string shortName,
+                       cli::ValueKind kind, std::string valueName,
+                       std::string help, std::string defaultText = "");
+
+/// Writes to standard output; Io when that fails.
+Status printText(const std::string &text);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRPACK_COMMANDS_H

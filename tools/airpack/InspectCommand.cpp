@@ -1,0 +1,150 @@
+//===- InspectCommand.cpp - airpack inspect -------------------------------===//
+#include "compiler/planner/Budget.h"
+#include "formats/gguf/GgufReader.h"
+#include "formats/plan/PlanFile.h"
+#include "tools/airpack/Commands.h"
+#include "tools/airpack/Summary.h"
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+
+namespace air {
+namespace {
+
+/// Insertion order, so that the output reads as the file does.
+using Json = nlohmann::ordered_json;
+
+/// Lists longer than this are told by their length.
+constexpr size_t kLongestList = 16;
+
+template <typename T> Json listToJson(const std::vector<T> &list) {
+  if (list.size() > kLongestList) {
+    return Json{{"count", list.size()}};
+  }
+  Json out = Json::array();
+  for (const auto &value : list) {
+    out.push_back(static_cast<T>(value));
+  }
+  return out;
+}
+
+Json toJsonValue(const MetadataValue &value) {
+  return std::visit(
+      [](const auto &held) -> Json {
+        using T = std::decay_t<decltype(held)>;
+        if constexpr (std::is_arithmetic_v<T> ||
+                      std::is_same_v<T, std::string>) {
+          return held;
+        } else {
+          return listToJson(held);
+        }
+      },
+      value);
+}
+
+std::string shapeText(const std::vector<uint64_t> &shape) {
+  std::string text;
+  for (uint64_t extent : shape) {
+    text += (text.empty() ? "" : "x") + std::to_string(extent);
+  }
+  return text;
+}
+
+std::string dump(const Json &json) {
+  // Names and texts of a file need not be UTF-8.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string modelJson(const ModelSource &source) {
+  Json metadata = Json::object();
+  for (const auto &[key, value] : source.metadata) {
+    metadata[key] = toJsonValue(value);
+  }
+  Json tensors = Json::array();
+  for (const auto &[name, tensor] : source.tensors) {
+    tensors.push_back(Json{{"name", name},
+                           {"dtype", std::string(info(tensor.dtype).name)},
+                           {"shape", tensor.shape},
+                           {"file", tensor.file},
+                           {"offset", tensor.fileOffset},
+                           {"bytes", tensor.data.size()}});
+  }
+  return dump(Json{{"format", source.format},
+                   {"metadata", metadata},
+                   {"tensors", tensors}}) +
+         "\n";
+}
+
+std::string modelText(const ModelSource &source) {
+  std::string text = "format     " + source.format + "\n";
+  for (const auto &[key, value] : source.metadata) {
+    std::string shown = dump(toJsonValue(value));
+    std::string line;
+    for (char c : shown) {
+      if (c != '\n') {
+        line += c;
+      }
+    }
+    constexpr size_t kWidest = 100;
+    if (line.size() > kWidest) {
+      line = line.substr(0, kWidest) + "...";
+    }
+    text += key + " = " + line + "\n";
+  }
+  std::map<std::string, std::pair<uint64_t, uint64_t>> dtypes;
+  uint64_t bytes = 0;
+  for (const auto &[name, tensor] : source.tensors) {
+    std::string dtype(info(tensor.dtype).name);
+    text += name + "  " + dtype + "  " + shapeText(tensor.shape) + "\n";
+    dtypes[dtype].first += 1;
+    dtypes[dtype].second += tensor.data.size();
+    bytes += tensor.data.size();
+  }
+  for (const auto &[dtype, sum] : dtypes) {
+    text += dtype + ": " + std::to_string(sum.first) + " tensors, " +
+            compiler::byteText(sum.second) + "\n";
+  }
+  return text + "together: " + std::to_string(source.tensors.size()) +
+         " tensors, " + compiler::byteText(bytes) + "\n";
+}
+
+} // namespace
+
+cli::Command inspectCommand() {
+  cli::Command command;
+  command.name = "inspect";
+  command.summary = "Tell what a plan or a model holds.";
+  command.positionals = {{"PLAN|MODEL", "A plan or a GGUF file.", true}};
+  command.options = {makeOption("--json", "", cli::ValueKind::Flag, "",
+                                "Print everything, as JSON.")};
+  command.examples = {"airpack inspect model.air --json",
+                      "airpack inspect model.gguf"};
+  return command;
+}
+
+Status runInspect(const cli::Invocation &invocation) {
+  const std::string &path = invocation.positionals.front();
+  std::string start;
+  {
+    AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+    std::span<const uint8_t> bytes =
+        file.bytes().first(std::min<size_t>(file.bytes().size(), 8));
+    start.assign(bytes.begin(), bytes.end());
+  }
+  bool json = invocation.has("--json");
+  if (start.starts_with("GGUF")) {
+    AIR_ASSIGN_OR_RETURN(ModelSource source, readGguf(path));
+    return printText(json ? modelJson(source) : modelText(source));
+  }
+  if (start.starts_with("AIRPLAN")) {
+    AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(path));
+    return printText(json ? planToJson(plan.plan())
+                          : planSummary(plan.plan(), plan.bytes().size()));
+  }
+  return corruptError("'" + path +
+                      "' is neither a plan nor a GGUF file: it begins with "
+                      "neither 'AIRPLAN' nor 'GGUF'");
+}
+
+} // namespace air

@@ -1,0 +1,190 @@
+//===- PackCommand.cpp - airpack MODEL ------------------------------------===//
+#include "compiler/driver/Compiler.h"
+#include "tools/airpack/Commands.h"
+#include "tools/airpack/ProgressBar.h"
+#include "tools/airpack/Summary.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+namespace air {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "MODEL.gguf" -> "MODEL.air" in the current folder; of a split, the part
+/// number goes too.
+std::string defaultOutput(const std::string &model) {
+  std::string stem = fs::path(model).stem().string();
+  // NAME-00001-of-000NN
+  constexpr size_t kSuffix = 15;
+  if (stem.size() > kSuffix) {
+    std::string tail = stem.substr(stem.size() - kSuffix);
+    if (tail.starts_with("-00001-of-") &&
+        tail.find_first_not_of("0123456789", 10) == std::string::npos) {
+      stem.resize(stem.size() - kSuffix);
+    }
+  }
+  return stem + ".air";
+}
+
+/// A plan may replace a plan, not the model that it is made from, nor anything
+/// that is no file.
+Status checkOutput(const std::string &path, const ModelSource &source) {
+  std::error_code error;
+  fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) {
+    return Status::ok();
+  }
+  if (!fs::is_regular_file(status)) {
+    return usageError("output '" + path + "' is " +
+                      (fs::is_directory(status) ? "a folder" : "no file") +
+                      "; name a file with -o");
+  }
+  for (const MappedFile &file : source.files) {
+    if (fs::equivalent(path, file.path(), error)) {
+      return usageError("output '" + path +
+                        "' is the model itself; name another file with -o");
+    }
+  }
+  return Status::ok();
+}
+
+Result<compiler::CompileOptions>
+compileOptions(const cli::Invocation &invocation) {
+  compiler::CompileOptions options;
+  options.model = invocation.positionals.front();
+  std::optional<std::string> target = invocation.text("--target");
+  if (!target) {
+    return usageError("--target is missing: say host, a profile's name, or a "
+                      "JSON file");
+  }
+  options.target = *target;
+  options.kvType = invocation.text("--kv-type").value_or("");
+  options.context =
+      static_cast<uint64_t>(invocation.integer("--ctx").value_or(0));
+  options.slots =
+      static_cast<uint64_t>(invocation.integer("--slots").value_or(0));
+  options.threads = static_cast<unsigned>(
+      invocation.integer("--threads")
+          .value_or(std::max(1U, std::thread::hardware_concurrency())));
+  return options;
+}
+
+} // namespace
+
+cli::Command packCommand() {
+  using cli::ValueKind;
+  cli::Command command;
+  command.name = "";
+  command.summary = "Compile MODEL for a target into a plan.";
+  command.positionals = {
+      {"MODEL", "A GGUF file; of a split model, its first part.", true}};
+  cli::Option kvType =
+      makeOption("--kv-type", "", ValueKind::Choice, "TYPE",
+                 "Numbers of the KV cache; f32 takes twice the memory.", "f16");
+  kvType.choices = {"f16", "f32"};
+  cli::Option context = makeOption("--ctx", "", ValueKind::Integer, "N",
+                                   "Tokens that a sequence may hold.",
+                                   "the model's trained context, at most 4096");
+  context.minimum = 1;
+  context.maximum = 4294967295.0;
+  cli::Option slots =
+      makeOption("--slots", "", ValueKind::Integer, "N",
+                 "Sequences that fit at full length at the same time.", "1");
+  slots.minimum = 1;
+  slots.maximum = 65536;
+  cli::Option threads = makeOption(
+      "--threads", "", ValueKind::Integer, "N",
+      "Threads that compile and pack; the plan does not depend on them.",
+      "the machine's");
+  threads.minimum = 1;
+  threads.maximum = 1024;
+  cli::Option emit =
+      makeOption("--emit", "", ValueKind::Choice, "KIND",
+                 "Print instead of writing a plan: the model as imported "
+                 "(llm), the compiled plan as IR (plan) or its metadata "
+                 "(json).");
+  emit.choices = {"llm", "plan", "json"};
+  std::string passes;
+  for (const std::string &name : compiler::passNames()) {
+    passes += (passes.empty() ? "" : ", ") + name;
+  }
+  command.options = {
+      makeOption("--target", "", ValueKind::String, "TARGET",
+                 "What the plan is for: host, the name of a built-in profile, "
+                 "or a JSON file. Required."),
+      makeOption("--output", "-o", ValueKind::String, "PLAN",
+                 "The file to write.",
+                 "MODEL's name with .air, in this folder"),
+      kvType,
+      context,
+      slots,
+      threads,
+      emit,
+      makeOption("--stop-after", "", ValueKind::String, "PASS",
+                 "Print the IR after PASS instead of writing a plan. Passes: " +
+                     passes + "."),
+      makeOption("--json", "", ValueKind::Flag, "",
+                 "Print the plan's metadata instead of the summary."),
+  };
+  command.examples = {"airpack model.gguf --target host -o model.air",
+                      "airpack model.gguf --target x86-64-v3 --ctx 8192"};
+  return command;
+}
+
+Status runPack(const cli::Invocation &invocation) {
+  AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
+                       compileOptions(invocation));
+  std::string emit = invocation.text("--emit").value_or("");
+  std::string stopAfter = invocation.text("--stop-after").value_or("");
+  if (!stopAfter.empty() && (emit == "json" || emit == "llm")) {
+    return usageError("--stop-after prints IR as it stands then; it does not "
+                      "go with --emit=" +
+                      emit);
+  }
+  std::string output =
+      invocation.text("--output").value_or(defaultOutput(options.model));
+  bool writes = emit.empty() && stopAfter.empty();
+  if (!writes && invocation.has("--output")) {
+    return usageError("--output goes with a plan that is written, not with "
+                      "--emit or --stop-after, which print");
+  }
+
+  AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
+                       compiler::Compiler::load(options));
+  if (writes) {
+    AIR_RETURN_IF_ERROR(checkOutput(output, compiler.source()));
+  }
+  if (emit == "llm") {
+    return printText(compiler.moduleText());
+  }
+  AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
+  if (emit == "json") {
+    AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
+    return printText(json);
+  }
+  if (!writes) {
+    return printText(compiler.moduleText());
+  }
+  {
+    ProgressBar bar("packing");
+    Result<uint64_t> bytes =
+        compiler.write(output, [&](uint64_t done, uint64_t total) {
+          bar.update(done, total);
+        });
+    if (!bytes) {
+      return bytes.status();
+    }
+  }
+  AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
+  if (invocation.has("--json")) {
+    return printText(planToJson(plan.plan()));
+  }
+  return printText(planSummary(plan.plan(), plan.bytes().size()) +
+                   "written to " + output + "\n");
+}
+
+} // namespace air

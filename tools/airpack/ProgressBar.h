@@ -1,0 +1,32 @@
+//===- ProgressBar.h - one line on a terminal -------------------*- C++ -*-===//
+//
+// Draws on stderr when that is a terminal, and nothing otherwise. The line is
+// gone when the bar is.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRPACK_PROGRESSBAR_H
+#define AIRPACK_TOOLS_AIRPACK_PROGRESSBAR_H
+
+#include <cstdint>
+#include <string>
+
+namespace air {
+
+class ProgressBar {
+public:
+  explicit ProgressBar(std::string label);
+  ~ProgressBar();
+  ProgressBar(const ProgressBar &) = delete;
+  ProgressBar &operator=(const ProgressBar &) = delete;
+
+  void update(uint64_t done, uint64_t total);
+
+private:
+  std::string label;
+  bool isTerminal = false;
+  int shownPercent = -1;
+};
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRPACK_PROGRESSBAR_H

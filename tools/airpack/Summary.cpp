@@ -1,0 +1,176 @@
+//===- Summary.cpp - a plan in a dozen lines ------------------------------===//
+#include "tools/airpack/Summary.h"
+
+#include "compiler/planner/Budget.h"
+#include "formats/dtype/DType.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+#include <vector>
+
+namespace air {
+namespace {
+
+using compiler::byteText;
+
+__attribute__((format(printf, 1, 2))) std::string format(const char *pattern,
+                                                         ...) {
+  std::array<char, 512> text{};
+  va_list arguments;
+  va_start(arguments, pattern);
+  std::vsnprintf(text.data(), text.size(), pattern, arguments);
+  va_end(arguments);
+  return text.data();
+}
+
+std::string textOf(const flatbuffers::String *value) {
+  return value == nullptr ? "" : value->str();
+}
+
+template <typename T> uint32_t sizeOf(const flatbuffers::Vector<T> *list) {
+  return list == nullptr ? 0 : list->size();
+}
+
+std::string countText(uint64_t count) {
+  auto value = static_cast<double>(count);
+  if (count >= 1'000'000'000) {
+    return format("%.2f G", value / 1e9);
+  }
+  if (count >= 1'000'000) {
+    return format("%.2f M", value / 1e6);
+  }
+  return std::to_string(count);
+}
+
+/// "Q4_K 70 %, Q6_K 30 %": dtypes of the matrices by bytes.
+std::string dtypeMix(const plan::Plan &plan) {
+  std::map<std::string, uint64_t> bytes;
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < sizeOf(plan.tensors()); ++i) {
+    const plan::Tensor &tensor = *plan.tensors()->Get(i);
+    if (tensor.rows() > 1) {
+      std::optional<DType> dtype = dtypeFromId(tensor.dtype());
+      bytes[dtype ? std::string(info(*dtype).name) : "?"] += tensor.bytes();
+      total += tensor.bytes();
+    }
+  }
+  std::vector<std::pair<std::string, uint64_t>> order(bytes.begin(),
+                                                      bytes.end());
+  std::sort(order.begin(), order.end(), [](const auto &a, const auto &b) {
+    return a.second > b.second || (a.second == b.second && a.first < b.first);
+  });
+  std::string mix;
+  for (const auto &[name, size] : order) {
+    mix += (mix.empty() ? "" : ", ") + name +
+           format(" %.0f %%", 100.0 * static_cast<double>(size) /
+                                  static_cast<double>(total));
+  }
+  return mix;
+}
+
+std::string modelLines(const plan::Plan &plan) {
+  const plan::ModelFacts &model = *plan.model();
+  std::string name = textOf(model.name());
+  return format("model      %s%s, %s parameters, %llu layers of width %llu, "
+                "vocabulary %llu\n",
+                name.empty() ? "" : (name + ", ").c_str(),
+                textOf(model.architecture()).c_str(),
+                countText(model.parameters()).c_str(),
+                static_cast<unsigned long long>(model.layers()),
+                static_cast<unsigned long long>(model.width()),
+                static_cast<unsigned long long>(model.vocabulary())) +
+         "weights    " + dtypeMix(plan) + "\n";
+}
+
+std::string contextLine(const plan::Plan &plan) {
+  const plan::KvLayout &kv = *plan.kv();
+  std::string line = format(
+      "context    %llu tokens%s, KV in %s",
+      static_cast<unsigned long long>(kv.context()),
+      kv.slots() == 1 ? ""
+                      : format(" for each of %llu sequences",
+                               static_cast<unsigned long long>(kv.slots()))
+                            .c_str(),
+      kv.dtype() == static_cast<uint16_t>(DType::F32) ? "F32" : "F16");
+  if (kv.context() > plan.model()->trained_context()) {
+    line += format(
+        " (the model was trained for %llu: expect nonsense beyond)",
+        static_cast<unsigned long long>(plan.model()->trained_context()));
+  }
+  return line + "\n";
+}
+
+std::string memoryTable(const plan::Plan &plan) {
+  std::string table;
+  for (uint32_t b = 0; b < sizeOf(plan.budgets()); ++b) {
+    const plan::Budget &budget = *plan.budgets()->Get(b);
+    uint64_t sum = 0;
+    std::string rows;
+    for (uint32_t i = 0; i < sizeOf(plan.budget_items()); ++i) {
+      const plan::BudgetItem &item = *plan.budget_items()->Get(i);
+      if (item.tier() == budget.tier()) {
+        sum += item.bytes();
+        rows += format("  %-12s %12s\n", textOf(item.name()).c_str(),
+                       byteText(item.bytes()).c_str());
+      }
+    }
+    std::string tier = budget.tier() == plan::Tier::Ram    ? "RAM"
+                       : budget.tier() == plan::Tier::Disk ? "disk"
+                                                           : "VRAM";
+    table += "in " + tier + "\n" + rows +
+             format("  %-12s %12s", "together", byteText(sum).c_str());
+    if (budget.bytes() != 0) {
+      table += " of " + byteText(budget.bytes());
+    }
+    table += "\n";
+  }
+  return table;
+}
+
+std::string speedLines(const plan::Plan &plan) {
+  std::string lines;
+  const char *kind = plan.machine()->measured() ? "measured" : "nominal";
+  for (uint32_t p = 0; p < sizeOf(plan.predictions()); ++p) {
+    const plan::Prediction &prediction = *plan.predictions()->Get(p);
+    std::string phase = textOf(prediction.phase());
+    for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
+      const plan::LinkPrediction &link = *prediction.links()->Get(i);
+      lines += format("%-10s %s a token over %s", phase.c_str(),
+                      byteText(link.bytes_per_pass()).c_str(),
+                      textOf(link.link()).c_str());
+      lines += link.bandwidth() == 0
+                   ? ", whose bandwidth is not known\n"
+                   : format(", %s %.1f GB/s\n", kind,
+                            static_cast<double>(link.bandwidth()) / 1e9);
+    }
+    if (prediction.nanoseconds() == 0) {
+      lines += "speed      not known: a target file with measured bandwidths "
+               "tells it\n";
+    } else {
+      lines += format("speed      at most %.1f tokens/s; %s (%s) limits it\n",
+                      1e9 / static_cast<double>(prediction.nanoseconds()),
+                      textOf(prediction.limit()).c_str(), kind);
+    }
+  }
+  return lines;
+}
+
+} // namespace
+
+std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
+  const plan::Machine &machine = *plan.machine();
+  std::string target = textOf(machine.name()) + ", " + textOf(machine.arch());
+  for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
+    target += (i == 0 ? ": " : " ") + machine.features()->Get(i)->str();
+  }
+  return modelLines(plan) + "target     " + target +
+         format(", %u cores\n", machine.cores()) + contextLine(plan) +
+         memoryTable(plan) + speedLines(plan) +
+         format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
+                sizeOf(plan.segments()));
+}
+
+} // namespace air

@@ -1,0 +1,37 @@
+//===- VerifyCommand.cpp - airpack verify ---------------------------------===//
+#include "compiler/planner/Budget.h"
+#include "formats/plan/PlanFile.h"
+#include "tools/airpack/Commands.h"
+#include "tools/airpack/ProgressBar.h"
+
+namespace air {
+
+cli::Command verifyCommand() {
+  cli::Command command;
+  command.name = "verify";
+  command.summary = "Check a plan: its rules, and the digest of every byte.";
+  command.positionals = {{"PLAN", "The plan to check.", true}};
+  command.examples = {"airpack verify model.air"};
+  return command;
+}
+
+Status runVerify(const cli::Invocation &invocation) {
+  AIR_ASSIGN_OR_RETURN(PlanFile file,
+                       PlanFile::open(invocation.positionals.front()));
+  const auto &segments = *file.plan().segments();
+  {
+    ProgressBar bar("verifying");
+    for (uint32_t i = 0; i < segments.size(); ++i) {
+      AIR_RETURN_IF_ERROR(file.verifySegment(i));
+      // Once checked, a segment's pages are not needed again.
+      file.mapping().release(segments.Get(i)->offset(),
+                             segments.Get(i)->stored_bytes());
+      bar.update(segments.Get(i)->offset() + segments.Get(i)->stored_bytes(),
+                 file.bytes().size());
+    }
+  }
+  return printText("ok: " + std::to_string(segments.size()) + " segments, " +
+                   compiler::byteText(file.bytes().size()) + "\n");
+}
+
+} // namespace air
