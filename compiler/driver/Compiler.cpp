@@ -2,11 +2,12 @@
 #include "compiler/driver/Compiler.h"
 
 #include "compiler/emit/EmitPlan.h"
-#include "compiler/import/ImportModel.h"
+#include "compiler/import/Importer.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/gguf/GgufReader.h"
+#include "formats/support/Digest.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -95,7 +96,7 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
   AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
   AIR_ASSIGN_OR_RETURN(state->module,
-                       importModel(state->source, state->context));
+                       importModel(state->context, state->source));
   return Compiler(std::move(state));
 }
 

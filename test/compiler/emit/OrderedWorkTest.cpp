@@ -1,0 +1,61 @@
+//===- OrderedWorkTest.cpp - pieces in order, whoever made them -----------===//
+#include "compiler/emit/OrderedWork.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace air::compiler {
+namespace {
+
+void makeNumbers(uint64_t index, std::vector<uint8_t> &piece) {
+  piece.assign(index % 5, static_cast<uint8_t>(index));
+}
+
+TEST(OrderedWork, SameBytesForAnyNumberOfThreads) {
+  std::vector<std::vector<uint8_t>> results;
+  for (unsigned threads : {1U, 2U, 7U}) {
+    std::vector<uint8_t> all;
+    uint64_t next = 0;
+    Status status =
+        runOrdered(1000, threads, makeNumbers,
+                   [&](uint64_t index, std::span<const uint8_t> piece) {
+                     EXPECT_EQ(index, next++);
+                     all.insert(all.end(), piece.begin(), piece.end());
+                     return Status::ok();
+                   });
+    EXPECT_TRUE(status.isOk());
+    EXPECT_EQ(next, 1000U);
+    EXPECT_EQ(all.size(), 200U * (0 + 1 + 2 + 3 + 4));
+    results.push_back(all);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+TEST(OrderedWork, StopsAtTheFirstFailure) {
+  for (unsigned threads : {1U, 4U}) {
+    uint64_t used = 0;
+    std::atomic<uint64_t> made = 0;
+    Status status = runOrdered(
+        1000, threads, [&](uint64_t, std::vector<uint8_t> &) { ++made; },
+        [&](uint64_t index, std::span<const uint8_t>) {
+          ++used;
+          return index == 3 ? ioError("disk full") : Status::ok();
+        });
+    EXPECT_EQ(status.code(), ErrorCode::Io);
+    EXPECT_EQ(used, 4U);
+    // At most what the window held: 4 used and 2 * threads more.
+    EXPECT_LE(made.load(), 4U + 2 * threads);
+  }
+}
+
+TEST(OrderedWork, NothingToDo) {
+  EXPECT_TRUE(
+      runOrdered(0, 4, makeNumbers, [](uint64_t, std::span<const uint8_t>) {
+        return internalError("called");
+      }).isOk());
+}
+
+} // namespace
+} // namespace air::compiler

@@ -1,0 +1,186 @@
+//===- SegmentContentTest.cpp - a segment's bytes out of a source ---------===//
+#include "compiler/emit/SegmentContent.h"
+
+#include "codegen/layout/PackLayout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <list>
+#include <random>
+
+namespace air::compiler {
+namespace {
+
+using testing::HasSubstr;
+
+/// Tensors of random bytes, without files.
+class Source {
+public:
+  const SourceTensor *add(const std::string &name, DType dtype,
+                          std::vector<uint64_t> shape) {
+    uint64_t rows = shape.size() == 2 ? shape[0] : 1;
+    std::vector<uint8_t> &bytes =
+        storage.emplace_back(rows * *rowBytes(dtype, shape.back()));
+    for (uint8_t &byte : bytes) {
+      byte = static_cast<uint8_t>(random());
+    }
+    SourceTensor &tensor = model.tensors[name];
+    tensor = {name, dtype, std::move(shape), bytes, 0, 0};
+    return &tensor;
+  }
+
+  template <typename T>
+  const SourceTensor *addValues(const std::string &name, DType dtype,
+                                const std::vector<T> &values) {
+    const SourceTensor *tensor = add(name, dtype, {values.size()});
+    std::memcpy(storage.back().data(), values.data(),
+                values.size() * sizeof(T));
+    return tensor;
+  }
+
+  ModelSource model;
+
+private:
+  std::list<std::vector<uint8_t>> storage;
+  std::mt19937 random{11};
+};
+
+std::vector<uint8_t> produce(const SegmentContent &content,
+                             const ModelSource &source, unsigned threads) {
+  std::vector<uint8_t> all;
+  Status status = produceSegment(
+      content, source, threads, [&](std::span<const uint8_t> piece) {
+        all.insert(all.end(), piece.begin(), piece.end());
+        return Status::ok();
+      });
+  EXPECT_TRUE(status.isOk()) << status.message();
+  return all;
+}
+
+TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
+  // 5000 + 37 + 1000 rows of 256 Q8_0: 272 bytes a row, so that a piece of
+  // 1 MiB ends inside the first matrix (3840 rows), and the joints (5000, 5037)
+  // lie inside groups of 16.
+  Source source;
+  std::vector<const SourceTensor *> parts = {
+      source.add("a", DType::Q8_0, {5000, 256}),
+      source.add("b", DType::Q8_0, {37, 256}),
+      source.add("c", DType::Q8_0, {1000, 256})};
+  std::vector<uint8_t> joined;
+  for (const SourceTensor *part : parts) {
+    joined.insert(joined.end(), part->data.begin(), part->data.end());
+  }
+  for (Layout layout : {Layout::Rows, Layout::X16}) {
+    uint64_t bytes = *layoutBytes(DType::Q8_0, layout, 6037, 256);
+    SegmentContent content{"s",
+                           {{"abc", MatrixRecipe{parts, layout}, DType::Q8_0,
+                             6037, 256, 64, bytes}},
+                           64 + bytes + 10};
+    std::vector<uint8_t> expected(content.bytes, 0);
+    codegen::packRows(DType::Q8_0, layout, 6037, 256, joined,
+                      std::span<uint8_t>(expected).subspan(64, bytes));
+    for (unsigned threads : {1U, 3U}) {
+      EXPECT_EQ(produce(content, source.model, threads), expected);
+    }
+  }
+}
+
+TEST(SegmentContent, VectorsBecomeFloat32) {
+  Source source;
+  // 1.0, -2.0, 0.5 as F16; 1.0 and 3.140625 as BF16.
+  const SourceTensor *half =
+      source.addValues<uint16_t>("half", DType::F16, {0x3c00, 0xc000, 0x3800});
+  const SourceTensor *brain =
+      source.addValues<uint16_t>("brain", DType::BF16, {0x3f80, 0x4049});
+  SegmentContent content{
+      "s", {{"v", VectorRecipe{{half, brain}}, DType::F32, 1, 5, 0, 20}}, 20};
+  std::vector<uint8_t> bytes = produce(content, source.model, 1);
+  std::vector<float> values(5);
+  std::memcpy(values.data(), bytes.data(), 20);
+  EXPECT_EQ(values, (std::vector<float>{1.0F, -2.0F, 0.5F, 1.0F, 3.140625F}));
+}
+
+TEST(SegmentContent, InverseFrequencies) {
+  Source source;
+  const SourceTensor *factors =
+      source.addValues<float>("f", DType::F32, {1.0F, 4.0F});
+  SegmentContent content{"s",
+                         {{"t", FrequencyRecipe{4, 10000.0, 2.0, factors},
+                           DType::F64, 1, 2, 0, 16}},
+                         16};
+  std::vector<uint8_t> bytes = produce(content, source.model, 1);
+  std::vector<double> table(2);
+  std::memcpy(table.data(), bytes.data(), 16);
+  // 10000^0 / 2 / 1 and 10000^(-2/4) / 2 / 4 = 0.01 / 8.
+  EXPECT_DOUBLE_EQ(table[0], 0.5);
+  EXPECT_DOUBLE_EQ(table[1], 0.00125);
+}
+
+TEST(SegmentContent, SeveralTensorsKeepTheirPlaces) {
+  Source source;
+  const SourceTensor *matrix = source.add("m", DType::F16, {20, 3});
+  const SourceTensor *vector = source.addValues<float>("v", DType::F32, {7.0F});
+  // m is 32 rows of 6 bytes in x16: 192 bytes.
+  SegmentContent content{
+      "s",
+      {{"v", VectorRecipe{{vector}}, DType::F32, 1, 1, 0, 4},
+       {"m", MatrixRecipe{{matrix}, Layout::X16}, DType::F16, 20, 3, 64, 192},
+       {"w", VectorRecipe{{vector}}, DType::F32, 1, 1, 256, 4}},
+      260};
+  std::vector<uint8_t> bytes = produce(content, source.model, 2);
+  ASSERT_EQ(bytes.size(), 260U);
+  std::vector<uint8_t> expected(260, 0);
+  float seven = 7.0F;
+  std::memcpy(expected.data(), &seven, 4);
+  std::memcpy(expected.data() + 256, &seven, 4);
+  codegen::packRows(DType::F16, Layout::X16, 20, 3, matrix->data,
+                    std::span<uint8_t>(expected).subspan(64, 192));
+  EXPECT_EQ(bytes, expected);
+}
+
+TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
+  Source source;
+  const SourceTensor *matrix = source.add("m", DType::F16, {20, 3});
+  auto verdict = [&](TensorContent tensor) {
+    SegmentContent content{"s", {std::move(tensor)}, 1000};
+    Status status = checkContent(content);
+    EXPECT_TRUE(status.isOk() || status.code() == ErrorCode::Internal);
+    return status.message();
+  };
+  MatrixRecipe rows{{matrix}, Layout::Rows};
+  EXPECT_EQ(verdict({"t", rows, DType::F16, 20, 3, 0, 120}), "");
+  EXPECT_THAT(verdict({"t", rows, DType::F16, 21, 3, 0, 126}),
+              HasSubstr("rows of its sources are 20, expected 21"));
+  EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 4, 0, 160}),
+              HasSubstr("columns of 'm' are 3, expected 4"));
+  EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 0, 121}),
+              HasSubstr("bytes are 121, expected 120"));
+  EXPECT_THAT(verdict({"t", rows, DType::F32, 20, 3, 0, 240}),
+              HasSubstr("another dtype"));
+  EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 960, 120}),
+              HasSubstr("outside its segment"));
+  EXPECT_THAT(verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),
+              HasSubstr("elements of its sources are 60, expected 59"));
+  EXPECT_THAT(verdict({"t", FrequencyRecipe{8, 1e4, 1, matrix}, DType::F64, 1,
+                       4, 0, 32}),
+              HasSubstr("factors are 60, expected 4"));
+}
+
+TEST(SegmentContent, PassesOnTheSinksFailure) {
+  Source source;
+  const SourceTensor *matrix = source.add("m", DType::F16, {20, 3});
+  SegmentContent content{
+      "s",
+      {{"m", MatrixRecipe{{matrix}, Layout::Rows}, DType::F16, 20, 3, 0, 120}},
+      120};
+  Status status =
+      produceSegment(content, source.model, 2, [](std::span<const uint8_t>) {
+        return ioError("disk full");
+      });
+  EXPECT_EQ(status.message(), "disk full");
+}
+
+} // namespace
+} // namespace air::compiler
