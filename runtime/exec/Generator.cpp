@@ -1,0 +1,160 @@
+//===- Generator.cpp - sample, stop, show -----------------------*- C++ -*-===//
+#include "runtime/exec/Generator.h"
+
+#include <algorithm>
+
+using namespace air;
+using namespace air::rt;
+
+Generator::Generator(Session &owner, const Tokenizer *vocabulary,
+                     GenerateOptions chosen, Sampler sampling)
+    : session(owner), tokenizer(vocabulary), options(std::move(chosen)),
+      sampler(std::move(sampling)) {}
+
+Generator::~Generator() {
+  if (hasSequence) {
+    session.endSequence(sequence);
+  }
+}
+
+Result<std::unique_ptr<Generator>> Generator::create(Session &session,
+                                                     const Tokenizer *tokenizer,
+                                                     GenerateOptions options) {
+  size_t longest = 0;
+  for (const std::string &stop : options.stops) {
+    if (stop.empty() || tokenizer == nullptr) {
+      return usageError(stop.empty()
+                            ? "stop: an empty string would end every answer"
+                            : "stop: '" + stop +
+                                  "' can't be looked for, the plan has no "
+                                  "tokenizer");
+    }
+    longest = std::max(longest, stop.size());
+  }
+  AIR_ASSIGN_OR_RETURN(
+      Sampler sampler,
+      Sampler::create(options.sampler,
+                      static_cast<int32_t>(session.vocabulary())));
+  std::unique_ptr<Generator> made(new Generator(
+      session, tokenizer, std::move(options), std::move(sampler)));
+  if (tokenizer != nullptr) {
+    made->detokenizer.emplace(*tokenizer, DetokenizerOptions{});
+    size_t room = longest + 2 * tokenizer->longestPiece() + 16;
+    made->held.reserve(room);
+    made->shown.reserve(room);
+  }
+  AIR_ASSIGN_OR_RETURN(made->sequence, session.newSequence());
+  made->hasSequence = true;
+  made->sequences.assign(session.maxTokens(), made->sequence);
+  return made;
+}
+
+bool Generator::isInterrupted() const {
+  return options.interrupted != nullptr &&
+         options.interrupted->load(std::memory_order_relaxed);
+}
+
+Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
+  auto lastPlace = static_cast<uint32_t>(tokens.size() - 1);
+  std::span<const uint32_t> outputs(&lastPlace, sampleAfter ? 1 : 0);
+  auto sink = [&](uint64_t, std::span<const float> logits) -> Status {
+    AIR_ASSIGN_OR_RETURN(drawn, sampler.sample(logits));
+    return Status::ok();
+  };
+  return session.run(
+      {tokens, std::span(sequences).first(tokens.size()), outputs}, sink);
+}
+
+Status Generator::prompt(std::span<const int32_t> tokens) {
+  if (tokens.empty()) {
+    return usageError("prompt: no tokens; give some text, or a vocabulary with "
+                      "a BOS token");
+  }
+  uint64_t room = session.context() - session.length(sequence);
+  if (tokens.size() > room) {
+    return doesNotFitError("prompt: " + std::to_string(tokens.size()) +
+                           " tokens, the plan's context holds " +
+                           std::to_string(room) +
+                           "; shorten it or pack with a larger --ctx");
+  }
+  for (int32_t token : tokens) {
+    if (token >= 0 && static_cast<uint64_t>(token) < session.vocabulary()) {
+      sampler.accept(token);
+    }
+  }
+  // Pass by pass, to hear of an interruption.
+  while (!tokens.empty() && !isInterrupted()) {
+    size_t count = std::min<size_t>(tokens.size(), session.maxTokens());
+    bool isLast = count == tokens.size();
+    AIR_RETURN_IF_ERROR(
+        run(tokens.first(count), isLast && options.maxTokens != 0));
+    tokens = tokens.subspan(count);
+  }
+  return Status::ok();
+}
+
+Result<std::optional<GeneratedToken>> Generator::next() {
+  if (finishReason == FinishReason::NotFinished) {
+    if (isInterrupted()) {
+      finishReason = FinishReason::Interrupted;
+    } else if (emitted == options.maxTokens) {
+      finishReason = FinishReason::Length;
+    } else if (!drawn && session.length(sequence) == session.context()) {
+      finishReason = FinishReason::ContextFull;
+    }
+  }
+  if (finishReason != FinishReason::NotFinished) {
+    return std::optional<GeneratedToken>();
+  }
+  if (!drawn) {
+    AIR_RETURN_IF_ERROR(run({&last, 1}, true));
+  }
+  last = *drawn;
+  drawn.reset();
+  if (tokenizer != nullptr && !options.ignoreEndOfText &&
+      tokenizer->isEndOfGeneration(last)) {
+    finishReason = FinishReason::EndOfText;
+    return std::optional<GeneratedToken>();
+  }
+  sampler.accept(last);
+  ++emitted;
+  shown.clear();
+  if (detokenizer) {
+    held += detokenizer->feed(last);
+    if (release()) {
+      finishReason = FinishReason::StopString;
+    }
+  }
+  return std::optional<GeneratedToken>({last, shown});
+}
+
+bool Generator::release() {
+  size_t stopAt = std::string::npos;
+  size_t keep = 0;
+  for (const std::string &stop : options.stops) {
+    stopAt = std::min(stopAt, held.find(stop));
+    // The longest end of the text that may be this string's beginning.
+    for (size_t size = std::min(stop.size() - 1, held.size()); size > keep;
+         --size) {
+      if (std::string_view(held).ends_with(
+              std::string_view(stop).substr(0, size))) {
+        keep = size;
+      }
+    }
+  }
+  bool stopped = stopAt != std::string::npos;
+  size_t show = stopped ? stopAt : held.size() - keep;
+  shown.append(held, 0, show);
+  held.erase(0, stopped ? held.size() : show);
+  return stopped;
+}
+
+std::string_view Generator::finish() {
+  shown.clear();
+  if (detokenizer && finishReason != FinishReason::StopString) {
+    held += detokenizer->finish();
+    shown = held;
+  }
+  held.clear();
+  return shown;
+}

@@ -1,0 +1,163 @@
+//===- ReadBandwidth.cpp - streams of wide loads ----------------*- C++ -*-===//
+#include "runtime/hal/cpu/ReadBandwidth.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <string>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+constexpr uint64_t kBlockBytes = 64;
+
+using Block = uint64_t __attribute__((vector_size(64)));
+
+/// Sums blocks in eight independent chains, so that loads are what limits.
+/// Inlined into the variants below, each with its own vector width.
+[[gnu::always_inline]] inline uint64_t sumBlocks(const uint8_t *data,
+                                                 uint64_t blocks) {
+  constexpr uint64_t kChains = 8;
+  Block sums[kChains] = {};
+  auto *block = reinterpret_cast<const Block *>(data);
+  uint64_t i = 0;
+  for (; i + kChains <= blocks; i += kChains) {
+    for (uint64_t chain = 0; chain < kChains; ++chain) {
+      sums[chain] ^= block[i + chain];
+    }
+  }
+  for (; i < blocks; ++i) {
+    sums[0] ^= block[i];
+  }
+  Block all = {};
+  for (const Block &sum : sums) {
+    all ^= sum;
+  }
+  uint64_t result = 0;
+  for (int lane = 0; lane < 8; ++lane) {
+    result ^= all[lane];
+  }
+  return result;
+}
+
+uint64_t sumPlain(const uint8_t *data, uint64_t blocks) {
+  return sumBlocks(data, blocks);
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] uint64_t sumAvx2(const uint8_t *data, uint64_t blocks) {
+  return sumBlocks(data, blocks);
+}
+[[gnu::target("avx512f")]] uint64_t sumAvx512(const uint8_t *data,
+                                              uint64_t blocks) {
+  return sumBlocks(data, blocks);
+}
+#endif
+
+using SumFn = uint64_t (*)(const uint8_t *, uint64_t);
+
+SumFn widestSum() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) {
+    return sumAvx512;
+  }
+  if (__builtin_cpu_supports("avx2")) {
+    return sumAvx2;
+  }
+#endif
+  return sumPlain;
+}
+
+double nowSeconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) +
+         1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+} // namespace
+
+uint64_t air::rt::lastLevelCacheBytes() {
+  uint64_t largest = 0;
+  for (int index = 0; index < 8; ++index) {
+    char path[80];
+    std::snprintf(path, sizeof path,
+                  "/sys/devices/system/cpu/cpu0/cache/index%d/size", index);
+    std::FILE *file = std::fopen(path, "re");
+    if (file == nullptr) {
+      break;
+    }
+    unsigned long long amount = 0;
+    char unit = 0;
+    int fields = std::fscanf(file, "%llu%c", &amount, &unit);
+    std::fclose(file);
+    if (fields >= 1) {
+      uint64_t bytes = unit == 'K'   ? amount << 10
+                       : unit == 'M' ? amount << 20
+                                     : amount;
+      largest = std::max(largest, bytes);
+    }
+  }
+  return largest;
+}
+
+Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
+                                            uint64_t bytes) {
+  ReadBandwidth made;
+  made.pool = &pool;
+  made.blocksPerThread = std::max<uint64_t>(
+      1, ceilDiv(ceilDiv(bytes, kBlockBytes), pool.threads()));
+  uint64_t total = made.blocksPerThread * pool.threads() * kBlockBytes;
+  AIR_ASSIGN_OR_RETURN(DeviceAddress address,
+                       device.allocate(total, "bandwidth probe"));
+  auto *data = reinterpret_cast<uint8_t *>(static_cast<uintptr_t>(address));
+  // Fresh memory is one shared page of zeros until it is written.
+  std::memset(data, 0x5a, total);
+  made.data = data;
+  return made;
+}
+
+struct ReadBandwidth::Job {
+  const ReadBandwidth *probe;
+  SumFn sum;
+  uint64_t repeats;
+  std::atomic<uint64_t> result{0};
+};
+
+void ReadBandwidth::read(void *context, uint32_t thread) {
+  Job &job = *static_cast<Job *>(context);
+  uint64_t blocks = job.probe->blocksPerThread;
+  const uint8_t *part = job.probe->data + thread * blocks * kBlockBytes;
+  uint64_t result = 0;
+  for (uint64_t i = 0; i < job.repeats; ++i) {
+    result += job.sum(part, blocks);
+  }
+  // Kept, so that no compiler finds the loads useless.
+  job.result.fetch_add(result, std::memory_order_relaxed);
+}
+
+double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
+  Job job{this, widestSum(), 1, {}};
+  double bytes =
+      static_cast<double>(blocksPerThread * kBlockBytes * pool->threads());
+  double best = 0;
+  for (uint32_t sample = 0; sample < samples;) {
+    double start = nowSeconds();
+    pool->run(read, &job);
+    double seconds = nowSeconds() - start;
+    if (seconds * 1e3 < milliseconds) {
+      // Too short to tell from a wake-up: double it, and don't count it.
+      job.repeats *= 2;
+      continue;
+    }
+    best = std::max(best, bytes * static_cast<double>(job.repeats) / seconds);
+    ++sample;
+  }
+  return best;
+}

@@ -1,0 +1,243 @@
+//===- GeneratorTest.cpp - where an answer ends, and what is shown
+//---------===//
+#include "runtime/exec/Generator.h"
+
+#include "formats/plan/PlanConvert.h"
+#include "test/runtime/fake/FakePlan.h"
+
+#include <cstdio>
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::rt;
+using namespace air::test;
+
+namespace {
+
+struct Answer {
+  std::vector<int32_t> ids;
+  std::vector<std::string> pieces; ///< as shown, the rest last
+  std::string text;
+  FinishReason reason = FinishReason::NotFinished;
+};
+
+class GeneratorTest : public testing::Test {
+protected:
+  void SetUp() override { path = temporaryPath("plan.air"); }
+  void TearDown() override { std::remove(path.c_str()); }
+
+  void open(const std::string &says) {
+    FakeModel model;
+    model.say(says);
+    writeFakePlan(path, model);
+    Result<Session> opened = Session::open(path, {.threads = 1});
+    ASSERT_TRUE(opened) << opened.status().message();
+    session.emplace(*std::move(opened));
+    Result<Tokenizer> made =
+        Tokenizer::create(fromPlan(*session->plan().tokenizer()));
+    ASSERT_TRUE(made) << made.status().message();
+    tokenizer.emplace(*std::move(made));
+  }
+
+  static GenerateOptions greedy() {
+    GenerateOptions options;
+    options.sampler.temperature = 0;
+    return options;
+  }
+
+  Answer answer(const GenerateOptions &options,
+                const std::vector<int32_t> &prompt = {kFakeBos}) {
+    Answer got;
+    Result<std::unique_ptr<Generator>> generator =
+        Generator::create(*session, &*tokenizer, options);
+    EXPECT_TRUE(generator) << generator.status().message();
+    Status status = (*generator)->prompt(prompt);
+    EXPECT_TRUE(status.isOk()) << status.message();
+    while (true) {
+      Result<std::optional<GeneratedToken>> token = (*generator)->next();
+      EXPECT_TRUE(token) << token.status().message();
+      if (!token || !*token) {
+        break;
+      }
+      got.ids.push_back((*token)->id);
+      got.pieces.emplace_back((*token)->text);
+    }
+    got.pieces.emplace_back((*generator)->finish());
+    got.reason = (*generator)->reason();
+    for (const std::string &piece : got.pieces) {
+      got.text += piece;
+    }
+    return got;
+  }
+
+  std::string path;
+  std::optional<Session> session;
+  std::optional<Tokenizer> tokenizer;
+};
+
+TEST_F(GeneratorTest, EndsWithTheModelsOwnEnd) {
+  open("Once upatim");
+  Answer got = answer(greedy());
+  EXPECT_EQ(got.text, "Once upatim");
+  EXPECT_EQ(got.reason, FinishReason::EndOfText);
+  EXPECT_EQ(got.ids.size(), 11U);
+}
+
+TEST_F(GeneratorTest, EndsAtTheLimitWithoutAWastedPass) {
+  open("abcdef");
+  GenerateOptions options = greedy();
+  options.maxTokens = 3;
+  session->executor().resetCounters();
+  Answer got = answer(options);
+  EXPECT_EQ(got.text, "abc");
+  EXPECT_EQ(got.reason, FinishReason::Length);
+  EXPECT_EQ(session->executor().counters().passes, 3U);
+}
+
+TEST_F(GeneratorTest, ALimitOfNothingOnlyReadsThePrompt) {
+  open("abcdef");
+  GenerateOptions options = greedy();
+  options.maxTokens = 0;
+  session->executor().resetCounters();
+  Answer got = answer(options, {kFakeBos, 4, 5});
+  EXPECT_EQ(got.text, "");
+  EXPECT_EQ(got.reason, FinishReason::Length);
+  EXPECT_EQ(session->executor().counters().tokens, 3U);
+  EXPECT_EQ(session->executor().counters().outputs, 0U);
+}
+
+TEST_F(GeneratorTest, GoesOnPastTheEndWhenToldTo) {
+  open("ab");
+  GenerateOptions options = greedy();
+  options.maxTokens = 5;
+  options.ignoreEndOfText = true;
+  Answer got = answer(options);
+  EXPECT_EQ(got.ids.size(), 5U);
+  EXPECT_EQ(got.ids[2], kFakeEos);
+  EXPECT_EQ(got.reason, FinishReason::Length);
+}
+
+TEST_F(GeneratorTest, ACharacterIsShownWhole) {
+  open("a\xC3\xA9\xE2\x82\xAC!"); // a, e acute, euro sign
+  Answer got = answer(greedy());
+  EXPECT_EQ(got.pieces, (std::vector<std::string>{"a", "", "\xC3\xA9", "", "",
+                                                  "\xE2\x82\xAC", "!", ""}));
+}
+
+TEST_F(GeneratorTest, ACharacterCutByTheLimitIsReplaced) {
+  open("a\xE2\x82\xAC");
+  GenerateOptions options = greedy();
+  options.maxTokens = 3;
+  EXPECT_EQ(answer(options).text, "a\xEF\xBF\xBD");
+}
+
+TEST_F(GeneratorTest, AStopStringIsNeverShownNotEvenItsBeginning) {
+  open("abcdefgh");
+  GenerateOptions options = greedy();
+  options.stops = {"xyz", "def"};
+  Answer got = answer(options);
+  EXPECT_EQ(got.text, "abc");
+  EXPECT_EQ(got.reason, FinishReason::StopString);
+  EXPECT_EQ(got.ids.size(), 6U);
+}
+
+TEST_F(GeneratorTest, WhatOnlyLookedLikeAStopStringIsShown) {
+  open("abcdefgh");
+  GenerateOptions options = greedy();
+  options.stops = {"dex", "ghi"};
+  Answer got = answer(options);
+  EXPECT_EQ(got.text, "abcdefgh");
+  EXPECT_EQ(got.reason, FinishReason::EndOfText);
+  EXPECT_EQ(got.pieces[3], "");
+  EXPECT_EQ(got.pieces[5], "def");
+}
+
+TEST_F(GeneratorTest, TheEarliestOfSeveralStopsWins) {
+  open("abcdefgh");
+  GenerateOptions options = greedy();
+  options.stops = {"de", "bcde"};
+  EXPECT_EQ(answer(options).text, "a");
+}
+
+TEST_F(GeneratorTest, TheContextIsAnEndNotAnError) {
+  open("ab");
+  GenerateOptions options = greedy();
+  options.maxTokens = 1000;
+  options.ignoreEndOfText = true;
+  std::vector<int32_t> prompt(100, 50);
+  Answer got = answer(options, prompt);
+  EXPECT_EQ(got.reason, FinishReason::ContextFull);
+  // The last token is drawn from logits at the last position.
+  EXPECT_EQ(got.ids.size(), kFakeContext - 100 + 1);
+}
+
+TEST_F(GeneratorTest, PromptsThatCannotBeAreRefused) {
+  open("ab");
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, &*tokenizer, greedy());
+  ASSERT_TRUE(generator) << generator.status().message();
+  EXPECT_EQ((*generator)->prompt({}).code(), ErrorCode::Usage);
+  std::vector<int32_t> tooLong(kFakeContext + 1, 5);
+  Status status = (*generator)->prompt(tooLong);
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_NE(status.message().find("151 tokens"), std::string::npos)
+      << status.message();
+  const int32_t outside = FAKE_VOCABULARY;
+  EXPECT_EQ((*generator)->prompt({&outside, 1}).code(), ErrorCode::Usage);
+}
+
+TEST_F(GeneratorTest, StopsNeedTextAndContent) {
+  open("ab");
+  GenerateOptions options = greedy();
+  options.stops = {""};
+  EXPECT_EQ(Generator::create(*session, &*tokenizer, options).status().code(),
+            ErrorCode::Usage);
+  options.stops = {"a"};
+  EXPECT_EQ(Generator::create(*session, nullptr, options).status().code(),
+            ErrorCode::Usage);
+}
+
+TEST_F(GeneratorTest, AnInterruptionEndsItBetweenTokens) {
+  open("abcdef");
+  std::atomic<bool> interrupted{false};
+  GenerateOptions options = greedy();
+  options.interrupted = &interrupted;
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, &*tokenizer, options);
+  ASSERT_TRUE(generator) << generator.status().message();
+  const int32_t bos = kFakeBos;
+  ASSERT_TRUE((*generator)->prompt({&bos, 1}).isOk());
+  Result<std::optional<GeneratedToken>> token = (*generator)->next();
+  ASSERT_TRUE(token && *token);
+  EXPECT_EQ((*token)->text, "a");
+  interrupted = true;
+  token = (*generator)->next();
+  ASSERT_TRUE(token);
+  EXPECT_FALSE(token->has_value());
+  EXPECT_EQ((*generator)->reason(), FinishReason::Interrupted);
+}
+
+TEST_F(GeneratorTest, SequencesAreGivenBack) {
+  open("abc");
+  for (int round = 0; round < 50; ++round) {
+    ASSERT_EQ(answer(greedy()).text, "abc");
+  }
+}
+
+TEST_F(GeneratorTest, TheSameSeedDrawsTheSame) {
+  open("abc");
+  GenerateOptions options;
+  options.maxTokens = 40;
+  options.ignoreEndOfText = true;
+  options.sampler.temperature = 200;
+  options.sampler.topK = 0;
+  options.sampler.topP = 1;
+  options.sampler.minP = 0;
+  options.sampler.seed = 5;
+  Answer first = answer(options);
+  EXPECT_EQ(first.ids, answer(options).ids);
+  options.sampler.seed = 6;
+  EXPECT_NE(first.ids, answer(options).ids);
+}
+
+} // namespace

@@ -1,0 +1,48 @@
+//===- ReadBandwidthTest.cpp - a limit that a slower reader stays under
+//----===//
+#include "runtime/hal/cpu/ReadBandwidth.h"
+
+#include "runtime/hal/cpu/CpuDevice.h"
+
+#include <ctime>
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+TEST(ReadBandwidth, KnowsTheCaches) {
+  // Any machine that builds this has a cache of 128 KiB to 4 GiB, if it tells.
+  uint64_t bytes = lastLevelCacheBytes();
+  EXPECT_TRUE(bytes == 0 || (bytes >= 128 << 10 && bytes <= uint64_t{4} << 30))
+      << bytes;
+}
+
+TEST(ReadBandwidth, IsAtLeastWhatAPlainLoopReaches) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
+  ASSERT_TRUE(device) << device.status().message();
+  constexpr uint64_t kBytes = 1 << 20;
+  Result<ReadBandwidth> probe =
+      ReadBandwidth::create(**device, (*device)->threadPool(), kBytes);
+  ASSERT_TRUE(probe) << probe.status().message();
+  double limit = probe->measure(3, 5);
+
+  std::vector<uint64_t> words(kBytes / sizeof(uint64_t), 3);
+  timespec begin = {};
+  timespec end = {};
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  volatile uint64_t sum = 0;
+  for (uint64_t word : words) {
+    sum = sum + word; // one load and one store at a time
+  }
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  double seconds = static_cast<double>(end.tv_sec - begin.tv_sec) +
+                   1e-9 * static_cast<double>(end.tv_nsec - begin.tv_nsec);
+  EXPECT_GT(limit, static_cast<double>(kBytes) / seconds);
+  // Faster than any core's load ports (two 64-byte loads a cycle at 10 GHz)
+  // would mean that nothing was read.
+  EXPECT_LT(limit, 1.28e12);
+}
+
+} // namespace

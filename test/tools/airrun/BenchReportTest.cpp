@@ -1,0 +1,88 @@
+//===- BenchReportTest.cpp - rates by hand, and the bound
+//------------------===//
+#include "tools/airrun/BenchReport.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+using namespace air;
+
+namespace {
+
+BenchMeasurement example() {
+  BenchMeasurement measured;
+  measured.threads = 4;
+  measured.rounds = 3;
+  measured.prefillTokens = 100;
+  measured.prefillSeconds = 0.5;
+  measured.prefillFlops = 2e9;
+  measured.decodeTokens = 10;
+  measured.decodeSeconds = 2;
+  measured.tokenSeconds = {0.1, 0.2, 0.2, 0.5};
+  measured.minimalBytesPerToken = 4e9;
+  measured.bytesPerToken = 5e9;
+  measured.link = "dram";
+  measured.limitPerSecond = 40e9;
+  measured.peakRssBytes = 123;
+  measured.firstTokenSeconds = 0.75;
+  return measured;
+}
+
+TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
+  Result<BenchReport> report = evaluate(example());
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_DOUBLE_EQ(report->prefillRate, 200);
+  EXPECT_DOUBLE_EQ(report->decodeRate, 5);
+  EXPECT_DOUBLE_EQ(report->predictedRate, 10);
+  EXPECT_DOUBLE_EQ(report->beta, 0.8);
+  EXPECT_DOUBLE_EQ(report->eta, 0.5);
+  EXPECT_DOUBLE_EQ(report->linkRate, 25e9);
+  EXPECT_DOUBLE_EQ(report->share, 0.625);
+}
+
+TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
+  BenchMeasurement measured = example();
+  measured.decodeSeconds = 10 / 8.3; // 41.5 GB/s: within the tolerance
+  EXPECT_TRUE(evaluate(measured));
+  measured.decodeSeconds = 10 / 8.5; // 42.5 GB/s
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.status().code(), ErrorCode::Internal);
+  EXPECT_NE(report.status().message().find("42.50 GB/s"), std::string::npos)
+      << report.status().message();
+  EXPECT_NE(report.status().message().find("40.00 GB/s"), std::string::npos);
+}
+
+TEST(BenchReport, NothingMeasuredIsAnError) {
+  BenchMeasurement measured = example();
+  measured.limitPerSecond = 0;
+  EXPECT_FALSE(evaluate(measured));
+}
+
+TEST(BenchReport, JsonHoldsTheSameNumbers) {
+  BenchMeasurement measured = example();
+  measured.steps = {{"Attn", {0.25, 0.125}}};
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  nlohmann::json json =
+      nlohmann::json::parse(benchJson(measured, *report), nullptr, false);
+  ASSERT_FALSE(json.is_discarded()) << benchJson(measured, *report);
+  EXPECT_EQ(json["prefill"]["tok_s"], 200);
+  EXPECT_EQ(json["prefill"]["gflop_s"], 4);
+  EXPECT_EQ(json["decode"]["tok_s"], 5);
+  EXPECT_EQ(json["decode"]["predicted_tok_s"], 10);
+  EXPECT_EQ(json["decode"]["beta"], 0.8);
+  EXPECT_EQ(json["decode"]["eta"], 0.5);
+  EXPECT_EQ(json["decode"]["p50_ms"], 200);
+  EXPECT_EQ(json["decode"]["p99_ms"], 500);
+  EXPECT_EQ(json["links"][0]["name"], "dram");
+  EXPECT_EQ(json["links"][0]["bytes_per_token"], 5e9);
+  EXPECT_EQ(json["links"][0]["gb_s"], 25);
+  EXPECT_EQ(json["links"][0]["limit_gb_s"], 40);
+  EXPECT_EQ(json["links"][0]["share"], 0.625);
+  EXPECT_EQ(json["steps"][0]["decode_s"], 0.125);
+  EXPECT_EQ(json["peak_rss_bytes"], 123);
+  EXPECT_EQ(json["first_token_s"], 0.75);
+}
+
+} // namespace

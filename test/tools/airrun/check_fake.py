@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""check_fake.py logits|bench|probe FILE: outputs of airrun on the fake plan.
+
+The model's formula is in test/runtime/fake/FakePlan.h.
+"""
+import array
+import json
+import sys
+
+VOCABULARY = 260
+
+
+def logits(path):
+    values = array.array("f")
+    with open(path, "rb") as file:
+        values.frombytes(file.read())
+    tokens = range(1, 12)
+    assert len(values) == len(tokens) * VOCABULARY, len(values)
+    history = 0
+    for row, token in enumerate(tokens):
+        history += token * (row % 7 + 1)
+        for v in range(VOCABULARY):
+            wanted = v % 5 + history - 64 * abs(token + 1 - v)
+            assert values[row * VOCABULARY + v] == wanted, (row, v)
+
+
+def bench(path):
+    with open(path) as file:
+        got = json.load(file)
+    assert got["prefill"]["tokens"] == 40 and got["prefill"]["tok_s"] > 0, got
+    decode = got["decode"]
+    assert decode["tokens"] == 20 and decode["tok_s"] > 0, got
+    assert 0 < decode["eta"] <= 1.05 and decode["beta"] == 1, got
+    assert decode["p50_ms"] <= decode["p99_ms"], got
+    (link,) = got["links"]
+    # A table row, the bias, and K and V of the positions so far; the counts
+    # are those of the plan, not of the clock.
+    kv = sum(8 * (position + 2) for position in range(40, 60)) / 20
+    assert link["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
+    assert 0 < link["share"] <= 1.05, got
+    assert abs(link["share"] - link["gb_s"] / link["limit_gb_s"]) < 1e-3, got
+    assert {s["kind"] for s in got["steps"]} == {"Embed", "Attn", "Head"}, got
+    assert got["peak_rss_bytes"] > 1 << 20 and got["first_token_s"] > 0, got
+
+
+def probe(path):
+    with open(path) as file:
+        got = json.load(file)
+    assert got["measured"] is True, got
+    # Between a bus of the 1990s and any machine of today.
+    assert 1e8 < got["memory_bandwidth"] < 1e14, got
+
+
+{"logits": logits, "bench": bench, "probe": probe}[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,270 @@
+//===- BenchCommand.cpp - speed next to its limit ---------------*- C++ -*-===//
+#include "tools/airrun/BenchCommand.h"
+
+#include "runtime/exec/ProgramTable.h"
+#include "runtime/hal/cpu/CpuDevice.h"
+#include "runtime/hal/cpu/ReadBandwidth.h"
+#include "runtime/text/Sampler.h"
+#include "tools/airrun/BenchReport.h"
+#include "tools/airrun/Common.h"
+
+#include <algorithm>
+#include <sys/resource.h>
+
+namespace air {
+namespace {
+
+constexpr uint64_t kDefaultPrefill = 512;
+constexpr uint64_t kDefaultDecode = 64;
+constexpr uint32_t kRounds = 5;
+/// No new round after this, so that a slow model ends too.
+constexpr double kEnoughSeconds = 60;
+/// Of the limit's buffer: far beyond any cache, small beside a large model.
+constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
+constexpr uint32_t kProbeSamples = 5;
+constexpr uint32_t kProbeMilliseconds = 10;
+
+uint64_t peakRssBytes() {
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024; // Linux: KiB
+}
+
+/// The limit of what a decode pass reads, measured on as many bytes.
+class LinkLimit {
+public:
+  static Result<LinkLimit> create(uint64_t passBytes, uint32_t threads) {
+    LinkLimit limit;
+    AIR_ASSIGN_OR_RETURN(limit.device, rt::CpuDevice::create(threads));
+    uint64_t bytes = std::min(passBytes, kMostProbeBytes);
+    // Weights that stay in the cache between two tokens are read from there.
+    limit.linkName = bytes <= rt::lastLevelCacheBytes() ? "cache" : "dram";
+    AIR_ASSIGN_OR_RETURN(rt::ReadBandwidth made,
+                         rt::ReadBandwidth::create(
+                             *limit.device, limit.device->threadPool(), bytes));
+    limit.probe.emplace(made);
+    return limit;
+  }
+
+  const char *name() const { return linkName; }
+  void measure() {
+    best = std::max(best, probe->measure(kProbeSamples, kProbeMilliseconds));
+  }
+  double bytesPerSecond() const { return best; }
+
+private:
+  std::unique_ptr<rt::CpuDevice> device;
+  std::optional<rt::ReadBandwidth> probe;
+  const char *linkName = "";
+  double best = 0;
+};
+
+/// Random ids through one sequence: how fast a pass is does not depend on them.
+class Workload {
+public:
+  static Result<Workload> create(rt::Session &session, uint64_t prefill,
+                                 uint64_t decode) {
+    Workload work(session);
+    AIR_ASSIGN_OR_RETURN(work.sequence, session.newSequence());
+    rt::SplitMix64 random(1);
+    work.tokens.resize(prefill + decode);
+    for (int32_t &token : work.tokens) {
+      token = static_cast<int32_t>(random.next() % session.vocabulary());
+    }
+    work.prefillTokens = prefill;
+    work.sequences.assign(prefill, work.sequence);
+    work.tokenSeconds.reserve(decode);
+    return work;
+  }
+
+  /// Seconds that the prompt takes, its last logits included.
+  Result<double> prefill() {
+    AIR_RETURN_IF_ERROR(session->truncate(sequence, 0));
+    double start = secondsNow();
+    AIR_RETURN_IF_ERROR(run(0, prefillTokens));
+    return secondsNow() - start;
+  }
+
+  Result<double> decode() {
+    tokenSeconds.clear();
+    double start = secondsNow();
+    double before = start;
+    for (uint64_t at = prefillTokens; at < tokens.size(); ++at) {
+      AIR_RETURN_IF_ERROR(run(at, 1));
+      double now = secondsNow();
+      tokenSeconds.push_back(now - before);
+      before = now;
+    }
+    return before - start;
+  }
+
+  const std::vector<double> &lastTokenSeconds() const { return tokenSeconds; }
+
+private:
+  explicit Workload(rt::Session &owner) : session(&owner) {}
+
+  Status run(uint64_t first, uint64_t count) {
+    auto last = static_cast<uint32_t>(count - 1);
+    return session->run(
+        {std::span(tokens).subspan(first, count),
+         std::span(sequences).first(count), std::span(&last, 1)},
+        [](uint64_t, std::span<const float>) { return Status::ok(); });
+  }
+
+  rt::Session *session;
+  rt::SequenceId sequence = 0;
+  uint64_t prefillTokens = 0;
+  std::vector<int32_t> tokens;
+  std::vector<rt::SequenceId> sequences;
+  std::vector<double> tokenSeconds;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// How many tokens to feed and to make, within the context.
+Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
+                                              uint64_t context) {
+  std::optional<int64_t> p = invocation.integer("--prompt-tokens");
+  std::optional<int64_t> n = invocation.integer("--max-tokens");
+  auto decode = static_cast<uint64_t>(
+      n.value_or(static_cast<int64_t>(std::min(kDefaultDecode, context / 2))));
+  uint64_t room = decode < context ? context - decode : 0;
+  auto prefill = static_cast<uint64_t>(
+      p.value_or(static_cast<int64_t>(std::min(kDefaultPrefill, room))));
+  if (prefill == 0 || decode == 0 || prefill > room) {
+    return doesNotFitError(
+        "bench: " + std::to_string(prefill) + " tokens of prompt and " +
+        std::to_string(decode) + " to make, the plan's context holds " +
+        std::to_string(context) + "; give a smaller -p or -n");
+  }
+  return std::pair(prefill, decode);
+}
+
+Status timeSteps(rt::Session &session, Workload &work,
+                 BenchMeasurement &measured) {
+  rt::Executor &executor = session.executor();
+  executor.timeSteps(true);
+  executor.resetStepTimes();
+  AIR_RETURN_IF_ERROR(work.prefill().status());
+  rt::StepTimes prefill = executor.stepTimes();
+  executor.resetStepTimes();
+  AIR_RETURN_IF_ERROR(work.decode().status());
+  rt::StepTimes decode = executor.stepTimes();
+  executor.timeSteps(false);
+  for (plan::StepKind kind : plan::EnumValuesStepKind()) {
+    auto i = static_cast<size_t>(kind);
+    if (prefill[i] != 0 || decode[i] != 0) {
+      measured.steps.push_back({plan::EnumNameStepKind(kind),
+                                {static_cast<double>(prefill[i]) * 1e-9,
+                                 static_cast<double>(decode[i]) * 1e-9}});
+    }
+  }
+  return Status::ok();
+}
+
+/// All rounds: limit, prompt, decode, so that each sees the same machine.
+Status measureRounds(rt::Session &session, Workload &work, LinkLimit &limit,
+                     BenchMeasurement &measured) {
+  rt::Executor &executor = session.executor();
+  std::vector<double> prefills;
+  std::vector<double> decodes;
+  rt::RunCounters decoded;
+  double begin = secondsNow();
+  while (measured.rounds < kRounds &&
+         (measured.rounds == 0 || secondsNow() - begin < kEnoughSeconds)) {
+    limit.measure();
+    executor.resetCounters();
+    AIR_ASSIGN_OR_RETURN(double prefillSeconds, work.prefill());
+    prefills.push_back(prefillSeconds);
+    measured.prefillFlops = static_cast<double>(executor.counters().flops);
+    executor.resetCounters();
+    AIR_ASSIGN_OR_RETURN(double decodeSeconds, work.decode());
+    decodes.push_back(decodeSeconds);
+    decoded = executor.counters();
+    measured.tokenSeconds.insert(measured.tokenSeconds.end(),
+                                 work.lastTokenSeconds().begin(),
+                                 work.lastTokenSeconds().end());
+    ++measured.rounds;
+  }
+  limit.measure();
+  std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
+  measured.prefillSeconds = median(prefills);
+  measured.decodeSeconds = median(decodes);
+  measured.link = limit.name();
+  measured.limitPerSecond = limit.bytesPerSecond();
+  auto tokens = static_cast<double>(measured.decodeTokens);
+  double kv = static_cast<double>(decoded.kvBytes) / tokens;
+  measured.bytesPerToken =
+      static_cast<double>(decoded.weightBytes) / tokens + kv;
+  measured.minimalBytesPerToken =
+      static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
+  return Status::ok();
+}
+
+} // namespace
+
+cli::Command benchCommand() {
+  cli::Command command;
+  command.name = "bench";
+  command.summary = "Measure prefill and decode, next to what this machine's "
+                    "memory allows.";
+  command.positionals = {planPositional()};
+  command.options = {
+      {.name = "--prompt-tokens",
+       .shortName = "-p",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Tokens of the prompt.",
+       .defaultText = "512, or what the context holds",
+       .minimum = 1,
+       .maximum = 4294967295.0},
+      {.name = "--max-tokens",
+       .shortName = "-n",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Tokens to make after it, one at a time.",
+       .defaultText = "64",
+       .minimum = 1,
+       .maximum = 4294967295.0},
+      {.name = "--steps",
+       .help = "Also tell the time of each kind of step, from a run of its "
+               "own."},
+      jsonOption(),
+      threadsOption()};
+  command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
+  return command;
+}
+
+Status runBench(const cli::Invocation &invocation) {
+  double started = secondsNow();
+  AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  AIR_ASSIGN_OR_RETURN(auto counts, lengths(invocation, session.context()));
+  auto [prefill, decode] = counts;
+  AIR_ASSIGN_OR_RETURN(Workload work,
+                       Workload::create(session, prefill, decode));
+  BenchMeasurement measured;
+  measured.threads = session.threads();
+  measured.prefillTokens = prefill;
+  measured.decodeTokens = decode;
+  // The first pass is the load; what follows is warm.
+  AIR_RETURN_IF_ERROR(work.prefill().status());
+  measured.firstTokenSeconds = secondsNow() - started;
+  AIR_RETURN_IF_ERROR(work.decode().status());
+  // Before the probe takes memory of its own.
+  measured.peakRssBytes = peakRssBytes();
+  AIR_ASSIGN_OR_RETURN(LinkLimit limit,
+                       LinkLimit::create(rt::minimalWeightBytes(session.plan()),
+                                         session.threads()));
+  AIR_RETURN_IF_ERROR(measureRounds(session, work, limit, measured));
+  if (invocation.has("--steps")) {
+    AIR_RETURN_IF_ERROR(timeSteps(session, work, measured));
+  }
+  AIR_ASSIGN_OR_RETURN(BenchReport report, evaluate(measured));
+  return writeOut(invocation.has("--json") ? benchJson(measured, report)
+                                           : benchText(measured, report));
+}
+
+} // namespace air

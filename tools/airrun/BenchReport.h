@@ -1,0 +1,66 @@
+//===- BenchReport.h - measurements -> numbers that are shown ---*- C++ -*-===//
+//
+//   predicted_tok_s  limit / minimal bytes a token: as fast as this memory
+//                    allows
+//   beta             minimal bytes / bytes read: 1 when nothing is read twice
+//   eta              predicted time / measured time
+//   share            (bytes read / measured time) / limit
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H
+#define AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace air {
+
+/// What was measured. Seconds are of the median round, per-token times of all.
+struct BenchMeasurement {
+  uint32_t threads = 0;
+  uint32_t rounds = 0;
+  uint64_t prefillTokens = 0;
+  double prefillSeconds = 0;
+  double prefillFlops = 0;
+  uint64_t decodeTokens = 0;
+  double decodeSeconds = 0;
+  std::vector<double> tokenSeconds; ///< sorted
+  double minimalBytesPerToken = 0;
+  double bytesPerToken = 0;
+  std::string link;          ///< "dram" or "cache"
+  double limitPerSecond = 0; ///< bytes/s, the best that was measured
+  uint64_t peakRssBytes = 0;
+  double firstTokenSeconds = 0;
+  /// Name of a step kind, its seconds in one prefill and in one decode; empty
+  /// unless asked for.
+  std::vector<std::pair<std::string, std::pair<double, double>>> steps;
+};
+
+struct BenchReport {
+  double prefillRate = 0; ///< tokens/s
+  double decodeRate = 0;
+  double predictedRate = 0;
+  double beta = 0;
+  double eta = 0;
+  double linkRate = 0; ///< bytes/s
+  double share = 0;
+};
+
+/// A share may pass 1 by this much: the limit is itself a measurement.
+inline constexpr double kShareTolerance = 0.05;
+
+/// Internal when the rate is above the bound (both numbers), or a time is 0.
+Result<BenchReport> evaluate(const BenchMeasurement &measured);
+
+std::string benchJson(const BenchMeasurement &measured,
+                      const BenchReport &report);
+std::string benchText(const BenchMeasurement &measured,
+                      const BenchReport &report);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H

@@ -1,0 +1,47 @@
+//===- Common.h - what airrun's commands share ------------------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRRUN_COMMON_H
+#define AIRPACK_TOOLS_AIRRUN_COMMON_H
+
+#include "runtime/exec/Session.h"
+#include "runtime/text/Tokenizer.h"
+#include "tools/cli/CommandLine.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air {
+
+cli::Positional planPositional();
+cli::Option threadsOption();
+cli::Option jsonOption();
+cli::Option tokensOption();
+
+/// "1,2,3" (spaces allowed) as ids. Usage names the part that is no id.
+Result<std::vector<int32_t>> parseTokens(std::string_view text);
+
+/// The plan that the command line names, with its --threads.
+Result<rt::Session> openSession(const cli::Invocation &invocation);
+
+/// The plan's vocabulary; none when it has none.
+Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
+
+/// A whole file as text.
+Result<std::string> readTextFile(const std::string &path);
+Result<std::string> readStandardInput();
+
+/// Writes and flushes.
+Status writeOut(std::string_view text);
+
+/// Seconds of a clock that only goes forward.
+double secondsNow();
+
+/// printf into a string.
+std::string format(const char *pattern, ...)
+    __attribute__((format(printf, 1, 2)));
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_COMMON_H

@@ -1,0 +1,302 @@
+//===- GenerateCommand.cpp - prompt in, text out as it comes ----*- C++ -*-===//
+#include "tools/airrun/GenerateCommand.h"
+
+#include "runtime/exec/Generator.h"
+#include "tools/airrun/Common.h"
+
+#include <csignal>
+#include <cstdio>
+#include <unistd.h>
+
+namespace air {
+namespace {
+
+using cli::ValueKind;
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free,
+              "a signal handler sets it");
+
+void onInterrupt(int) { interrupted = true; }
+
+/// The first Ctrl-C ends the answer, a second one the process.
+void catchInterrupt() {
+  struct sigaction action = {};
+  action.sa_handler = onInterrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+cli::Option number(std::string name, std::string help, std::string byDefault,
+                   std::optional<double> minimum = {},
+                   std::optional<double> maximum = {}) {
+  return {.name = std::move(name),
+          .kind = ValueKind::Number,
+          .valueName = "X",
+          .help = std::move(help),
+          .defaultText = std::move(byDefault),
+          .minimum = minimum,
+          .maximum = maximum};
+}
+
+cli::Option integer(std::string name, std::string shortName, std::string help,
+                    std::string byDefault, double maximum) {
+  return {.name = std::move(name),
+          .shortName = std::move(shortName),
+          .kind = ValueKind::Integer,
+          .valueName = "N",
+          .help = std::move(help),
+          .defaultText = std::move(byDefault),
+          .minimum = 0,
+          .maximum = maximum};
+}
+
+rt::SamplerOptions samplerOptions(const cli::Invocation &invocation) {
+  rt::SamplerOptions options;
+  auto set = [&](float &field, const char *name) {
+    field = static_cast<float>(invocation.number(name).value_or(field));
+  };
+  set(options.temperature, "--temp");
+  set(options.topP, "--top-p");
+  set(options.minP, "--min-p");
+  set(options.repeatPenalty, "--repeat-penalty");
+  set(options.presencePenalty, "--presence-penalty");
+  set(options.frequencyPenalty, "--frequency-penalty");
+  options.topK = static_cast<int32_t>(
+      invocation.integer("--top-k").value_or(options.topK));
+  options.repeatLastN = static_cast<int32_t>(
+      invocation.integer("--repeat-last-n").value_or(options.repeatLastN));
+  options.seed =
+      static_cast<uint64_t>(invocation.integer("--seed").value_or(0));
+  return options;
+}
+
+/// The prompt's ids: from --tokens, -p, -f or standard input.
+Result<std::vector<int32_t>>
+promptTokens(const cli::Invocation &invocation,
+             const std::optional<rt::Tokenizer> &tokenizer) {
+  if (std::optional<std::string> ids = invocation.text("--tokens")) {
+    return parseTokens(*ids);
+  }
+  if (!tokenizer) {
+    return unsupportedError("this plan has no vocabulary; give the prompt as "
+                            "--tokens");
+  }
+  std::string text;
+  if (std::optional<std::string> given = invocation.text("--prompt")) {
+    text = *std::move(given);
+  } else if (std::optional<std::string> path = invocation.text("--file")) {
+    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path));
+  } else {
+    AIR_ASSIGN_OR_RETURN(text, readStandardInput());
+  }
+  return tokenizer->encode(text, true, true);
+}
+
+Status checkInputs(const cli::Invocation &invocation) {
+  int given = 0;
+  for (const char *name : {"--prompt", "--file", "--tokens"}) {
+    given += invocation.has(name) ? 1 : 0;
+  }
+  if (given > 1) {
+    return usageError(
+        "--prompt, --file and --tokens: " + std::to_string(given) +
+        " are given; one of them is the prompt");
+  }
+  if (given == 0 && isatty(STDIN_FILENO) != 0) {
+    return usageError("no prompt: give -p TEXT, -f FILE or --tokens IDS, or "
+                      "text on standard input");
+  }
+  return Status::ok();
+}
+
+const char *reasonText(rt::FinishReason reason) {
+  switch (reason) {
+  case rt::FinishReason::Length:
+    return "-n reached";
+  case rt::FinishReason::EndOfText:
+    return "the model ended its text";
+  case rt::FinishReason::StopString:
+    return "a --stop string came";
+  case rt::FinishReason::ContextFull:
+    return "the plan's context is full";
+  case rt::FinishReason::Interrupted:
+    return "interrupted";
+  case rt::FinishReason::NotFinished:
+    break;
+  }
+  return "not finished";
+}
+
+double rate(uint64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+/// What came out, and when.
+struct Progress {
+  double promptBegin = 0;
+  double promptEnd = 0;
+  double lastToken = 0;
+  uint64_t promptTokens = 0;
+  uint64_t tokens = 0;
+  bool endsLine = true;
+};
+
+Status stream(rt::Generator &generator, bool ids, Progress &progress) {
+  while (true) {
+    AIR_ASSIGN_OR_RETURN(std::optional<rt::GeneratedToken> token,
+                         generator.next());
+    if (!token) {
+      break;
+    }
+    progress.lastToken = secondsNow();
+    ++progress.tokens;
+    if (ids) {
+      char text[16];
+      int size = std::snprintf(text, sizeof text, "%s%d",
+                               progress.tokens == 1 ? "" : ",", token->id);
+      AIR_RETURN_IF_ERROR(
+          writeOut(std::string_view(text, static_cast<size_t>(size))));
+      progress.endsLine = false;
+    } else if (!token->text.empty()) {
+      AIR_RETURN_IF_ERROR(writeOut(token->text));
+      progress.endsLine = token->text.back() == '\n';
+    }
+  }
+  std::string_view rest = generator.finish();
+  if (!ids && !rest.empty()) {
+    AIR_RETURN_IF_ERROR(writeOut(rest));
+    progress.endsLine = rest.back() == '\n';
+  }
+  return progress.endsLine ? Status::ok() : writeOut("\n");
+}
+
+void report(const Progress &progress, const rt::SamplerOptions &sampler,
+            rt::FinishReason reason, double started) {
+  double promptSeconds = progress.promptEnd - progress.promptBegin;
+  std::fprintf(stderr,
+               "airrun: prompt: %llu tokens in %.3f s, %.1f tok/s; first token "
+               "%.3f s after the start\n",
+               static_cast<unsigned long long>(progress.promptTokens),
+               promptSeconds, rate(progress.promptTokens, promptSeconds),
+               progress.promptEnd - started);
+  double decodeSeconds =
+      progress.tokens > 1 ? progress.lastToken - progress.promptEnd : 0;
+  std::fprintf(stderr, "airrun: decode: %llu tokens",
+               static_cast<unsigned long long>(progress.tokens));
+  if (decodeSeconds > 0) {
+    // The first token comes with the prompt.
+    std::fprintf(stderr, " in %.3f s, %.1f tok/s", decodeSeconds,
+                 rate(progress.tokens - 1, decodeSeconds));
+  }
+  if (sampler.temperature > 0) {
+    std::fprintf(stderr, "; seed %llu",
+                 static_cast<unsigned long long>(sampler.seed));
+  }
+  std::fprintf(stderr, "; %s\n", reasonText(reason));
+}
+
+} // namespace
+
+cli::Command generateCommand() {
+  cli::Command command;
+  command.summary = "Continue a text; the continuation goes to standard output "
+                    "as it comes, timings to standard error.";
+  command.positionals = {planPositional()};
+  command.options = {
+      {.name = "--prompt",
+       .shortName = "-p",
+       .kind = ValueKind::String,
+       .valueName = "TEXT",
+       .help = "The text to continue. Without a prompt it is read from "
+               "standard input."},
+      {.name = "--file",
+       .shortName = "-f",
+       .kind = ValueKind::String,
+       .valueName = "FILE",
+       .help = "Read the text to continue from a file."},
+      tokensOption(),
+      integer("--max-tokens", "-n",
+              "How many tokens to make at most; 0 only reads the prompt.",
+              "256", 1e15),
+      number("--temp",
+             "Temperature: above 1 more surprising, below 1 less; 0 always "
+             "takes the likeliest token.",
+             "0.8", 0),
+      integer("--top-k", "", "Choose among the N likeliest; 0: among all.",
+              "40", 2147483647),
+      number("--top-p",
+             "Choose among the likeliest that together have probability X.",
+             "0.95", 0, 1),
+      number("--min-p",
+             "Leave out what is less than X times as likely as the likeliest.",
+             "0.05", 0, 1),
+      number("--repeat-penalty",
+             "Above 1: make tokens that were there less likely.", "1"),
+      number("--presence-penalty",
+             "Subtracted from the logit of a token that was there.", "0"),
+      number("--frequency-penalty",
+             "Subtracted for each time that a token was there.", "0"),
+      integer("--repeat-last-n", "",
+              "How many tokens the penalties look back at.", "64", 16777216),
+      integer("--seed", "",
+              "Other seeds draw other tokens; the same seed draws the same.",
+              "0", 9007199254740992.0),
+      {.name = "--stop",
+       .kind = ValueKind::StringList,
+       .valueName = "TEXT",
+       .help = "End before this text would appear. May be given several "
+               "times."},
+      {.name = "--ignore-eos", .help = "Go on when the model ends its text."},
+      {.name = "--output-tokens",
+       .help = "Print token ids, separated by commas, instead of text."},
+      threadsOption()};
+  command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
+                      "airrun story.air -f prompt.txt --temp 0 --stop '. '",
+                      "airrun story.air --tokens 1,42,7 -n 8 --output-tokens"};
+  return command;
+}
+
+Status runGenerate(const cli::Invocation &invocation) {
+  double started = secondsNow();
+  AIR_RETURN_IF_ERROR(checkInputs(invocation));
+  AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  AIR_ASSIGN_OR_RETURN(std::optional<rt::Tokenizer> tokenizer,
+                       planTokenizer(session));
+  bool ids = invocation.has("--output-tokens");
+  if (!tokenizer && !ids) {
+    return unsupportedError("this plan has no vocabulary; ask for "
+                            "--output-tokens");
+  }
+  AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
+                       promptTokens(invocation, tokenizer));
+  rt::GenerateOptions options;
+  options.maxTokens = static_cast<uint64_t>(
+      invocation.integer("--max-tokens")
+          .value_or(static_cast<int64_t>(options.maxTokens)));
+  options.ignoreEndOfText = invocation.has("--ignore-eos");
+  options.stops = invocation.list("--stop");
+  options.sampler = samplerOptions(invocation);
+  options.interrupted = &interrupted;
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::Generator> generator,
+                       rt::Generator::create(session,
+                                             tokenizer ? &*tokenizer : nullptr,
+                                             options));
+  catchInterrupt();
+  Progress progress;
+  progress.promptTokens = prompt.size();
+  progress.promptBegin = secondsNow();
+  AIR_RETURN_IF_ERROR(generator->prompt(prompt));
+  progress.promptEnd = secondsNow();
+  Status status = stream(*generator, ids, progress);
+  if (!status.isOk()) {
+    if (!progress.endsLine) {
+      (void)writeOut("\n");
+    }
+    return status;
+  }
+  report(progress, options.sampler, generator->reason(), started);
+  return Status::ok();
+}
+
+} // namespace air

@@ -1,0 +1,19 @@
+//===- GenerateCommand.h - airrun PLAN: continue a text ---------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRRUN_GENERATECOMMAND_H
+#define AIRPACK_TOOLS_AIRRUN_GENERATECOMMAND_H
+
+#include "tools/cli/CommandLine.h"
+
+namespace air {
+
+/// airrun's main command.
+cli::Command generateCommand();
+
+/// Text or ids go to standard output as they come, timings to standard error.
+/// Errors: Usage, Unsupported (text asked of a plan without a vocabulary), Io,
+/// and those of Session and Generator.
+Status runGenerate(const cli::Invocation &invocation);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_GENERATECOMMAND_H

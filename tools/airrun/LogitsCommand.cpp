@@ -1,0 +1,87 @@
+//===- LogitsCommand.cpp - every token's logits into a file -----*- C++ -*-===//
+#include "tools/airrun/LogitsCommand.h"
+
+#include "formats/support/AtomicFile.h"
+#include "formats/support/CheckedMath.h"
+#include "tools/airrun/Common.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+namespace air {
+
+static_assert(std::endian::native == std::endian::little,
+              "the file is little-endian and written in place");
+
+cli::Command logitsCommand() {
+  cli::Command command;
+  command.name = "logits";
+  command.summary = "Write the logits after each of some tokens: little-endian "
+                    "float32, one row of the vocabulary a token.";
+  command.positionals = {planPositional()};
+  command.options = {tokensOption(),
+                     {.name = "--output",
+                      .shortName = "-o",
+                      .kind = cli::ValueKind::String,
+                      .valueName = "FILE",
+                      .help = "Where to write."},
+                     {.name = "--batch",
+                      .kind = cli::ValueKind::Integer,
+                      .valueName = "M",
+                      .help = "Feed M tokens at a time.",
+                      .defaultText = "as many as the plan takes",
+                      .minimum = 1,
+                      .maximum = 4294967295.0},
+                     threadsOption()};
+  command.examples = {"airrun logits story.air --tokens 1,42,7 -o logits.f32"};
+  return command;
+}
+
+Status runLogits(const cli::Invocation &invocation) {
+  std::optional<std::string> text = invocation.text("--tokens");
+  std::optional<std::string> path = invocation.text("--output");
+  if (!text || !path) {
+    return usageError(std::string(text ? "--output" : "--tokens") +
+                      " is missing; give --tokens IDS and -o FILE");
+  }
+  AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, parseTokens(*text));
+  AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  if (tokens.size() > session.context()) {
+    return doesNotFitError("--tokens: " + std::to_string(tokens.size()) +
+                           " tokens, the plan's context holds " +
+                           std::to_string(session.context()) +
+                           "; pack with a larger --ctx");
+  }
+  uint64_t rowBytes = session.vocabulary() * sizeof(float);
+  std::optional<uint64_t> bytes = checkedMul(tokens.size(), rowBytes);
+  if (!bytes) {
+    return doesNotFitError("--output: " + std::to_string(tokens.size()) +
+                           " rows of " + std::to_string(rowBytes) +
+                           " bytes exceed 64 bits; give fewer tokens");
+  }
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(*path));
+  AIR_RETURN_IF_ERROR(file.reserve(*bytes));
+  AIR_ASSIGN_OR_RETURN(rt::SequenceId sequence, session.newSequence());
+  size_t batch = static_cast<size_t>(invocation.integer("--batch").value_or(
+      static_cast<int64_t>(session.maxTokens())));
+  batch = std::min(batch, tokens.size());
+  std::vector<rt::SequenceId> sequences(batch, sequence);
+  std::vector<uint32_t> outputs(batch);
+  std::iota(outputs.begin(), outputs.end(), 0U);
+  for (size_t done = 0; done < tokens.size(); done += batch) {
+    size_t count = std::min(batch, tokens.size() - done);
+    auto sink = [&](uint64_t first, std::span<const float> rows) {
+      return file.writeAt(
+          (done + first) * rowBytes,
+          {reinterpret_cast<const uint8_t *>(rows.data()), rows.size_bytes()});
+    };
+    AIR_RETURN_IF_ERROR(session.run({std::span(tokens).subspan(done, count),
+                                     std::span(sequences).first(count),
+                                     std::span(outputs).first(count)},
+                                    sink));
+  }
+  return file.commit(*bytes);
+}
+
+} // namespace air

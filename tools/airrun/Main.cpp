@@ -1,0 +1,57 @@
+//===- Main.cpp - airrun ----------------------------------------*- C++ -*-===//
+#include "formats/support/AtomicFile.h"
+#include "tools/airrun/BenchCommand.h"
+#include "tools/airrun/GenerateCommand.h"
+#include "tools/airrun/LogitsCommand.h"
+#include "tools/airrun/PerplexityCommand.h"
+#include "tools/airrun/ProbeCommand.h"
+#include "tools/airrun/TokenizeCommand.h"
+
+using namespace air;
+
+namespace {
+
+/// One row a command: what --help says of it, and what runs it.
+struct Row {
+  cli::Command (*describe)();
+  Status (*run)(const cli::Invocation &);
+};
+
+constexpr Row kRows[] = {
+    {generateCommand, runGenerate}, {tokenizeCommand, runTokenize},
+    {logitsCommand, runLogits},     {perplexityCommand, runPerplexity},
+    {benchCommand, runBench},       {probeCommand, runProbe},
+};
+
+cli::Tool describe() {
+  cli::Tool tool;
+  tool.name = "airrun";
+  tool.summary = "runs a language model from a plan";
+  tool.description =
+      "airrun executes a plan that airpack made: it opens the file, checks "
+      "that "
+      "this machine is one the plan was made for, and runs. What memory it may "
+      "use is in the plan; if the machine can't give it, airrun says so before "
+      "the first byte of weights is read.";
+  for (const Row &row : kRows) {
+    tool.commands.push_back(row.describe());
+  }
+  return tool;
+}
+
+Status run(const cli::Invocation &invocation) {
+  for (const Row &row : kRows) {
+    if (row.describe().name == invocation.command->name) {
+      return row.run(invocation);
+    }
+  }
+  return internalError("command '" + invocation.command->name +
+                       "' is described and can't be run");
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  removeTemporariesOnSignal();
+  return cli::runTool(describe(), argc, argv, run);
+}

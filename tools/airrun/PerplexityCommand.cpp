@@ -1,0 +1,130 @@
+//===- PerplexityCommand.cpp - how well a text is predicted -----*- C++ -*-===//
+#include "tools/airrun/PerplexityCommand.h"
+
+#include "tools/airrun/Common.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace air {
+namespace {
+
+/// -log of the probability that `logits` give to `target`, in double precision.
+double surprise(std::span<const float> logits, int32_t target) {
+  double best = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (float logit : logits) {
+    sum += std::exp(logit - best);
+  }
+  return std::log(sum) - (logits[static_cast<size_t>(target)] - best);
+}
+
+Result<std::vector<int32_t>> textTokens(const rt::Tokenizer &tokenizer,
+                                        const cli::Invocation &invocation) {
+  std::string text;
+  if (std::optional<std::string> path = invocation.text("--file")) {
+    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path));
+  } else {
+    AIR_ASSIGN_OR_RETURN(text, readStandardInput());
+  }
+  return tokenizer.encode(text, false, false);
+}
+
+} // namespace
+
+cli::Command perplexityCommand() {
+  cli::Command command;
+  command.name = "perplexity";
+  command.summary = "Measure how well the model predicts a text.";
+  command.positionals = {planPositional()};
+  command.options = {
+      {.name = "--file",
+       .shortName = "-f",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "The text; standard input when not given."},
+      {.name = "--window",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Tokens of one window: each follows one BOS and is scored "
+               "whole; a last partial window is dropped.",
+       .defaultText = "255",
+       .minimum = 1,
+       .maximum = 4294967294.0},
+      jsonOption(),
+      threadsOption()};
+  command.examples = {"airrun perplexity story.air -f book.txt"};
+  return command;
+}
+
+Status runPerplexity(const cli::Invocation &invocation) {
+  AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  AIR_ASSIGN_OR_RETURN(std::optional<rt::Tokenizer> tokenizer,
+                       planTokenizer(session));
+  if (!tokenizer || tokenizer->bos() == TokenizerData::kNoToken) {
+    return unsupportedError(
+        std::string("perplexity: this plan has no ") +
+        (tokenizer ? "BOS token to start windows with" : "vocabulary"));
+  }
+  auto window =
+      static_cast<size_t>(invocation.integer("--window").value_or(255));
+  if (window > session.context()) {
+    return doesNotFitError("--window: " + std::to_string(window) +
+                           " tokens, the plan's context holds " +
+                           std::to_string(session.context()));
+  }
+  AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
+                       textTokens(*tokenizer, invocation));
+  size_t windows = tokens.size() / window;
+  if (windows == 0) {
+    return usageError("perplexity: the text has " +
+                      std::to_string(tokens.size()) +
+                      " tokens, one window takes " + std::to_string(window) +
+                      "; give more text or a smaller --window");
+  }
+  AIR_ASSIGN_OR_RETURN(rt::SequenceId sequence, session.newSequence());
+  std::vector<rt::SequenceId> sequences(window, sequence);
+  std::vector<uint32_t> outputs(window);
+  std::iota(outputs.begin(), outputs.end(), 0U);
+  // BOS, then all but the window's last token: each predicts the next.
+  std::vector<int32_t> input(window, tokenizer->bos());
+  double sum = 0;
+  double started = secondsNow();
+  for (size_t w = 0; w < windows; ++w) {
+    const int32_t *targets = tokens.data() + w * window;
+    std::copy_n(targets, window - 1, input.begin() + 1);
+    AIR_RETURN_IF_ERROR(session.truncate(sequence, 0));
+    uint64_t vocabulary = session.vocabulary();
+    AIR_RETURN_IF_ERROR(session.run(
+        {input, sequences, outputs},
+        [&](uint64_t first, std::span<const float> rows) {
+          for (uint64_t row = 0; row * vocabulary < rows.size(); ++row) {
+            sum += surprise(rows.subspan(row * vocabulary, vocabulary),
+                            targets[first + row]);
+          }
+          return Status::ok();
+        }));
+  }
+  size_t scored = windows * window;
+  double mean = sum / static_cast<double>(scored);
+  double perplexity = std::exp(mean);
+  if (!std::isfinite(perplexity)) {
+    return internalError(
+        format("perplexity: %g nats a token over %zu tokens is "
+               "no perplexity that a number can hold",
+               mean, scored));
+  }
+  if (invocation.has("--json")) {
+    return writeOut(format("{\"perplexity\": %.17g, \"nats_per_token\": %.17g, "
+                           "\"scored_tokens\": %zu, \"windows\": %zu, "
+                           "\"window\": %zu}\n",
+                           perplexity, mean, scored, windows, window));
+  }
+  return writeOut(format("perplexity %.5f over %zu tokens (%zu windows of %zu) "
+                         "in %.2f s\n",
+                         perplexity, scored, windows, window,
+                         secondsNow() - started));
+}
+
+} // namespace air
