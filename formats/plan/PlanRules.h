@@ -19,10 +19,13 @@
 
 namespace air::rules {
 
-/// More of these than any plan has; they bound quadratic checks.
+/// More of these than any plan has. They bound quadratic checks, and what
+/// copies of texts that a FlatBuffer shares among many records come to.
 inline constexpr uint32_t kMaxExecutables = 256;
 inline constexpr uint32_t kMaxBuffers = 1024;
 inline constexpr uint32_t kMaxPrograms = 64;
+inline constexpr uint32_t kMaxFeatures = 256;
+inline constexpr uint32_t kMaxEntries = 65536; // of all executables
 inline constexpr size_t kMaxNameBytes = 1024;
 
 /// "RULE: WHERE: WHAT" as VerificationFailed.

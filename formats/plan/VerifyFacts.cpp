@@ -184,9 +184,16 @@ Status verifyMachine(const plan::Plan &plan) {
     return broken("plan.machine.cores", "machine",
                   "0 cores; it takes 1 or more");
   }
+  if (sizeOf(machine.features()) > kMaxFeatures) {
+    return broken("plan.machine.features", "machine",
+                  str(sizeOf(machine.features())) + " features; at most " +
+                      str(kMaxFeatures));
+  }
   std::string_view before;
   for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
     const std::string_view name = textOf(machine.features()->Get(i));
+    AIR_RETURN_IF_ERROR(
+        checkName("plan.machine.features", "machine feature " + str(i), name));
     if (name <= before) {
       return broken("plan.machine.features", "machine",
                     "features are not sorted and unique at '" + shown(name) +
@@ -208,6 +215,11 @@ Status verifyProvenance(const plan::Plan &plan) {
       return broken("plan.decision", where, "is not sorted and unique");
     }
     before = name;
+    if (textOf(decision.value()).size() > kMaxNameBytes) {
+      return broken("plan.decision", where,
+                    "a value of " + str(textOf(decision.value()).size()) +
+                        " bytes; at most " + str(kMaxNameBytes));
+    }
     AIR_RETURN_IF_ERROR(checkEnum(where, "by",
                                   static_cast<uint8_t>(decision.by()),
                                   plan::EnumNameDecidedBy(decision.by())));

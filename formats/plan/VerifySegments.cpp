@@ -194,6 +194,7 @@ Status verifyTensors(const plan::Plan &plan) {
 
 Status verifyExecutables(const plan::Plan &plan) {
   const uint32_t count = plan.executables()->size();
+  uint64_t entries = 0;
   std::vector<bool> used(plan.segments()->size());
   for (uint32_t i = 0; i < count; ++i) {
     const plan::Executable &executable = *plan.executables()->Get(i);
@@ -217,6 +218,12 @@ Status verifyExecutables(const plan::Plan &plan) {
     }
     if (sizeOf(executable.entries()) == 0) {
       return broken("plan.executable.entries", where, "has no entries");
+    }
+    entries += executable.entries()->size();
+    if (entries > kMaxEntries) {
+      return broken("plan.executable.entries", where,
+                    str(entries) + " entries with those before; at most " +
+                        str(kMaxEntries));
     }
     std::string_view before;
     for (uint32_t e = 0; e < executable.entries()->size(); ++e) {

@@ -136,6 +136,17 @@ std::vector<Case> factCases() {
       {"plan.decision",
        in([](P &p) { p.decisions[1]->name = p.decisions[0]->name; })},
       {"plan.decision", in([](P &p) { p.decisions[0]->name.clear(); })},
+      {"plan.decision",
+       in([](P &p) { p.decisions[0]->value.assign(1025, 'v'); })},
+      {"plan.machine.features",
+       in([](P &p) { p.machine->features = {"", "avx2"}; })},
+      {"plan.machine.features", in([](P &p) {
+         for (int i = 1000; i < 1257; ++i) {
+           p.machine->features.push_back("x" + std::to_string(i));
+         }
+         p.machine->features.erase(p.machine->features.begin(),
+                                   p.machine->features.begin() + 2);
+       })},
       {"plan.source", in([](P &p) { p.sources[0]->name = "a/b.gguf"; })},
       {"plan.source", in([](P &p) { p.sources[0]->digest.pop_back(); })},
       {"plan.source", in([](P &p) { p.sources[0]->name.clear(); })},
@@ -233,6 +244,14 @@ std::vector<Case> segmentCases() {
        })},
       {"plan.executable.entries",
        in([](P &p) { p.executables[0]->entries[0] = ""; })},
+      {"plan.executable.entries", in([](P &p) {
+         for (int i = 100'000; i < 165'537; ++i) {
+           p.executables[0]->entries.push_back("n" + std::to_string(i));
+         }
+         p.executables[0]->entries.erase(p.executables[0]->entries.begin(),
+                                         p.executables[0]->entries.begin() + 5);
+         p.executables[0]->entries.push_back("o");
+       })},
   };
 }
 
