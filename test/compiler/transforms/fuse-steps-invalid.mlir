@@ -1,0 +1,99 @@
+// RUN: air-opt %s --split-input-file --fuse-steps --verify-diagnostics
+
+// What no step does is named where it stands.
+
+llm.model @head_norm_of_v <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = llm.linear %x <"q", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %k = llm.linear %x <"k", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %v0 = llm.linear %x <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{'llm.head_norm' op has no step that does it here; steps are: embed, attn_in, attn, attn_out, ffn_in, ffn_out, head, norm, matmul, add, glu}}
+  %v = llm.head_norm %v0 <"n", F32, 4> epsilon 0.5 : tensor<?x8xf32>
+  %a = llm.attention %q, %k, %v layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %a : tensor<?x8xf32>
+}
+
+// -----
+
+// q and k turned by different angles.
+
+llm.model @two_ropes <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q0 = llm.linear %x <"q", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %k0 = llm.linear %x <"k", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %v = llm.linear %x <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{'llm.rope' op has no step that does it here}}
+  %q = llm.rope %q0 <norm, dim = 4, base = 1.0e4> head_dim 4 : tensor<?x8xf32>
+  %k = llm.rope %k0 <norm, dim = 4, base = 1.0e5> head_dim 4 : tensor<?x8xf32>
+  %a = llm.attention %q, %k, %v layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %a : tensor<?x8xf32>
+}
+
+// -----
+
+// q, k and v of different inputs.
+
+llm.model @cross_attention <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %y = llm.embed %ids <"u", F32, 8x8> : tensor<?x8xf32>
+  %q = llm.linear %x <"q", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %k = llm.linear %y <"k", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %v = llm.linear %y <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{'llm.attention' op has no step that does it here}}
+  %a = llm.attention %q, %k, %v layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %a : tensor<?x8xf32>
+}
+
+// -----
+
+// A product without an activation, a sum that would write over what is read.
+
+llm.model @product <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{'llm.mul' op has no step that does it here}}
+  %y = llm.mul %x, %x : tensor<?x8xf32>
+  llm.return %y : tensor<?x8xf32>
+}
+
+// -----
+
+llm.model @doubled <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{'llm.add' op has no step that does it here}}
+  %y = llm.add %x, %x : tensor<?x8xf32>
+  llm.return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// Rows are selected by a norm only.
+
+llm.model @rows_without_norm <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{'llm.outputs' op has no step that does it here}}
+  %o = llm.outputs %x : tensor<?x8xf32>
+  %y = llm.linear %o <"out", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  llm.return %y : tensor<?x8xf32>
+}
+
+// -----
+
+// One model a plan.
+
+llm.model @first <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+// expected-error @+1 {{is the second model of the module; a plan has one}}
+llm.model @second <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}

@@ -1,0 +1,284 @@
+// RUN: air-opt %s --split-input-file --verify-steps --verify-diagnostics
+
+// One broken rule a case; the first has none.
+
+// Nothing is wrong here.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// A model has a plan of its own.
+
+// expected-error @+1 {{has 0 plan.model and 1 plan.graph; one of each is needed}}
+module {
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+}
+
+// -----
+
+// Every layer attends.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+// expected-error @+1 {{attends in 1 layers, the model has 2}}
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// A layer that appends must attend.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+// expected-error @+1 {{attends in 0 layers, the model has 1}}
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// Layers come in order.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{appends to layer 1; the next one is layer 0}}
+  %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %y = plan.attn_out %a into %x layer 1 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// A layer attends before the next appends.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  // expected-error @+1 {{appends to layer 1; the next one is attn of layer 0}}
+  %r = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// A layer of the model.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{is of layer 1, the model has 1 layers}}
+  %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// Attention reads what its layer appended.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %o = plan.matmul %x <"w", F32, 24x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  // expected-error @+1 {{of layer 0 must read the attn_in before it}}
+  %a = plan.attn %o layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// Attention has the heads that were appended.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  // expected-error @+1 {{has 4 heads and 1 kv_heads of 4, attn_in made 2 and 2 of 4}}
+  %a = plan.attn %q layer 0 heads 4 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x16xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// The cache has one shape in all layers.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{has 1 kv_heads of 4, the model's cache holds 2 of 4}}
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// What a step wrote over is gone.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  // expected-note @+1 {{layer.0.attn_out wrote it}}
+  %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{reads a value that a step has written over}}
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// A step does not write over what it reads.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  // expected-error @+2 {{reads a value that a step has written over}}
+  // expected-note @+1 {{add wrote it}}
+  %y = plan.add %x into %x : tensor<?x8xf32>
+  %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// Asked rows are the result.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %n = plan.norm %x <"n", F32, 8> epsilon 0.5 : tensor<?x8xf32>
+  %l = plan.matmul %n <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{returns all tokens' rows, not the asked ones}}
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// Asked rows are selected once.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %n = plan.norm %x <"n", F32, 8> epsilon 0.5 select : tensor<?x8xf32>
+  // expected-error @+1 {{works on tokens, its operand's rows are outputs}}
+  %l = plan.head %n norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// A matrix works on the rows that it says.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{works on outputs, its operand's rows are tokens}}
+  %l = plan.matmul %x <"t", F32, 8x8> rows <outputs> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// The embedding has the vocabulary's rows.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  // expected-error @+1 {{has 9 tokens, the vocabulary has 8}}
+  %x = plan.embed %ids <"t", F32, 9x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
+
+// -----
+
+// The logits are the vocabulary's.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 9x8> : tensor<?x8xf32> -> tensor<?x9xf32>
+  // expected-error @+1 {{has 9 tokens, the vocabulary has 8}}
+  plan.return %l : tensor<?x9xf32>
+}
+
+// -----
+
+// Steps only.
+
+plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
+  %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
+  // expected-error @+1 {{is no step}}
+  %s = llm.silu %x : tensor<?x8xf32>
+  %l = plan.head %s norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
+  plan.return %l : tensor<?x8xf32>
+}
