@@ -1,0 +1,114 @@
+//===- KernelSpecAttrTest.cpp - KernelSpec <-> attribute --------*- C++ -*-===//
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::codegen;
+using ir::plan::Access;
+using ir::plan::BindingKind;
+
+namespace {
+
+std::string textOf(mlir::Attribute attr) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  attr.print(stream);
+  return text;
+}
+
+// Every field away from its default.
+KernelSpec fullSpec() {
+  KernelSpec spec;
+  spec.op = KernelOp::RopeAppend;
+  spec.mClass = MClass::Wide;
+  spec.dtype = DType::IQ2_XXS;
+  spec.layout = Layout::Rows;
+  spec.n = 1;
+  spec.k = 2;
+  spec.yStride = 3;
+  spec.yOffset = 4;
+  spec.accumulate = true;
+  spec.hasBias = true;
+  spec.rowsFrom = RowsFrom::Outputs;
+  spec.scale = 0.088388346F; // 1 / sqrt(128): nine digits tell it apart
+  spec.epsilon = 9.99999997e-07F;
+  spec.heads = 5;
+  spec.kvHeads = 6;
+  spec.headDim = 7;
+  spec.ropeDim = 8;
+  spec.rope = RopeKind::Neox;
+  spec.qkNorm = true;
+  spec.kvDtype = DType::F32;
+  spec.kvPageBytes = 9;
+  return spec;
+}
+
+TEST(KernelSpecAttr, DefaultsAreLeftOut) {
+  mlir::MLIRContext context;
+  EXPECT_EQ(textOf(ir::plan::kernelSpecToAttr(&context, KernelSpec())),
+            R"({op = "matmul"})");
+}
+
+TEST(KernelSpecAttr, EveryFieldComesBack) {
+  mlir::MLIRContext context;
+  mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
+  EXPECT_EQ(attr.size(), 21u);
+  auto back = ir::plan::kernelSpecFromAttr(attr);
+  ASSERT_TRUE(back) << back.status().message();
+  EXPECT_EQ(*back, fullSpec());
+}
+
+TEST(KernelSpecAttr, EveryOpHasItsName) {
+  mlir::MLIRContext context;
+  std::set<std::string> texts;
+  for (int op = 0; op <= static_cast<int>(KernelOp::SiluMul); ++op) {
+    KernelSpec spec;
+    spec.op = static_cast<KernelOp>(op);
+    mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, spec);
+    texts.insert(textOf(attr));
+    auto back = ir::plan::kernelSpecFromAttr(attr);
+    ASSERT_TRUE(back) << back.status().message();
+    EXPECT_EQ(back->op, spec.op);
+  }
+  EXPECT_EQ(texts.size(), 9u);
+}
+
+// The order and access that codegen/KernelSpec.h lists.
+TEST(KernelSpecAttr, BindingsFollowTheSpec) {
+  auto text = [](const KernelSpec &spec) {
+    std::string all;
+    for (const ir::plan::BindingRole &role : ir::plan::bindingRoles(spec)) {
+      all += std::string(role.name) + " " +
+             stringifyBindingKind(role.kind).str() + " " +
+             stringifyAccess(role.access).str() + ", ";
+    }
+    return all;
+  };
+  KernelSpec spec;
+  spec.op = KernelOp::MatMul;
+  EXPECT_EQ(text(spec), "x buffer read, w tensor read, y buffer write, ");
+  spec.hasBias = true;
+  spec.accumulate = true;
+  EXPECT_EQ(text(spec), "x buffer read, w tensor read, bias tensor read, "
+                        "y buffer read_write, ");
+  spec = KernelSpec();
+  spec.op = KernelOp::RopeAppend;
+  EXPECT_EQ(text(spec),
+            "qkv buffer read_write, angles buffer read, kv kv write, ");
+  spec.qkNorm = true;
+  EXPECT_EQ(text(spec), "qkv buffer read_write, angles buffer read, qNorm "
+                        "tensor read, kNorm tensor read, kv kv write, ");
+  spec = KernelSpec();
+  spec.op = KernelOp::Attention;
+  EXPECT_EQ(text(spec), "qkv buffer read, kv kv read, out buffer write, ");
+  spec.op = KernelOp::GluMatMul;
+  EXPECT_EQ(text(spec), "x buffer read, wGate tensor read, wUp tensor read, "
+                        "h buffer write, ");
+  spec.op = KernelOp::EmbedRows;
+  EXPECT_EQ(text(spec), "table tensor read, x buffer write, ");
+  spec.op = KernelOp::RopeAngles;
+  EXPECT_EQ(text(spec), "inverseFrequency tensor read, angles buffer write, ");
+}
+
+} // namespace
