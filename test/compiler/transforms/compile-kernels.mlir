@@ -1,0 +1,32 @@
+// RUN: air-opt %s --split-input-file --compile-kernels --verify-diagnostics | FileCheck %s
+// RUN: air-opt %s --split-input-file --compile-kernels=threads=2 --verify-diagnostics | FileCheck %s
+
+// The entries are the object's, sorted, one a kernel; the segment gets its size.
+
+// CHECK: plan.segment @kernels kernels codec none tier ram executor cpu bytes {{[1-9][0-9]+$}}
+// CHECK: plan.executable @cpu abi 1 entries ["add_k32", "add_k64"] in @kernels
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.buffer @x row 64
+  plan.buffer @y row 64
+  plan.segment @kernels kernels codec none tier ram executor cpu bytes 0
+  plan.executable @cpu abi 1 entries [] in @kernels
+  plan.program @m1 tokens 1 to 16 {
+    plan.step add "0" {
+      plan.dispatch "add_k64" {op = "add", k = 64 : i64} (<read buffer @x>, <read_write buffer @y>)
+      plan.dispatch "add_k32" {op = "add", k = 32 : i64} (<read buffer @x>, <read_write buffer @y>)
+      plan.dispatch "add_k64" {op = "add", k = 64 : i64} (<read buffer @y>, <read_write buffer @x>)
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{the module has no plan.target}}
+module {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'arch'}}
+module attributes {plan.target = {cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}

@@ -1,0 +1,41 @@
+// RUN: air-opt %s --plan-memory | FileCheck %s
+// RUN: air-opt %s --plan-memory --verify-memory | FileCheck %s
+
+// 20 tokens are padded to 32 rows, 3 outputs to 16.
+//   x    32 x 10 floats = 1280 bytes, alive at all steps
+//   a    32 x 20 floats = 2560, steps 0-1
+//   b    32 x  5 floats =  640, steps 1-2
+//   c    32 x 20 floats = 2560, steps 2-3
+//   out  16 x 10 floats =  640, step 3 on
+// By size: a at 0; c never meets a: 0; x behind both: 2560; b meets a, c and x:
+// 3840; out meets c and x, and not b: 3840.
+
+// CHECK: plan.limits tokens 20 outputs 3 arena 4480
+// CHECK: plan.buffer @x row 10 at 2560 bytes 1280
+// CHECK: plan.buffer @a row 20 at 0 bytes 2560
+// CHECK: plan.buffer @b row 5 at 3840 bytes 640
+// CHECK: plan.buffer @c row 20 at 0 bytes 2560
+// CHECK: plan.buffer @out row 10 rows <outputs> output at 3840 bytes 640
+module {
+  plan.limits tokens 20 outputs 3
+  plan.buffer @x row 10
+  plan.buffer @a row 20
+  plan.buffer @b row 5
+  plan.buffer @c row 20
+  plan.buffer @out row 10 rows <outputs> output
+  plan.program @m1 tokens 1 to 20 {
+    plan.step add "0" {
+      plan.dispatch "k" {op = "add"} (<read buffer @x>, <read_write buffer @a>)
+    }
+    plan.step add "1" {
+      plan.dispatch "k" {op = "add"} (<read buffer @a>, <read_write buffer @b>)
+    }
+    plan.step add "2" {
+      plan.dispatch "k" {op = "add"} (<read buffer @b>, <read_write buffer @c>)
+    }
+    plan.step add "3" {
+      plan.dispatch "k" {op = "add"} (<read buffer @c>, <read_write buffer @x>)
+      plan.dispatch "k" {op = "add"} (<read buffer @x>, <read_write buffer @out>)
+    }
+  }
+}

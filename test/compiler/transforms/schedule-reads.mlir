@@ -1,0 +1,37 @@
+// RUN: air-opt %s --split-input-file --schedule-reads --verify-diagnostics | FileCheck %s
+
+// Step 0 needs nothing, 1 needs @a, 2 needs @a again and @b. Kernels are not
+// read by steps. What lives on disk goes through the ring.
+
+// CHECK: plan.read @a before 1{{$}}
+// CHECK-NEXT: plan.read @b before 2 ring
+// CHECK-NOT: plan.read
+module {
+  plan.tensor @n vector [#llm.weight<"n", F32, 10>] as F32 rows 1 x 10 bytes 40 in @a at 0
+  plan.tensor @m vector [#llm.weight<"m", F32, 10>] as F32 rows 1 x 10 bytes 40 in @b at 0
+  plan.segment @a weights codec none tier ram executor cpu bytes 40
+  plan.segment @b weights codec none tier disk executor cpu bytes 40
+  plan.segment @k kernels codec none tier ram executor cpu bytes 40
+  plan.buffer @x row 10
+  plan.program @m1 tokens 1 to 16 {
+    plan.step glu "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @x>)
+    }
+    plan.step norm "1" {
+      plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @x>)
+    }
+    plan.step norm "2" {
+      plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @x>)
+      plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @m>, <write buffer @x>)
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{no step reads segment 'a'}}
+module {
+  plan.segment @a weights codec none tier ram executor cpu bytes 40
+  plan.program @m1 tokens 1 to 16 {
+  }
+}

@@ -1,0 +1,61 @@
+// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3" --verify-diagnostics
+
+// A cache has one shape for all layers.
+
+// expected-error @+1 {{step layer.0.attn_in: 2 KV heads of 16 where the model's cache has 1 of 16; layers of different shapes are not supported}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %qkv = plan.attn_in %x0 layer 0 heads 2 kv_heads 2 head_dim 16 q <"q", F16, 32x32> k <"k", F16, 32x32> v <"v", F16, 32x32> rope <norm, dim = 16, base = 1.0e4> : tensor<?x32xf32> -> tensor<?x96xf32>
+    plan.return %x0 : tensor<?x32xf32>
+  }
+}
+
+// -----
+
+// expected-error @+1 {{step layer.0.attn_in: attention without rotary positions}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %qkv = plan.attn_in %x0 layer 0 heads 2 kv_heads 1 head_dim 16 q <"q", F16, 32x32> k <"k", F16, 16x32> v <"v", F16, 16x32> : tensor<?x32xf32> -> tensor<?x64xf32>
+    plan.return %x0 : tensor<?x32xf32>
+  }
+}
+
+// -----
+
+// I8 is a dtype, and no weight format.
+
+// expected-error @+1 {{step embed: }}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", I8, 64x32> : tensor<?x32xf32>
+    plan.return %x0 : tensor<?x32xf32>
+  }
+}
+
+// -----
+
+// expected-error @+1 {{a module needs one plan.graph and one plan.model, it has 0 and 0}}
+module {
+}
+
+// -----
+
+// A cache of 2^31 - 1 layers.
+
+// expected-error @+1 {{a KV cache of 1 x 4096 tokens passes 2^63 bytes; choose a smaller --ctx or --slots}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 2147483647, heads = 2147483647, kv_heads = 2147483647, head_dim = 16, ffn_width = 48, trained_context = 4096, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    plan.return %x0 : tensor<?x32xf32>
+  }
+}

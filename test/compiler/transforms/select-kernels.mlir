@@ -1,0 +1,145 @@
+// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3 max-tokens=40 max-outputs=3" | FileCheck %s
+// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3 max-tokens=8 max-outputs=3 kv-type=f32 context=100 slots=2" | FileCheck %s --check-prefix=OPTIONS
+
+// A dense layer with tied embeddings: the table is one tensor, in the layout
+// that both of its kernels read; q, k and v are one matrix.
+
+// CHECK: module attributes {plan.target = {arch = "x86_64"
+// CHECK-SAME: name = "x86-64-v3"
+// CHECK: plan.decision "context" = "2048" by model
+// CHECK-NEXT: plan.decision "kv-type" = "f16" by default
+// CHECK-NEXT: plan.decision "max-outputs" = "3" by default
+// CHECK-NEXT: plan.decision "max-tokens" = "40" by default
+// CHECK-NEXT: plan.decision "slots" = "1" by default
+// CHECK-NEXT: plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 2048 slots 1
+// CHECK-NEXT: plan.limits tokens 40 outputs 3
+// CHECK-DAG: plan.buffer @x row 128
+// CHECK-DAG: plan.buffer @angles row 32
+// q 128, k 64, v 64.
+// CHECK-DAG: plan.buffer @layer.0.qkv row 256
+// CHECK-DAG: plan.buffer @layer.0.h row 384
+// CHECK-DAG: plan.buffer @xo row 128 rows <outputs>
+// CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output
+// CHECK-DAG: plan.tensor @inverse_frequencies inverse_frequencies [] rope <norm, dim = 32, base = 1.000000e+04> as F64 rows 1 x 16 bytes 128
+// 512 rows of 4 blocks of 34 bytes.
+// CHECK-DAG: plan.tensor @token_embd.weight copy {{.*}} as Q8_0 x16 512 x 128 bytes 69632
+// CHECK-DAG: plan.tensor @blk.0.attn_norm.weight vector {{.*}} as F32 rows 1 x 128 bytes 512
+// CHECK-DAG: plan.tensor @[[$QKV:"q\+k\+v"]] concat {{.*}} as Q8_0 x16 256 x 128 bytes 34816
+// CHECK-NOT: plan.tensor @token_embd
+// CHECK-NOT: plan.graph
+
+// CHECK-LABEL: plan.program @m1 tokens 1 to 1
+// CHECK: plan.step positions "positions"
+// CHECK: op = "rope_angles"{{.*}} (<read tensor @inverse_frequencies>, <write buffer @angles>)
+// CHECK: plan.step embed "embed"
+// CHECK: op = "embed_rows"{{.*}} (<read tensor @token_embd.weight>, <write buffer @x>)
+// CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
+// CHECK-NEXT: op = "rms_norm"{{.*}} (<read buffer @x>, <read tensor @blk.0.attn_norm.weight>, <write buffer @layer.0.attn_normed>)
+// CHECK-NEXT: n = 256 : i64, op = "matmul", y_stride = 256 : i64} (<read buffer @layer.0.attn_normed>, <read tensor @[[$QKV]]>, <write buffer @layer.0.qkv>)
+// One page holds 1 layer x 2 heads x (K and V) x 32 x 64 tokens x 2 bytes.
+// CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @layer.0.qkv>, <read buffer @angles>, <write kv 0>)
+// CHECK: plan.step attn layer 0 "layer.0.attn"
+// CHECK-NEXT: op = "attention"{{.*}} (<read buffer @layer.0.qkv>, <read kv 0>, <write buffer @layer.0.heads>)
+// CHECK: plan.step attn_out layer 0 "layer.0.attn_out"
+// CHECK-NEXT: accumulate = true{{.*}} (<read buffer @layer.0.heads>, <read tensor @o>, <read_write buffer @x>)
+// CHECK: plan.step ffn_in layer 0 "layer.0.ffn_in"
+// CHECK-NEXT: op = "rms_norm"
+// CHECK-NEXT: op = "glu_matmul"{{.*}} (<read buffer @layer.0.ffn_normed>, <read tensor @g>, <read tensor @u>, <write buffer @layer.0.h>)
+// CHECK: plan.step ffn_out layer 0 "layer.0.ffn_out"
+// CHECK-NEXT: accumulate = true{{.*}} (<read buffer @layer.0.h>, <read tensor @d>, <read_write buffer @x>)
+// CHECK: plan.step head "head"
+// CHECK-NEXT: op = "rms_norm", rows_from = "outputs"} (<read buffer @x>, <read tensor @output_norm.weight>, <write buffer @xo>){{.*}} rows <outputs>
+// CHECK-NEXT: op = "matmul", rows_from = "outputs", y_stride = 512 : i64} (<read buffer @xo>, <read tensor @token_embd.weight>, <write buffer @logits>){{.*}} rows <outputs>
+
+// The same steps for other batches; only kernels with classes differ.
+// CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
+// CHECK: m_class = "small", n = 256 : i64, op = "matmul"
+// CHECK-NOT: m_class = "{{(small|wide)}}", op = "rms_norm"
+// CHECK-LABEL: plan.program @"m9+" tokens 9 to 40
+// CHECK: m_class = "wide", n = 256 : i64, op = "matmul"
+
+// OPTIONS: plan.decision "context" = "100" by user
+// OPTIONS: plan.decision "kv-type" = "f32" by user
+// OPTIONS: plan.decision "slots" = "2" by user
+// OPTIONS: plan.kv F32 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 100 slots 2
+// OPTIONS: kv_dtype = "F32"
+// OPTIONS: plan.program @"m2-8" tokens 2 to 8
+// OPTIONS-NOT: @"m9+"
+module {
+  plan.model <name = "tied", architecture = "llama", vocabulary = 512, width = 128, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
+  plan.graph @tied {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"token_embd.weight", Q8_0, 512x128> : tensor<?x128xf32>
+    %qkv = plan.attn_in %x0 layer 0 heads 4 kv_heads 2 head_dim 32 norm <"blk.0.attn_norm.weight", F16, 128> epsilon 1.0e-05 q <"q", Q8_0, 128x128> k <"k", Q8_0, 64x128> v <"v", Q8_0, 64x128> rope <norm, dim = 32, base = 1.0e4> : tensor<?x128xf32> -> tensor<?x256xf32>
+    %heads = plan.attn %qkv layer 0 heads 4 kv_heads 2 head_dim 32 scale 0.1767767 : tensor<?x256xf32> -> tensor<?x128xf32>
+    %x1 = plan.attn_out %heads into %x0 layer 0 <"o", Q8_0, 128x128> : tensor<?x128xf32> -> tensor<?x128xf32>
+    %h = plan.ffn_in %x1 layer 0 norm <"blk.0.ffn_norm.weight", F32, 128> epsilon 1.0e-05 gate <"g", Q8_0, 384x128> up <"u", Q8_0, 384x128> : tensor<?x128xf32> -> tensor<?x384xf32>
+    %x2 = plan.ffn_out %h into %x1 layer 0 <"d", Q8_0, 128x384> : tensor<?x384xf32> -> tensor<?x128xf32>
+    %logits = plan.head %x2 norm <"output_norm.weight", F32, 128> epsilon 1.0e-05 <"token_embd.weight", Q8_0, 512x128> : tensor<?x128xf32> -> tensor<?x512xf32>
+    plan.return %logits : tensor<?x512xf32>
+  }
+}
+
+// -----
+
+// Mixed dtypes: one matmul a matrix, side by side in the rows of qkv and gate
+// apart from up. The table is gathered from only: it keeps the source's order.
+
+// CHECK: plan.decision "context" = "4096" by default
+// CHECK-DAG: plan.tensor @t copy {{.*}} as F16 rows 64 x 32
+// CHECK-DAG: plan.tensor @qb vector
+// CHECK-DAG: plan.tensor @head copy {{.*}} as F16 x16 64 x 32
+// CHECK-LABEL: plan.program @m1
+// CHECK: plan.step attn_in
+// CHECK-NEXT: has_bias = true{{.*}} n = 32 : i64, op = "matmul", y_stride = 64 : i64} (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @layer.0.qkv>){{.*}} overlap
+// CHECK-NEXT: n = 16 : i64, op = "matmul", y_offset = 32 : i64, y_stride = 64 : i64} (<read buffer @x>, <read tensor @k>, <write buffer @layer.0.qkv>){{.*}} overlap
+// CHECK-NEXT: n = 16 : i64, op = "matmul", y_offset = 48 : i64, y_stride = 64 : i64} (<read buffer @x>, <read tensor @v>, <write buffer @layer.0.qkv>)
+// CHECK-NOT: overlap
+// CHECK: qk_norm = true, rope = "neox", rope_dim = 16 : i64} (<read_write buffer @layer.0.qkv>, <read buffer @angles>, <read tensor @qn>, <read tensor @kn>, <write kv 0>)
+// CHECK: plan.step ffn_in
+// CHECK-NEXT: (<read buffer @x>, <read tensor @g>, <write buffer @layer.0.gate>){{.*}} overlap
+// CHECK-NEXT: (<read buffer @x>, <read tensor @u>, <write buffer @layer.0.up>)
+// CHECK-NOT: overlap
+// CHECK: op = "silu_mul"} (<read buffer @layer.0.gate>, <read buffer @layer.0.up>, <write buffer @layer.0.h>)
+module {
+  plan.model <name = "mixed", architecture = "qwen3", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 8192, parameters = 1>
+  plan.graph @mixed {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %qkv = plan.attn_in %x0 layer 0 heads 2 kv_heads 1 head_dim 16 q <"q", F16, 32x32> bias <"qb", F32, 32> k <"k", F16, 16x32> v <"v", Q8_0, 16x32> q_norm <"qn", F32, 16> k_norm <"kn", F32, 16> epsilon 0.5 rope <neox, dim = 16, base = 1.0e6> : tensor<?x32xf32> -> tensor<?x64xf32>
+    %heads = plan.attn %qkv layer 0 heads 2 kv_heads 1 head_dim 16 scale 0.25 : tensor<?x64xf32> -> tensor<?x32xf32>
+    %x1 = plan.attn_out %heads into %x0 layer 0 <"o", F16, 32x32> : tensor<?x32xf32> -> tensor<?x32xf32>
+    %h = plan.ffn_in %x1 layer 0 gate <"g", Q8_0, 48x32> up <"u", F16, 48x32> : tensor<?x32xf32> -> tensor<?x48xf32>
+    %x2 = plan.ffn_out %h into %x1 layer 0 <"d", F16, 32x48> : tensor<?x48xf32> -> tensor<?x32xf32>
+    %logits = plan.head %x2 norm <"n", F32, 32> epsilon 0.5 <"head", F16, 64x32> : tensor<?x32xf32> -> tensor<?x64xf32>
+    plan.return %logits : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+// Plain steps.
+
+// CHECK-LABEL: plan.program @m1
+// CHECK: plan.step norm layer 0 "layer.0.norm"
+// CHECK-NEXT: op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @layer.0.normed>)
+// CHECK: plan.step matmul layer 0 "layer.0.matmul"
+// CHECK-NEXT: op = "matmul", y_stride = 32 : i64} (<read buffer @layer.0.normed>, <read tensor @w>, <write buffer @layer.0.product>)
+// CHECK: plan.step glu layer 0 "layer.0.glu"
+// CHECK-NEXT: op = "silu_mul"} (<read buffer @layer.0.normed>, <read buffer @layer.0.product>, <write buffer @layer.0.glu>)
+// CHECK: plan.step add layer 0 "layer.0.add"
+// CHECK-NEXT: op = "add"} (<read buffer @layer.0.glu>, <read_write buffer @x>)
+// CHECK: plan.step head "head"
+module {
+  plan.model <name = "plain", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @plain {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %n = plan.norm %x0 layer 0 <"n", F32, 32> epsilon 0.5 : tensor<?x32xf32>
+    %p = plan.matmul %n layer 0 <"w", F16, 32x32> : tensor<?x32xf32> -> tensor<?x32xf32>
+    %g = plan.glu %n, %p layer 0 : tensor<?x32xf32>
+    %x1 = plan.add %g into %x0 layer 0 : tensor<?x32xf32>
+    %logits = plan.head %x1 norm <"o", F32, 32> epsilon 0.5 <"head", F16, 64x32> : tensor<?x32xf32> -> tensor<?x64xf32>
+    plan.return %logits : tensor<?x64xf32>
+  }
+}

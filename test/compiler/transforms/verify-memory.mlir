@@ -1,0 +1,79 @@
+// RUN: air-opt %s --split-input-file --verify-memory --verify-diagnostics
+
+// Nothing is wrong: a and b do not meet.
+
+module {
+  plan.limits tokens 16 outputs 1 arena 1024
+  plan.buffer @a row 16 at 0 bytes 1024
+  plan.buffer @b row 16 at 0 bytes 1024
+  plan.program @m1 tokens 1 to 16 {
+    plan.step glu "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @a>, <read buffer @a>, <write buffer @a>)
+    }
+    plan.step glu "1" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @b>, <read buffer @b>, <write buffer @b>)
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{buffers 'a' [0, 1024) and 'b' [960, 1984) overlap while step 1 needs both}}
+module {
+  plan.limits tokens 16 outputs 1 arena 1984
+  plan.buffer @a row 16 at 0 bytes 1024
+  plan.buffer @b row 16 at 960 bytes 1024
+  plan.program @m1 tokens 1 to 16 {
+    plan.step add "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @a>, <read buffer @a>, <write buffer @a>)
+    }
+    plan.step add "1" {
+      plan.dispatch "k" {op = "add"} (<read buffer @a>, <read_write buffer @b>)
+    }
+  }
+}
+
+// -----
+
+// The padding rows count: 17 tokens are 32 rows.
+
+// expected-error @+1 {{buffer 'a' has 1088 bytes, its rows need 2048}}
+module {
+  plan.limits tokens 17 outputs 1 arena 2048
+  plan.buffer @a row 16 at 0 bytes 1088
+}
+
+// -----
+
+// expected-error @+1 {{buffer 'a' of 1024 bytes at 64 ends outside the arena of 1024 bytes}}
+module {
+  plan.limits tokens 16 outputs 1 arena 1024
+  plan.buffer @a row 16 at 64 bytes 1024
+}
+
+// -----
+
+// expected-error @+1 {{buffer 'a' is not placed}}
+module {
+  plan.limits tokens 16 outputs 1
+  plan.buffer @a row 16
+}
+
+// -----
+
+// An output keeps its range to the end, though only the first step binds it.
+
+// expected-error @+1 {{overlap while step 1 needs both}}
+module {
+  plan.limits tokens 16 outputs 1 arena 1024
+  plan.buffer @a row 16 output at 0 bytes 1024
+  plan.buffer @b row 16 at 0 bytes 1024
+  plan.program @m1 tokens 1 to 16 {
+    plan.step glu "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @a>, <read buffer @a>, <write buffer @a>)
+    }
+    plan.step glu "1" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @b>, <read buffer @b>, <write buffer @b>)
+    }
+  }
+}

@@ -1,0 +1,156 @@
+// RUN: air-opt %s --split-input-file --verify-plan --verify-diagnostics
+
+// One broken rule a case; the first has none.
+
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.limits tokens 16 outputs 1 arena 2048
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 64
+  plan.buffer @x row 32 at 0 bytes 2048
+  plan.segment @first weights codec none tier ram executor cpu bytes 96
+  plan.segment @k kernels codec none tier ram executor cpu bytes 1
+  plan.executable @cpu abi 1 entries ["rms_norm_k8_eps3f000000"] in @k
+  plan.read @first before 0
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "rms_norm_k8_eps3f000000" {op = "rms_norm", k = 8 : i64, epsilon = 0.5 : f32} (<read buffer @x>, <read tensor @a>, <write buffer @x>) per 1 weight_bytes 32 flops_per_row 32
+      plan.dispatch "rms_norm_k8_eps3f000000" {op = "rms_norm", k = 8 : i64, epsilon = 0.5 : f32} (<read buffer @x>, <read tensor @b>, <write buffer @x>) per 1 weight_bytes 32 flops_per_row 32
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{program 'm2' starts at 3 tokens, expected 2}}
+module {
+  plan.program @m1 tokens 1 to 1 {
+  }
+  plan.program @m2 tokens 3 to 16 {
+  }
+}
+
+// -----
+
+// expected-error @+1 {{programs end at 8 tokens, batches at 16}}
+module {
+  plan.limits tokens 16 outputs 1
+  plan.program @m1 tokens 1 to 8 {
+  }
+}
+
+// -----
+
+// expected-error @+1 {{tensor 'a' lies in no segment}}
+module {
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
+}
+
+// -----
+
+// expected-error @+1 {{no dispatch uses tensor 'a'}}
+module {
+  plan.segment @first weights codec none tier ram executor cpu bytes 96
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
+}
+
+// -----
+
+// expected-error @+1 {{tensors 'a' and 'b' overlap in segment 'first' at 64}}
+module {
+  plan.segment @first weights codec none tier ram executor cpu bytes 160
+  plan.tensor @a vector [#llm.weight<"a", F32, 24>] as F32 rows 1 x 24 bytes 96 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 64
+  plan.buffer @x row 32
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+      plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @b>, <write buffer @x>)
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{segment 'late' stands after the kernels}}
+module {
+  plan.segment @k kernels codec none tier ram executor cpu bytes 1
+  plan.segment @late weights codec none tier ram executor cpu bytes 96
+}
+
+// -----
+
+// expected-error @+1 {{tensor 'a' lies among the kernels}}
+module {
+  plan.segment @k kernels codec none tier ram executor cpu bytes 96
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @k at 0
+  plan.buffer @x row 32
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+  }
+}
+
+// -----
+
+// Reads stand in the file's order.
+
+// expected-error @+1 {{read 0 is of segment 'second', which does not stand there}}
+module {
+  plan.segment @first weights codec none tier ram executor cpu bytes 32
+  plan.segment @second weights codec none tier ram executor cpu bytes 32
+  plan.read @second before 0
+  plan.read @first before 1
+}
+
+// -----
+
+// A read that comes too late.
+
+// expected-error @+1 {{step 0 needs segment 'first' before any read brings it}}
+module {
+  plan.segment @first weights codec none tier ram executor cpu bytes 32
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
+  plan.buffer @x row 32
+  plan.read @first before 1
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+  }
+}
+
+// -----
+
+// A grid that is not the kernel's.
+
+// expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.buffer @x row 64
+  plan.buffer @y row 64
+  plan.program @m1 tokens 1 to 16 {
+    plan.step add "0" {
+      plan.dispatch "add_k64" {op = "add", k = 64 : i64} (<read buffer @x>, <read_write buffer @y>) tiles 1234
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{no executable has kernel 'add_k64'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.buffer @x row 64
+  plan.buffer @y row 64
+  plan.program @m1 tokens 1 to 16 {
+    plan.step add "0" {
+      plan.dispatch "add_k64" {op = "add", k = 64 : i64} (<read buffer @x>, <read_write buffer @y>) per 1 flops_per_row 64
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{1 entries where dispatches name 0}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.executable @cpu abi 1 entries ["spare"]
+}
