@@ -6,6 +6,7 @@
 #include "mlir/IR/Builders.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace air::ir;
@@ -169,12 +170,12 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   }
   AIR_ASSIGN_OR_RETURN(double epsilon,
                        reader.number("attention.layer_norm_rms_epsilon"));
-  shape.epsilon = static_cast<float>(epsilon);
-  if (!std::isfinite(shape.epsilon) || shape.epsilon < 0) {
+  if (!(epsilon >= 0 && epsilon <= std::numeric_limits<float>::max())) {
     return corruptError(
         "key '" + reader.fullKey("attention.layer_norm_rms_epsilon") + "' is " +
         std::to_string(epsilon) + ", must be finite and not negative");
   }
+  shape.epsilon = static_cast<float>(epsilon);
   AIR_RETURN_IF_ERROR(readRope(reader, shape));
   return shape;
 }

@@ -64,6 +64,11 @@ const Case kCases[] = {
      set("llama.attention.layer_norm_rms_epsilon", std::nan("")), kCorrupt,
      "key 'llama.attention.layer_norm_rms_epsilon' is nan, must be finite and "
      "not negative"},
+    {"HugeEpsilon", "llama",
+     set("llama.attention.layer_norm_rms_epsilon", 1.0e39), kCorrupt,
+     "key 'llama.attention.layer_norm_rms_epsilon' is "
+     "999999999999999939709166371603178586112.000000, must be finite and not "
+     "negative"},
     {"UnevenLayers", "llama",
      set("llama.feed_forward_length", std::vector<uint64_t>{12, 16}),
      kUnsupported,
