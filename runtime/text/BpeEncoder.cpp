@@ -2,6 +2,7 @@
 #include "runtime/text/BpeEncoder.h"
 
 #include "runtime/text/ByteLevel.h"
+#include "runtime/text/Quote.h"
 #include "runtime/text/Utf8.h"
 
 #include <algorithm>
@@ -37,10 +38,6 @@ struct BpeEncoder::Scratch {
 };
 
 namespace {
-
-std::string quoted(std::string_view text) {
-  return "'" + std::string(text.substr(0, 40)) + "'";
-}
 
 bool isWellFormed(std::string_view text) {
   for (size_t i = 0; i < text.size();) {

@@ -1,6 +1,7 @@
 //===- SpmEncoder.cpp - sentencepiece's BPE model ---------------*- C++ -*-===//
 #include "runtime/text/SpmEncoder.h"
 
+#include "runtime/text/Quote.h"
 #include "runtime/text/Utf8.h"
 
 #include <algorithm>
@@ -108,8 +109,8 @@ Result<SpmEncoder> SpmEncoder::create(const TokenizerData &data,
       std::optional<uint8_t> byte = byteOf(token);
       if (!byte) {
         return corruptError("tokenizer: byte token " + std::to_string(i) +
-                            " is '" + token.substr(0, 40) +
-                            "', not of the form <0x0A>");
+                            " is " + quoted(token) +
+                            ", not of the form <0x0A>");
       }
       bytes += static_cast<char>(*byte);
       vocabulary.table.add(bytes);

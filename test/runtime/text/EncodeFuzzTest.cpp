@@ -5,6 +5,9 @@
 
 #include <random>
 
+/// The fuzz target's entry; it aborts when a property is violated.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
 using namespace air;
 using namespace air::rt;
 
@@ -141,6 +144,23 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
   Tokenizer spm = tokenizerOf(smallSpm({"\xe2\x96\x81", "aaaa", "aa", "a"}));
   EXPECT_EQ(spm.encode(std::string(1 << 20, 'a'), false, true).size(),
             (size_t{1} << 18) + 1);
+}
+
+TEST_F(EncodeFuzzTest, SeedsAndTheirMutations) {
+  for (const char *name : {"bpe", "spm"}) {
+    std::string seed = slurp(inputs(std::string("fuzz/encode/") + name));
+    ASSERT_GT(seed.size(), 10U);
+    for (int round = 0; round < 1000; ++round) {
+      std::string input = seed;
+      for (int change = 0; change < round % 8; ++change) {
+        input[random() % input.size()] = static_cast<char>(random());
+      }
+      EXPECT_EQ(
+          LLVMFuzzerTestOneInput(
+              reinterpret_cast<const uint8_t *>(input.data()), input.size()),
+          0);
+    }
+  }
 }
 
 } // namespace

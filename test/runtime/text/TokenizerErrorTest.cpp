@@ -30,6 +30,11 @@ TEST(TokenizerErrorTest, UnknownPreTokenizer) {
                 "gpt-2, llama-bpe, qwen2");
 }
 
+TEST(TokenizerErrorTest, MessagesStayOnOneLine) {
+  expectRefused(smallBpe({}, "a\nb\x7f"), ErrorCode::Unsupported,
+                "pre-tokenizer 'a\\x0ab\\x7f' is");
+}
+
 TEST(TokenizerErrorTest, ArraysThatDisagree) {
   TokenizerData data = smallBpe({});
   data.types.pop_back();
