@@ -1,0 +1,125 @@
+//===- RefusalTest.cpp - shapes that no kernel has are refused ------------===//
+#include "codegen/KernelSpec.h"
+
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace air::codegen {
+namespace {
+
+KernelSpec attention() {
+  KernelSpec spec;
+  spec.op = KernelOp::Attention;
+  spec.heads = 8;
+  spec.kvHeads = 2;
+  spec.headDim = 64;
+  spec.kvPageBytes = 2 * 2 * 64 * 64 * 2;
+  return spec;
+}
+
+KernelSpec ropeAppend() {
+  KernelSpec spec = attention();
+  spec.op = KernelOp::RopeAppend;
+  spec.rope = RopeKind::Neox;
+  spec.ropeDim = 64;
+  return spec;
+}
+
+KernelSpec row(KernelOp op) {
+  KernelSpec spec;
+  spec.op = op;
+  return spec;
+}
+
+struct Refusal {
+  const char *name;
+  KernelSpec spec;
+  ErrorCode code;
+  const char *says;
+};
+
+KernelSpec with(KernelSpec spec,
+                const std::function<void(KernelSpec &)> &edit) {
+  edit(spec);
+  return spec;
+}
+
+TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
+  const Refusal refusals[] = {
+      {"quantised KV",
+       with(attention(), [](KernelSpec &s) { s.kvDtype = DType::Q8_0; }),
+       ErrorCode::Unsupported, "Q8_0"},
+      {"odd head", with(attention(), [](KernelSpec &s) { s.headDim = 60; }),
+       ErrorCode::Unsupported, "headDim 60"},
+      {"no head", with(attention(), [](KernelSpec &s) { s.headDim = 0; }),
+       ErrorCode::Unsupported, "headDim 0"},
+      {"huge head", with(attention(), [](KernelSpec &s) { s.headDim = 2048; }),
+       ErrorCode::Unsupported, "headDim 2048"},
+      {"no KV heads", with(attention(), [](KernelSpec &s) { s.kvHeads = 0; }),
+       ErrorCode::Internal, "0 kvHeads"},
+      {"uneven groups", with(attention(), [](KernelSpec &s) { s.heads = 9; }),
+       ErrorCode::Internal, "9 heads"},
+      {"large groups", with(attention(), [](KernelSpec &s) { s.heads = 66; }),
+       ErrorCode::Unsupported, "33 heads"},
+      {"small page",
+       with(attention(), [](KernelSpec &s) { s.kvPageBytes -= 64; }),
+       ErrorCode::Internal, "kvPageBytes 32704"},
+      {"crooked page",
+       with(attention(), [](KernelSpec &s) { s.kvPageBytes += 8; }),
+       ErrorCode::Internal, "kvPageBytes 32776"},
+      {"rope of an odd width",
+       with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 63; }),
+       ErrorCode::Internal, "ropeDim 63"},
+      {"rope wider than a head",
+       with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 66; }),
+       ErrorCode::Internal, "ropeDim 66"},
+      {"rope of no width",
+       with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 0; }),
+       ErrorCode::Internal, "ropeDim 0"},
+      {"angles of no width", row(KernelOp::RopeAngles), ErrorCode::Internal,
+       "ropeDim is 0"},
+      {"norm of no width", row(KernelOp::RmsNorm), ErrorCode::Internal,
+       "width k is 0"},
+      {"sum of no width", row(KernelOp::Add), ErrorCode::Internal,
+       "width k is 0"},
+      {"product of no width", row(KernelOp::SiluMul), ErrorCode::Internal,
+       "width k is 0"},
+  };
+  const Result<MachineProfile> target = resolveProfile("x86-64-v3");
+  ASSERT_TRUE(target.isOk());
+  ASSERT_TRUE(describeKernel(attention(), *target).isOk());
+  ASSERT_TRUE(describeKernel(ropeAppend(), *target).isOk());
+  for (const Refusal &refusal : refusals) {
+    for (const Status &status :
+         {describeKernel(refusal.spec, *target).status(),
+          compileKernels({&refusal.spec, 1}, *target, 1).status()}) {
+      EXPECT_EQ(status.code(), refusal.code) << refusal.name;
+      EXPECT_THAT(status.message(), testing::HasSubstr(refusal.says))
+          << refusal.name;
+    }
+  }
+}
+
+// Tiles are cut so that every thread finds work: one token and KV head in
+// decode, several tokens in prefill, whose state still fits a near cache.
+TEST(Grid, AttentionFollowsItsClass) {
+  const Result<MachineProfile> target = resolveProfile("x86-64-v4");
+  ASSERT_TRUE(target.isOk());
+  for (const auto &[mClass, heads, tokens] :
+       {std::tuple(MClass::One, 8, 1), std::tuple(MClass::Small, 8, 1),
+        std::tuple(MClass::Wide, 2, 16), std::tuple(MClass::Wide, 8, 8),
+        std::tuple(MClass::Wide, 16, 4), std::tuple(MClass::Wide, 64, 1)}) {
+    KernelSpec spec = attention();
+    spec.mClass = mClass;
+    spec.heads = static_cast<uint64_t>(heads);
+    const Result<KernelEntry> entry = describeKernel(spec, *target);
+    ASSERT_TRUE(entry.isOk()) << entry.status().message();
+    EXPECT_EQ(entry->baseTiles, 2U);
+    EXPECT_EQ(entry->tokensPerTile, static_cast<uint64_t>(tokens)) << heads;
+    EXPECT_LE(entry->scratchBytes, 64U << 10);
+  }
+}
+
+} // namespace
+} // namespace air::codegen
