@@ -253,6 +253,24 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   cases.push_back(std::move(test));
 }
 
+// All shapes for the dtypes that models are mostly made of; for the others one
+// a class, another for every dtype and layout.
+void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
+                MClass mClass, Random &random) {
+  const bool isCommon = dtype == DType::F32 || dtype == DType::F16 ||
+                        dtype == DType::Q8_0 || dtype == DType::Q4_K;
+  const size_t turn = static_cast<size_t>(dtype) + static_cast<size_t>(layout) +
+                      static_cast<size_t>(mClass);
+  for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
+    if (isCommon || i == turn % std::size(kMatMulShapes)) {
+      for (const uint64_t tokens : tokenCounts(mClass)) {
+        addMatMul(cases, dtype, layout, mClass, kMatMulShapes[i], tokens,
+                  random);
+      }
+    }
+  }
+}
+
 void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                   MClass mClass, uint64_t tokens, Random &random) {
   const uint64_t block = info(dtype).blockElements;
@@ -648,11 +666,7 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addRmsNorm(cases, random);
     break;
   case KernelOp::MatMul:
-    for (const MatMulShape &shape : kMatMulShapes) {
-      for (const uint64_t tokens : tokenCounts(mClass)) {
-        addMatMul(cases, dtype, layout, mClass, shape, tokens, random);
-      }
-    }
+    addMatMuls(cases, dtype, layout, mClass, random);
     break;
   case KernelOp::GluMatMul:
     for (const uint64_t tokens : tokenCounts(mClass)) {
