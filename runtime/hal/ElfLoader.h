@@ -64,7 +64,8 @@ public:
                                   std::span<const uint8_t> object,
                                   const std::string &where);
 
-  /// The global function `name` (hidden ones do not count); Corrupt when the object has none.
+  /// The global function `name` (hidden ones do not count); Corrupt when the
+  /// object has none.
   Result<AirKernelFn> entry(std::string_view name) const;
 
   /// The image's bytes as they lie in memory.
