@@ -48,14 +48,15 @@ Value eightSigns(KernelBuilder &b, Value seven) {
 /// Four magnitudes with signs from bit `bit` of `signs` on.
 void saySigned(DecodeSink &sink, WordMath &math, int64_t column, Value bytes,
                Value signs, int64_t bit) {
-  auto values = math.byteFields(bytes, 0, 8, 0);
+  auto values = math.byteFields(bytes);
   for (int64_t j = 0; j < 4; ++j) {
     sink.value(column + j, math.withSign(values[j], signs, bit + j));
   }
 }
 
-/// d * (0.5 + code) * factor.
+/// d * (0.5 + code) * factor, for values of saySigned.
 Value halfStepScale(KernelBuilder &b, Value d, Value code, double factor) {
+  d = WordMath(b).fieldScale(d, 8);
   Value steps = b.signedToFloat(code, b.f32());
   Value scale = b.add(steps, b.constant(steps.getType(), 0.5));
   return b.mul(d, b.mul(scale, b.constant(steps.getType(), factor)));
@@ -199,7 +200,8 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
     Value tops = byteAt(block, "qh", turn);
     Value signs = block.word("signs", 0, turn);
     Value code = math.bitsOf(scales, b.mul(turn, b.i64(4)), 4);
-    sink.group(0, 32, oddScale(b, d, code), {}, [&] {
+    Value scale = math.fieldScale(oddScale(b, d, code), 8);
+    sink.group(0, 32, scale, {}, [&] {
       for (int64_t k = 0; k < 8; ++k) {
         Value indices = block.word("qs", k / 4, b.mul(turn, b.i64(2)));
         Value top = b.shiftLeft(math.bitsOf(tops, k, 1), 8);

@@ -11,6 +11,21 @@ namespace {
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
+/// Says four values at columns [column, column + 4).
+void sayFour(DecodeSink &sink, int64_t column, const WordMath::Four &values) {
+  for (int64_t j = 0; j < 4; ++j) {
+    sink.value(column + j, values[j]);
+  }
+}
+
+/// Bytes 2 * turn and 2 * turn + 1 of "scales", in the low half of each lane.
+Value scalePair(const BlockReader &block, Value turn) {
+  KernelBuilder &b = block.builder();
+  Value word = block.word("scales", 0, b.shiftRight(turn, 1));
+  return WordMath(b).shiftedRight(
+      word, b.mul(b.andBits(turn, int64_t{1}), b.i64(16)));
+}
+
 /// Scales and minima of Q4_K and Q5_K, four bytes a word.
 struct ScaleMins {
   std::array<Value, 2> scales; ///< of sub-blocks 0-3 and 4-7
@@ -40,7 +55,7 @@ void decodeK45(
     llvm::function_ref<Value(int64_t i, Value chunk, int64_t side)> fifth) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = block.half("d");
+  Value d = math.fieldScale(block.half("d"), bits);
   Value dmin = b.negate(block.half("dmin"));
   ScaleMins packed = scaleMins(block);
   // A chunk is 32 bytes: sub-block 2c in the low nibbles, 2c + 1 in the high.
@@ -68,7 +83,7 @@ void decodeK45(
             Value low =
                 b.andBits(b.shiftRight(words[i], 4 * side), everyByte(15));
             values =
-                math.byteFields(b.orBits(low, fifth(i, chunk, side)), 0, 8, 0);
+                math.byteFields(b.orBits(low, fifth(i, chunk, side)), 0, 5, 0);
           }
           for (int64_t j = 0; j < 4; ++j) {
             sink.value(32 * side + 4 * i + j, values[j]);
@@ -81,32 +96,27 @@ void decodeK45(
 
 } // namespace
 
+// Q2_K, Q3_K and Q6_K go 32 columns a turn: turn t is plane t % 4 of half t /
+// 4, with two scales of 16 columns, 2t and 2t + 1.
+
 void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = block.half("d");
+  Value d = math.fieldScale(block.half("d"), 2);
   Value dmin = b.negate(block.half("dmin"));
-  sink.repeat(2, 128, [&](Value half) {
-    std::array<Value, 2> scales;
-    for (int64_t i = 0; i < 2; ++i) {
-      scales[i] = block.word("scales", i, b.mul(half, b.i64(2)));
-    }
-    std::array<Value, 8> words;
-    for (int64_t i = 0; i < 8; ++i) {
-      words[i] = block.word("qs", i, b.mul(half, b.i64(8)));
-    }
-    // 16 elements a scale: four words at one of four shifts.
-    for (int64_t g = 0; g < 8; ++g) {
-      Value packed = scales[g / 4];
-      int64_t at = 8 * (g % 4);
-      Value scale = b.mul(d, math.toFloat(math.bitsOf(packed, at, 4)));
-      Value offset = b.mul(dmin, math.toFloat(math.bitsOf(packed, at + 4, 4)));
+  sink.repeat(8, 32, [&](Value turn) {
+    Value half = b.shiftRight(turn, 2);
+    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
+    Value scales = scalePair(block, turn);
+    for (int64_t g = 0; g < 2; ++g) {
+      Value scale = b.mul(d, math.toFloat(math.bitsOf(scales, 8 * g, 4)));
+      Value offset =
+          b.mul(dmin, math.toFloat(math.bitsOf(scales, 8 * g + 4, 4)));
       sink.group(16 * g, 16, scale, offset, [&] {
-        for (int64_t i = 0; i < 4; ++i) {
-          auto values = math.byteFields(words[g % 2 * 4 + i], g / 2 * 2, 2, 0);
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(16 * g + 4 * i + j, values[j]);
-          }
+        for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
+          Value word = block.word("qs", i, b.mul(half, b.i64(8)));
+          sayFour(sink, 4 * i,
+                  math.byteFields(math.shiftedRight(word, shift), 0, 2, 0));
         }
       });
     }
@@ -116,48 +126,34 @@ void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
 void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = block.half("d");
-  // Scale j: its low four bits in a nibble of bytes 0-7, two high bits in bytes
-  // 8-11; here four scales a word.
-  std::array<Value, 4> scales;
+  Value d = math.fieldScale(block.half("d"), 3);
+  // Scale j: its low four bits in a nibble of bytes 0-7 (j / 8), two high bits
+  // in bytes 8-11 (j / 4).
   Value tops = block.word("scales", 2);
-  for (int64_t g = 0; g < 4; ++g) {
-    Value low = b.andBits(b.shiftRight(block.word("scales", g % 2), g / 2 * 4),
-                          everyByte(15));
-    Value top =
-        g < 2 ? b.shiftLeft(tops, 4 - 2 * g) : b.shiftRight(tops, 2 * g - 4);
-    scales[g] = b.orBits(low, b.andBits(top, everyByte(0x30)));
-  }
-  sink.repeat(2, 128, [&](Value half) {
-    Value isFirst = b.equal(half, b.i64(0));
-    std::array<Value, 8> words;
-    std::array<Value, 8> masks;
-    for (int64_t i = 0; i < 8; ++i) {
-      words[i] = block.word("qs", i, b.mul(half, b.i64(8)));
-      masks[i] =
-          math.shiftedRight(block.word("hmask", i), b.mul(half, b.i64(4)));
-    }
-    for (int64_t g = 0; g < 8; ++g) {
-      Value packed = b.select(isFirst, scales[g / 4], scales[2 + g / 4]);
-      Value code = math.byteOf(packed, g % 4);
-      Value scale = b.mul(
-          d,
-          math.toFloat(b.sub(code, b.constant(code.getType(), int64_t{32}))));
-      int64_t plane = g / 2;
-      sink.group(16 * g, 16, scale, {}, [&] {
-        for (int64_t i = 0; i < 4; ++i) {
-          int64_t w = g % 2 * 4 + i;
+  sink.repeat(8, 32, [&](Value turn) {
+    Value half = b.shiftRight(turn, 2);
+    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
+    // Scales 2t and 2t + 1 are bytes 2t % 8 and the next, both at one shift.
+    Value word =
+        block.word("scales", 0, b.andBits(b.shiftRight(turn, 1), int64_t{1}));
+    Value place = b.mul(b.andBits(turn, int64_t{1}), b.i64(16));
+    Value lows = math.shiftedRight(word, b.add(place, b.mul(half, b.i64(4))));
+    Value highs = math.shiftedRight(
+        tops, b.add(place, b.mul(b.shiftRight(turn, 1), b.i64(2))));
+    for (int64_t g = 0; g < 2; ++g) {
+      Value code = b.orBits(math.bitsOf(lows, 8 * g, 4),
+                            b.shiftLeft(math.bitsOf(highs, 8 * g, 2), 4));
+      code = b.sub(code, b.constant(code.getType(), int64_t{32}));
+      sink.group(16 * g, 16, b.mul(d, math.toFloat(code)), {}, [&] {
+        for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
+          Value low = math.shiftedRight(
+              block.word("qs", i, b.mul(half, b.i64(8))), shift);
           // The mask's bit is set where nothing is subtracted: as bit 2 of the
           // code it adds 4 to what is less 4.
-          Value low =
-              b.andBits(b.shiftRight(words[w], 2 * plane), everyByte(3));
-          Value top = plane < 2 ? b.shiftLeft(masks[w], 2 - plane)
-                                : b.shiftRight(masks[w], plane - 2);
-          Value q = b.orBits(low, b.andBits(top, everyByte(4)));
-          auto values = math.byteFields(q, 0, 3, -4);
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(16 * g + 4 * i + j, values[j]);
-          }
+          Value top = math.shiftedRight(block.word("hmask", i), turn);
+          Value q = b.orBits(b.andBits(low, everyByte(3)),
+                             b.shiftLeft(b.andBits(top, everyByte(1)), 2));
+          sayFour(sink, 4 * i, math.byteFields(q, 0, 3, -4));
         }
       });
     }
@@ -181,33 +177,28 @@ void decodeQ5k(const BlockReader &block, DecodeSink &sink) {
 void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = block.half("d");
-  sink.repeat(2, 128, [&](Value half) {
-    std::array<Value, 2> scales;
-    for (int64_t i = 0; i < 2; ++i) {
-      scales[i] = block.word("scales", i, b.mul(half, b.i64(2)));
-    }
-    // Quarters 0 and 1 of the half are the low nibbles of its 64 bytes, 2 and 3
-    // the high ones; qh gives each quarter two bits. 16 elements a scale.
-    for (int64_t g = 0; g < 8; ++g) {
-      int64_t quarter = g / 2;
-      Value code =
-          b.shiftRightSigned(b.shiftLeft(scales[g / 4], 24 - 8 * (g % 4)), 24);
+  Value d = math.fieldScale(block.half("d"), 6);
+  sink.repeat(8, 32, [&](Value turn) {
+    // Planes 0 and 1 of the half are the low nibbles of its 64 bytes, 2 and 3
+    // the high ones; qh gives each plane two bits.
+    Value half = b.shiftRight(turn, 2);
+    Value plane = b.andBits(turn, int64_t{3});
+    Value lowWords = b.add(b.mul(half, b.i64(16)),
+                           b.mul(b.andBits(turn, int64_t{1}), b.i64(8)));
+    Value lowShift = b.mul(b.shiftRight(plane, 1), b.i64(4));
+    Value scales = scalePair(block, turn);
+    for (int64_t g = 0; g < 2; ++g) {
+      Value code = b.shiftRightSigned(b.shiftLeft(scales, 24 - 8 * g), 24);
       sink.group(16 * g, 16, b.mul(d, math.toFloat(code)), {}, [&] {
-        for (int64_t i = 0; i < 4; ++i) {
-          int64_t w = g % 2 * 4 + i;
+        for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
           Value low =
-              block.word("ql", quarter % 2 * 8 + w, b.mul(half, b.i64(16)));
-          Value high = block.word("qh", w, b.mul(half, b.i64(8)));
-          Value top = quarter < 2 ? b.shiftLeft(high, 4 - 2 * quarter)
-                                  : b.shiftRight(high, 2 * quarter - 4);
-          Value q = b.orBits(
-              b.andBits(b.shiftRight(low, quarter / 2 * 4), everyByte(15)),
-              b.andBits(top, everyByte(0x30)));
-          auto values = math.byteFields(q, 0, 8, -32);
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(16 * g + 4 * i + j, values[j]);
-          }
+              math.shiftedRight(block.word("ql", i, lowWords), lowShift);
+          Value high =
+              math.shiftedRight(block.word("qh", i, b.mul(half, b.i64(8))),
+                                b.mul(plane, b.i64(2)));
+          Value q = b.orBits(b.andBits(low, everyByte(15)),
+                             b.shiftLeft(b.andBits(high, everyByte(3)), 4));
+          sayFour(sink, 4 * i, math.byteFields(q, 0, 6, -32));
         }
       });
     }

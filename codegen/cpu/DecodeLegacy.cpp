@@ -49,17 +49,15 @@ void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
   for (int64_t i = 0; i < 4; ++i) {
     Value word = block.word("qs", i);
     for (int64_t side = 0; side < 2; ++side) {
-      for (int64_t j = 0; j < 4; ++j) {
-        int64_t column = 16 * side + 4 * i + j;
-        Value low = math.bitsOf(word, 8 * j + 4 * side, 4);
-        Value bit = column < 4 ? b.shiftLeft(high, 4 - column)
-                               : b.shiftRight(high, column - 4);
-        Value q = b.orBits(low, b.andBits(bit, int64_t{16}));
-        if (bias != 0) {
-          q = b.add(q, b.constant(q.getType(), int64_t{bias}));
-        }
-        sink.value(column, math.toFloat(q));
-      }
+      const int64_t column = 16 * side + 4 * i;
+      // Bits 0-3 of four bits go to bit 4 of bytes 0-3: the partial products of
+      // 2^4 * (1 + 2^7 + 2^14 + 2^21) do not meet there.
+      Value four = math.bitsOf(high, column, 4);
+      Value spread =
+          b.mul(four, b.constant(four.getType(), int64_t{0x02040810}));
+      Value low = b.andBits(b.shiftRight(word, 4 * side), int64_t{0x0f0f0f0f});
+      Value q = b.orBits(low, b.andBits(spread, int64_t{0x10101010}));
+      sayFour(sink, column, math.byteFields(q, 0, 5, bias));
     }
   }
 }
@@ -75,29 +73,32 @@ Value halfOfE8m0(KernelBuilder &b, Value e) {
 } // namespace
 
 void decodeQ4x0(const BlockReader &block, DecodeSink &sink) {
-  sink.group(0, 32, block.half("d"), {}, [&] { sayNibbles(block, sink, -8); });
+  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 4);
+  sink.group(0, 32, scale, {}, [&] { sayNibbles(block, sink, -8); });
 }
 
 void decodeQ4x1(const BlockReader &block, DecodeSink &sink) {
-  sink.group(0, 32, block.half("d"), block.half("m"),
+  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 4);
+  sink.group(0, 32, scale, block.half("m"),
              [&] { sayNibbles(block, sink, 0); });
 }
 
 void decodeQ5x0(const BlockReader &block, DecodeSink &sink) {
-  sink.group(0, 32, block.half("d"), {},
-             [&] { sayFiveBits(block, sink, -16); });
+  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 5);
+  sink.group(0, 32, scale, {}, [&] { sayFiveBits(block, sink, -16); });
 }
 
 void decodeQ5x1(const BlockReader &block, DecodeSink &sink) {
-  sink.group(0, 32, block.half("d"), block.half("m"),
+  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 5);
+  sink.group(0, 32, scale, block.half("m"),
              [&] { sayFiveBits(block, sink, 0); });
 }
 
 void decodeQ8x0(const BlockReader &block, DecodeSink &sink) {
   WordMath math(block.builder());
-  sink.group(0, 32, block.half("d"), {}, [&] {
+  sink.group(0, 32, math.fieldScale(block.half("d"), 8), {}, [&] {
     for (int64_t i = 0; i < 8; ++i) {
-      sayFour(sink, 4 * i, math.signedBytes(block.word("qs", i)));
+      sayFour(sink, 4 * i, math.byteFields(block.word("qs", i)));
     }
   });
 }

@@ -55,7 +55,7 @@ void decodeQ1x0(const BlockReader &block, DecodeSink &sink) {
 void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = block.half("d");
+  Value d = math.fieldScale(block.half("d"), 2);
   sink.repeat(4, 16, [&](Value turn) {
     Value word = block.word("qs", 0, turn);
     sink.group(0, 16, d, {}, [&] {
@@ -107,22 +107,20 @@ void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = block.half("d");
-  sink.repeat(2, 128, [&](Value half) {
-    std::array<Value, 8> words;
-    for (int64_t i = 0; i < 8; ++i) {
-      words[i] = block.word("qs", i, b.mul(half, b.i64(8)));
-    }
-    for (int64_t plane = 0; plane < 4; ++plane) {
-      sink.group(32 * plane, 32, d, {}, [&] {
-        for (int64_t i = 0; i < 8; ++i) {
-          auto values = math.byteFields(words[i], 2 * plane, 2, -1);
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(32 * plane + 4 * i + j, values[j]);
-          }
+  Value d = math.fieldScale(block.half("d"), 2);
+  // Turn t is plane t % 4 of half t / 4.
+  sink.repeat(8, 32, [&](Value turn) {
+    Value words = b.mul(b.shiftRight(turn, 2), b.i64(8));
+    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
+    sink.group(0, 32, d, {}, [&] {
+      for (int64_t i = 0; i < 8; ++i) {
+        Value word = math.shiftedRight(block.word("qs", i, words), shift);
+        auto values = math.byteFields(word, 0, 2, -1);
+        for (int64_t j = 0; j < 4; ++j) {
+          sink.value(4 * i + j, values[j]);
         }
-      });
-    }
+      }
+    });
   });
 }
 

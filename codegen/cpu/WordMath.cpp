@@ -41,12 +41,35 @@ Value WordMath::withSign(Value magnitude, Value signs, int64_t bit) {
   return b.bitcast(b.xorBits(b.bitcast(magnitude, b.i32()), sign), b.f32());
 }
 
-WordMath::Four WordMath::unsignedBytes(Value word) {
+WordMath::Four WordMath::byteFields(Value word) {
+  // Byte j alone at the top: one shuffle on x86, where a shift would take the
+  // bytes below it along and need a mask.
+  const Value bytes = b.recast(word, b.i8());
+  const Value zeros = b.zero(bytes.getType());
+  const int64_t count =
+      mlir::cast<mlir::VectorType>(bytes.getType()).getNumElements();
   Four values;
   for (int64_t j = 0; j < 4; ++j) {
-    values[j] = toFloat(byteOf(word, j));
+    Value top;
+    if (j == 0) {
+      top = b.shiftLeft(word, 24);
+    } else if (j == 3) {
+      top = b.andBits(word, int64_t{0xff000000});
+    } else {
+      llvm::SmallVector<int64_t> lanes(count, count); // a zero
+      for (int64_t at = 0; at < count; at += 4) {
+        lanes[at + 3] = at + j;
+      }
+      top = b.recast(b.shuffle(bytes, zeros, lanes), b.i32());
+    }
+    values[j] = toFloat(top);
   }
   return values;
+}
+
+Value WordMath::fieldScale(Value scale, int64_t bits) {
+  return looksUp(bits) ? scale
+                       : b.mul(scale, b.constant(scale.getType(), 0x1p-24));
 }
 
 WordMath::Four WordMath::signedBytes(Value word) {
@@ -59,7 +82,7 @@ WordMath::Four WordMath::signedBytes(Value word) {
 
 WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                                     int bias) {
-  if (b.isa().hasAvx512 && bits <= 4) {
+  if (looksUp(bits)) {
     // A permutation looks at the low four bits of its index only: shift and
     // look up, no mask, no conversion, no subtraction.
     std::array<float, 16> table;
@@ -77,13 +100,13 @@ WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                      everyByte((int64_t{1} << bits) - 1));
   }
   if (bias == 0) {
-    return unsignedBytes(word);
+    return byteFields(word);
   }
   // Four subtractions at once: bit 7 set on the way keeps borrows apart.
   Value high = b.constant(word.getType(), everyByte(0x80));
   Value bytes =
       b.sub(b.orBits(word, high), b.constant(word.getType(), everyByte(-bias)));
-  return signedBytes(b.xorBits(bytes, high));
+  return byteFields(b.xorBits(bytes, high));
 }
 
 WordMath::Four WordMath::nibblesThrough(const std::array<int8_t, 16> &table,

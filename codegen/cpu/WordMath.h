@@ -21,9 +21,14 @@ public:
 
   explicit WordMath(KernelBuilder &builder) : b(builder) {}
 
-  /// Float of (byte j >> shift & (2^bits - 1)) + bias, for bytes j = 0..3;
-  /// -128 < bias <= 0.
+  /// (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0..3, divided by
+  /// what fieldScale multiplies with; |the sum| < 128, -128 < bias <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
+  /// The four bytes as signed integers, likewise (bits 8).
+  Four byteFields(Value word);
+  /// `scale` for the floats that byteFields gives for fields of `bits` bits:
+  /// it is cheapest to leave a byte at the top of its lane, 2^24 too large.
+  Value fieldScale(Value scale, int64_t bits);
   /// Float of table[byte j >> shift & 15], shift 0 or 4.
   Four nibblesThrough(const std::array<int8_t, 16> &table, Value word,
                       int64_t shift);
@@ -45,7 +50,7 @@ public:
 private:
   Value lookUp(const std::array<float, 16> &table, Value index);
   Value lookUpBytes(const std::array<int8_t, 16> &table, Value indices);
-  Four unsignedBytes(Value word);
+  bool looksUp(int64_t bits) const { return b.isa().hasAvx512 && bits <= 4; }
 
   KernelBuilder &b;
 };
