@@ -21,8 +21,9 @@ constexpr uint32_t kRounds = 5;
 constexpr double kEnoughSeconds = 60;
 /// Of the limit's buffer: far beyond any cache, small beside a large model.
 constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
-constexpr uint32_t kProbeSamples = 5;
-constexpr uint32_t kProbeMilliseconds = 10;
+// Many short samples: the best one is a moment when nobody else ran.
+constexpr uint32_t kProbeSamples = 25;
+constexpr uint32_t kProbeMilliseconds = 2;
 
 uint64_t peakRssBytes() {
   struct rusage usage = {};

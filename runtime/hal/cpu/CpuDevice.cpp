@@ -154,6 +154,11 @@ struct CpuDevice::Walk {
   const AirBatch *batch;
 };
 
+// Generated code carries no type signature before its entry, where a sanitizer
+// would look for one.
+#if defined(__clang__)
+[[clang::no_sanitize("function")]]
+#endif
 void CpuDevice::walk(void *context, uint32_t thread) {
   const Walk &walk = *static_cast<const Walk *>(context);
   CpuDevice &device = *walk.device;
