@@ -36,7 +36,12 @@ Status checkOutput(const std::string &path, const ModelSource &source) {
   std::error_code error;
   fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) {
-    return Status::ok();
+    // Found out before minutes of packing.
+    fs::path folder = fs::path(path).parent_path();
+    return folder.empty() || fs::is_directory(folder, error)
+               ? Status::ok()
+               : ioError("cannot create '" + path + "': there is no folder '" +
+                         folder.string() + "'");
   }
   if (!fs::is_regular_file(status)) {
     return usageError("output '" + path + "' is " +
