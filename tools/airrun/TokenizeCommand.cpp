@@ -5,10 +5,8 @@
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanReader.h"
 #include "runtime/text/Detokenizer.h"
+#include "tools/airrun/Common.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace air {
@@ -77,20 +75,6 @@ Result<std::vector<std::string>> readStrings(const std::string &path) {
     return corruptError("strings file '" + path + "': " + reader.failure);
   }
   return std::move(reader.strings);
-}
-
-Result<std::string> readStandardInput() {
-  std::string text;
-  char buffer[65536];
-  size_t got = 0;
-  while ((got = std::fread(buffer, 1, sizeof(buffer), stdin)) != 0) {
-    text.append(buffer, got);
-  }
-  if (std::ferror(stdin)) {
-    return ioError(std::string("can't read standard input: ") +
-                   std::strerror(errno));
-  }
-  return text;
 }
 
 std::string jsonList(const std::vector<int32_t> &ids) {
@@ -243,12 +227,7 @@ Status runTokenize(const cli::Invocation &invocation) {
     }
   }
   out += stringsPath ? "]\n" : "";
-  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() ||
-      std::fflush(stdout) != 0) {
-    return ioError(std::string("can't write to standard output: ") +
-                   std::strerror(errno));
-  }
-  return Status::ok();
+  return writeOut(out);
 }
 
 } // namespace air

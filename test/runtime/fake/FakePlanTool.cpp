@@ -1,23 +1,35 @@
-//===- FakePlanTool.cpp - air-fake-plan PLAN [TEXT] -----------------------===//
+//===- FakePlanTool.cpp - air-fake-plan PLAN [TEXT [CONTEXT]] -------------===//
 //
 // Writes the fake plan for tests of airrun as a program; its greedy text is
-// TEXT, in which no byte may come twice.
+// TEXT, in which no byte may come twice, its context CONTEXT tokens.
 //
 //===----------------------------------------------------------------------===//
 #include "test/runtime/fake/FakePlan.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <gtest/gtest.h>
 
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
-  if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: air-fake-plan PLAN [TEXT]\n");
+  if (argc < 2 || argc > 4) {
+    std::fprintf(stderr, "usage: air-fake-plan PLAN [TEXT [CONTEXT]]\n");
     return 2;
   }
   air::test::FakeModel model;
-  if (argc == 3) {
+  if (argc >= 3) {
     model.say(argv[2]);
   }
-  air::test::writeFakePlan(argv[1], model);
+  uint64_t context =
+      argc == 4 ? std::strtoull(argv[3], nullptr, 10) : air::test::kFakeContext;
+  air::test::writeFakePlan(argv[1], model, [&](air::plan::PlanT &plan) {
+    plan.kv->context = context;
+    plan.kv->pages = plan.kv->slots * ((context + 63) / 64);
+    for (const auto &item : plan.budget_items) {
+      if (item->name == "kv") {
+        item->bytes = plan.kv->pages * plan.kv->page_bytes;
+      }
+    }
+  });
   return 0;
 }
