@@ -27,6 +27,17 @@ KernelSpec add(uint64_t width) {
   return spec;
 }
 
+KernelSpec matMul(DType dtype, MClass mClass) {
+  KernelSpec spec;
+  spec.op = KernelOp::MatMul;
+  spec.dtype = dtype;
+  spec.mClass = mClass;
+  spec.n = 48;
+  spec.k = 512;
+  spec.yStride = 48;
+  return spec;
+}
+
 /// Names of the global symbols that the object defines.
 std::set<std::string> definedSymbols(const std::vector<uint8_t> &object) {
   std::set<std::string> names;
@@ -69,6 +80,9 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
   for (uint64_t width = 1; width < 40; width += 3) {
     specs.push_back(add(width));
   }
+  // Two that share a code book.
+  specs.push_back(matMul(DType::IQ1_S, MClass::One));
+  specs.push_back(matMul(DType::IQ1_M, MClass::Wide));
   auto one = compileKernels(specs, named("x86-64-v3"), 1);
   std::reverse(specs.begin(), specs.end());
   auto three = compileKernels(specs, named("x86-64-v3"), 3);
@@ -78,13 +92,43 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
 
 TEST(CompileKernels, DescribeAgreesWithCompile) {
   MachineProfile machine = named("x86-64-v3");
-  KernelSpec spec = add(48);
-  auto entry = describeKernel(spec, machine);
-  auto artifact = compileKernels({&spec, 1}, machine, 1);
-  ASSERT_TRUE(entry.isOk() && artifact.isOk());
-  EXPECT_EQ(entry->name, artifact->entries[0].name);
-  EXPECT_EQ(entry->tokensPerTile, artifact->entries[0].tokensPerTile);
-  EXPECT_EQ(entry->flopsPerRow, 48U);
+  for (MClass mClass : {MClass::One, MClass::Small, MClass::Wide}) {
+    KernelSpec spec = matMul(DType::Q8_0, mClass);
+    auto entry = describeKernel(spec, machine);
+    auto artifact = compileKernels({&spec, 1}, machine, 1);
+    ASSERT_TRUE(entry.isOk() && artifact.isOk());
+    ASSERT_EQ(artifact->entries.size(), 1U);
+    const KernelEntry &compiled = artifact->entries[0];
+    EXPECT_EQ(entry->name, compiled.name);
+    EXPECT_EQ(entry->baseTiles, compiled.baseTiles);
+    EXPECT_EQ(entry->tokensPerTile, compiled.tokensPerTile);
+    EXPECT_EQ(entry->scratchBytes, compiled.scratchBytes);
+    EXPECT_EQ(entry->weightBytes, 48U * 512 / 32 * 34);
+    EXPECT_EQ(entry->flopsPerRow, 2U * 48 * 512);
+    EXPECT_EQ(entry->tokensPerTile != 0, mClass == MClass::Wide);
+  }
+}
+
+TEST(CompileKernels, WideMatricesHaveTilesForManyThreads) {
+  KernelSpec spec = matMul(DType::F16, MClass::One);
+  for (uint64_t rows : {512, 4096, 14336, 128256}) {
+    spec.n = rows;
+    spec.yStride = rows;
+    auto entry = describeKernel(spec, named("x86-64-v3"));
+    ASSERT_TRUE(entry.isOk());
+    EXPECT_GE(entry->baseTiles, 32U) << rows;
+    EXPECT_LE(entry->baseTiles, 600U) << rows;
+  }
+}
+
+TEST(SupportedLayouts, EveryWeightDtypeHasBoth) {
+  for (const DTypeInfo &type : allDTypes()) {
+    std::vector<Layout> want;
+    if (type.isWeight) {
+      want = {Layout::X16, Layout::Rows};
+    }
+    EXPECT_EQ(supportedLayouts(type.id, named("x86-64-v3")), want) << type.name;
+  }
 }
 
 TEST(CompileKernels, WrongMachineIsRefused) {
