@@ -36,6 +36,17 @@ cli::Tool describe() {
   for (const Row &row : kRows) {
     tool.commands.push_back(row.describe());
   }
+  tool.notes = {
+      "Sampling: unless --temp is 0, a token is drawn from the 40 likeliest "
+      "that together have probability 0.95 and each at least 0.05 of the "
+      "likeliest's, at temperature 0.8, with a fixed seed: the same command "
+      "prints the same text.",
+      "bench: predicted_tok_s is the memory's measured speed over the bytes a "
+      "token can't do without; eta is the measured speed's part of that; beta "
+      "is those bytes over the bytes that were read; share is the part of the "
+      "link's limit in use. The link is \"cache\" when the weights fit in the "
+      "last cache, else \"dram\"; its limit is the best of many short reads "
+      "between the rounds, of as many bytes as a pass reads."};
   return tool;
 }
 
