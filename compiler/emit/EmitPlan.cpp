@@ -25,8 +25,12 @@ public:
       : module(planModule), source(modelSource), tokenizer(tokenizerData) {}
 
   Result<plan::PlanT> run() {
-    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    out.machine = toPlan(profile);
+    Result<MachineProfile> profile = targetOf(module);
+    if (!profile) {
+      return internalError("the module is no finished plan: " +
+                           profile.status().message());
+    }
+    out.machine = toPlan(*profile);
     out.tokenizer = toPlan(tokenizer);
     out.codegen_fingerprint = codegen::codegenFingerprint();
     emitFacts();

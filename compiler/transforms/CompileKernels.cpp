@@ -2,6 +2,7 @@
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/RamDemand.h"
 #include "compiler/transforms/TargetAttr.h"
 
 #include <map>
@@ -32,6 +33,13 @@ struct CompileKernels : impl::CompileKernelsBase<CompileKernels> {
   Status run() {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
+    // What does not fit without kernels does not fit with them: say so before
+    // the seconds that compiling takes.
+    Result<RamBudget> budget = planBudget(ramDemandOf(module, profile),
+                                          profile.memoryBytes, profile.name);
+    if (!budget) {
+      return budget.status();
+    }
     // By name: the object's bytes follow the set of kernels alone.
     std::map<std::string, codegen::KernelSpec> specs;
     Status status = Status::ok();

@@ -1,11 +1,9 @@
 //===- EstimateCost.cpp - the ledger of RAM and the predicted pass --------===//
-#include "compiler/planner/Budget.h"
 #include "compiler/planner/CostModel.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/RamDemand.h"
 #include "compiler/transforms/TargetAttr.h"
-
-#include <algorithm>
 
 using namespace mlir;
 using namespace air::ir::plan;
@@ -38,30 +36,9 @@ struct EstimateCost : impl::EstimateCostBase<EstimateCost> {
 
   Status accountRam(OpBuilder &builder, const MachineProfile &profile) {
     ModuleOp module = getOperation();
-    RamDemand demand;
-    demand.threads = profile.cores;
-    for (SegmentOp segment : module.getOps<SegmentOp>()) {
-      if (segment.getTier() == Tier::Ram) {
-        (segment.getKind() == SegmentKind::Kernels ? demand.kernels
-                                                   : demand.weights) +=
-            segment.getRawBytes();
-      }
-    }
-    for (LimitsOp limits : module.getOps<LimitsOp>()) {
-      demand.activations = limits.getArenaBytes().value_or(0);
-    }
-    for (KvOp kv : module.getOps<KvOp>()) {
-      demand.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
-      demand.kvPageTokens = kv.getPageTokens();
-      demand.context = kv.getContext();
-      demand.slots = kv.getSlots();
-    }
-    module.walk([&](DispatchOp dispatch) {
-      demand.scratchPerThread = std::max<uint64_t>(demand.scratchPerThread,
-                                                   dispatch.getScratchBytes());
-    });
     AIR_ASSIGN_OR_RETURN(RamBudget budget,
-                         planBudget(demand, profile.memoryBytes, profile.name));
+                         planBudget(ramDemandOf(module, profile),
+                                    profile.memoryBytes, profile.name));
     BudgetOp::create(builder, module.getLoc(), Tier::Ram, budget.capacity);
     for (const LedgerItem &item : budget.items) {
       BudgetItemOp::create(builder, module.getLoc(), item.name, Tier::Ram,

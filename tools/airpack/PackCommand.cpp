@@ -166,7 +166,11 @@ Status runPack(const cli::Invocation &invocation) {
   if (emit == "llm") {
     return printText(compiler.moduleText());
   }
-  AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
+  {
+    ProgressBar bar("compiling");
+    bar.note("compiling kernels ...");
+    AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
+  }
   if (emit == "json") {
     AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
     return printText(json);

@@ -10,7 +10,7 @@ ProgressBar::ProgressBar(std::string text)
     : label(std::move(text)), isTerminal(isatty(STDERR_FILENO) == 1) {}
 
 ProgressBar::~ProgressBar() {
-  if (shownPercent >= 0) {
+  if (isDirty) {
     std::fputs("\r\033[K", stderr);
   }
 }
@@ -25,11 +25,19 @@ void ProgressBar::update(uint64_t done, uint64_t total) {
     return;
   }
   shownPercent = percent;
+  isDirty = true;
   constexpr int kWidth = 40;
   int filled = percent * kWidth / 100;
   std::string bar(static_cast<size_t>(filled), '=');
   bar.resize(kWidth, ' ');
   std::fprintf(stderr, "\r%s [%s] %3d %%", label.c_str(), bar.c_str(), percent);
+}
+
+void ProgressBar::note(const std::string &text) {
+  if (isTerminal) {
+    isDirty = true;
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  }
 }
 
 } // namespace air

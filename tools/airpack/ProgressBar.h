@@ -20,11 +20,14 @@ public:
   ProgressBar &operator=(const ProgressBar &) = delete;
 
   void update(uint64_t done, uint64_t total);
+  /// Shows what is being done instead of a bar.
+  void note(const std::string &text);
 
 private:
   std::string label;
   bool isTerminal = false;
   int shownPercent = -1;
+  bool isDirty = false;
 };
 
 } // namespace air

@@ -1,0 +1,21 @@
+//===- RamDemand.h - what a plan module takes of RAM ------------*- C++ -*-===//
+//
+// Sums the records of a packed module for planner/Budget.h. Kernels count with
+// the size that their segment has: 0 before they are compiled.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H
+#define AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H
+
+#include "compiler/planner/Budget.h"
+#include "formats/machine/MachineProfile.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace air::compiler {
+
+RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H

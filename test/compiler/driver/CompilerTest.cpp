@@ -1,0 +1,154 @@
+//===- CompilerTest.cpp - a model file to a plan, as a library ------------===//
+#include "compiler/driver/Compiler.h"
+
+#include "codegen/layout/PackLayout.h"
+#include "formats/dtype/DType.h"
+#include "formats/plan/PlanFile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace air::compiler {
+namespace {
+
+using testing::HasSubstr;
+
+std::string tiny(const std::string &name) {
+  return std::string(AIR_TEST_INPUTS) + "/models/tiny/" + name + ".gguf";
+}
+
+CompileOptions optionsFor(const std::string &name) {
+  CompileOptions options;
+  options.model = tiny(name);
+  options.target = "x86-64-v3";
+  options.threads = 2;
+  return options;
+}
+
+std::string outputPath(const std::string &name) {
+  return testing::TempDir() + "/compiler-test-" + name + ".air";
+}
+
+/// "a+b" -> the rows of a, then those of b, as the source has them.
+std::vector<uint8_t> sourceBytes(const ModelSource &source, std::string names) {
+  std::vector<uint8_t> bytes;
+  while (!names.empty()) {
+    std::string name = names.substr(0, names.find('+'));
+    names.erase(0, name.size() + 1);
+    const SourceTensor *tensor = source.find(name);
+    EXPECT_NE(tensor, nullptr) << name;
+    if (tensor != nullptr) {
+      bytes.insert(bytes.end(), tensor->data.begin(), tensor->data.end());
+    }
+  }
+  return bytes;
+}
+
+class EveryTinyModel : public testing::TestWithParam<const char *> {};
+
+TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
+  Result<Compiler> compiler = Compiler::load(optionsFor(GetParam()));
+  ASSERT_TRUE(compiler.isOk()) << compiler.status().message();
+  Status status = compiler->run("");
+  ASSERT_TRUE(status.isOk()) << status.message();
+  std::string path = outputPath(GetParam());
+  uint64_t lastDone = 0;
+  uint64_t total = 0;
+  Result<uint64_t> bytes =
+      compiler->write(path, [&](uint64_t done, uint64_t all) {
+        EXPECT_GE(done, lastDone);
+        lastDone = done;
+        total = all;
+      });
+  ASSERT_TRUE(bytes.isOk()) << bytes.status().message();
+  EXPECT_EQ(lastDone, total);
+
+  Result<PlanFile> file = PlanFile::open(path);
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  EXPECT_EQ(file->bytes().size(), *bytes);
+  const plan::Plan &plan = file->plan();
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    Status verdict = file->verifySegment(i);
+    EXPECT_TRUE(verdict.isOk()) << verdict.message();
+  }
+
+  // Every tensor of the plan gives the source's bytes back.
+  size_t matrices = 0;
+  for (const plan::Tensor *tensor : *plan.tensors()) {
+    std::string name = tensor->name()->str();
+    if (name == "inverse_frequencies") {
+      EXPECT_EQ(tensor->dtype(), static_cast<uint16_t>(DType::F64));
+      continue;
+    }
+    std::span<const uint8_t> stored =
+        file->segmentBytes(tensor->segment())
+            .subspan(tensor->offset(), tensor->bytes());
+    std::vector<uint8_t> expected = sourceBytes(compiler->source(), name);
+    std::vector<uint8_t> unpacked(expected.size());
+    codegen::unpackRows(*dtypeFromId(tensor->dtype()),
+                        static_cast<Layout>(tensor->layout()), tensor->rows(),
+                        tensor->columns(), stored, unpacked);
+    EXPECT_EQ(unpacked, expected) << name;
+    matrices += tensor->rows() > 1 ? 1 : 0;
+  }
+  // Two layers of qkv, output, gate, up, down; the table; perhaps a head.
+  EXPECT_GE(matrices, 2U * 5U + 1U);
+  std::remove(path.c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, EveryTinyModel,
+                         testing::Values("llama2", "llama3", "mistral", "qwen2",
+                                         "qwen3"),
+                         [](const auto &param) {
+                           return std::string(param.param);
+                         });
+
+TEST(Compiler, StopsWhereItIsAsked) {
+  Result<Compiler> compiler = Compiler::load(optionsFor("qwen2"));
+  ASSERT_TRUE(compiler.isOk());
+  EXPECT_THAT(compiler->moduleText(), HasSubstr("llm.model"));
+  ASSERT_TRUE(compiler->run("fuse-steps").isOk());
+  EXPECT_THAT(compiler->moduleText(), HasSubstr("plan.graph"));
+  // What is not finished is not emitted.
+  EXPECT_EQ(compiler->planJson().status().code(), ErrorCode::Internal);
+  EXPECT_FALSE(compiler->write(outputPath("none"), nullptr).isOk());
+}
+
+TEST(Compiler, NamesThePassesItHas) {
+  EXPECT_THAT(passNames(),
+              testing::ElementsAre("canonicalize", "fuse-steps", "verify-steps",
+                                   "select-kernels", "plan-memory",
+                                   "verify-memory", "pack-segments",
+                                   "schedule-reads", "compile-kernels",
+                                   "estimate-cost", "verify-plan"));
+  Result<Compiler> compiler = Compiler::load(optionsFor("qwen2"));
+  ASSERT_TRUE(compiler.isOk());
+  Status status = compiler->run("no-such-pass");
+  EXPECT_EQ(status.code(), ErrorCode::Usage);
+  EXPECT_THAT(status.message(), HasSubstr("'no-such-pass'"));
+}
+
+TEST(Compiler, FailuresKeepTheirCodes) {
+  CompileOptions options = optionsFor("qwen2");
+  options.target = "nowhere";
+  Result<Compiler> compiler = Compiler::load(options);
+  ASSERT_TRUE(compiler.isOk());
+  EXPECT_EQ(compiler->run("").code(), ErrorCode::Unsupported);
+
+  options = optionsFor("qwen2");
+  options.context = 4'000'000'000;
+  options.slots = 65536;
+  compiler = Compiler::load(options);
+  ASSERT_TRUE(compiler.isOk());
+  Status status = compiler->run("");
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(), HasSubstr("--ctx"));
+
+  options.model = tiny("none");
+  EXPECT_EQ(Compiler::load(options).status().code(), ErrorCode::Io);
+}
+
+} // namespace
+} // namespace air::compiler
