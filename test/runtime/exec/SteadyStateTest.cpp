@@ -5,8 +5,9 @@
 // executable's own malloc family stands before the C library's.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/exec/Session.h"
+#include "runtime/exec/Generator.h"
 
+#include "formats/plan/PlanConvert.h"
 #include "test/runtime/fake/FakePlan.h"
 
 #include <atomic>
@@ -91,6 +92,46 @@ TEST(SteadyState, DecodeAllocatesNothing) {
   EXPECT_NE(sum, 0);
   EXPECT_EQ(after - before, 0U);
   EXPECT_EQ(session->length(*sequence), 145U);
+  std::remove(path.c_str());
+}
+
+/// The whole way: pass, penalties, sampling, text, stop strings.
+TEST(SteadyState, GeneratingTextAllocatesNothing) {
+  std::string path = temporaryPath("plan.air");
+  writeFakePlan(path);
+  Result<Session> session = Session::open(path, {.threads = 2});
+  ASSERT_TRUE(session) << session.status().message();
+  Result<Tokenizer> tokenizer =
+      Tokenizer::create(fromPlan(*session->plan().tokenizer()));
+  ASSERT_TRUE(tokenizer) << tokenizer.status().message();
+  GenerateOptions options;
+  options.maxTokens = 140;
+  options.ignoreEndOfText = true;
+  options.stops = {"a text that does not come", "\n\n\n\n"};
+  options.sampler.temperature = 100;
+  options.sampler.topK = 0;
+  options.sampler.repeatPenalty = 1.1F;
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, &*tokenizer, options);
+  ASSERT_TRUE(generator) << generator.status().message();
+  const std::vector<int32_t> prompt = {1, 100, 101};
+  ASSERT_TRUE((*generator)->prompt(prompt).isOk());
+  ASSERT_TRUE((*generator)->next());
+  uint64_t before = allocations;
+  uint64_t tokens = 1;
+  uint64_t bytes = 0;
+  while (true) {
+    Result<std::optional<GeneratedToken>> token = (*generator)->next();
+    if (!token || !*token) {
+      break;
+    }
+    ++tokens;
+    bytes += (*token)->text.size();
+  }
+  uint64_t after = allocations;
+  EXPECT_EQ(tokens, 140U);
+  EXPECT_GT(bytes, 50U);
+  EXPECT_EQ(after - before, 0U);
   std::remove(path.c_str());
 }
 
