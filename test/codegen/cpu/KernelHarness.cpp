@@ -1,15 +1,22 @@
 //===- KernelHarness.cpp - runs any kernel against the reference ----------===//
 #include "KernelHarness.h"
 
+#include "ForeignRun.h"
+
 #include "codegen/layout/PackLayout.h"
 #include "formats/dtype/Half.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace air::codegen::test {
 namespace {
@@ -70,6 +77,25 @@ Ranges unevenRanges(uint64_t tiles, Random &random) {
   return ranges;
 }
 
+uint64_t tileCount(const KernelCase &test, const KernelEntry &entry) {
+  const uint64_t rows = entry.rowsFrom == RowsFrom::Outputs
+                            ? test.batch.outputRows.size()
+                            : test.batch.tokens();
+  return entry.baseTiles *
+         (entry.tokensPerTile == 0 ? 1 : ceilDiv(rows, entry.tokensPerTile));
+}
+
+/// Cuts a binding's bytes to what is not padding; "" when it may be as it is.
+std::string acceptBinding(const BindingData &binding, size_t index,
+                          Bytes &after) {
+  after.resize(binding.checkedBytes);
+  if (!binding.written &&
+      !std::equal(after.begin(), after.end(), binding.before.begin())) {
+    return "changed binding " + std::to_string(index) + ", which it only reads";
+  }
+  return "";
+}
+
 /// One run over all tiles: the bindings after it, or what went wrong.
 std::string runOnce(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, const Ranges &ranges,
@@ -97,17 +123,43 @@ std::string runOnce(const KernelCase &test, const KernelEntry &entry,
       return "wrote outside binding " + std::to_string(i);
     }
     after.push_back(buffers[i].content());
-    const BindingData &binding = test.bindings[i];
-    if (!binding.written &&
-        !std::equal(binding.before.begin(),
-                    binding.before.begin() +
-                        static_cast<ptrdiff_t>(binding.checkedBytes),
-                    after.back().begin())) {
-      return "changed binding " + std::to_string(i) + ", which it only reads";
+    const std::string wrong = acceptBinding(test.bindings[i], i, after[i]);
+    if (!wrong.empty()) {
+      return wrong;
     }
-    after.back().resize(binding.checkedBytes);
   }
   return "";
+}
+
+/// Runs a job file in place.
+std::string callForeign(Bytes &file, const std::string &emulator,
+                        const std::string &runner) {
+  const int descriptor = memfd_create("kernel", MFD_CLOEXEC);
+  if (descriptor < 0 || write(descriptor, file.data(), file.size()) !=
+                            static_cast<ssize_t>(file.size())) {
+    return std::string("cannot write a job: ") + std::strerror(errno);
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, descriptor, 0);
+  std::string program = emulator;
+  std::string argument = runner;
+  char *arguments[] = {program.data(), argument.data(), nullptr};
+  pid_t child = 0;
+  const int refused = posix_spawn(&child, program.c_str(), &actions, nullptr,
+                                  arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  std::string wrong;
+  if (refused != 0 || waitpid(child, &status, 0) != child || status != 0) {
+    wrong = emulator + " " + runner + " ended with status " +
+            std::to_string(refused != 0 ? refused : status);
+  } else if (pread(descriptor, file.data(), file.size(), 0) !=
+             static_cast<ssize_t>(file.size())) {
+    wrong = "cannot read a job back";
+  }
+  close(descriptor);
+  return wrong;
 }
 
 bool isSane(const std::vector<float> &values) {
@@ -298,12 +350,7 @@ std::string compare(const std::string &what, const Floats &got,
 
 std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random) {
-  const uint64_t rows = entry.rowsFrom == RowsFrom::Outputs
-                            ? test.batch.outputRows.size()
-                            : test.batch.tokens();
-  const uint64_t tiles =
-      entry.baseTiles *
-      (entry.tokensPerTile == 0 ? 1 : ceilDiv(rows, entry.tokensPerTile));
+  const uint64_t tiles = tileCount(test, entry);
   std::vector<Bytes> first;
   std::vector<Bytes> second;
   std::string wrong =
@@ -315,6 +362,72 @@ std::string runCase(const KernelCase &test, const KernelEntry &entry,
     wrong = "the result depends on which tiles ran together";
   }
   return wrong.empty() ? test.check(first) : wrong;
+}
+
+std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
+                           std::span<const uint8_t> image, uint64_t entryAt,
+                           const std::string &emulator,
+                           const std::string &runner) {
+  ForeignJob job = {};
+  Bytes file(sizeof(ForeignJob));
+  const auto append = [&file](const void *bytes, uint64_t size) {
+    // Guards all round; what lies between is page-aligned for the code.
+    file.resize(file.size() + kGuardBytes, kGuard);
+    file.resize(alignUp(file.size(), 4096), kGuard);
+    const uint64_t at = file.size();
+    const auto *source = static_cast<const uint8_t *>(bytes);
+    file.insert(file.end(), source, source + size);
+    file.resize(file.size() + kGuardBytes, kGuard);
+    return at;
+  };
+  const AirBatch batch = test.batch.view();
+  const auto appendWords = [&](const void *words, uint64_t count) {
+    return append(words, count * 4);
+  };
+  job.entryAt = append(image.data(), image.size()) + entryAt;
+  job.tiles = tileCount(test, entry);
+  job.tokens = batch.tokens;
+  job.outputs = batch.outputs;
+  job.idsAt = appendWords(batch.token_ids, batch.tokens);
+  job.positionsAt = appendWords(batch.positions, batch.tokens);
+  job.sequencesAt = appendWords(batch.sequences, batch.tokens);
+  job.outputRowsAt = appendWords(batch.output_rows, batch.outputs);
+  job.blockTablesAt =
+      appendWords(batch.block_tables, test.batch.blockTables.size());
+  job.blockTableStride = batch.block_table_stride;
+  const Bytes scratch(entry.scratchBytes, kGarbage);
+  job.scratchAt = append(scratch.data(), scratch.size());
+  job.bindings = test.bindings.size();
+  for (size_t i = 0; i < test.bindings.size(); ++i) {
+    const Bytes &before = test.bindings[i].before;
+    job.bindingAt[i] = append(before.data(), before.size());
+  }
+  job.fileBytes = file.size();
+  std::memcpy(file.data(), &job, sizeof(job));
+
+  std::string wrong = callForeign(file, emulator, runner);
+  std::vector<Bytes> after;
+  const auto isGuarded = [&file](uint64_t at, uint64_t size) {
+    const auto isGuard = [](uint8_t byte) { return byte == kGuard; };
+    const auto start = file.begin() + static_cast<ptrdiff_t>(at);
+    const auto end = start + static_cast<ptrdiff_t>(size);
+    return std::all_of(start - kGuardBytes, start, isGuard) &&
+           std::all_of(end, end + kGuardBytes, isGuard);
+  };
+  if (wrong.empty() && !isGuarded(job.scratchAt, scratch.size())) {
+    wrong = "wrote outside its scratch";
+  }
+  for (size_t i = 0; wrong.empty() && i < test.bindings.size(); ++i) {
+    const uint64_t size = test.bindings[i].before.size();
+    if (!isGuarded(job.bindingAt[i], size)) {
+      return "wrote outside binding " + std::to_string(i);
+    }
+    const auto start = file.begin() + static_cast<ptrdiff_t>(job.bindingAt[i]);
+    const auto end = start + static_cast<ptrdiff_t>(size);
+    after.emplace_back(start, end);
+    wrong = acceptBinding(test.bindings[i], i, after.back());
+  }
+  return wrong.empty() ? test.check(after) : wrong;
 }
 
 } // namespace air::codegen::test

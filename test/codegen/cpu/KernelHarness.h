@@ -20,6 +20,7 @@
 
 #include <functional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -121,6 +122,14 @@ std::string compare(const std::string &what, const Floats &got,
 /// Calls the kernel as described above; "" when all is well.
 std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);
+
+/// As runCase, but once over the tiles and by an emulator of another machine.
+/// `image` is loaded code and `entryAt` the kernel in it; `runner` is the
+/// program that ForeignRunner.c makes for that machine.
+std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
+                           std::span<const uint8_t> image, uint64_t entryAt,
+                           const std::string &emulator,
+                           const std::string &runner);
 
 /// The cases of one op for one dtype, layout and M class (the latter two of no
 /// meaning for some ops): odd and even shapes, and every batch kind.

@@ -1,0 +1,35 @@
+/*===- ForeignRun.h - a kernel call as one file --------------------*- C
+-*-===*\
+ *
+ * What the test writes and ForeignRunner maps: this record at the start, then
+ * code, batch, bindings and scratch, all at offsets from the file's start. Code
+ * is page-aligned and position-independent.
+ *
+\*===----------------------------------------------------------------------===*/
+#ifndef AIRPACK_TEST_CODEGEN_CPU_FOREIGNRUN_H
+#define AIRPACK_TEST_CODEGEN_CPU_FOREIGNRUN_H
+
+#include "formats/abi/KernelAbi.h"
+
+#include <stdint.h>
+
+enum { kForeignBindings = 8 };
+
+struct ForeignJob {
+  uint64_t fileBytes;
+  uint64_t entryAt;
+  uint64_t tiles;
+  uint32_t tokens;
+  uint32_t outputs;
+  uint64_t idsAt;
+  uint64_t positionsAt;
+  uint64_t sequencesAt;
+  uint64_t outputRowsAt;
+  uint64_t blockTablesAt;
+  uint64_t blockTableStride;
+  uint64_t scratchAt;
+  uint64_t bindings;
+  uint64_t bindingAt[kForeignBindings];
+};
+
+#endif /* AIRPACK_TEST_CODEGEN_CPU_FOREIGNRUN_H */
