@@ -253,16 +253,23 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   cases.push_back(std::move(test));
 }
 
-// All shapes for the dtypes that models are mostly made of; for the others one
-// a class, another for every dtype and layout.
+// What models are mostly made of is tried in full; the other dtypes share their
+// code but for the decoder, and take turns.
+bool isCommon(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
+         dtype == DType::Q4_K;
+}
+
+size_t turnOf(DType dtype, Layout layout) {
+  return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
+}
+
+// All shapes, or one a class.
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Random &random) {
-  const bool isCommon = dtype == DType::F32 || dtype == DType::F16 ||
-                        dtype == DType::Q8_0 || dtype == DType::Q4_K;
-  const size_t turn = static_cast<size_t>(dtype) + static_cast<size_t>(layout) +
-                      static_cast<size_t>(mClass);
+  const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
-    if (isCommon || i == turn % std::size(kMatMulShapes)) {
+    if (isCommon(dtype) || i == turn % std::size(kMatMulShapes)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
         addMatMul(cases, dtype, layout, mClass, kMatMulShapes[i], tokens,
                   random);
@@ -639,7 +646,9 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                               {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
   int turn = 0;
   int kernel = static_cast<int>(mClass);
-  for (const HeadShape &shape : shapes) {
+  // One and Small are cut alike: what differs is the tokens they are run with.
+  const size_t count = mClass == MClass::Small ? 4 : std::size(shapes);
+  for (const HeadShape &shape : std::span(shapes).first(count)) {
     const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
     for (const uint64_t tokens : tokenCounts(mClass)) {
       for (int i = 0; i < 2; ++i) {
@@ -669,8 +678,11 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addMatMuls(cases, dtype, layout, mClass, random);
     break;
   case KernelOp::GluMatMul:
-    for (const uint64_t tokens : tokenCounts(mClass)) {
-      addGluMatMul(cases, dtype, layout, mClass, tokens, random);
+    if (isCommon(dtype) ||
+        turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
+      for (const uint64_t tokens : tokenCounts(mClass)) {
+        addGluMatMul(cases, dtype, layout, mClass, tokens, random);
+      }
     }
     break;
   case KernelOp::RopeAngles:
