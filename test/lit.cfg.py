@@ -31,7 +31,7 @@ config.substitutions += [
     ("%inputs", os.path.join(config.test_source_root, "Inputs")),
     ("%examples", os.path.join(root, "examples")),
     ("%root", root),
-    ("%fakeplan", os.path.join(config.air_build_dir, "test-bin", "air-fake-plan")),
+    ("%fakeplan", os.path.join(config.air_build_dir, "test-tools", "air-fake-plan")),
     ("%python", sys.executable),
 ]
 # tools/test.sh builds it first; a build by hand need not.
