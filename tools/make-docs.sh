@@ -2,27 +2,36 @@
 # Regenerates docs/cli.md from the programs' own option tables.
 #   bash tools/make-docs.sh BIN_FOLDER [OUT]
 set -euo pipefail
-bin="$1"
+bin="${1:?usage: bash tools/make-docs.sh BIN_FOLDER [OUT]}"
 out="${2:-$(dirname "$0")/../docs/cli.md}"
-{
+
+# The first words of the rows between "Commands" and the next empty line.
+commandsOf() {
+  "$bin/$1" --help | sed -n '/^Commands/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p'
+}
+
+section() { # HEADING COMMAND...
+  echo
+  echo "$1"
+  echo
+  echo '```'
+  "${@:2}"
+  echo '```'
+}
+
+page() {
   echo "# Command lines"
   echo
-  echo "Generated from the option tables by \`bash tools/make-docs.sh build/dev/bin\`; do not edit. The man pages"
-  echo "(\`airrun --man | man -l -\`) come from the same tables."
+  echo "Made from the programs' own option tables by \`bash tools/make-docs.sh build/dev/bin\`; do not edit. The man"
+  echo "pages (\`airrun --man | man -l -\`) come from the same tables."
   for tool in airpack airrun air-gen; do
-    echo
-    echo "## $tool"
-    echo
-    echo '```'
-    "$bin/$tool" --help
-    echo '```'
-    for command in $("$bin/$tool" --help | awk '/^commands:/{on=1; next} on && /^$/{exit} on{print $1}'); do
-      echo
-      echo "### $tool $command"
-      echo
-      echo '```'
-      "$bin/$tool" "$command" --help
-      echo '```'
+    section "## $tool" "$bin/$tool" --help
+    for command in $(commandsOf "$tool"); do
+      section "### $tool $command" "$bin/$tool" "$command" --help
     done
   done
-} >"$out"
+}
+
+# Whole or not at all: a program that fails leaves the old page.
+text="$(page)"
+printf '%s\n' "$text" >"$out"

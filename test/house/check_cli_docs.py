@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""check_cli_docs.py ROOT OUT: docs/cli.md is what the programs' --help says.
+
+Regenerates the page into OUT with the programs beside AIRPACK and compares.
+"""
+import difflib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+root, out = Path(sys.argv[1]), Path(sys.argv[2])
+page = root / "docs" / "cli.md"
+folder = Path(os.environ["AIRPACK"]).parent
+subprocess.run(["bash", root / "tools" / "make-docs.sh", folder, out], check=True)
+fresh, committed = out.read_text(), page.read_text()
+for heading in ("## airpack", "### airpack inspect", "### airpack verify", "## airrun", "### airrun tokenize",
+                "### airrun logits", "### airrun perplexity", "### airrun bench", "### airrun probe", "## air-gen"):
+    if f"\n{heading}\n" not in fresh:
+        sys.exit(f"tools/make-docs.sh lost the section '{heading}': has the layout of --help changed?")
+if fresh != committed:
+    print("".join(difflib.unified_diff(committed.splitlines(True), fresh.splitlines(True),
+                                       "docs/cli.md", "--help")))
+    sys.exit(f"docs/cli.md is not what --help says; run: bash tools/make-docs.sh {os.path.relpath(folder, root)}")
+print(f"docs/cli.md agrees with --help: {len(fresh.splitlines())} lines")
