@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -59,6 +60,13 @@ void unlinkAndReraise(int signal) {
   raise(signal);
 }
 
+/// Out of room, whoever sets the limit, or any other refusal.
+ErrorCode codeOf(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EFBIG
+             ? ErrorCode::DoesNotFit
+             : ErrorCode::Io;
+}
+
 std::string folderOf(const std::string &path) {
   size_t slash = path.rfind('/');
   if (slash == std::string::npos) {
@@ -97,10 +105,19 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   }
   AtomicFile file;
   file.targetPath = path;
-  file.temporaryPath = path + ".tmp-" + std::to_string(getpid());
-  // Read access too: a writer may check what it wrote.
-  file.descriptor = ::open(file.temporaryPath.c_str(),
-                           O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  // A name may be taken by what a killed process left behind (in containers
+  // process numbers come again), or by another file of this one.
+  constexpr int kNames = 100;
+  for (int i = 0; i < kNames && file.descriptor < 0; ++i) {
+    file.temporaryPath = path + ".tmp-" + std::to_string(getpid()) +
+                         (i == 0 ? "" : "-" + std::to_string(i));
+    // Read access too: a writer may check what it wrote.
+    file.descriptor = ::open(file.temporaryPath.c_str(),
+                             O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (file.descriptor < 0 && errno != EEXIST) {
+      break;
+    }
+  }
   if (file.descriptor < 0) {
     return ioError("cannot create '" + file.temporaryPath +
                    "': " + std::strerror(errno));
@@ -121,8 +138,16 @@ Status AtomicFile::reserve(uint64_t bytes) {
                              "with -o");
     }
   }
+  struct rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      limit.rlim_cur < bytes) {
+    return doesNotFitError(
+        "cannot write '" + targetPath + "': it needs " + std::to_string(bytes) +
+        " bytes and a file may have " + std::to_string(limit.rlim_cur) +
+        "; raise the limit (ulimit -f)");
+  }
   int reason = posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
-  if (reason == ENOSPC || reason == EFBIG || reason == EDQUOT) {
+  if (codeOf(reason) == ErrorCode::DoesNotFit) {
     return doesNotFitError("cannot write '" + targetPath + "': it needs " +
                            std::to_string(bytes) +
                            " bytes: " + std::strerror(reason));
@@ -141,10 +166,10 @@ Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
       if (errno == EINTR) {
         continue;
       }
-      ErrorCode code = errno == ENOSPC ? ErrorCode::DoesNotFit : ErrorCode::Io;
-      return {code, "cannot write " + std::to_string(piece) +
-                        " bytes at offset " + std::to_string(offset) + " of '" +
-                        targetPath + "': " + std::strerror(errno)};
+      return {codeOf(errno), "cannot write " + std::to_string(piece) +
+                                 " bytes at offset " + std::to_string(offset) +
+                                 " of '" + targetPath +
+                                 "': " + std::strerror(errno)};
     }
     offset += static_cast<uint64_t>(written);
     bytes = bytes.subspan(static_cast<size_t>(written));
@@ -154,8 +179,8 @@ Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
 
 Status AtomicFile::commit(uint64_t size) {
   auto fail = [&](const char *what) {
-    return ioError(std::string("cannot ") + what + " '" + targetPath +
-                   "': " + std::strerror(errno));
+    return Status(codeOf(errno), std::string("cannot ") + what + " '" +
+                                     targetPath + "': " + std::strerror(errno));
   };
   if (ftruncate(descriptor, static_cast<off_t>(size)) != 0) {
     return fail("set the size of");
@@ -179,9 +204,16 @@ Status AtomicFile::commit(uint64_t size) {
 }
 
 void removeTemporariesOnSignal() {
-  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
-    std::signal(signal, unlinkAndReraise);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU}) {
+    struct sigaction before{};
+    // Who started us may want a signal ignored: nohup, or a shell's `&`.
+    if (sigaction(signal, nullptr, &before) == 0 &&
+        before.sa_handler != SIG_IGN) {
+      std::signal(signal, unlinkAndReraise);
+    }
   }
+  // A file beyond `ulimit -f` is an error of the write that would make it.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 } // namespace air

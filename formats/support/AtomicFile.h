@@ -2,12 +2,13 @@
 //
 // Writes to a temporary file beside the target, then fsyncs and renames on
 // commit(). Without commit() the destructor removes the temporary. Nothing is
-// left behind by SIGINT/SIGTERM either when the tool installs
+// left behind by a signal that can be caught either when the tool installs
 // removeTemporariesOnSignal().
 //
 // Thread-safety: one writer; writeAt on disjoint ranges may run in parallel.
-// Errors: Io (with errno's text), DoesNotFit when reserve() finds too little
-// free space (both numbers in the message).
+// Errors: Io (with errno's text); DoesNotFit where the disk, a quota or the
+// limit on file sizes is too small, which reserve() finds out before any write
+// (both numbers in the message).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_ATOMICFILE_H
@@ -30,7 +31,8 @@ public:
   AtomicFile(const AtomicFile &) = delete;
   AtomicFile &operator=(const AtomicFile &) = delete;
 
-  /// Opens "PATH.tmp-PID" in the folder of `path`.
+  /// Opens "PATH.tmp-PID" in the folder of `path`, or "PATH.tmp-PID-N" when
+  /// that is taken.
   static Result<AtomicFile> create(const std::string &path);
 
   /// Checks free space and allocates `bytes` on the disk before any write.
@@ -45,8 +47,9 @@ private:
   std::string temporaryPath;
 };
 
-/// Installs handlers that unlink open temporaries and re-raise the signal.
-/// For main() only.
+/// Installs handlers that unlink open temporaries and re-raise the signal, for
+/// those that were not ignored before; ignores SIGXFSZ, so that a write beyond
+/// the limit on file sizes fails as any other. For main() only.
 void removeTemporariesOnSignal();
 
 } // namespace air

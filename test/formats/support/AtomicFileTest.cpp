@@ -4,6 +4,8 @@
 #include "formats/support/AtomicFile.h"
 
 #include <csignal>
+#include <functional>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 using namespace air;
@@ -111,6 +113,63 @@ TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
   EXPECT_EQ(filesInFolder(), 1U);
   EXPECT_EQ(readText(path("done")), "x");
+}
+
+/// The exit status of a process that runs `body` and ends with what it returns.
+int statusOfChild(const std::function<int()> &body) {
+  pid_t child = fork();
+  if (child == 0) {
+    _exit(body());
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+TEST_F(AtomicFileTest, AnIgnoredSignalStaysIgnored) {
+  int status = statusOfChild([] {
+    std::signal(SIGHUP, SIG_IGN);
+    removeTemporariesOnSignal();
+    raise(SIGHUP);
+    return 7;
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+}
+
+TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
+  int status = statusOfChild([&] {
+    removeTemporariesOnSignal();
+    rlimit limit = {4096, 4096};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    Result<AtomicFile> file = AtomicFile::create(path("out"));
+    Status reserved = file->reserve(5000);
+    std::string large(5000, 'x');
+    // The first write stops at the limit, the rest is refused.
+    Status written = file->writeAt(0, bytesOf(large));
+    bool isRight =
+        reserved.code() == ErrorCode::DoesNotFit &&
+        reserved.message().find("needs 5000 bytes and a file may have 4096") !=
+            std::string::npos &&
+        written.code() == ErrorCode::DoesNotFit && file->reserve(4096).isOk() &&
+        file->commit(4096).isOk();
+    return isRight ? 7 : 1;
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+  EXPECT_EQ(filesInFolder(), 1U);
+}
+
+TEST_F(AtomicFileTest, WhatAKilledProcessLeftIsNotInTheWay) {
+  writeText(path("out.tmp-" + std::to_string(getpid())), "left behind");
+  Result<AtomicFile> first = AtomicFile::create(path("out"));
+  Result<AtomicFile> second = AtomicFile::create(path("out"));
+  ASSERT_TRUE(first.isOk()) << first.status().message();
+  ASSERT_TRUE(second.isOk()) << second.status().message();
+  ASSERT_TRUE(first->writeAt(0, bytesOf("a")).isOk());
+  ASSERT_TRUE(second->writeAt(0, bytesOf("b")).isOk());
+  ASSERT_TRUE(second->commit(1).isOk());
+  EXPECT_EQ(readText(path("out")), "b");
+  ASSERT_TRUE(first->commit(1).isOk());
+  EXPECT_EQ(readText(path("out")), "a");
 }
 
 } // namespace
