@@ -2,10 +2,6 @@
 #include "formats/support/AtomicFile.h"
 #include "tools/airpack/Commands.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
 namespace air {
 
 cli::Option makeOption(std::string name, std::string shortName,
@@ -19,15 +15,6 @@ cli::Option makeOption(std::string name, std::string shortName,
   option.help = std::move(help);
   option.defaultText = std::move(defaultText);
   return option;
-}
-
-Status printText(const std::string &text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
-      std::fflush(stdout) != 0) {
-    return ioError(std::string("can't write to standard output: ") +
-                   std::strerror(errno));
-  }
-  return Status::ok();
 }
 
 static cli::Tool describeTool() {

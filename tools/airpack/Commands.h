@@ -22,9 +22,6 @@ cli::Option makeOption(std::string name, std::string shortName,
                        cli::ValueKind kind, std::string valueName,
                        std::string help, std::string defaultText = "");
 
-/// Writes to standard output; Io when that fails.
-Status printText(const std::string &text);
-
 } // namespace air
 
 #endif // AIRPACK_TOOLS_AIRPACK_COMMANDS_H

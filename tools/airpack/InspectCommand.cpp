@@ -4,6 +4,7 @@
 #include "formats/plan/PlanFile.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Summary.h"
+#include "tools/cli/Output.h"
 
 #include <nlohmann/json.hpp>
 
@@ -90,13 +91,14 @@ std::string modelText(const ModelSource &source) {
     if (line.size() > kWidest) {
       line = line.substr(0, kWidest) + "...";
     }
-    text += key + " = " + line + "\n";
+    text += cli::oneLine(key + " = " + line) + "\n";
   }
   std::map<std::string, std::pair<uint64_t, uint64_t>> dtypes;
   uint64_t bytes = 0;
   for (const auto &[name, tensor] : source.tensors) {
     std::string dtype(info(tensor.dtype).name);
-    text += name + "  " + dtype + "  " + shapeText(tensor.shape) + "\n";
+    text += cli::oneLine(name) + "  " + dtype + "  " + shapeText(tensor.shape) +
+            "\n";
     dtypes[dtype].first += 1;
     dtypes[dtype].second += tensor.data.size();
     bytes += tensor.data.size();
@@ -135,12 +137,12 @@ Status runInspect(const cli::Invocation &invocation) {
   bool json = invocation.has("--json");
   if (start.starts_with("GGUF")) {
     AIR_ASSIGN_OR_RETURN(ModelSource source, readGguf(path));
-    return printText(json ? modelJson(source) : modelText(source));
+    return cli::writeOut(json ? modelJson(source) : modelText(source));
   }
   if (start.starts_with("AIRPLAN")) {
     AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(path));
-    return printText(json ? planToJson(plan.plan())
-                          : planSummary(plan.plan(), plan.bytes().size()));
+    return cli::writeOut(json ? planToJson(plan.plan())
+                              : planSummary(plan.plan(), plan.bytes().size()));
   }
   return corruptError("'" + path +
                       "' is neither a plan nor a GGUF file: it begins with "

@@ -3,6 +3,7 @@
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
+#include "tools/cli/Output.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -164,7 +165,7 @@ Status runPack(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(checkOutput(output, compiler.source()));
   }
   if (emit == "llm") {
-    return printText(compiler.moduleText());
+    return cli::writeOut(compiler.moduleText());
   }
   {
     ProgressBar bar("compiling");
@@ -173,10 +174,10 @@ Status runPack(const cli::Invocation &invocation) {
   }
   if (emit == "json") {
     AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
-    return printText(json);
+    return cli::writeOut(json);
   }
   if (!writes) {
-    return printText(compiler.moduleText());
+    return cli::writeOut(compiler.moduleText());
   }
   {
     ProgressBar bar("packing");
@@ -190,10 +191,10 @@ Status runPack(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--json")) {
-    return printText(planToJson(plan.plan()));
+    return cli::writeOut(planToJson(plan.plan()));
   }
-  return printText(planSummary(plan.plan(), plan.bytes().size()) +
-                   "written to " + output + "\n");
+  return cli::writeOut(planSummary(plan.plan(), plan.bytes().size()) +
+                       "written to " + output + "\n");
 }
 
 } // namespace air

@@ -3,31 +3,20 @@
 
 #include "compiler/planner/Budget.h"
 #include "formats/dtype/DType.h"
+#include "tools/cli/Output.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdarg>
-#include <cstdio>
 #include <map>
 #include <vector>
 
 namespace air {
 namespace {
 
+using cli::format;
 using compiler::byteText;
 
-__attribute__((format(printf, 1, 2))) std::string format(const char *pattern,
-                                                         ...) {
-  std::array<char, 512> text{};
-  va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text.data(), text.size(), pattern, arguments);
-  va_end(arguments);
-  return text.data();
-}
-
 std::string textOf(const flatbuffers::String *value) {
-  return value == nullptr ? "" : value->str();
+  return value == nullptr ? "" : cli::oneLine(value->string_view());
 }
 
 template <typename T> uint32_t sizeOf(const flatbuffers::Vector<T> *list) {
@@ -164,7 +153,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
   const plan::Machine &machine = *plan.machine();
   std::string target = textOf(machine.name()) + ", " + textOf(machine.arch());
   for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
-    target += (i == 0 ? ": " : " ") + machine.features()->Get(i)->str();
+    target += (i == 0 ? ": " : " ") + textOf(machine.features()->Get(i));
   }
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + contextLine(plan) +

@@ -3,6 +3,7 @@
 #include "formats/plan/PlanFile.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ProgressBar.h"
+#include "tools/cli/Output.h"
 
 namespace air {
 
@@ -30,8 +31,9 @@ Status runVerify(const cli::Invocation &invocation) {
                  file.bytes().size());
     }
   }
-  return printText("ok: " + std::to_string(segments.size()) + " segments, " +
-                   compiler::byteText(file.bytes().size()) + "\n");
+  return cli::writeOut("ok: " + std::to_string(segments.size()) +
+                       " segments, " + compiler::byteText(file.bytes().size()) +
+                       "\n");
 }
 
 } // namespace air

@@ -2,12 +2,10 @@
 #include "tools/airrun/Common.h"
 
 #include "formats/plan/PlanConvert.h"
-#include "formats/support/MappedFile.h"
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include <cerrno>
 #include <charconv>
-#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -84,33 +82,33 @@ Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session) {
   return std::optional<rt::Tokenizer>(std::move(tokenizer));
 }
 
-Result<std::string> readTextFile(const std::string &path) {
-  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  return std::string(reinterpret_cast<const char *>(file.bytes().data()),
-                     file.bytes().size());
-}
-
-Result<std::string> readStandardInput() {
+/// All that a stream still holds; `name` is what a message calls it.
+static Result<std::string> readAll(std::FILE *stream, const std::string &name) {
   std::string text;
   char buffer[65536];
   size_t got = 0;
-  while ((got = std::fread(buffer, 1, sizeof buffer, stdin)) != 0) {
+  while ((got = std::fread(buffer, 1, sizeof buffer, stream)) != 0) {
     text.append(buffer, got);
   }
-  if (std::ferror(stdin) != 0) {
-    return ioError(std::string("can't read standard input: ") +
-                   std::strerror(errno));
+  if (std::ferror(stream) != 0) {
+    return ioError("can't read " + name + ": " + std::strerror(errno));
   }
   return text;
 }
 
-Status writeOut(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
-      std::fflush(stdout) != 0) {
-    return ioError(std::string("can't write to standard output: ") +
-                   std::strerror(errno));
+Result<std::string> readTextFile(const std::string &path) {
+  // Not mapped: it may be a pipe, as in -f <(command).
+  std::FILE *stream = std::fopen(path.c_str(), "re");
+  if (stream == nullptr) {
+    return ioError("can't open '" + path + "': " + std::strerror(errno));
   }
-  return Status::ok();
+  Result<std::string> text = readAll(stream, "'" + path + "'");
+  std::fclose(stream);
+  return text;
+}
+
+Result<std::string> readStandardInput() {
+  return readAll(stdin, "standard input");
 }
 
 double secondsNow() {
@@ -118,19 +116,6 @@ double secondsNow() {
   clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<double>(time.tv_sec) +
          1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-std::string format(const char *pattern, ...) {
-  va_list arguments;
-  va_start(arguments, pattern);
-  va_list again;
-  va_copy(again, arguments);
-  int size = std::vsnprintf(nullptr, 0, pattern, arguments);
-  va_end(arguments);
-  std::string text(size > 0 ? static_cast<size_t>(size) : 0, '\0');
-  std::vsnprintf(text.data(), text.size() + 1, pattern, again);
-  va_end(again);
-  return text;
 }
 
 } // namespace air

@@ -5,6 +5,7 @@
 #include "runtime/exec/Session.h"
 #include "runtime/text/Tokenizer.h"
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/Output.h"
 
 #include <cstdint>
 #include <optional>
@@ -28,19 +29,15 @@ Result<rt::Session> openSession(const cli::Invocation &invocation);
 /// The plan's vocabulary; none when it has none.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
-/// A whole file as text.
+/// A whole file as text; a pipe will do.
 Result<std::string> readTextFile(const std::string &path);
 Result<std::string> readStandardInput();
 
-/// Writes and flushes.
-Status writeOut(std::string_view text);
+using cli::format;
+using cli::writeOut;
 
 /// Seconds of a clock that only goes forward.
 double secondsNow();
-
-/// printf into a string.
-std::string format(const char *pattern, ...)
-    __attribute__((format(printf, 1, 2)));
 
 } // namespace air
 

@@ -67,9 +67,7 @@ private:
 };
 
 Result<std::vector<std::string>> readStrings(const std::string &path) {
-  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  std::string_view text(reinterpret_cast<const char *>(file.bytes().data()),
-                        file.bytes().size());
+  AIR_ASSIGN_OR_RETURN(std::string text, readTextFile(path));
   StringListReader reader;
   if (!nlohmann::json::sax_parse(text, &reader)) {
     return corruptError("strings file '" + path + "': " + reader.failure);
@@ -122,22 +120,9 @@ std::string table(const rt::Tokenizer &tokenizer,
   return out;
 }
 
-cli::Option makeOption(std::string name, std::string shortName,
-                       cli::ValueKind kind, std::string valueName,
-                       std::string help) {
-  cli::Option option;
-  option.name = std::move(name);
-  option.shortName = std::move(shortName);
-  option.kind = kind;
-  option.valueName = std::move(valueName);
-  option.help = std::move(help);
-  return option;
-}
-
 } // namespace
 
 cli::Command tokenizeCommand() {
-  using cli::ValueKind;
   cli::Command command;
   command.name = "tokenize";
   command.summary = "Print the token ids of text, one a line with its piece; "
@@ -145,18 +130,23 @@ cli::Command tokenizeCommand() {
   command.positionals = {
       {"PLAN|MODEL", "The plan or GGUF file whose vocabulary is used.", true}};
   command.options = {
-      makeOption("--prompt", "-p", ValueKind::String, "TEXT",
-                 "The text to tokenize."),
-      makeOption("--strings", "", ValueKind::String, "FILE",
-                 "A JSON list of strings to tokenize; prints a JSON list of "
-                 "their lists of ids."),
-      makeOption("--no-bos", "", ValueKind::Flag, "",
-                 "Leave out the BOS and EOS tokens that the vocabulary asks "
-                 "for."),
-      makeOption("--no-special", "", ValueKind::Flag, "",
-                 "Take the text of control tokens as ordinary text."),
-      makeOption("--json", "", ValueKind::Flag, "",
-                 "Print a JSON list of ids (with --strings it always is).")};
+      {.name = "--prompt",
+       .shortName = "-p",
+       .kind = cli::ValueKind::String,
+       .valueName = "TEXT",
+       .help = "The text to tokenize."},
+      {.name = "--strings",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "A JSON list of strings to tokenize; prints a JSON list of "
+               "their lists of ids."},
+      {.name = "--no-bos",
+       .help = "Leave out the BOS and EOS tokens that the vocabulary asks "
+               "for."},
+      {.name = "--no-special",
+       .help = "Take the text of control tokens as ordinary text."},
+      {.name = "--json",
+       .help = "Print a JSON list of ids (with --strings it always is)."}};
   command.examples = {"airrun tokenize story.air -p 'Once upon a time' --json",
                       "airrun tokenize model.gguf --strings texts.json"};
   return command;
