@@ -165,12 +165,22 @@ std::span<const uint8_t> PlanFile::segmentBytes(uint32_t index) const {
   return all.subspan(segment.offset(), segment.stored_bytes());
 }
 
-Status PlanFile::verifySegment(uint32_t index) const {
+Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
   Digest recorded;
   std::copy_n(segment.digest()->data(), recorded.size(), recorded.begin());
-  const Digest found = digestOf(all.subspan(segment.offset(), padded));
+  constexpr uint64_t kPiece = uint64_t{8} << 20;
+  DigestStream stream;
+  for (uint64_t done = 0; done < padded; done += kPiece) {
+    const uint64_t offset = segment.offset() + done;
+    const uint64_t bytes = std::min(kPiece, padded - done);
+    stream.update(all.subspan(offset, bytes));
+    if (pagesAfter == PagesAfter::Drop && !mappedFile.bytes().empty()) {
+      mappedFile.release(offset, bytes);
+    }
+  }
+  const Digest found = stream.finish();
   if (found != recorded) {
     return digestChanged("segment.digest",
                          "segment " + std::to_string(index) + " '" +

@@ -20,6 +20,10 @@
 
 namespace air {
 
+/// What becomes of a segment's pages once they have been verified: a resident
+/// plan runs from them, a mere check has no more use for them.
+enum class PagesAfter : uint8_t { Keep, Drop };
+
 /// A plan whose header and metadata have been verified (digests, structure and
 /// every rule of PlanVerifier). Segment bytes have not: call verifySegment
 /// before the first use of each.
@@ -38,9 +42,9 @@ public:
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
   /// VerificationFailed (with both digests) when its bytes, or the zeros after
   /// them, changed.
-  Status verifySegment(uint32_t index) const;
-  /// The mapping, to release pages by; empty after parse().
-  const MappedFile &mapping() const { return mappedFile; }
+  /// With Drop, a few MiB of a plan that was opened are in memory at a time.
+  Status verifySegment(uint32_t index,
+                       PagesAfter pagesAfter = PagesAfter::Keep) const;
 
 private:
   MappedFile mappedFile;

@@ -23,6 +23,7 @@ Status verifyPresence(const plan::Plan &plan) {
       {"buffers", sizeOf(plan.buffers()) != 0},
       {"kv", plan.kv() != nullptr},
       {"programs", sizeOf(plan.programs()) != 0},
+      {"reads", sizeOf(plan.reads()) != 0},
       {"codegen_fingerprint", !textOf(plan.codegen_fingerprint()).empty()},
   };
   for (const auto &part : parts) {

@@ -18,11 +18,21 @@ using namespace air::rt;
 
 namespace {
 
-constexpr uint32_t kDefaultMaxSequences = 256;
+constexpr uint64_t kDefaultMaxSequences = 256;
+/// Where the caller doesn't say how many sequences: no plan's context makes the
+/// block table, a row a sequence, larger than this.
+constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// Threads that verify ahead: enough to keep up with a fast disk.
 constexpr uint32_t kLoaders = 4;
 /// A batch's positions are 4 bytes each: a plan with more is a mistake.
 constexpr uint64_t kMaxBatchTokens = uint64_t{1} << 24;
+
+uint32_t defaultMaxSequences(const plan::KvLayout &kv) {
+  uint64_t row = ceilDiv(kv.context(), kv.page_tokens()) * sizeof(uint32_t);
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(kDefaultBlockTableBytes / row, 1,
+                           std::min(kv.pages(), kDefaultMaxSequences)));
+}
 
 uint32_t defaultThreads(const plan::Plan &plan) {
   return std::clamp<uint32_t>(plan.machine()->cores(), 1, cpuTopology().cores);
@@ -187,8 +197,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   ExecutorParts executorParts;
   executorParts.maxSequences = options.maxSequences != 0
                                    ? options.maxSequences
-                                   : static_cast<uint32_t>(std::min<uint64_t>(
-                                         layout.pages(), kDefaultMaxSequences));
+                                   : defaultMaxSequences(layout);
   AIR_ASSIGN_OR_RETURN(
       kv, KvCache::create({layout.page_tokens(), layout.page_bytes(),
                            layout.pages(), layout.context()},

@@ -30,7 +30,8 @@ struct SessionOptions {
   /// that this process may use.
   uint32_t threads = 0;
   /// Sequences that may live at a time; 0: as many as there are KV pages, at
-  /// most 256.
+  /// most 256, and fewer where a context of very many pages makes the tables of
+  /// pages large.
   uint32_t maxSequences = 0;
 };
 

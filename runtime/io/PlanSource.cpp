@@ -22,11 +22,11 @@ Result<std::unique_ptr<PlanSource>> PlanSource::start(const PlanFile &plan,
   }
   std::unique_ptr<PlanSource> source(new PlanSource(plan));
   source->states = std::vector<std::atomic<State>>(count);
+  source->ordered.resize(count);
   if (root.reads() != nullptr) {
-    std::vector<bool> listed(count);
     for (const plan::Read *read : *root.reads()) {
-      if (read->segment() < count && !listed[read->segment()]) {
-        listed[read->segment()] = true;
+      if (read->segment() < count && !source->ordered[read->segment()]) {
+        source->ordered[read->segment()] = true;
         source->order.push_back(read->segment());
       }
     }
@@ -91,7 +91,7 @@ void PlanSource::verifyClaimed(uint32_t index) {
   std::lock_guard<std::mutex> lock(mutex);
   if (status.isOk()) {
     states[index].store(State::Ready, std::memory_order_release);
-    if (std::find(order.begin(), order.end(), index) != order.end()) {
+    if (ordered[index]) {
       pending.fetch_sub(1, std::memory_order_release);
     }
   } else {

@@ -56,6 +56,7 @@ private:
 
   const PlanFile &file;
   std::vector<uint32_t> order; ///< segments as a pass first needs them
+  std::vector<bool> ordered;   ///< by segment: it is in `order`
   std::vector<std::atomic<State>> states;
   std::atomic<uint32_t> next{0}; ///< place in `order` that no loader has taken
   std::atomic<uint32_t> pending{0}; ///< of `order`, not yet Ready

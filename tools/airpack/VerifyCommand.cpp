@@ -23,10 +23,7 @@ Status runVerify(const cli::Invocation &invocation) {
   {
     ProgressBar bar("verifying");
     for (uint32_t i = 0; i < segments.size(); ++i) {
-      AIR_RETURN_IF_ERROR(file.verifySegment(i));
-      // Once checked, a segment's pages are not needed again.
-      file.mapping().release(segments.Get(i)->offset(),
-                             segments.Get(i)->stored_bytes());
+      AIR_RETURN_IF_ERROR(file.verifySegment(i, PagesAfter::Drop));
       bar.update(segments.Get(i)->offset() + segments.Get(i)->stored_bytes(),
                  file.bytes().size());
     }

@@ -60,6 +60,7 @@ TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
     const auto bytes = file->segmentBytes(i);
     EXPECT_EQ(std::vector<uint8_t>(bytes.begin(), bytes.end()),
               small.segments[i]);
+    EXPECT_TRUE(file->verifySegment(i, PagesAfter::Drop).isOk());
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes.data()) % kPlanPageBytes, 0u);
   }

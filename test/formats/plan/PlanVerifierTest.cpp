@@ -59,6 +59,7 @@ std::vector<Case> factCases() {
       {"plan.present", in([](P &p) { p.buffers.clear(); })},
       {"plan.present", in([](P &p) { p.kv.reset(); })},
       {"plan.present", in([](P &p) { p.programs.clear(); })},
+      {"plan.present", in([](P &p) { p.reads.clear(); })},
       {"plan.present", in([](P &p) { p.codegen_fingerprint.clear(); })},
       {"plan.enum", in([](P &p) {
          p.tokenizer->kind = static_cast<plan::TokenizerKind>(3);
