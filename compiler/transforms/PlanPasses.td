@@ -63,6 +63,10 @@ def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
 
 def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
   let summary = "List the order in which a pass first needs the segments";
+  let description = [{
+    One `plan.read` a segment of weights, before the step of the smallest program
+    that is the first to bind one of its tensors.
+  }];
 }
 
 def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
@@ -86,8 +90,9 @@ def VerifyPlan : Pass<"verify-plan", "::mlir::ModuleOp"> {
   let description = [{
     Programs cover batches without gaps; every tensor is placed, apart from the
     others of its segment, and used; segments stand and are read in the order of
-    first use; grids and resources are those of the kernels; entries are exactly
-    the kernels that dispatches name.
+    first use; grids and resources are those of the kernels; every tensor, buffer
+    and part of the cache has the dtype, layout and shape that the kernel which
+    binds it was made for; entries are exactly the kernels that dispatches name.
   }];
 }
 

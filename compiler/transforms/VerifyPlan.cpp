@@ -158,15 +158,17 @@ struct VerifyPlan : impl::VerifyPlanBase<VerifyPlan> {
     return verifyReads(uses, names, reads);
   }
 
-  /// Grids and resources are the kernels' own; entries are what dispatches
-  /// name.
+  /// Grids and resources are the kernels' own, what is bound has the shape that
+  /// they were made for; entries are what dispatches name.
   Status verifyKernels() {
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));
+    SymbolTable symbols(getOperation());
     std::set<std::string> named;
     Status status = Status::ok();
     getOperation().walk([&](DispatchOp dispatch) {
       named.insert(dispatch.getKernel().str());
       status = verifyDispatch(dispatch, profile);
+      status = status.isOk() ? verifyBindings(dispatch, symbols) : status;
       return status.isOk() ? WalkResult::advance() : WalkResult::interrupt();
     });
     AIR_RETURN_IF_ERROR(status);
@@ -206,6 +208,54 @@ struct VerifyPlan : impl::VerifyPlanBase<VerifyPlan> {
                 : verificationError("dispatch '" + dispatch.getKernel().str() +
                                     "' does not match its kernel '" +
                                     entry.name + "'");
+  }
+
+  /// A kernel trusts what it is given: a tensor or a row that is shorter than
+  /// its spec says would be read past its end.
+  Status verifyBindings(DispatchOp dispatch, const SymbolTable &symbols) {
+    AIR_ASSIGN_OR_RETURN(codegen::KernelSpec spec,
+                         kernelSpecFromAttr(dispatch.getSpec()));
+    std::vector<BindingRole> roles = bindingRoles(spec);
+    for (size_t i = 0; i < roles.size(); ++i) {
+      auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
+      bool fits =
+          binding.getKind() == BindingKind::Kv
+              ? kvFits(spec, binding.getLayer())
+              : symbolFits(roles[i],
+                           symbols.lookup(binding.getTarget().getAttr()));
+      if (!fits) {
+        std::string bound = binding.getKind() == BindingKind::Kv
+                                ? std::to_string(binding.getLayer())
+                                : binding.getTarget().getValue().str();
+        return verificationError("dispatch '" + dispatch.getKernel().str() +
+                                 "' takes another shape for " + roles[i].name +
+                                 " than that of '" + bound + "'");
+      }
+    }
+    return Status::ok();
+  }
+
+  static bool symbolFits(const BindingRole &role, Operation *op) {
+    if (auto buffer = dyn_cast<BufferOp>(op)) {
+      return buffer.getRowElements() == role.columns &&
+             buffer.getRows() == role.rowsFrom;
+    }
+    auto tensor = cast<TensorOp>(op);
+    return tensor.getDtype().getValue() == role.dtype &&
+           tensor.getLayout().getValue() == role.layout &&
+           tensor.getRows() == role.rows && tensor.getColumns() == role.columns;
+  }
+
+  bool kvFits(const codegen::KernelSpec &spec, int64_t layer) {
+    auto caches = getOperation().getOps<KvOp>();
+    if (caches.empty()) {
+      return false;
+    }
+    KvOp kv = *caches.begin();
+    return static_cast<uint64_t>(layer) < kv.getLayers() &&
+           spec.kvHeads == kv.getKvHeads() && spec.headDim == kv.getHeadDim() &&
+           spec.kvDtype == kv.getDtype().getValue() &&
+           spec.kvPageBytes == static_cast<uint64_t>(kv.getPageBytes());
   }
 };
 

@@ -143,7 +143,8 @@ bool valueFromAttr(Attribute attr, bool &value) {
 }
 bool valueFromAttr(Attribute attr, uint64_t &value) {
   auto number = dyn_cast<IntegerAttr>(attr);
-  if (!number || !number.getType().isInteger(64) || number.getInt() < 0) {
+  if (!number || !number.getType().isSignlessInteger(64) ||
+      number.getInt() < 0) {
     return false;
   }
   value = static_cast<uint64_t>(number.getInt());
@@ -223,45 +224,68 @@ Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
 }
 
 std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
-  using enum BindingKind;
   using enum Access;
+  auto rowsFrom = static_cast<RowsFrom>(spec.rowsFrom);
+  auto buffer = [](const char *name, Access access, uint64_t floats,
+                   RowsFrom rows = RowsFrom::Tokens) {
+    BindingRole role{name, BindingKind::Buffer, access, floats};
+    role.rowsFrom = rows;
+    return role;
+  };
+  auto vector = [](const char *name, uint64_t elements) {
+    return BindingRole{name, BindingKind::Tensor, Read, elements};
+  };
+  auto matrix = [&](const char *name) {
+    return BindingRole{name,   BindingKind::Tensor, Read,       spec.k,
+                       spec.n, spec.dtype,          spec.layout};
+  };
+  auto kv = [](Access access) {
+    return BindingRole{"kv", BindingKind::Kv, access};
+  };
+  uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
   switch (spec.op) {
   case KernelOp::EmbedRows:
-    return {{"table", Tensor, Read}, {"x", Buffer, Write}};
+    return {matrix("table"), buffer("x", Write, spec.k)};
   case KernelOp::RmsNorm:
-    return {
-        {"x", Buffer, Read}, {"weight", Tensor, Read}, {"y", Buffer, Write}};
+    // Rows of x are tokens, whichever of them are asked for.
+    return {buffer("x", Read, spec.k), vector("weight", spec.k),
+            buffer("y", Write, spec.k, rowsFrom)};
   case KernelOp::MatMul: {
-    std::vector<BindingRole> roles = {{"x", Buffer, Read}, {"w", Tensor, Read}};
+    std::vector<BindingRole> roles = {buffer("x", Read, spec.k, rowsFrom),
+                                      matrix("w")};
     if (spec.hasBias) {
-      roles.push_back({"bias", Tensor, Read});
+      roles.push_back(vector("bias", spec.n));
     }
-    roles.push_back({"y", Buffer, spec.accumulate ? ReadWrite : Write});
+    roles.push_back(buffer("y", spec.accumulate ? ReadWrite : Write,
+                           spec.yStride, rowsFrom));
     return roles;
   }
   case KernelOp::GluMatMul:
-    return {{"x", Buffer, Read},
-            {"wGate", Tensor, Read},
-            {"wUp", Tensor, Read},
-            {"h", Buffer, Write}};
-  case KernelOp::RopeAngles:
-    return {{"inverseFrequency", Tensor, Read}, {"angles", Buffer, Write}};
+    return {buffer("x", Read, spec.k, rowsFrom), matrix("wGate"), matrix("wUp"),
+            buffer("h", Write, spec.n, rowsFrom)};
+  case KernelOp::RopeAngles: {
+    BindingRole table = vector("inverseFrequency", spec.ropeDim / 2);
+    table.dtype = DType::F64;
+    return {table, buffer("angles", Write, spec.ropeDim)};
+  }
   case KernelOp::RopeAppend: {
-    std::vector<BindingRole> roles = {{"qkv", Buffer, ReadWrite},
-                                      {"angles", Buffer, Read}};
+    std::vector<BindingRole> roles = {buffer("qkv", ReadWrite, qkv),
+                                      buffer("angles", Read, spec.ropeDim)};
     if (spec.qkNorm) {
-      roles.push_back({"qNorm", Tensor, Read});
-      roles.push_back({"kNorm", Tensor, Read});
+      roles.push_back(vector("qNorm", spec.headDim));
+      roles.push_back(vector("kNorm", spec.headDim));
     }
-    roles.push_back({"kv", Kv, Write});
+    roles.push_back(kv(Write));
     return roles;
   }
   case KernelOp::Attention:
-    return {{"qkv", Buffer, Read}, {"kv", Kv, Read}, {"out", Buffer, Write}};
+    return {buffer("qkv", Read, qkv), kv(Read),
+            buffer("out", Write, spec.heads * spec.headDim)};
   case KernelOp::Add:
-    return {{"x", Buffer, Read}, {"y", Buffer, ReadWrite}};
+    return {buffer("x", Read, spec.k), buffer("y", ReadWrite, spec.k)};
   case KernelOp::SiluMul:
-    return {{"gate", Buffer, Read}, {"up", Buffer, Read}, {"y", Buffer, Write}};
+    return {buffer("gate", Read, spec.k), buffer("up", Read, spec.k),
+            buffer("y", Write, spec.k)};
   }
   return {};
 }

@@ -21,11 +21,21 @@ mlir::DictionaryAttr kernelSpecToAttr(mlir::MLIRContext *context,
 /// Corrupt names the entry that is unknown, of a wrong kind, or out of range.
 Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 
-/// One binding as codegen/KernelSpec.h lists it for an op.
+/// One binding as codegen/KernelSpec.h lists it for an op, and the shape that
+/// the kernel was made for.
 struct BindingRole {
   const char *name;
   BindingKind kind;
   Access access;
+  /// Columns of a tensor; floats in a row of a buffer. Unused for kv.
+  uint64_t columns = 0;
+  /// Rows of a tensor.
+  uint64_t rows = 1;
+  /// Of a tensor; buffers are F32 and of Layout::Rows.
+  DType dtype = DType::F32;
+  Layout layout = Layout::Rows;
+  /// Which rows of the batch a buffer holds.
+  RowsFrom rowsFrom = RowsFrom::Tokens;
 };
 
 /// What a kernel takes, in order.

@@ -3,10 +3,10 @@
 // One broken rule a case; the first has none.
 
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
-  plan.limits tokens 16 outputs 1 arena 2048
+  plan.limits tokens 16 outputs 1 arena 512
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
   plan.tensor @b vector [#llm.weight<"b", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 64
-  plan.buffer @x row 32 at 0 bytes 2048
+  plan.buffer @x row 8 at 0 bytes 512
   plan.segment @first weights codec none tier ram executor cpu bytes 96
   plan.segment @k kernels codec none tier ram executor cpu bytes 1
   plan.executable @cpu abi 1 entries ["rms_norm_k8_eps3f000000"] in @k
@@ -153,4 +153,87 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // expected-error @+1 {{1 entries where dispatches name 0}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.executable @cpu abi 1 entries ["spare"]
+}
+
+// -----
+
+// What is bound has the shape that the kernel reads.
+
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for x than that of 'x'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.read @s before 0
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @s at 0
+  plan.buffer @x row 7
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "rms_norm_k8_eps3f000000" {op = "rms_norm", k = 8 : i64, epsilon = 0.5 : f32} (<read buffer @x>, <read tensor @a>, <write buffer @x>) per 1 weight_bytes 32 flops_per_row 32
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for weight than that of 'a'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.read @s before 0
+  plan.tensor @a vector [#llm.weight<"a", F32, 7>] as F32 rows 1 x 7 bytes 28 in @s at 0
+  plan.buffer @x row 8
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "rms_norm_k8_eps3f000000" {op = "rms_norm", k = 8 : i64, epsilon = 0.5 : f32} (<read buffer @x>, <read tensor @a>, <write buffer @x>) per 1 weight_bytes 32 flops_per_row 32
+    }
+  }
+}
+
+// -----
+
+// Rows of outputs where rows of tokens are read.
+
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for x than that of 'x'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.read @s before 0
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @s at 0
+  plan.buffer @x row 8 rows <outputs>
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "rms_norm_k8_eps3f000000" {op = "rms_norm", k = 8 : i64, epsilon = 0.5 : f32} (<read buffer @x>, <read tensor @a>, <write buffer @x>) per 1 weight_bytes 32 flops_per_row 32
+    }
+  }
+}
+
+// -----
+
+// The layout is not the one that the kernel reads.
+
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' takes another shape for w than that of 'a'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.read @s before 0
+  plan.tensor @a copy [#llm.weight<"a", F16, 16x16>] as F16 rows 16 x 16 bytes 512 in @s at 0
+  plan.buffer @x row 16
+  plan.buffer @y row 16
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "0" {
+      plan.dispatch "matmul_f16_x16_m1_n16_k16_ys16" {op = "matmul", dtype = "F16", n = 16 : i64, k = 16 : i64, y_stride = 16 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) weight_bytes 512 flops_per_row 512 scratch 256
+    }
+  }
+}
+
+// -----
+
+// A layer that the cache does not have.
+
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' takes another shape for kv than that of '1'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 8 context 64 slots 1
+  plan.buffer @qkv row 24
+  plan.buffer @out row 8
+  plan.program @m1 tokens 1 to 16 {
+    plan.step attn "0" {
+      plan.dispatch "attention_h1_kvh1_d8_page2048" {op = "attention", heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, kv_page_bytes = 2048 : i64} (<read buffer @qkv>, <read kv 1>, <write buffer @out>) per 1 flops_per_row 2048 scratch 1120
+    }
+  }
 }

@@ -111,4 +111,43 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   EXPECT_EQ(text(spec), "inverseFrequency tensor read, angles buffer write, ");
 }
 
+TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {
+  KernelSpec spec;
+  spec.dtype = DType::Q4_K;
+  spec.n = 48;
+  spec.k = 256;
+  spec.yStride = 64;
+  spec.hasBias = true;
+  spec.rowsFrom = codegen::RowsFrom::Outputs;
+  std::vector<ir::plan::BindingRole> roles = ir::plan::bindingRoles(spec);
+  ASSERT_EQ(roles.size(), 4u);
+  EXPECT_EQ(roles[0].columns, 256u);
+  EXPECT_EQ(roles[0].rowsFrom, ir::plan::RowsFrom::Outputs);
+  EXPECT_EQ(roles[1].rows, 48u);
+  EXPECT_EQ(roles[1].columns, 256u);
+  EXPECT_EQ(roles[1].dtype, DType::Q4_K);
+  EXPECT_EQ(roles[1].layout, Layout::X16);
+  EXPECT_EQ(roles[2].columns, 48u);
+  EXPECT_EQ(roles[2].dtype, DType::F32);
+  EXPECT_EQ(roles[2].layout, Layout::Rows);
+  EXPECT_EQ(roles[3].columns, 64u);
+
+  spec = KernelSpec();
+  spec.op = KernelOp::RopeAppend;
+  spec.heads = 4;
+  spec.kvHeads = 2;
+  spec.headDim = 32;
+  spec.ropeDim = 16;
+  roles = ir::plan::bindingRoles(spec);
+  EXPECT_EQ(roles[0].columns, (4u + 2u + 2u) * 32u);
+  EXPECT_EQ(roles[1].columns, 16u);
+  // A norm reads tokens' rows also where only asked rows are written.
+  spec = KernelSpec();
+  spec.op = KernelOp::RmsNorm;
+  spec.rowsFrom = codegen::RowsFrom::Outputs;
+  roles = ir::plan::bindingRoles(spec);
+  EXPECT_EQ(roles[0].rowsFrom, ir::plan::RowsFrom::Tokens);
+  EXPECT_EQ(roles[2].rowsFrom, ir::plan::RowsFrom::Outputs);
+}
+
 } // namespace
