@@ -16,6 +16,10 @@ namespace {
 /// Source bytes one piece holds at most, unless 16 rows hold more.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
+/// Angles are exact below 2^52 (codegen/cpu/RopeKernels.cpp), positions are
+/// below 2^32. Models turn by 1 at most.
+constexpr double kMaxFrequency = 1 << 20;
+
 Status shapeError(const TensorContent &tensor, const std::string &what,
                   uint64_t found, uint64_t expected) {
   return internalError("tensor '" + tensor.name + "': " + what + " " +
@@ -82,6 +86,29 @@ Status checkVector(const TensorContent &tensor, const VectorRecipe &recipe) {
                           elements * sizeof(float));
 }
 
+std::vector<float> valuesOf(const SourceTensor &source) {
+  std::vector<float> values(elementsOf(source));
+  dequantize(source.dtype, source.data.data(), values.data(), values.size());
+  return values;
+}
+
+std::vector<double> frequenciesOf(const FrequencyRecipe &recipe) {
+  std::vector<double> table(recipe.dim / 2);
+  std::vector<float> factors;
+  if (recipe.factors != nullptr) {
+    factors = valuesOf(*recipe.factors);
+  }
+  for (size_t i = 0; i < table.size(); ++i) {
+    double exponent =
+        -2.0 * static_cast<double>(i) / static_cast<double>(recipe.dim);
+    table[i] = std::pow(recipe.base, exponent) / recipe.linearFactor;
+    if (!factors.empty()) {
+      table[i] /= static_cast<double>(factors[i]);
+    }
+  }
+  return table;
+}
+
 Status checkFrequencies(const TensorContent &tensor,
                         const FrequencyRecipe &recipe) {
   if (recipe.dim == 0 || recipe.dim % 2 != 0 ||
@@ -94,16 +121,22 @@ Status checkFrequencies(const TensorContent &tensor,
     return shapeError(tensor, "factors are", elementsOf(*recipe.factors),
                       recipe.dim / 2);
   }
-  return tensor.bytes == tensor.columns * sizeof(double)
-             ? Status::ok()
-             : shapeError(tensor, "bytes are", tensor.bytes,
-                          tensor.columns * sizeof(double));
-}
-
-std::vector<float> valuesOf(const SourceTensor &source) {
-  std::vector<float> values(elementsOf(source));
-  dequantize(source.dtype, source.data.data(), values.data(), values.size());
-  return values;
+  if (tensor.bytes != tensor.columns * sizeof(double)) {
+    return shapeError(tensor, "bytes are", tensor.bytes,
+                      tensor.columns * sizeof(double));
+  }
+  std::vector<double> table = frequenciesOf(recipe);
+  for (size_t i = 0; i < table.size(); ++i) {
+    if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
+      return corruptError(
+          "rope turns pair " + std::to_string(i) + " by " +
+          std::to_string(table[i]) + " a position, must be 0 to " +
+          std::to_string(kMaxFrequency) +
+          "; see rope.freq_base, rope.scaling.factor" +
+          (recipe.factors ? " and tensor '" + recipe.factors->name + "'" : ""));
+    }
+  }
+  return Status::ok();
 }
 
 void makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {
@@ -119,19 +152,7 @@ void makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {
 
 void makeFrequencies(const FrequencyRecipe &recipe,
                      std::vector<uint8_t> &piece) {
-  std::vector<double> table(recipe.dim / 2);
-  std::vector<float> factors;
-  if (recipe.factors != nullptr) {
-    factors = valuesOf(*recipe.factors);
-  }
-  for (size_t i = 0; i < table.size(); ++i) {
-    double exponent =
-        -2.0 * static_cast<double>(i) / static_cast<double>(recipe.dim);
-    table[i] = std::pow(recipe.base, exponent) / recipe.linearFactor;
-    if (!factors.empty()) {
-      table[i] /= static_cast<double>(factors[i]);
-    }
-  }
+  std::vector<double> table = frequenciesOf(recipe);
   size_t cursor = piece.size();
   piece.resize(cursor + table.size() * sizeof(double));
   std::memcpy(piece.data() + cursor, table.data(),

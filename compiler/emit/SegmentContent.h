@@ -57,7 +57,8 @@ struct SegmentContent {
   uint64_t bytes = 0;
 };
 
-/// Internal when a recipe's sources do not add up to its shape and bytes.
+/// Internal when a recipe's sources do not add up to its shape and bytes;
+/// Corrupt when the model's rope has a frequency that no kernel can turn by.
 Status checkContent(const SegmentContent &content);
 
 /// Streams the segment's bytes to `sink` in order. Packs on `threads` threads;

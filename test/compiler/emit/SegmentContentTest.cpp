@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <list>
 #include <random>
@@ -116,6 +117,34 @@ TEST(SegmentContent, InverseFrequencies) {
   // 10000^0 / 2 / 1 and 10000^(-2/4) / 2 / 4 = 0.01 / 8.
   EXPECT_DOUBLE_EQ(table[0], 0.5);
   EXPECT_DOUBLE_EQ(table[1], 0.00125);
+}
+
+TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
+  Source source;
+  auto check = [](double base, double linear, const SourceTensor *factors) {
+    return checkContent({"s",
+                         {{"t", FrequencyRecipe{4, base, linear, factors},
+                           DType::F64, 1, 2, 0, 16}},
+                         16});
+  };
+  const SourceTensor *zero =
+      source.addValues<float>("rope_freqs.weight", DType::F32, {1.0F, 0.0F});
+  const SourceTensor *negative =
+      source.addValues<float>("negative", DType::F32, {-1.0F, 1.0F});
+  const SourceTensor *nan =
+      source.addValues<float>("nan", DType::F32, {1.0F, std::nanf("")});
+  EXPECT_TRUE(check(1e4, 1.0, nullptr).isOk());
+  EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk()); // turns by next to nothing
+  for (const Status &status :
+       {check(1e4, 5e-324, nullptr), check(1e-45, 1.0, nullptr),
+        check(1e4, 1.0, zero), check(1e4, 1.0, negative),
+        check(1e4, 1.0, nan)}) {
+    EXPECT_EQ(status.code(), ErrorCode::Corrupt) << status.message();
+  }
+  EXPECT_EQ(check(1e4, 1.0, zero).message(),
+            "rope turns pair 1 by inf a position, must be 0 to 1048576.000000; "
+            "see rope.freq_base, rope.scaling.factor and tensor "
+            "'rope_freqs.weight'");
 }
 
 TEST(SegmentContent, SeveralTensorsKeepTheirPlaces) {
