@@ -174,7 +174,8 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
         "; layers of different shapes are not supported");
   }
   if (!op.getRopeAttr()) {
-    return unsupportedError("attention without rotary positions");
+    return unsupportedError("attention without rotary positions is not "
+                            "supported; attention with rope on q and k is");
   }
   std::string x = bufferOf[op.getX()];
   if (op.getNormAttr()) {

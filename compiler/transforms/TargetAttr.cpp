@@ -3,6 +3,8 @@
 
 #include "mlir/IR/Builders.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace air::compiler {
@@ -43,8 +45,9 @@ struct Reader {
   }
   uint64_t number(StringRef name) {
     auto value = entries.getAs<IntegerAttr>(name);
-    note(name, static_cast<bool>(value));
-    return value ? static_cast<uint64_t>(value.getInt()) : 0;
+    bool fits = value && value.getType().isSignlessInteger(64);
+    note(name, fits);
+    return fits ? static_cast<uint64_t>(value.getInt()) : 0;
   }
   void note(StringRef name, bool found) {
     if (!found && missing.empty()) {
@@ -64,7 +67,9 @@ Result<MachineProfile> targetOf(ModuleOp module) {
   MachineProfile profile;
   profile.name = reader.text("name");
   profile.arch = reader.text("arch");
-  profile.cores = static_cast<uint32_t>(reader.number("cores"));
+  uint64_t cores = reader.number("cores");
+  reader.note("cores", cores <= std::numeric_limits<uint32_t>::max());
+  profile.cores = static_cast<uint32_t>(cores);
   profile.memoryBytes = reader.number("memory_bytes");
   profile.memoryBandwidth = reader.number("memory_bandwidth");
   profile.diskBandwidth = reader.number("disk_bandwidth");

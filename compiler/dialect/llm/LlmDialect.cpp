@@ -144,6 +144,14 @@ LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                          << extent;
     }
   }
+  int64_t most = kMaxWeightElements;
+  for (int64_t extent : shape) {
+    most /= extent;
+  }
+  if (most == 0) {
+    return emitError() << "tensor '" << tensor << "' has more than "
+                       << kMaxWeightElements << " elements";
+  }
   uint32_t block = air::info(dtype).blockElements;
   if (shape.back() % block != 0) {
     return emitError() << "tensor '" << tensor << "' has rows of "

@@ -26,6 +26,10 @@ struct KvCacheResource
   llvm::StringRef getName() final { return "KvCache"; }
 };
 
+/// Most elements of a weight; so the bytes of several, joined and in any
+/// layout, fit in 63 bits.
+inline constexpr int64_t kMaxWeightElements = int64_t{1} << 50;
+
 /// True for tensor<?xKxf32>, K > 0.
 bool isActivation(mlir::Type type);
 /// True for tensor<?xi32>.
@@ -63,7 +67,10 @@ mlir::LogicalResult checkVector(mlir::Operation *op, llvm::StringRef role,
 mlir::LogicalResult checkMatrix(mlir::Operation *op, llvm::StringRef role,
                                 WeightAttr weight, int64_t rows,
                                 int64_t columns);
-/// heads, kv_heads and head_dim must be positive, kv_heads divide heads.
+/// Most elements of a row of q, k and v; so sums and products of heads fit.
+inline constexpr int64_t kMaxRowElements = int64_t{1} << 33;
+/// heads, kv_heads and head_dim must be positive, kv_heads divide heads; a row
+/// of q, k and v has at most kMaxRowElements.
 mlir::LogicalResult checkHeads(mlir::Operation *op, int64_t heads,
                                int64_t kvHeads, int64_t headDim);
 /// rope.dim must not exceed head_dim.

@@ -57,6 +57,13 @@ LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
     return op->emitOpError() << heads << " heads cannot share " << kvHeads
                              << " kv_heads: no multiple";
   }
+  // A row of q, k and v is (heads + 2 * kv_heads) * head_dim wide; kv_heads are
+  // no more than heads.
+  if (heads > kMaxRowElements / 3 / headDim) {
+    return op->emitOpError()
+           << heads << " heads of " << headDim
+           << " elements: q, k and v are wider than " << kMaxRowElements;
+  }
   return success();
 }
 

@@ -30,3 +30,23 @@ module {
 // expected-error @+1 {{plan.target has no valid 'arch'}}
 module attributes {plan.target = {cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }
+
+// -----
+
+// Numbers of another kind are no numbers.
+
+// expected-error @+1 {{plan.target has no valid 'cores'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : si64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'memory_bytes'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i128, name = "t"}} {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'cores'}}
+module attributes {plan.target = {arch = "x86_64", cores = 4294967296 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}

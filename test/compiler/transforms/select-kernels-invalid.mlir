@@ -15,7 +15,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{step layer.0.attn_in: attention without rotary positions}}
+// expected-error @+1 {{step layer.0.attn_in: attention without rotary positions is not supported; attention with rope on q and k is}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {
