@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 
 namespace air::codegen {
 namespace {
@@ -27,6 +28,21 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   Job job;
   job.spec = spec;
   AIR_ASSIGN_OR_RETURN(job.row, findKernelRow(spec));
+  // So that products of two of them fit in the kernels' 64-bit arithmetic, and
+  // numbers of rows in the 32-bit lanes of a gather.
+  constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;
+  for (auto [field, value] :
+       {std::pair("n", spec.n), std::pair("k", spec.k),
+        std::pair("yStride", spec.yStride), std::pair("yOffset", spec.yOffset),
+        std::pair("heads", spec.heads), std::pair("kvHeads", spec.kvHeads),
+        std::pair("headDim", spec.headDim),
+        std::pair("ropeDim", spec.ropeDim)}) {
+    if (value > kMost) {
+      return unsupportedError("CPU kernels: " + std::string(field) + " is " +
+                              std::to_string(value) + ", the most is " +
+                              std::to_string(kMost));
+    }
+  }
   job.entry.name = kernelName(spec);
   job.entry.rowsFrom = spec.rowsFrom;
   AIR_RETURN_IF_ERROR(
@@ -98,7 +114,13 @@ Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
   auto name = [](const Job &job) -> const std::string & {
     return job.entry.name;
   };
-  std::ranges::sort(jobs, {}, name);
+  std::ranges::stable_sort(jobs, {}, name);
+  for (size_t i = 1; i < jobs.size(); ++i) {
+    if (name(jobs[i - 1]) == name(jobs[i]) &&
+        jobs[i - 1].spec != jobs[i].spec) {
+      return internalError("two unequal kernels are called " + name(jobs[i]));
+    }
+  }
   auto repeated = std::ranges::unique(jobs, {}, name);
   jobs.erase(repeated.begin(), repeated.end());
 

@@ -141,6 +141,18 @@ TEST(CompileKernels, WrongMachineIsRefused) {
   EXPECT_NE(artifact.status().message().find("'fma'"), std::string::npos);
 }
 
+TEST(CompileKernels, MoreRowsThanThirtyOneBitsAreRefused) {
+  KernelSpec spec = matMul(DType::F16, MClass::One);
+  spec.n = spec.yStride = (uint64_t{1} << 31) - 1;
+  EXPECT_TRUE(describeKernel(spec, named("x86-64-v3")).isOk());
+  spec.n = spec.yStride = uint64_t{1} << 31;
+  auto entry = describeKernel(spec, named("x86-64-v3"));
+  ASSERT_FALSE(entry.isOk());
+  EXPECT_EQ(entry.status().code(), ErrorCode::Unsupported);
+  EXPECT_EQ(entry.status().message(),
+            "CPU kernels: n is 2147483648, the most is 2147483647");
+}
+
 TEST(CompileKernels, ImpossibleShapeNamesTheKernel) {
   KernelSpec spec = add(0);
   auto entry = describeKernel(spec, named("x86-64-v3"));
