@@ -123,24 +123,26 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
 }
 
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host) {
-  std::string lines;
-  auto differ = [&](const std::string &field, const std::string &needs,
-                    const std::string &has) {
-    lines += lines.empty() ? "" : "\n";
-    lines += field + ": plan needs " + needs + ", this machine has " + has;
+  auto differ = [](const std::string &field, const std::string &needs,
+                   const std::string &has) {
+    return mismatchError(field + ": plan needs " + needs +
+                         ", this machine has " + has +
+                         "; pack the model for it with --target host");
   };
   if (plan.arch != host.arch) {
-    differ("arch", plan.arch, host.arch);
-  } else {
-    for (const std::string &feature : plan.features) {
-      if (std::find(host.features.begin(), host.features.end(), feature) ==
-          host.features.end()) {
-        differ("features", feature,
-               host.features.empty() ? "none" : join(host.features));
-      }
+    return differ("arch", plan.arch, host.arch);
+  }
+  std::vector<std::string> lacking;
+  for (const std::string &feature : plan.features) {
+    if (std::find(host.features.begin(), host.features.end(), feature) ==
+        host.features.end()) {
+      lacking.push_back(feature);
     }
   }
-  return lines.empty() ? Status::ok() : mismatchError(lines);
+  return lacking.empty()
+             ? Status::ok()
+             : differ("features", join(lacking),
+                      host.features.empty() ? "none" : join(host.features));
 }
 
 } // namespace air

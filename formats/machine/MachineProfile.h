@@ -74,9 +74,9 @@ Result<MachineProfile> parseProfile(const std::string &json,
 /// bytes.
 std::string toJson(const MachineProfile &profile);
 
-/// Ok when `host` can run what was made for `plan`; else Mismatch with one
-/// "field: plan needs X, this machine has Y" a line. Fewer cores or less
-/// bandwidth only cost speed and are no mismatch.
+/// Ok when `host` can run what was made for `plan`; else Mismatch, "FIELD: plan
+/// needs X, this machine has Y": the architecture, or all features that lack.
+/// Fewer cores or less bandwidth only cost speed and are no mismatch.
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

@@ -11,7 +11,7 @@
 //
 // Ownership: a Session owns all it uses; it can be moved. Thread-safety: one
 // thread at a time; its own compute threads are inside run(). Errors of open():
-// those of PlanFile::open, Mismatch (one field a line), DoesNotFit (memory),
+// those of PlanFile::open, Mismatch (names the field), DoesNotFit (memory),
 // Unsupported (a plan that streams, or an unknown shape), Usage (threads).
 //
 //===----------------------------------------------------------------------===//

@@ -67,6 +67,10 @@ Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 Result<Tokenizer> Tokenizer::create(TokenizerData data) {
+  if (data.kind != TokenizerKind::Spm && data.kind != TokenizerKind::Bpe) {
+    return unsupportedError("tokenizer: the model has no vocabulary; give "
+                            "token ids instead of text");
+  }
   if (data.tokens.empty() || data.tokens.size() > (size_t{1} << 30)) {
     return corruptError("tokenizer: " + std::to_string(data.tokens.size()) +
                         " tokens; 1 to 2^30 are possible");
@@ -85,19 +89,11 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   Vocabulary &vocabulary = state->vocabulary;
   vocabulary.size = static_cast<int32_t>(data.tokens.size());
   vocabulary.unknown = data.unknown;
-  switch (data.kind) {
-  case TokenizerKind::Spm: {
+  if (data.kind == TokenizerKind::Spm) {
     AIR_ASSIGN_OR_RETURN(state->spm, SpmEncoder::create(data, vocabulary));
     state->addSpacePrefix = data.addSpacePrefix;
-    break;
-  }
-  case TokenizerKind::Bpe: {
+  } else {
     AIR_ASSIGN_OR_RETURN(state->bpe, BpeEncoder::create(data, vocabulary));
-    break;
-  }
-  default:
-    return unsupportedError("tokenizer: the model has no vocabulary; give "
-                            "token ids instead of text");
   }
   std::vector<SpecialMatcher::Token> userDefined;
   std::vector<SpecialMatcher::Token> all;

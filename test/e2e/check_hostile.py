@@ -42,7 +42,7 @@ def attempt(command, name):
     t.expect(0 <= done.returncode <= 8, f"{name} ended with {done.returncode}")
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        t.expect(len(lines) == 1 or done.returncode == 7, f"{name}: {lines}")
+        t.expect(len(lines) == 1, f"{name}: {lines}")
     return done.returncode
 
 

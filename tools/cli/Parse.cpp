@@ -184,8 +184,18 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
 
 Status Parser::takePositional(const std::string &arg) {
   if (invocation.positionals.size() == command.positionals.size()) {
-    return usageError("unexpected argument " + quoted(arg) +
-                      "; usage: " + usageLine(tool, command));
+    // Of the main command the first one may have been meant as a command.
+    std::vector<std::string> names;
+    for (const Command &other : tool.commands) {
+      names.push_back(other.name);
+    }
+    std::string near = command.name.empty() && !invocation.positionals.empty()
+                           ? nearest(invocation.positionals.front(), names)
+                           : "";
+    return usageError(
+        "unexpected argument " + quoted(arg) +
+        (near.empty() ? "; usage: " + usageLine(tool, command)
+                      : "; did you mean the command " + quoted(near) + "?"));
   }
   invocation.positionals.push_back(arg);
   return Status::ok();

@@ -21,7 +21,11 @@ TEST(TokenizerErrorTest, NoVocabulary) {
   TokenizerData data = smallBpe({});
   data.kind = TokenizerKind::None;
   expectRefused(data, ErrorCode::Unsupported, "no vocabulary");
-  expectRefused(TokenizerData(), ErrorCode::Corrupt, "0 tokens");
+  // As a plan without one has it.
+  expectRefused(TokenizerData(), ErrorCode::Unsupported, "no vocabulary");
+  data = TokenizerData();
+  data.kind = TokenizerKind::Bpe;
+  expectRefused(data, ErrorCode::Corrupt, "0 tokens");
 }
 
 TEST(TokenizerErrorTest, UnknownPreTokenizer) {
