@@ -15,17 +15,16 @@
 //   RmsNorm      x R, weight R, y W              y[r] = x[row r] / rms * weight
 //                  width k. rowsFrom Tokens: row r = token r. rowsFrom Outputs:
 //                  r-th output, row r = output_rows[r]. tile = row
-//   MatMul       x R, w R, [bias R,] y W|RW      y[m][yOffset + j] (+)=
-//   w[j].x[m]
-//                  w is [n, k]; y's row has yStride floats; RW when accumulate.
-//                  rowsFrom counts rows (Outputs: row r of x is output r)
+//   MatMul       x R, w R, [bias R,] y W|RW
+//                  y[m][yOffset + j] (+)= w[j].x[m] + bias[j]; w is [n, k];
+//                  y's row has yStride floats; RW when accumulate. rowsFrom
+//                  counts rows (Outputs: row r of x is output r)
 //   GluMatMul    x R, wGate R, wUp R, h W        h = silu(wGate x) * (wUp x)
 //                  both [n, k], one dtype and layout; h's row has n floats
-//   RopeAngles   inverseFrequency R, angles W    one token: ropeDim/2 cosines,
-//   then
-//                  ropeDim/2 sines of position * inverseFrequency[i]; the table
-//                  is float64 [ropeDim/2]; angles float32 [M][ropeDim]. tile =
-//                  token
+//   RopeAngles   inverseFrequency R, angles W
+//                  a token's ropeDim/2 cosines, then as many sines, of position
+//                  * inverseFrequency[i]; the table is float64 [ropeDim/2] in
+//                  [0, 2^20]; angles float32 [M][ropeDim]. tile = token
 //   RopeAppend   qkv RW, angles R, [qNorm R, kNorm R,] kv W
 //                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
 //                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
@@ -125,6 +124,10 @@ struct KernelArtifact {
   std::vector<uint8_t> object;      ///< relocatable ELF
   std::vector<KernelEntry> entries; ///< sorted by name
 };
+
+/// Whether an op's code depends on the MClass. The kernels of the others work
+/// token by token: one serves every batch.
+bool hasMClasses(KernelOp op);
 
 /// Which layouts a backend has for a dtype on a target, best first. Empty when
 /// the dtype is no weight format.

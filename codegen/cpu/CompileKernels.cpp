@@ -1,5 +1,4 @@
-//===- CompileKernels.cpp - the interface of codegen/cpu ---------*- C++
-//-*-===//
+//===- CompileKernels.cpp - the interface of codegen/cpu --------*- C++ -*-===//
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CompileModule.h"
 #include "codegen/cpu/KernelRegistry.h"
@@ -70,6 +69,12 @@ void forEach(size_t count, unsigned threads, const Work &work) {
 }
 
 } // namespace
+
+bool hasMClasses(KernelOp op) {
+  return std::ranges::any_of(kernelRegistry(), [&](const KernelRow &row) {
+    return row.op == op && row.hasMClasses;
+  });
+}
 
 std::vector<Layout> supportedLayouts(DType dtype,
                                      const MachineProfile &target) {

@@ -1,5 +1,4 @@
-//===- CompileModule.cpp - MLIR kernels to one ELF object --------*- C++
-//-*-===//
+//===- CompileModule.cpp - MLIR kernels to one ELF object -------*- C++ -*-===//
 #include "codegen/cpu/CompileModule.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"

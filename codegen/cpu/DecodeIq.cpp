@@ -1,5 +1,4 @@
-//===- DecodeIq.cpp - indices into grids or a value table --------*- C++
-//-*-===//
+//===- DecodeIq.cpp - indices into grids or a value table -------*- C++ -*-===//
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WordMath.h"
 #include "formats/dtype/IqGrids.h"

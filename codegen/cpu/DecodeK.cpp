@@ -1,5 +1,4 @@
-//===- DecodeK.cpp - blocks of 256 with quantised scales ---------*- C++
-//-*-===//
+//===- DecodeK.cpp - blocks of 256 with quantised scales --------*- C++ -*-===//
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WordMath.h"
 

@@ -1,5 +1,4 @@
-//===- DecodeLegacy.cpp - blocks of 32 with one scale ------------*- C++
-//-*-===//
+//===- DecodeLegacy.cpp - blocks of 32 with one scale -----------*- C++ -*-===//
 //
 // Element j < 16 is the low nibble of byte j, element j + 16 its high nibble.
 //

@@ -1,5 +1,4 @@
-//===- DecodeSink.cpp - where decoded weights go -----------------*- C++
-//-*-===//
+//===- DecodeSink.cpp - where decoded weights go ----------------*- C++ -*-===//
 #include "codegen/cpu/DecodeSink.h"
 
 #include <cassert>

@@ -1,5 +1,4 @@
-//===- DecodeSmall.cpp - one and two bits, ternary, NVFP4 --------*- C++
-//-*-===//
+//===- DecodeSmall.cpp - one and two bits, ternary, NVFP4 -------*- C++ -*-===//
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WordMath.h"
 #include "formats/dtype/ValueTables.h"

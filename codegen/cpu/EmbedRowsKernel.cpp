@@ -1,5 +1,4 @@
-//===- EmbedRowsKernel.cpp - x[m] = scale * table[id[m]] ---------*- C++
-//-*-===//
+//===- EmbedRowsKernel.cpp - x[m] = scale * table[id[m]] --------*- C++ -*-===//
 //
 // Decodes the 16 rows that hold the token's into a panel in scratch, and takes
 // its lane: a table of any dtype and layout has one decoder.

@@ -1,5 +1,4 @@
-//===- KernelBuilder.cpp - writes one CPU kernel as MLIR ---------*- C++
-//-*-===//
+//===- KernelBuilder.cpp - writes one CPU kernel as MLIR --------*- C++ -*-===//
 #include "codegen/cpu/KernelBuilder.h"
 
 #include "formats/abi/KernelAbi.h"

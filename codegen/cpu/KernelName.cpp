@@ -1,5 +1,4 @@
-//===- KernelName.cpp - a spec as a symbol name ------------------*- C++
-//-*-===//
+//===- KernelName.cpp - a spec as a symbol name -----------------*- C++ -*-===//
 //
 // Fields that differ from their default appear in a fixed order, each with its
 // own prefix, so that unequal specs get unequal names.

@@ -1,5 +1,4 @@
-//===- KernelRegistry.cpp - the table of CPU kernels -------------*- C++
-//-*-===//
+//===- KernelRegistry.cpp - the table of CPU kernels ------------*- C++ -*-===//
 #include "codegen/cpu/KernelRegistry.h"
 
 #include "codegen/cpu/CpuKernels.h"

@@ -1,5 +1,4 @@
-//===- MatMulKernel.cpp - y = w x, and the gated pair of them ----*- C++
-//-*-===//
+//===- MatMulKernel.cpp - y = w x, and the gated pair of them ---*- C++ -*-===//
 //
 // Both kernels walk groups of 16 rows of w. For few tokens a group is decoded
 // straight into dot products, one pass for 1, 2 or 4 tokens. For many, chunks

@@ -1,5 +1,4 @@
-//===- WeightDecoders.cpp - columns of a group, block by block ---*- C++
-//-*-===//
+//===- WeightDecoders.cpp - columns of a group, block by block --*- C++ -*-===//
 #include "codegen/cpu/WeightDecoders.h"
 
 #include "formats/support/CheckedMath.h"

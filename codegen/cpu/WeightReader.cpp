@@ -1,5 +1,4 @@
-//===- WeightReader.cpp - loads units of 16 rows at a time -------*- C++
-//-*-===//
+//===- WeightReader.cpp - loads units of 16 rows at a time ------*- C++ -*-===//
 #include "codegen/cpu/WeightReader.h"
 
 #include <algorithm>

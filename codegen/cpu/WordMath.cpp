@@ -1,5 +1,4 @@
-//===- WordMath.cpp - small integers out of 32-bit words ---------*- C++
-//-*-===//
+//===- WordMath.cpp - small integers out of 32-bit words --------*- C++ -*-===//
 #include "codegen/cpu/WordMath.h"
 
 #include <algorithm>

@@ -1,5 +1,4 @@
-//===- OrderedWork.h - make pieces in parallel, use them in order -*- C++
-//-*-===//
+//===- OrderedWork.h - make pieces in parallel, use them in order ---------===//
 //
 // `make` fills the buffer of piece i on any of `threads` threads; `use` gets
 // the pieces on the calling thread, 0, 1, 2, ... At most 2 * threads pieces

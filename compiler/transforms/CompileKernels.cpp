@@ -17,20 +17,13 @@ namespace air::compiler {
 
 namespace {
 
-struct CompileKernels : impl::CompileKernelsBase<CompileKernels> {
-  using CompileKernelsBase::CompileKernelsBase;
+struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
+  using StatusPass::StatusPass;
   CompileKernels(CompileKernelsOptions options,
                  codegen::KernelArtifact *destination)
-      : CompileKernelsBase(std::move(options)), artifact(destination) {}
+      : StatusPass(std::move(options)), artifact(destination) {}
 
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-    }
-  }
-
-  Status run() {
+  Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
     // What does not fit without kernels does not fit with them: say so before

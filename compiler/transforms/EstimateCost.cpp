@@ -15,17 +15,10 @@ namespace air::compiler {
 
 namespace {
 
-struct EstimateCost : impl::EstimateCostBase<EstimateCost> {
-  using EstimateCostBase::EstimateCostBase;
+struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
+  using StatusPass::StatusPass;
 
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-    }
-  }
-
-  Status run() {
+  Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());

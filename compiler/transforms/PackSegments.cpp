@@ -16,17 +16,10 @@ namespace air::compiler {
 
 namespace {
 
-struct PackSegments : impl::PackSegmentsBase<PackSegments> {
-  using PackSegmentsBase::PackSegmentsBase;
+struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
+  using StatusPass::StatusPass;
 
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-    }
-  }
-
-  Status run() {
+  Status run() override {
     ModuleOp module = getOperation();
     SymbolTable symbols(module);
     auto programs = llvm::to_vector(module.getOps<ProgramOp>());

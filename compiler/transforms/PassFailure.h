@@ -36,6 +36,23 @@ inline ErrorCode failureCode(mlir::ModuleOp module) {
   return code ? static_cast<ErrorCode>(code.getInt()) : ErrorCode::Internal;
 }
 
+/// A pass whose work is a function `Status run()`. `Base` is the class that
+/// tablegen made.
+template <typename Base> class StatusPass : public Base {
+public:
+  using Base::Base;
+
+  void runOnOperation() final {
+    if (Status status = run(); !status.isOk()) {
+      (void)failWith(this->getOperation(), status);
+      this->signalPassFailure();
+    }
+  }
+
+private:
+  virtual Status run() = 0;
+};
+
 } // namespace air::compiler
 
 #endif // AIRPACK_COMPILER_TRANSFORMS_PASSFAILURE_H

@@ -15,17 +15,10 @@ namespace air::compiler {
 
 namespace {
 
-struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
-  using PlanMemoryBase::PlanMemoryBase;
+struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
+  using StatusPass::StatusPass;
 
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-    }
-  }
-
-  Status run() {
+  Status run() override {
     ModuleOp module = getOperation();
     auto limits = llvm::to_vector(module.getOps<LimitsOp>());
     if (limits.size() != 1) {

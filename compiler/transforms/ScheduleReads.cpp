@@ -13,17 +13,10 @@ namespace air::compiler {
 
 namespace {
 
-struct ScheduleReads : impl::ScheduleReadsBase<ScheduleReads> {
-  using ScheduleReadsBase::ScheduleReadsBase;
+struct ScheduleReads : StatusPass<impl::ScheduleReadsBase<ScheduleReads>> {
+  using StatusPass::StatusPass;
 
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-    }
-  }
-
-  Status run() {
+  Status run() override {
     ModuleOp module = getOperation();
     SmallVector<SegmentOp> segments;
     std::vector<std::string> names;

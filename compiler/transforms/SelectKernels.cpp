@@ -20,7 +20,6 @@ namespace air::compiler {
 
 namespace {
 
-using codegen::KernelOp;
 using codegen::KernelSpec;
 using codegen::MClass;
 
@@ -39,24 +38,10 @@ constexpr BatchClass kBatchClasses[] = {
     {MClass::Wide, "m9+", 9, std::numeric_limits<uint64_t>::max()},
 };
 
-/// Kernels whose code depends on how many tokens they are for. The others work
-/// token by token: one serves every program.
-bool hasMClasses(KernelOp op) {
-  return op == KernelOp::MatMul || op == KernelOp::GluMatMul ||
-         op == KernelOp::Attention;
-}
+struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
+  using StatusPass::StatusPass;
 
-struct SelectKernels : impl::SelectKernelsBase<SelectKernels> {
-  using SelectKernelsBase::SelectKernelsBase;
-
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-    }
-  }
-
-  Status run() {
+  Status run() override {
     ModuleOp module = getOperation();
     auto graphs = llvm::to_vector(module.getOps<GraphOp>());
     auto models = llvm::to_vector(module.getOps<ModelOp>());
@@ -166,7 +151,7 @@ struct SelectKernels : impl::SelectKernelsBase<SelectKernels> {
       builder.createBlock(&step.getBody());
       for (const LoweredDispatch &dispatch : lowered.dispatches) {
         KernelSpec spec = dispatch.spec;
-        if (hasMClasses(spec.op)) {
+        if (codegen::hasMClasses(spec.op)) {
           spec.mClass = batch.mClass;
         }
         Result<codegen::KernelEntry> entry =

@@ -21,19 +21,11 @@ namespace air::compiler {
 
 namespace {
 
-struct VerifyMemory : impl::VerifyMemoryBase<VerifyMemory> {
-  using VerifyMemoryBase::VerifyMemoryBase;
+struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
+  using StatusPass::StatusPass;
 
-  void runOnOperation() override {
-    if (Status status = run(); !status.isOk()) {
-      (void)failWith(getOperation(), status);
-      signalPassFailure();
-      return;
-    }
+  Status run() override {
     markAllAnalysesPreserved();
-  }
-
-  Status run() {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
@@ -54,10 +46,12 @@ struct VerifyMemory : impl::VerifyMemoryBase<VerifyMemory> {
         ++rows;
       }
       uint64_t needed = rows * buffer.getRowElements() * 4;
-      if (*buffer.getBytes() < needed) {
+      if (needed / 4 / buffer.getRowElements() != rows ||
+          *buffer.getBytes() < needed) {
         return verificationError(
             "buffer '" + name + "' has " + std::to_string(*buffer.getBytes()) +
-            " bytes, its rows need " + std::to_string(needed));
+            " bytes, it holds " + std::to_string(rows) + " rows of " +
+            std::to_string(buffer.getRowElements()) + " floats");
       }
       indexOf.emplace(name, static_cast<uint32_t>(indexOf.size()));
       problem.buffers.push_back(

@@ -25,20 +25,15 @@ namespace air::compiler {
 
 namespace {
 
-struct VerifyPlan : impl::VerifyPlanBase<VerifyPlan> {
-  using VerifyPlanBase::VerifyPlanBase;
+struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
+  using StatusPass::StatusPass;
 
-  void runOnOperation() override {
-    for (auto check :
-         {&VerifyPlan::verifyRanges, &VerifyPlan::verifyPlaces,
-          &VerifyPlan::verifySegmentOrder, &VerifyPlan::verifyKernels}) {
-      if (Status status = (this->*check)(); !status.isOk()) {
-        (void)failWith(getOperation(), status);
-        signalPassFailure();
-        return;
-      }
-    }
+  Status run() override {
     markAllAnalysesPreserved();
+    AIR_RETURN_IF_ERROR(verifyRanges());
+    AIR_RETURN_IF_ERROR(verifyPlaces());
+    AIR_RETURN_IF_ERROR(verifySegmentOrder());
+    return verifyKernels();
   }
 
   /// Programs cover 1..max_tokens without gaps.

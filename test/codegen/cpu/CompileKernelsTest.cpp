@@ -1,5 +1,4 @@
-//===- CompileKernelsTest.cpp ------------------------------------*- C++
-//-*-===//
+//===- CompileKernelsTest.cpp -----------------------------------*- C++ -*-===//
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/KernelRegistry.h"
 

@@ -1,5 +1,4 @@
-//===- CpuTargetTest.cpp -----------------------------------------*- C++
-//-*-===//
+//===- CpuTargetTest.cpp ----------------------------------------*- C++ -*-===//
 #include "codegen/cpu/CpuTarget.h"
 
 #include <gtest/gtest.h>

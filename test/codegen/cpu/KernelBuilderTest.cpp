@@ -1,5 +1,4 @@
-//===- KernelBuilderTest.cpp -------------------------------------*- C++
-//-*-===//
+//===- KernelBuilderTest.cpp ------------------------------------*- C++ -*-===//
 #include "codegen/cpu/CompileModule.h"
 #include "formats/abi/KernelAbi.h"
 #include "runtime/hal/ElfLoader.h"

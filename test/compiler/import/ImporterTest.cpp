@@ -150,6 +150,49 @@ TEST(Importer, AWindowAsWideAsTheContextIsNone) {
   EXPECT_THAT(importText(source), HasSubstr("llm.attention"));
 }
 
+// Keys that published files carry beside those of tinySource: what the
+// converters of llama.cpp (old and new), its quantiser and imatrix tool write
+// for Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3.
+TEST(Importer, KeysOfPublishedFilesAreUnderstood) {
+  for (const std::string architecture : {"llama", "qwen2", "qwen3"}) {
+    ModelSource source = tinySource(architecture);
+    auto set = [&](const std::string &key, MetadataValue value) {
+      source.metadata[key] = std::move(value);
+    };
+    set("general.type", std::string("model"));
+    set("general.finetune", std::string("Instruct"));
+    set("general.quantized_by", std::string("somebody"));
+    set("general.base_model.count", uint64_t{1});
+    set("general.languages", std::vector<std::string>{"en", "de"});
+    set("general.file_type", uint64_t{15});
+    set("general.quantization_version", uint64_t{2});
+    set("general.alignment", uint64_t{32});
+    set("general.sampling.temp", 0.6);
+    set("quantize.imatrix.file", std::string("imatrix.dat"));
+    set("quantize.imatrix.entries_count", int64_t{224});
+    set("split.count", uint64_t{0});
+    set("tokenizer.ggml.pre", std::string("llama-bpe"));
+    set("tokenizer.chat_template", std::string("{{ bos_token }}"));
+    set(architecture + ".vocab_size", uint64_t{16});
+    set(architecture + ".rope.dimension_count", uint64_t{4});
+    set(architecture + ".rope.freq_base", 500000.0);
+    set(architecture + ".rope.scaling.type", std::string("none"));
+    set(architecture + ".rope.scaling.original_context_length", uint64_t{8192});
+    set(architecture + ".rope.scaling.finetuned", false);
+    set(architecture + ".rope.scale_linear", 1.0);
+    set(architecture + ".attention.key_length", uint64_t{4});
+    set(architecture + ".attention.value_length", uint64_t{4});
+    set(architecture + ".attention.causal", true);
+    set(architecture + ".expert_count", uint64_t{0});
+    set(architecture + ".expert_used_count", uint64_t{0});
+    set(architecture + ".tensor_data_layout",
+        std::string("Meta AI original pth"));
+    std::string text = importText(source);
+    EXPECT_THAT(text, Not(HasSubstr("error: "))) << text;
+    EXPECT_THAT(text, HasSubstr("base = 5.000000e+05"));
+  }
+}
+
 TEST(Importer, SupportedArchitecturesAreSorted) {
   EXPECT_EQ(compiler::supportedArchitectures(),
             (std::vector<std::string>{"llama", "qwen2", "qwen3"}));

@@ -37,10 +37,20 @@ module {
 
 // The padding rows count: 17 tokens are 32 rows.
 
-// expected-error @+1 {{buffer 'a' has 1088 bytes, its rows need 2048}}
+// expected-error @+1 {{buffer 'a' has 1088 bytes, it holds 32 rows of 16 floats}}
 module {
   plan.limits tokens 17 outputs 1 arena 2048
   plan.buffer @a row 16 at 0 bytes 1088
+}
+
+// -----
+
+// 2^62 rows of 16 bytes pass 64 bits.
+
+// expected-error @+1 {{buffer 'a' has 64 bytes, it holds 4611686018427387904 rows of 4 floats}}
+module {
+  plan.limits tokens 4611686018427387904 outputs 1 arena 64
+  plan.buffer @a row 4 at 0 bytes 64
 }
 
 // -----
