@@ -22,6 +22,12 @@ void onInterrupt(int) { interrupted = true; }
 /// The first Ctrl-C ends the answer, a second one the process.
 void catchInterrupt() {
   struct sigaction action = {};
+  // In the background of a script Ctrl-C is not for this process.
+  if (sigaction(SIGINT, nullptr, &action) == 0 &&
+      action.sa_handler == SIG_IGN) {
+    return;
+  }
+  action = {};
   action.sa_handler = onInterrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(SIGINT, &action, nullptr);

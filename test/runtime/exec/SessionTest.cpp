@@ -332,6 +332,27 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
+TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
+  // A row of the table is 1 MiB: sixteen of them, not one for each of the 256
+  // sequences that a short context may have.
+  Result<Session> session = open({}, [](plan::PlanT &plan) {
+    plan.kv->slots = 1;
+    plan.kv->context = uint64_t{64} << 18;
+    plan.kv->pages = uint64_t{1} << 18;
+    for (const auto &item : plan.budget_items) {
+      if (item->name == "kv") {
+        item->bytes = plan.kv->pages * plan.kv->page_bytes;
+      }
+    }
+  });
+  ASSERT_TRUE(session) << session.status().message();
+  int sequences = 0;
+  while (sequences < 1000 && session->newSequence()) {
+    ++sequences;
+  }
+  EXPECT_EQ(sequences, 16);
+}
+
 TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.budget_items.back()->bytes = uint64_t{1} << 55;
