@@ -7,8 +7,9 @@ set -euo pipefail
 # formats, runtime and airrun.
 runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
   libflatbuffers-dev libxxhash-dev libutf8proc-dev nlohmann-json3-dev python3)
-# codegen, compiler and airpack; the last four are what LLVM's CMake files ask for.
-compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
+# codegen, compiler, airpack and air-bench (libbenchmark-dev); the last four are
+# what LLVM's CMake files ask for.
+compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libbenchmark-dev
   libffi-dev libxml2-dev libzstd-dev zlib1g-dev)
 # lit is in llvm-22-tools; sanitizers and libFuzzer in libclang-rt-22-dev; strip
 # and nm in binutils; kernels for aarch64 run under qemu.

@@ -18,6 +18,7 @@ ALLOWED = {
     "tools/airrun": {"tools", "runtime", "formats"},
     "tools/airpack": {"tools", "compiler", "codegen", "formats"},
     "tools/air-gen": {"tools", "formats"},
+    "tools/air-bench": {"tools", "codegen", "runtime", "formats"},
     "tools/air-opt": {"tools", "compiler", "codegen", "formats"},
 }
 LLVM_MAY = ("codegen", "compiler", "tools/air-opt")

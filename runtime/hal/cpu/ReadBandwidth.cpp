@@ -19,21 +19,25 @@ constexpr uint64_t kBlockBytes = 64;
 
 using Block = uint64_t __attribute__((vector_size(64)));
 
-/// Sums blocks in eight independent chains, so that loads are what limits.
-/// Inlined into the variants below, each with its own vector width.
+/// Sums blocks in eight independent chains, so that loads are what limits, and
+/// from two places: a core's prefetchers get some more out of two streams than
+/// out of one. Inlined into the variants below, each with its own vector width.
 [[gnu::always_inline]] inline uint64_t sumBlocks(const uint8_t *data,
                                                  uint64_t blocks) {
   constexpr uint64_t kChains = 8;
+  constexpr uint64_t kStep = kChains / 2;
   Block sums[kChains] = {};
-  auto *block = reinterpret_cast<const Block *>(data);
-  uint64_t i = 0;
-  for (; i + kChains <= blocks; i += kChains) {
-    for (uint64_t chain = 0; chain < kChains; ++chain) {
-      sums[chain] ^= block[i + chain];
+  const uint64_t half = blocks / 2 / kStep * kStep;
+  auto *first = reinterpret_cast<const Block *>(data);
+  const Block *second = first + half;
+  for (uint64_t i = 0; i < half; i += kStep) {
+    for (uint64_t chain = 0; chain < kStep; ++chain) {
+      sums[chain] ^= first[i + chain];
+      sums[kStep + chain] ^= second[i + chain];
     }
   }
-  for (; i < blocks; ++i) {
-    sums[0] ^= block[i];
+  for (uint64_t i = 2 * half; i < blocks; ++i) {
+    sums[0] ^= first[i];
   }
   Block all = {};
   for (const Block &sum : sums) {

@@ -1,0 +1,60 @@
+//===- Limits.h - what this machine can do at most --------------*- C++ -*-===//
+//
+// The bounds that kernels are measured against: memory that is only read, and
+// arithmetic in registers that waits for nothing. The arithmetic loops are
+// written with KernelBuilder and compiled and loaded as kernels are.
+//
+// Thread-safety: one thread.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIR_BENCH_LIMITS_H
+#define AIRPACK_TOOLS_AIR_BENCH_LIMITS_H
+
+#include "formats/machine/MachineProfile.h"
+#include "runtime/hal/cpu/CpuDevice.h"
+#include "runtime/hal/cpu/ReadBandwidth.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace air::bench {
+
+/// Reads memory on some threads.
+class MemoryLimit {
+public:
+  static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads);
+  /// Bytes per second of one sample.
+  double sample();
+
+private:
+  std::unique_ptr<rt::CpuDevice> device;
+  std::optional<rt::ReadBandwidth> probe;
+};
+
+enum class Arithmetic : uint8_t {
+  FmaF32,   ///< two operations a lane
+  Vpdpbusd, ///< eight operations a 32-bit lane; needs AVX-512 VNNI
+};
+
+bool hasArithmetic(Arithmetic kind, const MachineProfile &host);
+
+class ArithmeticLimit {
+public:
+  static Result<std::unique_ptr<ArithmeticLimit>>
+  create(Arithmetic kind, const MachineProfile &host, uint32_t threads);
+  /// Operations per second of one sample.
+  Result<double> sample();
+
+private:
+  std::unique_ptr<rt::CpuDevice> device;
+  uint32_t program = 0;
+  double operations = 0; ///< of one run on all threads
+};
+
+/// Seconds of a clock that only goes forward.
+double nowSeconds();
+
+} // namespace air::bench
+
+#endif // AIRPACK_TOOLS_AIR_BENCH_LIMITS_H

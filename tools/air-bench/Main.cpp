@@ -1,0 +1,338 @@
+//===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
+#include "tools/air-bench/Limits.h"
+#include "tools/air-bench/Rows.h"
+#include "tools/air-bench/Workload.h"
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/Output.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <regex.h>
+#include <set>
+
+using namespace air;
+using namespace air::bench;
+
+namespace {
+
+/// A row faster than this times its limit means that one of both is wrong.
+constexpr double kMostShare = 1.05;
+constexpr int kSamples = 30;
+
+cli::Tool describe() {
+  cli::Command main;
+  main.summary = "times kernels against what memory and cores can do";
+  main.options = {
+      {.name = "--filter",
+       .kind = cli::ValueKind::String,
+       .valueName = "REGEX",
+       .help = "Only benchmarks whose name matches this POSIX extended regular "
+               "expression somewhere. The limits are always measured.",
+       .defaultText = "F16, Q8_0, Q4_0, Q4_K and Q6_K in their best layout, "
+                      "and kernels without a matrix"},
+      {.name = "--list",
+       .help = "Print the names instead of running: all of them, or those that "
+               "--filter takes."},
+      {.name = "--min-time",
+       .kind = cli::ValueKind::Number,
+       .valueName = "SECONDS",
+       .help = "Repeat each benchmark for at least so long.",
+       .defaultText = "0.1",
+       .minimum = 0.001,
+       .maximum = 3600},
+      {.name = "--threads",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Threads that share a kernel's tiles.",
+       .defaultText = "1",
+       .minimum = 1,
+       .maximum = rt::ThreadPool::kMaxThreads},
+      {.name = "--json",
+       .help = "Print Google Benchmark's JSON on standard output."},
+  };
+  main.examples = {"air-bench --filter '^matmul/q4_k/x16/m1/'",
+                   "air-bench --filter /m64/ --threads 8 --json"};
+  cli::Tool tool;
+  tool.name = "air-bench";
+  tool.summary = "kernel benchmarks";
+  tool.description =
+      "Compiles kernels for this machine and times them on the shapes of Llama "
+      "1B and 8B. First it measures how fast memory is read and how fast the "
+      "cores multiply and add; then each row tells its time, GB/s of weights "
+      "(or of KV, or of rows where there is neither), GFLOP/s, and its share: "
+      "the time that the nearer limit would take, divided by the row's own.";
+  tool.commands = {main};
+  tool.notes = {
+      "What a row reads lies in many copies that no cache holds together, "
+      "since "
+      "between two calls of a running model all its weights go by. A share "
+      "above 1.05 can't be: limits are then measured again, and when it stays, "
+      "it is an error."};
+  return tool;
+}
+
+class NameFilter {
+public:
+  NameFilter() = default;
+  ~NameFilter() {
+    if (isSet) {
+      regfree(&expression);
+    }
+  }
+  NameFilter(const NameFilter &) = delete;
+  NameFilter &operator=(const NameFilter &) = delete;
+
+  Status set(const std::string &text) {
+    if (int wrong =
+            regcomp(&expression, text.c_str(), REG_EXTENDED | REG_NOSUB)) {
+      char reason[128] = {};
+      regerror(wrong, &expression, reason, sizeof reason);
+      return usageError("--filter '" + text + "': " + reason);
+    }
+    isSet = true;
+    return Status::ok();
+  }
+  bool given() const { return isSet; }
+  bool takes(const BenchRow &row) const {
+    return isSet ? regexec(&expression, row.name.c_str(), 0, nullptr, 0) == 0
+                 : row.isCommon;
+  }
+
+private:
+  regex_t expression = {};
+  bool isSet = false;
+};
+
+/// What the benchmarks of one run share. They run one after another.
+class BenchRun {
+public:
+  BenchRun(const MachineProfile &host, uint32_t threads)
+      : host(host), threads(threads) {}
+
+  void runMemory(benchmark::State &state, uint32_t onThreads);
+  void runArithmetic(benchmark::State &state, Arithmetic kind);
+  void runRow(benchmark::State &state, const BenchRow &row);
+  const Status &failure() const { return firstFailure; }
+
+private:
+  void fail(benchmark::State &state, const std::string &where,
+            const Status &status);
+  Status measureAgain();
+  double shareOf(double bytesPerSecond, double flopsPerSecond) const {
+    return std::max(bytesPerSecond / memory, flopsPerSecond / fma);
+  }
+
+  const MachineProfile &host;
+  uint32_t threads;
+  RotatingMemory operands;
+  double memory = 0; ///< bytes per second on `threads`: the best sample
+  double fma = 0;    ///< operations per second likewise
+  std::string current;
+  std::unique_ptr<Workload> workload;
+  Status firstFailure;
+};
+
+void BenchRun::fail(benchmark::State &state, const std::string &where,
+                    const Status &status) {
+  state.SkipWithError(status.message().c_str());
+  if (firstFailure.isOk()) {
+    firstFailure = status.withContext(where);
+  }
+}
+
+void BenchRun::runMemory(benchmark::State &state, uint32_t onThreads) {
+  Result<std::unique_ptr<MemoryLimit>> limit = MemoryLimit::create(onThreads);
+  if (!limit) {
+    return fail(state, "limit/dram_read", limit.status());
+  }
+  double best = 0;
+  for (auto turn : state) {
+    (void)turn;
+    for (int i = 0; i < kSamples; ++i) {
+      best = std::max(best, (*limit)->sample());
+    }
+  }
+  if (onThreads == threads) {
+    memory = std::max(memory, best);
+  }
+  state.counters["GB/s"] = best * 1e-9;
+}
+
+void BenchRun::runArithmetic(benchmark::State &state, Arithmetic kind) {
+  Result<std::unique_ptr<ArithmeticLimit>> limit =
+      ArithmeticLimit::create(kind, host, threads);
+  if (!limit) {
+    return fail(state, "limit", limit.status());
+  }
+  double best = 0;
+  for (auto turn : state) {
+    (void)turn;
+    for (int i = 0; i < kSamples; ++i) {
+      Result<double> sample = (*limit)->sample();
+      if (!sample) {
+        return fail(state, "limit", sample.status());
+      }
+      best = std::max(best, *sample);
+    }
+  }
+  if (kind == Arithmetic::FmaF32) {
+    fma = std::max(fma, best);
+  }
+  state.counters["GFLOP/s"] = best * 1e-9;
+}
+
+// A busy machine may have given less at the start than it can.
+Status BenchRun::measureAgain() {
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<MemoryLimit> reads,
+                       MemoryLimit::create(threads));
+  AIR_ASSIGN_OR_RETURN(
+      std::unique_ptr<ArithmeticLimit> sums,
+      ArithmeticLimit::create(Arithmetic::FmaF32, host, threads));
+  for (int i = 0; i < 2 * kSamples; ++i) {
+    memory = std::max(memory, reads->sample());
+    AIR_ASSIGN_OR_RETURN(double sample, sums->sample());
+    fma = std::max(fma, sample);
+  }
+  return Status::ok();
+}
+
+void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
+  if (memory <= 0 || fma <= 0) {
+    return fail(state, row.name, internalError("the limits are not known"));
+  }
+  if (current != row.name) { // called again with more turns
+    workload.reset();
+    current.clear();
+    Result<std::unique_ptr<Workload>> made =
+        Workload::create(row, operands, host, threads);
+    if (!made) {
+      return fail(state, row.name, made.status());
+    }
+    workload = *std::move(made);
+    current = row.name;
+    // Pages of code and scratch are touched for the first time.
+    if (Status status = workload->run(); !status.isOk()) {
+      return fail(state, row.name, status);
+    }
+  }
+  const double start = nowSeconds();
+  for (auto turn : state) {
+    (void)turn;
+    if (Status status = workload->run(); !status.isOk()) {
+      return fail(state, row.name, status);
+    }
+  }
+  const double seconds =
+      (nowSeconds() - start) / static_cast<double>(state.iterations());
+  const double bytes = workload->bytesRead() / seconds;
+  const double flops = workload->flops() / seconds;
+  // Few turns are over before they can be told from the clock.
+  const bool isLong = seconds * static_cast<double>(state.iterations()) > 1e-3;
+  if (isLong && shareOf(bytes, flops) > kMostShare) {
+    if (Status status = measureAgain(); !status.isOk()) {
+      return fail(state, row.name, status);
+    }
+    if (shareOf(bytes, flops) > kMostShare) {
+      return fail(
+          state, row.name,
+          internalError(cli::format(
+              "faster than the machine, by %.2f: it reads %.2f GB/s and memory "
+              "gives %.2f; it computes %.2f GFLOP/s and the cores give %.2f",
+              shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9, flops * 1e-9,
+              fma * 1e-9)));
+    }
+  }
+  state.counters["GB/s"] = bytes * 1e-9;
+  state.counters["GFLOP/s"] = flops * 1e-9;
+  state.counters["share"] = shareOf(bytes, flops);
+}
+
+/// 1, 2, 4... up to the host's cores, and the threads that rows run on.
+std::set<uint32_t> threadCounts(const MachineProfile &host, uint32_t threads) {
+  std::set<uint32_t> counts = {threads};
+  for (uint32_t count = 1; count <= host.cores; count *= 2) {
+    counts.insert(count);
+  }
+  return counts;
+}
+
+void registerAll(BenchRun &bench, const std::vector<BenchRow> &rows,
+                 const MachineProfile &host, uint32_t threads) {
+  for (uint32_t count : threadCounts(host, threads)) {
+    const std::string name = "limit/dram_read/threads:" + std::to_string(count);
+    benchmark::RegisterBenchmark(
+        name.c_str(),
+        [&bench, count](benchmark::State &s) { bench.runMemory(s, count); });
+  }
+  const std::string suffix = "/threads:" + std::to_string(threads);
+  for (auto [name, kind] :
+       {std::pair("limit/fma_f32", Arithmetic::FmaF32),
+        std::pair("limit/vpdpbusd", Arithmetic::Vpdpbusd)}) {
+    if (hasArithmetic(kind, host)) {
+      benchmark::RegisterBenchmark((name + suffix).c_str(),
+                                   [&bench, kind = kind](benchmark::State &s) {
+                                     bench.runArithmetic(s, kind);
+                                   });
+    }
+  }
+  for (const BenchRow &row : rows) {
+    benchmark::RegisterBenchmark(
+        row.name.c_str(),
+        [&bench, &row](benchmark::State &s) { bench.runRow(s, row); });
+  }
+}
+
+// Google Benchmark takes its settings as a command line only.
+void initialize(double minTime, bool asJson) {
+  // It keeps a pointer to the first.
+  static std::vector<std::string> texts;
+  texts = {"air-bench", cli::format("--benchmark_min_time=%.6f", minTime),
+           "--benchmark_counters_tabular=true",
+           std::string("--benchmark_format=") + (asJson ? "json" : "console")};
+  std::vector<char *> arguments;
+  for (std::string &text : texts) {
+    arguments.push_back(text.data());
+  }
+  arguments.push_back(nullptr);
+  int count = static_cast<int>(texts.size());
+  benchmark::Initialize(&count, arguments.data());
+}
+
+Status run(const cli::Invocation &call) {
+  NameFilter filter;
+  if (std::optional<std::string> text = call.text("--filter")) {
+    AIR_RETURN_IF_ERROR(filter.set(*text));
+  }
+  std::vector<BenchRow> rows = benchRows();
+  if (filter.given() || !call.has("--list")) {
+    std::erase_if(rows,
+                  [&](const BenchRow &row) { return !filter.takes(row); });
+  }
+  if (rows.empty()) {
+    return usageError("--filter '" + call.text("--filter").value_or("") +
+                      "' matches none of the names that --list prints");
+  }
+  if (call.has("--list")) {
+    std::string names;
+    for (const BenchRow &row : rows) {
+      names += row.name + "\n";
+    }
+    return cli::writeOut(names);
+  }
+  const MachineProfile host = hostProfile();
+  const auto threads =
+      static_cast<uint32_t>(call.integer("--threads").value_or(1));
+  BenchRun bench(host, threads);
+  initialize(call.number("--min-time").value_or(0.1), call.has("--json"));
+  registerAll(bench, rows, host, threads);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return bench.failure();
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  return cli::runTool(describe(), argc, argv, run);
+}

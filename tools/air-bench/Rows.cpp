@@ -1,0 +1,189 @@
+//===- Rows.cpp - the registry's rows on real shapes ----------------------===//
+#include "tools/air-bench/Rows.h"
+
+#include "codegen/cpu/KernelRegistry.h"
+#include "formats/abi/KernelAbi.h"
+#include "tools/air-bench/Shapes.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+namespace air::bench {
+namespace {
+
+using codegen::KernelOp;
+using codegen::KernelRow;
+using codegen::KernelSpec;
+using codegen::MClass;
+
+constexpr std::array kCommonDTypes = {DType::F16, DType::Q8_0, DType::Q4_0,
+                                      DType::Q4_K, DType::Q6_K};
+constexpr float kEpsilon = 1e-5F;
+
+std::string lowerCase(std::string_view text) {
+  std::string lower;
+  for (char c : text) {
+    lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return lower;
+}
+
+class RowMaker {
+public:
+  explicit RowMaker(std::vector<BenchRow> &rows) : rows(rows) {}
+  void make(const KernelRow &kernel);
+
+private:
+  /// One benchmark for each M class, or for each of kPlainTokens.
+  void addAll(const KernelRow &kernel, const KernelSpec &spec,
+              const std::string &axes, const std::string &shape,
+              uint32_t context = 0);
+  void makeMatrix(const KernelRow &kernel, const MatrixShape &shape);
+  void makeWidth(const KernelRow &kernel, uint64_t width);
+  void makeHeads(const KernelRow &kernel, const HeadShape &shape,
+                 DType kvDtype);
+
+  std::vector<BenchRow> &rows;
+  bool isCommon = true;
+};
+
+void RowMaker::addAll(const KernelRow &kernel, const KernelSpec &spec,
+                      const std::string &axes, const std::string &shape,
+                      uint32_t context) {
+  auto add = [&](MClass mClass, uint32_t tokens) {
+    BenchRow row;
+    row.spec = spec;
+    row.spec.op = kernel.op;
+    row.spec.mClass = mClass;
+    row.tokens = tokens;
+    row.context = context;
+    row.isCommon = isCommon;
+    row.name = std::string(kernel.name) + "/" + axes + "/m" +
+               std::to_string(tokens) + shape;
+    rows.push_back(std::move(row));
+  };
+  if (!kernel.hasMClasses) {
+    for (uint32_t tokens : kPlainTokens) {
+      add(MClass::One, tokens);
+    }
+    return;
+  }
+  for (size_t i = 0; i < kClassTokens.size(); ++i) {
+    add(static_cast<MClass>(i), kClassTokens[i]);
+  }
+}
+
+void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
+  for (DType dtype : kernel.dtypes) {
+    for (Layout layout : kernel.layouts) {
+      KernelSpec spec;
+      spec.dtype = dtype;
+      spec.layout = layout;
+      spec.n = shape.n;
+      spec.k = shape.k;
+      spec.yStride = kernel.op == KernelOp::MatMul ? shape.n : 0;
+      isCommon = layout == kernel.layouts.front() &&
+                 std::ranges::count(kCommonDTypes, dtype) != 0;
+      addAll(kernel, spec,
+             lowerCase(info(dtype).name) + "/" +
+                 std::string(layoutName(layout)),
+             "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k));
+    }
+  }
+  isCommon = true;
+}
+
+void RowMaker::makeWidth(const KernelRow &kernel, uint64_t width) {
+  KernelSpec spec;
+  spec.k = width;
+  spec.epsilon = kernel.op == KernelOp::RmsNorm ? kEpsilon : 0.0F;
+  addAll(kernel, spec, "f32", "/k" + std::to_string(width));
+}
+
+void RowMaker::makeHeads(const KernelRow &kernel, const HeadShape &shape,
+                         DType kvDtype) {
+  isCommon = kvDtype == DType::F16;
+  KernelSpec spec;
+  spec.heads = shape.heads;
+  spec.kvHeads = shape.kvHeads;
+  spec.headDim = shape.headDim;
+  spec.kvDtype = kvDtype;
+  spec.kvPageBytes = shape.kvHeads * 2 * shape.headDim * AIR_KV_PAGE_TOKENS *
+                     info(kvDtype).blockBytes;
+  const std::string axes = lowerCase(info(kvDtype).name);
+  const std::string heads = "/h" + std::to_string(shape.heads) + "/kvh" +
+                            std::to_string(shape.kvHeads) + "/d" +
+                            std::to_string(shape.headDim);
+  if (kernel.op == KernelOp::RopeAppend) {
+    spec.ropeDim = shape.headDim;
+    spec.rope = codegen::RopeKind::Norm;
+    addAll(kernel, spec, axes, heads);
+  } else {
+    spec.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
+    for (uint32_t context : kContexts) {
+      addAll(kernel, spec, axes, heads + "/ctx" + std::to_string(context),
+             context);
+    }
+  }
+  isCommon = true;
+}
+
+// No default: an op that is new to the registry doesn't compile here.
+void RowMaker::make(const KernelRow &kernel) {
+  switch (kernel.op) {
+  case KernelOp::EmbedRows:
+    for (const MatrixShape &shape : kTables) {
+      makeMatrix(kernel, shape);
+    }
+    return;
+  case KernelOp::MatMul:
+    for (const MatrixShape &shape : kProjections) {
+      makeMatrix(kernel, shape);
+    }
+    return;
+  case KernelOp::GluMatMul:
+    for (const MatrixShape &shape : kGatedProjections) {
+      makeMatrix(kernel, shape);
+    }
+    return;
+  case KernelOp::RmsNorm:
+  case KernelOp::Add:
+    for (uint64_t width : kWidths) {
+      makeWidth(kernel, width);
+    }
+    return;
+  case KernelOp::SiluMul:
+    for (uint64_t width : kFeedForwardWidths) {
+      makeWidth(kernel, width);
+    }
+    return;
+  case KernelOp::RopeAngles:
+    for (const HeadShape &shape : kHeads) {
+      KernelSpec spec;
+      spec.ropeDim = shape.headDim;
+      addAll(kernel, spec, "f32", "/d" + std::to_string(shape.headDim));
+    }
+    return;
+  case KernelOp::RopeAppend:
+  case KernelOp::Attention:
+    for (const HeadShape &shape : kHeads) {
+      makeHeads(kernel, shape, DType::F16);
+      makeHeads(kernel, shape, DType::F32);
+    }
+    return;
+  }
+}
+
+} // namespace
+
+std::vector<BenchRow> benchRows() {
+  std::vector<BenchRow> rows;
+  RowMaker maker(rows);
+  for (const KernelRow &kernel : codegen::kernelRegistry()) {
+    maker.make(kernel);
+  }
+  return rows;
+}
+
+} // namespace air::bench

@@ -1,0 +1,50 @@
+//===- Shapes.h - the real shapes that kernels are timed on -----*- C++ -*-===//
+//
+// Llama 3.2 1B and Llama 3.1 8B, from their published configurations
+// (hidden_size, intermediate_size, num_attention_heads, num_key_value_heads,
+// head_dim).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIR_BENCH_SHAPES_H
+#define AIRPACK_TOOLS_AIR_BENCH_SHAPES_H
+
+#include "codegen/KernelSpec.h"
+
+#include <array>
+#include <cstdint>
+
+namespace air::bench {
+
+struct MatrixShape {
+  uint64_t n; ///< rows: outputs
+  uint64_t k; ///< columns: inputs
+};
+
+inline constexpr std::array<MatrixShape, 4> kProjections = {
+    {{2048, 2048}, {8192, 2048}, {4096, 4096}, {14336, 4096}}};
+inline constexpr std::array<MatrixShape, 2> kGatedProjections = {
+    {{8192, 2048}, {14336, 4096}}};
+/// A quarter of the vocabulary: as random to a cache, and it fits in memory in
+/// every dtype.
+inline constexpr std::array<MatrixShape, 2> kTables = {
+    {{32768, 2048}, {32768, 4096}}};
+inline constexpr std::array<uint64_t, 2> kWidths = {2048, 4096};
+inline constexpr std::array<uint64_t, 2> kFeedForwardWidths = {8192, 14336};
+
+struct HeadShape {
+  uint64_t heads;
+  uint64_t kvHeads;
+  uint64_t headDim;
+};
+inline constexpr std::array<HeadShape, 2> kHeads = {
+    {{32, 8, 64}, {32, 8, 128}}};
+inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
+
+/// Tokens that stand for a class, in the order of codegen::MClass.
+inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};
+/// Tokens for kernels that have no classes.
+inline constexpr std::array<uint32_t, 2> kPlainTokens = {1, 64};
+
+} // namespace air::bench
+
+#endif // AIRPACK_TOOLS_AIR_BENCH_SHAPES_H

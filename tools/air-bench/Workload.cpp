@@ -1,0 +1,264 @@
+//===- Workload.cpp - operands, copies and the batch of one row -----------===//
+#include "tools/air-bench/Workload.h"
+
+#include "formats/support/CheckedMath.h"
+#include "runtime/hal/cpu/ReadBandwidth.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace air::bench {
+namespace {
+
+using codegen::KernelOp;
+using codegen::KernelSpec;
+
+constexpr uint64_t kMaxCopies = 65536;
+
+uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
+  uint64_t word = state += 0x9e3779b97f4a7c15;
+  word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
+  word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
+  return word ^ (word >> 31);
+}
+
+// Every byte from 0x20 to 0x3f: whichever of them is a number's highest, it is
+// positive, normal and below 2 as float16, bfloat16, float32 and float64.
+constexpr uint64_t kFloatMask = 0x1f1f1f1f1f1f1f1f;
+constexpr uint64_t kFloatBits = 0x2020202020202020;
+
+void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
+  uint64_t state = 1;
+  for (uint64_t at = 0; at < bytes; at += 8) {
+    uint64_t word = nextRandom(state);
+    if (isFloat) {
+      word = (word & kFloatMask) | kFloatBits;
+    }
+    std::memcpy(data + at, &word, std::min<uint64_t>(8, bytes - at));
+  }
+}
+
+bool isFloatDType(DType dtype) {
+  return dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F32 ||
+         dtype == DType::F64;
+}
+
+uint8_t *pointerTo(rt::DeviceAddress address) {
+  return reinterpret_cast<uint8_t *>(static_cast<uintptr_t>(address));
+}
+
+} // namespace
+
+uint64_t rotatingBytes() {
+  return std::max<uint64_t>(uint64_t{256} << 20, 4 * rt::lastLevelCacheBytes());
+}
+
+Result<RotatingMemory::Region> RotatingMemory::grow(Pool &pool, uint64_t bytes,
+                                                    bool isFloat) {
+  bytes = std::max(bytes, rotatingBytes());
+  if (pool.region.bytes < bytes) {
+    pool = Pool();
+    AIR_ASSIGN_OR_RETURN(pool.owner, rt::CpuDevice::create(1));
+    AIR_ASSIGN_OR_RETURN(rt::DeviceAddress address,
+                         pool.owner->allocate(bytes, "operands"));
+    pool.region = {pointerTo(address), bytes};
+    fill(pool.region.data, bytes, isFloat);
+  }
+  return pool.region;
+}
+
+Result<RotatingMemory::Region> RotatingMemory::ordinaryFloats(uint64_t bytes) {
+  return grow(floats, bytes, true);
+}
+
+Result<RotatingMemory::Region> RotatingMemory::randomBits(uint64_t bytes) {
+  return grow(bits, bytes, false);
+}
+
+// The bindings of codegen/KernelSpec.h, in order; and what a run reads.
+std::vector<Workload::Operand>
+Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
+  const KernelSpec &spec = row.spec;
+  const uint64_t m = row.tokens;
+  const uint64_t padded = alignUp(m, AIR_TOKEN_PADDING);
+  operations = static_cast<double>(entry.flopsPerRow) * row.tokens;
+  auto fixedRows = [&](uint64_t floats) {
+    return Operand{padded * floats * 4};
+  };
+  // Copies lie as close as their used rows: padding would be skipped, and the
+  // copies fit in a cache after all.
+  auto rows = [&](uint64_t floats) {
+    const uint64_t used = alignUp(m * floats * 4, AIR_BINDING_ALIGNMENT);
+    bytes += static_cast<double>(m * floats * 4);
+    return Operand{padded * floats * 4, used};
+  };
+  auto matrix = [&](uint64_t size) {
+    return Operand{size, alignUp(size, AIR_BINDING_ALIGNMENT)};
+  };
+  const uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
+  switch (spec.op) {
+  case KernelOp::EmbedRows: {
+    bytes = static_cast<double>(entry.weightBytes * m);
+    const uint64_t tableRows =
+        spec.layout == Layout::X16 ? alignUp(spec.n, kX16Rows) : spec.n;
+    return {matrix(entry.weightBytes * tableRows), fixedRows(spec.k)};
+  }
+  case KernelOp::MatMul:
+    bytes = static_cast<double>(entry.weightBytes);
+    return {fixedRows(spec.k), matrix(entry.weightBytes),
+            fixedRows(spec.yStride)};
+  case KernelOp::GluMatMul:
+    bytes = static_cast<double>(entry.weightBytes);
+    return {fixedRows(spec.k), matrix(entry.weightBytes / 2),
+            matrix(entry.weightBytes / 2), fixedRows(spec.n)};
+  case KernelOp::RmsNorm:
+    return {rows(spec.k), Operand{spec.k * 4}, fixedRows(spec.k)};
+  case KernelOp::Add:
+    return {rows(spec.k), rows(spec.k)};
+  case KernelOp::SiluMul:
+    return {rows(spec.k), rows(spec.k), fixedRows(spec.k)};
+  case KernelOp::RopeAngles:
+    return {Operand{spec.ropeDim / 2 * 8}, fixedRows(spec.ropeDim)};
+  case KernelOp::RopeAppend:
+    return {rows(qkv), fixedRows(spec.ropeDim),
+            Operand{blockTables.size() * spec.kvPageBytes}};
+  case KernelOp::Attention: {
+    const uint64_t kv = blockTables.size() * spec.kvPageBytes;
+    bytes = static_cast<double>(kv);
+    double keys = 0;
+    for (uint32_t position : positions) {
+      keys += position + 1;
+    }
+    operations = 4.0 * static_cast<double>(spec.heads * spec.headDim) * keys;
+    return {fixedRows(qkv), matrix(kv), fixedRows(spec.heads * spec.headDim)};
+  }
+  }
+  return {};
+}
+
+void Workload::fillBatch(const BenchRow &row) {
+  const bool isAttention = row.spec.op == KernelOp::Attention;
+  // Few tokens are the next ones of as many sequences; many are one prompt.
+  const bool isDecode = isAttention && row.spec.mClass != codegen::MClass::Wide;
+  const uint32_t context = std::max(row.context, row.tokens);
+  pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);
+  for (uint32_t token = 0; token < row.tokens; ++token) {
+    ids.push_back(0);
+    positions.push_back(isDecode ? context - 1 : context - row.tokens + token);
+    sequences.push_back(isDecode ? token : 0);
+  }
+  const uint64_t pages = pagesPerSequence * (isDecode ? row.tokens : 1);
+  for (uint64_t page = 0; page < pages; ++page) {
+    blockTables.push_back(static_cast<uint32_t>(page));
+  }
+  vocabulary = row.spec.op == KernelOp::EmbedRows ? row.spec.n : 0;
+}
+
+AirBatch Workload::view() const {
+  AirBatch batch = {};
+  batch.tokens = static_cast<uint32_t>(ids.size());
+  batch.token_ids = ids.data();
+  batch.positions = positions.data();
+  batch.sequences = sequences.data();
+  batch.block_tables = blockTables.data();
+  batch.block_table_stride = pagesPerSequence;
+  return batch;
+}
+
+Status Workload::bind(const BenchRow &row,
+                      const codegen::KernelArtifact &artifact,
+                      const std::vector<Operand> &operands,
+                      RotatingMemory &memory) {
+  uint64_t stride = 0;
+  uint64_t tail = 0; // what the last copy's padding may take beyond its stride
+  for (const Operand &operand : operands) {
+    stride += operand.stride;
+    tail = std::max(tail, operand.stride == 0 ? 0 : operand.bytes);
+  }
+  RotatingMemory::Region region;
+  if (stride != 0) {
+    const bool readsMatrix = row.spec.op == KernelOp::MatMul ||
+                             row.spec.op == KernelOp::GluMatMul ||
+                             row.spec.op == KernelOp::EmbedRows;
+    if (readsMatrix && !isFloatDType(row.spec.dtype)) {
+      AIR_ASSIGN_OR_RETURN(region, memory.randomBits(stride + tail));
+    } else {
+      AIR_ASSIGN_OR_RETURN(region, memory.ordinaryFloats(stride + tail));
+    }
+    copies = static_cast<uint32_t>(
+        std::clamp<uint64_t>((region.bytes - tail) / stride, 1, kMaxCopies));
+  }
+
+  std::vector<rt::DeviceAddress> first;
+  uint64_t at = 0;
+  for (const Operand &operand : operands) {
+    if (operand.stride != 0) {
+      first.push_back(reinterpret_cast<uintptr_t>(region.data + at));
+      at += operand.stride;
+      continue;
+    }
+    AIR_ASSIGN_OR_RETURN(rt::DeviceAddress address,
+                         device->allocate(operand.bytes, "operand"));
+    fill(pointerTo(address), operand.bytes, true);
+    first.push_back(address);
+  }
+  if (row.spec.op == KernelOp::RopeAngles) {
+    for (uint64_t i = 0; i < row.spec.ropeDim / 2; ++i) {
+      const double frequency =
+          std::pow(10000.0, -2.0 * static_cast<double>(i) /
+                                static_cast<double>(row.spec.ropeDim));
+      std::memcpy(pointerTo(first[0]) + i * 8, &frequency, 8);
+    }
+  }
+
+  const codegen::KernelEntry &entry = artifact.entries.front();
+  const std::string_view name = entry.name;
+  rt::DispatchDesc dispatch;
+  AIR_ASSIGN_OR_RETURN(dispatch.executable,
+                       device->loadExecutable(artifact.object, {&name, 1}));
+  dispatch.grid = {entry.baseTiles, entry.tokensPerTile, rt::GridRows::Tokens};
+  dispatch.scratchBytes = entry.scratchBytes;
+  std::vector<rt::DeviceAddress> addresses;
+  for (uint64_t copy = 0; copy < copies; ++copy) {
+    for (size_t i = 0; i < operands.size(); ++i) {
+      addresses.push_back(first[i] + (operands[i].stride ? copy * stride : 0));
+    }
+  }
+  std::vector<rt::DispatchDesc> dispatches;
+  for (uint64_t copy = 0; copy < copies; ++copy) {
+    dispatch.bindings =
+        std::span(addresses).subspan(copy * operands.size(), operands.size());
+    dispatches.push_back(dispatch);
+  }
+  AIR_ASSIGN_OR_RETURN(program, device->addProgram(dispatches));
+  return Status::ok();
+}
+
+Result<std::unique_ptr<Workload>> Workload::create(const BenchRow &row,
+                                                   RotatingMemory &memory,
+                                                   const MachineProfile &host,
+                                                   uint32_t threads) {
+  AIR_ASSIGN_OR_RETURN(codegen::KernelArtifact artifact,
+                       codegen::compileKernels({&row.spec, 1}, host, 1));
+  std::unique_ptr<Workload> made(new Workload);
+  AIR_ASSIGN_OR_RETURN(made->device, rt::CpuDevice::create(threads));
+  made->fillBatch(row);
+  const std::vector<Operand> operands =
+      made->describe(row, artifact.entries.front());
+  AIR_RETURN_IF_ERROR(made->bind(row, artifact, operands, memory));
+  return made;
+}
+
+Status Workload::run() {
+  if (vocabulary != 0) {
+    for (int32_t &id : ids) {
+      id = static_cast<int32_t>(nextRandom(random) % vocabulary);
+    }
+  }
+  Status status = device->run(program, next, 1, view());
+  next = next + 1 == copies ? 0 : next + 1;
+  return status;
+}
+
+} // namespace air::bench
