@@ -6,7 +6,7 @@
 // read from the batch at run time.
 //
 // Activations are float32, row-major, one row a token, rows padded to
-// AIR_TOKEN_PADDING (formats/abi/KernelAbi.h).
+// AIR_TOKEN_PADDING (formats/abi/KernelAbi.h), unless `activation` says I8x2.
 //
 // Bindings, in order, per op (R read, W written, RW both):
 //
@@ -34,6 +34,17 @@
 //                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
 //   Add          x R, y RW                       y += x, width k; tile = token
 //   SiluMul      gate R, up R, y W               y = silu(gate)*up, width k
+//   QuantizeActivations
+//                x R, xq W                       xq[r] = I8x2 of x[r], width k
+//                  rowsFrom counts rows as MatMul's does. tile = row
+//
+// I8x2: 32 columns of a row are one ActivationBlock, a row is k / 32 of them.
+// With m the largest |x| of the block, rounded to float32 in every step:
+//   scale = m / 16256, q = x * (16256 / m) to the nearest integer (ties to
+//   even), high = floor((q + 64) / 128), low = q - 128 * high
+// so x is scale * (128 * high + low), off by scale / 2: 15 bits, of which byte
+// dot products take 8 at a time. A block with m below 2^-100 is all zeros; one
+// with an infinity or a NaN has scale and scaledSums NaN and any q.
 //
 // A `kv` binding points at the layer's part of KV page 0; page p lies p *
 // kvPageBytes further; a page's layer part is, head by head, K as
@@ -63,7 +74,31 @@ enum class KernelOp : uint8_t {
   Attention,
   Add,
   SiluMul,
+  QuantizeActivations,
 };
+
+/// What MatMul and GluMatMul read as x.
+enum class Activation : uint8_t { F32, I8x2 };
+
+inline constexpr uint64_t kActivationColumns = 32;
+
+/// Columns of one token as QuantizeActivations writes them, 4-byte aligned.
+struct ActivationBlock {
+  int8_t high[kActivationColumns];
+  int8_t low[kActivationColumns];
+  float scale;
+  /// Minus the sum of q over columns 0-15, 16-31 and all: a weight's bias of
+  /// -2^n costs a shift of it.
+  int32_t negatedSums[3];
+  float scaledSums[3]; ///< scale * (sum of q), the same columns
+  uint32_t zero;
+};
+static_assert(sizeof(ActivationBlock) == 96);
+
+/// 32-bit words in a row of k columns, a multiple of kActivationColumns.
+constexpr uint64_t activationWords(uint64_t k) {
+  return k / kActivationColumns * (sizeof(ActivationBlock) / 4);
+}
 
 /// How many tokens a kernel is made for. Every kernel is right for every M;
 /// its class says where it is fast.
@@ -83,6 +118,7 @@ struct KernelSpec {
   MClass mClass = MClass::One;
   DType dtype = DType::F32;
   Layout layout = Layout::X16;
+  Activation activation = Activation::F32;
   uint64_t n = 0; ///< output elements (rows of the matrix)
   uint64_t k = 0; ///< input elements (columns)
   uint64_t yStride = 0;
@@ -132,6 +168,10 @@ bool hasMClasses(KernelOp op);
 /// Which layouts a backend has for a dtype on a target, best first. Empty when
 /// the dtype is no weight format.
 std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
+
+/// The fastest activations for a MatMul or GluMatMul, whatever `spec` says of
+/// them; F32 for any other op.
+Activation bestActivation(const KernelSpec &spec, const MachineProfile &target);
 
 /// Grid and resources of a kernel without compiling it. Unsupported names the
 /// op, dtype, layout or ISA feature that is missing.

@@ -100,6 +100,16 @@ std::vector<Layout> supportedLayouts(DType dtype,
   return layouts;
 }
 
+Activation bestActivation(const KernelSpec &spec,
+                          const MachineProfile &target) {
+  KernelSpec bytes = spec;
+  bytes.activation = Activation::I8x2;
+  bool multiplies =
+      spec.op == KernelOp::MatMul || spec.op == KernelOp::GluMatMul;
+  return multiplies && describeKernel(bytes, target) ? Activation::I8x2
+                                                     : Activation::F32;
+}
+
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target) {
   AIR_ASSIGN_OR_RETURN(CpuTarget cpu, makeCpuTarget(target));

@@ -68,6 +68,10 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
     target.isa.hasAvx512 = true;
     target.isa.vectorBytes = 64;
     target.isa.vectorRegisters = 32;
+    if (has(profile, "avx512vnni")) {
+      features.push_back("avx512vnni");
+      target.isa.hasAvx512Vnni = true;
+    }
   }
   target.features = featureString(std::move(features));
   return target;

@@ -26,6 +26,7 @@ struct IsaTraits {
   unsigned vectorRegisters = 16; ///< 32 with AVX-512 and NEON
   bool hasAvx2 = false;          ///< true on every x86_64 target
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
+  bool hasAvx512Vnni = false;    ///< VNNI beside hasAvx512
   bool hasNeon = false;          ///< true on every aarch64 target
 };
 

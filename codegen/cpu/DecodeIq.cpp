@@ -291,10 +291,7 @@ void decodeIq4xs(const BlockReader &block, DecodeSink &sink) {
       for (int64_t i = 0; i < 4; ++i) {
         Value word = block.word("qs", i, b.mul(turn, b.i64(4)));
         for (int64_t side = 0; side < 2; ++side) {
-          auto values = math.nibblesThrough(kIq4Values, word, 4 * side);
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(16 * side + 4 * i + j, values[j]);
-          }
+          sink.nibblesThrough(16 * side + 4 * i, word, 4 * side, kIq4Values);
         }
       }
     });

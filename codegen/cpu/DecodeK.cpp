@@ -10,13 +10,6 @@ namespace {
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
-/// Says four values at columns [column, column + 4).
-void sayFour(DecodeSink &sink, int64_t column, const WordMath::Four &values) {
-  for (int64_t j = 0; j < 4; ++j) {
-    sink.value(column + j, values[j]);
-  }
-}
-
 /// Bytes 2 * turn and 2 * turn + 1 of "scales", in the low half of each lane.
 Value scalePair(const BlockReader &block, Value turn) {
   KernelBuilder &b = block.builder();
@@ -54,7 +47,7 @@ void decodeK45(
     llvm::function_ref<Value(int64_t i, Value chunk, int64_t side)> fifth) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = math.fieldScale(block.half("d"), bits);
+  Value d = sink.fieldScale(block.half("d"), bits);
   Value dmin = b.negate(block.half("dmin"));
   ScaleMins packed = scaleMins(block);
   // A chunk is 32 bytes: sub-block 2c in the low nibbles, 2c + 1 in the high.
@@ -75,17 +68,13 @@ void decodeK45(
       Value offset = b.mul(dmin, math.toFloat(math.byteOf(mins, side)));
       sink.group(32 * side, 32, scale, offset, [&] {
         for (int64_t i = 0; i < 8; ++i) {
-          WordMath::Four values;
+          const int64_t column = 32 * side + 4 * i;
           if (bits == 4) {
-            values = math.byteFields(words[i], 4 * side, 4, 0);
+            sink.fields(column, words[i], 4 * side, 4, 0);
           } else {
             Value low =
                 b.andBits(b.shiftRight(words[i], 4 * side), everyByte(15));
-            values =
-                math.byteFields(b.orBits(low, fifth(i, chunk, side)), 0, 5, 0);
-          }
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(32 * side + 4 * i + j, values[j]);
+            sink.fields(column, b.orBits(low, fifth(i, chunk, side)), 0, 5, 0);
           }
         }
       });
@@ -101,7 +90,7 @@ void decodeK45(
 void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = math.fieldScale(block.half("d"), 2);
+  Value d = sink.fieldScale(block.half("d"), 2);
   Value dmin = b.negate(block.half("dmin"));
   sink.repeat(8, 32, [&](Value turn) {
     Value half = b.shiftRight(turn, 2);
@@ -114,8 +103,7 @@ void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
       sink.group(16 * g, 16, scale, offset, [&] {
         for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
           Value word = block.word("qs", i, b.mul(half, b.i64(8)));
-          sayFour(sink, 4 * i,
-                  math.byteFields(math.shiftedRight(word, shift), 0, 2, 0));
+          sink.fields(4 * i, math.shiftedRight(word, shift), 0, 2, 0);
         }
       });
     }
@@ -125,7 +113,7 @@ void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
 void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = math.fieldScale(block.half("d"), 3);
+  Value d = sink.fieldScale(block.half("d"), 3);
   // Scale j: its low four bits in a nibble of bytes 0-7 (j / 8), two high bits
   // in bytes 8-11 (j / 4).
   Value tops = block.word("scales", 2);
@@ -152,7 +140,7 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
           Value top = math.shiftedRight(block.word("hmask", i), turn);
           Value q = b.orBits(b.andBits(low, everyByte(3)),
                              b.shiftLeft(b.andBits(top, everyByte(1)), 2));
-          sayFour(sink, 4 * i, math.byteFields(q, 0, 3, -4));
+          sink.fields(4 * i, q, 0, 3, -4);
         }
       });
     }
@@ -176,7 +164,7 @@ void decodeQ5k(const BlockReader &block, DecodeSink &sink) {
 void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = math.fieldScale(block.half("d"), 6);
+  Value d = sink.fieldScale(block.half("d"), 6);
   sink.repeat(8, 32, [&](Value turn) {
     // Planes 0 and 1 of the half are the low nibbles of its 64 bytes, 2 and 3
     // the high ones; qh gives each plane two bits.
@@ -197,7 +185,7 @@ void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
                                 b.mul(plane, b.i64(2)));
           Value q = b.orBits(b.andBits(low, everyByte(15)),
                              b.shiftLeft(b.andBits(high, everyByte(3)), 4));
-          sayFour(sink, 4 * i, math.byteFields(q, 0, 6, -32));
+          sink.fields(4 * i, q, 0, 6, -32);
         }
       });
     }

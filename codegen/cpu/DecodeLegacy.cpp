@@ -13,30 +13,21 @@ using mlir::Value;
 
 namespace {
 
-/// Says four values at columns [column, column + 4).
-void sayFour(DecodeSink &sink, int64_t column, const WordMath::Four &values) {
-  for (int64_t j = 0; j < 4; ++j) {
-    sink.value(column + j, values[j]);
-  }
-}
-
 /// Four words of nibbles, low ones first.
 void sayNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
-  WordMath math(block.builder());
   for (int64_t i = 0; i < 4; ++i) {
     Value word = block.word("qs", i);
-    sayFour(sink, 4 * i, math.byteFields(word, 0, 4, bias));
-    sayFour(sink, 16 + 4 * i, math.byteFields(word, 4, 4, bias));
+    sink.fields(4 * i, word, 0, 4, bias);
+    sink.fields(16 + 4 * i, word, 4, 4, bias);
   }
 }
 
 void sayNibblesThrough(const BlockReader &block, DecodeSink &sink,
                        const std::array<int8_t, 16> &table) {
-  WordMath math(block.builder());
   for (int64_t i = 0; i < 4; ++i) {
     Value word = block.word("qs", i);
-    sayFour(sink, 4 * i, math.nibblesThrough(table, word, 0));
-    sayFour(sink, 16 + 4 * i, math.nibblesThrough(table, word, 4));
+    sink.nibblesThrough(4 * i, word, 0, table);
+    sink.nibblesThrough(16 + 4 * i, word, 4, table);
   }
 }
 
@@ -56,7 +47,7 @@ void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
           b.mul(four, b.constant(four.getType(), int64_t{0x02040810}));
       Value low = b.andBits(b.shiftRight(word, 4 * side), int64_t{0x0f0f0f0f});
       Value q = b.orBits(low, b.andBits(spread, int64_t{0x10101010}));
-      sayFour(sink, column, math.byteFields(q, 0, 5, bias));
+      sink.fields(column, q, 0, 5, bias);
     }
   }
 }
@@ -72,32 +63,31 @@ Value halfOfE8m0(KernelBuilder &b, Value e) {
 } // namespace
 
 void decodeQ4x0(const BlockReader &block, DecodeSink &sink) {
-  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 4);
+  Value scale = sink.fieldScale(block.half("d"), 4);
   sink.group(0, 32, scale, {}, [&] { sayNibbles(block, sink, -8); });
 }
 
 void decodeQ4x1(const BlockReader &block, DecodeSink &sink) {
-  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 4);
+  Value scale = sink.fieldScale(block.half("d"), 4);
   sink.group(0, 32, scale, block.half("m"),
              [&] { sayNibbles(block, sink, 0); });
 }
 
 void decodeQ5x0(const BlockReader &block, DecodeSink &sink) {
-  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 5);
+  Value scale = sink.fieldScale(block.half("d"), 5);
   sink.group(0, 32, scale, {}, [&] { sayFiveBits(block, sink, -16); });
 }
 
 void decodeQ5x1(const BlockReader &block, DecodeSink &sink) {
-  Value scale = WordMath(block.builder()).fieldScale(block.half("d"), 5);
+  Value scale = sink.fieldScale(block.half("d"), 5);
   sink.group(0, 32, scale, block.half("m"),
              [&] { sayFiveBits(block, sink, 0); });
 }
 
 void decodeQ8x0(const BlockReader &block, DecodeSink &sink) {
-  WordMath math(block.builder());
-  sink.group(0, 32, math.fieldScale(block.half("d"), 8), {}, [&] {
+  sink.group(0, 32, sink.fieldScale(block.half("d"), 8), {}, [&] {
     for (int64_t i = 0; i < 8; ++i) {
-      sayFour(sink, 4 * i, math.byteFields(block.word("qs", i)));
+      sink.signedFields(4 * i, block.word("qs", i));
     }
   });
 }

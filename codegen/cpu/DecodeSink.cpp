@@ -1,6 +1,8 @@
 //===- DecodeSink.cpp - where decoded weights go ----------------*- C++ -*-===//
 #include "codegen/cpu/DecodeSink.h"
 
+#include "codegen/cpu/WordMath.h"
+
 #include <cassert>
 
 namespace air::codegen {
@@ -44,6 +46,31 @@ void DecodeSink::repeat(int64_t count, int64_t columns,
         body(turn);
       },
       first);
+}
+
+void DecodeSink::fourValues(int64_t column,
+                            const std::array<Value, 4> &values) {
+  for (int64_t j = 0; j < 4; ++j) {
+    value(column + j, values[j]);
+  }
+}
+
+void DecodeSink::fields(int64_t column, Value word, int64_t shift, int64_t bits,
+                        int bias) {
+  fourValues(column, WordMath(b).byteFields(word, shift, bits, bias));
+}
+
+void DecodeSink::signedFields(int64_t column, Value word) {
+  fourValues(column, WordMath(b).byteFields(word));
+}
+
+Value DecodeSink::fieldScale(Value scale, int64_t bits) {
+  return WordMath(b).fieldScale(scale, bits);
+}
+
+void DecodeSink::nibblesThrough(int64_t column, Value word, int64_t shift,
+                                const std::array<int8_t, 16> &table) {
+  fourValues(column, WordMath(b).nibblesThrough(table, word, shift));
 }
 
 // ---- DotSink ----------------------------------------------------------------

@@ -5,6 +5,7 @@
 //
 //   DotSink    multiplies it with the activations of a few tokens at once
 //   PanelSink  stores it as f32, for kernels that use it many times
+//   ByteDotSink (ByteDotSink.h)  the same as DotSink, in bytes
 //
 // A decoder says values in groups that share a scale: value = scale * q +
 // offset. A DotSink then scales the group's sum and not each value, and needs
@@ -20,6 +21,7 @@
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/cpu/WeightReader.h"
 
+#include <array>
 #include <functional>
 
 namespace air::codegen {
@@ -40,6 +42,19 @@ public:
              llvm::function_ref<void()> values);
   /// Inside a group: q of `column`, 16 lanes of f32.
   virtual void value(int64_t column, Value q) = 0;
+  /// Inside a group: q of columns [column, column + 4), from the four bytes of
+  /// each lane of `word`: (byte >> shift & (2^bits - 1)) + bias, which is above
+  /// -128 and below 128; bias is 0 or -2^n, one a group. The group's scale
+  /// comes from fieldScale(): a sink may leave a power of two in the q.
+  virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
+                      int bias);
+  /// The same of four signed bytes (bits 8).
+  virtual void signedFields(int64_t column, Value word);
+  virtual Value fieldScale(Value scale, int64_t bits);
+  /// Inside a group: q of four columns is table[byte >> shift & 15], shift 0 or
+  /// 4; the scale is as it is.
+  virtual void nibblesThrough(int64_t column, Value word, int64_t shift,
+                              const std::array<int8_t, 16> &table);
   /// for (turn = 0; turn < count; ++turn) body(turn), with the cursor at
   /// first + turn * columns.
   void repeat(Value count, int64_t columns,
@@ -68,6 +83,9 @@ protected:
   virtual void restore(mlir::ValueRange) {}
 
   KernelBuilder &b;
+  /// value() of four columns.
+  void fourValues(int64_t column, const std::array<Value, 4> &values);
+
   Value cursor; ///< i64
   std::function<void(Value, int64_t)> turnHook;
 };

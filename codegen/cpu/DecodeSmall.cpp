@@ -106,7 +106,7 @@ void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Value d = math.fieldScale(block.half("d"), 2);
+  Value d = sink.fieldScale(block.half("d"), 2);
   // Turn t is plane t % 4 of half t / 4.
   sink.repeat(8, 32, [&](Value turn) {
     Value words = b.mul(b.shiftRight(turn, 2), b.i64(8));
@@ -114,10 +114,7 @@ void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
     sink.group(0, 32, d, {}, [&] {
       for (int64_t i = 0; i < 8; ++i) {
         Value word = math.shiftedRight(block.word("qs", i, words), shift);
-        auto values = math.byteFields(word, 0, 2, -1);
-        for (int64_t j = 0; j < 4; ++j) {
-          sink.value(4 * i + j, values[j]);
-        }
+        sink.fields(4 * i, word, 0, 2, -1);
       }
     });
   });
@@ -133,10 +130,8 @@ void decodeNvfp4(const BlockReader &block, DecodeSink &sink) {
       for (int64_t i = 0; i < 2; ++i) {
         Value word = block.word("qs", 2 * g + i);
         for (int64_t side = 0; side < 2; ++side) {
-          auto values = math.nibblesThrough(kE2m1Doubled, word, 4 * side);
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(16 * g + 8 * side + 4 * i + j, values[j]);
-          }
+          sink.nibblesThrough(16 * g + 8 * side + 4 * i, word, 4 * side,
+                              kE2m1Doubled);
         }
       }
     });

@@ -15,9 +15,9 @@ namespace air::codegen {
 namespace {
 
 // In the order of KernelOp.
-constexpr std::array<std::string_view, 9> kOpNames = {
+constexpr std::array<std::string_view, 10> kOpNames = {
     "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
-    "rope_append", "attention", "add",    "silu_mul"};
+    "rope_append", "attention", "add",    "silu_mul",   "quantize_activations"};
 // In the order of MClass: the fewest tokens of the class.
 constexpr std::array<std::string_view, 3> kClassNames = {"m1", "m2", "m9"};
 
@@ -72,6 +72,7 @@ std::string kernelName(const KernelSpec &spec) {
   if (matrix || spec.mClass != defaults.mClass) {
     append(std::string(kClassNames.at(static_cast<size_t>(spec.mClass))));
   }
+  flag("i8x2", spec.activation == Activation::I8x2);
   number("n", spec.n, defaults.n);
   number("k", spec.k, defaults.k);
   number("ys", spec.yStride, defaults.yStride);

@@ -12,49 +12,55 @@ namespace {
 
 constexpr std::array kLayouts = {Layout::X16, Layout::Rows};
 
+KernelRow withoutMatrix(KernelOp op, std::string_view name, bool hasMClasses,
+                        decltype(KernelRow::describe) describe,
+                        decltype(KernelRow::emit) emit) {
+  return {.op = op,
+          .name = name,
+          .dtypes = {},
+          .layouts = {},
+          .byteDTypes = {},
+          .hasMClasses = hasMClasses,
+          .describe = describe,
+          .emit = emit};
+}
+
+KernelRow product(KernelOp op, std::string_view name,
+                  decltype(KernelRow::describe) describe) {
+  return {.op = op,
+          .name = name,
+          .dtypes = decodableDTypes(),
+          .layouts = kLayouts,
+          .byteDTypes = byteDTypes(),
+          .hasMClasses = true,
+          .describe = describe,
+          .emit = emitProduct};
+}
+
 const std::array kRows = {
-    KernelRow{KernelOp::EmbedRows, "embed_rows", decodableDTypes(), kLayouts,
-              false, describeEmbedRows, emitEmbedRows},
-    KernelRow{KernelOp::RmsNorm,
-              "rms_norm",
-              {},
-              {},
-              false,
-              describeRmsNorm,
-              emitRmsNorm},
-    KernelRow{KernelOp::MatMul, "matmul", decodableDTypes(), kLayouts, true,
-              describeMatMul, emitProduct},
-    KernelRow{KernelOp::GluMatMul, "glu_matmul", decodableDTypes(), kLayouts,
-              true, describeGluMatMul, emitProduct},
-    KernelRow{KernelOp::RopeAngles,
-              "rope_angles",
-              {},
-              {},
-              false,
-              describeRopeAngles,
-              emitRopeAngles},
-    KernelRow{KernelOp::RopeAppend,
-              "rope_append",
-              {},
-              {},
-              false,
-              describeRopeAppend,
-              emitRopeAppend},
-    KernelRow{KernelOp::Attention,
-              "attention",
-              {},
-              {},
-              true,
-              describeAttention,
-              emitAttention},
-    KernelRow{KernelOp::Add, "add", {}, {}, false, describeAdd, emitAdd},
-    KernelRow{KernelOp::SiluMul,
-              "silu_mul",
-              {},
-              {},
-              false,
-              describeSiluMul,
-              emitSiluMul},
+    KernelRow{.op = KernelOp::EmbedRows,
+              .name = "embed_rows",
+              .dtypes = decodableDTypes(),
+              .layouts = kLayouts,
+              .byteDTypes = {},
+              .hasMClasses = false,
+              .describe = describeEmbedRows,
+              .emit = emitEmbedRows},
+    withoutMatrix(KernelOp::RmsNorm, "rms_norm", false, describeRmsNorm,
+                  emitRmsNorm),
+    product(KernelOp::MatMul, "matmul", describeMatMul),
+    product(KernelOp::GluMatMul, "glu_matmul", describeGluMatMul),
+    withoutMatrix(KernelOp::RopeAngles, "rope_angles", false,
+                  describeRopeAngles, emitRopeAngles),
+    withoutMatrix(KernelOp::RopeAppend, "rope_append", false,
+                  describeRopeAppend, emitRopeAppend),
+    withoutMatrix(KernelOp::Attention, "attention", true, describeAttention,
+                  emitAttention),
+    withoutMatrix(KernelOp::Add, "add", false, describeAdd, emitAdd),
+    withoutMatrix(KernelOp::SiluMul, "silu_mul", false, describeSiluMul,
+                  emitSiluMul),
+    withoutMatrix(KernelOp::QuantizeActivations, "quantize_activations", false,
+                  describeQuantizeActivations, emitQuantizeActivations),
 };
 
 } // namespace
@@ -80,6 +86,15 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
       std::find(row->layouts.begin(), row->layouts.end(), spec.layout) ==
           row->layouts.end()) {
     return refuse("layout " + std::to_string(static_cast<int>(spec.layout)));
+  }
+  if (spec.activation == Activation::I8x2 &&
+      (spec.layout != Layout::X16 ||
+       std::find(row->byteDTypes.begin(), row->byteDTypes.end(), spec.dtype) ==
+           row->byteDTypes.end())) {
+    return unsupportedError("CPU kernels: " + std::string(row->name) + " of " +
+                            std::string(info(spec.dtype).name) + " in layout " +
+                            std::string(layoutName(spec.layout)) +
+                            " takes no i8x2 activations");
   }
   return &*row;
 }

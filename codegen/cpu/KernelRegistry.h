@@ -23,6 +23,9 @@ struct KernelRow {
   std::span<const DType> dtypes;
   /// Layouts it reads them in, best first; empty for an op without a matrix.
   std::span<const Layout> layouts;
+  /// The dtypes that it also multiplies with I8x2 activations, in x16, on
+  /// targets with byte dot products.
+  std::span<const DType> byteDTypes;
   /// Whether MClass changes the code.
   bool hasMClasses;
   /// Checks the spec's shape and fills grid and resources; `name` is set by the

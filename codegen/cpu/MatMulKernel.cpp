@@ -10,6 +10,7 @@
 // Scratch: sums [matrix][token][16] f32, then (Wide) the panel [column][16].
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cpu/ByteDotSink.h"
 #include "codegen/cpu/CpuKernels.h"
 #include "codegen/cpu/WeightDecoders.h"
 #include "formats/support/CheckedMath.h"
@@ -52,7 +53,8 @@ int64_t sumTokens(const KernelSpec &spec) {
   return spec.mClass == MClass::Wide ? kTileTokens : kPassTokens;
 }
 
-Status describeProduct(const KernelSpec &spec, KernelEntry &entry) {
+Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
+                       KernelEntry &entry) {
   auto refuse = [](const std::string &what) { return internalError(what); };
   if (spec.n == 0 || spec.k == 0) {
     return refuse("the matrix is [" + std::to_string(spec.n) + ", " +
@@ -65,6 +67,12 @@ Status describeProduct(const KernelSpec &spec, KernelEntry &entry) {
     return unsupportedError("a row takes " + std::to_string(oneRow) +
                             " bytes, the most is " +
                             std::to_string(GroupReader::kMaxRowBytes));
+  }
+  if (spec.activation == Activation::I8x2 && !isa.hasAvx512Vnni) {
+    return unsupportedError("i8x2 activations need the feature 'avx512vnni'");
+  }
+  if (spec.activation == Activation::I8x2 && spec.mClass == MClass::Wide) {
+    return unsupportedError("i8x2 activations are for 8 tokens or fewer");
   }
   auto count = static_cast<uint64_t>(matrices(spec));
   entry.baseTiles = ceilDiv(groupCount(spec), tileGroups(spec));
@@ -82,7 +90,11 @@ class ProductKernel {
 public:
   ProductKernel(KernelBuilder &builder, const KernelSpec &kernelSpec)
       : b(builder), spec(kernelSpec), isGlu(spec.op == KernelOp::GluMatMul),
-        n(static_cast<int64_t>(spec.n)), k(static_cast<int64_t>(spec.k)) {}
+        n(static_cast<int64_t>(spec.n)), k(static_cast<int64_t>(spec.k)),
+        xRowBytes(spec.activation == Activation::I8x2
+                      ? k / int64_t{kActivationColumns} *
+                            int64_t{sizeof(ActivationBlock)}
+                      : k * 4) {}
 
   void emit();
 
@@ -114,6 +126,7 @@ private:
   const bool isGlu;
   const int64_t n;
   const int64_t k;
+  const int64_t xRowBytes;
 };
 
 Value ProductKernel::matrixAt(Value index) {
@@ -164,12 +177,18 @@ void ProductKernel::fewTokens(Value group) {
 }
 
 void ProductKernel::pass(Value group, Value firstToken, int64_t tokens) {
-  Value x = b.element(b.binding(0), firstToken, k * 4);
+  Value x = b.element(b.binding(0), firstToken, xRowBytes);
   b.loop(b.i64(0), b.i64(matrices(spec)), b.i64(1), [&](Value matrix) {
-    DotSink sink(b, x, k * 4, tokens);
-    decodeRows(reader(matrix, group), sink, k, kPrefetchAhead);
-    for (int64_t token = 0; token < tokens; ++token) {
-      b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
+    auto multiply = [&](auto &&sink) {
+      decodeRows(reader(matrix, group), sink, k, kPrefetchAhead);
+      for (int64_t token = 0; token < tokens; ++token) {
+        b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
+      }
+    };
+    if (spec.activation == Activation::I8x2) {
+      multiply(ByteDotSink(b, x, xRowBytes, tokens));
+    } else {
+      multiply(DotSink(b, x, xRowBytes, tokens));
     }
   });
   Value rest = b.sub(rows(), firstToken);
@@ -290,7 +309,7 @@ void ProductKernel::finishPart(Value group, Value token, Value sumRow,
 
 } // namespace
 
-Status describeMatMul(const KernelSpec &spec, const IsaTraits &,
+Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                       KernelEntry &entry) {
   auto end = checkedAdd(spec.yOffset, spec.n);
   if (!end || spec.yStride < *end) {
@@ -299,15 +318,15 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &,
                          std::to_string(spec.yOffset) + ", " +
                          std::to_string(spec.yOffset + spec.n) + ")");
   }
-  return describeProduct(spec, entry);
+  return describeProduct(spec, isa, entry);
 }
 
-Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &,
+Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry) {
   if (spec.hasBias || spec.accumulate || spec.yOffset != 0) {
     return unsupportedError("hasBias, accumulate and yOffset are matmul's");
   }
-  return describeProduct(spec, entry);
+  return describeProduct(spec, isa, entry);
 }
 
 Status emitProduct(KernelBuilder &builder, const KernelSpec &spec) {

@@ -59,6 +59,12 @@ constexpr auto kDTypes = [] {
 }();
 static_assert(std::is_sorted(kDTypes.begin(), kDTypes.end()));
 
+constexpr std::array kByteDTypes = {
+    DType::Q4_0,   DType::Q4_1,   DType::Q5_0,  DType::Q5_1,  DType::Q8_0,
+    DType::Q2_K,   DType::Q3_K,   DType::Q4_K,  DType::Q5_K,  DType::Q6_K,
+    DType::IQ4_NL, DType::IQ4_XS, DType::TQ2_0, DType::MXFP4, DType::NVFP4};
+static_assert(std::is_sorted(kByteDTypes.begin(), kByteDTypes.end()));
+
 constexpr int64_t kLineBytes = 64;
 
 /// Asks for part `turn` of `turns` of the block column that lies `ahead` bytes
@@ -152,6 +158,8 @@ void decodePlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
 } // namespace
 
 std::span<const DType> decodableDTypes() { return kDTypes; }
+
+std::span<const DType> byteDTypes() { return kByteDTypes; }
 
 void decodeColumns(const GroupReader &rows, DecodeSink &sink, Value first,
                    Value count, int64_t k, int64_t prefetchAhead) {

@@ -20,6 +20,11 @@ namespace air::codegen {
 /// Every dtype that has a decoder, ascending by id.
 std::span<const DType> decodableDTypes();
 
+/// Those whose decoders say every q by fields(), signedFields() or
+/// nibblesThrough(), in groups of 16 or 32 columns: what a ByteDotSink takes.
+/// Ascending by id.
+std::span<const DType> byteDTypes();
+
 /// The code below decodes at most this many columns of a dtype without blocks
 /// into one partial sum.
 inline constexpr int64_t kChunkColumns = 256;

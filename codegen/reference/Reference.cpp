@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 namespace air::codegen::reference {
 namespace {
@@ -194,6 +195,59 @@ Doubles siluMul(View gate, View up) {
     y.push_back(silu(gate[i]) * up[i]);
   }
   return y;
+}
+
+std::vector<ActivationBlock> quantizeActivations(std::span<const float> x) {
+  constexpr float kLargest = 127 * 128;
+  std::vector<ActivationBlock> blocks(x.size() / kActivationColumns);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const auto columns = x.subspan(i * kActivationColumns, kActivationColumns);
+    ActivationBlock &block = blocks[i];
+    block = {};
+    float largest = 0;
+    bool isFinite = true;
+    for (const float value : columns) {
+      largest = std::max(largest, std::abs(value));
+      isFinite = isFinite && std::isfinite(value);
+    }
+    if (!isFinite) {
+      block.scale = std::numeric_limits<float>::quiet_NaN();
+      std::fill_n(block.scaledSums, 3, block.scale);
+      continue;
+    }
+    if (largest < 0x1p-100F) {
+      continue;
+    }
+    block.scale = largest / kLargest;
+    const float inverse = kLargest / largest;
+    int32_t sums[3] = {};
+    for (size_t j = 0; j < kActivationColumns; ++j) {
+      // The product of two floats is exact in double.
+      const auto q = static_cast<int>(
+          std::nearbyint(double{columns[j]} * double{inverse}));
+      const int high = static_cast<int>(std::floor((q + 64) / 128.0));
+      block.high[j] = static_cast<int8_t>(high);
+      block.low[j] = static_cast<int8_t>(q - 128 * high);
+      sums[j / 16] += q;
+      sums[2] += q;
+    }
+    for (size_t j = 0; j < 3; ++j) {
+      block.negatedSums[j] = -sums[j];
+      block.scaledSums[j] = block.scale * static_cast<float>(sums[j]);
+    }
+  }
+  return blocks;
+}
+
+Doubles dequantizeActivations(std::span<const ActivationBlock> blocks) {
+  Doubles values;
+  for (const ActivationBlock &block : blocks) {
+    for (size_t j = 0; j < kActivationColumns; ++j) {
+      values.push_back(double{block.scale} *
+                       (128 * block.high[j] + block.low[j]));
+    }
+  }
+  return values;
 }
 
 } // namespace air::codegen::reference

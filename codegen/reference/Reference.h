@@ -83,6 +83,13 @@ Doubles add(View x, View y);
 /// silu(gate) * up.
 Doubles siluMul(View gate, View up);
 
+/// The I8x2 blocks of a row (KernelSpec.h), in float32 where it says so: bytes,
+/// not doubles. x.size() is a multiple of kActivationColumns.
+std::vector<ActivationBlock> quantizeActivations(std::span<const float> x);
+
+/// scale * (128 * high + low).
+Doubles dequantizeActivations(std::span<const ActivationBlock> blocks);
+
 } // namespace air::codegen::reference
 
 #endif // AIRPACK_CODEGEN_REFERENCE_REFERENCE_H

@@ -8,6 +8,7 @@
 using namespace mlir;
 using air::Result;
 using air::Status;
+using air::codegen::Activation;
 using air::codegen::KernelOp;
 using air::codegen::KernelSpec;
 using air::codegen::MClass;
@@ -31,11 +32,16 @@ constexpr std::array kOps = {
     Named<KernelOp>{KernelOp::Attention, "attention"},
     Named<KernelOp>{KernelOp::Add, "add"},
     Named<KernelOp>{KernelOp::SiluMul, "silu_mul"},
+    Named<KernelOp>{KernelOp::QuantizeActivations, "quantize_activations"},
 };
 constexpr std::array kMClasses = {
     Named<MClass>{MClass::One, "one"},
     Named<MClass>{MClass::Small, "small"},
     Named<MClass>{MClass::Wide, "wide"},
+};
+constexpr std::array kActivations = {
+    Named<Activation>{Activation::F32, "f32"},
+    Named<Activation>{Activation::I8x2, "i8x2"},
 };
 constexpr std::array kRopes = {
     Named<RopeKind>{RopeKind::None, "none"},
@@ -52,6 +58,9 @@ std::string_view nameOf(KernelOp value) {
 }
 std::string_view nameOf(MClass value) {
   return kMClasses[static_cast<size_t>(value)].name;
+}
+std::string_view nameOf(Activation value) {
+  return kActivations[static_cast<size_t>(value)].name;
 }
 std::string_view nameOf(RopeKind value) {
   return kRopes[static_cast<size_t>(value)].name;
@@ -80,6 +89,9 @@ bool fromName(std::string_view name, KernelOp &value) {
 bool fromName(std::string_view name, MClass &value) {
   return fromTable(kMClasses, name, value);
 }
+bool fromName(std::string_view name, Activation &value) {
+  return fromTable(kActivations, name, value);
+}
 bool fromName(std::string_view name, RopeKind &value) {
   return fromTable(kRopes, name, value);
 }
@@ -103,6 +115,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("m_class", spec.mClass);
   fn("dtype", spec.dtype);
   fn("layout", spec.layout);
+  fn("activation", spec.activation);
   fn("n", spec.n);
   fn("k", spec.k);
   fn("y_stride", spec.yStride);
@@ -243,6 +256,10 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
     return BindingRole{"kv", BindingKind::Kv, access};
   };
   uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
+  // Words of x's row, as a MatMul reads it.
+  uint64_t x = spec.activation == Activation::I8x2
+                   ? codegen::activationWords(spec.k)
+                   : spec.k;
   switch (spec.op) {
   case KernelOp::EmbedRows:
     return {matrix("table"), buffer("x", Write, spec.k)};
@@ -251,7 +268,7 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
     return {buffer("x", Read, spec.k), vector("weight", spec.k),
             buffer("y", Write, spec.k, rowsFrom)};
   case KernelOp::MatMul: {
-    std::vector<BindingRole> roles = {buffer("x", Read, spec.k, rowsFrom),
+    std::vector<BindingRole> roles = {buffer("x", Read, x, rowsFrom),
                                       matrix("w")};
     if (spec.hasBias) {
       roles.push_back(vector("bias", spec.n));
@@ -261,7 +278,7 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
     return roles;
   }
   case KernelOp::GluMatMul:
-    return {buffer("x", Read, spec.k, rowsFrom), matrix("wGate"), matrix("wUp"),
+    return {buffer("x", Read, x, rowsFrom), matrix("wGate"), matrix("wUp"),
             buffer("h", Write, spec.n, rowsFrom)};
   case KernelOp::RopeAngles: {
     BindingRole table = vector("inverseFrequency", spec.ropeDim / 2);
@@ -286,6 +303,9 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
   case KernelOp::SiluMul:
     return {buffer("gate", Read, spec.k), buffer("up", Read, spec.k),
             buffer("y", Write, spec.k)};
+  case KernelOp::QuantizeActivations:
+    return {buffer("x", Read, spec.k, rowsFrom),
+            buffer("xq", Write, codegen::activationWords(spec.k), rowsFrom)};
   }
   return {};
 }

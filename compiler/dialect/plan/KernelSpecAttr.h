@@ -27,7 +27,7 @@ struct BindingRole {
   const char *name;
   BindingKind kind;
   Access access;
-  /// Columns of a tensor; floats in a row of a buffer. Unused for kv.
+  /// Columns of a tensor; 32-bit words in a row of a buffer. Unused for kv.
   uint64_t columns = 0;
   /// Rows of a tensor.
   uint64_t rows = 1;

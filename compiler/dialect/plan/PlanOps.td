@@ -73,9 +73,9 @@ def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
 def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
   let summary = "A named range of the activation arena";
   let description = [{
-    `row_elements` float32 values a row, one row a token or output of the largest
-    batch (rounded up to AIR_TOKEN_PADDING). The memory planner adds
-    `at offset bytes size`.
+    `row_elements` 32-bit words a row (float32 values, or the words of
+    ActivationBlocks), one row a token or output of the largest batch (rounded
+    up to AIR_TOKEN_PADDING). The memory planner adds `at offset bytes size`.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$row_elements,

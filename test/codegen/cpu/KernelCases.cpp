@@ -12,6 +12,7 @@
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 
@@ -125,6 +126,74 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
+// Bytes are equal to the definition's; where it leaves q open, the rest is.
+std::string compareBlocks(const std::vector<ActivationBlock> &got,
+                          const std::vector<ActivationBlock> &want) {
+  for (size_t i = 0; i < want.size(); ++i) {
+    const bool isSame =
+        std::isnan(want[i].scale)
+            ? std::isnan(got[i].scale) &&
+                  std::all_of(got[i].scaledSums, got[i].scaledSums + 3,
+                              [](float sum) { return std::isnan(sum); }) &&
+                  got[i].zero == 0
+            : std::memcmp(&got[i], &want[i], sizeof(ActivationBlock)) == 0;
+    if (!isSame) {
+      return "block " + std::to_string(i) + " of scale " +
+             std::to_string(want[i].scale) + " is not as defined";
+    }
+  }
+  return "";
+}
+
+void addQuantizeActivations(std::vector<KernelCase> &cases, Random &random) {
+  constexpr uint64_t kBlock = kActivationColumns;
+  for (const uint64_t width : {32, 96, 2048}) {
+    for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
+      KernelCase test;
+      test.spec.op = KernelOp::QuantizeActivations;
+      test.spec.k = width;
+      test.spec.rowsFrom = from;
+      const uint64_t tokens = 11 + random() % 9;
+      test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
+      test.label = labelOf(test.spec, tokens);
+      const uint64_t rows =
+          from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
+      Floats x = randomFloats(random, rows * width, 3.0F);
+      // Blocks of every kind, one a row: largest at either end and either sign,
+      // ties, zeros, the smallest that counts and just below, the largest.
+      const float marked[] = {-100.0F, 1e30F,     0x1p-100F, 0x1p-101F,
+                              1e-42F,  FLT_MAX,   INFINITY,  -INFINITY,
+                              NAN,     127 * 128, 0.0F};
+      for (uint64_t row = 0; row < std::min<uint64_t>(rows, std::size(marked));
+           ++row) {
+        float *block = x.data() + row * width;
+        const float mark = marked[row];
+        for (uint64_t j = 0; j < kBlock; ++j) {
+          // Halves and integers of any size up to 127 * 128.
+          block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
+                     : mark == 127 * 128
+                         ? 0.5F * static_cast<float>(random() % 32512) - 8128
+                         : block[j];
+        }
+        block[row % kBlock * 3 % kBlock] = mark;
+      }
+      const std::vector<ActivationBlock> want =
+          reference::quantizeActivations(x);
+      test.readsRows(x, width);
+      const uint64_t words =
+          width / kBlock * sizeof(ActivationBlock) / sizeof(float);
+      test.writesRows(randomFloats(random, rows * words), words);
+      test.check = [want](const std::vector<Bytes> &after) {
+        std::vector<ActivationBlock> got(want.size());
+        std::memcpy(got.data(), after[1].data(),
+                    got.size() * sizeof(ActivationBlock));
+        return compareBlocks(got, want);
+      };
+      cases.push_back(std::move(test));
+    }
+  }
+}
+
 // ---- matrices ---------------------------------------------------------------
 
 // Sum over k of |x[k]| times the largest |w| of k's block: a kernel may add a
@@ -200,8 +269,8 @@ constexpr MatMulShape kMatMulShapes[] = {
 };
 
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-               MClass mClass, const MatMulShape &shape, uint64_t tokens,
-               Random &random) {
+               MClass mClass, Activation activation, const MatMulShape &shape,
+               uint64_t tokens, Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
   KernelSpec &spec = test.spec;
@@ -209,6 +278,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
+  spec.activation = activation;
   spec.n = shape.n;
   spec.k = block == 1 ? 29 + 32 * shape.blocks : shape.blocks * block;
   spec.yOffset = shape.gapBefore;
@@ -226,16 +296,16 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Floats y = randomFloats(random, rows * spec.yStride);
   const Floats bias = randomFloats(random, shape.hasBias ? shape.n : 0);
   const Matrix w = randomMatrix(random, dtype, layout, spec.n, spec.k);
-  test.readsRows(x, spec.k);
+  const Doubles wide = test.readsActivations(x);
   test.reads(w.packed);
   if (shape.hasBias) {
     test.reads(bytesOf(bias));
   }
   test.writesRows(y, spec.yStride);
   const Doubles product =
-      reference::matMul(widened(x), w.values, widened(bias), spec.n, spec.k);
+      reference::matMul(wide, w.values, widened(bias), spec.n, spec.k);
   const Doubles magnitude =
-      blockMagnitude(widened(x), w.values, spec.n, spec.k, block);
+      blockMagnitude(wide, w.values, spec.n, spec.k, block);
   Doubles want = widened(y);
   Doubles bound(y.size(), 0.0); // what is not the kernel's keeps its bits
   for (uint64_t m = 0; m < rows; ++m) {
@@ -266,20 +336,21 @@ size_t turnOf(DType dtype, Layout layout) {
 
 // All shapes, or one a class.
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-                MClass mClass, Random &random) {
+                MClass mClass, Activation activation, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype) || i == turn % std::size(kMatMulShapes)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
-        addMatMul(cases, dtype, layout, mClass, kMatMulShapes[i], tokens,
-                  random);
+        addMatMul(cases, dtype, layout, mClass, activation, kMatMulShapes[i],
+                  tokens, random);
       }
     }
   }
 }
 
 void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-                  MClass mClass, uint64_t tokens, Random &random) {
+                  MClass mClass, Activation activation, uint64_t tokens,
+                  Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
   KernelSpec &spec = test.spec;
@@ -287,6 +358,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
+  spec.activation = activation;
   spec.n = 37;
   spec.k = block == 1 ? 61 : ceilDiv(64, block) * block;
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
@@ -294,11 +366,10 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Floats x = randomFloats(random, tokens * spec.k, 0.5F);
   const Matrix gate = randomMatrix(random, dtype, layout, spec.n, spec.k);
   const Matrix up = randomMatrix(random, dtype, layout, spec.n, spec.k);
-  test.readsRows(x, spec.k);
+  const Doubles wide = test.readsActivations(x);
   test.reads(gate.packed);
   test.reads(up.packed);
   test.writesRows(randomFloats(random, tokens * spec.n), spec.n);
-  const Doubles wide = widened(x);
   const Doubles g = reference::matMul(wide, gate.values, {}, spec.n, spec.k);
   const Doubles u = reference::matMul(wide, up.values, {}, spec.n, spec.k);
   const Doubles want =
@@ -665,7 +736,8 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
 } // namespace
 
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
-                                  MClass mClass, Random &random) {
+                                  MClass mClass, Activation activation,
+                                  Random &random) {
   std::vector<KernelCase> cases;
   switch (op) {
   case KernelOp::EmbedRows:
@@ -675,13 +747,15 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addRmsNorm(cases, random);
     break;
   case KernelOp::MatMul:
-    addMatMuls(cases, dtype, layout, mClass, random);
+    addMatMuls(cases, dtype, layout, mClass, activation, random);
     break;
   case KernelOp::GluMatMul:
+    // I8x2 has no Wide class.
     if (isCommon(dtype) ||
-        turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
+        turnOf(dtype, layout) % (activation == Activation::I8x2 ? 2 : 3) ==
+            static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
-        addGluMatMul(cases, dtype, layout, mClass, tokens, random);
+        addGluMatMul(cases, dtype, layout, mClass, activation, tokens, random);
       }
     }
     break;
@@ -697,6 +771,9 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
   case KernelOp::Add:
   case KernelOp::SiluMul:
     addElementwise(cases, op, random);
+    break;
+  case KernelOp::QuantizeActivations:
+    addQuantizeActivations(cases, random);
     break;
   }
   return cases;

@@ -328,6 +328,18 @@ Floats floatsOf(const Bytes &bytes) {
   return values;
 }
 
+Doubles KernelCase::readsActivations(const Floats &x) {
+  if (spec.activation == Activation::F32) {
+    readsRows(x, spec.k);
+    return widened(x);
+  }
+  const std::vector<ActivationBlock> blocks = reference::quantizeActivations(x);
+  Floats words(blocks.size() * sizeof(ActivationBlock) / sizeof(float));
+  std::memcpy(words.data(), blocks.data(), words.size() * sizeof(float));
+  readsRows(words, words.size() / (x.size() / spec.k));
+  return reference::dequantizeActivations(blocks);
+}
+
 Doubles widened(const Floats &values) {
   return Doubles(values.begin(), values.end());
 }

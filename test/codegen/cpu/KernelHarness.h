@@ -106,6 +106,8 @@ struct KernelCase {
   void readsRows(const Floats &rows, uint64_t width) {
     bindings.push_back({paddedRows(rows, width), false, rows.size() * 4});
   }
+  /// x of a matmul, as its spec says; returns the numbers that the kernel sees.
+  Doubles readsActivations(const Floats &x);
   void writes(Bytes bytes) {
     const uint64_t size = bytes.size();
     bindings.push_back({std::move(bytes), true, size});
@@ -131,10 +133,11 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            const std::string &emulator,
                            const std::string &runner);
 
-/// The cases of one op for one dtype, layout and M class (the latter two of no
-/// meaning for some ops): odd and even shapes, and every batch kind.
+/// The cases of one op for one dtype, layout, M class and kind of activations
+/// (of no meaning for some ops): odd and even shapes, and every batch kind.
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
-                                  MClass mClass, Random &random);
+                                  MClass mClass, Activation activation,
+                                  Random &random);
 
 } // namespace air::codegen::test
 

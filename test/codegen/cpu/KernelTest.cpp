@@ -67,6 +67,7 @@ struct Slice {
   const KernelRow *row;
   DType dtype;
   Layout layout;
+  Activation activation;
   std::string name;
 };
 
@@ -85,7 +86,12 @@ std::vector<Slice> slices() {
           name += "_" + std::string(info(dtype).name) +
                   (layout == Layout::Rows ? "_rows" : "_x16");
         }
-        all.push_back({&row, dtype, layout, name});
+        all.push_back({&row, dtype, layout, Activation::F32, name});
+        if (layout == Layout::X16 &&
+            std::ranges::find(row.byteDTypes, dtype) != row.byteDTypes.end()) {
+          all.push_back(
+              {&row, dtype, layout, Activation::I8x2, name + "_i8x2"});
+        }
       }
     }
   }
@@ -95,12 +101,15 @@ std::vector<Slice> slices() {
 std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   std::vector<KernelCase> cases;
   std::vector<MClass> classes = {MClass::One};
-  if (slice.row->hasMClasses) {
+  if (slice.activation == Activation::I8x2) {
+    classes = {MClass::One, MClass::Small};
+  } else if (slice.row->hasMClasses) {
     classes = {MClass::One, MClass::Small, MClass::Wide};
   }
   for (const MClass mClass : classes) {
     std::vector<KernelCase> more =
-        makeCases(slice.row->op, slice.dtype, slice.layout, mClass, random);
+        makeCases(slice.row->op, slice.dtype, slice.layout, mClass,
+                  slice.activation, random);
     std::move(more.begin(), more.end(), std::back_inserter(cases));
   }
   return cases;
@@ -167,13 +176,24 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
   const std::vector<KernelCase> cases = casesOf(GetParam(), random);
   ASSERT_FALSE(cases.empty()) << "the registry lists an op without cases";
   const MachineProfile host = hostProfile();
-  for (const MachineProfile &target : targets(isCommon(GetParam()))) {
+  const bool isBytes = GetParam().activation == Activation::I8x2;
+  int compiled = 0;
+  for (const MachineProfile &target :
+       targets(isBytes || isCommon(GetParam()))) {
     SCOPED_TRACE(target.name);
+    if (isBytes && !makeCpuTarget(target)->isa.hasAvx512Vnni) {
+      EXPECT_EQ(
+          compileKernels({&cases.front().spec, 1}, target, 1).status().code(),
+          ErrorCode::Unsupported);
+      continue;
+    }
+    ++compiled;
     const int ran = runOn(target, cases, random);
     if (target.name == host.name) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }
   }
+  EXPECT_GT(compiled, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, Kernel, testing::ValuesIn(slices()),
