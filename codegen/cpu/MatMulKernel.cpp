@@ -5,6 +5,9 @@
 // of a group's columns are decoded once into a panel in scratch, which every
 // token of the tile then multiplies from the nearest cache.
 //
+// I8x2 activations need no panel: decoding is little work beside four tokens'
+// dot products, so there many tokens are passes of four.
+//
 // GluMatMul is the same with two matrices, whose sums meet in the epilogue.
 //
 // Scratch: sums [matrix][token][16] f32, then (Wide) the panel [column][16].
@@ -30,6 +33,9 @@ constexpr int64_t kPanelBytes = kChunkColumns * kSumBytes;
 constexpr int64_t kTileTokens = 128;
 /// Most tokens that one pass over the weights serves without a panel.
 constexpr int64_t kPassTokens = 4;
+/// Activations of a tile of many tokens, which every group reads again: half
+/// of a second-level cache of 1 MiB.
+constexpr uint64_t kTileActivationBytes = 512 << 10;
 /// What one core streams while a read from memory is under way, with a margin:
 /// some 100 ns at 40 GB/s.
 constexpr int64_t kPrefetchAhead = 6144;
@@ -48,9 +54,36 @@ int64_t matrices(const KernelSpec &spec) {
   return spec.op == KernelOp::GluMatMul ? 2 : 1;
 }
 
+bool takesBytes(const KernelSpec &spec) {
+  return spec.activation == Activation::I8x2;
+}
+
+bool usesPanel(const KernelSpec &spec) {
+  return spec.mClass == MClass::Wide && !takesBytes(spec);
+}
+
+uint64_t xRowBytes(const KernelSpec &spec) {
+  return takesBytes(spec)
+             ? spec.k / kActivationColumns * sizeof(ActivationBlock)
+             : spec.k * sizeof(float);
+}
+
+/// Tokens of a tile; 0 when it has all of them.
+int64_t tileTokens(const KernelSpec &spec) {
+  if (spec.mClass != MClass::Wide) {
+    return 0;
+  }
+  if (!takesBytes(spec)) {
+    return kTileTokens;
+  }
+  const uint64_t tokens = std::clamp<uint64_t>(
+      kTileActivationBytes / xRowBytes(spec), 4 * kPassTokens, kTileTokens);
+  return static_cast<int64_t>(tokens) / kPassTokens * kPassTokens;
+}
+
 /// Tokens that have sums in scratch at a time.
 int64_t sumTokens(const KernelSpec &spec) {
-  return spec.mClass == MClass::Wide ? kTileTokens : kPassTokens;
+  return usesPanel(spec) ? kTileTokens : kPassTokens;
 }
 
 Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
@@ -68,19 +101,16 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
                             " bytes, the most is " +
                             std::to_string(GroupReader::kMaxRowBytes));
   }
-  if (spec.activation == Activation::I8x2 && !isa.hasAvx512Vnni) {
+  if (takesBytes(spec) && !isa.hasAvx512Vnni) {
     return unsupportedError("i8x2 activations need the feature 'avx512vnni'");
-  }
-  if (spec.activation == Activation::I8x2 && spec.mClass == MClass::Wide) {
-    return unsupportedError("i8x2 activations are for 8 tokens or fewer");
   }
   auto count = static_cast<uint64_t>(matrices(spec));
   entry.baseTiles = ceilDiv(groupCount(spec), tileGroups(spec));
-  entry.tokensPerTile = spec.mClass == MClass::Wide ? kTileTokens : 0;
+  entry.tokensPerTile = static_cast<uint64_t>(tileTokens(spec));
   entry.weightBytes = count * bytes;
   entry.flopsPerRow = count * 2 * spec.n * spec.k;
   entry.scratchBytes = count * sumTokens(spec) * kSumBytes;
-  if (spec.mClass == MClass::Wide) {
+  if (usesPanel(spec)) {
     entry.scratchBytes += kPanelBytes;
   }
   return Status::ok();
@@ -91,10 +121,7 @@ public:
   ProductKernel(KernelBuilder &builder, const KernelSpec &kernelSpec)
       : b(builder), spec(kernelSpec), isGlu(spec.op == KernelOp::GluMatMul),
         n(static_cast<int64_t>(spec.n)), k(static_cast<int64_t>(spec.k)),
-        xRowBytes(spec.activation == Activation::I8x2
-                      ? k / int64_t{kActivationColumns} *
-                            int64_t{sizeof(ActivationBlock)}
-                      : k * 4) {}
+        rowBytes(static_cast<int64_t>(xRowBytes(spec))) {}
 
   void emit();
 
@@ -111,7 +138,8 @@ private:
   GroupReader reader(Value matrix, Value group) {
     return {b, spec.dtype, spec.layout, n, k, matrixAt(matrix), group};
   }
-  void fewTokens(Value group);
+  void passes(Value group, Value firstToken, Value lastToken);
+  void lastPass(Value group, Value firstToken, Value rest, int64_t tokens);
   void pass(Value group, Value firstToken, int64_t tokens);
   void manyTokens(Value group, Value firstToken, Value tokens);
   void multiplyPanel(Value matrix, Value x, Value columns, Value firstToken,
@@ -126,7 +154,7 @@ private:
   const bool isGlu;
   const int64_t n;
   const int64_t k;
-  const int64_t xRowBytes;
+  const int64_t rowBytes; ///< of x
 };
 
 Value ProductKernel::matrixAt(Value index) {
@@ -144,40 +172,46 @@ void ProductKernel::emit() {
     Value rowTile = b.rem(tile, b.i64(base));
     Value first = b.mul(rowTile, b.i64(perTile));
     Value last = b.min(b.add(first, b.i64(perTile)), b.i64(groups));
-    if (spec.mClass == MClass::Wide) {
-      Value token = b.mul(b.div(tile, b.i64(base)), b.i64(kTileTokens));
-      Value tokens = b.min(b.sub(rows(), token), b.i64(kTileTokens));
-      b.loop(first, last, b.i64(1),
-             [&](Value group) { manyTokens(group, token, tokens); });
-    } else {
-      b.loop(first, last, b.i64(1), [&](Value group) { fewTokens(group); });
+    Value token = b.i64(0);
+    Value tokens = rows();
+    if (const int64_t most = tileTokens(spec); most != 0) {
+      token = b.mul(b.div(tile, b.i64(base)), b.i64(most));
+      tokens = b.min(b.sub(rows(), token), b.i64(most));
     }
+    b.loop(first, last, b.i64(1), [&](Value group) {
+      if (usesPanel(spec)) {
+        manyTokens(group, token, tokens);
+      } else {
+        passes(group, token, b.add(token, tokens));
+      }
+    });
   });
 }
 
 // ---- few tokens -------------------------------------------------------------
 
-void ProductKernel::fewTokens(Value group) {
-  if (spec.mClass == MClass::One) {
-    b.loop(b.i64(0), rows(), b.i64(1),
-           [&](Value token) { pass(group, token, 1); });
-    return;
-  }
-  // Four tokens a pass; of a rest of three the fourth row is padding.
-  b.loop(b.i64(0), rows(), b.i64(kPassTokens), [&](Value token) {
-    Value rest = b.sub(rows(), token);
-    b.ifThenElse(
-        b.less(b.i64(2), rest), [&] { pass(group, token, kPassTokens); },
-        [&] {
-          b.ifThenElse(
-              b.less(b.i64(1), rest), [&] { pass(group, token, 2); },
-              [&] { pass(group, token, 1); });
-        });
+void ProductKernel::passes(Value group, Value firstToken, Value lastToken) {
+  const int64_t most = spec.mClass == MClass::One ? 1 : kPassTokens;
+  b.loop(firstToken, lastToken, b.i64(most), [&](Value token) {
+    lastPass(group, token, b.sub(lastToken, token), most);
   });
 }
 
+// Half as many tokens where they do; of a rest of three the fourth row is
+// padding. Where there are many tokens a rest is not worth much code.
+void ProductKernel::lastPass(Value group, Value firstToken, Value rest,
+                             int64_t tokens) {
+  if (tokens == (spec.mClass == MClass::Wide ? kPassTokens : 1)) {
+    pass(group, firstToken, tokens);
+    return;
+  }
+  b.ifThenElse(
+      b.less(b.i64(tokens / 2), rest), [&] { pass(group, firstToken, tokens); },
+      [&] { lastPass(group, firstToken, rest, tokens / 2); });
+}
+
 void ProductKernel::pass(Value group, Value firstToken, int64_t tokens) {
-  Value x = b.element(b.binding(0), firstToken, xRowBytes);
+  Value x = b.element(b.binding(0), firstToken, rowBytes);
   b.loop(b.i64(0), b.i64(matrices(spec)), b.i64(1), [&](Value matrix) {
     auto multiply = [&](auto &&sink) {
       decodeRows(reader(matrix, group), sink, k, kPrefetchAhead);
@@ -185,10 +219,10 @@ void ProductKernel::pass(Value group, Value firstToken, int64_t tokens) {
         b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
       }
     };
-    if (spec.activation == Activation::I8x2) {
-      multiply(ByteDotSink(b, x, xRowBytes, tokens));
+    if (takesBytes(spec)) {
+      multiply(ByteDotSink(b, x, rowBytes, tokens));
     } else {
-      multiply(DotSink(b, x, xRowBytes, tokens));
+      multiply(DotSink(b, x, rowBytes, tokens));
     }
   });
   Value rest = b.sub(rows(), firstToken);

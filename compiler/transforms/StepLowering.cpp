@@ -59,6 +59,7 @@ Status StepLowering::lower(Operation *op) {
   }
   steps.push_back(
       {step.getStepKind(), step.getStepLayer(), step.getStepName(), {}});
+  quantizedOf.clear();
   Status status =
       llvm::TypeSwitch<Operation *, Status>(op)
           .Case([&](EmbedOp embed) { return lowerEmbed(embed); })
@@ -297,8 +298,9 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
     spec.layout = gateMatrix.layout;
     std::string h =
         resultBuffer(op.getResult(), layerName("h"), RowsFrom::Tokens);
-    add(spec, {buffer(Access::Read, x), gateMatrix.binding, upMatrix.binding,
-               buffer(Access::Write, h)});
+    addProduct(spec, x,
+               {gateMatrix.binding, upMatrix.binding, buffer(Access::Write, h)},
+               /*overlap=*/false);
     return Status::ok();
   }
   std::string gated = addBuffer(layerName("gate"), width, RowsFrom::Tokens);
@@ -482,6 +484,33 @@ void StepLowering::add(const KernelSpec &spec, ArrayRef<Attribute> bindings,
       {spec, SmallVector<Attribute>(bindings), overlap});
 }
 
+std::string StepLowering::quantized(StringRef x, const KernelSpec &spec) {
+  std::string &name = quantizedOf[x];
+  if (name.empty()) {
+    KernelSpec quantize;
+    quantize.op = KernelOp::QuantizeActivations;
+    quantize.k = spec.k;
+    quantize.rowsFrom = spec.rowsFrom;
+    name = addBuffer(x.str() + ".i8x2", codegen::activationWords(spec.k),
+                     spec.rowsFrom == codegen::RowsFrom::Outputs
+                         ? RowsFrom::Outputs
+                         : RowsFrom::Tokens);
+    add(quantize, {buffer(Access::Read, x), buffer(Access::Write, name)});
+  }
+  return name;
+}
+
+void StepLowering::addProduct(KernelSpec spec, StringRef x,
+                              ArrayRef<Attribute> others, bool overlap) {
+  spec.activation = codegen::bestActivation(spec, target);
+  SmallVector<Attribute> bindings = {
+      buffer(Access::Read, spec.activation == codegen::Activation::I8x2
+                               ? quantized(x, spec)
+                               : x.str())};
+  bindings.append(others.begin(), others.end());
+  add(spec, bindings, overlap);
+}
+
 void StepLowering::addNorm(StringRef x, WeightAttr weight, float epsilon,
                            StringRef y, codegen::RowsFrom rows) {
   KernelSpec spec;
@@ -505,13 +534,13 @@ Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,
   shape.hasBias = !biases.empty();
   AIR_ASSIGN_OR_RETURN(Matrix matrix, matrixFor(shape, weights));
   shape.layout = matrix.layout;
-  SmallVector<Attribute> bindings = {buffer(Access::Read, x), matrix.binding};
+  SmallVector<Attribute> bindings = {matrix.binding};
   if (shape.hasBias) {
     bindings.push_back(vectorFor(biases));
   }
   bindings.push_back(
       buffer(shape.accumulate ? Access::ReadWrite : Access::Write, y));
-  add(shape, bindings, overlap);
+  addProduct(shape, x, bindings, overlap);
   return Status::ok();
 }
 

@@ -6,6 +6,9 @@
 // every batch size but for its kernel's M class, so the list is made once and
 // then written out once a program.
 //
+// Activations: where a product is fastest with I8x2, its input is quantized
+// before it, once a step.
+//
 // Matrices: q, k and v are joined to one when their dtypes are equal (and all
 // or none have a bias); gate and up go through one kernel when theirs are. A
 // table that is gathered from only is stored as the source has it; one that is
@@ -94,6 +97,11 @@ private:
   // Dispatches of the step at hand.
   void add(const codegen::KernelSpec &spec,
            llvm::ArrayRef<mlir::Attribute> bindings, bool overlap = false);
+  /// A MatMul or GluMatMul with its activations: `x` is its first binding,
+  /// `others` follow.
+  void addProduct(codegen::KernelSpec spec, llvm::StringRef x,
+                  llvm::ArrayRef<mlir::Attribute> others, bool overlap);
+  std::string quantized(llvm::StringRef x, const codegen::KernelSpec &spec);
   void addNorm(llvm::StringRef x, ir::plan::WeightAttr weight, float epsilon,
                llvm::StringRef y, codegen::RowsFrom rows);
   Status addMatMul(llvm::StringRef x,
@@ -114,6 +122,7 @@ private:
   llvm::StringMap<std::string> tensorByKey;
   llvm::StringSet<> multiplied; ///< weights that a MatMul alone reads
   llvm::StringMap<Layout> sharedLayout;
+  llvm::StringMap<std::string> quantizedOf; ///< buffers of the step at hand
   std::vector<LoweredStep> steps;
 };
 

@@ -184,6 +184,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::accumulate, true);
   change(&KernelSpec::hasBias, true);
   change(&KernelSpec::rowsFrom, RowsFrom::Outputs);
+  change(&KernelSpec::activation, Activation::I8x2);
   change(&KernelSpec::scale, 0.5F);
   change(&KernelSpec::scale, -1.0F);
   change(&KernelSpec::epsilon, 1e-5F);

@@ -750,10 +750,8 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addMatMuls(cases, dtype, layout, mClass, activation, random);
     break;
   case KernelOp::GluMatMul:
-    // I8x2 has no Wide class.
     if (isCommon(dtype) ||
-        turnOf(dtype, layout) % (activation == Activation::I8x2 ? 2 : 3) ==
-            static_cast<size_t>(mClass)) {
+        turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
         addGluMatMul(cases, dtype, layout, mClass, activation, tokens, random);
       }

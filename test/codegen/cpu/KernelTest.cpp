@@ -101,9 +101,7 @@ std::vector<Slice> slices() {
 std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   std::vector<KernelCase> cases;
   std::vector<MClass> classes = {MClass::One};
-  if (slice.activation == Activation::I8x2) {
-    classes = {MClass::One, MClass::Small};
-  } else if (slice.row->hasMClasses) {
+  if (slice.row->hasMClasses) {
     classes = {MClass::One, MClass::Small, MClass::Wide};
   }
   for (const MClass mClass : classes) {

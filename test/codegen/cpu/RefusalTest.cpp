@@ -32,6 +32,15 @@ KernelSpec row(KernelOp op) {
   return spec;
 }
 
+KernelSpec byteMatMul(DType dtype) {
+  KernelSpec spec = row(KernelOp::MatMul);
+  spec.dtype = dtype;
+  spec.activation = Activation::I8x2;
+  spec.n = spec.yStride = 16;
+  spec.k = 256;
+  return spec;
+}
+
 struct Refusal {
   const char *name;
   KernelSpec spec;
@@ -85,6 +94,18 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        "width k is 0"},
       {"product of no width", row(KernelOp::SiluMul), ErrorCode::Internal,
        "width k is 0"},
+      {"half a block of activations",
+       with(row(KernelOp::QuantizeActivations),
+            [](KernelSpec &s) { s.k = 48; }),
+       ErrorCode::Internal, "width k 48"},
+      {"bytes without their instruction", byteMatMul(DType::Q4_K),
+       ErrorCode::Unsupported, "avx512vnni"},
+      {"bytes of floats", byteMatMul(DType::F16), ErrorCode::Unsupported,
+       "F16 in layout x16"},
+      {"bytes of rows",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.layout = Layout::Rows; }),
+       ErrorCode::Unsupported, "Q4_K in layout rows"},
   };
   const Result<MachineProfile> target = resolveProfile("x86-64-v3");
   ASSERT_TRUE(target.isOk());
@@ -99,6 +120,23 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
           << refusal.name;
     }
   }
+}
+
+TEST(Activations, AreBytesWhereAKernelTakesThem) {
+  const auto best = [](const KernelSpec &spec, const char *target) {
+    return bestActivation(spec, *resolveProfile(target));
+  };
+  KernelSpec spec = byteMatMul(DType::Q4_K);
+  for (const MClass mClass : {MClass::One, MClass::Small, MClass::Wide}) {
+    spec.mClass = mClass;
+    EXPECT_EQ(best(spec, "x86-64-v4-vnni"), Activation::I8x2);
+    EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
+    EXPECT_EQ(best(spec, "aarch64-dotprod"), Activation::F32);
+  }
+  spec.layout = Layout::Rows;
+  EXPECT_EQ(best(spec, "x86-64-v4-vnni"), Activation::F32);
+  EXPECT_EQ(best(byteMatMul(DType::F16), "x86-64-v4-vnni"), Activation::F32);
+  EXPECT_EQ(best(row(KernelOp::EmbedRows), "x86-64-v4-vnni"), Activation::F32);
 }
 
 // Tiles are cut so that every thread finds work: one token and KV head in

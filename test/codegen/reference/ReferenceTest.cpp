@@ -144,6 +144,51 @@ TEST(Reference, AttentionGroupsReadTheirOwnHead) {
               ElementsAre(10, 10, 20, 20));
 }
 
+TEST(Reference, ActivationsAreSplitInTwoBytes) {
+  std::vector<float> x(2 * kActivationColumns);
+  x[0] = 127 * 128; // scale 1
+  x[1] = -127 * 128;
+  x[2] = 63.5F; // ties to even: 64, which the high byte takes
+  x[3] = -64.5F;
+  x[17] = 1000;
+  x[40] = 0x1p-101F; // counts as zero
+  const auto blocks = quantizeActivations(x);
+  ASSERT_EQ(blocks.size(), 2U);
+  const ActivationBlock &block = blocks[0];
+  EXPECT_EQ(block.scale, 1.0F);
+  EXPECT_EQ(block.high[0], 127);
+  EXPECT_EQ(block.high[1], -127);
+  EXPECT_EQ(block.high[2], 1);
+  EXPECT_EQ(block.low[2], -64);
+  EXPECT_EQ(block.high[3], 0);
+  EXPECT_EQ(block.low[3], -64);
+  EXPECT_EQ(block.high[17], 8);
+  EXPECT_EQ(block.low[17], -24);
+  EXPECT_THAT(block.negatedSums, ElementsAre(0, -1000, -1000));
+  EXPECT_THAT(block.scaledSums, ElementsAre(0, 1000, 1000));
+  const Doubles back = dequantizeActivations(blocks);
+  EXPECT_EQ(back[0], 16256.0);
+  EXPECT_EQ(back[2], 64.0);
+  EXPECT_EQ(back[17], 1000.0);
+  EXPECT_EQ(back[40], 0.0);
+  EXPECT_EQ(blocks[1].scale, 0.0F);
+}
+
+TEST(Reference, ActivationsAreOffByHalfAScale) {
+  std::vector<float> x(kActivationColumns);
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = static_cast<float>(std::sin(double(i * i)));
+  }
+  const auto blocks = quantizeActivations(x);
+  const Doubles back = dequantizeActivations(blocks);
+  for (size_t i = 0; i < x.size(); ++i) {
+    EXPECT_NEAR(back[i], x[i], 0.5001 * blocks[0].scale);
+  }
+  EXPECT_LT(blocks[0].scale, 1.0 / 16000);
+  x[5] = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(std::isnan(dequantizeActivations(quantizeActivations(x))[6]));
+}
+
 TEST(Reference, AddIsASum) {
   EXPECT_THAT(add(Doubles{1, 2}, Doubles{10, 20}), ElementsAre(11, 22));
 }

@@ -24,6 +24,7 @@ KernelSpec fullSpec() {
   spec.mClass = MClass::Wide;
   spec.dtype = DType::IQ2_XXS;
   spec.layout = Layout::Rows;
+  spec.activation = codegen::Activation::I8x2;
   spec.n = 1;
   spec.k = 2;
   spec.yStride = 3;
@@ -53,7 +54,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 21u);
+  EXPECT_EQ(attr.size(), 22u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());
@@ -62,7 +63,7 @@ TEST(KernelSpecAttr, EveryFieldComesBack) {
 TEST(KernelSpecAttr, EveryOpHasItsName) {
   mlir::MLIRContext context;
   std::set<std::string> texts;
-  for (int op = 0; op <= static_cast<int>(KernelOp::SiluMul); ++op) {
+  for (int op = 0; op <= static_cast<int>(KernelOp::QuantizeActivations); ++op) {
     KernelSpec spec;
     spec.op = static_cast<KernelOp>(op);
     mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, spec);
@@ -71,7 +72,7 @@ TEST(KernelSpecAttr, EveryOpHasItsName) {
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(back->op, spec.op);
   }
-  EXPECT_EQ(texts.size(), 9u);
+  EXPECT_EQ(texts.size(), 10u);
 }
 
 // The order and access that codegen/KernelSpec.h lists.
@@ -109,6 +110,8 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   EXPECT_EQ(text(spec), "table tensor read, x buffer write, ");
   spec.op = KernelOp::RopeAngles;
   EXPECT_EQ(text(spec), "inverseFrequency tensor read, angles buffer write, ");
+  spec.op = KernelOp::QuantizeActivations;
+  EXPECT_EQ(text(spec), "x buffer read, xq buffer write, ");
 }
 
 TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {
