@@ -111,16 +111,21 @@ public:
       : host(host), threads(threads) {}
 
   void runMemory(benchmark::State &state, uint32_t onThreads);
-  void runArithmetic(benchmark::State &state, Arithmetic kind);
+  void runArithmetic(benchmark::State &state, Arithmetic measured);
   void runRow(benchmark::State &state, const BenchRow &row);
   const Status &failure() const { return firstFailure; }
 
 private:
+  /// Operations per second that the row's arithmetic allows: a product of two
+  /// bytes' worth of activation takes two dot products.
+  double cores() const {
+    return kind == Arithmetic::FmaF32 ? fma : byteDots / 2;
+  }
   void fail(benchmark::State &state, const std::string &where,
             const Status &status);
   Status measureAgain();
   double shareOf(double bytesPerSecond, double flopsPerSecond) const {
-    return std::max(bytesPerSecond / memory, flopsPerSecond / fma);
+    return std::max(bytesPerSecond / memory, flopsPerSecond / cores());
   }
 
   const MachineProfile &host;
@@ -128,6 +133,8 @@ private:
   RotatingMemory operands;
   double memory = 0; ///< bytes per second on `threads`: the best sample
   double fma = 0;    ///< operations per second likewise
+  double byteDots = 0;
+  Arithmetic kind = Arithmetic::FmaF32; ///< of the row at hand
   std::string current;
   std::unique_ptr<Workload> workload;
   Status firstFailure;
@@ -159,9 +166,9 @@ void BenchRun::runMemory(benchmark::State &state, uint32_t onThreads) {
   state.counters["GB/s"] = best * 1e-9;
 }
 
-void BenchRun::runArithmetic(benchmark::State &state, Arithmetic kind) {
+void BenchRun::runArithmetic(benchmark::State &state, Arithmetic measured) {
   Result<std::unique_ptr<ArithmeticLimit>> limit =
-      ArithmeticLimit::create(kind, host, threads);
+      ArithmeticLimit::create(measured, host, threads);
   if (!limit) {
     return fail(state, "limit", limit.status());
   }
@@ -176,9 +183,8 @@ void BenchRun::runArithmetic(benchmark::State &state, Arithmetic kind) {
       best = std::max(best, *sample);
     }
   }
-  if (kind == Arithmetic::FmaF32) {
-    fma = std::max(fma, best);
-  }
+  double &limitOfKind = measured == Arithmetic::FmaF32 ? fma : byteDots;
+  limitOfKind = std::max(limitOfKind, best);
   state.counters["GFLOP/s"] = best * 1e-9;
 }
 
@@ -186,19 +192,21 @@ void BenchRun::runArithmetic(benchmark::State &state, Arithmetic kind) {
 Status BenchRun::measureAgain() {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<MemoryLimit> reads,
                        MemoryLimit::create(threads));
-  AIR_ASSIGN_OR_RETURN(
-      std::unique_ptr<ArithmeticLimit> sums,
-      ArithmeticLimit::create(Arithmetic::FmaF32, host, threads));
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> sums,
+                       ArithmeticLimit::create(kind, host, threads));
   for (int i = 0; i < 2 * kSamples; ++i) {
     memory = std::max(memory, reads->sample());
     AIR_ASSIGN_OR_RETURN(double sample, sums->sample());
-    fma = std::max(fma, sample);
+    double &best = kind == Arithmetic::FmaF32 ? fma : byteDots;
+    best = std::max(best, sample);
   }
   return Status::ok();
 }
 
 void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
-  if (memory <= 0 || fma <= 0) {
+  kind = row.spec.activation == codegen::Activation::I8x2 ? Arithmetic::Vpdpbusd
+                                                          : Arithmetic::FmaF32;
+  if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }
   if (current != row.name) { // called again with more turns
@@ -240,7 +248,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
               "faster than the machine, by %.2f: it reads %.2f GB/s and memory "
               "gives %.2f; it computes %.2f GFLOP/s and the cores give %.2f",
               shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9, flops * 1e-9,
-              fma * 1e-9)));
+              cores() * 1e-9)));
     }
   }
   state.counters["GB/s"] = bytes * 1e-9;

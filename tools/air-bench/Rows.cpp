@@ -89,6 +89,16 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
              lowerCase(info(dtype).name) + "/" +
                  std::string(layoutName(layout)),
              "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k));
+      if (layout == Layout::X16 &&
+          std::ranges::count(kernel.byteDTypes, dtype) != 0) {
+        // Not every machine has these.
+        isCommon = false;
+        spec.activation = codegen::Activation::I8x2;
+        addAll(kernel, spec,
+               lowerCase(info(dtype).name) + "/" +
+                   std::string(layoutName(layout)) + "/i8x2",
+               "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k));
+      }
     }
   }
   isCommon = true;
@@ -149,6 +159,7 @@ void RowMaker::make(const KernelRow &kernel) {
     return;
   case KernelOp::RmsNorm:
   case KernelOp::Add:
+  case KernelOp::QuantizeActivations:
     for (uint64_t width : kWidths) {
       makeWidth(kernel, width);
     }

@@ -97,6 +97,9 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
     return Operand{size, alignUp(size, AIR_BINDING_ALIGNMENT)};
   };
   const uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
+  const uint64_t x = spec.activation == codegen::Activation::I8x2
+                         ? codegen::activationWords(spec.k)
+                         : spec.k;
   switch (spec.op) {
   case KernelOp::EmbedRows: {
     bytes = static_cast<double>(entry.weightBytes * m);
@@ -106,11 +109,10 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
   }
   case KernelOp::MatMul:
     bytes = static_cast<double>(entry.weightBytes);
-    return {fixedRows(spec.k), matrix(entry.weightBytes),
-            fixedRows(spec.yStride)};
+    return {fixedRows(x), matrix(entry.weightBytes), fixedRows(spec.yStride)};
   case KernelOp::GluMatMul:
     bytes = static_cast<double>(entry.weightBytes);
-    return {fixedRows(spec.k), matrix(entry.weightBytes / 2),
+    return {fixedRows(x), matrix(entry.weightBytes / 2),
             matrix(entry.weightBytes / 2), fixedRows(spec.n)};
   case KernelOp::RmsNorm:
     return {rows(spec.k), Operand{spec.k * 4}, fixedRows(spec.k)};
@@ -118,6 +120,8 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
     return {rows(spec.k), rows(spec.k)};
   case KernelOp::SiluMul:
     return {rows(spec.k), rows(spec.k), fixedRows(spec.k)};
+  case KernelOp::QuantizeActivations:
+    return {rows(spec.k), fixedRows(codegen::activationWords(spec.k))};
   case KernelOp::RopeAngles:
     return {Operand{spec.ropeDim / 2 * 8}, fixedRows(spec.ropeDim)};
   case KernelOp::RopeAppend:
