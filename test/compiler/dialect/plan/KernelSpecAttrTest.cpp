@@ -63,7 +63,8 @@ TEST(KernelSpecAttr, EveryFieldComesBack) {
 TEST(KernelSpecAttr, EveryOpHasItsName) {
   mlir::MLIRContext context;
   std::set<std::string> texts;
-  for (int op = 0; op <= static_cast<int>(KernelOp::QuantizeActivations); ++op) {
+  for (int op = 0; op <= static_cast<int>(KernelOp::QuantizeActivations);
+       ++op) {
     KernelSpec spec;
     spec.op = static_cast<KernelOp>(op);
     mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, spec);
