@@ -1,5 +1,4 @@
-//===- ByteDotSink.cpp - dot products of bytes -------------------*- C++
-//-*-===//
+//===- ByteDotSink.cpp - dot products of bytes ------------------*- C++ -*-===//
 #include "codegen/cpu/ByteDotSink.h"
 
 #include "codegen/KernelSpec.h"

@@ -1,5 +1,4 @@
-//===- PlanRules.h - the verifier's parts ------------------------*- C++
-//-*-===//
+//===- PlanRules.h - the verifier's parts -----------------------*- C++ -*-===//
 //
 // Internal to formats/plan. verifyPlan runs the parts in the order below; each
 // may rely on what the earlier ones saw to. Every one is total: it reads only

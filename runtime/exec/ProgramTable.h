@@ -1,5 +1,4 @@
-//===- ProgramTable.h - a plan's programs with addresses in them -*- C++
-//-*-===//
+//===- ProgramTable.h - programs with addresses -----------------*- C++ -*-===//
 //
 // Made once, when a plan is opened: every binding of every dispatch becomes an
 // address and the device gets each program as one flat list. What remains for

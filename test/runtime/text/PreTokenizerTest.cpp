@@ -1,5 +1,4 @@
-//===- PreTokenizerTest.cpp - state machines against expressions -*- C++
-//-*-===//
+//===- PreTokenizerTest.cpp -------------------------------------*- C++ -*-===//
 #include "runtime/text/PreTokenizer.h"
 
 #include "Vocabularies.h"
