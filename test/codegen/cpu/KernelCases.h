@@ -1,0 +1,35 @@
+//===- KernelCases.h - what the files of kernel cases share -----*- C++ -*-===//
+//
+// Error bounds are stated beside each comparison. kEpsilon is 2^-24, the
+// relative error of one rounding to float32; sums of n products err by at most
+// about n of them relative to the sum of magnitudes, and by far less when lanes
+// share the work.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_CODEGEN_CPU_KERNELCASES_H
+#define AIRPACK_TEST_CODEGEN_CPU_KERNELCASES_H
+
+#include "KernelHarness.h"
+
+namespace air::codegen::test {
+
+inline constexpr double kEpsilon = 0x1p-24;
+inline constexpr BatchKind kKinds[] = {BatchKind::Decode, BatchKind::Prefill,
+                                       BatchKind::Mixed,
+                                       BatchKind::Interleaved};
+
+/// Sizes inside the class, at its edges, and outside: a class says where a
+/// kernel is fast, not where it is right.
+std::vector<uint64_t> tokenCounts(MClass mClass);
+
+std::string labelOf(const KernelSpec &spec, uint64_t tokens);
+
+// AttentionCases.cpp
+void addRopeAngles(std::vector<KernelCase> &cases, Random &random);
+void addRopeAppends(std::vector<KernelCase> &cases, Random &random);
+void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
+                   Random &random);
+
+} // namespace air::codegen::test
+
+#endif // AIRPACK_TEST_CODEGEN_CPU_KERNELCASES_H
