@@ -2,6 +2,7 @@
 #include "codegen/cpu/ByteDotSink.h"
 
 #include "codegen/KernelSpec.h"
+#include "codegen/cpu/ByteProducts.h"
 
 #include "llvm/Support/ErrorHandling.h"
 
@@ -15,7 +16,6 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
-constexpr int64_t kWordBytes = 4 * kRowLanes; ///< of a word of 16 rows
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
@@ -25,7 +25,7 @@ ByteDotSink::ByteDotSink(KernelBuilder &builder, Value x, int64_t rowBytes,
                          int64_t tokens)
     : DecodeSink(builder), xBase(x), xRowBytes(rowBytes), tokenCount(tokens),
       total(tokens, builder.zero(builder.vec(builder.f32(), kRowLanes))) {
-  assert(builder.isa().hasAvx512Vnni && "describe refuses other targets");
+  assert(builder.isa().hasByteDot() && "describe refuses other targets");
 }
 
 Value ByteDotSink::blockAt(int64_t token, int64_t byte) {
@@ -63,30 +63,21 @@ void ByteDotSink::fields(int64_t column, Value word, int64_t shift,
   bytes(
       column,
       b.andBits(b.shiftRight(word, shift), everyByte((int64_t{1} << bits) - 1)),
-      bias);
+      bits, bias);
 }
 
 void ByteDotSink::signedFields(int64_t column, Value word) {
-  bytes(column, b.xorBits(word, b.constant(word.getType(), everyByte(0x80))),
-        -128);
+  bytes(column, wholeBytes(b, word), 8, wholeByteBias(b.isa()));
 }
 
 void ByteDotSink::nibblesThrough(int64_t column, Value word, int64_t shift,
                                  const std::array<int8_t, 16> &table) {
-  // The shuffle looks up in each 16 bytes apart.
-  std::array<int8_t, kWordBytes> entries;
-  for (int64_t i = 0; i < kWordBytes; ++i) {
-    entries[i] = static_cast<int8_t>(table[i % 16] ^ 0x80);
-  }
   Value indices = b.andBits(b.shiftRight(word, shift), everyByte(15));
-  Value looked =
-      b.intrinsic(b.vec(b.i8(), kWordBytes), "llvm.x86.avx512.pshuf.b.512",
-                  {b.constants(llvm::ArrayRef<int8_t>(entries)),
-                   b.recast(indices, b.i8())});
-  bytes(column, b.recast(looked, b.i32()), -128);
+  Value looked = lookUpWholeBytes(b, b.recast(indices, b.i8()), table);
+  bytes(column, b.recast(looked, b.i32()), 8, wholeByteBias(b.isa()));
 }
 
-void ByteDotSink::bytes(int64_t column, Value word, int bias) {
+void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
   assert(open && "a value belongs to a group");
   if (sumsOfBytes.empty()) {
     groupBias = bias;
@@ -110,8 +101,7 @@ void ByteDotSink::bytes(int64_t column, Value word, int bias) {
   Value weights = b.recast(word, b.i8());
   auto dot = [&](Value sum, int64_t token, int64_t half) {
     Value x = b.recast(blockSplat(token, half + place, b.i32()), b.i8());
-    return b.intrinsic(sum.getType(), "llvm.x86.avx512.vpdpbusd.512",
-                       {sum, weights, x});
+    return dotBytes(b, sum, weights, x, bits);
   };
   for (int64_t token = 0; token < tokenCount; ++token) {
     Halves &halves = sumsOfBytes[token];

@@ -2,15 +2,15 @@
 //
 // Multiplies weights that are small integers with I8x2 activations
 // (codegen/KernelSpec.h): the bytes of a word of weights meet four bytes of a
-// token in one instruction (x86's vpdpbusd: unsigned times signed, summed in 32
-// bits), once for the high halves and once for the low. A group's sum is exact;
-// only then it becomes a float and takes the scales.
+// token in a dot product (ByteProducts.h), once for the high halves and once
+// for the low. A group's sum is exact; only then it becomes a float and takes
+// the scales.
 //
 // A negative bias of the weights is left out of the bytes: bias * (sum of q) is
 // what the low sums start from.
 //
 // Of the weights only byteDTypes() come in a form that can be used here, and
-// only where isa().hasAvx512Vnni.
+// only where isa().hasByteDot().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_BYTEDOTSINK_H
@@ -49,8 +49,9 @@ private:
   Value blockAt(int64_t token, int64_t byte);
   /// One 32-bit element there, in every lane.
   Value blockSplat(int64_t token, int64_t byte, KernelBuilder::Type element);
-  /// Unsigned bytes of four columns, `bias` above what they stand for.
-  void bytes(int64_t column, Value word, int bias);
+  /// Bytes of four columns as dotBytes takes them; with `bias` added they are
+  /// what they stand for.
+  void bytes(int64_t column, Value word, int64_t bits, int bias);
 
   struct Halves {
     Value high;

@@ -28,6 +28,9 @@ struct IsaTraits {
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
   bool hasAvx512Vnni = false;    ///< VNNI beside hasAvx512
   bool hasNeon = false;          ///< true on every aarch64 target
+
+  /// Whether kernels may multiply bytes (codegen/cpu/ByteProducts.h).
+  bool hasByteDot() const { return hasAvx512Vnni; }
 };
 
 struct CpuTarget {

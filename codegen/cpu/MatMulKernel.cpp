@@ -101,8 +101,9 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
                             " bytes, the most is " +
                             std::to_string(GroupReader::kMaxRowBytes));
   }
-  if (takesBytes(spec) && !isa.hasAvx512Vnni) {
-    return unsupportedError("i8x2 activations need the feature 'avx512vnni'");
+  if (takesBytes(spec) && !isa.hasByteDot()) {
+    return unsupportedError("i8x2 activations need dot products of bytes: the "
+                            "feature 'avx512vnni'");
   }
   auto count = static_cast<uint64_t>(matrices(spec));
   entry.baseTiles = ceilDiv(groupCount(spec), tileGroups(spec));

@@ -52,11 +52,13 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   auto target = makeCpuTarget(profile("x86_64", features));
   ASSERT_TRUE(target.isOk());
   EXPECT_TRUE(target->isa.hasAvx512Vnni);
+  EXPECT_TRUE(target->isa.hasByteDot());
   EXPECT_NE(target->features.find("+avx512vl,+avx512vnni"), std::string::npos);
   std::erase(features, "avx512dq");
   target = makeCpuTarget(profile("x86_64", features));
   ASSERT_TRUE(target.isOk());
   EXPECT_FALSE(target->isa.hasAvx512Vnni);
+  EXPECT_FALSE(target->isa.hasByteDot());
   EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
 }
 

@@ -179,7 +179,7 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
   for (const MachineProfile &target :
        targets(isBytes || isCommon(GetParam()))) {
     SCOPED_TRACE(target.name);
-    if (isBytes && !makeCpuTarget(target)->isa.hasAvx512Vnni) {
+    if (isBytes && !makeCpuTarget(target)->isa.hasByteDot()) {
       EXPECT_EQ(
           compileKernels({&cases.front().spec, 1}, target, 1).status().code(),
           ErrorCode::Unsupported);

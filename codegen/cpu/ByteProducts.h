@@ -1,0 +1,44 @@
+//===- ByteProducts.h - dot products of four bytes --------------*- C++ -*-===//
+//
+// What integer products are made of, on every instruction set that has it
+// (IsaTraits::hasByteDot): 16 lanes of i32, each the sum of four products of a
+// weight's byte and an activation's, and a look-up of 16 signed bytes.
+//
+// Instruction sets differ in whether a weight's byte has a sign. Fields of up
+// to seven bits are the same either way. Whole bytes, which decoders say as
+// signed, come in the form that the target multiplies: wholeBytes() makes it,
+// and each then stands for its value plus wholeByteBias().
+//
+// Thread-safety: as KernelBuilder.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CPU_BYTEPRODUCTS_H
+#define AIRPACK_CODEGEN_CPU_BYTEPRODUCTS_H
+
+#include "codegen/cpu/KernelBuilder.h"
+
+#include <array>
+
+namespace air::codegen {
+
+/// -128 where whole bytes are unsigned, each 128 above what it stands for; 0
+/// where they are signed.
+int wholeByteBias(const IsaTraits &isa);
+
+/// Signed bytes, any number of lanes of i8 or i32, as whole bytes.
+mlir::Value wholeBytes(KernelBuilder &b, mlir::Value bytes);
+
+/// lane i of `sum` + sum over j < 4 of weights[4i + j] * x[4i + j]: exact while
+/// it fits 32 bits. `sum` has 16 lanes of i32, the others 64 of i8. `weights`
+/// are unsigned below 2^bits, bits < 8, or whole bytes (bits 8); x is signed
+/// and not -128.
+mlir::Value dotBytes(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
+                     mlir::Value x, int64_t bits);
+
+/// byte i = table[indices[i]], whole bytes; 64 lanes of i8, indices below 16.
+mlir::Value lookUpWholeBytes(KernelBuilder &b, mlir::Value indices,
+                             const std::array<int8_t, 16> &table);
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_CPU_BYTEPRODUCTS_H
