@@ -9,7 +9,7 @@ set(AIR_LAYER_cli_MAY_USE cli formats)
 set(AIR_LAYER_airpack_MAY_USE cli compiler codegen formats)
 set(AIR_LAYER_airrun_MAY_USE airrun cli runtime formats)
 set(AIR_LAYER_airgen_MAY_USE cli formats)
-set(AIR_LAYER_bench_MAY_USE cli codegen runtime formats)
+set(AIR_LAYER_bench_MAY_USE bench cli codegen runtime formats)
 set(AIR_LAYER_test_MAY_USE formats codegen compiler runtime cli)
 
 define_property(TARGET PROPERTY AIR_LAYER BRIEF_DOCS "layer a target belongs to")

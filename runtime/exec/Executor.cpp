@@ -161,7 +161,12 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
 
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
                       uint32_t endStep, const AirBatch &batch) {
-  if (settled && !timing) {
+  if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
+    return usageError(
+        "timed dispatches: room for " + std::to_string(dispatchTimes.size()) +
+        ", the program has " + std::to_string(program.dispatchCount));
+  }
+  if (settled && !timing && dispatchTimes.empty()) {
     uint32_t first = program.dispatchesBefore(beginStep);
     return parts.device->run(program.deviceProgram, first,
                              program.dispatchesBefore(endStep) - first, batch);
@@ -172,8 +177,7 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
         std::span(program.segments)
             .subspan(step.firstSegment, step.segmentCount)));
     uint64_t start = timing ? nowNanoseconds() : 0;
-    AIR_RETURN_IF_ERROR(parts.device->run(
-        program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
+    AIR_RETURN_IF_ERROR(runStep(program, step, batch));
     if (timing) {
       AIR_RETURN_IF_ERROR(parts.device->synchronise());
       times[static_cast<size_t>(step.kind) % times.size()] +=
@@ -185,6 +189,23 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
     // is verified before anything computed from the rest is given out.
     AIR_RETURN_IF_ERROR(parts.store->require(parts.resident));
     settled = parts.store->settled();
+  }
+  return Status::ok();
+}
+
+Status Executor::runStep(const ProgramRecord &program, const StepRecord &step,
+                         const AirBatch &batch) {
+  if (dispatchTimes.empty()) {
+    return parts.device->run(program.deviceProgram, step.firstDispatch,
+                             step.dispatchCount, batch);
+  }
+  for (uint32_t i = 0; i < step.dispatchCount; ++i) {
+    uint32_t dispatch = step.firstDispatch + i;
+    uint64_t start = nowNanoseconds();
+    AIR_RETURN_IF_ERROR(
+        parts.device->run(program.deviceProgram, dispatch, 1, batch));
+    AIR_RETURN_IF_ERROR(parts.device->synchronise());
+    dispatchTimes[dispatch] += nowNanoseconds() - start;
   }
   return Status::ok();
 }

@@ -83,6 +83,13 @@ public:
   const StepTimes &stepTimes() const { return times; }
   void resetStepTimes() { times = {}; }
 
+  /// Adds the nanoseconds of every dispatch from now on (each costs a wake-up)
+  /// to its place in `nanoseconds`, in the order of the program that runs; an
+  /// empty span stops. Usage of run() when a program has more dispatches.
+  void timeDispatches(std::span<uint64_t> nanoseconds) {
+    dispatchTimes = nanoseconds;
+  }
+
 private:
   Status check(const Batch &batch) const;
   Status reserve(const Batch &batch);
@@ -91,6 +98,8 @@ private:
                   uint64_t &nextOutput, LogitsSink sink);
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
+  Status runStep(const ProgramRecord &program, const StepRecord &step,
+                 const AirBatch &batch);
   const ProgramRecord &programFor(uint64_t tokens) const;
   void count(const ProgramRecord &program, std::span<const SequenceId> piece);
 
@@ -103,6 +112,7 @@ private:
   RunCounters sums;
   StepTimes times = {};
   bool timing = false;
+  std::span<uint64_t> dispatchTimes;
   bool settled = false;
   uint64_t passNumber = 0;
 };

@@ -2,7 +2,6 @@
 #include "tools/air-bench/Limits.h"
 
 #include "codegen/cpu/CompileModule.h"
-#include "tools/air-bench/Workload.h"
 
 #include <algorithm>
 #include <ctime>
@@ -79,13 +78,13 @@ double nowSeconds() {
          1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-Result<std::unique_ptr<MemoryLimit>> MemoryLimit::create(uint32_t threads) {
+Result<std::unique_ptr<MemoryLimit>> MemoryLimit::create(uint32_t threads,
+                                                         uint64_t bytes) {
   std::unique_ptr<MemoryLimit> made(new MemoryLimit);
   AIR_ASSIGN_OR_RETURN(made->device, rt::CpuDevice::create(threads));
   AIR_ASSIGN_OR_RETURN(made->probe,
-                       rt::ReadBandwidth::create(*made->device,
-                                                 made->device->threadPool(),
-                                                 rotatingBytes()));
+                       rt::ReadBandwidth::create(
+                           *made->device, made->device->threadPool(), bytes));
   return made;
 }
 

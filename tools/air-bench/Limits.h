@@ -20,10 +20,14 @@
 
 namespace air::bench {
 
-/// Reads memory on some threads.
+/// What is faster than this times its limit means that one of both is wrong.
+inline constexpr double kMostShare = 1.05;
+
+/// Reads `bytes` of memory on some threads.
 class MemoryLimit {
 public:
-  static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads);
+  static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads,
+                                                     uint64_t bytes);
   /// Bytes per second of one sample.
   double sample();
 

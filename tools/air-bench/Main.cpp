@@ -1,5 +1,6 @@
 //===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
 #include "tools/air-bench/Limits.h"
+#include "tools/air-bench/PlanSteps.h"
 #include "tools/air-bench/Rows.h"
 #include "tools/air-bench/Workload.h"
 #include "tools/cli/CommandLine.h"
@@ -16,8 +17,6 @@ using namespace air::bench;
 
 namespace {
 
-/// A row faster than this times its limit means that one of both is wrong.
-constexpr double kMostShare = 1.05;
 constexpr int kSamples = 30;
 
 cli::Tool describe() {
@@ -45,14 +44,38 @@ cli::Tool describe() {
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
        .help = "Threads that share a kernel's tiles.",
-       .defaultText = "1",
+       .defaultText = "1; with --plan the plan's, at most one a core",
        .minimum = 1,
        .maximum = rt::ThreadPool::kMaxThreads},
       {.name = "--json",
-       .help = "Print Google Benchmark's JSON on standard output."},
+       .help = "Print Google Benchmark's JSON on standard output; with --plan "
+               "one object, with every step and dispatch."},
+      {.name = "--plan",
+       .kind = cli::ValueKind::String,
+       .valueName = "PLAN",
+       .help =
+           "Instead of single kernels, time a pass of this plan: each kind "
+           "of step beside what its bytes and its operations need at least, "
+           "and the whole pass beside their sum."},
+      {.name = "--tokens",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "With --plan: tokens of a pass, of one sequence. Up to 8 all "
+               "get their logits, of more only the last.",
+       .defaultText = "1",
+       .minimum = 1,
+       .maximum = 4294967295.0},
+      {.name = "--context",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "With --plan: tokens that the sequence holds before the pass.",
+       .defaultText = "64, or what the plan's context leaves",
+       .minimum = 0,
+       .maximum = 4294967295.0},
   };
   main.examples = {"air-bench --filter '^matmul/q4_k/x16/m1/'",
-                   "air-bench --filter /m64/ --threads 8 --json"};
+                   "air-bench --filter /m64/ --threads 8 --json",
+                   "air-bench --plan model.air --context 4096"};
   cli::Tool tool;
   tool.name = "air-bench";
   tool.summary = "kernel benchmarks";
@@ -61,7 +84,8 @@ cli::Tool describe() {
       "1B and 8B. First it measures how fast memory is read and how fast the "
       "cores multiply and add; then each row tells its time, GB/s of weights "
       "(or of KV, or of rows where there is neither), GFLOP/s, and its share: "
-      "the time that the nearer limit would take, divided by the row's own.";
+      "the time that the nearer limit would take, divided by the row's own. "
+      "With --plan it does the same for the steps of a whole pass.";
   tool.commands = {main};
   tool.notes = {
       "What a row reads lies in many copies that no cache holds together, "
@@ -149,7 +173,8 @@ void BenchRun::fail(benchmark::State &state, const std::string &where,
 }
 
 void BenchRun::runMemory(benchmark::State &state, uint32_t onThreads) {
-  Result<std::unique_ptr<MemoryLimit>> limit = MemoryLimit::create(onThreads);
+  Result<std::unique_ptr<MemoryLimit>> limit =
+      MemoryLimit::create(onThreads, rotatingBytes());
   if (!limit) {
     return fail(state, "limit/dram_read", limit.status());
   }
@@ -191,7 +216,7 @@ void BenchRun::runArithmetic(benchmark::State &state, Arithmetic measured) {
 // A busy machine may have given less at the start than it can.
 Status BenchRun::measureAgain() {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<MemoryLimit> reads,
-                       MemoryLimit::create(threads));
+                       MemoryLimit::create(threads, rotatingBytes()));
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> sums,
                        ArithmeticLimit::create(kind, host, threads));
   for (int i = 0; i < 2 * kSamples; ++i) {
@@ -307,7 +332,37 @@ void initialize(double minTime, bool asJson) {
   benchmark::Initialize(&count, arguments.data());
 }
 
+Status runPlan(const cli::Invocation &call) {
+  for (const char *other : {"--filter", "--list", "--min-time"}) {
+    if (call.has(other)) {
+      return usageError(std::string(other) +
+                        " is about single kernels; leave it out with --plan");
+    }
+  }
+  PlanOptions options;
+  options.path = *call.text("--plan");
+  options.threads =
+      static_cast<uint32_t>(call.integer("--threads").value_or(0));
+  options.tokens = static_cast<uint64_t>(call.integer("--tokens").value_or(1));
+  if (std::optional<int64_t> context = call.integer("--context")) {
+    options.context = static_cast<uint64_t>(*context);
+  }
+  AIR_ASSIGN_OR_RETURN(PlanBench bench, benchPlan(options));
+  return cli::writeOut(call.has("--json")
+                           ? planJson(bench.measured, bench.report)
+                           : planText(bench.measured, bench.report));
+}
+
 Status run(const cli::Invocation &call) {
+  if (call.has("--plan")) {
+    return runPlan(call);
+  }
+  for (const char *option : {"--tokens", "--context"}) {
+    if (call.has(option)) {
+      return usageError(std::string(option) +
+                        " is about a plan; give it with --plan PLAN");
+    }
+  }
   NameFilter filter;
   if (std::optional<std::string> text = call.text("--filter")) {
     AIR_RETURN_IF_ERROR(filter.set(*text));

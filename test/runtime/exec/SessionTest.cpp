@@ -285,6 +285,39 @@ TEST_F(SessionTest, TimedStepsComputeTheSame) {
   EXPECT_EQ(times[static_cast<size_t>(plan::StepKind::FfnIn)], 0U);
 }
 
+TEST_F(SessionTest, TimedDispatchesComputeTheSame) {
+  Session session = opened();
+  SequenceId sequence = begin(session);
+  size_t dispatches = 0;
+  for (const plan::Step *step : *session.plan().programs()->Get(0)->steps()) {
+    dispatches += step->dispatches()->size();
+  }
+  std::vector<int32_t> tokens = someTokens(12);
+  std::vector<SequenceId> sequences(12, sequence);
+  std::vector<uint64_t> times(dispatches);
+  session.executor().timeDispatches(times);
+  Result<Rows> rows = runRows(session, tokens, sequences, {11});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  for (uint64_t nanoseconds : times) {
+    EXPECT_GT(nanoseconds, 0U);
+  }
+  // Too little room is refused, and the sequence is as it was.
+  session.executor().timeDispatches(std::span(times).first(1));
+  rows = runRows(session, {7}, {sequence}, {0});
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.status().code(), ErrorCode::Usage);
+  EXPECT_EQ(session.length(sequence), 12U);
+  // Without a place for them no time is taken.
+  session.executor().timeDispatches({});
+  std::vector<uint64_t> before = times;
+  tokens.push_back(7);
+  rows = runRows(session, {7}, {sequence}, {0});
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
+  EXPECT_EQ(times, before);
+}
+
 TEST_F(SessionTest, CanBeMovedWhileSequencesLive) {
   Session session = opened();
   SequenceId sequence = begin(session);

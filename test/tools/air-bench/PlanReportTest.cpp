@@ -1,0 +1,101 @@
+//===- PlanReportTest.cpp - bounds, sums and what can't be ----------------===//
+#include "tools/air-bench/PlanReport.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::bench;
+using ::testing::HasSubstr;
+
+namespace {
+
+DispatchCost cost(const char *kernel, double weights, double kv,
+                  double operations) {
+  DispatchCost made;
+  made.kernel = kernel;
+  made.arithmetic = arithmeticOf(kernel);
+  made.weightBytes = weights;
+  made.kvBytes = kv;
+  made.operations = operations;
+  return made;
+}
+
+/// Two layers of one step with two dispatches; 100 bytes, 10 operations and 40
+/// byte products a second.
+PlanMeasurement measurement() {
+  PlanMeasurement measured;
+  measured.link = "dram";
+  measured.shape.tokens = 2;
+  measured.rates = {100, 10, 40};
+  const std::vector<DispatchCost> layer = {cost("matmul_i8x2", 50, 0, 20),
+                                           cost("attention", 0, 10, 30)};
+  measured.steps = {{"layer.0.attn", "Attn", layer},
+                    {"head", "Head", {cost("matmul_i8", 200, 0, 40)}},
+                    {"layer.1.attn", "Attn", layer}};
+  measured.steps[0].dispatches[0].barrier = false;
+  measured.dispatchSeconds = {2, 4, 5, 1.25, 6};
+  measured.passSeconds = 16;
+  measured.emptySingleSeconds = 0.5;
+  return measured;
+}
+
+TEST(PlanReport, TheNearerBoundCounts) {
+  const PlanReport report = evaluate(measurement());
+  ASSERT_EQ(report.dispatches.size(), 5U);
+  // 50 bytes at 100 a second; 20 operations at 40 / 2.
+  EXPECT_DOUBLE_EQ(report.dispatches[0].byteBound, 0.5);
+  EXPECT_DOUBLE_EQ(report.dispatches[0].operationBound, 1);
+  EXPECT_DOUBLE_EQ(report.dispatches[0].bound, 1);
+  EXPECT_DOUBLE_EQ(report.dispatches[0].share(), 0.5);
+  EXPECT_DOUBLE_EQ(report.dispatches[1].byteBound, 0.1);
+  EXPECT_DOUBLE_EQ(report.dispatches[1].bound, 3);
+  // One byte product each: 40 at 40.
+  EXPECT_DOUBLE_EQ(report.dispatches[2].operationBound, 1);
+  EXPECT_DOUBLE_EQ(report.dispatches[2].bound, 2);
+  EXPECT_EQ(report.impossible, "");
+}
+
+TEST(PlanReport, SumsGoByStepKindAndPass) {
+  const PlanReport report = evaluate(measurement());
+  ASSERT_EQ(report.kinds.size(), 2U);
+  EXPECT_EQ(report.kinds[0].kind, "Attn");
+  EXPECT_EQ(report.kinds[0].steps, 2U);
+  EXPECT_DOUBLE_EQ(report.kinds[0].part.seconds, 13.25);
+  EXPECT_DOUBLE_EQ(report.kinds[0].part.bound, 8);
+  EXPECT_DOUBLE_EQ(report.kinds[0].part.weightBytes, 100);
+  EXPECT_DOUBLE_EQ(report.kinds[1].part.seconds, 5);
+  EXPECT_DOUBLE_EQ(report.sum.seconds, 18.25);
+  EXPECT_DOUBLE_EQ(report.sum.bound, 10);
+  EXPECT_DOUBLE_EQ(report.sum.kvBytes, 20);
+  EXPECT_DOUBLE_EQ(report.whole.seconds, 16);
+  EXPECT_DOUBLE_EQ(report.whole.share(), 10.0 / 16);
+  EXPECT_DOUBLE_EQ(report.outsideSeconds, 16 - (18.25 - 0.5));
+  EXPECT_EQ(report.barriers, 4U);
+}
+
+TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
+  PlanMeasurement measured = measurement();
+  measured.dispatchSeconds[2] = 1.91; // 2 / 1.91 is just below 1.05
+  EXPECT_EQ(evaluate(measured).impossible, "");
+  measured.dispatchSeconds[2] = 1.9;
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head matmul_i8: 1900"));
+  // Limits that turned out to be higher.
+  measured.rates.bytes = 110;
+  EXPECT_EQ(evaluate(measured).impossible, "");
+}
+
+TEST(PlanReport, APassFasterThanTheSumOfItsBoundsIsNamed) {
+  PlanMeasurement measured = measurement();
+  measured.passSeconds = 9.5;
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("the pass: 9500"));
+}
+
+TEST(PlanReport, NamesAreQuoted) {
+  PlanMeasurement measured = measurement();
+  measured.steps[0].name = "a\"b\\c\n";
+  EXPECT_THAT(planJson(measured, evaluate(measured)),
+              HasSubstr(R"("name": "a\"b\\c\u000a")"));
+}
+
+} // namespace

@@ -1,0 +1,102 @@
+//===- PlanCosts.cpp - a plan's facts times a batch -----------------------===//
+#include "tools/air-bench/PlanCosts.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+
+namespace air::bench {
+namespace {
+
+const plan::Program &programFor(const plan::Plan &plan, uint64_t tokens) {
+  for (const plan::Program *program : *plan.programs()) {
+    if (tokens <= program->max_tokens()) {
+      return *program;
+    }
+  }
+  return *plan.programs()->Get(plan.programs()->size() - 1);
+}
+
+bool has(plan::Access access, plan::Access part) {
+  return (static_cast<unsigned>(access) & static_cast<unsigned>(part)) != 0;
+}
+
+DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
+                    const plan::Dispatch &dispatch, const PassShape &shape) {
+  const plan::Executable &executable =
+      *plan.executables()->Get(dispatch.executable());
+  const plan::Grid &grid = *dispatch.grid();
+  const uint64_t rows = grid.rows_from() == plan::RowsFrom::Outputs
+                            ? shape.outputs
+                            : shape.tokens;
+  const auto tokens = static_cast<double>(shape.tokens);
+  const auto context = static_cast<double>(shape.context);
+  DispatchCost cost;
+  cost.kernel = executable.entries()->Get(dispatch.entry())->str();
+  cost.arithmetic = arithmeticOf(cost.kernel);
+  cost.barrier = dispatch.barrier();
+  cost.tiles =
+      grid.base_tiles() *
+      (grid.tokens_per_tile() == 0 ? 1 : ceilDiv(rows, grid.tokens_per_tile()));
+  cost.weightBytes = static_cast<double>(dispatch.weight_bytes()) *
+                     (kind == plan::StepKind::Embed ? tokens : 1);
+  cost.operations =
+      static_cast<double>(dispatch.flops_per_row()) * static_cast<double>(rows);
+  const plan::KvLayout &kv = *plan.kv();
+  const double positionBytes = static_cast<double>(kv.layer_bytes()) /
+                               static_cast<double>(kv.page_tokens());
+  for (const plan::Binding *binding : *dispatch.bindings()) {
+    if (binding->kind() != plan::BindingKind::Kv) {
+      continue;
+    }
+    if (has(binding->access(), plan::Access::Write)) {
+      cost.kvBytes += positionBytes * tokens;
+    }
+    if (has(binding->access(), plan::Access::Read)) {
+      cost.kvBytes += positionBytes * (context + tokens);
+      // A product with each key and one with each value (causal).
+      const plan::ModelFacts &model = *plan.model();
+      const double keys = tokens * context + tokens * (tokens + 1) / 2;
+      cost.operations =
+          4 * static_cast<double>(model.heads() * model.head_dim()) * keys;
+    }
+  }
+  return cost;
+}
+
+} // namespace
+
+KernelArithmetic arithmeticOf(std::string_view kernel) {
+  // Parts of a name stand between underscores.
+  for (std::string_view rest = kernel; !rest.empty();) {
+    const size_t end = std::min(rest.find('_'), rest.size());
+    const std::string_view part = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (part == "i8x2") {
+      return {Arithmetic::Vpdpbusd, 2};
+    }
+    if (part == "i8") {
+      return {Arithmetic::Vpdpbusd, 1};
+    }
+  }
+  return {};
+}
+
+std::vector<StepCost> passCosts(const plan::Plan &plan,
+                                const PassShape &shape) {
+  std::vector<StepCost> steps;
+  for (const plan::Step *step : *programFor(plan, shape.tokens).steps()) {
+    StepCost cost;
+    cost.name = step->name()->str();
+    cost.kind = plan::EnumNameStepKind(step->kind());
+    if (step->dispatches() != nullptr) {
+      for (const plan::Dispatch *dispatch : *step->dispatches()) {
+        cost.dispatches.push_back(costOf(plan, step->kind(), *dispatch, shape));
+      }
+    }
+    steps.push_back(std::move(cost));
+  }
+  return steps;
+}
+
+} // namespace air::bench

@@ -1,0 +1,220 @@
+//===- PlanReport.cpp - bounds, sums, text and JSON -----------------------===//
+#include "tools/air-bench/PlanReport.h"
+
+#include "tools/cli/Output.h"
+
+#include <algorithm>
+
+namespace air::bench {
+namespace {
+
+using cli::format;
+
+constexpr double kGiga = 1e9;
+constexpr double kMega = 1e6;
+constexpr double kMilli = 1e3;
+
+PartReport partOf(const DispatchCost &cost, double seconds,
+                  const MachineRates &rates) {
+  PartReport part;
+  part.seconds = seconds;
+  part.weightBytes = cost.weightBytes;
+  part.kvBytes = cost.kvBytes;
+  part.operations = cost.operations;
+  part.byteBound = (cost.weightBytes + cost.kvBytes) / rates.bytes;
+  part.operationBound = cost.operations / rates.operations(cost.arithmetic);
+  part.bound = std::max(part.byteBound, part.operationBound);
+  return part;
+}
+
+void add(PartReport &sum, const PartReport &part) {
+  sum.seconds += part.seconds;
+  sum.weightBytes += part.weightBytes;
+  sum.kvBytes += part.kvBytes;
+  sum.operations += part.operations;
+  sum.byteBound += part.byteBound;
+  sum.operationBound += part.operationBound;
+  sum.bound += part.bound;
+}
+
+PartReport &partOfKind(std::vector<KindReport> &kinds,
+                       const std::string &kind) {
+  auto it = std::find_if(kinds.begin(), kinds.end(),
+                         [&](const KindReport &k) { return k.kind == kind; });
+  if (it == kinds.end()) {
+    it = kinds.insert(kinds.end(), KindReport{kind, 0, {}});
+  }
+  ++it->steps;
+  return it->part;
+}
+
+void note(std::string &impossible, const std::string &name,
+          const PartReport &part) {
+  if (impossible.empty() && part.share() > kMostShare) {
+    impossible =
+        format("%s: %.4f ms, and %.4f ms is the least that the limits "
+               "measured in the same run allow",
+               name.c_str(), part.seconds * kMilli, part.bound * kMilli);
+  }
+}
+
+std::string partJson(const PartReport &part) {
+  return format("\"seconds\": %.6g, \"weight_bytes\": %.0f, \"kv_bytes\": "
+                "%.0f, \"operations\": %.0f, \"byte_bound_s\": %.6g, "
+                "\"operation_bound_s\": %.6g, \"bound_s\": %.6g, \"share\": "
+                "%.6g",
+                part.seconds, part.weightBytes, part.kvBytes, part.operations,
+                part.byteBound, part.operationBound, part.bound, part.share());
+}
+
+std::string row(const std::string &name, const std::string &count,
+                const PartReport &part) {
+  return format("%-12s %5s %10.4f %9.2f %8.2f %9.3f %10.4f %10.4f %6.2f\n",
+                name.c_str(), count.c_str(), part.seconds * kMilli,
+                part.weightBytes / kMega, part.kvBytes / kMega,
+                part.operations / kGiga, part.byteBound * kMilli,
+                part.operationBound * kMilli, part.share());
+}
+
+/// A name as a JSON string: names of steps and kernels come from a file.
+std::string quoted(const std::string &text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += format("\\u%04x", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+} // namespace
+
+PlanReport evaluate(const PlanMeasurement &measured) {
+  PlanReport report;
+  size_t next = 0;
+  for (const StepCost &step : measured.steps) {
+    PartReport whole;
+    for (const DispatchCost &cost : step.dispatches) {
+      const PartReport part =
+          partOf(cost, measured.dispatchSeconds[next++], measured.rates);
+      note(report.impossible, step.name + " " + cost.kernel, part);
+      report.dispatches.push_back(part);
+      add(whole, part);
+      report.barriers += cost.barrier ? 1 : 0;
+    }
+    report.steps.push_back(whole);
+    add(partOfKind(report.kinds, step.kind), whole);
+    add(report.sum, whole);
+  }
+  report.whole = report.sum;
+  report.whole.seconds = measured.passSeconds;
+  note(report.impossible, "the pass", report.whole);
+  report.outsideSeconds =
+      measured.passSeconds - (report.sum.seconds - measured.emptySingleSeconds);
+  return report;
+}
+
+std::string planJson(const PlanMeasurement &measured,
+                     const PlanReport &report) {
+  const PassShape &shape = measured.shape;
+  std::string out = format(
+      "{\"threads\": %u, \"context\": %llu, \"tokens\": %llu, \"outputs\": "
+      "%llu,\n \"rounds\": %u, \"passes\": %llu, \"timed_passes\": %llu,\n ",
+      measured.threads, static_cast<unsigned long long>(shape.context),
+      static_cast<unsigned long long>(shape.tokens),
+      static_cast<unsigned long long>(shape.outputs), measured.rounds,
+      static_cast<unsigned long long>(measured.passes),
+      static_cast<unsigned long long>(measured.timedPasses));
+  out += format("\"limits\": {\"link\": \"%s\", \"gb_s\": %.6g, \"fma_gflop_s\""
+                ": %.6g, \"byte_dot_gop_s\": %.6g},\n ",
+                measured.link.c_str(), measured.rates.bytes / kGiga,
+                measured.rates.fma / kGiga, measured.rates.byteDots / kGiga);
+  out += format("\"pass\": {%s, \"tok_s\": %.6g, \"dispatches_s\": %.6g, "
+                "\"timing_s\": %.6g, \"outside_s\": %.6g, \"barriers\": %llu, "
+                "\"empty_pass_s\": %.6g},\n \"kinds\": [",
+                partJson(report.whole).c_str(),
+                static_cast<double>(shape.tokens) / measured.passSeconds,
+                report.sum.seconds, measured.emptySingleSeconds,
+                report.outsideSeconds,
+                static_cast<unsigned long long>(report.barriers),
+                measured.emptyPassSeconds);
+  for (const KindReport &kind : report.kinds) {
+    out += format("%s\n  {\"kind\": \"%s\", \"steps\": %llu, %s}",
+                  &kind == report.kinds.data() ? "" : ",", kind.kind.c_str(),
+                  static_cast<unsigned long long>(kind.steps),
+                  partJson(kind.part).c_str());
+  }
+  out += "],\n \"steps\": [";
+  size_t next = 0;
+  for (size_t i = 0; i < measured.steps.size(); ++i) {
+    const StepCost &step = measured.steps[i];
+    out +=
+        format("%s\n  {\"name\": %s, \"kind\": \"%s\", %s, \"dispatches\": [",
+               i == 0 ? "" : ",", quoted(step.name).c_str(), step.kind.c_str(),
+               partJson(report.steps[i]).c_str());
+    for (size_t d = 0; d < step.dispatches.size(); ++d) {
+      const DispatchCost &cost = step.dispatches[d];
+      out += format("%s\n   {\"kernel\": %s, \"arithmetic\": \"%s\", "
+                    "\"tiles\": %llu, %s}",
+                    d == 0 ? "" : ",", quoted(cost.kernel).c_str(),
+                    cost.arithmetic.kind == Arithmetic::FmaF32 ? "fma_f32"
+                                                               : "vpdpbusd",
+                    static_cast<unsigned long long>(cost.tiles),
+                    partJson(report.dispatches[next++]).c_str());
+    }
+    out += "]}";
+  }
+  return out + "]}\n";
+}
+
+std::string planText(const PlanMeasurement &measured,
+                     const PlanReport &report) {
+  std::string out = format("%-12s %5s %10s %9s %8s %9s %10s %10s %6s\n", "step",
+                           "count", "ms", "weightsMB", "kvMB", "GFLOP",
+                           "bytes ms", "cores ms", "share");
+  for (const KindReport &kind : report.kinds) {
+    out += row(kind.kind, std::to_string(kind.steps), kind.part);
+  }
+  out += row("sum", std::to_string(report.steps.size()), report.sum);
+  out += row("whole pass", "", report.whole);
+  const double pass = measured.passSeconds;
+  out += format(
+      "bounds   %.4f ms in all, share %.2f; %.2f tok/s at %llu tokens a pass "
+      "after %llu, %llu with logits\n",
+      report.whole.bound * kMilli, report.whole.share(),
+      static_cast<double>(measured.shape.tokens) / pass,
+      static_cast<unsigned long long>(measured.shape.tokens),
+      static_cast<unsigned long long>(measured.shape.context),
+      static_cast<unsigned long long>(measured.shape.outputs));
+  out +=
+      format("outside  %.4f ms (%.1f %%): the pass less its %zu dispatches, "
+             "one by one %.4f ms, %.4f of them to start and join\n",
+             report.outsideSeconds * kMilli, 100 * report.outsideSeconds / pass,
+             report.dispatches.size(), report.sum.seconds * kMilli,
+             measured.emptySingleSeconds * kMilli);
+  out += format("barriers %llu, and %.4f ms (%.2f %%) for a pass of kernels "
+                "that do nothing\n",
+                static_cast<unsigned long long>(report.barriers),
+                measured.emptyPassSeconds * kMilli,
+                100 * measured.emptyPassSeconds / pass);
+  out += format("limits   %s %.1f GB/s, float32 %.1f GFLOP/s",
+                measured.link.c_str(), measured.rates.bytes / kGiga,
+                measured.rates.fma / kGiga);
+  if (measured.rates.byteDots > 0) {
+    out += format(", byte dot products %.1f GOP/s",
+                  measured.rates.byteDots / kGiga);
+  }
+  out += format("; %u threads, %u rounds, medians of %llu passes and %llu "
+                "timed singly\n",
+                measured.threads, measured.rounds,
+                static_cast<unsigned long long>(measured.passes),
+                static_cast<unsigned long long>(measured.timedPasses));
+  return out;
+}
+
+} // namespace air::bench

@@ -1,0 +1,93 @@
+//===- PlanReport.h - measured steps beside their bounds --------*- C++ -*-===//
+//
+//   byte bound       (weights + keys and values) / rate at which memory is read
+//   operation bound  operations / rate of the arithmetic that the kernel uses
+//   bound            the larger of both; of several dispatches their sum
+//   share            bound / measured time
+//
+// Dispatches are timed one by one, which costs a wake-up of all threads each;
+// the whole pass is timed apart. `outside` is what the pass takes beyond its
+// dispatches: barriers, and what the host does between two passes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H
+#define AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H
+
+#include "formats/support/Status.h"
+#include "tools/air-bench/PlanCosts.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace air::bench {
+
+/// The best that was measured so far.
+struct MachineRates {
+  double bytes = 0; ///< read a second
+  double fma = 0;   ///< operations a second
+  double byteDots = 0;
+
+  double operations(const KernelArithmetic &arithmetic) const {
+    return (arithmetic.kind == Arithmetic::FmaF32 ? fma : byteDots) /
+           arithmetic.repeats;
+  }
+};
+
+/// Seconds are medians over the passes.
+struct PlanMeasurement {
+  uint32_t threads = 0;
+  uint32_t rounds = 0;
+  uint64_t passes = 0;      ///< whole ones
+  uint64_t timedPasses = 0; ///< dispatch by dispatch
+  PassShape shape;
+  std::string link; ///< "dram", or "cache" where all weights fit
+  MachineRates rates;
+  std::vector<StepCost> steps;
+  /// One for each dispatch, through all steps.
+  std::vector<double> dispatchSeconds;
+  double passSeconds = 0;
+  /// All dispatches with kernels that do nothing: as one pass, and singly.
+  double emptyPassSeconds = 0;
+  double emptySingleSeconds = 0;
+};
+
+struct PartReport {
+  double seconds = 0;
+  double weightBytes = 0;
+  double kvBytes = 0;
+  double operations = 0;
+  double byteBound = 0; ///< seconds
+  double operationBound = 0;
+  double bound = 0;
+
+  double share() const { return seconds > 0 ? bound / seconds : 0; }
+};
+
+struct KindReport {
+  std::string kind;
+  uint64_t steps = 0;
+  PartReport part;
+};
+
+struct PlanReport {
+  std::vector<PartReport> dispatches;
+  std::vector<PartReport> steps;
+  std::vector<KindReport> kinds; ///< in the order in which a pass meets them
+  PartReport sum;                ///< of all dispatches, timed singly
+  PartReport whole;              ///< the same work in the time of a pass
+  double outsideSeconds = 0;
+  uint64_t barriers = 0;
+  /// Where a share is above the most that a measurement may give: its name and
+  /// both numbers. Empty otherwise.
+  std::string impossible;
+};
+
+PlanReport evaluate(const PlanMeasurement &measured);
+
+std::string planJson(const PlanMeasurement &measured, const PlanReport &report);
+std::string planText(const PlanMeasurement &measured, const PlanReport &report);
+
+} // namespace air::bench
+
+#endif // AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H

@@ -1,0 +1,322 @@
+//===- PlanSteps.cpp - passes in rounds, limits in between ----------------===//
+#include "tools/air-bench/PlanSteps.h"
+
+#include "runtime/exec/Session.h"
+#include "tools/cli/Output.h"
+
+#include <algorithm>
+
+namespace air::bench {
+namespace {
+
+constexpr uint64_t kDefaultContext = 64;
+/// A pass of so few tokens is several users' next ones: all get their logits.
+constexpr uint64_t kFewTokens = 8;
+constexpr uint32_t kRounds = 5;
+/// No new round after this, so that a slow model ends too.
+constexpr double kEnoughSeconds = 60;
+/// Of one kind of pass in a round.
+constexpr double kTurnSeconds = 0.25;
+constexpr uint32_t kLimitSamples = 15;
+/// Of the limit's buffer: far beyond any cache, small beside a large model.
+constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// What this machine can do, measured for one plan's kernels.
+class PlanLimits {
+public:
+  static Result<PlanLimits> create(const std::vector<StepCost> &steps,
+                                   uint32_t threads) {
+    PlanLimits limits;
+    double bytes = 0;
+    std::vector<bool> used(2);
+    for (const StepCost &step : steps) {
+      for (const DispatchCost &cost : step.dispatches) {
+        bytes += cost.weightBytes + cost.kvBytes;
+        used[static_cast<size_t>(cost.arithmetic.kind)] = true;
+      }
+    }
+    // What stays in a cache between two passes is read from there.
+    const auto passBytes = static_cast<uint64_t>(bytes);
+    limits.linkName = passBytes <= rt::lastLevelCacheBytes() ? "cache" : "dram";
+    AIR_ASSIGN_OR_RETURN(
+        limits.memory,
+        MemoryLimit::create(threads, std::min(passBytes, kMostLimitBytes)));
+    const MachineProfile host = hostProfile();
+    for (Arithmetic kind : {Arithmetic::FmaF32, Arithmetic::Vpdpbusd}) {
+      if (!used[static_cast<size_t>(kind)]) {
+        continue;
+      }
+      if (!hasArithmetic(kind, host)) {
+        return unsupportedError("this plan's kernels multiply bytes, and this "
+                                "machine has no AVX512-VNNI to measure their "
+                                "limit with");
+      }
+      AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> made,
+                           ArithmeticLimit::create(kind, host, threads));
+      limits.arithmetic.emplace_back(kind, std::move(made));
+    }
+    return limits;
+  }
+
+  const char *link() const { return linkName; }
+  /// Raises `rates` to what is seen now.
+  Status measure(MachineRates &rates) {
+    for (uint32_t i = 0; i < kLimitSamples; ++i) {
+      rates.bytes = std::max(rates.bytes, memory->sample());
+    }
+    for (auto &[kind, limit] : arithmetic) {
+      double &rate = kind == Arithmetic::FmaF32 ? rates.fma : rates.byteDots;
+      for (uint32_t i = 0; i < kLimitSamples; ++i) {
+        AIR_ASSIGN_OR_RETURN(double sample, limit->sample());
+        rate = std::max(rate, sample);
+      }
+    }
+    return Status::ok();
+  }
+
+private:
+  const char *linkName = "";
+  std::unique_ptr<MemoryLimit> memory;
+  std::vector<std::pair<Arithmetic, std::unique_ptr<ArithmeticLimit>>>
+      arithmetic;
+};
+
+void doNothing(const AirDispatch *, uint64_t, uint64_t, void *) {}
+
+/// A pass whose kernels return at once: what starting and joining cost.
+class EmptyPass {
+public:
+  static Result<EmptyPass> create(const std::vector<StepCost> &steps,
+                                  const PassShape &shape, uint32_t threads) {
+    EmptyPass pass;
+    AIR_ASSIGN_OR_RETURN(pass.device, rt::CpuDevice::create(threads));
+    const AirKernelFn function = doNothing;
+    std::vector<rt::DispatchDesc> dispatches;
+    rt::DispatchDesc dispatch;
+    dispatch.executable = pass.device->addFunctions({&function, 1});
+    for (const StepCost &step : steps) {
+      for (const DispatchCost &cost : step.dispatches) {
+        dispatch.grid = {cost.tiles, 0, rt::GridRows::Tokens};
+        dispatch.barrier = cost.barrier;
+        dispatches.push_back(dispatch);
+      }
+    }
+    pass.count = static_cast<uint32_t>(dispatches.size());
+    pass.batch.tokens = static_cast<uint32_t>(shape.tokens);
+    AIR_ASSIGN_OR_RETURN(pass.program, pass.device->addProgram(dispatches));
+    return pass;
+  }
+
+  /// Seconds of all dispatches in one run.
+  Result<double> together() {
+    const double start = nowSeconds();
+    AIR_RETURN_IF_ERROR(device->run(program, 0, count, batch));
+    return nowSeconds() - start;
+  }
+  Result<double> singly() {
+    double sum = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      const double start = nowSeconds();
+      AIR_RETURN_IF_ERROR(device->run(program, i, 1, batch));
+      sum += nowSeconds() - start;
+    }
+    return sum;
+  }
+
+private:
+  std::unique_ptr<rt::CpuDevice> device;
+  uint32_t program = 0;
+  uint32_t count = 0;
+  AirBatch batch = {};
+};
+
+/// Random tokens: how fast a pass is does not depend on them.
+class Passes {
+public:
+  static Result<Passes> create(rt::Session &session, const PassShape &shape) {
+    Passes passes(session, shape);
+    AIR_ASSIGN_OR_RETURN(passes.sequence, session.newSequence());
+    uint64_t state = 1;
+    for (uint64_t i = 0; i < shape.context + shape.tokens; ++i) {
+      state =
+          state * 6364136223846793005U + 1442695040888963407U; // Knuth's LCG
+      passes.tokens.push_back(
+          static_cast<int32_t>((state >> 33) % session.vocabulary()));
+    }
+    passes.sequences.assign(passes.tokens.size(), passes.sequence);
+    for (uint64_t i = shape.tokens - shape.outputs; i < shape.tokens; ++i) {
+      passes.outputs.push_back(static_cast<uint32_t>(i));
+    }
+    if (shape.context != 0) {
+      AIR_RETURN_IF_ERROR(passes.run(0, shape.context, {}));
+    }
+    return passes;
+  }
+
+  Result<double> whole() {
+    AIR_RETURN_IF_ERROR(session->truncate(sequence, shape.context));
+    const double start = nowSeconds();
+    AIR_RETURN_IF_ERROR(run(shape.context, shape.tokens, outputs));
+    return nowSeconds() - start;
+  }
+
+  /// Adds the nanoseconds of each dispatch to `times`.
+  Status timed(std::span<uint64_t> times) {
+    session->executor().timeDispatches(times);
+    Status status = whole().status();
+    session->executor().timeDispatches({});
+    return status;
+  }
+
+private:
+  Passes(rt::Session &owner, const PassShape &given)
+      : session(&owner), shape(given) {}
+
+  Status run(uint64_t first, uint64_t count,
+             std::span<const uint32_t> outputRows) {
+    return session->run(
+        {std::span(tokens).subspan(first, count),
+         std::span(sequences).first(count), outputRows},
+        [](uint64_t, std::span<const float>) { return Status::ok(); });
+  }
+
+  rt::Session *session;
+  PassShape shape;
+  rt::SequenceId sequence = 0;
+  std::vector<int32_t> tokens;
+  std::vector<rt::SequenceId> sequences;
+  std::vector<uint32_t> outputs;
+};
+
+/// All samples; medians at the end.
+struct Samples {
+  std::vector<double> whole;
+  std::vector<double> emptyTogether;
+  std::vector<double> emptySingly;
+  std::vector<std::vector<double>> dispatches;
+};
+
+template <typename Fn> Status repeat(double seconds, Fn once) {
+  const double start = nowSeconds();
+  do {
+    AIR_RETURN_IF_ERROR(once());
+  } while (nowSeconds() - start < seconds);
+  return Status::ok();
+}
+
+Status runRound(Passes &passes, EmptyPass &empty, Samples &samples) {
+  // The first pass after another pool's work wakes the threads.
+  AIR_RETURN_IF_ERROR(passes.whole().status());
+  AIR_RETURN_IF_ERROR(repeat(kTurnSeconds, [&]() -> Status {
+    AIR_ASSIGN_OR_RETURN(double seconds, passes.whole());
+    samples.whole.push_back(seconds);
+    return Status::ok();
+  }));
+  std::vector<uint64_t> times(samples.dispatches.size());
+  AIR_RETURN_IF_ERROR(repeat(kTurnSeconds, [&]() -> Status {
+    std::fill(times.begin(), times.end(), 0);
+    AIR_RETURN_IF_ERROR(passes.timed(times));
+    for (size_t i = 0; i < times.size(); ++i) {
+      samples.dispatches[i].push_back(1e-9 * static_cast<double>(times[i]));
+    }
+    return Status::ok();
+  }));
+  AIR_RETURN_IF_ERROR(empty.together().status());
+  return repeat(kTurnSeconds / 10, [&]() -> Status {
+    AIR_ASSIGN_OR_RETURN(double together, empty.together());
+    AIR_ASSIGN_OR_RETURN(double singly, empty.singly());
+    samples.emptyTogether.push_back(together);
+    samples.emptySingly.push_back(singly);
+    return Status::ok();
+  });
+}
+
+void takeMedians(const Samples &samples, PlanMeasurement &measured) {
+  measured.passes = samples.whole.size();
+  measured.passSeconds = median(samples.whole);
+  measured.emptyPassSeconds = median(samples.emptyTogether);
+  measured.emptySingleSeconds = median(samples.emptySingly);
+  for (const std::vector<double> &times : samples.dispatches) {
+    measured.timedPasses = times.size();
+    measured.dispatchSeconds.push_back(median(times));
+  }
+}
+
+Result<PassShape> passShape(const rt::Session &session,
+                            const PlanOptions &options) {
+  const uint64_t room = session.context();
+  PassShape shape;
+  shape.tokens = options.tokens;
+  if (shape.tokens > session.maxTokens()) {
+    return doesNotFitError("--tokens " + std::to_string(shape.tokens) +
+                           ": a pass of this plan takes at most " +
+                           std::to_string(session.maxTokens()));
+  }
+  const uint64_t left = room - std::min(room, shape.tokens);
+  shape.context = options.context.value_or(std::min(kDefaultContext, left));
+  if (shape.tokens > room || shape.context > left) {
+    return doesNotFitError("--context " + std::to_string(shape.context) +
+                           " and " + std::to_string(shape.tokens) +
+                           " tokens more: the plan's context "
+                           "holds " +
+                           std::to_string(room));
+  }
+  const uint64_t wanted = shape.tokens <= kFewTokens ? shape.tokens : 1;
+  shape.outputs = std::min(wanted, session.plan().max_outputs());
+  return shape;
+}
+
+} // namespace
+
+Result<PlanBench> benchPlan(const PlanOptions &options) {
+  rt::SessionOptions sessionOptions;
+  sessionOptions.threads = options.threads;
+  sessionOptions.maxSequences = 1;
+  AIR_ASSIGN_OR_RETURN(rt::Session session,
+                       rt::Session::open(options.path, sessionOptions));
+  PlanBench bench;
+  PlanMeasurement &measured = bench.measured;
+  measured.threads = session.threads();
+  AIR_ASSIGN_OR_RETURN(measured.shape, passShape(session, options));
+  measured.steps = passCosts(session.plan(), measured.shape);
+  AIR_ASSIGN_OR_RETURN(Passes passes, Passes::create(session, measured.shape));
+  // Brings in what the context didn't.
+  AIR_RETURN_IF_ERROR(passes.whole().status());
+  AIR_ASSIGN_OR_RETURN(PlanLimits limits,
+                       PlanLimits::create(measured.steps, measured.threads));
+  measured.link = limits.link();
+  AIR_ASSIGN_OR_RETURN(
+      EmptyPass empty,
+      EmptyPass::create(measured.steps, measured.shape, measured.threads));
+  Samples samples;
+  for (const StepCost &step : measured.steps) {
+    samples.dispatches.resize(samples.dispatches.size() +
+                              step.dispatches.size());
+  }
+  for (const double begin = nowSeconds();
+       measured.rounds < kRounds &&
+       (measured.rounds == 0 || nowSeconds() - begin < kEnoughSeconds);
+       ++measured.rounds) {
+    AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
+    AIR_RETURN_IF_ERROR(runRound(passes, empty, samples));
+  }
+  AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
+  takeMedians(samples, measured);
+  bench.report = evaluate(measured);
+  // A busy machine may have given less than it can.
+  for (int again = 0; again < 2 && !bench.report.impossible.empty(); ++again) {
+    AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
+    bench.report = evaluate(measured);
+  }
+  if (!bench.report.impossible.empty()) {
+    return internalError("faster than the machine: " + bench.report.impossible);
+  }
+  return bench;
+}
+
+} // namespace air::bench
