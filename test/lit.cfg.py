@@ -31,6 +31,7 @@ config.substitutions += [
     ("%inputs", os.path.join(config.test_source_root, "Inputs")),
     ("%examples", os.path.join(root, "examples")),
     ("%root", root),
+    ("%bin", os.path.join(config.air_build_dir, "bin")),
     ("%fakeplan", os.path.join(config.air_build_dir, "test-tools", "air-fake-plan")),
     ("%python", sys.executable),
 ]

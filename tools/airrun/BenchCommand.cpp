@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kDefaultPrefill = 512;
 constexpr uint64_t kDefaultDecode = 64;
-constexpr uint32_t kRounds = 5;
+constexpr int64_t kRounds = 5;
 /// No new round after this, so that a slow model ends too.
 constexpr double kEnoughSeconds = 60;
 /// Of the limit's buffer: far beyond any cache, small beside a large model.
@@ -168,13 +168,13 @@ Status timeSteps(rt::Session &session, Workload &work,
 
 /// All rounds: limit, prompt, decode, so that each sees the same machine.
 Status measureRounds(rt::Session &session, Workload &work, LinkLimit &limit,
-                     BenchMeasurement &measured) {
+                     uint32_t rounds, BenchMeasurement &measured) {
   rt::Executor &executor = session.executor();
   std::vector<double> prefills;
   std::vector<double> decodes;
   rt::RunCounters decoded;
   double begin = secondsNow();
-  while (measured.rounds < kRounds &&
+  while (measured.rounds < rounds &&
          (measured.rounds == 0 || secondsNow() - begin < kEnoughSeconds)) {
     limit.measure();
     executor.resetCounters();
@@ -233,6 +233,14 @@ cli::Command benchCommand() {
       {.name = "--steps",
        .help = "Also tell the time of each kind of step, from a run of its "
                "own."},
+      {.name = "--rounds",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Runs of both after a first that isn't counted; fewer where a "
+               "minute has passed. Their median counts.",
+       .defaultText = std::to_string(kRounds),
+       .minimum = 1,
+       .maximum = 1000},
       jsonOption(),
       threadsOption()};
   command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
@@ -259,7 +267,9 @@ Status runBench(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(LinkLimit limit,
                        LinkLimit::create(rt::minimalWeightBytes(session.plan()),
                                          session.threads()));
-  AIR_RETURN_IF_ERROR(measureRounds(session, work, limit, measured));
+  auto rounds =
+      static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
+  AIR_RETURN_IF_ERROR(measureRounds(session, work, limit, rounds, measured));
   if (invocation.has("--steps")) {
     AIR_RETURN_IF_ERROR(timeSteps(session, work, measured));
   }

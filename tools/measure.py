@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Decode and prefill of generated models, next to what this machine allows.
+
+  python3 tools/measure.py [--types Q4_0,Q8_0] [--shape 1b] [--peer PATH/llama-bench] [--json]
+
+For each type: air-gen writes a model with random weights, airpack packs it for
+this machine, and airrun bench runs it, in rounds. A line tells
+
+  decode   tokens a second after a prompt, and the share of the rate at which this
+           machine reads memory, measured in the same run
+  prefill  tokens a second, and the share of what the cores can do: byte dot
+           products (vpdpbusd) where the plan's products use them, else float32
+           FMA, measured by air-bench in every round. A product of a weight and
+           a token counts as two operations, however many the kernel takes.
+
+With --peer every round also runs llama-bench on the same file, as it is and with
+--repack 0: the same prompt, and as many tokens after it. All figures are medians
+of the rounds. Models and plans lie in a temporary folder and go when measured;
+the largest type of the 1B shape takes 5 GB for both.
+"""
+import argparse
+import json
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TYPES = "Q4_0,Q4_K_M,Q6_K,Q8_0,F16,BF16"
+# Any short one: the limits are measured with every benchmark.
+LIMITS_ROW = "^rope_angles/f32/m1/d64$"
+# A share above it means that the limit or the rate is wrong (as in air-bench).
+MOST_SHARE = 1.05
+ATTEMPTS = 3
+
+
+def fail(message):
+    sys.exit(f"measure.py: {message}")
+
+
+def positive(text):
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return int(text)
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="measure.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--types", default=TYPES, help=f"what air-gen --type takes, by commas (default {TYPES})")
+    parser.add_argument("--shape", default="1b", help="1b, 3b or 8b (default 1b)")
+    parser.add_argument("--gen", default="", metavar="OPTIONS", help="more options for air-gen, as '--layers 4'")
+    parser.add_argument("--prompt", type=positive, default=512, metavar="N", help="tokens of the prompt (default 512)")
+    parser.add_argument("--decode", type=positive, default=64, metavar="N", help="tokens after it (default 64)")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="default 3")
+    parser.add_argument("--threads", type=positive, metavar="N", help="default: one a core")
+    parser.add_argument("--peer", metavar="LLAMA_BENCH", help="the program to run in turns with")
+    parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
+                        help="where the tools are (default build/release/bin)")
+    parser.add_argument("--dir", metavar="FOLDER", help="where models go (default: the system's temporary folder)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    return parser.parse_args()
+
+
+def run(command, again_on=None):
+    """Standard output; runs again where the exit code is `again_on`."""
+    command = [str(part) for part in command]
+    for _ in range(ATTEMPTS):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode != again_on:
+            break
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        fail(f"{shlex.join(command)} ended with {done.returncode}: {lines[-1]}")
+    return done.stdout
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        for tool in ("air-gen", "airpack", "airrun", "air-bench"):
+            if not (args.bin / tool).is_file():
+                fail(f"there is no {tool} in {args.bin}; build it, or name the folder with --bin")
+
+    def tool(self, name, *arguments, **how):
+        return run([self.args.bin / name, *arguments], **how)
+
+    def pack(self, kind, model, plan):
+        """Seconds that airpack takes."""
+        self.tool("air-gen", "--shape", self.args.shape, "--type", kind, *shlex.split(self.args.gen), "-o", model)
+        start = time.monotonic()
+        self.tool("airpack", model, "--target", "host", "--ctx", self.args.prompt + self.args.decode, "-o", plan)
+        return time.monotonic() - start
+
+    def multiplies_bytes(self, plan):
+        entries = json.loads(self.tool("airpack", "inspect", plan, "--json"))["executables"]
+        names = [name for executable in entries for name in executable["entries"]]
+        return any(re.search(r"matmul_.*_i8(x2)?_", name) for name in names)
+
+    def ours(self, plan):
+        threads = ["--threads", self.args.threads] if self.args.threads else []
+        # 1: a rate above its limit, as when a neighbour slept after the limit was measured.
+        return json.loads(self.tool("airrun", "bench", plan, "-p", self.args.prompt, "-n", self.args.decode,
+                                    "--rounds", 1, "--json", *threads, again_on=1))
+
+    def raise_limits(self, best, threads):
+        """`best` has operations a second, by the name of the limit."""
+        rows = json.loads(self.tool("air-bench", "--filter", LIMITS_ROW, "--min-time", "0.01", "--threads", threads,
+                                    "--json"))["benchmarks"]
+        for row in rows:
+            if row["name"].startswith("limit/") and "GFLOP/s" in row:
+                name = row["name"].split("/")[1]
+                best[name] = max(best.get(name, 0), row["GFLOP/s"] * 1e9)
+
+    def theirs(self, model, threads, repack):
+        """Tokens a second of decode and of prefill."""
+        def rate(*arguments):
+            (test,) = json.loads(run([self.args.peer, "-m", model, "-t", threads, "-r", 1, "-o", "json",
+                                      *([] if repack else ["--repack", 0]), *arguments]))
+            return test["avg_ts"]
+        return (rate("-p", 0, "-n", self.args.decode, "-d", self.args.prompt),
+                rate("-p", self.args.prompt, "-n", 0))
+
+    def measure(self, kind, folder):
+        model, plan = folder / "model.gguf", folder / "model.air"
+        seconds = self.pack(kind, model, plan)
+        peers = {"": True, " --repack 0": False} if self.args.peer else {}
+        peer_rates = {name: [] for name in peers}
+        reports = []
+        best = {}
+        for _ in range(self.args.rounds):
+            reports.append(self.ours(plan))
+            threads = reports[0]["threads"]
+            self.raise_limits(best, threads)
+            for name, repack in peers.items():
+                peer_rates[name].append(self.theirs(model, threads, repack))
+        median = statistics.median
+        links = [report["links"][0] for report in reports]
+        decode = median(report["decode"]["tok_s"] for report in reports)
+        prefill = median(report["prefill"]["tok_s"] for report in reports)
+        flops = median(report["prefill"]["gflop_s"] for report in reports) * 1e9
+        # The fastest prefill of all, in operations a second.
+        fastest = max([flops, *(median(column[1] for column in rates) / prefill * flops
+                                for rates in peer_rates.values())])
+        peak_name = "vpdpbusd" if self.multiplies_bytes(plan) else "fma_f32"
+        for _ in range(ATTEMPTS):
+            if fastest <= MOST_SHARE * best[peak_name]:
+                break
+            self.raise_limits(best, threads)
+        peak = best[peak_name]
+        if flops > MOST_SHARE * peak:
+            fail(f"{kind}: prefill at {flops * 1e-9:.1f} GOP/s, faster than the {peak * 1e-9:.1f} of {peak_name}")
+        result = {
+            "type": kind, "threads": threads, "rounds": self.args.rounds,
+            "model_bytes": model.stat().st_size, "plan_bytes": plan.stat().st_size, "pack_s": seconds,
+            "decode": {"tok_s": decode, "share": median(link["share"] for link in links), "link": links[0]["name"],
+                       "limit_gb_s": median(link["limit_gb_s"] for link in links)},
+            "prefill": {"tok_s": prefill, "gflop_s": flops * 1e-9, "share": flops / peak,
+                        "peak": peak_name, "peak_gflop_s": peak * 1e-9},
+            "peers": [],
+        }
+        for name, rates in peer_rates.items():
+            their_decode, their_prefill = (median(column) for column in zip(*rates))
+            result["peers"].append({
+                "name": Path(self.args.peer).name + name,
+                "decode": {"tok_s": their_decode, "ours": decode / their_decode},
+                "prefill": {"tok_s": their_prefill, "ours": prefill / their_prefill,
+                            "share": their_prefill * flops / prefill / peak}})
+        return result
+
+
+def line(result):
+    decode, prefill = result["decode"], result["prefill"]
+    text = (f"{result['type']:8} decode {decode['tok_s']:8.2f} tok/s, {100 * decode['share']:3.0f} % of "
+            f"{decode['link']} {decode['limit_gb_s']:.1f} GB/s   prefill {prefill['tok_s']:8.2f} tok/s, "
+            f"{100 * prefill['share']:3.0f} % of {prefill['peak']} {prefill['peak_gflop_s']:.0f} GOP/s   "
+            f"packed in {result['pack_s']:.1f} s\n")
+    for peer in result["peers"]:
+        text += (f"{'':8} {peer['name']}: decode {peer['decode']['tok_s']:.2f} tok/s (ours x "
+                 f"{peer['decode']['ours']:.2f}), prefill {peer['prefill']['tok_s']:.2f} tok/s (ours x "
+                 f"{peer['prefill']['ours']:.2f}, {100 * peer['prefill']['share']:.0f} % of the peak)\n")
+    return text
+
+
+def main():
+    args = options()
+    bench = Bench(args)
+    results = []
+    for kind in args.types.split(","):
+        with tempfile.TemporaryDirectory(prefix="air-measure-", dir=args.dir) as folder:
+            results.append(bench.measure(kind, Path(folder)))
+        if not args.json:
+            print(line(results[-1]), end="", flush=True)
+    if args.json:
+        print(json.dumps({"shape": args.shape, "prompt": args.prompt, "decode": args.decode, "models": results},
+                         indent=1))
+
+
+if __name__ == "__main__":
+    main()
