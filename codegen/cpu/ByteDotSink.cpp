@@ -2,10 +2,11 @@
 #include "codegen/cpu/ByteDotSink.h"
 
 #include "codegen/KernelSpec.h"
-#include "codegen/cpu/ByteProducts.h"
 
 #include "llvm/Support/ErrorHandling.h"
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 
@@ -16,6 +17,8 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
+constexpr int64_t kMostHigh = 127; ///< q is at most 16256 = 127 * 128
+constexpr int64_t kMostLow = 64;
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
@@ -72,9 +75,20 @@ void ByteDotSink::signedFields(int64_t column, Value word) {
 
 void ByteDotSink::nibblesThrough(int64_t column, Value word, int64_t shift,
                                  const std::array<int8_t, 16> &table) {
+  // Small numbers become fields, which every target takes as they are.
+  const auto [least, most] = std::ranges::minmax(table);
+  const int raised =
+      least < 0 ? static_cast<int>(std::bit_ceil(unsigned(-least))) : 0;
+  const bool isField = most + raised < 128;
+  const int bias = isField ? -raised : wholeByteBias(b.isa());
+  std::array<int8_t, 16> entries;
+  std::ranges::transform(table, entries.begin(), [bias](int8_t entry) {
+    return static_cast<int8_t>(entry - bias);
+  });
   Value indices = b.andBits(b.shiftRight(word, shift), everyByte(15));
-  Value looked = lookUpWholeBytes(b, b.recast(indices, b.i8()), table);
-  bytes(column, b.recast(looked, b.i32()), 8, wholeByteBias(b.isa()));
+  Value looked = lookUpBytes(b, b.recast(indices, b.i8()), entries);
+  bytes(column, b.recast(looked, b.i32()),
+        isField ? std::bit_width(unsigned(most + raised)) : 8, bias);
 }
 
 void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
@@ -93,20 +107,21 @@ void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
                        b.i32()),
             b.constant(type, int64_t{-bias}));
       }
-      sumsOfBytes.push_back({b.zero(type), low});
+      sumsOfBytes.push_back({ByteSum(b.zero(type)), ByteSum(low)});
     }
   }
   assert(bias == groupBias && "one bias a group");
   const int64_t place = column % kColumns;
   Value weights = b.recast(word, b.i8());
-  auto dot = [&](Value sum, int64_t token, int64_t half) {
-    Value x = b.recast(blockSplat(token, half + place, b.i32()), b.i8());
-    return dotBytes(b, sum, weights, x, bits);
+  auto four = [&](int64_t token, int64_t half) {
+    return b.recast(blockSplat(token, half + place, b.i32()), b.i8());
   };
   for (int64_t token = 0; token < tokenCount; ++token) {
     Halves &halves = sumsOfBytes[token];
-    halves.high = dot(halves.high, token, offsetof(ActivationBlock, high));
-    halves.low = dot(halves.low, token, offsetof(ActivationBlock, low));
+    halves.high.add(b, weights, four(token, offsetof(ActivationBlock, high)),
+                    bits, kMostHigh);
+    halves.low.add(b, weights, four(token, offsetof(ActivationBlock, low)),
+                   bits, kMostLow);
   }
 }
 
@@ -115,8 +130,9 @@ void ByteDotSink::endGroup() {
   const int64_t sumIndex =
       columnCount == kColumns ? 2 : firstColumn % kColumns / columnCount;
   for (int64_t token = 0; token < tokenCount; ++token) {
-    const Halves &halves = sumsOfBytes[token];
-    Value sum = b.add(b.shiftLeft(halves.high, 7), halves.low);
+    Halves &halves = sumsOfBytes[token];
+    Value sum =
+        b.add(b.shiftLeft(halves.high.total(b), 7), halves.low.total(b));
     Value scale = blockSplat(token, offsetof(ActivationBlock, scale), b.f32());
     scale = groupScale ? b.mul(groupScale, scale) : scale;
     total[token] = b.fma(scale, b.signedToFloat(sum, b.f32()), total[token]);

@@ -16,6 +16,7 @@
 #ifndef AIRPACK_CODEGEN_CPU_BYTEDOTSINK_H
 #define AIRPACK_CODEGEN_CPU_BYTEDOTSINK_H
 
+#include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/DecodeSink.h"
 
 namespace air::codegen {
@@ -54,8 +55,8 @@ private:
   void bytes(int64_t column, Value word, int64_t bits, int bias);
 
   struct Halves {
-    Value high;
-    Value low; ///< i32 lanes
+    ByteSum high;
+    ByteSum low;
   };
 
   Value xBase;

@@ -1,13 +1,18 @@
 //===- ByteProducts.h - dot products of four bytes --------------*- C++ -*-===//
 //
 // What integer products are made of, on every instruction set that has it
-// (IsaTraits::hasByteDot): 16 lanes of i32, each the sum of four products of a
+// (IsaTraits::byteDot): 16 lanes of i32, each the sum of four products of a
 // weight's byte and an activation's, and a look-up of 16 signed bytes.
 //
 // Instruction sets differ in whether a weight's byte has a sign. Fields of up
 // to seven bits are the same either way. Whole bytes, which decoders say as
 // signed, come in the form that the target multiplies: wholeBytes() makes it,
 // and each then stands for its value plus wholeByteBias().
+//
+// Without a dot product x86 has sums of two products in 16 bits, which
+// saturate: unsigned by signed. Products of fields below 128 and of |x| <= 127
+// can't: 2 * 127 * 127 < 2^15. Whole bytes are signed there, and their sign
+// goes to the activation: 2 * 128 * 127 < 2^15.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -35,9 +40,28 @@ mlir::Value wholeBytes(KernelBuilder &b, mlir::Value bytes);
 mlir::Value dotBytes(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
                      mlir::Value x, int64_t bits);
 
-/// byte i = table[indices[i]], whole bytes; 64 lanes of i8, indices below 16.
-mlir::Value lookUpWholeBytes(KernelBuilder &b, mlir::Value indices,
-                             const std::array<int8_t, 16> &table);
+/// byte i = table[indices[i]]; 64 lanes of i8, indices below 16.
+mlir::Value lookUpBytes(KernelBuilder &b, mlir::Value indices,
+                        const std::array<int8_t, 16> &table);
+
+/// A sum of dotBytes() that says when it is complete: where products are added
+/// up in 16 bits they stay there for as long as they surely fit.
+class ByteSum {
+public:
+  /// Starts from 16 lanes of i32.
+  explicit ByteSum(mlir::Value start) : wide(start) {}
+
+  /// As dotBytes(); |x| <= mostX <= 127.
+  void add(KernelBuilder &b, mlir::Value weights, mlir::Value x, int64_t bits,
+           int64_t mostX = 127);
+  /// The sum of all that was added, which may go on afterwards.
+  mlir::Value total(KernelBuilder &b);
+
+private:
+  mlir::Value wide;
+  mlir::Value narrow; ///< 32 lanes of i16, not yet in `wide`; null: nothing
+  int64_t narrowBound = 0;
+};
 
 } // namespace air::codegen
 

@@ -2,6 +2,7 @@
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CompileModule.h"
 #include "codegen/cpu/KernelRegistry.h"
+#include "codegen/cpu/WeightDecoders.h"
 #include "formats/abi/KernelAbi.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -47,6 +48,26 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   AIR_RETURN_IF_ERROR(
       job.row->describe(spec, isa, job.entry).withContext(job.entry.name));
   return job;
+}
+
+/// Whether a product that takes I8x2 is faster with it than with floats, as
+/// air-bench tells (aarch64: by counting instructions). Where products pass
+/// through 16 bits, whole bytes cost twice what fields do.
+bool isFasterInBytes(const KernelSpec &spec, const IsaTraits &isa) {
+  const bool isWhole = std::ranges::count(wholeByteDTypes(), spec.dtype) != 0;
+  switch (isa.byteDot) {
+  case ByteDot::None:
+    return false;
+  case ByteDot::MulAdd256:
+    return !isWhole || spec.mClass == MClass::One;
+  case ByteDot::MulAdd512:
+    return !isWhole;
+  case ByteDot::Vnni512:
+  case ByteDot::Vnni256:
+  case ByteDot::Sdot:
+    return true;
+  }
+  return false;
 }
 
 /// Runs work(i) for i in [0, count) on up to `threads` threads.
@@ -106,8 +127,11 @@ Activation bestActivation(const KernelSpec &spec,
   bytes.activation = Activation::I8x2;
   bool multiplies =
       spec.op == KernelOp::MatMul || spec.op == KernelOp::GluMatMul;
-  return multiplies && describeKernel(bytes, target) ? Activation::I8x2
-                                                     : Activation::F32;
+  Result<CpuTarget> cpu = makeCpuTarget(target);
+  return multiplies && cpu && isFasterInBytes(spec, cpu->isa) &&
+                 describeKernel(bytes, target)
+             ? Activation::I8x2
+             : Activation::F32;
 }
 
 Result<KernelEntry> describeKernel(const KernelSpec &spec,

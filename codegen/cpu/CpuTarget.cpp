@@ -62,16 +62,21 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
   target.cpu = "x86-64";
   target.isa.arch = CpuArch::X86_64;
   target.isa.hasAvx2 = true;
+  target.isa.byteDot = ByteDot::MulAdd256;
   if (std::all_of(kX86Avx512.begin(), kX86Avx512.end(),
                   [&](std::string_view f) { return has(profile, f); })) {
     features.insert(features.end(), kX86Avx512.begin(), kX86Avx512.end());
     target.isa.hasAvx512 = true;
     target.isa.vectorBytes = 64;
     target.isa.vectorRegisters = 32;
+    target.isa.byteDot = ByteDot::MulAdd512;
     if (has(profile, "avx512vnni")) {
       features.push_back("avx512vnni");
-      target.isa.hasAvx512Vnni = true;
+      target.isa.byteDot = ByteDot::Vnni512;
     }
+  } else if (has(profile, "avxvnni")) {
+    features.push_back("avxvnni");
+    target.isa.byteDot = ByteDot::Vnni256;
   }
   target.features = featureString(std::move(features));
   return target;
@@ -82,7 +87,13 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   CpuTarget target;
   target.triple = "aarch64-unknown-linux-gnu";
   target.cpu = "generic";
-  target.features = featureString({kArmRequired.begin(), kArmRequired.end()});
+  std::vector<std::string_view> features(kArmRequired.begin(),
+                                         kArmRequired.end());
+  if (has(profile, "dotprod")) {
+    features.push_back("dotprod");
+    target.isa.byteDot = ByteDot::Sdot;
+  }
+  target.features = featureString(std::move(features));
   target.isa.arch = CpuArch::Aarch64;
   target.isa.hasNeon = true;
   target.isa.vectorBytes = 16;

@@ -18,6 +18,16 @@ namespace air::codegen {
 
 enum class CpuArch : uint8_t { X86_64, Aarch64 };
 
+/// How bytes are multiplied (codegen/cpu/ByteProducts.h).
+enum class ByteDot : uint8_t {
+  None,
+  Vnni512,   ///< vpdpbusd: unsigned by signed, 64 bytes
+  Vnni256,   ///< the same of 32 bytes, where there is no AVX-512
+  MulAdd512, ///< vpmaddubsw, vpmaddwd: by way of sums of two in 16 bits
+  MulAdd256,
+  Sdot, ///< signed by signed, 16 bytes
+};
+
 /// What a kernel may ask of the target. A kernel never emits an intrinsic that
 /// its trait here does not allow: LLVM would end the process ("Cannot select").
 struct IsaTraits {
@@ -26,11 +36,10 @@ struct IsaTraits {
   unsigned vectorRegisters = 16; ///< 32 with AVX-512 and NEON
   bool hasAvx2 = false;          ///< true on every x86_64 target
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
-  bool hasAvx512Vnni = false;    ///< VNNI beside hasAvx512
   bool hasNeon = false;          ///< true on every aarch64 target
+  ByteDot byteDot = ByteDot::None;
 
-  /// Whether kernels may multiply bytes (codegen/cpu/ByteProducts.h).
-  bool hasByteDot() const { return hasAvx512Vnni; }
+  bool hasByteDot() const { return byteDot != ByteDot::None; }
 };
 
 struct CpuTarget {

@@ -102,8 +102,8 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
                             std::to_string(GroupReader::kMaxRowBytes));
   }
   if (takesBytes(spec) && !isa.hasByteDot()) {
-    return unsupportedError("i8x2 activations need dot products of bytes: the "
-                            "feature 'avx512vnni'");
+    return unsupportedError(
+        "i8x2 activations need products of bytes: the feature 'dotprod'");
   }
   auto count = static_cast<uint64_t>(matrices(spec));
   entry.baseTiles = ceilDiv(groupCount(spec), tileGroups(spec));

@@ -65,6 +65,9 @@ constexpr std::array kByteDTypes = {
     DType::IQ4_NL, DType::IQ4_XS, DType::TQ2_0, DType::MXFP4, DType::NVFP4};
 static_assert(std::is_sorted(kByteDTypes.begin(), kByteDTypes.end()));
 
+constexpr std::array kWholeByteDTypes = {DType::Q8_0, DType::IQ4_NL,
+                                         DType::IQ4_XS};
+
 constexpr int64_t kLineBytes = 64;
 
 /// Asks for part `turn` of `turns` of the block column that lies `ahead` bytes
@@ -160,6 +163,8 @@ void decodePlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
 std::span<const DType> decodableDTypes() { return kDTypes; }
 
 std::span<const DType> byteDTypes() { return kByteDTypes; }
+
+std::span<const DType> wholeByteDTypes() { return kWholeByteDTypes; }
 
 void decodeColumns(const GroupReader &rows, DecodeSink &sink, Value first,
                    Value count, int64_t k, int64_t prefetchAhead) {

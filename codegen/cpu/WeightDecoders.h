@@ -25,6 +25,10 @@ std::span<const DType> decodableDTypes();
 /// Ascending by id.
 std::span<const DType> byteDTypes();
 
+/// Of byteDTypes() those with eight bits a q: signedFields(), or a table of
+/// entries that need them.
+std::span<const DType> wholeByteDTypes();
+
 /// The code below decodes at most this many columns of a dtype without blocks
 /// into one partial sum.
 inline constexpr int64_t kChunkColumns = 256;

@@ -1,8 +1,9 @@
 //===- WordMath.cpp - small integers out of 32-bit words --------*- C++ -*-===//
 #include "codegen/cpu/WordMath.h"
 
+#include "codegen/cpu/ByteProducts.h"
+
 #include <algorithm>
-#include <numeric>
 
 namespace air::codegen {
 
@@ -120,49 +121,13 @@ WordMath::Four WordMath::nibblesThrough(const std::array<int8_t, 16> &table,
     return values;
   }
   Value indices = b.andBits(b.shiftRight(word, shift), everyByte(15));
-  return signedBytes(lookUpBytes(table, indices));
+  return signedBytes(
+      b.recast(lookUpBytes(b, b.recast(indices, b.i8()), table), b.i32()));
 }
 
 Value WordMath::lookUp(const std::array<float, 16> &table, Value index) {
   return b.intrinsic(b.vec(b.f32(), 16), "llvm.x86.avx512.permvar.sf.512",
                      {b.constants(llvm::ArrayRef<float>(table)), index});
-}
-
-Value WordMath::lookUpBytes(const std::array<int8_t, 16> &table,
-                            Value indices) {
-  // 16 words are 64 bytes; shuffles of the machine take 32 (two halves, each
-  // with a table of its own) or 16 of them.
-  constexpr int64_t kBytes = 64;
-  const bool isX86 = b.isa().hasAvx2;
-  const int64_t width = isX86 ? 32 : 16;
-  llvm::SmallVector<int8_t> entries;
-  for (int64_t i = 0; i < width; ++i) {
-    entries.push_back(table[i % 16]);
-  }
-  Value tableBytes = b.constants(entries);
-  Value bytes = b.recast(indices, b.i8());
-  llvm::SmallVector<Value> parts;
-  for (int64_t at = 0; at < kBytes; at += width) {
-    llvm::SmallVector<int64_t> lanes(width);
-    std::iota(lanes.begin(), lanes.end(), at);
-    Value part = b.shuffle(bytes, bytes, lanes);
-    auto type = b.vec(b.i8(), width);
-    parts.push_back(
-        isX86 ? b.intrinsic(type, "llvm.x86.avx2.pshuf.b", {tableBytes, part})
-              : b.intrinsic(type, "llvm.aarch64.neon.tbl1.v16i8",
-                            {tableBytes, part}));
-  }
-  while (parts.size() > 1) {
-    llvm::SmallVector<Value> joined;
-    for (size_t i = 0; i < parts.size(); i += 2) {
-      auto type = mlir::cast<mlir::VectorType>(parts[i].getType());
-      llvm::SmallVector<int64_t> lanes(2 * type.getNumElements());
-      std::iota(lanes.begin(), lanes.end(), 0);
-      joined.push_back(b.shuffle(parts[i], parts[i + 1], lanes));
-    }
-    parts = std::move(joined);
-  }
-  return b.recast(parts.front(), b.i32());
 }
 
 } // namespace air::codegen

@@ -49,7 +49,6 @@ public:
 
 private:
   Value lookUp(const std::array<float, 16> &table, Value index);
-  Value lookUpBytes(const std::array<int8_t, 16> &table, Value indices);
   bool looksUp(int64_t bits) const { return b.isa().hasAvx512 && bits <= 4; }
 
   KernelBuilder &b;

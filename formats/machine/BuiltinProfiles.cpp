@@ -16,13 +16,15 @@ struct Builtin {
   std::vector<std::string> features;
 };
 
-/// The x86-64 psABI's levels 3 and 4 as far as kernels use them, level 4 with
-/// the byte dot product, and Armv8.2 with the same. Nominal size: eight cores,
-/// 16 GiB, two channels of DDR4-3200, an NVMe disk.
+/// The x86-64 psABI's levels 3 and 4 as far as kernels use them, each also with
+/// its byte dot product; Armv8.0, and Armv8.2 with the same. Nominal size:
+/// eight cores, 16 GiB, two channels of DDR4-3200, an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
+      {"aarch64-neon", "aarch64", {"neon"}},
       {"x86-64-v3", "x86_64", {"avx2", "bmi2", "f16c", "fma"}},
+      {"x86-64-v3-vnni", "x86_64", {"avx2", "avxvnni", "bmi2", "f16c", "fma"}},
       {"x86-64-v4",
        "x86_64",
        {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl",

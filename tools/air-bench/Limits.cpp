@@ -1,6 +1,7 @@
 //===- Limits.cpp - loops that do one thing as fast as it goes ------------===//
 #include "tools/air-bench/Limits.h"
 
+#include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/CompileModule.h"
 
 #include <algorithm>
@@ -18,54 +19,82 @@ constexpr const char *kLoopName = "arithmetic_limit";
 constexpr int64_t kTurns = 1 << 15;
 // Short, so that some sample is undisturbed by what else the machine does.
 constexpr uint32_t kSampleMilliseconds = 2;
-constexpr std::string_view kVnni = "avx512vnni";
 
-// Independent chains: enough to cover latency times ports of any core (4 to 5
-// cycles, 2 to 4 ports), with registers left for the two factors.
-int64_t chains(const CpuTarget &target) {
-  return target.isa.vectorRegisters == 32 ? 24 : 12;
+/// What a loop's chains are made of.
+struct Loop {
+  bool isFma;
+  int64_t bytes;   ///< of a chain's value
+  int64_t chains;  ///< independent, to cover latency times ports of any core
+                   ///< (4 to 5 cycles, 2 to 4 ports), with registers to spare
+  int64_t factors; ///< of a turn: two make a product, or each makes one with
+                   ///< the chain's value
+
+  Loop(Arithmetic kind, const CpuTarget &target)
+      : isFma(kind == Arithmetic::FmaF32),
+        bytes(isFma ? target.isa.vectorBytes : 64),
+        chains((target.isa.vectorRegisters == 32 ? 24 : 12) *
+               target.isa.vectorBytes / bytes),
+        factors(isFma                  ? 2
+                : addsIn16Bits(target) ? 8
+                                       : 1) {}
+
+  /// Such sums are widened once for the eight words of a group.
+  static bool addsIn16Bits(const CpuTarget &target) {
+    return target.isa.byteDot == codegen::ByteDot::MulAdd256 ||
+           target.isa.byteDot == codegen::ByteDot::MulAdd512;
+  }
+  uint64_t operandBytes() const {
+    return static_cast<uint64_t>((chains + factors) * bytes);
+  }
+  double operations() const {
+    return static_cast<double>((isFma ? 2 : 8 * factors) * bytes / 4 * chains *
+                               kTurns);
+  }
+};
+
+/// What the sum is multiplied with is the sum: products of nothing but factors
+/// would be computed once for all chains.
+Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
+  codegen::ByteSum bytes(sum);
+  for (Value factor : factors) {
+    bytes.add(b, b.recast(factor, b.i8()), b.recast(sum, b.i8()), /*bits=*/1);
+  }
+  return bytes.total(b);
 }
 
-uint64_t operandBytes(const CpuTarget &target) {
-  return static_cast<uint64_t>(chains(target) + 2) * target.isa.vectorBytes;
-}
-
-// Binding 0: the chains' first values and two factors, all different, so that
-// nothing can be computed once for two chains. Binding 1: a vector for each
+// Binding 0: the chains' first values and the factors, all different, so that
+// nothing can be computed once for two chains. Binding 1: a value for each
 // tile, so that nothing is found useless.
-void writeLoop(KernelBuilder &b, Arithmetic kind, const CpuTarget &target) {
-  const auto bytes = static_cast<int64_t>(target.isa.vectorBytes);
-  const bool isFma = kind == Arithmetic::FmaF32;
+void writeLoop(KernelBuilder &b, const Loop &loop) {
   const KernelBuilder::Type type =
-      isFma ? b.vec(b.f32(), bytes / 4) : b.vec(b.i32(), bytes / 4);
-  const KernelBuilder::Type factorType = isFma ? type : b.vec(b.i8(), bytes);
-  const int64_t count = chains(target);
+      b.vec(loop.isFma ? b.f32() : b.i32(), loop.bytes / 4);
   b.tileLoop([&](Value tile) {
+    auto operand = [&](int64_t i) {
+      return b.load(type, b.offset(b.binding(0), i * loop.bytes), 16);
+    };
     Values sums;
-    for (int64_t i = 0; i < count; ++i) {
-      sums.push_back(b.load(type, b.offset(b.binding(0), i * bytes), 16));
+    for (int64_t i = 0; i < loop.chains; ++i) {
+      sums.push_back(operand(i));
     }
-    const Value left =
-        b.load(factorType, b.offset(b.binding(0), count * bytes), 16);
-    const Value right =
-        b.load(factorType, b.offset(b.binding(0), (count + 1) * bytes), 16);
-    sums =
-        b.loop(b.i64(0), b.i64(kTurns), b.i64(1), sums,
-               [&](Value, mlir::ValueRange carried) {
-                 Values after;
-                 for (Value sum : carried) {
-                   after.push_back(
-                       isFma ? b.fma(left, right, sum)
-                             : b.intrinsic(type, "llvm.x86.avx512.vpdpbusd.512",
-                                           {sum, left, right}));
-                 }
-                 return after;
-               });
+    Values factors;
+    for (int64_t i = 0; i < loop.factors; ++i) {
+      factors.push_back(operand(loop.chains + i));
+    }
+    sums = b.loop(b.i64(0), b.i64(kTurns), b.i64(1), sums,
+                  [&](Value, mlir::ValueRange carried) {
+                    Values after;
+                    for (Value sum : carried) {
+                      after.push_back(loop.isFma
+                                          ? b.fma(factors[0], factors[1], sum)
+                                          : addBytes(b, sum, factors));
+                    }
+                    return after;
+                  });
     Value total = sums[0];
-    for (int64_t i = 1; i < count; ++i) {
-      total = b.add(total, sums[static_cast<size_t>(i)]);
+    for (size_t i = 1; i < sums.size(); ++i) {
+      total = b.add(total, sums[i]);
     }
-    b.store(total, b.element(b.binding(1), tile, bytes), 16);
+    b.store(total, b.element(b.binding(1), tile, loop.bytes), 16);
   });
 }
 
@@ -91,26 +120,19 @@ Result<std::unique_ptr<MemoryLimit>> MemoryLimit::create(uint32_t threads,
 double MemoryLimit::sample() { return probe->measure(1, kSampleMilliseconds); }
 
 bool hasArithmetic(Arithmetic kind, const MachineProfile &host) {
-  if (kind == Arithmetic::FmaF32) {
-    return true;
-  }
-  auto has = [&](std::string_view feature) {
-    return std::ranges::count(host.features, feature) != 0;
-  };
-  return has(kVnni) && has("avx512f") && has("avx512bw") && has("avx512vl");
+  const Result<CpuTarget> target = codegen::makeCpuTarget(host);
+  return kind == Arithmetic::FmaF32 || (target && target->isa.hasByteDot());
 }
 
 Result<std::unique_ptr<ArithmeticLimit>>
 ArithmeticLimit::create(Arithmetic kind, const MachineProfile &host,
                         uint32_t threads) {
   AIR_ASSIGN_OR_RETURN(CpuTarget target, codegen::makeCpuTarget(host));
-  if (kind == Arithmetic::Vpdpbusd) {
-    target.features += ",+" + std::string(kVnni);
-  }
+  const Loop loop(kind, target);
   AIR_ASSIGN_OR_RETURN(
       std::string bitcode,
       codegen::compileToBitcode(kLoopName, target, [&](KernelBuilder &b) {
-        writeLoop(b, kind, target);
+        writeLoop(b, loop);
         return Status::ok();
       }));
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> object,
@@ -118,12 +140,12 @@ ArithmeticLimit::create(Arithmetic kind, const MachineProfile &host,
 
   std::unique_ptr<ArithmeticLimit> made(new ArithmeticLimit);
   AIR_ASSIGN_OR_RETURN(made->device, rt::CpuDevice::create(threads));
-  const uint64_t operands = operandBytes(target);
+  const uint64_t operands = loop.operandBytes();
   AIR_ASSIGN_OR_RETURN(rt::DeviceAddress in,
                        made->device->allocate(operands, "operands"));
   AIR_ASSIGN_OR_RETURN(
       rt::DeviceAddress out,
-      made->device->allocate(uint64_t{threads} * target.isa.vectorBytes,
+      made->device->allocate(threads * static_cast<uint64_t>(loop.bytes),
                              "results"));
   auto *words = reinterpret_cast<float *>(static_cast<uintptr_t>(in));
   for (uint64_t i = 0; i < operands / 4; ++i) {
@@ -137,10 +159,7 @@ ArithmeticLimit::create(Arithmetic kind, const MachineProfile &host,
   const rt::DeviceAddress bindings[] = {in, out};
   dispatch.bindings = bindings;
   AIR_ASSIGN_OR_RETURN(made->program, made->device->addProgram({&dispatch, 1}));
-  const double perLane = kind == Arithmetic::FmaF32 ? 2 : 8;
-  made->operations = perLane * target.isa.vectorBytes / 4 *
-                     static_cast<double>(chains(target)) *
-                     static_cast<double>(kTurns) * threads;
+  made->operations = loop.operations() * threads;
   return made;
 }
 

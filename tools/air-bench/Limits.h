@@ -37,8 +37,9 @@ private:
 };
 
 enum class Arithmetic : uint8_t {
-  FmaF32,   ///< two operations a lane
-  Vpdpbusd, ///< eight operations a 32-bit lane; needs AVX-512 VNNI
+  FmaF32,  ///< two operations a lane
+  ByteDot, ///< eight operations a 32-bit lane, in whatever way the target
+           ///< multiplies bytes
 };
 
 bool hasArithmetic(Arithmetic kind, const MachineProfile &host);

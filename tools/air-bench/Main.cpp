@@ -47,6 +47,13 @@ cli::Tool describe() {
        .defaultText = "1; with --plan the plan's, at most one a core",
        .minimum = 1,
        .maximum = rt::ThreadPool::kMaxThreads},
+      {.name = "--target",
+       .kind = cli::ValueKind::String,
+       .valueName = "TARGET",
+       .help = "Compile kernels, and the loops that measure the cores, for "
+               "this target: a built-in profile or a JSON file that this "
+               "machine can run.",
+       .defaultText = "host"},
       {.name = "--json",
        .help = "Print Google Benchmark's JSON on standard output; with --plan "
                "one object, with every step and dispatch."},
@@ -229,7 +236,7 @@ Status BenchRun::measureAgain() {
 }
 
 void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
-  kind = row.spec.activation == codegen::Activation::I8x2 ? Arithmetic::Vpdpbusd
+  kind = row.spec.activation == codegen::Activation::I8x2 ? Arithmetic::ByteDot
                                                           : Arithmetic::FmaF32;
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
@@ -299,9 +306,8 @@ void registerAll(BenchRun &bench, const std::vector<BenchRow> &rows,
         [&bench, count](benchmark::State &s) { bench.runMemory(s, count); });
   }
   const std::string suffix = "/threads:" + std::to_string(threads);
-  for (auto [name, kind] :
-       {std::pair("limit/fma_f32", Arithmetic::FmaF32),
-        std::pair("limit/vpdpbusd", Arithmetic::Vpdpbusd)}) {
+  for (auto [name, kind] : {std::pair("limit/fma_f32", Arithmetic::FmaF32),
+                            std::pair("limit/byte_dot", Arithmetic::ByteDot)}) {
     if (hasArithmetic(kind, host)) {
       benchmark::RegisterBenchmark((name + suffix).c_str(),
                                    [&bench, kind = kind](benchmark::State &s) {
@@ -383,12 +389,17 @@ Status run(const cli::Invocation &call) {
     }
     return cli::writeOut(names);
   }
+  AIR_ASSIGN_OR_RETURN(MachineProfile target,
+                       resolveProfile(call.text("--target").value_or("host")));
   const MachineProfile host = hostProfile();
+  AIR_RETURN_IF_ERROR(
+      checkRunsOn(target, host).withContext("--target " + target.name));
+  target.cores = host.cores;
   const auto threads =
       static_cast<uint32_t>(call.integer("--threads").value_or(1));
-  BenchRun bench(host, threads);
+  BenchRun bench(target, threads);
   initialize(call.number("--min-time").value_or(0.1), call.has("--json"));
-  registerAll(bench, rows, host, threads);
+  registerAll(bench, rows, target, threads);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return bench.failure();

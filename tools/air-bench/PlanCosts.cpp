@@ -73,10 +73,10 @@ KernelArithmetic arithmeticOf(std::string_view kernel) {
     const std::string_view part = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (part == "i8x2") {
-      return {Arithmetic::Vpdpbusd, 2};
+      return {Arithmetic::ByteDot, 2};
     }
     if (part == "i8") {
-      return {Arithmetic::Vpdpbusd, 1};
+      return {Arithmetic::ByteDot, 1};
     }
   }
   return {};

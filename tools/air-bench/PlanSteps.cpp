@@ -47,14 +47,13 @@ public:
         limits.memory,
         MemoryLimit::create(threads, std::min(passBytes, kMostLimitBytes)));
     const MachineProfile host = hostProfile();
-    for (Arithmetic kind : {Arithmetic::FmaF32, Arithmetic::Vpdpbusd}) {
+    for (Arithmetic kind : {Arithmetic::FmaF32, Arithmetic::ByteDot}) {
       if (!used[static_cast<size_t>(kind)]) {
         continue;
       }
       if (!hasArithmetic(kind, host)) {
-        return unsupportedError("this plan's kernels multiply bytes, and this "
-                                "machine has no AVX512-VNNI to measure their "
-                                "limit with");
+        return unsupportedError("this plan's kernels multiply bytes, which "
+                                "this machine cannot measure the limit of");
       }
       AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> made,
                            ArithmeticLimit::create(kind, host, threads));

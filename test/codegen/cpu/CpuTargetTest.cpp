@@ -51,15 +51,45 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
                                        "avx512vnni", "f16c",     "fma"};
   auto target = makeCpuTarget(profile("x86_64", features));
   ASSERT_TRUE(target.isOk());
-  EXPECT_TRUE(target->isa.hasAvx512Vnni);
-  EXPECT_TRUE(target->isa.hasByteDot());
+  EXPECT_EQ(target->isa.byteDot, ByteDot::Vnni512);
   EXPECT_NE(target->features.find("+avx512vl,+avx512vnni"), std::string::npos);
   std::erase(features, "avx512dq");
   target = makeCpuTarget(profile("x86_64", features));
   ASSERT_TRUE(target.isOk());
-  EXPECT_FALSE(target->isa.hasAvx512Vnni);
-  EXPECT_FALSE(target->isa.hasByteDot());
+  EXPECT_EQ(target->isa.byteDot, ByteDot::MulAdd256);
   EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
+}
+
+TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
+  struct Case {
+    const char *arch;
+    std::vector<std::string> features;
+    ByteDot byteDot;
+    const char *llvmFeature; // that the instructions need
+  };
+  const std::vector<std::string> avx512 = {"avx2",     "avx512bw", "avx512cd",
+                                           "avx512dq", "avx512f",  "avx512vl",
+                                           "f16c",     "fma"};
+  std::vector<std::string> avx512AndVnni256 = avx512;
+  avx512AndVnni256.push_back("avxvnni");
+  for (const Case &test :
+       {Case{"x86_64", {"avx2", "f16c", "fma"}, ByteDot::MulAdd256, "+avx2"},
+        Case{"x86_64",
+             {"avx2", "avxvnni", "f16c", "fma"},
+             ByteDot::Vnni256,
+             "+avxvnni"},
+        // Twice the width outweighs it.
+        Case{"x86_64", avx512AndVnni256, ByteDot::MulAdd512, "+avx512bw"},
+        Case{"x86_64", avx512, ByteDot::MulAdd512, "+avx512bw"},
+        Case{"aarch64", {"dotprod", "neon"}, ByteDot::Sdot, "+dotprod"},
+        Case{"aarch64", {"neon"}, ByteDot::None, "+neon"}}) {
+    auto target = makeCpuTarget(profile(test.arch, test.features));
+    ASSERT_TRUE(target.isOk()) << target.status().message();
+    EXPECT_EQ(target->isa.byteDot, test.byteDot) << target->features;
+    EXPECT_EQ(target->isa.hasByteDot(), test.byteDot != ByteDot::None);
+    EXPECT_NE(target->features.find(test.llvmFeature), std::string::npos)
+        << target->features;
+  }
 }
 
 TEST(CpuTarget, EachMissingFeatureIsNamed) {

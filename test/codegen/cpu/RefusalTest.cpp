@@ -98,8 +98,6 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(row(KernelOp::QuantizeActivations),
             [](KernelSpec &s) { s.k = 48; }),
        ErrorCode::Internal, "width k 48"},
-      {"bytes without their instruction", byteMatMul(DType::Q4_K),
-       ErrorCode::Unsupported, "avx512vnni"},
       {"bytes of floats", byteMatMul(DType::F16), ErrorCode::Unsupported,
        "F16 in layout x16"},
       {"bytes of rows",
@@ -122,16 +120,40 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
   }
 }
 
+TEST(Refusal, BytesNeedProductsOfThem) {
+  const Result<MachineProfile> target = resolveProfile("aarch64-neon");
+  ASSERT_TRUE(target.isOk());
+  const KernelSpec spec = byteMatMul(DType::Q4_K);
+  for (const Status &status :
+       {describeKernel(spec, *target).status(),
+        compileKernels({&spec, 1}, *target, 1).status()}) {
+    EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+    EXPECT_THAT(status.message(), testing::HasSubstr("'dotprod'"));
+  }
+}
+
 TEST(Activations, AreBytesWhereAKernelTakesThem) {
-  const auto best = [](const KernelSpec &spec, const char *target) {
+  const auto best = [](const KernelSpec &spec, const std::string &target) {
     return bestActivation(spec, *resolveProfile(target));
   };
   KernelSpec spec = byteMatMul(DType::Q4_K);
   for (const MClass mClass : {MClass::One, MClass::Small, MClass::Wide}) {
     spec.mClass = mClass;
-    EXPECT_EQ(best(spec, "x86-64-v4-vnni"), Activation::I8x2);
-    EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
-    EXPECT_EQ(best(spec, "aarch64-dotprod"), Activation::F32);
+    for (const std::string &target : builtinProfiles()) {
+      EXPECT_EQ(best(spec, target),
+                target == "aarch64-neon" ? Activation::F32 : Activation::I8x2)
+          << target;
+    }
+  }
+  // Whole bytes, where products pass through 16 bits.
+  spec = byteMatMul(DType::Q8_0);
+  EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);
+  EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
+  spec.mClass = MClass::Small;
+  EXPECT_EQ(best(spec, "x86-64-v3"), Activation::F32);
+  for (const char *target :
+       {"x86-64-v3-vnni", "x86-64-v4-vnni", "aarch64-dotprod"}) {
+    EXPECT_EQ(best(spec, target), Activation::I8x2) << target;
   }
   spec.layout = Layout::Rows;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni"), Activation::F32);

@@ -1,12 +1,12 @@
-// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3 max-tokens=40 max-outputs=3" | FileCheck %s
-// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3 max-tokens=8 max-outputs=3 kv-type=f32 context=100 slots=2" | FileCheck %s --check-prefix=OPTIONS
+// RUN: air-opt %s --split-input-file --select-kernels="target=aarch64-neon max-tokens=40 max-outputs=3" | FileCheck %s
+// RUN: air-opt %s --split-input-file --select-kernels="target=aarch64-neon max-tokens=8 max-outputs=3 kv-type=f32 context=100 slots=2" | FileCheck %s --check-prefix=OPTIONS
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-vnni max-tokens=40 max-outputs=3" | FileCheck %s --check-prefix=BYTES
 
 // A dense layer with tied embeddings: the table is one tensor, in the layout
 // that both of its kernels read; q, k and v are one matrix.
 
-// CHECK: module attributes {plan.target = {arch = "x86_64"
-// CHECK-SAME: name = "x86-64-v3"
+// CHECK: module attributes {plan.target = {arch = "aarch64"
+// CHECK-SAME: name = "aarch64-neon"
 // CHECK: plan.decision "context" = "2048" by model
 // CHECK-NEXT: plan.decision "kv-type" = "f16" by default
 // CHECK-NEXT: plan.decision "max-outputs" = "3" by default

@@ -32,15 +32,15 @@ TEST(PlanCosts, FloatsAreMultipliedByFma) {
 TEST(PlanCosts, TwoBytesTakeTwoDotProducts) {
   const KernelArithmetic found =
       arithmeticOf(kernelName(product(codegen::Activation::I8x2)));
-  EXPECT_EQ(found.kind, Arithmetic::Vpdpbusd);
+  EXPECT_EQ(found.kind, Arithmetic::ByteDot);
   EXPECT_EQ(found.repeats, 2);
 }
 
 TEST(PlanCosts, OneByteTakesOne) {
   const KernelArithmetic found = arithmeticOf("matmul_q4_0_x16_m9_i8_n64");
-  EXPECT_EQ(found.kind, Arithmetic::Vpdpbusd);
+  EXPECT_EQ(found.kind, Arithmetic::ByteDot);
   EXPECT_EQ(found.repeats, 1);
-  EXPECT_EQ(arithmeticOf("matmul_i8").kind, Arithmetic::Vpdpbusd);
+  EXPECT_EQ(arithmeticOf("matmul_i8").kind, Arithmetic::ByteDot);
 }
 
 } // namespace
