@@ -146,37 +146,90 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
   return static_cast<uint32_t>(programs.size() - 1);
 }
 
-struct CpuDevice::Walk {
-  CpuDevice *device;
-  const Program *program;
-  const Dispatch *first;
-  const Dispatch *end;
-  const AirBatch *batch;
+/// A phase is a row of dispatches without a barrier in between. A thread's
+/// range is its tiles of the first, then of the second, and so on, in units of
+/// 2^shift tiles: one tile each, unless that were too many for the queue.
+class CpuDevice::Walk final : public PhaseWalk {
+public:
+  Walk(const CpuDevice &device, const Program &program,
+       std::span<const Dispatch> dispatches, const AirBatch &batch)
+      : device(device), program(program), dispatches(dispatches), batch(batch) {
+  }
+
+  bool nextPhase(std::span<uint32_t> units) override;
+  void run(const TileQueue::Claim &claim, uint32_t thread) override;
+
+private:
+  TileRange tilesOf(const Dispatch &dispatch, uint32_t thread) const {
+    return tilesOfThread(tileCount(dispatch.grid, batch), thread,
+                         device.pool->threads());
+  }
+
+  const CpuDevice &device;
+  const Program &program;
+  std::span<const Dispatch> dispatches; ///< phases to come
+  const AirBatch &batch;
+  std::span<const Dispatch> phase;
+  uint32_t shift = 0;
 };
+
+bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
+  while (!dispatches.empty()) {
+    size_t count = 1;
+    while (count < dispatches.size() && !dispatches[count - 1].barrier) {
+      ++count;
+    }
+    phase = dispatches.first(count);
+    dispatches = dispatches.subspan(count);
+    auto tilesOwned = [&](uint32_t thread) {
+      uint64_t tiles = 0;
+      for (const Dispatch &dispatch : phase) {
+        TileRange range = tilesOf(dispatch, thread);
+        tiles += range.end - range.begin;
+      }
+      return tiles;
+    };
+    // No thread owns more than thread 0.
+    uint64_t most = tilesOwned(0);
+    if (most == 0) {
+      continue;
+    }
+    for (shift = 0; (most >> shift) >= TileQueue::kMostUnits;) {
+      ++shift;
+    }
+    for (uint32_t thread = 0; thread < units.size(); ++thread) {
+      units[thread] = static_cast<uint32_t>(
+          ceilDiv(tilesOwned(thread), uint64_t{1} << shift));
+    }
+    return true;
+  }
+  return false;
+}
 
 // Generated code carries no type signature before its entry, where a sanitizer
 // would look for one.
 #if defined(__clang__)
 [[clang::no_sanitize("function")]]
 #endif
-void CpuDevice::walk(void *context, uint32_t thread) {
-  const Walk &walk = *static_cast<const Walk *>(context);
-  CpuDevice &device = *walk.device;
-  uint32_t threads = device.pool->threads();
-  void *scratch = device.scratch + thread * device.scratchStride;
-  for (const Dispatch *dispatch = walk.first; dispatch != walk.end;
-       ++dispatch) {
-    TileRange tiles =
-        tilesOfThread(tileCount(dispatch->grid, *walk.batch), thread, threads);
-    if (tiles.begin != tiles.end) {
-      AirDispatch call = {walk.batch, walk.program->bindings.data() +
-                                          dispatch->firstBinding};
-      dispatch->function(&call, tiles.begin, tiles.end, scratch);
+void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
+  void *ownScratch = device.scratch + thread * device.scratchStride;
+  // Within the owner's range; the last unit may reach beyond its end.
+  uint64_t begin = uint64_t{claim.begin} << shift;
+  uint64_t end = uint64_t{claim.end} << shift;
+  for (const Dispatch &dispatch : phase) {
+    TileRange range = tilesOf(dispatch, claim.owner);
+    uint64_t size = range.end - range.begin;
+    if (begin < size) {
+      AirDispatch call = {&batch,
+                          program.bindings.data() + dispatch.firstBinding};
+      dispatch.function(&call, range.begin + begin,
+                        range.begin + std::min(end, size), ownScratch);
     }
-    // The pool joins all threads after the last one.
-    if (dispatch->barrier && dispatch + 1 != walk.end) {
-      device.pool->barrier();
+    if (end <= size) {
+      return;
     }
+    begin -= std::min(begin, size);
+    end -= size;
   }
 }
 
@@ -189,9 +242,9 @@ Status CpuDevice::run(uint32_t program, uint32_t first, uint32_t count,
                          std::to_string(uint64_t{first} + count) + " of " +
                          std::to_string(chosen.dispatches.size()));
   }
-  const Dispatch *begin = chosen.dispatches.data() + first;
-  Walk walkContext = {this, &chosen, begin, begin + count, &batch};
-  pool->run(walk, &walkContext);
+  Walk walk(*this, chosen, std::span(chosen.dispatches).subspan(first, count),
+            batch);
+  pool->walk(walk);
   return Status::ok();
 }
 

@@ -2,10 +2,12 @@
 //
 // Memory is anonymous mappings (huge pages where they help), addresses are
 // pointers, executables are relocatable objects loaded by ElfLoader, and run()
-// hands a range of dispatches to the thread pool, whose threads walk it
-// together. Tiles are dealt in contiguous ranges, so a thread reads its part of
-// a matrix as one stream. What a tile computes does not depend on who runs it:
-// results are the same for every number of threads.
+// lets the thread pool walk a range of dispatches. A phase of that walk is the
+// dispatches up to the next barrier. Of each, every thread owns a contiguous
+// range of tiles, so it reads its part of a matrix as one stream; threads that
+// are done early take over tiles of others (TileQueue.h). What a tile computes
+// does not depend on who runs it: results are the same for every number of
+// threads.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H
@@ -62,10 +64,9 @@ private:
     std::vector<Dispatch> dispatches;
     std::vector<void *> bindings;
   };
-  struct Walk;
+  class Walk;
 
   CpuDevice() = default;
-  static void walk(void *context, uint32_t thread);
   Status reserveScratch(uint64_t bytesPerThread);
 
   std::unique_ptr<ThreadPool> pool;

@@ -1,4 +1,4 @@
-//===- ThreadPool.cpp - pinned threads and their barrier --------*- C++ -*-===//
+//===- ThreadPool.cpp - pinned threads that walk phases ---------*- C++ -*-===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <sched.h>
+#include <utility>
 
 using namespace air;
 using namespace air::rt;
@@ -43,7 +44,7 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
                       std::to_string(kMaxThreads) + " are possible");
   }
   CpuTopology topology = cpuTopology();
-  std::unique_ptr<ThreadPool> pool(new ThreadPool);
+  std::unique_ptr<ThreadPool> pool(new ThreadPool(threads));
   pool->spins = threads <= topology.cpus.size() ? kSpins : 0;
   bool pin = threads >= topology.cores && threads <= topology.cpus.size();
   // Workers keep their Worker's address.
@@ -68,8 +69,8 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  stopping = true;
-  started.advance();
+  stopping.store(true, std::memory_order_release);
+  opened.advance();
   for (Worker &worker : workers) {
     pthread_join(worker.handle, nullptr);
   }
@@ -78,38 +79,91 @@ ThreadPool::~ThreadPool() {
 void *ThreadPool::workerMain(void *argument) {
   auto *worker = static_cast<Worker *>(argument);
   ThreadPool &pool = *worker->pool;
-  // Jobs are counted from 0: a worker that starts late still runs the first.
-  for (uint32_t seen = 0;; ++seen) {
-    pool.started.waitWhile(seen, pool.spins);
-    if (pool.stopping) {
+  while (true) {
+    // Before looking for work: a phase that opens meanwhile ends the wait.
+    uint32_t seen = pool.opened.value();
+    if (pool.stopping.load(std::memory_order_acquire)) {
       return nullptr;
     }
-    pool.currentJob(pool.currentContext, worker->thread);
-    pool.barrier();
+    if (!pool.work(worker->thread)) {
+      pool.opened.waitWhile(seen, pool.spins);
+    }
   }
 }
+
+namespace {
+
+/// One phase with one unit for each thread.
+class EachThread final : public PhaseWalk {
+public:
+  EachThread(ThreadPool::Job job, void *context) : job(job), context(context) {}
+
+  bool nextPhase(std::span<uint32_t> units) override {
+    std::fill(units.begin(), units.end(), 1U);
+    return !std::exchange(opened, true);
+  }
+  void run(const TileQueue::Claim &, uint32_t thread) override {
+    job(context, thread);
+  }
+
+private:
+  ThreadPool::Job job;
+  void *context;
+  bool opened = false;
+};
+
+} // namespace
 
 void ThreadPool::run(Job job, void *context) {
-  if (threadCount == 1) {
-    job(context, 0);
-    return;
-  }
-  currentJob = job;
-  currentContext = context;
-  started.advance();
-  job(context, 0);
-  barrier();
+  EachThread once(job, context);
+  walk(once, false);
 }
 
-void ThreadPool::barrier() {
+void ThreadPool::walk(PhaseWalk &work, bool shared) {
   if (threadCount == 1) {
+    while (work.nextPhase(units)) {
+      work.run({0, 0, units[0]}, 0);
+    }
     return;
   }
-  uint32_t seen = passed.value();
-  if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == threadCount) {
-    arrived.store(0, std::memory_order_relaxed);
-    passed.advance();
-  } else {
-    passed.waitWhile(seen, spins);
+  // No unit of an earlier walk is left: nobody reads these.
+  current = &work;
+  isShared = shared;
+  finished.store(false, std::memory_order_relaxed);
+  advance();
+  while (true) {
+    uint32_t seen = opened.value();
+    if (finished.load(std::memory_order_acquire)) {
+      return;
+    }
+    if (!this->work(0)) {
+      opened.waitWhile(seen, spins);
+    }
   }
+}
+
+bool ThreadPool::work(uint32_t thread) {
+  uint64_t ran = 0;
+  while (std::optional<TileQueue::Claim> claim = queue.claim(thread)) {
+    current->run(*claim, thread);
+    ran += claim->end - claim->begin;
+  }
+  if (ran == 0) {
+    return false;
+  }
+  if (queue.finish(ran)) {
+    advance();
+  }
+  return true;
+}
+
+void ThreadPool::advance() {
+  do {
+    if (!current->nextPhase(units)) {
+      // From here on `current` may be gone.
+      finished.store(true, std::memory_order_release);
+      break;
+    }
+  } while (queue.open(units, isShared));
+  opened.advance();
 }

@@ -1,31 +1,35 @@
 //===- ThreadPool.h - the CPU's compute threads -----------------*- C++ -*-===//
 //
-// N persistent threads that run one job at a time; the caller of run() is
-// thread 0. A job walks a whole list of dispatches by itself and meets the
-// others at barrier() where the list says so: one wake-up a token, not one a
-// kernel.
+// N persistent threads that walk lists of work together; the caller of run() or
+// walk() is thread 0. A walk is a row of phases, one wake-up for all of them.
+// Threads share a phase's units through a TileQueue, and whoever ends the last
+// unit opens the next phase: neither a phase nor the walk's end waits for a
+// thread that has nothing to run, be it asleep or without a CPU. Such a thread
+// takes part again with whatever phase it finds, in this walk or a later one.
 //
-// Between jobs and at barriers threads spin briefly and then sleep. With more
-// threads than CPUs they sleep at once, since the one that is waited for may
-// need the waiter's CPU.
+// Threads without work spin briefly and then sleep. With more threads than CPUs
+// they sleep at once, since the one that is waited for may need the waiter's
+// CPU.
 //
 // When the pool fills the machine's cores its threads are pinned, one a core;
 // a smaller pool is left to the scheduler, because another process may have
 // chosen the same cores. The caller's affinity is never touched.
 //
-// Thread-safety: run() from one thread at a time. Errors: Usage for no threads
-// or more than kMaxThreads, Io when the system gives no thread.
+// Thread-safety: run() and walk() from one thread at a time. Errors: Usage for
+// no threads or more than kMaxThreads, Io when the system gives no thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
 #define AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
 
 #include "formats/support/Status.h"
+#include "runtime/hal/cpu/TileQueue.h"
 #include "runtime/hal/cpu/WaitWord.h"
 
 #include <cstdint>
 #include <memory>
 #include <pthread.h>
+#include <span>
 #include <vector>
 
 namespace air::rt {
@@ -37,6 +41,23 @@ struct TileRange {
   uint64_t end = 0;
 };
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
+
+/// What ThreadPool::walk() runs, phase by phase. What nextPhase() writes is
+/// seen by every run() of that phase; what those write, by the next
+/// nextPhase().
+class PhaseWalk {
+public:
+  /// Goes to the next phase and tells how many units each thread owns there, at
+  /// most TileQueue::kMostUnits. False after the last phase. Called by one
+  /// thread at a time, by any.
+  virtual bool nextPhase(std::span<uint32_t> units) = 0;
+
+  /// Runs claimed units of this phase on thread `thread`.
+  virtual void run(const TileQueue::Claim &claim, uint32_t thread) = 0;
+
+protected:
+  ~PhaseWalk() = default;
+};
 
 class ThreadPool {
 public:
@@ -54,9 +75,9 @@ public:
   /// Allocates nothing.
   void run(Job job, void *context);
 
-  /// Inside a job: returns when every thread of the pool has called it. What
-  /// any of them wrote before is visible to all after.
-  void barrier();
+  /// Runs all phases, one after another; what `work` needs of memory besides,
+  /// nothing.
+  void walk(PhaseWalk &work) { walk(work, true); }
 
 private:
   struct Worker {
@@ -65,18 +86,25 @@ private:
     pthread_t handle = {};
   };
 
-  ThreadPool() = default;
+  explicit ThreadPool(uint32_t threads) : units(threads), queue(threads) {}
   static void *workerMain(void *argument);
+  /// Unless `shared`, each thread runs its own units only.
+  void walk(PhaseWalk &work, bool shared);
+  /// Claims and runs units while there are any; false when there were none.
+  bool work(uint32_t thread);
+  /// Opens the next phase or ends the walk.
+  void advance();
 
   uint32_t threadCount = 1;
   uint32_t spins = 0;
   std::vector<Worker> workers;
-  Job currentJob = nullptr;
-  void *currentContext = nullptr;
-  bool stopping = false;
-  WaitWord started;
-  WaitWord passed;
-  alignas(64) std::atomic<uint32_t> arrived{0};
+  std::vector<uint32_t> units;  ///< of the phase to open
+  PhaseWalk *current = nullptr; ///< read only by who has claimed units of it
+  bool isShared = true;
+  std::atomic<bool> finished{true}; ///< the walk has no more phases
+  std::atomic<bool> stopping{false};
+  TileQueue queue;
+  WaitWord opened; ///< advances with every phase, and at a walk's end
 };
 
 } // namespace air::rt

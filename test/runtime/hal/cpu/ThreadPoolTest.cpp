@@ -1,4 +1,4 @@
-//===- ThreadPoolTest.cpp - every thread, every barrier, no burning -------===//
+//===- ThreadPoolTest.cpp - every thread, every phase, no burning ---------===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -68,33 +68,51 @@ TEST_P(ThreadPoolOf, RunsEachJobOnceOnEveryThread) {
   }
 }
 
-struct Relay {
-  ThreadPool *pool;
+/// Each phase, a unit reads what another unit wrote in the phase before.
+class Relay final : public PhaseWalk {
+public:
+  static constexpr uint32_t kUnits = 6; ///< of each thread
+
+  explicit Relay(uint32_t threads)
+      : now(uint64_t{threads} * kUnits), next(now.size()) {}
+
+  void start(uint32_t count) { phases = count; }
+  bool nextPhase(std::span<uint32_t> units) override {
+    std::fill(units.begin(), units.end(), kUnits);
+    now.swap(next);
+    return phases-- != 0;
+  }
+  void run(const TileQueue::Claim &claim, uint32_t) override {
+    for (uint32_t i = claim.begin; i < claim.end; ++i) {
+      size_t unit = size_t{claim.owner} * kUnits + i;
+      next[unit] = now[(unit + kUnits) % now.size()] + 1;
+    }
+  }
+
+  // Plain numbers: a sanitizer sees what a phase doesn't order.
   std::vector<uint64_t> now;
   std::vector<uint64_t> next;
+
+private:
+  uint32_t phases = 0;
 };
 
-/// Each stage, every thread reads what another wrote in the stage before.
-void relay(void *context, uint32_t thread) {
-  auto &state = *static_cast<Relay *>(context);
-  uint32_t threads = state.pool->threads();
-  for (uint32_t stage = 0; stage < 100; ++stage) {
-    state.next[thread] = state.now[(thread + 1) % threads] + 1;
-    state.pool->barrier();
-    state.now[thread] = state.next[thread];
-    state.pool->barrier();
+TEST_P(ThreadPoolOf, PhasesOrderWhatUnitsWrite) {
+  Relay relay(GetParam());
+  for (uint32_t round = 1; round <= 20; ++round) {
+    relay.start(100);
+    pool->walk(relay);
+    for (uint64_t value : relay.now) {
+      EXPECT_EQ(value, 100U * round);
+    }
+    relay.now.swap(relay.next);
   }
 }
 
-TEST_P(ThreadPoolOf, BarriersOrderWhatThreadsWrite) {
-  Relay state = {pool.get(), std::vector<uint64_t>(GetParam()),
-                 std::vector<uint64_t>(GetParam())};
-  for (uint32_t round = 1; round <= 5; ++round) {
-    pool->run(relay, &state);
-    for (uint64_t value : state.now) {
-      EXPECT_EQ(value, 100U * round);
-    }
-  }
+TEST_P(ThreadPoolOf, AWalkWithoutPhasesEnds) {
+  Relay relay(GetParam());
+  pool->walk(relay);
+  EXPECT_EQ(relay.now, relay.next);
 }
 
 TEST_P(ThreadPoolOf, EndsWithoutEverHavingRun) { pool.reset(); }
