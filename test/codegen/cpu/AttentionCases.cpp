@@ -341,9 +341,15 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                               {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
   int turn = 0;
   int kernel = static_cast<int>(mClass);
-  // One and Small are cut alike: what differs is the tokens they are run with.
-  const size_t count = mClass == MClass::Small ? 4 : std::size(shapes);
-  for (const HeadShape &shape : std::span(shapes).first(count)) {
+  if (mClass == MClass::Wide) {
+    // Whole blocks of tokens and what is left, in one sequence and several.
+    const HeadShape shape = {8, 2, 64};
+    addAttention(cases, shape, DType::F16, mClass, BatchKind::Prefill, 150,
+                 1.0F, random);
+    addAttention(cases, shape, DType::F32, mClass, BatchKind::Mixed, 150, 12.0F,
+                 random);
+  }
+  for (const HeadShape &shape : shapes) {
     const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
     for (const uint64_t tokens : tokenCounts(mClass)) {
       for (int i = 0; i < 2; ++i) {

@@ -233,7 +233,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
   plan.buffer @out row 8
   plan.program @m1 tokens 1 to 16 {
     plan.step attn "0" {
-      plan.dispatch "attention_h1_kvh1_d8_page2048" {op = "attention", heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, kv_page_bytes = 2048 : i64} (<read buffer @qkv>, <read kv 1>, <write buffer @out>) per 1 flops_per_row 2048 scratch 1120
+      plan.dispatch "attention_h1_kvh1_d8_page2048" {op = "attention", heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, kv_page_bytes = 2048 : i64} (<read buffer @qkv>, <read kv 1>, <write buffer @out>) per 1 flops_per_row 2048 scratch 1280
     }
   }
 }
