@@ -6,9 +6,11 @@
 #include "tools/cli/Output.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 namespace air {
 namespace {
@@ -79,6 +81,21 @@ compileOptions(const cli::Invocation &invocation) {
   return options;
 }
 
+/// Seconds of the stages, for --times.
+class StageTimes {
+public:
+  /// Seconds since the stage before ended.
+  double next() {
+    const Clock::time_point now = Clock::now();
+    return std::chrono::duration<double>(now - std::exchange(before, now))
+        .count();
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point before = Clock::now();
+};
+
 } // namespace
 
 cli::Command packCommand() {
@@ -135,6 +152,10 @@ cli::Command packCommand() {
                      passes + "."),
       makeOption("--json", "", ValueKind::Flag, "",
                  "Print the plan's metadata instead of the summary."),
+      makeOption("--times", "", ValueKind::Flag, "",
+                 "Also tell on standard error how long it took to read the "
+                 "model's index, to compile and to write, and how fast it "
+                 "wrote. The plan itself holds no times."),
   };
   command.examples = {"airpack model.gguf --target host -o model.air",
                       "airpack model.gguf --target x86-64-v3 --ctx 8192"};
@@ -158,12 +179,18 @@ Status runPack(const cli::Invocation &invocation) {
     return usageError("--output goes with a plan that is written, not with "
                       "--emit or --stop-after, which print");
   }
+  if (!writes && invocation.has("--times")) {
+    return usageError("--times goes with a plan that is written, not with "
+                      "--emit or --stop-after, which print");
+  }
 
+  StageTimes times;
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
   if (writes) {
     AIR_RETURN_IF_ERROR(checkOutput(output, compiler.source()));
   }
+  const double loadSeconds = times.next();
   if (emit == "llm") {
     return cli::writeOut(compiler.moduleText());
   }
@@ -172,6 +199,7 @@ Status runPack(const cli::Invocation &invocation) {
     bar.note("compiling kernels ...");
     AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
   }
+  const double compileSeconds = times.next();
   if (emit == "json") {
     AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
     return cli::writeOut(json);
@@ -189,7 +217,18 @@ Status runPack(const cli::Invocation &invocation) {
       return bytes.status();
     }
   }
+  const double writeSeconds = times.next();
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
+  if (invocation.has("--times")) {
+    const double megabytes = static_cast<double>(plan.bytes().size()) / 1e6;
+    std::fputs(
+        cli::format("airpack: read in %.2f s, compiled in %.2f s, wrote %.0f "
+                    "MB in %.2f s (%.0f MB/s)\n",
+                    loadSeconds, compileSeconds, megabytes, writeSeconds,
+                    megabytes / writeSeconds)
+            .c_str(),
+        stderr);
+  }
   if (invocation.has("--json")) {
     return cli::writeOut(planToJson(plan.plan()));
   }
