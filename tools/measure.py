@@ -8,10 +8,10 @@ this machine, and airrun bench runs it, in rounds. A line tells
 
   decode   tokens a second after a prompt, and the share of the rate at which this
            machine reads memory, measured in the same run
-  prefill  tokens a second, and the share of what the cores can do: byte dot
-           products (vpdpbusd) where the plan's products use them, else float32
-           FMA, measured by air-bench in every round. A product of a weight and
-           a token counts as two operations, however many the kernel takes.
+  prefill  tokens a second, and the share of what the cores can do, measured by
+           air-bench in every round: dot products of bytes where the plan's
+           products are of bytes, else float32 FMA. A product of a weight and a
+           token counts as two operations, however many the kernel takes.
 
 With --peer every round also runs llama-bench on the same file, as it is and with
 --repack 0: the same prompt, and as many tokens after it. All figures are medians
@@ -146,7 +146,7 @@ class Bench:
         # The fastest prefill of all, in operations a second.
         fastest = max([flops, *(median(column[1] for column in rates) / prefill * flops
                                 for rates in peer_rates.values())])
-        peak_name = "vpdpbusd" if self.multiplies_bytes(plan) else "fma_f32"
+        peak_name = "byte_dot" if self.multiplies_bytes(plan) else "fma_f32"
         for _ in range(ATTEMPTS):
             if fastest <= MOST_SHARE * best[peak_name]:
                 break

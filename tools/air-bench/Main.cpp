@@ -339,7 +339,7 @@ void initialize(double minTime, bool asJson) {
 }
 
 Status runPlan(const cli::Invocation &call) {
-  for (const char *other : {"--filter", "--list", "--min-time"}) {
+  for (const char *other : {"--filter", "--list", "--min-time", "--target"}) {
     if (call.has(other)) {
       return usageError(std::string(other) +
                         " is about single kernels; leave it out with --plan");

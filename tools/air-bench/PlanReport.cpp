@@ -163,7 +163,7 @@ std::string planJson(const PlanMeasurement &measured,
                     "\"tiles\": %llu, %s}",
                     d == 0 ? "" : ",", quoted(cost.kernel).c_str(),
                     cost.arithmetic.kind == Arithmetic::FmaF32 ? "fma_f32"
-                                                               : "vpdpbusd",
+                                                               : "byte_dot",
                     static_cast<unsigned long long>(cost.tiles),
                     partJson(report.dispatches[next++]).c_str());
     }
