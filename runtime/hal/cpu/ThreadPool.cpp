@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sched.h>
+#include <ctime>
 #include <utility>
 
 using namespace air;
@@ -17,14 +17,15 @@ namespace {
 // between two kernels, shorter than anyone notices on an idle machine.
 constexpr uint32_t kSpins = 4096;
 
-void pinThread(pthread_t handle, uint32_t cpu) {
-  cpu_set_t *mask = CPU_ALLOC(cpu + 1);
-  size_t bytes = CPU_ALLOC_SIZE(cpu + 1);
-  CPU_ZERO_S(bytes, mask);
-  CPU_SET_S(cpu, bytes, mask);
-  // A refusal leaves the thread to the scheduler: slower, not wrong.
-  (void)pthread_setaffinity_np(handle, bytes, mask);
-  CPU_FREE(mask);
+// How long a thread spins before it looks who holds it up, and then watches.
+constexpr uint32_t kPatienceSpins = 1024;
+constexpr uint32_t kWatchSpins = 512;
+
+uint64_t nowNanoseconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000U +
+         static_cast<uint64_t>(time.tv_nsec);
 }
 
 } // namespace
@@ -53,6 +54,9 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
     Worker &worker = pool->workers[thread - 1];
     worker.pool = pool.get();
     worker.thread = thread;
+    if (pin) {
+      worker.homeCpu = topology.cpus[thread];
+    }
     int error = pthread_create(&worker.handle, nullptr, workerMain, &worker);
     if (error != 0) {
       pool->workers.resize(thread - 1);
@@ -61,9 +65,6 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
                      std::strerror(error) + "); ask for fewer with --threads");
     }
     pool->threadCount = thread + 1;
-    if (pin) {
-      pinThread(worker.handle, topology.cpus[thread]);
-    }
   }
   return pool;
 }
@@ -79,6 +80,7 @@ ThreadPool::~ThreadPool() {
 void *ThreadPool::workerMain(void *argument) {
   auto *worker = static_cast<Worker *>(argument);
   ThreadPool &pool = *worker->pool;
+  pool.seats[worker->thread].sit(worker->homeCpu);
   while (true) {
     // Before looking for work: a phase that opens meanwhile ends the wait.
     uint32_t seen = pool.opened.value();
@@ -86,7 +88,7 @@ void *ThreadPool::workerMain(void *argument) {
       return nullptr;
     }
     if (!pool.work(worker->thread)) {
-      pool.opened.waitWhile(seen, pool.spins);
+      pool.waitForWork(seen);
     }
   }
 }
@@ -137,24 +139,23 @@ void ThreadPool::walk(PhaseWalk &work, bool shared) {
       return;
     }
     if (!this->work(0)) {
-      opened.waitWhile(seen, spins);
+      waitForWork(seen);
     }
   }
 }
 
 bool ThreadPool::work(uint32_t thread) {
   uint64_t ran = 0;
+  seats[thread].begin();
   while (std::optional<TileQueue::Claim> claim = queue.claim(thread)) {
     current->run(*claim, thread);
     ran += claim->end - claim->begin;
   }
-  if (ran == 0) {
-    return false;
-  }
-  if (queue.finish(ran)) {
+  if (ran != 0 && queue.finish(ran)) {
     advance();
   }
-  return true;
+  seats[thread].end();
+  return ran != 0;
 }
 
 void ThreadPool::advance() {
@@ -166,4 +167,39 @@ void ThreadPool::advance() {
     }
   } while (queue.open(units, isShared));
   opened.advance();
+}
+
+void ThreadPool::waitForWork(uint32_t seen) {
+  if (spins == 0) {
+    opened.waitWhile(seen, 0);
+    return;
+  }
+  if (opened.spinWhile(seen, kPatienceSpins)) {
+    return;
+  }
+  bool lent = lendCpu(seen);
+  opened.waitWhile(seen, lent ? 0 : spins);
+}
+
+bool ThreadPool::lendCpu(uint32_t seen) {
+  for (ThreadSeat &seat : seats) {
+    if (!seat.works()) {
+      continue;
+    }
+    std::optional<uint64_t> before = seat.cpuNanoseconds();
+    if (!before) {
+      continue;
+    }
+    uint64_t start = nowNanoseconds();
+    if (opened.spinWhile(seen, kWatchSpins)) {
+      return false;
+    }
+    std::optional<uint64_t> after = seat.cpuNanoseconds();
+    uint64_t passed = nowNanoseconds() - start;
+    if (after && *after - *before < passed / 4 && seat.works() &&
+        seat.bringHere()) {
+      return true;
+    }
+  }
+  return false;
 }

@@ -13,7 +13,9 @@
 //
 // When the pool fills the machine's cores its threads are pinned, one a core;
 // a smaller pool is left to the scheduler, because another process may have
-// chosen the same cores. The caller's affinity is never touched.
+// chosen the same cores. The caller's affinity is never touched. A pinned
+// thread that loses its CPU to another process while it has work is given the
+// CPU of a thread that waits (ThreadSeat.h).
 //
 // Thread-safety: run() and walk() from one thread at a time. Errors: Usage for
 // no threads or more than kMaxThreads, Io when the system gives no thread.
@@ -23,6 +25,7 @@
 #define AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
 
 #include "formats/support/Status.h"
+#include "runtime/hal/cpu/ThreadSeat.h"
 #include "runtime/hal/cpu/TileQueue.h"
 #include "runtime/hal/cpu/WaitWord.h"
 
@@ -83,21 +86,29 @@ private:
   struct Worker {
     ThreadPool *pool = nullptr;
     uint32_t thread = 0;
+    std::optional<uint32_t> homeCpu;
     pthread_t handle = {};
   };
 
-  explicit ThreadPool(uint32_t threads) : units(threads), queue(threads) {}
+  explicit ThreadPool(uint32_t threads)
+      : seats(threads), units(threads), queue(threads) {}
   static void *workerMain(void *argument);
   /// Unless `shared`, each thread runs its own units only.
   void walk(PhaseWalk &work, bool shared);
   /// Claims and runs units while there are any; false when there were none.
   bool work(uint32_t thread);
+  /// Returns when `opened` is no longer `seen`.
+  void waitForWork(uint32_t seen);
+  /// Lends this thread's CPU to one that has work and no CPU. False when none
+  /// is in such need.
+  bool lendCpu(uint32_t seen);
   /// Opens the next phase or ends the walk.
   void advance();
 
   uint32_t threadCount = 1;
   uint32_t spins = 0;
   std::vector<Worker> workers;
+  std::vector<ThreadSeat> seats;
   std::vector<uint32_t> units;  ///< of the phase to open
   PhaseWalk *current = nullptr; ///< read only by who has claimed units of it
   bool isShared = true;

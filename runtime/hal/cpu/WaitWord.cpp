@@ -15,12 +15,19 @@ void WaitWord::advance() {
   }
 }
 
-void WaitWord::waitWhile(uint32_t seen, uint32_t spins) {
+bool WaitWord::spinWhile(uint32_t seen, uint32_t spins) const {
   for (uint32_t spin = 0; spin < spins; ++spin) {
     if (word.load(std::memory_order_acquire) != seen) {
-      return;
+      return true;
     }
     relaxCpu();
+  }
+  return false;
+}
+
+void WaitWord::waitWhile(uint32_t seen, uint32_t spins) {
+  if (spinWhile(seen, spins)) {
+    return;
   }
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (word.load(std::memory_order_seq_cst) == seen) {

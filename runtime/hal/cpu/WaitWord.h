@@ -21,6 +21,9 @@ public:
   /// Adds one and wakes every sleeper.
   void advance();
 
+  /// Spins until the value differs from `seen`; false when it still doesn't.
+  bool spinWhile(uint32_t seen, uint32_t spins) const;
+
   /// Returns once the value differs from `seen`.
   void waitWhile(uint32_t seen, uint32_t spins);
 

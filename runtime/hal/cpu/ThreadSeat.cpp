@@ -1,0 +1,67 @@
+//===- ThreadSeat.cpp - affinities and thread clocks ------------*- C++ -*-===//
+#include "runtime/hal/cpu/ThreadSeat.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+using namespace air::rt;
+
+namespace {
+
+/// Allocates, unless the CPU is one of the first 1024.
+bool pin(pid_t thread, uint32_t cpu) {
+  cpu_set_t few;
+  cpu_set_t *mask = &few;
+  size_t bytes = sizeof few;
+  if (cpu >= CPU_SETSIZE) {
+    mask = CPU_ALLOC(cpu + 1);
+    bytes = CPU_ALLOC_SIZE(cpu + 1);
+  }
+  CPU_ZERO_S(bytes, mask);
+  CPU_SET_S(cpu, bytes, mask);
+  bool done = sched_setaffinity(thread, bytes, mask) == 0;
+  if (mask != &few) {
+    CPU_FREE(mask);
+  }
+  return done;
+}
+
+} // namespace
+
+void ThreadSeat::sit(std::optional<uint32_t> homeCpu) {
+  id = static_cast<pid_t>(syscall(SYS_gettid));
+  hasHome = homeCpu && pthread_getcpuclockid(pthread_self(), &clock) == 0 &&
+            pin(id, *homeCpu);
+  home = homeCpu.value_or(0);
+  isSeated.store(true, std::memory_order_release);
+}
+
+std::optional<uint64_t> ThreadSeat::cpuNanoseconds() const {
+  timespec time = {};
+  if (!isSeated.load(std::memory_order_acquire) || !hasHome ||
+      clock_gettime(clock, &time) != 0) {
+    return std::nullopt;
+  }
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000U +
+         static_cast<uint64_t>(time.tv_nsec);
+}
+
+bool ThreadSeat::bringHere() {
+  uint32_t atHome = Home;
+  if (!state.compare_exchange_strong(atHome, Moving)) {
+    return false;
+  }
+  int here = sched_getcpu();
+  bool isAtHome = here >= 0 && static_cast<uint32_t>(here) == home;
+  bool moved = !isAtHome && here >= 0 && pin(id, static_cast<uint32_t>(here));
+  // Not before it is moved: the thread would go home first.
+  state.store(moved ? Moved : Home);
+  return isAtHome || moved;
+}
+
+void ThreadSeat::goHome() {
+  pin(id, home);
+  state.store(Home);
+}
