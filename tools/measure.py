@@ -22,6 +22,7 @@ import argparse
 import json
 import re
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -201,4 +202,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # As an interrupt does, so that the temporary folder goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

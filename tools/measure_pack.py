@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -116,4 +117,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # As an interrupt does, so that the temporary folder goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()
