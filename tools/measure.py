@@ -16,7 +16,8 @@ this machine, and airrun bench runs it, in rounds. A line tells
 With --peer every round also runs llama-bench on the same file, as it is and with
 --repack 0: the same prompt, and as many tokens after it. All figures are medians
 of the rounds. Models and plans lie in a temporary folder and go when measured;
-the largest type of the 1B shape takes 5 GB for both.
+the largest type of the 1B shape takes 5 GB for both. With --keep models stay in
+--dir, as SHAPE-TYPE.gguf, and are used again.
 """
 import argparse
 import json
@@ -63,8 +64,12 @@ def options():
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
                         help="where the tools are (default build/release/bin)")
     parser.add_argument("--dir", metavar="FOLDER", help="where models go (default: the system's temporary folder)")
+    parser.add_argument("--keep", action="store_true", help="keep models in --dir, and use those that are there")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.keep and (args.gen or not args.dir):
+        parser.error("--keep goes with --dir, and not with --gen: a model's name tells its shape and type only")
+    return args
 
 
 def run(command, again_on=None):
@@ -92,7 +97,8 @@ class Bench:
 
     def pack(self, kind, model, plan):
         """Seconds that airpack takes."""
-        self.tool("air-gen", "--shape", self.args.shape, "--type", kind, *shlex.split(self.args.gen), "-o", model)
+        if not model.is_file():
+            self.tool("air-gen", "--shape", self.args.shape, "--type", kind, *shlex.split(self.args.gen), "-o", model)
         start = time.monotonic()
         self.tool("airpack", model, "--target", "host", "--ctx", self.args.prompt + self.args.decode, "-o", plan)
         return time.monotonic() - start
@@ -127,7 +133,8 @@ class Bench:
                 rate("-p", self.args.prompt, "-n", 0))
 
     def measure(self, kind, folder):
-        model, plan = folder / "model.gguf", folder / "model.air"
+        model = (Path(self.args.dir) if self.args.keep else folder) / f"{self.args.shape}-{kind}.gguf"
+        plan = folder / "model.air"
         seconds = self.pack(kind, model, plan)
         peers = {"": True, " --repack 0": False} if self.args.peer else {}
         peer_rates = {name: [] for name in peers}
