@@ -1,4 +1,5 @@
 //===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
+#include "tools/air-bench/BarrierCost.h"
 #include "tools/air-bench/Limits.h"
 #include "tools/air-bench/PlanSteps.h"
 #include "tools/air-bench/Rows.h"
@@ -89,7 +90,9 @@ cli::Tool describe() {
   tool.description =
       "Compiles kernels for this machine and times them on the shapes of Llama "
       "1B and 8B. First it measures how fast memory is read and how fast the "
-      "cores multiply and add; then each row tells its time, GB/s of weights "
+      "cores multiply and add, and what a dispatch costs beyond its tiles "
+      "(us); "
+      "then each row tells its time, GB/s of weights "
       "(or of KV, or of rows where there is neither), GFLOP/s, and its share: "
       "the time that the nearer limit would take, divided by the row's own. "
       "With --plan it does the same for the steps of a whole pass.";
@@ -143,6 +146,7 @@ public:
 
   void runMemory(benchmark::State &state, uint32_t onThreads);
   void runArithmetic(benchmark::State &state, Arithmetic measured);
+  void runBarrier(benchmark::State &state, uint32_t onThreads);
   void runRow(benchmark::State &state, const BenchRow &row);
   const Status &failure() const { return firstFailure; }
 
@@ -218,6 +222,22 @@ void BenchRun::runArithmetic(benchmark::State &state, Arithmetic measured) {
   double &limitOfKind = measured == Arithmetic::FmaF32 ? fma : byteDots;
   limitOfKind = std::max(limitOfKind, best);
   state.counters["GFLOP/s"] = best * 1e-9;
+}
+
+void BenchRun::runBarrier(benchmark::State &state, uint32_t onThreads) {
+  Result<std::unique_ptr<BarrierCost>> cost = BarrierCost::create(onThreads);
+  if (!cost) {
+    return fail(state, "limit/barrier", cost.status());
+  }
+  for (auto turn : state) {
+    (void)turn;
+    for (int i = 0; i < kSamples; ++i) {
+      if (Status status = (*cost)->sample(); !status.isOk()) {
+        return fail(state, "limit/barrier", status);
+      }
+    }
+  }
+  state.counters["us"] = (*cost)->seconds() * 1e6;
 }
 
 // A busy machine may have given less at the start than it can.
@@ -304,6 +324,12 @@ void registerAll(BenchRun &bench, const std::vector<BenchRow> &rows,
     benchmark::RegisterBenchmark(
         name.c_str(),
         [&bench, count](benchmark::State &s) { bench.runMemory(s, count); });
+  }
+  for (uint32_t count : threadCounts(host, threads)) {
+    const std::string name = "limit/barrier/threads:" + std::to_string(count);
+    benchmark::RegisterBenchmark(
+        name.c_str(),
+        [&bench, count](benchmark::State &s) { bench.runBarrier(s, count); });
   }
   const std::string suffix = "/threads:" + std::to_string(threads);
   for (auto [name, kind] : {std::pair("limit/fma_f32", Arithmetic::FmaF32),

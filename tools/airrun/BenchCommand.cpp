@@ -270,6 +270,10 @@ Status runBench(const cli::Invocation &invocation) {
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limit, rounds, measured));
+  raiseLimit(measured, [&] {
+    limit.measure();
+    return limit.bytesPerSecond();
+  });
   if (invocation.has("--steps")) {
     AIR_RETURN_IF_ERROR(timeSteps(session, work, measured));
   }

@@ -13,6 +13,7 @@
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,17 @@ struct BenchReport {
 
 /// A share may pass 1 by this much: the limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
+
+/// How often a limit below the rate is measured again: each time takes some 50
+/// milliseconds, and a neighbour of the machine may be busy for seconds.
+inline constexpr uint32_t kMostLimitRetries = 20;
+
+/// A busy machine may have given less while the limit was measured than while
+/// tokens were made. While decode is above its limit, and at most
+/// kMostLimitRetries times, takes what `measureAgain` returns (bytes/s) if that
+/// is more.
+void raiseLimit(BenchMeasurement &measured,
+                const std::function<double()> &measureAgain);
 
 /// Internal when the rate is above the bound (both numbers), or a time is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);

@@ -46,7 +46,7 @@ public:
   /// A range holds at most so many.
   static constexpr uint32_t kMostUnits = (uint32_t{1} << 31) - 1;
   /// A chunk is this part of what is left of a range, rounded up.
-  static constexpr uint32_t kChunkDivisor = 4;
+  static constexpr uint32_t kChunkDivisor = 2;
 
   /// Units [begin, end) of `owner`'s range.
   struct Claim {

@@ -53,6 +53,30 @@ TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
   EXPECT_NE(report.status().message().find("40.00 GB/s"), std::string::npos);
 }
 
+TEST(BenchReport, ALimitBelowTheRateIsMeasuredAgain) {
+  BenchMeasurement measured = example(); // 25 GB/s of 40
+  uint32_t calls = 0;
+  auto growing = [&] { return 1e9 * (10 + 4 * ++calls); };
+  raiseLimit(measured, growing);
+  EXPECT_EQ(calls, 0U);
+
+  measured.limitPerSecond = 20e9;
+  raiseLimit(measured, growing); // 14, 18, 22, 26
+  EXPECT_EQ(calls, 4U);
+  EXPECT_EQ(measured.limitPerSecond, 26e9);
+  EXPECT_TRUE(evaluate(measured));
+
+  measured.limitPerSecond = 20e9;
+  calls = 0;
+  raiseLimit(measured, [&] {
+    ++calls;
+    return 15e9;
+  });
+  EXPECT_EQ(calls, kMostLimitRetries);
+  EXPECT_EQ(measured.limitPerSecond, 20e9) << "a limit never sinks";
+  EXPECT_FALSE(evaluate(measured));
+}
+
 TEST(BenchReport, NothingMeasuredIsAnError) {
   BenchMeasurement measured = example();
   measured.limitPerSecond = 0;

@@ -1,0 +1,71 @@
+//===- BarrierCost.cpp - tiles that count, and the time beside them -------===//
+#include "tools/air-bench/BarrierCost.h"
+
+#include "tools/air-bench/Limits.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace air::bench {
+namespace {
+
+/// Dispatches of a sample: a millisecond or two, so that some samples are
+/// undisturbed.
+constexpr uint32_t kDispatches = 256;
+/// Multiplications of a tile, each of which waits for the one before: some 100
+/// nanoseconds. Longer tiles would hide the cost behind the clock's changes.
+constexpr uint32_t kTurns = 40;
+
+void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
+  for (uint64_t tile = begin; tile < end; ++tile) {
+    uint64_t value = tile;
+    for (uint32_t turn = 0; turn < kTurns; ++turn) {
+      value = value * 6364136223846793005U + 1;
+      // Or the compiler would jump ahead.
+      asm volatile("" : "+r"(value));
+    }
+  }
+}
+
+} // namespace
+
+Result<BarrierCost::Side> BarrierCost::makeSide(uint32_t threads) {
+  Side side;
+  AIR_ASSIGN_OR_RETURN(side.device, rt::CpuDevice::create(threads));
+  const AirKernelFn function = count;
+  rt::DispatchDesc dispatch;
+  dispatch.executable = side.device->addFunctions({&function, 1});
+  dispatch.grid = {kTiles, 0, rt::GridRows::Tokens};
+  const std::vector<rt::DispatchDesc> row(kDispatches, dispatch);
+  AIR_ASSIGN_OR_RETURN(side.program, side.device->addProgram(row));
+  return side;
+}
+
+Result<std::unique_ptr<BarrierCost>> BarrierCost::create(uint32_t threads) {
+  std::unique_ptr<BarrierCost> made(new BarrierCost);
+  AIR_ASSIGN_OR_RETURN(made->one, makeSide(1));
+  AIR_ASSIGN_OR_RETURN(made->many, makeSide(threads));
+  return made;
+}
+
+Status BarrierCost::sample(Side &side) {
+  AirBatch batch = {};
+  batch.tokens = 1;
+  const double start = nowSeconds();
+  AIR_RETURN_IF_ERROR(side.device->run(side.program, 0, kDispatches, batch));
+  const double seconds = (nowSeconds() - start) / kDispatches;
+  side.best = side.best > 0 ? std::min(side.best, seconds) : seconds;
+  return Status::ok();
+}
+
+Status BarrierCost::sample() {
+  AIR_RETURN_IF_ERROR(sample(one));
+  return sample(many);
+}
+
+double BarrierCost::seconds() const {
+  return std::max(0.0,
+                  many.best - one.best / many.device->threadPool().threads());
+}
+
+} // namespace air::bench
