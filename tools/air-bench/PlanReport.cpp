@@ -130,10 +130,12 @@ std::string planJson(const PlanMeasurement &measured,
       static_cast<unsigned long long>(shape.outputs), measured.rounds,
       static_cast<unsigned long long>(measured.passes),
       static_cast<unsigned long long>(measured.timedPasses));
-  out += format("\"limits\": {\"link\": \"%s\", \"gb_s\": %.6g, \"fma_gflop_s\""
-                ": %.6g, \"byte_dot_gop_s\": %.6g},\n ",
+  out += format("\"limits\": {\"link\": \"%s\", \"gb_s\": %.6g, "
+                "\"median_gb_s\": %.6g, \"fma_gflop_s\": %.6g, "
+                "\"byte_dot_gop_s\": %.6g},\n ",
                 measured.link.c_str(), measured.rates.bytes / kGiga,
-                measured.rates.fma / kGiga, measured.rates.byteDots / kGiga);
+                measured.medianBytes / kGiga, measured.rates.fma / kGiga,
+                measured.rates.byteDots / kGiga);
   out += format("\"pass\": {%s, \"tok_s\": %.6g, \"dispatches_s\": %.6g, "
                 "\"timing_s\": %.6g, \"outside_s\": %.6g, \"barriers\": %llu, "
                 "\"empty_pass_s\": %.6g},\n \"kinds\": [",
@@ -202,9 +204,10 @@ std::string planText(const PlanMeasurement &measured,
                 static_cast<unsigned long long>(report.barriers),
                 measured.emptyPassSeconds * kMilli,
                 100 * measured.emptyPassSeconds / pass);
-  out += format("limits   %s %.1f GB/s, float32 %.1f GFLOP/s",
+  out += format("limits   %s %.1f GB/s (%.1f in the median), float32 %.1f "
+                "GFLOP/s",
                 measured.link.c_str(), measured.rates.bytes / kGiga,
-                measured.rates.fma / kGiga);
+                measured.medianBytes / kGiga, measured.rates.fma / kGiga);
   if (measured.rates.byteDots > 0) {
     out += format(", byte dot products %.1f GOP/s",
                   measured.rates.byteDots / kGiga);

@@ -43,6 +43,8 @@ struct PlanMeasurement {
   PassShape shape;
   std::string link; ///< "dram", or "cache" where all weights fit
   MachineRates rates;
+  /// Of all samples of rates.bytes: far below it, others took their part.
+  double medianBytes = 0;
   std::vector<StepCost> steps;
   /// One for each dispatch, through all steps.
   std::vector<double> dispatchSeconds;

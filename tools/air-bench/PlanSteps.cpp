@@ -66,7 +66,8 @@ public:
   /// Raises `rates` to what is seen now.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
-      rates.bytes = std::max(rates.bytes, memory->sample());
+      reads.push_back(memory->sample());
+      rates.bytes = std::max(rates.bytes, reads.back());
     }
     for (auto &[kind, limit] : arithmetic) {
       double &rate = kind == Arithmetic::FmaF32 ? rates.fma : rates.byteDots;
@@ -78,8 +79,11 @@ public:
     return Status::ok();
   }
 
+  double medianBytes() const { return median(reads); }
+
 private:
   const char *linkName = "";
+  std::vector<double> reads; ///< bytes a second of every sample
   std::unique_ptr<MemoryLimit> memory;
   std::vector<std::pair<Arithmetic, std::unique_ptr<ArithmeticLimit>>>
       arithmetic;
@@ -306,6 +310,7 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   }
   AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
   takeMedians(samples, measured);
+  measured.medianBytes = limits.medianBytes();
   bench.report = evaluate(measured);
   // A busy machine may have given less than it can.
   for (int again = 0; again < 2 && !bench.report.impossible.empty(); ++again) {
