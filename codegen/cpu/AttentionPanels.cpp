@@ -7,7 +7,7 @@
 // In both a register tile is panelColumns broadcast numbers of K or V times one
 // panel's lanes, so the softmax between them works on whole vectors: largest
 // scores and sums are lanes, nothing is added up across lanes. What the cache
-// keeps as f16 is widened once a block.
+// keeps is widened once a block, and the next page is asked for then.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/AttentionParts.h"
@@ -70,7 +70,8 @@ private:
 
   void start(const AttentionRun &run, Value panels);
   void finish(const AttentionRun &run, Value panels);
-  Page widened(const AttentionRun &run, Value page, Value valid);
+  Page widened(const AttentionRun &run, Value page, Value nextPage,
+               Value valid);
   void attend(const Page &page, const Place &place, Value seenByAll);
   Value writeScores(const Page &page, const Place &place);
   Value hideScores(const Page &page, const Place &place);
@@ -84,11 +85,12 @@ void PanelsWriter::write(const AttentionRun &run) {
                              b.i64(shape.panelRows));
   start(run, panels);
   const Value lastToken = b.sub(run.end, b.i64(1));
-  const Value pages =
-      b.add(b.div(positionOf(lastToken), b.i64(kPage)), b.i64(1));
-  b.loop(b.i64(0), pages, b.i64(1), [&](Value index) {
+  const Value lastPage = b.div(positionOf(lastToken), b.i64(kPage));
+  b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1), [&](Value index) {
+    const Value next = b.add(index, b.i64(1));
     const Value pageStart = b.mul(index, b.i64(kPage));
-    const Page page = widened(run, index, validKeys(lastToken, pageStart));
+    const Page page = widened(run, index, b.min(next, lastPage),
+                              validKeys(lastToken, pageStart));
     b.loop(b.i64(0), panels, b.i64(1), [&](Value panel) {
       const Value firstRow = b.mul(panel, b.i64(shape.panelRows));
       const Value lastRow = b.add(firstRow, b.i64(shape.panelRows - 1));
@@ -201,14 +203,12 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
 
 // Keys beyond the valid ones may be any bits; they are hidden as scores.
 PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
-                                         Value valid) {
-  const Value start = b.mul(page, b.i64(kPage));
+                                         Value nextPage, Value valid) {
   const Value keys = pageKeys(run, page);
   const Value values = b.offset(keys, shape.kv.valuesOffset);
-  if (shape.kv.elementBytes == 4) {
-    return {start, keys, values};
-  }
-  const Page wide = {start, at(shape.panel.keys), at(shape.panel.values)};
+  const Value nextKeys = pageKeys(run, nextPage);
+  const Page wide = {b.mul(page, b.i64(kPage)), at(shape.panel.keys),
+                     at(shape.panel.values)};
   const auto widenRow = [&](Value source, Value target, int64_t count) {
     int64_t lanes = 64;
     for (int64_t i = 0; i < count; i += lanes) {
@@ -220,6 +220,8 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
+    // K and V are of one size: two rows of it for one of K.
+    askFor(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
              b.element(wide.keys, i, shape.panel.keyStride), kPage);
   });

@@ -28,6 +28,29 @@ private:
   int64_t end = 0;
 };
 
+/// Floats that one instruction of AVX-512 scales.
+constexpr int64_t kScaledLanes = 16;
+
+/// x * 2^n, n integers, for a multiple of kScaledLanes.
+Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
+  const auto lanes = mlir::cast<mlir::VectorType>(x.getType()).getNumElements();
+  const mlir::VectorType type = b.vec(b.f32(), kScaledLanes);
+  Value result = x;
+  for (int64_t first = 0; first < lanes; first += kScaledLanes) {
+    const auto part = [&](Value whole) -> Value {
+      return mlir::LLVM::vector_extract::create(b.ops(), b.loc(), type, whole,
+                                                first);
+    };
+    const Value scaled = b.intrinsic(
+        type, "llvm.x86.avx512.mask.scalef.ps.512",
+        {part(x), part(n), b.zero(type), b.constant(b.i16(), int64_t{-1}),
+         b.i32(4)}); // every lane; rounding as it is set
+    result = mlir::LLVM::vector_insert::create(b.ops(), b.loc(), x.getType(),
+                                               result, scaled, first);
+  }
+  return result;
+}
+
 int64_t blockTokensOf(MClass mClass, int64_t group) {
   switch (mClass) {
   case MClass::One:
@@ -73,12 +96,11 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
 
   // A line more than the numbers take: rows a power of two apart would share
   // few sets of a cache.
-  const bool isWide = kv.elementBytes == 4;
-  panel.keyStride = kPage * 4 + (isWide ? 0 : 64);
-  panel.valueStride = kv.headDim * 4 + (isWide ? 0 : 64);
+  panel.keyStride = kPage * 4 + 64;
+  panel.valueStride = kv.headDim * 4 + 64;
   LineLayout place;
-  panel.keys = place.place(isWide ? 0 : kv.headDim * panel.keyStride);
-  panel.values = place.place(isWide ? 0 : kPage * panel.valueStride);
+  panel.keys = place.place(kv.headDim * panel.keyStride);
+  panel.values = place.place(kPage * panel.valueStride);
   panel.weights = place.place(kPage * panelRows * 4);
   panel.positions = place.place(panels * panelRows * 4);
   panel.largest = place.place(panels * panelRows * 4);
@@ -116,29 +138,44 @@ Value AttentionWriter::loadWide(Value pointer, int64_t lanes) {
   return shape.kv.elementBytes == 2 ? b.floatExtend(value, b.f32()) : value;
 }
 
+void AttentionWriter::askFor(Value base, Value index, int64_t bytes) {
+  const Value start = b.element(base, index, bytes);
+  for (int64_t line = 0; line < bytes; line += 64) {
+    b.prefetch(b.offset(start, line));
+  }
+}
+
 double AttentionWriter::scoreScale() const {
   return double(spec.scale) * std::numbers::log2e;
 }
 
-// n = round(x), r = x - n, 2^r by the polynomial of degree 5 whose largest
-// relative error on [-1/2, 1/2] is least (1.3 * 2^-24; by the exchange
-// algorithm of Remez), then n is added to the exponent. Adding 1.5 * 2^23
-// rounds and leaves n in the low bits.
+// 2^r by the polynomial of degree 5 whose largest relative error on [-1/2, 1/2]
+// is least (1.3 * 2^-24; by the exchange algorithm of Remez).
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };
+  const auto power = [&](Value r) {
+    Value sum = number(1.3276472631950876e-3);
+    for (const double coefficient :
+         {9.675541343121328e-3, 5.5507132718556444e-2, 2.402211972371072e-1,
+          6.931469670650352e-1, 1.0000000716547142}) {
+      sum = b.fma(sum, r, number(coefficient));
+    }
+    return sum;
+  };
+  const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
+  if (b.isa().hasAvx512 && vector &&
+      vector.getNumElements() % kScaledLanes == 0) {
+    x = b.max(number(-1000.0), x); // less is 0 as well, and may be infinite
+    const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
+    return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);
+  }
+  // Adding 1.5 * 2^23 rounds, and leaves n in the low bits.
   const Value shifted = b.add(x, number(12582912.0));
   const Value r = b.sub(x, b.sub(shifted, number(12582912.0)));
-  Value poly = number(1.3276472631950876e-3);
-  for (const double coefficient :
-       {9.675541343121328e-3, 5.5507132718556444e-2, 2.402211972371072e-1,
-        6.931469670650352e-1, 1.0000000716547142}) {
-    poly = b.fma(poly, r, number(coefficient));
-  }
+  const Value exponent = b.shiftLeft(b.bitcast(shifted, b.i32()), 23);
   const Value scaled =
-      b.bitcast(b.add(b.bitcast(poly, b.i32()),
-                      b.shiftLeft(b.bitcast(shifted, b.i32()), 23)),
-                b.f32());
+      b.bitcast(b.add(b.bitcast(power(r), b.i32()), exponent), b.f32());
   // Below the normal numbers it is 0; NaN is not below.
   return b.select(b.less(x, number(-126.0)), b.zero(type), scaled);
 }

@@ -55,8 +55,8 @@ struct AttentionShape {
   struct {
     int64_t keyStride;   ///< of keys: from an element to the next
     int64_t valueStride; ///< of values: from a key to the next
-    int64_t keys;        ///< [headDim][keyStride], where the cache is no f32
-    int64_t values;      ///< [64][valueStride], likewise
+    int64_t keys;        ///< [headDim][keyStride]
+    int64_t values;      ///< [64][valueStride]
     int64_t weights;     ///< [64][panelRows]: scores, then 2^score
     int64_t positions;   ///< [panels][panelRows] u32
     int64_t largest;     ///< [panels][panelRows]
@@ -110,6 +110,8 @@ protected:
   Value validKeys(Value token, Value pageStart);
   /// `lanes` numbers of the cache as floats.
   Value loadWide(Value pointer, int64_t lanes);
+  /// Asks for row `index` of rows of `bytes` each.
+  void askFor(Value base, Value index, int64_t bytes);
   /// 2^x for x that is negative, 0 or NaN.
   Value powerOfTwo(Value x);
   /// What scores are multiplied by.

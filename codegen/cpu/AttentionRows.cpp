@@ -38,12 +38,6 @@ private:
     Value valid;    // keys of the page that the token sees
   };
 
-  void askFor(Value base, Value index, int64_t bytes) {
-    const Value start = b.element(base, index, bytes);
-    for (int64_t line = 0; line < bytes; line += 64) {
-      b.prefetch(b.offset(start, line));
-    }
-  }
   Value largest(Value row) { return b.element(at(shape.rows.largest), row, 4); }
   Value sum(Value row) {
     return b.element(at(shape.rows.sum), row, kSumLanes * 4);
