@@ -18,6 +18,8 @@ constexpr double kEnoughSeconds = 60;
 /// Of one kind of pass in a round.
 constexpr double kTurnSeconds = 0.25;
 constexpr uint32_t kLimitSamples = 15;
+/// How often limits are measured again when something was faster.
+constexpr int kAttempts = 10;
 /// Of the limit's buffer: far beyond any cache, small beside a large model.
 constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
 
@@ -313,7 +315,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   measured.medianBytes = limits.medianBytes();
   bench.report = evaluate(measured);
   // A busy machine may have given less than it can.
-  for (int again = 0; again < 2 && !bench.report.impossible.empty(); ++again) {
+  for (int again = 0; again < kAttempts && !bench.report.impossible.empty();
+       ++again) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
     bench.report = evaluate(measured);
   }
