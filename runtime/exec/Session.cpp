@@ -188,7 +188,13 @@ Status Session::Parts::open(const SessionOptions &options) {
                                                      : defaultThreads(plan)));
   uint32_t loaders = std::min<uint32_t>(
       kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
-  AIR_ASSIGN_OR_RETURN(source, PlanSource::start(file, loaders));
+  std::vector<NodePart> nodeParts;
+  for (const NodeRun &run : device->threadPool().nodeRuns()) {
+    nodeParts.push_back(
+        {run.node, run.first, run.end, device->threadPool().threads()});
+  }
+  AIR_ASSIGN_OR_RETURN(source,
+                       PlanSource::start(file, loaders, std::move(nodeParts)));
   AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, place());
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
                        buildPrograms(plan, addresses, *device));

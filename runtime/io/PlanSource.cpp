@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <sys/mman.h>
+#include <utility>
 
 using namespace air;
 using namespace air::rt;
 
-Result<std::unique_ptr<PlanSource>> PlanSource::start(const PlanFile &plan,
-                                                      uint32_t loaders) {
+Result<std::unique_ptr<PlanSource>>
+PlanSource::start(const PlanFile &plan, uint32_t loaders,
+                  std::vector<NodePart> parts) {
   const plan::Plan &root = plan.plan();
   uint32_t count = root.segments() ? root.segments()->size() : 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -20,7 +22,7 @@ Result<std::unique_ptr<PlanSource>> PlanSource::start(const PlanFile &plan,
           ", this version runs uncoded segments only; pack the model again");
     }
   }
-  std::unique_ptr<PlanSource> source(new PlanSource(plan));
+  std::unique_ptr<PlanSource> source(new PlanSource(plan, std::move(parts)));
   source->states = std::vector<std::atomic<State>>(count);
   source->ordered.resize(count);
   if (root.reads() != nullptr) {
@@ -87,6 +89,10 @@ void PlanSource::readAhead(uint32_t index) const {
 }
 
 void PlanSource::verifyClaimed(uint32_t index) {
+  // First: the digest touches every page.
+  if (!nodeParts.empty()) {
+    placeOnNodes(file.segmentBytes(index), nodeParts);
+  }
   Status status = file.verifySegment(index);
   std::lock_guard<std::mutex> lock(mutex);
   if (status.isOk()) {

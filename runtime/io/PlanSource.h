@@ -5,7 +5,8 @@
 // order, ask the system to read ahead, and verify each segment's digest, which
 // also brings its pages in. That is the load, and it runs while the first pass
 // is already computing: require() waits for the segments of the next step only,
-// and verifies one itself when no loader has begun it.
+// and verifies one itself when no loader has begun it. Where memory has several
+// nodes, a segment's pages are brought in on its readers' nodes before that.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Segments with a codec
 // other than None are refused (Unsupported): nothing could map them.
@@ -15,6 +16,7 @@
 #define AIRPACK_RUNTIME_IO_PLANSOURCE_H
 
 #include "formats/plan/PlanFile.h"
+#include "runtime/io/NodePlacement.h"
 #include "runtime/io/SegmentStore.h"
 
 #include <atomic>
@@ -31,9 +33,10 @@ public:
   static constexpr uint32_t kMaxLoaders = 8;
 
   /// `loaders` threads verify ahead (at most kMaxLoaders; 0 leaves it all to
-  /// require()). A thread that the system refuses is done without.
-  static Result<std::unique_ptr<PlanSource>> start(const PlanFile &plan,
-                                                   uint32_t loaders);
+  /// require()). A thread that the system refuses is done without. `parts` are
+  /// the compute threads by memory node, none where there is one node only.
+  static Result<std::unique_ptr<PlanSource>>
+  start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts);
   ~PlanSource() override;
   PlanSource(const PlanSource &) = delete;
   PlanSource &operator=(const PlanSource &) = delete;
@@ -47,7 +50,8 @@ public:
 private:
   enum class State : uint8_t { Untouched, Verifying, Ready, Failed };
 
-  explicit PlanSource(const PlanFile &plan) : file(plan) {}
+  PlanSource(const PlanFile &plan, std::vector<NodePart> parts)
+      : file(plan), nodeParts(std::move(parts)) {}
   static void *loaderMain(void *self);
   void verifyAhead();
   /// Verifies a segment that this thread has claimed.
@@ -55,6 +59,7 @@ private:
   void readAhead(uint32_t index) const;
 
   const PlanFile &file;
+  std::vector<NodePart> nodeParts;
   std::vector<uint32_t> order; ///< segments as a pass first needs them
   std::vector<bool> ordered;   ///< by segment: it is in `order`
   std::vector<std::atomic<State>> states;

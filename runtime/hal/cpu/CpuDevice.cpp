@@ -117,6 +117,13 @@ Status CpuDevice::reserveScratch(uint64_t bytesPerThread) {
   AIR_ASSIGN_OR_RETURN(DeviceAddress address, allocate(*all, "scratch"));
   scratch = pointerTo<uint8_t>(address);
   scratchStride = *stride;
+  pool->run(
+      [](void *context, uint32_t thread) {
+        const auto &self = *static_cast<const CpuDevice *>(context);
+        std::memset(self.scratch + thread * self.scratchStride, 0,
+                    self.scratchStride);
+      },
+      this);
   return Status::ok();
 }
 

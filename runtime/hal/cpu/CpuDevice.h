@@ -9,6 +9,10 @@
 // does not depend on who runs it: results are the same for every number of
 // threads.
 //
+// Memory lies on the node of the thread that first writes it: allocate() writes
+// nothing, each thread takes its own scratch, and the rest comes with the tiles
+// that compute it.
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H
 #define AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H

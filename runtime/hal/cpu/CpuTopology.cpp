@@ -1,63 +1,144 @@
-//===- CpuTopology.cpp - affinity mask and sibling lists --------*- C++ -*-===//
+//===- CpuTopology.cpp - affinity mask, siblings and nodes ------*- C++ -*-===//
 #include "runtime/hal/cpu/CpuTopology.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
+#include <map>
 #include <sched.h>
 #include <set>
+#include <string>
+#include <tuple>
 
 using namespace air::rt;
 
 namespace {
 
+/// No system has a CPU or a node beyond.
+constexpr uint32_t kMostNumber = 65536;
+
+/// The numbers in a system file; none when there is no such file.
+std::vector<uint32_t> readList(const std::string &path) {
+  std::FILE *file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) {
+    return {};
+  }
+  char text[4096];
+  size_t bytes = std::fread(text, 1, sizeof text, file);
+  std::fclose(file);
+  return parseCpuList({text, bytes});
+}
+
 /// The lowest CPU of the core that `cpu` belongs to; `cpu` itself when the
 /// system doesn't say.
 uint32_t coreOf(uint32_t cpu) {
-  char path[96];
-  std::snprintf(path, sizeof path,
-                "/sys/devices/system/cpu/cpu%u/topology/core_cpus_list", cpu);
-  std::FILE *file = std::fopen(path, "re");
-  if (file == nullptr) {
-    return cpu;
+  std::vector<uint32_t> cpus =
+      readList("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+               "/topology/core_cpus_list");
+  return cpus.empty() ? cpu : cpus.front();
+}
+
+std::map<uint32_t, uint32_t> nodesOfCpus() {
+  std::map<uint32_t, uint32_t> nodes;
+  const std::string folder = "/sys/devices/system/node/";
+  for (uint32_t node : readList(folder + "online")) {
+    for (uint32_t cpu :
+         readList(folder + "node" + std::to_string(node) + "/cpulist")) {
+      nodes[cpu] = node;
+    }
   }
-  uint32_t lowest = cpu;
-  if (std::fscanf(file, "%u", &lowest) != 1) {
-    lowest = cpu;
-  }
-  std::fclose(file);
-  return lowest;
+  return nodes;
 }
 
 } // namespace
 
-CpuTopology air::rt::cpuTopology() {
+std::vector<uint32_t> air::rt::parseCpuList(std::string_view text) {
+  std::vector<uint32_t> numbers;
+  const char *at = text.data();
+  const char *end = at + text.size();
+  while (true) {
+    uint32_t first = 0;
+    std::from_chars_result read = std::from_chars(at, end, first);
+    if (read.ec != std::errc() || first >= kMostNumber) {
+      return numbers;
+    }
+    uint32_t last = first;
+    if (read.ptr != end && *read.ptr == '-') {
+      read = std::from_chars(read.ptr + 1, end, last);
+      if (read.ec != std::errc() || last >= kMostNumber) {
+        return numbers;
+      }
+    }
+    for (uint32_t number = first; number <= last; ++number) {
+      numbers.push_back(number);
+    }
+    if (read.ptr == end || *read.ptr != ',') {
+      return numbers;
+    }
+    at = read.ptr + 1;
+  }
+}
+
+CpuTopology air::rt::arrangeCpus(std::span<const CpuPlace> places) {
+  std::set<uint32_t> cores;
+  std::vector<std::tuple<bool, uint32_t, uint32_t>> order;
+  for (const CpuPlace &place : places) {
+    bool isSibling = !cores.insert(place.core).second;
+    order.emplace_back(isSibling, place.node, place.cpu);
+  }
+  std::sort(order.begin(), order.end());
   CpuTopology topology;
-  topology.cores = 0;
-  // Grows until the kernel's mask fits; 64 Ki CPUs are beyond any kernel.
-  for (size_t limit = CPU_SETSIZE; limit <= 65536; limit *= 2) {
+  topology.cores = static_cast<uint32_t>(cores.size());
+  for (const auto &[isSibling, node, cpu] : order) {
+    topology.cpus.push_back(cpu);
+    topology.nodes.push_back(node);
+  }
+  return topology;
+}
+
+std::vector<NodeRun> air::rt::nodeRuns(const CpuTopology &topology,
+                                       uint32_t threads) {
+  std::vector<NodeRun> runs;
+  if (threads > topology.cpus.size()) {
+    return runs;
+  }
+  for (uint32_t thread = 0; thread < threads; ++thread) {
+    uint32_t node = topology.nodes[thread];
+    if (runs.empty() || runs.back().node != node) {
+      runs.push_back({node, thread, thread});
+    }
+    ++runs.back().end;
+  }
+  if (runs.size() == 1) {
+    runs.clear();
+  }
+  return runs;
+}
+
+CpuTopology air::rt::cpuTopology() {
+  std::vector<CpuPlace> places;
+  // Grows until the kernel's mask fits.
+  for (size_t limit = CPU_SETSIZE; limit <= kMostNumber; limit *= 2) {
     cpu_set_t *mask = CPU_ALLOC(limit);
     size_t bytes = CPU_ALLOC_SIZE(limit);
     bool known = sched_getaffinity(0, bytes, mask) == 0;
     if (known) {
-      std::vector<uint32_t> siblings;
-      std::set<uint32_t> seenCores;
+      std::map<uint32_t, uint32_t> nodes = nodesOfCpus();
       for (uint32_t cpu = 0; cpu < limit; ++cpu) {
         if (CPU_ISSET_S(cpu, bytes, mask)) {
-          bool first = seenCores.insert(coreOf(cpu)).second;
-          (first ? topology.cpus : siblings).push_back(cpu);
+          auto node = nodes.find(cpu);
+          places.push_back(
+              {cpu, coreOf(cpu), node == nodes.end() ? 0 : node->second});
         }
       }
-      topology.cores = static_cast<uint32_t>(topology.cpus.size());
-      topology.cpus.insert(topology.cpus.end(), siblings.begin(),
-                           siblings.end());
     }
     CPU_FREE(mask);
     if (known) {
       break;
     }
   }
-  if (topology.cpus.empty()) {
-    topology.cpus = {0};
-    topology.cores = 1;
+  if (places.empty()) {
+    places.push_back({});
   }
-  return topology;
+  return arrangeCpus(places);
 }

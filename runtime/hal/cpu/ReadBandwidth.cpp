@@ -120,10 +120,18 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
   uint64_t total = made.blocksPerThread * pool.threads() * kBlockBytes;
   AIR_ASSIGN_OR_RETURN(DeviceAddress address,
                        device.allocate(total, "bandwidth probe"));
-  auto *data = reinterpret_cast<uint8_t *>(static_cast<uintptr_t>(address));
-  // Fresh memory is one shared page of zeros until it is written.
-  std::memset(data, 0x5a, total);
+  auto *data =
+      reinterpret_cast<const uint8_t *>(static_cast<uintptr_t>(address));
   made.data = data;
+  // Fresh memory is one shared page of zeros until it is written; and it lies
+  // on the memory node of who writes it first.
+  pool.run(
+      [](void *context, uint32_t thread) {
+        const auto &self = *static_cast<const ReadBandwidth *>(context);
+        uint64_t own = self.blocksPerThread * kBlockBytes;
+        std::memset(const_cast<uint8_t *>(self.data) + thread * own, 0x5a, own);
+      },
+      &made);
   return made;
 }
 

@@ -1,8 +1,6 @@
 //===- ThreadPool.cpp - pinned threads that walk phases ---------*- C++ -*-===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
-#include "runtime/hal/cpu/CpuTopology.h"
-
 #include <algorithm>
 #include <cstring>
 #include <ctime>
@@ -48,6 +46,9 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
   std::unique_ptr<ThreadPool> pool(new ThreadPool(threads));
   pool->spins = threads <= topology.cpus.size() ? kSpins : 0;
   bool pin = threads >= topology.cores && threads <= topology.cpus.size();
+  if (pin) {
+    pool->runs = air::rt::nodeRuns(topology, threads);
+  }
   // Workers keep their Worker's address.
   pool->workers.resize(threads - 1);
   for (uint32_t thread = 1; thread < threads; ++thread) {

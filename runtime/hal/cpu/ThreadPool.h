@@ -25,6 +25,7 @@
 #define AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
 
 #include "formats/support/Status.h"
+#include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/ThreadSeat.h"
 #include "runtime/hal/cpu/TileQueue.h"
 #include "runtime/hal/cpu/WaitWord.h"
@@ -74,6 +75,11 @@ public:
 
   uint32_t threads() const { return threadCount; }
 
+  /// Which threads compute on which memory node, when the threads are pinned
+  /// and there are several nodes; else empty. Thread 0 is counted where it
+  /// would be pinned; the caller may run elsewhere.
+  std::span<const NodeRun> nodeRuns() const { return runs; }
+
   /// Calls job(context, t) on every thread t and returns when all are done.
   /// Allocates nothing.
   void run(Job job, void *context);
@@ -107,6 +113,7 @@ private:
 
   uint32_t threadCount = 1;
   uint32_t spins = 0;
+  std::vector<NodeRun> runs;
   std::vector<Worker> workers;
   std::vector<ThreadSeat> seats;
   std::vector<uint32_t> units;  ///< of the phase to open

@@ -43,7 +43,7 @@ protected:
 TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
   PlanFile plan = openPlan();
   Result<std::unique_ptr<PlanSource>> source =
-      PlanSource::start(plan, GetParam());
+      PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
   for (uint32_t i = 0; i < 3; ++i) {
     Status status = (*source)->require(std::span(&i, 1));
@@ -56,10 +56,22 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
   EXPECT_TRUE((*source)->require(again).isOk());
 }
 
+TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
+  PlanFile plan = openPlan();
+  // A node that every machine has, and one that few have.
+  Result<std::unique_ptr<PlanSource>> source =
+      PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
+  ASSERT_TRUE(source) << source.status().message();
+  uint32_t all[] = {0, 1, 2};
+  Status status = (*source)->require(all);
+  EXPECT_TRUE(status.isOk()) << status.message();
+  EXPECT_TRUE((*source)->settled());
+}
+
 TEST_P(PlanSourceWith, KernelsAloneDoNotSettleIt) {
   PlanFile plan = openPlan();
   Result<std::unique_ptr<PlanSource>> source =
-      PlanSource::start(plan, GetParam());
+      PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
   uint32_t kernels = 2;
   ASSERT_TRUE((*source)->require(std::span(&kernels, 1)).isOk());
@@ -72,7 +84,7 @@ TEST_P(PlanSourceWith, AChangedByteIsFoundWhereItMatters) {
   flipByte(offset + 5);
   PlanFile plan = openPlan();
   Result<std::unique_ptr<PlanSource>> source =
-      PlanSource::start(plan, GetParam());
+      PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
   uint32_t sound = 0;
   uint32_t changed = 1;
@@ -91,7 +103,7 @@ TEST_P(PlanSourceWith, CanBeDroppedWhileItReads) {
   PlanFile plan = openPlan();
   for (int round = 0; round < 20; ++round) {
     Result<std::unique_ptr<PlanSource>> source =
-        PlanSource::start(plan, GetParam());
+        PlanSource::start(plan, GetParam(), {});
     ASSERT_TRUE(source) << source.status().message();
   }
 }

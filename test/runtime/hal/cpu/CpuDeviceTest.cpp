@@ -6,6 +6,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <numeric>
+#include <sys/mman.h>
 
 using namespace air;
 using namespace air::rt;
@@ -106,6 +107,52 @@ TEST(CpuDevice, MemoryIsZeroedAndAligned) {
     std::memset(begin, 0xff, bytes);
     ASSERT_TRUE((*device)->copy(*memory, *memory, 1).isOk());
   }
+}
+
+uint64_t residentPages(DeviceAddress address, uint64_t pages) {
+  std::vector<unsigned char> states(pages);
+  EXPECT_EQ(
+      mincore(reinterpret_cast<void *>(address), pages * 4096, states.data()),
+      0);
+  uint64_t count = 0;
+  for (unsigned char state : states) {
+    count += state & 1;
+  }
+  return count;
+}
+
+TEST(CpuDevice, AllocationLeavesMemoryToItsFirstWriter) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(2);
+  ASSERT_TRUE(device) << device.status().message();
+  for (uint64_t pages : {uint64_t{5}, uint64_t{2000}}) {
+    Result<DeviceAddress> memory = (*device)->allocate(pages * 4096, "kv");
+    ASSERT_TRUE(memory) << memory.status().message();
+    EXPECT_EQ(residentPages(*memory, pages), 0U);
+  }
+}
+
+/// in[0]: how many pages of scratch are there before anybody uses them.
+void countScratch(const AirDispatch *dispatch, uint64_t, uint64_t,
+                  void *scratch) {
+  *static_cast<uint64_t *>(dispatch->bindings[0]) =
+      residentPages(reinterpret_cast<DeviceAddress>(scratch), 3);
+}
+
+TEST(CpuDevice, ScratchIsThereBeforeTheFirstRun) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(2);
+  ASSERT_TRUE(device) << device.status().message();
+  AirKernelFn functions[] = {countScratch};
+  uint32_t executable = (*device)->addFunctions(functions);
+  uint64_t pages = 0;
+  DeviceAddress binding = addressOf(&pages);
+  DispatchDesc desc = {executable,    0,        {1, 0, GridRows::Tokens},
+                       {&binding, 1}, 3 * 4096, true};
+  Result<uint32_t> program = (*device)->addProgram(std::span(&desc, 1));
+  ASSERT_TRUE(program) << program.status().message();
+  AirBatch batch = {};
+  batch.tokens = 1;
+  ASSERT_TRUE((*device)->run(*program, 0, 1, batch).isOk());
+  EXPECT_EQ(pages, 3U);
 }
 
 TEST(CpuDevice, TooMuchMemoryDoesNotFitAndSaysWhat) {

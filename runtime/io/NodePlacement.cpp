@@ -1,0 +1,89 @@
+//===- NodePlacement.cpp - policies and populated pages ---------*- C++ -*-===//
+#include "runtime/io/NodePlacement.h"
+
+#include <algorithm>
+#include <linux/mempolicy.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 // Linux 5.14
+#endif
+
+using namespace air::rt;
+
+namespace {
+
+/// As many as the kernel can be built for.
+constexpr unsigned long kMostNodes = 1024;
+constexpr unsigned long kBits = 8 * sizeof(unsigned long);
+
+struct MemoryPolicy {
+  int mode = MPOL_DEFAULT;
+  unsigned long nodes[kMostNodes / kBits] = {};
+};
+
+bool getPolicy(MemoryPolicy &policy) {
+  return syscall(SYS_get_mempolicy, &policy.mode, policy.nodes, kMostNodes,
+                 nullptr, 0UL) == 0;
+}
+
+bool setPolicy(const MemoryPolicy &policy) {
+  // The kernel counts one bit less than it is told.
+  return syscall(SYS_set_mempolicy, policy.mode, policy.nodes,
+                 kMostNodes + 1) == 0;
+}
+
+} // namespace
+
+std::span<const uint8_t> air::rt::bytesOfPart(std::span<const uint8_t> bytes,
+                                              const NodePart &part,
+                                              uint64_t pageBytes) {
+  uint64_t start = reinterpret_cast<uintptr_t>(bytes.data());
+  auto boundary = [&](uint32_t thread) -> uint64_t {
+    if (thread == 0) {
+      return 0;
+    }
+    if (thread >= part.threads) {
+      return bytes.size();
+    }
+    // In two steps, or the product could overflow.
+    uint64_t at = bytes.size() / part.threads * thread +
+                  bytes.size() % part.threads * thread / part.threads;
+    uint64_t page = (start + at) / pageBytes * pageBytes;
+    return page > start ? page - start : 0;
+  };
+  uint64_t begin = boundary(part.first);
+  return bytes.subspan(begin, boundary(part.end) - begin);
+}
+
+void air::rt::placeOnNodes(std::span<const uint8_t> bytes,
+                           std::span<const NodePart> parts) {
+  MemoryPolicy before;
+  auto pageBytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (!getPolicy(before)) {
+    return;
+  }
+  for (const NodePart &part : parts) {
+    std::span<const uint8_t> own = bytesOfPart(bytes, part, pageBytes);
+    MemoryPolicy policy;
+    policy.mode = MPOL_PREFERRED;
+    if (own.empty() || part.node >= kMostNodes) {
+      continue;
+    }
+    policy.nodes[part.node / kBits] |= 1UL << (part.node % kBits);
+    if (!setPolicy(policy)) {
+      break;
+    }
+    uint64_t first =
+        reinterpret_cast<uintptr_t>(own.data()) / pageBytes * pageBytes;
+    uint64_t last = reinterpret_cast<uintptr_t>(own.data() + own.size());
+    auto *page = reinterpret_cast<void *>(static_cast<uintptr_t>(first));
+    if (madvise(page, last - first, MADV_POPULATE_READ) != 0) {
+      // An older kernel: what it reads ahead by itself is better than nothing.
+      (void)madvise(page, last - first, MADV_WILLNEED);
+    }
+  }
+  (void)setPolicy(before);
+}
