@@ -27,8 +27,8 @@ struct NodePart {
 };
 
 /// The bytes of `bytes` that the part's threads read, from the page that they
-/// begin in to the page that the next part begins in. Parts of all threads cover
-/// every byte once.
+/// begin in to the page that the next part begins in. Parts of all threads
+/// cover every byte once.
 std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
                                      const NodePart &part, uint64_t pageBytes);
 
