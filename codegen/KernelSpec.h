@@ -6,7 +6,8 @@
 // read from the batch at run time.
 //
 // Activations are float32, row-major, one row a token, rows padded to
-// AIR_TOKEN_PADDING (formats/abi/KernelAbi.h), unless `activation` says I8x2.
+// AIR_TOKEN_PADDING (formats/abi/KernelAbi.h); a product may ask for them in
+// another form (Activation), which PackActivations makes.
 //
 // Bindings, in order, per op (R read, W written, RW both):
 //
@@ -34,17 +35,30 @@
 //                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
 //   Add          x R, y RW                       y += x, width k; tile = token
 //   SiluMul      gate R, up R, y W               y = silu(gate)*up, width k
-//   QuantizeActivations
-//                x R, xq W                       xq[r] = I8x2 of x[r], width k
-//                  rowsFrom counts rows as MatMul's does. tile = row
+//   PackActivations
+//                x R, xp W                      xp = x in the form `activation`
+//                  (not F32), width k. rowsFrom counts rows as MatMul's does.
+//                  I8x2: tile = row; else tile = kPackColumns columns of 16
+//                  rows
 //
-// I8x2: 32 columns of a row are one ActivationBlock, a row is k / 32 of them.
-// With m the largest |x| of the block, rounded to float32 in every step:
+// Forms of activations. Columns come in blocks of 32, tokens in tiles of 16;
+// what belongs to tokens past the last one is unspecified.
+//
+// F32x16: tile by tile, column by column, the 16 tokens' floats.
+//
+// I8: tile by tile, block by block, one ActivationTile. With m the largest |x|
+// of a token's block, rounded to float32 in every step:
+//   scale = m / 127, q = x * (127 / m) to the nearest integer (ties to even)
+// so x is scale * q, off by scale / 2 at most: 1/254 of the largest.
+//
+// I8x2: token by token, block by block, one ActivationBlock:
 //   scale = m / 16256, q = x * (16256 / m) to the nearest integer (ties to
 //   even), high = floor((q + 64) / 128), low = q - 128 * high
-// so x is scale * (128 * high + low), off by scale / 2: 15 bits, of which byte
-// dot products take 8 at a time. A block with m below 2^-100 is all zeros; one
-// with an infinity or a NaN has scale and scaledSums NaN and any q.
+// so x is scale * (128 * high + low), off by 1/32512 of the largest: 15 bits,
+// of which byte dot products take 8 at a time.
+//
+// In both a block with m below 2^-100 is all zeros; one with an infinity or a
+// NaN has scale and scaledSums NaN and any q.
 //
 // A `kv` binding points at the layer's part of KV page 0; page p lies p *
 // kvPageBytes further; a page's layer part is, head by head, K as
@@ -74,15 +88,25 @@ enum class KernelOp : uint8_t {
   Attention,
   Add,
   SiluMul,
-  QuantizeActivations,
+  PackActivations,
 };
 
-/// What MatMul and GluMatMul read as x.
-enum class Activation : uint8_t { F32, I8x2 };
+/// What MatMul and GluMatMul read as x, and PackActivations makes.
+enum class Activation : uint8_t { F32, F32x16, I8x2, I8 };
 
-inline constexpr uint64_t kActivationColumns = 32;
+constexpr bool isOfBytes(Activation form) {
+  return form == Activation::I8x2 || form == Activation::I8;
+}
 
-/// Columns of one token as QuantizeActivations writes them, 4-byte aligned.
+/// "f32", "f32x16", "i8x2", "i8".
+std::string_view activationName(Activation form);
+
+inline constexpr uint64_t kActivationColumns = 32; ///< of a block
+inline constexpr uint64_t kActivationTokens = 16;  ///< of a tile
+/// Columns of a tile of PackActivations.
+inline constexpr uint64_t kPackColumns = 512;
+
+/// I8x2 columns of one token, 4-byte aligned.
 struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
@@ -95,9 +119,31 @@ struct ActivationBlock {
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
-/// 32-bit words in a row of k columns, a multiple of kActivationColumns.
-constexpr uint64_t activationWords(uint64_t k) {
-  return k / kActivationColumns * (sizeof(ActivationBlock) / 4);
+/// I8 columns of 16 tokens, 64-byte aligned.
+struct ActivationTile {
+  int8_t q[kActivationTokens][kActivationColumns];
+  float scale[kActivationTokens];
+  /// -128 * (sum of q over columns 0-15, 16-31 and all): what a bias of -128 in
+  /// the weights costs, and shifted right a smaller one.
+  int32_t biasSums[3][kActivationTokens];
+  float scaledSums[3][kActivationTokens]; ///< scale * (sum of q)
+};
+static_assert(sizeof(ActivationTile) == 960);
+
+/// 32-bit words that a token's k columns take, on average over a tile; k is a
+/// multiple of kActivationColumns but for F32 and F32x16.
+constexpr uint64_t activationWords(Activation form, uint64_t k) {
+  switch (form) {
+  case Activation::I8x2:
+    return k / kActivationColumns * (sizeof(ActivationBlock) / 4);
+  case Activation::I8:
+    return k / kActivationColumns *
+           (sizeof(ActivationTile) / 4 / kActivationTokens);
+  case Activation::F32:
+  case Activation::F32x16:
+    return k;
+  }
+  return 0;
 }
 
 /// How many tokens a kernel is made for. Every kernel is right for every M;
@@ -111,6 +157,22 @@ enum class RopeKind : uint8_t {
 };
 
 enum class RowsFrom : uint8_t { Tokens, Outputs };
+
+/// How exactly a product takes its activations.
+enum class Precision : uint8_t { Float, Int15, Int8 };
+
+/// The form that has a precision.
+constexpr Activation activationOf(Precision precision, MClass mClass) {
+  switch (precision) {
+  case Precision::Int8:
+    return Activation::I8;
+  case Precision::Int15:
+    return Activation::I8x2;
+  case Precision::Float:
+    break;
+  }
+  return mClass == MClass::Wide ? Activation::F32x16 : Activation::F32;
+}
 
 /// Unused fields keep their defaults, so equal specs compare equal.
 struct KernelSpec {
@@ -169,9 +231,10 @@ bool hasMClasses(KernelOp op);
 /// the dtype is no weight format.
 std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
 
-/// The fastest activations for a MatMul or GluMatMul, whatever `spec` says of
-/// them; F32 for any other op.
-Activation bestActivation(const KernelSpec &spec, const MachineProfile &target);
+/// The fastest form for a MatMul or GluMatMul of at least `precision`, whatever
+/// `spec` says of it; F32 for any other op.
+Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
+                          Precision precision);
 
 /// Grid and resources of a kernel without compiling it. Unsupported names the
 /// op, dtype, layout or ISA feature that is missing.

@@ -1,13 +1,13 @@
 //===- ByteDotSink.h - dot products of bytes --------------------*- C++ -*-===//
 //
-// Multiplies weights that are small integers with I8x2 activations
+// Multiplies weights that are small integers with I8 or I8x2 activations
 // (codegen/KernelSpec.h): the bytes of a word of weights meet four bytes of a
-// token in a dot product (ByteProducts.h), once for the high halves and once
-// for the low. A group's sum is exact; only then it becomes a float and takes
-// the scales.
+// token in a dot product (ByteProducts.h); of I8x2 once for the high halves and
+// once for the low. A group's sum is exact; only then it becomes a float and
+// takes the scales.
 //
 // A negative bias of the weights is left out of the bytes: bias * (sum of q) is
-// what the low sums start from.
+// what the sums start from.
 //
 // Of the weights only byteDTypes() come in a form that can be used here, and
 // only where isa().hasByteDot().
@@ -16,25 +16,20 @@
 #ifndef AIRPACK_CODEGEN_CPU_BYTEDOTSINK_H
 #define AIRPACK_CODEGEN_CPU_BYTEDOTSINK_H
 
+#include "codegen/KernelSpec.h"
 #include "codegen/cpu/ByteProducts.h"
-#include "codegen/cpu/DecodeSink.h"
+#include "codegen/cpu/ByteSink.h"
 
 namespace air::codegen {
 
-/// sums[t] += w . x[t] for `tokens` rows of ActivationBlocks that lie
-/// `rowBytes` apart.
-class ByteDotSink final : public DecodeSink {
+/// sums[t] += w . x[t] for `tokens` tokens in a row.
+class ByteDotSink final : public ByteSink {
 public:
-  ByteDotSink(KernelBuilder &builder, Value x, int64_t rowBytes,
-              int64_t tokens);
+  /// Tokens from `firstToken` on of rows of `k` columns at `x`; of I8 they lie
+  /// in one tile.
+  ByteDotSink(KernelBuilder &builder, Activation activation, Value x, int64_t k,
+              Value firstToken, int64_t tokens);
 
-  void value(int64_t column, Value q) override;
-  void fields(int64_t column, Value word, int64_t shift, int64_t bits,
-              int bias) override;
-  void signedFields(int64_t column, Value word) override;
-  Value fieldScale(Value scale, int64_t) override { return scale; }
-  void nibblesThrough(int64_t column, Value word, int64_t shift,
-                      const std::array<int8_t, 16> &table) override;
   /// The sums so far, 16 lanes of f32 a token.
   const Values &sums() const { return total; }
 
@@ -44,23 +39,24 @@ protected:
   void endGroup() override;
   Values carried() override;
   void restore(mlir::ValueRange values) override;
+  void bytes(int64_t column, Value word, int64_t bits, int bias) override;
 
 private:
-  /// Address `byte` of the token's block that the group lies in.
-  Value blockAt(int64_t token, int64_t byte);
-  /// One 32-bit element there, in every lane.
-  Value blockSplat(int64_t token, int64_t byte, KernelBuilder::Type element);
-  /// Bytes of four columns as dotBytes takes them; with `bias` added they are
-  /// what they stand for.
-  void bytes(int64_t column, Value word, int64_t bits, int bias);
+  /// Numbers of a token and block, in the order of the record's fields.
+  enum class Field : uint8_t { Scale, BiasSums, ScaledSums };
 
-  struct Halves {
-    ByteSum high;
-    ByteSum low;
-  };
+  /// Address `byte` of the group's block in what starts at `start`.
+  Value blockAt(Value start, int64_t byte);
+  /// Four bytes of `half` (0: I8, or high; 1: low) in every lane.
+  Value activations(int64_t token, int64_t half, int64_t column);
+  Value number(int64_t token, Field field, KernelBuilder::Type element);
+  /// bias * (sum of q), bias = -2^n.
+  Value biasSum(int64_t token, int bias);
 
-  Value xBase;
-  int64_t xRowBytes;
+  const bool isTwice; ///< I8x2: two bytes a number
+  Value base;         ///< of the first token's bytes
+  Value numbers;      ///< I8: as far into a tile as the token's scale is
+  int64_t tokenBytes; ///< I8x2: from one token to the next
   int64_t tokenCount;
   Values total;
   // The open group.
@@ -70,7 +66,8 @@ private:
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  llvm::SmallVector<Halves> sumsOfBytes; ///< a token's; empty: no bytes yet
+  /// A token's sums of bytes, one or two; empty: no bytes yet.
+  llvm::SmallVector<llvm::SmallVector<ByteSum, 2>> sumsOfBytes;
 };
 
 } // namespace air::codegen

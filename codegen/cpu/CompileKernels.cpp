@@ -50,7 +50,7 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   return job;
 }
 
-/// Whether a product that takes I8x2 is faster with it than with floats, as
+/// Whether a product that takes bytes is faster with it than with floats, as
 /// air-bench tells (aarch64: by counting instructions). Where products pass
 /// through 16 bits, whole bytes cost twice what fields do.
 bool isFasterInBytes(const KernelSpec &spec, const IsaTraits &isa) {
@@ -121,17 +121,22 @@ std::vector<Layout> supportedLayouts(DType dtype,
   return layouts;
 }
 
-Activation bestActivation(const KernelSpec &spec,
-                          const MachineProfile &target) {
-  KernelSpec bytes = spec;
-  bytes.activation = Activation::I8x2;
-  bool multiplies =
-      spec.op == KernelOp::MatMul || spec.op == KernelOp::GluMatMul;
+Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
+                          Precision precision) {
+  if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
+    return Activation::F32;
+  }
+  // One token waits for memory, not for arithmetic: 15 bits are as fast there.
+  if (precision == Precision::Int8 && spec.mClass == MClass::One) {
+    precision = Precision::Int15;
+  }
+  KernelSpec product = spec;
+  product.activation = activationOf(precision, spec.mClass);
   Result<CpuTarget> cpu = makeCpuTarget(target);
-  return multiplies && cpu && isFasterInBytes(spec, cpu->isa) &&
-                 describeKernel(bytes, target)
-             ? Activation::I8x2
-             : Activation::F32;
+  return cpu && isFasterInBytes(product, cpu->isa) &&
+                 describeKernel(product, target)
+             ? product.activation
+             : activationOf(Precision::Float, spec.mClass);
 }
 
 Result<KernelEntry> describeKernel(const KernelSpec &spec,

@@ -128,6 +128,8 @@ void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
     // No loop turns into a call of memset or memcpy: there is no libc.
     function.addFnAttr("no-builtins");
     function.addFnAttr("frame-pointer", "none");
+    // Vectors that are spilled lie in one cache line each.
+    function.addFnAttr("stackrealign");
     function.setDoesNotThrow();
   }
 }

@@ -42,10 +42,10 @@ Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &isa,
                        KernelEntry &entry);
 Status emitRmsNorm(KernelBuilder &builder, const KernelSpec &spec);
 
-// QuantizeKernel.cpp
-Status describeQuantizeActivations(const KernelSpec &spec, const IsaTraits &isa,
-                                   KernelEntry &entry);
-Status emitQuantizeActivations(KernelBuilder &builder, const KernelSpec &spec);
+// PackActivationsKernel.cpp
+Status describePackActivations(const KernelSpec &spec, const IsaTraits &isa,
+                               KernelEntry &entry);
+Status emitPackActivations(KernelBuilder &builder, const KernelSpec &spec);
 
 // RopeKernels.cpp
 Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &isa,

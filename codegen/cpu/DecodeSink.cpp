@@ -156,25 +156,4 @@ void DotSink::restore(mlir::ValueRange values) {
   }
 }
 
-// ---- PanelSink --------------------------------------------------------------
-
-void PanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
-  groupScale = scale;
-  groupOffset = offset;
-}
-
-void PanelSink::value(int64_t column, Value q) {
-  if (groupScale && groupOffset) {
-    q = b.fma(q, groupScale, groupOffset);
-  } else if (groupScale) {
-    q = b.mul(q, groupScale);
-  } else if (groupOffset) {
-    q = b.add(q, groupOffset);
-  }
-  constexpr int64_t kColumnBytes = kRowLanes * 4;
-  b.store(
-      q, b.offset(b.element(base, cursor, kColumnBytes), column * kColumnBytes),
-      64);
-}
-
 } // namespace air::codegen

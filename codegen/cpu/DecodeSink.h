@@ -4,7 +4,7 @@
 // column's 16 values to a sink, which decides what a value is for:
 //
 //   DotSink    multiplies it with the activations of a few tokens at once
-//   PanelSink  stores it as f32, for kernels that use it many times
+//   panel sinks (WidePanel.h) store it, for kernels that use it many times
 //   ByteDotSink (ByteDotSink.h)  the same as DotSink, in bytes
 //
 // A decoder says values in groups that share a scale: value = scale * q +
@@ -120,25 +120,6 @@ private:
   Value groupScale;
   Value groupOffset;
   Values activationSums; ///< of the group's columns, when it has an offset
-};
-
-/// panel[column][lane] = value, f32.
-class PanelSink final : public DecodeSink {
-public:
-  PanelSink(KernelBuilder &builder, Value panel)
-      : DecodeSink(builder), base(panel) {}
-
-  void value(int64_t column, Value q) override;
-
-protected:
-  void beginGroup(int64_t first, int64_t count, Value scale,
-                  Value offset) override;
-  void endGroup() override {}
-
-private:
-  Value base;
-  Value groupScale;
-  Value groupOffset;
 };
 
 } // namespace air::codegen

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
 #include "codegen/cpu/WeightDecoders.h"
+#include "codegen/cpu/WidePanel.h"
 
 namespace air::codegen {
 
@@ -46,7 +47,7 @@ Status emitEmbedRows(KernelBuilder &b, const KernelSpec &spec) {
     GroupReader rows(b, spec.dtype, spec.layout, n, k, b.binding(0), group);
     b.loop(b.i64(0), b.i64(k), b.i64(kChunkColumns), [&](Value first) {
       Value count = b.min(b.sub(b.i64(k), first), b.i64(kChunkColumns));
-      PanelSink sink(b, b.scratch());
+      FloatPanelSink sink(b, b.scratch());
       decodeColumns(rows, sink, first, count, k, 0);
       Value picked = b.element(b.scratch(), lane, 4);
       b.loop(b.i64(0), count, b.i64(1), [&](Value column) {

@@ -17,7 +17,7 @@ namespace {
 // In the order of KernelOp.
 constexpr std::array<std::string_view, 10> kOpNames = {
     "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
-    "rope_append", "attention", "add",    "silu_mul",   "quantize_activations"};
+    "rope_append", "attention", "add",    "silu_mul",   "pack_activations"};
 // In the order of MClass: the fewest tokens of the class.
 constexpr std::array<std::string_view, 3> kClassNames = {"m1", "m2", "m9"};
 
@@ -42,6 +42,12 @@ bool readsMatrix(KernelOp op) {
 }
 
 } // namespace
+
+std::string_view activationName(Activation form) {
+  constexpr std::array<std::string_view, 4> kNames = {"f32", "f32x16", "i8x2",
+                                                      "i8"};
+  return kNames.at(static_cast<size_t>(form));
+}
 
 std::string kernelName(const KernelSpec &spec) {
   const KernelSpec defaults;
@@ -72,7 +78,9 @@ std::string kernelName(const KernelSpec &spec) {
   if (matrix || spec.mClass != defaults.mClass) {
     append(std::string(kClassNames.at(static_cast<size_t>(spec.mClass))));
   }
-  flag("i8x2", spec.activation == Activation::I8x2);
+  if (spec.activation != defaults.activation) {
+    append(std::string(activationName(spec.activation)));
+  }
   number("n", spec.n, defaults.n);
   number("k", spec.k, defaults.k);
   number("ys", spec.yStride, defaults.yStride);

@@ -59,8 +59,8 @@ const std::array kRows = {
     withoutMatrix(KernelOp::Add, "add", false, describeAdd, emitAdd),
     withoutMatrix(KernelOp::SiluMul, "silu_mul", false, describeSiluMul,
                   emitSiluMul),
-    withoutMatrix(KernelOp::QuantizeActivations, "quantize_activations", false,
-                  describeQuantizeActivations, emitQuantizeActivations),
+    withoutMatrix(KernelOp::PackActivations, "pack_activations", false,
+                  describePackActivations, emitPackActivations),
 };
 
 } // namespace
@@ -87,14 +87,14 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
           row->layouts.end()) {
     return refuse("layout " + std::to_string(static_cast<int>(spec.layout)));
   }
-  if (spec.activation == Activation::I8x2 &&
+  if (!row->byteDTypes.empty() && isOfBytes(spec.activation) &&
       (spec.layout != Layout::X16 ||
        std::find(row->byteDTypes.begin(), row->byteDTypes.end(), spec.dtype) ==
            row->byteDTypes.end())) {
     return unsupportedError("CPU kernels: " + std::string(row->name) + " of " +
                             std::string(info(spec.dtype).name) + " in layout " +
                             std::string(layoutName(spec.layout)) +
-                            " takes no i8x2 activations");
+                            " takes no activations of bytes");
   }
   return &*row;
 }

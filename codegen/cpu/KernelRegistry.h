@@ -23,8 +23,8 @@ struct KernelRow {
   std::span<const DType> dtypes;
   /// Layouts it reads them in, best first; empty for an op without a matrix.
   std::span<const Layout> layouts;
-  /// The dtypes that it also multiplies with I8x2 activations, in x16, on
-  /// targets with byte dot products.
+  /// The dtypes that it also multiplies with I8 and I8x2 activations, in x16,
+  /// on targets with byte dot products.
   std::span<const DType> byteDTypes;
   /// Whether MClass changes the code.
   bool hasMClasses;

@@ -197,54 +197,111 @@ Doubles siluMul(View gate, View up) {
   return y;
 }
 
-std::vector<ActivationBlock> quantizeActivations(std::span<const float> x) {
-  constexpr float kLargest = 127 * 128;
+namespace {
+
+/// A block of activations as integers up to `most`.
+struct Quantized {
+  int q[kActivationColumns] = {};
+  float scale = 0;
+  int sums[3] = {}; ///< of q: both halves, and all
+  float scaledSum(size_t i) const {
+    return std::isnan(scale) ? scale : scale * static_cast<float>(sums[i]);
+  }
+};
+
+Quantized quantize(std::span<const float> columns, float most) {
+  Quantized block;
+  float largest = 0;
+  for (const float value : columns) {
+    if (!std::isfinite(value)) {
+      block.scale = std::numeric_limits<float>::quiet_NaN();
+      return block;
+    }
+    largest = std::max(largest, std::abs(value));
+  }
+  if (largest < 0x1p-100F) {
+    return block;
+  }
+  block.scale = largest / most;
+  const float inverse = most / largest;
+  for (size_t j = 0; j < kActivationColumns; ++j) {
+    // The product of two floats is exact in double.
+    block.q[j] =
+        static_cast<int>(std::nearbyint(double{columns[j]} * double{inverse}));
+    block.sums[j / 16] += block.q[j];
+    block.sums[2] += block.q[j];
+  }
+  return block;
+}
+
+} // namespace
+
+std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x) {
   std::vector<ActivationBlock> blocks(x.size() / kActivationColumns);
   for (size_t i = 0; i < blocks.size(); ++i) {
-    const auto columns = x.subspan(i * kActivationColumns, kActivationColumns);
+    const Quantized made = quantize(
+        x.subspan(i * kActivationColumns, kActivationColumns), 127 * 128);
     ActivationBlock &block = blocks[i];
     block = {};
-    float largest = 0;
-    bool isFinite = true;
-    for (const float value : columns) {
-      largest = std::max(largest, std::abs(value));
-      isFinite = isFinite && std::isfinite(value);
-    }
-    if (!isFinite) {
-      block.scale = std::numeric_limits<float>::quiet_NaN();
-      std::fill_n(block.scaledSums, 3, block.scale);
-      continue;
-    }
-    if (largest < 0x1p-100F) {
-      continue;
-    }
-    block.scale = largest / kLargest;
-    const float inverse = kLargest / largest;
-    int32_t sums[3] = {};
+    block.scale = made.scale;
     for (size_t j = 0; j < kActivationColumns; ++j) {
-      // The product of two floats is exact in double.
-      const auto q = static_cast<int>(
-          std::nearbyint(double{columns[j]} * double{inverse}));
-      const int high = static_cast<int>(std::floor((q + 64) / 128.0));
+      const int high = static_cast<int>(std::floor((made.q[j] + 64) / 128.0));
       block.high[j] = static_cast<int8_t>(high);
-      block.low[j] = static_cast<int8_t>(q - 128 * high);
-      sums[j / 16] += q;
-      sums[2] += q;
+      block.low[j] = static_cast<int8_t>(made.q[j] - 128 * high);
     }
     for (size_t j = 0; j < 3; ++j) {
-      block.negatedSums[j] = -sums[j];
-      block.scaledSums[j] = block.scale * static_cast<float>(sums[j]);
+      block.negatedSums[j] = -made.sums[j];
+      block.scaledSums[j] = made.scaledSum(j);
     }
   }
   return blocks;
 }
 
-Doubles dequantizeActivations(std::span<const ActivationBlock> blocks) {
+std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
+                                            uint64_t k) {
+  const uint64_t blocks = k / kActivationColumns;
+  const uint64_t rows = x.size() / k;
+  std::vector<ActivationTile> tiles((rows + kActivationTokens - 1) /
+                                    kActivationTokens * blocks);
+  for (uint64_t row = 0; row < rows; ++row) {
+    for (uint64_t i = 0; i < blocks; ++i) {
+      const Quantized made = quantize(
+          x.subspan(row * k + i * kActivationColumns, kActivationColumns), 127);
+      ActivationTile &tile = tiles[row / kActivationTokens * blocks + i];
+      const uint64_t token = row % kActivationTokens;
+      std::copy_n(made.q, kActivationColumns, tile.q[token]);
+      tile.scale[token] = made.scale;
+      for (size_t j = 0; j < 3; ++j) {
+        tile.biasSums[j][token] = -128 * made.sums[j];
+        tile.scaledSums[j][token] = made.scaledSum(j);
+      }
+    }
+  }
+  return tiles;
+}
+
+Doubles valuesOf(std::span<const ActivationBlock> blocks) {
   Doubles values;
   for (const ActivationBlock &block : blocks) {
     for (size_t j = 0; j < kActivationColumns; ++j) {
       values.push_back(double{block.scale} *
                        (128 * block.high[j] + block.low[j]));
+    }
+  }
+  return values;
+}
+
+Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
+                 uint64_t k) {
+  const uint64_t blocks = k / kActivationColumns;
+  Doubles values;
+  for (uint64_t row = 0; row < rows; ++row) {
+    for (uint64_t column = 0; column < k; ++column) {
+      const ActivationTile &tile =
+          tiles[row / kActivationTokens * blocks + column / kActivationColumns];
+      const uint64_t token = row % kActivationTokens;
+      values.push_back(double{tile.scale[token]} *
+                       tile.q[token][column % kActivationColumns]);
     }
   }
   return values;

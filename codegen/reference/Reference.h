@@ -83,12 +83,19 @@ Doubles add(View x, View y);
 /// silu(gate) * up.
 Doubles siluMul(View gate, View up);
 
-/// The I8x2 blocks of a row (KernelSpec.h), in float32 where it says so: bytes,
-/// not doubles. x.size() is a multiple of kActivationColumns.
-std::vector<ActivationBlock> quantizeActivations(std::span<const float> x);
+// Forms of activations (KernelSpec.h), in float32 where it says so: bytes, not
+// doubles. Rows have whole blocks.
 
-/// scale * (128 * high + low).
-Doubles dequantizeActivations(std::span<const ActivationBlock> blocks);
+/// I8x2, row after row.
+std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
+/// I8 of rows of k columns; tokens past the last one are zeros.
+std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
+                                            uint64_t k);
+
+/// The numbers that they stand for, row-major.
+Doubles valuesOf(std::span<const ActivationBlock> blocks);
+Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
+                 uint64_t k);
 
 } // namespace air::codegen::reference
 

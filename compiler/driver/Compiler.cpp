@@ -52,6 +52,7 @@ makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
   SelectKernelsOptions select;
   select.target = options.target;
   select.kvType = options.kvType;
+  select.activations = options.activations;
   select.contextTokens = options.context;
   select.slots = options.slots;
   CompileKernelsOptions compile;

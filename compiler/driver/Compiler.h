@@ -27,6 +27,7 @@ struct CompileOptions {
   std::string model;           ///< GGUF file, the first one of a split
   std::string target = "host"; ///< as resolveProfile
   std::string kvType;          ///< "f16", "f32", or "" for the default
+  std::string activations;     ///< "f32", "i8x2", "i8", or "" for the default
   uint64_t context = 0;        ///< tokens; 0 = the default
   uint64_t slots = 0;          ///< sequences; 0 = the default
   unsigned threads = 1;

@@ -59,11 +59,13 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                         " must be 1 or more, and no more outputs than tokens");
     }
 
+    AIR_ASSIGN_OR_RETURN(codegen::Precision precision, leastPrecision());
+
     OpBuilder builder(graph);
     AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, models.front().getFacts()));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
                      IntegerAttr());
-    StepLowering lowering(graph, kv, profile);
+    StepLowering lowering(graph, kv, profile, precision);
     AIR_ASSIGN_OR_RETURN(std::vector<LoweredStep> steps, lowering.run());
     for (const BatchClass &batch : kBatchClasses) {
       if (batch.minTokens <= maxTokens) {
@@ -74,6 +76,20 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     graph.erase();
     setTarget(module, profile);
     return Status::ok();
+  }
+
+  Result<codegen::Precision> leastPrecision() const {
+    if (activations.empty() || activations == "i8") {
+      return codegen::Precision::Int8;
+    }
+    if (activations == "i8x2") {
+      return codegen::Precision::Int15;
+    }
+    if (activations == "f32") {
+      return codegen::Precision::Float;
+    }
+    return usageError("activations '" + activations +
+                      "' are not f32, i8x2 or i8");
   }
 
   Result<KvOp> createKv(OpBuilder &builder, FactsAttr facts) {
@@ -97,6 +113,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     auto decide = [&](StringRef name, const std::string &value, DecidedBy by) {
       DecisionOp::create(builder, loc, name, value, by);
     };
+    decide("activations", activations.empty() ? "i8" : activations.getValue(),
+           activations.empty() ? DecidedBy::Default : DecidedBy::User);
     decide("context", std::to_string(context),
            contextTokens != 0          ? DecidedBy::User
            : trained < kDefaultContext ? DecidedBy::Model
@@ -150,6 +168,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                          static_cast<uint64_t>(lowered.layer), lowered.name);
       builder.createBlock(&step.getBody());
       for (const LoweredDispatch &dispatch : lowered.dispatches) {
+        if ((dispatch.mClasses & bitOf(batch.mClass)) == 0) {
+          continue;
+        }
         KernelSpec spec = dispatch.spec;
         if (codegen::hasMClasses(spec.op)) {
           spec.mClass = batch.mClass;

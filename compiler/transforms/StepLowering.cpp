@@ -3,6 +3,7 @@
 
 #include "formats/plan/Layout.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -22,9 +23,10 @@ static std::string nameOf(DType dtype) {
 }
 
 StepLowering::StepLowering(GraphOp graphOp, KvOp kvOp,
-                           const MachineProfile &profile)
-    : graph(graphOp), kv(kvOp), target(profile), builder(graphOp),
-      symbols(graphOp->getParentOfType<ModuleOp>()),
+                           const MachineProfile &profile,
+                           codegen::Precision least)
+    : graph(graphOp), kv(kvOp), target(profile), precision(least),
+      builder(graphOp), symbols(graphOp->getParentOfType<ModuleOp>()),
       context(graphOp.getContext()) {}
 
 Result<std::vector<LoweredStep>> StepLowering::run() {
@@ -59,7 +61,7 @@ Status StepLowering::lower(Operation *op) {
   }
   steps.push_back(
       {step.getStepKind(), step.getStepLayer(), step.getStepName(), {}});
-  quantizedOf.clear();
+  packedOf.clear();
   Status status =
       llvm::TypeSwitch<Operation *, Status>(op)
           .Case([&](EmbedOp embed) { return lowerEmbed(embed); })
@@ -479,36 +481,56 @@ Attribute StepLowering::vectorFor(ArrayRef<WeightAttr> sources) {
 // ---- dispatches -------------------------------------------------------------
 
 void StepLowering::add(const KernelSpec &spec, ArrayRef<Attribute> bindings,
-                       bool overlap) {
+                       bool overlap, unsigned mClasses) {
   steps.back().dispatches.push_back(
-      {spec, SmallVector<Attribute>(bindings), overlap});
+      {spec, SmallVector<Attribute>(bindings), overlap, mClasses});
 }
 
-std::string StepLowering::quantized(StringRef x, const KernelSpec &spec) {
-  std::string &name = quantizedOf[x];
-  if (name.empty()) {
-    KernelSpec quantize;
-    quantize.op = KernelOp::QuantizeActivations;
-    quantize.k = spec.k;
-    quantize.rowsFrom = spec.rowsFrom;
-    name = addBuffer(x.str() + ".i8x2", codegen::activationWords(spec.k),
-                     spec.rowsFrom == codegen::RowsFrom::Outputs
-                         ? RowsFrom::Outputs
-                         : RowsFrom::Tokens);
-    add(quantize, {buffer(Access::Read, x), buffer(Access::Write, name)});
+std::string StepLowering::packed(StringRef x, const KernelSpec &spec,
+                                 unsigned mClasses) {
+  if (spec.activation == codegen::Activation::F32) {
+    return x.str();
   }
-  return name;
+  std::string name =
+      x.str() + "." + std::string(codegen::activationName(spec.activation));
+  auto [place, isNew] = packedOf.try_emplace(name);
+  Packed &made = place->second;
+  if (isNew) {
+    KernelSpec pack;
+    pack.op = KernelOp::PackActivations;
+    pack.activation = spec.activation;
+    pack.k = spec.k;
+    pack.rowsFrom = spec.rowsFrom;
+    made.buffer = addBuffer(
+        name, codegen::activationWords(spec.activation, spec.k),
+        spec.rowsFrom == codegen::RowsFrom::Outputs ? RowsFrom::Outputs
+                                                    : RowsFrom::Tokens);
+    made.dispatch = steps.back().dispatches.size();
+    add(pack, {buffer(Access::Read, x), buffer(Access::Write, made.buffer)},
+        /*overlap=*/false, 0);
+  }
+  steps.back().dispatches[made.dispatch].mClasses |= mClasses;
+  return made.buffer;
 }
 
 void StepLowering::addProduct(KernelSpec spec, StringRef x,
                               ArrayRef<Attribute> others, bool overlap) {
-  spec.activation = codegen::bestActivation(spec, target);
-  SmallVector<Attribute> bindings = {
-      buffer(Access::Read, spec.activation == codegen::Activation::I8x2
-                               ? quantized(x, spec)
-                               : x.str())};
-  bindings.append(others.begin(), others.end());
-  add(spec, bindings, overlap);
+  // Classes that take their activations alike are one dispatch.
+  llvm::MapVector<codegen::Activation, unsigned> classesOf;
+  for (codegen::MClass mClass :
+       {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Wide}) {
+    spec.mClass = mClass;
+    classesOf[codegen::bestActivation(spec, target, precision)] |=
+        bitOf(mClass);
+  }
+  spec.mClass = codegen::MClass::One;
+  for (auto [form, mClasses] : classesOf) {
+    spec.activation = form;
+    SmallVector<Attribute> bindings = {
+        buffer(Access::Read, packed(x, spec, mClasses))};
+    bindings.append(others.begin(), others.end());
+    add(spec, bindings, overlap, mClasses);
+  }
 }
 
 void StepLowering::addNorm(StringRef x, WeightAttr weight, float epsilon,

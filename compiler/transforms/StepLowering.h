@@ -2,12 +2,13 @@
 //
 // What select-kernels does to a plan.graph, apart from M classes: decides the
 // layout of every matrix, makes the plan.tensor and plan.buffer ops that the
-// kernels bind, and lists each step's dispatches. A dispatch is the same for
-// every batch size but for its kernel's M class, so the list is made once and
-// then written out once a program.
+// kernels bind, and lists each step's dispatches. The list is made once and
+// then written out once a program; a dispatch that depends on the M class by
+// more than its kernel's says which programs it belongs to.
 //
-// Activations: where a product is fastest with I8x2, its input is quantized
-// before it, once a step.
+// Activations: a product takes them in the form that is fastest for its M class
+// within the precision asked for; what it reads is packed before it, once a
+// step and form.
 //
 // Matrices: q, k and v are joined to one when their dtypes are equal (and all
 // or none have a bias); gate and up go through one kernel when theirs are. A
@@ -29,10 +30,16 @@
 
 namespace air::compiler {
 
+constexpr unsigned bitOf(codegen::MClass mClass) {
+  return 1U << static_cast<unsigned>(mClass);
+}
+inline constexpr unsigned kAllMClasses = 7;
+
 struct LoweredDispatch {
   codegen::KernelSpec spec; ///< of MClass::One
   mlir::SmallVector<mlir::Attribute> bindings;
   bool overlap = false; ///< the next dispatch need not wait for this one
+  unsigned mClasses = kAllMClasses; ///< of whose programs it is part: bits
 };
 
 struct LoweredStep {
@@ -46,7 +53,7 @@ class StepLowering {
 public:
   /// New ops go before `graph` in its module.
   StepLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
-               const MachineProfile &target);
+               const MachineProfile &target, codegen::Precision precision);
 
   Result<std::vector<LoweredStep>> run();
 
@@ -96,12 +103,15 @@ private:
 
   // Dispatches of the step at hand.
   void add(const codegen::KernelSpec &spec,
-           llvm::ArrayRef<mlir::Attribute> bindings, bool overlap = false);
+           llvm::ArrayRef<mlir::Attribute> bindings, bool overlap = false,
+           unsigned mClasses = kAllMClasses);
   /// A MatMul or GluMatMul with its activations: `x` is its first binding,
   /// `others` follow.
   void addProduct(codegen::KernelSpec spec, llvm::StringRef x,
                   llvm::ArrayRef<mlir::Attribute> others, bool overlap);
-  std::string quantized(llvm::StringRef x, const codegen::KernelSpec &spec);
+  /// The buffer that has x in the form of `spec`'s activations.
+  std::string packed(llvm::StringRef x, const codegen::KernelSpec &spec,
+                     unsigned mClasses);
   void addNorm(llvm::StringRef x, ir::plan::WeightAttr weight, float epsilon,
                llvm::StringRef y, codegen::RowsFrom rows);
   Status addMatMul(llvm::StringRef x,
@@ -112,6 +122,7 @@ private:
   ir::plan::GraphOp graph;
   ir::plan::KvOp kv;
   const MachineProfile &target;
+  codegen::Precision precision;
   mlir::OpBuilder builder;
   mlir::SymbolTable symbols;
   mlir::MLIRContext *context;
@@ -122,7 +133,11 @@ private:
   llvm::StringMap<std::string> tensorByKey;
   llvm::StringSet<> multiplied; ///< weights that a MatMul alone reads
   llvm::StringMap<Layout> sharedLayout;
-  llvm::StringMap<std::string> quantizedOf; ///< buffers of the step at hand
+  struct Packed {
+    std::string buffer;
+    size_t dispatch = 0; ///< of the step: the one that packs
+  };
+  llvm::StringMap<Packed> packedOf; ///< of the step at hand, by buffer's name
   std::vector<LoweredStep> steps;
 };
 

@@ -151,10 +151,9 @@ public:
   const Status &failure() const { return firstFailure; }
 
 private:
-  /// Operations per second that the row's arithmetic allows: a product of two
-  /// bytes' worth of activation takes two dot products.
+  /// Operations per second that the row's arithmetic allows.
   double cores() const {
-    return kind == Arithmetic::FmaF32 ? fma : byteDots / 2;
+    return kind == Arithmetic::FmaF32 ? fma : byteDots / dotsPerProduct;
   }
   void fail(benchmark::State &state, const std::string &where,
             const Status &status);
@@ -170,6 +169,7 @@ private:
   double fma = 0;    ///< operations per second likewise
   double byteDots = 0;
   Arithmetic kind = Arithmetic::FmaF32; ///< of the row at hand
+  double dotsPerProduct = 1;            ///< likewise, of bytes
   std::string current;
   std::unique_ptr<Workload> workload;
   Status firstFailure;
@@ -256,8 +256,10 @@ Status BenchRun::measureAgain() {
 }
 
 void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
-  kind = row.spec.activation == codegen::Activation::I8x2 ? Arithmetic::ByteDot
-                                                          : Arithmetic::FmaF32;
+  kind = codegen::isOfBytes(row.spec.activation) ? Arithmetic::ByteDot
+                                                 : Arithmetic::FmaF32;
+  // Activations of two bytes take two dot products.
+  dotsPerProduct = row.spec.activation == codegen::Activation::I8x2 ? 2 : 1;
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }

@@ -12,10 +12,12 @@
 namespace air::bench {
 namespace {
 
+using codegen::Activation;
 using codegen::KernelOp;
 using codegen::KernelRow;
 using codegen::KernelSpec;
 using codegen::MClass;
+using codegen::Precision;
 
 constexpr std::array kCommonDTypes = {DType::F16, DType::Q8_0, DType::Q4_0,
                                       DType::Q4_K, DType::Q6_K};
@@ -46,6 +48,7 @@ private:
 
   std::vector<BenchRow> &rows;
   bool isCommon = true;
+  Precision precision = Precision::Float; ///< of products
 };
 
 void RowMaker::addAll(const KernelRow &kernel, const KernelSpec &spec,
@@ -56,6 +59,9 @@ void RowMaker::addAll(const KernelRow &kernel, const KernelSpec &spec,
     row.spec = spec;
     row.spec.op = kernel.op;
     row.spec.mClass = mClass;
+    if (kernel.op == KernelOp::MatMul || kernel.op == KernelOp::GluMatMul) {
+      row.spec.activation = codegen::activationOf(precision, mClass);
+    }
     row.tokens = tokens;
     row.context = context;
     row.isCommon = isCommon;
@@ -85,19 +91,20 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
       spec.yStride = kernel.op == KernelOp::MatMul ? shape.n : 0;
       isCommon = layout == kernel.layouts.front() &&
                  std::ranges::count(kCommonDTypes, dtype) != 0;
-      addAll(kernel, spec,
-             lowerCase(info(dtype).name) + "/" +
-                 std::string(layoutName(layout)),
-             "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k));
+      const std::string axes =
+          lowerCase(info(dtype).name) + "/" + std::string(layoutName(layout));
+      const std::string sizes =
+          "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k);
+      addAll(kernel, spec, axes, sizes);
       if (layout == Layout::X16 &&
           std::ranges::count(kernel.byteDTypes, dtype) != 0) {
         // Not every machine has these.
         isCommon = false;
-        spec.activation = codegen::Activation::I8x2;
-        addAll(kernel, spec,
-               lowerCase(info(dtype).name) + "/" +
-                   std::string(layoutName(layout)) + "/i8x2",
-               "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k));
+        precision = Precision::Int15;
+        addAll(kernel, spec, axes + "/i8x2", sizes);
+        precision = Precision::Int8;
+        addAll(kernel, spec, axes + "/i8", sizes);
+        precision = Precision::Float;
       }
     }
   }
@@ -159,9 +166,20 @@ void RowMaker::make(const KernelRow &kernel) {
     return;
   case KernelOp::RmsNorm:
   case KernelOp::Add:
-  case KernelOp::QuantizeActivations:
     for (uint64_t width : kWidths) {
       makeWidth(kernel, width);
+    }
+    return;
+  case KernelOp::PackActivations:
+    for (Activation form :
+         {Activation::F32x16, Activation::I8x2, Activation::I8}) {
+      for (uint64_t width : kWidths) {
+        KernelSpec spec;
+        spec.activation = form;
+        spec.k = width;
+        addAll(kernel, spec, std::string(codegen::activationName(form)),
+               "/k" + std::to_string(width));
+      }
     }
     return;
   case KernelOp::SiluMul:

@@ -97,9 +97,7 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
     return Operand{size, alignUp(size, AIR_BINDING_ALIGNMENT)};
   };
   const uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  const uint64_t x = spec.activation == codegen::Activation::I8x2
-                         ? codegen::activationWords(spec.k)
-                         : spec.k;
+  const uint64_t x = codegen::activationWords(spec.activation, spec.k);
   switch (spec.op) {
   case KernelOp::EmbedRows: {
     bytes = static_cast<double>(entry.weightBytes * m);
@@ -120,8 +118,8 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
     return {rows(spec.k), rows(spec.k)};
   case KernelOp::SiluMul:
     return {rows(spec.k), rows(spec.k), fixedRows(spec.k)};
-  case KernelOp::QuantizeActivations:
-    return {rows(spec.k), fixedRows(codegen::activationWords(spec.k))};
+  case KernelOp::PackActivations:
+    return {rows(spec.k), fixedRows(x)};
   case KernelOp::RopeAngles:
     return {Operand{spec.ropeDim / 2 * 8}, fixedRows(spec.ropeDim)};
   case KernelOp::RopeAppend:

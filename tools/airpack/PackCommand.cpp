@@ -71,6 +71,7 @@ compileOptions(const cli::Invocation &invocation) {
   }
   options.target = *target;
   options.kvType = invocation.text("--kv-type").value_or("");
+  options.activations = invocation.text("--activations").value_or("");
   options.context =
       static_cast<uint64_t>(invocation.integer("--ctx").value_or(0));
   options.slots =
@@ -109,6 +110,14 @@ cli::Command packCommand() {
       makeOption("--kv-type", "", ValueKind::Choice, "TYPE",
                  "Numbers of the KV cache; f32 takes twice the memory.", "f16");
   kvType.choices = {"f16", "f32"};
+  cli::Option activations = makeOption(
+      "--activations", "", ValueKind::Choice, "FORM",
+      "The least exact form in which products may take their inputs: float32, "
+      "15-bit integers or 8-bit ones, with one scale for 32 of them. Integers "
+      "need a quantised matrix and a target with byte products; 8 bits are for "
+      "several tokens at a time.",
+      "i8");
+  activations.choices = {"f32", "i8x2", "i8"};
   cli::Option context = makeOption("--ctx", "", ValueKind::Integer, "N",
                                    "Tokens that a sequence may hold.",
                                    "the model's trained context, at most 4096");
@@ -143,6 +152,7 @@ cli::Command packCommand() {
                  "The file to write.",
                  "MODEL's name with .air, in this folder"),
       kvType,
+      activations,
       context,
       slots,
       threads,

@@ -32,7 +32,7 @@ constexpr std::array kOps = {
     Named<KernelOp>{KernelOp::Attention, "attention"},
     Named<KernelOp>{KernelOp::Add, "add"},
     Named<KernelOp>{KernelOp::SiluMul, "silu_mul"},
-    Named<KernelOp>{KernelOp::QuantizeActivations, "quantize_activations"},
+    Named<KernelOp>{KernelOp::PackActivations, "pack_activations"},
 };
 constexpr std::array kMClasses = {
     Named<MClass>{MClass::One, "one"},
@@ -41,7 +41,9 @@ constexpr std::array kMClasses = {
 };
 constexpr std::array kActivations = {
     Named<Activation>{Activation::F32, "f32"},
+    Named<Activation>{Activation::F32x16, "f32x16"},
     Named<Activation>{Activation::I8x2, "i8x2"},
+    Named<Activation>{Activation::I8, "i8"},
 };
 constexpr std::array kRopes = {
     Named<RopeKind>{RopeKind::None, "none"},
@@ -257,9 +259,7 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
   };
   uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
   // Words of x's row, as a MatMul reads it.
-  uint64_t x = spec.activation == Activation::I8x2
-                   ? codegen::activationWords(spec.k)
-                   : spec.k;
+  uint64_t x = codegen::activationWords(spec.activation, spec.k);
   switch (spec.op) {
   case KernelOp::EmbedRows:
     return {matrix("table"), buffer("x", Write, spec.k)};
@@ -303,9 +303,9 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
   case KernelOp::SiluMul:
     return {buffer("gate", Read, spec.k), buffer("up", Read, spec.k),
             buffer("y", Write, spec.k)};
-  case KernelOp::QuantizeActivations:
+  case KernelOp::PackActivations:
     return {buffer("x", Read, spec.k, rowsFrom),
-            buffer("xq", Write, codegen::activationWords(spec.k), rowsFrom)};
+            buffer("xp", Write, x, rowsFrom)};
   }
   return {};
 }

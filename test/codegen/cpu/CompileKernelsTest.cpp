@@ -31,6 +31,7 @@ KernelSpec matMul(DType dtype, MClass mClass) {
   spec.op = KernelOp::MatMul;
   spec.dtype = dtype;
   spec.mClass = mClass;
+  spec.activation = activationOf(Precision::Float, mClass);
   spec.n = 48;
   spec.k = 512;
   spec.yStride = 48;

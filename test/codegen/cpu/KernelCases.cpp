@@ -4,6 +4,7 @@
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
@@ -113,70 +114,159 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
-// Bytes are equal to the definition's; where it leaves q open, the rest is.
-std::string compareBlocks(const std::vector<ActivationBlock> &got,
-                          const std::vector<ActivationBlock> &want) {
-  for (size_t i = 0; i < want.size(); ++i) {
+// A token's block of either form of bytes. It equals the definition's; where
+// that leaves q open, the rest does.
+struct PackedBlock {
+  std::vector<int> q;
+  float scale;
+  std::vector<int32_t> sums;
+  std::vector<float> scaledSums;
+
+  bool isAs(const PackedBlock &want) const {
+    if (std::isnan(want.scale)) {
+      return std::isnan(scale) &&
+             std::ranges::all_of(scaledSums,
+                                 [](float sum) { return std::isnan(sum); });
+    }
+    return q == want.q &&
+           std::bit_cast<uint32_t>(scale) ==
+               std::bit_cast<uint32_t>(want.scale) &&
+           sums == want.sums && scaledSums == want.scaledSums;
+  }
+};
+
+PackedBlock blockOf(const ActivationBlock &block) {
+  PackedBlock packed = {
+      {},
+      block.scale,
+      {std::begin(block.negatedSums), std::end(block.negatedSums)},
+      {std::begin(block.scaledSums), std::end(block.scaledSums)}};
+  packed.sums.push_back(static_cast<int32_t>(block.zero));
+  for (uint64_t i = 0; i < kActivationColumns; ++i) {
+    packed.q.push_back(block.high[i]);
+    packed.q.push_back(block.low[i]);
+  }
+  return packed;
+}
+
+PackedBlock blockOf(const ActivationTile &tile, uint64_t token) {
+  PackedBlock packed = {{std::begin(tile.q[token]), std::end(tile.q[token])},
+                        tile.scale[token],
+                        {},
+                        {}};
+  for (int part = 0; part < 3; ++part) {
+    packed.sums.push_back(tile.biasSums[part][token]);
+    packed.scaledSums.push_back(tile.scaledSums[part][token]);
+  }
+  return packed;
+}
+
+template <typename Record> std::vector<Record> recordsOf(const Bytes &bytes) {
+  std::vector<Record> records(bytes.size() / sizeof(Record));
+  std::memcpy(records.data(), bytes.data(), records.size() * sizeof(Record));
+  return records;
+}
+
+std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
+                          uint64_t k) {
+  const uint64_t rows = x.size() / k;
+  const uint64_t blocks = k / kActivationColumns;
+  const auto wrong = [](uint64_t row, uint64_t at) {
+    return "row " + std::to_string(row) + ", " + std::to_string(at) +
+           " is not as defined";
+  };
+  if (form == Activation::F32x16) {
+    const Floats packed = floatsOf(got);
+    for (uint64_t i = 0; i < x.size(); ++i) {
+      const uint64_t row = i / k;
+      const float value =
+          packed[(row / kActivationTokens * k + i % k) * kActivationTokens +
+                 row % kActivationTokens];
+      if (std::bit_cast<uint32_t>(value) != std::bit_cast<uint32_t>(x[i])) {
+        return wrong(row, i % k);
+      }
+    }
+    return "";
+  }
+  const auto gotBlocks = recordsOf<ActivationBlock>(got);
+  const auto gotTiles = recordsOf<ActivationTile>(got);
+  const auto wantBlocks = reference::quantizeToBlocks(x);
+  const auto wantTiles = reference::quantizeToTiles(x, k);
+  for (uint64_t i = 0; i < rows * blocks; ++i) {
+    const uint64_t row = i / blocks;
+    const uint64_t tile = row / kActivationTokens * blocks + i % blocks;
+    const uint64_t token = row % kActivationTokens;
     const bool isSame =
-        std::isnan(want[i].scale)
-            ? std::isnan(got[i].scale) &&
-                  std::all_of(got[i].scaledSums, got[i].scaledSums + 3,
-                              [](float sum) { return std::isnan(sum); }) &&
-                  got[i].zero == 0
-            : std::memcmp(&got[i], &want[i], sizeof(ActivationBlock)) == 0;
+        form == Activation::I8
+            ? blockOf(gotTiles[tile], token)
+                  .isAs(blockOf(wantTiles[tile], token))
+            : blockOf(gotBlocks[i]).isAs(blockOf(wantBlocks[i]));
     if (!isSame) {
-      return "block " + std::to_string(i) + " of scale " +
-             std::to_string(want[i].scale) + " is not as defined";
+      return wrong(row, i % blocks);
     }
   }
   return "";
 }
 
-void addQuantizeActivations(std::vector<KernelCase> &cases, Random &random) {
+void addPackActivations(std::vector<KernelCase> &cases, Activation form,
+                        uint64_t width, RowsFrom from, Random &random) {
   constexpr uint64_t kBlock = kActivationColumns;
-  for (const uint64_t width : {32, 96, 2048}) {
-    for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
-      KernelCase test;
-      test.spec.op = KernelOp::QuantizeActivations;
-      test.spec.k = width;
-      test.spec.rowsFrom = from;
-      const uint64_t tokens = 11 + random() % 9;
-      test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
-      test.label = labelOf(test.spec, tokens);
-      const uint64_t rows =
-          from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
-      Floats x = randomFloats(random, rows * width, 3.0F);
-      // Blocks of every kind, one a row: largest at either end and either sign,
-      // ties, zeros, the smallest that counts and just below, the largest.
-      const float marked[] = {-100.0F, 1e30F,     0x1p-100F, 0x1p-101F,
-                              1e-42F,  FLT_MAX,   INFINITY,  -INFINITY,
-                              NAN,     127 * 128, 0.0F};
-      for (uint64_t row = 0; row < std::min<uint64_t>(rows, std::size(marked));
-           ++row) {
-        float *block = x.data() + row * width;
-        const float mark = marked[row];
-        for (uint64_t j = 0; j < kBlock; ++j) {
-          // Halves and integers of any size up to 127 * 128.
-          block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
-                     : mark == 127 * 128
-                         ? 0.5F * static_cast<float>(random() % 32512) - 8128
-                         : block[j];
-        }
-        block[row % kBlock * 3 % kBlock] = mark;
+  KernelCase test;
+  test.spec.op = KernelOp::PackActivations;
+  test.spec.activation = form;
+  test.spec.k = width;
+  test.spec.rowsFrom = from;
+  const uint64_t tokens = 11 + random() % 29;
+  test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
+  test.label = labelOf(test.spec, tokens);
+  const uint64_t rows =
+      from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
+  Floats x = randomFloats(random, rows * width, 3.0F);
+  // Blocks of every kind, one a row: largest at either end and either sign,
+  // ties, zeros, the smallest that counts and just below, the largest.
+  const float marked[] = {-100.0F, 1e30F,     0x1p-100F, 0x1p-101F,
+                          1e-42F,  FLT_MAX,   INFINITY,  -INFINITY,
+                          NAN,     127 * 128, 127.0F,    0.0F};
+  for (uint64_t row = 0;
+       width >= kBlock && row < std::min<uint64_t>(rows, std::size(marked));
+       ++row) {
+    float *block = x.data() + row * width;
+    const float mark = marked[row];
+    for (uint64_t j = 0; j < kBlock; ++j) {
+      // Halves and integers of any size up to the mark.
+      block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
+                 : mark == 127 * 128
+                     ? 0.5F * static_cast<float>(random() % 32512) - 8128
+                 : mark == 127.0F
+                     ? 0.5F * static_cast<float>(random() % 254) - 63.5F
+                     : block[j];
+    }
+    block[row % kBlock * 3 % kBlock] = mark;
+  }
+  test.readsRows(x, width);
+  const uint64_t words = codegen::activationWords(form, width);
+  if (form == Activation::I8x2) {
+    test.writesRows(randomFloats(random, rows * words), words);
+  } else {
+    test.writes(bytesOf(
+        randomFloats(random, alignUp(rows, kActivationTokens) * words)));
+  }
+  test.check = [form, x, width](const std::vector<Bytes> &after) {
+    return compareTokens(after[1], form, x, width);
+  };
+  cases.push_back(std::move(test));
+}
+
+void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
+  for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
+    for (const uint64_t width : {32, 96, 2048}) {
+      for (const Activation form :
+           {Activation::F32x16, Activation::I8x2, Activation::I8}) {
+        addPackActivations(cases, form, width, from, random);
       }
-      const std::vector<ActivationBlock> want =
-          reference::quantizeActivations(x);
-      test.readsRows(x, width);
-      const uint64_t words =
-          width / kBlock * sizeof(ActivationBlock) / sizeof(float);
-      test.writesRows(randomFloats(random, rows * words), words);
-      test.check = [want](const std::vector<Bytes> &after) {
-        std::vector<ActivationBlock> got(want.size());
-        std::memcpy(got.data(), after[1].data(),
-                    got.size() * sizeof(ActivationBlock));
-        return compareBlocks(got, want);
-      };
-      cases.push_back(std::move(test));
+    }
+    for (const uint64_t width : {5, 33, 530}) {
+      addPackActivations(cases, Activation::F32x16, width, from, random);
     }
   }
 }
@@ -256,7 +346,7 @@ constexpr MatMulShape kMatMulShapes[] = {
 };
 
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-               MClass mClass, Activation activation, const MatMulShape &shape,
+               MClass mClass, Precision precision, const MatMulShape &shape,
                uint64_t tokens, Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
@@ -265,7 +355,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activation;
+  spec.activation = activationOf(precision, mClass);
   spec.n = shape.n;
   spec.k = block == 1 ? 29 + 32 * shape.blocks : shape.blocks * block;
   spec.yOffset = shape.gapBefore;
@@ -323,12 +413,12 @@ size_t turnOf(DType dtype, Layout layout) {
 
 // All shapes, or one a class.
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-                MClass mClass, Activation activation, Random &random) {
+                MClass mClass, Precision precision, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype) || i == turn % std::size(kMatMulShapes)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
-        addMatMul(cases, dtype, layout, mClass, activation, kMatMulShapes[i],
+        addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
     }
@@ -336,7 +426,7 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 }
 
 void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-                  MClass mClass, Activation activation, uint64_t tokens,
+                  MClass mClass, Precision precision, uint64_t tokens,
                   Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
@@ -345,7 +435,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activation;
+  spec.activation = activationOf(precision, mClass);
   spec.n = 37;
   spec.k = block == 1 ? 61 : ceilDiv(64, block) * block;
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
@@ -382,7 +472,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 } // namespace
 
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
-                                  MClass mClass, Activation activation,
+                                  MClass mClass, Precision precision,
                                   Random &random) {
   std::vector<KernelCase> cases;
   switch (op) {
@@ -393,13 +483,13 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addRmsNorm(cases, random);
     break;
   case KernelOp::MatMul:
-    addMatMuls(cases, dtype, layout, mClass, activation, random);
+    addMatMuls(cases, dtype, layout, mClass, precision, random);
     break;
   case KernelOp::GluMatMul:
     if (isCommon(dtype) ||
         turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
-        addGluMatMul(cases, dtype, layout, mClass, activation, tokens, random);
+        addGluMatMul(cases, dtype, layout, mClass, precision, tokens, random);
       }
     }
     break;
@@ -416,8 +506,8 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
   case KernelOp::SiluMul:
     addElementwise(cases, op, random);
     break;
-  case KernelOp::QuantizeActivations:
-    addQuantizeActivations(cases, random);
+  case KernelOp::PackActivations:
+    addPackActivations(cases, random);
     break;
   }
   return cases;

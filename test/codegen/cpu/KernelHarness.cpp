@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <spawn.h>
@@ -329,15 +330,54 @@ Floats floatsOf(const Bytes &bytes) {
 }
 
 Doubles KernelCase::readsActivations(const Floats &x) {
-  if (spec.activation == Activation::F32) {
-    readsRows(x, spec.k);
-    return widened(x);
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  const uint64_t k = spec.k;
+  const uint64_t rows = x.size() / k;
+  const auto readsRecords = [this](const auto &records) {
+    const auto *bytes = reinterpret_cast<const uint8_t *>(records.data());
+    reads(Bytes(bytes, bytes + records.size() * sizeof(records[0])));
+  };
+  switch (spec.activation) {
+  case Activation::F32:
+    readsRows(x, k);
+    break;
+  case Activation::F32x16: {
+    Floats packed(alignUp(rows, kActivationTokens) * k, kNaN);
+    for (uint64_t row = 0; row < rows; ++row) {
+      for (uint64_t column = 0; column < k; ++column) {
+        packed[(row / kActivationTokens * k + column) * kActivationTokens +
+               row % kActivationTokens] = x[row * k + column];
+      }
+    }
+    reads(bytesOf(packed));
+    break;
   }
-  const std::vector<ActivationBlock> blocks = reference::quantizeActivations(x);
-  Floats words(blocks.size() * sizeof(ActivationBlock) / sizeof(float));
-  std::memcpy(words.data(), blocks.data(), words.size() * sizeof(float));
-  readsRows(words, words.size() / (x.size() / spec.k));
-  return reference::dequantizeActivations(blocks);
+  case Activation::I8x2: {
+    const std::vector<ActivationBlock> blocks = reference::quantizeToBlocks(x);
+    Floats words(blocks.size() * sizeof(ActivationBlock) / sizeof(float));
+    std::memcpy(words.data(), blocks.data(), words.size() * sizeof(float));
+    readsRows(words, words.size() / rows);
+    return reference::valuesOf(blocks);
+  }
+  case Activation::I8: {
+    std::vector<ActivationTile> tiles = reference::quantizeToTiles(x, k);
+    for (uint64_t row = rows; row % kActivationTokens != 0; ++row) {
+      for (uint64_t i = 0; i < k / kActivationColumns; ++i) {
+        ActivationTile &tile = tiles[tiles.size() - 1 - i];
+        const uint64_t token = row % kActivationTokens;
+        std::fill_n(tile.q[token], kActivationColumns, int8_t{-128});
+        tile.scale[token] = kNaN;
+        for (int part = 0; part < 3; ++part) {
+          tile.biasSums[part][token] = INT32_MIN;
+          tile.scaledSums[part][token] = kNaN;
+        }
+      }
+    }
+    readsRecords(tiles);
+    return reference::valuesOf(tiles, rows, k);
+  }
+  }
+  return widened(x);
 }
 
 Doubles widened(const Floats &values) {

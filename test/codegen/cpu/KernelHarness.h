@@ -133,10 +133,11 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            const std::string &emulator,
                            const std::string &runner);
 
-/// The cases of one op for one dtype, layout, M class and kind of activations
-/// (of no meaning for some ops): odd and even shapes, and every batch kind.
+/// The cases of one op for one dtype, layout, M class and precision of
+/// activations (of no meaning for some ops): odd and even shapes, and every
+/// batch kind.
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
-                                  MClass mClass, Activation activation,
+                                  MClass mClass, Precision precision,
                                   Random &random);
 
 } // namespace air::codegen::test

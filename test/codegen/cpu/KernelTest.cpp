@@ -67,7 +67,7 @@ struct Slice {
   const KernelRow *row;
   DType dtype;
   Layout layout;
-  Activation activation;
+  Precision precision;
   std::string name;
 };
 
@@ -86,11 +86,12 @@ std::vector<Slice> slices() {
           name += "_" + std::string(info(dtype).name) +
                   (layout == Layout::Rows ? "_rows" : "_x16");
         }
-        all.push_back({&row, dtype, layout, Activation::F32, name});
+        all.push_back({&row, dtype, layout, Precision::Float, name});
         if (layout == Layout::X16 &&
             std::ranges::find(row.byteDTypes, dtype) != row.byteDTypes.end()) {
           all.push_back(
-              {&row, dtype, layout, Activation::I8x2, name + "_i8x2"});
+              {&row, dtype, layout, Precision::Int15, name + "_i8x2"});
+          all.push_back({&row, dtype, layout, Precision::Int8, name + "_i8"});
         }
       }
     }
@@ -107,7 +108,7 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   for (const MClass mClass : classes) {
     std::vector<KernelCase> more =
         makeCases(slice.row->op, slice.dtype, slice.layout, mClass,
-                  slice.activation, random);
+                  slice.precision, random);
     std::move(more.begin(), more.end(), std::back_inserter(cases));
   }
   return cases;
@@ -174,7 +175,7 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
   const std::vector<KernelCase> cases = casesOf(GetParam(), random);
   ASSERT_FALSE(cases.empty()) << "the registry lists an op without cases";
   const MachineProfile host = hostProfile();
-  const bool isBytes = GetParam().activation == Activation::I8x2;
+  const bool isBytes = GetParam().precision != Precision::Float;
   int compiled = 0;
   for (const MachineProfile &target :
        targets(isBytes || isCommon(GetParam()))) {

@@ -95,9 +95,26 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
       {"product of no width", row(KernelOp::SiluMul), ErrorCode::Internal,
        "width k is 0"},
       {"half a block of activations",
-       with(row(KernelOp::QuantizeActivations),
-            [](KernelSpec &s) { s.k = 48; }),
+       with(row(KernelOp::PackActivations),
+            [](KernelSpec &s) {
+              s.k = 48;
+              s.activation = Activation::I8;
+            }),
        ErrorCode::Internal, "width k 48"},
+      {"floats as they are",
+       with(row(KernelOp::PackActivations), [](KernelSpec &s) { s.k = 64; }),
+       ErrorCode::Internal, "not packed"},
+      {"many tokens of floats",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) {
+              s.activation = Activation::F32;
+              s.mClass = MClass::Wide;
+            }),
+       ErrorCode::Unsupported, "are packed for 9 tokens"},
+      {"one token of packed floats",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.activation = Activation::F32x16; }),
+       ErrorCode::Unsupported, "and only then"},
       {"bytes of floats", byteMatMul(DType::F16), ErrorCode::Unsupported,
        "F16 in layout x16"},
       {"bytes of rows",
@@ -133,18 +150,27 @@ TEST(Refusal, BytesNeedProductsOfThem) {
 }
 
 TEST(Activations, AreBytesWhereAKernelTakesThem) {
-  const auto best = [](const KernelSpec &spec, const std::string &target) {
-    return bestActivation(spec, *resolveProfile(target));
+  const auto best = [](const KernelSpec &spec, const std::string &target,
+                       Precision precision = Precision::Int15) {
+    return bestActivation(spec, *resolveProfile(target), precision);
   };
   KernelSpec spec = byteMatMul(DType::Q4_K);
   for (const MClass mClass : {MClass::One, MClass::Small, MClass::Wide}) {
     spec.mClass = mClass;
     for (const std::string &target : builtinProfiles()) {
-      EXPECT_EQ(best(spec, target),
-                target == "aarch64-neon" ? Activation::F32 : Activation::I8x2)
+      EXPECT_EQ(best(spec, target), target != "aarch64-neon" ? Activation::I8x2
+                                    : mClass == MClass::Wide
+                                        ? Activation::F32x16
+                                        : Activation::F32)
           << target;
     }
   }
+  EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8);
+  EXPECT_EQ(best(spec, "aarch64-neon", Precision::Int8), Activation::F32x16);
+  EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32x16);
+  spec.mClass = MClass::One;
+  EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8x2);
+  EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32);
   // Whole bytes, where products pass through 16 bits.
   spec = byteMatMul(DType::Q8_0);
   EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);

@@ -152,7 +152,7 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   x[3] = -64.5F;
   x[17] = 1000;
   x[40] = 0x1p-101F; // counts as zero
-  const auto blocks = quantizeActivations(x);
+  const auto blocks = quantizeToBlocks(x);
   ASSERT_EQ(blocks.size(), 2U);
   const ActivationBlock &block = blocks[0];
   EXPECT_EQ(block.scale, 1.0F);
@@ -166,7 +166,7 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   EXPECT_EQ(block.low[17], -24);
   EXPECT_THAT(block.negatedSums, ElementsAre(0, -1000, -1000));
   EXPECT_THAT(block.scaledSums, ElementsAre(0, 1000, 1000));
-  const Doubles back = dequantizeActivations(blocks);
+  const Doubles back = valuesOf(blocks);
   EXPECT_EQ(back[0], 16256.0);
   EXPECT_EQ(back[2], 64.0);
   EXPECT_EQ(back[17], 1000.0);
@@ -179,14 +179,14 @@ TEST(Reference, ActivationsAreOffByHalfAScale) {
   for (size_t i = 0; i < x.size(); ++i) {
     x[i] = static_cast<float>(std::sin(double(i * i)));
   }
-  const auto blocks = quantizeActivations(x);
-  const Doubles back = dequantizeActivations(blocks);
+  const auto blocks = quantizeToBlocks(x);
+  const Doubles back = valuesOf(blocks);
   for (size_t i = 0; i < x.size(); ++i) {
     EXPECT_NEAR(back[i], x[i], 0.5001 * blocks[0].scale);
   }
   EXPECT_LT(blocks[0].scale, 1.0 / 16000);
   x[5] = std::numeric_limits<float>::infinity();
-  EXPECT_TRUE(std::isnan(dequantizeActivations(quantizeActivations(x))[6]));
+  EXPECT_TRUE(std::isnan(valuesOf(quantizeToBlocks(x))[6]));
 }
 
 TEST(Reference, AddIsASum) {

@@ -67,28 +67,34 @@
 // OPTIONS: plan.program @"m2-8" tokens 2 to 8
 // OPTIONS-NOT: @"m9+"
 
-// With byte dot products each input of a Q8_0 product is quantized once: 24
-// words for 32 columns.
+// With byte dot products each input of a Q8_0 product is packed once a form: 24
+// words for 32 columns of one token, 15 of several.
 // BYTES-DAG: plan.buffer @layer.0.attn_normed row 128
 // BYTES-DAG: plan.buffer @layer.0.attn_normed.i8x2 row 96
+// BYTES-DAG: plan.buffer @layer.0.attn_normed.i8 row 60
 // BYTES-DAG: plan.buffer @layer.0.h.i8x2 row 288
 // BYTES-DAG: plan.buffer @xo.i8x2 row 96 rows <outputs>
 // BYTES-LABEL: plan.program @m1 tokens 1 to 1
 // BYTES: plan.step attn_in
 // BYTES-NEXT: op = "rms_norm"{{.*}} <write buffer @layer.0.attn_normed>)
-// BYTES-NEXT: {k = 128 : i64, op = "quantize_activations"} (<read buffer @layer.0.attn_normed>, <write buffer @layer.0.attn_normed.i8x2>)
+// BYTES-NEXT: {activation = "i8x2", k = 128 : i64, op = "pack_activations"} (<read buffer @layer.0.attn_normed>, <write buffer @layer.0.attn_normed.i8x2>)
 // BYTES-NEXT: activation = "i8x2"{{.*}} op = "matmul", y_stride = 256 : i64} (<read buffer @layer.0.attn_normed.i8x2>, <read tensor @{{.*}}>, <write buffer @layer.0.qkv>)
 // BYTES-NEXT: op = "rope_append"
 // BYTES: plan.step ffn_in
 // BYTES-NEXT: op = "rms_norm"
-// BYTES-NEXT: op = "quantize_activations"{{.*}} <write buffer @layer.0.ffn_normed.i8x2>)
+// BYTES-NEXT: op = "pack_activations"{{.*}} <write buffer @layer.0.ffn_normed.i8x2>)
 // BYTES-NEXT: activation = "i8x2"{{.*}} op = "glu_matmul"} (<read buffer @layer.0.ffn_normed.i8x2>, <read tensor @g>, <read tensor @u>, <write buffer @layer.0.h>)
 // BYTES: plan.step head
 // BYTES-NEXT: op = "rms_norm"
-// BYTES-NEXT: {k = 128 : i64, op = "quantize_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.i8x2>){{.*}} rows <outputs>
+// BYTES-NEXT: {activation = "i8x2", k = 128 : i64, op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.i8x2>){{.*}} rows <outputs>
 // BYTES-NEXT: activation = "i8x2"{{.*}} (<read buffer @xo.i8x2>,
+// BYTES-LABEL: plan.program @"m2-8" tokens 2 to 8
+// BYTES: plan.step attn_in
+// BYTES-NEXT: op = "rms_norm"
+// BYTES-NEXT: {activation = "i8", k = 128 : i64, op = "pack_activations"} (<read buffer @layer.0.attn_normed>, <write buffer @layer.0.attn_normed.i8>)
+// BYTES-NEXT: activation = "i8"{{.*}} m_class = "small", n = 256 : i64, op = "matmul"{{.*}} (<read buffer @layer.0.attn_normed.i8>,
 // BYTES-LABEL: plan.program @"m9+" tokens 9 to 40
-// BYTES: activation = "i8x2"{{.*}} m_class = "wide", n = 256 : i64, op = "matmul"
+// BYTES: activation = "i8"{{.*}} m_class = "wide", n = 256 : i64, op = "matmul"
 module {
   plan.model <name = "tied", architecture = "llama", vocabulary = 512, width = 128, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
   plan.graph @tied {
@@ -130,7 +136,7 @@ module {
 // BYTES: plan.step attn_in
 // BYTES-NEXT: (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @layer.0.qkv>){{.*}} overlap
 // BYTES-NEXT: (<read buffer @x>, <read tensor @k>, <write buffer @layer.0.qkv>){{.*}} overlap
-// BYTES-NEXT: op = "quantize_activations"} (<read buffer @x>, <write buffer @x.i8x2>)
+// BYTES-NEXT: op = "pack_activations"} (<read buffer @x>, <write buffer @x.i8x2>)
 // BYTES-NOT: overlap
 // BYTES-NEXT: activation = "i8x2"{{.*}} y_offset = 48 : i64, y_stride = 64 : i64} (<read buffer @x.i8x2>, <read tensor @v>, <write buffer @layer.0.qkv>)
 // BYTES: plan.step attn layer 0

@@ -217,7 +217,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
   plan.buffer @y row 16
   plan.program @m1 tokens 1 to 16 {
     plan.step matmul "0" {
-      plan.dispatch "matmul_f16_x16_m1_n16_k16_ys16" {op = "matmul", dtype = "F16", n = 16 : i64, k = 16 : i64, y_stride = 16 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) weight_bytes 512 flops_per_row 512 scratch 256
+      plan.dispatch "matmul_f16_x16_m1_n16_k16_ys16" {op = "matmul", dtype = "F16", n = 16 : i64, k = 16 : i64, y_stride = 16 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) weight_bytes 512 flops_per_row 512 scratch 64
     }
   }
 }

@@ -63,8 +63,7 @@ TEST(KernelSpecAttr, EveryFieldComesBack) {
 TEST(KernelSpecAttr, EveryOpHasItsName) {
   mlir::MLIRContext context;
   std::set<std::string> texts;
-  for (int op = 0; op <= static_cast<int>(KernelOp::QuantizeActivations);
-       ++op) {
+  for (int op = 0; op <= static_cast<int>(KernelOp::PackActivations); ++op) {
     KernelSpec spec;
     spec.op = static_cast<KernelOp>(op);
     mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, spec);
@@ -111,8 +110,8 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   EXPECT_EQ(text(spec), "table tensor read, x buffer write, ");
   spec.op = KernelOp::RopeAngles;
   EXPECT_EQ(text(spec), "inverseFrequency tensor read, angles buffer write, ");
-  spec.op = KernelOp::QuantizeActivations;
-  EXPECT_EQ(text(spec), "x buffer read, xq buffer write, ");
+  spec.op = KernelOp::PackActivations;
+  EXPECT_EQ(text(spec), "x buffer read, xp buffer write, ");
 }
 
 TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {

@@ -1,0 +1,242 @@
+//===- PackActivationsKernel.cpp - activations as products read them ------===//
+//
+// The forms: codegen/KernelSpec.h. A block of 32 columns is two vectors of 16.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/CpuKernels.h"
+#include "formats/support/CheckedMath.h"
+
+#include <array>
+#include <cstddef>
+#include <limits>
+
+namespace air::codegen {
+
+using Value = KernelBuilder::Value;
+
+namespace {
+
+constexpr int64_t kColumns = kActivationColumns;
+constexpr int64_t kTokens = kActivationTokens;
+constexpr int64_t kHalf = kColumns / 2;
+constexpr int64_t kInfinityBits = 0x7F800000;
+/// Below it largest / m would leave float32.
+constexpr double kSmallest = 0x1p-100;
+
+struct QuantizedBlock {
+  std::array<Value, 2> q; ///< i32 lanes
+  Value scale;
+  std::array<Value, 3> sums; ///< of q: both halves, and all
+};
+
+/// 32 floats as integers of magnitude up to `most`.
+QuantizedBlock quantizeBlock(KernelBuilder &b, Value x, float most) {
+  auto floats = b.vec(b.f32(), kHalf);
+  auto integers = b.vec(b.i32(), kHalf);
+  std::array<Value, 2> values;
+  std::array<Value, 2> magnitudes;
+  for (int64_t half = 0; half < 2; ++half) {
+    values[half] = b.load(floats, b.offset(x, half * kHalf * 4), 4);
+    magnitudes[half] =
+        b.andBits(b.bitcast(values[half], b.i32()), int64_t{0x7FFFFFFF});
+  }
+  // As integers the magnitudes of floats keep their order, and NaN is largest.
+  Value bits = b.maxLanes(b.max(magnitudes[0], magnitudes[1]));
+  Value largest = b.bitcast(bits, b.f32());
+  Value isFinite = b.less(bits, b.i32(kInfinityBits));
+  Value isTiny = b.less(largest, b.f32(static_cast<float>(kSmallest)));
+  Value scale = b.div(largest, b.f32(most));
+  Value inverse = b.div(b.f32(most), largest);
+  scale = b.select(isTiny, b.f32(0.0F), scale);
+  inverse = b.select(isTiny, b.f32(0.0F), inverse);
+  QuantizedBlock block;
+  block.scale =
+      b.select(isFinite, scale, b.f32(std::numeric_limits<float>::quiet_NaN()));
+  Value factor = b.splat(inverse, kHalf);
+  for (int64_t half = 0; half < 2; ++half) {
+    // Adding 1.5 * 2^23 rounds, and leaves the integer in the low bits; unlike
+    // a conversion it has a result for every input.
+    Value shifted = b.fma(values[half], factor, b.constant(floats, 12582912.0));
+    block.q[half] = b.sub(b.bitcast(shifted, b.i32()),
+                          b.constant(integers, int64_t{0x4B400000}));
+    block.sums[half] = b.sumLanes(block.q[half]);
+  }
+  block.sums[2] = b.add(block.sums[0], block.sums[1]);
+  return block;
+}
+
+void storeField(KernelBuilder &b, Value value, Value record, size_t field,
+                int64_t more = 0) {
+  b.store(value, b.offset(record, static_cast<int64_t>(field) + more), 4);
+}
+
+// ---- I8x2: one token a tile -------------------------------------------------
+
+void writeBlock(KernelBuilder &b, Value x, Value block) {
+  const QuantizedBlock made = quantizeBlock(b, x, 127 * 128);
+  auto integers = b.vec(b.i32(), kHalf);
+  for (int64_t half = 0; half < 2; ++half) {
+    Value high = b.shiftRightSigned(
+        b.add(made.q[half], b.constant(integers, int64_t{64})), 7);
+    Value low = b.sub(made.q[half], b.shiftLeft(high, 7));
+    storeField(b, b.truncate(high, b.i8()), block,
+               offsetof(ActivationBlock, high), half * kHalf);
+    storeField(b, b.truncate(low, b.i8()), block,
+               offsetof(ActivationBlock, low), half * kHalf);
+  }
+  storeField(b, made.scale, block, offsetof(ActivationBlock, scale));
+  for (int64_t i = 0; i < 3; ++i) {
+    storeField(b, b.negate(made.sums[i]), block,
+               offsetof(ActivationBlock, negatedSums), 4 * i);
+    storeField(b, b.mul(made.scale, b.signedToFloat(made.sums[i], b.f32())),
+               block, offsetof(ActivationBlock, scaledSums), 4 * i);
+  }
+  storeField(b, b.i32(0), block, offsetof(ActivationBlock, zero));
+}
+
+void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
+  constexpr int64_t kBytes = sizeof(ActivationBlock);
+  const auto blocks = static_cast<int64_t>(spec.k) / kColumns;
+  b.tileLoop([&](Value row) {
+    Value x = b.element(b.binding(0), row, blocks * kColumns * 4);
+    Value packed = b.element(b.binding(1), row, blocks * kBytes);
+    b.loop(b.i64(0), b.i64(blocks), b.i64(1), [&](Value i) {
+      writeBlock(b, b.element(x, i, kColumns * 4),
+                 b.element(packed, i, kBytes));
+    });
+  });
+}
+
+// ---- I8 and F32x16: kPackColumns columns of 16 tokens a tile ----------------
+
+/// A token's block in its tile.
+void writeInTile(KernelBuilder &b, Value x, Value tile, Value token) {
+  const QuantizedBlock made = quantizeBlock(b, x, 127);
+  Value bytes = b.element(tile, token, kColumns);
+  for (int64_t half = 0; half < 2; ++half) {
+    storeField(b, b.truncate(made.q[half], b.i8()), bytes, 0, half * kHalf);
+  }
+  Value numbers = b.element(tile, token, 4);
+  storeField(b, made.scale, numbers, offsetof(ActivationTile, scale));
+  for (int64_t i = 0; i < 3; ++i) {
+    storeField(b, b.negate(b.shiftLeft(made.sums[i], 7)), numbers,
+               offsetof(ActivationTile, biasSums), 4 * kTokens * i);
+    storeField(b, b.mul(made.scale, b.signedToFloat(made.sums[i], b.f32())),
+               numbers, offsetof(ActivationTile, scaledSums), 4 * kTokens * i);
+  }
+}
+
+/// to[j][i] = from[i][j], 16 by 16 floats; a row of `from` takes rowBytes.
+void transpose(KernelBuilder &b, Value from, int64_t rowBytes, Value to) {
+  auto type = b.vec(b.f32(), kTokens);
+  std::array<Value, kTokens> rows;
+  for (int64_t i = 0; i < kTokens; ++i) {
+    rows[i] = b.load(type, b.offset(from, i * rowBytes), 4);
+  }
+  // After the round of `step`, rows i and i + step have exchanged the columns
+  // that differ in that bit.
+  for (int64_t step = 1; step < kTokens; step *= 2) {
+    llvm::SmallVector<int64_t> low;
+    llvm::SmallVector<int64_t> high;
+    for (int64_t j = 0; j < kTokens; ++j) {
+      low.push_back((j & step) == 0 ? j : kTokens + j - step);
+      high.push_back((j & step) == 0 ? j + step : kTokens + j);
+    }
+    for (int64_t i = 0; i < kTokens; ++i) {
+      if ((i & step) == 0) {
+        Value first = rows[i];
+        Value second = rows[i + step];
+        rows[i] = b.shuffle(first, second, low);
+        rows[i + step] = b.shuffle(first, second, high);
+      }
+    }
+  }
+  for (int64_t i = 0; i < kTokens; ++i) {
+    b.store(rows[i], b.offset(to, i * kTokens * 4), 64);
+  }
+}
+
+void transposeColumns(KernelBuilder &b, const KernelSpec &spec, Value x,
+                      Value packed, Value first, Value last) {
+  const auto k = static_cast<int64_t>(spec.k);
+  const int64_t whole = k / kTokens * kTokens;
+  b.loop(first, b.min(last, b.i64(whole)), b.i64(kTokens), [&](Value column) {
+    transpose(b, b.element(x, column, 4), k * 4,
+              b.element(packed, column, kTokens * 4));
+  });
+  if (whole != k) {
+    b.loop(b.max(first, b.i64(whole)), last, b.i64(1), [&](Value column) {
+      b.loop(b.i64(0), b.i64(kTokens), b.i64(1), [&](Value token) {
+        Value from = b.element(b.element(x, column, 4), token, k * 4);
+        Value to = b.element(packed, column, kTokens * 4);
+        b.store(b.load(b.f32(), from, 4), b.element(to, token, 4), 4);
+      });
+    });
+  }
+}
+
+void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
+  const auto k = static_cast<int64_t>(spec.k);
+  const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
+  const auto tokenBytes =
+      4 * static_cast<int64_t>(activationWords(spec.activation, spec.k));
+  b.tileLoop([&](Value tile) {
+    Value first = b.mul(b.rem(tile, b.i64(parts)),
+                        b.i64(static_cast<int64_t>(kPackColumns)));
+    Value last = b.min(b.add(first, b.i64(static_cast<int64_t>(kPackColumns))),
+                       b.i64(k));
+    Value token = b.mul(b.div(tile, b.i64(parts)), b.i64(kTokens));
+    Value x = b.element(b.binding(0), token, k * 4);
+    Value packed = b.element(b.binding(1), token, tokenBytes);
+    if (spec.activation == Activation::F32x16) {
+      transposeColumns(b, spec, x, packed, first, last);
+      return;
+    }
+    Value rows = spec.rowsFrom == RowsFrom::Tokens ? b.tokens() : b.outputs();
+    Value tokens = b.min(b.sub(rows, token), b.i64(kTokens));
+    b.loop(first, last, b.i64(kColumns), [&](Value column) {
+      Value block = b.element(packed, b.div(column, b.i64(kColumns)),
+                              sizeof(ActivationTile));
+      b.loop(b.i64(0), tokens, b.i64(1), [&](Value i) {
+        Value from = b.element(b.element(x, column, 4), i, k * 4);
+        writeInTile(b, from, block, i);
+      });
+    });
+  });
+}
+
+} // namespace
+
+Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
+                               KernelEntry &entry) {
+  if (spec.activation == Activation::F32) {
+    return internalError("float32 activations are not packed");
+  }
+  const uint64_t unit =
+      spec.activation == Activation::F32x16 ? 1 : kActivationColumns;
+  if (spec.k == 0 || spec.k % unit != 0) {
+    return internalError("width k " + std::to_string(spec.k) +
+                         " is no multiple of " + std::to_string(unit));
+  }
+  if (spec.activation == Activation::I8x2) {
+    entry.tokensPerTile = 1;
+  } else {
+    entry.baseTiles = ceilDiv(spec.k, kPackColumns);
+    entry.tokensPerTile = kActivationTokens;
+  }
+  // Comparison, product, rounding and sum; or the move alone.
+  entry.flopsPerRow =
+      spec.activation == Activation::F32x16 ? spec.k : spec.k * 4;
+  return Status::ok();
+}
+
+Status emitPackActivations(KernelBuilder &b, const KernelSpec &spec) {
+  if (spec.activation == Activation::I8x2) {
+    emitBlocks(b, spec);
+  } else {
+    emitTiles(b, spec);
+  }
+  return Status::ok();
+}
+
+} // namespace air::codegen

@@ -1,0 +1,333 @@
+//===- WideMatMul.cpp - y = w x for many tokens -----------------*- C++ -*-===//
+//
+// A tile is some groups of 16 rows and up to 128 tokens. It goes so many
+// columns at a time that these columns of the tile's activations stay in the
+// second cache while every group meets them. A part of a group's columns is
+// decoded into a panel in the first cache, which 16 tokens at a time multiply.
+//
+// The inner loop takes two groups by 8 tokens where a register holds 16 sums:
+// half of 32 registers, each weight is used 8 times and each activation twice,
+// which leaves the multiplications and not the loads as the limit.
+//
+// Scratch: sums [matrix][pair of groups][token][group of the pair][16] f32,
+// then a panel for each group of the pair (WidePanel.h).
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/ByteProducts.h"
+#include "codegen/cpu/Product.h"
+#include "codegen/cpu/WeightDecoders.h"
+#include "codegen/cpu/WidePanel.h"
+#include "formats/support/CheckedMath.h"
+
+#include <bit>
+#include <cstddef>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+constexpr int64_t kTokens = kActivationTokens;
+constexpr int64_t kColumns = kActivationColumns;
+
+class ManyTokens : public Product {
+public:
+  ManyTokens(KernelBuilder &builder, const KernelSpec &kernelSpec)
+      : Product(builder, kernelSpec),
+        tileGroups(static_cast<int64_t>(tiling.tileGroups)),
+        tileTokens(static_cast<int64_t>(tiling.tileTokens)),
+        groupsTogether(static_cast<int64_t>(tiling.groupsTogether)),
+        tokensTogether(static_cast<int64_t>(tiling.tokensTogether)) {}
+  void emit();
+
+private:
+  /// Address of the sums of a token of the tile and a group of the tile. Those
+  /// of groups that go together adjoin: at a distance of 4 KiB, loads of one
+  /// would wait for stores of the other.
+  Value sumsAt(Value matrix, Value group, Value token) {
+    Value set = b.add(b.mul(matrix, b.i64(tileGroups / groupsTogether)),
+                      b.div(group, b.i64(groupsTogether)));
+    Value row = b.add(b.mul(set, b.i64(tileTokens)), token);
+    row = b.add(b.mul(row, b.i64(groupsTogether)),
+                b.rem(group, b.i64(groupsTogether)));
+    return b.element(b.scratch(), row, kSumBytes);
+  }
+  /// A pass over the tokens of a tile, 16 at a time; body(first token).
+  void tokenTiles(Value tokens, llvm::function_ref<void(Value)> body) {
+    b.loop(b.i64(0), tokens, b.i64(kTokens), body);
+  }
+  /// How far ahead of the decoder weights are asked for: while a panel is
+  /// multiplied, the next one's come.
+  int64_t ahead(const GroupReader &weights) const {
+    return static_cast<int64_t>(tiling.panelColumns) /
+           weights.dtype().blockElements * weights.streamBytes();
+  }
+  void clearSums(Value groups, Value tokens);
+  /// Decodes columns of the groups from `group` on, each into its panel.
+  template <typename Sink>
+  void fillPanels(Value matrix, Value group, Value lastGroup, Value column,
+                  Value columns, llvm::function_ref<void(const Sink &)> done);
+  Value panelOf(int64_t group) {
+    return b.offset(panels, group * static_cast<int64_t>(tiling.panelBytes));
+  }
+  void multiplyFloats(Value x, Value sums, Value columns);
+  void multiplyBytes(const BytePanelSink::Form &form, Value x, Value sums,
+                     Value columns);
+  void multiplyBlock(const BytePanelSink::Form &form, Value block, Value x,
+                     Value first, Value sums);
+
+  Value panels;
+  const int64_t tileGroups;
+  const int64_t tileTokens;
+  const int64_t groupsTogether;
+  const int64_t tokensTogether;
+};
+
+void ManyTokens::emit() {
+  const bool isBytes = spec.activation == Activation::I8;
+  auto base = static_cast<int64_t>(ceilDiv(tiling.groups, tiling.tileGroups));
+  auto chunk = static_cast<int64_t>(tiling.panelColumns);
+  auto reach = static_cast<int64_t>(tiling.tileColumns);
+  const auto tokenBytes =
+      4 * static_cast<int64_t>(activationWords(spec.activation, spec.k));
+  // What a column takes in a tile of 16 tokens.
+  const int64_t columnBytes = tokenBytes * kTokens / k;
+  panels =
+      b.offset(b.scratch(), matrices() * tileGroups * tileTokens * kSumBytes);
+  b.tileLoop([&](Value tile) {
+    Value firstGroup = b.mul(b.rem(tile, b.i64(base)), b.i64(tileGroups));
+    Value groups =
+        b.min(b.sub(b.i64(static_cast<int64_t>(tiling.groups)), firstGroup),
+              b.i64(tileGroups));
+    Value lastGroup = b.sub(b.add(firstGroup, groups), b.i64(1));
+    Value firstToken = b.mul(b.div(tile, b.i64(base)), b.i64(tileTokens));
+    Value tokens = b.min(b.sub(rows(), firstToken), b.i64(tileTokens));
+    Value tileX = b.element(b.binding(0), firstToken, tokenBytes);
+    clearSums(groups, tokens);
+    b.loop(b.i64(0), b.i64(k), b.i64(reach), [&](Value start) {
+      Value end = b.min(b.i64(k), b.add(start, b.i64(reach)));
+      b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
+        b.loop(b.i64(0), groups, b.i64(groupsTogether), [&](Value group) {
+          b.loop(start, end, b.i64(chunk), [&](Value column) {
+            Value columns = b.min(b.sub(end, column), b.i64(chunk));
+            Value x = b.element(tileX, column, columnBytes);
+            Value first = b.add(firstGroup, group);
+            auto everyToken = [&](auto &&multiply) {
+              tokenTiles(tokens, [&](Value token) {
+                multiply(b.element(x, token, tokenBytes),
+                         sumsAt(matrix, group, token));
+              });
+            };
+            if (isBytes) {
+              BytePanelSink::Form form;
+              fillPanels<BytePanelSink>(
+                  matrix, first, lastGroup, column, columns,
+                  [&](const BytePanelSink &sink) { form = sink.form(); });
+              everyToken([&](Value from, Value sums) {
+                multiplyBytes(form, from, sums, columns);
+              });
+            } else {
+              fillPanels<FloatPanelSink>(matrix, first, lastGroup, column,
+                                         columns,
+                                         [](const FloatPanelSink &) {});
+              everyToken([&](Value from, Value sums) {
+                multiplyFloats(from, sums, columns);
+              });
+            }
+          });
+        });
+      });
+    });
+    b.loop(b.i64(0), groups, b.i64(1), [&](Value group) {
+      b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
+        finishToken(b.add(firstGroup, group), b.add(firstToken, token),
+                    [&](int64_t matrix) {
+                      return sumsAt(b.i64(matrix), group, token);
+                    });
+      });
+    });
+  });
+}
+
+template <typename Sink>
+void ManyTokens::fillPanels(Value matrix, Value group, Value lastGroup,
+                            Value column, Value columns,
+                            llvm::function_ref<void(const Sink &)> done) {
+  b.loop(b.i64(0), b.i64(groupsTogether), b.i64(1), [&](Value i) {
+    // Past the last group its weights again, for sums that nobody asks for.
+    GroupReader weights = reader(matrix, b.min(b.add(group, i), lastGroup));
+    Sink sink(b, b.element(panels, i, static_cast<int64_t>(tiling.panelBytes)));
+    decodeColumns(weights, sink, column, columns, k, ahead(weights));
+    done(sink);
+  });
+}
+
+void ManyTokens::clearSums(Value groups, Value tokens) {
+  Value zero = b.zero(b.vec(b.f32(), kRowLanes));
+  b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
+    b.loop(b.i64(0), groups, b.i64(groupsTogether), [&](Value group) {
+      tokenTiles(tokens, [&](Value token) {
+        Value sums = sumsAt(matrix, group, token);
+        for (int64_t i = 0; i < kTokens * groupsTogether; ++i) {
+          b.store(zero, b.offset(sums, i * kSumBytes), 64);
+        }
+      });
+    });
+  });
+}
+
+// ---- floats -----------------------------------------------------------------
+
+void ManyTokens::multiplyFloats(Value x, Value sums, Value columns) {
+  constexpr int64_t kUnroll = 2;
+  auto type = b.vec(b.f32(), kRowLanes);
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+    Value start = b.element(x, first, 4);
+    auto column = [&](KernelBuilder::Values now, Value at) {
+      llvm::SmallVector<Value, 2> w;
+      for (int64_t group = 0; group < groupsTogether; ++group) {
+        w.push_back(b.load(type, b.element(panelOf(group), at, kSumBytes), 64));
+      }
+      Value place = b.element(start, at, 4 * kTokens);
+      for (int64_t i = 0; i < tokensTogether; ++i) {
+        Value value = b.loadSplat(b.offset(place, 4 * i), kRowLanes);
+        for (int64_t group = 0; group < groupsTogether; ++group) {
+          Value &sum = now[group * tokensTogether + i];
+          sum = b.fma(w[group], value, sum);
+        }
+      }
+      return now;
+    };
+    KernelBuilder::Values total(groupsTogether * tokensTogether, b.zero(type));
+    Value whole = b.andBits(columns, -kUnroll);
+    total = b.loop(b.i64(0), whole, b.i64(kUnroll), total,
+                   [&](Value at, mlir::ValueRange now) {
+                     KernelBuilder::Values next(now.begin(), now.end());
+                     for (int64_t i = 0; i < kUnroll; ++i) {
+                       next = column(next, b.add(at, b.i64(i)));
+                     }
+                     return next;
+                   });
+    if (k % kUnroll != 0) {
+      total = b.loop(whole, columns, b.i64(1), total,
+                     [&](Value at, mlir::ValueRange now) {
+                       return column({now.begin(), now.end()}, at);
+                     });
+    }
+    // A sum of chunks: shorter chains of additions, smaller error.
+    Value firstSums = b.element(sums, first, groupsTogether * kSumBytes);
+    for (int64_t group = 0; group < groupsTogether; ++group) {
+      for (int64_t i = 0; i < tokensTogether; ++i) {
+        Value place =
+            b.offset(firstSums, (i * groupsTogether + group) * kSumBytes);
+        b.store(
+            b.add(b.load(type, place, 64), total[group * tokensTogether + i]),
+            place, 64);
+      }
+    }
+  });
+}
+
+// ---- bytes ------------------------------------------------------------------
+
+void ManyTokens::multiplyBytes(const BytePanelSink::Form &form, Value x,
+                               Value sums, Value columns) {
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+    Value firstSums = b.element(sums, first, groupsTogether * kSumBytes);
+    b.loop(b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1),
+           [&](Value block) {
+             Value from = b.element(x, block, sizeof(ActivationTile));
+             multiplyBlock(form, block, from, first, firstSums);
+           });
+  });
+}
+
+void ManyTokens::multiplyBlock(const BytePanelSink::Form &form, Value block,
+                               Value x, Value first, Value sums) {
+  const int64_t halves = form.halves;
+  auto integers = b.vec(b.i32(), kRowLanes);
+  auto floats = b.vec(b.f32(), kRowLanes);
+  Value bytes = b.element(x, first, kColumns);
+  Value numbers = b.element(x, first, 4);
+  // A number of a token, in every lane; `part`: 0, 1 for halves, 2 for all.
+  auto number = [&](size_t field, int64_t part, int64_t token,
+                    KernelBuilder::Type element) {
+    const int64_t at =
+        static_cast<int64_t>(field) + 4 * (part * kTokens + token);
+    return b.splat(b.load(element, b.offset(numbers, at), 4), kRowLanes);
+  };
+  auto partOf = [&](int64_t half) { return halves == 1 ? 2 : half; };
+  llvm::SmallVector<Value, 2> weights;
+  for (int64_t group = 0; group < groupsTogether; ++group) {
+    weights.push_back(b.element(panelOf(group), block, kPanelBlockBytes));
+  }
+  auto rowsOf = [&](int64_t group, int64_t field, int64_t half) {
+    return b.load(floats,
+                  b.offset(weights[group], field + half * 4 * kRowLanes), 64);
+  };
+
+  // The next 16 tokens are some way off: each quarter asks for a quarter.
+  constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
+  Value next = b.offset(x, k / kColumns * kTileBytes);
+  next = b.element(next, first, kTileBytes / kTokens);
+  for (int64_t at = 0; at < kTileBytes * tokensTogether / kTokens; at += 64) {
+    b.prefetch(b.offset(next, at));
+  }
+
+  // [group][token]: sums of a half's bytes, then of both, times the scales.
+  const int64_t count = groupsTogether * tokensTogether;
+  llvm::SmallVector<Value> scaled(count);
+  for (int64_t half = 0; half < halves; ++half) {
+    llvm::SmallVector<ByteSum> dots(count, ByteSum(b.zero(integers)));
+    for (int64_t i = 0; form.bias != 0 && i < count; ++i) {
+      // Of -128; a smaller power of two is a shift away.
+      dots[i] = ByteSum(b.shiftRightSigned(
+          number(offsetof(ActivationTile, biasSums), partOf(half),
+                 i % tokensTogether, b.i32()),
+          7 - std::countr_zero(static_cast<unsigned>(-form.bias))));
+    }
+    const int64_t quads = kPanelQuads / halves;
+    for (int64_t quad = half * quads; quad < (half + 1) * quads; ++quad) {
+      llvm::SmallVector<Value, 2> w;
+      for (int64_t group = 0; group < groupsTogether; ++group) {
+        Value at = b.offset(weights[group], quad * kPanelQuadBytes);
+        w.push_back(b.recast(b.load(integers, at, 64), b.i8()));
+      }
+      for (int64_t i = 0; i < tokensTogether; ++i) {
+        Value at = b.offset(bytes, i * kColumns + 4 * quad);
+        Value q = b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.i8());
+        for (int64_t group = 0; group < groupsTogether; ++group) {
+          dots[group * tokensTogether + i].add(b, w[group], q, form.bits);
+        }
+      }
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      Value dot = b.signedToFloat(dots[i].total(b), b.f32());
+      Value scale = rowsOf(i / tokensTogether, kPanelScales, half);
+      scaled[i] = half == 0 ? b.mul(scale, dot) : b.fma(scale, dot, scaled[i]);
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t group = i / tokensTogether;
+    const int64_t token = i % tokensTogether;
+    Value place = b.offset(sums, (token * groupsTogether + group) * kSumBytes);
+    Value total = b.load(floats, place, 64);
+    Value scale = number(offsetof(ActivationTile, scale), 0, token, b.f32());
+    total = b.fma(scaled[i], scale, total);
+    for (int64_t half = 0; form.hasOffset && half < halves; ++half) {
+      Value all = number(offsetof(ActivationTile, scaledSums), partOf(half),
+                         token, b.f32());
+      total = b.fma(rowsOf(group, kPanelOffsets, half), all, total);
+    }
+    b.store(total, place, 64);
+  }
+}
+
+} // namespace
+
+void emitWideProduct(KernelBuilder &builder, const KernelSpec &spec) {
+  ManyTokens(builder, spec).emit();
+}
+
+} // namespace air::codegen
