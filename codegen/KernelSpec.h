@@ -30,7 +30,7 @@
 //                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
 //                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
 //                  (in place) and k; k and v are appended to the layer's KV.
-//                  tile=token
+//                  tile = 4 tokens
 //   Attention    qkv R, kv R, out W              out[m] = heads*headDim floats
 //                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
 //   Add          x R, y RW                       y += x, width k; tile = token

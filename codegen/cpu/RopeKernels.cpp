@@ -113,17 +113,26 @@ void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
   }
 }
 
-/// One token of RopeAppend.
+/// Tokens of a tile of RopeAppend.
+constexpr int64_t kTileTokens = 4; // as KernelSpec.h says
+
+/// One tile of RopeAppend.
 class AppendWriter {
 public:
   AppendWriter(KernelBuilder &b, const KernelSpec &spec)
       : b(b), spec(spec), shape(spec) {}
 
-  void write(Value token);
+  void write(Value tile);
 
 private:
+  void rotate(Value token);
+  void append(Value token, Value head);
   void normAndRotate(Value row, Value angles, int64_t firstHead, int64_t heads,
                      unsigned normBinding);
+  Value rowOf(Value token) {
+    const uint64_t width = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
+    return b.element(b.binding(0), token, static_cast<int64_t>(width) * 4);
+  }
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
   // Eight elements as they are stored.
@@ -174,32 +183,45 @@ void AppendWriter::appendValue(Value source, Value target) {
   });
 }
 
-void AppendWriter::write(Value token) {
+void AppendWriter::rotate(Value token) {
   const auto heads = static_cast<int64_t>(spec.heads);
-  const auto kvHeads = static_cast<int64_t>(spec.kvHeads);
-  const int64_t headBytes = shape.headDim * 4;
-  const Value row =
-      b.element(b.binding(0), token, (heads + 2 * kvHeads) * headBytes);
   const Value angles =
       b.element(b.binding(1), token, static_cast<int64_t>(spec.ropeDim) * 4);
   // Keys are rotated where they lie as well: nobody reads them there again.
-  normAndRotate(row, angles, 0, heads, 2);
-  normAndRotate(row, angles, heads, kvHeads, 3);
+  normAndRotate(rowOf(token), angles, 0, heads, 2);
+  normAndRotate(rowOf(token), angles, heads, static_cast<int64_t>(spec.kvHeads),
+                3);
+}
 
+void AppendWriter::append(Value token, Value head) {
+  const auto kvHeads = static_cast<int64_t>(spec.kvHeads);
+  const int64_t headBytes = shape.headDim * 4;
   const Value kv = b.binding(spec.qkNorm ? 4 : 2);
   const Value position = b.loadU32(b.element(b.positions(), token, 4));
   const Value sequence = b.loadU32(b.element(b.sequences(), token, 4));
   const Value page = b.div(position, b.i64(AIR_KV_PAGE_TOKENS));
   const Value slot = b.rem(position, b.i64(AIR_KV_PAGE_TOKENS));
-  b.loop(b.i64(0), b.i64(kvHeads), b.i64(1), [&](Value head) {
-    const Value keys = kvHead(b, shape, kv, sequence, page, head);
-    const Value values = b.offset(keys, shape.valuesOffset);
-    const Value key =
-        b.element(b.offset(row, heads * headBytes), head, headBytes);
-    appendKey(key, b.element(keys, slot, shape.elementBytes));
-    appendValue(b.offset(key, kvHeads * headBytes),
-                b.element(values, slot, shape.valueRowBytes));
-  });
+  const Value keys = kvHead(b, shape, kv, sequence, page, head);
+  const Value values = b.offset(keys, shape.valuesOffset);
+  const Value key = b.element(
+      b.offset(rowOf(token), static_cast<int64_t>(spec.heads) * headBytes),
+      head, headBytes);
+  appendKey(key, b.element(keys, slot, shape.elementBytes));
+  appendValue(b.offset(key, kvHeads * headBytes),
+              b.element(values, slot, shape.valueRowBytes));
+}
+
+// Head by head, so that a head's lines of K, which all its tokens write, stay
+// in the nearest cache.
+void AppendWriter::write(Value tile) {
+  const Value first = b.mul(tile, b.i64(kTileTokens));
+  const Value end = b.min(b.add(first, b.i64(kTileTokens)), b.tokens());
+  b.loop(first, end, b.i64(1), [&](Value token) { rotate(token); });
+  b.loop(b.i64(0), b.i64(static_cast<int64_t>(spec.kvHeads)), b.i64(1),
+         [&](Value head) {
+           b.loop(first, end, b.i64(1),
+                  [&](Value token) { append(token, head); });
+         });
 }
 
 Status checkRope(const KernelSpec &spec) {
@@ -263,7 +285,7 @@ Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &,
                          " and rope kind " +
                          std::to_string(static_cast<int>(spec.rope)));
   }
-  entry.tokensPerTile = 1;
+  entry.tokensPerTile = kTileTokens;
   entry.weightBytes = spec.qkNorm ? 2 * spec.headDim * 4 : 0;
   entry.flopsPerRow = (spec.heads + spec.kvHeads) *
                       (3 * spec.ropeDim + (spec.qkNorm ? 4 : 0) * spec.headDim);
@@ -272,7 +294,7 @@ Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &,
 
 Status emitRopeAppend(KernelBuilder &b, const KernelSpec &spec) {
   AppendWriter writer(b, spec);
-  b.tileLoop([&](Value token) { writer.write(token); });
+  b.tileLoop([&](Value tile) { writer.write(tile); });
   return Status::ok();
 }
 
