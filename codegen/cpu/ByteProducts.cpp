@@ -41,10 +41,9 @@ Value joined(KernelBuilder &b, llvm::SmallVector<Value> parts) {
   return parts.front();
 }
 
-/// The intrinsic of vectors of `bytes` bytes, on vectors of kBytes.
-Value inParts(KernelBuilder &b, llvm::StringRef name, int64_t bytes,
+/// The intrinsic of a `count`th of every vector, on all of them.
+Value inParts(KernelBuilder &b, llvm::StringRef name, int64_t count,
               mlir::VectorType result, llvm::ArrayRef<Value> arguments) {
-  const int64_t count = kBytes / bytes;
   auto type = b.vec(result.getElementType(), result.getNumElements() / count);
   llvm::SmallVector<Value> parts;
   for (int64_t i = 0; i < count; ++i) {
@@ -70,16 +69,15 @@ Value pairSums(KernelBuilder &b, Value weights, Value x, int64_t bits) {
     if (is512) { // has no instruction for it, but masks
       x = b.sub(b.xorBits(x, sign), sign);
     } else {
-      x = inParts(b, "llvm.x86.avx2.psign.b", 32, b.vec(b.i8(), kBytes),
+      x = inParts(b, "llvm.x86.avx2.psign.b", 2, b.vec(b.i8(), kBytes),
                   {x, weights});
     }
     weights = b.sub(b.xorBits(weights, sign), sign);
   }
   auto type = b.vec(b.i16(), kBytes / 2);
-  return is512
-             ? inParts(b, "llvm.x86.avx512.pmaddubs.w.512", 64, type,
-                       {weights, x})
-             : inParts(b, "llvm.x86.avx2.pmadd.ub.sw", 32, type, {weights, x});
+  return is512 ? inParts(b, "llvm.x86.avx512.pmaddubs.w.512", 1, type,
+                         {weights, x})
+               : inParts(b, "llvm.x86.avx2.pmadd.ub.sw", 2, type, {weights, x});
 }
 
 /// 16 lanes of i32, each the sum of two of 32 lanes of i16.
@@ -87,9 +85,9 @@ Value widened(KernelBuilder &b, Value pairs) {
   auto type = b.vec(b.i32(), kBytes / 4);
   Value ones = b.constant(pairs.getType(), int64_t{1});
   return b.isa().byteDot == ByteDot::MulAdd512
-             ? inParts(b, "llvm.x86.avx512.pmaddw.d.512", 64, type,
+             ? inParts(b, "llvm.x86.avx512.pmaddw.d.512", 1, type,
                        {pairs, ones})
-             : inParts(b, "llvm.x86.avx2.pmadd.wd", 32, type, {pairs, ones});
+             : inParts(b, "llvm.x86.avx2.pmadd.wd", 2, type, {pairs, ones});
 }
 
 } // namespace
@@ -117,16 +115,16 @@ Value dotBytes(KernelBuilder &b, Value sum, Value weights, Value x,
   case ByteDot::None:
     break;
   case ByteDot::Vnni512:
-    return inParts(b, "llvm.x86.avx512.vpdpbusd.512", 64, type,
+    return inParts(b, "llvm.x86.avx512.vpdpbusd.512", 1, type,
                    {sum, weights, x});
   case ByteDot::Vnni256:
-    return inParts(b, "llvm.x86.avx512.vpdpbusd.256", 32, type,
+    return inParts(b, "llvm.x86.avx512.vpdpbusd.256", 2, type,
                    {sum, weights, x});
   case ByteDot::MulAdd512:
   case ByteDot::MulAdd256:
     return b.add(sum, widened(b, pairSums(b, weights, x, bits)));
   case ByteDot::Sdot:
-    return inParts(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", 16, type,
+    return inParts(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", 4, type,
                    {sum, weights, x});
   }
   llvm_unreachable("describe refuses targets without byte products");
@@ -142,15 +140,53 @@ Value lookUpBytes(KernelBuilder &b, Value indices,
   Value tables = b.constants(llvm::ArrayRef<int8_t>(entries));
   auto type = b.vec(b.i8(), kBytes);
   if (b.isa().hasAvx512) {
-    return inParts(b, "llvm.x86.avx512.pshuf.b.512", 64, type,
+    return inParts(b, "llvm.x86.avx512.pshuf.b.512", 1, type,
                    {tables, indices});
   }
   if (b.isa().hasAvx2) {
-    return inParts(b, "llvm.x86.avx2.pshuf.b", 32, type, {tables, indices});
+    return inParts(b, "llvm.x86.avx2.pshuf.b", 2, type, {tables, indices});
   }
-  return inParts(b, "llvm.aarch64.neon.tbl1.v16i8", 16, type,
-                 {tables, indices});
+  return inParts(b, "llvm.aarch64.neon.tbl1.v16i8", 4, type, {tables, indices});
 }
+
+// ---- two tokens at once -----------------------------------------------------
+
+// The instruction multiplies two rows with two tokens: its four sums are
+// [row][token], so there are eight of them, one for each pair of rows.
+
+Value eightColumns(KernelBuilder &b, Value first, Value second) {
+  llvm::SmallVector<int64_t> lanes;
+  for (int64_t row = 0; row < kBytes / 4; ++row) {
+    for (int64_t from : {int64_t{0}, kBytes}) {
+      for (int64_t at = 0; at < 4; ++at) {
+        lanes.push_back(from + 4 * row + at);
+      }
+    }
+  }
+  return b.shuffle(first, second, lanes);
+}
+
+Value dotTwoTokens(KernelBuilder &b, Value sums, Value weights, Value x) {
+  assert(b.isa().hasI8mm);
+  constexpr int64_t kRowPairs = kBytes / 4 / 2;
+  llvm::SmallVector<int64_t> lanes;
+  for (int64_t i = 0; i < lanesOf(weights); ++i) {
+    lanes.push_back(i % lanesOf(x));
+  }
+  return inParts(b, "llvm.aarch64.neon.smmla.v4i32.v16i8", kRowPairs,
+                 mlir::cast<mlir::VectorType>(sums.getType()),
+                 {sums, weights, b.shuffle(x, x, lanes)});
+}
+
+Value sumsOfToken(KernelBuilder &b, Value sums, int64_t token) {
+  llvm::SmallVector<int64_t> lanes;
+  for (int64_t row = 0; row < kBytes / 4; ++row) {
+    lanes.push_back(2 * row + token);
+  }
+  return b.shuffle(sums, sums, lanes);
+}
+
+// ---- sums -------------------------------------------------------------------
 
 void ByteSum::add(KernelBuilder &b, Value weights, Value x, int64_t bits,
                   int64_t mostX) {

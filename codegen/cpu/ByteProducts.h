@@ -44,6 +44,21 @@ mlir::Value dotBytes(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
 mlir::Value lookUpBytes(KernelBuilder &b, mlir::Value indices,
                         const std::array<int8_t, 16> &table);
 
+// ---- two tokens at once, where IsaTraits::hasI8mm ---------------------------
+
+/// Eight columns of 16 rows, [row][8]: 128 lanes of i8, out of those of
+/// dotBytes() for columns 0-3 and 4-7.
+mlir::Value eightColumns(KernelBuilder &b, mlir::Value first,
+                         mlir::Value second);
+
+/// `sums`, 32 lanes of i32 in an order of its own, + the products of
+/// eightColumns() and `x`, 16 lanes of i8: eight columns of two tokens.
+mlir::Value dotTwoTokens(KernelBuilder &b, mlir::Value sums,
+                         mlir::Value weights, mlir::Value x);
+
+/// 16 rows' sums of token 0 or 1.
+mlir::Value sumsOfToken(KernelBuilder &b, mlir::Value sums, int64_t token);
+
 /// A sum of dotBytes() that says when it is complete: where products are added
 /// up in 16 bits they stay there for as long as they surely fit.
 class ByteSum {

@@ -92,6 +92,10 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   if (has(profile, "dotprod")) {
     features.push_back("dotprod");
     target.isa.byteDot = ByteDot::Sdot;
+    if (has(profile, "i8mm")) {
+      features.push_back("i8mm");
+      target.isa.hasI8mm = true;
+    }
   }
   target.features = featureString(std::move(features));
   target.isa.arch = CpuArch::Aarch64;

@@ -38,6 +38,7 @@ struct IsaTraits {
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
   bool hasNeon = false;          ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
+  bool hasI8mm = false; ///< beside Sdot: products of two rows and two tokens
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }
 };

@@ -17,11 +17,13 @@ struct Builtin {
 };
 
 /// The x86-64 psABI's levels 3 and 4 as far as kernels use them, each also with
-/// its byte dot product; Armv8.0, and Armv8.2 with the same. Nominal size:
+/// its byte dot product; Armv8.0,
+/// Armv8.2 with the same, and Armv8.6 with its matrix product. Nominal size:
 /// eight cores, 16 GiB, two channels of DDR4-3200, an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
+      {"aarch64-i8mm", "aarch64", {"dotprod", "i8mm", "neon"}},
       {"aarch64-neon", "aarch64", {"neon"}},
       {"x86-64-v3", "x86_64", {"avx2", "bmi2", "f16c", "fma"}},
       {"x86-64-v3-vnni", "x86_64", {"avx2", "avxvnni", "bmi2", "f16c", "fma"}},

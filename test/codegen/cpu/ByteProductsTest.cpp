@@ -166,8 +166,38 @@ KernelCase makeCase(int bias, Random &random) {
   return test;
 }
 
+/// Whether the case could be run on the target; it must then be right.
+bool runsOn(const MachineProfile &profile, const KernelCase &test,
+            const std::function<Status(KernelBuilder &)> &body,
+            Random &random) {
+  const CpuTarget target = *makeCpuTarget(profile);
+  const Result<std::string> bitcode =
+      compileToBitcode("products", target, body);
+  EXPECT_TRUE(bitcode.isOk()) << bitcode.status().message();
+  const auto object = emitObject({&*bitcode, 1}, target);
+  EXPECT_TRUE(object.isOk()) << object.status().message();
+  const bool isArm = profile.arch == "aarch64";
+  const auto image = rt::ElfImage::loadFor(isArm ? rt::ElfMachine::Aarch64
+                                                 : rt::ElfMachine::X86_64,
+                                           *object, "products");
+  EXPECT_TRUE(image.isOk()) << image.status().message();
+  KernelEntry entry;
+  entry.name = "products";
+  if (checkRunsOn(profile, hostProfile()).isOk()) {
+    EXPECT_EQ(runCase(test, entry, *image->entry("products"), random), "");
+    return true;
+  }
+  if (!isArm || kEmulator == nullptr) {
+    return false;
+  }
+  EXPECT_EQ(runForeignCase(test, entry, image->bytes(),
+                           image->functions().front().second, kEmulator,
+                           kRunner),
+            "");
+  return true;
+}
+
 TEST(ByteProducts, AreExactAtTheirLargest) {
-  const MachineProfile host = hostProfile();
   std::vector<std::string> names = builtinProfiles();
   names.emplace_back("host");
   Random random(7);
@@ -175,35 +205,77 @@ TEST(ByteProducts, AreExactAtTheirLargest) {
   for (const std::string &name : names) {
     SCOPED_TRACE(name);
     const MachineProfile profile = *resolveProfile(name);
-    const CpuTarget target = *makeCpuTarget(profile);
-    if (!target.isa.hasByteDot()) {
-      continue;
-    }
-    const Result<std::string> bitcode =
-        compileToBitcode("products", target, emit);
-    ASSERT_TRUE(bitcode.isOk()) << bitcode.status().message();
-    const auto object = emitObject({&*bitcode, 1}, target);
-    ASSERT_TRUE(object.isOk()) << object.status().message();
-    const bool isArm = profile.arch == "aarch64";
-    const auto image = rt::ElfImage::loadFor(isArm ? rt::ElfMachine::Aarch64
-                                                   : rt::ElfMachine::X86_64,
-                                             *object, "products");
-    ASSERT_TRUE(image.isOk()) << image.status().message();
-    const KernelCase test = makeCase(wholeByteBias(target.isa), random);
-    KernelEntry entry;
-    entry.name = "products";
-    if (checkRunsOn(profile, host).isOk()) {
-      EXPECT_EQ(runCase(test, entry, *image->entry("products"), random), "");
-      ++ran;
-    } else if (isArm && kEmulator != nullptr) {
-      EXPECT_EQ(runForeignCase(test, entry, image->bytes(),
-                               image->functions().front().second, kEmulator,
-                               kRunner),
-                "");
-      ++ran;
+    const IsaTraits isa = makeCpuTarget(profile)->isa;
+    if (isa.hasByteDot()) {
+      ran += runsOn(profile, makeCase(wholeByteBias(isa), random), emit, random)
+                 ? 1
+                 : 0;
     }
   }
   EXPECT_GT(ran, 0);
+}
+
+TEST(ByteProducts, OfTwoTokensAtOnce) {
+  const MachineProfile profile = *resolveProfile("aarch64-i8mm");
+  ASSERT_TRUE(makeCpuTarget(profile)->isa.hasI8mm);
+  Random random(8);
+  KernelCase test;
+  test.batch = makeBatch(random, BatchKind::Decode, 1, 0);
+  Bytes weights(2 * kWordBytes); // columns 0-3, then 4-7, of 16 rows
+  Bytes x(16);                   // [token][8]
+  for (uint8_t &byte : weights) {
+    byte = static_cast<uint8_t>(random());
+  }
+  weights[0] = 0x80;
+  for (uint8_t &byte : x) {
+    byte = static_cast<uint8_t>(static_cast<int>(random() % 255) - 127);
+  }
+  auto type = [](KernelBuilder &b, int64_t lanes) {
+    return b.vec(b.i8(), lanes);
+  };
+  auto body = [&](KernelBuilder &b) {
+    b.tileLoop([&](mlir::Value) {
+      mlir::Value w = b.binding(0);
+      mlir::Value first = b.load(type(b, kWordBytes), w, 64);
+      mlir::Value second =
+          b.load(type(b, kWordBytes), b.offset(w, kWordBytes), 64);
+      mlir::Value sums = dotTwoTokens(
+          b, b.constant(b.vec(b.i32(), 2 * kRows), int64_t{kStart}),
+          eightColumns(b, first, second),
+          b.load(type(b, 16), b.binding(1), 64));
+      for (int64_t token = 0; token < 2; ++token) {
+        b.store(sumsOfToken(b, sums, token),
+                b.offset(b.binding(2), token * kWordBytes), 64);
+      }
+    });
+    return Status::ok();
+  };
+  test.reads(weights);
+  test.reads(x);
+  test.writes(Bytes(2 * kWordBytes));
+  test.check = [&](const std::vector<Bytes> &after) -> std::string {
+    for (int64_t token = 0; token < 2; ++token) {
+      for (int64_t row = 0; row < kRows; ++row) {
+        int want = kStart;
+        for (int64_t column = 0; column < 8; ++column) {
+          const int64_t at = column / 4 * kWordBytes + 4 * row + column % 4;
+          want += static_cast<int8_t>(weights[at]) *
+                  static_cast<int8_t>(x[8 * token + column]);
+        }
+        int32_t got = 0;
+        std::memcpy(&got, after[2].data() + 4 * (token * kRows + row), 4);
+        if (got != want) {
+          return "row " + std::to_string(row) + " of token " +
+                 std::to_string(token) + " is " + std::to_string(got) +
+                 ", not " + std::to_string(want);
+        }
+      }
+    }
+    return "";
+  };
+  if (!runsOn(profile, test, body, random)) {
+    GTEST_SKIP() << "needs qemu-aarch64 and clang";
+  }
 }
 
 } // namespace

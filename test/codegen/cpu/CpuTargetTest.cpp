@@ -82,10 +82,15 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
         Case{"x86_64", avx512AndVnni256, ByteDot::MulAdd512, "+avx512bw"},
         Case{"x86_64", avx512, ByteDot::MulAdd512, "+avx512bw"},
         Case{"aarch64", {"dotprod", "neon"}, ByteDot::Sdot, "+dotprod"},
+        Case{"aarch64", {"dotprod", "i8mm", "neon"}, ByteDot::Sdot, "+i8mm"},
+        // Half of what Armv8.6 has is what Armv8.0 has.
+        Case{"aarch64", {"i8mm", "neon"}, ByteDot::None, "+neon"},
         Case{"aarch64", {"neon"}, ByteDot::None, "+neon"}}) {
     auto target = makeCpuTarget(profile(test.arch, test.features));
     ASSERT_TRUE(target.isOk()) << target.status().message();
     EXPECT_EQ(target->isa.byteDot, test.byteDot) << target->features;
+    EXPECT_EQ(target->isa.hasI8mm,
+              std::string_view(test.llvmFeature) == "+i8mm");
     EXPECT_EQ(target->isa.hasByteDot(), test.byteDot != ByteDot::None);
     EXPECT_NE(target->features.find(test.llvmFeature), std::string::npos)
         << target->features;
