@@ -52,16 +52,23 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 
 /// Whether a product that takes bytes is faster with it than with floats, as
 /// air-bench tells (aarch64: by counting instructions). Where products pass
-/// through 16 bits, whole bytes cost twice what fields do.
+/// through 16 bits, whole bytes cost twice what fields do, and sums of 16
+/// columns twice what those of 32 do: too much for two bytes an activation.
 bool isFasterInBytes(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isWhole = std::ranges::count(wholeByteDTypes(), spec.dtype) != 0;
+  constexpr DType kOf16Columns[] = {DType::Q2_K, DType::Q3_K, DType::Q6_K,
+                                    DType::NVFP4};
+  const bool isCostly =
+      isWhole || (spec.mClass == MClass::Wide &&
+                  std::ranges::count(kOf16Columns, spec.dtype) != 0);
   switch (isa.byteDot) {
   case ByteDot::None:
     return false;
   case ByteDot::MulAdd256:
-    return !isWhole || spec.mClass == MClass::One;
+    return !isCostly || spec.activation == Activation::I8 ||
+           spec.mClass == MClass::One;
   case ByteDot::MulAdd512:
-    return !isWhole;
+    return !isCostly || spec.activation == Activation::I8;
   case ByteDot::Vnni512:
   case ByteDot::Vnni256:
   case ByteDot::Sdot:

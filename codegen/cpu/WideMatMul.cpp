@@ -74,6 +74,20 @@ private:
   void multiplyFloats(Value x, Value sums, Value columns);
   void multiplyBytes(const BytePanelSink::Form &form, Value x, Value sums,
                      Value columns);
+  /// 64 bytes of a block of weights: four columns of 16 rows.
+  Value quadAt(Value block, int64_t quad) {
+    Value at = b.offset(block, quad * kPanelQuadBytes);
+    return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
+  }
+  /// dots[group][token] += so many quads of a block of each group times the
+  /// tokens' bytes.
+  void addDots(int64_t bits, int64_t firstQuad, int64_t quads,
+               llvm::ArrayRef<Value> weights, Value bytes,
+               llvm::MutableArrayRef<Value> dots);
+  /// The same where isa().hasI8mm.
+  void addTwoTokens(int64_t firstQuad, int64_t quads,
+                    llvm::ArrayRef<Value> weights, Value bytes,
+                    llvm::MutableArrayRef<Value> dots);
   void multiplyBlock(const BytePanelSink::Form &form, Value block, Value x,
                      Value first, Value sums);
 
@@ -243,6 +257,57 @@ void ManyTokens::multiplyBytes(const BytePanelSink::Form &form, Value x,
   });
 }
 
+void ManyTokens::addDots(int64_t bits, int64_t firstQuad, int64_t quads,
+                         llvm::ArrayRef<Value> weights, Value bytes,
+                         llvm::MutableArrayRef<Value> dots) {
+  llvm::SmallVector<ByteSum> sums(dots.begin(), dots.end());
+  for (int64_t quad = firstQuad; quad < firstQuad + quads; ++quad) {
+    llvm::SmallVector<Value, 2> w;
+    for (Value group : weights) {
+      w.push_back(quadAt(group, quad));
+    }
+    for (int64_t i = 0; i < tokensTogether; ++i) {
+      Value at = b.offset(bytes, i * kColumns + 4 * quad);
+      Value q = b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.i8());
+      for (int64_t group = 0; group < groupsTogether; ++group) {
+        sums[group * tokensTogether + i].add(b, w[group], q, bits);
+      }
+    }
+  }
+  for (size_t i = 0; i < dots.size(); ++i) {
+    dots[i] = sums[i].total(b);
+  }
+}
+
+void ManyTokens::addTwoTokens(int64_t firstQuad, int64_t quads,
+                              llvm::ArrayRef<Value> weights, Value bytes,
+                              llvm::MutableArrayRef<Value> dots) {
+  llvm::SmallVector<Value> sums(dots.size() / 2,
+                                b.zero(b.vec(b.i32(), 2 * kRowLanes)));
+  for (int64_t quad = firstQuad; quad < firstQuad + quads; quad += 2) {
+    llvm::SmallVector<Value, 2> w;
+    for (Value group : weights) {
+      w.push_back(
+          eightColumns(b, quadAt(group, quad), quadAt(group, quad + 1)));
+    }
+    for (int64_t i = 0; i < tokensTogether; i += 2) {
+      auto eight = [&](int64_t token) {
+        Value at = b.offset(bytes, token * kColumns + 4 * quad);
+        return b.load(b.vec(b.i32(), 2), at, 4);
+      };
+      Value q =
+          b.recast(b.shuffle(eight(i), eight(i + 1), {0, 1, 2, 3}), b.i8());
+      for (int64_t group = 0; group < groupsTogether; ++group) {
+        Value &sum = sums[(group * tokensTogether + i) / 2];
+        sum = dotTwoTokens(b, sum, w[group], q);
+      }
+    }
+  }
+  for (size_t i = 0; i < dots.size(); ++i) {
+    dots[i] = b.add(dots[i], sumsOfToken(b, sums[i / 2], i % 2));
+  }
+}
+
 void ManyTokens::multiplyBlock(const BytePanelSink::Form &form, Value block,
                                Value x, Value first, Value sums) {
   const int64_t halves = form.halves;
@@ -279,31 +344,22 @@ void ManyTokens::multiplyBlock(const BytePanelSink::Form &form, Value block,
   const int64_t count = groupsTogether * tokensTogether;
   llvm::SmallVector<Value> scaled(count);
   for (int64_t half = 0; half < halves; ++half) {
-    llvm::SmallVector<ByteSum> dots(count, ByteSum(b.zero(integers)));
+    llvm::SmallVector<Value> dots(count, b.zero(integers));
     for (int64_t i = 0; form.bias != 0 && i < count; ++i) {
       // Of -128; a smaller power of two is a shift away.
-      dots[i] = ByteSum(b.shiftRightSigned(
+      dots[i] = b.shiftRightSigned(
           number(offsetof(ActivationTile, biasSums), partOf(half),
                  i % tokensTogether, b.i32()),
-          7 - std::countr_zero(static_cast<unsigned>(-form.bias))));
+          7 - std::countr_zero(static_cast<unsigned>(-form.bias)));
     }
     const int64_t quads = kPanelQuads / halves;
-    for (int64_t quad = half * quads; quad < (half + 1) * quads; ++quad) {
-      llvm::SmallVector<Value, 2> w;
-      for (int64_t group = 0; group < groupsTogether; ++group) {
-        Value at = b.offset(weights[group], quad * kPanelQuadBytes);
-        w.push_back(b.recast(b.load(integers, at, 64), b.i8()));
-      }
-      for (int64_t i = 0; i < tokensTogether; ++i) {
-        Value at = b.offset(bytes, i * kColumns + 4 * quad);
-        Value q = b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.i8());
-        for (int64_t group = 0; group < groupsTogether; ++group) {
-          dots[group * tokensTogether + i].add(b, w[group], q, form.bits);
-        }
-      }
+    if (b.isa().hasI8mm) {
+      addTwoTokens(half * quads, quads, weights, bytes, dots);
+    } else {
+      addDots(form.bits, half * quads, quads, weights, bytes, dots);
     }
     for (int64_t i = 0; i < count; ++i) {
-      Value dot = b.signedToFloat(dots[i].total(b), b.f32());
+      Value dot = b.signedToFloat(dots[i], b.f32());
       Value scale = rowsOf(i / tokensTogether, kPanelScales, half);
       scaled[i] = half == 0 ? b.mul(scale, dot) : b.fma(scale, dot, scaled[i]);
     }

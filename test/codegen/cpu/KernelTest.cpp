@@ -34,9 +34,9 @@ bool runsEmulated(const MachineProfile &target) {
          hostProfile().arch != "aarch64";
 }
 
-/// Host, and every built-in profile whose vectors differ from those before;
-/// `all`: whose code may differ in anything.
-std::vector<MachineProfile> targets(bool all) {
+/// Host, and every built-in profile whose vectors differ from those before, or
+/// for kernels of bytes how it multiplies them.
+std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
   const auto isNew = [&](const MachineProfile &profile) {
@@ -46,10 +46,14 @@ std::vector<MachineProfile> targets(bool all) {
       return false;
     }
     const IsaTraits &isa = target->isa;
-    return seen
-        .insert(target->triple +
-                (all ? target->features : std::to_string(isa.vectorBytes)))
-        .second;
+    std::string kind = target->triple + std::to_string(isa.vectorBytes);
+    if (precision != Precision::Float) {
+      kind += "," + std::to_string(static_cast<int>(isa.byteDot));
+    }
+    if (precision == Precision::Int8 && isa.hasI8mm) {
+      kind += ",i8mm";
+    }
+    return seen.insert(kind).second;
   };
   EXPECT_TRUE(isNew(profiles.front()));
   for (const std::string &name : builtinProfiles()) {
@@ -114,13 +118,6 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
-/// What models are mostly made of, and ops without matrices.
-bool isCommon(const Slice &slice) {
-  return slice.row->dtypes.empty() || slice.dtype == DType::F32 ||
-         slice.dtype == DType::F16 || slice.dtype == DType::Q8_0 ||
-         slice.dtype == DType::Q4_K;
-}
-
 /// Compiles the cases' kernels for a target and runs what can be run. Returns
 /// how many cases ran.
 int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
@@ -177,8 +174,7 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
   const MachineProfile host = hostProfile();
   const bool isBytes = GetParam().precision != Precision::Float;
   int compiled = 0;
-  for (const MachineProfile &target :
-       targets(isBytes || isCommon(GetParam()))) {
+  for (const MachineProfile &target : targets(GetParam().precision)) {
     SCOPED_TRACE(target.name);
     if (isBytes && !makeCpuTarget(target)->isa.hasByteDot()) {
       EXPECT_EQ(

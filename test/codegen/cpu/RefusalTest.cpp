@@ -181,6 +181,16 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
        {"x86-64-v3-vnni", "x86-64-v4-vnni", "aarch64-dotprod"}) {
     EXPECT_EQ(best(spec, target), Activation::I8x2) << target;
   }
+  for (const char *target : {"x86-64-v3", "x86-64-v4"}) {
+    EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
+    // And sums of 16 columns of many tokens.
+    KernelSpec many = byteMatMul(DType::Q6_K);
+    many.mClass = MClass::Wide;
+    EXPECT_EQ(best(many, target), Activation::F32x16) << target;
+    EXPECT_EQ(best(many, target, Precision::Int8), Activation::I8) << target;
+    many.mClass = MClass::Small;
+    EXPECT_EQ(best(many, target), Activation::I8x2) << target;
+  }
   spec.layout = Layout::Rows;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni"), Activation::F32);
   EXPECT_EQ(best(byteMatMul(DType::F16), "x86-64-v4-vnni"), Activation::F32);
