@@ -90,7 +90,8 @@ void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
   open = true;
   // A group of 16 or 32 overlaps with its neighbours; a long one needs chains
   // of its own to hide the latency of the adds.
-  chains = std::max<int64_t>(1, (count > 32 ? 4 : 2) / tokenCount);
+  const int64_t most = count <= 32 ? 2 : b.isa().hasAvx512 ? 8 : 4;
+  chains = std::max<int64_t>(1, most / tokenCount);
   partial.assign(tokenCount * chains, Value());
   groupScale = scale;
   groupOffset = offset;
