@@ -16,7 +16,7 @@ namespace air::codegen {
 namespace {
 
 /// Raised whenever a kernel's code or grid changes for an unchanged spec.
-constexpr unsigned kKernelSetVersion = 3;
+constexpr unsigned kKernelSetVersion = 4;
 
 struct Job {
   KernelSpec spec;

@@ -124,7 +124,13 @@ void FewTokens::lastPass(Value group, Value firstToken, Value rest,
 void FewTokens::pass(Value group, Value firstToken, int64_t tokens) {
   b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
     auto multiply = [&](auto &&sink) {
-      decodeRows(reader(matrix, group), sink, k, kPrefetchAhead);
+      GroupReader weights = reader(matrix, group);
+      if (isGlu) {
+        // After a group of the first matrix comes that of the second.
+        Value other = b.sub(b.i64(1), matrix);
+        weights.goesOnAt(reader(other, b.add(group, matrix)).start());
+      }
+      decodeRows(weights, sink, k, kPrefetchAhead);
       for (int64_t token = 0; token < tokens; ++token) {
         b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
       }

@@ -42,11 +42,15 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
   tiling.tileGroups = tileGroups(tiling.groups, 64);
   if (usesPanel(spec)) {
     const bool isBytes = spec.activation == Activation::I8;
-    // Several tiles of tokens share the work with those of groups.
-    // In 32 registers of 16 sums: of bytes 12 sums, as many totals and the
-    // operands; of floats 16 sums.
+    const bool isInHalves = std::ranges::count(halfBlockDTypes(), spec.dtype);
+    // In 32 registers of 16 sums: of floats 16 sums; of bytes 12 sums and as
+    // many totals, or 6 of each where the sums of two halves meet.
     tiling.groupsTogether = !isa.hasAvx512 ? 1 : isBytes ? 3 : 2;
-    tiling.tokensTogether = !isa.hasAvx512 || isBytes ? 4 : 8;
+    tiling.tokensTogether = !isa.hasAvx512 ? 4
+                            : !isBytes     ? 8
+                            : isInHalves   ? 2
+                                           : 4;
+    // Several tiles of tokens share the work with those of groups.
     tiling.tileGroups =
         ceilDiv(tileGroups(tiling.groups, 32), tiling.groupsTogether) *
         tiling.groupsTogether;

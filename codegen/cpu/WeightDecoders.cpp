@@ -68,6 +68,9 @@ static_assert(std::is_sorted(kByteDTypes.begin(), kByteDTypes.end()));
 constexpr std::array kWholeByteDTypes = {DType::Q8_0, DType::IQ4_NL,
                                          DType::IQ4_XS};
 
+constexpr std::array kHalfBlockDTypes = {DType::Q2_K, DType::Q3_K, DType::Q6_K,
+                                         DType::NVFP4};
+
 constexpr int64_t kLineBytes = 64;
 
 /// Asks for part `turn` of `turns` of the block column that lies `ahead` bytes
@@ -165,6 +168,8 @@ std::span<const DType> decodableDTypes() { return kDTypes; }
 std::span<const DType> byteDTypes() { return kByteDTypes; }
 
 std::span<const DType> wholeByteDTypes() { return kWholeByteDTypes; }
+
+std::span<const DType> halfBlockDTypes() { return kHalfBlockDTypes; }
 
 void decodeColumns(const GroupReader &rows, DecodeSink &sink, Value first,
                    Value count, int64_t k, int64_t prefetchAhead) {

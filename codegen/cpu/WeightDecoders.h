@@ -28,6 +28,8 @@ std::span<const DType> byteDTypes();
 /// Of byteDTypes() those with eight bits a q: signedFields(), or a table of
 /// entries that need them.
 std::span<const DType> wholeByteDTypes();
+/// Those of byteDTypes() that have a scale for 16 columns, not 32.
+std::span<const DType> halfBlockDTypes();
 
 /// The code below decodes at most this many columns of a dtype without blocks
 /// into one partial sum.

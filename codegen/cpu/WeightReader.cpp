@@ -58,7 +58,8 @@ GroupReader::GroupReader(KernelBuilder &builder, DType dtype, Layout order,
                          int64_t n, int64_t k, Value matrix, Value group)
     : b(builder), type(info(dtype)), layout(order) {
   const int64_t rowBytes = k / type.blockElements * type.blockBytes;
-  base = b.element(matrix, group, kRowLanes * rowBytes);
+  groupBytes = kRowLanes * rowBytes;
+  base = b.element(matrix, group, groupBytes);
   if (layout == Layout::Rows) {
     auto lanes = b.vec(b.i32(), kRowLanes);
     Value first = b.mul(group, b.i64(kRowLanes));
@@ -81,7 +82,13 @@ int64_t GroupReader::streamBytes() const {
 }
 
 Value GroupReader::streamAddress(Value index, int64_t ahead) const {
-  return b.offset(b.element(base, index, streamBytes()), ahead);
+  if (!following) {
+    return b.offset(b.element(base, index, streamBytes()), ahead);
+  }
+  Value at = b.add(b.mul(index, b.i64(streamBytes())), b.i64(ahead));
+  Value from = b.select(b.less(at, b.i64(groupBytes)), base,
+                        b.offset(following, -groupBytes));
+  return b.offset(from, at);
 }
 
 } // namespace air::codegen

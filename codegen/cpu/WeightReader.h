@@ -66,8 +66,13 @@ public:
   /// Bytes that one block column takes in memory when it is contiguous (x16),
   /// else 0.
   int64_t streamBytes() const;
-  /// Address `ahead` bytes past block column `index` (x16).
+  /// Address of what is read `ahead` bytes after block column `index` (x16).
   Value streamAddress(Value index, int64_t ahead) const;
+  /// Says where reading goes on after this group; unless said, with the next
+  /// group of the matrix.
+  void goesOnAt(Value address) { following = address; }
+  /// Address of the group's first block (x16).
+  Value start() const { return base; }
   const DTypeInfo &dtype() const { return type; }
 
   /// Largest row that rows' 32-bit lane offsets reach.
@@ -77,8 +82,10 @@ private:
   KernelBuilder &b;
   const DTypeInfo &type;
   Layout layout;
+  int64_t groupBytes;
   Value base;
   Value laneRows;
+  Value following; ///< null: base + groupBytes
 };
 
 } // namespace air::codegen

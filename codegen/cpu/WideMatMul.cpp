@@ -170,7 +170,9 @@ void ManyTokens::fillPanels(Value matrix, Value group, Value lastGroup,
                             llvm::function_ref<void(const Sink &)> done) {
   b.loop(b.i64(0), b.i64(groupsTogether), b.i64(1), [&](Value i) {
     // Past the last group its weights again, for sums that nobody asks for.
-    GroupReader weights = reader(matrix, b.min(b.add(group, i), lastGroup));
+    Value at = b.add(group, i);
+    GroupReader weights = reader(matrix, b.min(at, lastGroup));
+    weights.goesOnAt(reader(matrix, b.add(at, b.i64(groupsTogether))).start());
     Sink sink(b, b.element(panels, i, static_cast<int64_t>(tiling.panelBytes)));
     decodeColumns(weights, sink, column, columns, k, ahead(weights));
     done(sink);
