@@ -174,6 +174,17 @@ constexpr Activation activationOf(Precision precision, MClass mClass) {
   return mClass == MClass::Wide ? Activation::F32x16 : Activation::F32;
 }
 
+/// How MatMul and GluMatMul are cut; 0 is the cost model's choice
+/// (codegen/cpu/ProductTiling.h). It changes time and scratch, never a result.
+struct ProductTiles {
+  uint64_t groups = 0;        ///< of 16 rows, of a tile
+  uint64_t tokens = 0;        ///< of a tile: many tokens only
+  uint64_t panelColumns = 0;  ///< decoded at once: in a panel of bytes
+  uint64_t prefetchBytes = 0; ///< asked for ahead: where there is none
+
+  bool operator==(const ProductTiles &) const = default;
+};
+
 /// Unused fields keep their defaults, so equal specs compare equal.
 struct KernelSpec {
   KernelOp op = KernelOp::MatMul;
@@ -198,6 +209,7 @@ struct KernelSpec {
   bool qkNorm = false;
   DType kvDtype = DType::F16;
   uint64_t kvPageBytes = 0;
+  ProductTiles tiles; ///< MatMul, GluMatMul
 
   bool operator==(const KernelSpec &) const = default;
 };
@@ -235,6 +247,12 @@ std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
 /// `spec` says of it; F32 for any other op.
 Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
+
+/// Tilings worth measuring for a MatMul or GluMatMul: one list for each size
+/// that its kernel has, maybe empty, of tiles that differ from the spec's in
+/// that size only. Empty for any other op, and for what describeKernel refuses.
+std::vector<std::vector<ProductTiles>>
+tileVariants(const KernelSpec &spec, const MachineProfile &target);
 
 /// Grid and resources of a kernel without compiling it. Unsupported names the
 /// op, dtype, layout or ISA feature that is missing.

@@ -2,6 +2,7 @@
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CompileModule.h"
 #include "codegen/cpu/KernelRegistry.h"
+#include "codegen/cpu/ProductTiling.h"
 #include "codegen/cpu/WeightDecoders.h"
 #include "formats/abi/KernelAbi.h"
 
@@ -144,6 +145,17 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                  describeKernel(product, target)
              ? product.activation
              : activationOf(Precision::Float, spec.mClass);
+}
+
+std::vector<std::vector<ProductTiles>>
+tileVariants(const KernelSpec &spec, const MachineProfile &target) {
+  const bool isProduct =
+      spec.op == KernelOp::MatMul || spec.op == KernelOp::GluMatMul;
+  Result<CpuTarget> cpu = makeCpuTarget(target);
+  if (!isProduct || !cpu || !describeKernel(spec, target)) {
+    return {};
+  }
+  return productVariants(spec, cpu->isa);
 }
 
 Result<KernelEntry> describeKernel(const KernelSpec &spec,

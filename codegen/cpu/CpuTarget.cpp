@@ -79,6 +79,7 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
     target.isa.byteDot = ByteDot::Vnni256;
   }
   target.features = featureString(std::move(features));
+  target.isa.cores = profile.cores;
   return target;
 }
 
@@ -102,6 +103,7 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   target.isa.hasNeon = true;
   target.isa.vectorBytes = 16;
   target.isa.vectorRegisters = 32;
+  target.isa.cores = profile.cores;
   return target;
 }
 

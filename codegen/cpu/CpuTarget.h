@@ -39,6 +39,7 @@ struct IsaTraits {
   bool hasNeon = false;          ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
   bool hasI8mm = false; ///< beside Sdot: products of two rows and two tokens
+  uint32_t cores = 1;   ///< that share a kernel's tiles
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }
 };

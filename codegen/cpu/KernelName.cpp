@@ -101,6 +101,10 @@ std::string kernelName(const KernelSpec &spec) {
     append("kv" + lowerCase(info(spec.kvDtype).name));
   }
   number("page", spec.kvPageBytes, defaults.kvPageBytes);
+  number("tg", spec.tiles.groups, 0);
+  number("tt", spec.tiles.tokens, 0);
+  number("pc", spec.tiles.panelColumns, 0);
+  number("pf", spec.tiles.prefetchBytes, 0);
   return name;
 }
 

@@ -22,10 +22,6 @@ using mlir::Value;
 
 namespace {
 
-/// What one core streams while a read from memory is under way, some 100 ns at
-/// 40 GB/s, twice over; measured.
-constexpr int64_t kPrefetchAhead = 9216;
-
 Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
                        KernelEntry &entry) {
   auto refuse = [](const std::string &what) { return internalError(what); };
@@ -51,6 +47,7 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
     return unsupportedError("float32 activations are packed for 9 tokens and "
                             "more, and only then");
   }
+  AIR_RETURN_IF_ERROR(checkTiles(spec, isa));
   const ProductTiling tiling = productTiling(spec, isa);
   const uint64_t count = spec.op == KernelOp::GluMatMul ? 2 : 1;
   entry.baseTiles = ceilDiv(tiling.groups, tiling.tileGroups);
@@ -130,7 +127,7 @@ void FewTokens::pass(Value group, Value firstToken, int64_t tokens) {
         Value other = b.sub(b.i64(1), matrix);
         weights.goesOnAt(reader(other, b.add(group, matrix)).start());
       }
-      decodeRows(weights, sink, k, kPrefetchAhead);
+      decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetchBytes));
       for (int64_t token = 0; token < tokens; ++token) {
         b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
       }

@@ -1,6 +1,7 @@
 //===- Compiler.cpp - the stages, in order --------------------------------===//
 #include "compiler/driver/Compiler.h"
 
+#include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/emit/EmitPlan.h"
 #include "compiler/import/Importer.h"
 #include "compiler/transforms/PassFailure.h"
@@ -13,6 +14,8 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+
+#include <map>
 
 using namespace mlir;
 
@@ -62,7 +65,8 @@ makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
   passes.push_back(createCanonicalizerPass());
   passes.push_back(createFuseSteps());
   passes.push_back(createVerifySteps());
-  passes.push_back(createSelectKernels(select));
+  passes.push_back(options.tiles ? createSelectKernels(select, *options.tiles)
+                                 : createSelectKernels(select));
   passes.push_back(createPlanMemory());
   passes.push_back(createVerifyMemory());
   passes.push_back(createPackSegments());
@@ -135,6 +139,40 @@ std::string Compiler::moduleText() const {
   llvm::raw_string_ostream stream(text);
   state->module->print(stream);
   return text;
+}
+
+Result<std::vector<codegen::KernelUse>> Compiler::products() {
+  std::map<std::string, codegen::KernelUse> uses;
+  Status status = Status::ok();
+  state->module->walk([&](ir::plan::DispatchOp dispatch) {
+    Result<codegen::KernelSpec> spec =
+        ir::plan::kernelSpecFromAttr(dispatch.getSpec());
+    if (!spec) {
+      status = spec.status().withContext(dispatch.getKernel().str());
+      return;
+    }
+    if (spec->op != codegen::KernelOp::MatMul &&
+        spec->op != codegen::KernelOp::GluMatMul) {
+      return;
+    }
+    codegen::KernelUse &use = uses[dispatch.getKernel().str()];
+    use.spec = *spec;
+    use.weightBytes += dispatch.getWeightBytes();
+    // A long prompt asks for one row of logits.
+    constexpr uint64_t kFewTokens = 4;
+    use.rows =
+        spec->mClass == codegen::MClass::Small ? kFewTokens
+        : spec->mClass == codegen::MClass::Wide &&
+                spec->rowsFrom == codegen::RowsFrom::Tokens
+            ? dispatch->getParentOfType<ir::plan::ProgramOp>().getMaxTokens()
+            : 1;
+  });
+  AIR_RETURN_IF_ERROR(status);
+  std::vector<codegen::KernelUse> list;
+  for (auto &[name, use] : uses) {
+    list.push_back(std::move(use));
+  }
+  return list;
 }
 
 Result<std::string> Compiler::planJson() const {

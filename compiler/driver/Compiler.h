@@ -13,11 +13,12 @@
 #ifndef AIRPACK_COMPILER_DRIVER_COMPILER_H
 #define AIRPACK_COMPILER_DRIVER_COMPILER_H
 
-#include "codegen/KernelSpec.h"
+#include "codegen/TileChoice.h"
 #include "compiler/emit/WritePlan.h"
 #include "formats/model/TokenizerData.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct CompileOptions {
   uint64_t context = 0;        ///< tokens; 0 = the default
   uint64_t slots = 0;          ///< sequences; 0 = the default
   unsigned threads = 1;
+  /// Of products, measured for the target; else the cost model chooses.
+  std::optional<std::vector<codegen::TileChoice>> tiles;
 };
 
 /// Passes in the order in which they run, by name.
@@ -52,6 +55,10 @@ public:
 
   /// The module as it stands.
   std::string moduleText() const;
+
+  /// After select-kernels: the plan's products, each once, in the order of
+  /// their names.
+  Result<std::vector<codegen::KernelUse>> products();
 
   // After all passes:
   /// The plan's metadata as JSON; segment offsets and digests are 0.

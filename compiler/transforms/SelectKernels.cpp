@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <set>
 
 using namespace mlir;
 using namespace air::ir::plan;
@@ -38,8 +40,20 @@ constexpr BatchClass kBatchClasses[] = {
     {MClass::Wide, "m9+", 9, std::numeric_limits<uint64_t>::max()},
 };
 
+bool isProduct(const KernelSpec &spec) {
+  return spec.op == codegen::KernelOp::MatMul ||
+         spec.op == codegen::KernelOp::GluMatMul;
+}
+
 struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   using StatusPass::StatusPass;
+  SelectKernels(SelectKernelsOptions options,
+                const std::vector<codegen::TileChoice> &choices)
+      : StatusPass(std::move(options)), isTuned(true) {
+    for (const codegen::TileChoice &choice : choices) {
+      measured[codegen::kernelName(choice.spec)] = choice.tiles;
+    }
+  }
 
   Status run() override {
     ModuleOp module = getOperation();
@@ -73,9 +87,39 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
             createProgram(builder, graph.getLoc(), batch, steps, profile));
       }
     }
+    if (isTuned) {
+      DecisionOp::create(builder, graph.getLoc(), "tune", tuneText(),
+                         DecidedBy::User);
+    }
     graph.erase();
     setTarget(module, profile);
     return Status::ok();
+  }
+
+  /// The spec with the tiles that were measured for it.
+  KernelSpec tuned(KernelSpec spec) {
+    if (isTuned && isProduct(spec)) {
+      const std::string name = codegen::kernelName(spec);
+      products.insert(name);
+      if (auto found = measured.find(name); found != measured.end()) {
+        spec.tiles = found->second;
+      }
+    }
+    return spec;
+  }
+
+  std::string tuneText() const {
+    size_t known = 0;
+    size_t changed = 0;
+    for (const std::string &name : products) {
+      if (auto found = measured.find(name); found != measured.end()) {
+        known += 1;
+        changed += found->second != codegen::ProductTiles() ? 1 : 0;
+      }
+    }
+    return "measured " + std::to_string(known) + " of " +
+           std::to_string(products.size()) + " products, " +
+           std::to_string(changed) + " not as the cost model says";
   }
 
   Result<codegen::Precision> leastPrecision() const {
@@ -175,6 +219,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         if (codegen::hasMClasses(spec.op)) {
           spec.mClass = batch.mClass;
         }
+        spec = tuned(std::move(spec));
         Result<codegen::KernelEntry> entry =
             codegen::describeKernel(spec, profile);
         if (!entry) {
@@ -193,7 +238,18 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     }
     return Status::ok();
   }
+
+  bool isTuned = false;
+  std::map<std::string, codegen::ProductTiles> measured; ///< by kernelName
+  std::set<std::string> products; ///< that the plan has, likewise
 };
 
 } // namespace
+
+std::unique_ptr<Pass>
+createSelectKernels(SelectKernelsOptions options,
+                    std::vector<codegen::TileChoice> tiles) {
+  return std::make_unique<SelectKernels>(std::move(options), tiles);
+}
+
 } // namespace air::compiler

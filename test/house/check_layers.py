@@ -17,6 +17,7 @@ ALLOWED = {
     "tools/cli": {"tools", "formats"},
     "tools/airrun": {"tools", "runtime", "formats"},
     "tools/airpack": {"tools", "compiler", "codegen", "formats"},
+    "tools/tune": {"tools", "codegen", "runtime", "formats"},
     "tools/air-gen": {"tools", "formats"},
     "tools/air-bench": {"tools", "codegen", "runtime", "formats"},
     "tools/air-opt": {"tools", "compiler", "codegen", "formats"},

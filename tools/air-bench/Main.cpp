@@ -3,9 +3,9 @@
 #include "tools/air-bench/Limits.h"
 #include "tools/air-bench/PlanSteps.h"
 #include "tools/air-bench/Rows.h"
-#include "tools/air-bench/Workload.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/Output.h"
+#include "tools/tune/Workload.h"
 
 #include <benchmark/benchmark.h>
 
@@ -15,6 +15,9 @@
 
 using namespace air;
 using namespace air::bench;
+using air::tune::rotatingBytes;
+using air::tune::RotatingMemory;
+using air::tune::Workload;
 
 namespace {
 
@@ -266,8 +269,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   if (current != row.name) { // called again with more turns
     workload.reset();
     current.clear();
-    Result<std::unique_ptr<Workload>> made =
-        Workload::create(row, operands, host, threads);
+    Result<std::unique_ptr<Workload>> made = Workload::create(
+        {&row.spec, 1}, {row.tokens, row.context}, operands, host, threads);
     if (!made) {
       return fail(state, row.name, made.status());
     }

@@ -4,6 +4,7 @@
 #include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
+#include "tools/tune/Tuner.h"
 
 #include <algorithm>
 #include <chrono>
@@ -97,6 +98,30 @@ private:
   Clock::time_point before = Clock::now();
 };
 
+/// Measures the tiles of the plan that `options` make.
+Status measureTiles(compiler::CompileOptions &options, double seconds) {
+  AIR_ASSIGN_OR_RETURN(MachineProfile target, resolveProfile(options.target));
+  const MachineProfile host = hostProfile();
+  if (Status runs = checkRunsOn(target, host); !runs.isOk()) {
+    return usageError("--tune measures on this machine, which can't run plans "
+                      "for '" +
+                      options.target + "': " + runs.message());
+  }
+  AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
+                       compiler::Compiler::load(options));
+  AIR_RETURN_IF_ERROR(compiler.run("select-kernels"));
+  AIR_ASSIGN_OR_RETURN(std::vector<codegen::KernelUse> products,
+                       compiler.products());
+  ProgressBar bar("measuring tiles");
+  AIR_ASSIGN_OR_RETURN(options.tiles,
+                       tune::chooseTiles(products, target,
+                                         std::min(target.cores, host.cores),
+                                         seconds, [&](size_t done) {
+                                           bar.update(done, products.size());
+                                         }));
+  return Status::ok();
+}
+
 } // namespace
 
 cli::Command packCommand() {
@@ -144,6 +169,16 @@ cli::Command packCommand() {
   for (const std::string &name : compiler::passNames()) {
     passes += (passes.empty() ? "" : ", ") + name;
   }
+  cli::Option tune = makeOption(
+      "--tune", "", ValueKind::Number, "SECONDS",
+      "Measure tile sizes of the matrix products on this machine, for about so "
+      "long, those with the most weights first, and keep what is faster than "
+      "the cost model's choice. The target must be one that this machine runs. "
+      "The results of the plan stay the same; its bytes follow the "
+      "measurements.",
+      "the cost model chooses");
+  tune.minimum = 0.001;
+  tune.maximum = 86400;
   command.options = {
       makeOption("--target", "", ValueKind::String, "TARGET",
                  "What the plan is for: host, the name of a built-in profile, "
@@ -156,6 +191,7 @@ cli::Command packCommand() {
       context,
       slots,
       threads,
+      tune,
       emit,
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +
@@ -192,6 +228,14 @@ Status runPack(const cli::Invocation &invocation) {
   if (!writes && invocation.has("--times")) {
     return usageError("--times goes with a plan that is written, not with "
                       "--emit or --stop-after, which print");
+  }
+
+  if (std::optional<double> seconds = invocation.number("--tune")) {
+    if (emit == "llm" || !stopAfter.empty()) {
+      return usageError("--tune goes with a whole plan, not with --emit=llm or "
+                        "--stop-after");
+    }
+    AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
   }
 
   StageTimes times;

@@ -147,6 +147,17 @@ std::string speedLines(const plan::Plan &plan) {
   return lines;
 }
 
+/// Of a plan whose tiles were measured.
+std::string tilesLine(const plan::Plan &plan) {
+  for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
+    const plan::Decision &decision = *plan.decisions()->Get(i);
+    if (textOf(decision.name()) == "tune") {
+      return "tiles      " + textOf(decision.value()) + "\n";
+    }
+  }
+  return "";
+}
+
 } // namespace
 
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
@@ -156,8 +167,8 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
     target += (i == 0 ? ": " : " ") + textOf(machine.features()->Get(i));
   }
   return modelLines(plan) + "target     " + target +
-         format(", %u cores\n", machine.cores()) + contextLine(plan) +
-         memoryTable(plan) + speedLines(plan) +
+         format(", %u cores\n", machine.cores()) + tilesLine(plan) +
+         contextLine(plan) + memoryTable(plan) + speedLines(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

@@ -135,6 +135,10 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("qk_norm", spec.qkNorm);
   fn("kv_dtype", spec.kvDtype);
   fn("kv_page_bytes", spec.kvPageBytes);
+  fn("tile_groups", spec.tiles.groups);
+  fn("tile_tokens", spec.tiles.tokens);
+  fn("panel_columns", spec.tiles.panelColumns);
+  fn("prefetch_bytes", spec.tiles.prefetchBytes);
 }
 
 Attribute valueToAttr(Builder &builder, bool value) {

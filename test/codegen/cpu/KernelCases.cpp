@@ -1,6 +1,7 @@
 //===- KernelCases.cpp - what each op must compute, on odd shapes ---------===//
 #include "KernelCases.h"
 
+#include "codegen/cpu/ProductTiling.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -337,13 +338,25 @@ struct MatMulShape {
   bool accumulate;
   bool hasBias;
   RowsFrom rowsFrom;
+  bool hasOtherTiles;
 };
 
 constexpr MatMulShape kMatMulShapes[] = {
-    {48, 2, 0, 0, false, false, RowsFrom::Tokens},
-    {37, 3, 5, 2, false, true, RowsFrom::Tokens},
-    {19, 1, 0, 3, true, false, RowsFrom::Outputs},
+    {48, 2, 0, 0, false, false, RowsFrom::Tokens, false},
+    {37, 3, 5, 2, false, true, RowsFrom::Tokens, false},
+    {19, 1, 0, 3, true, false, RowsFrom::Outputs, false},
+    {101, 3, 0, 1, false, false, RowsFrom::Tokens, true},
 };
+
+/// Not what the cost model would choose, and none divides the matrix.
+ProductTiles otherTiles(const KernelSpec &spec) {
+  if (usesPanel(spec)) {
+    const bool isBytes = spec.activation == Activation::I8;
+    return {.groups = 6, .tokens = 48, .panelColumns = isBytes ? 512U : 0U};
+  }
+  const bool isWide = spec.mClass == MClass::Wide;
+  return {.groups = 3, .tokens = isWide ? 24U : 0U, .prefetchBytes = 1024};
+}
 
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                MClass mClass, Precision precision, const MatMulShape &shape,
@@ -363,6 +376,9 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.accumulate = shape.accumulate;
   spec.hasBias = shape.hasBias;
   spec.rowsFrom = shape.rowsFrom;
+  if (shape.hasOtherTiles) {
+    spec.tiles = otherTiles(spec);
+  }
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   // Rows are counted, not gathered: `tokens` of them in either case.
   const uint64_t rows = shape.rowsFrom == RowsFrom::Outputs
@@ -427,7 +443,7 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 
 void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                   MClass mClass, Precision precision, uint64_t tokens,
-                  Random &random) {
+                  bool hasOtherTiles, Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
   KernelSpec &spec = test.spec;
@@ -438,6 +454,9 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.activation = activationOf(precision, mClass);
   spec.n = 37;
   spec.k = block == 1 ? 61 : ceilDiv(64, block) * block;
+  if (hasOtherTiles) {
+    spec.tiles = otherTiles(spec);
+  }
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   test.label = labelOf(spec, tokens);
   const Floats x = randomFloats(random, tokens * spec.k, 0.5F);
@@ -489,7 +508,8 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     if (isCommon(dtype) ||
         turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
-        addGluMatMul(cases, dtype, layout, mClass, precision, tokens, random);
+        addGluMatMul(cases, dtype, layout, mClass, precision, tokens,
+                     tokens % 2 == 1, random);
       }
     }
     break;

@@ -41,6 +41,13 @@ KernelSpec byteMatMul(DType dtype) {
   return spec;
 }
 
+KernelSpec wideMatMul() {
+  KernelSpec spec = byteMatMul(DType::Q4_K);
+  spec.mClass = MClass::Wide;
+  spec.activation = Activation::I8;
+  return spec;
+}
+
 struct Refusal {
   const char *name;
   KernelSpec spec;
@@ -121,6 +128,37 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.layout = Layout::Rows; }),
        ErrorCode::Unsupported, "Q4_K in layout rows"},
+      {"tokens of one",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.tiles.tokens = 16; }),
+       ErrorCode::Internal, "tiles.tokens is 16, but this kernel has none"},
+      {"a panel of none",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.tiles.panelColumns = 256; }),
+       ErrorCode::Internal, "tiles.panelColumns is 256, but this kernel has"},
+      {"uneven tokens",
+       with(wideMatMul(), [](KernelSpec &s) { s.tiles.tokens = 24; }),
+       ErrorCode::Internal,
+       "tiles.tokens is 24, not a multiple of 16 up to 1024"},
+      {"half a block",
+       with(wideMatMul(), [](KernelSpec &s) { s.tiles.panelColumns = 128; }),
+       ErrorCode::Internal, "tiles.panelColumns is 128, not a multiple of 256"},
+      {"many groups",
+       with(wideMatMul(), [](KernelSpec &s) { s.tiles.groups = 97; }),
+       ErrorCode::Internal, "tiles.groups is 97, not a multiple of 1 up to 96"},
+      {"many sums",
+       with(wideMatMul(),
+            [](KernelSpec &s) {
+              s.tiles.groups = 96;
+              s.tiles.tokens = 512;
+            }),
+       ErrorCode::Internal, "3145728 bytes of sums, the most is 1048576"},
+      {"far ahead",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.tiles.prefetchBytes = 1 << 21; }),
+       ErrorCode::Internal,
+       "tiles.prefetchBytes is 2097152, not a multiple of "
+       "64 up to 1048576"},
   };
   const Result<MachineProfile> target = resolveProfile("x86-64-v3");
   ASSERT_TRUE(target.isOk());

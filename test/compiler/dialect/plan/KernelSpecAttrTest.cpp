@@ -42,6 +42,7 @@ KernelSpec fullSpec() {
   spec.qkNorm = true;
   spec.kvDtype = DType::F32;
   spec.kvPageBytes = 9;
+  spec.tiles = {10, 11, 12, 13};
   return spec;
 }
 
@@ -54,7 +55,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 22u);
+  EXPECT_EQ(attr.size(), 26u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());

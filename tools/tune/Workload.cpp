@@ -1,5 +1,5 @@
-//===- Workload.cpp - operands, copies and the batch of one row -----------===//
-#include "tools/air-bench/Workload.h"
+//===- Workload.cpp - operands, copies and the batch -----------===//
+#include "tools/tune/Workload.h"
 
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-namespace air::bench {
+namespace air::tune {
 namespace {
 
 using codegen::KernelOp;
@@ -78,11 +78,10 @@ Result<RotatingMemory::Region> RotatingMemory::randomBits(uint64_t bytes) {
 
 // The bindings of codegen/KernelSpec.h, in order; and what a run reads.
 std::vector<Workload::Operand>
-Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
-  const KernelSpec &spec = row.spec;
-  const uint64_t m = row.tokens;
+Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
+  const uint64_t m = ids.size();
   const uint64_t padded = alignUp(m, AIR_TOKEN_PADDING);
-  operations = static_cast<double>(entry.flopsPerRow) * row.tokens;
+  operations = static_cast<double>(entry.flopsPerRow * m);
   auto fixedRows = [&](uint64_t floats) {
     return Operand{padded * floats * 4};
   };
@@ -105,9 +104,15 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
         spec.layout == Layout::X16 ? alignUp(spec.n, kX16Rows) : spec.n;
     return {matrix(entry.weightBytes * tableRows), fixedRows(spec.k)};
   }
-  case KernelOp::MatMul:
+  case KernelOp::MatMul: {
     bytes = static_cast<double>(entry.weightBytes);
-    return {fixedRows(x), matrix(entry.weightBytes), fixedRows(spec.yStride)};
+    std::vector<Operand> operands = {fixedRows(x), matrix(entry.weightBytes)};
+    if (spec.hasBias) {
+      operands.push_back(Operand{spec.n * 4});
+    }
+    operands.push_back(fixedRows(spec.yStride));
+    return operands;
+  }
   case KernelOp::GluMatMul:
     bytes = static_cast<double>(entry.weightBytes);
     return {fixedRows(x), matrix(entry.weightBytes / 2),
@@ -139,22 +144,23 @@ Workload::describe(const BenchRow &row, const codegen::KernelEntry &entry) {
   return {};
 }
 
-void Workload::fillBatch(const BenchRow &row) {
-  const bool isAttention = row.spec.op == KernelOp::Attention;
+void Workload::fillBatch(const KernelSpec &spec, WorkloadBatch batch) {
+  const bool isAttention = spec.op == KernelOp::Attention;
+  const auto tokens = static_cast<uint32_t>(batch.tokens);
   // Few tokens are the next ones of as many sequences; many are one prompt.
-  const bool isDecode = isAttention && row.spec.mClass != codegen::MClass::Wide;
-  const uint32_t context = std::max(row.context, row.tokens);
+  const bool isDecode = isAttention && spec.mClass != codegen::MClass::Wide;
+  const uint32_t context = std::max(batch.context, tokens);
   pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);
-  for (uint32_t token = 0; token < row.tokens; ++token) {
+  for (uint32_t token = 0; token < tokens; ++token) {
     ids.push_back(0);
-    positions.push_back(isDecode ? context - 1 : context - row.tokens + token);
+    positions.push_back(isDecode ? context - 1 : context - tokens + token);
     sequences.push_back(isDecode ? token : 0);
   }
-  const uint64_t pages = pagesPerSequence * (isDecode ? row.tokens : 1);
+  const uint64_t pages = pagesPerSequence * (isDecode ? tokens : 1);
   for (uint64_t page = 0; page < pages; ++page) {
     blockTables.push_back(static_cast<uint32_t>(page));
   }
-  vocabulary = row.spec.op == KernelOp::EmbedRows ? row.spec.n : 0;
+  vocabulary = spec.op == KernelOp::EmbedRows ? spec.n : 0;
 }
 
 AirBatch Workload::view() const {
@@ -168,11 +174,9 @@ AirBatch Workload::view() const {
   return batch;
 }
 
-Status Workload::bind(const BenchRow &row,
-                      const codegen::KernelArtifact &artifact,
-                      const std::vector<Operand> &operands,
-                      RotatingMemory &memory) {
-  uint64_t stride = 0;
+Result<std::vector<rt::DeviceAddress>>
+Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
+                RotatingMemory &memory) {
   uint64_t tail = 0; // what the last copy's padding may take beyond its stride
   for (const Operand &operand : operands) {
     stride += operand.stride;
@@ -180,10 +184,10 @@ Status Workload::bind(const BenchRow &row,
   }
   RotatingMemory::Region region;
   if (stride != 0) {
-    const bool readsMatrix = row.spec.op == KernelOp::MatMul ||
-                             row.spec.op == KernelOp::GluMatMul ||
-                             row.spec.op == KernelOp::EmbedRows;
-    if (readsMatrix && !isFloatDType(row.spec.dtype)) {
+    const bool readsMatrix = spec.op == KernelOp::MatMul ||
+                             spec.op == KernelOp::GluMatMul ||
+                             spec.op == KernelOp::EmbedRows;
+    if (readsMatrix && !isFloatDType(spec.dtype)) {
       AIR_ASSIGN_OR_RETURN(region, memory.randomBits(stride + tail));
     } else {
       AIR_ASSIGN_OR_RETURN(region, memory.ordinaryFloats(stride + tail));
@@ -205,22 +209,32 @@ Status Workload::bind(const BenchRow &row,
     fill(pointerTo(address), operand.bytes, true);
     first.push_back(address);
   }
-  if (row.spec.op == KernelOp::RopeAngles) {
-    for (uint64_t i = 0; i < row.spec.ropeDim / 2; ++i) {
+  if (spec.op == KernelOp::RopeAngles) {
+    for (uint64_t i = 0; i < spec.ropeDim / 2; ++i) {
       const double frequency =
           std::pow(10000.0, -2.0 * static_cast<double>(i) /
-                                static_cast<double>(row.spec.ropeDim));
+                                static_cast<double>(spec.ropeDim));
       std::memcpy(pointerTo(first[0]) + i * 8, &frequency, 8);
     }
   }
 
-  const codegen::KernelEntry &entry = artifact.entries.front();
-  const std::string_view name = entry.name;
+  return first;
+}
+
+Status Workload::bind(const KernelSpec &spec,
+                      const codegen::KernelArtifact &artifact,
+                      const std::vector<Operand> &operands,
+                      const std::vector<rt::DeviceAddress> &first) {
+  const std::string symbol = codegen::kernelName(spec);
+  const auto entry =
+      std::ranges::find(artifact.entries, symbol, &codegen::KernelEntry::name);
+  const std::string_view name = symbol;
   rt::DispatchDesc dispatch;
   AIR_ASSIGN_OR_RETURN(dispatch.executable,
                        device->loadExecutable(artifact.object, {&name, 1}));
-  dispatch.grid = {entry.baseTiles, entry.tokensPerTile, rt::GridRows::Tokens};
-  dispatch.scratchBytes = entry.scratchBytes;
+  dispatch.grid = {entry->baseTiles, entry->tokensPerTile,
+                   rt::GridRows::Tokens};
+  dispatch.scratchBytes = entry->scratchBytes;
   std::vector<rt::DeviceAddress> addresses;
   for (uint64_t copy = 0; copy < copies; ++copy) {
     for (size_t i = 0; i < operands.size(); ++i) {
@@ -233,34 +247,39 @@ Status Workload::bind(const BenchRow &row,
         std::span(addresses).subspan(copy * operands.size(), operands.size());
     dispatches.push_back(dispatch);
   }
-  AIR_ASSIGN_OR_RETURN(program, device->addProgram(dispatches));
+  AIR_ASSIGN_OR_RETURN(uint32_t program, device->addProgram(dispatches));
+  programs.push_back(program);
   return Status::ok();
 }
 
-Result<std::unique_ptr<Workload>> Workload::create(const BenchRow &row,
-                                                   RotatingMemory &memory,
-                                                   const MachineProfile &host,
-                                                   uint32_t threads) {
+Result<std::unique_ptr<Workload>>
+Workload::create(std::span<const KernelSpec> specs, WorkloadBatch batch,
+                 RotatingMemory &memory, const MachineProfile &host,
+                 uint32_t threads) {
   AIR_ASSIGN_OR_RETURN(codegen::KernelArtifact artifact,
-                       codegen::compileKernels({&row.spec, 1}, host, 1));
+                       codegen::compileKernels(specs, host, threads));
   std::unique_ptr<Workload> made(new Workload);
   AIR_ASSIGN_OR_RETURN(made->device, rt::CpuDevice::create(threads));
-  made->fillBatch(row);
+  made->fillBatch(specs.front(), batch);
   const std::vector<Operand> operands =
-      made->describe(row, artifact.entries.front());
-  AIR_RETURN_IF_ERROR(made->bind(row, artifact, operands, memory));
+      made->describe(specs.front(), artifact.entries.front());
+  AIR_ASSIGN_OR_RETURN(std::vector<rt::DeviceAddress> first,
+                       made->place(specs.front(), operands, memory));
+  for (const KernelSpec &spec : specs) {
+    AIR_RETURN_IF_ERROR(made->bind(spec, artifact, operands, first));
+  }
   return made;
 }
 
-Status Workload::run() {
+Status Workload::run(size_t kernel) {
   if (vocabulary != 0) {
     for (int32_t &id : ids) {
       id = static_cast<int32_t>(nextRandom(random) % vocabulary);
     }
   }
-  Status status = device->run(program, next, 1, view());
+  Status status = device->run(programs[kernel], next, 1, view());
   next = next + 1 == copies ? 0 : next + 1;
   return status;
 }
 
-} // namespace air::bench
+} // namespace air::tune

@@ -1,22 +1,24 @@
 //===- Workload.h - one kernel and all that it reads ------------*- C++ -*-===//
 //
 // A kernel of a running model reads weights that no cache holds: between two
-// calls a whole model has gone by. So what a row reads is kept in many copies
-// that together exceed the last cache, and every run takes the next one.
+// calls a whole model has gone by. So what it reads is kept in many copies that
+// together exceed the last cache, and every run takes the next one.
 //
 // Thread-safety: one thread. Errors: those of the compiler and the device.
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_TOOLS_AIR_BENCH_WORKLOAD_H
-#define AIRPACK_TOOLS_AIR_BENCH_WORKLOAD_H
+#ifndef AIRPACK_TOOLS_TUNE_WORKLOAD_H
+#define AIRPACK_TOOLS_TUNE_WORKLOAD_H
 
+#include "codegen/KernelSpec.h"
 #include "formats/machine/MachineProfile.h"
 #include "runtime/hal/cpu/CpuDevice.h"
-#include "tools/air-bench/Rows.h"
 
 #include <memory>
+#include <span>
+#include <vector>
 
-namespace air::bench {
+namespace air::tune {
 
 /// The least that copies take together: four last caches, 256 MiB at least.
 uint64_t rotatingBytes();
@@ -44,17 +46,23 @@ private:
   Pool bits;
 };
 
+/// The batch of a run.
+struct WorkloadBatch {
+  uint64_t tokens = 1;
+  uint32_t context = 0; ///< Attention: keys that the last token sees
+};
+
 class Workload {
 public:
-  /// Compiles the row's kernel for `host`. `memory` outlives the workload, and
-  /// nobody asks it for more in the meantime.
-  static Result<std::unique_ptr<Workload>> create(const BenchRow &row,
-                                                  RotatingMemory &memory,
-                                                  const MachineProfile &host,
-                                                  uint32_t threads);
+  /// Compiles kernels for `host`, which must be equal but for their tiles.
+  /// `memory` outlives the workload, and nobody asks it for more in the
+  /// meantime.
+  static Result<std::unique_ptr<Workload>>
+  create(std::span<const codegen::KernelSpec> specs, WorkloadBatch batch,
+         RotatingMemory &memory, const MachineProfile &host, uint32_t threads);
 
-  /// All tiles, once, on the next copy.
-  Status run();
+  /// All tiles of a kernel, by its place in `specs`, once, on the next copy.
+  Status run(size_t kernel = 0);
 
   /// Per run. Bytes that must come from memory: weights or KV, or for ops that
   /// have neither their rows; what is written is not counted.
@@ -68,15 +76,22 @@ private:
     uint64_t stride = 0;
   };
 
-  std::vector<Operand> describe(const BenchRow &row,
+  std::vector<Operand> describe(const codegen::KernelSpec &spec,
                                 const codegen::KernelEntry &entry);
-  void fillBatch(const BenchRow &row);
-  Status bind(const BenchRow &row, const codegen::KernelArtifact &artifact,
-              const std::vector<Operand> &operands, RotatingMemory &memory);
+  void fillBatch(const codegen::KernelSpec &spec, WorkloadBatch batch);
+  /// Every operand's first copy.
+  Result<std::vector<rt::DeviceAddress>>
+  place(const codegen::KernelSpec &spec, const std::vector<Operand> &operands,
+        RotatingMemory &memory);
+  Status bind(const codegen::KernelSpec &spec,
+              const codegen::KernelArtifact &artifact,
+              const std::vector<Operand> &operands,
+              const std::vector<rt::DeviceAddress> &first);
   AirBatch view() const;
 
   std::unique_ptr<rt::CpuDevice> device;
-  uint32_t program = 0;
+  std::vector<uint32_t> programs; ///< one a kernel
+  uint64_t stride = 0;            ///< from one copy of the operands to the next
   uint32_t copies = 1;
   uint32_t next = 0;
   double bytes = 0;
@@ -91,6 +106,6 @@ private:
   uint64_t random = 1;
 };
 
-} // namespace air::bench
+} // namespace air::tune
 
-#endif // AIRPACK_TOOLS_AIR_BENCH_WORKLOAD_H
+#endif // AIRPACK_TOOLS_TUNE_WORKLOAD_H

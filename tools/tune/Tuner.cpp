@@ -1,0 +1,208 @@
+//===- Tuner.cpp - candidates take turns against the clock ----------------===//
+#include "tools/tune/Tuner.h"
+
+#include "tools/tune/Workload.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+namespace air::tune {
+namespace {
+
+using codegen::KernelSpec;
+using codegen::KernelUse;
+using codegen::ProductTiles;
+using codegen::TileChoice;
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kFewestRounds = 7; ///< fewer decide nothing
+constexpr size_t kMostRounds = 25;
+/// Shorter than that a sample is not told from the clock and the threads'
+/// waking up.
+constexpr double kSampleSeconds = 1e-3;
+constexpr double kMostRuns = 1000;
+
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Clock::time_point after(Clock::time_point start, double seconds) {
+  return start + std::chrono::duration_cast<Clock::duration>(
+                     std::chrono::duration<double>(seconds));
+}
+
+Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
+  const Clock::time_point start = Clock::now();
+  for (size_t i = 0; i < runs; ++i) {
+    AIR_RETURN_IF_ERROR(work.run(candidate));
+  }
+  return secondsSince(start) / static_cast<double>(runs);
+}
+
+/// What the kernels of one plan are measured with.
+class Tuner {
+public:
+  Tuner(const MachineProfile &machine, uint32_t onThreads,
+        Clock::time_point lastMoment)
+      : target(machine), threads(onThreads), end(lastMoment) {}
+
+  /// The tiles for a use, in the time until `soon`, or until the end where
+  /// that is too short; none when that is too.
+  Result<std::optional<ProductTiles>> tune(const KernelUse &use,
+                                           Clock::time_point soon);
+
+private:
+  /// The present tiles or one of `others`.
+  Result<std::optional<ProductTiles>>
+  pick(const KernelUse &use, const ProductTiles &present,
+       const std::vector<ProductTiles> &others, Clock::time_point soon);
+  Result<std::vector<std::vector<double>>>
+  measure(Workload &work, size_t candidates, Clock::time_point soon);
+
+  const MachineProfile &target;
+  const uint32_t threads;
+  const Clock::time_point end;
+  RotatingMemory memory;
+};
+
+Result<std::vector<std::vector<double>>>
+Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
+  double fastest = kSampleSeconds;
+  for (size_t i = 0; i < candidates; ++i) {
+    // Pages of code and scratch are touched for the first time.
+    AIR_RETURN_IF_ERROR(work.run(i));
+    AIR_ASSIGN_OR_RETURN(double once, timeRuns(work, i, 1));
+    fastest = std::min(fastest, once);
+  }
+  const auto runs = static_cast<size_t>(std::clamp(
+      std::ceil(kSampleSeconds / std::max(fastest, 1e-9)), 1.0, kMostRuns));
+  // The first rounds tell who has no chance; the others share the time.
+  constexpr size_t kTrialRounds = 3;
+  constexpr double kNoChance = 1.1;
+  std::vector<bool> isOut(candidates);
+  std::vector<std::vector<double>> times;
+  while (times.size() < kMostRounds && Clock::now() < end &&
+         (times.size() < kFewestRounds || Clock::now() < soon)) {
+    std::vector<double> round(candidates);
+    for (size_t i = 0; i < candidates; ++i) {
+      const size_t candidate = (i + times.size()) % candidates;
+      if (isOut[candidate]) {
+        round[candidate] = std::numeric_limits<double>::infinity();
+        continue;
+      }
+      AIR_ASSIGN_OR_RETURN(round[candidate], timeRuns(work, candidate, runs));
+    }
+    times.push_back(std::move(round));
+    for (size_t i = 1; times.size() == kTrialRounds && i < candidates; ++i) {
+      isOut[i] = std::ranges::all_of(times, [&](const auto &turn) {
+        return turn[i] > kNoChance * turn.front();
+      });
+    }
+  }
+  return times;
+}
+
+Result<std::optional<ProductTiles>>
+Tuner::pick(const KernelUse &use, const ProductTiles &present,
+            const std::vector<ProductTiles> &others, Clock::time_point soon) {
+  std::vector<ProductTiles> all = {present};
+  all.insert(all.end(), others.begin(), others.end());
+  std::vector<KernelSpec> specs;
+  for (const ProductTiles &tiles : all) {
+    specs.push_back(use.spec);
+    specs.back().tiles = tiles;
+    // The rows are the same ones; a batch without outputs is enough.
+    specs.back().rowsFrom = codegen::RowsFrom::Tokens;
+  }
+  AIR_ASSIGN_OR_RETURN(
+      std::unique_ptr<Workload> work,
+      Workload::create(specs, {use.rows, 0}, memory, target, threads));
+  AIR_ASSIGN_OR_RETURN(std::vector<std::vector<double>> times,
+                       measure(*work, all.size(), soon));
+  if (times.size() < kFewestRounds) {
+    return std::optional<ProductTiles>();
+  }
+  return std::optional(all[chooseByTimes(times)]);
+}
+
+Result<std::optional<ProductTiles>> Tuner::tune(const KernelUse &use,
+                                                Clock::time_point soon) {
+  KernelSpec spec = use.spec;
+  const size_t sizes = codegen::tileVariants(spec, target).size();
+  for (size_t i = 0; i < sizes; ++i) {
+    const std::vector<std::vector<ProductTiles>> variants =
+        codegen::tileVariants(spec, target);
+    if (variants[i].empty()) {
+      continue;
+    }
+    const Clock::time_point now = Clock::now();
+    const Clock::time_point next =
+        now + (std::max(soon, now) - now) / static_cast<int64_t>(sizes - i);
+    AIR_ASSIGN_OR_RETURN(std::optional<ProductTiles> picked,
+                         pick(use, spec.tiles, variants[i], next));
+    if (!picked) {
+      return std::optional<ProductTiles>();
+    }
+    spec.tiles = *picked;
+  }
+  return std::optional(spec.tiles);
+}
+
+} // namespace
+
+size_t chooseByTimes(std::span<const std::vector<double>> times) {
+  if (times.empty()) {
+    return 0;
+  }
+  size_t best = 0;
+  double least = 1 - kLeastGain;
+  for (size_t candidate = 1; candidate < times.front().size(); ++candidate) {
+    std::vector<double> ratios;
+    for (const std::vector<double> &round : times) {
+      ratios.push_back(round[candidate] / round.front());
+    }
+    auto middle = ratios.begin() + static_cast<ptrdiff_t>(ratios.size() / 2);
+    std::ranges::nth_element(ratios, middle);
+    if (*middle <= least) {
+      least = *middle;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+Result<std::vector<TileChoice>>
+chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
+            uint32_t threads, double seconds,
+            const std::function<void(size_t done)> &progress) {
+  const Clock::time_point start = Clock::now();
+  const Clock::time_point end = after(start, seconds);
+  std::vector<KernelUse> order(uses.begin(), uses.end());
+  std::ranges::stable_sort(order, std::greater<>(), &KernelUse::weightBytes);
+  double left = 0;
+  for (const KernelUse &use : order) {
+    left += static_cast<double>(use.weightBytes);
+  }
+  Tuner tuner(target, threads, end);
+  std::vector<TileChoice> choices;
+  for (const KernelUse &use : order) {
+    if (progress) {
+      progress(choices.size());
+    }
+    // Each gets its part of the time that is left, by its bytes.
+    const auto bytes = static_cast<double>(use.weightBytes);
+    const double share = (seconds - secondsSince(start)) * bytes / left;
+    left -= bytes;
+    AIR_ASSIGN_OR_RETURN(std::optional<ProductTiles> tiles,
+                         tuner.tune(use, after(Clock::now(), share)));
+    if (!tiles) {
+      break;
+    }
+    choices.push_back({use.spec, *tiles});
+  }
+  return choices;
+}
+
+} // namespace air::tune
