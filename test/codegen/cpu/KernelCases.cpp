@@ -164,7 +164,9 @@ PackedBlock blockOf(const ActivationTile &tile, uint64_t token) {
 
 template <typename Record> std::vector<Record> recordsOf(const Bytes &bytes) {
   std::vector<Record> records(bytes.size() / sizeof(Record));
-  std::memcpy(records.data(), bytes.data(), records.size() * sizeof(Record));
+  if (!records.empty()) {
+    std::memcpy(records.data(), bytes.data(), records.size() * sizeof(Record));
+  }
   return records;
 }
 
