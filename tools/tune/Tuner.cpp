@@ -132,8 +132,13 @@ Result<std::optional<ProductTiles>> Tuner::tune(const KernelUse &use,
   KernelSpec spec = use.spec;
   const size_t sizes = codegen::tileVariants(spec, target).size();
   for (size_t i = 0; i < sizes; ++i) {
-    const std::vector<std::vector<ProductTiles>> variants =
+    std::vector<std::vector<ProductTiles>> variants =
         codegen::tileVariants(spec, target);
+    if (use.rows == 1) { // which fill no tile of tokens, of any size
+      std::erase_if(variants[i], [&](const ProductTiles &tiles) {
+        return tiles.tokens != spec.tiles.tokens;
+      });
+    }
     if (variants[i].empty()) {
       continue;
     }
@@ -163,10 +168,10 @@ size_t chooseByTimes(std::span<const std::vector<double>> times) {
     for (const std::vector<double> &round : times) {
       ratios.push_back(round[candidate] / round.front());
     }
-    auto middle = ratios.begin() + static_cast<ptrdiff_t>(ratios.size() / 2);
-    std::ranges::nth_element(ratios, middle);
-    if (*middle <= least) {
-      least = *middle;
+    std::ranges::sort(ratios);
+    const double median = ratios[ratios.size() / 2];
+    if (median <= least && ratios[ratios.size() * 3 / 4] < 1) {
+      least = median;
       best = candidate;
     }
   }

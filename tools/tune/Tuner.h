@@ -7,7 +7,7 @@
 //
 // Candidates take turns, so that what disturbs the machine disturbs all of
 // them: a candidate's gain is the median over rounds of its time by the present
-// choice's in the same round.
+// choice's in the same round, and it must be faster in three of four.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_TUNER_H
