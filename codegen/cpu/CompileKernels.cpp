@@ -57,11 +57,9 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 /// columns twice what those of 32 do: too much for two bytes an activation.
 bool isFasterInBytes(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isWhole = std::ranges::count(wholeByteDTypes(), spec.dtype) != 0;
-  constexpr DType kOf16Columns[] = {DType::Q2_K, DType::Q3_K, DType::Q6_K,
-                                    DType::NVFP4};
   const bool isCostly =
       isWhole || (spec.mClass == MClass::Wide &&
-                  std::ranges::count(kOf16Columns, spec.dtype) != 0);
+                  std::ranges::count(halfBlockDTypes(), spec.dtype) != 0);
   switch (isa.byteDot) {
   case ByteDot::None:
     return false;

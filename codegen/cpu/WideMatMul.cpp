@@ -5,12 +5,14 @@
 // second cache while every group meets them. A part of a group's columns is
 // decoded into a panel in the first cache, which 16 tokens at a time multiply.
 //
-// The inner loop takes two groups by 8 tokens where a register holds 16 sums:
-// half of 32 registers, each weight is used 8 times and each activation twice,
-// which leaves the multiplications and not the loads as the limit.
+// The inner loop takes a few groups by a few tokens (ProductTiling's
+// groupsTogether, tokensTogether): as many sums as registers hold beside the
+// operands. A weight that is loaded serves several tokens and an activation
+// several groups, which leaves the multiplications and not the loads as the
+// limit.
 //
-// Scratch: sums [matrix][pair of groups][token][group of the pair][16] f32,
-// then a panel for each group of the pair (WidePanel.h).
+// Scratch: sums [matrix][groups together][token][group of these][16] f32, then
+// a panel for each group of the inner loop (WidePanel.h).
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/ByteProducts.h"
@@ -334,7 +336,8 @@ void ManyTokens::multiplyBlock(const BytePanelSink::Form &form, Value block,
                   b.offset(weights[group], field + half * 4 * kRowLanes), 64);
   };
 
-  // The next 16 tokens are some way off: each quarter asks for a quarter.
+  // The next 16 tokens are some way off: every part of these asks for its
+  // share.
   constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
   Value next = b.offset(x, k / kColumns * kTileBytes);
   next = b.element(next, first, kTileBytes / kTokens);
