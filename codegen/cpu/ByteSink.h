@@ -19,6 +19,11 @@ public:
   void fields(int64_t column, Value word, int64_t shift, int64_t bits,
               int bias) final;
   void signedFields(int64_t column, Value word) final;
+  void bareFields(int64_t column, Value word, int64_t bits, int bias) final {
+    bytes(column, word, bits, bias);
+  }
+  void quarterFields(int64_t column, Value word, int bias) final;
+  void bitFields(int64_t column, Value word) final;
   Value fieldScale(Value scale, int64_t) final { return scale; }
   void nibblesThrough(int64_t column, Value word, int64_t shift,
                       const std::array<int8_t, 16> &table) final;

@@ -64,6 +64,29 @@ void DecodeSink::signedFields(int64_t column, Value word) {
   fourValues(column, WordMath(b).byteFields(word));
 }
 
+void DecodeSink::bareFields(int64_t column, Value word, int64_t bits,
+                            int bias) {
+  fourValues(column, WordMath(b).byteFields(word, 0, bits, bias));
+}
+
+void DecodeSink::quarterFields(int64_t column, Value word, int bias) {
+  for (int64_t place = 0; place < 4; ++place) {
+    auto values = WordMath(b).byteFields(word, 2 * place, 2, bias);
+    for (int64_t j = 0; j < 4; ++j) {
+      value(column + 4 * j + place, values[j]);
+    }
+  }
+}
+
+void DecodeSink::bitFields(int64_t column, Value word) {
+  WordMath math(b);
+  // A bit that is set means +1: the opposite of a sign.
+  Value minusOne = b.constant(b.vec(b.f32(), kRowLanes), -1.0);
+  for (int64_t j = 0; j < 32; ++j) {
+    value(column + j, math.withSign(minusOne, word, j));
+  }
+}
+
 Value DecodeSink::fieldScale(Value scale, int64_t bits) {
   return WordMath(b).fieldScale(scale, bits);
 }

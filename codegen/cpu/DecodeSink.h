@@ -50,6 +50,14 @@ public:
                       int bias);
   /// The same of four signed bytes (bits 8).
   virtual void signedFields(int64_t column, Value word);
+  /// As fields(), of bytes that are below 2^bits as they are.
+  virtual void bareFields(int64_t column, Value word, int64_t bits, int bias);
+  /// The same of sixteen columns, four to a byte: byte j has those of columns
+  /// [column + 4j, column + 4j + 4), two bits each, the lowest first.
+  virtual void quarterFields(int64_t column, Value word, int bias);
+  /// Inside a group: q of columns [column, column + 32) is 1 where the bit of
+  /// `word` is set and -1 elsewhere; the scale is as it is.
+  virtual void bitFields(int64_t column, Value word);
   virtual Value fieldScale(Value scale, int64_t bits);
   /// Inside a group: q of four columns is table[byte >> shift & 15], shift 0 or
   /// 4; the scale is as it is.

@@ -23,46 +23,40 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   return b.select(b.equal(bits, number(127)), b.zero(value.getType()), value);
 }
 
-/// Digit of a byte that holds base-3 digits as a fraction of 256: times
-/// `power`, modulo 256, brings the digit to the top; times 3, it is the carry.
-Value ternaryDigit(KernelBuilder &b, Value byte, Value power) {
-  Value fraction = b.andBits(b.mul(byte, power), int64_t{255});
-  Value digit =
-      b.shiftRight(b.mul(fraction, b.constant(byte.getType(), int64_t{3})), 8);
-  digit = b.sub(digit, b.constant(byte.getType(), int64_t{1}));
-  return b.signedToFloat(digit, b.f32());
+/// Digits of a word's four bytes, each of which holds base-3 digits as a
+/// fraction of 256: times a power of 3, modulo 256, brings the digit to the
+/// top; times 3, it is the carry. `power`: in 32 lanes of i16.
+Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
+  // Pairs of bytes, the fraction in the upper one.
+  auto digit = [&](Value pairs, int64_t three) {
+    Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
+    Value product = b.mul(fraction, b.constant(fraction.getType(), three));
+    return b.truncate(b.shiftRight(product, 16), b.i16());
+  };
+  Value pairs = b.recast(word, b.i16());
+  Value even = digit(b.shiftLeft(pairs, 8), 3);
+  Value odd = digit(b.andBits(pairs, int64_t{0xff00}), 3 << 8);
+  return b.recast(b.orBits(even, b.andBits(odd, int64_t{0xff00})), b.i32());
 }
 
 } // namespace
 
 void decodeQ1x0(const BlockReader &block, DecodeSink &sink) {
-  KernelBuilder &b = block.builder();
-  WordMath math(b);
   Value d = block.half("d");
   sink.repeat(4, 32, [&](Value turn) {
-    // A bit that is set means +1: the opposite of a sign.
-    Value bits = block.word("qs", 0, turn);
-    Value minusOne = b.constant(b.vec(b.f32(), kRowLanes), -1.0);
-    sink.group(0, 32, d, {}, [&] {
-      for (int64_t j = 0; j < 32; ++j) {
-        sink.value(j, math.withSign(minusOne, bits, j));
-      }
-    });
+    sink.group(0, 32, d, {},
+               [&] { sink.bitFields(0, block.word("qs", 0, turn)); });
   });
 }
 
 void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
-  WordMath math(b);
-  Value d = math.fieldScale(block.half("d"), 2);
-  sink.repeat(4, 16, [&](Value turn) {
-    Value word = block.word("qs", 0, turn);
-    sink.group(0, 16, d, {}, [&] {
-      for (int64_t place = 0; place < 4; ++place) {
-        auto values = math.byteFields(word, 2 * place, 2, -1);
-        for (int64_t j = 0; j < 4; ++j) {
-          sink.value(4 * j + place, values[j]);
-        }
+  Value d = sink.fieldScale(block.half("d"), 2);
+  sink.repeat(2, 32, [&](Value turn) {
+    sink.group(0, 32, d, {}, [&] {
+      for (int64_t i = 0; i < 2; ++i) {
+        Value word = block.word("qs", i, b.mul(turn, b.i64(2)));
+        sink.quarterFields(16 * i, word, -1);
       }
     });
   });
@@ -70,37 +64,40 @@ void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
 
 void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
-  WordMath math(b);
-  // 3^n for n = 0..4, a byte each.
-  constexpr int64_t kPowers = 0x511b090301;
+  Value d = sink.fieldScale(block.half("d"), 2);
+  // Digit n of some words, four columns each.
   auto digits = [&](std::string_view field, int64_t firstWord, int64_t words,
-                    Value power) {
-    Value splat = b.splat(b.truncate(power, b.i32()), kRowLanes);
+                    Value n, int64_t firstColumn) {
+    // 3^n for n = 0..4, a byte each.
+    Value powers = b.shiftRight(b.i64(0x511b090301), b.mul(n, b.i64(8)));
+    Value power = b.splat(b.truncate(b.andBits(powers, int64_t{255}), b.i16()),
+                          2 * kRowLanes);
     for (int64_t i = 0; i < words; ++i) {
       Value word = block.word(field, firstWord + i);
-      for (int64_t j = 0; j < 4; ++j) {
-        sink.value(4 * i + j, ternaryDigit(b, math.byteOf(word, j), splat));
-      }
+      sink.bareFields(firstColumn + 4 * i, ternaryDigits(b, word, power), 2,
+                      -1);
     }
   };
-  auto powerOf = [&](Value n) {
-    Value shifted = b.shiftRight(b.i64(kPowers), b.mul(n, b.i64(8)));
-    return b.andBits(shifted, int64_t{255});
-  };
-  Value d = block.half("d");
-  auto plane = [&](int64_t count, std::string_view field, int64_t firstWord,
-                   int64_t words, int64_t firstColumn) {
-    sink.repeat(
-        count, 4 * words,
-        [&](Value n) {
-          sink.group(0, 4 * words, d, {},
-                     [&] { digits(field, firstWord, words, powerOf(n)); });
-        },
-        firstColumn);
-  };
-  plane(5, "qs", 0, 8, 0);
-  plane(5, "qs", 8, 4, 160);
-  plane(4, "qh", 0, 1, 240);
+  sink.repeat(5, 32, [&](Value n) {
+    sink.group(0, 32, d, {}, [&] { digits("qs", 0, 8, n, 0); });
+  });
+  // Five planes of 16 columns, and four of 4.
+  sink.repeat(
+      2, 32,
+      [&](Value pair) {
+        sink.group(0, 32, d, {}, [&] {
+          Value n = b.mul(pair, b.i64(2));
+          digits("qs", 8, 4, n, 0);
+          digits("qs", 8, 4, b.add(n, b.i64(1)), 16);
+        });
+      },
+      160);
+  sink.group(224, 32, d, {}, [&] {
+    digits("qs", 8, 4, b.i64(4), 224);
+    for (int64_t n = 0; n < 4; ++n) {
+      digits("qh", 0, 1, b.i64(n), 240 + 4 * n);
+    }
+  });
 }
 
 void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {

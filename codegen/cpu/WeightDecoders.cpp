@@ -62,7 +62,8 @@ static_assert(std::is_sorted(kDTypes.begin(), kDTypes.end()));
 constexpr std::array kByteDTypes = {
     DType::Q4_0,   DType::Q4_1,   DType::Q5_0,  DType::Q5_1,  DType::Q8_0,
     DType::Q2_K,   DType::Q3_K,   DType::Q4_K,  DType::Q5_K,  DType::Q6_K,
-    DType::IQ4_NL, DType::IQ4_XS, DType::TQ2_0, DType::MXFP4, DType::NVFP4};
+    DType::IQ4_NL, DType::IQ4_XS, DType::TQ1_0, DType::TQ2_0, DType::MXFP4,
+    DType::NVFP4,  DType::Q1_0,   DType::Q2_0};
 static_assert(std::is_sorted(kByteDTypes.begin(), kByteDTypes.end()));
 
 constexpr std::array kWholeByteDTypes = {DType::Q8_0, DType::IQ4_NL,

@@ -20,9 +20,8 @@ namespace air::codegen {
 /// Every dtype that has a decoder, ascending by id.
 std::span<const DType> decodableDTypes();
 
-/// Those whose decoders say every q by fields(), signedFields() or
-/// nibblesThrough(), in groups of 16 or 32 columns: what a ByteDotSink takes.
-/// Ascending by id.
+/// Those whose decoders say no q by value(), and all in groups of 16 or 32
+/// columns: what a ByteDotSink takes. Ascending by id.
 std::span<const DType> byteDTypes();
 
 /// Of byteDTypes() those with eight bits a q: signedFields(), or a table of

@@ -16,6 +16,17 @@ int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
 } // namespace
 
+Value WordMath::spread(Value word, int64_t index) {
+  const Value bytes = b.recast(word, b.i8());
+  const int64_t count =
+      mlir::cast<mlir::VectorType>(bytes.getType()).getNumElements();
+  llvm::SmallVector<int64_t> lanes;
+  for (int64_t at = 0; at < count; ++at) {
+    lanes.push_back(at / 4 * 4 + index);
+  }
+  return b.recast(b.shuffle(bytes, bytes, lanes), b.i32());
+}
+
 Value WordMath::byteOf(Value word, int64_t index) {
   return bitsOf(word, 8 * index, 8);
 }

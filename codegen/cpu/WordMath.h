@@ -34,6 +34,8 @@ public:
                       int64_t shift);
   /// Float of the four bytes as signed integers.
   Four signedBytes(Value word);
+  /// Byte `index` of the word in all its four bytes.
+  Value spread(Value word, int64_t index);
   /// Byte `index` of the word, as i32.
   Value byteOf(Value word, int64_t index);
   /// (word >> shift) & (2^bits - 1), as i32.
