@@ -17,7 +17,7 @@ namespace air::codegen {
 namespace {
 
 /// Raised whenever a kernel's code or grid changes for an unchanged spec.
-constexpr unsigned kKernelSetVersion = 6;
+constexpr unsigned kKernelSetVersion = 7;
 
 struct Job {
   KernelSpec spec;
@@ -54,12 +54,18 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 /// Whether a product that takes bytes is faster with it than with floats, as
 /// air-bench tells (aarch64: by counting instructions). Where products pass
 /// through 16 bits, whole bytes cost twice what fields do, and sums of 16
-/// columns twice what those of 32 do: too much for two bytes an activation.
+/// columns twice what those of 32 do: too much for two bytes an activation. And
+/// those are multiplied as they are decoded, four tokens at a time: of many
+/// tokens code books are looked up too often for it.
 bool isFasterInBytes(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isWhole = std::ranges::count(wholeByteDTypes(), spec.dtype) != 0;
   const bool isCostly =
       isWhole || (spec.mClass == MClass::Wide &&
                   std::ranges::count(halfBlockDTypes(), spec.dtype) != 0);
+  if (spec.mClass == MClass::Wide && spec.activation == Activation::I8x2 &&
+      std::ranges::count(codeBookDTypes(), spec.dtype) != 0) {
+    return false;
+  }
   switch (isa.byteDot) {
   case ByteDot::None:
     return false;

@@ -1,10 +1,13 @@
 //===- DecodeIq.cpp - indices into grids or a value table -------*- C++ -*-===//
+#include "codegen/cpu/ByteProducts.h"
+#include "codegen/cpu/CodeBook.h"
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WordMath.h"
 #include "formats/dtype/IqGrids.h"
 #include "formats/dtype/ValueTables.h"
 
-#include <cstring>
+#include <array>
+#include <bit>
 
 namespace air::codegen {
 
@@ -12,63 +15,110 @@ using mlir::Value;
 
 namespace {
 
-/// A code book in the object's read-only data.
-class Grid {
+// What the books of formats/dtype/IqGrids.h consist of.
+constexpr int8_t kIq2Values[] = {8, 25, 43};
+constexpr int8_t kIq3xxsValues[] = {4, 12, 20, 28, 36, 44, 52, 62};
+constexpr int8_t kIq3sValues[] = {1, 3, 5, 7, 9, 11, 13, 15};
+constexpr int8_t kIq1Values[] = {-1, 0, 1};
+
+/// Bits [from, from + bits) of a lane at bit `to`, nothing else.
+Value moved(KernelBuilder &b, Value word, int64_t from, int64_t bits,
+            int64_t to) {
+  Value there =
+      to >= from ? b.shiftLeft(word, to - from) : b.shiftRight(word, from - to);
+  return b.andBits(there, ((int64_t{1} << bits) - 1) << to);
+}
+
+/// Bytes `first` and `first` + 2 of a word, in 16 bits each.
+Value everyOtherByte(KernelBuilder &b, Value word, int64_t first) {
+  return b.andBits(b.shiftRight(word, 8 * first), int64_t{0x00ff00ff});
+}
+
+/// Eight signs a byte out of seven, as air::iqSigns: the last makes their
+/// number even.
+Value eightSigns(KernelBuilder &b, Value sevens) {
+  Value folded = b.xorBits(sevens, b.shiftRight(sevens, 4));
+  Value nibbles = b.recast(b.andBits(folded, int64_t{0x0f0f0f0f}), b.i8());
+  std::array<int8_t, 16> odd;
+  for (unsigned i = 0; i < odd.size(); ++i) {
+    odd[i] = std::popcount(i) % 2 == 0 ? 0 : INT8_MIN; // bit 7
+  }
+  return b.orBits(sevens, b.recast(lookUpBytes(b, nibbles, odd), b.i32()));
+}
+
+/// The four sevens of a word, a byte each.
+Value sevensOf(KernelBuilder &b, Value word) {
+  Value sevens = b.andBits(word, int64_t{127});
+  for (int64_t k = 1; k < 4; ++k) {
+    sevens = b.orBits(sevens, moved(b, word, 7 * k, 7, 8 * k));
+  }
+  return sevens;
+}
+
+/// Says numbers of a code book that have signs.
+class SignedSayer {
 public:
-  template <typename Entry>
-  Grid(KernelBuilder &builder, const char *name, std::span<const Entry> entries)
-      : b(builder), entryBytes(sizeof(Entry)) {
-    std::vector<uint8_t> bytes(entries.size_bytes());
-    std::memcpy(bytes.data(), entries.data(), bytes.size());
-    base = b.table(name, bytes);
+  /// Numbers are `values` divided by `divisor`, below 2^(bits - 1).
+  SignedSayer(KernelBuilder &builder, DecodeSink &to,
+              std::span<const int8_t> values, int divisor, int64_t fieldBits)
+      : b(builder), sink(to), bits(fieldBits) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      raised[i] = static_cast<int8_t>(values[i] / divisor + (1 << (bits - 1)));
+    }
   }
 
-  /// Elements 4 * part to 4 * part + 3 of entry `index`, a byte each.
-  Value look(Value index, int64_t part) const {
-    return b.gather(b.i32(), b.offset(base, 4 * part), index, entryBytes);
+  /// Four columns from their places among the values. Byte `byte` of `signs`
+  /// has theirs, in its lower or upper half (0, 1).
+  void say(int64_t column, Value places, Value signs, int64_t byte,
+           int64_t half) {
+    Value four = b.recast(
+        b.andBits(WordMath(b).spread(signs, byte),
+                  half == 0 ? int64_t{0x08040201} : int64_t{0x80402010}),
+        b.i8());
+    // Raised by a power of two, so that they are unsigned either way.
+    Value plus = lookUpBytes(b, b.recast(places, b.i8()), raised);
+    Value minus = b.sub(b.constant(plus.getType(), int64_t{1} << bits), plus);
+    Value q = b.select(b.equal(four, b.zero(four.getType())), plus, minus);
+    sink.bareFields(column, b.recast(q, b.i32()), bits, -(1 << (bits - 1)));
   }
 
 private:
   KernelBuilder &b;
-  int64_t entryBytes;
-  Value base;
+  DecodeSink &sink;
+  const int64_t bits;
+  std::array<int8_t, 16> raised = {};
 };
 
-/// The eight signs of seven bits, as air::iqSigns: the last makes their number
-/// even.
-Value eightSigns(KernelBuilder &b, Value seven) {
-  Value parity = b.xorBits(seven, b.shiftRight(seven, 4));
-  parity = b.xorBits(parity, b.shiftRight(parity, 2));
-  parity = b.xorBits(parity, b.shiftRight(parity, 1));
-  // Of the word only bits 0-6 were given, so bit 0 of the fold is the parity.
-  return b.orBits(seven, b.shiftLeft(b.andBits(parity, int64_t{1}), 7));
-}
-
-/// Four magnitudes with signs from bit `bit` of `signs` on.
-void saySigned(DecodeSink &sink, WordMath &math, int64_t column, Value bytes,
-               Value signs, int64_t bit) {
-  auto values = math.byteFields(bytes);
-  for (int64_t j = 0; j < 4; ++j) {
-    sink.value(column + j, math.withSign(values[j], signs, bit + j));
-  }
-}
-
-/// d * (0.5 + code) * factor, for values of saySigned.
+/// d * (0.5 + code) * factor.
 Value halfStepScale(KernelBuilder &b, Value d, Value code, double factor) {
-  d = WordMath(b).fieldScale(d, 8);
-  Value steps = b.signedToFloat(code, b.f32());
-  Value scale = b.add(steps, b.constant(steps.getType(), 0.5));
-  return b.mul(d, b.mul(scale, b.constant(steps.getType(), factor)));
+  Value step = b.mul(d, b.constant(d.getType(), factor));
+  Value half = b.mul(d, b.constant(d.getType(), factor / 2));
+  return b.fma(b.signedToFloat(code, b.f32()), step, half);
 }
 
 /// d * (2 * code + 1).
 Value oddScale(KernelBuilder &b, Value d, Value code) {
-  Value odd =
-      b.orBits(b.shiftLeft(code, 1), b.constant(code.getType(), int64_t{1}));
-  return b.mul(d, b.signedToFloat(odd, b.f32()));
+  return halfStepScale(b, d, code, 2);
 }
 
-/// `parts` bytes-of-a-word reading: (field byte `index`), index an i64.
+/// Codes of entries 0 and 2, then 1 and 3: entry k's index is byte k of `lows`,
+/// and above it so many bits of `tops` from bit k * step on.
+std::array<Value, 2> pairsOfCodes(const CodeBook &book, Value lows, Value tops,
+                                  int64_t bits, int64_t step) {
+  KernelBuilder &b = book.builder();
+  std::array<Value, 2> codes;
+  for (int64_t odd = 0; odd < 2; ++odd) {
+    Value indices = everyOtherByte(b, lows, odd);
+    for (int64_t i = 0; i < 2; ++i) {
+      indices = b.orBits(
+          indices, moved(b, tops, step * (odd + 2 * i), bits, 8 + 16 * i));
+    }
+    codes[odd] = book.look(indices);
+  }
+  return codes;
+}
+
+/// Byte `index` (i64) of a field of 32-bit words.
 Value byteAt(const BlockReader &block, std::string_view field, Value index) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
@@ -86,31 +136,28 @@ Value shortAt(const BlockReader &block, std::string_view field, Value index) {
 
 constexpr double kIq1Delta = 0.125;
 
-/// -delta where bit `bit` of `flags` is set, else +delta.
-Value signedDelta(KernelBuilder &b, WordMath &math, Value flags, int64_t bit) {
-  Value delta = b.constant(b.vec(b.f32(), kRowLanes), kIq1Delta);
-  return math.withSign(delta, flags, bit);
-}
-
 } // namespace
 
 void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
-  WordMath math(b);
-  Grid grid(b, "air_iq2xxs_grid", iq2xxsGrid());
-  Value d = block.half("d");
+  const CodeBook book(b, "air_iq2xxs_codes", iq2xxsGrid(), kIq2Values);
+  constexpr int64_t kBits = 7;
+  SignedSayer sayer(b, sink, kIq2Values, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value at = b.mul(turn, b.i64(2));
     Value indices = block.word("qs", 0, at);
     Value rest = block.word("qs", 1, at);
+    Value signs = eightSigns(b, sevensOf(b, rest));
     Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 0.25);
     sink.group(0, 32, scale, {}, [&] {
-      for (int64_t k = 0; k < 4; ++k) {
-        Value index = math.byteOf(indices, k);
-        Value signs = eightSigns(b, math.bitsOf(rest, 7 * k, 7));
-        for (int64_t part = 0; part < 2; ++part) {
-          saySigned(sink, math, 8 * k + 4 * part, grid.look(index, part), signs,
-                    4 * part);
+      for (int64_t odd = 0; odd < 2; ++odd) {
+        Value codes = book.look(everyOtherByte(b, indices, odd));
+        for (int64_t k = odd; k < 4; k += 2) {
+          for (int64_t part = 0; part < 2; ++part) {
+            sayer.say(8 * k + 4 * part, book.places(codes, k / 2, part), signs,
+                      k, part);
+          }
         }
       }
     });
@@ -120,46 +167,54 @@ void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
 void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Grid grid(b, "air_iq2xs_grid", iq2xsGrid());
-  Value d = block.half("d");
+  const CodeBook book(b, "air_iq2xs_codes", iq2xsGrid(), kIq2Values);
+  constexpr int64_t kBits = 7;
+  SignedSayer sayer(b, sink, kIq2Values, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
   // One word: two entries of eight elements, one scale.
-  sink.repeat(16, 16, [&](Value turn) {
-    Value word = block.word("qs", 0, turn);
-    Value packed = byteAt(block, "scales", b.shiftRight(turn, 1));
-    Value code =
-        math.bitsOf(packed, b.mul(b.andBits(turn, int64_t{1}), b.i64(4)), 4);
-    sink.group(0, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
-      for (int64_t k = 0; k < 2; ++k) {
-        Value index = math.bitsOf(word, 16 * k, 9);
-        Value signs = eightSigns(b, math.bitsOf(word, 16 * k + 9, 7));
-        for (int64_t part = 0; part < 2; ++part) {
-          saySigned(sink, math, 8 * k + 4 * part, grid.look(index, part), signs,
-                    4 * part);
+  sink.repeat(8, 32, [&](Value turn) {
+    Value at = b.mul(turn, b.i64(2));
+    const std::array<Value, 2> words = {block.word("qs", 0, at),
+                                        block.word("qs", 1, at)};
+    // Bytes 0 and 2 from the first word, 1 and 3 from the second.
+    Value signs = eightSigns(
+        b, b.orBits(b.andBits(b.shiftRight(words[0], 9), int64_t{0x007f007f}),
+                    b.andBits(b.shiftRight(words[1], 1), int64_t{0x7f007f00})));
+    Value scales = byteAt(block, "scales", turn);
+    for (int64_t i = 0; i < 2; ++i) {
+      Value code = math.bitsOf(scales, 4 * i, 4);
+      sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
+        Value codes = book.look(b.andBits(words[i], int64_t{0x01ff01ff}));
+        for (int64_t k = 0; k < 2; ++k) {
+          for (int64_t part = 0; part < 2; ++part) {
+            sayer.say(16 * i + 8 * k + 4 * part, book.places(codes, k, part),
+                      signs, i + 2 * k, part);
+          }
         }
-      }
-    });
+      });
+    }
   });
 }
 
 void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Grid grid(b, "air_iq2s_grid", iq2sGrid());
-  Value d = block.half("d");
+  const CodeBook book(b, "air_iq2s_codes", iq2sGrid(), kIq2Values);
+  constexpr int64_t kBits = 7;
+  SignedSayer sayer(b, sink, kIq2Values, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    Value indices = block.word("qs", 0, turn);
     Value signs = block.word("signs", 0, turn);
-    Value tops = byteAt(block, "qh", turn);
     Value scales = byteAt(block, "scales", turn);
-    for (int64_t pair = 0; pair < 2; ++pair) {
-      Value code = math.bitsOf(scales, 4 * pair, 4);
-      sink.group(16 * pair, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
-        for (int64_t k = 2 * pair; k < 2 * pair + 2; ++k) {
-          Value top = b.shiftLeft(math.bitsOf(tops, 2 * k, 2), 8);
-          Value index = b.orBits(math.byteOf(indices, k), top);
+    const std::array<Value, 2> codes = pairsOfCodes(
+        book, block.word("qs", 0, turn), byteAt(block, "qh", turn), 2, 2);
+    for (int64_t i = 0; i < 2; ++i) {
+      Value code = math.bitsOf(scales, 4 * i, 4);
+      sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
+        for (int64_t k = 2 * i; k < 2 * i + 2; ++k) {
           for (int64_t part = 0; part < 2; ++part) {
-            saySigned(sink, math, 8 * k + 4 * part, grid.look(index, part),
-                      signs, 8 * k + 4 * part);
+            sayer.say(8 * k + 4 * part, book.places(codes[k % 2], i, part),
+                      signs, k, part);
           }
         }
       });
@@ -169,20 +224,24 @@ void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
 
 void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
-  WordMath math(b);
-  Grid grid(b, "air_iq3xxs_grid", iq3xxsGrid());
-  Value d = block.half("d");
+  const CodeBook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
+  // All of them are even.
+  constexpr int64_t kBits = 6;
+  SignedSayer sayer(b, sink, kIq3xxsValues, 2, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value rest = block.word("gas", 0, turn);
-    Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 0.5);
+    Value signs = eightSigns(b, sevensOf(b, rest));
+    Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 1);
     sink.group(0, 32, scale, {}, [&] {
-      for (int64_t pair = 0; pair < 4; ++pair) {
-        Value signs = eightSigns(b, math.bitsOf(rest, 7 * pair, 7));
-        Value indices = block.word("qs", pair / 2, b.mul(turn, b.i64(2)));
-        for (int64_t part = 0; part < 2; ++part) {
-          Value index = math.byteOf(indices, pair % 2 * 2 + part);
-          saySigned(sink, math, 8 * pair + 4 * part, grid.look(index, 0), signs,
-                    4 * part);
+      for (int64_t i = 0; i < 2; ++i) {
+        Value indices = block.word("qs", i, b.mul(turn, b.i64(2)));
+        for (int64_t odd = 0; odd < 2; ++odd) {
+          Value codes = book.look(everyOtherByte(b, indices, odd));
+          for (int64_t k = 0; k < 2; ++k) {
+            sayer.say(16 * i + 8 * k + 4 * odd, book.places(codes, k, 0), signs,
+                      2 * i + k, odd);
+          }
         }
       }
     });
@@ -192,20 +251,24 @@ void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
 void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Grid grid(b, "air_iq3s_grid", iq3sGrid());
-  Value d = block.half("d");
+  const CodeBook book(b, "air_iq3s_codes", iq3sGrid(), kIq3sValues);
+  constexpr int64_t kBits = 5;
+  SignedSayer sayer(b, sink, kIq3sValues, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
   Value scales = block.word("scales", 0);
   sink.repeat(8, 32, [&](Value turn) {
     Value tops = byteAt(block, "qh", turn);
     Value signs = block.word("signs", 0, turn);
     Value code = math.bitsOf(scales, b.mul(turn, b.i64(4)), 4);
-    Value scale = math.fieldScale(oddScale(b, d, code), 8);
-    sink.group(0, 32, scale, {}, [&] {
-      for (int64_t k = 0; k < 8; ++k) {
-        Value indices = block.word("qs", k / 4, b.mul(turn, b.i64(2)));
-        Value top = b.shiftLeft(math.bitsOf(tops, k, 1), 8);
-        Value index = b.orBits(math.byteOf(indices, k % 4), top);
-        saySigned(sink, math, 4 * k, grid.look(index, 0), signs, 4 * k);
+    sink.group(0, 32, oddScale(b, d, code), {}, [&] {
+      for (int64_t i = 0; i < 2; ++i) {
+        Value indices = block.word("qs", i, b.mul(turn, b.i64(2)));
+        const std::array<Value, 2> codes =
+            pairsOfCodes(book, indices, b.shiftRight(tops, 4 * i), 1, 1);
+        for (int64_t k = 0; k < 4; ++k) {
+          sayer.say(16 * i + 4 * k, book.places(codes[k % 2], k / 2, 0), signs,
+                    2 * i + k / 2, k % 2);
+        }
       }
     });
   });
@@ -214,22 +277,20 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
 void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Grid grid(b, "air_iq1s_grid", iq1sGrid());
+  const CodeBook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
   Value d = block.half("d");
   sink.repeat(8, 32, [&](Value turn) {
-    Value indices = block.word("qs", 0, turn);
     Value qh = shortAt(block, "qh", turn);
     Value scale = oddScale(b, d, math.bitsOf(qh, 12, 3));
-    Value offset = b.mul(scale, signedDelta(b, math, qh, 15));
-    sink.group(0, 32, scale, offset, [&] {
+    Value delta = b.constant(scale.getType(), kIq1Delta);
+    Value offset = b.mul(scale, math.withSign(delta, qh, 15));
+    const std::array<Value, 2> codes =
+        pairsOfCodes(book, block.word("qs", 0, turn), qh, 3, 3);
+    sink.group(0, 32, sink.fieldScale(scale, 2), offset, [&] {
       for (int64_t k = 0; k < 4; ++k) {
-        Value top = b.shiftLeft(math.bitsOf(qh, 3 * k, 3), 8);
-        Value index = b.orBits(math.byteOf(indices, k), top);
         for (int64_t part = 0; part < 2; ++part) {
-          auto digits = math.signedBytes(grid.look(index, part));
-          for (int64_t j = 0; j < 4; ++j) {
-            sink.value(8 * k + 4 * part + j, digits[j]);
-          }
+          sink.bareFields(8 * k + 4 * part,
+                          book.places(codes[k % 2], k / 2, part), 2, -1);
         }
       }
     });
@@ -239,7 +300,7 @@ void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
 void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  Grid grid(b, "air_iq1s_grid", iq1sGrid());
+  const CodeBook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
   // The block's f16 scale lies in the top nibbles of the four scale words.
   Value half;
   for (int64_t w = 0; w < 4; ++w) {
@@ -248,27 +309,36 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
     nibble = b.shiftLeft(nibble, 4 * w);
     half = half ? b.orBits(half, nibble) : nibble;
   }
+  // Numbers are eighths: a digit and a delta of 1/8, raised by 16.
+  constexpr int64_t kBits = 5;
+  constexpr std::array<int8_t, 16> kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
   Value d =
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
+  d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    Value indices = block.word("qs", 0, turn);
     // Four nibbles: three index bits and the delta's sign of an entry each.
     Value tops = shortAt(block, "qh", turn);
     Value scales = shortAt(block, "scales", b.shiftRight(turn, 1));
     scales =
         math.shiftedRight(scales, b.mul(b.andBits(turn, int64_t{1}), b.i64(6)));
-    for (int64_t pair = 0; pair < 2; ++pair) {
-      Value scale = oddScale(b, d, math.bitsOf(scales, 3 * pair, 3));
-      sink.group(16 * pair, 16, scale, {}, [&] {
-        for (int64_t k = 2 * pair; k < 2 * pair + 2; ++k) {
-          Value top = b.shiftLeft(math.bitsOf(tops, 4 * k, 3), 8);
-          Value index = b.orBits(math.byteOf(indices, k), top);
-          Value delta = signedDelta(b, math, tops, 4 * k + 3);
+    const std::array<Value, 2> codes =
+        pairsOfCodes(book, block.word("qs", 0, turn), tops, 3, 4);
+    for (int64_t i = 0; i < 2; ++i) {
+      Value scale = oddScale(b, d, math.bitsOf(scales, 3 * i, 3));
+      sink.group(16 * i, 16, scale, {}, [&] {
+        Value nibbles = math.spread(tops, i);
+        for (int64_t k = 2 * i; k < 2 * i + 2; ++k) {
+          Value sign =
+              b.recast(b.andBits(nibbles, k % 2 == 0 ? int64_t{0x08080808}
+                                                     : int64_t{0x80808080}),
+                       b.i8());
+          Value isPlus = b.equal(sign, b.zero(sign.getType()));
           for (int64_t part = 0; part < 2; ++part) {
-            auto digits = math.signedBytes(grid.look(index, part));
-            for (int64_t j = 0; j < 4; ++j) {
-              sink.value(8 * k + 4 * part + j, b.add(digits[j], delta));
-            }
+            Value places = book.places(codes[k % 2], i, part);
+            Value plus = lookUpBytes(b, b.recast(places, b.i8()), kPlus);
+            Value minus = b.sub(plus, b.constant(plus.getType(), int64_t{2}));
+            Value q = b.select(isPlus, plus, minus);
+            sink.bareFields(8 * k + 4 * part, b.recast(q, b.i32()), kBits, -16);
           }
         }
       });

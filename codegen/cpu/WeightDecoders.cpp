@@ -60,17 +60,23 @@ constexpr auto kDTypes = [] {
 static_assert(std::is_sorted(kDTypes.begin(), kDTypes.end()));
 
 constexpr std::array kByteDTypes = {
-    DType::Q4_0,   DType::Q4_1,   DType::Q5_0,  DType::Q5_1,  DType::Q8_0,
-    DType::Q2_K,   DType::Q3_K,   DType::Q4_K,  DType::Q5_K,  DType::Q6_K,
-    DType::IQ4_NL, DType::IQ4_XS, DType::TQ1_0, DType::TQ2_0, DType::MXFP4,
-    DType::NVFP4,  DType::Q1_0,   DType::Q2_0};
+    DType::Q4_0,    DType::Q4_1,   DType::Q5_0,    DType::Q5_1,  DType::Q8_0,
+    DType::Q2_K,    DType::Q3_K,   DType::Q4_K,    DType::Q5_K,  DType::Q6_K,
+    DType::IQ2_XXS, DType::IQ2_XS, DType::IQ3_XXS, DType::IQ1_S, DType::IQ4_NL,
+    DType::IQ3_S,   DType::IQ2_S,  DType::IQ4_XS,  DType::IQ1_M, DType::TQ1_0,
+    DType::TQ2_0,   DType::MXFP4,  DType::NVFP4,   DType::Q1_0,  DType::Q2_0};
 static_assert(std::is_sorted(kByteDTypes.begin(), kByteDTypes.end()));
 
 constexpr std::array kWholeByteDTypes = {DType::Q8_0, DType::IQ4_NL,
                                          DType::IQ4_XS};
 
-constexpr std::array kHalfBlockDTypes = {DType::Q2_K, DType::Q3_K, DType::Q6_K,
-                                         DType::NVFP4};
+constexpr std::array kCodeBookDTypes = {
+    DType::IQ2_XXS, DType::IQ2_XS, DType::IQ3_XXS, DType::IQ1_S,
+    DType::IQ3_S,   DType::IQ2_S,  DType::IQ1_M};
+
+constexpr std::array kHalfBlockDTypes = {
+    DType::Q2_K,  DType::Q3_K,  DType::Q6_K, DType::IQ2_XS,
+    DType::IQ2_S, DType::IQ1_M, DType::NVFP4};
 
 constexpr int64_t kLineBytes = 64;
 
@@ -169,6 +175,8 @@ std::span<const DType> decodableDTypes() { return kDTypes; }
 std::span<const DType> byteDTypes() { return kByteDTypes; }
 
 std::span<const DType> wholeByteDTypes() { return kWholeByteDTypes; }
+
+std::span<const DType> codeBookDTypes() { return kCodeBookDTypes; }
 
 std::span<const DType> halfBlockDTypes() { return kHalfBlockDTypes; }
 

@@ -27,6 +27,8 @@ std::span<const DType> byteDTypes();
 /// Of byteDTypes() those with eight bits a q: signedFields(), or a table of
 /// entries that need them.
 std::span<const DType> wholeByteDTypes();
+/// Those that look vectors up in a CodeBook: several times the work of others.
+std::span<const DType> codeBookDTypes();
 /// Those of byteDTypes() that have a scale for 16 columns, not 32.
 std::span<const DType> halfBlockDTypes();
 

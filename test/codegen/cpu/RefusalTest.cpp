@@ -229,6 +229,15 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
     many.mClass = MClass::Small;
     EXPECT_EQ(best(many, target), Activation::I8x2) << target;
   }
+  // Code books of many tokens, where each four look them up again.
+  spec = byteMatMul(DType::IQ2_XS);
+  for (const char *target : {"x86-64-v3", "x86-64-v4-vnni"}) {
+    spec.mClass = MClass::Wide;
+    EXPECT_EQ(best(spec, target), Activation::F32x16) << target;
+    EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
+    spec.mClass = MClass::One;
+    EXPECT_EQ(best(spec, target), Activation::I8x2) << target;
+  }
   spec.layout = Layout::Rows;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni"), Activation::F32);
   EXPECT_EQ(best(byteMatMul(DType::F16), "x86-64-v4-vnni"), Activation::F32);
