@@ -46,6 +46,13 @@
 //
 // F32x16: tile by tile, column by column, the 16 tokens' floats.
 //
+// BF16x32: tile by tile, block by block, one Bf16Tile: x rounded to bfloat16,
+// to nearest with ties to even (2^128 and more to infinity), NaN as a quiet
+// one; so x is off by 1/256 of itself at most. Columns past k are zeros. Only
+// BF16 matrices are multiplied by it: the instruction takes both factors as
+// bfloat16, which would cost weights of F16 three bits of eleven and those of
+// F32 sixteen of 24.
+//
 // I8: tile by tile, block by block, one ActivationTile. With m the largest |x|
 // of a token's block, rounded to float32 in every step:
 //   scale = m / 127, q = x * (127 / m) to the nearest integer (ties to even)
@@ -92,13 +99,13 @@ enum class KernelOp : uint8_t {
 };
 
 /// What MatMul and GluMatMul read as x, and PackActivations makes.
-enum class Activation : uint8_t { F32, F32x16, I8x2, I8 };
+enum class Activation : uint8_t { F32, F32x16, I8x2, I8, BF16x32 };
 
 constexpr bool isOfBytes(Activation form) {
   return form == Activation::I8x2 || form == Activation::I8;
 }
 
-/// "f32", "f32x16", "i8x2", "i8".
+/// "f32", "f32x16", "i8x2", "i8", "bf16x32".
 std::string_view activationName(Activation form);
 
 inline constexpr uint64_t kActivationColumns = 32; ///< of a block
@@ -130,8 +137,14 @@ struct ActivationTile {
 };
 static_assert(sizeof(ActivationTile) == 960);
 
+/// BF16x32 columns of 16 tokens, 64-byte aligned: the upper 16 bits of float32.
+struct Bf16Tile {
+  uint16_t value[kActivationTokens][kActivationColumns];
+};
+static_assert(sizeof(Bf16Tile) == 1024);
+
 /// 32-bit words that a token's k columns take, on average over a tile; k is a
-/// multiple of kActivationColumns but for F32 and F32x16.
+/// multiple of kActivationColumns where the form is of bytes.
 constexpr uint64_t activationWords(Activation form, uint64_t k) {
   switch (form) {
   case Activation::I8x2:
@@ -139,6 +152,9 @@ constexpr uint64_t activationWords(Activation form, uint64_t k) {
   case Activation::I8:
     return k / kActivationColumns *
            (sizeof(ActivationTile) / 4 / kActivationTokens);
+  case Activation::BF16x32:
+    return (k + kActivationColumns - 1) / kActivationColumns *
+           (sizeof(Bf16Tile) / 4 / kActivationTokens);
   case Activation::F32:
   case Activation::F32x16:
     return k;
@@ -158,11 +174,17 @@ enum class RopeKind : uint8_t {
 
 enum class RowsFrom : uint8_t { Tokens, Outputs };
 
-/// How exactly a product takes its activations.
+/// How exactly a product takes its activations: as they are, or with some 15 or
+/// 8 significant bits.
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
-/// The form that has a precision.
-constexpr Activation activationOf(Precision precision, MClass mClass) {
+/// The form that has a precision, for weights of `dtype`. Of eight tokens of
+/// BF16 and fewer memory is the limit: floats cost nothing there.
+constexpr Activation activationOf(Precision precision, MClass mClass,
+                                  DType dtype) {
+  if (dtype == DType::BF16 && precision == Precision::Int8) {
+    return mClass == MClass::Wide ? Activation::BF16x32 : Activation::F32;
+  }
   switch (precision) {
   case Precision::Int8:
     return Activation::I8;

@@ -9,9 +9,10 @@ this machine, and airrun bench runs it, in rounds. A line tells
   decode   tokens a second after a prompt, and the share of the rate at which this
            machine reads memory, measured in the same run
   prefill  tokens a second, and the share of what the cores can do, measured by
-           air-bench in every round: dot products of bytes where the plan's
-           products are of bytes, else float32 FMA. A product of a weight and a
-           token counts as two operations, however many the kernel takes.
+           air-bench in every round: dot products of bytes or of bfloat16 where
+           the plan's products of many tokens are, else float32 FMA. A product of
+           a weight and a token counts as two operations, however many the kernel
+           takes.
 
 With --peer every round also runs llama-bench on the same file, as it is and with
 --repack 0: the same prompt, and as many tokens after it. All figures are medians
@@ -103,10 +104,13 @@ class Bench:
         self.tool("airpack", model, "--target", "host", "--ctx", self.args.prompt + self.args.decode, "-o", plan)
         return time.monotonic() - start
 
-    def multiplies_bytes(self, plan):
+    def peak_name(self, plan):
         entries = json.loads(self.tool("airpack", "inspect", plan, "--json"))["executables"]
         names = [name for executable in entries for name in executable["entries"]]
-        return any(re.search(r"matmul_.*_i8(x2)?_", name) for name in names)
+        for form, limit in ((r"i8(x2)?", "byte_dot"), ("bf16x32", "bf16_dot")):
+            if any(re.search(f"matmul_.*_{form}_", name) for name in names):
+                return limit
+        return "fma_f32"
 
     def ours(self, plan):
         threads = ["--threads", self.args.threads] if self.args.threads else []
@@ -154,7 +158,7 @@ class Bench:
         # The fastest prefill of all, in operations a second.
         fastest = max([flops, *(median(column[1] for column in rates) / prefill * flops
                                 for rates in peer_rates.values())])
-        peak_name = "byte_dot" if self.multiplies_bytes(plan) else "fma_f32"
+        peak_name = self.peak_name(plan)
         for _ in range(ATTEMPTS):
             if fastest <= MOST_SHARE * best[peak_name]:
                 break

@@ -51,13 +51,16 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   return job;
 }
 
-/// Whether a product that takes bytes is faster with it than with floats, as
-/// air-bench tells (aarch64: by counting instructions). Where products pass
+/// Whether a product is faster with its form of activations than with floats,
+/// as air-bench tells (aarch64: by counting instructions). Where products pass
 /// through 16 bits, whole bytes cost twice what fields do, and sums of 16
 /// columns twice what those of 32 do: too much for two bytes an activation. And
 /// those are multiplied as they are decoded, four tokens at a time: of many
 /// tokens code books are looked up too often for it.
-bool isFasterInBytes(const KernelSpec &spec, const IsaTraits &isa) {
+bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
+  if (!isOfBytes(spec.activation)) {
+    return true;
+  }
   const bool isWhole = std::ranges::count(wholeByteDTypes(), spec.dtype) != 0;
   const bool isCostly =
       isWhole || (spec.mClass == MClass::Wide &&
@@ -143,12 +146,11 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
     precision = Precision::Int15;
   }
   KernelSpec product = spec;
-  product.activation = activationOf(precision, spec.mClass);
+  product.activation = activationOf(precision, spec.mClass, spec.dtype);
   Result<CpuTarget> cpu = makeCpuTarget(target);
-  return cpu && isFasterInBytes(product, cpu->isa) &&
-                 describeKernel(product, target)
+  return cpu && isFaster(product, cpu->isa) && describeKernel(product, target)
              ? product.activation
-             : activationOf(Precision::Float, spec.mClass);
+             : activationOf(Precision::Float, spec.mClass, spec.dtype);
 }
 
 std::vector<std::vector<ProductTiles>>

@@ -74,6 +74,10 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512vnni");
       target.isa.byteDot = ByteDot::Vnni512;
     }
+    if (has(profile, "avx512bf16")) {
+      features.push_back("avx512bf16");
+      target.isa.hasBf16Dot = true;
+    }
   } else if (has(profile, "avxvnni")) {
     features.push_back("avxvnni");
     target.isa.byteDot = ByteDot::Vnni256;

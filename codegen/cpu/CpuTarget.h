@@ -38,8 +38,9 @@ struct IsaTraits {
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
   bool hasNeon = false;          ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
-  bool hasI8mm = false; ///< beside Sdot: products of two rows and two tokens
-  uint32_t cores = 1;   ///< that share a kernel's tiles
+  bool hasI8mm = false;    ///< beside Sdot: products of two rows, two tokens
+  bool hasBf16Dot = false; ///< vdpbf16ps of 64 bytes
+  uint32_t cores = 1;      ///< that share a kernel's tiles
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }
 };

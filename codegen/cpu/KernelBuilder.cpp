@@ -271,9 +271,10 @@ Value KernelBuilder::gather(Type element, Value base, Value index,
                                      pointers, all, ValueRange{}, 1U);
 }
 
-void KernelBuilder::prefetch(Value pointer) {
-  // Read, into all cache levels, data.
-  LLVM::Prefetch::create(builder, location, pointer, 0U, 3U, 1U);
+void KernelBuilder::prefetch(Value pointer, Cache into) {
+  // Read, into all cache levels or all but the first, data.
+  LLVM::Prefetch::create(builder, location, pointer, 0U,
+                         into == Cache::First ? 3U : 2U, 1U);
 }
 
 Value KernelBuilder::table(const std::string &name,

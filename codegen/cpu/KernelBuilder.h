@@ -66,6 +66,7 @@ public:
   Type i32() { return builder.getI32Type(); }
   Type i64() { return builder.getI64Type(); }
   Type f16() { return builder.getF16Type(); }
+  Type bf16() { return builder.getBF16Type(); }
   Type f32() { return builder.getF32Type(); }
   Type f64() { return builder.getF64Type(); }
   Type ptr();
@@ -140,8 +141,9 @@ public:
   /// lane i = *(element *)(base + scale * index[i]), unaligned; `index` is a
   /// vector of non-negative i32; `element` has 32 or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
+  enum class Cache : uint8_t { First, Second };
   /// Asks for the 64-byte line at `pointer`, which may lie anywhere.
-  void prefetch(Value pointer);
+  void prefetch(Value pointer, Cache into = Cache::First);
   /// Address of a read-only table in the object; `name` is shared by kernels,
   /// so equal names must mean equal bytes.
   Value table(const std::string &name, llvm::ArrayRef<uint8_t> bytes,

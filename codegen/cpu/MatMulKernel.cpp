@@ -42,6 +42,16 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
         "activations of bytes need products of bytes: the feature 'dotprod'");
   }
   const bool isWide = spec.mClass == MClass::Wide;
+  if (spec.activation == Activation::BF16x32) {
+    if (!isWide || spec.dtype != DType::BF16) {
+      return unsupportedError("activations of bfloat16 are for 9 tokens and "
+                              "more of BF16 weights");
+    }
+    if (!isa.hasBf16Dot) {
+      return unsupportedError("activations of bfloat16 need products of it: "
+                              "the feature 'avx512bf16'");
+    }
+  }
   if (isWide ? spec.activation == Activation::F32
              : spec.activation == Activation::F32x16) {
     return unsupportedError("float32 activations are packed for 9 tokens and "

@@ -107,7 +107,7 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
   });
 }
 
-// ---- I8 and F32x16: kPackColumns columns of 16 tokens a tile ----------------
+// ---- the others: kPackColumns columns of 16 tokens a tile -------------------
 
 /// A token's block in its tile.
 void writeInTile(KernelBuilder &b, Value x, Value tile, Value token) {
@@ -123,6 +123,41 @@ void writeInTile(KernelBuilder &b, Value x, Value tile, Value token) {
                offsetof(ActivationTile, biasSums), 4 * kTokens * i);
     storeField(b, b.mul(made.scale, b.signedToFloat(made.sums[i], b.f32())),
                numbers, offsetof(ActivationTile, scaledSums), 4 * kTokens * i);
+  }
+}
+
+/// float32, any number of lanes, as the upper half of its bits, rounded to
+/// nearest even; of a NaN, which could round to infinity, a quiet one. Integers
+/// do it on every target, and keep subnormals.
+Value roundToBf16(KernelBuilder &b, Value x) {
+  Value bits = b.bitcast(x, b.i32());
+  auto number = [&](int64_t value) {
+    return b.constant(bits.getType(), value);
+  };
+  Value upper = b.shiftRight(bits, 16);
+  Value rounded =
+      b.add(b.add(bits, number(0x7FFF)), b.andBits(upper, int64_t{1}));
+  Value isNaN =
+      b.less(number(kInfinityBits), b.andBits(bits, int64_t{0x7FFFFFFF}));
+  Value result =
+      b.select(isNaN, b.orBits(upper, number(0x40)), b.shiftRight(rounded, 16));
+  return b.truncate(result, b.i16());
+}
+
+/// A token's `columns` columns, up to a block, in its tile; zeros past them.
+void writeBf16(KernelBuilder &b, Value x, Value to, int64_t columns) {
+  for (int64_t half = 0; half < kColumns; half += kHalf) {
+    Value place = b.offset(to, 2 * half);
+    if (columns >= half + kHalf) {
+      Value values = b.load(b.vec(b.f32(), kHalf), b.offset(x, 4 * half), 4);
+      b.store(roundToBf16(b, values), place, 32);
+      continue;
+    }
+    b.store(b.zero(b.vec(b.i16(), kHalf)), place, 32);
+    b.loop(b.i64(half), b.i64(columns), b.i64(1), [&](Value i) {
+      Value value = b.load(b.f32(), b.element(x, i, 4), 4);
+      b.store(roundToBf16(b, value), b.element(to, i, 2), 2);
+    });
   }
 }
 
@@ -176,6 +211,7 @@ void transposeColumns(KernelBuilder &b, const KernelSpec &spec, Value x,
 }
 
 void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
+  const bool isBytes = spec.activation == Activation::I8;
   const auto k = static_cast<int64_t>(spec.k);
   const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
   const auto tokenBytes =
@@ -195,11 +231,23 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
     Value rows = spec.rowsFrom == RowsFrom::Tokens ? b.tokens() : b.outputs();
     Value tokens = b.min(b.sub(rows, token), b.i64(kTokens));
     b.loop(first, last, b.i64(kColumns), [&](Value column) {
-      Value block = b.element(packed, b.div(column, b.i64(kColumns)),
-                              sizeof(ActivationTile));
+      Value block =
+          b.element(packed, b.div(column, b.i64(kColumns)),
+                    isBytes ? sizeof(ActivationTile) : sizeof(Bf16Tile));
       b.loop(b.i64(0), tokens, b.i64(1), [&](Value i) {
         Value from = b.element(b.element(x, column, 4), i, k * 4);
-        writeInTile(b, from, block, i);
+        if (isBytes) {
+          writeInTile(b, from, block, i);
+          return;
+        }
+        Value to = b.element(block, i, 2 * kColumns);
+        auto whole = [&] { writeBf16(b, from, to, kColumns); };
+        if (k % kColumns == 0) {
+          whole();
+          return;
+        }
+        b.ifThenElse(b.less(column, b.i64(k / kColumns * kColumns)), whole,
+                     [&] { writeBf16(b, from, to, k % kColumns); });
       });
     });
   });
@@ -212,8 +260,7 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   if (spec.activation == Activation::F32) {
     return internalError("float32 activations are not packed");
   }
-  const uint64_t unit =
-      spec.activation == Activation::F32x16 ? 1 : kActivationColumns;
+  const uint64_t unit = isOfBytes(spec.activation) ? kActivationColumns : 1;
   if (spec.k == 0 || spec.k % unit != 0) {
     return internalError("width k " + std::to_string(spec.k) +
                          " is no multiple of " + std::to_string(unit));
@@ -224,9 +271,8 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
     entry.baseTiles = ceilDiv(spec.k, kPackColumns);
     entry.tokensPerTile = kActivationTokens;
   }
-  // Comparison, product, rounding and sum; or the move alone.
-  entry.flopsPerRow =
-      spec.activation == Activation::F32x16 ? spec.k : spec.k * 4;
+  // Comparison, product, rounding and sum; or the move alone, or with rounding.
+  entry.flopsPerRow = isOfBytes(spec.activation) ? spec.k * 4 : spec.k;
   return Status::ok();
 }
 

@@ -1,6 +1,7 @@
 //===- ProductTiling.cpp - the cost model, and what a spec may say --------===//
 #include "codegen/cpu/ProductTiling.h"
 
+#include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WidePanel.h"
 #include "formats/support/CheckedMath.h"
@@ -52,8 +53,11 @@ uint64_t modelGroups(const KernelSpec &spec, const IsaTraits &isa,
                          static_cast<double>(type.blockBytes) /
                          static_cast<double>(type.blockElements);
   // Two multiplications and additions of vectors a cycle.
-  const double flopsPerNs =
-      kCyclesPerNs * isa.vectorBytes * (isOfBytes(spec.activation) ? 2 : 1);
+  const double flopsPerNs = kCyclesPerNs * isa.vectorBytes *
+                            (spec.activation == Activation::F32x16 ||
+                                     spec.activation == Activation::F32
+                                 ? 1
+                                 : 2);
   const double groupNs =
       std::max(weights / kMemoryBytesPerNs,
                matrices * 2 * kRowLanes * k * tokens / flopsPerNs);
@@ -109,6 +113,7 @@ uint64_t sumBytes(const KernelSpec &spec, const ProductTiling &tiling) {
 
 bool usesPanel(const KernelSpec &spec) {
   return spec.activation == Activation::F32x16 ||
+         spec.activation == Activation::BF16x32 ||
          (spec.activation == Activation::I8 && spec.mClass == MClass::Wide);
 }
 
@@ -125,26 +130,30 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
   if (usesPanel(spec)) {
     const bool isBytes = spec.activation == Activation::I8;
     const bool isInHalves = std::ranges::count(halfBlockDTypes(), spec.dtype);
-    // In 32 registers of 16 sums: of floats 16 sums; of bytes 12 sums and as
-    // many totals, or 6 of each where the sums of two halves meet.
-    tiling.groupsTogether = !isa.hasAvx512 ? 1 : isBytes ? 3 : 2;
+    const bool isPairs = spec.activation == Activation::BF16x32;
+    // In 32 registers of 16 sums: of floats 16 sums; of pairs 24; of bytes 12
+    // sums and as many totals, or 6 of each where the sums of two halves meet.
+    tiling.groupsTogether = !isa.hasAvx512 ? 1 : isBytes || isPairs ? 3 : 2;
     tiling.tokensTogether = !isa.hasAvx512 ? 4
                             : !isBytes     ? 8
                             : isInHalves   ? 2
                                            : 4;
     tiling.tileTokens = orElse(said.tokens, kTileTokens);
     tiling.panelColumns =
-        orElse(said.panelColumns, isBytes ? kBytePanelColumns : kChunkColumns);
+        orElse(said.panelColumns, isBytes   ? kBytePanelColumns
+                                  : isPairs ? kPairPanelColumns
+                                            : kChunkColumns);
     const uint64_t panelTokenBytes =
         4 * activationWords(spec.activation, tiling.panelColumns);
     tiling.tileColumns =
         std::max<uint64_t>(1, kTileActivationBytes / tiling.tileTokens /
                                   panelTokenBytes) *
         tiling.panelColumns;
-    tiling.panelBytes =
-        isBytes ? tiling.panelColumns / kActivationColumns *
-                      static_cast<uint64_t>(kPanelBlockBytes)
-                : tiling.panelColumns * static_cast<uint64_t>(kSumBytes);
+    tiling.panelBytes = isBytes ? tiling.panelColumns / kActivationColumns *
+                                      static_cast<uint64_t>(kPanelBlockBytes)
+                                : tiling.panelColumns *
+                                      static_cast<uint64_t>(kSumBytes) /
+                                      (isPairs ? 2 : 1);
   } else {
     tiling.prefetchBytes = orElse(said.prefetchBytes, kPrefetchBytes);
     if (spec.mClass == MClass::Wide) {

@@ -15,6 +15,7 @@
 // a panel for each group of the inner loop (WidePanel.h).
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/Product.h"
 #include "codegen/cpu/WeightDecoders.h"
@@ -40,7 +41,9 @@ public:
         tileGroups(static_cast<int64_t>(tiling.tileGroups)),
         tileTokens(static_cast<int64_t>(tiling.tileTokens)),
         groupsTogether(static_cast<int64_t>(tiling.groupsTogether)),
-        tokensTogether(static_cast<int64_t>(tiling.tokensTogether)) {}
+        tokensTogether(static_cast<int64_t>(tiling.tokensTogether)),
+        tokenBytes(4 * static_cast<int64_t>(
+                           activationWords(spec.activation, spec.k))) {}
   void emit();
 
 private:
@@ -66,10 +69,25 @@ private:
            weights.dtype().blockElements * weights.streamBytes();
   }
   void clearSums(Value groups, Value tokens);
-  /// Decodes columns of the groups from `group` on, each into its panel.
-  template <typename Sink>
-  void fillPanels(Value matrix, Value group, Value lastGroup, Value column,
-                  Value columns, llvm::function_ref<void(const Sink &)> done);
+  /// Columns of some groups, which all tokens of a tile meet.
+  struct Part {
+    Value matrix;
+    Value group; ///< the first one, of the tile
+    Value first; ///< the same, of the matrix
+    Value last;  ///< of the tile, of the matrix
+    Value column;
+    Value columns;
+    Value start; ///< of the columns that the tile's groups meet in turns
+    Value end;
+    Value x; ///< of `column` and the tile's first token
+    Value tokens;
+  };
+  void multiplyPart(const Part &part);
+  /// fill(weights, panel) for each of a part's groups.
+  void eachPanel(
+      const Part &part,
+      llvm::function_ref<void(const GroupReader &weights, Value panel)> fill);
+  NextPanels weightsAfter(const Part &part);
   Value panelOf(int64_t group) {
     return b.offset(panels, group * static_cast<int64_t>(tiling.panelBytes));
   }
@@ -98,17 +116,18 @@ private:
   const int64_t tileTokens;
   const int64_t groupsTogether;
   const int64_t tokensTogether;
+  const int64_t tokenBytes; ///< of a row of x, on average over 16
 };
 
 void ManyTokens::emit() {
-  const bool isBytes = spec.activation == Activation::I8;
   auto base = static_cast<int64_t>(ceilDiv(tiling.groups, tiling.tileGroups));
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
-  const auto tokenBytes =
-      4 * static_cast<int64_t>(activationWords(spec.activation, spec.k));
   // What a column takes in a tile of 16 tokens.
-  const int64_t columnBytes = tokenBytes * kTokens / k;
+  const int64_t columnBytes =
+      4 * kTokens *
+      static_cast<int64_t>(activationWords(spec.activation, kColumns)) /
+      kColumns;
   panels =
       b.offset(b.scratch(), matrices() * tileGroups * tileTokens * kSumBytes);
   b.tileLoop([&](Value tile) {
@@ -129,28 +148,8 @@ void ManyTokens::emit() {
             Value columns = b.min(b.sub(end, column), b.i64(chunk));
             Value x = b.element(tileX, column, columnBytes);
             Value first = b.add(firstGroup, group);
-            auto everyToken = [&](auto &&multiply) {
-              tokenTiles(tokens, [&](Value token) {
-                multiply(b.element(x, token, tokenBytes),
-                         sumsAt(matrix, group, token));
-              });
-            };
-            if (isBytes) {
-              BytePanelSink::Form form;
-              fillPanels<BytePanelSink>(
-                  matrix, first, lastGroup, column, columns,
-                  [&](const BytePanelSink &sink) { form = sink.form(); });
-              everyToken([&](Value from, Value sums) {
-                multiplyBytes(form, from, sums, columns);
-              });
-            } else {
-              fillPanels<FloatPanelSink>(matrix, first, lastGroup, column,
-                                         columns,
-                                         [](const FloatPanelSink &) {});
-              everyToken([&](Value from, Value sums) {
-                multiplyFloats(from, sums, columns);
-              });
-            }
+            multiplyPart({matrix, group, first, lastGroup, column, columns,
+                          start, end, x, tokens});
           });
         });
       });
@@ -166,18 +165,101 @@ void ManyTokens::emit() {
   });
 }
 
-template <typename Sink>
-void ManyTokens::fillPanels(Value matrix, Value group, Value lastGroup,
-                            Value column, Value columns,
-                            llvm::function_ref<void(const Sink &)> done) {
+void ManyTokens::multiplyPart(const Part &part) {
+  auto everyToken = [&](auto &&multiply) {
+    tokenTiles(part.tokens, [&](Value token) {
+      multiply(token, b.element(part.x, token, tokenBytes),
+               sumsAt(part.matrix, part.group, token));
+    });
+  };
+  auto decode = [&](const GroupReader &weights, DecodeSink &sink) {
+    decodeColumns(weights, sink, part.column, part.columns, k, ahead(weights));
+  };
+  if (spec.activation == Activation::I8) {
+    BytePanelSink::Form form;
+    eachPanel(part, [&](const GroupReader &weights, Value panel) {
+      BytePanelSink sink(b, panel);
+      decode(weights, sink);
+      form = sink.form();
+    });
+    everyToken([&](Value, Value from, Value sums) {
+      multiplyBytes(form, from, sums, part.columns);
+    });
+    return;
+  }
+  if (spec.activation == Activation::BF16x32) {
+    eachPanel(part, [&](const GroupReader &weights, Value panel) {
+      fillPairs(weights, panel, part.column, part.columns, k);
+    });
+    llvm::SmallVector<Value> pairs;
+    for (int64_t i = 0; i < groupsTogether; ++i) {
+      pairs.push_back(panelOf(i));
+    }
+    const NextPanels next = weightsAfter(part);
+    everyToken([&](Value token, Value from, Value sums) {
+      multiplyPairs(b, pairs, tokensTogether, from,
+                    b.div(token, b.i64(kTokens)), sums, part.columns, next);
+    });
+    return;
+  }
+  eachPanel(part, [&](const GroupReader &weights, Value panel) {
+    FloatPanelSink sink(b, panel);
+    decode(weights, sink);
+  });
+  everyToken([&](Value, Value from, Value sums) {
+    multiplyFloats(from, sums, part.columns);
+  });
+}
+
+// In the order of emit()'s loops; what comes after a tile is most likely the
+// next one.
+NextPanels ManyTokens::weightsAfter(const Part &part) {
+  Value zero = b.i64(0);
+  Value column = b.add(part.column, part.columns);
+  Value following = b.add(part.first, b.i64(groupsTogether));
+  Value tileFirst = b.sub(part.first, part.group);
+  // Of the next tile; else of the same, from the innermost loop outwards.
+  Value matrix = zero;
+  Value group = b.add(part.last, b.i64(1));
+  Value from = zero;
+  auto ifElse = [&](Value isNext, Value nextMatrix, Value nextGroup,
+                    Value nextColumn) {
+    matrix = b.select(isNext, nextMatrix, matrix);
+    group = b.select(isNext, nextGroup, group);
+    from = b.select(isNext, nextColumn, from);
+  };
+  ifElse(b.less(part.end, b.i64(k)), zero, tileFirst, part.end);
+  Value other = b.add(part.matrix, b.i64(1));
+  ifElse(b.less(other, b.i64(matrices())), other, tileFirst, part.start);
+  ifElse(b.lessEqual(following, part.last), part.matrix, following, part.start);
+  ifElse(b.less(column, part.end), part.matrix, part.first, column);
+  Value lastGroup = b.i64(static_cast<int64_t>(tiling.groups) - 1);
+  NextPanels next;
+  for (int64_t i = 0; i < groupsTogether; ++i) {
+    GroupReader weights =
+        reader(matrix, b.min(b.add(group, b.i64(i)), lastGroup));
+    if (weights.streamBytes() != 0) {
+      next.weights.push_back(
+          b.element(weights.start(), from, weights.streamBytes()));
+      next.bytes =
+          static_cast<int64_t>(tiling.panelColumns) * weights.streamBytes();
+    }
+  }
+  next.tiles = b.div(b.add(part.tokens, b.i64(kTokens - 1)), b.i64(kTokens));
+  return next;
+}
+
+void ManyTokens::eachPanel(
+    const Part &part,
+    llvm::function_ref<void(const GroupReader &, Value)> fill) {
   b.loop(b.i64(0), b.i64(groupsTogether), b.i64(1), [&](Value i) {
     // Past the last group its weights again, for sums that nobody asks for.
-    Value at = b.add(group, i);
-    GroupReader weights = reader(matrix, b.min(at, lastGroup));
-    weights.goesOnAt(reader(matrix, b.add(at, b.i64(groupsTogether))).start());
-    Sink sink(b, b.element(panels, i, static_cast<int64_t>(tiling.panelBytes)));
-    decodeColumns(weights, sink, column, columns, k, ahead(weights));
-    done(sink);
+    Value at = b.add(part.first, i);
+    GroupReader weights = reader(part.matrix, b.min(at, part.last));
+    weights.goesOnAt(
+        reader(part.matrix, b.add(at, b.i64(groupsTogether))).start());
+    fill(weights,
+         b.element(panels, i, static_cast<int64_t>(tiling.panelBytes)));
   });
 }
 

@@ -3,6 +3,7 @@
 // Some columns of a group of 16 rows, decoded once for many tokens.
 //
 //   of floats  [column][16 rows] f32
+//   of bf16    pairs of columns: Bf16Products.h
 //   of bytes   a PanelBlock for 32 columns: bytes
 //              [column / 4][16 rows][4], then the scales of both halves and
 //              their offsets, [16 rows] f32 each. Where a group of columns is

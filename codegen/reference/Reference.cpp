@@ -1,6 +1,8 @@
 //===- Reference.cpp - every kernel op, naively, in double ----------------===//
 #include "codegen/reference/Reference.h"
 
+#include "formats/dtype/Half.h"
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -280,6 +282,21 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
   return tiles;
 }
 
+std::vector<Bf16Tile> roundToTiles(std::span<const float> x, uint64_t k) {
+  const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
+  const uint64_t rows = x.size() / k;
+  std::vector<Bf16Tile> tiles((rows + kActivationTokens - 1) /
+                              kActivationTokens * blocks);
+  for (uint64_t i = 0; i < x.size(); ++i) {
+    const uint64_t row = i / k;
+    const uint64_t column = i % k;
+    tiles[row / kActivationTokens * blocks + column / kActivationColumns]
+        .value[row % kActivationTokens][column % kActivationColumns] =
+        floatToBfloat16(x[i]);
+  }
+  return tiles;
+}
+
 Doubles valuesOf(std::span<const ActivationBlock> blocks) {
   Doubles values;
   for (const ActivationBlock &block : blocks) {
@@ -302,6 +319,20 @@ Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
       const uint64_t token = row % kActivationTokens;
       values.push_back(double{tile.scale[token]} *
                        tile.q[token][column % kActivationColumns]);
+    }
+  }
+  return values;
+}
+
+Doubles valuesOf(std::span<const Bf16Tile> tiles, uint64_t rows, uint64_t k) {
+  const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
+  Doubles values;
+  for (uint64_t row = 0; row < rows; ++row) {
+    for (uint64_t column = 0; column < k; ++column) {
+      const Bf16Tile &tile =
+          tiles[row / kActivationTokens * blocks + column / kActivationColumns];
+      values.push_back(bfloat16ToFloat(
+          tile.value[row % kActivationTokens][column % kActivationColumns]));
     }
   }
   return values;

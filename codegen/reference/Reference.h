@@ -91,11 +91,14 @@ std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
 /// I8 of rows of k columns; tokens past the last one are zeros.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
                                             uint64_t k);
+/// BF16x32 likewise; k is any.
+std::vector<Bf16Tile> roundToTiles(std::span<const float> x, uint64_t k);
 
 /// The numbers that they stand for, row-major.
 Doubles valuesOf(std::span<const ActivationBlock> blocks);
 Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
                  uint64_t k);
+Doubles valuesOf(std::span<const Bf16Tile> tiles, uint64_t rows, uint64_t k);
 
 } // namespace air::codegen::reference
 

@@ -25,7 +25,7 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
            "f16 or f32; f16 when empty">,
     Option<"activations", "activations", "std::string", "\"\"",
            "The least exact form that products may take their activations in: "
-           "f32, i8x2 or i8; i8 when empty">,
+           "f32, i8x2 or i8 (of BF16 weights bfloat16); i8 when empty">,
     Option<"contextTokens", "context", "uint64_t", "0",
            "Tokens a sequence may hold; 0: the trained context, at most 4096">,
     Option<"slots", "slots", "uint64_t", "0",

@@ -1,6 +1,7 @@
 //===- Limits.cpp - loops that do one thing as fast as it goes ------------===//
 #include "tools/air-bench/Limits.h"
 
+#include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/CompileModule.h"
 
@@ -22,19 +23,20 @@ constexpr uint32_t kSampleMilliseconds = 2;
 
 /// What a loop's chains are made of.
 struct Loop {
-  bool isFma;
+  Arithmetic kind;
   int64_t bytes;   ///< of a chain's value
   int64_t chains;  ///< independent, to cover latency times ports of any core
                    ///< (4 to 5 cycles, 2 to 4 ports), with registers to spare
   int64_t factors; ///< of a turn: two make a product, or each makes one with
                    ///< the chain's value
 
-  Loop(Arithmetic kind, const CpuTarget &target)
-      : isFma(kind == Arithmetic::FmaF32),
-        bytes(isFma ? target.isa.vectorBytes : 64),
+  Loop(Arithmetic measured, const CpuTarget &target)
+      : kind(measured),
+        bytes(kind == Arithmetic::FmaF32 ? int64_t{target.isa.vectorBytes}
+                                         : 64),
         chains((target.isa.vectorRegisters == 32 ? 24 : 12) *
                target.isa.vectorBytes / bytes),
-        factors(isFma                  ? 2
+        factors(isOfFloats()           ? 2
                 : addsIn16Bits(target) ? 8
                                        : 1) {}
 
@@ -46,9 +48,13 @@ struct Loop {
   uint64_t operandBytes() const {
     return static_cast<uint64_t>((chains + factors) * bytes);
   }
+  /// Two factors make a product, and sums are float32.
+  bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
   double operations() const {
-    return static_cast<double>((isFma ? 2 : 8 * factors) * bytes / 4 * chains *
-                               kTurns);
+    const int64_t ofLane = kind == Arithmetic::FmaF32    ? 2
+                           : kind == Arithmetic::Bf16Dot ? 4
+                                                         : 8 * factors;
+    return static_cast<double>(ofLane * bytes / 4 * chains * kTurns);
   }
 };
 
@@ -62,12 +68,26 @@ Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
   return bytes.total(b);
 }
 
+Value addProduct(KernelBuilder &b, Arithmetic kind, Value sum,
+                 const Values &factors) {
+  switch (kind) {
+  case Arithmetic::FmaF32:
+    return b.fma(factors[0], factors[1], sum);
+  case Arithmetic::ByteDot:
+    return addBytes(b, sum, factors);
+  case Arithmetic::Bf16Dot:
+    return codegen::addPairs(b, sum, b.recast(factors[0], b.bf16()),
+                             b.recast(factors[1], b.bf16()));
+  }
+  return sum;
+}
+
 // Binding 0: the chains' first values and the factors, all different, so that
 // nothing can be computed once for two chains. Binding 1: a value for each
 // tile, so that nothing is found useless.
 void writeLoop(KernelBuilder &b, const Loop &loop) {
   const KernelBuilder::Type type =
-      b.vec(loop.isFma ? b.f32() : b.i32(), loop.bytes / 4);
+      b.vec(loop.isOfFloats() ? b.f32() : b.i32(), loop.bytes / 4);
   b.tileLoop([&](Value tile) {
     auto operand = [&](int64_t i) {
       return b.load(type, b.offset(b.binding(0), i * loop.bytes), 16);
@@ -84,9 +104,7 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
                   [&](Value, mlir::ValueRange carried) {
                     Values after;
                     for (Value sum : carried) {
-                      after.push_back(loop.isFma
-                                          ? b.fma(factors[0], factors[1], sum)
-                                          : addBytes(b, sum, factors));
+                      after.push_back(addProduct(b, loop.kind, sum, factors));
                     }
                     return after;
                   });
@@ -119,9 +137,23 @@ Result<std::unique_ptr<MemoryLimit>> MemoryLimit::create(uint32_t threads,
 
 double MemoryLimit::sample() { return probe->measure(1, kSampleMilliseconds); }
 
+const char *nameOf(Arithmetic kind) {
+  switch (kind) {
+  case Arithmetic::FmaF32:
+    return "fma_f32";
+  case Arithmetic::ByteDot:
+    return "byte_dot";
+  case Arithmetic::Bf16Dot:
+    return "bf16_dot";
+  }
+  return "";
+}
+
 bool hasArithmetic(Arithmetic kind, const MachineProfile &host) {
   const Result<CpuTarget> target = codegen::makeCpuTarget(host);
-  return kind == Arithmetic::FmaF32 || (target && target->isa.hasByteDot());
+  return kind == Arithmetic::FmaF32 ||
+         (target && (kind == Arithmetic::ByteDot ? target->isa.hasByteDot()
+                                                 : target->isa.hasBf16Dot));
 }
 
 Result<std::unique_ptr<ArithmeticLimit>>

@@ -14,6 +14,8 @@
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +42,32 @@ enum class Arithmetic : uint8_t {
   FmaF32,  ///< two operations a lane
   ByteDot, ///< eight operations a 32-bit lane, in whatever way the target
            ///< multiplies bytes
+  Bf16Dot, ///< four operations a 32-bit lane
+};
+inline constexpr std::array kArithmetics = {
+    Arithmetic::FmaF32, Arithmetic::ByteDot, Arithmetic::Bf16Dot};
+
+/// "fma_f32", "byte_dot", "bf16_dot".
+const char *nameOf(Arithmetic kind);
+
+/// Operations per second of each kind, 0 where it is not known.
+struct ArithmeticRates {
+  double fma = 0;
+  double byteDots = 0;
+  double bf16Dots = 0;
+
+  double of(Arithmetic kind) const {
+    return kind == Arithmetic::FmaF32    ? fma
+           : kind == Arithmetic::ByteDot ? byteDots
+                                         : bf16Dots;
+  }
+  /// Takes a rate that is higher than what was known.
+  void raise(Arithmetic kind, double rate) {
+    double &known = kind == Arithmetic::FmaF32    ? fma
+                    : kind == Arithmetic::ByteDot ? byteDots
+                                                  : bf16Dots;
+    known = std::max(known, rate);
+  }
 };
 
 bool hasArithmetic(Arithmetic kind, const MachineProfile &host);

@@ -1,6 +1,7 @@
 //===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
 #include "tools/air-bench/BarrierCost.h"
 #include "tools/air-bench/Limits.h"
+#include "tools/air-bench/PlanCosts.h"
 #include "tools/air-bench/PlanSteps.h"
 #include "tools/air-bench/Rows.h"
 #include "tools/cli/CommandLine.h"
@@ -156,7 +157,7 @@ public:
 private:
   /// Operations per second that the row's arithmetic allows.
   double cores() const {
-    return kind == Arithmetic::FmaF32 ? fma : byteDots / dotsPerProduct;
+    return rates.of(arithmetic.kind) / arithmetic.repeats;
   }
   void fail(benchmark::State &state, const std::string &where,
             const Status &status);
@@ -168,11 +169,9 @@ private:
   const MachineProfile &host;
   uint32_t threads;
   RotatingMemory operands;
-  double memory = 0; ///< bytes per second on `threads`: the best sample
-  double fma = 0;    ///< operations per second likewise
-  double byteDots = 0;
-  Arithmetic kind = Arithmetic::FmaF32; ///< of the row at hand
-  double dotsPerProduct = 1;            ///< likewise, of bytes
+  double memory = 0;     ///< bytes per second on `threads`: the best sample
+  ArithmeticRates rates; ///< likewise
+  KernelArithmetic arithmetic; ///< of the row at hand
   std::string current;
   std::unique_ptr<Workload> workload;
   Status firstFailure;
@@ -222,8 +221,7 @@ void BenchRun::runArithmetic(benchmark::State &state, Arithmetic measured) {
       best = std::max(best, *sample);
     }
   }
-  double &limitOfKind = measured == Arithmetic::FmaF32 ? fma : byteDots;
-  limitOfKind = std::max(limitOfKind, best);
+  rates.raise(measured, best);
   state.counters["GFLOP/s"] = best * 1e-9;
 }
 
@@ -248,21 +246,17 @@ Status BenchRun::measureAgain() {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<MemoryLimit> reads,
                        MemoryLimit::create(threads, rotatingBytes()));
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> sums,
-                       ArithmeticLimit::create(kind, host, threads));
+                       ArithmeticLimit::create(arithmetic.kind, host, threads));
   for (int i = 0; i < 2 * kSamples; ++i) {
     memory = std::max(memory, reads->sample());
     AIR_ASSIGN_OR_RETURN(double sample, sums->sample());
-    double &best = kind == Arithmetic::FmaF32 ? fma : byteDots;
-    best = std::max(best, sample);
+    rates.raise(arithmetic.kind, sample);
   }
   return Status::ok();
 }
 
 void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
-  kind = codegen::isOfBytes(row.spec.activation) ? Arithmetic::ByteDot
-                                                 : Arithmetic::FmaF32;
-  // Activations of two bytes take two dot products.
-  dotsPerProduct = row.spec.activation == codegen::Activation::I8x2 ? 2 : 1;
+  arithmetic = arithmeticOf(codegen::kernelName(row.spec));
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }
@@ -337,13 +331,13 @@ void registerAll(BenchRun &bench, const std::vector<BenchRow> &rows,
         [&bench, count](benchmark::State &s) { bench.runBarrier(s, count); });
   }
   const std::string suffix = "/threads:" + std::to_string(threads);
-  for (auto [name, kind] : {std::pair("limit/fma_f32", Arithmetic::FmaF32),
-                            std::pair("limit/byte_dot", Arithmetic::ByteDot)}) {
+  for (Arithmetic kind : kArithmetics) {
     if (hasArithmetic(kind, host)) {
-      benchmark::RegisterBenchmark((name + suffix).c_str(),
-                                   [&bench, kind = kind](benchmark::State &s) {
-                                     bench.runArithmetic(s, kind);
-                                   });
+      benchmark::RegisterBenchmark(
+          (std::string("limit/") + nameOf(kind) + suffix).c_str(),
+          [&bench, kind](benchmark::State &s) {
+            bench.runArithmetic(s, kind);
+          });
     }
   }
   for (const BenchRow &row : rows) {

@@ -67,6 +67,10 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
 } // namespace
 
 KernelArithmetic arithmeticOf(std::string_view kernel) {
+  // Packing rounds floats, whatever it makes of them.
+  if (kernel.starts_with("pack_activations")) {
+    return {};
+  }
   // Parts of a name stand between underscores.
   for (std::string_view rest = kernel; !rest.empty();) {
     const size_t end = std::min(rest.find('_'), rest.size());
@@ -77,6 +81,9 @@ KernelArithmetic arithmeticOf(std::string_view kernel) {
     }
     if (part == "i8") {
       return {Arithmetic::ByteDot, 1};
+    }
+    if (part == "bf16x32") {
+      return {Arithmetic::Bf16Dot, 1};
     }
   }
   return {};

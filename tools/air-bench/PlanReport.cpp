@@ -132,10 +132,12 @@ std::string planJson(const PlanMeasurement &measured,
       static_cast<unsigned long long>(measured.timedPasses));
   out += format("\"limits\": {\"link\": \"%s\", \"gb_s\": %.6g, "
                 "\"median_gb_s\": %.6g, \"fma_gflop_s\": %.6g, "
-                "\"byte_dot_gop_s\": %.6g},\n ",
+                "\"byte_dot_gop_s\": %.6g, \"bf16_dot_gflop_s\": %.6g},\n ",
                 measured.link.c_str(), measured.rates.bytes / kGiga,
-                measured.medianBytes / kGiga, measured.rates.fma / kGiga,
-                measured.rates.byteDots / kGiga);
+                measured.medianBytes / kGiga,
+                measured.rates.arithmetic.fma / kGiga,
+                measured.rates.arithmetic.byteDots / kGiga,
+                measured.rates.arithmetic.bf16Dots / kGiga);
   out += format("\"pass\": {%s, \"tok_s\": %.6g, \"dispatches_s\": %.6g, "
                 "\"timing_s\": %.6g, \"outside_s\": %.6g, \"barriers\": %llu, "
                 "\"empty_pass_s\": %.6g},\n \"kinds\": [",
@@ -164,8 +166,7 @@ std::string planJson(const PlanMeasurement &measured,
       out += format("%s\n   {\"kernel\": %s, \"arithmetic\": \"%s\", "
                     "\"tiles\": %llu, %s}",
                     d == 0 ? "" : ",", quoted(cost.kernel).c_str(),
-                    cost.arithmetic.kind == Arithmetic::FmaF32 ? "fma_f32"
-                                                               : "byte_dot",
+                    nameOf(cost.arithmetic.kind),
                     static_cast<unsigned long long>(cost.tiles),
                     partJson(report.dispatches[next++]).c_str());
     }
@@ -207,10 +208,15 @@ std::string planText(const PlanMeasurement &measured,
   out += format("limits   %s %.1f GB/s (%.1f in the median), float32 %.1f "
                 "GFLOP/s",
                 measured.link.c_str(), measured.rates.bytes / kGiga,
-                measured.medianBytes / kGiga, measured.rates.fma / kGiga);
-  if (measured.rates.byteDots > 0) {
+                measured.medianBytes / kGiga,
+                measured.rates.arithmetic.fma / kGiga);
+  if (measured.rates.arithmetic.byteDots > 0) {
     out += format(", byte dot products %.1f GOP/s",
-                  measured.rates.byteDots / kGiga);
+                  measured.rates.arithmetic.byteDots / kGiga);
+  }
+  if (measured.rates.arithmetic.bf16Dots > 0) {
+    out += format(", bfloat16 dot products %.1f GFLOP/s",
+                  measured.rates.arithmetic.bf16Dots / kGiga);
   }
   out += format("; %u threads, %u rounds, medians of %llu passes and %llu "
                 "timed singly\n",

@@ -25,12 +25,10 @@ namespace air::bench {
 /// The best that was measured so far.
 struct MachineRates {
   double bytes = 0; ///< read a second
-  double fma = 0;   ///< operations a second
-  double byteDots = 0;
+  ArithmeticRates arithmetic;
 
-  double operations(const KernelArithmetic &arithmetic) const {
-    return (arithmetic.kind == Arithmetic::FmaF32 ? fma : byteDots) /
-           arithmetic.repeats;
+  double operations(const KernelArithmetic &kernel) const {
+    return arithmetic.of(kernel.kind) / kernel.repeats;
   }
 };
 

@@ -35,7 +35,7 @@ public:
                                    uint32_t threads) {
     PlanLimits limits;
     double bytes = 0;
-    std::vector<bool> used(2);
+    std::vector<bool> used(kArithmetics.size());
     for (const StepCost &step : steps) {
       for (const DispatchCost &cost : step.dispatches) {
         bytes += cost.weightBytes + cost.kvBytes;
@@ -49,13 +49,14 @@ public:
         limits.memory,
         MemoryLimit::create(threads, std::min(passBytes, kMostLimitBytes)));
     const MachineProfile host = hostProfile();
-    for (Arithmetic kind : {Arithmetic::FmaF32, Arithmetic::ByteDot}) {
+    for (Arithmetic kind : kArithmetics) {
       if (!used[static_cast<size_t>(kind)]) {
         continue;
       }
       if (!hasArithmetic(kind, host)) {
-        return unsupportedError("this plan's kernels multiply bytes, which "
-                                "this machine cannot measure the limit of");
+        return unsupportedError(
+            std::string("this plan's kernels compute by ") + nameOf(kind) +
+            ", which this machine cannot measure the limit of");
       }
       AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> made,
                            ArithmeticLimit::create(kind, host, threads));
@@ -72,10 +73,9 @@ public:
       rates.bytes = std::max(rates.bytes, reads.back());
     }
     for (auto &[kind, limit] : arithmetic) {
-      double &rate = kind == Arithmetic::FmaF32 ? rates.fma : rates.byteDots;
       for (uint32_t i = 0; i < kLimitSamples; ++i) {
         AIR_ASSIGN_OR_RETURN(double sample, limit->sample());
-        rate = std::max(rate, sample);
+        rates.arithmetic.raise(kind, sample);
       }
     }
     return Status::ok();

@@ -37,6 +37,9 @@ public:
   void make(const KernelRow &kernel);
 
 private:
+  void add(const KernelRow &kernel, const KernelSpec &spec,
+           const std::string &axes, const std::string &shape, MClass mClass,
+           uint32_t tokens, uint32_t context = 0);
   /// One benchmark for each M class, or for each of kPlainTokens.
   void addAll(const KernelRow &kernel, const KernelSpec &spec,
               const std::string &axes, const std::string &shape,
@@ -51,32 +54,36 @@ private:
   Precision precision = Precision::Float; ///< of products
 };
 
+void RowMaker::add(const KernelRow &kernel, const KernelSpec &spec,
+                   const std::string &axes, const std::string &shape,
+                   MClass mClass, uint32_t tokens, uint32_t context) {
+  BenchRow row;
+  row.spec = spec;
+  row.spec.op = kernel.op;
+  row.spec.mClass = mClass;
+  if (kernel.op == KernelOp::MatMul || kernel.op == KernelOp::GluMatMul) {
+    row.spec.activation = codegen::activationOf(precision, mClass, spec.dtype);
+  }
+  row.tokens = tokens;
+  row.context = context;
+  row.isCommon = isCommon;
+  row.name = std::string(kernel.name) + "/" + axes + "/m" +
+             std::to_string(tokens) + shape;
+  rows.push_back(std::move(row));
+}
+
 void RowMaker::addAll(const KernelRow &kernel, const KernelSpec &spec,
                       const std::string &axes, const std::string &shape,
                       uint32_t context) {
-  auto add = [&](MClass mClass, uint32_t tokens) {
-    BenchRow row;
-    row.spec = spec;
-    row.spec.op = kernel.op;
-    row.spec.mClass = mClass;
-    if (kernel.op == KernelOp::MatMul || kernel.op == KernelOp::GluMatMul) {
-      row.spec.activation = codegen::activationOf(precision, mClass);
-    }
-    row.tokens = tokens;
-    row.context = context;
-    row.isCommon = isCommon;
-    row.name = std::string(kernel.name) + "/" + axes + "/m" +
-               std::to_string(tokens) + shape;
-    rows.push_back(std::move(row));
-  };
   if (!kernel.hasMClasses) {
     for (uint32_t tokens : kPlainTokens) {
-      add(MClass::One, tokens);
+      add(kernel, spec, axes, shape, MClass::One, tokens, context);
     }
     return;
   }
   for (size_t i = 0; i < kClassTokens.size(); ++i) {
-    add(static_cast<MClass>(i), kClassTokens[i]);
+    add(kernel, spec, axes, shape, static_cast<MClass>(i), kClassTokens[i],
+        context);
   }
 }
 
@@ -104,6 +111,14 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
         addAll(kernel, spec, axes + "/i8x2", sizes);
         precision = Precision::Int8;
         addAll(kernel, spec, axes + "/i8", sizes);
+        precision = Precision::Float;
+      }
+      if (dtype == DType::BF16 && kernel.op != KernelOp::EmbedRows) {
+        isCommon = false;
+        precision = Precision::Int8;
+        // Only of many tokens another kernel than without.
+        add(kernel, spec, axes + "/bf16x32", sizes, MClass::Wide,
+            kClassTokens.back());
         precision = Precision::Float;
       }
     }
@@ -171,8 +186,8 @@ void RowMaker::make(const KernelRow &kernel) {
     }
     return;
   case KernelOp::PackActivations:
-    for (Activation form :
-         {Activation::F32x16, Activation::I8x2, Activation::I8}) {
+    for (Activation form : {Activation::F32x16, Activation::I8x2,
+                            Activation::I8, Activation::BF16x32}) {
       for (uint64_t width : kWidths) {
         KernelSpec spec;
         spec.activation = form;

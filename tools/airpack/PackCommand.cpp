@@ -140,7 +140,10 @@ cli::Command packCommand() {
       "The least exact form in which products may take their inputs: float32, "
       "15-bit integers or 8-bit ones, with one scale for 32 of them. Integers "
       "need a quantised matrix and a target with byte products; 8 bits are for "
-      "several tokens at a time.",
+      "several tokens at a time. For BF16 matrices i8 means bfloat16, which "
+      "has "
+      "8 significant bits, of 9 tokens and more and where the target has its "
+      "products.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option context = makeOption("--ctx", "", ValueKind::Integer, "N",

@@ -31,7 +31,7 @@ KernelSpec matMul(DType dtype, MClass mClass) {
   spec.op = KernelOp::MatMul;
   spec.dtype = dtype;
   spec.mClass = mClass;
-  spec.activation = activationOf(Precision::Float, mClass);
+  spec.activation = activationOf(Precision::Float, mClass, dtype);
   spec.n = 48;
   spec.k = 512;
   spec.yStride = 48;

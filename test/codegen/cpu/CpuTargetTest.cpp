@@ -53,10 +53,17 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   ASSERT_TRUE(target.isOk());
   EXPECT_EQ(target->isa.byteDot, ByteDot::Vnni512);
   EXPECT_NE(target->features.find("+avx512vl,+avx512vnni"), std::string::npos);
+  EXPECT_FALSE(target->isa.hasBf16Dot);
+  features.push_back("avx512bf16");
+  target = makeCpuTarget(profile("x86_64", features));
+  ASSERT_TRUE(target.isOk());
+  EXPECT_TRUE(target->isa.hasBf16Dot);
+  EXPECT_NE(target->features.find("+avx512bf16"), std::string::npos);
   std::erase(features, "avx512dq");
   target = makeCpuTarget(profile("x86_64", features));
   ASSERT_TRUE(target.isOk());
   EXPECT_EQ(target->isa.byteDot, ByteDot::MulAdd256);
+  EXPECT_FALSE(target->isa.hasBf16Dot);
   EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
 }
 

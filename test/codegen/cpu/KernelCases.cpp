@@ -1,6 +1,7 @@
 //===- KernelCases.cpp - what each op must compute, on odd shapes ---------===//
 #include "KernelCases.h"
 
+#include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/ProductTiling.h"
 #include "formats/support/CheckedMath.h"
 
@@ -191,6 +192,22 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
     }
     return "";
   }
+  if (form == Activation::BF16x32) {
+    // All of a row's blocks, zeros past the last column too.
+    const auto packed = recordsOf<Bf16Tile>(got);
+    const auto want = reference::roundToTiles(x, k);
+    const uint64_t tileBlocks = ceilDiv(k, kActivationColumns);
+    for (uint64_t i = 0; i < rows * tileBlocks; ++i) {
+      const uint64_t row = i / tileBlocks;
+      const uint64_t tile =
+          row / kActivationTokens * tileBlocks + i % tileBlocks;
+      if (!std::ranges::equal(packed[tile].value[row % kActivationTokens],
+                              want[tile].value[row % kActivationTokens])) {
+        return wrong(row, i % tileBlocks);
+      }
+    }
+    return "";
+  }
   const auto gotBlocks = recordsOf<ActivationBlock>(got);
   const auto gotTiles = recordsOf<ActivationTile>(got);
   const auto wantBlocks = reference::quantizeToBlocks(x);
@@ -230,6 +247,15 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
   const float marked[] = {-100.0F, 1e30F,     0x1p-100F, 0x1p-101F,
                           1e-42F,  FLT_MAX,   INFINITY,  -INFINITY,
                           NAN,     127 * 128, 127.0F,    0.0F};
+  if (form == Activation::BF16x32) {
+    // Ties to even and beyond, up and down, from a subnormal to an overflow.
+    const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
+                             0xBF818000, 0x00008000, 0x7F7F8000, 0x7F800001,
+                             0xFFC00000, 0x00018000, 0x80000001, 0x7FFFFFFF};
+    for (size_t i = 0; i < std::size(bits); ++i) {
+      x[i * 5 % x.size()] = std::bit_cast<float>(bits[i]);
+    }
+  }
   for (uint64_t row = 0;
        width >= kBlock && row < std::min<uint64_t>(rows, std::size(marked));
        ++row) {
@@ -263,13 +289,14 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
 void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
   for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
     for (const uint64_t width : {32, 96, 2048}) {
-      for (const Activation form :
-           {Activation::F32x16, Activation::I8x2, Activation::I8}) {
+      for (const Activation form : {Activation::F32x16, Activation::I8x2,
+                                    Activation::I8, Activation::BF16x32}) {
         addPackActivations(cases, form, width, from, random);
       }
     }
     for (const uint64_t width : {5, 33, 530}) {
       addPackActivations(cases, Activation::F32x16, width, from, random);
+      addPackActivations(cases, Activation::BF16x32, width, from, random);
     }
   }
 }
@@ -354,10 +381,36 @@ constexpr MatMulShape kMatMulShapes[] = {
 ProductTiles otherTiles(const KernelSpec &spec) {
   if (usesPanel(spec)) {
     const bool isBytes = spec.activation == Activation::I8;
+    if (spec.activation == Activation::BF16x32) {
+      // Columns in turns of two panels.
+      return {.groups = 6, .tokens = 1024};
+    }
     return {.groups = 6, .tokens = 48, .panelColumns = isBytes ? 512U : 0U};
   }
   const bool isWide = spec.mClass == MClass::Wide;
   return {.groups = 3, .tokens = isWide ? 24U : 0U, .prefetchBytes = 1024};
+}
+
+/// How far a product's sums of `magnitude` may be off. Pairs of bfloat16 are
+/// added up in chains of a panel's columns, then panel by panel: their products
+/// are exact, each addition is rounded, and subnormals count as zeros.
+Doubles productError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
+                     uint64_t block) {
+  if (spec.activation != Activation::BF16x32) {
+    return scaled(blockMagnitude(x, w, spec.n, spec.k, block), 24 * kEpsilon,
+                  0);
+  }
+  const uint64_t chain =
+      std::min(spec.k, kPairPanelColumns) + ceilDiv(spec.k, kPairPanelColumns);
+  return scaled(reference::matMulMagnitude(x, w, {}, spec.n, spec.k),
+                static_cast<double>(chain) * kEpsilon,
+                static_cast<double>(spec.k) * FLT_MIN);
+}
+
+/// Columns of a matrix without blocks: odd and even, and several panels.
+uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
+  return spec.activation == Activation::BF16x32 ? 133 * blocks
+                                                : 29 + 32 * blocks;
 }
 
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
@@ -370,9 +423,9 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass);
+  spec.activation = activationOf(precision, mClass, dtype);
   spec.n = shape.n;
-  spec.k = block == 1 ? 29 + 32 * shape.blocks : shape.blocks * block;
+  spec.k = block == 1 ? plainColumns(spec, shape.blocks) : shape.blocks * block;
   spec.yOffset = shape.gapBefore;
   spec.yStride = shape.gapBefore + shape.n + shape.gapAfter;
   spec.accumulate = shape.accumulate;
@@ -399,15 +452,14 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   test.writesRows(y, spec.yStride);
   const Doubles product =
       reference::matMul(wide, w.values, widened(bias), spec.n, spec.k);
-  const Doubles magnitude =
-      blockMagnitude(wide, w.values, spec.n, spec.k, block);
+  const Doubles error = productError(spec, wide, w.values, block);
   Doubles want = widened(y);
   Doubles bound(y.size(), 0.0); // what is not the kernel's keeps its bits
   for (uint64_t m = 0; m < rows; ++m) {
     for (uint64_t j = 0; j < spec.n; ++j) {
       const uint64_t at = m * spec.yStride + spec.yOffset + j;
       const double sum = product[m * spec.n + j];
-      bound[at] = 24 * kEpsilon * magnitude[m * spec.n + j] +
+      bound[at] = error[m * spec.n + j] +
                   4 * kEpsilon * (std::abs(want[at]) + std::abs(sum));
       want[at] = (spec.accumulate ? want[at] : 0.0) + sum;
     }
@@ -420,9 +472,10 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 
 // What models are mostly made of is tried in full; the other dtypes share their
 // code but for the decoder, and take turns.
-bool isCommon(DType dtype) {
+bool isCommon(DType dtype, Precision precision) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
-         dtype == DType::Q4_K;
+         dtype == DType::Q4_K ||
+         (dtype == DType::BF16 && precision == Precision::Int8);
 }
 
 size_t turnOf(DType dtype, Layout layout) {
@@ -434,7 +487,7 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Precision precision, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
-    if (isCommon(dtype) || i == turn % std::size(kMatMulShapes)) {
+    if (isCommon(dtype, precision) || i == turn % std::size(kMatMulShapes)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
@@ -453,9 +506,9 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass);
+  spec.activation = activationOf(precision, mClass, dtype);
   spec.n = 37;
-  spec.k = block == 1 ? 61 : ceilDiv(64, block) * block;
+  spec.k = block == 1 ? plainColumns(spec, 1) : ceilDiv(64, block) * block;
   if (hasOtherTiles) {
     spec.tiles = otherTiles(spec);
   }
@@ -472,17 +525,15 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Doubles u = reference::matMul(wide, up.values, {}, spec.n, spec.k);
   const Doubles want =
       reference::gluMatMul(wide, gate.values, up.values, spec.n, spec.k);
-  const Doubles gError =
-      blockMagnitude(wide, gate.values, spec.n, spec.k, block);
-  const Doubles uError = blockMagnitude(wide, up.values, spec.n, spec.k, block);
+  const Doubles gError = productError(spec, wide, gate.values, block);
+  const Doubles uError = productError(spec, wide, up.values, block);
   Doubles bound;
   for (size_t i = 0; i < want.size(); ++i) {
     // |silu'| <= 1.1; |silu(g)| <= |g|.
-    bound.push_back(24 * kEpsilon *
-                        (1.1 * gError[i] * std::abs(u[i]) +
-                         uError[i] * std::abs(reference::silu(g[i])) +
-                         gError[i] * uError[i] * kEpsilon) +
-                    16 * kEpsilon * std::abs(want[i]) + 1e-30);
+    bound.push_back(1.1 * gError[i] * std::abs(u[i]) +
+                    uError[i] * std::abs(reference::silu(g[i])) +
+                    gError[i] * uError[i] + 16 * kEpsilon * std::abs(want[i]) +
+                    1e-30);
   }
   test.check = [want, bound](const std::vector<Bytes> &after) {
     return compare("h", floatsOf(after[3]), want, bound);
@@ -507,7 +558,7 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addMatMuls(cases, dtype, layout, mClass, precision, random);
     break;
   case KernelOp::GluMatMul:
-    if (isCommon(dtype) ||
+    if (isCommon(dtype, precision) ||
         turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
         addGluMatMul(cases, dtype, layout, mClass, precision, tokens,

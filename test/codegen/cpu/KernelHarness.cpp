@@ -376,6 +376,19 @@ Doubles KernelCase::readsActivations(const Floats &x) {
     readsRecords(tiles);
     return reference::valuesOf(tiles, rows, k);
   }
+  case Activation::BF16x32: {
+    std::vector<Bf16Tile> tiles = reference::roundToTiles(x, k);
+    const uint64_t blocks = ceilDiv(k, kActivationColumns);
+    for (uint64_t row = rows; row % kActivationTokens != 0; ++row) {
+      for (uint64_t i = 0; i < blocks; ++i) {
+        Bf16Tile &tile = tiles[tiles.size() - 1 - i];
+        std::fill_n(tile.value[row % kActivationTokens], kActivationColumns,
+                    floatToBfloat16(kNaN));
+      }
+    }
+    readsRecords(tiles);
+    return reference::valuesOf(tiles, rows, k);
+  }
   }
   return widened(x);
 }

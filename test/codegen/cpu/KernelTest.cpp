@@ -53,6 +53,9 @@ std::vector<MachineProfile> targets(Precision precision) {
     if (precision == Precision::Int8 && isa.hasI8mm) {
       kind += ",i8mm";
     }
+    if (precision == Precision::Int8 && isa.hasBf16Dot) {
+      kind += ",bf16";
+    }
     return seen.insert(kind).second;
   };
   EXPECT_TRUE(isNew(profiles.front()));
@@ -73,6 +76,15 @@ struct Slice {
   Layout layout;
   Precision precision;
   std::string name;
+
+  /// Products of bfloat16: of many tokens, where the target has them.
+  bool isOfBf16() const {
+    return dtype == DType::BF16 && precision == Precision::Int8;
+  }
+  bool isFor(const IsaTraits &isa) const {
+    return precision == Precision::Float ||
+           (isOfBf16() ? isa.hasBf16Dot : isa.hasByteDot());
+  }
 };
 
 std::vector<Slice> slices() {
@@ -97,6 +109,10 @@ std::vector<Slice> slices() {
               {&row, dtype, layout, Precision::Int15, name + "_i8x2"});
           all.push_back({&row, dtype, layout, Precision::Int8, name + "_i8"});
         }
+        if (!row.byteDTypes.empty() && dtype == DType::BF16) {
+          all.push_back(
+              {&row, dtype, layout, Precision::Int8, name + "_bf16x32"});
+        }
       }
     }
   }
@@ -108,6 +124,9 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   std::vector<MClass> classes = {MClass::One};
   if (slice.row->hasMClasses) {
     classes = {MClass::One, MClass::Small, MClass::Wide};
+  }
+  if (slice.isOfBf16()) {
+    classes = {MClass::Wide};
   }
   for (const MClass mClass : classes) {
     std::vector<KernelCase> more =
@@ -172,11 +191,10 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
   const std::vector<KernelCase> cases = casesOf(GetParam(), random);
   ASSERT_FALSE(cases.empty()) << "the registry lists an op without cases";
   const MachineProfile host = hostProfile();
-  const bool isBytes = GetParam().precision != Precision::Float;
   int compiled = 0;
   for (const MachineProfile &target : targets(GetParam().precision)) {
     SCOPED_TRACE(target.name);
-    if (isBytes && !makeCpuTarget(target)->isa.hasByteDot()) {
+    if (!GetParam().isFor(makeCpuTarget(target)->isa)) {
       EXPECT_EQ(
           compileKernels({&cases.front().spec, 1}, target, 1).status().code(),
           ErrorCode::Unsupported);
@@ -188,6 +206,7 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }
   }
+  // A built-in profile has what the host may lack.
   EXPECT_GT(compiled, 0);
 }
 

@@ -10,7 +10,7 @@ KernelSpec matMul(MClass mClass, Precision precision) {
   KernelSpec spec;
   spec.dtype = DType::Q4_K;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass);
+  spec.activation = activationOf(precision, mClass, spec.dtype);
   spec.n = spec.yStride = 4096;
   spec.k = 2048;
   return spec;

@@ -187,6 +187,69 @@ TEST(Refusal, BytesNeedProductsOfThem) {
   }
 }
 
+TEST(Refusal, Bf16NeedsBf16) {
+  const KernelSpec spec = with(wideMatMul(), [](KernelSpec &s) {
+    s.dtype = DType::BF16;
+    s.activation = Activation::BF16x32;
+  });
+  EXPECT_TRUE(describeKernel(spec, *resolveProfile("x86-64-v4-bf16")).isOk());
+  const auto few = [](KernelSpec &s) { s.mClass = MClass::Small; };
+  const auto halves = [](KernelSpec &s) { s.dtype = DType::F16; };
+  const auto panel = [](KernelSpec &s) { s.tiles.panelColumns = 256; };
+  struct Case {
+    const char *target;
+    KernelSpec spec;
+    ErrorCode code;
+    const char *says;
+  };
+  for (const Case &test :
+       {Case{"x86-64-v4-vnni", spec, ErrorCode::Unsupported, "'avx512bf16'"},
+        Case{"aarch64-i8mm", spec, ErrorCode::Unsupported, "'avx512bf16'"},
+        Case{"x86-64-v4-bf16", with(spec, few), ErrorCode::Unsupported,
+             "for 9 tokens and more of BF16"},
+        // Three bits of each weight would be lost.
+        Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
+             "for 9 tokens and more of BF16"},
+        Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,
+             "tiles.panelColumns is 256, but this kernel has none"}}) {
+    const MachineProfile target = *resolveProfile(test.target);
+    for (const Status &status :
+         {describeKernel(test.spec, target).status(),
+          compileKernels({&test.spec, 1}, target, 1).status()}) {
+      EXPECT_EQ(status.code(), test.code) << test.says;
+      EXPECT_THAT(status.message(), testing::HasSubstr(test.says));
+    }
+  }
+}
+
+TEST(Activations, AreBf16ForManyTokensOfIt) {
+  const auto best = [](DType dtype, MClass mClass, const char *target,
+                       Precision precision) {
+    KernelSpec spec = byteMatMul(dtype);
+    spec.mClass = mClass;
+    return bestActivation(spec, *resolveProfile(target), precision);
+  };
+  const char *target = "x86-64-v4-bf16";
+  EXPECT_EQ(best(DType::BF16, MClass::Wide, target, Precision::Int8),
+            Activation::BF16x32);
+  for (const MClass mClass : {MClass::One, MClass::Small}) {
+    EXPECT_EQ(best(DType::BF16, mClass, target, Precision::Int8),
+              Activation::F32);
+  }
+  for (const Precision precision : {Precision::Float, Precision::Int15}) {
+    EXPECT_EQ(best(DType::BF16, MClass::Wide, target, precision),
+              Activation::F32x16);
+  }
+  for (const DType dtype : {DType::F16, DType::F32}) {
+    EXPECT_EQ(best(dtype, MClass::Wide, target, Precision::Int8),
+              Activation::F32x16);
+  }
+  EXPECT_EQ(best(DType::BF16, MClass::Wide, "x86-64-v4-vnni", Precision::Int8),
+            Activation::F32x16);
+  EXPECT_EQ(best(DType::Q4_K, MClass::Wide, target, Precision::Int8),
+            Activation::I8);
+}
+
 TEST(Activations, AreBytesWhereAKernelTakesThem) {
   const auto best = [](const KernelSpec &spec, const std::string &target,
                        Precision precision = Precision::Int15) {

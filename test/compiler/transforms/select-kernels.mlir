@@ -1,6 +1,8 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=aarch64-neon max-tokens=40 max-outputs=3" | FileCheck %s
 // RUN: air-opt %s --split-input-file --select-kernels="target=aarch64-neon max-tokens=8 max-outputs=3 kv-type=f32 context=100 slots=2" | FileCheck %s --check-prefix=OPTIONS
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-vnni max-tokens=40 max-outputs=3" | FileCheck %s --check-prefix=BYTES
+// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-bf16 max-tokens=40 max-outputs=3" | FileCheck %s --check-prefix=PAIRS
+// RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-bf16 max-tokens=40 max-outputs=3 activations=i8x2" | FileCheck %s --check-prefix=EXACT
 
 // A dense layer with tied embeddings: the table is one tensor, in the layout
 // that both of its kernels read; q, k and v are one matrix.
@@ -179,6 +181,43 @@ module {
     %g = plan.glu %n, %p layer 0 : tensor<?x32xf32>
     %x1 = plan.add %g into %x0 layer 0 : tensor<?x32xf32>
     %logits = plan.head %x1 norm <"o", F32, 32> epsilon 0.5 <"head", F16, 64x32> : tensor<?x32xf32> -> tensor<?x64xf32>
+    plan.return %logits : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+// BF16 where the target multiplies it: floats for few tokens, and for many each
+// input is rounded once, 16 words for 32 columns.
+
+// PAIRS-LABEL: plan.model {{.*}}"of_bf16"
+// PAIRS-DAG: plan.buffer @layer.0.normed row 48
+// PAIRS-DAG: plan.buffer @layer.0.normed.bf16x32 row 32
+// PAIRS: plan.program @m1 tokens 1 to 1
+// PAIRS: plan.step matmul layer 0
+// PAIRS-NEXT: {dtype = "BF16", k = 48 : i64, n = 48 : i64, op = "matmul", y_stride = 48 : i64} (<read buffer @layer.0.normed>, <read tensor @w>, <write buffer @layer.0.product>)
+// PAIRS: plan.program @"m2-8" tokens 2 to 8
+// PAIRS: plan.step matmul layer 0
+// PAIRS-NEXT: m_class = "small"{{.*}} op = "matmul"{{.*}} (<read buffer @layer.0.normed>, <read tensor @w>
+// PAIRS: plan.program @"m9+" tokens 9 to 40
+// PAIRS: plan.step matmul layer 0
+// PAIRS-NEXT: {activation = "bf16x32", k = 48 : i64, op = "pack_activations"} (<read buffer @layer.0.normed>, <write buffer @layer.0.normed.bf16x32>)
+// PAIRS-NEXT: activation = "bf16x32", dtype = "BF16"{{.*}} m_class = "wide"{{.*}} (<read buffer @layer.0.normed.bf16x32>, <read tensor @w>, <write buffer @layer.0.product>)
+// PAIRS: plan.step head
+// PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
+
+// Eight significant bits are less than was asked for.
+// EXACT-LABEL: plan.model {{.*}}"of_bf16"
+// EXACT-NOT: "bf16x32"
+module {
+  plan.model <name = "of_bf16", architecture = "llama", vocabulary = 64, width = 48, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @of_bf16 {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", BF16, 64x48> : tensor<?x48xf32>
+    %n = plan.norm %x0 layer 0 <"n", F32, 48> epsilon 0.5 : tensor<?x48xf32>
+    %p = plan.matmul %n layer 0 <"w", BF16, 48x48> : tensor<?x48xf32> -> tensor<?x48xf32>
+    %x1 = plan.add %p into %x0 layer 0 : tensor<?x48xf32>
+    %logits = plan.head %x1 norm <"o", F32, 48> epsilon 0.5 <"head", BF16, 64x48> : tensor<?x48xf32> -> tensor<?x64xf32>
     plan.return %logits : tensor<?x64xf32>
   }
 }

@@ -100,10 +100,10 @@ TEST(MachineProfile, HostIsTheSameTwice) {
 
 TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
   const std::vector<std::string> names = builtinProfiles();
-  EXPECT_THAT(names, ::testing::ElementsAre("aarch64-dotprod", "aarch64-i8mm",
-                                            "aarch64-neon", "x86-64-v3",
-                                            "x86-64-v3-vnni", "x86-64-v4",
-                                            "x86-64-v4-vnni"));
+  EXPECT_THAT(names, ::testing::ElementsAre(
+                         "aarch64-dotprod", "aarch64-i8mm", "aarch64-neon",
+                         "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4",
+                         "x86-64-v4-bf16", "x86-64-v4-vnni"));
   for (const std::string &name : names) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);

@@ -36,6 +36,17 @@ TEST(PlanCosts, TwoBytesTakeTwoDotProducts) {
   EXPECT_EQ(found.repeats, 2);
 }
 
+TEST(PlanCosts, PairsOfBf16AreADotProduct) {
+  const KernelArithmetic found =
+      arithmeticOf("matmul_bf16_x16_m9_bf16x32_n64_k64");
+  EXPECT_EQ(found.kind, Arithmetic::Bf16Dot);
+  EXPECT_EQ(found.repeats, 1);
+  EXPECT_EQ(arithmeticOf("matmul_bf16_x16_m1_n64").kind, Arithmetic::FmaF32);
+  // Rounding is not multiplying.
+  EXPECT_EQ(arithmeticOf("pack_activations_bf16x32_k64").kind,
+            Arithmetic::FmaF32);
+}
+
 TEST(PlanCosts, OneByteTakesOne) {
   const KernelArithmetic found = arithmeticOf("matmul_q4_0_x16_m9_i8_n64");
   EXPECT_EQ(found.kind, Arithmetic::ByteDot);

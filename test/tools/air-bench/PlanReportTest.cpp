@@ -27,7 +27,7 @@ PlanMeasurement measurement() {
   PlanMeasurement measured;
   measured.link = "dram";
   measured.shape.tokens = 2;
-  measured.rates = {100, 10, 40};
+  measured.rates = {100, {10, 40}};
   const std::vector<DispatchCost> layer = {cost("matmul_i8x2", 50, 0, 20),
                                            cost("attention", 0, 10, 30)};
   measured.steps = {{"layer.0.attn", "Attn", layer},

@@ -29,7 +29,8 @@ program = next(p for p in plan["programs"] if p["min_tokens"] <= tokens <= p["ma
 assert [s["name"] for s in report["steps"]] == [s["name"] for s in program["steps"]]
 model, kv = plan["model"], plan["kv"]
 position = kv["layer_bytes"] // kv["page_tokens"]
-rates = {"fma_f32": limits["fma_gflop_s"] * 1e9, "byte_dot": limits["byte_dot_gop_s"] * 1e9}
+rates = {"fma_f32": limits["fma_gflop_s"] * 1e9, "byte_dot": limits["byte_dot_gop_s"] * 1e9,
+         "bf16_dot": limits["bf16_dot_gflop_s"] * 1e9}
 keys = sum(context + i + 1 for i in range(tokens))
 barriers = 0
 attention = 0
@@ -53,7 +54,7 @@ for step, record in zip(report["steps"], program["steps"]):
         assert dispatch["weight_bytes"] == weights and dispatch["kv_bytes"] == cache, (dispatch, weights, cache)
         assert dispatch["operations"] == operations, (dispatch, operations)
         rate = rates[dispatch["arithmetic"]]
-        if "_i8x2_" in name:
+        if "matmul_" in name and "_i8x2_" in name:
             assert dispatch["arithmetic"] == "byte_dot", name
             rate /= 2  # each weight times two bytes
         near(dispatch["byte_bound_s"], (weights + cache) / (limits["gb_s"] * 1e9), name)
