@@ -95,6 +95,12 @@ void ByteDotSink::beginGroup(int64_t first, int64_t count, Value scale,
   groupScale = scale;
   groupOffset = offset;
   sumsOfBytes.clear();
+  // Beside a long decoder eight products in a row are more than can wait at
+  // once. Other targets have more sums, of shorter vectors or in 16 bits.
+  chains = tokenCount == 1 && count == kColumns &&
+                   b.isa().byteDot == ByteDot::Vnni512
+               ? 2
+               : 1;
 }
 
 void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
@@ -104,7 +110,7 @@ void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
     groupBias = bias;
     Value zero = b.zero(b.vec(b.i32(), kRowLanes));
     for (int64_t token = 0; token < tokenCount; ++token) {
-      sumsOfBytes.emplace_back(halves, ByteSum(zero));
+      sumsOfBytes.emplace_back(halves * chains, ByteSum(zero));
       if (bias != 0) {
         sumsOfBytes.back().back() = ByteSum(biasSum(token, bias));
       }
@@ -115,8 +121,9 @@ void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
   for (int64_t token = 0; token < tokenCount; ++token) {
     for (int64_t half = 0; half < halves; ++half) {
       Value x = b.recast(activations(token, half, column), b.i8());
-      sumsOfBytes[token][half].add(b, weights, x, bits,
-                                   half == 0 ? kMostWhole : kMostLow);
+      const int64_t chain = column / 4 % chains;
+      sumsOfBytes[token][half * chains + chain].add(
+          b, weights, x, bits, half == 0 ? kMostWhole : kMostLow);
     }
   }
 }
@@ -124,10 +131,18 @@ void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
 void ByteDotSink::endGroup() {
   // At most 32 * 255 * 16256 in magnitude, and as much again for the bias.
   for (int64_t token = 0; token < tokenCount; ++token) {
-    auto &halves = sumsOfBytes[token];
-    Value sum = halves[0].total(b);
+    auto sumOf = [&](int64_t half) {
+      auto sums = llvm::MutableArrayRef(sumsOfBytes[token])
+                      .slice(half * chains, chains);
+      Value sum = sums[0].total(b);
+      for (ByteSum &other : sums.drop_front()) {
+        sum = b.add(sum, other.total(b));
+      }
+      return sum;
+    };
+    Value sum = sumOf(0);
     if (isTwice) {
-      sum = b.add(b.shiftLeft(sum, 7), halves[1].total(b));
+      sum = b.add(b.shiftLeft(sum, 7), sumOf(1));
     }
     Value scale = number(token, Field::Scale, b.f32());
     scale = groupScale ? b.mul(groupScale, scale) : scale;

@@ -66,7 +66,8 @@ private:
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  /// A token's sums of bytes, one or two; empty: no bytes yet.
+  int64_t chains = 1; ///< independent sums of a half
+  /// A token's sums of bytes, [half][chain]; empty: no bytes yet.
   llvm::SmallVector<llvm::SmallVector<ByteSum, 2>> sumsOfBytes;
 };
 

@@ -70,6 +70,10 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
     target.isa.vectorBytes = 64;
     target.isa.vectorRegisters = 32;
     target.isa.byteDot = ByteDot::MulAdd512;
+    if (has(profile, "avx512vbmi")) {
+      features.push_back("avx512vbmi");
+      target.isa.hasVbmi = true;
+    }
     if (has(profile, "avx512vnni")) {
       features.push_back("avx512vnni");
       target.isa.byteDot = ByteDot::Vnni512;

@@ -36,7 +36,8 @@ struct IsaTraits {
   unsigned vectorRegisters = 16; ///< 32 with AVX-512 and NEON
   bool hasAvx2 = false;          ///< true on every x86_64 target
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
-  bool hasNeon = false;          ///< true on every aarch64 target
+  bool hasVbmi = false; ///< beside all of hasAvx512: permutations of bytes
+  bool hasNeon = false; ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
   bool hasI8mm = false;    ///< beside Sdot: products of two rows, two tokens
   bool hasBf16Dot = false; ///< vdpbf16ps of 64 bytes

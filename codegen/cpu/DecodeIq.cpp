@@ -21,19 +21,6 @@ constexpr int8_t kIq3xxsValues[] = {4, 12, 20, 28, 36, 44, 52, 62};
 constexpr int8_t kIq3sValues[] = {1, 3, 5, 7, 9, 11, 13, 15};
 constexpr int8_t kIq1Values[] = {-1, 0, 1};
 
-/// Bits [from, from + bits) of a lane at bit `to`, nothing else.
-Value moved(KernelBuilder &b, Value word, int64_t from, int64_t bits,
-            int64_t to) {
-  Value there =
-      to >= from ? b.shiftLeft(word, to - from) : b.shiftRight(word, from - to);
-  return b.andBits(there, ((int64_t{1} << bits) - 1) << to);
-}
-
-/// Bytes `first` and `first` + 2 of a word, in 16 bits each.
-Value everyOtherByte(KernelBuilder &b, Value word, int64_t first) {
-  return b.andBits(b.shiftRight(word, 8 * first), int64_t{0x00ff00ff});
-}
-
 /// Eight signs a byte out of seven, as air::iqSigns: the last makes their
 /// number even.
 Value eightSigns(KernelBuilder &b, Value sevens) {
@@ -46,47 +33,35 @@ Value eightSigns(KernelBuilder &b, Value sevens) {
   return b.orBits(sevens, b.recast(lookUpBytes(b, nibbles, odd), b.i32()));
 }
 
-/// The four sevens of a word, a byte each.
-Value sevensOf(KernelBuilder &b, Value word) {
-  Value sevens = b.andBits(word, int64_t{127});
-  for (int64_t k = 1; k < 4; ++k) {
-    sevens = b.orBits(sevens, moved(b, word, 7 * k, 7, 8 * k));
-  }
-  return sevens;
-}
-
 /// Says numbers of a code book that have signs.
 class SignedSayer {
 public:
-  /// Numbers are `values` divided by `divisor`, below 2^(bits - 1).
-  SignedSayer(KernelBuilder &builder, DecodeSink &to,
+  /// The book's values divided by `divisor` are below 2^(bits - 1).
+  SignedSayer(const CodeBook &numbers, DecodeSink &to,
               std::span<const int8_t> values, int divisor, int64_t fieldBits)
-      : b(builder), sink(to), bits(fieldBits) {
+      : book(numbers), sink(to), bits(fieldBits) {
+    // Raised by a power of two, so that they are unsigned either way.
     for (size_t i = 0; i < values.size(); ++i) {
-      raised[i] = static_cast<int8_t>(values[i] / divisor + (1 << (bits - 1)));
+      plus[i] = static_cast<int8_t>((1 << (bits - 1)) + values[i] / divisor);
+      minus[i] = static_cast<int8_t>((1 << (bits - 1)) - values[i] / divisor);
     }
   }
 
-  /// Four columns from their places among the values. Byte `byte` of `signs`
-  /// has theirs, in its lower or upper half (0, 1).
-  void say(int64_t column, Value places, Value signs, int64_t byte,
-           int64_t half) {
-    Value four = b.recast(
-        b.andBits(WordMath(b).spread(signs, byte),
-                  half == 0 ? int64_t{0x08040201} : int64_t{0x80402010}),
-        b.i8());
-    // Raised by a power of two, so that they are unsigned either way.
-    Value plus = lookUpBytes(b, b.recast(places, b.i8()), raised);
-    Value minus = b.sub(b.constant(plus.getType(), int64_t{1} << bits), plus);
-    Value q = b.select(b.equal(four, b.zero(four.getType())), plus, minus);
-    sink.bareFields(column, b.recast(q, b.i32()), bits, -(1 << (bits - 1)));
+  /// Four numbers of an entry, whose signs are bits [firstSign, firstSign + 4).
+  void say(int64_t column, const CodeBook::Codes &codes, int64_t entry,
+           int64_t part, Value signs, int64_t firstSign) {
+    sink.bareFields(
+        column,
+        book.numbers(codes, entry, part, {signs, firstSign}, plus, minus), bits,
+        -(1 << (bits - 1)));
   }
 
 private:
-  KernelBuilder &b;
+  const CodeBook &book;
   DecodeSink &sink;
   const int64_t bits;
-  std::array<int8_t, 16> raised = {};
+  CodeBook::Table plus = {};
+  CodeBook::Table minus = {};
 };
 
 /// d * (0.5 + code) * factor.
@@ -99,23 +74,6 @@ Value halfStepScale(KernelBuilder &b, Value d, Value code, double factor) {
 /// d * (2 * code + 1).
 Value oddScale(KernelBuilder &b, Value d, Value code) {
   return halfStepScale(b, d, code, 2);
-}
-
-/// Codes of entries 0 and 2, then 1 and 3: entry k's index is byte k of `lows`,
-/// and above it so many bits of `tops` from bit k * step on.
-std::array<Value, 2> pairsOfCodes(const CodeBook &book, Value lows, Value tops,
-                                  int64_t bits, int64_t step) {
-  KernelBuilder &b = book.builder();
-  std::array<Value, 2> codes;
-  for (int64_t odd = 0; odd < 2; ++odd) {
-    Value indices = everyOtherByte(b, lows, odd);
-    for (int64_t i = 0; i < 2; ++i) {
-      indices = b.orBits(
-          indices, moved(b, tops, step * (odd + 2 * i), bits, 8 + 16 * i));
-    }
-    codes[odd] = book.look(indices);
-  }
-  return codes;
 }
 
 /// Byte `index` (i64) of a field of 32-bit words.
@@ -140,25 +98,20 @@ constexpr double kIq1Delta = 0.125;
 
 void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
+  WordMath math(b);
   const CodeBook book(b, "air_iq2xxs_codes", iq2xxsGrid(), kIq2Values);
   constexpr int64_t kBits = 7;
-  SignedSayer sayer(b, sink, kIq2Values, 1, kBits);
+  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value at = b.mul(turn, b.i64(2));
-    Value indices = block.word("qs", 0, at);
+    const CodeBook::Codes codes = book.look(block.word("qs", 0, at), {});
     Value rest = block.word("qs", 1, at);
-    Value signs = eightSigns(b, sevensOf(b, rest));
+    Value signs = eightSigns(b, math.apart(rest, 7, 7));
     Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 0.25);
     sink.group(0, 32, scale, {}, [&] {
-      for (int64_t odd = 0; odd < 2; ++odd) {
-        Value codes = book.look(everyOtherByte(b, indices, odd));
-        for (int64_t k = odd; k < 4; k += 2) {
-          for (int64_t part = 0; part < 2; ++part) {
-            sayer.say(8 * k + 4 * part, book.places(codes, k / 2, part), signs,
-                      k, part);
-          }
-        }
+      for (int64_t column = 0; column < 32; column += 4) {
+        sayer.say(column, codes, column / 8, column / 4 % 2, signs, column);
       }
     });
   });
@@ -169,27 +122,31 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   WordMath math(b);
   const CodeBook book(b, "air_iq2xs_codes", iq2xsGrid(), kIq2Values);
   constexpr int64_t kBits = 7;
-  SignedSayer sayer(b, sink, kIq2Values, 1, kBits);
+  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
-  // One word: two entries of eight elements, one scale.
   sink.repeat(8, 32, [&](Value turn) {
+    // One word: two entries of eight elements, one scale. Two words' entries
+    // alternate in what follows: 0 and 2 are the first one's.
     Value at = b.mul(turn, b.i64(2));
-    const std::array<Value, 2> words = {block.word("qs", 0, at),
-                                        block.word("qs", 1, at)};
-    // Bytes 0 and 2 from the first word, 1 and 3 from the second.
+    Value first = block.word("qs", 0, at);
+    Value second = block.word("qs", 1, at);
+    auto bytes = [&](Value even, Value odd, int64_t mask) {
+      return b.orBits(b.andBits(even, mask), b.andBits(odd, mask << 8));
+    };
+    Value lows = bytes(first, b.shiftLeft(second, 8), 0x00ff00ff);
+    Value tops = bytes(b.shiftRight(first, 8), second, 0x00010001);
     Value signs = eightSigns(
-        b, b.orBits(b.andBits(b.shiftRight(words[0], 9), int64_t{0x007f007f}),
-                    b.andBits(b.shiftRight(words[1], 1), int64_t{0x7f007f00})));
+        b, bytes(b.shiftRight(first, 9), b.shiftRight(second, 1), 0x007f007f));
     Value scales = byteAt(block, "scales", turn);
+    const CodeBook::Codes codes = book.look(lows, tops);
     for (int64_t i = 0; i < 2; ++i) {
       Value code = math.bitsOf(scales, 4 * i, 4);
       sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
-        Value codes = book.look(b.andBits(words[i], int64_t{0x01ff01ff}));
-        for (int64_t k = 0; k < 2; ++k) {
-          for (int64_t part = 0; part < 2; ++part) {
-            sayer.say(16 * i + 8 * k + 4 * part, book.places(codes, k, part),
-                      signs, i + 2 * k, part);
-          }
+        for (int64_t column = 0; column < 16; column += 4) {
+          const int64_t entry = i + column / 8 * 2;
+          const int64_t part = column / 4 % 2;
+          sayer.say(16 * i + column, codes, entry, part, signs,
+                    8 * entry + 4 * part);
         }
       });
     }
@@ -201,21 +158,18 @@ void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
   WordMath math(b);
   const CodeBook book(b, "air_iq2s_codes", iq2sGrid(), kIq2Values);
   constexpr int64_t kBits = 7;
-  SignedSayer sayer(b, sink, kIq2Values, 1, kBits);
+  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value signs = block.word("signs", 0, turn);
     Value scales = byteAt(block, "scales", turn);
-    const std::array<Value, 2> codes = pairsOfCodes(
-        book, block.word("qs", 0, turn), byteAt(block, "qh", turn), 2, 2);
+    const CodeBook::Codes codes = book.look(
+        block.word("qs", 0, turn), math.apart(byteAt(block, "qh", turn), 2, 2));
     for (int64_t i = 0; i < 2; ++i) {
       Value code = math.bitsOf(scales, 4 * i, 4);
       sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
-        for (int64_t k = 2 * i; k < 2 * i + 2; ++k) {
-          for (int64_t part = 0; part < 2; ++part) {
-            sayer.say(8 * k + 4 * part, book.places(codes[k % 2], i, part),
-                      signs, k, part);
-          }
+        for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
+          sayer.say(column, codes, column / 8, column / 4 % 2, signs, column);
         }
       });
     }
@@ -224,24 +178,23 @@ void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
 
 void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
+  WordMath math(b);
   const CodeBook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
   // All of them are even.
   constexpr int64_t kBits = 6;
-  SignedSayer sayer(b, sink, kIq3xxsValues, 2, kBits);
+  SignedSayer sayer(book, sink, kIq3xxsValues, 2, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value rest = block.word("gas", 0, turn);
-    Value signs = eightSigns(b, sevensOf(b, rest));
+    Value signs = eightSigns(b, math.apart(rest, 7, 7));
     Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 1);
     sink.group(0, 32, scale, {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
-        Value indices = block.word("qs", i, b.mul(turn, b.i64(2)));
-        for (int64_t odd = 0; odd < 2; ++odd) {
-          Value codes = book.look(everyOtherByte(b, indices, odd));
-          for (int64_t k = 0; k < 2; ++k) {
-            sayer.say(16 * i + 8 * k + 4 * odd, book.places(codes, k, 0), signs,
-                      2 * i + k, odd);
-          }
+        const CodeBook::Codes codes =
+            book.look(block.word("qs", i, b.mul(turn, b.i64(2))), {});
+        for (int64_t k = 0; k < 4; ++k) {
+          const int64_t column = 16 * i + 4 * k;
+          sayer.say(column, codes, k, 0, signs, column);
         }
       }
     });
@@ -253,7 +206,7 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
   WordMath math(b);
   const CodeBook book(b, "air_iq3s_codes", iq3sGrid(), kIq3sValues);
   constexpr int64_t kBits = 5;
-  SignedSayer sayer(b, sink, kIq3sValues, 1, kBits);
+  SignedSayer sayer(book, sink, kIq3sValues, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   Value scales = block.word("scales", 0);
   sink.repeat(8, 32, [&](Value turn) {
@@ -262,12 +215,12 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
     Value code = math.bitsOf(scales, b.mul(turn, b.i64(4)), 4);
     sink.group(0, 32, oddScale(b, d, code), {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
-        Value indices = block.word("qs", i, b.mul(turn, b.i64(2)));
-        const std::array<Value, 2> codes =
-            pairsOfCodes(book, indices, b.shiftRight(tops, 4 * i), 1, 1);
+        const CodeBook::Codes codes =
+            book.look(block.word("qs", i, b.mul(turn, b.i64(2))),
+                      math.apart(b.shiftRight(tops, 4 * i), 1, 1));
         for (int64_t k = 0; k < 4; ++k) {
-          sayer.say(16 * i + 4 * k, book.places(codes[k % 2], k / 2, 0), signs,
-                    2 * i + k / 2, k % 2);
+          const int64_t column = 16 * i + 4 * k;
+          sayer.say(column, codes, k, 0, signs, column);
         }
       }
     });
@@ -284,14 +237,12 @@ void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
     Value scale = oddScale(b, d, math.bitsOf(qh, 12, 3));
     Value delta = b.constant(scale.getType(), kIq1Delta);
     Value offset = b.mul(scale, math.withSign(delta, qh, 15));
-    const std::array<Value, 2> codes =
-        pairsOfCodes(book, block.word("qs", 0, turn), qh, 3, 3);
+    const CodeBook::Codes codes =
+        book.look(block.word("qs", 0, turn), math.apart(qh, 3, 3));
     sink.group(0, 32, sink.fieldScale(scale, 2), offset, [&] {
-      for (int64_t k = 0; k < 4; ++k) {
-        for (int64_t part = 0; part < 2; ++part) {
-          sink.bareFields(8 * k + 4 * part,
-                          book.places(codes[k % 2], k / 2, part), 2, -1);
-        }
+      for (int64_t column = 0; column < 32; column += 4) {
+        sink.bareFields(column, book.places(codes, column / 8, column / 4 % 2),
+                        2, -1);
       }
     });
   });
@@ -311,7 +262,8 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
   }
   // Numbers are eighths: a digit and a delta of 1/8, raised by 16.
   constexpr int64_t kBits = 5;
-  constexpr std::array<int8_t, 16> kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
+  constexpr CodeBook::Table kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
+  constexpr CodeBook::Table kMinus = {16 - 8 - 1, 16 - 1, 16 + 8 - 1};
   Value d =
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
   d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
@@ -321,25 +273,18 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
     Value scales = shortAt(block, "scales", b.shiftRight(turn, 1));
     scales =
         math.shiftedRight(scales, b.mul(b.andBits(turn, int64_t{1}), b.i64(6)));
-    const std::array<Value, 2> codes =
-        pairsOfCodes(book, block.word("qs", 0, turn), tops, 3, 4);
+    const CodeBook::Codes codes =
+        book.look(block.word("qs", 0, turn), math.apart(tops, 4, 3));
     for (int64_t i = 0; i < 2; ++i) {
       Value scale = oddScale(b, d, math.bitsOf(scales, 3 * i, 3));
       sink.group(16 * i, 16, scale, {}, [&] {
-        Value nibbles = math.spread(tops, i);
-        for (int64_t k = 2 * i; k < 2 * i + 2; ++k) {
-          Value sign =
-              b.recast(b.andBits(nibbles, k % 2 == 0 ? int64_t{0x08080808}
-                                                     : int64_t{0x80808080}),
-                       b.i8());
-          Value isPlus = b.equal(sign, b.zero(sign.getType()));
-          for (int64_t part = 0; part < 2; ++part) {
-            Value places = book.places(codes[k % 2], i, part);
-            Value plus = lookUpBytes(b, b.recast(places, b.i8()), kPlus);
-            Value minus = b.sub(plus, b.constant(plus.getType(), int64_t{2}));
-            Value q = b.select(isPlus, plus, minus);
-            sink.bareFields(8 * k + 4 * part, b.recast(q, b.i32()), kBits, -16);
-          }
+        for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
+          const int64_t entry = column / 8;
+          const CodeBook::Choice sign = {tops, 4 * entry + 3, true};
+          sink.bareFields(
+              column,
+              book.numbers(codes, entry, column / 4 % 2, sign, kPlus, kMinus),
+              kBits, -16);
         }
       });
     }

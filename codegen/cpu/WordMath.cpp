@@ -27,6 +27,34 @@ Value WordMath::spread(Value word, int64_t index) {
   return b.recast(b.shuffle(bytes, bytes, lanes), b.i32());
 }
 
+Value WordMath::apart(Value word, int64_t step, int64_t bits) {
+  const int64_t mask = (int64_t{1} << bits) - 1;
+  if (b.isa().hasVbmi) {
+    return b.andBits(eightBits(word, {0, step, 2 * step, 3 * step}),
+                     everyByte(mask));
+  }
+  Value bytes = b.andBits(word, mask);
+  for (int64_t j = 1; j < 4; ++j) {
+    Value there = b.shiftLeft(word, (8 - step) * j);
+    bytes = b.orBits(bytes, b.andBits(there, mask << (8 * j)));
+  }
+  return bytes;
+}
+
+Value WordMath::eightBits(Value word, const std::array<int64_t, 4> &firstBits) {
+  const Value bytes = b.recast(word, b.i8());
+  // The instruction takes bits of 64, cyclically.
+  std::array<int8_t, 64> places;
+  for (size_t at = 0; at < places.size(); ++at) {
+    const int64_t lane = at % 8 < 4 ? 0 : 32;
+    places[at] = static_cast<int8_t>((lane + firstBits[at % 4]) & 63);
+  }
+  Value found =
+      b.intrinsic(bytes.getType(), "llvm.x86.avx512.pmultishift.qb.512",
+                  {b.constants(llvm::ArrayRef<int8_t>(places)), bytes});
+  return b.recast(found, b.i32());
+}
+
 Value WordMath::byteOf(Value word, int64_t index) {
   return bitsOf(word, 8 * index, 8);
 }

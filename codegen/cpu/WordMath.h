@@ -36,6 +36,11 @@ public:
   Four signedBytes(Value word);
   /// Byte `index` of the word in all its four bytes.
   Value spread(Value word, int64_t index);
+  /// Byte j of each lane: its bits [step * j, step * j + bits), bits < 8.
+  Value apart(Value word, int64_t step, int64_t bits);
+  /// Where isa().hasVbmi. Byte j of each lane: eight bits from firstBits[j] on;
+  /// what lies outside the lane is unspecified.
+  Value eightBits(Value word, const std::array<int64_t, 4> &firstBits);
   /// Byte `index` of the word, as i32.
   Value byteOf(Value word, int64_t index);
   /// (word >> shift) & (2^bits - 1), as i32.

@@ -45,6 +45,21 @@ TEST(CpuTarget, WholeAvx512) {
   EXPECT_EQ(target->isa.vectorRegisters, 32U);
 }
 
+TEST(CpuTarget, PermutationsOfBytesBesideWholeAvx512) {
+  std::vector<std::string> features = {"avx2",       "avx512bw", "avx512cd",
+                                       "avx512dq",   "avx512f",  "avx512vl",
+                                       "avx512vbmi", "f16c",     "fma"};
+  auto target = makeCpuTarget(profile("x86_64", features));
+  ASSERT_TRUE(target.isOk());
+  EXPECT_TRUE(target->isa.hasVbmi);
+  EXPECT_NE(target->features.find("+avx512vbmi,"), std::string::npos);
+  std::erase(features, "avx512bw");
+  target = makeCpuTarget(profile("x86_64", features));
+  ASSERT_TRUE(target.isOk());
+  EXPECT_FALSE(target->isa.hasVbmi);
+  EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
+}
+
 TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   std::vector<std::string> features = {"avx2",       "avx512bw", "avx512cd",
                                        "avx512dq",   "avx512f",  "avx512vl",

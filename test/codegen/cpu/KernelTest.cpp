@@ -34,8 +34,8 @@ bool runsEmulated(const MachineProfile &target) {
          hostProfile().arch != "aarch64";
 }
 
-/// Host, and every built-in profile whose vectors differ from those before, or
-/// for kernels of bytes how it multiplies them.
+/// Host, and every built-in profile whose vectors or permutations differ from
+/// those before, or for kernels of bytes how it multiplies them.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -46,7 +46,8 @@ std::vector<MachineProfile> targets(Precision precision) {
       return false;
     }
     const IsaTraits &isa = target->isa;
-    std::string kind = target->triple + std::to_string(isa.vectorBytes);
+    std::string kind = target->triple + std::to_string(isa.vectorBytes) +
+                       (isa.hasVbmi ? ",vbmi" : "");
     if (precision != Precision::Float) {
       kind += "," + std::to_string(static_cast<int>(isa.byteDot));
     }
