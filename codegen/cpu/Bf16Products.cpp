@@ -74,6 +74,17 @@ void fillPairs(const GroupReader &rows, Value panel, Value first, Value count,
   }
 }
 
+void NextPanels::askForShare(KernelBuilder &b, Value slot, Value slots) const {
+  Value share = b.div(b.add(b.i64(bytes / kLineBytes - 1), slots), slots);
+  b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
+    Value line = b.add(b.mul(slot, share), i);
+    for (Value from : weights) {
+      b.prefetch(b.element(from, line, kLineBytes),
+                 KernelBuilder::Cache::Second);
+    }
+  });
+}
+
 void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    int64_t tokensTogether, Value x, Value tile, Value sums,
                    Value columns, const NextPanels &next) {
@@ -81,11 +92,7 @@ void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   auto type = b.vec(b.f32(), kRowLanes);
   auto words = b.vec(b.i32(), kRowLanes);
   Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
-  const int64_t lines = next.bytes / kLineBytes;
   const int64_t turns = kTokens / tokensTogether;
-  // Each block of each turn of each tile asks for as many.
-  Value slots = b.mul(b.mul(next.tiles, b.i64(turns)), blocks);
-  Value share = b.div(b.add(b.i64(lines - 1), slots), slots);
   b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
     Value start = b.element(x, first, kTokenBytes);
     KernelBuilder::Values total(groups * tokensTogether, b.zero(type));
@@ -99,13 +106,7 @@ void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,
       Value turn = b.div(first, b.i64(tokensTogether));
       Value slot = b.add(b.mul(tile, b.i64(turns)), turn);
       slot = b.add(b.mul(slot, blocks), block);
-      b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
-        Value line = b.add(b.mul(slot, share), i);
-        for (Value weights : next.weights) {
-          b.prefetch(b.element(weights, line, kLineBytes),
-                     KernelBuilder::Cache::Second);
-        }
-      });
+      next.askForShare(b, slot, b.mul(b.mul(next.tiles, b.i64(turns)), blocks));
       for (int64_t pair = 0; pair < kBlockPairs; ++pair) {
         llvm::SmallVector<Value> w;
         for (Value group : weights) {

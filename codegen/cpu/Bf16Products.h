@@ -46,6 +46,9 @@ struct NextPanels {
   llvm::SmallVector<mlir::Value> weights; ///< addresses; none: nothing to ask
   int64_t bytes = 0;                      ///< from each
   mlir::Value tiles; ///< of 16 tokens: each asks for a share
+
+  /// The `slot`th of so many equal shares.
+  void askForShare(KernelBuilder &b, mlir::Value slot, mlir::Value slots) const;
 };
 
 /// sums[token][group][16] += products of `columns` columns of the panels'

@@ -82,6 +82,21 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
+    // What tiles don't multiply is left to the vectors' products.
+    target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
+                            has(profile, "amx-bf16") && target.isa.hasBf16Dot;
+    target.isa.hasAmxInt8 = has(profile, "amx-tile") &&
+                            has(profile, "amx-int8") &&
+                            target.isa.byteDot == ByteDot::Vnni512;
+    if (target.isa.hasAmxBf16) {
+      features.push_back("amx-bf16");
+    }
+    if (target.isa.hasAmxInt8) {
+      features.push_back("amx-int8");
+    }
+    if (target.isa.hasAmxBf16 || target.isa.hasAmxInt8) {
+      features.push_back("amx-tile");
+    }
   } else if (has(profile, "avxvnni")) {
     features.push_back("avxvnni");
     target.isa.byteDot = ByteDot::Vnni256;

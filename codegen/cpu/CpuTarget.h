@@ -41,6 +41,9 @@ struct IsaTraits {
   ByteDot byteDot = ByteDot::None;
   bool hasI8mm = false;    ///< beside Sdot: products of two rows, two tokens
   bool hasBf16Dot = false; ///< vdpbf16ps of 64 bytes
+  // Tile registers, beside hasBf16Dot and Vnni512.
+  bool hasAmxBf16 = false; ///< tdpbf16ps
+  bool hasAmxInt8 = false; ///< tdpbsud
   uint32_t cores = 1;      ///< that share a kernel's tiles
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }

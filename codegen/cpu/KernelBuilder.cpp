@@ -511,4 +511,9 @@ Value KernelBuilder::intrinsic(Type result, StringRef name,
       .getResults();
 }
 
+void KernelBuilder::intrinsic(StringRef name, llvm::ArrayRef<Value> args) {
+  LLVM::CallIntrinsicOp::create(builder, location, builder.getStringAttr(name),
+                                args);
+}
+
 } // namespace air::codegen

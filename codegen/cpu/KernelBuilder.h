@@ -209,6 +209,8 @@ public:
   /// An LLVM intrinsic by name, allowed by isa().
   Value intrinsic(Type result, llvm::StringRef name,
                   llvm::ArrayRef<Value> args);
+  /// One without a result.
+  void intrinsic(llvm::StringRef name, llvm::ArrayRef<Value> args);
 
 private:
   Value entryLoad(Value record, int64_t at, Type type);

@@ -66,8 +66,9 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
   entry.flopsPerRow = count * 2 * spec.n * spec.k;
   const uint64_t sums = usesPanel(spec) ? tiling.tileGroups * tiling.tileTokens
                                         : tiling.passTokens;
-  entry.scratchBytes =
-      count * sums * kSumBytes + tiling.groupsTogether * tiling.panelBytes;
+  entry.scratchBytes = count * sums * kSumBytes +
+                       tiling.groupsTogether * tiling.panelBytes +
+                       tiling.dotBytes;
   return Status::ok();
 }
 

@@ -1,6 +1,7 @@
 //===- ProductTiling.cpp - the cost model, and what a spec may say --------===//
 #include "codegen/cpu/ProductTiling.h"
 
+#include "codegen/cpu/AmxProducts.h"
 #include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WidePanel.h"
@@ -52,12 +53,12 @@ uint64_t modelGroups(const KernelSpec &spec, const IsaTraits &isa,
   const double weights = matrices * kRowLanes * k *
                          static_cast<double>(type.blockBytes) /
                          static_cast<double>(type.blockElements);
-  // Two multiplications and additions of vectors a cycle.
-  const double flopsPerNs = kCyclesPerNs * isa.vectorBytes *
-                            (spec.activation == Activation::F32x16 ||
-                                     spec.activation == Activation::F32
-                                 ? 1
-                                 : 2);
+  // Two multiplications and additions of vectors a cycle; of tiles sixteen
+  // times as much, by what is written of them.
+  const bool isPairs = spec.activation == Activation::BF16x32;
+  const bool isFloats = !isPairs && !isOfBytes(spec.activation);
+  const int ofFloats = isPairs && isa.hasAmxBf16 ? 16 : isFloats ? 1 : 2;
+  const double flopsPerNs = kCyclesPerNs * isa.vectorBytes * ofFloats;
   const double groupNs =
       std::max(weights / kMemoryBytesPerNs,
                matrices * 2 * kRowLanes * k * tokens / flopsPerNs);
@@ -131,16 +132,21 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
     const bool isBytes = spec.activation == Activation::I8;
     const bool isInHalves = std::ranges::count(halfBlockDTypes(), spec.dtype);
     const bool isPairs = spec.activation == Activation::BF16x32;
+    const bool isTiles = isPairs && isa.hasAmxBf16;
     // In 32 registers of 16 sums: of floats 16 sums; of pairs 24; of bytes 12
     // sums and as many totals, or 6 of each where the sums of two halves meet.
+    // Tile registers take 16 tokens.
+    static_assert(kTileGroups == 3);
     tiling.groupsTogether = !isa.hasAvx512 ? 1 : isBytes || isPairs ? 3 : 2;
     tiling.tokensTogether = !isa.hasAvx512 ? 4
+                            : isTiles      ? kActivationTokens
                             : !isBytes     ? 8
                             : isInHalves   ? 2
                                            : 4;
     tiling.tileTokens = orElse(said.tokens, kTileTokens);
     tiling.panelColumns =
         orElse(said.panelColumns, isBytes   ? kBytePanelColumns
+                                  : isTiles ? kTilePanelColumns
                                   : isPairs ? kPairPanelColumns
                                             : kChunkColumns);
     const uint64_t panelTokenBytes =
@@ -154,6 +160,9 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
                                 : tiling.panelColumns *
                                       static_cast<uint64_t>(kSumBytes) /
                                       (isPairs ? 2 : 1);
+    if (isBytes && isa.hasAmxInt8 && !isInHalves) {
+      tiling.dotBytes = tiling.groupsTogether * kTileDotBytes;
+    }
   } else {
     tiling.prefetchBytes = orElse(said.prefetchBytes, kPrefetchBytes);
     if (spec.mClass == MClass::Wide) {

@@ -43,6 +43,7 @@ struct ProductTiling {
   uint64_t tileColumns;   ///< that all groups of a tile meet before the next
   uint64_t panelColumns;  ///< of a panel; tileColumns is a multiple
   uint64_t panelBytes;    ///< of one group
+  uint64_t dotBytes;      ///< beside the panels, where tiles multiply bytes
   uint64_t prefetchBytes; ///< ahead of the decoder, without a panel
   // What many tokens' inner loop multiplies at a time.
   uint64_t groupsTogether; ///< divides tileGroups

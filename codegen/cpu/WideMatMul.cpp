@@ -12,9 +12,11 @@
 // limit.
 //
 // Scratch: sums [matrix][groups together][token][group of these][16] f32, then
-// a panel for each group of the inner loop (WidePanel.h).
+// a panel for each group of the inner loop (WidePanel.h), then what tiles need
+// beside (AmxProducts.h).
 //
 //===----------------------------------------------------------------------===//
+#include "codegen/cpu/AmxProducts.h"
 #include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/Product.h"
@@ -90,6 +92,13 @@ private:
   NextPanels weightsAfter(const Part &part);
   Value panelOf(int64_t group) {
     return b.offset(panels, group * static_cast<int64_t>(tiling.panelBytes));
+  }
+  llvm::SmallVector<Value> allPanels() {
+    llvm::SmallVector<Value> all;
+    for (int64_t group = 0; group < groupsTogether; ++group) {
+      all.push_back(panelOf(group));
+    }
+    return all;
   }
   void multiplyFloats(Value x, Value sums, Value columns);
   void multiplyBytes(const BytePanelSink::Form &form, Value x, Value sums,
@@ -182,8 +191,14 @@ void ManyTokens::multiplyPart(const Part &part) {
       decode(weights, sink);
       form = sink.form();
     });
+    const bool isInTiles = b.isa().hasAmxInt8 && form.halves == 1;
     everyToken([&](Value, Value from, Value sums) {
-      multiplyBytes(form, from, sums, part.columns);
+      if (isInTiles) {
+        multiplyByteTiles(b, allPanels(), form, from, sums, part.columns,
+                          panelOf(groupsTogether));
+      } else {
+        multiplyBytes(form, from, sums, part.columns);
+      }
     });
     return;
   }
@@ -191,14 +206,15 @@ void ManyTokens::multiplyPart(const Part &part) {
     eachPanel(part, [&](const GroupReader &weights, Value panel) {
       fillPairs(weights, panel, part.column, part.columns, k);
     });
-    llvm::SmallVector<Value> pairs;
-    for (int64_t i = 0; i < groupsTogether; ++i) {
-      pairs.push_back(panelOf(i));
-    }
     const NextPanels next = weightsAfter(part);
     everyToken([&](Value token, Value from, Value sums) {
-      multiplyPairs(b, pairs, tokensTogether, from,
-                    b.div(token, b.i64(kTokens)), sums, part.columns, next);
+      Value tile = b.div(token, b.i64(kTokens));
+      if (b.isa().hasAmxBf16) {
+        multiplyPairTiles(b, allPanels(), from, tile, sums, part.columns, next);
+      } else {
+        multiplyPairs(b, allPanels(), tokensTogether, from, tile, sums,
+                      part.columns, next);
+      }
     });
     return;
   }

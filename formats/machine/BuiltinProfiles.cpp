@@ -17,9 +17,10 @@ struct Builtin {
 };
 
 /// The x86-64 psABI's levels 3 and 4 as far as kernels use them, each also with
-/// its byte dot product, and level 4 with that of bfloat16 too; Armv8.0,
-/// Armv8.2 with a byte dot product, and Armv8.6 with its matrix product.
-/// Nominal size: eight cores, 16 GiB, two channels of DDR4-3200, an NVMe disk.
+/// its byte dot product, and level 4 with that of bfloat16 too, and with tile
+/// registers; Armv8.0, Armv8.2 with a byte dot product, and Armv8.6 with its
+/// matrix product. Nominal size: eight cores, 16 GiB, two channels of
+/// DDR4-3200, an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
@@ -31,6 +32,11 @@ const std::vector<Builtin> &builtins() {
        "x86_64",
        {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl",
         "bmi2", "f16c", "fma"}},
+      {"x86-64-v4-amx",
+       "x86_64",
+       {"amx-bf16", "amx-int8", "amx-tile", "avx2", "avx512bf16", "avx512bw",
+        "avx512cd", "avx512dq", "avx512f", "avx512vbmi", "avx512vl",
+        "avx512vnni", "bmi2", "f16c", "fma"}},
       {"x86-64-v4-bf16",
        "x86_64",
        {"avx2", "avx512bf16", "avx512bw", "avx512cd", "avx512dq", "avx512f",

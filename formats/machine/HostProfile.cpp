@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "formats/machine/HostFacts.h"
 #include "formats/machine/MachineProfile.h"
+#include "formats/machine/TileRegisters.h"
 
 #include <algorithm>
 #include <fstream>
@@ -59,7 +60,8 @@ std::vector<std::string> hostFeatures() {
   constexpr uint64_t kTile = 0x60000; // TILECFG, TILEDATA
   const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
   const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;
-  const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0;
+  const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0 &&
+                    hasTileRegisters();
 
   struct Bit {
     const char *name;

@@ -3,6 +3,7 @@
 
 #include "formats/abi/KernelAbi.h"
 #include "formats/machine/MachineProfile.h"
+#include "formats/machine/TileRegisters.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -178,7 +179,7 @@ Result<PlanAddresses> Session::Parts::place() {
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   MachineProfile host = hostProfile();
-  AIR_RETURN_IF_ERROR(checkRunsOn(fromPlan(*plan.machine()), host));
+  AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_RETURN_IF_ERROR(checkSupported(plan));
   AIR_RETURN_IF_ERROR(checkMemory(plan, host));
   AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));

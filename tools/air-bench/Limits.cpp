@@ -1,6 +1,7 @@
 //===- Limits.cpp - loops that do one thing as fast as it goes ------------===//
 #include "tools/air-bench/Limits.h"
 
+#include "codegen/cpu/AmxTiles.h"
 #include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/CompileModule.h"
@@ -24,6 +25,7 @@ constexpr uint32_t kSampleMilliseconds = 2;
 /// What a loop's chains are made of.
 struct Loop {
   Arithmetic kind;
+  bool isOfTiles;  ///< registers of 1 KiB
   int64_t bytes;   ///< of a chain's value
   int64_t chains;  ///< independent, to cover latency times ports of any core
                    ///< (4 to 5 cycles, 2 to 4 ports), with registers to spare
@@ -32,13 +34,18 @@ struct Loop {
 
   Loop(Arithmetic measured, const CpuTarget &target)
       : kind(measured),
-        bytes(kind == Arithmetic::FmaF32 ? int64_t{target.isa.vectorBytes}
-                                         : 64),
-        chains((target.isa.vectorRegisters == 32 ? 24 : 12) *
-               target.isa.vectorBytes / bytes),
-        factors(isOfFloats()           ? 2
-                : addsIn16Bits(target) ? 8
-                                       : 1) {}
+        isOfTiles(kind == Arithmetic::Bf16Dot   ? target.isa.hasAmxBf16
+                  : kind == Arithmetic::ByteDot ? target.isa.hasAmxInt8
+                                                : false),
+        bytes(isOfTiles                    ? 1024
+              : kind == Arithmetic::FmaF32 ? int64_t{target.isa.vectorBytes}
+                                           : 64),
+        chains(isOfTiles ? 6
+                         : (target.isa.vectorRegisters == 32 ? 24 : 12) *
+                               target.isa.vectorBytes / bytes),
+        factors(isOfTiles || isOfFloats() ? 2
+                : addsIn16Bits(target)    ? 8
+                                          : 1) {}
 
   /// Such sums are widened once for the eight words of a group.
   static bool addsIn16Bits(const CpuTarget &target) {
@@ -50,11 +57,17 @@ struct Loop {
   }
   /// Two factors make a product, and sums are float32.
   bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
+  /// A product of tiles takes as long as those of 16 vectors.
+  int64_t turns() const { return isOfTiles ? kTurns / 16 : kTurns; }
   double operations() const {
+    if (isOfTiles) {
+      const double columns = kind == Arithmetic::Bf16Dot ? 32 : 64;
+      return 2 * 16 * 16 * columns * static_cast<double>(chains * turns());
+    }
     const int64_t ofLane = kind == Arithmetic::FmaF32    ? 2
                            : kind == Arithmetic::Bf16Dot ? 4
                                                          : 8 * factors;
-    return static_cast<double>(ofLane * bytes / 4 * chains * kTurns);
+    return static_cast<double>(ofLane * bytes / 4 * chains * turns());
   }
 };
 
@@ -100,7 +113,7 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
     for (int64_t i = 0; i < loop.factors; ++i) {
       factors.push_back(operand(loop.chains + i));
     }
-    sums = b.loop(b.i64(0), b.i64(kTurns), b.i64(1), sums,
+    sums = b.loop(b.i64(0), b.i64(loop.turns()), b.i64(1), sums,
                   [&](Value, mlir::ValueRange carried) {
                     Values after;
                     for (Value sum : carried) {
@@ -113,6 +126,40 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
       total = b.add(total, sums[i]);
     }
     b.store(total, b.element(b.binding(1), tile, loop.bytes), 16);
+  });
+}
+
+// The same of tile registers: six sums and two factors are all eight.
+void writeTileLoop(KernelBuilder &b, const Loop &loop) {
+  codegen::AmxTiles tiles(b);
+  constexpr auto kShape = codegen::AmxTiles::kSums;
+  b.tileLoop([&](Value tile) {
+    auto operand = [&](int64_t i) {
+      return tiles.load(kShape, b.offset(b.binding(0), i * loop.bytes),
+                        kShape.bytes);
+    };
+    Values sums;
+    for (int64_t i = 0; i < loop.chains; ++i) {
+      sums.push_back(operand(i));
+    }
+    Value x = operand(loop.chains);
+    Value w = operand(loop.chains + 1);
+    sums = b.loop(b.i64(0), b.i64(loop.turns()), b.i64(1), sums,
+                  [&](Value, mlir::ValueRange carried) {
+                    Values after;
+                    for (Value sum : carried) {
+                      after.push_back(
+                          loop.kind == Arithmetic::Bf16Dot
+                              ? tiles.dotPairs(sum, x, w, kShape.bytes)
+                              : tiles.dotBytes(sum, x, w, kShape.bytes));
+                    }
+                    return after;
+                  });
+    // One place for all: none is useless, and only the last stays.
+    for (Value sum : sums) {
+      tiles.store(sum, kShape, b.element(b.binding(1), tile, loop.bytes),
+                  kShape.bytes);
+    }
   });
 }
 
@@ -164,7 +211,7 @@ ArithmeticLimit::create(Arithmetic kind, const MachineProfile &host,
   AIR_ASSIGN_OR_RETURN(
       std::string bitcode,
       codegen::compileToBitcode(kLoopName, target, [&](KernelBuilder &b) {
-        writeLoop(b, loop);
+        loop.isOfTiles ? writeTileLoop(b, loop) : writeLoop(b, loop);
         return Status::ok();
       }));
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> object,

@@ -1,4 +1,5 @@
 //===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
+#include "formats/machine/TileRegisters.h"
 #include "tools/air-bench/BarrierCost.h"
 #include "tools/air-bench/Limits.h"
 #include "tools/air-bench/PlanCosts.h"
@@ -418,7 +419,7 @@ Status run(const cli::Invocation &call) {
                        resolveProfile(call.text("--target").value_or("host")));
   const MachineProfile host = hostProfile();
   AIR_RETURN_IF_ERROR(
-      checkRunsOn(target, host).withContext("--target " + target.name));
+      prepareToRun(target, host).withContext("--target " + target.name));
   target.cores = host.cores;
   const auto threads =
       static_cast<uint32_t>(call.integer("--threads").value_or(1));

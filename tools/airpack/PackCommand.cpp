@@ -1,5 +1,6 @@
 //===- PackCommand.cpp - airpack MODEL ------------------------------------===//
 #include "compiler/driver/Compiler.h"
+#include "formats/machine/TileRegisters.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
@@ -102,7 +103,7 @@ private:
 Status measureTiles(compiler::CompileOptions &options, double seconds) {
   AIR_ASSIGN_OR_RETURN(MachineProfile target, resolveProfile(options.target));
   const MachineProfile host = hostProfile();
-  if (Status runs = checkRunsOn(target, host); !runs.isOk()) {
+  if (Status runs = prepareToRun(target, host); !runs.isOk()) {
     return usageError("--tune measures on this machine, which can't run plans "
                       "for '" +
                       options.target + "': " + runs.message());

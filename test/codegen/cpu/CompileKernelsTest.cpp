@@ -1,5 +1,6 @@
 //===- CompileKernelsTest.cpp -----------------------------------*- C++ -*-===//
 #include "codegen/KernelSpec.h"
+#include "codegen/cpu/CompileModule.h"
 #include "codegen/cpu/KernelRegistry.h"
 
 #include "llvm/Object/ELFObjectFile.h"
@@ -218,6 +219,54 @@ TEST(KernelRegistry, RowsAreInOrderAndNamedAsTheirKernels) {
     spec.op = row.op;
     EXPECT_TRUE(kernelName(spec).starts_with(row.name)) << row.name;
     EXPECT_EQ(row.dtypes.empty(), row.layouts.empty()) << row.name;
+  }
+}
+
+/// What LLVM makes of a kernel.
+std::string assemblyOf(const KernelSpec &spec, const std::string &target) {
+  const Result<CpuTarget> cpu = makeCpuTarget(named(target));
+  const Result<const KernelRow *> row = findKernelRow(spec);
+  if (!cpu || !row) {
+    return "";
+  }
+  const Result<std::string> bitcode = compileToBitcode(
+      "kernel", *cpu, [&](KernelBuilder &b) { return (*row)->emit(b, spec); });
+  const Result<std::string> text =
+      bitcode ? emitAssembly({&*bitcode, 1}, *cpu) : bitcode;
+  EXPECT_TRUE(text.isOk()) << text.status().message();
+  return text ? *text : "";
+}
+
+TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
+  KernelSpec pairs = matMul(DType::BF16, MClass::Wide);
+  pairs.activation = Activation::BF16x32;
+  KernelSpec bytes = matMul(DType::Q4_0, MClass::Wide);
+  bytes.activation = Activation::I8;
+  KernelSpec halves = matMul(DType::Q6_K, MClass::Wide);
+  halves.activation = Activation::I8;
+  struct Case {
+    KernelSpec spec;
+    const char *target;
+    const char *product;
+    bool isInTiles;
+  };
+  for (const Case &test :
+       {Case{pairs, "x86-64-v4-amx", "\ttdpbf16ps\t", true},
+        Case{pairs, "x86-64-v4-bf16", "\tvdpbf16ps\t", false},
+        Case{bytes, "x86-64-v4-amx", "\ttdpbsud\t", true},
+        Case{bytes, "x86-64-v4-bf16", "\tvpdpbusd\t", false},
+        // Sums of 16 columns would fill a quarter of a tile.
+        Case{halves, "x86-64-v4-amx", "\tvpdpbusd\t", false}}) {
+    const std::string text = assemblyOf(test.spec, test.target);
+    const auto has = [&](const char *instruction) {
+      return text.find(instruction) != std::string::npos;
+    };
+    EXPECT_TRUE(has(test.product)) << test.product;
+    for (const char *instruction : {"\tldtilecfg\t", "\ttileloadd\t",
+                                    "\ttilestored\t", "\ttilerelease\n"}) {
+      EXPECT_EQ(has(instruction), test.isInTiles)
+          << test.product << instruction;
+    }
   }
 }
 

@@ -74,6 +74,21 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   ASSERT_TRUE(target.isOk());
   EXPECT_TRUE(target->isa.hasBf16Dot);
   EXPECT_NE(target->features.find("+avx512bf16"), std::string::npos);
+  EXPECT_FALSE(target->isa.hasAmxBf16);
+  // Tiles are of use beside what multiplies the rest, and as a whole.
+  for (const char *more : {"amx-bf16", "amx-int8"}) {
+    features.push_back(more);
+    target = makeCpuTarget(profile("x86_64", features));
+    ASSERT_TRUE(target.isOk());
+    EXPECT_FALSE(target->isa.hasAmxBf16 || target->isa.hasAmxInt8);
+    EXPECT_EQ(target->features.find("amx"), std::string::npos);
+  }
+  features.push_back("amx-tile");
+  target = makeCpuTarget(profile("x86_64", features));
+  ASSERT_TRUE(target.isOk());
+  EXPECT_TRUE(target->isa.hasAmxBf16 && target->isa.hasAmxInt8);
+  EXPECT_EQ(target->isa.byteDot, ByteDot::Vnni512);
+  EXPECT_EQ(target->features.find("+amx-bf16,+amx-int8,+amx-tile,+avx2,"), 0U);
   std::erase(features, "avx512dq");
   target = makeCpuTarget(profile("x86_64", features));
   ASSERT_TRUE(target.isOk());

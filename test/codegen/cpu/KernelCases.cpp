@@ -393,7 +393,8 @@ ProductTiles otherTiles(const KernelSpec &spec) {
 
 /// How far a product's sums of `magnitude` may be off. Pairs of bfloat16 are
 /// added up in chains of a panel's columns, then panel by panel: their products
-/// are exact, each addition is rounded, and subnormals count as zeros.
+/// are exact, each addition is rounded, and subnormals count as zeros. Tiles
+/// have shorter chains: half of a block's columns, and then as many as blocks.
 Doubles productError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                      uint64_t block) {
   if (spec.activation != Activation::BF16x32) {

@@ -1,17 +1,21 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Walks the registry: whatever it lists, for every dtype, layout and M class,
-// is compiled for every target and run wherever this machine can. An op without
-// cases fails.
+// is compiled for every target and run wherever this machine can, or an
+// emulator of another or of some of its instructions. An op without cases
+// fails.
 //
 //===----------------------------------------------------------------------===//
+#include "AmxEmulator.h"
 #include "KernelHarness.h"
 
 #include "codegen/cpu/KernelRegistry.h"
+#include "codegen/cpu/WeightDecoders.h"
 #include "runtime/hal/ElfLoader.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <optional>
 #include <set>
 
 namespace air::codegen::test {
@@ -28,6 +32,13 @@ constexpr const char *kRunner = nullptr;
 
 bool runsHere(const MachineProfile &target) {
   return checkRunsOn(target, hostProfile()).isOk();
+}
+/// All but its tile instructions runs here.
+bool runsWithEmulatedTiles(MachineProfile target) {
+  std::erase_if(target.features, [](const std::string &feature) {
+    return feature.starts_with("amx-");
+  });
+  return canEmulateAmx() && runsHere(target);
 }
 bool runsEmulated(const MachineProfile &target) {
   return kEmulator != nullptr && target.arch == "aarch64" &&
@@ -56,6 +67,9 @@ std::vector<MachineProfile> targets(Precision precision) {
     }
     if (precision == Precision::Int8 && isa.hasBf16Dot) {
       kind += ",bf16";
+    }
+    if (precision == Precision::Int8 && isa.hasAmxBf16) {
+      kind += ",amx";
     }
     return seen.insert(kind).second;
   };
@@ -138,6 +152,26 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
+/// Kernels that are for tiles used them, and no others did.
+void expectTiles(const CpuTarget &target,
+                 const std::vector<KernelCase> &cases) {
+  bool isOfPairs = false;
+  bool isOfBytes = false;
+  for (const KernelCase &test : cases) {
+    const bool isProduct =
+        test.spec.op == KernelOp::MatMul || test.spec.op == KernelOp::GluMatMul;
+    isOfPairs |= isProduct && test.spec.activation == Activation::BF16x32;
+    isOfBytes |= isProduct && test.spec.activation == Activation::I8 &&
+                 test.spec.mClass == MClass::Wide &&
+                 std::ranges::count(halfBlockDTypes(), test.spec.dtype) == 0;
+  }
+  const AmxCounts &counts = AmxEmulator::counts();
+  EXPECT_EQ(counts.bf16Products != 0, isOfPairs && target.isa.hasAmxBf16);
+  EXPECT_EQ(counts.byteProducts != 0, isOfBytes && target.isa.hasAmxInt8);
+  EXPECT_EQ(counts.configurations, counts.releases);
+  EXPECT_EQ(counts.configurations != 0, isOfPairs || isOfBytes);
+}
+
 /// Compiles the cases' kernels for a target and runs what can be run. Returns
 /// how many cases ran.
 int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
@@ -148,7 +182,8 @@ int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
   }
   Result<KernelArtifact> artifact = compileKernels(specs, target, 2);
   EXPECT_TRUE(artifact.isOk()) << artifact.status().message();
-  if (!artifact.isOk() || !(runsHere(target) || runsEmulated(target))) {
+  const bool isHere = runsHere(target) || runsWithEmulatedTiles(target);
+  if (!artifact.isOk() || !(isHere || runsEmulated(target))) {
     return 0;
   }
   const Result<rt::ElfImage> image =
@@ -158,6 +193,10 @@ int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
   EXPECT_TRUE(image.isOk()) << image.status().message();
   if (!image.isOk()) {
     return 0;
+  }
+  std::optional<AmxEmulator> tiles;
+  if (isHere && !runsHere(target)) {
+    tiles.emplace();
   }
   int ran = 0;
   for (const KernelCase &test : cases) {
@@ -171,9 +210,10 @@ int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
       ADD_FAILURE() << name << " is not in the object made for it";
       continue;
     }
-    if (runsHere(target)) {
+    if (isHere) {
       EXPECT_EQ(runCase(test, *entry, *image->entry(name), random), "")
           << test.label;
+      EXPECT_FALSE(tiles && AmxEmulator::isConfigured()) << test.label;
     } else {
       EXPECT_EQ(runForeignCase(test, *entry, image->bytes(), function->second,
                                kEmulator, kRunner),
@@ -181,6 +221,9 @@ int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
           << test.label;
     }
     ++ran;
+  }
+  if (tiles) {
+    expectTiles(*makeCpuTarget(target), cases);
   }
   return ran;
 }

@@ -1,6 +1,7 @@
 //===- MachineProfileTest.cpp - targets by name, by file, by looking ------===//
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/HostFacts.h"
+#include "formats/machine/TileRegisters.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -92,6 +93,31 @@ TEST(MachineProfile, HostIsWhatTheKernelSays) {
 #endif
 }
 
+TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
+  const MachineProfile host = hostProfile();
+  EXPECT_TRUE(prepareToRun(host, host).isOk());
+  const MachineProfile tiles = *resolveProfile("x86-64-v4-amx");
+  const bool hasTiles = std::ranges::count(host.features, "amx-tile") != 0;
+  EXPECT_LE(hasTiles, hasTileRegisters());
+  // Nothing but tiles is lacking.
+  MachineProfile lacking = tiles;
+  std::erase_if(lacking.features, [](const std::string &feature) {
+    return feature.starts_with("amx-");
+  });
+  const Status refused = prepareToRun(tiles, lacking);
+  EXPECT_EQ(refused.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(refused.message(),
+              HasSubstr("plan needs amx-bf16, amx-int8, amx-tile, this"));
+  // A machine that claims tiles, under whatever system this is.
+  const Status asked = prepareToRun(tiles, tiles);
+  if (hasTileRegisters()) {
+    EXPECT_TRUE(asked.isOk()) << asked.message();
+  } else {
+    EXPECT_EQ(asked.code(), ErrorCode::Mismatch);
+    EXPECT_THAT(asked.message(), HasSubstr("gives no tile registers"));
+  }
+}
+
 TEST(MachineProfile, HostIsTheSameTwice) {
   EXPECT_EQ(hostProfile(), hostProfile());
   EXPECT_EQ(toJson(*resolveProfile("host")), toJson(hostProfile()));
@@ -103,7 +129,7 @@ TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
   EXPECT_THAT(names, ::testing::ElementsAre(
                          "aarch64-dotprod", "aarch64-i8mm", "aarch64-neon",
                          "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4",
-                         "x86-64-v4-bf16", "x86-64-v4-vnni"));
+                         "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4-vnni"));
   for (const std::string &name : names) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);

@@ -1,0 +1,69 @@
+//===- TileRegisters.cpp - x86's tiles need leave -------------------------===//
+#include "formats/machine/TileRegisters.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace air {
+
+namespace {
+
+bool usesTiles(const MachineProfile &profile) {
+  return std::ranges::count(profile.features, "amx-tile") != 0;
+}
+
+#if defined(__x86_64__)
+
+// asm/prctl.h, of kernels from 5.16 on.
+constexpr long kGetSupported = 0x1021;
+constexpr long kRequestPermission = 0x1023;
+constexpr long kTileData = 18; ///< of the states in XCR0
+
+bool requestTiles() {
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+#else
+
+bool requestTiles() {
+  errno = ENOTSUP;
+  return false;
+}
+
+#endif
+
+} // namespace
+
+#if defined(__x86_64__)
+
+bool hasTileRegisters() {
+  uint64_t states = 0;
+  return syscall(SYS_arch_prctl, kGetSupported, &states) == 0 &&
+         (states >> kTileData & 1) != 0;
+}
+
+#else
+
+bool hasTileRegisters() { return false; }
+
+#endif
+
+Status prepareToRun(const MachineProfile &plan, const MachineProfile &host) {
+  AIR_RETURN_IF_ERROR(checkRunsOn(plan, host));
+  if (usesTiles(plan) && !requestTiles()) {
+    return mismatchError(
+        "features: plan needs amx-tile, and this system gives no tile "
+        "registers (" +
+        std::string(std::strerror(errno)) +
+        "); pack the model for another target, as x86-64-v4-bf16");
+  }
+  return Status::ok();
+}
+
+} // namespace air
