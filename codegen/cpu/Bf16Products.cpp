@@ -16,7 +16,6 @@ constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kTokenBytes = 2 * kColumns; ///< of a block
 constexpr int64_t kBlockPairs = kColumns / 2;
-constexpr int64_t kLineBytes = 64;
 
 /// Columns `column` and the next of 16 rows, [row][2].
 Value pairAt(KernelBuilder &b, const GroupReader &rows, Value column) {
@@ -72,17 +71,6 @@ void fillPairs(const GroupReader &rows, Value panel, Value first, Value count,
     b.loop(used, end, b.i64(2),
            [&](Value at) { store(b.zero(b.vec(b.i32(), kRowLanes)), at); });
   }
-}
-
-void NextPanels::askForShare(KernelBuilder &b, Value slot, Value slots) const {
-  Value share = b.div(b.add(b.i64(bytes / kLineBytes - 1), slots), slots);
-  b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
-    Value line = b.add(b.mul(slot, share), i);
-    for (Value from : weights) {
-      b.prefetch(b.element(from, line, kLineBytes),
-                 KernelBuilder::Cache::Second);
-    }
-  });
 }
 
 void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,

@@ -19,7 +19,7 @@
 #ifndef AIRPACK_CODEGEN_CPU_BF16PRODUCTS_H
 #define AIRPACK_CODEGEN_CPU_BF16PRODUCTS_H
 
-#include "codegen/cpu/WeightReader.h"
+#include "codegen/cpu/WidePanel.h"
 
 namespace air::codegen {
 
@@ -38,18 +38,6 @@ inline constexpr uint64_t kPairPanelColumns = 128;
 /// columns.
 void fillPairs(const GroupReader &rows, mlir::Value panel, mlir::Value first,
                mlir::Value count, int64_t k);
-
-/// What is asked for while panels are multiplied: the next ones' weights. There
-/// are as many bytes of them as of the panels, too many to ask for at once, and
-/// decoding is over soon.
-struct NextPanels {
-  llvm::SmallVector<mlir::Value> weights; ///< addresses; none: nothing to ask
-  int64_t bytes = 0;                      ///< from each
-  mlir::Value tiles; ///< of 16 tokens: each asks for a share
-
-  /// The `slot`th of so many equal shares.
-  void askForShare(KernelBuilder &b, mlir::Value slot, mlir::Value slots) const;
-};
 
 /// sums[token][group][16] += products of `columns` columns of the panels'
 /// groups and of the 16 tokens of the tile `x`, a Bf16Tile a block; so many

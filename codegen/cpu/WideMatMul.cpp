@@ -100,7 +100,8 @@ private:
     }
     return all;
   }
-  void multiplyFloats(Value x, Value sums, Value columns);
+  void multiplyFloats(Value x, Value tile, Value sums, Value columns,
+                      const NextPanels &next);
   void multiplyBytes(const BytePanelSink::Form &form, Value x, Value sums,
                      Value columns);
   /// 64 bytes of a block of weights: four columns of 16 rows.
@@ -220,10 +221,12 @@ void ManyTokens::multiplyPart(const Part &part) {
   }
   eachPanel(part, [&](const GroupReader &weights, Value panel) {
     FloatPanelSink sink(b, panel);
-    decode(weights, sink);
+    decodeColumns(weights, sink, part.column, part.columns, k, 0);
   });
-  everyToken([&](Value, Value from, Value sums) {
-    multiplyFloats(from, sums, part.columns);
+  const NextPanels next = weightsAfter(part);
+  everyToken([&](Value token, Value from, Value sums) {
+    multiplyFloats(from, b.div(token, b.i64(kTokens)), sums, part.columns,
+                   next);
   });
 }
 
@@ -255,10 +258,11 @@ NextPanels ManyTokens::weightsAfter(const Part &part) {
     GroupReader weights =
         reader(matrix, b.min(b.add(group, b.i64(i)), lastGroup));
     if (weights.streamBytes() != 0) {
-      next.weights.push_back(
-          b.element(weights.start(), from, weights.streamBytes()));
-      next.bytes =
-          static_cast<int64_t>(tiling.panelColumns) * weights.streamBytes();
+      const int64_t columns = weights.dtype().blockElements;
+      next.weights.push_back(b.element(
+          weights.start(), b.div(from, b.i64(columns)), weights.streamBytes()));
+      next.bytes = static_cast<int64_t>(tiling.panelColumns) / columns *
+                   weights.streamBytes();
     }
   }
   next.tiles = b.div(b.add(part.tokens, b.i64(kTokens - 1)), b.i64(kTokens));
@@ -295,10 +299,16 @@ void ManyTokens::clearSums(Value groups, Value tokens) {
 
 // ---- floats -----------------------------------------------------------------
 
-void ManyTokens::multiplyFloats(Value x, Value sums, Value columns) {
+void ManyTokens::multiplyFloats(Value x, Value tile, Value sums, Value columns,
+                                const NextPanels &next) {
   constexpr int64_t kUnroll = 2;
   auto type = b.vec(b.f32(), kRowLanes);
+  Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
   b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+    const int64_t turns = kTokens / tokensTogether;
+    Value turn =
+        b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(tokensTogether)));
+    Value slots = b.mul(b.mul(next.tiles, b.i64(turns)), blocks);
     Value start = b.element(x, first, 4);
     auto column = [&](KernelBuilder::Values now, Value at) {
       llvm::SmallVector<Value, 2> w;
@@ -317,14 +327,23 @@ void ManyTokens::multiplyFloats(Value x, Value sums, Value columns) {
     };
     KernelBuilder::Values total(groupsTogether * tokensTogether, b.zero(type));
     Value whole = b.andBits(columns, -kUnroll);
-    total = b.loop(b.i64(0), whole, b.i64(kUnroll), total,
-                   [&](Value at, mlir::ValueRange now) {
-                     KernelBuilder::Values next(now.begin(), now.end());
-                     for (int64_t i = 0; i < kUnroll; ++i) {
-                       next = column(next, b.add(at, b.i64(i)));
-                     }
-                     return next;
-                   });
+    auto someColumns = [&](Value at, mlir::ValueRange carried) {
+      KernelBuilder::Values now(carried.begin(), carried.end());
+      for (int64_t i = 0; i < kUnroll; ++i) {
+        now = column(now, b.add(at, b.i64(i)));
+      }
+      return now;
+    };
+    total = b.loop(
+        b.i64(0), blocks, b.i64(1), total,
+        [&](Value block, mlir::ValueRange carried) {
+          next.askForShare(b, b.add(b.mul(turn, blocks), block), slots);
+          Value from = b.mul(block, b.i64(kColumns));
+          Value to = b.min(whole, b.add(from, b.i64(kColumns)));
+          return b.loop(from, to, b.i64(kUnroll),
+                        KernelBuilder::Values(carried.begin(), carried.end()),
+                        someColumns);
+        });
     if (k % kUnroll != 0) {
       total = b.loop(whole, columns, b.i64(1), total,
                      [&](Value at, mlir::ValueRange now) {

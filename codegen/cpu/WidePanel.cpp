@@ -9,6 +9,19 @@ namespace air::codegen {
 
 using mlir::Value;
 
+// ---- what comes next --------------------------------------------------------
+
+void NextPanels::askForShare(KernelBuilder &b, Value slot, Value slots) const {
+  constexpr int64_t kLine = 64;
+  Value share = b.div(b.add(b.i64(bytes / kLine - 1), slots), slots);
+  b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
+    Value line = b.add(b.mul(slot, share), i);
+    for (Value from : weights) {
+      b.prefetch(b.element(from, line, kLine), KernelBuilder::Cache::Second);
+    }
+  });
+}
+
 // ---- floats -----------------------------------------------------------------
 
 void FloatPanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {

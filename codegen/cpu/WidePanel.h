@@ -76,6 +76,18 @@ private:
   Form made;
 };
 
+/// What is asked for while panels of floats or pairs are multiplied: the next
+/// ones' weights. There may be as many bytes of them as of the panels: too many
+/// to ask for at once, and decoding is over soon.
+struct NextPanels {
+  llvm::SmallVector<mlir::Value> weights; ///< addresses; none: nothing to ask
+  int64_t bytes = 0;                      ///< from each
+  mlir::Value tiles; ///< of 16 tokens: each asks for a share
+
+  /// The `slot`th of so many equal shares.
+  void askForShare(KernelBuilder &b, mlir::Value slot, mlir::Value slots) const;
+};
+
 } // namespace air::codegen
 
 #endif // AIRPACK_CODEGEN_CPU_WIDEPANEL_H
