@@ -97,7 +97,7 @@ void ByteDotSink::beginGroup(int64_t first, int64_t count, Value scale,
   sumsOfBytes.clear();
   // Beside a long decoder eight products in a row are more than can wait at
   // once. Other targets have more sums, of shorter vectors or in 16 bits.
-  chains = tokenCount == 1 && count == kColumns &&
+  chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
                    b.isa().byteDot == ByteDot::Vnni512
                ? 2
                : 1;
