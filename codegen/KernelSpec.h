@@ -42,7 +42,8 @@
 //                  rows
 //
 // Forms of activations. Columns come in blocks of 32, tokens in tiles of 16;
-// what belongs to tokens past the last one is unspecified.
+// what belongs to tokens past the last one is unspecified, but that a step of
+// I8Grid is one of those that there are.
 //
 // F32x16: tile by tile, column by column, the 16 tokens' floats.
 //
@@ -58,14 +59,21 @@
 //   scale = m / 127, q = x * (127 / m) to the nearest integer (ties to even)
 // so x is scale * q, off by scale / 2 at most: 1/254 of the largest.
 //
+// I8Grid: the same tiles, with a scale that products apply with less work
+// (codegen/cpu/BytePanel.h): scale = (1 + step / 4) * 2^exponent, the least
+// that is not below m / 127, with exponent >= -64; q = x * (1 / scale) to the
+// nearest integer. It is up to a quarter larger than I8's, and so is the error:
+// 1/203 of the largest.
+//
 // I8x2: token by token, block by block, one ActivationBlock:
 //   scale = m / 16256, q = x * (16256 / m) to the nearest integer (ties to
 //   even), high = floor((q + 64) / 128), low = q - 128 * high
 // so x is scale * (128 * high + low), off by 1/32512 of the largest: 15 bits,
 // of which byte dot products take 8 at a time.
 //
-// In both a block with m below 2^-100 is all zeros; one with an infinity or a
-// NaN has scale and scaledSums NaN and any q.
+// A block with m below 2^-100 is all zeros (I8Grid: of 2^-65 and less); one
+// with an infinity or a NaN (I8Grid: of 2^50 or more) has scale and scaledSums
+// NaN and any q.
 //
 // A `kv` binding points at the layer's part of KV page 0; page p lies p *
 // kvPageBytes further; a page's layer part is, head by head, K as
@@ -99,13 +107,18 @@ enum class KernelOp : uint8_t {
 };
 
 /// What MatMul and GluMatMul read as x, and PackActivations makes.
-enum class Activation : uint8_t { F32, F32x16, I8x2, I8, BF16x32 };
+enum class Activation : uint8_t { F32, F32x16, I8x2, I8, I8Grid, BF16x32 };
 
-constexpr bool isOfBytes(Activation form) {
-  return form == Activation::I8x2 || form == Activation::I8;
+/// In ActivationTiles.
+constexpr bool isOfByteTiles(Activation form) {
+  return form == Activation::I8 || form == Activation::I8Grid;
 }
 
-/// "f32", "f32x16", "i8x2", "i8", "bf16x32".
+constexpr bool isOfBytes(Activation form) {
+  return form == Activation::I8x2 || isOfByteTiles(form);
+}
+
+/// "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32".
 std::string_view activationName(Activation form);
 
 inline constexpr uint64_t kActivationColumns = 32; ///< of a block
@@ -126,7 +139,11 @@ struct ActivationBlock {
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
-/// I8 columns of 16 tokens, 64-byte aligned.
+inline constexpr int64_t kGridSteps = 4;        ///< of I8Grid's scales
+inline constexpr int kLeastGridExponent = -64;  ///< of them
+inline constexpr int64_t kGridVectorBytes = 64; ///< of 16 rows' scales
+
+/// I8 or I8Grid columns of 16 tokens, 64-byte aligned.
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];
@@ -134,8 +151,14 @@ struct ActivationTile {
   /// the weights costs, and shifted right a smaller one.
   int32_t biasSums[3][kActivationTokens];
   float scaledSums[3][kActivationTokens]; ///< scale * (sum of q)
+  // I8Grid only, else unspecified.
+  /// (exponent - kLeastGridExponent) * 2^23: added to the bits of a float it
+  /// multiplies by that power of two. Any where scale is NaN.
+  int32_t exponents[kActivationTokens];
+  /// step * kGridVectorBytes; with kGridSteps as step where scale is NaN.
+  int32_t steps[kActivationTokens];
 };
-static_assert(sizeof(ActivationTile) == 960);
+static_assert(sizeof(ActivationTile) == 1088);
 
 /// BF16x32 columns of 16 tokens, 64-byte aligned: the upper 16 bits of float32.
 struct Bf16Tile {
@@ -150,6 +173,7 @@ constexpr uint64_t activationWords(Activation form, uint64_t k) {
   case Activation::I8x2:
     return k / kActivationColumns * (sizeof(ActivationBlock) / 4);
   case Activation::I8:
+  case Activation::I8Grid:
     return k / kActivationColumns *
            (sizeof(ActivationTile) / 4 / kActivationTokens);
   case Activation::BF16x32:
@@ -179,15 +203,18 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
 /// The form that has a precision, for weights of `dtype`. Of eight tokens of
-/// BF16 and fewer memory is the limit: floats cost nothing there.
-constexpr Activation activationOf(Precision precision, MClass mClass,
-                                  DType dtype) {
+/// BF16 and fewer memory is the limit: floats cost nothing there. Formats with
+/// blocks of 256 columns round more coarsely than others of as many bits: they
+/// take the grid's error.
+inline Activation activationOf(Precision precision, MClass mClass,
+                               DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
     return mClass == MClass::Wide ? Activation::BF16x32 : Activation::F32;
   }
   switch (precision) {
   case Precision::Int8:
-    return Activation::I8;
+    return info(dtype).blockElements == 256 ? Activation::I8Grid
+                                            : Activation::I8;
   case Precision::Int15:
     return Activation::I8x2;
   case Precision::Float:

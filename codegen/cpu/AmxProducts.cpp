@@ -63,11 +63,11 @@ void multiplyPairTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels, Value x,
 }
 
 void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                       const BytePanelSink::Form &form, Value x, Value sums,
+                       const BytePanelForm &form, Value x, Value sums,
                        Value columns, Value dots) {
-  assert(b.isa().hasAmxInt8 && form.halves == 1);
+  assert(b.isa().hasAmxInt8 && form.columns == kColumns);
   constexpr Shape kActivations = {kTokens, kColumns};
-  constexpr Shape kWeights = {kPanelQuads, kPanelQuadBytes};
+  constexpr Shape kWeights = {kColumns / 4, kPanelQuadBytes};
   const auto groups = static_cast<int64_t>(panels.size());
   auto integers = b.vec(b.i32(), kRowLanes);
   auto floats = b.vec(b.f32(), kRowLanes);
@@ -76,7 +76,7 @@ void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
     Value from = b.element(x, block, sizeof(ActivationTile));
     llvm::SmallVector<Value> weights;
     for (Value panel : panels) {
-      weights.push_back(b.element(panel, block, kPanelBlockBytes));
+      weights.push_back(b.element(panel, block, form.groupBytes()));
     }
     Value activations = tiles.load(kActivations, from, kActivations.bytes);
     for (int64_t group = 0; group < groups; ++group) {
@@ -89,46 +89,20 @@ void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                   b.offset(dots, group * static_cast<int64_t>(kTileDotBytes)),
                   kRowBytes);
     }
-    llvm::SmallVector<Value> scales;
-    llvm::SmallVector<Value> offsets;
-    for (Value group : weights) {
-      scales.push_back(b.load(floats, b.offset(group, kPanelScales), 64));
-      if (form.hasOffset) {
-        offsets.push_back(b.load(floats, b.offset(group, kPanelOffsets), 64));
-      }
-    }
     b.loop(b.i64(0), b.i64(kTokens), b.i64(1), [&](Value token) {
-      Value numbers = b.element(from, token, 4);
-      // A number of the token, in every lane; of a block's three the last.
-      auto number = [&](size_t field, int64_t part,
-                        KernelBuilder::Type element) {
-        Value at =
-            b.offset(numbers, static_cast<int64_t>(field) + 4 * part * kTokens);
-        return b.splat(b.load(element, at, 4), kRowLanes);
-      };
+      TokenNumbers numbers;
+      numbers.once = b.element(from, token, 4);
+      numbers.ofColumns = b.offset(numbers.once, 2 * 4 * kTokens);
       Value places = b.element(sums, token, groups * kSumBytes);
-      Value scale = number(offsetof(ActivationTile, scale), 0, b.f32());
       for (int64_t group = 0; group < groups; ++group) {
         Value at = b.element(
             b.offset(dots, group * static_cast<int64_t>(kTileDotBytes)), token,
             kRowBytes);
-        Value dot = b.load(integers, at, 64);
-        if (form.bias != 0) {
-          // Of -128; a smaller power of two is a shift away.
-          dot = b.add(
-              dot,
-              b.shiftRightSigned(
-                  number(offsetof(ActivationTile, biasSums), 2, b.i32()),
-                  7 - std::countr_zero(static_cast<unsigned>(-form.bias))));
-        }
-        Value scaled = b.mul(scales[group], b.signedToFloat(dot, b.f32()));
+        Value dot =
+            b.add(b.load(integers, at, 64), biasSum(b, form, numbers, 0));
         Value place = b.offset(places, group * kSumBytes);
-        Value total = b.fma(scaled, scale, b.load(floats, place, 64));
-        if (form.hasOffset) {
-          total = b.fma(
-              offsets[group],
-              number(offsetof(ActivationTile, scaledSums), 2, b.f32()), total);
-        }
+        Value total = addScaled(b, form, weights[group], numbers, 0, dot,
+                                b.load(floats, place, 64));
         b.store(total, place, 64);
       }
     });

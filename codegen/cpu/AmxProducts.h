@@ -25,6 +25,7 @@
 #define AIRPACK_CODEGEN_CPU_AMXPRODUCTS_H
 
 #include "codegen/cpu/Bf16Products.h"
+#include "codegen/cpu/BytePanel.h"
 #include "codegen/cpu/WidePanel.h"
 
 namespace air::codegen {
@@ -45,9 +46,9 @@ void multiplyPairTiles(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
 
 /// sums[token][group][16] += products of `columns` columns of the panels' bytes
 /// and of the 16 tokens of the tile `x`, an ActivationTile a block. `dots` has
-/// kTileDotBytes for each group. form.halves is 1.
+/// kTileDotBytes for each group. form.columns is 32.
 void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
-                       const BytePanelSink::Form &form, mlir::Value x,
+                       const BytePanelForm &form, mlir::Value x,
                        mlir::Value sums, mlir::Value columns, mlir::Value dots);
 
 } // namespace air::codegen

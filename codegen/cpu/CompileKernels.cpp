@@ -17,7 +17,7 @@ namespace air::codegen {
 namespace {
 
 /// Raised whenever a kernel's code or grid changes for an unchanged spec.
-constexpr unsigned kKernelSetVersion = 11;
+constexpr unsigned kKernelSetVersion = 12;
 
 struct Job {
   KernelSpec spec;
@@ -73,10 +73,10 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   case ByteDot::None:
     return false;
   case ByteDot::MulAdd256:
-    return !isCostly || spec.activation == Activation::I8 ||
+    return !isCostly || isOfByteTiles(spec.activation) ||
            spec.mClass == MClass::One;
   case ByteDot::MulAdd512:
-    return !isCostly || spec.activation == Activation::I8;
+    return !isCostly || isOfByteTiles(spec.activation);
   case ByteDot::Vnni512:
   case ByteDot::Vnni256:
   case ByteDot::Sdot:

@@ -44,8 +44,8 @@ bool readsMatrix(KernelOp op) {
 } // namespace
 
 std::string_view activationName(Activation form) {
-  constexpr std::array<std::string_view, 5> kNames = {"f32", "f32x16", "i8x2",
-                                                      "i8", "bf16x32"};
+  constexpr std::array<std::string_view, 6> kNames = {
+      "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32"};
   return kNames.at(static_cast<size_t>(form));
 }
 

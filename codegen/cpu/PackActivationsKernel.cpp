@@ -7,6 +7,7 @@
 #include "formats/support/CheckedMath.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <limits>
 
@@ -22,47 +23,95 @@ constexpr int64_t kHalf = kColumns / 2;
 constexpr int64_t kInfinityBits = 0x7F800000;
 /// Below it largest / m would leave float32.
 constexpr double kSmallest = 0x1p-100;
+/// I8Grid: bits of 2^50, from where on a magnitude counts as infinite.
+constexpr int64_t kGridEnd = int64_t{127 + 50} << 23;
+constexpr double kMost = 127; ///< of a signed byte
 
-struct QuantizedBlock {
-  std::array<Value, 2> q; ///< i32 lanes
-  Value scale;
-  std::array<Value, 3> sums; ///< of q: both halves, and all
+/// 32 floats.
+struct Block {
+  std::array<Value, 2> values;
+  Value bits; ///< of the largest magnitude
 };
 
-/// 32 floats as integers of magnitude up to `most`.
-QuantizedBlock quantizeBlock(KernelBuilder &b, Value x, float most) {
-  auto floats = b.vec(b.f32(), kHalf);
-  auto integers = b.vec(b.i32(), kHalf);
-  std::array<Value, 2> values;
+Block loadBlock(KernelBuilder &b, Value x) {
+  Block block;
   std::array<Value, 2> magnitudes;
   for (int64_t half = 0; half < 2; ++half) {
-    values[half] = b.load(floats, b.offset(x, half * kHalf * 4), 4);
+    block.values[half] =
+        b.load(b.vec(b.f32(), kHalf), b.offset(x, half * kHalf * 4), 4);
     magnitudes[half] =
-        b.andBits(b.bitcast(values[half], b.i32()), int64_t{0x7FFFFFFF});
+        b.andBits(b.bitcast(block.values[half], b.i32()), int64_t{0x7FFFFFFF});
   }
   // As integers the magnitudes of floats keep their order, and NaN is largest.
-  Value bits = b.maxLanes(b.max(magnitudes[0], magnitudes[1]));
-  Value largest = b.bitcast(bits, b.f32());
-  Value isFinite = b.less(bits, b.i32(kInfinityBits));
-  Value isTiny = b.less(largest, b.f32(static_cast<float>(kSmallest)));
-  Value scale = b.div(largest, b.f32(most));
-  Value inverse = b.div(b.f32(most), largest);
-  scale = b.select(isTiny, b.f32(0.0F), scale);
-  inverse = b.select(isTiny, b.f32(0.0F), inverse);
-  QuantizedBlock block;
-  block.scale =
-      b.select(isFinite, scale, b.f32(std::numeric_limits<float>::quiet_NaN()));
-  Value factor = b.splat(inverse, kHalf);
-  for (int64_t half = 0; half < 2; ++half) {
-    // Adding 1.5 * 2^23 rounds, and leaves the integer in the low bits; unlike
-    // a conversion it has a result for every input.
-    Value shifted = b.fma(values[half], factor, b.constant(floats, 12582912.0));
-    block.q[half] = b.sub(b.bitcast(shifted, b.i32()),
-                          b.constant(integers, int64_t{0x4B400000}));
-    block.sums[half] = b.sumLanes(block.q[half]);
-  }
-  block.sums[2] = b.add(block.sums[0], block.sums[1]);
+  block.bits = b.maxLanes(b.max(magnitudes[0], magnitudes[1]));
   return block;
+}
+
+/// Of a block, or of one in every lane.
+struct Scale {
+  Value scale;
+  Value inverse;
+  Value exponent; ///< ActivationTile's: of I8Grid only
+  Value step;
+};
+
+Value orNan(KernelBuilder &b, Value isFinite, Value scale) {
+  return b.select(
+      isFinite, scale,
+      b.constant(scale.getType(), std::numeric_limits<double>::quiet_NaN()));
+}
+
+/// For integers of magnitude up to `most`.
+Scale exactScale(KernelBuilder &b, Value bits, double most) {
+  Value largest = b.bitcast(bits, b.f32());
+  auto floats = largest.getType();
+  Value isFinite = b.less(bits, b.constant(bits.getType(), kInfinityBits));
+  Value isTiny = b.less(largest, b.constant(floats, kSmallest));
+  Value limit = b.constant(floats, most);
+  Value zero = b.zero(floats);
+  Scale made;
+  made.scale =
+      orNan(b, isFinite, b.select(isTiny, zero, b.div(largest, limit)));
+  made.inverse = b.select(isTiny, zero, b.div(limit, largest));
+  return made;
+}
+
+/// For integers up to 127; every lane's step is one of a scale, whatever the
+/// bits.
+Scale gridScale(KernelBuilder &b, Value bits) {
+  // A step is so many units of a float's bits.
+  constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
+  constexpr int64_t kLeast = int64_t{127 + kLeastGridExponent} << 23;
+  auto integers = bits.getType();
+  auto floats = KernelBuilder::withElement(integers, b.f32());
+  auto number = [&](int64_t value) { return b.constant(integers, value); };
+  Value isFinite = b.less(bits, number(kGridEnd));
+  Value largest = b.bitcast(b.select(isFinite, bits, number(0)), b.f32());
+  Value least = b.bitcast(b.div(largest, b.constant(floats, kMost)), b.i32());
+  // Up to the next step; over the last one the carry is the next exponent's.
+  Value scale =
+      b.andBits(b.add(b.max(least, number(kLeast)), number(kStep - 1)), -kStep);
+  Value step = b.andBits(b.shiftRight(scale, std::countr_zero(uint64_t{kStep})),
+                         int64_t{kGridSteps - 1});
+  Scale made;
+  made.scale = b.bitcast(scale, b.f32());
+  made.inverse = b.div(b.constant(floats, 1.0), made.scale);
+  made.scale = orNan(b, isFinite, made.scale);
+  made.exponent = b.sub(b.andBits(scale, kInfinityBits), number(kLeast));
+  made.step = b.mul(b.select(isFinite, step, number(kGridSteps)),
+                    number(kGridVectorBytes));
+  return made;
+}
+
+/// A half of a block as integers.
+Value quantize(KernelBuilder &b, Value values, Value inverse) {
+  auto integers = b.vec(b.i32(), kHalf);
+  // Adding 1.5 * 2^23 rounds, and leaves the integer in the low bits; unlike a
+  // conversion it has a result for every input.
+  Value shifted = b.fma(values, b.splat(inverse, kHalf),
+                        b.constant(values.getType(), 12582912.0));
+  return b.sub(b.bitcast(shifted, b.i32()),
+               b.constant(integers, int64_t{0x4B400000}));
 }
 
 void storeField(KernelBuilder &b, Value value, Value record, size_t field,
@@ -73,23 +122,28 @@ void storeField(KernelBuilder &b, Value value, Value record, size_t field,
 // ---- I8x2: one token a tile -------------------------------------------------
 
 void writeBlock(KernelBuilder &b, Value x, Value block) {
-  const QuantizedBlock made = quantizeBlock(b, x, 127 * 128);
+  const Block from = loadBlock(b, x);
+  const Scale made = exactScale(b, from.bits, 127 * 128);
   auto integers = b.vec(b.i32(), kHalf);
+  std::array<Value, 3> sums;
   for (int64_t half = 0; half < 2; ++half) {
-    Value high = b.shiftRightSigned(
-        b.add(made.q[half], b.constant(integers, int64_t{64})), 7);
-    Value low = b.sub(made.q[half], b.shiftLeft(high, 7));
+    Value q = quantize(b, from.values[half], made.inverse);
+    Value high =
+        b.shiftRightSigned(b.add(q, b.constant(integers, int64_t{64})), 7);
+    Value low = b.sub(q, b.shiftLeft(high, 7));
     storeField(b, b.truncate(high, b.i8()), block,
                offsetof(ActivationBlock, high), half * kHalf);
     storeField(b, b.truncate(low, b.i8()), block,
                offsetof(ActivationBlock, low), half * kHalf);
+    sums[half] = b.sumLanes(q);
   }
+  sums[2] = b.add(sums[0], sums[1]);
   storeField(b, made.scale, block, offsetof(ActivationBlock, scale));
   for (int64_t i = 0; i < 3; ++i) {
-    storeField(b, b.negate(made.sums[i]), block,
+    storeField(b, b.negate(sums[i]), block,
                offsetof(ActivationBlock, negatedSums), 4 * i);
-    storeField(b, b.mul(made.scale, b.signedToFloat(made.sums[i], b.f32())),
-               block, offsetof(ActivationBlock, scaledSums), 4 * i);
+    storeField(b, b.mul(made.scale, b.signedToFloat(sums[i], b.f32())), block,
+               offsetof(ActivationBlock, scaledSums), 4 * i);
   }
   storeField(b, b.i32(0), block, offsetof(ActivationBlock, zero));
 }
@@ -109,20 +163,57 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 
 // ---- the others: kPackColumns columns of 16 tokens a tile -------------------
 
-/// A token's block in its tile.
-void writeInTile(KernelBuilder &b, Value x, Value tile, Value token) {
-  const QuantizedBlock made = quantizeBlock(b, x, 127);
-  Value bytes = b.element(tile, token, kColumns);
+/// A block of up to 16 tokens: x is the first one's, a token has `rowBytes`.
+/// What is one number a token is done for all tokens at once, absent ones too;
+/// until then fields of the tile keep what the tokens' blocks yield.
+void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
+               Value tokens, Value tile) {
+  const bool isGrid = form == Activation::I8Grid;
+  auto field = [&](size_t at, int64_t part = 0) {
+    return b.offset(tile, static_cast<int64_t>(at) + part * 4 * kTokens);
+  };
+  auto integersAt = [&](Value at) {
+    return b.load(b.vec(b.i32(), kTokens), at, 64);
+  };
+  Value largest = field(offsetof(ActivationTile, steps));
+  Value inverses = field(offsetof(ActivationTile, scaledSums));
+  std::array<Value, 2> sums;
   for (int64_t half = 0; half < 2; ++half) {
-    storeField(b, b.truncate(made.q[half], b.i8()), bytes, 0, half * kHalf);
+    sums[half] = field(offsetof(ActivationTile, biasSums), half);
   }
-  Value numbers = b.element(tile, token, 4);
-  storeField(b, made.scale, numbers, offsetof(ActivationTile, scale));
+  auto eachToken = [&](llvm::function_ref<void(Value, Value)> body) {
+    b.loop(b.i64(0), tokens, b.i64(1),
+           [&](Value token) { body(token, b.element(x, token, rowBytes)); });
+  };
+  eachToken([&](Value token, Value from) {
+    b.store(loadBlock(b, from).bits, b.element(largest, token, 4), 4);
+  });
+  Value bits = integersAt(largest);
+  const Scale made = isGrid ? gridScale(b, bits) : exactScale(b, bits, kMost);
+  b.store(made.inverse, inverses, 64);
+  eachToken([&](Value token, Value from) {
+    Value inverse = b.load(b.f32(), b.element(inverses, token, 4), 4);
+    for (int64_t half = 0; half < 2; ++half) {
+      Value values =
+          b.load(b.vec(b.f32(), kHalf), b.offset(from, half * kHalf * 4), 4);
+      Value q = quantize(b, values, inverse);
+      b.store(b.truncate(q, b.i8()),
+              b.offset(b.element(tile, token, kColumns), half * kHalf), 16);
+      b.store(b.sumLanes(q), b.element(sums[half], token, 4), 4);
+    }
+  });
+  b.store(made.scale, field(offsetof(ActivationTile, scale)), 64);
+  std::array<Value, 3> all = {integersAt(sums[0]), integersAt(sums[1]), {}};
+  all[2] = b.add(all[0], all[1]);
   for (int64_t i = 0; i < 3; ++i) {
-    storeField(b, b.negate(b.shiftLeft(made.sums[i], 7)), numbers,
-               offsetof(ActivationTile, biasSums), 4 * kTokens * i);
-    storeField(b, b.mul(made.scale, b.signedToFloat(made.sums[i], b.f32())),
-               numbers, offsetof(ActivationTile, scaledSums), 4 * kTokens * i);
+    b.store(b.negate(b.shiftLeft(all[i], 7)),
+            field(offsetof(ActivationTile, biasSums), i), 64);
+    b.store(b.mul(made.scale, b.signedToFloat(all[i], b.f32())),
+            field(offsetof(ActivationTile, scaledSums), i), 64);
+  }
+  if (isGrid) {
+    b.store(made.exponent, field(offsetof(ActivationTile, exponents)), 64);
+    b.store(made.step, field(offsetof(ActivationTile, steps)), 64);
   }
 }
 
@@ -211,7 +302,7 @@ void transposeColumns(KernelBuilder &b, const KernelSpec &spec, Value x,
 }
 
 void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
-  const bool isBytes = spec.activation == Activation::I8;
+  const bool isBytes = isOfByteTiles(spec.activation);
   const auto k = static_cast<int64_t>(spec.k);
   const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
   const auto tokenBytes =
@@ -234,12 +325,13 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
       Value block =
           b.element(packed, b.div(column, b.i64(kColumns)),
                     isBytes ? sizeof(ActivationTile) : sizeof(Bf16Tile));
+      if (isBytes) {
+        writeTile(b, spec.activation, b.element(x, column, 4), k * 4, tokens,
+                  block);
+        return;
+      }
       b.loop(b.i64(0), tokens, b.i64(1), [&](Value i) {
         Value from = b.element(b.element(x, column, 4), i, k * 4);
-        if (isBytes) {
-          writeInTile(b, from, block, i);
-          return;
-        }
         Value to = b.element(block, i, 2 * kColumns);
         auto whole = [&] { writeBf16(b, from, to, kColumns); };
         if (k % kColumns == 0) {

@@ -19,9 +19,9 @@ namespace {
 constexpr uint64_t kTileTokens = 128;
 /// Tokens that the model takes many to be: a pass over a long prompt.
 constexpr uint64_t kNominalTokens = 512;
-/// Activations that each group of a tile reads again from the start: half of a
-/// second-level cache of 1 MiB.
-constexpr uint64_t kTileActivationBytes = 512 << 10;
+/// Activations that each group of a tile reads again from the start: most of a
+/// second-level cache of 1 MiB, and 2048 columns of 128 tokens in byte tiles.
+constexpr uint64_t kTileActivationBytes = 576 << 10;
 /// Most bytes of a tile's sums: they share that cache.
 constexpr uint64_t kMostSumBytes = 1 << 20;
 /// What one core streams while a read from memory is under way, some 100 ns at
@@ -96,7 +96,7 @@ std::array<Knob, 4> knobs(const KernelSpec &spec, const ProductTiling &tiling) {
        1024},
       // Of floats it would change which of them are added first.
       {"panelColumns", &ProductTiles::panelColumns,
-       hasPanel && spec.activation == Activation::I8
+       hasPanel && isOfByteTiles(spec.activation)
            ? std::max(block, kActivationColumns)
            : 0,
        1024},
@@ -115,7 +115,7 @@ uint64_t sumBytes(const KernelSpec &spec, const ProductTiling &tiling) {
 bool usesPanel(const KernelSpec &spec) {
   return spec.activation == Activation::F32x16 ||
          spec.activation == Activation::BF16x32 ||
-         (spec.activation == Activation::I8 && spec.mClass == MClass::Wide);
+         (isOfByteTiles(spec.activation) && spec.mClass == MClass::Wide);
 }
 
 ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
@@ -125,24 +125,23 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
   };
   ProductTiling tiling = {};
   tiling.groups = ceilDiv(spec.n, uint64_t{kRowLanes});
-  tiling.passTokens = spec.mClass == MClass::One          ? 1
-                      : spec.activation == Activation::I8 ? 8
-                                                          : 4;
+  tiling.passTokens = spec.mClass == MClass::One       ? 1
+                      : isOfByteTiles(spec.activation) ? 8
+                                                       : 4;
   if (usesPanel(spec)) {
-    const bool isBytes = spec.activation == Activation::I8;
-    const bool isInHalves = std::ranges::count(halfBlockDTypes(), spec.dtype);
+    const bool isBytes = isOfByteTiles(spec.activation);
+    const BytePanelForm form = bytePanelForm(spec);
     const bool isPairs = spec.activation == Activation::BF16x32;
     const bool isTiles = isPairs && isa.hasAmxBf16;
     // In 32 registers of 16 sums: of floats 16 sums; of pairs 24; of bytes 12
-    // sums and as many totals, or 6 of each where the sums of two halves meet.
+    // sums and as many totals.
     // Tile registers take 16 tokens.
     static_assert(kTileGroups == 3);
     tiling.groupsTogether = !isa.hasAvx512 ? 1 : isBytes || isPairs ? 3 : 2;
     tiling.tokensTogether = !isa.hasAvx512 ? 4
                             : isTiles      ? kActivationTokens
-                            : !isBytes     ? 8
-                            : isInHalves   ? 2
-                                           : 4;
+                            : isBytes      ? 4
+                                           : 8;
     tiling.tileTokens = orElse(said.tokens, kTileTokens);
     tiling.panelColumns =
         orElse(said.panelColumns, isBytes   ? kBytePanelColumns
@@ -155,12 +154,13 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
         std::max<uint64_t>(1, kTileActivationBytes / tiling.tileTokens /
                                   panelTokenBytes) *
         tiling.panelColumns;
-    tiling.panelBytes = isBytes ? tiling.panelColumns / kActivationColumns *
-                                      static_cast<uint64_t>(kPanelBlockBytes)
-                                : tiling.panelColumns *
-                                      static_cast<uint64_t>(kSumBytes) /
-                                      (isPairs ? 2 : 1);
-    if (isBytes && isa.hasAmxInt8 && !isInHalves) {
+    tiling.panelBytes =
+        isBytes ? tiling.panelColumns / static_cast<uint64_t>(form.columns) *
+                      static_cast<uint64_t>(form.groupBytes())
+                : tiling.panelColumns * static_cast<uint64_t>(kSumBytes) /
+                      (isPairs ? 2 : 1);
+    if (isBytes && isa.hasAmxInt8 &&
+        form.columns == static_cast<int64_t>(kActivationColumns)) {
       tiling.dotBytes = tiling.groupsTogether * kTileDotBytes;
     }
   } else {

@@ -18,14 +18,11 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/AmxProducts.h"
 #include "codegen/cpu/Bf16Products.h"
-#include "codegen/cpu/ByteProducts.h"
+#include "codegen/cpu/BytePanel.h"
 #include "codegen/cpu/Product.h"
 #include "codegen/cpu/WeightDecoders.h"
 #include "codegen/cpu/WidePanel.h"
 #include "formats/support/CheckedMath.h"
-
-#include <bit>
-#include <cstddef>
 
 namespace air::codegen {
 
@@ -102,24 +99,6 @@ private:
   }
   void multiplyFloats(Value x, Value tile, Value sums, Value columns,
                       const NextPanels &next);
-  void multiplyBytes(const BytePanelSink::Form &form, Value x, Value sums,
-                     Value columns);
-  /// 64 bytes of a block of weights: four columns of 16 rows.
-  Value quadAt(Value block, int64_t quad) {
-    Value at = b.offset(block, quad * kPanelQuadBytes);
-    return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
-  }
-  /// dots[group][token] += so many quads of a block of each group times the
-  /// tokens' bytes.
-  void addDots(int64_t bits, int64_t firstQuad, int64_t quads,
-               llvm::ArrayRef<Value> weights, Value bytes,
-               llvm::MutableArrayRef<Value> dots);
-  /// The same where isa().hasI8mm.
-  void addTwoTokens(int64_t firstQuad, int64_t quads,
-                    llvm::ArrayRef<Value> weights, Value bytes,
-                    llvm::MutableArrayRef<Value> dots);
-  void multiplyBlock(const BytePanelSink::Form &form, Value block, Value x,
-                     Value first, Value sums);
 
   Value panels;
   const int64_t tileGroups;
@@ -164,8 +143,9 @@ void ManyTokens::emit() {
         });
       });
     });
-    b.loop(b.i64(0), groups, b.i64(1), [&](Value group) {
-      b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
+    // A token's rows adjoin in y, tokens are rows of y apart.
+    b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
+      b.loop(b.i64(0), groups, b.i64(1), [&](Value group) {
         finishToken(b.add(firstGroup, group), b.add(firstToken, token),
                     [&](int64_t matrix) {
                       return sumsAt(b.i64(matrix), group, token);
@@ -185,20 +165,21 @@ void ManyTokens::multiplyPart(const Part &part) {
   auto decode = [&](const GroupReader &weights, DecodeSink &sink) {
     decodeColumns(weights, sink, part.column, part.columns, k, ahead(weights));
   };
-  if (spec.activation == Activation::I8) {
-    BytePanelSink::Form form;
+  if (isOfByteTiles(spec.activation)) {
+    BytePanelForm form = bytePanelForm(spec);
     eachPanel(part, [&](const GroupReader &weights, Value panel) {
-      BytePanelSink sink(b, panel);
+      BytePanelSink sink(b, panel, bytePanelForm(spec));
       decode(weights, sink);
       form = sink.form();
     });
-    const bool isInTiles = b.isa().hasAmxInt8 && form.halves == 1;
+    const bool isInTiles = b.isa().hasAmxInt8 && form.columns == kColumns;
     everyToken([&](Value, Value from, Value sums) {
       if (isInTiles) {
         multiplyByteTiles(b, allPanels(), form, from, sums, part.columns,
                           panelOf(groupsTogether));
       } else {
-        multiplyBytes(form, from, sums, part.columns);
+        multiplyBytes(b, allPanels(), form, tokensTogether, from,
+                      tokenBytes * kTokens, sums, part.columns);
       }
     });
     return;
@@ -362,144 +343,6 @@ void ManyTokens::multiplyFloats(Value x, Value tile, Value sums, Value columns,
       }
     }
   });
-}
-
-// ---- bytes ------------------------------------------------------------------
-
-void ManyTokens::multiplyBytes(const BytePanelSink::Form &form, Value x,
-                               Value sums, Value columns) {
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
-    Value firstSums = b.element(sums, first, groupsTogether * kSumBytes);
-    b.loop(b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1),
-           [&](Value block) {
-             Value from = b.element(x, block, sizeof(ActivationTile));
-             multiplyBlock(form, block, from, first, firstSums);
-           });
-  });
-}
-
-void ManyTokens::addDots(int64_t bits, int64_t firstQuad, int64_t quads,
-                         llvm::ArrayRef<Value> weights, Value bytes,
-                         llvm::MutableArrayRef<Value> dots) {
-  llvm::SmallVector<ByteSum> sums(dots.begin(), dots.end());
-  for (int64_t quad = firstQuad; quad < firstQuad + quads; ++quad) {
-    llvm::SmallVector<Value, 2> w;
-    for (Value group : weights) {
-      w.push_back(quadAt(group, quad));
-    }
-    for (int64_t i = 0; i < tokensTogether; ++i) {
-      Value at = b.offset(bytes, i * kColumns + 4 * quad);
-      Value q = b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.i8());
-      for (int64_t group = 0; group < groupsTogether; ++group) {
-        sums[group * tokensTogether + i].add(b, w[group], q, bits);
-      }
-    }
-  }
-  for (size_t i = 0; i < dots.size(); ++i) {
-    dots[i] = sums[i].total(b);
-  }
-}
-
-void ManyTokens::addTwoTokens(int64_t firstQuad, int64_t quads,
-                              llvm::ArrayRef<Value> weights, Value bytes,
-                              llvm::MutableArrayRef<Value> dots) {
-  llvm::SmallVector<Value> sums(dots.size() / 2,
-                                b.zero(b.vec(b.i32(), 2 * kRowLanes)));
-  for (int64_t quad = firstQuad; quad < firstQuad + quads; quad += 2) {
-    llvm::SmallVector<Value, 2> w;
-    for (Value group : weights) {
-      w.push_back(
-          eightColumns(b, quadAt(group, quad), quadAt(group, quad + 1)));
-    }
-    for (int64_t i = 0; i < tokensTogether; i += 2) {
-      auto eight = [&](int64_t token) {
-        Value at = b.offset(bytes, token * kColumns + 4 * quad);
-        return b.load(b.vec(b.i32(), 2), at, 4);
-      };
-      Value q =
-          b.recast(b.shuffle(eight(i), eight(i + 1), {0, 1, 2, 3}), b.i8());
-      for (int64_t group = 0; group < groupsTogether; ++group) {
-        Value &sum = sums[(group * tokensTogether + i) / 2];
-        sum = dotTwoTokens(b, sum, w[group], q);
-      }
-    }
-  }
-  for (size_t i = 0; i < dots.size(); ++i) {
-    dots[i] = b.add(dots[i], sumsOfToken(b, sums[i / 2], i % 2));
-  }
-}
-
-void ManyTokens::multiplyBlock(const BytePanelSink::Form &form, Value block,
-                               Value x, Value first, Value sums) {
-  const int64_t halves = form.halves;
-  auto integers = b.vec(b.i32(), kRowLanes);
-  auto floats = b.vec(b.f32(), kRowLanes);
-  Value bytes = b.element(x, first, kColumns);
-  Value numbers = b.element(x, first, 4);
-  // A number of a token, in every lane; `part`: 0, 1 for halves, 2 for all.
-  auto number = [&](size_t field, int64_t part, int64_t token,
-                    KernelBuilder::Type element) {
-    const int64_t at =
-        static_cast<int64_t>(field) + 4 * (part * kTokens + token);
-    return b.splat(b.load(element, b.offset(numbers, at), 4), kRowLanes);
-  };
-  auto partOf = [&](int64_t half) { return halves == 1 ? 2 : half; };
-  llvm::SmallVector<Value, 2> weights;
-  for (int64_t group = 0; group < groupsTogether; ++group) {
-    weights.push_back(b.element(panelOf(group), block, kPanelBlockBytes));
-  }
-  auto rowsOf = [&](int64_t group, int64_t field, int64_t half) {
-    return b.load(floats,
-                  b.offset(weights[group], field + half * 4 * kRowLanes), 64);
-  };
-
-  // The next 16 tokens are some way off: every part of these asks for its
-  // share.
-  constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-  Value next = b.offset(x, k / kColumns * kTileBytes);
-  next = b.element(next, first, kTileBytes / kTokens);
-  for (int64_t at = 0; at < kTileBytes * tokensTogether / kTokens; at += 64) {
-    b.prefetch(b.offset(next, at));
-  }
-
-  // [group][token]: sums of a half's bytes, then of both, times the scales.
-  const int64_t count = groupsTogether * tokensTogether;
-  llvm::SmallVector<Value> scaled(count);
-  for (int64_t half = 0; half < halves; ++half) {
-    llvm::SmallVector<Value> dots(count, b.zero(integers));
-    for (int64_t i = 0; form.bias != 0 && i < count; ++i) {
-      // Of -128; a smaller power of two is a shift away.
-      dots[i] = b.shiftRightSigned(
-          number(offsetof(ActivationTile, biasSums), partOf(half),
-                 i % tokensTogether, b.i32()),
-          7 - std::countr_zero(static_cast<unsigned>(-form.bias)));
-    }
-    const int64_t quads = kPanelQuads / halves;
-    if (b.isa().hasI8mm) {
-      addTwoTokens(half * quads, quads, weights, bytes, dots);
-    } else {
-      addDots(form.bits, half * quads, quads, weights, bytes, dots);
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      Value dot = b.signedToFloat(dots[i], b.f32());
-      Value scale = rowsOf(i / tokensTogether, kPanelScales, half);
-      scaled[i] = half == 0 ? b.mul(scale, dot) : b.fma(scale, dot, scaled[i]);
-    }
-  }
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t group = i / tokensTogether;
-    const int64_t token = i % tokensTogether;
-    Value place = b.offset(sums, (token * groupsTogether + group) * kSumBytes);
-    Value total = b.load(floats, place, 64);
-    Value scale = number(offsetof(ActivationTile, scale), 0, token, b.f32());
-    total = b.fma(scaled[i], scale, total);
-    for (int64_t half = 0; form.hasOffset && half < halves; ++half) {
-      Value all = number(offsetof(ActivationTile, scaledSums), partOf(half),
-                         token, b.f32());
-      total = b.fma(rowsOf(group, kPanelOffsets, half), all, total);
-    }
-    b.store(total, place, 64);
-  }
 }
 
 } // namespace

@@ -206,26 +206,26 @@ struct Quantized {
   int q[kActivationColumns] = {};
   float scale = 0;
   int sums[3] = {}; ///< of q: both halves, and all
+  int exponent = 0; ///< of the scale: I8Grid only
+  int step = 0;
   float scaledSum(size_t i) const {
     return std::isnan(scale) ? scale : scale * static_cast<float>(sums[i]);
   }
 };
 
-Quantized quantize(std::span<const float> columns, float most) {
-  Quantized block;
+/// The largest magnitude; NaN where something is not finite.
+float largestOf(std::span<const float> columns) {
   float largest = 0;
   for (const float value : columns) {
     if (!std::isfinite(value)) {
-      block.scale = std::numeric_limits<float>::quiet_NaN();
-      return block;
+      return std::numeric_limits<float>::quiet_NaN();
     }
     largest = std::max(largest, std::abs(value));
   }
-  if (largest < 0x1p-100F) {
-    return block;
-  }
-  block.scale = largest / most;
-  const float inverse = most / largest;
+  return largest;
+}
+
+void round(std::span<const float> columns, float inverse, Quantized &block) {
   for (size_t j = 0; j < kActivationColumns; ++j) {
     // The product of two floats is exact in double.
     block.q[j] =
@@ -233,6 +233,47 @@ Quantized quantize(std::span<const float> columns, float most) {
     block.sums[j / 16] += block.q[j];
     block.sums[2] += block.q[j];
   }
+}
+
+Quantized quantize(std::span<const float> columns, float most) {
+  Quantized block;
+  const float largest = largestOf(columns);
+  if (std::isnan(largest)) {
+    block.scale = largest;
+  } else if (largest >= 0x1p-100F) {
+    block.scale = largest / most;
+    round(columns, most / largest, block);
+  }
+  return block;
+}
+
+/// I8Grid.
+Quantized quantizeOnGrid(std::span<const float> columns) {
+  Quantized block;
+  const float largest = largestOf(columns);
+  if (!(largest < 0x1p50F)) {
+    block.scale = std::numeric_limits<float>::quiet_NaN();
+    block.step = kGridSteps;
+    return block;
+  }
+  const float least = largest / 127;
+  block.exponent = kLeastGridExponent;
+  while (std::ldexp(2.0F, block.exponent) <= least) {
+    ++block.exponent;
+  }
+  auto scale = [&] {
+    return std::ldexp(1 + static_cast<float>(block.step) / kGridSteps,
+                      block.exponent);
+  };
+  while (scale() < least) {
+    ++block.step;
+  }
+  if (block.step == kGridSteps) {
+    ++block.exponent;
+    block.step = 0;
+  }
+  block.scale = scale();
+  round(columns, 1 / block.scale, block);
   return block;
 }
 
@@ -260,15 +301,18 @@ std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x) {
 }
 
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
-                                            uint64_t k) {
+                                            uint64_t k, Activation form) {
   const uint64_t blocks = k / kActivationColumns;
   const uint64_t rows = x.size() / k;
   std::vector<ActivationTile> tiles((rows + kActivationTokens - 1) /
                                     kActivationTokens * blocks);
   for (uint64_t row = 0; row < rows; ++row) {
     for (uint64_t i = 0; i < blocks; ++i) {
-      const Quantized made = quantize(
-          x.subspan(row * k + i * kActivationColumns, kActivationColumns), 127);
+      const auto columns =
+          x.subspan(row * k + i * kActivationColumns, kActivationColumns);
+      const bool isGrid = form == Activation::I8Grid;
+      const Quantized made =
+          isGrid ? quantizeOnGrid(columns) : quantize(columns, 127);
       ActivationTile &tile = tiles[row / kActivationTokens * blocks + i];
       const uint64_t token = row % kActivationTokens;
       std::copy_n(made.q, kActivationColumns, tile.q[token]);
@@ -276,6 +320,10 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
       for (size_t j = 0; j < 3; ++j) {
         tile.biasSums[j][token] = -128 * made.sums[j];
         tile.scaledSums[j][token] = made.scaledSum(j);
+      }
+      if (isGrid) {
+        tile.exponents[token] = (made.exponent - kLeastGridExponent) << 23;
+        tile.steps[token] = made.step * kGridVectorBytes;
       }
     }
   }

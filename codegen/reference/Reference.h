@@ -88,9 +88,9 @@ Doubles siluMul(View gate, View up);
 
 /// I8x2, row after row.
 std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
-/// I8 of rows of k columns; tokens past the last one are zeros.
+/// I8 or I8Grid of rows of k columns; tokens past the last one are zeros.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
-                                            uint64_t k);
+                                            uint64_t k, Activation form);
 /// BF16x32 likewise; k is any.
 std::vector<Bf16Tile> roundToTiles(std::span<const float> x, uint64_t k);
 

@@ -79,7 +79,7 @@ KernelArithmetic arithmeticOf(std::string_view kernel) {
     if (part == "i8x2") {
       return {Arithmetic::ByteDot, 2};
     }
-    if (part == "i8") {
+    if (part == "i8" || part == "i8grid") {
       return {Arithmetic::ByteDot, 1};
     }
     if (part == "bf16x32") {

@@ -186,8 +186,9 @@ void RowMaker::make(const KernelRow &kernel) {
     }
     return;
   case KernelOp::PackActivations:
-    for (Activation form : {Activation::F32x16, Activation::I8x2,
-                            Activation::I8, Activation::BF16x32}) {
+    for (Activation form :
+         {Activation::F32x16, Activation::I8x2, Activation::I8,
+          Activation::I8Grid, Activation::BF16x32}) {
       for (uint64_t width : kWidths) {
         KernelSpec spec;
         spec.activation = form;

@@ -44,6 +44,7 @@ constexpr std::array kActivations = {
     Named<Activation>{Activation::F32x16, "f32x16"},
     Named<Activation>{Activation::I8x2, "i8x2"},
     Named<Activation>{Activation::I8, "i8"},
+    Named<Activation>{Activation::I8Grid, "i8grid"},
     Named<Activation>{Activation::BF16x32, "bf16x32"},
 };
 constexpr std::array kRopes = {

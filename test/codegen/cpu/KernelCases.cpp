@@ -123,17 +123,19 @@ struct PackedBlock {
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
+  int32_t step; ///< on the grid; there is one for NaN
 
   bool isAs(const PackedBlock &want) const {
     if (std::isnan(want.scale)) {
-      return std::isnan(scale) &&
+      return std::isnan(scale) && step == want.step &&
              std::ranges::all_of(scaledSums,
                                  [](float sum) { return std::isnan(sum); });
     }
     return q == want.q &&
            std::bit_cast<uint32_t>(scale) ==
                std::bit_cast<uint32_t>(want.scale) &&
-           sums == want.sums && scaledSums == want.scaledSums;
+           sums == want.sums && scaledSums == want.scaledSums &&
+           step == want.step;
   }
 };
 
@@ -142,7 +144,8 @@ PackedBlock blockOf(const ActivationBlock &block) {
       {},
       block.scale,
       {std::begin(block.negatedSums), std::end(block.negatedSums)},
-      {std::begin(block.scaledSums), std::end(block.scaledSums)}};
+      {std::begin(block.scaledSums), std::end(block.scaledSums)},
+      0};
   packed.sums.push_back(static_cast<int32_t>(block.zero));
   for (uint64_t i = 0; i < kActivationColumns; ++i) {
     packed.q.push_back(block.high[i]);
@@ -151,14 +154,20 @@ PackedBlock blockOf(const ActivationBlock &block) {
   return packed;
 }
 
-PackedBlock blockOf(const ActivationTile &tile, uint64_t token) {
+PackedBlock blockOf(const ActivationTile &tile, uint64_t token,
+                    Activation form) {
   PackedBlock packed = {{std::begin(tile.q[token]), std::end(tile.q[token])},
                         tile.scale[token],
                         {},
-                        {}};
+                        {},
+                        0};
   for (int part = 0; part < 3; ++part) {
     packed.sums.push_back(tile.biasSums[part][token]);
     packed.scaledSums.push_back(tile.scaledSums[part][token]);
+  }
+  if (form == Activation::I8Grid) {
+    packed.sums.push_back(tile.exponents[token]);
+    packed.step = tile.steps[token];
   }
   return packed;
 }
@@ -211,15 +220,15 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
   const auto gotBlocks = recordsOf<ActivationBlock>(got);
   const auto gotTiles = recordsOf<ActivationTile>(got);
   const auto wantBlocks = reference::quantizeToBlocks(x);
-  const auto wantTiles = reference::quantizeToTiles(x, k);
+  const auto wantTiles = reference::quantizeToTiles(x, k, form);
   for (uint64_t i = 0; i < rows * blocks; ++i) {
     const uint64_t row = i / blocks;
     const uint64_t tile = row / kActivationTokens * blocks + i % blocks;
     const uint64_t token = row % kActivationTokens;
     const bool isSame =
-        form == Activation::I8
-            ? blockOf(gotTiles[tile], token)
-                  .isAs(blockOf(wantTiles[tile], token))
+        isOfByteTiles(form)
+            ? blockOf(gotTiles[tile], token, form)
+                  .isAs(blockOf(wantTiles[tile], token, form))
             : blockOf(gotBlocks[i]).isAs(blockOf(wantBlocks[i]));
     if (!isSame) {
       return wrong(row, i % blocks);
@@ -236,7 +245,7 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
   test.spec.activation = form;
   test.spec.k = width;
   test.spec.rowsFrom = from;
-  const uint64_t tokens = 11 + random() % 29;
+  const uint64_t tokens = 17 + random() % 23;
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   test.label = labelOf(test.spec, tokens);
   const uint64_t rows =
@@ -244,9 +253,12 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
   Floats x = randomFloats(random, rows * width, 3.0F);
   // Blocks of every kind, one a row: largest at either end and either sign,
   // ties, zeros, the smallest that counts and just below, the largest.
-  const float marked[] = {-100.0F, 1e30F,     0x1p-100F, 0x1p-101F,
-                          1e-42F,  FLT_MAX,   INFINITY,  -INFINITY,
-                          NAN,     127 * 128, 127.0F,    0.0F};
+  const float marked[] = {-100.0F,     1e30F,          0x1p-100F,
+                          0x1p-101F,   1e-42F,         FLT_MAX,
+                          INFINITY,    -INFINITY,      NAN,
+                          127 * 128,   127.0F,         0.0F,
+                          0x1p50F,     0x1.fffffep49F, 127 * 0x1p-64F,
+                          127 * 1.75F, 127 * 1.7501F};
   if (form == Activation::BF16x32) {
     // Ties to even and beyond, up and down, from a subnormal to an overflow.
     const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
@@ -289,8 +301,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
 void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
   for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
     for (const uint64_t width : {32, 96, 2048}) {
-      for (const Activation form : {Activation::F32x16, Activation::I8x2,
-                                    Activation::I8, Activation::BF16x32}) {
+      for (const Activation form :
+           {Activation::F32x16, Activation::I8x2, Activation::I8,
+            Activation::I8Grid, Activation::BF16x32}) {
         addPackActivations(cases, form, width, from, random);
       }
     }
@@ -380,7 +393,7 @@ constexpr MatMulShape kMatMulShapes[] = {
 /// Not what the cost model would choose, and none divides the matrix.
 ProductTiles otherTiles(const KernelSpec &spec) {
   if (usesPanel(spec)) {
-    const bool isBytes = spec.activation == Activation::I8;
+    const bool isBytes = isOfByteTiles(spec.activation);
     if (spec.activation == Activation::BF16x32) {
       // Columns in turns of two panels.
       return {.groups = 6, .tokens = 1024};

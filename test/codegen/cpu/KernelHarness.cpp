@@ -359,8 +359,10 @@ Doubles KernelCase::readsActivations(const Floats &x) {
     readsRows(words, words.size() / rows);
     return reference::valuesOf(blocks);
   }
-  case Activation::I8: {
-    std::vector<ActivationTile> tiles = reference::quantizeToTiles(x, k);
+  case Activation::I8:
+  case Activation::I8Grid: {
+    std::vector<ActivationTile> tiles =
+        reference::quantizeToTiles(x, k, spec.activation);
     for (uint64_t row = rows; row % kActivationTokens != 0; ++row) {
       for (uint64_t i = 0; i < k / kActivationColumns; ++i) {
         ActivationTile &tile = tiles[tiles.size() - 1 - i];
@@ -371,6 +373,8 @@ Doubles KernelCase::readsActivations(const Floats &x) {
           tile.biasSums[part][token] = INT32_MIN;
           tile.scaledSums[part][token] = kNaN;
         }
+        tile.exponents[token] = INT32_MIN;
+        tile.steps[token] = kGridSteps * kGridVectorBytes;
       }
     }
     readsRecords(tiles);

@@ -161,7 +161,7 @@ void expectTiles(const CpuTarget &target,
     const bool isProduct =
         test.spec.op == KernelOp::MatMul || test.spec.op == KernelOp::GluMatMul;
     isOfPairs |= isProduct && test.spec.activation == Activation::BF16x32;
-    isOfBytes |= isProduct && test.spec.activation == Activation::I8 &&
+    isOfBytes |= isProduct && isOfByteTiles(test.spec.activation) &&
                  test.spec.mClass == MClass::Wide &&
                  std::ranges::count(halfBlockDTypes(), test.spec.dtype) == 0;
   }

@@ -247,7 +247,7 @@ TEST(Activations, AreBf16ForManyTokensOfIt) {
   EXPECT_EQ(best(DType::BF16, MClass::Wide, "x86-64-v4-vnni", Precision::Int8),
             Activation::F32x16);
   EXPECT_EQ(best(DType::Q4_K, MClass::Wide, target, Precision::Int8),
-            Activation::I8);
+            Activation::I8Grid);
 }
 
 TEST(Activations, AreBytesWhereAKernelTakesThem) {
@@ -266,7 +266,7 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
           << target;
     }
   }
-  EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8);
+  EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8Grid);
   EXPECT_EQ(best(spec, "aarch64-neon", Precision::Int8), Activation::F32x16);
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32x16);
   spec.mClass = MClass::One;
@@ -288,7 +288,8 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
     KernelSpec many = byteMatMul(DType::Q6_K);
     many.mClass = MClass::Wide;
     EXPECT_EQ(best(many, target), Activation::F32x16) << target;
-    EXPECT_EQ(best(many, target, Precision::Int8), Activation::I8) << target;
+    EXPECT_EQ(best(many, target, Precision::Int8), Activation::I8Grid)
+        << target;
     many.mClass = MClass::Small;
     EXPECT_EQ(best(many, target), Activation::I8x2) << target;
   }
@@ -297,7 +298,8 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   for (const char *target : {"x86-64-v3", "x86-64-v4-vnni"}) {
     spec.mClass = MClass::Wide;
     EXPECT_EQ(best(spec, target), Activation::F32x16) << target;
-    EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
+    EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8Grid)
+        << target;
     spec.mClass = MClass::One;
     EXPECT_EQ(best(spec, target), Activation::I8x2) << target;
   }

@@ -73,7 +73,7 @@
 // words for 32 columns of one token, 15 of several.
 // BYTES-DAG: plan.buffer @layer.0.attn_normed row 128
 // BYTES-DAG: plan.buffer @layer.0.attn_normed.i8x2 row 96
-// BYTES-DAG: plan.buffer @layer.0.attn_normed.i8 row 60
+// BYTES-DAG: plan.buffer @layer.0.attn_normed.i8 row 68
 // BYTES-DAG: plan.buffer @layer.0.h.i8x2 row 288
 // BYTES-DAG: plan.buffer @xo.i8x2 row 96 rows <outputs>
 // BYTES-LABEL: plan.program @m1 tokens 1 to 1
