@@ -14,8 +14,8 @@ import airtest as t
 model, work = Path(sys.argv[1]), Path(sys.argv[2])
 shutil.rmtree(work, ignore_errors=True)
 work.mkdir(parents=True)
-for name, options in (("plain", []), ("again", []), ("tuned", ["--tune", 3])):
-    t.pack(model, work / f"{name}.air", *options)
+for name in ("plain", "again"):
+    t.pack(model, work / f"{name}.air")
 t.expect((work / "plain.air").read_bytes() == (work / "again.air").read_bytes(),
          "without --tune two plans differ")
 
@@ -25,10 +25,15 @@ def inspect(name, *options):
 
 
 t.expect("measured" not in inspect("plain"), "a plan without --tune tells of measurements")
-line = [text for text in inspect("tuned").splitlines() if text.startswith("tiles ")]
-t.expect(len(line) == 1 and "measured" in line[0], f"inspect tells of no measurement: {line}")
-words = line[0].split()
-t.expect(int(words[2]) >= 1, "three seconds measured nothing: " + line[0])
+# How much is measured in a time depends on what else the machine does.
+for seconds in (3, 12, 48):
+    t.pack(model, work / "tuned.air", "--tune", seconds)
+    line = [text for text in inspect("tuned").splitlines() if text.startswith("tiles ")]
+    t.expect(len(line) == 1 and "measured" in line[0], f"inspect tells of no measurement: {line}")
+    words = line[0].split()
+    if int(words[2]) >= 1:
+        break
+t.expect(int(words[2]) >= 1, f"{seconds} seconds measured nothing: " + line[0])
 decisions = {d["name"]: d for d in json.loads(inspect("tuned", "--json"))["decisions"]}
 t.expect(decisions["tune"]["value"] in line[0], f"another decision: {decisions['tune']}")
 print(line[0])
