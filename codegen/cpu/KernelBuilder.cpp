@@ -272,9 +272,11 @@ Value KernelBuilder::gather(Type element, Value base, Value index,
 }
 
 void KernelBuilder::prefetch(Value pointer, Cache into) {
-  // Read, into all cache levels or all but the first, data.
-  LLVM::Prefetch::create(builder, location, pointer, 0U,
-                         into == Cache::First ? 3U : 2U, 1U);
+  // A read, of data, that is likely to be read again: how soon, from 3 to 0.
+  const uint32_t locality = into == Cache::First    ? 3
+                            : into == Cache::Second ? 2
+                                                    : 0;
+  LLVM::Prefetch::create(builder, location, pointer, 0U, locality, 1U);
 }
 
 Value KernelBuilder::table(const std::string &name,

@@ -141,7 +141,8 @@ public:
   /// lane i = *(element *)(base + scale * index[i]), unaligned; `index` is a
   /// vector of non-negative i32; `element` has 32 or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
-  enum class Cache : uint8_t { First, Second };
+  /// Once: the first, and past the others when it is done with.
+  enum class Cache : uint8_t { First, Second, Once };
   /// Asks for the 64-byte line at `pointer`, which may lie anywhere.
   void prefetch(Value pointer, Cache into = Cache::First);
   /// Address of a read-only table in the object; `name` is shared by kernels,

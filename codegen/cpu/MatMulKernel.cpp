@@ -138,6 +138,10 @@ void FewTokens::pass(Value group, Value firstToken, int64_t tokens) {
         Value other = b.sub(b.i64(1), matrix);
         weights.goesOnAt(reader(other, b.add(group, matrix)).start());
       }
+      // Weights that no other pass decodes push nothing out of the caches.
+      if (spec.mClass == MClass::One) {
+        weights.isReadOnce();
+      }
       decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetchBytes));
       for (int64_t token = 0; token < tokens; ++token) {
         b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);

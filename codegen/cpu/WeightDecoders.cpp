@@ -92,7 +92,7 @@ void prefetchShare(KernelBuilder &b, const GroupReader &rows, Value index,
     start = b.element(start, turn, share * kLineBytes);
   }
   for (int64_t i = 0; i < share; ++i) {
-    b.prefetch(b.offset(start, i * kLineBytes));
+    rows.askFor(b.offset(start, i * kLineBytes));
   }
 }
 
@@ -152,7 +152,7 @@ void decodePlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
       if (prefetchAhead > 0) {
         for (int64_t at = 0; at < kStep * rows.streamBytes();
              at += kLineBytes) {
-          b.prefetch(rows.streamAddress(column, prefetchAhead + at));
+          rows.askFor(rows.streamAddress(column, prefetchAhead + at));
         }
       }
       sayPlain(b, rows, sink, column, kStep);

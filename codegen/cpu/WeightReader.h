@@ -71,6 +71,10 @@ public:
   /// Says where reading goes on after this group; unless said, with the next
   /// group of the matrix.
   void goesOnAt(Value address) { following = address; }
+  /// Says that nothing reads this group again before all others are read.
+  void isReadOnce() { streamCache = KernelBuilder::Cache::Once; }
+  /// Asks for the line of streamAddress().
+  void askFor(Value address) const { b.prefetch(address, streamCache); }
   /// Address of the group's first block (x16).
   Value start() const { return base; }
   const DTypeInfo &dtype() const { return type; }
@@ -86,6 +90,7 @@ private:
   Value base;
   Value laneRows;
   Value following; ///< null: base + groupBytes
+  KernelBuilder::Cache streamCache = KernelBuilder::Cache::First;
 };
 
 } // namespace air::codegen

@@ -270,4 +270,46 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   }
 }
 
+/// x86's prefetches in the code of one kernel: prefetchnta, prefetcht0.
+struct Prefetches {
+  size_t once = 0;
+  size_t often = 0;
+};
+
+Prefetches prefetchesOf(const KernelSpec &spec) {
+  auto artifact = compileKernels({&spec, 1}, named("x86-64-v4-vnni"), 1);
+  EXPECT_TRUE(artifact.isOk()) << artifact.status().message();
+  Prefetches found;
+  if (!artifact.isOk()) {
+    return found;
+  }
+  const std::vector<uint8_t> &code = artifact->object;
+  for (size_t i = 0; i + 2 < code.size(); ++i) {
+    if (code[i] == 0x0f && code[i + 1] == 0x18) {
+      const int hint = code[i + 2] >> 3 & 7;
+      found.once += hint == 0 ? 1 : 0;
+      found.often += hint == 1 ? 1 : 0;
+    }
+  }
+  return found;
+}
+
 } // namespace
+
+TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
+  for (DType dtype : {DType::Q4_K, DType::Q4_0, DType::BF16}) {
+    KernelSpec spec = matMul(dtype, MClass::One);
+    if (dtype != DType::BF16) {
+      spec.activation = Activation::I8x2;
+    }
+    const Prefetches one = prefetchesOf(spec);
+    EXPECT_GT(one.once, 0U) << info(dtype).name;
+    EXPECT_EQ(one.often, 0U) << info(dtype).name;
+
+    // A second pass of four tokens reads them again.
+    spec.mClass = MClass::Small;
+    const Prefetches few = prefetchesOf(spec);
+    EXPECT_EQ(few.once, 0U) << info(dtype).name;
+    EXPECT_GT(few.often, 0U) << info(dtype).name;
+  }
+}
