@@ -39,6 +39,21 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
+/// Activations of which kernels take the step of a scale for an address.
+void makeSteps(uint8_t *tiles, uint64_t bytes) {
+  for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
+       at += sizeof(codegen::ActivationTile)) {
+    codegen::ActivationTile tile;
+    std::memcpy(&tile, tiles + at, sizeof(tile));
+    for (uint64_t i = 0; i < codegen::kActivationTokens; ++i) {
+      tile.exponents[i] = -codegen::kLeastGridExponent << 23;
+      tile.steps[i] = static_cast<int32_t>(i % codegen::kGridSteps *
+                                           codegen::kGridVectorBytes);
+    }
+    std::memcpy(tiles + at, &tile, sizeof(tile));
+  }
+}
+
 bool isFloatDType(DType dtype) {
   return dtype == DType::F16 || dtype == DType::BF16 || dtype == DType::F32 ||
          dtype == DType::F64;
@@ -207,6 +222,10 @@ Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
     AIR_ASSIGN_OR_RETURN(rt::DeviceAddress address,
                          device->allocate(operand.bytes, "operand"));
     fill(pointerTo(address), operand.bytes, true);
+    const bool isX = first.empty() && spec.op != KernelOp::PackActivations;
+    if (isX && spec.activation == codegen::Activation::I8Grid) {
+      makeSteps(pointerTo(address), operand.bytes);
+    }
     first.push_back(address);
   }
   if (spec.op == KernelOp::RopeAngles) {
