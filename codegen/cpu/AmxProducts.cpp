@@ -4,9 +4,7 @@
 #include "codegen/cpu/AmxTiles.h"
 #include "codegen/cpu/ProductTiling.h"
 
-#include <bit>
 #include <cassert>
-#include <cstddef>
 
 namespace air::codegen {
 
