@@ -68,8 +68,9 @@ private:
   BytePanelForm made;
 };
 
-/// Numbers of a token that an ActivationTile has: once, or of either half and
-/// of all columns; the one that a group of columns takes.
+/// Where an ActivationTile has the numbers of a token: those that it has once,
+/// and, of those that it has for either half and for all of its columns, the
+/// ones that a group of columns takes.
 struct TokenNumbers {
   mlir::Value once;      ///< the tile, 4 * token bytes on
   mlir::Value ofColumns; ///< the same of a number of the group's columns
