@@ -14,6 +14,10 @@ this machine, and airrun bench runs it, in rounds. A line tells
            a weight and a token counts as two operations, however many the kernel
            takes.
 
+With --adjacent air-bench --plan runs both kinds of passes too, each between two
+measurements of the limits; `beside` is then the share of what these gave, which
+a machine that others use as well leaves comparable.
+
 With --peer every round also runs llama-bench on the same file, as it is and with
 --repack 0: the same prompt, and as many tokens after it. All figures are medians
 of the rounds. Models and plans lie in a temporary folder and go when measured;
@@ -61,6 +65,8 @@ def options():
     parser.add_argument("--decode", type=positive, default=64, metavar="N", help="tokens after it (default 64)")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="default 3")
     parser.add_argument("--threads", type=positive, metavar="N", help="default: one a core")
+    parser.add_argument("--adjacent", action="store_true",
+                        help="also the shares of the limits right before and after each pass")
     parser.add_argument("--peer", metavar="LLAMA_BENCH", help="the program to run in turns with")
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
                         help="where the tools are (default build/release/bin)")
@@ -104,8 +110,20 @@ class Bench:
         self.tool("airpack", model, "--target", "host", "--ctx", self.args.prompt + self.args.decode, "-o", plan)
         return time.monotonic() - start
 
+    def inspect(self, plan):
+        return json.loads(self.tool("airpack", "inspect", plan, "--json"))
+
+    def beside(self, plan, threads):
+        """Quartiles of the shares of decoding passes, and of prompts."""
+        most = max(program["max_tokens"] for program in self.inspect(plan)["programs"])
+        def share(tokens, context):
+            report = json.loads(self.tool("air-bench", "--plan", plan, "--tokens", tokens, "--context", context,
+                                          "--threads", threads, "--json"))
+            return report["pass"]["adjacent_share"]
+        return share(1, self.args.prompt), share(min(self.args.prompt, most), 0)
+
     def peak_name(self, plan):
-        entries = json.loads(self.tool("airpack", "inspect", plan, "--json"))["executables"]
+        entries = self.inspect(plan)["executables"]
         names = [name for executable in entries for name in executable["entries"]]
         for form, limit in ((r"i8(x2|grid)?", "byte_dot"), ("bf16x32", "bf16_dot")):
             if any(re.search(f"matmul_.*_{form}_", name) for name in names):
@@ -175,6 +193,8 @@ class Bench:
                         "peak": peak_name, "peak_gflop_s": peak * 1e-9},
             "peers": [],
         }
+        if self.args.adjacent:
+            result["decode"]["beside"], result["prefill"]["beside"] = self.beside(plan, threads)
         for name, rates in peer_rates.items():
             their_decode, their_prefill = (median(column) for column in zip(*rates))
             result["peers"].append({
@@ -187,10 +207,17 @@ class Bench:
 
 def line(result):
     decode, prefill = result["decode"], result["prefill"]
+    beside = ""
+    if "beside" in decode:
+        beside = (f"{'':8} beside: decode {100 * decode['beside'][1]:.0f} % (quartiles "
+                  f"{100 * decode['beside'][0]:.0f} and {100 * decode['beside'][2]:.0f}), prefill "
+                  f"{100 * prefill['beside'][1]:.0f} % ({100 * prefill['beside'][0]:.0f} and "
+                  f"{100 * prefill['beside'][2]:.0f})\n")
     text = (f"{result['type']:8} decode {decode['tok_s']:8.2f} tok/s, {100 * decode['share']:3.0f} % of "
             f"{decode['link']} {decode['limit_gb_s']:.1f} GB/s   prefill {prefill['tok_s']:8.2f} tok/s, "
             f"{100 * prefill['share']:3.0f} % of {prefill['peak']} {prefill['peak_gflop_s']:.0f} GOP/s   "
             f"packed in {result['pack_s']:.1f} s\n")
+    text += beside
     for peer in result["peers"]:
         text += (f"{'':8} {peer['name']}: decode {peer['decode']['tok_s']:.2f} tok/s (ours x "
                  f"{peer['decode']['ours']:.2f}), prefill {peer['prefill']['tok_s']:.2f} tok/s (ours x "

@@ -27,6 +27,42 @@ PartReport partOf(const DispatchCost &cost, double seconds,
   return part;
 }
 
+Quartiles quartilesOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t count = values.size();
+  return {values[count / 4], values[count / 2], values[count - 1 - count / 4]};
+}
+
+double medianSeconds(const std::vector<PassSample> &passes) {
+  std::vector<double> seconds;
+  for (const PassSample &pass : passes) {
+    seconds.push_back(pass.seconds);
+  }
+  return quartilesOf(std::move(seconds)).median;
+}
+
+/// All dispatches at these rates.
+double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
+  double bound = 0;
+  for (const StepCost &step : measured.steps) {
+    for (const DispatchCost &cost : step.dispatches) {
+      bound += partOf(cost, 0, rates).bound;
+    }
+  }
+  return bound;
+}
+
+/// The mean of two bounds is the bound at the rates' (harmonic) mean.
+Quartiles adjacentShare(const PlanMeasurement &measured) {
+  std::vector<double> shares;
+  for (const PassSample &pass : measured.passes) {
+    const double bound =
+        (boundOf(measured, pass.before) + boundOf(measured, pass.after)) / 2;
+    shares.push_back(bound / pass.seconds);
+  }
+  return quartilesOf(std::move(shares));
+}
+
 void add(PartReport &sum, const PartReport &part) {
   sum.seconds += part.seconds;
   sum.weightBytes += part.weightBytes;
@@ -112,10 +148,11 @@ PlanReport evaluate(const PlanMeasurement &measured) {
     add(report.sum, whole);
   }
   report.whole = report.sum;
-  report.whole.seconds = measured.passSeconds;
+  report.whole.seconds = medianSeconds(measured.passes);
+  report.adjacentShare = adjacentShare(measured);
   note(report.impossible, "the pass", report.whole);
   report.outsideSeconds =
-      measured.passSeconds - (report.sum.seconds - measured.emptySingleSeconds);
+      report.whole.seconds - (report.sum.seconds - measured.emptySingleSeconds);
   return report;
 }
 
@@ -128,7 +165,7 @@ std::string planJson(const PlanMeasurement &measured,
       measured.threads, static_cast<unsigned long long>(shape.context),
       static_cast<unsigned long long>(shape.tokens),
       static_cast<unsigned long long>(shape.outputs), measured.rounds,
-      static_cast<unsigned long long>(measured.passes),
+      static_cast<unsigned long long>(measured.passes.size()),
       static_cast<unsigned long long>(measured.timedPasses));
   out += format("\"limits\": {\"link\": \"%s\", \"gb_s\": %.6g, "
                 "\"median_gb_s\": %.6g, \"fma_gflop_s\": %.6g, "
@@ -138,11 +175,13 @@ std::string planJson(const PlanMeasurement &measured,
                 measured.rates.arithmetic.fma / kGiga,
                 measured.rates.arithmetic.byteDots / kGiga,
                 measured.rates.arithmetic.bf16Dots / kGiga);
-  out += format("\"pass\": {%s, \"tok_s\": %.6g, \"dispatches_s\": %.6g, "
+  out += format("\"pass\": {%s, \"adjacent_share\": [%.6g, %.6g, %.6g], "
+                "\"tok_s\": %.6g, \"dispatches_s\": %.6g, "
                 "\"timing_s\": %.6g, \"outside_s\": %.6g, \"barriers\": %llu, "
                 "\"empty_pass_s\": %.6g},\n \"kinds\": [",
-                partJson(report.whole).c_str(),
-                static_cast<double>(shape.tokens) / measured.passSeconds,
+                partJson(report.whole).c_str(), report.adjacentShare.low,
+                report.adjacentShare.median, report.adjacentShare.high,
+                static_cast<double>(shape.tokens) / report.whole.seconds,
                 report.sum.seconds, measured.emptySingleSeconds,
                 report.outsideSeconds,
                 static_cast<unsigned long long>(report.barriers),
@@ -185,7 +224,11 @@ std::string planText(const PlanMeasurement &measured,
   }
   out += row("sum", std::to_string(report.steps.size()), report.sum);
   out += row("whole pass", "", report.whole);
-  const double pass = measured.passSeconds;
+  const double pass = report.whole.seconds;
+  out += format("beside   share %.2f of what the machine gave right before and "
+                "after each pass (quartiles %.2f and %.2f)\n",
+                report.adjacentShare.median, report.adjacentShare.low,
+                report.adjacentShare.high);
   out += format(
       "bounds   %.4f ms in all, share %.2f; %.2f tok/s at %llu tokens a pass "
       "after %llu, %llu with logits\n",
@@ -221,7 +264,7 @@ std::string planText(const PlanMeasurement &measured,
   out += format("; %u threads, %u rounds, medians of %llu passes and %llu "
                 "timed singly\n",
                 measured.threads, measured.rounds,
-                static_cast<unsigned long long>(measured.passes),
+                static_cast<unsigned long long>(measured.passes.size()),
                 static_cast<unsigned long long>(measured.timedPasses));
   return out;
 }

@@ -5,6 +5,10 @@
 //   bound            the larger of both; of several dispatches their sum
 //   share            bound / measured time
 //
+// The rates are the best of the whole run. On a machine whose memory serves
+// others too these vary from second to second, so each pass also has a share of
+// its own, at the mean of the rates right before and right after it.
+//
 // Dispatches are timed one by one, which costs a wake-up of all threads each;
 // the whole pass is timed apart. `outside` is what the pass takes beyond its
 // dispatches: barriers, and what the host does between two passes.
@@ -32,11 +36,24 @@ struct MachineRates {
   }
 };
 
+/// A pass and what the machine gave around it.
+struct PassSample {
+  double seconds = 0;
+  MachineRates before;
+  MachineRates after;
+};
+
+/// The middle of some values, and the quarters below and above it.
+struct Quartiles {
+  double low = 0;
+  double median = 0;
+  double high = 0;
+};
+
 /// Seconds are medians over the passes.
 struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
-  uint64_t passes = 0;      ///< whole ones
   uint64_t timedPasses = 0; ///< dispatch by dispatch
   PassShape shape;
   std::string link; ///< "dram", or "cache" where all weights fit
@@ -46,7 +63,7 @@ struct PlanMeasurement {
   std::vector<StepCost> steps;
   /// One for each dispatch, through all steps.
   std::vector<double> dispatchSeconds;
-  double passSeconds = 0;
+  std::vector<PassSample> passes; ///< whole ones; at least one
   /// All dispatches with kernels that do nothing: as one pass, and singly.
   double emptyPassSeconds = 0;
   double emptySingleSeconds = 0;
@@ -76,6 +93,7 @@ struct PlanReport {
   std::vector<KindReport> kinds; ///< in the order in which a pass meets them
   PartReport sum;                ///< of all dispatches, timed singly
   PartReport whole;              ///< the same work in the time of a pass
+  Quartiles adjacentShare;       ///< of passes, at the rates around each
   double outsideSeconds = 0;
   uint64_t barriers = 0;
   /// Where a share is above the most that a measurement may give: its name and

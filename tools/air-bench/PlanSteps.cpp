@@ -5,6 +5,7 @@
 #include "tools/cli/Output.h"
 
 #include <algorithm>
+#include <climits>
 
 namespace air::bench {
 namespace {
@@ -15,9 +16,14 @@ constexpr uint64_t kFewTokens = 8;
 constexpr uint32_t kRounds = 5;
 /// No new round after this, so that a slow model ends too.
 constexpr double kEnoughSeconds = 60;
-/// Of one kind of pass in a round.
+/// Of passes that are timed dispatch by dispatch, in a round.
 constexpr double kTurnSeconds = 0.25;
+/// Of whole ones and the limits around them: so long, or so many of them.
+constexpr double kWholeSeconds = 2;
+constexpr int kWholePasses = 12;
 constexpr uint32_t kLimitSamples = 15;
+/// Beside one pass; the first of them wakes the threads.
+constexpr uint32_t kAdjacentSamples = 4;
 /// How often limits are measured again when something was faster.
 constexpr int kAttempts = 10;
 /// Of the limit's buffer: far beyond any cache, small beside a large model.
@@ -82,6 +88,27 @@ public:
   }
 
   double medianBytes() const { return median(reads); }
+
+  /// What the machine gives now; raises `best` too. The memory comes last: its
+  /// rate varies most, and what follows is compared with it.
+  Result<MachineRates> now(MachineRates &best) {
+    MachineRates rates;
+    for (auto &[kind, limit] : arithmetic) {
+      AIR_RETURN_IF_ERROR(limit->sample().status());
+      std::vector<double> samples;
+      for (uint32_t i = 1; i < kAdjacentSamples; ++i) {
+        AIR_ASSIGN_OR_RETURN(double sample, limit->sample());
+        best.arithmetic.raise(kind, sample);
+        samples.push_back(sample);
+      }
+      rates.arithmetic.raise(kind, median(std::move(samples)));
+    }
+    memory->sample();
+    reads.push_back(memory->sample());
+    rates.bytes = reads.back();
+    best.bytes = std::max(best.bytes, rates.bytes);
+    return rates;
+  }
 
 private:
   const char *linkName = "";
@@ -200,28 +227,38 @@ private:
 
 /// All samples; medians at the end.
 struct Samples {
-  std::vector<double> whole;
+  std::vector<PassSample> whole;
   std::vector<double> emptyTogether;
   std::vector<double> emptySingly;
   std::vector<std::vector<double>> dispatches;
 };
 
-template <typename Fn> Status repeat(double seconds, Fn once) {
+/// At least once.
+template <typename Fn>
+Status repeat(double seconds, Fn once, int most = INT_MAX) {
   const double start = nowSeconds();
+  int times = 0;
   do {
     AIR_RETURN_IF_ERROR(once());
-  } while (nowSeconds() - start < seconds);
+    ++times;
+  } while (times < most && nowSeconds() - start < seconds);
   return Status::ok();
 }
 
-Status runRound(Passes &passes, EmptyPass &empty, Samples &samples) {
-  // The first pass after another pool's work wakes the threads.
-  AIR_RETURN_IF_ERROR(passes.whole().status());
-  AIR_RETURN_IF_ERROR(repeat(kTurnSeconds, [&]() -> Status {
+Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
+                MachineRates &best, Samples &samples) {
+  AIR_ASSIGN_OR_RETURN(MachineRates before, limits.now(best));
+  auto passBetweenLimits = [&]() -> Status {
+    // The first pass after another pool's work wakes the threads.
+    AIR_RETURN_IF_ERROR(passes.whole().status());
     AIR_ASSIGN_OR_RETURN(double seconds, passes.whole());
-    samples.whole.push_back(seconds);
+    AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
+    samples.whole.push_back({seconds, before, after});
+    before = after;
     return Status::ok();
-  }));
+  };
+  AIR_RETURN_IF_ERROR(repeat(kWholeSeconds, passBetweenLimits, kWholePasses));
+  AIR_RETURN_IF_ERROR(passes.whole().status());
   std::vector<uint64_t> times(samples.dispatches.size());
   AIR_RETURN_IF_ERROR(repeat(kTurnSeconds, [&]() -> Status {
     std::fill(times.begin(), times.end(), 0);
@@ -242,8 +279,7 @@ Status runRound(Passes &passes, EmptyPass &empty, Samples &samples) {
 }
 
 void takeMedians(const Samples &samples, PlanMeasurement &measured) {
-  measured.passes = samples.whole.size();
-  measured.passSeconds = median(samples.whole);
+  measured.passes = samples.whole;
   measured.emptyPassSeconds = median(samples.emptyTogether);
   measured.emptySingleSeconds = median(samples.emptySingly);
   for (const std::vector<double> &times : samples.dispatches) {
@@ -308,7 +344,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
        (measured.rounds == 0 || nowSeconds() - begin < kEnoughSeconds);
        ++measured.rounds) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
-    AIR_RETURN_IF_ERROR(runRound(passes, empty, samples));
+    AIR_RETURN_IF_ERROR(
+        runRound(passes, empty, limits, measured.rates, samples));
   }
   AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
   takeMedians(samples, measured);

@@ -35,7 +35,7 @@ PlanMeasurement measurement() {
                     {"layer.1.attn", "Attn", layer}};
   measured.steps[0].dispatches[0].barrier = false;
   measured.dispatchSeconds = {2, 4, 5, 1.25, 6};
-  measured.passSeconds = 16;
+  measured.passes = {{16, measured.rates, measured.rates}};
   measured.emptySingleSeconds = 0.5;
   return measured;
 }
@@ -87,8 +87,30 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
 
 TEST(PlanReport, APassFasterThanTheSumOfItsBoundsIsNamed) {
   PlanMeasurement measured = measurement();
-  measured.passSeconds = 9.5;
+  measured.passes[0].seconds = 9.5;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("the pass: 9500"));
+}
+
+TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
+  PlanMeasurement measured = measurement();
+  const MachineRates whole = measured.rates;
+  // The bounds are twice those of measurement(): 20 seconds instead of 10.
+  const MachineRates half = {50, {5, 20}};
+  measured.passes = {{40, half, half},
+                     {25, whole, half},
+                     {16, whole, whole},
+                     {20, half, whole},
+                     {20, whole, whole}};
+  const PlanReport report = evaluate(measured);
+  // 20/40, 10/20, 15/25, 10/16 and 15/20, in order.
+  EXPECT_DOUBLE_EQ(report.adjacentShare.low, 0.5);
+  EXPECT_DOUBLE_EQ(report.adjacentShare.median, 0.6);
+  EXPECT_DOUBLE_EQ(report.adjacentShare.high, 0.625);
+  // The whole pass still stands beside the best rates.
+  EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
+  EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
+  EXPECT_THAT(planJson(measured, report),
+              HasSubstr("\"adjacent_share\": [0.5, 0.6, 0.625]"));
 }
 
 TEST(PlanReport, NamesAreQuoted) {

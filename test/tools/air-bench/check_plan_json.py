@@ -86,5 +86,7 @@ near(whole["share"], whole["bound_s"] / whole["seconds"], "share")
 near(whole["tok_s"], tokens / whole["seconds"], "tok_s")
 assert whole["timing_s"] > 0 and whole["empty_pass_s"] > 0 and whole["barriers"] == barriers, whole
 # A difference of rounded numbers.
+low, middle, high = whole["adjacent_share"]
+assert 0 < low <= middle <= high, whole
 assert abs(whole["outside_s"] - (whole["seconds"] - dispatches + whole["timing_s"])) < 1e-4 * dispatches, whole
 print(f"{tokens} tokens after {context}: {whole['share']:.3f} of the bounds")
