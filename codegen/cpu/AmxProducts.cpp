@@ -61,8 +61,9 @@ void multiplyPairTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels, Value x,
 }
 
 void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                       const BytePanelForm &form, Value x, Value sums,
-                       Value columns, Value dots) {
+                       const BytePanelForm &form, Value x, Value tile,
+                       Value sums, Value columns, Value dots,
+                       const NextPanels &next) {
   assert(b.isa().hasAmxInt8 && form.columns == kColumns);
   constexpr Shape kActivations = {kTokens, kColumns};
   constexpr Shape kWeights = {kColumns / 4, kPanelQuadBytes};
@@ -70,6 +71,7 @@ void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   auto integers = b.vec(b.i32(), kRowLanes);
   auto floats = b.vec(b.f32(), kRowLanes);
   AmxTiles tiles(b);
+  next.askForShare(b, tile, next.tiles);
   b.loop(b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1), [&](Value block) {
     Value from = b.element(x, block, sizeof(ActivationTile));
     llvm::SmallVector<Value> weights;

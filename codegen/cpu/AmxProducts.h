@@ -45,11 +45,12 @@ void multiplyPairTiles(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                        mlir::Value columns, const NextPanels &next);
 
 /// sums[token][group][16] += products of `columns` columns of the panels' bytes
-/// and of the 16 tokens of the tile `x`, an ActivationTile a block. `dots` has
-/// kTileDotBytes for each group. form.columns is 32.
+/// and of the 16 tokens of the `tile`th tile `x`, an ActivationTile a block.
+/// `dots` has kTileDotBytes for each group. form.columns is 32.
 void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                        const BytePanelForm &form, mlir::Value x,
-                       mlir::Value sums, mlir::Value columns, mlir::Value dots);
+                       mlir::Value tile, mlir::Value sums, mlir::Value columns,
+                       mlir::Value dots, const NextPanels &next);
 
 } // namespace air::codegen
 

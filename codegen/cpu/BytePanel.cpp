@@ -251,10 +251,16 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 
 void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const BytePanelForm &form, int64_t tokensTogether, Value x,
-                   int64_t tileBytes, Value sums, Value columns) {
+                   Value tile, int64_t tileBytes, Value sums, Value columns,
+                   const NextPanels &next) {
   auto type = b.vec(b.f32(), kRowLanes);
   const auto count = static_cast<int64_t>(panels.size());
+  const int64_t turns = kTokens / tokensTogether;
   b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+    next.askForShare(
+        b,
+        b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(tokensTogether))),
+        b.mul(next.tiles, b.i64(turns)));
     Value firstSums = b.element(sums, first, count * kSumBytes);
     KernelBuilder::Values totals;
     llvm::SmallVector<Value> places;

@@ -20,6 +20,7 @@
 
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/ByteSink.h"
+#include "codegen/cpu/WidePanel.h"
 
 namespace air::codegen {
 
@@ -92,12 +93,13 @@ mlir::Value addScaled(KernelBuilder &b, const BytePanelForm &form,
                       int64_t more, mlir::Value sum, mlir::Value total);
 
 /// sums[token][panel][16] += products of `columns` columns of the panels and of
-/// the 16 tokens of the tile `x`, an ActivationTile for 32 columns, so many
-/// tokens at a time; the next tile lies `tileBytes` further.
+/// the 16 tokens of the `tile`th tile `x`, an ActivationTile for 32 columns, so
+/// many tokens at a time; the next tile lies `tileBytes` further.
 void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                    const BytePanelForm &form, int64_t tokensTogether,
-                   mlir::Value x, int64_t tileBytes, mlir::Value sums,
-                   mlir::Value columns);
+                   mlir::Value x, mlir::Value tile, int64_t tileBytes,
+                   mlir::Value sums, mlir::Value columns,
+                   const NextPanels &next);
 
 } // namespace air::codegen
 

@@ -61,12 +61,6 @@ private:
   void tokenTiles(Value tokens, llvm::function_ref<void(Value)> body) {
     b.loop(b.i64(0), tokens, b.i64(kTokens), body);
   }
-  /// How far ahead of the decoder weights are asked for: while a panel is
-  /// multiplied, the next one's come.
-  int64_t ahead(const GroupReader &weights) const {
-    return static_cast<int64_t>(tiling.panelColumns) /
-           weights.dtype().blockElements * weights.streamBytes();
-  }
   void clearSums(Value groups, Value tokens);
   /// Columns of some groups, which all tokens of a tile meet.
   struct Part {
@@ -163,7 +157,7 @@ void ManyTokens::multiplyPart(const Part &part) {
     });
   };
   auto decode = [&](const GroupReader &weights, DecodeSink &sink) {
-    decodeColumns(weights, sink, part.column, part.columns, k, ahead(weights));
+    decodeColumns(weights, sink, part.column, part.columns, k, 0);
   };
   if (isOfByteTiles(spec.activation)) {
     BytePanelForm form = bytePanelForm(spec);
@@ -173,13 +167,15 @@ void ManyTokens::multiplyPart(const Part &part) {
       form = sink.form();
     });
     const bool isInTiles = b.isa().hasAmxInt8 && form.columns == kColumns;
-    everyToken([&](Value, Value from, Value sums) {
+    const NextPanels next = weightsAfter(part);
+    everyToken([&](Value token, Value from, Value sums) {
+      Value tile = b.div(token, b.i64(kTokens));
       if (isInTiles) {
-        multiplyByteTiles(b, allPanels(), form, from, sums, part.columns,
-                          panelOf(groupsTogether));
+        multiplyByteTiles(b, allPanels(), form, from, tile, sums, part.columns,
+                          panelOf(groupsTogether), next);
       } else {
-        multiplyBytes(b, allPanels(), form, tokensTogether, from,
-                      tokenBytes * kTokens, sums, part.columns);
+        multiplyBytes(b, allPanels(), form, tokensTogether, from, tile,
+                      tokenBytes * kTokens, sums, part.columns, next);
       }
     });
     return;
@@ -202,7 +198,7 @@ void ManyTokens::multiplyPart(const Part &part) {
   }
   eachPanel(part, [&](const GroupReader &weights, Value panel) {
     FloatPanelSink sink(b, panel);
-    decodeColumns(weights, sink, part.column, part.columns, k, 0);
+    decode(weights, sink);
   });
   const NextPanels next = weightsAfter(part);
   everyToken([&](Value token, Value from, Value sums) {
@@ -257,8 +253,6 @@ void ManyTokens::eachPanel(
     // Past the last group its weights again, for sums that nobody asks for.
     Value at = b.add(part.first, i);
     GroupReader weights = reader(part.matrix, b.min(at, part.last));
-    weights.goesOnAt(
-        reader(part.matrix, b.add(at, b.i64(groupsTogether))).start());
     fill(weights,
          b.element(panels, i, static_cast<int64_t>(tiling.panelBytes)));
   });

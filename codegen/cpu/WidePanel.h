@@ -34,9 +34,9 @@ private:
   Value groupOffset;
 };
 
-/// What is asked for while panels of floats or pairs are multiplied: the next
-/// ones' weights. There may be as many bytes of them as of the panels: too many
-/// to ask for at once, and decoding is over soon.
+/// What is asked for while panels are multiplied: the next ones' weights. There
+/// are too many bytes of them to ask for while decoding, which is over soon:
+/// then they would all wait for memory at once.
 struct NextPanels {
   llvm::SmallVector<mlir::Value> weights; ///< addresses; none: nothing to ask
   int64_t bytes = 0;                      ///< from each
