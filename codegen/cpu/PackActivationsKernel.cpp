@@ -26,6 +26,10 @@ constexpr double kSmallest = 0x1p-100;
 /// I8Grid: bits of 2^50, from where on a magnitude counts as infinite.
 constexpr int64_t kGridEnd = int64_t{127 + 50} << 23;
 constexpr double kMost = 127; ///< of a signed byte
+constexpr int64_t kLine = 64;
+/// How far ahead of a token's block its next ones are asked for: the core sees
+/// no stream where rows lie pages apart.
+constexpr int64_t kAheadBytes = 512;
 
 /// 32 floats.
 struct Block {
@@ -186,6 +190,9 @@ void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
            [&](Value token) { body(token, b.element(x, token, rowBytes)); });
   };
   eachToken([&](Value token, Value from) {
+    for (int64_t at = 0; at < 4 * kColumns; at += kLine) {
+      b.prefetch(b.offset(from, kAheadBytes + at));
+    }
     b.store(loadBlock(b, from).bits, b.element(largest, token, 4), 4);
   });
   Value bits = integersAt(largest);
