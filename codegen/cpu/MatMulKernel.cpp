@@ -74,8 +74,12 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
 
 class FewTokens : public Product {
 public:
-  using Product::Product;
+  FewTokens(KernelBuilder &builder, const KernelSpec &kernelSpec,
+            MClass passClass)
+      : Product(builder, kernelSpec), mClass(passClass) {}
   void emit();
+  Value allRows() { return rows(); }
+  void passes(Value group, Value firstToken, Value lastToken);
 
 private:
   /// Address of the sums of a token of the pass.
@@ -84,9 +88,10 @@ private:
         b.mul(matrix, b.i64(static_cast<int64_t>(tiling.passTokens))), token);
     return b.element(b.scratch(), row, kSumBytes);
   }
-  void passes(Value group, Value firstToken, Value lastToken);
   void lastPass(Value group, Value firstToken, Value rest, int64_t tokens);
   void pass(Value group, Value firstToken, int64_t tokens);
+
+  const MClass mClass; ///< as which passes are made
 };
 
 void FewTokens::emit() {
@@ -118,9 +123,8 @@ void FewTokens::passes(Value group, Value firstToken, Value lastToken) {
 // padding. Where there are many tokens a rest is not worth much code.
 void FewTokens::lastPass(Value group, Value firstToken, Value rest,
                          int64_t tokens) {
-  if (tokens == (spec.mClass == MClass::Wide
-                     ? static_cast<int64_t>(tiling.passTokens)
-                     : 1)) {
+  if (tokens ==
+      (mClass == MClass::Wide ? static_cast<int64_t>(tiling.passTokens) : 1)) {
     pass(group, firstToken, tokens);
     return;
   }
@@ -139,7 +143,7 @@ void FewTokens::pass(Value group, Value firstToken, int64_t tokens) {
         weights.goesOnAt(reader(other, b.add(group, matrix)).start());
       }
       // Weights that no other pass decodes push nothing out of the caches.
-      if (spec.mClass == MClass::One) {
+      if (mClass == MClass::One) {
         weights.isReadOnce();
       }
       decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetchBytes));
@@ -187,9 +191,17 @@ Status emitProduct(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
     emitWideProduct(builder, spec);
   } else {
-    FewTokens(builder, spec).emit();
+    FewTokens(builder, spec, spec.mClass).emit();
   }
   return Status::ok();
+}
+
+void emitFewRows(KernelBuilder &builder, const KernelSpec &spec,
+                 Value firstGroup, Value lastGroup) {
+  FewTokens product(builder, spec, MClass::Small);
+  builder.loop(firstGroup, lastGroup, builder.i64(1), [&](Value group) {
+    product.passes(group, builder.i64(0), product.allRows());
+  });
 }
 
 } // namespace air::codegen

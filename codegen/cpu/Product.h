@@ -45,6 +45,12 @@ private:
 // WideMatMul.cpp
 void emitWideProduct(KernelBuilder &builder, const KernelSpec &spec);
 
+// MatMulKernel.cpp
+/// All rows of groups [firstGroup, lastGroup) as the class for few tokens
+/// multiplies them, of a spec with mayHaveFewRows().
+void emitFewRows(KernelBuilder &builder, const KernelSpec &spec,
+                 mlir::Value firstGroup, mlir::Value lastGroup);
+
 } // namespace air::codegen
 
 #endif // AIRPACK_CODEGEN_CPU_PRODUCT_H

@@ -118,6 +118,11 @@ bool usesPanel(const KernelSpec &spec) {
          (isOfByteTiles(spec.activation) && spec.mClass == MClass::Wide);
 }
 
+bool mayHaveFewRows(const KernelSpec &spec) {
+  return spec.op == KernelOp::MatMul && spec.mClass == MClass::Wide &&
+         spec.rowsFrom == RowsFrom::Outputs && isOfByteTiles(spec.activation);
+}
+
 ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const ProductTiles &said = spec.tiles;
   auto orElse = [](uint64_t value, uint64_t standard) {
@@ -162,6 +167,9 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
     if (isBytes && isa.hasAmxInt8 &&
         form.columns == static_cast<int64_t>(kActivationColumns)) {
       tiling.dotBytes = tiling.groupsTogether * kTileDotBytes;
+    }
+    if (mayHaveFewRows(spec)) {
+      tiling.prefetchBytes = kPrefetchBytes;
     }
   } else {
     tiling.prefetchBytes = orElse(said.prefetchBytes, kPrefetchBytes);

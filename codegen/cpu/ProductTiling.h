@@ -35,6 +35,13 @@ inline constexpr int64_t kSumBytes = kRowLanes * 4; ///< of a token and group
 /// tokens. Else a group is decoded straight into dot products.
 bool usesPanel(const KernelSpec &spec);
 
+/// A pass of many tokens may ask for one token's logits. Up to so many rows go
+/// as they would in a pass of few tokens, decoded for eight at a time: of Q6_K
+/// one row takes a sixth of the time, 16 two thirds, and 32 would take longer.
+/// In floats the two classes read x in different forms.
+inline constexpr int64_t kFewRows = 16;
+bool mayHaveFewRows(const KernelSpec &spec);
+
 struct ProductTiling {
   uint64_t groups;        ///< of 16 rows, in all
   uint64_t tileGroups;    ///< of a tile
@@ -44,7 +51,8 @@ struct ProductTiling {
   uint64_t panelColumns;  ///< of a panel; tileColumns is a multiple
   uint64_t panelBytes;    ///< of one group
   uint64_t dotBytes;      ///< beside the panels, where tiles multiply bytes
-  uint64_t prefetchBytes; ///< ahead of the decoder, without a panel
+  uint64_t prefetchBytes; ///< ahead of the decoder, without a panel; else 0
+                          ///< unless mayHaveFewRows()
   // What many tokens' inner loop multiplies at a time.
   uint64_t groupsTogether; ///< divides tileGroups
   uint64_t tokensTogether; ///< divides kActivationTokens

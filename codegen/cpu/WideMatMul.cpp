@@ -11,6 +11,8 @@
 // several groups, which leaves the multiplications and not the loads as the
 // limit.
 //
+// The few rows that a pass may want logits of are multiplied as few tokens are.
+//
 // Scratch: sums [matrix][groups together][token][group of these][16] f32, then
 // a panel for each group of the inner loop (WidePanel.h), then what tiles need
 // beside (AmxProducts.h).
@@ -113,11 +115,7 @@ void ManyTokens::emit() {
       kColumns;
   panels =
       b.offset(b.scratch(), matrices() * tileGroups * tileTokens * kSumBytes);
-  b.tileLoop([&](Value tile) {
-    Value firstGroup = b.mul(b.rem(tile, b.i64(base)), b.i64(tileGroups));
-    Value groups =
-        b.min(b.sub(b.i64(static_cast<int64_t>(tiling.groups)), firstGroup),
-              b.i64(tileGroups));
+  auto manyRows = [&](Value tile, Value firstGroup, Value groups) {
     Value lastGroup = b.sub(b.add(firstGroup, groups), b.i64(1));
     Value firstToken = b.mul(b.div(tile, b.i64(base)), b.i64(tileTokens));
     Value tokens = b.min(b.sub(rows(), firstToken), b.i64(tileTokens));
@@ -146,6 +144,20 @@ void ManyTokens::emit() {
                     });
       });
     });
+  };
+  b.tileLoop([&](Value tile) {
+    Value firstGroup = b.mul(b.rem(tile, b.i64(base)), b.i64(tileGroups));
+    Value groups =
+        b.min(b.sub(b.i64(static_cast<int64_t>(tiling.groups)), firstGroup),
+              b.i64(tileGroups));
+    if (!mayHaveFewRows(spec)) {
+      manyRows(tile, firstGroup, groups);
+      return;
+    }
+    b.ifThenElse(
+        b.less(b.i64(kFewRows), rows()),
+        [&] { manyRows(tile, firstGroup, groups); },
+        [&] { emitFewRows(b, spec, firstGroup, b.add(firstGroup, groups)); });
   });
 }
 
