@@ -506,6 +506,12 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
+      // Some half of the rows are outputs: more than go as few do.
+      if (mClass == MClass::Wide &&
+          kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
+        addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
+                  5 * kFewRows, random);
+      }
     }
   }
 }
