@@ -151,6 +151,12 @@ PlanReport evaluate(const PlanMeasurement &measured) {
   report.whole.seconds = medianSeconds(measured.passes);
   report.adjacentShare = adjacentShare(measured);
   note(report.impossible, "the pass", report.whole);
+  if (report.impossible.empty() && report.adjacentShare.median > kMostShare) {
+    report.impossible =
+        format("half of the passes took less than 1/%.2f of the least that the "
+               "limits around them allow; these change too fast here",
+               report.adjacentShare.median);
+  }
   report.outsideSeconds =
       report.whole.seconds - (report.sum.seconds - measured.emptySingleSeconds);
   return report;

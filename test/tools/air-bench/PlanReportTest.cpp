@@ -113,6 +113,16 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
               HasSubstr("\"adjacent_share\": [0.5, 0.6, 0.625]"));
 }
 
+TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreNamed) {
+  PlanMeasurement measured = measurement();
+  const MachineRates third = {100.0 / 3, {10.0 / 3, 40.0 / 3}};
+  // 30 / 29 is below 1.05, and 30 / 28 above.
+  measured.passes = {{29, third, third}};
+  EXPECT_EQ(evaluate(measured).impossible, "");
+  measured.passes = {{28, third, third}};
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("less than 1/1.07 of"));
+}
+
 TEST(PlanReport, NamesAreQuoted) {
   PlanMeasurement measured = measurement();
   measured.steps[0].name = "a\"b\\c\n";
