@@ -12,6 +12,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from xml.etree import ElementTree
 
 LIT = "/usr/lib/llvm-22/bin/lit"
 
@@ -23,23 +24,24 @@ class Totals:
 
 
 def run_gtest(binary, totals):
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        done = subprocess.run([str(binary), f"--gtest_output=json:{report.name}"],
+    # As XML: GoogleTest's JSON leaves out why a test was skipped.
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        done = subprocess.run([str(binary), f"--gtest_output=xml:{report.name}"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
-            suites = json.load(open(report.name))["testsuites"]
-        except (ValueError, KeyError):
-            suites = []
-    cases = [case for suite in suites for case in suite["testsuite"]]
+            cases = list(ElementTree.parse(report.name).iter("testcase"))
+        except ElementTree.ParseError:
+            cases = []
     failed = 0
     for case in cases:
-        name = f"{case['classname']}.{case['name']}"
-        if case.get("result") == "SKIPPED":
-            reason = " ".join(s.get("message", "").split("\n", 1)[-1].strip()
-                              for s in case.get("skipped", [])) or "no reason given"
-            totals.skipped.append(f"{binary.name} {name}: {reason}")
-        elif case.get("failures"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        skipped = case.find("skipped")
+        if case.find("failure") is not None:
             failed += 1
+        elif skipped is not None:
+            # Its first line is the place.
+            reason = skipped.get("message", "").partition("\n")[2].strip() or "no reason given"
+            totals.skipped.append(f"{binary.name} {name}: {reason}")
         else:
             totals.passed += 1
     if done.returncode != 0 and failed == 0:
