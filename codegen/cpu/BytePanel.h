@@ -25,8 +25,8 @@
 namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
-/// Columns of a panel of bytes: it and as many columns of 16 tokens share a
-/// first-level cache of 32 KiB.
+/// Columns of a panel of bytes: three of these, at most 10 KiB each, and as
+/// many columns of 16 tokens share a first-level cache of 48 KiB.
 inline constexpr uint64_t kBytePanelColumns = 256;
 
 /// What a panel holds, and where the parts of a group of columns lie.

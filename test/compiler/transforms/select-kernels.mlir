@@ -70,7 +70,7 @@
 // OPTIONS-NOT: @"m9+"
 
 // With byte dot products each input of a Q8_0 product is packed once a form: 24
-// words for 32 columns of one token, 15 of several.
+// words for 32 columns of one token, 17 of several.
 // BYTES-DAG: plan.buffer @layer.0.attn_normed row 128
 // BYTES-DAG: plan.buffer @layer.0.attn_normed.i8x2 row 96
 // BYTES-DAG: plan.buffer @layer.0.attn_normed.i8 row 68
