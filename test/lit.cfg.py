@@ -41,10 +41,12 @@ if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
 if config.air_sanitize:
     config.available_features.add("sanitizer")
 
-# Third-party vocabularies, where somebody has them (see CONTRIBUTING.md). Tests
-# that need them say `REQUIRES: vectors` and are reported as unsupported without.
-vectors = os.environ.get("AIR_VECTORS")
-if vectors:
-    config.available_features.add("vectors")
-    config.environment["AIR_VECTORS"] = vectors
-    config.substitutions.append(("%vectors", vectors))
+# Inputs that are too large for the tree, or not ours to ship (CONTRIBUTING.md says
+# what the folders hold). A test that needs one says `REQUIRES: AIR_MODELS` or
+# `REQUIRES: AIR_VECTORS`, and lit names the variable as the reason why it was skipped.
+for variable, substitution in (("AIR_MODELS", "%models"), ("AIR_VECTORS", "%vectors")):
+    folder = os.environ.get(variable)
+    if folder:
+        config.available_features.add(variable)
+        config.environment[variable] = folder
+        config.substitutions.append((substitution, folder))

@@ -81,9 +81,10 @@ def main():
     # LLVM's headers poison arena memory in our instrumented code, and Debian's
     # libLLVM, which is not instrumented, never takes the poison back.
     os.environ.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
-    environment_note = os.environ.get("AIR_VECTORS")
-    print(f"AIR_VECTORS={environment_note}" if environment_note else
-          "AIR_VECTORS is not set: tests of third-party vocabularies will be skipped.")
+    for variable, what in (("AIR_MODELS", "that read models from outside the tree"),
+                           ("AIR_VECTORS", "of third-party vocabularies")):
+        folder = os.environ.get(variable)
+        print(f"{variable}={folder}" if folder else f"{variable} is not set: tests {what} will be skipped.")
     binaries = sorted((build / "test-bin").glob("*"))
     binaries = [b for b in binaries if b.is_file() and os.access(b, os.X_OK)]
     totals = Totals()

@@ -1,10 +1,16 @@
 #!/usr/bin/env python3
-"""check_kl.py MODEL.gguf FACTS.json REFERENCE.top512 WORKDIR
+"""check_kl.py MODEL.gguf FACTS.json REFERENCE WORKDIR
 
-KL divergence (nats, mean over tokens) of a quantised model's next-token
-distribution from the float64 one of its dequantised weights must not exceed
-llama.cpp's, which FACTS.json states. Default KV type (f16), as llama.cpp's.
+The KL divergence (nats, mean over tokens) of a quantised model's next-token
+distribution from that of a float64 evaluation of its dequantised weights must
+not exceed llama.cpp's, which FACTS.json states. The KV cache is f16, the
+default, as it was for llama.cpp.
+
+REFERENCE holds the float64 logits after each token of FACTS.json: either all of
+them (.logits.f32: little-endian float32 [tokens, vocabulary]) or the largest 512
+(.top512, which make_top512.py beside these files writes and describes).
 """
+import array
 import math
 import struct
 import sys
@@ -21,38 +27,57 @@ def log_sum_exp(values):
     return peak + math.log(math.fsum(math.exp(v - peak) for v in values))
 
 
-def row_kl(row, ids, reference, log_rest):
-    """KL over the top ids and one bucket for every other id."""
-    total = log_sum_exp(list(reference) + [log_rest])
-    chosen = set(ids)
-    ours_rest = log_sum_exp([v for i, v in enumerate(row) if i not in chosen])
-    ours_total = log_sum_exp(row)
+def kl(reference, ours):
+    """KL(reference || ours) of two distributions given as logits."""
+    reference_total, ours_total = log_sum_exp(reference), log_sum_exp(ours)
     terms = []
-    for i, ref in list(zip(ids, reference)) + [(None, log_rest)]:
-        log_p = ref - total
-        log_q = (ours_rest if i is None else row[i]) - ours_total
+    for a, b in zip(reference, ours, strict=True):
+        log_p, log_q = a - reference_total, b - ours_total
         terms.append(math.exp(log_p) * (log_p - log_q))
     return math.fsum(terms)
+
+
+def whole_rows(data, tokens):
+    """Logits of the whole vocabulary: per token (ids, logits)."""
+    logits = array.array("f", data)
+    t.expect(len(logits) % tokens == 0, f"{reference_path}: {len(logits)} logits, {tokens} tokens")
+    vocabulary = len(logits) // tokens
+    return [(range(vocabulary), logits[i * vocabulary : (i + 1) * vocabulary]) for i in range(tokens)]
+
+
+def top_rows(data, tokens):
+    """The largest logits: per token (ids, logits), the last logit being that of "any other id"."""
+    t.expect(len(data) == ROW * tokens, f"{reference_path}: {len(data)} bytes, {tokens} tokens")
+    rows = []
+    for at in range(0, len(data), ROW):
+        ids = struct.unpack_from(f"<{TOP}H", data, at)
+        logits = struct.unpack_from(f"<{TOP}f", data, at + TOP * 2)
+        (log_rest,) = struct.unpack_from("<d", data, at + TOP * 6)
+        rows.append((ids, (*logits, log_rest)))
+    return rows
+
+
+def ours_like(row, ids):
+    """Our logits in the order of the reference's, everything that `ids` leaves out merged into one."""
+    logits = [row[i] for i in ids]
+    if len(ids) < len(row):
+        chosen = set(ids)
+        logits.append(log_sum_exp([v for i, v in enumerate(row) if i not in chosen]))
+    return logits
 
 
 model, facts_path, reference_path, work = map(Path, sys.argv[1:5])
 work.mkdir(parents=True, exist_ok=True)
 facts = t.load(facts_path)
-data = reference_path.read_bytes()
 tokens = facts["tokens"]
-t.expect(len(data) == ROW * len(tokens), f"{reference_path}: {len(data)} bytes, {len(tokens)} tokens")
+read = top_rows if reference_path.suffix == ".top512" else whole_rows
+reference = read(reference_path.read_bytes(), len(tokens))
 plan = work / "model.air"
 t.pack(model, plan)
 bound = facts["llama_cpp"]["kl_mean"]
 for batch in (1, 4, 64):
     rows = t.logits(plan, tokens, work / "out.f32", batch)
-    kls = []
-    for index, row in enumerate(rows):
-        at = index * ROW
-        ids = struct.unpack_from(f"<{TOP}H", data, at)
-        reference = struct.unpack_from(f"<{TOP}f", data, at + TOP * 2)
-        (log_rest,) = struct.unpack_from("<d", data, at + TOP * 6)
-        kls.append(row_kl(row, ids, reference, log_rest))
+    kls = [kl(logits, ours_like(row, ids)) for row, (ids, logits) in zip(rows, reference, strict=True)]
     mean = math.fsum(kls) / len(kls)
     print(f"{model.stem} batch {batch}: KL mean {mean:.3g}, max {max(kls):.3g}; llama.cpp {bound:.3g}")
     t.expect(mean <= bound, f"batch {batch}: KL {mean:.3g} > {bound:.3g}")
