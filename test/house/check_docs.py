@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 root = Path(sys.argv[1])
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "examples/README.md",
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md",
              *sorted(str(p.relative_to(root)) for p in (root / "docs").glob("*.md"))]
 TOPS = {"cmake", "codegen", "compiler", "docs", "examples", "formats", "runtime", "test", "tools"}
 SOURCE = re.compile(r"\.?[\w*-]+\.(?:cpp|h|td|c|py|sh|fbs|cmake|mlir|test|md)")
