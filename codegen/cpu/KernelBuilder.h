@@ -18,8 +18,7 @@
 //   - Alignment is said at each access, in bytes, and must be true: bindings
 //     and scratch are aligned to 64; a row inside them only to its element.
 //   - Bindings and batch fields may be asked for anywhere: they are loaded
-//   once,
-//     on entry.
+//     once, on entry.
 //
 // Ownership: the module owns what is built; the builder is a cursor in it.
 // Thread-safety: one thread per MLIRContext.

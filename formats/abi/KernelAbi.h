@@ -1,12 +1,9 @@
-/*===- KernelAbi.h - the contract between CPU kernels and runtime --*- C
--*-===*\
+/*===- KernelAbi.h - the contract between CPU kernels and runtime -*- C -*-===*\
  *
  * A plan's CPU executable is a relocatable ELF object. Each entry point named
-by
- * a dispatch has the type AirKernelFn. Kernels are re-entrant: no globals, no
- * libc, no undefined symbols; they read and write only what their dispatch
-binds
- * and their own scratch.
+ * by a dispatch has the type AirKernelFn. Kernels are re-entrant: no globals,
+ * no libc, no undefined symbols; they read and write only what their dispatch
+ * binds and their own scratch.
  *
  * Work is cut into tiles. For one dispatch, every tile in [0, tiles) is run
  * exactly once, by any thread, in any order; so a tile's result must not depend

@@ -1,5 +1,4 @@
-//===- PlanFile.h - the .air file: header, writer, reader, verifier -*- C++
-//-*-//
+//===- PlanFile.h - header, writer, reader, verifier of plans ---*- C++ -*-===//
 //
 // Everything of formats/plan that deals with the file; each header says its own
 // part. docs/plan-format.md gives the file byte by byte.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """check_sources.py ROOT: rules of the house that a machine can hold.
 
-Files stay under 800 lines; no abort, exit or printing in libraries; no getenv
-outside the tools; no unfinished words.
+Files stay under 800 lines, and their banners are whole; libraries do not end the
+process, print, or read the environment; nothing is marked as unfinished.
 """
 import re
 import sys
@@ -15,6 +15,7 @@ FORBIDDEN = [
     (re.compile(r"\bgetenv\s*\("), "reads the environment"),
 ]
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+BANNER = re.compile(r"//===- .+===//|/\*===- .+===\*[/\\]")
 MAX_LINES = 800
 
 root = Path(sys.argv[1])
@@ -31,6 +32,8 @@ for top in LIBRARIES + ("tools", "test", "cmake"):
         name = path.relative_to(root)
         if len(lines) > MAX_LINES:
             wrong.append(f"{name}: {len(lines)} lines, at most {MAX_LINES}")
+        if "===- " in (lines[0] if lines else "") and not (BANNER.fullmatch(lines[0]) and len(lines[0]) <= 80):
+            wrong.append(f"{name}:1: the banner is not one whole line of at most 80 characters: {lines[0]}")
         for number, line in enumerate(lines, 1):
             if UNFINISHED.search(line):
                 wrong.append(f"{name}:{number}: unfinished: {line.strip()}")

@@ -1,5 +1,4 @@
-/*===- ForeignRun.h - a kernel call as one file --------------------*- C
--*-===*\
+/*===- ForeignRun.h - a kernel call as one file -------------------*- C -*-===*\
  *
  * What the test writes and ForeignRunner maps: this record at the start, then
  * code, batch, bindings and scratch, all at offsets from the file's start. Code

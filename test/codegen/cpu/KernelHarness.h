@@ -4,7 +4,7 @@
 // binding before, and what must hold after. runCase() makes the call as a
 // hostile runtime would:
 //   - every binding and the scratch lie between guard bytes, which must
-//   survive;
+//     survive;
 //   - padding rows and scratch start as NaN patterns;
 //   - all tiles run one by one in a shuffled order, then once more in uneven
 //     ranges: both must give the same bytes;

@@ -1,5 +1,4 @@
-//===- PlanVerifierTest.cpp - each rule, broken
-//-----------------------------===//
+//===- PlanVerifierTest.cpp - each rule, broken ---------------------------===//
 #include "SmallPlan.h"
 
 #include "formats/plan/PlanFile.h"

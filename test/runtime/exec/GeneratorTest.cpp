@@ -1,5 +1,4 @@
-//===- GeneratorTest.cpp - where an answer ends, and what is shown
-//---------===//
+//===- GeneratorTest.cpp - where an answer ends, and what is shown --------===//
 #include "runtime/exec/Generator.h"
 
 #include "formats/plan/PlanConvert.h"

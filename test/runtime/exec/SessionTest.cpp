@@ -1,5 +1,4 @@
-//===- SessionTest.cpp - a plan opened, batches of every shape
-//-------------===//
+//===- SessionTest.cpp - a plan opened, batches of every shape ------------===//
 #include "runtime/exec/Session.h"
 
 #include "test/runtime/fake/FakePlan.h"

@@ -1,5 +1,4 @@
-//===- SteadyStateTest.cpp - a decode step allocates nothing
-//---------------===//
+//===- SteadyStateTest.cpp - a decode step allocates nothing --------------===//
 //
 // Every way to the heap is counted: operator new goes through malloc, and the
 // executable's own malloc family stands before the C library's.

@@ -1,4 +1,4 @@
-/*===- FakeKernels.c - a model whose every number can be told by hand ------===*\
+/*===- FakeKernels.c - a model whose every number can be told by hand -----===*\
  *
  * Kernels of the fake plan (FakePlan.h). Activations have FAKE_WIDTH floats a
  * token: [0] the id, [1] the id that the table wants next, [2] the sequence's

@@ -1,5 +1,4 @@
-//===- PlanSourceTest.cpp - nothing is used before it is verified
-//----------===//
+//===- PlanSourceTest.cpp - nothing is used before it is verified ---------===//
 #include "runtime/io/PlanSource.h"
 
 #include "test/runtime/fake/FakePlan.h"

@@ -1,5 +1,4 @@
-//===- KvCacheTest.cpp - pages are taken, given back, never shared
-//---------===//
+//===- KvCacheTest.cpp - pages are taken, given back, never shared --------===//
 #include "runtime/kv/KvCache.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"

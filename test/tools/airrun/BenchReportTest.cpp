@@ -1,5 +1,4 @@
-//===- BenchReportTest.cpp - rates by hand, and the bound
-//------------------===//
+//===- BenchReportTest.cpp - rates by hand, and the bound -----------------===//
 #include "tools/airrun/BenchReport.h"
 
 #include <gtest/gtest.h>

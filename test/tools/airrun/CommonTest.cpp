@@ -1,5 +1,4 @@
-//===- CommonTest.cpp - lists of ids, formatted text
-//-----------------------===//
+//===- CommonTest.cpp - lists of ids, formatted text ----------------------===//
 #include "tools/airrun/Common.h"
 
 #include <gtest/gtest.h>

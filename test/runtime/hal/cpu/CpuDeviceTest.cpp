@@ -1,5 +1,4 @@
-//===- CpuDeviceTest.cpp - grids, bindings, scratch and order
-//--------------===//
+//===- CpuDeviceTest.cpp - grids, bindings, scratch and order -------------===//
 #include "runtime/hal/cpu/CpuDevice.h"
 
 #include <atomic>

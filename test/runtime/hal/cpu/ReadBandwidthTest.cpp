@@ -1,5 +1,4 @@
-//===- ReadBandwidthTest.cpp - a limit that a slower reader stays under
-//----===//
+//===- ReadBandwidthTest.cpp - a limit that a slower reader stays under ---===//
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"
