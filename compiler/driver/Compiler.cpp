@@ -25,6 +25,7 @@ struct Compiler::State {
   CompileOptions options;
   ModelSource source;
   TokenizerData tokenizer;
+  std::vector<std::string> notes;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
   codegen::KernelArtifact kernels;
@@ -95,13 +96,16 @@ Compiler &Compiler::operator=(Compiler &&) noexcept = default;
 
 const ModelSource &Compiler::source() const { return state->source; }
 
+const std::vector<std::string> &Compiler::notes() const { return state->notes; }
+
 Result<Compiler> Compiler::load(CompileOptions options) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
   AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
-  AIR_ASSIGN_OR_RETURN(state->module,
-                       importModel(state->context, state->source));
+  state->notes = state->tokenizer.notes;
+  AIR_ASSIGN_OR_RETURN(
+      state->module, importModel(state->context, state->source, &state->notes));
   return Compiler(std::move(state));
 }
 

@@ -49,6 +49,10 @@ public:
 
   const ModelSource &source() const;
 
+  /// What is odd about the model and changes nothing of what it computes, one
+  /// sentence each, in the order in which it was found.
+  const std::vector<std::string> &notes() const;
+
   /// Runs the passes up to and including `stopAfter`; all when it is empty.
   /// Usage when no pass has that name. Call once.
   Status run(const std::string &stopAfter);

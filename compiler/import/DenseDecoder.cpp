@@ -182,24 +182,30 @@ Result<DecoderShape> readShape(SourceReader &reader) {
 
 /// The embedding's rows, against what the tokenizer and the metadata say.
 Status checkVocabulary(SourceReader &reader, uint64_t rows) {
-  AIR_ASSIGN_OR_RETURN(auto size, reader.optionalCount("vocab_size"));
-  if (size && *size != rows) {
-    return corruptError("tensor 'token_embd.weight' has " +
-                        std::to_string(rows) + " rows, key '" +
-                        reader.fullKey("vocab_size") + "' is " +
-                        std::to_string(*size));
-  }
   const auto &metadata = reader.model().metadata;
   auto tokens = metadata.find("tokenizer.ggml.tokens");
-  if (tokens == metadata.end()) {
-    return Status::ok();
-  }
-  const auto *list = std::get_if<std::vector<std::string>>(&tokens->second);
+  const auto *list =
+      tokens == metadata.end()
+          ? nullptr
+          : std::get_if<std::vector<std::string>>(&tokens->second);
   if (list && list->size() != rows) {
     return corruptError("tensor 'token_embd.weight' has " +
                         std::to_string(rows) + " rows, the tokenizer " +
                         std::to_string(list->size()) + " tokens");
   }
+  AIR_ASSIGN_OR_RETURN(auto size, reader.optionalCount("vocab_size"));
+  if (!size || *size == rows) {
+    return Status::ok();
+  }
+  std::string difference = "tensor 'token_embd.weight' has " +
+                           std::to_string(rows) + " rows, key '" +
+                           reader.fullKey("vocab_size") + "' is " +
+                           std::to_string(*size);
+  if (!list) {
+    return corruptError(std::move(difference));
+  }
+  reader.note(difference + "; the key is ignored, since the tokenizer has as "
+                           "many tokens as the tensor has rows");
   return Status::ok();
 }
 

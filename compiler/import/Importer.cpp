@@ -45,7 +45,8 @@ static Result<const Family *> familyOf(const ModelSource &source) {
 }
 
 Result<mlir::OwningOpRef<mlir::ModuleOp>>
-importModel(mlir::MLIRContext &context, const ModelSource &source) {
+importModel(mlir::MLIRContext &context, const ModelSource &source,
+            std::vector<std::string> *notes) {
   AIR_ASSIGN_OR_RETURN(const Family *family, familyOf(source));
   context.loadDialect<ir::llm::LlmDialect>();
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(
@@ -54,6 +55,9 @@ importModel(mlir::MLIRContext &context, const ModelSource &source) {
   SourceReader reader(source, std::string(family->architecture));
   AIR_RETURN_IF_ERROR(family->build(reader, *module));
   AIR_RETURN_IF_ERROR(reader.finish());
+  if (notes != nullptr) {
+    notes->insert(notes->end(), reader.notes().begin(), reader.notes().end());
+  }
 
   std::string complaint;
   mlir::ScopedDiagnosticHandler handler(&context,

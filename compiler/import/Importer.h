@@ -22,9 +22,12 @@
 
 namespace air::compiler {
 
-/// Loads the llm dialect into `context` and builds the model of `source`.
+/// Loads the llm dialect into `context` and builds the model of `source`. What
+/// is odd about the source and changes nothing is appended to `notes`, one
+/// sentence each.
 Result<mlir::OwningOpRef<mlir::ModuleOp>>
-importModel(mlir::MLIRContext &context, const ModelSource &source);
+importModel(mlir::MLIRContext &context, const ModelSource &source,
+            std::vector<std::string> *notes = nullptr);
 
 /// Architectures that importModel knows, sorted.
 std::vector<std::string> supportedArchitectures();

@@ -45,6 +45,11 @@ public:
     return architecture + "." + key;
   }
 
+  /// Something odd that changes nothing of what is computed, as one sentence
+  /// for the user.
+  void note(std::string text) { taken.push_back(std::move(text)); }
+  const std::vector<std::string> &notes() const { return taken; }
+
   using Shape = std::initializer_list<uint64_t>;
 
   /// The tensor of that name. Corrupt when it is missing or has another shape;
@@ -69,6 +74,7 @@ private:
   std::set<std::string> usedKeys;
   std::set<std::string> usedTensors;
   std::set<std::string> knownNames; // asked for, layers as "blk.N."
+  std::vector<std::string> taken;
 };
 
 } // namespace air::compiler

@@ -28,9 +28,9 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 
 /// tokenizer.ggml.* -> TokenizerData; kind None when the file has no tokenizer.
 /// Absent keys get llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
-/// Corrupt when arrays disagree in length, a piece comes twice or an id lies
-/// outside the vocabulary; Unsupported names the model ("t5", ...) and what is
-/// supported.
+/// Corrupt when an array is shorter than the vocabulary (surplus entries are
+/// cut, with a note), a piece comes twice or an id lies outside the vocabulary;
+/// Unsupported names the model ("t5", ...) and what is supported.
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 
 } // namespace air

@@ -71,6 +71,9 @@ private:
   Status readFlag(const char *key, bool &flag) const;
   Status readId(const char *key, int32_t &id) const;
   Status readTokens();
+  /// Corrupt when an array with an entry for each token is too short; a note
+  /// when it is too long.
+  Status checkLength(const char *key, size_t size);
   Status readTypes();
   Status readScores();
   Status readMerges();
@@ -184,11 +187,19 @@ Status Reader::readTokens() {
   return Status::ok();
 }
 
-Status sizeMismatch(const char *key, size_t size, size_t tokens) {
-  return corruptError("metadata '" + std::string(kPrefix) + key + "' has " +
-                      std::to_string(size) +
-                      " entries, but the vocabulary has " +
-                      std::to_string(tokens) + " tokens");
+Status Reader::checkLength(const char *key, size_t size) {
+  if (size == data.tokens.size()) {
+    return Status::ok();
+  }
+  std::string difference = "metadata '" + std::string(kPrefix) + key +
+                           "' has " + std::to_string(size) +
+                           " entries, but the vocabulary has " +
+                           std::to_string(data.tokens.size()) + " tokens";
+  if (size < data.tokens.size()) {
+    return corruptError(std::move(difference));
+  }
+  data.notes.push_back(difference + "; the surplus is ignored");
+  return Status::ok();
 }
 
 Status Reader::readTypes() {
@@ -198,10 +209,8 @@ Status Reader::readTypes() {
     return Status::ok();
   }
   auto take = [&](const auto &stored) {
-    if (stored.size() != data.tokens.size()) {
-      return sizeMismatch("token_type", stored.size(), data.tokens.size());
-    }
-    for (size_t i = 0; i < stored.size(); ++i) {
+    AIR_RETURN_IF_ERROR(checkLength("token_type", stored.size()));
+    for (size_t i = 0; i < data.tokens.size(); ++i) {
       if (std::cmp_less(stored[i], 0) ||
           std::cmp_greater(stored[i], static_cast<int>(TokenType::Byte))) {
         return corruptError(
@@ -231,10 +240,8 @@ Status Reader::readScores() {
     return corruptError("metadata 'tokenizer.ggml.scores' is missing; the "
                         "tokenizer model 'llama' needs it");
   }
-  if (scores->size() != data.tokens.size()) {
-    return sizeMismatch("scores", scores->size(), data.tokens.size());
-  }
-  for (size_t i = 0; i < scores->size(); ++i) {
+  AIR_RETURN_IF_ERROR(checkLength("scores", scores->size()));
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
     if (std::isnan((*scores)[i])) {
       return corruptError("metadata 'tokenizer.ggml.scores' is not a number "
                           "for token " +

@@ -47,6 +47,9 @@ struct TokenizerData {
   bool addSpacePrefix = true; ///< SPM
   bool removeExtraWhitespaces = false;
   std::string chatTemplate; ///< tokenizer.chat_template
+  /// What the reader put right, one sentence each, for the user to know of.
+  /// Not part of a plan.
+  std::vector<std::string> notes;
 };
 
 } // namespace air

@@ -245,6 +245,7 @@ Status runPack(const cli::Invocation &invocation) {
   StageTimes times;
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
+  cli::printNotes(compiler.notes());
   if (writes) {
     AIR_RETURN_IF_ERROR(checkOutput(output, compiler.source()));
   }

@@ -161,6 +161,7 @@ Result<rt::Tokenizer> openTokenizer(const std::string &path) {
   if (magic.starts_with("GGUF")) {
     AIR_ASSIGN_OR_RETURN(ModelSource source, readGguf(path));
     AIR_ASSIGN_OR_RETURN(data, readGgufTokenizer(source));
+    cli::printNotes(data.notes);
   } else if (magic.starts_with(
                  std::string_view(reinterpret_cast<const char *>(kPlanMagic),
                                   sizeof(kPlanMagic)))) {

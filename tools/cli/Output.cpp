@@ -20,6 +20,12 @@ Status writeOut(std::string_view text) {
   return Status::ok();
 }
 
+void printNotes(const std::vector<std::string> &notes) {
+  for (const std::string &note : notes) {
+    std::fprintf(stderr, "note: %s\n", oneLine(note).c_str());
+  }
+}
+
 std::string format(const char *pattern, ...) {
   va_list arguments;
   va_start(arguments, pattern);

@@ -6,11 +6,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace air::cli {
 
 /// Writes and flushes; Io with the system's reason when that fails.
 Status writeOut(std::string_view text);
+
+/// One line "note: ..." each on standard error.
+void printNotes(const std::vector<std::string> &notes);
 
 /// printf into a string of any length.
 std::string format(const char *pattern, ...)

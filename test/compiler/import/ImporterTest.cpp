@@ -28,6 +28,21 @@ std::string importText(const ModelSource &source) {
   return text;
 }
 
+TEST(Importer, VocabularySizeThatOnlyTheKeyDisputesIsANote) {
+  ModelSource source = tinySource("llama");
+  source.metadata["tokenizer.ggml.tokens"] = std::vector<std::string>(16, "x");
+  source.metadata["llama.vocab_size"] = uint64_t{15};
+  mlir::MLIRContext context;
+  std::vector<std::string> notes;
+  auto module = compiler::importModel(context, source, &notes);
+  ASSERT_TRUE(module) << module.status().message();
+  EXPECT_THAT(notes, ::testing::ElementsAre(
+                         "tensor 'token_embd.weight' has 16 rows, key "
+                         "'llama.vocab_size' is 15; the key is ignored, since "
+                         "the tokenizer has as many tokens as the tensor has "
+                         "rows"));
+}
+
 TEST(Importer, LlamaIsThisGraph) {
   // rope: dim = head size, base 10000 by default; scale = 1 / sqrt(4).
   EXPECT_EQ(importText(tinySource("llama")), R"(module {

@@ -161,6 +161,25 @@ TEST(GgufTokenizer, SeveralEmptyPiecesAreFine) {
   EXPECT_EQ(data->types, std::vector<TokenType>(3, TokenType::Normal));
 }
 
+TEST(GgufTokenizer, SurplusEntriesAreCutWithANote) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "llama")
+      .texts("tokenizer.ggml.tokens", {"<unk>", "a"})
+      .array<float>("tokenizer.ggml.scores", {0, -1, -2})
+      .array<int32_t>("tokenizer.ggml.token_type", {2, 1, 1, 9});
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->scores, (std::vector<float>{0, -1}));
+  EXPECT_EQ(data->types,
+            (std::vector<TokenType>{TokenType::Unknown, TokenType::Normal}));
+  EXPECT_EQ(data->notes,
+            (std::vector<std::string>{
+                "metadata 'tokenizer.ggml.token_type' has 4 entries, but the "
+                "vocabulary has 2 tokens; the surplus is ignored",
+                "metadata 'tokenizer.ggml.scores' has 3 entries, but the "
+                "vocabulary has 2 tokens; the surplus is ignored"}));
+}
+
 TEST(GgufTokenizer, NoTokenizerIsKindNone) {
   for (const char *model : {"", "none", "no_vocab"}) {
     GgufBuilder builder;
@@ -225,11 +244,6 @@ const Refused kRefused[] = {
      "token_type' has 1 entries, but the vocabulary has 2 tokens",
      [] {
        return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {1});
-     }},
-    {"TypesTooMany", kCorrupt, "token_type' has 3 entries",
-     [] {
-       return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type",
-                                          {1, 1, 1});
      }},
     {"TypeUnknown", kCorrupt, "gives token 1 the type 7; known are 0 to 6",
      [] {
