@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packs the shipped model for this machine and continues a prompt.
 #   bash examples/pack-and-generate.sh [FOLDER] [PROMPT]
-# airpack and airrun come from PATH. The plan stays in FOLDER (default: here).
+# airpack and airrun must be on the PATH. The plan stays in FOLDER (default: the
+# current folder).
 set -euo pipefail
 model="$(dirname "$0")/models/storyteller.gguf"
 folder="${1:-.}"
@@ -11,7 +12,7 @@ plan="$folder/storyteller.air"
 mkdir -p "$folder"
 airpack "$model" --target host -o "$plan"
 
-echo "== greedy: always the likeliest token"
+echo "== greedy: always the most likely token"
 airrun "$plan" -p "$prompt" -n 48 --temp 0
-echo "== by chance: seed 7 always draws this story"
+echo "== sampled: seed 7 always draws this story"
 airrun "$plan" -p "$prompt" -n 48 --seed 7

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# How well the shipped model predicts a text: its perplexity, as one number.
+# Prints how well the shipped model predicts a text: its perplexity, as one number.
 #   bash examples/score-a-text.sh FILE [FOLDER]
-# airpack and airrun come from PATH. The plan in FOLDER (default: here) is made
-# when there is none. The text needs at least 64 tokens, some 50 words.
+# airpack and airrun must be on the PATH. FOLDER (default: the current folder) holds
+# the plan, which is made if it is not there. The text needs at least 64 tokens,
+# about 50 words.
 set -euo pipefail
 text="${1:?usage: bash examples/score-a-text.sh FILE [FOLDER]}"
 folder="${2:-.}"
