@@ -1,4 +1,4 @@
-//===- GeneratorTest.cpp - where an answer ends, and what is shown --------===//
+//===- GeneratorTest.cpp - when generation ends, and what is shown --------===//
 #include "runtime/exec/Generator.h"
 
 #include "formats/plan/PlanConvert.h"
@@ -166,7 +166,7 @@ TEST_F(GeneratorTest, TheContextIsAnEndNotAnError) {
   std::vector<int32_t> prompt(100, 50);
   Answer got = answer(options, prompt);
   EXPECT_EQ(got.reason, FinishReason::ContextFull);
-  // The last token is drawn from logits at the last position.
+  // The last token is sampled from the logits of the last position.
   EXPECT_EQ(got.ids.size(), kFakeContext - 100 + 1);
 }
 

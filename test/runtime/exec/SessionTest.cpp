@@ -1,4 +1,4 @@
-//===- SessionTest.cpp - a plan opened, batches of every shape ------------===//
+//===- SessionTest.cpp - opening a plan, and batches of every shape -------===//
 #include "runtime/exec/Session.h"
 
 #include "test/runtime/fake/FakePlan.h"
@@ -18,7 +18,7 @@ namespace {
 
 using Rows = std::vector<std::vector<float>>;
 
-/// Runs a batch and returns the rows of logits it asked for.
+/// Runs a batch and returns the rows of logits that it requested.
 Result<Rows> runRows(Session &session, const std::vector<int32_t> &tokens,
                      const std::vector<SequenceId> &sequences,
                      const std::vector<uint32_t> &outputs) {
@@ -86,7 +86,7 @@ protected:
   std::string path;
 };
 
-/// Batches of `m` tokens, all logits, against the model told by hand.
+/// Batches of `m` tokens with all logits, against the fake model's closed form.
 class SessionBatch
     : public SessionTest,
       public testing::WithParamInterface<std::pair<size_t, uint32_t>> {};
@@ -145,7 +145,7 @@ TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
     Result<Rows> rows = runRows(session, tokens, sequences, outputs);
     ASSERT_TRUE(rows) << rows.status().message();
     ASSERT_EQ(*rows, expected) << round;
-    // Now and then a sequence goes back, or starts anew.
+    // Occasionally a sequence is rewound, or starts again.
     SequenceId chosen = random() % 3;
     if (round % 5 == 0) {
       size_t keep = random() % (histories[chosen].size() + 1);
@@ -190,7 +190,7 @@ TEST_F(SessionTest, ABatchBeyondTheContextIsRefusedWhole) {
   EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
   EXPECT_EQ(runRows(session, {1}, {sequence}, {}).status().code(),
             ErrorCode::DoesNotFit);
-  // Two sequences at full context take all six pages.
+  // Two sequences at full context use all six pages.
   SequenceId second = begin(session);
   SequenceId third = begin(session);
   ASSERT_TRUE(
@@ -257,7 +257,8 @@ TEST_F(SessionTest, CountsBytesAndOperations) {
   EXPECT_EQ(counters.weightBytes, minimalWeightBytes(session.plan()));
   EXPECT_EQ(counters.kvBytes, kPosition * (9 + 1));
   EXPECT_EQ(counters.flops, 40U);
-  // Eleven tokens are two passes; four outputs of the first are two heads.
+  // Eleven tokens take two passes. The first pass has four outputs, for which
+  // the head runs twice.
   session.executor().resetCounters();
   ASSERT_TRUE(runRows(session, someTokens(11),
                       std::vector<SequenceId>(11, sequence), {0, 1, 2, 3}));
@@ -301,13 +302,13 @@ TEST_F(SessionTest, TimedDispatchesComputeTheSame) {
   for (uint64_t nanoseconds : times) {
     EXPECT_GT(nanoseconds, 0U);
   }
-  // Too little room is refused, and the sequence is as it was.
+  // A list that is too short is refused, and the sequence is unchanged.
   session.executor().timeDispatches(std::span(times).first(1));
   rows = runRows(session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.status().code(), ErrorCode::Usage);
   EXPECT_EQ(session.length(sequence), 12U);
-  // Without a place for them no time is taken.
+  // Without a list, nothing is timed.
   session.executor().timeDispatches({});
   std::vector<uint64_t> before = times;
   tokens.push_back(7);
@@ -347,7 +348,7 @@ TEST_F(SessionTest, ChangedWeightsAreFoundBeforeAnyLogits) {
     ASSERT_FALSE(rows);
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
     EXPECT_EQ(session->length(sequence), 0U);
-    // Without outputs the head is not walked; its segment is still checked.
+    // Without outputs the head does not run; its segment is still verified.
     rows = runRows(*session, {7}, {sequence}, {});
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
   }
@@ -365,8 +366,8 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
 }
 
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
-  // A row of the table is 1 MiB: sixteen of them, not one for each of the 256
-  // sequences that a short context may have.
+  // A row of the block table is 1 MiB. There must be sixteen of them, not one
+  // for each of the 256 sequences that a short context may have.
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.kv->slots = 1;
     plan.kv->context = uint64_t{64} << 18;

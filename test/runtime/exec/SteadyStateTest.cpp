@@ -1,7 +1,7 @@
 //===- SteadyStateTest.cpp - a decode step allocates nothing --------------===//
 //
-// Every way to the heap is counted: operator new goes through malloc, and the
-// executable's own malloc family stands before the C library's.
+// Every allocation is counted: operator new calls malloc, and the malloc family
+// that this executable defines takes precedence over the C library's.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/exec/Generator.h"
@@ -78,7 +78,7 @@ TEST(SteadyState, DecodeAllocatesNothing) {
   ASSERT_TRUE(session->run({prompt, sequences, {}}, sink).isOk());
   uint64_t before = allocations;
   bool ok = true;
-  // Past two page limits of the KV cache.
+  // Enough tokens to start a new page of the KV cache twice.
   for (int32_t token = 0; token < 140; ++token) {
     ok &= session
               ->run({std::span(&token, 1), std::span(&*sequence, 1),
@@ -94,7 +94,7 @@ TEST(SteadyState, DecodeAllocatesNothing) {
   std::remove(path.c_str());
 }
 
-/// The whole way: pass, penalties, sampling, text, stop strings.
+/// The complete path: pass, penalties, sampling, text, stop strings.
 TEST(SteadyState, GeneratingTextAllocatesNothing) {
   std::string path = temporaryPath("plan.air");
   writeFakePlan(path);

@@ -1,8 +1,8 @@
-/*===- FakeKernels.c - a model whose every number can be told by hand -----===*\
+/*===- FakeKernels.c - a model whose results have a closed form -----------===*\
  *
- * Kernels of the fake plan (FakePlan.h). Activations have FAKE_WIDTH floats a
- * token: [0] the id, [1] the id that the table wants next, [2] the sequence's
- * history, a number that every id at every position so far goes into.
+ * Kernels of the fake plan (FakePlan.h). Activations have FAKE_WIDTH floats per
+ * token: [0] the id, [1] the id that should follow it, [2] the history of the
+ * sequence, a number that depends on every id and its position so far.
  *
 \*===----------------------------------------------------------------------===*/
 #include "formats/abi/KernelAbi.h"
@@ -62,7 +62,7 @@ void fake_attend(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
   }
 }
 
-/* x R, bias R, logits W; tiles = outputs x two halves of the vocabulary */
+/* x R, bias R, logits W; tiles = outputs * two halves of the vocabulary */
 void fake_head(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                void *scratch) {
   (void)scratch;

@@ -15,7 +15,7 @@ namespace air::test {
 
 namespace {
 
-enum Entry : uint32_t { Append, Attend, Embed, Head }; // as sorted
+enum Entry : uint32_t { Append, Attend, Embed, Head }; // in sorted order
 enum TensorIndex : uint32_t { Table, Bias };
 enum BufferIndex : uint32_t { X, Logits };
 

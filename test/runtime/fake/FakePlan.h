@@ -6,7 +6,7 @@
 //   history = sum over q <= p of i[q] * (q % 7 + 1)
 //   logits[v] = bias(v) + history - 64 * |v - next[t]|,  bias(v) = v % 5
 //
-// so that the greedy token after t is next[t], and logits tell whether every
+// so the greedy token after t is next[t], and the logits show whether every
 // position, page and sequence was the right one. All values are exact in
 // float32 for short sequences.
 //
@@ -34,12 +34,12 @@ inline constexpr uint64_t kFakeContext = 150;
 inline constexpr uint64_t kFakePages = 6;
 
 struct FakeModel {
-  /// id -> id that follows it. By default the next one.
+  /// Maps an id to the id that follows it; by default the next id.
   std::array<int32_t, FAKE_VOCABULARY> next;
 
   FakeModel();
-  /// Makes greedy text go "first byte of text, second, ..., </s>" from BOS.
-  /// No byte may appear twice.
+  /// Makes the greedy text after BOS "first byte of text, second, ..., </s>".
+  /// No byte may occur twice.
   void say(const std::string &text);
 };
 
@@ -48,8 +48,8 @@ struct FakeModel {
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 
-/// What the model above computes for the last of `ids`, one sequence from
-/// position 0.
+/// What the model above computes for the last of `ids`, for one sequence that
+/// starts at position 0.
 std::vector<float> fakeLogits(const FakeModel &model,
                               const std::vector<int32_t> &ids);
 

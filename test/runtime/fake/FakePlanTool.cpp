@@ -1,7 +1,7 @@
 //===- FakePlanTool.cpp - air-fake-plan PLAN [TEXT [CONTEXT]] -------------===//
 //
-// Writes the fake plan for tests of airrun as a program; its greedy text is
-// TEXT, in which no byte may come twice, its context CONTEXT tokens.
+// Writes the fake plan for tests that run airrun as a program. Its greedy text
+// is TEXT, in which no byte may occur twice, and its context is CONTEXT tokens.
 //
 //===----------------------------------------------------------------------===//
 #include "test/runtime/fake/FakePlan.h"

@@ -1,4 +1,4 @@
-//===- ElfLoaderTest.cpp - load, run, refuse, survive ---------------------===//
+//===- ElfLoaderTest.cpp - loading, running, refusing, surviving ----------===//
 #include "runtime/hal/ElfLoader.h"
 
 #include <cstring>
@@ -36,7 +36,8 @@ uint64_t sectionAt(const Bytes &bytes, uint64_t index) {
   return headerOf(bytes).e_shoff + index * sizeof(Elf64_Shdr);
 }
 
-// The first section that `accepts`; the tests fail when there is none.
+// The first section that `accepts` returns true for; the test fails if there is
+// none.
 uint64_t findSection(const Bytes &bytes,
                      const std::function<bool(const Elf64_Shdr &)> &accepts) {
   for (uint64_t i = 1; i < headerOf(bytes).e_shnum; ++i) {
@@ -158,7 +159,8 @@ TEST(ElfLoader, LoadsForeignMachinesOnlyWhenAsked) {
   }
 }
 
-// Each call of the aarch64 fixture's fixtureRun must reach a function's start.
+// Each call in the aarch64 fixture's fixtureRun must reach the start of a
+// function.
 TEST(ElfLoader, Aarch64CallsReachTheirFunctions) {
   const Bytes object = readObject(AIR_FIXTURE_AARCH64);
   Result<ElfImage> image =
@@ -459,7 +461,7 @@ TEST(ElfLoader, MalformedObjectsAreRefusedByName) {
 }
 
 TEST(ElfLoader, ImagesAreBoundedWhateverSectionsClaim) {
-  // Many sections that each claim the same large run of bytes.
+  // Many sections that each claim the same large range of bytes.
   Bytes object = readObject(AIR_FIXTURE_NATIVE);
   const uint64_t bulk = object.size();
   object.resize(bulk + (8U << 20));
@@ -484,7 +486,8 @@ TEST(ElfLoader, ImagesAreBoundedWhateverSectionsClaim) {
   EXPECT_THAT(status.message(), testing::HasSubstr("134217728"));
 }
 
-// Random damage must be refused or loaded, never crash; nothing is executed.
+// An object with random damage must be refused or loaded, and must never cause
+// a crash. Nothing is executed.
 TEST(ElfLoader, SurvivesRandomDamage) {
   std::vector<std::pair<ElfMachine, Bytes>> fixtures = {
       {hostElfMachine(), readObject(AIR_FIXTURE_NATIVE)}};
@@ -500,7 +503,8 @@ TEST(ElfLoader, SurvivesRandomDamage) {
       Bytes bad = good;
       const uint64_t changes = 1 + random() % 4;
       for (uint64_t i = 0; i < changes; ++i) {
-        // Half of the damage goes to the section table, where it hurts most.
+        // Half of the damage goes to the section table, where it does the most
+        // harm.
         const uint64_t from = random() % 2 == 0 ? table : 16;
         const uint64_t at = from + random() % (bad.size() - from);
         switch (random() % 3) {
@@ -525,7 +529,8 @@ TEST(ElfLoader, SurvivesRandomDamage) {
       }
     }
   }
-  // Damage to code and constants loads, damage to tables does not.
+  // Objects with damaged code or constants load; those with damaged tables do
+  // not.
   EXPECT_GT(loaded, 1000U);
   EXPECT_GT(refused, 1000U);
 }

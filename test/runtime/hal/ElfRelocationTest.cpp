@@ -65,7 +65,8 @@ const Case kAarch64Cases[] = {
 
 TEST(ElfRelocation, Aarch64WritesWhatAnAssemblerWrites) {
   for (const Case &test : kAarch64Cases) {
-    // What the field held before does not matter: fill it with ones.
+    // The previous contents of the field must not matter, so they are filled
+    // with ones.
     for (const uint32_t start : {test.before, test.before | test.after}) {
       uint8_t place[4];
       std::memcpy(place, &start, 4);

@@ -1,4 +1,4 @@
-//===- NodePlacementTest.cpp - parts that cover, and pages that come ------===//
+//===- NodePlacementTest.cpp - parts cover everything, and pages arrive ---===//
 #include "runtime/io/NodePlacement.h"
 
 #include <cstdio>
@@ -33,7 +33,7 @@ TEST(NodePlacement, PartsOfAllThreadsCoverEveryByteOnce) {
         EXPECT_EQ(begin, next);
         EXPECT_TRUE(begin == start || own.empty() || begin % kPage == 0);
         next = begin + own.size();
-        // As long as its threads' tiles, up to the pages at its ends.
+        // A part is as long as its threads' tiles, up to the pages at its ends.
         double expected =
             static_cast<double>(size) * (part.end - part.first) / 8;
         EXPECT_NEAR(static_cast<double>(own.size()), expected, kPage + 1.0);
@@ -51,8 +51,8 @@ std::pair<int, unsigned long> policy() {
 }
 
 TEST(NodePlacement, BringsPagesInAndLeavesThePolicy) {
-  // A file's pages: those of a private mapping are not in this process's table
-  // before they are read.
+  // These are pages of a file. Those of a private mapping are not in this
+  // process's page table before they are read.
   char name[] = "/tmp/node-placement-XXXXXX";
   int file = mkstemp(name);
   ASSERT_GE(file, 0);

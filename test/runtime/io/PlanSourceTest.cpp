@@ -57,7 +57,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
 
 TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
   PlanFile plan = openPlan();
-  // A node that every machine has, and one that few have.
+  // A node that every machine has, and one that few machines have.
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
   ASSERT_TRUE(source) << source.status().message();

@@ -1,4 +1,4 @@
-//===- KvCacheTest.cpp - pages are taken, given back, never shared --------===//
+//===- KvCacheTest.cpp - pages are taken, returned, never shared ----------===//
 #include "runtime/kv/KvCache.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -137,7 +137,7 @@ TEST(KvCache, ForkCopiesPages) {
     EXPECT_EQ(bytes[256 * place], page + 1);
     EXPECT_EQ(bytes[256 * place + 255], page + 1);
   }
-  // One page is left; a fork that needs two leaves no trace.
+  // One page is left. A fork that needs two must change nothing.
   EXPECT_EQ(cache.fork(source, 65, **device).status().code(),
             ErrorCode::DoesNotFit);
   EXPECT_EQ(cache.freePages(), 1U);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char *kBad = "\xef\xbf\xbd";
 
-/// The ids of bytes under smallSpm.
+/// The ids of the byte tokens of `text` in smallSpm.
 std::vector<int32_t> bytes(std::string_view text) {
   std::vector<int32_t> ids;
   for (char c : text) {
@@ -70,9 +70,9 @@ TEST_F(DetokenizerTest, BrokenCharactersAreReplacedAtOnce) {
 TEST_F(DetokenizerTest, LeadingSpace) {
   Detokenizer start(tokenizer, {true, false});
   EXPECT_THAT(fed(start, {kThe, kThe}), ElementsAre("the", " the", ""));
-  // finish() makes it as new.
+  // finish() resets the detokenizer.
   EXPECT_THAT(fed(start, {kSpace, kThe}), ElementsAre("", " the", ""));
-  // A control token prints nothing and does not end the start.
+  // A control token prints nothing, and the start of the text is still ahead.
   EXPECT_THAT(fed(start, {1, kThe}), ElementsAre("", "the", ""));
   EXPECT_THAT(fed(start, {kMixed, kThe}),
               ElementsAre("a\xe4\xb8\xad", " the", ""));
@@ -95,7 +95,7 @@ TEST_F(DetokenizerTest, IdsOutsideTheVocabularyAreNothing) {
 }
 
 TEST(Utf8Test, MaximalSubparts) {
-  // The examples of Unicode 15, table 3-8 and the text around it.
+  // The examples of Unicode 15, table 3-8, and those in the text around it.
   auto repaired = [](std::string_view text) {
     std::string out;
     size_t left = appendValidUtf8(text, out);

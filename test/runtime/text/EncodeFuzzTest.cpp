@@ -5,7 +5,7 @@
 
 #include <random>
 
-/// The fuzz target's entry; it aborts when a property is violated.
+/// The entry point of the fuzz target; it aborts when a property is violated.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 using namespace air;
@@ -25,7 +25,7 @@ protected:
     return text;
   }
 
-  /// Mostly words, spaces and digits, some of any code point.
+  /// Mostly words, spaces and digits, with some arbitrary code points.
   std::string randomText(size_t longest) {
     std::string text;
     for (size_t i = random() % (longest + 1); i > 0; --i) {
@@ -78,8 +78,8 @@ TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
 TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2"); }
 
-/// Byte-pair encoding by its definition: the list is searched for the best
-/// pair, which is merged, until there is none.
+/// Byte-pair encoding by its definition: the best pair of the list is searched
+/// for and merged, until none is left.
 std::vector<std::string> mergedByDefinition(
     std::string_view word,
     const std::vector<std::pair<std::string, std::string>> &merges) {
@@ -107,7 +107,7 @@ std::vector<std::string> mergedByDefinition(
 
 TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
   for (int round = 0; round < 300; ++round) {
-    // Random merges of what earlier ones made, over three letters.
+    // Random merges of the results of earlier ones, over three letters.
     std::vector<std::string> words = {"a", "b", "c"};
     std::vector<std::pair<std::string, std::string>> merges;
     std::vector<std::string> lines;
@@ -137,7 +137,7 @@ TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
 }
 
 TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
-  // A quadratic merge of a million bytes would run for hours.
+  // With a quadratic merge, a million bytes would take hours.
   Tokenizer bpe = tokenizerOf(smallBpe({"a a", "aa aa", "aaaa aaaa"}));
   EXPECT_EQ(bpe.encode(std::string(1 << 20, 'a'), false, true).size(),
             size_t{1} << 17);

@@ -1,4 +1,4 @@
-//===- SamplerTest.cpp - the chain against plain definitions ----*- C++ -*-===//
+//===- SamplerTest.cpp - the sampler against plain definitions --*- C++ -*-===//
 #include "runtime/text/Sampler.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 namespace {
 
-/// Every stage off: one draw from softmax(logits).
+/// Every stage is off: one draw from softmax(logits).
 SamplerOptions plain() {
   SamplerOptions options;
   options.temperature = 1;
@@ -38,8 +38,8 @@ int32_t pick(Sampler &sampler, const std::vector<float> &logits) {
   return id.isOk() ? *id : -1;
 }
 
-/// The chain as its documentation says it, with full sorts and no shortcuts:
-/// id -> probability.
+/// The sampler as its documentation defines it, with full sorts and no
+/// shortcuts: maps an id to its probability.
 std::map<int32_t, double> expected(const SamplerOptions &options,
                                    std::vector<float> logits) {
   struct Entry {
@@ -96,7 +96,8 @@ std::map<int32_t, double> expected(const SamplerOptions &options,
   return result;
 }
 
-/// Draws often; chi-square against `expected`, and nothing outside of it.
+/// Draws many times. Chi-square test against `expected`; no id outside of it
+/// may occur.
 void checkDistribution(const SamplerOptions &options,
                        const std::vector<float> &logits) {
   constexpr int kDraws = 20000;
@@ -113,7 +114,8 @@ void checkDistribution(const SamplerOptions &options,
     counts.erase(id);
   }
   EXPECT_TRUE(counts.empty()) << "drew token " << counts.begin()->first;
-  // Mean k - 1, deviation sqrt(2 (k - 1)): five of them above is never chance.
+  // The mean is k - 1 and the standard deviation sqrt(2 (k - 1)). Five
+  // deviations above the mean are never chance.
   double freedom = static_cast<double>(wanted.size()) - 1;
   EXPECT_LE(chiSquare, freedom + 5 * std::sqrt(2 * freedom) + 1);
 }
@@ -122,7 +124,7 @@ const std::vector<float> kLogits = {1.0F,  3.0F, 0.5F, 2.0F, 2.0F,
                                     -1.0F, 2.5F, 0.0F, 1.5F, -0.5F};
 
 TEST(SplitMix64Test, PublishedNumbers) {
-  // The reference program's output for seed 1234567.
+  // The output of the reference program for seed 1234567.
   SplitMix64 random(1234567);
   EXPECT_EQ(random.next(), 6457827717110365317U);
   EXPECT_EQ(random.next(), 3203168211198807973U);
@@ -172,8 +174,8 @@ TEST(SamplerTest, AllStagesTogether) {
   options.topP = 0.85F;
   options.minP = 0.2F;
   checkDistribution(options, kLogits);
-  // Probabilities of top-p are those before temperature: at 1.7 the flatter
-  // distribution would keep more.
+  // top-p uses the probabilities before temperature. At temperature 1.7 the
+  // flatter distribution would keep more candidates.
   SamplerOptions hot = plain();
   hot.temperature = 100;
   hot.topP = 0.3F;
@@ -182,8 +184,8 @@ TEST(SamplerTest, AllStagesTogether) {
 }
 
 TEST(SamplerTest, KeepsTheRightSetOfLargeVocabularies) {
-  // Nothing but the candidates' set is compared: one draw each would prove
-  // little, so temperature is high and draws are many.
+  // Only the set of candidates is compared. One draw for each would prove
+  // little, so the temperature is high and there are many draws.
   std::mt19937 random(3);
   std::vector<float> logits(1500);
   for (float &logit : logits) {
@@ -238,7 +240,7 @@ TEST(SamplerTest, MaskedTokensAreNeverDrawn) {
 }
 
 TEST(PenaltyTest, ArithmeticByHand) {
-  // Greedy shows which logit is the largest after penalties.
+  // A greedy pick shows which logit is the largest after penalties.
   SamplerOptions options = plain();
   options.temperature = 0;
   options.repeatPenalty = 2;
@@ -262,7 +264,7 @@ TEST(PenaltyTest, ArithmeticByHand) {
     // 2 - (3 * 0.25 + 0.5) = 0.75
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
     EXPECT_EQ(pick(sampler, {0.76F, 0, 2.0F}), 0);
-    // The same again: counting leaves no trace.
+    // The same again: counting has changed nothing.
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
   }
   options.repeatPenalty = 4;

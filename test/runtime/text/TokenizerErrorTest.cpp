@@ -21,7 +21,7 @@ TEST(TokenizerErrorTest, NoVocabulary) {
   TokenizerData data = smallBpe({});
   data.kind = TokenizerKind::None;
   expectRefused(data, ErrorCode::Unsupported, "no vocabulary");
-  // As a plan without one has it.
+  // A plan without a vocabulary.
   expectRefused(TokenizerData(), ErrorCode::Unsupported, "no vocabulary");
   data = TokenizerData();
   data.kind = TokenizerKind::Bpe;
@@ -107,8 +107,8 @@ TEST(TokenizerErrorTest, SpmPieces) {
 }
 
 TEST(TokenizerErrorTest, OddButHarmless) {
-  // Merges of characters that spell no byte never apply; empty pieces and
-  // duplicates are never found twice.
+  // Merges of characters that do not spell a byte never apply. Empty and
+  // duplicate tokens are never found twice.
   TokenizerData data = smallBpe({"a b"});
   data.merges.push_back("\xe4\xb8\xad x");
   appendToken(data, "", TokenType::Normal);

@@ -104,7 +104,7 @@ TEST(SpmTest, BytesForWhatIsNoPiece) {
   EXPECT_THAT(tokenizer.encode("\xc3\xa9\xff", false, false),
               ElementsAre(259, kFirstByte + 0xc3, kFirstByte + 0xa9,
                           kFirstByte + 0xff));
-  // Without a piece for the space its mark's bytes stand for it.
+  // If there is no token for the space, the bytes of U+2581 stand for it.
   EXPECT_THAT(tokenizerOf(smallSpm({"a"})).encode("a", false, false),
               ElementsAre(kFirstByte + 0xe2, kFirstByte + 0x96,
                           kFirstByte + 0x81, 259));
@@ -142,7 +142,7 @@ TEST(SpmTest, ExtraSpacesGoWhenTheVocabularyAsks) {
 }
 
 TEST(SpmTest, PiecesMayHoldInnerSpaces) {
-  // "a a" is one piece: merging must not stop where a space follows a letter.
+  // "a a" is one token: merging must not stop where a space follows a letter.
   Tokenizer tokenizer =
       tokenizerOf(smallSpm({"a\xe2\x96\x81"
                             "a",

@@ -1,4 +1,4 @@
-//===- TokenizerVectorsTest.cpp - ids of others, all of them ----*- C++ -*-===//
+//===- TokenizerVectorsTest.cpp - ids against references --------*- C++ -*-===//
 //
 // NAME.json: ids by Hugging Face tokenizers (BPE) and sentencepiece (SPM).
 // vocab/NAME.inp, .out: published cases of llama.cpp's test suite.
@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-/// What comes back of `text`: an SPM vocabulary can't tell U+2581 from a space.
+/// What `text` decodes to: an SPM vocabulary cannot tell U+2581 from a space.
 std::string readBack(const Tokenizer &tokenizer, std::string text) {
   const std::string mark = "\xe2\x96\x81";
   for (size_t at = 0; tokenizer.addsSpacePrefix() &&
@@ -46,7 +46,7 @@ TEST_P(TinyVectorsTest, AllStrings) {
   Tokenizer tokenizer =
       tokenizerOf(vocabularyOf(inputs("models/tiny/" + name + ".gguf")));
   // The BPE vectors come from a complete tokenizer, which always parses the
-  // control tokens of its vocabulary; sentencepiece never does.
+  // control tokens of its vocabulary. sentencepiece never does.
   checkVectors(tokenizer, inputs("tokenizers/tiny-" + name + ".json"),
                name != "llama2");
 }

@@ -17,7 +17,8 @@ inline std::string inputs(const std::string &path) {
   return std::string(AIR_TEST_INPUTS) + "/" + path;
 }
 
-/// A file of the third-party vocabularies, or "" where they are not at hand.
+/// The path of a file of the third-party vocabularies, or "" if they are not
+/// available.
 inline std::string thirdParty(const std::string &name) {
   const char *root = std::getenv("AIR_VECTORS");
   return root && *root ? std::string(root) + "/tokenizers/" + name
@@ -55,13 +56,13 @@ inline Tokenizer tokenizerOf(TokenizerData data) {
   return *std::move(tokenizer);
 }
 
-/// A byte-level vocabulary: ids 0 to 255 are the bytes in the spelling's order,
-/// then one token for each merge.
+/// A byte-level vocabulary: ids 0 to 255 are the bytes in the order of GPT-2's
+/// spelling, followed by one token per merge.
 TokenizerData smallBpe(const std::vector<std::string> &merges,
                        const std::string &pre = "gpt-2");
 
 /// An SPM vocabulary: <unk>, <s>, </s>, 256 byte tokens (ids 3 to 258), then
-/// `pieces`, the first with the best score.
+/// `pieces`, of which the first has the best score.
 TokenizerData smallSpm(const std::vector<std::string> &pieces);
 
 /// Appends a token of `type` and returns its id.

@@ -29,7 +29,8 @@ TEST(TileCount, FollowsTokensOrOutputs) {
   EXPECT_EQ(tileCount({5, 1, GridRows::Outputs}, batch), 0U);
 }
 
-// Kernels are plain functions here. Bindings: 0 the input, 1 the output.
+// The kernels are plain functions here. Binding 0 is the input, binding 1 the
+// output.
 
 /// out[tile] = in[tile] + 1
 void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
@@ -42,12 +43,13 @@ void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
 
 constexpr uint64_t kTiles = 37;
 
-/// out[tile] = sum of all of in: right only when every tile before is done.
+/// out[tile] = the sum of all of `in`; right only if every tile of the dispatch
+/// before is done.
 void sumAll(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
             void *scratch) {
   auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
   auto *out = static_cast<uint64_t *>(dispatch->bindings[1]);
-  // Through all of the thread's scratch, so that sharing would show.
+  // The copy uses all of the thread's scratch, so that sharing it would show.
   auto *copy = static_cast<uint64_t *>(scratch);
   for (uint64_t tile = begin; tile < end; ++tile) {
     std::memcpy(copy, in, kTiles * sizeof(uint64_t));
@@ -84,7 +86,7 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
       EXPECT_EQ(static_cast<const uint64_t *>(*out)[tile],
                 (round + 1) * kTiles + 1);
     }
-    // A range: the sum alone, of what the last dispatch left.
+    // A sub-range of the program: only the sum, of what the last dispatch left.
     ASSERT_TRUE((*device)->run(*program, 1, 1, batch).isOk());
     EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
   }
@@ -130,7 +132,7 @@ TEST(CpuDevice, AllocationLeavesMemoryToItsFirstWriter) {
   }
 }
 
-/// in[0]: how many pages of scratch are there before anybody uses them.
+/// in[0] = how many pages of scratch are resident before anybody uses them.
 void countScratch(const AirDispatch *dispatch, uint64_t, uint64_t,
                   void *scratch) {
   *static_cast<uint64_t *>(dispatch->bindings[0]) =

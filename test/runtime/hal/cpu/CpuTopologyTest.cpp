@@ -22,7 +22,7 @@ TEST(ParseCpuList, ReadsWhatTheSystemWrites) {
 }
 
 TEST(ArrangeCpus, PutsCoresBeforeSiblingsAndKeepsNodesTogether) {
-  // Two nodes whose CPUs take turns, two CPUs a core.
+  // Two nodes whose CPUs alternate, two CPUs per core.
   const CpuPlace places[] = {{0, 0, 0}, {1, 1, 1}, {2, 2, 0}, {3, 3, 1},
                              {4, 0, 0}, {5, 1, 1}, {6, 2, 0}, {7, 3, 1}};
   CpuTopology topology = arrangeCpus(places);

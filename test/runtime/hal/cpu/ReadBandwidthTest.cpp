@@ -1,4 +1,4 @@
-//===- ReadBandwidthTest.cpp - a limit that a slower reader stays under ---===//
+//===- ReadBandwidthTest.cpp - a limit that slower readers stay below -----===//
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -12,7 +12,7 @@ using namespace air::rt;
 namespace {
 
 TEST(ReadBandwidth, KnowsTheCaches) {
-  // Any machine that builds this has a cache of 128 KiB to 4 GiB, if it tells.
+  // Any machine that builds this reports a cache of 128 KiB to 4 GiB, or none.
   uint64_t bytes = lastLevelCacheBytes();
   EXPECT_TRUE(bytes == 0 || (bytes >= 128 << 10 && bytes <= uint64_t{4} << 30))
       << bytes;
@@ -39,8 +39,8 @@ TEST(ReadBandwidth, IsAtLeastWhatAPlainLoopReaches) {
   double seconds = static_cast<double>(end.tv_sec - begin.tv_sec) +
                    1e-9 * static_cast<double>(end.tv_nsec - begin.tv_nsec);
   EXPECT_GT(limit, static_cast<double>(kBytes) / seconds);
-  // Faster than any core's load ports (two 64-byte loads a cycle at 10 GHz)
-  // would mean that nothing was read.
+  // More than any core's load ports deliver (two 64-byte loads per cycle at 10
+  // GHz) would mean that nothing was read.
   EXPECT_LT(limit, 1.28e12);
 }
 

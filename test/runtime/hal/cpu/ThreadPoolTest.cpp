@@ -1,4 +1,4 @@
-//===- ThreadPoolTest.cpp - every thread, every phase, no burning ---------===//
+//===- ThreadPoolTest.cpp - every thread, every phase, no busy idling -----===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -56,7 +56,7 @@ protected:
 };
 
 TEST_P(ThreadPoolOf, RunsEachJobOnceOnEveryThread) {
-  // Plain counters: the sanitizer sees it when run() does not join.
+  // Plain counters: ThreadSanitizer reports a race if run() does not join.
   std::vector<uint32_t> calls(GetParam());
   for (uint32_t round = 1; round <= 200; ++round) {
     pool->run(
@@ -68,7 +68,7 @@ TEST_P(ThreadPoolOf, RunsEachJobOnceOnEveryThread) {
   }
 }
 
-/// Each phase, a unit reads what another unit wrote in the phase before.
+/// In each phase, a unit reads what another unit wrote in the phase before.
 class Relay final : public PhaseWalk {
 public:
   static constexpr uint32_t kUnits = 6; ///< of each thread
@@ -89,7 +89,8 @@ public:
     }
   }
 
-  // Plain numbers: a sanitizer sees what a phase doesn't order.
+  // Plain numbers: ThreadSanitizer reports accesses that the phases leave
+  // unordered.
   std::vector<uint64_t> now;
   std::vector<uint64_t> next;
 
@@ -131,7 +132,7 @@ TEST(ThreadPool, IdleBurnsNoCpu) {
       ThreadPool::create(static_cast<uint32_t>(cpuTopology().cpus.size()));
   ASSERT_TRUE(pool) << pool.status().message();
   (*pool)->run([](void *, uint32_t) {}, nullptr);
-  usleep(50'000); // what spinning there is, is over
+  usleep(50'000); // by now the threads no longer spin
   double before = processCpuSeconds();
   usleep(200'000);
   EXPECT_LT(processCpuSeconds() - before, 0.01);

@@ -1,4 +1,4 @@
-//===- ThreadSeatTest.cpp - lent CPUs, and the way home -------------------===//
+//===- ThreadSeatTest.cpp - lending a CPU, and going home again -----------===//
 #include "runtime/hal/cpu/ThreadSeat.h"
 
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -33,7 +33,8 @@ void stayOn(uint32_t cpu) {
   ASSERT_EQ(sched_setaffinity(0, sizeof mask, &mask), 0);
 }
 
-/// A thread that sits down and then does what it is told, one thing at a time.
+/// A thread that takes its seat and then runs the tasks it is given, one at a
+/// time.
 class Sitter {
 public:
   Sitter(ThreadSeat &seat, std::optional<uint32_t> home)
@@ -95,7 +96,7 @@ TEST(ThreadSeat, AThreadIsMovedToTheHelpersCpuAndGoesHome) {
     sitter.ask([&] { seat.end(); });
     EXPECT_FALSE(seat.works());
     EXPECT_EQ(allowedCpus(sitter.tid()), std::vector<uint32_t>{home});
-    // Where it is at home, there is nothing to move.
+    // There is nothing to move when the thread already runs on its home CPU.
     stayOn(home);
     EXPECT_TRUE(seat.bringHere());
     EXPECT_EQ(allowedCpus(sitter.tid()), std::vector<uint32_t>{home});
@@ -115,7 +116,7 @@ TEST(ThreadSeat, TellsCpuTimeOfAThreadWithAHome) {
   std::optional<uint64_t> before = seat.cpuNanoseconds();
   ASSERT_TRUE(before);
   sitter.ask([&] {
-    // Of this thread alone, until it has had 5 ms.
+    // Only this thread runs, until it has used 5 ms of CPU time.
     while (*seat.cpuNanoseconds() - *before < 5'000'000) {
     }
   });

@@ -1,4 +1,4 @@
-//===- TileQueueTest.cpp - every unit once, whoever is late ---------------===//
+//===- TileQueueTest.cpp - every unit once, whatever thread is late -------===//
 #include "runtime/hal/cpu/TileQueue.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@ using namespace air::rt;
 
 namespace {
 
-/// Which units of which owner have been claimed, how often.
+/// Counts how often each unit of each owner has been claimed.
 class Tally {
 public:
   explicit Tally(std::vector<uint32_t> units) {
@@ -85,7 +85,7 @@ TEST(TileQueue, AThiefTakesFromTheEndOfTheLongestRange) {
     finished += count;
     claim = queue.claim(0);
   }
-  // A single thread has run it all; nobody waited for the owners.
+  // A single thread has run everything; it did not wait for the owners.
   EXPECT_TRUE(isOver);
   EXPECT_EQ(finished, 50U);
   EXPECT_TRUE(tally.isOnceEach());
@@ -101,7 +101,7 @@ TEST(TileQueue, AThreadThatSleptThroughPhasesJoinsTheOneThatRuns) {
     while (std::optional<TileQueue::Claim> claim = queue.claim(0)) {
       queue.finish(claim->end - claim->begin);
     }
-    EXPECT_FALSE(queue.claim(1)); // late: over is over
+    EXPECT_FALSE(queue.claim(1)); // a late claim finds that the phase is over
   }
   queue.open(units, true);
   std::optional<TileQueue::Claim> claim = queue.claim(1);
@@ -151,8 +151,8 @@ TEST(TileQueue, LargestRangesKeepTheirNumbers) {
   EXPECT_EQ(claimed[1], TileQueue::kMostUnits);
 }
 
-/// Threads that claim without ever waiting for each other: whoever ends a phase
-/// opens the next one while the others are anywhere.
+/// Threads that claim without ever waiting for each other. Whichever thread
+/// ends a phase opens the next one, wherever the others are.
 TEST(TileQueue, EveryUnitOfEveryPhaseRunsOnceUnderContention) {
   constexpr uint32_t kThreads = 4;
   constexpr uint32_t kPhases = 3000;
@@ -165,8 +165,8 @@ TEST(TileQueue, EveryUnitOfEveryPhaseRunsOnceUnderContention) {
     }
     return units;
   };
-  // Plain data, written by whoever opens, read after a claim: a sanitizer sees
-  // a claim that outlives its phase.
+  // Plain data, written by the thread that opens a phase and read after a
+  // claim: ThreadSanitizer reports a claim that outlives its phase.
   uint32_t phase = 0;
   uint64_t sum = 0; ///< of one phase, by its slots
   std::vector<uint64_t> slots;

@@ -30,7 +30,7 @@ template <typename T> T &bound(const AirDispatch *dispatch, int index = 0) {
   return *static_cast<T *>(dispatch->bindings[index]);
 }
 
-/// Waits for at most 20 seconds, so that a failure ends too.
+/// Waits for at most 20 seconds, so that a failing test ends too.
 template <typename F> bool comesTrue(F condition) {
   for (int i = 0; i < 20'000; ++i) {
     if (condition()) {
@@ -41,7 +41,7 @@ template <typename F> bool comesTrue(F condition) {
   return condition();
 }
 
-/// A device with one kernel after another.
+/// A device that runs one kernel after another.
 class TileSharing : public testing::Test {
 protected:
   void make(uint32_t threads, std::span<const AirKernelFn> functions) {
@@ -88,7 +88,7 @@ struct Blocked {
   std::atomic<bool> wentOn{false};
 };
 
-/// Tile 0 ends when all tiles outside its chunk have run.
+/// Tile 0 ends only when all tiles outside its chunk have run.
 void blockInTheFirst(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                      void *) {
   auto &state = bound<Blocked>(dispatch);
@@ -114,7 +114,7 @@ TEST_F(TileSharing, ABlockedTileHoldsNoMoreThanItsChunk) {
 
 // ---- a thread that gets no CPU ----------------------------------------------
 
-// The sanitizer of threads delays signals.
+// ThreadSanitizer delays signals.
 #ifndef AIR_TEST_TSAN
 struct Handles {
   std::mutex mutex;
@@ -129,7 +129,7 @@ void rememberThread(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
     std::lock_guard<std::mutex> lock(state.mutex);
     state.seen.insert(pthread_self());
   }
-  // Long enough for a sleeping thread to come.
+  // Long enough for a sleeping thread to wake up.
   std::this_thread::sleep_for(std::chrono::microseconds(200));
   state.tiles += end - begin;
 }
@@ -174,7 +174,8 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   ASSERT_EQ(pthread_kill(worker, SIGUSR1), 0);
   ASSERT_TRUE(comesTrue([] { return isStopped.load(); }));
 
-  // What a failure would hang on, goes on after a while.
+  // If the test fails, the thread that everything waits for goes on after a
+  // while.
   std::atomic<bool> isDone{false};
   std::atomic<bool> wasWaitedFor{false};
   std::thread guard([&] {
@@ -194,7 +195,7 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   guard.join();
   EXPECT_FALSE(wasWaitedFor);
 
-  // Awake again, it takes part.
+  // Once awake, the thread takes part again.
   count = 1;
   EXPECT_TRUE(workerTookPart());
   ASSERT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
@@ -214,7 +215,7 @@ uint64_t hashOf(uint64_t value) {
   return value ^ value >> 31;
 }
 
-/// Over ranges that make up [0, n), the sum is hash(n) - hash(0).
+/// Summed over ranges that make up [0, n), the result is hash(n) - hash(0).
 void cover(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   auto &state = bound<Cover>(dispatch);
   state.sum += hashOf(end) - hashOf(begin);
@@ -235,7 +236,7 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // Chunks shrink, they don't become single tiles from the start.
+    // Chunks shrink gradually; they are not single tiles from the start.
     EXPECT_LE(covers[i].calls, GetParam() * 100U) << i;
     EXPECT_EQ(covers[i].calls == 0, sizes[i] == 0) << i;
   }
@@ -249,8 +250,8 @@ struct Stage {
   uint64_t values[kTiles] = {};
 };
 
-/// values[tile] = 1 + the sum of two values of the stage before, of tiles that
-/// other threads own. Sometimes it sleeps.
+/// values[tile] = 1 + the sum of two values of the stage before, from tiles
+/// that other threads own. Sometimes the kernel sleeps.
 void addUp(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   auto &stage = bound<Stage>(dispatch);
   for (uint64_t tile = begin; tile < end; ++tile) {
@@ -272,7 +273,7 @@ TEST_P(TileSharingOf, TinyDispatchesSeeAllThatWasBefore) {
   constexpr int kRounds = 50;
   AirKernelFn function = addUp;
   make(GetParam(), {&function, 1});
-  // Two chains side by side: the first of a pair has no barrier.
+  // Two independent chains: the first dispatch of each pair has no barrier.
   std::vector<Stage> stages(2 * kStages);
   for (size_t i = 0; i < stages.size(); ++i) {
     stages[i].before = i < 2 ? nullptr : &stages[i - 2];
