@@ -1,8 +1,8 @@
 //===- EncodeFuzz.cpp - any text under any small vocabulary -----*- C++ -*-===//
 //
-// Input: one byte of choices, then lines (pieces or merges) up to an empty one,
-// then the text. Beyond not crashing: every id lies in the vocabulary, and
-// well-formed text comes back from byte-level BPE as it was.
+// The input is one byte of choices, then lines (tokens or merges) up to an
+// empty line, then the text. Besides not crashing, every id must lie in the
+// vocabulary, and byte-level BPE must decode well-formed text to itself.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/ByteLevel.h"
@@ -31,7 +31,7 @@ void append(TokenizerData &data, std::string token, TokenType type) {
   }
 }
 
-/// A token for every byte, in its printable spelling.
+/// Appends a token for every byte, in its printable spelling.
 void appendBytes(TokenizerData &data) {
   std::string bytes;
   for (unsigned c = 0x21; c < 0x144; ++c) {

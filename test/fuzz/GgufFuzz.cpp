@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     requireReason(model.status());
     return 0;
   }
-  // Volatile: the bytes must really be read.
+  // Volatile, so that the bytes are really read.
   for (const auto &[name, tensor] : model->tensors) {
     for (const uint8_t &byte : tensor.data) {
       static_cast<void>(*static_cast<const volatile uint8_t *>(&byte));

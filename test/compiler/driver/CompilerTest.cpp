@@ -31,7 +31,7 @@ std::string outputPath(const std::string &name) {
   return testing::TempDir() + "/compiler-test-" + name + ".air";
 }
 
-/// "a+b" -> the rows of a, then those of b, as the source has them.
+/// "a+b" means the rows of a followed by those of b, as they are in the source.
 std::vector<uint8_t> sourceBytes(const ModelSource &source, std::string names) {
   std::vector<uint8_t> bytes;
   while (!names.empty()) {
@@ -74,7 +74,7 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
     EXPECT_TRUE(verdict.isOk()) << verdict.message();
   }
 
-  // Every tensor of the plan gives the source's bytes back.
+  // Every tensor of the plan can be converted back to the source's bytes.
   size_t matrices = 0;
   for (const plan::Tensor *tensor : *plan.tensors()) {
     std::string name = tensor->name()->str();
@@ -93,7 +93,7 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
     EXPECT_EQ(unpacked, expected) << name;
     matrices += tensor->rows() > 1 ? 1 : 0;
   }
-  // Two layers of qkv, output, gate, up, down; the table; perhaps a head.
+  // Two layers of qkv, output, gate, up and down; the table; perhaps a head.
   EXPECT_GE(matrices, 2U * 5U + 1U);
   std::remove(path.c_str());
 }
@@ -111,7 +111,7 @@ TEST(Compiler, StopsWhereItIsAsked) {
   EXPECT_THAT(compiler->moduleText(), HasSubstr("llm.model"));
   ASSERT_TRUE(compiler->run("fuse-steps").isOk());
   EXPECT_THAT(compiler->moduleText(), HasSubstr("plan.graph"));
-  // What is not finished is not emitted.
+  // A plan that is not finished cannot be emitted.
   EXPECT_EQ(compiler->planJson().status().code(), ErrorCode::Internal);
   EXPECT_FALSE(compiler->write(outputPath("none"), nullptr).isOk());
 }

@@ -1,4 +1,4 @@
-//===- OrderedWorkTest.cpp - pieces in order, whoever made them -----------===//
+//===- OrderedWorkTest.cpp - pieces in order, whichever thread made them --===//
 #include "compiler/emit/OrderedWork.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,8 @@ TEST(OrderedWork, StopsAtTheFirstFailure) {
         });
     EXPECT_EQ(status.code(), ErrorCode::Io);
     EXPECT_EQ(used, 4U);
-    // At most what the window held: 4 used and 2 * threads more.
+    // At most the window's contents: 4 were used, and 2 * threads more were
+    // made.
     EXPECT_LE(made.load(), 4U + 2 * threads);
   }
 }

@@ -1,4 +1,4 @@
-//===- SegmentContentTest.cpp - a segment's bytes out of a source ---------===//
+//===- SegmentContentTest.cpp - the bytes of a segment, from a source -----===//
 #include "compiler/emit/SegmentContent.h"
 
 #include "codegen/layout/PackLayout.h"
@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Tensors of random bytes, without files.
+/// Tensors of random bytes, without a file.
 class Source {
 public:
   const SourceTensor *add(const std::string &name, DType dtype,
@@ -61,9 +61,9 @@ std::vector<uint8_t> produce(const SegmentContent &content,
 }
 
 TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
-  // 5000 + 37 + 1000 rows of 256 Q8_0: 272 bytes a row, so that a piece of
-  // 1 MiB ends inside the first matrix (3840 rows), and the joints (5000, 5037)
-  // lie inside groups of 16.
+  // 5000 + 37 + 1000 rows of 256 columns of Q8_0 have 272 bytes each. A piece
+  // of 1 MiB therefore ends inside the first matrix (after 3840 rows), and the
+  // boundaries at 5000 and 5037 lie inside row blocks of 16.
   Source source;
   std::vector<const SourceTensor *> parts = {
       source.add("a", DType::Q8_0, {5000, 256}),
@@ -134,7 +134,7 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   const SourceTensor *nan =
       source.addValues<float>("nan", DType::F32, {1.0F, std::nanf("")});
   EXPECT_TRUE(check(1e4, 1.0, nullptr).isOk());
-  EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk()); // turns by next to nothing
+  EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk()); // rotates by almost nothing
   for (const Status &status :
        {check(1e4, 5e-324, nullptr), check(1e-45, 1.0, nullptr),
         check(1e4, 1.0, zero), check(1e4, 1.0, negative),

@@ -91,7 +91,7 @@ TEST(Importer, Llama3BringsRopeFactors) {
 }
 
 TEST(Importer, MistralsHeadsNeedNotAddUpToTheWidth) {
-  // 2 heads of 6 = 12 beside a width of 8; rope on the first 4 of 6.
+  // 2 heads of 6 make 12, beside a width of 8; rope rotates the first 4 of 6.
   ModelSource source = tinySource("llama");
   source.metadata["llama.attention.key_length"] = uint64_t{6};
   source.metadata["llama.attention.value_length"] = uint64_t{6};
@@ -144,7 +144,7 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   EXPECT_THAT(importText(source), HasSubstr("linear_factor = 4.000000e+00"));
-  // "none" overrules a factor, and 0 is no factor.
+  // "none" overrides a factor, and 0 is not a factor.
   source.metadata["llama.rope.scaling.type"] = std::string("none");
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
@@ -165,9 +165,9 @@ TEST(Importer, AWindowAsWideAsTheContextIsNone) {
   EXPECT_THAT(importText(source), HasSubstr("llm.attention"));
 }
 
-// Keys that published files carry beside those of tinySource: what the
-// converters of llama.cpp (old and new), its quantiser and imatrix tool write
-// for Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3.
+// Keys that published files have in addition to those of tinySource: what the
+// converters of llama.cpp (old and new), its quantiser and its imatrix tool
+// write for Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3.
 TEST(Importer, KeysOfPublishedFilesAreUnderstood) {
   for (const std::string architecture : {"llama", "qwen2", "qwen3"}) {
     ModelSource source = tinySource(architecture);
@@ -213,8 +213,8 @@ TEST(Importer, SupportedArchitecturesAreSorted) {
             (std::vector<std::string>{"llama", "qwen2", "qwen3"}));
 }
 
-// Real files, through fusion: five steps a layer, one before and one after, and
-// nothing left over.
+// Real files are imported and fused: five steps per layer, one before them and
+// one after, and no ops are left over.
 class ImportedFile : public ::testing::TestWithParam<const char *> {};
 
 TEST_P(ImportedFile, FusesCompletely) {

@@ -1,7 +1,7 @@
-//===- TinySource.h - one-layer models without bytes ------------*- C++ -*-===//
+//===- TinySource.h - one-layer models without tensor data ------*- C++ -*-===//
 //
-// The importer reads metadata and the tensor index only, so a test's model is a
-// table of names and shapes.
+// The importer reads only the metadata and the tensor index, so a test's model
+// is a table of names and shapes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_COMPILER_IMPORT_TINYSOURCE_H
@@ -20,7 +20,7 @@ inline void addTensor(ModelSource &source, const std::string &name,
   source.tensors[name] = tensor;
 }
 
-/// Width 8, 2 query heads and 1 key/value head of 4, FFN 12, 16 tokens.
+/// Width 8, 2 query heads and 1 KV head of size 4, FFN width 12, 16 tokens.
 inline ModelSource tinySource(const std::string &architecture) {
   ModelSource source;
   auto set = [&](const std::string &key, MetadataValue value) {

@@ -1,4 +1,4 @@
-//===- BudgetTest.cpp - the ledger of RAM ---------------------------------===//
+//===- BudgetTest.cpp - what a plan takes of RAM --------------------------===//
 #include "compiler/planner/Budget.h"
 
 #include <gmock/gmock.h>
@@ -31,7 +31,7 @@ TEST(Budget, ItemisesAndSums) {
   ASSERT_EQ(budget->items.size(), 5U);
   EXPECT_EQ(budget->items[0].bytes, 100 * kMiB);
   EXPECT_EQ(budget->items[1].name, "kv");
-  EXPECT_EQ(budget->items[1].bytes, 2 * 16 * 2 * kMiB); // slots * pages * page
+  EXPECT_EQ(budget->items[1].bytes, 2 * 16 * 2 * kMiB); // slots*pages*page size
   EXPECT_EQ(budget->items[3].bytes, 4 * kMiB);
   EXPECT_EQ(budget->total, (100 + 64 + 8 + 4 + 1) * kMiB);
 }
@@ -42,7 +42,8 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // Beside 113 MiB fixed, 64 MiB - 1 hold 15 pages of 2 slots * 2 MiB.
+  // Beside the fixed 113 MiB, 64 MiB - 1 hold 15 pages for each of 2 slots (2
+  // MiB each).
   EXPECT_THAT(budget.status().message(), HasSubstr("--ctx 960 or less"));
 }
 

@@ -12,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 MemoryProblem chain() {
-  // x lives through all steps; a: 0-1, b: 1-2, c: 2-3.
+  // x is alive in all steps, a in 0-1, b in 1-2, c in 2-3.
   MemoryProblem problem;
   problem.buffers = {{"x", 100}, {"a", 256}, {"b", 64}, {"c", 200}};
   problem.programs = {{{{0, 1}, {1, 2}, {2, 3}, {3, 0}}}};
@@ -22,9 +22,9 @@ MemoryProblem chain() {
 TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
   Result<ArenaPlan> plan = planArena(chain());
   ASSERT_TRUE(plan.isOk());
-  // Sizes rounded to 64: x 128, a 256, b 64, c 256 (200 -> 256).
-  // By size: a at 0; c never meets a, so 0 as well; x meets both: 256;
-  // b meets a (0-256), x (256-384), c: 384.
+  // Sizes rounded up to 64: x 128, a 256, b 64, c 256 (from 200).
+  // Placed by size: a at 0. c is never alive with a, so it is at 0 as well.
+  // x is alive with both: 256. b is alive with a (0-256) and x (256-384): 384.
   EXPECT_EQ(plan->offsets, (std::vector<uint64_t>{256, 0, 384, 0}));
   EXPECT_EQ(plan->arenaBytes, 384U + 64U);
   EXPECT_TRUE(verifyArena(chain(), *plan).isOk());
@@ -33,8 +33,9 @@ TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
 TEST(MemoryPlanner, TakesTheSmallestGapThatHolds) {
   MemoryProblem problem;
   problem.buffers = {{"l", 256}, {"m", 192}, {"s", 128}, {"e", 128}, {"t", 64}};
-  // Step 0 lays out l 0-256, m 256-448, s 448-576, e 576-704. At step 1 m and
-  // e are still there: gaps are 0-256 and 448-576, and t takes the smaller.
+  // Step 0 places l at 0-256, m at 256-448, s at 448-576, e at 576-704. In step
+  // 1, m and e are still alive. The gaps are 0-256 and 448-576, and t takes the
+  // smaller.
   problem.programs = {{{{0, 1, 2, 3}, {1, 3, 4}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
@@ -58,11 +59,11 @@ TEST(MemoryPlanner, AnyProgramThatNeedsBothKeepsThemApart) {
 TEST(MemoryPlanner, OutputsLiveToTheEndAndInputsFromTheStart) {
   MemoryProblem problem;
   problem.buffers = {{"in", 64}, {"out", 64}, {"other", 64}};
-  // in is bound at step 1 only, out at step 1 only; other at steps 0 and 2.
+  // `in` and `out` are bound in step 1 only; `other` is bound in steps 0 and 2.
   problem.programs = {{{{2}, {0, 1}, {}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_EQ(plan->arenaBytes, 128U); // other shares with one of them
+  EXPECT_EQ(plan->arenaBytes, 128U); // other shares memory with one of them
   problem.buffers[0].isInput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
@@ -95,8 +96,8 @@ TEST(MemoryPlanner, RefusesAnUnknownBuffer) {
             ErrorCode::VerificationFailed);
 }
 
-// Random problems: the planner's result passes the verifier, is no larger than
-// all buffers side by side, and no smaller than any step needs.
+// Random problems: the planner's result passes the verifier. It is no larger
+// than all buffers side by side, and no smaller than any single step needs.
 TEST(MemoryPlanner, RandomProblemsHold) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
@@ -165,8 +166,8 @@ TEST(ArenaVerifier, FindsMisalignedAndOutside) {
             ErrorCode::VerificationFailed);
 }
 
-// The verifier's own idea of life: a value that waits between two steps that
-// bind it is alive at a step that does not.
+// The verifier's own notion of lifetime: a value that waits between two steps
+// that bind it is alive in a step that does not.
 TEST(ArenaVerifier, KnowsThatAValueWaits) {
   MemoryProblem problem;
   problem.buffers = {{"a", 64}, {"b", 64}};

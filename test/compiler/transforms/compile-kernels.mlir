@@ -1,7 +1,8 @@
 // RUN: air-opt %s --split-input-file --compile-kernels --verify-diagnostics | FileCheck %s
 // RUN: air-opt %s --split-input-file --compile-kernels=threads=2 --verify-diagnostics | FileCheck %s
 
-// The entries are the object's, sorted, one a kernel; the segment gets its size.
+// The entries of the object are sorted, one per kernel; the segment gets its
+// size.
 
 // CHECK: plan.segment @kernels kernels codec none tier ram executor cpu bytes {{[1-9][0-9]+$}}
 // CHECK: plan.executable @cpu abi 1 entries ["add_k32", "add_k64"] in @kernels
@@ -33,7 +34,7 @@ module attributes {plan.target = {cores = 8 : i64, disk_bandwidth = 0 : i64, fea
 
 // -----
 
-// Numbers of another kind are no numbers.
+// Numbers in the attribute must have the expected type.
 
 // expected-error @+1 {{plan.target has no valid 'cores'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : si64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -34,7 +34,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// A bandwidth that nobody knows predicts nothing.
+// An unknown bandwidth gives no prediction.
 
 // CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1000>] nanoseconds 0 limit ""
 module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 0 : i64, features = [], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -48,8 +48,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
 
 // -----
 
-// 2 slots x 16384 bytes a page: beside 1000 bytes of weights, 99000 hold 3
-// pages a slot.
+// 2 slots x 16384 bytes per page: beside 1000 bytes of weights, 99000 bytes
+// hold 3 pages per slot.
 
 // expected-error @+1 {{the plan needs 128.98 KiB of RAM (weights 1000 B, kv 128.00 KiB, activations 0 B, scratch 0 B, kernels 0 B), but target 'small' has 97.66 KiB; choose --ctx 192 or less}}
 module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 0 : i64, features = [], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 100000 : i64, name = "small"}} {

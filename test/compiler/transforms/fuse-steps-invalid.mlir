@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --fuse-steps --verify-diagnostics
 
-// What no step does is named where it stands.
+// An op that no step implements is named, with its location.
 
 llm.model @head_norm_of_v <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -16,7 +16,7 @@ llm.model @head_norm_of_v <name = "", architecture = "llama", vocabulary = 8, wi
 
 // -----
 
-// q and k turned by different angles.
+// q and k are rotated by different angles.
 
 llm.model @two_ropes <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -33,7 +33,7 @@ llm.model @two_ropes <name = "", architecture = "llama", vocabulary = 8, width =
 
 // -----
 
-// q, k and v of different inputs.
+// q, k and v have different inputs.
 
 llm.model @cross_attention <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -49,7 +49,8 @@ llm.model @cross_attention <name = "", architecture = "llama", vocabulary = 8, w
 
 // -----
 
-// A product without an activation, a sum that would write over what is read.
+// A gate without an activation; a sum that would overwrite an operand that is
+// still read.
 
 llm.model @product <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -71,7 +72,7 @@ llm.model @doubled <name = "", architecture = "llama", vocabulary = 8, width = 8
 
 // -----
 
-// Rows are selected by a norm only.
+// Only a norm selects rows.
 
 llm.model @rows_without_norm <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -84,7 +85,7 @@ llm.model @rows_without_norm <name = "", architecture = "llama", vocabulary = 8,
 
 // -----
 
-// One model a plan.
+// A plan has one model.
 
 llm.model @first <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):

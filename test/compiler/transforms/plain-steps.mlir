@@ -1,9 +1,9 @@
 // RUN: air-opt %s --canonicalize --fuse-steps --verify-steps --select-kernels="target=x86-64-v3 max-tokens=16 max-outputs=4" --plan-memory --verify-memory --pack-segments --schedule-reads --compile-kernels --estimate-cost --verify-plan | FileCheck %s
 
-// A graph that few patterns match, through every pass: biases in the FFN (the
-// fused kernel adds none), a norm that three products read, one of which is added
-// without being a projection of heads or of an FFN, partial rope, and a head of
-// two products.
+// A graph that few patterns match goes through every pass: biases in the FFN
+// (the fused kernel adds none); a norm that three matmuls read, one of which is
+// added without being a projection of heads or of an FFN; partial rope; and a
+// head of two matmuls.
 
 // CHECK: plan.limits tokens 16 outputs 4 arena
 // CHECK-LABEL: plan.program @m1 tokens 1 to 1

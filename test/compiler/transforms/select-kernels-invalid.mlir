@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3" --verify-diagnostics
 
-// A cache has one shape for all layers.
+// The KV cache has one shape for all layers.
 
 // expected-error @+1 {{step layer.0.attn_in: 2 KV heads of 16 where the model's cache has 1 of 16; layers of different shapes are not supported}}
 module {
@@ -28,7 +28,7 @@ module {
 
 // -----
 
-// I8 is a dtype, and no weight format.
+// I8 is a dtype, but not a weight format.
 
 // expected-error @+1 {{step embed: }}
 module {
@@ -48,7 +48,7 @@ module {
 
 // -----
 
-// A cache of 2^31 - 1 layers.
+// A KV cache of 2^31 - 1 layers.
 
 // expected-error @+1 {{a KV cache of 1 x 4096 tokens passes 2^63 bytes; choose a smaller --ctx or --slots}}
 module {

@@ -4,8 +4,8 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-bf16 max-tokens=40 max-outputs=3" | FileCheck %s --check-prefix=PAIRS
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-bf16 max-tokens=40 max-outputs=3 activations=i8x2" | FileCheck %s --check-prefix=EXACT
 
-// A dense layer with tied embeddings: the table is one tensor, in the layout
-// that both of its kernels read; q, k and v are one matrix.
+// A dense layer with tied embeddings. The table is one tensor, in a layout that
+// both of its kernels read; q, k and v are one matrix.
 
 // CHECK: module attributes {plan.target = {arch = "aarch64"
 // CHECK-SAME: name = "aarch64-neon"
@@ -54,7 +54,8 @@
 // CHECK-NEXT: op = "rms_norm", rows_from = "outputs"} (<read buffer @x>, <read tensor @output_norm.weight>, <write buffer @xo>){{.*}} rows <outputs>
 // CHECK-NEXT: op = "matmul", rows_from = "outputs", y_stride = 512 : i64} (<read buffer @xo>, <read tensor @token_embd.weight>, <write buffer @logits>){{.*}} rows <outputs>
 
-// The same steps for other batches; only kernels with classes differ.
+// The same steps for other batch sizes; only kernels that have classes of M
+// differ.
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: m_class = "small", n = 256 : i64, op = "matmul"
 // CHECK-NOT: m_class = "{{(small|wide)}}", op = "rms_norm"
@@ -69,7 +70,8 @@
 // OPTIONS: plan.program @"m2-8" tokens 2 to 8
 // OPTIONS-NOT: @"m9+"
 
-// With byte dot products each input of a Q8_0 product is packed once a form: 24
+// With byte dot products, each input of a Q8_0 matmul is packed once per
+// activation format: 24 words for 32 columns of one token, 17 words of several.
 // words for 32 columns of one token, 17 of several.
 // BYTES-DAG: plan.buffer @layer.0.attn_normed row 128
 // BYTES-DAG: plan.buffer @layer.0.attn_normed.i8x2 row 96
@@ -114,8 +116,9 @@ module {
 
 // -----
 
-// Mixed dtypes: one matmul a matrix, side by side in the rows of qkv and gate
-// apart from up. The table is gathered from only: it keeps the source's order.
+// Mixed dtypes: one matmul per matrix; their results lie side by side in the
+// rows of qkv, and gate is separate from up. The table is only gathered from,
+// so it keeps the source's order.
 
 // CHECK: plan.decision "context" = "4096" by default
 // CHECK-DAG: plan.tensor @t copy {{.*}} as F16 rows 64 x 32
@@ -134,7 +137,8 @@ module {
 // CHECK-NOT: overlap
 // CHECK: op = "silu_mul"} (<read buffer @layer.0.gate>, <read buffer @layer.0.up>, <write buffer @layer.0.h>)
 
-// Only v is of bytes: its input is quantized after q and k are under way.
+// Only v is multiplied as bytes: its input is quantised after q and k have been
+// issued.
 // BYTES: plan.step attn_in
 // BYTES-NEXT: (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @layer.0.qkv>){{.*}} overlap
 // BYTES-NEXT: (<read buffer @x>, <read tensor @k>, <write buffer @layer.0.qkv>){{.*}} overlap
@@ -187,8 +191,9 @@ module {
 
 // -----
 
-// BF16 where the target multiplies it: floats for few tokens, and for many each
-// input is rounded once, 16 words for 32 columns.
+// BF16 on a target that multiplies bfloat16: few tokens are multiplied as
+// floats; with many tokens each input is rounded once, to 16 words for 32
+// columns.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
 // PAIRS-DAG: plan.buffer @layer.0.normed row 48
@@ -206,7 +211,7 @@ module {
 // PAIRS: plan.step head
 // PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
 
-// Eight significant bits are less than was asked for.
+// Eight significant bits are fewer than the option allows.
 // EXACT-LABEL: plan.model {{.*}}"of_bf16"
 // EXACT-NOT: "bf16x32"
 module {

@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --verify-memory --verify-diagnostics
 
-// Nothing is wrong: a and b do not meet.
+// Nothing is wrong: a and b are never alive together.
 
 module {
   plan.limits tokens 16 outputs 1 arena 1024
@@ -35,7 +35,7 @@ module {
 
 // -----
 
-// The padding rows count: 17 tokens are 32 rows.
+// Padding rows count: 17 tokens are 32 rows.
 
 // expected-error @+1 {{buffer 'a' has 1088 bytes, it holds 32 rows of 16 floats}}
 module {
@@ -45,7 +45,7 @@ module {
 
 // -----
 
-// 2^62 rows of 16 bytes pass 64 bits.
+// 2^62 rows of 16 bytes exceed 64 bits.
 
 // expected-error @+1 {{buffer 'a' has 64 bytes, it holds 4611686018427387904 rows of 4 floats}}
 module {
@@ -71,7 +71,7 @@ module {
 
 // -----
 
-// An output keeps its range to the end, though only the first step binds it.
+// An output keeps its range to the end, although only the first step binds it.
 
 // expected-error @+1 {{overlap while step 1 needs both}}
 module {

@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --verify-plan --verify-diagnostics
 
-// One broken rule a case; the first has none.
+// Each case breaks one rule, which its comment states; the first breaks none.
 
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.limits tokens 16 outputs 1 arena 512
@@ -93,7 +93,7 @@ module {
 
 // -----
 
-// Reads stand in the file's order.
+// Reads are in the file's order.
 
 // expected-error @+1 {{read 0 is of segment 'second', which does not stand there}}
 module {
@@ -105,7 +105,7 @@ module {
 
 // -----
 
-// A read that comes too late.
+// A segment is read before its first use.
 
 // expected-error @+1 {{step 0 needs segment 'first' before any read brings it}}
 module {
@@ -122,7 +122,7 @@ module {
 
 // -----
 
-// A grid that is not the kernel's.
+// The grid is the kernel's.
 
 // expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -189,7 +189,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// Rows of outputs where rows of tokens are read.
+// Rows of tokens are not read as rows of outputs.
 
 // expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for x than that of 'x'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -206,7 +206,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The layout is not the one that the kernel reads.
+// The layout is the one that the kernel reads.
 
 // expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' takes another shape for w than that of 'a'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -224,7 +224,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// A layer that the cache does not have.
+// The layer is one of the KV cache's.
 
 // expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' takes another shape for kv than that of '1'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --verify-steps --verify-diagnostics
 
-// One broken rule a case; the first has none.
+// Each case breaks one rule, which its comment states; the first breaks none.
 
 // Nothing is wrong here.
 
@@ -17,7 +17,7 @@ plan.graph @g {
 
 // -----
 
-// A model has a plan of its own.
+// A plan has one model.
 
 // expected-error @+1 {{has 0 plan.model and 1 plan.graph; one of each is needed}}
 module {
@@ -34,7 +34,7 @@ plan.graph @g {
 
 // -----
 
-// Every layer attends.
+// Every layer has an attention step.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 // expected-error @+1 {{attends in 1 layers, the model has 2}}
@@ -50,7 +50,7 @@ plan.graph @g {
 
 // -----
 
-// A layer that appends must attend.
+// A layer that appends to the KV cache also attends.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 // expected-error @+1 {{attends in 0 layers, the model has 1}}
@@ -64,7 +64,7 @@ plan.graph @g {
 
 // -----
 
-// Layers come in order.
+// Layers are in order.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -80,7 +80,7 @@ plan.graph @g {
 
 // -----
 
-// A layer attends before the next appends.
+// A layer attends before the next one appends.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -97,7 +97,7 @@ plan.graph @g {
 
 // -----
 
-// A layer of the model.
+// The layer is one of the model's.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -112,7 +112,7 @@ plan.graph @g {
 
 // -----
 
-// Attention reads what its layer appended.
+// Attention reads what its own layer appended.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -143,7 +143,7 @@ plan.graph @g {
 
 // -----
 
-// The cache has one shape in all layers.
+// The KV cache has one shape in all layers.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -158,7 +158,7 @@ plan.graph @g {
 
 // -----
 
-// What a step wrote over is gone.
+// A value that a step has overwritten is not read.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -175,7 +175,7 @@ plan.graph @g {
 
 // -----
 
-// A step does not write over what it reads.
+// A step does not overwrite what it reads.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -192,7 +192,7 @@ plan.graph @g {
 
 // -----
 
-// Asked rows are the result.
+// Requested rows reach the result.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -208,7 +208,7 @@ plan.graph @g {
 
 // -----
 
-// Asked rows are selected once.
+// Requested rows are selected once.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -224,7 +224,7 @@ plan.graph @g {
 
 // -----
 
-// A matrix works on the rows that it says.
+// A matmul works on the rows that it states.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -239,7 +239,7 @@ plan.graph @g {
 
 // -----
 
-// The embedding has the vocabulary's rows.
+// The embedding table has one row per token of the vocabulary.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -254,7 +254,7 @@ plan.graph @g {
 
 // -----
 
-// The logits are the vocabulary's.
+// The logits are as wide as the vocabulary.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -269,7 +269,7 @@ plan.graph @g {
 
 // -----
 
-// Steps only.
+// The graph contains steps only.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {

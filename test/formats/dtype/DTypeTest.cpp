@@ -17,8 +17,8 @@ namespace {
 
 const std::string kInputs = std::string(AIR_TEST_INPUTS) + "/dtype/";
 
-/// Equal to the bit; every NaN equals every other (its payload is the
-/// machine's choice).
+/// Bitwise equality, except that every NaN equals every other: the payload of a
+/// NaN is the machine's choice.
 bool sameValue(float a, float b) {
   return (std::isnan(a) && std::isnan(b)) ||
          std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
@@ -85,7 +85,7 @@ TEST_P(EveryDType, TakesEveryBitPatternAtAnyAlignment) {
   std::vector<float> second(first.size(), 42.0F);
   for (int round = 0; round < 20; ++round) {
     for (uint8_t &byte : bytes) {
-      // Extremes come up as often as the rest.
+      // Extreme values occur as often as all others together.
       uint32_t bits = random();
       byte = bits & 0x100 ? (bits & 0x200 ? 0xff : 0x00)
                           : static_cast<uint8_t>(bits);

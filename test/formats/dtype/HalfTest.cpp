@@ -10,7 +10,8 @@ using namespace air;
 
 namespace {
 
-/// The value by the definition in IEEE 754: sign, power of two, fraction.
+/// The value according to the definition in IEEE 754: sign, power of two,
+/// fraction.
 double valueByDefinition(uint16_t half) {
   double sign = half & 0x8000 ? -1.0 : 1.0;
   int exponent = (half >> 10) & 31;
@@ -49,7 +50,7 @@ TEST(Half, EveryHalfComesBack) {
 }
 
 TEST(Half, NarrowingRoundsToNearestEven) {
-  // Between two neighbouring halves: below, at and above the middle.
+  // Between two neighbouring halves: below the midpoint, at it, and above it.
   for (uint32_t bits = 0; bits < 0x7bff; ++bits) {
     auto low = static_cast<uint16_t>(bits);
     auto high = static_cast<uint16_t>(bits + 1);

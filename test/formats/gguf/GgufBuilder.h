@@ -1,7 +1,7 @@
 //===- GgufBuilder.h - small GGUF files for tests ---------------*- C++ -*-===//
 //
-// Writes what it is told, right or wrong: counts, offsets and types may be
-// overridden one by one.
+// Writes whatever a test specifies, right or wrong: counts, offsets and types
+// can be overridden one by one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_FORMATS_GGUF_GGUFBUILDER_H
@@ -87,7 +87,7 @@ public:
     std::optional<uint64_t> offset = std::nullopt; ///< instead of the true one
   };
 
-  /// A value in raw bytes.
+  /// A value as raw bytes.
   GgufBuilder &raw(std::string_view key, uint32_t type, const Bytes &value) {
     appendString(metadata, key);
     append(metadata, type);

@@ -1,4 +1,4 @@
-//===- GgufMalformedTest.cpp - one named test per way to be broken --------===//
+//===- GgufMalformedTest.cpp - one named test per defect ------------------===//
 #include "GgufBuilder.h"
 
 #include "formats/gguf/GgufReader.h"
@@ -32,7 +32,7 @@ GgufBuilder versioned(uint32_t version) {
 
 /// A file whose only metadata entry "key" has the given type and raw value.
 Bytes entry(uint32_t type, const Bytes &value) {
-  // Room for the least sizes that counts are checked against.
+  // Counts are checked against the smallest size that their elements can have.
   return GgufBuilder().raw("key", type, value).build();
 }
 

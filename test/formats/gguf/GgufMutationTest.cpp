@@ -1,7 +1,8 @@
 //===- GgufMutationTest.cpp - thousands of damaged files ------------------===//
 //
-// Deterministic damage to a small valid file. Whatever the bytes, the reader
-// returns: a model whose spans lie in the file, or one line of reason.
+// Deterministic damage to a small valid file. Whatever the bytes are, the
+// reader must return either a model whose spans lie in the file, or a reason of
+// one line.
 //
 //===----------------------------------------------------------------------===//
 #include "GgufBuilder.h"
@@ -46,7 +47,7 @@ Bytes validFile(bool spm) {
   return builder.build();
 }
 
-/// Reads the file to the end; returns whether all of it was accepted.
+/// Reads the file to its end; returns whether all of it was accepted.
 bool readAll(const Bytes &file) {
   auto check = [](const Status &status) {
     EXPECT_TRUE(status.code() == ErrorCode::Corrupt ||
@@ -135,25 +136,25 @@ TEST_P(GgufMutation, ThousandsOfDamagedFiles) {
     for (unsigned edit = 0; edit < edits; ++edit) {
       size_t place = random() % file.size();
       switch (random() % 5) {
-      case 0: // a bit
+      case 0: // flip a bit
         file[place] ^= 1 << (random() % 8);
         break;
-      case 1: // a byte
+      case 1: // replace a byte
         file[place] = static_cast<uint8_t>(random());
         break;
-      case 2: { // a count, length or offset
+      case 2: { // replace a count, a length or an offset
         uint64_t extreme = kExtremes[random() % std::size(kExtremes)];
         size_t size =
             std::min<size_t>(random() % 2 ? 8 : 4, file.size() - place);
         std::memcpy(file.data() + place, &extreme, size);
         break;
       }
-      case 3: // some bytes go
+      case 3: // remove some bytes
         file.erase(file.begin() + static_cast<ptrdiff_t>(place),
                    file.begin() + static_cast<ptrdiff_t>(std::min(
                                       file.size(), place + random() % 16)));
         break;
-      default: // some bytes come twice
+      default: // duplicate some bytes
         Bytes piece(file.begin() + static_cast<ptrdiff_t>(place),
                     file.begin() + static_cast<ptrdiff_t>(
                                        std::min(file.size(), place + 16)));
@@ -167,7 +168,7 @@ TEST_P(GgufMutation, ThousandsOfDamagedFiles) {
     }
     refused += readAll(file) ? 0 : 1;
   }
-  // Much of the file is tensor data, which may hold anything.
+  // Much of the file is tensor data, which may have any value.
   EXPECT_GT(refused, kRounds / 4);
   EXPECT_LT(refused, kRounds);
 }

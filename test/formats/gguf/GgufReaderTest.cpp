@@ -98,7 +98,7 @@ TEST_P(BothVersions, MetadataOfEveryTypeAndTensors) {
   EXPECT_EQ(matrix->dtype, DType::F32);
   EXPECT_EQ(matrix->shape, (std::vector<uint64_t>{2, 3}));
   EXPECT_EQ(matrix->fileOffset % 32, 0U);
-  // Not copied: the span lies in the file's bytes.
+  // The data is not copied: the span lies in the bytes of the file.
   EXPECT_EQ(matrix->data.data(), file.data() + matrix->fileOffset);
   EXPECT_EQ(Bytes(matrix->data.begin(), matrix->data.end()),
             floats({1, 2, 3, 4, 5, 6}));
@@ -213,7 +213,7 @@ TEST(ModelSource, AccessorsConvertIntegersOnly) {
   EXPECT_EQ(model.getBool("absent"), std::nullopt);
 }
 
-// Files that another program wrote, with facts about them.
+// Files written by another program, with known facts about them.
 TEST(GgufReader, ReadsModelsOfOtherWriters) {
   struct Expected {
     const char *name;
@@ -264,7 +264,7 @@ TEST_F(GgufReaderFiles, EmptyFileAndFolderAreCorrupt) {
   EXPECT_EQ(readGguf(folder).status().code(), ErrorCode::Corrupt);
 }
 
-// One wrong count in a huge file must not ask for the machine's memory.
+// One wrong count in a huge file must not make the reader allocate all memory.
 TEST_F(GgufReaderFiles, HeaderHasAGreatestSize) {
   Bytes value;
   append<uint32_t>(value, kUint8);

@@ -25,7 +25,7 @@ Result<TokenizerData> tokenizerOf(const GgufBuilder &builder) {
   return readGgufTokenizer(*model);
 }
 
-/// Everything but the special ids and flags.
+/// A complete vocabulary, except for the special ids and flags.
 GgufBuilder spm() {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", "llama")
@@ -90,7 +90,7 @@ TEST(GgufTokenizer, SpmEveryKey) {
   EXPECT_EQ(data->unknown, 1);
   EXPECT_EQ(data->padding, 2);
   EXPECT_EQ(data->endOfTurn, 0);
-  // "</s>" (2) is a well-known end piece, 4 the EOS, 0 the EOT.
+  // "</s>" (2) is a well-known end token; 4 is the EOS token, 0 the EOT token.
   EXPECT_EQ(data->endOfGeneration, (Ids{0, 2, 4}));
   EXPECT_FALSE(data->addBos);
   EXPECT_TRUE(data->addEos);
@@ -202,7 +202,7 @@ struct Refused {
 
 void PrintTo(const Refused &kind, std::ostream *out) { *out << kind.name; }
 
-/// A vocabulary of two pieces with the model's own array left to the test.
+/// A vocabulary of two tokens; the test adds the array that `model` needs.
 GgufBuilder bare(const char *model) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", model)

@@ -1,4 +1,4 @@
-//===- MachineProfileTest.cpp - targets by name, by file, by looking ------===//
+//===- MachineProfileTest.cpp - targets by name, from a file, of the host -===//
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/HostFacts.h"
 #include "formats/machine/TileRegisters.h"
@@ -32,8 +32,8 @@ public:
   std::filesystem::path path;
 };
 
-/// The words of /proc/cpuinfo's first "flags" line: the kernel's own reading of
-/// cpuid, and so another's.
+/// The words of the first "flags" line in /proc/cpuinfo: the kernel's own
+/// decoding of cpuid, which is independent of ours.
 std::vector<std::string> kernelFlags() {
   std::ifstream file("/proc/cpuinfo");
   std::vector<std::string> words;
@@ -99,7 +99,7 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   const MachineProfile tiles = *resolveProfile("x86-64-v4-amx");
   const bool hasTiles = std::ranges::count(host.features, "amx-tile") != 0;
   EXPECT_LE(hasTiles, hasTileRegisters());
-  // Nothing but tiles is lacking.
+  // Only the tile registers are missing.
   MachineProfile lacking = tiles;
   std::erase_if(lacking.features, [](const std::string &feature) {
     return feature.starts_with("amx-");
@@ -108,7 +108,7 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   EXPECT_EQ(refused.code(), ErrorCode::Mismatch);
   EXPECT_THAT(refused.message(),
               HasSubstr("plan needs amx-bf16, amx-int8, amx-tile, this"));
-  // A machine that claims tiles, under whatever system this is.
+  // A machine that claims tile registers, under whatever system this test runs.
   const Status asked = prepareToRun(tiles, tiles);
   if (hasTileRegisters()) {
     EXPECT_TRUE(asked.isOk()) << asked.message();
@@ -134,7 +134,7 @@ TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);
     EXPECT_EQ(profile->name, name);
-    // What a file would have to keep.
+    // What a file must preserve.
     Result<MachineProfile> back = parseProfile(toJson(*profile), "x.json");
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(*back, *profile);
@@ -253,7 +253,7 @@ TEST(MachineProfile, MismatchIsFieldByField) {
   const MachineProfile v4 = *resolveProfile("x86-64-v4-vnni");
   MachineProfile v3 = *resolveProfile("x86-64-v3");
   EXPECT_TRUE(checkRunsOn(v3, v4).isOk());
-  v3.cores = 1; // slower, and no more than that
+  v3.cores = 1; // a slower machine, and nothing else
   v3.memoryBandwidth = 1;
   EXPECT_TRUE(checkRunsOn(v3, v3).isOk());
   const Status features = checkRunsOn(v4, v3);
@@ -273,13 +273,13 @@ TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   EXPECT_EQ(memoryCapacity(folder.path), 0u);
   folder.put("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
-  // v2: the process's group has no limit, one above it has.
+  // v2: the process's own group has no limit, but a parent group has one.
   folder.put("proc/self/cgroup", "0::/a/b\n");
   folder.put("sys/fs/cgroup/a/b/memory.max", "max\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/a/memory.max", "4096\n");
   EXPECT_EQ(memoryCapacity(folder.path), 4096u);
-  // v1, in a container that does not see its own path.
+  // v1, in a container that cannot see its own path.
   folder.put("proc/self/cgroup", "5:cpu:/\n4:memory,x:/docker/1\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes",

@@ -23,7 +23,7 @@ Status checkSegments(const PlanFile &file) {
   return Status::ok();
 }
 
-/// Ok when nothing was found: the file opens and every segment verifies.
+/// Ok if nothing is found: the file opens, and every segment verifies.
 Status checkAll(std::span<const uint8_t> bytes) {
   AIR_ASSIGN_OR_RETURN(PlanFile file, PlanFile::parse(bytes, "small.air"));
   return checkSegments(file);
@@ -31,8 +31,9 @@ Status checkAll(std::span<const uint8_t> bytes) {
 
 } // namespace
 
-// Header and metadata: the file does not open. Segments: verifySegment, which
-// comes before the first use of each, does not pass.
+// A flipped bit in the header or the metadata keeps the file from opening. In a
+// segment it makes verifySegment fail, which runs before the first use of each
+// segment.
 TEST(PlanCorruption, EveryFlippedBitIsFound) {
   Bytes file = fileOf(makeSmallPlan());
   ASSERT_TRUE(checkAll(file).isOk());
@@ -60,7 +61,7 @@ TEST(PlanCorruption, ChangedSegmentsNameTheDigests) {
   const uint64_t offset = makeSmallPlan().plan.segments[1]->offset;
   file[offset] ^= 1;
   Result<PlanFile> plan = PlanFile::parse(file, "small.air");
-  ASSERT_TRUE(plan); // segments are looked at when they are used
+  ASSERT_TRUE(plan); // segments are verified when they are used
   EXPECT_TRUE(plan->verifySegment(0).isOk());
   const Status status = plan->verifySegment(1);
   EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
@@ -71,8 +72,8 @@ TEST(PlanCorruption, ChangedSegmentsNameTheDigests) {
 TEST(PlanCorruption, EveryCutIsFound) {
   const Bytes file = fileOf(makeSmallPlan());
   for (size_t length = 0; length < file.size(); ++length) {
-    // A copy of just that length: reading past it is an error in the asan
-    // build.
+    // A copy of exactly that length, so that the asan build reports a read past
+    // its end.
     const Bytes cut(file.begin(),
                     file.begin() + static_cast<ptrdiff_t>(length));
     const Status status = PlanFile::parse(cut, "cut").status();
@@ -100,7 +101,7 @@ TEST(PlanCorruption, StructureIsRefused) {
   refused(metadata);
 }
 
-/// Makes `count` executables out of one, and as many entries.
+/// Turns one executable into `count` of them, with as many entries.
 TEST(PlanCorruption, SharedListsDoNotCostTime) {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<flatbuffers::String>> names(
@@ -112,14 +113,15 @@ TEST(PlanCorruption, SharedListsDoNotCostTime) {
   plan::PlanBuilder plan(builder);
   plan.add_executables(list);
   plan::FinishPlanBuffer(builder, plan.Finish());
-  // 40 billion names to look at, were it not for the limit.
+  // Without the limit, 40 billion names would be checked.
   const Status status =
       verifyStructure({builder.GetBufferPointer(), builder.GetSize()});
   EXPECT_THAT(status.message(), HasSubstr("executables"));
 }
 
-// What the digests cannot find, since they are made again: the verifier must
-// return, whatever it is given. Fixed seed, so a failure comes back.
+// Damage that the digests cannot find, because they are computed again. The
+// verifier must return, whatever it is given. The seed is fixed, so a failure
+// is reproducible.
 TEST(PlanCorruption, ResignedMutationsReturn) {
   const SmallPlan small = makeSmallPlan();
   const Bytes good = metadataOf(small.plan);
@@ -142,7 +144,7 @@ TEST(PlanCorruption, ResignedMutationsReturn) {
         metadata[at] = random() % 2 == 0 ? 0xFF : 0;
         break;
       default: {
-        // One aligned word, as an offset or a size would be.
+        // Replace one aligned word, as an offset or a size would be.
         const uint32_t word = random() % 2 == 0 ? random() : random() % 256;
         if (at / 4 * 4 + 4 <= metadata.size()) {
           std::memcpy(metadata.data() + at / 4 * 4, &word, 4);
@@ -154,7 +156,7 @@ TEST(PlanCorruption, ResignedMutationsReturn) {
     Result<PlanFile> plan = PlanFile::parse(file, "mutated");
     if (plan) {
       ++accepted;
-      // What passed is safe to walk.
+      // A plan that passed must be safe to read to its end.
       EXPECT_FALSE(planToJson(plan->plan()).empty());
       const std::unique_ptr<plan::PlanT> object(plan->plan().UnPack());
       EXPECT_EQ(object->segments.size(), small.segments.size());
@@ -166,7 +168,7 @@ TEST(PlanCorruption, ResignedMutationsReturn) {
       EXPECT_EQ(plan.status().message().find('\n'), std::string::npos);
     }
   }
-  // Both ways were taken: names and facts may change, offsets may not.
+  // Both outcomes occur: names and numbers may change, offsets may not.
   EXPECT_GT(accepted, 100u);
   EXPECT_LT(accepted, size_t{kRounds} / 2);
 }

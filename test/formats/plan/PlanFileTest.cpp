@@ -64,7 +64,8 @@ TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes.data()) % kPlanPageBytes, 0u);
   }
-  // Every field: the object form of what was read packs to the same bytes.
+  // Every field is compared: the object form of what was read packs to the same
+  // bytes.
   const std::unique_ptr<plan::PlanT> back(file->plan().UnPack());
   EXPECT_EQ(metadataOf(*back), metadataOf(small.plan));
   EXPECT_EQ(file->header().fileBytes, small.fileBytes);
@@ -78,7 +79,7 @@ TEST_F(PlanFileTest, EqualPlansAreEqualFiles) {
   const std::vector<uint8_t> a = contents(at("a.air"));
   ASSERT_FALSE(a.empty());
   EXPECT_EQ(a, contents(at("elsewhere/b.air")));
-  // And the writer agrees with the bytes that tests sign themselves.
+  // The writer also agrees with the bytes that the tests sign themselves.
   EXPECT_EQ(a, fileOf(makeSmallPlan()));
 }
 

@@ -31,7 +31,7 @@ struct Case {
   std::function<void(Bytes &)> breakIt;
 };
 
-/// Each change is signed again unless it is about the signature.
+/// Each change is signed again, unless the test is about the signature.
 std::vector<Case> cases() {
   auto header = [](auto offset, auto value) {
     return [=](Bytes &file) {
@@ -93,7 +93,7 @@ std::vector<Case> cases() {
        }},
       {"metadata.gap", ErrorCode::VerificationFailed,
        [](Bytes &f) {
-         // A page of zeros that belongs to nothing.
+         // A page of zeros that belongs to no part of the file.
          SmallPlan small = makeSmallPlan();
          for (auto &segment : small.plan.segments) {
            segment->offset += kPlanPageBytes;
@@ -141,7 +141,7 @@ TEST(PlanHeader, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
-// docs/plan-format.md shows the start of this very file.
+// docs/plan-format.md shows the first bytes of this file.
 TEST(PlanHeader, IsAsDocumented) {
   const Bytes file = fileOf(makeSmallPlan());
   std::string dump;

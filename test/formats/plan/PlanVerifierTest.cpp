@@ -31,7 +31,7 @@ Status verdict(const SmallPlan &small) {
                     kPlanPageBytes);
 }
 
-/// A change of the PlanT alone.
+/// A change that needs only the PlanT.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }
@@ -76,7 +76,7 @@ std::vector<Case> factCases() {
       {"plan.enum",
        in([](P &p) { p.decisions[0]->by = static_cast<plan::DecidedBy>(4); })},
       {"plan.enum", in([](P &p) {
-         // Between two groups of kinds.
+         // A number between two ranges of step kinds.
          p.programs[0]->steps[0]->kind = static_cast<plan::StepKind>(7);
        })},
       {"plan.enum", in([](P &p) {
@@ -226,7 +226,7 @@ std::vector<Case> segmentCases() {
              std::make_unique<plan::ExecutableT>(*p.executables[0]));
        })},
       {"plan.executable.segment", in([](P &p) {
-         // Kernels that no executable names.
+         // A segment of kernels that no executable refers to.
          p.tensors[3]->segment = 0;
          p.tensors[3]->offset = p.segments[0]->raw_bytes + 64;
          p.segments[0]->raw_bytes = p.segments[0]->stored_bytes =
@@ -298,19 +298,21 @@ std::vector<Case> memoryCases() {
          p.programs[1]->steps.erase(p.programs[1]->steps.begin());
        })},
       {"plan.buffer.output", in([](P &p) { p.programs[1]->steps.pop_back(); })},
-      // qkv lives from attn_in to attn, heads from attn to attn_out.
+      // qkv is alive from attn_in to attn, heads from attn to attn_out.
       {"plan.buffer.overlap", in([](P &p) { p.buffers[2]->offset = 4096; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[1]->bytes += 1; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[0]->bytes += 1; })},
-      // The runtime reads outputs after the end and fills inputs before.
+      // The runtime reads outputs after the last step and fills inputs before
+      // the first.
       {"plan.buffer.overlap", in([](P &p) {
          p.buffers[1]->is_output = true; // qkv lies where the logits do
        })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[3]->is_input = true; })},
-      // With no barrier after attn, which reads qkv, the logits come too soon.
+      // There is no barrier after attn, which reads qkv, so the logits
+      // overwrite it.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
-         m1.steps.erase(m1.steps.begin() + 3); // attn_out, which needs attn
+         m1.steps.erase(m1.steps.begin() + 3); // attn_out needs attn
          m1.steps[2]->dispatches[0]->barrier = false;
        })},
   };
@@ -355,12 +357,13 @@ std::vector<Case> programCases() {
        in([](P &p) { dispatchOf(p, 0, 3).weight_bytes += 1; })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
-      // Across steps, and through the KV cache: append, then attend.
+      // Across steps, and through the KV cache: k and v are appended, then
+      // read.
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         bindingOf(p, 1, 1, 0).access = plan::Access::Read; // only KV is left
+         bindingOf(p, 1, 1, 0).access = plan::Access::Read; // only KV remains
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 1, 4).barrier = false; })},
@@ -378,7 +381,7 @@ std::vector<Case> programCases() {
       {"plan.binding.access",
        in([](P &p) { bindingOf(p, 0, 0, 0).access = plan::Access::Write; })},
       {"plan.binding.alias", in([](P &p) {
-         bindingOf(p, 3, 0, 0).index = 0; // x read and accumulated into
+         bindingOf(p, 3, 0, 0).index = 0; // x is read and accumulated into
        })},
   };
 }
@@ -392,7 +395,7 @@ std::vector<Case> readAndBudgetCases() {
        })},
       {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
-      // The head's segment is needed first, and lies second.
+      // The head's segment is needed first, but lies second in the file.
       {"plan.read.order", in([](P &p) {
          auto &bindings = dispatchOf(p, 0, 0).bindings;
          bindings.push_back(std::make_unique<plan::BindingT>());
@@ -498,10 +501,11 @@ TEST(PlanVerifier, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
-// What the rules must not refuse.
+// What the rules must allow.
 TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
   const std::vector<Change> changes = {
-      // Two matrices side by side in one buffer's rows, at the same time.
+      // Two matrices write side by side into the rows of one buffer,
+      // concurrently.
       in([](P &p) {
         auto &step = *p.programs[0]->steps[1];
         auto twin = std::make_unique<plan::DispatchT>(*step.dispatches[0]);
@@ -509,7 +513,7 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         step.dispatches.insert(step.dispatches.begin() + 1, std::move(twin));
         p.predictions.clear();
       }),
-      // An input that only one program reads.
+      // An input that only one of the programs reads.
       in([](P &p) {
         p.buffers.push_back(std::make_unique<plan::BufferT>());
         p.buffers.back()->name = "mask";
@@ -524,19 +528,19 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         bindings.back()->kind = plan::BindingKind::Buffer;
         bindings.back()->index = 4;
       }),
-      // Weights that are read again in each pass.
+      // Weights that are read again in every pass.
       in([](P &p) {
         p.segments[0]->tier = plan::Tier::Disk;
         p.reads[0]->ring = true;
       }),
-      // Tables of their own in the budget.
+      // Tables with an item of their own in the budget.
       in([](P &p) {
         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
         p.budget_items.push_back(std::make_unique<plan::BudgetItemT>());
         p.budget_items.back()->name = "tables";
         p.budget_items.back()->bytes = p.segments[3]->raw_bytes;
       }),
-      // Nothing known of links, no budget, no tokenizer.
+      // Unknown links, no budget, no tokenizer.
       in([](P &p) {
         p.predictions.clear();
         p.budgets.clear();

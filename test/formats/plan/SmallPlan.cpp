@@ -46,7 +46,7 @@ void addSegment(plan::PlanT &plan, const char *name, plan::SegmentKind kind,
   plan.segments.push_back(std::move(segment));
 }
 
-/// Appends a tensor at the end of a segment, which grows.
+/// Appends a tensor at the end of a segment, which grows accordingly.
 void addTensor(plan::PlanT &plan, const char *name, DType dtype, Layout layout,
                uint64_t rows, uint64_t columns, uint32_t segment) {
   auto tensor = std::make_unique<plan::TensorT>();
@@ -122,7 +122,7 @@ void addProgram(plan::PlanT &plan, const char *name, uint64_t low,
     return Bound{BindingKind::Buffer, i, access};
   };
   const auto bytes = [&](uint32_t i) { return plan.tensors[i]->bytes; };
-  // Entries, sorted: append, attend, embed, matmul, matmul_add.
+  // The entries, sorted: append, attend, embed, matmul, matmul_add.
   addDispatch(addStep(*program, "embed", plan::StepKind::Embed, -1), 2,
               {tensor(kEmbed), buffer(kX, Access::Write)}, 2 * kWidth);
   plan::StepT &in =
@@ -332,8 +332,8 @@ std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
   for (const auto &part : parts) {
     fileBytes += alignUp(part.size(), kPlanPageBytes);
   }
-  // The fingerprint that the machine record asks for, by way of a buffer that
-  // holds it.
+  // The fingerprint of the machine record, which is computed from a serialised
+  // plan.
   const std::vector<uint8_t> straight = metadataOf(plan);
   const plan::Machine *machine = plan::GetPlan(straight.data())->machine();
   std::vector<uint8_t> file =

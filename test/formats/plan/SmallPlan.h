@@ -1,7 +1,8 @@
 //===- SmallPlan.h - a valid plan of a few kilobytes ------------*- C++ -*-===//
 //
-// One layer, four segments, two programs. Every rule of the verifier holds;
-// tests break them one at a time. Its kernels are bytes that no one can run.
+// One layer, four segments, two programs. It satisfies every rule of the
+// verifier, and tests break the rules one at a time. Its kernels are bytes that
+// cannot be executed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_FORMATS_PLAN_SMALLPLAN_H
@@ -23,22 +24,23 @@ struct SmallPlan {
 
 SmallPlan makeSmallPlan();
 
-/// The metadata as it stands, right or wrong.
+/// The metadata as it is, valid or not.
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
 
-/// The file, signed, whatever its metadata says; `fileBytes` long unless the
-/// metadata has another number of pages.
+/// The file with correct digests, whatever its metadata says. Its size is
+/// `fileBytes`, unless the metadata now has another number of pages.
 std::vector<uint8_t> fileOf(const SmallPlan &small);
 
-/// A file of these parts with right digests of header and metadata.
+/// A file that consists of these parts, with correct digests of header and
+/// metadata.
 std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
                                 const std::vector<std::vector<uint8_t>> &parts,
                                 const plan::PlanT &plan);
 
-/// Signs the header page at the start of `file` again.
+/// Computes the digest of the header page at the start of `file` again.
 void signHeader(std::vector<uint8_t> &file);
 
-/// Writes the plan with PlanWriter; empty when that fails.
+/// Writes the plan with PlanWriter; returns an empty string on failure.
 std::string writeSmallPlan(const std::string &path);
 
 } // namespace air::test

@@ -96,7 +96,7 @@ TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     removeTemporariesOnSignal();
-    // One that is done and one that is not: the first must stay.
+    // One file is committed and one is not: the first must stay.
     Result<AtomicFile> done = AtomicFile::create(path("done"));
     Result<AtomicFile> open = AtomicFile::create(path("open"));
     bool ready =
@@ -115,7 +115,8 @@ TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
   EXPECT_EQ(readText(path("done")), "x");
 }
 
-/// The exit status of a process that runs `body` and ends with what it returns.
+/// The exit status of a child process that runs `body` and exits with its
+/// result.
 int statusOfChild(const std::function<int()> &body) {
   pid_t child = fork();
   if (child == 0) {
@@ -144,7 +145,7 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
     Result<AtomicFile> file = AtomicFile::create(path("out"));
     Status reserved = file->reserve(5000);
     std::string large(5000, 'x');
-    // The first write stops at the limit, the rest is refused.
+    // The first write stops at the limit; the rest is refused.
     Status written = file->writeAt(0, bytesOf(large));
     bool isRight =
         reserved.code() == ErrorCode::DoesNotFit &&

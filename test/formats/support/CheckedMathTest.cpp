@@ -1,4 +1,4 @@
-//===- CheckedMathTest.cpp - arithmetic on sizes, and the cursor ----------===//
+//===- CheckedMathTest.cpp - checked arithmetic on sizes, and the cursor --===//
 #include "formats/support/CheckedMath.h"
 #include "formats/support/ByteReader.h"
 

@@ -1,4 +1,4 @@
-//===- LimitsTest.cpp - loops do what they count --------------------------===//
+//===- LimitsTest.cpp - the loops do the work that they count -------------===//
 #include "tools/air-bench/Limits.h"
 
 #include "test/codegen/cpu/AmxEmulator.h"
@@ -31,7 +31,8 @@ TEST(Limits, RatesOnlyRise) {
   }
 }
 
-// Emulated: a rate of no meaning, from the loop that real tiles would run.
+// The tiles are emulated: the rate means nothing, but the loop is the one that
+// real tiles run.
 TEST(Limits, OfTilesMultipliesThem) {
   MachineProfile target = *resolveProfile("x86-64-v4-amx");
   MachineProfile vectors = *resolveProfile("x86-64-v4-bf16");
@@ -49,7 +50,8 @@ TEST(Limits, OfTilesMultipliesThem) {
     ASSERT_TRUE(rate.isOk()) << rate.status().message();
     EXPECT_GT(*rate, 0);
     const AmxCounts &counts = AmxEmulator::counts();
-    // Six sums, as many turns as the loop counts: in each run of a sample.
+    // Six accumulators, as many iterations as the loop counts, in each run of a
+    // sample.
     const uint64_t products =
         kind == Arithmetic::Bf16Dot ? counts.bf16Products : counts.byteProducts;
     EXPECT_EQ(products, counts.releases * 6 * 2048);

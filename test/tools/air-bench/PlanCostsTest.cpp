@@ -1,4 +1,4 @@
-//===- PlanCostsTest.cpp - the arithmetic that a name states --------------===//
+//===- PlanCostsTest.cpp - the arithmetic that a kernel's name states -----===//
 #include "tools/air-bench/PlanCosts.h"
 
 #include "codegen/KernelSpec.h"
@@ -42,7 +42,7 @@ TEST(PlanCosts, PairsOfBf16AreADotProduct) {
   EXPECT_EQ(found.kind, Arithmetic::Bf16Dot);
   EXPECT_EQ(found.repeats, 1);
   EXPECT_EQ(arithmeticOf("matmul_bf16_x16_m1_n64").kind, Arithmetic::FmaF32);
-  // Rounding is not multiplying.
+  // Rounding is not a multiplication.
   EXPECT_EQ(arithmeticOf("pack_activations_bf16x32_k64").kind,
             Arithmetic::FmaF32);
 }

@@ -1,4 +1,4 @@
-//===- PlanReportTest.cpp - bounds, sums and what can't be ----------------===//
+//===- PlanReportTest.cpp - bounds, sums, and impossible measurements -----===//
 #include "tools/air-bench/PlanReport.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ DispatchCost cost(const char *kernel, double weights, double kv,
 }
 
 /// Two layers of one step with two dispatches; 100 bytes, 10 operations and 40
-/// byte products a second.
+/// byte products per second.
 PlanMeasurement measurement() {
   PlanMeasurement measured;
   measured.link = "dram";
@@ -43,14 +43,14 @@ PlanMeasurement measurement() {
 TEST(PlanReport, TheNearerBoundCounts) {
   const PlanReport report = evaluate(measurement());
   ASSERT_EQ(report.dispatches.size(), 5U);
-  // 50 bytes at 100 a second; 20 operations at 40 / 2.
+  // 50 bytes at 100 per second; 20 operations at 40 / 2 per second.
   EXPECT_DOUBLE_EQ(report.dispatches[0].byteBound, 0.5);
   EXPECT_DOUBLE_EQ(report.dispatches[0].operationBound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[0].bound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[0].share(), 0.5);
   EXPECT_DOUBLE_EQ(report.dispatches[1].byteBound, 0.1);
   EXPECT_DOUBLE_EQ(report.dispatches[1].bound, 3);
-  // One byte product each: 40 at 40.
+  // One byte product per operation: 40 operations at 40 per second.
   EXPECT_DOUBLE_EQ(report.dispatches[2].operationBound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[2].bound, 2);
   EXPECT_EQ(report.impossible, "");
@@ -80,7 +80,7 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head matmul_i8: 1900"));
-  // Limits that turned out to be higher.
+  // Measured again, the limits are higher.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }
@@ -106,7 +106,7 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
   EXPECT_DOUBLE_EQ(report.adjacentShare.low, 0.5);
   EXPECT_DOUBLE_EQ(report.adjacentShare.median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacentShare.high, 0.625);
-  // The whole pass still stands beside the best rates.
+  // The whole pass is still compared with the best rates.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
   EXPECT_THAT(planJson(measured, report),

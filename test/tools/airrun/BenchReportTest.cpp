@@ -1,4 +1,4 @@
-//===- BenchReportTest.cpp - rates by hand, and the bound -----------------===//
+//===- BenchReportTest.cpp - rates computed by hand, and the bound --------===//
 #include "tools/airrun/BenchReport.h"
 
 #include <gtest/gtest.h>

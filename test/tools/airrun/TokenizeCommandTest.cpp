@@ -38,7 +38,7 @@ Outcome tokenize(std::vector<std::string> args) {
   return {status, testing::internal::GetCapturedStdout()};
 }
 
-/// A file that goes with the test.
+/// A file that is removed when the test ends.
 class TemporaryFile {
 public:
   explicit TemporaryFile(const std::string &content)

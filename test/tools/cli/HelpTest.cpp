@@ -1,4 +1,4 @@
-//===- HelpTest.cpp - help and man page come from the table -----*- C++ -*-===//
+//===- HelpTest.cpp - help and man page from the table ----------*- C++ -*-===//
 #include "SampleTool.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-//===- SampleTool.h - a table that uses every kind --------------*- C++ -*-===//
+//===- SampleTool.h - a table with every kind of option ---------*- C++ -*-===//
 #ifndef AIRPACK_TEST_TOOLS_CLI_SAMPLETOOL_H
 #define AIRPACK_TEST_TOOLS_CLI_SAMPLETOOL_H
 

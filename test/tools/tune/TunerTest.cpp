@@ -16,7 +16,7 @@ TEST(ChooseByTimes, APresentChoiceStaysUnlessBeatenByEnough) {
   EXPECT_EQ(chooseByTimes(Times(7, {1.0, 0.95, 0.9, 0.97})), 2U);
 }
 
-// A slow round is slow for all, and a slow sample is one of many.
+// A slow round is slow for all candidates, and a slow sample is one of many.
 TEST(ChooseByTimes, DisturbancesDoNotDecide) {
   Times times(7, {1.0, 0.9});
   times[1] = {30.0, 27.0};

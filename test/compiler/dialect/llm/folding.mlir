@@ -18,7 +18,7 @@ llm.model @scale_by_one <name = "", architecture = "llama", vocabulary = 8, widt
 
 // -----
 
-// A factor right after the embedding becomes the embedding's.
+// A factor right after the embedding becomes part of the embedding.
 
 // CHECK-LABEL: llm.model @scale_into_embed
 llm.model @scale_into_embed <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -32,7 +32,7 @@ llm.model @scale_into_embed <name = "", architecture = "llama", vocabulary = 8, 
 
 // -----
 
-// Two factors are not merged: once rounded is not twice rounded.
+// Two factors are not merged: rounding once differs from rounding twice.
 
 // CHECK-LABEL: llm.model @scale_twice
 llm.model @scale_twice <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -47,8 +47,8 @@ llm.model @scale_twice <name = "", architecture = "llama", vocabulary = 8, width
 
 // -----
 
-// The asked rows are selected before what works row by row, and no earlier than
-// where the residual stream is read by others.
+// The requested rows are selected before ops that work row by row, but not
+// before the residual stream has other readers.
 
 // CHECK-LABEL: llm.model @outputs_first
 llm.model @outputs_first <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -69,7 +69,7 @@ llm.model @outputs_first <name = "", architecture = "llama", vocabulary = 16, wi
 
 // -----
 
-// A norm that others read too is computed for all rows anyway.
+// A norm with other readers is computed for all rows anyway.
 
 // CHECK-LABEL: llm.model @outputs_of_shared
 llm.model @outputs_of_shared <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --verify-diagnostics
 
-// One broken rule a case.
+// Each case breaks one rule, which its comment states.
 
-// Embedding as wide as the result.
+// The embedding is as wide as the result.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -26,7 +26,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Norm weight as wide as its input.
+// The norm weight is as wide as its input.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -38,7 +38,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Norm weight is a vector.
+// The norm weight is a vector.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -50,7 +50,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Epsilon not negative.
+// Epsilon is not negative.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -62,7 +62,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Matrix of outputs x inputs.
+// The matrix is outputs x inputs.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -86,7 +86,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Bias as long as outputs.
+// The bias is as long as the number of outputs.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -134,7 +134,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rope inside the head.
+// The rotated part fits into the head.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -146,7 +146,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rope turns pairs.
+// Rope rotates pairs of elements.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -158,7 +158,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rope base positive.
+// The rope base is positive.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -170,7 +170,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rope factors: one a pair.
+// There is one rope factor per pair.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -182,7 +182,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Kv heads divide heads.
+// The number of KV heads divides the number of heads.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -194,7 +194,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Q holds the heads.
+// A row of q holds all heads.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -206,7 +206,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// K holds the kv heads.
+// A row of k holds all KV heads.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -218,7 +218,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Heads positive.
+// The number of heads is positive.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -230,7 +230,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Layers of the model.
+// The layer is one of the model's.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -256,7 +256,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Shapes of an addition.
+// The operands of an addition have the same shape.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -306,7 +306,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Weights have one or two extents.
+// A weight has one or two dimensions.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -342,7 +342,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The logits are the vocabulary's.
+// The logits are as wide as the vocabulary.
 
 // expected-error @+1 {{returns rows of 8 logits, the vocabulary has 9}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 9, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -363,7 +363,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Facts are positive.
+// Hyperparameters are positive.
 
 // expected-error @+1 {{model facts: width is 0, must be positive}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -374,7 +374,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, laye
 
 // -----
 
-// Facts: kv heads divide heads.
+// Among the hyperparameters, the KV heads divide the heads.
 
 // expected-error @+1 {{model facts: 2 heads cannot share 3 kv_heads}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 3, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -385,7 +385,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Facts name the architecture.
+// The hyperparameters name the architecture.
 
 // expected-error @+1 {{model facts need an architecture}}
 llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -396,7 +396,7 @@ llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 
 
 // -----
 
-// A row of q, k and v that no arithmetic of heads overflows.
+// The size of a row of q, k and v does not overflow.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):

@@ -17,7 +17,7 @@ std::string textOf(mlir::Attribute attr) {
   return text;
 }
 
-// Every field away from its default.
+// Every field differs from its default.
 KernelSpec fullSpec() {
   KernelSpec spec;
   spec.op = KernelOp::RopeAppend;
@@ -32,7 +32,7 @@ KernelSpec fullSpec() {
   spec.accumulate = true;
   spec.hasBias = true;
   spec.rowsFrom = RowsFrom::Outputs;
-  spec.scale = 0.088388346F; // 1 / sqrt(128): nine digits tell it apart
+  spec.scale = 0.088388346F; // 1 / sqrt(128); nine digits identify a float
   spec.epsilon = 9.99999997e-07F;
   spec.heads = 5;
   spec.kvHeads = 6;
@@ -76,7 +76,7 @@ TEST(KernelSpecAttr, EveryOpHasItsName) {
   EXPECT_EQ(texts.size(), 10u);
 }
 
-// The order and access that codegen/KernelSpec.h lists.
+// The order and access modes that codegen/KernelSpec.h lists.
 TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   auto text = [](const KernelSpec &spec) {
     std::string all;
@@ -145,7 +145,8 @@ TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {
   roles = ir::plan::bindingRoles(spec);
   EXPECT_EQ(roles[0].columns, (4u + 2u + 2u) * 32u);
   EXPECT_EQ(roles[1].columns, 16u);
-  // A norm reads tokens' rows also where only asked rows are written.
+  // A norm reads the rows of all tokens, even if only requested rows are
+  // written.
   spec = KernelSpec();
   spec.op = KernelOp::RmsNorm;
   spec.rowsFrom = codegen::RowsFrom::Outputs;

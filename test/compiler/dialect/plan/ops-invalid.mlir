@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --verify-diagnostics
 
-// One broken rule a case.
+// Each case breaks one rule, which its comment states.
 
 // Tensors: how they are made.
 
@@ -64,7 +64,7 @@ plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0
 
 // -----
 
-// 16 rows of 8 float32 in one group of x16: 9 rows take as much.
+// 16 rows of 8 float32 are one row block of x16; 9 rows take as much space.
 
 // expected-error @+1 {{bytes is 288, the layout takes 512}}
 plan.tensor @t copy [#llm.weight<"a", F32, 9x8>] as F32 x16 9 x 8 bytes 288

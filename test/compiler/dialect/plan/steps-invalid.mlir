@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --verify-diagnostics
 
-// One broken rule a case.
+// Each case breaks one rule, which its comment states.
 
-// An embedding is as wide as the stream.
+// An embedding is as wide as the residual stream.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -96,7 +96,7 @@ plan.graph @g {
 
 // -----
 
-// A norm without epsilon; builders could make one.
+// A norm has an epsilon; a builder could make one without.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -108,7 +108,7 @@ plan.graph @g {
 
 // -----
 
-// attn: the row holds q, k and v.
+// attn: a row holds q, k and v.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -214,7 +214,7 @@ plan.graph @g {
 
 // -----
 
-// Layers count from 0.
+// Layers are counted from 0.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -226,7 +226,7 @@ plan.graph @g {
 
 // -----
 
-// A graph returns.
+// A graph has a terminator.
 
 // expected-error @+1 {{takes one argument, the token ids tensor<?xi32>}}
 plan.graph @g {
