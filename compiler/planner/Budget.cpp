@@ -1,45 +1,49 @@
 //===- Budget.cpp - the ledger, and what to do when it does not fit -------===//
 #include "compiler/planner/Budget.h"
 
+#include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
 
-#include <array>
-#include <cstdio>
 #include <optional>
 
 namespace air::compiler {
 namespace {
 
-/// The largest whole number of KV pages a slot that fits beside `fixed` bytes,
-/// in tokens.
-uint64_t largestContext(const RamDemand &demand, uint64_t fixed,
-                        uint64_t capacity) {
-  std::optional<uint64_t> pageOfAll =
-      checkedMul(demand.kvPageBytes, demand.slots);
-  if (fixed >= capacity || !pageOfAll || *pageOfAll == 0) {
-    return 0;
+/// What to change so that the plan fits: whichever of slots, context and model
+/// is at fault. `fixed` is everything but KV.
+std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
+  if (fixed >= capacity || demand.kvPageBytes == 0) {
+    return "even without KV it does not fit: choose a smaller quantisation of "
+           "the model, or a machine with more memory";
   }
-  return (capacity - fixed) / *pageOfAll * demand.kvPageTokens;
+  // Pages that fit beside the rest, and those that a sequence takes.
+  uint64_t room = (capacity - fixed) / demand.kvPageBytes;
+  uint64_t wanted =
+      kvPages(demand.context, 1, demand.kvPageTokens).value_or(UINT64_MAX);
+  auto contextOf = [&](uint64_t slots) {
+    return std::to_string(room / slots * demand.kvPageTokens);
+  };
+  if (room == 0) {
+    return "not even one KV page of " + byteText(demand.kvPageBytes) +
+           " fits beside the rest: choose a smaller quantisation of the model, "
+           "or a machine with more memory";
+  }
+  if (demand.slots == 1) {
+    return "choose --ctx " + contextOf(1) + " or less";
+  }
+  if (room / wanted != 0) {
+    return "choose --slots " + std::to_string(room / wanted) + " or less" +
+           (room / demand.slots == 0
+                ? ""
+                : ", or --ctx " + contextOf(demand.slots) + " or less");
+  }
+  if (room / demand.slots != 0) {
+    return "choose --ctx " + contextOf(demand.slots) + " or less";
+  }
+  return "choose --slots 1 and --ctx " + contextOf(1) + " or less";
 }
 
 } // namespace
-
-std::string byteText(uint64_t bytes) {
-  static constexpr std::array<const char *, 5> kUnits = {"B", "KiB", "MiB",
-                                                         "GiB", "TiB"};
-  if (bytes < 1024) {
-    return std::to_string(bytes) + " B";
-  }
-  auto value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024.0 && unit + 1 < kUnits.size()) {
-    value /= 1024.0;
-    ++unit;
-  }
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%.2f %s", value, kUnits[unit]);
-  return text.data();
-}
 
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens) {
@@ -88,15 +92,10 @@ Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
   if (capacity == 0 || budget.total <= capacity) {
     return budget;
   }
-  uint64_t context = largestContext(demand, budget.total - *kv, capacity);
-  std::string advice =
-      context > 0
-          ? "choose --ctx " + std::to_string(context) + " or less"
-          : "even without KV it does not fit: choose a smaller quantisation "
-            "of the model, or a machine with more memory";
   return doesNotFitError("the plan needs " + byteText(budget.total) +
                          " of RAM (" + list + "), but target '" + machineName +
-                         "' has " + byteText(capacity) + "; " + advice);
+                         "' has " + byteText(capacity) + "; " +
+                         advice(demand, budget.total - *kv, capacity));
 }
 
 } // namespace air::compiler

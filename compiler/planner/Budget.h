@@ -51,10 +51,6 @@ std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
 Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
                              const std::string &machineName);
 
-/// "1.50 GiB", "312 B": the unit that leaves at least one digit before the
-/// point.
-std::string byteText(uint64_t bytes);
-
 } // namespace air::compiler
 
 #endif // AIRPACK_COMPILER_PLANNER_BUDGET_H

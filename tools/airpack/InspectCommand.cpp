@@ -1,7 +1,7 @@
 //===- InspectCommand.cpp - airpack inspect -------------------------------===//
-#include "compiler/planner/Budget.h"
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanFile.h"
+#include "formats/support/ByteText.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
@@ -105,10 +105,10 @@ std::string modelText(const ModelSource &source) {
   }
   for (const auto &[dtype, sum] : dtypes) {
     text += dtype + ": " + std::to_string(sum.first) + " tensors, " +
-            compiler::byteText(sum.second) + "\n";
+            byteText(sum.second) + "\n";
   }
   return text + "together: " + std::to_string(source.tensors.size()) +
-         " tensors, " + compiler::byteText(bytes) + "\n";
+         " tensors, " + byteText(bytes) + "\n";
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 //===- Summary.cpp - a plan in a dozen lines ------------------------------===//
 #include "tools/airpack/Summary.h"
 
-#include "compiler/planner/Budget.h"
 #include "formats/dtype/DType.h"
+#include "formats/support/ByteText.h"
 #include "tools/cli/Output.h"
 
 #include <algorithm>
@@ -13,7 +13,6 @@ namespace air {
 namespace {
 
 using cli::format;
-using compiler::byteText;
 
 std::string textOf(const flatbuffers::String *value) {
   return value == nullptr ? "" : cli::oneLine(value->string_view());

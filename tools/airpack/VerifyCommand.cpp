@@ -1,6 +1,6 @@
 //===- VerifyCommand.cpp - airpack verify ---------------------------------===//
-#include "compiler/planner/Budget.h"
 #include "formats/plan/PlanFile.h"
+#include "formats/support/ByteText.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ProgressBar.h"
 #include "tools/cli/Output.h"
@@ -29,8 +29,7 @@ Status runVerify(const cli::Invocation &invocation) {
     }
   }
   return cli::writeOut("ok: " + std::to_string(segments.size()) +
-                       " segments, " + compiler::byteText(file.bytes().size()) +
-                       "\n");
+                       " segments, " + byteText(file.bytes().size()) + "\n");
 }
 
 } // namespace air

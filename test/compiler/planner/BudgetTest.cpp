@@ -42,15 +42,49 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // Beside the fixed 113 MiB, 64 MiB - 1 hold 15 pages for each of 2 slots (2
-  // MiB each).
-  EXPECT_THAT(budget.status().message(), HasSubstr("--ctx 960 or less"));
+  // Beside 113 MiB fixed, 64 MiB - 1 hold 31 pages of 2 MiB: one sequence of
+  // 16, or two of 15.
+  EXPECT_THAT(budget.status().message(),
+              HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }
 
-TEST(Budget, TheAdvisedContextFits) {
+/// The advice for `capacity` MiB.
+std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
+  Status status = planBudget(demand, capacity * kMiB, "small").status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  return status.message().substr(status.message().rfind("; ") + 2);
+}
+
+TEST(Budget, TheAdviceNamesWhatIsAtFault) {
+  RamDemand many = demand(); // 113 MiB beside KV, 32 MiB a sequence
+  many.slots = 65536;
+  EXPECT_EQ(adviceFor(many, 113 + 100), "choose --slots 3 or less");
+  many.slots = 20;
+  EXPECT_EQ(adviceFor(many, 113 + 100),
+            "choose --slots 3 or less, or --ctx 128 or less");
+  many.context = 6400; // 200 MiB a sequence
+  EXPECT_EQ(adviceFor(many, 113 + 100), "choose --ctx 128 or less");
+  many.slots = 65536;
+  EXPECT_EQ(adviceFor(many, 113 + 100),
+            "choose --slots 1 and --ctx 3200 or less");
+  many.slots = 1;
+  EXPECT_EQ(adviceFor(many, 113 + 100), "choose --ctx 3200 or less");
+  EXPECT_THAT(adviceFor(many, 114), HasSubstr("not even one KV page of 2.00 "
+                                              "MiB"));
+  EXPECT_THAT(adviceFor(many, 113), HasSubstr("even without KV"));
+}
+
+TEST(Budget, WhatIsAdvisedFits) {
   RamDemand smaller = demand();
   smaller.context = 960;
   EXPECT_TRUE(planBudget(smaller, 177 * kMiB - 1, "small").isOk());
+  smaller = demand();
+  smaller.slots = 1;
+  EXPECT_TRUE(planBudget(smaller, 177 * kMiB - 1, "small").isOk());
+  smaller.slots = 3;
+  EXPECT_TRUE(planBudget(smaller, 213 * kMiB, "small").isOk());
+  smaller.slots = 4;
+  EXPECT_FALSE(planBudget(smaller, 213 * kMiB, "small").isOk());
 }
 
 TEST(Budget, WeightsAloneTooLarge) {
@@ -69,13 +103,6 @@ TEST(Budget, OverflowDoesNotFit) {
   huge = demand();
   huge.scratchPerThread = ~uint64_t{0};
   EXPECT_EQ(planBudget(huge, 0, "host").status().code(), ErrorCode::DoesNotFit);
-}
-
-TEST(Budget, ByteText) {
-  EXPECT_EQ(byteText(0), "0 B");
-  EXPECT_EQ(byteText(1023), "1023 B");
-  EXPECT_EQ(byteText(1024), "1.00 KiB");
-  EXPECT_EQ(byteText(1536 * kMiB), "1.50 GiB");
 }
 
 } // namespace

@@ -1,0 +1,14 @@
+//===- ByteTextTest.cpp - a number of bytes for people --------------------===//
+#include "formats/support/ByteText.h"
+
+#include <gtest/gtest.h>
+
+using namespace air;
+
+TEST(ByteText, TwoDecimalsOfTheLargestUnit) {
+  EXPECT_EQ(byteText(0), "0 B");
+  EXPECT_EQ(byteText(1023), "1023 B");
+  EXPECT_EQ(byteText(1024), "1.00 KiB");
+  EXPECT_EQ(byteText(uint64_t{3} << 29), "1.50 GiB");
+  EXPECT_EQ(byteText(uint64_t{1} << 60), "1048576.00 TiB");
+}
