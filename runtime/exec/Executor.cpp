@@ -1,23 +1,13 @@
 //===- Executor.cpp - pieces, steps, rows of logits -------------*- C++ -*-===//
 #include "runtime/exec/Executor.h"
 
+#include "formats/support/MonotonicClock.h"
+
 #include <algorithm>
-#include <ctime>
 #include <string>
 
 using namespace air;
 using namespace air::rt;
-
-namespace {
-
-uint64_t nowNanoseconds() {
-  timespec time = {};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000U +
-         static_cast<uint64_t>(time.tv_nsec);
-}
-
-} // namespace
 
 Executor::Executor(ExecutorParts given, std::vector<ProgramRecord> table)
     : parts(std::move(given)), programs(std::move(table)),
@@ -176,12 +166,12 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
     AIR_RETURN_IF_ERROR(parts.store->require(
         std::span(program.segments)
             .subspan(step.firstSegment, step.segmentCount)));
-    uint64_t start = timing ? nowNanoseconds() : 0;
+    uint64_t start = timing ? monotonicNanoseconds() : 0;
     AIR_RETURN_IF_ERROR(runStep(program, step, batch));
     if (timing) {
       AIR_RETURN_IF_ERROR(parts.device->synchronise());
       times[static_cast<size_t>(step.kind) % times.size()] +=
-          nowNanoseconds() - start;
+          monotonicNanoseconds() - start;
     }
   }
   if (!settled) {
@@ -201,11 +191,11 @@ Status Executor::runStep(const ProgramRecord &program, const StepRecord &step,
   }
   for (uint32_t i = 0; i < step.dispatchCount; ++i) {
     uint32_t dispatch = step.firstDispatch + i;
-    uint64_t start = nowNanoseconds();
+    uint64_t start = monotonicNanoseconds();
     AIR_RETURN_IF_ERROR(
         parts.device->run(program.deviceProgram, dispatch, 1, batch));
     AIR_RETURN_IF_ERROR(parts.device->synchronise());
-    dispatchTimes[dispatch] += nowNanoseconds() - start;
+    dispatchTimes[dispatch] += monotonicNanoseconds() - start;
   }
   return Status::ok();
 }

@@ -1,6 +1,7 @@
 //===- BarrierCost.cpp - tiles that count, and the time beside them -------===//
 #include "tools/air-bench/BarrierCost.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "tools/air-bench/Limits.h"
 
 #include <algorithm>
@@ -51,9 +52,9 @@ Result<std::unique_ptr<BarrierCost>> BarrierCost::create(uint32_t threads) {
 Status BarrierCost::sample(Side &side) {
   AirBatch batch = {};
   batch.tokens = 1;
-  const double start = nowSeconds();
+  const double start = monotonicSeconds();
   AIR_RETURN_IF_ERROR(side.device->run(side.program, 0, kDispatches, batch));
-  const double seconds = (nowSeconds() - start) / kDispatches;
+  const double seconds = (monotonicSeconds() - start) / kDispatches;
   side.best = side.best > 0 ? std::min(side.best, seconds) : seconds;
   return Status::ok();
 }

@@ -5,9 +5,9 @@
 #include "codegen/cpu/Bf16Products.h"
 #include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/CompileModule.h"
+#include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
-#include <ctime>
 
 namespace air::bench {
 namespace {
@@ -165,13 +165,6 @@ void writeTileLoop(KernelBuilder &b, const Loop &loop) {
 
 } // namespace
 
-double nowSeconds() {
-  timespec time = {};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
-}
-
 Result<std::unique_ptr<MemoryLimit>> MemoryLimit::create(uint32_t threads,
                                                          uint64_t bytes) {
   std::unique_ptr<MemoryLimit> made(new MemoryLimit);
@@ -246,10 +239,10 @@ Result<double> ArithmeticLimit::sample() {
   AirBatch batch = {};
   batch.tokens = 1;
   double best = 0;
-  const double begin = nowSeconds();
+  const double begin = monotonicSeconds();
   for (double start = begin; start - begin < kSampleMilliseconds * 1e-3;) {
     AIR_RETURN_IF_ERROR(device->run(program, 0, 1, batch));
-    const double end = nowSeconds();
+    const double end = monotonicSeconds();
     best = std::max(best, operations / (end - start));
     start = end;
   }

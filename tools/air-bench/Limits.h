@@ -85,9 +85,6 @@ private:
   double operations = 0; ///< of one run on all threads
 };
 
-/// Seconds of a clock that only goes forward.
-double nowSeconds();
-
 } // namespace air::bench
 
 #endif // AIRPACK_TOOLS_AIR_BENCH_LIMITS_H

@@ -1,5 +1,6 @@
 //===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
 #include "formats/machine/TileRegisters.h"
+#include "formats/support/MonotonicClock.h"
 #include "tools/air-bench/BarrierCost.h"
 #include "tools/air-bench/Limits.h"
 #include "tools/air-bench/PlanCosts.h"
@@ -276,7 +277,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       return fail(state, row.name, status);
     }
   }
-  const double start = nowSeconds();
+  const double start = monotonicSeconds();
   for (auto turn : state) {
     (void)turn;
     if (Status status = workload->run(); !status.isOk()) {
@@ -284,7 +285,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
     }
   }
   const double seconds =
-      (nowSeconds() - start) / static_cast<double>(state.iterations());
+      (monotonicSeconds() - start) / static_cast<double>(state.iterations());
   const double bytes = workload->bytesRead() / seconds;
   const double flops = workload->flops() / seconds;
   // Few turns are over before they can be told from the clock.

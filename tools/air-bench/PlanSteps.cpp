@@ -1,6 +1,7 @@
 //===- PlanSteps.cpp - passes in rounds, limits in between ----------------===//
 #include "tools/air-bench/PlanSteps.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Session.h"
 #include "tools/cli/Output.h"
 
@@ -146,16 +147,16 @@ public:
 
   /// Seconds of all dispatches in one run.
   Result<double> together() {
-    const double start = nowSeconds();
+    const double start = monotonicSeconds();
     AIR_RETURN_IF_ERROR(device->run(program, 0, count, batch));
-    return nowSeconds() - start;
+    return monotonicSeconds() - start;
   }
   Result<double> singly() {
     double sum = 0;
     for (uint32_t i = 0; i < count; ++i) {
-      const double start = nowSeconds();
+      const double start = monotonicSeconds();
       AIR_RETURN_IF_ERROR(device->run(program, i, 1, batch));
-      sum += nowSeconds() - start;
+      sum += monotonicSeconds() - start;
     }
     return sum;
   }
@@ -192,9 +193,9 @@ public:
 
   Result<double> whole() {
     AIR_RETURN_IF_ERROR(session->truncate(sequence, shape.context));
-    const double start = nowSeconds();
+    const double start = monotonicSeconds();
     AIR_RETURN_IF_ERROR(run(shape.context, shape.tokens, outputs));
-    return nowSeconds() - start;
+    return monotonicSeconds() - start;
   }
 
   /// Adds the nanoseconds of each dispatch to `times`.
@@ -236,12 +237,12 @@ struct Samples {
 /// At least once.
 template <typename Fn>
 Status repeat(double seconds, Fn once, int most = INT_MAX) {
-  const double start = nowSeconds();
+  const double start = monotonicSeconds();
   int times = 0;
   do {
     AIR_RETURN_IF_ERROR(once());
     ++times;
-  } while (times < most && nowSeconds() - start < seconds);
+  } while (times < most && monotonicSeconds() - start < seconds);
   return Status::ok();
 }
 
@@ -339,9 +340,9 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
     samples.dispatches.resize(samples.dispatches.size() +
                               step.dispatches.size());
   }
-  for (const double begin = nowSeconds();
+  for (const double begin = monotonicSeconds();
        measured.rounds < kRounds &&
-       (measured.rounds == 0 || nowSeconds() - begin < kEnoughSeconds);
+       (measured.rounds == 0 || monotonicSeconds() - begin < kEnoughSeconds);
        ++measured.rounds) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
     AIR_RETURN_IF_ERROR(

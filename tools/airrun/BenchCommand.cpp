@@ -1,6 +1,7 @@
 //===- BenchCommand.cpp - speed next to its limit ---------------*- C++ -*-===//
 #include "tools/airrun/BenchCommand.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
@@ -81,18 +82,18 @@ public:
   /// Seconds that the prompt takes, its last logits included.
   Result<double> prefill() {
     AIR_RETURN_IF_ERROR(session->truncate(sequence, 0));
-    double start = secondsNow();
+    double start = monotonicSeconds();
     AIR_RETURN_IF_ERROR(run(0, prefillTokens));
-    return secondsNow() - start;
+    return monotonicSeconds() - start;
   }
 
   Result<double> decode() {
     tokenSeconds.clear();
-    double start = secondsNow();
+    double start = monotonicSeconds();
     double before = start;
     for (uint64_t at = prefillTokens; at < tokens.size(); ++at) {
       AIR_RETURN_IF_ERROR(run(at, 1));
-      double now = secondsNow();
+      double now = monotonicSeconds();
       tokenSeconds.push_back(now - before);
       before = now;
     }
@@ -173,9 +174,10 @@ Status measureRounds(rt::Session &session, Workload &work, LinkLimit &limit,
   std::vector<double> prefills;
   std::vector<double> decodes;
   rt::RunCounters decoded;
-  double begin = secondsNow();
-  while (measured.rounds < rounds &&
-         (measured.rounds == 0 || secondsNow() - begin < kEnoughSeconds)) {
+  double begin = monotonicSeconds();
+  while (
+      measured.rounds < rounds &&
+      (measured.rounds == 0 || monotonicSeconds() - begin < kEnoughSeconds)) {
     limit.measure();
     executor.resetCounters();
     AIR_ASSIGN_OR_RETURN(double prefillSeconds, work.prefill());
@@ -248,7 +250,7 @@ cli::Command benchCommand() {
 }
 
 Status runBench(const cli::Invocation &invocation) {
-  double started = secondsNow();
+  double started = monotonicSeconds();
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   AIR_ASSIGN_OR_RETURN(auto counts, lengths(invocation, session.context()));
   auto [prefill, decode] = counts;
@@ -260,7 +262,7 @@ Status runBench(const cli::Invocation &invocation) {
   measured.decodeTokens = decode;
   // The first pass is the load; what follows is warm.
   AIR_RETURN_IF_ERROR(work.prefill().status());
-  measured.firstTokenSeconds = secondsNow() - started;
+  measured.firstTokenSeconds = monotonicSeconds() - started;
   AIR_RETURN_IF_ERROR(work.decode().status());
   // Before the probe takes memory of its own.
   measured.peakRssBytes = peakRssBytes();

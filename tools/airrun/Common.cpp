@@ -8,7 +8,6 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 
 namespace air {
 
@@ -109,13 +108,6 @@ Result<std::string> readTextFile(const std::string &path) {
 
 Result<std::string> readStandardInput() {
   return readAll(stdin, "standard input");
-}
-
-double secondsNow() {
-  timespec time = {};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 } // namespace air

@@ -36,9 +36,6 @@ Result<std::string> readStandardInput();
 using cli::format;
 using cli::writeOut;
 
-/// Seconds of a clock that only goes forward.
-double secondsNow();
-
 } // namespace air
 
 #endif // AIRPACK_TOOLS_AIRRUN_COMMON_H

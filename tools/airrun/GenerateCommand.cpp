@@ -1,6 +1,7 @@
 //===- GenerateCommand.cpp - prompt in, text out as it comes ----*- C++ -*-===//
 #include "tools/airrun/GenerateCommand.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
 
@@ -155,7 +156,7 @@ Status stream(rt::Generator &generator, bool ids, Progress &progress) {
     if (!token) {
       break;
     }
-    progress.lastToken = secondsNow();
+    progress.lastToken = monotonicSeconds();
     ++progress.tokens;
     if (ids) {
       char text[16];
@@ -264,7 +265,7 @@ cli::Command generateCommand() {
 }
 
 Status runGenerate(const cli::Invocation &invocation) {
-  double started = secondsNow();
+  double started = monotonicSeconds();
   AIR_RETURN_IF_ERROR(checkInputs(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   AIR_ASSIGN_OR_RETURN(std::optional<rt::Tokenizer> tokenizer,
@@ -291,9 +292,9 @@ Status runGenerate(const cli::Invocation &invocation) {
   catchInterrupt();
   Progress progress;
   progress.promptTokens = prompt.size();
-  progress.promptBegin = secondsNow();
+  progress.promptBegin = monotonicSeconds();
   AIR_RETURN_IF_ERROR(generator->prompt(prompt));
-  progress.promptEnd = secondsNow();
+  progress.promptEnd = monotonicSeconds();
   Status status = stream(*generator, ids, progress);
   if (!status.isOk()) {
     if (!progress.endsLine) {

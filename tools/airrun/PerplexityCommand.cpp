@@ -1,6 +1,7 @@
 //===- PerplexityCommand.cpp - how well a text is predicted -----*- C++ -*-===//
 #include "tools/airrun/PerplexityCommand.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "tools/airrun/Common.h"
 
 #include <algorithm>
@@ -90,7 +91,7 @@ Status runPerplexity(const cli::Invocation &invocation) {
   // BOS, then all but the window's last token: each predicts the next.
   std::vector<int32_t> input(window, tokenizer->bos());
   double sum = 0;
-  double started = secondsNow();
+  double started = monotonicSeconds();
   for (size_t w = 0; w < windows; ++w) {
     const int32_t *targets = tokens.data() + w * window;
     std::copy_n(targets, window - 1, input.begin() + 1);
@@ -124,7 +125,7 @@ Status runPerplexity(const cli::Invocation &invocation) {
   return writeOut(format("perplexity %.5f over %zu tokens (%zu windows of %zu) "
                          "in %.2f s\n",
                          perplexity, scored, windows, window,
-                         secondsNow() - started));
+                         monotonicSeconds() - started));
 }
 
 } // namespace air

@@ -2,12 +2,12 @@
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string>
 
 using namespace air;
@@ -76,13 +76,6 @@ SumFn widestSum() {
   }
 #endif
   return sumPlain;
-}
-
-double nowSeconds() {
-  timespec time = {};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 } // namespace
@@ -160,9 +153,9 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
       static_cast<double>(blocksPerThread * kBlockBytes * pool->threads());
   double best = 0;
   for (uint32_t sample = 0; sample < samples;) {
-    double start = nowSeconds();
+    double start = monotonicSeconds();
     pool->run(read, &job);
-    double seconds = nowSeconds() - start;
+    double seconds = monotonicSeconds() - start;
     if (seconds * 1e3 < milliseconds) {
       // Too short to tell from a wake-up: double it, and don't count it.
       job.repeats *= 2;

@@ -1,9 +1,10 @@
 //===- ThreadPool.cpp - pinned threads that walk phases ---------*- C++ -*-===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
+#include "formats/support/MonotonicClock.h"
+
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 using namespace air;
@@ -18,13 +19,6 @@ constexpr uint32_t kSpins = 4096;
 // How long a thread spins before it looks who holds it up, and then watches.
 constexpr uint32_t kPatienceSpins = 1024;
 constexpr uint32_t kWatchSpins = 512;
-
-uint64_t nowNanoseconds() {
-  timespec time = {};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000U +
-         static_cast<uint64_t>(time.tv_nsec);
-}
 
 } // namespace
 
@@ -191,12 +185,12 @@ bool ThreadPool::lendCpu(uint32_t seen) {
     if (!before) {
       continue;
     }
-    uint64_t start = nowNanoseconds();
+    uint64_t start = monotonicNanoseconds();
     if (opened.spinWhile(seen, kWatchSpins)) {
       return false;
     }
     std::optional<uint64_t> after = seat.cpuNanoseconds();
-    uint64_t passed = nowNanoseconds() - start;
+    uint64_t passed = monotonicNanoseconds() - start;
     if (after && *after - *before < passed / 4 && seat.works() &&
         seat.bringHere()) {
       return true;
