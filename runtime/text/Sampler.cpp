@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 namespace air::rt {
 namespace {
@@ -10,9 +11,17 @@ namespace {
 /// How many of the best are sorted at first when only their sum is known.
 constexpr size_t kFirstChunk = 128;
 
-Status outOfRange(const char *name, double value, const char *range) {
-  return usageError(std::string("sampler: ") + name + " is " +
-                    std::to_string(value) + ", but must be " + range);
+/// Usage unless `value` is in [least, most]. NaN is in no range. Bounds are
+/// compared as floats, so that a bound that a user typed is taken.
+Status checkRange(const char *name, double value, double least, double most) {
+  if (value >= static_cast<double>(static_cast<float>(least)) &&
+      value <= static_cast<double>(static_cast<float>(most))) {
+    return Status::ok();
+  }
+  char text[128];
+  std::snprintf(text, sizeof text, "sampler: %s is %g, but must be %g to %g",
+                name, value, least, most);
+  return usageError(text);
 }
 
 } // namespace
@@ -35,29 +44,18 @@ Result<Sampler> Sampler::create(const SamplerOptions &options,
     return usageError("sampler: a vocabulary of " + std::to_string(vocabSize) +
                       " tokens gives nothing to choose from");
   }
-  if (!std::isfinite(options.temperature)) {
-    return outOfRange("temperature", options.temperature, "finite");
-  }
-  if (!(options.topP >= 0 && options.topP <= 1)) {
-    return outOfRange("top-p", options.topP, "in 0 to 1");
-  }
-  if (!(options.minP >= 0 && options.minP <= 1)) {
-    return outOfRange("min-p", options.minP, "in 0 to 1");
-  }
-  if (!(options.repeatPenalty > 0) || !std::isfinite(options.repeatPenalty)) {
-    return outOfRange("repeat penalty", options.repeatPenalty,
-                      "finite and above 0");
-  }
-  if (!std::isfinite(options.presencePenalty)) {
-    return outOfRange("presence penalty", options.presencePenalty, "finite");
-  }
-  if (!std::isfinite(options.frequencyPenalty)) {
-    return outOfRange("frequency penalty", options.frequencyPenalty, "finite");
-  }
-  constexpr int32_t kLongestWindow = 1 << 24;
-  if (options.repeatLastN < 0 || options.repeatLastN > kLongestWindow) {
-    return outOfRange("repeat window", options.repeatLastN, "in 0 to 16777216");
-  }
+  AIR_RETURN_IF_ERROR(checkRange("temperature", options.temperature,
+                                 -kMaxTemperature, kMaxTemperature));
+  AIR_RETURN_IF_ERROR(checkRange("top-p", options.topP, 0, 1));
+  AIR_RETURN_IF_ERROR(checkRange("min-p", options.minP, 0, 1));
+  AIR_RETURN_IF_ERROR(checkRange("repeat penalty", options.repeatPenalty,
+                                 kMinRepeatPenalty, kMaxRepeatPenalty));
+  AIR_RETURN_IF_ERROR(checkRange("presence penalty", options.presencePenalty,
+                                 -kMaxPenalty, kMaxPenalty));
+  AIR_RETURN_IF_ERROR(checkRange("frequency penalty", options.frequencyPenalty,
+                                 -kMaxPenalty, kMaxPenalty));
+  AIR_RETURN_IF_ERROR(checkRange("repeat window", options.repeatLastN, 0,
+                                 kLongestPenaltyWindow));
   return Sampler(options, vocabSize);
 }
 

@@ -25,6 +25,15 @@
 
 namespace air::rt {
 
+/// Ranges that keep every penalised logit finite: a logit of a model is far
+/// below 2^100, and frequency penalties add up over at most
+/// kLongestPenaltyWindow tokens.
+inline constexpr double kMaxTemperature = 1000; ///< of either sign
+inline constexpr double kMinRepeatPenalty = 0.01;
+inline constexpr double kMaxRepeatPenalty = 100;
+inline constexpr double kMaxPenalty = 1000; ///< of either sign
+inline constexpr int32_t kLongestPenaltyWindow = 1 << 24;
+
 struct SamplerOptions {
   float temperature = 0.8F; ///< <= 0: the best token (after penalties)
   int32_t topK = 40;        ///< keep the K best; <= 0: all

@@ -7,12 +7,13 @@ using namespace air;
 
 namespace {
 
-cli::Option count(const std::string &name, const std::string &help) {
+cli::Option count(const std::string &name, const std::string &help,
+                  double minimum = 1) {
   return {.name = name,
           .kind = cli::ValueKind::Integer,
           .valueName = "N",
           .help = help,
-          .minimum = 1,
+          .minimum = minimum,
           .maximum = 4294967295.0};
 }
 
@@ -45,14 +46,15 @@ cli::Tool describe() {
        .valueName = "N",
        .help = "Other seeds give other weights.",
        .defaultText = "1",
-       .minimum = 0},
+       .minimum = 0,
+       .maximum = 9007199254740992.0},
       count("--layers", "Decoder layers."),
       count("--width", "Residual stream."),
       count("--heads", "Query heads."),
       count("--kv-heads", "Key and value heads."),
       count("--head-dim", "Elements of a head."),
       count("--ffn", "Feed-forward width."),
-      count("--vocabulary", "Pieces; at least 257."),
+      count("--vocabulary", "Tokens of the vocabulary.", 257),
       count("--context", "Trained context in tokens."),
   };
   main.examples = {"air-gen --shape 8b --type Q4_K_M -o 8b-q4_k_m.gguf"};

@@ -35,8 +35,7 @@ void catchInterrupt() {
 }
 
 cli::Option number(std::string name, std::string help, std::string byDefault,
-                   std::optional<double> minimum = {},
-                   std::optional<double> maximum = {}) {
+                   double minimum, double maximum) {
   return {.name = std::move(name),
           .kind = ValueKind::Number,
           .valueName = "X",
@@ -229,7 +228,7 @@ cli::Command generateCommand() {
       number("--temp",
              "Temperature: above 1 more surprising, below 1 less; 0 always "
              "takes the likeliest token.",
-             "0.8", 0),
+             "0.8", 0, rt::kMaxTemperature),
       integer("--top-k", "", "Choose among the N likeliest; 0: among all.",
               "40", 2147483647),
       number("--top-p",
@@ -239,13 +238,17 @@ cli::Command generateCommand() {
              "Leave out what is less than X times as likely as the likeliest.",
              "0.05", 0, 1),
       number("--repeat-penalty",
-             "Above 1: make tokens that were there less likely.", "1"),
+             "Above 1: make tokens that were there less likely.", "1",
+             rt::kMinRepeatPenalty, rt::kMaxRepeatPenalty),
       number("--presence-penalty",
-             "Subtracted from the logit of a token that was there.", "0"),
+             "Subtracted from the logit of a token that was there.", "0",
+             -rt::kMaxPenalty, rt::kMaxPenalty),
       number("--frequency-penalty",
-             "Subtracted for each time that a token was there.", "0"),
+             "Subtracted for each time that a token was there.", "0",
+             -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n", "",
-              "How many tokens the penalties look back at.", "64", 16777216),
+              "How many tokens the penalties look back at.", "64",
+              rt::kLongestPenaltyWindow),
       integer("--seed", "",
               "Other seeds draw other tokens; the same seed draws the same.",
               "0", 9007199254740992.0),

@@ -2,10 +2,14 @@
 //
 // A tool describes its commands and options once. From that table come the
 // parser, `--help`, the man page (`--man`, hidden, roff on stdout) and the
-// checks that docs agree. "--name value", "--name=value" and "-n value" are
-// accepted; "--" ends options; an unknown or repeated option, a missing value
-// or a value outside its range is a Usage error of one line that names the
-// option and the nearest known one.
+// checks that the docs agree.
+//
+// A value is written as "--name value", "--name=value", "-n value", "-nvalue"
+// or "-n=value"; "--" ends the options, and options and arguments may come in
+// any order. That is getopt's convention but for the '=' after a short name,
+// which getopt would make part of the value. An unknown or repeated option, a
+// missing value or a value outside its range is a Usage error of one line that
+// names the option, quotes what was typed, and suggests the nearest known name.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_CLI_COMMANDLINE_H
@@ -91,8 +95,10 @@ std::string manPage(const Tool &tool);
 std::string exitCodesText();
 
 /// main()'s body: prints help, version or man page; or parses and calls `run`.
-/// A failing Status is printed as one line "TOOL: MESSAGE" on stderr, and its
-/// code is the exit code.
+/// "help" and "help COMMAND" are "--help" and "COMMAND --help". A failing
+/// Status is printed as one line "TOOL: MESSAGE" on stderr, and its code is the
+/// exit code; where the first argument is no file but resembles a command's
+/// name, the message suggests that command.
 int runTool(const Tool &tool, int argc, char **argv,
             Status (*run)(const Invocation &));
 

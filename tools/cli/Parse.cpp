@@ -6,23 +6,48 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <string_view>
+#include <type_traits>
 
 namespace air::cli {
 namespace {
 
+/// All of `text` as a decimal number; what is too small for a double is 0 or
+/// the nearest subnormal, as strtod has it. Nothing when `text` is no number,
+/// or one too large for T.
 template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   T value{};
   const char *end = text.data() + text.size();
   auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) {
+  if (stop != end) {
     return std::nullopt;
   }
-  return value;
+  if constexpr (std::is_floating_point_v<T>) {
+    // from_chars gives overflow and underflow one error and no value.
+    if (error == std::errc::result_out_of_range) {
+      value = std::strtod(text.c_str(), nullptr);
+      error = std::errc();
+    }
+    if (!std::isfinite(value)) {
+      return std::nullopt;
+    }
+  }
+  return error == std::errc() ? std::optional<T>(value) : std::nullopt;
 }
 
 std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
+}
+
+/// An argument that begins with '-', as the user spelled it.
+struct Spelling {
+  std::string name;                 ///< "--count", "-n", or all of it
+  std::optional<std::string> value; ///< of "--count=5", "-n5" and "-n=5"
+};
+
+bool isNumeric(const Option &option) {
+  return option.kind == ValueKind::Integer || option.kind == ValueKind::Number;
 }
 
 /// The table's view of one command while its arguments are read.
@@ -37,6 +62,7 @@ public:
 
 private:
   const Option *find(std::string_view name) const;
+  Spelling split(const std::string &arg) const;
   bool isKnownOption(const std::string &arg) const;
   Status takeOption(const std::vector<std::string> &args, size_t &index);
   Status takePositional(const std::string &arg);
@@ -62,21 +88,51 @@ const Option *Parser::find(std::string_view name) const {
   return nullptr;
 }
 
-bool Parser::isKnownOption(const std::string &arg) const {
-  std::string_view name(arg);
-  if (name.starts_with("--")) {
-    name = name.substr(0, name.find('='));
+Spelling Parser::split(const std::string &arg) const {
+  if (arg.starts_with("--")) {
+    size_t equals = arg.find('=');
+    if (equals == std::string::npos) {
+      return {arg, std::nullopt};
+    }
+    return {arg.substr(0, equals), arg.substr(equals + 1)};
   }
-  return arg == "--" || find(name) != nullptr;
+  const Option *option = find(arg.substr(0, 2));
+  if (arg.size() == 2 || !option || option->kind == ValueKind::Flag) {
+    return {arg, std::nullopt};
+  }
+  // "-prompt x" is meant as "--prompt x", and "-ngl 9" as an option of another
+  // program, not as "-p" with the value "rompt" or "-n" with the value "gl".
+  bool isValue =
+      !isNumeric(*option) ||
+      std::string_view("0123456789+-.=").find(arg[2]) != std::string_view::npos;
+  std::string name = arg.substr(0, arg.find('='));
+  if (find("-" + name) || !isValue) {
+    return {name, std::nullopt};
+  }
+  return {arg.substr(0, 2), arg.substr(arg[2] == '=' ? 3 : 2)};
+}
+
+/// Whether `arg` where a value is expected is an option, so that the value was
+/// forgotten. What follows a short name tells only where it is a number: a text
+/// may begin with a dash and any letter.
+bool Parser::isKnownOption(const std::string &arg) const {
+  if (arg == "--") {
+    return true;
+  }
+  Spelling spelling = split(arg);
+  const Option *option = find(spelling.name);
+  if (!option || arg.starts_with("--") || !spelling.value) {
+    return option != nullptr;
+  }
+  return isNumeric(*option) &&
+         wholeNumber<double>(*spelling.value) != std::nullopt;
 }
 
 Status Parser::unknownOption(const std::string &name) const {
-  if (!name.starts_with("--") && find(name.substr(0, 2))) {
-    return usageError("unknown option " + quoted(name) + "; did you mean " +
-                      quoted(name.substr(0, 2)) +
-                      "? Its value is an argument of its own");
-  }
   std::vector<std::string> known;
+  for (const Option &option : commonOptions()) {
+    known.push_back(option.name);
+  }
   for (const Option &option : command.options) {
     known.push_back(option.name);
     if (!option.shortName.empty()) {
@@ -105,47 +161,36 @@ Status Parser::checkValue(const Option &option,
     return usageError("option " + option.name + ": " + quoted(value) +
                       " is not one of " + list);
   }
-  double number = 0;
-  if (option.kind == ValueKind::Integer) {
-    std::optional<int64_t> parsed = wholeNumber<int64_t>(value);
-    if (!parsed) {
-      return usageError("option " + option.name + ": " + quoted(value) +
-                        " is not an integer of at most 64 bits");
-    }
-    number = static_cast<double>(*parsed);
-  } else if (option.kind == ValueKind::Number) {
-    std::optional<double> parsed = wholeNumber<double>(value);
-    if (!parsed || !std::isfinite(*parsed)) {
-      return usageError("option " + option.name + ": " + quoted(value) +
-                        " is not a finite number");
-    }
-    number = *parsed;
-  } else {
+  if (!isNumeric(option)) {
     return Status::ok();
   }
-  if (option.minimum && number < *option.minimum) {
-    return usageError("option " + option.name + ": " + value +
-                      " is less than the smallest value allowed, " +
-                      formatNumber(*option.minimum));
+  std::optional<double> number;
+  if (option.kind == ValueKind::Number) {
+    number = wholeNumber<double>(value);
+  } else if (std::optional<int64_t> whole = wholeNumber<int64_t>(value)) {
+    number = static_cast<double>(*whole);
   }
-  if (option.maximum && number > *option.maximum) {
-    return usageError("option " + option.name + ": " + value +
-                      " is more than the largest value allowed, " +
-                      formatNumber(*option.maximum));
+  if (number && !(option.minimum && *number < *option.minimum) &&
+      !(option.maximum && *number > *option.maximum)) {
+    return Status::ok();
   }
-  return Status::ok();
+  std::string kind =
+      option.kind == ValueKind::Integer ? "a whole number" : "a number";
+  std::string range = rangeText(option);
+  std::string link = option.minimum && option.maximum ? " from " : " of ";
+  return usageError("option " + option.name + ": " + quoted(value) +
+                    " is not " + kind + (range.empty() ? "" : link + range));
 }
 
 Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
-  const std::string &arg = args[index];
-  std::string name = arg;
-  std::optional<std::string> value;
-  if (size_t equals = arg.find('=');
-      arg.starts_with("--") && equals != std::string::npos) {
-    name = arg.substr(0, equals);
-    value = arg.substr(equals + 1);
-  }
+  auto [name, value] = split(args[index]);
   const Option *option = find(name);
+  if (!option && value) {
+    // Without a value runTool has seen them.
+    for (const Option &common : commonOptions()) {
+      option = name == common.name ? &common : option;
+    }
+  }
   if (!option) {
     return unknownOption(name);
   }

@@ -117,6 +117,17 @@ std::string optionHeading(const Option &option) {
   return heading;
 }
 
+std::string rangeText(const Option &option) {
+  if (option.minimum && option.maximum) {
+    return formatNumber(*option.minimum) + " to " +
+           formatNumber(*option.maximum);
+  }
+  if (option.minimum) {
+    return "at least " + formatNumber(*option.minimum);
+  }
+  return option.maximum ? "at most " + formatNumber(*option.maximum) : "";
+}
+
 std::string optionHelp(const Option &option) {
   std::vector<std::string> facts;
   if (option.kind == ValueKind::Choice && !option.valueName.empty()) {
@@ -126,13 +137,8 @@ std::string optionHelp(const Option &option) {
     }
     facts.push_back(joined);
   }
-  if (option.minimum && option.maximum) {
-    facts.push_back(formatNumber(*option.minimum) + " to " +
-                    formatNumber(*option.maximum));
-  } else if (option.minimum) {
-    facts.push_back("at least " + formatNumber(*option.minimum));
-  } else if (option.maximum) {
-    facts.push_back("at most " + formatNumber(*option.maximum));
+  if (std::string range = rangeText(option); !range.empty()) {
+    facts.push_back(range);
   }
   if (option.kind == ValueKind::StringList) {
     facts.push_back("may be repeated");
@@ -235,7 +241,7 @@ std::string helpText(const Tool &tool, const Command *command) {
       continue;
     }
     if (!hasNamed) {
-      out += "\nCommands (" + tool.name + " COMMAND --help tells more):\n";
+      out += "\nCommands (" + tool.name + " help COMMAND describes one):\n";
       hasNamed = true;
     }
     appendRow(out, each.name, each.summary);

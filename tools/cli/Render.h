@@ -15,6 +15,9 @@ std::string valueNameOf(const Option &option);
 /// "-n, --predict N".
 std::string optionHeading(const Option &option);
 
+/// "1 to 64", "at least 1", "at most 64", or "" without a range.
+std::string rangeText(const Option &option);
+
 /// The option's help with its range and default: "... (1 to 64; default 4)".
 std::string optionHelp(const Option &option);
 

@@ -1,26 +1,60 @@
 //===- RunTool.cpp - the body of every main() -------------------*- C++ -*-===//
 #include "tools/cli/Output.h"
 #include "tools/cli/Render.h"
+#include "tools/cli/Suggest.h"
 
 #include <cstdio>
+#include <unistd.h>
 
 namespace air::cli {
 namespace {
 
-Status dispatch(const Tool &tool, const std::vector<std::string> &args,
-                Status (*run)(const Invocation &)) {
-  const Command *named = nullptr;
+const Command *findCommand(const Tool &tool, const std::string &name) {
   for (const Command &command : tool.commands) {
-    if (!args.empty() && !command.name.empty() && args[0] == command.name) {
-      named = &command;
+    if (!name.empty() && command.name == name) {
+      return &command;
     }
   }
+  return nullptr;
+}
+
+/// The command whose name `word` resembles, or "".
+std::string nearestCommand(const Tool &tool, const std::string &word) {
+  std::vector<std::string> names;
+  for (const Command &command : tool.commands) {
+    if (!command.name.empty()) {
+      names.push_back(command.name);
+    }
+  }
+  return nearest(word, names);
+}
+
+/// "help" or "help COMMAND".
+Status printHelp(const Tool &tool, const std::vector<std::string> &args) {
+  if (args.size() == 1) {
+    return writeOut(helpText(tool, nullptr));
+  }
+  if (args.size() > 2) {
+    return usageError("help takes one command, but '" + args[2] +
+                      "' follows; a file of that name is './help'");
+  }
+  if (const Command *command = findCommand(tool, args[1])) {
+    return writeOut(helpText(tool, command));
+  }
+  std::string near = nearestCommand(tool, args[1]);
+  return usageError("help: there is no command '" + args[1] + "'; " +
+                    (near.empty() ? tool.name + " help lists the commands"
+                                  : "did you mean '" + near + "'?"));
+}
+
+Status dispatch(const Tool &tool, const std::vector<std::string> &args,
+                Status (*run)(const Invocation &)) {
   for (const std::string &arg : args) {
     if (arg == "--") {
       break;
     }
     if (arg == "--help" || arg == "-h") {
-      return writeOut(helpText(tool, named));
+      return writeOut(helpText(tool, findCommand(tool, args[0])));
     }
     if (arg == "--version") {
       return writeOut(versionText(tool) + "\n");
@@ -29,8 +63,23 @@ Status dispatch(const Tool &tool, const std::vector<std::string> &args,
       return writeOut(manPage(tool));
     }
   }
+  if (!args.empty() && args[0] == "help") {
+    return printHelp(tool, args);
+  }
   AIR_ASSIGN_OR_RETURN(Invocation invocation, parse(tool, args));
-  return run(invocation);
+  Status status = run(invocation);
+  bool mayBeMistyped =
+      status.code() == ErrorCode::Io || status.code() == ErrorCode::Usage;
+  if (mayBeMistyped && invocation.command->name.empty() &&
+      !invocation.positionals.empty()) {
+    const std::string &first = invocation.positionals.front();
+    std::string near = nearestCommand(tool, first);
+    if (!near.empty() && access(first.c_str(), F_OK) != 0) {
+      return {status.code(),
+              status.message() + "; did you mean the command '" + near + "'?"};
+    }
+  }
+  return status;
 }
 
 } // namespace

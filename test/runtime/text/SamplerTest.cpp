@@ -373,11 +373,38 @@ TEST(SamplerErrorTest, OptionsOutOfRange) {
   refused([](O &o) { o.topP = 1.1F; }, "top-p");
   refused([](O &o) { o.topP = NAN; }, "top-p");
   refused([](O &o) { o.minP = -0.1F; }, "min-p");
+  refused([](O &o) { o.temperature = 1001; }, "must be -1000 to 1000");
   refused([](O &o) { o.repeatPenalty = 0; }, "repeat penalty");
+  refused([](O &o) { o.repeatPenalty = 1e-38F; }, "must be 0.01 to 100");
+  refused([](O &o) { o.repeatPenalty = 101; }, "repeat penalty");
+  refused([](O &o) { o.presencePenalty = -1001; }, "presence penalty");
+  refused([](O &o) { o.frequencyPenalty = 1e38F; }, "frequency penalty");
   refused([](O &o) { o.presencePenalty = NAN; }, "presence penalty");
   refused([](O &o) { o.frequencyPenalty = INFINITY; }, "frequency penalty");
   refused([](O &o) { o.repeatLastN = -1; }, "repeat window");
   EXPECT_FALSE(Sampler::create(SamplerOptions(), 0).isOk());
+}
+
+TEST(Sampler, NoPenaltyInRangeMakesALogitInfinite) {
+  for (float repeat : {0.01F, 100.0F}) {
+    for (float sign : {-1.0F, 1.0F}) {
+      SamplerOptions options;
+      options.temperature = 0;
+      options.repeatPenalty = repeat;
+      options.presencePenalty = sign * 1000;
+      options.frequencyPenalty = sign * 1000;
+      options.repeatLastN = 1 << 24;
+      Result<Sampler> sampler = Sampler::create(options, 3);
+      ASSERT_TRUE(sampler.isOk()) << sampler.status().message();
+      for (int i = 0; i < 1 << 24; ++i) {
+        sampler->accept(1);
+      }
+      // 2^100 of either sign.
+      const float large = 0x1p100F;
+      EXPECT_TRUE(sampler->sample(std::vector<float>{0, large, 0}).isOk());
+      EXPECT_TRUE(sampler->sample(std::vector<float>{0, -large, 0}).isOk());
+    }
+  }
 }
 
 } // namespace

@@ -48,6 +48,40 @@ TEST(RunToolTest, VersionHelpAndManPage) {
   EXPECT_EQ(runWith({"--man"}, mustNotRun).out, manPage(tool));
 }
 
+TEST(RunToolTest, HelpIsACommandToo) {
+  Tool tool = sampleTool();
+  EXPECT_EQ(runWith({"help"}, mustNotRun).out, helpText(tool, nullptr));
+  EXPECT_EQ(runWith({"help", "tokenize"}, mustNotRun).out,
+            helpText(tool, &tool.commands[1]));
+  EXPECT_EQ(runWith({"help", "--help"}, mustNotRun).out,
+            helpText(tool, nullptr));
+  Outcome near = runWith({"help", "tokenise"}, mustNotRun);
+  EXPECT_EQ(near.code, 2);
+  EXPECT_EQ(near.err, "sample: help: there is no command 'tokenise'; did you "
+                      "mean 'tokenize'?\n");
+  Outcome far = runWith({"help", "zzz"}, mustNotRun);
+  EXPECT_EQ(far.code, 2);
+  EXPECT_THAT(far.err, HasSubstr("sample help lists the commands"));
+  Outcome file = runWith({"help", "-n", "5"}, mustNotRun);
+  EXPECT_EQ(file.code, 2);
+  EXPECT_THAT(file.err, HasSubstr("'./help'"));
+  Outcome path = runWith({"./help"}, [](const Invocation &invocation) {
+    EXPECT_EQ(invocation.positionals.front(), "./help");
+    return Status::ok();
+  });
+  EXPECT_EQ(path.code, 0);
+}
+
+TEST(RunToolTest, AFileThatIsMissingMayBeAMistypedCommand) {
+  auto missing = [](const Invocation &) { return ioError("no such file"); };
+  EXPECT_EQ(runWith({"tokenise"}, missing).err,
+            "sample: no such file; did you mean the command 'tokenize'?\n");
+  EXPECT_EQ(runWith({"tokenise"}, missing).code, 8);
+  EXPECT_EQ(runWith({"story.air"}, missing).err, "sample: no such file\n");
+  EXPECT_EQ(runWith({"tokenize", "tokenise"}, missing).err,
+            "sample: no such file\n");
+}
+
 TEST(RunToolTest, AfterDoubleDashHelpIsAFile) {
   Outcome outcome = runWith({"--", "--help"}, [](const Invocation &invocation) {
     EXPECT_EQ(invocation.positionals.front(), "--help");
