@@ -60,10 +60,10 @@
 // so x is scale * q, off by scale / 2 at most: 1/254 of the largest.
 //
 // I8Grid: the same tiles, with a scale that products apply with less work
-// (codegen/cpu/BytePanel.h): scale = (1 + step / 4) * 2^exponent, the least
-// that is not below m / 127, with exponent >= -64; q = x * (1 / scale) to the
-// nearest integer. It is up to a quarter larger than I8's, and so is the error:
-// 1/203 of the largest.
+// (codegen/cpu/matmul/Int8Panel.h): scale = (1 + step / 4) * 2^exponent, the
+// least that is not below m / 127, with exponent >= -64; q = x * (1 / scale) to
+// the nearest integer. It is up to a quarter larger than I8's, and so is the
+// error: 1/203 of the largest.
 //
 // I8x2: token by token, block by block, one ActivationBlock:
 //   scale = m / 16256, q = x * (16256 / m) to the nearest integer (ties to
@@ -224,7 +224,8 @@ inline Activation activationOf(Precision precision, MClass mClass,
 }
 
 /// How MatMul and GluMatMul are cut; 0 is the cost model's choice
-/// (codegen/cpu/ProductTiling.h). It changes time and scratch, never a result.
+/// (codegen/cpu/matmul/MatMulTiling.h). It changes time and scratch, never a
+/// result.
 struct ProductTiles {
   uint64_t groups = 0;        ///< of 16 rows, of a tile
   uint64_t tokens = 0;        ///< of a tile: many tokens only

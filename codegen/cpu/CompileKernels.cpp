@@ -2,8 +2,8 @@
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CompileModule.h"
 #include "codegen/cpu/KernelRegistry.h"
-#include "codegen/cpu/ProductTiling.h"
-#include "codegen/cpu/WeightDecoders.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "codegen/cpu/matmul/MatMulTiling.h"
 #include "formats/abi/KernelAbi.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -198,9 +198,8 @@ Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
   forEach(jobs.size(), std::max(threads, 1U), [&](size_t i) {
     const Job &job = jobs[i];
     Result<std::string> bitcode =
-        compileToBitcode(job.entry.name, cpu, [&](KernelBuilder &b) {
-          return job.row->emit(b, job.spec);
-        });
+        compileToBitcode(job.entry.name, cpu,
+                         [&](KernelBuilder &b) { job.row->emit(b, job.spec); });
     if (bitcode) {
       bitcodes[i] = *std::move(bitcode);
     } else {

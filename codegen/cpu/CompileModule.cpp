@@ -231,7 +231,7 @@ Status checkSymbols(const std::string &object) {
 
 Result<std::string>
 compileToBitcode(const std::string &name, const CpuTarget &target,
-                 const std::function<Status(KernelBuilder &)> &emit) {
+                 const std::function<void(KernelBuilder &)> &emit) {
   AIR_ASSIGN_OR_RETURN(auto machine, makeTargetMachine(target));
 
   mlir::DialectRegistry registry;
@@ -257,7 +257,7 @@ compileToBitcode(const std::string &name, const CpuTarget &target,
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context), name);
   KernelBuilder builder(*module, name, target.isa);
-  AIR_RETURN_IF_ERROR(emit(builder).withContext("kernel " + name));
+  emit(builder);
   builder.finish();
   if (failed(mlir::verify(*module))) {
     return failure("the generated function is invalid");

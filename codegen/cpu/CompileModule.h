@@ -13,7 +13,7 @@
 #define AIRPACK_CODEGEN_CPU_COMPILEMODULE_H
 
 #include "codegen/cpu/CpuTarget.h"
-#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/cpu/builder/KernelBuilder.h"
 
 #include <functional>
 #include <span>
@@ -25,7 +25,7 @@ namespace air::codegen {
 /// Lets `emit` write the body of kernel `name`, verifies, lowers, optimises.
 Result<std::string>
 compileToBitcode(const std::string &name, const CpuTarget &target,
-                 const std::function<Status(KernelBuilder &)> &emit);
+                 const std::function<void(KernelBuilder &)> &emit);
 
 /// Links bitcodes (distinct kernel names) and generates code. The object
 /// defines the kernels as its only global symbols and leaves none undefined;

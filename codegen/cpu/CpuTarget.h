@@ -18,7 +18,7 @@ namespace air::codegen {
 
 enum class CpuArch : uint8_t { X86_64, Aarch64 };
 
-/// How bytes are multiplied (codegen/cpu/ByteProducts.h).
+/// How bytes are multiplied (codegen/cpu/matmul/Int8Dot.h).
 enum class ByteDot : uint8_t {
   None,
   Vnni512,   ///< vpdpbusd: unsigned by signed, 64 bytes

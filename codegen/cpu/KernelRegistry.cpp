@@ -2,7 +2,7 @@
 #include "codegen/cpu/KernelRegistry.h"
 
 #include "codegen/cpu/CpuKernels.h"
-#include "codegen/cpu/WeightDecoders.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
 
 #include <algorithm>
 #include <array>

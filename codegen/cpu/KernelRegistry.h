@@ -10,7 +10,7 @@
 
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CpuTarget.h"
-#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/cpu/builder/KernelBuilder.h"
 
 #include <span>
 
@@ -32,7 +32,7 @@ struct KernelRow {
   /// caller. Unsupported or Internal (an impossible shape) names the field.
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
   /// Writes the body; called only on a spec that describe accepted.
-  Status (*emit)(KernelBuilder &, const KernelSpec &);
+  void (*emit)(KernelBuilder &, const KernelSpec &);
 };
 
 /// In the order of KernelOp.

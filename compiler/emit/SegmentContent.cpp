@@ -16,8 +16,8 @@ namespace {
 /// Source bytes one piece holds at most, unless 16 rows hold more.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
-/// Angles are exact below 2^52 (codegen/cpu/RopeKernels.cpp), positions are
-/// below 2^32. Models turn by 1 at most.
+/// Angles are exact below 2^52 (codegen/cpu/attention/RopeKernels.cpp),
+/// positions are below 2^32. Models turn by 1 at most.
 constexpr double kMaxFrequency = 1 << 20;
 
 Status shapeError(const TensorContent &tensor, const std::string &what,

@@ -1,10 +1,10 @@
 //===- Limits.cpp - loops that do one thing as fast as it goes ------------===//
 #include "tools/air-bench/Limits.h"
 
-#include "codegen/cpu/AmxTiles.h"
-#include "codegen/cpu/Bf16Products.h"
-#include "codegen/cpu/ByteProducts.h"
 #include "codegen/cpu/CompileModule.h"
+#include "codegen/cpu/matmul/AmxTiles.h"
+#include "codegen/cpu/matmul/Bf16Dot.h"
+#include "codegen/cpu/matmul/Int8Dot.h"
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
@@ -205,7 +205,6 @@ ArithmeticLimit::create(Arithmetic kind, const MachineProfile &host,
       std::string bitcode,
       codegen::compileToBitcode(kLoopName, target, [&](KernelBuilder &b) {
         loop.isOfTiles ? writeTileLoop(b, loop) : writeLoop(b, loop);
-        return Status::ok();
       }));
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> object,
                        codegen::emitObject({&bitcode, 1}, target));

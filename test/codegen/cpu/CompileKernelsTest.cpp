@@ -230,7 +230,7 @@ std::string assemblyOf(const KernelSpec &spec, const std::string &target) {
     return "";
   }
   const Result<std::string> bitcode = compileToBitcode(
-      "kernel", *cpu, [&](KernelBuilder &b) { return (*row)->emit(b, spec); });
+      "kernel", *cpu, [&](KernelBuilder &b) { (*row)->emit(b, spec); });
   const Result<std::string> text =
       bitcode ? emitAssembly({&*bitcode, 1}, *cpu) : bitcode;
   EXPECT_TRUE(text.isOk()) << text.status().message();

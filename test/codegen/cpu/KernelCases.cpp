@@ -1,8 +1,8 @@
 //===- KernelCases.cpp - what each op must compute, on odd shapes ---------===//
 #include "KernelCases.h"
 
-#include "codegen/cpu/Bf16Products.h"
-#include "codegen/cpu/ProductTiling.h"
+#include "codegen/cpu/matmul/Bf16Dot.h"
+#include "codegen/cpu/matmul/MatMulTiling.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>

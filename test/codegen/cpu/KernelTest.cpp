@@ -10,7 +10,7 @@
 #include "KernelHarness.h"
 
 #include "codegen/cpu/KernelRegistry.h"
-#include "codegen/cpu/WeightDecoders.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
 #include "runtime/hal/ElfLoader.h"
 
 #include <algorithm>

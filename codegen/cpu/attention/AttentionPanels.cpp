@@ -1,0 +1,390 @@
+//===- AttentionPanels.cpp - attention for many queries -------------------===//
+//
+// Queries lie in panels of a few vector registers, a lane to a row. For a panel
+// and a page there are two small matrix products:
+//   scores[key][row]     = sum over i of K[i][key] * query[i][row]
+//   weighted[i][row]    += sum over keys of V[key][i] * weights[key][row]
+// In both a register tile is panelColumns broadcast numbers of K or V times one
+// panel's lanes, so the softmax between them works on whole vectors: largest
+// scores and sums are lanes, nothing is added up across lanes. What the cache
+// keeps is widened once a block, and the next page is asked for then.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/attention/AttentionParts.h"
+
+#include <algorithm>
+#include <array>
+#include <cfloat>
+
+namespace air::codegen {
+namespace {
+
+constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
+/// Rows and columns of one transposed square.
+constexpr int64_t kSquare = 8;
+
+class PanelsWriter : AttentionWriter {
+public:
+  using AttentionWriter::AttentionWriter;
+  void write(const AttentionRun &run);
+
+private:
+  struct Page {
+    Value start; // position of its first key
+    Value keys;  // f32
+    Value values;
+  };
+  // One panel on one page.
+  struct Place {
+    Value panel;
+    Value valid; // keys that its last row sees
+    Value tiled; // the same in whole register tiles
+  };
+  struct RowPlace {
+    Value token;
+    Value headOfGroup;
+  };
+
+  Type panelType() { return b.vec(b.f32(), shape.panelRows); }
+  int64_t panelBytes() const { return shape.panelRows * 4; }
+  // Panels are 64 bytes or a multiple of it.
+  Value load(Value pointer) { return b.load(panelType(), pointer, 64); }
+  void store(Value value, Value pointer) { b.store(value, pointer, 64); }
+  Value ofPanel(int64_t array, Value panel, int64_t rows = 1) {
+    return b.element(at(array), panel, rows * panelBytes());
+  }
+  Value weights(Value key) {
+    return b.element(at(shape.panel.weights), key, panelBytes());
+  }
+  RowPlace rowPlace(const AttentionRun &run, Value row) {
+    return {b.add(run.first, b.div(row, b.i64(shape.group))),
+            b.rem(row, b.i64(shape.group))};
+  }
+  Value rowsOf(const AttentionRun &run) {
+    return b.mul(b.sub(run.end, run.first), b.i64(shape.group));
+  }
+  void forSquares(const AttentionRun &run, Value panels,
+                  llvm::function_ref<void(Value panel, Value lane,
+                                          llvm::ArrayRef<RowPlace>)>
+                      body);
+
+  void start(const AttentionRun &run, Value panels);
+  void finish(const AttentionRun &run, Value panels);
+  Page widened(const AttentionRun &run, Value page, Value nextPage,
+               Value valid);
+  void attend(const Page &page, const Place &place, Value seenByAll);
+  Value writeScores(const Page &page, const Place &place);
+  Value hideScores(const Page &page, const Place &place);
+  Value writeWeights(const Place &place, Value top);
+  void addValues(const Page &page, const Place &place, Value decay);
+  Values transposed(Values rows);
+};
+
+void PanelsWriter::write(const AttentionRun &run) {
+  const Value panels = b.div(b.add(rowsOf(run), b.i64(shape.panelRows - 1)),
+                             b.i64(shape.panelRows));
+  start(run, panels);
+  const Value lastToken = b.sub(run.end, b.i64(1));
+  const Value lastPage = b.div(positionOf(lastToken), b.i64(kPage));
+  b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1), [&](Value index) {
+    const Value next = b.add(index, b.i64(1));
+    const Value pageStart = b.mul(index, b.i64(kPage));
+    const Page page = widened(run, index, b.min(next, lastPage),
+                              validKeys(lastToken, pageStart));
+    b.loop(b.i64(0), panels, b.i64(1), [&](Value panel) {
+      const Value firstRow = b.mul(panel, b.i64(shape.panelRows));
+      const Value lastRow = b.add(firstRow, b.i64(shape.panelRows - 1));
+      Place place;
+      place.panel = panel;
+      place.valid =
+          validKeys(b.min(rowPlace(run, lastRow).token, lastToken), pageStart);
+      place.tiled = b.andBits(b.add(place.valid, b.i64(shape.panelColumns - 1)),
+                              -shape.panelColumns);
+      // Rows end on different pages.
+      b.ifThen(b.notEqual(place.valid, b.i64(0)), [&] {
+        attend(page, place,
+               validKeys(rowPlace(run, firstRow).token, pageStart));
+      });
+    });
+  });
+  finish(run, panels);
+}
+
+// Rows beyond the run's are the last one again: they compute the same, and
+// write it to the same place.
+void PanelsWriter::forSquares(
+    const AttentionRun &run, Value panels,
+    llvm::function_ref<void(Value panel, Value lane, llvm::ArrayRef<RowPlace>)>
+        body) {
+  const Value lastRow = b.sub(rowsOf(run), b.i64(1));
+  b.loop(b.i64(0), panels, b.i64(1), [&](Value panel) {
+    b.loop(b.i64(0), b.i64(shape.panelRows), b.i64(kSquare), [&](Value lane) {
+      const Value first = b.add(b.mul(panel, b.i64(shape.panelRows)), lane);
+      llvm::SmallVector<RowPlace> places;
+      for (int64_t r = 0; r < kSquare; ++r) {
+        places.push_back(rowPlace(run, b.min(b.add(first, b.i64(r)), lastRow)));
+      }
+      body(panel, lane, places);
+    });
+  });
+}
+
+void PanelsWriter::start(const AttentionRun &run, Value panels) {
+  const int64_t headDim = shape.kv.headDim;
+  const Type square = b.vec(b.f32(), kSquare);
+  const Value scale = b.constant(square, scoreScale());
+  forSquares(
+      run, panels,
+      [&](Value panel, Value lane, llvm::ArrayRef<RowPlace> places) {
+        Values queries;
+        const Value positions =
+            b.element(ofPanel(shape.panel.positions, panel), lane, 4);
+        for (size_t r = 0; r < places.size(); ++r) {
+          queries.push_back(query(run, places[r].token, places[r].headOfGroup));
+          b.store(b.truncate(positionOf(places[r].token), b.i32()),
+                  b.offset(positions, static_cast<int64_t>(r) * 4), 4);
+        }
+        const Value target =
+            b.element(ofPanel(shape.panel.queries, panel, headDim), lane, 4);
+        b.loop(b.i64(0), b.i64(headDim), b.i64(kSquare), [&](Value i) {
+          Values rows;
+          for (const Value row : queries) {
+            rows.push_back(
+                b.mul(b.load(square, b.element(row, i, 4), 4), scale));
+          }
+          const Values columns = transposed(rows);
+          for (int64_t j = 0; j < kSquare; ++j) {
+            b.store(columns[j],
+                    b.element(target, b.add(i, b.i64(j)), panelBytes()), 32);
+          }
+        });
+      });
+  b.loop(b.i64(0), panels, b.i64(1), [&](Value panel) {
+    store(b.constant(panelType(), double(-FLT_MAX)),
+          ofPanel(shape.panel.largest, panel));
+    store(b.zero(panelType()), ofPanel(shape.panel.sum, panel));
+    const Value weighted = ofPanel(shape.panel.weighted, panel, headDim);
+    b.loop(b.i64(0), b.i64(headDim), b.i64(1), [&](Value i) {
+      store(b.zero(panelType()), b.element(weighted, i, panelBytes()));
+    });
+  });
+}
+
+void PanelsWriter::finish(const AttentionRun &run, Value panels) {
+  const int64_t headDim = shape.kv.headDim;
+  const Type square = b.vec(b.f32(), kSquare);
+  forSquares(
+      run, panels,
+      [&](Value panel, Value lane, llvm::ArrayRef<RowPlace> places) {
+        Values outputs;
+        for (const RowPlace &place : places) {
+          outputs.push_back(output(run, place.token, place.headOfGroup));
+        }
+        const Value sums = b.load(
+            square, b.element(ofPanel(shape.panel.sum, panel), lane, 4), 32);
+        const Value factors = b.div(b.constant(square, 1.0), sums);
+        const Value source =
+            b.element(ofPanel(shape.panel.weighted, panel, headDim), lane, 4);
+        b.loop(b.i64(0), b.i64(headDim), b.i64(kSquare), [&](Value i) {
+          Values columns;
+          for (int64_t j = 0; j < kSquare; ++j) {
+            const Value column =
+                b.load(square,
+                       b.element(source, b.add(i, b.i64(j)), panelBytes()), 32);
+            columns.push_back(b.mul(column, factors));
+          }
+          const Values rows = transposed(columns);
+          for (int64_t r = 0; r < kSquare; ++r) {
+            b.store(rows[r], b.element(outputs[r], i, 4), 32);
+          }
+        });
+      });
+}
+
+// Keys beyond the valid ones may be any bits; they are hidden as scores.
+PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
+                                         Value nextPage, Value valid) {
+  const Value keys = pageKeys(run, page);
+  const Value values = b.offset(keys, shape.kv.valuesOffset);
+  const Value nextKeys = pageKeys(run, nextPage);
+  const Page wide = {b.mul(page, b.i64(kPage)), at(shape.panel.keys),
+                     at(shape.panel.values)};
+  const auto widenRow = [&](Value source, Value target, int64_t count) {
+    int64_t lanes = 64;
+    for (int64_t i = 0; i < count; i += lanes) {
+      while (lanes > count - i) {
+        lanes /= 2;
+      }
+      b.store(loadWide(b.offset(source, i * shape.kv.elementBytes), lanes),
+              b.offset(target, i * 4), 32);
+    }
+  };
+  b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
+    // K and V are of one size: two rows of it for one of K.
+    askFor(nextKeys, i, 2 * shape.kv.keyRowBytes);
+    widenRow(b.element(keys, i, shape.kv.keyRowBytes),
+             b.element(wide.keys, i, shape.panel.keyStride), kPage);
+  });
+  b.loop(b.i64(0), valid, b.i64(1), [&](Value key) {
+    widenRow(b.element(values, key, shape.kv.valueRowBytes),
+             b.element(wide.values, key, shape.panel.valueStride),
+             shape.kv.headDim);
+  });
+  return wide;
+}
+
+void PanelsWriter::attend(const Page &page, const Place &place,
+                          Value seenByAll) {
+  const Value top = writeScores(page, place);
+  const Values tops = b.ifElse(
+      b.less(seenByAll, place.tiled),
+      [&]() -> Values { return {hideScores(page, place)}; },
+      [&]() -> Values { return {top}; });
+  addValues(page, place, writeWeights(place, tops[0]));
+}
+
+// Returns each row's largest score.
+PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
+                                              const Place &place) {
+  const int64_t columns = shape.panelColumns;
+  const Value queries =
+      ofPanel(shape.panel.queries, place.panel, shape.kv.headDim);
+  return b.loop(
+      b.i64(0), place.tiled, b.i64(columns),
+      {b.constant(panelType(), double(-FLT_MAX))},
+      [&](Value key, mlir::ValueRange tops) -> Values {
+        const Value keys = b.element(page.keys, key, 4);
+        const Values scores = b.loop(
+            b.i64(0), b.i64(shape.kv.headDim), b.i64(1),
+            Values(columns, b.zero(panelType())),
+            [&](Value i, mlir::ValueRange sums) {
+              const Value query = load(b.element(queries, i, panelBytes()));
+              const Value element = b.element(keys, i, shape.panel.keyStride);
+              Values next;
+              for (int64_t j = 0; j < columns; ++j) {
+                next.push_back(b.fma(
+                    b.loadSplat(b.offset(element, j * 4), shape.panelRows),
+                    query, sums[j]));
+              }
+              return next;
+            });
+        Value top = tops[0];
+        for (int64_t j = 0; j < columns; ++j) {
+          store(scores[j], b.offset(weights(key), j * panelBytes()));
+          top = b.max(top, scores[j]);
+        }
+        return {top};
+      })[0];
+}
+
+// The same for a page that not all rows see whole.
+PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
+                                             const Place &place) {
+  const Value positions =
+      b.load(b.vec(b.i32(), shape.panelRows),
+             ofPanel(shape.panel.positions, place.panel), 64);
+  const Value hidden = b.constant(panelType(), double(-FLT_MAX));
+  return b.loop(b.i64(0), place.tiled, b.i64(1), {hidden},
+                [&](Value key, mlir::ValueRange tops) -> Values {
+                  const Value position =
+                      b.splat(b.truncate(b.add(page.start, key), b.i32()),
+                              shape.panelRows);
+                  const Value score = b.select(b.lessEqual(position, positions),
+                                               load(weights(key)), hidden);
+                  store(score, weights(key));
+                  return {b.max(tops[0], score)};
+                })[0];
+}
+
+// Turns scores into 2^(score - largest) and updates the rows' state, all but
+// the values: returns what those shrink by.
+PanelsWriter::Value PanelsWriter::writeWeights(const Place &place, Value top) {
+  const Value largest = ofPanel(shape.panel.largest, place.panel);
+  const Value sum = ofPanel(shape.panel.sum, place.panel);
+  const Value before = load(largest);
+  const Value after = b.max(before, top);
+  const Value decay = powerOfTwo(b.sub(before, after));
+  store(after, largest);
+  const Values sums =
+      b.loop(b.i64(0), place.valid, b.i64(1), {b.mul(load(sum), decay)},
+             [&](Value key, mlir::ValueRange carried) -> Values {
+               const Value weight =
+                   powerOfTwo(b.sub(load(weights(key)), after));
+               store(weight, weights(key));
+               return {b.add(carried[0], weight)};
+             });
+  store(sums[0], sum);
+  return decay;
+}
+
+void PanelsWriter::addValues(const Page &page, const Place &place,
+                             Value decay) {
+  const int64_t columns = shape.panelColumns;
+  const Value weighted =
+      ofPanel(shape.panel.weighted, place.panel, shape.kv.headDim);
+  b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(columns), [&](Value i) {
+    Values places;
+    Values sums;
+    for (int64_t j = 0; j < columns; ++j) {
+      places.push_back(
+          b.offset(b.element(weighted, i, panelBytes()), j * panelBytes()));
+      sums.push_back(b.mul(load(places[j]), decay));
+    }
+    const Value values = b.element(page.values, i, 4);
+    sums = b.loop(b.i64(0), place.valid, b.i64(1), sums,
+                  [&](Value key, mlir::ValueRange carried) {
+                    const Value weight = load(weights(key));
+                    const Value value =
+                        b.element(values, key, shape.panel.valueStride);
+                    Values next;
+                    for (int64_t j = 0; j < columns; ++j) {
+                      next.push_back(b.fma(
+                          b.loadSplat(b.offset(value, j * 4), shape.panelRows),
+                          weight, carried[j]));
+                    }
+                    return next;
+                  });
+    for (int64_t j = 0; j < columns; ++j) {
+      store(sums[j], places[j]);
+    }
+  });
+}
+
+// Result j is element j of every row.
+PanelsWriter::Values PanelsWriter::transposed(Values rows) {
+  Values pairs; // elements 0 1 4 5, then 2 3 6 7, of rows 2n and 2n + 1
+  for (int64_t r = 0; r < kSquare; r += 2) {
+    pairs.push_back(
+        b.shuffle(rows[r], rows[r + 1], {0, 8, 1, 9, 4, 12, 5, 13}));
+    pairs.push_back(
+        b.shuffle(rows[r], rows[r + 1], {2, 10, 3, 11, 6, 14, 7, 15}));
+  }
+  Values fours; // elements n and n + 4 of four rows
+  for (int64_t half = 0; half < kSquare; half += 4) {
+    for (int64_t n = 0; n < 2; ++n) {
+      const Value low = pairs[half + n];
+      const Value high = pairs[half + 2 + n];
+      fours.push_back(b.shuffle(low, high, {0, 1, 8, 9, 4, 5, 12, 13}));
+      fours.push_back(b.shuffle(low, high, {2, 3, 10, 11, 6, 7, 14, 15}));
+    }
+  }
+  Values columns;
+  for (int64_t j = 0; j < 4; ++j) {
+    columns.push_back(
+        b.shuffle(fours[j], fours[4 + j], {0, 1, 2, 3, 8, 9, 10, 11}));
+  }
+  for (int64_t j = 0; j < 4; ++j) {
+    columns.push_back(
+        b.shuffle(fours[j], fours[4 + j], {4, 5, 6, 7, 12, 13, 14, 15}));
+  }
+  return columns;
+}
+
+} // namespace
+
+void writePanelsRun(KernelBuilder &b, const KernelSpec &spec,
+                    const AttentionRun &run) {
+  PanelsWriter(b, spec).write(run);
+}
+
+} // namespace air::codegen

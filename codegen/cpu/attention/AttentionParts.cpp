@@ -1,0 +1,183 @@
+//===- AttentionParts.cpp - what the two ways to attend share -------------===//
+#include "codegen/cpu/attention/AttentionParts.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <numbers>
+
+namespace air::codegen {
+namespace {
+
+using Value = KernelBuilder::Value;
+
+constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
+
+/// Lays arrays out one after the other, each aligned to a line.
+class LineLayout {
+public:
+  int64_t place(int64_t bytes) {
+    const int64_t start = end;
+    end = static_cast<int64_t>(alignUp(static_cast<uint64_t>(end + bytes), 64));
+    return start;
+  }
+  int64_t bytes() const { return end; }
+
+private:
+  int64_t end = 0;
+};
+
+/// Floats that one instruction of AVX-512 scales.
+constexpr int64_t kScaledLanes = 16;
+
+/// x * 2^n, n integers, for a multiple of kScaledLanes.
+Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
+  const auto lanes = mlir::cast<mlir::VectorType>(x.getType()).getNumElements();
+  const mlir::VectorType type = b.vec(b.f32(), kScaledLanes);
+  Value result = x;
+  for (int64_t first = 0; first < lanes; first += kScaledLanes) {
+    const auto part = [&](Value whole) -> Value {
+      return mlir::LLVM::vector_extract::create(b.ops(), b.loc(), type, whole,
+                                                first);
+    };
+    const Value scaled = b.intrinsic(
+        type, "llvm.x86.avx512.mask.scalef.ps.512",
+        {part(x), part(n), b.zero(type), b.constant(b.i16(), int64_t{-1}),
+         b.i32(4)}); // every lane; rounding as it is set
+    result = mlir::LLVM::vector_insert::create(b.ops(), b.loc(), x.getType(),
+                                               result, scaled, first);
+  }
+  return result;
+}
+
+int64_t blockTokensOf(MClass mClass, int64_t group) {
+  switch (mClass) {
+  case MClass::One:
+    return 1;
+  case MClass::Small:
+    return 8;
+  case MClass::Wide:
+    // Some 128 rows for which a page is widened once.
+    return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
+  }
+  return 1;
+}
+
+} // namespace
+
+AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
+    : kv(spec), heads(static_cast<int64_t>(spec.heads)),
+      kvHeads(static_cast<int64_t>(spec.kvHeads)), group(heads / kvHeads),
+      queryRowBytes((heads + 2 * kvHeads) * kv.headDim * 4),
+      lanes(isa.vectorBytes / 4),
+      tokensPerTile(spec.mClass == MClass::Wide ? 8 : 1),
+      blockTokens(blockTokensOf(spec.mClass, group)),
+      // kRowsTogether accumulators of so many floats fill half the registers.
+      rowLanes(isa.vectorBytes == 64 ? 64 : 16) {
+  // Columns times registers of a panel are accumulators.
+  panelRows = 16;
+  panelColumns = 4;
+  if (isa.vectorBytes == 64) {
+    panelRows = spec.mClass == MClass::Wide ? 64 : 32;
+    panelColumns = spec.mClass == MClass::Wide ? 4 : 8;
+  }
+  panels = (blockTokens * group + panelRows - 1) / panelRows;
+  rowsAtMost =
+      spec.mClass == MClass::One ? group : std::max(group, panelRows / 2);
+
+  LineLayout rowsPlace;
+  rows.weights = rowsPlace.place(kRowsTogether * kPage * 4);
+  rows.decay = rowsPlace.place(kRowsTogether * 4);
+  rows.largest = rowsPlace.place(rowsAtMost * 4);
+  rows.sum = rowsPlace.place(rowsAtMost * 16 * 4);
+  rows.values = rowsPlace.place(rowsAtMost * kv.headDim * 4);
+  rows.bytes = rowsPlace.bytes();
+
+  // A line more than the numbers take: rows a power of two apart would share
+  // few sets of a cache.
+  panel.keyStride = kPage * 4 + 64;
+  panel.valueStride = kv.headDim * 4 + 64;
+  LineLayout place;
+  panel.keys = place.place(kv.headDim * panel.keyStride);
+  panel.values = place.place(kPage * panel.valueStride);
+  panel.weights = place.place(kPage * panelRows * 4);
+  panel.positions = place.place(panels * panelRows * 4);
+  panel.largest = place.place(panels * panelRows * 4);
+  panel.sum = place.place(panels * panelRows * 4);
+  panel.queries = place.place(panels * kv.headDim * panelRows * 4);
+  panel.weighted = place.place(panels * kv.headDim * panelRows * 4);
+  panel.bytes = place.bytes();
+}
+
+Value AttentionWriter::query(const AttentionRun &run, Value token,
+                             Value headOfGroup) {
+  const Value head = b.add(b.mul(run.kvHead, b.i64(shape.group)), headOfGroup);
+  return b.element(b.element(b.binding(0), token, shape.queryRowBytes), head,
+                   shape.kv.headDim * 4);
+}
+
+Value AttentionWriter::output(const AttentionRun &run, Value token,
+                              Value headOfGroup) {
+  const int64_t headBytes = shape.kv.headDim * 4;
+  const Value head = b.add(b.mul(run.kvHead, b.i64(shape.group)), headOfGroup);
+  return b.element(b.element(b.binding(2), token, shape.heads * headBytes),
+                   head, headBytes);
+}
+
+Value AttentionWriter::validKeys(Value token, Value pageStart) {
+  const Value end = b.add(positionOf(token), b.i64(1));
+  const Value seen =
+      b.select(b.less(pageStart, end), b.sub(end, pageStart), b.i64(0));
+  return b.min(seen, b.i64(kPage));
+}
+
+Value AttentionWriter::loadWide(Value pointer, int64_t lanes) {
+  const Value value = b.load(b.vec(kvElement(b, shape.kv), lanes), pointer,
+                             static_cast<unsigned>(8 * shape.kv.elementBytes));
+  return shape.kv.elementBytes == 2 ? b.floatExtend(value, b.f32()) : value;
+}
+
+void AttentionWriter::askFor(Value base, Value index, int64_t bytes) {
+  const Value start = b.element(base, index, bytes);
+  for (int64_t line = 0; line < bytes; line += 64) {
+    b.prefetch(b.offset(start, line));
+  }
+}
+
+double AttentionWriter::scoreScale() const {
+  return double(spec.scale) * std::numbers::log2e;
+}
+
+// 2^r by the polynomial of degree 5 whose largest relative error on [-1/2, 1/2]
+// is least (1.3 * 2^-24; by the exchange algorithm of Remez).
+Value AttentionWriter::powerOfTwo(Value x) {
+  const KernelBuilder::Type type = x.getType();
+  const auto number = [&](double value) { return b.constant(type, value); };
+  const auto power = [&](Value r) {
+    Value sum = number(1.3276472631950876e-3);
+    for (const double coefficient :
+         {9.675541343121328e-3, 5.5507132718556444e-2, 2.402211972371072e-1,
+          6.931469670650352e-1, 1.0000000716547142}) {
+      sum = b.fma(sum, r, number(coefficient));
+    }
+    return sum;
+  };
+  const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
+  if (b.isa().hasAvx512 && vector &&
+      vector.getNumElements() % kScaledLanes == 0) {
+    x = b.max(number(-1000.0), x); // less is 0 as well, and may be infinite
+    const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
+    return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);
+  }
+  // Adding 1.5 * 2^23 rounds, and leaves n in the low bits.
+  const Value shifted = b.add(x, number(12582912.0));
+  const Value r = b.sub(x, b.sub(shifted, number(12582912.0)));
+  const Value exponent = b.shiftLeft(b.bitcast(shifted, b.i32()), 23);
+  const Value scaled =
+      b.bitcast(b.add(b.bitcast(power(r), b.i32()), exponent), b.f32());
+  // Below the normal numbers it is 0; NaN is not below.
+  return b.select(b.less(x, number(-126.0)), b.zero(type), scaled);
+}
+
+} // namespace air::codegen

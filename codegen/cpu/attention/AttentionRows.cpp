@@ -1,0 +1,270 @@
+//===- AttentionRows.cpp - attention for few queries ----------------------===//
+//
+// A run walks its pages once, and of each page its rows, kRowsTogether of a
+// token at a time, so that a vector of K or V, once loaded and widened, serves
+// several of them. Every byte of K and V is fetched once per GQA group and run.
+// What comes next is asked for early: a page's V while its K is read, the next
+// page's K while V is.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/attention/AttentionParts.h"
+
+#include <algorithm>
+#include <cfloat>
+
+namespace air::codegen {
+namespace {
+
+constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
+/// Lanes of a row's sum, added up in the end.
+constexpr int64_t kSumLanes = 16;
+
+class RowsWriter : AttentionWriter {
+public:
+  using AttentionWriter::AttentionWriter;
+  void write(const AttentionRun &run);
+
+private:
+  struct Page {
+    Value keys;
+    Value values;
+    Value nextKeys; // of the page that follows, or of this one again
+  };
+  // Rows of one token on one page.
+  struct Rows {
+    Value first; // in the run
+    int64_t count = 0;
+    Values queries; // address of each row's query
+    Value valid;    // keys of the page that the token sees
+  };
+
+  Value largest(Value row) { return b.element(at(shape.rows.largest), row, 4); }
+  Value sum(Value row) {
+    return b.element(at(shape.rows.sum), row, kSumLanes * 4);
+  }
+  Value values(Value row) {
+    return b.element(at(shape.rows.values), row, shape.kv.headDim * 4);
+  }
+  Value decay(int64_t row) { return at(shape.rows.decay + row * 4); }
+  Value weights(int64_t row) {
+    return at(shape.rows.weights + row * kPage * 4);
+  }
+  // Sums or largest of parts of kSumLanes.
+  Value folded(Value vector, llvm::function_ref<Value(Value, Value)> combine);
+
+  void start(Value rows);
+  void finish(const AttentionRun &run);
+  void writePage(const AttentionRun &run, Value page, Value lastPage);
+  void writeScores(const Rows &rows, const Page &page);
+  void writeWeights(const Rows &rows, int64_t r);
+  void addValues(const Rows &rows, const Page &page);
+};
+
+void RowsWriter::write(const AttentionRun &run) {
+  start(b.mul(b.sub(run.end, run.first), b.i64(shape.group)));
+  const Value last = positionOf(b.sub(run.end, b.i64(1)));
+  const Value lastPage = b.div(last, b.i64(kPage));
+  b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1),
+         [&](Value page) { writePage(run, page, lastPage); });
+  finish(run);
+}
+
+void RowsWriter::start(Value rows) {
+  b.loop(b.i64(0), rows, b.i64(1), [&](Value row) {
+    b.store(b.f32(-FLT_MAX), largest(row), 4);
+    b.store(b.zero(b.vec(b.f32(), kSumLanes)), sum(row), 64);
+    const Type type = b.vec(b.f32(), 8);
+    b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(8), [&](Value i) {
+      b.store(b.zero(type), b.element(values(row), i, 4), 32);
+    });
+  });
+}
+
+void RowsWriter::writePage(const AttentionRun &run, Value index,
+                           Value lastPage) {
+  const Value pageStart = b.mul(index, b.i64(kPage));
+  Page page;
+  page.keys = pageKeys(run, index);
+  page.values = b.offset(page.keys, shape.kv.valuesOffset);
+  page.nextKeys = pageKeys(run, b.min(b.add(index, b.i64(1)), lastPage));
+  b.loop(run.first, run.end, b.i64(1), [&](Value token) {
+    const Value valid = validKeys(token, pageStart);
+    const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
+    // The tokens of a run may end on different pages.
+    b.ifThen(b.notEqual(valid, b.i64(0)), [&] {
+      // In as few parts as possible, of about one size.
+      int64_t parts = (shape.group + kRowsTogether - 1) / kRowsTogether;
+      for (int64_t row = 0; row < shape.group; --parts) {
+        Rows rows;
+        rows.first = b.add(tokenRow, b.i64(row));
+        rows.count = (shape.group - row + parts - 1) / parts;
+        rows.valid = valid;
+        for (int64_t r = 0; r < rows.count; ++r) {
+          rows.queries.push_back(query(run, token, b.i64(row + r)));
+        }
+        writeScores(rows, page);
+        for (int64_t r = 0; r < rows.count; ++r) {
+          writeWeights(rows, r);
+        }
+        addValues(rows, page);
+        row += rows.count;
+      }
+    });
+  });
+}
+
+// weights[r][key] = query r . key, for all 64 keys; a lane is a key.
+void RowsWriter::writeScores(const Rows &rows, const Page &page) {
+  const int64_t lanes = shape.rowLanes;
+  const Type type = b.vec(b.f32(), lanes);
+  for (int64_t key = 0; key < kPage; key += lanes) {
+    const Value keys = b.offset(page.keys, key * shape.kv.elementBytes);
+    const Values scores =
+        b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1),
+               Values(rows.count, b.zero(type)),
+               [&](Value i, mlir::ValueRange carried) {
+                 if (key == 0) {
+                   askFor(page.values, i, shape.kv.keyRowBytes);
+                 }
+                 const Value k =
+                     loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes);
+                 Values next;
+                 for (int64_t r = 0; r < rows.count; ++r) {
+                   const Value q =
+                       b.loadSplat(b.element(rows.queries[r], i, 4), lanes);
+                   next.push_back(b.fma(q, k, carried[r]));
+                 }
+                 return next;
+               });
+    for (int64_t r = 0; r < rows.count; ++r) {
+      b.store(scores[r], b.offset(weights(r), key * 4), 64);
+    }
+  }
+}
+
+RowsWriter::Value
+RowsWriter::folded(Value vector,
+                   llvm::function_ref<Value(Value, Value)> combine) {
+  auto lanes = mlir::cast<mlir::VectorType>(vector.getType()).getNumElements();
+  for (; lanes > kSumLanes; lanes /= 2) {
+    llvm::SmallVector<int64_t> low;
+    llvm::SmallVector<int64_t> high;
+    for (int64_t lane = 0; lane < lanes / 2; ++lane) {
+      low.push_back(lane);
+      high.push_back(lane + lanes / 2);
+    }
+    vector = combine(b.shuffle(vector, vector, low),
+                     b.shuffle(vector, vector, high));
+  }
+  return vector;
+}
+
+// Turns a row's scores into 2^(score - largest) and updates its state, all but
+// the values: they shrink by the decay that is left for addValues.
+void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
+  const Value row = b.add(rows.first, b.i64(r));
+  const int64_t lanes = shape.rowLanes;
+  const Type type = b.vec(b.f32(), lanes);
+  const Value limit = b.splat(b.truncate(rows.valid, b.i32()), lanes);
+  const Value hidden = b.constant(type, double(-FLT_MAX));
+  const Value scale = b.constant(type, scoreScale());
+  Values scores;
+  Values seen;
+  Value top;
+  for (int64_t key = 0; key < kPage; key += lanes) {
+    llvm::SmallVector<int32_t> numbers;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      numbers.push_back(static_cast<int32_t>(key + lane));
+    }
+    const Value score =
+        b.mul(b.load(type, b.offset(weights(r), key * 4), 64), scale);
+    seen.push_back(b.less(b.constants(numbers), limit));
+    scores.push_back(b.select(seen.back(), score, hidden));
+    top = top ? b.max(top, scores.back()) : scores.back();
+  }
+  const Value before = b.load(b.f32(), largest(row), 4);
+  const auto maxOf = [&](Value x, Value y) { return b.max(x, y); };
+  const Value after = b.max(before, b.maxLanes(folded(top, maxOf)));
+  const Value afters = b.splat(after, lanes);
+  const Value shrink = powerOfTwo(b.sub(before, after));
+  Value total;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const Value weight =
+        b.select(seen[i], powerOfTwo(b.sub(scores[i], afters)), b.zero(type));
+    b.store(weight, b.offset(weights(r), static_cast<int64_t>(i) * lanes * 4),
+            64);
+    total = total ? b.add(total, weight) : weight;
+  }
+  const auto sumOf = [&](Value x, Value y) { return b.add(x, y); };
+  const Value sums = b.load(b.vec(b.f32(), kSumLanes), sum(row), 64);
+  b.store(b.fma(sums, b.splat(shrink, kSumLanes), folded(total, sumOf)),
+          sum(row), 64);
+  b.store(after, largest(row), 4);
+  b.store(shrink, decay(r), 4);
+}
+
+// values[r] = values[r] * decay[r] + sum over keys of weight * V; a lane is an
+// element of V. Only keys that the token sees are read.
+void RowsWriter::addValues(const Rows &rows, const Page &page) {
+  int64_t lanes = shape.rowLanes;
+  for (int64_t i = 0; i < shape.kv.headDim; i += lanes) {
+    while (lanes > shape.kv.headDim - i) {
+      lanes /= 2;
+    }
+    const Type type = b.vec(b.f32(), lanes);
+    const Value source = b.offset(page.values, i * shape.kv.elementBytes);
+    Values places;
+    Values sums;
+    for (int64_t r = 0; r < rows.count; ++r) {
+      const Value row = b.add(rows.first, b.i64(r));
+      places.push_back(b.offset(values(row), i * 4));
+      sums.push_back(
+          b.mul(b.load(type, places[r], 32), b.loadSplat(decay(r), lanes)));
+    }
+    sums = b.loop(b.i64(0), rows.valid, b.i64(1), sums,
+                  [&](Value key, mlir::ValueRange carried) {
+                    if (i == 0) {
+                      askFor(page.nextKeys, key, shape.kv.valueRowBytes);
+                    }
+                    const Value v = loadWide(
+                        b.element(source, key, shape.kv.valueRowBytes), lanes);
+                    Values next;
+                    for (int64_t r = 0; r < rows.count; ++r) {
+                      const Value w =
+                          b.loadSplat(b.element(weights(r), key, 4), lanes);
+                      next.push_back(b.fma(w, v, carried[r]));
+                    }
+                    return next;
+                  });
+    for (int64_t r = 0; r < rows.count; ++r) {
+      b.store(sums[r], places[r], 32);
+    }
+  }
+}
+
+void RowsWriter::finish(const AttentionRun &run) {
+  b.loop(run.first, run.end, b.i64(1), [&](Value token) {
+    const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
+    b.loop(b.i64(0), b.i64(shape.group), b.i64(1), [&](Value head) {
+      const Value row = b.add(tokenRow, head);
+      const Value out = output(run, token, head);
+      const Value total =
+          b.sumLanes(b.load(b.vec(b.f32(), kSumLanes), sum(row), 64));
+      const Value factor = b.splat(b.div(b.f32(1.0F), total), 8);
+      const Type type = b.vec(b.f32(), 8);
+      b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(8), [&](Value i) {
+        const Value value = b.load(type, b.element(values(row), i, 4), 32);
+        b.store(b.mul(value, factor), b.element(out, i, 4), 32);
+      });
+    });
+  });
+}
+
+} // namespace
+
+void writeRowsRun(KernelBuilder &b, const KernelSpec &spec,
+                  const AttentionRun &run) {
+  RowsWriter(b, spec).write(run);
+}
+
+} // namespace air::codegen

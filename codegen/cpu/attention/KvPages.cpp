@@ -1,0 +1,54 @@
+//===- KvPages.cpp - where keys and values lie ----------------------------===//
+#include "codegen/cpu/attention/KvPages.h"
+
+namespace air::codegen {
+
+using Type = KernelBuilder::Type;
+using Value = KernelBuilder::Value;
+
+KvShape::KvShape(const KernelSpec &spec)
+    : headDim(static_cast<int64_t>(spec.headDim)),
+      elementBytes(spec.kvDtype == DType::F16 ? 2 : 4),
+      keyRowBytes(AIR_KV_PAGE_TOKENS * elementBytes),
+      valueRowBytes(headDim * elementBytes),
+      valuesOffset(headDim * keyRowBytes), headBytes(2 * valuesOffset),
+      pageBytes(static_cast<int64_t>(spec.kvPageBytes)) {}
+
+Status checkKv(const KernelSpec &spec) {
+  const auto text = [](uint64_t value) { return std::to_string(value); };
+  if (spec.kvDtype != DType::F16 && spec.kvDtype != DType::F32) {
+    return unsupportedError("KV of dtype " +
+                            std::string(info(spec.kvDtype).name) +
+                            "; the cache is F16 or F32");
+  }
+  if (spec.headDim == 0 || spec.headDim % 8 != 0 || spec.headDim > 1024) {
+    return unsupportedError("headDim " + text(spec.headDim) +
+                            " is not a multiple of 8 from 8 to 1024");
+  }
+  if (spec.kvHeads == 0 || spec.heads == 0 || spec.heads % spec.kvHeads != 0) {
+    return internalError(text(spec.heads) + " heads do not share " +
+                         text(spec.kvHeads) + " kvHeads evenly");
+  }
+  const auto layerBytes =
+      spec.kvHeads * static_cast<uint64_t>(KvShape(spec).headBytes);
+  if (spec.kvPageBytes < layerBytes ||
+      spec.kvPageBytes % AIR_BINDING_ALIGNMENT != 0) {
+    return internalError("kvPageBytes " + text(spec.kvPageBytes) +
+                         " is no multiple of 64 that holds a layer's " +
+                         text(layerBytes));
+  }
+  return Status::ok();
+}
+
+Value kvHead(KernelBuilder &b, const KvShape &shape, Value kv, Value sequence,
+             Value page, Value head) {
+  const Value row = b.mul(sequence, b.blockTableStride());
+  const Value id = b.loadU32(b.element(b.blockTables(), b.add(row, page), 4));
+  return b.element(b.element(kv, id, shape.pageBytes), head, shape.headBytes);
+}
+
+Type kvElement(KernelBuilder &b, const KvShape &shape) {
+  return shape.elementBytes == 2 ? b.f16() : b.f32();
+}
+
+} // namespace air::codegen

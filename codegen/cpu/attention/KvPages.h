@@ -1,0 +1,46 @@
+//===- KvPages.h - where keys and values lie --------------------*- C++ -*-===//
+//
+// The order of a KV page's layer part is in codegen/KernelSpec.h: head by head,
+// K as [headDim][64], then V as [64][headDim].
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_CODEGEN_CPU_ATTENTION_KVPAGES_H
+#define AIRPACK_CODEGEN_CPU_ATTENTION_KVPAGES_H
+
+#include "codegen/KernelSpec.h"
+#include "codegen/cpu/builder/KernelBuilder.h"
+#include "formats/abi/KernelAbi.h"
+
+namespace air::codegen {
+
+/// Literals of a spec's KV cache, in bytes.
+struct KvShape {
+  int64_t headDim;
+  int64_t elementBytes;
+  int64_t keyRowBytes;   ///< 64 keys' same element
+  int64_t valueRowBytes; ///< one value
+  int64_t valuesOffset;  ///< from a head's K to its V
+  int64_t headBytes;
+  int64_t pageBytes;
+
+  explicit KvShape(const KernelSpec &spec);
+};
+
+/// Refuses KV dtypes and head shapes that no kernel has. Internal for shapes
+/// that are no cache at all, Unsupported for those that could be.
+Status checkKv(const KernelSpec &spec);
+
+/// Address of kv head `head` in the page that holds `position / 64` of a
+/// sequence; `kv` is the binding, `page` the index in the sequence's table.
+KernelBuilder::Value kvHead(KernelBuilder &b, const KvShape &shape,
+                            KernelBuilder::Value kv,
+                            KernelBuilder::Value sequence,
+                            KernelBuilder::Value page,
+                            KernelBuilder::Value head);
+
+/// The element type of the cache.
+KernelBuilder::Type kvElement(KernelBuilder &b, const KvShape &shape);
+
+} // namespace air::codegen
+
+#endif // AIRPACK_CODEGEN_CPU_ATTENTION_KVPAGES_H

@@ -1,0 +1,299 @@
+//===- RopeKernels.cpp - rope angles; QK-norm, RoPE and the KV append -----===//
+#include "codegen/cpu/CpuKernels.h"
+#include "codegen/cpu/attention/KvPages.h"
+#include "codegen/cpu/rowwise/RowLoops.h"
+
+#include <algorithm>
+#include <numbers>
+
+namespace air::codegen {
+namespace {
+
+using Type = KernelBuilder::Type;
+using Value = KernelBuilder::Value;
+using Values = KernelBuilder::Values;
+
+struct SineAndCosine {
+  Value sine;
+  Value cosine;
+};
+
+// sin and cos of any x in [0, 2^52) in f64, absolute error below 1e-13.
+//
+// x = n * pi/2 + r with |r| <= pi/4: n by adding 1.5 * 2^52, which leaves it in
+// the low bits of the sum; r by two fused steps with pi/2 in two parts, so that
+// the product's rounding does not show (Cody and Waite, "Software Manual for
+// the Elementary Functions", 1980). Then Taylor polynomials of r to degree 15
+// and 14, and n mod 4 says which of the two is which, and its sign.
+SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
+  const Type type = x.getType();
+  const Type bits = KernelBuilder::withElement(type, b.i64());
+  const auto number = [&](double value) { return b.constant(type, value); };
+  constexpr double kRound = 6755399441055744.0;
+  constexpr double kHalfPi = std::numbers::pi / 2;
+  constexpr double kHalfPiRest = 6.123233995736766e-17;
+  const Value shifted = b.fma(x, number(2 / std::numbers::pi), number(kRound));
+  const Value n = b.sub(shifted, number(kRound));
+  Value r = b.fma(n, number(-kHalfPi), x);
+  r = b.fma(n, number(-kHalfPiRest), r);
+  const Value square = b.mul(r, r);
+  // Both series in Horner form, from their last terms: 1 - r^2/(k (k+1)) (...).
+  Value sine = number(1.0);
+  for (int k = 14; k >= 2; k -= 2) {
+    sine =
+        b.fma(b.mul(square, number(-1.0 / (k * (k + 1)))), sine, number(1.0));
+  }
+  sine = b.mul(sine, r);
+  Value cosine = number(1.0);
+  for (int k = 13; k >= 1; k -= 2) {
+    cosine =
+        b.fma(b.mul(square, number(-1.0 / (k * (k + 1)))), cosine, number(1.0));
+  }
+  const Value quadrant = b.bitcast(shifted, b.i64());
+  const Value zero = b.zero(bits);
+  const Value swapped = b.notEqual(b.andBits(quadrant, int64_t{1}), zero);
+  const Value sineNegative = b.notEqual(b.andBits(quadrant, int64_t{2}), zero);
+  const Value cosineNegative = b.notEqual(
+      b.andBits(b.add(quadrant, b.constant(bits, int64_t{1})), int64_t{2}),
+      zero);
+  const auto signedBy = [&](Value negative, Value magnitude) {
+    return b.select(negative, b.negate(magnitude), magnitude);
+  };
+  return {signedBy(sineNegative, b.select(swapped, cosine, sine)),
+          signedBy(cosineNegative, b.select(swapped, sine, cosine))};
+}
+
+// The widest power of two of lanes, up to 16, that `left` elements fill.
+int64_t lanesFor(int64_t left) {
+  int64_t lanes = kFloatLanes;
+  while (lanes > left) {
+    lanes /= 2;
+  }
+  return lanes;
+}
+
+// Rotates the first ropeDim floats at `head` in place; `angles` points at the
+// token's cosines, its sines follow.
+void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
+                Value angles) {
+  const auto half = static_cast<int64_t>(spec.ropeDim / 2);
+  int64_t lanes = 0;
+  for (int64_t i = 0; i < half; i += lanes) {
+    lanes = lanesFor(half - i);
+    const Type type = b.vec(b.f32(), lanes);
+    const Value cosine = b.load(type, b.offset(angles, i * 4), 4);
+    const Value sine = b.load(type, b.offset(angles, (half + i) * 4), 4);
+    const auto rotate = [&](Value a, Value c) {
+      return std::pair(b.fma(a, cosine, b.negate(b.mul(c, sine))),
+                       b.fma(a, sine, b.mul(c, cosine)));
+    };
+    if (spec.rope == RopeKind::Neox) {
+      const Value first = b.offset(head, i * 4);
+      const Value second = b.offset(head, (half + i) * 4);
+      const auto [low, high] =
+          rotate(b.load(type, first, 4), b.load(type, second, 4));
+      b.store(low, first, 4);
+      b.store(high, second, 4);
+      continue;
+    }
+    llvm::SmallVector<int64_t> even;
+    llvm::SmallVector<int64_t> odd;
+    llvm::SmallVector<int64_t> woven;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      even.push_back(2 * lane);
+      odd.push_back(2 * lane + 1);
+      woven.push_back(lane);
+      woven.push_back(lanes + lane);
+    }
+    const Value place = b.offset(head, 2 * i * 4);
+    const Value pairs = b.load(b.vec(b.f32(), 2 * lanes), place, 4);
+    const auto [low, high] =
+        rotate(b.shuffle(pairs, pairs, even), b.shuffle(pairs, pairs, odd));
+    b.store(b.shuffle(low, high, woven), place, 4);
+  }
+}
+
+/// Tokens of a tile of RopeAppend.
+constexpr int64_t kTileTokens = 4; // as KernelSpec.h says
+
+/// One tile of RopeAppend.
+class AppendWriter {
+public:
+  AppendWriter(KernelBuilder &b, const KernelSpec &spec)
+      : b(b), spec(spec), shape(spec) {}
+
+  void write(Value tile);
+
+private:
+  void rotate(Value token);
+  void append(Value token, Value head);
+  void normAndRotate(Value row, Value angles, int64_t firstHead, int64_t heads,
+                     unsigned normBinding);
+  Value rowOf(Value token) {
+    const uint64_t width = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
+    return b.element(b.binding(0), token, static_cast<int64_t>(width) * 4);
+  }
+  void appendKey(Value source, Value target);
+  void appendValue(Value source, Value target);
+  // Eight elements as they are stored.
+  Value converted(Value source) {
+    const Value value = b.load(b.vec(b.f32(), 8), source, 4);
+    return shape.elementBytes == 2 ? b.floatTruncate(value, b.f16()) : value;
+  }
+
+  KernelBuilder &b;
+  const KernelSpec &spec;
+  KvShape shape;
+};
+
+void AppendWriter::normAndRotate(Value row, Value angles, int64_t firstHead,
+                                 int64_t heads, unsigned normBinding) {
+  const int64_t headBytes = shape.headDim * 4;
+  b.loop(b.i64(0), b.i64(heads), b.i64(1), [&](Value index) {
+    const Value head =
+        b.element(b.offset(row, firstHead * headBytes), index, headBytes);
+    if (spec.qkNorm) {
+      normaliseRow(b, head, b.binding(normBinding), head, shape.headDim,
+                   spec.epsilon);
+    }
+    if (spec.rope != RopeKind::None) {
+      rotateHead(b, spec, head, angles);
+    }
+  });
+}
+
+// K lies transposed: consecutive elements of a key are a key row apart.
+void AppendWriter::appendKey(Value source, Value target) {
+  b.loop(b.i64(0), b.i64(shape.headDim), b.i64(8), [&](Value i) {
+    const Value values = converted(b.element(source, i, 4));
+    const Value column = b.element(target, i, shape.keyRowBytes);
+    for (int64_t lane = 0; lane < 8; ++lane) {
+      b.store(b.extract(values, lane),
+              b.offset(column, lane * shape.keyRowBytes),
+              static_cast<unsigned>(shape.elementBytes));
+    }
+  });
+}
+
+void AppendWriter::appendValue(Value source, Value target) {
+  b.loop(b.i64(0), b.i64(shape.headDim), b.i64(8), [&](Value i) {
+    b.store(converted(b.element(source, i, 4)),
+            b.element(target, i, shape.elementBytes),
+            static_cast<unsigned>(8 * shape.elementBytes));
+  });
+}
+
+void AppendWriter::rotate(Value token) {
+  const auto heads = static_cast<int64_t>(spec.heads);
+  const Value angles =
+      b.element(b.binding(1), token, static_cast<int64_t>(spec.ropeDim) * 4);
+  // Keys are rotated where they lie as well: nobody reads them there again.
+  normAndRotate(rowOf(token), angles, 0, heads, 2);
+  normAndRotate(rowOf(token), angles, heads, static_cast<int64_t>(spec.kvHeads),
+                3);
+}
+
+void AppendWriter::append(Value token, Value head) {
+  const auto kvHeads = static_cast<int64_t>(spec.kvHeads);
+  const int64_t headBytes = shape.headDim * 4;
+  const Value kv = b.binding(spec.qkNorm ? 4 : 2);
+  const Value position = b.loadU32(b.element(b.positions(), token, 4));
+  const Value sequence = b.loadU32(b.element(b.sequences(), token, 4));
+  const Value page = b.div(position, b.i64(AIR_KV_PAGE_TOKENS));
+  const Value slot = b.rem(position, b.i64(AIR_KV_PAGE_TOKENS));
+  const Value keys = kvHead(b, shape, kv, sequence, page, head);
+  const Value values = b.offset(keys, shape.valuesOffset);
+  const Value key = b.element(
+      b.offset(rowOf(token), static_cast<int64_t>(spec.heads) * headBytes),
+      head, headBytes);
+  appendKey(key, b.element(keys, slot, shape.elementBytes));
+  appendValue(b.offset(key, kvHeads * headBytes),
+              b.element(values, slot, shape.valueRowBytes));
+}
+
+// Head by head, so that a head's lines of K, which all its tokens write, stay
+// in the nearest cache.
+void AppendWriter::write(Value tile) {
+  const Value first = b.mul(tile, b.i64(kTileTokens));
+  const Value end = b.min(b.add(first, b.i64(kTileTokens)), b.tokens());
+  b.loop(first, end, b.i64(1), [&](Value token) { rotate(token); });
+  b.loop(b.i64(0), b.i64(static_cast<int64_t>(spec.kvHeads)), b.i64(1),
+         [&](Value head) {
+           b.loop(first, end, b.i64(1),
+                  [&](Value token) { append(token, head); });
+         });
+}
+
+Status checkRope(const KernelSpec &spec) {
+  if (spec.ropeDim % 2 != 0) {
+    return internalError("ropeDim " + std::to_string(spec.ropeDim) + " is odd");
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &,
+                          KernelEntry &entry) {
+  if (spec.ropeDim == 0) {
+    return internalError("ropeDim is 0");
+  }
+  AIR_RETURN_IF_ERROR(checkRope(spec));
+  entry.tokensPerTile = 1;
+  entry.weightBytes = spec.ropeDim / 2 * 8;
+  entry.flopsPerRow = spec.ropeDim / 2 * 50; // some fifty an angle
+  return Status::ok();
+}
+
+void emitRopeAngles(KernelBuilder &b, const KernelSpec &spec) {
+  const auto half = static_cast<int64_t>(spec.ropeDim / 2);
+  constexpr int64_t kLanes = 8;
+  const int64_t whole = half / kLanes * kLanes;
+  b.tileLoop([&](Value token) {
+    const Value angles = b.element(b.binding(1), token, half * 8);
+    const Value position =
+        b.signedToFloat(b.loadU32(b.element(b.positions(), token, 4)), b.f64());
+    const auto writeAt = [&](Type type, Value times, Value i) {
+      const Value frequency = b.load(type, b.element(b.binding(0), i, 8), 8);
+      const SineAndCosine both = sineAndCosine(b, b.mul(times, frequency));
+      const Value cosines = b.element(angles, i, 4);
+      b.store(b.floatTruncate(both.cosine, b.f32()), cosines, 4);
+      b.store(b.floatTruncate(both.sine, b.f32()), b.offset(cosines, half * 4),
+              4);
+    };
+    if (whole != 0) {
+      const Value positions = b.splat(position, kLanes);
+      b.loop(b.i64(0), b.i64(whole), b.i64(kLanes),
+             [&](Value i) { writeAt(b.vec(b.f64(), kLanes), positions, i); });
+    }
+    if (whole != half) {
+      b.loop(b.i64(whole), b.i64(half), b.i64(1),
+             [&](Value i) { writeAt(b.f64(), position, i); });
+    }
+  });
+}
+
+Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &,
+                          KernelEntry &entry) {
+  AIR_RETURN_IF_ERROR(checkKv(spec));
+  AIR_RETURN_IF_ERROR(checkRope(spec));
+  if (spec.ropeDim > spec.headDim ||
+      (spec.rope != RopeKind::None && spec.ropeDim == 0)) {
+    return internalError("ropeDim " + std::to_string(spec.ropeDim) +
+                         " with headDim " + std::to_string(spec.headDim) +
+                         " and rope kind " +
+                         std::to_string(static_cast<int>(spec.rope)));
+  }
+  entry.tokensPerTile = kTileTokens;
+  entry.weightBytes = spec.qkNorm ? 2 * spec.headDim * 4 : 0;
+  entry.flopsPerRow = (spec.heads + spec.kvHeads) *
+                      (3 * spec.ropeDim + (spec.qkNorm ? 4 : 0) * spec.headDim);
+  return Status::ok();
+}
+
+void emitRopeAppend(KernelBuilder &b, const KernelSpec &spec) {
+  AppendWriter writer(b, spec);
+  b.tileLoop([&](Value tile) { writer.write(tile); });
+}
+
+} // namespace air::codegen

@@ -1,0 +1,316 @@
+//===- DecodeIq.cpp - indices into grids or a value table -------*- C++ -*-===//
+#include "codegen/cpu/builder/WordMath.h"
+#include "codegen/cpu/decode/Codebook.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "codegen/cpu/matmul/Int8Dot.h"
+#include "formats/dtype/IqGrids.h"
+#include "formats/dtype/ValueTables.h"
+
+#include <array>
+#include <bit>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+// What the books of formats/dtype/IqGrids.h consist of.
+constexpr int8_t kIq2Values[] = {8, 25, 43};
+constexpr int8_t kIq3xxsValues[] = {4, 12, 20, 28, 36, 44, 52, 62};
+constexpr int8_t kIq3sValues[] = {1, 3, 5, 7, 9, 11, 13, 15};
+constexpr int8_t kIq1Values[] = {-1, 0, 1};
+
+/// Eight signs a byte out of seven, as air::iqSigns: the last makes their
+/// number even.
+Value eightSigns(KernelBuilder &b, Value sevens) {
+  Value folded = b.xorBits(sevens, b.shiftRight(sevens, 4));
+  Value nibbles = b.recast(b.andBits(folded, int64_t{0x0f0f0f0f}), b.i8());
+  std::array<int8_t, 16> odd;
+  for (unsigned i = 0; i < odd.size(); ++i) {
+    odd[i] = std::popcount(i) % 2 == 0 ? 0 : INT8_MIN; // bit 7
+  }
+  return b.orBits(sevens, b.recast(lookUpBytes(b, nibbles, odd), b.i32()));
+}
+
+/// Says numbers of a code book that have signs.
+class SignedSayer {
+public:
+  /// The book's values divided by `divisor` are below 2^(bits - 1).
+  SignedSayer(const CodeBook &numbers, DecodeSink &to,
+              std::span<const int8_t> values, int divisor, int64_t fieldBits)
+      : book(numbers), sink(to), bits(fieldBits) {
+    // Raised by a power of two, so that they are unsigned either way.
+    for (size_t i = 0; i < values.size(); ++i) {
+      plus[i] = static_cast<int8_t>((1 << (bits - 1)) + values[i] / divisor);
+      minus[i] = static_cast<int8_t>((1 << (bits - 1)) - values[i] / divisor);
+    }
+  }
+
+  /// Four numbers of an entry, whose signs are bits [firstSign, firstSign + 4).
+  void say(int64_t column, const CodeBook::Codes &codes, int64_t entry,
+           int64_t part, Value signs, int64_t firstSign) {
+    sink.bareFields(
+        column,
+        book.numbers(codes, entry, part, {signs, firstSign}, plus, minus), bits,
+        -(1 << (bits - 1)));
+  }
+
+private:
+  const CodeBook &book;
+  DecodeSink &sink;
+  const int64_t bits;
+  CodeBook::Table plus = {};
+  CodeBook::Table minus = {};
+};
+
+/// d * (0.5 + code) * factor.
+Value halfStepScale(KernelBuilder &b, Value d, Value code, double factor) {
+  Value step = b.mul(d, b.constant(d.getType(), factor));
+  Value half = b.mul(d, b.constant(d.getType(), factor / 2));
+  return b.fma(b.signedToFloat(code, b.f32()), step, half);
+}
+
+/// d * (2 * code + 1).
+Value oddScale(KernelBuilder &b, Value d, Value code) {
+  return halfStepScale(b, d, code, 2);
+}
+
+/// Byte `index` (i64) of a field of 32-bit words.
+Value byteAt(const BlockReader &block, std::string_view field, Value index) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value word = block.word(field, 0, b.shiftRight(index, 2));
+  return math.bitsOf(word, b.mul(b.andBits(index, int64_t{3}), b.i64(8)), 8);
+}
+
+/// 16-bit unit `index` of a field of 32-bit words.
+Value shortAt(const BlockReader &block, std::string_view field, Value index) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value word = block.word(field, 0, b.shiftRight(index, 1));
+  return math.bitsOf(word, b.mul(b.andBits(index, int64_t{1}), b.i64(16)), 16);
+}
+
+constexpr double kIq1Delta = 0.125;
+
+} // namespace
+
+void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq2xxs_codes", iq2xxsGrid(), kIq2Values);
+  constexpr int64_t kBits = 7;
+  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
+  sink.repeat(8, 32, [&](Value turn) {
+    Value at = b.mul(turn, b.i64(2));
+    const CodeBook::Codes codes = book.look(block.word("qs", 0, at), {});
+    Value rest = block.word("qs", 1, at);
+    Value signs = eightSigns(b, math.apart(rest, 7, 7));
+    Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 0.25);
+    sink.group(0, 32, scale, {}, [&] {
+      for (int64_t column = 0; column < 32; column += 4) {
+        sayer.say(column, codes, column / 8, column / 4 % 2, signs, column);
+      }
+    });
+  });
+}
+
+void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq2xs_codes", iq2xsGrid(), kIq2Values);
+  constexpr int64_t kBits = 7;
+  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
+  sink.repeat(8, 32, [&](Value turn) {
+    // One word: two entries of eight elements, one scale. Two words' entries
+    // alternate in what follows: 0 and 2 are the first one's.
+    Value at = b.mul(turn, b.i64(2));
+    Value first = block.word("qs", 0, at);
+    Value second = block.word("qs", 1, at);
+    auto bytes = [&](Value even, Value odd, int64_t mask) {
+      return b.orBits(b.andBits(even, mask), b.andBits(odd, mask << 8));
+    };
+    Value lows = bytes(first, b.shiftLeft(second, 8), 0x00ff00ff);
+    Value tops = bytes(b.shiftRight(first, 8), second, 0x00010001);
+    Value signs = eightSigns(
+        b, bytes(b.shiftRight(first, 9), b.shiftRight(second, 1), 0x007f007f));
+    Value scales = byteAt(block, "scales", turn);
+    const CodeBook::Codes codes = book.look(lows, tops);
+    for (int64_t i = 0; i < 2; ++i) {
+      Value code = math.bitsOf(scales, 4 * i, 4);
+      sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
+        for (int64_t column = 0; column < 16; column += 4) {
+          const int64_t entry = i + column / 8 * 2;
+          const int64_t part = column / 4 % 2;
+          sayer.say(16 * i + column, codes, entry, part, signs,
+                    8 * entry + 4 * part);
+        }
+      });
+    }
+  });
+}
+
+void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq2s_codes", iq2sGrid(), kIq2Values);
+  constexpr int64_t kBits = 7;
+  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
+  sink.repeat(8, 32, [&](Value turn) {
+    Value signs = block.word("signs", 0, turn);
+    Value scales = byteAt(block, "scales", turn);
+    const CodeBook::Codes codes = book.look(
+        block.word("qs", 0, turn), math.apart(byteAt(block, "qh", turn), 2, 2));
+    for (int64_t i = 0; i < 2; ++i) {
+      Value code = math.bitsOf(scales, 4 * i, 4);
+      sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
+        for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
+          sayer.say(column, codes, column / 8, column / 4 % 2, signs, column);
+        }
+      });
+    }
+  });
+}
+
+void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
+  // All of them are even.
+  constexpr int64_t kBits = 6;
+  SignedSayer sayer(book, sink, kIq3xxsValues, 2, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
+  sink.repeat(8, 32, [&](Value turn) {
+    Value rest = block.word("gas", 0, turn);
+    Value signs = eightSigns(b, math.apart(rest, 7, 7));
+    Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 1);
+    sink.group(0, 32, scale, {}, [&] {
+      for (int64_t i = 0; i < 2; ++i) {
+        const CodeBook::Codes codes =
+            book.look(block.word("qs", i, b.mul(turn, b.i64(2))), {});
+        for (int64_t k = 0; k < 4; ++k) {
+          const int64_t column = 16 * i + 4 * k;
+          sayer.say(column, codes, k, 0, signs, column);
+        }
+      }
+    });
+  });
+}
+
+void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq3s_codes", iq3sGrid(), kIq3sValues);
+  constexpr int64_t kBits = 5;
+  SignedSayer sayer(book, sink, kIq3sValues, 1, kBits);
+  Value d = sink.fieldScale(block.half("d"), kBits);
+  Value scales = block.word("scales", 0);
+  sink.repeat(8, 32, [&](Value turn) {
+    Value tops = byteAt(block, "qh", turn);
+    Value signs = block.word("signs", 0, turn);
+    Value code = math.bitsOf(scales, b.mul(turn, b.i64(4)), 4);
+    sink.group(0, 32, oddScale(b, d, code), {}, [&] {
+      for (int64_t i = 0; i < 2; ++i) {
+        const CodeBook::Codes codes =
+            book.look(block.word("qs", i, b.mul(turn, b.i64(2))),
+                      math.apart(b.shiftRight(tops, 4 * i), 1, 1));
+        for (int64_t k = 0; k < 4; ++k) {
+          const int64_t column = 16 * i + 4 * k;
+          sayer.say(column, codes, k, 0, signs, column);
+        }
+      }
+    });
+  });
+}
+
+void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
+  Value d = block.half("d");
+  sink.repeat(8, 32, [&](Value turn) {
+    Value qh = shortAt(block, "qh", turn);
+    Value scale = oddScale(b, d, math.bitsOf(qh, 12, 3));
+    Value delta = b.constant(scale.getType(), kIq1Delta);
+    Value offset = b.mul(scale, math.withSign(delta, qh, 15));
+    const CodeBook::Codes codes =
+        book.look(block.word("qs", 0, turn), math.apart(qh, 3, 3));
+    sink.group(0, 32, sink.fieldScale(scale, 2), offset, [&] {
+      for (int64_t column = 0; column < 32; column += 4) {
+        sink.bareFields(column, book.places(codes, column / 8, column / 4 % 2),
+                        2, -1);
+      }
+    });
+  });
+}
+
+void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  const CodeBook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
+  // The block's f16 scale lies in the top nibbles of the four scale words.
+  Value half;
+  for (int64_t w = 0; w < 4; ++w) {
+    Value nibble =
+        math.bitsOf(block.word("scales", w / 2), 16 * (w % 2) + 12, 4);
+    nibble = b.shiftLeft(nibble, 4 * w);
+    half = half ? b.orBits(half, nibble) : nibble;
+  }
+  // Numbers are eighths: a digit and a delta of 1/8, raised by 16.
+  constexpr int64_t kBits = 5;
+  constexpr CodeBook::Table kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
+  constexpr CodeBook::Table kMinus = {16 - 8 - 1, 16 - 1, 16 + 8 - 1};
+  Value d =
+      b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
+  d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
+  sink.repeat(8, 32, [&](Value turn) {
+    // Four nibbles: three index bits and the delta's sign of an entry each.
+    Value tops = shortAt(block, "qh", turn);
+    Value scales = shortAt(block, "scales", b.shiftRight(turn, 1));
+    scales =
+        math.shiftedRight(scales, b.mul(b.andBits(turn, int64_t{1}), b.i64(6)));
+    const CodeBook::Codes codes =
+        book.look(block.word("qs", 0, turn), math.apart(tops, 4, 3));
+    for (int64_t i = 0; i < 2; ++i) {
+      Value scale = oddScale(b, d, math.bitsOf(scales, 3 * i, 3));
+      sink.group(16 * i, 16, scale, {}, [&] {
+        for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
+          const int64_t entry = column / 8;
+          const CodeBook::Choice sign = {tops, 4 * entry + 3, true};
+          sink.bareFields(
+              column,
+              book.numbers(codes, entry, column / 4 % 2, sign, kPlus, kMinus),
+              kBits, -16);
+        }
+      });
+    }
+  });
+}
+
+void decodeIq4xs(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value d = block.half("d");
+  Value lows = block.word("scales_l", 0);
+  Value highs = b.zeroExtend(block.unit("scales_h", 0), b.i32());
+  sink.repeat(8, 32, [&](Value turn) {
+    Value low = math.bitsOf(lows, b.mul(turn, b.i64(4)), 4);
+    Value high = math.bitsOf(highs, b.mul(turn, b.i64(2)), 2);
+    Value code = b.sub(b.orBits(low, b.shiftLeft(high, 4)),
+                       b.constant(low.getType(), int64_t{32}));
+    sink.group(0, 32, b.mul(d, math.toFloat(code)), {}, [&] {
+      for (int64_t i = 0; i < 4; ++i) {
+        Value word = block.word("qs", i, b.mul(turn, b.i64(4)));
+        for (int64_t side = 0; side < 2; ++side) {
+          sink.nibblesThrough(16 * side + 4 * i, word, 4 * side, kIq4Values);
+        }
+      }
+    });
+  });
+}
+
+} // namespace air::codegen

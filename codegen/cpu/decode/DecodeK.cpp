@@ -1,0 +1,195 @@
+//===- DecodeK.cpp - blocks of 256 with quantised scales --------*- C++ -*-===//
+#include "codegen/cpu/builder/WordMath.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
+
+/// Bytes 2 * turn and 2 * turn + 1 of "scales", in the low half of each lane.
+Value scalePair(const BlockReader &block, Value turn) {
+  KernelBuilder &b = block.builder();
+  Value word = block.word("scales", 0, b.shiftRight(turn, 1));
+  return WordMath(b).shiftedRight(
+      word, b.mul(b.andBits(turn, int64_t{1}), b.i64(16)));
+}
+
+/// Scales and minima of Q4_K and Q5_K, four bytes a word.
+struct ScaleMins {
+  std::array<Value, 2> scales; ///< of sub-blocks 0-3 and 4-7
+  std::array<Value, 2> mins;
+};
+
+/// The 12 bytes hold six bits each; those of sub-blocks 4-7 have their two high
+/// bits at the top of the first eight bytes.
+ScaleMins scaleMins(const BlockReader &block) {
+  KernelBuilder &b = block.builder();
+  Value first = block.word("scales", 0);
+  Value second = block.word("scales", 1);
+  Value third = block.word("scales", 2);
+  auto upper = [&](Value low, Value from) {
+    return b.orBits(b.andBits(low, everyByte(15)),
+                    b.andBits(b.shiftRight(from, 2), everyByte(0x30)));
+  };
+  return {{b.andBits(first, everyByte(63)), upper(third, first)},
+          {b.andBits(second, everyByte(63)),
+           upper(b.shiftRight(third, 4), second)}};
+}
+
+/// Q4_K, and Q5_K when `fifth` gives the fifth bits of word i for sub-block
+/// `j` at bit 4 of each byte.
+void decodeK45(
+    const BlockReader &block, DecodeSink &sink, int64_t bits,
+    llvm::function_ref<Value(int64_t i, Value chunk, int64_t side)> fifth) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value d = sink.fieldScale(block.half("d"), bits);
+  Value dmin = b.negate(block.half("dmin"));
+  ScaleMins packed = scaleMins(block);
+  // A chunk is 32 bytes: sub-block 2c in the low nibbles, 2c + 1 in the high.
+  sink.repeat(4, 64, [&](Value chunk) {
+    Value isFirst = b.less(chunk, b.i64(2));
+    Value place = b.mul(b.andBits(chunk, int64_t{1}), b.i64(16));
+    auto pick = [&](const std::array<Value, 2> &words) {
+      return math.shiftedRight(b.select(isFirst, words[0], words[1]), place);
+    };
+    Value scales = pick(packed.scales);
+    Value mins = pick(packed.mins);
+    std::array<Value, 8> words;
+    for (int64_t i = 0; i < 8; ++i) {
+      words[i] = block.word("qs", i, b.mul(chunk, b.i64(8)));
+    }
+    for (int64_t side = 0; side < 2; ++side) {
+      Value scale = b.mul(d, math.toFloat(math.byteOf(scales, side)));
+      Value offset = b.mul(dmin, math.toFloat(math.byteOf(mins, side)));
+      sink.group(32 * side, 32, scale, offset, [&] {
+        for (int64_t i = 0; i < 8; ++i) {
+          const int64_t column = 32 * side + 4 * i;
+          if (bits == 4) {
+            sink.fields(column, words[i], 4 * side, 4, 0);
+          } else {
+            Value low =
+                b.andBits(b.shiftRight(words[i], 4 * side), everyByte(15));
+            sink.fields(column, b.orBits(low, fifth(i, chunk, side)), 0, 5, 0);
+          }
+        }
+      });
+    }
+  });
+}
+
+} // namespace
+
+// Q2_K, Q3_K and Q6_K go 32 columns a turn: turn t is plane t % 4 of half t /
+// 4, with two scales of 16 columns, 2t and 2t + 1.
+
+void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value d = sink.fieldScale(block.half("d"), 2);
+  Value dmin = b.negate(block.half("dmin"));
+  sink.repeat(8, 32, [&](Value turn) {
+    Value half = b.shiftRight(turn, 2);
+    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
+    Value scales = scalePair(block, turn);
+    for (int64_t g = 0; g < 2; ++g) {
+      Value scale = b.mul(d, math.toFloat(math.bitsOf(scales, 8 * g, 4)));
+      Value offset =
+          b.mul(dmin, math.toFloat(math.bitsOf(scales, 8 * g + 4, 4)));
+      sink.group(16 * g, 16, scale, offset, [&] {
+        for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
+          Value word = block.word("qs", i, b.mul(half, b.i64(8)));
+          sink.fields(4 * i, math.shiftedRight(word, shift), 0, 2, 0);
+        }
+      });
+    }
+  });
+}
+
+void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value d = sink.fieldScale(block.half("d"), 3);
+  // Scale j: its low four bits in a nibble of bytes 0-7 (j / 8), two high bits
+  // in bytes 8-11 (j / 4).
+  Value tops = block.word("scales", 2);
+  sink.repeat(8, 32, [&](Value turn) {
+    Value half = b.shiftRight(turn, 2);
+    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
+    // Scales 2t and 2t + 1 are bytes 2t % 8 and the next, both at one shift.
+    Value word =
+        block.word("scales", 0, b.andBits(b.shiftRight(turn, 1), int64_t{1}));
+    Value place = b.mul(b.andBits(turn, int64_t{1}), b.i64(16));
+    Value lows = math.shiftedRight(word, b.add(place, b.mul(half, b.i64(4))));
+    Value highs = math.shiftedRight(
+        tops, b.add(place, b.mul(b.shiftRight(turn, 1), b.i64(2))));
+    for (int64_t g = 0; g < 2; ++g) {
+      Value code = b.orBits(math.bitsOf(lows, 8 * g, 4),
+                            b.shiftLeft(math.bitsOf(highs, 8 * g, 2), 4));
+      code = b.sub(code, b.constant(code.getType(), int64_t{32}));
+      sink.group(16 * g, 16, b.mul(d, math.toFloat(code)), {}, [&] {
+        for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
+          Value low = math.shiftedRight(
+              block.word("qs", i, b.mul(half, b.i64(8))), shift);
+          // The mask's bit is set where nothing is subtracted: as bit 2 of the
+          // code it adds 4 to what is less 4.
+          Value top = math.shiftedRight(block.word("hmask", i), turn);
+          Value q = b.orBits(b.andBits(low, everyByte(3)),
+                             b.shiftLeft(b.andBits(top, everyByte(1)), 2));
+          sink.fields(4 * i, q, 0, 3, -4);
+        }
+      });
+    }
+  });
+}
+
+void decodeQ4k(const BlockReader &block, DecodeSink &sink) {
+  decodeK45(block, sink, 4, [](int64_t, Value, int64_t) { return Value(); });
+}
+
+void decodeQ5k(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  decodeK45(block, sink, 5, [&](int64_t i, Value chunk, int64_t side) {
+    // Bit 2c + side of byte l belongs to element l of that sub-block.
+    Value high = math.shiftedRight(block.word("qh", i), b.mul(chunk, b.i64(2)));
+    return b.andBits(b.shiftLeft(high, 4 - side), everyByte(16));
+  });
+}
+
+void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value d = sink.fieldScale(block.half("d"), 6);
+  sink.repeat(8, 32, [&](Value turn) {
+    // Planes 0 and 1 of the half are the low nibbles of its 64 bytes, 2 and 3
+    // the high ones; qh gives each plane two bits.
+    Value half = b.shiftRight(turn, 2);
+    Value plane = b.andBits(turn, int64_t{3});
+    Value lowWords = b.add(b.mul(half, b.i64(16)),
+                           b.mul(b.andBits(turn, int64_t{1}), b.i64(8)));
+    Value lowShift = b.mul(b.shiftRight(plane, 1), b.i64(4));
+    Value scales = scalePair(block, turn);
+    for (int64_t g = 0; g < 2; ++g) {
+      Value code = b.shiftRightSigned(b.shiftLeft(scales, 24 - 8 * g), 24);
+      sink.group(16 * g, 16, b.mul(d, math.toFloat(code)), {}, [&] {
+        for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
+          Value low =
+              math.shiftedRight(block.word("ql", i, lowWords), lowShift);
+          Value high =
+              math.shiftedRight(block.word("qh", i, b.mul(half, b.i64(8))),
+                                b.mul(plane, b.i64(2)));
+          Value q = b.orBits(b.andBits(low, everyByte(15)),
+                             b.shiftLeft(b.andBits(high, everyByte(3)), 4));
+          sink.fields(4 * i, q, 0, 6, -32);
+        }
+      });
+    }
+  });
+}
+
+} // namespace air::codegen

@@ -1,0 +1,107 @@
+//===- DecodeLegacy.cpp - blocks of 32 with one scale -----------*- C++ -*-===//
+//
+// Element j < 16 is the low nibble of byte j, element j + 16 its high nibble.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/builder/WordMath.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "formats/dtype/ValueTables.h"
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+/// Four words of nibbles, low ones first.
+void sayNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = block.word("qs", i);
+    sink.fields(4 * i, word, 0, 4, bias);
+    sink.fields(16 + 4 * i, word, 4, 4, bias);
+  }
+}
+
+void sayNibblesThrough(const BlockReader &block, DecodeSink &sink,
+                       const std::array<int8_t, 16> &table) {
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = block.word("qs", i);
+    sink.nibblesThrough(4 * i, word, 0, table);
+    sink.nibblesThrough(16 + 4 * i, word, 4, table);
+  }
+}
+
+/// Nibbles with a fifth bit each: bit j of qh is element j's.
+void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value high = block.word("qh", 0);
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = block.word("qs", i);
+    for (int64_t side = 0; side < 2; ++side) {
+      const int64_t column = 16 * side + 4 * i;
+      // Bits 0-3 of four bits go to bit 4 of bytes 0-3: the partial products of
+      // 2^4 * (1 + 2^7 + 2^14 + 2^21) do not meet there.
+      Value four = math.bitsOf(high, column, 4);
+      Value spread =
+          b.mul(four, b.constant(four.getType(), int64_t{0x02040810}));
+      Value low = b.andBits(b.shiftRight(word, 4 * side), int64_t{0x0f0f0f0f});
+      Value q = b.orBits(low, b.andBits(spread, int64_t{0x10101010}));
+      sink.fields(column, q, 0, 5, bias);
+    }
+  }
+}
+
+/// Half of an E8M0 scale, as air::halfOfE8m0.
+Value halfOfE8m0(KernelBuilder &b, Value e) {
+  auto number = [&](int64_t value) { return b.constant(e.getType(), value); };
+  Value tiny = b.shiftLeft(number(0x00200000), e);
+  Value normal = b.shiftLeft(b.sub(e, number(1)), 23);
+  return b.bitcast(b.select(b.less(e, number(2)), tiny, normal), b.f32());
+}
+
+} // namespace
+
+void decodeQ4x0(const BlockReader &block, DecodeSink &sink) {
+  Value scale = sink.fieldScale(block.half("d"), 4);
+  sink.group(0, 32, scale, {}, [&] { sayNibbles(block, sink, -8); });
+}
+
+void decodeQ4x1(const BlockReader &block, DecodeSink &sink) {
+  Value scale = sink.fieldScale(block.half("d"), 4);
+  sink.group(0, 32, scale, block.half("m"),
+             [&] { sayNibbles(block, sink, 0); });
+}
+
+void decodeQ5x0(const BlockReader &block, DecodeSink &sink) {
+  Value scale = sink.fieldScale(block.half("d"), 5);
+  sink.group(0, 32, scale, {}, [&] { sayFiveBits(block, sink, -16); });
+}
+
+void decodeQ5x1(const BlockReader &block, DecodeSink &sink) {
+  Value scale = sink.fieldScale(block.half("d"), 5);
+  sink.group(0, 32, scale, block.half("m"),
+             [&] { sayFiveBits(block, sink, 0); });
+}
+
+void decodeQ8x0(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, sink.fieldScale(block.half("d"), 8), {}, [&] {
+    for (int64_t i = 0; i < 8; ++i) {
+      sink.signedFields(4 * i, block.word("qs", i));
+    }
+  });
+}
+
+void decodeIq4nl(const BlockReader &block, DecodeSink &sink) {
+  sink.group(0, 32, block.half("d"), {},
+             [&] { sayNibblesThrough(block, sink, kIq4Values); });
+}
+
+void decodeMxfp4(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  Value scale = halfOfE8m0(b, b.zeroExtend(block.unit("e", 0), b.i32()));
+  sink.group(0, 32, scale, {},
+             [&] { sayNibblesThrough(block, sink, kE2m1Doubled); });
+}
+
+} // namespace air::codegen

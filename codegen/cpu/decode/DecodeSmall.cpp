@@ -1,0 +1,138 @@
+//===- DecodeSmall.cpp - one and two bits, ternary, NVFP4 -------*- C++ -*-===//
+#include "codegen/cpu/builder/WordMath.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "formats/dtype/ValueTables.h"
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+/// Half of an unsigned E4M3 scale, as air::halfOfUe4m3; `bits` below 256.
+Value halfOfUe4m3(KernelBuilder &b, Value bits) {
+  auto number = [&](int64_t value) {
+    return b.constant(bits.getType(), value);
+  };
+  Value code = b.andBits(bits, int64_t{127});
+  Value normal = b.bitcast(
+      b.add(b.shiftLeft(code, 20), number(int64_t{119} << 23)), b.f32());
+  Value tiny = b.signedToFloat(code, b.f32());
+  tiny = b.mul(tiny, b.constant(tiny.getType(), 0x1p-10));
+  Value value = b.select(b.less(code, number(8)), tiny, normal);
+  return b.select(b.equal(bits, number(127)), b.zero(value.getType()), value);
+}
+
+/// Digits of a word's four bytes, each of which holds base-3 digits as a
+/// fraction of 256: times a power of 3, modulo 256, brings the digit to the
+/// top; times 3, it is the carry. `power`: in 32 lanes of i16.
+Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
+  // Pairs of bytes, the fraction in the upper one.
+  auto digit = [&](Value pairs, int64_t three) {
+    Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
+    Value product = b.mul(fraction, b.constant(fraction.getType(), three));
+    return b.truncate(b.shiftRight(product, 16), b.i16());
+  };
+  Value pairs = b.recast(word, b.i16());
+  Value even = digit(b.shiftLeft(pairs, 8), 3);
+  Value odd = digit(b.andBits(pairs, int64_t{0xff00}), 3 << 8);
+  return b.recast(b.orBits(even, b.andBits(odd, int64_t{0xff00})), b.i32());
+}
+
+} // namespace
+
+void decodeQ1x0(const BlockReader &block, DecodeSink &sink) {
+  Value d = block.half("d");
+  sink.repeat(4, 32, [&](Value turn) {
+    sink.group(0, 32, d, {},
+               [&] { sink.bitFields(0, block.word("qs", 0, turn)); });
+  });
+}
+
+void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  Value d = sink.fieldScale(block.half("d"), 2);
+  sink.repeat(2, 32, [&](Value turn) {
+    sink.group(0, 32, d, {}, [&] {
+      for (int64_t i = 0; i < 2; ++i) {
+        Value word = block.word("qs", i, b.mul(turn, b.i64(2)));
+        sink.quarterFields(16 * i, word, -1);
+      }
+    });
+  });
+}
+
+void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  Value d = sink.fieldScale(block.half("d"), 2);
+  // Digit n of some words, four columns each.
+  auto digits = [&](std::string_view field, int64_t firstWord, int64_t words,
+                    Value n, int64_t firstColumn) {
+    // 3^n for n = 0..4, a byte each.
+    Value powers = b.shiftRight(b.i64(0x511b090301), b.mul(n, b.i64(8)));
+    Value power = b.splat(b.truncate(b.andBits(powers, int64_t{255}), b.i16()),
+                          2 * kRowLanes);
+    for (int64_t i = 0; i < words; ++i) {
+      Value word = block.word(field, firstWord + i);
+      sink.bareFields(firstColumn + 4 * i, ternaryDigits(b, word, power), 2,
+                      -1);
+    }
+  };
+  sink.repeat(5, 32, [&](Value n) {
+    sink.group(0, 32, d, {}, [&] { digits("qs", 0, 8, n, 0); });
+  });
+  // Five planes of 16 columns, and four of 4.
+  sink.repeat(
+      2, 32,
+      [&](Value pair) {
+        sink.group(0, 32, d, {}, [&] {
+          Value n = b.mul(pair, b.i64(2));
+          digits("qs", 8, 4, n, 0);
+          digits("qs", 8, 4, b.add(n, b.i64(1)), 16);
+        });
+      },
+      160);
+  sink.group(224, 32, d, {}, [&] {
+    digits("qs", 8, 4, b.i64(4), 224);
+    for (int64_t n = 0; n < 4; ++n) {
+      digits("qh", 0, 1, b.i64(n), 240 + 4 * n);
+    }
+  });
+}
+
+void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value d = sink.fieldScale(block.half("d"), 2);
+  // Turn t is plane t % 4 of half t / 4.
+  sink.repeat(8, 32, [&](Value turn) {
+    Value words = b.mul(b.shiftRight(turn, 2), b.i64(8));
+    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
+    sink.group(0, 32, d, {}, [&] {
+      for (int64_t i = 0; i < 8; ++i) {
+        Value word = math.shiftedRight(block.word("qs", i, words), shift);
+        sink.fields(4 * i, word, 0, 2, -1);
+      }
+    });
+  });
+}
+
+void decodeNvfp4(const BlockReader &block, DecodeSink &sink) {
+  KernelBuilder &b = block.builder();
+  WordMath math(b);
+  Value scales = block.word("d", 0);
+  for (int64_t g = 0; g < 4; ++g) {
+    Value scale = halfOfUe4m3(b, math.byteOf(scales, g));
+    sink.group(16 * g, 16, scale, {}, [&] {
+      for (int64_t i = 0; i < 2; ++i) {
+        Value word = block.word("qs", 2 * g + i);
+        for (int64_t side = 0; side < 2; ++side) {
+          sink.nibblesThrough(16 * g + 8 * side + 4 * i, word, 4 * side,
+                              kE2m1Doubled);
+        }
+      }
+    });
+  }
+}
+
+} // namespace air::codegen

@@ -1,0 +1,94 @@
+//===- WeightReader.cpp - loads units of 16 rows at a time ------*- C++ -*-===//
+#include "codegen/cpu/decode/WeightReader.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <numeric>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+Value BlockReader::unit(std::string_view name, int64_t constant,
+                        Value dynamic) const {
+  auto field =
+      std::find_if(type.fields.begin(), type.fields.end(),
+                   [&](const BlockField &f) { return f.name == name; });
+  assert(field != type.fields.end() && "no such field");
+  const int64_t bytes = field->unit;
+  auto element = b.ops().getIntegerType(static_cast<unsigned>(8 * bytes));
+  const int64_t side = isRows() ? 1 : kRowLanes;
+  Value address = b.offset(base, side * (field->offset + constant * bytes));
+  if (dynamic) {
+    address = b.element(address, dynamic, side * bytes);
+  }
+  if (!isRows()) {
+    // A block column starts wherever the one before it ends.
+    return b.load(b.vec(element, kRowLanes), address, 1);
+  }
+  if (bytes >= 4) {
+    return b.gather(element, address, laneRows, 1);
+  }
+  Value lanes = b.zero(b.vec(element, kRowLanes));
+  for (int64_t lane = 0; lane < kRowLanes; ++lane) {
+    Value row = b.zeroExtend(b.extract(laneRows, lane), b.i64());
+    lanes = b.insert(b.load(element, b.offset(address, row), 1), lanes, lane);
+  }
+  return lanes;
+}
+
+Value BlockReader::word(std::string_view field, int64_t constant,
+                        Value dynamic) const {
+  Value value = unit(field, constant, dynamic);
+  assert(getElementTypeOrSelf(value.getType()) == b.i32() && "a 32-bit unit");
+  return value;
+}
+
+Value BlockReader::half(std::string_view field) const {
+  return b.floatExtend(b.bitcast(unit(field, 0), b.f16()), b.f32());
+}
+
+Value BlockReader::pair(int64_t firstUnit) const {
+  assert(isRows() && "x16 holds no two units of a row side by side");
+  return b.gather(b.i32(), b.offset(base, 2 * firstUnit), laneRows, 1);
+}
+
+GroupReader::GroupReader(KernelBuilder &builder, DType dtype, Layout order,
+                         int64_t n, int64_t k, Value matrix, Value group)
+    : b(builder), type(info(dtype)), layout(order) {
+  const int64_t rowBytes = k / type.blockElements * type.blockBytes;
+  groupBytes = kRowLanes * rowBytes;
+  base = b.element(matrix, group, groupBytes);
+  if (layout == Layout::Rows) {
+    auto lanes = b.vec(b.i32(), kRowLanes);
+    Value first = b.mul(group, b.i64(kRowLanes));
+    Value last = b.truncate(b.sub(b.i64(n - 1), first), b.i32());
+    std::array<int32_t, kRowLanes> numbers;
+    std::iota(numbers.begin(), numbers.end(), 0);
+    Value rows = b.min(b.constants(numbers), b.splat(last, kRowLanes));
+    laneRows = b.mul(rows, b.constant(lanes, rowBytes));
+  }
+}
+
+BlockReader GroupReader::block(Value index) const {
+  const int64_t side = layout == Layout::Rows ? 1 : kRowLanes;
+  return {b, type, layout, b.element(base, index, side * type.blockBytes),
+          laneRows};
+}
+
+int64_t GroupReader::streamBytes() const {
+  return layout == Layout::Rows ? 0 : kRowLanes * type.blockBytes;
+}
+
+Value GroupReader::streamAddress(Value index, int64_t ahead) const {
+  if (!following) {
+    return b.offset(b.element(base, index, streamBytes()), ahead);
+  }
+  Value at = b.add(b.mul(index, b.i64(streamBytes())), b.i64(ahead));
+  Value from = b.select(b.less(at, b.i64(groupBytes)), base,
+                        b.offset(following, -groupBytes));
+  return b.offset(from, at);
+}
+
+} // namespace air::codegen

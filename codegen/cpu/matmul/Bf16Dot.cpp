@@ -1,0 +1,130 @@
+//===- Bf16Dot.cpp - products of pairs of bfloat16 ------------------------===//
+#include "codegen/cpu/matmul/Bf16Dot.h"
+
+#include "codegen/KernelSpec.h"
+#include "codegen/cpu/matmul/MatMulTiling.h"
+
+#include <cassert>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+constexpr int64_t kColumns = kActivationColumns;
+constexpr int64_t kTokens = kActivationTokens;
+constexpr int64_t kTokenBytes = 2 * kColumns; ///< of a block
+constexpr int64_t kBlockPairs = kColumns / 2;
+
+/// Columns `column` and the next of 16 rows, [row][2].
+Value pairAt(KernelBuilder &b, const GroupReader &rows, Value column) {
+  if (rows.streamBytes() == 0) {
+    return rows.block(column).pair(0);
+  }
+  // [2][row] in memory.
+  Value at = b.element(rows.start(), column, rows.streamBytes());
+  Value both = b.load(b.vec(b.i16(), 2 * kRowLanes), at, 1);
+  llvm::SmallVector<int64_t> lanes;
+  for (int64_t row = 0; row < kRowLanes; ++row) {
+    lanes.push_back(row);
+    lanes.push_back(kRowLanes + row);
+  }
+  return b.recast(b.shuffle(both, both, lanes), b.i32());
+}
+
+} // namespace
+
+Value addPairs(KernelBuilder &b, Value sum, Value weights, Value x) {
+  assert(b.isa().hasBf16Dot);
+  return b.intrinsic(sum.getType(), "llvm.x86.avx512bf16.dpbf16ps.512",
+                     {sum, weights, x});
+}
+
+void fillPairs(const GroupReader &rows, Value panel, Value first, Value count,
+               int64_t k) {
+  assert(rows.dtype().id == DType::BF16);
+  KernelBuilder &b = rows.builder();
+  constexpr int64_t kStep = 8;
+  auto store = [&](Value pair, Value column) {
+    b.store(pair, b.element(panel, b.div(column, b.i64(2)), kPairBytes), 64);
+  };
+  Value whole = b.andBits(count, -kStep);
+  b.loop(b.i64(0), whole, b.i64(kStep), [&](Value at) {
+    Value column = b.add(first, at);
+    for (int64_t i = 0; i < kStep; i += 2) {
+      store(pairAt(b, rows, b.add(column, b.i64(i))), b.add(at, b.i64(i)));
+    }
+  });
+  if (k % kStep != 0) {
+    Value even = b.andBits(count, int64_t{-2});
+    b.loop(whole, even, b.i64(2),
+           [&](Value at) { store(pairAt(b, rows, b.add(first, at)), at); });
+    b.loop(even, count, b.i64(1), [&](Value at) {
+      Value last = rows.block(b.add(first, at)).unit("value", 0);
+      store(b.zeroExtend(last, b.i32()), at);
+    });
+  }
+  if (k % kColumns != 0) {
+    Value end = b.andBits(b.add(count, b.i64(kColumns - 1)), -kColumns);
+    Value used = b.andBits(b.add(count, b.i64(1)), int64_t{-2});
+    b.loop(used, end, b.i64(2),
+           [&](Value at) { store(b.zero(b.vec(b.i32(), kRowLanes)), at); });
+  }
+}
+
+void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                   int64_t tokensTogether, Value x, Value tile, Value sums,
+                   Value columns, const NextPanels &next) {
+  const auto groups = static_cast<int64_t>(panels.size());
+  auto type = b.vec(b.f32(), kRowLanes);
+  auto words = b.vec(b.i32(), kRowLanes);
+  Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
+  const int64_t turns = kTokens / tokensTogether;
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+    Value start = b.element(x, first, kTokenBytes);
+    KernelBuilder::Values total(groups * tokensTogether, b.zero(type));
+    auto multiplyBlock = [&](Value block, mlir::ValueRange carried) {
+      KernelBuilder::Values now(carried.begin(), carried.end());
+      Value from = b.element(start, block, sizeof(Bf16Tile));
+      llvm::SmallVector<Value> weights;
+      for (Value panel : panels) {
+        weights.push_back(b.element(panel, block, kBlockPairs * kPairBytes));
+      }
+      Value turn = b.div(first, b.i64(tokensTogether));
+      Value slot = b.add(b.mul(tile, b.i64(turns)), turn);
+      slot = b.add(b.mul(slot, blocks), block);
+      next.askForShare(b, slot, b.mul(b.mul(next.tiles, b.i64(turns)), blocks));
+      for (int64_t pair = 0; pair < kBlockPairs; ++pair) {
+        llvm::SmallVector<Value> w;
+        for (Value group : weights) {
+          w.push_back(b.recast(
+              b.load(words, b.offset(group, pair * kPairBytes), 64), b.bf16()));
+        }
+        for (int64_t i = 0; i < tokensTogether; ++i) {
+          Value at = b.offset(from, i * kTokenBytes + 4 * pair);
+          Value q =
+              b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.bf16());
+          for (int64_t group = 0; group < groups; ++group) {
+            Value &sum = now[group * tokensTogether + i];
+            sum = addPairs(b, sum, w[group], q);
+          }
+        }
+      }
+      return now;
+    };
+    total = b.loop(b.i64(0), blocks, b.i64(1), total, multiplyBlock);
+    // A sum of panels: shorter chains of additions, smaller error.
+    Value firstSums = b.element(sums, first, groups * kSumBytes);
+    for (int64_t group = 0; group < groups; ++group) {
+      for (int64_t i = 0; i < tokensTogether; ++i) {
+        Value place = b.offset(firstSums, (i * groups + group) * kSumBytes);
+        b.store(
+            b.add(b.load(type, place, 64), total[group * tokensTogether + i]),
+            place, 64);
+      }
+    }
+  });
+}
+
+} // namespace air::codegen

@@ -1,0 +1,167 @@
+//===- Int8DotSink.cpp - dot products of bytes ------------------*- C++ -*-===//
+#include "codegen/cpu/matmul/Int8DotSink.h"
+
+#include <bit>
+#include <cassert>
+#include <cstddef>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+constexpr int64_t kColumns = kActivationColumns;
+constexpr int64_t kTokens = kActivationTokens;
+constexpr int64_t kMostWhole = 127; ///< of I8, and of I8x2's high half
+constexpr int64_t kMostLow = 64;
+
+} // namespace
+
+ByteDotSink::ByteDotSink(KernelBuilder &builder, Activation activation, Value x,
+                         int64_t k, Value firstToken, int64_t tokens)
+    : ByteSink(builder), isTwice(activation == Activation::I8x2),
+      tokenBytes(k / kColumns * static_cast<int64_t>(sizeof(ActivationBlock))),
+      tokenCount(tokens),
+      total(tokens, builder.zero(builder.vec(builder.f32(), kRowLanes))) {
+  if (isTwice) {
+    base = b.element(x, firstToken, tokenBytes);
+    return;
+  }
+  const int64_t tileBytes =
+      k / kColumns * static_cast<int64_t>(sizeof(ActivationTile));
+  Value tile = b.element(x, b.div(firstToken, b.i64(kTokens)), tileBytes);
+  Value lane = b.rem(firstToken, b.i64(kTokens));
+  base = b.element(tile, lane, kColumns);
+  numbers = b.element(tile, lane, 4);
+}
+
+Value ByteDotSink::blockAt(Value start, int64_t byte) {
+  const auto bytes = static_cast<int64_t>(isTwice ? sizeof(ActivationBlock)
+                                                  : sizeof(ActivationTile));
+  Value block = b.div(cursor, b.i64(kColumns));
+  return b.offset(b.element(start, block, bytes),
+                  firstColumn / kColumns * bytes + byte);
+}
+
+Value ByteDotSink::activations(int64_t token, int64_t half, int64_t column) {
+  const int64_t place = column % kColumns;
+  Value address = blockAt(base, (isTwice ? token * tokenBytes + half * kColumns
+                                         : token * kColumns) +
+                                    place);
+  return b.splat(b.load(b.i32(), address, 4), kRowLanes);
+}
+
+Value ByteDotSink::number(int64_t token, Field field,
+                          KernelBuilder::Type element) {
+  const int64_t sum =
+      columnCount == kColumns ? 2 : firstColumn % kColumns / columnCount;
+  auto at = [&](size_t scale, size_t biasSums, size_t scaledSums,
+                int64_t sumBytes) {
+    const std::array<size_t, 3> starts = {scale, biasSums, scaledSums};
+    return static_cast<int64_t>(starts[static_cast<size_t>(field)]) +
+           (field == Field::Scale ? 0 : sum * sumBytes);
+  };
+  Value address =
+      isTwice ? blockAt(base, token * tokenBytes +
+                                  at(offsetof(ActivationBlock, scale),
+                                     offsetof(ActivationBlock, negatedSums),
+                                     offsetof(ActivationBlock, scaledSums), 4))
+              : blockAt(numbers,
+                        4 * token + at(offsetof(ActivationTile, scale),
+                                       offsetof(ActivationTile, biasSums),
+                                       offsetof(ActivationTile, scaledSums),
+                                       4 * kTokens));
+  return b.splat(b.load(element, address, 4), kRowLanes);
+}
+
+Value ByteDotSink::biasSum(int64_t token, int bias) {
+  Value sums = number(token, Field::BiasSums, b.i32());
+  const int power = std::countr_zero(static_cast<unsigned>(-bias));
+  if (isTwice) {
+    return b.shiftLeft(sums, power);
+  }
+  return power == 7 ? sums : b.shiftRightSigned(sums, 7 - power);
+}
+
+void ByteDotSink::beginGroup(int64_t first, int64_t count, Value scale,
+                             Value offset) {
+  assert(!open && "groups do not nest");
+  assert((count == kColumns || count == kColumns / 2) && first % count == 0 &&
+         "a group is a block of activations or half of one");
+  open = true;
+  firstColumn = first;
+  columnCount = count;
+  groupScale = scale;
+  groupOffset = offset;
+  sumsOfBytes.clear();
+  // Beside a long decoder eight products in a row are more than can wait at
+  // once. Other targets have more sums, of shorter vectors or in 16 bits.
+  chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
+                   b.isa().byteDot == ByteDot::Vnni512
+               ? 2
+               : 1;
+}
+
+void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
+  assert(open && "a value belongs to a group");
+  const int64_t halves = isTwice ? 2 : 1;
+  if (sumsOfBytes.empty()) {
+    groupBias = bias;
+    Value zero = b.zero(b.vec(b.i32(), kRowLanes));
+    for (int64_t token = 0; token < tokenCount; ++token) {
+      sumsOfBytes.emplace_back(halves * chains, ByteSum(zero));
+      if (bias != 0) {
+        sumsOfBytes.back().back() = ByteSum(biasSum(token, bias));
+      }
+    }
+  }
+  assert(bias == groupBias && "one bias a group");
+  Value weights = b.recast(word, b.i8());
+  for (int64_t token = 0; token < tokenCount; ++token) {
+    for (int64_t half = 0; half < halves; ++half) {
+      Value x = b.recast(activations(token, half, column), b.i8());
+      const int64_t chain = column / 4 % chains;
+      sumsOfBytes[token][half * chains + chain].add(
+          b, weights, x, bits, half == 0 ? kMostWhole : kMostLow);
+    }
+  }
+}
+
+void ByteDotSink::endGroup() {
+  // At most 32 * 255 * 16256 in magnitude, and as much again for the bias.
+  for (int64_t token = 0; token < tokenCount; ++token) {
+    auto sumOf = [&](int64_t half) {
+      auto sums = llvm::MutableArrayRef(sumsOfBytes[token])
+                      .slice(half * chains, chains);
+      Value sum = sums[0].total(b);
+      for (ByteSum &other : sums.drop_front()) {
+        sum = b.add(sum, other.total(b));
+      }
+      return sum;
+    };
+    Value sum = sumOf(0);
+    if (isTwice) {
+      sum = b.add(b.shiftLeft(sum, 7), sumOf(1));
+    }
+    Value scale = number(token, Field::Scale, b.f32());
+    scale = groupScale ? b.mul(groupScale, scale) : scale;
+    total[token] = b.fma(scale, b.signedToFloat(sum, b.f32()), total[token]);
+    if (groupOffset) {
+      Value sums = number(token, Field::ScaledSums, b.f32());
+      total[token] = b.fma(groupOffset, sums, total[token]);
+    }
+  }
+  open = false;
+}
+
+KernelBuilder::Values ByteDotSink::carried() {
+  assert(!open && "no loop inside a group");
+  return total;
+}
+
+void ByteDotSink::restore(mlir::ValueRange values) {
+  total.assign(values.begin(), values.end());
+}
+
+} // namespace air::codegen

@@ -1,0 +1,286 @@
+//===- Int8Panel.cpp - panels of bytes, and their products ------*- C++ -*-===//
+#include "codegen/cpu/matmul/Int8Panel.h"
+
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "codegen/cpu/matmul/Int8Dot.h"
+#include "codegen/cpu/matmul/MatMulTiling.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+constexpr int64_t kTokens = kActivationTokens;
+constexpr int64_t kColumns = kActivationColumns;
+constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
+
+} // namespace
+
+// ---- decoding ---------------------------------------------------------------
+
+BytePanelForm bytePanelForm(const KernelSpec &spec) {
+  BytePanelForm form;
+  if (std::ranges::count(halfBlockDTypes(), spec.dtype) != 0) {
+    form.columns /= 2;
+  }
+  form.isGrid = spec.activation == Activation::I8Grid;
+  return form;
+}
+
+Value BytePanelSink::groupAt(int64_t column, int64_t byte) {
+  Value group = b.div(cursor, b.i64(made.columns));
+  return b.offset(b.element(base, group, made.groupBytes()),
+                  column / made.columns * made.groupBytes() + byte);
+}
+
+void BytePanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
+                               Value scale, Value offset) {
+  assert(count == made.columns && first % count == 0 &&
+         "a group is a block of columns or half of one");
+  auto floats = b.vec(b.f32(), kRowLanes);
+  auto place = [&](int64_t step) {
+    return groupAt(first, made.scalesAt() + step * kGridVectorBytes);
+  };
+  if (!scale) {
+    scale = b.constant(floats, 1.0);
+  }
+  if (made.isGrid) {
+    for (int64_t step = 0; step < kGridSteps; ++step) {
+      const double mantissa = 1.0 + static_cast<double>(step) / kGridSteps;
+      const double factor = std::ldexp(mantissa, kLeastGridExponent);
+      b.store(b.mul(scale, b.constant(floats, factor)), place(step), 64);
+    }
+    b.store(b.constant(floats, std::numeric_limits<double>::quiet_NaN()),
+            place(kGridSteps), 64);
+  } else {
+    b.store(scale, place(0), 64);
+  }
+  if (offset) {
+    made.hasOffset = true;
+    b.store(offset, groupAt(first, made.offsetsAt()), 64);
+  }
+}
+
+void BytePanelSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
+  const int whole = wholeByteBias(b.isa());
+  if (whole != 0 && bias != 0 && bias != whole) {
+    word = b.add(
+        word, b.constant(word.getType(), int64_t{bias - whole} * 0x01010101));
+    bits = 8;
+    bias = whole;
+  }
+  made.bits = bits;
+  made.bias = bias;
+  const int64_t quad = column % made.columns / 4;
+  b.store(word, groupAt(column, quad * kPanelQuadBytes), 64);
+}
+
+// ---- scaling ----------------------------------------------------------------
+
+static Value splatAt(KernelBuilder &b, Value numbers, size_t field,
+                     int64_t more, mlir::Type element) {
+  Value at = b.offset(numbers, static_cast<int64_t>(field) + 4 * more);
+  return b.splat(b.load(element, at, 4), kRowLanes);
+}
+
+Value TokenNumbers::number(KernelBuilder &b, size_t field, int64_t more) const {
+  return splatAt(b, once, field, more, b.f32());
+}
+
+Value TokenNumbers::sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
+                                 mlir::Type element) const {
+  return splatAt(b, ofColumns, field, more, element);
+}
+
+Value biasSum(KernelBuilder &b, const BytePanelForm &form,
+              const TokenNumbers &numbers, int64_t more) {
+  if (form.bias == 0) {
+    return b.zero(b.vec(b.i32(), kRowLanes));
+  }
+  // Of -128; a smaller power of two is a shift away.
+  return b.shiftRightSigned(
+      numbers.sumOfColumns(b, offsetof(ActivationTile, biasSums), more,
+                           b.i32()),
+      7 - std::countr_zero(static_cast<unsigned>(-form.bias)));
+}
+
+Value addScaled(KernelBuilder &b, const BytePanelForm &form, Value group,
+                const TokenNumbers &numbers, int64_t more, Value sum,
+                Value total) {
+  auto floats = b.vec(b.f32(), kRowLanes);
+  Value scales = b.offset(group, form.scalesAt());
+  Value dot = b.signedToFloat(sum, b.f32());
+  Value scale;
+  if (form.isGrid) {
+    Value power = splatAt(b, numbers.once, offsetof(ActivationTile, exponents),
+                          more, b.i32());
+    dot = b.bitcast(b.add(b.bitcast(dot, b.i32()), power), b.f32());
+    Value step = b.loadU32(b.offset(
+        numbers.once,
+        static_cast<int64_t>(offsetof(ActivationTile, steps)) + 4 * more));
+    scale = b.load(floats, b.offset(scales, step), 64);
+  } else {
+    dot = b.mul(b.load(floats, scales, 64), dot);
+    scale = numbers.number(b, offsetof(ActivationTile, scale), more);
+  }
+  total = b.fma(scale, dot, total);
+  if (form.hasOffset) {
+    Value offsets = b.load(floats, b.offset(group, form.offsetsAt()), 64);
+    total = b.fma(offsets,
+                  numbers.sumOfColumns(b, offsetof(ActivationTile, scaledSums),
+                                       more, b.f32()),
+                  total);
+  }
+  return total;
+}
+
+// ---- products ---------------------------------------------------------------
+
+namespace {
+
+/// 64 bytes of a group of columns: four columns of 16 rows.
+Value quadAt(KernelBuilder &b, Value group, int64_t quad) {
+  Value at = b.offset(group, quad * kPanelQuadBytes);
+  return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
+}
+
+/// sums[panel][token] += a group of columns of each panel times the tokens'
+/// bytes.
+void addDots(KernelBuilder &b, const BytePanelForm &form,
+             llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
+             llvm::MutableArrayRef<Value> sums) {
+  llvm::SmallVector<ByteSum> dots(sums.begin(), sums.end());
+  for (int64_t quad = 0; quad < form.quads(); ++quad) {
+    llvm::SmallVector<Value, 3> weights;
+    for (Value group : groups) {
+      weights.push_back(quadAt(b, group, quad));
+    }
+    for (int64_t i = 0; i < tokens; ++i) {
+      Value at = b.offset(bytes, i * kColumns + 4 * quad);
+      Value q = b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.i8());
+      for (size_t group = 0; group < groups.size(); ++group) {
+        dots[group * tokens + i].add(b, weights[group], q, form.bits);
+      }
+    }
+  }
+  for (size_t i = 0; i < sums.size(); ++i) {
+    sums[i] = dots[i].total(b);
+  }
+}
+
+/// The same where isa().hasI8mm.
+void addTwoTokens(KernelBuilder &b, const BytePanelForm &form,
+                  llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
+                  llvm::MutableArrayRef<Value> sums) {
+  llvm::SmallVector<Value> dots(sums.size() / 2,
+                                b.zero(b.vec(b.i32(), 2 * kRowLanes)));
+  for (int64_t quad = 0; quad < form.quads(); quad += 2) {
+    llvm::SmallVector<Value, 3> weights;
+    for (Value group : groups) {
+      weights.push_back(
+          eightColumns(b, quadAt(b, group, quad), quadAt(b, group, quad + 1)));
+    }
+    for (int64_t i = 0; i < tokens; i += 2) {
+      auto eight = [&](int64_t token) {
+        Value at = b.offset(bytes, token * kColumns + 4 * quad);
+        return b.load(b.vec(b.i32(), 2), at, 4);
+      };
+      Value q =
+          b.recast(b.shuffle(eight(i), eight(i + 1), {0, 1, 2, 3}), b.i8());
+      for (size_t group = 0; group < groups.size(); ++group) {
+        Value &dot = dots[(group * tokens + i) / 2];
+        dot = dotTwoTokens(b, dot, weights[group], q);
+      }
+    }
+  }
+  for (size_t i = 0; i < sums.size(); ++i) {
+    sums[i] = b.add(sums[i], sumsOfToken(b, dots[i / 2], i % 2));
+  }
+}
+
+/// totals[panel][token] += products of one group of columns and the tokens from
+/// `first` on.
+void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                   const BytePanelForm &form, Value index, Value x,
+                   int64_t tileBytes, Value first, int64_t tokens,
+                   llvm::MutableArrayRef<Value> totals) {
+  const int64_t parts = kColumns / form.columns;
+  Value part = b.rem(index, b.i64(parts));
+  Value tile = b.element(x, b.div(index, b.i64(parts)), kTileBytes);
+  Value bytes = b.element(b.element(tile, first, kColumns), part, form.columns);
+  TokenNumbers numbers;
+  numbers.once = b.element(tile, first, 4);
+  numbers.ofColumns = parts == 1 ? b.offset(numbers.once, 2 * 4 * kTokens)
+                                 : b.element(numbers.once, part, 4 * kTokens);
+  llvm::SmallVector<Value, 3> groups;
+  for (Value panel : panels) {
+    groups.push_back(b.element(panel, index, form.groupBytes()));
+  }
+
+  llvm::SmallVector<Value> sums;
+  for (size_t i = 0; i < totals.size(); ++i) {
+    sums.push_back(biasSum(b, form, numbers, static_cast<int64_t>(i) % tokens));
+  }
+  auto *add = b.isa().hasI8mm ? &addTwoTokens : &addDots;
+  add(b, form, groups, bytes, tokens, sums);
+  for (size_t i = 0; i < totals.size(); ++i) {
+    totals[i] = addScaled(b, form, groups[i / tokens], numbers,
+                          static_cast<int64_t>(i) % tokens, sums[i], totals[i]);
+  }
+
+  // The next 16 tokens are some way off: every part of these asks for its
+  // share.
+  const int64_t share = kTileBytes * tokens / kTokens / parts;
+  Value next =
+      b.element(b.offset(tile, tileBytes), first, kTileBytes / kTokens);
+  next = b.element(next, part, share);
+  for (int64_t at = 0; at < share; at += 64) {
+    b.prefetch(b.offset(next, at));
+  }
+}
+
+} // namespace
+
+void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                   const BytePanelForm &form, int64_t tokensTogether, Value x,
+                   Value tile, int64_t tileBytes, Value sums, Value columns,
+                   const NextPanels &next) {
+  auto type = b.vec(b.f32(), kRowLanes);
+  const auto count = static_cast<int64_t>(panels.size());
+  const int64_t turns = kTokens / tokensTogether;
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+    next.askForShare(
+        b,
+        b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(tokensTogether))),
+        b.mul(next.tiles, b.i64(turns)));
+    Value firstSums = b.element(sums, first, count * kSumBytes);
+    KernelBuilder::Values totals;
+    llvm::SmallVector<Value> places;
+    for (int64_t panel = 0; panel < count; ++panel) {
+      for (int64_t i = 0; i < tokensTogether; ++i) {
+        places.push_back(b.offset(firstSums, (i * count + panel) * kSumBytes));
+        totals.push_back(b.load(type, places.back(), 64));
+      }
+    }
+    totals = b.loop(b.i64(0), b.div(columns, b.i64(form.columns)), b.i64(1),
+                    totals, [&](Value index, mlir::ValueRange now) {
+                      KernelBuilder::Values next(now.begin(), now.end());
+                      multiplyGroup(b, panels, form, index, x, tileBytes, first,
+                                    tokensTogether, next);
+                      return next;
+                    });
+    for (size_t i = 0; i < places.size(); ++i) {
+      b.store(totals[i], places[i], 64);
+    }
+  });
+}
+
+} // namespace air::codegen

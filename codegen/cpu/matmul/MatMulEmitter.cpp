@@ -1,0 +1,66 @@
+//===- MatMulEmitter.cpp - what the kernels of y = w x share ----*- C++ -*-===//
+#include "codegen/cpu/matmul/MatMulEmitter.h"
+
+namespace air::codegen {
+
+using Value = mlir::Value;
+
+Product::Product(KernelBuilder &builder, const KernelSpec &kernelSpec)
+    : b(builder), spec(kernelSpec),
+      tiling(productTiling(kernelSpec, builder.isa())),
+      isGlu(spec.op == KernelOp::GluMatMul), n(static_cast<int64_t>(spec.n)),
+      k(static_cast<int64_t>(spec.k)) {}
+
+Value Product::rows() {
+  return spec.rowsFrom == RowsFrom::Tokens ? b.tokens() : b.outputs();
+}
+
+GroupReader Product::reader(Value matrix, Value group) {
+  Value start = b.binding(1);
+  if (isGlu) {
+    start = b.select(b.equal(matrix, b.i64(0)), start, b.binding(2));
+  }
+  return {b, spec.dtype, spec.layout, n, k, start, group};
+}
+
+void Product::finishToken(Value group, Value token,
+                          llvm::function_ref<Value(int64_t)> sumsOf) {
+  auto vector = b.vec(b.f32(), kRowLanes);
+  auto whole = [&] { finishPart(group, token, b.i64(0), vector, sumsOf); };
+  if (n % kRowLanes == 0) {
+    whole();
+    return;
+  }
+  b.ifThenElse(b.less(group, b.i64(n / kRowLanes)), whole, [&] {
+    b.loop(b.i64(0), b.i64(n % kRowLanes), b.i64(1), [&](Value lane) {
+      finishPart(group, token, lane, b.f32(), sumsOf);
+    });
+  });
+}
+
+void Product::finishPart(Value group, Value token, Value lane,
+                         KernelBuilder::Type type,
+                         llvm::function_ref<Value(int64_t)> sumsOf) {
+  auto sums = [&](int64_t matrix) {
+    return b.load(type, b.element(sumsOf(matrix), lane, 4), 4);
+  };
+  Value row = b.add(b.mul(group, b.i64(kRowLanes)), lane);
+  auto yStride = static_cast<int64_t>(isGlu ? spec.n : spec.yStride);
+  auto yOffset = static_cast<int64_t>(isGlu ? 0 : spec.yOffset);
+  Value y = b.binding(isGlu ? 3 : spec.hasBias ? 3 : 2);
+  y = b.element(y, b.add(b.mul(token, b.i64(yStride)), row), 4);
+  y = b.offset(y, yOffset * 4);
+  Value value = sums(0);
+  if (isGlu) {
+    value = b.mul(b.silu(value), sums(1));
+  }
+  if (spec.hasBias) {
+    value = b.add(value, b.load(type, b.element(b.binding(2), row, 4), 4));
+  }
+  if (spec.accumulate) {
+    value = b.add(b.load(type, y, 4), value);
+  }
+  b.store(value, y, 4);
+}
+
+} // namespace air::codegen

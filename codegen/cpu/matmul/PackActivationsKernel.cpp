@@ -1,0 +1,386 @@
+//===- PackActivationsKernel.cpp - activations as products read them ------===//
+//
+// The forms: codegen/KernelSpec.h. A block of 32 columns is two vectors of 16.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/CpuKernels.h"
+#include "formats/support/CheckedMath.h"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <limits>
+
+namespace air::codegen {
+
+using Value = KernelBuilder::Value;
+
+namespace {
+
+constexpr int64_t kColumns = kActivationColumns;
+constexpr int64_t kTokens = kActivationTokens;
+constexpr int64_t kHalf = kColumns / 2;
+constexpr int64_t kInfinityBits = 0x7F800000;
+/// Below it largest / m would leave float32.
+constexpr double kSmallest = 0x1p-100;
+/// I8Grid: bits of 2^50, from where on a magnitude counts as infinite.
+constexpr int64_t kGridEnd = int64_t{127 + 50} << 23;
+constexpr double kMost = 127; ///< of a signed byte
+constexpr int64_t kLine = 64;
+/// How far ahead of a token's block its next ones are asked for: the core sees
+/// no stream where rows lie pages apart.
+constexpr int64_t kAheadBytes = 512;
+
+/// 32 floats.
+struct Block {
+  std::array<Value, 2> values;
+  Value bits; ///< of the largest magnitude
+};
+
+Block loadBlock(KernelBuilder &b, Value x) {
+  Block block;
+  std::array<Value, 2> magnitudes;
+  for (int64_t half = 0; half < 2; ++half) {
+    block.values[half] =
+        b.load(b.vec(b.f32(), kHalf), b.offset(x, half * kHalf * 4), 4);
+    magnitudes[half] =
+        b.andBits(b.bitcast(block.values[half], b.i32()), int64_t{0x7FFFFFFF});
+  }
+  // As integers the magnitudes of floats keep their order, and NaN is largest.
+  block.bits = b.maxLanes(b.max(magnitudes[0], magnitudes[1]));
+  return block;
+}
+
+/// Of a block, or of one in every lane.
+struct Scale {
+  Value scale;
+  Value inverse;
+  Value exponent; ///< ActivationTile's: of I8Grid only
+  Value step;
+};
+
+Value orNan(KernelBuilder &b, Value isFinite, Value scale) {
+  return b.select(
+      isFinite, scale,
+      b.constant(scale.getType(), std::numeric_limits<double>::quiet_NaN()));
+}
+
+/// For integers of magnitude up to `most`.
+Scale exactScale(KernelBuilder &b, Value bits, double most) {
+  Value largest = b.bitcast(bits, b.f32());
+  auto floats = largest.getType();
+  Value isFinite = b.less(bits, b.constant(bits.getType(), kInfinityBits));
+  Value isTiny = b.less(largest, b.constant(floats, kSmallest));
+  Value limit = b.constant(floats, most);
+  Value zero = b.zero(floats);
+  Scale made;
+  made.scale =
+      orNan(b, isFinite, b.select(isTiny, zero, b.div(largest, limit)));
+  made.inverse = b.select(isTiny, zero, b.div(limit, largest));
+  return made;
+}
+
+/// For integers up to 127; every lane's step is one of a scale, whatever the
+/// bits.
+Scale gridScale(KernelBuilder &b, Value bits) {
+  // A step is so many units of a float's bits.
+  constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
+  constexpr int64_t kLeast = int64_t{127 + kLeastGridExponent} << 23;
+  auto integers = bits.getType();
+  auto floats = KernelBuilder::withElement(integers, b.f32());
+  auto number = [&](int64_t value) { return b.constant(integers, value); };
+  Value isFinite = b.less(bits, number(kGridEnd));
+  Value largest = b.bitcast(b.select(isFinite, bits, number(0)), b.f32());
+  Value least = b.bitcast(b.div(largest, b.constant(floats, kMost)), b.i32());
+  // Up to the next step; over the last one the carry is the next exponent's.
+  Value scale =
+      b.andBits(b.add(b.max(least, number(kLeast)), number(kStep - 1)), -kStep);
+  Value step = b.andBits(b.shiftRight(scale, std::countr_zero(uint64_t{kStep})),
+                         int64_t{kGridSteps - 1});
+  Scale made;
+  made.scale = b.bitcast(scale, b.f32());
+  made.inverse = b.div(b.constant(floats, 1.0), made.scale);
+  made.scale = orNan(b, isFinite, made.scale);
+  made.exponent = b.sub(b.andBits(scale, kInfinityBits), number(kLeast));
+  made.step = b.mul(b.select(isFinite, step, number(kGridSteps)),
+                    number(kGridVectorBytes));
+  return made;
+}
+
+/// A half of a block as integers.
+Value quantize(KernelBuilder &b, Value values, Value inverse) {
+  auto integers = b.vec(b.i32(), kHalf);
+  // Adding 1.5 * 2^23 rounds, and leaves the integer in the low bits; unlike a
+  // conversion it has a result for every input.
+  Value shifted = b.fma(values, b.splat(inverse, kHalf),
+                        b.constant(values.getType(), 12582912.0));
+  return b.sub(b.bitcast(shifted, b.i32()),
+               b.constant(integers, int64_t{0x4B400000}));
+}
+
+void storeField(KernelBuilder &b, Value value, Value record, size_t field,
+                int64_t more = 0) {
+  b.store(value, b.offset(record, static_cast<int64_t>(field) + more), 4);
+}
+
+// ---- I8x2: one token a tile -------------------------------------------------
+
+void writeBlock(KernelBuilder &b, Value x, Value block) {
+  const Block from = loadBlock(b, x);
+  const Scale made = exactScale(b, from.bits, 127 * 128);
+  auto integers = b.vec(b.i32(), kHalf);
+  std::array<Value, 3> sums;
+  for (int64_t half = 0; half < 2; ++half) {
+    Value q = quantize(b, from.values[half], made.inverse);
+    Value high =
+        b.shiftRightSigned(b.add(q, b.constant(integers, int64_t{64})), 7);
+    Value low = b.sub(q, b.shiftLeft(high, 7));
+    storeField(b, b.truncate(high, b.i8()), block,
+               offsetof(ActivationBlock, high), half * kHalf);
+    storeField(b, b.truncate(low, b.i8()), block,
+               offsetof(ActivationBlock, low), half * kHalf);
+    sums[half] = b.sumLanes(q);
+  }
+  sums[2] = b.add(sums[0], sums[1]);
+  storeField(b, made.scale, block, offsetof(ActivationBlock, scale));
+  for (int64_t i = 0; i < 3; ++i) {
+    storeField(b, b.negate(sums[i]), block,
+               offsetof(ActivationBlock, negatedSums), 4 * i);
+    storeField(b, b.mul(made.scale, b.signedToFloat(sums[i], b.f32())), block,
+               offsetof(ActivationBlock, scaledSums), 4 * i);
+  }
+  storeField(b, b.i32(0), block, offsetof(ActivationBlock, zero));
+}
+
+void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
+  constexpr int64_t kBytes = sizeof(ActivationBlock);
+  const auto blocks = static_cast<int64_t>(spec.k) / kColumns;
+  b.tileLoop([&](Value row) {
+    Value x = b.element(b.binding(0), row, blocks * kColumns * 4);
+    Value packed = b.element(b.binding(1), row, blocks * kBytes);
+    b.loop(b.i64(0), b.i64(blocks), b.i64(1), [&](Value i) {
+      writeBlock(b, b.element(x, i, kColumns * 4),
+                 b.element(packed, i, kBytes));
+    });
+  });
+}
+
+// ---- the others: kPackColumns columns of 16 tokens a tile -------------------
+
+/// A block of up to 16 tokens: x is the first one's, a token has `rowBytes`.
+/// What is one number a token is done for all tokens at once, absent ones too;
+/// until then fields of the tile keep what the tokens' blocks yield.
+void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
+               Value tokens, Value tile) {
+  const bool isGrid = form == Activation::I8Grid;
+  auto field = [&](size_t at, int64_t part = 0) {
+    return b.offset(tile, static_cast<int64_t>(at) + part * 4 * kTokens);
+  };
+  auto integersAt = [&](Value at) {
+    return b.load(b.vec(b.i32(), kTokens), at, 64);
+  };
+  Value largest = field(offsetof(ActivationTile, steps));
+  Value inverses = field(offsetof(ActivationTile, scaledSums));
+  std::array<Value, 2> sums;
+  for (int64_t half = 0; half < 2; ++half) {
+    sums[half] = field(offsetof(ActivationTile, biasSums), half);
+  }
+  auto eachToken = [&](llvm::function_ref<void(Value, Value)> body) {
+    b.loop(b.i64(0), tokens, b.i64(1),
+           [&](Value token) { body(token, b.element(x, token, rowBytes)); });
+  };
+  eachToken([&](Value token, Value from) {
+    for (int64_t at = 0; at < 4 * kColumns; at += kLine) {
+      b.prefetch(b.offset(from, kAheadBytes + at));
+    }
+    b.store(loadBlock(b, from).bits, b.element(largest, token, 4), 4);
+  });
+  Value bits = integersAt(largest);
+  const Scale made = isGrid ? gridScale(b, bits) : exactScale(b, bits, kMost);
+  b.store(made.inverse, inverses, 64);
+  eachToken([&](Value token, Value from) {
+    Value inverse = b.load(b.f32(), b.element(inverses, token, 4), 4);
+    for (int64_t half = 0; half < 2; ++half) {
+      Value values =
+          b.load(b.vec(b.f32(), kHalf), b.offset(from, half * kHalf * 4), 4);
+      Value q = quantize(b, values, inverse);
+      b.store(b.truncate(q, b.i8()),
+              b.offset(b.element(tile, token, kColumns), half * kHalf), 16);
+      b.store(b.sumLanes(q), b.element(sums[half], token, 4), 4);
+    }
+  });
+  b.store(made.scale, field(offsetof(ActivationTile, scale)), 64);
+  std::array<Value, 3> all = {integersAt(sums[0]), integersAt(sums[1]), {}};
+  all[2] = b.add(all[0], all[1]);
+  for (int64_t i = 0; i < 3; ++i) {
+    b.store(b.negate(b.shiftLeft(all[i], 7)),
+            field(offsetof(ActivationTile, biasSums), i), 64);
+    b.store(b.mul(made.scale, b.signedToFloat(all[i], b.f32())),
+            field(offsetof(ActivationTile, scaledSums), i), 64);
+  }
+  if (isGrid) {
+    b.store(made.exponent, field(offsetof(ActivationTile, exponents)), 64);
+    b.store(made.step, field(offsetof(ActivationTile, steps)), 64);
+  }
+}
+
+/// float32, any number of lanes, as the upper half of its bits, rounded to
+/// nearest even; of a NaN, which could round to infinity, a quiet one. Integers
+/// do it on every target, and keep subnormals.
+Value roundToBf16(KernelBuilder &b, Value x) {
+  Value bits = b.bitcast(x, b.i32());
+  auto number = [&](int64_t value) {
+    return b.constant(bits.getType(), value);
+  };
+  Value upper = b.shiftRight(bits, 16);
+  Value rounded =
+      b.add(b.add(bits, number(0x7FFF)), b.andBits(upper, int64_t{1}));
+  Value isNaN =
+      b.less(number(kInfinityBits), b.andBits(bits, int64_t{0x7FFFFFFF}));
+  Value result =
+      b.select(isNaN, b.orBits(upper, number(0x40)), b.shiftRight(rounded, 16));
+  return b.truncate(result, b.i16());
+}
+
+/// A token's `columns` columns, up to a block, in its tile; zeros past them.
+void writeBf16(KernelBuilder &b, Value x, Value to, int64_t columns) {
+  for (int64_t half = 0; half < kColumns; half += kHalf) {
+    Value place = b.offset(to, 2 * half);
+    if (columns >= half + kHalf) {
+      Value values = b.load(b.vec(b.f32(), kHalf), b.offset(x, 4 * half), 4);
+      b.store(roundToBf16(b, values), place, 32);
+      continue;
+    }
+    b.store(b.zero(b.vec(b.i16(), kHalf)), place, 32);
+    b.loop(b.i64(half), b.i64(columns), b.i64(1), [&](Value i) {
+      Value value = b.load(b.f32(), b.element(x, i, 4), 4);
+      b.store(roundToBf16(b, value), b.element(to, i, 2), 2);
+    });
+  }
+}
+
+/// to[j][i] = from[i][j], 16 by 16 floats; a row of `from` takes rowBytes.
+void transpose(KernelBuilder &b, Value from, int64_t rowBytes, Value to) {
+  auto type = b.vec(b.f32(), kTokens);
+  std::array<Value, kTokens> rows;
+  for (int64_t i = 0; i < kTokens; ++i) {
+    rows[i] = b.load(type, b.offset(from, i * rowBytes), 4);
+  }
+  // After the round of `step`, rows i and i + step have exchanged the columns
+  // that differ in that bit.
+  for (int64_t step = 1; step < kTokens; step *= 2) {
+    llvm::SmallVector<int64_t> low;
+    llvm::SmallVector<int64_t> high;
+    for (int64_t j = 0; j < kTokens; ++j) {
+      low.push_back((j & step) == 0 ? j : kTokens + j - step);
+      high.push_back((j & step) == 0 ? j + step : kTokens + j);
+    }
+    for (int64_t i = 0; i < kTokens; ++i) {
+      if ((i & step) == 0) {
+        Value first = rows[i];
+        Value second = rows[i + step];
+        rows[i] = b.shuffle(first, second, low);
+        rows[i + step] = b.shuffle(first, second, high);
+      }
+    }
+  }
+  for (int64_t i = 0; i < kTokens; ++i) {
+    b.store(rows[i], b.offset(to, i * kTokens * 4), 64);
+  }
+}
+
+void transposeColumns(KernelBuilder &b, const KernelSpec &spec, Value x,
+                      Value packed, Value first, Value last) {
+  const auto k = static_cast<int64_t>(spec.k);
+  const int64_t whole = k / kTokens * kTokens;
+  b.loop(first, b.min(last, b.i64(whole)), b.i64(kTokens), [&](Value column) {
+    transpose(b, b.element(x, column, 4), k * 4,
+              b.element(packed, column, kTokens * 4));
+  });
+  if (whole != k) {
+    b.loop(b.max(first, b.i64(whole)), last, b.i64(1), [&](Value column) {
+      b.loop(b.i64(0), b.i64(kTokens), b.i64(1), [&](Value token) {
+        Value from = b.element(b.element(x, column, 4), token, k * 4);
+        Value to = b.element(packed, column, kTokens * 4);
+        b.store(b.load(b.f32(), from, 4), b.element(to, token, 4), 4);
+      });
+    });
+  }
+}
+
+void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
+  const bool isBytes = isOfByteTiles(spec.activation);
+  const auto k = static_cast<int64_t>(spec.k);
+  const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
+  const auto tokenBytes =
+      4 * static_cast<int64_t>(activationWords(spec.activation, spec.k));
+  b.tileLoop([&](Value tile) {
+    Value first = b.mul(b.rem(tile, b.i64(parts)),
+                        b.i64(static_cast<int64_t>(kPackColumns)));
+    Value last = b.min(b.add(first, b.i64(static_cast<int64_t>(kPackColumns))),
+                       b.i64(k));
+    Value token = b.mul(b.div(tile, b.i64(parts)), b.i64(kTokens));
+    Value x = b.element(b.binding(0), token, k * 4);
+    Value packed = b.element(b.binding(1), token, tokenBytes);
+    if (spec.activation == Activation::F32x16) {
+      transposeColumns(b, spec, x, packed, first, last);
+      return;
+    }
+    Value rows = spec.rowsFrom == RowsFrom::Tokens ? b.tokens() : b.outputs();
+    Value tokens = b.min(b.sub(rows, token), b.i64(kTokens));
+    b.loop(first, last, b.i64(kColumns), [&](Value column) {
+      Value block =
+          b.element(packed, b.div(column, b.i64(kColumns)),
+                    isBytes ? sizeof(ActivationTile) : sizeof(Bf16Tile));
+      if (isBytes) {
+        writeTile(b, spec.activation, b.element(x, column, 4), k * 4, tokens,
+                  block);
+        return;
+      }
+      b.loop(b.i64(0), tokens, b.i64(1), [&](Value i) {
+        Value from = b.element(b.element(x, column, 4), i, k * 4);
+        Value to = b.element(block, i, 2 * kColumns);
+        auto whole = [&] { writeBf16(b, from, to, kColumns); };
+        if (k % kColumns == 0) {
+          whole();
+          return;
+        }
+        b.ifThenElse(b.less(column, b.i64(k / kColumns * kColumns)), whole,
+                     [&] { writeBf16(b, from, to, k % kColumns); });
+      });
+    });
+  });
+}
+
+} // namespace
+
+Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
+                               KernelEntry &entry) {
+  if (spec.activation == Activation::F32) {
+    return internalError("float32 activations are not packed");
+  }
+  const uint64_t unit = isOfBytes(spec.activation) ? kActivationColumns : 1;
+  if (spec.k == 0 || spec.k % unit != 0) {
+    return internalError("width k " + std::to_string(spec.k) +
+                         " is no multiple of " + std::to_string(unit));
+  }
+  if (spec.activation == Activation::I8x2) {
+    entry.tokensPerTile = 1;
+  } else {
+    entry.baseTiles = ceilDiv(spec.k, kPackColumns);
+    entry.tokensPerTile = kActivationTokens;
+  }
+  // Comparison, product, rounding and sum; or the move alone, or with rounding.
+  entry.flopsPerRow = isOfBytes(spec.activation) ? spec.k * 4 : spec.k;
+  return Status::ok();
+}
+
+void emitPackActivations(KernelBuilder &b, const KernelSpec &spec) {
+  if (spec.activation == Activation::I8x2) {
+    emitBlocks(b, spec);
+  } else {
+    emitTiles(b, spec);
+  }
+}
+
+} // namespace air::codegen

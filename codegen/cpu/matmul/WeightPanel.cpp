@@ -1,0 +1,42 @@
+//===- WeightPanel.cpp - decoded weights in the nearest cache ---*- C++ -*-===//
+#include "codegen/cpu/matmul/WeightPanel.h"
+
+namespace air::codegen {
+
+using mlir::Value;
+
+// ---- what comes next --------------------------------------------------------
+
+void NextPanels::askForShare(KernelBuilder &b, Value slot, Value slots) const {
+  constexpr int64_t kLine = 64;
+  Value share = b.div(b.add(b.i64(bytes / kLine - 1), slots), slots);
+  b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
+    Value line = b.add(b.mul(slot, share), i);
+    for (Value from : weights) {
+      b.prefetch(b.element(from, line, kLine), KernelBuilder::Cache::Second);
+    }
+  });
+}
+
+// ---- floats -----------------------------------------------------------------
+
+void FloatPanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
+  groupScale = scale;
+  groupOffset = offset;
+}
+
+void FloatPanelSink::value(int64_t column, Value q) {
+  if (groupScale && groupOffset) {
+    q = b.fma(q, groupScale, groupOffset);
+  } else if (groupScale) {
+    q = b.mul(q, groupScale);
+  } else if (groupOffset) {
+    q = b.add(q, groupOffset);
+  }
+  constexpr int64_t kColumnBytes = kRowLanes * 4;
+  b.store(
+      q, b.offset(b.element(base, cursor, kColumnBytes), column * kColumnBytes),
+      64);
+}
+
+} // namespace air::codegen

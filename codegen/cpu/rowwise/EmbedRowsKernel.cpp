@@ -1,0 +1,63 @@
+//===- EmbedRowsKernel.cpp - x[m] = scale * table[id[m]] --------*- C++ -*-===//
+//
+// Decodes the 16 rows that hold the token's into a panel in scratch, and takes
+// its lane: a table of any dtype and layout has one decoder.
+//
+//===----------------------------------------------------------------------===//
+#include "codegen/cpu/CpuKernels.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "codegen/cpu/matmul/WeightPanel.h"
+
+namespace air::codegen {
+
+using mlir::Value;
+
+namespace {
+
+constexpr int64_t kColumnBytes = kRowLanes * 4;
+
+} // namespace
+
+Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &,
+                         KernelEntry &entry) {
+  if (spec.n == 0 || spec.k == 0) {
+    return internalError("the table is [" + std::to_string(spec.n) + ", " +
+                         std::to_string(spec.k) + "]");
+  }
+  AIR_ASSIGN_OR_RETURN(entry.weightBytes, rowBytes(spec.dtype, spec.k));
+  if (entry.weightBytes > GroupReader::kMaxRowBytes) {
+    return unsupportedError("a row takes " + std::to_string(entry.weightBytes) +
+                            " bytes, the most is " +
+                            std::to_string(GroupReader::kMaxRowBytes));
+  }
+  entry.tokensPerTile = 1;
+  entry.flopsPerRow = spec.k;
+  entry.scratchBytes = kChunkColumns * kColumnBytes;
+  return Status::ok();
+}
+
+void emitEmbedRows(KernelBuilder &b, const KernelSpec &spec) {
+  auto n = static_cast<int64_t>(spec.n);
+  auto k = static_cast<int64_t>(spec.k);
+  b.tileLoop([&](Value token) {
+    Value id = b.loadU32(b.element(b.tokenIds(), token, 4));
+    Value group = b.div(id, b.i64(kRowLanes));
+    Value lane = b.rem(id, b.i64(kRowLanes));
+    Value x = b.element(b.binding(1), token, k * 4);
+    GroupReader rows(b, spec.dtype, spec.layout, n, k, b.binding(0), group);
+    b.loop(b.i64(0), b.i64(k), b.i64(kChunkColumns), [&](Value first) {
+      Value count = b.min(b.sub(b.i64(k), first), b.i64(kChunkColumns));
+      FloatPanelSink sink(b, b.scratch());
+      decodeColumns(rows, sink, first, count, k, 0);
+      Value picked = b.element(b.scratch(), lane, 4);
+      b.loop(b.i64(0), count, b.i64(1), [&](Value column) {
+        Value value =
+            b.load(b.f32(), b.element(picked, column, kColumnBytes), 4);
+        b.store(b.mul(value, b.f32(spec.scale)),
+                b.element(x, b.add(first, column), 4), 4);
+      });
+    });
+  });
+}
+
+} // namespace air::codegen

@@ -1,0 +1,368 @@
+//===- AttentionCases.cpp - rope, the KV append and attention -------------===//
+#include "test/codegen/cpu/KernelCases.h"
+
+#include "formats/dtype/Half.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace air::codegen::test {
+// ---- rope and the cache -----------------------------------------------------
+
+void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
+  for (const uint64_t ropeDim : {2, 8, 26, 64, 128, 96}) {
+    KernelCase test;
+    test.spec.op = KernelOp::RopeAngles;
+    test.spec.ropeDim = ropeDim;
+    test.batch = makeBatch(random, BatchKind::Decode, 21, 1U << 20);
+    const uint32_t marked[] = {0, 1, 1U << 20, (1U << 20) - 1, 1U << 31, ~0U};
+    std::copy(std::begin(marked), std::end(marked),
+              test.batch.positions.begin());
+    test.label = labelOf(test.spec, 21);
+    Doubles frequency;
+    for (uint64_t i = 0; i < ropeDim / 2; ++i) {
+      frequency.push_back(std::pow(1e4, -2.0 * double(i) / double(ropeDim)));
+    }
+    Bytes table(frequency.size() * 8);
+    std::memcpy(table.data(), frequency.data(), table.size());
+    test.reads(table);
+    test.writesRows(randomFloats(random, 21 * ropeDim), ropeDim);
+    const Doubles want = reference::ropeAngles(frequency, test.batch.positions);
+    test.check = [want](const std::vector<Bytes> &after) {
+      // One rounding to float32 of a number up to 1, and 1e-9 of the function.
+      return compare("angles", floatsOf(after[1]), want,
+                     Doubles(want.size(), kEpsilon + 1e-9));
+    };
+    cases.push_back(std::move(test));
+  }
+}
+
+namespace {
+
+// A cache of one layer inside pages that hold more, as plain access.
+struct Cache {
+  const KernelSpec &spec;
+  Bytes bytes;
+
+  uint64_t elementBytes() const { return spec.kvDtype == DType::F16 ? 2 : 4; }
+  uint64_t headBytes() const {
+    return 2 * spec.headDim * AIR_KV_PAGE_TOKENS * elementBytes();
+  }
+  uint64_t headAt(uint64_t page, uint64_t head) const {
+    return page * spec.kvPageBytes + head * headBytes();
+  }
+  uint64_t keyAt(uint64_t page, uint64_t head, uint64_t slot,
+                 uint64_t i) const {
+    return headAt(page, head) +
+           (i * AIR_KV_PAGE_TOKENS + slot) * elementBytes();
+  }
+  uint64_t valueAt(uint64_t page, uint64_t head, uint64_t slot,
+                   uint64_t i) const {
+    return headAt(page, head) + headBytes() / 2 +
+           (slot * spec.headDim + i) * elementBytes();
+  }
+};
+
+float elementAt(const Bytes &bytes, uint64_t at, DType dtype) {
+  if (dtype == DType::F16) {
+    uint16_t half = 0;
+    std::memcpy(&half, bytes.data() + at, 2);
+    return halfToFloat(half);
+  }
+  float value = 0;
+  std::memcpy(&value, bytes.data() + at, 4);
+  return value;
+}
+
+void setElement(Bytes &bytes, uint64_t at, DType dtype, float value) {
+  const uint16_t half = floatToHalf(value);
+  if (dtype == DType::F16) {
+    std::memcpy(bytes.data() + at, &half, 2);
+  } else {
+    std::memcpy(bytes.data() + at, &value, 4);
+  }
+}
+
+struct HeadShape {
+  uint64_t heads;
+  uint64_t kvHeads;
+  uint64_t headDim;
+};
+
+void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
+  spec.heads = shape.heads;
+  spec.kvHeads = shape.kvHeads;
+  spec.headDim = shape.headDim;
+  spec.kvDtype = kvDtype;
+  const Cache cache{spec, {}};
+  // Another layer's part follows in each page.
+  spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
+}
+
+std::string checkAppended(const KernelSpec &spec, const Batch &batch,
+                          const Bytes &before, const Bytes &after,
+                          const reference::QkvRows &want,
+                          const Doubles &bounds) {
+  const Cache cache{spec, {}};
+  Bytes untouched = after;
+  const double half = spec.kvDtype == DType::F16 ? 0x1p-11 : 0;
+  for (uint64_t m = 0; m < batch.tokens(); ++m) {
+    const uint32_t page = batch.pageOf(batch.sequences[m], batch.positions[m]);
+    const uint64_t slot = batch.positions[m] % AIR_KV_PAGE_TOKENS;
+    for (uint64_t head = 0; head < spec.kvHeads; ++head) {
+      for (uint64_t i = 0; i < spec.headDim; ++i) {
+        const uint64_t at = (m * spec.kvHeads + head) * spec.headDim + i;
+        for (const bool isKey : {true, false}) {
+          const uint64_t place = isKey ? cache.keyAt(page, head, slot, i)
+                                       : cache.valueAt(page, head, slot, i);
+          const double expected = isKey ? want.k[at] : want.v[at];
+          const double bound = (isKey ? bounds[m] : 0.0) +
+                               half * std::abs(expected) + half * 0x1p-13;
+          const std::string wrong = compare(
+              std::string(isKey ? "key" : "value") + " of token " +
+                  std::to_string(m) + " element " + std::to_string(i),
+              {elementAt(after, place, spec.kvDtype)}, {expected}, {bound});
+          if (!wrong.empty()) {
+            return wrong;
+          }
+          std::copy_n(before.begin() + static_cast<ptrdiff_t>(place),
+                      cache.elementBytes(),
+                      untouched.begin() + static_cast<ptrdiff_t>(place));
+        }
+      }
+    }
+  }
+  return untouched == before ? "" : "changed KV of other tokens or layers";
+}
+
+void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
+                   uint64_t ropeDim, RopeKind kind, bool qkNorm, DType kvDtype,
+                   Random &random) {
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::RopeAppend;
+  setHeads(spec, shape, kvDtype);
+  spec.rope = kind;
+  spec.ropeDim = ropeDim;
+  spec.qkNorm = qkNorm;
+  spec.epsilon = qkNorm ? 0.125F : 0.0F;
+  const uint64_t tokens = 1 + random() % 40;
+  test.batch = makeBatch(random, kKinds[random() % 4], tokens, 300);
+  test.label = labelOf(spec, tokens);
+  const uint64_t width = (shape.heads + 2 * shape.kvHeads) * shape.headDim;
+  const Floats qkv = randomFloats(random, tokens * width, 2.0F);
+  Doubles frequency;
+  for (uint64_t i = 0; i < ropeDim / 2; ++i) {
+    frequency.push_back(std::pow(1e4, -2.0 * double(i) / double(ropeDim)));
+  }
+  const Doubles exact = reference::ropeAngles(frequency, test.batch.positions);
+  const Floats angles(exact.begin(), exact.end());
+  const Floats qNorm = randomFloats(random, shape.headDim);
+  const Floats kNorm = randomFloats(random, shape.headDim);
+  test.writesRows(qkv, width);
+  if (ropeDim == 0) {
+    test.reads({});
+  } else {
+    test.readsRows(angles, ropeDim);
+  }
+  if (qkNorm) {
+    test.reads(bytesOf(qNorm));
+    test.reads(bytesOf(kNorm));
+  }
+  const Bytes before(test.batch.pages * spec.kvPageBytes, 0x3C);
+  test.writes(before);
+  const reference::QkvRows want = reference::ropeAppend(
+      spec, widened(qkv), widened(angles), widened(qNorm), widened(kNorm));
+  // Relative to the row's largest element: a rotation mixes two of them.
+  Doubles bounds;
+  const auto largestOf = [](const Doubles &rows, uint64_t m, uint64_t size) {
+    double largest = 0;
+    for (uint64_t i = m * size; i < (m + 1) * size; ++i) {
+      largest = std::max(largest, std::abs(rows[i]));
+    }
+    return largest;
+  };
+  const uint64_t qWidth = shape.heads * shape.headDim;
+  const uint64_t kWidth = shape.kvHeads * shape.headDim;
+  for (uint64_t m = 0; m < tokens; ++m) {
+    bounds.push_back(
+        16 * kEpsilon *
+        std::max(largestOf(want.q, m, qWidth), largestOf(want.k, m, kWidth)));
+  }
+  test.check = [=](const std::vector<Bytes> &after) -> std::string {
+    const Floats rows = floatsOf(after[0]);
+    for (uint64_t m = 0; m < tokens; ++m) {
+      const auto row = rows.begin() + static_cast<ptrdiff_t>(m * width);
+      const auto query = want.q.begin() + static_cast<ptrdiff_t>(m * qWidth);
+      std::string wrong =
+          compare("q of token " + std::to_string(m),
+                  Floats(row, row + static_cast<ptrdiff_t>(qWidth)),
+                  Doubles(query, query + static_cast<ptrdiff_t>(qWidth)),
+                  Doubles(qWidth, bounds[m]));
+      if (!wrong.empty()) {
+        return wrong;
+      }
+    }
+    return checkAppended(spec, test.batch, before, after.back(), want, bounds);
+  };
+  cases.push_back(std::move(test));
+}
+
+} // namespace
+
+void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
+  struct Row {
+    HeadShape shape;
+    uint64_t ropeDim;
+    RopeKind kind;
+    bool qkNorm;
+  };
+  const Row rows[] = {
+      {{4, 4, 16}, 16, RopeKind::Norm, false},
+      {{4, 2, 32}, 32, RopeKind::Neox, false},
+      {{6, 2, 64}, 64, RopeKind::Neox, true},
+      {{2, 1, 80}, 80, RopeKind::Neox, false},
+      {{2, 1, 80}, 20, RopeKind::Norm, true},
+      {{3, 3, 8}, 6, RopeKind::Neox, true},
+      {{8, 1, 128}, 128, RopeKind::Neox, true},
+      {{8, 2, 128}, 128, RopeKind::Norm, false},
+      {{2, 2, 256}, 64, RopeKind::Neox, false},
+      {{2, 1, 256}, 256, RopeKind::Norm, true},
+      {{5, 1, 24}, 0, RopeKind::None, true},
+      {{4, 2, 40}, 0, RopeKind::None, false},
+  };
+  for (const Row &row : rows) {
+    for (const DType kvDtype : {DType::F16, DType::F32}) {
+      addRopeAppend(cases, row.shape, row.ropeDim, row.kind, row.qkNorm,
+                    kvDtype, random);
+    }
+  }
+}
+
+// ---- attention --------------------------------------------------------------
+
+namespace {
+
+// Every slot up to a sequence's furthest position holds numbers; all else is a
+// NaN pattern.
+Bytes filledCache(const KernelSpec &spec, const Batch &batch, float keyScale,
+                  Random &random) {
+  Cache cache{spec, Bytes(batch.pages * spec.kvPageBytes, 0xFF)};
+  std::normal_distribution<float> normal;
+  std::vector<uint32_t> lengths(batch.blockTables.size() /
+                                batch.blockTableStride);
+  for (uint64_t m = 0; m < batch.tokens(); ++m) {
+    uint32_t &length = lengths[batch.sequences[m]];
+    length = std::max(length, batch.positions[m] + 1);
+  }
+  for (uint64_t s = 0; s < lengths.size(); ++s) {
+    for (uint32_t p = 0; p < lengths[s]; ++p) {
+      const uint32_t page = batch.pageOf(s, p);
+      const uint64_t slot = p % AIR_KV_PAGE_TOKENS;
+      for (uint64_t head = 0; head < spec.kvHeads; ++head) {
+        for (uint64_t i = 0; i < spec.headDim; ++i) {
+          setElement(cache.bytes, cache.keyAt(page, head, slot, i),
+                     spec.kvDtype, keyScale * normal(random));
+          setElement(cache.bytes, cache.valueAt(page, head, slot, i),
+                     spec.kvDtype, normal(random));
+        }
+      }
+    }
+  }
+  return cache.bytes;
+}
+
+// The history of token m as plain arrays [length][kvHeads * headDim].
+void readHistory(const KernelSpec &spec, const Batch &batch, uint64_t m,
+                 const Bytes &bytes, Doubles &keys, Doubles &values) {
+  const Cache cache{spec, {}};
+  for (uint32_t p = 0; p <= batch.positions[m]; ++p) {
+    const uint32_t page = batch.pageOf(batch.sequences[m], p);
+    const uint64_t slot = p % AIR_KV_PAGE_TOKENS;
+    for (uint64_t head = 0; head < spec.kvHeads; ++head) {
+      for (uint64_t i = 0; i < spec.headDim; ++i) {
+        keys.push_back(
+            elementAt(bytes, cache.keyAt(page, head, slot, i), spec.kvDtype));
+        values.push_back(
+            elementAt(bytes, cache.valueAt(page, head, slot, i), spec.kvDtype));
+      }
+    }
+  }
+}
+
+void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
+                  DType kvDtype, MClass mClass, BatchKind kind, uint64_t tokens,
+                  float keyScale, Random &random) {
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::Attention;
+  spec.mClass = mClass;
+  setHeads(spec, shape, kvDtype);
+  spec.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
+  test.batch = makeBatch(random, kind, tokens, 200);
+  test.label = labelOf(spec, tokens) + " of batch kind " +
+               std::to_string(static_cast<int>(kind));
+  const uint64_t width = (shape.heads + 2 * shape.kvHeads) * shape.headDim;
+  const uint64_t outWidth = shape.heads * shape.headDim;
+  const Floats qkv = randomFloats(random, tokens * width);
+  const Bytes kv = filledCache(spec, test.batch, keyScale, random);
+  test.readsRows(qkv, width);
+  test.reads(kv);
+  test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
+  Doubles want;
+  for (uint64_t m = 0; m < tokens; ++m) {
+    Doubles keys;
+    Doubles values;
+    readHistory(spec, test.batch, m, kv, keys, values);
+    const auto row = qkv.begin() + static_cast<ptrdiff_t>(m * width);
+    const Doubles q(row, row + static_cast<ptrdiff_t>(outWidth));
+    const Doubles out = reference::attention(spec, q, keys, values,
+                                             test.batch.positions[m] + 1);
+    want.insert(want.end(), out.begin(), out.end());
+  }
+  // Scores are sums of headDim products of size keyScale times scale; their
+  // absolute error is the weights' relative one, and values are of size 4.
+  const double bound =
+      4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
+  test.check = [want, bound](const std::vector<Bytes> &after) {
+    return compare("out", floatsOf(after[2]), want,
+                   Doubles(want.size(), bound));
+  };
+  cases.push_back(std::move(test));
+}
+
+} // namespace
+
+void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
+                   Random &random) {
+  const HeadShape shapes[] = {{4, 4, 16},  {6, 3, 32}, {9, 3, 64},  {4, 1, 64},
+                              {5, 1, 80},  {6, 1, 24}, {14, 2, 64}, {8, 1, 128},
+                              {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
+  int turn = 0;
+  int kernel = static_cast<int>(mClass);
+  if (mClass == MClass::Wide) {
+    // Whole blocks of tokens and what is left, in one sequence and several.
+    const HeadShape shape = {8, 2, 64};
+    addAttention(cases, shape, DType::F16, mClass, BatchKind::Prefill, 150,
+                 1.0F, random);
+    addAttention(cases, shape, DType::F32, mClass, BatchKind::Mixed, 150, 12.0F,
+                 random);
+  }
+  // Small shares its code with Wide: fewer shapes do.
+  const size_t count = mClass == MClass::Small ? 6 : std::size(shapes);
+  for (const HeadShape &shape : std::span(shapes).first(count)) {
+    const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
+    for (const uint64_t tokens : tokenCounts(mClass)) {
+      for (int i = 0; i < 2; ++i) {
+        const BatchKind kind = kKinds[turn++ % 4];
+        // Small keys, and keys so large that one of them takes all the weight.
+        const float keyScale = turn % 3 == 0 ? 12.0F : 1.0F;
+        addAttention(cases, shape, kvDtype, mClass, kind, tokens, keyScale,
+                     random);
+      }
+    }
+  }
+}
+
+} // namespace air::codegen::test

@@ -1,0 +1,84 @@
+//===- MatMulTilingTest.cpp ----------------------------------------------===//
+#include "codegen/cpu/matmul/MatMulTiling.h"
+
+#include <gtest/gtest.h>
+
+namespace air::codegen {
+namespace {
+
+KernelSpec matMul(MClass mClass, Precision precision) {
+  KernelSpec spec;
+  spec.dtype = DType::Q4_K;
+  spec.mClass = mClass;
+  spec.activation = activationOf(precision, mClass, spec.dtype);
+  spec.n = spec.yStride = 4096;
+  spec.k = 2048;
+  return spec;
+}
+
+MachineProfile machine(uint32_t cores) {
+  MachineProfile profile = *resolveProfile("x86-64-v4-vnni");
+  profile.cores = cores;
+  return profile;
+}
+
+uint64_t tilesOn(uint32_t cores, const KernelSpec &spec) {
+  Result<KernelEntry> entry = describeKernel(spec, machine(cores));
+  EXPECT_TRUE(entry.isOk()) << entry.status().message();
+  return entry ? entry->baseTiles : 0;
+}
+
+TEST(CostModel, MoreCoresGetSmallerTiles) {
+  const KernelSpec spec = matMul(MClass::One, Precision::Int15);
+  EXPECT_LT(tilesOn(2, spec), tilesOn(16, spec));
+  EXPECT_EQ(tilesOn(192, spec), 4096U / 16);
+}
+
+TEST(CostModel, ManyTokensShareTheirTripFromMemory) {
+  EXPECT_LT(tilesOn(2, matMul(MClass::Wide, Precision::Int8)),
+            tilesOn(2, matMul(MClass::One, Precision::Int15)));
+}
+
+TEST(Tiles, AreTheSpecsWhereItSaysThem) {
+  KernelSpec spec = matMul(MClass::Wide, Precision::Int8);
+  spec.tiles = {.groups = 6, .tokens = 64, .panelColumns = 512};
+  Result<KernelEntry> entry = describeKernel(spec, machine(2));
+  ASSERT_TRUE(entry.isOk()) << entry.status().message();
+  EXPECT_EQ(entry->baseTiles, (256U + 5) / 6);
+  EXPECT_EQ(entry->tokensPerTile, 64U);
+  EXPECT_TRUE(entry->name.ends_with("_tg6_tt64_pc512")) << entry->name;
+}
+
+// One size a list, all of them such as a kernel can have.
+TEST(TileVariants, ChangeOneSizeAtATime) {
+  for (const auto &[mClass, precision, knobs] :
+       {std::tuple(MClass::One, Precision::Int15, 2),
+        std::tuple(MClass::Small, Precision::Int8, 2),
+        std::tuple(MClass::Wide, Precision::Int15, 3),
+        std::tuple(MClass::Wide, Precision::Int8, 3),
+        std::tuple(MClass::Wide, Precision::Float, 2)}) {
+    KernelSpec spec = matMul(mClass, precision);
+    const auto variants = tileVariants(spec, machine(2));
+    EXPECT_EQ(variants.size(), static_cast<size_t>(knobs));
+    for (const auto &list : variants) {
+      EXPECT_FALSE(list.empty());
+      for (const ProductTiles &tiles : list) {
+        EXPECT_EQ((tiles.groups != 0) + (tiles.tokens != 0) +
+                      (tiles.panelColumns != 0) + (tiles.prefetchBytes != 0),
+                  1);
+        spec.tiles = tiles;
+        EXPECT_TRUE(describeKernel(spec, machine(2)).isOk());
+      }
+    }
+  }
+}
+
+TEST(TileVariants, AreForProductsOnly) {
+  KernelSpec spec;
+  spec.op = KernelOp::Add;
+  spec.k = 64;
+  EXPECT_TRUE(tileVariants(spec, machine(2)).empty());
+}
+
+} // namespace
+} // namespace air::codegen
