@@ -79,15 +79,15 @@ void GgufWriter::add(const std::string &name,
   }
 }
 
-Status GgufWriter::write(const std::string &path, const Fill &fill) const {
-  std::vector<uint8_t> head = {'G', 'G', 'U', 'F'};
+Result<GgufWriter::Layout> GgufWriter::layOut() const {
+  Layout layout;
+  std::vector<uint8_t> &head = layout.head;
+  head = {'G', 'G', 'U', 'F'};
   append<uint32_t>(head, 3);
   append<uint64_t>(head, tensors.size());
   append<uint64_t>(head, keys);
   head.insert(head.end(), metadata.begin(), metadata.end());
 
-  std::vector<uint64_t> offsets;
-  std::vector<uint64_t> sizes;
   uint64_t offset = 0;
   for (const GgufTensor &tensor : tensors) {
     uint64_t rows = 1;
@@ -97,8 +97,13 @@ Status GgufWriter::write(const std::string &path, const Fill &fill) const {
     AIR_ASSIGN_OR_RETURN(uint64_t row,
                          rowBytes(tensor.dtype, tensor.shape.back()));
     std::optional<uint64_t> bytes = checkedMul(row, rows);
-    if (!bytes) {
-      return usageError("tensor '" + tensor.name + "' is too large");
+    std::optional<uint64_t> end =
+        bytes ? checkedAdd(offset, *bytes) : std::nullopt;
+    std::optional<uint64_t> next =
+        end ? checkedAlignUp(*end, kTensorAlignment) : std::nullopt;
+    if (!next || *next > INT64_MAX) {
+      return usageError("tensor '" + tensor.name +
+                        "' makes the file larger than 2^63 bytes");
     }
     appendString(head, tensor.name);
     append<uint32_t>(head, static_cast<uint32_t>(tensor.shape.size()));
@@ -107,28 +112,41 @@ Status GgufWriter::write(const std::string &path, const Fill &fill) const {
     }
     append<uint32_t>(head, static_cast<uint32_t>(tensor.dtype));
     append<uint64_t>(head, offset);
-    offsets.push_back(offset);
-    sizes.push_back(*bytes);
-    offset = alignUp(offset + *bytes, kTensorAlignment);
+    layout.offsets.push_back(offset);
+    layout.sizes.push_back(*bytes);
+    offset = *next;
   }
   head.resize(alignUp(head.size(), kTensorAlignment), 0);
+  layout.fileBytes = head.size() + offset;
+  return layout;
+}
 
+Status GgufWriter::write(const std::string &path, const Fill &fill) const {
+  AIR_ASSIGN_OR_RETURN(Layout layout, layOut());
   AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
-  AIR_RETURN_IF_ERROR(file.reserve(head.size() + offset));
-  AIR_RETURN_IF_ERROR(file.writeAt(0, head));
+  AIR_RETURN_IF_ERROR(file.reserve(layout.fileBytes));
+  AIR_RETURN_IF_ERROR(file.writeAt(0, layout.head));
   std::vector<uint8_t> piece;
   for (size_t i = 0; i < tensors.size(); ++i) {
     // Pieces hold whole blocks, so that `fill` never sees half of one.
     uint64_t block = info(tensors[i].dtype).blockBytes;
     uint64_t pieceBytes =
         std::max<uint64_t>(1, (uint64_t{1} << 22) / block) * block;
-    for (uint64_t at = 0; at < sizes[i]; at += pieceBytes) {
-      piece.resize(std::min(pieceBytes, sizes[i] - at));
+    for (uint64_t at = 0; at < layout.sizes[i]; at += pieceBytes) {
+      piece.resize(std::min(pieceBytes, layout.sizes[i] - at));
       fill(i, at, piece);
-      AIR_RETURN_IF_ERROR(file.writeAt(head.size() + offsets[i] + at, piece));
+      AIR_RETURN_IF_ERROR(
+          file.writeAt(layout.head.size() + layout.offsets[i] + at, piece));
     }
   }
-  return file.commit(head.size() + offset);
+  return file.commit(layout.fileBytes);
+}
+
+Status GgufWriter::writeHeaders(const std::string &path) const {
+  AIR_ASSIGN_OR_RETURN(Layout layout, layOut());
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  AIR_RETURN_IF_ERROR(file.writeAt(0, layout.head));
+  return file.commit(layout.fileBytes);
 }
 
 } // namespace air::gen

@@ -35,12 +35,24 @@ public:
   /// Fills `bytes`, which start `offset` bytes into tensor `index`.
   using Fill = std::function<void(size_t index, uint64_t offset,
                                   std::span<uint8_t> bytes)>;
-  /// `pieceBytes` must hold whole blocks of every dtype used.
   Status write(const std::string &path, const Fill &fill) const;
+
+  /// As write, but where the tensors' bytes would be the file has a hole, which
+  /// takes no room on the disk and reads as zeros.
+  Status writeHeaders(const std::string &path) const;
 
   const std::vector<GgufTensor> &allTensors() const { return tensors; }
 
 private:
+  struct Layout {
+    std::vector<uint8_t> head;     ///< all that comes before the tensors' bytes
+    std::vector<uint64_t> offsets; ///< of tensors, behind the head
+    std::vector<uint64_t> sizes;   ///< of tensors
+    uint64_t fileBytes = 0;
+  };
+  /// Usage when the file would pass 2^63 bytes.
+  Result<Layout> layOut() const;
+
   void key(const std::string &name, uint32_t type);
   std::vector<uint8_t> metadata;
   uint64_t keys = 0;

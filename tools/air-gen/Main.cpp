@@ -35,12 +35,18 @@ cli::Tool describe() {
        .kind = cli::ValueKind::String,
        .valueName = "TYPE",
        .help = "A dtype for every matrix, or the mixes Q4_K_M and Q5_K_M.",
-       .defaultText = "Q8_0"},
+       .defaultText = "Q8_0; Q4_K_M for 70b and 405b"},
       {.name = "--output",
        .shortName = "-o",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
        .help = "Where to write."},
+      {.name = "--headers-only",
+       .kind = cli::ValueKind::Flag,
+       .help = "Leave out the weights: where they would be the file has a hole "
+               "that takes no room on the disk and reads as zeros. airpack "
+               "--weightless never reads it; without that option it packs a "
+               "model of zeros."},
       {.name = "--seed",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
@@ -57,7 +63,8 @@ cli::Tool describe() {
       count("--vocabulary", "Tokens of the vocabulary.", 257),
       count("--context", "Trained context in tokens."),
   };
-  main.examples = {"air-gen --shape 8b --type Q4_K_M -o 8b-q4_k_m.gguf"};
+  main.examples = {"air-gen --shape 8b --type Q4_K_M -o 8b-q4_k_m.gguf",
+                   "air-gen --shape 405b --headers-only -o 405b.gguf"};
   cli::Tool tool;
   tool.name = "air-gen";
   tool.summary = "random models of real shapes, for measurements";
@@ -93,9 +100,19 @@ Status run(const cli::Invocation &call) {
   set("--ffn", shape.ffn);
   set("--vocabulary", shape.vocabulary);
   set("--context", shape.context);
+  const bool isLarge = name == "70b" || name == "405b";
+  const std::string type =
+      call.text("--type").value_or(isLarge ? "Q4_K_M" : "Q8_0");
+  if (call.has("--headers-only")) {
+    if (call.has("--seed")) {
+      return usageError("--seed is for weights, which --headers-only leaves "
+                        "out; give one of them");
+    }
+    return gen::writeModelHeaders(shape, type, *path);
+  }
   return gen::writeRandomModel(
-      shape, call.text("--type").value_or("Q8_0"),
-      static_cast<uint64_t>(call.integer("--seed").value_or(1)), *path);
+      shape, type, static_cast<uint64_t>(call.integer("--seed").value_or(1)),
+      *path);
 }
 
 } // namespace

@@ -122,6 +122,16 @@ bool moreBits(uint32_t layer, uint32_t layers) {
 struct Mix {
   DType base;
   bool more; ///< Q6_K for some
+
+  DType forDown(uint32_t layer, uint32_t layers) const {
+    return more && moreBits(layer, layers) ? DType::Q6_K : base;
+  }
+  /// llama.cpp takes a Llama of 80 layers for a 70B, whose attn_v is an eighth
+  /// of attn_q, and gives it Q5_K where other models get Q4_K.
+  DType forV(uint32_t layer, uint32_t layers) const {
+    const DType dtype = forDown(layer, layers);
+    return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;
+  }
 };
 
 Result<Mix> mixOf(const std::string &type) {
@@ -175,12 +185,15 @@ const std::vector<ModelShape> &knownShapes() {
       {"1b", 16, 2048, 32, 8, 64, 8192, 128256, 131072, true},
       {"3b", 28, 3072, 24, 8, 128, 8192, 128256, 131072, true},
       {"8b", 32, 4096, 32, 8, 128, 14336, 128256, 131072, false},
+      {"70b", 80, 8192, 64, 8, 128, 28672, 128256, 131072, false},
+      {"405b", 126, 16384, 128, 8, 128, 53248, 128256, 131072, false},
   };
   return shapes;
 }
 
-Status writeRandomModel(const ModelShape &shape, const std::string &type,
-                        uint64_t seed, const std::string &path) {
+/// Metadata and tensors of the model, without their bytes.
+static Result<GgufWriter> describeModel(const ModelShape &shape,
+                                        const std::string &type) {
   AIR_ASSIGN_OR_RETURN(Mix mix, mixOf(type));
   if (shape.vocabulary < 257) {
     return usageError("a vocabulary of " + std::to_string(shape.vocabulary) +
@@ -227,23 +240,35 @@ Status writeRandomModel(const ModelShape &shape, const std::string &type,
          shape.vocabulary, width);
   for (uint32_t layer = 0; layer < shape.layers; ++layer) {
     std::string prefix = "blk." + std::to_string(layer) + ".";
-    DType more =
-        mix.more && moreBits(layer, shape.layers) ? DType::Q6_K : mix.base;
     vector(prefix + "attn_norm.weight", width);
     matrix(prefix + "attn_q.weight", mix.base, qWidth, width);
     matrix(prefix + "attn_k.weight", mix.base, kvWidth, width);
-    matrix(prefix + "attn_v.weight", more, kvWidth, width);
+    matrix(prefix + "attn_v.weight", mix.forV(layer, shape.layers), kvWidth,
+           width);
     matrix(prefix + "attn_output.weight", mix.base, width, qWidth);
     vector(prefix + "ffn_norm.weight", width);
     matrix(prefix + "ffn_gate.weight", mix.base, shape.ffn, width);
     matrix(prefix + "ffn_up.weight", mix.base, shape.ffn, width);
-    matrix(prefix + "ffn_down.weight", more, width, shape.ffn);
+    matrix(prefix + "ffn_down.weight", mix.forDown(layer, shape.layers), width,
+           shape.ffn);
   }
   vector("output_norm.weight", width);
   if (!shape.tiedEmbeddings) {
     matrix("output.weight", head, shape.vocabulary, width);
   }
 
+  return writer;
+}
+
+Status writeModelHeaders(const ModelShape &shape, const std::string &type,
+                         const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(GgufWriter writer, describeModel(shape, type));
+  return writer.writeHeaders(path);
+}
+
+Status writeRandomModel(const ModelShape &shape, const std::string &type,
+                        uint64_t seed, const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(GgufWriter writer, describeModel(shape, type));
   const std::vector<GgufTensor> &tensors = writer.allTensors();
   return writer.write(path, [&](size_t index, uint64_t offset,
                                 std::span<uint8_t> bytes) {

@@ -29,8 +29,8 @@ struct ModelShape {
   bool tiedEmbeddings = false;
 };
 
-/// Shapes of published models: "1b" Llama 3.2 1B, "3b" Llama 3.2 3B, "8b" Llama
-/// 3.1 8B.
+/// Shapes of published models: "1b" Llama 3.2 1B, "3b" Llama 3.2 3B, "8b",
+/// "70b" and "405b" Llama 3.1 of that size.
 const std::vector<ModelShape> &knownShapes();
 
 /// Writes a "llama" GGUF. `type` is a dtype's name, which every matrix gets, or
@@ -39,6 +39,10 @@ const std::vector<ModelShape> &knownShapes();
 /// arguments alone.
 Status writeRandomModel(const ModelShape &shape, const std::string &type,
                         uint64_t seed, const std::string &path);
+
+/// Writes the same file without the bytes of tensors: a hole stands for them.
+Status writeModelHeaders(const ModelShape &shape, const std::string &type,
+                         const std::string &path);
 
 } // namespace air::gen
 
