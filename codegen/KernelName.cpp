@@ -15,7 +15,7 @@ namespace air::codegen {
 namespace {
 
 // In the order of KernelOp.
-constexpr std::array<std::string_view, 10> kOpNames = {
+constexpr std::array<std::string_view, kKernelOpCount> kOpNames = {
     "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
     "rope_append", "attention", "add",    "silu_mul",   "pack_activations"};
 // In the order of MClass: the fewest tokens of the class.
@@ -43,15 +43,19 @@ bool readsMatrix(KernelOp op) {
 
 } // namespace
 
+std::string_view opName(KernelOp op) {
+  return kOpNames.at(static_cast<size_t>(op));
+}
+
 std::string_view activationName(Activation form) {
-  constexpr std::array<std::string_view, 6> kNames = {
+  constexpr std::array<std::string_view, kActivationCount> kNames = {
       "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32"};
   return kNames.at(static_cast<size_t>(form));
 }
 
 std::string kernelName(const KernelSpec &spec) {
   const KernelSpec defaults;
-  std::string name(kOpNames.at(static_cast<size_t>(spec.op)));
+  std::string name(opName(spec.op));
   auto append = [&](const std::string &text) { name += "_" + text; };
   auto number = [&](const char *prefix, uint64_t value, uint64_t standard) {
     if (value != standard) {

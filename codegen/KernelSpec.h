@@ -105,9 +105,17 @@ enum class KernelOp : uint8_t {
   SiluMul,
   PackActivations,
 };
+inline constexpr size_t kKernelOpCount =
+    static_cast<size_t>(KernelOp::PackActivations) + 1;
+
+/// "matmul", "rope_append": how the names of an op's kernels start, and its
+/// name in the IR.
+std::string_view opName(KernelOp op);
 
 /// What MatMul and GluMatMul read as x, and PackActivations makes.
 enum class Activation : uint8_t { F32, F32x16, I8x2, I8, I8Grid, BF16x32 };
+inline constexpr size_t kActivationCount =
+    static_cast<size_t>(Activation::BF16x32) + 1;
 
 /// In ActivationTiles.
 constexpr bool isOfByteTiles(Activation form) {
@@ -263,6 +271,29 @@ struct KernelSpec {
 
   bool operator==(const KernelSpec &) const = default;
 };
+
+/// What a kernel multiplies with, as plan.fbs defines it.
+enum class Arithmetic : uint8_t { Float32, Int8, Int15, BFloat16 };
+
+/// Float32 but for a MatMul or GluMatMul whose activations are something else.
+inline Arithmetic arithmeticOf(const KernelSpec &spec) {
+  if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
+    return Arithmetic::Float32;
+  }
+  switch (spec.activation) {
+  case Activation::F32:
+  case Activation::F32x16:
+    break;
+  case Activation::I8x2:
+    return Arithmetic::Int15;
+  case Activation::I8:
+  case Activation::I8Grid:
+    return Arithmetic::Int8;
+  case Activation::BF16x32:
+    return Arithmetic::BFloat16;
+  }
+  return Arithmetic::Float32;
+}
 
 /// Symbol name: a function of the spec alone, unique among unequal specs, e.g.
 /// "matmul_q4_k_x16_m1_n4096_k4096_add".

@@ -12,11 +12,11 @@ namespace {
 
 constexpr std::array kLayouts = {Layout::X16, Layout::Rows};
 
-KernelRow withoutMatrix(KernelOp op, std::string_view name, bool hasMClasses,
+KernelRow withoutMatrix(KernelOp op, bool hasMClasses,
                         decltype(KernelRow::describe) describe,
                         decltype(KernelRow::emit) emit) {
   return {.op = op,
-          .name = name,
+          .name = opName(op),
           .dtypes = {},
           .layouts = {},
           .byteDTypes = {},
@@ -25,10 +25,9 @@ KernelRow withoutMatrix(KernelOp op, std::string_view name, bool hasMClasses,
           .emit = emit};
 }
 
-KernelRow product(KernelOp op, std::string_view name,
-                  decltype(KernelRow::describe) describe) {
+KernelRow product(KernelOp op, decltype(KernelRow::describe) describe) {
   return {.op = op,
-          .name = name,
+          .name = opName(op),
           .dtypes = decodableDTypes(),
           .layouts = kLayouts,
           .byteDTypes = byteDTypes(),
@@ -39,28 +38,25 @@ KernelRow product(KernelOp op, std::string_view name,
 
 const std::array kRows = {
     KernelRow{.op = KernelOp::EmbedRows,
-              .name = "embed_rows",
+              .name = opName(KernelOp::EmbedRows),
               .dtypes = decodableDTypes(),
               .layouts = kLayouts,
               .byteDTypes = {},
               .hasMClasses = false,
               .describe = describeEmbedRows,
               .emit = emitEmbedRows},
-    withoutMatrix(KernelOp::RmsNorm, "rms_norm", false, describeRmsNorm,
-                  emitRmsNorm),
-    product(KernelOp::MatMul, "matmul", describeMatMul),
-    product(KernelOp::GluMatMul, "glu_matmul", describeGluMatMul),
-    withoutMatrix(KernelOp::RopeAngles, "rope_angles", false,
-                  describeRopeAngles, emitRopeAngles),
-    withoutMatrix(KernelOp::RopeAppend, "rope_append", false,
-                  describeRopeAppend, emitRopeAppend),
-    withoutMatrix(KernelOp::Attention, "attention", true, describeAttention,
-                  emitAttention),
-    withoutMatrix(KernelOp::Add, "add", false, describeAdd, emitAdd),
-    withoutMatrix(KernelOp::SiluMul, "silu_mul", false, describeSiluMul,
-                  emitSiluMul),
-    withoutMatrix(KernelOp::PackActivations, "pack_activations", false,
-                  describePackActivations, emitPackActivations),
+    withoutMatrix(KernelOp::RmsNorm, false, describeRmsNorm, emitRmsNorm),
+    product(KernelOp::MatMul, describeMatMul),
+    product(KernelOp::GluMatMul, describeGluMatMul),
+    withoutMatrix(KernelOp::RopeAngles, false, describeRopeAngles,
+                  emitRopeAngles),
+    withoutMatrix(KernelOp::RopeAppend, false, describeRopeAppend,
+                  emitRopeAppend),
+    withoutMatrix(KernelOp::Attention, true, describeAttention, emitAttention),
+    withoutMatrix(KernelOp::Add, false, describeAdd, emitAdd),
+    withoutMatrix(KernelOp::SiluMul, false, describeSiluMul, emitSiluMul),
+    withoutMatrix(KernelOp::PackActivations, false, describePackActivations,
+                  emitPackActivations),
 };
 
 } // namespace

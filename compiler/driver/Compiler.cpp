@@ -179,9 +179,17 @@ Result<std::vector<codegen::KernelUse>> Compiler::products() {
   return list;
 }
 
-Result<std::string> Compiler::planJson() const {
+Result<plan::PlanT> Compiler::plan() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan, emitPlan(*state->module, state->source,
                                                   state->tokenizer));
+  if (state->options.weightless) {
+    makeWeightless(plan);
+  }
+  return plan;
+}
+
+Result<std::string> Compiler::planJson() const {
+  AIR_ASSIGN_OR_RETURN(plan::PlanT plan, this->plan());
   for (const auto &segment : plan.segments) {
     segment->digest.assign(sizeof(Digest), 0);
   }
@@ -192,10 +200,11 @@ Result<std::string> Compiler::planJson() const {
 
 Result<uint64_t> Compiler::write(const std::string &path,
                                  const ProgressFn &progress) const {
-  AIR_ASSIGN_OR_RETURN(plan::PlanT plan, emitPlan(*state->module, state->source,
-                                                  state->tokenizer));
-  AIR_ASSIGN_OR_RETURN(std::vector<SegmentContent> contents,
-                       emitContents(*state->module, state->source));
+  AIR_ASSIGN_OR_RETURN(plan::PlanT plan, this->plan());
+  std::vector<SegmentContent> contents;
+  if (!state->options.weightless) {
+    AIR_ASSIGN_OR_RETURN(contents, emitContents(*state->module, state->source));
+  }
   return writePlan(path, std::move(plan), contents, state->kernels.object,
                    state->source, state->options.threads, progress);
 }

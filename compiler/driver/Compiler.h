@@ -31,6 +31,8 @@ struct CompileOptions {
   std::string activations;     ///< "f32", "i8x2", "i8", or "" for the default
   uint64_t context = 0;        ///< tokens; 0 = the default
   uint64_t slots = 0;          ///< sequences; 0 = the default
+  /// The plan holds everything but the bytes of weights, which are not read.
+  bool weightless = false;
   unsigned threads = 1;
   /// Of products, measured for the target; else the cost model chooses.
   std::optional<std::vector<codegen::TileChoice>> tiles;
@@ -72,6 +74,9 @@ public:
                          const ProgressFn &progress) const;
 
 private:
+  /// Everything but segment offsets and digests.
+  Result<plan::PlanT> plan() const;
+
   struct State;
   explicit Compiler(std::unique_ptr<State> initial);
   std::unique_ptr<State> state;

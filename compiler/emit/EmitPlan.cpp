@@ -8,7 +8,6 @@
 #include "formats/support/Digest.h"
 
 #include <algorithm>
-#include <filesystem>
 
 using namespace mlir;
 namespace ir_plan = air::ir::plan;
@@ -137,7 +136,6 @@ private:
       record->name = op.getSymName().str();
       record->offset = *op.getOffset();
       record->bytes = *op.getBytes();
-      record->is_input = op.getIsInput();
       record->is_output = op.getIsOutput();
       out.buffers.push_back(std::move(record));
     }
@@ -221,6 +219,7 @@ private:
     record->barrier = !op.getOverlap();
     record->weight_bytes = op.getWeightBytes();
     record->flops_per_row = op.getFlopsPerRow();
+    record->arithmetic = static_cast<plan::Arithmetic>(op.getArithmetic());
     return record;
   }
 
@@ -281,19 +280,21 @@ private:
     }
     std::sort(out.decisions.begin(), out.decisions.end(),
               [](const auto &a, const auto &b) { return a->name < b->name; });
-    for (uint32_t i = 0; i < source.files.size(); ++i) {
-      const MappedFile &file = source.files[i];
-      // Header and index end where the first tensor begins.
-      uint64_t end = file.bytes().size();
-      for (const auto &[name, tensor] : source.tensors) {
-        if (tensor.file == i) {
-          end = std::min(end, tensor.fileOffset);
-        }
+    // Header and index end where the first tensor begins.
+    std::vector<uint64_t> ends;
+    for (const MappedFile &file : source.files) {
+      ends.push_back(file.bytes().size());
+    }
+    for (const auto &[name, tensor] : source.tensors) {
+      if (tensor.file < ends.size()) {
+        ends[tensor.file] = std::min(ends[tensor.file], tensor.fileOffset);
       }
+    }
+    for (size_t i = 0; i < ends.size(); ++i) {
+      const MappedFile &file = source.files[i];
       auto record = std::make_unique<plan::SourceT>();
-      record->name = std::filesystem::path(file.path()).filename().string();
       record->bytes = file.bytes().size();
-      Digest digest = digestOf(file.bytes().first(end));
+      Digest digest = digestOf(file.bytes().first(ends[i]));
       record->digest.assign(digest.begin(), digest.end());
       out.sources.push_back(std::move(record));
     }

@@ -3,6 +3,15 @@
 
 namespace air::compiler {
 
+void makeWeightless(plan::PlanT &plan) {
+  plan.weightless = true;
+  for (const auto &segment : plan.segments) {
+    if (segment->kind != plan::SegmentKind::Kernels) {
+      segment->stored_bytes = 0;
+    }
+  }
+}
+
 Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            std::span<const uint8_t> object,
@@ -16,7 +25,8 @@ Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
     kinds.push_back(segment->kind);
     weights += segment->kind == plan::SegmentKind::Weights ? 1 : 0;
   }
-  if (weights != contents.size()) {
+  const bool weightless = plan.weightless;
+  if (!weightless && weights != contents.size()) {
     return internalError("the plan has " + std::to_string(weights) +
                          " segments of weights, there are recipes for " +
                          std::to_string(contents.size()));
@@ -36,10 +46,12 @@ Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
             }
             return Status::ok();
           };
-          return kinds[index] == plan::SegmentKind::Weights
-                     ? produceSegment(contents[next++], source, threads,
-                                      counted)
-                     : counted(object);
+          if (kinds[index] == plan::SegmentKind::Kernels) {
+            return counted(object);
+          }
+          return weightless ? Status::ok()
+                            : produceSegment(contents[next++], source, threads,
+                                             counted);
         }));
   }
   AIR_RETURN_IF_ERROR(writer.finish());

@@ -8,11 +8,15 @@
 
 namespace air::compiler {
 
+/// Leaves out the bytes of the plan's weights: everything else stays as it is.
+void makeWeightless(plan::PlanT &plan);
+
 /// Bytes of segments written so far, of all; called on the writing thread.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Writes `path` whole or not at all. `contents` are the plan's Weights
-/// segments in order; the one Kernels segment is `object`. Memory does not
+/// segments in order, none of a weightless plan; the one Kernels segment is
+/// `object`. Memory does not
 /// depend on the model's size, bytes not on `threads`. Returns the file's size.
 /// Errors: DoesNotFit (disk, found before writing), Io, and what the plan's
 /// verifier refuses.

@@ -9,6 +9,7 @@
 
 #include "formats/support/CheckedMath.h"
 
+#include <iterator>
 #include <map>
 
 namespace air::compiler {
@@ -35,6 +36,86 @@ Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
   return Status::ok();
 }
 
+/// For each step, the buffers whose values nobody needs after it. Walks the
+/// program backwards, with what is still to be read.
+Result<std::vector<std::vector<uint32_t>>>
+lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
+  std::vector<std::vector<uint32_t>> over(program.steps.size());
+  std::vector<bool> needed(problem.buffers.size());
+  for (size_t i = 0; i < needed.size(); ++i) {
+    needed[i] = problem.buffers[i].isOutput; // the runtime reads it
+  }
+  for (size_t step = program.steps.size(); step-- > 0;) {
+    for (const BufferUse &use : program.steps[step]) {
+      if (use.buffer >= needed.size()) {
+        return verificationError("step " + std::to_string(step) +
+                                 " binds buffer " + std::to_string(use.buffer) +
+                                 " of " + std::to_string(needed.size()));
+      }
+      if (!needed[use.buffer]) {
+        over[step].push_back(use.buffer);
+      }
+    }
+    // The step's first use decides whether an earlier value is needed: it is
+    // the one that is set last.
+    for (size_t i = program.steps[step].size(); i-- > 0;) {
+      const BufferUse &use = program.steps[step][i];
+      needed[use.buffer] = use.reads;
+    }
+  }
+  return over;
+}
+
+/// The ranges that hold values, by where they begin. They are disjoint, so a
+/// new one can only overlap its neighbours.
+class Occupancy {
+public:
+  Occupancy(const MemoryProblem &memoryProblem, const ArenaPlan &arenaPlan)
+      : problem(memoryProblem), plan(arenaPlan) {}
+
+  Status occupy(uint32_t buffer, size_t step) {
+    auto next = ranges.upper_bound(plan.offsets[buffer]);
+    if (problem.buffers[buffer].bytes == 0) {
+      return Status::ok();
+    }
+    if (next != ranges.begin()) {
+      if (std::prev(next)->second == buffer) {
+        return Status::ok();
+      }
+      AIR_RETURN_IF_ERROR(verifyApart(std::prev(next)->second, buffer, step));
+    }
+    if (next != ranges.end()) {
+      AIR_RETURN_IF_ERROR(verifyApart(buffer, next->second, step));
+    }
+    ranges.emplace_hint(next, plan.offsets[buffer], buffer);
+    return Status::ok();
+  }
+
+  void release(uint32_t buffer) {
+    if (problem.buffers[buffer].bytes != 0) {
+      ranges.erase(plan.offsets[buffer]);
+    }
+  }
+
+private:
+  /// `low` does not begin behind `high`.
+  Status verifyApart(uint32_t low, uint32_t high, size_t step) const {
+    const ArenaBuffer &a = problem.buffers[low];
+    const ArenaBuffer &b = problem.buffers[high];
+    if (plan.offsets[low] + a.bytes <= plan.offsets[high]) {
+      return Status::ok();
+    }
+    return verificationError(
+        "buffers '" + a.name + "' " + rangeText(plan.offsets[low], a.bytes) +
+        " and '" + b.name + "' " + rangeText(plan.offsets[high], b.bytes) +
+        " overlap while step " + std::to_string(step) + " needs both");
+  }
+
+  const MemoryProblem &problem;
+  const ArenaPlan &plan;
+  std::map<uint64_t, uint32_t> ranges; ///< offset -> buffer
+};
+
 } // namespace
 
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
@@ -48,55 +129,15 @@ Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
         verifyPlacement(problem.buffers[i], plan.offsets[i], plan.arenaBytes));
   }
   for (const ProgramUses &program : problem.programs) {
-    // How often each buffer is still to be bound, and whether it has been.
-    std::vector<uint64_t> toCome(problem.buffers.size());
+    AIR_ASSIGN_OR_RETURN(std::vector<std::vector<uint32_t>> over,
+                         lastNeeds(problem, program));
+    Occupancy occupancy(problem, plan);
     for (size_t step = 0; step < program.steps.size(); ++step) {
-      for (uint32_t buffer : program.steps[step]) {
-        if (buffer >= problem.buffers.size()) {
-          return verificationError("step " + std::to_string(step) +
-                                   " binds buffer " + std::to_string(buffer) +
-                                   " of " +
-                                   std::to_string(problem.buffers.size()));
-        }
-        ++toCome[buffer];
+      for (const BufferUse &use : program.steps[step]) {
+        AIR_RETURN_IF_ERROR(occupancy.occupy(use.buffer, step));
       }
-    }
-    std::vector<bool> used(problem.buffers.size());
-    for (size_t i = 0; i < used.size(); ++i) {
-      used[i] = toCome[i] != 0;
-    }
-    std::vector<bool> begun(problem.buffers.size());
-    for (size_t step = 0; step < program.steps.size(); ++step) {
-      for (uint32_t buffer : program.steps[step]) {
-        begun[buffer] = true;
-      }
-      // A value is there once something has bound it (or the runtime filled
-      // it), until the last binding (or until the runtime has read it).
-      std::multimap<uint64_t, size_t> alive; // by where the range begins
-      for (size_t i = 0; i < problem.buffers.size(); ++i) {
-        const ArenaBuffer &buffer = problem.buffers[i];
-        if (buffer.bytes != 0 && used[i] && (begun[i] || buffer.isInput) &&
-            (toCome[i] != 0 || buffer.isOutput)) {
-          alive.emplace(plan.offsets[i], i);
-        }
-      }
-      uint64_t end = 0;
-      size_t previous = 0;
-      for (auto [offset, buffer] : alive) {
-        if (offset < end) {
-          const ArenaBuffer &a = problem.buffers[previous];
-          const ArenaBuffer &b = problem.buffers[buffer];
-          return verificationError(
-              "buffers '" + a.name + "' " +
-              rangeText(plan.offsets[previous], a.bytes) + " and '" + b.name +
-              "' " + rangeText(offset, b.bytes) + " overlap while step " +
-              std::to_string(step) + " needs both");
-        }
-        end = offset + problem.buffers[buffer].bytes;
-        previous = buffer;
-      }
-      for (uint32_t buffer : program.steps[step]) {
-        --toCome[buffer];
+      for (uint32_t buffer : over[step]) {
+        occupancy.release(buffer);
       }
     }
   }

@@ -10,55 +10,67 @@
 namespace air::compiler {
 namespace {
 
+/// A value of a buffer, from the step that begins it to the last that uses it.
 struct Life {
-  bool used = false;
-  uint64_t first = 0;
-  uint64_t last = 0;
+  uint32_t buffer = 0;
+  size_t first = 0;
+  size_t last = 0;
 };
 
-/// lives[program][buffer]
-using Lives = std::vector<std::vector<Life>>;
-
-Result<Lives> computeLives(const MemoryProblem &problem) {
-  Lives lives;
-  for (const ProgramUses &program : problem.programs) {
-    std::vector<Life> &ofProgram =
-        lives.emplace_back(problem.buffers.size(), Life{});
-    for (size_t step = 0; step < program.steps.size(); ++step) {
-      for (uint32_t buffer : program.steps[step]) {
-        if (buffer >= problem.buffers.size()) {
-          return internalError("step " + std::to_string(step) +
-                               " binds buffer " + std::to_string(buffer) +
-                               ", but there are " +
-                               std::to_string(problem.buffers.size()));
-        }
-        Life &life = ofProgram[buffer];
-        if (!life.used) {
-          life = {true, step, step};
-        }
-        life.last = step;
+/// The lives of one program, ascending by their first step.
+Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
+                                       const ProgramUses &program) {
+  constexpr size_t kNone = ~size_t{0};
+  std::vector<Life> lives;
+  std::vector<size_t> current(problem.buffers.size(), kNone);
+  for (size_t step = 0; step < program.steps.size(); ++step) {
+    for (const BufferUse &use : program.steps[step]) {
+      if (use.buffer >= problem.buffers.size()) {
+        return internalError("step " + std::to_string(step) + " binds buffer " +
+                             std::to_string(use.buffer) + ", but there are " +
+                             std::to_string(problem.buffers.size()));
       }
+      size_t &life = current[use.buffer];
+      if (life == kNone || (!use.reads && lives[life].last != step)) {
+        life = lives.size();
+        lives.push_back({use.buffer, step, step});
+      }
+      lives[life].last = step;
     }
-    for (size_t i = 0; i < problem.buffers.size(); ++i) {
-      Life &life = ofProgram[i];
-      if (life.used && problem.buffers[i].isInput) {
-        life.first = 0;
-      }
-      if (life.used && problem.buffers[i].isOutput) {
-        life.last = program.steps.size() - 1;
-      }
+  }
+  for (size_t i = 0; i < problem.buffers.size(); ++i) {
+    if (problem.buffers[i].isOutput && current[i] != kNone) {
+      lives[current[i]].last = program.steps.size() - 1;
     }
   }
   return lives;
 }
 
-bool liveTogether(const Lives &lives, size_t a, size_t b) {
-  return std::any_of(
-      lives.begin(), lives.end(), [&](const std::vector<Life> &program) {
-        const Life &x = program[a];
-        const Life &y = program[b];
-        return x.used && y.used && x.first <= y.last && y.first <= x.last;
-      });
+/// Which buffers hold values at the same step of any program.
+Result<std::vector<std::vector<uint32_t>>>
+findConflicts(const MemoryProblem &problem) {
+  std::vector<std::vector<uint32_t>> conflicts(problem.buffers.size());
+  for (const ProgramUses &program : problem.programs) {
+    AIR_ASSIGN_OR_RETURN(std::vector<Life> lives,
+                         computeLives(problem, program));
+    std::vector<Life> alive;
+    for (const Life &life : lives) {
+      std::erase_if(alive,
+                    [&](const Life &other) { return other.last < life.first; });
+      for (const Life &other : alive) {
+        if (other.buffer != life.buffer) {
+          conflicts[life.buffer].push_back(other.buffer);
+          conflicts[other.buffer].push_back(life.buffer);
+        }
+      }
+      alive.push_back(life);
+    }
+  }
+  for (std::vector<uint32_t> &list : conflicts) {
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+  }
+  return conflicts;
 }
 
 struct Range {
@@ -88,7 +100,8 @@ uint64_t bestFit(const std::vector<Range> &taken, uint64_t bytes) {
 } // namespace
 
 Result<ArenaPlan> planArena(const MemoryProblem &problem) {
-  AIR_ASSIGN_OR_RETURN(Lives lives, computeLives(problem));
+  AIR_ASSIGN_OR_RETURN(std::vector<std::vector<uint32_t>> conflicts,
+                       findConflicts(problem));
   size_t count = problem.buffers.size();
 
   std::vector<uint64_t> sizes(count);
@@ -117,11 +130,11 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
 
   ArenaPlan plan;
   plan.offsets.assign(count, 0);
-  std::vector<size_t> placed;
+  std::vector<bool> placed(count);
   for (size_t buffer : order) {
     std::vector<Range> taken;
-    for (size_t other : placed) {
-      if (liveTogether(lives, buffer, other)) {
+    for (uint32_t other : conflicts[buffer]) {
+      if (placed[other]) {
         taken.push_back(
             {plan.offsets[other], plan.offsets[other] + sizes[other]});
       }
@@ -132,7 +145,7 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
     plan.offsets[buffer] = bestFit(taken, sizes[buffer]);
     plan.arenaBytes =
         std::max(plan.arenaBytes, plan.offsets[buffer] + sizes[buffer]);
-    placed.push_back(buffer);
+    placed[buffer] = true;
   }
   return plan;
 }

@@ -1,10 +1,15 @@
 //===- MemoryPlanner.h - one arena for all activations ----------*- C++ -*-===//
 //
 // Places every activation buffer in one arena, so that the runtime allocates
-// once. A buffer lives, in each program, from the first to the last step that
-// binds it; an input lives from the first step on, an output to the last step.
-// Buffers that live at the same step of any program get disjoint ranges; others
-// may share.
+// once. A buffer is used by many layers in turn: within a program it holds one
+// value after another. A step whose first use of the buffer only writes it
+// begins a new value; any other use keeps the old one. A value lives from the
+// step that begins it to the last step that uses it; the last value of an
+// output lives to the last step. Buffers that hold values at the same step of
+// any program get disjoint ranges; others may share.
+//
+// The time is near linear in the number of uses as long as few buffers hold
+// values at the same step.
 //
 // Offsets are found by best fit, largest buffer first, ties by index: the
 // result is a function of the problem alone. Sizes are in bytes and are rounded
@@ -31,13 +36,22 @@ inline constexpr uint64_t kArenaAlignment = 64;
 struct ArenaBuffer {
   std::string name; ///< for messages
   uint64_t bytes = 0;
-  bool isInput = false;
   bool isOutput = false;
 };
 
-/// The buffers that each step of one program binds, by index.
+/// One binding of a buffer, by index.
+struct BufferUse {
+  // Implicit: a bare index is a use that needs what the buffer holds.
+  BufferUse(uint32_t index, bool needsValue = true)
+      : buffer(index), reads(needsValue) {}
+
+  uint32_t buffer;
+  bool reads; ///< false: it only writes
+};
+
+/// The uses in each step of one program, in the order in which they happen.
 struct ProgramUses {
-  std::vector<std::vector<uint32_t>> steps;
+  std::vector<std::vector<BufferUse>> steps;
 };
 
 struct MemoryProblem {

@@ -45,18 +45,19 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
       }
       indexOf[buffer.getSymNameAttr()] =
           static_cast<uint32_t>(problem.buffers.size());
-      problem.buffers.push_back({buffer.getSymName().str(), *bytes,
-                                 buffer.getIsInput(), buffer.getIsOutput()});
+      problem.buffers.push_back(
+          {buffer.getSymName().str(), *bytes, buffer.getIsOutput()});
     }
     for (ProgramOp program : module.getOps<ProgramOp>()) {
       ProgramUses &uses = problem.programs.emplace_back();
       for (StepOp step : program.getOps<StepOp>()) {
-        std::vector<uint32_t> &bound = uses.steps.emplace_back();
+        std::vector<BufferUse> &bound = uses.steps.emplace_back();
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (auto binding :
                dispatch.getBindings().getAsRange<BindingAttr>()) {
             if (binding.getKind() == BindingKind::Buffer) {
-              bound.push_back(indexOf.lookup(binding.getTarget().getAttr()));
+              bound.emplace_back(indexOf.lookup(binding.getTarget().getAttr()),
+                                 binding.getAccess() != Access::Write);
             }
           }
         }

@@ -225,15 +225,15 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         if (!entry) {
           return entry.status().withContext("step " + lowered.name);
         }
-        DispatchOp::create(builder, loc, entry->name,
-                           kernelSpecToAttr(builder.getContext(), spec),
-                           builder.getArrayAttr(dispatch.bindings),
-                           entry->baseTiles, entry->tokensPerTile,
-                           entry->rowsFrom == codegen::RowsFrom::Outputs
-                               ? RowsFrom::Outputs
-                               : RowsFrom::Tokens,
-                           entry->weightBytes, entry->flopsPerRow,
-                           entry->scratchBytes, dispatch.overlap);
+        DispatchOp::create(
+            builder, loc, entry->name,
+            kernelSpecToAttr(builder.getContext(), spec),
+            builder.getArrayAttr(dispatch.bindings), entry->baseTiles,
+            entry->tokensPerTile,
+            entry->rowsFrom == codegen::RowsFrom::Outputs ? RowsFrom::Outputs
+                                                          : RowsFrom::Tokens,
+            entry->weightBytes, entry->flopsPerRow, entry->scratchBytes,
+            ir::plan::arithmeticOf(spec), dispatch.overlap);
       }
     }
     return Status::ok();

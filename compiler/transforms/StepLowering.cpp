@@ -90,8 +90,8 @@ Status StepLowering::lower(Operation *op) {
             KernelSpec spec;
             spec.op = KernelOp::SiluMul;
             spec.k = columnsOf(glu.getGate());
-            std::string y = resultBuffer(glu.getResult(), layerName("glu"),
-                                         RowsFrom::Tokens);
+            std::string y =
+                resultBuffer(glu.getResult(), "glu", RowsFrom::Tokens);
             add(spec, {buffer(Access::Read, bufferOf[glu.getGate()]),
                        buffer(Access::Read, bufferOf[glu.getUp()]),
                        buffer(Access::Write, y)});
@@ -102,7 +102,9 @@ Status StepLowering::lower(Operation *op) {
                                     other->getName().getStringRef().str() +
                                     "'");
           });
-  return status.withContext("step " + step.getStepName());
+  AIR_RETURN_IF_ERROR(status.withContext("step " + step.getStepName()));
+  freeBuffers(op);
+  return Status::ok();
 }
 
 // ---- steps ------------------------------------------------------------------
@@ -116,8 +118,8 @@ Status StepLowering::lowerPositions() {
     RopeAttr rope = ropes[i].attr;
     auto dim = static_cast<uint64_t>(rope.getDim());
     ropes[i].angles =
-        addBuffer(i == 0 ? "angles" : "angles." + std::to_string(i), dim,
-                  RowsFrom::Tokens);
+        takeBuffer(i == 0 ? "angles" : "angles." + std::to_string(i), dim,
+                   RowsFrom::Tokens);
     KernelSpec spec;
     spec.op = KernelOp::RopeAngles;
     spec.ropeDim = dim;
@@ -182,15 +184,14 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
   }
   std::string x = bufferOf[op.getX()];
   if (op.getNormAttr()) {
-    std::string normed = addBuffer(layerName("attn_normed"),
-                                   columnsOf(op.getX()), RowsFrom::Tokens);
+    std::string normed =
+        stepBuffer("attn_normed", columnsOf(op.getX()), RowsFrom::Tokens);
     addNorm(x, op.getNormAttr(),
             op.getEpsilonAttr().getValue().convertToFloat(), normed,
             codegen::RowsFrom::Tokens);
     x = normed;
   }
-  std::string qkv =
-      resultBuffer(op.getResult(), layerName("qkv"), RowsFrom::Tokens);
+  std::string qkv = resultBuffer(op.getResult(), "qkv", RowsFrom::Tokens);
 
   WeightAttr weights[] = {op.getQ(), op.getK(), op.getV()};
   WeightAttr biases[] = {op.getQBiasAttr(), op.getKBiasAttr(),
@@ -255,8 +256,7 @@ Status StepLowering::lowerAttn(AttnOp op) {
   spec.scale = op.getScale().convertToFloat();
   spec.kvDtype = kv.getDtype().getValue();
   spec.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
-  std::string out =
-      resultBuffer(op.getResult(), layerName("heads"), RowsFrom::Tokens);
+  std::string out = resultBuffer(op.getResult(), "heads", RowsFrom::Tokens);
   add(spec, {buffer(Access::Read, bufferOf[op.getQkv()]),
              BindingAttr::get(context, Access::Read,
                               static_cast<int64_t>(op.getLayer())),
@@ -279,8 +279,8 @@ Status StepLowering::lowerProjectAdd(Value x, Value residual, Value result,
 Status StepLowering::lowerFfnIn(FfnInOp op) {
   std::string x = bufferOf[op.getX()];
   if (op.getNormAttr()) {
-    std::string normed = addBuffer(layerName("ffn_normed"),
-                                   columnsOf(op.getX()), RowsFrom::Tokens);
+    std::string normed =
+        stepBuffer("ffn_normed", columnsOf(op.getX()), RowsFrom::Tokens);
     addNorm(x, op.getNormAttr(),
             op.getEpsilonAttr().getValue().convertToFloat(), normed,
             codegen::RowsFrom::Tokens);
@@ -298,17 +298,15 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
     AIR_ASSIGN_OR_RETURN(Matrix gateMatrix, matrixFor(spec, gate));
     AIR_ASSIGN_OR_RETURN(Matrix upMatrix, matrixFor(spec, up));
     spec.layout = gateMatrix.layout;
-    std::string h =
-        resultBuffer(op.getResult(), layerName("h"), RowsFrom::Tokens);
+    std::string h = resultBuffer(op.getResult(), "h", RowsFrom::Tokens);
     addProduct(spec, x,
                {gateMatrix.binding, upMatrix.binding, buffer(Access::Write, h)},
                /*overlap=*/false);
     return Status::ok();
   }
-  std::string gated = addBuffer(layerName("gate"), width, RowsFrom::Tokens);
-  std::string upped = addBuffer(layerName("up"), width, RowsFrom::Tokens);
-  std::string h =
-      resultBuffer(op.getResult(), layerName("h"), RowsFrom::Tokens);
+  std::string gated = stepBuffer("gate", width, RowsFrom::Tokens);
+  std::string upped = stepBuffer("up", width, RowsFrom::Tokens);
+  std::string h = resultBuffer(op.getResult(), "h", RowsFrom::Tokens);
   KernelSpec shape;
   shape.yStride = width;
   AIR_RETURN_IF_ERROR(addMatMul(x, gate, {}, gated, shape, /*overlap=*/true));
@@ -322,7 +320,8 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
 }
 
 Status StepLowering::lowerHead(HeadOp op) {
-  std::string normed = addBuffer("xo", columnsOf(op.getX()), RowsFrom::Outputs);
+  std::string normed =
+      stepBuffer("xo", columnsOf(op.getX()), RowsFrom::Outputs);
   addNorm(bufferOf[op.getX()], op.getNorm(), op.getEpsilon().convertToFloat(),
           normed, codegen::RowsFrom::Outputs);
   KernelSpec shape;
@@ -337,8 +336,8 @@ Status StepLowering::lowerHead(HeadOp op) {
 
 Status StepLowering::lowerNorm(NormOp op) {
   RowsFrom rows = op.getSelect() ? RowsFrom::Outputs : RowsFrom::Tokens;
-  std::string y = resultBuffer(
-      op.getResult(), op.getSelect() ? "xo" : layerName("normed"), rows);
+  std::string y =
+      resultBuffer(op.getResult(), op.getSelect() ? "xo" : "normed", rows);
   addNorm(
       bufferOf[op.getX()], op.getWeight(), op.getEpsilon().convertToFloat(), y,
       op.getSelect() ? codegen::RowsFrom::Outputs : codegen::RowsFrom::Tokens);
@@ -351,8 +350,7 @@ Status StepLowering::lowerMatMul(MatMulOp op) {
   shape.rowsFrom = op.getRows() == RowsFrom::Outputs
                        ? codegen::RowsFrom::Outputs
                        : codegen::RowsFrom::Tokens;
-  std::string y =
-      resultBuffer(op.getResult(), layerName("product"), op.getRows());
+  std::string y = resultBuffer(op.getResult(), "product", op.getRows());
   return addMatMul(bufferOf[op.getX()], op.getWeight(),
                    op.getBiasAttr() ? ArrayRef<WeightAttr>(op.getBiasAttr())
                                     : ArrayRef<WeightAttr>(),
@@ -361,27 +359,67 @@ Status StepLowering::lowerMatMul(MatMulOp op) {
 
 // ---- buffers ----------------------------------------------------------------
 
-std::string StepLowering::layerName(StringRef suffix) const {
-  int64_t layer = steps.back().layer;
-  return layer < 0 ? suffix.str()
-                   : "layer." + std::to_string(layer) + "." + suffix.str();
+std::string StepLowering::takeBuffer(const std::string &name,
+                                     uint64_t rowElements, RowsFrom rows,
+                                     bool isOutput) {
+  std::string pool = name + "/" + std::to_string(rowElements) + "/" +
+                     stringifyRowsFrom(rows).str();
+  std::vector<std::string> &unused = freeOf[pool];
+  if (!unused.empty() && !isOutput) {
+    std::string symbol = std::move(unused.back());
+    unused.pop_back();
+    return symbol;
+  }
+  auto op = BufferOp::create(builder, graph.getLoc(), name, rowElements, rows,
+                             isOutput, IntegerAttr(), IntegerAttr());
+  std::string symbol = symbols.insert(op).str();
+  poolOf[symbol] = std::move(pool);
+  return symbol;
 }
 
-std::string StepLowering::addBuffer(const std::string &name,
-                                    uint64_t rowElements, RowsFrom rows,
-                                    bool isOutput) {
-  auto op = BufferOp::create(builder, graph.getLoc(), name, rowElements, rows,
-                             /*is_input=*/false, isOutput, IntegerAttr(),
-                             IntegerAttr());
-  return symbols.insert(op).str();
+std::string StepLowering::stepBuffer(const std::string &name,
+                                     uint64_t rowElements, RowsFrom rows) {
+  return ofStep.emplace_back(takeBuffer(name, rowElements, rows));
 }
 
 std::string StepLowering::resultBuffer(Value result, const std::string &name,
                                        RowsFrom rows) {
-  std::string symbol = addBuffer(result == logits ? "logits" : name,
-                                 columnsOf(result), rows, result == logits);
+  std::string symbol = takeBuffer(result == logits ? "logits" : name,
+                                  columnsOf(result), rows, result == logits);
   bufferOf[result] = symbol;
   return symbol;
+}
+
+void StepLowering::freeBuffers(Operation *op) {
+  auto free = [&](const std::string &symbol) {
+    freeOf[poolOf[symbol]].push_back(symbol);
+  };
+  for (const std::string &symbol : ofStep) {
+    free(symbol);
+  }
+  ofStep.clear();
+  // A result may lie where an operand does: count its uses first.
+  for (Value result : op->getResults()) {
+    usesToCome[bufferOf[result]] +=
+        static_cast<uint64_t>(llvm::range_size(result.getUses()));
+  }
+  SmallVector<std::string> touched;
+  for (Value operand : op->getOperands()) {
+    if (auto known = bufferOf.find(operand); known != bufferOf.end()) {
+      usesToCome[known->second] -= 1;
+      touched.push_back(known->second);
+    }
+  }
+  for (Value result : op->getResults()) {
+    touched.push_back(bufferOf[result]);
+  }
+  llvm::sort(touched);
+  touched.erase(llvm::unique(touched), touched.end());
+  for (const std::string &symbol : touched) {
+    if (usesToCome[symbol] == 0) {
+      free(symbol);
+    }
+  }
 }
 
 Attribute StepLowering::buffer(Access access, StringRef name) const {
@@ -501,7 +539,7 @@ std::string StepLowering::packed(StringRef x, const KernelSpec &spec,
     pack.activation = spec.activation;
     pack.k = spec.k;
     pack.rowsFrom = spec.rowsFrom;
-    made.buffer = addBuffer(
+    made.buffer = stepBuffer(
         name, codegen::activationWords(spec.activation, spec.k),
         spec.rowsFrom == codegen::RowsFrom::Outputs ? RowsFrom::Outputs
                                                     : RowsFrom::Tokens);

@@ -10,6 +10,10 @@
 // within the precision asked for; what it reads is packed before it, once a
 // step and form.
 //
+// Buffers: layers use the same ones in turn. A buffer is free again after the
+// last step that uses the value in it, and the next value of its name and shape
+// takes it; only values that are alive together need buffers of their own.
+//
 // Matrices: q, k and v are joined to one when their dtypes are equal (and all
 // or none have a bias); gate and up go through one kernel when theirs are. A
 // table that is gathered from only is stored as the source has it; one that is
@@ -81,11 +85,17 @@ private:
   Status lowerPositions();
 
   // Buffers.
-  std::string addBuffer(const std::string &name, uint64_t rowElements,
-                        ir::plan::RowsFrom rows, bool isOutput = false);
+  /// A free buffer of that name and shape, or a new one.
+  std::string takeBuffer(const std::string &name, uint64_t rowElements,
+                         ir::plan::RowsFrom rows, bool isOutput = false);
+  /// One that is free again after the step at hand.
+  std::string stepBuffer(const std::string &name, uint64_t rowElements,
+                         ir::plan::RowsFrom rows);
+  /// One that holds `result` until its last use.
   std::string resultBuffer(mlir::Value result, const std::string &name,
                            ir::plan::RowsFrom rows);
-  std::string layerName(llvm::StringRef suffix) const;
+  /// After a step: frees what nobody uses any more.
+  void freeBuffers(mlir::Operation *op);
   mlir::Attribute buffer(ir::plan::Access access, llvm::StringRef name) const;
   mlir::Attribute tensor(llvm::StringRef name) const;
 
@@ -129,6 +139,10 @@ private:
 
   mlir::Value logits;
   llvm::DenseMap<mlir::Value, std::string> bufferOf;
+  llvm::StringMap<uint64_t> usesToCome; ///< of the values in a buffer
+  std::vector<std::string> ofStep;      ///< buffers of the step at hand
+  llvm::StringMap<std::string> poolOf;  ///< a buffer's name and shape
+  llvm::StringMap<std::vector<std::string>> freeOf; ///< by name and shape
   std::vector<Rope> ropes;
   llvm::StringMap<std::string> tensorByKey;
   llvm::StringSet<> multiplied; ///< weights that a MatMul alone reads

@@ -54,8 +54,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
             std::to_string(buffer.getRowElements()) + " floats");
       }
       indexOf.emplace(name, static_cast<uint32_t>(indexOf.size()));
-      problem.buffers.push_back(
-          {name, needed, buffer.getIsInput(), buffer.getIsOutput()});
+      problem.buffers.push_back({name, needed, buffer.getIsOutput()});
       plan.offsets.push_back(*buffer.getOffset());
     }
     Status status = Status::ok();
@@ -77,7 +76,10 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
                                   "' binds a buffer that is not there");
             return;
           }
-          problem.programs.back().steps.back().push_back(found->second);
+          bool reads = binding.getAccess() == Access::Read ||
+                       binding.getAccess() == Access::ReadWrite;
+          problem.programs.back().steps.back().emplace_back(found->second,
+                                                            reads);
         }
       }
     });

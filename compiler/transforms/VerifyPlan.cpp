@@ -198,7 +198,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                 outputs == (dispatch.getRows() == RowsFrom::Outputs) &&
                 entry.scratchBytes == dispatch.getScratchBytes() &&
                 entry.weightBytes == dispatch.getWeightBytes() &&
-                entry.flopsPerRow == dispatch.getFlopsPerRow();
+                entry.flopsPerRow == dispatch.getFlopsPerRow() &&
+                ir::plan::arithmeticOf(spec) == dispatch.getArithmetic();
     return same ? Status::ok()
                 : verificationError("dispatch '" + dispatch.getKernel().str() +
                                     "' does not match its kernel '" +

@@ -18,13 +18,26 @@
 
 namespace air::rules {
 
-/// More of these than any plan has. They bound quadratic checks, and what
-/// copies of texts that a FlatBuffer shares among many records come to.
+// Limits on counts. A FlatBuffer may name one text in any number of records, so
+// the time that checking names takes is bounded by count * kMaxNameBytes and
+// not by the size of the metadata. None grows with a model's layers unless
+// noted.
+
+/// One object a kind of device; a plan has one today.
 inline constexpr uint32_t kMaxExecutables = 256;
-inline constexpr uint32_t kMaxBuffers = 1024;
+/// Layers use buffers in turn, so that a decoder has some 20 whatever its
+/// depth. A graph whose layers all keep a value for later (13 buffers a layer
+/// is the most that a decoder layer binds) may have 1,260 layers.
+inline constexpr uint32_t kMaxBuffers = 16384;
+/// One a class of batch sizes; a plan has three today.
 inline constexpr uint32_t kMaxPrograms = 64;
+/// ISA features that LLVM knows of one architecture: fewer than 200.
 inline constexpr uint32_t kMaxFeatures = 256;
-inline constexpr uint32_t kMaxEntries = 65536; // of all executables
+/// Kernels of all executables. Layers of one shape and dtype share theirs: a
+/// mixed 405B model has 50.
+inline constexpr uint32_t kMaxEntries = 65536;
+/// GGUF bounds a tensor's name at 64 bytes; a matrix joined of q, k and v has
+/// three names.
 inline constexpr size_t kMaxNameBytes = 1024;
 
 /// "RULE: WHERE: WHAT" as VerificationFailed.

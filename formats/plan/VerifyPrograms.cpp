@@ -67,6 +67,17 @@ public:
                         " bytes of weights; its tensors have " +
                         str(weightBytes));
     }
+    AIR_RETURN_IF_ERROR(checkEnum(
+        where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
+        plan::EnumNameArithmetic(dispatch.arithmetic())));
+    // Activations are rounded for the sake of matrices alone.
+    if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
+        weightBytes == 0) {
+      return broken(
+          "plan.dispatch.arithmetic", where,
+          std::string(plan::EnumNameArithmetic(dispatch.arithmetic())) +
+              " products without a tensor");
+    }
     return Status::ok();
   }
 

@@ -2,7 +2,8 @@
 #include "formats/plan/PlanRules.h"
 
 #include <algorithm>
-#include <numeric>
+#include <iterator>
+#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -24,17 +25,11 @@ class Walk {
 public:
   Walk(const plan::Plan &plan, const plan::Program &program, std::string where)
       : plan(plan), program(program), where(std::move(where)),
-        lives(plan.buffers()->size()) {
-    for (uint32_t b = 0; b < lives.size(); ++b) {
-      if (plan.buffers()->Get(b)->is_input()) {
-        lives[b] = {.bound = true, .written = true};
-      }
-    }
-  }
+        values(plan.buffers()->size()) {}
 
   Status run() {
-    // Steps that no barrier parts may run at the same time: one phase.
-    uint32_t phase = 1;
+    // Steps that no barrier separates may run at the same time: one phase.
+    uint32_t phase = 0;
     for (uint32_t s = 0; s < program.steps()->size(); ++s) {
       const plan::Step &step = *program.steps()->Get(s);
       bool barrier = true;
@@ -54,14 +49,22 @@ public:
                       "the last dispatch has no barrier");
       }
     }
-    return finish(phase);
+    AIR_RETURN_IF_ERROR(endValues(phase));
+    return verifyDisjoint();
   }
 
-  bool binds(uint32_t buffer) const { return lives[buffer].bound; }
+  bool binds(uint32_t buffer) const { return values[buffer].bound; }
 
 private:
+  /// The phases in which a buffer holds one value, the last included.
   struct Life {
-    uint32_t first = 0; // phase; 0 is before the program
+    uint32_t buffer = 0;
+    uint32_t first = 0;
+    uint32_t last = 0;
+  };
+  /// The value that a buffer holds now.
+  struct Value {
+    uint32_t first = 0;
     uint32_t last = 0;
     bool bound = false;
     bool written = false;
@@ -76,18 +79,9 @@ private:
     const auto &bindings = *dispatch.bindings();
     // Reads first: what a dispatch writes it does not see.
     for (const plan::Binding *binding : bindings) {
-      if (binding->kind() != plan::BindingKind::Buffer) {
-        continue;
+      if (binding->kind() == plan::BindingKind::Buffer) {
+        AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
       }
-      Life &life = lives[binding->index()];
-      if (reads(binding->access()) && !life.written) {
-        return broken("plan.buffer.unwritten", at,
-                      "reads " + bufferName(binding->index()) +
-                          " before anything wrote it");
-      }
-      life.first = life.bound ? life.first : phase;
-      life.last = phase;
-      life.bound = true;
     }
     for (const plan::Binding *binding : bindings) {
       AIR_RETURN_IF_ERROR(checkGroup(*binding, at));
@@ -95,7 +89,7 @@ private:
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer &&
           writes(binding->access())) {
-        lives[binding->index()].written = true;
+        values[binding->index()].written = true;
       }
       if (binding->kind() != plan::BindingKind::Tensor) {
         Use &use = group[key(*binding)];
@@ -103,6 +97,27 @@ private:
         use.written |= writes(binding->access());
       }
     }
+    return Status::ok();
+  }
+
+  /// A phase whose first use of a buffer only writes it begins a new value.
+  Status useValue(const plan::Binding &binding, uint32_t phase,
+                  const std::string &at) {
+    Value &value = values[binding.index()];
+    if (reads(binding.access()) && !value.written) {
+      return broken("plan.buffer.unwritten", at,
+                    "reads " + bufferName(binding.index()) +
+                        " before anything wrote it");
+    }
+    const bool isFirstOfPhase = !value.bound || value.last != phase;
+    if (isFirstOfPhase && !reads(binding.access())) {
+      if (value.bound) {
+        lives.push_back({binding.index(), value.first, value.last});
+      }
+      value.first = phase;
+    }
+    value.last = phase;
+    value.bound = true;
     return Status::ok();
   }
 
@@ -129,46 +144,69 @@ private:
     return Status::ok();
   }
 
-  /// Ranges of buffers that live at the same time are disjoint.
-  Status finish(uint32_t end) {
-    std::vector<uint32_t> order(lives.size());
-    std::iota(order.begin(), order.end(), 0);
-    for (uint32_t b : order) {
-      const plan::Buffer &buffer = *plan.buffers()->Get(b);
-      if (buffer.is_output()) {
-        if (!lives[b].written) {
+  /// The values that are there after the last step: those of outputs live on.
+  Status endValues(uint32_t end) {
+    for (uint32_t b = 0; b < values.size(); ++b) {
+      Value &value = values[b];
+      if (plan.buffers()->Get(b)->is_output()) {
+        if (!value.written) {
           return broken("plan.buffer.output", where,
                         "never writes " + bufferName(b));
         }
-        lives[b].last = end;
+        value.last = end;
       }
-    }
-    auto buffer = [&](uint32_t b) -> const plan::Buffer & {
-      return *plan.buffers()->Get(b);
-    };
-    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-      return std::pair(buffer(a).offset(), a) <
-             std::pair(buffer(b).offset(), b);
-    });
-    for (size_t i = 0; i < order.size(); ++i) {
-      const uint32_t a = order[i];
-      const uint64_t endOfA = buffer(a).offset() + buffer(a).bytes();
-      for (size_t j = i + 1;
-           j < order.size() && buffer(order[j]).offset() < endOfA; ++j) {
-        const uint32_t b = order[j];
-        if (lives[a].bound && lives[b].bound &&
-            lives[a].first <= lives[b].last &&
-            lives[b].first <= lives[a].last) {
-          return broken("plan.buffer.overlap", where,
-                        bufferName(b) + " at " + str(buffer(b).offset()) +
-                            " lies in " + bufferName(a) + " that ends at " +
-                            str(endOfA) + ", and both live at once");
-        }
+      if (value.bound) {
+        lives.push_back({b, value.first, value.last});
       }
     }
     return Status::ok();
   }
 
+  /// Ranges of buffers that hold values in the same phase are disjoint: goes
+  /// through the phases with the ranges in use, ordered by offset. Those are
+  /// disjoint, so a new range can only overlap one of its two neighbours.
+  Status verifyDisjoint() {
+    std::vector<Life> ends = lives;
+    std::sort(lives.begin(), lives.end(), [](const Life &a, const Life &b) {
+      return std::pair(a.first, a.buffer) < std::pair(b.first, b.buffer);
+    });
+    std::sort(ends.begin(), ends.end(), [](const Life &a, const Life &b) {
+      return std::pair(a.last, a.buffer) < std::pair(b.last, b.buffer);
+    });
+    std::map<uint64_t, uint32_t> inUse; // offset -> buffer
+    size_t ended = 0;
+    for (const Life &life : lives) {
+      while (ends[ended].last < life.first) {
+        inUse.erase(bufferAt(ends[ended++].buffer).offset());
+      }
+      const plan::Buffer &buffer = bufferAt(life.buffer);
+      const auto next = inUse.upper_bound(buffer.offset());
+      if (next != inUse.begin()) {
+        AIR_RETURN_IF_ERROR(verifyApart(std::prev(next)->second, life.buffer));
+      }
+      if (next != inUse.end()) {
+        AIR_RETURN_IF_ERROR(verifyApart(life.buffer, next->second));
+      }
+      inUse.emplace(buffer.offset(), life.buffer);
+    }
+    return Status::ok();
+  }
+
+  /// `a` does not begin behind `b`.
+  Status verifyApart(uint32_t a, uint32_t b) const {
+    const uint64_t endOfA = bufferAt(a).offset() + bufferAt(a).bytes();
+    if (bufferAt(b).offset() >= endOfA) {
+      return Status::ok();
+    }
+    return broken("plan.buffer.overlap", where,
+                  bufferName(b) + " at " + str(bufferAt(b).offset()) +
+                      " lies in " + bufferName(a) + " that ends at " +
+                      str(endOfA) + ", and both hold values at once");
+  }
+
+  const plan::Buffer &bufferAt(uint32_t index) const {
+    return *plan.buffers()->Get(index);
+  }
   std::string bufferName(uint32_t index) const {
     return label("buffer", index, *plan.buffers()->Get(index));
   }
@@ -180,7 +218,8 @@ private:
   const plan::Plan &plan;
   const plan::Program &program;
   std::string where;
-  std::vector<Life> lives;
+  std::vector<Value> values; // by buffer
+  std::vector<Life> lives;   // of values that are over
   std::unordered_map<uint64_t, Use> group;
 };
 

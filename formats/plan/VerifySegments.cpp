@@ -67,10 +67,20 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                     "a digest of " + str(sizeOf(segment.digest())) +
                         " bytes; it has 16");
     }
-    if (segment.stored_bytes() == 0) {
+    if (segment.raw_bytes() == 0) {
       return broken("plan.segment.bytes", where, "holds no bytes");
     }
-    if (segment.codec() == plan::Codec::None &&
+    const bool isLeftOut =
+        plan.weightless() && segment.kind() != plan::SegmentKind::Kernels;
+    if (isLeftOut != (segment.stored_bytes() == 0)) {
+      return broken("plan.weightless", where,
+                    isLeftOut ? "stores " + str(segment.stored_bytes()) +
+                                    " bytes; weights of a weightless plan "
+                                    "store none"
+                              : "stores none of its " +
+                                    str(segment.raw_bytes()) + " bytes");
+    }
+    if (!isLeftOut && segment.codec() == plan::Codec::None &&
         segment.raw_bytes() != segment.stored_bytes()) {
       return broken("plan.segment.bytes", where,
                     str(segment.stored_bytes()) + " stored bytes give " +

@@ -19,9 +19,10 @@ using namespace air::rt;
 
 namespace {
 
+// Where the caller does not say how many sequences there may be and the plan
+// has fewer slots: more than anyone serves from one small plan,
 constexpr uint64_t kDefaultMaxSequences = 256;
-/// Where the caller doesn't say how many sequences: no plan's context makes the
-/// block table, a row a sequence, larger than this.
+/// and no context makes the block table, a row a sequence, larger than this.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// Threads that verify ahead: enough to keep up with a fast disk.
 constexpr uint32_t kLoaders = 4;
@@ -30,9 +31,10 @@ constexpr uint64_t kMaxBatchTokens = uint64_t{1} << 24;
 
 uint32_t defaultMaxSequences(const plan::KvLayout &kv) {
   uint64_t row = ceilDiv(kv.context(), kv.page_tokens()) * sizeof(uint32_t);
-  return static_cast<uint32_t>(
-      std::clamp<uint64_t>(kDefaultBlockTableBytes / row, 1,
-                           std::min(kv.pages(), kDefaultMaxSequences)));
+  uint64_t most = std::min(kv.pages(), kDefaultMaxSequences);
+  most = std::min(most, kDefaultBlockTableBytes / row);
+  // The verifier has checked that slots are 1 to 2^32 - 1.
+  return static_cast<uint32_t>(std::max(most, kv.slots()));
 }
 
 uint32_t defaultThreads(const plan::Plan &plan) {
@@ -41,6 +43,11 @@ uint32_t defaultThreads(const plan::Plan &plan) {
 
 /// What this version can't execute, though it is well-formed.
 Status checkSupported(const plan::Plan &plan) {
+  if (plan.weightless()) {
+    return unsupportedError("the plan is weightless: it holds no bytes of the "
+                            "weights, so nothing can be computed with it; pack "
+                            "the model again without --weightless");
+  }
   for (const plan::Read *read : *plan.reads()) {
     const plan::Segment *segment = plan.segments()->Get(read->segment());
     if (read->ring() || segment->tier() != plan::Tier::Ram) {
@@ -49,13 +56,6 @@ Status checkSupported(const plan::Plan &plan) {
           plan::EnumNameTier(segment->tier()) +
           ", this version runs plans that stay in RAM; pack without a memory "
           "budget");
-    }
-  }
-  for (const plan::Buffer *buffer : *plan.buffers()) {
-    if (buffer->is_input()) {
-      return unsupportedError("buffer '" + buffer->name()->str() +
-                              "': an input beside the tokens, this version "
-                              "has none; pack again with this version");
     }
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
@@ -179,8 +179,8 @@ Result<PlanAddresses> Session::Parts::place() {
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   MachineProfile host = hostProfile();
-  AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_RETURN_IF_ERROR(checkSupported(plan));
+  AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_RETURN_IF_ERROR(checkMemory(plan, host));
   AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
 

@@ -29,9 +29,10 @@ struct SessionOptions {
   /// Compute threads; 0: as many as the plan was made for, at most one a core
   /// that this process may use.
   uint32_t threads = 0;
-  /// Sequences that may live at a time; 0: as many as there are KV pages, at
-  /// most 256, and fewer where a context of very many pages makes the tables of
-  /// pages large.
+  /// Sequences that may live at a time; 0: as many as the plan has slots.
+  /// Shorter ones need fewer pages than a slot has, so that there may be up to
+  /// 256 of them, fewer where a context of very many pages makes the tables
+  /// large.
   uint32_t maxSequences = 0;
 };
 

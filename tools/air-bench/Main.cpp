@@ -258,7 +258,8 @@ Status BenchRun::measureAgain() {
 }
 
 void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
-  arithmetic = arithmeticOf(codegen::kernelName(row.spec));
+  arithmetic = kernelArithmetic(
+      static_cast<plan::Arithmetic>(codegen::arithmeticOf(row.spec)));
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }

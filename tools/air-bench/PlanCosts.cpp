@@ -33,7 +33,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
   const auto context = static_cast<double>(shape.context);
   DispatchCost cost;
   cost.kernel = executable.entries()->Get(dispatch.entry())->str();
-  cost.arithmetic = arithmeticOf(cost.kernel);
+  cost.arithmetic = kernelArithmetic(dispatch.arithmetic());
   cost.barrier = dispatch.barrier();
   cost.tiles =
       grid.base_tiles() *
@@ -66,25 +66,16 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
 
 } // namespace
 
-KernelArithmetic arithmeticOf(std::string_view kernel) {
-  // Packing rounds floats, whatever it makes of them.
-  if (kernel.starts_with("pack_activations")) {
-    return {};
-  }
-  // Parts of a name stand between underscores.
-  for (std::string_view rest = kernel; !rest.empty();) {
-    const size_t end = std::min(rest.find('_'), rest.size());
-    const std::string_view part = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (part == "i8x2") {
-      return {Arithmetic::ByteDot, 2};
-    }
-    if (part == "i8" || part == "i8grid") {
-      return {Arithmetic::ByteDot, 1};
-    }
-    if (part == "bf16x32") {
-      return {Arithmetic::Bf16Dot, 1};
-    }
+KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic) {
+  switch (arithmetic) {
+  case plan::Arithmetic::Float32:
+    break;
+  case plan::Arithmetic::Int8:
+    return {Arithmetic::ByteDot, 1};
+  case plan::Arithmetic::Int15:
+    return {Arithmetic::ByteDot, 2};
+  case plan::Arithmetic::BFloat16:
+    return {Arithmetic::Bf16Dot, 1};
   }
   return {};
 }

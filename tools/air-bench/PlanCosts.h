@@ -20,7 +20,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace air::bench {
@@ -33,9 +32,8 @@ struct KernelArithmetic {
   double repeats = 1;
 };
 
-/// By the form of activations that the kernel's name states
-/// (codegen::kernelName).
-KernelArithmetic arithmeticOf(std::string_view kernel);
+/// As the plan records it of a dispatch.
+KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic);
 
 struct DispatchCost {
   std::string kernel;

@@ -78,6 +78,7 @@ compileOptions(const cli::Invocation &invocation) {
       static_cast<uint64_t>(invocation.integer("--ctx").value_or(0));
   options.slots =
       static_cast<uint64_t>(invocation.integer("--slots").value_or(0));
+  options.weightless = invocation.has("--weightless");
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
           .value_or(std::max(1U, std::thread::hardware_concurrency())));
@@ -196,6 +197,11 @@ cli::Command packCommand() {
       slots,
       threads,
       tune,
+      makeOption("--weightless", "", ValueKind::Flag, "",
+                 "Write everything but the bytes of the weights, which are not "
+                 "read: a plan of kilobytes for tests, caches and measurements "
+                 "of the compiler. It can be inspected and verified; airrun "
+                 "cannot generate text with it."),
       emit,
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +
@@ -232,6 +238,13 @@ Status runPack(const cli::Invocation &invocation) {
   if (!writes && invocation.has("--times")) {
     return usageError("--times goes with a plan that is written, not with "
                       "--emit or --stop-after, which print");
+  }
+
+  if (options.weightless &&
+      (emit == "llm" || emit == "plan" || !stopAfter.empty())) {
+    return usageError(
+        "--weightless goes with a plan that is written or printed "
+        "with --emit=json, not with IR");
   }
 
   if (std::optional<double> seconds = invocation.number("--tune")) {

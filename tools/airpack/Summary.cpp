@@ -157,6 +157,20 @@ std::string tilesLine(const plan::Plan &plan) {
   return "";
 }
 
+/// Of a plan without the bytes of its weights.
+std::string weightlessLine(const plan::Plan &plan) {
+  if (!plan.weightless()) {
+    return "";
+  }
+  uint64_t bytes = 0;
+  for (const plan::Segment *segment : *plan.segments()) {
+    bytes += segment->stored_bytes() == 0 ? segment->raw_bytes() : 0;
+  }
+  return "weightless " + byteText(bytes) +
+         " of weights are left out: airrun cannot generate text with this "
+         "plan\n";
+}
+
 } // namespace
 
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
@@ -168,6 +182,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + tilesLine(plan) +
          contextLine(plan) + memoryTable(plan) + speedLines(plan) +
+         weightlessLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

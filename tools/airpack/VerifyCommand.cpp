@@ -28,8 +28,11 @@ Status runVerify(const cli::Invocation &invocation) {
                  file.bytes().size());
     }
   }
+  const char *note =
+      file.plan().weightless() ? ", weightless (no bytes of weights)" : "";
   return cli::writeOut("ok: " + std::to_string(segments.size()) +
-                       " segments, " + byteText(file.bytes().size()) + "\n");
+                       " segments, " + byteText(file.bytes().size()) + note +
+                       "\n");
 }
 
 } // namespace air

@@ -22,30 +22,10 @@ template <typename EnumT> struct Named {
   const char *name;
 };
 
-constexpr std::array kOps = {
-    Named<KernelOp>{KernelOp::EmbedRows, "embed_rows"},
-    Named<KernelOp>{KernelOp::RmsNorm, "rms_norm"},
-    Named<KernelOp>{KernelOp::MatMul, "matmul"},
-    Named<KernelOp>{KernelOp::GluMatMul, "glu_matmul"},
-    Named<KernelOp>{KernelOp::RopeAngles, "rope_angles"},
-    Named<KernelOp>{KernelOp::RopeAppend, "rope_append"},
-    Named<KernelOp>{KernelOp::Attention, "attention"},
-    Named<KernelOp>{KernelOp::Add, "add"},
-    Named<KernelOp>{KernelOp::SiluMul, "silu_mul"},
-    Named<KernelOp>{KernelOp::PackActivations, "pack_activations"},
-};
 constexpr std::array kMClasses = {
     Named<MClass>{MClass::One, "one"},
     Named<MClass>{MClass::Small, "small"},
     Named<MClass>{MClass::Wide, "wide"},
-};
-constexpr std::array kActivations = {
-    Named<Activation>{Activation::F32, "f32"},
-    Named<Activation>{Activation::F32x16, "f32x16"},
-    Named<Activation>{Activation::I8x2, "i8x2"},
-    Named<Activation>{Activation::I8, "i8"},
-    Named<Activation>{Activation::I8Grid, "i8grid"},
-    Named<Activation>{Activation::BF16x32, "bf16x32"},
 };
 constexpr std::array kRopes = {
     Named<RopeKind>{RopeKind::None, "none"},
@@ -57,14 +37,12 @@ constexpr std::array kRows = {
     Named<codegen::RowsFrom>{codegen::RowsFrom::Outputs, "outputs"},
 };
 
-std::string_view nameOf(KernelOp value) {
-  return kOps[static_cast<size_t>(value)].name;
-}
+std::string_view nameOf(KernelOp value) { return codegen::opName(value); }
 std::string_view nameOf(MClass value) {
   return kMClasses[static_cast<size_t>(value)].name;
 }
 std::string_view nameOf(Activation value) {
-  return kActivations[static_cast<size_t>(value)].name;
+  return codegen::activationName(value);
 }
 std::string_view nameOf(RopeKind value) {
   return kRopes[static_cast<size_t>(value)].name;
@@ -87,14 +65,26 @@ bool fromTable(const std::array<Named<EnumT>, N> &table, std::string_view name,
   return false;
 }
 
+/// Of the first `count` values, the one that has the name.
+template <typename EnumT>
+bool fromNames(size_t count, std::string_view name, EnumT &value) {
+  for (size_t i = 0; i < count; ++i) {
+    if (nameOf(static_cast<EnumT>(i)) == name) {
+      value = static_cast<EnumT>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
 bool fromName(std::string_view name, KernelOp &value) {
-  return fromTable(kOps, name, value);
+  return fromNames(codegen::kKernelOpCount, name, value);
 }
 bool fromName(std::string_view name, MClass &value) {
   return fromTable(kMClasses, name, value);
 }
 bool fromName(std::string_view name, Activation &value) {
-  return fromTable(kActivations, name, value);
+  return fromNames(codegen::kActivationCount, name, value);
 }
 bool fromName(std::string_view name, RopeKind &value) {
   return fromTable(kRopes, name, value);
@@ -242,6 +232,17 @@ Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
     }
   }
   return spec;
+}
+
+Arithmetic arithmeticOf(const KernelSpec &spec) {
+  auto same = [](codegen::Arithmetic a, Arithmetic b) {
+    return static_cast<uint32_t>(a) == static_cast<uint32_t>(b);
+  };
+  static_assert(same(codegen::Arithmetic::Float32, Arithmetic::Float32) &&
+                same(codegen::Arithmetic::Int8, Arithmetic::Int8) &&
+                same(codegen::Arithmetic::Int15, Arithmetic::Int15) &&
+                same(codegen::Arithmetic::BFloat16, Arithmetic::BFloat16));
+  return static_cast<Arithmetic>(codegen::arithmeticOf(spec));
 }
 
 std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {

@@ -21,6 +21,9 @@ mlir::DictionaryAttr kernelSpecToAttr(mlir::MLIRContext *context,
 /// Corrupt names the entry that is unknown, of a wrong kind, or out of range.
 Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 
+/// What the kernel multiplies with, in the plan's terms.
+Arithmetic arithmeticOf(const codegen::KernelSpec &spec);
+
 /// One binding as codegen/KernelSpec.h lists it for an op, and the shape that
 /// the kernel was made for.
 struct BindingRole {

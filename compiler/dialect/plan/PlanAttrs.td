@@ -16,6 +16,7 @@ class Plan_EnumAttr<EnumInfo info, string mnemonic>
 
 def Plan_StepKindAttr : Plan_EnumAttr<Plan_StepKind, "step_kind">;
 def Plan_RowsFromAttr : Plan_EnumAttr<Plan_RowsFrom, "rows_from">;
+def Plan_ArithmeticAttr : Plan_EnumAttr<Plan_Arithmetic, "arithmetic">;
 def Plan_RecipeAttr : Plan_EnumAttr<Plan_Recipe, "recipe">;
 def Plan_SegmentKindAttr : Plan_EnumAttr<Plan_SegmentKind, "segment_kind">;
 def Plan_CodecAttr : Plan_EnumAttr<Plan_Codec, "codec">;

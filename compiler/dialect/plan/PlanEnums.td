@@ -45,6 +45,13 @@ def Plan_BindingKind : Plan_Enum<"BindingKind", "what a binding is", [
   I32EnumCase<"Kv", 2, "kv">
 ]>;
 
+def Plan_Arithmetic : Plan_Enum<"Arithmetic", "what a kernel multiplies with", [
+  I32EnumCase<"Float32", 0, "float32">,
+  I32EnumCase<"Int8", 1, "int8">,
+  I32EnumCase<"Int15", 2, "int15">,
+  I32EnumCase<"BFloat16", 3, "bfloat16">
+]>;
+
 def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
   I32EnumCase<"Copy", 0, "copy">,      // one matrix, its blocks put in the layout
   I32EnumCase<"Concat", 1, "concat">,  // rows of matrices of one dtype, joined

@@ -73,6 +73,9 @@ def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
 def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
   let summary = "A named range of the activation arena";
   let description = [{
+    Layers use a buffer in turn: a step whose first use only writes it begins a
+    new value (formats/plan/plan.fbs).
+
     `row_elements` 32-bit words a row (float32 values, or the words of
     ActivationBlocks), one row a token or output of the largest batch (rounded
     up to AIR_TOKEN_PADDING). The memory planner adds `at offset bytes size`.
@@ -80,11 +83,11 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$row_elements,
     DefaultValuedAttr<Plan_RowsFromAttr, "RowsFrom::Tokens">:$rows,
-    UnitAttr:$is_input, UnitAttr:$is_output,
+    UnitAttr:$is_output,
     OptionalAttr<Plan_Size>:$offset, OptionalAttr<Plan_Count>:$bytes);
   let assemblyFormat = [{
-    $sym_name `row` $row_elements (`rows` $rows^)? (`input` $is_input^)?
-    (`output` $is_output^)? (`at` $offset^ `bytes` $bytes)? attr-dict
+    $sym_name `row` $row_elements (`rows` $rows^)? (`output` $is_output^)?
+    (`at` $offset^ `bytes` $bytes)? attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -166,12 +169,13 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     DefaultValuedAttr<Plan_Size, "0">:$weight_bytes,
     DefaultValuedAttr<Plan_Size, "0">:$flops_per_row,
     DefaultValuedAttr<Plan_Size, "0">:$scratch_bytes,
+    DefaultValuedAttr<Plan_ArithmeticAttr, "Arithmetic::Float32">:$arithmetic,
     UnitAttr:$overlap);
   let assemblyFormat = [{
     $kernel $spec custom<Bindings>($bindings)
     (`tiles` $base_tiles^)? (`per` $tokens_per_tile^)? (`rows` $rows^)?
     (`weight_bytes` $weight_bytes^)? (`flops_per_row` $flops_per_row^)?
-    (`scratch` $scratch_bytes^)? (`overlap` $overlap^)? attr-dict
+    (`scratch` $scratch_bytes^)? (`arithmetic` $arithmetic^)? (`overlap` $overlap^)? attr-dict
   }];
   let hasVerifier = 1;
 }

@@ -56,23 +56,54 @@ TEST(MemoryPlanner, AnyProgramThatNeedsBothKeepsThemApart) {
   EXPECT_EQ(plan->arenaBytes, 64U);
 }
 
-TEST(MemoryPlanner, OutputsLiveToTheEndAndInputsFromTheStart) {
+TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   MemoryProblem problem;
-  problem.buffers = {{"in", 64}, {"out", 64}, {"other", 64}};
-  // `in` and `out` are bound in step 1 only; `other` is bound in steps 0 and 2.
-  problem.programs = {{{{2}, {0, 1}, {}}}};
+  problem.buffers = {{"out", 64}, {"other", 64}};
+  problem.programs = {{{{}, {0}, {1}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_EQ(plan->arenaBytes, 128U); // other shares memory with one of them
-  problem.buffers[0].isInput = true;
+  EXPECT_EQ(plan->arenaBytes, 64U); // they never meet
+  problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_NE(plan->offsets[0], plan->offsets[2]); // in is alive at step 0
-  problem.buffers[1].isOutput = true;
-  problem.programs = {{{{}, {0, 1}, {2}}}};
+  EXPECT_NE(plan->offsets[0], plan->offsets[1]); // out is alive at step 2
+}
+
+// A use that only writes begins a new value: what lies in the buffer before it
+// is free for others.
+constexpr bool kWrites = false;
+
+TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
+  MemoryProblem problem;
+  problem.buffers = {{"h", 64}, {"t", 64}};
+  // h holds a value in steps 0 and 1, and another one in 3 and 4.
+  problem.programs = {
+      {{{{0, kWrites}}, {0}, {{1, kWrites}}, {{0, kWrites}}, {0}}}};
+  Result<ArenaPlan> plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(plan->arenaBytes, 64U);
+  EXPECT_TRUE(verifyArena(problem, *plan).isOk());
+  // Step 3 adds to the value of step 1: now it has to outlive step 2.
+  problem.programs[0].steps[3] = {0};
+  EXPECT_EQ(verifyArena(problem, *plan).message(),
+            "buffers 'h' [0, 64) and 't' [0, 64) overlap while step 2 needs "
+            "both");
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_NE(plan->offsets[1], plan->offsets[2]); // out is alive at step 2
+  EXPECT_EQ(plan->arenaBytes, 128U);
+}
+
+// Matrices side by side in a buffer's rows: later writes of a step do not end
+// the value that the first one began.
+TEST(MemoryPlanner, AStepWritesAValueInParts) {
+  MemoryProblem problem;
+  problem.buffers = {{"qkv", 64}, {"packed", 64}};
+  problem.programs = {{{{{0, kWrites}, {1, kWrites}, 1, {0, kWrites}}, {0}}}};
+  Result<ArenaPlan> plan = planArena(problem);
+  ASSERT_TRUE(plan.isOk());
+  EXPECT_EQ(plan->arenaBytes, 128U);
+  EXPECT_EQ(verifyArena(problem, {{0, 0}, 64}).code(),
+            ErrorCode::VerificationFailed);
 }
 
 TEST(MemoryPlanner, RefusesSizesThatOverflow) {
@@ -106,8 +137,8 @@ TEST(MemoryPlanner, RandomProblemsHold) {
     uint64_t sum = 0;
     for (size_t i = 0; i < buffers; ++i) {
       uint64_t bytes = random() % 1000;
-      problem.buffers.push_back({"b" + std::to_string(i), bytes,
-                                 random() % 8 == 0, random() % 8 == 0});
+      problem.buffers.push_back(
+          {"b" + std::to_string(i), bytes, random() % 8 == 0});
       sum += (bytes + 63) / 64 * 64;
     }
     uint64_t largestStep = 0;
@@ -116,11 +147,11 @@ TEST(MemoryPlanner, RandomProblemsHold) {
       ProgramUses uses;
       size_t steps = 1 + random() % 9;
       for (size_t s = 0; s < steps; ++s) {
-        std::vector<uint32_t> step;
+        std::vector<BufferUse> step;
         uint64_t bytes = 0;
         for (uint32_t i = 0; i < buffers; ++i) {
           if (random() % 3 == 0) {
-            step.push_back(i);
+            step.emplace_back(i, random() % 2 == 0);
             bytes += (problem.buffers[i].bytes + 63) / 64 * 64;
           }
         }

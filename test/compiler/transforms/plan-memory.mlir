@@ -1,5 +1,5 @@
-// RUN: air-opt %s --plan-memory | FileCheck %s
-// RUN: air-opt %s --plan-memory --verify-memory | FileCheck %s
+// RUN: air-opt %s --split-input-file --plan-memory | FileCheck %s
+// RUN: air-opt %s --split-input-file --plan-memory --verify-memory | FileCheck %s
 
 // 20 tokens are padded to 32 rows, 3 outputs to 16.
 //   x    32 x 10 floats = 1280 bytes, alive at all steps
@@ -36,6 +36,38 @@ module {
     plan.step add "3" {
       plan.dispatch "k" {op = "add"} (<read buffer @c>, <read_write buffer @x>)
       plan.dispatch "k" {op = "add"} (<read buffer @x>, <read_write buffer @out>)
+    }
+  }
+}
+
+// -----
+
+// A buffer is free between two values: h holds one in steps 0 and 1 and another
+// in step 3, t one in step 2, in h's place.
+
+// CHECK: plan.limits tokens 16 outputs 1 arena 2048
+// CHECK: plan.buffer @x row 16 at [[X:[0-9]+]] bytes 1024
+// CHECK: plan.buffer @h row 16 at [[H:[0-9]+]] bytes 1024
+// CHECK: plan.buffer @t row 16 at [[H]] bytes 1024
+module {
+  plan.limits tokens 16 outputs 1
+  plan.buffer @x row 16
+  plan.buffer @h row 16
+  plan.buffer @t row 16
+  plan.program @m1 tokens 1 to 16 {
+    plan.step glu "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @h>)
+    }
+    plan.step add "1" {
+      plan.dispatch "k" {op = "add"} (<read buffer @h>, <read_write buffer @x>)
+    }
+    plan.step glu "2" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @t>)
+      plan.dispatch "k" {op = "add"} (<read buffer @t>, <read_write buffer @x>)
+    }
+    plan.step glu "3" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @h>)
+      plan.dispatch "k" {op = "add"} (<read buffer @h>, <read_write buffer @x>)
     }
   }
 }

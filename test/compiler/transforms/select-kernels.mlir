@@ -19,8 +19,8 @@
 // CHECK-DAG: plan.buffer @x row 128
 // CHECK-DAG: plan.buffer @angles row 32
 // q 128, k 64, v 64.
-// CHECK-DAG: plan.buffer @layer.0.qkv row 256
-// CHECK-DAG: plan.buffer @layer.0.h row 384
+// CHECK-DAG: plan.buffer @qkv row 256
+// CHECK-DAG: plan.buffer @h row 384
 // CHECK-DAG: plan.buffer @xo row 128 rows <outputs>
 // CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output
 // CHECK-DAG: plan.tensor @inverse_frequencies inverse_frequencies [] rope <norm, dim = 32, base = 1.000000e+04> as F64 rows 1 x 16 bytes 128
@@ -37,19 +37,19 @@
 // CHECK: plan.step embed "embed"
 // CHECK: op = "embed_rows"{{.*}} (<read tensor @token_embd.weight>, <write buffer @x>)
 // CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
-// CHECK-NEXT: op = "rms_norm"{{.*}} (<read buffer @x>, <read tensor @blk.0.attn_norm.weight>, <write buffer @layer.0.attn_normed>)
-// CHECK-NEXT: n = 256 : i64, op = "matmul", y_stride = 256 : i64} (<read buffer @layer.0.attn_normed>, <read tensor @[[$QKV]]>, <write buffer @layer.0.qkv>)
+// CHECK-NEXT: op = "rms_norm"{{.*}} (<read buffer @x>, <read tensor @blk.0.attn_norm.weight>, <write buffer @attn_normed>)
+// CHECK-NEXT: n = 256 : i64, op = "matmul", y_stride = 256 : i64} (<read buffer @attn_normed>, <read tensor @[[$QKV]]>, <write buffer @qkv>)
 // One page holds 1 layer x 2 heads x (K and V) x 32 x 64 tokens x 2 bytes.
-// CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @layer.0.qkv>, <read buffer @angles>, <write kv 0>)
+// CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @qkv>, <read buffer @angles>, <write kv 0>)
 // CHECK: plan.step attn layer 0 "layer.0.attn"
-// CHECK-NEXT: op = "attention"{{.*}} (<read buffer @layer.0.qkv>, <read kv 0>, <write buffer @layer.0.heads>)
+// CHECK-NEXT: op = "attention"{{.*}} (<read buffer @qkv>, <read kv 0>, <write buffer @heads>)
 // CHECK: plan.step attn_out layer 0 "layer.0.attn_out"
-// CHECK-NEXT: accumulate = true{{.*}} (<read buffer @layer.0.heads>, <read tensor @o>, <read_write buffer @x>)
+// CHECK-NEXT: accumulate = true{{.*}} (<read buffer @heads>, <read tensor @o>, <read_write buffer @x>)
 // CHECK: plan.step ffn_in layer 0 "layer.0.ffn_in"
 // CHECK-NEXT: op = "rms_norm"
-// CHECK-NEXT: op = "glu_matmul"{{.*}} (<read buffer @layer.0.ffn_normed>, <read tensor @g>, <read tensor @u>, <write buffer @layer.0.h>)
+// CHECK-NEXT: op = "glu_matmul"{{.*}} (<read buffer @ffn_normed>, <read tensor @g>, <read tensor @u>, <write buffer @h>)
 // CHECK: plan.step ffn_out layer 0 "layer.0.ffn_out"
-// CHECK-NEXT: accumulate = true{{.*}} (<read buffer @layer.0.h>, <read tensor @d>, <read_write buffer @x>)
+// CHECK-NEXT: accumulate = true{{.*}} (<read buffer @h>, <read tensor @d>, <read_write buffer @x>)
 // CHECK: plan.step head "head"
 // CHECK-NEXT: op = "rms_norm", rows_from = "outputs"} (<read buffer @x>, <read tensor @output_norm.weight>, <write buffer @xo>){{.*}} rows <outputs>
 // CHECK-NEXT: op = "matmul", rows_from = "outputs", y_stride = 512 : i64} (<read buffer @xo>, <read tensor @token_embd.weight>, <write buffer @logits>){{.*}} rows <outputs>
@@ -73,21 +73,21 @@
 // With byte dot products, each input of a Q8_0 matmul is packed once per
 // activation format: 24 words for 32 columns of one token, 17 words of several.
 // words for 32 columns of one token, 17 of several.
-// BYTES-DAG: plan.buffer @layer.0.attn_normed row 128
-// BYTES-DAG: plan.buffer @layer.0.attn_normed.i8x2 row 96
-// BYTES-DAG: plan.buffer @layer.0.attn_normed.i8 row 68
-// BYTES-DAG: plan.buffer @layer.0.h.i8x2 row 288
+// BYTES-DAG: plan.buffer @attn_normed row 128
+// BYTES-DAG: plan.buffer @attn_normed.i8x2 row 96
+// BYTES-DAG: plan.buffer @attn_normed.i8 row 68
+// BYTES-DAG: plan.buffer @h.i8x2 row 288
 // BYTES-DAG: plan.buffer @xo.i8x2 row 96 rows <outputs>
 // BYTES-LABEL: plan.program @m1 tokens 1 to 1
 // BYTES: plan.step attn_in
-// BYTES-NEXT: op = "rms_norm"{{.*}} <write buffer @layer.0.attn_normed>)
-// BYTES-NEXT: {activation = "i8x2", k = 128 : i64, op = "pack_activations"} (<read buffer @layer.0.attn_normed>, <write buffer @layer.0.attn_normed.i8x2>)
-// BYTES-NEXT: activation = "i8x2"{{.*}} op = "matmul", y_stride = 256 : i64} (<read buffer @layer.0.attn_normed.i8x2>, <read tensor @{{.*}}>, <write buffer @layer.0.qkv>)
+// BYTES-NEXT: op = "rms_norm"{{.*}} <write buffer @attn_normed>)
+// BYTES-NEXT: {activation = "i8x2", k = 128 : i64, op = "pack_activations"} (<read buffer @attn_normed>, <write buffer @attn_normed.i8x2>)
+// BYTES-NEXT: activation = "i8x2"{{.*}} op = "matmul", y_stride = 256 : i64} (<read buffer @attn_normed.i8x2>, <read tensor @{{.*}}>, <write buffer @qkv>){{.*}} arithmetic <int15>
 // BYTES-NEXT: op = "rope_append"
 // BYTES: plan.step ffn_in
 // BYTES-NEXT: op = "rms_norm"
-// BYTES-NEXT: op = "pack_activations"{{.*}} <write buffer @layer.0.ffn_normed.i8x2>)
-// BYTES-NEXT: activation = "i8x2"{{.*}} op = "glu_matmul"} (<read buffer @layer.0.ffn_normed.i8x2>, <read tensor @g>, <read tensor @u>, <write buffer @layer.0.h>)
+// BYTES-NEXT: op = "pack_activations"{{.*}} <write buffer @ffn_normed.i8x2>)
+// BYTES-NEXT: activation = "i8x2"{{.*}} op = "glu_matmul"} (<read buffer @ffn_normed.i8x2>, <read tensor @g>, <read tensor @u>, <write buffer @h>)
 // BYTES: plan.step head
 // BYTES-NEXT: op = "rms_norm"
 // BYTES-NEXT: {activation = "i8x2", k = 128 : i64, op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.i8x2>){{.*}} rows <outputs>
@@ -95,8 +95,8 @@
 // BYTES-LABEL: plan.program @"m2-8" tokens 2 to 8
 // BYTES: plan.step attn_in
 // BYTES-NEXT: op = "rms_norm"
-// BYTES-NEXT: {activation = "i8", k = 128 : i64, op = "pack_activations"} (<read buffer @layer.0.attn_normed>, <write buffer @layer.0.attn_normed.i8>)
-// BYTES-NEXT: activation = "i8"{{.*}} m_class = "small", n = 256 : i64, op = "matmul"{{.*}} (<read buffer @layer.0.attn_normed.i8>,
+// BYTES-NEXT: {activation = "i8", k = 128 : i64, op = "pack_activations"} (<read buffer @attn_normed>, <write buffer @attn_normed.i8>)
+// BYTES-NEXT: activation = "i8"{{.*}} m_class = "small", n = 256 : i64, op = "matmul"{{.*}} (<read buffer @attn_normed.i8>, {{.*}} arithmetic <int8>
 // BYTES-LABEL: plan.program @"m9+" tokens 9 to 40
 // BYTES: activation = "i8"{{.*}} m_class = "wide", n = 256 : i64, op = "matmul"
 module {
@@ -126,25 +126,25 @@ module {
 // CHECK-DAG: plan.tensor @head copy {{.*}} as F16 x16 64 x 32
 // CHECK-LABEL: plan.program @m1
 // CHECK: plan.step attn_in
-// CHECK-NEXT: has_bias = true{{.*}} n = 32 : i64, op = "matmul", y_stride = 64 : i64} (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @layer.0.qkv>){{.*}} overlap
-// CHECK-NEXT: n = 16 : i64, op = "matmul", y_offset = 32 : i64, y_stride = 64 : i64} (<read buffer @x>, <read tensor @k>, <write buffer @layer.0.qkv>){{.*}} overlap
-// CHECK-NEXT: n = 16 : i64, op = "matmul", y_offset = 48 : i64, y_stride = 64 : i64} (<read buffer @x>, <read tensor @v>, <write buffer @layer.0.qkv>)
+// CHECK-NEXT: has_bias = true{{.*}} n = 32 : i64, op = "matmul", y_stride = 64 : i64} (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @qkv>){{.*}} overlap
+// CHECK-NEXT: n = 16 : i64, op = "matmul", y_offset = 32 : i64, y_stride = 64 : i64} (<read buffer @x>, <read tensor @k>, <write buffer @qkv>){{.*}} overlap
+// CHECK-NEXT: n = 16 : i64, op = "matmul", y_offset = 48 : i64, y_stride = 64 : i64} (<read buffer @x>, <read tensor @v>, <write buffer @qkv>)
 // CHECK-NOT: overlap
-// CHECK: qk_norm = true, rope = "neox", rope_dim = 16 : i64} (<read_write buffer @layer.0.qkv>, <read buffer @angles>, <read tensor @qn>, <read tensor @kn>, <write kv 0>)
+// CHECK: qk_norm = true, rope = "neox", rope_dim = 16 : i64} (<read_write buffer @qkv>, <read buffer @angles>, <read tensor @qn>, <read tensor @kn>, <write kv 0>)
 // CHECK: plan.step ffn_in
-// CHECK-NEXT: (<read buffer @x>, <read tensor @g>, <write buffer @layer.0.gate>){{.*}} overlap
-// CHECK-NEXT: (<read buffer @x>, <read tensor @u>, <write buffer @layer.0.up>)
+// CHECK-NEXT: (<read buffer @x>, <read tensor @g>, <write buffer @gate>){{.*}} overlap
+// CHECK-NEXT: (<read buffer @x>, <read tensor @u>, <write buffer @up>)
 // CHECK-NOT: overlap
-// CHECK: op = "silu_mul"} (<read buffer @layer.0.gate>, <read buffer @layer.0.up>, <write buffer @layer.0.h>)
+// CHECK: op = "silu_mul"} (<read buffer @gate>, <read buffer @up>, <write buffer @h>)
 
 // Only v is multiplied as bytes: its input is quantised after q and k have been
 // issued.
 // BYTES: plan.step attn_in
-// BYTES-NEXT: (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @layer.0.qkv>){{.*}} overlap
-// BYTES-NEXT: (<read buffer @x>, <read tensor @k>, <write buffer @layer.0.qkv>){{.*}} overlap
+// BYTES-NEXT: (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @qkv>){{.*}} overlap
+// BYTES-NEXT: (<read buffer @x>, <read tensor @k>, <write buffer @qkv>){{.*}} overlap
 // BYTES-NEXT: op = "pack_activations"} (<read buffer @x>, <write buffer @x.i8x2>)
 // BYTES-NOT: overlap
-// BYTES-NEXT: activation = "i8x2"{{.*}} y_offset = 48 : i64, y_stride = 64 : i64} (<read buffer @x.i8x2>, <read tensor @v>, <write buffer @layer.0.qkv>)
+// BYTES-NEXT: activation = "i8x2"{{.*}} y_offset = 48 : i64, y_stride = 64 : i64} (<read buffer @x.i8x2>, <read tensor @v>, <write buffer @qkv>)
 // BYTES: plan.step attn layer 0
 module {
   plan.model <name = "mixed", architecture = "qwen3", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 8192, parameters = 1>
@@ -167,13 +167,13 @@ module {
 
 // CHECK-LABEL: plan.program @m1
 // CHECK: plan.step norm layer 0 "layer.0.norm"
-// CHECK-NEXT: op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @layer.0.normed>)
+// CHECK-NEXT: op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @normed>)
 // CHECK: plan.step matmul layer 0 "layer.0.matmul"
-// CHECK-NEXT: op = "matmul", y_stride = 32 : i64} (<read buffer @layer.0.normed>, <read tensor @w>, <write buffer @layer.0.product>)
+// CHECK-NEXT: op = "matmul", y_stride = 32 : i64} (<read buffer @normed>, <read tensor @w>, <write buffer @product>)
 // CHECK: plan.step glu layer 0 "layer.0.glu"
-// CHECK-NEXT: op = "silu_mul"} (<read buffer @layer.0.normed>, <read buffer @layer.0.product>, <write buffer @layer.0.glu>)
+// CHECK-NEXT: op = "silu_mul"} (<read buffer @normed>, <read buffer @product>, <write buffer @glu>)
 // CHECK: plan.step add layer 0 "layer.0.add"
-// CHECK-NEXT: op = "add"} (<read buffer @layer.0.glu>, <read_write buffer @x>)
+// CHECK-NEXT: op = "add"} (<read buffer @glu>, <read_write buffer @x>)
 // CHECK: plan.step head "head"
 module {
   plan.model <name = "plain", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
@@ -196,18 +196,18 @@ module {
 // columns.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
-// PAIRS-DAG: plan.buffer @layer.0.normed row 48
-// PAIRS-DAG: plan.buffer @layer.0.normed.bf16x32 row 32
+// PAIRS-DAG: plan.buffer @normed row 48
+// PAIRS-DAG: plan.buffer @normed.bf16x32 row 32
 // PAIRS: plan.program @m1 tokens 1 to 1
 // PAIRS: plan.step matmul layer 0
-// PAIRS-NEXT: {dtype = "BF16", k = 48 : i64, n = 48 : i64, op = "matmul", y_stride = 48 : i64} (<read buffer @layer.0.normed>, <read tensor @w>, <write buffer @layer.0.product>)
+// PAIRS-NEXT: {dtype = "BF16", k = 48 : i64, n = 48 : i64, op = "matmul", y_stride = 48 : i64} (<read buffer @normed>, <read tensor @w>, <write buffer @product>)
 // PAIRS: plan.program @"m2-8" tokens 2 to 8
 // PAIRS: plan.step matmul layer 0
-// PAIRS-NEXT: m_class = "small"{{.*}} op = "matmul"{{.*}} (<read buffer @layer.0.normed>, <read tensor @w>
+// PAIRS-NEXT: m_class = "small"{{.*}} op = "matmul"{{.*}} (<read buffer @normed>, <read tensor @w>
 // PAIRS: plan.program @"m9+" tokens 9 to 40
 // PAIRS: plan.step matmul layer 0
-// PAIRS-NEXT: {activation = "bf16x32", k = 48 : i64, op = "pack_activations"} (<read buffer @layer.0.normed>, <write buffer @layer.0.normed.bf16x32>)
-// PAIRS-NEXT: activation = "bf16x32", dtype = "BF16"{{.*}} m_class = "wide"{{.*}} (<read buffer @layer.0.normed.bf16x32>, <read tensor @w>, <write buffer @layer.0.product>)
+// PAIRS-NEXT: {activation = "bf16x32", k = 48 : i64, op = "pack_activations"} (<read buffer @normed>, <write buffer @normed.bf16x32>)
+// PAIRS-NEXT: activation = "bf16x32", dtype = "BF16"{{.*}} m_class = "wide"{{.*}} (<read buffer @normed.bf16x32>, <read tensor @w>, <write buffer @product>){{.*}} arithmetic <bfloat16>
 // PAIRS: plan.step head
 // PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
 
@@ -223,6 +223,42 @@ module {
     %p = plan.matmul %n layer 0 <"w", BF16, 48x48> : tensor<?x48xf32> -> tensor<?x48xf32>
     %x1 = plan.add %p into %x0 layer 0 : tensor<?x48xf32>
     %logits = plan.head %x1 norm <"o", F32, 48> epsilon 0.5 <"head", BF16, 64x48> : tensor<?x48xf32> -> tensor<?x64xf32>
+    plan.return %logits : tensor<?x64xf32>
+  }
+}
+
+// -----
+
+// Layers use buffers in turn: the second one makes none of its own, except for
+// the product, since the first layer's is still to be added.
+
+// CHECK-LABEL: plan.model {{.*}}"in_turn"
+// CHECK: plan.buffer @normed row 32
+// CHECK-NOT: plan.buffer @normed_
+// CHECK-LABEL: plan.program @m1
+// CHECK: plan.step matmul layer 0
+// CHECK-NEXT: (<read buffer @normed>, <read tensor @w>, <write buffer @product>)
+// CHECK: plan.step norm layer 1
+// CHECK-NEXT: (<read buffer @product>, <read tensor @{{[^>]*}}>, <write buffer @normed>)
+// CHECK: plan.step matmul layer 1
+// CHECK-NEXT: (<read buffer @normed>, <read tensor @w>, <write buffer @[[$SECOND:product_[0-9]+]]>)
+// CHECK: plan.step add layer 1
+// CHECK-NEXT: (<read buffer @[[$SECOND]]>, <read_write buffer @product>)
+// After the sum the second product is over, and so is its buffer's value.
+// CHECK: plan.step matmul layer 2
+// CHECK-NEXT: (<read buffer @product>, <read tensor @w>, <write buffer @[[$SECOND]]>)
+module {
+  plan.model <name = "in_turn", architecture = "llama", vocabulary = 64, width = 32, layers = 3, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @in_turn {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %n0 = plan.norm %x0 layer 0 <"n", F32, 32> epsilon 0.5 : tensor<?x32xf32>
+    %p0 = plan.matmul %n0 layer 0 <"w", F16, 32x32> : tensor<?x32xf32> -> tensor<?x32xf32>
+    %n1 = plan.norm %p0 layer 1 <"n", F32, 32> epsilon 0.5 : tensor<?x32xf32>
+    %p1 = plan.matmul %n1 layer 1 <"w", F16, 32x32> : tensor<?x32xf32> -> tensor<?x32xf32>
+    %s = plan.add %p1 into %p0 layer 1 : tensor<?x32xf32>
+    %p2 = plan.matmul %s layer 2 <"w", F16, 32x32> : tensor<?x32xf32> -> tensor<?x32xf32>
+    %logits = plan.head %p2 norm <"o", F32, 32> epsilon 0.5 <"head", F16, 64x32> : tensor<?x32xf32> -> tensor<?x64xf32>
     plan.return %logits : tensor<?x64xf32>
   }
 }

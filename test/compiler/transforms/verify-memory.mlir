@@ -87,3 +87,26 @@ module {
     }
   }
 }
+
+// -----
+
+// Step 2 adds to the h of step 0, which therefore has to outlive step 1.
+
+// expected-error @+1 {{buffers 'h' [0, 1024) and 't' [0, 1024) overlap while step 1 needs both}}
+module {
+  plan.limits tokens 16 outputs 1 arena 2048
+  plan.buffer @x row 16 at 1024 bytes 1024
+  plan.buffer @h row 16 at 0 bytes 1024
+  plan.buffer @t row 16 at 0 bytes 1024
+  plan.program @m1 tokens 1 to 16 {
+    plan.step glu "0" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @h>)
+    }
+    plan.step glu "1" {
+      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @t>)
+    }
+    plan.step add "2" {
+      plan.dispatch "k" {op = "add"} (<read buffer @x>, <read_write buffer @h>)
+    }
+  }
+}

@@ -137,6 +137,21 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
+// Arithmetic that is not the kernel's.
+
+// expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.buffer @x row 64
+  plan.buffer @y row 64
+  plan.program @m1 tokens 1 to 16 {
+    plan.step add "0" {
+      plan.dispatch "add_k64" {op = "add", k = 64 : i64} (<read buffer @x>, <read_write buffer @y>) per 1 flops_per_row 64 arithmetic <int8>
+    }
+  }
+}
+
+// -----
+
 // expected-error @+1 {{no executable has kernel 'add_k64'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.buffer @x row 64

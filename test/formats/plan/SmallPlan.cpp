@@ -217,7 +217,6 @@ void addProvenance(plan::PlanT &plan) {
     plan.decisions.back()->by = plan::DecidedBy::User;
   }
   auto source = std::make_unique<plan::SourceT>();
-  source->name = "small.gguf";
   source->bytes = 4242;
   source->digest.assign(16, 7);
   plan.sources.push_back(std::move(source));
@@ -317,6 +316,20 @@ SmallPlan makeSmallPlan() {
   }
   small.fileBytes = *placeSegments(plan, metadataOf(plan).size());
   return small;
+}
+
+void makeWeightless(SmallPlan &small) {
+  small.plan.weightless = true;
+  for (size_t i = 0; i < small.segments.size(); ++i) {
+    plan::SegmentT &segment = *small.plan.segments[i];
+    if (segment.kind != plan::SegmentKind::Kernels) {
+      segment.stored_bytes = 0;
+      small.segments[i].clear();
+      const Digest digest = digestOf({});
+      segment.digest.assign(digest.begin(), digest.end());
+    }
+  }
+  small.fileBytes = *placeSegments(small.plan, metadataOf(small.plan).size());
 }
 
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan) {

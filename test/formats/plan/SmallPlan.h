@@ -24,6 +24,9 @@ struct SmallPlan {
 
 SmallPlan makeSmallPlan();
 
+/// Leaves out the bytes of its weights and of its table.
+void makeWeightless(SmallPlan &small);
+
 /// The metadata as it is, valid or not.
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
 

@@ -365,6 +365,31 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
+// As many sequences as the plan has slots, however many: they fit in its cache.
+TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
+  Result<Session> session = open({}, [](plan::PlanT &plan) {
+    plan.kv->slots = 1000;
+    plan.kv->context = 128;
+    plan.kv->pages = 2000;
+    for (const auto &item : plan.budget_items) {
+      if (item->name == "kv") {
+        item->bytes = plan.kv->pages * plan.kv->page_bytes;
+      }
+    }
+  });
+  ASSERT_TRUE(session) << session.status().message();
+  std::vector<SequenceId> sequences;
+  for (int i = 0; i < 1000; ++i) {
+    sequences.push_back(begin(*session));
+  }
+  EXPECT_FALSE(session->newSequence());
+  // The last one works as the first one does.
+  Result<Rows> first = runRows(*session, {7}, {sequences.front()}, {0});
+  Result<Rows> last = runRows(*session, {7}, {sequences.back()}, {0});
+  ASSERT_TRUE(first && last);
+  EXPECT_EQ(*first, *last);
+}
+
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
   // A row of the block table is 1 MiB. There must be sixteen of them, not one
   // for each of the 256 sequences that a short context may have.
@@ -395,13 +420,6 @@ TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
   EXPECT_NE(session.status().message().find("weights 36028797018963968"),
             std::string::npos)
       << session.status().message();
-}
-
-TEST_F(SessionTest, AnInputBufferIsRefused) {
-  Result<Session> session =
-      open({}, [](plan::PlanT &plan) { plan.buffers[0]->is_input = true; });
-  ASSERT_FALSE(session);
-  EXPECT_EQ(session.status().code(), ErrorCode::Unsupported);
 }
 
 TEST_F(SessionTest, ALogitsBufferThatIsTooSmallIsRefused) {

@@ -10,11 +10,11 @@ using ::testing::HasSubstr;
 
 namespace {
 
-DispatchCost cost(const char *kernel, double weights, double kv,
-                  double operations) {
+DispatchCost cost(const char *kernel, plan::Arithmetic arithmetic,
+                  double weights, double kv, double operations) {
   DispatchCost made;
   made.kernel = kernel;
-  made.arithmetic = arithmeticOf(kernel);
+  made.arithmetic = kernelArithmetic(arithmetic);
   made.weightBytes = weights;
   made.kvBytes = kv;
   made.operations = operations;
@@ -28,11 +28,13 @@ PlanMeasurement measurement() {
   measured.link = "dram";
   measured.shape.tokens = 2;
   measured.rates = {100, {10, 40}};
-  const std::vector<DispatchCost> layer = {cost("matmul_i8x2", 50, 0, 20),
-                                           cost("attention", 0, 10, 30)};
-  measured.steps = {{"layer.0.attn", "Attn", layer},
-                    {"head", "Head", {cost("matmul_i8", 200, 0, 40)}},
-                    {"layer.1.attn", "Attn", layer}};
+  const std::vector<DispatchCost> layer = {
+      cost("matmul", plan::Arithmetic::Int15, 50, 0, 20),
+      cost("attention", plan::Arithmetic::Float32, 0, 10, 30)};
+  measured.steps = {
+      {"layer.0.attn", "Attn", layer},
+      {"head", "Head", {cost("head", plan::Arithmetic::Int8, 200, 0, 40)}},
+      {"layer.1.attn", "Attn", layer}};
   measured.steps[0].dispatches[0].barrier = false;
   measured.dispatchSeconds = {2, 4, 5, 1.25, 6};
   measured.passes = {{16, measured.rates, measured.rates}};
@@ -79,7 +81,7 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   measured.dispatchSeconds[2] = 1.91; // 2 / 1.91 is just below 1.05
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
-  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head matmul_i8: 1900"));
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head: 1900"));
   // Measured again, the limits are higher.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");

@@ -39,8 +39,6 @@ plan.buffer @row row 16
 plan.buffer @angles row 4
 // CHECK: plan.buffer @logits row 32 rows <outputs> output
 plan.buffer @logits row 32 rows <outputs> output
-// CHECK: plan.buffer @given row 32 input
-plan.buffer @given row 32 input
 
 // CHECK: plan.program @m1 tokens 1 to 1 {
 plan.program @m1 tokens 1 to 1 {
@@ -53,8 +51,8 @@ plan.program @m1 tokens 1 to 1 {
   plan.step attn_in layer 0 "layer.0.attn_in" {
     // CHECK: plan.dispatch "norm" {epsilon = 9.99999974E-6 : f32, k = 8 : i64, op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @y>) tiles 2 per 4 weight_bytes 32 flops_per_row 33 scratch 64 overlap
     plan.dispatch "norm" {op = "rms_norm", k = 8, epsilon = 1.0e-5 : f32} (<read buffer @x>, <read tensor @n>, <write buffer @y>) tiles 2 per 4 weight_bytes 32 flops_per_row 33 scratch 64 overlap
-    // CHECK: plan.dispatch "matmul" {{{.*}}} (<read buffer @y>, <read tensor @qkv>, <read_write buffer @row>)
-    plan.dispatch "matmul" {op = "matmul", n = 16, k = 8, accumulate = true, dtype = "Q4_K", layout = "rows", m_class = "small"} (<read buffer @y>, <read tensor @qkv>, <read_write buffer @row>)
+    // CHECK: plan.dispatch "matmul" {{{.*}}} (<read buffer @y>, <read tensor @qkv>, <read_write buffer @row>) arithmetic <int15>{{$}}
+    plan.dispatch "matmul" {op = "matmul", n = 16, k = 8, accumulate = true, dtype = "Q4_K", layout = "rows", m_class = "small"} (<read buffer @y>, <read tensor @qkv>, <read_write buffer @row>) arithmetic <int15>
     // CHECK: plan.dispatch "append" {{{.*}}} (<read_write buffer @row>, <read buffer @angles>, <write kv 0>)
     plan.dispatch "append" {op = "rope_append", rope = "neox"} (<read_write buffer @row>, <read buffer @angles>, <write kv 0>)
   }
