@@ -8,7 +8,10 @@
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/gguf/GgufReader.h"
+#include "formats/model/CheckTokenizer.h"
+#include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Digest.h"
+#include "formats/support/Printable.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -78,6 +81,23 @@ makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
   return passes;
 }
 
+/// --pre: `name` in place of what the file says, if anything.
+Status overridePreTokenizer(ModelSource &source, const std::string &name) {
+  if (name.empty()) {
+    return Status::ok();
+  }
+  if (source.getString("tokenizer.ggml.model") != "gpt2") {
+    return usageError("--pre says how a byte-level BPE vocabulary cuts text, "
+                      "but this model's vocabulary is none; leave it out");
+  }
+  if (canonicalPreTokenizer(name).empty()) {
+    return usageError("--pre: " + inQuotes(name) +
+                      " is not supported; supported: " + preTokenizerList());
+  }
+  source.metadata["tokenizer.ggml.pre"] = name;
+  return Status::ok();
+}
+
 } // namespace
 
 std::vector<std::string> passNames() {
@@ -102,7 +122,9 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
+  AIR_RETURN_IF_ERROR(overridePreTokenizer(state->source, state->options.pre));
   AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
+  AIR_RETURN_IF_ERROR(checkTokenizer(state->tokenizer));
   state->notes = state->tokenizer.notes;
   AIR_ASSIGN_OR_RETURN(
       state->module, importModel(state->context, state->source, &state->notes));

@@ -27,10 +27,13 @@ namespace air::compiler {
 struct CompileOptions {
   std::string model;           ///< GGUF file, the first one of a split
   std::string target = "host"; ///< as resolveProfile
-  std::string kvType;          ///< "f16", "f32", or "" for the default
-  std::string activations;     ///< "f32", "i8x2", "i8", or "" for the default
-  uint64_t context = 0;        ///< tokens; 0 = the default
-  uint64_t slots = 0;          ///< sequences; 0 = the default
+  /// Pre-tokenizer in place of what the file says, or "". Usage when it is not
+  /// known or the vocabulary is not byte-level BPE.
+  std::string pre;
+  std::string kvType;      ///< "f16", "f32", or "" for the default
+  std::string activations; ///< "f32", "i8x2", "i8", or "" for the default
+  uint64_t context = 0;    ///< tokens; 0 = the default
+  uint64_t slots = 0;      ///< sequences; 0 = the default
   /// The plan holds everything but the bytes of weights, which are not read.
   bool weightless = false;
   unsigned threads = 1;

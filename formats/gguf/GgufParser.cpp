@@ -10,6 +10,7 @@
 
 #include "formats/gguf/GgufTypes.h"
 #include "formats/support/ByteReader.h"
+#include "formats/support/Printable.h"
 
 #include <algorithm>
 #include <bit>
@@ -276,7 +277,7 @@ Status Parser::parseHeader() {
   AIR_RETURN_IF_ERROR(read("the magic number", magic));
   if (magic != kMagic) {
     std::string_view start(reinterpret_cast<const char *>(bytes.data()), 4);
-    return corruptError("not a GGUF file: it starts with " + quoted(start) +
+    return corruptError("not a GGUF file: it starts with " + inQuotes(start) +
                         ", not 'GGUF'");
   }
   AIR_RETURN_IF_ERROR(read("the version", parsed.version));
@@ -325,10 +326,10 @@ Status Parser::parseMetadata() {
       status = readValue(type, value);
     }
     if (!status.isOk()) {
-      return status.withContext("metadata " + quoted(key));
+      return status.withContext("metadata " + inQuotes(key));
     }
     if (!parsed.metadata.try_emplace(key, std::move(value)).second) {
-      return corruptError("metadata " + quoted(key) +
+      return corruptError("metadata " + inQuotes(key) +
                           " comes a second time at byte " + number(begin));
     }
   }
@@ -377,7 +378,7 @@ Status Parser::parseTensors() {
     uint64_t offset = 0;
     status = parseTensor(tensor, offset);
     if (!status.isOk()) {
-      return status.withContext("tensor " + quoted(tensor.name));
+      return status.withContext("tensor " + inQuotes(tensor.name));
     }
     tensors.push_back(std::move(tensor));
     offsets.push_back(offset);
@@ -386,7 +387,7 @@ Status Parser::parseTensors() {
   for (SourceTensor &tensor : tensors) {
     std::string name = tensor.name;
     if (!parsed.tensors.try_emplace(name, std::move(tensor)).second) {
-      return corruptError("tensor " + quoted(name) + " comes twice");
+      return corruptError("tensor " + inQuotes(name) + " comes twice");
     }
   }
   return Status::ok();
@@ -442,7 +443,7 @@ Status Parser::locateData(const std::vector<uint64_t> &offsets,
   for (size_t i = 0; i < tensors.size(); ++i) {
     SourceTensor &tensor = tensors[i];
     auto fail = [&](const Status &status) {
-      return status.withContext("tensor " + quoted(tensor.name));
+      return status.withContext("tensor " + inQuotes(tensor.name));
     };
     Result<uint64_t> size = tensorBytes(tensor);
     if (!size) {
@@ -477,10 +478,10 @@ Status Parser::locateData(const std::vector<uint64_t> &offsets,
   for (size_t i = 1; i < order.size(); ++i) {
     uint64_t end = order[i - 1]->fileOffset + order[i - 1]->data.size();
     if (order[i]->fileOffset < end) {
-      return corruptError("tensor " + quoted(order[i]->name) + " at byte " +
+      return corruptError("tensor " + inQuotes(order[i]->name) + " at byte " +
                           number(order[i]->fileOffset) + " overlaps tensor " +
-                          quoted(order[i - 1]->name) + ", which ends at byte " +
-                          number(end));
+                          inQuotes(order[i - 1]->name) +
+                          ", which ends at byte " + number(end));
     }
   }
   return Status::ok();
@@ -497,21 +498,6 @@ Result<ParsedFile> Parser::run() {
 
 Result<ParsedFile> parseFile(std::span<const uint8_t> bytes) {
   return Parser(bytes).run();
-}
-
-std::string quoted(std::string_view text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  constexpr size_t kMaxBytes = 80;
-  std::string result = "'";
-  for (char c : text.substr(0, kMaxBytes)) {
-    auto byte = static_cast<uint8_t>(c);
-    if (byte < 0x20 || byte > 0x7e || c == '\'' || c == '\\') {
-      result += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
-    } else {
-      result += c;
-    }
-  }
-  return result + (text.size() > kMaxBytes ? "...'" : "'");
 }
 
 } // namespace air::gguf

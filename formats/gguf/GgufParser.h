@@ -22,10 +22,6 @@ struct ParsedFile {
 /// Messages are not prefixed with the file's name.
 Result<ParsedFile> parseFile(std::span<const uint8_t> bytes);
 
-/// `text` in single quotes, on one line: control and non-ASCII bytes escaped,
-/// cut after 80 bytes. For names from files in messages.
-std::string quoted(std::string_view text);
-
 } // namespace air::gguf
 
 #endif // AIRPACK_FORMATS_GGUF_GGUFPARSER_H

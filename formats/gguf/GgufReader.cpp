@@ -2,6 +2,7 @@
 #include "formats/gguf/GgufReader.h"
 
 #include "formats/gguf/GgufParser.h"
+#include "formats/support/Printable.h"
 
 #include <cstdio>
 
@@ -72,7 +73,7 @@ Status addTensors(ModelSource &model, gguf::ParsedFile &parsed,
   for (auto &[name, tensor] : parsed.tensors) {
     tensor.file = index;
     if (!model.tensors.try_emplace(name, std::move(tensor)).second) {
-      return corruptError("tensor " + gguf::quoted(name) +
+      return corruptError("tensor " + inQuotes(name) +
                           " is already in an earlier part");
     }
   }

@@ -28,8 +28,11 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 
 /// tokenizer.ggml.* -> TokenizerData; kind None when the file has no tokenizer.
 /// Absent keys get llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
+/// Types that a piece's text contradicts are corrected (KnownPieces.h), with a
+/// note. The result need not pass checkTokenizer().
 /// Corrupt when an array is shorter than the vocabulary (surplus entries are
-/// cut, with a note), a piece comes twice or an id lies outside the vocabulary;
+/// cut, with a note), a piece comes twice or an id that generation needs lies
+/// outside the vocabulary (others become none, with a note);
 /// Unsupported names the model ("t5", ...) and what is supported.
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 

@@ -2,11 +2,13 @@
 //
 // Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer.
 // What an absent key means is what llama.cpp (src/llama-vocab.cpp) takes it to
-// mean, except that a BPE vocabulary without a BOS or EOS id has none.
+// mean, except that a BPE vocabulary without a BOS or EOS id has none, and that
+// an SPM vocabulary without scores ranks pieces by their ids.
 //
 //===----------------------------------------------------------------------===//
-#include "formats/gguf/GgufParser.h"
 #include "formats/gguf/GgufReader.h"
+#include "formats/model/KnownPieces.h"
+#include "formats/support/Printable.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,28 +24,9 @@ constexpr std::string_view kPreWithBos[] = {
     "midm-2.0", "lfm2",     "jina-v5-nano", "tekken",  "chameleon",
 };
 
-// Pieces that end an answer wherever a vocabulary has them as special tokens.
-constexpr std::string_view kEndPieces[] = {
-    "<|eot_id|>",
-    "<|eom_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<end_of_turn>",
-    "<end_of_utterance>",
-    "</s>",
-    "<eos>",
-    "<EOT>",
-    "[EOT]",
-    "<|fim_pad|>",
-    "<|repo_name|>",
-    "<|file_sep|>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
-};
-
 const char *const kPrefix = "tokenizer.ggml.";
+
+enum class Need : uint8_t { Yes, No };
 
 class Reader {
 public:
@@ -69,7 +52,9 @@ private:
   }
   Status readText(const std::string &key, std::string &text) const;
   Status readFlag(const char *key, bool &flag) const;
-  Status readId(const char *key, int32_t &id) const;
+  /// Sets `id` where the file has the key. An id outside the vocabulary becomes
+  /// none: Corrupt, or a note when nothing needs it.
+  Status readId(const char *key, int32_t &id, Need need);
   Status readTokens();
   /// Corrupt when an array with an entry for each token is too short; a note
   /// when it is too long.
@@ -79,7 +64,6 @@ private:
   Status readMerges();
   Status readSpecials();
   Status readFlags();
-  void findEndOfGeneration(int32_t endOfMessage);
 
   const ModelSource &source;
   TokenizerData data;
@@ -103,7 +87,7 @@ Status Reader::readFlag(const char *key, bool &flag) const {
   return Status::ok();
 }
 
-Status Reader::readId(const char *key, int32_t &id) const {
+Status Reader::readId(const char *key, int32_t &id, Need need) {
   std::string name = std::string(kPrefix) + key;
   const MetadataValue *value = find(name);
   if (value == nullptr) {
@@ -123,9 +107,16 @@ Status Reader::readId(const char *key, int32_t &id) const {
     return Status::ok();
   }
   if (*stored >= data.tokens.size()) {
-    return corruptError("metadata '" + name + "' is " +
-                        std::to_string(*stored) + ", but the vocabulary has " +
-                        std::to_string(data.tokens.size()) + " tokens");
+    std::string outside = "metadata '" + name + "' is " +
+                          std::to_string(*stored) +
+                          ", but the vocabulary has " +
+                          std::to_string(data.tokens.size()) + " tokens";
+    if (need == Need::Yes) {
+      return corruptError(std::move(outside));
+    }
+    data.notes.push_back(outside + "; the id is ignored, nothing needs it");
+    id = TokenizerData::kNoToken;
+    return Status::ok();
   }
   id = static_cast<int32_t>(*stored);
   return Status::ok();
@@ -180,7 +171,7 @@ Status Reader::readTokens() {
     }
   }
   if (twin != nullptr) {
-    return corruptError("the vocabulary has " + gguf::quoted(piece(*twin)) +
+    return corruptError("the vocabulary has " + inQuotes(piece(*twin)) +
                         " twice, as ids " + std::to_string(twin[0].id) +
                         " and " + std::to_string(twin[1].id));
   }
@@ -233,23 +224,38 @@ Status Reader::readTypes() {
 }
 
 Status Reader::readScores() {
-  AIR_ASSIGN_OR_RETURN(
-      const std::vector<double> *scores,
-      get<std::vector<double>>("tokenizer.ggml.scores", "an array of floats"));
-  if (scores == nullptr) {
-    return corruptError("metadata 'tokenizer.ggml.scores' is missing; the "
-                        "tokenizer model 'llama' needs it");
-  }
-  AIR_RETURN_IF_ERROR(checkLength("scores", scores->size()));
-  for (size_t i = 0; i < data.tokens.size(); ++i) {
-    if (std::isnan((*scores)[i])) {
-      return corruptError("metadata 'tokenizer.ggml.scores' is not a number "
-                          "for token " +
-                          std::to_string(i));
+  const MetadataValue *value = find("tokenizer.ggml.scores");
+  if (value == nullptr) {
+    // sentencepiece numbers the pieces of a BPE model from the best on and
+    // scores them so.
+    for (size_t id = 0; id < data.tokens.size(); ++id) {
+      data.scores.push_back(-static_cast<float>(id));
     }
-    data.scores.push_back(static_cast<float>((*scores)[i]));
+    return Status::ok();
   }
-  return Status::ok();
+  auto take = [&](const auto &stored) {
+    AIR_RETURN_IF_ERROR(checkLength("scores", stored.size()));
+    for (size_t id = 0; id < data.tokens.size(); ++id) {
+      data.scores.push_back(static_cast<float>(stored[id]));
+      if (std::isnan(data.scores.back())) {
+        return corruptError("metadata 'tokenizer.ggml.scores' is not a number "
+                            "for token " +
+                            std::to_string(id));
+      }
+    }
+    return Status::ok();
+  };
+  if (const auto *scores = std::get_if<std::vector<double>>(value)) {
+    return take(*scores);
+  }
+  if (const auto *scores = std::get_if<std::vector<int64_t>>(value)) {
+    return take(*scores);
+  }
+  if (const auto *scores = std::get_if<std::vector<uint64_t>>(value)) {
+    return take(*scores);
+  }
+  return corruptError("metadata 'tokenizer.ggml.scores' is not an array of "
+                      "numbers");
 }
 
 Status Reader::readMerges() {
@@ -266,7 +272,7 @@ Status Reader::readMerges() {
     size_t space = merge.find(' ', 1);
     if (space == std::string::npos || space + 1 == merge.size()) {
       return corruptError("metadata 'tokenizer.ggml.merges' entry " +
-                          std::to_string(rank) + " is " + gguf::quoted(merge) +
+                          std::to_string(rank) + " is " + inQuotes(merge) +
                           ", not two pieces with a space between them");
     }
   }
@@ -284,34 +290,28 @@ Status Reader::readSpecials() {
     data.bos = orNone(1);
     data.eos = orNone(2);
   }
-  AIR_RETURN_IF_ERROR(readId("bos_token_id", data.bos));
-  AIR_RETURN_IF_ERROR(readId("eos_token_id", data.eos));
-  AIR_RETURN_IF_ERROR(readId("unknown_token_id", data.unknown));
-  AIR_RETURN_IF_ERROR(readId("padding_token_id", data.padding));
-  AIR_RETURN_IF_ERROR(readId("eot_token_id", data.endOfTurn));
+  // A text that begins with BOS and an answer that ends need these ids; an
+  // unknown token is needed only where some byte has none, which
+  // checkTokenizer() finds.
+  const bool spm = data.kind == TokenizerKind::Spm;
+  bool addBos =
+      spm || std::ranges::find(kPreWithBos, data.pre) != std::end(kPreWithBos);
+  AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
+  AIR_RETURN_IF_ERROR(
+      readId("bos_token_id", data.bos, addBos ? Need::Yes : Need::No));
+  AIR_RETURN_IF_ERROR(readId("eos_token_id", data.eos, Need::Yes));
+  AIR_RETURN_IF_ERROR(readId("unknown_token_id", data.unknown, Need::No));
+  AIR_RETURN_IF_ERROR(readId("padding_token_id", data.padding, Need::No));
+  AIR_RETURN_IF_ERROR(readId("eot_token_id", data.endOfTurn, Need::Yes));
   int32_t endOfMessage = TokenizerData::kNoToken;
-  AIR_RETURN_IF_ERROR(readId("eom_token_id", endOfMessage));
-  findEndOfGeneration(endOfMessage);
-  return Status::ok();
-}
-
-void Reader::findEndOfGeneration(int32_t endOfMessage) {
-  std::vector<int32_t> &ids = data.endOfGeneration;
+  AIR_RETURN_IF_ERROR(readId("eom_token_id", endOfMessage, Need::Yes));
   for (int32_t id : {data.eos, data.endOfTurn, endOfMessage}) {
     if (id != TokenizerData::kNoToken) {
-      ids.push_back(id);
+      data.endOfGeneration.push_back(id);
     }
   }
-  for (size_t id = 0; id < data.tokens.size(); ++id) {
-    if ((data.types[id] == TokenType::Control ||
-         data.types[id] == TokenType::UserDefined) &&
-        std::ranges::find(kEndPieces, data.tokens[id]) !=
-            std::end(kEndPieces)) {
-      ids.push_back(static_cast<int32_t>(id));
-    }
-  }
-  std::ranges::sort(ids);
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  markEndPieces(data);
+  return Status::ok();
 }
 
 Status Reader::readFlags() {
@@ -357,7 +357,7 @@ Result<TokenizerData> Reader::run() {
   } else if (model == "gpt2") {
     data.kind = TokenizerKind::Bpe;
   } else {
-    return unsupportedError("the tokenizer model " + gguf::quoted(model) +
+    return unsupportedError("the tokenizer model " + inQuotes(model) +
                             " is not supported; 'llama' (SentencePiece) and "
                             "'gpt2' (byte-level BPE) are");
   }
@@ -365,8 +365,12 @@ Result<TokenizerData> Reader::run() {
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   AIR_RETURN_IF_ERROR(readTokens());
   AIR_RETURN_IF_ERROR(readTypes());
-  AIR_RETURN_IF_ERROR(data.kind == TokenizerKind::Spm ? readScores()
-                                                      : readMerges());
+  if (data.kind == TokenizerKind::Spm) {
+    markBytePieces(data);
+    AIR_RETURN_IF_ERROR(readScores());
+  } else {
+    AIR_RETURN_IF_ERROR(readMerges());
+  }
   AIR_RETURN_IF_ERROR(readSpecials());
   AIR_RETURN_IF_ERROR(readFlags());
   return std::move(data);

@@ -1,9 +1,10 @@
 //===- BpeEncoder.cpp - byte-level byte-pair encoding -----------*- C++ -*-===//
 #include "runtime/text/BpeEncoder.h"
 
-#include "runtime/text/ByteLevel.h"
-#include "runtime/text/Quote.h"
-#include "runtime/text/Utf8.h"
+#include "formats/model/ByteLevel.h"
+#include "formats/support/Printable.h"
+#include "formats/support/Utf8.h"
+#include "runtime/text/Nfc.h"
 
 #include <algorithm>
 #include <span>
@@ -66,13 +67,8 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
-/// False for the bytes that no well-formed UTF-8 holds.
-bool occursInUtf8(unsigned byte) {
-  return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
-}
-
 /// Every token's bytes into the table; those that text may become are indexed.
-Status fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
+void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   size_t total = 0;
   for (const std::string &token : data.tokens) {
     total += token.size();
@@ -95,17 +91,8 @@ Status fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   }
   for (unsigned byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);
-    int32_t id = vocabulary.table.find({&c, 1});
-    vocabulary.byteTokens[byte] = id;
-    if (id == TokenTable::kAbsent && occursInUtf8(byte) &&
-        vocabulary.unknown == TokenizerData::kNoToken) {
-      return corruptError("tokenizer: no token stands for byte " +
-                          std::to_string(byte) +
-                          " and there is no unknown token: some text could "
-                          "not be expressed");
-    }
+    vocabulary.byteTokens[byte] = vocabulary.table.find({&c, 1});
   }
-  return Status::ok();
 }
 
 /// One merge on its way into the tables.
@@ -130,7 +117,7 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
   size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
   if (space == std::string_view::npos || space + 1 == merge.size()) {
     return corruptError("tokenizer: merge " + std::to_string(rank) + ", " +
-                        quoted(merge) +
+                        inQuotes(merge) +
                         ", is not two parts with a space between them");
   }
   if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
@@ -208,12 +195,11 @@ private:
 Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
   const PreTokenizer *splitter = findPreTokenizer(data.pre);
-  if (!splitter) {
-    return unsupportedError(
-        "tokenizer: pre-tokenizer " + quoted(data.pre) +
-        " is not supported; these are: " + preTokenizerNames());
+  if (splitter == nullptr) {
+    return internalError("tokenizer: no code cuts text as " +
+                         inQuotes(data.pre) + " says");
   }
-  AIR_RETURN_IF_ERROR(fillTable(data, vocabulary));
+  fillTable(data, vocabulary);
   AIR_ASSIGN_OR_RETURN(
       PairTable merges,
       MergeReader(vocabulary.table, data.merges.size()).run(data.merges));
@@ -232,14 +218,18 @@ void BpeEncoder::encode(std::string_view text,
     repaired = wellFormed(text);
     text = repaired;
   }
-  std::vector<size_t> ends;
-  preTokenizer->split(text, ends);
+  std::string composed;
+  if (preTokenizer->composes && !isPlainlyNfc(text)) {
+    composed = toNfc(text);
+    text = composed;
+    repaired = {};
+  }
   Scratch scratch;
   size_t start = 0;
-  for (size_t end : ends) {
+  preTokenizer->split(text, [&](size_t end) {
     encodeWord(text.substr(start, end - start), scratch, ids);
     start = end;
-  }
+  });
 }
 
 void BpeEncoder::push(Scratch &scratch, int32_t left) const {

@@ -17,7 +17,8 @@ namespace air::rt {
 
 class BpeEncoder {
 public:
-  /// Fills `vocabulary`, which must outlive the encoder, from `data`.
+  /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
+  /// passes checkTokenizer(). Corrupt when a merge is not "LEFT RIGHT".
   static Result<BpeEncoder> create(const TokenizerData &data,
                                    Vocabulary &vocabulary);
 

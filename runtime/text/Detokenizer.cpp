@@ -1,7 +1,7 @@
 //===- Detokenizer.cpp - ids in, whole characters out -----------*- C++ -*-===//
 #include "runtime/text/Detokenizer.h"
 
-#include "runtime/text/Utf8.h"
+#include "formats/support/Utf8.h"
 
 namespace air::rt {
 

@@ -1,8 +1,9 @@
 //===- PreTokenizer.cpp - the families' expressions by hand -----*- C++ -*-===//
 #include "runtime/text/PreTokenizer.h"
 
+#include "formats/model/PreTokenizerNames.h"
+#include "formats/support/Utf8.h"
 #include "runtime/text/CharClass.h"
-#include "runtime/text/Utf8.h"
 
 namespace air::rt {
 namespace {
@@ -159,10 +160,10 @@ size_t nextLlama3(std::string_view text, size_t position, int digits) {
 }
 
 template <size_t (*Next)(std::string_view, size_t)>
-void splitBy(std::string_view text, std::vector<size_t> &ends) {
+void splitBy(std::string_view text, PieceSink ends) {
   for (size_t position = 0; position < text.size();) {
     position = Next(text, position);
-    ends.push_back(position);
+    ends(position);
   }
 }
 
@@ -176,8 +177,7 @@ size_t nextOneDigit(std::string_view text, size_t position) {
 bool isAsciiDigit(char c) { return c >= '0' && c <= '9'; }
 
 /// [0-9][0-9][0-9] and what lies between, over a run of numbers.
-void splitThousands(std::string_view number, size_t base,
-                    std::vector<size_t> &ends) {
+void splitThousands(std::string_view number, size_t base, PieceSink ends) {
   size_t gapStart = 0;
   size_t position = 0;
   while (position < number.size()) {
@@ -185,17 +185,17 @@ void splitThousands(std::string_view number, size_t base,
         isAsciiDigit(number[position + 1]) &&
         isAsciiDigit(number[position + 2])) {
       if (gapStart != position) {
-        ends.push_back(base + position);
+        ends(base + position);
       }
       position += 3;
       gapStart = position;
-      ends.push_back(base + position);
+      ends(base + position);
     } else {
       position += charAt(number, position).length;
     }
   }
   if (gapStart != position) {
-    ends.push_back(base + position);
+    ends(base + position);
   }
 }
 
@@ -223,7 +223,7 @@ bool isDefaultPunctuation(Char c) {
 ///   \p{N}+
 ///   [0-9][0-9][0-9]
 /// What llama.cpp does when a file names no pre-tokeniser.
-void splitDefault(std::string_view text, std::vector<size_t> &ends) {
+void splitDefault(std::string_view text, PieceSink ends) {
   size_t start = 0;
   while (start < text.size()) {
     Char c = charAt(text, start);
@@ -242,7 +242,7 @@ void splitDefault(std::string_view text, std::vector<size_t> &ends) {
         number += charAt(run, number).length;
       }
       if (number != position) {
-        ends.push_back(number);
+        ends(number);
       }
       splitThousands(run.substr(number, pieceEnd - number), number, ends);
       position = pieceEnd;
@@ -252,47 +252,22 @@ void splitDefault(std::string_view text, std::vector<size_t> &ends) {
 }
 
 constexpr PreTokenizer kPreTokenizers[] = {
-    {"default", false, splitDefault},
-    {"gpt-2", false, splitBy<nextGpt2>},
-    {"llama-bpe", true, splitBy<nextThreeDigits>},
-    {"qwen2", false, splitBy<nextOneDigit>},
-};
-
-struct Alias {
-  std::string_view name;
-  std::string_view meaning;
-};
-/// Other names under which files carry the same expression.
-constexpr Alias kAliases[] = {
-    {"", "default"},
-    {"llama3", "llama-bpe"},
-    {"llama-v3", "llama-bpe"},
-    {"deepseek-r1-qwen", "qwen2"},
+    {"default", false, false, splitDefault},
+    {"gpt-2", false, false, splitBy<nextGpt2>},
+    {"llama-bpe", true, false, splitBy<nextThreeDigits>},
+    {"qwen2", false, true, splitBy<nextOneDigit>},
 };
 
 } // namespace
 
 const PreTokenizer *findPreTokenizer(std::string_view pre) {
-  for (const Alias &alias : kAliases) {
-    if (alias.name == pre) {
-      pre = alias.meaning;
-      break;
-    }
-  }
+  std::string_view canonical = canonicalPreTokenizer(pre);
   for (const PreTokenizer &known : kPreTokenizers) {
-    if (known.name == pre) {
+    if (known.name == canonical) {
       return &known;
     }
   }
   return nullptr;
-}
-
-std::string preTokenizerNames() {
-  std::string names;
-  for (const PreTokenizer &known : kPreTokenizers) {
-    names += (names.empty() ? "" : ", ") + std::string(known.name);
-  }
-  return names;
 }
 
 } // namespace air::rt

@@ -8,27 +8,30 @@
 #ifndef AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
 #define AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
 
+#include "runtime/exec/FunctionRef.h"
+
 #include <cstddef>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace air::rt {
 
+using PieceSink = FunctionRef<void(size_t)>;
+
 struct PreTokenizer {
-  std::string_view name; ///< tokenizer.ggml.pre
+  std::string_view name; ///< the canonical one
   /// A piece that is a token as a whole is taken without merging.
   bool ignoreMerges;
-  /// Appends to `ends` where each piece of `text` ends; the last is its size.
-  /// `text` is valid UTF-8.
-  void (*split)(std::string_view text, std::vector<size_t> &ends);
+  /// Text is brought into Unicode's form C before it is cut: tokenizer.json's
+  /// normalizer "NFC".
+  bool composes;
+  /// Tells `ends` where each piece of `text` ends, in order; the last is its
+  /// size. `text` is valid UTF-8.
+  void (*split)(std::string_view text, PieceSink ends);
 };
 
-/// nullptr when `pre` is not known. "" is "default".
+/// By any of its names (formats/model/PreTokenizerNames.h); nullptr when `pre`
+/// is not known.
 const PreTokenizer *findPreTokenizer(std::string_view pre);
-
-/// "default, gpt-2, ...", for messages.
-std::string preTokenizerNames();
 
 } // namespace air::rt
 

@@ -1,11 +1,10 @@
 //===- SpmEncoder.cpp - sentencepiece's BPE model ---------------*- C++ -*-===//
 #include "runtime/text/SpmEncoder.h"
 
-#include "runtime/text/Quote.h"
-#include "runtime/text/Utf8.h"
+#include "formats/model/KnownPieces.h"
+#include "formats/support/Utf8.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace air::rt {
 
@@ -52,25 +51,6 @@ void appendWithSpaces(std::string_view text, std::string &out) {
   }
 }
 
-/// "<0x0A>" -> 10.
-std::optional<uint8_t> byteOf(std::string_view token) {
-  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') {
-    return std::nullopt;
-  }
-  unsigned value = 0;
-  for (char c : token.substr(3, 2)) {
-    unsigned digit = c >= '0' && c <= '9'   ? c - '0'
-                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                            : 16;
-    if (digit == 16) {
-      return std::nullopt;
-    }
-    value = value * 16 + digit;
-  }
-  return static_cast<uint8_t>(value);
-}
-
 bool hasInnerSpace(std::string_view piece) {
   size_t firstOther = piece.find_first_not_of(' ');
   return firstOther != std::string_view::npos &&
@@ -79,23 +59,14 @@ bool hasInnerSpace(std::string_view piece) {
 
 } // namespace
 
-Result<SpmEncoder> SpmEncoder::create(const TokenizerData &data,
-                                      Vocabulary &vocabulary) {
-  if (data.scores.size() != data.tokens.size()) {
-    return corruptError("tokenizer: " + std::to_string(data.scores.size()) +
-                        " scores for " + std::to_string(data.tokens.size()) +
-                        " tokens");
-  }
+SpmEncoder SpmEncoder::create(const TokenizerData &data,
+                              Vocabulary &vocabulary) {
   SpmEncoder encoder(vocabulary);
   encoder.scores = data.scores;
   encoder.removeExtraSpaces = data.removeExtraWhitespaces;
   size_t total = 0;
-  for (size_t i = 0; i < data.scores.size(); ++i) {
-    if (data.scores[i] != data.scores[i]) {
-      return corruptError("tokenizer: the score of token " + std::to_string(i) +
-                          " is not a number");
-    }
-    total += data.tokens[i].size();
+  for (const std::string &token : data.tokens) {
+    total += token.size();
   }
   vocabulary.table.reserve(data.tokens.size(), total);
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
@@ -106,15 +77,10 @@ Result<SpmEncoder> SpmEncoder::create(const TokenizerData &data,
     bytes.clear();
     switch (data.types[i]) {
     case TokenType::Byte: {
-      std::optional<uint8_t> byte = byteOf(token);
-      if (!byte) {
-        return corruptError("tokenizer: byte token " + std::to_string(i) +
-                            " is " + quoted(token) +
-                            ", not of the form <0x0A>");
-      }
-      bytes += static_cast<char>(*byte);
+      uint8_t byte = *byteOfPiece(token);
+      bytes += static_cast<char>(byte);
       vocabulary.table.add(bytes);
-      vocabulary.byteTokens[*byte] = id;
+      vocabulary.byteTokens[byte] = id;
       break;
     }
     case TokenType::Control:
@@ -133,13 +99,9 @@ Result<SpmEncoder> SpmEncoder::create(const TokenizerData &data,
       }
     }
   }
-  for (int32_t id : vocabulary.byteTokens) {
-    encoder.hasAllBytes &= id != TokenizerData::kNoToken;
-  }
-  if (!encoder.hasAllBytes && vocabulary.unknown == TokenizerData::kNoToken) {
-    return corruptError("tokenizer: neither tokens for all 256 bytes nor an "
-                        "unknown token: some text could not be expressed");
-  }
+  encoder.hasBytes = std::ranges::any_of(vocabulary.byteTokens, [](int32_t id) {
+    return id != TokenizerData::kNoToken;
+  });
   return encoder;
 }
 
@@ -256,7 +218,7 @@ void SpmEncoder::encodeRun(std::string_view run, Scratch &scratch,
 
 void SpmEncoder::emit(std::string_view character,
                       std::vector<int32_t> &ids) const {
-  if (!hasAllBytes) {
+  if (!hasBytes) {
     // sentencepiece gives neighbouring unknown characters one id together.
     if (ids.empty() || ids.back() != vocabulary->unknown) {
       ids.push_back(vocabulary->unknown);
@@ -264,7 +226,8 @@ void SpmEncoder::emit(std::string_view character,
     return;
   }
   for (char c : character == " " ? kSpaceMark : character) {
-    ids.push_back(vocabulary->byteTokens[static_cast<uint8_t>(c)]);
+    int32_t id = vocabulary->byteTokens[static_cast<uint8_t>(c)];
+    ids.push_back(id != TokenizerData::kNoToken ? id : vocabulary->unknown);
   }
 }
 

@@ -3,8 +3,9 @@
 // Text becomes characters; of all neighbours whose concatenation is a piece the
 // pair with the highest score is merged first, the leftmost of equals
 // (https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc). A
-// character that is no piece falls back to its bytes' tokens. U+2581 stands for
-// a space in the vocabulary; here pieces are kept with the space itself.
+// character that is no piece falls back to its bytes' tokens, and a byte
+// without one to the unknown token. U+2581 stands for a space in the
+// vocabulary; here pieces are kept with the space itself.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H
@@ -17,9 +18,9 @@ namespace air::rt {
 
 class SpmEncoder {
 public:
-  /// Fills `vocabulary`, which must outlive the encoder, from `data`.
-  static Result<SpmEncoder> create(const TokenizerData &data,
-                                   Vocabulary &vocabulary);
+  /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
+  /// passes checkTokenizer().
+  static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
 
   /// Appends the ids of `text`, with a space before it if `addSpace`.
   void encode(std::string_view text, bool addSpace,
@@ -45,8 +46,8 @@ private:
   /// No piece holds a space after another character, so that no merge crosses
   /// the place where a space follows something else.
   bool spacesOnlyLead = true;
-  /// Characters that are no piece have byte tokens.
-  bool hasAllBytes = true;
+  /// Characters that are no piece become byte tokens, as far as there are some.
+  bool hasBytes = false;
 };
 
 } // namespace air::rt

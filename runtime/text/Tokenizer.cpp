@@ -1,6 +1,7 @@
 //===- Tokenizer.cpp - text <-> token ids -----------------------*- C++ -*-===//
 #include "runtime/text/Tokenizer.h"
 
+#include "formats/model/CheckTokenizer.h"
 #include "runtime/text/BpeEncoder.h"
 #include "runtime/text/SpecialMatcher.h"
 #include "runtime/text/SpmEncoder.h"
@@ -25,42 +26,6 @@ struct Tokenizer::State {
   size_t longestPiece = 0;
 };
 
-namespace {
-
-Status checkIds(const TokenizerData &data) {
-  auto size = static_cast<int64_t>(data.tokens.size());
-  struct Named {
-    const char *name;
-    int32_t id;
-  };
-  std::vector<Named> ids = {
-      {"bos", data.bos}, {"eos", data.eos}, {"unknown", data.unknown}};
-  for (int32_t id : data.endOfGeneration) {
-    if (id == TokenizerData::kNoToken) {
-      return corruptError("tokenizer: end-of-generation id -1 is no token");
-    }
-    ids.push_back({"end-of-generation", id});
-  }
-  for (const Named &named : ids) {
-    if (named.id != TokenizerData::kNoToken &&
-        (named.id < 0 || named.id >= size)) {
-      return corruptError(std::string("tokenizer: the ") + named.name +
-                          " id is " + std::to_string(named.id) +
-                          ", but the vocabulary has " + std::to_string(size) +
-                          " tokens");
-    }
-  }
-  if (data.addBos && data.bos == TokenizerData::kNoToken) {
-    return corruptError("tokenizer: BOS is to be added, but there is none");
-  }
-  if (data.addEos && data.eos == TokenizerData::kNoToken) {
-    return corruptError("tokenizer: EOS is to be added, but there is none");
-  }
-  return Status::ok();
-}
-
-} // namespace
-
 Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
 Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
@@ -71,26 +36,13 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
     return unsupportedError("tokenizer: the model has no vocabulary; give "
                             "token ids instead of text");
   }
-  if (data.tokens.empty() || data.tokens.size() > (size_t{1} << 30)) {
-    return corruptError("tokenizer: " + std::to_string(data.tokens.size()) +
-                        " tokens; 1 to 2^30 are possible");
-  }
-  if (data.types.size() != data.tokens.size()) {
-    return corruptError("tokenizer: " + std::to_string(data.types.size()) +
-                        " token types for " +
-                        std::to_string(data.tokens.size()) + " tokens");
-  }
-  if (data.merges.size() > (size_t{1} << 30)) {
-    return corruptError("tokenizer: " + std::to_string(data.merges.size()) +
-                        " merges; at most 2^30 are possible");
-  }
-  AIR_RETURN_IF_ERROR(checkIds(data));
+  AIR_RETURN_IF_ERROR(checkTokenizer(data));
   auto state = std::make_unique<State>();
   Vocabulary &vocabulary = state->vocabulary;
   vocabulary.size = static_cast<int32_t>(data.tokens.size());
   vocabulary.unknown = data.unknown;
   if (data.kind == TokenizerKind::Spm) {
-    AIR_ASSIGN_OR_RETURN(state->spm, SpmEncoder::create(data, vocabulary));
+    state->spm = SpmEncoder::create(data, vocabulary);
     state->addSpacePrefix = data.addSpacePrefix;
   } else {
     AIR_ASSIGN_OR_RETURN(state->bpe, BpeEncoder::create(data, vocabulary));

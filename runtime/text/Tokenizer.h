@@ -25,10 +25,8 @@ namespace air::rt {
 
 class Tokenizer {
 public:
-  /// Errors: Corrupt when arrays disagree in length, an id lies outside the
-  /// vocabulary, a merge is not "LEFT RIGHT", or some byte of UTF-8 text could
-  /// not be expressed; Unsupported names an unknown pre-tokeniser and lists the
-  /// known ones.
+  /// Errors: those of checkTokenizer(); Unsupported for kind None; Corrupt when
+  /// a merge is not "LEFT RIGHT".
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;

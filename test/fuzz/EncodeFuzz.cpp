@@ -5,8 +5,9 @@
 // vocabulary, and byte-level BPE must decode well-formed text to itself.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/text/ByteLevel.h"
+#include "formats/model/ByteLevel.h"
 #include "runtime/text/Detokenizer.h"
+#include "runtime/text/Nfc.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -97,6 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   size_t blank = std::min(rest.find("\n\n"), rest.size());
   std::string_view text = rest.substr(std::min(blank + 2, rest.size()));
   TokenizerData data = vocabulary(choices, rest.substr(0, blank));
+  bool composes = data.pre == "qwen2";
   bool isBpe = data.kind == TokenizerKind::Bpe;
   Result<Tokenizer> tokenizer = Tokenizer::create(std::move(data));
   if (!tokenizer.isOk()) {
@@ -112,7 +114,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   std::string back = decode(*tokenizer, ids, true);
   require(isWellFormed(back), "decoded text is UTF-8");
   if (isBpe && isWellFormed(text)) {
-    require(back == text, "byte-level BPE loses nothing");
+    require(back == (composes ? toNfc(text) : text),
+            "byte-level BPE loses nothing");
   }
   return 0;
 }

@@ -1,6 +1,7 @@
 //===- PackCommand.cpp - airpack MODEL ------------------------------------===//
 #include "compiler/driver/Compiler.h"
 #include "formats/machine/TileRegisters.h"
+#include "formats/model/PreTokenizerNames.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
@@ -72,6 +73,7 @@ compileOptions(const cli::Invocation &invocation) {
                       "JSON file");
   }
   options.target = *target;
+  options.pre = invocation.text("--pre").value_or("");
   options.kvType = invocation.text("--kv-type").value_or("");
   options.activations = invocation.text("--activations").value_or("");
   options.context =
@@ -148,6 +150,15 @@ cli::Command packCommand() {
       "products.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
+  cli::Option pre = makeOption(
+      "--pre", "", ValueKind::Choice, "NAME",
+      "How a byte-level BPE vocabulary cuts text before it merges bytes, in "
+      "place of what the model's file says. The wrong choice gives other "
+      "tokens than the model was trained with, without an error.",
+      "the file's 'tokenizer.ggml.pre'");
+  for (const PreTokenizerName &known : preTokenizerNames()) {
+    pre.choices.emplace_back(known.name);
+  }
   cli::Option context = makeOption("--ctx", "", ValueKind::Integer, "N",
                                    "Tokens that a sequence may hold.",
                                    "the model's trained context, at most 4096");
@@ -195,6 +206,7 @@ cli::Command packCommand() {
       activations,
       context,
       slots,
+      pre,
       threads,
       tune,
       makeOption("--weightless", "", ValueKind::Flag, "",

@@ -1,6 +1,8 @@
 //===- Output.cpp - text to standard output -------------------------------===//
 #include "tools/cli/Output.h"
 
+#include "formats/support/Printable.h"
+
 #include <cerrno>
 #include <cstdarg>
 #include <cstdint>
@@ -10,6 +12,9 @@
 #include <unistd.h>
 
 namespace air::cli {
+
+/// A message names files, keys and lists of names: some kilobytes at most.
+static constexpr size_t kLongestLine = 16384;
 
 Status writeOut(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
@@ -40,26 +45,7 @@ std::string format(const char *pattern, ...) {
 }
 
 std::string oneLine(std::string_view text) {
-  static const char digits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(text.size());
-  size_t controlEnd = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto byte = static_cast<uint8_t>(text[i]);
-    // U+0080 to U+009F in UTF-8, which some terminals take as commands too.
-    if (byte == 0xc2 && i + 1 < text.size() &&
-        (static_cast<uint8_t>(text[i + 1]) & 0xe0) == 0x80) {
-      controlEnd = i + 2;
-    }
-    if (byte < 0x20 || byte == 0x7f || i < controlEnd) {
-      out += "\\x";
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
+  return printable(text, kLongestLine);
 }
 
 void occupyStandardStreams() {

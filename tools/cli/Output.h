@@ -20,8 +20,9 @@ void printNotes(const std::vector<std::string> &notes);
 std::string format(const char *pattern, ...)
     __attribute__((format(printf, 1, 2)));
 
-/// `text` with every control character as \xNN: names from files and the
-/// command line break no line and send the terminal no commands.
+/// `text` as printable() of formats/support has it, cut after 16 KiB: names
+/// from files and the command line break no line and send the terminal no
+/// commands.
 std::string oneLine(std::string_view text);
 
 /// Opens standard streams that the caller closed in such a way that using them

@@ -129,16 +129,153 @@ TEST(GgufTokenizer, BpeAddBosDependsOnPre) {
   }
 }
 
-TEST(GgufTokenizer, EndPiecesCountOnlyAsSpecialTokens) {
+TokenizerData read(const GgufBuilder &builder) {
+  Result<TokenizerData> data = tokenizerOf(builder);
+  EXPECT_TRUE(data.isOk()) << data.status().message();
+  return data.isOk() ? *std::move(data) : TokenizerData();
+}
+
+/// `pieces`, all typed as ordinary text.
+GgufBuilder normalPieces(const std::vector<std::string> &pieces) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", "gpt2")
-      .texts("tokenizer.ggml.tokens",
-             {"</s>", "<|end|>", "<|eot_id|>", "<|endoftext|>", "end"})
-      .array<int32_t>("tokenizer.ggml.token_type", {1, 3, 4, 1, 3})
+      .texts("tokenizer.ggml.tokens", pieces)
       .texts("tokenizer.ggml.merges", {});
-  Result<TokenizerData> data = tokenizerOf(builder);
-  ASSERT_TRUE(data.isOk()) << data.status().message();
-  EXPECT_EQ(data->endOfGeneration, (Ids{1, 2}));
+  return builder;
+}
+
+TEST(GgufTokenizer, KnownEndPiecesEndWhateverTheirType) {
+  const std::vector<std::string> kEnds = {
+      "<|eot_id|>",
+      "<|im_end|>",
+      "<|end|>",
+      "<end_of_turn>",
+      "<|endoftext|>",
+      "<|end_of_text|>",
+      "<EOT>",
+      "_<EOT>",
+      "[EOT]",
+      "<\uff5cend\u2581of\u2581sentence\uff5c>",
+      "<end_of_utterance>",
+      "<|eom_id|>",
+      "<|return|>",
+      "<|call|>",
+      "<|flush|>",
+      "<|calls|>",
+      "</s>",
+      "[EOS]",
+      "<eos>",
+      "<turn|>",
+      "<|tool_response>",
+      "[e~["};
+  for (const std::string &piece : kEnds) {
+    for (int32_t type : {0, 1, 2, 4, 5, 6}) {
+      GgufBuilder builder = normalPieces({"a", piece});
+      builder.array<int32_t>("tokenizer.ggml.token_type", {1, type});
+      TokenizerData data = read(builder);
+      EXPECT_EQ(data.endOfGeneration, Ids{1}) << piece;
+      EXPECT_EQ(data.types[1], TokenType::Control) << piece << type;
+      ASSERT_EQ(data.notes.size(), 1U) << piece;
+      EXPECT_TRUE(data.notes[0].starts_with("token 1, '" + piece + "', is"));
+    }
+    GgufBuilder builder = normalPieces({"a", piece});
+    builder.array<int32_t>("tokenizer.ggml.token_type", {1, 3});
+    TokenizerData data = read(builder);
+    EXPECT_EQ(data.endOfGeneration, Ids{1}) << piece;
+    EXPECT_TRUE(data.notes.empty()) << piece;
+  }
+  EXPECT_TRUE(read(normalPieces({"</s", "<|im_end|", "im_end", "<EOS>"}))
+                  .endOfGeneration.empty());
+}
+
+TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
+  // Of several messages only the last one's end ends the answer.
+  TokenizerData data =
+      read(normalPieces({"<|end|>", "<|channel|>", "<|return|>"}));
+  EXPECT_EQ(data.endOfGeneration, Ids{2});
+  EXPECT_EQ(data.types[0], TokenType::Normal);
+  EXPECT_EQ(read(normalPieces({"<|end|>", "<|channel|>"})).endOfGeneration,
+            Ids{0});
+  EXPECT_EQ(read(normalPieces({"<|end|>", "<|return|>"})).endOfGeneration,
+            (Ids{0, 1}));
+  EXPECT_EQ(
+      read(normalPieces({"<|calls|>", "<|end|>", "<|flush|>"})).endOfGeneration,
+      (Ids{0, 2}));
+  // HTML, beside a vocabulary's own ends.
+  EXPECT_EQ(read(normalPieces({"</s>", "<|tool_response>"})).endOfGeneration,
+            Ids{1});
+}
+
+TEST(GgufTokenizer, WhatAMergeMakesIsText) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "gpt2")
+      .texts("tokenizer.ggml.tokens", {"</", "s>", "</s>", "<eos>"})
+      .texts("tokenizer.ggml.merges", {"<eo s", "</ s>"});
+  TokenizerData data = read(builder);
+  EXPECT_EQ(data.endOfGeneration, Ids{3});
+  EXPECT_EQ(data.types[2], TokenType::Normal);
+  builder.array<int32_t>("tokenizer.ggml.token_type", {1, 1, 3, 1});
+  EXPECT_EQ(read(builder).endOfGeneration, (Ids{2, 3}));
+}
+
+TEST(GgufTokenizer, FillInPiecesCountOnlyAsSpecialTokens) {
+  GgufBuilder builder =
+      normalPieces({"<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "end"});
+  builder.array<int32_t>("tokenizer.ggml.token_type", {1, 3, 4, 3});
+  EXPECT_EQ(read(builder).endOfGeneration, (Ids{1, 2}));
+}
+
+TEST(GgufTokenizer, BytePiecesAreFoundByName) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "llama")
+      .texts("tokenizer.ggml.tokens", {"<unk>", "<0x0A>", "<0x41>", "<0xC3>",
+                                       "<0x0G>", "<0x41> ", "<0x0a>"})
+      .array<int32_t>("tokenizer.ggml.token_type", {2, 1, 4, 0, 1, 1, 1});
+  TokenizerData data = read(builder);
+  EXPECT_EQ(data.types,
+            (std::vector<TokenType>{TokenType::Unknown, TokenType::Byte,
+                                    TokenType::UserDefined, TokenType::Byte,
+                                    TokenType::Normal, TokenType::Normal,
+                                    TokenType::Normal}));
+  EXPECT_EQ(data.notes,
+            std::vector<std::string>{
+                "2 pieces that are named <0x00> to <0xFF> are not typed as "
+                "byte tokens; they are taken as such"});
+}
+
+TEST(GgufTokenizer, ScoresOfAnyNumericKindOrNone) {
+  auto scored = [] {
+    GgufBuilder builder;
+    builder.text("tokenizer.ggml.model", "llama")
+        .texts("tokenizer.ggml.tokens", {"<unk>", "a", "b"});
+    return builder;
+  };
+  const std::vector<float> kByPlace = {0, -1, -2};
+  EXPECT_EQ(read(scored()).scores, kByPlace);
+  const char *key = "tokenizer.ggml.scores";
+  EXPECT_EQ(read(scored().array<int32_t>(key, {0, -1, -2})).scores, kByPlace);
+  EXPECT_EQ(read(scored().array<int8_t>(key, {5, -1, 3})).scores,
+            (std::vector<float>{5, -1, 3}));
+  EXPECT_EQ(read(scored().array<uint32_t>(key, {5, 1, 3})).scores,
+            (std::vector<float>{5, 1, 3}));
+  EXPECT_EQ(read(scored().array<double>(key, {0.5, -1, 3})).scores,
+            (std::vector<float>{0.5, -1, 3}));
+}
+
+TEST(GgufTokenizer, IdsThatNothingNeedsMayLieOutside) {
+  GgufBuilder builder = spm();
+  builder.value<uint32_t>("tokenizer.ggml.padding_token_id", 512)
+      .value<uint32_t>("tokenizer.ggml.unknown_token_id", 6)
+      .value<bool>("tokenizer.ggml.add_bos_token", false)
+      .value<uint32_t>("tokenizer.ggml.bos_token_id", 5);
+  TokenizerData data = read(builder);
+  EXPECT_EQ(data.padding, TokenizerData::kNoToken);
+  EXPECT_EQ(data.unknown, TokenizerData::kNoToken);
+  EXPECT_EQ(data.bos, TokenizerData::kNoToken);
+  ASSERT_EQ(data.notes.size(), 3U);
+  EXPECT_EQ(data.notes[2],
+            "metadata 'tokenizer.ggml.padding_token_id' is 512, but the "
+            "vocabulary has 5 tokens; the id is ignored, nothing needs it");
 }
 
 TEST(GgufTokenizer, MinusOneMeansNone) {
@@ -257,8 +394,10 @@ const Refused kRefused[] = {
      [] {
        return bare("gpt2").array<float>("tokenizer.ggml.token_type", {1, 1});
      }},
-    {"ScoresMissing", kCorrupt, "'tokenizer.ggml.scores' is missing",
-     [] { return bare("llama"); }},
+    {"ScoresAreTexts", kCorrupt, "is not an array of numbers",
+     [] { return bare("llama").texts("tokenizer.ggml.scores", {"a", "b"}); }},
+    {"EomOutside", kCorrupt, "'tokenizer.ggml.eom_token_id' is 5",
+     [] { return spm().value<uint32_t>("tokenizer.ggml.eom_token_id", 5); }},
     {"ScoresTooFew", kCorrupt, "scores' has 1 entries",
      [] { return bare("llama").array<float>("tokenizer.ggml.scores", {1}); }},
     {"ScoreNan", kCorrupt, "is not a number for token 1",

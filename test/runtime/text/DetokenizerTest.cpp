@@ -2,7 +2,7 @@
 #include "runtime/text/Detokenizer.h"
 
 #include "Vocabularies.h"
-#include "runtime/text/Utf8.h"
+#include "formats/support/Utf8.h"
 
 #include <gmock/gmock.h>
 

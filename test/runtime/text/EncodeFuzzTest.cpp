@@ -2,6 +2,7 @@
 #include "Vocabularies.h"
 #include "runtime/text/BpeEncoder.h"
 #include "runtime/text/Detokenizer.h"
+#include "runtime/text/Nfc.h"
 
 #include <random>
 
@@ -52,7 +53,7 @@ protected:
     return text;
   }
 
-  void expectRoundTrips(const char *name) {
+  void expectRoundTrips(const char *name, bool composes = false) {
     Tokenizer tokenizer = tokenizerOf(
         vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));
     for (int round = 0; round < 2000; ++round) {
@@ -62,7 +63,7 @@ protected:
         continue;
       }
       std::vector<int32_t> ids = tokenizer.encode(text, false, false);
-      ASSERT_EQ(decode(tokenizer, ids), text);
+      ASSERT_EQ(decode(tokenizer, ids), composes ? toNfc(text) : text);
     }
     for (int round = 0; round < 2000; ++round) {
       std::string text = randomBytes(60);
@@ -76,7 +77,7 @@ protected:
 
 TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
-TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2"); }
+TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2", true); }
 
 /// Byte-pair encoding by its definition: the best pair of the list is searched
 /// for and merged, until none is left.

@@ -2,6 +2,7 @@
 #include "runtime/text/PreTokenizer.h"
 
 #include "Vocabularies.h"
+#include "formats/model/PreTokenizerNames.h"
 #include "runtime/text/CharClass.h"
 
 #include <gmock/gmock.h>
@@ -17,7 +18,7 @@ using Pieces = std::vector<std::string>;
 
 Pieces cut(const char *name, const std::string &text) {
   std::vector<size_t> ends;
-  findPreTokenizer(name)->split(text, ends);
+  findPreTokenizer(name)->split(text, [&](size_t end) { ends.push_back(end); });
   Pieces pieces;
   size_t start = 0;
   for (size_t end : ends) {
@@ -79,15 +80,26 @@ TEST(PreTokenizerTest, WhiteSpace) {
   EXPECT_THAT(cut("llama-bpe", "\tx"), ElementsAre("\tx"));
 }
 
+TEST(PreTokenizerTest, EveryNameHasAnExpression) {
+  for (const air::PreTokenizerName &known : air::preTokenizerNames()) {
+    const PreTokenizer *found = findPreTokenizer(known.name);
+    ASSERT_NE(found, nullptr) << known.name;
+    EXPECT_EQ(found, findPreTokenizer(known.canonical));
+  }
+}
+
 TEST(PreTokenizerTest, NamesAndAliases) {
-  EXPECT_EQ(findPreTokenizer(""), findPreTokenizer("default"));
   EXPECT_EQ(findPreTokenizer("llama3"), findPreTokenizer("llama-bpe"));
+  EXPECT_EQ(findPreTokenizer("falcon3"), findPreTokenizer("llama-bpe"));
+  EXPECT_EQ(findPreTokenizer("megrez"), findPreTokenizer("qwen2"));
   EXPECT_NE(findPreTokenizer("qwen2"), findPreTokenizer("llama-bpe"));
+  EXPECT_EQ(findPreTokenizer(""), nullptr);
   EXPECT_EQ(findPreTokenizer("tekken"), nullptr);
   EXPECT_EQ(findPreTokenizer("GPT-2"), nullptr);
-  EXPECT_EQ(preTokenizerNames(), "default, gpt-2, llama-bpe, qwen2");
   EXPECT_TRUE(findPreTokenizer("llama-bpe")->ignoreMerges);
   EXPECT_FALSE(findPreTokenizer("gpt-2")->ignoreMerges);
+  EXPECT_TRUE(findPreTokenizer("qwen2")->composes);
+  EXPECT_FALSE(findPreTokenizer("llama-bpe")->composes);
 }
 
 TEST(CharClassTest, OneOfEach) {

@@ -30,8 +30,12 @@ TEST(TokenizerErrorTest, NoVocabulary) {
 
 TEST(TokenizerErrorTest, UnknownPreTokenizer) {
   expectRefused(smallBpe({}, "tekken"), ErrorCode::Unsupported,
-                "pre-tokenizer 'tekken' is not supported; these are: default, "
-                "gpt-2, llama-bpe, qwen2");
+                "pre-tokenizer 'tekken' is not supported; supported: "
+                "deepseek-r1-qwen, default, falcon3, gpt-2, llama-bpe, "
+                "llama-v3, llama3, megrez, phi-2, qwen2; if one of these is "
+                "right, pack with --pre and its name");
+  expectRefused(smallBpe({}, ""), ErrorCode::Unsupported,
+                "('tokenizer.ggml.pre' is missing); supported: deepseek-");
 }
 
 TEST(TokenizerErrorTest, MessagesStayOnOneLine) {

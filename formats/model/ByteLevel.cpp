@@ -1,10 +1,10 @@
 //===- ByteLevel.cpp - GPT-2's printable spelling of bytes ------*- C++ -*-===//
-#include "runtime/text/ByteLevel.h"
+#include "formats/model/ByteLevel.h"
 
 #include <array>
 #include <cstdint>
 
-namespace air::rt {
+namespace air {
 namespace {
 
 constexpr uint32_t kEnd = 0x144; ///< past the last code point in use
@@ -53,4 +53,4 @@ bool bytesOfSpelling(std::string_view spelling, std::string &bytes) {
   return true;
 }
 
-} // namespace air::rt
+} // namespace air

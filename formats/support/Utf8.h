@@ -4,13 +4,13 @@
 // surrogates, nothing above U+10FFFF.
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_RUNTIME_TEXT_UTF8_H
-#define AIRPACK_RUNTIME_TEXT_UTF8_H
+#ifndef AIRPACK_FORMATS_SUPPORT_UTF8_H
+#define AIRPACK_FORMATS_SUPPORT_UTF8_H
 
 #include <cstdint>
 #include <string_view>
 
-namespace air::rt {
+namespace air {
 
 inline constexpr std::string_view kReplacement = "\xef\xbf\xbd"; ///< U+FFFD
 
@@ -55,6 +55,6 @@ inline Utf8Step decodeUtf8(std::string_view text) {
   return {Utf8Step::Whole, length, codePoint};
 }
 
-} // namespace air::rt
+} // namespace air
 
-#endif // AIRPACK_RUNTIME_TEXT_UTF8_H
+#endif // AIRPACK_FORMATS_SUPPORT_UTF8_H

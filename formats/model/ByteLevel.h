@@ -5,18 +5,18 @@
 // order (https://github.com/openai/gpt-2/blob/master/src/encoder.py).
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_RUNTIME_TEXT_BYTELEVEL_H
-#define AIRPACK_RUNTIME_TEXT_BYTELEVEL_H
+#ifndef AIRPACK_FORMATS_MODEL_BYTELEVEL_H
+#define AIRPACK_FORMATS_MODEL_BYTELEVEL_H
 
 #include <string>
 #include <string_view>
 
-namespace air::rt {
+namespace air {
 
 /// Replaces `bytes` by what `spelling` stands for; false (and `bytes` is not
 /// meaningful) when some character of it stands for no byte.
 bool bytesOfSpelling(std::string_view spelling, std::string &bytes);
 
-} // namespace air::rt
+} // namespace air
 
-#endif // AIRPACK_RUNTIME_TEXT_BYTELEVEL_H
+#endif // AIRPACK_FORMATS_MODEL_BYTELEVEL_H

@@ -1,0 +1,150 @@
+//===- CheckTokenizer.cpp - can text be told in this vocabulary? ----------===//
+#include "formats/model/CheckTokenizer.h"
+
+#include "formats/model/ByteLevel.h"
+#include "formats/model/KnownPieces.h"
+#include "formats/model/PreTokenizerNames.h"
+#include "formats/support/Printable.h"
+
+#include <array>
+
+namespace air {
+
+namespace {
+
+constexpr size_t kMostTokens = size_t{1} << 30;
+
+Status checkSizes(const TokenizerData &data) {
+  if (data.tokens.empty() || data.tokens.size() > kMostTokens) {
+    return corruptError("tokenizer: " + std::to_string(data.tokens.size()) +
+                        " tokens; 1 to 2^30 are possible");
+  }
+  if (data.types.size() != data.tokens.size()) {
+    return corruptError("tokenizer: " + std::to_string(data.types.size()) +
+                        " token types for " +
+                        std::to_string(data.tokens.size()) + " tokens");
+  }
+  if (data.merges.size() > kMostTokens) {
+    return corruptError("tokenizer: " + std::to_string(data.merges.size()) +
+                        " merges; at most 2^30 are possible");
+  }
+  return Status::ok();
+}
+
+Status checkIds(const TokenizerData &data) {
+  auto size = static_cast<int64_t>(data.tokens.size());
+  struct Named {
+    const char *name;
+    int32_t id;
+  };
+  std::vector<Named> ids = {
+      {"bos", data.bos}, {"eos", data.eos}, {"unknown", data.unknown}};
+  for (int32_t id : data.endOfGeneration) {
+    if (id == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: end-of-generation id -1 is no token");
+    }
+    ids.push_back({"end-of-generation", id});
+  }
+  for (const Named &named : ids) {
+    if (named.id != TokenizerData::kNoToken &&
+        (named.id < 0 || named.id >= size)) {
+      return corruptError(std::string("tokenizer: the ") + named.name +
+                          " id is " + std::to_string(named.id) +
+                          ", but the vocabulary has " + std::to_string(size) +
+                          " tokens");
+    }
+  }
+  if (data.addBos && data.bos == TokenizerData::kNoToken) {
+    return corruptError("tokenizer: BOS is to be added, but there is none");
+  }
+  if (data.addEos && data.eos == TokenizerData::kNoToken) {
+    return corruptError("tokenizer: EOS is to be added, but there is none");
+  }
+  return Status::ok();
+}
+
+Status checkSpm(const TokenizerData &data) {
+  if (data.scores.size() != data.tokens.size()) {
+    return corruptError("tokenizer: " + std::to_string(data.scores.size()) +
+                        " scores for " + std::to_string(data.tokens.size()) +
+                        " tokens");
+  }
+  std::array<bool, 256> present{};
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    if (data.scores[id] != data.scores[id]) {
+      return corruptError("tokenizer: the score of token " +
+                          std::to_string(id) + " is not a number");
+    }
+    if (data.types[id] != TokenType::Byte) {
+      continue;
+    }
+    std::optional<uint8_t> byte = byteOfPiece(data.tokens[id]);
+    if (!byte) {
+      return corruptError("tokenizer: byte token " + std::to_string(id) +
+                          " is " + inQuotes(data.tokens[id]) +
+                          ", not of the form <0x0A>");
+    }
+    present[*byte] = true;
+  }
+  for (bool isPresent : present) {
+    if (!isPresent && data.unknown == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: neither tokens for all 256 bytes nor an "
+                          "unknown token: some text could not be expressed");
+    }
+  }
+  return Status::ok();
+}
+
+/// False for the bytes that no well-formed UTF-8 holds.
+bool occursInUtf8(size_t byte) {
+  return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
+}
+
+Status checkBpe(const TokenizerData &data) {
+  if (canonicalPreTokenizer(data.pre).empty()) {
+    std::string what =
+        data.pre.empty()
+            ? "tokenizer: the file does not say how the vocabulary cuts text "
+              "('tokenizer.ggml.pre' is missing)"
+            : "tokenizer: pre-tokenizer " + inQuotes(data.pre) +
+                  " is not supported";
+    return unsupportedError(what + "; supported: " + preTokenizerList() +
+                            "; if one of these is right, pack with --pre "
+                            "and its name");
+  }
+  std::array<bool, 256> present{};
+  std::string bytes;
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    TokenType type = data.types[id];
+    bool isText = type != TokenType::Control &&
+                  type != TokenType::UserDefined && type != TokenType::Unknown;
+    // The spelling of one byte takes one or two.
+    if (isText && data.tokens[id].size() <= 2 &&
+        bytesOfSpelling(data.tokens[id], bytes) && bytes.size() == 1) {
+      present[static_cast<uint8_t>(bytes[0])] = true;
+    }
+  }
+  for (size_t byte = 0; byte < present.size(); ++byte) {
+    if (!present[byte] && occursInUtf8(byte) &&
+        data.unknown == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: no token stands for byte " +
+                          std::to_string(byte) +
+                          " and there is no unknown token: some text could "
+                          "not be expressed");
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status checkTokenizer(const TokenizerData &data) {
+  if (data.kind == TokenizerKind::None) {
+    return Status::ok();
+  }
+  AIR_RETURN_IF_ERROR(checkSizes(data));
+  AIR_RETURN_IF_ERROR(checkIds(data));
+  return data.kind == TokenizerKind::Spm ? checkSpm(data) : checkBpe(data);
+}
+
+} // namespace air

@@ -1,0 +1,174 @@
+//===- KnownPieces.cpp - pieces that say what they are --------------------===//
+#include "formats/model/KnownPieces.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+namespace air {
+
+namespace {
+
+// The list of llama.cpp (src/llama-vocab.cpp, October 2026).
+constexpr std::string_view kEndPieces[] = {
+    // Ends of a turn.
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "<\xef\xbd\x9c"
+    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    "<end_of_utterance>",
+    // Ends of a message.
+    "<|eom_id|>",
+    // Other ends of generation.
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "</s>",
+    "[EOS]",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "[e~[",
+};
+
+// Parts of fill-in-the-middle prompts: no answer goes on after them. Their text
+// alone is no proof, since code and web pages hold such names too, so that they
+// count only where the file types them as special.
+constexpr std::string_view kFillInPieces[] = {
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+};
+
+bool contains(const TokenizerData &data, std::string_view piece) {
+  return std::ranges::find(data.tokens, piece) != data.tokens.end();
+}
+
+/// Vocabularies in which a piece of the list has another meaning.
+bool isNoEnd(const TokenizerData &data, std::string_view piece) {
+  if (piece == "<|end|>") {
+    // The end of one message of several: an analysis goes before the answer.
+    return (contains(data, "<|channel|>") && contains(data, "<|return|>")) ||
+           (contains(data, "<|calls|>") && contains(data, "<|flush|>"));
+  }
+  // HTML for the end of text that is struck out.
+  return piece == "</s>" && contains(data, "<|tool_response>");
+}
+
+/// Special tokens are never made of others: what a merge makes is text. (Qwen 2
+/// has "</s>" so, and its tokenizer cuts HTML with it.)
+bool isMadeByMerge(const TokenizerData &data, std::string_view piece) {
+  return std::ranges::any_of(data.merges, [&](std::string_view merge) {
+    size_t space = merge.find(' ', 1);
+    return merge.size() == piece.size() + 1 &&
+           space != std::string_view::npos &&
+           merge.substr(0, space) == piece.substr(0, space) &&
+           merge.substr(space + 1) == piece.substr(space);
+  });
+}
+
+const char *nameOf(TokenType type) {
+  switch (type) {
+  case TokenType::Undefined:
+    return "undefined";
+  case TokenType::Normal:
+    return "normal";
+  case TokenType::Unknown:
+    return "unknown";
+  case TokenType::Control:
+    return "control";
+  case TokenType::UserDefined:
+    return "user-defined";
+  case TokenType::Unused:
+    return "unused";
+  case TokenType::Byte:
+    return "byte";
+  }
+  return "none";
+}
+
+} // namespace
+
+std::optional<uint8_t> byteOfPiece(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') {
+    return std::nullopt;
+  }
+  unsigned value = 0;
+  for (char c : piece.substr(3, 2)) {
+    unsigned digit = c >= '0' && c <= '9'   ? c - '0'
+                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                            : 16;
+    if (digit == 16) {
+      return std::nullopt;
+    }
+    value = value * 16 + digit;
+  }
+  return static_cast<uint8_t>(value);
+}
+
+void markBytePieces(TokenizerData &data) {
+  std::array<bool, 256> known{};
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    std::optional<uint8_t> byte = byteOfPiece(data.tokens[id]);
+    if (byte && data.types[id] == TokenType::Byte) {
+      known[*byte] = true;
+    }
+  }
+  size_t count = 0;
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    std::optional<uint8_t> byte = byteOfPiece(data.tokens[id]);
+    bool isText = data.types[id] == TokenType::Normal ||
+                  data.types[id] == TokenType::Undefined;
+    if (byte && isText && !known[*byte]) {
+      known[*byte] = true;
+      data.types[id] = TokenType::Byte;
+      ++count;
+    }
+  }
+  if (count != 0) {
+    data.notes.push_back(std::to_string(count) +
+                         " pieces that are named <0x00> to <0xFF> are not "
+                         "typed as byte tokens; they are taken as such");
+  }
+}
+
+void markEndPieces(TokenizerData &data) {
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    const std::string &piece = data.tokens[id];
+    TokenType &type = data.types[id];
+    if (std::ranges::find(kEndPieces, piece) != std::end(kEndPieces)) {
+      if (isNoEnd(data, piece) ||
+          (type != TokenType::Control && isMadeByMerge(data, piece))) {
+        continue;
+      }
+      if (type != TokenType::Control) {
+        data.notes.push_back("token " + std::to_string(id) + ", '" + piece +
+                             "', is a known end of a turn or text, but its "
+                             "type is " +
+                             nameOf(type) +
+                             "; it is taken as a control token that ends "
+                             "generation");
+        type = TokenType::Control;
+      }
+    } else if (std::ranges::find(kFillInPieces, piece) ==
+                   std::end(kFillInPieces) ||
+               (type != TokenType::Control && type != TokenType::UserDefined)) {
+      continue;
+    }
+    data.endOfGeneration.push_back(static_cast<int32_t>(id));
+  }
+  std::ranges::sort(data.endOfGeneration);
+  auto rest = std::ranges::unique(data.endOfGeneration);
+  data.endOfGeneration.erase(rest.begin(), rest.end());
+}
+
+} // namespace air

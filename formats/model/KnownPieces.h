@@ -1,0 +1,35 @@
+//===- KnownPieces.h - pieces that say what they are ------------*- C++ -*-===//
+//
+// Files in circulation give some pieces a wrong type, or give no types at all,
+// though the pieces' text leaves no doubt: <0x0A> is a byte and <|im_end|> ends
+// a turn. These functions correct the types and leave a note for each
+// correction.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MODEL_KNOWNPIECES_H
+#define AIRPACK_FORMATS_MODEL_KNOWNPIECES_H
+
+#include "formats/model/TokenizerData.h"
+
+#include <optional>
+#include <string_view>
+
+namespace air {
+
+/// "<0x0A>" -> 10; std::nullopt for every other text.
+std::optional<uint8_t> byteOfPiece(std::string_view piece);
+
+/// Pieces of an SPM vocabulary that are named as bytes and typed as ordinary
+/// text become byte tokens, unless their byte has one. One note for all.
+void markBytePieces(TokenizerData &data);
+
+/// Pieces that are known to end a turn, a message or a text become control
+/// tokens and end generation, whatever their type is; a note for each whose
+/// type was another. Not those that a merge of a BPE vocabulary makes: they are
+/// text. Ids are added to `data.endOfGeneration`, which is sorted
+/// afterwards and holds each once.
+void markEndPieces(TokenizerData &data);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MODEL_KNOWNPIECES_H

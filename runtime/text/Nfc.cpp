@@ -1,0 +1,97 @@
+//===- Nfc.cpp - canonical composition ------------------------------------===//
+#include "runtime/text/Nfc.h"
+
+#include "formats/support/Utf8.h"
+
+#include <array>
+#include <cstdlib>
+#include <utf8proc.h>
+#include <vector>
+
+namespace air::rt {
+
+namespace {
+
+/// Characters that no composition joins to what stands before them, nor does
+/// decomposition change them: Basic Latin and Latin-1 letters stay as they are
+/// unless marks follow, CJK ideographs always.
+bool startsStretch(uint32_t codePoint) {
+  return codePoint < 0x300 || (codePoint >= 0x4e00 && codePoint <= 0x9fff);
+}
+
+/// Decomposes, orders and composes one stretch.
+class Composer {
+public:
+  void append(std::string_view stretch, std::string &out) {
+    points.resize(stretch.size() * kMostPerByte);
+    const auto *bytes =
+        reinterpret_cast<const utf8proc_uint8_t *>(stretch.data());
+    constexpr auto kOptions =
+        static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    utf8proc_ssize_t count = utf8proc_decompose(
+        bytes, static_cast<utf8proc_ssize_t>(stretch.size()), points.data(),
+        static_cast<utf8proc_ssize_t>(points.size()), kOptions);
+    if (count < 0 || static_cast<size_t>(count) > points.size()) {
+      out += stretch; // not well-formed: left as it is
+      return;
+    }
+    count = utf8proc_normalize_utf32(points.data(), count, kOptions);
+    std::array<utf8proc_uint8_t, 4> encoded{};
+    for (utf8proc_ssize_t i = 0; i < count; ++i) {
+      utf8proc_ssize_t length =
+          utf8proc_encode_char(points[static_cast<size_t>(i)], encoded.data());
+      out.append(reinterpret_cast<const char *>(encoded.data()),
+                 static_cast<size_t>(length));
+    }
+  }
+
+private:
+  /// A character of two bytes decomposes into 3 at most, one of three bytes
+  /// into 4 (Unicode 15, NormalizationTest.txt).
+  static constexpr size_t kMostPerByte = 2;
+  std::vector<utf8proc_int32_t> points;
+};
+
+} // namespace
+
+bool isPlainlyNfc(std::string_view text) {
+  constexpr uint8_t kLeadOfU0300 = 0xcc;
+  for (char c : text) {
+    if (static_cast<uint8_t>(c) >= kLeadOfU0300) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string toNfc(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  Composer composer;
+  size_t start = 0;
+  size_t at = 0;
+  bool isPlain = true; // of the stretch so far
+  auto flush = [&] {
+    std::string_view stretch = text.substr(start, at - start);
+    if (isPlain) {
+      out += stretch;
+    } else {
+      composer.append(stretch, out);
+    }
+    start = at;
+    isPlain = true;
+  };
+  while (at < text.size()) {
+    Utf8Step step = decodeUtf8(text.substr(at));
+    if (startsStretch(step.codePoint)) {
+      flush();
+    } else {
+      isPlain = false;
+    }
+    at += step.length;
+  }
+  flush();
+  return out;
+}
+
+} // namespace air::rt
