@@ -21,8 +21,8 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46554747; // "GGUF"
 constexpr uint64_t kDefaultAlignment = 32;
-constexpr uint64_t kMaxNameBytes = 65535;
-constexpr uint32_t kMaxDimensions = 4;
+constexpr uint64_t kMaxNameBytes = 65535; // of a key, by the specification
+constexpr uint32_t kMaxDimensions = 4;    // of a ggml tensor
 // The largest known vocabularies make headers of about 20 MB.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{64} << 20;
 // The least an entry can take: key length + 1 byte of key + type + 1 byte of

@@ -19,7 +19,9 @@ constexpr std::string_view kX86Features[] = {
 constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
                                              "i8mm", "neon",    "sve"};
 
+// Linux is built for 8192 CPUs at most, two of which share a core as a rule.
 constexpr uint64_t kMaxCores = 4096;
+// Bytes are signed 64-bit numbers in file offsets and in the compiler's IR.
 constexpr uint64_t kMaxBytes = INT64_MAX;
 
 /// Reads the fields of one object; the first failure is kept.

@@ -38,7 +38,9 @@ uint32_t defaultMaxSequences(const plan::KvLayout &kv) {
 }
 
 uint32_t defaultThreads(const plan::Plan &plan) {
-  return std::clamp<uint32_t>(plan.machine()->cores(), 1, cpuTopology().cores);
+  return std::clamp<uint32_t>(
+      plan.machine()->cores(), 1,
+      std::min(cpuTopology().cores, ThreadPool::kMaxThreads));
 }
 
 /// What this version can't execute, though it is well-formed.

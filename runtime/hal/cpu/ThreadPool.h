@@ -65,6 +65,8 @@ protected:
 
 class ThreadPool {
 public:
+  /// The largest machines with one memory have 32 sockets of 28 cores. On more
+  /// cores than this a plan runs with as many threads.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);
 

@@ -25,7 +25,7 @@
 // CHECK: plan.step norm "norm"
 // CHECK: op = "rms_norm", rows_from = "outputs"
 // CHECK: plan.step matmul
-// CHECK: op = "matmul", rows_from = "outputs"{{.*}} <write buffer @product>
+// CHECK: op = "matmul", rows_from = "outputs"{{.*}} <write buffer @{{product_[0-9]+}}>
 // CHECK: plan.step matmul
 // CHECK: op = "matmul", rows_from = "outputs"{{.*}} <write buffer @logits>
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8

@@ -288,6 +288,24 @@ void secondUseOfQkv(P &p) {
   bindings.back()->access = plan::Access::Write;
 }
 
+/// Buffers that the first step of the first program writes, side by side.
+void addBuffersThatStay(P &p, uint32_t count) {
+  auto &bindings = dispatchOf(p, 0, 0).bindings;
+  for (uint32_t i = 0; i < count; ++i) {
+    bindings.push_back(std::make_unique<plan::BindingT>());
+    bindings.back()->kind = plan::BindingKind::Buffer;
+    bindings.back()->index = static_cast<uint32_t>(p.buffers.size());
+    bindings.back()->access = plan::Access::Write;
+    p.buffers.push_back(std::make_unique<plan::BufferT>());
+    p.buffers.back()->name = "kept." + std::to_string(i);
+    p.buffers.back()->offset = p.arena_bytes;
+    p.buffers.back()->bytes = 64;
+    p.arena_bytes += 64;
+  }
+  p.budget_items[3]->bytes = p.arena_bytes;
+  p.budgets.clear();
+}
+
 std::vector<Case> memoryCases() {
   return {
       {"plan.kv.dtype", in([](P &p) { p.kv->dtype = 8; })},
@@ -306,11 +324,9 @@ std::vector<Case> memoryCases() {
          p.kv->context = p.kv->slots = UINT32_MAX;
          p.kv->pages = UINT32_MAX;
        })},
-      {"plan.buffer.count", in([](P &p) {
-         while (p.buffers.size() <= 16384) {
-           p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[0]));
-         }
-       })},
+      // More than any model has: 13 a layer in 100,000 layers.
+      {"plan.buffer.count",
+       in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = "x"; })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = ""; })},
       {"plan.buffer.alignment", in([](P &p) { p.buffers[1]->offset += 32; })},
@@ -565,6 +581,8 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       // Two layers that use qkv in turn, and between them another buffer in its
       // place.
       in(secondUseOfQkv),
+      // A model of 1,000 layers that keep all of their 13 buffers.
+      in([](P &p) { addBuffersThatStay(p, 13'000); }),
       // Everything but the weights' bytes.
       makeWeightless,
       // Weights that are read again in every pass.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""check_hole.py WORKDIR: a 405B shape as headers and a hole becomes a weightless plan.
+"""check_hole.py WORKDIR: a 405B shape as headers and a hole becomes a weightless plan
+for 1,000 sequences of 128 Ki tokens.
 
 The model's file takes no room on the disk though it is as large as the real one;
 packing it without weights needs little memory and reads nothing of the hole: no
@@ -32,9 +33,9 @@ header = min(tensor["offset"] for tensor in inspected["tensors"])
 
 target.write_text(json.dumps({
     "name": "server", "arch": "x86_64", "cores": 64, "features": ["avx2", "bmi2", "f16c", "fma"],
-    "memory_bytes": 1 << 40, "memory_bandwidth": 400_000_000_000, "disk_bandwidth": 0, "measured": False}))
-subprocess.run(["airpack", model, "--target", target, "--weightless", "-o", plan], check=True,
-               stdout=subprocess.DEVNULL)
+    "memory_bytes": 1 << 50, "memory_bandwidth": 400_000_000_000, "disk_bandwidth": 0, "measured": False}))
+subprocess.run(["airpack", model, "--target", target, "--weightless", "--ctx", "131072", "--slots", "1000",
+                "-o", plan], check=True, stdout=subprocess.DEVNULL)
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 print(f"peak {peak >> 20} MiB, plan {os.stat(plan).st_size} bytes")
 assert peak < 1 << 30, peak
@@ -57,6 +58,11 @@ assert resident == 0, f"{resident} pages of the hole were read"
 record = json.loads(subprocess.run(["airpack", "inspect", "--json", plan], check=True,
                                    capture_output=True).stdout)
 assert record["weightless"] is True and record["model"]["layers"] == 126, record["model"]
+# The number that Llama 3.1's model card rounds to 405B.
+assert record["model"]["parameters"] == 405_853_388_800, record["model"]
+# 1,000 sequences of 128 Ki tokens: 2 Ki pages of 64 tokens each.
+assert record["kv"]["pages"] == 1000 * 2048, record["kv"]
+assert record["kv"]["page_bytes"] == 126 * 8 * 2 * 128 * 64 * 2, record["kv"]
 weights = [s for s in record["segments"] if s["kind"] == "Weights"]
 assert all(s["stored_bytes"] == 0 for s in weights)
 left_out = sum(s["raw_bytes"] for s in weights)
