@@ -41,6 +41,27 @@ if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
 if config.air_sanitize:
     config.available_features.add("sanitizer")
 
+def may_be_another_user():
+    """Whether this process is root and may act as a user who is not."""
+    if os.geteuid() != 0:
+        return False
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65533)
+            os.setuid(65533)
+        except OSError:
+            os._exit(1)
+        # The build must not be in a folder that only root enters.
+        os._exit(0 if os.access(config.air_build_dir, os.R_OK | os.X_OK) else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+# Root is exempt from permissions and from limits on processes.
+if may_be_another_user():
+    config.available_features.add("other-user")
+
 # Inputs that are too large for the tree, or not ours to ship (CONTRIBUTING.md says
 # what the folders hold). A test that needs one says `REQUIRES: AIR_MODELS` or
 # `REQUIRES: AIR_VECTORS`, and lit names the variable as the reason why it was skipped.

@@ -5,12 +5,12 @@
 #include "codegen/cpu/decode/WeightDecoders.h"
 #include "codegen/cpu/matmul/MatMulTiling.h"
 #include "formats/abi/KernelAbi.h"
+#include "formats/support/Thread.h"
 
 #include "llvm/Config/llvm-config.h"
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 #include <utility>
 
 namespace air::codegen {
@@ -85,7 +85,8 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   return false;
 }
 
-/// Runs work(i) for i in [0, count) on up to `threads` threads.
+/// Runs work(i) for i in [0, count) on up to `threads` threads, fewer where the
+/// system refuses some.
 template <typename Work>
 void forEach(size_t count, unsigned threads, const Work &work) {
   std::atomic<size_t> next = 0;
@@ -94,12 +95,16 @@ void forEach(size_t count, unsigned threads, const Work &work) {
       work(i);
     }
   };
-  std::vector<std::thread> helpers;
+  std::vector<Thread> helpers;
   for (size_t i = 1; i < std::min<size_t>(threads, count); ++i) {
-    helpers.emplace_back(drain);
+    Result<Thread> helper = Thread::start(drain);
+    if (!helper) {
+      break;
+    }
+    helpers.push_back(*std::move(helper));
   }
   drain();
-  for (std::thread &helper : helpers) {
+  for (Thread &helper : helpers) {
     helper.join();
   }
 }

@@ -220,15 +220,16 @@ Result<std::string> Compiler::planJson() const {
   return planToJson(*plan::GetPlan(builder.GetBufferPointer()));
 }
 
-Result<uint64_t> Compiler::write(const std::string &path,
+Result<uint64_t> Compiler::write(AtomicFile output,
                                  const ProgressFn &progress) const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan, this->plan());
   std::vector<SegmentContent> contents;
   if (!state->options.weightless) {
     AIR_ASSIGN_OR_RETURN(contents, emitContents(*state->module, state->source));
   }
-  return writePlan(path, std::move(plan), contents, state->kernels.object,
-                   state->source, state->options.threads, progress);
+  return writePlan(std::move(output), std::move(plan), contents,
+                   state->kernels.object, state->source, state->options.threads,
+                   progress);
 }
 
 } // namespace air::compiler

@@ -73,8 +73,7 @@ public:
   /// The plan's metadata as JSON; segment offsets and digests are 0.
   Result<std::string> planJson() const;
   /// Writes the plan; returns the file's size.
-  Result<uint64_t> write(const std::string &path,
-                         const ProgressFn &progress) const;
+  Result<uint64_t> write(AtomicFile output, const ProgressFn &progress) const;
 
 private:
   /// Everything but segment offsets and digests.

@@ -1,10 +1,11 @@
 //===- OrderedWork.cpp - a window of pieces between threads ---------------===//
 #include "compiler/emit/OrderedWork.h"
 
+#include "formats/support/Thread.h"
+
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 
 namespace air::compiler {
 namespace {
@@ -74,24 +75,30 @@ private:
 
 Status runOrdered(uint64_t pieces, unsigned threads, const MakePiece &make,
                   const UsePiece &use) {
-  if (threads <= 1 || pieces <= 1) {
-    std::vector<uint8_t> piece;
-    for (uint64_t index = 0; index < pieces; ++index) {
-      make(index, piece);
-      AIR_RETURN_IF_ERROR(use(index, piece));
+  if (threads > 1 && pieces > 1) {
+    Window window(pieces, threads);
+    std::vector<Thread> workers;
+    for (uint64_t i = 0; i < std::min<uint64_t>(threads, pieces); ++i) {
+      Result<Thread> worker = Thread::start([&] { window.work(make); });
+      if (!worker) {
+        break;
+      }
+      workers.push_back(*std::move(worker));
     }
-    return Status::ok();
+    if (!workers.empty()) {
+      Status status = window.consume(use);
+      for (Thread &worker : workers) {
+        worker.join();
+      }
+      return status;
+    }
   }
-  Window window(pieces, threads);
-  std::vector<std::thread> workers;
-  for (uint64_t i = 0; i < std::min<uint64_t>(threads, pieces); ++i) {
-    workers.emplace_back([&] { window.work(make); });
+  std::vector<uint8_t> piece;
+  for (uint64_t index = 0; index < pieces; ++index) {
+    make(index, piece);
+    AIR_RETURN_IF_ERROR(use(index, piece));
   }
-  Status status = window.consume(use);
-  for (std::thread &worker : workers) {
-    worker.join();
-  }
-  return status;
+  return Status::ok();
 }
 
 } // namespace air::compiler

@@ -3,7 +3,8 @@
 // `make` fills the buffer of piece i on any of `threads` threads; `use` gets
 // the pieces on the calling thread, 0, 1, 2, ... At most 2 * threads pieces
 // exist at a time, so memory is bounded, and what `use` sees does not depend on
-// `threads`.
+// `threads`. Threads that the system refuses are done without: down to none,
+// when the calling thread makes the pieces too.
 //
 // Errors: the first failing Status of `use`; no piece is used after it.
 //

@@ -12,7 +12,7 @@ void makeWeightless(plan::PlanT &plan) {
   }
 }
 
-Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
+Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            std::span<const uint8_t> object,
                            const ModelSource &source, unsigned threads,
@@ -32,7 +32,7 @@ Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
                          std::to_string(contents.size()));
   }
   AIR_ASSIGN_OR_RETURN(PlanWriter writer,
-                       PlanWriter::create(path, std::move(plan)));
+                       PlanWriter::create(std::move(output), std::move(plan)));
   uint64_t done = 0;
   size_t next = 0;
   for (uint32_t index = 0; index < kinds.size(); ++index) {

@@ -14,13 +14,13 @@ void makeWeightless(plan::PlanT &plan);
 /// Bytes of segments written so far, of all; called on the writing thread.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
-/// Writes `path` whole or not at all. `contents` are the plan's Weights
+/// Writes `output` whole or not at all. `contents` are the plan's Weights
 /// segments in order, none of a weightless plan; the one Kernels segment is
 /// `object`. Memory does not
 /// depend on the model's size, bytes not on `threads`. Returns the file's size.
 /// Errors: DoesNotFit (disk, found before writing), Io, and what the plan's
 /// verifier refuses.
-Result<uint64_t> writePlan(const std::string &path, plan::PlanT plan,
+Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            std::span<const uint8_t> object,
                            const ModelSource &source, unsigned threads,

@@ -11,6 +11,11 @@ namespace air {
 
 Result<PlanWriter> PlanWriter::create(const std::string &path,
                                       plan::PlanT plan) {
+  AIR_ASSIGN_OR_RETURN(AtomicFile output, AtomicFile::create(path));
+  return create(std::move(output), std::move(plan));
+}
+
+Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
   // Digests of the right size from the start, so that the metadata's size, and
   // with it every offset, is final.
   for (const auto &segment : plan.segments) {
@@ -29,7 +34,7 @@ Result<PlanWriter> PlanWriter::create(const std::string &path,
 
   writer.written.assign(plan.segments.size(), false);
   writer.plan = std::move(plan);
-  AIR_ASSIGN_OR_RETURN(writer.file, AtomicFile::create(path));
+  writer.file = std::move(output);
   AIR_RETURN_IF_ERROR(writer.file.reserve(writer.totalBytes));
   return writer;
 }
@@ -55,8 +60,10 @@ Status PlanWriter::writeSegment(
                         " bytes or more; it was declared with " +
                         std::to_string(segment.stored_bytes));
     }
-    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
+    // First: a source that was truncated since is found out by reading it, not
+    // by a write that the system refuses.
     digest.update(piece);
+    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
     done += piece.size();
     return Status::ok();
   }));

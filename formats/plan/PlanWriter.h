@@ -34,6 +34,7 @@ public:
   /// `plan` must be complete but for Segment.offset and Segment.digest, which
   /// the writer fills in. Finds out before writing whether the disk has room
   /// and whether verifyPlan accepts the plan.
+  static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 
   /// Where the raw bytes of segment `index` come from, in one or more pieces

@@ -8,10 +8,15 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
+#include <optional>
+#include <string_view>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace air {
@@ -51,11 +56,7 @@ void forgetTemporary(const std::string &path) {
 }
 
 void unlinkAndReraise(int signal) {
-  for (Slot &slot : slots) {
-    if (slot.state.load(std::memory_order_acquire) == SlotState::Live) {
-      unlink(slot.path.data());
-    }
-  }
+  removeTemporaries();
   std::signal(signal, SIG_DFL);
   raise(signal);
 }
@@ -67,63 +68,179 @@ ErrorCode codeOf(int error) {
              : ErrorCode::Io;
 }
 
-std::string folderOf(const std::string &path) {
-  size_t slash = path.rfind('/');
-  if (slash == std::string::npos) {
-    return ".";
+// "air-PID-N.tmp": of one length whatever the target is called, whose name may
+// be as long as the file system allows.
+std::string temporaryName(int number) {
+  return "air-" + std::to_string(getpid()) + "-" + std::to_string(number) +
+         ".tmp";
+}
+
+bool isTemporaryName(std::string_view name) {
+  auto takeNumber = [&] {
+    size_t end = std::min(name.find_first_not_of("0123456789"), name.size());
+    name.remove_prefix(end);
+    return end != 0;
+  };
+  auto take = [&](std::string_view text) {
+    bool isThere = name.starts_with(text);
+    name.remove_prefix(isThere ? text.size() : 0);
+    return isThere;
+  };
+  return take("air-") && takeNumber() && take("-") && takeNumber() &&
+         name == ".tmp";
+}
+
+/// Names to try: one may be taken by what a killed process left behind (in
+/// containers process numbers come again), or by another file of this one.
+constexpr int kNames = 100;
+
+/// Removes `name` from the folder when it is a temporary of this user that
+/// nobody writes any more; returns its size.
+std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
+  int descriptor =
+      openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) {
+    return std::nullopt;
   }
-  return slash == 0 ? "/" : path.substr(0, slash);
+  std::optional<uint64_t> removed;
+  struct stat facts{};
+  // Its writer holds the lock for as long as it lives, in whichever container.
+  if (fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) &&
+      facts.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+      unlinkat(folder, name, 0) == 0) {
+    removed = static_cast<uint64_t>(facts.st_size);
+  }
+  close(descriptor);
+  return removed;
+}
+
+/// Removes what killed processes left in the folder, and says what.
+std::vector<std::string> removeLeftovers(const std::string &folder) {
+  std::vector<std::string> removals;
+  DIR *entries = opendir(folder.c_str());
+  if (entries == nullptr) {
+    return removals;
+  }
+  while (const dirent *entry = readdir(entries)) {
+    if (!isTemporaryName(entry->d_name)) {
+      continue;
+    }
+    if (std::optional<uint64_t> bytes =
+            removeIfLeft(dirfd(entries), entry->d_name)) {
+      removals.push_back("removed '" + folder + "/" + entry->d_name +
+                         "', the " + std::to_string(*bytes) +
+                         " bytes that a killed process had left");
+    }
+  }
+  closedir(entries);
+  std::ranges::sort(removals);
+  return removals;
+}
+
+/// The name by which linkat() finds an open file that has none.
+std::string openFileName(int descriptor) {
+  return "/proc/self/fd/" + std::to_string(descriptor);
 }
 
 } // namespace
 
+void removeTemporaries() {
+  for (Slot &slot : slots) {
+    if (slot.state.load(std::memory_order_acquire) == SlotState::Live) {
+      unlink(slot.path.data());
+    }
+  }
+}
+
 AtomicFile::~AtomicFile() {
   if (descriptor >= 0) {
+    if (!temporaryPath.empty()) {
+      unlink(temporaryPath.c_str());
+      forgetTemporary(temporaryPath);
+    }
     close(descriptor);
-    unlink(temporaryPath.c_str());
-    forgetTemporary(temporaryPath);
   }
 }
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : descriptor(std::exchange(other.descriptor, -1)),
-      targetPath(std::move(other.targetPath)),
-      temporaryPath(std::move(other.temporaryPath)) {}
+    : place(std::move(other.place)),
+      descriptor(std::exchange(other.descriptor, -1)),
+      temporaryPath(std::move(other.temporaryPath)),
+      removals(std::move(other.removals)) {}
 
 AtomicFile &AtomicFile::operator=(AtomicFile &&other) noexcept {
+  std::swap(place, other.place);
   std::swap(descriptor, other.descriptor);
-  std::swap(targetPath, other.targetPath);
   std::swap(temporaryPath, other.temporaryPath);
+  std::swap(removals, other.removals);
   return *this;
 }
 
-Result<AtomicFile> AtomicFile::create(const std::string &path) {
-  struct stat facts{};
-  if (stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
-    return ioError("cannot write '" + path +
-                   "': it exists and is not a regular file");
-  }
+Result<AtomicFile> AtomicFile::prepare(const std::string &path) {
   AtomicFile file;
-  file.targetPath = path;
-  // A name may be taken by what a killed process left behind (in containers
-  // process numbers come again), or by another file of this one.
-  constexpr int kNames = 100;
-  for (int i = 0; i < kNames && file.descriptor < 0; ++i) {
-    file.temporaryPath = path + ".tmp-" + std::to_string(getpid()) +
-                         (i == 0 ? "" : "-" + std::to_string(i));
-    // Read access too: a writer may check what it wrote.
-    file.descriptor = ::open(file.temporaryPath.c_str(),
-                             O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (file.descriptor < 0 && errno != EEXIST) {
-      break;
+  AIR_ASSIGN_OR_RETURN(file.place, findOutputPlace(path));
+  file.removals = removeLeftovers(file.place.folder);
+  return file;
+}
+
+Result<AtomicFile> AtomicFile::create(const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, prepare(path));
+  if (!file.openUnnamed()) {
+    AIR_RETURN_IF_ERROR(file.openNamed());
+  }
+  return file;
+}
+
+Result<AtomicFile> AtomicFile::createNamed(const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, prepare(path));
+  AIR_RETURN_IF_ERROR(file.openNamed());
+  return file;
+}
+
+// Read access too: a writer may check what it wrote.
+constexpr int kOpenFlags = O_RDWR | O_CLOEXEC;
+
+// What is to replace a file that others can't read is not for them either.
+static mode_t newFileMode(const OutputPlace &place) {
+  return place.access ? 0600 : 0644;
+}
+
+bool AtomicFile::openUnnamed() {
+  descriptor =
+      ::open(place.folder.c_str(), kOpenFlags | O_TMPFILE, newFileMode(place));
+  if (descriptor >= 0 && access(openFileName(descriptor).c_str(), F_OK) != 0) {
+    // Without /proc it could never get a name.
+    close(std::exchange(descriptor, -1));
+  }
+  return descriptor >= 0;
+}
+
+Status AtomicFile::openNamed() {
+  for (int i = 0; i < kNames && descriptor < 0; ++i) {
+    temporaryPath = place.folder + "/" + temporaryName(i);
+    descriptor = ::open(temporaryPath.c_str(), kOpenFlags | O_CREAT | O_EXCL,
+                        newFileMode(place));
+    if (descriptor < 0) {
+      if (errno != EEXIST) {
+        break;
+      }
+      continue;
+    }
+    // Between the two calls another process may have taken it for a leftover.
+    struct stat facts{};
+    if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
+        (fstat(descriptor, &facts) == 0 && facts.st_nlink == 0)) {
+      close(std::exchange(descriptor, -1));
+      errno = EEXIST;
     }
   }
-  if (file.descriptor < 0) {
-    return ioError("cannot create '" + file.temporaryPath +
-                   "': " + std::strerror(errno));
+  if (descriptor < 0) {
+    return {codeOf(errno), "cannot create '" + place.path +
+                               "': " + std::strerror(errno) +
+                               "; choose another folder with -o"};
   }
-  registerTemporary(file.temporaryPath);
-  return file;
+  registerTemporary(temporaryPath);
+  return Status::ok();
 }
 
 Status AtomicFile::reserve(uint64_t bytes) {
@@ -131,7 +248,7 @@ Status AtomicFile::reserve(uint64_t bytes) {
   if (fstatvfs(descriptor, &facts) == 0) {
     uint64_t free = static_cast<uint64_t>(facts.f_bavail) * facts.f_frsize;
     if (free < bytes) {
-      return doesNotFitError("cannot write '" + targetPath + "': it needs " +
+      return doesNotFitError("cannot write '" + place.path + "': it needs " +
                              std::to_string(bytes) +
                              " bytes and the disk has " + std::to_string(free) +
                              " free; free some space or choose another folder "
@@ -142,13 +259,13 @@ Status AtomicFile::reserve(uint64_t bytes) {
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
       limit.rlim_cur < bytes) {
     return doesNotFitError(
-        "cannot write '" + targetPath + "': it needs " + std::to_string(bytes) +
+        "cannot write '" + place.path + "': it needs " + std::to_string(bytes) +
         " bytes and a file may have " + std::to_string(limit.rlim_cur) +
         "; raise the limit (ulimit -f)");
   }
   int reason = posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
   if (codeOf(reason) == ErrorCode::DoesNotFit) {
-    return doesNotFitError("cannot write '" + targetPath + "': it needs " +
+    return doesNotFitError("cannot write '" + place.path + "': it needs " +
                            std::to_string(bytes) +
                            " bytes: " + std::strerror(reason));
   }
@@ -168,7 +285,7 @@ Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
       }
       return {codeOf(errno), "cannot write " + std::to_string(piece) +
                                  " bytes at offset " + std::to_string(offset) +
-                                 " of '" + targetPath +
+                                 " of '" + place.path +
                                  "': " + std::strerror(errno)};
     }
     offset += static_cast<uint64_t>(written);
@@ -177,25 +294,78 @@ Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
   return Status::ok();
 }
 
+Status AtomicFile::link() {
+  const std::string source = openFileName(descriptor);
+  auto linkTo = [&](const std::string &name) {
+    return linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(),
+                  AT_SYMLINK_FOLLOW) == 0;
+  };
+  if (!place.access && linkTo(place.path)) {
+    return Status::ok();
+  }
+  // linkat() replaces nothing, so the way there is a name and rename(). Locked
+  // first: nobody may take it for a leftover.
+  (void)flock(descriptor, LOCK_EX | LOCK_NB);
+  for (int i = 0; i < kNames; ++i) {
+    std::string name = place.folder + "/" + temporaryName(i);
+    if (linkTo(name)) {
+      temporaryPath = std::move(name);
+      registerTemporary(temporaryPath);
+      return Status::ok();
+    }
+    if (errno != EEXIST) {
+      break;
+    }
+  }
+  return {codeOf(errno),
+          "cannot give '" + place.path + "' its name: " + std::strerror(errno)};
+}
+
+Status AtomicFile::keepAccess() {
+  if (!place.access) {
+    return Status::ok();
+  }
+  mode_t mode = place.access->mode;
+  const bool keepsGroup =
+      fchown(descriptor, static_cast<uid_t>(-1), place.access->group) == 0;
+  // Only root may give files away; for others it stays theirs.
+  std::ignore = fchown(descriptor, place.access->owner, static_cast<gid_t>(-1));
+  if (!keepsGroup) {
+    // What that group was allowed is not for the group that it has now.
+    mode = (mode & ~mode_t{S_IRWXG}) | ((mode & S_IRWXO) << 3);
+  }
+  if (fchmod(descriptor, mode) != 0) {
+    return ioError("cannot keep the permissions of '" + place.path +
+                   "': " + std::strerror(errno));
+  }
+  return Status::ok();
+}
+
 Status AtomicFile::commit(uint64_t size) {
   auto fail = [&](const char *what) {
     return Status(codeOf(errno), std::string("cannot ") + what + " '" +
-                                     targetPath + "': " + std::strerror(errno));
+                                     place.path + "': " + std::strerror(errno));
   };
   if (ftruncate(descriptor, static_cast<off_t>(size)) != 0) {
     return fail("set the size of");
   }
+  AIR_RETURN_IF_ERROR(keepAccess());
   if (fsync(descriptor) != 0) {
     return fail("sync");
   }
-  if (rename(temporaryPath.c_str(), targetPath.c_str()) != 0) {
-    return fail("rename the temporary to");
+  if (temporaryPath.empty()) {
+    AIR_RETURN_IF_ERROR(link());
   }
-  forgetTemporary(temporaryPath);
+  if (!temporaryPath.empty()) {
+    if (rename(temporaryPath.c_str(), place.path.c_str()) != 0) {
+      return fail("rename the temporary to");
+    }
+    forgetTemporary(temporaryPath);
+  }
   close(descriptor);
   descriptor = -1;
-  // The rename is durable once the folder is.
-  int folder = ::open(folderOf(targetPath).c_str(), O_RDONLY | O_DIRECTORY);
+  // The new name is durable once the folder is.
+  int folder = ::open(place.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     fsync(folder);
     close(folder);

@@ -2,6 +2,7 @@
 #include "formats/support/MappedFile.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -11,20 +12,78 @@
 
 namespace air {
 
+/// One entry of a list that only grows, so that a signal handler may walk it at
+/// any time; entries of ended mappings are used again.
+class MappedRange {
+public:
+  static MappedRange *add(const uint8_t *data, size_t bytes,
+                          const std::string &path) {
+    MappedRange *range = first.load(std::memory_order_acquire);
+    while (range != nullptr && range->isTaken.exchange(true)) {
+      range = range->next;
+    }
+    if (range == nullptr) {
+      range = new MappedRange;
+      range->next = first.load(std::memory_order_acquire);
+      while (!first.compare_exchange_weak(range->next, range)) {
+      }
+    }
+    range->path = path;
+    range->end = data + bytes;
+    // Last: from here on the entry is seen.
+    range->begin.store(data, std::memory_order_release);
+    return range;
+  }
+
+  void remove() {
+    begin.store(nullptr, std::memory_order_release);
+    isTaken = false;
+  }
+
+  static std::optional<MappedPlace> find(const uint8_t *address) {
+    for (MappedRange *range = first.load(std::memory_order_acquire);
+         range != nullptr; range = range->next) {
+      const uint8_t *begin = range->begin.load(std::memory_order_acquire);
+      if (begin != nullptr && begin <= address && address < range->end) {
+        return MappedPlace{range->path.c_str(),
+                           static_cast<uint64_t>(address - begin)};
+      }
+    }
+    return std::nullopt;
+  }
+
+private:
+  static std::atomic<MappedRange *> first;
+  MappedRange *next = nullptr;
+  std::atomic<bool> isTaken{true};
+  std::atomic<const uint8_t *> begin{nullptr}; ///< null: no mapping
+  const uint8_t *end = nullptr;
+  std::string path;
+};
+
+std::atomic<MappedRange *> MappedRange::first{nullptr};
+
+std::optional<MappedPlace> mappedPlaceOf(const void *address) {
+  return MappedRange::find(static_cast<const uint8_t *>(address));
+}
+
 MappedFile::~MappedFile() {
   if (data != nullptr) {
+    range->remove();
     munmap(const_cast<uint8_t *>(data), size);
   }
 }
 
 MappedFile::MappedFile(MappedFile &&other) noexcept
     : data(std::exchange(other.data, nullptr)),
-      size(std::exchange(other.size, 0)), filePath(std::move(other.filePath)) {}
+      size(std::exchange(other.size, 0)), filePath(std::move(other.filePath)),
+      range(std::exchange(other.range, nullptr)) {}
 
 MappedFile &MappedFile::operator=(MappedFile &&other) noexcept {
   std::swap(data, other.data);
   std::swap(size, other.size);
   std::swap(filePath, other.filePath);
+  std::swap(range, other.range);
   return *this;
 }
 
@@ -61,6 +120,7 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   file.data = static_cast<const uint8_t *>(address);
   file.size = bytes;
   file.filePath = path;
+  file.range = MappedRange::add(file.data, file.size, path);
   return file;
 }
 

@@ -4,6 +4,9 @@
 // Thread-safety: immutable after open. Errors: Io when the file can't be opened
 // or mapped, Corrupt when it is empty or not a regular file.
 //
+// Reading a page that is gone (the file was truncated since, or the disk fails)
+// raises SIGBUS. A tool's handler finds out here which file that was.
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H
 #define AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H
@@ -11,10 +14,13 @@
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 namespace air {
+
+class MappedRange;
 
 class MappedFile {
 public:
@@ -38,7 +44,18 @@ private:
   const uint8_t *data = nullptr;
   size_t size = 0;
   std::string filePath;
+  MappedRange *range = nullptr; ///< says where `data` is to signal handlers
 };
+
+/// A place in a mapped file.
+struct MappedPlace {
+  const char *path; ///< lives as long as the mapping
+  uint64_t offset;
+};
+
+/// Where in a mapped file `address` lies, if it does. For signal handlers:
+/// takes no lock and allocates nothing.
+std::optional<MappedPlace> mappedPlaceOf(const void *address);
 
 } // namespace air
 

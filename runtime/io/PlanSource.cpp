@@ -37,29 +37,25 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
   loaders = std::min(
       {loaders, kMaxLoaders, static_cast<uint32_t>(source->order.size())});
   for (uint32_t i = 0; i < loaders; ++i) {
-    pthread_t handle = {};
-    if (pthread_create(&handle, nullptr, loaderMain, source.get()) != 0) {
+    Result<Thread> thread =
+        Thread::start([self = source.get()] { self->verifyAhead(); });
+    if (!thread) {
       break;
     }
-    source->threads.push_back(handle);
+    source->threads.push_back(*std::move(thread));
   }
   return source;
 }
 
 PlanSource::~PlanSource() {
   stopping = true;
-  for (pthread_t handle : threads) {
-    pthread_join(handle, nullptr);
+  for (Thread &thread : threads) {
+    thread.join();
   }
 }
 
 std::span<const uint8_t> PlanSource::segment(uint32_t index) const {
   return file.segmentBytes(index);
-}
-
-void *PlanSource::loaderMain(void *self) {
-  static_cast<PlanSource *>(self)->verifyAhead();
-  return nullptr;
 }
 
 void PlanSource::verifyAhead() {

@@ -16,6 +16,7 @@
 #define AIRPACK_RUNTIME_IO_PLANSOURCE_H
 
 #include "formats/plan/PlanFile.h"
+#include "formats/support/Thread.h"
 #include "runtime/io/NodePlacement.h"
 #include "runtime/io/SegmentStore.h"
 
@@ -23,7 +24,6 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <pthread.h>
 #include <vector>
 
 namespace air::rt {
@@ -52,7 +52,6 @@ private:
 
   PlanSource(const PlanFile &plan, std::vector<NodePart> parts)
       : file(plan), nodeParts(std::move(parts)) {}
-  static void *loaderMain(void *self);
   void verifyAhead();
   /// Verifies a segment that this thread has claimed.
   void verifyClaimed(uint32_t index);
@@ -66,7 +65,7 @@ private:
   std::atomic<uint32_t> next{0}; ///< place in `order` that no loader has taken
   std::atomic<uint32_t> pending{0}; ///< of `order`, not yet Ready
   std::atomic<bool> stopping{false};
-  std::vector<pthread_t> threads;
+  std::vector<Thread> threads;
   std::mutex mutex;
   std::condition_variable changed; ///< some state became Ready or Failed
   Status failure;                  ///< the first one; guarded by mutex

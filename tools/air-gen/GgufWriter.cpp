@@ -121,9 +121,8 @@ Result<GgufWriter::Layout> GgufWriter::layOut() const {
   return layout;
 }
 
-Status GgufWriter::write(const std::string &path, const Fill &fill) const {
+Status GgufWriter::write(AtomicFile file, const Fill &fill) const {
   AIR_ASSIGN_OR_RETURN(Layout layout, layOut());
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
   AIR_RETURN_IF_ERROR(file.reserve(layout.fileBytes));
   AIR_RETURN_IF_ERROR(file.writeAt(0, layout.head));
   std::vector<uint8_t> piece;
@@ -142,9 +141,8 @@ Status GgufWriter::write(const std::string &path, const Fill &fill) const {
   return file.commit(layout.fileBytes);
 }
 
-Status GgufWriter::writeHeaders(const std::string &path) const {
+Status GgufWriter::writeHeaders(AtomicFile file) const {
   AIR_ASSIGN_OR_RETURN(Layout layout, layOut());
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
   AIR_RETURN_IF_ERROR(file.writeAt(0, layout.head));
   return file.commit(layout.fileBytes);
 }

@@ -35,11 +35,11 @@ public:
   /// Fills `bytes`, which start `offset` bytes into tensor `index`.
   using Fill = std::function<void(size_t index, uint64_t offset,
                                   std::span<uint8_t> bytes)>;
-  Status write(const std::string &path, const Fill &fill) const;
+  Status write(AtomicFile file, const Fill &fill) const;
 
   /// As write, but where the tensors' bytes would be the file has a hole, which
   /// takes no room on the disk and reads as zeros.
-  Status writeHeaders(const std::string &path) const;
+  Status writeHeaders(AtomicFile file) const;
 
   const std::vector<GgufTensor> &allTensors() const { return tensors; }
 

@@ -2,6 +2,7 @@
 #include "formats/support/AtomicFile.h"
 #include "tools/air-gen/RandomModel.h"
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/OutputFile.h"
 
 using namespace air;
 
@@ -108,11 +109,13 @@ Status run(const cli::Invocation &call) {
       return usageError("--seed is for weights, which --headers-only leaves "
                         "out; give one of them");
     }
-    return gen::writeModelHeaders(shape, type, *path);
+    AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput("air-gen", *path));
+    return gen::writeModelHeaders(shape, type, std::move(file));
   }
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput("air-gen", *path));
   return gen::writeRandomModel(
       shape, type, static_cast<uint64_t>(call.integer("--seed").value_or(1)),
-      *path);
+      std::move(file));
 }
 
 } // namespace

@@ -261,17 +261,17 @@ static Result<GgufWriter> describeModel(const ModelShape &shape,
 }
 
 Status writeModelHeaders(const ModelShape &shape, const std::string &type,
-                         const std::string &path) {
+                         AtomicFile file) {
   AIR_ASSIGN_OR_RETURN(GgufWriter writer, describeModel(shape, type));
-  return writer.writeHeaders(path);
+  return writer.writeHeaders(std::move(file));
 }
 
 Status writeRandomModel(const ModelShape &shape, const std::string &type,
-                        uint64_t seed, const std::string &path) {
+                        uint64_t seed, AtomicFile file) {
   AIR_ASSIGN_OR_RETURN(GgufWriter writer, describeModel(shape, type));
   const std::vector<GgufTensor> &tensors = writer.allTensors();
-  return writer.write(path, [&](size_t index, uint64_t offset,
-                                std::span<uint8_t> bytes) {
+  return writer.write(std::move(file), [&](size_t index, uint64_t offset,
+                                           std::span<uint8_t> bytes) {
     const GgufTensor &tensor = tensors[index];
     uint64_t stream = randomWord(seed, index);
     bool norm = tensor.shape.size() == 1;

@@ -8,6 +8,7 @@
 #ifndef AIRPACK_TOOLS_AIRGEN_RANDOMMODEL_H
 #define AIRPACK_TOOLS_AIRGEN_RANDOMMODEL_H
 
+#include "formats/support/AtomicFile.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
@@ -33,16 +34,16 @@ struct ModelShape {
 /// "70b" and "405b" Llama 3.1 of that size.
 const std::vector<ModelShape> &knownShapes();
 
-/// Writes a "llama" GGUF. `type` is a dtype's name, which every matrix gets, or
-/// one of llama.cpp's mixes "Q4_K_M", "Q5_K_M" (more bits for attn_v and
-/// ffn_down of some layers, Q6_K for the head). The bytes depend on the
-/// arguments alone.
+/// Writes a "llama" GGUF into `file`. `type` is a dtype's name, which every
+/// matrix gets, or one of llama.cpp's mixes "Q4_K_M", "Q5_K_M" (more bits for
+/// attn_v and ffn_down of some layers, Q6_K for the head). The bytes depend on
+/// the arguments alone.
 Status writeRandomModel(const ModelShape &shape, const std::string &type,
-                        uint64_t seed, const std::string &path);
+                        uint64_t seed, AtomicFile file);
 
 /// Writes the same file without the bytes of tensors: a hole stands for them.
 Status writeModelHeaders(const ModelShape &shape, const std::string &type,
-                         const std::string &path);
+                         AtomicFile file);
 
 } // namespace air::gen
 

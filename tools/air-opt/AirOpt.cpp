@@ -5,12 +5,29 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 
+#include <string_view>
+#include <vector>
+
 int main(int argc, char **argv) {
+  // MLIR's thread pool aborts when the system gives it no thread, and the IR
+  // here is small.
+  static char oneThread[] = "--mlir-disable-threading";
+  std::vector<char *> arguments(argv, argv + argc);
+  bool isGiven = false;
+  for (std::string_view argument : arguments) {
+    isGiven = isGiven || argument.starts_with(oneThread) ||
+              argument.starts_with(std::string_view(oneThread).substr(1));
+  }
+  if (!isGiven) {
+    arguments.insert(arguments.begin() + 1, oneThread);
+  }
+
   mlir::DialectRegistry registry;
   registry.insert<air::ir::llm::LlmDialect, air::ir::plan::PlanDialect>();
   mlir::registerTransformsPasses();
   air::compiler::registerAirPasses();
   air::compiler::registerPlanPasses();
   return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "air-opt: passes of airpack\n", registry));
+      mlir::MlirOptMain(static_cast<int>(arguments.size()), arguments.data(),
+                        "air-opt: passes of airpack\n", registry));
 }

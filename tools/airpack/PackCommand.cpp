@@ -2,10 +2,12 @@
 #include "compiler/driver/Compiler.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
+#include "tools/cli/OutputFile.h"
 #include "tools/tune/Tuner.h"
 
 #include <algorithm>
@@ -36,24 +38,9 @@ std::string defaultOutput(const std::string &model) {
   return stem + ".air";
 }
 
-/// A plan may replace a plan, not the model that it is made from, nor anything
-/// that is no file.
-Status checkOutput(const std::string &path, const ModelSource &source) {
+/// A plan may replace a plan, not the model that it is made from.
+Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   std::error_code error;
-  fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) {
-    // Found out before minutes of packing.
-    fs::path folder = fs::path(path).parent_path();
-    return folder.empty() || fs::is_directory(folder, error)
-               ? Status::ok()
-               : ioError("cannot create '" + path + "': there is no folder '" +
-                         folder.string() + "'");
-  }
-  if (!fs::is_regular_file(status)) {
-    return usageError("output '" + path + "' is " +
-                      (fs::is_directory(status) ? "a folder" : "no file") +
-                      "; name a file with -o");
-  }
   for (const MappedFile &file : source.files) {
     if (fs::equivalent(path, file.path(), error)) {
       return usageError("output '" + path +
@@ -61,6 +48,21 @@ Status checkOutput(const std::string &path, const ModelSource &source) {
     }
   }
   return Status::ok();
+}
+
+/// As many of `wanted` threads as the system gives; a note where it is fewer.
+unsigned threadsToBeHad(unsigned wanted) {
+  // Besides the one that compiles and writes.
+  const ThreadSupply supply = probeThreads(wanted);
+  if (supply.refusal.isOk()) {
+    return wanted;
+  }
+  const unsigned threads = std::max(1U, supply.threads);
+  std::fprintf(stderr,
+               "airpack: note: %u of %u threads (%s); the plan is the same, "
+               "and takes longer\n",
+               threads, wanted, supply.refusal.message().c_str());
+  return threads;
 }
 
 Result<compiler::CompileOptions>
@@ -258,6 +260,12 @@ Status runPack(const cli::Invocation &invocation) {
         "--weightless goes with a plan that is written or printed "
         "with --emit=json, not with IR");
   }
+  // Refused now, not after minutes of packing.
+  AtomicFile file;
+  if (writes) {
+    AIR_ASSIGN_OR_RETURN(file, cli::openOutput("airpack", output));
+  }
+  options.threads = threadsToBeHad(options.threads);
 
   if (std::optional<double> seconds = invocation.number("--tune")) {
     if (emit == "llm" || !stopAfter.empty()) {
@@ -272,7 +280,7 @@ Status runPack(const cli::Invocation &invocation) {
                        compiler::Compiler::load(options));
   cli::printNotes(compiler.notes());
   if (writes) {
-    AIR_RETURN_IF_ERROR(checkOutput(output, compiler.source()));
+    AIR_RETURN_IF_ERROR(checkIsNoSource(output, compiler.source()));
   }
   const double loadSeconds = times.next();
   if (emit == "llm") {
@@ -294,7 +302,7 @@ Status runPack(const cli::Invocation &invocation) {
   {
     ProgressBar bar("packing");
     Result<uint64_t> bytes =
-        compiler.write(output, [&](uint64_t done, uint64_t total) {
+        compiler.write(std::move(file), [&](uint64_t done, uint64_t total) {
           bar.update(done, total);
         });
     if (!bytes) {

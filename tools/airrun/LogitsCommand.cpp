@@ -1,9 +1,9 @@
 //===- LogitsCommand.cpp - every token's logits into a file -----*- C++ -*-===//
 #include "tools/airrun/LogitsCommand.h"
 
-#include "formats/support/AtomicFile.h"
 #include "formats/support/CheckedMath.h"
 #include "tools/airrun/Common.h"
+#include "tools/cli/OutputFile.h"
 
 #include <algorithm>
 #include <bit>
@@ -46,6 +46,7 @@ Status runLogits(const cli::Invocation &invocation) {
                       " is missing; give --tokens IDS and -o FILE");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, parseTokens(*text));
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput("airrun", *path));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   if (tokens.size() > session.context()) {
     return doesNotFitError("--tokens: " + std::to_string(tokens.size()) +
@@ -60,7 +61,6 @@ Status runLogits(const cli::Invocation &invocation) {
                            " rows of " + std::to_string(rowBytes) +
                            " bytes exceed 64 bits; give fewer tokens");
   }
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(*path));
   AIR_RETURN_IF_ERROR(file.reserve(*bytes));
   AIR_ASSIGN_OR_RETURN(rt::SequenceId sequence, session.newSequence());
   size_t batch = static_cast<size_t>(invocation.integer("--batch").value_or(

@@ -2,11 +2,11 @@
 #include "tools/airrun/ProbeCommand.h"
 
 #include "formats/machine/MachineProfile.h"
-#include "formats/support/AtomicFile.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
 #include "tools/airrun/Common.h"
+#include "tools/cli/OutputFile.h"
 
 #include <algorithm>
 
@@ -37,6 +37,11 @@ cli::Command probeCommand() {
 }
 
 Status runProbe(const cli::Invocation &invocation) {
+  AtomicFile file;
+  const std::optional<std::string> path = invocation.text("--output");
+  if (path) {
+    AIR_ASSIGN_OR_RETURN(file, cli::openOutput("airrun", *path));
+  }
   MachineProfile profile = hostProfile();
   uint32_t threads = static_cast<uint32_t>(
       invocation.integer("--threads").value_or(rt::cpuTopology().cores));
@@ -55,11 +60,9 @@ Status runProbe(const cli::Invocation &invocation) {
   profile.memoryBandwidth = static_cast<uint64_t>(memory.measure(7, 20));
   profile.measured = true;
   std::string json = toJson(profile);
-  std::optional<std::string> path = invocation.text("--output");
   if (!path) {
     return writeOut(json);
   }
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(*path));
   AIR_RETURN_IF_ERROR(file.reserve(json.size()));
   AIR_RETURN_IF_ERROR(file.writeAt(
       0, {reinterpret_cast<const uint8_t *>(json.data()), json.size()}));

@@ -1,4 +1,6 @@
 //===- RunTool.cpp - the body of every main() -------------------*- C++ -*-===//
+#include "tools/cli/LargeStack.h"
+#include "tools/cli/LostPages.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/Render.h"
 #include "tools/cli/Suggest.h"
@@ -91,7 +93,8 @@ int runTool(const Tool &tool, int argc, char **argv,
   for (int i = 1; i < argc; ++i) {
     args.emplace_back(argv[i]);
   }
-  Status status = dispatch(tool, args, run);
+  endOnLostPages(tool.name);
+  Status status = runOnLargeStack([&] { return dispatch(tool, args, run); });
   if (!status.isOk()) {
     std::fprintf(stderr, "%s: %s\n", tool.name.c_str(),
                  oneLine(status.message()).c_str());

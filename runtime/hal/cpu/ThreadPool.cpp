@@ -4,7 +4,6 @@
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 using namespace air;
@@ -52,13 +51,16 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
     if (pin) {
       worker.homeCpu = topology.cpus[thread];
     }
-    int error = pthread_create(&worker.handle, nullptr, workerMain, &worker);
-    if (error != 0) {
+    Result<Thread> running =
+        Thread::start([&worker] { workerMain(worker); });
+    if (!running) {
       pool->workers.resize(thread - 1);
-      return ioError("threads: the system gave " + std::to_string(thread) +
-                     " of " + std::to_string(threads) + " (" +
-                     std::strerror(error) + "); ask for fewer with --threads");
+      return ioError("threads: " + std::to_string(thread) + " of " +
+                     std::to_string(threads) + " run, then " +
+                     running.status().message() +
+                     "; ask for fewer with --threads");
     }
+    worker.running = *std::move(running);
     pool->threadCount = thread + 1;
   }
   return pool;
@@ -68,21 +70,20 @@ ThreadPool::~ThreadPool() {
   stopping.store(true, std::memory_order_release);
   opened.advance();
   for (Worker &worker : workers) {
-    pthread_join(worker.handle, nullptr);
+    worker.running.join();
   }
 }
 
-void *ThreadPool::workerMain(void *argument) {
-  auto *worker = static_cast<Worker *>(argument);
-  ThreadPool &pool = *worker->pool;
-  pool.seats[worker->thread].sit(worker->homeCpu);
+void ThreadPool::workerMain(Worker &worker) {
+  ThreadPool &pool = *worker.pool;
+  pool.seats[worker.thread].sit(worker.homeCpu);
   while (true) {
     // Before looking for work: a phase that opens meanwhile ends the wait.
     uint32_t seen = pool.opened.value();
     if (pool.stopping.load(std::memory_order_acquire)) {
-      return nullptr;
+      return;
     }
-    if (!pool.work(worker->thread)) {
+    if (!pool.work(worker.thread)) {
       pool.waitForWork(seen);
     }
   }

@@ -25,6 +25,7 @@
 #define AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
 
 #include "formats/support/Status.h"
+#include "formats/support/Thread.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/ThreadSeat.h"
 #include "runtime/hal/cpu/TileQueue.h"
@@ -32,7 +33,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <pthread.h>
 #include <span>
 #include <vector>
 
@@ -95,12 +95,12 @@ private:
     ThreadPool *pool = nullptr;
     uint32_t thread = 0;
     std::optional<uint32_t> homeCpu;
-    pthread_t handle = {};
+    Thread running;
   };
 
   explicit ThreadPool(uint32_t threads)
       : seats(threads), units(threads), queue(threads) {}
-  static void *workerMain(void *argument);
+  static void workerMain(Worker &worker);
   /// Unless `shared`, each thread runs its own units only.
   void walk(PhaseWalk &work, bool shared);
   /// Claims and runs units while there are any; false when there were none.

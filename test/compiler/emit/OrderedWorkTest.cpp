@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace air::compiler {
 namespace {
@@ -31,6 +35,41 @@ TEST(OrderedWork, SameBytesForAnyNumberOfThreads) {
   }
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(results[0], results[2]);
+}
+
+TEST(OrderedWork, DoesWithoutThreadsThatTheSystemRefuses) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "a sanitizer needs more memory than this test leaves";
+#endif
+#endif
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    // No memory for the stack of another thread.
+    rlimit limit = {0, 0};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) {
+      _exit(99);
+    }
+    std::array<uint8_t, 10> seen{};
+    Status status = runOrdered(
+        seen.size(), 4,
+        [](uint64_t index, std::vector<uint8_t> &piece) {
+          piece.assign(1, static_cast<uint8_t>(index));
+        },
+        [&](uint64_t index, std::span<const uint8_t> piece) {
+          seen[index] = piece[0];
+          return Status::ok();
+        });
+    bool isRight = status.isOk();
+    for (size_t i = 0; i < seen.size(); ++i) {
+      isRight = isRight && seen[i] == i;
+    }
+    _exit(isRight ? 7 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
 }
 
 TEST(OrderedWork, StopsAtTheFirstFailure) {

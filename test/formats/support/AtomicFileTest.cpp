@@ -4,8 +4,13 @@
 #include "formats/support/AtomicFile.h"
 
 #include <csignal>
+#include <fcntl.h>
 #include <functional>
+#include <grp.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 using namespace air;
@@ -16,46 +21,139 @@ std::span<const uint8_t> bytesOf(const std::string &text) {
   return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
 }
 
-class AtomicFileTest : public test::TempFolder {};
+class AtomicFileTest : public test::TempFolder {
+protected:
+  /// Whether this user is spared the rules that hold for others.
+  static bool isRoot() { return geteuid() == 0; }
+
+  mode_t modeOf(const std::string &name) const {
+    struct stat facts = {};
+    return stat(path(name).c_str(), &facts) == 0 ? facts.st_mode & 07777 : 0;
+  }
+};
+
+// With a temporary that has no name, where the file system of TMPDIR can do
+// that, and with one that has.
+constexpr Result<AtomicFile> (*kCreates[])(const std::string &) = {
+    AtomicFile::create, AtomicFile::createNamed};
 
 TEST_F(AtomicFileTest, AppearsOnCommitOnly) {
   std::string target = path("out");
-  Result<AtomicFile> file = AtomicFile::create(target);
-  ASSERT_TRUE(file.isOk()) << file.status().message();
-  ASSERT_TRUE(file->reserve(1000).isOk());
-  ASSERT_TRUE(file->writeAt(6, bytesOf("world")).isOk());
-  ASSERT_TRUE(file->writeAt(0, bytesOf("hello ")).isOk());
-  EXPECT_FALSE(std::filesystem::exists(target));
-  ASSERT_TRUE(file->commit(11).isOk());
-  EXPECT_EQ(readText(target), "hello world");
-  EXPECT_EQ(filesInFolder(), 1U);
+  for (auto create : kCreates) {
+    std::filesystem::remove(target);
+    Result<AtomicFile> file = create(target);
+    ASSERT_TRUE(file.isOk()) << file.status().message();
+    ASSERT_TRUE(file->reserve(1000).isOk());
+    ASSERT_TRUE(file->writeAt(6, bytesOf("world")).isOk());
+    ASSERT_TRUE(file->writeAt(0, bytesOf("hello ")).isOk());
+    EXPECT_FALSE(std::filesystem::exists(target));
+    Status status = file->commit(11);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ(readText(target), "hello world");
+    EXPECT_EQ(filesInFolder(), 1U);
+  }
 }
 
 TEST_F(AtomicFileTest, LeavesNothingWithoutCommit) {
-  {
-    Result<AtomicFile> file = AtomicFile::create(path("out"));
-    ASSERT_TRUE(file.isOk());
-    ASSERT_TRUE(file->writeAt(0, bytesOf("half")).isOk());
-    EXPECT_EQ(filesInFolder(), 1U);
+  for (auto create : kCreates) {
+    {
+      Result<AtomicFile> file = create(path("out"));
+      ASSERT_TRUE(file.isOk());
+      ASSERT_TRUE(file->writeAt(0, bytesOf("half")).isOk());
+    }
+    EXPECT_EQ(filesInFolder(), 0U);
   }
-  EXPECT_EQ(filesInFolder(), 0U);
 }
 
 TEST_F(AtomicFileTest, ReplacesTheOldFileOnlyOnCommit) {
-  std::string target = path("out");
-  writeText(target, "the old one, which is longer");
-  {
-    Result<AtomicFile> file = AtomicFile::create(target);
+  for (auto create : kCreates) {
+    std::string target = path("out");
+    writeText(target, "the old one, which is longer");
+    std::ifstream reader(target); // keeps what it has opened
+    {
+      Result<AtomicFile> file = create(target);
+      ASSERT_TRUE(file.isOk());
+      ASSERT_TRUE(file->writeAt(0, bytesOf("new")).isOk());
+    }
+    EXPECT_EQ(readText(target), "the old one, which is longer");
+    Result<AtomicFile> file = create(target);
     ASSERT_TRUE(file.isOk());
     ASSERT_TRUE(file->writeAt(0, bytesOf("new")).isOk());
+    Status status = file->commit(3);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_EQ(readText(target), "new");
+    EXPECT_EQ(filesInFolder(), 1U);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(reader), {}),
+              "the old one, which is longer");
   }
-  EXPECT_EQ(readText(target), "the old one, which is longer");
-  Result<AtomicFile> file = AtomicFile::create(target);
-  ASSERT_TRUE(file.isOk());
-  ASSERT_TRUE(file->writeAt(0, bytesOf("new")).isOk());
-  ASSERT_TRUE(file->commit(3).isOk());
-  EXPECT_EQ(readText(target), "new");
-  EXPECT_EQ(filesInFolder(), 1U);
+}
+
+TEST_F(AtomicFileTest, KeepsTheLinkAndReplacesItsTarget) {
+  for (auto create : kCreates) {
+    std::filesystem::create_directories(path("deep"));
+    writeText(path("deep/real"), "old");
+    // A relative target counts from the link's folder.
+    std::filesystem::create_symlink("deep/middle", path("link"));
+    std::filesystem::create_symlink("real", path("deep/middle"));
+    Result<AtomicFile> file = create(path("link"));
+    ASSERT_TRUE(file.isOk()) << file.status().message();
+    EXPECT_EQ(file->path(), path("deep/real"));
+    ASSERT_TRUE(file->writeAt(0, bytesOf("new")).isOk());
+    ASSERT_TRUE(file->commit(3).isOk());
+    EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+    EXPECT_TRUE(std::filesystem::is_symlink(path("deep/middle")));
+    EXPECT_EQ(readText(path("deep/real")), "new");
+
+    // One that points to nothing yet: what it names is made.
+    std::filesystem::remove(path("deep/real"));
+    Result<AtomicFile> made = create(path("link"));
+    ASSERT_TRUE(made.isOk()) << made.status().message();
+    ASSERT_TRUE(made->commit(0).isOk());
+    EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+    EXPECT_TRUE(std::filesystem::is_regular_file(path("deep/real")));
+    std::filesystem::remove_all(path("deep"));
+    std::filesystem::remove(path("link"));
+  }
+  std::filesystem::create_symlink("b", path("a"));
+  std::filesystem::create_symlink("a", path("b"));
+  EXPECT_EQ(AtomicFile::create(path("a")).status().code(), ErrorCode::Io);
+}
+
+TEST_F(AtomicFileTest, KeepsThePermissionsOfWhatItReplaces) {
+  for (auto create : kCreates) {
+    for (mode_t mode : {0600U, 0640U, 0444U}) {
+      writeText(path("out"), "old");
+      ASSERT_EQ(chmod(path("out").c_str(), mode), 0);
+      Result<AtomicFile> file = create(path("out"));
+      ASSERT_TRUE(file.isOk()) << file.status().message();
+      ASSERT_TRUE(file->commit(0).isOk());
+      EXPECT_EQ(modeOf("out"), mode);
+      std::filesystem::remove(path("out"));
+    }
+    const mode_t before = umask(027);
+    Result<AtomicFile> fresh = create(path("fresh"));
+    umask(before);
+    ASSERT_TRUE(fresh.isOk() && fresh->commit(0).isOk());
+    EXPECT_EQ(modeOf("fresh"), 0640U) << "0644 without what umask takes away";
+    std::filesystem::remove(path("fresh"));
+  }
+}
+
+TEST_F(AtomicFileTest, TakesNamesAsLongAsTheFileSystemAllows) {
+  for (auto create : kCreates) {
+    for (size_t length : {246U, 255U}) {
+      std::string target = path(std::string(length, 'n'));
+      for (int round = 0; round < 2; ++round) { // made, then replaced
+        Result<AtomicFile> file = create(target);
+        ASSERT_TRUE(file.isOk()) << file.status().message();
+        ASSERT_TRUE(file->commit(0).isOk());
+      }
+      EXPECT_TRUE(std::filesystem::remove(target));
+    }
+  }
+  Result<AtomicFile> tooLong = AtomicFile::create(path(std::string(256, 'n')));
+  ASSERT_FALSE(tooLong.isOk());
+  EXPECT_EQ(tooLong.status().code(), ErrorCode::Io);
 }
 
 TEST_F(AtomicFileTest, MovesKeepOneOwner) {
@@ -72,8 +170,8 @@ TEST_F(AtomicFileTest, MovesKeepOneOwner) {
 TEST_F(AtomicFileTest, RefusesFoldersAndMissingFolders) {
   Result<AtomicFile> onFolder = AtomicFile::create(folder);
   ASSERT_FALSE(onFolder.isOk());
-  EXPECT_EQ(onFolder.status().code(), ErrorCode::Io);
-  EXPECT_NE(onFolder.status().message().find("not a regular file"),
+  EXPECT_EQ(onFolder.status().code(), ErrorCode::Usage);
+  EXPECT_NE(onFolder.status().message().find("it is a folder"),
             std::string::npos);
   Result<AtomicFile> nowhere = AtomicFile::create(path("missing/out"));
   ASSERT_FALSE(nowhere.isOk());
@@ -91,30 +189,6 @@ TEST_F(AtomicFileTest, FindsAFullDiskBeforeWriting) {
       << status.message();
 }
 
-TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
-  pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    removeTemporariesOnSignal();
-    // One file is committed and one is not: the first must stay.
-    Result<AtomicFile> done = AtomicFile::create(path("done"));
-    Result<AtomicFile> open = AtomicFile::create(path("open"));
-    bool ready =
-        done.isOk() && open.isOk() && done->writeAt(0, bytesOf("x")).isOk() &&
-        done->commit(1).isOk() && open->writeAt(0, bytesOf("y")).isOk();
-    if (!ready) {
-      _exit(9);
-    }
-    raise(SIGTERM);
-    _exit(8);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
-  EXPECT_EQ(filesInFolder(), 1U);
-  EXPECT_EQ(readText(path("done")), "x");
-}
-
 /// The exit status of a child process that runs `body` and exits with its
 /// result.
 int statusOfChild(const std::function<int()> &body) {
@@ -125,6 +199,187 @@ int statusOfChild(const std::function<int()> &body) {
   int status = -1;
   waitpid(child, &status, 0);
   return status;
+}
+
+TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
+  int status = statusOfChild([&] {
+    removeTemporariesOnSignal();
+    // One that is done and one that is not: the first must stay.
+    Result<AtomicFile> done = AtomicFile::createNamed(path("done"));
+    Result<AtomicFile> open = AtomicFile::createNamed(path("open"));
+    bool ready =
+        done.isOk() && open.isOk() && done->writeAt(0, bytesOf("x")).isOk() &&
+        done->commit(1).isOk() && open->writeAt(0, bytesOf("y")).isOk();
+    if (!ready || filesInFolder() != 2) {
+      return 9;
+    }
+    raise(SIGTERM);
+    return 8;
+  });
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
+  EXPECT_EQ(filesInFolder(), 1U);
+  EXPECT_EQ(readText(path("done")), "x");
+}
+
+TEST_F(AtomicFileTest, AKilledProcessLeavesNothingWhereFilesNeedNoName) {
+  int status = statusOfChild([&] {
+    Result<AtomicFile> file = AtomicFile::create(path("out"));
+    if (!file.isOk() || filesInFolder() != 0) {
+      return 1;
+    }
+    raise(SIGKILL);
+    return 8;
+  });
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 1) {
+    GTEST_SKIP() << "the file system of " << folder << " has no O_TMPFILE";
+  }
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  EXPECT_EQ(filesInFolder(), 0U);
+}
+
+TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
+  int status = statusOfChild([&] {
+    Result<AtomicFile> file = AtomicFile::createNamed(path("out"));
+    if (!file.isOk() || !file->writeAt(0, bytesOf("half")).isOk()) {
+      return 9;
+    }
+    raise(SIGKILL);
+    return 8;
+  });
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  EXPECT_EQ(filesInFolder(), 1U);
+  // Not for this program, or not what it writes.
+  for (const char *name : {"air-1-0.tmp.bak", "air-1.tmp", "my-air-1-0.tmp",
+                           "air-x-0.tmp", "air-1-0.air"}) {
+    writeText(path(name), "someone's");
+  }
+  // Of this process, which lives.
+  Result<AtomicFile> open = AtomicFile::createNamed(path("open"));
+  ASSERT_TRUE(open.isOk());
+  EXPECT_EQ(open->notes().size(), 1U);
+  EXPECT_NE(open->notes().at(0).find("4 bytes"), std::string::npos)
+      << open->notes().at(0);
+
+  Result<AtomicFile> next = AtomicFile::create(path("out"));
+  ASSERT_TRUE(next.isOk()) << next.status().message();
+  EXPECT_TRUE(next->notes().empty()) << next->notes().at(0);
+  EXPECT_EQ(filesInFolder(), 6U);
+  ASSERT_TRUE(open->commit(0).isOk());
+  ASSERT_TRUE(next->commit(0).isOk());
+  EXPECT_EQ(filesInFolder(), 7U);
+}
+
+/// Runs `body` in a process of a user who is not root; `status` is how it
+/// ended. Skips the test where this process may not change its user.
+#define AIR_AS_OTHER_USER(status, body)                                        \
+  do {                                                                         \
+    if (!isRoot()) {                                                           \
+      GTEST_SKIP() << "only root can act as another user";                     \
+    }                                                                          \
+    status = statusOfChild([&]() -> int {                                      \
+      if (setgroups(0, nullptr) != 0 || setgid(kOtherUser) != 0 ||             \
+          setuid(kOtherUser) != 0) {                                           \
+        return 99;                                                             \
+      }                                                                        \
+      return body();                                                           \
+    });                                                                        \
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 99) {                      \
+      GTEST_SKIP() << "this container gives no other user";                    \
+    }                                                                          \
+  } while (false)
+constexpr uid_t kOtherUser = 65533;
+
+TEST_F(AtomicFileTest, KeepsTheOwnerWhereTheSystemAllowsIt) {
+  if (!isRoot()) {
+    GTEST_SKIP() << "only root can give a file to another user";
+  }
+  for (auto create : kCreates) {
+    writeText(path("out"), "old");
+    if (chown(path("out").c_str(), kOtherUser, kOtherUser) != 0) {
+      GTEST_SKIP() << "this container gives no other user";
+    }
+    ASSERT_EQ(chmod(path("out").c_str(), 0640), 0);
+    Result<AtomicFile> file = create(path("out"));
+    ASSERT_TRUE(file.isOk() && file->commit(0).isOk());
+    struct stat facts = {};
+    ASSERT_EQ(stat(path("out").c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_uid, kOtherUser);
+    EXPECT_EQ(facts.st_gid, kOtherUser);
+    EXPECT_EQ(modeOf("out"), 0640U);
+  }
+}
+
+TEST_F(AtomicFileTest, AGroupThatIsLostTakesItsPermissionsAlong) {
+  // Root's file in a folder where another user may replace it.
+  writeText(path("out"), "old");
+  ASSERT_EQ(chmod(path("out").c_str(), 0664), 0);
+  ASSERT_EQ(chmod(folder.c_str(), 0777), 0);
+  int status = 0;
+  AIR_AS_OTHER_USER(status, [&] {
+    Result<AtomicFile> file = AtomicFile::create(path("out"));
+    return file.isOk() && file->commit(0).isOk() ? 7 : 1;
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+  EXPECT_EQ(modeOf("out"), 0644U);
+}
+
+TEST_F(AtomicFileTest, FindsOutFirstThatAFileMayNotBeReplaced) {
+  // In a sticky folder, as /tmp, a file is its owner's to replace.
+  writeText(path("out"), "old");
+  ASSERT_EQ(chmod(path("out").c_str(), 0666), 0);
+  ASSERT_EQ(chmod(folder.c_str(), 01777), 0);
+  int status = 0;
+  AIR_AS_OTHER_USER(status, [&] {
+    Result<AtomicFile> file = AtomicFile::create(path("out"));
+    const bool isRight =
+        file.status().code() == ErrorCode::Io &&
+        file.status().message().find("cannot replace '") != std::string::npos &&
+        AtomicFile::create(path("mine")).isOk();
+    return isRight ? 7 : 1;
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+  EXPECT_EQ(readText(path("out")), "old");
+}
+
+TEST_F(AtomicFileTest, FindsOutFirstThatAFolderIsNotToBeWrittenIn) {
+  ASSERT_EQ(chmod(folder.c_str(), 0555), 0);
+  int status = 0;
+  AIR_AS_OTHER_USER(status, [&] {
+    Result<AtomicFile> file = AtomicFile::create(path("out"));
+    return file.status().code() == ErrorCode::Io &&
+                   file.status().message().find("Permission denied") !=
+                       std::string::npos
+               ? 7
+               : 1;
+  });
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+}
+
+/// Sets or clears the attribute of `chattr +i`; false where that can't be.
+bool setImmutable(const std::string &path, bool isImmutable) {
+  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int flags = 0;
+  bool isDone = ioctl(descriptor, FS_IOC_GETFLAGS, &flags) == 0;
+  flags = isImmutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+  isDone = isDone && ioctl(descriptor, FS_IOC_SETFLAGS, &flags) == 0;
+  close(descriptor);
+  return isDone;
+}
+
+TEST_F(AtomicFileTest, FindsOutFirstThatAFileIsImmutable) {
+  writeText(path("out"), "old");
+  if (!setImmutable(path("out"), true)) {
+    GTEST_SKIP() << "no immutable files here: that takes root and a file "
+                    "system that has them";
+  }
+  Result<AtomicFile> file = AtomicFile::create(path("out"));
+  setImmutable(path("out"), false);
+  ASSERT_FALSE(file.isOk());
+  EXPECT_EQ(file.status().code(), ErrorCode::Io);
+  EXPECT_NE(file.status().message().find("Operation not permitted"),
+            std::string::npos)
+      << file.status().message();
+  EXPECT_EQ(filesInFolder(), 1U);
 }
 
 TEST_F(AtomicFileTest, AnIgnoredSignalStaysIgnored) {
@@ -159,18 +414,21 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
   EXPECT_EQ(filesInFolder(), 1U);
 }
 
-TEST_F(AtomicFileTest, WhatAKilledProcessLeftIsNotInTheWay) {
-  writeText(path("out.tmp-" + std::to_string(getpid())), "left behind");
-  Result<AtomicFile> first = AtomicFile::create(path("out"));
-  Result<AtomicFile> second = AtomicFile::create(path("out"));
-  ASSERT_TRUE(first.isOk()) << first.status().message();
-  ASSERT_TRUE(second.isOk()) << second.status().message();
-  ASSERT_TRUE(first->writeAt(0, bytesOf("a")).isOk());
-  ASSERT_TRUE(second->writeAt(0, bytesOf("b")).isOk());
-  ASSERT_TRUE(second->commit(1).isOk());
-  EXPECT_EQ(readText(path("out")), "b");
-  ASSERT_TRUE(first->commit(1).isOk());
-  EXPECT_EQ(readText(path("out")), "a");
+TEST_F(AtomicFileTest, SeveralForOneTargetAreNotInEachOthersWay) {
+  for (auto create : kCreates) {
+    Result<AtomicFile> first = create(path("out"));
+    Result<AtomicFile> second = create(path("out"));
+    ASSERT_TRUE(first.isOk()) << first.status().message();
+    ASSERT_TRUE(second.isOk()) << second.status().message();
+    ASSERT_TRUE(first->writeAt(0, bytesOf("a")).isOk());
+    ASSERT_TRUE(second->writeAt(0, bytesOf("b")).isOk());
+    ASSERT_TRUE(second->commit(1).isOk());
+    EXPECT_EQ(readText(path("out")), "b");
+    ASSERT_TRUE(first->commit(1).isOk());
+    EXPECT_EQ(readText(path("out")), "a");
+    EXPECT_EQ(filesInFolder(), 1U);
+    std::filesystem::remove(path("out"));
+  }
 }
 
 } // namespace

@@ -49,6 +49,37 @@ TEST_F(MappedFileTest, ReleasedPagesReadTheSameAgain) {
   EXPECT_EQ(textOf(*file), text);
 }
 
+TEST_F(MappedFileTest, AnAddressTellsItsFile) {
+  writeText(path("a"), std::string(10000, 'a'));
+  writeText(path("b"), "b");
+  const int onStack = 0;
+  EXPECT_FALSE(mappedPlaceOf(&onStack).has_value());
+  EXPECT_FALSE(mappedPlaceOf(nullptr).has_value());
+  MappedFile a = *MappedFile::open(path("a"));
+  const uint8_t *begin = a.bytes().data();
+  {
+    MappedFile b = *MappedFile::open(path("b"));
+    std::optional<MappedPlace> place = mappedPlaceOf(b.bytes().data());
+    ASSERT_TRUE(place.has_value());
+    EXPECT_EQ(place->path, path("b"));
+    EXPECT_EQ(place->offset, 0U);
+  }
+  for (uint64_t offset : {0U, 9999U}) {
+    std::optional<MappedPlace> place = mappedPlaceOf(begin + offset);
+    ASSERT_TRUE(place.has_value());
+    EXPECT_EQ(place->path, path("a"));
+    EXPECT_EQ(place->offset, offset);
+  }
+  EXPECT_FALSE(mappedPlaceOf(begin - 1).has_value());
+  MappedFile moved = std::move(a);
+  EXPECT_TRUE(mappedPlaceOf(begin).has_value());
+  moved = MappedFile();
+  EXPECT_FALSE(mappedPlaceOf(begin).has_value());
+  // The entry of an ended mapping is used again.
+  MappedFile again = *MappedFile::open(path("b"));
+  EXPECT_EQ(mappedPlaceOf(again.bytes().data())->path, path("b"));
+}
+
 TEST_F(MappedFileTest, RefusesWhatIsNoFile) {
   Result<MappedFile> missing = MappedFile::open(path("missing"));
   ASSERT_FALSE(missing.isOk());

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""killed.py FOLDER: kills airpack while it writes, and air-gen likewise.
+
+Nothing is left, or where the file system has no unnamed files, the next run
+removes it and says so.
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+folder = sys.argv[1]
+# Some 400 MB, which take longer to make than it takes to kill who makes them.
+command = ["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0", "--output", f"{folder}/model.gguf"]
+
+
+def open_bytes(process):
+    """Bytes of the largest file that the process has open for writing."""
+    largest = 0
+    try:
+        for entry in os.listdir(f"/proc/{process.pid}/fd"):
+            facts = os.stat(f"/proc/{process.pid}/fd/{entry}")
+            largest = max(largest, facts.st_size)
+    except OSError:
+        pass
+    return largest
+
+
+for which in (signal.SIGKILL, signal.SIGABRT, signal.SIGTERM):
+    child = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while open_bytes(child) < 1 << 20:
+        assert child.poll() is None and time.monotonic() < deadline, child.communicate()
+        time.sleep(0.01)
+    child.send_signal(which)
+    _, errors = child.communicate()
+    assert child.returncode == -which, (child.returncode, errors)
+    left = os.listdir(folder)
+    assert all(name.startswith("air-") and name.endswith(".tmp") for name in left), left
+
+left = os.listdir(folder)
+# What a process without unnamed files leaves: nobody holds a lock on it.
+planted = os.path.join(folder, "air-1-0.tmp")
+with open(planted, "wb") as file:
+    file.write(b"half of a plan")
+done = subprocess.run(["airpack", sys.argv[2], "--target", "host", "-o", f"{folder}/new.air"],
+                      capture_output=True, text=True, check=True)
+lines = done.stderr.splitlines()
+assert len(lines) == len(left) + 1, lines
+assert f"airpack: note: removed '{planted}', the 14 bytes that a killed process had left" in lines, lines
+assert os.listdir(folder) == ["new.air"], os.listdir(folder)

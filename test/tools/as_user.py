@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""as_user.py [-u PROCESSES] [-s STACK_KIB] COMMAND...: runs it as someone else.
+
+The user has no other process, which is what a limit on processes counts and
+root is exempt from. Tests that use it say `REQUIRES: other-user`.
+"""
+import os
+import resource
+import sys
+
+# Not that of another test: the limit counts all processes of a user.
+USER = 60000 + os.getpid() % 5000
+arguments = sys.argv[1:]
+while arguments[0].startswith("-"):
+    kind, value = arguments[0], int(arguments[1])
+    if kind == "-u":
+        resource.setrlimit(resource.RLIMIT_NPROC, (value, value))
+    elif kind == "-s":
+        resource.setrlimit(resource.RLIMIT_STACK, (value * 1024, value * 1024))
+    else:
+        sys.exit(f"unknown option {kind}")
+    arguments = arguments[2:]
+os.setgroups([])
+os.setgid(USER)
+os.setuid(USER)
+os.execvp(arguments[0], arguments)

@@ -1,0 +1,33 @@
+//===- LargeStack.cpp - a stack that does not depend on ulimit ------------===//
+#include "tools/cli/LargeStack.h"
+
+#include "formats/support/Thread.h"
+
+#include <sys/resource.h>
+
+namespace air::cli {
+
+Status runOnLargeStack(const std::function<Status()> &body) {
+  // What LLVM compiles a kernel in, with room to spare.
+  constexpr size_t kLeastBytes = size_t{1} << 20;
+  struct rlimit limit{};
+  if (getrlimit(RLIMIT_STACK, &limit) != 0 ||
+      limit.rlim_cur >= Thread::kStackBytes) {
+    return body();
+  }
+  Status status;
+  Result<Thread> thread = Thread::start([&] { status = body(); });
+  if (!thread) {
+    return limit.rlim_cur >= kLeastBytes
+               ? body()
+               : ioError(thread.status().message() + ", and the stack of " +
+                         std::to_string(limit.rlim_cur) +
+                         " bytes is too small to do without, " +
+                         std::to_string(kLeastBytes) +
+                         " are needed; raise the limit (ulimit -s)");
+  }
+  thread->join();
+  return status;
+}
+
+} // namespace air::cli

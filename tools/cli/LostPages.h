@@ -1,0 +1,18 @@
+//===- LostPages.h - a mapped file that changes while in use ----*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_CLI_LOSTPAGES_H
+#define AIRPACK_TOOLS_CLI_LOSTPAGES_H
+
+#include <string>
+
+namespace air::cli {
+
+/// From here on, reading a page of a MappedFile that is gone (someone truncated
+/// the file, or its disk failed) ends the process with one line "TOOL: ..." on
+/// standard error and the exit code of ErrorCode::Io; open temporaries are
+/// removed. A SIGBUS of any other cause has the effect that it had before. For
+/// runTool(), once.
+void endOnLostPages(const std::string &toolName);
+
+} // namespace air::cli
+
+#endif // AIRPACK_TOOLS_CLI_LOSTPAGES_H

@@ -1,0 +1,18 @@
+//===- OutputFile.h - the file that -o names --------------------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_CLI_OUTPUTFILE_H
+#define AIRPACK_TOOLS_CLI_OUTPUTFILE_H
+
+#include "formats/support/AtomicFile.h"
+
+#include <string>
+
+namespace air::cli {
+
+/// AtomicFile::create, with its notes on standard error as "TOOL: note: ...".
+/// Call it before the work whose result goes there.
+Result<AtomicFile> openOutput(const std::string &toolName,
+                              const std::string &path);
+
+} // namespace air::cli
+
+#endif // AIRPACK_TOOLS_CLI_OUTPUTFILE_H
