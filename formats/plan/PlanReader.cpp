@@ -113,10 +113,6 @@ Result<PlanFile> PlanFile::open(const std::string &path) {
 Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
                                  const std::string &name) {
   const std::string where = "'" + name + "'";
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % 8 != 0) {
-    return internalError(where + ": a plan in memory starts at a multiple of "
-                                 "8 bytes");
-  }
   PlanFile file;
   file.all = bytes;
   file.fileName = name;
@@ -124,8 +120,11 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
 
   const uint64_t used = file.head.metadataBytes;
   const uint64_t padded = alignUp(used, kPlanPageBytes);
-  const std::span<const uint8_t> metadata =
-      bytes.subspan(kPlanPageBytes, padded);
+  // A copy: were the file overwritten while the plan runs, its tables would no
+  // longer be those that were verified, and following them would not be safe.
+  const std::span<const uint8_t> stored = bytes.subspan(kPlanPageBytes, padded);
+  file.metadata.assign(stored.begin(), stored.end());
+  const std::span<const uint8_t> metadata = file.metadata;
   const Digest recorded = digestIn(file.head.metadataDigest);
   if (const Digest found = digestOf(metadata); found != recorded) {
     return digestChanged("metadata.digest", "the metadata", recorded, found)

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace air {
 
@@ -30,8 +31,7 @@ enum class PagesAfter : uint8_t { Keep, Drop };
 class PlanFile {
 public:
   static Result<PlanFile> open(const std::string &path);
-  /// As open, over bytes that outlive the result and start at a multiple of 8.
-  /// For tests and fuzzing.
+  /// As open, over bytes that outlive the result. For tests and fuzzing.
   static Result<PlanFile> parse(std::span<const uint8_t> bytes,
                                 const std::string &name);
 
@@ -49,6 +49,8 @@ public:
 private:
   MappedFile mappedFile;
   std::span<const uint8_t> all;
+  std::vector<uint8_t> metadata; ///< what was verified, whatever becomes of
+                                 ///< the file
   const plan::Plan *root = nullptr;
   PlanHeader head{};
   std::string fileName;

@@ -89,6 +89,7 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     AIR_RETURN_IF_ERROR(
         run(tokens.first(count), isLast && options.maxTokens != 0));
     tokens = tokens.subspan(count);
+    promptDone += count;
   }
   return Status::ok();
 }

@@ -77,6 +77,10 @@ public:
 
   FinishReason reason() const { return finishReason; }
 
+  /// Tokens of the prompt that have been computed: all of them, unless prompt()
+  /// was interrupted or failed.
+  uint64_t promptTokens() const { return promptDone; }
+
 private:
   Generator(Session &owner, const Tokenizer *vocabulary, GenerateOptions chosen,
             Sampler sampling);
@@ -94,6 +98,7 @@ private:
   SequenceId sequence = 0;
   bool hasSequence = false;
   std::vector<SequenceId> sequences; ///< of one pass's tokens: all the same
+  uint64_t promptDone = 0;
   uint64_t emitted = 0;
   std::optional<int32_t> drawn; ///< sampled, not given out yet
   int32_t last = 0;             ///< given out, not run yet

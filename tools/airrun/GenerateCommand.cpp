@@ -15,23 +15,43 @@ namespace {
 using cli::ValueKind;
 
 std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free,
-              "a signal handler sets it");
+std::atomic<int> endingSignal{0}; ///< the one that came
+static_assert(std::atomic<bool>::is_always_lock_free &&
+                  std::atomic<int>::is_always_lock_free,
+              "a signal handler sets them");
 
-void onInterrupt(int) { interrupted = true; }
+/// So that a shell or a script stops too, and does not take a half for a whole.
+[[noreturn]] void dieBy(int signal) {
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+  // The first process of a container is spared: it ends as a shell would say.
+  constexpr int kShellsCode = 128;
+  _exit(kShellsCode + signal);
+}
 
-/// The first Ctrl-C ends the answer, a second one the process.
-void catchInterrupt() {
-  struct sigaction action = {};
-  // In the background of a script Ctrl-C is not for this process.
-  if (sigaction(SIGINT, nullptr, &action) == 0 &&
-      action.sa_handler == SIG_IGN) {
-    return;
+/// The first Ctrl-C (or SIGTERM) ends the answer, a second one the process.
+void onInterrupt(int signal) {
+  int none = 0;
+  if (!endingSignal.compare_exchange_strong(none, signal)) {
+    dieBy(signal);
   }
-  action = {};
-  action.sa_handler = onInterrupt;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
+  interrupted = true;
+}
+
+void catchInterrupt() {
+  for (int signal : {SIGINT, SIGTERM}) {
+    struct sigaction action = {};
+    // In the background of a script Ctrl-C is not for this process.
+    if (sigaction(signal, nullptr, &action) == 0 &&
+        action.sa_handler == SIG_IGN) {
+      continue;
+    }
+    action = {};
+    action.sa_handler = onInterrupt;
+    // Not deferred: dieBy() raises it inside the handler.
+    action.sa_flags = static_cast<int>(SA_RESTART | SA_NODEFER);
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 cli::Option number(std::string name, std::string help, std::string byDefault,
@@ -143,7 +163,8 @@ struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;
   double lastToken = 0;
-  uint64_t promptTokens = 0;
+  uint64_t promptGiven = 0;
+  uint64_t promptTokens = 0; ///< of those, computed
   uint64_t tokens = 0;
   bool endsLine = true;
 };
@@ -180,12 +201,20 @@ Status stream(rt::Generator &generator, bool ids, Progress &progress) {
 void report(const Progress &progress, const rt::SamplerOptions &sampler,
             rt::FinishReason reason, double started) {
   double promptSeconds = progress.promptEnd - progress.promptBegin;
-  std::fprintf(stderr,
-               "airrun: prompt: %llu tokens in %.3f s, %.1f tok/s; first token "
-               "%.3f s after the start\n",
-               static_cast<unsigned long long>(progress.promptTokens),
-               promptSeconds, rate(progress.promptTokens, promptSeconds),
-               progress.promptEnd - started);
+  std::fprintf(stderr, "airrun: prompt: %llu",
+               static_cast<unsigned long long>(progress.promptTokens));
+  const bool isWhole = progress.promptTokens == progress.promptGiven;
+  if (!isWhole) {
+    std::fprintf(stderr, " of %llu",
+                 static_cast<unsigned long long>(progress.promptGiven));
+  }
+  std::fprintf(stderr, " tokens in %.3f s, %.1f tok/s", promptSeconds,
+               rate(progress.promptTokens, promptSeconds));
+  if (isWhole) {
+    std::fprintf(stderr, "; first token %.3f s after the start",
+                 progress.promptEnd - started);
+  }
+  std::fputs("\n", stderr);
   double decodeSeconds =
       progress.tokens > 1 ? progress.lastToken - progress.promptEnd : 0;
   std::fprintf(stderr, "airrun: decode: %llu tokens",
@@ -294,10 +323,11 @@ Status runGenerate(const cli::Invocation &invocation) {
                                              options));
   catchInterrupt();
   Progress progress;
-  progress.promptTokens = prompt.size();
+  progress.promptGiven = prompt.size();
   progress.promptBegin = monotonicSeconds();
   AIR_RETURN_IF_ERROR(generator->prompt(prompt));
   progress.promptEnd = monotonicSeconds();
+  progress.promptTokens = generator->promptTokens();
   Status status = stream(*generator, ids, progress);
   if (!status.isOk()) {
     if (!progress.endsLine) {
@@ -306,6 +336,9 @@ Status runGenerate(const cli::Invocation &invocation) {
     return status;
   }
   report(progress, options.sampler, generator->reason(), started);
+  if (const int signal = endingSignal; signal != 0) {
+    dieBy(signal);
+  }
   return Status::ok();
 }
 

@@ -72,6 +72,21 @@ TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
   EXPECT_EQ(std::filesystem::file_size(at("a.air")), small.fileBytes);
 }
 
+TEST_F(PlanFileTest, WhatWasVerifiedOutlivesAnOverwrittenFile) {
+  writeSmallPlan(at("a.air"));
+  Result<PlanFile> file = PlanFile::open(at("a.air"));
+  ASSERT_TRUE(file) << file.status().message();
+  // In place, as cp does it: the mapping shows the new bytes.
+  std::fstream overwrite(at("a.air"),
+                         std::ios::binary | std::ios::in | std::ios::out);
+  overwrite << std::string(std::filesystem::file_size(at("a.air")), '\xff');
+  overwrite.close();
+  ASSERT_EQ(file->bytes()[kPlanPageBytes], 0xff);
+  const std::unique_ptr<plan::PlanT> back(file->plan().UnPack());
+  EXPECT_EQ(metadataOf(*back), metadataOf(makeSmallPlan().plan));
+  EXPECT_EQ(file->verifySegment(0).code(), ErrorCode::VerificationFailed);
+}
+
 TEST_F(PlanFileTest, EqualPlansAreEqualFiles) {
   writeSmallPlan(at("a.air"));
   std::filesystem::create_directory(folder / "elsewhere");

@@ -216,6 +216,24 @@ TEST_F(GeneratorTest, AnInterruptionEndsItBetweenTokens) {
   EXPECT_EQ((*generator)->reason(), FinishReason::Interrupted);
 }
 
+TEST_F(GeneratorTest, OnlyWhatWasComputedOfAPromptCounts) {
+  open("abcdef");
+  std::atomic<bool> interrupted{false};
+  GenerateOptions options = greedy();
+  options.interrupted = &interrupted;
+  // More than a pass takes.
+  const std::vector<int32_t> tokens(2 * kFakeMaxTokens + 1, kFakeBos);
+  for (bool isInterrupted : {false, true}) {
+    interrupted = isInterrupted;
+    Result<std::unique_ptr<Generator>> generator =
+        Generator::create(*session, &*tokenizer, options);
+    ASSERT_TRUE(generator) << generator.status().message();
+    EXPECT_EQ((*generator)->promptTokens(), 0U);
+    ASSERT_TRUE((*generator)->prompt(tokens).isOk());
+    EXPECT_EQ((*generator)->promptTokens(), isInterrupted ? 0U : tokens.size());
+  }
+}
+
 TEST_F(GeneratorTest, SequencesAreGivenBack) {
   open("abc");
   for (int round = 0; round < 50; ++round) {

@@ -1,32 +1,80 @@
 #!/usr/bin/env python3
-"""interrupt.py PLAN: SIGINT during an answer that would take minutes.
+"""interrupt.py PLAN PROMPT: signals during an answer that would take minutes.
 
-The answer's line is ended, standard error says what happened, the exit code is
-0 and the process is gone at once.
+The answer's line is ended, standard error says what was computed, and the
+process dies by the signal, so that a shell sees 130 or 143. PROMPT is a file
+whose tokens take seconds.
 """
+import re
 import signal
 import subprocess
 import sys
+import time
 
-child = subprocess.Popen(
-    ["airrun", sys.argv[1], "--tokens", "1", "-n", "4000000", "--temp", "0", "--ignore-eos"],
-    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    # The test itself may run where SIGINT is ignored.
-    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-first = child.stdout.read(1)
-assert first == b"a", first
+PLAN, PROMPT = sys.argv[1:]
+
+
+def start(*options, handler=signal.SIG_DFL):
+    def reset():
+        # The test itself may run where the signals are ignored.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, handler)
+
+    return subprocess.Popen(["airrun", PLAN, "--temp", "0", "--ignore-eos", *options],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=reset)
+
+
+for which in (signal.SIGINT, signal.SIGTERM):
+    child = start("--tokens", "1", "-n", "4000000", "--output-tokens")
+    first = child.stdout.read(1)
+    child.send_signal(which)
+    rest, errors = child.communicate(timeout=60)
+    errors = errors.decode()
+    assert child.returncode == -which, (child.returncode, errors)
+    text = (first + rest).decode()
+    assert text.endswith("\n"), text[-20:]
+    # What was written is what the statistics count.
+    count = text.count(",") + 1
+    assert re.search(f"airrun: decode: {count} tokens( in |;)", errors), (text[-20:], errors)
+    assert "airrun: prompt: 1 tokens in" in errors, errors
+    assert errors.endswith("; interrupted\n"), errors
+
+# During the prompt, if it comes neither before nor after: only the passes that
+# ran count, and there was no first token.
+for delay in (0.1 * 1.5**i for i in range(12)):
+    child = start("-f", PROMPT, "-n", "1")
+    time.sleep(delay)
+    child.send_signal(signal.SIGINT)
+    text, errors = child.communicate(timeout=120)
+    errors = errors.decode()
+    partial = re.match(r"airrun: prompt: (\d+) of (\d+) tokens in [0-9.]+ s, [0-9.]+ tok/s\n"
+                       r"airrun: decode: 0 tokens; interrupted\n$", errors)
+    if partial:
+        assert child.returncode == -signal.SIGINT, child.returncode
+        assert int(partial[1]) < int(partial[2]), errors
+        assert text == b"", text
+        break
+    assert errors == "" or "first token" in errors, errors
+else:
+    sys.exit("the prompt was never under way when the signal came")
+
+# A second one does not wait for the end of a pass, nor for who reads the text:
+# with nobody reading, the answer stands still.
+child = start("--tokens", "1", "-n", "4000000")
+child.stdout.read(1)
+time.sleep(0.5)
 child.send_signal(signal.SIGINT)
-rest, errors = child.communicate(timeout=60)
-assert child.returncode == 0, (child.returncode, errors)
-assert rest.endswith(b"\n"), rest[-20:]
-assert b"; interrupted\n" in errors, errors
+time.sleep(0.5)
+assert child.poll() is None, "the first one waits for what is to be written"
+child.send_signal(signal.SIGTERM)
+assert child.wait(timeout=60) == -signal.SIGTERM
+child.stdout.close()
+assert child.stderr.read() == b""
 
 # What a script puts into the background ignores SIGINT, and goes on doing so.
-child = subprocess.Popen(
-    ["airrun", sys.argv[1], "--tokens", "1", "-n", "2000", "--temp", "0", "--ignore-eos"],
-    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+child = start("--tokens", "1", "-n", "2000", handler=signal.SIG_IGN)
 assert child.stdout.read(1) == b"a"
 child.send_signal(signal.SIGINT)
 _, errors = child.communicate(timeout=60)
+assert child.returncode == 0, child.returncode
 assert b"; -n reached\n" in errors, errors

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""lost_pages.py MODEL FOLDER: a plan and a model that change while in use.
+
+A plan that is truncated, or overwritten by a shorter file, ends airrun with one
+line and code 8, whichever page it comes to first. airpack, which replaces
+files, disturbs nobody.
+"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+MODEL, FOLDER = sys.argv[1:]
+PLAN = os.path.join(FOLDER, "run.air")
+
+
+def pack():
+    subprocess.run(["airpack", MODEL, "--target", "host", "-o", PLAN], check=True,
+                   capture_output=True)
+
+
+def run_while(change):
+    """airrun's end when `change` happens between two of its tokens."""
+    child = subprocess.Popen(
+        ["airrun", PLAN, "--tokens", "1", "-n", "400", "--temp", "0", "--ignore-eos",
+         "--output-tokens"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    begin = child.stdout.read(1)
+    child.send_signal(signal.SIGSTOP)
+    change()
+    child.send_signal(signal.SIGCONT)
+    text, errors = child.communicate(timeout=120)
+    return child.returncode, begin + text, errors.decode()
+
+
+def cut_to(size):
+    return lambda: os.truncate(PLAN, size)
+
+
+def overwrite():
+    shutil.copyfile(os.path.join(os.path.dirname(__file__), "lost_pages.py"), PLAN)
+
+
+pack()
+code, whole, errors = run_while(pack)
+assert code == 0, (code, errors)
+assert whole.count(b",") == 399, whole
+
+for name, change in (("cut to nothing", cut_to(0)), ("cut in weights", cut_to(1 << 20)),
+                     ("overwritten", overwrite)):
+    pack()
+    code, _, errors = run_while(change)
+    assert code == 8, (name, code, errors)
+    lines = errors.splitlines()
+    assert len(lines) == 1, (name, lines)
+    assert lines[0].startswith(f"airrun: '{PLAN}': the bytes at offset "), lines
+    assert "truncated or overwritten" in lines[0], lines
