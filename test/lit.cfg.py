@@ -2,6 +2,7 @@
 #   /usr/lib/llvm-22/bin/lit -sv build/dev/test
 # Tools are those of the build; FileCheck, not, count and split-file are LLVM's.
 import os
+import subprocess
 import sys
 
 import lit.formats
@@ -61,6 +62,10 @@ def may_be_another_user():
 # Root is exempt from permissions and from limits on processes.
 if may_be_another_user():
     config.available_features.add("other-user")
+# Containers may not mount.
+if subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+                  capture_output=True).returncode == 0:
+    config.available_features.add("own-mounts")
 
 # Inputs that are too large for the tree, or not ours to ship (CONTRIBUTING.md says
 # what the folders hold). A test that needs one says `REQUIRES: AIR_MODELS` or

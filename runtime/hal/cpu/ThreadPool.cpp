@@ -51,8 +51,7 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
     if (pin) {
       worker.homeCpu = topology.cpus[thread];
     }
-    Result<Thread> running =
-        Thread::start([&worker] { workerMain(worker); });
+    Result<Thread> running = Thread::start([&worker] { workerMain(worker); });
     if (!running) {
       pool->workers.resize(thread - 1);
       return ioError("threads: " + std::to_string(thread) + " of " +

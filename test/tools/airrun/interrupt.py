@@ -5,10 +5,13 @@ The answer's line is ended, standard error says what was computed, and the
 process dies by the signal, so that a shell sees 130 or 143. PROMPT is a file
 whose tokens take seconds.
 """
+import fcntl
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 PLAN, PROMPT = sys.argv[1:]
@@ -58,14 +61,16 @@ for delay in (0.1 * 1.5**i for i in range(12)):
 else:
     sys.exit("the prompt was never under way when the signal came")
 
-# A second one does not wait for the end of a pass, nor for who reads the text:
-# with nobody reading, the answer stands still.
-child = start("--tokens", "1", "-n", "4000000")
-child.stdout.read(1)
-time.sleep(0.5)
+# The second signal ends the process at once, even while it waits for somebody to
+# read what it writes, which is how the first one is kept waiting here.
+child = start("--tokens", "1", "-n", "4000000", "--output-tokens")
+PIPE_BYTES = fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
+while struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, bytes(4)))[0] < PIPE_BYTES - 16:
+    assert child.poll() is None
+    time.sleep(0.01)
 child.send_signal(signal.SIGINT)
-time.sleep(0.5)
-assert child.poll() is None, "the first one waits for what is to be written"
+time.sleep(0.3)
+assert child.poll() is None, child.communicate()
 child.send_signal(signal.SIGTERM)
 assert child.wait(timeout=60) == -signal.SIGTERM
 child.stdout.close()
