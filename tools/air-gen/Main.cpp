@@ -109,10 +109,10 @@ Status run(const cli::Invocation &call) {
       return usageError("--seed is for weights, which --headers-only leaves "
                         "out; give one of them");
     }
-    AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput("air-gen", *path));
+    AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(*path));
     return gen::writeModelHeaders(shape, type, std::move(file));
   }
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput("air-gen", *path));
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(*path));
   return gen::writeRandomModel(
       shape, type, static_cast<uint64_t>(call.integer("--seed").value_or(1)),
       std::move(file));

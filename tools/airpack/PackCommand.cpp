@@ -58,10 +58,10 @@ unsigned threadsToBeHad(unsigned wanted) {
     return wanted;
   }
   const unsigned threads = std::max(1U, supply.threads);
-  std::fprintf(stderr,
-               "airpack: note: %u of %u threads (%s); the plan is the same, "
-               "and takes longer\n",
-               threads, wanted, supply.refusal.message().c_str());
+  cli::printNotes(
+      {cli::format("%u of %u threads (%s); the plan is the same, "
+                   "and takes longer",
+                   threads, wanted, supply.refusal.message().c_str())});
   return threads;
 }
 
@@ -263,7 +263,7 @@ Status runPack(const cli::Invocation &invocation) {
   // Refused now, not after minutes of packing.
   AtomicFile file;
   if (writes) {
-    AIR_ASSIGN_OR_RETURN(file, cli::openOutput("airpack", output));
+    AIR_ASSIGN_OR_RETURN(file, cli::openOutput(output));
   }
   options.threads = threadsToBeHad(options.threads);
 

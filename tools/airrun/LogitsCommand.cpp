@@ -46,7 +46,7 @@ Status runLogits(const cli::Invocation &invocation) {
                       " is missing; give --tokens IDS and -o FILE");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, parseTokens(*text));
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput("airrun", *path));
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(*path));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   if (tokens.size() > session.context()) {
     return doesNotFitError("--tokens: " + std::to_string(tokens.size()) +

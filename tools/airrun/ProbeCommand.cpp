@@ -40,7 +40,7 @@ Status runProbe(const cli::Invocation &invocation) {
   AtomicFile file;
   const std::optional<std::string> path = invocation.text("--output");
   if (path) {
-    AIR_ASSIGN_OR_RETURN(file, cli::openOutput("airrun", *path));
+    AIR_ASSIGN_OR_RETURN(file, cli::openOutput(*path));
   }
   MachineProfile profile = hostProfile();
   uint32_t threads = static_cast<uint32_t>(

@@ -8,10 +8,9 @@
 
 namespace air::cli {
 
-/// AtomicFile::create, with its notes on standard error as "TOOL: note: ...".
-/// Call it before the work whose result goes there.
-Result<AtomicFile> openOutput(const std::string &toolName,
-                              const std::string &path);
+/// AtomicFile::create, with its notes on standard error. Call it before the work
+/// whose result goes there.
+Result<AtomicFile> openOutput(const std::string &path);
 
 } // namespace air::cli
 
