@@ -14,8 +14,9 @@
 //   EmbedRows    table R, x W                    x[m] = scale * table[id[m]]
 //                                                table is [n, k]; tile = token
 //   RmsNorm      x R, weight R, y W              y[r] = x[row r] / rms * weight
-//                  width k. rowsFrom Tokens: row r = token r. rowsFrom Outputs:
-//                  r-th output, row r = output_rows[r]. tile = row
+//                  width k; NaN where the sum of squares overflows float32.
+//                  rowsFrom Tokens: row r = token r. rowsFrom Outputs: r-th
+//                  output, row r = output_rows[r]. tile = row
 //   MatMul       x R, w R, [bias R,] y W|RW
 //                  y[m][yOffset + j] (+)= w[j].x[m] + bias[j]; w is [n, k];
 //                  y's row has yStride floats; RW when accumulate. rowsFrom
@@ -29,8 +30,8 @@
 //   RopeAppend   qkv RW, angles R, [qNorm R, kNorm R,] kv W
 //                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
 //                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
-//                  (in place) and k; k and v are appended to the layer's KV.
-//                  tile = 4 tokens
+//                  (in place) and k; k and v are appended to the layer's KV,
+//                  NaN where they overflow its dtype. tile = 4 tokens
 //   Attention    qkv R, kv R, out W              out[m] = heads*headDim floats
 //                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
 //   Add          x R, y RW                       y += x, width k; tile = token
@@ -294,6 +295,12 @@ inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   }
   return Arithmetic::Float32;
 }
+
+/// The largest head: its queries, keys and values of a page, widened, are what
+/// attention keeps in the second cache.
+inline constexpr uint64_t kMaxHeadElements = 1024;
+/// The most query heads on one KV head: attention's scratch grows with them.
+inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 
 /// Symbol name: a function of the spec alone, unique among unequal specs, e.g.
 /// "matmul_q4_k_x16_m1_n4096_k4096_add".

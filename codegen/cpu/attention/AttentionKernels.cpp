@@ -18,9 +18,6 @@ namespace {
 using Value = KernelBuilder::Value;
 using Values = KernelBuilder::Values;
 
-/// More heads on a KV head would leave the nearest cache.
-constexpr int64_t kMaxGroup = 32;
-
 class TileWriter : AttentionWriter {
 public:
   using AttentionWriter::AttentionWriter;
@@ -86,10 +83,11 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry) {
   AIR_RETURN_IF_ERROR(checkKv(spec));
   const AttentionShape shape(spec, isa);
-  if (shape.group > kMaxGroup) {
-    return unsupportedError(std::to_string(shape.group) +
-                            " heads share a KV head; at most " +
-                            std::to_string(kMaxGroup));
+  if (spec.heads / spec.kvHeads > kMaxHeadsPerKvHead) {
+    return unsupportedError(std::to_string(spec.heads / spec.kvHeads) +
+                            " query heads share a KV head; at most " +
+                            std::to_string(kMaxHeadsPerKvHead) +
+                            " are supported");
   }
   entry.baseTiles = spec.kvHeads;
   entry.tokensPerTile = static_cast<uint64_t>(shape.tokensPerTile);

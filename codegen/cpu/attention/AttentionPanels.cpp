@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
 /// Rows and columns of one transposed square.
-constexpr int64_t kSquare = 8;
+constexpr int64_t kSquare = KvShape::kVector;
 
 class PanelsWriter : AttentionWriter {
 public:
@@ -130,7 +130,7 @@ void PanelsWriter::forSquares(
 }
 
 void PanelsWriter::start(const AttentionRun &run, Value panels) {
-  const int64_t headDim = shape.kv.headDim;
+  const int64_t paddedDim = shape.kv.paddedDim;
   const Type square = b.vec(b.f32(), kSquare);
   const Value scale = b.constant(square, scoreScale());
   forSquares(
@@ -145,12 +145,12 @@ void PanelsWriter::start(const AttentionRun &run, Value panels) {
                   b.offset(positions, static_cast<int64_t>(r) * 4), 4);
         }
         const Value target =
-            b.element(ofPanel(shape.panel.queries, panel, headDim), lane, 4);
-        b.loop(b.i64(0), b.i64(headDim), b.i64(kSquare), [&](Value i) {
+            b.element(ofPanel(shape.panel.queries, panel, paddedDim), lane, 4);
+        forVectors([&](Value i, int64_t count) {
           Values rows;
           for (const Value row : queries) {
             rows.push_back(
-                b.mul(b.load(square, b.element(row, i, 4), 4), scale));
+                b.mul(loadFirst(b.element(row, i, 4), count), scale));
           }
           const Values columns = transposed(rows);
           for (int64_t j = 0; j < kSquare; ++j) {
@@ -163,15 +163,14 @@ void PanelsWriter::start(const AttentionRun &run, Value panels) {
     store(b.constant(panelType(), double(-FLT_MAX)),
           ofPanel(shape.panel.largest, panel));
     store(b.zero(panelType()), ofPanel(shape.panel.sum, panel));
-    const Value weighted = ofPanel(shape.panel.weighted, panel, headDim);
-    b.loop(b.i64(0), b.i64(headDim), b.i64(1), [&](Value i) {
+    const Value weighted = ofPanel(shape.panel.weighted, panel, paddedDim);
+    b.loop(b.i64(0), b.i64(paddedDim), b.i64(1), [&](Value i) {
       store(b.zero(panelType()), b.element(weighted, i, panelBytes()));
     });
   });
 }
 
 void PanelsWriter::finish(const AttentionRun &run, Value panels) {
-  const int64_t headDim = shape.kv.headDim;
   const Type square = b.vec(b.f32(), kSquare);
   forSquares(
       run, panels,
@@ -183,9 +182,9 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
         const Value sums = b.load(
             square, b.element(ofPanel(shape.panel.sum, panel), lane, 4), 32);
         const Value factors = b.div(b.constant(square, 1.0), sums);
-        const Value source =
-            b.element(ofPanel(shape.panel.weighted, panel, headDim), lane, 4);
-        b.loop(b.i64(0), b.i64(headDim), b.i64(kSquare), [&](Value i) {
+        const Value source = b.element(
+            ofPanel(shape.panel.weighted, panel, shape.kv.paddedDim), lane, 4);
+        forVectors([&](Value i, int64_t count) {
           Values columns;
           for (int64_t j = 0; j < kSquare; ++j) {
             const Value column =
@@ -195,7 +194,7 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
           }
           const Values rows = transposed(columns);
           for (int64_t r = 0; r < kSquare; ++r) {
-            b.store(rows[r], b.element(outputs[r], i, 4), 32);
+            storeFirst(rows[r], b.element(outputs[r], i, 4), count);
           }
         });
       });
@@ -209,26 +208,34 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
   const Value nextKeys = pageKeys(run, nextPage);
   const Page wide = {b.mul(page, b.i64(kPage)), at(shape.panel.keys),
                      at(shape.panel.values)};
-  const auto widenRow = [&](Value source, Value target, int64_t count) {
+  const auto widenRow = [&](Value source, Value target, int64_t count,
+                            llvm::function_ref<unsigned(int64_t)> alignment) {
     int64_t lanes = 64;
     for (int64_t i = 0; i < count; i += lanes) {
       while (lanes > count - i) {
         lanes /= 2;
       }
-      b.store(loadWide(b.offset(source, i * shape.kv.elementBytes), lanes),
-              b.offset(target, i * 4), 32);
+      b.store(loadWide(b.offset(source, i * shape.kv.elementBytes), lanes,
+                       alignment(lanes)),
+              b.offset(target, i * 4),
+              static_cast<unsigned>(std::min(lanes, kSquare) * 4));
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
     // K and V are of one size: two rows of it for one of K.
     askFor(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
-             b.element(wide.keys, i, shape.panel.keyStride), kPage);
+             b.element(wide.keys, i, shape.panel.keyStride), kPage,
+             [&](int64_t lanes) {
+               return static_cast<unsigned>(std::min(lanes, kSquare) *
+                                            shape.kv.elementBytes);
+             });
   });
   b.loop(b.i64(0), valid, b.i64(1), [&](Value key) {
     widenRow(b.element(values, key, shape.kv.valueRowBytes),
              b.element(wide.values, key, shape.panel.valueStride),
-             shape.kv.headDim);
+             shape.kv.headDim,
+             [&](int64_t lanes) { return shape.kv.valueAlignment(lanes); });
   });
   return wide;
 }
@@ -248,7 +255,7 @@ PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
                                               const Place &place) {
   const int64_t columns = shape.panelColumns;
   const Value queries =
-      ofPanel(shape.panel.queries, place.panel, shape.kv.headDim);
+      ofPanel(shape.panel.queries, place.panel, shape.kv.paddedDim);
   return b.loop(
       b.i64(0), place.tiled, b.i64(columns),
       {b.constant(panelType(), double(-FLT_MAX))},
@@ -321,8 +328,9 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
                              Value decay) {
   const int64_t columns = shape.panelColumns;
   const Value weighted =
-      ofPanel(shape.panel.weighted, place.panel, shape.kv.headDim);
-  b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(columns), [&](Value i) {
+      ofPanel(shape.panel.weighted, place.panel, shape.kv.paddedDim);
+  // What lies past the head's last element is never stored.
+  b.loop(b.i64(0), b.i64(shape.kv.paddedDim), b.i64(columns), [&](Value i) {
     Values places;
     Values sums;
     for (int64_t j = 0; j < columns; ++j) {

@@ -91,13 +91,13 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   rows.decay = rowsPlace.place(kRowsTogether * 4);
   rows.largest = rowsPlace.place(rowsAtMost * 4);
   rows.sum = rowsPlace.place(rowsAtMost * 16 * 4);
-  rows.values = rowsPlace.place(rowsAtMost * kv.headDim * 4);
+  rows.values = rowsPlace.place(rowsAtMost * kv.paddedDim * 4);
   rows.bytes = rowsPlace.bytes();
 
   // A line more than the numbers take: rows a power of two apart would share
   // few sets of a cache.
   panel.keyStride = kPage * 4 + 64;
-  panel.valueStride = kv.headDim * 4 + 64;
+  panel.valueStride = kv.paddedDim * 4 + 64;
   LineLayout place;
   panel.keys = place.place(kv.headDim * panel.keyStride);
   panel.values = place.place(kPage * panel.valueStride);
@@ -105,8 +105,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   panel.positions = place.place(panels * panelRows * 4);
   panel.largest = place.place(panels * panelRows * 4);
   panel.sum = place.place(panels * panelRows * 4);
-  panel.queries = place.place(panels * kv.headDim * panelRows * 4);
-  panel.weighted = place.place(panels * kv.headDim * panelRows * 4);
+  panel.queries = place.place(panels * kv.paddedDim * panelRows * 4);
+  panel.weighted = place.place(panels * kv.paddedDim * panelRows * 4);
   panel.bytes = place.bytes();
 }
 
@@ -132,10 +132,48 @@ Value AttentionWriter::validKeys(Value token, Value pageStart) {
   return b.min(seen, b.i64(kPage));
 }
 
-Value AttentionWriter::loadWide(Value pointer, int64_t lanes) {
-  const Value value = b.load(b.vec(kvElement(b, shape.kv), lanes), pointer,
-                             static_cast<unsigned>(8 * shape.kv.elementBytes));
+Value AttentionWriter::loadWide(Value pointer, int64_t lanes,
+                                unsigned alignment) {
+  const Value value =
+      b.load(b.vec(kvElement(b, shape.kv), lanes), pointer, alignment);
   return shape.kv.elementBytes == 2 ? b.floatExtend(value, b.f32()) : value;
+}
+
+void AttentionWriter::forVectors(
+    llvm::function_ref<void(Value, int64_t)> body) {
+  constexpr int64_t kVector = KvShape::kVector;
+  const int64_t whole = shape.kv.headDim / kVector * kVector;
+  b.loop(b.i64(0), b.i64(whole), b.i64(kVector),
+         [&](Value i) { body(i, kVector); });
+  if (whole != shape.kv.headDim) {
+    body(b.i64(whole), shape.kv.headDim - whole);
+  }
+}
+
+Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
+  const Type type = b.vec(b.f32(), KvShape::kVector);
+  if (count == KvShape::kVector) {
+    return b.load(type, pointer, 4);
+  }
+  Value vector = b.zero(type);
+  for (int64_t lane = 0; lane < count; ++lane) {
+    vector =
+        b.insert(b.load(b.f32(), b.offset(pointer, lane * 4), 4), vector, lane);
+  }
+  return vector;
+}
+
+void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
+  if (count == KvShape::kVector) {
+    // Rows of heads lie as V does, in floats.
+    b.store(vector, pointer,
+            shape.kv.valueAlignment(count) /
+                static_cast<unsigned>(shape.kv.elementBytes) * 4);
+    return;
+  }
+  for (int64_t lane = 0; lane < count; ++lane) {
+    b.store(b.extract(vector, lane), b.offset(pointer, lane * 4), 4);
+  }
 }
 
 void AttentionWriter::askFor(Value base, Value index, int64_t bytes) {

@@ -44,7 +44,7 @@ struct AttentionShape {
     int64_t decay;   ///< [kRowsTogether]
     int64_t largest; ///< [rows]
     int64_t sum;     ///< [rows][16]
-    int64_t values;  ///< [rows][headDim]
+    int64_t values;  ///< [rows][paddedDim]
     int64_t bytes;
   } rows;
 
@@ -61,8 +61,8 @@ struct AttentionShape {
     int64_t positions;   ///< [panels][panelRows] u32
     int64_t largest;     ///< [panels][panelRows]
     int64_t sum;         ///< [panels][panelRows]
-    int64_t queries;     ///< [panels][headDim][panelRows]
-    int64_t weighted;    ///< [panels][headDim][panelRows]
+    int64_t queries;     ///< [panels][paddedDim][panelRows]
+    int64_t weighted;    ///< [panels][paddedDim][panelRows]
     int64_t bytes;
   } panel;
 
@@ -108,8 +108,14 @@ protected:
   /// Keys of the page from position `pageStart` on that a token sees: min(64,
   /// max(0, position + 1 - pageStart)).
   Value validKeys(Value token, Value pageStart);
-  /// `lanes` numbers of the cache as floats.
-  Value loadWide(Value pointer, int64_t lanes);
+  /// `lanes` numbers of the cache, so aligned, as floats.
+  Value loadWide(Value pointer, int64_t lanes, unsigned alignment);
+  /// body(first element, how many) for all elements of a head, kVector at a
+  /// time; the last time fewer where they are no multiple of it.
+  void forVectors(llvm::function_ref<void(Value, int64_t)> body);
+  /// The first `count` of a vector of kVector floats, unaligned; 0 behind them.
+  Value loadFirst(Value pointer, int64_t count);
+  void storeFirst(Value vector, Value pointer, int64_t count);
   /// Asks for row `index` of rows of `bytes` each.
   void askFor(Value base, Value index, int64_t bytes);
   /// 2^x for x that is negative, 0 or NaN.

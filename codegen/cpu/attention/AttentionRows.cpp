@@ -16,6 +16,8 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
+/// More heads on a KV head are a loop in the code.
+constexpr int64_t kUnrolledHeads = 32;
 /// Lanes of a row's sum, added up in the end.
 constexpr int64_t kSumLanes = 16;
 
@@ -43,7 +45,7 @@ private:
     return b.element(at(shape.rows.sum), row, kSumLanes * 4);
   }
   Value values(Value row) {
-    return b.element(at(shape.rows.values), row, shape.kv.headDim * 4);
+    return b.element(at(shape.rows.values), row, shape.kv.paddedDim * 4);
   }
   Value decay(int64_t row) { return at(shape.rows.decay + row * 4); }
   Value weights(int64_t row) {
@@ -73,10 +75,11 @@ void RowsWriter::start(Value rows) {
   b.loop(b.i64(0), rows, b.i64(1), [&](Value row) {
     b.store(b.f32(-FLT_MAX), largest(row), 4);
     b.store(b.zero(b.vec(b.f32(), kSumLanes)), sum(row), 64);
-    const Type type = b.vec(b.f32(), 8);
-    b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(8), [&](Value i) {
-      b.store(b.zero(type), b.element(values(row), i, 4), 32);
-    });
+    const Type type = b.vec(b.f32(), KvShape::kVector);
+    b.loop(b.i64(0), b.i64(shape.kv.paddedDim), b.i64(KvShape::kVector),
+           [&](Value i) {
+             b.store(b.zero(type), b.element(values(row), i, 4), 32);
+           });
   });
 }
 
@@ -92,22 +95,35 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
     const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
     // The tokens of a run may end on different pages.
     b.ifThen(b.notEqual(valid, b.i64(0)), [&] {
-      // In as few parts as possible, of about one size.
-      int64_t parts = (shape.group + kRowsTogether - 1) / kRowsTogether;
-      for (int64_t row = 0; row < shape.group; --parts) {
+      const auto writeHeads = [&](Value head, int64_t count) {
         Rows rows;
-        rows.first = b.add(tokenRow, b.i64(row));
-        rows.count = (shape.group - row + parts - 1) / parts;
+        rows.first = b.add(tokenRow, head);
+        rows.count = count;
         rows.valid = valid;
-        for (int64_t r = 0; r < rows.count; ++r) {
-          rows.queries.push_back(query(run, token, b.i64(row + r)));
+        for (int64_t r = 0; r < count; ++r) {
+          rows.queries.push_back(query(run, token, b.add(head, b.i64(r))));
         }
         writeScores(rows, page);
-        for (int64_t r = 0; r < rows.count; ++r) {
+        for (int64_t r = 0; r < count; ++r) {
           writeWeights(rows, r);
         }
         addValues(rows, page);
-        row += rows.count;
+      };
+      if (shape.group > kUnrolledHeads) {
+        const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
+        b.loop(b.i64(0), b.i64(whole), b.i64(kRowsTogether),
+               [&](Value head) { writeHeads(head, kRowsTogether); });
+        if (whole != shape.group) {
+          writeHeads(b.i64(whole), shape.group - whole);
+        }
+        return;
+      }
+      // In as few parts as possible, of about one size.
+      int64_t parts = (shape.group + kRowsTogether - 1) / kRowsTogether;
+      for (int64_t row = 0; row < shape.group; --parts) {
+        const int64_t count = (shape.group - row + parts - 1) / parts;
+        writeHeads(b.i64(row), count);
+        row += count;
       }
     });
   });
@@ -127,7 +143,8 @@ void RowsWriter::writeScores(const Rows &rows, const Page &page) {
                    askFor(page.values, i, shape.kv.keyRowBytes);
                  }
                  const Value k =
-                     loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes);
+                     loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes,
+                              static_cast<unsigned>(8 * shape.kv.elementBytes));
                  Values next;
                  for (int64_t r = 0; r < rows.count; ++r) {
                    const Value q =
@@ -212,22 +229,25 @@ void RowsWriter::addValues(const Rows &rows, const Page &page) {
       lanes /= 2;
     }
     const Type type = b.vec(b.f32(), lanes);
+    const auto alignment =
+        static_cast<unsigned>(std::min<int64_t>(lanes, 8) * 4);
     const Value source = b.offset(page.values, i * shape.kv.elementBytes);
     Values places;
     Values sums;
     for (int64_t r = 0; r < rows.count; ++r) {
       const Value row = b.add(rows.first, b.i64(r));
       places.push_back(b.offset(values(row), i * 4));
-      sums.push_back(
-          b.mul(b.load(type, places[r], 32), b.loadSplat(decay(r), lanes)));
+      sums.push_back(b.mul(b.load(type, places[r], alignment),
+                           b.loadSplat(decay(r), lanes)));
     }
     sums = b.loop(b.i64(0), rows.valid, b.i64(1), sums,
                   [&](Value key, mlir::ValueRange carried) {
                     if (i == 0) {
                       askFor(page.nextKeys, key, shape.kv.valueRowBytes);
                     }
-                    const Value v = loadWide(
-                        b.element(source, key, shape.kv.valueRowBytes), lanes);
+                    const Value v =
+                        loadWide(b.element(source, key, shape.kv.valueRowBytes),
+                                 lanes, shape.kv.valueAlignment(lanes));
                     Values next;
                     for (int64_t r = 0; r < rows.count; ++r) {
                       const Value w =
@@ -237,7 +257,7 @@ void RowsWriter::addValues(const Rows &rows, const Page &page) {
                     return next;
                   });
     for (int64_t r = 0; r < rows.count; ++r) {
-      b.store(sums[r], places[r], 32);
+      b.store(sums[r], places[r], alignment);
     }
   }
 }
@@ -250,11 +270,11 @@ void RowsWriter::finish(const AttentionRun &run) {
       const Value out = output(run, token, head);
       const Value total =
           b.sumLanes(b.load(b.vec(b.f32(), kSumLanes), sum(row), 64));
-      const Value factor = b.splat(b.div(b.f32(1.0F), total), 8);
-      const Type type = b.vec(b.f32(), 8);
-      b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(8), [&](Value i) {
+      const Value factor = b.splat(b.div(b.f32(1.0F), total), KvShape::kVector);
+      const Type type = b.vec(b.f32(), KvShape::kVector);
+      forVectors([&](Value i, int64_t count) {
         const Value value = b.load(type, b.element(values(row), i, 4), 32);
-        b.store(b.mul(value, factor), b.element(out, i, 4), 32);
+        storeFirst(b.mul(value, factor), b.element(out, i, 4), count);
       });
     });
   });

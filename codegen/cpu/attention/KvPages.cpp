@@ -1,6 +1,10 @@
 //===- KvPages.cpp - where keys and values lie ----------------------------===//
 #include "codegen/cpu/attention/KvPages.h"
 
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+
 namespace air::codegen {
 
 using Type = KernelBuilder::Type;
@@ -8,11 +12,19 @@ using Value = KernelBuilder::Value;
 
 KvShape::KvShape(const KernelSpec &spec)
     : headDim(static_cast<int64_t>(spec.headDim)),
+      paddedDim(static_cast<int64_t>(alignUp(spec.headDim, kVector))),
       elementBytes(spec.kvDtype == DType::F16 ? 2 : 4),
       keyRowBytes(AIR_KV_PAGE_TOKENS * elementBytes),
       valueRowBytes(headDim * elementBytes),
       valuesOffset(headDim * keyRowBytes), headBytes(2 * valuesOffset),
       pageBytes(static_cast<int64_t>(spec.kvPageBytes)) {}
+
+unsigned KvShape::valueAlignment(int64_t lanes) const {
+  // The lowest set bit is the largest power of two that divides it.
+  const int64_t divisor = headDim & -headDim;
+  return static_cast<unsigned>(std::min({lanes, divisor, kVector}) *
+                               elementBytes);
+}
 
 Status checkKv(const KernelSpec &spec) {
   const auto text = [](uint64_t value) { return std::to_string(value); };
@@ -21,9 +33,10 @@ Status checkKv(const KernelSpec &spec) {
                             std::string(info(spec.kvDtype).name) +
                             "; the cache is F16 or F32");
   }
-  if (spec.headDim == 0 || spec.headDim % 8 != 0 || spec.headDim > 1024) {
-    return unsupportedError("headDim " + text(spec.headDim) +
-                            " is not a multiple of 8 from 8 to 1024");
+  if (spec.headDim == 0 || spec.headDim > kMaxHeadElements) {
+    return unsupportedError("heads have " + text(spec.headDim) +
+                            " elements; 1 to " + text(kMaxHeadElements) +
+                            " are supported");
   }
   if (spec.kvHeads == 0 || spec.heads == 0 || spec.heads % spec.kvHeads != 0) {
     return internalError(text(spec.heads) + " heads do not share " +

@@ -15,7 +15,11 @@ namespace air::codegen {
 
 /// Literals of a spec's KV cache, in bytes.
 struct KvShape {
+  /// Elements of K and V that kernels convert and transpose together.
+  static constexpr int64_t kVector = 8;
+
   int64_t headDim;
+  int64_t paddedDim; ///< headDim, up to a multiple of kVector: rows of scratch
   int64_t elementBytes;
   int64_t keyRowBytes;   ///< 64 keys' same element
   int64_t valueRowBytes; ///< one value
@@ -24,6 +28,10 @@ struct KvShape {
   int64_t pageBytes;
 
   explicit KvShape(const KernelSpec &spec);
+
+  /// What `lanes` elements of a value, from a multiple of `lanes` on, are
+  /// aligned to: values follow each other without padding.
+  unsigned valueAlignment(int64_t lanes) const;
 };
 
 /// Refuses KV dtypes and head shapes that no kernel has. Internal for shapes

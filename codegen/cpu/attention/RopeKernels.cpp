@@ -4,6 +4,7 @@
 #include "codegen/cpu/rowwise/RowLoops.h"
 
 #include <algorithm>
+#include <limits>
 #include <numbers>
 
 namespace air::codegen {
@@ -113,6 +114,9 @@ void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
   }
 }
 
+/// From here on float16 rounds to infinity.
+constexpr double kHalfOverflow = 65520;
+
 /// Tokens of a tile of RopeAppend.
 constexpr int64_t kTileTokens = 4; // as KernelSpec.h says
 
@@ -135,10 +139,32 @@ private:
   }
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
-  // Eight elements as they are stored.
-  Value converted(Value source) {
-    const Value value = b.load(b.vec(b.f32(), 8), source, 4);
-    return shape.elementBytes == 2 ? b.floatTruncate(value, b.f16()) : value;
+  // As many floats as `lanes` as they are stored. An infinity in the cache
+  // could give a key the weight 0, as if it were not there; NaN is never lost.
+  Value converted(Value source, int64_t lanes) {
+    const Type type = b.vec(b.f32(), lanes);
+    const Value value = b.load(type, source, 4);
+    const Value magnitude = b.bitcast(
+        b.andBits(b.bitcast(value, b.i32()), int64_t{0x7fffffff}), b.f32());
+    const bool isHalf = shape.elementBytes == 2;
+    const double end =
+        isHalf ? kHalfOverflow : std::numeric_limits<double>::infinity();
+    const Value finite =
+        b.select(b.less(magnitude, b.constant(type, end)), value,
+                 b.constant(type, std::numeric_limits<double>::quiet_NaN()));
+    return isHalf ? b.floatTruncate(finite, b.f16()) : finite;
+  }
+  // body(first element, lanes) for all elements of a head, most of them eight
+  // at a time.
+  void forElements(llvm::function_ref<void(Value, int64_t)> body) {
+    constexpr int64_t kVector = KvShape::kVector;
+    const int64_t whole = shape.headDim / kVector * kVector;
+    b.loop(b.i64(0), b.i64(whole), b.i64(kVector),
+           [&](Value i) { body(i, kVector); });
+    if (whole != shape.headDim) {
+      b.loop(b.i64(whole), b.i64(shape.headDim), b.i64(1),
+             [&](Value i) { body(i, 1); });
+    }
   }
 
   KernelBuilder &b;
@@ -164,10 +190,10 @@ void AppendWriter::normAndRotate(Value row, Value angles, int64_t firstHead,
 
 // K lies transposed: consecutive elements of a key are a key row apart.
 void AppendWriter::appendKey(Value source, Value target) {
-  b.loop(b.i64(0), b.i64(shape.headDim), b.i64(8), [&](Value i) {
-    const Value values = converted(b.element(source, i, 4));
+  forElements([&](Value i, int64_t lanes) {
+    const Value values = converted(b.element(source, i, 4), lanes);
     const Value column = b.element(target, i, shape.keyRowBytes);
-    for (int64_t lane = 0; lane < 8; ++lane) {
+    for (int64_t lane = 0; lane < lanes; ++lane) {
       b.store(b.extract(values, lane),
               b.offset(column, lane * shape.keyRowBytes),
               static_cast<unsigned>(shape.elementBytes));
@@ -176,10 +202,10 @@ void AppendWriter::appendKey(Value source, Value target) {
 }
 
 void AppendWriter::appendValue(Value source, Value target) {
-  b.loop(b.i64(0), b.i64(shape.headDim), b.i64(8), [&](Value i) {
-    b.store(converted(b.element(source, i, 4)),
+  forElements([&](Value i, int64_t lanes) {
+    b.store(converted(b.element(source, i, 4), lanes),
             b.element(target, i, shape.elementBytes),
-            static_cast<unsigned>(8 * shape.elementBytes));
+            shape.valueAlignment(lanes));
   });
 }
 

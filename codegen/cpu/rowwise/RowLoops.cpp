@@ -1,6 +1,8 @@
 //===- RowLoops.cpp - loops over one row of floats ------------------------===//
 #include "codegen/cpu/rowwise/RowLoops.h"
 
+#include <limits>
+
 namespace air::codegen {
 
 using Type = KernelBuilder::Type;
@@ -59,7 +61,12 @@ void normaliseRow(KernelBuilder &b, Value x, Value weight, Value y,
                   int64_t count, float epsilon) {
   const Value mean =
       b.div(sumOfSquares(b, x, count), b.f32(static_cast<float>(count)));
-  const Value factor = b.div(b.f32(1.0F), b.sqrt(b.add(mean, b.f32(epsilon))));
+  // One over an infinite root would be 0, and a row of zeros looks like a
+  // result.
+  const Value factor =
+      b.select(b.less(mean, b.f32(std::numeric_limits<float>::infinity())),
+               b.div(b.f32(1.0F), b.sqrt(b.add(mean, b.f32(epsilon)))),
+               b.f32(std::numeric_limits<float>::quiet_NaN()));
   const Value factors = b.splat(factor, kFloatLanes);
   rowLoop(b, count, [&](Type type, Value i) {
     const bool isVector = type != b.f32();

@@ -83,6 +83,47 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
   }
 }
 
+/// "" when all numbers from place `begin` to `end` are NaN.
+std::string expectNaN(const Floats &got, size_t begin, size_t end) {
+  for (size_t i = begin; i < end; ++i) {
+    if (!std::isnan(got[i])) {
+      return "y[" + std::to_string(i) + "] is " + std::to_string(got[i]) +
+             ", expected NaN";
+    }
+  }
+  return "";
+}
+
+// Squares of 2^63 add up to 2^126 * width: beyond the largest float32 from a
+// width of 4 on. Squares of 2^60 do not.
+void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random) {
+  for (const uint64_t width : {4, 100}) {
+    KernelCase test;
+    test.spec.op = KernelOp::RmsNorm;
+    test.spec.k = width;
+    test.spec.epsilon = 0.25F;
+    test.batch = makeBatch(random, BatchKind::Decode, 2, 9);
+    test.label = labelOf(test.spec, 2) + " of large numbers";
+    Floats x(width, 0x1p60F);
+    x.insert(x.end(), width, 0x1p63F);
+    const Floats weight = randomFloats(random, width);
+    test.readsRows(x, width);
+    test.reads(bytesOf(weight));
+    test.writesRows(randomFloats(random, 2 * width), width);
+    Doubles want =
+        reference::rmsNorm(widened(x), widened(weight), test.spec.epsilon);
+    want.resize(width);
+    test.check = [want, width](const std::vector<Bytes> &after) {
+      const Floats y = floatsOf(after[2]);
+      const std::string wrong =
+          compare("y", Floats(y.begin(), y.begin() + ptrdiff_t(width)), want,
+                  scaled(want, 16 * kEpsilon, 1e-30));
+      return wrong.empty() ? expectNaN(y, width, 2 * width) : wrong;
+    };
+    cases.push_back(std::move(test));
+  }
+}
+
 void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
                     Random &random) {
   for (const uint64_t width : {1, 15, 16, 17, 64, 301, 1024}) {
@@ -573,6 +614,7 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     break;
   case KernelOp::RmsNorm:
     addRmsNorm(cases, random);
+    addRmsNormOverflow(cases, random);
     break;
   case KernelOp::MatMul:
     addMatMuls(cases, dtype, layout, mClass, precision, random);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace air::codegen::test {
 // ---- rope and the cache -----------------------------------------------------
@@ -209,6 +210,47 @@ void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
   cases.push_back(std::move(test));
 }
 
+// 65504 is the largest float16; from 65520 on it rounds to infinity, and so
+// does an infinity where the cache is float32.
+void addAppendOverflow(std::vector<KernelCase> &cases, DType kvDtype,
+                       Random &random) {
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::RopeAppend;
+  setHeads(spec, {1, 1, 10}, kvDtype);
+  test.batch = makeBatch(random, BatchKind::Decode, 1, 9);
+  test.label = labelOf(spec, 1) + " of large numbers";
+  const float infinity = std::numeric_limits<float>::infinity();
+  const bool isHalf = kvDtype == DType::F16;
+  // Elements 0 and 9 go through the loops of eight and of one.
+  const Floats key = {
+      isHalf ? -65520.0F : -infinity, 65504, -65504, 1, 2, 3, 4, 5, 6,
+      isHalf ? 1e9F : infinity};
+  Floats qkv(10, 1.0F);
+  qkv.insert(qkv.end(), key.begin(), key.end());
+  qkv.insert(qkv.end(), key.begin(), key.end());
+  test.writesRows(qkv, qkv.size());
+  test.reads({});
+  test.writes(Bytes(test.batch.pages * spec.kvPageBytes, 0x3C));
+  test.check = [=, spec = test.spec,
+                batch = test.batch](const std::vector<Bytes> &after) {
+    const Cache cache{spec, {}};
+    const uint32_t page = batch.pageOf(batch.sequences[0], batch.positions[0]);
+    const uint64_t slot = batch.positions[0] % AIR_KV_PAGE_TOKENS;
+    for (uint64_t i = 0; i < key.size(); ++i) {
+      for (const uint64_t place :
+           {cache.keyAt(page, 0, slot, i), cache.valueAt(page, 0, slot, i)}) {
+        const float got = elementAt(after.back(), place, kvDtype);
+        if (i == 0 || i == 9 ? !std::isnan(got) : got != key[i]) {
+          return "element " + std::to_string(i) + " is " + std::to_string(got);
+        }
+      }
+    }
+    return std::string();
+  };
+  cases.push_back(std::move(test));
+}
+
 } // namespace
 
 void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
@@ -231,7 +273,15 @@ void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
       {{2, 1, 256}, 256, RopeKind::Norm, true},
       {{5, 1, 24}, 0, RopeKind::None, true},
       {{4, 2, 40}, 0, RopeKind::None, false},
+      // No multiple of a vector: OpenLLaMA-3B's 100, and whatever else.
+      {{4, 2, 100}, 100, RopeKind::Norm, false},
+      {{3, 3, 1}, 0, RopeKind::None, false},
+      {{2, 1, 6}, 6, RopeKind::Norm, true},
+      {{3, 1, 27}, 14, RopeKind::Neox, false},
+      {{2, 1, 1022}, 64, RopeKind::Neox, true},
   };
+  addAppendOverflow(cases, DType::F16, random);
+  addAppendOverflow(cases, DType::F32, random);
   for (const Row &row : rows) {
     for (const DType kvDtype : {DType::F16, DType::F32}) {
       addRopeAppend(cases, row.shape, row.ropeDim, row.kind, row.qkNorm,
@@ -339,6 +389,9 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   const HeadShape shapes[] = {{4, 4, 16},  {6, 3, 32}, {9, 3, 64},  {4, 1, 64},
                               {5, 1, 80},  {6, 1, 24}, {14, 2, 64}, {8, 1, 128},
                               {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
+  // Heads that are no multiple of a vector, and many of them on one KV head.
+  const HeadShape oddShapes[] = {{4, 2, 100}, {64, 1, 32}, {3, 3, 1},
+                                 {71, 1, 4},  {6, 3, 27},  {2, 1, 1022}};
   int turn = 0;
   int kernel = static_cast<int>(mClass);
   if (mClass == MClass::Wide) {
@@ -361,6 +414,16 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
         addAttention(cases, shape, kvDtype, mClass, kind, tokens, keyScale,
                      random);
       }
+    }
+  }
+  if (mClass == MClass::Small) {
+    return;
+  }
+  for (const HeadShape &shape : oddShapes) {
+    const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
+    for (const uint64_t tokens : tokenCounts(mClass)) {
+      addAttention(cases, shape, kvDtype, mClass, kKinds[turn++ % 4], tokens,
+                   1.0F, random);
     }
   }
 }
