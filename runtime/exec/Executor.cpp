@@ -4,10 +4,26 @@
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 
 using namespace air;
 using namespace air::rt;
+
+namespace {
+
+/// No NaN, no infinity: no exponent of ones alone. Without a way out of the
+/// loop several numbers are looked at together.
+bool areFinite(std::span<const float> numbers) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t bad = 0;
+  for (float number : numbers) {
+    bad |= (std::bit_cast<uint32_t>(number) & kExponent) == kExponent ? 1U : 0U;
+  }
+  return bad == 0;
+}
+
+} // namespace
 
 Executor::Executor(ExecutorParts given, std::vector<ProgramRecord> table)
     : parts(std::move(given)), programs(std::move(table)),
@@ -143,10 +159,55 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
     AIR_ASSIGN_OR_RETURN(
         const void *logits,
         parts.device->read(parts.logits, floats * sizeof(float)));
-    AIR_RETURN_IF_ERROR(
-        sink(firstOutput, {static_cast<const float *>(logits), floats}));
+    const std::span rowsOfLogits(static_cast<const float *>(logits), floats);
+    if (!areFinite(rowsOfLogits)) {
+      return explainNotFinite(program, piece);
+    }
+    AIR_RETURN_IF_ERROR(sink(firstOutput, rowsOfLogits));
   }
   return Status::ok();
+}
+
+Result<bool> Executor::resultIsFinite(const StepRecord &step,
+                                      const AirBatch &batch) {
+  uint64_t rows =
+      step.resultRows == GridRows::Tokens ? batch.tokens : batch.outputs;
+  uint64_t bytes = rows * step.resultRowBytes;
+  if (bytes == 0) {
+    return true;
+  }
+  AIR_ASSIGN_OR_RETURN(const void *numbers,
+                       parts.device->read(step.result, bytes));
+  return areFinite(
+      {static_cast<const float *>(numbers), bytes / sizeof(float)});
+}
+
+Status Executor::explainNotFinite(const ProgramRecord &program,
+                                  const AirBatch &batch) {
+  for (const StepRecord &step : program.steps) {
+    // Keys and values are written to where they already are.
+    AIR_RETURN_IF_ERROR(parts.device->run(
+        program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
+    AIR_RETURN_IF_ERROR(parts.device->synchronise());
+    AIR_ASSIGN_OR_RETURN(bool finite, resultIsFinite(step, batch));
+    if (finite) {
+      continue;
+    }
+    const std::string where = "step '" + std::string(step.name) + "'";
+    // Queries and this pass's keys and values were finite one step before.
+    if (step.kind == plan::StepKind::Attn && parts.kvIsHalf) {
+      return unsupportedError(
+          where + ": keys or values of this model exceed 65504, the largest "
+                  "number that the float16 KV cache holds; pack it again with "
+                  "--kv-type f32");
+    }
+    return unsupportedError(where +
+                            " computes numbers that are NaN or infinite: what "
+                            "this model computes there exceeds float32; no "
+                            "token can be chosen from it");
+  }
+  return internalError("logits are NaN or infinite, and finite when they are "
+                       "computed again from the same tokens");
 }
 
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,

@@ -11,7 +11,8 @@
 // A failed run leaves every sequence as it was. Allocates only in create().
 // Thread-safety: one caller at a time. Errors: Usage (a token outside the
 // vocabulary, a dead sequence, outputs out of order), DoesNotFit (context or
-// pages), those of the store and the device, and the sink's own.
+// pages), Unsupported (logits that are NaN or infinite, with the step that made
+// them so), those of the store and the device, and the sink's own.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_EXECUTOR_H
@@ -66,6 +67,7 @@ struct ExecutorParts {
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0;       ///< rows of `vocabulary` floats
   uint64_t kvPositionBytes = 0;   ///< of one position, all layers
+  bool kvIsHalf = false;          ///< the cache is float16
   std::vector<uint32_t> resident; ///< segments that the first pass pins
 };
 
@@ -98,6 +100,9 @@ private:
                   uint64_t &nextOutput, LogitsSink sink);
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
+  /// Why the logits of a piece are not finite: walks it again, step by step.
+  Status explainNotFinite(const ProgramRecord &program, const AirBatch &batch);
+  Result<bool> resultIsFinite(const StepRecord &step, const AirBatch &batch);
   Status runStep(const ProgramRecord &program, const StepRecord &step,
                  const AirBatch &batch);
   const ProgramRecord &programFor(uint64_t tokens) const;

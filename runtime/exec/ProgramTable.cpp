@@ -23,6 +23,7 @@ public:
 private:
   Status addDispatch(const plan::Step &step, const plan::Dispatch &dispatch);
   DeviceAddress addressOf(const plan::Binding &binding) const;
+  void noteResult(StepRecord &made, const plan::Dispatch &dispatch) const;
 
   const plan::Plan &plan;
   const PlanAddresses &addresses;
@@ -45,6 +46,27 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
     return addresses.kv + binding.index() * plan.kv()->layer_bytes();
   }
   return 0;
+}
+
+void ProgramBuilder::noteResult(StepRecord &made,
+                                const plan::Dispatch &dispatch) const {
+  if (dispatch.bindings() == nullptr) {
+    return;
+  }
+  for (const plan::Binding *binding : *dispatch.bindings()) {
+    if (binding->kind() != plan::BindingKind::Buffer ||
+        binding->access() == plan::Access::Read) {
+      continue;
+    }
+    // A buffer has as many rows as a batch may have, padded.
+    bool outputs = dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
+    uint64_t rows = alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
+                            AIR_TOKEN_PADDING);
+    made.result = addressOf(*binding);
+    made.resultRowBytes = plan.buffers()->Get(binding->index())->bytes() / rows;
+    made.resultRows = outputs ? GridRows::Outputs : GridRows::Tokens;
+    return;
+  }
 }
 
 Status ProgramBuilder::addDispatch(const plan::Step &step,
@@ -99,6 +121,7 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
 Status ProgramBuilder::addStep(const plan::Step &step) {
   StepRecord made;
   made.kind = step.kind();
+  made.name = step.name()->string_view();
   made.firstDispatch = static_cast<uint32_t>(descs.size());
   made.firstSegment = static_cast<uint32_t>(record.segments.size());
   record.steps.push_back(made);
@@ -108,6 +131,9 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
     }
   }
   StepRecord &last = record.steps.back();
+  if (step.dispatches() != nullptr && step.dispatches()->size() != 0) {
+    noteResult(last, **step.dispatches()->rbegin());
+  }
   last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;
   last.segmentCount =
       static_cast<uint32_t>(record.segments.size()) - last.firstSegment;

@@ -8,6 +8,8 @@
 // last steps, follows the rows that logits were asked for, so that it can run
 // again for more rows than the plan's max_outputs.
 //
+// The records refer to the plan, which outlives them.
+//
 // Errors: VerificationFailed names program and step when a program is not so
 // made; what the device says of executables and memory.
 //
@@ -35,10 +37,15 @@ struct PlanAddresses {
 
 struct StepRecord {
   plan::StepKind kind = plan::StepKind::Embed;
+  std::string_view name; ///< in the plan
   uint32_t firstDispatch = 0;
   uint32_t dispatchCount = 0;
   uint32_t firstSegment = 0; ///< into ProgramRecord::segments
   uint32_t segmentCount = 0;
+  // What the step's last dispatch writes: rows of float32. A size of 0: none.
+  DeviceAddress result = 0;
+  uint64_t resultRowBytes = 0;
+  GridRows resultRows = GridRows::Tokens;
 };
 
 /// What one run of a part of a program costs.

@@ -2,6 +2,7 @@
 #include "runtime/exec/Session.h"
 
 #include "formats/abi/KernelAbi.h"
+#include "formats/dtype/DType.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/PlanConvert.h"
@@ -218,6 +219,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   executorParts.maxTokens = plan.max_tokens();
   executorParts.maxOutputs = plan.max_outputs();
   executorParts.logits = addresses.arena + logits->offset();
+  executorParts.kvIsHalf = layout.dtype() == static_cast<uint16_t>(DType::F16);
   executorParts.kvPositionBytes = layout.page_bytes() / layout.page_tokens();
   for (const plan::Read *read : *plan.reads()) {
     executorParts.resident.push_back(read->segment());

@@ -3,10 +3,12 @@
 
 #include "test/runtime/fake/FakePlan.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <limits>
 #include <map>
 #include <random>
 
@@ -120,6 +122,56 @@ INSTANTIATE_TEST_SUITE_P(SizesAndThreads, SessionBatch,
                                          std::pair{4, 1U}, std::pair{8, 2U},
                                          std::pair{9, 1U}, std::pair{64, 2U},
                                          std::pair{100, 3U}));
+
+// float32 ends at 3.4e38: twice 3e38 and more overflow in the step that adds up
+// the history. Whichever step is the first to give an infinity or NaN is named.
+TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const struct {
+    float inHistory;
+    float bias;
+    bool isHalf;
+    const char *message;
+  } cases[] = {
+      {infinity, 0, false, "step 'embed' computes numbers that are NaN"},
+      {std::nanf(""), 0, false, "step 'embed' computes numbers that are NaN"},
+      {3e38F, 0, false, "step 'layer.0.attn' computes numbers that are NaN"},
+      {3e38F, 0, true,
+       "step 'layer.0.attn': keys or values of this model exceed 65504, the "
+       "largest number that the float16 KV cache holds; pack it again with "
+       "--kv-type f32"},
+      {0, std::nanf(""), false, "step 'head' computes numbers that are NaN"},
+      {0, -infinity, true, "step 'head' computes numbers that are NaN"},
+  };
+  for (const auto &test : cases) {
+    model.unknownInHistory = test.inHistory;
+    model.unknownBias = test.bias;
+    Result<Session> session = open({}, [&](plan::PlanT &plan) {
+      if (test.isHalf) { // twice as many numbers in as many bytes
+        plan.kv->dtype = static_cast<uint16_t>(DType::F16);
+        plan.kv->head_dim = plan.model->head_dim = 2;
+      }
+    });
+    ASSERT_TRUE(session) << session.status().message();
+    SequenceId sequence = begin(*session);
+    // One row after the other, and more than a pass computes at a time.
+    for (const size_t tokens : {size_t{3}, kFakeMaxTokens}) {
+      Result<Rows> rows = runRows(*session, std::vector<int32_t>(tokens, 0),
+                                  std::vector<SequenceId>(tokens, sequence),
+                                  {static_cast<uint32_t>(tokens - 1)});
+      ASSERT_FALSE(rows);
+      EXPECT_EQ(rows.status().code(), ErrorCode::Unsupported);
+      EXPECT_TRUE(rows.status().message().starts_with(test.message))
+          << rows.status().message();
+      EXPECT_EQ(session->length(sequence), 0U);
+    }
+    // What is finite goes on: in attention of other tokens, in logits of none.
+    if (test.bias == 0) {
+      Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
+      EXPECT_TRUE(rows) << rows.status().message();
+    }
+  }
+}
 
 TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
   Session session = opened();

@@ -260,6 +260,8 @@ void writeFakePlan(const std::string &path, const FakeModel &model,
     table[id * FAKE_WIDTH + 1] = static_cast<float>(model.next[id]);
     bias[id] = static_cast<float>(id % 5);
   }
+  table[0] = model.unknownInHistory;
+  bias[0] = model.unknownBias;
   plan::PlanT plan = makePlan(object.size());
   if (change) {
     change(plan);
