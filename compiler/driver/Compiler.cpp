@@ -8,6 +8,7 @@
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/gguf/GgufReader.h"
+#include "formats/gguf/GgufSampling.h"
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Digest.h"
@@ -28,6 +29,7 @@ struct Compiler::State {
   CompileOptions options;
   ModelSource source;
   TokenizerData tokenizer;
+  SamplingDefaults sampling;
   std::vector<std::string> notes;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
@@ -126,6 +128,7 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
   AIR_RETURN_IF_ERROR(checkTokenizer(state->tokenizer));
   state->notes = state->tokenizer.notes;
+  state->sampling = readGgufSampling(state->source, state->notes);
   AIR_ASSIGN_OR_RETURN(
       state->module, importModel(state->context, state->source, &state->notes));
   return Compiler(std::move(state));
@@ -202,8 +205,9 @@ Result<std::vector<codegen::KernelUse>> Compiler::products() {
 }
 
 Result<plan::PlanT> Compiler::plan() const {
-  AIR_ASSIGN_OR_RETURN(plan::PlanT plan, emitPlan(*state->module, state->source,
-                                                  state->tokenizer));
+  AIR_ASSIGN_OR_RETURN(plan::PlanT plan,
+                       emitPlan(*state->module, state->source, state->tokenizer,
+                                state->sampling));
   if (state->options.weightless) {
     makeWeightless(plan);
   }

@@ -20,8 +20,10 @@ using IndexOf = llvm::DenseMap<StringAttr, uint32_t>;
 class Emitter {
 public:
   Emitter(ModuleOp planModule, const ModelSource &modelSource,
-          const TokenizerData &tokenizerData)
-      : module(planModule), source(modelSource), tokenizer(tokenizerData) {}
+          const TokenizerData &tokenizerData,
+          const SamplingDefaults &samplingDefaults)
+      : module(planModule), source(modelSource), tokenizer(tokenizerData),
+        sampling(samplingDefaults) {}
 
   Result<plan::PlanT> run() {
     Result<MachineProfile> profile = targetOf(module);
@@ -31,6 +33,7 @@ public:
     }
     out.machine = toPlan(*profile);
     out.tokenizer = toPlan(tokenizer);
+    out.sampling = toPlan(sampling);
     out.codegen_fingerprint = codegen::codegenFingerprint();
     emitFacts();
     emitSegments();
@@ -303,6 +306,7 @@ private:
   ModuleOp module;
   const ModelSource &source;
   const TokenizerData &tokenizer;
+  const SamplingDefaults &sampling;
   plan::PlanT out;
   IndexOf segments;
   IndexOf tensors;
@@ -367,8 +371,9 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
 } // namespace
 
 Result<plan::PlanT> emitPlan(ModuleOp module, const ModelSource &source,
-                             const TokenizerData &tokenizer) {
-  return Emitter(module, source, tokenizer).run();
+                             const TokenizerData &tokenizer,
+                             const SamplingDefaults &sampling) {
+  return Emitter(module, source, tokenizer, sampling).run();
 }
 
 Result<std::vector<SegmentContent>> emitContents(ModuleOp module,

@@ -11,6 +11,7 @@
 #define AIRPACK_COMPILER_EMIT_EMITPLAN_H
 
 #include "compiler/emit/SegmentContent.h"
+#include "formats/model/SamplingDefaults.h"
 #include "formats/model/TokenizerData.h"
 #include "formats/plan/PlanFile.h"
 
@@ -20,7 +21,8 @@ namespace air::compiler {
 
 /// Everything but segment offsets and digests, which the writer fills in.
 Result<plan::PlanT> emitPlan(mlir::ModuleOp module, const ModelSource &source,
-                             const TokenizerData &tokenizer);
+                             const TokenizerData &tokenizer,
+                             const SamplingDefaults &sampling);
 
 /// How the bytes of each Weights segment are made, in the plan's order.
 Result<std::vector<SegmentContent>> emitContents(mlir::ModuleOp module,

@@ -104,6 +104,44 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
   return data;
 }
 
+std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults) {
+  if (defaults == SamplingDefaults()) {
+    return nullptr;
+  }
+  auto record = std::make_unique<plan::SamplingT>();
+  auto set = [](auto &field, const auto &value) {
+    if (value) {
+      field = *value;
+    }
+  };
+  set(record->temperature, defaults.temperature);
+  set(record->top_k, defaults.topK);
+  set(record->top_p, defaults.topP);
+  set(record->min_p, defaults.minP);
+  set(record->repeat_penalty, defaults.repeatPenalty);
+  set(record->repeat_last_n, defaults.repeatLastN);
+  return record;
+}
+
+SamplingDefaults fromPlan(const plan::Sampling *record) {
+  SamplingDefaults defaults;
+  if (record == nullptr) {
+    return defaults;
+  }
+  auto set = [](auto &field, const auto &value) {
+    if (value.has_value()) {
+      field = *value;
+    }
+  };
+  set(defaults.temperature, record->temperature());
+  set(defaults.topK, record->top_k());
+  set(defaults.topP, record->top_p());
+  set(defaults.minP, record->min_p());
+  set(defaults.repeatPenalty, record->repeat_penalty());
+  set(defaults.repeatLastN, record->repeat_last_n());
+  return defaults;
+}
+
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile) {
   auto record = std::make_unique<plan::MachineT>();
   record->name = profile.name;

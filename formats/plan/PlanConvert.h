@@ -3,6 +3,7 @@
 #define AIRPACK_FORMATS_PLAN_PLANCONVERT_H
 
 #include "formats/machine/MachineProfile.h"
+#include "formats/model/SamplingDefaults.h"
 #include "formats/model/TokenizerData.h"
 #include "formats/plan/plan_generated.h"
 
@@ -13,6 +14,11 @@ namespace air {
 /// Reading back a record that passed the verifier gives an equal value.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 TokenizerData fromPlan(const plan::Tokenizer &record);
+
+/// Null when nothing is recommended.
+std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
+/// Of null: nothing recommended.
+SamplingDefaults fromPlan(const plan::Sampling *record);
 
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);
 MachineProfile fromPlan(const plan::Machine &record);

@@ -78,6 +78,7 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
 Status verifyPresence(const plan::Plan &plan);
 Status verifyModel(const plan::Plan &plan);
 Status verifyTokenizer(const plan::Plan &plan);
+Status verifySampling(const plan::Plan &plan);
 Status verifyMachine(const plan::Plan &plan);
 Status verifyProvenance(const plan::Plan &plan);
 

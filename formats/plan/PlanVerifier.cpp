@@ -118,6 +118,7 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifyPresence(plan));
   AIR_RETURN_IF_ERROR(rules::verifyModel(plan));
   AIR_RETURN_IF_ERROR(rules::verifyTokenizer(plan));
+  AIR_RETURN_IF_ERROR(rules::verifySampling(plan));
   AIR_RETURN_IF_ERROR(rules::verifyMachine(plan));
   AIR_RETURN_IF_ERROR(rules::verifyProvenance(plan));
   AIR_RETURN_IF_ERROR(rules::verifySegments(plan, fileBytes, pageBytes));

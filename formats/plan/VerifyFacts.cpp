@@ -1,11 +1,13 @@
 //===- VerifyFacts.cpp - rules of model, tokenizer, machine, provenance ---===//
 #include "formats/machine/MachineProfile.h"
+#include "formats/model/SamplingDefaults.h"
 #include "formats/model/TokenizerData.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/Digest.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace air::rules {
 
@@ -201,6 +203,43 @@ Status verifyMachine(const plan::Plan &plan) {
                         "'");
     }
     before = name;
+  }
+  return Status::ok();
+}
+
+Status verifySampling(const plan::Plan &plan) {
+  const plan::Sampling *sampling = plan.sampling();
+  if (sampling == nullptr) {
+    return Status::ok();
+  }
+  const float least = std::numeric_limits<float>::min();
+  const float most = std::numeric_limits<float>::max();
+  const struct {
+    const char *field;
+    flatbuffers::Optional<float> value;
+    float least;
+    float most;
+  } numbers[] = {
+      {"temperature", sampling->temperature(), 0, most},
+      {"top_p", sampling->top_p(), 0, 1},
+      {"min_p", sampling->min_p(), 0, 1},
+      {"repeat_penalty", sampling->repeat_penalty(), least, most},
+  };
+  for (const auto &number : numbers) {
+    // Written so that NaN is refused.
+    if (number.value.has_value() &&
+        !(*number.value >= number.least && *number.value <= number.most)) {
+      return broken("plan.sampling", number.field,
+                    "is " + std::to_string(*number.value) + "; it takes " +
+                        std::to_string(number.least) + " to " +
+                        std::to_string(number.most));
+    }
+  }
+  const flatbuffers::Optional<int32_t> lastN = sampling->repeat_last_n();
+  if (lastN.has_value() && (*lastN < -1 || *lastN > kMaxRepeatLastN)) {
+    return broken("plan.sampling", "repeat_last_n",
+                  "is " + std::to_string(*lastN) + "; it takes -1 to " +
+                      std::to_string(kMaxRepeatLastN));
   }
   return Status::ok();
 }

@@ -2,6 +2,7 @@
 #include "tools/airpack/Summary.h"
 
 #include "formats/dtype/DType.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/support/ByteText.h"
 #include "tools/cli/Output.h"
 
@@ -146,6 +147,25 @@ std::string speedLines(const plan::Plan &plan) {
   return lines;
 }
 
+/// Of a model that recommends how it is sampled.
+std::string samplingLine(const plan::Plan &plan) {
+  const SamplingDefaults defaults = fromPlan(plan.sampling());
+  std::string list;
+  auto add = [&](const char *option, const auto &value) {
+    if (value) {
+      list += std::string(list.empty() ? "" : " ") + option + " " +
+              format("%g", static_cast<double>(*value));
+    }
+  };
+  add("--temp", defaults.temperature);
+  add("--top-k", defaults.topK);
+  add("--top-p", defaults.topP);
+  add("--min-p", defaults.minP);
+  add("--repeat-penalty", defaults.repeatPenalty);
+  add("--repeat-last-n", defaults.repeatLastN);
+  return list.empty() ? "" : "sampling   " + list + ", the model's\n";
+}
+
 /// Of a plan whose tiles were measured.
 std::string tilesLine(const plan::Plan &plan) {
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
@@ -181,8 +201,8 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
   }
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + tilesLine(plan) +
-         contextLine(plan) + memoryTable(plan) + speedLines(plan) +
-         weightlessLine(plan) +
+         contextLine(plan) + samplingLine(plan) + memoryTable(plan) +
+         speedLines(plan) + weightlessLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

@@ -1,10 +1,12 @@
 //===- GenerateCommand.cpp - prompt in, text out as it comes ----*- C++ -*-===//
 #include "tools/airrun/GenerateCommand.h"
 
+#include "formats/plan/PlanConvert.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <unistd.h>
@@ -77,8 +79,26 @@ cli::Option integer(std::string name, std::string shortName, std::string help,
           .maximum = maximum};
 }
 
-rt::SamplerOptions samplerOptions(const cli::Invocation &invocation) {
+/// The runtime's defaults, under the model's, under the command line.
+rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
+                                  const rt::Session &session) {
   rt::SamplerOptions options;
+  const SamplingDefaults model = fromPlan(session.plan().sampling());
+  options.temperature =
+      std::min(model.temperature.value_or(options.temperature),
+               static_cast<float>(rt::kMaxTemperature));
+  options.topK = model.topK.value_or(options.topK);
+  options.topP = model.topP.value_or(options.topP);
+  options.minP = model.minP.value_or(options.minP);
+  options.repeatPenalty =
+      std::clamp(model.repeatPenalty.value_or(options.repeatPenalty),
+                 static_cast<float>(rt::kMinRepeatPenalty),
+                 static_cast<float>(rt::kMaxRepeatPenalty));
+  options.repeatLastN = model.repeatLastN.value_or(options.repeatLastN);
+  if (options.repeatLastN < 0) {
+    options.repeatLastN = static_cast<int32_t>(
+        std::min<uint64_t>(session.context(), kMaxRepeatLastN));
+  }
   auto set = [&](float &field, const char *name) {
     field = static_cast<float>(invocation.number(name).value_or(field));
   };
@@ -257,18 +277,18 @@ cli::Command generateCommand() {
       number("--temp",
              "Temperature: above 1 more surprising, below 1 less; 0 always "
              "takes the likeliest token.",
-             "0.8", 0, rt::kMaxTemperature),
+             "the model's, or 0.8", 0, rt::kMaxTemperature),
       integer("--top-k", "", "Choose among the N likeliest; 0: among all.",
-              "40", 2147483647),
+              "the model's, or 40", 2147483647),
       number("--top-p",
              "Choose among the likeliest that together have probability X.",
-             "0.95", 0, 1),
+             "the model's, or 0.95", 0, 1),
       number("--min-p",
              "Leave out what is less than X times as likely as the likeliest.",
-             "0.05", 0, 1),
+             "the model's, or 0.05", 0, 1),
       number("--repeat-penalty",
-             "Above 1: make tokens that were there less likely.", "1",
-             rt::kMinRepeatPenalty, rt::kMaxRepeatPenalty),
+             "Above 1: make tokens that were there less likely.",
+             "the model's, or 1", rt::kMinRepeatPenalty, rt::kMaxRepeatPenalty),
       number("--presence-penalty",
              "Subtracted from the logit of a token that was there.", "0",
              -rt::kMaxPenalty, rt::kMaxPenalty),
@@ -276,8 +296,8 @@ cli::Command generateCommand() {
              "Subtracted for each time that a token was there.", "0",
              -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n", "",
-              "How many tokens the penalties look back at.", "64",
-              rt::kLongestPenaltyWindow),
+              "How many tokens the penalties look back at.",
+              "the model's, or 64", rt::kLongestPenaltyWindow),
       integer("--seed", "",
               "Other seeds draw other tokens; the same seed draws the same.",
               "0", 9007199254740992.0),
@@ -315,7 +335,7 @@ Status runGenerate(const cli::Invocation &invocation) {
           .value_or(static_cast<int64_t>(options.maxTokens)));
   options.ignoreEndOfText = invocation.has("--ignore-eos");
   options.stops = invocation.list("--stop");
-  options.sampler = samplerOptions(invocation);
+  options.sampler = samplerOptions(invocation, session);
   options.interrupted = &interrupted;
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::Generator> generator,
                        rt::Generator::create(session,

@@ -169,6 +169,12 @@ void addTokenizer(plan::PlanT &plan) {
   tokenizer.endOfGeneration = {2, 5};
   tokenizer.chatTemplate = "{{ messages }}";
   plan.tokenizer = toPlan(tokenizer);
+  plan.sampling = toPlan(SamplingDefaults{.temperature = 0.5F,
+                                          .topK = 3,
+                                          .topP = 0.75F,
+                                          .minP = 0.125F,
+                                          .repeatPenalty = 1.25F,
+                                          .repeatLastN = -1});
 }
 
 void addBudgets(plan::PlanT &plan) {

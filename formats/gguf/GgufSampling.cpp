@@ -1,0 +1,102 @@
+//===- GgufSampling.cpp - the general.sampling.* keys ---------------------===//
+#include "formats/gguf/GgufSampling.h"
+
+#include <cmath>
+#include <limits>
+
+namespace air {
+namespace {
+
+class Reader {
+public:
+  Reader(const ModelSource &modelSource, std::vector<std::string> &noteList)
+      : source(modelSource), notes(noteList) {}
+
+  SamplingDefaults read() {
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    constexpr double kLargestInt = std::numeric_limits<int32_t>::max();
+    SamplingDefaults defaults;
+    defaults.temperature = real("temp", 0, kLargest);
+    defaults.topK = integer("top_k", -kLargestInt, kLargestInt);
+    defaults.topP = real("top_p", 0, 1);
+    defaults.minP = real("min_p", 0, 1);
+    defaults.repeatPenalty =
+        real("penalty_repeat", std::numeric_limits<float>::min(), kLargest);
+    defaults.repeatLastN = integer("penalty_last_n", -1, kMaxRepeatLastN);
+    // 0 turns these two off, and with them their other keys.
+    if (number("xtc_probability").value_or(0) != 0) {
+      ignore("xtc_probability", "there is no such sampler");
+    }
+    if (number("mirostat").value_or(0) != 0) {
+      ignore("mirostat", "there is no such sampler");
+    }
+    if (source.metadata.contains(fullKey("sequence"))) {
+      ignore("sequence", "samplers have one order");
+    }
+    return defaults;
+  }
+
+private:
+  static std::string fullKey(const char *key) {
+    return std::string("general.sampling.") + key;
+  }
+
+  void ignore(const char *key, const std::string &why) {
+    notes.push_back("key '" + fullKey(key) + "' is ignored: " + why);
+  }
+
+  /// A number of any kind; of another kind: a note.
+  std::optional<double> number(const char *key) {
+    auto found = source.metadata.find(fullKey(key));
+    if (found == source.metadata.end()) {
+      return std::nullopt;
+    }
+    if (const auto *value = std::get_if<double>(&found->second)) {
+      return *value;
+    }
+    if (const auto *value = std::get_if<int64_t>(&found->second)) {
+      return static_cast<double>(*value);
+    }
+    if (const auto *value = std::get_if<uint64_t>(&found->second)) {
+      return static_cast<double>(*value);
+    }
+    ignore(key, "it is no number");
+    return std::nullopt;
+  }
+
+  std::optional<float> real(const char *key, double least, double most) {
+    std::optional<double> value = number(key);
+    if (!value) {
+      return std::nullopt;
+    }
+    if (!(*value >= least && *value <= most)) {
+      ignore(key, std::to_string(*value) + " is out of its range");
+      return std::nullopt;
+    }
+    return static_cast<float>(*value);
+  }
+
+  std::optional<int32_t> integer(const char *key, double least, double most) {
+    std::optional<double> value = number(key);
+    if (!value) {
+      return std::nullopt;
+    }
+    if (!(*value >= least && *value <= most) || std::trunc(*value) != *value) {
+      ignore(key, std::to_string(*value) + " is out of its range");
+      return std::nullopt;
+    }
+    return static_cast<int32_t>(*value);
+  }
+
+  const ModelSource &source;
+  std::vector<std::string> &notes;
+};
+
+} // namespace
+
+SamplingDefaults readGgufSampling(const ModelSource &source,
+                                  std::vector<std::string> &notes) {
+  return Reader(source, notes).read();
+}
+
+} // namespace air

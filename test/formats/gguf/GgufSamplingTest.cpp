@@ -1,0 +1,89 @@
+//===- GgufSamplingTest.cpp - the general.sampling.* keys -----------------===//
+#include "formats/gguf/GgufSampling.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+using namespace air;
+
+namespace {
+
+SamplingDefaults read(const std::map<std::string, MetadataValue> &keys,
+                      std::vector<std::string> *notes = nullptr) {
+  ModelSource source;
+  for (const auto &[key, value] : keys) {
+    source.metadata["general.sampling." + key] = value;
+  }
+  std::vector<std::string> ignored;
+  return readGgufSampling(source, notes == nullptr ? ignored : *notes);
+}
+
+// Keys and kinds as GGUFWriter.add_sampling_* of gguf-py writes them.
+TEST(GgufSampling, EveryKeyOfASamplerThatThereIs) {
+  std::vector<std::string> notes;
+  EXPECT_EQ(read({{"temp", 0.0},
+                  {"top_k", int64_t{20}},
+                  {"top_p", 0.8},
+                  {"min_p", 0.0},
+                  {"penalty_repeat", 1.05},
+                  {"penalty_last_n", int64_t{-1}},
+                  {"xtc_probability", 0.0},
+                  {"xtc_threshold", 0.1},
+                  {"mirostat", int64_t{0}},
+                  {"mirostat_tau", 5.0},
+                  {"mirostat_eta", 0.1}},
+                 &notes),
+            (SamplingDefaults{.temperature = 0.0F,
+                              .topK = 20,
+                              .topP = 0.8F,
+                              .minP = 0.0F,
+                              .repeatPenalty = 1.05F,
+                              .repeatLastN = -1}));
+  EXPECT_TRUE(notes.empty());
+}
+
+TEST(GgufSampling, NothingSaidIsNothing) {
+  EXPECT_EQ(read({}), SamplingDefaults());
+}
+
+TEST(GgufSampling, NumbersAreNumbers) {
+  EXPECT_EQ(read({{"temp", uint64_t{1}}, {"top_k", 40.0}}),
+            (SamplingDefaults{.temperature = 1.0F, .topK = 40}));
+}
+
+TEST(GgufSampling, WhatMakesNoSenseOrIsNotThereIsANote) {
+  std::vector<std::string> notes;
+  EXPECT_EQ(read({{"temp", -1.0},
+                  {"top_k", 1.5},
+                  {"top_p", std::nan("")},
+                  {"min_p", std::string("low")},
+                  {"penalty_repeat", 0.0},
+                  {"penalty_last_n", int64_t{-2}},
+                  {"xtc_probability", 0.5},
+                  {"mirostat", int64_t{2}},
+                  {"sequence", std::string("kpm")}},
+                 &notes),
+            SamplingDefaults());
+  EXPECT_THAT(
+      notes,
+      ::testing::ElementsAre(
+          "key 'general.sampling.temp' is ignored: -1.000000 is out of its "
+          "range",
+          "key 'general.sampling.top_k' is ignored: 1.500000 is out of its "
+          "range",
+          "key 'general.sampling.top_p' is ignored: nan is out of its range",
+          "key 'general.sampling.min_p' is ignored: it is no number",
+          "key 'general.sampling.penalty_repeat' is ignored: 0.000000 is out "
+          "of its range",
+          "key 'general.sampling.penalty_last_n' is ignored: -2.000000 is out "
+          "of its range",
+          "key 'general.sampling.xtc_probability' is ignored: there is no such "
+          "sampler",
+          "key 'general.sampling.mirostat' is ignored: there is no such "
+          "sampler",
+          "key 'general.sampling.sequence' is ignored: samplers have one "
+          "order"));
+}
+
+} // namespace
