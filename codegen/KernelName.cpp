@@ -90,6 +90,7 @@ std::string kernelName(const KernelSpec &spec) {
   number("ys", spec.yStride, defaults.yStride);
   number("yo", spec.yOffset, defaults.yOffset);
   flag("add", spec.accumulate);
+  flag("rowscales", spec.hasRowScales);
   flag("bias", spec.hasBias);
   flag("outputs", spec.rowsFrom == RowsFrom::Outputs);
   real("scale", spec.scale, defaults.scale);

@@ -17,16 +17,19 @@
 //                  width k; NaN where the sum of squares overflows float32.
 //                  rowsFrom Tokens: row r = token r. rowsFrom Outputs: r-th
 //                  output, row r = output_rows[r]. tile = row
-//   MatMul       x R, w R, [bias R,] y W|RW
-//                  y[m][yOffset + j] (+)= w[j].x[m] + bias[j]; w is [n, k];
+//   MatMul       x R, w R, [rowScale R,] [bias R,] y W|RW
+//                  y[m][yOffset + j] (+)= rowScale[j] * (w[j].x[m]) + bias[j];
+//                  w is [n, k], a row without a scale has 1;
 //                  y's row has yStride floats; RW when accumulate. rowsFrom
 //                  counts rows (Outputs: row r of x is output r)
-//   GluMatMul    x R, wGate R, wUp R, h W        h = silu(wGate x) * (wUp x)
-//                  both [n, k], one dtype and layout; h's row has n floats
+//   GluMatMul    x R, wGate R, wUp R, [gateScale R, upScale R,] h W
+//                  h = silu(wGate x) * (wUp x), both [n, k], one dtype and
+//                  layout, scaled row by row as MatMul's; h's row has n floats
 //   RopeAngles   inverseFrequency R, angles W
 //                  a token's ropeDim/2 cosines, then as many sines, of position
-//                  * inverseFrequency[i]; the table is float64 [ropeDim/2] in
-//                  [0, 2^20]; angles float32 [M][ropeDim]. tile = token
+//                  * inverseFrequency[i], both times scale; the table is
+//                  float64 [ropeDim/2] in [0, 2^20]; angles float32
+//                  [M][ropeDim]. tile = token
 //   RopeAppend   qkv RW, angles R, [qNorm R, kNorm R,] kv W
 //                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
 //                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
@@ -256,9 +259,10 @@ struct KernelSpec {
   uint64_t yStride = 0;
   uint64_t yOffset = 0;
   bool accumulate = false;
+  bool hasRowScales = false; ///< MatMul, GluMatMul
   bool hasBias = false;
   RowsFrom rowsFrom = RowsFrom::Tokens;
-  float scale = 1.0F;   ///< EmbedRows, Attention (score scale)
+  float scale = 1.0F;   ///< EmbedRows, Attention (of scores), RopeAngles
   float epsilon = 0.0F; ///< RmsNorm, RopeAppend with qkNorm
   uint64_t heads = 0;
   uint64_t kvHeads = 0;

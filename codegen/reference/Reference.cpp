@@ -88,15 +88,26 @@ Doubles gluMatMul(View x, View wGate, View wUp, uint64_t n, uint64_t k) {
   return siluMul(matMul(x, wGate, {}, n, k), matMul(x, wUp, {}, n, k));
 }
 
-Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions) {
+Doubles rowsScaled(View w, View scale) {
+  const size_t k = w.size() / scale.size();
+  Doubles scaled;
+  scaled.reserve(w.size());
+  for (size_t i = 0; i < w.size(); ++i) {
+    scaled.push_back(w[i] * scale[i / k]);
+  }
+  return scaled;
+}
+
+Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions,
+                   double scale) {
   Doubles angles;
   angles.reserve(positions.size() * inverseFrequency.size() * 2);
   for (const uint32_t position : positions) {
     for (const double frequency : inverseFrequency) {
-      angles.push_back(std::cos(position * frequency));
+      angles.push_back(scale * std::cos(position * frequency));
     }
     for (const double frequency : inverseFrequency) {
-      angles.push_back(std::sin(position * frequency));
+      angles.push_back(scale * std::sin(position * frequency));
     }
   }
   return angles;

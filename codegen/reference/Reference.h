@@ -37,6 +37,9 @@ Doubles rmsNorm(View x, View weight, double epsilon);
 /// y[m][n] = sum over k of w[n][k] * x[m][k], plus bias[n] unless it is empty.
 Doubles matMul(View x, View w, View bias, uint64_t n, uint64_t k);
 
+/// w with row n times scale[n]; w is [N][K].
+Doubles rowsScaled(View w, View scale);
+
 /// The largest absolute sum that a rounding error of y[m][n] scales with:
 /// sum over k of |w[n][k] * x[m][k]|, plus |bias[n]|.
 Doubles matMulMagnitude(View x, View w, View bias, uint64_t n, uint64_t k);
@@ -49,8 +52,9 @@ double silu(double x);
 /// Transformer", 2020, SwiGLU without biases.
 Doubles gluMatMul(View x, View wGate, View wUp, uint64_t n, uint64_t k);
 
-/// Per position: cos(position * f[i]) for all i, then sin of the same.
-Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions);
+/// Per position: scale * cos(position * f[i]) for all i, then sin of the same.
+Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions,
+                   double scale = 1);
 
 /// Rotates the first ropeDim elements of one head by `angles` (ropeDim/2
 /// cosines, then sines), in pairs (2i, 2i+1) for Norm and (i, i + ropeDim/2)

@@ -315,13 +315,28 @@ private:
 };
 
 Result<const SourceTensor *> findSource(const ModelSource &source,
-                                        ir_plan::WeightAttr weight) {
-  const SourceTensor *tensor = source.find(weight.getName().str());
+                                        StringRef name) {
+  const SourceTensor *tensor = source.find(name.str());
   if (tensor == nullptr) {
-    return internalError("the source has no tensor '" + weight.getName().str() +
-                         "'");
+    return internalError("the source has no tensor '" + name.str() + "'");
   }
   return tensor;
+}
+
+Result<TensorContent> rowScalesOf(ir_plan::TensorOp op,
+                                  const ModelSource &source,
+                                  TensorContent content) {
+  RowScaleRecipe recipe;
+  for (auto weight : op.getSources().getAsRange<ir_plan::WeightAttr>()) {
+    RowScaleRecipe::Part part;
+    part.rows = static_cast<uint64_t>(weight.getRows());
+    if (!weight.getScale().empty()) {
+      AIR_ASSIGN_OR_RETURN(part.scale, findSource(source, weight.getScale()));
+    }
+    recipe.parts.push_back(part);
+  }
+  content.recipe = std::move(recipe);
+  return content;
 }
 
 Result<TensorContent> contentOf(ir_plan::TensorOp op,
@@ -333,10 +348,13 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
   content.columns = op.getColumns();
   content.offset = op.getOffset().value_or(0);
   content.bytes = op.getBytes();
+  if (op.getRecipe() == ir_plan::Recipe::RowScales) {
+    return rowScalesOf(op, source, std::move(content));
+  }
   std::vector<const SourceTensor *> sources;
   for (auto weight : op.getSources().getAsRange<ir_plan::WeightAttr>()) {
     AIR_ASSIGN_OR_RETURN(const SourceTensor *tensor,
-                         findSource(source, weight));
+                         findSource(source, weight.getName()));
     sources.push_back(tensor);
   }
   switch (op.getRecipe()) {
@@ -344,6 +362,8 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
   case ir_plan::Recipe::Concat:
     content.recipe =
         MatrixRecipe{std::move(sources), op.getLayout().getValue()};
+    break;
+  case ir_plan::Recipe::RowScales: // above
     break;
   case ir_plan::Recipe::Vector:
     content.recipe = VectorRecipe{std::move(sources)};
@@ -354,12 +374,19 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
       return internalError("tensor '" + content.name + "' names no rope");
     }
     FrequencyRecipe recipe;
-    recipe.dim = static_cast<uint64_t>(rope.getDim());
-    recipe.base = rope.getBase().convertToDouble();
-    recipe.linearFactor = rope.getLinearFactor().convertToDouble();
+    recipe.shape.dim = static_cast<uint64_t>(rope.getDim());
+    recipe.shape.base = rope.getBase().convertToDouble();
+    recipe.shape.linearFactor = rope.getLinearFactor().convertToDouble();
+    if (ir::llm::YarnAttr yarn = rope.getYarn()) {
+      recipe.shape.yarn = YarnShape{yarn.getFactor().convertToDouble(),
+                                    yarn.getOriginalContext().convertToDouble(),
+                                    yarn.getBetaFast().convertToDouble(),
+                                    yarn.getBetaSlow().convertToDouble(),
+                                    yarn.getMix().convertToDouble()};
+    }
     if (rope.getFactors()) {
       AIR_ASSIGN_OR_RETURN(recipe.factors,
-                           findSource(source, rope.getFactors()));
+                           findSource(source, rope.getFactors().getName()));
     }
     content.recipe = recipe;
     break;

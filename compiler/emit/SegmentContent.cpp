@@ -3,10 +3,10 @@
 
 #include "codegen/layout/PackLayout.h"
 #include "compiler/emit/OrderedWork.h"
+#include "formats/dtype/Finite.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <variant>
 
@@ -35,6 +35,10 @@ uint64_t elementsOf(const SourceTensor &tensor) {
   return elements;
 }
 
+uint64_t rowsOf(const SourceTensor &tensor) {
+  return elementsOf(tensor) / tensor.shape.back();
+}
+
 Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
   AIR_ASSIGN_OR_RETURN(uint64_t row, rowBytes(tensor.dtype, tensor.columns));
   uint64_t rows = 0;
@@ -43,16 +47,16 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
       return internalError("tensor '" + tensor.name + "': source '" +
                            source->name + "' has another dtype");
     }
-    if (source->shape.size() != 2 || source->shape[1] != tensor.columns) {
+    if (source->shape.empty() || source->shape.back() != tensor.columns) {
       return shapeError(tensor, "columns of '" + source->name + "' are",
                         source->shape.empty() ? 0 : source->shape.back(),
                         tensor.columns);
     }
-    if (source->data.size() != source->shape[0] * row) {
+    if (source->data.size() != rowsOf(*source) * row) {
       return shapeError(tensor, "bytes of '" + source->name + "' are",
-                        source->data.size(), source->shape[0] * row);
+                        source->data.size(), rowsOf(*source) * row);
     }
-    rows += source->shape[0];
+    rows += rowsOf(*source);
   }
   if (rows != tensor.rows) {
     return shapeError(tensor, "rows of its sources are", rows, tensor.rows);
@@ -93,33 +97,43 @@ std::vector<float> valuesOf(const SourceTensor &source) {
 }
 
 std::vector<double> frequenciesOf(const FrequencyRecipe &recipe) {
-  std::vector<double> table(recipe.dim / 2);
-  std::vector<float> factors;
+  RopeShape shape = recipe.shape;
   if (recipe.factors != nullptr) {
-    factors = valuesOf(*recipe.factors);
+    std::vector<float> factors = valuesOf(*recipe.factors);
+    shape.factors.assign(factors.begin(), factors.end());
   }
-  for (size_t i = 0; i < table.size(); ++i) {
-    double exponent =
-        -2.0 * static_cast<double>(i) / static_cast<double>(recipe.dim);
-    table[i] = std::pow(recipe.base, exponent) / recipe.linearFactor;
-    if (!factors.empty()) {
-      table[i] /= static_cast<double>(factors[i]);
+  return ropeFrequencies(shape);
+}
+
+Status checkRowScales(const TensorContent &tensor,
+                      const RowScaleRecipe &recipe) {
+  uint64_t rows = 0;
+  for (const RowScaleRecipe::Part &part : recipe.parts) {
+    if (part.scale != nullptr && elementsOf(*part.scale) != 1) {
+      return shapeError(tensor, "elements of '" + part.scale->name + "' are",
+                        elementsOf(*part.scale), 1);
     }
+    rows += part.rows;
   }
-  return table;
+  if (rows != tensor.columns || tensor.rows != 1) {
+    return shapeError(tensor, "rows of its sources are", rows, tensor.columns);
+  }
+  return tensor.bytes == rows * sizeof(float)
+             ? Status::ok()
+             : shapeError(tensor, "bytes are", tensor.bytes,
+                          rows * sizeof(float));
 }
 
 Status checkFrequencies(const TensorContent &tensor,
                         const FrequencyRecipe &recipe) {
-  if (recipe.dim == 0 || recipe.dim % 2 != 0 ||
-      tensor.columns != recipe.dim / 2 || tensor.rows != 1) {
-    return shapeError(tensor, "frequencies are", tensor.columns,
-                      recipe.dim / 2);
+  const uint64_t dim = recipe.shape.dim;
+  if (dim == 0 || dim % 2 != 0 || tensor.columns != dim / 2 ||
+      tensor.rows != 1) {
+    return shapeError(tensor, "frequencies are", tensor.columns, dim / 2);
   }
-  if (recipe.factors != nullptr &&
-      elementsOf(*recipe.factors) != recipe.dim / 2) {
+  if (recipe.factors != nullptr && elementsOf(*recipe.factors) != dim / 2) {
     return shapeError(tensor, "factors are", elementsOf(*recipe.factors),
-                      recipe.dim / 2);
+                      dim / 2);
   }
   if (tensor.bytes != tensor.columns * sizeof(double)) {
     return shapeError(tensor, "bytes are", tensor.bytes,
@@ -139,15 +153,57 @@ Status checkFrequencies(const TensorContent &tensor,
   return Status::ok();
 }
 
-void makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {
+/// Row `firstRow` and on of `source`, whose bytes these are, must be finite.
+Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
+                   uint64_t firstRow) {
+  std::optional<uint64_t> block = firstNotFinite(source.dtype, bytes);
+  if (!block) {
+    return Status::ok();
+  }
+  const DTypeInfo &type = info(source.dtype);
+  const uint64_t blocks = source.shape.back() / type.blockElements;
+  const std::string place =
+      "row " + std::to_string(firstRow + *block / blocks) + ", ";
+  const uint64_t column = *block % blocks * type.blockElements;
+  return corruptError(
+      "tensor '" + source.name + "': " +
+      (type.blockElements == 1
+           ? "the number in " + place + "column " + std::to_string(column)
+           : "the scale of block " +
+                 std::to_string(firstRow * blocks + *block) + " (" + place +
+                 "columns " + std::to_string(column) + " to " +
+                 std::to_string(column + type.blockElements - 1) + ")") +
+      " is NaN or infinite; the file is damaged, or was made from a model that "
+      "is");
+}
+
+Status makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {
   size_t cursor = piece.size();
   for (const SourceTensor *source : recipe.sources) {
+    AIR_RETURN_IF_ERROR(checkFinite(*source, source->data, 0));
     std::vector<float> values = valuesOf(*source);
     size_t bytes = values.size() * sizeof(float);
     piece.resize(cursor + bytes);
     std::memcpy(piece.data() + cursor, values.data(), bytes);
     cursor += bytes;
   }
+  return Status::ok();
+}
+
+Status makeRowScales(const RowScaleRecipe &recipe,
+                     std::vector<uint8_t> &piece) {
+  for (const RowScaleRecipe::Part &part : recipe.parts) {
+    if (part.scale != nullptr) {
+      AIR_RETURN_IF_ERROR(checkFinite(*part.scale, part.scale->data, 0));
+    }
+    const std::vector<float> values(
+        part.rows, part.scale == nullptr ? 1.0F : valuesOf(*part.scale)[0]);
+    const size_t cursor = piece.size();
+    piece.resize(cursor + values.size() * sizeof(float));
+    std::memcpy(piece.data() + cursor, values.data(),
+                values.size() * sizeof(float));
+  }
+  return Status::ok();
 }
 
 void makeFrequencies(const FrequencyRecipe &recipe,
@@ -174,7 +230,7 @@ void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
   uint64_t begin = 0;
   for (const SourceTensor *source : recipe.sources) {
-    uint64_t end = begin + source->shape[0];
+    uint64_t end = begin + rowsOf(*source);
     uint64_t from = std::max(begin, firstRow);
     uint64_t to = std::min(end, firstRow + rowCount);
     if (from < to) {
@@ -184,16 +240,21 @@ void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
   }
 }
 
-void makeRows(const Piece &part, const MatrixRecipe &recipe,
-              std::vector<uint8_t> &piece) {
+Status makeRows(const Piece &part, const MatrixRecipe &recipe,
+                std::vector<uint8_t> &piece) {
   const TensorContent &tensor = *part.tensor;
   uint64_t row = *rowBytes(tensor.dtype, tensor.columns);
   std::vector<uint8_t> joined;
   std::span<const uint8_t> rows;
+  Status status;
   visitRows(recipe, part.firstRow, part.rowCount,
             [&](const SourceTensor &source, uint64_t first, uint64_t count) {
               std::span<const uint8_t> run =
                   source.data.subspan(first * row, count * row);
+              // While the bytes are in the cache for packing.
+              if (status.isOk()) {
+                status = checkFinite(source, run, first);
+              }
               if (count == part.rowCount) {
                 rows = run;
               } else {
@@ -201,23 +262,29 @@ void makeRows(const Piece &part, const MatrixRecipe &recipe,
                 rows = joined;
               }
             });
+  AIR_RETURN_IF_ERROR(status);
   size_t cursor = piece.size();
   piece.resize(cursor + *layoutBytes(tensor.dtype, recipe.layout, part.rowCount,
                                      tensor.columns));
   codegen::packRows(tensor.dtype, recipe.layout, part.rowCount, tensor.columns,
                     rows, std::span<uint8_t>(piece).subspan(cursor));
+  return Status::ok();
 }
 
-void makePiece(const Piece &part, std::vector<uint8_t> &piece) {
+Status makePiece(const Piece &part, std::vector<uint8_t> &piece) {
   piece.assign(part.paddingBefore, 0);
   const auto &recipe = part.tensor->recipe;
   if (const auto *matrix = std::get_if<MatrixRecipe>(&recipe)) {
-    makeRows(part, *matrix, piece);
-  } else if (const auto *vector = std::get_if<VectorRecipe>(&recipe)) {
-    makeVector(*vector, piece);
-  } else {
-    makeFrequencies(std::get<FrequencyRecipe>(recipe), piece);
+    return makeRows(part, *matrix, piece);
   }
+  if (const auto *vector = std::get_if<VectorRecipe>(&recipe)) {
+    return makeVector(*vector, piece);
+  }
+  if (const auto *scales = std::get_if<RowScaleRecipe>(&recipe)) {
+    return makeRowScales(*scales, piece);
+  }
+  makeFrequencies(std::get<FrequencyRecipe>(recipe), piece);
+  return Status::ok();
 }
 
 std::vector<Piece> cutPieces(const SegmentContent &content) {
@@ -274,6 +341,9 @@ Status checkContent(const SegmentContent &content) {
       AIR_RETURN_IF_ERROR(checkMatrix(tensor, *matrix));
     } else if (const auto *vector = std::get_if<VectorRecipe>(&tensor.recipe)) {
       AIR_RETURN_IF_ERROR(checkVector(tensor, *vector));
+    } else if (const auto *scales =
+                   std::get_if<RowScaleRecipe>(&tensor.recipe)) {
+      AIR_RETURN_IF_ERROR(checkRowScales(tensor, *scales));
     } else {
       AIR_RETURN_IF_ERROR(
           checkFrequencies(tensor, std::get<FrequencyRecipe>(tensor.recipe)));
@@ -288,12 +358,15 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
                const std::function<Status(std::span<const uint8_t>)> &sink) {
   AIR_RETURN_IF_ERROR(checkContent(content));
   std::vector<Piece> pieces = cutPieces(content);
+  // Each written by the thread that makes the piece, read by who uses it.
+  std::vector<Status> made(pieces.size());
   AIR_RETURN_IF_ERROR(runOrdered(
       pieces.size(), threads,
       [&](uint64_t index, std::vector<uint8_t> &piece) {
-        makePiece(pieces[index], piece);
+        made[index] = makePiece(pieces[index], piece);
       },
-      [&](uint64_t index, std::span<const uint8_t> piece) {
+      [&](uint64_t index, std::span<const uint8_t> piece) -> Status {
+        AIR_RETURN_IF_ERROR(made[index]);
         releaseSource(pieces[index], source);
         return sink(piece);
       }));

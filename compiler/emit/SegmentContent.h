@@ -9,6 +9,7 @@
 #ifndef AIRPACK_COMPILER_EMIT_SEGMENTCONTENT_H
 #define AIRPACK_COMPILER_EMIT_SEGMENTCONTENT_H
 
+#include "compiler/emit/RopeFrequencies.h"
 #include "formats/model/ModelSource.h"
 #include "formats/plan/Layout.h"
 #include "formats/support/Status.h"
@@ -32,17 +33,25 @@ struct VectorRecipe {
   std::vector<const SourceTensor *> sources;
 };
 
-/// float64 base^(-2i/dim) / linearFactor / factors[i], i in [0, dim/2).
+/// Each matrix's scale as float32, once for each of its rows.
+struct RowScaleRecipe {
+  struct Part {
+    const SourceTensor *scale = nullptr; ///< one element; null: 1
+    uint64_t rows = 0;
+  };
+  std::vector<Part> parts;
+};
+
+/// float64 frequencies of rope; shape.factors come from `factors`.
 struct FrequencyRecipe {
-  uint64_t dim = 0;
-  double base = 0;
-  double linearFactor = 1;
+  RopeShape shape;
   const SourceTensor *factors = nullptr; ///< dim/2 elements, or null
 };
 
 struct TensorContent {
   std::string name;
-  std::variant<MatrixRecipe, VectorRecipe, FrequencyRecipe> recipe;
+  std::variant<MatrixRecipe, VectorRecipe, RowScaleRecipe, FrequencyRecipe>
+      recipe;
   DType dtype = DType::F32; ///< of the result
   uint64_t rows = 0;
   uint64_t columns = 0;
@@ -64,6 +73,9 @@ Status checkContent(const SegmentContent &content);
 /// Streams the segment's bytes to `sink` in order. Packs on `threads` threads;
 /// the bytes do not depend on their number, memory does not depend on the
 /// segment's size. Drops the source's pages once they were used.
+///
+/// Errors: those of checkContent and the sink; Corrupt when a weight, or the
+/// scale of a block of them, is NaN or infinite, with the tensor and the block.
 Status
 produceSegment(const SegmentContent &content, const ModelSource &source,
                unsigned threads,

@@ -1,6 +1,9 @@
 //===- DenseDecoder.cpp - pre-norm decoders with a gated FFN ----*- C++ -*-===//
 #include "compiler/import/DenseDecoder.h"
 
+#include "codegen/KernelSpec.h"
+#include "compiler/import/NeutralKeys.h"
+#include "compiler/import/RopeScaling.h"
 #include "formats/support/CheckedMath.h"
 
 #include "mlir/IR/Builders.h"
@@ -26,19 +29,12 @@ struct DecoderShape {
   uint64_t context = 0;
   uint64_t ropeDim = 0;
   double ropeBase = 10000.0;
-  double ropeLinearFactor = 1.0;
+  RopeScaling scaling;
   float epsilon = 0.0F;
 };
 
-/// Keys that must have the value which means "not there".
-Status refuseOtherKinds(SourceReader &reader, uint64_t context) {
-  AIR_ASSIGN_OR_RETURN(auto experts, reader.optionalCount("expert_count"));
-  if (experts.value_or(0) > 0) {
-    return unsupportedError(
-        "mixture of experts ('" + reader.fullKey("expert_count") + "' is " +
-        std::to_string(*experts) + ") is not supported; dense models are");
-  }
-  reader.ignore("expert_used_count"); // without experts it says nothing
+/// What the key asks for when it is no detail of something that is not there.
+Status refuseWindow(SourceReader &reader, uint64_t context) {
   AIR_ASSIGN_OR_RETURN(auto window,
                        reader.optionalCount("attention.sliding_window"));
   if (window.value_or(0) > 0 && *window < context) {
@@ -48,33 +44,65 @@ Status refuseOtherKinds(SourceReader &reader, uint64_t context) {
                             ", the context " + std::to_string(context) +
                             ") is not supported; full attention is");
   }
-  AIR_ASSIGN_OR_RETURN(auto causal, reader.optionalFlag("attention.causal"));
-  if (!causal.value_or(true)) {
-    return unsupportedError("attention that is not causal ('" +
-                            reader.fullKey("attention.causal") +
-                            "') is not supported; decoders are");
-  }
-  AIR_ASSIGN_OR_RETURN(auto parallel,
-                       reader.optionalFlag("use_parallel_residual"));
-  if (parallel.value_or(false)) {
-    return unsupportedError("parallel residuals ('" +
-                            reader.fullKey("use_parallel_residual") +
-                            "') are not supported; sequential ones are");
-  }
-  AIR_ASSIGN_OR_RETURN(auto pooling, reader.optionalCount("pooling_type"));
-  if (pooling.value_or(0) != 0) {
+  return Status::ok();
+}
+
+/// Keys that may repeat what others say: 0 is "not there", too.
+Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
+  AIR_ASSIGN_OR_RETURN(auto width,
+                       reader.optionalCount("embedding_length_out"));
+  if (width.value_or(0) != 0 && *width != shape.width) {
     return unsupportedError(
-        "models that pool ('" + reader.fullKey("pooling_type") + "' is " +
-        std::to_string(*pooling) + ") are not supported; text generators are");
+        "key '" + reader.fullKey("embedding_length_out") + "' is " +
+        std::to_string(*width) + " where the embeddings have " +
+        std::to_string(shape.width) + " elements; equal widths are supported");
   }
-  // Tells how the converter's input was laid out, not what is computed.
-  reader.ignore("tensor_data_layout");
+  AIR_ASSIGN_OR_RETURN(auto scale, reader.optionalNumber("attention.scale"));
+  const double usual = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
+  // A file has it as float32.
+  if (scale.value_or(0) != 0 && !(std::abs(*scale / usual - 1) < 1e-6)) {
+    return unsupportedError("key '" + reader.fullKey("attention.scale") +
+                            "' is " + std::to_string(*scale) + ", heads of " +
+                            std::to_string(shape.headDim) + " elements have " +
+                            std::to_string(usual) +
+                            "; another scale is not supported");
+  }
+  return Status::ok();
+}
+
+/// Sizes that kernels have; what is wrong in itself was refused before.
+Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
+  if (shape.headDim > codegen::kMaxHeadElements) {
+    return unsupportedError(
+        "attention heads of " + std::to_string(shape.headDim) +
+        " elements (key '" + reader.fullKey("attention.key_length") +
+        "', or the width divided by the heads) are not supported; heads of 1 "
+        "to " +
+        std::to_string(codegen::kMaxHeadElements) + " are");
+  }
+  const uint64_t group = shape.heads / shape.kvHeads;
+  if (group > codegen::kMaxHeadsPerKvHead) {
+    return unsupportedError(
+        std::to_string(group) + " query heads for each key/value head ('" +
+        reader.fullKey("attention.head_count") + "' is " +
+        std::to_string(shape.heads) + ", '" +
+        reader.fullKey("attention.head_count_kv") + "' is " +
+        std::to_string(shape.kvHeads) + ") are not supported; up to " +
+        std::to_string(codegen::kMaxHeadsPerKvHead) + " are");
+  }
   return Status::ok();
 }
 
 Status readRope(SourceReader &reader, DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto dim, reader.optionalCount("rope.dimension_count"));
   shape.ropeDim = dim.value_or(shape.headDim);
+  if (!dim && shape.headDim % 2 != 0) {
+    return corruptError(
+        "attention heads have " + std::to_string(shape.headDim) +
+        " elements, an odd number, and key '" +
+        reader.fullKey("rope.dimension_count") +
+        "' is missing, which says how many of them turn in pairs");
+  }
   if (shape.ropeDim == 0 || shape.ropeDim % 2 != 0 ||
       shape.ropeDim > shape.headDim) {
     return corruptError("key '" + reader.fullKey("rope.dimension_count") +
@@ -90,37 +118,7 @@ Status readRope(SourceReader &reader, DecoderShape &shape) {
                         ", must be finite and positive");
   }
 
-  AIR_ASSIGN_OR_RETURN(auto type, reader.optionalText("rope.scaling.type"));
-  if (type && *type != "none" && *type != "linear") {
-    return unsupportedError("rope scaling '" + *type + "' ('" +
-                            reader.fullKey("rope.scaling.type") +
-                            "') is not supported; supported: none, linear");
-  }
-  // The second name is of files from before the first one existed.
-  AIR_ASSIGN_OR_RETURN(auto factor,
-                       reader.optionalNumber("rope.scaling.factor"));
-  AIR_ASSIGN_OR_RETURN(auto oldFactor,
-                       reader.optionalNumber("rope.scale_linear"));
-  double value = factor ? *factor : oldFactor.value_or(1.0);
-  if (!std::isfinite(value) || value < 0) {
-    return corruptError("key '" + reader.fullKey("rope.scaling.factor") +
-                        "' is " + std::to_string(value) +
-                        ", must be finite and positive");
-  }
-  // 0 means that there is no scaling.
-  shape.ropeLinearFactor =
-      value == 0 || type.value_or("linear") == "none" ? 1.0 : value;
-  AIR_ASSIGN_OR_RETURN(auto attnFactor,
-                       reader.optionalNumber("rope.scaling.attn_factor"));
-  if (attnFactor.value_or(1.0) != 1.0) {
-    return unsupportedError("an attention factor of rope ('" +
-                            reader.fullKey("rope.scaling.attn_factor") +
-                            "' is " + std::to_string(*attnFactor) +
-                            ") is not supported; 1 is");
-  }
-  // What scaling was made from; the factor says what is computed.
-  reader.ignore("rope.scaling.original_context_length");
-  reader.ignore("rope.scaling.finetuned");
+  AIR_ASSIGN_OR_RETURN(shape.scaling, readRopeScaling(reader, shape.context));
   return Status::ok();
 }
 
@@ -129,7 +127,9 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   AIR_ASSIGN_OR_RETURN(shape.layers, reader.count("block_count"));
   AIR_ASSIGN_OR_RETURN(shape.width, reader.count("embedding_length"));
   AIR_ASSIGN_OR_RETURN(shape.context, reader.count("context_length"));
-  AIR_RETURN_IF_ERROR(refuseOtherKinds(reader, shape.context));
+  reader.setLayers(shape.layers);
+  AIR_RETURN_IF_ERROR(readNeutralKeys(reader));
+  AIR_RETURN_IF_ERROR(refuseWindow(reader, shape.context));
   AIR_ASSIGN_OR_RETURN(shape.ffnWidth, reader.count("feed_forward_length"));
   AIR_ASSIGN_OR_RETURN(shape.heads, reader.count("attention.head_count"));
   AIR_ASSIGN_OR_RETURN(auto kvHeads,
@@ -176,6 +176,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
         std::to_string(epsilon) + ", must be finite and not negative");
   }
   shape.epsilon = static_cast<float>(epsilon);
+  AIR_RETURN_IF_ERROR(checkHeads(reader, shape));
+  AIR_RETURN_IF_ERROR(refuseOtherValues(reader, shape));
   AIR_RETURN_IF_ERROR(readRope(reader, shape));
   return shape;
 }
@@ -224,8 +226,8 @@ public:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *table,
         reader.matrixOfColumns("token_embd.weight", shape.width));
-    AIR_RETURN_IF_ERROR(checkVocabulary(reader, table->shape[0]));
-    vocabulary = table->shape[0];
+    vocabulary = extentsOf(*table, 2)[0];
+    AIR_RETURN_IF_ERROR(checkVocabulary(reader, vocabulary));
     AIR_ASSIGN_OR_RETURN(rope, readRopeAttr());
 
     auto model = llm::ModelOp::create(builder, loc, "model", facts());
@@ -233,7 +235,7 @@ public:
     Value ids = block.addArgument(llm::tokenIdsType(builder.getContext()), loc);
     builder.setInsertionPointToStart(&block);
     residual = llm::EmbedOp::create(builder, loc, rowsOf(shape.width), ids,
-                                    attr(table), builder.getF32FloatAttr(1));
+                                    attr(table, 2), builder.getF32FloatAttr(1));
     for (uint64_t layer = 0; layer < shape.layers; ++layer) {
       std::string prefix = "blk." + std::to_string(layer) + ".";
       loc =
@@ -242,7 +244,15 @@ public:
       AIR_RETURN_IF_ERROR(buildFfn(prefix));
     }
     loc = NameLoc::get(builder.getStringAttr("head"));
-    return buildHead(table);
+    AIR_RETURN_IF_ERROR(buildHead(table));
+    if (inputScales != 0) {
+      reader.note(std::to_string(inputScales) +
+                  (inputScales == 1 ? " tensor '*.input_scale' is"
+                                    : " tensors '*.input_scale' are") +
+                  " ignored: only activations of 4 bits, which nothing here "
+                  "uses, have such a scale");
+    }
+    return Status::ok();
   }
 
 private:
@@ -251,13 +261,29 @@ private:
                                static_cast<int64_t>(columns));
   }
 
-  llm::WeightAttr attr(const SourceTensor *tensor) {
+  /// `rank` is 2 of a matrix, 1 of a vector.
+  llm::WeightAttr attr(const SourceTensor *tensor, size_t rank,
+                       StringRef scale = "") {
     if (!tensor) {
       return {};
     }
-    SmallVector<int64_t> extents(tensor->shape.begin(), tensor->shape.end());
-    return llm::WeightAttr::get(builder.getContext(), tensor->name,
-                                tensor->dtype, extents);
+    std::span<const uint64_t> extents = extentsOf(*tensor, rank);
+    return llm::WeightAttr::get(
+        builder.getContext(), tensor->name, tensor->dtype,
+        SmallVector<int64_t>(extents.begin(), extents.end()), scale);
+  }
+
+  /// The tensor of one element that multiplies matrix `name` (without
+  /// ".weight"): of NVFP4, whose own scales have too small a range.
+  Result<std::string> scaleOf(const std::string &name) {
+    AIR_ASSIGN_OR_RETURN(const SourceTensor *scale,
+                         reader.optionalTensor(name + ".scale", {1}));
+    AIR_ASSIGN_OR_RETURN(const SourceTensor *inputScale,
+                         reader.optionalTensor(name + ".input_scale", {1}));
+    if (inputScale) {
+      ++inputScales;
+    }
+    return scale ? scale->name : std::string();
   }
 
   FloatAttr epsilon() { return builder.getF32FloatAttr(shape.epsilon); }
@@ -271,17 +297,29 @@ private:
                          presence == Presence::Always
                              ? reader.tensor(name, {elements})
                              : reader.optionalTensor(name, {elements}));
-    return attr(tensor);
+    return attr(tensor, 1);
+  }
+
+  llm::YarnAttr yarnAttr() {
+    const RopeScaling &scaling = shape.scaling;
+    using llvm::APFloat;
+    return scaling.isYarn ? llm::YarnAttr::get(
+                                builder.getContext(), APFloat(scaling.factor),
+                                APFloat(scaling.originalContext),
+                                APFloat(scaling.betaFast),
+                                APFloat(scaling.betaSlow), APFloat(scaling.mix))
+                          : llm::YarnAttr();
   }
 
   Result<llm::RopeAttr> readRopeAttr() {
     AIR_ASSIGN_OR_RETURN(
         llm::WeightAttr factors,
         vector("rope_freqs.weight", shape.ropeDim / 2, traits.ropeFactors));
-    return llm::RopeAttr::get(builder.getContext(), traits.rope,
-                              static_cast<int64_t>(shape.ropeDim),
-                              llvm::APFloat(shape.ropeBase),
-                              llvm::APFloat(shape.ropeLinearFactor), factors);
+    return llm::RopeAttr::get(
+        builder.getContext(), traits.rope, static_cast<int64_t>(shape.ropeDim),
+        llvm::APFloat(shape.ropeBase),
+        llvm::APFloat(shape.scaling.linearFactor), factors,
+        llvm::APFloat(shape.scaling.magnitude), yarnAttr());
   }
 
   llm::FactsAttr facts() {
@@ -314,10 +352,11 @@ private:
                        uint64_t inputs, Presence bias) {
     AIR_ASSIGN_OR_RETURN(const SourceTensor *weight,
                          reader.tensor(name + ".weight", {outputs, inputs}));
+    AIR_ASSIGN_OR_RETURN(std::string scale, scaleOf(name));
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr biasAttr,
                          vector(name + ".bias", outputs, bias));
     return Value(llm::LinearOp::create(builder, loc, rowsOf(outputs), x,
-                                       attr(weight), biasAttr));
+                                       attr(weight, 2, scale), biasAttr));
   }
 
   /// QK-norm and rope of q or k.
@@ -385,10 +424,14 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
+    // A scale of the embedding would multiply what is looked up, too.
+    AIR_ASSIGN_OR_RETURN(std::string scale,
+                         output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,
                          vector("output.bias", vocabulary, traits.headBias));
-    Value logits = llm::LinearOp::create(builder, loc, rowsOf(vocabulary), x,
-                                         attr(output ? output : table), bias);
+    Value logits =
+        llm::LinearOp::create(builder, loc, rowsOf(vocabulary), x,
+                              attr(output ? output : table, 2, scale), bias);
     llm::ReturnOp::create(builder, loc, logits);
     return Status::ok();
   }
@@ -399,6 +442,7 @@ private:
   OpBuilder builder;
   Location loc;
   uint64_t vocabulary = 0;
+  uint64_t inputScales = 0;
   llm::RopeAttr rope;
   Value residual;
 };

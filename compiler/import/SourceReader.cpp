@@ -45,6 +45,14 @@ std::optional<uint64_t> uniform(const std::vector<T> &list) {
 
 } // namespace
 
+std::span<const uint64_t> extentsOf(const SourceTensor &tensor, size_t rank) {
+  std::span<const uint64_t> extents = tensor.shape;
+  while (extents.size() > rank && extents.front() == 1) {
+    extents = extents.subspan(1);
+  }
+  return extents;
+}
+
 const MetadataValue *SourceReader::find(const std::string &key) {
   std::string full = fullKey(key);
   usedKeys.insert(full);
@@ -103,9 +111,43 @@ SourceReader::optionalNumber(const std::string &key) {
   }
   std::optional<double> number = source.getFloat(fullKey(key));
   if (!number) {
-    return corruptError("key '" + fullKey(key) + "' is no number");
+    AIR_ASSIGN_OR_RETURN(std::vector<double> values, numbers(key));
+    if (values.size() != 1) {
+      return corruptError("key '" + fullKey(key) + "' has " +
+                          std::to_string(values.size()) +
+                          " numbers, must be one");
+    }
+    number = values.front();
   }
   return number;
+}
+
+Result<std::vector<double>> SourceReader::numbers(const std::string &key) {
+  const MetadataValue *value = find(key);
+  if (!value) {
+    return std::vector<double>();
+  }
+  std::optional<std::vector<double>> numbers = std::visit(
+      [](const auto &held) -> std::optional<std::vector<double>> {
+        using Held = std::decay_t<decltype(held)>;
+        if constexpr (std::is_arithmetic_v<Held>) {
+          return std::vector<double>{static_cast<double>(held)};
+        } else if constexpr (std::is_same_v<Held, std::string> ||
+                             std::is_same_v<Held, std::vector<std::string>>) {
+          return std::nullopt;
+        } else {
+          std::vector<double> list;
+          for (auto element : held) {
+            list.push_back(static_cast<double>(element));
+          }
+          return list;
+        }
+      },
+      *value);
+  if (!numbers) {
+    return corruptError("key '" + fullKey(key) + "' is no number");
+  }
+  return *std::move(numbers);
 }
 
 Result<double> SourceReader::number(const std::string &key) {
@@ -165,8 +207,7 @@ SourceReader::optionalTensor(const std::string &name, Shape shape) {
   if (!tensor) {
     return tensor;
   }
-  if (!std::equal(shape.begin(), shape.end(), tensor->shape.begin(),
-                  tensor->shape.end())) {
+  if (!std::ranges::equal(shape, extentsOf(*tensor, shape.size()))) {
     return corruptError("tensor '" + name + "' is " + shapeText(tensor->shape) +
                         ", the metadata says " +
                         shapeText(std::vector<uint64_t>(shape)));
@@ -192,8 +233,9 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
     return corruptError("tensor '" + name + "' is missing; architecture '" +
                         architecture + "' needs it");
   }
-  if (tensor->shape.size() != 2 || tensor->shape[1] != columns ||
-      tensor->shape[0] == 0 || tensor->shape[0] > kMaxCount) {
+  std::span<const uint64_t> extents = extentsOf(*tensor, 2);
+  if (extents.size() != 2 || extents[1] != columns || extents[0] == 0 ||
+      extents[0] > kMaxCount) {
     return corruptError("tensor '" + name + "' is " + shapeText(tensor->shape) +
                         ", the metadata says rows of " +
                         std::to_string(columns));
@@ -202,23 +244,44 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
   return tensor;
 }
 
+Status SourceReader::refuseTensor(const std::string &name) const {
+  // "blk.12.": as many digits as make a number that is no layer's.
+  constexpr size_t kDigits = 4;
+  const size_t end = name.find('.', kDigits);
+  if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {
+    std::string digits = name.substr(kDigits, end - kDigits);
+    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
+    const std::string last = std::to_string(layers - 1);
+    if (digits.size() > last.size() ||
+        (digits.size() == last.size() && digits > last)) {
+      return corruptError("tensor '" + name + "' belongs to layer " + digits +
+                          ", but key '" + fullKey("block_count") + "' is " +
+                          std::to_string(layers) + ": the file has layers " +
+                          "that its metadata does not count");
+    }
+  }
+  std::string known;
+  for (const std::string &asked : knownNames) {
+    known += (known.empty() ? "" : ", ") + asked;
+  }
+  return unsupportedError("tensor '" + name + "' has no use in architecture '" +
+                          architecture + "' here; supported: " + known);
+}
+
 Status SourceReader::finish() const {
   for (const auto &[name, tensor] : source.tensors) {
     if (usedTensors.contains(name)) {
       continue;
     }
-    std::string known;
-    for (const std::string &asked : knownNames) {
-      known += (known.empty() ? "" : ", ") + asked;
-    }
-    return unsupportedError("tensor '" + name +
-                            "' has no use in architecture '" + architecture +
-                            "' here; supported: " + known);
+    return refuseTensor(name);
   }
   for (const auto &[key, value] : source.metadata) {
     if (key.starts_with(architecture + ".") && !usedKeys.contains(key)) {
       std::string known;
       for (const std::string &used : usedKeys) {
+        if (unlistedKeys.contains(used)) {
+          continue;
+        }
         known +=
             (known.empty() ? "" : ", ") + used.substr(architecture.size() + 1);
       }

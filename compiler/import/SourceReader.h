@@ -11,8 +11,13 @@
 
 #include <initializer_list>
 #include <set>
+#include <span>
 
 namespace air::compiler {
+
+/// The tensor's shape without extents of 1 in front, but `rank` extents at
+/// least (or all that there are).
+std::span<const uint64_t> extentsOf(const SourceTensor &tensor, size_t rank);
 
 /// Counts in metadata (layers, heads, widths, tokens) are refused above this;
 /// so the product of two fits in 64 bits.
@@ -37,19 +42,29 @@ public:
   Result<std::optional<uint64_t>> optionalCount(const std::string &key);
   Result<double> number(const std::string &key);
   Result<std::optional<double>> optionalNumber(const std::string &key);
+  /// A number or flag, or all of a list of them; none when the key is absent.
+  Result<std::vector<double>> numbers(const std::string &key);
   Result<std::optional<bool>> optionalFlag(const std::string &key);
   Result<std::optional<std::string>> optionalText(const std::string &key);
   /// For keys that change nothing of what is computed.
   void ignore(const std::string &key) { usedKeys.insert(fullKey(key)); }
+  /// Messages that list what is supported leave the key out.
+  void leaveUnlisted(const std::string &key) {
+    unlistedKeys.insert(fullKey(key));
+  }
   std::string fullKey(const std::string &key) const {
     return architecture + "." + key;
   }
+
+  /// How many layers there are: `finish` tells tensors of others.
+  void setLayers(uint64_t count) { layers = count; }
 
   /// Something odd that changes nothing of what is computed, as one sentence
   /// for the user.
   void note(std::string text) { taken.push_back(std::move(text)); }
   const std::vector<std::string> &notes() const { return taken; }
 
+  // Extents of 1 at the end of a GGUF shape (here: in front) say nothing.
   using Shape = std::initializer_list<uint64_t>;
 
   /// The tensor of that name. Corrupt when it is missing or has another shape;
@@ -67,11 +82,14 @@ public:
 
 private:
   const MetadataValue *find(const std::string &key);
+  Status refuseTensor(const std::string &name) const;
   const SourceTensor *take(const std::string &name);
 
   const ModelSource &source;
   std::string architecture;
+  uint64_t layers = 0;
   std::set<std::string> usedKeys;
+  std::set<std::string> unlistedKeys;
   std::set<std::string> usedTensors;
   std::set<std::string> knownNames; // asked for, layers as "blk.N."
   std::vector<std::string> taken;

@@ -1,4 +1,5 @@
 //===- FuseSteps.cpp - llm.model -> plan.graph ------------------*- C++ -*-===//
+#include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -348,9 +349,12 @@ LogicalResult applyOnce(llm::ModelOp model, RewritePatternSet patterns) {
 LogicalResult checkNothingLeft(llm::ModelOp model) {
   for (Operation &op : model.getBody().front()) {
     if (isa<llm::LlmDialect>(op.getDialect()) && !isa<llm::ReturnOp>(op)) {
-      return op.emitOpError(
-          "has no step that does it here; steps are: embed, attn_in, attn, "
-          "attn_out, ffn_in, ffn_out, head, norm, matmul, add, glu");
+      return failWith(
+          &op, unsupportedError(
+                   "'" + op.getName().getStringRef().str() +
+                   "' op has no step that does it here; steps are: embed, "
+                   "attn_in, attn, attn_out, ffn_in, ffn_out, head, norm, "
+                   "matmul, add, glu"));
     }
   }
   return success();

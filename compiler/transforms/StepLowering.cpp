@@ -123,6 +123,7 @@ Status StepLowering::lowerPositions() {
     KernelSpec spec;
     spec.op = KernelOp::RopeAngles;
     spec.ropeDim = dim;
+    spec.scale = static_cast<float>(rope.getMagnitude().convertToDouble());
     std::string table = addTensor(Recipe::InverseFrequencies, {}, rope,
                                   DType::F64, Layout::Rows, 1, dim / 2);
     add(spec, {tensor(table), buffer(Access::Write, ropes[i].angles)});
@@ -295,13 +296,18 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
     spec.dtype = gate.getDtype();
     spec.n = width;
     spec.k = columnsOf(op.getX());
+    spec.hasRowScales = isScaled({gate, up});
     AIR_ASSIGN_OR_RETURN(Matrix gateMatrix, matrixFor(spec, gate));
     AIR_ASSIGN_OR_RETURN(Matrix upMatrix, matrixFor(spec, up));
     spec.layout = gateMatrix.layout;
     std::string h = resultBuffer(op.getResult(), "h", RowsFrom::Tokens);
-    addProduct(spec, x,
-               {gateMatrix.binding, upMatrix.binding, buffer(Access::Write, h)},
-               /*overlap=*/false);
+    SmallVector<Attribute> bindings = {gateMatrix.binding, upMatrix.binding};
+    if (spec.hasRowScales) {
+      bindings.push_back(rowScalesOf(gate));
+      bindings.push_back(rowScalesOf(up));
+    }
+    bindings.push_back(buffer(Access::Write, h));
+    addProduct(spec, x, bindings, /*overlap=*/false);
     return Status::ok();
   }
   std::string gated = stepBuffer("gate", width, RowsFrom::Tokens);
@@ -437,7 +443,9 @@ std::string StepLowering::addTensor(Recipe recipe, ArrayRef<WeightAttr> sources,
                                     uint64_t rows, uint64_t columns) {
   std::string name;
   for (WeightAttr source : sources) {
-    name += (name.empty() ? "" : "+") + source.getName().str();
+    bool isScale = recipe == Recipe::RowScales && !source.getScale().empty();
+    name += (name.empty() ? "" : "+") +
+            (isScale ? source.getScale() : source.getName()).str();
   }
   if (recipe == Recipe::InverseFrequencies) {
     name = "inverse_frequencies";
@@ -516,6 +524,20 @@ Attribute StepLowering::vectorFor(ArrayRef<WeightAttr> sources) {
                           Layout::Rows, 1, elements));
 }
 
+bool StepLowering::isScaled(ArrayRef<WeightAttr> matrices) {
+  return llvm::any_of(
+      matrices, [](WeightAttr matrix) { return !matrix.getScale().empty(); });
+}
+
+Attribute StepLowering::rowScalesOf(ArrayRef<WeightAttr> matrices) {
+  uint64_t rows = 0;
+  for (WeightAttr matrix : matrices) {
+    rows += static_cast<uint64_t>(matrix.getRows());
+  }
+  return tensor(addTensor(Recipe::RowScales, matrices, RopeAttr(), DType::F32,
+                          Layout::Rows, 1, rows));
+}
+
 // ---- dispatches -------------------------------------------------------------
 
 void StepLowering::add(const KernelSpec &spec, ArrayRef<Attribute> bindings,
@@ -591,10 +613,14 @@ Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,
   for (WeightAttr weight : weights) {
     shape.n += static_cast<uint64_t>(weight.getRows());
   }
+  shape.hasRowScales = isScaled(weights);
   shape.hasBias = !biases.empty();
   AIR_ASSIGN_OR_RETURN(Matrix matrix, matrixFor(shape, weights));
   shape.layout = matrix.layout;
   SmallVector<Attribute> bindings = {matrix.binding};
+  if (shape.hasRowScales) {
+    bindings.push_back(rowScalesOf(weights));
+  }
   if (shape.hasBias) {
     bindings.push_back(vectorFor(biases));
   }

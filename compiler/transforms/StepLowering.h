@@ -106,6 +106,10 @@ private:
                            llvm::ArrayRef<ir::plan::WeightAttr> sources);
   Matrix addMatrix(llvm::ArrayRef<ir::plan::WeightAttr> sources, Layout layout);
   mlir::Attribute vectorFor(llvm::ArrayRef<ir::plan::WeightAttr> sources);
+  /// A matrix has a scale (WeightAttr).
+  static bool isScaled(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
+  /// The vector of their scales, one a row.
+  mlir::Attribute rowScalesOf(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
   std::string addTensor(ir::plan::Recipe recipe,
                         llvm::ArrayRef<ir::plan::WeightAttr> sources,
                         ir::plan::RopeAttr rope, DType dtype, Layout layout,

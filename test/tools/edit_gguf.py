@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""edit_gguf.py IN OUT (nan TENSOR | rename KEY): a model with something wrong in it.
+"""edit_gguf.py IN OUT (nan TENSOR | times=FACTOR TENSOR | rename KEY): a model with something wrong in it.
 
-`nan` makes the first float of an F32 tensor a NaN, `rename` KEY hides a
-metadata key under another name of the same length.
+`nan` makes the first float of an F32 tensor a NaN, `times=FACTOR` multiplies
+all of them, `rename` KEY hides a metadata key under another name of the same
+length.
 """
+import math
 import struct
 import sys
 
@@ -45,13 +47,20 @@ places = {}
 for _ in range(tensors):
     tensor, at = read_string(data, at)
     (dimensions,) = struct.unpack_from("<I", data, at)
+    extents = struct.unpack_from(f"<{dimensions}Q", data, at + 4)
     kind, offset = struct.unpack_from("<IQ", data, at + 4 + 8 * dimensions)
-    places[tensor] = (kind, offset)
+    places[tensor] = (kind, offset, math.prod(extents))
     at += 4 + 8 * dimensions + 12
-if what == "nan":
-    kind, offset = places[name]
+if what == "nan" or what.startswith("times="):
+    kind, offset, count = places[name]
     assert kind == 0, kind
-    struct.pack_into("<f", data, (at + 31) // 32 * 32 + offset, float("nan"))
+    start = (at + 31) // 32 * 32 + offset
+    if what == "nan":
+        struct.pack_into("<f", data, start, float("nan"))
+    else:
+        floats = struct.unpack_from(f"<{count}f", data, start)
+        factor = float(what.removeprefix("times="))
+        struct.pack_into(f"<{count}f", data, start, *(x * factor for x in floats))
     done = True
 assert done, (what, name)
 open(target, "wb").write(data)

@@ -281,7 +281,11 @@ void emitRopeAngles(KernelBuilder &b, const KernelSpec &spec) {
         b.signedToFloat(b.loadU32(b.element(b.positions(), token, 4)), b.f64());
     const auto writeAt = [&](Type type, Value times, Value i) {
       const Value frequency = b.load(type, b.element(b.binding(0), i, 8), 8);
-      const SineAndCosine both = sineAndCosine(b, b.mul(times, frequency));
+      SineAndCosine both = sineAndCosine(b, b.mul(times, frequency));
+      if (spec.scale != 1.0F) {
+        const Value scale = b.constant(type, double(spec.scale));
+        both = {b.mul(both.sine, scale), b.mul(both.cosine, scale)};
+      }
       const Value cosines = b.element(angles, i, 4);
       b.store(b.floatTruncate(both.cosine, b.f32()), cosines, 4);
       b.store(b.floatTruncate(both.sine, b.f32()), b.offset(cosines, half * 4),

@@ -47,16 +47,26 @@ void Product::finishPart(Value group, Value token, Value lane,
   Value row = b.add(b.mul(group, b.i64(kRowLanes)), lane);
   auto yStride = static_cast<int64_t>(isGlu ? spec.n : spec.yStride);
   auto yOffset = static_cast<int64_t>(isGlu ? 0 : spec.yOffset);
-  Value y = b.binding(isGlu ? 3 : spec.hasBias ? 3 : 2);
-  y = b.element(y, b.add(b.mul(token, b.i64(yStride)), row), 4);
-  y = b.offset(y, yOffset * 4);
+  // The bindings behind the matrices, in order.
+  auto next = static_cast<unsigned>(1 + matrices());
+  auto vectorAt = [&](unsigned binding) {
+    return b.load(type, b.element(b.binding(binding), row, 4), 4);
+  };
   Value value = sums(0);
+  Value other = isGlu ? sums(1) : Value();
+  if (spec.hasRowScales) {
+    value = b.mul(value, vectorAt(next++));
+    other = isGlu ? b.mul(other, vectorAt(next++)) : other;
+  }
   if (isGlu) {
-    value = b.mul(b.silu(value), sums(1));
+    value = b.mul(b.silu(value), other);
   }
   if (spec.hasBias) {
-    value = b.add(value, b.load(type, b.element(b.binding(2), row, 4), 4));
+    value = b.add(value, vectorAt(next++));
   }
+  Value y = b.binding(next);
+  y = b.element(y, b.add(b.mul(token, b.i64(yStride)), row), 4);
+  y = b.offset(y, yOffset * 4);
   if (spec.accumulate) {
     value = b.add(b.load(type, y, 4), value);
   }

@@ -31,12 +31,15 @@ def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
   let description = [{
     `#llm.weight<"blk.0.attn_q.weight", Q4_K, 4096x4096>`: the source's tensor
     name, its dtype, and its shape, outermost first: a matrix is
-    outputs x inputs, a vector has one extent.
+    outputs x inputs, a vector has one extent. A matrix may have a scale:
+    `scale "blk.0.attn_q.scale"` names a tensor of one element by which every
+    element of the matrix is multiplied.
   }];
   let parameters = (ins
     StringRefParameter<"tensor name in the source">:$name,
     AttrParameter<"::air::DType", "numeric format">:$dtype,
-    ArrayRefParameter<"int64_t", "extents, outermost first">:$shape);
+    ArrayRefParameter<"int64_t", "extents, outermost first">:$shape,
+    StringRefParameter<"tensor of the scale, or empty">:$scale);
   let extraClassDeclaration = [{
     bool isMatrix() const { return getShape().size() == 2; }
     bool isVector() const { return getShape().size() == 1; }
@@ -56,22 +59,45 @@ def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head rope turns toge
   let cppNamespace = "::air::ir::llm";
 }
 
+def Llm_YarnAttr : Llm_Attr<"Yarn", "yarn"> {
+  let summary = "How YaRN stretches rotary positions";
+  let description = [{
+    Pairs that turn more than `beta_fast` times in `original_context` tokens
+    keep their frequency, those that turn less than `beta_slow` times have it
+    divided by `factor`, and those between are blended; `mix` is how much of
+    the kept frequency is blended in. The formula is in
+    compiler/emit/RopeFrequencies.h.
+  }];
+  let parameters = (ins
+    Llm_F64Parameter:$factor,
+    Llm_F64Parameter:$original_context,
+    Llm_F64Parameter:$beta_fast,
+    Llm_F64Parameter:$beta_slow,
+    Llm_F64OneByDefault:$mix);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 def Llm_RopeAttr : Llm_Attr<"Rope", "rope"> {
   let summary = "How positions turn a head's elements";
   let description = [{
     The first `dim` elements of every head turn, in pairs, by the angle
     `position * f[i]`, i in [0, dim/2), where
     `f[i] = base^(-2i/dim) / linear_factor / factors[i]`; without `factors` the
-    last divisor is 1.
+    last divisor is 1. With `yarn` that is applied to the result. Cosines and
+    sines are multiplied by `magnitude`.
   }];
   let parameters = (ins
     EnumParameter<Llm_RopeKind>:$kind,
     "int64_t":$dim,
     Llm_F64Parameter:$base,
     Llm_F64OneByDefault:$linear_factor,
-    OptionalParameter<"::air::ir::llm::WeightAttr">:$factors);
+    OptionalParameter<"::air::ir::llm::WeightAttr">:$factors,
+    Llm_F64OneByDefault:$magnitude,
+    OptionalParameter<"::air::ir::llm::YarnAttr">:$yarn);
   let assemblyFormat = [{
-    `<` $kind `,` struct($dim, $base, $linear_factor, $factors) `>`
+    `<` $kind `,`
+    struct($dim, $base, $linear_factor, $factors, $magnitude, $yarn) `>`
   }];
   let genVerifyDecl = 1;
 }

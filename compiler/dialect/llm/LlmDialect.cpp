@@ -111,13 +111,20 @@ Attribute WeightAttr::parse(AsmParser &parser, Type) {
   SMLoc where = parser.getCurrentLocation();
   if (failed(dtype) || parser.parseComma() ||
       parser.parseDimensionList(shape, /*allowDynamic=*/false,
-                                /*withTrailingX=*/false) ||
-      parser.parseGreater()) {
+                                /*withTrailingX=*/false)) {
     return {};
   }
-  return parser.getChecked<WeightAttr>(where, parser.getContext(),
-                                       StringRef(tensor), *dtype,
-                                       ArrayRef<int64_t>(shape));
+  std::string scale;
+  if (succeeded(parser.parseOptionalComma()) &&
+      (parser.parseKeyword("scale") || parser.parseString(&scale))) {
+    return {};
+  }
+  if (parser.parseGreater()) {
+    return {};
+  }
+  return parser.getChecked<WeightAttr>(
+      where, parser.getContext(), StringRef(tensor), *dtype,
+      ArrayRef<int64_t>(shape), StringRef(scale));
 }
 
 void WeightAttr::print(AsmPrinter &printer) const {
@@ -125,12 +132,17 @@ void WeightAttr::print(AsmPrinter &printer) const {
   ::llvm::printEscapedString(getName(), printer.getStream());
   printer << "\", " << dtypeName(getDtype()) << ", ";
   printer.printDimensionList(getShape());
+  if (!getScale().empty()) {
+    printer << ", scale \"";
+    ::llvm::printEscapedString(getScale(), printer.getStream());
+    printer << '"';
+  }
   printer << ">";
 }
 
 LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  StringRef tensor, air::DType dtype,
-                                 ArrayRef<int64_t> shape) {
+                                 ArrayRef<int64_t> shape, StringRef scale) {
   if (tensor.empty()) {
     return emitError() << "a weight needs the name of a tensor";
   }
@@ -143,6 +155,10 @@ LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       return emitError() << "tensor '" << tensor << "' has an extent of "
                          << extent;
     }
+  }
+  if (!scale.empty() && shape.size() != 2) {
+    return emitError() << "tensor '" << tensor << "' has the scale '" << scale
+                       << "'; only matrices have one";
   }
   int64_t most = kMaxWeightElements;
   for (int64_t extent : shape) {
@@ -161,15 +177,38 @@ LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult YarnAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               APFloat factor, APFloat originalContext,
+                               APFloat betaFast, APFloat betaSlow,
+                               APFloat mix) {
+  for (auto [field, value] :
+       {std::pair("factor", factor),
+        std::pair("original_context", originalContext),
+        std::pair("beta_fast", betaFast), std::pair("beta_slow", betaSlow)}) {
+    if (!value.isFinite() || value.isNegative() || value.isZero()) {
+      return emitError() << "yarn " << field << " is "
+                         << value.convertToDouble()
+                         << ", must be finite and positive";
+    }
+  }
+  if (!mix.isFinite()) {
+    return emitError() << "yarn mix is " << mix.convertToDouble()
+                       << ", must be finite";
+  }
+  return success();
+}
+
 LogicalResult RopeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                RopeKind, int64_t dim, APFloat base,
-                               APFloat linearFactor, WeightAttr factors) {
+                               APFloat linearFactor, WeightAttr factors,
+                               APFloat magnitude, YarnAttr) {
   if (dim <= 0 || dim % 2 != 0) {
     return emitError() << "rope turns pairs: dim is " << dim
                        << ", must be even and positive";
   }
   for (auto [field, value] :
-       {std::pair("base", base), std::pair("linear_factor", linearFactor)}) {
+       {std::pair("base", base), std::pair("linear_factor", linearFactor),
+        std::pair("magnitude", magnitude)}) {
     if (!value.isFinite() || value.isNegative() || value.isZero()) {
       return emitError() << "rope " << field << " is "
                          << value.convertToDouble()

@@ -134,6 +134,10 @@ LogicalResult EmbedOp::verify() {
     return emitOpError() << "table '" << table.getName()
                          << "' must be a matrix of tokens x width";
   }
+  if (!table.getScale().empty()) {
+    return emitOpError() << "table '" << table.getName()
+                         << "' has a scale; matrices that are multiplied may";
+  }
   return checkColumns(*this, "result", getResult(), table.getColumns());
 }
 

@@ -115,6 +115,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("y_stride", spec.yStride);
   fn("y_offset", spec.yOffset);
   fn("accumulate", spec.accumulate);
+  fn("has_row_scales", spec.hasRowScales);
   fn("has_bias", spec.hasBias);
   fn("rows_from", spec.rowsFrom);
   fn("scale", spec.scale);
@@ -277,6 +278,9 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
   case KernelOp::MatMul: {
     std::vector<BindingRole> roles = {buffer("x", Read, x, rowsFrom),
                                       matrix("w")};
+    if (spec.hasRowScales) {
+      roles.push_back(vector("rowScale", spec.n));
+    }
     if (spec.hasBias) {
       roles.push_back(vector("bias", spec.n));
     }
@@ -284,9 +288,16 @@ std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
                            spec.yStride, rowsFrom));
     return roles;
   }
-  case KernelOp::GluMatMul:
-    return {buffer("x", Read, x, rowsFrom), matrix("wGate"), matrix("wUp"),
-            buffer("h", Write, spec.n, rowsFrom)};
+  case KernelOp::GluMatMul: {
+    std::vector<BindingRole> roles = {buffer("x", Read, x, rowsFrom),
+                                      matrix("wGate"), matrix("wUp")};
+    if (spec.hasRowScales) {
+      roles.push_back(vector("gateScale", spec.n));
+      roles.push_back(vector("upScale", spec.n));
+    }
+    roles.push_back(buffer("h", Write, spec.n, rowsFrom));
+    return roles;
+  }
   case KernelOp::RopeAngles: {
     BindingRole table = vector("inverseFrequency", spec.ropeDim / 2);
     table.dtype = DType::F64;

@@ -56,7 +56,8 @@ def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
   I32EnumCase<"Copy", 0, "copy">,      // one matrix, its blocks put in the layout
   I32EnumCase<"Concat", 1, "concat">,  // rows of matrices of one dtype, joined
   I32EnumCase<"Vector", 2, "vector">,  // vectors joined, dequantised to F32
-  I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies"> // F64, from rope
+  I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">, // F64, from rope
+  I32EnumCase<"RowScales", 4, "row_scales"> // F32, matrices' scales once a row
 ]>;
 
 def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [

@@ -159,6 +159,27 @@ static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
   return success();
 }
 
+static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
+                                     int64_t columns) {
+  if (op.getDtype().getValue() != air::DType::F32 ||
+      op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
+    return op.emitOpError("row scales are F32 in layout rows, of 1 row");
+  }
+  int64_t sum = 0;
+  for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
+    if (!source.isMatrix()) {
+      return op.emitOpError()
+             << "source '" << source.getName() << "' is no matrix";
+    }
+    sum += source.getRows();
+  }
+  if (sum != columns) {
+    return op.emitOpError() << "sources have " << sum
+                            << " rows, the tensor has " << columns << " scales";
+  }
+  return success();
+}
+
 LogicalResult TensorOp::verify() {
   int64_t rows = static_cast<int64_t>(getRows());
   int64_t columns = static_cast<int64_t>(getColumns());
@@ -173,6 +194,9 @@ LogicalResult TensorOp::verify() {
     break;
   case Recipe::InverseFrequencies:
     made = verifyFrequencies(*this, rows, columns);
+    break;
+  case Recipe::RowScales:
+    made = verifyRowScales(*this, rows, columns);
     break;
   }
   if (failed(made)) {

@@ -184,6 +184,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::yStride, uint64_t{3});
   change(&KernelSpec::yOffset, uint64_t{3});
   change(&KernelSpec::accumulate, true);
+  change(&KernelSpec::hasRowScales, true);
   change(&KernelSpec::hasBias, true);
   change(&KernelSpec::rowsFrom, RowsFrom::Outputs);
   change(&KernelSpec::activation, Activation::I8x2);

@@ -420,15 +420,16 @@ struct MatMulShape {
   uint64_t gapAfter;
   bool accumulate;
   bool hasBias;
+  bool hasRowScales;
   RowsFrom rowsFrom;
   bool hasOtherTiles;
 };
 
 constexpr MatMulShape kMatMulShapes[] = {
-    {48, 2, 0, 0, false, false, RowsFrom::Tokens, false},
-    {37, 3, 5, 2, false, true, RowsFrom::Tokens, false},
-    {19, 1, 0, 3, true, false, RowsFrom::Outputs, false},
-    {101, 3, 0, 1, false, false, RowsFrom::Tokens, true},
+    {48, 2, 0, 0, false, false, false, RowsFrom::Tokens, false},
+    {37, 3, 5, 2, false, true, true, RowsFrom::Tokens, false},
+    {19, 1, 0, 3, true, false, true, RowsFrom::Outputs, false},
+    {101, 3, 0, 1, false, false, false, RowsFrom::Tokens, true},
 };
 
 /// Not what the cost model would choose, and none divides the matrix.
@@ -468,6 +469,13 @@ uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
                                                 : 29 + 32 * blocks;
 }
 
+/// Binds a scale for each row of `w`; returns w as the kernel sees it.
+Doubles readsRowScales(KernelCase &test, const Doubles &w, Random &random) {
+  const Floats scales = randomFloats(random, test.spec.n, 3.0F);
+  test.reads(bytesOf(scales));
+  return reference::rowsScaled(w, widened(scales));
+}
+
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                MClass mClass, Precision precision, const MatMulShape &shape,
                uint64_t tokens, Random &random) {
@@ -484,6 +492,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.yOffset = shape.gapBefore;
   spec.yStride = shape.gapBefore + shape.n + shape.gapAfter;
   spec.accumulate = shape.accumulate;
+  spec.hasRowScales = shape.hasRowScales;
   spec.hasBias = shape.hasBias;
   spec.rowsFrom = shape.rowsFrom;
   if (shape.hasOtherTiles) {
@@ -498,9 +507,12 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Floats x = randomFloats(random, rows * spec.k);
   const Floats y = randomFloats(random, rows * spec.yStride);
   const Floats bias = randomFloats(random, shape.hasBias ? shape.n : 0);
-  const Matrix w = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Matrix w = randomMatrix(random, dtype, layout, spec.n, spec.k);
   const Doubles wide = test.readsActivations(x);
   test.reads(w.packed);
+  if (shape.hasRowScales) {
+    w.values = readsRowScales(test, w.values, random);
+  }
   if (shape.hasBias) {
     test.reads(bytesOf(bias));
   }
@@ -572,15 +584,20 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.k = block == 1 ? plainColumns(spec, 1) : ceilDiv(64, block) * block;
   if (hasOtherTiles) {
     spec.tiles = otherTiles(spec);
+    spec.hasRowScales = true;
   }
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   test.label = labelOf(spec, tokens);
   const Floats x = randomFloats(random, tokens * spec.k, 0.5F);
-  const Matrix gate = randomMatrix(random, dtype, layout, spec.n, spec.k);
-  const Matrix up = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Matrix gate = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Matrix up = randomMatrix(random, dtype, layout, spec.n, spec.k);
   const Doubles wide = test.readsActivations(x);
   test.reads(gate.packed);
   test.reads(up.packed);
+  if (spec.hasRowScales) {
+    gate.values = readsRowScales(test, gate.values, random);
+    up.values = readsRowScales(test, up.values, random);
+  }
   test.writesRows(randomFloats(random, tokens * spec.n), spec.n);
   const Doubles g = reference::matMul(wide, gate.values, {}, spec.n, spec.k);
   const Doubles u = reference::matMul(wide, up.values, {}, spec.n, spec.k);
@@ -597,7 +614,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                     1e-30);
   }
   test.check = [want, bound](const std::vector<Bytes> &after) {
-    return compare("h", floatsOf(after[3]), want, bound);
+    return compare("h", floatsOf(after.back()), want, bound);
   };
   cases.push_back(std::move(test));
 }

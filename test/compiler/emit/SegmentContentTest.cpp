@@ -16,7 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Tensors of random bytes, without a file.
+/// Tensors of random bytes, without a file. Bit 6 of every byte is 0, so no
+/// exponent is of ones alone: every number is finite.
 class Source {
 public:
   const SourceTensor *add(const std::string &name, DType dtype,
@@ -25,7 +26,7 @@ public:
     std::vector<uint8_t> &bytes =
         storage.emplace_back(rows * *rowBytes(dtype, shape.back()));
     for (uint8_t &byte : bytes) {
-      byte = static_cast<uint8_t>(random());
+      byte = static_cast<uint8_t>(random() & 0xbf);
     }
     SourceTensor &tensor = model.tensors[name];
     tensor = {name, dtype, std::move(shape), bytes, 0, 0};
@@ -107,10 +108,13 @@ TEST(SegmentContent, InverseFrequencies) {
   Source source;
   const SourceTensor *factors =
       source.addValues<float>("f", DType::F32, {1.0F, 4.0F});
-  SegmentContent content{"s",
-                         {{"t", FrequencyRecipe{4, 10000.0, 2.0, factors},
-                           DType::F64, 1, 2, 0, 16}},
-                         16};
+  SegmentContent content{
+      "s",
+      {{"t",
+        FrequencyRecipe{{.dim = 4, .base = 10000.0, .linearFactor = 2.0},
+                        factors},
+        DType::F64, 1, 2, 0, 16}},
+      16};
   std::vector<uint8_t> bytes = produce(content, source.model, 1);
   std::vector<double> table(2);
   std::memcpy(table.data(), bytes.data(), 16);
@@ -122,10 +126,13 @@ TEST(SegmentContent, InverseFrequencies) {
 TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   Source source;
   auto check = [](double base, double linear, const SourceTensor *factors) {
-    return checkContent({"s",
-                         {{"t", FrequencyRecipe{4, base, linear, factors},
-                           DType::F64, 1, 2, 0, 16}},
-                         16});
+    return checkContent(
+        {"s",
+         {{"t",
+           FrequencyRecipe{{.dim = 4, .base = base, .linearFactor = linear},
+                           factors},
+           DType::F64, 1, 2, 0, 16}},
+         16});
   };
   const SourceTensor *zero =
       source.addValues<float>("rope_freqs.weight", DType::F32, {1.0F, 0.0F});
@@ -192,9 +199,76 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
               HasSubstr("outside its segment"));
   EXPECT_THAT(verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),
               HasSubstr("elements of its sources are 60, expected 59"));
-  EXPECT_THAT(verdict({"t", FrequencyRecipe{8, 1e4, 1, matrix}, DType::F64, 1,
-                       4, 0, 32}),
+  EXPECT_THAT(verdict({"t", FrequencyRecipe{{.dim = 8, .base = 1e4}, matrix},
+                       DType::F64, 1, 4, 0, 32}),
               HasSubstr("factors are 60, expected 4"));
+}
+
+TEST(SegmentContent, RowScalesAreOnceForEachRow) {
+  Source source;
+  const SourceTensor *scale = source.addValues<float>("s", DType::F32, {0.25F});
+  RowScaleRecipe recipe{{{scale, 2}, {nullptr, 3}}};
+  SegmentContent content{"s", {{"t", recipe, DType::F32, 1, 5, 0, 20}}, 20};
+  std::vector<uint8_t> bytes = produce(content, source.model, 1);
+  std::vector<float> values(5);
+  std::memcpy(values.data(), bytes.data(), 20);
+  EXPECT_EQ(values, (std::vector<float>{0.25F, 0.25F, 1, 1, 1}));
+  content.tensors[0].columns = 6;
+  EXPECT_THAT(checkContent(content).message(),
+              HasSubstr("rows of its sources are 5, expected 6"));
+  content.tensors[0].columns = 5;
+  content.tensors[0].bytes = 16;
+  EXPECT_THAT(checkContent(content).message(),
+              HasSubstr("bytes are 16, expected 20"));
+  const SourceTensor *two =
+      source.addValues<float>("two", DType::F32, {1.0F, 2.0F});
+  content.tensors[0] = {"t", RowScaleRecipe{{{two, 5}}}, DType::F32, 1, 5, 0,
+                        20};
+  EXPECT_THAT(checkContent(content).message(),
+              HasSubstr("elements of 'two' are 2, expected 1"));
+}
+
+TEST(SegmentContent, WhatIsNotFiniteIsNamedWithItsBlock) {
+  // 40 rows of 8 blocks of 34 bytes; block 7 of row 33 has scale 0x7c00, which
+  // is infinity. The matrix is the second of two.
+  Source source;
+  const SourceTensor *first = source.add("a", DType::Q8_0, {5000, 256});
+  std::vector<uint8_t> bytes(40 * 8 * 34, 0);
+  bytes[(33 * 8 + 7) * 34 + 1] = 0x7c;
+  SourceTensor &second = source.model.tensors["b"];
+  second = {"b", DType::Q8_0, {40, 256}, bytes, 0, 0};
+  auto message = [&](TensorContent tensor) {
+    SegmentContent content{"s", {std::move(tensor)}, 0};
+    content.bytes = content.tensors[0].bytes;
+    std::string text;
+    for (unsigned threads : {1U, 3U}) {
+      Status status =
+          produceSegment(content, source.model, threads,
+                         [](std::span<const uint8_t>) { return Status::ok(); });
+      EXPECT_EQ(status.code(), ErrorCode::Corrupt);
+      text = status.message();
+    }
+    return text;
+  };
+  for (Layout layout : {Layout::Rows, Layout::X16}) {
+    EXPECT_EQ(
+        message({"ab", MatrixRecipe{{first, &second}, layout}, DType::Q8_0,
+                 5040, 256, 0, *layoutBytes(DType::Q8_0, layout, 5040, 256)}),
+        "tensor 'b': the scale of block 271 (row 33, columns 224 to 255) "
+        "is NaN or infinite; the file is damaged, or was made from a "
+        "model that is");
+  }
+  const SourceTensor *vector =
+      source.addValues<float>("v", DType::F32, {1.0F, 2.0F, std::nanf("")});
+  EXPECT_EQ(message({"v", VectorRecipe{{vector}}, DType::F32, 1, 3, 0, 12}),
+            "tensor 'v': the number in row 0, column 2 is NaN or infinite; the "
+            "file is damaged, or was made from a model that is");
+  const SourceTensor *scale =
+      source.addValues<float>("s", DType::F32, {-HUGE_VALF});
+  EXPECT_THAT(
+      message({"s", RowScaleRecipe{{{scale, 4}}}, DType::F32, 1, 4, 0, 16}),
+      HasSubstr(
+          "tensor 's': the number in row 0, column 0 is NaN or infinite"));
 }
 
 TEST(SegmentContent, PassesOnTheSinksFailure) {

@@ -94,40 +94,113 @@ const Case kCases[] = {
      kCorrupt,
      "key 'llama.rope.dimension_count' is 3, must be even and at most the "
      "head's 4"},
+    {"OddHeads", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.attention.key_length"] = uint64_t{5};
+       source.metadata["llama.attention.value_length"] = uint64_t{5};
+     },
+     kCorrupt,
+     "attention heads have 5 elements, an odd number, and key "
+     "'llama.rope.dimension_count' is missing, which says how many of them turn "
+     "in pairs"},
     {"WideRope", "llama", set("llama.rope.dimension_count", uint64_t{6}),
      kCorrupt,
      "key 'llama.rope.dimension_count' is 6, must be even and at most the "
      "head's 4"},
     {"RopeBase", "llama", set("llama.rope.freq_base", -1.0), kCorrupt,
      "key 'llama.rope.freq_base' is -1.000000, must be finite and positive"},
-    {"Yarn", "qwen2", set("qwen2.rope.scaling.type", std::string("yarn")),
+    {"LongRope", "qwen2",
+     set("qwen2.rope.scaling.type", std::string("longrope")), kUnsupported,
+     "rope scaling 'longrope' ('qwen2.rope.scaling.type') is not supported; "
+     "supported: none, linear, yarn"},
+    {"RopeAttentionFactor", "llama",
+     set("llama.rope.scaling.attn_factor", -2.0), kCorrupt,
+     "rope scaling 'linear' multiplies cosines and sines by -2.000000, must be "
+     "finite and positive; see 'llama.rope.scaling.attn_factor'"},
+    {"RopeScalingFactor", "llama", set("llama.rope.scaling.factor", -4.0),
+     kCorrupt,
+     "key 'llama.rope.scaling.factor' is -4.000000, must be finite and "
+     "positive"},
+    {"YarnFactorWithoutYarn", "llama",
+     set("llama.rope.scaling.yarn_attn_factor", 1.5), kUnsupported,
+     "key 'llama.rope.scaling.yarn_attn_factor' is 1.500000 beside rope "
+     "scaling 'linear'; it is supported beside 'yarn'"},
+    {"YarnMixWithoutYarn", "llama",
+     set("llama.rope.scaling.yarn_ext_factor", 1.0), kUnsupported,
+     "key 'llama.rope.scaling.yarn_ext_factor' is 1.000000 beside rope scaling "
+     "'linear'; it is supported beside 'yarn'"},
+    {"YarnBetas", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.rope.scaling.type"] = std::string("yarn");
+       source.metadata["llama.rope.scaling.yarn_beta_slow"] = 33.0;
+     },
+     kCorrupt,
+     "key 'llama.rope.scaling.yarn_beta_slow' is 33.000000, must be at most "
+     "yarn_beta_fast, which is 32.000000"},
+    {"YarnBetaFast", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.rope.scaling.type"] = std::string("yarn");
+       source.metadata["llama.rope.scaling.yarn_beta_fast"] = 0.0;
+     },
+     kCorrupt,
+     "key 'llama.rope.scaling.yarn_beta_fast' is 0.000000, must be finite and "
+     "positive"},
+    {"LongHeads", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.attention.key_length"] = uint64_t{1025};
+       source.metadata["llama.attention.value_length"] = uint64_t{1025};
+     },
      kUnsupported,
-     "rope scaling 'yarn' ('qwen2.rope.scaling.type') is not supported; "
-     "supported: none, linear"},
-    {"RopeAttentionFactor", "llama", set("llama.rope.scaling.attn_factor", 2.0),
+     "attention heads of 1025 elements (key 'llama.attention.key_length', or "
+     "the width divided by the heads) are not supported; heads of 1 to 1024 "
+     "are"},
+    {"ManyHeads", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.attention.head_count"] = uint64_t{257};
+       source.metadata["llama.attention.key_length"] = uint64_t{4};
+     },
      kUnsupported,
-     "an attention factor of rope ('llama.rope.scaling.attn_factor' is "
-     "2.000000) is not supported; 1 is"},
+     "257 query heads for each key/value head ('llama.attention.head_count' is "
+     "257, 'llama.attention.head_count_kv' is 1) are not supported; up to 256 "
+     "are"},
+    {"AttentionScale", "llama", set("llama.attention.scale", 0.25),
+     kUnsupported,
+     "key 'llama.attention.scale' is 0.250000, heads of 4 elements have "
+     "0.500000; another scale is not supported"},
+    {"OutputWidth", "llama", set("llama.embedding_length_out", uint64_t{4}),
+     kUnsupported,
+     "key 'llama.embedding_length_out' is 4 where the embeddings have 8 "
+     "elements; equal widths are supported"},
     {"Experts", "llama", set("llama.expert_count", uint64_t{8}), kUnsupported,
-     "mixture of experts ('llama.expert_count' is 8) is not supported; dense "
-     "models are"},
+     "key 'llama.expert_count' is 8, which asks for a mixture of experts; that "
+     "is not supported, only the value 0 is"},
+    {"NextTokens", "qwen3", set("qwen3.nextn_predict_layers", uint64_t{1}),
+     kUnsupported,
+     "key 'qwen3.nextn_predict_layers' is 1, which asks for layers that "
+     "predict the tokens after the next one; that is not supported, only the "
+     "value 0 is"},
+    {"ScaledLogits", "llama", set("llama.logit_scale", 0.5), kUnsupported,
+     "key 'llama.logit_scale' is 0.5, which asks for scaled logits; that is "
+     "not supported, only the values 0 and 1 are"},
+    {"TextForNeutral", "llama", set("llama.logit_scale", std::string("no")),
+     kCorrupt, "key 'llama.logit_scale' is no number"},
     {"Window", "llama", set("llama.attention.sliding_window", uint64_t{32}),
      kUnsupported,
      "sliding-window attention ('llama.attention.sliding_window' is 32, the "
      "context 64) is not supported; full attention is"},
     {"NotCausal", "llama", set("llama.attention.causal", false), kUnsupported,
-     "attention that is not causal ('llama.attention.causal') is not "
-     "supported; decoders are"},
+     "key 'llama.attention.causal' is 0, which asks for attention that is not "
+     "causal; that is not supported, only the value 1 is"},
     {"ParallelResidual", "llama", set("llama.use_parallel_residual", true),
      kUnsupported,
-     "parallel residuals ('llama.use_parallel_residual') are not supported; "
-     "sequential ones are"},
+     "key 'llama.use_parallel_residual' is 1, which asks for parallel "
+     "residuals; that is not supported, only the value 0 is"},
     {"Pooling", "llama", set("llama.pooling_type", uint64_t{1}), kUnsupported,
-     "models that pool ('llama.pooling_type' is 1) are not supported; text "
-     "generators are"},
-    {"UnknownKey", "llama", set("llama.logit_scale", 0.5), kUnsupported,
-     "key 'llama.logit_scale' is not understood and may change what the model "
-     "computes; supported after 'llama.': attention.causal, "},
+     "key 'llama.pooling_type' is 1, which asks for a model that pools its "
+     "outputs; that is not supported, only the value 0 is"},
+    {"UnknownKey", "llama", set("llama.logit_skale", 0.5), kUnsupported,
+     "key 'llama.logit_skale' is not understood and may change what the model "
+     "computes; supported after 'llama.': attention.head_count, "},
     {"MissingTensor", "llama", drop("blk.0.ffn_up.weight"), kCorrupt,
      "tensor 'blk.0.ffn_up.weight' is missing; architecture 'llama' needs it"},
     {"MissingLayer", "llama", set("llama.block_count", uint64_t{2}), kCorrupt,
@@ -145,8 +218,8 @@ const Case kCases[] = {
      "tensor 'blk.0.ffn_down.weight' is 12x8, the metadata says 8x12"},
     {"ShapeOfVector", "llama", tensor("output_norm.weight", {9}), kCorrupt,
      "tensor 'output_norm.weight' is 9, the metadata says 8"},
-    {"RankOfVector", "llama", tensor("output_norm.weight", {1, 8}), kCorrupt,
-     "tensor 'output_norm.weight' is 1x8, the metadata says 8"},
+    {"RankOfVector", "llama", tensor("output_norm.weight", {8, 1}), kCorrupt,
+     "tensor 'output_norm.weight' is 8x1, the metadata says 8"},
     {"ShapeOfEmbedding", "llama", tensor("token_embd.weight", {16, 9}),
      kCorrupt,
      "tensor 'token_embd.weight' is 16x9, the metadata says rows of 8"},
@@ -168,11 +241,28 @@ const Case kCases[] = {
     {"ExtraTensor", "llama", tensor("blk.0.attn_sinks.weight", {2}),
      kUnsupported,
      "tensor 'blk.0.attn_sinks.weight' has no use in architecture 'llama' "
-     "here; supported: blk.N.attn_k.bias, blk.N.attn_k.weight, "},
-    {"ScaleOfMatrix", "llama", tensor("blk.0.ffn_up.scale", {1}), kUnsupported,
-     "tensor 'blk.0.ffn_up.scale' has no use in architecture 'llama' here"},
-    {"ExtraLayer", "llama", tensor("blk.1.attn_norm.weight", {8}), kUnsupported,
-     "tensor 'blk.1.attn_norm.weight' has no use in architecture 'llama'"},
+     "here; supported: blk.N.attn_k.bias, blk.N.attn_k.input_scale, "},
+    {"ScalesOfMatrix", "llama", tensor("blk.0.ffn_up.scale", {12}), kCorrupt,
+     "tensor 'blk.0.ffn_up.scale' is 12, the metadata says 1"},
+    {"ScaleOfEmbedding", "llama", tensor("token_embd.scale", {1}), kUnsupported,
+     "tensor 'token_embd.scale' has no use in architecture 'llama' here"},
+    {"ScaleOfTiedHead", "llama",
+     [](ModelSource &source) {
+       source.tensors.erase("output.weight");
+       addTensor(source, "output.scale", {1});
+     },
+     kUnsupported,
+     "tensor 'output.scale' has no use in architecture 'llama' here"},
+    {"ExtraLayer", "llama", tensor("blk.1.attn_norm.weight", {8}), kCorrupt,
+     "tensor 'blk.1.attn_norm.weight' belongs to layer 1, but key "
+     "'llama.block_count' is 1: the file has layers that its metadata does not "
+     "count"},
+    {"ExtraLayerOfManyDigits", "llama",
+     tensor("blk.0099999999999999999999999.attn_norm.weight", {8}), kCorrupt,
+     "tensor 'blk.0099999999999999999999999.attn_norm.weight' belongs to layer "
+     "99999999999999999999999, but key 'llama.block_count' is 1"},
+    {"OtherNameOfALayer", "llama", tensor("blk.00.attn_norm.weight", {8}),
+     kUnsupported, "tensor 'blk.00.attn_norm.weight' has no use"},
     {"BiasOfQwen3", "qwen3", tensor("blk.0.attn_q.bias", {8}), kUnsupported,
      "tensor 'blk.0.attn_q.bias' has no use in architecture 'qwen3' here"},
     {"RopeFactorsOfQwen2", "qwen2", tensor("rope_freqs.weight", {2}),

@@ -1,13 +1,17 @@
 //===- ImporterTest.cpp - graphs of the supported families ------*- C++ -*-===//
 #include "compiler/import/Importer.h"
 #include "TinySource.h"
+#include "compiler/import/NeutralKeys.h"
+#include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/Passes.h"
 #include "formats/gguf/GgufReader.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
+#include <fstream>
 #include <gmock/gmock.h>
+#include <sstream>
 
 using namespace air;
 using namespace air::test;
@@ -150,6 +154,207 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
   source.metadata["llama.rope.scaling.factor"] = 0.0;
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
+}
+
+/// How the heads of a source turn.
+ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
+                         const ModelSource &source) {
+  auto module = compiler::importModel(context, source);
+  EXPECT_TRUE(module) << module.status().message();
+  ir::llm::RopeAttr rope;
+  if (module) {
+    (*module)->walk([&](ir::llm::RopeOp op) { rope = op.getRope(); });
+  }
+  return rope;
+}
+
+// transformers' attention factors (test/Inputs/rope/make_frequencies.py), from
+// the keys that a converter writes for them.
+TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
+  std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
+  std::string line;
+  int cases = 0;
+  while (std::getline(file, line)) {
+    std::istringstream numbers(line);
+    std::string kind;
+    uint64_t dim = 0;
+    uint64_t original = 0;
+    double base = 0, factor = 0, fast = 0, slow = 0, attention = 0, all = 0,
+           magnitude = 0;
+    numbers >> kind >> dim >> base >> factor >> original >> fast >> slow >>
+        attention >> all >> magnitude;
+    ASSERT_TRUE(numbers) << line;
+    ModelSource source = tinySource("llama");
+    auto set = [&](const std::string &key, MetadataValue value) {
+      source.metadata["llama.rope.scaling." + key] = std::move(value);
+    };
+    set("type", kind);
+    set("factor", factor);
+    set("original_context_length", original);
+    set("yarn_beta_fast", fast);
+    set("yarn_beta_slow", slow);
+    if (attention != 0) {
+      set("yarn_attn_factor", attention);
+    }
+    if (all != 0) {
+      set("yarn_log_multiplier", all);
+    }
+    mlir::MLIRContext context;
+    ir::llm::RopeAttr rope = ropeOf(context, source);
+    EXPECT_NEAR(rope.getMagnitude().convertToDouble(), magnitude, 1e-12)
+        << line;
+    EXPECT_EQ(static_cast<bool>(rope.getYarn()), kind == "yarn");
+    if (kind == "yarn") {
+      EXPECT_EQ(rope.getYarn().getFactor().convertToDouble(), factor);
+      EXPECT_EQ(rope.getYarn().getOriginalContext().convertToDouble(),
+                double(original));
+      EXPECT_EQ(rope.getYarn().getBetaFast().convertToDouble(), fast);
+      EXPECT_EQ(rope.getYarn().getBetaSlow().convertToDouble(), slow);
+      // llama.cpp's attn_factor multiplies whatever there is.
+      set("attn_factor", 0.5);
+      EXPECT_NEAR(ropeOf(context, source).getMagnitude().convertToDouble(),
+                  magnitude / 2, 1e-12);
+    }
+    ++cases;
+  }
+  EXPECT_EQ(cases, 9);
+}
+
+TEST(Importer, YarnDefaults) {
+  ModelSource source = tinySource("llama");
+  source.metadata["llama.rope.scaling.type"] = std::string("yarn");
+  source.metadata["llama.rope.scaling.factor"] = 4.0;
+  mlir::MLIRContext context;
+  ir::llm::RopeAttr rope = ropeOf(context, source);
+  // The model's context of 64 is the original one; 1 + 0.1 ln 4.
+  EXPECT_THAT(importText(source),
+              HasSubstr("magnitude = 1.1386294361119891, yarn = <factor = "
+                        "4.000000e+00, original_context = 6.400000e+01, "
+                        "beta_fast = 3.200000e+01, beta_slow = 1.000000e+00>"));
+  // Without the kept frequencies there is nothing that raises scores.
+  source.metadata["llama.rope.scaling.yarn_ext_factor"] = 0.0;
+  rope = ropeOf(context, source);
+  EXPECT_EQ(rope.getYarn().getMix().convertToDouble(), 0);
+  EXPECT_EQ(rope.getMagnitude().convertToDouble(), 1);
+}
+
+/// A value that a key of the table may have, and one that it may not.
+std::pair<double, double> valuesOf(compiler::Neutral neutral) {
+  switch (neutral) {
+  case compiler::Neutral::One:
+    return {1, 0};
+  case compiler::Neutral::ZeroOrOne:
+    return {1, 0.5};
+  case compiler::Neutral::Zero:
+  case compiler::Neutral::Anything:
+    break;
+  }
+  return {0, 2};
+}
+
+TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
+  const std::string plain = importText(tinySource("llama"));
+  for (const compiler::NeutralKey &key : compiler::neutralKeys()) {
+    const std::string name = "llama." + std::string(key.key);
+    auto [neutral, other] = valuesOf(key.neutral);
+    ModelSource source = tinySource("llama");
+    // Whatever kind of number it is, and as a list.
+    for (const MetadataValue &value :
+         {MetadataValue(neutral), MetadataValue(static_cast<uint64_t>(neutral)),
+          MetadataValue(static_cast<int64_t>(neutral)),
+          MetadataValue(neutral != 0),
+          MetadataValue(std::vector<double>{neutral, neutral})}) {
+      source.metadata[name] = value;
+      EXPECT_EQ(importText(source), plain) << name;
+    }
+    source.metadata[name] = other;
+    if (key.neutral == compiler::Neutral::Anything) {
+      EXPECT_EQ(importText(source), plain) << name;
+    } else {
+      EXPECT_THAT(importText(source),
+                  ::testing::StartsWith("error: key '" + name + "' is "));
+    }
+  }
+}
+
+// What files were seen to have, from outside the table.
+TEST(Importer, KeysOfMathematicsThatIsNotThere) {
+  const std::string plain = importText(tinySource("qwen3"));
+  ModelSource source = tinySource("qwen3");
+  for (const char *key :
+       {"nextn_predict_layers", "expert_count", "attention.sliding_window",
+        "leading_dense_block_count", "attn_logit_softcapping",
+        "final_logit_softcapping", "attention.max_alibi_bias",
+        "attention.clamp_kqv", "rope.scaling.factor", "rope.scale_linear",
+        "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_log_multiplier",
+        "embedding_length_out", "attention.scale", "pooling_type"}) {
+    source.metadata[std::string("qwen3.") + key] = 0.0;
+  }
+  for (const char *key : {"attention.sliding_window", "embedding_length_out"}) {
+    source.metadata[std::string("qwen3.") + key] = uint64_t{0};
+  }
+  source.metadata["qwen3.rope.scaling.attn_factor"] = 1.0;
+  source.metadata["qwen3.attention.causal"] = true;
+  source.metadata["qwen3.rope.scaling.type"] = std::string("none");
+  EXPECT_EQ(importText(source), plain);
+  // The scale that heads of 4 have anyway, and the width.
+  source.metadata["qwen3.attention.scale"] = 0.5;
+  source.metadata["qwen3.embedding_length_out"] = uint64_t{8};
+  EXPECT_EQ(importText(source), plain);
+}
+
+TEST(Importer, ExtentsOfOneAtTheEndSayNothing) {
+  const std::string plain = importText(tinySource("llama"));
+  ModelSource source = tinySource("llama");
+  // Outermost first: a GGUF shape of [8, 1] is {1, 8} here.
+  addTensor(source, "output_norm.weight", {1, 8});
+  addTensor(source, "blk.0.attn_norm.weight", {1, 1, 1, 8});
+  addTensor(source, "blk.0.ffn_up.weight", {1, 1, 12, 8});
+  addTensor(source, "token_embd.weight", {1, 16, 8});
+  EXPECT_EQ(importText(source), plain);
+}
+
+TEST(Importer, AScaleBesideAMatrixMultipliesIt) {
+  ModelSource source = tinySource("llama");
+  addTensor(source, "blk.0.ffn_up.scale", {1});
+  addTensor(source, "blk.0.attn_q.scale", {1, 1});
+  addTensor(source, "blk.0.ffn_up.input_scale", {1});
+  addTensor(source, "blk.0.ffn_down.input_scale", {1});
+  mlir::MLIRContext context;
+  std::vector<std::string> notes;
+  auto module = compiler::importModel(context, source, &notes);
+  ASSERT_TRUE(module) << module.status().message();
+  std::string text = importText(source);
+  EXPECT_THAT(text, HasSubstr("<\"blk.0.ffn_up.weight\", F32, 12x8, scale "
+                              "\"blk.0.ffn_up.scale\">"));
+  EXPECT_THAT(text, HasSubstr("<\"blk.0.attn_q.weight\", F32, 8x8, scale "
+                              "\"blk.0.attn_q.scale\">"));
+  EXPECT_THAT(text, HasSubstr("<\"blk.0.ffn_down.weight\", F32, 8x12>"));
+  EXPECT_THAT(notes,
+              ::testing::ElementsAre("2 tensors '*.input_scale' are ignored: "
+                                     "only activations of 4 bits, which "
+                                     "nothing here uses, have such a scale"));
+}
+
+TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {
+  mlir::MLIRContext context;
+  context.loadDialect<ir::llm::LlmDialect, ir::plan::PlanDialect>();
+  auto module = compiler::importModel(context, tinySource("llama"));
+  ASSERT_TRUE(module) << module.status().message();
+  // The embedding times a constant, of which there is another use.
+  (*module)->walk([&](ir::llm::RmsNormOp op) {
+    mlir::OpBuilder builder(op);
+    auto scaled =
+        ir::llm::ScaleOp::create(builder, op.getLoc(), op.getX().getType(),
+                                 op.getX(), builder.getF32FloatAttr(2));
+    op.getXMutable().assign(scaled);
+  });
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [](mlir::Diagnostic &) { return mlir::success(); });
+  mlir::PassManager passes(&context);
+  passes.addPass(compiler::createFuseSteps());
+  EXPECT_TRUE(mlir::failed(passes.run(**module)));
+  EXPECT_EQ(compiler::failureCode(**module), ErrorCode::Unsupported);
 }
 
 TEST(Importer, ListsOfEqualValuesAreOneValue) {

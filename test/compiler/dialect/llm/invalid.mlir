@@ -414,3 +414,56 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
   %x = llm.embed %ids <"t", F32, 1099511627776x1099511627776> : tensor<?x1099511627776xf32>
   llm.return %x : tensor<?x1099511627776xf32>
 }
+
+// -----
+
+// A scale is one number for a matrix that is multiplied.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  // expected-error @+1 {{table 't' has a scale; matrices that are multiplied may}}
+  %x = llm.embed %ids <"t", F32, 8x8, scale "s"> : tensor<?x8xf32>
+  llm.return %x : tensor<?x8xf32>
+}
+
+// -----
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{tensor 'n' has the scale 's'; only matrices have one}}
+  %n = llm.rms_norm %x <"n", F32, 8, scale "s"> epsilon 0.5 : tensor<?x8xf32>
+  llm.return %n : tensor<?x8xf32>
+}
+
+// -----
+
+// Stretching is by positive numbers.
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{rope magnitude is 0}}
+  %r = llm.rope %x <norm, dim = 4, base = 1.0e4, magnitude = 0.0> head_dim 4 : tensor<?x8xf32>
+  llm.return %r : tensor<?x8xf32>
+}
+
+// -----
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{yarn beta_fast is -1}}
+  %r = llm.rope %x <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = -1.0, beta_slow = 1.0>> head_dim 4 : tensor<?x8xf32>
+  llm.return %r : tensor<?x8xf32>
+}
+
+// -----
+
+llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
+^bb0(%ids: tensor<?xi32>):
+  %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
+  // expected-error @+1 {{yarn mix is}}
+  %r = llm.rope %x <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = 32.0, beta_slow = 1.0, mix = 0x7FF0000000000000>> head_dim 4 : tensor<?x8xf32>
+  llm.return %r : tensor<?x8xf32>
+}

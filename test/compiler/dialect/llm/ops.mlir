@@ -22,6 +22,12 @@ llm.model @model <name = "tiny \22quoted\22", architecture = "llama", vocabulary
   %qn = llm.head_norm %q <"blk.0.attn_q_norm.weight", F32, 4> epsilon 1.0e-6 : tensor<?x8xf32>
   // CHECK: %[[QR:.*]] = llm.rope %[[QN]] <neox, dim = 4, base = 1.000000e+06, linear_factor = 2.000000e+00, factors = <"rope_freqs.weight", F32, 2>> head_dim 4 : tensor<?x8xf32>
   %qr = llm.rope %qn <neox, dim = 4, base = 1.0e6, linear_factor = 2.0, factors = <"rope_freqs.weight", F32, 2>> head_dim 4 : tensor<?x8xf32>
+  // CHECK: llm.rope %[[QN]] <norm, dim = 4, base = 1.000000e+04, magnitude = 1.250000e+00, yarn = <factor = 4.000000e+00, original_context = 6.400000e+01, beta_fast = 3.200000e+01, beta_slow = 1.000000e+00>> head_dim 4
+  %yarn = llm.rope %qn <norm, dim = 4, base = 1.0e4, magnitude = 1.25, yarn = <factor = 4.0, original_context = 64.0, beta_fast = 32.0, beta_slow = 1.0>> head_dim 4 : tensor<?x8xf32>
+  // CHECK: llm.rope %[[QN]] <norm, dim = 4, base = 1.000000e+04, yarn = <factor = 4.000000e+00, original_context = 6.400000e+01, beta_fast = 3.200000e+01, beta_slow = 1.000000e+00, mix = 5.000000e-01>> head_dim 4
+  %mixed = llm.rope %qn <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = 32.0, beta_slow = 1.0, mix = 0.5>> head_dim 4 : tensor<?x8xf32>
+  // CHECK: llm.linear %[[N]] <"blk.0.attn_q.weight", F16, 8x8, scale "blk.0.\22attn_q\22.scale">
+  %qs = llm.linear %n <"blk.0.attn_q.weight", F16, 8x8, scale "blk.0.\22attn_q\22.scale"> : tensor<?x8xf32> -> tensor<?x8xf32>
   // CHECK: %[[KR:.*]] = llm.rope %[[K]] <norm, dim = 2, base = 1.000000e+04> head_dim 4 : tensor<?x4xf32>
   %kr = llm.rope %k <norm, dim = 2, base = 1.0e4> head_dim 4 : tensor<?x4xf32>
   // CHECK: %[[A:.*]] = llm.attention %[[QR]], %[[KR]], %[[K]] layer 0 heads 2 kv_heads 1 head_dim 4 scale 5.000000e-01 : tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32> -> tensor<?x8xf32>

@@ -30,6 +30,7 @@ KernelSpec fullSpec() {
   spec.yStride = 3;
   spec.yOffset = 4;
   spec.accumulate = true;
+  spec.hasRowScales = true;
   spec.hasBias = true;
   spec.rowsFrom = RowsFrom::Outputs;
   spec.scale = 0.088388346F; // 1 / sqrt(128); nine digits identify a float
@@ -55,7 +56,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 26u);
+  EXPECT_EQ(attr.size(), 27u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());
@@ -94,6 +95,9 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   spec.accumulate = true;
   EXPECT_EQ(text(spec), "x buffer read, w tensor read, bias tensor read, "
                         "y buffer read_write, ");
+  spec.hasRowScales = true;
+  EXPECT_EQ(text(spec), "x buffer read, w tensor read, rowScale tensor read, "
+                        "bias tensor read, y buffer read_write, ");
   spec = KernelSpec();
   spec.op = KernelOp::RopeAppend;
   EXPECT_EQ(text(spec),
@@ -107,6 +111,11 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   spec.op = KernelOp::GluMatMul;
   EXPECT_EQ(text(spec), "x buffer read, wGate tensor read, wUp tensor read, "
                         "h buffer write, ");
+  spec.hasRowScales = true;
+  EXPECT_EQ(text(spec), "x buffer read, wGate tensor read, wUp tensor read, "
+                        "gateScale tensor read, upScale tensor read, h buffer "
+                        "write, ");
+  spec = KernelSpec();
   spec.op = KernelOp::EmbedRows;
   EXPECT_EQ(text(spec), "table tensor read, x buffer write, ");
   spec.op = KernelOp::RopeAngles;

@@ -59,6 +59,21 @@ plan.tensor @t inverse_frequencies [#llm.weight<"a", F32, 2>] rope <norm, dim = 
 
 // -----
 
+// expected-error @+1 {{row scales are F32 in layout rows, of 1 row}}
+plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 8 x 1 bytes 32
+
+// -----
+
+// expected-error @+1 {{source 'a' is no matrix}}
+plan.tensor @t row_scales [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
+
+// -----
+
+// expected-error @+1 {{sources have 8 rows, the tensor has 9 scales}}
+plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 1 x 9 bytes 36
+
+// -----
+
 // expected-error @+1 {{only inverse_frequencies are made from `rope`}}
 plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0e4> as F32 rows 1 x 8 bytes 32
 

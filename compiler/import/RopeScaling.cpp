@@ -1,0 +1,154 @@
+//===- RopeScaling.cpp - the rope.scaling.* keys ----------------*- C++ -*-===//
+#include "compiler/import/RopeScaling.h"
+
+#include <cmath>
+
+namespace air::compiler {
+namespace {
+
+Status outOfRange(const SourceReader &reader, const std::string &key,
+                  double value, const std::string &range) {
+  return corruptError("key '" + reader.fullKey(key) + "' is " +
+                      std::to_string(value) + ", must be " + range);
+}
+
+/// A key that is above 0; `standard` when it is not there.
+Result<double> positive(SourceReader &reader, const std::string &key,
+                        double standard) {
+  AIR_ASSIGN_OR_RETURN(auto value, reader.optionalNumber(key));
+  double number = value.value_or(standard);
+  if (!std::isfinite(number) || number <= 0) {
+    return outOfRange(reader, key, number, "finite and positive");
+  }
+  return number;
+}
+
+/// A key whose 0 means that it is not there.
+Result<std::optional<double>> notZero(SourceReader &reader,
+                                      const std::string &key) {
+  AIR_ASSIGN_OR_RETURN(auto value, reader.optionalNumber(key));
+  if (value && !std::isfinite(*value)) {
+    return outOfRange(reader, key, *value, "finite");
+  }
+  return value.value_or(0) == 0 ? std::nullopt : value;
+}
+
+/// How often the model's context was stretched; 1 when it was not.
+Result<double> stretch(SourceReader &reader) {
+  AIR_ASSIGN_OR_RETURN(auto factor, notZero(reader, "rope.scaling.factor"));
+  // The name of files from before that key existed.
+  AIR_ASSIGN_OR_RETURN(auto oldFactor, notZero(reader, "rope.scale_linear"));
+  double value = factor ? *factor : oldFactor.value_or(1.0);
+  if (value < 0) {
+    return outOfRange(reader, "rope.scaling.factor", value,
+                      "finite and positive");
+  }
+  return value;
+}
+
+double magnitudeOf(double factor, double m) {
+  return factor > 1 ? 0.1 * m * std::log(factor) + 1 : 1;
+}
+
+Status readYarn(SourceReader &reader, uint64_t trainedContext,
+                RopeScaling &scaling) {
+  AIR_ASSIGN_OR_RETURN(
+      auto original,
+      reader.optionalCount("rope.scaling.original_context_length"));
+  scaling.isYarn = true;
+  scaling.originalContext = static_cast<double>(
+      original.value_or(0) == 0 ? trainedContext : *original);
+  AIR_ASSIGN_OR_RETURN(
+      scaling.betaFast,
+      positive(reader, "rope.scaling.yarn_beta_fast", scaling.betaFast));
+  AIR_ASSIGN_OR_RETURN(
+      scaling.betaSlow,
+      positive(reader, "rope.scaling.yarn_beta_slow", scaling.betaSlow));
+  if (scaling.betaSlow > scaling.betaFast) {
+    return outOfRange(reader, "rope.scaling.yarn_beta_slow", scaling.betaSlow,
+                      "at most yarn_beta_fast, which is " +
+                          std::to_string(scaling.betaFast));
+  }
+  AIR_ASSIGN_OR_RETURN(auto mix,
+                       reader.optionalNumber("rope.scaling.yarn_ext_factor"));
+  // Below 0 it means that the key is not there.
+  scaling.mix = mix && !(*mix < 0) ? *mix : 1.0;
+  if (!std::isfinite(scaling.mix)) {
+    return outOfRange(reader, "rope.scaling.yarn_ext_factor", scaling.mix,
+                      "finite");
+  }
+  AIR_ASSIGN_OR_RETURN(auto logMultiplier,
+                       notZero(reader, "rope.scaling.yarn_log_multiplier"));
+  AIR_ASSIGN_OR_RETURN(auto given,
+                       notZero(reader, "rope.scaling.yarn_attn_factor"));
+  if (given) {
+    scaling.magnitude = *given;
+  } else if (scaling.mix != 0) {
+    scaling.magnitude = magnitudeOf(scaling.factor, 1);
+    if (logMultiplier) {
+      scaling.magnitude /= magnitudeOf(scaling.factor, *logMultiplier);
+    }
+  }
+  return Status::ok();
+}
+
+/// Without YaRN its keys say nothing, but those two that would turn it on.
+Status refuseYarn(SourceReader &reader, const std::string &type) {
+  for (const char *key :
+       {"rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast",
+        "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_log_multiplier"}) {
+    reader.ignore(key);
+  }
+  AIR_ASSIGN_OR_RETURN(auto mix,
+                       reader.optionalNumber("rope.scaling.yarn_ext_factor"));
+  AIR_ASSIGN_OR_RETURN(auto given,
+                       reader.optionalNumber("rope.scaling.yarn_attn_factor"));
+  const bool isMixed = !(mix.value_or(0) <= 0);
+  if (!isMixed && given.value_or(1) == 1) {
+    return Status::ok();
+  }
+  const char *key = isMixed ? "rope.scaling.yarn_ext_factor"
+                            : "rope.scaling.yarn_attn_factor";
+  return unsupportedError("key '" + reader.fullKey(key) + "' is " +
+                          std::to_string(isMixed ? *mix : *given) +
+                          " beside rope scaling '" + type +
+                          "'; it is supported beside 'yarn'");
+}
+
+} // namespace
+
+Result<RopeScaling> readRopeScaling(SourceReader &reader,
+                                    uint64_t trainedContext) {
+  AIR_ASSIGN_OR_RETURN(auto given, reader.optionalText("rope.scaling.type"));
+  const std::string type = given.value_or("linear");
+  if (type != "none" && type != "linear" && type != "yarn") {
+    return unsupportedError("rope scaling '" + type + "' ('" +
+                            reader.fullKey("rope.scaling.type") +
+                            "') is not supported; supported: none, linear, "
+                            "yarn");
+  }
+  RopeScaling scaling;
+  AIR_ASSIGN_OR_RETURN(double factor, stretch(reader));
+  if (type == "yarn") {
+    scaling.factor = factor;
+    AIR_RETURN_IF_ERROR(readYarn(reader, trainedContext, scaling));
+  } else {
+    scaling.linearFactor = type == "none" ? 1.0 : factor;
+    AIR_RETURN_IF_ERROR(refuseYarn(reader, type));
+  }
+  AIR_ASSIGN_OR_RETURN(auto attention,
+                       notZero(reader, "rope.scaling.attn_factor"));
+  scaling.magnitude *= attention.value_or(1.0);
+  if (!std::isfinite(scaling.magnitude) || scaling.magnitude <= 0) {
+    return corruptError("rope scaling '" + type +
+                        "' multiplies cosines and sines by " +
+                        std::to_string(scaling.magnitude) +
+                        ", must be finite and positive; see '" +
+                        reader.fullKey("rope.scaling.attn_factor") + "'");
+  }
+  // Who stretched the model, not how.
+  reader.ignore("rope.scaling.finetuned");
+  return scaling;
+}
+
+} // namespace air::compiler
