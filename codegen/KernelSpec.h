@@ -49,35 +49,44 @@
 // what belongs to tokens past the last one is unspecified, but that a step of
 // I8Grid is one of those that there are.
 //
+// F32 and F32x16 multiply x by quantised weights before the weights' scale: sums
+// of 32 such terms are finite up to |x| of 2^100, and NaN or infinity says so
+// where they are not.
+//
 // F32x16: tile by tile, column by column, the 16 tokens' floats.
 //
-// BF16x32: tile by tile, block by block, one Bf16Tile: x rounded to bfloat16,
-// to nearest with ties to even (2^128 and more to infinity), NaN as a quiet
-// one; so x is off by 1/256 of itself at most. Columns past k are zeros. Only
-// BF16 matrices are multiplied by it: the instruction takes both factors as
-// bfloat16, which would cost weights of F16 three bits of eleven and those of
-// F32 sixteen of 24.
+// BF16x32: token tile by token tile, one Bf16Tile per block of columns, then
+// the 16 tokens' factors as float32. A value is bfloat16(x / factor), rounded
+// to nearest, ties to even, and never from a finite number to infinity; NaN
+// becomes a quiet NaN. x is off by at most 1/256 of itself. The factor is 1, or
+// 2^-88 for a token whose row is below 2^-60 throughout (kTinyRow): bfloat16
+// dot products flush subnormal factors and results to zero, and such a row
+// would come near them. Columns past k are zeros. Only BF16 matrices are
+// multiplied by this format: the instruction takes both factors as bfloat16,
+// which would cost F16 weights three of their eleven significant bits and F32
+// weights 16 of 24.
 //
-// I8: tile by tile, block by block, one ActivationTile. With m the largest |x|
-// of a token's block, rounded to float32 in every step:
-//   scale = m / 127, q = x * (127 / m) to the nearest integer (ties to even)
-// so x is scale * q, off by scale / 2 at most: 1/254 of the largest.
+// I8: token tile by token tile, one ActivationTile per block of columns. With m
+// the largest |x| of a token's block, and every step rounded to float32:
+//   scale = max(m / 127, 2^-126)
+//   q = x * min(127 / m, 2^126), rounded to the nearest integer, ties to even
+// x is represented by scale * q and is off by at most scale / 2: by 1/254 of m,
+// or by 2^-127 where m is below 2^-119.
 //
-// I8Grid: the same tiles, with a scale that products apply with less work
-// (codegen/cpu/matmul/Int8Panel.h): scale = (1 + step / 4) * 2^exponent, the
-// least that is not below m / 127, with exponent >= -64; q = x * (1 / scale) to
-// the nearest integer. It is up to a quarter larger than I8's, and so is the
-// error: 1/203 of the largest.
+// I8Grid: the same tiles, with a scale that matmuls apply with less work
+// (codegen/cpu/matmul/Int8Panel.h): scale = (1 + step / 4) * 2^exponent is the
+// smallest such number that is at least max(m / 127, 2^-126), and
+// q = x * (1 / scale), rounded to the nearest integer. The scale is up to 1.25
+// times that of I8, and so is the error: at most 1/203 of m, or 2^-127.
 //
-// I8x2: token by token, block by block, one ActivationBlock:
-//   scale = m / 16256, q = x * (16256 / m) to the nearest integer (ties to
-//   even), high = floor((q + 64) / 128), low = q - 128 * high
-// so x is scale * (128 * high + low), off by 1/32512 of the largest: 15 bits,
-// of which byte dot products take 8 at a time.
+// I8x2: token by token, one ActivationBlock per block of columns:
+//   scale = max(m / 16256, 2^-126)
+//   q = x * min(16256 / m, 2^126), rounded to the nearest integer, ties to even
+//   high = floor((q + 64) / 128), low = q - 128 * high
+// x is represented by scale * (128 * high + low) and is off by at most 1/32512
+// of m, or by 2^-127: 15 bits, of which int8 dot products take 8 at a time.
 //
-// A block with m below 2^-100 is all zeros (I8Grid: of 2^-65 and less); one
-// with an infinity or a NaN (I8Grid: of 2^50 or more) has scale and scaledSums
-// NaN and any q.
+// A block that holds an infinity or a NaN has the scale NaN and any q.
 //
 // A `kv` binding points at the layer's part of KV page 0; page p lies p *
 // kvPageBytes further; a page's layer part is, head by head, K as
@@ -138,6 +147,11 @@ inline constexpr uint64_t kActivationTokens = 16;  ///< of a tile
 /// Columns of a tile of PackActivations.
 inline constexpr uint64_t kPackColumns = 512;
 
+/// A row of activations whose magnitudes are all below this is tiny: BF16x32
+/// stores it multiplied by 1 / kTinyRowFactor.
+inline constexpr float kTinyRow = 0x1p-60F;
+inline constexpr float kTinyRowFactor = 0x1p-88F;
+
 /// I8x2 columns of one token, 4-byte aligned.
 struct ActivationBlock {
   int8_t high[kActivationColumns];
@@ -146,14 +160,22 @@ struct ActivationBlock {
   /// Minus the sum of q over columns 0-15, 16-31 and all: a weight's bias of
   /// -2^n costs a shift of it.
   int32_t negatedSums[3];
-  float scaledSums[3]; ///< scale * (sum of q), the same columns
+  float sums[3]; ///< the sum of q, the same columns
   uint32_t zero;
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
-inline constexpr int64_t kGridSteps = 4;        ///< of I8Grid's scales
-inline constexpr int kLeastGridExponent = -64;  ///< of them
-inline constexpr int64_t kGridVectorBytes = 64; ///< of 16 rows' scales
+inline constexpr int64_t kGridSteps = 4; ///< scales per power of two (I8Grid)
+/// Scales with exponents in [kGridBaseExponent, kGridBaseExponent +
+/// kGridExponents) are on the grid: a dot product of a block, which is below
+/// 2^19, times 2^(exponent - kGridBaseExponent) is a finite float32.
+inline constexpr int kGridBaseExponent = -64;
+inline constexpr int64_t kGridExponents = 108;
+inline constexpr int64_t kGridVectorBytes =
+    64; ///< one scale for each of 16 rows
+/// ActivationTile::scaledSums are divided by this, so that the sum of a block's
+/// 32 columns is finite wherever the columns are.
+inline constexpr float kScaledSumDivisor = 64.0F;
 
 /// I8 or I8Grid columns of 16 tokens, 64-byte aligned.
 struct ActivationTile {
@@ -162,12 +184,16 @@ struct ActivationTile {
   /// -128 * (sum of q over columns 0-15, 16-31 and all): what a bias of -128 in
   /// the weights costs, and shifted right a smaller one.
   int32_t biasSums[3][kActivationTokens];
-  float scaledSums[3][kActivationTokens]; ///< scale * (sum of q)
-  // I8Grid only, else unspecified.
-  /// (exponent - kLeastGridExponent) * 2^23: added to the bits of a float it
-  /// multiplies by that power of two. Any where scale is NaN.
+  /// scale / kScaledSumDivisor * (sum of q)
+  float scaledSums[3][kActivationTokens];
+  // I8Grid only, otherwise unspecified. Tokens past the last one have valid
+  // values here too: exponents on the grid and one of the steps.
+  /// (exponent - kGridBaseExponent) * 2^23, which multiplies a float by that
+  /// power of two when it is added to the float's bits. As an unsigned number
+  /// it is below kGridExponents * 2^23 exactly where the scale is on the grid.
+  /// 0 where the scale is NaN or all of the block is zero.
   int32_t exponents[kActivationTokens];
-  /// step * kGridVectorBytes; with kGridSteps as step where scale is NaN.
+  /// step * kGridVectorBytes; kGridSteps stands for a NaN scale.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);
@@ -178,8 +204,8 @@ struct Bf16Tile {
 };
 static_assert(sizeof(Bf16Tile) == 1024);
 
-/// 32-bit words that a token's k columns take, on average over a tile; k is a
-/// multiple of kActivationColumns where the form is of bytes.
+/// 32-bit words per token of k packed columns, averaged over a token tile. k is
+/// a multiple of kActivationColumns for the int8 formats.
 constexpr uint64_t activationWords(Activation form, uint64_t k) {
   switch (form) {
   case Activation::I8x2:
@@ -190,7 +216,8 @@ constexpr uint64_t activationWords(Activation form, uint64_t k) {
            (sizeof(ActivationTile) / 4 / kActivationTokens);
   case Activation::BF16x32:
     return (k + kActivationColumns - 1) / kActivationColumns *
-           (sizeof(Bf16Tile) / 4 / kActivationTokens);
+               (sizeof(Bf16Tile) / 4 / kActivationTokens) +
+           1; // the factor
   case Activation::F32:
   case Activation::F32x16:
     return k;

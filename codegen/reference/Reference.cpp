@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cfloat>
 #include <cmath>
 #include <limits>
 
@@ -220,7 +221,9 @@ struct Quantized {
   int exponent = 0; ///< of the scale: I8Grid only
   int step = 0;
   float scaledSum(size_t i) const {
-    return std::isnan(scale) ? scale : scale * static_cast<float>(sums[i]);
+    return std::isnan(scale)
+               ? scale
+               : scale / kScaledSumDivisor * static_cast<float>(sums[i]);
   }
 };
 
@@ -251,9 +254,9 @@ Quantized quantize(std::span<const float> columns, float most) {
   const float largest = largestOf(columns);
   if (std::isnan(largest)) {
     block.scale = largest;
-  } else if (largest >= 0x1p-100F) {
-    block.scale = largest / most;
-    round(columns, most / largest, block);
+  } else {
+    block.scale = std::max(largest / most, FLT_MIN);
+    round(columns, std::min(most / largest, 1 / FLT_MIN), block);
   }
   return block;
 }
@@ -262,13 +265,13 @@ Quantized quantize(std::span<const float> columns, float most) {
 Quantized quantizeOnGrid(std::span<const float> columns) {
   Quantized block;
   const float largest = largestOf(columns);
-  if (!(largest < 0x1p50F)) {
-    block.scale = std::numeric_limits<float>::quiet_NaN();
+  if (std::isnan(largest)) {
+    block.scale = largest;
     block.step = kGridSteps;
     return block;
   }
-  const float least = largest / 127;
-  block.exponent = kLeastGridExponent;
+  const float least = std::max(largest / 127, FLT_MIN);
+  block.exponent = -126;
   while (std::ldexp(2.0F, block.exponent) <= least) {
     ++block.exponent;
   }
@@ -305,7 +308,7 @@ std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x) {
     }
     for (size_t j = 0; j < 3; ++j) {
       block.negatedSums[j] = -made.sums[j];
-      block.scaledSums[j] = made.scaledSum(j);
+      block.sums[j] = static_cast<float>(made.sums[j]);
     }
   }
   return blocks;
@@ -333,7 +336,13 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
         tile.scaledSums[j][token] = made.scaledSum(j);
       }
       if (isGrid) {
-        tile.exponents[token] = (made.exponent - kLeastGridExponent) << 23;
+        const bool isZero = made.scale == FLT_MIN &&
+                            std::ranges::all_of(columns, [](float value) {
+                              return value == 0;
+                            });
+        const bool hasExponent = !std::isnan(made.scale) && !isZero;
+        tile.exponents[token] =
+            hasExponent ? (made.exponent - kGridBaseExponent) * (1 << 23) : 0;
         tile.steps[token] = made.step * kGridVectorBytes;
       }
     }
@@ -341,19 +350,40 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
   return tiles;
 }
 
-std::vector<Bf16Tile> roundToTiles(std::span<const float> x, uint64_t k) {
+namespace {
+
+/// Rounded to nearest, ties to even, but never from a finite number to
+/// infinity.
+uint16_t roundFinite(float value) {
+  const uint16_t rounded = floatToBfloat16(value);
+  const bool isInfinite = (rounded & 0x7FFF) == 0x7F80;
+  return isInfinite && std::isfinite(value) ? static_cast<uint16_t>(rounded - 1)
+                                            : rounded;
+}
+
+} // namespace
+
+Bf16Rows roundToBf16(std::span<const float> x, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   const uint64_t rows = x.size() / k;
-  std::vector<Bf16Tile> tiles((rows + kActivationTokens - 1) /
-                              kActivationTokens * blocks);
-  for (uint64_t i = 0; i < x.size(); ++i) {
-    const uint64_t row = i / k;
-    const uint64_t column = i % k;
-    tiles[row / kActivationTokens * blocks + column / kActivationColumns]
-        .value[row % kActivationTokens][column % kActivationColumns] =
-        floatToBfloat16(x[i]);
+  const uint64_t tokenTiles =
+      (rows + kActivationTokens - 1) / kActivationTokens;
+  Bf16Rows packed = {std::vector<Bf16Tile>(tokenTiles * blocks),
+                     std::vector<float>(tokenTiles * kActivationTokens, 1)};
+  for (uint64_t row = 0; row < rows; ++row) {
+    const auto columns = x.subspan(row * k, k);
+    const bool isTiny = std::ranges::all_of(
+        columns, [](float value) { return std::abs(value) < kTinyRow; });
+    const float factor = isTiny ? kTinyRowFactor : 1;
+    packed.factors[row] = factor;
+    for (uint64_t column = 0; column < k; ++column) {
+      packed
+          .tiles[row / kActivationTokens * blocks + column / kActivationColumns]
+          .value[row % kActivationTokens][column % kActivationColumns] =
+          roundFinite(columns[column] / factor);
+    }
   }
-  return tiles;
+  return packed;
 }
 
 Doubles valuesOf(std::span<const ActivationBlock> blocks) {
@@ -383,15 +413,17 @@ Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
   return values;
 }
 
-Doubles valuesOf(std::span<const Bf16Tile> tiles, uint64_t rows, uint64_t k) {
+Doubles valuesOf(const Bf16Rows &packed, uint64_t rows, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   Doubles values;
   for (uint64_t row = 0; row < rows; ++row) {
     for (uint64_t column = 0; column < k; ++column) {
-      const Bf16Tile &tile =
-          tiles[row / kActivationTokens * blocks + column / kActivationColumns];
-      values.push_back(bfloat16ToFloat(
-          tile.value[row % kActivationTokens][column % kActivationColumns]));
+      const Bf16Tile &tile = packed.tiles[row / kActivationTokens * blocks +
+                                          column / kActivationColumns];
+      values.push_back(
+          double{packed.factors[row]} *
+          bfloat16ToFloat(tile.value[row % kActivationTokens]
+                                    [column % kActivationColumns]));
     }
   }
   return values;

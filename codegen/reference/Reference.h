@@ -96,13 +96,17 @@ std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
                                             uint64_t k, Activation form);
 /// BF16x32 likewise; k is any.
-std::vector<Bf16Tile> roundToTiles(std::span<const float> x, uint64_t k);
+struct Bf16Rows {
+  std::vector<Bf16Tile> tiles;
+  std::vector<float> factors; ///< one per token, padded to whole token tiles
+};
+Bf16Rows roundToBf16(std::span<const float> x, uint64_t k);
 
 /// The numbers that they stand for, row-major.
 Doubles valuesOf(std::span<const ActivationBlock> blocks);
 Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
                  uint64_t k);
-Doubles valuesOf(std::span<const Bf16Tile> tiles, uint64_t rows, uint64_t k);
+Doubles valuesOf(const Bf16Rows &packed, uint64_t rows, uint64_t k);
 
 } // namespace air::codegen::reference
 

@@ -46,7 +46,7 @@ void makeSteps(uint8_t *tiles, uint64_t bytes) {
     codegen::ActivationTile tile;
     std::memcpy(&tile, tiles + at, sizeof(tile));
     for (uint64_t i = 0; i < codegen::kActivationTokens; ++i) {
-      tile.exponents[i] = -codegen::kLeastGridExponent << 23;
+      tile.exponents[i] = -codegen::kGridBaseExponent << 23;
       tile.steps[i] = static_cast<int32_t>(i % codegen::kGridSteps *
                                            codegen::kGridVectorBytes);
     }

@@ -72,6 +72,7 @@ void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   auto floats = b.vec(b.f32(), kRowLanes);
   AmxTiles tiles(b);
   next.askForShare(b, tile, next.tiles);
+  Value isOnGrid = form.isGrid ? areOnGrid(b, x, columns) : Value();
   b.loop(b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1), [&](Value block) {
     Value from = b.element(x, block, sizeof(ActivationTile));
     llvm::SmallVector<Value> weights;
@@ -89,7 +90,7 @@ void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                   b.offset(dots, group * static_cast<int64_t>(kTileDotBytes)),
                   kRowBytes);
     }
-    b.loop(b.i64(0), b.i64(kTokens), b.i64(1), [&](Value token) {
+    auto scaleToken = [&](Value token, Scales scales) {
       TokenNumbers numbers;
       numbers.once = b.element(from, token, 4);
       numbers.ofColumns = b.offset(numbers.once, 2 * 4 * kTokens);
@@ -102,10 +103,21 @@ void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<Value> panels,
             b.add(b.load(integers, at, 64), biasSum(b, form, numbers, 0));
         Value place = b.offset(places, group * kSumBytes);
         Value total = addScaled(b, form, weights[group], numbers, 0, dot,
-                                b.load(floats, place, 64));
+                                b.load(floats, place, 64), scales);
         b.store(total, place, 64);
       }
-    });
+    };
+    auto scaleTokens = [&](Scales scales) {
+      b.loop(b.i64(0), b.i64(kTokens), b.i64(1),
+             [&](Value token) { scaleToken(token, scales); });
+    };
+    if (form.isGrid) {
+      b.ifThenElse(
+          isOnGrid, [&] { scaleTokens(Scales::OnGrid); },
+          [&] { scaleTokens(Scales::Any); });
+    } else {
+      scaleTokens(Scales::Any);
+    }
   });
 }
 

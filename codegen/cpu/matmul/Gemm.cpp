@@ -109,10 +109,13 @@ void ManyTokens::emit() {
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
   // What a column takes in a tile of 16 tokens.
+  const bool isBf16 = spec.activation == Activation::BF16x32;
   const int64_t columnBytes =
-      4 * kTokens *
-      static_cast<int64_t>(activationWords(spec.activation, kColumns)) /
-      kColumns;
+      isBf16 ? static_cast<int64_t>(sizeof(Bf16Tile)) / kColumns
+             : 4 * kTokens *
+                   static_cast<int64_t>(
+                       activationWords(spec.activation, kColumns)) /
+                   kColumns;
   panels =
       b.offset(b.scratch(), matrices() * tileGroups * tileTokens * kSumBytes);
   auto manyRows = [&](Value tile, Value firstGroup, Value groups) {
@@ -137,11 +140,22 @@ void ManyTokens::emit() {
     });
     // A token's rows adjoin in y, tokens are rows of y apart.
     b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
+      Value factor;
+      if (isBf16) {
+        // The last vector of a token tile has its tokens' factors.
+        Value end =
+            b.element(tileX, b.add(b.div(token, b.i64(kTokens)), b.i64(1)),
+                      kTokens * tokenBytes);
+        factor = b.load(b.f32(),
+                        b.element(b.offset(end, -4 * kTokens),
+                                  b.rem(token, b.i64(kTokens)), 4),
+                        4);
+      }
       b.loop(b.i64(0), groups, b.i64(1), [&](Value group) {
-        finishToken(b.add(firstGroup, group), b.add(firstToken, token),
-                    [&](int64_t matrix) {
-                      return sumsAt(b.i64(matrix), group, token);
-                    });
+        finishToken(
+            b.add(firstGroup, group), b.add(firstToken, token),
+            [&](int64_t matrix) { return sumsAt(b.i64(matrix), group, token); },
+            factor);
       });
     });
   };

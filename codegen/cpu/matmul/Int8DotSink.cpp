@@ -66,7 +66,7 @@ Value ByteDotSink::number(int64_t token, Field field,
       isTwice ? blockAt(base, token * tokenBytes +
                                   at(offsetof(ActivationBlock, scale),
                                      offsetof(ActivationBlock, negatedSums),
-                                     offsetof(ActivationBlock, scaledSums), 4))
+                                     offsetof(ActivationBlock, sums), 4))
               : blockAt(numbers,
                         4 * token + at(offsetof(ActivationTile, scale),
                                        offsetof(ActivationTile, biasSums),
@@ -94,6 +94,10 @@ void ByteDotSink::beginGroup(int64_t first, int64_t count, Value scale,
   columnCount = count;
   groupScale = scale;
   groupOffset = offset;
+  if (offset && !isTwice) {
+    groupOffset =
+        b.mul(offset, b.constant(offset.getType(), double{kScaledSumDivisor}));
+  }
   sumsOfBytes.clear();
   // Beside a long decoder eight products in a row are more than can wait at
   // once. Other targets have more sums, of shorter vectors or in 16 bits.
@@ -144,11 +148,18 @@ void ByteDotSink::endGroup() {
     if (isTwice) {
       sum = b.add(b.shiftLeft(sum, 7), sumOf(1));
     }
+    // The token's scale comes last. A product of both scales could underflow.
+    Value dot = b.signedToFloat(sum, b.f32());
+    if (groupScale) {
+      dot = b.mul(groupScale, dot);
+    }
+    if (groupOffset && isTwice) {
+      dot = b.fma(groupOffset, number(token, Field::Sums, b.f32()), dot);
+    }
     Value scale = number(token, Field::Scale, b.f32());
-    scale = groupScale ? b.mul(groupScale, scale) : scale;
-    total[token] = b.fma(scale, b.signedToFloat(sum, b.f32()), total[token]);
-    if (groupOffset) {
-      Value sums = number(token, Field::ScaledSums, b.f32());
+    total[token] = b.fma(scale, dot, total[token]);
+    if (groupOffset && !isTwice) {
+      Value sums = number(token, Field::Sums, b.f32());
       total[token] = b.fma(groupOffset, sums, total[token]);
     }
   }

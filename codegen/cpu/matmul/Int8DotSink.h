@@ -43,7 +43,7 @@ protected:
 
 private:
   /// Numbers of a token and block, in the order of the record's fields.
-  enum class Field : uint8_t { Scale, BiasSums, ScaledSums };
+  enum class Field : uint8_t { Scale, BiasSums, Sums };
 
   /// Address `byte` of the group's block in what starts at `start`.
   Value blockAt(Value start, int64_t byte);

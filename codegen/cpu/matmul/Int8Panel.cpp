@@ -21,6 +21,9 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
+/// ActivationTile::exponents of scales on the grid are below this, as unsigned
+/// numbers.
+constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 
 } // namespace
 
@@ -55,7 +58,7 @@ void BytePanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
   if (made.isGrid) {
     for (int64_t step = 0; step < kGridSteps; ++step) {
       const double mantissa = 1.0 + static_cast<double>(step) / kGridSteps;
-      const double factor = std::ldexp(mantissa, kLeastGridExponent);
+      const double factor = std::ldexp(mantissa, kGridBaseExponent);
       b.store(b.mul(scale, b.constant(floats, factor)), place(step), 64);
     }
     b.store(b.constant(floats, std::numeric_limits<double>::quiet_NaN()),
@@ -65,6 +68,7 @@ void BytePanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
   }
   if (offset) {
     made.hasOffset = true;
+    offset = b.mul(offset, b.constant(floats, double{kScaledSumDivisor}));
     b.store(offset, groupAt(first, made.offsetsAt()), 64);
   }
 }
@@ -112,9 +116,35 @@ Value biasSum(KernelBuilder &b, const BytePanelForm &form,
       7 - std::countr_zero(static_cast<unsigned>(-form.bias)));
 }
 
+Value areOnGrid(KernelBuilder &b, Value x, Value columns) {
+  auto integers = b.vec(b.i32(), kTokens);
+  Value exponents =
+      b.offset(x, static_cast<int64_t>(offsetof(ActivationTile, exponents)));
+  Value most = b.loop(
+      b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1), {b.zero(integers)},
+      [&](Value block, mlir::ValueRange carried) -> KernelBuilder::Values {
+        Value at = b.element(exponents, block, kTileBytes);
+        return {b.max(carried[0], b.load(integers, at, 64))};
+      })[0];
+  return b.less(b.maxLanes(most), b.i32(kGridEnd));
+}
+
+/// Multiplies `dot` and `scale` by powers of two that together are 2^power, so
+/// that neither overflows or underflows for the power of any finite block.
+static void applyPower(KernelBuilder &b, Value power, Value &dot,
+                       Value &scale) {
+  auto powerOfTwo = [&](Value exponent) {
+    Value biased = b.add(exponent, b.constant(power.getType(), int64_t{127}));
+    return b.bitcast(b.shiftLeft(biased, 23), b.f32());
+  };
+  Value half = b.shiftRightSigned(power, 1);
+  scale = b.mul(scale, powerOfTwo(half));
+  dot = b.mul(dot, powerOfTwo(b.sub(power, half)));
+}
+
 Value addScaled(KernelBuilder &b, const BytePanelForm &form, Value group,
                 const TokenNumbers &numbers, int64_t more, Value sum,
-                Value total) {
+                Value total, Scales which) {
   auto floats = b.vec(b.f32(), kRowLanes);
   Value scales = b.offset(group, form.scalesAt());
   Value dot = b.signedToFloat(sum, b.f32());
@@ -122,11 +152,20 @@ Value addScaled(KernelBuilder &b, const BytePanelForm &form, Value group,
   if (form.isGrid) {
     Value power = splatAt(b, numbers.once, offsetof(ActivationTile, exponents),
                           more, b.i32());
+    Value anyDot = dot;
     dot = b.bitcast(b.add(b.bitcast(dot, b.i32()), power), b.f32());
     Value step = b.loadU32(b.offset(
         numbers.once,
         static_cast<int64_t>(offsetof(ActivationTile, steps)) + 4 * more));
     scale = b.load(floats, b.offset(scales, step), 64);
+    if (which == Scales::Any) {
+      Value isOnGrid =
+          b.less(power, b.constant(power.getType(), int64_t{kGridEnd}));
+      Value anyScale = scale;
+      applyPower(b, b.shiftRightSigned(power, 23), anyDot, anyScale);
+      dot = b.select(isOnGrid, dot, anyDot);
+      scale = b.select(isOnGrid, scale, anyScale);
+    }
   } else {
     dot = b.mul(b.load(floats, scales, 64), dot);
     scale = numbers.number(b, offsetof(ActivationTile, scale), more);
@@ -211,7 +250,7 @@ void addTwoTokens(KernelBuilder &b, const BytePanelForm &form,
 void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const BytePanelForm &form, Value index, Value x,
                    int64_t tileBytes, Value first, int64_t tokens,
-                   llvm::MutableArrayRef<Value> totals) {
+                   llvm::MutableArrayRef<Value> totals, Scales scales) {
   const int64_t parts = kColumns / form.columns;
   Value part = b.rem(index, b.i64(parts));
   Value tile = b.element(x, b.div(index, b.i64(parts)), kTileBytes);
@@ -229,11 +268,12 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   for (size_t i = 0; i < totals.size(); ++i) {
     sums.push_back(biasSum(b, form, numbers, static_cast<int64_t>(i) % tokens));
   }
-  auto *add = b.isa().hasI8mm ? &addTwoTokens : &addDots;
+  auto *add = b.isa().hasI8mm && tokens % 2 == 0 ? &addTwoTokens : &addDots;
   add(b, form, groups, bytes, tokens, sums);
   for (size_t i = 0; i < totals.size(); ++i) {
-    totals[i] = addScaled(b, form, groups[i / tokens], numbers,
-                          static_cast<int64_t>(i) % tokens, sums[i], totals[i]);
+    totals[i] =
+        addScaled(b, form, groups[i / tokens], numbers,
+                  static_cast<int64_t>(i) % tokens, sums[i], totals[i], scales);
   }
 
   // The next 16 tokens are some way off: every part of these asks for its
@@ -247,12 +287,11 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 }
 
-} // namespace
-
-void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                   const BytePanelForm &form, int64_t tokensTogether, Value x,
-                   Value tile, int64_t tileBytes, Value sums, Value columns,
-                   const NextPanels &next) {
+/// multiplyBytes() for scales of a kind.
+void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                    const BytePanelForm &form, int64_t tokensTogether, Value x,
+                    Value tile, int64_t tileBytes, Value sums, Value columns,
+                    const NextPanels &next, Scales scales) {
   auto type = b.vec(b.f32(), kRowLanes);
   const auto count = static_cast<int64_t>(panels.size());
   const int64_t turns = kTokens / tokensTogether;
@@ -274,13 +313,34 @@ void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                     totals, [&](Value index, mlir::ValueRange now) {
                       KernelBuilder::Values next(now.begin(), now.end());
                       multiplyGroup(b, panels, form, index, x, tileBytes, first,
-                                    tokensTogether, next);
+                                    tokensTogether, next, scales);
                       return next;
                     });
     for (size_t i = 0; i < places.size(); ++i) {
       b.store(totals[i], places[i], 64);
     }
   });
+}
+
+} // namespace
+
+void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                   const BytePanelForm &form, int64_t tokensTogether, Value x,
+                   Value tile, int64_t tileBytes, Value sums, Value columns,
+                   const NextPanels &next) {
+  auto multiply = [&](int64_t tokens, Scales scales) {
+    multiplyTokens(b, panels, form, tokens, x, tile, tileBytes, sums, columns,
+                   next, scales);
+  };
+  if (!form.isGrid) {
+    multiply(tokensTogether, Scales::Any);
+    return;
+  }
+  // Scales off the grid are rare: their code is small rather than fast.
+  b.ifThenElse(
+      areOnGrid(b, x, columns),
+      [&] { multiply(tokensTogether, Scales::OnGrid); },
+      [&] { multiply(1, Scales::Any); });
 }
 
 } // namespace air::codegen

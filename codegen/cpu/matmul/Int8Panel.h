@@ -86,11 +86,21 @@ struct TokenNumbers {
 mlir::Value biasSum(KernelBuilder &b, const BytePanelForm &form,
                     const TokenNumbers &numbers, int64_t more);
 
+/// Which scales of activations addScaled() is right for. Of I8Grid nearly all
+/// are on the grid.
+enum class Scales : uint8_t { OnGrid, Any };
+
 /// total + the sums of products of a token and the group of columns at `group`,
-/// i32 [16 rows], scaled.
+/// i32 [16 rows], scaled. Where a scale is on the grid the result does not
+/// depend on `scales`.
 mlir::Value addScaled(KernelBuilder &b, const BytePanelForm &form,
                       mlir::Value group, const TokenNumbers &numbers,
-                      int64_t more, mlir::Value sum, mlir::Value total);
+                      int64_t more, mlir::Value sum, mlir::Value total,
+                      Scales scales);
+
+/// Whether `columns` columns of the 16 tokens at `x` have all their scales on
+/// the grid. Only of I8Grid.
+mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// sums[token][panel][16] += products of `columns` columns of the panels and of
 /// the 16 tokens of the `tile`th tile `x`, an ActivationTile for 32 columns, so

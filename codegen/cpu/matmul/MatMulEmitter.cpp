@@ -24,25 +24,34 @@ GroupReader Product::reader(Value matrix, Value group) {
 }
 
 void Product::finishToken(Value group, Value token,
-                          llvm::function_ref<Value(int64_t)> sumsOf) {
+                          llvm::function_ref<Value(int64_t)> sumsOf,
+                          Value factor) {
   auto vector = b.vec(b.f32(), kRowLanes);
-  auto whole = [&] { finishPart(group, token, b.i64(0), vector, sumsOf); };
+  auto whole = [&] {
+    finishPart(group, token, b.i64(0), vector, sumsOf, factor);
+  };
   if (n % kRowLanes == 0) {
     whole();
     return;
   }
   b.ifThenElse(b.less(group, b.i64(n / kRowLanes)), whole, [&] {
     b.loop(b.i64(0), b.i64(n % kRowLanes), b.i64(1), [&](Value lane) {
-      finishPart(group, token, lane, b.f32(), sumsOf);
+      finishPart(group, token, lane, b.f32(), sumsOf, factor);
     });
   });
 }
 
 void Product::finishPart(Value group, Value token, Value lane,
                          KernelBuilder::Type type,
-                         llvm::function_ref<Value(int64_t)> sumsOf) {
+                         llvm::function_ref<Value(int64_t)> sumsOf,
+                         Value factor) {
+  const bool isVector = type != b.f32();
   auto sums = [&](int64_t matrix) {
-    return b.load(type, b.element(sumsOf(matrix), lane, 4), 4);
+    Value sum = b.load(type, b.element(sumsOf(matrix), lane, 4), 4);
+    if (!factor) {
+      return sum;
+    }
+    return b.mul(sum, isVector ? b.splat(factor, kRowLanes) : factor);
   };
   Value row = b.add(b.mul(group, b.i64(kRowLanes)), lane);
   auto yStride = static_cast<int64_t>(isGlu ? spec.n : spec.yStride);

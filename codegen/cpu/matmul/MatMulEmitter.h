@@ -25,9 +25,11 @@ protected:
   Value rows();
   int64_t matrices() const { return isGlu ? 2 : 1; }
   GroupReader reader(Value matrix, Value group);
-  /// y of a group's rows and one token, from the sums at sumsOf(matrix).
+  /// y of a group's rows and one token, from the sums at sumsOf(matrix), each
+  /// times `factor` (f32) where there is one.
   void finishToken(Value group, Value token,
-                   llvm::function_ref<Value(int64_t)> sumsOf);
+                   llvm::function_ref<Value(int64_t)> sumsOf,
+                   Value factor = {});
 
   KernelBuilder &b;
   const KernelSpec &spec;
@@ -39,7 +41,7 @@ protected:
 private:
   void finishPart(Value group, Value token, Value lane,
                   KernelBuilder::Type type,
-                  llvm::function_ref<Value(int64_t)> sumsOf);
+                  llvm::function_ref<Value(int64_t)> sumsOf, Value factor);
 };
 
 // Gemm.cpp

@@ -21,10 +21,11 @@ constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kHalf = kColumns / 2;
 constexpr int64_t kInfinityBits = 0x7F800000;
-/// Below it largest / m would leave float32.
-constexpr double kSmallest = 0x1p-100;
-/// I8Grid: bits of 2^50, from where on a magnitude counts as infinite.
-constexpr int64_t kGridEnd = int64_t{127 + 50} << 23;
+/// The smallest magnitude whose nearest bfloat16 is infinity, as bits.
+constexpr int64_t kRoundsToInfinity = 0x7F7F8000;
+/// The smallest scale, and the largest factor that x is multiplied by.
+constexpr double kLeastScale = 0x1p-126;
+constexpr double kMostInverse = 0x1p126;
 constexpr double kMost = 127; ///< of a signed byte
 constexpr int64_t kLine = 64;
 /// How far ahead of a token's block its next ones are asked for: the core sees
@@ -70,13 +71,12 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
   Value largest = b.bitcast(bits, b.f32());
   auto floats = largest.getType();
   Value isFinite = b.less(bits, b.constant(bits.getType(), kInfinityBits));
-  Value isTiny = b.less(largest, b.constant(floats, kSmallest));
   Value limit = b.constant(floats, most);
-  Value zero = b.zero(floats);
   Scale made;
   made.scale =
-      orNan(b, isFinite, b.select(isTiny, zero, b.div(largest, limit)));
-  made.inverse = b.select(isTiny, zero, b.div(limit, largest));
+      orNan(b, isFinite,
+            b.max(b.div(largest, limit), b.constant(floats, kLeastScale)));
+  made.inverse = b.min(b.div(limit, largest), b.constant(floats, kMostInverse));
   return made;
 }
 
@@ -85,12 +85,14 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 Scale gridScale(KernelBuilder &b, Value bits) {
   // A step is so many units of a float's bits.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
-  constexpr int64_t kLeast = int64_t{127 + kLeastGridExponent} << 23;
+  constexpr int64_t kLeast = int64_t{1} << 23; // the bits of kLeastScale
+  constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
   auto integers = bits.getType();
   auto floats = KernelBuilder::withElement(integers, b.f32());
   auto number = [&](int64_t value) { return b.constant(integers, value); };
-  Value isFinite = b.less(bits, number(kGridEnd));
-  Value largest = b.bitcast(b.select(isFinite, bits, number(0)), b.f32());
+  Value isFinite = b.less(bits, number(kInfinityBits));
+  Value finiteBits = b.select(isFinite, bits, number(0));
+  Value largest = b.bitcast(finiteBits, b.f32());
   Value least = b.bitcast(b.div(largest, b.constant(floats, kMost)), b.i32());
   // Up to the next step; over the last one the carry is the next exponent's.
   Value scale =
@@ -101,7 +103,9 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   made.scale = b.bitcast(scale, b.f32());
   made.inverse = b.div(b.constant(floats, 1.0), made.scale);
   made.scale = orNan(b, isFinite, made.scale);
-  made.exponent = b.sub(b.andBits(scale, kInfinityBits), number(kLeast));
+  made.exponent =
+      b.select(b.equal(finiteBits, number(0)), number(0),
+               b.sub(b.andBits(scale, kInfinityBits), number(kBase)));
   made.step = b.mul(b.select(isFinite, step, number(kGridSteps)),
                     number(kGridVectorBytes));
   return made;
@@ -146,8 +150,8 @@ void writeBlock(KernelBuilder &b, Value x, Value block) {
   for (int64_t i = 0; i < 3; ++i) {
     storeField(b, b.negate(sums[i]), block,
                offsetof(ActivationBlock, negatedSums), 4 * i);
-    storeField(b, b.mul(made.scale, b.signedToFloat(sums[i], b.f32())), block,
-               offsetof(ActivationBlock, scaledSums), 4 * i);
+    storeField(b, b.signedToFloat(sums[i], b.f32()), block,
+               offsetof(ActivationBlock, sums), 4 * i);
   }
   storeField(b, b.i32(0), block, offsetof(ActivationBlock, zero));
 }
@@ -189,6 +193,8 @@ void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
     b.loop(b.i64(0), tokens, b.i64(1),
            [&](Value token) { body(token, b.element(x, token, rowBytes)); });
   };
+  // Tokens past the last one count as zeros: their scales are on the grid.
+  b.store(b.zero(b.vec(b.i32(), kTokens)), largest, 64);
   eachToken([&](Value token, Value from) {
     for (int64_t at = 0; at < 4 * kColumns; at += kLine) {
       b.prefetch(b.offset(from, kAheadBytes + at));
@@ -212,10 +218,12 @@ void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
   b.store(made.scale, field(offsetof(ActivationTile, scale)), 64);
   std::array<Value, 3> all = {integersAt(sums[0]), integersAt(sums[1]), {}};
   all[2] = b.add(all[0], all[1]);
+  Value sumScale = b.mul(
+      made.scale, b.constant(made.scale.getType(), 1.0 / kScaledSumDivisor));
   for (int64_t i = 0; i < 3; ++i) {
     b.store(b.negate(b.shiftLeft(all[i], 7)),
             field(offsetof(ActivationTile, biasSums), i), 64);
-    b.store(b.mul(made.scale, b.signedToFloat(all[i], b.f32())),
+    b.store(b.mul(sumScale, b.signedToFloat(all[i], b.f32())),
             field(offsetof(ActivationTile, scaledSums), i), 64);
   }
   if (isGrid) {
@@ -224,9 +232,10 @@ void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
   }
 }
 
-/// float32, any number of lanes, as the upper half of its bits, rounded to
-/// nearest even; of a NaN, which could round to infinity, a quiet one. Integers
-/// do it on every target, and keep subnormals.
+/// Rounds float32, any number of lanes, to bfloat16: to nearest, ties to even.
+/// What would round from a finite number to infinity is truncated instead, and
+/// so is infinity itself; NaN becomes a quiet NaN. Integer operations do this
+/// on every target and keep subnormals.
 Value roundToBf16(KernelBuilder &b, Value x) {
   Value bits = b.bitcast(x, b.i32());
   auto number = [&](int64_t value) {
@@ -235,28 +244,83 @@ Value roundToBf16(KernelBuilder &b, Value x) {
   Value upper = b.shiftRight(bits, 16);
   Value rounded =
       b.add(b.add(bits, number(0x7FFF)), b.andBits(upper, int64_t{1}));
-  Value isNaN =
-      b.less(number(kInfinityBits), b.andBits(bits, int64_t{0x7FFFFFFF}));
-  Value result =
-      b.select(isNaN, b.orBits(upper, number(0x40)), b.shiftRight(rounded, 16));
+  Value magnitude = b.andBits(bits, int64_t{0x7FFFFFFF});
+  Value isNaN = b.less(number(kInfinityBits), magnitude);
+  Value isTruncated = b.less(number(kRoundsToInfinity - 1), magnitude);
+  Value result = b.select(isTruncated, upper, b.shiftRight(rounded, 16));
+  result = b.select(isNaN, b.orBits(upper, number(0x40)), result);
   return b.truncate(result, b.i16());
 }
 
-/// A token's `columns` columns, up to a block, in its tile; zeros past them.
-void writeBf16(KernelBuilder &b, Value x, Value to, int64_t columns) {
+/// The largest magnitude in columns [first, last) of `row`, as bits; `first` is
+/// a multiple of kHalf.
+Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
+  auto magnitude = [&](KernelBuilder::Type type, Value column) {
+    Value x = b.load(type, b.element(row, column, 4), 4);
+    return b.andBits(b.bitcast(x, b.i32()), int64_t{0x7FFFFFFF});
+  };
+  auto vector = b.vec(b.f32(), kHalf);
+  Value whole = b.andBits(last, -kHalf);
+  Value vectors =
+      b.loop(first, whole, b.i64(kHalf), {b.zero(b.vec(b.i32(), kHalf))},
+             [&](Value column, mlir::ValueRange most) -> KernelBuilder::Values {
+               return {b.max(most[0], magnitude(vector, column))};
+             })[0];
+  return b.loop(
+      whole, last, b.i64(1), {b.maxLanes(vectors)},
+      [&](Value column, mlir::ValueRange most) -> KernelBuilder::Values {
+        return {b.max(most[0], magnitude(b.f32(), column))};
+      })[0];
+}
+
+/// The factor that a token's row of `k` columns is multiplied by. Every part of
+/// the row finds the same one: a part that is not tiny knows that the row is
+/// not, and a part that is tiny looks at all of the row.
+Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
+                     int64_t k) {
+  Value tiny = b.i32(std::bit_cast<int32_t>(kTinyRow));
+  Value one = b.f32(1.0F);
+  return b.ifElse(
+      b.less(largestBits(b, row, first, last), tiny),
+      [&]() -> KernelBuilder::Values {
+        Value isTiny = b.less(largestBits(b, row, b.i64(0), b.i64(k)), tiny);
+        return {b.select(isTiny, b.f32(1 / kTinyRowFactor), one)};
+      },
+      [&]() -> KernelBuilder::Values { return {one}; })[0];
+}
+
+/// A token's `columns` columns, up to a block, times `multiplier` in its tile;
+/// zeros past them.
+void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
+               int64_t columns) {
   for (int64_t half = 0; half < kColumns; half += kHalf) {
     Value place = b.offset(to, 2 * half);
     if (columns >= half + kHalf) {
       Value values = b.load(b.vec(b.f32(), kHalf), b.offset(x, 4 * half), 4);
+      values = b.mul(values, b.splat(multiplier, kHalf));
       b.store(roundToBf16(b, values), place, 32);
       continue;
     }
     b.store(b.zero(b.vec(b.i16(), kHalf)), place, 32);
     b.loop(b.i64(half), b.i64(columns), b.i64(1), [&](Value i) {
-      Value value = b.load(b.f32(), b.element(x, i, 4), 4);
+      Value value = b.mul(b.load(b.f32(), b.element(x, i, 4), 4), multiplier);
       b.store(roundToBf16(b, value), b.element(to, i, 2), 2);
     });
   }
+}
+
+/// The multipliers of up to 16 tokens go to scratch; the part with the first
+/// columns writes the tokens' factors to `factors`.
+void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
+                      int64_t k, Value tokens, Value factors) {
+  b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
+    Value row = b.element(x, token, k * 4);
+    Value multiplier = bf16Multiplier(b, row, first, last, k);
+    b.store(multiplier, b.element(b.scratch(), token, 4), 4);
+    b.ifThen(b.equal(first, b.i64(0)), [&] {
+      b.store(b.div(b.f32(1.0F), multiplier), b.element(factors, token, 4), 4);
+    });
+  });
 }
 
 /// to[j][i] = from[i][j], 16 by 16 floats; a row of `from` takes rowBytes.
@@ -328,6 +392,10 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
     }
     Value rows = spec.rowsFrom == RowsFrom::Tokens ? b.tokens() : b.outputs();
     Value tokens = b.min(b.sub(rows, token), b.i64(kTokens));
+    if (spec.activation == Activation::BF16x32) {
+      writeMultipliers(b, x, first, last, k, tokens,
+                       b.offset(packed, kTokens * (tokenBytes - 4)));
+    }
     b.loop(first, last, b.i64(kColumns), [&](Value column) {
       Value block =
           b.element(packed, b.div(column, b.i64(kColumns)),
@@ -340,13 +408,14 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
       b.loop(b.i64(0), tokens, b.i64(1), [&](Value i) {
         Value from = b.element(b.element(x, column, 4), i, k * 4);
         Value to = b.element(block, i, 2 * kColumns);
-        auto whole = [&] { writeBf16(b, from, to, kColumns); };
+        Value multiplier = b.load(b.f32(), b.element(b.scratch(), i, 4), 4);
+        auto whole = [&] { writeBf16(b, from, multiplier, to, kColumns); };
         if (k % kColumns == 0) {
           whole();
           return;
         }
         b.ifThenElse(b.less(column, b.i64(k / kColumns * kColumns)), whole,
-                     [&] { writeBf16(b, from, to, k % kColumns); });
+                     [&] { writeBf16(b, from, multiplier, to, k % kColumns); });
       });
     });
   });
@@ -369,6 +438,9 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   } else {
     entry.baseTiles = ceilDiv(spec.k, kPackColumns);
     entry.tokensPerTile = kActivationTokens;
+  }
+  if (spec.activation == Activation::BF16x32) {
+    entry.scratchBytes = kActivationTokens * sizeof(float);
   }
   // Comparison, product, rounding and sum; or the move alone, or with rounding.
   entry.flopsPerRow = isOfBytes(spec.activation) ? spec.k * 4 : spec.k;

@@ -157,20 +157,18 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
-// A token's block of either form of bytes. It equals the definition's; where
-// that leaves q open, the rest does.
+// One token's block in any int8 format. It equals the definition. Where the
+// scale is NaN, the definition leaves q and its sums open.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  int32_t step; ///< on the grid; there is one for NaN
+  int32_t step; ///< I8Grid only; one step stands for NaN
 
   bool isAs(const PackedBlock &want) const {
     if (std::isnan(want.scale)) {
-      return std::isnan(scale) && step == want.step &&
-             std::ranges::all_of(scaledSums,
-                                 [](float sum) { return std::isnan(sum); });
+      return std::isnan(scale) && step == want.step;
     }
     return q == want.q &&
            std::bit_cast<uint32_t>(scale) ==
@@ -185,7 +183,7 @@ PackedBlock blockOf(const ActivationBlock &block) {
       {},
       block.scale,
       {std::begin(block.negatedSums), std::end(block.negatedSums)},
-      {std::begin(block.scaledSums), std::end(block.scaledSums)},
+      {std::begin(block.sums), std::end(block.sums)},
       0};
   packed.sums.push_back(static_cast<int32_t>(block.zero));
   for (uint64_t i = 0; i < kActivationColumns; ++i) {
@@ -244,16 +242,29 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
   }
   if (form == Activation::BF16x32) {
     // All of a row's blocks, zeros past the last column too.
-    const auto packed = recordsOf<Bf16Tile>(got);
-    const auto want = reference::roundToTiles(x, k);
+    const auto want = reference::roundToBf16(x, k);
     const uint64_t tileBlocks = ceilDiv(k, kActivationColumns);
-    for (uint64_t i = 0; i < rows * tileBlocks; ++i) {
-      const uint64_t row = i / tileBlocks;
-      const uint64_t tile =
-          row / kActivationTokens * tileBlocks + i % tileBlocks;
-      if (!std::ranges::equal(packed[tile].value[row % kActivationTokens],
-                              want[tile].value[row % kActivationTokens])) {
-        return wrong(row, i % tileBlocks);
+    const uint64_t blocksBytes = tileBlocks * sizeof(Bf16Tile);
+    const uint64_t tileBytes = blocksBytes + kActivationTokens * sizeof(float);
+    for (uint64_t row = 0; row < rows; ++row) {
+      const uint64_t token = row % kActivationTokens;
+      const uint8_t *tile = got.data() + row / kActivationTokens * tileBytes;
+      float factor = 0;
+      std::memcpy(&factor, tile + blocksBytes + token * sizeof(float),
+                  sizeof(float));
+      if (factor != want.factors[row]) {
+        return "the factor of row " + std::to_string(row) +
+               " is not as defined";
+      }
+      for (uint64_t i = 0; i < tileBlocks; ++i) {
+        Bf16Tile packed;
+        std::memcpy(&packed, tile + i * sizeof(Bf16Tile), sizeof(Bf16Tile));
+        if (!std::ranges::equal(
+                packed.value[token],
+                want.tiles[row / kActivationTokens * tileBlocks + i]
+                    .value[token])) {
+          return wrong(row, i);
+        }
       }
     }
     return "";
@@ -286,20 +297,22 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
   test.spec.activation = form;
   test.spec.k = width;
   test.spec.rowsFrom = from;
-  const uint64_t tokens = 17 + random() % 23;
+  const uint64_t tokens = 24 + random() % 23;
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   test.label = labelOf(test.spec, tokens);
   const uint64_t rows =
       from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
   Floats x = randomFloats(random, rows * width, 3.0F);
-  // Blocks of every kind, one a row: largest at either end and either sign,
-  // ties, zeros, the smallest that counts and just below, the largest.
-  const float marked[] = {-100.0F,     1e30F,          0x1p-100F,
-                          0x1p-101F,   1e-42F,         FLT_MAX,
-                          INFINITY,    -INFINITY,      NAN,
-                          127 * 128,   127.0F,         0.0F,
-                          0x1p50F,     0x1.fffffep49F, 127 * 0x1p-64F,
-                          127 * 1.75F, 127 * 1.7501F};
+  // Blocks of every kind, one in each row: the largest value at either end and
+  // of either sign, ties, zeros, subnormals, the largest finite value, values
+  // that are not finite, and both sides of the ends of the grid.
+  const float marked[] = {-100.0F,     1e30F,         0x1p-119F,
+                          0x1p-112F,   1e-42F,        FLT_MAX,
+                          INFINITY,    -INFINITY,     NAN,
+                          127 * 128,   127.0F,        0.0F,
+                          0x1p50F,     127 * 0x1p44F, 127 * 0x1p-64F,
+                          127 * 1.75F, 127 * 1.7501F, 127 * 0x1.fp-65F,
+                          FLT_MIN,     FLT_TRUE_MIN};
   if (form == Activation::BF16x32) {
     // Ties to even and beyond, up and down, from a subnormal to an overflow.
     const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
@@ -324,6 +337,15 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
                      : block[j];
     }
     block[row % kBlock * 3 % kBlock] = mark;
+  }
+  // Rows that are tiny throughout, and a row that is not for its last value.
+  for (uint64_t row = std::size(marked); row < rows; row += 2) {
+    for (uint64_t j = 0; j < width; ++j) {
+      x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
+    }
+    if (row % 3 == 0) {
+      x[row * width + width - 1] = kTinyRow;
+    }
   }
   test.readsRows(x, width);
   const uint64_t words = codegen::activationWords(form, width);
@@ -413,6 +435,66 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   }
 }
 
+// ---- activations of any magnitude -------------------------------------------
+
+/// Rows of every magnitude, one kind in each: what a format with one scale per
+/// block, or with a limited range of exponents, is most likely to lose.
+Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
+  const float scales[] = {0x1p-120F, 0x1p-66F, 0x1p50F, largest,
+                          0x1p-149F, 0.0F,     0x1p-40F};
+  Floats x = randomFloats(random, rows * k);
+  for (uint64_t row = 0; row < rows; ++row) {
+    const std::span<float> columns = std::span(x).subspan(row * k, k);
+    const uint64_t kind = row % (std::size(scales) + 2);
+    if (kind < std::size(scales)) {
+      for (float &value : columns) {
+        value *= scales[kind];
+      }
+      continue;
+    }
+    // Blocks of many magnitudes beside each other; or one outlier of 2^120.
+    for (uint64_t j = 0; j < k; ++j) {
+      const int exponent = static_cast<int>(j / kActivationColumns % 9) * 22;
+      columns[j] = std::ldexp(columns[j], kind % 2 == 0 ? exponent - 100 : 0);
+    }
+    if (kind % 2 != 0) {
+      columns[random() % k] = 0x1p120F;
+    }
+  }
+  return x;
+}
+
+/// How far a packed format may be from x, by its definition.
+Doubles activationError(const Floats &x, Activation form) {
+  const auto relativeToBlock = [&](double share) {
+    Doubles errors;
+    for (uint64_t i = 0; i < x.size(); ++i) {
+      const uint64_t first = i / kActivationColumns * kActivationColumns;
+      double largest = 0;
+      for (uint64_t j = first; j < first + kActivationColumns; ++j) {
+        largest = std::max(largest, std::abs(double{x[j]}));
+      }
+      errors.push_back(std::max(largest * share, 0x1p-127));
+    }
+    return errors;
+  };
+  switch (form) {
+  case Activation::I8x2:
+    return relativeToBlock(1.0 / 32511);
+  case Activation::I8:
+    return relativeToBlock(1.0 / 253.99);
+  case Activation::I8Grid:
+    return relativeToBlock(1.0 / 203);
+  case Activation::BF16x32:
+    // Half an ulp of bfloat16, and of its subnormals times 2^-88.
+    return scaled(widened(x), 1.0 / 256, 0x1p-222);
+  case Activation::F32:
+  case Activation::F32x16:
+    break;
+  }
+  return Doubles(x.size(), 0.0);
+}
+
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
@@ -451,7 +533,7 @@ ProductTiles otherTiles(const KernelSpec &spec) {
 /// are exact, each addition is rounded, and subnormals count as zeros. Tiles
 /// have shorter chains: half of a block's columns, and then as many as blocks.
 Doubles productError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
-                     uint64_t block) {
+                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
     return scaled(blockMagnitude(x, w, spec.n, spec.k, block), 24 * kEpsilon,
                   0);
@@ -460,7 +542,7 @@ Doubles productError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
       std::min(spec.k, kPairPanelColumns) + ceilDiv(spec.k, kPairPanelColumns);
   return scaled(reference::matMulMagnitude(x, w, {}, spec.n, spec.k),
                 static_cast<double>(chain) * kEpsilon,
-                static_cast<double>(spec.k) * FLT_MIN);
+                static_cast<double>(spec.k) * flushed);
 }
 
 /// Columns of a matrix without blocks: odd and even, and several panels.
@@ -537,6 +619,56 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   cases.push_back(std::move(test));
 }
 
+/// A matmul of rows of any magnitude against the product of the numbers before
+/// they were packed. The bound is what packing may change, the kernel's own
+/// error, and a float32 subnormal for each term.
+void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
+                      Layout layout, MClass mClass, Precision precision,
+                      RowsFrom from, Random &random) {
+  const uint64_t block = info(dtype).blockElements;
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::MatMul;
+  spec.dtype = dtype;
+  spec.layout = layout;
+  spec.mClass = mClass;
+  spec.activation = activationOf(precision, mClass, dtype);
+  spec.n = 37;
+  spec.k = block == 1 ? 301 : ceilDiv(512, block) * block;
+  spec.yStride = spec.n;
+  spec.rowsFrom = from;
+  const uint64_t tokens = mClass == MClass::Wide ? 41 : 9;
+  test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
+  const uint64_t rows =
+      from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
+  test.label = labelOf(spec, rows) + " of any magnitude";
+  const Floats x =
+      extremeRows(random, rows, spec.k,
+                  precision == Precision::Float ? 0x1p100F : 0x1p112F);
+  const Matrix w = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  const Doubles packed = test.readsActivations(x);
+  test.reads(w.packed);
+  test.writesRows(randomFloats(random, rows * spec.n), spec.n);
+  const Doubles want =
+      reference::matMul(widened(x), w.values, {}, spec.n, spec.k);
+  Doubles bound = productError(spec, packed, w.values, block);
+  const Doubles tinyBound =
+      productError(spec, packed, w.values, block, FLT_MIN * kTinyRowFactor);
+  const Doubles packing = reference::matMulMagnitude(
+      activationError(x, spec.activation), w.values, {}, spec.n, spec.k);
+  for (size_t i = 0; i < bound.size(); ++i) {
+    const auto row = std::span(x).subspan(i / spec.n * spec.k, spec.k);
+    const bool isTiny = std::ranges::all_of(
+        row, [](float value) { return std::abs(value) < kTinyRow; });
+    bound[i] = (isTiny ? tinyBound : bound)[i] + packing[i] +
+               static_cast<double>(spec.k) * FLT_TRUE_MIN;
+  }
+  test.check = [want, bound](const std::vector<Bytes> &after) {
+    return compare("y", floatsOf(after.back()), want, bound);
+  };
+  cases.push_back(std::move(test));
+}
+
 // What models are mostly made of is tried in full; the other dtypes share their
 // code but for the decoder, and take turns.
 bool isCommon(DType dtype, Precision precision) {
@@ -553,6 +685,11 @@ size_t turnOf(DType dtype, Layout layout) {
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Precision precision, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
+  if (layout == Layout::X16 && dtype != DType::F64) {
+    addExtremeMatMul(cases, dtype, layout, mClass, precision,
+                     turn % 2 == 0 ? RowsFrom::Tokens : RowsFrom::Outputs,
+                     random);
+  }
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype, precision) || i == turn % std::size(kMatMulShapes)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {

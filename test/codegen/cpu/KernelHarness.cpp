@@ -373,7 +373,7 @@ Doubles KernelCase::readsActivations(const Floats &x) {
           tile.biasSums[part][token] = INT32_MIN;
           tile.scaledSums[part][token] = kNaN;
         }
-        tile.exponents[token] = INT32_MIN;
+        tile.exponents[token] = 0;
         tile.steps[token] = kGridSteps * kGridVectorBytes;
       }
     }
@@ -381,17 +381,28 @@ Doubles KernelCase::readsActivations(const Floats &x) {
     return reference::valuesOf(tiles, rows, k);
   }
   case Activation::BF16x32: {
-    std::vector<Bf16Tile> tiles = reference::roundToTiles(x, k);
+    reference::Bf16Rows packed = reference::roundToBf16(x, k);
     const uint64_t blocks = ceilDiv(k, kActivationColumns);
     for (uint64_t row = rows; row % kActivationTokens != 0; ++row) {
       for (uint64_t i = 0; i < blocks; ++i) {
-        Bf16Tile &tile = tiles[tiles.size() - 1 - i];
+        Bf16Tile &tile = packed.tiles[packed.tiles.size() - 1 - i];
         std::fill_n(tile.value[row % kActivationTokens], kActivationColumns,
                     floatToBfloat16(kNaN));
       }
+      packed.factors[row] = kNaN;
     }
-    readsRecords(tiles);
-    return reference::valuesOf(tiles, rows, k);
+    Bytes bytes;
+    for (uint64_t i = 0; i * kActivationTokens < rows; ++i) {
+      const auto append = [&bytes](const void *from, uint64_t size) {
+        const auto *source = static_cast<const uint8_t *>(from);
+        bytes.insert(bytes.end(), source, source + size);
+      };
+      append(&packed.tiles[i * blocks], blocks * sizeof(Bf16Tile));
+      append(&packed.factors[i * kActivationTokens],
+             kActivationTokens * sizeof(float));
+    }
+    reads(std::move(bytes));
+    return reference::valuesOf(packed, rows, k);
   }
   }
   return widened(x);

@@ -151,7 +151,7 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   x[2] = 63.5F; // ties to even: 64, which the high byte takes
   x[3] = -64.5F;
   x[17] = 1000;
-  x[40] = 0x1p-101F; // counts as zero
+  x[40] = 0x1p-113F; // its block has the smallest scale
   const auto blocks = quantizeToBlocks(x);
   ASSERT_EQ(blocks.size(), 2U);
   const ActivationBlock &block = blocks[0];
@@ -165,13 +165,13 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   EXPECT_EQ(block.high[17], 8);
   EXPECT_EQ(block.low[17], -24);
   EXPECT_THAT(block.negatedSums, ElementsAre(0, -1000, -1000));
-  EXPECT_THAT(block.scaledSums, ElementsAre(0, 1000, 1000));
+  EXPECT_THAT(block.sums, ElementsAre(0, 1000, 1000));
   const Doubles back = valuesOf(blocks);
   EXPECT_EQ(back[0], 16256.0);
   EXPECT_EQ(back[2], 64.0);
   EXPECT_EQ(back[17], 1000.0);
-  EXPECT_EQ(back[40], 0.0);
-  EXPECT_EQ(blocks[1].scale, 0.0F);
+  EXPECT_EQ(back[40], 0x1p-113);
+  EXPECT_EQ(blocks[1].scale, 0x1p-126F);
 }
 
 TEST(Reference, ActivationsAreOffByHalfAScale) {
