@@ -22,6 +22,7 @@ LAYER_OF = {
     "tools/airrun": "airrun",
     "tools/air-gen": "airgen",
     "tools/air-bench": "bench",
+    "tools/air-gpu-bench": "gpubench",
 }
 LLVM_MAY = ("codegen", "compiler", "tools/air-opt")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')

@@ -1,0 +1,296 @@
+//===- DecodeMatMul.cpp - literals of a decode product --------------------===//
+#include "codegen/cuda/DecodeMatMul.h"
+
+#include "codegen/cuda/DecodeMatMulText.h"
+#include "codegen/cuda/Intrinsics.h"
+#include "codegen/layout/T16.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
+namespace air::codegen::cuda {
+namespace {
+
+struct Sizes {
+  T16Unit unit;
+  ActivationForm form;
+  uint32_t tiles, units, partUnits, warpUnits, blocks;
+  bool even;
+  uint32_t slotBytes, barrierOffset, xOffset, xLow, xStride, sumOffset,
+      sumTokens, unitSumBytes, reduceOffset, flagOffset, sharedBytes;
+};
+
+uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
+uint32_t roundUp(uint32_t a, uint32_t b) { return divideUp(a, b) * b; }
+
+/// Shared memory may exceed the target's: the caller compares.
+Result<Sizes> sizesOf(const DecodeMatMul &spec) {
+  const DecodeTiling &tiling = spec.tiling;
+  Sizes s{};
+  AIR_ASSIGN_OR_RETURN(s.unit, t16Unit(spec.dtype));
+  AIR_ASSIGN_OR_RETURN(s.form, activationForm(spec.dtype));
+  s.tiles = divideUp(spec.rows, kT16Rows);
+  s.units = static_cast<uint32_t>(t16UnitsPerTile(s.unit, spec.columns));
+  s.partUnits = divideUp(s.units, tiling.splits);
+  s.warpUnits = divideUp(s.partUnits, tiling.warps);
+  s.blocks = std::min(s.tiles, std::max(1U, spec.multiprocessors *
+                                                tiling.blocksPerMultiprocessor /
+                                                tiling.splits));
+  s.even = s.partUnits * tiling.splits == s.units &&
+           s.warpUnits * tiling.warps == s.partUnits &&
+           s.warpUnits % tiling.groupUnits == 0;
+  const bool ring = tiling.fetch != WeightFetch::Registers;
+  s.slotBytes = tiling.groupUnits * s.unit.bytes;
+  uint32_t at =
+      ring ? roundUp(tiling.warps * tiling.stages * s.slotBytes, 128) : 0;
+  s.barrierOffset = at;
+  at += tiling.fetch == WeightFetch::BulkCopy
+            ? roundUp(tiling.warps * tiling.stages * 8, 128)
+            : 0;
+  // Rows of activations lie 64 bytes apart from a whole number of bank rows, so
+  // that the two tokens of 8 lanes take different banks.
+  const uint32_t partColumns = s.partUnits * s.unit.columns;
+  s.xOffset = at;
+  s.xLow = partColumns * 2;
+  s.xStride = partColumns * 2 * (s.form.split ? 2 : 1) + 64;
+  at += spec.tokens * s.xStride;
+  s.sumOffset = at;
+  s.sumTokens = spec.tokens == 1 ? 1 : 8;
+  if (s.form.sumsAsHalves) {
+    s.unitSumBytes = s.unit.columns / 256 * spec.tokens * 32;
+  } else if (s.form.sumColumns != 0) {
+    s.unitSumBytes = s.unit.columns / s.form.sumColumns * s.sumTokens * 4;
+  }
+  at += roundUp(s.partUnits * s.unitSumBytes, 16);
+  s.reduceOffset = at;
+  at += 2 * tiling.reduceTiles * tiling.warps * spec.tokens * 16 * 4;
+  s.flagOffset = at;
+  at += 16;
+  s.sharedBytes = at;
+  return s;
+}
+
+Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
+  const DecodeTiling &tiling = spec.tiling;
+  const std::string where = "a decode product for " + std::string(target.name);
+  if (spec.rows == 0 || spec.columns == 0 || spec.columns % 8 != 0 ||
+      spec.columns % info(spec.dtype).blockElements != 0 ||
+      spec.rows > 1U << 24 || spec.columns > 1U << 20) {
+    return unsupportedError(
+        where + ": " + std::to_string(spec.rows) + " rows and " +
+        std::to_string(spec.columns) +
+        " columns; columns must be a multiple of 8 and of the dtype's block, "
+        "at most 2^20, and rows at most 2^24");
+  }
+  if (spec.tokens < 1 || spec.tokens > 8) {
+    return unsupportedError(where + ": " + std::to_string(spec.tokens) +
+                            " tokens; 1 to 8 are possible");
+  }
+  if (tiling.warps < 1 || tiling.warps > 32 || tiling.groupUnits < 1 ||
+      tiling.groupUnits > 16 || tiling.stages < 1 || tiling.stages > 16 ||
+      tiling.blocksPerMultiprocessor < 1 ||
+      tiling.blocksPerMultiprocessor > 16 || tiling.splits < 1 ||
+      tiling.splits > 64 || tiling.reduceTiles < 1 || tiling.reduceTiles > 64 ||
+      spec.multiprocessors < 1 || spec.multiprocessors > 1024) {
+    return unsupportedError(where + ": a size of its tiling is out of range");
+  }
+  if ((tiling.fetch == WeightFetch::AsyncCopy && !target.hasAsyncCopy) ||
+      (tiling.fetch == WeightFetch::BulkCopy && !target.hasBulkCopy)) {
+    return unsupportedError(where + ": the target has no instruction for '" +
+                            std::string(fetchName(tiling.fetch)) + "' copies");
+  }
+  if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
+    return unsupportedError(where + ": its tensor cores do not multiply BF16");
+  }
+  if (spec.dependentLaunch && !target.hasDependentLaunch) {
+    return unsupportedError(where + ": the target has no dependent launches");
+  }
+  return Status::ok();
+}
+
+void literal(std::string &text, const char *name, uint32_t value) {
+  text += std::string("constexpr u32 ") + name + " = " + std::to_string(value) +
+          ";\n";
+}
+
+void literal(std::string &text, const char *name, bool value) {
+  text += std::string("constexpr bool ") + name + " = " +
+          (value ? "true" : "false") + ";\n";
+}
+
+void literal(std::string &text, const char *name, float value) {
+  char digits[64];
+  std::snprintf(digits, sizeof digits, "%a", static_cast<double>(value));
+  text += std::string("constexpr float ") + name + " = " + digits + "f;\n";
+}
+
+std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
+  const DecodeTiling &tiling = spec.tiling;
+  std::string text;
+  literal(text, "kRows", spec.rows);
+  literal(text, "kColumns", spec.columns);
+  literal(text, "kTokens", spec.tokens);
+  literal(text, "kTiles", s.tiles);
+  literal(text, "kUnits", s.units);
+  literal(text, "kUnitColumns", s.unit.columns);
+  literal(text, "kUnitBytes", s.unit.bytes);
+  literal(text, "kUnitSumBytes", s.unitSumBytes);
+  literal(text, "kBlocks", s.blocks);
+  literal(text, "kBlocksPerMultiprocessor", tiling.blocksPerMultiprocessor);
+  literal(text, "kWarps", tiling.warps);
+  literal(text, "kThreads", tiling.warps * 32);
+  literal(text, "kGroupUnits", tiling.groupUnits);
+  literal(text, "kStages", tiling.stages);
+  literal(text, "kSlotBytes", s.slotBytes);
+  literal(text, "kSplits", tiling.splits);
+  literal(text, "kPartUnits", s.partUnits);
+  literal(text, "kPartColumns", s.partUnits * s.unit.columns);
+  literal(text, "kWarpUnits", s.warpUnits);
+  literal(text, "kEven", s.even);
+  literal(text, "kReduceTiles", tiling.reduceTiles);
+  literal(text, "kHalves", s.form.halves);
+  literal(text, "kSplitActivations", s.form.split);
+  literal(text, "kSumColumns", s.form.sumColumns);
+  literal(text, "kSumDivisor", std::max(1U, s.form.sumColumns));
+  literal(text, "kSumsAsHalves", s.form.sumsAsHalves);
+  literal(text, "kSumTokens", s.sumTokens);
+  literal(text, "kEvenFactor", s.form.evenFactor);
+  literal(text, "kOddFactor", s.form.oddFactor);
+  literal(text, "kBarrierOffset", s.barrierOffset);
+  literal(text, "kXOffset", s.xOffset);
+  literal(text, "kXLow", s.xLow);
+  literal(text, "kXStride", s.xStride);
+  literal(text, "kSumOffset", s.sumOffset);
+  literal(text, "kReduceOffset", s.reduceOffset);
+  literal(text, "kFlagOffset", s.flagOffset);
+  text += std::string("#define AP_DEPENDENT_LAUNCH ") +
+          (spec.dependentLaunch ? "1" : "0") + "\n";
+  return text;
+}
+
+} // namespace
+
+std::string_view fetchName(WeightFetch fetch) {
+  switch (fetch) {
+  case WeightFetch::Registers:
+    return "registers";
+  case WeightFetch::AsyncCopy:
+    return "async";
+  case WeightFetch::BulkCopy:
+    return "bulk";
+  }
+  return "?";
+}
+
+DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
+                                 const CudaTarget &target) {
+  DecodeMatMul trial = spec;
+  DecodeTiling &tiling = trial.tiling;
+  tiling = DecodeTiling();
+  tiling.fetch = target.hasBulkCopy    ? WeightFetch::BulkCopy
+                 : target.hasAsyncCopy ? WeightFetch::AsyncCopy
+                                       : WeightFetch::Registers;
+  auto fits = [&](uint32_t limit) {
+    const Result<Sizes> sizes = sizesOf(trial);
+    return sizes.isOk() && sizes->sharedBytes <= limit;
+  };
+  // The columns are cut while activations take more than half of a block.
+  const uint32_t limit = target.sharedBytesPerBlock;
+  tiling.stages = 1;
+  while (tiling.splits < 64 && !fits(limit / 2)) {
+    tiling.splits *= 2;
+  }
+  if (tiling.fetch == WeightFetch::Registers) {
+    tiling.blocksPerMultiprocessor = 2;
+    return tiling;
+  }
+  // About 5 KiB a copy, if the warp's share of a row divides so.
+  const Result<Sizes> sizes = sizesOf(trial);
+  if (sizes.isOk()) {
+    for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {
+      if (sizes->warpUnits % group == 0) {
+        tiling.groupUnits = group;
+      }
+    }
+  }
+  // As many slots as fit, up to 4.
+  for (uint32_t stages = 2; stages <= 4; ++stages) {
+    tiling.stages = stages;
+    if (!fits(limit)) {
+      tiling.stages = stages - 1;
+      break;
+    }
+  }
+  return tiling;
+}
+
+std::string decodeMatMulName(const DecodeMatMul &spec,
+                             const CudaTarget &target) {
+  const DecodeTiling &tiling = spec.tiling;
+  std::string name = "matmul_";
+  for (const char c : info(spec.dtype).name) {
+    name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  auto add = [&](const char *prefix, uint32_t value) {
+    name += std::string("_") + prefix + std::to_string(value);
+  };
+  add("n", spec.rows);
+  add("k", spec.columns);
+  add("m", spec.tokens);
+  name += "_" + std::string(target.name) + "x" +
+          std::to_string(spec.multiprocessors) + "_" +
+          std::string(fetchName(tiling.fetch));
+  add("w", tiling.warps);
+  add("g", tiling.groupUnits);
+  add("s", tiling.stages);
+  add("b", tiling.blocksPerMultiprocessor);
+  add("p", tiling.splits);
+  add("r", tiling.reduceTiles);
+  if (spec.dependentLaunch) {
+    name += "_d";
+  }
+  return name;
+}
+
+Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
+                                        const CudaTarget &target,
+                                        std::string_view intrinsics) {
+  AIR_RETURN_IF_ERROR(checkSpec(spec, target));
+  AIR_ASSIGN_OR_RETURN(const Sizes s, sizesOf(spec));
+  const DecodeTiling &tiling = spec.tiling;
+  CudaKernel kernel;
+  kernel.name = decodeMatMulName(spec, target);
+  if (s.sharedBytes > target.sharedBytesPerBlock ||
+      (s.sharedBytes + kReservedSharedBytes) * tiling.blocksPerMultiprocessor >
+          target.sharedBytesPerMultiprocessor) {
+    return doesNotFitError("kernel " + kernel.name + " needs " +
+                           std::to_string(s.sharedBytes) +
+                           " bytes of shared memory for each of " +
+                           std::to_string(tiling.blocksPerMultiprocessor) +
+                           " blocks; a block of the target may have " +
+                           std::to_string(target.sharedBytesPerBlock) +
+                           " and a multiprocessor has " +
+                           std::to_string(target.sharedBytesPerMultiprocessor) +
+                           "; use fewer stages or more splits");
+  }
+  AIR_ASSIGN_OR_RETURN(kernel.weightBytes,
+                       t16Bytes(spec.dtype, spec.rows, spec.columns));
+  kernel.gridX = s.blocks;
+  kernel.gridY = tiling.splits;
+  kernel.threads = tiling.warps * 32;
+  kernel.sharedBytes = s.sharedBytes;
+  if (tiling.splits > 1) {
+    kernel.partialBytes =
+        uint64_t{4} * tiling.splits * spec.tokens * s.tiles * kT16Rows;
+    kernel.counterBytes = uint64_t{4} * s.tiles;
+  }
+  kernel.text = std::string(commonText()) + literalsText(spec, s) +
+                "#define KERNEL_NAME " + kernel.name + "\n" +
+                std::string(intrinsics) + std::string(takeText(tiling.fetch)) +
+                unitText(spec.dtype) + ringText(tiling.fetch) +
+                std::string(activationText()) + std::string(kernelText());
+  return kernel;
+}
+
+} // namespace air::codegen::cuda

@@ -1,0 +1,155 @@
+//===- Intrinsics.cpp - instructions of PTX under names of our own --------===//
+#include "codegen/cuda/Intrinsics.h"
+
+namespace air::codegen::cuda {
+
+std::string_view commonText() {
+  return R"(typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+struct alignas(16) Word4 { u32 x, y, z, w; };
+struct alignas(8) Word2 { u32 x, y; };
+struct alignas(8) Float2 { float x, y; };
+)";
+}
+
+std::string_view deviceIntrinsicsText() {
+  return R"(
+#define AP_DEVICE static __device__ __forceinline__
+#define AP_MEMBER __device__ __forceinline__
+#define AP_KERNEL(name, threads, blocks) \
+  extern "C" __global__ void __launch_bounds__(threads, blocks) name
+extern __shared__ __align__(1024) u8 apSharedBytes[];
+
+AP_DEVICE u8 *ap_shared() { return apSharedBytes; }
+AP_DEVICE u32 ap_thread() { return threadIdx.x; }
+AP_DEVICE u32 ap_block_x() { return blockIdx.x; }
+AP_DEVICE u32 ap_block_y() { return blockIdx.y; }
+AP_DEVICE void ap_barrier() { __syncthreads(); }
+AP_DEVICE void ap_warp_barrier() { __syncwarp(); }
+AP_DEVICE u32 ap_shuffle_xor(u32 value, u32 mask) {
+  return __shfl_xor_sync(0xffffffff, value, mask);
+}
+
+AP_DEVICE float ap_float_of_bits(u32 bits) { return __int_as_float((int)bits); }
+AP_DEVICE u32 ap_bits_of_float(float value) { return (u32)__float_as_int(value); }
+AP_DEVICE float ap_fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+AP_DEVICE float ap_float_of_half(u32 bits) {
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"((u16)bits));
+  return value;
+}
+AP_DEVICE u32 ap_half_of_float(float value) {
+  u16 bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
+  u32 bytes;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(bytes) : "r"(low), "r"(high), "r"(selector));
+  return bytes;
+}
+
+// Weights are read once: they do not displace anything in the first cache.
+AP_DEVICE Word4 ap_stream16(const void *p) {
+  Word4 v;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+  return v;
+}
+AP_DEVICE Word2 ap_stream8(const void *p) {
+  Word2 v;
+  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
+               : "=r"(v.x), "=r"(v.y) : "l"(p));
+  return v;
+}
+AP_DEVICE u32 ap_stream4(const void *p) {
+  u32 v;
+  asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(p));
+  return v;
+}
+
+// Loads and sums that other blocks of the same launch take part in.
+AP_DEVICE float ap_load_coherent(const float *p) {
+  float v;
+  asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(p) : "memory");
+  return v;
+}
+AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) { return atomicAdd(p, value); }
+AP_DEVICE void ap_fence() { __threadfence(); }
+
+// D = A * B + D, 16x8 by 16 columns. Lane 4g+t has rows g and g+8 of A (a0, a2:
+// row g, columns 2t, 2t+1 and 2t+8, 2t+9; a1, a3: row g+8), column g of B and
+// columns 2t, 2t+1 of D.
+AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+#if __CUDA_ARCH__ >= 800
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
+      "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+#else
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
+      "{%4, %5}, {%6}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b0));
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
+      "{%4, %5}, {%6}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a2), "r"(a3), "r"(b1));
+#endif
+}
+#if __CUDA_ARCH__ >= 800
+AP_DEVICE void ap_mma_bf16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, "
+      "{%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+AP_DEVICE u32 ap_shared_address(const void *p) { return (u32)__cvta_generic_to_shared(p); }
+AP_DEVICE void ap_async_copy16(void *to, const void *from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
+               :: "r"(ap_shared_address(to)), "l"(from) : "memory");
+}
+AP_DEVICE void ap_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits until all but the youngest `pending` groups of this thread are complete.
+template <int pending> AP_DEVICE void ap_async_wait() {
+  asm volatile("cp.async.wait_group %0;" :: "n"(pending) : "memory");
+}
+#endif
+
+#if __CUDA_ARCH__ >= 900
+AP_DEVICE void ap_transfer_init(u64 *barrier) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;"
+               :: "r"(ap_shared_address(barrier)) : "memory");
+}
+// Makes initialised barriers known to the engine that completes copies.
+AP_DEVICE void ap_transfer_publish() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+// One thread: announces the bytes of a phase and copies them. All multiples of 16.
+AP_DEVICE void ap_transfer(void *to, const void *from, u32 bytes, u64 *barrier) {
+  const u32 address = ap_shared_address(barrier);
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
+               :: "r"(address), "r"(bytes) : "memory");
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+               "[%0], [%1], %2, [%3];"
+               :: "r"(ap_shared_address(to)), "l"(from), "r"(bytes), "r"(address)
+               : "memory");
+}
+AP_DEVICE void ap_transfer_wait(u64 *barrier, u32 parity) {
+  asm volatile("{\n"
+               ".reg .pred done;\n"
+               "again:\n"
+               "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+               "@!done bra again;\n"
+               "}" :: "r"(ap_shared_address(barrier)), "r"(parity) : "memory");
+}
+// Programmatic dependent launch: the next kernel may start; wait for the previous.
+AP_DEVICE void ap_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+AP_DEVICE void ap_wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+#endif
+)";
+}
+
+} // namespace air::codegen::cuda

@@ -1,0 +1,199 @@
+//===- Nvrtc.cpp - text to cubin ------------------------------------------===//
+#include "codegen/cuda/Nvrtc.h"
+
+#include <array>
+#include <charconv>
+#include <dlfcn.h>
+#include <string_view>
+
+namespace air::codegen::cuda {
+
+namespace {
+
+using Program = struct ProgramHandle *;
+using CreateProgram = int (*)(Program *, const char *, const char *, int,
+                              const char *const *, const char *const *);
+using CompileProgram = int (*)(Program, int, const char *const *);
+using GetSize = int (*)(Program, size_t *);
+using GetBytes = int (*)(Program, char *);
+using DestroyProgram = int (*)(Program *);
+using GetVersion = int (*)(int *, int *);
+using GetErrorString = const char *(*)(int);
+
+/// The number before `at` in "... 12 bytes spill stores".
+std::optional<uint32_t> numberBefore(const std::string &text, size_t at) {
+  size_t end = at;
+  while (end > 0 && text[end - 1] == ' ') {
+    --end;
+  }
+  size_t begin = end;
+  while (begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') {
+    --begin;
+  }
+  uint32_t value = 0;
+  const char *last = text.data() + end;
+  if (begin == end ||
+      std::from_chars(text.data() + begin, last, value).ec != std::errc()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+} // namespace
+
+struct Nvrtc::Functions {
+  void *library = nullptr;
+  CreateProgram createProgram = nullptr;
+  CompileProgram compileProgram = nullptr;
+  GetSize getLogSize = nullptr;
+  GetBytes getLog = nullptr;
+  GetSize getCubinSize = nullptr;
+  GetBytes getCubin = nullptr;
+  DestroyProgram destroyProgram = nullptr;
+  GetVersion getVersion = nullptr;
+  GetErrorString getErrorString = nullptr;
+
+  Functions() = default;
+  Functions(const Functions &) = delete;
+  Functions &operator=(const Functions &) = delete;
+  ~Functions() {
+    if (library) {
+      dlclose(library);
+    }
+  }
+
+  /// The name of the first function that the library lacks, or null.
+  const char *resolve() {
+    const char *missing = nullptr;
+    auto find = [&](const char *name, auto &function) {
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
+          dlsym(library, name));
+      if (!function && !missing) {
+        missing = name;
+      }
+    };
+    find("nvrtcCreateProgram", createProgram);
+    find("nvrtcCompileProgram", compileProgram);
+    find("nvrtcGetProgramLogSize", getLogSize);
+    find("nvrtcGetProgramLog", getLog);
+    find("nvrtcGetCUBINSize", getCubinSize);
+    find("nvrtcGetCUBIN", getCubin);
+    find("nvrtcDestroyProgram", destroyProgram);
+    find("nvrtcVersion", getVersion);
+    find("nvrtcGetErrorString", getErrorString);
+    return missing;
+  }
+};
+
+Result<KernelResources> parseAssemblerReport(const std::string &log) {
+  KernelResources resources;
+  const size_t stores = log.find("bytes spill stores");
+  const size_t loads = log.find("bytes spill loads");
+  const size_t stack = log.find("bytes stack frame");
+  const size_t registers = log.find("registers", log.find("Used "));
+  for (const auto &[at, what, into] :
+       {std::tuple{stores, "spill stores", &resources.spillBytes},
+        std::tuple{loads, "spill loads", &resources.spillBytes},
+        std::tuple{stack, "the stack frame", &resources.stackBytes},
+        std::tuple{registers, "registers", &resources.registers}}) {
+    const std::optional<uint32_t> number =
+        at == std::string::npos ? std::nullopt : numberBefore(log, at);
+    if (!number) {
+      return corruptError("the assembler's report does not tell " +
+                          std::string(what));
+    }
+    *into += *number;
+  }
+  return resources;
+}
+
+Result<Nvrtc> Nvrtc::open(const std::string &path) {
+  static constexpr std::array<const char *, 2> names = {"libnvrtc.so.13",
+                                                        "libnvrtc.so.12"};
+  std::vector<std::string> candidates;
+  if (path.empty()) {
+    for (const char *folder : {"", "/usr/local/cuda/lib64/"}) {
+      for (const char *name : names) {
+        candidates.push_back(std::string(folder) + name);
+      }
+    }
+  } else {
+    candidates.push_back(path);
+    for (const char *name : names) {
+      candidates.push_back(path + "/" + name);
+    }
+  }
+  std::string tried;
+  for (const std::string &candidate : candidates) {
+    auto functions = std::make_shared<Functions>();
+    functions->library = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!functions->library) {
+      tried += (tried.empty() ? "" : ", ") + candidate;
+      continue;
+    }
+    if (const char *missing = functions->resolve()) {
+      return unsupportedError(candidate + " has no function " + missing);
+    }
+    int major = 0;
+    int minor = 0;
+    if (functions->getVersion(&major, &minor) != 0) {
+      return unsupportedError(candidate + " does not tell its version");
+    }
+    Nvrtc nvrtc;
+    nvrtc.functions = std::move(functions);
+    nvrtc.versionText = std::to_string(major) + "." + std::to_string(minor);
+    nvrtc.openedPath = candidate;
+    return nvrtc;
+  }
+  return unsupportedError(
+      "no NVRTC library could be opened (tried " + tried +
+      "); install the CUDA toolkit, or run tools/install-deps.sh --cuda");
+}
+
+Result<CompiledKernel> Nvrtc::compile(const std::string &text,
+                                      const std::string &name,
+                                      const CudaTarget &target) const {
+  Program program = nullptr;
+  const std::string file = name + ".cu";
+  int code = functions->createProgram(&program, text.c_str(), file.c_str(), 0,
+                                      nullptr, nullptr);
+  if (code != 0) {
+    return internalError("NVRTC did not take kernel " + name + ": " +
+                         functions->getErrorString(code));
+  }
+  struct Guard {
+    const Functions &functions;
+    Program &program;
+    ~Guard() { functions.destroyProgram(&program); }
+  } guard{*functions, program};
+  const std::string architecture =
+      "--gpu-architecture=" + std::string(target.name);
+  const std::array<const char *, 3> options = {
+      architecture.c_str(), "--std=c++17", "--ptxas-options=-v"};
+  code = functions->compileProgram(program, static_cast<int>(options.size()),
+                                   options.data());
+  CompiledKernel compiled;
+  size_t size = 0;
+  if (functions->getLogSize(program, &size) == 0 && size > 1) {
+    compiled.log.resize(size);
+    functions->getLog(program, compiled.log.data());
+    compiled.log.resize(compiled.log.find('\0'));
+  }
+  if (code != 0) {
+    return internalError("kernel " + name + " does not compile for " +
+                         std::string(target.name) + ": " +
+                         functions->getErrorString(code) + "\n" + compiled.log);
+  }
+  if (functions->getCubinSize(program, &size) != 0 || size == 0) {
+    return internalError("NVRTC gave no machine code for kernel " + name);
+  }
+  compiled.cubin.resize(size);
+  if (functions->getCubin(
+          program, reinterpret_cast<char *>(compiled.cubin.data())) != 0) {
+    return internalError("NVRTC gave no machine code for kernel " + name);
+  }
+  AIR_ASSIGN_OR_RETURN(compiled.resources, parseAssemblerReport(compiled.log));
+  return compiled;
+}
+
+} // namespace air::codegen::cuda

@@ -1,0 +1,299 @@
+//===- T16.cpp - units between a dtype's blocks and their planes ----------===//
+#include "codegen/layout/T16.h"
+
+#include "codegen/layout/T16Blocks.h"
+#include "formats/support/CheckedMath.h"
+
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <string>
+
+namespace air::codegen {
+namespace {
+
+struct Row {
+  DType dtype;
+  T16Unit unit;
+};
+
+constexpr std::array<Row, 7> kUnits = {{
+    {DType::F16, {64, 2048, 4, 0, 0, 0, 0}},
+    {DType::Q4_0, {128, 1152, 2, 0, 1024, 0, 0}},
+    {DType::Q8_0, {128, 2176, 4, 0, 2048, 0, 0}},
+    {DType::Q4_K, {256, 2368, 4, 0, 2048, 2176, 2304}},
+    {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
+    {DType::Q6_K, {256, 3360, 4, 2048, 3072, 0, 3328}},
+    {DType::BF16, {64, 2048, 4, 0, 0, 0, 0}},
+}};
+
+const Row *find(DType dtype) {
+  for (const Row &row : kUnits) {
+    if (row.dtype == dtype) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+/// Where bits of a value lie in a unit.
+struct Place {
+  uint32_t byte;
+  uint32_t shift;
+  uint32_t bits;
+};
+
+/// Which lane, word and byte hold the code of (row, column of 32).
+struct Position {
+  uint32_t lane;
+  uint32_t word; ///< 0..3: row 8s, then the four columns
+  uint32_t four; ///< column within its four
+};
+
+Position positionOf(uint32_t row, uint32_t column, bool halves) {
+  const uint32_t quad = halves ? (column / 4) % 4 : column / 8;
+  const uint32_t fours = halves ? column / 16 : (column / 4) % 2;
+  return {(row % 8) * 4 + quad, row / 8 + 2 * fours, column % 4};
+}
+
+uint32_t byteOfFour(uint32_t four) { return (four & 1) * 2 + four / 2; }
+
+Place nibblePlace(uint32_t row, uint32_t column, bool halves) {
+  const Position at = positionOf(row, column % 32, halves);
+  return {column / 64 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
+          (column / 32) % 2 * 4, 4};
+}
+
+Place bytePlace(uint32_t row, uint32_t column) {
+  const Position at = positionOf(row, column % 32, false);
+  return {column / 32 * 512 + at.lane * 16 + at.word * 4 + byteOfFour(at.four),
+          0, 8};
+}
+
+/// Q5_K (`bits` 1) and Q6_K (`bits` 2).
+Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
+                 uint32_t bits) {
+  const Position at = positionOf(row, column % 32, bits == 2);
+  const uint32_t high = (column / 32) % 2;
+  const uint32_t first = at.four / 2 == 0 ? 4 + 4 * high : 12 - 12 * high;
+  const uint32_t pair = column / 64;
+  // Words of a lane: one for 64 columns of bits, two for bit pairs.
+  const uint32_t word = bits == 1 ? pair : pair * 2 + at.word / 2;
+  const uint32_t above = bits == 1 ? at.word : at.word % 2 * 2;
+  const uint32_t bit = (at.four & 1) * 16 + first + above;
+  return {unit.upperOffset + word / 4 * 512 + at.lane * 16 + word % 4 * 4 +
+              bit / 8,
+          bit % 8, bits};
+}
+
+/// A byte or a little-endian 16-bit value between a unit and its parts.
+template <bool Packing> void moveByte(uint8_t *unit, uint8_t &value) {
+  if (Packing) {
+    *unit = value;
+  } else {
+    value = *unit;
+  }
+}
+
+template <bool Packing> void moveHalf(uint8_t *unit, uint16_t &value) {
+  if (Packing) {
+    unit[0] = static_cast<uint8_t>(value);
+    unit[1] = static_cast<uint8_t>(value >> 8);
+  } else {
+    value = static_cast<uint16_t>(unit[0] | unit[1] << 8);
+  }
+}
+
+template <bool Packing>
+void moveBits(uint8_t *unit, Place place, uint32_t fromBit, uint16_t &code) {
+  const uint32_t mask = (1U << place.bits) - 1;
+  if (Packing) {
+    unit[place.byte] |=
+        static_cast<uint8_t>((code >> fromBit & mask) << place.shift);
+  } else {
+    code = static_cast<uint16_t>(code | (unit[place.byte] >> place.shift & mask)
+                                            << fromBit);
+  }
+}
+
+template <bool Packing>
+void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
+               T16Parts &parts) {
+  for (uint32_t column = 0; column < shape.columns; ++column) {
+    uint16_t &code = parts.codes[column];
+    switch (dtype) {
+    case DType::F16:
+    case DType::BF16:
+      moveHalf<Packing>(unit + (column / 32 * 2 + row / 8) * 512 +
+                            ((row % 8) * 4 + column % 32 / 8) * 16 +
+                            column % 8 * 2,
+                        code);
+      break;
+    case DType::Q8_0:
+      moveBits<Packing>(unit, bytePlace(row, column), 0, code);
+      break;
+    case DType::Q6_K:
+      moveBits<Packing>(unit, nibblePlace(row, column, true), 0, code);
+      moveBits<Packing>(unit, upperPlace(shape, row, column, 2), 4, code);
+      break;
+    case DType::Q5_K:
+      moveBits<Packing>(unit, nibblePlace(row, column, false), 0, code);
+      moveBits<Packing>(unit, upperPlace(shape, row, column, 1), 4, code);
+      break;
+    default:
+      moveBits<Packing>(unit, nibblePlace(row, column, false), 0, code);
+      break;
+    }
+  }
+}
+
+template <bool Packing>
+void moveScales(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
+                T16Parts &parts) {
+  const uint32_t g = row % 8;
+  const uint32_t second = row / 8;
+  switch (dtype) {
+  case DType::Q4_0:
+  case DType::Q8_0:
+    for (uint32_t block = 0; block < 4; ++block) {
+      moveHalf<Packing>(unit + shape.scaleOffset + g * 16 + block * 4 +
+                            second * 2,
+                        parts.d[block]);
+    }
+    break;
+  case DType::Q4_K:
+  case DType::Q5_K:
+    for (uint32_t block = 0; block < 8; ++block) {
+      moveByte<Packing>(unit + shape.scaleOffset + g * 16 + second * 8 + block,
+                        parts.scales[block]);
+      moveByte<Packing>(unit + shape.minimumOffset + g * 16 + block / 2 * 4 +
+                            second * 2 + block % 2,
+                        parts.minima[block]);
+    }
+    moveHalf<Packing>(unit + shape.superOffset + g * 8 + second * 4,
+                      parts.d[0]);
+    moveHalf<Packing>(unit + shape.superOffset + g * 8 + second * 4 + 2,
+                      parts.dmin);
+    break;
+  case DType::Q6_K:
+    for (uint32_t block = 0; block < 16; ++block) {
+      moveByte<Packing>(unit + shape.scaleOffset + g * 32 + second * 16 + block,
+                        parts.scales[block]);
+    }
+    moveHalf<Packing>(unit + shape.superOffset + g * 4 + second * 2,
+                      parts.d[0]);
+    break;
+  default:
+    break;
+  }
+}
+
+} // namespace
+
+Result<T16Unit> t16Unit(DType dtype) {
+  if (const Row *row = find(dtype)) {
+    return row->unit;
+  }
+  return unsupportedError("layout t16 has no record of dtype " +
+                          std::string(info(dtype).name));
+}
+
+std::span<const DType> t16DTypes() {
+  static constexpr std::array<DType, kUnits.size()> dtypes = [] {
+    std::array<DType, kUnits.size()> list{};
+    for (size_t i = 0; i < kUnits.size(); ++i) {
+      list[i] = kUnits[i].dtype;
+    }
+    return list;
+  }();
+  return dtypes;
+}
+
+uint64_t t16UnitsPerTile(const T16Unit &unit, uint64_t columns) {
+  return columns / unit.columns + (columns % unit.columns != 0 ? 1 : 0);
+}
+
+Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns) {
+  AIR_ASSIGN_OR_RETURN(const T16Unit unit, t16Unit(dtype));
+  AIR_ASSIGN_OR_RETURN(const uint64_t sourceRow, rowBytes(dtype, columns));
+  (void)sourceRow;
+  const uint64_t tiles = rows / kT16Rows + (rows % kT16Rows != 0 ? 1 : 0);
+  const std::optional<uint64_t> units =
+      checkedMul(tiles, t16UnitsPerTile(unit, columns));
+  const std::optional<uint64_t> bytes =
+      units ? checkedMul(*units, unit.bytes) : std::nullopt;
+  if (!bytes) {
+    return corruptError("a matrix of " + std::to_string(rows) + " rows and " +
+                        std::to_string(columns) +
+                        " columns has more bytes than 64 bits count");
+  }
+  return *bytes;
+}
+
+void packT16(DType dtype, uint64_t rows, uint64_t columns,
+             std::span<const uint8_t> source, std::span<uint8_t> packed) {
+  const Row *record = find(dtype);
+  assert(record && "t16Unit refuses the dtype");
+  const T16Unit &shape = record->unit;
+  const DTypeInfo &type = info(dtype);
+  const uint64_t units = t16UnitsPerTile(shape, columns);
+  const uint64_t blocks = columns / type.blockElements;
+  const uint64_t unitBlocks = shape.columns / type.blockElements;
+  assert(source.size() == rows * blocks * type.blockBytes);
+  std::memset(packed.data(), 0, packed.size());
+  for (uint64_t tile = 0; tile * kT16Rows < rows; ++tile) {
+    for (uint64_t u = 0; u < units; ++u) {
+      uint8_t *unit = packed.data() + (tile * units + u) * shape.bytes;
+      for (uint32_t r = 0; r < kT16Rows; ++r) {
+        const uint64_t row = tile * kT16Rows + r;
+        T16Parts parts;
+        for (uint64_t b = 0; b < unitBlocks; ++b) {
+          const uint64_t block = u * unitBlocks + b;
+          static constexpr std::array<uint8_t, 256> zeros{};
+          const bool inside = row < rows && block < blocks;
+          readT16Block(dtype,
+                       inside ? source.data() +
+                                    (row * blocks + block) * type.blockBytes
+                              : zeros.data(),
+                       static_cast<uint32_t>(b), parts);
+        }
+        moveCodes<true>(dtype, shape, unit, r, parts);
+        moveScales<true>(dtype, shape, unit, r, parts);
+      }
+    }
+  }
+}
+
+void unpackT16(DType dtype, uint64_t rows, uint64_t columns,
+               std::span<const uint8_t> packed, std::span<uint8_t> source) {
+  const Row *record = find(dtype);
+  assert(record && "t16Unit refuses the dtype");
+  const T16Unit &shape = record->unit;
+  const DTypeInfo &type = info(dtype);
+  const uint64_t units = t16UnitsPerTile(shape, columns);
+  const uint64_t blocks = columns / type.blockElements;
+  const uint64_t unitBlocks = shape.columns / type.blockElements;
+  assert(source.size() == rows * blocks * type.blockBytes);
+  for (uint64_t row = 0; row < rows; ++row) {
+    const uint64_t tile = row / kT16Rows;
+    const auto r = static_cast<uint32_t>(row % kT16Rows);
+    for (uint64_t u = 0; u < units; ++u) {
+      // The mover for both directions takes a mutable unit; it only reads here.
+      auto *unit = const_cast<uint8_t *>(packed.data()) +
+                   (tile * units + u) * shape.bytes;
+      T16Parts parts;
+      moveCodes<false>(dtype, shape, unit, r, parts);
+      moveScales<false>(dtype, shape, unit, r, parts);
+      for (uint64_t b = 0; b < unitBlocks; ++b) {
+        const uint64_t block = u * unitBlocks + b;
+        if (block < blocks) {
+          writeT16Block(dtype, parts, static_cast<uint32_t>(b),
+                        source.data() +
+                            (row * blocks + block) * type.blockBytes);
+        }
+      }
+    }
+  }
+}
+
+} // namespace air::codegen

@@ -1,0 +1,166 @@
+//===- T16Blocks.cpp - blocks of GGUF as codes and scales -----------------===//
+#include "codegen/layout/T16Blocks.h"
+
+#include <cstring>
+
+namespace air::codegen {
+namespace {
+
+uint16_t half(const uint8_t *bytes) {
+  return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
+}
+
+void putHalf(uint8_t *bytes, uint16_t value) {
+  bytes[0] = static_cast<uint8_t>(value);
+  bytes[1] = static_cast<uint8_t>(value >> 8);
+}
+
+/// Twelve bytes hold eight 6-bit scales and eight 6-bit minima.
+void readScales(const uint8_t *b, T16Parts &parts) {
+  for (int j = 0; j < 4; ++j) {
+    parts.scales[j] = b[j] & 63;
+    parts.minima[j] = b[j + 4] & 63;
+    parts.scales[j + 4] =
+        static_cast<uint8_t>((b[j + 8] & 15) | (b[j] >> 6) << 4);
+    parts.minima[j + 4] =
+        static_cast<uint8_t>((b[j + 8] >> 4) | (b[j + 4] >> 6) << 4);
+  }
+}
+
+void writeScales(const T16Parts &parts, uint8_t *b) {
+  for (int j = 0; j < 4; ++j) {
+    b[j] = static_cast<uint8_t>((parts.scales[j] & 63) |
+                                (parts.scales[j + 4] >> 4 & 3) << 6);
+    b[j + 4] = static_cast<uint8_t>((parts.minima[j] & 63) |
+                                    (parts.minima[j + 4] >> 4 & 3) << 6);
+    b[j + 8] = static_cast<uint8_t>((parts.scales[j + 4] & 15) |
+                                    (parts.minima[j + 4] & 15) << 4);
+  }
+}
+
+/// Four runs of 64 codes: 32 bytes whose low nibbles come first.
+void readNibbles(const uint8_t *qs, uint16_t *codes) {
+  for (int i = 0; i < 128; ++i) {
+    codes[i / 32 * 64 + i % 32] = qs[i] & 15;
+    codes[i / 32 * 64 + i % 32 + 32] = qs[i] >> 4;
+  }
+}
+
+void writeNibbles(const uint16_t *codes, uint8_t *qs) {
+  for (int i = 0; i < 128; ++i) {
+    qs[i] = static_cast<uint8_t>((codes[i / 32 * 64 + i % 32] & 15) |
+                                 (codes[i / 32 * 64 + i % 32 + 32] & 15) << 4);
+  }
+}
+
+} // namespace
+
+void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
+                  T16Parts &parts) {
+  switch (dtype) {
+  case DType::F16:
+  case DType::BF16:
+    parts.codes[index] = half(block);
+    break;
+  case DType::Q4_0:
+    parts.d[index] = half(block);
+    for (int i = 0; i < 16; ++i) {
+      parts.codes[index * 32 + i] = block[2 + i] & 15;
+      parts.codes[index * 32 + i + 16] = block[2 + i] >> 4;
+    }
+    break;
+  case DType::Q8_0:
+    parts.d[index] = half(block);
+    for (int i = 0; i < 32; ++i) {
+      parts.codes[index * 32 + i] = block[2 + i] ^ 0x80;
+    }
+    break;
+  case DType::Q4_K:
+  case DType::Q5_K: {
+    parts.d[0] = half(block);
+    parts.dmin = half(block + 2);
+    readScales(block + 4, parts);
+    readNibbles(block + (dtype == DType::Q5_K ? 48 : 16), parts.codes);
+    if (dtype == DType::Q5_K) {
+      for (int k = 0; k < 256; ++k) {
+        parts.codes[k] |= (block[16 + k % 32] >> (k / 32) & 1) << 4;
+      }
+    }
+    break;
+  }
+  case DType::Q6_K:
+    for (int k = 0; k < 256; ++k) {
+      // A half of 128 has four runs of 32: two of low and two of high nibbles.
+      const int h = k / 128;
+      const int run = k / 32 % 4;
+      const int i = k % 32;
+      const int low = block[h * 64 + run % 2 * 32 + i] >> (run / 2 * 4) & 15;
+      const int high = block[128 + h * 32 + i] >> (run * 2) & 3;
+      parts.codes[k] = static_cast<uint16_t>(low | high << 4);
+    }
+    for (int j = 0; j < 16; ++j) {
+      parts.scales[j] = block[192 + j] ^ 0x80;
+    }
+    parts.d[0] = half(block + 208);
+    break;
+  default:
+    break;
+  }
+}
+
+void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
+                   uint8_t *block) {
+  switch (dtype) {
+  case DType::F16:
+  case DType::BF16:
+    putHalf(block, parts.codes[index]);
+    break;
+  case DType::Q4_0:
+    putHalf(block, parts.d[index]);
+    for (int i = 0; i < 16; ++i) {
+      block[2 + i] = static_cast<uint8_t>(
+          parts.codes[index * 32 + i] | parts.codes[index * 32 + i + 16] << 4);
+    }
+    break;
+  case DType::Q8_0:
+    putHalf(block, parts.d[index]);
+    for (int i = 0; i < 32; ++i) {
+      block[2 + i] = static_cast<uint8_t>(parts.codes[index * 32 + i] ^ 0x80);
+    }
+    break;
+  case DType::Q4_K:
+  case DType::Q5_K:
+    putHalf(block, parts.d[0]);
+    putHalf(block + 2, parts.dmin);
+    writeScales(parts, block + 4);
+    writeNibbles(parts.codes, block + (dtype == DType::Q5_K ? 48 : 16));
+    if (dtype == DType::Q5_K) {
+      std::memset(block + 16, 0, 32);
+      for (int k = 0; k < 256; ++k) {
+        block[16 + k % 32] |=
+            static_cast<uint8_t>((parts.codes[k] >> 4 & 1) << (k / 32));
+      }
+    }
+    break;
+  case DType::Q6_K:
+    std::memset(block, 0, 192);
+    for (int k = 0; k < 256; ++k) {
+      const int h = k / 128;
+      const int run = k / 32 % 4;
+      const int i = k % 32;
+      block[h * 64 + run % 2 * 32 + i] |=
+          static_cast<uint8_t>((parts.codes[k] & 15) << (run / 2 * 4));
+      block[128 + h * 32 + i] |=
+          static_cast<uint8_t>((parts.codes[k] >> 4) << (run * 2));
+    }
+    for (int j = 0; j < 16; ++j) {
+      block[192 + j] = parts.scales[j] ^ 0x80;
+    }
+    putHalf(block + 208, parts.d[0]);
+    break;
+  default:
+    break;
+  }
+}
+
+} // namespace air::codegen

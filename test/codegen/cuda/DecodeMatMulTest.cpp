@@ -1,0 +1,148 @@
+//===- DecodeMatMulTest.cpp - decode products on the emulated GPU ---------===//
+#include "codegen/cuda/DecodeMatMul.h"
+
+#include "codegen/layout/T16.h"
+#include "test/codegen/cuda/emulator/Emulator.h"
+#include "tools/air-gpu-bench/Operands.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace air::codegen::cuda {
+namespace {
+
+struct Case {
+  DecodeMatMul spec;
+  CudaTarget target;
+};
+
+/// Odd shapes for one dtype: broken tiles, broken units, warps without units,
+/// more blocks than tiles, splits of unequal size, all three fetches.
+std::vector<Case> casesOf(DType dtype) {
+  const uint32_t block = info(dtype).blockElements;
+  struct Shape {
+    uint32_t rows, columns;
+    DecodeTiling tiling;
+    uint32_t multiprocessors;
+    bool dependent;
+  };
+  const uint32_t unit = t16Unit(dtype)->columns;
+  const uint32_t odd = block == 1 ? 328 : block * 3;
+  using enum WeightFetch;
+  const std::vector<Shape> shapes = {
+      {37, odd, {.fetch = Registers, .warps = 2, .stages = 1}, 2, false},
+      {16,
+       unit * 4,
+       {.fetch = AsyncCopy, .warps = 2, .groupUnits = 2},
+       3,
+       false},
+      {53,
+       unit * 5,
+       {.fetch = BulkCopy, .warps = 2, .groupUnits = 2, .stages = 3},
+       1,
+       true},
+      {33,
+       unit * 3 + (block == 1 ? 8 : 0),
+       {.fetch = BulkCopy, .warps = 4, .splits = 2, .reduceTiles = 2},
+       2,
+       true},
+      {70,
+       unit * 6,
+       {.fetch = AsyncCopy,
+        .warps = 1,
+        .groupUnits = 3,
+        .stages = 3,
+        .splits = 2},
+       2,
+       false},
+  };
+  std::vector<Case> cases;
+  for (const Shape &shape : shapes) {
+    for (const uint32_t tokens : {1U, 2U, 5U, 8U}) {
+      Case one;
+      one.spec = {.dtype = dtype,
+                  .rows = shape.rows,
+                  .columns = shape.columns,
+                  .tokens = tokens,
+                  .multiprocessors = shape.multiprocessors,
+                  .dependentLaunch = shape.dependent,
+                  .tiling = shape.tiling};
+      one.target = *cudaTarget("sm_90a");
+      cases.push_back(one);
+    }
+  }
+  return cases;
+}
+
+class EveryDType : public ::testing::TestWithParam<DType> {};
+
+TEST_P(EveryDType, IsTheProductInDoublePrecision) {
+  const Result<std::string> intrinsics = emulator::hostIntrinsicsText();
+  ASSERT_TRUE(intrinsics.isOk()) << intrinsics.status().message();
+  const std::vector<Case> cases = casesOf(GetParam());
+  std::vector<CudaKernel> kernels;
+  std::vector<std::string> texts;
+  for (const Case &one : cases) {
+    Result<CudaKernel> kernel =
+        generateDecodeMatMul(one.spec, one.target, *intrinsics);
+    ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+    texts.push_back(kernel->text);
+    kernels.push_back(*std::move(kernel));
+  }
+  const Result<emulator::Library> library = emulator::Library::compile(texts);
+  ASSERT_TRUE(library.isOk()) << library.status().message();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const DecodeMatMul &spec = cases[i].spec;
+    const CudaKernel &kernel = kernels[i];
+    SCOPED_TRACE(kernel.name);
+    gpubench::Operands operands = gpubench::makeOperands(
+        spec.dtype, spec.rows, spec.columns, spec.tokens, 11 + i);
+    // Bulk copies read whole units and nothing beyond: no slack at the end.
+    ASSERT_EQ(operands.packed.size(), kernel.weightBytes);
+    std::vector<float> first;
+    for (const bool reversed : {false, true}) {
+      std::vector<float> y(uint64_t{spec.tokens} * spec.rows);
+      std::memset(y.data(), 0xff, y.size() * 4);
+      std::vector<float> partials(kernel.partialBytes / 4);
+      std::memset(partials.data(), 0xff, partials.size() * 4);
+      std::vector<uint32_t> counters(kernel.counterBytes / 4);
+      emulator::EmulatedLaunch launch;
+      launch.function = library->find(kernel.name);
+      ASSERT_NE(launch.function, nullptr);
+      launch.gridX = kernel.gridX;
+      launch.gridY = kernel.gridY;
+      launch.threads = kernel.threads;
+      launch.sharedBytes = kernel.sharedBytes;
+      launch.reversed = reversed;
+      launch.bindings = {operands.packed.data(), operands.x.data(), y.data(),
+                         partials.data(), counters.data()};
+      if (spec.dependentLaunch) {
+        launch.dependent = {reinterpret_cast<uint8_t *>(operands.x.data()),
+                            operands.x.size() * 2};
+      }
+      const Status status = emulator::run(launch);
+      ASSERT_TRUE(status.isOk()) << status.message();
+      const gpubench::Difference difference =
+          gpubench::compare(operands, y, spec.rows, spec.tokens);
+      EXPECT_LT(difference.worstShare, 1)
+          << "relative error " << difference.relative << ", worst at "
+          << difference.worstAt;
+      EXPECT_EQ(counters, std::vector<uint32_t>(counters.size(), 0));
+      if (reversed) {
+        EXPECT_EQ(std::memcmp(first.data(), y.data(), y.size() * 4), 0)
+            << "the order of threads changes the result";
+      }
+      first = y;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(T16, EveryDType,
+                         ::testing::ValuesIn(t16DTypes().begin(),
+                                             t16DTypes().end()),
+                         [](const auto &one) {
+                           return std::string(air::info(one.param).name);
+                         });
+
+} // namespace
+} // namespace air::codegen::cuda

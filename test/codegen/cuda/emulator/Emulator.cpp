@@ -1,0 +1,482 @@
+//===- Emulator.cpp - fibers, collectives and late copies -----------------===//
+#include "test/codegen/cuda/emulator/Emulator.h"
+
+#include "formats/dtype/Half.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <dlfcn.h>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <ucontext.h>
+#include <unistd.h>
+
+namespace air::emulator {
+namespace {
+
+constexpr size_t kStackBytes = 64 * 1024;
+
+/// What a fiber waits for.
+enum class Wait : uint8_t {
+  Nothing,
+  Done,
+  Block,
+  WarpBarrier,
+  Shuffle,
+  Product16,
+  ProductBfloat,
+  Transfer,
+};
+
+struct Copy {
+  void *to;
+  std::vector<uint8_t> bytes;
+};
+
+struct Fiber {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack;
+  Wait wait = Wait::Nothing;
+  // Operands of the collective that it waits in.
+  uint32_t value = 0;
+  uint32_t mask = 0;
+  float *d = nullptr;
+  std::array<uint32_t, 4> a;
+  std::array<uint32_t, 2> b;
+  uint64_t *barrier = nullptr;
+  uint32_t parity = 0;
+  std::vector<Copy> open;
+  std::deque<std::vector<Copy>> groups;
+};
+
+struct TransferBarrier {
+  uint32_t phase = 0; ///< parity of the phase that is not complete
+  std::deque<Copy> copies;
+};
+
+struct Machine {
+  const EmulatedLaunch *launch = nullptr;
+  std::vector<Fiber> fibers;
+  ucontext_t scheduler;
+  uint32_t current = 0;
+  uint32_t blockX = 0;
+  uint32_t blockY = 0;
+  std::vector<uint8_t> sharedStorage;
+  uint8_t *shared = nullptr;
+  std::map<uint64_t *, TransferBarrier> barriers;
+  std::vector<uint8_t> dependentBytes;
+  bool waited = false;
+  std::string error;
+};
+
+Machine *machine = nullptr;
+
+Fiber &self() { return machine->fibers[machine->current]; }
+
+void yieldFor(Wait wait) {
+  self().wait = wait;
+  swapcontext(&self().context, &machine->scheduler);
+}
+
+void fail(const std::string &what) {
+  if (machine->error.empty()) {
+    machine->error = "block (" + std::to_string(machine->blockX) + ", " +
+                     std::to_string(machine->blockY) + "), thread " +
+                     std::to_string(machine->current) + ": " + what;
+  }
+}
+
+void fiberMain() {
+  const EmulatedLaunch &launch = *machine->launch;
+  void *b[5] = {};
+  for (size_t i = 0; i < launch.bindings.size(); ++i) {
+    b[i] = launch.bindings[i];
+  }
+  reinterpret_cast<void (*)(void *, void *, void *, void *, void *)>(
+      launch.function)(b[0], b[1], b[2], b[3], b[4]);
+  if (!self().open.empty() || !self().groups.empty()) {
+    for (const auto &group : self().groups) {
+      if (!group.empty()) {
+        fail("ends while an asynchronous copy is under way");
+      }
+    }
+  }
+  yieldFor(Wait::Done);
+}
+
+double half(uint32_t word, uint32_t which, bool bfloat) {
+  const auto bits = static_cast<uint16_t>(word >> 16 * which);
+  return static_cast<double>(bfloat ? bfloat16ToFloat(bits)
+                                    : halfToFloat(bits));
+}
+
+/// Fragments as the PTX ISA draws them for m16n8k16.
+void multiplyWarp(uint32_t first, bool bfloat) {
+  double a[16][16];
+  double b[16][8];
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const Fiber &fiber = machine->fibers[first + lane];
+    const uint32_t g = lane / 4;
+    const uint32_t t = lane % 4;
+    for (uint32_t i = 0; i < 4; ++i) {
+      for (uint32_t j = 0; j < 2; ++j) {
+        a[g + 8 * (i % 2)][2 * t + j + 8 * (i / 2)] =
+            half(fiber.a[i], j, bfloat);
+      }
+    }
+    for (uint32_t i = 0; i < 2; ++i) {
+      for (uint32_t j = 0; j < 2; ++j) {
+        b[2 * t + j + 8 * i][g] = half(fiber.b[i], j, bfloat);
+      }
+    }
+  }
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    for (uint32_t i = 0; i < 4; ++i) {
+      const uint32_t row = lane / 4 + 8 * (i / 2);
+      const uint32_t column = 2 * (lane % 4) + i % 2;
+      float &d = machine->fibers[first + lane].d[i];
+      double sum = static_cast<double>(d);
+      for (uint32_t k = 0; k < 16; ++k) {
+        sum += a[row][k] * b[k][column];
+      }
+      d = static_cast<float>(sum);
+    }
+  }
+}
+
+/// True when the warp's collective could be done.
+bool finishCollective(uint32_t first) {
+  const Wait kind = machine->fibers[first].wait;
+  for (uint32_t lane = 1; lane < 32; ++lane) {
+    if (machine->fibers[first + lane].wait != kind) {
+      return false;
+    }
+  }
+  switch (kind) {
+  case Wait::Shuffle: {
+    uint32_t values[32];
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      const Fiber &fiber = machine->fibers[first + lane];
+      values[lane] = machine->fibers[first + (lane ^ fiber.mask)].value;
+    }
+    for (uint32_t lane = 0; lane < 32; ++lane) {
+      machine->fibers[first + lane].value = values[lane];
+    }
+    break;
+  }
+  case Wait::Product16:
+    multiplyWarp(first, false);
+    break;
+  case Wait::ProductBfloat:
+    multiplyWarp(first, true);
+    break;
+  case Wait::WarpBarrier:
+    break;
+  default:
+    return false;
+  }
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    machine->fibers[first + lane].wait = Wait::Nothing;
+  }
+  return true;
+}
+
+void deliver(const Copy &copy) {
+  std::memcpy(copy.to, copy.bytes.data(), copy.bytes.size());
+}
+
+bool finishTransfer(Fiber &fiber) {
+  const auto found = machine->barriers.find(fiber.barrier);
+  if (found == machine->barriers.end()) {
+    fail("waits for a barrier that nobody initialised");
+    return false;
+  }
+  TransferBarrier &barrier = found->second;
+  if (barrier.phase == fiber.parity) {
+    if (barrier.copies.empty()) {
+      return false;
+    }
+    deliver(barrier.copies.front());
+    barrier.copies.pop_front();
+    barrier.phase ^= 1;
+  }
+  fiber.wait = Wait::Nothing;
+  return true;
+}
+
+bool finishBlock() {
+  for (const Fiber &fiber : machine->fibers) {
+    if (fiber.wait != Wait::Block) {
+      return false;
+    }
+  }
+  for (Fiber &fiber : machine->fibers) {
+    fiber.wait = Wait::Nothing;
+  }
+  return true;
+}
+
+const char *nameOf(Wait wait) {
+  switch (wait) {
+  case Wait::Nothing:
+    return "runs";
+  case Wait::Done:
+    return "has ended";
+  case Wait::Block:
+    return "is at the block's barrier";
+  case Wait::WarpBarrier:
+    return "is at the warp's barrier";
+  case Wait::Shuffle:
+    return "is in a shuffle";
+  case Wait::Product16:
+  case Wait::ProductBfloat:
+    return "is in a product";
+  case Wait::Transfer:
+    return "waits for a copy";
+  }
+  return "?";
+}
+
+/// Runs the block's fibers until all have ended.
+void runBlock() {
+  const uint32_t threads = machine->launch->threads;
+  while (machine->error.empty()) {
+    bool moved = false;
+    for (uint32_t i = 0; i < threads; ++i) {
+      machine->current = machine->launch->reversed ? threads - 1 - i : i;
+      if (self().wait == Wait::Nothing) {
+        moved = true;
+        swapcontext(&machine->scheduler, &self().context);
+      }
+    }
+    for (uint32_t first = 0; first < threads; first += 32) {
+      moved |= finishCollective(first);
+    }
+    for (Fiber &fiber : machine->fibers) {
+      if (fiber.wait == Wait::Transfer) {
+        moved |= finishTransfer(fiber);
+      }
+    }
+    moved |= finishBlock();
+    if (moved) {
+      continue;
+    }
+    const auto stuck = std::find_if(
+        machine->fibers.begin(), machine->fibers.end(),
+        [](const Fiber &fiber) { return fiber.wait != Wait::Done; });
+    if (stuck == machine->fibers.end()) {
+      return;
+    }
+    // Some other thread of its warp or block is elsewhere.
+    machine->current = static_cast<uint32_t>(stuck - machine->fibers.begin());
+    std::string others;
+    for (const Fiber &fiber : machine->fibers) {
+      if (fiber.wait != stuck->wait && others.empty()) {
+        others = std::string("; another thread ") + nameOf(fiber.wait);
+      }
+    }
+    fail(std::string("divergence: it ") + nameOf(stuck->wait) + others);
+  }
+}
+
+} // namespace
+
+Status run(const EmulatedLaunch &launch) {
+  Machine state;
+  machine = &state;
+  state.launch = &launch;
+  state.sharedStorage.resize(launch.sharedBytes + 1024);
+  state.shared = state.sharedStorage.data();
+  state.shared +=
+      (1024 - reinterpret_cast<uintptr_t>(state.shared) % 1024) % 1024;
+  state.fibers.resize(launch.threads);
+  state.dependentBytes.assign(launch.dependent.begin(), launch.dependent.end());
+  std::fill(launch.dependent.begin(), launch.dependent.end(), 0xff);
+  const uint32_t blocks = launch.gridX * launch.gridY;
+  for (uint32_t i = 0; i < blocks && state.error.empty(); ++i) {
+    const uint32_t block = launch.reversed ? blocks - 1 - i : i;
+    state.blockX = block % launch.gridX;
+    state.blockY = block / launch.gridX;
+    std::fill(state.sharedStorage.begin(), state.sharedStorage.end(), 0xff);
+    state.barriers.clear();
+    for (Fiber &fiber : state.fibers) {
+      if (!fiber.stack) {
+        fiber.stack = std::make_unique<char[]>(kStackBytes);
+      }
+      fiber.wait = Wait::Nothing;
+      fiber.open.clear();
+      fiber.groups.clear();
+      getcontext(&fiber.context);
+      fiber.context.uc_stack.ss_sp = fiber.stack.get();
+      fiber.context.uc_stack.ss_size = kStackBytes;
+      fiber.context.uc_link = nullptr;
+      makecontext(&fiber.context, fiberMain, 0);
+    }
+    runBlock();
+  }
+  machine = nullptr;
+  return state.error.empty() ? Status::ok() : verificationError(state.error);
+}
+
+Result<std::string> hostIntrinsicsText() {
+  const std::string path = std::string(AIR_SOURCE_DIR) +
+                           "/test/codegen/cuda/emulator/HostIntrinsics.h";
+  std::ifstream file(path);
+  if (!file) {
+    return ioError(path + " cannot be read");
+  }
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Result<Library> Library::compile(const std::vector<std::string> &texts) {
+  char folder[] = "/tmp/air-emulator-XXXXXX";
+  if (!mkdtemp(folder)) {
+    return ioError("no folder can be made in /tmp");
+  }
+  const std::string source = std::string(folder) + "/kernels.cpp";
+  const std::string object = std::string(folder) + "/kernels.so";
+  {
+    std::ofstream file(source);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      file << "#undef KERNEL_NAME\n#undef AP_DEPENDENT_LAUNCH\n"
+              "#undef AP_DEVICE\n#undef AP_MEMBER\n#undef AP_KERNEL\n"
+           << "namespace kernel" << i << " {\n"
+           << texts[i] << "}\n";
+    }
+  }
+  const std::string command =
+      std::string(AIR_HOST_COMPILER) +
+      " -std=c++17 -O1 -w -fPIC -shared -fno-strict-aliasing -ffp-contract=off"
+      " -o " +
+      object + " " + source;
+  const int code = std::system(command.c_str());
+  Library library;
+  if (code == 0) {
+    library.handle = dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  const char *reason = code == 0 && !library.handle ? dlerror() : nullptr;
+  unlink(source.c_str());
+  unlink(object.c_str());
+  rmdir(folder);
+  if (!library.handle) {
+    return verificationError(std::string("the host compiler refuses a kernel's "
+                                         "text: ") +
+                             (reason ? reason : "see its messages"));
+  }
+  return library;
+}
+
+Library::~Library() {
+  if (handle) {
+    dlclose(handle);
+  }
+}
+
+Library::Library(Library &&other) noexcept
+    : handle(std::exchange(other.handle, nullptr)) {}
+
+void *Library::find(const std::string &name) const {
+  return dlsym(handle, name.c_str());
+}
+
+} // namespace air::emulator
+
+using namespace air::emulator;
+
+extern "C" {
+
+uint8_t *air_emu_shared() { return machine->shared; }
+uint32_t air_emu_thread() { return machine->current; }
+uint32_t air_emu_block_x() { return machine->blockX; }
+uint32_t air_emu_block_y() { return machine->blockY; }
+void air_emu_barrier() { yieldFor(Wait::Block); }
+void air_emu_warp_barrier() { yieldFor(Wait::WarpBarrier); }
+
+uint32_t air_emu_shuffle_xor(uint32_t value, uint32_t mask) {
+  self().value = value;
+  self().mask = mask;
+  yieldFor(Wait::Shuffle);
+  return self().value;
+}
+
+float air_emu_float_of_half(uint32_t bits) {
+  return air::halfToFloat(static_cast<uint16_t>(bits));
+}
+
+uint32_t air_emu_half_of_float(float value) { return air::floatToHalf(value); }
+
+void air_emu_mma(float *d, const uint32_t *a, const uint32_t *b, bool bfloat) {
+  self().d = d;
+  std::copy(a, a + 4, self().a.begin());
+  std::copy(b, b + 2, self().b.begin());
+  yieldFor(bfloat ? Wait::ProductBfloat : Wait::Product16);
+}
+
+void air_emu_async_copy16(void *to, const void *from) {
+  const auto *bytes = static_cast<const uint8_t *>(from);
+  self().open.push_back({to, {bytes, bytes + 16}});
+  std::memset(to, 0xff, 16);
+}
+
+void air_emu_async_commit() {
+  self().groups.push_back(std::move(self().open));
+  self().open.clear();
+}
+
+void air_emu_async_wait(int pending) {
+  while (self().groups.size() > static_cast<size_t>(pending)) {
+    for (const Copy &copy : self().groups.front()) {
+      deliver(copy);
+    }
+    self().groups.pop_front();
+  }
+}
+
+void air_emu_transfer_init(uint64_t *barrier) {
+  machine->barriers[barrier] = {};
+}
+
+void air_emu_transfer(void *to, const void *from, uint32_t bytes,
+                      uint64_t *barrier) {
+  if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(to) % 16 != 0 ||
+      reinterpret_cast<uintptr_t>(from) % 16 != 0) {
+    fail("a bulk copy is not aligned to 16 bytes");
+    return;
+  }
+  const auto found = machine->barriers.find(barrier);
+  if (found == machine->barriers.end()) {
+    fail("copies to a barrier that nobody initialised");
+    return;
+  }
+  const auto *source = static_cast<const uint8_t *>(from);
+  found->second.copies.push_back({to, {source, source + bytes}});
+  std::memset(to, 0xff, bytes);
+}
+
+void air_emu_transfer_wait(uint64_t *barrier, uint32_t parity) {
+  self().barrier = barrier;
+  self().parity = parity;
+  yieldFor(Wait::Transfer);
+}
+
+void air_emu_wait_for_previous() {
+  if (!machine->waited) {
+    machine->waited = true;
+    std::copy(machine->dependentBytes.begin(), machine->dependentBytes.end(),
+              machine->launch->dependent.begin());
+  }
+}
+
+uint32_t air_emu_atomic_add(uint32_t *p, uint32_t value) {
+  const uint32_t old = *p;
+  *p += value;
+  return old;
+}
+}

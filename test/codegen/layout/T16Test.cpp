@@ -1,0 +1,132 @@
+//===- T16Test.cpp - the layout of tensor cores, there and back -----------===//
+#include "codegen/layout/T16.h"
+#include "formats/dtype/Half.h"
+
+#include <gtest/gtest.h>
+#include <random>
+#include <vector>
+
+namespace air::codegen {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes randomBytes(uint64_t size, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Bytes bytes(size);
+  for (uint8_t &byte : bytes) {
+    byte = static_cast<uint8_t>(random());
+  }
+  return bytes;
+}
+
+uint32_t wordAt(const Bytes &bytes, uint64_t at) {
+  return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 |
+         static_cast<uint32_t>(bytes[at + 3]) << 24;
+}
+
+// Any bit pattern, whole and broken tiles and units.
+TEST(T16, UnpacksToTheSourcesBytes) {
+  for (const DType dtype : t16DTypes()) {
+    const DTypeInfo &type = info(dtype);
+    for (const uint64_t rows : {1, 7, 16, 17, 40}) {
+      for (const uint64_t blocks : {1, 2, 3, 8, 65}) {
+        const uint64_t columns = blocks * type.blockElements;
+        const Bytes source =
+            randomBytes(rows * blocks * type.blockBytes, rows * 100 + blocks);
+        const Result<uint64_t> size = t16Bytes(dtype, rows, columns);
+        ASSERT_TRUE(size.isOk()) << size.status().message();
+        Bytes packed(*size, 0xEE);
+        packT16(dtype, rows, columns, source, packed);
+        Bytes back(source.size(), 0x55);
+        unpackT16(dtype, rows, columns, packed, back);
+        EXPECT_EQ(source, back) << type.name << ' ' << rows << 'x' << columns;
+      }
+    }
+  }
+}
+
+// Flipping a bit of a full unit changes what unpack gives, but for the upper
+// two of the bytes that hold a 6-bit scale or minimum.
+TEST(T16, EveryBitOfAUnitIsTheSources) {
+  for (const DType dtype : t16DTypes()) {
+    const T16Unit unit = *t16Unit(dtype);
+    const DTypeInfo &type = info(dtype);
+    const Bytes source = randomBytes(
+        16 * unit.columns / type.blockElements * type.blockBytes, 5);
+    Bytes packed(unit.bytes);
+    ASSERT_EQ(*t16Bytes(dtype, 16, unit.columns), unit.bytes);
+    packT16(dtype, 16, unit.columns, source, packed);
+    for (uint64_t bit = 0; bit < unit.bytes * 8; bit += 3) {
+      const bool widened = unit.minimumOffset != 0 &&
+                           bit / 8 >= unit.scaleOffset &&
+                           bit / 8 < unit.superOffset;
+      Bytes flipped = packed;
+      flipped[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+      Bytes back(source.size());
+      unpackT16(dtype, 16, unit.columns, flipped, back);
+      EXPECT_EQ(back == source, widened && bit % 8 >= 6)
+          << type.name << " bit " << bit;
+    }
+  }
+}
+
+TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
+  // Q4_0 of 128 columns, code of (row, column) = (row + column) mod 16.
+  Bytes source;
+  for (uint32_t row = 0; row < 16; ++row) {
+    for (uint32_t block = 0; block < 4; ++block) {
+      source.push_back(0);
+      source.push_back(0x3c); // d = 1
+      for (uint32_t i = 0; i < 16; ++i) {
+        const uint32_t column = block * 32 + i;
+        source.push_back(static_cast<uint8_t>((row + column) % 16 |
+                                              (row + column + 16) % 16 << 4));
+      }
+    }
+  }
+  Bytes packed(*t16Bytes(DType::Q4_0, 16, 128));
+  packT16(DType::Q4_0, 16, 128, source, packed);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    const uint32_t g = lane / 4;
+    const uint32_t t = lane % 4;
+    for (uint32_t word = 0; word < 4; ++word) {
+      const uint32_t row = g + 8 * (word & 1);
+      const uint32_t column = 8 * t + 4 * (word / 2);
+      const uint32_t bits = wordAt(packed, lane * 16 + word * 4);
+      // The masks of a kernel, and the two columns that each must leave.
+      const uint32_t expected[4] = {
+          (row + column) % 16 | (row + column + 1) % 16 << 16,
+          (row + column + 2) % 16 | (row + column + 3) % 16 << 16,
+          (row + column + 32) % 16 | (row + column + 33) % 16 << 16,
+          (row + column + 34) % 16 | (row + column + 35) % 16 << 16};
+      EXPECT_EQ(bits & 0x000f000f, expected[0]);
+      EXPECT_EQ(bits >> 8 & 0x000f000f, expected[1]);
+      EXPECT_EQ(bits >> 4 & 0x000f000f, expected[2]);
+      EXPECT_EQ(bits >> 12 & 0x000f000f, expected[3]);
+    }
+  }
+}
+
+TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
+  for (const DType dtype : t16DTypes()) {
+    const T16Unit unit = *t16Unit(dtype);
+    const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
+    // Two scale bytes instead of two times 6 bits for every 32 columns.
+    const bool widened = dtype == DType::Q4_K || dtype == DType::Q5_K;
+    EXPECT_EQ(unit.bytes, source + (widened ? 16 * 4 : 0)) << info(dtype).name;
+    EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";
+  }
+}
+
+TEST(T16, RefusesWhatItHasNoRecordOf) {
+  const Result<T16Unit> unit = t16Unit(DType::IQ2_XXS);
+  ASSERT_FALSE(unit.isOk());
+  EXPECT_EQ(unit.status().code(), ErrorCode::Unsupported);
+  EXPECT_NE(unit.status().message().find("IQ2_XXS"), std::string::npos);
+  EXPECT_EQ(t16Bytes(DType::Q4_K, 16, 100).status().code(), ErrorCode::Corrupt);
+  EXPECT_FALSE(t16Bytes(DType::F16, ~uint64_t{0}, 1 << 20).isOk());
+}
+
+} // namespace
+} // namespace air::codegen

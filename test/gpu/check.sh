@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Checks and times the CUDA kernels on a GPU; no GPU is needed to prepare.
+#   bash test/gpu/check.sh --prepare [ARCHITECTURE MULTIPROCESSORS]
+#     makes build/gpu-check from build/dev: the program and every kernel's
+#     machine code. This folder and this script are all that the GPU machine
+#     needs (no compiler, no toolkit, no network).
+#   bash test/gpu/check.sh
+#     runs it: results against double precision, compute-sanitizer where there
+#     is one, timings. Ends within 6 minutes. Tables and JSON also go to the
+#     folder $OUT, if that is set.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+folder=build/gpu-check
+
+if [ "${1:-}" = "--prepare" ]; then
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  strip -o "$folder/air-gpu-bench" build/dev/bin/air-gpu-bench
+  "$folder/air-gpu-bench" prepare "$folder" --target "${2:-sm_90a}" --multiprocessors "${3:-132}"
+  du -sh "$folder"
+  exit 0
+fi
+
+out="${OUT:-$folder}"
+bench="$folder/air-gpu-bench"
+chmod +x "$bench"
+failed=0
+nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader || true
+timeout 240 "$bench" "$folder" --json "$out/gpu.json" | tee "$out/gpu.md" || failed=1
+if command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck racecheck; do
+    timeout 40 compute-sanitizer --tool "$tool" --error-exitcode 9 \
+      "$bench" "$folder" --checks-only --filter _n53_ >"$out/$tool.txt" 2>&1 || failed=1
+    echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/$tool.txt" || tail -n 1 "$out/$tool.txt")"
+  done
+else
+  echo "compute-sanitizer is not on this machine: skipped"
+fi
+exit "$failed"

@@ -1,0 +1,44 @@
+//===- Kernels.h - a folder of compiled kernels -----------------*- C++ -*-===//
+//
+// FOLDER/kernels.json says what the folder is for, FOLDER/NAME.cubin is a
+// kernel's machine code. The kernels are those of Cases.h.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_KERNELS_H
+#define AIRPACK_TOOLS_AIR_GPU_BENCH_KERNELS_H
+
+#include "tools/air-gpu-bench/Cases.h"
+
+#include <map>
+#include <string>
+
+namespace air::gpubench {
+
+struct KernelFolder {
+  std::string path;
+  std::string target;
+  std::string nvrtc; ///< version that compiled the kernels
+  uint32_t multiprocessors = 0;
+  std::map<std::string, uint32_t> registers; ///< by kernel name
+};
+
+/// The text of kernels.json.
+std::string folderText(const KernelFolder &folder);
+
+/// Corrupt, with what is wrong, for anything that folderText would not write.
+Result<KernelFolder> parseFolder(const std::string &text,
+                                 const std::string &path);
+
+/// Every kernel of the cases, with its name, each once.
+Result<std::vector<codegen::cuda::CudaKernel>>
+kernelsOf(const Cases &cases, const codegen::cuda::CudaTarget &target);
+
+/// Compiles everything into `path`, which is made. A kernel that spills
+/// registers is left out, and so is not measured. `nvrtcPath` as in Nvrtc.h.
+Status prepareFolder(const std::string &path, const std::string &targetName,
+                     uint32_t multiprocessors, const std::string &nvrtcPath,
+                     bool texts);
+
+} // namespace air::gpubench
+
+#endif // AIRPACK_TOOLS_AIR_GPU_BENCH_KERNELS_H

@@ -1,0 +1,127 @@
+//===- Main.cpp - air-gpu-bench: kernels for GPUs, checked and timed ------===//
+#include "formats/support/AtomicFile.h"
+#include "formats/support/MappedFile.h"
+#include "tools/air-gpu-bench/Measure.h"
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/Output.h"
+
+#include <algorithm>
+
+using namespace air;
+
+namespace {
+
+cli::Tool describe() {
+  std::vector<std::string> targets;
+  for (const codegen::cuda::CudaTarget &target : codegen::cuda::cudaTargets()) {
+    targets.push_back(std::string(target.name));
+  }
+  cli::Command main;
+  main.summary = "checks and times the kernels of a folder on this GPU";
+  main.positionals = {
+      {.name = "FOLDER", .help = "What 'air-gpu-bench prepare' made."}};
+  main.options = {
+      {.name = "--json",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "Write every figure as JSON, too."},
+      {.name = "--filter",
+       .kind = cli::ValueKind::String,
+       .valueName = "TEXT",
+       .help = "Only products whose name contains this, and no probes."},
+      {.name = "--checks-only", .help = "Compare results and time nothing."},
+      {.name = "--timings-only",
+       .help = "Leave out the odd shapes that are only compared."}};
+  main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
+  cli::Command prepare;
+  prepare.name = "prepare";
+  prepare.summary = "compiles the kernels into a folder; needs no GPU";
+  prepare.positionals = {{.name = "FOLDER", .help = "Where to write."}};
+  prepare.options = {
+      {.name = "--target",
+       .kind = cli::ValueKind::Choice,
+       .valueName = "ARCHITECTURE",
+       .help = "The GPU's architecture.",
+       .defaultText = "sm_90a",
+       .choices = targets},
+      {.name = "--multiprocessors",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "N",
+       .help = "Multiprocessors of the GPU: grids are made for them.",
+       .defaultText = "132",
+       .minimum = 1,
+       .maximum = 1024},
+      {.name = "--nvrtc",
+       .kind = cli::ValueKind::String,
+       .valueName = "PATH",
+       .help = "The NVRTC library or its folder, if it is neither in the "
+               "loader's path nor in /usr/local/cuda."},
+      {.name = "--texts", .help = "Write the kernels' text, too (NAME.cu)."}};
+  prepare.examples = {"air-gpu-bench prepare build/gpu-check --target sm_90a "
+                      "--multiprocessors 132"};
+  cli::Tool tool;
+  tool.name = "air-gpu-bench";
+  tool.summary = "kernels for NVIDIA GPUs, checked and timed";
+  tool.description =
+      "Compiles the generated CUDA kernels on any machine, and on one with a "
+      "GPU compares them with products in double precision and times them by "
+      "graph replay, beside the copy and read bandwidth of the same run. "
+      "airpack does not select these kernels yet.";
+  tool.commands = {main, prepare};
+  return tool;
+}
+
+Status prepare(const cli::Invocation &call) {
+  return gpubench::prepareFolder(
+      call.positionals[0], call.text("--target").value_or("sm_90a"),
+      static_cast<uint32_t>(call.integer("--multiprocessors").value_or(132)),
+      call.text("--nvrtc").value_or(""), call.has("--texts"));
+}
+
+Status run(const cli::Invocation &call) {
+  if (call.command->name == "prepare") {
+    return prepare(call);
+  }
+  gpubench::MeasureOptions options;
+  options.checks = !call.has("--timings-only");
+  options.timings = !call.has("--checks-only");
+  options.filter = call.text("--filter").value_or("");
+  if (!options.checks && !options.timings) {
+    return usageError("--checks-only and --timings-only leave nothing to do");
+  }
+  const std::string &path = call.positionals[0];
+  AIR_ASSIGN_OR_RETURN(const MappedFile file,
+                       MappedFile::open(path + "/kernels.json"));
+  AIR_ASSIGN_OR_RETURN(
+      const gpubench::KernelFolder folder,
+      gpubench::parseFolder(
+          std::string(file.bytes().begin(), file.bytes().end()), path));
+  AIR_ASSIGN_OR_RETURN(const std::unique_ptr<gpubench::Driver> driver,
+                       gpubench::Driver::open());
+  AIR_ASSIGN_OR_RETURN(const gpubench::Report report,
+                       gpubench::measure(*driver, folder, options));
+  AIR_RETURN_IF_ERROR(cli::writeOut(gpubench::reportTable(report)));
+  if (std::optional<std::string> jsonPath = call.text("--json")) {
+    const std::string text = gpubench::reportJson(report);
+    AIR_ASSIGN_OR_RETURN(AtomicFile output, AtomicFile::create(*jsonPath));
+    AIR_RETURN_IF_ERROR(output.writeAt(
+        0, {reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
+    AIR_RETURN_IF_ERROR(output.commit(text.size()));
+  }
+  const auto wrong =
+      std::count_if(report.rows.begin(), report.rows.end(),
+                    [](const gpubench::Row &row) { return !row.isRight; });
+  if (wrong != 0) {
+    return verificationError(std::to_string(wrong) +
+                             " kernels compute something else than the "
+                             "reference; they are marked WRONG");
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  removeTemporariesOnSignal();
+  return cli::runTool(describe(), argc, argv, run);
+}
