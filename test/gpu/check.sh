@@ -26,10 +26,10 @@ bench="$folder/air-gpu-bench"
 chmod +x "$bench"
 failed=0
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader || true
-timeout 240 "$bench" "$folder" --json "$out/gpu.json" | tee "$out/gpu.md" || failed=1
+timeout 200 "$bench" "$folder" --time-limit 150 --json "$out/gpu.json" | tee "$out/gpu.md" || failed=1
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
-    timeout 40 compute-sanitizer --tool "$tool" --error-exitcode 9 \
+    timeout 30 compute-sanitizer --tool "$tool" --error-exitcode 9 \
       "$bench" "$folder" --checks-only --filter _n53_ >"$out/$tool.txt" 2>&1 || failed=1
     echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/$tool.txt" || tail -n 1 "$out/$tool.txt")"
   done

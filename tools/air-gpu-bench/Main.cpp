@@ -29,6 +29,11 @@ cli::Tool describe() {
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
        .help = "Only products whose name contains this, and no probes."},
+      {.name = "--time-limit",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "SECONDS",
+       .help = "Begin no further kernel after this time.",
+       .minimum = 1},
       {.name = "--checks-only", .help = "Compare results and time nothing."},
       {.name = "--timings-only",
        .help = "Leave out the odd shapes that are only compared."}};
@@ -86,6 +91,8 @@ Status run(const cli::Invocation &call) {
   options.checks = !call.has("--timings-only");
   options.timings = !call.has("--checks-only");
   options.filter = call.text("--filter").value_or("");
+  options.seconds =
+      static_cast<double>(call.integer("--time-limit").value_or(3600));
   if (!options.checks && !options.timings) {
     return usageError("--checks-only and --timings-only leave nothing to do");
   }

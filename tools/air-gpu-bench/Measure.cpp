@@ -8,7 +8,7 @@
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <algorithm>
-#include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -405,6 +405,16 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
     return folder.registers.contains(name) &&
            name.find(options.filter) != std::string::npos;
   };
+  const auto begin = std::chrono::steady_clock::now();
+  auto late = [&] {
+    const std::chrono::duration<double> passed =
+        std::chrono::steady_clock::now() - begin;
+    if (passed.count() < options.seconds) {
+      return false;
+    }
+    ++session.report.notReached;
+    return true;
+  };
   const bool all = options.filter.empty();
   if (options.timings) {
     AIR_RETURN_IF_ERROR(
@@ -412,7 +422,7 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
   }
   if (options.checks) {
     for (const DecodeMatMul &spec : cases.odd) {
-      if (wanted(spec)) {
+      if (wanted(spec) && !late()) {
         AIR_RETURN_IF_ERROR(session.product("check", spec, false));
       }
     }
@@ -425,7 +435,9 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
   }
   if (all) {
     for (const ReadProbe &probe : cases.reads) {
-      AIR_RETURN_IF_ERROR(session.read(probe));
+      if (!late()) {
+        AIR_RETURN_IF_ERROR(session.read(probe));
+      }
     }
     for (const uint32_t blocks : cases.launchBlocks) {
       AIR_RETURN_IF_ERROR(session.launches(blocks, false));
@@ -438,7 +450,7 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
   for (const auto &[group, list] : {std::pair{"shape", &cases.shapes},
                                     std::pair{"tiling", &cases.tilings}}) {
     for (const DecodeMatMul &spec : *list) {
-      if (wanted(spec)) {
+      if (wanted(spec) && !late()) {
         AIR_RETURN_IF_ERROR(session.product(group, spec, true));
       }
     }

@@ -29,6 +29,7 @@ struct Report {
   std::string nvrtc;
   double copyGigabytes = 0; ///< read and written, the faster way
   double readGigabytes = 0; ///< the fastest read probe
+  uint32_t notReached = 0;  ///< kernels that the time did not suffice for
   std::vector<Row> rows;
 };
 
@@ -36,6 +37,8 @@ struct MeasureOptions {
   bool checks = true;
   bool timings = true;
   std::string filter; ///< only names that contain it; "" for all
+  /// Seconds after which no further kernel is begun.
+  double seconds = 3600;
 };
 
 /// Io and Mismatch for a GPU that does not fit the folder; a kernel that

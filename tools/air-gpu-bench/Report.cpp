@@ -30,8 +30,10 @@ std::string reportTable(const Report &report) {
                     row.isRight ? "right" : "WRONG");
     wrong += row.isRight ? 0 : 1;
   }
-  return text + cli::format("\n%zu rows, %llu wrong\n", report.rows.size(),
-                            static_cast<unsigned long long>(wrong));
+  return text + cli::format("\n%zu rows, %llu wrong, %u kernels not reached\n",
+                            report.rows.size(),
+                            static_cast<unsigned long long>(wrong),
+                            report.notReached);
 }
 
 std::string reportJson(const Report &report) {
@@ -43,6 +45,7 @@ std::string reportJson(const Report &report) {
   json["nvrtc"] = report.nvrtc;
   json["copy_gb_per_s"] = report.copyGigabytes;
   json["read_gb_per_s"] = report.readGigabytes;
+  json["kernels_not_reached"] = report.notReached;
   json["rows"] = nlohmann::ordered_json::array();
   for (const Row &row : report.rows) {
     nlohmann::ordered_json one;

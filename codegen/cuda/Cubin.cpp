@@ -1,0 +1,92 @@
+//===- Cubin.cpp - sections of an ELF file and their instructions ---------===//
+#include "codegen/cuda/Cubin.h"
+
+#include <algorithm>
+#include <cstring>
+#include <elf.h>
+
+namespace air::codegen::cuda {
+namespace {
+
+constexpr uint32_t kInstructionBytes = 16;
+constexpr uint32_t kNop = 0x118;
+
+template <typename T>
+bool readAt(std::span<const uint8_t> bytes, uint64_t at, T &value) {
+  if (at > bytes.size() || bytes.size() - at < sizeof(T)) {
+    return false;
+  }
+  std::memcpy(&value, bytes.data() + at, sizeof(T));
+  return true;
+}
+
+bool lies(std::span<const uint8_t> bytes, uint64_t offset, uint64_t size) {
+  return offset <= bytes.size() && size <= bytes.size() - offset;
+}
+
+} // namespace
+
+Result<std::map<uint32_t, uint64_t>>
+countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
+  Elf64_Ehdr header;
+  if (!readAt(cubin, 0, header) ||
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_ident[EI_DATA] != ELFDATA2LSB ||
+      header.e_shentsize != sizeof(Elf64_Shdr)) {
+    return corruptError("the machine code of kernel " + name +
+                        " is no 64-bit ELF file");
+  }
+  const auto section = [&](uint64_t index, Elf64_Shdr &result) {
+    const uint64_t at = index * sizeof(Elf64_Shdr);
+    return header.e_shoff <= cubin.size() &&
+           readAt(cubin.subspan(header.e_shoff), at, result);
+  };
+  Elf64_Shdr names;
+  if (!section(header.e_shstrndx, names) ||
+      !lies(cubin, names.sh_offset, names.sh_size)) {
+    return corruptError("the machine code of kernel " + name +
+                        " has no names of sections");
+  }
+  const std::string wanted = ".text." + name;
+  for (uint64_t i = 0; i < header.e_shnum; ++i) {
+    Elf64_Shdr one;
+    if (!section(i, one)) {
+      return corruptError("the machine code of kernel " + name + " has " +
+                          std::to_string(header.e_shnum) +
+                          " sections and ends before section " +
+                          std::to_string(i));
+    }
+    const uint64_t room =
+        names.sh_size - std::min<uint64_t>(names.sh_size, one.sh_name);
+    // The name and its terminating zero.
+    if (room <= wanted.size() ||
+        std::memcmp(cubin.data() + names.sh_offset + one.sh_name,
+                    wanted.c_str(), wanted.size() + 1) != 0) {
+      continue;
+    }
+    if (!lies(cubin, one.sh_offset, one.sh_size) ||
+        one.sh_size % kInstructionBytes != 0) {
+      return corruptError("section " + wanted + " has " +
+                          std::to_string(one.sh_size) + " bytes at " +
+                          std::to_string(one.sh_offset) + " of a file of " +
+                          std::to_string(cubin.size()));
+    }
+    std::map<uint32_t, uint64_t> counts;
+    uint64_t trailing = 0;
+    for (uint64_t at = 0; at < one.sh_size; at += kInstructionBytes) {
+      uint16_t code = 0;
+      std::memcpy(&code, cubin.data() + one.sh_offset + at, 2);
+      const uint32_t kind = code & 0x1ff;
+      ++counts[kind];
+      trailing = kind == kNop ? trailing + 1 : 0;
+    }
+    if (trailing != 0) {
+      counts[kNop] -= trailing;
+    }
+    return counts;
+  }
+  return corruptError("the machine code has no section " + wanted);
+}
+
+} // namespace air::codegen::cuda

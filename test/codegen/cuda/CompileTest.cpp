@@ -1,0 +1,263 @@
+//===- CompileTest.cpp - kernels through NVRTC, for every target ----------===//
+#include "codegen/cuda/Cubin.h"
+#include "codegen/cuda/DecodeMatMul.h"
+#include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/Nvrtc.h"
+#include "codegen/cuda/Probes.h"
+#include "codegen/layout/T16.h"
+
+#include <gtest/gtest.h>
+
+namespace air::codegen::cuda {
+namespace {
+
+constexpr uint32_t kMultiprocessors = 28;
+
+DecodeMatMul productOf(DType dtype, uint32_t tokens, const CudaTarget &target) {
+  DecodeMatMul spec;
+  spec.dtype = dtype;
+  spec.rows = 4096;
+  spec.columns = 4096;
+  spec.tokens = tokens;
+  spec.multiprocessors = kMultiprocessors;
+  spec.dependentLaunch = target.hasDependentLaunch;
+  spec.tiling = defaultDecodeTiling(spec, target);
+  return spec;
+}
+
+class WithNvrtc : public ::testing::Test {
+protected:
+  void SetUp() override {
+    Result<Nvrtc> opened = Nvrtc::open("");
+    if (!opened.isOk()) {
+      GTEST_SKIP() << "needs NVRTC: " << opened.status().message();
+    }
+    nvrtc.emplace(*std::move(opened));
+  }
+  std::optional<Nvrtc> nvrtc;
+};
+
+TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
+  int compiled = 0;
+  for (const CudaTarget &target : cudaTargets()) {
+    for (const DType dtype : t16DTypes()) {
+      for (const uint32_t tokens : {1U, 8U}) {
+        const DecodeMatMul spec = productOf(dtype, tokens, target);
+        const Result<CudaKernel> kernel =
+            generateDecodeMatMul(spec, target, deviceIntrinsicsText());
+        if (!target.hasAsyncCopy && dtype == DType::BF16) {
+          EXPECT_EQ(kernel.status().code(), ErrorCode::Unsupported);
+          continue;
+        }
+        ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+        const Result<CompiledKernel> code =
+            nvrtc->compile(kernel->text, kernel->name, target);
+        ASSERT_TRUE(code.isOk()) << code.status().message();
+        EXPECT_EQ(code->resources.spillBytes, 0U) << kernel->name;
+        EXPECT_EQ(code->resources.stackBytes, 0U) << kernel->name;
+        // Registers are handed out to a warp in pieces of 256 (CUDA occupancy).
+        const uint32_t perWarp =
+            (code->resources.registers * 32 + 255) / 256 * 256;
+        EXPECT_LE(perWarp * spec.tiling.warps *
+                      spec.tiling.blocksPerMultiprocessor,
+                  target.registersPerMultiprocessor)
+            << kernel->name;
+        EXPECT_LE(kernel->sharedBytes, target.sharedBytesPerBlock);
+        ++compiled;
+      }
+    }
+  }
+  EXPECT_EQ(compiled, 7 * 7 * 2 - 2);
+}
+
+/// Instructions that one more unit in the loop's body adds, for a weight that a
+/// lane multiplies.
+Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
+                                     uint32_t tokens,
+                                     const CudaTarget &target) {
+  uint64_t counts[2] = {};
+  for (const uint32_t group : {2U, 4U}) {
+    DecodeMatMul spec = productOf(dtype, tokens, target);
+    spec.tiling = {.fetch = target.hasBulkCopy ? WeightFetch::BulkCopy
+                                               : WeightFetch::AsyncCopy,
+                   .warps = 4,
+                   .groupUnits = group};
+    AIR_ASSIGN_OR_RETURN(
+        const CudaKernel kernel,
+        generateDecodeMatMul(spec, target, deviceIntrinsicsText()));
+    AIR_ASSIGN_OR_RETURN(const CompiledKernel code,
+                         nvrtc.compile(kernel.text, kernel.name, target));
+    AIR_ASSIGN_OR_RETURN(const auto kinds,
+                         countInstructions(code.cubin, kernel.name));
+    for (const auto &[kind, count] : kinds) {
+      counts[group / 4] += count;
+    }
+  }
+  const double weights = 2.0 * t16Unit(dtype)->columns * 16 / 32;
+  return static_cast<double>(counts[1] - counts[0]) / weights;
+}
+
+// The committed figures are what NVRTC 13.0 gave, rounded up; a rise is a
+// regression of the text.
+TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
+  struct Figure {
+    DType dtype;
+    double one, eight; ///< 1 token, 8 tokens
+  };
+  const Figure figures[] = {
+      {DType::Q4_K, 9, 9}, {DType::Q5_K, 9, 9}, {DType::Q6_K, 9, 9},
+      {DType::Q4_0, 9, 9}, {DType::Q8_0, 9, 9}, {DType::BF16, 9, 9},
+      {DType::F16, 9, 9},
+  };
+  for (const char *name : {"sm_86", "sm_90a"}) {
+    const CudaTarget target = *cudaTarget(name);
+    for (const Figure &figure : figures) {
+      for (const uint32_t tokens : {1U, 8U}) {
+        const Result<double> count =
+            instructionsPerWeight(*nvrtc, figure.dtype, tokens, target);
+        ASSERT_TRUE(count.isOk()) << count.status().message();
+        const double committed = tokens == 1 ? figure.one : figure.eight;
+        EXPECT_LE(*count, committed)
+            << info(figure.dtype).name << ' ' << tokens << ' ' << name;
+        RecordProperty(std::string(info(figure.dtype).name) + "_" +
+                           std::to_string(tokens) + "_" + name,
+                       std::to_string(*count));
+        std::printf("%s %u %s %.3f\n",
+                    std::string(info(figure.dtype).name).c_str(), tokens, name,
+                    *count);
+      }
+    }
+  }
+}
+
+TEST_F(WithNvrtc, TheSameTextGivesTheSameCode) {
+  const CudaTarget target = *cudaTarget("sm_86");
+  const CudaKernel kernel = *generateDecodeMatMul(
+      productOf(DType::Q8_0, 1, target), target, deviceIntrinsicsText());
+  const Result<CompiledKernel> first =
+      nvrtc->compile(kernel.text, kernel.name, target);
+  const Result<CompiledKernel> second =
+      nvrtc->compile(kernel.text, kernel.name, target);
+  ASSERT_TRUE(first.isOk() && second.isOk());
+  EXPECT_EQ(first->cubin, second->cubin);
+}
+
+TEST_F(WithNvrtc, ProbesCompile) {
+  const CudaTarget target = *cudaTarget("sm_90a");
+  const std::string_view intrinsics = deviceIntrinsicsText();
+  ReadProbe probe;
+  probe.bytes = 64 << 20;
+  probe.multiprocessors = kMultiprocessors;
+  probe.tiling.fetch = WeightFetch::BulkCopy;
+  for (const Result<CudaKernel> &kernel :
+       {generateReadProbe(probe, target, intrinsics),
+        generateCopyProbe(1 << 20, kMultiprocessors, target, intrinsics),
+        generateLaunchProbe(1, true, target, intrinsics),
+        generateWgmmaProbe(target, intrinsics)}) {
+    ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
+    const Result<CompiledKernel> code =
+        nvrtc->compile(kernel->text, kernel->name, target);
+    ASSERT_TRUE(code.isOk()) << code.status().message();
+    EXPECT_EQ(code->resources.spillBytes, 0U);
+  }
+}
+
+TEST_F(WithNvrtc, ATextThatIsWrongIsAnErrorWithTheCompilersWords) {
+  const Result<CompiledKernel> code =
+      nvrtc->compile("extern \"C\" __global__ void broken() { nonsense; }",
+                     "broken", *cudaTarget("sm_80"));
+  ASSERT_FALSE(code.isOk());
+  EXPECT_NE(code.status().message().find("nonsense"), std::string::npos);
+  EXPECT_NE(code.status().message().find("sm_80"), std::string::npos);
+}
+
+TEST(Nvrtc, SaysWhatItTriedWhereThereIsNone) {
+  const Result<Nvrtc> nvrtc = Nvrtc::open("/nowhere");
+  ASSERT_FALSE(nvrtc.isOk());
+  EXPECT_EQ(nvrtc.status().code(), ErrorCode::Unsupported);
+  EXPECT_NE(nvrtc.status().message().find("/nowhere/libnvrtc.so.13"),
+            std::string::npos);
+}
+
+TEST(Nvrtc, ReadsTheAssemblersReport) {
+  // A report of ptxas 13.0.
+  const std::string report =
+      "ptxas info    : 0 bytes gmem\n"
+      "ptxas info    : Compiling entry function 'k' for 'sm_90a'\n"
+      "ptxas info    : Function properties for k\n"
+      "    16 bytes stack frame, 12 bytes spill stores, 8 bytes spill loads\n"
+      "ptxas info    : Used 72 registers, used 1 barriers, 16 bytes cumulative "
+      "stack size\n";
+  const Result<KernelResources> resources = parseAssemblerReport(report);
+  ASSERT_TRUE(resources.isOk()) << resources.status().message();
+  EXPECT_EQ(resources->registers, 72U);
+  EXPECT_EQ(resources->spillBytes, 20U);
+  EXPECT_EQ(resources->stackBytes, 16U);
+  for (const char *part :
+       {"spill stores", "spill loads", "stack frame", "registers"}) {
+    std::string broken = report;
+    broken.replace(broken.find(part), 5, "?????");
+    EXPECT_EQ(parseAssemblerReport(broken).status().code(), ErrorCode::Corrupt)
+        << part;
+  }
+  EXPECT_FALSE(parseAssemblerReport("").isOk());
+}
+
+TEST(Cubin, RefusesWhatIsNone) {
+  EXPECT_EQ(countInstructions({}, "k").status().code(), ErrorCode::Corrupt);
+  std::vector<uint8_t> bytes(64, 0);
+  EXPECT_FALSE(countInstructions(bytes, "k").isOk());
+}
+
+TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
+  const CudaTarget target = *cudaTarget("sm_80");
+  const CudaKernel kernel =
+      *generateLaunchProbe(1, false, target, deviceIntrinsicsText());
+  const std::vector<uint8_t> cubin =
+      nvrtc->compile(kernel.text, kernel.name, target).operator*().cubin;
+  ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
+  EXPECT_FALSE(countInstructions(cubin, "another").isOk());
+  // Section headers are at the end: every cut loses some.
+  for (size_t size = 0; size < cubin.size(); size += 61) {
+    const std::vector<uint8_t> cut(cubin.begin(), cubin.begin() + size);
+    EXPECT_FALSE(countInstructions(cut, kernel.name).isOk()) << size;
+  }
+  // Any byte of the file header may lie; nothing is read out of bounds.
+  for (size_t at = 0; at < 64; ++at) {
+    std::vector<uint8_t> wrong = cubin;
+    wrong[at] = 0xff;
+    (void)countInstructions(wrong, kernel.name);
+  }
+}
+
+TEST(DecodeMatMul, RefusesWhatCannotBe) {
+  const CudaTarget hopper = *cudaTarget("sm_90a");
+  const CudaTarget turing = *cudaTarget("sm_75");
+  const std::string_view intrinsics = deviceIntrinsicsText();
+  const DecodeMatMul good = productOf(DType::Q4_K, 1, hopper);
+  ASSERT_TRUE(generateDecodeMatMul(good, hopper, intrinsics).isOk());
+  const auto codeOf = [&](const DecodeMatMul &spec, const CudaTarget &target) {
+    return generateDecodeMatMul(spec, target, intrinsics).status().code();
+  };
+  DecodeMatMul spec = good;
+  spec.tokens = 9;
+  EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
+  spec = good;
+  spec.columns = 100;
+  EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
+  spec = good;
+  spec.dtype = DType::IQ1_S;
+  EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
+  EXPECT_EQ(codeOf(good, turing), ErrorCode::Unsupported) << "no bulk copies";
+  spec = good;
+  spec.tiling.groupUnits = 16;
+  spec.tiling.stages = 16;
+  EXPECT_EQ(codeOf(spec, hopper), ErrorCode::DoesNotFit);
+  spec = good;
+  spec.tiling.warps = 33;
+  EXPECT_EQ(codeOf(spec, hopper), ErrorCode::Unsupported);
+  EXPECT_EQ(cudaTarget("sm_61").status().code(), ErrorCode::Unsupported);
+}
+
+} // namespace
+} // namespace air::codegen::cuda
