@@ -57,7 +57,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
 )";
 
 constexpr const char *kCopyKernel = R"(
-AP_KERNEL(KERNEL_NAME, 512, 4)
+AP_KERNEL(KERNEL_NAME, 512, 2)
 (const u8 *from, u8 *to) {
   for (u32 piece = ap_block_x(); piece < kPieces; piece += kBlocks) {
     const u64 at = (u64)piece * 65536 + ap_thread() * 16;

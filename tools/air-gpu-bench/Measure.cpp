@@ -261,6 +261,9 @@ Status Session::read(const ReadProbe &probe) {
   AIR_ASSIGN_OR_RETURN(
       const CudaKernel kernel,
       generateReadProbe(probe, target, deviceIntrinsicsText()));
+  if (!folder.registers.contains(kernel.name)) {
+    return Status::ok();
+  }
   Buffer bytes;
   Buffer words;
   const uint64_t wordBytes = uint64_t{4} * kernel.gridX * kernel.threads;
