@@ -18,7 +18,7 @@ struct Sizes {
   uint32_t tiles, units, partUnits, warpUnits, blocks;
   bool even;
   uint32_t slotBytes, barrierOffset, xOffset, xLow, xStride, sumOffset,
-      sumTokens, unitSumBytes, reduceOffset, flagOffset, sharedBytes;
+      sumEntry, unitSumBytes, reduceOffset, flagOffset, sharedBytes;
 };
 
 uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
@@ -56,11 +56,11 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   s.xStride = partColumns * 2 * (s.form.split ? 2 : 1) + 64;
   at += spec.tokens * s.xStride;
   s.sumOffset = at;
-  s.sumTokens = spec.tokens == 1 ? 1 : 8;
+  s.sumEntry = spec.tokens == 1 ? 16 : 64;
   if (s.form.sumsAsHalves) {
     s.unitSumBytes = s.unit.columns / 256 * spec.tokens * 32;
   } else if (s.form.sumColumns != 0) {
-    s.unitSumBytes = s.unit.columns / s.form.sumColumns * s.sumTokens * 4;
+    s.unitSumBytes = s.unit.columns / s.form.sumColumns * s.sumEntry;
   }
   at += roundUp(s.partUnits * s.unitSumBytes, 16);
   s.reduceOffset = at;
@@ -154,7 +154,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kSumColumns", s.form.sumColumns);
   literal(text, "kSumDivisor", std::max(1U, s.form.sumColumns));
   literal(text, "kSumsAsHalves", s.form.sumsAsHalves);
-  literal(text, "kSumTokens", s.sumTokens);
+  literal(text, "kSumEntry", s.sumEntry);
   literal(text, "kEvenFactor", s.form.evenFactor);
   literal(text, "kOddFactor", s.form.oddFactor);
   literal(text, "kBarrierOffset", s.barrierOffset);

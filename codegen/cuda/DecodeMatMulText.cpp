@@ -167,9 +167,16 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   } else {
     const bool odd = (group * kSumDivisor / 32) % 2 != 0;
     const float value = sum * (odd ? kOddFactor : kEvenFactor);
-    float *entry = (float *)sums + group * kSumTokens;
-    for (u32 column = token; column < kSumTokens; column += kTokens) {
-      entry[column] = value;
+    float *entry = (float *)(sums + group * kSumEntry);
+    if (kTokens == 1) {
+      entry[0] = entry[1] = entry[2] = entry[3] = value;
+    } else {
+      // Lane t has columns 2t and 2t+1 of rows g and g+8.
+      for (u32 column = token; column < 8; column += kTokens) {
+        float *quad = entry + column / 2 * 4 + column % 2;
+        quad[0] = value;
+        quad[2] = value;
+      }
     }
   }
 }
@@ -180,7 +187,7 @@ AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
     return 0;
   }
   return kSumsAsHalves ? (column / 256 * kTokens + token) * 32 + t * 8
-                       : column / kSumDivisor * kSumTokens * 4 + (kSumTokens == 8 ? t * 8 : 0);
+                       : column / kSumDivisor * kSumEntry + (kTokens == 1 ? 0 : t * 16);
 }
 
 AP_DEVICE void stageActivations(u8 *shared, const u16 *x, u32 part, u32 warp, u32 lane) {
@@ -336,6 +343,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   u32 batch = 0, buffer = 0;
   for (u32 tile = 0; tile < tiles; ++tile) {
     Sums sums = {};
+#pragma unroll 1
     for (u32 first = 0; first < units; first += kGroupUnits) {
       ring.wait();
 #pragma unroll

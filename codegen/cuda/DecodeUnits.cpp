@@ -77,15 +77,14 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
     sum[3] = ap_fma(second, c[3], sum[3]);
   }
 }
-// A sum begins with what the codes' offset takes from it.
+// A sum begins with what the codes' offset takes from it: four floats as the
+// product wants them, so that no register is moved.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
-  if (kSumTokens == 1) {
-    c[0] = c[1] = c[2] = c[3] = *(const float *)entry;
-  } else {
-    const Float2 sum = *(const Float2 *)entry;
-    c[0] = c[2] = sum.x;
-    c[1] = c[3] = sum.y;
-  }
+  const Word4 sum = *(const Word4 *)entry;
+  c[0] = ap_float_of_bits(sum.x);
+  c[1] = ap_float_of_bits(sum.y);
+  c[2] = ap_float_of_bits(sum.z);
+  c[3] = ap_float_of_bits(sum.w);
 }
 )";
 
@@ -105,7 +104,7 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
     const Word4 w = unit.codes[i];
     float c[4];
     Word4 b = *(const Word4 *)(x + i * 128);
-    beginSum(c, entries + 2 * i * kSumTokens * 4);
+    beginSum(c, entries + 2 * i * kSumEntry);
     ap_mma_f16(c, w.x & 0x000f000f, w.y & 0x000f000f, w.x >> 8 & 0x000f000f,
                w.y >> 8 & 0x000f000f, b.x, b.y);
     ap_mma_f16(c, w.z & 0x000f000f, w.w & 0x000f000f, w.z >> 8 & 0x000f000f,
@@ -113,7 +112,7 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
     addScaled(sums.even, c, ap_float_of_half(scales[2 * i] & 0xffff),
               ap_float_of_half(scales[2 * i] >> 16));
     b = *(const Word4 *)(x + i * 128 + 64);
-    beginSum(c, entries + (2 * i + 1) * kSumTokens * 4);
+    beginSum(c, entries + (2 * i + 1) * kSumEntry);
     ap_mma_f16(c, w.x & 0x00f000f0, w.y & 0x00f000f0, w.x >> 8 & 0x00f000f0,
                w.y >> 8 & 0x00f000f0, b.x, b.y);
     ap_mma_f16(c, w.z & 0x00f000f0, w.w & 0x00f000f0, w.z >> 8 & 0x00f000f0,
@@ -148,7 +147,7 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
     const Word4 w = unit.codes[i];
     const Word4 b = *(const Word4 *)(x + i * 64);
     float c[4];
-    beginSum(c, entries + i * kSumTokens * 4);
+    beginSum(c, entries + i * kSumEntry);
     ap_mma_f16(c, w.x & 0x00ff00ff, w.y & 0x00ff00ff, oddBytes(w.x), oddBytes(w.y), b.x, b.y);
     ap_mma_f16(c, w.z & 0x00ff00ff, w.w & 0x00ff00ff, oddBytes(w.z), oddBytes(w.w), b.z, b.w);
     addScaled(sums.all, c, ap_float_of_half(scales[i] & 0xffff),
@@ -292,11 +291,11 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
       const u32 u1 = upper[f] >> 2;
       const u32 group = 4 * i + f;
       float c[4];
-      beginSum(c, entries + group * kSumTokens * 4);
+      beginSum(c, entries + group * kSumEntry);
       ap_mma_f16(c, lowCodes(w0, u0, 0), lowCodes(w1, u1, 0), lowCodes(w0, u0, 8),
                  lowCodes(w1, u1, 8), f == 0 ? b0.x : b0.z, f == 0 ? b0.y : b0.w);
       addScaled(even, c, signedScale(unit.scales[0], group), signedScale(unit.scales[1], group));
-      beginSum(c, entries + (group + 2) * kSumTokens * 4);
+      beginSum(c, entries + (group + 2) * kSumEntry);
       ap_mma_f16(c, highCodes(w0, u0, 0), highCodes(w1, u1, 0), highCodes(w0, u0, 8),
                  highCodes(w1, u1, 8), f == 0 ? b1.x : b1.z, f == 0 ? b1.y : b1.w);
       addScaled(odd, c, signedScale(unit.scales[0], group + 2),

@@ -1,0 +1,172 @@
+//===- EmulatorTest.cpp - what the emulated GPU must notice ---------------===//
+#include "test/codegen/cuda/emulator/Emulator.h"
+#include "codegen/cuda/Intrinsics.h"
+#include "formats/dtype/Half.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace air::emulator {
+namespace {
+
+/// Runs one warp (or `threads`) of a kernel with this body over `bindings`.
+Status runBody(const std::string &body, std::vector<void *> bindings,
+               uint32_t threads = 32, bool reversed = false,
+               std::span<uint8_t> dependent = {}) {
+  const Result<std::string> intrinsics = hostIntrinsicsText();
+  if (!intrinsics.isOk()) {
+    return intrinsics.status();
+  }
+  const Result<Library> library = Library::compile(
+      {std::string(codegen::cuda::commonText()) + *intrinsics +
+       "AP_KERNEL(probe, 32, 1)(float *y, const float *x) {\n" + body +
+       "\n}\n"});
+  if (!library.isOk()) {
+    return library.status();
+  }
+  EmulatedLaunch launch;
+  launch.function = library->find("probe");
+  launch.threads = threads;
+  launch.sharedBytes = 4096;
+  launch.reversed = reversed;
+  launch.bindings = std::move(bindings);
+  launch.dependent = dependent;
+  return run(launch);
+}
+
+TEST(Emulator, ProductIsThatOfMatrices) {
+  // a[i][k] = i + 16 k, b[k][j] = k - j: small integers, exact.
+  std::vector<float> d(16 * 8, 0);
+  const Status status = runBody(R"(
+    const u32 l = ap_thread(), g = l / 4, t = l % 4;
+    u32 a[4], b[2];
+    for (u32 i = 0; i < 4; ++i) {
+      const u32 row = g + 8 * (i & 1), k = 2 * t + 8 * (i >> 1);
+      a[i] = ap_half_of_float(row + 16.0f * k) | ap_half_of_float(row + 16.0f * (k + 1)) << 16;
+    }
+    for (u32 i = 0; i < 2; ++i) {
+      const int k = 2 * t + 8 * i;
+      b[i] = ap_half_of_float(k - (int)g) | ap_half_of_float(k + 1 - (int)g) << 16;
+    }
+    float c[4] = {1, 1, 1, 1};
+    ap_mma_f16(c, a[0], a[1], a[2], a[3], b[0], b[1]);
+    y[g * 8 + 2 * t] = c[0];
+    y[g * 8 + 2 * t + 1] = c[1];
+    y[(g + 8) * 8 + 2 * t] = c[2];
+    y[(g + 8) * 8 + 2 * t + 1] = c[3];)",
+                                {d.data()});
+  ASSERT_TRUE(status.isOk()) << status.message();
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 8; ++j) {
+      int sum = 1;
+      for (int k = 0; k < 16; ++k) {
+        sum += (i + 16 * k) * (k - j);
+      }
+      EXPECT_EQ(d[i * 8 + j], static_cast<float>(sum)) << i << ' ' << j;
+    }
+  }
+}
+
+TEST(Emulator, DivergentCollectivesAreAnError) {
+  float y = 0;
+  const Status shuffle =
+      runBody("if (ap_thread() < 7) { ap_shuffle_xor(1, 1); }", {&y});
+  EXPECT_EQ(shuffle.code(), ErrorCode::VerificationFailed);
+  EXPECT_NE(shuffle.message().find("divergence"), std::string::npos);
+  const Status barrier = runBody(
+      "if (ap_thread() < 32) { ap_barrier(); } else { ap_warp_barrier(); }",
+      {&y}, 64);
+  EXPECT_NE(barrier.message().find("divergence"), std::string::npos);
+  EXPECT_TRUE(runBody("ap_barrier(); ap_shuffle_xor(1, 1);", {&y}, 64).isOk());
+}
+
+TEST(Emulator, SharedMemoryIsNaNUntilWritten) {
+  float y = 0;
+  ASSERT_TRUE(runBody("y[0] = ((float *)ap_shared())[5];", {&y}).isOk());
+  EXPECT_NE(y, y);
+}
+
+TEST(Emulator, AMissingBarrierChangesWithTheOrderOfThreads) {
+  const char *body = R"(
+    float *shared = (float *)ap_shared();
+    shared[ap_thread()] = ap_thread();
+    y[ap_thread()] = shared[ap_thread() ^ 1];)";
+  std::vector<float> forward(32);
+  std::vector<float> backward(32);
+  ASSERT_TRUE(runBody(body, {forward.data()}).isOk());
+  ASSERT_TRUE(runBody(body, {backward.data()}, 32, true).isOk());
+  EXPECT_NE(std::string(reinterpret_cast<char *>(forward.data()), 128),
+            std::string(reinterpret_cast<char *>(backward.data()), 128));
+}
+
+TEST(Emulator, CopiesArriveWhenSomebodyWaits) {
+  alignas(16) float x[4] = {3, 4, 5, 6};
+  float y[2] = {};
+  ASSERT_TRUE(runBody(R"(
+    if (ap_thread() == 0) {
+      float *to = (float *)ap_shared();
+      ap_async_copy16(to, x);
+      ap_async_commit();
+      y[0] = to[2];
+      ap_async_wait<0>();
+      y[1] = to[2];
+    })",
+                      {y, x})
+                  .isOk());
+  EXPECT_NE(y[0], y[0]) << "before the wait";
+  EXPECT_EQ(y[1], 5);
+  ASSERT_TRUE(runBody(R"(
+    float *to = (float *)ap_shared();
+    u64 *barrier = (u64 *)(ap_shared() + 1024);
+    if (ap_thread() == 0) {
+      ap_transfer_init(barrier);
+      ap_transfer(to, x, 16, barrier);
+      y[0] = to[1];
+    }
+    ap_warp_barrier();
+    ap_transfer_wait(barrier, 0);
+    if (ap_thread() == 9) {
+      y[1] = to[1];
+    })",
+                      {y, x})
+                  .isOk());
+  EXPECT_NE(y[0], y[0]);
+  EXPECT_EQ(y[1], 4);
+}
+
+TEST(Emulator, CopiesThatNobodyCanWaitForAreErrors) {
+  alignas(16) float x[4] = {};
+  float y = 0;
+  EXPECT_FALSE(
+      runBody("ap_transfer_wait((u64 *)ap_shared(), 0);", {&y, x}).isOk());
+  EXPECT_FALSE(runBody("u64 *b = (u64 *)ap_shared(); if (ap_thread() == 0) "
+                       "ap_transfer_init(b); ap_warp_barrier(); "
+                       "ap_transfer_wait(b, 0);",
+                       {&y, x})
+                   .isOk());
+  EXPECT_FALSE(runBody("ap_async_copy16(ap_shared() + 16 * ap_thread(), x); "
+                       "ap_async_commit();",
+                       {&y, x})
+                   .isOk());
+  EXPECT_FALSE(runBody("u64 *b = (u64 *)ap_shared(); if (ap_thread() == 0) { "
+                       "ap_transfer_init(b); ap_transfer(ap_shared() + 8, x, "
+                       "16, b); }",
+                       {&y, x})
+                   .isOk())
+      << "8 bytes are no alignment for a bulk copy";
+}
+
+TEST(Emulator, WhatThePreviousKernelWritesIsNaNUntilTheWait) {
+  float x = 7;
+  float y[2] = {};
+  ASSERT_TRUE(runBody("if (ap_thread() == 0) { y[0] = x[0]; "
+                      "ap_wait_for_previous(); y[1] = x[0]; }",
+                      {y, &x}, 32, false,
+                      {reinterpret_cast<uint8_t *>(&x), sizeof x})
+                  .isOk());
+  EXPECT_NE(y[0], y[0]);
+  EXPECT_EQ(y[1], 7);
+}
+
+} // namespace
+} // namespace air::emulator
