@@ -2,7 +2,22 @@
 # Installs what the build and the tests need from Debian's own archive, and only
 # what is missing. Debian 12 with its security suite (which carries LLVM 22).
 #   bash tools/install-deps.sh [--runtime-only]
+#   bash tools/install-deps.sh --cuda [FOLDER]
+# --cuda installs NVIDIA's run-time compiler (NVRTC) alone, from PyPI, into FOLDER
+# (build/nvrtc): what compiles kernels for GPUs where no CUDA toolkit is. Its
+# version is fixed here, since other versions give other machine code.
 set -euo pipefail
+
+nvrtc=nvidia-cuda-nvrtc==13.0.88
+if [ "${1:-}" = "--cuda" ]; then
+  folder="${2:-$(dirname "$0")/../build/nvrtc}"
+  python3 -m pip --version >/dev/null 2>&1 || { echo "error: pip is missing; install the package python3-pip" >&2; exit 1; }
+  python3 -m pip install --quiet --no-deps --only-binary=:all: --upgrade --target "$folder" "$nvrtc"
+  library="$(find "$folder" -name 'libnvrtc.so.13' | head -n 1)"
+  [ -n "$library" ] || { echo "error: $nvrtc has no libnvrtc.so.13 below $folder" >&2; exit 1; }
+  echo "NVRTC: $library"
+  exit 0
+fi
 
 # formats, runtime and airrun.
 runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler

@@ -24,7 +24,7 @@ page() {
   echo
   echo "Made from the programs' own option tables by \`bash tools/make-docs.sh build/dev/bin\`; do not edit. The man"
   echo "pages (\`airrun --man | man -l -\`) come from the same tables."
-  for tool in airpack airrun air-gen air-bench; do
+  for tool in airpack airrun air-gen air-bench air-gpu-bench; do
     section "## $tool" "$bin/$tool" --help
     for command in $(commandsOf "$tool"); do
       section "### $tool $command" "$bin/$tool" "$command" --help

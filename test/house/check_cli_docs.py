@@ -16,7 +16,7 @@ subprocess.run(["bash", root / "tools" / "make-docs.sh", folder, out], check=Tru
 fresh, committed = out.read_text(), page.read_text()
 for heading in ("## airpack", "### airpack inspect", "### airpack verify", "## airrun", "### airrun tokenize",
                 "### airrun logits", "### airrun perplexity", "### airrun bench", "### airrun probe", "## air-gen",
-                "## air-bench"):
+                "## air-bench", "## air-gpu-bench", "### air-gpu-bench prepare"):
     if f"\n{heading}\n" not in fresh:
         sys.exit(f"tools/make-docs.sh lost the section '{heading}': has the layout of --help changed?")
 if fresh != committed:

@@ -1,0 +1,89 @@
+//===- KernelsTest.cpp - the folder's description, good and bad -----------===//
+#include "tools/air-gpu-bench/Kernels.h"
+
+#include "codegen/layout/T16.h"
+#include "tools/air-gpu-bench/Operands.h"
+
+#include <gtest/gtest.h>
+
+namespace air::gpubench {
+namespace {
+
+TEST(KernelFolder, ReadsWhatItWrites) {
+  KernelFolder folder;
+  folder.target = "sm_90a";
+  folder.nvrtc = "13.0";
+  folder.multiprocessors = 132;
+  folder.registers = {{"a", 72}, {"b", 40}};
+  const Result<KernelFolder> read = parseFolder(folderText(folder), "/x");
+  ASSERT_TRUE(read.isOk()) << read.status().message();
+  EXPECT_EQ(read->target, "sm_90a");
+  EXPECT_EQ(read->nvrtc, "13.0");
+  EXPECT_EQ(read->multiprocessors, 132U);
+  EXPECT_EQ(read->registers, folder.registers);
+  EXPECT_EQ(read->path, "/x");
+}
+
+TEST(KernelFolder, RefusesMalformedDescriptions) {
+  struct Case {
+    const char *text;
+    const char *message;
+  };
+  for (
+      const Case &one : std::initializer_list<Case>{
+          {"", "no JSON object"},
+          {"[]", "no JSON object"},
+          {"{\"target\":\"sm_90a\"", "no JSON object"},
+          {"{\"target\":\"sm_90a\"}", "no JSON object"},
+          {R"({"target":1,"nvrtc":"13.0","multiprocessors":1,"registers":{}})",
+           "target is no text"},
+          {R"({"target":"a","nvrtc":13,"multiprocessors":1,"registers":{}})",
+           "nvrtc is no text"},
+          {R"({"target":"a","nvrtc":"13","multiprocessors":0,"registers":{}})",
+           "multiprocessors"},
+          {R"({"target":"a","nvrtc":"13","multiprocessors":-5,"registers":{}})",
+           "multiprocessors"},
+          {R"({"target":"a","nvrtc":"13","multiprocessors":1,"registers":[]})",
+           "registers is no object"},
+          {R"({"target":"a","nvrtc":"13","multiprocessors":1,"registers":{"k":256}})",
+           "registers of k"},
+          {R"({"target":"a","nvrtc":"13","multiprocessors":1,"registers":{},"more":1})",
+           "no JSON object"},
+      }) {
+    const Result<KernelFolder> folder = parseFolder(one.text, "/x");
+    ASSERT_FALSE(folder.isOk()) << one.text;
+    EXPECT_EQ(folder.status().code(), ErrorCode::Corrupt);
+    EXPECT_NE(folder.status().message().find(one.message), std::string::npos)
+        << folder.status().message();
+  }
+}
+
+TEST(Cases, EveryNameIsOneKernelAndEveryDTypeHasOddShapes) {
+  const codegen::cuda::CudaTarget target = *codegen::cuda::cudaTarget("sm_90a");
+  const Cases cases = casesFor(target, 132);
+  const auto kernels = kernelsOf(cases, target);
+  ASSERT_TRUE(kernels.isOk()) << kernels.status().message();
+  for (const DType dtype : codegen::t16DTypes()) {
+    int broken = 0;
+    for (const codegen::cuda::DecodeMatMul &spec : cases.odd) {
+      broken += spec.dtype == dtype && spec.rows % 16 != 0 ? 1 : 0;
+    }
+    EXPECT_GE(broken, 4) << info(dtype).name;
+  }
+}
+
+// An error of one element must not pass: the comparison is what a GPU's results
+// are held to.
+TEST(Operands, ASingleMissingTermOrNaNIsSeen) {
+  const Operands operands = makeOperands(DType::Q8_0, 32, 4096, 1, 3);
+  std::vector<float> y(operands.expected.begin(), operands.expected.end());
+  EXPECT_LT(compare(operands, y, 32, 1).worstShare, 0.1);
+  y[7] += static_cast<float>(operands.magnitudes[7] / 4096);
+  EXPECT_GT(compare(operands, y, 32, 1).worstShare, 1);
+  EXPECT_EQ(compare(operands, y, 32, 1).worstAt, 7U);
+  y[7] = __builtin_nanf("");
+  EXPECT_GT(compare(operands, y, 32, 1).worstShare, 1);
+}
+
+} // namespace
+} // namespace air::gpubench
