@@ -71,7 +71,8 @@ cli::Tool describe() {
       "Compiles the generated CUDA kernels on any machine, and on one with a "
       "GPU compares them with products in double precision and times them by "
       "graph replay, beside the copy and read bandwidth of the same run. "
-      "airpack does not select these kernels yet.";
+      "airpack does not select these kernels yet, and none has run on a GPU "
+      "yet.";
   tool.commands = {main, prepare};
   return tool;
 }

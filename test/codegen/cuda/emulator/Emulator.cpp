@@ -335,14 +335,32 @@ Result<std::string> hostIntrinsicsText() {
   return text.str();
 }
 
-Result<Library> Library::compile(const std::vector<std::string> &texts) {
-  char folder[] = "/tmp/air-emulator-XXXXXX";
-  if (!mkdtemp(folder)) {
-    return ioError("no folder can be made in /tmp");
+namespace {
+
+/// A folder of its own for one compilation.
+struct Workshop {
+  char folder[32] = "/tmp/air-emulator-XXXXXX";
+  std::string source;
+  std::string object;
+  bool made = false;
+
+  Workshop() {
+    made = mkdtemp(folder) != nullptr;
+    source = std::string(folder) + "/kernels.cpp";
+    object = std::string(folder) + "/kernels.so";
   }
-  const std::string source = std::string(folder) + "/kernels.cpp";
-  const std::string object = std::string(folder) + "/kernels.so";
-  {
+  ~Workshop() {
+    unlink(source.c_str());
+    unlink(object.c_str());
+    rmdir(folder);
+  }
+  Workshop(const Workshop &) = delete;
+  Workshop &operator=(const Workshop &) = delete;
+
+  Status compile(const std::vector<std::string> &texts) const {
+    if (!made) {
+      return ioError("no folder can be made in /tmp");
+    }
     std::ofstream file(source);
     for (size_t i = 0; i < texts.size(); ++i) {
       file << "#undef KERNEL_NAME\n#undef AP_DEPENDENT_LAUNCH\n"
@@ -350,25 +368,38 @@ Result<Library> Library::compile(const std::vector<std::string> &texts) {
            << "namespace kernel" << i << " {\n"
            << texts[i] << "}\n";
     }
+    file.close();
+    const std::string command =
+        std::string(AIR_HOST_COMPILER) +
+        " -std=c++17 -O1 -w -fPIC -shared -fno-strict-aliasing"
+        " -ffp-contract=off -o " +
+        object + " " + source;
+    if (std::system(command.c_str()) != 0) {
+      return verificationError(
+          "the host compiler refuses a kernel's text; see its messages");
+    }
+    return Status::ok();
   }
-  const std::string command =
-      std::string(AIR_HOST_COMPILER) +
-      " -std=c++17 -O1 -w -fPIC -shared -fno-strict-aliasing -ffp-contract=off"
-      " -o " +
-      object + " " + source;
-  const int code = std::system(command.c_str());
+};
+
+} // namespace
+
+Result<std::vector<uint8_t>>
+compileObject(const std::vector<std::string> &texts) {
+  const Workshop workshop;
+  AIR_RETURN_IF_ERROR(workshop.compile(texts));
+  std::ifstream file(workshop.object, std::ios::binary);
+  return std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<Library> Library::compile(const std::vector<std::string> &texts) {
+  const Workshop workshop;
+  AIR_RETURN_IF_ERROR(workshop.compile(texts));
   Library library;
-  if (code == 0) {
-    library.handle = dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL);
-  }
-  const char *reason = code == 0 && !library.handle ? dlerror() : nullptr;
-  unlink(source.c_str());
-  unlink(object.c_str());
-  rmdir(folder);
+  library.handle = dlopen(workshop.object.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library.handle) {
-    return verificationError(std::string("the host compiler refuses a kernel's "
-                                         "text: ") +
-                             (reason ? reason : "see its messages"));
+    return verificationError(std::string("a kernel cannot be loaded: ") +
+                             dlerror());
   }
   return library;
 }

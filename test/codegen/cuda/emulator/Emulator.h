@@ -28,6 +28,10 @@ namespace air::emulator {
 /// The text of HostIntrinsics.h.
 Result<std::string> hostIntrinsicsText();
 
+/// Kernels as the bytes of one shared object of the host.
+Result<std::vector<uint8_t>>
+compileObject(const std::vector<std::string> &texts);
+
 /// Kernels in one shared object. Texts stand alone, each with its own types;
 /// kernel names differ. Unsupported where there is no host compiler.
 class Library {
