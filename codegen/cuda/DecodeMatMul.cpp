@@ -1,4 +1,4 @@
-//===- DecodeMatMul.cpp - literals of a decode product --------------------===//
+//===- DecodeMatMul.cpp - literals of a decode matmul --------------------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
 #include "codegen/cuda/DecodeMatMulText.h"
@@ -73,7 +73,7 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
 
 Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
-  const std::string where = "a decode product for " + std::string(target.name);
+  const std::string where = "a decode matmul for " + std::string(target.name);
   if (spec.rows == 0 || spec.columns == 0 || spec.columns % 8 != 0 ||
       spec.columns % info(spec.dtype).blockElements != 0 ||
       spec.rows > 1U << 24 || spec.columns > 1U << 20) {

@@ -340,7 +340,7 @@ Result<ActivationForm> activationForm(DType dtype) {
     form.oddFactor = -32 * 16 * kSubnormal;
     return form;
   default:
-    return unsupportedError("no decode product is generated for dtype " +
+    return unsupportedError("no decode matmul is generated for dtype " +
                             std::string(info(dtype).name));
   }
 }

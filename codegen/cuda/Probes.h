@@ -11,7 +11,7 @@
 
 namespace air::codegen::cuda {
 
-/// Reads bytes exactly as a decode product does, and only combines them by
+/// Reads bytes exactly as a decode matmul does, and only combines them by
 /// exclusive or: the limit of a way to fetch. Bindings: bytes, one word a
 /// thread.
 struct ReadProbe {
