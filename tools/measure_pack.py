@@ -53,7 +53,7 @@ def read_through(model):
 
 def pack(args, output):
     start = time.monotonic()
-    said = run([args.bin / "airpack", args.model, "--target", "host", "--times", "-o", output], "airpack")
+    said = run([args.bin / "airpack", args.model, "--target", "host", "--times", "--json", "-o", output], "airpack")
     seconds = time.monotonic() - start
     compiling, _, writing = (float(number) for number in TIMES.search(said).groups())
     return {"s": seconds, "compile_s": compiling, "write_s": writing}

@@ -8,6 +8,7 @@
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
+#include "tools/tune/HostBandwidth.h"
 #include "tools/tune/Tuner.h"
 
 #include <algorithm>
@@ -126,6 +127,20 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
                                            bar.update(done, products.size());
                                          }));
   return Status::ok();
+}
+
+/// This machine's memory bandwidth in bytes/s, or 0 and a note: the plan is
+/// written, and its summary only lacks a line.
+double measureBandwidth() {
+  const MachineProfile host = hostProfile();
+  Result<double> bandwidth =
+      tune::hostReadBandwidth(host.cores, host.memoryBytes);
+  if (!bandwidth) {
+    std::fprintf(stderr, "airpack: memory was not measured: %s\n",
+                 cli::oneLine(bandwidth.status().message()).c_str());
+    return 0;
+  }
+  return *bandwidth;
 }
 
 } // namespace
@@ -324,8 +339,10 @@ Status runPack(const cli::Invocation &invocation) {
   if (invocation.has("--json")) {
     return cli::writeOut(planToJson(plan.plan()));
   }
-  return cli::writeOut(planSummary(plan.plan(), plan.bytes().size()) +
-                       "written to " + output + "\n");
+  double bandwidth = options.target == "host" ? measureBandwidth() : 0;
+  return cli::writeOut(
+      planSummary(plan.plan(), plan.bytes().size(), bandwidth) + "written to " +
+      output + "\n");
 }
 
 } // namespace air

@@ -119,9 +119,10 @@ std::string memoryTable(const plan::Plan &plan) {
   return table;
 }
 
-std::string speedLines(const plan::Plan &plan) {
+std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
   std::string lines;
-  const char *kind = plan.machine()->measured() ? "measured" : "nominal";
+  const bool measured = plan.machine()->measured();
+  const char *kind = measured ? "measured" : "nominal";
   for (uint32_t p = 0; p < sizeOf(plan.predictions()); ++p) {
     const plan::Prediction &prediction = *plan.predictions()->Get(p);
     std::string phase = textOf(prediction.phase());
@@ -139,9 +140,22 @@ std::string speedLines(const plan::Plan &plan) {
       lines += "speed      not known: a target file with measured bandwidths "
                "tells it\n";
     } else {
-      lines += format("speed      at most %.1f tokens/s; %s (%s) limits it\n",
-                      1e9 / static_cast<double>(prediction.nanoseconds()),
-                      textOf(prediction.limit()).c_str(), kind);
+      // A nominal bandwidth bounds nothing.
+      lines += format("speed      %s %.1f tokens/s, %s; %s limits it\n",
+                      measured ? "at most" : "about",
+                      1e9 / static_cast<double>(prediction.nanoseconds()), kind,
+                      textOf(prediction.limit()).c_str());
+    }
+    for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
+      const plan::LinkPrediction &link = *prediction.links()->Get(i);
+      if (dramBandwidth > 0 && textOf(link.link()) == "dram" &&
+          link.bytes_per_pass() != 0) {
+        lines +=
+            format("this host  about %.1f tokens/s: its memory was read at "
+                   "%.1f GB/s just now\n",
+                   dramBandwidth / static_cast<double>(link.bytes_per_pass()),
+                   dramBandwidth / 1e9);
+      }
     }
   }
   return lines;
@@ -193,7 +207,8 @@ std::string weightlessLine(const plan::Plan &plan) {
 
 } // namespace
 
-std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
+std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
+                        double dramBandwidth) {
   const plan::Machine &machine = *plan.machine();
   std::string target = textOf(machine.name()) + ", " + textOf(machine.arch());
   for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
@@ -202,7 +217,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes) {
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + tilesLine(plan) +
          contextLine(plan) + samplingLine(plan) + memoryTable(plan) +
-         speedLines(plan) + weightlessLine(plan) +
+         speedLines(plan, dramBandwidth) + weightlessLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

@@ -10,7 +10,10 @@ namespace air {
 
 /// What the plan is, where its bytes lie, what a token moves over each link,
 /// the speed to expect and what limits it. Lines, each with its end.
-std::string planSummary(const plan::Plan &plan, uint64_t fileBytes);
+/// `dramBandwidth` (bytes/s; 0: not measured) is what the machine at hand
+/// gives; the speed that follows from it stands beside the one in the plan.
+std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
+                        double dramBandwidth = 0);
 
 } // namespace air
 

@@ -2,23 +2,12 @@
 #include "tools/airrun/ProbeCommand.h"
 
 #include "formats/machine/MachineProfile.h"
-#include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
 #include "tools/airrun/Common.h"
 #include "tools/cli/OutputFile.h"
 
-#include <algorithm>
-
 namespace air {
-namespace {
-
-/// Large enough to be DRAM whatever caches the system hides from us.
-constexpr uint64_t kLeastBytes = uint64_t{256} << 20;
-constexpr uint64_t kCacheMultiple = 4;
-
-} // namespace
-
 cli::Command probeCommand() {
   cli::Command command;
   command.name = "probe";
@@ -45,19 +34,10 @@ Status runProbe(const cli::Invocation &invocation) {
   MachineProfile profile = hostProfile();
   uint32_t threads = static_cast<uint32_t>(
       invocation.integer("--threads").value_or(rt::cpuTopology().cores));
-  AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::CpuDevice> device,
-                       rt::CpuDevice::create(threads));
-  uint64_t bytes =
-      std::max(kLeastBytes, kCacheMultiple * rt::lastLevelCacheBytes());
-  if (profile.memoryBytes != 0 && bytes > profile.memoryBytes / 2) {
-    return doesNotFitError("probe: a buffer of " + std::to_string(bytes) +
-                           " bytes is needed, this machine has " +
-                           std::to_string(profile.memoryBytes) + " of memory");
-  }
   AIR_ASSIGN_OR_RETURN(
-      rt::ReadBandwidth memory,
-      rt::ReadBandwidth::create(*device, device->threadPool(), bytes));
-  profile.memoryBandwidth = static_cast<uint64_t>(memory.measure(7, 20));
+      double bandwidth,
+      rt::measureDramBandwidth(threads, profile.memoryBytes, 7, 20));
+  profile.memoryBandwidth = static_cast<uint64_t>(bandwidth);
   profile.measured = true;
   std::string json = toJson(profile);
   if (!path) {

@@ -3,6 +3,7 @@
 
 #include "formats/support/CheckedMath.h"
 #include "formats/support/MonotonicClock.h"
+#include "runtime/hal/cpu/CpuDevice.h"
 
 #include <algorithm>
 #include <atomic>
@@ -165,4 +166,27 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
     ++sample;
   }
   return best;
+}
+
+Result<double> air::rt::measureDramBandwidth(uint32_t threads,
+                                             uint64_t memoryBytes,
+                                             uint32_t samples,
+                                             uint32_t milliseconds) {
+  // Large enough to be DRAM whatever caches the system hides from us.
+  constexpr uint64_t kLeastBytes = uint64_t{256} << 20;
+  constexpr uint64_t kCacheMultiple = 4;
+  uint64_t bytes =
+      std::max(kLeastBytes, kCacheMultiple * lastLevelCacheBytes());
+  if (memoryBytes != 0 && bytes > memoryBytes / 2) {
+    return doesNotFitError("measuring memory takes a buffer of " +
+                           std::to_string(bytes) + " bytes, and half of the " +
+                           std::to_string(memoryBytes) +
+                           " bytes that this machine has are less");
+  }
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<CpuDevice> device,
+                       CpuDevice::create(threads));
+  AIR_ASSIGN_OR_RETURN(
+      ReadBandwidth memory,
+      ReadBandwidth::create(*device, device->threadPool(), bytes));
+  return memory.measure(samples, milliseconds);
 }

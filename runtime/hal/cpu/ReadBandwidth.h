@@ -40,6 +40,14 @@ private:
   uint64_t blocksPerThread = 0; ///< of 64 bytes
 };
 
+/// Bytes per second that `threads` threads together read from DRAM: the best of
+/// `samples`, each at least `milliseconds` long. For that time it takes a
+/// buffer of four times the last cache, and of 256 MiB at least. Errors:
+/// DoesNotFit when that is more than half of `memoryBytes` (0: not known),
+/// those of CpuDevice.
+Result<double> measureDramBandwidth(uint32_t threads, uint64_t memoryBytes,
+                                    uint32_t samples, uint32_t milliseconds);
+
 } // namespace air::rt
 
 #endif // AIRPACK_RUNTIME_HAL_CPU_READBANDWIDTH_H

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""check_host_speed.py SUMMARY PLAN: the measured speed is the measured bandwidth
+over the plan's bytes a token, and that bandwidth is one that a machine can have.
+"""
+import json
+import re
+import subprocess
+import sys
+
+summary = open(sys.argv[1]).read()
+speed, bandwidth = map(float, re.search(
+    r"^this host  about ([\d.]+) tokens/s: its memory was read at ([\d.]+) GB/s", summary, re.M).groups())
+plan = json.loads(subprocess.run(["airpack", "inspect", "--json", sys.argv[2]],
+                                 capture_output=True, check=True).stdout)
+(decode,) = [p for p in plan["predictions"] if p["phase"] == "decode"]
+(dram,) = [link for link in decode["links"] if link["link"] == "dram"]
+assert 0.5 < bandwidth < 10000, bandwidth
+wanted = bandwidth * 1e9 / dram["bytes_per_pass"]
+# The summary rounds the bandwidth to 0.1 GB/s.
+assert abs(speed - wanted) <= 0.05e9 / dram["bytes_per_pass"] + 0.1, (speed, wanted)
