@@ -35,12 +35,13 @@ uint64_t peakRssBytes() {
 /// The limit of what a decode pass reads, measured on as many bytes.
 class LinkLimit {
 public:
-  static Result<LinkLimit> create(uint64_t passBytes, uint32_t threads) {
+  static Result<LinkLimit> create(double passBytes, uint32_t threads) {
     LinkLimit limit;
     AIR_ASSIGN_OR_RETURN(limit.device, rt::CpuDevice::create(threads));
-    uint64_t bytes = std::min(passBytes, kMostProbeBytes);
-    // Weights that stay in the cache between two tokens are read from there.
-    limit.linkName = bytes <= rt::lastLevelCacheBytes() ? "cache" : "dram";
+    uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
+                         ? static_cast<uint64_t>(passBytes)
+                         : kMostProbeBytes;
+    limit.linkName = linkOf(passBytes, rt::lastLevelCacheBytes());
     AIR_ASSIGN_OR_RETURN(rt::ReadBandwidth made,
                          rt::ReadBandwidth::create(
                              *limit.device, limit.device->threadPool(), bytes));
@@ -74,14 +75,19 @@ public:
       token = static_cast<int32_t>(random.next() % session.vocabulary());
     }
     work.prefillTokens = prefill;
-    work.sequences.assign(prefill, work.sequence);
+    // A decode pass takes one even where there is no prompt.
+    work.sequences.assign(std::max<uint64_t>(prefill, 1), work.sequence);
     work.tokenSeconds.reserve(decode);
     return work;
   }
 
-  /// Seconds that the prompt takes, its last logits included.
+  /// Seconds that the prompt takes, its last logits included. Empties the
+  /// sequence first, also where there is no prompt.
   Result<double> prefill() {
     AIR_RETURN_IF_ERROR(session->truncate(sequence, 0));
+    if (prefillTokens == 0) {
+      return 0.0;
+    }
     double start = monotonicSeconds();
     AIR_RETURN_IF_ERROR(run(0, prefillTokens));
     return monotonicSeconds() - start;
@@ -126,17 +132,23 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// How many tokens to feed and to make, within the context.
+/// How many tokens to feed and to make, within the context; one of the two may
+/// be 0.
 Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
                                               uint64_t context) {
   std::optional<int64_t> p = invocation.integer("--prompt-tokens");
   std::optional<int64_t> n = invocation.integer("--max-tokens");
+  if (p == 0 && n == 0) {
+    return usageError("bench: -p 0 leaves out the prompt and -n 0 the tokens "
+                      "after it; one of them is to be measured");
+  }
+  uint64_t half = std::max<uint64_t>(context / 2, 1);
   auto decode = static_cast<uint64_t>(
-      n.value_or(static_cast<int64_t>(std::min(kDefaultDecode, context / 2))));
+      n.value_or(static_cast<int64_t>(std::min(kDefaultDecode, half))));
   uint64_t room = decode < context ? context - decode : 0;
   auto prefill = static_cast<uint64_t>(
       p.value_or(static_cast<int64_t>(std::min(kDefaultPrefill, room))));
-  if (prefill == 0 || decode == 0 || prefill > room) {
+  if (decode > context || prefill > room) {
     return doesNotFitError(
         "bench: " + std::to_string(prefill) + " tokens of prompt and " +
         std::to_string(decode) + " to make, the plan's context holds " +
@@ -167,9 +179,11 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// All rounds: limit, prompt, decode, so that each sees the same machine.
-Status measureRounds(rt::Session &session, Workload &work, LinkLimit &limit,
-                     uint32_t rounds, BenchMeasurement &measured) {
+/// All rounds: limit, prompt, decode, so that each sees the same machine. No
+/// `limit` where nothing is decoded.
+Status measureRounds(rt::Session &session, Workload &work,
+                     std::optional<LinkLimit> &limit, uint32_t rounds,
+                     BenchMeasurement &measured) {
   rt::Executor &executor = session.executor();
   std::vector<double> prefills;
   std::vector<double> decodes;
@@ -178,7 +192,9 @@ Status measureRounds(rt::Session &session, Workload &work, LinkLimit &limit,
   while (
       measured.rounds < rounds &&
       (measured.rounds == 0 || monotonicSeconds() - begin < kEnoughSeconds)) {
-    limit.measure();
+    if (limit) {
+      limit->measure();
+    }
     executor.resetCounters();
     AIR_ASSIGN_OR_RETURN(double prefillSeconds, work.prefill());
     prefills.push_back(prefillSeconds);
@@ -192,16 +208,18 @@ Status measureRounds(rt::Session &session, Workload &work, LinkLimit &limit,
                                  work.lastTokenSeconds().end());
     ++measured.rounds;
   }
-  limit.measure();
   std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
   measured.prefillSeconds = median(prefills);
   measured.decodeSeconds = median(decodes);
-  measured.link = limit.name();
-  measured.limitPerSecond = limit.bytesPerSecond();
-  auto tokens = static_cast<double>(measured.decodeTokens);
-  double kv = static_cast<double>(decoded.kvBytes) / tokens;
-  measured.bytesPerToken =
-      static_cast<double>(decoded.weightBytes) / tokens + kv;
+  if (!limit) {
+    return Status::ok();
+  }
+  limit->measure();
+  measured.link = limit->name();
+  measured.limitPerSecond = limit->bytesPerSecond();
+  double kv = static_cast<double>(decoded.kvBytes) /
+              static_cast<double>(measured.decodeTokens);
+  measured.bytesPerToken = bytesOfPass(decoded, measured.decodeTokens);
   measured.minimalBytesPerToken =
       static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
   return Status::ok();
@@ -220,17 +238,18 @@ cli::Command benchCommand() {
        .shortName = "-p",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Tokens of the prompt.",
+       .help = "Tokens of the prompt; 0 measures decoding alone.",
        .defaultText = "512, or what the context holds",
-       .minimum = 1,
+       .minimum = 0,
        .maximum = 4294967295.0},
       {.name = "--max-tokens",
        .shortName = "-n",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Tokens to make after it, one at a time.",
+       .help = "Tokens to make after it, one at a time; 0 measures the prompt "
+               "alone.",
        .defaultText = "64",
-       .minimum = 1,
+       .minimum = 0,
        .maximum = 4294967295.0},
       {.name = "--steps",
        .help = "Also tell the time of each kind of step, from a run of its "
@@ -262,19 +281,27 @@ Status runBench(const cli::Invocation &invocation) {
   measured.decodeTokens = decode;
   // The first pass is the load; what follows is warm.
   AIR_RETURN_IF_ERROR(work.prefill().status());
-  measured.firstTokenSeconds = monotonicSeconds() - started;
+  double prefilled = monotonicSeconds() - started;
+  session.executor().resetCounters();
   AIR_RETURN_IF_ERROR(work.decode().status());
+  rt::RunCounters decoded = session.executor().counters();
+  measured.firstTokenSeconds =
+      prefill != 0 ? prefilled : prefilled + work.lastTokenSeconds().front();
   // Before the probe takes memory of its own.
   measured.peakRssBytes = peakRssBytes();
-  AIR_ASSIGN_OR_RETURN(LinkLimit limit,
-                       LinkLimit::create(rt::minimalWeightBytes(session.plan()),
-                                         session.threads()));
+  std::optional<LinkLimit> limit;
+  if (decode != 0) {
+    AIR_ASSIGN_OR_RETURN(
+        LinkLimit made,
+        LinkLimit::create(bytesOfPass(decoded, decode), session.threads()));
+    limit.emplace(std::move(made));
+  }
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limit, rounds, measured));
   raiseLimit(measured, [&] {
-    limit.measure();
-    return limit.bytesPerSecond();
+    limit->measure();
+    return limit->bytesPerSecond();
   });
   if (invocation.has("--steps")) {
     AIR_RETURN_IF_ERROR(timeSteps(session, work, measured));

@@ -25,13 +25,24 @@ double linkRate(const BenchMeasurement &measured) {
 }
 
 bool isAboveLimit(const BenchMeasurement &measured) {
-  return linkRate(measured) > measured.limitPerSecond * (1 + kShareTolerance);
+  return measured.decodeTokens != 0 &&
+         linkRate(measured) > measured.limitPerSecond * (1 + kShareTolerance);
 }
 
 constexpr double kGiga = 1e9;
 constexpr double kMilli = 1e3;
 
 } // namespace
+
+double bytesOfPass(const rt::RunCounters &counters, uint64_t passes) {
+  return (static_cast<double>(counters.weightBytes) +
+          static_cast<double>(counters.kvBytes)) /
+         static_cast<double>(passes);
+}
+
+const char *linkOf(double passBytes, uint64_t cacheBytes) {
+  return passBytes <= static_cast<double>(cacheBytes) ? "cache" : "dram";
+}
 
 void raiseLimit(BenchMeasurement &measured,
                 const std::function<double()> &measureAgain) {
@@ -41,8 +52,13 @@ void raiseLimit(BenchMeasurement &measured,
 }
 
 Result<BenchReport> evaluate(const BenchMeasurement &measured) {
-  if (!(measured.prefillSeconds > 0) || !(measured.decodeSeconds > 0) ||
-      !(measured.limitPerSecond > 0) || !(measured.bytesPerToken > 0)) {
+  bool prefillIsTimed =
+      measured.prefillTokens == 0 || measured.prefillSeconds > 0;
+  bool decodeIsTimed =
+      measured.decodeTokens == 0 ||
+      (measured.decodeSeconds > 0 && measured.limitPerSecond > 0 &&
+       measured.bytesPerToken > 0);
+  if (!prefillIsTimed || !decodeIsTimed) {
     return internalError(
         format("bench: nothing was measured (prefill %g s, decode %g s, limit "
                "%g B/s, %g bytes a token)",
@@ -50,8 +66,13 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
                measured.limitPerSecond, measured.bytesPerToken));
   }
   BenchReport report;
-  report.prefillRate =
-      static_cast<double>(measured.prefillTokens) / measured.prefillSeconds;
+  if (measured.prefillTokens != 0) {
+    report.prefillRate =
+        static_cast<double>(measured.prefillTokens) / measured.prefillSeconds;
+  }
+  if (measured.decodeTokens == 0) {
+    return report;
+  }
   report.decodeRate =
       static_cast<double>(measured.decodeTokens) / measured.decodeSeconds;
   report.predictedRate =
@@ -75,25 +96,29 @@ std::string benchJson(const BenchMeasurement &measured,
   std::string out = "{";
   out += format("\"threads\": %u, \"rounds\": %u,\n ", measured.threads,
                 measured.rounds);
-  out += format("\"prefill\": {\"tok_s\": %.6g, \"tokens\": %llu, \"seconds\": "
-                "%.6g, \"gflop_s\": %.6g},\n ",
-                report.prefillRate,
-                static_cast<unsigned long long>(measured.prefillTokens),
-                measured.prefillSeconds,
-                measured.prefillFlops / measured.prefillSeconds / kGiga);
-  out += format(
-      "\"decode\": {\"tok_s\": %.6g, \"predicted_tok_s\": %.6g, "
-      "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
-      "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
-      report.decodeRate, report.predictedRate, report.beta, report.eta,
-      static_cast<unsigned long long>(measured.decodeTokens),
-      measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
-      percentile(measured.tokenSeconds, 0.99) * kMilli);
-  out += format("\"links\": [{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
-                "\"gb_s\": %.6g, \"limit_gb_s\": %.6g, \"share\": %.6g}],\n ",
-                measured.link.c_str(), measured.bytesPerToken,
-                report.linkRate / kGiga, measured.limitPerSecond / kGiga,
-                report.share);
+  if (measured.prefillTokens != 0) {
+    out += format("\"prefill\": {\"tok_s\": %.6g, \"tokens\": %llu, "
+                  "\"seconds\": %.6g, \"gflop_s\": %.6g},\n ",
+                  report.prefillRate,
+                  static_cast<unsigned long long>(measured.prefillTokens),
+                  measured.prefillSeconds,
+                  measured.prefillFlops / measured.prefillSeconds / kGiga);
+  }
+  if (measured.decodeTokens != 0) {
+    out += format(
+        "\"decode\": {\"tok_s\": %.6g, \"predicted_tok_s\": %.6g, "
+        "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
+        "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
+        report.decodeRate, report.predictedRate, report.beta, report.eta,
+        static_cast<unsigned long long>(measured.decodeTokens),
+        measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
+        percentile(measured.tokenSeconds, 0.99) * kMilli);
+    out += format("\"links\": [{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
+                  "\"gb_s\": %.6g, \"limit_gb_s\": %.6g, \"share\": %.6g}],\n ",
+                  measured.link.c_str(), measured.bytesPerToken,
+                  report.linkRate / kGiga, measured.limitPerSecond / kGiga,
+                  report.share);
+  }
   if (!measured.steps.empty()) {
     out += "\"steps\": [";
     for (size_t i = 0; i < measured.steps.size(); ++i) {
@@ -113,20 +138,25 @@ std::string benchJson(const BenchMeasurement &measured,
 
 std::string benchText(const BenchMeasurement &measured,
                       const BenchReport &report) {
-  std::string out = format(
-      "prefill  %8llu tokens  %10.1f tok/s  %8.1f GFLOP/s\n"
-      "decode   %8llu tokens  %10.1f tok/s  of %.1f that the memory allows "
-      "(eta %.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n"
-      "%-8s %.1f MB a token, %.1f GB/s of %.1f GB/s: share %.2f\n",
-      static_cast<unsigned long long>(measured.prefillTokens),
-      report.prefillRate,
-      measured.prefillFlops / measured.prefillSeconds / kGiga,
-      static_cast<unsigned long long>(measured.decodeTokens), report.decodeRate,
-      report.predictedRate, report.eta, report.beta,
-      percentile(measured.tokenSeconds, 0.5) * kMilli,
-      percentile(measured.tokenSeconds, 0.99) * kMilli, measured.link.c_str(),
-      measured.bytesPerToken / 1e6, report.linkRate / kGiga,
-      measured.limitPerSecond / kGiga, report.share);
+  std::string out;
+  if (measured.prefillTokens != 0) {
+    out += format("prefill  %8llu tokens  %10.1f tok/s  %8.1f GFLOP/s\n",
+                  static_cast<unsigned long long>(measured.prefillTokens),
+                  report.prefillRate,
+                  measured.prefillFlops / measured.prefillSeconds / kGiga);
+  }
+  if (measured.decodeTokens != 0) {
+    out += format(
+        "decode   %8llu tokens  %10.1f tok/s  of %.1f that the memory allows "
+        "(eta %.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n"
+        "%-8s %.1f MB a token, %.1f GB/s of %.1f GB/s: share %.2f\n",
+        static_cast<unsigned long long>(measured.decodeTokens),
+        report.decodeRate, report.predictedRate, report.eta, report.beta,
+        percentile(measured.tokenSeconds, 0.5) * kMilli,
+        percentile(measured.tokenSeconds, 0.99) * kMilli, measured.link.c_str(),
+        measured.bytesPerToken / 1e6, report.linkRate / kGiga,
+        measured.limitPerSecond / kGiga, report.share);
+  }
   for (const auto &[name, seconds] : measured.steps) {
     out +=
         format("step     %-10s prefill %9.3f ms  decode %9.3f ms\n",

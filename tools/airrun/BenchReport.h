@@ -11,6 +11,7 @@
 #define AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H
 
 #include "formats/support/Status.h"
+#include "runtime/exec/Executor.h"
 
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,7 @@
 namespace air {
 
 /// What was measured. Seconds are of the median round, per-token times of all.
+/// A phase of 0 tokens was not run, and no report mentions it.
 struct BenchMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
@@ -51,6 +53,13 @@ struct BenchReport {
   double share = 0;
 };
 
+/// Bytes of weights and KV that one of `passes` passes reads, on average.
+double bytesOfPass(const rt::RunCounters &counters, uint64_t passes);
+
+/// The link that limits passes of `passBytes`: "cache" where all of that stays
+/// in a last cache of `cacheBytes` from one pass to the next, else "dram".
+const char *linkOf(double passBytes, uint64_t cacheBytes);
+
 /// A share may pass 1 by this much: the limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
@@ -65,7 +74,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimit(BenchMeasurement &measured,
                 const std::function<double()> &measureAgain);
 
-/// Internal when the rate is above the bound (both numbers), or a time is 0.
+/// Internal when the rate is above the bound (both numbers), or the time of a
+/// phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
 std::string benchJson(const BenchMeasurement &measured,

@@ -44,9 +44,9 @@ cli::Tool describe() {
       "bench: predicted_tok_s is the memory's measured speed over the bytes a "
       "token can't do without; eta is the measured speed's part of that; beta "
       "is those bytes over the bytes that were read; share is the part of the "
-      "link's limit in use. The link is \"cache\" when the weights fit in the "
-      "last cache, else \"dram\"; its limit is the best of many short reads "
-      "between the rounds, of as many bytes as a pass reads."};
+      "link's limit in use. The link is \"cache\" when what a token reads, "
+      "weights and KV, fits in the last cache, else \"dram\"; its limit is the "
+      "best of many short reads between the rounds, of as many bytes."};
   return tool;
 }
 

@@ -108,4 +108,49 @@ TEST(BenchReport, JsonHoldsTheSameNumbers) {
   EXPECT_EQ(json["first_token_s"], 0.75);
 }
 
+TEST(BenchReport, TheLinkFollowsWeightsAndKv) {
+  // A small model at a long context: 1.2 MB of weights, 68 MB of KV a token.
+  rt::RunCounters counters;
+  counters.weightBytes = 4 * 1'200'000;
+  counters.kvBytes = 4 * 68'000'000;
+  double bytes = bytesOfPass(counters, 4);
+  EXPECT_EQ(bytes, 69.2e6);
+  constexpr uint64_t kCache = 32 << 20;
+  EXPECT_STREQ(linkOf(bytes, kCache), "dram");
+  EXPECT_STREQ(linkOf(1.2e6, kCache), "cache");
+  EXPECT_STREQ(linkOf(1.2e6, 0), "dram") << "no cache is known";
+}
+
+TEST(BenchReport, APhaseThatWasNotRunIsNotReported) {
+  BenchMeasurement decodeOnly = example();
+  decodeOnly.prefillTokens = 0;
+  decodeOnly.prefillSeconds = 0;
+  decodeOnly.prefillFlops = 0;
+  Result<BenchReport> report = evaluate(decodeOnly);
+  ASSERT_TRUE(report) << report.status().message();
+  nlohmann::json json =
+      nlohmann::json::parse(benchJson(decodeOnly, *report), nullptr, false);
+  EXPECT_FALSE(json.contains("prefill"));
+  EXPECT_EQ(json["decode"]["tok_s"], 5);
+  EXPECT_EQ(benchText(decodeOnly, *report).find("prefill"), std::string::npos);
+
+  BenchMeasurement prefillOnly = example();
+  prefillOnly.decodeTokens = 0;
+  prefillOnly.decodeSeconds = 0;
+  prefillOnly.limitPerSecond = 0;
+  prefillOnly.bytesPerToken = 0;
+  prefillOnly.tokenSeconds.clear();
+  report = evaluate(prefillOnly);
+  ASSERT_TRUE(report) << report.status().message();
+  json = nlohmann::json::parse(benchJson(prefillOnly, *report), nullptr, false);
+  EXPECT_FALSE(json.contains("decode"));
+  EXPECT_FALSE(json.contains("links"));
+  EXPECT_EQ(json["prefill"]["tok_s"], 200);
+  EXPECT_EQ(benchText(prefillOnly, *report).find("decode"), std::string::npos);
+  raiseLimit(prefillOnly, [] {
+    ADD_FAILURE() << "there is no limit to measure";
+    return 1.0;
+  });
+}
+
 } // namespace

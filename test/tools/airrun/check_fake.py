@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_fake.py logits|bench|probe FILE: outputs of airrun on the fake plan.
+"""check_fake.py logits|bench|decode|prefill|probe FILE: outputs of airrun on the fake plan.
 
 The model's formula is in test/runtime/fake/FakePlan.h.
 """
@@ -43,6 +43,26 @@ def bench(path):
     assert got["peak_rss_bytes"] > 1 << 20 and got["first_token_s"] > 0, got
 
 
+def decode(path):
+    """Without a prompt, so from an empty cache."""
+    with open(path) as file:
+        got = json.load(file)
+    assert "prefill" not in got and got["decode"]["tokens"] == 20, got
+    kv = sum(8 * (position + 2) for position in range(20)) / 20
+    assert got["links"][0]["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
+    assert all(step["prefill_s"] == 0 for step in got["steps"]), got
+    assert got["first_token_s"] > 0, got
+
+
+def prefill(path):
+    with open(path) as file:
+        got = json.load(file)
+    assert "decode" not in got and "links" not in got, got
+    assert got["prefill"]["tokens"] == 40 and got["prefill"]["tok_s"] > 0, got
+    assert all(step["decode_s"] == 0 for step in got["steps"]), got
+    assert got["first_token_s"] > 0, got
+
+
 def probe(path):
     with open(path) as file:
         got = json.load(file)
@@ -51,4 +71,4 @@ def probe(path):
     assert 1e8 < got["memory_bandwidth"] < 1e14, got
 
 
-{"logits": logits, "bench": bench, "probe": probe}[sys.argv[1]](sys.argv[2])
+{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "probe": probe}[sys.argv[1]](sys.argv[2])
