@@ -5,6 +5,7 @@
 // Arm: the kernel's documentation of AT_HWCAP, AT_HWCAP2.
 //
 //===----------------------------------------------------------------------===//
+#include "formats/machine/FeatureRules.h"
 #include "formats/machine/HostFacts.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
@@ -228,11 +229,27 @@ uint64_t memoryCapacity(const std::string &root) {
   return total == UINT64_MAX ? 0 : total;
 }
 
+/// A hypervisor may hide a feature and leave what needs it: nothing can be
+/// compiled for that.
+std::vector<std::string> usable(const std::vector<std::string> &features) {
+  std::vector<std::string> kept;
+  for (const std::string &feature : features) {
+    const auto implied = impliedFeatures(kHostArch, feature);
+    if (std::all_of(implied.begin(), implied.end(), [&](auto other) {
+          return std::find(features.begin(), features.end(), other) !=
+                 features.end();
+        })) {
+      kept.push_back(feature);
+    }
+  }
+  return kept;
+}
+
 MachineProfile hostProfile() {
   MachineProfile host;
   host.name = "host";
   host.arch = kHostArch;
-  host.features = hostFeatures();
+  host.features = usable(hostFeatures());
   host.cores = usableCores();
   host.memoryBytes = memoryCapacity("");
   host.memoryBandwidth =

@@ -1,9 +1,11 @@
 //===- ProfileJson.cpp - machine profiles as JSON -------------------------===//
+#include "formats/machine/FeatureRules.h"
 #include "formats/machine/MachineProfile.h"
 
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace air {
 
@@ -23,6 +25,8 @@ constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
 constexpr uint64_t kMaxCores = 4096;
 // Bytes are signed 64-bit numbers in file offsets and in the compiler's IR.
 constexpr uint64_t kMaxBytes = INT64_MAX;
+/// As in a plan (rule plan.machine.name).
+constexpr size_t kMaxNameBytes = 1024;
 
 /// Reads the fields of one object; the first failure is kept.
 class Fields {
@@ -103,6 +107,46 @@ std::string join(const std::vector<std::string_view> &names) {
   return text;
 }
 
+/// The name ends up in a plan and in messages of one line.
+Status checkName(const Fields &fields, const std::string &name) {
+  if (name.empty() || name.find('/') != std::string::npos) {
+    return fields.fail("name", "is \"" + name +
+                                   "\"; it takes a text that is not empty and "
+                                   "has no '/'");
+  }
+  if (name.size() > kMaxNameBytes) {
+    return fields.fail("name", "has " + std::to_string(name.size()) +
+                                   " bytes; it takes at most " +
+                                   std::to_string(kMaxNameBytes));
+  }
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    if (byte < 0x20 || byte == 0x7f) {
+      return fields.fail("name", "has the control character " +
+                                     std::to_string(byte) + " at byte " +
+                                     std::to_string(i) +
+                                     "; it takes a text without any");
+    }
+  }
+  return Status::ok();
+}
+
+/// All fields of `json`; "" in `repeated`, or the first key that the object
+/// has twice. JSON leaves open which of the two counts, so neither does.
+Json parseObject(const std::string &json, std::string &repeated) {
+  std::set<std::string> seen;
+  auto onEvent = [&](int depth, Json::parse_event_t event, Json &parsed) {
+    if (event == Json::parse_event_t::key && depth == 1 && repeated.empty()) {
+      const auto &key = *parsed.get_ptr<const std::string *>();
+      if (!seen.insert(key).second) {
+        repeated = key;
+      }
+    }
+    return true;
+  };
+  return Json::parse(json, onEvent, /*allow_exceptions=*/false);
+}
+
 Status readFeatures(const Json &object, const Fields &fields,
                     MachineProfile &profile) {
   const auto it = object.find("features");
@@ -129,6 +173,17 @@ Status readFeatures(const Json &object, const Fields &fields,
   profile.features.erase(
       std::unique(profile.features.begin(), profile.features.end()),
       profile.features.end());
+  for (const std::string &feature : profile.features) {
+    for (std::string_view other : impliedFeatures(profile.arch, feature)) {
+      if (!std::binary_search(profile.features.begin(), profile.features.end(),
+                              other)) {
+        return fields.fail("features", "has '" + feature + "' without '" +
+                                           std::string(other) +
+                                           "', which every machine with '" +
+                                           feature + "' has");
+      }
+    }
+  }
   return Status::ok();
 }
 
@@ -146,7 +201,8 @@ std::vector<std::string_view> knownFeatures(std::string_view arch) {
 
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where) {
-  const Json object = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  std::string repeated;
+  const Json object = parseObject(json, repeated);
   if (object.is_discarded() || !object.is_object()) {
     return corruptError("'" + where +
                         "' is not a JSON object; a machine profile is one, "
@@ -157,6 +213,9 @@ Result<MachineProfile> parseProfile(const std::string &json,
                                           "memory_bytes",   "memory_bandwidth",
                                           "disk_bandwidth", "measured"};
   const Fields fields(object, where);
+  if (!repeated.empty()) {
+    return fields.fail(repeated, "is there twice; once is all it takes");
+  }
   for (const auto &item : object.items()) {
     if (std::find(std::begin(kKeys), std::end(kKeys), item.key()) ==
         std::end(kKeys)) {
@@ -169,11 +228,7 @@ Result<MachineProfile> parseProfile(const std::string &json,
   MachineProfile profile;
   profile.name = fileStem(where);
   AIR_RETURN_IF_ERROR(fields.readText("name", profile.name));
-  if (profile.name.empty() || profile.name.find('/') != std::string::npos) {
-    return fields.fail("name", "is \"" + profile.name +
-                                   "\"; it takes a text that is not empty and "
-                                   "has no '/'");
-  }
+  AIR_RETURN_IF_ERROR(checkName(fields, profile.name));
   AIR_RETURN_IF_ERROR(fields.readText("arch", profile.arch));
   if (knownFeatures(profile.arch).empty()) {
     return fields.fail("arch", profile.arch.empty()

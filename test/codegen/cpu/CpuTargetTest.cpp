@@ -1,7 +1,15 @@
 //===- CpuTargetTest.cpp ----------------------------------------*- C++ -*-===//
 #include "codegen/cpu/CpuTarget.h"
+#include "formats/machine/FeatureRules.h"
 
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/Triple.h"
+
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <memory>
 
 using namespace air;
 using namespace air::codegen;
@@ -167,6 +175,49 @@ TEST(CpuTarget, EveryBuiltinCpuProfileWorks) {
     ++cpus;
   }
   EXPECT_GT(cpus, 1U);
+}
+
+/// Whether LLVM gives a CPU, with all else left out, `other` with `feature`.
+bool llvmImplies(const std::string &triple, const std::string &cpu,
+                 const std::string &without, std::string_view feature,
+                 std::string_view other) {
+  std::string error;
+  llvm::Triple parsed(triple);
+  const llvm::Target *target =
+      llvm::TargetRegistry::lookupTarget(parsed, error);
+  EXPECT_NE(target, nullptr) << error;
+  std::unique_ptr<llvm::MCSubtargetInfo> info(target->createMCSubtargetInfo(
+      parsed, cpu, without + "+" + std::string(feature)));
+  return info->checkFeatures("+" + std::string(other));
+}
+
+TEST(CpuTarget, ImpliedFeaturesAreLlvms) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64TargetMC();
+  struct Case {
+    const char *arch;
+    const char *triple;
+    const char *cpu;
+    const char *without;
+  };
+  // Every aarch64 CPU of LLVM has neon unless told otherwise.
+  for (const Case &c : {Case{"x86_64", "x86_64-linux-gnu", "x86-64", ""},
+                        Case{"aarch64", "aarch64-linux-gnu", "", "-neon,"}}) {
+    for (std::string_view feature : knownFeatures(c.arch)) {
+      auto implied = impliedFeatures(c.arch, feature);
+      for (std::string_view other : knownFeatures(c.arch)) {
+        bool has =
+            std::find(implied.begin(), implied.end(), other) != implied.end();
+        EXPECT_EQ(has,
+                  other != feature &&
+                      llvmImplies(c.triple, c.cpu, c.without, feature, other))
+            << feature << " and " << other;
+      }
+    }
+  }
+  EXPECT_TRUE(impliedFeatures("mips", "avx2").empty());
 }
 
 } // namespace

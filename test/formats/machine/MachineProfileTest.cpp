@@ -234,6 +234,28 @@ TEST(MachineProfile, BadFilesNameTheField) {
       {R"({"arch": "x86_64", "cores": 1, "name": "a/b"})",
        "field 'name' is \"a/b\""},
       {R"({"arch": "x86_64", "cores": 1, "name": ""})", "field 'name'"},
+      {R"({"arch": "x86_64", "cores": 1, "cores": 2})",
+       "field 'cores' is there twice"},
+      {R"({"arch": "x86_64", "cores": 1, "cor\u0065s": 1})",
+       "field 'cores' is there twice"},
+      {R"({"name": "a", "arch": "x86_64", "cores": 1, "name": "a"})",
+       "field 'name' is there twice"},
+      {R"({"arch": "x86_64", "cores": 1, "name": "a\u0000b"})",
+       "field 'name' has the control character 0 at byte 1"},
+      {R"({"arch": "x86_64", "cores": 1, "name": "\u001b[2J"})",
+       "field 'name' has the control character 27 at byte 0"},
+      {R"({"arch": "x86_64", "cores": 1, "name": "a\u007f"})",
+       "control character 127"},
+      {R"({"arch": "x86_64", "cores": 1, "features": ["avx512vnni"]})",
+       "field 'features' has 'avx512vnni' without 'avx2'"},
+      {R"({"arch": "x86_64", "cores": 1, "features":
+          ["avx2", "f16c", "fma", "avx512vnni"]})",
+       "field 'features' has 'avx512vnni' without 'avx512f', which every"},
+      {R"({"arch": "x86_64", "cores": 1, "features":
+          ["amx-int8", "avx2", "f16c", "fma"]})",
+       "has 'amx-int8' without 'amx-tile'"},
+      {R"({"arch": "aarch64", "cores": 1, "features": ["dotprod"]})",
+       "has 'dotprod' without 'neon'"},
   };
   for (const auto &bad : cases) {
     const Status status = parseProfile(bad.json, "m.json").status();
@@ -242,6 +264,16 @@ TEST(MachineProfile, BadFilesNameTheField) {
     EXPECT_THAT(status.message(), HasSubstr(bad.message));
     EXPECT_EQ(status.message().find('\n'), std::string::npos);
   }
+  const std::string longName = "{\"arch\": \"x86_64\", \"cores\": 1, "
+                               "\"name\": \"" +
+                               std::string(1025, 'n') + "\"}";
+  EXPECT_THAT(parseProfile(longName, "m.json").status().message(),
+              HasSubstr("field 'name' has 1025 bytes; it takes at most 1024"));
+  EXPECT_EQ(parseProfile(R"({"arch": "x86_64", "cores": 1})", "a\nb.json")
+                .status()
+                .code(),
+            ErrorCode::Corrupt)
+      << "the file's name is the profile's";
   const std::string deep(100'000, '[');
   EXPECT_EQ(parseProfile(deep, "deep").status().code(), ErrorCode::Corrupt);
   const std::string nested =
