@@ -1,6 +1,6 @@
-# Text tests of the compiler and the tools. Run from the build:
+# Text tests of the compiler and the tools. To run them on a build:
 #   /usr/lib/llvm-22/bin/lit -sv build/dev/test
-# Tools are those of the build; FileCheck, not, count and split-file are LLVM's.
+# The tools are those of the build; FileCheck, not, count and split-file are LLVM's.
 import os
 import subprocess
 import sys
@@ -17,13 +17,13 @@ config.test_exec_root = os.path.join(config.air_build_dir, "test")
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.air_build_dir, "bin"), config.llvm_tools_dir,
      os.environ.get("PATH", "")])
-# A variable of one test case must not leak into the next.
+# A FileCheck variable of one test case must not be visible in the next.
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input-filter=all"
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 
-# The end-to-end checks (test/e2e) start the programs themselves.
+# The scripts of the end-to-end checks (test/e2e) run these programs.
 config.environment["AIRPACK"] = os.path.join(config.air_build_dir, "bin", "airpack")
 config.environment["AIRRUN"] = os.path.join(config.air_build_dir, "bin", "airrun")
 
@@ -36,7 +36,7 @@ config.substitutions += [
     ("%fakeplan", os.path.join(config.air_build_dir, "test-tools", "air-fake-plan")),
     ("%python", sys.executable),
 ]
-# tools/test.sh builds it first; a build by hand need not.
+# tools/test.sh always builds it; whoever builds by hand may skip it.
 if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
     config.available_features.add("runtime-only-build")
 if config.air_sanitize:

@@ -1,28 +1,27 @@
 #!/usr/bin/env python3
-"""Decode and prefill of generated models, next to what this machine allows.
+"""Measures decode and prefill of generated models beside the limits of this machine.
 
   python3 tools/measure.py [--types Q4_0,Q8_0] [--shape 1b] [--peer PATH/llama-bench] [--json]
 
-For each type: air-gen writes a model with random weights, airpack packs it for
-this machine, and airrun bench runs it, in rounds. A line tells
+For each type, air-gen writes a model with random weights, airpack packs it for
+this machine, and airrun bench runs it in several rounds. A line reports
 
-  decode   tokens a second after a prompt, and the share of the rate at which this
-           machine reads memory, measured in the same run
-  prefill  tokens a second, and the share of what the cores can do, measured by
-           air-bench in every round: dot products of bytes or of bfloat16 where
-           the plan's products of many tokens are, else float32 FMA. A product of
-           a weight and a token counts as two operations, however many the kernel
-           takes.
+  decode   tokens per second after a prompt, and the share of the rate at which
+           this machine reads memory, which the same run measures
+  prefill  tokens per second, and the share of the peak rate of the cores, which
+           air-bench measures in every round: byte or bfloat16 dot products if
+           the plan's large-M matmuls use them, otherwise float32 FMA. Multiplying
+           a weight by a token counts as two operations, whatever the kernel does.
 
-With --adjacent air-bench --plan runs both kinds of passes too, each between two
-measurements of the limits; `beside` is then the share of what these gave, which
-a machine that others use as well leaves comparable.
+With --adjacent, air-bench --plan also runs both kinds of passes, each between two
+measurements of the limits. `beside` is then the share of these adjacent limits.
+It stays comparable on a machine that others use at the same time.
 
-With --peer every round also runs llama-bench on the same file, as it is and with
---repack 0: the same prompt, and as many tokens after it. All figures are medians
-of the rounds. Models and plans lie in a temporary folder and go when measured;
-the largest type of the 1B shape takes 5 GB for both. With --keep models stay in
---dir, as SHAPE-TYPE.gguf, and are used again.
+With --peer, every round also runs llama-bench on the same file, with the same
+prompt and the same number of tokens, once as it is and once with --repack 0. All
+figures are medians over the rounds. Models and plans are in a temporary folder
+that is removed afterwards; together they take 5 GB for the largest type of the 1B
+shape. With --keep, the models stay in --dir as SHAPE-TYPE.gguf and are used again.
 """
 import argparse
 import json
@@ -38,9 +37,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = "Q4_0,Q4_K_M,Q6_K,Q8_0,F16,BF16"
-# Any short one: the limits are measured with every benchmark.
+# Any short benchmark: the limits are measured with each of them.
 LIMITS_ROW = "^rope_angles/f32/m1/d64$"
-# A share above it means that the limit or the rate is wrong (as in air-bench).
+# A larger share means that the limit or the rate is wrong (as in air-bench).
 MOST_SHARE = 1.05
 ATTEMPTS = 3
 
@@ -80,7 +79,7 @@ def options():
 
 
 def run(command, again_on=None):
-    """Standard output; runs again where the exit code is `again_on`."""
+    """Returns standard output; runs the command again when its exit code is `again_on`."""
     command = [str(part) for part in command]
     for _ in range(ATTEMPTS):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -103,7 +102,7 @@ class Bench:
         return run([self.args.bin / name, *arguments], **how)
 
     def pack(self, kind, model, plan):
-        """Seconds that airpack takes."""
+        """Returns the seconds that airpack takes."""
         if not model.is_file():
             self.tool("air-gen", "--shape", self.args.shape, "--type", kind, *shlex.split(self.args.gen), "-o", model)
         start = time.monotonic()
@@ -114,7 +113,7 @@ class Bench:
         return json.loads(self.tool("airpack", "inspect", plan, "--json"))
 
     def beside(self, plan, threads):
-        """Quartiles of the shares of decoding passes, and of prompts."""
+        """Returns the quartiles of the shares of decode passes, and those of prefill passes."""
         most = max(program["max_tokens"] for program in self.inspect(plan)["programs"])
         def share(tokens, context):
             report = json.loads(self.tool("air-bench", "--plan", plan, "--tokens", tokens, "--context", context,
@@ -132,12 +131,12 @@ class Bench:
 
     def ours(self, plan):
         threads = ["--threads", self.args.threads] if self.args.threads else []
-        # 1: a rate above its limit, as when a neighbour slept after the limit was measured.
+        # Exit code 1 means a rate above its limit: another program stopped after the limit was measured.
         return json.loads(self.tool("airrun", "bench", plan, "-p", self.args.prompt, "-n", self.args.decode,
                                     "--rounds", 1, "--json", *threads, again_on=1))
 
     def raise_limits(self, best, threads):
-        """`best` has operations a second, by the name of the limit."""
+        """Raises `best`, the operations per second by the name of the limit."""
         rows = json.loads(self.tool("air-bench", "--filter", LIMITS_ROW, "--min-time", "0.01", "--threads", threads,
                                     "--json"))["benchmarks"]
         for row in rows:
@@ -146,7 +145,7 @@ class Bench:
                 best[name] = max(best.get(name, 0), row["GFLOP/s"] * 1e9)
 
     def theirs(self, model, threads, repack):
-        """Tokens a second of decode and of prefill."""
+        """Returns the tokens per second of decode and of prefill."""
         def rate(*arguments):
             (test,) = json.loads(run([self.args.peer, "-m", model, "-t", threads, "-r", 1, "-o", "json",
                                       *([] if repack else ["--repack", 0]), *arguments]))
@@ -173,7 +172,7 @@ class Bench:
         decode = median(report["decode"]["tok_s"] for report in reports)
         prefill = median(report["prefill"]["tok_s"] for report in reports)
         flops = median(report["prefill"]["gflop_s"] for report in reports) * 1e9
-        # The fastest prefill of all, in operations a second.
+        # The fastest prefill of all programs, in operations per second.
         fastest = max([flops, *(median(column[1] for column in rates) / prefill * flops
                                 for rates in peer_rates.values())])
         peak_name = self.peak_name(plan)
@@ -240,6 +239,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # As an interrupt does, so that the temporary folder goes.
+    # As for an interrupt, so that the temporary folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

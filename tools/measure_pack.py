@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""How fast airpack packs a model, next to a copy of the same file.
+"""Measures how fast airpack packs a model, beside a copy of the same file.
 
   python3 tools/measure_pack.py MODEL.gguf [--rounds 3] [--dir FOLDER]
 
 Each round runs airpack, and cp --reflink=never with fsync, in an order that
-changes from round to round. Both start with the model out of the page cache and
-nothing waiting to be written, and end with all bytes on the disk. The model is
-read once before, since a virtual disk may have a cache of its own. A line tells
-medians of whole runs, and of airpack's how much was compiling; the rates are
-those of the file that each wrote.
+changes from round to round. Both start without the model in the page cache and
+without pending writes, and end with all bytes on the disk. The model is read once
+beforehand, because a virtual disk may have a cache of its own. The report gives
+the medians of whole runs, and how much of airpack's time was compiling. The rates
+refer to the file that each program wrote.
 """
 import argparse
 import json
@@ -38,7 +38,7 @@ def run(command, what):
 
 
 def settle(model):
-    """Nothing to write back, and nothing of the model in the page cache."""
+    """Leaves nothing to write back, and nothing of the model in the page cache."""
     os.sync()
     descriptor = os.open(model, os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -117,6 +117,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # As an interrupt does, so that the temporary folder goes.
+    # As for an interrupt, so that the temporary folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

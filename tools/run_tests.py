@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """run_tests.py BUILD: runs every GoogleTest binary and the lit suite of a build.
 
-Counts single test cases, prints what failed and why, and ends with one plain
-line: "N passed, N failed, N skipped". Reasons of skipped tests are listed.
+Counts single test cases, prints the output of those that failed, lists those that
+were skipped with the reason, and ends with one line: "N passed, N failed, N skipped".
 """
 import json
 import os
@@ -24,7 +24,7 @@ class Totals:
 
 
 def run_gtest(binary, totals):
-    # As XML: GoogleTest's JSON leaves out why a test was skipped.
+    # XML, because GoogleTest's JSON omits the reason why a test was skipped.
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         done = subprocess.run([str(binary), f"--gtest_output=xml:{report.name}"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -39,13 +39,13 @@ def run_gtest(binary, totals):
         if case.find("failure") is not None:
             failed += 1
         elif skipped is not None:
-            # Its first line is the place.
+            # The first line of the message is the source location.
             reason = skipped.get("message", "").partition("\n")[2].strip() or "no reason given"
             totals.skipped.append(f"{binary.name} {name}: {reason}")
         else:
             totals.passed += 1
     if done.returncode != 0 and failed == 0:
-        failed = 1  # it crashed, or a sanitizer spoke at exit
+        failed = 1  # it crashed, or a sanitizer reported an error at exit
     if not cases:
         failed = max(failed, 1)
     totals.failed += failed
@@ -78,8 +78,8 @@ def run_lit(build, totals):
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    # LLVM's headers poison arena memory in our instrumented code, and Debian's
-    # libLLVM, which is not instrumented, never takes the poison back.
+    # In our instrumented code LLVM's headers poison the memory of arenas. Debian's
+    # libLLVM is not instrumented and never unpoisons it.
     os.environ.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
     for variable, what in (("AIR_MODELS", "that read models from outside the tree"),
                            ("AIR_VECTORS", "of third-party vocabularies")):

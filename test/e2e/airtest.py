@@ -1,4 +1,4 @@
-"""What the end-to-end checks share: running the two programs, reading vectors.
+"""Common code of the end-to-end checks: running the two programs, reading vectors.
 
 Standard library only. AIRPACK and AIRRUN name the programs; lit sets them.
 """
@@ -31,7 +31,7 @@ def comma(tokens):
 
 
 def logits(plan, tokens, out, batch, threads=None):
-    """Float32 logits after each token, one list a token."""
+    """Float32 logits after each token, one list per token."""
     extra = ["--threads", threads] if threads else []
     run(AIRRUN, "logits", plan, "--tokens", comma(tokens), "-o", out, "--batch", batch, *extra)
     return read_rows(out, len(tokens))
@@ -47,7 +47,7 @@ def read_rows(path, rows):
 
 
 def worst_difference(ours, reference):
-    """max |difference| over a row's standard deviation, worst row."""
+    """The largest |difference| of a row, divided by the row's standard deviation, in the worst row."""
     worst = 0.0
     assert len(ours) == len(reference)
     for mine, theirs in zip(ours, reference):

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """check_hostile.py MODEL.gguf WORKDIR [CASES]: corrupted inputs end in a clean error.
 
-Corrupts the model and a plan of it at CASES seeded places each (flipped bytes,
-truncations, runs of 0xff) and runs the programs on them. Each run must end by
-itself within a minute with a documented exit code, one line on stderr when it
-fails, and leave no file behind.
+Makes CASES corrupted copies of the model and of a plan of it (flipped bytes,
+truncations, runs of 0xff; the seed is fixed), and runs the programs on them.
+Each run must end within a minute with a documented exit code, print one line on
+stderr when it fails, and leave no file behind.
 """
 import random
 import subprocess
@@ -20,7 +20,7 @@ rng = random.Random(20260707)
 
 
 def corrupt(data, dense):
-    """`dense`: how many leading bytes hold structure and deserve most hits."""
+    """`dense`: the number of leading bytes that hold structure; most of the damage goes there."""
     out = bytearray(data)
     kind = rng.randrange(4)
     if kind == 0:

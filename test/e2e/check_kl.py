@@ -58,7 +58,7 @@ def top_rows(data, tokens):
 
 
 def ours_like(row, ids):
-    """Our logits in the order of the reference's, everything that `ids` leaves out merged into one."""
+    """Our logits in the order of the reference's; the logits of all other ids are merged into one."""
     logits = [row[i] for i in ids]
     if len(ids) < len(row):
         chosen = set(ids)

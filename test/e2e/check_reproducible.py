@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""check_reproducible.py MODEL.gguf WORKDIR: same inputs, same bytes.
+"""check_reproducible.py MODEL.gguf WORKDIR: the same inputs give the same bytes.
 
 The plan must not depend on the folder, the time zone, the user's name or the
-number of packing threads; logits must not depend on the number of compute
+number of packing threads. Logits must not depend on the number of compute
 threads.
 """
 import os

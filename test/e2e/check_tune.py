@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """check_tune.py MODEL.gguf WORKDIR: measured tiles change no logit.
 
-Which tiles a second of measuring finds differs from run to run; every one of
-them must give the bytes that the cost model's tiles give, which do not differ.
+The tile sizes that a second of measuring finds differ from run to run. Whatever
+they are, the logits must be the same bytes as with the cost model's tile sizes.
 """
 import json
 import shutil
@@ -25,7 +25,7 @@ def inspect(name, *options):
 
 
 t.expect("measured" not in inspect("plain"), "a plan without --tune tells of measurements")
-# How much is measured in a time depends on what else the machine does.
+# How much can be measured in a given time depends on the load of the machine.
 for seconds in (3, 12, 48):
     t.pack(model, work / "tuned.air", "--tune", seconds)
     line = [text for text in inspect("tuned").splitlines() if text.startswith("tiles ")]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""check_airrun.py AIRRUN: the release airrun is small and free of LLVM.
+"""check_airrun.py AIRRUN: the release build of airrun is small and contains no LLVM.
 
-The ceiling is 3 MB stripped.
+The stripped program may have at most 3 MB.
 """
 import os
 import subprocess

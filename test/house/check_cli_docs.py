@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""check_cli_docs.py ROOT OUT: docs/cli.md is what the programs' --help says.
+"""check_cli_docs.py ROOT OUT: docs/cli.md agrees with --help.
 
-Regenerates the page into OUT with the programs beside AIRPACK and compares.
+Generates the page again, into OUT, with the programs beside AIRPACK, and compares the two.
 """
 import difflib
 import os

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""check_docs.py ROOT: what the documents point at exists.
+"""check_docs.py ROOT: whatever the documents refer to exists.
 
-Relative links with their anchors, files and folders in backticks, and files
-that commands in code blocks name. NAME in a path stands for the reader's own
-and * for anything: such a path must match some file.
+Checks relative links and their anchors, files and folders in backticks, and
+files in the commands of code blocks. In a path, NAME stands for a name that the
+reader chooses and * for anything; such a path must match some file.
 """
 import re
 import sys
@@ -24,12 +24,12 @@ def matches(path):
     path = path.rstrip("/")
     if "NAME" in path or "*" in path:
         return any(root.glob(path.replace("NAME", "*")))
-    # "formats/plan/PlanVerifier" is the header and the source together.
+    # "formats/plan/PlanVerifier" means both the header and the source.
     return any((root / (path + end)).exists() for end in ("", ".h", ".cpp"))
 
 
 def anchors(text):
-    """GitHub's names of the headings."""
+    """The anchors that GitHub gives to the headings."""
     return {re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-")
             for h in re.findall(r"^#+ (.*)$", text, re.M)}
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_sources.py ROOT: rules of the house that a machine can hold.
+"""check_sources.py ROOT: the house rules that a script can check.
 
 Files stay under 800 lines, and their banners are whole; libraries do not end the
 process, print, or read the environment; nothing is marked as unfinished.

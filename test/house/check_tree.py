@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""check_tree.py ROOT: the tracked files together stay small enough to clone and copy.
+"""check_tree.py ROOT: the tracked files stay small enough to clone and copy.
 
-Larger inputs of tests belong into the folder that AIR_MODELS names.
+Larger test inputs belong in the folder that AIR_MODELS names.
 """
 import subprocess
 import sys

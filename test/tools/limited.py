@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""limited.py BYTES COMMAND...: runs the command where no file may be larger.
+"""limited.py BYTES COMMAND...: runs the command with a limit on the size of files.
 
-Only the soft limit is lowered, and only for what COMMAND starts.
+Only the soft limit is lowered, and only for COMMAND and its children.
 """
 import os
 import resource

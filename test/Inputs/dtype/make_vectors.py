@@ -6,11 +6,11 @@ NAME.bin: little-endian u32 block count, u32 elements per block, u32 bytes per
 block; the blocks (random bits, fixed seed); their values as float32.
 grids.bin: the IQ grids as gguf-py expands them, int8, in the order of GRIDS.
 
-Expected values come from gguf-py 0.19 (`pip install gguf numpy`). Types that it
-can't dequantise (F64, I8-I64, Q8_1, Q8_K, Q1_0, Q2_0) have a plain loop here,
-written from the table of layouts alone.
+The expected values come from gguf-py 0.19 (`pip install gguf numpy`). For types
+that it cannot dequantise (F64, I8-I64, Q8_1, Q8_K, Q1_0, Q2_0) this script has a
+plain loop, written from the description of the format alone.
 
-    python3 make_vectors.py        # writes beside itself; same bytes every time
+    python3 make_vectors.py        # writes beside itself; the output is reproducible
 """
 import pathlib
 import struct
@@ -25,8 +25,8 @@ BLOCKS = {1: 256, 32: 16, 64: 12, 128: 8, 256: 6}  # elements -> blocks
 GRIDS = [quants.IQ2_XXS, quants.IQ2_XS, quants.IQ2_S, quants.IQ3_XXS,
          quants.IQ3_S, quants.IQ1_S]
 
-# name -> (elements, bytes). Sizes are typed in, not taken from gguf-py, which
-# has 40 bytes for Q8_1.
+# name -> (elements, bytes). The sizes are literals, because gguf-py has 40 bytes
+# for Q8_1.
 SIZES = {
     "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2), "F64": (1, 8),
     "I8": (1, 1), "I16": (1, 2), "I32": (1, 4), "I64": (1, 8),
@@ -90,7 +90,7 @@ def main():
         rng = np.random.default_rng(1000 + index)
         count = BLOCKS[elements]
         blocks = rng.integers(0, 256, (count, size), np.uint8)
-        if name == "F64":  # random bits are mostly out of float's range
+        if name == "F64":  # random bits are mostly outside the range of float
             near = rng.standard_normal(count // 2).view(np.uint8)
             blocks[: count // 2] = near.reshape(-1, 8)
         if name == "Q8_K":  # likewise for its float32 scale

@@ -2,7 +2,7 @@
 """Makes the seeds of the GGUF fuzzer: gguf/spm.gguf (v3) and gguf/bpe.gguf (v2),
 each with metadata of many types, a tokenizer and three tensors.
 
-Needs gguf-py 0.19 (`pip install gguf numpy`). Same bytes every time.
+Needs gguf-py 0.19 (`pip install gguf numpy`). The output is reproducible.
 """
 import pathlib
 

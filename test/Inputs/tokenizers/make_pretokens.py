@@ -1,5 +1,5 @@
-"""Writes pretokens.json: random texts cut by each family's published expressions,
-by the `regex` package (which knows \\p{L}, \\p{N}, \\p{P} and Unicode's \\s).
+"""Writes pretokens.json: random texts, split by each family's published expressions
+with the `regex` package (which knows \\p{L}, \\p{N}, \\p{P} and Unicode's \\s).
 
     pip install regex && python3 make_pretokens.py
 """
@@ -35,7 +35,7 @@ ATOMS += ["\u200b", "\x1c", "\x1f", " Hello", " 12345", " !"]
 
 
 def agreed(text):
-    """True when no character changed its category since Unicode 14."""
+    """True if no character has changed its category since Unicode 14."""
     return all(
         bool(regex.match(rf"\p{{{c}}}", each)) == (unicodedata.category(each)[0] == c)
         for each in text

@@ -2,9 +2,10 @@
 """check_metadata.py MODEL.gguf WORKDIR RANDOM MIB: hostile metadata ends in a clean error.
 
 Sets every key of the architecture, and keys that it could have, to hostile
-values: 4 * RANDOM of them one at a time, then RANDOM pairs, seeded. Imports and plans each
-model up to the read schedule. Each run must end within 20 s and MIB MiB of
-memory (0: any), with exit code 0, 3, 4 or 5, and one line on stderr when it fails.
+values: first 4 * RANDOM single keys, then RANDOM pairs, chosen by a fixed seed.
+Imports each model and plans it up to the read schedule. Each run must end within
+20 s and in MIB MiB of memory (0: no limit), with exit code 0, 3, 4 or 5, and with
+one line on stderr when it fails.
 
 Standard library only. AIRPACK names the program; lit sets it.
 """
@@ -39,7 +40,7 @@ OPTIONAL = [
 
 
 class Model:
-    """A GGUF file taken apart: keys as bytes, the rest as it stands."""
+    """A GGUF file split into the bytes of each key and the bytes of everything else."""
 
     def __init__(self, data):
         self.data, self.at = data, 4
@@ -110,7 +111,7 @@ prefix = model.keys["general.architecture"][12 : 12 + architecture].decode() + "
 names = sorted({n for n in model.keys if n.startswith(prefix)} | {prefix + n for n in OPTIONAL})
 
 cases = [[(name, value)] for name in names for value in HOSTILE]
-rng = random.Random(source.name)  # each model draws others
+rng = random.Random(source.name)  # different values for each model
 rng.shuffle(cases)
 del cases[4 * count :]
 cases += [[(rng.choice(names), rng.choice(HOSTILE)) for _ in range(2)] for _ in range(count)]

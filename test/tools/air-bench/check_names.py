@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """check_names.py ROOT NAMES: the list of benchmarks covers the kernels.
 
-Ops are read from KernelOp in codegen/KernelSpec.h and dtypes from the table of
-formats/dtype, so that what is new there is missed here.
+The ops are read from KernelOp in codegen/KernelSpec.h and the dtypes from the
+table of formats/dtype, so an addition there without a benchmark fails here.
 """
 import re
 import sys
@@ -16,7 +16,7 @@ spec = (root / "codegen" / "KernelSpec.h").read_text()
 ops = re.findall(r"\w+", re.search(r"enum class KernelOp[^{]*\{([^}]*)\}", spec)[1])
 header = (root / "formats" / "dtype" / "DType.h").read_text()
 dtypes = re.findall(r"(\w+) = \d+", re.search(r"enum class DType[^{]*\{([^}]*)\}", header)[1])
-# Not weights: DTypeInfo::isWeight.
+# These are not weight types (DTypeInfo::isWeight).
 dtypes = [d for d in dtypes if d not in ("Q8_1", "Q8_K", "I8", "I16", "I32", "I64")]
 assert len(ops) >= 9 and len(dtypes) >= 25, (ops, dtypes)
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """check_plan_json.py INSPECT REPORT TOKENS CONTEXT: air-bench's report of a pass.
 
-INSPECT is what airpack says of the plan: steps, bytes and operations are counted
-again from its records, sums and bounds from the report's own parts.
+INSPECT is the output of `airpack inspect` for the plan. The steps, bytes and
+operations are counted again from its records; the sums and bounds are computed
+again from the parts of the report.
 """
 import json
 import math
@@ -56,7 +57,7 @@ for step, record in zip(report["steps"], program["steps"]):
         rate = rates[dispatch["arithmetic"]]
         if "matmul_" in name and "_i8x2_" in name:
             assert dispatch["arithmetic"] == "byte_dot", name
-            rate /= 2  # each weight times two bytes
+            rate /= 2  # each weight is multiplied by two bytes
         near(dispatch["byte_bound_s"], (weights + cache) / (limits["gb_s"] * 1e9), name)
         near(dispatch["operation_bound_s"], operations / rate, name)
         near(dispatch["bound_s"], max(dispatch["byte_bound_s"], dispatch["operation_bound_s"]), name)
@@ -85,7 +86,7 @@ assert whole["seconds"] > 0 and 0 < whole["share"] <= 1.05, whole
 near(whole["share"], whole["bound_s"] / whole["seconds"], "share")
 near(whole["tok_s"], tokens / whole["seconds"], "tok_s")
 assert whole["timing_s"] > 0 and whole["empty_pass_s"] > 0 and whole["barriers"] == barriers, whole
-# A difference of rounded numbers.
+# The difference comes from rounded numbers.
 low, middle, high = whole["adjacent_share"]
 assert 0 < low <= middle <= high, whole
 assert abs(whole["outside_s"] - (whole["seconds"] - dispatches + whole["timing_s"])) < 1e-4 * dispatches, whole

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""check_plan.py PLAN.json: what must be true of any plan of a two-layer model."""
+"""check_plan.py PLAN.json: what must hold for any plan of a two-layer model."""
 import json
 import sys
 
 plan = json.load(open(sys.argv[1]))
 segments, tensors = plan["segments"], plan["tensors"]
 
-# File order is the order of first use, kernels last.
+# The file is in the order of first use, with the kernels last.
 names = [s["name"] for s in segments]
 layer = lambda i: [f"layer.{i}.{s}" for s in ("attn_in", "attn_out", "ffn_in", "ffn_out")]
 assert names == ["positions", "embed", *layer(0), *layer(1), "head", "kernels"], names
@@ -19,17 +19,17 @@ for index, segment in enumerate(segments[:-1]):
     end = max(t["offset"] + t["bytes"] for t in tensors if t["segment"] == index)
     assert end == segment["raw_bytes"], (segment, end)
 
-# Batches are covered without gaps, by the same steps.
+# All batch sizes are covered without gaps, by the same steps.
 ranges = [(p["min_tokens"], p["max_tokens"]) for p in plan["programs"]]
 assert ranges == [(1, 1), (2, 8), (9, plan["max_tokens"])], ranges
 steps = [[s["name"] for s in p["steps"]] for p in plan["programs"]]
 assert steps[0] == steps[1] == steps[2]
 
-# Layers share the arena: it is smaller than its buffers side by side.
+# The layers share the arena, so it is smaller than the sum of its buffers.
 assert plan["arena_bytes"] < sum(b["bytes"] for b in plan["buffers"])
 assert [b["name"] for b in plan["buffers"] if b.get("is_output")] == ["logits"]
 
-# What a decode pass moves is what its dispatches read.
+# A decode pass moves the bytes that its dispatches read.
 moved = sum(d["weight_bytes"] for s in plan["programs"][0]["steps"] for d in s["dispatches"])
 (link,) = plan["predictions"][0]["links"]
 assert link["link"] == "dram" and link["bytes_per_pass"] == moved, (link, moved)

@@ -33,8 +33,8 @@ def bench(path):
     assert 0 < decode["eta"] <= 1.05 and decode["beta"] == 1, got
     assert decode["p50_ms"] <= decode["p99_ms"], got
     (link,) = got["links"]
-    # A table row, the bias, and K and V of the positions so far; the counts
-    # are those of the plan, not of the clock.
+    # A row of the table, the bias, and K and V of the positions so far. These are
+    # counts from the plan, not measurements.
     kv = sum(8 * (position + 2) for position in range(40, 60)) / 20
     assert link["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
     assert 0 < link["share"] <= 1.05, got
@@ -67,7 +67,7 @@ def probe(path):
     with open(path) as file:
         got = json.load(file)
     assert got["measured"] is True, got
-    # Between a bus of the 1990s and any machine of today.
+    # Between a memory bus of the 1990s and any machine of today.
     assert 1e8 < got["memory_bandwidth"] < 1e14, got
 
 

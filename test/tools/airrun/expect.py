@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """expect.py CODE TEXT COMMAND...: the command fails with exactly one line.
 
-Its exit code must be CODE, standard error one line that holds TEXT, standard
-output empty.
+Its exit code must be CODE, standard error must be one line that contains TEXT,
+and standard output must be empty.
 """
 import subprocess
 import sys

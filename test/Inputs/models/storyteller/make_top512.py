@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Shrinks a file of reference logits to what the KL test needs.
+"""Reduces a file of reference logits to what the KL test needs.
 
     make_top512.py LOGITS.f32 VOCABULARY OUT.top512
 
-LOGITS.f32 is little-endian float32 [tokens, VOCABULARY]. OUT holds, per token,
-the 512 largest logits as 512 uint16 ids (descending logit, ties by id), 512
-float32 logits, and one float64: the log of the sum of exp of all other logits.
-The KL divergence over these 512 ids and "any other id" is a lower bound of the
-whole one, tight to the mass of the rest (0.8 % for F16, 1.6 % for IQ2_XS).
+LOGITS.f32 is little-endian float32 [tokens, VOCABULARY]. For each token OUT holds
+the 512 largest logits, as 512 uint16 ids (by descending logit, then by id) and
+512 float32 logits, followed by one float64: the log of the sum of exp of all
+other logits. The KL divergence over these 512 ids and "any other id" is a lower
+bound of the divergence over the whole vocabulary. It is tight, because the other
+ids have little probability mass (0.8 % for F16, 1.6 % for IQ2_XS).
 """
 import array
 import math
