@@ -1,4 +1,4 @@
-# air_man_page(TOOL): BUILD/man/man1/TOOL.1 from the tool's own option table.
+# air_man_page(TOOL) makes BUILD/man/man1/TOOL.1 from the option table of the tool.
 function(air_man_page tool)
   set(page "${CMAKE_BINARY_DIR}/man/man1/${tool}.1")
   add_custom_command(OUTPUT "${page}"

@@ -1,1 +1,1 @@
-// Gives the precompiled MLIR headers a target to belong to.
+// The one source file of the target that owns the precompiled MLIR headers.

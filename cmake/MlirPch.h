@@ -1,4 +1,4 @@
-// Headers of MLIR that most files of codegen/ and compiler/ need, precompiled.
+// The precompiled MLIR headers, which most files of codegen/ and compiler/ need.
 #ifndef AIRPACK_CMAKE_MLIRPCH_H
 #define AIRPACK_CMAKE_MLIRPCH_H
 

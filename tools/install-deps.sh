@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need from Debian's own archive, and only
-# what is missing. Debian 12 with its security suite (which carries LLVM 22).
+# Installs the packages that the build and the tests need and that are missing, from
+# Debian's own archive: Debian 12 with its security suite, which has LLVM 22.
 #   bash tools/install-deps.sh [--runtime-only]
 #   bash tools/install-deps.sh --cuda [FOLDER]
 # --cuda installs NVIDIA's run-time compiler (NVRTC) alone, from PyPI, into FOLDER
@@ -22,12 +22,12 @@ fi
 # formats, runtime and airrun.
 runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
   libflatbuffers-dev libxxhash-dev libutf8proc-dev nlohmann-json3-dev python3)
-# codegen, compiler, airpack and air-bench (libbenchmark-dev); the last four are
-# what LLVM's CMake files ask for.
+# For codegen, compiler, airpack and air-bench (libbenchmark-dev). LLVM's CMake files
+# require the last four.
 compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libbenchmark-dev
   libffi-dev libxml2-dev libzstd-dev zlib1g-dev)
-# lit is in llvm-22-tools; sanitizers and libFuzzer in libclang-rt-22-dev; strip
-# and nm in binutils; kernels for aarch64 run under qemu.
+# For the tests: libclang-rt-22-dev has the sanitizers and libFuzzer, binutils has
+# strip and nm, and qemu runs kernels for aarch64. lit is in llvm-22-tools.
 test_packages=(libgtest-dev libgmock-dev libclang-rt-22-dev clang-format-22 binutils
   git qemu-user-static)
 
@@ -49,7 +49,7 @@ fi
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "error: ${#missing[@]} packages are missing and neither root nor sudo is at hand: ${missing[*]}" >&2; exit 1; }
+  command -v sudo >/dev/null || { echo "error: ${#missing[@]} packages are missing, and installing them needs root or sudo: ${missing[*]}" >&2; exit 1; }
   sudo=(sudo)
 fi
 echo "Dependencies: installing ${#missing[@]} packages: ${missing[*]}"

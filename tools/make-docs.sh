@@ -5,7 +5,7 @@ set -euo pipefail
 bin="${1:?usage: bash tools/make-docs.sh BIN_FOLDER [OUT]}"
 out="${2:-$(dirname "$0")/../docs/cli.md}"
 
-# The first words of the rows between "Commands" and the next empty line.
+# Prints the first word of each row between "Commands" and the next empty line.
 commandsOf() {
   "$bin/$1" --help | sed -n '/^Commands/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p'
 }
@@ -22,7 +22,7 @@ section() { # HEADING COMMAND...
 page() {
   echo "# Command lines"
   echo
-  echo "Made from the programs' own option tables by \`bash tools/make-docs.sh build/dev/bin\`; do not edit. The man"
+  echo "Generated from the programs' option tables by \`bash tools/make-docs.sh build/dev/bin\`; do not edit. The man"
   echo "pages (\`airrun --man | man -l -\`) come from the same tables."
   for tool in airpack airrun air-gen air-bench air-gpu-bench; do
     section "## $tool" "$bin/$tool" --help
@@ -32,6 +32,6 @@ page() {
   done
 }
 
-# Whole or not at all: a program that fails leaves the old page.
+# If a program fails, the old page remains.
 text="$(page)"
 printf '%s\n' "$text" >"$out"

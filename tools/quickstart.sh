@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to generated text: installs what is missing, builds the
-# release preset, packs the shipped model for this machine, and runs it.
-# Runs again in seconds.
+# From a fresh Debian 12 to generated text: installs the missing packages, builds the
+# release preset, packs the model that ships with the sources for this machine, and
+# runs it. A second run takes seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "== 1/4 dependencies"
 bash tools/install-deps.sh
-echo "== 2/4 build (release, into build/release/bin; minutes the first time)"
+echo "== 2/4 build (release, into build/release/bin; takes minutes the first time)"
 cmake --preset release -DAIR_BUILD_TESTS=OFF >build-release.log 2>&1 || { tail -n 30 build-release.log >&2; exit 1; }
 rm -f build-release.log
 cmake --build --preset release
@@ -17,4 +17,4 @@ airpack examples/models/storyteller.gguf --target host -o storyteller.air
 echo "== 4/4 airrun storyteller.air -p \"Once upon a time\" -n 64"
 airrun storyteller.air -p "Once upon a time" -n 64
 echo
-echo "Done. Next: build/release/bin/airrun --help, and docs/."
+echo "Done. See build/release/bin/airrun --help and docs/ for more."

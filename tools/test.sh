@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything, runs every test, and ends with one
-# plain line: "N passed, N failed, N skipped". Exit code 0 when nothing failed.
+# Installs the missing packages, builds everything, runs every test, and ends with
+# one line: "N passed, N failed, N skipped". The exit code is 0 if nothing failed.
 #   bash tools/test.sh [PRESET]     PRESET: dev (default), release, asan, tsan
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,8 +8,8 @@ preset="${1:-dev}"
 
 echo "== dependencies"
 bash tools/install-deps.sh
-# The layers' promise: formats, runtime and airrun build with no LLVM. The size
-# and start-up tests measure this airrun.
+# formats, runtime and airrun must build without LLVM (docs/architecture.md). The
+# test of airrun's size measures this build.
 echo "== build runtime-only (release, no LLVM)"
 cmake --preset runtime-only -DAIR_BUILD_TESTS=OFF >/dev/null
 cmake --build --preset runtime-only
