@@ -1,8 +1,8 @@
 # The layers and their only edges:
 #   tools/airpack, air-opt -> compiler -> codegen -> formats <- runtime <- tools/airrun
 #   tools/airpack -> tune -> codegen, runtime (airpack --tune runs kernels here)
-# A target that links against them stops the configuration; test/house/check_layers.py
-# reads the lines below and checks every #include.
+# A target that links along any other edge stops the configuration.
+# test/house/check_layers.py reads the lines below and checks every #include.
 set(AIR_LAYER_formats_MAY_USE formats)
 set(AIR_LAYER_codegen_MAY_USE codegen formats)
 set(AIR_LAYER_compiler_MAY_USE compiler codegen formats)
