@@ -50,31 +50,34 @@ def fail(message):
 
 def positive(text):
     if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
     return int(text)
 
 
 def options():
     parser = argparse.ArgumentParser(prog="measure.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--types", default=TYPES, help=f"what air-gen --type takes, by commas (default {TYPES})")
+    parser.add_argument("--types", default=TYPES,
+                        help=f"types that air-gen --type accepts, separated by commas (default {TYPES})")
     parser.add_argument("--shape", default="1b", help="1b, 3b or 8b (default 1b)")
-    parser.add_argument("--gen", default="", metavar="OPTIONS", help="more options for air-gen, as '--layers 4'")
+    parser.add_argument("--gen", default="", metavar="OPTIONS",
+                        help="further options for air-gen, for example '--layers 4'")
     parser.add_argument("--prompt", type=positive, default=512, metavar="N", help="tokens of the prompt (default 512)")
-    parser.add_argument("--decode", type=positive, default=64, metavar="N", help="tokens after it (default 64)")
+    parser.add_argument("--decode", type=positive, default=64, metavar="N", help="tokens after the prompt (default 64)")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="default 3")
     parser.add_argument("--threads", type=positive, metavar="N", help="default: one a core")
     parser.add_argument("--adjacent", action="store_true",
-                        help="also the shares of the limits right before and after each pass")
-    parser.add_argument("--peer", metavar="LLAMA_BENCH", help="the program to run in turns with")
+                        help="also report the shares of the limits measured right before and after each pass")
+    parser.add_argument("--peer", metavar="LLAMA_BENCH", help="a llama-bench to run in turns with airrun")
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
-                        help="where the tools are (default build/release/bin)")
-    parser.add_argument("--dir", metavar="FOLDER", help="where models go (default: the system's temporary folder)")
-    parser.add_argument("--keep", action="store_true", help="keep models in --dir, and use those that are there")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+                        help="folder of the tools (default build/release/bin)")
+    parser.add_argument("--dir", metavar="FOLDER", help="folder of the models (default: the system's temporary folder)")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep the models in --dir, and use those that are already there")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     args = parser.parse_args()
     if args.keep and (args.gen or not args.dir):
-        parser.error("--keep goes with --dir, and not with --gen: a model's name tells its shape and type only")
+        parser.error("--keep needs --dir and excludes --gen: the name of a kept model states only its shape and type")
     return args
 
 
@@ -96,7 +99,7 @@ class Bench:
         self.args = args
         for tool in ("air-gen", "airpack", "airrun", "air-bench"):
             if not (args.bin / tool).is_file():
-                fail(f"there is no {tool} in {args.bin}; build it, or name the folder with --bin")
+                fail(f"there is no {tool} in {args.bin}; build it, or name its folder with --bin")
 
     def tool(self, name, *arguments, **how):
         return run([self.args.bin / name, *arguments], **how)

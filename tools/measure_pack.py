@@ -71,13 +71,13 @@ def copy(args, output):
 def main():
     parser = argparse.ArgumentParser(prog="measure_pack.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a GGUF file of one part")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a GGUF file that is not split")
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 101), metavar="N", help="default 3")
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
-                        help="where airpack is (default build/release/bin)")
+                        help="folder of airpack (default build/release/bin)")
     parser.add_argument("--dir", type=Path, metavar="FOLDER",
-                        help="where both write (default: beside MODEL, so that it is one disk)")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the line")
+                        help="folder that both write to (default: MODEL's, so that all files are on one disk)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     args = parser.parse_args()
     if not args.model.is_file():
         fail(f"there is no file {args.model}")

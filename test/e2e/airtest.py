@@ -41,7 +41,7 @@ def read_rows(path, rows):
     values = array.array("f")
     with open(path, "rb") as file:
         values.frombytes(file.read())
-    assert len(values) % rows == 0, f"{path}: {len(values)} floats are no {rows} rows"
+    assert len(values) % rows == 0, f"{path}: {len(values)} floats do not make {rows} rows"
     width = len(values) // rows
     return [values[i * width : (i + 1) * width] for i in range(rows)]
 

@@ -24,12 +24,12 @@ def inspect(name, *options):
     return t.run(t.AIRPACK, "inspect", work / f"{name}.air", *options)
 
 
-t.expect("measured" not in inspect("plain"), "a plan without --tune tells of measurements")
+t.expect("measured" not in inspect("plain"), "inspect reports measurements for a plan without --tune")
 # How much can be measured in a given time depends on the load of the machine.
 for seconds in (3, 12, 48):
     t.pack(model, work / "tuned.air", "--tune", seconds)
     line = [text for text in inspect("tuned").splitlines() if text.startswith("tiles ")]
-    t.expect(len(line) == 1 and "measured" in line[0], f"inspect tells of no measurement: {line}")
+    t.expect(len(line) == 1 and "measured" in line[0], f"inspect reports no measurement: {line}")
     words = line[0].split()
     if int(words[2]) >= 1:
         break

@@ -22,5 +22,5 @@ for heading in ("## airpack", "### airpack inspect", "### airpack verify", "## a
 if fresh != committed:
     print("".join(difflib.unified_diff(committed.splitlines(True), fresh.splitlines(True),
                                        "docs/cli.md", "--help")))
-    sys.exit(f"docs/cli.md is not what --help says; run: bash tools/make-docs.sh {os.path.relpath(folder, root)}")
+    sys.exit(f"docs/cli.md differs from --help; run: bash tools/make-docs.sh {os.path.relpath(folder, root)}")
 print(f"docs/cli.md agrees with --help: {len(fresh.splitlines())} lines")

@@ -71,7 +71,7 @@ for document in DOCUMENTS:
 readme = (root / "README.md").read_text()
 for command in ("bash tools/quickstart.sh", "bash tools/test.sh"):
     if f"\n{command}\n" not in readme:
-        wrong.append(f"README.md: the command '{command}' is not there")
+        wrong.append(f"README.md: the command '{command}' is missing")
 if checked < 150:
     wrong.append(f"only {checked} links and paths found: does this script still understand the documents?")
 if wrong:
