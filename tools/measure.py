@@ -65,7 +65,7 @@ def options():
     parser.add_argument("--prompt", type=positive, default=512, metavar="N", help="tokens of the prompt (default 512)")
     parser.add_argument("--decode", type=positive, default=64, metavar="N", help="tokens after the prompt (default 64)")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="default 3")
-    parser.add_argument("--threads", type=positive, metavar="N", help="default: one a core")
+    parser.add_argument("--threads", type=positive, metavar="N", help="default: one per core")
     parser.add_argument("--adjacent", action="store_true",
                         help="also report the shares of the limits measured right before and after each pass")
     parser.add_argument("--peer", metavar="LLAMA_BENCH", help="a llama-bench to run in turns with airrun")
