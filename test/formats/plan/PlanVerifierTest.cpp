@@ -333,8 +333,7 @@ std::vector<Case> memoryCases() {
          p.kv->pages = UINT32_MAX;
        })},
       // More than any model has: 13 a layer in 100,000 layers.
-      {"plan.buffer.count",
-       in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
+      {"plan.buffer.count", in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = "x"; })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = ""; })},
       {"plan.buffer.alignment", in([](P &p) { p.buffers[1]->offset += 32; })},

@@ -4,21 +4,22 @@ import json
 import sys
 
 whole, less, emitted = (json.load(open(path)) for path in sys.argv[1:])
-# XXH3-128 of no bytes (xxHash's specification, section "Special case").
+# XXH3-128 of no bytes (xxHash 0.8, seed 0).
 EMPTY = "99aa06d3014798d86001c324468d497f"
 assert whole.pop("weightless") is False and less.pop("weightless") is True
-assert emitted.pop("weightless") is True
 kinds = set()
-for a, b, c in zip(whole["segments"], less["segments"], emitted["segments"]):
+for a, b in zip(whole["segments"], less["segments"]):
     kinds.add(a["kind"])
     if a["kind"] == "Kernels":
         assert b["stored_bytes"] == a["stored_bytes"] and b["digest"] == a["digest"], b
     else:
         assert a["stored_bytes"] == a["raw_bytes"] > 0 == b["stored_bytes"], (a, b)
         assert b["digest"] == EMPTY, b
-    for record in (a, b, c):
-        for name in ("offset", "digest", "stored_bytes"):
-            record.pop(name, None)  # --emit=json has no offsets
+    for record in (a, b):
+        del record["offset"], record["digest"], record["stored_bytes"]
 assert kinds == {"Weights", "Kernels"}, kinds
-for key in whole:
-    assert whole[key] == less[key] == emitted[key], key
+assert whole == less
+# --emit=json leaves out what has its default value.
+assert emitted["weightless"] is True
+stored = {s["name"] for s in emitted["segments"] if s.get("stored_bytes", 0) != 0}
+assert stored == {"kernels"}, stored
