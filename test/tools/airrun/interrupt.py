@@ -24,7 +24,8 @@ def start(*options, handler=signal.SIG_DFL):
             signal.signal(each, handler)
 
     return subprocess.Popen(["airrun", PLAN, "--temp", "0", "--ignore-eos", *options],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=reset)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=reset,
+                            bufsize=0)  # communicate() would forget what read() has buffered
 
 
 for which in (signal.SIGINT, signal.SIGTERM):

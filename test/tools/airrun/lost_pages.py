@@ -24,7 +24,8 @@ def run_while(change):
     """airrun's end when `change` happens between two of its tokens."""
     child = subprocess.Popen(
         ["airrun", PLAN, "--tokens", "1", "-n", "400", "--temp", "0", "--ignore-eos",
-         "--output-tokens"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+         "--output-tokens"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        bufsize=0)  # communicate() would forget what read() has buffered
     begin = child.stdout.read(1)
     child.send_signal(signal.SIGSTOP)
     change()
