@@ -1,9 +1,9 @@
 //===- Main.cpp - air-gpu-bench: kernels for GPUs, checked and timed ------===//
-#include "formats/support/AtomicFile.h"
 #include "formats/support/MappedFile.h"
 #include "tools/air-gpu-bench/Measure.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/Output.h"
+#include "tools/cli/OutputFile.h"
 
 #include <algorithm>
 
@@ -97,6 +97,11 @@ Status run(const cli::Invocation &call) {
   if (!options.checks && !options.timings) {
     return usageError("--checks-only and --timings-only leave nothing to do");
   }
+  AtomicFile output;
+  const std::optional<std::string> jsonPath = call.text("--json");
+  if (jsonPath) {
+    AIR_ASSIGN_OR_RETURN(output, cli::openOutput(*jsonPath));
+  }
   const std::string &path = call.positionals[0];
   AIR_ASSIGN_OR_RETURN(const MappedFile file,
                        MappedFile::open(path + "/kernels.json"));
@@ -109,9 +114,8 @@ Status run(const cli::Invocation &call) {
   AIR_ASSIGN_OR_RETURN(const gpubench::Report report,
                        gpubench::measure(*driver, folder, options));
   AIR_RETURN_IF_ERROR(cli::writeOut(gpubench::reportTable(report)));
-  if (std::optional<std::string> jsonPath = call.text("--json")) {
+  if (jsonPath) {
     const std::string text = gpubench::reportJson(report);
-    AIR_ASSIGN_OR_RETURN(AtomicFile output, AtomicFile::create(*jsonPath));
     AIR_RETURN_IF_ERROR(output.writeAt(
         0, {reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
     AIR_RETURN_IF_ERROR(output.commit(text.size()));
