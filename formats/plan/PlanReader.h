@@ -38,6 +38,8 @@ public:
   const plan::Plan &plan() const { return *root; }
   const PlanHeader &header() const { return head; }
   std::span<const uint8_t> bytes() const { return all; }
+  /// MappedFile::checkUnchanged, of a plan that was opened.
+  Status checkUnchanged() const { return mappedFile.checkUnchanged(); }
   /// Stored bytes of a segment, in the mapping; `index` < plan().segments().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
   /// VerificationFailed (with both digests) when its bytes, or the zeros after

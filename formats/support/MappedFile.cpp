@@ -70,21 +70,43 @@ std::optional<MappedPlace> mappedPlaceOf(const void *address) {
 MappedFile::~MappedFile() {
   if (data != nullptr) {
     range->remove();
+    close(descriptor);
     munmap(const_cast<uint8_t *>(data), size);
   }
 }
 
 MappedFile::MappedFile(MappedFile &&other) noexcept
     : data(std::exchange(other.data, nullptr)),
-      size(std::exchange(other.size, 0)), filePath(std::move(other.filePath)),
+      size(std::exchange(other.size, 0)),
+      descriptor(std::exchange(other.descriptor, -1)), modified(other.modified),
+      filePath(std::move(other.filePath)),
       range(std::exchange(other.range, nullptr)) {}
 
 MappedFile &MappedFile::operator=(MappedFile &&other) noexcept {
   std::swap(data, other.data);
   std::swap(size, other.size);
+  std::swap(descriptor, other.descriptor);
+  std::swap(modified, other.modified);
   std::swap(filePath, other.filePath);
   std::swap(range, other.range);
   return *this;
+}
+
+static int64_t modifiedTime(const struct stat &facts) {
+  constexpr int64_t kNanoseconds = 1'000'000'000;
+  return facts.st_mtim.tv_sec * kNanoseconds + facts.st_mtim.tv_nsec;
+}
+
+Status MappedFile::checkUnchanged() const {
+  struct stat facts{};
+  if (descriptor < 0 || fstat(descriptor, &facts) != 0 ||
+      (static_cast<uint64_t>(facts.st_size) == size &&
+       modifiedTime(facts) == modified)) {
+    return Status::ok();
+  }
+  return ioError("'" + filePath +
+                 "' was overwritten while it was in use, so the results may be "
+                 "wrong; replace such files by renaming (mv) and start again");
 }
 
 Result<MappedFile> MappedFile::open(const std::string &path) {
@@ -111,14 +133,16 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   size_t bytes = static_cast<size_t>(facts.st_size);
   void *address = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, 0);
   int reason = errno;
-  close(descriptor); // the mapping keeps the file
   if (address == MAP_FAILED) {
+    close(descriptor);
     return ioError("cannot map '" + path + "' (" + std::to_string(bytes) +
                    " bytes): " + std::strerror(reason));
   }
   MappedFile file;
   file.data = static_cast<const uint8_t *>(address);
   file.size = bytes;
+  file.descriptor = descriptor;
+  file.modified = modifiedTime(facts);
   file.filePath = path;
   file.range = MappedRange::add(file.data, file.size, path);
   return file;

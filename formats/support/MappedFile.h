@@ -36,6 +36,10 @@ public:
   std::span<const uint8_t> bytes() const { return {data, size}; }
   const std::string &path() const { return filePath; }
 
+  /// Io when somebody has written to the file since it was opened: what was
+  /// computed from it may be wrong. Renaming another file over it is no change.
+  Status checkUnchanged() const;
+
   /// Drops the pages of [offset, offset + length) from this process (they stay
   /// in the page cache), so that a pass over a huge file keeps a small RSS.
   void release(uint64_t offset, uint64_t length) const;
@@ -43,6 +47,8 @@ public:
 private:
   const uint8_t *data = nullptr;
   size_t size = 0;
+  int descriptor = -1;
+  int64_t modified = 0; ///< when it was opened: nanoseconds since 1970
   std::string filePath;
   MappedRange *range = nullptr; ///< says where `data` is to signal handlers
 };

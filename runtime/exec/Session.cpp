@@ -242,6 +242,9 @@ Result<Session> Session::open(const std::string &path,
 }
 
 const plan::Plan &Session::plan() const { return parts->file.plan(); }
+Status Session::checkPlanUnchanged() const {
+  return parts->file.checkUnchanged();
+}
 uint64_t Session::vocabulary() const { return plan().model()->vocabulary(); }
 uint64_t Session::context() const { return plan().kv()->context(); }
 uint64_t Session::maxTokens() const { return plan().max_tokens(); }

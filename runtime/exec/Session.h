@@ -58,6 +58,11 @@ public:
   Result<SequenceId> fork(SequenceId sequence, uint64_t length);
   uint64_t length(SequenceId sequence) const;
 
+  /// Io when somebody has overwritten the plan since it was opened: weights that
+  /// changed after they were verified give wrong results. Asked for after the
+  /// last run().
+  Status checkPlanUnchanged() const;
+
   /// See Executor::run.
   Status run(const Batch &batch, LogitsSink sink);
 

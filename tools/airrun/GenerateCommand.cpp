@@ -359,7 +359,7 @@ Status runGenerate(const cli::Invocation &invocation) {
   if (const int signal = endingSignal; signal != 0) {
     dieBy(signal);
   }
-  return Status::ok();
+  return session.checkPlanUnchanged();
 }
 
 } // namespace air

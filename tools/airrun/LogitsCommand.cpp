@@ -81,6 +81,7 @@ Status runLogits(const cli::Invocation &invocation) {
                                      std::span(outputs).first(count)},
                                     sink));
   }
+  AIR_RETURN_IF_ERROR(session.checkPlanUnchanged());
   return file.commit(*bytes);
 }
 

@@ -107,6 +107,7 @@ Status runPerplexity(const cli::Invocation &invocation) {
           return Status::ok();
         }));
   }
+  AIR_RETURN_IF_ERROR(session.checkPlanUnchanged());
   size_t scored = windows * window;
   double mean = sum / static_cast<double>(scored);
   double perplexity = std::exp(mean);

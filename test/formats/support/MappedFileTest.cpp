@@ -3,6 +3,7 @@
 
 #include "formats/support/MappedFile.h"
 
+#include <chrono>
 #include <sys/stat.h>
 
 using namespace air;
@@ -78,6 +79,25 @@ TEST_F(MappedFileTest, AnAddressTellsItsFile) {
   // The entry of an ended mapping is used again.
   MappedFile again = *MappedFile::open(path("b"));
   EXPECT_EQ(mappedPlaceOf(again.bytes().data())->path, path("b"));
+}
+
+TEST_F(MappedFileTest, TellsThatSomebodyWroteToTheFile) {
+  writeText(path("in"), "some bytes");
+  MappedFile file = *MappedFile::open(path("in"));
+  EXPECT_TRUE(file.checkUnchanged().isOk());
+  // Another file under its name leaves this one as it was.
+  writeText(path("other"), "else");
+  std::filesystem::rename(path("other"), path("in"));
+  EXPECT_TRUE(file.checkUnchanged().isOk());
+  MappedFile other = *MappedFile::open(path("in"));
+  // The same size at another time: the clock of files may be coarse.
+  writeText(path("in"), "ELSE");
+  std::filesystem::last_write_time(
+      path("in"),
+      std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
+  EXPECT_EQ(other.checkUnchanged().code(), ErrorCode::Io);
+  EXPECT_TRUE(file.checkUnchanged().isOk());
+  EXPECT_TRUE(MappedFile().checkUnchanged().isOk());
 }
 
 TEST_F(MappedFileTest, RefusesWhatIsNoFile) {

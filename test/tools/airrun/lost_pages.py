@@ -2,8 +2,8 @@
 """lost_pages.py MODEL FOLDER: a plan and a model that change while in use.
 
 A plan that is truncated, or overwritten by a shorter file, ends airrun with one
-line and code 8, whichever page it comes to first. airpack, which replaces
-files, disturbs nobody.
+line and code 8, whichever page it comes to first; one that was overwritten whole
+is noticed at the end. airpack, which replaces files, disturbs nobody.
 """
 import os
 import shutil
@@ -41,6 +41,19 @@ def cut_to(size):
 def overwrite():
     shutil.copyfile(os.path.join(os.path.dirname(__file__), "lost_pages.py"), PLAN)
 
+
+def overwrite_whole():
+    """With a plan of the same size: no page is gone, but which weights were used?"""
+    with open(PLAN, "r+b") as file:
+        data = file.read()
+        file.seek(0)
+        file.write(data)
+
+
+pack()
+code, _, errors = run_while(overwrite_whole)
+assert code == 8, (code, errors)
+assert f"airrun: '{PLAN}' was overwritten while it was in use" in errors.splitlines()[-1], errors
 
 pack()
 code, whole, errors = run_while(pack)
