@@ -77,6 +77,9 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
     sum[3] = ap_fma(second, c[3], sum[3]);
   }
 }
+)";
+
+constexpr const char *kOffset = R"(
 // A sum begins with what the codes' offset takes from it: four floats as the
 // product wants them, so that no register is moved.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
@@ -309,12 +312,60 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
 }
 )";
 
+constexpr const char *kMXFP4 = R"(
+struct Unit { Word4 codes[2]; Word2 scales; };
+AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    unit.codes[i] = take16(p + i * 512 + lane * 16);
+  }
+  unit.scales = take8(p + 1024 + lane / 4 * 8);
+}
+struct Sums { float all[4]; };
+AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    total[i] = sums.all[i] * 0x1p15f;
+  }
+}
+// 2^(e - 128), half of what the exponent says: the smallest two are subnormal.
+AP_DEVICE float halfScale(u32 word, u32 byte) {
+  const u32 e = word >> 8 * byte & 0xff;
+  return ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+// A code's sign and its three bits of e2m1 at their places in a float16, which is
+// then the value times 2^-14. Codes are at bit 4 * nibble of each half.
+AP_DEVICE u32 elements(u32 word, u32 nibble) {
+  const u32 sign = nibble == 3 ? word : word << (12 - 4 * nibble);
+  const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);
+  return (sign & 0x80008000) | (rest & 0x0e000e00);
+}
+AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 *) {
+#pragma unroll
+  for (u32 i = 0; i < 2; ++i) {
+    const Word4 w = unit.codes[i];
+    const u32 scales = i == 0 ? unit.scales.x : unit.scales.y;
+#pragma unroll
+    for (u32 high = 0; high < 2; ++high) {
+      const Word4 b = *(const Word4 *)(x + i * 128 + high * 64);
+      float c[4] = {0, 0, 0, 0};
+      ap_mma_f16(c, elements(w.x, high), elements(w.y, high), elements(w.x, high + 2),
+                 elements(w.y, high + 2), b.x, b.y);
+      ap_mma_f16(c, elements(w.z, high), elements(w.w, high), elements(w.z, high + 2),
+                 elements(w.w, high + 2), b.z, b.w);
+      addScaled(sums.all, c, halfScale(scales, 2 * high), halfScale(scales, 2 * high + 1));
+    }
+  }
+}
+)";
+
 } // namespace
 
 Result<ActivationForm> activationForm(DType dtype) {
   ActivationForm form;
   switch (dtype) {
   case DType::F16:
+  case DType::MXFP4:
     return form;
   case DType::BF16:
     form.split = true;
@@ -352,15 +403,17 @@ std::string unitText(DType dtype) {
   case DType::BF16:
     return std::string(kElements16) + kBF16;
   case DType::Q4_0:
-    return std::string(kNibbleSums) + kScaled + kQ4_0;
+    return std::string(kNibbleSums) + kScaled + kOffset + kQ4_0;
   case DType::Q8_0:
-    return std::string(kScaled) + kQ8_0;
+    return std::string(kScaled) + kOffset + kQ8_0;
   case DType::Q4_K:
     return std::string(kNibbleSums) + kScaled + kQ4_KLoad + kQ45_K;
   case DType::Q5_K:
     return std::string(kNibbleSums) + kScaled + kQ5_KLoad + kQ45_K;
   case DType::Q6_K:
-    return std::string(kScaled) + kQ6_K;
+    return std::string(kScaled) + kOffset + kQ6_K;
+  case DType::MXFP4:
+    return std::string(kScaled) + kMXFP4;
   default:
     return {};
   }

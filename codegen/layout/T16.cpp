@@ -17,7 +17,7 @@ struct Row {
   T16Unit unit;
 };
 
-constexpr std::array<Row, 7> kUnits = {{
+constexpr std::array<Row, 8> kUnits = {{
     {DType::F16, {64, 2048, 4, 0, 0, 0, 0}},
     {DType::Q4_0, {128, 1152, 2, 0, 1024, 0, 0}},
     {DType::Q8_0, {128, 2176, 4, 0, 2048, 0, 0}},
@@ -25,6 +25,7 @@ constexpr std::array<Row, 7> kUnits = {{
     {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
     {DType::Q6_K, {256, 3360, 4, 2048, 3072, 0, 3328}},
     {DType::BF16, {64, 2048, 4, 0, 0, 0, 0}},
+    {DType::MXFP4, {128, 1088, 2, 0, 1024, 0, 0}},
 }};
 
 const Row *find(DType dtype) {
@@ -159,6 +160,12 @@ void moveScales(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
       moveHalf<Packing>(unit + shape.scaleOffset + g * 16 + block * 4 +
                             second * 2,
                         parts.d[block]);
+    }
+    break;
+  case DType::MXFP4:
+    for (uint32_t block = 0; block < 4; ++block) {
+      moveByte<Packing>(unit + shape.scaleOffset + g * 8 + block * 2 + second,
+                        parts.scales[block]);
     }
     break;
   case DType::Q4_K:

@@ -69,6 +69,13 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
       parts.codes[index * 32 + i + 16] = block[2 + i] >> 4;
     }
     break;
+  case DType::MXFP4:
+    parts.scales[index] = block[0];
+    for (int i = 0; i < 16; ++i) {
+      parts.codes[index * 32 + i] = block[1 + i] & 15;
+      parts.codes[index * 32 + i + 16] = block[1 + i] >> 4;
+    }
+    break;
   case DType::Q8_0:
     parts.d[index] = half(block);
     for (int i = 0; i < 32; ++i) {
@@ -119,6 +126,13 @@ void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
     putHalf(block, parts.d[index]);
     for (int i = 0; i < 16; ++i) {
       block[2 + i] = static_cast<uint8_t>(
+          parts.codes[index * 32 + i] | parts.codes[index * 32 + i + 16] << 4);
+    }
+    break;
+  case DType::MXFP4:
+    block[0] = parts.scales[index];
+    for (int i = 0; i < 16; ++i) {
+      block[1 + i] = static_cast<uint8_t>(
           parts.codes[index * 32 + i] | parts.codes[index * 32 + i + 16] << 4);
     }
     break;

@@ -15,7 +15,7 @@ namespace air::codegen {
 /// One row of a unit.
 struct T16Parts {
   uint16_t codes[256] = {}; ///< unsigned codes, or 16-bit elements
-  uint8_t scales[16] = {};  ///< Q6_K's with 128 added
+  uint8_t scales[16] = {};  ///< Q6_K's with 128 added; MXFP4's exponents
   uint8_t minima[8] = {};
   uint16_t d[4] = {}; ///< one a block
   uint16_t dmin = 0;

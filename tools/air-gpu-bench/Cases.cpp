@@ -69,8 +69,9 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
   }
 
   // Matrices of 8B and 1B models.
-  for (const DType dtype : {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16,
-                            DType::F16, DType::Q4_0, DType::Q5_K}) {
+  for (const DType dtype :
+       {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16, DType::F16,
+        DType::Q4_0, DType::Q5_K, DType::MXFP4}) {
     for (const Shape shape :
          {Shape{4096, 4096}, Shape{6144, 4096}, Shape{14336, 4096},
           Shape{4096, 14336}, Shape{128256, 4096}, Shape{2048, 2048},

@@ -16,7 +16,8 @@ double uniform(std::mt19937_64 &random, double low, double high) {
   return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
 }
 
-/// Any bits, but scales (fields d and dmin, float16) of a sane size.
+/// Any bits, but scales (fields d and dmin, float16; MXFP4's exponent) of a sane
+/// size.
 void randomBlock(const DTypeInfo &type, uint8_t *block,
                  std::mt19937_64 &random) {
   for (uint32_t i = 0; i < type.blockBytes; ++i) {
@@ -37,6 +38,8 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
       const double value = uniform(random, 0.001, 0.002);
       put(field.offset,
           floatToHalf(static_cast<float>(random() & 1 ? value : -value)));
+    } else if (type.id == DType::MXFP4 && name == "e") {
+      block[field.offset] = static_cast<uint8_t>(110 + random() % 16);
     }
   }
 }
