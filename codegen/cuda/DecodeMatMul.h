@@ -11,11 +11,13 @@
 // Codes are multiplied without being converted: a code below 1024 in the low
 // bits of a float16 is the subnormal code * 2^-24, which tensor cores multiply
 // exactly (Fasi, Higham, Mikaitis, Pranesh: Numerical behavior of NVIDIA tensor
-// cores, PeerJ CS 2021, section 4.1). A code's offset (8, 32, 128) enters as
-// the start of the sum: -offset times the sum of the columns' activations.
-// Scales are applied to sums of 16 or 32 columns in float32. Minima of Q4_K and
-// Q5_K multiply the sums of 32 activations, which are kept as a float16 and its
-// remainder. BF16 multiplies each activation as two bfloat16, which is exact.
+// cores, PeerJ Computer Science 7:e330, 2021). MXFP4's four bits are moved to
+// their places in a float16, which makes the element times 2^-14. A code's zero
+// point (8, 32, 128) enters as the start of the sum: minus the zero point times
+// the sum of the block's activations. Scales are applied to sums of 16 or 32
+// columns in float32. Minima of Q4_K and Q5_K multiply the sums of 32
+// activations, which are kept as a float16 and its remainder. BF16 multiplies
+// each activation as two bfloat16, which is exact.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
@@ -37,8 +39,8 @@ enum class WeightFetch : uint8_t {
 
 std::string_view fetchName(WeightFetch fetch); ///< "registers", "async", "bulk"
 
-/// Sizes that change the speed and nothing else (splits change the order of
-/// float32 sums).
+/// Sizes that change the speed and nothing else (warps and splits change the
+/// order of float32 sums).
 struct DecodeTiling {
   WeightFetch fetch = WeightFetch::Registers;
   uint32_t warps = 8;
