@@ -17,8 +17,8 @@
 //           Language Models", 2023, section 3.2)
 //
 // Bounds are rounded as transformers' modeling_rope_utils does by default and
-// llama.cpp always does. By what cosines and sines are multiplied is no matter
-// of a pair: compiler/import/RopeScaling.h.
+// llama.cpp always does. What cosines and sines are multiplied by is the same
+// for every pair: compiler/import/RopeScaling.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_EMIT_ROPEFREQUENCIES_H

@@ -33,7 +33,7 @@ struct DecoderShape {
   float epsilon = 0.0F;
 };
 
-/// What the key asks for when it is no detail of something that is not there.
+/// A window as long as the context hides nothing.
 Status refuseWindow(SourceReader &reader, uint64_t context) {
   AIR_ASSIGN_OR_RETURN(auto window,
                        reader.optionalCount("attention.sliding_window"));
@@ -47,7 +47,7 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
   return Status::ok();
 }
 
-/// Keys that may repeat what others say: 0 is "not there", too.
+/// Keys that may only repeat what other keys say; 0 means that they are unset.
 Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
@@ -70,7 +70,7 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   return Status::ok();
 }
 
-/// Sizes that kernels have; what is wrong in itself was refused before.
+/// The limits of the attention kernels.
 Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
   if (shape.headDim > codegen::kMaxHeadElements) {
     return unsupportedError(

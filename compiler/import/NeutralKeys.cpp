@@ -104,7 +104,7 @@ bool isNeutral(Neutral neutral, double value) {
   return false;
 }
 
-/// The value without a fraction that it does not have.
+/// Without trailing zeros: "8", "0.5".
 std::string numberText(double value) {
   std::string text = std::to_string(value);
   if (text.find('.') != std::string::npos) {

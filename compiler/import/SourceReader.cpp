@@ -245,8 +245,8 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
 }
 
 Status SourceReader::refuseTensor(const std::string &name) const {
-  // "blk.12.": as many digits as make a number that is no layer's.
-  constexpr size_t kDigits = 4;
+  // Compared as text: the number of "blk.12." may have any length.
+  constexpr size_t kDigits = 4; // where it begins
   const size_t end = name.find('.', kDigits);
   if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {
     std::string digits = name.substr(kDigits, end - kDigits);

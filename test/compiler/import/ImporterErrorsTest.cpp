@@ -101,7 +101,8 @@ const Case kCases[] = {
      },
      kCorrupt,
      "attention heads have 5 elements, an odd number, and key "
-     "'llama.rope.dimension_count' is missing, which says how many of them turn "
+     "'llama.rope.dimension_count' is missing, which says how many of them "
+     "turn "
      "in pairs"},
     {"WideRope", "llama", set("llama.rope.dimension_count", uint64_t{6}),
      kCorrupt,

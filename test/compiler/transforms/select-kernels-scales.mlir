@@ -14,11 +14,11 @@
 // CHECK-LABEL: plan.program @m1 tokens 1 to 1
 // CHECK: {op = "rope_angles", rope_dim = 64 : i64, scale = 1.250000e+00 : f32}
 // CHECK: plan.step attn_in layer 0
-// CHECK: has_row_scales = true{{.*}} op = "matmul"{{.*}} <read tensor @[[$QKV]]>, <read tensor @[[$QKVS]]>, <write buffer @layer.0.qkv>)
+// CHECK: has_row_scales = true{{.*}} op = "matmul"{{.*}} <read tensor @[[$QKV]]>, <read tensor @[[$QKVS]]>, <write buffer @qkv>)
 // CHECK: plan.step attn_out layer 0
 // CHECK-NOT: has_row_scales
 // CHECK: plan.step ffn_in layer 0
-// CHECK: has_row_scales = true{{.*}} op = "glu_matmul"{{.*}} <read tensor @g>, <read tensor @u>, <read tensor @g.scale>, <read tensor @[[$US]]>, <write buffer @layer.0.h>)
+// CHECK: has_row_scales = true{{.*}} op = "glu_matmul"{{.*}} <read tensor @g>, <read tensor @u>, <read tensor @g.scale>, <read tensor @[[$US]]>, <write buffer @h>)
 // CHECK: plan.step ffn_out layer 0
 // CHECK: has_row_scales = true{{.*}} op = "matmul"{{.*}} <read tensor @d>, <read tensor @d.scale>, <read_write buffer @x>)
 module {

@@ -453,7 +453,8 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{yarn beta_fast is -1}}
+  // expected-error @+2 {{yarn beta_fast is -1}}
+  // expected-error @+1 {{failed to parse Llm_RopeAttr parameter 'yarn'}}
   %r = llm.rope %x <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = -1.0, beta_slow = 1.0>> head_dim 4 : tensor<?x8xf32>
   llm.return %r : tensor<?x8xf32>
 }
@@ -463,7 +464,8 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{yarn mix is}}
+  // expected-error @+2 {{yarn mix is}}
+  // expected-error @+1 {{failed to parse Llm_RopeAttr parameter 'yarn'}}
   %r = llm.rope %x <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = 32.0, beta_slow = 1.0, mix = 0x7FF0000000000000>> head_dim 4 : tensor<?x8xf32>
   llm.return %r : tensor<?x8xf32>
 }
