@@ -3,6 +3,7 @@
 
 #include "compiler/dialect/llm/LlmDialect.h"
 #include "compiler/import/Families.h"
+#include "formats/support/Printable.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
@@ -32,16 +33,16 @@ static Result<const Family *> familyOf(const ModelSource &source) {
   // Adapters and projectors are files of the same format.
   std::string type = source.getString("general.type").value_or("model");
   if (type != "model") {
-    return unsupportedError("'general.type' is '" + type +
-                            "'; only 'model' is supported");
+    return unsupportedError("'general.type' is " + inQuotes(type) +
+                            "; only 'model' is supported");
   }
   for (const Family &family : families()) {
     if (family.architecture == *architecture) {
       return &family;
     }
   }
-  return unsupportedError("architecture '" + *architecture +
-                          "' is not supported; supported: " + known);
+  return unsupportedError("architecture " + inQuotes(*architecture) +
+                          " is not supported; supported: " + known);
 }
 
 Result<mlir::OwningOpRef<mlir::ModuleOp>>

@@ -1,6 +1,8 @@
 //===- RopeScaling.cpp - the rope.scaling.* keys ----------------*- C++ -*-===//
 #include "compiler/import/RopeScaling.h"
 
+#include "formats/support/Printable.h"
+
 #include <cmath>
 
 namespace air::compiler {
@@ -122,7 +124,7 @@ Result<RopeScaling> readRopeScaling(SourceReader &reader,
   AIR_ASSIGN_OR_RETURN(auto given, reader.optionalText("rope.scaling.type"));
   const std::string type = given.value_or("linear");
   if (type != "none" && type != "linear" && type != "yarn") {
-    return unsupportedError("rope scaling '" + type + "' ('" +
+    return unsupportedError("rope scaling " + inQuotes(type) + " ('" +
                             reader.fullKey("rope.scaling.type") +
                             "') is not supported; supported: none, linear, "
                             "yarn");

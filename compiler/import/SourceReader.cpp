@@ -1,6 +1,8 @@
 //===- SourceReader.cpp - a source, used up as it is read -------*- C++ -*-===//
 #include "compiler/import/SourceReader.h"
 
+#include "formats/support/Printable.h"
+
 #include <algorithm>
 
 namespace air::compiler {
@@ -254,8 +256,9 @@ Status SourceReader::refuseTensor(const std::string &name) const {
     const std::string last = std::to_string(layers - 1);
     if (digits.size() > last.size() ||
         (digits.size() == last.size() && digits > last)) {
-      return corruptError("tensor '" + name + "' belongs to layer " + digits +
-                          ", but key '" + fullKey("block_count") + "' is " +
+      return corruptError("tensor " + inQuotes(name) + " belongs to layer " +
+                          printable(digits, kShownBytes) + ", but key '" +
+                          fullKey("block_count") + "' is " +
                           std::to_string(layers) + ": the file has layers " +
                           "that its metadata does not count");
     }
@@ -264,8 +267,9 @@ Status SourceReader::refuseTensor(const std::string &name) const {
   for (const std::string &asked : knownNames) {
     known += (known.empty() ? "" : ", ") + asked;
   }
-  return unsupportedError("tensor '" + name + "' has no use in architecture '" +
-                          architecture + "' here; supported: " + known);
+  return unsupportedError("tensor " + inQuotes(name) +
+                          " has no use in architecture '" + architecture +
+                          "' here; supported: " + known);
 }
 
 Status SourceReader::finish() const {
@@ -286,8 +290,8 @@ Status SourceReader::finish() const {
             (known.empty() ? "" : ", ") + used.substr(architecture.size() + 1);
       }
       return unsupportedError(
-          "key '" + key +
-          "' is not understood and may change what the model computes; "
+          "key " + inQuotes(key) +
+          " is not understood and may change what the model computes; "
           "supported after '" +
           architecture + ".': " + known);
     }

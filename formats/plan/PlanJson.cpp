@@ -8,6 +8,7 @@
 
 #include "formats/plan/Layout.h"
 #include "formats/support/Digest.h"
+#include "formats/support/Printable.h"
 
 #include <flatbuffers/minireflect.h>
 #include <nlohmann/json.hpp>
@@ -167,7 +168,9 @@ std::string planToJson(const plan::Plan &plan) {
   const Json object =
       walkTable(reinterpret_cast<const flatbuffers::Table &>(plan),
                 *plan::PlanTypeTable());
-  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return printableJson(
+             object.dump(2, ' ', false, Json::error_handler_t::replace)) +
+         "\n";
 }
 
 } // namespace air

@@ -6,10 +6,9 @@
 using namespace air;
 using namespace air::rt;
 
-Generator::Generator(Session &owner, const Tokenizer *vocabulary,
-                     GenerateOptions chosen, Sampler sampling)
-    : session(owner), tokenizer(vocabulary), options(std::move(chosen)),
-      sampler(std::move(sampling)) {}
+Generator::Generator(Session &owner, GenerateOptions chosen, Sampler sampling)
+    : session(owner), options(std::move(chosen)), sampler(std::move(sampling)) {
+}
 
 Generator::~Generator() {
   if (hasSequence) {
@@ -35,9 +34,20 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
       Sampler sampler,
       Sampler::create(options.sampler,
                       static_cast<int32_t>(session.vocabulary())));
-  std::unique_ptr<Generator> made(new Generator(
-      session, tokenizer, std::move(options), std::move(sampler)));
+  std::unique_ptr<Generator> made(
+      new Generator(session, std::move(options), std::move(sampler)));
+  const plan::Tokenizer *vocabulary = session.plan().tokenizer();
+  if (vocabulary != nullptr && vocabulary->end_of_generation() != nullptr) {
+    made->endsOfText.assign(vocabulary->end_of_generation()->begin(),
+                            vocabulary->end_of_generation()->end());
+  }
   if (tokenizer != nullptr) {
+    for (const std::string &stop : made->options.stops) {
+      if (int32_t id = tokenizer->specialToken(stop);
+          id != TokenizerData::kNoToken) {
+        made->stopTokens.push_back(id);
+      }
+    }
     made->detokenizer.emplace(*tokenizer, DetokenizerOptions{});
     size_t room = longest + 2 * tokenizer->longestPiece() + 16;
     made->held.reserve(room);
@@ -52,6 +62,15 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
 bool Generator::isInterrupted() const {
   return options.interrupted != nullptr &&
          options.interrupted->load(std::memory_order_relaxed);
+}
+
+FinishReason Generator::endBy(int32_t token) const {
+  if (std::ranges::find(stopTokens, token) != stopTokens.end()) {
+    return FinishReason::StopToken;
+  }
+  bool endsText = std::ranges::find(endsOfText, token) != endsOfText.end();
+  return endsText && !options.ignoreEndOfText ? FinishReason::EndOfText
+                                              : FinishReason::NotFinished;
 }
 
 Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
@@ -112,9 +131,8 @@ Result<std::optional<GeneratedToken>> Generator::next() {
   }
   last = *drawn;
   drawn.reset();
-  if (tokenizer != nullptr && !options.ignoreEndOfText &&
-      tokenizer->isEndOfGeneration(last)) {
-    finishReason = FinishReason::EndOfText;
+  finishReason = endBy(last);
+  if (finishReason != FinishReason::NotFinished) {
     return std::optional<GeneratedToken>();
   }
   sampler.accept(last);

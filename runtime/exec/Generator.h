@@ -30,7 +30,9 @@ struct GenerateOptions {
   uint64_t maxTokens = 256;
   /// Goes on after an end-of-text token, which then counts as any other.
   bool ignoreEndOfText = false;
-  /// Text that ends the answer and is left out of it. None may be empty.
+  /// Text that ends the answer and is left out of it. None may be empty. One
+  /// that is a control token's text stands for that token too, which is never
+  /// shown as text.
   std::vector<std::string> stops;
   SamplerOptions sampler;
   /// Looked at between passes; may be null. Set from anywhere, also from a
@@ -42,7 +44,8 @@ enum class FinishReason : uint8_t {
   NotFinished,
   Length,      ///< maxTokens
   EndOfText,   ///< the model's own end
-  StopString,  ///< one of `stops`
+  StopString,  ///< one of `stops`, as text
+  StopToken,   ///< one of `stops`, as a control token
   ContextFull, ///< the plan's context holds no more
   Interrupted,
 };
@@ -56,8 +59,8 @@ struct GeneratedToken {
 
 class Generator {
 public:
-  /// `tokenizer` may be null: then there is no text, no end of text, and stops
-  /// are refused (Usage).
+  /// `tokenizer` may be null: then there is no text, and stops are refused
+  /// (Usage). What ends a text is in the session's plan.
   static Result<std::unique_ptr<Generator>>
   create(Session &session, const Tokenizer *tokenizer, GenerateOptions options);
   ~Generator();
@@ -82,19 +85,21 @@ public:
   uint64_t promptTokens() const { return promptDone; }
 
 private:
-  Generator(Session &owner, const Tokenizer *vocabulary, GenerateOptions chosen,
-            Sampler sampling);
+  Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
   /// Runs tokens and, if `sampleAfter`, draws what follows the last one.
   Status run(std::span<const int32_t> tokens, bool sampleAfter);
   bool isInterrupted() const;
+  /// Why `token` ends the answer instead of becoming part of it, or NotFinished.
+  FinishReason endBy(int32_t token) const;
   /// Moves what may be shown of `held` to `shown`; true at a stop string.
   bool release();
 
   Session &session;
-  const Tokenizer *tokenizer;
   GenerateOptions options;
   Sampler sampler;
   std::optional<Detokenizer> detokenizer;
+  std::vector<int32_t> endsOfText; ///< the plan's
+  std::vector<int32_t> stopTokens;
   SequenceId sequence = 0;
   bool hasSequence = false;
   std::vector<SequenceId> sequences; ///< of one pass's tokens: all the same

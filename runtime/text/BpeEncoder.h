@@ -25,6 +25,9 @@ public:
   /// Appends the ids of `text`. Ill-formed bytes count as U+FFFD each.
   void encode(std::string_view text, std::vector<int32_t> &ids) const;
 
+  /// True when text is brought into normalization form C first.
+  bool composes() const { return preTokenizer->composes; }
+
 private:
   struct Symbol;
   struct Candidate;

@@ -133,11 +133,40 @@ std::string SpmEncoder::normalized(std::string_view text, bool addSpace) const {
   return spaced;
 }
 
+size_t SpmEncoder::stretchEnd(std::string_view text) const {
+  constexpr size_t kLongest = size_t{1} << 16;
+  if (!spacesOnlyLead || text.size() <= kLongest) {
+    return text.size();
+  }
+  // A space after something else; U+2581 is a space too.
+  for (size_t at = text.find(' ', kLongest); at != std::string_view::npos;
+       at = text.find(' ', at + 1)) {
+    std::string_view before = text.substr(0, at);
+    if (!before.ends_with(' ') && !before.ends_with(kSpaceMark)) {
+      return at;
+    }
+  }
+  return text.size();
+}
+
 void SpmEncoder::encode(std::string_view text, bool addSpace,
                         std::vector<int32_t> &ids) const {
+  Scratch scratch;
+  while (!text.empty()) {
+    size_t end = stretchEnd(text);
+    encodeStretch(text.substr(0, end), addSpace, scratch, ids);
+    text.remove_prefix(end);
+    // The spaces that come next begin their stretch: where runs of them become
+    // one, that one is added here.
+    addSpace = removeExtraSpaces;
+  }
+}
+
+void SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
+                               Scratch &scratch,
+                               std::vector<int32_t> &ids) const {
   std::string all = normalized(text, addSpace);
   std::string_view rest = all;
-  Scratch scratch;
   while (!rest.empty()) {
     size_t end = rest.size();
     if (spacesOnlyLead) {

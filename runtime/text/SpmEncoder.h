@@ -33,6 +33,11 @@ private:
 
   explicit SpmEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
+  /// Where the first stretch of `text` ends: no merge crosses that place. Long
+  /// text is normalised a stretch at a time, which keeps memory small.
+  size_t stretchEnd(std::string_view text) const;
+  void encodeStretch(std::string_view text, bool addSpace, Scratch &scratch,
+                     std::vector<int32_t> &ids) const;
   std::string normalized(std::string_view text, bool addSpace) const;
   void encodeRun(std::string_view run, Scratch &scratch,
                  std::vector<int32_t> &ids) const;

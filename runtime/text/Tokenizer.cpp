@@ -122,6 +122,19 @@ int32_t Tokenizer::eos() const { return state->eos; }
 bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
+size_t Tokenizer::longestText() const {
+  // U+2581 is three bytes for one space, a Hangul syllable in form C three for
+  // the nine of its letters.
+  constexpr size_t kMostShrinking = 3;
+  bool shrinks = state->spm || state->bpe->composes();
+  return state->longestPiece * (shrinks ? kMostShrinking : 1);
+}
+int32_t Tokenizer::specialToken(std::string_view text) const {
+  SpecialMatcher::Match match = state->allSpecial.find(text, 0);
+  return match.length != 0 && match.length == text.size()
+             ? match.id
+             : TokenizerData::kNoToken;
+}
 bool Tokenizer::isEndOfGeneration(int32_t id) const {
   return std::binary_search(state->endOfGeneration.begin(),
                             state->endOfGeneration.end(), id);

@@ -58,6 +58,13 @@ public:
   bool addsSpacePrefix() const;
   /// Bytes of the longest piece.
   size_t longestPiece() const;
+  /// Bytes of text that one token stands for at most: normalisation makes at
+  /// most a third of them. (Runs of spaces that a vocabulary drops, and of
+  /// characters that it does not know, are not counted.)
+  size_t longestText() const;
+  /// The control, unknown or user-defined token with exactly this text;
+  /// kNoToken when there is none.
+  int32_t specialToken(std::string_view text) const;
 
 private:
   struct State;

@@ -2,6 +2,7 @@
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanFile.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/Printable.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
@@ -54,7 +55,8 @@ std::string shapeText(const std::vector<uint64_t> &shape) {
 
 std::string dump(const Json &json) {
   // Names and texts of a file need not be UTF-8.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return printableJson(
+      json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
 std::string modelJson(const ModelSource &source) {
@@ -77,28 +79,28 @@ std::string modelJson(const ModelSource &source) {
          "\n";
 }
 
+/// A value on one line, cut where it is long.
+std::string valueText(const MetadataValue &value) {
+  constexpr size_t kWidest = 100;
+  if (const auto *text = std::get_if<std::string>(&value)) {
+    return "\"" + printable(*text, kWidest, "\"\\") + "\"";
+  }
+  std::string line = dump(toJsonValue(value));
+  std::erase(line, '\n');
+  return printable(line, kWidest);
+}
+
 std::string modelText(const ModelSource &source) {
   std::string text = "format     " + source.format + "\n";
   for (const auto &[key, value] : source.metadata) {
-    std::string shown = dump(toJsonValue(value));
-    std::string line;
-    for (char c : shown) {
-      if (c != '\n') {
-        line += c;
-      }
-    }
-    constexpr size_t kWidest = 100;
-    if (line.size() > kWidest) {
-      line = line.substr(0, kWidest) + "...";
-    }
-    text += cli::oneLine(key + " = " + line) + "\n";
+    text += printable(key, kShownBytes) + " = " + valueText(value) + "\n";
   }
   std::map<std::string, std::pair<uint64_t, uint64_t>> dtypes;
   uint64_t bytes = 0;
   for (const auto &[name, tensor] : source.tensors) {
     std::string dtype(info(tensor.dtype).name);
-    text += cli::oneLine(name) + "  " + dtype + "  " + shapeText(tensor.shape) +
-            "\n";
+    text += printable(name, kShownBytes) + "  " + dtype + "  " +
+            shapeText(tensor.shape) + "\n";
     dtypes[dtype].first += 1;
     dtypes[dtype].second += tensor.data.size();
     bytes += tensor.data.size();

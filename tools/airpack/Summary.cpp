@@ -4,6 +4,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/Printable.h"
 #include "tools/cli/Output.h"
 
 #include <algorithm>
@@ -16,7 +17,7 @@ namespace {
 using cli::format;
 
 std::string textOf(const flatbuffers::String *value) {
-  return value == nullptr ? "" : cli::oneLine(value->string_view());
+  return value == nullptr ? "" : printable(value->string_view(), kShownBytes);
 }
 
 template <typename T> uint32_t sizeOf(const flatbuffers::Vector<T> *list) {

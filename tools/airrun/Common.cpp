@@ -2,14 +2,21 @@
 #include "tools/airrun/Common.h"
 
 #include "formats/plan/PlanConvert.h"
+#include "formats/support/CheckedMath.h"
+#include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <sys/stat.h>
 
 namespace air {
+
+/// Text takes some three bytes of memory a byte: 64 MiB at once.
+static constexpr uint64_t kLongestText = uint64_t{1} << 26;
 
 cli::Positional planPositional() {
   return {.name = "PLAN", .help = "The plan to run, made by airpack."};
@@ -81,12 +88,50 @@ Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session) {
   return std::optional<rt::Tokenizer>(std::move(tokenizer));
 }
 
+TextLimit promptLimit(const rt::Session &session,
+                      const rt::Tokenizer &tokenizer) {
+  uint64_t each = tokenizer.longestText();
+  std::optional<uint64_t> bytes = checkedMul(session.context(), each);
+  if (!bytes || *bytes > kLongestText) {
+    return textLimit();
+  }
+  return {*bytes, "the plan's context holds " +
+                      std::to_string(session.context()) +
+                      " tokens of at most " + std::to_string(each) +
+                      " bytes; shorten it or pack with a larger --ctx"};
+}
+
+TextLimit textLimit() {
+  return {kLongestText, "at most " + std::to_string(kLongestText) +
+                            " can be taken at once; give it in parts"};
+}
+
+static Status tooLong(const std::string &name, const std::string &size,
+                      const TextLimit &limit) {
+  return doesNotFitError(name + " has " + size + " bytes, " + limit.why);
+}
+
 /// All that a stream still holds; `name` is what a message calls it.
-static Result<std::string> readAll(std::FILE *stream, const std::string &name) {
+static Result<std::string> readAll(std::FILE *stream, const std::string &name,
+                                   const TextLimit &limit) {
   std::string text;
+  struct stat status = {};
+  if (fstat(fileno(stream), &status) == 0 && S_ISREG(status.st_mode)) {
+    // A file that is read from the middle is only shorter.
+    const off_t at = std::max<off_t>(ftello(stream), 0);
+    const auto size =
+        static_cast<uint64_t>(std::max<off_t>(status.st_size - at, 0));
+    if (size > limit.bytes) {
+      return tooLong(name, std::to_string(size), limit);
+    }
+    text.reserve(size);
+  }
   char buffer[65536];
   size_t got = 0;
   while ((got = std::fread(buffer, 1, sizeof buffer, stream)) != 0) {
+    if (got > limit.bytes - text.size()) {
+      return tooLong(name, "more than " + std::to_string(limit.bytes), limit);
+    }
     text.append(buffer, got);
   }
   if (std::ferror(stream) != 0) {
@@ -95,19 +140,31 @@ static Result<std::string> readAll(std::FILE *stream, const std::string &name) {
   return text;
 }
 
-Result<std::string> readTextFile(const std::string &path) {
+Result<std::string> readTextFile(const std::string &path,
+                                 const TextLimit &limit) {
   // Not mapped: it may be a pipe, as in -f <(command).
   std::FILE *stream = std::fopen(path.c_str(), "re");
   if (stream == nullptr) {
     return ioError("can't open '" + path + "': " + std::strerror(errno));
   }
-  Result<std::string> text = readAll(stream, "'" + path + "'");
+  Result<std::string> text = readAll(stream, "'" + path + "'", limit);
   std::fclose(stream);
   return text;
 }
 
-Result<std::string> readStandardInput() {
-  return readAll(stdin, "standard input");
+Result<std::string> readStandardInput(const TextLimit &limit) {
+  return readAll(stdin, "standard input", limit);
+}
+
+void noteDoubledBos(const rt::Tokenizer &tokenizer,
+                    std::span<const int32_t> ids) {
+  if (tokenizer.addsBos() && ids.size() >= 2 && ids[0] == tokenizer.bos() &&
+      ids[1] == tokenizer.bos()) {
+    std::string bos = inQuotes(tokenizer.piece(tokenizer.bos(), true));
+    cli::printNotes({"the text begins with " + bos +
+                     ", and the vocabulary puts one more before it; leave it "
+                     "out of the text"});
+  }
 }
 
 } // namespace air

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,9 +30,28 @@ Result<rt::Session> openSession(const cli::Invocation &invocation);
 /// The plan's vocabulary; none when it has none.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
-/// A whole file as text; a pipe will do.
-Result<std::string> readTextFile(const std::string &path);
-Result<std::string> readStandardInput();
+/// How much text is read, and what to say when there is more.
+struct TextLimit {
+  uint64_t bytes;
+  /// Follows "'FILE' has N bytes, ": why that is too much, and what to do.
+  std::string why;
+};
+
+/// Of a prompt: what can't fit in the context whatever the tokens are.
+TextLimit promptLimit(const rt::Session &session,
+                      const rt::Tokenizer &tokenizer);
+/// Of a text that is worked on in parts.
+TextLimit textLimit();
+
+/// A whole file as text; a pipe will do. DoesNotFit beyond the limit, and no
+/// more than that is read.
+Result<std::string> readTextFile(const std::string &path,
+                                 const TextLimit &limit);
+Result<std::string> readStandardInput(const TextLimit &limit);
+
+/// A note when a prompt begins with BOS and the vocabulary added another.
+void noteDoubledBos(const rt::Tokenizer &tokenizer,
+                    std::span<const int32_t> ids);
 
 using cli::format;
 using cli::writeOut;

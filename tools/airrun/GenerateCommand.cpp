@@ -119,7 +119,7 @@ rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
 
 /// The prompt's ids: from --tokens, -p, -f or standard input.
 Result<std::vector<int32_t>>
-promptTokens(const cli::Invocation &invocation,
+promptTokens(const cli::Invocation &invocation, const rt::Session &session,
              const std::optional<rt::Tokenizer> &tokenizer) {
   if (std::optional<std::string> ids = invocation.text("--tokens")) {
     return parseTokens(*ids);
@@ -132,11 +132,15 @@ promptTokens(const cli::Invocation &invocation,
   if (std::optional<std::string> given = invocation.text("--prompt")) {
     text = *std::move(given);
   } else if (std::optional<std::string> path = invocation.text("--file")) {
-    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path));
+    AIR_ASSIGN_OR_RETURN(text,
+                         readTextFile(*path, promptLimit(session, *tokenizer)));
   } else {
-    AIR_ASSIGN_OR_RETURN(text, readStandardInput());
+    AIR_ASSIGN_OR_RETURN(text,
+                         readStandardInput(promptLimit(session, *tokenizer)));
   }
-  return tokenizer->encode(text, true, true);
+  std::vector<int32_t> tokens = tokenizer->encode(text, true, true);
+  noteDoubledBos(*tokenizer, tokens);
+  return tokens;
 }
 
 Status checkInputs(const cli::Invocation &invocation) {
@@ -164,6 +168,8 @@ const char *reasonText(rt::FinishReason reason) {
     return "the model ended its text";
   case rt::FinishReason::StopString:
     return "a --stop string came";
+  case rt::FinishReason::StopToken:
+    return "a --stop token came";
   case rt::FinishReason::ContextFull:
     return "the plan's context is full";
   case rt::FinishReason::Interrupted:
@@ -304,7 +310,8 @@ cli::Command generateCommand() {
       {.name = "--stop",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
-       .help = "End before this text would appear. May be given several "
+       .help = "End before this text would appear; the text of a control "
+               "token stands for that token too. May be given several "
                "times."},
       {.name = "--ignore-eos", .help = "Go on when the model ends its text."},
       {.name = "--output-tokens",
@@ -320,15 +327,18 @@ Status runGenerate(const cli::Invocation &invocation) {
   double started = monotonicSeconds();
   AIR_RETURN_IF_ERROR(checkInputs(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
-  AIR_ASSIGN_OR_RETURN(std::optional<rt::Tokenizer> tokenizer,
-                       planTokenizer(session));
   bool ids = invocation.has("--output-tokens");
+  // Ids in and ids out need no text.
+  std::optional<rt::Tokenizer> tokenizer;
+  if (!ids || !invocation.has("--tokens") || invocation.has("--stop")) {
+    AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));
+  }
   if (!tokenizer && !ids) {
     return unsupportedError("this plan has no vocabulary; ask for "
                             "--output-tokens");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
-                       promptTokens(invocation, tokenizer));
+                       promptTokens(invocation, session, tokenizer));
   rt::GenerateOptions options;
   options.maxTokens = static_cast<uint64_t>(
       invocation.integer("--max-tokens")

@@ -25,9 +25,9 @@ Result<std::vector<int32_t>> textTokens(const rt::Tokenizer &tokenizer,
                                         const cli::Invocation &invocation) {
   std::string text;
   if (std::optional<std::string> path = invocation.text("--file")) {
-    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path));
+    AIR_ASSIGN_OR_RETURN(text, readTextFile(*path, textLimit()));
   } else {
-    AIR_ASSIGN_OR_RETURN(text, readStandardInput());
+    AIR_ASSIGN_OR_RETURN(text, readStandardInput(textLimit()));
   }
   return tokenizer.encode(text, false, false);
 }

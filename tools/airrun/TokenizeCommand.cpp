@@ -4,7 +4,7 @@
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanReader.h"
-#include "runtime/text/Detokenizer.h"
+#include "formats/support/Printable.h"
 #include "tools/airrun/Common.h"
 
 #include <nlohmann/json.hpp>
@@ -12,8 +12,8 @@
 namespace air {
 namespace {
 
-/// The tokenizer counts bytes in 31 bits.
-constexpr size_t kLongestText = 0x7fffffff;
+/// Output is written in parts of about this many bytes.
+constexpr size_t kPartBytes = size_t{1} << 20;
 
 /// Accepts a JSON list of strings and nothing else.
 class StringListReader final : public nlohmann::json_sax<nlohmann::json> {
@@ -67,7 +67,7 @@ private:
 };
 
 Result<std::vector<std::string>> readStrings(const std::string &path) {
-  AIR_ASSIGN_OR_RETURN(std::string text, readTextFile(path));
+  AIR_ASSIGN_OR_RETURN(std::string text, readTextFile(path, textLimit()));
   StringListReader reader;
   if (!nlohmann::json::sax_parse(text, &reader)) {
     return corruptError("strings file '" + path + "': " + reader.failure);
@@ -75,49 +75,40 @@ Result<std::vector<std::string>> readStrings(const std::string &path) {
   return std::move(reader.strings);
 }
 
-std::string jsonList(const std::vector<int32_t> &ids) {
-  std::string out = "[";
+/// Text on its way to standard output.
+class Out {
+public:
+  Status add(std::string_view text) {
+    part += text;
+    return part.size() < kPartBytes ? Status::ok() : flush();
+  }
+  Status flush() {
+    Status status = writeOut(part);
+    part.clear();
+    return status;
+  }
+
+private:
+  std::string part;
+};
+
+Status addList(const std::vector<int32_t> &ids, Out &out) {
+  AIR_RETURN_IF_ERROR(out.add("["));
   for (size_t i = 0; i < ids.size(); ++i) {
-    out += (i == 0 ? "" : ",") + std::to_string(ids[i]);
+    AIR_RETURN_IF_ERROR(out.add((i == 0 ? "" : ",") + std::to_string(ids[i])));
   }
-  return out + "]";
+  return out.add("]");
 }
 
-/// One line of print: characters as they are, everything else as \xNN.
-std::string printable(std::string_view piece) {
-  static const char digits[] = "0123456789abcdef";
-  std::string out;
-  while (!piece.empty()) {
-    std::string whole;
-    size_t length = 1;
-    while (length < piece.size() &&
-           (static_cast<uint8_t>(piece[length]) & 0xc0) == 0x80) {
-      ++length;
-    }
-    bool isWhole = rt::appendValidUtf8(piece.substr(0, length), whole) == 0 &&
-                   whole == piece.substr(0, length);
-    auto lead = static_cast<uint8_t>(piece[0]);
-    if (isWhole && lead >= 0x20 && lead != 0x7f && lead != '\\') {
-      out += whole;
-    } else {
-      length = 1;
-      out += "\\x";
-      out += digits[lead >> 4];
-      out += digits[lead & 15];
-    }
-    piece.remove_prefix(length);
-  }
-  return out;
-}
-
-std::string table(const rt::Tokenizer &tokenizer,
-                  const std::vector<int32_t> &ids) {
-  std::string out;
+Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
+                Out &out) {
   for (int32_t id : ids) {
-    out +=
-        std::to_string(id) + "\t" + printable(tokenizer.piece(id, true)) + "\n";
+    // Whole pieces, and a backslash only where something is escaped.
+    AIR_RETURN_IF_ERROR(
+        out.add(std::to_string(id) + "\t" +
+                printable(tokenizer.piece(id, true), SIZE_MAX, "\\") + "\n"));
   }
-  return out;
+  return Status::ok();
 }
 
 } // namespace
@@ -196,29 +187,29 @@ Status runTokenize(const cli::Invocation &invocation) {
   } else if (prompt) {
     texts.push_back(*std::move(prompt));
   } else {
-    AIR_ASSIGN_OR_RETURN(std::string text, readStandardInput());
+    AIR_ASSIGN_OR_RETURN(std::string text, readStandardInput(textLimit()));
     texts.push_back(std::move(text));
   }
-  std::string out = stringsPath ? "[" : "";
+  Out out;
+  AIR_RETURN_IF_ERROR(out.add(stringsPath ? "[" : ""));
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].size() > kLongestText) {
-      return doesNotFitError("the text has " + std::to_string(texts[i].size()) +
-                             " bytes, more than " +
-                             std::to_string(kLongestText) +
-                             "; tokenize it in parts");
-    }
     std::vector<int32_t> ids = tokenizer.encode(
         texts[i], !invocation.has("--no-bos"), !invocation.has("--no-special"));
+    if (!stringsPath) {
+      noteDoubledBos(tokenizer, ids);
+    }
     if (stringsPath) {
-      out += (i == 0 ? "" : ",\n ") + jsonList(ids);
+      AIR_RETURN_IF_ERROR(out.add(i == 0 ? "" : ",\n "));
+      AIR_RETURN_IF_ERROR(addList(ids, out));
     } else if (invocation.has("--json")) {
-      out += jsonList(ids) + "\n";
+      AIR_RETURN_IF_ERROR(addList(ids, out));
+      AIR_RETURN_IF_ERROR(out.add("\n"));
     } else {
-      out += table(tokenizer, ids);
+      AIR_RETURN_IF_ERROR(addTable(tokenizer, ids, out));
     }
   }
-  out += stringsPath ? "]\n" : "";
-  return writeOut(out);
+  AIR_RETURN_IF_ERROR(out.add(stringsPath ? "]\n" : ""));
+  return out.flush();
 }
 
 } // namespace air

@@ -196,6 +196,40 @@ TEST_F(GeneratorTest, StopsNeedTextAndContent) {
             ErrorCode::Usage);
 }
 
+TEST_F(GeneratorTest, WithoutATokenizerThePlansEndStillEnds) {
+  open("ab");
+  Answer withText = answer(greedy());
+  ASSERT_EQ(withText.reason, FinishReason::EndOfText);
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, nullptr, greedy());
+  ASSERT_TRUE(generator) << generator.status().message();
+  const int32_t bos = kFakeBos;
+  ASSERT_TRUE((*generator)->prompt({&bos, 1}).isOk());
+  std::vector<int32_t> ids;
+  while (true) {
+    Result<std::optional<GeneratedToken>> token = (*generator)->next();
+    ASSERT_TRUE(token) << token.status().message();
+    if (!*token) {
+      break;
+    }
+    ids.push_back((*token)->id);
+  }
+  EXPECT_EQ(ids, withText.ids);
+  EXPECT_EQ((*generator)->reason(), FinishReason::EndOfText);
+}
+
+TEST_F(GeneratorTest, AControlTokensTextStopsAtTheToken) {
+  open("ab");
+  GenerateOptions options = greedy();
+  options.ignoreEndOfText = true;
+  // "b" is held back as the beginning of a stop string, and shown at the end.
+  options.stops = {"</s>", "bx"};
+  Answer got = answer(options);
+  EXPECT_EQ(got.text, "ab");
+  EXPECT_EQ(got.ids.size(), 2U);
+  EXPECT_EQ(got.reason, FinishReason::StopToken);
+}
+
 TEST_F(GeneratorTest, AnInterruptionEndsItBetweenTokens) {
   open("abcdef");
   std::atomic<bool> interrupted{false};

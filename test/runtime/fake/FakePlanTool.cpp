@@ -1,9 +1,12 @@
-//===- FakePlanTool.cpp - air-fake-plan PLAN [TEXT [CONTEXT]] -------------===//
+//===- FakePlanTool.cpp - air-fake-plan PLAN [TEXT [CONTEXT [mute]]] ------===//
 //
 // Writes the fake plan for tests that run airrun as a program. Its greedy text
 // is TEXT, in which no byte may occur twice, and its context is CONTEXT tokens.
+// With "mute" its vocabulary has no token for byte 0 and no unknown token, so
+// that no tokenizer can be made of it.
 //
 //===----------------------------------------------------------------------===//
+#include "formats/model/TokenizerData.h"
 #include "test/runtime/fake/FakePlan.h"
 
 #include <cstdio>
@@ -12,8 +15,8 @@
 
 int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
-  if (argc < 2 || argc > 4) {
-    std::fprintf(stderr, "usage: air-fake-plan PLAN [TEXT [CONTEXT]]\n");
+  if (argc < 2 || argc > 5) {
+    std::fprintf(stderr, "usage: air-fake-plan PLAN [TEXT [CONTEXT [mute]]]\n");
     return 2;
   }
   air::test::FakeModel model;
@@ -21,8 +24,13 @@ int main(int argc, char **argv) {
     model.say(argv[2]);
   }
   uint64_t context =
-      argc == 4 ? std::strtoull(argv[3], nullptr, 10) : air::test::kFakeContext;
+      argc >= 4 ? std::strtoull(argv[3], nullptr, 10) : air::test::kFakeContext;
   air::test::writeFakePlan(argv[1], model, [&](air::plan::PlanT &plan) {
+    if (argc == 5) {
+      plan.tokenizer->unknown = air::TokenizerData::kNoToken;
+      plan.tokenizer->types[air::test::kFakeFirstByte] =
+          static_cast<uint8_t>(air::TokenType::Normal);
+    }
     plan.kv->context = context;
     plan.kv->pages = plan.kv->slots * ((context + 63) / 64);
     for (const auto &item : plan.budget_items) {

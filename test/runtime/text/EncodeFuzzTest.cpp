@@ -147,6 +147,28 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
             (size_t{1} << 18) + 1);
 }
 
+TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
+  const std::string mark = "\xe2\x96\x81";
+  std::vector<std::string> pieces = {mark, mark + mark, "a", "b", mark + "a",
+                                     "ab", mark + "ab", "\n"};
+  const std::vector<std::string> kAtoms = {"a", "b", "ab", "\n", " ",
+                                           " ", " ", "  ", mark, "\xc3\xa9"};
+  std::string text;
+  while (text.size() < 300000) {
+    text += kAtoms[random() % kAtoms.size()];
+  }
+  for (bool removeSpaces : {false, true}) {
+    TokenizerData data = smallSpm(pieces);
+    data.removeExtraWhitespaces = removeSpaces;
+    Tokenizer inStretches = tokenizerOf(data);
+    // No merge leads to this piece, but one could cross a space.
+    appendToken(data, "z" + mark + "z", TokenType::Normal);
+    Tokenizer atOnce = tokenizerOf(data);
+    EXPECT_EQ(inStretches.encode(text, true, true),
+              atOnce.encode(text, true, true));
+  }
+}
+
 TEST_F(EncodeFuzzTest, SeedsAndTheirMutations) {
   for (const char *name : {"bpe", "spm"}) {
     std::string seed = slurp(inputs(std::string("fuzz/encode/") + name));
