@@ -51,7 +51,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
 // 2 slots x 16384 bytes per page: beside 1000 bytes of weights, 99000 bytes
 // hold 3 pages per slot.
 
-// expected-error @+1 {{the plan needs 128.98 KiB of RAM (weights 1000 B, kv 128.00 KiB, activations 0 B, scratch 0 B, kernels 0 B), but target 'small' has 97.66 KiB; choose --ctx 192 or less}}
+// expected-error @+1 {{the plan needs 128.98 KiB of RAM (weights 1000 B, kv 128.00 KiB, activations 0 B, scratch 0 B, kernels 0 B), but target 'small' has 97.66 KiB; choose --slots 1 or less, or --ctx 192 or less}}
 module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 0 : i64, features = [], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 100000 : i64, name = "small"}} {
   plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 256 slots 2
   plan.segment @a weights codec none tier ram executor cpu bytes 1000
