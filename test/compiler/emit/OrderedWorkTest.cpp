@@ -46,7 +46,7 @@ TEST(OrderedWork, DoesWithoutThreadsThatTheSystemRefuses) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    // No memory for the stack of another thread.
+    // There is no memory for the stack of another thread.
     rlimit limit = {0, 0};
     if (setrlimit(RLIMIT_AS, &limit) != 0) {
       _exit(99);

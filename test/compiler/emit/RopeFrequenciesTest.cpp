@@ -11,7 +11,7 @@
 namespace air::compiler {
 namespace {
 
-// test/Inputs/rope/make_frequencies.py
+// The expected values are from test/Inputs/rope/make_frequencies.py.
 TEST(RopeFrequencies, AreThoseOfTransformers) {
   std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
   std::string line;
@@ -25,7 +25,7 @@ TEST(RopeFrequencies, AreThoseOfTransformers) {
     double ignored = 0;
     numbers >> kind >> shape.dim >> shape.base >> factor >>
         yarn.originalContext >> yarn.betaFast >> yarn.betaSlow;
-    for (int i = 0; i < 3; ++i) { // of the magnitude
+    for (int i = 0; i < 3; ++i) { // parameters of the magnitude
       numbers >> ignored;
     }
     if (kind == "yarn") {
@@ -47,7 +47,8 @@ TEST(RopeFrequencies, AreThoseOfTransformers) {
   EXPECT_EQ(cases, 9);
 }
 
-// Peng et al., 2023: what turns often stays, what turns seldom is interpolated.
+// Peng et al., 2023: pairs that rotate fast keep their frequency, and slow
+// pairs are interpolated.
 TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
   RopeShape shape;
   shape.dim = 128;
@@ -59,7 +60,8 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
     const double turns = 4096 * plain[i] / (2 * std::numbers::pi);
     EXPECT_LE(stretched[i], plain[i]);
     EXPECT_GE(stretched[i], plain[i] / 16);
-    // A pair's bound is rounded away from those between: one pair of slack.
+    // The boundaries are rounded outwards to whole pairs, so one pair of slack
+    // is allowed.
     if (turns > 32 * 1.2) {
       EXPECT_DOUBLE_EQ(stretched[i], plain[i]);
     }
@@ -69,7 +71,7 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
   }
 }
 
-// llama.cpp's yarn_ext_factor: 0 leaves interpolation alone.
+// llama.cpp's yarn_ext_factor: 0 leaves only the interpolation.
 TEST(RopeFrequencies, WithoutTheMixEveryPairIsSlowed) {
   RopeShape shape;
   shape.dim = 64;

@@ -17,7 +17,7 @@ namespace {
 using testing::HasSubstr;
 
 /// Tensors of random bytes, without a file. Bit 6 of every byte is 0, so no
-/// exponent is of ones alone: every number is finite.
+/// exponent has all bits set and every number is finite.
 class Source {
 public:
   const SourceTensor *add(const std::string &name, DType dtype,
@@ -229,8 +229,8 @@ TEST(SegmentContent, RowScalesAreOnceForEachRow) {
 }
 
 TEST(SegmentContent, WhatIsNotFiniteIsNamedWithItsBlock) {
-  // 40 rows of 8 blocks of 34 bytes; block 7 of row 33 has scale 0x7c00, which
-  // is infinity. The matrix is the second of two.
+  // 40 rows of 8 blocks of 34 bytes. Block 7 of row 33 has the scale 0x7c00,
+  // which is infinity. The matrix is the second of two.
   Source source;
   const SourceTensor *first = source.add("a", DType::Q8_0, {5000, 256});
   std::vector<uint8_t> bytes(40 * 8 * 34, 0);

@@ -156,7 +156,7 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
 }
 
-/// How the heads of a source turn.
+/// The RoPE attribute of the graph that is imported from a source.
 ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
                          const ModelSource &source) {
   auto module = compiler::importModel(context, source);
@@ -168,8 +168,8 @@ ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
   return rope;
 }
 
-// transformers' attention factors (test/Inputs/rope/make_frequencies.py), from
-// the keys that a converter writes for them.
+// The attention factors of transformers (test/Inputs/rope/make_frequencies.py),
+// from the keys that a converter writes for them.
 TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
   std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
   std::string line;
@@ -210,7 +210,7 @@ TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
                 double(original));
       EXPECT_EQ(rope.getYarn().getBetaFast().convertToDouble(), fast);
       EXPECT_EQ(rope.getYarn().getBetaSlow().convertToDouble(), slow);
-      // llama.cpp's attn_factor multiplies whatever there is.
+      // llama.cpp's attn_factor multiplies any magnitude.
       set("attn_factor", 0.5);
       EXPECT_NEAR(ropeOf(context, source).getMagnitude().convertToDouble(),
                   magnitude / 2, 1e-12);
@@ -226,19 +226,20 @@ TEST(Importer, YarnDefaults) {
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   mlir::MLIRContext context;
   ir::llm::RopeAttr rope = ropeOf(context, source);
-  // The model's context of 64 is the original one; 1 + 0.1 ln 4.
+  // The original context is the model's, 64; the magnitude is 1 + 0.1 ln 4.
   EXPECT_THAT(importText(source),
               HasSubstr("magnitude = 1.1386294361119891, yarn = <factor = "
                         "4.000000e+00, original_context = 6.400000e+01, "
                         "beta_fast = 3.200000e+01, beta_slow = 1.000000e+00>"));
-  // Without the kept frequencies there is nothing that raises scores.
+  // If no pair keeps its frequency, the magnitude stays 1.
   source.metadata["llama.rope.scaling.yarn_ext_factor"] = 0.0;
   rope = ropeOf(context, source);
   EXPECT_EQ(rope.getYarn().getMix().convertToDouble(), 0);
   EXPECT_EQ(rope.getMagnitude().convertToDouble(), 1);
 }
 
-/// A value that a key of the table may have, and one that it may not.
+/// A value that the table of neutral keys accepts for a key, and one that it
+/// refuses.
 std::pair<double, double> valuesOf(compiler::Neutral neutral) {
   switch (neutral) {
   case compiler::Neutral::One:
@@ -258,7 +259,7 @@ TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
     const std::string name = "llama." + std::string(key.key);
     auto [neutral, other] = valuesOf(key.neutral);
     ModelSource source = tinySource("llama");
-    // Whatever kind of number it is, and as a list.
+    // Any type of number is accepted, and so is a list.
     for (const MetadataValue &value :
          {MetadataValue(neutral), MetadataValue(static_cast<uint64_t>(neutral)),
           MetadataValue(static_cast<int64_t>(neutral)),
@@ -277,7 +278,7 @@ TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
   }
 }
 
-// What files were seen to have, from outside the table.
+// Keys found in published files, not taken from the table.
 TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   const std::string plain = importText(tinySource("qwen3"));
   ModelSource source = tinySource("qwen3");
@@ -306,7 +307,7 @@ TEST(Importer, KeysOfMathematicsThatIsNotThere) {
 TEST(Importer, ExtentsOfOneAtTheEndSayNothing) {
   const std::string plain = importText(tinySource("llama"));
   ModelSource source = tinySource("llama");
-  // Outermost first: a GGUF shape of [8, 1] is {1, 8} here.
+  // The outermost dimension comes first: a GGUF shape of [8, 1] is {1, 8} here.
   addTensor(source, "output_norm.weight", {1, 8});
   addTensor(source, "blk.0.attn_norm.weight", {1, 1, 1, 8});
   addTensor(source, "blk.0.ffn_up.weight", {1, 1, 12, 8});
@@ -341,7 +342,7 @@ TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {
   context.loadDialect<ir::llm::LlmDialect, ir::plan::PlanDialect>();
   auto module = compiler::importModel(context, tinySource("llama"));
   ASSERT_TRUE(module) << module.status().message();
-  // The embedding times a constant, of which there is another use.
+  // The scaled embedding gets a second use.
   (*module)->walk([&](ir::llm::RmsNormOp op) {
     mlir::OpBuilder builder(op);
     auto scaled =

@@ -42,13 +42,13 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // Beside 113 MiB fixed, 64 MiB - 1 hold 31 pages of 2 MiB: one sequence of
-  // 16, or two of 15.
+  // Beside the fixed 113 MiB, 64 MiB - 1 hold 31 pages of 2 MiB: one sequence
+  // of 16 pages, or two of 15.
   EXPECT_THAT(budget.status().message(),
               HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }
 
-/// The advice for `capacity` MiB.
+/// The advice for a machine with `capacity` MiB.
 std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
   Status status = planBudget(demand, capacity * kMiB, "small").status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
@@ -56,13 +56,13 @@ std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
 }
 
 TEST(Budget, TheAdviceNamesWhatIsAtFault) {
-  RamDemand many = demand(); // 113 MiB beside KV, 32 MiB a sequence
+  RamDemand many = demand(); // 113 MiB beside KV, 32 MiB per sequence
   many.slots = 65536;
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --slots 3 or less");
   many.slots = 20;
   EXPECT_EQ(adviceFor(many, 113 + 100),
             "choose --slots 3 or less, or --ctx 128 or less");
-  many.context = 6400; // 200 MiB a sequence
+  many.context = 6400; // 200 MiB per sequence
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --ctx 128 or less");
   many.slots = 65536;
   EXPECT_EQ(adviceFor(many, 113 + 100),

@@ -62,28 +62,28 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   problem.programs = {{{{}, {0}, {1}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_EQ(plan->arenaBytes, 64U); // they never meet
+  EXPECT_EQ(plan->arenaBytes, 64U); // they are never alive together
   problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
   EXPECT_NE(plan->offsets[0], plan->offsets[1]); // out is alive at step 2
 }
 
-// A use that only writes begins a new value: what lies in the buffer before it
-// is free for others.
+// A use that only writes starts a new value. Before it, the buffer's memory is
+// free for other buffers.
 constexpr bool kWrites = false;
 
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
   MemoryProblem problem;
   problem.buffers = {{"h", 64}, {"t", 64}};
-  // h holds a value in steps 0 and 1, and another one in 3 and 4.
+  // h holds one value in steps 0 and 1, and another in steps 3 and 4.
   problem.programs = {
       {{{{0, kWrites}}, {0}, {{1, kWrites}}, {{0, kWrites}}, {0}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
   EXPECT_EQ(plan->arenaBytes, 64U);
   EXPECT_TRUE(verifyArena(problem, *plan).isOk());
-  // Step 3 adds to the value of step 1: now it has to outlive step 2.
+  // Step 3 adds to the value of step 1, which therefore must outlive step 2.
   problem.programs[0].steps[3] = {0};
   EXPECT_EQ(verifyArena(problem, *plan).message(),
             "buffers 'h' [0, 64) and 't' [0, 64) overlap while step 2 needs "
@@ -93,8 +93,8 @@ TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
   EXPECT_EQ(plan->arenaBytes, 128U);
 }
 
-// Matrices side by side in a buffer's rows: later writes of a step do not end
-// the value that the first one began.
+// Matrices side by side in the rows of a buffer: later writes of a step do not
+// end the value that the first one started.
 TEST(MemoryPlanner, AStepWritesAValueInParts) {
   MemoryProblem problem;
   problem.buffers = {{"qkv", 64}, {"packed", 64}};

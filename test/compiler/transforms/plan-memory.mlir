@@ -42,8 +42,8 @@ module {
 
 // -----
 
-// A buffer is free between two values: h holds one in steps 0 and 1 and another
-// in step 3, t one in step 2, in h's place.
+// A buffer's memory is free between two of its values: h holds one in steps 0
+// and 1 and another in step 3; t holds one in step 2, at the same offset.
 
 // CHECK: plan.limits tokens 16 outputs 1 arena 2048
 // CHECK: plan.buffer @x row 16 at [[X:[0-9]+]] bytes 1024

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --select-kernels="target=aarch64-neon max-tokens=8 max-outputs=3" | FileCheck %s
 
-// Matrices with a scale beside them: the product takes one scale a row, joined
-// as the matrices are; a matrix without a scale has ones. Stretched positions
-// multiply cosines and sines.
+// Matrices with scales: the matmul takes one scale per row, joined in the same
+// way as the matrices; a matrix without a scale gets ones. RoPE scaling
+// multiplies cosines and sines.
 
 // CHECK-DAG: plan.tensor @[[$QKV:"q\+k\+v"]] concat
 // CHECK-DAG: plan.tensor @[[$QKVS:"q.scale\+k\+v"]] row_scales [#llm.weight<"q", NVFP4, 64x64, scale "q.scale">, {{.*}}] as F32 rows 1 x 192 bytes 768

@@ -229,8 +229,8 @@ module {
 
 // -----
 
-// Layers use buffers in turn: the second one makes none of its own, except for
-// the product, since the first layer's is still to be added.
+// Layers share buffers. The second layer gets no buffers of its own, except for
+// the product, because the first layer's product is still to be added.
 
 // CHECK-LABEL: plan.model {{.*}}"in_turn"
 // CHECK: plan.buffer @normed row 32
@@ -244,7 +244,7 @@ module {
 // CHECK-NEXT: (<read buffer @normed>, <read tensor @w>, <write buffer @[[$SECOND:product_[0-9]+]]>)
 // CHECK: plan.step add layer 1
 // CHECK-NEXT: (<read buffer @[[$SECOND]]>, <read_write buffer @product>)
-// After the sum the second product is over, and so is its buffer's value.
+// After the sum the second product is dead, so its buffer is free again.
 // CHECK: plan.step matmul layer 2
 // CHECK-NEXT: (<read buffer @product>, <read tensor @w>, <write buffer @[[$SECOND]]>)
 module {

@@ -90,7 +90,7 @@ module {
 
 // -----
 
-// Step 2 adds to the h of step 0, which therefore has to outlive step 1.
+// Step 2 adds to the h of step 0, which therefore must outlive step 1.
 
 // expected-error @+1 {{buffers 'h' [0, 1024) and 't' [0, 1024) overlap while step 1 needs both}}
 module {

@@ -137,7 +137,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// Arithmetic that is not the kernel's.
+// The arithmetic is the kernel's.
 
 // expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -21,16 +21,17 @@ std::string typeName(const testing::TestParamInfo<DTypeInfo> &param) {
 class Finite : public testing::TestWithParam<DTypeInfo> {};
 class FiniteAsDecoded : public testing::TestWithParam<DTypeInfo> {};
 
-/// What the dtype's own decoder says: a block of it that is not finite has an
-/// element that is not.
+/// Whether the dtype's own decoder finds the block finite: otherwise at least
+/// one of its elements is not.
 bool decodesFinite(const DTypeInfo &type, const uint8_t *block) {
   std::vector<float> values(type.blockElements);
   dequantize(type.id, block, values.data(), values.size());
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
-/// All but those with NaNs that ggml decodes as numbers (MXFP4, NVFP4) and
-/// those whose finite scales can exceed float32 when they are decoded.
+/// All types except those with NaNs that ggml decodes as numbers (MXFP4,
+/// NVFP4), and those whose finite scales can exceed float32 when they are
+/// decoded.
 std::vector<DTypeInfo> decodedAlike() {
   std::vector<DTypeInfo> types;
   for (const DTypeInfo &type : allDTypes()) {
@@ -66,7 +67,7 @@ TEST_P(FiniteAsDecoded, RandomBlocks) {
 
 TEST_P(Finite, TheFirstOneIsFoundWhereverItLies) {
   const DTypeInfo &type = GetParam();
-  // Zeros are finite, blocks of ones are not.
+  // Blocks of zero bits are finite; blocks of one bits are not.
   constexpr size_t kBlocks = 2500;
   std::vector<uint8_t> bytes(kBlocks * type.blockBytes);
   EXPECT_EQ(firstNotFinite(type.id, bytes), std::nullopt);
@@ -95,7 +96,7 @@ TEST(FiniteMxfp4, OneScaleIsNaN) {
   }
 }
 
-// OCP 8-bit Floating Point 1.0, table 1: of E4M3 S.1111.111 alone is NaN.
+// OCP 8-bit Floating Point 1.0, table 1: the only NaN of E4M3 is S.1111.111.
 TEST(FiniteNvfp4, OneScaleOfEachSignIsNaN) {
   for (size_t at = 0; at < 4; ++at) {
     for (int scale = 0; scale < 256; ++scale) {

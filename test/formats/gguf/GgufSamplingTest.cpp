@@ -19,7 +19,7 @@ SamplingDefaults read(const std::map<std::string, MetadataValue> &keys,
   return readGgufSampling(source, notes == nullptr ? ignored : *notes);
 }
 
-// Keys and kinds as GGUFWriter.add_sampling_* of gguf-py writes them.
+// Keys and types as GGUFWriter.add_sampling_* of gguf-py writes them.
 TEST(GgufSampling, EveryKeyOfASamplerThatThereIs) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", 0.0},

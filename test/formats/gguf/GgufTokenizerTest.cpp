@@ -135,7 +135,7 @@ TokenizerData read(const GgufBuilder &builder) {
   return data.isOk() ? *std::move(data) : TokenizerData();
 }
 
-/// `pieces`, all typed as ordinary text.
+/// A vocabulary of `pieces`, all typed as normal text.
 GgufBuilder normalPieces(const std::vector<std::string> &pieces) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", "gpt2")
@@ -189,7 +189,7 @@ TEST(GgufTokenizer, KnownEndPiecesEndWhateverTheirType) {
 }
 
 TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
-  // Of several messages only the last one's end ends the answer.
+  // Of several messages, only the end of the last one ends generation.
   TokenizerData data =
       read(normalPieces({"<|end|>", "<|channel|>", "<|return|>"}));
   EXPECT_EQ(data.endOfGeneration, Ids{2});
@@ -201,7 +201,7 @@ TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
   EXPECT_EQ(
       read(normalPieces({"<|calls|>", "<|end|>", "<|flush|>"})).endOfGeneration,
       (Ids{0, 2}));
-  // HTML, beside a vocabulary's own ends.
+  // This "</s>" is HTML; the vocabulary has its own end tokens.
   EXPECT_EQ(read(normalPieces({"</s>", "<|tool_response>"})).endOfGeneration,
             Ids{1});
 }

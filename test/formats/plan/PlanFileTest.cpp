@@ -76,7 +76,7 @@ TEST_F(PlanFileTest, WhatWasVerifiedOutlivesAnOverwrittenFile) {
   writeSmallPlan(at("a.air"));
   Result<PlanFile> file = PlanFile::open(at("a.air"));
   ASSERT_TRUE(file) << file.status().message();
-  // In place, as cp does it: the mapping shows the new bytes.
+  // Modified in place, as by cp: the mapping shows the new bytes.
   std::fstream overwrite(at("a.air"),
                          std::ios::binary | std::ios::in | std::ios::out);
   overwrite << std::string(std::filesystem::file_size(at("a.air")), '\xff');

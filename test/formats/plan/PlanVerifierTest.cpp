@@ -277,8 +277,8 @@ std::vector<Case> segmentCases() {
   };
 }
 
-/// Runs the layer of the first program twice. In between, where qkv lies and
-/// holds nothing that is needed, attn_out writes another buffer.
+/// Runs the layer of the first program twice. In between, attn_out writes
+/// another buffer, at the offset of qkv, whose value is no longer needed.
 void secondUseOfQkv(P &p) {
   auto &steps = p.programs[0]->steps;
   for (size_t i = 0; i < 3; ++i) {
@@ -296,7 +296,7 @@ void secondUseOfQkv(P &p) {
   bindings.back()->access = plan::Access::Write;
 }
 
-/// Buffers that the first step of the first program writes, side by side.
+/// Buffers, side by side, that the first step of the first program writes.
 void addBuffersThatStay(P &p, uint32_t count) {
   auto &bindings = dispatchOf(p, 0, 0).bindings;
   for (uint32_t i = 0; i < count; ++i) {
@@ -362,12 +362,14 @@ std::vector<Case> memoryCases() {
       {"plan.buffer.overlap", in([](P &p) {
          p.buffers[1]->is_output = true; // qkv lies where the logits do
        })},
-      // The second layer adds to the qkv of the first, which must stay then.
+      // The second layer adds to the qkv of the first, which must therefore
+      // stay.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          bindingOf(p, 4, 0, 3).access = plan::Access::ReadWrite;
        })},
-      // Attention reads qkv: a step too early for another buffer there.
+      // Attention still reads qkv, so another buffer comes there one step too
+      // early.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          dispatchOf(p, 0, 2).bindings.push_back(
@@ -585,12 +587,12 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         step.dispatches.insert(step.dispatches.begin() + 1, std::move(twin));
         p.predictions.clear();
       }),
-      // Two layers that use qkv in turn, and between them another buffer in its
-      // place.
+      // Two layers that share qkv, and between them another buffer at its
+      // offset.
       in(secondUseOfQkv),
-      // A model of 1,000 layers that keep all of their 13 buffers.
+      // A model of 1,000 layers in which each layer keeps its 13 buffers.
       in([](P &p) { addBuffersThatStay(p, 13'000); }),
-      // Everything but the weights' bytes.
+      // Everything except the bytes of the weights.
       makeWeightless,
       // Weights that are read again in every pass.
       in([](P &p) {

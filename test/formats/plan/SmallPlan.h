@@ -24,7 +24,7 @@ struct SmallPlan {
 
 SmallPlan makeSmallPlan();
 
-/// Leaves out the bytes of its weights and of its table.
+/// Leaves out the bytes of the plan's weights and of its table.
 void makeWeightless(SmallPlan &small);
 
 /// The metadata as it is, valid or not.

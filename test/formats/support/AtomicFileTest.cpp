@@ -23,7 +23,7 @@ std::span<const uint8_t> bytesOf(const std::string &text) {
 
 class AtomicFileTest : public test::TempFolder {
 protected:
-  /// Whether this user is spared the rules that hold for others.
+  /// Whether this user is exempt from the rules that hold for others.
   static bool isRoot() { return geteuid() == 0; }
 
   mode_t modeOf(const std::string &name) const {
@@ -32,8 +32,8 @@ protected:
   }
 };
 
-// With a temporary that has no name, where the file system of TMPDIR can do
-// that, and with one that has.
+// Both kinds of temporary files: without a name, if the file system of TMPDIR
+// supports that, and with a name.
 constexpr Result<AtomicFile> (*kCreates[])(const std::string &) = {
     AtomicFile::create, AtomicFile::createNamed};
 
@@ -69,7 +69,7 @@ TEST_F(AtomicFileTest, ReplacesTheOldFileOnlyOnCommit) {
   for (auto create : kCreates) {
     std::string target = path("out");
     writeText(target, "the old one, which is longer");
-    std::ifstream reader(target); // keeps what it has opened
+    std::ifstream reader(target); // still reads the old file
     {
       Result<AtomicFile> file = create(target);
       ASSERT_TRUE(file.isOk());
@@ -92,7 +92,7 @@ TEST_F(AtomicFileTest, KeepsTheLinkAndReplacesItsTarget) {
   for (auto create : kCreates) {
     std::filesystem::create_directories(path("deep"));
     writeText(path("deep/real"), "old");
-    // A relative target counts from the link's folder.
+    // A relative target is relative to the folder of the link.
     std::filesystem::create_symlink("deep/middle", path("link"));
     std::filesystem::create_symlink("real", path("deep/middle"));
     Result<AtomicFile> file = create(path("link"));
@@ -104,7 +104,7 @@ TEST_F(AtomicFileTest, KeepsTheLinkAndReplacesItsTarget) {
     EXPECT_TRUE(std::filesystem::is_symlink(path("deep/middle")));
     EXPECT_EQ(readText(path("deep/real")), "new");
 
-    // One that points to nothing yet: what it names is made.
+    // The target does not exist yet: it is created.
     std::filesystem::remove(path("deep/real"));
     Result<AtomicFile> made = create(path("link"));
     ASSERT_TRUE(made.isOk()) << made.status().message();
@@ -143,7 +143,7 @@ TEST_F(AtomicFileTest, TakesNamesAsLongAsTheFileSystemAllows) {
   for (auto create : kCreates) {
     for (size_t length : {246U, 255U}) {
       std::string target = path(std::string(length, 'n'));
-      for (int round = 0; round < 2; ++round) { // made, then replaced
+      for (int round = 0; round < 2; ++round) { // first created, then replaced
         Result<AtomicFile> file = create(target);
         ASSERT_TRUE(file.isOk()) << file.status().message();
         ASSERT_TRUE(file->commit(0).isOk());
@@ -204,7 +204,7 @@ int statusOfChild(const std::function<int()> &body) {
 TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
   int status = statusOfChild([&] {
     removeTemporariesOnSignal();
-    // One that is done and one that is not: the first must stay.
+    // One file is committed and one is not: the first must stay.
     Result<AtomicFile> done = AtomicFile::createNamed(path("done"));
     Result<AtomicFile> open = AtomicFile::createNamed(path("open"));
     bool ready =
@@ -248,12 +248,12 @@ TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
   });
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
   EXPECT_EQ(filesInFolder(), 1U);
-  // Not for this program, or not what it writes.
+  // Files of other programs, or with names that this one never writes.
   for (const char *name : {"air-1-0.tmp.bak", "air-1.tmp", "my-air-1-0.tmp",
                            "air-x-0.tmp", "air-1-0.air"}) {
     writeText(path(name), "someone's");
   }
-  // Of this process, which lives.
+  // A file of this process, which is still alive.
   Result<AtomicFile> open = AtomicFile::createNamed(path("open"));
   ASSERT_TRUE(open.isOk());
   EXPECT_EQ(open->notes().size(), 1U);
@@ -269,8 +269,8 @@ TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
   EXPECT_EQ(filesInFolder(), 7U);
 }
 
-/// Runs `body` in a process of a user who is not root; `status` is how it
-/// ended. Skips the test where this process may not change its user.
+/// Runs `body` in a process of a user other than root; `status` is how it
+/// ended. Skips the test if this process may not change its user.
 #define AIR_AS_OTHER_USER(status, body)                                        \
   do {                                                                         \
     if (!isRoot()) {                                                           \
@@ -310,7 +310,7 @@ TEST_F(AtomicFileTest, KeepsTheOwnerWhereTheSystemAllowsIt) {
 }
 
 TEST_F(AtomicFileTest, AGroupThatIsLostTakesItsPermissionsAlong) {
-  // Root's file in a folder where another user may replace it.
+  // A file of root's, in a folder where another user may replace it.
   writeText(path("out"), "old");
   ASSERT_EQ(chmod(path("out").c_str(), 0664), 0);
   ASSERT_EQ(chmod(folder.c_str(), 0777), 0);
@@ -324,7 +324,7 @@ TEST_F(AtomicFileTest, AGroupThatIsLostTakesItsPermissionsAlong) {
 }
 
 TEST_F(AtomicFileTest, FindsOutFirstThatAFileMayNotBeReplaced) {
-  // In a sticky folder, as /tmp, a file is its owner's to replace.
+  // In a sticky folder such as /tmp, only the owner may replace a file.
   writeText(path("out"), "old");
   ASSERT_EQ(chmod(path("out").c_str(), 0666), 0);
   ASSERT_EQ(chmod(folder.c_str(), 01777), 0);
@@ -355,7 +355,8 @@ TEST_F(AtomicFileTest, FindsOutFirstThatAFolderIsNotToBeWrittenIn) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
 }
 
-/// Sets or clears the attribute of `chattr +i`; false where that can't be.
+/// Sets or clears the attribute of `chattr +i`; returns false if that is
+/// impossible.
 bool setImmutable(const std::string &path, bool isImmutable) {
   int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   int flags = 0;

@@ -76,7 +76,7 @@ TEST_F(MappedFileTest, AnAddressTellsItsFile) {
   EXPECT_TRUE(mappedPlaceOf(begin).has_value());
   moved = MappedFile();
   EXPECT_FALSE(mappedPlaceOf(begin).has_value());
-  // The entry of an ended mapping is used again.
+  // The table entry of an unmapped file is reused.
   MappedFile again = *MappedFile::open(path("b"));
   EXPECT_EQ(mappedPlaceOf(again.bytes().data())->path, path("b"));
 }

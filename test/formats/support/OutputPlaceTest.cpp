@@ -14,7 +14,7 @@ namespace {
 
 class OutputPlaceTest : public test::TempFolder {
 protected:
-  /// The message of a refusal with that code.
+  /// The message of a refusal with the given code.
   static std::string refusal(const std::string &name, ErrorCode code) {
     Result<OutputPlace> place = findOutputPlace(name);
     EXPECT_FALSE(place.isOk()) << name;
@@ -30,7 +30,7 @@ TEST_F(OutputPlaceTest, ANewFileHasAFolderAndNothingToReplace) {
   EXPECT_EQ(place->folder, folder);
   EXPECT_FALSE(place->access.has_value());
   EXPECT_EQ(filesInFolder(), 0U);
-  // Names without a folder are in the current one.
+  // Names without a folder refer to the current one.
   EXPECT_EQ(findOutputPlace("no-such-file-here")->folder, ".");
   EXPECT_EQ(findOutputPlace("/no-such-file-here")->folder, "/");
 }

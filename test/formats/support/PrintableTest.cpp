@@ -18,7 +18,7 @@ TEST(Printable, TextStaysAsItIs) {
 TEST(Printable, WhatATerminalMustNotGetIsEscaped) {
   EXPECT_EQ(printable("a\nb\x1b[31m\x7f"), "a\\x0ab\\x1b[31m\\x7f");
   EXPECT_EQ(printable(std::string_view("\0x", 2)), "\\x00x");
-  // U+009B begins a terminal's command.
+  // U+009B starts a terminal control sequence.
   EXPECT_EQ(printable("\u009b"), "\\xc2\\x9b");
   // RIGHT-TO-LEFT OVERRIDE, the isolates, LINE SEPARATOR, a byte order mark,
   // ARABIC LETTER MARK, ZERO WIDTH SPACE, a tag.
@@ -58,7 +58,7 @@ TEST(Printable, JsonKeepsItsMeaning) {
   EXPECT_EQ(printableJson("{\n  \"a\": \"caf\u00e9 \u202e\"\n}\n"),
             "{\n  \"a\": \"caf\u00e9 \\u202e\"\n}\n");
   EXPECT_EQ(printableJson("\"\x7f\u0085\""), "\"\\u007f\\u0085\"");
-  // Beyond 16 bits a pair of surrogates.
+  // Above U+FFFF, a pair of surrogates.
   EXPECT_EQ(printableJson("\"\U000e0041\""), "\"\\udb40\\udc41\"");
 }
 

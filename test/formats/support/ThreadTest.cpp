@@ -25,7 +25,7 @@ TEST(ThreadTest, RunsItsBodyAndJoins) {
       threads.push_back(*std::move(thread));
     }
     threads[0].join();
-    threads[0].join(); // again is nothing
+    threads[0].join(); // a second join does nothing
   }
   EXPECT_EQ(ran, 3);
 }
@@ -72,7 +72,7 @@ TEST(ThreadTest, ARefusalIsAnErrorWithTheSystemsReason) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    // One process or thread of that user, which this is.
+    // The user may have one process or thread, and this is it.
     constexpr uid_t kUserWithoutProcesses = 65531;
     rlimit limit = {1, 1};
     if (setgroups(0, nullptr) != 0 || setgid(kUserWithoutProcesses) != 0 ||

@@ -123,8 +123,9 @@ INSTANTIATE_TEST_SUITE_P(SizesAndThreads, SessionBatch,
                                          std::pair{9, 1U}, std::pair{64, 2U},
                                          std::pair{100, 3U}));
 
-// float32 ends at 3.4e38: twice 3e38 and more overflow in the step that adds up
-// the history. Whichever step is the first to give an infinity or NaN is named.
+// The largest float32 is 3.4e38, so twice 3e38 overflows in the step that sums
+// up the history. The error names the first step that produces an infinity or
+// NaN.
 TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
   const float infinity = std::numeric_limits<float>::infinity();
   const struct {
@@ -147,14 +148,14 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      if (test.isHalf) { // twice as many numbers in as many bytes
+      if (test.isHalf) { // twice as many numbers, in as many bytes
         plan.kv->dtype = static_cast<uint16_t>(DType::F16);
         plan.kv->head_dim = plan.model->head_dim = 2;
       }
     });
     ASSERT_TRUE(session) << session.status().message();
     SequenceId sequence = begin(*session);
-    // One row after the other, and more than a pass computes at a time.
+    // A few rows, and then more than one pass computes at a time.
     for (const size_t tokens : {size_t{3}, kFakeMaxTokens}) {
       Result<Rows> rows = runRows(*session, std::vector<int32_t>(tokens, 0),
                                   std::vector<SequenceId>(tokens, sequence),
@@ -165,7 +166,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
           << rows.status().message();
       EXPECT_EQ(session->length(sequence), 0U);
     }
-    // What is finite goes on: in attention of other tokens, in logits of none.
+    // Finite values still work: in the attention of other tokens, and in passes
+    // without logits.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -417,7 +419,8 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
-// As many sequences as the plan has slots, however many: they fit in its cache.
+// There are as many sequences as the plan has slots, and all fit into its KV
+// cache.
 TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.kv->slots = 1000;
@@ -435,7 +438,7 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
     sequences.push_back(begin(*session));
   }
   EXPECT_FALSE(session->newSequence());
-  // The last one works as the first one does.
+  // The last sequence works like the first.
   Result<Rows> first = runRows(*session, {7}, {sequences.front()}, {0});
   Result<Rows> last = runRows(*session, {7}, {sequences.back()}, {0});
   ASSERT_TRUE(first && last);

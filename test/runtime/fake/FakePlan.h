@@ -36,7 +36,7 @@ inline constexpr uint64_t kFakePages = 6;
 struct FakeModel {
   /// Maps an id to the id that follows it; by default the next id.
   std::array<int32_t, FAKE_VOCABULARY> next;
-  /// What id 0 puts into the history, and its bias: for numbers that overflow.
+  /// What id 0 adds to the history, and its bias; large values cause overflow.
   float unknownInHistory = 0;
   float unknownBias = 0;
 

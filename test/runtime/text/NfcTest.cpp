@@ -32,7 +32,7 @@ TEST(NfcTest, WhatIsPlain) {
   EXPECT_TRUE(isPlainlyNfc(""));
   EXPECT_TRUE(isPlainlyNfc("caf\xc3\xa9"));
   EXPECT_FALSE(isPlainlyNfc("cafe\xcc\x81"));
-  // The Kelvin sign is a K.
+  // KELVIN SIGN composes to the letter K.
   EXPECT_FALSE(isPlainlyNfc("\xe2\x84\xaa"));
 }
 

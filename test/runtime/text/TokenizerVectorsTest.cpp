@@ -3,7 +3,7 @@
 // NAME.json: ids by Hugging Face tokenizers (BPE) and sentencepiece (SPM).
 // vocab/NAME.inp, .out: published cases of llama.cpp's test suite.
 //
-// Qwen's texts come back in normalization form C.
+// Qwen's texts decode to Normalization Form C.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -33,8 +33,8 @@ std::string readBack(const Tokenizer &tokenizer, std::string text,
   return text;
 }
 
-/// Encodes every text of `vectorsPath` and compares ids; those of `others` are
-/// taken instead where it has the text.
+/// Encodes every text of `vectorsPath` and compares the ids. If `others` has
+/// the text too, its ids are the expected ones.
 void checkVectors(const Tokenizer &tokenizer, const std::string &vectorsPath,
                   bool parseSpecial, bool composes,
                   const std::map<std::string, json> &others = {}) {

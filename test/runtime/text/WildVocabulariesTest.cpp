@@ -1,8 +1,8 @@
 //===- WildVocabulariesTest.cpp - vocabularies as they circulate *- C++ -*-===//
 //
-// Files of test/Inputs/models/wild: types left out or wrong, scores as
-// integers, ids beyond the end. The ids are those of the same vocabulary with
-// everything in order.
+// Files of test/Inputs/models/wild: missing or wrong types, integer scores, ids
+// out of range. The expected ids are those of the same vocabulary without these
+// defects.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -58,8 +58,8 @@ TEST(WildVocabulariesTest, AMissingByteIsOnlyThatBytesUnknown) {
   EXPECT_THAT(tokenizer.encode("\xc3\xa9\xc3\xa9\xc3\xa8", false, false),
               ElementsAre(259, kFirstByte + 0xc3, 0, kFirstByte + 0xc3, 0,
                           kFirstByte + 0xc3, kFirstByte + 0xa8));
-  // Without any byte token unknown characters side by side are one, as in
-  // sentencepiece.
+  // Without any byte tokens, adjacent unknown characters become one <unk>, as
+  // in sentencepiece.
   for (int byte = 0; byte < 256; ++byte) {
     data.tokens[kFirstByte + byte] = "gone " + std::to_string(byte);
     data.types[kFirstByte + byte] = TokenType::Normal;

@@ -72,8 +72,8 @@ TEST(Cases, EveryNameIsOneKernelAndEveryDTypeHasOddShapes) {
   }
 }
 
-// An error of one element must not pass: the comparison is what a GPU's results
-// are held to.
+// A wrong element must be found, because the results of a GPU are checked by
+// this comparison.
 TEST(Operands, ASingleMissingTermOrNaNIsSeen) {
   const Operands operands = makeOperands(DType::Q8_0, 32, 4096, 1, 3);
   std::vector<float> y(operands.expected.begin(), operands.expected.end());

@@ -42,8 +42,8 @@ protected:
     EXPECT_EQ(fakeCudaLiveObjects(), 0);
   }
 
-  /// The kernels that the filter names, for the host, with `from` in their
-  /// texts replaced.
+  /// The kernels that the filter selects, compiled for the host, with `from`
+  /// replaced in their texts.
   void prepare(const std::string &from = "", const std::string &to = "") {
     const std::string intrinsics = *emulator::hostIntrinsicsText();
     for (const DecodeMatMul &spec : casesFor(target, 2).odd) {
@@ -157,8 +157,8 @@ TEST_F(Measure, NoKernelBeginsAfterTheTime) {
   EXPECT_EQ(report->notReached, folder.registers.size());
 }
 
-// 10 launches in a graph; one replay warms up. The fake's clock gives a launch
-// 10 microseconds.
+// A graph has 10 launches, and one replay warms up. The fake clock counts 10
+// microseconds per launch.
 TEST_F(Measure, ReplaysCountEveryLaunchInOrder) {
   const CudaKernel kernel =
       *generateLaunchProbe(2, true, target, *emulator::hostIntrinsicsText());

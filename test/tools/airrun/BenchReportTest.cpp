@@ -109,7 +109,8 @@ TEST(BenchReport, JsonHoldsTheSameNumbers) {
 }
 
 TEST(BenchReport, TheLinkFollowsWeightsAndKv) {
-  // A small model at a long context: 1.2 MB of weights, 68 MB of KV a token.
+  // A small model with a long context: 1.2 MB of weights, 68 MB of KV per
+  // token.
   rt::RunCounters counters;
   counters.weightBytes = 4 * 1'200'000;
   counters.kvBytes = 4 * 68'000'000;

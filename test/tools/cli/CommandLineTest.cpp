@@ -51,8 +51,8 @@ TEST_F(CommandLineTest, AValueMayFollowItsShortNameAtOnce) {
   EXPECT_EQ(bad({"a", "-n5000"}),
             "option --count: '5000' is not a whole number from -1 to 4096");
   EXPECT_THAT(bad({"a", "-n="}), HasSubstr("option --count: ''"));
-  // A short name's value was forgotten where an option follows, but a text may
-  // begin as one.
+  // If an option follows, the value of a short option was forgotten; but a text
+  // may begin with a dash.
   EXPECT_THAT(bad({"a", "-p", "-n5"}), HasSubstr("'-n5' follows"));
   EXPECT_EQ(good({"a", "-p", "-no, he said"}).text("--prompt"), "-no, he said");
 }

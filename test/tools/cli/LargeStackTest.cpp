@@ -12,8 +12,8 @@ using namespace air;
 
 namespace {
 
-/// The code with which a process ends that runs `body` where a stack may have
-/// `bytes`: 1 on the thread that called, 2 on another.
+/// The exit code of a process with a stack limit of `bytes` that runs `body`: 1
+/// if it ran on the calling thread, 2 if on another.
 int whereWith(rlim_t bytes) {
   pid_t child = fork();
   if (child == 0) {

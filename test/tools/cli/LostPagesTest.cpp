@@ -29,7 +29,7 @@ protected:
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
 
-  /// How a process that runs `body` ends, and what it says.
+  /// How a process that runs `body` ends, and what it prints.
   struct End {
     int status = 0;
     std::string said;
@@ -58,7 +58,8 @@ protected:
     return end;
   }
 
-  /// Cuts a mapped file of 64 KiB to nothing and reads the byte at `offset`.
+  /// Truncates a mapped file of 64 KiB to nothing and reads the byte at
+  /// `offset`.
   static void readLost(const std::string &path, uint64_t offset) {
     std::ofstream(path) << std::string(1 << 16, 'x');
     Result<MappedFile> file = MappedFile::open(path);
@@ -100,7 +101,7 @@ TEST_F(LostPagesTest, OpenTemporariesGo) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
-// A handler of before is what a sanitizer has, or nobody.
+// The previous handler is a sanitizer's, or there is none.
 TEST_F(LostPagesTest, AnyOtherBusErrorIsWhatItWas) {
   const std::string path = folder / "unknown";
   auto readOutsideOfMappedFiles = [&] {

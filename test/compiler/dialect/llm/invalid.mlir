@@ -417,7 +417,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A scale is one number for a matrix that is multiplied.
+// A scale is a single number, and only a matrix that is multiplied has one.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -438,7 +438,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Stretching is by positive numbers.
+// The parameters of RoPE scaling are positive.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
