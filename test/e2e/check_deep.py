@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """check_deep.py WORKDIR: models of 2, 66 and 130 layers.
 
-Metadata grows linearly with depth, kernels, buffers and the arena do not grow at
-all, and a model of 130 layers computes what it should: with zeros for attn_output
-and ffn_down of all layers but the first two it adds nothing to the residual stream
-after them, so its logits are those of the model of two layers, bit by bit.
+The metadata grows linearly with the number of layers; the kernels, the buffers and
+the arena do not grow at all. A model of 130 layers computes the right logits: with
+zeros for attn_output and ffn_down in all layers but the first two, the others add
+nothing to the residual stream, so its logits are bitwise those of the model of two
+layers.
 """
 import json
 import shutil

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""as_user.py [-u PROCESSES] [-s STACK_KIB] COMMAND...: runs it as someone else.
+"""as_user.py [-u PROCESSES] [-s STACK_KIB] COMMAND...: runs the command as another user.
 
-The user has no other process, which is what a limit on processes counts and
-root is exempt from. Tests that use it say `REQUIRES: other-user`.
+The user has no other process, because a limit on processes counts all processes of
+a user. Root is exempt from it. Tests that use this script say `REQUIRES: other-user`.
 """
 import os
 import resource
 import sys
 
-# Not that of another test: the limit counts all processes of a user.
+# A different user for each test, because the limit counts all processes of a user.
 USER = 60000 + os.getpid() % 5000
 arguments = sys.argv[1:]
 while arguments[0].startswith("-"):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""check_numbers.py TOOL...: every numeric option states its range and keeps it.
+"""check_numbers.py TOOL...: every numeric option states its range and enforces it.
 
-Reads the options from `TOOL --help` and from that of each command, and types
-values inside and outside of the range that it states.
+Reads the options from `TOOL --help` and from the help of each command, and tries
+values inside and outside the stated range.
 """
 import re
 import subprocess

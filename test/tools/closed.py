@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""closed.py STREAM CODE TEXT COMMAND...: the command with one of its standard
-streams (0, 1 or 2) closed ends with CODE and says TEXT on standard error, if that
-is open."""
+"""closed.py STREAM CODE TEXT COMMAND...: runs the command with one of its
+standard streams (0, 1 or 2) closed. It must end with CODE and, if standard error is
+open, print TEXT there."""
 import os
 import subprocess
 import sys

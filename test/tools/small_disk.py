@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""small_disk.py MODEL FOLDER: outputs on disks that do not take them.
+"""small_disk.py MODEL FOLDER: outputs on disks that cannot hold them.
 
 FOLDER holds a.air and an empty folder "disk". Runs in a mount namespace of its
-own, so what it mounts ends with it.
+own, so its mounts disappear when it ends.
 """
 import os
 import subprocess

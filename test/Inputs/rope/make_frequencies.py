@@ -2,13 +2,13 @@
 
     pip install transformers numpy; python make_frequencies.py > frequencies.txt
 
-transformers computes these in float32. Here numpy in double precision stands in for torch, so that what is compared
-is the formula. One case a line, numbers apart by blanks:
+transformers computes these in float32. Here numpy in double precision stands in for torch, so that the formula is
+compared and not its rounding. There is one case per line, with numbers separated by blanks:
 
     kind dim base factor original beta_fast beta_slow attention_factor mscale_all_dim magnitude f[0] ... f[dim/2 - 1]
 
-kind is linear or yarn; attention_factor and mscale_all_dim are 0 where the configuration does not have them (mscale
-is 1 where mscale_all_dim is there).
+kind is linear or yarn. attention_factor and mscale_all_dim are 0 if the configuration does not have them; mscale is 1
+if it has mscale_all_dim.
 """
 import types
 

@@ -1,12 +1,12 @@
-"""Writes what comes of texts that are not in Unicode's normalization form C.
+"""Writes the expected results for texts that are not in Unicode Normalization Form C.
 
     pip install gguf tokenizers && python3 make_nfc.py [VOCABULARIES]
 
-nfc.json: texts and their form C, by Python's unicodedata. tiny-qwen2.json: the
-ids of strings.json under ../models/tiny/qwen2.gguf by Hugging Face tokenizers
-with the normalizer "NFC", as Qwen's tokenizer.json has it. qwen2-nfc.json: ids
-under Qwen 2's published vocabulary, the file qwen2.gguf in the folder
-VOCABULARIES, of those texts of strings.json that form C changes, and one more.
+nfc.json: texts and their Form C, from Python's unicodedata. tiny-qwen2.json: the
+ids of strings.json in the vocabulary of ../models/tiny/qwen2.gguf, computed by
+Hugging Face tokenizers with the normalizer "NFC", like Qwen's tokenizer.json.
+qwen2-nfc.json: the ids of those texts of strings.json that Form C changes, and of
+one more, in Qwen 2's published vocabulary (qwen2.gguf in the folder VOCABULARIES).
 """
 
 import json

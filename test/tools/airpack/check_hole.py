@@ -2,8 +2,8 @@
 """check_hole.py WORKDIR: a 405B shape as headers and a hole becomes a weightless plan
 for 1,000 sequences of 128 Ki tokens.
 
-The model's file takes no room on the disk though it is as large as the real one;
-packing it without weights needs little memory and reads nothing of the hole: no
+The model's file has the size of the real one, but takes no space on the disk.
+Packing it without weights needs little memory and reads nothing of the hole: no
 page of it is in the page cache afterwards.
 """
 import ctypes

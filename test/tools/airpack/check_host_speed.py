@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """check_host_speed.py SUMMARY PLAN: the measured speed is the measured bandwidth
-over the plan's bytes a token, and that bandwidth is one that a machine can have.
+divided by the plan's bytes per token, and the bandwidth is plausible.
 """
 import json
 import re

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""check_names.py MODEL.gguf WORKDIR: the name of a model's file is no input.
+"""check_names.py MODEL.gguf WORKDIR: the name of a model's file does not enter the plan.
 
-The same bytes under two names give the same plan, whole and in two parts.
+The same bytes under two names give the same plan, as one file and as a split model.
 """
 import shutil
 import struct

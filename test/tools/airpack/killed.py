@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""killed.py FOLDER: kills airpack while it writes, and air-gen likewise.
+"""killed.py FOLDER: kills airpack while it writes, and then air-gen.
 
-Nothing is left, or where the file system has no unnamed files, the next run
-removes it and says so.
+No file is left. If the file system does not support unnamed files, the next run
+removes what is left and says so.
 """
 import os
 import signal
@@ -11,7 +11,7 @@ import sys
 import time
 
 folder = sys.argv[1]
-# Some 400 MB, which take longer to make than it takes to kill who makes them.
+# About 400 MB, which take longer to write than it takes to kill the writer.
 command = ["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0", "--output", f"{folder}/model.gguf"]
 
 

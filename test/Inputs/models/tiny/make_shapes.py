@@ -2,10 +2,10 @@
 
     pip install gguf numpy; python make_shapes.py
 
-For each NAME: NAME.gguf (float32, random weights, no vocabulary; yarn and nvfp4 are made elsewhere and read), NAME.json
-and NAME.logits.f32 as the other models here have them. What computes the logits is the decoder below; before it writes
-anything it computes llama2, llama3 and mistral, whose logits are those of Hugging Face transformers, and stops unless
-it agrees with them to 1e-5 (there positions turn by angles in float32).
+For each NAME this writes NAME.gguf (float32, random weights, no vocabulary; yarn and nvfp4 are made elsewhere and only
+read), and NAME.json and NAME.logits.f32 like those of the other models here. The decoder below computes the logits.
+Before anything is written, it computes llama2, llama3 and mistral, whose logits come from Hugging Face transformers,
+and stops unless it agrees with them to 1e-5 (transformers computes the rotation angles in float32).
 """
 import json
 import math
