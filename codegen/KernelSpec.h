@@ -9,38 +9,39 @@
 // AIR_TOKEN_PADDING (formats/abi/KernelAbi.h); a product may ask for them in
 // another form (Activation), which PackActivations makes.
 //
-// Bindings, in order, per op (R read, W written, RW both):
+// What each op computes from its bindings, which codegen/KernelBindings.cpp
+// lists in order, with their access and shapes:
 //
-//   EmbedRows    table R, x W                    x[m] = scale * table[id[m]]
+//   EmbedRows    table, x                        x[m] = scale * table[id[m]]
 //                                                table is [n, k]; tile = token
-//   RmsNorm      x R, weight R, y W              y[r] = x[row r] / rms * weight
+//   RmsNorm      x, weight, y                    y[r] = x[row r] / rms * weight
 //                  width k; NaN where the sum of squares overflows float32.
 //                  rowsFrom Tokens: row r = token r. rowsFrom Outputs: r-th
 //                  output, row r = output_rows[r]. tile = row
-//   MatMul       x R, w R, [rowScale R,] [bias R,] y W|RW
+//   MatMul       x, w, [rowScale,] [bias,] y
 //                  y[m][yOffset + j] (+)= rowScale[j] * (w[j].x[m]) + bias[j];
 //                  w is [n, k], a row without a scale has 1;
-//                  y's row has yStride floats; RW when accumulate. rowsFrom
+//                  y's row has yStride floats; += when accumulate. rowsFrom
 //                  counts rows (Outputs: row r of x is output r)
-//   GluMatMul    x R, wGate R, wUp R, [gateScale R, upScale R,] h W
+//   GluMatMul    x, wGate, wUp, [gateScale, upScale,] h
 //                  h = silu(wGate x) * (wUp x), both [n, k], one dtype and
 //                  layout, scaled row by row as MatMul's; h's row has n floats
-//   RopeAngles   inverseFrequency R, angles W
+//   RopeAngles   inverseFrequency, angles
 //                  a token's ropeDim/2 cosines, then as many sines, of position
 //                  * inverseFrequency[i], both times scale; the table is
 //                  float64 [ropeDim/2] in [0, 2^20]; angles float32
 //                  [M][ropeDim]. tile = token
-//   RopeAppend   qkv RW, angles R, [qNorm R, kNorm R,] kv W
+//   RopeAppend   qkv, angles, [qNorm, kNorm,] kv
 //                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
 //                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
 //                  (in place) and k; k and v are appended to the layer's KV,
 //                  NaN where they overflow its dtype. tile = 4 tokens
-//   Attention    qkv R, kv R, out W              out[m] = heads*headDim floats
+//   Attention    qkv, kv, out                    out[m] = heads*headDim floats
 //                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
-//   Add          x R, y RW                       y += x, width k; tile = token
-//   SiluMul      gate R, up R, y W               y = silu(gate)*up, width k
+//   Add          x, y                            y += x, width k; tile = token
+//   SiluMul      gate, up, y                     y = silu(gate)*up, width k
 //   PackActivations
-//                x R, xp W                      xp = x in the form `activation`
+//                x, xp                          xp = x in the form `activation`
 //                  (not F32), width k. rowsFrom counts rows as MatMul's does.
 //                  I8x2: tile = row; else tile = kPackColumns columns of 16
 //                  rows

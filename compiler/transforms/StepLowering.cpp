@@ -1,6 +1,8 @@
 //===- StepLowering.cpp - fused steps -> dispatches -----------------------===//
 #include "compiler/transforms/StepLowering.h"
 
+#include "codegen/KernelBindings.h"
+#include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "formats/plan/Layout.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -82,8 +84,7 @@ Status StepLowering::lower(Operation *op) {
             spec.k = columnsOf(sum.getX());
             std::string y = bufferOf[sum.getResidual()];
             bufferOf[sum.getResult()] = y;
-            add(spec, {buffer(Access::Read, bufferOf[sum.getX()]),
-                       buffer(Access::ReadWrite, y)});
+            add(spec, {symbol(bufferOf[sum.getX()]), symbol(y)});
             return Status::ok();
           })
           .Case([&](GluOp glu) {
@@ -92,9 +93,8 @@ Status StepLowering::lower(Operation *op) {
             spec.k = columnsOf(glu.getGate());
             std::string y =
                 resultBuffer(glu.getResult(), "glu", RowsFrom::Tokens);
-            add(spec, {buffer(Access::Read, bufferOf[glu.getGate()]),
-                       buffer(Access::Read, bufferOf[glu.getUp()]),
-                       buffer(Access::Write, y)});
+            add(spec, {symbol(bufferOf[glu.getGate()]),
+                       symbol(bufferOf[glu.getUp()]), symbol(y)});
             return Status::ok();
           })
           .Default([&](Operation *other) {
@@ -126,7 +126,7 @@ Status StepLowering::lowerPositions() {
     spec.scale = static_cast<float>(rope.getMagnitude().convertToDouble());
     std::string table = addTensor(Recipe::InverseFrequencies, {}, rope,
                                   DType::F64, Layout::Rows, 1, dim / 2);
-    add(spec, {tensor(table), buffer(Access::Write, ropes[i].angles)});
+    add(spec, {symbol(table), symbol(ropes[i].angles)});
   }
   return Status::ok();
 }
@@ -164,7 +164,7 @@ Status StepLowering::lowerEmbed(EmbedOp op) {
   }
   spec.layout = *layout;
   std::string x = resultBuffer(op.getResult(), "x", RowsFrom::Tokens);
-  add(spec, {addMatrix({table}, *layout).binding, buffer(Access::Write, x)});
+  add(spec, {addMatrix({table}, *layout).binding, symbol(x)});
   return Status::ok();
 }
 
@@ -234,16 +234,14 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
   append.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
   auto angles = llvm::find_if(
       ropes, [&](const Rope &known) { return known.attr == rope; });
-  SmallVector<Attribute> bindings = {buffer(Access::ReadWrite, qkv),
-                                     buffer(Access::Read, angles->angles)};
+  SmallVector<Attribute> bindings = {symbol(qkv), symbol(angles->angles)};
   if (op.getQNormAttr()) {
     append.qkNorm = true;
     append.epsilon = op.getQkEpsilonAttr().getValue().convertToFloat();
     bindings.push_back(vectorFor(op.getQNormAttr()));
     bindings.push_back(vectorFor(op.getKNormAttr()));
   }
-  bindings.push_back(BindingAttr::get(context, Access::Write,
-                                      static_cast<int64_t>(op.getLayer())));
+  bindings.push_back(kvOf(static_cast<int64_t>(op.getLayer())));
   add(append, bindings);
   return Status::ok();
 }
@@ -258,10 +256,8 @@ Status StepLowering::lowerAttn(AttnOp op) {
   spec.kvDtype = kv.getDtype().getValue();
   spec.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
   std::string out = resultBuffer(op.getResult(), "heads", RowsFrom::Tokens);
-  add(spec, {buffer(Access::Read, bufferOf[op.getQkv()]),
-             BindingAttr::get(context, Access::Read,
-                              static_cast<int64_t>(op.getLayer())),
-             buffer(Access::Write, out)});
+  add(spec, {symbol(bufferOf[op.getQkv()]),
+             kvOf(static_cast<int64_t>(op.getLayer())), symbol(out)});
   return Status::ok();
 }
 
@@ -306,7 +302,7 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
       bindings.push_back(rowScalesOf(gate));
       bindings.push_back(rowScalesOf(up));
     }
-    bindings.push_back(buffer(Access::Write, h));
+    bindings.push_back(symbol(h));
     addProduct(spec, x, bindings, /*overlap=*/false);
     return Status::ok();
   }
@@ -320,8 +316,7 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
   KernelSpec glu;
   glu.op = KernelOp::SiluMul;
   glu.k = width;
-  add(glu, {buffer(Access::Read, gated), buffer(Access::Read, upped),
-            buffer(Access::Write, h)});
+  add(glu, {symbol(gated), symbol(upped), symbol(h)});
   return Status::ok();
 }
 
@@ -428,12 +423,12 @@ void StepLowering::freeBuffers(Operation *op) {
   }
 }
 
-Attribute StepLowering::buffer(Access access, StringRef name) const {
-  return BindingAttr::get(context, access, BindingKind::Buffer, name);
+Attribute StepLowering::symbol(StringRef name) const {
+  return FlatSymbolRefAttr::get(context, name);
 }
 
-Attribute StepLowering::tensor(StringRef name) const {
-  return BindingAttr::get(context, Access::Read, BindingKind::Tensor, name);
+Attribute StepLowering::kvOf(int64_t layer) const {
+  return IntegerAttr::get(IntegerType::get(context, 64), layer);
 }
 
 // ---- tensors ----------------------------------------------------------------
@@ -498,7 +493,7 @@ StepLowering::Matrix StepLowering::addMatrix(ArrayRef<WeightAttr> sources,
       addTensor(sources.size() == 1 ? Recipe::Copy : Recipe::Concat, sources,
                 RopeAttr(), sources.front().getDtype(), layout, rows,
                 static_cast<uint64_t>(sources.front().getColumns()));
-  return {tensor(name), layout};
+  return {symbol(name), layout};
 }
 
 Result<StepLowering::Matrix>
@@ -520,7 +515,7 @@ Attribute StepLowering::vectorFor(ArrayRef<WeightAttr> sources) {
   for (WeightAttr source : sources) {
     elements += static_cast<uint64_t>(source.getColumns());
   }
-  return tensor(addTensor(Recipe::Vector, sources, RopeAttr(), DType::F32,
+  return symbol(addTensor(Recipe::Vector, sources, RopeAttr(), DType::F32,
                           Layout::Rows, 1, elements));
 }
 
@@ -534,16 +529,27 @@ Attribute StepLowering::rowScalesOf(ArrayRef<WeightAttr> matrices) {
   for (WeightAttr matrix : matrices) {
     rows += static_cast<uint64_t>(matrix.getRows());
   }
-  return tensor(addTensor(Recipe::RowScales, matrices, RopeAttr(), DType::F32,
+  return symbol(addTensor(Recipe::RowScales, matrices, RopeAttr(), DType::F32,
                           Layout::Rows, 1, rows));
 }
 
 // ---- dispatches -------------------------------------------------------------
 
-void StepLowering::add(const KernelSpec &spec, ArrayRef<Attribute> bindings,
+void StepLowering::add(const KernelSpec &spec, ArrayRef<Attribute> operands,
                        bool overlap, unsigned mClasses) {
-  steps.back().dispatches.push_back(
-      {spec, SmallVector<Attribute>(bindings), overlap, mClasses});
+  SmallVector<Attribute> bindings;
+  for (const auto &[binding, operand] :
+       llvm::zip_equal(codegen::kernelBindings(spec), operands)) {
+    Access access = accessOf(binding);
+    if (auto layer = dyn_cast<IntegerAttr>(operand)) {
+      bindings.push_back(BindingAttr::get(context, access, layer.getInt()));
+    } else {
+      bindings.push_back(
+          BindingAttr::get(context, access, kindOf(binding),
+                           cast<FlatSymbolRefAttr>(operand).getValue()));
+    }
+  }
+  steps.back().dispatches.push_back({spec, bindings, overlap, mClasses});
 }
 
 std::string StepLowering::packed(StringRef x, const KernelSpec &spec,
@@ -566,7 +572,7 @@ std::string StepLowering::packed(StringRef x, const KernelSpec &spec,
         spec.rowsFrom == codegen::RowsFrom::Outputs ? RowsFrom::Outputs
                                                     : RowsFrom::Tokens);
     made.dispatch = steps.back().dispatches.size();
-    add(pack, {buffer(Access::Read, x), buffer(Access::Write, made.buffer)},
+    add(pack, {symbol(x), symbol(made.buffer)},
         /*overlap=*/false, 0);
   }
   steps.back().dispatches[made.dispatch].mClasses |= mClasses;
@@ -586,8 +592,7 @@ void StepLowering::addProduct(KernelSpec spec, StringRef x,
   spec.mClass = codegen::MClass::One;
   for (auto [form, mClasses] : classesOf) {
     spec.activation = form;
-    SmallVector<Attribute> bindings = {
-        buffer(Access::Read, packed(x, spec, mClasses))};
+    SmallVector<Attribute> bindings = {symbol(packed(x, spec, mClasses))};
     bindings.append(others.begin(), others.end());
     add(spec, bindings, overlap, mClasses);
   }
@@ -600,8 +605,7 @@ void StepLowering::addNorm(StringRef x, WeightAttr weight, float epsilon,
   spec.k = static_cast<uint64_t>(weight.getColumns());
   spec.epsilon = epsilon;
   spec.rowsFrom = rows;
-  add(spec,
-      {buffer(Access::Read, x), vectorFor(weight), buffer(Access::Write, y)});
+  add(spec, {symbol(x), vectorFor(weight), symbol(y)});
 }
 
 Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,
@@ -624,8 +628,7 @@ Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,
   if (shape.hasBias) {
     bindings.push_back(vectorFor(biases));
   }
-  bindings.push_back(
-      buffer(shape.accumulate ? Access::ReadWrite : Access::Write, y));
+  bindings.push_back(symbol(y));
   addProduct(shape, x, bindings, overlap);
   return Status::ok();
 }

@@ -96,8 +96,10 @@ private:
                            ir::plan::RowsFrom rows);
   /// After a step: frees what nobody uses any more.
   void freeBuffers(mlir::Operation *op);
-  mlir::Attribute buffer(ir::plan::Access access, llvm::StringRef name) const;
-  mlir::Attribute tensor(llvm::StringRef name) const;
+  // What a kernel is given: a buffer or a tensor by name, or a layer's KV. How
+  // it is accessed stands in codegen/KernelBindings.h.
+  mlir::Attribute symbol(llvm::StringRef name) const;
+  mlir::Attribute kvOf(int64_t layer) const;
 
   // Tensors.
   Result<Layout> firstLayout(codegen::KernelSpec spec,
@@ -117,7 +119,7 @@ private:
 
   // Dispatches of the step at hand.
   void add(const codegen::KernelSpec &spec,
-           llvm::ArrayRef<mlir::Attribute> bindings, bool overlap = false,
+           llvm::ArrayRef<mlir::Attribute> operands, bool overlap = false,
            unsigned mClasses = kAllMClasses);
   /// A MatMul or GluMatMul with its activations: `x` is its first binding,
   /// `others` follow.

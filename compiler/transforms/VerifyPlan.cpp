@@ -211,35 +211,35 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   Status verifyBindings(DispatchOp dispatch, const SymbolTable &symbols) {
     AIR_ASSIGN_OR_RETURN(codegen::KernelSpec spec,
                          kernelSpecFromAttr(dispatch.getSpec()));
-    std::vector<BindingRole> roles = bindingRoles(spec);
-    for (size_t i = 0; i < roles.size(); ++i) {
+    std::vector<codegen::KernelBinding> wanted = codegen::kernelBindings(spec);
+    for (size_t i = 0; i < wanted.size(); ++i) {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);
       bool fits =
           binding.getKind() == BindingKind::Kv
               ? kvFits(spec, binding.getLayer())
-              : symbolFits(roles[i],
+              : symbolFits(wanted[i],
                            symbols.lookup(binding.getTarget().getAttr()));
       if (!fits) {
         std::string bound = binding.getKind() == BindingKind::Kv
                                 ? std::to_string(binding.getLayer())
                                 : binding.getTarget().getValue().str();
         return verificationError("dispatch '" + dispatch.getKernel().str() +
-                                 "' takes another shape for " + roles[i].name +
+                                 "' takes another shape for " + wanted[i].name +
                                  " than that of '" + bound + "'");
       }
     }
     return Status::ok();
   }
 
-  static bool symbolFits(const BindingRole &role, Operation *op) {
+  static bool symbolFits(const codegen::KernelBinding &want, Operation *op) {
     if (auto buffer = dyn_cast<BufferOp>(op)) {
-      return buffer.getRowElements() == role.columns &&
-             buffer.getRows() == role.rowsFrom;
+      return buffer.getRowElements() == want.columns &&
+             buffer.getRows() == static_cast<RowsFrom>(want.rowsFrom);
     }
     auto tensor = cast<TensorOp>(op);
-    return tensor.getDtype().getValue() == role.dtype &&
-           tensor.getLayout().getValue() == role.layout &&
-           tensor.getRows() == role.rows && tensor.getColumns() == role.columns;
+    return tensor.getDtype().getValue() == want.dtype &&
+           tensor.getLayout().getValue() == want.layout &&
+           tensor.getRows() == want.rows && tensor.getColumns() == want.columns;
   }
 
   bool kvFits(const codegen::KernelSpec &spec, int64_t layer) {

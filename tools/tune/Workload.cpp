@@ -1,6 +1,7 @@
 //===- Workload.cpp - operands, copies and the batch -----------===//
 #include "tools/tune/Workload.h"
 
+#include "codegen/KernelBindings.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
@@ -23,8 +24,9 @@ uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
   return word ^ (word >> 31);
 }
 
-// Every byte from 0x20 to 0x3f: whichever of them is a number's highest, it is
-// positive, normal and below 2 as float16, bfloat16, float32 and float64.
+// All bytes are from 0x20 to 0x3f. Whichever of them is a number's most
+// significant byte, the number is positive, normal and below 2 as float16,
+// bfloat16, float32 and float64.
 constexpr uint64_t kFloatMask = 0x1f1f1f1f1f1f1f1f;
 constexpr uint64_t kFloatBits = 0x2020202020202020;
 
@@ -39,7 +41,7 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Activations of which kernels take the step of a scale for an address.
+/// Activation formats whose scale offsets kernels use as addresses.
 void makeSteps(uint8_t *tiles, uint64_t bytes) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -91,78 +93,81 @@ Result<RotatingMemory::Region> RotatingMemory::randomBits(uint64_t bytes) {
   return grow(bits, bytes, false);
 }
 
-// The bindings of codegen/KernelSpec.h, in order; and what a run reads.
 std::vector<Workload::Operand>
 Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
+  using codegen::BindingAccess;
+  using codegen::BindingKind;
+  using codegen::KernelBinding;
   const uint64_t m = ids.size();
   const uint64_t padded = alignUp(m, AIR_TOKEN_PADDING);
-  operations = static_cast<double>(entry.flopsPerRow * m);
-  auto fixedRows = [&](uint64_t floats) {
-    return Operand{padded * floats * 4};
+  const uint64_t kv = blockTables.size() * spec.kvPageBytes;
+  const std::vector<KernelBinding> bindings = codegen::kernelBindings(spec);
+  auto isMatrix = [](const KernelBinding &binding) {
+    return binding.kind == BindingKind::Tensor && binding.rows > 1;
   };
-  // Copies lie as close as their used rows: padding would be skipped, and the
-  // copies fit in a cache after all.
-  auto rows = [&](uint64_t floats) {
-    const uint64_t used = alignUp(m * floats * 4, AIR_BINDING_ALIGNMENT);
-    bytes += static_cast<double>(m * floats * 4);
-    return Operand{padded * floats * 4, used};
-  };
-  auto matrix = [&](uint64_t size) {
-    return Operand{size, alignUp(size, AIR_BINDING_ALIGNMENT)};
-  };
-  const uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  const uint64_t x = codegen::activationWords(spec.activation, spec.k);
-  switch (spec.op) {
-  case KernelOp::EmbedRows: {
-    bytes = static_cast<double>(entry.weightBytes * m);
-    const uint64_t tableRows =
-        spec.layout == Layout::X16 ? alignUp(spec.n, kX16Rows) : spec.n;
-    return {matrix(entry.weightBytes * tableRows), fixedRows(spec.k)};
-  }
-  case KernelOp::MatMul: {
-    bytes = static_cast<double>(entry.weightBytes);
-    std::vector<Operand> operands = {fixedRows(x), matrix(entry.weightBytes)};
-    if (spec.hasBias) {
-      operands.push_back(Operand{spec.n * 4});
+  bool readsWeightsOrKv = false;
+  uint64_t widest = 0; // of the rows that are read
+  for (const KernelBinding &binding : bindings) {
+    const bool isRead = binding.access != BindingAccess::Write;
+    readsWeightsOrKv |=
+        isMatrix(binding) || (binding.kind == BindingKind::Kv && isRead);
+    if (binding.kind == BindingKind::Buffer && isRead) {
+      widest = std::max(widest, binding.columns);
     }
-    operands.push_back(fixedRows(spec.yStride));
-    return operands;
   }
-  case KernelOp::GluMatMul:
-    bytes = static_cast<double>(entry.weightBytes);
-    return {fixedRows(x), matrix(entry.weightBytes / 2),
-            matrix(entry.weightBytes / 2), fixedRows(spec.n)};
-  case KernelOp::RmsNorm:
-    return {rows(spec.k), Operand{spec.k * 4}, fixedRows(spec.k)};
-  case KernelOp::Add:
-    return {rows(spec.k), rows(spec.k)};
-  case KernelOp::SiluMul:
-    return {rows(spec.k), rows(spec.k), fixedRows(spec.k)};
-  case KernelOp::PackActivations:
-    return {rows(spec.k), fixedRows(x)};
-  case KernelOp::RopeAngles:
-    return {Operand{spec.ropeDim / 2 * 8}, fixedRows(spec.ropeDim)};
-  case KernelOp::RopeAppend:
-    return {rows(qkv), fixedRows(spec.ropeDim),
-            Operand{blockTables.size() * spec.kvPageBytes}};
-  case KernelOp::Attention: {
-    const uint64_t kv = blockTables.size() * spec.kvPageBytes;
+
+  operations = static_cast<double>(entry.flopsPerRow * m);
+  if (spec.op == KernelOp::Attention) {
     bytes = static_cast<double>(kv);
     double keys = 0;
     for (uint32_t position : positions) {
       keys += position + 1;
     }
     operations = 4.0 * static_cast<double>(spec.heads * spec.headDim) * keys;
-    return {fixedRows(qkv), matrix(kv), fixedRows(spec.heads * spec.headDim)};
+  } else if (readsWeightsOrKv) {
+    bytes = static_cast<double>(entry.weightBytes *
+                                (spec.op == KernelOp::EmbedRows ? m : 1));
   }
+
+  // What must come from memory rotates through many copies. Copies of
+  // activations overlap in their padding, which is never read: if they did not,
+  // the part that is read might fit in a cache after all.
+  std::vector<Operand> operands;
+  for (const KernelBinding &binding : bindings) {
+    Operand operand;
+    uint64_t used = 0;
+    bool rotates = false;
+    switch (binding.kind) {
+    case BindingKind::Tensor:
+      // Cannot fail: describeKernel has checked the shape.
+      operand.bytes = used = *layoutBytes(binding.dtype, binding.layout,
+                                          binding.rows, binding.columns);
+      rotates = isMatrix(binding);
+      break;
+    case BindingKind::Kv:
+      operand.bytes = used = kv;
+      rotates = binding.access == BindingAccess::Read;
+      break;
+    case BindingKind::Buffer:
+      operand.bytes = padded * binding.columns * 4;
+      used = m * binding.columns * 4;
+      // Angles do not rotate: all layers read the same ones, which stay in
+      // cache.
+      rotates = !readsWeightsOrKv && binding.access != BindingAccess::Write &&
+                binding.columns == widest;
+      bytes += rotates ? static_cast<double>(used) : 0;
+      break;
+    }
+    operand.stride = rotates ? alignUp(used, AIR_BINDING_ALIGNMENT) : 0;
+    operands.push_back(operand);
   }
-  return {};
+  return operands;
 }
 
 void Workload::fillBatch(const KernelSpec &spec, WorkloadBatch batch) {
   const bool isAttention = spec.op == KernelOp::Attention;
   const auto tokens = static_cast<uint32_t>(batch.tokens);
-  // Few tokens are the next ones of as many sequences; many are one prompt.
+  // A few tokens are the next token of as many sequences; many are one prompt.
   const bool isDecode = isAttention && spec.mClass != codegen::MClass::Wide;
   const uint32_t context = std::max(batch.context, tokens);
   pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);
@@ -192,7 +197,7 @@ AirBatch Workload::view() const {
 Result<std::vector<rt::DeviceAddress>>
 Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
                 RotatingMemory &memory) {
-  uint64_t tail = 0; // what the last copy's padding may take beyond its stride
+  uint64_t tail = 0; // bytes of the last copy beyond its stride
   for (const Operand &operand : operands) {
     stride += operand.stride;
     tail = std::max(tail, operand.stride == 0 ? 0 : operand.bytes);

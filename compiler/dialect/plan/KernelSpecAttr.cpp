@@ -246,86 +246,24 @@ Arithmetic arithmeticOf(const KernelSpec &spec) {
   return static_cast<Arithmetic>(codegen::arithmeticOf(spec));
 }
 
-std::vector<BindingRole> bindingRoles(const KernelSpec &spec) {
-  using enum Access;
-  auto rowsFrom = static_cast<RowsFrom>(spec.rowsFrom);
-  auto buffer = [](const char *name, Access access, uint64_t floats,
-                   RowsFrom rows = RowsFrom::Tokens) {
-    BindingRole role{name, BindingKind::Buffer, access, floats};
-    role.rowsFrom = rows;
-    return role;
+BindingKind kindOf(const codegen::KernelBinding &binding) {
+  auto same = [](codegen::BindingKind a, BindingKind b) {
+    return static_cast<uint32_t>(a) == static_cast<uint32_t>(b);
   };
-  auto vector = [](const char *name, uint64_t elements) {
-    return BindingRole{name, BindingKind::Tensor, Read, elements};
+  static_assert(same(codegen::BindingKind::Tensor, BindingKind::Tensor) &&
+                same(codegen::BindingKind::Buffer, BindingKind::Buffer) &&
+                same(codegen::BindingKind::Kv, BindingKind::Kv));
+  return static_cast<BindingKind>(binding.kind);
+}
+
+Access accessOf(const codegen::KernelBinding &binding) {
+  auto same = [](codegen::BindingAccess a, Access b) {
+    return static_cast<uint32_t>(a) == static_cast<uint32_t>(b);
   };
-  auto matrix = [&](const char *name) {
-    return BindingRole{name,   BindingKind::Tensor, Read,       spec.k,
-                       spec.n, spec.dtype,          spec.layout};
-  };
-  auto kv = [](Access access) {
-    return BindingRole{"kv", BindingKind::Kv, access};
-  };
-  uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  // Words of x's row, as a MatMul reads it.
-  uint64_t x = codegen::activationWords(spec.activation, spec.k);
-  switch (spec.op) {
-  case KernelOp::EmbedRows:
-    return {matrix("table"), buffer("x", Write, spec.k)};
-  case KernelOp::RmsNorm:
-    // Rows of x are tokens, whichever of them are asked for.
-    return {buffer("x", Read, spec.k), vector("weight", spec.k),
-            buffer("y", Write, spec.k, rowsFrom)};
-  case KernelOp::MatMul: {
-    std::vector<BindingRole> roles = {buffer("x", Read, x, rowsFrom),
-                                      matrix("w")};
-    if (spec.hasRowScales) {
-      roles.push_back(vector("rowScale", spec.n));
-    }
-    if (spec.hasBias) {
-      roles.push_back(vector("bias", spec.n));
-    }
-    roles.push_back(buffer("y", spec.accumulate ? ReadWrite : Write,
-                           spec.yStride, rowsFrom));
-    return roles;
-  }
-  case KernelOp::GluMatMul: {
-    std::vector<BindingRole> roles = {buffer("x", Read, x, rowsFrom),
-                                      matrix("wGate"), matrix("wUp")};
-    if (spec.hasRowScales) {
-      roles.push_back(vector("gateScale", spec.n));
-      roles.push_back(vector("upScale", spec.n));
-    }
-    roles.push_back(buffer("h", Write, spec.n, rowsFrom));
-    return roles;
-  }
-  case KernelOp::RopeAngles: {
-    BindingRole table = vector("inverseFrequency", spec.ropeDim / 2);
-    table.dtype = DType::F64;
-    return {table, buffer("angles", Write, spec.ropeDim)};
-  }
-  case KernelOp::RopeAppend: {
-    std::vector<BindingRole> roles = {buffer("qkv", ReadWrite, qkv),
-                                      buffer("angles", Read, spec.ropeDim)};
-    if (spec.qkNorm) {
-      roles.push_back(vector("qNorm", spec.headDim));
-      roles.push_back(vector("kNorm", spec.headDim));
-    }
-    roles.push_back(kv(Write));
-    return roles;
-  }
-  case KernelOp::Attention:
-    return {buffer("qkv", Read, qkv), kv(Read),
-            buffer("out", Write, spec.heads * spec.headDim)};
-  case KernelOp::Add:
-    return {buffer("x", Read, spec.k), buffer("y", ReadWrite, spec.k)};
-  case KernelOp::SiluMul:
-    return {buffer("gate", Read, spec.k), buffer("up", Read, spec.k),
-            buffer("y", Write, spec.k)};
-  case KernelOp::PackActivations:
-    return {buffer("x", Read, spec.k, rowsFrom),
-            buffer("xp", Write, x, rowsFrom)};
-  }
-  return {};
+  static_assert(same(codegen::BindingAccess::Read, Access::Read) &&
+                same(codegen::BindingAccess::Write, Access::Write) &&
+                same(codegen::BindingAccess::ReadWrite, Access::ReadWrite));
+  return static_cast<Access>(binding.access);
 }
 
 } // namespace air::ir::plan

@@ -8,10 +8,8 @@
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_KERNELSPECATTR_H
 #define AIRPACK_COMPILER_DIALECT_PLAN_KERNELSPECATTR_H
 
-#include "codegen/KernelSpec.h"
+#include "codegen/KernelBindings.h"
 #include "compiler/dialect/plan/PlanDialect.h"
-
-#include <vector>
 
 namespace air::ir::plan {
 
@@ -24,25 +22,9 @@ Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 /// What the kernel multiplies with, in the plan's terms.
 Arithmetic arithmeticOf(const codegen::KernelSpec &spec);
 
-/// One binding as codegen/KernelSpec.h lists it for an op, and the shape that
-/// the kernel was made for.
-struct BindingRole {
-  const char *name;
-  BindingKind kind;
-  Access access;
-  /// Columns of a tensor; 32-bit words in a row of a buffer. Unused for kv.
-  uint64_t columns = 0;
-  /// Rows of a tensor.
-  uint64_t rows = 1;
-  /// Of a tensor; buffers are F32 and of Layout::Rows.
-  DType dtype = DType::F32;
-  Layout layout = Layout::Rows;
-  /// Which rows of the batch a buffer holds.
-  RowsFrom rowsFrom = RowsFrom::Tokens;
-};
-
-/// What a kernel takes, in order.
-std::vector<BindingRole> bindingRoles(const codegen::KernelSpec &spec);
+/// The dialect's words for what codegen/KernelBindings.h says of a binding.
+BindingKind kindOf(const codegen::KernelBinding &binding);
+Access accessOf(const codegen::KernelBinding &binding);
 
 } // namespace air::ir::plan
 

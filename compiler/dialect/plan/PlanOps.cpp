@@ -350,17 +350,20 @@ LogicalResult DispatchOp::verify() {
   if (!spec) {
     return emitOpError() << "spec: " << spec.status().message();
   }
-  std::vector<BindingRole> roles = bindingRoles(*spec);
-  if (roles.size() != getBindings().size()) {
+  std::vector<air::codegen::KernelBinding> wanted =
+      air::codegen::kernelBindings(*spec);
+  if (wanted.size() != getBindings().size()) {
     return emitOpError() << "has " << getBindings().size()
-                         << " bindings, the kernel takes " << roles.size();
+                         << " bindings, the kernel takes " << wanted.size();
   }
-  for (auto [role, attr] : llvm::zip_equal(roles, getBindings())) {
+  for (const auto &[want, attr] : llvm::zip_equal(wanted, getBindings())) {
     auto binding = cast<BindingAttr>(attr);
-    if (binding.getKind() != role.kind || binding.getAccess() != role.access) {
-      return emitOpError() << role.name << " is bound as " << binding
-                           << ", must be a " << stringifyBindingKind(role.kind)
-                           << " for " << stringifyAccess(role.access);
+    BindingKind kind = kindOf(want);
+    Access access = accessOf(want);
+    if (binding.getKind() != kind || binding.getAccess() != access) {
+      return emitOpError() << want.name << " is bound as " << binding
+                           << ", must be a " << stringifyBindingKind(kind)
+                           << " for " << stringifyAccess(access);
     }
   }
   return success();

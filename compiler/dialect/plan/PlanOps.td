@@ -158,7 +158,7 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
       tiles 1 per 1 weight_bytes 512 flops_per_row 512
     ```
     `spec` is the codegen::KernelSpec (KernelSpecAttr.h; fields that keep their
-    default are left out). Bindings are those that KernelSpec.h lists for its op.
+    default are left out). Bindings are those that KernelBindings.h lists for it.
     `overlap`: the next dispatch may start before all tiles of this one are done.
   }];
   let arguments = (ins

@@ -3,6 +3,7 @@
 
 #include "ForeignRun.h"
 
+#include "codegen/KernelBindings.h"
 #include "codegen/layout/PackLayout.h"
 #include "formats/dtype/Half.h"
 #include "formats/support/CheckedMath.h"
@@ -93,6 +94,38 @@ std::string acceptBinding(const BindingData &binding, size_t index,
   if (!binding.written &&
       !std::equal(after.begin(), after.end(), binding.before.begin())) {
     return "changed binding " + std::to_string(index) + ", which it only reads";
+  }
+  return "";
+}
+
+/// "" when the case has the bindings that codegen/KernelBindings.h lists, else
+/// which one differs and how.
+std::string checkBindings(const KernelCase &test) {
+  const std::vector<KernelBinding> wanted = kernelBindings(test.spec);
+  if (test.bindings.size() != wanted.size()) {
+    return "the case has " + std::to_string(test.bindings.size()) +
+           " bindings, the kernel takes " + std::to_string(wanted.size());
+  }
+  const AirBatch batch = test.batch.view();
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const KernelBinding &want = wanted[i];
+    const BindingData &binding = test.bindings[i];
+    const std::string name = std::string("binding ") + want.name;
+    if (binding.written != (want.access != BindingAccess::Read)) {
+      return name + (binding.written ? " is written" : " is only read");
+    }
+    uint64_t bytes = binding.before.size();
+    if (want.kind == BindingKind::Tensor) {
+      bytes = *layoutBytes(want.dtype, want.layout, want.rows, want.columns);
+    } else if (want.kind == BindingKind::Buffer) {
+      const uint64_t rows =
+          want.rowsFrom == RowsFrom::Outputs ? batch.outputs : batch.tokens;
+      bytes = alignUp(rows, AIR_TOKEN_PADDING) * want.columns * 4;
+    }
+    if (binding.before.size() != bytes) {
+      return name + " has " + std::to_string(binding.before.size()) +
+             " bytes in the case, " + std::to_string(bytes) + " by its shape";
+    }
   }
   return "";
 }
@@ -434,8 +467,10 @@ std::string runCase(const KernelCase &test, const KernelEntry &entry,
   const uint64_t tiles = tileCount(test, entry);
   std::vector<Bytes> first;
   std::vector<Bytes> second;
-  std::string wrong =
-      runOnce(test, entry, kernel, singleTiles(tiles, random), first);
+  std::string wrong = checkBindings(test);
+  if (wrong.empty()) {
+    wrong = runOnce(test, entry, kernel, singleTiles(tiles, random), first);
+  }
   if (wrong.empty()) {
     wrong = runOnce(test, entry, kernel, unevenRanges(tiles, random), second);
   }

@@ -81,10 +81,11 @@ TEST(KernelSpecAttr, EveryOpHasItsName) {
 TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   auto text = [](const KernelSpec &spec) {
     std::string all;
-    for (const ir::plan::BindingRole &role : ir::plan::bindingRoles(spec)) {
-      all += std::string(role.name) + " " +
-             stringifyBindingKind(role.kind).str() + " " +
-             stringifyAccess(role.access).str() + ", ";
+    for (const codegen::KernelBinding &binding :
+         codegen::kernelBindings(spec)) {
+      all += std::string(binding.name) + " " +
+             stringifyBindingKind(ir::plan::kindOf(binding)).str() + " " +
+             stringifyAccess(ir::plan::accessOf(binding)).str() + ", ";
     }
     return all;
   };
@@ -132,18 +133,18 @@ TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {
   spec.yStride = 64;
   spec.hasBias = true;
   spec.rowsFrom = codegen::RowsFrom::Outputs;
-  std::vector<ir::plan::BindingRole> roles = ir::plan::bindingRoles(spec);
-  ASSERT_EQ(roles.size(), 4u);
-  EXPECT_EQ(roles[0].columns, 256u);
-  EXPECT_EQ(roles[0].rowsFrom, ir::plan::RowsFrom::Outputs);
-  EXPECT_EQ(roles[1].rows, 48u);
-  EXPECT_EQ(roles[1].columns, 256u);
-  EXPECT_EQ(roles[1].dtype, DType::Q4_K);
-  EXPECT_EQ(roles[1].layout, Layout::X16);
-  EXPECT_EQ(roles[2].columns, 48u);
-  EXPECT_EQ(roles[2].dtype, DType::F32);
-  EXPECT_EQ(roles[2].layout, Layout::Rows);
-  EXPECT_EQ(roles[3].columns, 64u);
+  std::vector<codegen::KernelBinding> bindings = codegen::kernelBindings(spec);
+  ASSERT_EQ(bindings.size(), 4u);
+  EXPECT_EQ(bindings[0].columns, 256u);
+  EXPECT_EQ(bindings[0].rowsFrom, codegen::RowsFrom::Outputs);
+  EXPECT_EQ(bindings[1].rows, 48u);
+  EXPECT_EQ(bindings[1].columns, 256u);
+  EXPECT_EQ(bindings[1].dtype, DType::Q4_K);
+  EXPECT_EQ(bindings[1].layout, Layout::X16);
+  EXPECT_EQ(bindings[2].columns, 48u);
+  EXPECT_EQ(bindings[2].dtype, DType::F32);
+  EXPECT_EQ(bindings[2].layout, Layout::Rows);
+  EXPECT_EQ(bindings[3].columns, 64u);
 
   spec = KernelSpec();
   spec.op = KernelOp::RopeAppend;
@@ -151,17 +152,17 @@ TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {
   spec.kvHeads = 2;
   spec.headDim = 32;
   spec.ropeDim = 16;
-  roles = ir::plan::bindingRoles(spec);
-  EXPECT_EQ(roles[0].columns, (4u + 2u + 2u) * 32u);
-  EXPECT_EQ(roles[1].columns, 16u);
+  bindings = codegen::kernelBindings(spec);
+  EXPECT_EQ(bindings[0].columns, (4u + 2u + 2u) * 32u);
+  EXPECT_EQ(bindings[1].columns, 16u);
   // A norm reads the rows of all tokens, even if only requested rows are
   // written.
   spec = KernelSpec();
   spec.op = KernelOp::RmsNorm;
   spec.rowsFrom = codegen::RowsFrom::Outputs;
-  roles = ir::plan::bindingRoles(spec);
-  EXPECT_EQ(roles[0].rowsFrom, ir::plan::RowsFrom::Tokens);
-  EXPECT_EQ(roles[2].rowsFrom, ir::plan::RowsFrom::Outputs);
+  bindings = codegen::kernelBindings(spec);
+  EXPECT_EQ(bindings[0].rowsFrom, codegen::RowsFrom::Tokens);
+  EXPECT_EQ(bindings[2].rowsFrom, codegen::RowsFrom::Outputs);
 }
 
 } // namespace
