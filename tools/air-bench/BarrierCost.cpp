@@ -10,11 +10,11 @@
 namespace air::bench {
 namespace {
 
-/// Dispatches of a sample: a millisecond or two, so that some samples are
-/// undisturbed.
+/// Dispatches per sample. A sample takes a millisecond or two, so that some
+/// samples are undisturbed.
 constexpr uint32_t kDispatches = 256;
-/// Multiplications of a tile, each of which waits for the one before: some 100
-/// nanoseconds. Longer tiles would hide the cost behind the clock's changes.
+/// Dependent multiplications per tile, some 100 ns. With longer tiles, changes
+/// of the clock frequency would hide the cost.
 constexpr uint32_t kTurns = 40;
 
 void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
@@ -22,7 +22,7 @@ void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
     uint64_t value = tile;
     for (uint32_t turn = 0; turn < kTurns; ++turn) {
       value = value * 6364136223846793005U + 1;
-      // Or the compiler would jump ahead.
+      // Keeps the compiler from computing the result in closed form.
       asm volatile("" : "+r"(value));
     }
   }

@@ -1,9 +1,9 @@
-//===- BarrierCost.h - what handing over to the next dispatch costs ------===//
+//===- BarrierCost.h - the overhead of a dispatch -------------------------===//
 //
-// A row of dispatches with a barrier between any two, of tiles that only count:
-// they touch no memory, and all take the same time. What N threads need for it
-// beyond the Nth part of one thread's time is the price of sharing tiles and of
-// waiting for the last one.
+// Runs a sequence of dispatches with barriers between them, whose tiles touch
+// no memory and all take the same time. The time on N threads minus 1/N of the
+// time on one thread is the overhead of sharing tiles and waiting at the
+// barriers.
 //
 // Thread-safety: one thread.
 //
@@ -19,15 +19,15 @@ namespace air::bench {
 
 class BarrierCost {
 public:
-  /// Tiles of a dispatch: as a matrix of 2,048 rows has.
+  /// Tiles per dispatch, as many as a matrix of 2,048 rows has.
   static constexpr uint64_t kTiles = 128;
 
   static Result<std::unique_ptr<BarrierCost>> create(uint32_t threads);
 
   /// Takes one more sample.
   Status sample();
-  /// Seconds a dispatch costs beyond its tiles: of the best samples, those in
-  /// which nobody else ran. At least 0.
+  /// Overhead per dispatch in seconds, from the best samples, which other
+  /// processes did not disturb. At least 0.
   double seconds() const;
 
 private:

@@ -19,18 +19,18 @@ using Values = KernelBuilder::Values;
 
 constexpr const char *kLoopName = "arithmetic_limit";
 constexpr int64_t kTurns = 1 << 15;
-// Short, so that some sample is undisturbed by what else the machine does.
+// Short, so that some samples are undisturbed by other processes.
 constexpr uint32_t kSampleMilliseconds = 2;
 
-/// What a loop's chains are made of.
+/// The shape of a loop of independent dependency chains.
 struct Loop {
   Arithmetic kind;
   bool isOfTiles;  ///< registers of 1 KiB
-  int64_t bytes;   ///< of a chain's value
-  int64_t chains;  ///< independent, to cover latency times ports of any core
-                   ///< (4 to 5 cycles, 2 to 4 ports), with registers to spare
-  int64_t factors; ///< of a turn: two make a product, or each makes one with
-                   ///< the chain's value
+  int64_t bytes;   ///< of one accumulator
+  int64_t chains;  ///< enough to cover latency times ports of any core (4 to 5
+                   ///< cycles, 2 to 4 ports) without spilling registers
+  int64_t factors; ///< per iteration: two are multiplied with each other, or
+                   ///< each with the accumulator
 
   Loop(Arithmetic measured, const CpuTarget &target)
       : kind(measured),
@@ -47,7 +47,7 @@ struct Loop {
                 : addsIn16Bits(target)    ? 8
                                           : 1) {}
 
-  /// Such sums are widened once for the eight words of a group.
+  /// Widening these sums is amortised over the eight words of a group.
   static bool addsIn16Bits(const CpuTarget &target) {
     return target.isa.byteDot == codegen::ByteDot::MulAdd256 ||
            target.isa.byteDot == codegen::ByteDot::MulAdd512;
@@ -55,9 +55,9 @@ struct Loop {
   uint64_t operandBytes() const {
     return static_cast<uint64_t>((chains + factors) * bytes);
   }
-  /// Two factors make a product, and sums are float32.
+  /// Two factors are multiplied with each other, and sums are float32.
   bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
-  /// A product of tiles takes as long as those of 16 vectors.
+  /// A tile multiplication takes as long as 16 vector multiplications.
   int64_t turns() const { return isOfTiles ? kTurns / 16 : kTurns; }
   double operations() const {
     if (isOfTiles) {
@@ -71,8 +71,8 @@ struct Loop {
   }
 };
 
-/// What the sum is multiplied with is the sum: products of nothing but factors
-/// would be computed once for all chains.
+/// Multiplies the accumulator itself: products of two factors would be computed
+/// once and shared by all chains.
 Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
   codegen::ByteSum bytes(sum);
   for (Value factor : factors) {
@@ -95,9 +95,9 @@ Value addProduct(KernelBuilder &b, Arithmetic kind, Value sum,
   return sum;
 }
 
-// Binding 0: the chains' first values and the factors, all different, so that
-// nothing can be computed once for two chains. Binding 1: a value for each
-// tile, so that nothing is found useless.
+// Binding 0 holds the initial accumulators and the factors, all different, so
+// that no two chains can share a computation. Binding 1 receives a value per
+// tile, so that no computation is dead.
 void writeLoop(KernelBuilder &b, const Loop &loop) {
   const KernelBuilder::Type type =
       b.vec(loop.isOfFloats() ? b.f32() : b.i32(), loop.bytes / 4);
@@ -129,7 +129,7 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
   });
 }
 
-// The same of tile registers: six sums and two factors are all eight.
+// The same for tile registers: six accumulators and two factors use all eight.
 void writeTileLoop(KernelBuilder &b, const Loop &loop) {
   codegen::AmxTiles tiles(b);
   constexpr auto kShape = codegen::AmxTiles::kSums;
@@ -155,7 +155,7 @@ void writeTileLoop(KernelBuilder &b, const Loop &loop) {
                     }
                     return after;
                   });
-    // One place for all: none is useless, and only the last stays.
+    // All chains are stored to one place, so that none of them is dead code.
     for (Value sum : sums) {
       tiles.store(sum, kShape, b.element(b.binding(1), tile, loop.bytes),
                   kShape.bytes);

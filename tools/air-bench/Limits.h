@@ -1,8 +1,8 @@
 //===- Limits.h - what this machine can do at most --------------*- C++ -*-===//
 //
-// The bounds that kernels are measured against: memory that is only read, and
-// arithmetic in registers that waits for nothing. The arithmetic loops are
-// written with KernelBuilder and compiled and loaded as kernels are.
+// The limits that kernels are compared with: the bandwidth of reading memory,
+// and the peak rate of arithmetic in registers. The arithmetic loops are
+// written with KernelBuilder, and compiled and loaded like kernels.
 //
 // Thread-safety: one thread.
 //
@@ -22,10 +22,10 @@
 
 namespace air::bench {
 
-/// What is faster than this times its limit means that one of both is wrong.
+/// A share above this means that the limit or the rate was measured wrongly.
 inline constexpr double kMostShare = 1.05;
 
-/// Reads `bytes` of memory on some threads.
+/// Measures the read bandwidth of `threads` threads on `bytes` of memory.
 class MemoryLimit {
 public:
   static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads,
@@ -39,10 +39,10 @@ private:
 };
 
 enum class Arithmetic : uint8_t {
-  FmaF32,  ///< two operations a lane
-  ByteDot, ///< eight operations a 32-bit lane, in whatever way the target
-           ///< multiplies bytes
-  Bf16Dot, ///< four operations a 32-bit lane
+  FmaF32,  ///< two operations per lane
+  ByteDot, ///< eight operations per 32-bit lane, by the target's instructions
+           ///< for dot products of bytes
+  Bf16Dot, ///< four operations per 32-bit lane
 };
 inline constexpr std::array kArithmetics = {
     Arithmetic::FmaF32, Arithmetic::ByteDot, Arithmetic::Bf16Dot};
@@ -50,7 +50,7 @@ inline constexpr std::array kArithmetics = {
 /// "fma_f32", "byte_dot", "bf16_dot".
 const char *nameOf(Arithmetic kind);
 
-/// Operations per second of each kind, 0 where it is not known.
+/// Operations per second of each kind, 0 if not measured.
 struct ArithmeticRates {
   double fma = 0;
   double byteDots = 0;
@@ -61,7 +61,7 @@ struct ArithmeticRates {
            : kind == Arithmetic::ByteDot ? byteDots
                                          : bf16Dots;
   }
-  /// Takes a rate that is higher than what was known.
+  /// Keeps the higher of the known rate and `rate`.
   void raise(Arithmetic kind, double rate) {
     double &known = kind == Arithmetic::FmaF32    ? fma
                     : kind == Arithmetic::ByteDot ? byteDots

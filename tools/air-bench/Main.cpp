@@ -28,62 +28,62 @@ constexpr int kSamples = 30;
 
 cli::Tool describe() {
   cli::Command main;
-  main.summary = "times kernels against what memory and cores can do";
+  main.summary = "times kernels and compares them with the machine's limits";
   main.options = {
       {.name = "--filter",
        .kind = cli::ValueKind::String,
        .valueName = "REGEX",
-       .help = "Only benchmarks whose name matches this POSIX extended regular "
-               "expression somewhere. The limits are always measured.",
+       .help = "Run only the benchmarks whose names match this POSIX extended "
+               "regular expression anywhere. The limits are always measured.",
        .defaultText = "F16, Q8_0, Q4_0, Q4_K and Q6_K in their best layout, "
-                      "and kernels without a matrix"},
+                      "and kernels without weights"},
       {.name = "--list",
-       .help = "Print the names instead of running: all of them, or those that "
-               "--filter takes."},
+       .help = "Print the names of all benchmarks, or of those that --filter "
+               "selects, and run none."},
       {.name = "--min-time",
        .kind = cli::ValueKind::Number,
        .valueName = "SECONDS",
-       .help = "Repeat each benchmark for at least so long.",
+       .help = "Repeat each benchmark for at least SECONDS.",
        .defaultText = "0.1",
        .minimum = 0.001,
        .maximum = 3600},
       {.name = "--threads",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Threads that share a kernel's tiles.",
-       .defaultText = "1; with --plan the plan's, at most one a core",
+       .help = "Number of threads that share a kernel's tiles.",
+       .defaultText = "1; with --plan the plan's, at most one per core",
        .minimum = 1,
        .maximum = rt::ThreadPool::kMaxThreads},
       {.name = "--target",
        .kind = cli::ValueKind::String,
        .valueName = "TARGET",
-       .help = "Compile kernels, and the loops that measure the cores, for "
-               "this target: a built-in profile or a JSON file that this "
-               "machine can run.",
+       .help = "Compile the kernels and the loops that measure peak arithmetic "
+               "for this target: a built-in profile or a JSON profile whose "
+               "code this machine can run.",
        .defaultText = "host"},
       {.name = "--json",
-       .help = "Print Google Benchmark's JSON on standard output; with --plan "
-               "one object, with every step and dispatch."},
+       .help = "Print Google Benchmark's JSON; with --plan, one object with "
+               "every step and dispatch."},
       {.name = "--plan",
        .kind = cli::ValueKind::String,
        .valueName = "PLAN",
-       .help =
-           "Instead of single kernels, time a pass of this plan: each kind "
-           "of step beside what its bytes and its operations need at least, "
-           "and the whole pass beside their sum."},
+       .help = "Instead of single kernels, time a pass of this plan: each kind "
+               "of step beside the least time that its bytes and operations "
+               "take, and the whole pass beside their sum."},
       {.name = "--tokens",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "With --plan: tokens of a pass, of one sequence. Up to 8 all "
-               "get their logits, of more only the last.",
+       .help = "With --plan: number of tokens in a pass, all of one sequence. "
+               "Up to 8 tokens all get logits; of more, only the last does.",
        .defaultText = "1",
        .minimum = 1,
        .maximum = 4294967295.0},
       {.name = "--context",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "With --plan: tokens that the sequence holds before the pass.",
-       .defaultText = "64, or what the plan's context leaves",
+       .help = "With --plan: number of tokens already in the context before "
+               "the pass.",
+       .defaultText = "64, or what fits in the plan's context",
        .minimum = 0,
        .maximum = 4294967295.0},
   };
@@ -94,21 +94,20 @@ cli::Tool describe() {
   tool.name = "air-bench";
   tool.summary = "kernel benchmarks";
   tool.description =
-      "Compiles kernels for this machine and times them on the shapes of Llama "
-      "1B and 8B. First it measures how fast memory is read and how fast the "
-      "cores multiply and add, and what a dispatch costs beyond its tiles "
-      "(us); "
-      "then each row tells its time, GB/s of weights "
-      "(or of KV, or of rows where there is neither), GFLOP/s, and its share: "
-      "the time that the nearer limit would take, divided by the row's own. "
-      "With --plan it does the same for the steps of a whole pass.";
+      "Compiles kernels for this machine and times them on the matrix shapes "
+      "of Llama 1B and 8B. It first measures the machine's limits: read "
+      "bandwidth, peak multiply-add rates, and the overhead of a dispatch in "
+      "microseconds. Each row then shows a kernel's time, its GB/s of weights "
+      "(or of KV; of activations if it reads neither), its GFLOP/s, and its "
+      "share: the time that the tighter limit allows, divided by the measured "
+      "time. With --plan it does the same for the steps of a whole pass.";
   tool.commands = {main};
   tool.notes = {
-      "What a row reads lies in many copies that no cache holds together, "
-      "since "
-      "between two calls of a running model all its weights go by. A share "
-      "above 1.05 can't be: limits are then measured again, and when it stays, "
-      "it is an error."};
+      "A kernel's operands rotate through many copies that together exceed the "
+      "last-level cache, because a running model reads all of its weights "
+      "between two calls of a kernel. A share above 1.05 means that a "
+      "measurement is wrong: the limits are then measured again, and if the "
+      "share stays above 1.05, air-bench ends with an error."};
   return tool;
 }
 
@@ -144,7 +143,7 @@ private:
   bool isSet = false;
 };
 
-/// What the benchmarks of one run share. They run one after another.
+/// The state that the benchmarks of a run share. They run one after another.
 class BenchRun {
 public:
   BenchRun(const MachineProfile &host, uint32_t threads)
@@ -157,7 +156,7 @@ public:
   const Status &failure() const { return firstFailure; }
 
 private:
-  /// Operations per second that the row's arithmetic allows.
+  /// The peak rate of the row's arithmetic, in operations per second.
   double cores() const {
     return rates.of(arithmetic.kind) / arithmetic.repeats;
   }
@@ -171,9 +170,9 @@ private:
   const MachineProfile &host;
   uint32_t threads;
   RotatingMemory operands;
-  double memory = 0;     ///< bytes per second on `threads`: the best sample
-  ArithmeticRates rates; ///< likewise
-  KernelArithmetic arithmetic; ///< of the row at hand
+  double memory = 0;     ///< bytes per second on `threads`, the best sample
+  ArithmeticRates rates; ///< likewise the best samples
+  KernelArithmetic arithmetic; ///< of the current row
   std::string current;
   std::unique_ptr<Workload> workload;
   Status firstFailure;
@@ -243,7 +242,7 @@ void BenchRun::runBarrier(benchmark::State &state, uint32_t onThreads) {
   state.counters["us"] = (*cost)->seconds() * 1e6;
 }
 
-// A busy machine may have given less at the start than it can.
+// Other load may have lowered the limits that were measured at the start.
 Status BenchRun::measureAgain() {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<MemoryLimit> reads,
                        MemoryLimit::create(threads, rotatingBytes()));
@@ -263,7 +262,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }
-  if (current != row.name) { // called again with more turns
+  if (current != row.name) { // else called again with more iterations
     workload.reset();
     current.clear();
     Result<std::unique_ptr<Workload>> made = Workload::create(
@@ -273,7 +272,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
     }
     workload = *std::move(made);
     current = row.name;
-    // Pages of code and scratch are touched for the first time.
+    // A warm-up run: it touches the pages of code and scratch.
     if (Status status = workload->run(); !status.isOk()) {
       return fail(state, row.name, status);
     }
@@ -289,20 +288,19 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       (monotonicSeconds() - start) / static_cast<double>(state.iterations());
   const double bytes = workload->bytesRead() / seconds;
   const double flops = workload->flops() / seconds;
-  // Few turns are over before they can be told from the clock.
+  // Few iterations take too short a time for the clock's resolution.
   const bool isLong = seconds * static_cast<double>(state.iterations()) > 1e-3;
   if (isLong && shareOf(bytes, flops) > kMostShare) {
     if (Status status = measureAgain(); !status.isOk()) {
       return fail(state, row.name, status);
     }
     if (shareOf(bytes, flops) > kMostShare) {
-      return fail(
-          state, row.name,
-          internalError(cli::format(
-              "faster than the machine, by %.2f: it reads %.2f GB/s and memory "
-              "gives %.2f; it computes %.2f GFLOP/s and the cores give %.2f",
-              shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9, flops * 1e-9,
-              cores() * 1e-9)));
+      return fail(state, row.name,
+                  internalError(cli::format(
+                      "faster than the limits by a factor of %.2f: it reads at "
+                      "%.2f of %.2f GB/s and computes at %.2f of %.2f GFLOP/s",
+                      shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9,
+                      flops * 1e-9, cores() * 1e-9)));
     }
   }
   state.counters["GB/s"] = bytes * 1e-9;
@@ -310,7 +308,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   state.counters["share"] = shareOf(bytes, flops);
 }
 
-/// 1, 2, 4... up to the host's cores, and the threads that rows run on.
+/// 1, 2, 4... up to the host's cores, and the thread count of the rows.
 std::set<uint32_t> threadCounts(const MachineProfile &host, uint32_t threads) {
   std::set<uint32_t> counts = {threads};
   for (uint32_t count = 1; count <= host.cores; count *= 2) {
@@ -350,9 +348,9 @@ void registerAll(BenchRun &bench, const std::vector<BenchRow> &rows,
   }
 }
 
-// Google Benchmark takes its settings as a command line only.
+// Google Benchmark takes its settings from a command line only.
 void initialize(double minTime, bool asJson) {
-  // It keeps a pointer to the first.
+  // Static, since Google Benchmark keeps a pointer to the first one.
   static std::vector<std::string> texts;
   texts = {"air-bench", cli::format("--benchmark_min_time=%.6f", minTime),
            "--benchmark_counters_tabular=true",
@@ -370,7 +368,7 @@ Status runPlan(const cli::Invocation &call) {
   for (const char *other : {"--filter", "--list", "--min-time", "--target"}) {
     if (call.has(other)) {
       return usageError(std::string(other) +
-                        " is about single kernels; leave it out with --plan");
+                        " applies to single kernels; leave it out with --plan");
     }
   }
   PlanOptions options;
@@ -394,7 +392,7 @@ Status run(const cli::Invocation &call) {
   for (const char *option : {"--tokens", "--context"}) {
     if (call.has(option)) {
       return usageError(std::string(option) +
-                        " is about a plan; give it with --plan PLAN");
+                        " applies to a plan; give it with --plan PLAN");
     }
   }
   NameFilter filter;

@@ -54,7 +54,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
     }
     if (has(binding->access(), plan::Access::Read)) {
       cost.kvBytes += positionBytes * (context + tokens);
-      // A product with each key and one with each value (causal).
+      // One multiply-add per element of each visible key and value.
       const plan::ModelFacts &model = *plan.model();
       const double keys = tokens * context + tokens * (tokens + 1) / 2;
       cost.operations =

@@ -1,13 +1,13 @@
 //===- PlanCosts.h - what each dispatch of a pass must do -------*- C++ -*-===//
 //
-// A plan says of every dispatch how many bytes of weights it reads and how much
-// it computes for a row. The rest follows from the batch: keys and values by
-// the context, gathered rows and operations by the number of tokens.
+// A plan records for every dispatch how many bytes of weights it reads and how
+// many operations it takes per row. The rest follows from the batch: KV bytes from
+// the context, gathered rows and operations from the number of tokens.
 //
-// Keys and values count as in rt::RunCounters: those of the sequence read once
-// by each layer's attention, the new ones written once. Attention's operations
-// are those of the keys that each token sees. Activations count for nothing:
-// they stay in a cache.
+// KV bytes are counted as in rt::RunCounters: each layer's attention reads those
+// of the sequence once, and new ones are written once. Attention's operations
+// follow from the number of keys that each token sees. Activations are not
+// counted, since they stay in a cache.
 //
 // Thread-safety: pure functions.
 //
@@ -24,15 +24,15 @@
 
 namespace air::bench {
 
-/// What a kernel computes with.
+/// The arithmetic that limits a kernel.
 struct KernelArithmetic {
   Arithmetic kind = Arithmetic::FmaF32;
-  /// How often each product of a weight is computed: I8x2 activations have two
+  /// Multiplications per weight and token: 2 for I8x2 activations, which have two
   /// bytes.
   double repeats = 1;
 };
 
-/// As the plan records it of a dispatch.
+/// The arithmetic that the plan records for a dispatch.
 KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic);
 
 struct DispatchCost {
@@ -51,16 +51,16 @@ struct StepCost {
   std::vector<DispatchCost> dispatches;
 };
 
-/// One sequence that holds `context` positions and takes `tokens` more, the
-/// last `outputs` of which give logits.
+/// A pass of `tokens` tokens on one sequence that already holds `context` tokens.
+/// The last `outputs` of them get logits.
 struct PassShape {
   uint64_t context = 0;
   uint64_t tokens = 1;
   uint64_t outputs = 1;
 };
 
-/// The steps of the program that takes so many tokens, in order. `shape` keeps
-/// to the plan's max_tokens and max_outputs.
+/// The steps, in order, of the program for that many tokens. `shape` must respect
+/// the plan's max_tokens and max_outputs.
 std::vector<StepCost> passCosts(const plan::Plan &plan, const PassShape &shape);
 
 } // namespace air::bench

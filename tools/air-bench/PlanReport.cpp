@@ -41,7 +41,7 @@ double medianSeconds(const std::vector<PassSample> &passes) {
   return quartilesOf(std::move(seconds)).median;
 }
 
-/// All dispatches at these rates.
+/// Sums all dispatches at these rates.
 double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   double bound = 0;
   for (const StepCost &step : measured.steps) {
@@ -52,7 +52,7 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   return bound;
 }
 
-/// The mean of two bounds is the bound at the rates' (harmonic) mean.
+/// The mean of two bounds is the bound at the harmonic mean of their rates.
 Quartiles adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {
@@ -112,7 +112,7 @@ std::string row(const std::string &name, const std::string &count,
                 part.operationBound * kMilli, part.share());
 }
 
-/// A name as a JSON string: names of steps and kernels come from a file.
+/// `name` as a JSON string; it comes from a file and may hold any character.
 std::string quoted(const std::string &text) {
   std::string out = "\"";
   for (char c : text) {
@@ -231,29 +231,28 @@ std::string planText(const PlanMeasurement &measured,
   out += row("sum", std::to_string(report.steps.size()), report.sum);
   out += row("whole pass", "", report.whole);
   const double pass = report.whole.seconds;
-  out += format("beside   share %.2f of what the machine gave right before and "
-                "after each pass (quartiles %.2f and %.2f)\n",
+  out += format("adjacent share %.2f of the rates right before and after each "
+                "pass (quartiles %.2f and %.2f)\n",
                 report.adjacentShare.median, report.adjacentShare.low,
                 report.adjacentShare.high);
-  out += format(
-      "bounds   %.4f ms in all, share %.2f; %.2f tok/s at %llu tokens a pass "
-      "after %llu, %llu with logits\n",
-      report.whole.bound * kMilli, report.whole.share(),
-      static_cast<double>(measured.shape.tokens) / pass,
-      static_cast<unsigned long long>(measured.shape.tokens),
-      static_cast<unsigned long long>(measured.shape.context),
-      static_cast<unsigned long long>(measured.shape.outputs));
+  out += format("bounds   %.4f ms in total, share %.2f; %.2f tok/s with %llu "
+                "tokens per pass at context %llu, %llu with logits\n",
+                report.whole.bound * kMilli, report.whole.share(),
+                static_cast<double>(measured.shape.tokens) / pass,
+                static_cast<unsigned long long>(measured.shape.tokens),
+                static_cast<unsigned long long>(measured.shape.context),
+                static_cast<unsigned long long>(measured.shape.outputs));
   out +=
-      format("outside  %.4f ms (%.1f %%): the pass less its %zu dispatches, "
-             "one by one %.4f ms, %.4f of them to start and join\n",
+      format("outside  %.4f ms (%.1f %%): the pass minus its %zu dispatches; "
+             "one by one these take %.4f ms, %.4f of that to start and join\n",
              report.outsideSeconds * kMilli, 100 * report.outsideSeconds / pass,
              report.dispatches.size(), report.sum.seconds * kMilli,
              measured.emptySingleSeconds * kMilli);
-  out += format("barriers %llu, and %.4f ms (%.2f %%) for a pass of kernels "
-                "that do nothing\n",
-                static_cast<unsigned long long>(report.barriers),
-                measured.emptyPassSeconds * kMilli,
-                100 * measured.emptyPassSeconds / pass);
+  out +=
+      format("barriers %llu; a pass of empty kernels takes %.4f ms (%.2f %%)\n",
+             static_cast<unsigned long long>(report.barriers),
+             measured.emptyPassSeconds * kMilli,
+             100 * measured.emptyPassSeconds / pass);
   out += format("limits   %s %.1f GB/s (%.1f in the median), float32 %.1f "
                 "GFLOP/s",
                 measured.link.c_str(), measured.rates.bytes / kGiga,
@@ -268,7 +267,7 @@ std::string planText(const PlanMeasurement &measured,
                   measured.rates.arithmetic.bf16Dots / kGiga);
   }
   out += format("; %u threads, %u rounds, medians of %llu passes and %llu "
-                "timed singly\n",
+                "timed by dispatch\n",
                 measured.threads, measured.rounds,
                 static_cast<unsigned long long>(measured.passes.size()),
                 static_cast<unsigned long long>(measured.timedPasses));

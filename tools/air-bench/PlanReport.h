@@ -1,17 +1,17 @@
 //===- PlanReport.h - measured steps beside their bounds --------*- C++ -*-===//
 //
-//   byte bound       (weights + keys and values) / rate at which memory is read
-//   operation bound  operations / rate of the arithmetic that the kernel uses
-//   bound            the larger of both; of several dispatches their sum
+//   byte bound       (weights + KV) / read bandwidth
+//   operation bound  operations / peak rate of the kernel's arithmetic
+//   bound            the larger of both; for several dispatches, their sum
 //   share            bound / measured time
 //
-// The rates are the best of the whole run. On a machine whose memory serves
-// others too these vary from second to second, so each pass also has a share of
-// its own, at the mean of the rates right before and right after it.
+// The rates are the best of the whole run. On a shared machine they vary from
+// second to second, so each pass also has a share of its own, at the mean of
+// the rates right before and right after it.
 //
-// Dispatches are timed one by one, which costs a wake-up of all threads each;
-// the whole pass is timed apart. `outside` is what the pass takes beyond its
-// dispatches: barriers, and what the host does between two passes.
+// Dispatches are timed one by one, each with a wake-up of all threads; the
+// whole pass is timed separately. `outside` is the time of a pass beyond that
+// of its dispatches: barriers, and the host's work between two passes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H
@@ -26,9 +26,9 @@
 
 namespace air::bench {
 
-/// The best that was measured so far.
+/// The best rates so far.
 struct MachineRates {
-  double bytes = 0; ///< read a second
+  double bytes = 0; ///< read per second
   ArithmeticRates arithmetic;
 
   double operations(const KernelArithmetic &kernel) const {
@@ -36,14 +36,14 @@ struct MachineRates {
   }
 };
 
-/// A pass and what the machine gave around it.
+/// The time of a pass, with the rates right before and after it.
 struct PassSample {
   double seconds = 0;
   MachineRates before;
   MachineRates after;
 };
 
-/// The middle of some values, and the quarters below and above it.
+/// The median and the quartiles of some values.
 struct Quartiles {
   double low = 0;
   double median = 0;
@@ -54,17 +54,18 @@ struct Quartiles {
 struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
-  uint64_t timedPasses = 0; ///< dispatch by dispatch
+  uint64_t timedPasses = 0; ///< those timed dispatch by dispatch
   PassShape shape;
-  std::string link; ///< "dram", or "cache" where all weights fit
+  std::string link; ///< "cache" if weights and KV of a pass fit, else "dram"
   MachineRates rates;
-  /// Of all samples of rates.bytes: far below it, others took their part.
+  /// The median sample of rates.bytes. Far below the best one, it means that
+  /// other processes used the memory.
   double medianBytes = 0;
   std::vector<StepCost> steps;
-  /// One for each dispatch, through all steps.
+  /// One per dispatch, in the order of the steps.
   std::vector<double> dispatchSeconds;
-  std::vector<PassSample> passes; ///< whole ones; at least one
-  /// All dispatches with kernels that do nothing: as one pass, and singly.
+  std::vector<PassSample> passes; ///< whole passes, at least one
+  /// All dispatches with empty kernels: as one pass, and one by one.
   double emptyPassSeconds = 0;
   double emptySingleSeconds = 0;
 };
@@ -90,14 +91,14 @@ struct KindReport {
 struct PlanReport {
   std::vector<PartReport> dispatches;
   std::vector<PartReport> steps;
-  std::vector<KindReport> kinds; ///< in the order in which a pass meets them
-  PartReport sum;                ///< of all dispatches, timed singly
-  PartReport whole;              ///< the same work in the time of a pass
-  Quartiles adjacentShare;       ///< of passes, at the rates around each
+  std::vector<KindReport> kinds; ///< in the order of their first step
+  PartReport sum;                ///< of all dispatches, timed one by one
+  PartReport whole;              ///< the same work, timed as one pass
+  Quartiles adjacentShare;       ///< shares of passes at the rates around them
   double outsideSeconds = 0;
   uint64_t barriers = 0;
-  /// Where a share is above the most that a measurement may give: its name and
-  /// both numbers. Empty otherwise.
+  /// Names what has a share above kMostShare, with both numbers. Empty if
+  /// nothing has.
   std::string impossible;
 };
 

@@ -12,22 +12,26 @@ namespace air::bench {
 namespace {
 
 constexpr uint64_t kDefaultContext = 64;
-/// A pass of so few tokens is several users' next ones: all get their logits.
+/// Up to so many tokens stand for the next token of as many users, so that all
+/// of them get logits.
 constexpr uint64_t kFewTokens = 8;
 constexpr uint32_t kRounds = 5;
-/// No new round after this, so that a slow model ends too.
+/// No new round starts after this, so that slow models finish too.
 constexpr double kEnoughSeconds = 60;
-/// Of passes that are timed dispatch by dispatch, in a round.
+/// Passes per round that are timed dispatch by dispatch.
 constexpr double kTurnSeconds = 0.25;
-/// Of whole ones and the limits around them: so long, or so many of them.
+/// Whole passes per round, each with the limits around it: stop after
+/// kWholeSeconds or kWholePasses, whichever comes first.
 constexpr double kWholeSeconds = 2;
 constexpr int kWholePasses = 12;
 constexpr uint32_t kLimitSamples = 15;
-/// Beside one pass; the first of them wakes the threads.
+/// Samples of a limit before and after a pass; the first only wakes the
+/// threads.
 constexpr uint32_t kAdjacentSamples = 4;
-/// How often limits are measured again when something was faster.
+/// How often the limits are measured again if something was faster than them.
 constexpr int kAttempts = 10;
-/// Of the limit's buffer: far beyond any cache, small beside a large model.
+/// The most that the bandwidth probe reads: far larger than any cache, and
+/// small beside a large model.
 constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
 
 double median(std::vector<double> values) {
@@ -35,7 +39,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// What this machine can do, measured for one plan's kernels.
+/// The limits of this machine that matter to one plan's kernels.
 class PlanLimits {
 public:
   static Result<PlanLimits> create(const std::vector<StepCost> &steps,
@@ -49,7 +53,7 @@ public:
         used[static_cast<size_t>(cost.arithmetic.kind)] = true;
       }
     }
-    // What stays in a cache between two passes is read from there.
+    // If all that a pass reads stays in a cache, the cache's bandwidth counts.
     const auto passBytes = static_cast<uint64_t>(bytes);
     limits.linkName = passBytes <= rt::lastLevelCacheBytes() ? "cache" : "dram";
     AIR_ASSIGN_OR_RETURN(
@@ -62,8 +66,8 @@ public:
       }
       if (!hasArithmetic(kind, host)) {
         return unsupportedError(
-            std::string("this plan's kernels compute by ") + nameOf(kind) +
-            ", which this machine cannot measure the limit of");
+            std::string("this plan's kernels use ") + nameOf(kind) +
+            ", whose peak rate cannot be measured on this machine");
       }
       AIR_ASSIGN_OR_RETURN(std::unique_ptr<ArithmeticLimit> made,
                            ArithmeticLimit::create(kind, host, threads));
@@ -73,7 +77,7 @@ public:
   }
 
   const char *link() const { return linkName; }
-  /// Raises `rates` to what is seen now.
+  /// Measures the limits again and keeps the higher of both values in `rates`.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
       reads.push_back(memory->sample());
@@ -90,8 +94,8 @@ public:
 
   double medianBytes() const { return median(reads); }
 
-  /// What the machine gives now; raises `best` too. The memory comes last: its
-  /// rate varies most, and what follows is compared with it.
+  /// The rates at this moment; raises `best` too. Memory is measured last: its
+  /// rate varies most, and the pass that follows is compared with it.
   Result<MachineRates> now(MachineRates &best) {
     MachineRates rates;
     for (auto &[kind, limit] : arithmetic) {
@@ -113,7 +117,7 @@ public:
 
 private:
   const char *linkName = "";
-  std::vector<double> reads; ///< bytes a second of every sample
+  std::vector<double> reads; ///< bytes per second of every sample
   std::unique_ptr<MemoryLimit> memory;
   std::vector<std::pair<Arithmetic, std::unique_ptr<ArithmeticLimit>>>
       arithmetic;
@@ -121,7 +125,7 @@ private:
 
 void doNothing(const AirDispatch *, uint64_t, uint64_t, void *) {}
 
-/// A pass whose kernels return at once: what starting and joining cost.
+/// A pass whose kernels return at once, to measure the overhead of dispatching.
 class EmptyPass {
 public:
   static Result<EmptyPass> create(const std::vector<StepCost> &steps,
@@ -145,7 +149,7 @@ public:
     return pass;
   }
 
-  /// Seconds of all dispatches in one run.
+  /// Seconds of one run of all dispatches.
   Result<double> together() {
     const double start = monotonicSeconds();
     AIR_RETURN_IF_ERROR(device->run(program, 0, count, batch));
@@ -168,7 +172,7 @@ private:
   AirBatch batch = {};
 };
 
-/// Random tokens: how fast a pass is does not depend on them.
+/// Passes of random tokens; speed does not depend on the ids.
 class Passes {
 public:
   static Result<Passes> create(rt::Session &session, const PassShape &shape) {
@@ -226,7 +230,7 @@ private:
   std::vector<uint32_t> outputs;
 };
 
-/// All samples; medians at the end.
+/// All samples; their medians are taken at the end.
 struct Samples {
   std::vector<PassSample> whole;
   std::vector<double> emptyTogether;
@@ -234,7 +238,8 @@ struct Samples {
   std::vector<std::vector<double>> dispatches;
 };
 
-/// At least once.
+/// Calls `once` until `seconds` have passed, at most `most` times, at least
+/// once.
 template <typename Fn>
 Status repeat(double seconds, Fn once, int most = INT_MAX) {
   const double start = monotonicSeconds();
@@ -250,7 +255,7 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
                 MachineRates &best, Samples &samples) {
   AIR_ASSIGN_OR_RETURN(MachineRates before, limits.now(best));
   auto passBetweenLimits = [&]() -> Status {
-    // The first pass after another pool's work wakes the threads.
+    // A warm-up pass: after another pool ran, it wakes this pool's threads.
     AIR_RETURN_IF_ERROR(passes.whole().status());
     AIR_ASSIGN_OR_RETURN(double seconds, passes.whole());
     AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
@@ -327,7 +332,7 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   AIR_ASSIGN_OR_RETURN(measured.shape, passShape(session, options));
   measured.steps = passCosts(session.plan(), measured.shape);
   AIR_ASSIGN_OR_RETURN(Passes passes, Passes::create(session, measured.shape));
-  // Brings in what the context didn't.
+  // A warm-up pass: it loads what filling the context did not.
   AIR_RETURN_IF_ERROR(passes.whole().status());
   AIR_ASSIGN_OR_RETURN(PlanLimits limits,
                        PlanLimits::create(measured.steps, measured.threads));
@@ -352,14 +357,14 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   takeMedians(samples, measured);
   measured.medianBytes = limits.medianBytes();
   bench.report = evaluate(measured);
-  // A busy machine may have given less than it can.
+  // Other load may have lowered the limits that were measured.
   for (int again = 0; again < kAttempts && !bench.report.impossible.empty();
        ++again) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
     bench.report = evaluate(measured);
   }
   if (!bench.report.impossible.empty()) {
-    return internalError("faster than the machine: " + bench.report.impossible);
+    return internalError("faster than the limits: " + bench.report.impossible);
   }
   return bench;
 }

@@ -1,13 +1,13 @@
 //===- PlanSteps.h - times every dispatch of a plan -------------*- C++ -*-===//
 //
-// Opens a plan as airrun does and runs passes after a context of random tokens:
-// whole ones, and ones whose dispatches are timed one by one, in turns and in
-// rounds between which the machine's limits are measured again.
+// Opens a plan as airrun does, fills the context with random tokens, and times
+// passes after it. Every round times whole passes and passes dispatch by
+// dispatch; the machine's limits are measured between the rounds.
 //
-// Thread-safety: one thread. Errors: those of rt::Session; DoesNotFit when the
-// plan takes no such pass; Unsupported when this machine has no limit for the
-// plan's kernels; Internal when something was faster than the limits allow,
-// also after these were measured again.
+// Thread-safety: one thread. Errors: those of rt::Session; DoesNotFit if the
+// plan does not allow such a pass; Unsupported if the limit of the plan's
+// arithmetic cannot be measured on this machine; Internal if something is
+// faster than the limits allow even after they were measured again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANSTEPS_H
@@ -22,9 +22,9 @@ namespace air::bench {
 
 struct PlanOptions {
   std::string path;
-  uint32_t threads = 0; ///< 0: the plan's, at most one a core
+  uint32_t threads = 0; ///< 0: the plan's, at most one per core
   uint64_t tokens = 1;
-  /// None: a small one.
+  /// Tokens in the context before the pass; a small number if absent.
   std::optional<uint64_t> context;
 };
 

@@ -40,7 +40,7 @@ private:
   void add(const KernelRow &kernel, const KernelSpec &spec,
            const std::string &axes, const std::string &shape, MClass mClass,
            uint32_t tokens, uint32_t context = 0);
-  /// One benchmark for each M class, or for each of kPlainTokens.
+  /// One benchmark per M class, or per entry of kPlainTokens.
   void addAll(const KernelRow &kernel, const KernelSpec &spec,
               const std::string &axes, const std::string &shape,
               uint32_t context = 0);
@@ -51,7 +51,7 @@ private:
 
   std::vector<BenchRow> &rows;
   bool isCommon = true;
-  Precision precision = Precision::Float; ///< of products
+  Precision precision = Precision::Float; ///< of a matmul's activations
 };
 
 void RowMaker::add(const KernelRow &kernel, const KernelSpec &spec,
@@ -105,7 +105,7 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
       addAll(kernel, spec, axes, sizes);
       if (layout == Layout::X16 &&
           std::ranges::count(kernel.byteDTypes, dtype) != 0) {
-        // Not every machine has these.
+        // Not every machine supports these.
         isCommon = false;
         precision = Precision::Int15;
         addAll(kernel, spec, axes + "/i8x2", sizes);
@@ -116,7 +116,7 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
       if (dtype == DType::BF16 && kernel.op != KernelOp::EmbedRows) {
         isCommon = false;
         precision = Precision::Int8;
-        // Only of many tokens another kernel than without.
+        // Differs from the float32 kernel only for many tokens.
         add(kernel, spec, axes + "/bf16x32", sizes, MClass::Wide,
             kClassTokens.back());
         precision = Precision::Float;
@@ -161,7 +161,7 @@ void RowMaker::makeHeads(const KernelRow &kernel, const HeadShape &shape,
   isCommon = true;
 }
 
-// No default: an op that is new to the registry doesn't compile here.
+// No default label, so that an op without benchmarks fails to compile.
 void RowMaker::make(const KernelRow &kernel) {
   switch (kernel.op) {
   case KernelOp::EmbedRows:

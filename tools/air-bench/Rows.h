@@ -1,4 +1,4 @@
-//===- Rows.h - the registry times real shapes ------------------*- C++ -*-===//
+//===- Rows.h - the list of kernel benchmarks -------------------*- C++ -*-===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_ROWS_H
 #define AIRPACK_TOOLS_AIR_BENCH_ROWS_H
 
@@ -15,7 +15,8 @@ struct BenchRow {
   codegen::KernelSpec spec;
   uint32_t tokens = 1;
   uint32_t context = 0; ///< Attention: keys that the last token sees
-  /// Runs without --filter: a common dtype in the best layout, or no matrix.
+  /// Whether it runs without --filter: a common dtype in its best layout, or a
+  /// kernel without weights.
   bool isCommon = true;
 };
 

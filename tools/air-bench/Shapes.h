@@ -24,8 +24,8 @@ inline constexpr std::array<MatrixShape, 4> kProjections = {
     {{2048, 2048}, {8192, 2048}, {4096, 4096}, {14336, 4096}}};
 inline constexpr std::array<MatrixShape, 2> kGatedProjections = {
     {{8192, 2048}, {14336, 4096}}};
-/// A quarter of the vocabulary: as random to a cache, and it fits in memory in
-/// every dtype.
+/// A quarter of the vocabulary: just as far beyond any cache, and small enough
+/// for memory in every dtype.
 inline constexpr std::array<MatrixShape, 2> kTables = {
     {{32768, 2048}, {32768, 4096}}};
 inline constexpr std::array<uint64_t, 2> kWidths = {2048, 4096};
@@ -40,9 +40,9 @@ inline constexpr std::array<HeadShape, 2> kHeads = {
     {{32, 8, 64}, {32, 8, 128}}};
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
 
-/// Tokens that stand for a class, in the order of codegen::MClass.
+/// The number of tokens that represents each class, in the order of MClass.
 inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};
-/// Tokens for kernels that have no classes.
+/// Numbers of tokens for kernels that have no classes.
 inline constexpr std::array<uint32_t, 2> kPlainTokens = {1, 64};
 
 } // namespace air::bench

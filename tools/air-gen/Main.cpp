@@ -29,49 +29,50 @@ cli::Tool describe() {
       {.name = "--shape",
        .kind = cli::ValueKind::Choice,
        .valueName = "SHAPE",
-       .help = "Start from the shape of a published model.",
+       .help = "The published model whose shape is used; the options below "
+               "override parts of it.",
        .defaultText = "1b",
        .choices = shapes},
       {.name = "--type",
        .kind = cli::ValueKind::String,
        .valueName = "TYPE",
-       .help = "A dtype for every matrix, or the mixes Q4_K_M and Q5_K_M.",
-       .defaultText = "Q8_0; Q4_K_M for 70b and 405b"},
+       .help =
+           "The dtype of all matrices, or one of the mixes Q4_K_M and Q5_K_M.",
+       .defaultText = "Q8_0, or Q4_K_M for 70b and 405b"},
       {.name = "--output",
        .shortName = "-o",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Where to write."},
+       .help = "The file to write."},
       {.name = "--headers-only",
        .kind = cli::ValueKind::Flag,
-       .help = "Leave out the weights: where they would be the file has a hole "
-               "that takes no room on the disk and reads as zeros. airpack "
-               "--weightless never reads it; without that option it packs a "
-               "model of zeros."},
+       .help = "Leave a hole in the file in place of the weights. It takes no "
+               "disk space and reads as zeros. airpack --weightless does not "
+               "read it; without that option airpack packs a model of zeros."},
       {.name = "--seed",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Other seeds give other weights.",
+       .help = "Seed of the random weights.",
        .defaultText = "1",
        .minimum = 0,
        .maximum = 9007199254740992.0},
-      count("--layers", "Decoder layers."),
-      count("--width", "Residual stream."),
-      count("--heads", "Query heads."),
-      count("--kv-heads", "Key and value heads."),
-      count("--head-dim", "Elements of a head."),
-      count("--ffn", "Feed-forward width."),
-      count("--vocabulary", "Tokens of the vocabulary.", 257),
-      count("--context", "Trained context in tokens."),
+      count("--layers", "Number of decoder layers."),
+      count("--width", "Width of the residual stream."),
+      count("--heads", "Number of query heads."),
+      count("--kv-heads", "Number of key and value heads."),
+      count("--head-dim", "Width of a head."),
+      count("--ffn", "Width of the feed-forward network."),
+      count("--vocabulary", "Vocabulary size.", 257),
+      count("--context", "Trained context length in tokens."),
   };
   main.examples = {"air-gen --shape 8b --type Q4_K_M -o 8b-q4_k_m.gguf",
                    "air-gen --shape 405b --headers-only -o 405b.gguf"};
   cli::Tool tool;
   tool.name = "air-gen";
   tool.summary = "random models of real shapes, for measurements";
-  tool.description =
-      "Writes a GGUF file of the Llama architecture with random weights of a "
-      "sane size. The bytes depend on the options alone.";
+  tool.description = "Writes a GGUF file of the Llama architecture with random "
+                     "weights of realistic magnitude, for measurements. The "
+                     "same options give the same bytes.";
   tool.commands = {main};
   return tool;
 }

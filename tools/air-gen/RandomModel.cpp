@@ -23,8 +23,8 @@ uint16_t halfOf(float value) {
   return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
 }
 
-/// What one unit of scale should be, so that decoded weights have a standard
-/// deviation of about 0.02 whatever the dtype's range of codes.
+/// The scale at which decoded weights have a standard deviation of about 0.02,
+/// whatever the dtype's range of codes.
 float scaleFor(DType dtype) {
   switch (dtype) {
   case DType::Q8_0:
@@ -62,7 +62,7 @@ void fillFloats(DType dtype, uint64_t stream, uint64_t first,
                 std::span<uint8_t> bytes, float spread, float center) {
   uint64_t width = info(dtype).blockBytes;
   for (uint64_t i = 0; i < bytes.size() / width; ++i) {
-    // The sum of 8 bytes is close enough to a bell.
+    // The sum of 8 random bytes is close enough to a normal distribution.
     uint64_t word = randomWord(stream, first + i);
     int sum = 0;
     for (int b = 0; b < 8; ++b) {
@@ -92,7 +92,7 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
     std::memcpy(bytes.data() + at, &word,
                 std::min<uint64_t>(8, bytes.size() - at));
   }
-  // Random codes are fine; the floats among them must be of a sane size.
+  // Random codes are fine, but the scales among them need a realistic magnitude.
   float scale = scaleFor(dtype);
   for (uint64_t block = 0; block * facts.blockBytes < bytes.size(); ++block) {
     for (const BlockField &field : facts.fields) {
@@ -121,7 +121,7 @@ bool moreBits(uint32_t layer, uint32_t layers) {
 
 struct Mix {
   DType base;
-  bool more; ///< Q6_K for some
+  bool more; ///< whether some layers get Q6_K
 
   DType forDown(uint32_t layer, uint32_t layers) const {
     return more && moreBits(layer, layers) ? DType::Q6_K : base;
@@ -151,7 +151,7 @@ Result<Mix> mixOf(const std::string &type) {
   return Mix{*dtype, false};
 }
 
-/// A byte-level vocabulary: 256 byte pieces, then fillers that no text yields.
+/// A byte-level vocabulary: 256 byte tokens, then fillers that no text produces.
 std::vector<std::string> vocabularyOf(uint32_t size) {
   std::vector<std::string> pieces;
   auto utf8 = [](uint32_t code) {
@@ -197,7 +197,8 @@ static Result<GgufWriter> describeModel(const ModelShape &shape,
   AIR_ASSIGN_OR_RETURN(Mix mix, mixOf(type));
   if (shape.vocabulary < 257) {
     return usageError("a vocabulary of " + std::to_string(shape.vocabulary) +
-                      " pieces has no room for 256 bytes and an end token");
+                      " tokens is too small; 256 byte tokens and an end "
+                      "token need 257");
   }
   GgufWriter writer;
   writer.add("general.architecture", std::string("llama"));

@@ -1,8 +1,8 @@
 //===- RandomModel.h - models of any shape with random weights --*- C++ -*-===//
 //
-// A deterministic stand-in for real checkpoints: same names, shapes, dtypes and
-// bytes, random values of a sane size. For measurements, which no big file in
-// the repository has to be kept for.
+// A deterministic stand-in for real checkpoints, with the same names, shapes,
+// dtypes and sizes, and random values of realistic magnitude. Measurements use
+// it, so that the repository needs no large files.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRGEN_RANDOMMODEL_H

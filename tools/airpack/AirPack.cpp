@@ -22,14 +22,15 @@ static cli::Tool describeTool() {
   tool.name = "airpack";
   tool.summary = "compile a model for one machine, ahead of time";
   tool.description =
-      "airpack reads a GGUF model and writes a plan: weights in the order and "
-      "layout in which the target's kernels read them, the kernels themselves, "
-      "and a schedule. airrun executes the plan and decides nothing. No part "
-      "of the target needs to be in the machine that packs.";
+      "airpack compiles a GGUF model into a plan for one target: the weights "
+      "in the order and layout in which the target's kernels read them, the "
+      "kernels as machine code, and a schedule. airrun executes the plan and "
+      "makes no decisions of its own. airpack can compile for any target on "
+      "any machine.";
   tool.commands = {packCommand(), inspectCommand(), verifyCommand()};
-  tool.notes = {
-      "A plan appears under its name whole or not at all; the same model, "
-      "options and target give the same bytes."};
+  tool.notes = {"A plan is written atomically: it appears under its name "
+                "complete or not at all. Except with --tune, the same model, "
+                "options and target give the same bytes."};
   return tool;
 }
 

@@ -14,10 +14,10 @@
 namespace air {
 namespace {
 
-/// Insertion order, so that the output reads as the file does.
+/// Keeps insertion order, so that the output has the order of the file.
 using Json = nlohmann::ordered_json;
 
-/// Lists longer than this are told by their length.
+/// Of longer lists only the length is shown.
 constexpr size_t kLongestList = 16;
 
 template <typename T> Json listToJson(const std::vector<T> &list) {
@@ -54,7 +54,7 @@ std::string shapeText(const std::vector<uint64_t> &shape) {
 }
 
 std::string dump(const Json &json) {
-  // Names and texts of a file need not be UTF-8.
+  // Strings in a file need not be valid UTF-8.
   return printableJson(
       json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
@@ -109,7 +109,7 @@ std::string modelText(const ModelSource &source) {
     text += dtype + ": " + std::to_string(sum.first) + " tensors, " +
             byteText(sum.second) + "\n";
   }
-  return text + "together: " + std::to_string(source.tensors.size()) +
+  return text + "total: " + std::to_string(source.tensors.size()) +
          " tensors, " + byteText(bytes) + "\n";
 }
 
@@ -118,10 +118,10 @@ std::string modelText(const ModelSource &source) {
 cli::Command inspectCommand() {
   cli::Command command;
   command.name = "inspect";
-  command.summary = "Tell what a plan or a model holds.";
+  command.summary = "Show what a plan or a model contains.";
   command.positionals = {{"PLAN|MODEL", "A plan or a GGUF file.", true}};
   command.options = {makeOption("--json", "", cli::ValueKind::Flag, "",
-                                "Print everything, as JSON.")};
+                                "Print everything as JSON.")};
   command.examples = {"airpack inspect model.air --json",
                       "airpack inspect model.gguf"};
   return command;

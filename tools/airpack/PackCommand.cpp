@@ -23,8 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "MODEL.gguf" -> "MODEL.air" in the current folder; of a split, the part
-/// number goes too.
+/// "MODEL.gguf" -> "MODEL.air" in the current folder. The part number of a
+/// split model is dropped too.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
   // NAME-00001-of-000NN
@@ -72,8 +72,8 @@ compileOptions(const cli::Invocation &invocation) {
   options.model = invocation.positionals.front();
   std::optional<std::string> target = invocation.text("--target");
   if (!target) {
-    return usageError("--target is missing: say host, a profile's name, or a "
-                      "JSON file");
+    return usageError("--target is missing; give host, the name of a profile, "
+                      "or a JSON file");
   }
   options.target = *target;
   options.pre = invocation.text("--pre").value_or("");
@@ -90,10 +90,10 @@ compileOptions(const cli::Invocation &invocation) {
   return options;
 }
 
-/// Seconds of the stages, for --times.
+/// Measures how long the stages take, for --times.
 class StageTimes {
 public:
-  /// Seconds since the stage before ended.
+  /// Seconds since the previous call, or since construction.
   double next() {
     const Clock::time_point now = Clock::now();
     return std::chrono::duration<double>(now - std::exchange(before, now))
@@ -105,7 +105,7 @@ private:
   Clock::time_point before = Clock::now();
 };
 
-/// Measures the tiles of the plan that `options` make.
+/// Chooses the tiles of the plan that `options` describe by timing them.
 Status measureTiles(compiler::CompileOptions &options, double seconds) {
   AIR_ASSIGN_OR_RETURN(MachineProfile target, resolveProfile(options.target));
   const MachineProfile host = hostProfile();
@@ -129,8 +129,9 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   return Status::ok();
 }
 
-/// This machine's memory bandwidth in bytes/s, or 0 and a note: the plan is
-/// written, and its summary only lacks a line.
+/// This machine's memory bandwidth in bytes/s. Where it cannot be measured, a
+/// note and 0: the plan is written already, and only a line of its summary is
+/// missing.
 double measureBandwidth() {
   const MachineProfile host = hostProfile();
   Result<double> bandwidth =
@@ -149,54 +150,55 @@ cli::Command packCommand() {
   using cli::ValueKind;
   cli::Command command;
   command.name = "";
-  command.summary = "Compile MODEL for a target into a plan.";
+  command.summary = "Compile MODEL into a plan for a target.";
   command.positionals = {
-      {"MODEL", "A GGUF file; of a split model, its first part.", true}};
-  cli::Option kvType =
-      makeOption("--kv-type", "", ValueKind::Choice, "TYPE",
-                 "Numbers of the KV cache; f32 takes twice the memory.", "f16");
+      {"MODEL", "A GGUF file; for a split model, its first part.", true}};
+  cli::Option kvType = makeOption(
+      "--kv-type", "", ValueKind::Choice, "TYPE",
+      "Number format of the KV cache; f32 takes twice the memory of f16.",
+      "f16");
   kvType.choices = {"f16", "f32"};
   cli::Option activations = makeOption(
-      "--activations", "", ValueKind::Choice, "FORM",
-      "The least exact form in which products may take their inputs: float32, "
-      "15-bit integers or 8-bit ones, with one scale for 32 of them. Integers "
-      "need a quantised matrix and a target with byte products; 8 bits are for "
-      "several tokens at a time. For BF16 matrices i8 means bfloat16, which "
-      "has "
-      "8 significant bits, of 9 tokens and more and where the target has its "
-      "products.",
+      "--activations", "", ValueKind::Choice, "FORMAT",
+      "The least exact activation format that matrix multiplications may use: "
+      "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8), the "
+      "integers in blocks of 32 with one scale each. Integers need quantised "
+      "weights and a target that multiplies bytes; 8-bit ones are only used "
+      "for several tokens at a time. For BF16 weights, i8 allows bfloat16 for "
+      "9 or more tokens at a time on targets that multiply it.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option pre = makeOption(
       "--pre", "", ValueKind::Choice, "NAME",
-      "How a byte-level BPE vocabulary cuts text before it merges bytes, in "
-      "place of what the model's file says. The wrong choice gives other "
-      "tokens than the model was trained with, without an error.",
+      "The pre-tokenizer of a byte-level BPE vocabulary, in place of the one "
+      "that the model's file names. A wrong choice gives other tokens than the "
+      "model was trained with, without an error.",
       "the file's 'tokenizer.ggml.pre'");
   for (const PreTokenizerName &known : preTokenizerNames()) {
     pre.choices.emplace_back(known.name);
   }
   cli::Option context = makeOption("--ctx", "", ValueKind::Integer, "N",
-                                   "Tokens that a sequence may hold.",
+                                   "Context length in tokens.",
                                    "the model's trained context, at most 4096");
   context.minimum = 1;
   context.maximum = 4294967295.0;
   cli::Option slots =
       makeOption("--slots", "", ValueKind::Integer, "N",
-                 "Sequences that fit at full length at the same time.", "1");
+                 "Number of sequences that the KV cache can hold at full "
+                 "context length at the same time.",
+                 "1");
   slots.minimum = 1;
   slots.maximum = 65536;
-  cli::Option threads = makeOption(
-      "--threads", "", ValueKind::Integer, "N",
-      "Threads that compile and pack; the plan does not depend on them.",
-      "the machine's");
+  cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
+                                   "Number of threads for compiling and "
+                                   "packing; the plan does not depend on it.",
+                                   "one per CPU");
   threads.minimum = 1;
   threads.maximum = 1024;
-  cli::Option emit =
-      makeOption("--emit", "", ValueKind::Choice, "KIND",
-                 "Print instead of writing a plan: the model as imported "
-                 "(llm), the compiled plan as IR (plan) or its metadata "
-                 "(json).");
+  cli::Option emit = makeOption(
+      "--emit", "", ValueKind::Choice, "KIND",
+      "Instead of writing a plan, print the imported model (llm), the compiled "
+      "plan as IR (plan), or the plan's metadata (json).");
   emit.choices = {"llm", "plan", "json"};
   std::string passes;
   for (const std::string &name : compiler::passNames()) {
@@ -204,21 +206,22 @@ cli::Command packCommand() {
   }
   cli::Option tune = makeOption(
       "--tune", "", ValueKind::Number, "SECONDS",
-      "Measure tile sizes of the matrix products on this machine, for about so "
-      "long, those with the most weights first, and keep what is faster than "
-      "the cost model's choice. The target must be one that this machine runs. "
-      "The results of the plan stay the same; its bytes follow the "
-      "measurements.",
-      "the cost model chooses");
+      "Spend about SECONDS timing tile sizes of the matrix multiplications on "
+      "this machine, those with the most weights first, and keep sizes that "
+      "are faster than the cost model's. This machine must be able to run the "
+      "target's code. What the plan computes stays the same; its bytes depend "
+      "on the measurements.",
+      "off, the cost model chooses");
   tune.minimum = 0.001;
   tune.maximum = 86400;
   command.options = {
       makeOption("--target", "", ValueKind::String, "TARGET",
-                 "What the plan is for: host, the name of a built-in profile, "
-                 "or a JSON file. Required."),
+                 "The machine to compile for: host (this machine), the name of "
+                 "a built-in profile, or a JSON profile as airrun probe writes "
+                 "it. Required."),
       makeOption("--output", "-o", ValueKind::String, "PLAN",
-                 "The file to write.",
-                 "MODEL's name with .air, in this folder"),
+                 "The plan to write.",
+                 "MODEL's name with the extension .air, in the current folder"),
       kvType,
       activations,
       context,
@@ -236,11 +239,11 @@ cli::Command packCommand() {
                  "Print the IR after PASS instead of writing a plan. Passes: " +
                      passes + "."),
       makeOption("--json", "", ValueKind::Flag, "",
-                 "Print the plan's metadata instead of the summary."),
+                 "Print the plan's metadata as JSON instead of the summary."),
       makeOption("--times", "", ValueKind::Flag, "",
-                 "Also tell on standard error how long it took to read the "
-                 "model's index, to compile and to write, and how fast it "
-                 "wrote. The plan itself holds no times."),
+                 "Also print to standard error how long reading the model's "
+                 "index, compiling and writing took, and the write speed. The "
+                 "plan itself contains no times."),
   };
   command.examples = {"airpack model.gguf --target host -o model.air",
                       "airpack model.gguf --target x86-64-v3 --ctx 8192"};
@@ -253,20 +256,20 @@ Status runPack(const cli::Invocation &invocation) {
   std::string emit = invocation.text("--emit").value_or("");
   std::string stopAfter = invocation.text("--stop-after").value_or("");
   if (!stopAfter.empty() && (emit == "json" || emit == "llm")) {
-    return usageError("--stop-after prints IR as it stands then; it does not "
-                      "go with --emit=" +
+    return usageError("--stop-after prints the IR after a pass; it cannot be "
+                      "combined with --emit=" +
                       emit);
   }
   std::string output =
       invocation.text("--output").value_or(defaultOutput(options.model));
   bool writes = emit.empty() && stopAfter.empty();
   if (!writes && invocation.has("--output")) {
-    return usageError("--output goes with a plan that is written, not with "
-                      "--emit or --stop-after, which print");
+    return usageError("--output names the plan to write, and --emit and "
+                      "--stop-after write none; leave one of them out");
   }
   if (!writes && invocation.has("--times")) {
-    return usageError("--times goes with a plan that is written, not with "
-                      "--emit or --stop-after, which print");
+    return usageError("--times reports how a plan was written, and --emit and "
+                      "--stop-after write none; leave one of them out");
   }
 
   if (options.weightless &&
@@ -284,8 +287,8 @@ Status runPack(const cli::Invocation &invocation) {
 
   if (std::optional<double> seconds = invocation.number("--tune")) {
     if (emit == "llm" || !stopAfter.empty()) {
-      return usageError("--tune goes with a whole plan, not with --emit=llm or "
-                        "--stop-after");
+      return usageError("--tune needs a complete plan; it cannot be combined "
+                        "with --emit=llm or --stop-after");
     }
     AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
   }

@@ -1,7 +1,7 @@
 //===- ProgressBar.h - one line on a terminal -------------------*- C++ -*-===//
 //
-// Draws on stderr when that is a terminal, and nothing otherwise. The line is
-// gone when the bar is.
+// Draws on stderr if that is a terminal, and does nothing otherwise. The
+// destructor erases the line.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRPACK_PROGRESSBAR_H
@@ -20,7 +20,7 @@ public:
   ProgressBar &operator=(const ProgressBar &) = delete;
 
   void update(uint64_t done, uint64_t total);
-  /// Shows what is being done instead of a bar.
+  /// Shows `text` in place of the bar.
   void note(const std::string &text);
 
 private:

@@ -35,7 +35,7 @@ std::string countText(uint64_t count) {
   return std::to_string(count);
 }
 
-/// "Q4_K 70 %, Q6_K 30 %": dtypes of the matrices by bytes.
+/// "Q4_K 70 %, Q6_K 30 %": the dtypes of the matrices by their share of bytes.
 std::string dtypeMix(const plan::Plan &plan) {
   std::map<std::string, uint64_t> bytes;
   uint64_t total = 0;
@@ -87,7 +87,7 @@ std::string contextLine(const plan::Plan &plan) {
       kv.dtype() == static_cast<uint16_t>(DType::F32) ? "F32" : "F16");
   if (kv.context() > plan.model()->trained_context()) {
     line += format(
-        " (the model was trained for %llu: expect nonsense beyond)",
+        " (the model was trained for %llu; expect poor output beyond that)",
         static_cast<unsigned long long>(plan.model()->trained_context()));
   }
   return line + "\n";
@@ -111,7 +111,7 @@ std::string memoryTable(const plan::Plan &plan) {
                        : budget.tier() == plan::Tier::Disk ? "disk"
                                                            : "VRAM";
     table += "in " + tier + "\n" + rows +
-             format("  %-12s %12s", "together", byteText(sum).c_str());
+             format("  %-12s %12s", "total", byteText(sum).c_str());
     if (budget.bytes() != 0) {
       table += " of " + byteText(budget.bytes());
     }
@@ -129,19 +129,19 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
     std::string phase = textOf(prediction.phase());
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
-      lines += format("%-10s %s a token over %s", phase.c_str(),
+      lines += format("%-10s %s per token over %s", phase.c_str(),
                       byteText(link.bytes_per_pass()).c_str(),
                       textOf(link.link()).c_str());
       lines += link.bandwidth() == 0
-                   ? ", whose bandwidth is not known\n"
+                   ? ", of unknown bandwidth\n"
                    : format(", %s %.1f GB/s\n", kind,
                             static_cast<double>(link.bandwidth()) / 1e9);
     }
     if (prediction.nanoseconds() == 0) {
-      lines += "speed      not known: a target file with measured bandwidths "
-               "tells it\n";
+      lines += "speed      unknown; a profile written by airrun probe has the "
+               "bandwidth\n";
     } else {
-      // A nominal bandwidth bounds nothing.
+      // Only a measured bandwidth is an upper bound.
       lines += format("speed      %s %.1f tokens/s, %s; %s limits it\n",
                       measured ? "at most" : "about",
                       1e9 / static_cast<double>(prediction.nanoseconds()), kind,
@@ -162,7 +162,7 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
   return lines;
 }
 
-/// Of a model that recommends how it is sampled.
+/// The sampling options that the model recommends, or nothing.
 std::string samplingLine(const plan::Plan &plan) {
   const SamplingDefaults defaults = fromPlan(plan.sampling());
   std::string list;
@@ -181,7 +181,7 @@ std::string samplingLine(const plan::Plan &plan) {
   return list.empty() ? "" : "sampling   " + list + ", the model's\n";
 }
 
-/// Of a plan whose tiles were measured.
+/// What `airpack --tune` did, or nothing for a plan without it.
 std::string tilesLine(const plan::Plan &plan) {
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
     const plan::Decision &decision = *plan.decisions()->Get(i);

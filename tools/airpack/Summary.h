@@ -8,10 +8,11 @@
 
 namespace air {
 
-/// What the plan is, where its bytes lie, what a token moves over each link,
-/// the speed to expect and what limits it. Lines, each with its end.
-/// `dramBandwidth` (bytes/s; 0: not measured) is what the machine at hand
-/// gives; the speed that follows from it stands beside the one in the plan.
+/// The text that describes a plan: model, target, memory, the bytes that a
+/// token moves over each link, the expected speed and what limits it. Every
+/// line ends with a newline. `dramBandwidth` is this machine's measured read
+/// bandwidth in bytes/s, or 0 if it was not measured; the speed that follows
+/// from it is shown beside the plan's own prediction.
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
                         double dramBandwidth = 0);
 

@@ -10,7 +10,8 @@ namespace air {
 cli::Command verifyCommand() {
   cli::Command command;
   command.name = "verify";
-  command.summary = "Check a plan: its rules, and the digest of every byte.";
+  command.summary = "Check a plan against the rules of the format and against "
+                    "its digests, which cover every byte.";
   command.positionals = {{"PLAN", "The plan to check.", true}};
   command.examples = {"airpack verify model.air"};
   return command;

@@ -18,11 +18,12 @@ namespace {
 constexpr uint64_t kDefaultPrefill = 512;
 constexpr uint64_t kDefaultDecode = 64;
 constexpr int64_t kRounds = 5;
-/// No new round after this, so that a slow model ends too.
+/// No new round starts after this, so that slow models finish too.
 constexpr double kEnoughSeconds = 60;
-/// Of the limit's buffer: far beyond any cache, small beside a large model.
+/// The most that the bandwidth probe reads: far larger than any cache, and
+/// small beside a large model.
 constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
-// Many short samples: the best one is a moment when nobody else ran.
+// With many short samples, the best one is undisturbed by other processes.
 constexpr uint32_t kProbeSamples = 25;
 constexpr uint32_t kProbeMilliseconds = 2;
 
@@ -32,7 +33,7 @@ uint64_t peakRssBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024; // Linux: KiB
 }
 
-/// The limit of what a decode pass reads, measured on as many bytes.
+/// The bandwidth limit of a decode pass, measured on as many bytes as it reads.
 class LinkLimit {
 public:
   static Result<LinkLimit> create(double passBytes, uint32_t threads) {
@@ -62,7 +63,8 @@ private:
   double best = 0;
 };
 
-/// Random ids through one sequence: how fast a pass is does not depend on them.
+/// Passes of random token ids on one sequence; speed does not depend on the
+/// ids.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -75,14 +77,14 @@ public:
       token = static_cast<int32_t>(random.next() % session.vocabulary());
     }
     work.prefillTokens = prefill;
-    // A decode pass takes one even where there is no prompt.
+    // A decode pass needs one sequence id, even without a prompt.
     work.sequences.assign(std::max<uint64_t>(prefill, 1), work.sequence);
     work.tokenSeconds.reserve(decode);
     return work;
   }
 
-  /// Seconds that the prompt takes, its last logits included. Empties the
-  /// sequence first, also where there is no prompt.
+  /// Empties the sequence, then processes the prompt up to its last logits.
+  /// Returns the seconds of the second part, 0 without a prompt.
   Result<double> prefill() {
     AIR_RETURN_IF_ERROR(session->truncate(sequence, 0));
     if (prefillTokens == 0) {
@@ -132,15 +134,16 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// How many tokens to feed and to make, within the context; one of the two may
-/// be 0.
+/// The numbers of tokens to prefill and to decode, which together fit in the
+/// context. One of them may be 0.
 Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
                                               uint64_t context) {
   std::optional<int64_t> p = invocation.integer("--prompt-tokens");
   std::optional<int64_t> n = invocation.integer("--max-tokens");
   if (p == 0 && n == 0) {
-    return usageError("bench: -p 0 leaves out the prompt and -n 0 the tokens "
-                      "after it; one of them is to be measured");
+    return usageError(
+        "bench: -p 0 leaves out prefill and -n 0 leaves out decode, so nothing "
+        "is left to measure; leave out one of them");
   }
   uint64_t half = std::max<uint64_t>(context / 2, 1);
   auto decode = static_cast<uint64_t>(
@@ -149,10 +152,11 @@ Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
   auto prefill = static_cast<uint64_t>(
       p.value_or(static_cast<int64_t>(std::min(kDefaultPrefill, room))));
   if (decode > context || prefill > room) {
-    return doesNotFitError(
-        "bench: " + std::to_string(prefill) + " tokens of prompt and " +
-        std::to_string(decode) + " to make, the plan's context holds " +
-        std::to_string(context) + "; give a smaller -p or -n");
+    return doesNotFitError("bench: a prompt of " + std::to_string(prefill) +
+                           " tokens and " + std::to_string(decode) +
+                           " tokens after it exceed the plan's context of " +
+                           std::to_string(context) +
+                           "; give a smaller -p or -n");
   }
   return std::pair(prefill, decode);
 }
@@ -179,8 +183,9 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// All rounds: limit, prompt, decode, so that each sees the same machine. No
-/// `limit` where nothing is decoded.
+/// Every round measures the limit, prefill and decode one after another, so
+/// that all three see the same state of the machine. There is no `limit` if
+/// nothing is decoded.
 Status measureRounds(rt::Session &session, Workload &work,
                      std::optional<LinkLimit> &limit, uint32_t rounds,
                      BenchMeasurement &measured) {
@@ -230,35 +235,35 @@ Status measureRounds(rt::Session &session, Workload &work,
 cli::Command benchCommand() {
   cli::Command command;
   command.name = "bench";
-  command.summary = "Measure prefill and decode, next to what this machine's "
-                    "memory allows.";
+  command.summary = "Measure the speed of prefill and decode, and compare "
+                    "decode with the limit that memory bandwidth sets.";
   command.positionals = {planPositional()};
   command.options = {
       {.name = "--prompt-tokens",
        .shortName = "-p",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Tokens of the prompt; 0 measures decoding alone.",
-       .defaultText = "512, or what the context holds",
+       .help = "Prompt length in tokens; 0 leaves out prefill.",
+       .defaultText = "512, or what fits in the context",
        .minimum = 0,
        .maximum = 4294967295.0},
       {.name = "--max-tokens",
        .shortName = "-n",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Tokens to make after it, one at a time; 0 measures the prompt "
-               "alone.",
+       .help = "Number of tokens to decode after the prompt, one at a time; 0 "
+               "leaves out decode.",
        .defaultText = "64",
        .minimum = 0,
        .maximum = 4294967295.0},
       {.name = "--steps",
-       .help = "Also tell the time of each kind of step, from a run of its "
-               "own."},
+       .help = "Also report the time of each kind of step, measured in a "
+               "separate run."},
       {.name = "--rounds",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Runs of both after a first that isn't counted; fewer where a "
-               "minute has passed. Their median counts.",
+       .help = "Number of measured rounds after a warm-up round; the median is "
+               "reported. No new round starts after a minute.",
        .defaultText = std::to_string(kRounds),
        .minimum = 1,
        .maximum = 1000},
@@ -279,7 +284,7 @@ Status runBench(const cli::Invocation &invocation) {
   measured.threads = session.threads();
   measured.prefillTokens = prefill;
   measured.decodeTokens = decode;
-  // The first pass is the load; what follows is warm.
+  // The first round also loads the weights; later ones find them in memory.
   AIR_RETURN_IF_ERROR(work.prefill().status());
   double prefilled = monotonicSeconds() - started;
   session.executor().resetCounters();
@@ -287,7 +292,7 @@ Status runBench(const cli::Invocation &invocation) {
   rt::RunCounters decoded = session.executor().counters();
   measured.firstTokenSeconds =
       prefill != 0 ? prefilled : prefilled + work.lastTokenSeconds().front();
-  // Before the probe takes memory of its own.
+  // Taken before the bandwidth probe allocates its buffer.
   measured.peakRssBytes = peakRssBytes();
   std::optional<LinkLimit> limit;
   if (decode != 0) {

@@ -8,9 +8,9 @@ namespace air {
 
 cli::Command benchCommand();
 
-/// Prefill and decode speed, and what share of the memory's speed that is. The
-/// limit is measured in the same run, between the rounds. Internal when a rate
-/// comes out above its bound: then one of the two is wrong.
+/// Reports the speed of prefill and decode, and decode's share of the memory
+/// bandwidth, which is measured in the same run between the rounds. Internal if
+/// a rate exceeds its limit, since one of the two must then be wrong.
 Status runBench(const cli::Invocation &invocation);
 
 } // namespace air

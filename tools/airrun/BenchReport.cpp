@@ -18,7 +18,7 @@ double percentile(const std::vector<double> &sorted, double share) {
   return sorted[std::clamp<size_t>(place, 1, sorted.size()) - 1];
 }
 
-/// Bytes per second of decode.
+/// The rate at which decode reads, in bytes per second.
 double linkRate(const BenchMeasurement &measured) {
   return static_cast<double>(measured.decodeTokens) / measured.decodeSeconds *
          measured.bytesPerToken;
@@ -60,8 +60,8 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
        measured.bytesPerToken > 0);
   if (!prefillIsTimed || !decodeIsTimed) {
     return internalError(
-        format("bench: nothing was measured (prefill %g s, decode %g s, limit "
-               "%g B/s, %g bytes a token)",
+        format("bench: a measurement failed (prefill %g s, decode %g s, limit "
+               "%g B/s, %g bytes per token)",
                measured.prefillSeconds, measured.decodeSeconds,
                measured.limitPerSecond, measured.bytesPerToken));
   }
@@ -147,9 +147,9 @@ std::string benchText(const BenchMeasurement &measured,
   }
   if (measured.decodeTokens != 0) {
     out += format(
-        "decode   %8llu tokens  %10.1f tok/s  of %.1f that the memory allows "
-        "(eta %.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n"
-        "%-8s %.1f MB a token, %.1f GB/s of %.1f GB/s: share %.2f\n",
+        "decode   %8llu tokens  %10.1f tok/s  of %.1f that the bandwidth "
+        "allows (eta %.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n%-8s %.1f MB "
+        "per token, %.1f GB/s of %.1f GB/s: share %.2f\n",
         static_cast<unsigned long long>(measured.decodeTokens),
         report.decodeRate, report.predictedRate, report.eta, report.beta,
         percentile(measured.tokenSeconds, 0.5) * kMilli,
@@ -162,8 +162,8 @@ std::string benchText(const BenchMeasurement &measured,
         format("step     %-10s prefill %9.3f ms  decode %9.3f ms\n",
                name.c_str(), seconds.first * kMilli, seconds.second * kMilli);
   }
-  out += format("memory   %.1f MB at most; first token after %.3f s; %u "
-                "threads, %u rounds\n",
+  out += format("memory   %.1f MB peak; first token after %.3f s; %u threads, "
+                "%u rounds\n",
                 static_cast<double>(measured.peakRssBytes) / 1e6,
                 measured.firstTokenSeconds, measured.threads, measured.rounds);
   return out;

@@ -1,8 +1,8 @@
 //===- BenchReport.h - measurements -> numbers that are shown ---*- C++ -*-===//
 //
-//   predicted_tok_s  limit / minimal bytes a token: as fast as this memory
-//                    allows
-//   beta             minimal bytes / bytes read: 1 when nothing is read twice
+//   predicted_tok_s  limit / minimal bytes per token: the most that the memory
+//                    bandwidth allows
+//   beta             minimal bytes / bytes read: 1 if nothing is read twice
 //   eta              predicted time / measured time
 //   share            (bytes read / measured time) / limit
 //
@@ -21,8 +21,9 @@
 
 namespace air {
 
-/// What was measured. Seconds are of the median round, per-token times of all.
-/// A phase of 0 tokens was not run, and no report mentions it.
+/// What was measured. Seconds are those of the median round; per-token times
+/// are of all rounds. A phase with 0 tokens was not run and is left out of
+/// reports.
 struct BenchMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
@@ -35,11 +36,11 @@ struct BenchMeasurement {
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   std::string link;          ///< "dram" or "cache"
-  double limitPerSecond = 0; ///< bytes/s, the best that was measured
+  double limitPerSecond = 0; ///< bytes/s, the best sample
   uint64_t peakRssBytes = 0;
   double firstTokenSeconds = 0;
-  /// Name of a step kind, its seconds in one prefill and in one decode; empty
-  /// unless asked for.
+  /// The name of each step kind with its seconds in one prefill and one decode;
+  /// empty without --steps.
   std::vector<std::pair<std::string, std::pair<double, double>>> steps;
 };
 
@@ -53,29 +54,30 @@ struct BenchReport {
   double share = 0;
 };
 
-/// Bytes of weights and KV that one of `passes` passes reads, on average.
+/// Average bytes of weights and KV that each of `passes` passes reads.
 double bytesOfPass(const rt::RunCounters &counters, uint64_t passes);
 
-/// The link that limits passes of `passBytes`: "cache" where all of that stays
-/// in a last cache of `cacheBytes` from one pass to the next, else "dram".
+/// The link that limits passes which read `passBytes`: "cache" if all of that
+/// stays in a last-level cache of `cacheBytes` from one pass to the next, else
+/// "dram".
 const char *linkOf(double passBytes, uint64_t cacheBytes);
 
-/// A share may pass 1 by this much: the limit is itself a measurement.
+/// How far a share may exceed 1, since the limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// How often a limit below the rate is measured again: each time takes some 50
-/// milliseconds, and a neighbour of the machine may be busy for seconds.
+/// How often a limit that lies below the measured rate is measured again. Each
+/// time takes some 50 ms, and other load on the machine may last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
-/// A busy machine may have given less while the limit was measured than while
-/// tokens were made. While decode is above its limit, and at most
-/// kMostLimitRetries times, takes what `measureAgain` returns (bytes/s) if that
-/// is more.
+/// Other load may have lowered the bandwidth while the limit was measured. As
+/// long as decode is faster than its limit, and at most kMostLimitRetries
+/// times, raises the limit to what `measureAgain` returns (bytes/s) if that is
+/// higher.
 void raiseLimit(BenchMeasurement &measured,
                 const std::function<double()> &measureAgain);
 
-/// Internal when the rate is above the bound (both numbers), or the time of a
-/// phase that was run is 0.
+/// Internal if the rate exceeds its limit (the message has both numbers), or if
+/// the time of a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
 std::string benchJson(const BenchMeasurement &measured,

@@ -19,15 +19,15 @@ namespace air {
 static constexpr uint64_t kLongestText = uint64_t{1} << 26;
 
 cli::Positional planPositional() {
-  return {.name = "PLAN", .help = "The plan to run, made by airpack."};
+  return {.name = "PLAN", .help = "The plan to run."};
 }
 
 cli::Option threadsOption() {
   return {.name = "--threads",
           .kind = cli::ValueKind::Integer,
           .valueName = "N",
-          .help = "Compute threads. The results do not depend on it.",
-          .defaultText = "the plan's, at most one a core",
+          .help = "Number of compute threads. Results do not depend on it.",
+          .defaultText = "the plan's, at most one per core",
           .minimum = 1,
           .maximum = rt::ThreadPool::kMaxThreads};
 }
@@ -40,8 +40,8 @@ cli::Option tokensOption() {
   return {.name = "--tokens",
           .kind = cli::ValueKind::String,
           .valueName = "IDS",
-          .help = "The input as token ids, separated by commas; nothing is "
-                  "added to them."};
+          .help = "The input as token ids, separated by commas. No BOS or "
+                  "other token is added."};
 }
 
 Result<std::vector<int32_t>> parseTokens(std::string_view text) {
@@ -142,7 +142,7 @@ static Result<std::string> readAll(std::FILE *stream, const std::string &name,
 
 Result<std::string> readTextFile(const std::string &path,
                                  const TextLimit &limit) {
-  // Not mapped: it may be a pipe, as in -f <(command).
+  // Read instead of mapped, since it may be a pipe, as in -f <(command).
   std::FILE *stream = std::fopen(path.c_str(), "re");
   if (stream == nullptr) {
     return ioError("can't open '" + path + "': " + std::strerror(errno));

@@ -21,13 +21,14 @@ cli::Option threadsOption();
 cli::Option jsonOption();
 cli::Option tokensOption();
 
-/// "1,2,3" (spaces allowed) as ids. Usage names the part that is no id.
+/// Parses "1,2,3"; spaces around ids are allowed. Usage names the entry that is
+/// not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// The plan that the command line names, with its --threads.
+/// Opens the plan that the command line names, with its --threads.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
-/// The plan's vocabulary; none when it has none.
+/// The plan's tokenizer, or nothing if the plan has no vocabulary.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
 /// How much text is read, and what to say when there is more.

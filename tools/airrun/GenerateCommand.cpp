@@ -117,7 +117,7 @@ rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
   return options;
 }
 
-/// The prompt's ids: from --tokens, -p, -f or standard input.
+/// The token ids of the prompt, from --tokens, -p, -f or standard input.
 Result<std::vector<int32_t>>
 promptTokens(const cli::Invocation &invocation, const rt::Session &session,
              const std::optional<rt::Tokenizer> &tokenizer) {
@@ -126,7 +126,7 @@ promptTokens(const cli::Invocation &invocation, const rt::Session &session,
   }
   if (!tokenizer) {
     return unsupportedError("this plan has no vocabulary; give the prompt as "
-                            "--tokens");
+                            "token ids with --tokens");
   }
   std::string text;
   if (std::optional<std::string> given = invocation.text("--prompt")) {
@@ -151,7 +151,7 @@ Status checkInputs(const cli::Invocation &invocation) {
   if (given > 1) {
     return usageError(
         "--prompt, --file and --tokens: " + std::to_string(given) +
-        " are given; one of them is the prompt");
+        " are given; give only one of them");
   }
   if (given == 0 && isatty(STDIN_FILENO) != 0) {
     return usageError("no prompt: give -p TEXT, -f FILE or --tokens IDS, or "
@@ -184,7 +184,7 @@ double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// What came out, and when.
+/// What has been generated so far, and when.
 struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;
@@ -246,7 +246,7 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
   std::fprintf(stderr, "airrun: decode: %llu tokens",
                static_cast<unsigned long long>(progress.tokens));
   if (decodeSeconds > 0) {
-    // The first token comes with the prompt.
+    // The first token's time belongs to the prompt.
     std::fprintf(stderr, " in %.3f s, %.1f tok/s", decodeSeconds,
                  rate(progress.tokens - 1, decodeSeconds));
   }
@@ -261,59 +261,65 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
 
 cli::Command generateCommand() {
   cli::Command command;
-  command.summary = "Continue a text; the continuation goes to standard output "
-                    "as it comes, timings to standard error.";
+  command.summary = "Generate text from a prompt. The text is streamed to "
+                    "standard output, timings go to standard error.";
   command.positionals = {planPositional()};
   command.options = {
       {.name = "--prompt",
        .shortName = "-p",
        .kind = ValueKind::String,
        .valueName = "TEXT",
-       .help = "The text to continue. Without a prompt it is read from "
-               "standard input."},
+       .help = "The prompt. Without --prompt, --file and --tokens it is read "
+               "from standard input."},
       {.name = "--file",
        .shortName = "-f",
        .kind = ValueKind::String,
        .valueName = "FILE",
-       .help = "Read the text to continue from a file."},
+       .help = "Read the prompt from a file."},
       tokensOption(),
-      integer("--max-tokens", "-n",
-              "How many tokens to make at most; 0 only reads the prompt.",
-              "256", 1e15),
+      integer(
+          "--max-tokens", "-n",
+          "Maximum number of tokens to generate; 0 only processes the prompt.",
+          "256", 1e15),
       number("--temp",
-             "Temperature: above 1 more surprising, below 1 less; 0 always "
-             "takes the likeliest token.",
+             "Sampling temperature; 0 always takes the most likely token.",
              "the model's, or 0.8", 0, rt::kMaxTemperature),
-      integer("--top-k", "", "Choose among the N likeliest; 0: among all.",
+      integer("--top-k", "",
+              "Sample from the N most likely tokens; 0 turns this off.",
               "the model's, or 40", 2147483647),
       number("--top-p",
-             "Choose among the likeliest that together have probability X.",
+             "Sample from the smallest set of most likely tokens whose "
+             "probabilities sum to X; 1 turns this off.",
              "the model's, or 0.95", 0, 1),
       number("--min-p",
-             "Leave out what is less than X times as likely as the likeliest.",
+             "Leave out tokens that are less than X times as likely as the "
+             "most likely one; 0 turns this off.",
              "the model's, or 0.05", 0, 1),
       number("--repeat-penalty",
-             "Above 1: make tokens that were there less likely.",
+             "Divide positive logits of recent tokens by X and multiply "
+             "negative ones by it. Above 1 this makes repetition less likely; "
+             "1 turns it off.",
              "the model's, or 1", rt::kMinRepeatPenalty, rt::kMaxRepeatPenalty),
       number("--presence-penalty",
-             "Subtracted from the logit of a token that was there.", "0",
+             "Subtract X from the logit of each recent token.", "0",
              -rt::kMaxPenalty, rt::kMaxPenalty),
-      number("--frequency-penalty",
-             "Subtracted for each time that a token was there.", "0",
-             -rt::kMaxPenalty, rt::kMaxPenalty),
+      number(
+          "--frequency-penalty",
+          "Subtract X from a token's logit for each of its recent occurrences.",
+          "0", -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n", "",
-              "How many tokens the penalties look back at.",
+              "Number of most recent tokens that count as recent for the "
+              "penalties; 0 turns them off.",
               "the model's, or 64", rt::kLongestPenaltyWindow),
-      integer("--seed", "",
-              "Other seeds draw other tokens; the same seed draws the same.",
-              "0", 9007199254740992.0),
+      integer("--seed", "", "Seed of the random number generator.", "0",
+              9007199254740992.0),
       {.name = "--stop",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
-       .help = "End before this text would appear; the text of a control "
-               "token stands for that token too. May be given several "
-               "times."},
-      {.name = "--ignore-eos", .help = "Go on when the model ends its text."},
+       .help = "Stop before this text would be printed. The text of a control "
+               "token also stands for that token."},
+      {.name = "--ignore-eos",
+       .help = "Continue past an end-of-generation token."},
       {.name = "--output-tokens",
        .help = "Print token ids, separated by commas, instead of text."},
       threadsOption()};
@@ -334,8 +340,8 @@ Status runGenerate(const cli::Invocation &invocation) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));
   }
   if (!tokenizer && !ids) {
-    return unsupportedError("this plan has no vocabulary; ask for "
-                            "--output-tokens");
+    return unsupportedError(
+        "this plan has no vocabulary; give --output-tokens to print token ids");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
                        promptTokens(invocation, session, tokenizer));

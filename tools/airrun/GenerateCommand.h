@@ -9,9 +9,9 @@ namespace air {
 /// airrun's main command.
 cli::Command generateCommand();
 
-/// Text or ids go to standard output as they come, timings to standard error.
-/// Errors: Usage, Unsupported (text asked of a plan without a vocabulary), Io,
-/// and those of Session and Generator.
+/// Streams text or ids to standard output and writes timings to standard error.
+/// Errors: Usage, Unsupported (text from a plan without a vocabulary), Io, and
+/// those of Session and Generator.
 Status runGenerate(const cli::Invocation &invocation);
 
 } // namespace air

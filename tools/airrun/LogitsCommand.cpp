@@ -17,20 +17,21 @@ static_assert(std::endian::native == std::endian::little,
 cli::Command logitsCommand() {
   cli::Command command;
   command.name = "logits";
-  command.summary = "Write the logits after each of some tokens: little-endian "
-                    "float32, one row of the vocabulary a token.";
+  command.summary =
+      "Write the logits that follow each input token to a file: little-endian "
+      "float32, one row of vocabulary size per token.";
   command.positionals = {planPositional()};
   command.options = {tokensOption(),
                      {.name = "--output",
                       .shortName = "-o",
                       .kind = cli::ValueKind::String,
                       .valueName = "FILE",
-                      .help = "Where to write."},
+                      .help = "The file to write."},
                      {.name = "--batch",
                       .kind = cli::ValueKind::Integer,
                       .valueName = "M",
-                      .help = "Feed M tokens at a time.",
-                      .defaultText = "as many as the plan takes",
+                      .help = "Process M tokens per pass.",
+                      .defaultText = "the most that the plan allows",
                       .minimum = 1,
                       .maximum = 4294967295.0},
                      threadsOption()};
@@ -50,7 +51,7 @@ Status runLogits(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   if (tokens.size() > session.context()) {
     return doesNotFitError("--tokens: " + std::to_string(tokens.size()) +
-                           " tokens, the plan's context holds " +
+                           " tokens exceed the plan's context of " +
                            std::to_string(session.context()) +
                            "; pack with a larger --ctx");
   }

@@ -8,8 +8,8 @@ namespace air {
 
 cli::Command logitsCommand();
 
-/// Writes little-endian float32 [tokens, vocabulary]; the file appears whole or
-/// not at all.
+/// Writes little-endian float32 [tokens, vocabulary]. The file is written
+/// atomically.
 Status runLogits(const cli::Invocation &invocation);
 
 } // namespace air

@@ -11,7 +11,7 @@ using namespace air;
 
 namespace {
 
-/// One row a command: what --help says of it, and what runs it.
+/// One row per command: its entry in the option table, and what runs it.
 struct Row {
   cli::Command (*describe)();
   Status (*run)(const cli::Invocation &);
@@ -28,25 +28,24 @@ cli::Tool describe() {
   tool.name = "airrun";
   tool.summary = "runs a language model from a plan";
   tool.description =
-      "airrun executes a plan that airpack made: it opens the file, checks "
-      "that "
-      "this machine is one the plan was made for, and runs. What memory it may "
-      "use is in the plan; if the machine can't give it, airrun says so before "
-      "the first byte of weights is read.";
+      "airrun executes a plan that airpack compiled. Before it reads any "
+      "weights it checks that this machine can execute the plan's kernels and "
+      "provide the memory that the plan needs.";
   for (const Row &row : kRows) {
     tool.commands.push_back(row.describe());
   }
   tool.notes = {
-      "Sampling: unless --temp is 0, a token is drawn from the 40 likeliest "
-      "that together have probability 0.95 and each at least 0.05 of the "
-      "likeliest's, at temperature 0.8, with a fixed seed: the same command "
-      "prints the same text.",
-      "bench: predicted_tok_s is the memory's measured speed over the bytes a "
-      "token can't do without; eta is the measured speed's part of that; beta "
-      "is those bytes over the bytes that were read; share is the part of the "
-      "link's limit in use. The link is \"cache\" when what a token reads, "
-      "weights and KV, fits in the last cache, else \"dram\"; its limit is the "
-      "best of many short reads between the rounds, of as many bytes."};
+      "Sampling: --temp 0 is greedy decoding. Otherwise candidates are "
+      "filtered by --top-k, then --top-p, then --min-p, and one is drawn at "
+      "temperature --temp. The seed is fixed unless --seed changes it, so the "
+      "same command prints the same text.",
+      "bench: predicted_tok_s is the measured read bandwidth divided by the "
+      "bytes that a token must read at least; eta is the measured decode speed "
+      "divided by predicted_tok_s; beta is the bytes that must be read divided "
+      "by those that were read; share is the fraction of the bandwidth in use. "
+      "The link is \"cache\" if the weights and KV that a token reads fit in "
+      "the last-level cache, else \"dram\". Its bandwidth is the best of many "
+      "short reads of as many bytes, made between the rounds."};
   return tool;
 }
 
@@ -57,7 +56,7 @@ Status run(const cli::Invocation &invocation) {
     }
   }
   return internalError("command '" + invocation.command->name +
-                       "' is described and can't be run");
+                       "' is in the option table, but nothing runs it");
 }
 
 } // namespace

@@ -11,7 +11,7 @@
 namespace air {
 namespace {
 
-/// -log of the probability that `logits` give to `target`, in double precision.
+/// Negative log-likelihood of `target` under `logits`, in double precision.
 double surprise(std::span<const float> logits, int32_t target) {
   double best = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -37,19 +37,20 @@ Result<std::vector<int32_t>> textTokens(const rt::Tokenizer &tokenizer,
 cli::Command perplexityCommand() {
   cli::Command command;
   command.name = "perplexity";
-  command.summary = "Measure how well the model predicts a text.";
+  command.summary = "Compute the model's perplexity on a text.";
   command.positionals = {planPositional()};
   command.options = {
       {.name = "--file",
        .shortName = "-f",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "The text; standard input when not given."},
+       .help = "Read the text from a file instead of standard input."},
       {.name = "--window",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Tokens of one window: each follows one BOS and is scored "
-               "whole; a last partial window is dropped.",
+       .help = "Window length in tokens. Every window starts with BOS and an "
+               "empty context, and all of its tokens are scored; an incomplete "
+               "last window is dropped.",
        .defaultText = "255",
        .minimum = 1,
        .maximum = 4294967294.0},
@@ -72,7 +73,7 @@ Status runPerplexity(const cli::Invocation &invocation) {
       static_cast<size_t>(invocation.integer("--window").value_or(255));
   if (window > session.context()) {
     return doesNotFitError("--window: " + std::to_string(window) +
-                           " tokens, the plan's context holds " +
+                           " tokens exceed the plan's context of " +
                            std::to_string(session.context()));
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
@@ -88,7 +89,7 @@ Status runPerplexity(const cli::Invocation &invocation) {
   std::vector<rt::SequenceId> sequences(window, sequence);
   std::vector<uint32_t> outputs(window);
   std::iota(outputs.begin(), outputs.end(), 0U);
-  // BOS, then all but the window's last token: each predicts the next.
+  // BOS and all tokens of a window but the last: each predicts the next one.
   std::vector<int32_t> input(window, tokenizer->bos());
   double sum = 0;
   double started = monotonicSeconds();
@@ -112,10 +113,9 @@ Status runPerplexity(const cli::Invocation &invocation) {
   double mean = sum / static_cast<double>(scored);
   double perplexity = std::exp(mean);
   if (!std::isfinite(perplexity)) {
-    return internalError(
-        format("perplexity: %g nats a token over %zu tokens is "
-               "no perplexity that a number can hold",
-               mean, scored));
+    return internalError(format("perplexity: no perplexity follows from %g "
+                                "nats per token over %zu tokens",
+                                mean, scored));
   }
   if (invocation.has("--json")) {
     return writeOut(format("{\"perplexity\": %.17g, \"nats_per_token\": %.17g, "

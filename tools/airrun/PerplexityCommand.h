@@ -8,10 +8,11 @@ namespace air {
 
 cli::Command perplexityCommand();
 
-/// The text is tokenised once without BOS and cut into windows; each window
-/// follows one BOS on a fresh sequence and every token of it is scored. A last
-/// partial window is dropped. Errors: Usage (text shorter than a window, no
-/// BOS), DoesNotFit (a window longer than the context), those of Session.
+/// Tokenizes the text once without BOS and cuts it into windows. Every window
+/// is evaluated after a BOS in an empty sequence, and all of its tokens are
+/// scored. An incomplete last window is dropped. Errors: Usage (a text shorter
+/// than a window), Unsupported (no vocabulary or no BOS), DoesNotFit (a window
+/// longer than the context), and those of Session.
 Status runPerplexity(const cli::Invocation &invocation);
 
 } // namespace air

@@ -11,16 +11,15 @@ namespace air {
 cli::Command probeCommand() {
   cli::Command command;
   command.name = "probe";
-  command.summary =
-      "Measure this machine's memory and print its profile, which "
-      "airpack takes as --target.";
-  command.options = {{.name = "--output",
-                      .shortName = "-o",
-                      .kind = cli::ValueKind::String,
-                      .valueName = "FILE",
-                      .help = "Write the profile there instead of to standard "
-                              "output."},
-                     threadsOption()};
+  command.summary = "Measure this machine's memory bandwidth and print a "
+                    "profile of the machine for airpack --target.";
+  command.options = {
+      {.name = "--output",
+       .shortName = "-o",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "Write the profile to a file instead of standard output."},
+      threadsOption()};
   command.examples = {"airrun probe -o machine.json"};
   return command;
 }

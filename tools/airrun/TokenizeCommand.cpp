@@ -116,10 +116,11 @@ Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
 cli::Command tokenizeCommand() {
   cli::Command command;
   command.name = "tokenize";
-  command.summary = "Print the token ids of text, one a line with its piece; "
-                    "the text is read from standard input unless given.";
+  command.summary =
+      "Tokenize text and print one token per line, its id and its piece. "
+      "Without --prompt and --strings the text is read from standard input.";
   command.positionals = {
-      {"PLAN|MODEL", "The plan or GGUF file whose vocabulary is used.", true}};
+      {"PLAN|MODEL", "A plan or a GGUF file, whose vocabulary is used.", true}};
   command.options = {
       {.name = "--prompt",
        .shortName = "-p",
@@ -129,15 +130,15 @@ cli::Command tokenizeCommand() {
       {.name = "--strings",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "A JSON list of strings to tokenize; prints a JSON list of "
-               "their lists of ids."},
+       .help = "A file with a JSON array of strings to tokenize. Prints a JSON "
+               "array that holds an array of ids for each of them."},
       {.name = "--no-bos",
-       .help = "Leave out the BOS and EOS tokens that the vocabulary asks "
-               "for."},
+       .help =
+           "Do not add the BOS and EOS tokens that the vocabulary specifies."},
       {.name = "--no-special",
-       .help = "Take the text of control tokens as ordinary text."},
+       .help = "Tokenize the text of control tokens as ordinary text."},
       {.name = "--json",
-       .help = "Print a JSON list of ids (with --strings it always is)."}};
+       .help = "Print the ids as a JSON array, as --strings always does."}};
   command.examples = {"airrun tokenize story.air -p 'Once upon a time' --json",
                       "airrun tokenize model.gguf --strings texts.json"};
   return command;
@@ -176,8 +177,8 @@ Status runTokenize(const cli::Invocation &invocation) {
   std::optional<std::string> stringsPath = invocation.text("--strings");
   std::optional<std::string> prompt = invocation.text("--prompt");
   if (stringsPath && prompt) {
-    return usageError("--prompt and --strings are both given; one of them is "
-                      "the text");
+    return usageError(
+        "--prompt and --strings are both given; give only one of them");
   }
   AIR_ASSIGN_OR_RETURN(rt::Tokenizer tokenizer,
                        openTokenizer(invocation.positionals.at(0)));

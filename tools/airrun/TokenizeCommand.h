@@ -1,6 +1,7 @@
 //===- TokenizeCommand.h - airrun tokenize ----------------------*- C++ -*-===//
 //
-// Text -> ids by a plan's or a GGUF file's vocabulary; no weights are touched.
+// Converts text to token ids with the vocabulary of a plan or a GGUF file.
+// Reads no weights.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_TOKENIZECOMMAND_H
@@ -11,15 +12,15 @@
 
 namespace air {
 
-/// The row of airrun's table.
+/// The command's entry in airrun's option table.
 cli::Command tokenizeCommand();
 
-/// Runs it; ids go to standard output.
+/// Runs the command and prints ids to standard output.
 /// Errors: Usage, Corrupt (neither a plan nor a GGUF file; not a JSON list of
 /// strings), Io, and those of the readers.
 Status runTokenize(const cli::Invocation &invocation);
 
-/// The tokenizer of a plan or a GGUF file, told apart by their first bytes.
+/// The tokenizer of a plan or a GGUF file; the first bytes tell which it is.
 Result<rt::Tokenizer> openTokenizer(const std::string &path);
 
 } // namespace air

@@ -1,8 +1,8 @@
 //===- CommandLine.h - one table: parsing, --help, man page -----*- C++ -*-===//
 //
-// A tool describes its commands and options once. From that table come the
-// parser, `--help`, the man page (`--man`, hidden, roff on stdout) and the
-// checks that the docs agree.
+// A tool describes its commands and options in one table. The parser, `--help`,
+// the man page (roff on stdout, by the hidden option `--man`) and docs/cli.md
+// are made from it.
 //
 // A value is written as "--name value", "--name=value", "-n value", "-nvalue"
 // or "-n=value"; "--" ends the options, and options and arguments may come in
@@ -40,7 +40,7 @@ struct Option {
   ValueKind kind = ValueKind::Flag;
   std::string valueName;         ///< "N", "FILE"; "" for a flag
   std::string help;              ///< one or two sentences, no trailing newline
-  std::string defaultText;       ///< shown in help; not parsed
+  std::string defaultText;       ///< shown in help, never parsed
   std::optional<double> minimum; ///< Integer and Number
   std::optional<double> maximum;
   std::vector<std::string> choices; ///< Choice
@@ -68,7 +68,7 @@ struct Tool {
   std::vector<std::string> notes; ///< paragraphs after the options
 };
 
-/// What the user asked for.
+/// A parsed command line.
 struct Invocation {
   const Command *command = nullptr;
   std::vector<std::string> positionals;
@@ -83,18 +83,20 @@ struct Invocation {
   std::vector<std::string> list(const std::string &option) const;
 };
 
-/// Parses argv[1..]. Values have been checked against their kind and range.
-/// --help, --version and --man are handled by runTool, not here.
+/// Parses argv[1..]. All values of the result have the kind and range that the
+/// table requires. --help, --version and --man are handled by runTool, not
+/// here.
 Result<Invocation> parse(const Tool &tool,
                          const std::vector<std::string> &args);
 
 std::string helpText(const Tool &tool, const Command *command);
 std::string manPage(const Tool &tool);
 
-/// The exit codes section that every tool's help and man page share.
+/// The list of exit codes, which is the same for every tool.
 std::string exitCodesText();
 
-/// main()'s body: prints help, version or man page; or parses and calls `run`.
+/// The body of main(): prints help, version or man page, or parses and calls
+/// `run`.
 /// "help" and "help COMMAND" are "--help" and "COMMAND --help". A failing
 /// Status is printed as one line "TOOL: MESSAGE" on stderr, and its code is the
 /// exit code; where the first argument is no file but resembles a command's

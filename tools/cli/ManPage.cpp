@@ -1,6 +1,7 @@
 //===- ManPage.cpp - the table as roff --------------------------*- C++ -*-===//
 //
-// Macros of man(7). No date: the same table gives the same bytes.
+// Uses the macros of man(7). Contains no date, so that the same table gives the
+// same bytes.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/cli/Render.h"
@@ -11,8 +12,8 @@
 namespace air::cli {
 namespace {
 
-/// Escapes running text: backslashes, hyphens that must stay ASCII, and a
-/// leading '.' or '\'' that roff would take for a request.
+/// Escapes running text: backslashes, hyphens (which must stay ASCII), and a
+/// leading '.' or '\'', which roff would interpret as a request.
 std::string roff(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {

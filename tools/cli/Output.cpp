@@ -49,11 +49,11 @@ std::string oneLine(std::string_view text) {
 }
 
 void occupyStandardStreams() {
-  // Each in the direction that it is not used in.
+  // Each is opened for the direction in which it is never used.
   constexpr int kModes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
   for (int stream = 0; stream < 3; ++stream) {
     if (fcntl(stream, F_GETFD) < 0 && errno == EBADF) {
-      // The lowest free number is this one: those below it are open.
+      // open() returns the lowest free descriptor, which is this one.
       (void)open("/dev/null", kModes[stream]);
     }
   }

@@ -10,7 +10,7 @@
 
 namespace air::cli {
 
-/// Writes and flushes; Io with the system's reason when that fails.
+/// Writes and flushes standard output. Io with the system's reason on failure.
 Status writeOut(std::string_view text);
 
 /// One line "note: ..." each on standard error.
@@ -25,9 +25,9 @@ std::string format(const char *pattern, ...)
 /// commands.
 std::string oneLine(std::string_view text);
 
-/// Opens standard streams that the caller closed in such a way that using them
-/// fails: else the next file opened would take their place, and messages would
-/// end up in it.
+/// Reopens standard streams that the parent process closed, in a way that makes
+/// using them fail. Otherwise the next file to be opened would get such a
+/// stream's descriptor, and messages would end up in that file.
 void occupyStandardStreams();
 
 } // namespace air::cli

@@ -13,9 +13,9 @@
 namespace air::cli {
 namespace {
 
-/// All of `text` as a decimal number; what is too small for a double is 0 or
-/// the nearest subnormal, as strtod has it. Nothing when `text` is no number,
-/// or one too large for T.
+/// Parses all of `text` as a decimal number. As with strtod, a number too small
+/// for a double gives 0 or a subnormal. Nothing if `text` is not a number or is
+/// too large for T.
 template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   T value{};
   const char *end = text.data() + text.size();
@@ -24,7 +24,7 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
     return std::nullopt;
   }
   if constexpr (std::is_floating_point_v<T>) {
-    // from_chars gives overflow and underflow one error and no value.
+    // from_chars reports overflow and underflow alike, and gives no value.
     if (error == std::errc::result_out_of_range) {
       value = std::strtod(text.c_str(), nullptr);
       error = std::errc();
@@ -42,7 +42,7 @@ std::string quoted(std::string_view text) {
 
 /// An argument that begins with '-', as the user spelled it.
 struct Spelling {
-  std::string name;                 ///< "--count", "-n", or all of it
+  std::string name;                 ///< "--count", "-n", or the argument
   std::optional<std::string> value; ///< of "--count=5", "-n5" and "-n=5"
 };
 
@@ -50,7 +50,7 @@ bool isNumeric(const Option &option) {
   return option.kind == ValueKind::Integer || option.kind == ValueKind::Number;
 }
 
-/// The table's view of one command while its arguments are read.
+/// Reads the arguments of one command.
 class Parser {
 public:
   Parser(const Tool &owner, const Command &chosen)
@@ -100,8 +100,8 @@ Spelling Parser::split(const std::string &arg) const {
   if (arg.size() == 2 || !option || option->kind == ValueKind::Flag) {
     return {arg, std::nullopt};
   }
-  // "-prompt x" is meant as "--prompt x", and "-ngl 9" as an option of another
-  // program, not as "-p" with the value "rompt" or "-n" with the value "gl".
+  // Not taken apart: "-prompt x" means "--prompt x", not "-p" with the value
+  // "rompt", and "-ngl 9" is an option of another program, not "-n" with "gl".
   bool isValue =
       !isNumeric(*option) ||
       std::string_view("0123456789+-.=").find(arg[2]) != std::string_view::npos;
@@ -112,9 +112,9 @@ Spelling Parser::split(const std::string &arg) const {
   return {arg.substr(0, 2), arg.substr(arg[2] == '=' ? 3 : 2)};
 }
 
-/// Whether `arg` where a value is expected is an option, so that the value was
-/// forgotten. What follows a short name tells only where it is a number: a text
-/// may begin with a dash and any letter.
+/// Whether `arg`, in the place of a value, is an option instead, so that the
+/// value must have been forgotten. "-n5" counts only for numeric options: a
+/// text may begin with a dash and any letter.
 bool Parser::isKnownOption(const std::string &arg) const {
   if (arg == "--") {
     return true;
@@ -186,7 +186,7 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   auto [name, value] = split(args[index]);
   const Option *option = find(name);
   if (!option && value) {
-    // Without a value runTool has seen them.
+    // Those without a value were handled by runTool.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }
@@ -205,8 +205,8 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
       return usageError("option " + option->name + " needs a value, " +
                         valueNameOf(*option));
     }
-    // A value may begin with '-' (a negative number, a dash in a prompt), but
-    // a known option there means that the value was forgotten.
+    // A value may begin with '-' (a negative number, a prompt with a dash), but
+    // a known option in its place means that the value was forgotten.
     const std::string &next = args[index + 1];
     if (isKnownOption(next)) {
       return usageError("option " + option->name + " needs a value, " +
@@ -221,7 +221,7 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   std::vector<std::string> &slot = invocation.values[option->name];
   if (!slot.empty() && option->kind != ValueKind::StringList) {
     return usageError("option " + option->name +
-                      " is given more than once; once is all it takes");
+                      " is given more than once; give it once");
   }
   slot.push_back(*std::move(value));
   return Status::ok();
@@ -229,7 +229,7 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
 
 Status Parser::takePositional(const std::string &arg) {
   if (invocation.positionals.size() == command.positionals.size()) {
-    // Of the main command the first one may have been meant as a command.
+    // The first argument of the main command may be a misspelt command.
     std::vector<std::string> names;
     for (const Command &other : tool.commands) {
       names.push_back(other.name);

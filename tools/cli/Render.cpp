@@ -11,8 +11,8 @@ namespace {
 constexpr size_t kLineWidth = 80;
 constexpr size_t kHelpColumn = 28;
 
-/// Appends `text` wrapped at kLineWidth, every line but the first indented;
-/// `column` is where the first line already stands.
+/// Appends `text` wrapped at kLineWidth. All lines but the first are indented
+/// by `indent`; the first one continues at `column`.
 void appendWrapped(std::string &out, std::string_view text, size_t column,
                    size_t indent) {
   bool lineStart = true;
@@ -84,7 +84,7 @@ std::string formatNumber(double value) {
   char buffer[64];
   auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
   std::string shortest(buffer, end);
-  // Counts are read more easily without an exponent.
+  // Integers are easier to read without an exponent.
   if (shortest.find('e') != std::string::npos && value == value &&
       value > -1e18 && value < 1e18 &&
       value == static_cast<double>(static_cast<int64_t>(value))) {
@@ -192,14 +192,15 @@ const std::vector<Option> &commonOptions() {
 const std::vector<ExitCode> &exitCodes() {
   static const std::vector<ExitCode> codes = {
       {0, "Success."},
-      {1, "Internal error: a fault of this program."},
-      {2, "Usage: the command line or the request is wrong."},
-      {3, "The input is unreadable or corrupt."},
-      {4, "The input is well-formed, but not supported."},
-      {5, "It does not fit: a stated budget or capacity is too small."},
-      {6, "Verification failed: a digest or a rule of the plan is violated."},
+      {1, "Internal error: a bug in this program."},
+      {2, "Usage error: the command line or the request is invalid."},
+      {3, "An input file is corrupt or has the wrong format."},
+      {4, "The input is valid, but something in it is not supported."},
+      {5, "Something does not fit in memory, in the context or on disk."},
+      {6, "Verification failed: a digest or a rule of the plan format does not "
+          "hold."},
       {7, "The plan was made for another target."},
-      {8, "Input or output failed: the operating system refused."},
+      {8, "I/O error: the operating system reported a failure."},
   };
   return codes;
 }

@@ -9,7 +9,7 @@ namespace air::cli {
 /// The shortest decimal text that reads back as `value`: "0.5", "4096".
 std::string formatNumber(double value);
 
-/// "N", or the choices joined by '|', or "VALUE" when the table names none.
+/// "N", or the choices joined by '|', or "VALUE" if the table has neither.
 std::string valueNameOf(const Option &option);
 
 /// "-n, --predict N".
@@ -24,7 +24,7 @@ std::string optionHelp(const Option &option);
 /// "airrun tokenize PLAN|MODEL [OPTIONS]".
 std::string usageLine(const Tool &tool, const Command &command);
 
-/// --help and --version, which every tool has.
+/// The options of every tool: --help and --version.
 const std::vector<Option> &commonOptions();
 
 struct ExitCode {

@@ -20,7 +20,7 @@ const Command *findCommand(const Tool &tool, const std::string &name) {
   return nullptr;
 }
 
-/// The command whose name `word` resembles, or "".
+/// The command whose name is nearest to `word`, or "".
 std::string nearestCommand(const Tool &tool, const std::string &word) {
   std::vector<std::string> names;
   for (const Command &command : tool.commands) {

@@ -34,7 +34,7 @@ std::string nearest(std::string_view word,
   while (letters > 0 && word[word.size() - letters] == '-') {
     --letters;
   }
-  // Long words would only cost time: nothing known is that long.
+  // No known word is that long, so the comparison would only take time.
   if (letters == 0 || letters > 64) {
     return best;
   }

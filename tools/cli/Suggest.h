@@ -13,12 +13,13 @@
 namespace air::cli {
 
 /// Optimal string alignment distance: insertions, deletions, substitutions and
-/// swaps of neighbours cost one each.
+/// transpositions of adjacent characters cost one each.
 unsigned editDistance(std::string_view a, std::string_view b);
 
-/// The candidate nearest to `word`, or "" when none is near: at most a third
-/// of its letters (and at least one) differ, or `word` begins exactly one of
-/// them. The first candidate wins a tie.
+/// The candidate nearest to `word`, or "" if none is near. Near means that the
+/// distance is at most a third of the letters of `word` (but 1 is always
+/// allowed), or that `word` is a prefix of exactly one candidate. The first
+/// candidate wins a tie.
 std::string nearest(std::string_view word,
                     const std::vector<std::string> &candidates);
 

@@ -6,7 +6,7 @@
 namespace air::tune {
 
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes) {
-  // The best of many: a moment when nobody else used the memory.
+  // The best of many samples is undisturbed by other processes.
   constexpr uint32_t kSamples = 20;
   constexpr uint32_t kMilliseconds = 20;
   return rt::measureDramBandwidth(threads, memoryBytes, kSamples,

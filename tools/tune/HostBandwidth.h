@@ -9,9 +9,9 @@
 namespace air::tune {
 
 /// Bytes per second that `threads` threads together read from memory, measured
-/// in about half a second. It differs from run to run, so it is for people to
-/// read and for nothing that a plan holds. `memoryBytes` is the machine's RAM,
-/// 0 where that is not known. Errors: DoesNotFit, and those of the CPU device.
+/// in about half a second. The result differs from run to run, so it must not
+/// enter a plan. `memoryBytes` is the machine's RAM, or 0 if that is not known.
+/// Errors: DoesNotFit, and those of the CPU device.
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes);
 
 } // namespace air::tune

@@ -17,10 +17,10 @@ using codegen::ProductTiles;
 using codegen::TileChoice;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kFewestRounds = 7; ///< fewer decide nothing
+constexpr size_t kFewestRounds = 7; ///< with fewer, the present choice stays
 constexpr size_t kMostRounds = 25;
-/// Shorter than that a sample is not told from the clock and the threads'
-/// waking up.
+/// The shortest useful sample: below this, the clock's resolution and waking
+/// the threads dominate.
 constexpr double kSampleSeconds = 1e-3;
 constexpr double kMostRuns = 1000;
 
@@ -41,20 +41,21 @@ Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
   return secondsSince(start) / static_cast<double>(runs);
 }
 
-/// What the kernels of one plan are measured with.
+/// Measures the kernels of one plan.
 class Tuner {
 public:
   Tuner(const MachineProfile &machine, uint32_t onThreads,
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// The tiles for a use, in the time until `soon`, or until the end where
-  /// that is too short; none when that is too.
+  /// Chooses the tiles for one use. Stops at `soon`; if that leaves too little
+  /// time for kFewestRounds, at the end of all tuning. Nothing if even that is
+  /// too short.
   Result<std::optional<ProductTiles>> tune(const KernelUse &use,
                                            Clock::time_point soon);
 
 private:
-  /// The present tiles or one of `others`.
+  /// Returns the present tiles or one of `others`.
   Result<std::optional<ProductTiles>>
   pick(const KernelUse &use, const ProductTiles &present,
        const std::vector<ProductTiles> &others, Clock::time_point soon);
@@ -71,14 +72,14 @@ Result<std::vector<std::vector<double>>>
 Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
   double fastest = kSampleSeconds;
   for (size_t i = 0; i < candidates; ++i) {
-    // Pages of code and scratch are touched for the first time.
+    // A warm-up run: it touches the pages of code and scratch.
     AIR_RETURN_IF_ERROR(work.run(i));
     AIR_ASSIGN_OR_RETURN(double once, timeRuns(work, i, 1));
     fastest = std::min(fastest, once);
   }
   const auto runs = static_cast<size_t>(std::clamp(
       std::ceil(kSampleSeconds / std::max(fastest, 1e-9)), 1.0, kMostRuns));
-  // The first rounds tell who has no chance; the others share the time.
+  // A few rounds rule out hopeless candidates; the others share the time.
   constexpr size_t kTrialRounds = 3;
   constexpr double kNoChance = 1.1;
   std::vector<bool> isOut(candidates);
@@ -113,7 +114,8 @@ Tuner::pick(const KernelUse &use, const ProductTiles &present,
   for (const ProductTiles &tiles : all) {
     specs.push_back(use.spec);
     specs.back().tiles = tiles;
-    // The rows are the same ones; a batch without outputs is enough.
+    // As many rows of tokens take the same time, and the batch needs no
+    // outputs.
     specs.back().rowsFrom = codegen::RowsFrom::Tokens;
   }
   AIR_ASSIGN_OR_RETURN(
@@ -134,7 +136,7 @@ Result<std::optional<ProductTiles>> Tuner::tune(const KernelUse &use,
   for (size_t i = 0; i < sizes; ++i) {
     std::vector<std::vector<ProductTiles>> variants =
         codegen::tileVariants(spec, target);
-    if (use.rows == 1) { // which fill no tile of tokens, of any size
+    if (use.rows == 1) { // too few for a tile of tokens of any size
       std::erase_if(variants[i], [&](const ProductTiles &tiles) {
         return tiles.tokens != spec.tiles.tokens;
       });
@@ -196,7 +198,7 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     if (progress) {
       progress(choices.size());
     }
-    // Each gets its part of the time that is left, by its bytes.
+    // Each use gets a part of the remaining time in proportion to its bytes.
     const auto bytes = static_cast<double>(use.weightBytes);
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;

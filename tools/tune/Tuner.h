@@ -1,13 +1,14 @@
 //===- Tuner.h - tiles of products, measured --------------------*- C++ -*-===//
 //
-// Times each product of a plan on this machine with its tiles varied, one size
-// after the other (codegen::tileVariants), and keeps what is faster. The cost
-// model's tiles are always among the candidates, and stay unless another is
-// faster by kLeastGain; so does everything that the time does not suffice for.
+// Times each matrix multiplication of a plan on this machine with different
+// tiles, varying one size at a time (codegen::tileVariants), and keeps the
+// fastest. The cost model's tiles are always a candidate. They stay unless
+// another candidate is faster by kLeastGain, or if there is no time to measure.
 //
-// Candidates take turns, so that what disturbs the machine disturbs all of
-// them: a candidate's gain is the median over rounds of its time by the present
-// choice's in the same round, and it must be faster in three of four.
+// Candidates are timed in rounds, each candidate once per round, so that other
+// load slows all of them alike. A candidate wins by the median over rounds of
+// its time divided by that of the present choice, and only if it is faster in
+// three rounds of four.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_TUNER_H
@@ -21,18 +22,18 @@
 
 namespace air::tune {
 
-/// What another tiling must gain to be chosen.
+/// The least relative gain for which other tiles are chosen.
 inline constexpr double kLeastGain = 0.02;
 
-/// Of candidates that were timed in turns: which one to take. times[round] has
-/// one time a candidate, in their order; the first is the present choice. 0
-/// when there are no rounds.
+/// The index of the candidate to take. times[round][candidate] is in seconds;
+/// candidate 0 is the present choice, and the result if there are no rounds.
 size_t chooseByTimes(std::span<const std::vector<double>> times);
 
-/// Measures `uses` for `target`, which this machine runs, on `threads` threads
-/// for about `seconds`, those with the most bytes of weights first. Returns the
-/// choices for those that the time sufficed for. `progress` gets how many are
-/// done. Errors: those of the compiler and the device.
+/// Measures `uses` on `threads` threads for about `seconds`, those with the
+/// most bytes of weights first. This machine must be able to run code for
+/// `target`. Returns a choice for each use that was measured in time.
+/// `progress` is called with the number of finished uses. Errors: those of the
+/// compiler and device.
 Result<std::vector<codegen::TileChoice>>
 chooseTiles(std::span<const codegen::KernelUse> uses,
             const MachineProfile &target, uint32_t threads, double seconds,

@@ -1,8 +1,9 @@
 //===- Workload.h - one kernel and all that it reads ------------*- C++ -*-===//
 //
-// A kernel of a running model reads weights that no cache holds: between two
-// calls a whole model has gone by. So what it reads is kept in many copies that
-// together exceed the last cache, and every run takes the next one.
+// A kernel of a running model never finds its weights in a cache, because
+// between two of its calls the whole model is read. The operands of a workload
+// therefore rotate through many copies that together exceed the last-level
+// cache.
 //
 // Thread-safety: one thread. Errors: those of the compiler and the device.
 //
@@ -20,19 +21,21 @@
 
 namespace air::tune {
 
-/// The least that copies take together: four last caches, 256 MiB at least.
+/// The least total size of the copies: four times the last-level cache, and at
+/// least 256 MiB.
 uint64_t rotatingBytes();
 
-/// Memory that copies lie in; filled once and shared by rows that run one after
-/// another. What is read as floating point holds ordinary numbers only, since
-/// denormal ones take their own time; the rest is random.
+/// The memory for copies of operands; filled once, and shared by benchmarks
+/// that run one after another. What is read as floating point holds normal
+/// numbers only, since subnormal ones are slower; the rest is random.
 class RotatingMemory {
 public:
   struct Region {
     uint8_t *data = nullptr;
     uint64_t bytes = 0;
   };
-  /// At least `bytes` and rotatingBytes(). May free what an earlier call gave.
+  /// At least `bytes` and at least rotatingBytes(). May invalidate the regions
+  /// of earlier calls.
   Result<Region> ordinaryFloats(uint64_t bytes);
   Result<Region> randomBits(uint64_t bytes);
 
@@ -54,23 +57,23 @@ struct WorkloadBatch {
 
 class Workload {
 public:
-  /// Compiles kernels for `host`, which must be equal but for their tiles.
-  /// `memory` outlives the workload, and nobody asks it for more in the
-  /// meantime.
+  /// Compiles `specs` for `host`; they may differ in their tiles only. `memory`
+  /// must outlive the workload, and must not grow while the workload exists.
   static Result<std::unique_ptr<Workload>>
   create(std::span<const codegen::KernelSpec> specs, WorkloadBatch batch,
          RotatingMemory &memory, const MachineProfile &host, uint32_t threads);
 
-  /// All tiles of a kernel, by its place in `specs`, once, on the next copy.
+  /// Runs all tiles of the kernel `specs[kernel]` once, on the next copy.
   Status run(size_t kernel = 0);
 
-  /// Per run. Bytes that must come from memory: weights or KV, or for ops that
-  /// have neither their rows; what is written is not counted.
+  /// Bytes per run that must come from memory: weights or KV, or the
+  /// activations of ops that read neither. Writes are not counted.
   double bytesRead() const { return bytes; }
   double flops() const { return operations; }
 
 private:
-  /// One binding: `stride` bytes to the next copy, or one copy when 0.
+  /// One binding. Its copies are `stride` bytes apart; with 0 there is one
+  /// copy.
   struct Operand {
     uint64_t bytes = 0;
     uint64_t stride = 0;
@@ -79,7 +82,7 @@ private:
   std::vector<Operand> describe(const codegen::KernelSpec &spec,
                                 const codegen::KernelEntry &entry);
   void fillBatch(const codegen::KernelSpec &spec, WorkloadBatch batch);
-  /// Every operand's first copy.
+  /// Places the operands in `memory`; returns the first copy of each.
   Result<std::vector<rt::DeviceAddress>>
   place(const codegen::KernelSpec &spec, const std::vector<Operand> &operands,
         RotatingMemory &memory);
@@ -90,7 +93,7 @@ private:
   AirBatch view() const;
 
   std::unique_ptr<rt::CpuDevice> device;
-  std::vector<uint32_t> programs; ///< one a kernel
+  std::vector<uint32_t> programs; ///< one per kernel
   uint64_t stride = 0;            ///< from one copy of the operands to the next
   uint32_t copies = 1;
   uint32_t next = 0;
@@ -102,7 +105,7 @@ private:
   std::vector<uint32_t> sequences;
   std::vector<uint32_t> blockTables;
   uint64_t pagesPerSequence = 1;
-  uint64_t vocabulary = 0; ///< rows of the table; 0 when ids are not read
+  uint64_t vocabulary = 0; ///< rows of the table; 0 if ids are not read
   uint64_t random = 1;
 };
 
