@@ -9,14 +9,16 @@
 // that a plan made twice on one machine is the same file.
 //
 // The JSON is one object with the keys of plan.fbs's Machine:
-//   name              text without '/'; the file's name when absent
+//   name              1 to 1024 bytes without '/' and control characters; the
+//                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)
-//   features          list of names from knownFeatures(); [] when absent
+//   features          list of names from knownFeatures(), with all that each
+//                     implies (FeatureRules.h); [] when absent
 //   cores             1..4096 (required)
 //   memory_bytes      0..2^63-1, 0 when absent; the same for
 //   memory_bandwidth, disk_bandwidth
 //   measured          true or false; false when absent
-// Any other key is refused.
+// Any other key is refused, and so is a key that is there twice.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
