@@ -51,7 +51,7 @@
 // I8Grid is one of those that there are.
 //
 // F32 and F32x16 multiply x by quantised weights before the weights' scale: sums
-// of 32 such terms are finite up to |x| of 2^100, and NaN or infinity says so
+// of 32 such terms are finite up to |x| of 2^90, and NaN or infinity says so
 // where they are not.
 //
 // F32x16: tile by tile, column by column, the 16 tokens' floats.
@@ -205,25 +205,40 @@ struct Bf16Tile {
 };
 static_assert(sizeof(Bf16Tile) == 1024);
 
+/// The 32-bit words of a block of 32 columns per token, averaged over a token
+/// tile.
+constexpr uint64_t activationBlockWords(Activation form) {
+  switch (form) {
+  case Activation::I8x2:
+    return sizeof(ActivationBlock) / 4;
+  case Activation::I8:
+  case Activation::I8Grid:
+    return sizeof(ActivationTile) / 4 / kActivationTokens;
+  case Activation::BF16x32:
+    return sizeof(Bf16Tile) / 4 / kActivationTokens;
+  case Activation::F32:
+  case Activation::F32x16:
+    break;
+  }
+  return kActivationColumns;
+}
+
 /// 32-bit words per token of k packed columns, averaged over a token tile. k is
 /// a multiple of kActivationColumns for the int8 formats.
 constexpr uint64_t activationWords(Activation form, uint64_t k) {
+  const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (form) {
+  case Activation::BF16x32:
+    return blocks * activationBlockWords(form) + 1; // the factor
   case Activation::I8x2:
-    return k / kActivationColumns * (sizeof(ActivationBlock) / 4);
   case Activation::I8:
   case Activation::I8Grid:
-    return k / kActivationColumns *
-           (sizeof(ActivationTile) / 4 / kActivationTokens);
-  case Activation::BF16x32:
-    return (k + kActivationColumns - 1) / kActivationColumns *
-               (sizeof(Bf16Tile) / 4 / kActivationTokens) +
-           1; // the factor
+    return blocks * activationBlockWords(form);
   case Activation::F32:
   case Activation::F32x16:
-    return k;
+    break;
   }
-  return 0;
+  return k;
 }
 
 /// How many tokens a kernel is made for. Every kernel is right for every M;

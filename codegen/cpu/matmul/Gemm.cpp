@@ -111,11 +111,8 @@ void ManyTokens::emit() {
   // What a column takes in a tile of 16 tokens.
   const bool isBf16 = spec.activation == Activation::BF16x32;
   const int64_t columnBytes =
-      isBf16 ? static_cast<int64_t>(sizeof(Bf16Tile)) / kColumns
-             : 4 * kTokens *
-                   static_cast<int64_t>(
-                       activationWords(spec.activation, kColumns)) /
-                   kColumns;
+      4 * kTokens *
+      static_cast<int64_t>(activationBlockWords(spec.activation)) / kColumns;
   panels =
       b.offset(b.scratch(), matrices() * tileGroups * tileTokens * kSumBytes);
   auto manyRows = [&](Value tile, Value firstGroup, Value groups) {

@@ -153,8 +153,8 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
                                   : isTiles ? kTilePanelColumns
                                   : isPairs ? kPairPanelColumns
                                             : kChunkColumns);
-    const uint64_t panelTokenBytes =
-        4 * activationWords(spec.activation, tiling.panelColumns);
+    const uint64_t panelTokenBytes = 4 * activationBlockWords(spec.activation) *
+                                     tiling.panelColumns / kActivationColumns;
     tiling.tileColumns =
         std::max<uint64_t>(1, kTileActivationBytes / tiling.tileTokens /
                                   panelTokenBytes) *

@@ -193,11 +193,11 @@ module {
 
 // BF16 on a target that multiplies bfloat16: few tokens are multiplied as
 // floats; with many tokens each input is rounded once, to 16 words for 32
-// columns.
+// columns, and a word for the factor.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
 // PAIRS-DAG: plan.buffer @normed row 48
-// PAIRS-DAG: plan.buffer @normed.bf16x32 row 32
+// PAIRS-DAG: plan.buffer @normed.bf16x32 row 33
 // PAIRS: plan.program @m1 tokens 1 to 1
 // PAIRS: plan.step matmul layer 0
 // PAIRS-NEXT: {dtype = "BF16", k = 48 : i64, n = 48 : i64, op = "matmul", y_stride = 48 : i64} (<read buffer @normed>, <read tensor @w>, <write buffer @product>)
