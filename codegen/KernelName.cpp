@@ -1,7 +1,7 @@
-//===- KernelName.cpp - a spec as a symbol name -----------------*- C++ -*-===//
+//===- KernelName.cpp - the symbol name of a spec ---------------*- C++ -*-===//
 //
-// Fields that differ from their default appear in a fixed order, each with its
-// own prefix, so that unequal specs get unequal names.
+// Fields that differ from their defaults appear in a fixed order, each with its
+// own prefix. Therefore unequal specs have unequal names.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelSpec.h"
@@ -18,7 +18,7 @@ namespace {
 constexpr std::array<std::string_view, kKernelOpCount> kOpNames = {
     "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
     "rope_append", "attention", "add",    "silu_mul",   "pack_activations"};
-// In the order of MClass: the fewest tokens of the class.
+// In the order of MClass: the smallest M of each class.
 constexpr std::array<std::string_view, 3> kClassNames = {"m1", "m2", "m9"};
 
 std::string lowerCase(std::string_view text) {
@@ -47,10 +47,10 @@ std::string_view opName(KernelOp op) {
   return kOpNames.at(static_cast<size_t>(op));
 }
 
-std::string_view activationName(Activation form) {
+std::string_view activationName(Activation format) {
   constexpr std::array<std::string_view, kActivationCount> kNames = {
       "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32"};
-  return kNames.at(static_cast<size_t>(form));
+  return kNames.at(static_cast<size_t>(format));
 }
 
 std::string kernelName(const KernelSpec &spec) {
@@ -106,7 +106,7 @@ std::string kernelName(const KernelSpec &spec) {
     append("kv" + lowerCase(info(spec.kvDtype).name));
   }
   number("page", spec.kvPageBytes, defaults.kvPageBytes);
-  number("tg", spec.tiles.groups, 0);
+  number("tg", spec.tiles.rowBlocks, 0);
   number("tt", spec.tiles.tokens, 0);
   number("pc", spec.tiles.panelColumns, 0);
   number("pf", spec.tiles.prefetchBytes, 0);

@@ -1,13 +1,13 @@
 //===- KernelSpec.h - what a kernel must do ---------------------*- C++ -*-===//
 //
 // The interface of codegen/: a KernelSpec goes in, a KernelArtifact comes out.
-// It knows nothing of dialects or models. Shapes are literals: a plan's kernels
-// are generated for exactly the shapes they run on. The number of tokens M is
-// read from the batch at run time.
+// It knows nothing of dialects or models. Shapes are compile-time constants: a
+// plan's kernels are generated for exactly the shapes they run on. Only the
+// number of tokens, M, is read from the batch at run time.
 //
-// Activations are float32, row-major, one row a token, rows padded to
-// AIR_TOKEN_PADDING (formats/abi/KernelAbi.h); a product may ask for them in
-// another form (Activation), which PackActivations makes.
+// Activations are row-major float32 with one row per token, and rows are padded
+// to AIR_TOKEN_PADDING (formats/abi/KernelAbi.h). A matmul may take them in a
+// packed format instead (Activation), which PackActivations produces.
 //
 // What each op computes from its bindings, which codegen/KernelBindings.cpp
 // lists in order, with their access and shapes:
@@ -41,57 +41,59 @@
 //   Add          x, y                            y += x, width k; tile = token
 //   SiluMul      gate, up, y                     y = silu(gate)*up, width k
 //   PackActivations
-//                x, xp                          xp = x in the form `activation`
-//                  (not F32), width k. rowsFrom counts rows as MatMul's does.
-//                  I8x2: tile = row; else tile = kPackColumns columns of 16
-//                  rows
+//                x, xp                          xp = x in the format
+//                  `activation` (not F32), width k. rowsFrom counts rows as
+//                  MatMul's does. I8x2: tile = row; otherwise tile =
+//                  kPackColumns columns of 16 rows
 //
-// Forms of activations. Columns come in blocks of 32, tokens in tiles of 16;
-// what belongs to tokens past the last one is unspecified, but that a step of
-// I8Grid is one of those that there are.
+// Activation formats. Columns come in blocks of 32 and tokens in token tiles of
+// 16. The contents of padding tokens are unspecified, except that I8Grid's
+// `steps` hold valid offsets and its `exponents` lie on the grid.
 //
-// F32 and F32x16 multiply x by quantised weights before the weights' scale: sums
-// of 32 such terms are finite up to |x| of 2^90, and NaN or infinity says so
-// where they are not.
+// F32 and F32x16 are plain float32. Kernels that read them apply a quantised
+// weight's scale to the sum of a scale group, so that sum must be finite, which
+// it is up to |x| = 2^90. Beyond that a result may be infinite or NaN.
 //
-// F32x16: tile by tile, column by column, the 16 tokens' floats.
+// F32x16: token tile by token tile, and within it column by column, the floats
+// of the 16 tokens.
 //
-// BF16x32: token tile by token tile, one Bf16Tile per block of columns, then
-// the 16 tokens' factors as float32. A value is bfloat16(x / factor), rounded
-// to nearest, ties to even, and never from a finite number to infinity; NaN
-// becomes a quiet NaN. x is off by at most 1/256 of itself. The factor is 1, or
-// 2^-88 for a token whose row is below 2^-60 throughout (kTinyRow): bfloat16
-// dot products flush subnormal factors and results to zero, and such a row
-// would come near them. Columns past k are zeros. Only BF16 matrices are
-// multiplied by this format: the instruction takes both factors as bfloat16,
-// which would cost F16 weights three of their eleven significant bits and F32
-// weights 16 of 24.
+// BF16x32: token tile by token tile, one Bf16Tile per block of columns,
+// followed by one float32 factor for each of the 16 tokens. A value is
+// bfloat16(x / factor), rounded to nearest with ties to even; a finite number
+// never rounds to infinity, and NaN becomes a quiet NaN. x is off by at most
+// 1/256 of itself. The factor is 1, or 2^-88 for a row whose magnitudes are all
+// below 2^-60 (kTinyRow): bfloat16 dot products flush subnormal operands and
+// results to zero, which such a row could reach. Columns past k are zero. Only
+// BF16 matrices are multiplied in this format. The instruction takes both
+// operands as bfloat16, which would cost F16 weights three of their eleven
+// significant bits and F32 weights 16 of their 24.
 //
-// I8: token tile by token tile, one ActivationTile per block of columns. With m
-// the largest |x| of a token's block, and every step rounded to float32:
+// I8: token tile by token tile, one ActivationTile per block of columns. Let m
+// be the largest |x| in a token's block. Every step is rounded to float32:
 //   scale = max(m / 127, 2^-126)
-//   q = x * min(127 / m, 2^126), rounded to the nearest integer, ties to even
-// x is represented by scale * q and is off by at most scale / 2: by 1/254 of m,
-// or by 2^-127 where m is below 2^-119.
+//   q = x * min(127 / m, 2^126), rounded to nearest, ties to even
+// scale * q represents x with an error of at most scale / 2, which is 1/254 of
+// m, or 2^-127 where m is below 2^-119.
 //
-// I8Grid: the same tiles, with a scale that matmuls apply with less work
-// (codegen/cpu/matmul/Int8Panel.h): scale = (1 + step / 4) * 2^exponent is the
-// smallest such number that is at least max(m / 127, 2^-126), and
-// q = x * (1 / scale), rounded to the nearest integer. The scale is up to 1.25
-// times that of I8, and so is the error: at most 1/203 of m, or 2^-127.
+// I8Grid: the same tiles with a scale that is cheaper to apply
+// (codegen/cpu/matmul/Int8Panel.h). The scale is the smallest number (1 + step
+// / 4) * 2^exponent that is at least max(m / 127, 2^-126), and q = x * (1 /
+// scale), rounded to nearest. The scale, and with it the error, is up to 1.25
+// times that of I8: at most 1/203 of m, or 2^-127.
 //
 // I8x2: token by token, one ActivationBlock per block of columns:
 //   scale = max(m / 16256, 2^-126)
-//   q = x * min(16256 / m, 2^126), rounded to the nearest integer, ties to even
+//   q = x * min(16256 / m, 2^126), rounded to nearest, ties to even
 //   high = floor((q + 64) / 128), low = q - 128 * high
-// x is represented by scale * (128 * high + low) and is off by at most 1/32512
-// of m, or by 2^-127: 15 bits, of which int8 dot products take 8 at a time.
+// scale * (128 * high + low) represents x with an error of at most 1/32512 of
+// m, or 2^-127. That is 15 bits, of which int8 dot products take 8 at a time.
 //
-// A block that holds an infinity or a NaN has the scale NaN and any q.
+// A block that holds an infinity or a NaN has a NaN scale, and its q are
+// unspecified.
 //
-// A `kv` binding points at the layer's part of KV page 0; page p lies p *
-// kvPageBytes further; a page's layer part is, head by head, K as
-// [headDim][64] then V as [64][headDim], of kvDtype.
+// A `kv` binding points at the layer's part of KV page 0, and page p lies p *
+// kvPageBytes further. The layer's part of a page holds, for each head, K as
+// [headDim][64] and then V as [64][headDim], both of kvDtype.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELSPEC_H
@@ -122,84 +124,86 @@ enum class KernelOp : uint8_t {
 inline constexpr size_t kKernelOpCount =
     static_cast<size_t>(KernelOp::PackActivations) + 1;
 
-/// "matmul", "rope_append": how the names of an op's kernels start, and its
-/// name in the IR.
+/// The name of the op in the IR, and the prefix of its kernels' symbols:
+/// "matmul", "rope_append".
 std::string_view opName(KernelOp op);
 
-/// What MatMul and GluMatMul read as x, and PackActivations makes.
+/// The formats that MatMul and GluMatMul read x in, and that PackActivations
+/// produces.
 enum class Activation : uint8_t { F32, F32x16, I8x2, I8, I8Grid, BF16x32 };
 inline constexpr size_t kActivationCount =
     static_cast<size_t>(Activation::BF16x32) + 1;
 
-/// In ActivationTiles.
-constexpr bool isOfByteTiles(Activation form) {
-  return form == Activation::I8 || form == Activation::I8Grid;
+/// Whether the format consists of ActivationTiles.
+constexpr bool isInt8Tiled(Activation format) {
+  return format == Activation::I8 || format == Activation::I8Grid;
 }
 
-constexpr bool isOfBytes(Activation form) {
-  return form == Activation::I8x2 || isOfByteTiles(form);
+constexpr bool isInt8(Activation format) {
+  return format == Activation::I8x2 || isInt8Tiled(format);
 }
 
 /// "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32".
-std::string_view activationName(Activation form);
+std::string_view activationName(Activation format);
 
-inline constexpr uint64_t kActivationColumns = 32; ///< of a block
-inline constexpr uint64_t kActivationTokens = 16;  ///< of a tile
-/// Columns of a tile of PackActivations.
+inline constexpr uint64_t kActivationColumns = 32; ///< columns per block
+inline constexpr uint64_t kActivationTokens = 16;  ///< tokens per token tile
+/// Columns that one tile of PackActivations covers.
 inline constexpr uint64_t kPackColumns = 512;
 
-/// A row of activations whose magnitudes are all below this is tiny: BF16x32
-/// stores it multiplied by 1 / kTinyRowFactor.
+/// A row of activations is tiny if all its magnitudes are below kTinyRow.
+/// BF16x32 stores it divided by kTinyRowFactor.
 inline constexpr float kTinyRow = 0x1p-60F;
 inline constexpr float kTinyRowFactor = 0x1p-88F;
 
-/// I8x2 columns of one token, 4-byte aligned.
+/// One block of columns of one token in I8x2, 4-byte aligned.
 struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
   float scale;
-  /// Minus the sum of q over columns 0-15, 16-31 and all: a weight's bias of
-  /// -2^n costs a shift of it.
+  /// Minus the sums of q over columns 0-15, 16-31 and 0-31. A weight bias of
+  /// -2^n contributes one of them, shifted left by n.
   int32_t negatedSums[3];
-  float sums[3]; ///< the sum of q, the same columns
+  float sums[3]; ///< the sums of q over the same columns
   uint32_t zero;
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
-inline constexpr int64_t kGridSteps = 4; ///< scales per power of two (I8Grid)
-/// Scales with exponents in [kGridBaseExponent, kGridBaseExponent +
-/// kGridExponents) are on the grid: a dot product of a block, which is below
-/// 2^19, times 2^(exponent - kGridBaseExponent) is a finite float32.
+inline constexpr int64_t kGridSteps = 4; ///< scales per power of two in I8Grid
+/// A scale is on the grid if its exponent lies in [kGridBaseExponent,
+/// kGridBaseExponent + kGridExponents). A dot product of one block is below
+/// 2^19, so on the grid its product with 2^(exponent - kGridBaseExponent) is a
+/// finite float32.
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
 inline constexpr int64_t kGridVectorBytes =
-    64; ///< one scale for each of 16 rows
-/// ActivationTile::scaledSums are divided by this, so that the sum of a block's
-/// 32 columns is finite wherever the columns are.
+    64; ///< one float32 scale for each of 16 rows
+/// The divisor of ActivationTile::scaledSums. It keeps the sum of a block's 32
+/// columns finite whenever the columns are.
 inline constexpr float kScaledSumDivisor = 64.0F;
 
-/// I8 or I8Grid columns of 16 tokens, 64-byte aligned.
+/// One block of columns of 16 tokens in I8 or I8Grid, 64-byte aligned.
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];
-  /// -128 * (sum of q over columns 0-15, 16-31 and all): what a bias of -128 in
-  /// the weights costs, and shifted right a smaller one.
+  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31: what a weight
+  /// bias of -128 contributes. Smaller biases shift it right.
   int32_t biasSums[3][kActivationTokens];
-  /// scale / kScaledSumDivisor * (sum of q)
+  /// scale / kScaledSumDivisor times the sums of q over the same columns.
   float scaledSums[3][kActivationTokens];
-  // I8Grid only, otherwise unspecified. Tokens past the last one have valid
-  // values here too: exponents on the grid and one of the steps.
-  /// (exponent - kGridBaseExponent) * 2^23, which multiplies a float by that
-  /// power of two when it is added to the float's bits. As an unsigned number
-  /// it is below kGridExponents * 2^23 exactly where the scale is on the grid.
-  /// 0 where the scale is NaN or all of the block is zero.
+  // The rest is used by I8Grid only and otherwise unspecified. Padding tokens,
+  // too, have exponents on the grid and a valid step.
+  /// (exponent - kGridBaseExponent) * 2^23. Adding it to the bits of a float
+  /// multiplies the float by that power of two. As an unsigned number it is
+  /// below kGridExponents * 2^23 if and only if the scale is on the grid. It is
+  /// 0 for a NaN scale and for a block of zeros.
   int32_t exponents[kActivationTokens];
-  /// step * kGridVectorBytes; kGridSteps stands for a NaN scale.
+  /// step * kGridVectorBytes. The step kGridSteps marks a NaN scale.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);
 
-/// BF16x32 columns of 16 tokens, 64-byte aligned: the upper 16 bits of float32.
+/// One block of columns of 16 tokens in BF16x32, 64-byte aligned.
 struct Bf16Tile {
   uint16_t value[kActivationTokens][kActivationColumns];
 };
@@ -207,8 +211,8 @@ static_assert(sizeof(Bf16Tile) == 1024);
 
 /// The 32-bit words of a block of 32 columns per token, averaged over a token
 /// tile.
-constexpr uint64_t activationBlockWords(Activation form) {
-  switch (form) {
+constexpr uint64_t activationBlockWords(Activation format) {
+  switch (format) {
   case Activation::I8x2:
     return sizeof(ActivationBlock) / 4;
   case Activation::I8:
@@ -223,17 +227,17 @@ constexpr uint64_t activationBlockWords(Activation form) {
   return kActivationColumns;
 }
 
-/// 32-bit words per token of k packed columns, averaged over a token tile. k is
-/// a multiple of kActivationColumns for the int8 formats.
-constexpr uint64_t activationWords(Activation form, uint64_t k) {
+/// The 32-bit words that k packed columns take per token, averaged over a token
+/// tile. For the int8 formats k is a multiple of kActivationColumns.
+constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
-  switch (form) {
+  switch (format) {
   case Activation::BF16x32:
-    return blocks * activationBlockWords(form) + 1; // the factor
+    return blocks * activationBlockWords(format) + 1; // the factor
   case Activation::I8x2:
   case Activation::I8:
   case Activation::I8Grid:
-    return blocks * activationBlockWords(form);
+    return blocks * activationBlockWords(format);
   case Activation::F32:
   case Activation::F32x16:
     break;
@@ -241,9 +245,9 @@ constexpr uint64_t activationWords(Activation form, uint64_t k) {
   return k;
 }
 
-/// How many tokens a kernel is made for. Every kernel is right for every M;
-/// its class says where it is fast.
-enum class MClass : uint8_t { One, Small, Wide }; // 1, 2-8, 9 and more
+/// The batch sizes that a kernel is tuned for. Every kernel is correct for
+/// every M.
+enum class MClass : uint8_t { One, Small, Large }; // 1, 2-8, 9 and more
 
 enum class RopeKind : uint8_t {
   None,
@@ -253,18 +257,18 @@ enum class RopeKind : uint8_t {
 
 enum class RowsFrom : uint8_t { Tokens, Outputs };
 
-/// How exactly a product takes its activations: as they are, or with some 15 or
-/// 8 significant bits.
+/// The precision in which a matmul takes its activations: float32, or about 15
+/// or 8 significant bits.
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
-/// The form that has a precision, for weights of `dtype`. Of eight tokens of
-/// BF16 and fewer memory is the limit: floats cost nothing there. Formats with
-/// blocks of 256 columns round more coarsely than others of as many bits: they
-/// take the grid's error.
-inline Activation activationOf(Precision precision, MClass mClass,
-                               DType dtype) {
+/// The activation format that gives `precision` with weights of `dtype`. With
+/// up to eight tokens, BF16 weights are limited by memory bandwidth, so float32
+/// activations cost nothing. Dtypes with 256-column blocks round more coarsely
+/// than others with as many bits, and can afford the larger error of I8Grid.
+inline Activation activationFor(Precision precision, MClass mClass,
+                                DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
-    return mClass == MClass::Wide ? Activation::BF16x32 : Activation::F32;
+    return mClass == MClass::Large ? Activation::BF16x32 : Activation::F32;
   }
   switch (precision) {
   case Precision::Int8:
@@ -275,19 +279,19 @@ inline Activation activationOf(Precision precision, MClass mClass,
   case Precision::Float:
     break;
   }
-  return mClass == MClass::Wide ? Activation::F32x16 : Activation::F32;
+  return mClass == MClass::Large ? Activation::F32x16 : Activation::F32;
 }
 
-/// How MatMul and GluMatMul are cut; 0 is the cost model's choice
-/// (codegen/cpu/matmul/MatMulTiling.h). It changes time and scratch, never a
+/// The tile sizes of MatMul and GluMatMul. 0 leaves a size to the cost model
+/// (codegen/cpu/matmul/MatMulTiling.h). Sizes affect time and scratch, never a
 /// result.
-struct ProductTiles {
-  uint64_t groups = 0;        ///< of 16 rows, of a tile
-  uint64_t tokens = 0;        ///< of a tile: many tokens only
-  uint64_t panelColumns = 0;  ///< decoded at once: in a panel of bytes
-  uint64_t prefetchBytes = 0; ///< asked for ahead: where there is none
+struct MatMulTiles {
+  uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
+  uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
+  uint64_t panelColumns = 0;  ///< columns per int8 panel
+  uint64_t prefetchBytes = 0; ///< prefetch distance, in kernels without panels
 
-  bool operator==(const ProductTiles &) const = default;
+  bool operator==(const MatMulTiles &) const = default;
 };
 
 /// Unused fields keep their defaults, so equal specs compare equal.
@@ -315,15 +319,15 @@ struct KernelSpec {
   bool qkNorm = false;
   DType kvDtype = DType::F16;
   uint64_t kvPageBytes = 0;
-  ProductTiles tiles; ///< MatMul, GluMatMul
+  MatMulTiles tiles; ///< MatMul, GluMatMul
 
   bool operator==(const KernelSpec &) const = default;
 };
 
-/// What a kernel multiplies with, as plan.fbs defines it.
+/// The number format that a kernel multiplies in, as plan.fbs defines it.
 enum class Arithmetic : uint8_t { Float32, Int8, Int15, BFloat16 };
 
-/// Float32 but for a MatMul or GluMatMul whose activations are something else.
+/// Float32, except for MatMul and GluMatMul with packed activations.
 inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
     return Arithmetic::Float32;
@@ -343,25 +347,26 @@ inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   return Arithmetic::Float32;
 }
 
-/// The largest head: its queries, keys and values of a page, widened, are what
-/// attention keeps in the second cache.
+/// The largest head. Attention keeps the widened queries, keys and values of one
+/// page in L2, and they grow with it.
 inline constexpr uint64_t kMaxHeadElements = 1024;
-/// The most query heads on one KV head: attention's scratch grows with them.
+/// The most query heads per KV head. Attention's scratch grows with them.
 inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 
-/// Symbol name: a function of the spec alone, unique among unequal specs, e.g.
-/// "matmul_q4_k_x16_m1_n4096_k4096_add".
+/// The kernel's symbol name, a function of the spec alone. Unequal specs have
+/// unequal names. Example: "matmul_q4_k_x16_m1_n4096_k4096_add".
 std::string kernelName(const KernelSpec &spec);
 
 struct KernelEntry {
   std::string name;
-  // Grid, as plan.fbs: tiles = baseTiles * ceil(rows / tokensPerTile), the
-  // second factor 1 when tokensPerTile is 0.
+  // The grid, as in plan.fbs: tiles = baseTiles * ceil(rows / tokensPerTile).
+  // When tokensPerTile is 0, the second factor is 1.
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< per thread
-  uint64_t weightBytes = 0;  ///< read once per run (EmbedRows: one token's row)
+  /// Read once per dispatch (EmbedRows: one row of the table).
+  uint64_t weightBytes = 0;
   uint64_t flopsPerRow = 0;
 };
 
@@ -370,38 +375,39 @@ struct KernelArtifact {
   std::vector<KernelEntry> entries; ///< sorted by name
 };
 
-/// Whether an op's code depends on the MClass. The kernels of the others work
-/// token by token: one serves every batch.
+/// Whether an op's code depends on the MClass. Kernels of the other ops work
+/// token by token, so that one of them serves every batch.
 bool hasMClasses(KernelOp op);
 
-/// Which layouts a backend has for a dtype on a target, best first. Empty when
-/// the dtype is no weight format.
+/// The layouts that a backend supports for a dtype on a target, best first.
+/// Empty when the dtype is not a weight format.
 std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
 
-/// The fastest form for a MatMul or GluMatMul of at least `precision`, whatever
-/// `spec` says of it; F32 for any other op.
+/// The fastest activation format of at least `precision` for a MatMul or
+/// GluMatMul. spec.activation is ignored. F32 for any other op.
 Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
 
-/// Tilings worth measuring for a MatMul or GluMatMul: one list for each size
-/// that its kernel has, maybe empty, of tiles that differ from the spec's in
-/// that size only. Empty for any other op, and for what describeKernel refuses.
-std::vector<std::vector<ProductTiles>>
+/// Tile sizes worth measuring for a MatMul or GluMatMul. There is one list,
+/// possibly empty, for each size that its kernel has; the entries of a list
+/// differ from spec.tiles in that size only. Empty for any other op and for
+/// specs that describeKernel rejects.
+std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);
 
-/// Grid and resources of a kernel without compiling it. Unsupported names the
-/// op, dtype, layout or ISA feature that is missing.
+/// The grid and resources of a kernel, without compiling it. Unsupported names
+/// the op, dtype, layout or ISA feature that is missing.
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target);
 
-/// Compiles `specs` (duplicates allowed) into one object for `target`, on
-/// `threads` threads; the bytes do not depend on `threads`. Never aborts:
-/// what the ISA lacks is Unsupported.
+/// Compiles `specs` (duplicates are allowed) into one object for `target` on
+/// `threads` threads. The bytes do not depend on `threads`. Never aborts; a
+/// feature that the ISA lacks is Unsupported.
 Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
                                       const MachineProfile &target,
                                       unsigned threads);
 
-/// Names the compiler and kernel set: goes into the plan.
+/// Identifies the compiler and the kernel set. Plans record it.
 std::string codegenFingerprint();
 
 } // namespace air::codegen

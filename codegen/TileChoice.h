@@ -1,7 +1,8 @@
-//===- TileChoice.h - tiles by measurement ----------------------*- C++ -*-===//
+//===- TileChoice.h - tile sizes by measurement -----------------*- C++ -*-===//
 //
-// What passes between a compiler that knows which kernels a plan needs and
-// whoever times them: kernels out, tiles back. Both are plain values.
+// The exchange between a compiler, which knows the kernels that a plan needs,
+// and a tuner, which times them. Kernel uses go out and tile choices come back,
+// both as plain values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_TILECHOICE_H
@@ -11,17 +12,18 @@
 
 namespace air::codegen {
 
-/// A product of a plan, its tiles left to the cost model.
+/// A matmul of a plan, with its tile sizes left to the cost model.
 struct KernelUse {
   KernelSpec spec;
-  uint64_t rows = 1;        ///< of x that a typical pass multiplies
-  uint64_t weightBytes = 0; ///< of all its dispatches in a pass
+  uint64_t rows = 1;        ///< rows of x in a typical pass
+  uint64_t weightBytes = 0; ///< summed over its dispatches in one pass
 };
 
-/// What measuring a KernelUse's spec came to; the cost model's sizes are 0.
+/// The result of measuring a KernelUse's spec. A size of 0 keeps the cost
+/// model's choice.
 struct TileChoice {
   KernelSpec spec;
-  ProductTiles tiles;
+  MatMulTiles tiles;
 };
 
 } // namespace air::codegen

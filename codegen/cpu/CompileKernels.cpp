@@ -16,7 +16,8 @@
 namespace air::codegen {
 namespace {
 
-/// Raised whenever a kernel's code or grid changes for an unchanged spec.
+/// Must be raised whenever a kernel's code or grid changes for an unchanged
+/// spec.
 constexpr unsigned kKernelSetVersion = 17;
 
 struct Job {
@@ -29,8 +30,8 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   Job job;
   job.spec = spec;
   AIR_ASSIGN_OR_RETURN(job.row, findKernelRow(spec));
-  // So that products of two of them fit in the kernels' 64-bit arithmetic, and
-  // numbers of rows in the 32-bit lanes of a gather.
+  // With this limit the product of two dimensions fits in the kernels' 64-bit
+  // arithmetic, and a row number fits in the 32-bit lanes of a gather.
   constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;
   for (auto [field, value] :
        {std::pair("n", spec.n), std::pair("k", spec.k),
@@ -51,32 +52,32 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   return job;
 }
 
-/// Whether a product is faster with its form of activations than with floats,
-/// as air-bench tells (aarch64: by counting instructions). Where products pass
-/// through 16 bits, whole bytes cost twice what fields do, and sums of 16
-/// columns twice what those of 32 do: too much for two bytes an activation. And
-/// those are multiplied as they are decoded, four tokens at a time: of many
-/// tokens code books are looked up too often for it.
+/// Whether a matmul is faster with its packed activation format than with
+/// float32, as measured by air-bench (on aarch64: by instruction counts). On
+/// vpmaddubsw paths, 8-bit weights and 16-column scales cost twice as much,
+/// which is not worth it for two-byte activations. With I8x2, large-M kernels
+/// decode the weights again for every four tokens, which is too often for
+/// codebook look-ups.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
-  if (!isOfBytes(spec.activation)) {
+  if (!isInt8(spec.activation)) {
     return true;
   }
-  const bool isWhole = std::ranges::count(wholeByteDTypes(), spec.dtype) != 0;
+  const bool isWhole = std::ranges::count(eightBitDTypes(), spec.dtype) != 0;
   const bool isCostly =
-      isWhole || (spec.mClass == MClass::Wide &&
-                  std::ranges::count(halfBlockDTypes(), spec.dtype) != 0);
-  if (spec.mClass == MClass::Wide && spec.activation == Activation::I8x2 &&
-      std::ranges::count(codeBookDTypes(), spec.dtype) != 0) {
+      isWhole || (spec.mClass == MClass::Large &&
+                  std::ranges::count(scalePer16DTypes(), spec.dtype) != 0);
+  if (spec.mClass == MClass::Large && spec.activation == Activation::I8x2 &&
+      std::ranges::count(codebookDTypes(), spec.dtype) != 0) {
     return false;
   }
   switch (isa.byteDot) {
   case ByteDot::None:
     return false;
   case ByteDot::MulAdd256:
-    return !isCostly || isOfByteTiles(spec.activation) ||
+    return !isCostly || isInt8Tiled(spec.activation) ||
            spec.mClass == MClass::One;
   case ByteDot::MulAdd512:
-    return !isCostly || isOfByteTiles(spec.activation);
+    return !isCostly || isInt8Tiled(spec.activation);
   case ByteDot::Vnni512:
   case ByteDot::Vnni256:
   case ByteDot::Sdot:
@@ -123,7 +124,8 @@ std::vector<Layout> supportedLayouts(DType dtype,
   if (!makeCpuTarget(target).isOk()) {
     return layouts;
   }
-  // A layout is of use when every op that reads matrices of the dtype has it.
+  // A layout is supported if every op that reads matrices of the dtype supports
+  // it.
   for (const KernelRow &row : kernelRegistry()) {
     if (std::find(row.dtypes.begin(), row.dtypes.end(), dtype) ==
         row.dtypes.end()) {
@@ -146,27 +148,27 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
   if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
     return Activation::F32;
   }
-  // One token waits for memory, not for arithmetic: 15 bits are as fast there.
+  // A single token is limited by memory bandwidth, so 15 bits are as fast as 8.
   if (precision == Precision::Int8 && spec.mClass == MClass::One) {
     precision = Precision::Int15;
   }
   KernelSpec product = spec;
-  product.activation = activationOf(precision, spec.mClass, spec.dtype);
+  product.activation = activationFor(precision, spec.mClass, spec.dtype);
   Result<CpuTarget> cpu = makeCpuTarget(target);
   return cpu && isFaster(product, cpu->isa) && describeKernel(product, target)
              ? product.activation
-             : activationOf(Precision::Float, spec.mClass, spec.dtype);
+             : activationFor(Precision::Float, spec.mClass, spec.dtype);
 }
 
-std::vector<std::vector<ProductTiles>>
+std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target) {
-  const bool isProduct =
+  const bool isMatMul =
       spec.op == KernelOp::MatMul || spec.op == KernelOp::GluMatMul;
   Result<CpuTarget> cpu = makeCpuTarget(target);
-  if (!isProduct || !cpu || !describeKernel(spec, target)) {
+  if (!isMatMul || !cpu || !describeKernel(spec, target)) {
     return {};
   }
-  return productVariants(spec, cpu->isa);
+  return matMulTileVariants(spec, cpu->isa);
 }
 
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
@@ -211,7 +213,7 @@ Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
       failures[i] = bitcode.status();
     }
   });
-  // The first by name, whichever thread was fastest.
+  // Reports the first failure by kernel name, whichever thread finished first.
   for (const Status &failure : failures) {
     AIR_RETURN_IF_ERROR(failure);
   }

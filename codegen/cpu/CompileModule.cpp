@@ -41,7 +41,7 @@
 namespace air::codegen {
 namespace {
 
-/// Gathers LLVM's errors, which it would otherwise print before it exits.
+/// Collects LLVM's errors, which it would otherwise print before exiting.
 struct DiagnosticLog {
   std::string text;
 
@@ -86,7 +86,7 @@ makeTargetMachine(const CpuTarget &target) {
                          ": " + error);
   }
   llvm::TargetOptions options;
-  // Multiplies and adds are fused where a kernel says so and nowhere else.
+  // Multiplications and additions are fused only where a kernel uses fma().
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
       triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
@@ -121,14 +121,14 @@ void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.features);
     if (target.isa.hasAvx512) {
-      // Whole zmm registers, also where LLVM would rather split.
+      // Use full zmm registers even where LLVM prefers to split vectors.
       function.addFnAttr("prefer-vector-width", "512");
       function.addFnAttr("min-legal-vector-width", "512");
     }
-    // No loop turns into a call of memset or memcpy: there is no libc.
+    // There is no libc, so loops must not become calls of memset or memcpy.
     function.addFnAttr("no-builtins");
     function.addFnAttr("frame-pointer", "none");
-    // Vectors that are spilled lie in one cache line each.
+    // Aligns the stack, so that a spilled vector occupies a single cache line.
     function.addFnAttr("stackrealign");
     function.setDoesNotThrow();
   }
@@ -136,7 +136,7 @@ void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
 
 void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
-  // Kernels are written as vectors, and unrolled as far as they should be.
+  // Kernels are already vectorised, and unrolled as far as they should be.
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;
   tuning.LoopUnrolling = false;
@@ -155,7 +155,7 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       .run(module, modules);
 }
 
-/// All bitcodes as one module, with shared tables made internal.
+/// Links all bitcodes into one module and makes shared tables internal.
 Result<std::unique_ptr<llvm::Module>>
 linkModules(std::span<const std::string> bitcodes, llvm::LLVMContext &context,
             llvm::TargetMachine &machine, DiagnosticLog &log) {

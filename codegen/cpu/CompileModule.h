@@ -1,12 +1,13 @@
 //===- CompileModule.h - MLIR kernels to one ELF object ---------*- C++ -*-===//
 //
-// Two steps, so that kernels can be made on many threads and still give the
-// same bytes: each kernel becomes optimised LLVM bitcode in its own context;
-// then all bitcodes, in the order given, become one relocatable object.
+// Compilation has two steps, so that it can run on many threads and still
+// produce the same bytes. First, each kernel becomes optimised LLVM bitcode in
+// a context of its own. Then all bitcodes, in the given order, become one
+// relocatable object.
 //
 // Thread-safety: compileToBitcode may run on many threads at once.
-// Errors: Internal, with LLVM's or MLIR's own words and the kernel's name. No
-// call prints, aborts or exits for what the kernels of this library emit.
+// Errors: Internal, with the message of LLVM or MLIR and the kernel's name. No
+// call prints, aborts or exits for kernels that this library emits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_COMPILEMODULE_H
@@ -22,18 +23,19 @@
 
 namespace air::codegen {
 
-/// Lets `emit` write the body of kernel `name`, verifies, lowers, optimises.
+/// Calls `emit` to write the body of kernel `name`, then verifies, lowers and
+/// optimises it.
 Result<std::string>
 compileToBitcode(const std::string &name, const CpuTarget &target,
                  const std::function<void(KernelBuilder &)> &emit);
 
-/// Links bitcodes (distinct kernel names) and generates code. The object
-/// defines the kernels as its only global symbols and leaves none undefined;
-/// Internal names the first that is.
+/// Links bitcodes with distinct kernel names and generates code. The kernels
+/// are the only global symbols that the object defines, and it leaves none
+/// undefined; Internal names the first undefined one.
 Result<std::vector<uint8_t>> emitObject(std::span<const std::string> bitcodes,
                                         const CpuTarget &target);
 
-/// The same code as assembly text, for tests and for reading.
+/// The same code as assembly text, for tests and inspection.
 Result<std::string> emitAssembly(std::span<const std::string> bitcodes,
                                  const CpuTarget &target);
 

@@ -1,7 +1,8 @@
 //===- CpuKernels.h - the functions the registry points at ------*- C++ -*-===//
 //
-// A describe/emit pair per op, each in its own file. Bindings and meaning of
-// each op: codegen/KernelSpec.h. Signatures: codegen/cpu/KernelRegistry.h.
+// A describe/emit pair for each op, each in a file of its own.
+// codegen/KernelSpec.h defines the ops and their bindings,
+// codegen/cpu/KernelRegistry.h the signatures.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_CPUKERNELS_H
@@ -35,7 +36,7 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                       KernelEntry &entry);
 Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry);
-void emitProduct(KernelBuilder &builder, const KernelSpec &spec);
+void emitMatMul(KernelBuilder &builder, const KernelSpec &spec);
 
 // NormKernels.cpp
 Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &isa,

@@ -11,11 +11,12 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
                                                           "fma"};
-// Together these are what "AVX-512" means to a kernel; a part of them is no
-// use, since 8- and 16-bit lanes and masks on short vectors would be missing.
+// Kernels use "AVX-512" for all of these together. A subset is not enough,
+// because 8- and 16-bit lanes and masks on shorter vectors would be missing.
 constexpr std::array<std::string_view, 5> kX86Avx512 = {
     "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
-// Sorted. Implied by avx2 in LLVM or worth giving to its instruction selection.
+// Sorted. AVX2 implies some of these in LLVM; the others help its instruction
+// selection.
 constexpr std::array<std::string_view, 8> kX86Optional = {
     "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
 constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};
@@ -82,7 +83,7 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // What tiles don't multiply is left to the vectors' products.
+    // Tiles do not cover every matmul. The rest needs the vector dot products.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

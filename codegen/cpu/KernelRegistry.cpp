@@ -19,7 +19,7 @@ KernelRow withoutMatrix(KernelOp op, bool hasMClasses,
           .name = opName(op),
           .dtypes = {},
           .layouts = {},
-          .byteDTypes = {},
+          .int8DTypes = {},
           .hasMClasses = hasMClasses,
           .describe = describe,
           .emit = emit};
@@ -30,10 +30,10 @@ KernelRow product(KernelOp op, decltype(KernelRow::describe) describe) {
           .name = opName(op),
           .dtypes = decodableDTypes(),
           .layouts = kLayouts,
-          .byteDTypes = byteDTypes(),
+          .int8DTypes = int8DTypes(),
           .hasMClasses = true,
           .describe = describe,
-          .emit = emitProduct};
+          .emit = emitMatMul};
 }
 
 const std::array kRows = {
@@ -41,7 +41,7 @@ const std::array kRows = {
               .name = opName(KernelOp::EmbedRows),
               .dtypes = decodableDTypes(),
               .layouts = kLayouts,
-              .byteDTypes = {},
+              .int8DTypes = {},
               .hasMClasses = false,
               .describe = describeEmbedRows,
               .emit = emitEmbedRows},
@@ -83,10 +83,10 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
           row->layouts.end()) {
     return refuse("layout " + std::to_string(static_cast<int>(spec.layout)));
   }
-  if (!row->byteDTypes.empty() && isOfBytes(spec.activation) &&
+  if (!row->int8DTypes.empty() && isInt8(spec.activation) &&
       (spec.layout != Layout::X16 ||
-       std::find(row->byteDTypes.begin(), row->byteDTypes.end(), spec.dtype) ==
-           row->byteDTypes.end())) {
+       std::find(row->int8DTypes.begin(), row->int8DTypes.end(), spec.dtype) ==
+           row->int8DTypes.end())) {
     return unsupportedError("CPU kernels: " + std::string(row->name) + " of " +
                             std::string(info(spec.dtype).name) + " in layout " +
                             std::string(layoutName(spec.layout)) +

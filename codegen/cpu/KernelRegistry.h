@@ -1,8 +1,8 @@
 //===- KernelRegistry.h - the table of CPU kernels --------------*- C++ -*-===//
 //
-// One row an op: which dtypes and layouts it reads, how a kernel is described,
-// how it is written. Selection, description, compilation, tests and benchmarks
-// all walk this table; a new kernel is a new row.
+// One row per op: the dtypes and layouts that it reads, and the functions that
+// describe and emit its kernels. Selection, description, compilation, tests and
+// benchmarks all walk this table. To add a kernel, add a row.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_KERNELREGISTRY_H
@@ -18,28 +18,30 @@ namespace air::codegen {
 
 struct KernelRow {
   KernelOp op;
-  std::string_view name; ///< "matmul": starts every kernel's name
-  /// Weight formats that the op reads; empty for an op without a matrix.
+  std::string_view name; ///< prefix of the kernels' names, such as "matmul"
+  /// The weight dtypes that the op reads. Empty for an op without a matrix.
   std::span<const DType> dtypes;
-  /// Layouts it reads them in, best first; empty for an op without a matrix.
+  /// The layouts of these weights, best first. Empty for an op without a
+  /// matrix.
   std::span<const Layout> layouts;
-  /// The dtypes that it also multiplies with I8 and I8x2 activations, in x16,
-  /// on targets with byte dot products.
-  std::span<const DType> byteDTypes;
-  /// Whether MClass changes the code.
+  /// The dtypes that the op also multiplies with int8 activations, in layout
+  /// x16 on targets with int8 dot products.
+  std::span<const DType> int8DTypes;
+  /// Whether the code depends on MClass.
   bool hasMClasses;
-  /// Checks the spec's shape and fills grid and resources; `name` is set by the
-  /// caller. Unsupported or Internal (an impossible shape) names the field.
+  /// Checks the spec's shape and fills in the grid and resources. The caller
+  /// sets `name`. Unsupported, or Internal for an impossible shape, names the
+  /// field.
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
-  /// Writes the body; called only on a spec that describe accepted.
+  /// Emits the body of a kernel whose spec `describe` accepted.
   void (*emit)(KernelBuilder &, const KernelSpec &);
 };
 
 /// In the order of KernelOp.
 std::span<const KernelRow> kernelRegistry();
 
-/// Unsupported when no row has the op, or the row lacks the spec's dtype or
-/// layout.
+/// Unsupported if the registry lacks the op, or the op lacks the spec's dtype
+/// or layout.
 Result<const KernelRow *> findKernelRow(const KernelSpec &spec);
 
 } // namespace air::codegen

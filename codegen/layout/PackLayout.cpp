@@ -1,9 +1,9 @@
-//===- PackLayout.cpp - put a matrix into a layout and back ---------------===//
+//===- PackLayout.cpp - packs and unpacks layouts -------------------------===//
 //
-// x16 is a transposition: of every block column, a field is a 16 x count matrix
-// of units that lies row by row in the source and unit by unit in the packed
-// form. It runs on 16-byte vectors: with N units to a vector, N rows of N units
-// transpose in log2(N) rounds of interleaving, wherever the host has vectors.
+// x16 is a transposition. In every block column, a field is a 16 x count matrix
+// of units, stored row by row in the source and unit by unit in the packed
+// layout. With N units per 16-byte vector, N rows of N units are transposed in
+// log2(N) rounds of interleaving, on vectors wherever the host has them.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/layout/PackLayout.h"
@@ -23,7 +23,7 @@ using UnitVector __attribute__((vector_size(16))) = Unit;
 
 template <typename Unit> constexpr int kLanes = 16 / sizeof(Unit);
 
-// The first (or second) halves of a and b, interleaved: a0 b0 a1 b1 ...
+// Interleaves the first (or second) halves of a and b: a0 b0 a1 b1 ...
 template <typename Unit, bool Second, int... Lane>
 UnitVector<Unit> interleave(UnitVector<Unit> a, UnitVector<Unit> b,
                             std::integer_sequence<int, Lane...>) {
@@ -36,9 +36,9 @@ UnitVector<Unit> interleave(UnitVector<Unit> a, UnitVector<Unit> b,
 template <typename Unit>
 using Square = std::array<UnitVector<Unit>, kLanes<Unit>>;
 
-// Vector i comes to hold lane i of every vector. A round interleaves vector i
-// with vector i + N/2, which rotates the bits of (vector, lane) by one; log2(N)
-// rounds swap the two halves of the index.
+// Afterwards, vector i holds lane i of every vector. A round interleaves vector
+// i with vector i + N/2, which rotates the bits of the index (vector, lane) by
+// one. log2(N) rounds exchange the two halves of the index.
 template <typename Unit> void transpose(Square<Unit> &square) {
   constexpr int kLaneCount = kLanes<Unit>;
   constexpr auto kSequence = std::make_integer_sequence<int, kLaneCount>();
@@ -54,8 +54,8 @@ template <typename Unit> void transpose(Square<Unit> &square) {
   }
 }
 
-// One field of one block column: `rows` points at the field in row 0, rows lie
-// `stride` bytes apart; `packed` holds count * 16 units.
+// One field of one block column. `rows` points at the field in row 0, and rows
+// are `stride` bytes apart. `packed` holds count * 16 units.
 template <typename Unit>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
                uint8_t *packed) {
@@ -111,14 +111,15 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
   }
 }
 
-// A block column as it is walked: dtypes whose block is one field lie in the
-// source as one long run of units, so a whole row is one field of one block.
+// How a block column is traversed. If a dtype's block is a single field, a
+// whole row of blocks is one long run of units and is treated as one field of
+// one block.
 struct Shape {
   uint64_t rowBytes = 0;
   uint64_t blocks = 0;
   uint64_t blockBytes = 0;
   std::vector<BlockField> fields;
-  uint64_t runUnits = 0; // not 0: one field, this many units to a row
+  uint64_t runUnits = 0; // nonzero: one field, with this many units per row
 };
 
 Shape shapeOf(DType dtype, uint64_t columns) {

@@ -1,7 +1,7 @@
-//===- PackLayout.h - put a matrix into a layout and back -------*- C++ -*-===//
+//===- PackLayout.h - packs and unpacks layouts -----------------*- C++ -*-===//
 //
-// Layouts are defined in formats/plan/Layout.h. pack and unpack are inverse on
-// every input; neither looks at values.
+// formats/plan/Layout.h defines the layouts. pack and unpack are inverses of
+// each other on every input, and neither interprets values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_LAYOUT_PACKLAYOUT_H
@@ -14,8 +14,8 @@
 namespace air::codegen {
 
 /// Packs rows [firstRow, firstRow + rowCount) of a matrix. `source` holds those
-/// rows in Layout::Rows order; `packed` receives layoutBytes(dtype, layout,
-/// rowCount, columns). Sizes are the caller's duty (asserted).
+/// rows in Layout::Rows order, and `packed` receives layoutBytes(dtype, layout,
+/// rowCount, columns). The caller must pass matching sizes (asserted).
 void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
               std::span<const uint8_t> source, std::span<uint8_t> packed);
 

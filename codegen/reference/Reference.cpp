@@ -12,7 +12,7 @@
 namespace air::codegen::reference {
 namespace {
 
-// x / rms(x) * weight on one row, in place.
+// x / rms(x) * weight for one row, in place.
 void normalise(std::span<double> row, View weight, double epsilon) {
   assert(row.size() == weight.size());
   double squares = 0;
@@ -213,12 +213,12 @@ Doubles siluMul(View gate, View up) {
 
 namespace {
 
-/// A block of activations as integers up to `most`.
+/// A block of activations, quantised to integers up to `most`.
 struct Quantized {
   int q[kActivationColumns] = {};
   float scale = 0;
-  int sums[3] = {}; ///< of q: both halves, and all
-  int exponent = 0; ///< of the scale: I8Grid only
+  int sums[3] = {}; ///< of q: either half, and all columns
+  int exponent = 0; ///< of the scale, for I8Grid only
   int step = 0;
   float scaledSum(size_t i) const {
     return std::isnan(scale)
@@ -227,7 +227,7 @@ struct Quantized {
   }
 };
 
-/// The largest magnitude; NaN where something is not finite.
+/// The largest magnitude, or NaN if a value is not finite.
 float largestOf(std::span<const float> columns) {
   float largest = 0;
   for (const float value : columns) {
@@ -261,7 +261,7 @@ Quantized quantize(std::span<const float> columns, float most) {
   return block;
 }
 
-/// I8Grid.
+/// The quantisation of I8Grid.
 Quantized quantizeOnGrid(std::span<const float> columns) {
   Quantized block;
   const float largest = largestOf(columns);
@@ -315,7 +315,7 @@ std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x) {
 }
 
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
-                                            uint64_t k, Activation form) {
+                                            uint64_t k, Activation format) {
   const uint64_t blocks = k / kActivationColumns;
   const uint64_t rows = x.size() / k;
   std::vector<ActivationTile> tiles((rows + kActivationTokens - 1) /
@@ -324,7 +324,7 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
     for (uint64_t i = 0; i < blocks; ++i) {
       const auto columns =
           x.subspan(row * k + i * kActivationColumns, kActivationColumns);
-      const bool isGrid = form == Activation::I8Grid;
+      const bool isGrid = format == Activation::I8Grid;
       const Quantized made =
           isGrid ? quantizeOnGrid(columns) : quantize(columns, 127);
       ActivationTile &tile = tiles[row / kActivationTokens * blocks + i];
@@ -352,8 +352,7 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
 
 namespace {
 
-/// Rounded to nearest, ties to even, but never from a finite number to
-/// infinity.
+/// Rounds to nearest, ties to even, but never from a finite number to infinity.
 uint16_t roundFinite(float value) {
   const uint16_t rounded = floatToBfloat16(value);
   const bool isInfinite = (rounded & 0x7FFF) == 0x7F80;

@@ -1,9 +1,10 @@
 //===- Reference.h - every kernel op, naively, in double --------*- C++ -*-===//
 //
-// The oracle of kernel tests: one function per KernelOp (codegen/KernelSpec.h)
-// on plain row-major arrays of double, written as its formula reads, with no
-// thought of speed. Weights come dequantised (formats/dtype); KV comes as plain
-// histories, not pages. All sizes are the caller's duty (asserted).
+// The oracle of the kernel tests: one function per KernelOp
+// (codegen/KernelSpec.h) on plain row-major arrays of double. Each follows its
+// formula literally, without regard for speed. Weights are passed dequantised
+// (formats/dtype), and KV as plain histories rather than pages. The caller must
+// pass matching sizes (asserted).
 //
 // Shapes: M tokens (or rows), N outputs, K inputs, D head dimension, H query
 // heads, G key/value heads.
@@ -37,11 +38,11 @@ Doubles rmsNorm(View x, View weight, double epsilon);
 /// y[m][n] = sum over k of w[n][k] * x[m][k], plus bias[n] unless it is empty.
 Doubles matMul(View x, View w, View bias, uint64_t n, uint64_t k);
 
-/// w with row n times scale[n]; w is [N][K].
+/// w with row n multiplied by scale[n]; w is [N][K].
 Doubles rowsScaled(View w, View scale);
 
-/// The largest absolute sum that a rounding error of y[m][n] scales with:
-/// sum over k of |w[n][k] * x[m][k]|, plus |bias[n]|.
+/// The magnitude that a rounding error of y[m][n] is relative to: sum over k of
+/// |w[n][k] * x[m][k]|, plus |bias[n]|.
 Doubles matMulMagnitude(View x, View w, View bias, uint64_t n, uint64_t k);
 
 /// x * sigmoid(x). Source: Elfwing et al., 2017 (SiLU); Ramachandran et al.,
@@ -52,7 +53,7 @@ double silu(double x);
 /// Transformer", 2020, SwiGLU without biases.
 Doubles gluMatMul(View x, View wGate, View wUp, uint64_t n, uint64_t k);
 
-/// Per position: scale * cos(position * f[i]) for all i, then sin of the same.
+/// For each position: scale * cos(position * f[i]) for all i, then the sines.
 Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions,
                    double scale = 1);
 
@@ -69,8 +70,9 @@ struct QkvRows {
   Doubles v; ///< [M][G * D]
 };
 
-/// Splits rows of qkv, norms every head of q and k by its RMS when `spec`
-/// says so (weights [D]), and rotates q and k. angles is [M][ropeDim].
+/// Splits rows of qkv, normalises every head of q and k by its RMS if
+/// spec.qkNorm is set (weights [D]), and rotates q and k. angles is
+/// [M][ropeDim].
 QkvRows ropeAppend(const KernelSpec &spec, View qkv, View angles, View qNorm,
                    View kNorm);
 
@@ -87,22 +89,23 @@ Doubles add(View x, View y);
 /// silu(gate) * up.
 Doubles siluMul(View gate, View up);
 
-// Forms of activations (KernelSpec.h), in float32 where it says so: bytes, not
-// doubles. Rows have whole blocks.
+// The packed activation formats (KernelSpec.h). These return the exact bytes
+// that kernels must produce, computed in float32 where the definition says so.
+// Rows consist of whole blocks, except for BF16x32.
 
 /// I8x2, row after row.
 std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
-/// I8 or I8Grid of rows of k columns; tokens past the last one are zeros.
+/// I8 or I8Grid of rows of k columns. Padding tokens are zero.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
-                                            uint64_t k, Activation form);
-/// BF16x32 likewise; k is any.
+                                            uint64_t k, Activation format);
+/// BF16x32 of rows of any number of columns k.
 struct Bf16Rows {
   std::vector<Bf16Tile> tiles;
   std::vector<float> factors; ///< one per token, padded to whole token tiles
 };
 Bf16Rows roundToBf16(std::span<const float> x, uint64_t k);
 
-/// The numbers that they stand for, row-major.
+/// The numbers that packed activations represent, row-major.
 Doubles valuesOf(std::span<const ActivationBlock> blocks);
 Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
                  uint64_t k);

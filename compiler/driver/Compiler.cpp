@@ -191,7 +191,7 @@ Result<std::vector<codegen::KernelUse>> Compiler::products() {
     constexpr uint64_t kFewTokens = 4;
     use.rows =
         spec->mClass == codegen::MClass::Small ? kFewTokens
-        : spec->mClass == codegen::MClass::Wide &&
+        : spec->mClass == codegen::MClass::Large &&
                 spec->rowsFrom == codegen::RowsFrom::Tokens
             ? dispatch->getParentOfType<ir::plan::ProgramOp>().getMaxTokens()
             : 1;

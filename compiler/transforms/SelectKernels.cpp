@@ -37,7 +37,7 @@ struct BatchClass {
 constexpr BatchClass kBatchClasses[] = {
     {MClass::One, "m1", 1, 1},
     {MClass::Small, "m2-8", 2, 8},
-    {MClass::Wide, "m9+", 9, std::numeric_limits<uint64_t>::max()},
+    {MClass::Large, "m9+", 9, std::numeric_limits<uint64_t>::max()},
 };
 
 bool isProduct(const KernelSpec &spec) {
@@ -114,7 +114,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     for (const std::string &name : products) {
       if (auto found = measured.find(name); found != measured.end()) {
         known += 1;
-        changed += found->second != codegen::ProductTiles() ? 1 : 0;
+        changed += found->second != codegen::MatMulTiles() ? 1 : 0;
       }
     }
     return "measured " + std::to_string(known) + " of " +
@@ -240,7 +240,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   }
 
   bool isTuned = false;
-  std::map<std::string, codegen::ProductTiles> measured; ///< by kernelName
+  std::map<std::string, codegen::MatMulTiles> measured; ///< by kernelName
   std::set<std::string> products; ///< that the plan has, likewise
 };
 

@@ -584,7 +584,7 @@ void StepLowering::addProduct(KernelSpec spec, StringRef x,
   // Classes that take their activations alike are one dispatch.
   llvm::MapVector<codegen::Activation, unsigned> classesOf;
   for (codegen::MClass mClass :
-       {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Wide}) {
+       {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Large}) {
     spec.mClass = mClass;
     classesOf[codegen::bestActivation(spec, target, precision)] |=
         bitOf(mClass);

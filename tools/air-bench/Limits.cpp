@@ -74,7 +74,7 @@ struct Loop {
 /// Multiplies the accumulator itself: products of two factors would be computed
 /// once and shared by all chains.
 Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
-  codegen::ByteSum bytes(sum);
+  codegen::Int8Accumulator bytes(sum);
   for (Value factor : factors) {
     bytes.add(b, b.recast(factor, b.i8()), b.recast(sum, b.i8()), /*bits=*/1);
   }
@@ -89,8 +89,8 @@ Value addProduct(KernelBuilder &b, Arithmetic kind, Value sum,
   case Arithmetic::ByteDot:
     return addBytes(b, sum, factors);
   case Arithmetic::Bf16Dot:
-    return codegen::addPairs(b, sum, b.recast(factors[0], b.bf16()),
-                             b.recast(factors[1], b.bf16()));
+    return codegen::dotBf16(b, sum, b.recast(factors[0], b.bf16()),
+                            b.recast(factors[1], b.bf16()));
   }
   return sum;
 }

@@ -62,7 +62,7 @@ void RowMaker::add(const KernelRow &kernel, const KernelSpec &spec,
   row.spec.op = kernel.op;
   row.spec.mClass = mClass;
   if (kernel.op == KernelOp::MatMul || kernel.op == KernelOp::GluMatMul) {
-    row.spec.activation = codegen::activationOf(precision, mClass, spec.dtype);
+    row.spec.activation = codegen::activationFor(precision, mClass, spec.dtype);
   }
   row.tokens = tokens;
   row.context = context;
@@ -104,7 +104,7 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
           "/n" + std::to_string(shape.n) + "/k" + std::to_string(shape.k);
       addAll(kernel, spec, axes, sizes);
       if (layout == Layout::X16 &&
-          std::ranges::count(kernel.byteDTypes, dtype) != 0) {
+          std::ranges::count(kernel.int8DTypes, dtype) != 0) {
         // Not every machine supports these.
         isCommon = false;
         precision = Precision::Int15;
@@ -117,7 +117,7 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
         isCommon = false;
         precision = Precision::Int8;
         // Differs from the float32 kernel only for many tokens.
-        add(kernel, spec, axes + "/bf16x32", sizes, MClass::Wide,
+        add(kernel, spec, axes + "/bf16x32", sizes, MClass::Large,
             kClassTokens.back());
         precision = Precision::Float;
       }
@@ -186,14 +186,14 @@ void RowMaker::make(const KernelRow &kernel) {
     }
     return;
   case KernelOp::PackActivations:
-    for (Activation form :
+    for (Activation format :
          {Activation::F32x16, Activation::I8x2, Activation::I8,
           Activation::I8Grid, Activation::BF16x32}) {
       for (uint64_t width : kWidths) {
         KernelSpec spec;
-        spec.activation = form;
+        spec.activation = format;
         spec.k = width;
-        addAll(kernel, spec, std::string(codegen::activationName(form)),
+        addAll(kernel, spec, std::string(codegen::activationName(format)),
                "/k" + std::to_string(width));
       }
     }

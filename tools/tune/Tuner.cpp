@@ -13,7 +13,7 @@ namespace {
 
 using codegen::KernelSpec;
 using codegen::KernelUse;
-using codegen::ProductTiles;
+using codegen::MatMulTiles;
 using codegen::TileChoice;
 using Clock = std::chrono::steady_clock;
 
@@ -51,14 +51,14 @@ public:
   /// Chooses the tiles for one use. Stops at `soon`; if that leaves too little
   /// time for kFewestRounds, at the end of all tuning. Nothing if even that is
   /// too short.
-  Result<std::optional<ProductTiles>> tune(const KernelUse &use,
+  Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                            Clock::time_point soon);
 
 private:
   /// Returns the present tiles or one of `others`.
-  Result<std::optional<ProductTiles>>
-  pick(const KernelUse &use, const ProductTiles &present,
-       const std::vector<ProductTiles> &others, Clock::time_point soon);
+  Result<std::optional<MatMulTiles>>
+  pick(const KernelUse &use, const MatMulTiles &present,
+       const std::vector<MatMulTiles> &others, Clock::time_point soon);
   Result<std::vector<std::vector<double>>>
   measure(Workload &work, size_t candidates, Clock::time_point soon);
 
@@ -105,13 +105,13 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
   return times;
 }
 
-Result<std::optional<ProductTiles>>
-Tuner::pick(const KernelUse &use, const ProductTiles &present,
-            const std::vector<ProductTiles> &others, Clock::time_point soon) {
-  std::vector<ProductTiles> all = {present};
+Result<std::optional<MatMulTiles>>
+Tuner::pick(const KernelUse &use, const MatMulTiles &present,
+            const std::vector<MatMulTiles> &others, Clock::time_point soon) {
+  std::vector<MatMulTiles> all = {present};
   all.insert(all.end(), others.begin(), others.end());
   std::vector<KernelSpec> specs;
-  for (const ProductTiles &tiles : all) {
+  for (const MatMulTiles &tiles : all) {
     specs.push_back(use.spec);
     specs.back().tiles = tiles;
     // As many rows of tokens take the same time, and the batch needs no
@@ -124,20 +124,20 @@ Tuner::pick(const KernelUse &use, const ProductTiles &present,
   AIR_ASSIGN_OR_RETURN(std::vector<std::vector<double>> times,
                        measure(*work, all.size(), soon));
   if (times.size() < kFewestRounds) {
-    return std::optional<ProductTiles>();
+    return std::optional<MatMulTiles>();
   }
   return std::optional(all[chooseByTimes(times)]);
 }
 
-Result<std::optional<ProductTiles>> Tuner::tune(const KernelUse &use,
-                                                Clock::time_point soon) {
+Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
+                                               Clock::time_point soon) {
   KernelSpec spec = use.spec;
   const size_t sizes = codegen::tileVariants(spec, target).size();
   for (size_t i = 0; i < sizes; ++i) {
-    std::vector<std::vector<ProductTiles>> variants =
+    std::vector<std::vector<MatMulTiles>> variants =
         codegen::tileVariants(spec, target);
     if (use.rows == 1) { // too few for a tile of tokens of any size
-      std::erase_if(variants[i], [&](const ProductTiles &tiles) {
+      std::erase_if(variants[i], [&](const MatMulTiles &tiles) {
         return tiles.tokens != spec.tiles.tokens;
       });
     }
@@ -147,10 +147,10 @@ Result<std::optional<ProductTiles>> Tuner::tune(const KernelUse &use,
     const Clock::time_point now = Clock::now();
     const Clock::time_point next =
         now + (std::max(soon, now) - now) / static_cast<int64_t>(sizes - i);
-    AIR_ASSIGN_OR_RETURN(std::optional<ProductTiles> picked,
+    AIR_ASSIGN_OR_RETURN(std::optional<MatMulTiles> picked,
                          pick(use, spec.tiles, variants[i], next));
     if (!picked) {
-      return std::optional<ProductTiles>();
+      return std::optional<MatMulTiles>();
     }
     spec.tiles = *picked;
   }
@@ -202,7 +202,7 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     const auto bytes = static_cast<double>(use.weightBytes);
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;
-    AIR_ASSIGN_OR_RETURN(std::optional<ProductTiles> tiles,
+    AIR_ASSIGN_OR_RETURN(std::optional<MatMulTiles> tiles,
                          tuner.tune(use, after(Clock::now(), share)));
     if (!tiles) {
       break;

@@ -168,7 +168,7 @@ void Workload::fillBatch(const KernelSpec &spec, WorkloadBatch batch) {
   const bool isAttention = spec.op == KernelOp::Attention;
   const auto tokens = static_cast<uint32_t>(batch.tokens);
   // A few tokens are the next token of as many sequences; many are one prompt.
-  const bool isDecode = isAttention && spec.mClass != codegen::MClass::Wide;
+  const bool isDecode = isAttention && spec.mClass != codegen::MClass::Large;
   const uint32_t context = std::max(batch.context, tokens);
   pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);
   for (uint32_t token = 0; token < tokens; ++token) {

@@ -1,10 +1,10 @@
 //===- AttentionKernels.cpp - causal GQA attention over KV pages ----------===//
 //
-// A tile is one KV head and shape.tokensPerTile tokens. Tokens that follow each
-// other in one sequence, up to the next multiple of shape.blockTokens, are a
-// run; the tile that its first token is in computes the whole run. So the
-// tokens of one sequence share what they read, and those of many sequences
-// still make many tiles.
+// A tile is one KV head and shape.tokensPerTile tokens. A run is a sequence of
+// consecutive tokens of one sequence, up to the next multiple of
+// shape.blockTokens; the tile that holds its first token computes the whole
+// run. Tokens of one sequence therefore share their reads of K and V, while a
+// batch of many sequences still has many tiles.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -27,9 +27,9 @@ private:
   void writeRunsFrom(Value kvHead, Value token);
 };
 
-// Tile t: KV head t / parts, so that a thread's tiles share a head's pages; of
-// its parts in turn one from the front and one from the back, so that long and
-// short histories spread over the threads.
+// Tile t belongs to KV head t / parts, so that the tiles of one thread share a
+// head's pages. Its parts are taken alternately from the front and the back,
+// which spreads long and short histories over the threads.
 void TileWriter::write() {
   b.tileLoop([&](Value tile) {
     const int64_t step = shape.tokensPerTile;
@@ -94,7 +94,7 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   entry.scratchBytes = static_cast<uint64_t>(
       shape.blockTokens == 1 ? shape.rows.bytes
                              : std::max(shape.rows.bytes, shape.panel.bytes));
-  // Grows with the context; what is stated is one page.
+  // The bytes grow with the context. The entry states those of one page.
   entry.flopsPerRow = 4 * spec.heads * spec.headDim * AIR_KV_PAGE_TOKENS;
   return Status::ok();
 }

@@ -1,13 +1,14 @@
 //===- AttentionPanels.cpp - attention for many queries -------------------===//
 //
-// Queries lie in panels of a few vector registers, a lane to a row. For a panel
-// and a page there are two small matrix products:
+// Queries are stored in panels a few vector registers wide, with one row per
+// lane. For each panel and page there are two small matmuls:
 //   scores[key][row]     = sum over i of K[i][key] * query[i][row]
 //   weighted[i][row]    += sum over keys of V[key][i] * weights[key][row]
-// In both a register tile is panelColumns broadcast numbers of K or V times one
-// panel's lanes, so the softmax between them works on whole vectors: largest
-// scores and sums are lanes, nothing is added up across lanes. What the cache
-// keeps is widened once a block, and the next page is asked for then.
+// In both, a register tile is panelColumns broadcast elements of K or V times
+// the lanes of one panel. The softmax between them therefore works on whole
+// vectors: each lane holds the largest score and the sum of one row, and there
+// are no horizontal reductions. The cache's elements are widened to f32 once
+// per block of tokens, and the next page is prefetched at that point.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -20,7 +21,7 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
-/// Rows and columns of one transposed square.
+/// The side of a square that is transposed in registers.
 constexpr int64_t kSquare = KvShape::kVector;
 
 class PanelsWriter : AttentionWriter {
@@ -30,15 +31,15 @@ public:
 
 private:
   struct Page {
-    Value start; // position of its first key
+    Value start; // the position of its first key
     Value keys;  // f32
     Value values;
   };
   // One panel on one page.
   struct Place {
     Value panel;
-    Value valid; // keys that its last row sees
-    Value tiled; // the same in whole register tiles
+    Value valid; // keys that its last row may attend to
+    Value tiled; // the same, rounded up to whole register tiles
   };
   struct RowPlace {
     Value token;
@@ -47,7 +48,7 @@ private:
 
   Type panelType() { return b.vec(b.f32(), shape.panelRows); }
   int64_t panelBytes() const { return shape.panelRows * 4; }
-  // Panels are 64 bytes or a multiple of it.
+  // The size of a panel's row is a multiple of 64 bytes.
   Value load(Value pointer) { return b.load(panelType(), pointer, 64); }
   void store(Value value, Value pointer) { b.store(value, pointer, 64); }
   Value ofPanel(int64_t array, Value panel, int64_t rows = 1) {
@@ -100,7 +101,7 @@ void PanelsWriter::write(const AttentionRun &run) {
           validKeys(b.min(rowPlace(run, lastRow).token, lastToken), pageStart);
       place.tiled = b.andBits(b.add(place.valid, b.i64(shape.panelColumns - 1)),
                               -shape.panelColumns);
-      // Rows end on different pages.
+      // The rows may end on different pages.
       b.ifThen(b.notEqual(place.valid, b.i64(0)), [&] {
         attend(page, place,
                validKeys(rowPlace(run, firstRow).token, pageStart));
@@ -110,8 +111,8 @@ void PanelsWriter::write(const AttentionRun &run) {
   finish(run, panels);
 }
 
-// Rows beyond the run's are the last one again: they compute the same, and
-// write it to the same place.
+// Rows past the end of the run repeat its last row. They compute the same
+// result and store it to the same place.
 void PanelsWriter::forSquares(
     const AttentionRun &run, Value panels,
     llvm::function_ref<void(Value panel, Value lane, llvm::ArrayRef<RowPlace>)>
@@ -200,7 +201,7 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
       });
 }
 
-// Keys beyond the valid ones may be any bits; they are hidden as scores.
+// Keys that are not valid may hold any bits. Their scores are masked.
 PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
                                          Value nextPage, Value valid) {
   const Value keys = pageKeys(run, page);
@@ -222,8 +223,9 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
-    // K and V are of one size: two rows of it for one of K.
-    askFor(nextKeys, i, 2 * shape.kv.keyRowBytes);
+    // The prefetch covers V as well, which follows K and is equally large: two
+    // rows for each row of K.
+    prefetchRow(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
              b.element(wide.keys, i, shape.panel.keyStride), kPage,
              [&](int64_t lanes) {
@@ -250,7 +252,7 @@ void PanelsWriter::attend(const Page &page, const Place &place,
   addValues(page, place, writeWeights(place, tops[0]));
 }
 
-// Returns each row's largest score.
+// Returns the largest score of each row.
 PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
                                               const Place &place) {
   const int64_t columns = shape.panelColumns;
@@ -284,7 +286,7 @@ PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
       })[0];
 }
 
-// The same for a page that not all rows see whole.
+// The same for a page of which some rows may not attend to every key.
 PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
                                              const Place &place) {
   const Value positions =
@@ -303,8 +305,8 @@ PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
                 })[0];
 }
 
-// Turns scores into 2^(score - largest) and updates the rows' state, all but
-// the values: returns what those shrink by.
+// Turns scores into 2^(score - largest) and updates each row's state except for
+// its weighted values. Returns the factors to rescale those by.
 PanelsWriter::Value PanelsWriter::writeWeights(const Place &place, Value top) {
   const Value largest = ofPanel(shape.panel.largest, place.panel);
   const Value sum = ofPanel(shape.panel.sum, place.panel);
@@ -358,7 +360,7 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
   });
 }
 
-// Result j is element j of every row.
+// Result j holds element j of every row.
 PanelsWriter::Values PanelsWriter::transposed(Values rows) {
   Values pairs; // elements 0 1 4 5, then 2 3 6 7, of rows 2n and 2n + 1
   for (int64_t r = 0; r < kSquare; r += 2) {

@@ -1,4 +1,4 @@
-//===- AttentionParts.cpp - what the two ways to attend share -------------===//
+//===- AttentionParts.cpp - shared parts of both attention kernels --------===//
 #include "codegen/cpu/attention/AttentionParts.h"
 
 #include "formats/support/CheckedMath.h"
@@ -14,7 +14,7 @@ using Value = KernelBuilder::Value;
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
 
-/// Lays arrays out one after the other, each aligned to a line.
+/// Lays out arrays one after another, each aligned to a cache line.
 class LineLayout {
 public:
   int64_t place(int64_t bytes) {
@@ -28,10 +28,10 @@ private:
   int64_t end = 0;
 };
 
-/// Floats that one instruction of AVX-512 scales.
+/// The floats that one AVX-512 scalef instruction handles.
 constexpr int64_t kScaledLanes = 16;
 
-/// x * 2^n, n integers, for a multiple of kScaledLanes.
+/// x * 2^n for integral n. The lanes are a multiple of kScaledLanes.
 Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
   const auto lanes = mlir::cast<mlir::VectorType>(x.getType()).getNumElements();
   const mlir::VectorType type = b.vec(b.f32(), kScaledLanes);
@@ -44,7 +44,7 @@ Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
     const Value scaled = b.intrinsic(
         type, "llvm.x86.avx512.mask.scalef.ps.512",
         {part(x), part(n), b.zero(type), b.constant(b.i16(), int64_t{-1}),
-         b.i32(4)}); // every lane; rounding as it is set
+         b.i32(4)}); // all lanes; the current rounding mode
     result = mlir::LLVM::vector_insert::create(b.ops(), b.loc(), x.getType(),
                                                result, scaled, first);
   }
@@ -57,8 +57,8 @@ int64_t blockTokensOf(MClass mClass, int64_t group) {
     return 1;
   case MClass::Small:
     return 8;
-  case MClass::Wide:
-    // Some 128 rows for which a page is widened once.
+  case MClass::Large:
+    // About 128 rows share one widening of a page.
     return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
   }
   return 1;
@@ -71,16 +71,16 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       kvHeads(static_cast<int64_t>(spec.kvHeads)), group(heads / kvHeads),
       queryRowBytes((heads + 2 * kvHeads) * kv.headDim * 4),
       lanes(isa.vectorBytes / 4),
-      tokensPerTile(spec.mClass == MClass::Wide ? 8 : 1),
+      tokensPerTile(spec.mClass == MClass::Large ? 8 : 1),
       blockTokens(blockTokensOf(spec.mClass, group)),
-      // kRowsTogether accumulators of so many floats fill half the registers.
+      // kRowsTogether accumulators of this many floats fill half the registers.
       rowLanes(isa.vectorBytes == 64 ? 64 : 16) {
-  // Columns times registers of a panel are accumulators.
+  // The accumulators of a register tile: columns times registers per panel.
   panelRows = 16;
   panelColumns = 4;
   if (isa.vectorBytes == 64) {
-    panelRows = spec.mClass == MClass::Wide ? 64 : 32;
-    panelColumns = spec.mClass == MClass::Wide ? 4 : 8;
+    panelRows = spec.mClass == MClass::Large ? 64 : 32;
+    panelColumns = spec.mClass == MClass::Large ? 4 : 8;
   }
   panels = (blockTokens * group + panelRows - 1) / panelRows;
   rowsAtMost =
@@ -94,8 +94,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   rows.values = rowsPlace.place(rowsAtMost * kv.paddedDim * 4);
   rows.bytes = rowsPlace.bytes();
 
-  // A line more than the numbers take: rows a power of two apart would share
-  // few sets of a cache.
+  // One cache line of padding: rows a power of two apart would compete for a
+  // few cache sets.
   panel.keyStride = kPage * 4 + 64;
   panel.valueStride = kv.paddedDim * 4 + 64;
   LineLayout place;
@@ -165,7 +165,7 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Rows of heads lie as V does, in floats.
+    // Rows of heads are aligned as rows of V are, but in f32.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -176,7 +176,7 @@ void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   }
 }
 
-void AttentionWriter::askFor(Value base, Value index, int64_t bytes) {
+void AttentionWriter::prefetchRow(Value base, Value index, int64_t bytes) {
   const Value start = b.element(base, index, bytes);
   for (int64_t line = 0; line < bytes; line += 64) {
     b.prefetch(b.offset(start, line));
@@ -187,8 +187,8 @@ double AttentionWriter::scoreScale() const {
   return double(spec.scale) * std::numbers::log2e;
 }
 
-// 2^r by the polynomial of degree 5 whose largest relative error on [-1/2, 1/2]
-// is least (1.3 * 2^-24; by the exchange algorithm of Remez).
+// 2^r by the degree-5 polynomial with the smallest maximum relative error on
+// [-1/2, 1/2], 1.3 * 2^-24, found with the Remez exchange algorithm.
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };
@@ -204,17 +204,19 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    x = b.max(number(-1000.0), x); // less is 0 as well, and may be infinite
+    // Smaller x, -infinity included, give 0 as well.
+    x = b.max(number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);
   }
-  // Adding 1.5 * 2^23 rounds, and leaves n in the low bits.
+  // Adding 1.5 * 2^23 rounds x and leaves n in the low bits.
   const Value shifted = b.add(x, number(12582912.0));
   const Value r = b.sub(x, b.sub(shifted, number(12582912.0)));
   const Value exponent = b.shiftLeft(b.bitcast(shifted, b.i32()), 23);
   const Value scaled =
       b.bitcast(b.add(b.bitcast(power(r), b.i32()), exponent), b.f32());
-  // Below the normal numbers it is 0; NaN is not below.
+  // Results below the normal numbers become 0. The comparison is false for NaN,
+  // which is kept.
   return b.select(b.less(x, number(-126.0)), b.zero(type), scaled);
 }
 

@@ -1,19 +1,19 @@
-//===- AttentionParts.h - what the two ways to attend share -----*- C++ -*-===//
+//===- AttentionParts.h - shared parts of both kernels ----------*- C++ -*-===//
 //
-// Attention is written in two ways. Rows (AttentionRows.cpp) are for few
-// queries: memory sets the pace, and a lane is a key. Panels
-// (AttentionPanels.cpp) are for many: the FMA units set the pace, and a lane is
-// a query. Both fold a page's 64 keys into a row's state (largest score, sum,
-// weighted values) by the online softmax of Milakov and Gimelshein, "Online
-// normalizer calculation for softmax", 2018, in powers of two: scores carry a
-// factor log2(e).
+// There are two implementations of attention. AttentionRows.cpp is for few
+// queries: memory bandwidth is the limit, and a lane is a key.
+// AttentionPanels.cpp is for many queries: FMA throughput is the limit, and a
+// lane is a query. Both fold the 64 keys of a page into a row's state (largest
+// score, sum, weighted values) by the online softmax of Milakov and Gimelshein,
+// "Online normalizer calculation for softmax", 2018. They use powers of two, so
+// that scores carry a factor log2(e).
 //
-// A run is tokens that follow each other in one sequence, at most blockTokens
-// of them. Row r of a run is query head r % group of token first + r / group.
+// A run is at most blockTokens consecutive tokens of one sequence. Row r of a
+// run is query head r % group of token first + r / group.
 //
-// Slots of a page beyond a token's position may hold anything: their scores are
-// replaced, not multiplied, and V is read no further than the rows at hand
-// need.
+// Slots of a page beyond a token's position may hold anything. Their scores are
+// replaced rather than multiplied by zero, and V is read only as far as some
+// row needs it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ATTENTION_ATTENTIONPARTS_H
@@ -23,22 +23,22 @@
 
 namespace air::codegen {
 
-/// Literals of one kernel; offsets are in bytes from the start of scratch,
-/// which a run written in one way shares with no run of the other.
+/// The compile-time constants of one kernel. Offsets are in bytes from the
+/// start of scratch; runs of the two implementations reuse the same scratch.
 struct AttentionShape {
   KvShape kv;
   int64_t heads;
   int64_t kvHeads;
-  int64_t group;         ///< query heads of a KV head
-  int64_t queryRowBytes; ///< a token's row of qkv
-  int64_t lanes;         ///< floats of a vector register
+  int64_t group;         ///< query heads per KV head
+  int64_t queryRowBytes; ///< bytes of a token's row of qkv
+  int64_t lanes;         ///< floats per vector register
 
   int64_t tokensPerTile;
   int64_t blockTokens;
-  int64_t rowsAtMost; ///< runs of more rows are written as panels
+  int64_t rowsAtMost; ///< runs with more rows use panels
 
-  // Rows.
-  int64_t rowLanes; ///< keys (or value elements) of one step
+  // For AttentionRows.cpp.
+  int64_t rowLanes; ///< keys (or elements of V) per step
   struct {
     int64_t weights; ///< [kRowsTogether][64]: scores, then 2^score
     int64_t decay;   ///< [kRowsTogether]
@@ -48,13 +48,13 @@ struct AttentionShape {
     int64_t bytes;
   } rows;
 
-  // Panels.
-  int64_t panelRows;    ///< lanes of a panel: a few registers
-  int64_t panelColumns; ///< keys, or elements of V, of a register tile
-  int64_t panels;       ///< of a block
+  // For AttentionPanels.cpp.
+  int64_t panelRows;    ///< lanes of a panel: a few vector registers
+  int64_t panelColumns; ///< keys (or elements of V) per register tile
+  int64_t panels;       ///< panels per block of tokens
   struct {
-    int64_t keyStride;   ///< of keys: from an element to the next
-    int64_t valueStride; ///< of values: from a key to the next
+    int64_t keyStride;   ///< distance from one element of the keys to the next
+    int64_t valueStride; ///< distance from one key's values to the next
     int64_t keys;        ///< [headDim][keyStride]
     int64_t values;      ///< [64][valueStride]
     int64_t weights;     ///< [64][panelRows]: scores, then 2^score
@@ -79,7 +79,7 @@ struct AttentionRun {
   KernelBuilder::Value sequence;
 };
 
-/// What both ways write alike.
+/// Code that both implementations share.
 class AttentionWriter {
 public:
   using Type = KernelBuilder::Type;
@@ -98,29 +98,32 @@ public:
 
 protected:
   Value at(int64_t offset) { return b.offset(b.scratch(), offset); }
-  /// Address of the page's keys; its values lie shape.kv.valuesOffset behind.
+  /// The address of the page's keys. Its values follow at
+  /// shape.kv.valuesOffset.
   Value pageKeys(const AttentionRun &run, Value page) {
     return codegen::kvHead(b, shape.kv, b.binding(1), run.sequence, page,
                            run.kvHead);
   }
   Value query(const AttentionRun &run, Value token, Value headOfGroup);
   Value output(const AttentionRun &run, Value token, Value headOfGroup);
-  /// Keys of the page from position `pageStart` on that a token sees: min(64,
-  /// max(0, position + 1 - pageStart)).
+  /// The number of keys that a token attends to in the page that starts at
+  /// position `pageStart`: min(64, max(0, position + 1 - pageStart)).
   Value validKeys(Value token, Value pageStart);
-  /// `lanes` numbers of the cache, so aligned, as floats.
+  /// Loads `lanes` elements of the cache with this alignment and widens them to
+  /// f32.
   Value loadWide(Value pointer, int64_t lanes, unsigned alignment);
-  /// body(first element, how many) for all elements of a head, kVector at a
-  /// time; the last time fewer where they are no multiple of it.
+  /// body(first element, count) for all elements of a head, kVector at a time.
+  /// The last count is smaller if kVector does not divide headDim.
   void forVectors(llvm::function_ref<void(Value, int64_t)> body);
-  /// The first `count` of a vector of kVector floats, unaligned; 0 behind them.
+  /// Loads the first `count` elements of a vector of kVector floats, unaligned,
+  /// and fills the others with 0.
   Value loadFirst(Value pointer, int64_t count);
   void storeFirst(Value vector, Value pointer, int64_t count);
-  /// Asks for row `index` of rows of `bytes` each.
-  void askFor(Value base, Value index, int64_t bytes);
+  /// Prefetches row `index` of an array with rows of `bytes`.
+  void prefetchRow(Value base, Value index, int64_t bytes);
   /// 2^x for x that is negative, 0 or NaN.
   Value powerOfTwo(Value x);
-  /// What scores are multiplied by.
+  /// The factor that scores are multiplied by, log2(e) included.
   double scoreScale() const;
 
   KernelBuilder &b;
@@ -128,10 +131,10 @@ protected:
   AttentionShape shape;
 };
 
-/// Attends for the rows of `run`, at most shape.rowsAtMost.
+/// Computes attention for a run of at most shape.rowsAtMost rows.
 void writeRowsRun(KernelBuilder &b, const KernelSpec &spec,
                   const AttentionRun &run);
-/// Attends for any run of up to shape.blockTokens tokens.
+/// Computes attention for any run of up to shape.blockTokens tokens.
 void writePanelsRun(KernelBuilder &b, const KernelSpec &spec,
                     const AttentionRun &run);
 

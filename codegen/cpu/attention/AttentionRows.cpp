@@ -1,10 +1,10 @@
 //===- AttentionRows.cpp - attention for few queries ----------------------===//
 //
-// A run walks its pages once, and of each page its rows, kRowsTogether of a
-// token at a time, so that a vector of K or V, once loaded and widened, serves
-// several of them. Every byte of K and V is fetched once per GQA group and run.
-// What comes next is asked for early: a page's V while its K is read, the next
-// page's K while V is.
+// A run visits each of its pages once. On a page it processes the rows of a
+// token in sets of kRowsTogether, so that a vector of K or V is loaded and
+// widened once for several rows. Every byte of K and V is thus fetched once per
+// KV head and run. Prefetches run ahead: a page's V while its K is read, and
+// the next page's K while its V is read.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -16,9 +16,9 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
-/// More heads on a KV head are a loop in the code.
+/// With more heads per KV head, the sets of heads become a loop in the kernel.
 constexpr int64_t kUnrolledHeads = 32;
-/// Lanes of a row's sum, added up in the end.
+/// The partial sums of a row, which are reduced at the end.
 constexpr int64_t kSumLanes = 16;
 
 class RowsWriter : AttentionWriter {
@@ -30,14 +30,14 @@ private:
   struct Page {
     Value keys;
     Value values;
-    Value nextKeys; // of the page that follows, or of this one again
+    Value nextKeys; // of the next page, or of this one if it is the last
   };
   // Rows of one token on one page.
   struct Rows {
-    Value first; // in the run
+    Value first; // index in the run
     int64_t count = 0;
-    Values queries; // address of each row's query
-    Value valid;    // keys of the page that the token sees
+    Values queries; // the address of each row's query
+    Value valid;    // keys of the page that the token attends to
   };
 
   Value largest(Value row) { return b.element(at(shape.rows.largest), row, 4); }
@@ -51,7 +51,7 @@ private:
   Value weights(int64_t row) {
     return at(shape.rows.weights + row * kPage * 4);
   }
-  // Sums or largest of parts of kSumLanes.
+  // Reduces a vector to kSumLanes partial results.
   Value folded(Value vector, llvm::function_ref<Value(Value, Value)> combine);
 
   void start(Value rows);
@@ -129,7 +129,7 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// weights[r][key] = query r . key, for all 64 keys; a lane is a key.
+// weights[r][key] = query r . key for all 64 keys, with one key per lane.
 void RowsWriter::writeScores(const Rows &rows, const Page &page) {
   const int64_t lanes = shape.rowLanes;
   const Type type = b.vec(b.f32(), lanes);
@@ -140,7 +140,7 @@ void RowsWriter::writeScores(const Rows &rows, const Page &page) {
                Values(rows.count, b.zero(type)),
                [&](Value i, mlir::ValueRange carried) {
                  if (key == 0) {
-                   askFor(page.values, i, shape.kv.keyRowBytes);
+                   prefetchRow(page.values, i, shape.kv.keyRowBytes);
                  }
                  const Value k =
                      loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes,
@@ -176,8 +176,9 @@ RowsWriter::folded(Value vector,
   return vector;
 }
 
-// Turns a row's scores into 2^(score - largest) and updates its state, all but
-// the values: they shrink by the decay that is left for addValues.
+// Turns a row's scores into 2^(score - largest) and updates its state except
+// for its values. The factor to rescale those by is stored as `decay` for
+// addValues().
 void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
   const Value row = b.add(rows.first, b.i64(r));
   const int64_t lanes = shape.rowLanes;
@@ -220,8 +221,8 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
   b.store(shrink, decay(r), 4);
 }
 
-// values[r] = values[r] * decay[r] + sum over keys of weight * V; a lane is an
-// element of V. Only keys that the token sees are read.
+// values[r] = values[r] * decay[r] + sum over keys of weight * V, with one
+// element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   int64_t lanes = shape.rowLanes;
   for (int64_t i = 0; i < shape.kv.headDim; i += lanes) {
@@ -243,7 +244,7 @@ void RowsWriter::addValues(const Rows &rows, const Page &page) {
     sums = b.loop(b.i64(0), rows.valid, b.i64(1), sums,
                   [&](Value key, mlir::ValueRange carried) {
                     if (i == 0) {
-                      askFor(page.nextKeys, key, shape.kv.valueRowBytes);
+                      prefetchRow(page.nextKeys, key, shape.kv.valueRowBytes);
                     }
                     const Value v =
                         loadWide(b.element(source, key, shape.kv.valueRowBytes),

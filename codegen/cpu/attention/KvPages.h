@@ -1,7 +1,7 @@
-//===- KvPages.h - where keys and values lie --------------------*- C++ -*-===//
+//===- KvPages.h - addresses in the KV cache --------------------*- C++ -*-===//
 //
-// The order of a KV page's layer part is in codegen/KernelSpec.h: head by head,
-// K as [headDim][64], then V as [64][headDim].
+// codegen/KernelSpec.h defines the layout of a layer's part of a KV page: for
+// each head, K as [headDim][64] and then V as [64][headDim].
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ATTENTION_KVPAGES_H
@@ -13,7 +13,7 @@
 
 namespace air::codegen {
 
-/// Literals of a spec's KV cache, in bytes.
+/// The compile-time constants of a spec's KV cache, in bytes.
 struct KvShape {
   /// Elements of K and V that kernels convert and transpose together.
   static constexpr int64_t kVector = 8;
@@ -21,8 +21,8 @@ struct KvShape {
   int64_t headDim;
   int64_t paddedDim; ///< headDim, up to a multiple of kVector: rows of scratch
   int64_t elementBytes;
-  int64_t keyRowBytes;   ///< 64 keys' same element
-  int64_t valueRowBytes; ///< one value
+  int64_t keyRowBytes;   ///< one element of 64 keys
+  int64_t valueRowBytes; ///< the values of one token
   int64_t valuesOffset;  ///< from a head's K to its V
   int64_t headBytes;
   int64_t pageBytes;
@@ -34,12 +34,12 @@ struct KvShape {
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Refuses KV dtypes and head shapes that no kernel has. Internal for shapes
-/// that are no cache at all, Unsupported for those that could be.
+/// Rejects KV dtypes and head shapes that no kernel supports: Internal for
+/// shapes that are no valid cache, Unsupported for valid ones.
 Status checkKv(const KernelSpec &spec);
 
-/// Address of kv head `head` in the page that holds `position / 64` of a
-/// sequence; `kv` is the binding, `page` the index in the sequence's table.
+/// The address of KV head `head` in the page that holds position 64 * `page` of
+/// a sequence. `kv` is the binding; `page` indexes the sequence's block table.
 KernelBuilder::Value kvHead(KernelBuilder &b, const KvShape &shape,
                             KernelBuilder::Value kv,
                             KernelBuilder::Value sequence,

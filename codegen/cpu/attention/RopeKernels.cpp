@@ -19,13 +19,14 @@ struct SineAndCosine {
   Value cosine;
 };
 
-// sin and cos of any x in [0, 2^52) in f64, absolute error below 1e-13.
+// sin and cos of any x in [0, 2^52) in f64, with an absolute error below 1e-13.
 //
-// x = n * pi/2 + r with |r| <= pi/4: n by adding 1.5 * 2^52, which leaves it in
-// the low bits of the sum; r by two fused steps with pi/2 in two parts, so that
-// the product's rounding does not show (Cody and Waite, "Software Manual for
-// the Elementary Functions", 1980). Then Taylor polynomials of r to degree 15
-// and 14, and n mod 4 says which of the two is which, and its sign.
+// x = n * pi/2 + r with |r| <= pi/4. Adding 1.5 * 2^52 to x * 2/pi leaves n in
+// the low bits of the sum. r follows in two fused steps with pi/2 split in two
+// parts, so that the rounding of n * pi/2 does not matter (Cody and Waite,
+// "Software Manual for the Elementary Functions", 1980). Taylor polynomials of
+// degree 15 and 14 then give sin r and cos r, and n mod 4 selects between them
+// and determines the signs.
 SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   const Type type = x.getType();
   const Type bits = KernelBuilder::withElement(type, b.i64());
@@ -38,7 +39,8 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   Value r = b.fma(n, number(-kHalfPi), x);
   r = b.fma(n, number(-kHalfPiRest), r);
   const Value square = b.mul(r, r);
-  // Both series in Horner form, from their last terms: 1 - r^2/(k (k+1)) (...).
+  // Both series in Horner form, starting from the last term: 1 - r^2 / (k (k +
+  // 1)) * (...).
   Value sine = number(1.0);
   for (int k = 14; k >= 2; k -= 2) {
     sine =
@@ -64,7 +66,7 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
           signedBy(cosineNegative, b.select(swapped, sine, cosine))};
 }
 
-// The widest power of two of lanes, up to 16, that `left` elements fill.
+// The largest power of two of lanes, up to 16, that fits in `left` elements.
 int64_t lanesFor(int64_t left) {
   int64_t lanes = kFloatLanes;
   while (lanes > left) {
@@ -73,8 +75,8 @@ int64_t lanesFor(int64_t left) {
   return lanes;
 }
 
-// Rotates the first ropeDim floats at `head` in place; `angles` points at the
-// token's cosines, its sines follow.
+// Rotates the first ropeDim floats at `head` in place. `angles` points at the
+// token's cosines, which its sines follow.
 void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
                 Value angles) {
   const auto half = static_cast<int64_t>(spec.ropeDim / 2);
@@ -114,13 +116,13 @@ void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
   }
 }
 
-/// From here on float16 rounds to infinity.
+/// The smallest magnitude that rounds to infinity in float16.
 constexpr double kHalfOverflow = 65520;
 
-/// Tokens of a tile of RopeAppend.
-constexpr int64_t kTileTokens = 4; // as KernelSpec.h says
+/// Tokens per tile of RopeAppend.
+constexpr int64_t kTileTokens = 4; // as KernelSpec.h specifies
 
-/// One tile of RopeAppend.
+/// Emits one tile of RopeAppend.
 class AppendWriter {
 public:
   AppendWriter(KernelBuilder &b, const KernelSpec &spec)
@@ -139,8 +141,9 @@ private:
   }
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
-  // As many floats as `lanes` as they are stored. An infinity in the cache
-  // could give a key the weight 0, as if it were not there; NaN is never lost.
+  // `lanes` elements in the cache's dtype. What overflows becomes NaN: an
+  // infinity could give a key the weight 0, as if it were absent, while NaN
+  // always reaches the result.
   Value converted(Value source, int64_t lanes) {
     const Type type = b.vec(b.f32(), lanes);
     const Value value = b.load(type, source, 4);
@@ -154,8 +157,8 @@ private:
                  b.constant(type, std::numeric_limits<double>::quiet_NaN()));
     return isHalf ? b.floatTruncate(finite, b.f16()) : finite;
   }
-  // body(first element, lanes) for all elements of a head, most of them eight
-  // at a time.
+  // body(first element, lanes) for all elements of a head, in whole vectors
+  // first and then one by one.
   void forElements(llvm::function_ref<void(Value, int64_t)> body) {
     constexpr int64_t kVector = KvShape::kVector;
     const int64_t whole = shape.headDim / kVector * kVector;
@@ -188,7 +191,7 @@ void AppendWriter::normAndRotate(Value row, Value angles, int64_t firstHead,
   });
 }
 
-// K lies transposed: consecutive elements of a key are a key row apart.
+// K is stored transposed: consecutive elements of a key are one key row apart.
 void AppendWriter::appendKey(Value source, Value target) {
   forElements([&](Value i, int64_t lanes) {
     const Value values = converted(b.element(source, i, 4), lanes);
@@ -213,7 +216,8 @@ void AppendWriter::rotate(Value token) {
   const auto heads = static_cast<int64_t>(spec.heads);
   const Value angles =
       b.element(b.binding(1), token, static_cast<int64_t>(spec.ropeDim) * 4);
-  // Keys are rotated where they lie as well: nobody reads them there again.
+  // Keys are rotated in place in qkv before they are stored. Nothing reads them
+  // there afterwards.
   normAndRotate(rowOf(token), angles, 0, heads, 2);
   normAndRotate(rowOf(token), angles, heads, static_cast<int64_t>(spec.kvHeads),
                 3);
@@ -237,8 +241,8 @@ void AppendWriter::append(Value token, Value head) {
               b.element(values, slot, shape.valueRowBytes));
 }
 
-// Head by head, so that a head's lines of K, which all its tokens write, stay
-// in the nearest cache.
+// Goes head by head, so that the cache lines of a head's K, which all tokens of
+// the tile write, stay in L1.
 void AppendWriter::write(Value tile) {
   const Value first = b.mul(tile, b.i64(kTileTokens));
   const Value end = b.min(b.add(first, b.i64(kTileTokens)), b.tokens());
@@ -267,7 +271,7 @@ Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &,
   AIR_RETURN_IF_ERROR(checkRope(spec));
   entry.tokensPerTile = 1;
   entry.weightBytes = spec.ropeDim / 2 * 8;
-  entry.flopsPerRow = spec.ropeDim / 2 * 50; // some fifty an angle
+  entry.flopsPerRow = spec.ropeDim / 2 * 50; // about fifty per angle
   return Status::ok();
 }
 

@@ -21,7 +21,7 @@ KernelBuilder::KernelBuilder(ModuleOp parent, const std::string &name,
   builder.setInsertionPointToEnd(module.getBody());
   auto type = builder.getFunctionType({ptr(), i64(), i64(), ptr()}, {});
   function = func::FuncOp::create(builder, location, name, type);
-  // Nothing else in the call points at the dispatch record or at the scratch.
+  // No other pointer of the call aliases the dispatch record or the scratch.
   for (unsigned argument : {0U, 3U}) {
     function.setArgAttr(argument, "llvm.noalias", builder.getUnitAttr());
   }
@@ -66,7 +66,7 @@ Value KernelBuilder::f64(double value) { return constant(f64(), value); }
 
 Value KernelBuilder::constant(Type type, int64_t value) {
   auto element = cast<IntegerType>(getElementTypeOrSelf(type));
-  // The bits that fit: 0x80000000 is a fine i32.
+  // Truncates to the type's width, so that 0x80000000 is a valid i32.
   TypedAttr attribute = IntegerAttr::get(
       element, APInt(element.getWidth(), static_cast<uint64_t>(value),
                      /*isSigned=*/true, /*implicitTrunc=*/true));
@@ -112,7 +112,7 @@ Value KernelBuilder::constants(llvm::ArrayRef<int8_t> values) {
 Value KernelBuilder::entryLoad(Value record, int64_t at, Type type) {
   Value &slot = entryLoads[{record.getAsOpaquePointer(), at}];
   if (!slot) {
-    // In the entry block, where every use is dominated and no loop repeats it.
+    // Loads go to the entry block, which dominates all uses and runs once.
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfter(entryEnd);
     slot = load(type, offset(record, at), type == i32() ? 4 : 8);
@@ -204,8 +204,9 @@ void KernelBuilder::ifThenElse(Value condition, llvm::function_ref<void()> then,
 KernelBuilder::Values
 KernelBuilder::ifElse(Value condition, llvm::function_ref<Values()> then,
                       llvm::function_ref<Values()> otherwise) {
-  // The result types are known only when a branch is written: write both into
-  // free regions, then make the op that owns them.
+  // The result types are known only after a branch has been emitted. Therefore
+  // both branches are emitted into detached regions before the op that owns
+  // them is created.
   auto emit = [&](Block &block, llvm::function_ref<Values()> branch) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&block);
@@ -272,7 +273,8 @@ Value KernelBuilder::gather(Type element, Value base, Value index,
 }
 
 void KernelBuilder::prefetch(Value pointer, Cache into) {
-  // A read, of data, that is likely to be read again: how soon, from 3 to 0.
+  // Operands: read (not write), temporal locality from 3 (high) to 0 (none),
+  // data (not instructions).
   const uint32_t locality = into == Cache::First    ? 3
                             : into == Cache::Second ? 2
                                                     : 0;
@@ -285,7 +287,7 @@ Value KernelBuilder::table(const std::string &name,
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(module.getBody());
     StringRef text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
-    // One copy remains when kernels are linked: see CompileModule.cpp.
+    // Linking the kernels keeps one copy: see CompileModule.cpp.
     LLVM::GlobalOp::create(builder, location,
                            LLVM::LLVMArrayType::get(i8(), bytes.size()),
                            /*isConstant=*/true, LLVM::Linkage::LinkonceODR,
@@ -470,19 +472,22 @@ Value KernelBuilder::maxLanes(Value vector) {
 // ---- functions --------------------------------------------------------------
 
 Value KernelBuilder::exp(Value x) {
-  // e^x = 2^n * e^r, n = round(x / ln 2), |r| <= ln(2) / 2; e^r by its Taylor
-  // polynomial to degree 7 (error below 2^-27 there). Rounding by adding
-  // 1.5 * 2^23 leaves n in the low bits, and passes NaN without poison.
+  // e^x = 2^n * e^r with n = round(x / ln 2) and |r| <= ln(2) / 2. The Taylor
+  // polynomial of degree 7 gives e^r with an error below 2^-27. Rounding by
+  // adding 1.5 * 2^23 leaves n in the low bits and, unlike a conversion, is
+  // defined for NaN.
   Type type = x.getType();
   Type bits = withElement(type, i32());
   auto number = [&](double value) { return constant(type, value); };
-  // Beyond these e^x is 0 or infinite in f32; NaN passes both.
+  // Outside this range e^x is 0 or infinite in f32. NaN passes through both
+  // comparisons.
   x = select(less(x, number(-104.0)), number(-104.0), x);
   x = select(less(number(89.0), x), number(89.0), x);
   constexpr double kRound = 12582912.0;
   Value shifted = fma(x, number(M_LOG2E), number(kRound));
   Value n = sub(shifted, number(kRound));
-  // ln 2 in two parts; the first has trailing zeros, so that n * it is exact.
+  // ln 2 in two parts. The first has enough trailing zeros for n times it to be
+  // exact.
   Value r = fma(n, number(-0.693359375), x);
   r = fma(n, number(2.12194440e-4), r);
   double coefficient = 1.0 / 5040.0;
@@ -491,7 +496,7 @@ Value KernelBuilder::exp(Value x) {
     coefficient *= i;
     poly = fma(poly, r, number(coefficient));
   }
-  // 2^n in two halves, so that both are normal numbers from n = -150 to 129.
+  // 2^n in two factors, so that both are normal for n from -150 to 129.
   Value whole =
       sub(bitcast(shifted, i32()), constant(bits, int64_t{0x4B400000}));
   Value half = shiftRightSigned(whole, 1);

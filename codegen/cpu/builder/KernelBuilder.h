@@ -1,26 +1,26 @@
 //===- KernelBuilder.h - writes one CPU kernel as MLIR ----------*- C++ -*-===//
 //
-// A kernel is one function of type AirKernelFn (formats/abi/KernelAbi.h) made
-// of scf loops, arith and vector ops on builtin scalars and vectors, and loads
-// and stores through !llvm.ptr. This class is a thin hand for writing such a
-// function: it holds the insertion point and names the operations that kernels
-// need.
+// A kernel is one function of type AirKernelFn (formats/abi/KernelAbi.h). It
+// consists of scf loops, arith and vector ops on builtin scalars and vectors,
+// and loads and stores through !llvm.ptr. This class holds the insertion point
+// and offers the operations that kernels need.
 //
 // Rules for kernels
-//   - Addresses and counts are i64; token counts are loaded from the batch.
-//   - Every operation works on scalars and on vectors of any length alike; LLVM
-//     splits a vector that is longer than the machine's. Operands of one
-//     operation have one type.
-//   - Nothing may need a libc or libm symbol (no sin, exp, fmod of LLVM):
-//     use exp() here, or write a polynomial.
-//   - Only fma() fuses a multiply and an add: results are the same on every
-//     machine that has the same vector shape.
-//   - Alignment is said at each access, in bytes, and must be true: bindings
-//     and scratch are aligned to 64; a row inside them only to its element.
-//   - Bindings and batch fields may be asked for anywhere: they are loaded
-//     once, on entry.
 //
-// Ownership: the module owns what is built; the builder is a cursor in it.
+//   - Addresses and counts are i64. Token counts are loaded from the batch.
+//   - Every operation works on scalars and on vectors of any length, and all
+//     its operands have the same type. LLVM splits vectors that are longer than
+//     the machine's.
+//   - Kernels must not need libc or libm symbols, so LLVM's sin, exp and fmod
+//     are out. Use exp() of this class, or write a polynomial.
+//   - Only fma() fuses a multiplication and an addition. Results are thus the
+//     same on all machines with the same vector shape.
+//   - Every access states its alignment in bytes, which must hold: bindings and
+//     scratch are aligned to 64, rows inside them only to their element.
+//   - Bindings and batch fields are available anywhere in the function. Each is
+//     loaded once, on entry.
+//
+// Ownership: the module owns the IR; the builder only points into it.
 // Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
@@ -47,10 +47,10 @@ public:
   using Values = llvm::SmallVector<mlir::Value>;
   using Type = mlir::Type;
 
-  /// Starts function `name` in `module`; code goes to its body.
+  /// Creates function `name` in `module` and inserts into its body.
   KernelBuilder(mlir::ModuleOp module, const std::string &name,
                 const IsaTraits &isa);
-  /// Ends the function; the last call on this object.
+  /// Ends the function. Must be the last call on this object.
   void finish();
 
   const IsaTraits &isa() const { return traits; }
@@ -70,7 +70,7 @@ public:
   Type f64() { return builder.getF64Type(); }
   Type ptr();
   mlir::VectorType vec(Type element, int64_t lanes);
-  /// `type` with its element (or itself when scalar) replaced.
+  /// `type` with another element type, or the element type for a scalar.
   static Type withElement(Type type, Type element);
 
   // ---- constants ------------------------------------------------------------
@@ -79,11 +79,11 @@ public:
   Value i32(int32_t value);
   Value f32(float value);
   Value f64(double value);
-  /// A constant of a scalar type, or the same in every lane of a vector type.
+  /// A constant of scalar type, or a splat of it for a vector type.
   Value constant(Type type, int64_t value);
   Value constant(Type type, double value);
   Value zero(Type type);
-  /// vec(f32, values.size()) of another element, lane by lane.
+  /// A vector constant, given lane by lane.
   Value constants(llvm::ArrayRef<float> values);
   Value constants(llvm::ArrayRef<int32_t> values);
   Value constants(llvm::ArrayRef<int8_t> values);
@@ -93,7 +93,7 @@ public:
   Value tileBegin() { return function.getArgument(1); }
   Value tileEnd() { return function.getArgument(2); }
   Value scratch() { return function.getArgument(3); }
-  /// Address in bindings[index].
+  /// The address in bindings[index].
   Value binding(unsigned index);
   Value tokens();           ///< AirBatch.tokens as i64
   Value outputs();          ///< AirBatch.outputs as i64
@@ -109,9 +109,9 @@ public:
   /// for (i = lower; i < upper; i += step) body(i); all i64, step > 0.
   void loop(Value lower, Value upper, Value step,
             llvm::function_ref<void(Value)> body);
-  /// The same with values carried from one turn to the next: `body` gets and
-  /// returns as many values, of the same types, as `initial`; the result is the
-  /// last ones (`initial` when there is no turn).
+  /// The same with loop-carried values. `body` takes and returns as many
+  /// values, of the same types, as `initial` has. The result is the last
+  /// iteration's values, or `initial` if there is no iteration.
   Values loop(Value lower, Value upper, Value step,
               llvm::ArrayRef<Value> initial,
               llvm::function_ref<Values(Value, mlir::ValueRange)> body);
@@ -120,7 +120,7 @@ public:
   void ifThen(Value condition, llvm::function_ref<void()> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,
                   llvm::function_ref<void()> otherwise);
-  /// Both branches return values of equal types.
+  /// Both branches return values of the same types.
   Values ifElse(Value condition, llvm::function_ref<Values()> then,
                 llvm::function_ref<Values()> otherwise);
 
@@ -133,19 +133,20 @@ public:
   Value element(Value base, Value index, int64_t elementBytes);
   Value load(Type type, Value pointer, unsigned alignment);
   void store(Value value, Value pointer, unsigned alignment);
-  /// Loads one 32-bit unsigned integer and widens it to i64.
+  /// Loads a 32-bit unsigned integer, zero-extended to i64.
   Value loadU32(Value pointer);
-  /// One float, in every lane of vec(f32, lanes).
+  /// Loads one float and broadcasts it to `lanes` lanes.
   Value loadSplat(Value pointer, int64_t lanes);
-  /// lane i = *(element *)(base + scale * index[i]), unaligned; `index` is a
-  /// vector of non-negative i32; `element` has 32 or 64 bits.
+  /// lane i = *(element *)(base + scale * index[i]), unaligned. `index` is a
+  /// vector of non-negative i32, and `element` has 32 or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
-  /// Once: the first, and past the others when it is done with.
+  /// First: into L1. Second: into L2. Once: non-temporal, into L1 without
+  /// polluting L2 and L3.
   enum class Cache : uint8_t { First, Second, Once };
-  /// Asks for the 64-byte line at `pointer`, which may lie anywhere.
+  /// Prefetches the 64-byte line at `pointer`. Any address is allowed.
   void prefetch(Value pointer, Cache into = Cache::First);
-  /// Address of a read-only table in the object; `name` is shared by kernels,
-  /// so equal names must mean equal bytes.
+  /// The address of a read-only table in the object. Kernels share tables by
+  /// `name`, so equal names must mean equal bytes.
   Value table(const std::string &name, llvm::ArrayRef<uint8_t> bytes,
               unsigned alignment = 64);
 
@@ -154,10 +155,10 @@ public:
   Value add(Value a, Value b);
   Value sub(Value a, Value b);
   Value mul(Value a, Value b);
-  Value div(Value a, Value b);          ///< floats; integers as unsigned
+  Value div(Value a, Value b);          ///< floats, or unsigned integers
   Value rem(Value a, Value b);          ///< unsigned integers
   Value fma(Value a, Value b, Value c); ///< a * b + c, one rounding
-  Value min(Value a, Value b);          ///< floats (not NaN); unsigned integers
+  Value min(Value a, Value b); ///< floats (not NaN), or unsigned integers
   Value max(Value a, Value b);
   Value negate(Value a);
   Value sqrt(Value a);
@@ -173,8 +174,8 @@ public:
 
   Value equal(Value a, Value b);     ///< integers
   Value notEqual(Value a, Value b);  ///< integers
-  Value less(Value a, Value b);      ///< floats; integers as unsigned
-  Value lessEqual(Value a, Value b); ///< floats; integers as unsigned
+  Value less(Value a, Value b);      ///< floats, or unsigned integers
+  Value lessEqual(Value a, Value b); ///< floats, or unsigned integers
   Value select(Value condition, Value a, Value b);
 
   // ---- conversions, lane by lane --------------------------------------------
@@ -182,12 +183,13 @@ public:
   Value zeroExtend(Value a, Type element); ///< to a wider integer
   Value signExtend(Value a, Type element);
   Value truncate(Value a, Type element);      ///< to a narrower integer
-  Value signedToFloat(Value a, Type element); ///< i32, i64 -> f32, f64
-  Value floatToSigned(Value a, Type element); ///< toward zero; must fit
+  Value signedToFloat(Value a, Type element); ///< i32 or i64 to f32 or f64
+  /// Rounds toward zero; the value must fit.
+  Value floatToSigned(Value a, Type element);
   Value floatExtend(Value a, Type element);   ///< f16 -> f32, f32 -> f64
   Value floatTruncate(Value a, Type element); ///< round to nearest even
   Value bitcast(Value a, Type element);       ///< lanes of equal width
-  /// The same bits as lanes of another width.
+  /// The same bits with lanes of another width.
   Value recast(Value vector, Type element);
 
   // ---- vectors --------------------------------------------------------------
@@ -195,21 +197,22 @@ public:
   Value splat(Value scalar, int64_t lanes);
   Value extract(Value vector, int64_t lane);
   Value insert(Value scalar, Value vector, int64_t lane);
-  /// Sum of the lanes, in a fixed tree order.
+  /// The sum of the lanes, added in a fixed tree order.
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);
   Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> mask);
 
   // ---- functions ------------------------------------------------------------
 
-  /// e^x in f32, at most 2 ulp off, from 0 to infinity; NaN stays NaN.
+  /// e^x in f32 with an error of at most 2 ulp, over the full range from 0 to
+  /// infinity. NaN stays NaN.
   Value exp(Value x);
   /// x / (1 + e^-x).
   Value silu(Value x);
-  /// An LLVM intrinsic by name, allowed by isa().
+  /// An LLVM intrinsic by name, which isa() must allow.
   Value intrinsic(Type result, llvm::StringRef name,
                   llvm::ArrayRef<Value> args);
-  /// One without a result.
+  /// An intrinsic without a result.
   void intrinsic(llvm::StringRef name, llvm::ArrayRef<Value> args);
 
 private:
@@ -225,7 +228,7 @@ private:
   mlir::func::FuncOp function;
   Value batch;
   Value bindings;
-  mlir::Operation *entryEnd = nullptr; ///< last load of a call's field
+  mlir::Operation *entryEnd = nullptr; ///< the last load of a field of the call
   std::map<std::pair<const void *, int64_t>, Value> entryLoads;
 };
 

@@ -11,7 +11,7 @@ using mlir::Value;
 
 namespace {
 
-/// The byte in all four bytes of a word.
+/// A word with `byte` in all four bytes.
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
 } // namespace
@@ -43,7 +43,7 @@ Value WordMath::apart(Value word, int64_t step, int64_t bits) {
 
 Value WordMath::eightBits(Value word, const std::array<int64_t, 4> &firstBits) {
   const Value bytes = b.recast(word, b.i8());
-  // The instruction takes bits of 64, cyclically.
+  // The instruction selects from 64 bits, cyclically.
   std::array<int8_t, 64> places;
   for (size_t at = 0; at < places.size(); ++at) {
     const int64_t lane = at % 8 < 4 ? 0 : 32;
@@ -81,8 +81,8 @@ Value WordMath::withSign(Value magnitude, Value signs, int64_t bit) {
 }
 
 WordMath::Four WordMath::byteFields(Value word) {
-  // Byte j alone at the top: one shuffle on x86, where a shift would take the
-  // bytes below it along and need a mask.
+  // Moves byte j alone to the top of its lane. That is one shuffle on x86,
+  // whereas a shift would also move the bytes below it and need a mask.
   const Value bytes = b.recast(word, b.i8());
   const Value zeros = b.zero(bytes.getType());
   const int64_t count =
@@ -95,7 +95,8 @@ WordMath::Four WordMath::byteFields(Value word) {
     } else if (j == 3) {
       top = b.andBits(word, int64_t{0xff000000});
     } else {
-      llvm::SmallVector<int64_t> lanes(count, count); // a zero
+      // Index `count` selects a zero.
+      llvm::SmallVector<int64_t> lanes(count, count);
       for (int64_t at = 0; at < count; at += 4) {
         lanes[at + 3] = at + j;
       }
@@ -122,8 +123,8 @@ WordMath::Four WordMath::signedBytes(Value word) {
 WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                                     int bias) {
   if (looksUp(bits)) {
-    // A permutation looks at the low four bits of its index only: shift and
-    // look up, no mask, no conversion, no subtraction.
+    // A permutation uses only the low four bits of its index. A shift and a
+    // look-up suffice, without mask, conversion or subtraction.
     std::array<float, 16> table;
     for (int i = 0; i < 16; ++i) {
       table[i] = static_cast<float>((i & ((1 << bits) - 1)) + bias);
@@ -141,14 +142,15 @@ WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
   if (bias == 0) {
     return byteFields(word);
   }
-  // Four subtractions at once: bit 7 set on the way keeps borrows apart.
+  // Four byte-wise subtractions at once. Setting bit 7 beforehand keeps borrows
+  // from crossing bytes.
   Value high = b.constant(word.getType(), everyByte(0x80));
   Value bytes =
       b.sub(b.orBits(word, high), b.constant(word.getType(), everyByte(-bias)));
   return byteFields(b.xorBits(bytes, high));
 }
 
-WordMath::Four WordMath::nibblesThrough(const std::array<int8_t, 16> &table,
+WordMath::Four WordMath::nibblesByTable(const std::array<int8_t, 16> &table,
                                         Value word, int64_t shift) {
   if (b.isa().hasAvx512) {
     std::array<float, 16> floats;
@@ -161,7 +163,7 @@ WordMath::Four WordMath::nibblesThrough(const std::array<int8_t, 16> &table,
   }
   Value indices = b.andBits(b.shiftRight(word, shift), everyByte(15));
   return signedBytes(
-      b.recast(lookUpBytes(b, b.recast(indices, b.i8()), table), b.i32()));
+      b.recast(lookUpInt8(b, b.recast(indices, b.i8()), table), b.i32()));
 }
 
 Value WordMath::lookUp(const std::array<float, 16> &table, Value index) {

@@ -1,8 +1,8 @@
 //===- WordMath.h - small integers out of 32-bit words ----------*- C++ -*-===//
 //
-// Decoders see a block as 32-bit words, one row a lane. These take the bits of
-// a word's four bytes apart and make floats of them, by the shortest way that
-// the machine has.
+// Decoders see a block as 32-bit words with one row per lane. These functions
+// extract bit fields from the four bytes of each word and convert them to
+// float, with the cheapest instructions that the target has.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_BUILDER_WORDMATH_H
@@ -21,37 +21,39 @@ public:
 
   explicit WordMath(KernelBuilder &builder) : b(builder) {}
 
-  /// (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0..3, divided by
-  /// what fieldScale multiplies with; |the sum| < 128, -128 < bias <= 0.
+  /// (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0..3, as floats that
+  /// still need fieldScale(). The magnitude of the sum is below 128, and -128 <
+  /// bias <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// The four bytes as signed integers, likewise (bits 8).
+  /// The four bytes as signed integers, likewise (8 bits).
   Four byteFields(Value word);
-  /// `scale` for the floats that byteFields gives for fields of `bits` bits:
-  /// it is cheapest to leave a byte at the top of its lane, 2^24 too large.
+  /// The scale to use with byteFields() of `bits` bits. Leaving a byte at the
+  /// top of its lane is cheapest, and makes it 2^24 times too large; the scale
+  /// compensates.
   Value fieldScale(Value scale, int64_t bits);
-  /// Float of table[byte j >> shift & 15], shift 0 or 4.
-  Four nibblesThrough(const std::array<int8_t, 16> &table, Value word,
+  /// table[byte j >> shift & 15] as floats; shift is 0 or 4.
+  Four nibblesByTable(const std::array<int8_t, 16> &table, Value word,
                       int64_t shift);
-  /// Float of the four bytes as signed integers.
+  /// The four bytes as signed integers, converted to float.
   Four signedBytes(Value word);
-  /// Byte `index` of the word in all its four bytes.
+  /// Byte `index` of each word, broadcast to its four bytes.
   Value spread(Value word, int64_t index);
-  /// Byte j of each lane: its bits [step * j, step * j + bits), bits < 8.
+  /// Byte j of each lane is bits [step * j, step * j + bits); bits < 8.
   Value apart(Value word, int64_t step, int64_t bits);
-  /// Where isa().hasVbmi. Byte j of each lane: eight bits from firstBits[j] on;
-  /// what lies outside the lane is unspecified.
+  /// Requires isa().hasVbmi. Byte j of each lane is the eight bits from
+  /// firstBits[j] on. Bits from outside the lane are unspecified.
   Value eightBits(Value word, const std::array<int64_t, 4> &firstBits);
-  /// Byte `index` of the word, as i32.
+  /// Byte `index` of each word, as i32.
   Value byteOf(Value word, int64_t index);
   /// (word >> shift) & (2^bits - 1), as i32.
   Value bitsOf(Value word, int64_t shift, int64_t bits);
-  /// The same at a place that is known when the kernel runs (i64 scalar).
+  /// The same with a shift that is known only at run time (i64 scalar).
   Value bitsOf(Value word, Value shift, int64_t bits);
-  /// word >> shift, shift an i64 scalar.
+  /// word >> shift, where shift is an i64 scalar.
   Value shiftedRight(Value word, Value shift);
-  /// An integer below 2^31 as float.
+  /// Converts an integer below 2^31 to float.
   Value toFloat(Value integer) { return b.signedToFloat(integer, b.f32()); }
-  /// `magnitude`, negative where bit `bit` of `signs` is set.
+  /// `magnitude`, negated where bit `bit` of `signs` is set.
   Value withSign(Value magnitude, Value signs, int64_t bit);
 
 private:

@@ -1,16 +1,17 @@
-//===- Codebook.cpp - short vectors of few values, by index ---------------===//
+//===- Codebook.cpp - look-up of short vectors by index -------------------===//
 //
-// In a code a number's place takes as many bits as there are numbers to 16.
+// A code holds the value indices of an entry's elements: eight of 2 bits or
+// four of 4 bits.
 //
-// Codes that are looked up whole come two in a lane, those of entries 0 and 2
-// and of 1 and 3. The even numbers' places lie in the lower byte and the odd
-// ones' in the upper: with itself shifted by a place above it, a code becomes a
-// word that has the first four numbers' places at the bottom of its bytes, and
-// the others' four bits higher.
+// Without VBMI, codes are looked up whole and two share a lane: those of
+// entries 0 and 2, and those of entries 1 and 3. The low byte holds the value
+// indices of the even elements, the high byte those of the odd ones. Combined
+// with a shifted copy of itself, a code becomes a word with the first four
+// value indices at the bottom of its bytes and the other four 4 bits higher.
 //
-// Codes that are looked up in halves come as the lower bytes of all four
-// entries and the upper ones; numbers lie in them in their order, and one
-// instruction takes each four of them apart.
+// With VBMI, the low bytes of the codes of all four entries are looked up
+// separately from the high bytes. They hold the value indices in order, and one
+// instruction extracts four of them.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/Codebook.h"
@@ -31,10 +32,10 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kCodeBytes = 2;
-/// Codes, and bytes, that one permutation chooses from.
+/// The codes, and bytes, that one permutation can select from.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
-/// Codes beyond which a gather is faster than so many permutations.
+/// With more codes, a gather is faster than that many permutations.
 constexpr int64_t kMostPermuted = 1024;
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
@@ -59,9 +60,9 @@ std::vector<uint16_t> codesOf(std::span<const Entry> entries,
   return codes;
 }
 
-/// 16 lanes of the four bytes from code `index` on. LLVM gathers with AVX-512
-/// only, and else takes every address out of its vector: slower than AVX2's
-/// gather where indices come out of arithmetic.
+/// Gathers four bytes at code `index` for 16 lanes. LLVM emits gathers only for
+/// AVX-512. Elsewhere it extracts each address from its vector, which is slower
+/// than AVX2's gather when the indices are computed.
 Value gathered32(KernelBuilder &b, Value base, Value index) {
   if (b.isa().hasAvx512 || !b.isa().hasAvx2) {
     return b.gather(b.i32(), base, index, kCodeBytes);
@@ -83,21 +84,21 @@ Value gathered32(KernelBuilder &b, Value base, Value index) {
 
 } // namespace
 
-CodeBook::CodeBook(KernelBuilder &builder, const char *name,
+Codebook::Codebook(KernelBuilder &builder, const char *name,
                    std::span<const uint64_t> entries,
                    std::span<const int8_t> values)
-    : b(builder), placeBits(2) {
+    : b(builder), valueIndexBits(2) {
   makeTable(name, codesOf(entries, values, b.isa().hasVbmi));
 }
 
-CodeBook::CodeBook(KernelBuilder &builder, const char *name,
+Codebook::Codebook(KernelBuilder &builder, const char *name,
                    std::span<const uint32_t> entries,
                    std::span<const int8_t> values)
-    : b(builder), placeBits(3) {
+    : b(builder), valueIndexBits(3) {
   makeTable(name, codesOf(entries, values, b.isa().hasVbmi));
 }
 
-void CodeBook::makeTable(const char *name, std::span<const uint16_t> codes) {
+void Codebook::makeTable(const char *name, std::span<const uint16_t> codes) {
   count = static_cast<int64_t>(codes.size());
   assert(std::has_single_bit(codes.size()) && count >= 2 * kBytesPermuted);
   std::vector<uint8_t> bytes;
@@ -114,14 +115,14 @@ void CodeBook::makeTable(const char *name, std::span<const uint16_t> codes) {
       bytes.push_back(static_cast<uint8_t>(code & 255));
       bytes.push_back(static_cast<uint8_t>(code >> 8));
     }
-    bytes.resize(bytes.size() + kCodeBytes); // a gather takes four bytes
+    bytes.resize(bytes.size() + kCodeBytes); // gathers read four bytes
   }
   base = b.table(name, bytes);
 }
 
 // ---- codes ------------------------------------------------------------------
 
-CodeBook::Codes CodeBook::look(Value lows, Value tops) const {
+Codebook::Codes Codebook::lookUp(Value lows, Value tops) const {
   if (b.isa().hasVbmi) {
     return permutedBytes(lows, tops);
   }
@@ -139,13 +140,13 @@ CodeBook::Codes CodeBook::look(Value lows, Value tops) const {
   return codes;
 }
 
-Value CodeBook::gathered(Value indices) const {
+Value Codebook::gathered(Value indices) const {
   Value low = gathered32(b, base, b.andBits(indices, int64_t{0xffff}));
   Value high = gathered32(b, base, b.shiftRight(indices, 16));
   return b.orBits(b.andBits(low, int64_t{0xffff}), b.shiftLeft(high, 16));
 }
 
-Value CodeBook::permutedWords(Value indices) const {
+Value Codebook::permutedWords(Value indices) const {
   indices = b.recast(indices, b.i16());
   const Value zero = b.zero(indices.getType());
   auto codesAt = [&](int64_t first) {
@@ -167,7 +168,7 @@ Value CodeBook::permutedWords(Value indices) const {
   return b.recast(found.front(), b.i32());
 }
 
-CodeBook::Codes CodeBook::permutedBytes(Value lows, Value tops) const {
+Codebook::Codes Codebook::permutedBytes(Value lows, Value tops) const {
   const Value indices = b.recast(lows, b.i8());
   const Value zero = b.zero(indices.getType());
   auto isSet = [&](Value word, int64_t bit) {
@@ -183,7 +184,7 @@ CodeBook::Codes CodeBook::permutedBytes(Value lows, Value tops) const {
         indices.getType(), "llvm.x86.avx512.vpermi2var.qi.512",
         {bytesAt(first), from, bytesAt(first + kBytesPermuted / 2)});
   };
-  // The index's bits above those that a permutation takes.
+  // The index bits beyond those that a permutation uses.
   llvm::SmallVector<Value> upperBits;
   for (int64_t n = kBytesPermuted; n < count; n *= 2) {
     upperBits.push_back(
@@ -208,17 +209,17 @@ CodeBook::Codes CodeBook::permutedBytes(Value lows, Value tops) const {
   return codes;
 }
 
-// ---- numbers ----------------------------------------------------------------
+// ---- elements ---------------------------------------------------------------
 
-Value CodeBook::rawPlaces(const Codes &codes, int64_t entry,
-                          int64_t part) const {
+Value Codebook::rawValueIndices(const Codes &codes, int64_t entry,
+                                int64_t part) const {
   WordMath math(b);
   const int64_t first = 8 * entry;
-  if (placeBits == 2) {
+  if (valueIndexBits == 2) {
     return math.eightBits(codes.words[part],
                           {first, first + 2, first + 4, first + 6});
   }
-  // Two numbers of the lower half, and two of the upper one.
+  // Takes two elements from the low half and two from the high half.
   const std::array<int64_t, 4> bits = {first, first + 4, first, first + 4};
   Value low = b.recast(math.eightBits(codes.words[0], bits), b.i16());
   Value high = b.recast(math.eightBits(codes.words[1], bits), b.i16());
@@ -229,14 +230,16 @@ Value CodeBook::rawPlaces(const Codes &codes, int64_t entry,
   return b.recast(b.shuffle(low, high, lanes), b.i32());
 }
 
-Value CodeBook::places(const Codes &codes, int64_t entry, int64_t part) const {
-  assert(entry < 4 && (part == 0 || placeBits == 2));
-  const int64_t mask = everyByte((int64_t{1} << placeBits) - 1);
+Value Codebook::valueIndices(const Codes &codes, int64_t entry,
+                             int64_t part) const {
+  assert(entry < 4 && (part == 0 || valueIndexBits == 2));
+  const int64_t mask = everyByte((int64_t{1} << valueIndexBits) - 1);
   if (b.isa().hasVbmi) {
-    return b.andBits(rawPlaces(codes, entry, part), mask);
+    return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
-  // The code, and above it the code less its first place.
-  const int64_t bits = placeBits == 2 ? 2 : 4;
+  // The code in the low half of the word and, in the upper half, the code
+  // shifted right by one value index.
+  const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
   Value lower = entry < 2 ? word : b.shiftRight(word, 16);
   Value upper =
@@ -246,27 +249,27 @@ Value CodeBook::places(const Codes &codes, int64_t entry, int64_t part) const {
   return b.andBits(b.shiftRight(both, 4 * part), mask);
 }
 
-Value CodeBook::numbers(const Codes &codes, int64_t entry, int64_t part,
+Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
                         const Choice &choice, const Table &clear,
                         const Table &set) const {
   assert(choice.first % 8 + (choice.isOneForAll ? 0 : 3) < 8);
   WordMath math(b);
   const int64_t step = choice.isOneForAll ? 0 : 1;
   if (b.isa().hasVbmi) {
-    // The bit goes above the place; whatever lies above both, the table repeats
-    // itself.
-    const int64_t first = choice.first - placeBits;
+    // The choice bit goes directly above the value index. The table repeats
+    // itself, so bits above both do not matter.
+    const int64_t first = choice.first - valueIndexBits;
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});
-    const int64_t mask = (int64_t{1} << placeBits) - 1;
+    const int64_t mask = (int64_t{1} << valueIndexBits) - 1;
     constexpr int32_t kSelect = 0xca; // a ? b : c, bit by bit
     Value masks = b.constant(bits.getType(), everyByte(mask));
     Value indices = b.intrinsic(
         bits.getType(), "llvm.x86.avx512.pternlog.d.512",
-        {masks, rawPlaces(codes, entry, part), bits, b.i32(kSelect)});
+        {masks, rawValueIndices(codes, entry, part), bits, b.i32(kSelect)});
     std::array<int8_t, 64> table;
     for (size_t i = 0; i < table.size(); ++i) {
-      const Table &from = i >> placeBits & 1 ? set : clear;
+      const Table &from = i >> valueIndexBits & 1 ? set : clear;
       table[i] = from[i & static_cast<size_t>(mask)];
     }
     Value found = b.intrinsic(b.vec(b.i8(), 4 * kRowLanes),
@@ -281,11 +284,11 @@ Value CodeBook::numbers(const Codes &codes, int64_t entry, int64_t part,
   }
   Value bits = b.recast(
       b.andBits(math.spread(choice.word, choice.first / 8), mask), b.i8());
-  Value indices = b.recast(places(codes, entry, part), b.i8());
+  Value indices = b.recast(valueIndices(codes, entry, part), b.i8());
   auto through = [&](const Table &table) {
     std::array<int8_t, 16> entries = {};
     std::ranges::copy(table, entries.begin());
-    return lookUpBytes(b, indices, entries);
+    return lookUpInt8(b, indices, entries);
   };
   Value isClear = b.equal(bits, b.zero(bits.getType()));
   return b.recast(b.select(isClear, through(clear), through(set)), b.i32());

@@ -1,15 +1,16 @@
-//===- Codebook.h - short vectors of few values, by index -------*- C++ -*-===//
+//===- Codebook.h - look-up of short vectors by index -----------*- C++ -*-===//
 //
-// The code books of the IQ types (formats/dtype/IqGrids.h) hold 256 to 2048
-// vectors of four or eight numbers that take three or eight values. Of a
-// number a kernel looks up the place among these values, so that a vector is
-// 16 bits: a table that is small enough for registers and the first cache.
+// The codebooks of the IQ types (formats/dtype/IqGrids.h) hold 256 to 2048
+// vectors of four or eight elements, which take only three to eight different
+// values. Kernels therefore store a value index per element instead of the
+// value. A vector becomes a 16-bit code, and the table is small enough for
+// registers and L1.
 //
-// With AVX-512 a permutation of two vectors looks up 32 codes among 64, and
-// where isa().hasVbmi 64 halves of a code among 128: so many of them that they
-// cover the book, chosen from by the index's upper bits, are several times
-// faster than gathers. Other instruction sets gather, and large books do where
-// there are no permutations of bytes.
+// A two-register AVX-512 permutation looks up 32 codes among 64 or, with
+// isa().hasVbmi, 64 half codes among 128. Covering the whole book with such
+// permutations, and selecting between them by the upper index bits, is several
+// times faster than gathering. Other instruction sets gather, and so do large
+// books without byte permutations.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -25,43 +26,44 @@
 
 namespace air::codegen {
 
-class CodeBook {
+class Codebook {
 public:
   using Value = mlir::Value;
-  /// A byte for each place.
+  /// One byte per value index.
   using Table = std::array<int8_t, 8>;
 
-  /// What four indices of each of 16 lanes found.
+  /// The codes found for four indices in each of 16 lanes.
   struct Codes {
     std::array<Value, 2> words;
   };
 
-  /// A bit for each of four numbers of a lane: number j's is bit `first` + j of
-  /// `word`, or `first` for all of them. They lie in one byte.
+  /// One bit for each of four elements in each lane: bit `first` + j of `word`
+  /// for element j, or bit `first` for all of them. The bits lie within one
+  /// byte.
   struct Choice {
     Value word;
     int64_t first = 0;
     bool isOneForAll = false;
   };
 
-  /// `entries`: vectors of eight numbers of `values`, up to four of them; a
-  /// byte each, the lowest first. A power of two of them, 256 at least. `name`:
-  /// KernelBuilder::table's.
-  CodeBook(KernelBuilder &builder, const char *name,
+  /// `entries` are vectors of eight elements, one per byte with the lowest byte
+  /// first, which take up to four different `values`. Their number is a power
+  /// of two of at least 256. `name` is passed to KernelBuilder::table().
+  Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint64_t> entries, std::span<const int8_t> values);
-  /// The same of four numbers of up to eight values.
-  CodeBook(KernelBuilder &builder, const char *name,
+  /// The same for four elements with up to eight values.
+  Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint32_t> entries, std::span<const int8_t> values);
 
-  /// Looks up four indices a lane, whose lower eight bits are the bytes of
-  /// `lows` and whose other bits are those of `tops` (null: none); 16 lanes of
-  /// i32.
-  Codes look(Value lows, Value tops) const;
-  /// Numbers 4 * part to 4 * part + 3 of an entry, 0 to 3: the place of each
-  /// among the values, a byte each. `part` is 0 in a book of four numbers.
-  Value places(const Codes &codes, int64_t entry, int64_t part) const;
-  /// The same numbers through a table: `set` where a number's bit of the choice
-  /// is set, else `clear`.
+  /// Looks up four indices per lane. The bytes of `lows` hold their low eight
+  /// bits, and the bytes of `tops` (null for none) the others. Both have 16
+  /// lanes of i32.
+  Codes lookUp(Value lows, Value tops) const;
+  /// The value indices of elements 4 * part to 4 * part + 3 of entry 0 to 3,
+  /// one per byte. `part` is 0 for entries of four elements.
+  Value valueIndices(const Codes &codes, int64_t entry, int64_t part) const;
+  /// The same elements mapped through a table: through `set` where the
+  /// element's bit of the choice is set, and through `clear` elsewhere.
   Value numbers(const Codes &codes, int64_t entry, int64_t part,
                 const Choice &choice, const Table &clear,
                 const Table &set) const;
@@ -71,13 +73,13 @@ private:
   Value gathered(Value indices) const;
   Value permutedWords(Value indices) const;
   Codes permutedBytes(Value lows, Value tops) const;
-  /// Where isa().hasVbmi: as places(), with other bits above them.
-  Value rawPlaces(const Codes &codes, int64_t entry, int64_t part) const;
+  /// Requires isa().hasVbmi. As valueIndices(), with garbage in the upper bits.
+  Value rawValueIndices(const Codes &codes, int64_t entry, int64_t part) const;
 
   KernelBuilder &b;
-  const int64_t placeBits; ///< of a number's place: 2 or 3
-  int64_t count = 0;       ///< of entries
-  Value base;              ///< the codes
+  const int64_t valueIndexBits; ///< 2 or 3
+  int64_t count = 0;            ///< number of entries
+  Value base;                   ///< address of the codes
 };
 
 } // namespace air::codegen

@@ -15,14 +15,14 @@ using mlir::Value;
 
 namespace {
 
-// What the books of formats/dtype/IqGrids.h consist of.
+// The values that occur in the codebooks of formats/dtype/IqGrids.h.
 constexpr int8_t kIq2Values[] = {8, 25, 43};
 constexpr int8_t kIq3xxsValues[] = {4, 12, 20, 28, 36, 44, 52, 62};
 constexpr int8_t kIq3sValues[] = {1, 3, 5, 7, 9, 11, 13, 15};
 constexpr int8_t kIq1Values[] = {-1, 0, 1};
 
-/// Eight signs a byte out of seven, as air::iqSigns: the last makes their
-/// number even.
+/// Extends seven signs per byte to eight, as air::iqSigns does: the eighth
+/// makes the number of negative signs even.
 Value eightSigns(KernelBuilder &b, Value sevens) {
   Value folded = b.xorBits(sevens, b.shiftRight(sevens, 4));
   Value nibbles = b.recast(b.andBits(folded, int64_t{0x0f0f0f0f}), b.i8());
@@ -30,38 +30,39 @@ Value eightSigns(KernelBuilder &b, Value sevens) {
   for (unsigned i = 0; i < odd.size(); ++i) {
     odd[i] = std::popcount(i) % 2 == 0 ? 0 : INT8_MIN; // bit 7
   }
-  return b.orBits(sevens, b.recast(lookUpBytes(b, nibbles, odd), b.i32()));
+  return b.orBits(sevens, b.recast(lookUpInt8(b, nibbles, odd), b.i32()));
 }
 
-/// Says numbers of a code book that have signs.
-class SignedSayer {
+/// Emits elements of a codebook entry, with their signs applied.
+class SignedEmitter {
 public:
-  /// The book's values divided by `divisor` are below 2^(bits - 1).
-  SignedSayer(const CodeBook &numbers, DecodeSink &to,
-              std::span<const int8_t> values, int divisor, int64_t fieldBits)
+  /// The values divided by `divisor` must be below 2^(bits - 1).
+  SignedEmitter(const Codebook &numbers, DecodeSink &to,
+                std::span<const int8_t> values, int divisor, int64_t fieldBits)
       : book(numbers), sink(to), bits(fieldBits) {
-    // Raised by a power of two, so that they are unsigned either way.
+    // Biased by a power of two, so that both signs are unsigned.
     for (size_t i = 0; i < values.size(); ++i) {
       plus[i] = static_cast<int8_t>((1 << (bits - 1)) + values[i] / divisor);
       minus[i] = static_cast<int8_t>((1 << (bits - 1)) - values[i] / divisor);
     }
   }
 
-  /// Four numbers of an entry, whose signs are bits [firstSign, firstSign + 4).
-  void say(int64_t column, const CodeBook::Codes &codes, int64_t entry,
-           int64_t part, Value signs, int64_t firstSign) {
-    sink.bareFields(
+  /// Emits four elements of an entry. Their signs are bits [firstSign,
+  /// firstSign + 4).
+  void emit(int64_t column, const Codebook::Codes &codes, int64_t entry,
+            int64_t part, Value signs, int64_t firstSign) {
+    sink.packedFields(
         column,
         book.numbers(codes, entry, part, {signs, firstSign}, plus, minus), bits,
         -(1 << (bits - 1)));
   }
 
 private:
-  const CodeBook &book;
+  const Codebook &book;
   DecodeSink &sink;
   const int64_t bits;
-  CodeBook::Table plus = {};
-  CodeBook::Table minus = {};
+  Codebook::Table plus = {};
+  Codebook::Table minus = {};
 };
 
 /// d * (0.5 + code) * factor.
@@ -99,19 +100,19 @@ constexpr double kIq1Delta = 0.125;
 void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq2xxs_codes", iq2xxsGrid(), kIq2Values);
+  const Codebook book(b, "air_iq2xxs_codes", iq2xxsGrid(), kIq2Values);
   constexpr int64_t kBits = 7;
-  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
+  SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value at = b.mul(turn, b.i64(2));
-    const CodeBook::Codes codes = book.look(block.word("qs", 0, at), {});
+    const Codebook::Codes codes = book.lookUp(block.word("qs", 0, at), {});
     Value rest = block.word("qs", 1, at);
     Value signs = eightSigns(b, math.apart(rest, 7, 7));
     Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 0.25);
     sink.group(0, 32, scale, {}, [&] {
       for (int64_t column = 0; column < 32; column += 4) {
-        sayer.say(column, codes, column / 8, column / 4 % 2, signs, column);
+        emitter.emit(column, codes, column / 8, column / 4 % 2, signs, column);
       }
     });
   });
@@ -120,13 +121,14 @@ void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
 void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq2xs_codes", iq2xsGrid(), kIq2Values);
+  const Codebook book(b, "air_iq2xs_codes", iq2xsGrid(), kIq2Values);
   constexpr int64_t kBits = 7;
-  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
+  SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    // One word: two entries of eight elements, one scale. Two words' entries
-    // alternate in what follows: 0 and 2 are the first one's.
+    // A word holds two entries of eight elements, which share one scale. The
+    // look-up interleaves two words: entries 0 and 2 are those of the first
+    // word.
     Value at = b.mul(turn, b.i64(2));
     Value first = block.word("qs", 0, at);
     Value second = block.word("qs", 1, at);
@@ -138,15 +140,15 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
     Value signs = eightSigns(
         b, bytes(b.shiftRight(first, 9), b.shiftRight(second, 1), 0x007f007f));
     Value scales = byteAt(block, "scales", turn);
-    const CodeBook::Codes codes = book.look(lows, tops);
+    const Codebook::Codes codes = book.lookUp(lows, tops);
     for (int64_t i = 0; i < 2; ++i) {
       Value code = math.bitsOf(scales, 4 * i, 4);
       sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
         for (int64_t column = 0; column < 16; column += 4) {
           const int64_t entry = i + column / 8 * 2;
           const int64_t part = column / 4 % 2;
-          sayer.say(16 * i + column, codes, entry, part, signs,
-                    8 * entry + 4 * part);
+          emitter.emit(16 * i + column, codes, entry, part, signs,
+                       8 * entry + 4 * part);
         }
       });
     }
@@ -156,20 +158,21 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
 void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq2s_codes", iq2sGrid(), kIq2Values);
+  const Codebook book(b, "air_iq2s_codes", iq2sGrid(), kIq2Values);
   constexpr int64_t kBits = 7;
-  SignedSayer sayer(book, sink, kIq2Values, 1, kBits);
+  SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value signs = block.word("signs", 0, turn);
     Value scales = byteAt(block, "scales", turn);
-    const CodeBook::Codes codes = book.look(
+    const Codebook::Codes codes = book.lookUp(
         block.word("qs", 0, turn), math.apart(byteAt(block, "qh", turn), 2, 2));
     for (int64_t i = 0; i < 2; ++i) {
       Value code = math.bitsOf(scales, 4 * i, 4);
       sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
         for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
-          sayer.say(column, codes, column / 8, column / 4 % 2, signs, column);
+          emitter.emit(column, codes, column / 8, column / 4 % 2, signs,
+                       column);
         }
       });
     }
@@ -179,10 +182,10 @@ void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
 void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
-  // All of them are even.
+  const Codebook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
+  // All values are even.
   constexpr int64_t kBits = 6;
-  SignedSayer sayer(book, sink, kIq3xxsValues, 2, kBits);
+  SignedEmitter emitter(book, sink, kIq3xxsValues, 2, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
     Value rest = block.word("gas", 0, turn);
@@ -190,11 +193,11 @@ void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
     Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 1);
     sink.group(0, 32, scale, {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
-        const CodeBook::Codes codes =
-            book.look(block.word("qs", i, b.mul(turn, b.i64(2))), {});
+        const Codebook::Codes codes =
+            book.lookUp(block.word("qs", i, b.mul(turn, b.i64(2))), {});
         for (int64_t k = 0; k < 4; ++k) {
           const int64_t column = 16 * i + 4 * k;
-          sayer.say(column, codes, k, 0, signs, column);
+          emitter.emit(column, codes, k, 0, signs, column);
         }
       }
     });
@@ -204,9 +207,9 @@ void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
 void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq3s_codes", iq3sGrid(), kIq3sValues);
+  const Codebook book(b, "air_iq3s_codes", iq3sGrid(), kIq3sValues);
   constexpr int64_t kBits = 5;
-  SignedSayer sayer(book, sink, kIq3sValues, 1, kBits);
+  SignedEmitter emitter(book, sink, kIq3sValues, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   Value scales = block.word("scales", 0);
   sink.repeat(8, 32, [&](Value turn) {
@@ -215,12 +218,12 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
     Value code = math.bitsOf(scales, b.mul(turn, b.i64(4)), 4);
     sink.group(0, 32, oddScale(b, d, code), {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
-        const CodeBook::Codes codes =
-            book.look(block.word("qs", i, b.mul(turn, b.i64(2))),
-                      math.apart(b.shiftRight(tops, 4 * i), 1, 1));
+        const Codebook::Codes codes =
+            book.lookUp(block.word("qs", i, b.mul(turn, b.i64(2))),
+                        math.apart(b.shiftRight(tops, 4 * i), 1, 1));
         for (int64_t k = 0; k < 4; ++k) {
           const int64_t column = 16 * i + 4 * k;
-          sayer.say(column, codes, k, 0, signs, column);
+          emitter.emit(column, codes, k, 0, signs, column);
         }
       }
     });
@@ -230,19 +233,20 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
 void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
+  const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
   Value d = block.half("d");
   sink.repeat(8, 32, [&](Value turn) {
     Value qh = shortAt(block, "qh", turn);
     Value scale = oddScale(b, d, math.bitsOf(qh, 12, 3));
     Value delta = b.constant(scale.getType(), kIq1Delta);
     Value offset = b.mul(scale, math.withSign(delta, qh, 15));
-    const CodeBook::Codes codes =
-        book.look(block.word("qs", 0, turn), math.apart(qh, 3, 3));
+    const Codebook::Codes codes =
+        book.lookUp(block.word("qs", 0, turn), math.apart(qh, 3, 3));
     sink.group(0, 32, sink.fieldScale(scale, 2), offset, [&] {
       for (int64_t column = 0; column < 32; column += 4) {
-        sink.bareFields(column, book.places(codes, column / 8, column / 4 % 2),
-                        2, -1);
+        sink.packedFields(column,
+                          book.valueIndices(codes, column / 8, column / 4 % 2),
+                          2, -1);
       }
     });
   });
@@ -251,8 +255,8 @@ void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
 void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  const CodeBook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
-  // The block's f16 scale lies in the top nibbles of the four scale words.
+  const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
+  // The block's f16 scale is stored in the top nibbles of the four scale words.
   Value half;
   for (int64_t w = 0; w < 4; ++w) {
     Value nibble =
@@ -260,28 +264,30 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
     nibble = b.shiftLeft(nibble, 4 * w);
     half = half ? b.orBits(half, nibble) : nibble;
   }
-  // Numbers are eighths: a digit and a delta of 1/8, raised by 16.
+  // Values are in eighths: a ternary digit plus or minus a delta of 1/8, biased
+  // by 16.
   constexpr int64_t kBits = 5;
-  constexpr CodeBook::Table kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
-  constexpr CodeBook::Table kMinus = {16 - 8 - 1, 16 - 1, 16 + 8 - 1};
+  constexpr Codebook::Table kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
+  constexpr Codebook::Table kMinus = {16 - 8 - 1, 16 - 1, 16 + 8 - 1};
   Value d =
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
   d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    // Four nibbles: three index bits and the delta's sign of an entry each.
+    // Four nibbles, each with three index bits and the sign of the delta of one
+    // entry.
     Value tops = shortAt(block, "qh", turn);
     Value scales = shortAt(block, "scales", b.shiftRight(turn, 1));
     scales =
         math.shiftedRight(scales, b.mul(b.andBits(turn, int64_t{1}), b.i64(6)));
-    const CodeBook::Codes codes =
-        book.look(block.word("qs", 0, turn), math.apart(tops, 4, 3));
+    const Codebook::Codes codes =
+        book.lookUp(block.word("qs", 0, turn), math.apart(tops, 4, 3));
     for (int64_t i = 0; i < 2; ++i) {
       Value scale = oddScale(b, d, math.bitsOf(scales, 3 * i, 3));
       sink.group(16 * i, 16, scale, {}, [&] {
         for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
           const int64_t entry = column / 8;
-          const CodeBook::Choice sign = {tops, 4 * entry + 3, true};
-          sink.bareFields(
+          const Codebook::Choice sign = {tops, 4 * entry + 3, true};
+          sink.packedFields(
               column,
               book.numbers(codes, entry, column / 4 % 2, sign, kPlus, kMinus),
               kBits, -16);
@@ -306,7 +312,7 @@ void decodeIq4xs(const BlockReader &block, DecodeSink &sink) {
       for (int64_t i = 0; i < 4; ++i) {
         Value word = block.word("qs", i, b.mul(turn, b.i64(4)));
         for (int64_t side = 0; side < 2; ++side) {
-          sink.nibblesThrough(16 * side + 4 * i, word, 4 * side, kIq4Values);
+          sink.nibblesByTable(16 * side + 4 * i, word, 4 * side, kIq4Values);
         }
       }
     });

@@ -18,14 +18,14 @@ Value scalePair(const BlockReader &block, Value turn) {
       word, b.mul(b.andBits(turn, int64_t{1}), b.i64(16)));
 }
 
-/// Scales and minima of Q4_K and Q5_K, four bytes a word.
+/// The scales and minima of Q4_K and Q5_K, four bytes per word.
 struct ScaleMins {
   std::array<Value, 2> scales; ///< of sub-blocks 0-3 and 4-7
   std::array<Value, 2> mins;
 };
 
-/// The 12 bytes hold six bits each; those of sub-blocks 4-7 have their two high
-/// bits at the top of the first eight bytes.
+/// The 12 bytes hold 6-bit numbers. The two high bits of those of sub-blocks
+/// 4-7 are stored at the top of the first eight bytes.
 ScaleMins scaleMins(const BlockReader &block) {
   KernelBuilder &b = block.builder();
   Value first = block.word("scales", 0);
@@ -40,8 +40,8 @@ ScaleMins scaleMins(const BlockReader &block) {
            upper(b.shiftRight(third, 4), second)}};
 }
 
-/// Q4_K, and Q5_K when `fifth` gives the fifth bits of word i for sub-block
-/// `j` at bit 4 of each byte.
+/// Decodes Q4_K, and Q5_K if `fifth` returns the fifth bits of word i of a
+/// sub-block at bit 4 of each byte.
 void decodeK45(
     const BlockReader &block, DecodeSink &sink, int64_t bits,
     llvm::function_ref<Value(int64_t i, Value chunk, int64_t side)> fifth) {
@@ -50,7 +50,8 @@ void decodeK45(
   Value d = sink.fieldScale(block.half("d"), bits);
   Value dmin = b.negate(block.half("dmin"));
   ScaleMins packed = scaleMins(block);
-  // A chunk is 32 bytes: sub-block 2c in the low nibbles, 2c + 1 in the high.
+  // A chunk is 32 bytes with sub-block 2c in the low nibbles and 2c + 1 in the
+  // high nibbles.
   sink.repeat(4, 64, [&](Value chunk) {
     Value isFirst = b.less(chunk, b.i64(2));
     Value place = b.mul(b.andBits(chunk, int64_t{1}), b.i64(16));
@@ -84,8 +85,9 @@ void decodeK45(
 
 } // namespace
 
-// Q2_K, Q3_K and Q6_K go 32 columns a turn: turn t is plane t % 4 of half t /
-// 4, with two scales of 16 columns, 2t and 2t + 1.
+// Q2_K, Q3_K and Q6_K decode 32 columns per iteration. Iteration t covers plane
+// t % 4 of half t / 4, which has the two scales 2t and 2t + 1 of 16 columns
+// each.
 
 void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
@@ -114,13 +116,14 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 3);
-  // Scale j: its low four bits in a nibble of bytes 0-7 (j / 8), two high bits
-  // in bytes 8-11 (j / 4).
+  // The low four bits of scale j are a nibble of bytes 0-7 (nibble j / 8), its
+  // two high bits are in bytes 8-11 (pair j / 4).
   Value tops = block.word("scales", 2);
   sink.repeat(8, 32, [&](Value turn) {
     Value half = b.shiftRight(turn, 2);
     Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
-    // Scales 2t and 2t + 1 are bytes 2t % 8 and the next, both at one shift.
+    // Scales 2t and 2t + 1 are in byte 2t % 8 and the next one, at the same
+    // shift.
     Value word =
         block.word("scales", 0, b.andBits(b.shiftRight(turn, 1), int64_t{1}));
     Value place = b.mul(b.andBits(turn, int64_t{1}), b.i64(16));
@@ -135,8 +138,8 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
         for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
           Value low = math.shiftedRight(
               block.word("qs", i, b.mul(half, b.i64(8))), shift);
-          // The mask's bit is set where nothing is subtracted: as bit 2 of the
-          // code it adds 4 to what is less 4.
+          // A set mask bit means that 4 is not subtracted. Used as bit 2 of the
+          // field, it adds 4 to a field whose bias is -4.
           Value top = math.shiftedRight(block.word("hmask", i), turn);
           Value q = b.orBits(b.andBits(low, everyByte(3)),
                              b.shiftLeft(b.andBits(top, everyByte(1)), 2));
@@ -166,8 +169,8 @@ void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
   WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 6);
   sink.repeat(8, 32, [&](Value turn) {
-    // Planes 0 and 1 of the half are the low nibbles of its 64 bytes, 2 and 3
-    // the high ones; qh gives each plane two bits.
+    // Planes 0 and 1 of a half are the low nibbles of its 64 bytes, planes 2
+    // and 3 the high nibbles. qh adds two bits for each plane.
     Value half = b.shiftRight(turn, 2);
     Value plane = b.andBits(turn, int64_t{3});
     Value lowWords = b.add(b.mul(half, b.i64(16)),

@@ -13,8 +13,8 @@ using mlir::Value;
 
 namespace {
 
-/// Four words of nibbles, low ones first.
-void sayNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
+/// Emits four words of nibbles, the low nibbles first.
+void emitNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
   for (int64_t i = 0; i < 4; ++i) {
     Value word = block.word("qs", i);
     sink.fields(4 * i, word, 0, 4, bias);
@@ -22,17 +22,17 @@ void sayNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
   }
 }
 
-void sayNibblesThrough(const BlockReader &block, DecodeSink &sink,
-                       const std::array<int8_t, 16> &table) {
+void emitNibblesByTable(const BlockReader &block, DecodeSink &sink,
+                        const std::array<int8_t, 16> &table) {
   for (int64_t i = 0; i < 4; ++i) {
     Value word = block.word("qs", i);
-    sink.nibblesThrough(4 * i, word, 0, table);
-    sink.nibblesThrough(16 + 4 * i, word, 4, table);
+    sink.nibblesByTable(4 * i, word, 0, table);
+    sink.nibblesByTable(16 + 4 * i, word, 4, table);
   }
 }
 
-/// Nibbles with a fifth bit each: bit j of qh is element j's.
-void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
+/// Emits nibbles with a fifth bit each: bit j of qh belongs to element j.
+void emitFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   Value high = block.word("qh", 0);
@@ -40,8 +40,8 @@ void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
     Value word = block.word("qs", i);
     for (int64_t side = 0; side < 2; ++side) {
       const int64_t column = 16 * side + 4 * i;
-      // Bits 0-3 of four bits go to bit 4 of bytes 0-3: the partial products of
-      // 2^4 * (1 + 2^7 + 2^14 + 2^21) do not meet there.
+      // Spreads four bits to bit 4 of bytes 0-3. The partial products of 2^4 *
+      // (1 + 2^7 + 2^14 + 2^21) do not overlap at these positions.
       Value four = math.bitsOf(high, column, 4);
       Value spread =
           b.mul(four, b.constant(four.getType(), int64_t{0x02040810}));
@@ -52,7 +52,7 @@ void sayFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
   }
 }
 
-/// Half of an E8M0 scale, as air::halfOfE8m0.
+/// Half of an E8M0 scale, as in air::halfOfE8m0.
 Value halfOfE8m0(KernelBuilder &b, Value e) {
   auto number = [&](int64_t value) { return b.constant(e.getType(), value); };
   Value tiny = b.shiftLeft(number(0x00200000), e);
@@ -64,24 +64,24 @@ Value halfOfE8m0(KernelBuilder &b, Value e) {
 
 void decodeQ4x0(const BlockReader &block, DecodeSink &sink) {
   Value scale = sink.fieldScale(block.half("d"), 4);
-  sink.group(0, 32, scale, {}, [&] { sayNibbles(block, sink, -8); });
+  sink.group(0, 32, scale, {}, [&] { emitNibbles(block, sink, -8); });
 }
 
 void decodeQ4x1(const BlockReader &block, DecodeSink &sink) {
   Value scale = sink.fieldScale(block.half("d"), 4);
   sink.group(0, 32, scale, block.half("m"),
-             [&] { sayNibbles(block, sink, 0); });
+             [&] { emitNibbles(block, sink, 0); });
 }
 
 void decodeQ5x0(const BlockReader &block, DecodeSink &sink) {
   Value scale = sink.fieldScale(block.half("d"), 5);
-  sink.group(0, 32, scale, {}, [&] { sayFiveBits(block, sink, -16); });
+  sink.group(0, 32, scale, {}, [&] { emitFiveBits(block, sink, -16); });
 }
 
 void decodeQ5x1(const BlockReader &block, DecodeSink &sink) {
   Value scale = sink.fieldScale(block.half("d"), 5);
   sink.group(0, 32, scale, block.half("m"),
-             [&] { sayFiveBits(block, sink, 0); });
+             [&] { emitFiveBits(block, sink, 0); });
 }
 
 void decodeQ8x0(const BlockReader &block, DecodeSink &sink) {
@@ -94,14 +94,14 @@ void decodeQ8x0(const BlockReader &block, DecodeSink &sink) {
 
 void decodeIq4nl(const BlockReader &block, DecodeSink &sink) {
   sink.group(0, 32, block.half("d"), {},
-             [&] { sayNibblesThrough(block, sink, kIq4Values); });
+             [&] { emitNibblesByTable(block, sink, kIq4Values); });
 }
 
 void decodeMxfp4(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   Value scale = halfOfE8m0(b, b.zeroExtend(block.unit("e", 0), b.i32()));
   sink.group(0, 32, scale, {},
-             [&] { sayNibblesThrough(block, sink, kE2m1Doubled); });
+             [&] { emitNibblesByTable(block, sink, kE2m1Doubled); });
 }
 
 } // namespace air::codegen

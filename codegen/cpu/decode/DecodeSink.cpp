@@ -34,9 +34,10 @@ void DecodeSink::repeat(Value count, int64_t columns,
 
 void DecodeSink::repeat(int64_t count, int64_t columns,
                         llvm::function_ref<void(Value)> body, int64_t first) {
-  // Only a block's own loop is a turn: loops inside it are not.
-  std::function<void(Value, int64_t)> hook = std::move(turnHook);
-  turnHook = nullptr;
+  // The hook is called for the block's outermost loop only, not for loops
+  // nested in it.
+  std::function<void(Value, int64_t)> hook = std::move(iterationHook);
+  iterationHook = nullptr;
   repeat(
       b.i64(count), columns,
       [&](Value turn) {
@@ -64,8 +65,8 @@ void DecodeSink::signedFields(int64_t column, Value word) {
   fourValues(column, WordMath(b).byteFields(word));
 }
 
-void DecodeSink::bareFields(int64_t column, Value word, int64_t bits,
-                            int bias) {
+void DecodeSink::packedFields(int64_t column, Value word, int64_t bits,
+                              int bias) {
   fourValues(column, WordMath(b).byteFields(word, 0, bits, bias));
 }
 
@@ -80,7 +81,7 @@ void DecodeSink::quarterFields(int64_t column, Value word, int bias) {
 
 void DecodeSink::bitFields(int64_t column, Value word) {
   WordMath math(b);
-  // A bit that is set means +1: the opposite of a sign.
+  // A set bit means +1, which is the opposite of a sign bit.
   Value minusOne = b.constant(b.vec(b.f32(), kRowLanes), -1.0);
   for (int64_t j = 0; j < 32; ++j) {
     value(column + j, math.withSign(minusOne, word, j));
@@ -91,9 +92,9 @@ Value DecodeSink::fieldScale(Value scale, int64_t bits) {
   return WordMath(b).fieldScale(scale, bits);
 }
 
-void DecodeSink::nibblesThrough(int64_t column, Value word, int64_t shift,
+void DecodeSink::nibblesByTable(int64_t column, Value word, int64_t shift,
                                 const std::array<int8_t, 16> &table) {
-  fourValues(column, WordMath(b).nibblesThrough(table, word, shift));
+  fourValues(column, WordMath(b).nibblesByTable(table, word, shift));
 }
 
 // ---- DotSink ----------------------------------------------------------------
@@ -111,8 +112,9 @@ void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
                          Value offset) {
   assert(!open && "groups do not nest");
   open = true;
-  // A group of 16 or 32 overlaps with its neighbours; a long one needs chains
-  // of its own to hide the latency of the adds.
+  // The out-of-order window overlaps groups of 16 or 32 columns with their
+  // neighbours. Longer groups need several accumulator chains to hide the
+  // latency of the additions.
   const int64_t most = count <= 32 ? 2 : b.isa().hasAvx512 ? 8 : 4;
   chains = std::max<int64_t>(1, most / tokenCount);
   partial.assign(tokenCount * chains, Value());

@@ -1,18 +1,19 @@
-//===- DecodeSink.h - where decoded weights go ------------------*- C++ -*-===//
+//===- DecodeSink.h - consumers of decoded weights --------------*- C++ -*-===//
 //
-// A decoder (WeightDecoders.h) walks one block of 16 rows and hands each
-// column's 16 values to a sink, which decides what a value is for:
+// A decoder (WeightDecoders.h) walks one block of a row block and hands the 16
+// values of each column to a sink, which decides how they are used:
 //
-//   DotSink    multiplies it with the activations of a few tokens at once
-//   panel sinks (WeightPanel.h) store it, for kernels that use it many times
-//   ByteDotSink (Int8DotSink.h)  the same as DotSink, in bytes
+//   DotSink      multiplies them with the activations of a few tokens
+//   panel sinks  store them for repeated use (WeightPanel.h, Int8Panel.h)
+//   Int8DotSink  is the int8 counterpart of DotSink (Int8DotSink.h)
 //
-// A decoder says values in groups that share a scale: value = scale * q +
-// offset. A DotSink then scales the group's sum and not each value, and needs
-// of the offset only the sum of the activations.
+// A decoder emits values in scale groups, in which value = scale * q + offset.
+// A DotSink can then scale the sum of a group rather than each value, and needs
+// only the sum of the activations for the offset.
 //
-// Columns are numbered from a cursor, which repeat() moves. Sinks emit code:
-// calling value() in a repeat() body emits it once, and it runs many times.
+// Columns are relative to a cursor, which repeat() moves. Sinks emit code: a
+// call of value() in the body of repeat() emits code once, which then runs once
+// per iteration.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_DECODE_DECODESINK_H
@@ -35,48 +36,51 @@ public:
   DecodeSink(const DecodeSink &) = delete;
   DecodeSink &operator=(const DecodeSink &) = delete;
 
-  /// Columns [first, first + count) have value scale * q + offset; `values`
-  /// says their q, each once. Null scale: 1. Null offset: 0; with an offset
-  /// `count` is a multiple of 16. Both are 16 lanes of f32.
+  /// Columns [first, first + count) have the values scale * q + offset.
+  /// `values` must emit each q exactly once. A null scale is 1, and a null
+  /// offset is 0; with an offset, `count` is a multiple of 16. Scale and offset
+  /// have 16 lanes of f32.
   void group(int64_t first, int64_t count, Value scale, Value offset,
              llvm::function_ref<void()> values);
-  /// Inside a group: q of `column`, 16 lanes of f32.
+  /// Inside group(): emits q of `column`, 16 lanes of f32.
   virtual void value(int64_t column, Value q) = 0;
-  /// Inside a group: q of columns [column, column + 4), from the four bytes of
-  /// each lane of `word`: (byte >> shift & (2^bits - 1)) + bias, which is above
-  /// -128 and below 128; bias is 0 or -2^n, one a group. The group's scale
-  /// comes from fieldScale(): a sink may leave a power of two in the q.
+  /// Inside group(): emits q of columns [column, column + 4) from the four
+  /// bytes of each lane of `word`, as (byte >> shift & (2^bits - 1)) + bias. q
+  /// lies in (-128, 128), and bias is 0 or -2^n, the same for a whole group.
+  /// The group's scale must come from fieldScale(), since a sink may leave a
+  /// power of two in q.
   virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias);
-  /// The same of four signed bytes (bits 8).
+  /// As fields(), for four signed bytes (8 bits).
   virtual void signedFields(int64_t column, Value word);
-  /// As fields(), of bytes that are below 2^bits as they are.
-  virtual void bareFields(int64_t column, Value word, int64_t bits, int bias);
-  /// The same of sixteen columns, four to a byte: byte j has those of columns
-  /// [column + 4j, column + 4j + 4), two bits each, the lowest first.
+  /// As fields(), for bytes that need neither shift nor mask.
+  virtual void packedFields(int64_t column, Value word, int64_t bits, int bias);
+  /// As fields(), for sixteen columns with four to a byte: byte j holds columns
+  /// [column + 4j, column + 4j + 4) in two bits each, the lowest bits first.
   virtual void quarterFields(int64_t column, Value word, int bias);
-  /// Inside a group: q of columns [column, column + 32) is 1 where the bit of
-  /// `word` is set and -1 elsewhere; the scale is as it is.
+  /// Inside group(): q of columns [column, column + 32) is 1 where the bit of
+  /// `word` is set and -1 elsewhere. The group's scale is used unchanged.
   virtual void bitFields(int64_t column, Value word);
   virtual Value fieldScale(Value scale, int64_t bits);
-  /// Inside a group: q of four columns is table[byte >> shift & 15], shift 0 or
-  /// 4; the scale is as it is.
-  virtual void nibblesThrough(int64_t column, Value word, int64_t shift,
+  /// Inside group(): q of four columns is table[byte >> shift & 15]; shift is 0
+  /// or 4. The group's scale is used unchanged.
+  virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
-  /// for (turn = 0; turn < count; ++turn) body(turn), with the cursor at
-  /// first + turn * columns.
+  /// for (turn = 0; turn < count; ++turn) body(turn), with the cursor at first
+  /// + turn * columns.
   void repeat(Value count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
   void repeat(int64_t count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
 
-  /// The cursor (i64): column 0 of what follows.
+  /// The cursor (i64), the origin of column numbers.
   Value position() const { return cursor; }
   void seek(Value column) { cursor = column; }
-  /// What the decoders call in each turn of a block's first inner loop, to ask
-  /// for the weights that come later; arguments: turn and number of turns.
-  void onTurn(std::function<void(Value, int64_t)> hook) {
-    turnHook = std::move(hook);
+  /// Sets a hook that decoders call in each iteration of a block's outermost
+  /// loop, for prefetching. Its arguments are the iteration and the number of
+  /// iterations.
+  void onIteration(std::function<void(Value, int64_t)> hook) {
+    iterationHook = std::move(hook);
   }
 
 protected:
@@ -86,16 +90,16 @@ protected:
   virtual void beginGroup(int64_t first, int64_t count, Value scale,
                           Value offset) = 0;
   virtual void endGroup() = 0;
-  /// Values that change in a loop; restore() takes them back in the same order.
+  /// Loop-carried values. restore() receives them in the same order.
   virtual Values carried() { return {}; }
   virtual void restore(mlir::ValueRange) {}
 
   KernelBuilder &b;
-  /// value() of four columns.
+  /// Calls value() for four columns.
   void fourValues(int64_t column, const std::array<Value, 4> &values);
 
   Value cursor; ///< i64
-  std::function<void(Value, int64_t)> turnHook;
+  std::function<void(Value, int64_t)> iterationHook;
 };
 
 /// sums[t] += w . x[t] for `tokens` rows of x that lie `rowBytes` apart.
@@ -104,7 +108,7 @@ public:
   DotSink(KernelBuilder &builder, Value x, int64_t rowBytes, int64_t tokens);
 
   void value(int64_t column, Value q) override;
-  /// The sums so far, 16 lanes of f32 a token.
+  /// The sums so far, 16 lanes of f32 per token.
   const Values &sums() const { return total; }
 
 protected:
@@ -121,13 +125,13 @@ private:
   int64_t xRowBytes;
   int64_t tokenCount;
   Values total;
-  // The open group.
+  // State of the open group.
   bool open = false;
-  int64_t chains = 1; ///< independent sums a token, against latency
-  Values partial;     ///< [token][chain]; null: nothing added yet
+  int64_t chains = 1; ///< independent accumulators per token, to hide latency
+  Values partial;     ///< [token][chain]; null if nothing was added yet
   Value groupScale;
   Value groupOffset;
-  Values activationSums; ///< of the group's columns, when it has an offset
+  Values activationSums; ///< sums over the group's columns, if it has an offset
 };
 
 } // namespace air::codegen

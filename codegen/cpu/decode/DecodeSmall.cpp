@@ -9,7 +9,7 @@ using mlir::Value;
 
 namespace {
 
-/// Half of an unsigned E4M3 scale, as air::halfOfUe4m3; `bits` below 256.
+/// Half of an unsigned E4M3 scale, as in air::halfOfUe4m3; `bits` < 256.
 Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   auto number = [&](int64_t value) {
     return b.constant(bits.getType(), value);
@@ -23,11 +23,11 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   return b.select(b.equal(bits, number(127)), b.zero(value.getType()), value);
 }
 
-/// Digits of a word's four bytes, each of which holds base-3 digits as a
-/// fraction of 256: times a power of 3, modulo 256, brings the digit to the
-/// top; times 3, it is the carry. `power`: in 32 lanes of i16.
+/// Extracts base-3 digits. Each byte of a word holds its digits as a fraction
+/// of 256: multiplying by a power of 3 modulo 256 moves a digit to the top, and
+/// multiplying by 3 carries it out of the byte. `power` has 32 lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
-  // Pairs of bytes, the fraction in the upper one.
+  // Pairs of bytes, with the fraction in the upper one.
   auto digit = [&](Value pairs, int64_t three) {
     Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
     Value product = b.mul(fraction, b.constant(fraction.getType(), three));
@@ -65,23 +65,23 @@ void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Digit n of some words, four columns each.
+  // Emits digit n of some words, four columns per word.
   auto digits = [&](std::string_view field, int64_t firstWord, int64_t words,
                     Value n, int64_t firstColumn) {
-    // 3^n for n = 0..4, a byte each.
+    // 3^n for n = 0..4, one per byte.
     Value powers = b.shiftRight(b.i64(0x511b090301), b.mul(n, b.i64(8)));
     Value power = b.splat(b.truncate(b.andBits(powers, int64_t{255}), b.i16()),
                           2 * kRowLanes);
     for (int64_t i = 0; i < words; ++i) {
       Value word = block.word(field, firstWord + i);
-      sink.bareFields(firstColumn + 4 * i, ternaryDigits(b, word, power), 2,
-                      -1);
+      sink.packedFields(firstColumn + 4 * i, ternaryDigits(b, word, power), 2,
+                        -1);
     }
   };
   sink.repeat(5, 32, [&](Value n) {
     sink.group(0, 32, d, {}, [&] { digits("qs", 0, 8, n, 0); });
   });
-  // Five planes of 16 columns, and four of 4.
+  // Five planes of 16 columns, followed by four planes of 4.
   sink.repeat(
       2, 32,
       [&](Value pair) {
@@ -104,7 +104,7 @@ void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Turn t is plane t % 4 of half t / 4.
+  // Iteration t covers plane t % 4 of half t / 4.
   sink.repeat(8, 32, [&](Value turn) {
     Value words = b.mul(b.shiftRight(turn, 2), b.i64(8));
     Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
@@ -127,7 +127,7 @@ void decodeNvfp4(const BlockReader &block, DecodeSink &sink) {
       for (int64_t i = 0; i < 2; ++i) {
         Value word = block.word("qs", 2 * g + i);
         for (int64_t side = 0; side < 2; ++side) {
-          sink.nibblesThrough(16 * g + 8 * side + 4 * i, word, 4 * side,
+          sink.nibblesByTable(16 * g + 8 * side + 4 * i, word, 4 * side,
                               kE2m1Doubled);
         }
       }

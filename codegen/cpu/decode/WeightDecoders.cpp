@@ -14,7 +14,7 @@ namespace {
 
 struct DecoderRow {
   DType dtype;
-  DecodeBlock decode; ///< null: a dtype without blocks
+  DecodeBlock decode; ///< null for dtypes without blocks
 };
 
 // Ascending by id.
@@ -70,7 +70,7 @@ static_assert(std::is_sorted(kByteDTypes.begin(), kByteDTypes.end()));
 constexpr std::array kWholeByteDTypes = {DType::Q8_0, DType::IQ4_NL,
                                          DType::IQ4_XS};
 
-constexpr std::array kCodeBookDTypes = {
+constexpr std::array kCodebookDTypes = {
     DType::IQ2_XXS, DType::IQ2_XS, DType::IQ3_XXS, DType::IQ1_S,
     DType::IQ3_S,   DType::IQ2_S,  DType::IQ1_M};
 
@@ -80,9 +80,9 @@ constexpr std::array kHalfBlockDTypes = {
 
 constexpr int64_t kLineBytes = 64;
 
-/// Asks for part `turn` of `turns` of the block column that lies `ahead` bytes
-/// past `index`.
-void prefetchShare(KernelBuilder &b, const GroupReader &rows, Value index,
+/// Prefetches part `turn` of `turns` of the block column that lies `ahead`
+/// bytes past `index`.
+void prefetchShare(KernelBuilder &b, const RowBlockReader &rows, Value index,
                    int64_t ahead, Value turn, int64_t turns) {
   auto lines = static_cast<int64_t>(
       ceilDiv(static_cast<uint64_t>(rows.streamBytes()), kLineBytes));
@@ -92,13 +92,13 @@ void prefetchShare(KernelBuilder &b, const GroupReader &rows, Value index,
     start = b.element(start, turn, share * kLineBytes);
   }
   for (int64_t i = 0; i < share; ++i) {
-    rows.askFor(b.offset(start, i * kLineBytes));
+    rows.prefetchWeights(b.offset(start, i * kLineBytes));
   }
 }
 
 // ---- dtypes without blocks --------------------------------------------------
 
-/// 16 bits in the low or high half of each 32-bit lane, as f32.
+/// The low or high 16 bits of each 32-bit lane, as f32.
 Value fromPair(KernelBuilder &b, DType dtype, Value pair, bool second) {
   if (dtype == DType::BF16) {
     Value bits =
@@ -124,9 +124,9 @@ Value plainValue(KernelBuilder &b, const BlockReader &column) {
   }
 }
 
-/// `step` columns from `first` on.
-void sayPlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
-              Value first, int64_t step) {
+/// Emits `step` columns, starting at `first`.
+void emitPlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
+               Value first, int64_t step) {
   const DTypeInfo &type = rows.dtype();
   BlockReader start = rows.block(first);
   if (start.isRows() && type.blockBytes == 2 && step % 2 == 0) {
@@ -142,7 +142,7 @@ void sayPlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
   }
 }
 
-void decodePlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
+void decodePlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
                  Value first, Value count, int64_t k, int64_t prefetchAhead) {
   constexpr int64_t kStep = 8;
   const Value start = sink.position();
@@ -152,16 +152,16 @@ void decodePlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
       if (prefetchAhead > 0) {
         for (int64_t at = 0; at < kStep * rows.streamBytes();
              at += kLineBytes) {
-          rows.askFor(rows.streamAddress(column, prefetchAhead + at));
+          rows.prefetchWeights(rows.streamAddress(column, prefetchAhead + at));
         }
       }
-      sayPlain(b, rows, sink, column, kStep);
+      emitPlain(b, rows, sink, column, kStep);
     });
     if (k % kStep != 0) {
       Value whole = b.andBits(count, -kStep);
       sink.seek(b.add(start, whole));
       sink.repeat(b.sub(count, whole), 1, [&](Value turn) {
-        sayPlain(b, rows, sink, b.add(b.add(first, whole), turn), 1);
+        emitPlain(b, rows, sink, b.add(b.add(first, whole), turn), 1);
       });
       sink.seek(start);
     }
@@ -172,15 +172,15 @@ void decodePlain(KernelBuilder &b, const GroupReader &rows, DecodeSink &sink,
 
 std::span<const DType> decodableDTypes() { return kDTypes; }
 
-std::span<const DType> byteDTypes() { return kByteDTypes; }
+std::span<const DType> int8DTypes() { return kByteDTypes; }
 
-std::span<const DType> wholeByteDTypes() { return kWholeByteDTypes; }
+std::span<const DType> eightBitDTypes() { return kWholeByteDTypes; }
 
-std::span<const DType> codeBookDTypes() { return kCodeBookDTypes; }
+std::span<const DType> codebookDTypes() { return kCodebookDTypes; }
 
-std::span<const DType> halfBlockDTypes() { return kHalfBlockDTypes; }
+std::span<const DType> scalePer16DTypes() { return kHalfBlockDTypes; }
 
-void decodeColumns(const GroupReader &rows, DecodeSink &sink, Value first,
+void decodeColumns(const RowBlockReader &rows, DecodeSink &sink, Value first,
                    Value count, int64_t k, int64_t prefetchAhead) {
   KernelBuilder &b = rows.builder();
   const DTypeInfo &type = rows.dtype();
@@ -204,18 +204,19 @@ void decodeColumns(const GroupReader &rows, DecodeSink &sink, Value first,
       if (rows.streamBytes() <= kSmallBlock) {
         prefetchShare(b, rows, index, prefetchAhead, {}, 1);
       } else {
-        // Spread over the block: a burst would hold up its own loads.
-        sink.onTurn([&, index](Value inner, int64_t turns) {
+        // Spreads the prefetches over the block. In a burst they would delay
+        // the block's own loads.
+        sink.onIteration([&, index](Value inner, int64_t turns) {
           prefetchShare(b, rows, index, prefetchAhead, inner, turns);
         });
       }
     }
     row->decode(rows.block(index), sink);
-    sink.onTurn(nullptr);
+    sink.onIteration(nullptr);
   });
 }
 
-void decodeRows(const GroupReader &rows, DecodeSink &sink, int64_t k,
+void decodeRows(const RowBlockReader &rows, DecodeSink &sink, int64_t k,
                 int64_t prefetchAhead) {
   KernelBuilder &b = rows.builder();
   if (rows.dtype().blockElements > 1) {

@@ -1,9 +1,9 @@
-//===- WeightDecoders.h - one decoder a dtype -------------------*- C++ -*-===//
+//===- WeightDecoders.h - one decoder per dtype -----------------*- C++ -*-===//
 //
-// A decoder writes the code that turns one block of 16 rows (BlockReader) into
-// values (DecodeSink); layouts, token counts and uses are not its business. The
-// formats' bits are those of formats/dtype/Dequant*.cpp, and the values equal
-// air::dequantize's up to f32 rounding.
+// A decoder emits the code that turns one block of 16 rows (BlockReader) into
+// values for a DecodeSink. It knows nothing of layouts, token counts or the use
+// of the values. formats/dtype/Dequant*.cpp documents the bit layouts, and the
+// values equal those of air::dequantize up to f32 rounding.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_DECODE_WEIGHTDECODERS_H
@@ -20,32 +20,33 @@ namespace air::codegen {
 /// Every dtype that has a decoder, ascending by id.
 std::span<const DType> decodableDTypes();
 
-/// Those whose decoders say no q by value(), and all in groups of 16 or 32
-/// columns: what a ByteDotSink takes. Ascending by id.
-std::span<const DType> byteDTypes();
+/// The dtypes whose decoders emit only packed bytes, in scale groups of 16 or
+/// 32 columns, which is what an Int8Sink takes. Ascending by id.
+std::span<const DType> int8DTypes();
 
-/// Of byteDTypes() those with eight bits a q: signedFields(), or a table of
-/// entries that need them.
-std::span<const DType> wholeByteDTypes();
-/// Those that look vectors up in a CodeBook: several times the work of others.
-std::span<const DType> codeBookDTypes();
-/// Those of byteDTypes() that have a scale for 16 columns, not 32.
-std::span<const DType> halfBlockDTypes();
+/// The subset of int8DTypes() whose q take eight bits: those that use
+/// signedFields() or a table with such entries.
+std::span<const DType> eightBitDTypes();
+/// The dtypes that use a Codebook, whose decoding takes several times as long.
+std::span<const DType> codebookDTypes();
+/// The subset of int8DTypes() with a scale per 16 columns instead of 32.
+std::span<const DType> scalePer16DTypes();
 
-/// The code below decodes at most this many columns of a dtype without blocks
-/// into one partial sum.
+/// The maximum number of columns that a dtype without blocks accumulates into
+/// one partial sum.
 inline constexpr int64_t kChunkColumns = 256;
 
-/// Decodes columns [first, first + count) of a group; both are i64, multiples
-/// of the dtype's block; without blocks, count <= kChunkColumns. The sink's
-/// column 0 is `first`. `k`: the matrix's columns; count is a multiple of what
-/// divides k. `prefetchAhead`: bytes ahead of the reader to ask for; 0 for
-/// none.
-void decodeColumns(const GroupReader &rows, DecodeSink &sink, mlir::Value first,
-                   mlir::Value count, int64_t k, int64_t prefetchAhead);
+/// Decodes columns [first, first + count) of a row block. Both are i64 and
+/// multiples of the dtype's block size; without blocks, count <= kChunkColumns.
+/// The sink's column 0 is `first`. `k` is the number of columns of the matrix,
+/// and `count` is a multiple of some divisor of k. `prefetchAhead` is the
+/// prefetch distance in bytes; 0 disables prefetching.
+void decodeColumns(const RowBlockReader &rows, DecodeSink &sink,
+                   mlir::Value first, mlir::Value count, int64_t k,
+                   int64_t prefetchAhead);
 
-/// All `k` columns.
-void decodeRows(const GroupReader &rows, DecodeSink &sink, int64_t k,
+/// Decodes all `k` columns.
+void decodeRows(const RowBlockReader &rows, DecodeSink &sink, int64_t k,
                 int64_t prefetchAhead);
 
 // ---- for the decoders -------------------------------------------------------

@@ -24,7 +24,7 @@ Value BlockReader::unit(std::string_view name, int64_t constant,
     address = b.element(address, dynamic, side * bytes);
   }
   if (!isRows()) {
-    // A block column starts wherever the one before it ends.
+    // A block column starts where the previous one ends.
     return b.load(b.vec(element, kRowLanes), address, 1);
   }
   if (bytes >= 4) {
@@ -54,15 +54,16 @@ Value BlockReader::pair(int64_t firstUnit) const {
   return b.gather(b.i32(), b.offset(base, 2 * firstUnit), laneRows, 1);
 }
 
-GroupReader::GroupReader(KernelBuilder &builder, DType dtype, Layout order,
-                         int64_t n, int64_t k, Value matrix, Value group)
+RowBlockReader::RowBlockReader(KernelBuilder &builder, DType dtype,
+                               Layout order, int64_t n, int64_t k, Value matrix,
+                               Value rowBlock)
     : b(builder), type(info(dtype)), layout(order) {
   const int64_t rowBytes = k / type.blockElements * type.blockBytes;
-  groupBytes = kRowLanes * rowBytes;
-  base = b.element(matrix, group, groupBytes);
+  rowBlockBytes = kRowLanes * rowBytes;
+  base = b.element(matrix, rowBlock, rowBlockBytes);
   if (layout == Layout::Rows) {
     auto lanes = b.vec(b.i32(), kRowLanes);
-    Value first = b.mul(group, b.i64(kRowLanes));
+    Value first = b.mul(rowBlock, b.i64(kRowLanes));
     Value last = b.truncate(b.sub(b.i64(n - 1), first), b.i32());
     std::array<int32_t, kRowLanes> numbers;
     std::iota(numbers.begin(), numbers.end(), 0);
@@ -71,23 +72,23 @@ GroupReader::GroupReader(KernelBuilder &builder, DType dtype, Layout order,
   }
 }
 
-BlockReader GroupReader::block(Value index) const {
+BlockReader RowBlockReader::block(Value index) const {
   const int64_t side = layout == Layout::Rows ? 1 : kRowLanes;
   return {b, type, layout, b.element(base, index, side * type.blockBytes),
           laneRows};
 }
 
-int64_t GroupReader::streamBytes() const {
+int64_t RowBlockReader::streamBytes() const {
   return layout == Layout::Rows ? 0 : kRowLanes * type.blockBytes;
 }
 
-Value GroupReader::streamAddress(Value index, int64_t ahead) const {
+Value RowBlockReader::streamAddress(Value index, int64_t ahead) const {
   if (!following) {
     return b.offset(b.element(base, index, streamBytes()), ahead);
   }
   Value at = b.add(b.mul(index, b.i64(streamBytes())), b.i64(ahead));
-  Value from = b.select(b.less(at, b.i64(groupBytes)), base,
-                        b.offset(following, -groupBytes));
+  Value from = b.select(b.less(at, b.i64(rowBlockBytes)), base,
+                        b.offset(following, -rowBlockBytes));
   return b.offset(from, at);
 }
 

@@ -1,21 +1,23 @@
-//===- AmxGemm.h - products of whole tiles ----------------------*- C++ -*-===//
+//===- AmxGemm.h - GEMM on AMX tile registers -------------------*- C++ -*-===//
 //
-// Where the target has tile registers (IsaTraits::hasAmxBf16, hasAmxInt8), many
-// tokens' panels (WeightPanel.h, Bf16Dot.h) are multiplied by them: a block
-// of 32 columns of 16 tokens, as it lies in activations, is the first factor, a
-// block of a panel the second, and the sums of 16 tokens by 16 rows the result.
+// On targets with tile registers (IsaTraits::hasAmxBf16, hasAmxInt8), large-M
+// kernels multiply their panels (WeightPanel.h, Bf16Dot.h, Int8Panel.h) by tile
+// instructions. The first operand is a block of 32 columns of 16 tokens, as
+// stored in the packed activations. The second is a block of a panel. The
+// result holds the sums of 16 tokens by 16 rows.
 //
-// Of bfloat16 sums are float32 and stay in tiles for a panel. An instruction
-// adds up the products of even and of odd columns apart, each in order, then
-// both, then these to the sum; every addition is rounded to nearest, and
-// subnormals count as zeros.
+// bfloat16: sums are float32 and stay in tile registers for a whole panel. An
+// instruction accumulates the products of even columns and of odd columns
+// separately, each in order, then adds the two results, and then adds that to
+// the sum. Every addition rounds to nearest, and subnormals are flushed to
+// zero.
 //
-// Of bytes sums are integers of one block, which are scaled as elsewhere: half
-// of a tile's columns are used then. Formats with a scale for 16 columns are
-// multiplied without tiles.
+// int8: sums are integers of one block and are scaled as in the vector kernels.
+// An instruction uses only half of the tile's columns. Dtypes with a scale per
+// 16 columns use the vector kernels instead.
 //
-// LLVM configures tiles where a kernel starts to use them, and releases them
-// when it returns. The operating system has to permit them
+// LLVM configures the tiles where a kernel starts to use them and releases them
+// when it returns. The operating system has to permit their use
 // (formats/machine/TileRegisters.h).
 //
 // Thread-safety: as KernelBuilder.
@@ -30,27 +32,26 @@
 
 namespace air::codegen {
 
-/// Groups whose sums go in tiles together: with a factor for each and one that
-/// they share these are seven of the eight registers.
-inline constexpr uint64_t kTileGroups = 3;
-/// Columns of a panel of pairs: sums are loaded and stored once for so many.
-inline constexpr uint64_t kTilePanelColumns = 256;
-/// What a group's sums take in memory.
-inline constexpr uint64_t kTileDotBytes =
+/// Row blocks whose sums are in tiles together. With one weight operand each
+/// and the shared activation operand, they take seven of the eight registers.
+inline constexpr uint64_t kAmxRowBlocks = 3;
+/// Columns of a bfloat16 panel, for which sums are loaded and stored once.
+inline constexpr uint64_t kAmxPanelColumns = 256;
+/// The memory that the sums of a row block take.
+inline constexpr uint64_t kAmxDotBytes =
     uint64_t{kActivationTokens} * 4 * kRowLanes;
 
-/// As multiplyPairs(), all 16 tokens at once.
-void multiplyPairTiles(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
-                       mlir::Value x, mlir::Value tile, mlir::Value sums,
-                       mlir::Value columns, const NextPanels &next);
+/// As multiplyBf16(), for all 16 tokens at once.
+void multiplyBf16Amx(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
+                     mlir::Value x, mlir::Value tile, mlir::Value sums,
+                     mlir::Value columns, const PanelPrefetch &next);
 
-/// sums[token][group][16] += products of `columns` columns of the panels' bytes
-/// and of the 16 tokens of the `tile`th tile `x`, an ActivationTile a block.
-/// `dots` has kTileDotBytes for each group. form.columns is 32.
-void multiplyByteTiles(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
-                       const BytePanelForm &form, mlir::Value x,
-                       mlir::Value tile, mlir::Value sums, mlir::Value columns,
-                       mlir::Value dots, const NextPanels &next);
+/// As multiplyInt8(), for all 16 tokens at once. `dots` has kAmxDotBytes for
+/// each row block, and layout.columns is 32.
+void multiplyInt8Amx(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
+                     const Int8PanelLayout &layout, mlir::Value x,
+                     mlir::Value tile, mlir::Value sums, mlir::Value columns,
+                     mlir::Value dots, const PanelPrefetch &next);
 
 } // namespace air::codegen
 

@@ -1,7 +1,7 @@
 //===- AmxTiles.h - operations on tile registers ----------------*- C++ -*-===//
 //
-// A tile's value is of a type of its own, which loops may carry; LLVM gives
-// tiles their registers and configures these. Source: Intel SDM vol. 1, ch. 18.
+// A tile is an SSA value of a type of its own, which loops may carry. LLVM
+// assigns tile registers and configures them. Source: Intel SDM vol. 1, ch. 18.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -17,12 +17,12 @@ class AmxTiles {
 public:
   using Value = mlir::Value;
 
-  /// Rows, and bytes of each: up to 16 and 64.
+  /// Rows, and bytes per row: up to 16 and 64.
   struct Shape {
     int64_t rows;
     int64_t bytes;
   };
-  /// 16 tokens by 16 rows of weights, 32 bits each.
+  /// Sums of 16 tokens by 16 rows of weights, 32 bits each.
   static constexpr Shape kSums = {16, 64};
 
   explicit AmxTiles(KernelBuilder &builder)
@@ -33,7 +33,7 @@ public:
     return b.intrinsic(type, "llvm.x86.tilezero.internal",
                        {number(shape.rows), number(shape.bytes)});
   }
-  /// Rows lie rowDistance bytes apart.
+  /// Rows are rowDistance bytes apart.
   Value load(Shape shape, Value from, int64_t rowDistance) {
     return b.intrinsic(
         type, "llvm.x86.tileloadd64.internal",
@@ -44,13 +44,14 @@ public:
                 {number(shape.rows), number(shape.bytes), to,
                  b.i64(rowDistance), tile});
   }
-  /// sums[token][row] + x[token] . w[row]: x has 16 rows of `bytes`, a token's
-  /// columns; w [bytes / 4][16 rows][4 bytes]. Pairs of bfloat16, where
-  /// isa().hasAmxBf16.
+  /// sums[token][row] + x[token] . w[row] on pairs of bfloat16. x has 16 rows
+  /// of `bytes`, the columns of one token each; w is [bytes / 4][16 rows][4
+  /// bytes]. Requires isa().hasAmxBf16.
   Value dotPairs(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbf16ps.internal", sums, x, w, bytes);
   }
-  /// The same of signed bytes x and unsigned bytes w, where isa().hasAmxInt8.
+  /// The same for signed bytes x and unsigned bytes w. Requires
+  /// isa().hasAmxInt8.
   Value dotBytes(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbsud.internal", sums, x, w, bytes);
   }

@@ -1,4 +1,4 @@
-//===- Bf16Dot.cpp - products of pairs of bfloat16 ------------------------===//
+//===- Bf16Dot.cpp - bfloat16 dot products and panels ---------------------===//
 #include "codegen/cpu/matmul/Bf16Dot.h"
 
 #include "codegen/KernelSpec.h"
@@ -14,15 +14,15 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-constexpr int64_t kTokenBytes = 2 * kColumns; ///< of a block
+constexpr int64_t kTokenBytes = 2 * kColumns; ///< per block of columns
 constexpr int64_t kBlockPairs = kColumns / 2;
 
-/// Columns `column` and the next of 16 rows, [row][2].
-Value pairAt(KernelBuilder &b, const GroupReader &rows, Value column) {
+/// Columns `column` and `column` + 1 of 16 rows, [row][2].
+Value pairAt(KernelBuilder &b, const RowBlockReader &rows, Value column) {
   if (rows.streamBytes() == 0) {
     return rows.block(column).pair(0);
   }
-  // [2][row] in memory.
+  // In memory the order is [2][row].
   Value at = b.element(rows.start(), column, rows.streamBytes());
   Value both = b.load(b.vec(b.i16(), 2 * kRowLanes), at, 1);
   llvm::SmallVector<int64_t> lanes;
@@ -35,14 +35,14 @@ Value pairAt(KernelBuilder &b, const GroupReader &rows, Value column) {
 
 } // namespace
 
-Value addPairs(KernelBuilder &b, Value sum, Value weights, Value x) {
+Value dotBf16(KernelBuilder &b, Value sum, Value weights, Value x) {
   assert(b.isa().hasBf16Dot);
   return b.intrinsic(sum.getType(), "llvm.x86.avx512bf16.dpbf16ps.512",
                      {sum, weights, x});
 }
 
-void fillPairs(const GroupReader &rows, Value panel, Value first, Value count,
-               int64_t k) {
+void fillBf16Panel(const RowBlockReader &rows, Value panel, Value first,
+                   Value count, int64_t k) {
   assert(rows.dtype().id == DType::BF16);
   KernelBuilder &b = rows.builder();
   constexpr int64_t kStep = 8;
@@ -73,17 +73,17 @@ void fillPairs(const GroupReader &rows, Value panel, Value first, Value count,
   }
 }
 
-void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                   int64_t tokensTogether, Value x, Value tile, Value sums,
-                   Value columns, const NextPanels &next) {
-  const auto groups = static_cast<int64_t>(panels.size());
+void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                  int64_t microTokens, Value x, Value tile, Value sums,
+                  Value columns, const PanelPrefetch &next) {
+  const auto rowBlocks = static_cast<int64_t>(panels.size());
   auto type = b.vec(b.f32(), kRowLanes);
   auto words = b.vec(b.i32(), kRowLanes);
   Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
-  const int64_t turns = kTokens / tokensTogether;
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
+  const int64_t turns = kTokens / microTokens;
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(microTokens), [&](Value first) {
     Value start = b.element(x, first, kTokenBytes);
-    KernelBuilder::Values total(groups * tokensTogether, b.zero(type));
+    KernelBuilder::Values total(rowBlocks * microTokens, b.zero(type));
     auto multiplyBlock = [&](Value block, mlir::ValueRange carried) {
       KernelBuilder::Values now(carried.begin(), carried.end());
       Value from = b.element(start, block, sizeof(Bf16Tile));
@@ -91,36 +91,39 @@ void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<Value> panels,
       for (Value panel : panels) {
         weights.push_back(b.element(panel, block, kBlockPairs * kPairBytes));
       }
-      Value turn = b.div(first, b.i64(tokensTogether));
+      Value turn = b.div(first, b.i64(microTokens));
       Value slot = b.add(b.mul(tile, b.i64(turns)), turn);
       slot = b.add(b.mul(slot, blocks), block);
-      next.askForShare(b, slot, b.mul(b.mul(next.tiles, b.i64(turns)), blocks));
+      next.prefetchShare(b, slot,
+                         b.mul(b.mul(next.tiles, b.i64(turns)), blocks));
       for (int64_t pair = 0; pair < kBlockPairs; ++pair) {
         llvm::SmallVector<Value> w;
-        for (Value group : weights) {
-          w.push_back(b.recast(
-              b.load(words, b.offset(group, pair * kPairBytes), 64), b.bf16()));
+        for (Value rowBlock : weights) {
+          w.push_back(
+              b.recast(b.load(words, b.offset(rowBlock, pair * kPairBytes), 64),
+                       b.bf16()));
         }
-        for (int64_t i = 0; i < tokensTogether; ++i) {
+        for (int64_t i = 0; i < microTokens; ++i) {
           Value at = b.offset(from, i * kTokenBytes + 4 * pair);
           Value q =
               b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.bf16());
-          for (int64_t group = 0; group < groups; ++group) {
-            Value &sum = now[group * tokensTogether + i];
-            sum = addPairs(b, sum, w[group], q);
+          for (int64_t rowBlock = 0; rowBlock < rowBlocks; ++rowBlock) {
+            Value &sum = now[rowBlock * microTokens + i];
+            sum = dotBf16(b, sum, w[rowBlock], q);
           }
         }
       }
       return now;
     };
     total = b.loop(b.i64(0), blocks, b.i64(1), total, multiplyBlock);
-    // A sum of panels: shorter chains of additions, smaller error.
-    Value firstSums = b.element(sums, first, groups * kSumBytes);
-    for (int64_t group = 0; group < groups; ++group) {
-      for (int64_t i = 0; i < tokensTogether; ++i) {
-        Value place = b.offset(firstSums, (i * groups + group) * kSumBytes);
+    // Adding up per panel keeps chains of additions short, and errors small.
+    Value firstSums = b.element(sums, first, rowBlocks * kSumBytes);
+    for (int64_t rowBlock = 0; rowBlock < rowBlocks; ++rowBlock) {
+      for (int64_t i = 0; i < microTokens; ++i) {
+        Value place =
+            b.offset(firstSums, (i * rowBlocks + rowBlock) * kSumBytes);
         b.store(
-            b.add(b.load(type, place, 64), total[group * tokensTogether + i]),
+            b.add(b.load(type, place, 64), total[rowBlock * microTokens + i]),
             place, 64);
       }
     }

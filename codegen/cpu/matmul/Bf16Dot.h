@@ -1,17 +1,18 @@
-//===- Bf16Dot.h - products of pairs of bfloat16 ----------------*- C++ -*-===//
+//===- Bf16Dot.h - bfloat16 dot products and panels -------------*- C++ -*-===//
 //
-// Where the target multiplies bfloat16 (IsaTraits::hasBf16Dot), many tokens'
-// products of BF16 weights need no decoding: a panel is the weights' own bits
-// in pairs of columns,
+// On targets with bfloat16 dot products (IsaTraits::hasBf16Dot), large-M
+// kernels need not decode BF16 weights. A panel holds the weights' own bits in
+// pairs of columns:
 //
 //   [column / 2][16 rows][2] bf16
 //
-// with columns past the last one zeros up to a whole block, and activations are
-// Activation::BF16x32. Only BF16 weights: F16 and F32 would be cut to eight
-// significant bits, which nobody asked for.
+// Columns past the last one are zero up to a whole block, and activations are
+// in format BF16x32. This is for BF16 weights only: F16 and F32 weights would
+// lose all but eight significant bits.
 //
-// The instruction adds two products to a float32, one after the other, each sum
-// rounded to nearest; it takes and makes no subnormals, but zeros.
+// The instruction adds two products to a float32, one after the other, and
+// rounds each sum to nearest. It treats subnormal operands as zero and flushes
+// subnormal results to zero.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -23,29 +24,30 @@
 
 namespace air::codegen {
 
-/// lane i of `sum` + weights[2i + j] * x[2i + j] for j < 2: 16 lanes of f32,
-/// and 32 of bf16.
-mlir::Value addPairs(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
-                     mlir::Value x);
+/// lane i of `sum` + sum over j < 2 of weights[2i + j] * x[2i + j]. `sum` has
+/// 16 lanes of f32, the operands 32 lanes of bf16.
+mlir::Value dotBf16(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
+                    mlir::Value x);
 
-/// Of a panel: a pair of columns.
+/// The bytes of a pair of columns in a panel.
 inline constexpr int64_t kPairBytes = 4 * kRowLanes;
-/// Of a panel: three of them take 12 KiB of the first cache.
-inline constexpr uint64_t kPairPanelColumns = 128;
+/// Columns of a panel. Three panels take 12 KiB of L1.
+inline constexpr uint64_t kBf16PanelColumns = 128;
 
-/// Columns [first, first + count) of a group of BF16 as a panel; `first` is
-/// even, and count is when it is not the matrix's last columns. `k`: all
-/// columns.
-void fillPairs(const GroupReader &rows, mlir::Value panel, mlir::Value first,
-               mlir::Value count, int64_t k);
+/// Writes columns [first, first + count) of a row block of BF16 weights as a
+/// panel. `first` is even, and `count` is even except at the last columns of
+/// the matrix. `k` is the matrix's number of columns.
+void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
+                   mlir::Value first, mlir::Value count, int64_t k);
 
-/// sums[token][group][16] += products of `columns` columns of the panels'
-/// groups and of the 16 tokens of the tile `x`, a Bf16Tile a block; so many
-/// tokens at a time. `tile` counts the tiles that the panels are multiplied by.
-void multiplyPairs(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
-                   int64_t tokensTogether, mlir::Value x, mlir::Value tile,
-                   mlir::Value sums, mlir::Value columns,
-                   const NextPanels &next);
+/// sums[token][panel][16] += the dot products over `columns` columns of the
+/// panels' rows with the 16 tokens at `x`, which has one Bf16Tile per block.
+/// `microTokens` tokens are processed at a time. `tile` counts the token tiles
+/// that the panels are multiplied with.
+void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
+                  int64_t microTokens, mlir::Value x, mlir::Value tile,
+                  mlir::Value sums, mlir::Value columns,
+                  const PanelPrefetch &next);
 
 } // namespace air::codegen
 

@@ -1,21 +1,21 @@
-//===- Gemm.cpp - y = w x for many tokens -----------------------*- C++ -*-===//
+//===- Gemm.cpp - y = w x for large M ---------------------------*- C++ -*-===//
 //
-// A tile is some groups of 16 rows and up to 128 tokens. It goes so many
-// columns at a time that these columns of the tile's activations stay in the
-// second cache while every group meets them. A part of a group's columns is
-// decoded into a panel in the first cache, which 16 tokens at a time multiply.
+// A tile is some row blocks and up to 128 tokens. It processes as many columns
+// at a time as keep the tile's activations in L2 while every row block uses
+// them. Within these columns, a row block is decoded in parts, each into a
+// panel in L1 that is then multiplied with 16 tokens at a time.
 //
-// The inner loop takes a few groups by a few tokens (ProductTiling's
-// groupsTogether, tokensTogether): as many sums as registers hold beside the
-// operands. A weight that is loaded serves several tokens and an activation
-// several groups, which leaves the multiplications and not the loads as the
+// The micro-kernel multiplies a few row blocks by a few tokens
+// (MatMulTiling::microRowBlocks, microTokens): as many sums as registers can
+// hold beside the operands. A weight that is loaded serves several tokens and
+// an activation several row blocks, so that arithmetic rather than loads is the
 // limit.
 //
-// The few rows that a pass may want logits of are multiplied as few tokens are.
+// A pass that wants logits of only a few tokens uses the GEMV code for them.
 //
-// Scratch: sums [matrix][groups together][token][group of these][16] f32, then
-// a panel for each group of the inner loop (WeightPanel.h), then what tiles
-// need beside (AmxGemm.h).
+// Scratch: sums [matrix][set of row blocks][token][row block of the set][16]
+// f32, then a panel for each row block of the micro-kernel (WeightPanel.h),
+// then what tile registers need (AmxGemm.h).
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/WeightDecoders.h"
@@ -35,111 +35,113 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 
-class ManyTokens : public Product {
+class GemmEmitter : public MatMulEmitter {
 public:
-  ManyTokens(KernelBuilder &builder, const KernelSpec &kernelSpec)
-      : Product(builder, kernelSpec),
-        tileGroups(static_cast<int64_t>(tiling.tileGroups)),
+  GemmEmitter(KernelBuilder &builder, const KernelSpec &kernelSpec)
+      : MatMulEmitter(builder, kernelSpec),
+        tileRowBlocks(static_cast<int64_t>(tiling.tileRowBlocks)),
         tileTokens(static_cast<int64_t>(tiling.tileTokens)),
-        groupsTogether(static_cast<int64_t>(tiling.groupsTogether)),
-        tokensTogether(static_cast<int64_t>(tiling.tokensTogether)),
+        microRowBlocks(static_cast<int64_t>(tiling.microRowBlocks)),
+        microTokens(static_cast<int64_t>(tiling.microTokens)),
         tokenBytes(4 * static_cast<int64_t>(
                            activationWords(spec.activation, spec.k))) {}
   void emit();
 
 private:
-  /// Address of the sums of a token of the tile and a group of the tile. Those
-  /// of groups that go together adjoin: at a distance of 4 KiB, loads of one
-  /// would wait for stores of the other.
-  Value sumsAt(Value matrix, Value group, Value token) {
-    Value set = b.add(b.mul(matrix, b.i64(tileGroups / groupsTogether)),
-                      b.div(group, b.i64(groupsTogether)));
+  /// The address of the sums of a token and a row block, both relative to the
+  /// tile. The row blocks of a micro-kernel are adjacent: 4 KiB apart, loads of
+  /// one would stall on stores to another.
+  Value sumsAt(Value matrix, Value rowBlock, Value token) {
+    Value set = b.add(b.mul(matrix, b.i64(tileRowBlocks / microRowBlocks)),
+                      b.div(rowBlock, b.i64(microRowBlocks)));
     Value row = b.add(b.mul(set, b.i64(tileTokens)), token);
-    row = b.add(b.mul(row, b.i64(groupsTogether)),
-                b.rem(group, b.i64(groupsTogether)));
+    row = b.add(b.mul(row, b.i64(microRowBlocks)),
+                b.rem(rowBlock, b.i64(microRowBlocks)));
     return b.element(b.scratch(), row, kSumBytes);
   }
-  /// A pass over the tokens of a tile, 16 at a time; body(first token).
+  /// body(first token) for the tokens of a tile, 16 at a time.
   void tokenTiles(Value tokens, llvm::function_ref<void(Value)> body) {
     b.loop(b.i64(0), tokens, b.i64(kTokens), body);
   }
-  void clearSums(Value groups, Value tokens);
-  /// Columns of some groups, which all tokens of a tile meet.
+  void clearSums(Value rowBlocks, Value tokens);
+  /// Some columns of a few row blocks, multiplied with all tokens of a tile.
   struct Part {
     Value matrix;
-    Value group; ///< the first one, of the tile
-    Value first; ///< the same, of the matrix
-    Value last;  ///< of the tile, of the matrix
+    Value rowBlock; ///< the first row block, relative to the tile
+    Value first;    ///< the same, relative to the matrix
+    Value last;     ///< the tile's last row block, relative to the matrix
     Value column;
     Value columns;
-    Value start; ///< of the columns that the tile's groups meet in turns
+    Value start; ///< the columns that stay in L2 for all row blocks
     Value end;
-    Value x; ///< of `column` and the tile's first token
+    Value x; ///< at `column` and the tile's first token
     Value tokens;
   };
   void multiplyPart(const Part &part);
-  /// fill(weights, panel) for each of a part's groups.
-  void eachPanel(
-      const Part &part,
-      llvm::function_ref<void(const GroupReader &weights, Value panel)> fill);
-  NextPanels weightsAfter(const Part &part);
-  Value panelOf(int64_t group) {
-    return b.offset(panels, group * static_cast<int64_t>(tiling.panelBytes));
+  /// Calls fill(weights, panel) for each row block of a part.
+  void
+  eachPanel(const Part &part,
+            llvm::function_ref<void(const RowBlockReader &weights, Value panel)>
+                fill);
+  PanelPrefetch nextWeights(const Part &part);
+  Value panelOf(int64_t rowBlock) {
+    return b.offset(panels, rowBlock * static_cast<int64_t>(tiling.panelBytes));
   }
   llvm::SmallVector<Value> allPanels() {
     llvm::SmallVector<Value> all;
-    for (int64_t group = 0; group < groupsTogether; ++group) {
-      all.push_back(panelOf(group));
+    for (int64_t rowBlock = 0; rowBlock < microRowBlocks; ++rowBlock) {
+      all.push_back(panelOf(rowBlock));
     }
     return all;
   }
   void multiplyFloats(Value x, Value tile, Value sums, Value columns,
-                      const NextPanels &next);
+                      const PanelPrefetch &next);
 
   Value panels;
-  const int64_t tileGroups;
+  const int64_t tileRowBlocks;
   const int64_t tileTokens;
-  const int64_t groupsTogether;
-  const int64_t tokensTogether;
-  const int64_t tokenBytes; ///< of a row of x, on average over 16
+  const int64_t microRowBlocks;
+  const int64_t microTokens;
+  const int64_t tokenBytes; ///< bytes per row of x, averaged over 16 rows
 };
 
-void ManyTokens::emit() {
-  auto base = static_cast<int64_t>(ceilDiv(tiling.groups, tiling.tileGroups));
+void GemmEmitter::emit() {
+  auto base =
+      static_cast<int64_t>(ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks));
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
-  // What a column takes in a tile of 16 tokens.
+  // The bytes of one column of a token tile.
   const bool isBf16 = spec.activation == Activation::BF16x32;
   const int64_t columnBytes =
       4 * kTokens *
       static_cast<int64_t>(activationBlockWords(spec.activation)) / kColumns;
-  panels =
-      b.offset(b.scratch(), matrices() * tileGroups * tileTokens * kSumBytes);
-  auto manyRows = [&](Value tile, Value firstGroup, Value groups) {
-    Value lastGroup = b.sub(b.add(firstGroup, groups), b.i64(1));
+  panels = b.offset(b.scratch(),
+                    matrices() * tileRowBlocks * tileTokens * kSumBytes);
+  auto manyRows = [&](Value tile, Value firstRowBlock, Value rowBlocks) {
+    Value lastRowBlock = b.sub(b.add(firstRowBlock, rowBlocks), b.i64(1));
     Value firstToken = b.mul(b.div(tile, b.i64(base)), b.i64(tileTokens));
     Value tokens = b.min(b.sub(rows(), firstToken), b.i64(tileTokens));
     Value tileX = b.element(b.binding(0), firstToken, tokenBytes);
-    clearSums(groups, tokens);
+    clearSums(rowBlocks, tokens);
     b.loop(b.i64(0), b.i64(k), b.i64(reach), [&](Value start) {
       Value end = b.min(b.i64(k), b.add(start, b.i64(reach)));
       b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
-        b.loop(b.i64(0), groups, b.i64(groupsTogether), [&](Value group) {
+        b.loop(b.i64(0), rowBlocks, b.i64(microRowBlocks), [&](Value rowBlock) {
           b.loop(start, end, b.i64(chunk), [&](Value column) {
             Value columns = b.min(b.sub(end, column), b.i64(chunk));
             Value x = b.element(tileX, column, columnBytes);
-            Value first = b.add(firstGroup, group);
-            multiplyPart({matrix, group, first, lastGroup, column, columns,
-                          start, end, x, tokens});
+            Value first = b.add(firstRowBlock, rowBlock);
+            multiplyPart({matrix, rowBlock, first, lastRowBlock, column,
+                          columns, start, end, x, tokens});
           });
         });
       });
     });
-    // A token's rows adjoin in y, tokens are rows of y apart.
+    // The rows of one token are adjacent in y; tokens are a row of y apart.
     b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
       Value factor;
       if (isBf16) {
-        // The last vector of a token tile has its tokens' factors.
+        // The last vector of a token tile holds its tokens' factors.
         Value end =
             b.element(tileX, b.add(b.div(token, b.i64(kTokens)), b.i64(1)),
                       kTokens * tokenBytes);
@@ -148,103 +150,108 @@ void ManyTokens::emit() {
                                   b.rem(token, b.i64(kTokens)), 4),
                         4);
       }
-      b.loop(b.i64(0), groups, b.i64(1), [&](Value group) {
+      b.loop(b.i64(0), rowBlocks, b.i64(1), [&](Value rowBlock) {
         finishToken(
-            b.add(firstGroup, group), b.add(firstToken, token),
-            [&](int64_t matrix) { return sumsAt(b.i64(matrix), group, token); },
+            b.add(firstRowBlock, rowBlock), b.add(firstToken, token),
+            [&](int64_t matrix) {
+              return sumsAt(b.i64(matrix), rowBlock, token);
+            },
             factor);
       });
     });
   };
   b.tileLoop([&](Value tile) {
-    Value firstGroup = b.mul(b.rem(tile, b.i64(base)), b.i64(tileGroups));
-    Value groups =
-        b.min(b.sub(b.i64(static_cast<int64_t>(tiling.groups)), firstGroup),
-              b.i64(tileGroups));
-    if (!mayHaveFewRows(spec)) {
-      manyRows(tile, firstGroup, groups);
+    Value firstRowBlock = b.mul(b.rem(tile, b.i64(base)), b.i64(tileRowBlocks));
+    Value rowBlocks = b.min(
+        b.sub(b.i64(static_cast<int64_t>(tiling.rowBlocks)), firstRowBlock),
+        b.i64(tileRowBlocks));
+    if (!switchesToGemv(spec)) {
+      manyRows(tile, firstRowBlock, rowBlocks);
       return;
     }
     b.ifThenElse(
-        b.less(b.i64(kFewRows), rows()),
-        [&] { manyRows(tile, firstGroup, groups); },
-        [&] { emitFewRows(b, spec, firstGroup, b.add(firstGroup, groups)); });
+        b.less(b.i64(kGemvRows), rows()),
+        [&] { manyRows(tile, firstRowBlock, rowBlocks); },
+        [&] {
+          emitGemvRows(b, spec, firstRowBlock, b.add(firstRowBlock, rowBlocks));
+        });
   });
 }
 
-void ManyTokens::multiplyPart(const Part &part) {
+void GemmEmitter::multiplyPart(const Part &part) {
   auto everyToken = [&](auto &&multiply) {
     tokenTiles(part.tokens, [&](Value token) {
       multiply(token, b.element(part.x, token, tokenBytes),
-               sumsAt(part.matrix, part.group, token));
+               sumsAt(part.matrix, part.rowBlock, token));
     });
   };
-  auto decode = [&](const GroupReader &weights, DecodeSink &sink) {
+  auto decode = [&](const RowBlockReader &weights, DecodeSink &sink) {
     decodeColumns(weights, sink, part.column, part.columns, k, 0);
   };
-  if (isOfByteTiles(spec.activation)) {
-    BytePanelForm form = bytePanelForm(spec);
-    eachPanel(part, [&](const GroupReader &weights, Value panel) {
-      BytePanelSink sink(b, panel, bytePanelForm(spec));
+  if (isInt8Tiled(spec.activation)) {
+    Int8PanelLayout layout = int8PanelLayout(spec);
+    eachPanel(part, [&](const RowBlockReader &weights, Value panel) {
+      Int8PanelSink sink(b, panel, int8PanelLayout(spec));
       decode(weights, sink);
-      form = sink.form();
+      layout = sink.layout();
     });
-    const bool isInTiles = b.isa().hasAmxInt8 && form.columns == kColumns;
-    const NextPanels next = weightsAfter(part);
+    const bool isInTiles = b.isa().hasAmxInt8 && layout.columns == kColumns;
+    const PanelPrefetch next = nextWeights(part);
     everyToken([&](Value token, Value from, Value sums) {
       Value tile = b.div(token, b.i64(kTokens));
       if (isInTiles) {
-        multiplyByteTiles(b, allPanels(), form, from, tile, sums, part.columns,
-                          panelOf(groupsTogether), next);
+        multiplyInt8Amx(b, allPanels(), layout, from, tile, sums, part.columns,
+                        panelOf(microRowBlocks), next);
       } else {
-        multiplyBytes(b, allPanels(), form, tokensTogether, from, tile,
-                      tokenBytes * kTokens, sums, part.columns, next);
+        multiplyInt8(b, allPanels(), layout, microTokens, from, tile,
+                     tokenBytes * kTokens, sums, part.columns, next);
       }
     });
     return;
   }
   if (spec.activation == Activation::BF16x32) {
-    eachPanel(part, [&](const GroupReader &weights, Value panel) {
-      fillPairs(weights, panel, part.column, part.columns, k);
+    eachPanel(part, [&](const RowBlockReader &weights, Value panel) {
+      fillBf16Panel(weights, panel, part.column, part.columns, k);
     });
-    const NextPanels next = weightsAfter(part);
+    const PanelPrefetch next = nextWeights(part);
     everyToken([&](Value token, Value from, Value sums) {
       Value tile = b.div(token, b.i64(kTokens));
       if (b.isa().hasAmxBf16) {
-        multiplyPairTiles(b, allPanels(), from, tile, sums, part.columns, next);
+        multiplyBf16Amx(b, allPanels(), from, tile, sums, part.columns, next);
       } else {
-        multiplyPairs(b, allPanels(), tokensTogether, from, tile, sums,
-                      part.columns, next);
+        multiplyBf16(b, allPanels(), microTokens, from, tile, sums,
+                     part.columns, next);
       }
     });
     return;
   }
-  eachPanel(part, [&](const GroupReader &weights, Value panel) {
+  eachPanel(part, [&](const RowBlockReader &weights, Value panel) {
     FloatPanelSink sink(b, panel);
     decode(weights, sink);
   });
-  const NextPanels next = weightsAfter(part);
+  const PanelPrefetch next = nextWeights(part);
   everyToken([&](Value token, Value from, Value sums) {
     multiplyFloats(from, b.div(token, b.i64(kTokens)), sums, part.columns,
                    next);
   });
 }
 
-// In the order of emit()'s loops; what comes after a tile is most likely the
-// next one.
-NextPanels ManyTokens::weightsAfter(const Part &part) {
+// Follows the order of the loops in emit(). The tile after this one is most
+// likely the thread's next tile.
+PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value zero = b.i64(0);
   Value column = b.add(part.column, part.columns);
-  Value following = b.add(part.first, b.i64(groupsTogether));
-  Value tileFirst = b.sub(part.first, part.group);
-  // Of the next tile; else of the same, from the innermost loop outwards.
+  Value following = b.add(part.first, b.i64(microRowBlocks));
+  Value tileFirst = b.sub(part.first, part.rowBlock);
+  // Starts from the next tile; then a later part of this tile replaces it, from
+  // the outermost to the innermost loop.
   Value matrix = zero;
-  Value group = b.add(part.last, b.i64(1));
+  Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;
   auto ifElse = [&](Value isNext, Value nextMatrix, Value nextGroup,
                     Value nextColumn) {
     matrix = b.select(isNext, nextMatrix, matrix);
-    group = b.select(isNext, nextGroup, group);
+    rowBlock = b.select(isNext, nextGroup, rowBlock);
     from = b.select(isNext, nextColumn, from);
   };
   ifElse(b.less(part.end, b.i64(k)), zero, tileFirst, part.end);
@@ -252,11 +259,11 @@ NextPanels ManyTokens::weightsAfter(const Part &part) {
   ifElse(b.less(other, b.i64(matrices())), other, tileFirst, part.start);
   ifElse(b.lessEqual(following, part.last), part.matrix, following, part.start);
   ifElse(b.less(column, part.end), part.matrix, part.first, column);
-  Value lastGroup = b.i64(static_cast<int64_t>(tiling.groups) - 1);
-  NextPanels next;
-  for (int64_t i = 0; i < groupsTogether; ++i) {
-    GroupReader weights =
-        reader(matrix, b.min(b.add(group, b.i64(i)), lastGroup));
+  Value lastRowBlock = b.i64(static_cast<int64_t>(tiling.rowBlocks) - 1);
+  PanelPrefetch next;
+  for (int64_t i = 0; i < microRowBlocks; ++i) {
+    RowBlockReader weights =
+        reader(matrix, b.min(b.add(rowBlock, b.i64(i)), lastRowBlock));
     if (weights.streamBytes() != 0) {
       const int64_t columns = weights.dtype().blockElements;
       next.weights.push_back(b.element(
@@ -269,25 +276,26 @@ NextPanels ManyTokens::weightsAfter(const Part &part) {
   return next;
 }
 
-void ManyTokens::eachPanel(
+void GemmEmitter::eachPanel(
     const Part &part,
-    llvm::function_ref<void(const GroupReader &, Value)> fill) {
-  b.loop(b.i64(0), b.i64(groupsTogether), b.i64(1), [&](Value i) {
-    // Past the last group its weights again, for sums that nobody asks for.
+    llvm::function_ref<void(const RowBlockReader &, Value)> fill) {
+  b.loop(b.i64(0), b.i64(microRowBlocks), b.i64(1), [&](Value i) {
+    // Past the last row block this decodes it again, into sums that are never
+    // used.
     Value at = b.add(part.first, i);
-    GroupReader weights = reader(part.matrix, b.min(at, part.last));
+    RowBlockReader weights = reader(part.matrix, b.min(at, part.last));
     fill(weights,
          b.element(panels, i, static_cast<int64_t>(tiling.panelBytes)));
   });
 }
 
-void ManyTokens::clearSums(Value groups, Value tokens) {
+void GemmEmitter::clearSums(Value rowBlocks, Value tokens) {
   Value zero = b.zero(b.vec(b.f32(), kRowLanes));
   b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
-    b.loop(b.i64(0), groups, b.i64(groupsTogether), [&](Value group) {
+    b.loop(b.i64(0), rowBlocks, b.i64(microRowBlocks), [&](Value rowBlock) {
       tokenTiles(tokens, [&](Value token) {
-        Value sums = sumsAt(matrix, group, token);
-        for (int64_t i = 0; i < kTokens * groupsTogether; ++i) {
+        Value sums = sumsAt(matrix, rowBlock, token);
+        for (int64_t i = 0; i < kTokens * microRowBlocks; ++i) {
           b.store(zero, b.offset(sums, i * kSumBytes), 64);
         }
       });
@@ -295,35 +303,36 @@ void ManyTokens::clearSums(Value groups, Value tokens) {
   });
 }
 
-// ---- floats -----------------------------------------------------------------
+// ---- float32 ----------------------------------------------------------------
 
-void ManyTokens::multiplyFloats(Value x, Value tile, Value sums, Value columns,
-                                const NextPanels &next) {
+void GemmEmitter::multiplyFloats(Value x, Value tile, Value sums, Value columns,
+                                 const PanelPrefetch &next) {
   constexpr int64_t kUnroll = 2;
   auto type = b.vec(b.f32(), kRowLanes);
   Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
-    const int64_t turns = kTokens / tokensTogether;
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(microTokens), [&](Value first) {
+    const int64_t turns = kTokens / microTokens;
     Value turn =
-        b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(tokensTogether)));
+        b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(microTokens)));
     Value slots = b.mul(b.mul(next.tiles, b.i64(turns)), blocks);
     Value start = b.element(x, first, 4);
     auto column = [&](KernelBuilder::Values now, Value at) {
       llvm::SmallVector<Value, 2> w;
-      for (int64_t group = 0; group < groupsTogether; ++group) {
-        w.push_back(b.load(type, b.element(panelOf(group), at, kSumBytes), 64));
+      for (int64_t rowBlock = 0; rowBlock < microRowBlocks; ++rowBlock) {
+        w.push_back(
+            b.load(type, b.element(panelOf(rowBlock), at, kSumBytes), 64));
       }
       Value place = b.element(start, at, 4 * kTokens);
-      for (int64_t i = 0; i < tokensTogether; ++i) {
+      for (int64_t i = 0; i < microTokens; ++i) {
         Value value = b.loadSplat(b.offset(place, 4 * i), kRowLanes);
-        for (int64_t group = 0; group < groupsTogether; ++group) {
-          Value &sum = now[group * tokensTogether + i];
-          sum = b.fma(w[group], value, sum);
+        for (int64_t rowBlock = 0; rowBlock < microRowBlocks; ++rowBlock) {
+          Value &sum = now[rowBlock * microTokens + i];
+          sum = b.fma(w[rowBlock], value, sum);
         }
       }
       return now;
     };
-    KernelBuilder::Values total(groupsTogether * tokensTogether, b.zero(type));
+    KernelBuilder::Values total(microRowBlocks * microTokens, b.zero(type));
     Value whole = b.andBits(columns, -kUnroll);
     auto someColumns = [&](Value at, mlir::ValueRange carried) {
       KernelBuilder::Values now(carried.begin(), carried.end());
@@ -335,7 +344,7 @@ void ManyTokens::multiplyFloats(Value x, Value tile, Value sums, Value columns,
     total = b.loop(
         b.i64(0), blocks, b.i64(1), total,
         [&](Value block, mlir::ValueRange carried) {
-          next.askForShare(b, b.add(b.mul(turn, blocks), block), slots);
+          next.prefetchShare(b, b.add(b.mul(turn, blocks), block), slots);
           Value from = b.mul(block, b.i64(kColumns));
           Value to = b.min(whole, b.add(from, b.i64(kColumns)));
           return b.loop(from, to, b.i64(kUnroll),
@@ -348,14 +357,14 @@ void ManyTokens::multiplyFloats(Value x, Value tile, Value sums, Value columns,
                        return column({now.begin(), now.end()}, at);
                      });
     }
-    // A sum of chunks: shorter chains of additions, smaller error.
-    Value firstSums = b.element(sums, first, groupsTogether * kSumBytes);
-    for (int64_t group = 0; group < groupsTogether; ++group) {
-      for (int64_t i = 0; i < tokensTogether; ++i) {
+    // Adding up per chunk keeps chains of additions short, and errors small.
+    Value firstSums = b.element(sums, first, microRowBlocks * kSumBytes);
+    for (int64_t rowBlock = 0; rowBlock < microRowBlocks; ++rowBlock) {
+      for (int64_t i = 0; i < microTokens; ++i) {
         Value place =
-            b.offset(firstSums, (i * groupsTogether + group) * kSumBytes);
+            b.offset(firstSums, (i * microRowBlocks + rowBlock) * kSumBytes);
         b.store(
-            b.add(b.load(type, place, 64), total[group * tokensTogether + i]),
+            b.add(b.load(type, place, 64), total[rowBlock * microTokens + i]),
             place, 64);
       }
     }
@@ -364,8 +373,8 @@ void ManyTokens::multiplyFloats(Value x, Value tile, Value sums, Value columns,
 
 } // namespace
 
-void emitWideProduct(KernelBuilder &builder, const KernelSpec &spec) {
-  ManyTokens(builder, spec).emit();
+void emitGemm(KernelBuilder &builder, const KernelSpec &spec) {
+  GemmEmitter(builder, spec).emit();
 }
 
 } // namespace air::codegen

@@ -1,4 +1,4 @@
-//===- Int8Dot.cpp - dot products of four bytes -----------------*- C++ -*-===//
+//===- Int8Dot.cpp - int8 dot products on every ISA -------------*- C++ -*-===//
 #include "codegen/cpu/matmul/Int8Dot.h"
 
 #include "llvm/Support/ErrorHandling.h"
@@ -41,7 +41,7 @@ Value joined(KernelBuilder &b, llvm::SmallVector<Value> parts) {
   return parts.front();
 }
 
-/// The intrinsic of a `count`th of every vector, on all of them.
+/// Applies an intrinsic to vectors that are `count` times as long as its own.
 Value inParts(KernelBuilder &b, llvm::StringRef name, int64_t count,
               mlir::VectorType result, llvm::ArrayRef<Value> arguments) {
   auto type = b.vec(result.getElementType(), result.getNumElements() / count);
@@ -66,7 +66,7 @@ Value pairSums(KernelBuilder &b, Value weights, Value x, int64_t bits) {
   const bool is512 = b.isa().byteDot == ByteDot::MulAdd512;
   if (bits == 8) {
     Value sign = b.shiftRightSigned(weights, 7);
-    if (is512) { // has no instruction for it, but masks
+    if (is512) { // AVX-512 has no such instruction, but masks
       x = b.sub(b.xorBits(x, sign), sign);
     } else {
       x = inParts(b, "llvm.x86.avx2.psign.b", 2, b.vec(b.i8(), kBytes),
@@ -92,14 +92,14 @@ Value widened(KernelBuilder &b, Value pairs) {
 
 } // namespace
 
-int wholeByteBias(const IsaTraits &isa) {
+int targetInt8Bias(const IsaTraits &isa) {
   return isa.byteDot == ByteDot::Vnni512 || isa.byteDot == ByteDot::Vnni256
              ? -128
              : 0;
 }
 
-Value wholeBytes(KernelBuilder &b, Value bytes) {
-  if (wholeByteBias(b.isa()) == 0) {
+Value toTargetInt8(KernelBuilder &b, Value bytes) {
+  if (targetInt8Bias(b.isa()) == 0) {
     return bytes;
   }
   const bool isWords = mlir::getElementTypeOrSelf(bytes.getType()) == b.i32();
@@ -130,9 +130,9 @@ Value dotBytes(KernelBuilder &b, Value sum, Value weights, Value x,
   llvm_unreachable("describe refuses targets without byte products");
 }
 
-Value lookUpBytes(KernelBuilder &b, Value indices,
-                  const std::array<int8_t, 16> &table) {
-  // Each 16 bytes look up apart, in a table of their own.
+Value lookUpInt8(KernelBuilder &b, Value indices,
+                 const std::array<int8_t, 16> &table) {
+  // Every 16 bytes are looked up separately, in a copy of the table.
   std::array<int8_t, kBytes> entries;
   for (int64_t i = 0; i < kBytes; ++i) {
     entries[i] = table[i % 16];
@@ -151,8 +151,8 @@ Value lookUpBytes(KernelBuilder &b, Value indices,
 
 // ---- two tokens at once -----------------------------------------------------
 
-// The instruction multiplies two rows with two tokens: its four sums are
-// [row][token], so there are eight of them, one for each pair of rows.
+// The instruction multiplies two rows with two tokens and yields four sums
+// [row][token]. There are eight such results, one for each pair of rows.
 
 Value eightColumns(KernelBuilder &b, Value first, Value second) {
   llvm::SmallVector<int64_t> lanes;
@@ -186,10 +186,10 @@ Value sumsOfToken(KernelBuilder &b, Value sums, int64_t token) {
   return b.shuffle(sums, sums, lanes);
 }
 
-// ---- sums -------------------------------------------------------------------
+// ---- accumulators -----------------------------------------------------------
 
-void ByteSum::add(KernelBuilder &b, Value weights, Value x, int64_t bits,
-                  int64_t mostX) {
+void Int8Accumulator::add(KernelBuilder &b, Value weights, Value x,
+                          int64_t bits, int64_t mostX) {
   assert(mostX > 0 && mostX <= 127);
   if (!addsIn16Bits(b.isa())) {
     wide = dotBytes(b, wide, weights, x, bits);
@@ -205,7 +205,7 @@ void ByteSum::add(KernelBuilder &b, Value weights, Value x, int64_t bits,
   narrowBound += bound;
 }
 
-Value ByteSum::total(KernelBuilder &b) {
+Value Int8Accumulator::total(KernelBuilder &b) {
   if (narrow) {
     wide = b.add(wide, widened(b, narrow));
     narrow = {};

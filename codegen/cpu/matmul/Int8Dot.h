@@ -1,18 +1,19 @@
-//===- Int8Dot.h - dot products of four bytes -------------------*- C++ -*-===//
+//===- Int8Dot.h - int8 dot products on every ISA ---------------*- C++ -*-===//
 //
-// What integer products are made of, on every instruction set that has it
-// (IsaTraits::byteDot): 16 lanes of i32, each the sum of four products of a
-// weight's byte and an activation's, and a look-up of 16 signed bytes.
+// The building blocks of int8 matmuls, for every instruction set that supports
+// them (IsaTraits::byteDot): 16 lanes of i32, each the sum of four products of
+// a weight byte and an activation byte, and a look-up in a table of 16 signed
+// bytes.
 //
-// Instruction sets differ in whether a weight's byte has a sign. Fields of up
-// to seven bits are the same either way. Whole bytes, which decoders say as
-// signed, come in the form that the target multiplies: wholeBytes() makes it,
-// and each then stands for its value plus wholeByteBias().
+// Instruction sets differ in the signedness of weight bytes. Fields of up to
+// seven bits are the same either way. Decoders emit 8-bit weights as signed
+// bytes; toTargetInt8() converts them to the target's signedness, which adds
+// -targetInt8Bias() to each.
 //
-// Without a dot product x86 has sums of two products in 16 bits, which
-// saturate: unsigned by signed. Products of fields below 128 and of |x| <= 127
-// can't: 2 * 127 * 127 < 2^15. Whole bytes are signed there, and their sign
-// goes to the activation: 2 * 128 * 127 < 2^15.
+// x86 without VNNI adds pairs of unsigned times signed products in 16 bits with
+// saturation. Fields below 128 cannot saturate since |x| <= 127: 2 * 127 * 127
+// < 2^15. For 8-bit weights the sign moves to the activation, and 2 * 128 * 127
+// < 2^15 holds as well.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -26,55 +27,56 @@
 
 namespace air::codegen {
 
-/// -128 where whole bytes are unsigned, each 128 above what it stands for; 0
+/// -128 where 8-bit weights are unsigned, since each is then 128 too large; 0
 /// where they are signed.
-int wholeByteBias(const IsaTraits &isa);
+int targetInt8Bias(const IsaTraits &isa);
 
-/// Signed bytes, any number of lanes of i8 or i32, as whole bytes.
-mlir::Value wholeBytes(KernelBuilder &b, mlir::Value bytes);
+/// Signed bytes, in any number of lanes of i8 or i32, in the target's form.
+mlir::Value toTargetInt8(KernelBuilder &b, mlir::Value bytes);
 
-/// lane i of `sum` + sum over j < 4 of weights[4i + j] * x[4i + j]: exact while
-/// it fits 32 bits. `sum` has 16 lanes of i32, the others 64 of i8. `weights`
-/// are unsigned below 2^bits, bits < 8, or whole bytes (bits 8); x is signed
-/// and not -128.
+/// lane i of `sum` + sum over j < 4 of weights[4i + j] * x[4i + j], exact as
+/// long as it fits in 32 bits. `sum` has 16 lanes of i32, the operands 64 lanes
+/// of i8. `weights` are unsigned and below 2^bits if bits < 8; with bits 8 they
+/// are in the form of toTargetInt8(). x is signed and not -128.
 mlir::Value dotBytes(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
                      mlir::Value x, int64_t bits);
 
-/// byte i = table[indices[i]]; 64 lanes of i8, indices below 16.
-mlir::Value lookUpBytes(KernelBuilder &b, mlir::Value indices,
-                        const std::array<int8_t, 16> &table);
+/// byte i = table[indices[i]] for 64 lanes of i8, with indices below 16.
+mlir::Value lookUpInt8(KernelBuilder &b, mlir::Value indices,
+                       const std::array<int8_t, 16> &table);
 
 // ---- two tokens at once, where IsaTraits::hasI8mm ---------------------------
 
-/// Eight columns of 16 rows, [row][8]: 128 lanes of i8, out of those of
-/// dotBytes() for columns 0-3 and 4-7.
+/// Combines the operands of dotBytes() for columns 0-3 and 4-7 into eight
+/// columns of 16 rows, [row][8]: 128 lanes of i8.
 mlir::Value eightColumns(KernelBuilder &b, mlir::Value first,
                          mlir::Value second);
 
-/// `sums`, 32 lanes of i32 in an order of its own, + the products of
-/// eightColumns() and `x`, 16 lanes of i8: eight columns of two tokens.
+/// `sums` + the products of eightColumns() and `x`, which has eight columns of
+/// two tokens in 16 lanes of i8. `sums` has 32 lanes of i32 in an internal
+/// order.
 mlir::Value dotTwoTokens(KernelBuilder &b, mlir::Value sums,
                          mlir::Value weights, mlir::Value x);
 
-/// 16 rows' sums of token 0 or 1.
+/// The sums of 16 rows with token 0 or 1.
 mlir::Value sumsOfToken(KernelBuilder &b, mlir::Value sums, int64_t token);
 
-/// A sum of dotBytes() that says when it is complete: where products are added
-/// up in 16 bits they stay there for as long as they surely fit.
-class ByteSum {
+/// Accumulates dotBytes(). On targets that add in 16 bits, sums stay in 16 bits
+/// for as long as they provably fit.
+class Int8Accumulator {
 public:
   /// Starts from 16 lanes of i32.
-  explicit ByteSum(mlir::Value start) : wide(start) {}
+  explicit Int8Accumulator(mlir::Value start) : wide(start) {}
 
-  /// As dotBytes(); |x| <= mostX <= 127.
+  /// As dotBytes(), where |x| <= mostX <= 127.
   void add(KernelBuilder &b, mlir::Value weights, mlir::Value x, int64_t bits,
            int64_t mostX = 127);
-  /// The sum of all that was added, which may go on afterwards.
+  /// The sum so far. More may be added afterwards.
   mlir::Value total(KernelBuilder &b);
 
 private:
   mlir::Value wide;
-  mlir::Value narrow; ///< 32 lanes of i16, not yet in `wide`; null: nothing
+  mlir::Value narrow; ///< 32 lanes of i16 not yet in `wide`, or null
   int64_t narrowBound = 0;
 };
 

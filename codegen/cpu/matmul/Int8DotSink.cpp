@@ -1,4 +1,4 @@
-//===- Int8DotSink.cpp - dot products of bytes ------------------*- C++ -*-===//
+//===- Int8DotSink.cpp - int8 dot products for few tokens -------*- C++ -*-===//
 #include "codegen/cpu/matmul/Int8DotSink.h"
 
 #include <bit>
@@ -13,14 +13,15 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-constexpr int64_t kMostWhole = 127; ///< of I8, and of I8x2's high half
+/// Largest |x| of I8, and of the high half of I8x2.
+constexpr int64_t kMostWhole = 127;
 constexpr int64_t kMostLow = 64;
 
 } // namespace
 
-ByteDotSink::ByteDotSink(KernelBuilder &builder, Activation activation, Value x,
+Int8DotSink::Int8DotSink(KernelBuilder &builder, Activation activation, Value x,
                          int64_t k, Value firstToken, int64_t tokens)
-    : ByteSink(builder), isTwice(activation == Activation::I8x2),
+    : Int8Sink(builder), isTwice(activation == Activation::I8x2),
       tokenBytes(k / kColumns * static_cast<int64_t>(sizeof(ActivationBlock))),
       tokenCount(tokens),
       total(tokens, builder.zero(builder.vec(builder.f32(), kRowLanes))) {
@@ -36,7 +37,7 @@ ByteDotSink::ByteDotSink(KernelBuilder &builder, Activation activation, Value x,
   numbers = b.element(tile, lane, 4);
 }
 
-Value ByteDotSink::blockAt(Value start, int64_t byte) {
+Value Int8DotSink::blockAt(Value start, int64_t byte) {
   const auto bytes = static_cast<int64_t>(isTwice ? sizeof(ActivationBlock)
                                                   : sizeof(ActivationTile));
   Value block = b.div(cursor, b.i64(kColumns));
@@ -44,7 +45,7 @@ Value ByteDotSink::blockAt(Value start, int64_t byte) {
                   firstColumn / kColumns * bytes + byte);
 }
 
-Value ByteDotSink::activations(int64_t token, int64_t half, int64_t column) {
+Value Int8DotSink::activations(int64_t token, int64_t half, int64_t column) {
   const int64_t place = column % kColumns;
   Value address = blockAt(base, (isTwice ? token * tokenBytes + half * kColumns
                                          : token * kColumns) +
@@ -52,7 +53,7 @@ Value ByteDotSink::activations(int64_t token, int64_t half, int64_t column) {
   return b.splat(b.load(b.i32(), address, 4), kRowLanes);
 }
 
-Value ByteDotSink::number(int64_t token, Field field,
+Value Int8DotSink::number(int64_t token, Field field,
                           KernelBuilder::Type element) {
   const int64_t sum =
       columnCount == kColumns ? 2 : firstColumn % kColumns / columnCount;
@@ -75,7 +76,7 @@ Value ByteDotSink::number(int64_t token, Field field,
   return b.splat(b.load(element, address, 4), kRowLanes);
 }
 
-Value ByteDotSink::biasSum(int64_t token, int bias) {
+Value Int8DotSink::biasCorrection(int64_t token, int bias) {
   Value sums = number(token, Field::BiasSums, b.i32());
   const int power = std::countr_zero(static_cast<unsigned>(-bias));
   if (isTwice) {
@@ -84,7 +85,7 @@ Value ByteDotSink::biasSum(int64_t token, int bias) {
   return power == 7 ? sums : b.shiftRightSigned(sums, 7 - power);
 }
 
-void ByteDotSink::beginGroup(int64_t first, int64_t count, Value scale,
+void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
                              Value offset) {
   assert(!open && "groups do not nest");
   assert((count == kColumns || count == kColumns / 2) && first % count == 0 &&
@@ -99,24 +100,26 @@ void ByteDotSink::beginGroup(int64_t first, int64_t count, Value scale,
         b.mul(offset, b.constant(offset.getType(), double{kScaledSumDivisor}));
   }
   sumsOfBytes.clear();
-  // Beside a long decoder eight products in a row are more than can wait at
-  // once. Other targets have more sums, of shorter vectors or in 16 bits.
+  // A chain of eight dependent dot products beside a long decoder exceeds the
+  // out-of-order window. Other targets have more accumulators anyway: their
+  // vectors are shorter, or they add in 16 bits.
   chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
                    b.isa().byteDot == ByteDot::Vnni512
                ? 2
                : 1;
 }
 
-void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
+void Int8DotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
   assert(open && "a value belongs to a group");
   const int64_t halves = isTwice ? 2 : 1;
   if (sumsOfBytes.empty()) {
     groupBias = bias;
     Value zero = b.zero(b.vec(b.i32(), kRowLanes));
     for (int64_t token = 0; token < tokenCount; ++token) {
-      sumsOfBytes.emplace_back(halves * chains, ByteSum(zero));
+      sumsOfBytes.emplace_back(halves * chains, Int8Accumulator(zero));
       if (bias != 0) {
-        sumsOfBytes.back().back() = ByteSum(biasSum(token, bias));
+        sumsOfBytes.back().back() =
+            Int8Accumulator(biasCorrection(token, bias));
       }
     }
   }
@@ -132,14 +135,14 @@ void ByteDotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
   }
 }
 
-void ByteDotSink::endGroup() {
+void Int8DotSink::endGroup() {
   // At most 32 * 255 * 16256 in magnitude, and as much again for the bias.
   for (int64_t token = 0; token < tokenCount; ++token) {
     auto sumOf = [&](int64_t half) {
       auto sums = llvm::MutableArrayRef(sumsOfBytes[token])
                       .slice(half * chains, chains);
       Value sum = sums[0].total(b);
-      for (ByteSum &other : sums.drop_front()) {
+      for (Int8Accumulator &other : sums.drop_front()) {
         sum = b.add(sum, other.total(b));
       }
       return sum;
@@ -148,7 +151,8 @@ void ByteDotSink::endGroup() {
     if (isTwice) {
       sum = b.add(b.shiftLeft(sum, 7), sumOf(1));
     }
-    // The token's scale comes last. A product of both scales could underflow.
+    // The token's scale is applied last. The product of both scales could
+    // underflow.
     Value dot = b.signedToFloat(sum, b.f32());
     if (groupScale) {
       dot = b.mul(groupScale, dot);
@@ -166,12 +170,12 @@ void ByteDotSink::endGroup() {
   open = false;
 }
 
-KernelBuilder::Values ByteDotSink::carried() {
+KernelBuilder::Values Int8DotSink::carried() {
   assert(!open && "no loop inside a group");
   return total;
 }
 
-void ByteDotSink::restore(mlir::ValueRange values) {
+void Int8DotSink::restore(mlir::ValueRange values) {
   total.assign(values.begin(), values.end());
 }
 

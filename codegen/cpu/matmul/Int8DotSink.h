@@ -1,16 +1,15 @@
-//===- Int8DotSink.h - dot products of bytes --------------------*- C++ -*-===//
+//===- Int8DotSink.h - int8 dot products for few tokens ---------*- C++ -*-===//
 //
-// Multiplies weights that are small integers with I8 or I8x2 activations
-// (codegen/KernelSpec.h): the bytes of a word of weights meet four bytes of a
-// token in a dot product (Int8Dot.h); of I8x2 once for the high halves and
-// once for the low. A group's sum is exact; only then it becomes a float and
-// takes the scales.
+// Multiplies int8 weights with I8, I8Grid or I8x2 activations
+// (codegen/KernelSpec.h). Each word of four weights is multiplied with four
+// bytes of a token by a dot product (Int8Dot.h); for I8x2 this happens twice,
+// for the high and the low halves. The sum of a scale group is exact; only then
+// is it converted to float and scaled.
 //
-// A negative bias of the weights is left out of the bytes: bias * (sum of q) is
-// what the sums start from.
+// A negative bias of the weights is not part of the bytes. Instead, sums start
+// from bias * (sum of q).
 //
-// Of the weights only byteDTypes() come in a form that can be used here, and
-// only where isa().hasByteDot().
+// Requires isa().hasByteDot() and one of int8DTypes().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_INT8DOTSINK_H
@@ -22,15 +21,15 @@
 
 namespace air::codegen {
 
-/// sums[t] += w . x[t] for `tokens` tokens in a row.
-class ByteDotSink final : public ByteSink {
+/// sums[t] += w . x[t] for `tokens` consecutive tokens.
+class Int8DotSink final : public Int8Sink {
 public:
-  /// Tokens from `firstToken` on of rows of `k` columns at `x`; of I8 they lie
-  /// in one tile.
-  ByteDotSink(KernelBuilder &builder, Activation activation, Value x, int64_t k,
+  /// `x` has rows of `k` columns. The tokens start at `firstToken`; in the
+  /// tiled formats they lie within one token tile.
+  Int8DotSink(KernelBuilder &builder, Activation activation, Value x, int64_t k,
               Value firstToken, int64_t tokens);
 
-  /// The sums so far, 16 lanes of f32 a token.
+  /// The sums so far, 16 lanes of f32 per token.
   const Values &sums() const { return total; }
 
 protected:
@@ -42,33 +41,34 @@ protected:
   void bytes(int64_t column, Value word, int64_t bits, int bias) override;
 
 private:
-  /// Numbers of a token and block, in the order of the record's fields.
+  /// Per-token numbers of a block, in the order of the record's fields.
   enum class Field : uint8_t { Scale, BiasSums, Sums };
 
-  /// Address `byte` of the group's block in what starts at `start`.
+  /// The address of `byte` in the group's block, relative to `start`.
   Value blockAt(Value start, int64_t byte);
-  /// Four bytes of `half` (0: I8, or high; 1: low) in every lane.
+  /// Four bytes of `half` (0: I8, or high; 1: low), broadcast to every lane.
   Value activations(int64_t token, int64_t half, int64_t column);
   Value number(int64_t token, Field field, KernelBuilder::Type element);
-  /// bias * (sum of q), bias = -2^n.
-  Value biasSum(int64_t token, int bias);
+  /// bias * (sum of q), where bias is -2^n.
+  Value biasCorrection(int64_t token, int bias);
 
-  const bool isTwice; ///< I8x2: two bytes a number
-  Value base;         ///< of the first token's bytes
-  Value numbers;      ///< I8: as far into a tile as the token's scale is
-  int64_t tokenBytes; ///< I8x2: from one token to the next
+  const bool isTwice; ///< I8x2: two bytes per number
+  Value base;         ///< the first token's bytes
+  Value numbers;      ///< tiled formats: the tile, offset to the token's lane
+  int64_t tokenBytes; ///< I8x2: distance from one token to the next
   int64_t tokenCount;
   Values total;
-  // The open group.
+  // State of the open group.
   bool open = false;
   int64_t firstColumn = 0;
   int64_t columnCount = 0;
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  int64_t chains = 1; ///< independent sums of a half
-  /// A token's sums of bytes, [half][chain]; empty: no bytes yet.
-  llvm::SmallVector<llvm::SmallVector<ByteSum, 2>> sumsOfBytes;
+  int64_t chains = 1; ///< independent accumulators per half
+  /// The accumulators of each token, [half][chain]. Empty before the first
+  /// bytes.
+  llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> sumsOfBytes;
 };
 
 } // namespace air::codegen

@@ -1,4 +1,4 @@
-//===- Int8Panel.cpp - panels of bytes, and their products ------*- C++ -*-===//
+//===- Int8Panel.cpp - int8 panels and their GEMM ---------------*- C++ -*-===//
 #include "codegen/cpu/matmul/Int8Panel.h"
 
 #include "codegen/cpu/decode/WeightDecoders.h"
@@ -21,30 +21,30 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// ActivationTile::exponents of scales on the grid are below this, as unsigned
-/// numbers.
+/// ActivationTile::exponents are below this, as unsigned numbers, if and only
+/// if the scale is on the grid.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 
 } // namespace
 
 // ---- decoding ---------------------------------------------------------------
 
-BytePanelForm bytePanelForm(const KernelSpec &spec) {
-  BytePanelForm form;
-  if (std::ranges::count(halfBlockDTypes(), spec.dtype) != 0) {
-    form.columns /= 2;
+Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
+  Int8PanelLayout layout;
+  if (std::ranges::count(scalePer16DTypes(), spec.dtype) != 0) {
+    layout.columns /= 2;
   }
-  form.isGrid = spec.activation == Activation::I8Grid;
-  return form;
+  layout.isGrid = spec.activation == Activation::I8Grid;
+  return layout;
 }
 
-Value BytePanelSink::groupAt(int64_t column, int64_t byte) {
+Value Int8PanelSink::groupAt(int64_t column, int64_t byte) {
   Value group = b.div(cursor, b.i64(made.columns));
   return b.offset(b.element(base, group, made.groupBytes()),
                   column / made.columns * made.groupBytes() + byte);
 }
 
-void BytePanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
+void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
                                Value scale, Value offset) {
   assert(count == made.columns && first % count == 0 &&
          "a group is a block of columns or half of one");
@@ -73,8 +73,8 @@ void BytePanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
   }
 }
 
-void BytePanelSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
-  const int whole = wholeByteBias(b.isa());
+void Int8PanelSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
+  const int whole = targetInt8Bias(b.isa());
   if (whole != 0 && bias != 0 && bias != whole) {
     word = b.add(
         word, b.constant(word.getType(), int64_t{bias - whole} * 0x01010101));
@@ -89,31 +89,31 @@ void BytePanelSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
 
 // ---- scaling ----------------------------------------------------------------
 
-static Value splatAt(KernelBuilder &b, Value numbers, size_t field,
+static Value splatAt(KernelBuilder &b, Value scalars, size_t field,
                      int64_t more, mlir::Type element) {
-  Value at = b.offset(numbers, static_cast<int64_t>(field) + 4 * more);
+  Value at = b.offset(scalars, static_cast<int64_t>(field) + 4 * more);
   return b.splat(b.load(element, at, 4), kRowLanes);
 }
 
-Value TokenNumbers::number(KernelBuilder &b, size_t field, int64_t more) const {
+Value TokenScales::number(KernelBuilder &b, size_t field, int64_t more) const {
   return splatAt(b, once, field, more, b.f32());
 }
 
-Value TokenNumbers::sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
-                                 mlir::Type element) const {
+Value TokenScales::sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
+                                mlir::Type element) const {
   return splatAt(b, ofColumns, field, more, element);
 }
 
-Value biasSum(KernelBuilder &b, const BytePanelForm &form,
-              const TokenNumbers &numbers, int64_t more) {
-  if (form.bias == 0) {
+Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
+                     const TokenScales &scalars, int64_t more) {
+  if (layout.bias == 0) {
     return b.zero(b.vec(b.i32(), kRowLanes));
   }
-  // Of -128; a smaller power of two is a shift away.
+  // The stored sums are for a bias of -128. Smaller powers of two shift them.
   return b.shiftRightSigned(
-      numbers.sumOfColumns(b, offsetof(ActivationTile, biasSums), more,
+      scalars.sumOfColumns(b, offsetof(ActivationTile, biasSums), more,
                            b.i32()),
-      7 - std::countr_zero(static_cast<unsigned>(-form.bias)));
+      7 - std::countr_zero(static_cast<unsigned>(-layout.bias)));
 }
 
 Value areOnGrid(KernelBuilder &b, Value x, Value columns) {
@@ -129,8 +129,9 @@ Value areOnGrid(KernelBuilder &b, Value x, Value columns) {
   return b.less(b.maxLanes(most), b.i32(kGridEnd));
 }
 
-/// Multiplies `dot` and `scale` by powers of two that together are 2^power, so
-/// that neither overflows or underflows for the power of any finite block.
+/// Multiplies `dot` and `scale` by powers of two whose product is 2^power.
+/// Splitting the power keeps both from overflowing and underflowing for every
+/// finite block.
 static void applyPower(KernelBuilder &b, Value power, Value &dot,
                        Value &scale) {
   auto powerOfTwo = [&](Value exponent) {
@@ -142,20 +143,20 @@ static void applyPower(KernelBuilder &b, Value power, Value &dot,
   dot = b.mul(dot, powerOfTwo(b.sub(power, half)));
 }
 
-Value addScaled(KernelBuilder &b, const BytePanelForm &form, Value group,
-                const TokenNumbers &numbers, int64_t more, Value sum,
+Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
+                const TokenScales &scalars, int64_t more, Value sum,
                 Value total, Scales which) {
   auto floats = b.vec(b.f32(), kRowLanes);
-  Value scales = b.offset(group, form.scalesAt());
+  Value scales = b.offset(group, layout.scalesAt());
   Value dot = b.signedToFloat(sum, b.f32());
   Value scale;
-  if (form.isGrid) {
-    Value power = splatAt(b, numbers.once, offsetof(ActivationTile, exponents),
+  if (layout.isGrid) {
+    Value power = splatAt(b, scalars.once, offsetof(ActivationTile, exponents),
                           more, b.i32());
     Value anyDot = dot;
     dot = b.bitcast(b.add(b.bitcast(dot, b.i32()), power), b.f32());
     Value step = b.loadU32(b.offset(
-        numbers.once,
+        scalars.once,
         static_cast<int64_t>(offsetof(ActivationTile, steps)) + 4 * more));
     scale = b.load(floats, b.offset(scales, step), 64);
     if (which == Scales::Any) {
@@ -168,36 +169,36 @@ Value addScaled(KernelBuilder &b, const BytePanelForm &form, Value group,
     }
   } else {
     dot = b.mul(b.load(floats, scales, 64), dot);
-    scale = numbers.number(b, offsetof(ActivationTile, scale), more);
+    scale = scalars.number(b, offsetof(ActivationTile, scale), more);
   }
   total = b.fma(scale, dot, total);
-  if (form.hasOffset) {
-    Value offsets = b.load(floats, b.offset(group, form.offsetsAt()), 64);
+  if (layout.hasOffset) {
+    Value offsets = b.load(floats, b.offset(group, layout.offsetsAt()), 64);
     total = b.fma(offsets,
-                  numbers.sumOfColumns(b, offsetof(ActivationTile, scaledSums),
+                  scalars.sumOfColumns(b, offsetof(ActivationTile, scaledSums),
                                        more, b.f32()),
                   total);
   }
   return total;
 }
 
-// ---- products ---------------------------------------------------------------
+// ---- GEMM -------------------------------------------------------------------
 
 namespace {
 
-/// 64 bytes of a group of columns: four columns of 16 rows.
+/// 64 bytes of a scale group: four columns of 16 rows.
 Value quadAt(KernelBuilder &b, Value group, int64_t quad) {
   Value at = b.offset(group, quad * kPanelQuadBytes);
   return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
 }
 
-/// sums[panel][token] += a group of columns of each panel times the tokens'
-/// bytes.
-void addDots(KernelBuilder &b, const BytePanelForm &form,
+/// sums[panel][token] += the dot products of one scale group of each panel with
+/// the tokens' bytes.
+void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
              llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
              llvm::MutableArrayRef<Value> sums) {
-  llvm::SmallVector<ByteSum> dots(sums.begin(), sums.end());
-  for (int64_t quad = 0; quad < form.quads(); ++quad) {
+  llvm::SmallVector<Int8Accumulator> dots(sums.begin(), sums.end());
+  for (int64_t quad = 0; quad < layout.quads(); ++quad) {
     llvm::SmallVector<Value, 3> weights;
     for (Value group : groups) {
       weights.push_back(quadAt(b, group, quad));
@@ -206,7 +207,7 @@ void addDots(KernelBuilder &b, const BytePanelForm &form,
       Value at = b.offset(bytes, i * kColumns + 4 * quad);
       Value q = b.recast(b.splat(b.load(b.i32(), at, 4), kRowLanes), b.i8());
       for (size_t group = 0; group < groups.size(); ++group) {
-        dots[group * tokens + i].add(b, weights[group], q, form.bits);
+        dots[group * tokens + i].add(b, weights[group], q, layout.bits);
       }
     }
   }
@@ -215,13 +216,13 @@ void addDots(KernelBuilder &b, const BytePanelForm &form,
   }
 }
 
-/// The same where isa().hasI8mm.
-void addTwoTokens(KernelBuilder &b, const BytePanelForm &form,
+/// The same where isa().hasI8mm holds.
+void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
                   llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
                   llvm::MutableArrayRef<Value> sums) {
   llvm::SmallVector<Value> dots(sums.size() / 2,
                                 b.zero(b.vec(b.i32(), 2 * kRowLanes)));
-  for (int64_t quad = 0; quad < form.quads(); quad += 2) {
+  for (int64_t quad = 0; quad < layout.quads(); quad += 2) {
     llvm::SmallVector<Value, 3> weights;
     for (Value group : groups) {
       weights.push_back(
@@ -245,39 +246,41 @@ void addTwoTokens(KernelBuilder &b, const BytePanelForm &form,
   }
 }
 
-/// totals[panel][token] += products of one group of columns and the tokens from
-/// `first` on.
+/// totals[panel][token] += the scaled dot products of one scale group with the
+/// tokens from `first` on.
 void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                   const BytePanelForm &form, Value index, Value x,
+                   const Int8PanelLayout &layout, Value index, Value x,
                    int64_t tileBytes, Value first, int64_t tokens,
                    llvm::MutableArrayRef<Value> totals, Scales scales) {
-  const int64_t parts = kColumns / form.columns;
+  const int64_t parts = kColumns / layout.columns;
   Value part = b.rem(index, b.i64(parts));
   Value tile = b.element(x, b.div(index, b.i64(parts)), kTileBytes);
-  Value bytes = b.element(b.element(tile, first, kColumns), part, form.columns);
-  TokenNumbers numbers;
-  numbers.once = b.element(tile, first, 4);
-  numbers.ofColumns = parts == 1 ? b.offset(numbers.once, 2 * 4 * kTokens)
-                                 : b.element(numbers.once, part, 4 * kTokens);
+  Value bytes =
+      b.element(b.element(tile, first, kColumns), part, layout.columns);
+  TokenScales scalars;
+  scalars.once = b.element(tile, first, 4);
+  scalars.ofColumns = parts == 1 ? b.offset(scalars.once, 2 * 4 * kTokens)
+                                 : b.element(scalars.once, part, 4 * kTokens);
   llvm::SmallVector<Value, 3> groups;
   for (Value panel : panels) {
-    groups.push_back(b.element(panel, index, form.groupBytes()));
+    groups.push_back(b.element(panel, index, layout.groupBytes()));
   }
 
   llvm::SmallVector<Value> sums;
   for (size_t i = 0; i < totals.size(); ++i) {
-    sums.push_back(biasSum(b, form, numbers, static_cast<int64_t>(i) % tokens));
+    sums.push_back(
+        biasCorrection(b, layout, scalars, static_cast<int64_t>(i) % tokens));
   }
   auto *add = b.isa().hasI8mm && tokens % 2 == 0 ? &addTwoTokens : &addDots;
-  add(b, form, groups, bytes, tokens, sums);
+  add(b, layout, groups, bytes, tokens, sums);
   for (size_t i = 0; i < totals.size(); ++i) {
     totals[i] =
-        addScaled(b, form, groups[i / tokens], numbers,
+        addScaled(b, layout, groups[i / tokens], scalars,
                   static_cast<int64_t>(i) % tokens, sums[i], totals[i], scales);
   }
 
-  // The next 16 tokens are some way off: every part of these asks for its
-  // share.
+  // The next token tile is far away in memory, so the hardware does not
+  // prefetch it. Each part of this tile prefetches a share of it.
   const int64_t share = kTileBytes * tokens / kTokens / parts;
   Value next =
       b.element(b.offset(tile, tileBytes), first, kTileBytes / kTokens);
@@ -287,33 +290,32 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 }
 
-/// multiplyBytes() for scales of a kind.
+/// multiplyInt8() for one kind of scales.
 void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                    const BytePanelForm &form, int64_t tokensTogether, Value x,
+                    const Int8PanelLayout &layout, int64_t microTokens, Value x,
                     Value tile, int64_t tileBytes, Value sums, Value columns,
-                    const NextPanels &next, Scales scales) {
+                    const PanelPrefetch &next, Scales scales) {
   auto type = b.vec(b.f32(), kRowLanes);
   const auto count = static_cast<int64_t>(panels.size());
-  const int64_t turns = kTokens / tokensTogether;
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(tokensTogether), [&](Value first) {
-    next.askForShare(
-        b,
-        b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(tokensTogether))),
+  const int64_t turns = kTokens / microTokens;
+  b.loop(b.i64(0), b.i64(kTokens), b.i64(microTokens), [&](Value first) {
+    next.prefetchShare(
+        b, b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(microTokens))),
         b.mul(next.tiles, b.i64(turns)));
     Value firstSums = b.element(sums, first, count * kSumBytes);
     KernelBuilder::Values totals;
     llvm::SmallVector<Value> places;
     for (int64_t panel = 0; panel < count; ++panel) {
-      for (int64_t i = 0; i < tokensTogether; ++i) {
+      for (int64_t i = 0; i < microTokens; ++i) {
         places.push_back(b.offset(firstSums, (i * count + panel) * kSumBytes));
         totals.push_back(b.load(type, places.back(), 64));
       }
     }
-    totals = b.loop(b.i64(0), b.div(columns, b.i64(form.columns)), b.i64(1),
+    totals = b.loop(b.i64(0), b.div(columns, b.i64(layout.columns)), b.i64(1),
                     totals, [&](Value index, mlir::ValueRange now) {
                       KernelBuilder::Values next(now.begin(), now.end());
-                      multiplyGroup(b, panels, form, index, x, tileBytes, first,
-                                    tokensTogether, next, scales);
+                      multiplyGroup(b, panels, layout, index, x, tileBytes,
+                                    first, microTokens, next, scales);
                       return next;
                     });
     for (size_t i = 0; i < places.size(); ++i) {
@@ -324,22 +326,21 @@ void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 
 } // namespace
 
-void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                   const BytePanelForm &form, int64_t tokensTogether, Value x,
-                   Value tile, int64_t tileBytes, Value sums, Value columns,
-                   const NextPanels &next) {
+void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                  const Int8PanelLayout &layout, int64_t microTokens, Value x,
+                  Value tile, int64_t tileBytes, Value sums, Value columns,
+                  const PanelPrefetch &next) {
   auto multiply = [&](int64_t tokens, Scales scales) {
-    multiplyTokens(b, panels, form, tokens, x, tile, tileBytes, sums, columns,
+    multiplyTokens(b, panels, layout, tokens, x, tile, tileBytes, sums, columns,
                    next, scales);
   };
-  if (!form.isGrid) {
-    multiply(tokensTogether, Scales::Any);
+  if (!layout.isGrid) {
+    multiply(microTokens, Scales::Any);
     return;
   }
-  // Scales off the grid are rare: their code is small rather than fast.
+  // Scales off the grid are rare, so their code is small rather than fast.
   b.ifThenElse(
-      areOnGrid(b, x, columns),
-      [&] { multiply(tokensTogether, Scales::OnGrid); },
+      areOnGrid(b, x, columns), [&] { multiply(microTokens, Scales::OnGrid); },
       [&] { multiply(1, Scales::Any); });
 }
 

@@ -1,16 +1,22 @@
-//===- Int8Panel.h - panels of bytes, and their products --------*- C++ -*-===//
+//===- Int8Panel.h - int8 panels and their GEMM -----------------*- C++ -*-===//
 //
-// A panel (WeightPanel.h) goes group by group of 16 or 32 columns that have a
-// scale: bytes [column / 4][16 rows][4], then scales and offsets, [16 rows] f32
-// each. Where whole bytes are unsigned (Int8Dot.h), biased bytes become
-// whole ones: the sum that their bias of -128 costs is stored with activations.
+// A panel (WeightPanel.h) consists of scale groups of 16 or 32 columns: bytes
+// [column / 4][16 rows][4], followed by scales and offsets as [16 rows] f32.
+// Where the target's 8-bit weights are unsigned (Int8Dot.h), fields with a bias
+// are rebased to a bias of -128, whose contribution is stored with the
+// activations.
 //
-// For I8Grid (codegen/KernelSpec.h) a scale s stands once for each step of an
-// activation's scale: s * 2^-64 * (1 + step / 4), and NaN for the step of what
-// is not finite. An integer sum becomes a float, its exponent is added to, and
-// it is multiplied by the vector of its step while it is added to the total.
-// For I8 it is multiplied by the row's scale and then by the token's: one more
-// multiplication, on the very units that multiply bytes.
+// For I8Grid (codegen/KernelSpec.h) a panel holds a scale s once for each step
+// of the activations' scales, as s * 2^-64 * (1 + step / 4), and NaN for the
+// step that marks a NaN scale. A dot product is converted to float, multiplied
+// by the activation scale's power of two through an integer addition to its
+// exponent, and accumulated with the vector of its step in one FMA. I8 has to
+// multiply by the row's scale and by the token's, and the extra multiplication
+// competes with the dot products for the same execution units.
+//
+// The exponent trick requires scales on the grid. A chunk of columns with any
+// scale off the grid takes slower code that is correct for all scales; on the
+// grid both give the same bits.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -25,17 +31,18 @@
 namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
-/// Columns of a panel of bytes: three of these, at most 10 KiB each, and as
-/// many columns of 16 tokens share a first-level cache of 48 KiB.
-inline constexpr uint64_t kBytePanelColumns = 256;
+/// Columns of a panel. Three panels of at most 10 KiB each and as many columns
+/// of 16 tokens share an L1 cache of 48 KiB.
+inline constexpr uint64_t kInt8PanelColumns = 256;
 
-/// What a panel holds, and where the parts of a group of columns lie.
-struct BytePanelForm {
-  int64_t columns = kActivationColumns; ///< of a group, or half of them
+/// The layout of a panel, and the offsets of the parts of a scale group.
+struct Int8PanelLayout {
+  /// Per scale group: a block or half of one.
+  int64_t columns = kActivationColumns;
   bool isGrid = false;
-  // Of what was decoded.
+  // Properties of the decoded weights.
   bool hasOffset = false;
-  int64_t bits = 8; ///< of a byte, and what is added to it: ByteSink::bytes
+  int64_t bits = 8; ///< of a field, and the bias to add: see Int8Sink::bytes
   int bias = 0;
 
   int64_t quads() const { return columns / 4; }
@@ -46,15 +53,16 @@ struct BytePanelForm {
   }
   int64_t groupBytes() const { return offsetsAt() + kGridVectorBytes; }
 };
-/// Of a product whose activations come in byte tiles.
-BytePanelForm bytePanelForm(const KernelSpec &spec);
+/// The layout for a matmul with tiled int8 activations.
+Int8PanelLayout int8PanelLayout(const KernelSpec &spec);
 
-class BytePanelSink final : public ByteSink {
+class Int8PanelSink final : public Int8Sink {
 public:
-  BytePanelSink(KernelBuilder &builder, Value panel, const BytePanelForm &form)
-      : ByteSink(builder), base(panel), made(form) {}
+  Int8PanelSink(KernelBuilder &builder, Value panel,
+                const Int8PanelLayout &layout)
+      : Int8Sink(builder), base(panel), made(layout) {}
 
-  const BytePanelForm &form() const { return made; }
+  const Int8PanelLayout &layout() const { return made; }
 
 protected:
   void beginGroup(int64_t first, int64_t count, Value scale,
@@ -66,50 +74,52 @@ private:
   Value groupAt(int64_t column, int64_t byte);
 
   Value base;
-  BytePanelForm made;
+  Int8PanelLayout made;
 };
 
-/// Where an ActivationTile has the numbers of a token: those that it has once,
-/// and, of those that it has for either half and for all of its columns, the
-/// ones that a group of columns takes.
-struct TokenNumbers {
-  mlir::Value once;      ///< the tile, 4 * token bytes on
-  mlir::Value ofColumns; ///< the same of a number of the group's columns
+/// Addresses of a token's scalars in an ActivationTile: those that are stored
+/// once, and those that are stored per half block and per block, for the
+/// columns of a scale group.
+struct TokenScales {
+  mlir::Value once;      ///< the tile, offset by 4 bytes per token
+  mlir::Value ofColumns; ///< the same, offset to the group's columns
 
-  /// In every lane; `more` tokens on.
+  /// Broadcasts a field of the token `more` tokens further.
   mlir::Value number(KernelBuilder &b, size_t field, int64_t more) const;
   mlir::Value sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
                            mlir::Type element) const;
 };
 
-/// i32 [16 rows]: what the panel's bias costs a token's sums of products.
-mlir::Value biasSum(KernelBuilder &b, const BytePanelForm &form,
-                    const TokenNumbers &numbers, int64_t more);
+/// i32 [16 rows]: what the panel's bias contributes to a token's dot products.
+mlir::Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
+                           const TokenScales &scalars, int64_t more);
 
-/// Which scales of activations addScaled() is right for. Of I8Grid nearly all
-/// are on the grid.
+/// The scales that addScaled() has to support. Nearly all I8Grid scales are on
+/// the grid.
 enum class Scales : uint8_t { OnGrid, Any };
 
-/// total + the sums of products of a token and the group of columns at `group`,
-/// i32 [16 rows], scaled. Where a scale is on the grid the result does not
-/// depend on `scales`.
-mlir::Value addScaled(KernelBuilder &b, const BytePanelForm &form,
-                      mlir::Value group, const TokenNumbers &numbers,
+/// total + the scaled dot products of a token with the scale group at `group`.
+/// `sum` holds the dot products, i32 [16 rows]. For a scale on the grid the
+/// result is the same with either kind of `scales`.
+mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
+                      mlir::Value group, const TokenScales &scalars,
                       int64_t more, mlir::Value sum, mlir::Value total,
                       Scales scales);
 
-/// Whether `columns` columns of the 16 tokens at `x` have all their scales on
-/// the grid. Only of I8Grid.
+/// Whether all scales in `columns` columns of the 16 tokens at `x` are on the
+/// grid. Only for I8Grid.
 mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
-/// sums[token][panel][16] += products of `columns` columns of the panels and of
-/// the 16 tokens of the `tile`th tile `x`, an ActivationTile for 32 columns, so
-/// many tokens at a time; the next tile lies `tileBytes` further.
-void multiplyBytes(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
-                   const BytePanelForm &form, int64_t tokensTogether,
-                   mlir::Value x, mlir::Value tile, int64_t tileBytes,
-                   mlir::Value sums, mlir::Value columns,
-                   const NextPanels &next);
+/// sums[token][panel][16] += the dot products over `columns` columns of the
+/// panels' rows with the 16 tokens at `x`, which has one ActivationTile per
+/// block. `microTokens` tokens are processed at a time. `tile` counts the token
+/// tiles that the panels are multiplied with; the next one lies `tileBytes`
+/// further.
+void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
+                  const Int8PanelLayout &layout, int64_t microTokens,
+                  mlir::Value x, mlir::Value tile, int64_t tileBytes,
+                  mlir::Value sums, mlir::Value columns,
+                  const PanelPrefetch &next);
 
 } // namespace air::codegen
 

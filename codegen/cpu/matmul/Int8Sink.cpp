@@ -1,4 +1,4 @@
-//===- Int8Sink.cpp - weights as unsigned bytes -----------------*- C++ -*-===//
+//===- Int8Sink.cpp - weights as int8 ---------------------------*- C++ -*-===//
 #include "codegen/cpu/matmul/Int8Sink.h"
 
 #include "codegen/cpu/builder/WordMath.h"
@@ -17,11 +17,11 @@ int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
 
 } // namespace
 
-void ByteSink::value(int64_t, Value) {
-  llvm_unreachable("byteDTypes() say no single values");
+void Int8Sink::value(int64_t, Value) {
+  llvm_unreachable("int8DTypes() say no single values");
 }
 
-void ByteSink::fields(int64_t column, Value word, int64_t shift, int64_t bits,
+void Int8Sink::fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias) {
   assert(bits < 8);
   bytes(
@@ -30,14 +30,15 @@ void ByteSink::fields(int64_t column, Value word, int64_t shift, int64_t bits,
       bits, bias);
 }
 
-void ByteSink::signedFields(int64_t column, Value word) {
-  bytes(column, wholeBytes(b, word), 8, wholeByteBias(b.isa()));
+void Int8Sink::signedFields(int64_t column, Value word) {
+  bytes(column, toTargetInt8(b, word), 8, targetInt8Bias(b.isa()));
 }
 
-void ByteSink::quarterFields(int64_t column, Value word, int bias) {
-  // Of byte i the fields come to where they belong in twos: the lower ones from
-  // the word, the others from the word 4 bits further down. The second of two
-  // then lies two bits too high, which a look-up sets right.
+void Int8Sink::quarterFields(int64_t column, Value word, int bias) {
+  // Moves the fields of byte i into place two at a time: the lower two come
+  // from the word itself, the upper two from the word shifted right by 4. The
+  // second of each two then sits two bits too high, which a table look-up
+  // corrects.
   constexpr std::array<int8_t, 16> kFields = {0, 1, 2, 3, 1, 0, 0, 0,
                                               2, 0, 0, 0, 3, 0, 0, 0};
   constexpr int64_t kBytes = 4 * kRowLanes;
@@ -50,12 +51,12 @@ void ByteSink::quarterFields(int64_t column, Value word, int bias) {
     }
     Value twos = b.recast(b.shuffle(low, high, lanes), b.i32());
     Value indices = b.recast(b.andBits(twos, int64_t{0x0c030c03}), b.i8());
-    bytes(column + 4 * i, b.recast(lookUpBytes(b, indices, kFields), b.i32()),
-          2, bias);
+    bytes(column + 4 * i, b.recast(lookUpInt8(b, indices, kFields), b.i32()), 2,
+          bias);
   }
 }
 
-void ByteSink::bitFields(int64_t column, Value word) {
+void Int8Sink::bitFields(int64_t column, Value word) {
   for (int64_t i = 0; i < 8; ++i) {
     Value four = b.recast(
         b.andBits(WordMath(b).spread(word, i / 2),
@@ -68,20 +69,21 @@ void ByteSink::bitFields(int64_t column, Value word) {
   }
 }
 
-void ByteSink::nibblesThrough(int64_t column, Value word, int64_t shift,
+void Int8Sink::nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table) {
-  // Small numbers become fields, which every target takes as they are.
+  // Small table entries become fields with a bias, which all targets take
+  // unchanged.
   const auto [least, most] = std::ranges::minmax(table);
   const int raised =
       least < 0 ? static_cast<int>(std::bit_ceil(unsigned(-least))) : 0;
   const bool isField = most + raised < 128;
-  const int bias = isField ? -raised : wholeByteBias(b.isa());
+  const int bias = isField ? -raised : targetInt8Bias(b.isa());
   std::array<int8_t, 16> entries;
   std::ranges::transform(table, entries.begin(), [bias](int8_t entry) {
     return static_cast<int8_t>(entry - bias);
   });
   Value indices = b.andBits(b.shiftRight(word, shift), everyByte(15));
-  Value looked = lookUpBytes(b, b.recast(indices, b.i8()), entries);
+  Value looked = lookUpInt8(b, b.recast(indices, b.i8()), entries);
   bytes(column, b.recast(looked, b.i32()),
         isField ? std::bit_width(unsigned(most + raised)) : 8, bias);
 }

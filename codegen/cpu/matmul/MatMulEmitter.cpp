@@ -1,50 +1,51 @@
-//===- MatMulEmitter.cpp - what the kernels of y = w x share ----*- C++ -*-===//
+//===- MatMulEmitter.cpp - shared parts of the matmul kernels ---*- C++ -*-===//
 #include "codegen/cpu/matmul/MatMulEmitter.h"
 
 namespace air::codegen {
 
 using Value = mlir::Value;
 
-Product::Product(KernelBuilder &builder, const KernelSpec &kernelSpec)
+MatMulEmitter::MatMulEmitter(KernelBuilder &builder,
+                             const KernelSpec &kernelSpec)
     : b(builder), spec(kernelSpec),
-      tiling(productTiling(kernelSpec, builder.isa())),
+      tiling(matMulTiling(kernelSpec, builder.isa())),
       isGlu(spec.op == KernelOp::GluMatMul), n(static_cast<int64_t>(spec.n)),
       k(static_cast<int64_t>(spec.k)) {}
 
-Value Product::rows() {
+Value MatMulEmitter::rows() {
   return spec.rowsFrom == RowsFrom::Tokens ? b.tokens() : b.outputs();
 }
 
-GroupReader Product::reader(Value matrix, Value group) {
+RowBlockReader MatMulEmitter::reader(Value matrix, Value rowBlock) {
   Value start = b.binding(1);
   if (isGlu) {
     start = b.select(b.equal(matrix, b.i64(0)), start, b.binding(2));
   }
-  return {b, spec.dtype, spec.layout, n, k, start, group};
+  return {b, spec.dtype, spec.layout, n, k, start, rowBlock};
 }
 
-void Product::finishToken(Value group, Value token,
-                          llvm::function_ref<Value(int64_t)> sumsOf,
-                          Value factor) {
+void MatMulEmitter::finishToken(Value rowBlock, Value token,
+                                llvm::function_ref<Value(int64_t)> sumsOf,
+                                Value factor) {
   auto vector = b.vec(b.f32(), kRowLanes);
   auto whole = [&] {
-    finishPart(group, token, b.i64(0), vector, sumsOf, factor);
+    finishPart(rowBlock, token, b.i64(0), vector, sumsOf, factor);
   };
   if (n % kRowLanes == 0) {
     whole();
     return;
   }
-  b.ifThenElse(b.less(group, b.i64(n / kRowLanes)), whole, [&] {
+  b.ifThenElse(b.less(rowBlock, b.i64(n / kRowLanes)), whole, [&] {
     b.loop(b.i64(0), b.i64(n % kRowLanes), b.i64(1), [&](Value lane) {
-      finishPart(group, token, lane, b.f32(), sumsOf, factor);
+      finishPart(rowBlock, token, lane, b.f32(), sumsOf, factor);
     });
   });
 }
 
-void Product::finishPart(Value group, Value token, Value lane,
-                         KernelBuilder::Type type,
-                         llvm::function_ref<Value(int64_t)> sumsOf,
-                         Value factor) {
+void MatMulEmitter::finishPart(Value rowBlock, Value token, Value lane,
+                               KernelBuilder::Type type,
+                               llvm::function_ref<Value(int64_t)> sumsOf,
+                               Value factor) {
   const bool isVector = type != b.f32();
   auto sums = [&](int64_t matrix) {
     Value sum = b.load(type, b.element(sumsOf(matrix), lane, 4), 4);
@@ -53,7 +54,7 @@ void Product::finishPart(Value group, Value token, Value lane,
     }
     return b.mul(sum, isVector ? b.splat(factor, kRowLanes) : factor);
   };
-  Value row = b.add(b.mul(group, b.i64(kRowLanes)), lane);
+  Value row = b.add(b.mul(rowBlock, b.i64(kRowLanes)), lane);
   auto yStride = static_cast<int64_t>(isGlu ? spec.n : spec.yStride);
   auto yOffset = static_cast<int64_t>(isGlu ? 0 : spec.yOffset);
   // The bindings behind the matrices, in order.

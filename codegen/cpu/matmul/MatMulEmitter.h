@@ -1,8 +1,8 @@
-//===- MatMulEmitter.h - what the kernels of y = w x share ------*- C++ -*-===//
+//===- MatMulEmitter.h - shared parts of the matmul kernels -----*- C++ -*-===//
 //
-// MatMul and GluMatMul (codegen/KernelSpec.h) walk groups of 16 rows of w, one
-// row a lane. What happens to a product's sums at the end is here;
-// MatMulKernel.cpp multiplies few tokens, Gemm.cpp many.
+// MatMul and GluMatMul (codegen/KernelSpec.h) walk row blocks of w with one row
+// per lane. This base class has the epilogue, which turns sums into y.
+// MatMulKernel.cpp implements small M (GEMV), Gemm.cpp large M.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_MATMULEMITTER_H
@@ -15,43 +15,43 @@
 
 namespace air::codegen {
 
-class Product {
+class MatMulEmitter {
 public:
   using Value = mlir::Value;
 
-  Product(KernelBuilder &builder, const KernelSpec &kernelSpec);
+  MatMulEmitter(KernelBuilder &builder, const KernelSpec &kernelSpec);
 
 protected:
   Value rows();
   int64_t matrices() const { return isGlu ? 2 : 1; }
-  GroupReader reader(Value matrix, Value group);
-  /// y of a group's rows and one token, from the sums at sumsOf(matrix), each
-  /// times `factor` (f32) where there is one.
-  void finishToken(Value group, Value token,
+  RowBlockReader reader(Value matrix, Value rowBlock);
+  /// Writes y for one row block and one token, from the sums at sumsOf(matrix).
+  /// If there is a `factor` (f32), the sums are multiplied by it.
+  void finishToken(Value rowBlock, Value token,
                    llvm::function_ref<Value(int64_t)> sumsOf,
                    Value factor = {});
 
   KernelBuilder &b;
   const KernelSpec &spec;
-  const ProductTiling tiling;
+  const MatMulTiling tiling;
   const bool isGlu;
   const int64_t n;
   const int64_t k;
 
 private:
-  void finishPart(Value group, Value token, Value lane,
+  void finishPart(Value rowBlock, Value token, Value lane,
                   KernelBuilder::Type type,
                   llvm::function_ref<Value(int64_t)> sumsOf, Value factor);
 };
 
 // Gemm.cpp
-void emitWideProduct(KernelBuilder &builder, const KernelSpec &spec);
+void emitGemm(KernelBuilder &builder, const KernelSpec &spec);
 
 // MatMulKernel.cpp
-/// All rows of groups [firstGroup, lastGroup) as the class for few tokens
-/// multiplies them, of a spec with mayHaveFewRows().
-void emitFewRows(KernelBuilder &builder, const KernelSpec &spec,
-                 mlir::Value firstGroup, mlir::Value lastGroup);
+/// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for a spec
+/// with switchesToGemv().
+void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
+                  mlir::Value firstRowBlock, mlir::Value lastRowBlock);
 
 } // namespace air::codegen
 

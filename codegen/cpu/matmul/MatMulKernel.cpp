@@ -1,11 +1,12 @@
-//===- MatMulKernel.cpp - y = w x for few tokens ----------------*- C++ -*-===//
+//===- MatMulKernel.cpp - y = w x for small M, and descriptions -*- C++ -*-===//
 //
-// A group of 16 rows of w is decoded straight into dot products, one pass for
-// 1, 2, 4 or 8 tokens. Many tokens go through a panel (Gemm.cpp), but for
-// I8x2: decoding is little work beside four tokens' two dot products, so there
-// they are passes of four.
+// GEMV: a row block of w is decoded straight into dot products, in passes of 1,
+// 2, 4 or 8 tokens. Large M uses panels (Gemm.cpp), except with I8x2
+// activations: decoding costs little compared with two dot products for each of
+// four tokens, so passes of four tokens serve large M too.
 //
-// GluMatMul is the same with two matrices, whose sums meet in the epilogue.
+// GluMatMul does this with two matrices and combines their sums in the
+// epilogue.
 //
 // Scratch: sums [matrix][token of the pass][16] f32.
 //
@@ -22,8 +23,8 @@ using mlir::Value;
 
 namespace {
 
-Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
-                       KernelEntry &entry) {
+Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
+                     KernelEntry &entry) {
   auto refuse = [](const std::string &what) { return internalError(what); };
   if (spec.n == 0 || spec.k == 0) {
     return refuse("the matrix is [" + std::to_string(spec.n) + ", " +
@@ -32,18 +33,18 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
   AIR_ASSIGN_OR_RETURN(uint64_t bytes,
                        layoutBytes(spec.dtype, spec.layout, spec.n, spec.k));
   AIR_ASSIGN_OR_RETURN(uint64_t oneRow, rowBytes(spec.dtype, spec.k));
-  if (oneRow > GroupReader::kMaxRowBytes) {
+  if (oneRow > RowBlockReader::kMaxRowBytes) {
     return unsupportedError("a row takes " + std::to_string(oneRow) +
                             " bytes, the most is " +
-                            std::to_string(GroupReader::kMaxRowBytes));
+                            std::to_string(RowBlockReader::kMaxRowBytes));
   }
-  if (isOfBytes(spec.activation) && !isa.hasByteDot()) {
+  if (isInt8(spec.activation) && !isa.hasByteDot()) {
     return unsupportedError(
         "activations of bytes need products of bytes: the feature 'dotprod'");
   }
-  const bool isWide = spec.mClass == MClass::Wide;
+  const bool isLarge = spec.mClass == MClass::Large;
   if (spec.activation == Activation::BF16x32) {
-    if (!isWide || spec.dtype != DType::BF16) {
+    if (!isLarge || spec.dtype != DType::BF16) {
       return unsupportedError("activations of bfloat16 are for 9 tokens and "
                               "more of BF16 weights");
     }
@@ -52,55 +53,57 @@ Status describeProduct(const KernelSpec &spec, const IsaTraits &isa,
                               "the feature 'avx512bf16'");
     }
   }
-  if (isWide ? spec.activation == Activation::F32
-             : spec.activation == Activation::F32x16) {
+  if (isLarge ? spec.activation == Activation::F32
+              : spec.activation == Activation::F32x16) {
     return unsupportedError("float32 activations are packed for 9 tokens and "
                             "more, and only then");
   }
   AIR_RETURN_IF_ERROR(checkTiles(spec, isa));
-  const ProductTiling tiling = productTiling(spec, isa);
+  const MatMulTiling tiling = matMulTiling(spec, isa);
   const uint64_t count = spec.op == KernelOp::GluMatMul ? 2 : 1;
-  entry.baseTiles = ceilDiv(tiling.groups, tiling.tileGroups);
+  entry.baseTiles = ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks);
   entry.tokensPerTile = tiling.tileTokens;
   entry.weightBytes = count * bytes;
   entry.flopsPerRow = count * 2 * spec.n * spec.k;
-  const uint64_t sums = usesPanel(spec) ? tiling.tileGroups * tiling.tileTokens
-                                        : tiling.passTokens;
+  const uint64_t sums = usesPanel(spec)
+                            ? tiling.tileRowBlocks * tiling.tileTokens
+                            : tiling.passTokens;
   entry.scratchBytes = count * sums * kSumBytes +
-                       tiling.groupsTogether * tiling.panelBytes +
+                       tiling.microRowBlocks * tiling.panelBytes +
                        tiling.dotBytes;
   return Status::ok();
 }
 
-class FewTokens : public Product {
+class GemvEmitter : public MatMulEmitter {
 public:
-  FewTokens(KernelBuilder &builder, const KernelSpec &kernelSpec,
-            MClass passClass)
-      : Product(builder, kernelSpec), mClass(passClass) {}
+  GemvEmitter(KernelBuilder &builder, const KernelSpec &kernelSpec,
+              MClass passClass)
+      : MatMulEmitter(builder, kernelSpec), mClass(passClass) {}
   void emit();
   Value allRows() { return rows(); }
-  void passes(Value group, Value firstToken, Value lastToken);
+  void passes(Value rowBlock, Value firstToken, Value lastToken);
 
 private:
-  /// Address of the sums of a token of the pass.
+  /// The address of the sums of one token of the pass.
   Value sumsAt(Value matrix, Value token) {
     Value row = b.add(
         b.mul(matrix, b.i64(static_cast<int64_t>(tiling.passTokens))), token);
     return b.element(b.scratch(), row, kSumBytes);
   }
-  void lastPass(Value group, Value firstToken, Value rest, int64_t tokens);
-  void pass(Value group, Value firstToken, int64_t tokens);
+  void lastPass(Value rowBlock, Value firstToken, Value rest, int64_t tokens);
+  void pass(Value rowBlock, Value firstToken, int64_t tokens);
 
-  const MClass mClass; ///< as which passes are made
+  const MClass mClass; ///< the class whose passes are emitted
 };
 
-void FewTokens::emit() {
-  auto base = static_cast<int64_t>(ceilDiv(tiling.groups, tiling.tileGroups));
-  auto perTile = static_cast<int64_t>(tiling.tileGroups);
-  auto groups = static_cast<int64_t>(tiling.groups);
+void GemvEmitter::emit() {
+  auto base =
+      static_cast<int64_t>(ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks));
+  auto perTile = static_cast<int64_t>(tiling.tileRowBlocks);
+  auto rowBlocks = static_cast<int64_t>(tiling.rowBlocks);
   b.tileLoop([&](Value tile) {
     Value first = b.mul(b.rem(tile, b.i64(base)), b.i64(perTile));
-    Value last = b.min(b.add(first, b.i64(perTile)), b.i64(groups));
+    Value last = b.min(b.add(first, b.i64(perTile)), b.i64(rowBlocks));
     Value token = b.i64(0);
     Value lastToken = rows();
     if (auto most = static_cast<int64_t>(tiling.tileTokens); most != 0) {
@@ -108,43 +111,47 @@ void FewTokens::emit() {
       lastToken = b.min(lastToken, b.add(token, b.i64(most)));
     }
     b.loop(first, last, b.i64(1),
-           [&](Value group) { passes(group, token, lastToken); });
+           [&](Value rowBlock) { passes(rowBlock, token, lastToken); });
   });
 }
 
-void FewTokens::passes(Value group, Value firstToken, Value lastToken) {
+void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   const auto most = static_cast<int64_t>(tiling.passTokens);
   b.loop(firstToken, lastToken, b.i64(most), [&](Value token) {
-    lastPass(group, token, b.sub(lastToken, token), most);
+    lastPass(rowBlock, token, b.sub(lastToken, token), most);
   });
 }
 
-// Half as many tokens where they do; of a rest of three the fourth row is
-// padding. Where there are many tokens a rest is not worth much code.
-void FewTokens::lastPass(Value group, Value firstToken, Value rest,
-                         int64_t tokens) {
+// Tail: halves the width 8, 4, 2, 1 until it fits. Three tokens use the 4-wide
+// code and read one padding row. Large-M kernels have many tokens, so for them
+// a tail is not worth more code.
+void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
+                           int64_t tokens) {
   if (tokens ==
-      (mClass == MClass::Wide ? static_cast<int64_t>(tiling.passTokens) : 1)) {
-    pass(group, firstToken, tokens);
+      (mClass == MClass::Large ? static_cast<int64_t>(tiling.passTokens) : 1)) {
+    pass(rowBlock, firstToken, tokens);
     return;
   }
   b.ifThenElse(
-      b.less(b.i64(tokens / 2), rest), [&] { pass(group, firstToken, tokens); },
-      [&] { lastPass(group, firstToken, rest, tokens / 2); });
+      b.less(b.i64(tokens / 2), rest),
+      [&] { pass(rowBlock, firstToken, tokens); },
+      [&] { lastPass(rowBlock, firstToken, rest, tokens / 2); });
 }
 
-void FewTokens::pass(Value group, Value firstToken, int64_t tokens) {
+void GemvEmitter::pass(Value rowBlock, Value firstToken, int64_t tokens) {
   b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
     auto multiply = [&](auto &&sink) {
-      GroupReader weights = reader(matrix, group);
+      RowBlockReader weights = reader(matrix, rowBlock);
       if (isGlu) {
-        // After a group of the first matrix comes that of the second.
+        // After a row block of the first matrix, reading continues with that of
+        // the second.
         Value other = b.sub(b.i64(1), matrix);
-        weights.goesOnAt(reader(other, b.add(group, matrix)).start());
+        weights.continuesAt(reader(other, b.add(rowBlock, matrix)).start());
       }
-      // Weights that no other pass decodes push nothing out of the caches.
+      // Weights that no other pass decodes must not evict others from the
+      // caches.
       if (mClass == MClass::One) {
-        weights.isReadOnce();
+        weights.streamsOnce();
       }
       decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetchBytes));
       for (int64_t token = 0; token < tokens; ++token) {
@@ -152,15 +159,15 @@ void FewTokens::pass(Value group, Value firstToken, int64_t tokens) {
       }
     };
     Value x = b.binding(0);
-    if (isOfBytes(spec.activation)) {
-      multiply(ByteDotSink(b, spec.activation, x, k, firstToken, tokens));
+    if (isInt8(spec.activation)) {
+      multiply(Int8DotSink(b, spec.activation, x, k, firstToken, tokens));
     } else {
       multiply(DotSink(b, b.element(x, firstToken, k * 4), k * 4, tokens));
     }
   });
   Value rest = b.min(b.i64(tokens), b.sub(rows(), firstToken));
   b.loop(b.i64(0), rest, b.i64(1), [&](Value row) {
-    finishToken(group, b.add(firstToken, row),
+    finishToken(rowBlock, b.add(firstToken, row),
                 [&](int64_t matrix) { return sumsAt(b.i64(matrix), row); });
   });
 }
@@ -176,7 +183,7 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                          std::to_string(spec.yOffset) + ", " +
                          std::to_string(spec.yOffset + spec.n) + ")");
   }
-  return describeProduct(spec, isa, entry);
+  return describeShape(spec, isa, entry);
 }
 
 Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
@@ -184,23 +191,24 @@ Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
   if (spec.hasBias || spec.accumulate || spec.yOffset != 0) {
     return unsupportedError("hasBias, accumulate and yOffset are matmul's");
   }
-  return describeProduct(spec, isa, entry);
+  return describeShape(spec, isa, entry);
 }
 
-void emitProduct(KernelBuilder &builder, const KernelSpec &spec) {
+void emitMatMul(KernelBuilder &builder, const KernelSpec &spec) {
   if (usesPanel(spec)) {
-    emitWideProduct(builder, spec);
+    emitGemm(builder, spec);
   } else {
-    FewTokens(builder, spec, spec.mClass).emit();
+    GemvEmitter(builder, spec, spec.mClass).emit();
   }
 }
 
-void emitFewRows(KernelBuilder &builder, const KernelSpec &spec,
-                 Value firstGroup, Value lastGroup) {
-  FewTokens product(builder, spec, MClass::Small);
-  builder.loop(firstGroup, lastGroup, builder.i64(1), [&](Value group) {
-    product.passes(group, builder.i64(0), product.allRows());
-  });
+void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
+                  Value firstRowBlock, Value lastRowBlock) {
+  GemvEmitter product(builder, spec, MClass::Small);
+  builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),
+               [&](Value rowBlock) {
+                 product.passes(rowBlock, builder.i64(0), product.allRows());
+               });
 }
 
 } // namespace air::codegen

@@ -1,4 +1,4 @@
-//===- MatMulTiling.cpp - the cost model, and what a spec may say ---------===//
+//===- MatMulTiling.cpp - the cost model and the limits of tile sizes -----===//
 #include "codegen/cpu/matmul/MatMulTiling.h"
 
 #include "codegen/cpu/decode/WeightDecoders.h"
@@ -14,37 +14,38 @@
 namespace air::codegen {
 namespace {
 
-/// Tokens of a tile of many: enough uses of a panel to pay for decoding it, and
-/// of the weights' trip from memory.
+/// Tokens per tile in large-M kernels. They use a panel often enough to pay for
+/// decoding it and for loading the weights.
 constexpr uint64_t kTileTokens = 128;
-/// Tokens that the model takes many to be: a pass over a long prompt.
+/// The M that the model assumes for large M: a pass over a long prompt.
 constexpr uint64_t kNominalTokens = 512;
-/// Activations that each group of a tile reads again from the start: most of a
-/// second-level cache of 1 MiB, and 2048 columns of 128 tokens in byte tiles.
+/// The bytes of activations that every row block of a tile reads again: most of
+/// a 1 MiB L2, or 2048 columns of 128 tokens in I8.
 constexpr uint64_t kTileActivationBytes = 576 << 10;
-/// Most bytes of a tile's sums: they share that cache.
+/// The limit for the bytes of a tile's sums, which share that cache.
 constexpr uint64_t kMostSumBytes = 1 << 20;
-/// What one core streams while a read from memory is under way, some 100 ns at
-/// 40 GB/s, twice over; measured.
+/// The prefetch distance: twice what one core streams during one memory access,
+/// about 100 ns at 40 GB/s. Measured.
 constexpr uint64_t kPrefetchBytes = 9216;
 
-// Nominal speeds, in nanoseconds: only their ratios count.
+// Nominal speeds, in nanoseconds. Only their ratios matter.
 constexpr double kTileNs = 50; ///< claiming a tile and starting on it
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
-/// Most of their trip hides behind the products.
+/// Most of the loading time overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 constexpr double kCyclesPerNs = 3;
-constexpr uint64_t kModelGroups = 16; ///< the most that the model chooses
+/// The largest number that the model chooses.
+constexpr uint64_t kModelRowBlocks = 16;
 
-/// The most that a spec may ask for: of every `groupsTogether` a multiple.
-constexpr uint64_t kMostGroups = 96;
+/// The limit for each size that a spec may request, in multiples of the step.
+constexpr uint64_t kMostRowBlocks = 96;
 
-/// The model of MatMulTiling.h.
-uint64_t modelGroups(const KernelSpec &spec, const IsaTraits &isa,
-                     uint64_t groups, uint64_t tileTokens) {
-  const bool isWide = spec.mClass == MClass::Wide;
-  const auto tokens = static_cast<double>(isWide ? tileTokens
+/// The cost model of MatMulTiling.h.
+uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
+                        uint64_t rowBlocks, uint64_t tileTokens) {
+  const bool isLarge = spec.mClass == MClass::Large;
+  const auto tokens = static_cast<double>(isLarge ? tileTokens
                                           : spec.mClass == MClass::One ? 1
                                                                        : 4);
   const auto k = static_cast<double>(spec.k);
@@ -53,60 +54,59 @@ uint64_t modelGroups(const KernelSpec &spec, const IsaTraits &isa,
   const double weights = matrices * kRowLanes * k *
                          static_cast<double>(type.blockBytes) /
                          static_cast<double>(type.blockElements);
-  // Two multiplications and additions of vectors a cycle; of tiles sixteen
-  // times as much, by what is written of them.
-  const bool isPairs = spec.activation == Activation::BF16x32;
-  const bool isFloats = !isPairs && !isOfBytes(spec.activation);
-  const int ofFloats = isPairs && isa.hasAmxBf16 ? 16 : isFloats ? 1 : 2;
+  // Two vector FMAs per cycle. Tile registers nominally do 16 times as much.
+  const bool isBf16 = spec.activation == Activation::BF16x32;
+  const bool isFloats = !isBf16 && !isInt8(spec.activation);
+  const int ofFloats = isBf16 && isa.hasAmxBf16 ? 16 : isFloats ? 1 : 2;
   const double flopsPerNs = kCyclesPerNs * isa.vectorBytes * ofFloats;
-  const double groupNs =
+  const double rowBlockNs =
       std::max(weights / kMemoryBytesPerNs,
                matrices * 2 * kRowLanes * k * tokens / flopsPerNs);
   const auto activations = static_cast<double>(
-      4 * activationWords(spec.activation, isWide ? spec.k : 0));
+      4 * activationWords(spec.activation, isLarge ? spec.k : 0));
   const double tileNs = kTileNs + tokens * activations / kActivationBytesPerNs;
   const auto tiles = static_cast<double>(
-      groups * (isWide ? ceilDiv(kNominalTokens, tileTokens) : 1));
+      rowBlocks * (isLarge ? ceilDiv(kNominalTokens, tileTokens) : 1));
   const double best =
-      std::sqrt(2 * tileNs * tiles / (std::max(1U, isa.cores) * groupNs));
+      std::sqrt(2 * tileNs * tiles / (std::max(1U, isa.cores) * rowBlockNs));
   return static_cast<uint64_t>(
-      std::clamp(std::round(best), 1.0, static_cast<double>(kModelGroups)));
+      std::clamp(std::round(best), 1.0, static_cast<double>(kModelRowBlocks)));
 }
 
-/// One field of ProductTiles: a multiple of `step` up to `most`; a step of 0
-/// where the spec's kernel has no such thing.
+/// One size of MatMulTiles: a multiple of `step` up to `most`. `step` is 0 if
+/// the spec's kernel has no such size.
 struct Knob {
   const char *name;
-  uint64_t ProductTiles::*field;
+  uint64_t MatMulTiles::*field;
   uint64_t step;
   uint64_t most;
 };
 
-std::array<Knob, 4> knobs(const KernelSpec &spec, const ProductTiling &tiling) {
-  const bool isWide = spec.mClass == MClass::Wide;
+std::array<Knob, 4> knobs(const KernelSpec &spec, const MatMulTiling &tiling) {
+  const bool isLarge = spec.mClass == MClass::Large;
   const bool hasPanel = usesPanel(spec);
   const auto block = static_cast<uint64_t>(info(spec.dtype).blockElements);
-  const uint64_t together = hasPanel ? tiling.groupsTogether : 1;
+  const uint64_t together = hasPanel ? tiling.microRowBlocks : 1;
   return {{
-      {"groups", &ProductTiles::groups, together, kMostGroups},
-      {"tokens", &ProductTiles::tokens,
-       !isWide    ? 0
+      {"rowBlocks", &MatMulTiles::rowBlocks, together, kMostRowBlocks},
+      {"tokens", &MatMulTiles::tokens,
+       !isLarge   ? 0
        : hasPanel ? kActivationTokens
                   : tiling.passTokens,
        1024},
-      // Of floats it would change which of them are added first.
-      {"panelColumns", &ProductTiles::panelColumns,
-       hasPanel && isOfByteTiles(spec.activation)
+      // With float panels, another size would change the order of additions.
+      {"panelColumns", &MatMulTiles::panelColumns,
+       hasPanel && isInt8Tiled(spec.activation)
            ? std::max(block, kActivationColumns)
            : 0,
        1024},
-      {"prefetchBytes", &ProductTiles::prefetchBytes,
+      {"prefetchBytes", &MatMulTiles::prefetchBytes,
        hasPanel ? uint64_t{0} : 64, 1 << 20},
   }};
 }
 
-uint64_t sumBytes(const KernelSpec &spec, const ProductTiling &tiling) {
-  return (spec.op == KernelOp::GluMatMul ? 2 : 1) * tiling.tileGroups *
+uint64_t sumBytes(const KernelSpec &spec, const MatMulTiling &tiling) {
+  return (spec.op == KernelOp::GluMatMul ? 2 : 1) * tiling.tileRowBlocks *
          tiling.tileTokens * static_cast<uint64_t>(kSumBytes);
 }
 
@@ -115,44 +115,45 @@ uint64_t sumBytes(const KernelSpec &spec, const ProductTiling &tiling) {
 bool usesPanel(const KernelSpec &spec) {
   return spec.activation == Activation::F32x16 ||
          spec.activation == Activation::BF16x32 ||
-         (isOfByteTiles(spec.activation) && spec.mClass == MClass::Wide);
+         (isInt8Tiled(spec.activation) && spec.mClass == MClass::Large);
 }
 
-bool mayHaveFewRows(const KernelSpec &spec) {
-  return spec.op == KernelOp::MatMul && spec.mClass == MClass::Wide &&
-         spec.rowsFrom == RowsFrom::Outputs && isOfByteTiles(spec.activation);
+bool switchesToGemv(const KernelSpec &spec) {
+  return spec.op == KernelOp::MatMul && spec.mClass == MClass::Large &&
+         spec.rowsFrom == RowsFrom::Outputs && isInt8Tiled(spec.activation);
 }
 
-ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
-  const ProductTiles &said = spec.tiles;
+MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
+  const MatMulTiles &chosen = spec.tiles;
   auto orElse = [](uint64_t value, uint64_t standard) {
     return value != 0 ? value : standard;
   };
-  ProductTiling tiling = {};
-  tiling.groups = ceilDiv(spec.n, uint64_t{kRowLanes});
-  tiling.passTokens = spec.mClass == MClass::One       ? 1
-                      : isOfByteTiles(spec.activation) ? 8
-                                                       : 4;
+  MatMulTiling tiling = {};
+  tiling.rowBlocks = ceilDiv(spec.n, uint64_t{kRowLanes});
+  tiling.passTokens = spec.mClass == MClass::One     ? 1
+                      : isInt8Tiled(spec.activation) ? 8
+                                                     : 4;
   if (usesPanel(spec)) {
-    const bool isBytes = isOfByteTiles(spec.activation);
-    const BytePanelForm form = bytePanelForm(spec);
-    const bool isPairs = spec.activation == Activation::BF16x32;
-    const bool isTiles = isPairs && isa.hasAmxBf16;
-    // In 32 registers of 16 sums: of floats 16 sums; of pairs 24; of bytes 12
-    // sums and as many totals.
-    // Tile registers take 16 tokens.
-    static_assert(kTileGroups == 3);
-    tiling.groupsTogether = !isa.hasAvx512 ? 1 : isBytes || isPairs ? 3 : 2;
-    tiling.tokensTogether = !isa.hasAvx512 ? 4
-                            : isTiles      ? kActivationTokens
-                            : isBytes      ? 4
-                                           : 8;
-    tiling.tileTokens = orElse(said.tokens, kTileTokens);
+    const bool isInt8Tiles = isInt8Tiled(spec.activation);
+    const Int8PanelLayout form = int8PanelLayout(spec);
+    const bool isBf16 = spec.activation == Activation::BF16x32;
+    const bool isAmxBf16 = isBf16 && isa.hasAmxBf16;
+    // Of 32 registers with 16 sums each, float panels use 16 for sums and
+    // bfloat16 panels 24. Int8 panels use 12 for dot products and as many for
+    // totals.
+    // Tile registers process 16 tokens.
+    static_assert(kAmxRowBlocks == 3);
+    tiling.microRowBlocks = !isa.hasAvx512 ? 1 : isInt8Tiles || isBf16 ? 3 : 2;
+    tiling.microTokens = !isa.hasAvx512 ? 4
+                         : isAmxBf16    ? kActivationTokens
+                         : isInt8Tiles  ? 4
+                                        : 8;
+    tiling.tileTokens = orElse(chosen.tokens, kTileTokens);
     tiling.panelColumns =
-        orElse(said.panelColumns, isBytes   ? kBytePanelColumns
-                                  : isTiles ? kTilePanelColumns
-                                  : isPairs ? kPairPanelColumns
-                                            : kChunkColumns);
+        orElse(chosen.panelColumns, isInt8Tiles ? kInt8PanelColumns
+                                    : isAmxBf16 ? kAmxPanelColumns
+                                    : isBf16    ? kBf16PanelColumns
+                                                : kChunkColumns);
     const uint64_t panelTokenBytes = 4 * activationBlockWords(spec.activation) *
                                      tiling.panelColumns / kActivationColumns;
     tiling.tileColumns =
@@ -160,38 +161,39 @@ ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa) {
                                   panelTokenBytes) *
         tiling.panelColumns;
     tiling.panelBytes =
-        isBytes ? tiling.panelColumns / static_cast<uint64_t>(form.columns) *
-                      static_cast<uint64_t>(form.groupBytes())
-                : tiling.panelColumns * static_cast<uint64_t>(kSumBytes) /
-                      (isPairs ? 2 : 1);
-    if (isBytes && isa.hasAmxInt8 &&
+        isInt8Tiles
+            ? tiling.panelColumns / static_cast<uint64_t>(form.columns) *
+                  static_cast<uint64_t>(form.groupBytes())
+            : tiling.panelColumns * static_cast<uint64_t>(kSumBytes) /
+                  (isBf16 ? 2 : 1);
+    if (isInt8Tiles && isa.hasAmxInt8 &&
         form.columns == static_cast<int64_t>(kActivationColumns)) {
-      tiling.dotBytes = tiling.groupsTogether * kTileDotBytes;
+      tiling.dotBytes = tiling.microRowBlocks * kAmxDotBytes;
     }
-    if (mayHaveFewRows(spec)) {
+    if (switchesToGemv(spec)) {
       tiling.prefetchBytes = kPrefetchBytes;
     }
   } else {
-    tiling.prefetchBytes = orElse(said.prefetchBytes, kPrefetchBytes);
-    if (spec.mClass == MClass::Wide) {
+    tiling.prefetchBytes = orElse(chosen.prefetchBytes, kPrefetchBytes);
+    if (spec.mClass == MClass::Large) {
       const uint64_t tokenBytes = 4 * activationWords(spec.activation, spec.k);
       tiling.tileTokens =
-          orElse(said.tokens,
+          orElse(chosen.tokens,
                  std::clamp<uint64_t>(kTileActivationBytes / tokenBytes,
                                       4 * tiling.passTokens, kTileTokens) /
                      tiling.passTokens * tiling.passTokens);
     }
   }
-  const uint64_t together = std::max<uint64_t>(1, tiling.groupsTogether);
-  const uint64_t model = modelGroups(spec, isa, tiling.groups,
-                                     std::max<uint64_t>(1, tiling.tileTokens));
-  tiling.tileGroups =
-      orElse(said.groups, std::max(model / together, uint64_t{1}) * together);
+  const uint64_t together = std::max<uint64_t>(1, tiling.microRowBlocks);
+  const uint64_t model = modelRowBlocks(
+      spec, isa, tiling.rowBlocks, std::max<uint64_t>(1, tiling.tileTokens));
+  tiling.tileRowBlocks = orElse(
+      chosen.rowBlocks, std::max(model / together, uint64_t{1}) * together);
   return tiling;
 }
 
 Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
-  const ProductTiling tiling = productTiling(spec, isa);
+  const MatMulTiling tiling = matMulTiling(spec, isa);
   for (const Knob &knob : knobs(spec, tiling)) {
     const uint64_t value = spec.tiles.*knob.field;
     const std::string is = std::string("tiles.") + knob.name + " is " +
@@ -207,38 +209,39 @@ Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
   }
   if (usesPanel(spec) && sumBytes(spec, tiling) > kMostSumBytes) {
     return internalError(
-        "tiles of " + std::to_string(tiling.tileGroups) + " groups and " +
-        std::to_string(tiling.tileTokens) + " tokens take " +
-        std::to_string(sumBytes(spec, tiling)) +
+        "tiles of " + std::to_string(tiling.tileRowBlocks) +
+        " row blocks and " + std::to_string(tiling.tileTokens) +
+        " tokens take " + std::to_string(sumBytes(spec, tiling)) +
         " bytes of sums, the most is " + std::to_string(kMostSumBytes));
   }
   return Status::ok();
 }
 
-std::vector<std::vector<ProductTiles>> productVariants(const KernelSpec &spec,
-                                                       const IsaTraits &isa) {
-  const ProductTiling tiling = productTiling(spec, isa);
-  ProductTiles now;
-  now.groups = tiling.tileGroups;
+std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
+                                                         const IsaTraits &isa) {
+  const MatMulTiling tiling = matMulTiling(spec, isa);
+  MatMulTiles now;
+  now.rowBlocks = tiling.tileRowBlocks;
   now.tokens = tiling.tileTokens;
   now.panelColumns = tiling.panelColumns;
   now.prefetchBytes = tiling.prefetchBytes;
-  // Beyond the matrix there is nothing to find.
-  const uint64_t mostGroups = std::max(tiling.groups, tiling.tileGroups);
-  std::vector<std::vector<ProductTiles>> all;
+  // Sizes beyond the matrix are all equivalent.
+  const uint64_t mostRowBlocks =
+      std::max(tiling.rowBlocks, tiling.tileRowBlocks);
+  std::vector<std::vector<MatMulTiles>> all;
   for (const Knob &knob : knobs(spec, tiling)) {
     if (knob.step == 0) {
       continue;
     }
     const uint64_t value = now.*knob.field;
-    std::vector<ProductTiles> variants;
+    std::vector<MatMulTiles> variants;
     for (uint64_t other : {value / 4, value / 2, value * 2, value * 4}) {
       KernelSpec varied = spec;
       varied.tiles.*knob.field =
           std::max(other / knob.step, uint64_t{1}) * knob.step;
       const bool isNew = varied.tiles.*knob.field != value &&
                          std::ranges::count(variants, varied.tiles) == 0;
-      if (isNew && varied.tiles.groups <= mostGroups &&
+      if (isNew && varied.tiles.rowBlocks <= mostRowBlocks &&
           checkTiles(varied, isa).isOk()) {
         variants.push_back(varied.tiles);
       }

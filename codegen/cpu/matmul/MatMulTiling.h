@@ -1,23 +1,24 @@
-//===- MatMulTiling.h - how a product is cut into tiles ---------*- C++ -*-===//
+//===- MatMulTiling.h - how a matmul is divided into tiles ------*- C++ -*-===//
 //
-// Which part of y = w x a tile is. A spec may say it (ProductTiles of
-// codegen/KernelSpec.h, as `airpack --tune` measures it); where it does not, a
-// cost model chooses.
+// How y = w x is divided into tiles. A spec may choose the sizes (MatMulTiles
+// in codegen/KernelSpec.h, measured by `airpack --tune`); a cost model chooses
+// the rest.
 //
-// The cost model. G groups of 16 rows, T tiles of tokens beside each other and
-// P cores; a group takes t, and a tile of g groups o more, whatever g is. While
-// all cores work, o costs o G T / (g P); at the end each core waits for half a
-// tile of another, g t / 2. The sum is least where
+// The cost model. Let there be G row blocks, T token tiles and P cores. A row
+// block takes the time t, and a tile of g row blocks costs o in addition,
+// whatever g is. The total overhead of the tiles is o G T / (g P) per core. At
+// the end, a core waits for half a tile on average, g t / 2. The sum of both is
+// smallest at
 //
 //   g = sqrt(2 o G T / (P t))
 //
-// t is the longer of reading a group's weights and multiplying them, at nominal
-// speeds: those of the target's vectors and of a core's share of memory. o is
-// what it takes to hand a tile out, and of many tokens to bring the tile's
-// activations to the core.
+// t is the larger of the times to read and to multiply a row block, at the
+// nominal speeds of the target's vector units and of one core's share of memory
+// bandwidth. o is the time to claim a tile and, for large M, to bring its
+// activations into the core's cache.
 //
-// All is a function of the spec and the target alone. Sizes change no result:
-// every sum is made of the same terms in the same order.
+// All sizes are a function of the spec and the target alone. They do not affect
+// results: every sum has the same terms in the same order.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_MATMULTILING_H
@@ -29,44 +30,46 @@
 
 namespace air::codegen {
 
-inline constexpr int64_t kSumBytes = kRowLanes * 4; ///< of a token and group
+/// Sums of one token and row block.
+inline constexpr int64_t kSumBytes = kRowLanes * 4;
 
-/// Many tokens: weights are decoded once into a panel, which serves a tile's
-/// tokens. Else a group is decoded straight into dot products.
+/// Whether weights are decoded into panels that a tile's tokens share (large
+/// M), rather than straight into dot products.
 bool usesPanel(const KernelSpec &spec);
 
-/// A pass of many tokens may ask for one token's logits. Up to so many rows go
-/// as they would in a pass of few tokens, decoded for eight at a time: of Q6_K
-/// one row takes a sixth of the time, 16 two thirds, and 32 would take longer.
-/// In floats the two classes read x in different forms.
-inline constexpr int64_t kFewRows = 16;
-bool mayHaveFewRows(const KernelSpec &spec);
+/// A large-M pass may need the logits of only one token. Up to kGemvRows output
+/// rows are computed with the GEMV code, which decodes weights once for eight
+/// rows. With Q6_K, one row takes a sixth of the GEMM's time and 16 rows two
+/// thirds of it; 32 would take longer. Float kernels can't switch, since GEMV
+/// and GEMM read different formats of x.
+inline constexpr int64_t kGemvRows = 16;
+bool switchesToGemv(const KernelSpec &spec);
 
-struct ProductTiling {
-  uint64_t groups;        ///< of 16 rows, in all
-  uint64_t tileGroups;    ///< of a tile
-  uint64_t tileTokens;    ///< of a tile; 0: all
-  uint64_t passTokens;    ///< most tokens that one pass without a panel serves
-  uint64_t tileColumns;   ///< that all groups of a tile meet before the next
-  uint64_t panelColumns;  ///< of a panel; tileColumns is a multiple
-  uint64_t panelBytes;    ///< of one group
-  uint64_t dotBytes;      ///< beside the panels, where tiles multiply bytes
-  uint64_t prefetchBytes; ///< ahead of the decoder, without a panel; else 0
-                          ///< unless mayHaveFewRows()
-  // What many tokens' inner loop multiplies at a time.
-  uint64_t groupsTogether; ///< divides tileGroups
-  uint64_t tokensTogether; ///< divides kActivationTokens
+struct MatMulTiling {
+  uint64_t rowBlocks;     ///< row blocks of the matrix
+  uint64_t tileRowBlocks; ///< row blocks per tile
+  uint64_t tileTokens;    ///< tokens per tile; 0 for all
+  uint64_t passTokens;    ///< largest number of tokens of one GEMV pass
+  uint64_t tileColumns;   ///< columns that all row blocks use before the next
+  uint64_t panelColumns;  ///< columns per panel; divides tileColumns
+  uint64_t panelBytes;    ///< bytes of a panel of one row block
+  uint64_t dotBytes;      ///< scratch of AMX int8, in addition to panels
+  /// Prefetch distance of the GEMV code; 0 if a kernel has none.
+  uint64_t prefetchBytes;
+  // The size of the micro-kernel.
+  uint64_t microRowBlocks; ///< divides tileRowBlocks
+  uint64_t microTokens;    ///< divides kActivationTokens
 };
-/// Of a spec that checkTiles takes, whose matrix is not empty.
-ProductTiling productTiling(const KernelSpec &spec, const IsaTraits &isa);
+/// For a spec that checkTiles() accepts, with a nonempty matrix.
+MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa);
 
-/// Internal names the field of `tiles` that cannot be, its value and what it
-/// may be.
+/// Internal names the field of spec.tiles that is invalid, its value and the
+/// valid range.
 Status checkTiles(const KernelSpec &spec, const IsaTraits &isa);
 
-/// tileVariants (codegen/KernelSpec.h).
-std::vector<std::vector<ProductTiles>> productVariants(const KernelSpec &spec,
-                                                       const IsaTraits &isa);
+/// Implements tileVariants() (codegen/KernelSpec.h).
+std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
+                                                         const IsaTraits &isa);
 
 } // namespace air::codegen
 

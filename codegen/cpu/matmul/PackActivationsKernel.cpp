@@ -1,6 +1,7 @@
-//===- PackActivationsKernel.cpp - activations as products read them ------===//
+//===- PackActivationsKernel.cpp - activations in packed formats ----------===//
 //
-// The forms: codegen/KernelSpec.h. A block of 32 columns is two vectors of 16.
+// codegen/KernelSpec.h defines the formats. A block of 32 columns is two
+// vectors of 16.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -21,21 +22,21 @@ constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kHalf = kColumns / 2;
 constexpr int64_t kInfinityBits = 0x7F800000;
-/// The smallest magnitude whose nearest bfloat16 is infinity, as bits.
+/// The smallest magnitude that rounds to infinity in bfloat16, as bits.
 constexpr int64_t kRoundsToInfinity = 0x7F7F8000;
 /// The smallest scale, and the largest factor that x is multiplied by.
 constexpr double kLeastScale = 0x1p-126;
 constexpr double kMostInverse = 0x1p126;
-constexpr double kMost = 127; ///< of a signed byte
+constexpr double kMost = 127; ///< the largest magnitude of an int8 q
 constexpr int64_t kLine = 64;
-/// How far ahead of a token's block its next ones are asked for: the core sees
-/// no stream where rows lie pages apart.
+/// The prefetch distance within a token's row. The hardware prefetcher does not
+/// see a stream when rows are pages apart.
 constexpr int64_t kAheadBytes = 512;
 
-/// 32 floats.
+/// A block of 32 floats.
 struct Block {
   std::array<Value, 2> values;
-  Value bits; ///< of the largest magnitude
+  Value bits; ///< the bits of the largest magnitude
 };
 
 Block loadBlock(KernelBuilder &b, Value x) {
@@ -47,16 +48,17 @@ Block loadBlock(KernelBuilder &b, Value x) {
     magnitudes[half] =
         b.andBits(b.bitcast(block.values[half], b.i32()), int64_t{0x7FFFFFFF});
   }
-  // As integers the magnitudes of floats keep their order, and NaN is largest.
+  // Compared as integers, the magnitudes of floats keep their order, and NaN is
+  // the largest.
   block.bits = b.maxLanes(b.max(magnitudes[0], magnitudes[1]));
   return block;
 }
 
-/// Of a block, or of one in every lane.
+/// The scale of one block, or of a block in every lane.
 struct Scale {
   Value scale;
   Value inverse;
-  Value exponent; ///< ActivationTile's: of I8Grid only
+  Value exponent; ///< ActivationTile::exponents, for I8Grid only
   Value step;
 };
 
@@ -80,10 +82,10 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
   return made;
 }
 
-/// For integers up to 127; every lane's step is one of a scale, whatever the
-/// bits.
+/// For integers up to 127, on scales with kGridSteps steps per power of two.
+/// Every lane gets a valid step, whatever its bits are.
 Scale gridScale(KernelBuilder &b, Value bits) {
-  // A step is so many units of a float's bits.
+  // One step is this many units of a float's bits.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
   constexpr int64_t kLeast = int64_t{1} << 23; // the bits of kLeastScale
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
@@ -94,7 +96,8 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   Value finiteBits = b.select(isFinite, bits, number(0));
   Value largest = b.bitcast(finiteBits, b.f32());
   Value least = b.bitcast(b.div(largest, b.constant(floats, kMost)), b.i32());
-  // Up to the next step; over the last one the carry is the next exponent's.
+  // Rounds up to the next step. Beyond the last step, the carry increments the
+  // exponent.
   Value scale =
       b.andBits(b.add(b.max(least, number(kLeast)), number(kStep - 1)), -kStep);
   Value step = b.andBits(b.shiftRight(scale, std::countr_zero(uint64_t{kStep})),
@@ -111,11 +114,11 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   return made;
 }
 
-/// A half of a block as integers.
+/// Half a block as integers.
 Value quantize(KernelBuilder &b, Value values, Value inverse) {
   auto integers = b.vec(b.i32(), kHalf);
-  // Adding 1.5 * 2^23 rounds, and leaves the integer in the low bits; unlike a
-  // conversion it has a result for every input.
+  // Adding 1.5 * 2^23 rounds and leaves the integer in the low bits. Unlike a
+  // conversion, this is defined for every input.
   Value shifted = b.fma(values, b.splat(inverse, kHalf),
                         b.constant(values.getType(), 12582912.0));
   return b.sub(b.bitcast(shifted, b.i32()),
@@ -127,7 +130,7 @@ void storeField(KernelBuilder &b, Value value, Value record, size_t field,
   b.store(value, b.offset(record, static_cast<int64_t>(field) + more), 4);
 }
 
-// ---- I8x2: one token a tile -------------------------------------------------
+// ---- I8x2: one token per tile -----------------------------------------------
 
 void writeBlock(KernelBuilder &b, Value x, Value block) {
   const Block from = loadBlock(b, x);
@@ -169,14 +172,15 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
   });
 }
 
-// ---- the others: kPackColumns columns of 16 tokens a tile -------------------
+// ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
-/// A block of up to 16 tokens: x is the first one's, a token has `rowBytes`.
-/// What is one number a token is done for all tokens at once, absent ones too;
-/// until then fields of the tile keep what the tokens' blocks yield.
-void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
+/// Packs a block of up to 16 tokens. `x` points at the first token, whose row
+/// has `rowBytes`. Per-token scalars are computed across all 16 lanes, padding
+/// included. Until then, fields of the tile serve as temporary storage for
+/// intermediate per-token results.
+void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
                Value tokens, Value tile) {
-  const bool isGrid = form == Activation::I8Grid;
+  const bool isGrid = format == Activation::I8Grid;
   auto field = [&](size_t at, int64_t part = 0) {
     return b.offset(tile, static_cast<int64_t>(at) + part * 4 * kTokens);
   };
@@ -193,7 +197,7 @@ void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
     b.loop(b.i64(0), tokens, b.i64(1),
            [&](Value token) { body(token, b.element(x, token, rowBytes)); });
   };
-  // Tokens past the last one count as zeros: their scales are on the grid.
+  // Padding tokens count as zeros, so that their scales are on the grid.
   b.store(b.zero(b.vec(b.i32(), kTokens)), largest, 64);
   eachToken([&](Value token, Value from) {
     for (int64_t at = 0; at < 4 * kColumns; at += kLine) {
@@ -232,10 +236,10 @@ void writeTile(KernelBuilder &b, Activation form, Value x, int64_t rowBytes,
   }
 }
 
-/// Rounds float32, any number of lanes, to bfloat16: to nearest, ties to even.
-/// What would round from a finite number to infinity is truncated instead, and
-/// so is infinity itself; NaN becomes a quiet NaN. Integer operations do this
-/// on every target and keep subnormals.
+/// Rounds float32, in any number of lanes, to bfloat16: to nearest with ties to
+/// even. Finite numbers that would round to infinity are truncated instead, and
+/// NaN becomes a quiet NaN. Integer operations do this on every target and
+/// preserve subnormals.
 Value roundToBf16(KernelBuilder &b, Value x) {
   Value bits = b.bitcast(x, b.i32());
   auto number = [&](int64_t value) {
@@ -252,7 +256,7 @@ Value roundToBf16(KernelBuilder &b, Value x) {
   return b.truncate(result, b.i16());
 }
 
-/// The largest magnitude in columns [first, last) of `row`, as bits; `first` is
+/// The largest magnitude in columns [first, last) of `row`, as bits. `first` is
 /// a multiple of kHalf.
 Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
   auto magnitude = [&](KernelBuilder::Type type, Value column) {
@@ -273,9 +277,9 @@ Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
       })[0];
 }
 
-/// The factor that a token's row of `k` columns is multiplied by. Every part of
-/// the row finds the same one: a part that is not tiny knows that the row is
-/// not, and a part that is tiny looks at all of the row.
+/// The factor to multiply a token's row of `k` columns by. All tiles that share
+/// a row agree on it: a tile whose columns are not tiny knows that the row is
+/// not, and a tile whose columns are tiny scans the whole row.
 Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
                      int64_t k) {
   Value tiny = b.i32(std::bit_cast<int32_t>(kTinyRow));
@@ -289,8 +293,8 @@ Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
       [&]() -> KernelBuilder::Values { return {one}; })[0];
 }
 
-/// A token's `columns` columns, up to a block, times `multiplier` in its tile;
-/// zeros past them.
+/// Writes up to a block of a token's columns, times `multiplier`, and zeros
+/// after them.
 void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
                int64_t columns) {
   for (int64_t half = 0; half < kColumns; half += kHalf) {
@@ -309,8 +313,8 @@ void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
   }
 }
 
-/// The multipliers of up to 16 tokens go to scratch; the part with the first
-/// columns writes the tokens' factors to `factors`.
+/// Stores the multipliers of up to 16 tokens in scratch. The tile with the
+/// first columns also stores the tokens' factors in `factors`.
 void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
                       int64_t k, Value tokens, Value factors) {
   b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
@@ -323,15 +327,15 @@ void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
   });
 }
 
-/// to[j][i] = from[i][j], 16 by 16 floats; a row of `from` takes rowBytes.
+/// to[j][i] = from[i][j] for 16 by 16 floats; a row of `from` has rowBytes.
 void transpose(KernelBuilder &b, Value from, int64_t rowBytes, Value to) {
   auto type = b.vec(b.f32(), kTokens);
   std::array<Value, kTokens> rows;
   for (int64_t i = 0; i < kTokens; ++i) {
     rows[i] = b.load(type, b.offset(from, i * rowBytes), 4);
   }
-  // After the round of `step`, rows i and i + step have exchanged the columns
-  // that differ in that bit.
+  // After the round for `step`, rows i and i + step have exchanged the columns
+  // whose indices differ in that bit.
   for (int64_t step = 1; step < kTokens; step *= 2) {
     llvm::SmallVector<int64_t> low;
     llvm::SmallVector<int64_t> high;
@@ -373,7 +377,7 @@ void transposeColumns(KernelBuilder &b, const KernelSpec &spec, Value x,
 }
 
 void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
-  const bool isBytes = isOfByteTiles(spec.activation);
+  const bool isBytes = isInt8Tiled(spec.activation);
   const auto k = static_cast<int64_t>(spec.k);
   const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
   const auto tokenBytes =
@@ -428,7 +432,7 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   if (spec.activation == Activation::F32) {
     return internalError("float32 activations are not packed");
   }
-  const uint64_t unit = isOfBytes(spec.activation) ? kActivationColumns : 1;
+  const uint64_t unit = isInt8(spec.activation) ? kActivationColumns : 1;
   if (spec.k == 0 || spec.k % unit != 0) {
     return internalError("width k " + std::to_string(spec.k) +
                          " is no multiple of " + std::to_string(unit));
@@ -442,8 +446,9 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   if (spec.activation == Activation::BF16x32) {
     entry.scratchBytes = kActivationTokens * sizeof(float);
   }
-  // Comparison, product, rounding and sum; or the move alone, or with rounding.
-  entry.flopsPerRow = isOfBytes(spec.activation) ? spec.k * 4 : spec.k;
+  // Comparison, multiplication, rounding and sum for int8; otherwise a copy,
+  // with or without rounding.
+  entry.flopsPerRow = isInt8(spec.activation) ? spec.k * 4 : spec.k;
   return Status::ok();
 }
 

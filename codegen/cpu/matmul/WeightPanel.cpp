@@ -1,13 +1,14 @@
-//===- WeightPanel.cpp - decoded weights in the nearest cache ---*- C++ -*-===//
+//===- WeightPanel.cpp - decoded weights in L1 ------------------*- C++ -*-===//
 #include "codegen/cpu/matmul/WeightPanel.h"
 
 namespace air::codegen {
 
 using mlir::Value;
 
-// ---- what comes next --------------------------------------------------------
+// ---- prefetching ------------------------------------------------------------
 
-void NextPanels::askForShare(KernelBuilder &b, Value slot, Value slots) const {
+void PanelPrefetch::prefetchShare(KernelBuilder &b, Value slot,
+                                  Value slots) const {
   constexpr int64_t kLine = 64;
   Value share = b.div(b.add(b.i64(bytes / kLine - 1), slots), slots);
   b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
@@ -18,7 +19,7 @@ void NextPanels::askForShare(KernelBuilder &b, Value slot, Value slots) const {
   });
 }
 
-// ---- floats -----------------------------------------------------------------
+// ---- float32 ----------------------------------------------------------------
 
 void FloatPanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
   groupScale = scale;

@@ -1,10 +1,10 @@
-//===- WeightPanel.h - decoded weights in the nearest cache -----*- C++ -*-===//
+//===- WeightPanel.h - decoded weights in L1 --------------------*- C++ -*-===//
 //
-// Some columns of a group of 16 rows, decoded once for many tokens.
+// Some columns of a row block, decoded once and multiplied with many tokens.
 //
-//   of floats  [column][16 rows] f32
-//   of bf16    pairs of columns: Bf16Dot.h
-//   of bytes   Int8Panel.h
+//   float32  [column][16 rows] f32
+//   bfloat16 pairs of columns: Bf16Dot.h
+//   int8     scale groups: Int8Panel.h
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_WEIGHTPANEL_H
@@ -34,16 +34,18 @@ private:
   Value groupOffset;
 };
 
-/// What is asked for while panels are multiplied: the next ones' weights. There
-/// are too many bytes of them to ask for while decoding, which is over soon:
-/// then they would all wait for memory at once.
-struct NextPanels {
-  llvm::SmallVector<mlir::Value> weights; ///< addresses; none: nothing to ask
-  int64_t bytes = 0;                      ///< from each
-  mlir::Value tiles; ///< of 16 tokens: each asks for a share
+/// Prefetches the weights of the next panels while the current ones are
+/// multiplied. Decoding itself is too short for that many bytes: the prefetches
+/// would all wait for memory at the same time.
+struct PanelPrefetch {
+  /// addresses; empty disables prefetching
+  llvm::SmallVector<mlir::Value> weights;
+  int64_t bytes = 0; ///< from each address
+  mlir::Value tiles; ///< token tiles, each of which prefetches a share
 
-  /// The `slot`th of so many equal shares.
-  void askForShare(KernelBuilder &b, mlir::Value slot, mlir::Value slots) const;
+  /// Prefetches share number `slot` of `slots` equal shares.
+  void prefetchShare(KernelBuilder &b, mlir::Value slot,
+                     mlir::Value slots) const;
 };
 
 } // namespace air::codegen

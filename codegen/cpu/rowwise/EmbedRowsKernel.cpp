@@ -1,7 +1,8 @@
 //===- EmbedRowsKernel.cpp - x[m] = scale * table[id[m]] --------*- C++ -*-===//
 //
-// Decodes the 16 rows that hold the token's into a panel in scratch, and takes
-// its lane: a table of any dtype and layout has one decoder.
+// Decodes the row block that holds the token's row into a panel in scratch and
+// extracts the row's lane. In this way the decoders of all dtypes and layouts
+// serve embedding tables too.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -25,10 +26,10 @@ Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &,
                          std::to_string(spec.k) + "]");
   }
   AIR_ASSIGN_OR_RETURN(entry.weightBytes, rowBytes(spec.dtype, spec.k));
-  if (entry.weightBytes > GroupReader::kMaxRowBytes) {
+  if (entry.weightBytes > RowBlockReader::kMaxRowBytes) {
     return unsupportedError("a row takes " + std::to_string(entry.weightBytes) +
                             " bytes, the most is " +
-                            std::to_string(GroupReader::kMaxRowBytes));
+                            std::to_string(RowBlockReader::kMaxRowBytes));
   }
   entry.tokensPerTile = 1;
   entry.flopsPerRow = spec.k;
@@ -41,10 +42,11 @@ void emitEmbedRows(KernelBuilder &b, const KernelSpec &spec) {
   auto k = static_cast<int64_t>(spec.k);
   b.tileLoop([&](Value token) {
     Value id = b.loadU32(b.element(b.tokenIds(), token, 4));
-    Value group = b.div(id, b.i64(kRowLanes));
+    Value rowBlock = b.div(id, b.i64(kRowLanes));
     Value lane = b.rem(id, b.i64(kRowLanes));
     Value x = b.element(b.binding(1), token, k * 4);
-    GroupReader rows(b, spec.dtype, spec.layout, n, k, b.binding(0), group);
+    RowBlockReader rows(b, spec.dtype, spec.layout, n, k, b.binding(0),
+                        rowBlock);
     b.loop(b.i64(0), b.i64(k), b.i64(kChunkColumns), [&](Value first) {
       Value count = b.min(b.sub(b.i64(k), first), b.i64(kChunkColumns));
       FloatPanelSink sink(b, b.scratch());

@@ -1,7 +1,7 @@
 //===- RowLoops.h - loops over one row of floats ----------------*- C++ -*-===//
 //
-// What several kernels do to a row of float32 in memory. Rows are aligned to
-// their element only; counts are literals of the kernel.
+// Loops that several kernels run over a row of float32 in memory. Rows are
+// aligned to their elements only, and their lengths are compile-time constants.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ROWWISE_ROWLOOPS_H
@@ -11,17 +11,17 @@
 
 namespace air::codegen {
 
-/// Floats per step of a row loop: one AVX-512 register, two of AVX2, four of
-/// NEON.
+/// Floats per step: one AVX-512 register, two AVX2 registers or four NEON
+/// registers.
 inline constexpr int64_t kFloatLanes = 16;
 
-/// Covers [0, count): body(type, i) handles kFloatLanes elements from i when
-/// `type` is a vector, one when it is scalar.
+/// Covers [0, count). body(type, i) handles kFloatLanes elements from i on if
+/// `type` is a vector, and one element if it is a scalar.
 void rowLoop(
     KernelBuilder &b, int64_t count,
     llvm::function_ref<void(KernelBuilder::Type, KernelBuilder::Value)> body);
 
-/// Sum of x[i]^2 over [0, count), in a fixed order.
+/// The sum of x[i]^2 over [0, count), added in a fixed order.
 KernelBuilder::Value sumOfSquares(KernelBuilder &b, KernelBuilder::Value x,
                                   int64_t count);
 

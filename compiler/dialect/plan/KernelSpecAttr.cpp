@@ -25,7 +25,7 @@ template <typename EnumT> struct Named {
 constexpr std::array kMClasses = {
     Named<MClass>{MClass::One, "one"},
     Named<MClass>{MClass::Small, "small"},
-    Named<MClass>{MClass::Wide, "wide"},
+    Named<MClass>{MClass::Large, "large"},
 };
 constexpr std::array kRopes = {
     Named<RopeKind>{RopeKind::None, "none"},
@@ -128,7 +128,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("qk_norm", spec.qkNorm);
   fn("kv_dtype", spec.kvDtype);
   fn("kv_page_bytes", spec.kvPageBytes);
-  fn("tile_groups", spec.tiles.groups);
+  fn("tile_groups", spec.tiles.rowBlocks);
   fn("tile_tokens", spec.tiles.tokens);
   fn("panel_columns", spec.tiles.panelColumns);
   fn("prefetch_bytes", spec.tiles.prefetchBytes);

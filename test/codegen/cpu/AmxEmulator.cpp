@@ -41,16 +41,16 @@ struct State {
 State state;
 struct sigaction before;
 
-/// One instruction of the VEX encoding's map 0F38; lengths include all.
+/// One instruction of VEX map 0F38. Its length includes all its bytes.
 struct Instruction {
-  unsigned prefix; ///< none, 66, F3, F2
+  unsigned prefix; ///< none, 66, F3 or F2
   uint8_t opcode;
   unsigned reg;   ///< ModRM.reg
-  unsigned rm;    ///< ModRM.rm of a register
+  unsigned rm;    ///< ModRM.rm, for a register operand
   unsigned third; ///< VEX.vvvv
   bool isMemory;
-  uint64_t address; ///< without the stride
-  uint64_t stride;  ///< the index register, scaled
+  uint64_t address; ///< excluding the stride
+  uint64_t stride;  ///< the index register times its scale
   unsigned length;
 };
 
@@ -66,7 +66,7 @@ std::optional<Instruction> decode(const ucontext_t &context) {
   const auto start = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
   const auto *code = reinterpret_cast<const uint8_t *>(start);
   if (code[0] != 0xC4 || (code[1] & 0x1F) != 2 || (code[2] & 0x84) != 0) {
-    return std::nullopt; // three-byte VEX, 0F38, W0, 128
+    return std::nullopt; // only three-byte VEX with map 0F38, W0 and 128 bits
   }
   Instruction found = {};
   found.prefix = code[2] & 3U;
@@ -90,7 +90,7 @@ std::optional<Instruction> decode(const ucontext_t &context) {
     const unsigned index = (sib >> 3U & 7U) | ((code[1] & 0x40) == 0 ? 8U : 0U);
     found.stride = index == 4 ? 0 : registerOf(context, index) << (sib >> 6U);
   } else if ((modRm & 7U) == 5 && mod == 0) {
-    return std::nullopt; // relative to the instruction: kernels have none
+    return std::nullopt; // RIP-relative: kernels do not use it here
   }
   found.address = hasBase ? registerOf(context, base) : 0;
   if (mod == 1) {
@@ -111,7 +111,7 @@ bool configure(uint64_t from) {
   uint8_t text[64];
   std::memcpy(text, reinterpret_cast<const void *>(from), sizeof(text));
   if (text[0] != 1 || text[1] != 0) {
-    return false; // palette 1, from the first row
+    return false; // only palette 1, starting at row 0
   }
   state = {};
   for (unsigned i = 0; i < kTiles; ++i) {
@@ -161,7 +161,7 @@ bool store(const Tile *tile, const Instruction &what) {
   return true;
 }
 
-/// Rows of a by columns of b; four bytes at a time are summed.
+/// Rows of a times columns of b, where sums are over four bytes at a time.
 bool areFactors(const Tile *sums, const Tile *a, const Tile *b) {
   return sums != nullptr && a != nullptr && b != nullptr && sums != a &&
          sums != b && a != b && sums->rows == a->rows &&
@@ -202,8 +202,8 @@ int32_t extended(uint8_t byte, bool isSigned) {
   return isSigned ? static_cast<int8_t>(byte) : byte;
 }
 
-void multiplyBytes(Tile &sums, const Tile &a, const Tile &b, bool isASigned,
-                   bool isBSigned) {
+void multiplyInt8(Tile &sums, const Tile &a, const Tile &b, bool isASigned,
+                  bool isBSigned) {
   for (unsigned m = 0; m < sums.rows; ++m) {
     for (unsigned n = 0; n < sums.rowBytes / 4; ++n) {
       uint32_t sum = 0;
@@ -223,7 +223,8 @@ void multiplyBytes(Tile &sums, const Tile &a, const Tile &b, bool isASigned,
 
 enum Prefix : unsigned { kNone, k66, kF3, kF2 };
 
-/// False for what is no tile instruction, or one that hardware would refuse.
+/// Returns false for anything that is no tile instruction, or that hardware
+/// would refuse.
 bool execute(const Instruction &what) {
   switch (what.opcode) {
   case 0x49:
@@ -257,8 +258,8 @@ bool execute(const Instruction &what) {
       return false;
     }
     if (what.opcode == 0x5E) {
-      multiplyBytes(*sums, *a, *b, what.prefix == kF2 || what.prefix == kF3,
-                    what.prefix == kF2 || what.prefix == k66);
+      multiplyInt8(*sums, *a, *b, what.prefix == kF2 || what.prefix == kF3,
+                   what.prefix == kF2 || what.prefix == k66);
       return true;
     }
     if (what.prefix == kF3) {
@@ -278,7 +279,7 @@ void handle(int, siginfo_t *, void *where) {
     context->uc_mcontext.gregs[REG_RIP] += what->length;
     return;
   }
-  // The instruction runs again, and ends the process.
+  // The instruction runs again, and SIGILL's default action ends the process.
   signal(SIGILL, SIG_DFL);
 }
 

@@ -1,16 +1,16 @@
 //===- AmxEmulator.h - tile instructions where there are none ---*- C++ -*-===//
 //
-// Kernels for tile registers run here on any x86-64 machine, as the bytes that
-// LLVM made of them: an instruction that the CPU does not know raises SIGILL,
-// and the handler does what the instruction would have done to registers and
-// memory of the interrupted thread. Source: Intel SDM vol. 2, "LDTILECFG",
-// "TILELOADD", "TILESTORED", "TILEZERO", "TILERELEASE", "TDPBF16PS" and
+// Runs kernels for tile registers on any x86-64 machine, as the exact bytes
+// that LLVM emitted. An instruction that the CPU does not support raises
+// SIGILL, and the handler applies its effect to the registers and memory of the
+// interrupted thread. Source: Intel SDM vol. 2, "LDTILECFG", "TILELOADD",
+// "TILESTORED", "TILEZERO", "TILERELEASE", "TDPBF16PS" and
 // "TDPBSSD/TDPBSUD/TDPBUSD/TDPBUUD"; vol. 1 ch. 18.
 //
-// What real hardware refuses (shapes that do not match, tiles that are not
-// configured) ends the process as SIGILL does.
+// Anything that real hardware refuses, such as mismatched shapes or
+// unconfigured tiles, ends the process with SIGILL.
 //
-// Thread-safety: one emulator at a time, one thread that runs kernels.
+// Thread-safety: one emulator at a time, and one thread that runs kernels.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CPU_AMXEMULATOR_H
@@ -20,7 +20,7 @@
 
 namespace air::codegen::test {
 
-/// What was executed.
+/// Counts of the instructions that were executed.
 struct AmxCounts {
   uint64_t configurations = 0;
   uint64_t releases = 0;
@@ -30,10 +30,10 @@ struct AmxCounts {
   uint64_t byteProducts = 0;
 };
 
-/// Whether this machine can emulate: x86-64 Linux.
+/// Whether this machine supports the emulator: x86-64 Linux.
 bool canEmulateAmx();
 
-/// Handles SIGILL while it lives.
+/// Handles SIGILL during its lifetime.
 class AmxEmulator {
 public:
   AmxEmulator();
@@ -42,7 +42,7 @@ public:
   AmxEmulator &operator=(const AmxEmulator &) = delete;
 
   static const AmxCounts &counts();
-  /// Whether tiles are configured: after a kernel they are not.
+  /// Whether tiles are configured. After a kernel they must not be.
   static bool isConfigured();
 };
 

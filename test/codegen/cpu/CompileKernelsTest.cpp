@@ -32,14 +32,14 @@ KernelSpec matMul(DType dtype, MClass mClass) {
   spec.op = KernelOp::MatMul;
   spec.dtype = dtype;
   spec.mClass = mClass;
-  spec.activation = activationOf(Precision::Float, mClass, dtype);
+  spec.activation = activationFor(Precision::Float, mClass, dtype);
   spec.n = 48;
   spec.k = 512;
   spec.yStride = 48;
   return spec;
 }
 
-/// Names of the global symbols that the object defines.
+/// The names of the global symbols that the object defines.
 std::set<std::string> definedSymbols(const std::vector<uint8_t> &object) {
   std::set<std::string> names;
   llvm::StringRef bytes(reinterpret_cast<const char *>(object.data()),
@@ -81,9 +81,9 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
   for (uint64_t width = 1; width < 40; width += 3) {
     specs.push_back(add(width));
   }
-  // Two that share a code book.
+  // Two kernels that share a codebook.
   specs.push_back(matMul(DType::IQ1_S, MClass::One));
-  specs.push_back(matMul(DType::IQ1_M, MClass::Wide));
+  specs.push_back(matMul(DType::IQ1_M, MClass::Large));
   auto one = compileKernels(specs, named("x86-64-v3"), 1);
   std::reverse(specs.begin(), specs.end());
   auto three = compileKernels(specs, named("x86-64-v3"), 3);
@@ -93,7 +93,7 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
 
 TEST(CompileKernels, DescribeAgreesWithCompile) {
   MachineProfile machine = named("x86-64-v3");
-  for (MClass mClass : {MClass::One, MClass::Small, MClass::Wide}) {
+  for (MClass mClass : {MClass::One, MClass::Small, MClass::Large}) {
     KernelSpec spec = matMul(DType::Q8_0, mClass);
     auto entry = describeKernel(spec, machine);
     auto artifact = compileKernels({&spec, 1}, machine, 1);
@@ -106,7 +106,7 @@ TEST(CompileKernels, DescribeAgreesWithCompile) {
     EXPECT_EQ(entry->scratchBytes, compiled.scratchBytes);
     EXPECT_EQ(entry->weightBytes, 48U * 512 / 32 * 34);
     EXPECT_EQ(entry->flopsPerRow, 2U * 48 * 512);
-    EXPECT_EQ(entry->tokensPerTile != 0, mClass == MClass::Wide);
+    EXPECT_EQ(entry->tokensPerTile != 0, mClass == MClass::Large);
   }
 }
 
@@ -175,7 +175,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
     change(&KernelSpec::op, op);
   }
   change(&KernelSpec::mClass, MClass::Small);
-  change(&KernelSpec::mClass, MClass::Wide);
+  change(&KernelSpec::mClass, MClass::Large);
   change(&KernelSpec::dtype, DType::Q4_K);
   change(&KernelSpec::dtype, DType::Q4_0);
   change(&KernelSpec::layout, Layout::Rows);
@@ -201,10 +201,10 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::qkNorm, true);
   change(&KernelSpec::kvDtype, DType::F32);
   change(&KernelSpec::kvPageBytes, uint64_t{3});
-  change(&KernelSpec::tiles, ProductTiles{3, 0, 0, 0});
-  change(&KernelSpec::tiles, ProductTiles{0, 3, 0, 0});
-  change(&KernelSpec::tiles, ProductTiles{0, 0, 3, 0});
-  change(&KernelSpec::tiles, ProductTiles{0, 0, 0, 3});
+  change(&KernelSpec::tiles, MatMulTiles{3, 0, 0, 0});
+  change(&KernelSpec::tiles, MatMulTiles{0, 3, 0, 0});
+  change(&KernelSpec::tiles, MatMulTiles{0, 0, 3, 0});
+  change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 3});
   std::set<std::string> names;
   for (const KernelSpec &spec : specs) {
     EXPECT_TRUE(names.insert(kernelName(spec)).second) << kernelName(spec);
@@ -223,7 +223,7 @@ TEST(KernelRegistry, RowsAreInOrderAndNamedAsTheirKernels) {
   }
 }
 
-/// What LLVM makes of a kernel.
+/// The assembly that LLVM generates for a kernel.
 std::string assemblyOf(const KernelSpec &spec, const std::string &target) {
   const Result<CpuTarget> cpu = makeCpuTarget(named(target));
   const Result<const KernelRow *> row = findKernelRow(spec);
@@ -239,11 +239,11 @@ std::string assemblyOf(const KernelSpec &spec, const std::string &target) {
 }
 
 TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
-  KernelSpec pairs = matMul(DType::BF16, MClass::Wide);
+  KernelSpec pairs = matMul(DType::BF16, MClass::Large);
   pairs.activation = Activation::BF16x32;
-  KernelSpec bytes = matMul(DType::Q4_0, MClass::Wide);
+  KernelSpec bytes = matMul(DType::Q4_0, MClass::Large);
   bytes.activation = Activation::I8;
-  KernelSpec halves = matMul(DType::Q6_K, MClass::Wide);
+  KernelSpec halves = matMul(DType::Q6_K, MClass::Large);
   halves.activation = Activation::I8;
   struct Case {
     KernelSpec spec;
@@ -256,7 +256,7 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
         Case{pairs, "x86-64-v4-bf16", "\tvdpbf16ps\t", false},
         Case{bytes, "x86-64-v4-amx", "\ttdpbsud\t", true},
         Case{bytes, "x86-64-v4-bf16", "\tvpdpbusd\t", false},
-        // Sums of 16 columns would fill a quarter of a tile.
+        // With 16-column scales, sums would fill only a quarter of a tile.
         Case{halves, "x86-64-v4-amx", "\tvpdpbusd\t", false}}) {
     const std::string text = assemblyOf(test.spec, test.target);
     const auto has = [&](const char *instruction) {
@@ -271,7 +271,7 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   }
 }
 
-/// x86's prefetches in the code of one kernel: prefetchnta, prefetcht0.
+/// The x86 prefetches in the code of one kernel: prefetchnta, prefetcht0.
 struct Prefetches {
   size_t once = 0;
   size_t often = 0;
@@ -307,7 +307,7 @@ TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
     EXPECT_GT(one.once, 0U) << info(dtype).name;
     EXPECT_EQ(one.often, 0U) << info(dtype).name;
 
-    // A second pass of four tokens reads them again.
+    // A second pass of four tokens reads the weights again.
     spec.mClass = MClass::Small;
     const Prefetches few = prefetchesOf(spec);
     EXPECT_EQ(few.once, 0U) << info(dtype).name;

@@ -83,7 +83,8 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   EXPECT_TRUE(target->isa.hasBf16Dot);
   EXPECT_NE(target->features.find("+avx512bf16"), std::string::npos);
   EXPECT_FALSE(target->isa.hasAmxBf16);
-  // Tiles are of use beside what multiplies the rest, and as a whole.
+  // Tiles are used only as a complete set, and together with the vector
+  // instructions for what they do not cover.
   for (const char *more : {"amx-bf16", "amx-int8"}) {
     features.push_back(more);
     target = makeCpuTarget(profile("x86_64", features));
@@ -110,7 +111,7 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
     const char *arch;
     std::vector<std::string> features;
     ByteDot byteDot;
-    const char *llvmFeature; // that the instructions need
+    const char *llvmFeature; // required by the instructions
   };
   const std::vector<std::string> avx512 = {"avx2",     "avx512bw", "avx512cd",
                                            "avx512dq", "avx512f",  "avx512vl",
@@ -123,12 +124,12 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
              {"avx2", "avxvnni", "f16c", "fma"},
              ByteDot::Vnni256,
              "+avxvnni"},
-        // Twice the width outweighs it.
+        // Twice the vector width outweighs VNNI.
         Case{"x86_64", avx512AndVnni256, ByteDot::MulAdd512, "+avx512bw"},
         Case{"x86_64", avx512, ByteDot::MulAdd512, "+avx512bw"},
         Case{"aarch64", {"dotprod", "neon"}, ByteDot::Sdot, "+dotprod"},
         Case{"aarch64", {"dotprod", "i8mm", "neon"}, ByteDot::Sdot, "+i8mm"},
-        // Half of what Armv8.6 has is what Armv8.0 has.
+        // A subset of Armv8.6's features is treated as Armv8.0.
         Case{"aarch64", {"i8mm", "neon"}, ByteDot::None, "+neon"},
         Case{"aarch64", {"neon"}, ByteDot::None, "+neon"}}) {
     auto target = makeCpuTarget(profile(test.arch, test.features));

@@ -19,7 +19,7 @@ std::vector<uint64_t> tokenCounts(MClass mClass) {
     return {1, 3};
   case MClass::Small:
     return {2, 5, 8, 1};
-  case MClass::Wide:
+  case MClass::Large:
     return {9, 16, 37, 2};
   }
   return {};
@@ -58,7 +58,8 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
       test.spec.op = KernelOp::RmsNorm;
       test.spec.k = width;
       test.spec.rowsFrom = from;
-      test.spec.epsilon = 0.25F; // large enough to be missed when left out
+      // Large enough to be noticed when it is left out.
+      test.spec.epsilon = 0.25F;
       const uint64_t tokens = 1 + random() % 20;
       test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
       const Floats x = randomFloats(random, tokens * width, 3.0F);
@@ -135,7 +136,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     test.label = labelOf(test.spec, tokens);
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
-    if (op == KernelOp::SiluMul) { // where e^-x leaves float32's range
+    if (op == KernelOp::SiluMul) { // where e^-x leaves the range of float32
       x.front() = -200.0F;
       x.back() = 200.0F;
     }
@@ -157,8 +158,8 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
-// One token's block in any int8 format. It equals the definition. Where the
-// scale is NaN, the definition leaves q and its sums open.
+// One token's block in any int8 format. It must equal the definition, which
+// leaves q and its sums open where the scale is NaN.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
@@ -194,7 +195,7 @@ PackedBlock blockOf(const ActivationBlock &block) {
 }
 
 PackedBlock blockOf(const ActivationTile &tile, uint64_t token,
-                    Activation form) {
+                    Activation format) {
   PackedBlock packed = {{std::begin(tile.q[token]), std::end(tile.q[token])},
                         tile.scale[token],
                         {},
@@ -204,7 +205,7 @@ PackedBlock blockOf(const ActivationTile &tile, uint64_t token,
     packed.sums.push_back(tile.biasSums[part][token]);
     packed.scaledSums.push_back(tile.scaledSums[part][token]);
   }
-  if (form == Activation::I8Grid) {
+  if (format == Activation::I8Grid) {
     packed.sums.push_back(tile.exponents[token]);
     packed.step = tile.steps[token];
   }
@@ -219,7 +220,7 @@ template <typename Record> std::vector<Record> recordsOf(const Bytes &bytes) {
   return records;
 }
 
-std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
+std::string compareTokens(const Bytes &got, Activation format, const Floats &x,
                           uint64_t k) {
   const uint64_t rows = x.size() / k;
   const uint64_t blocks = k / kActivationColumns;
@@ -227,7 +228,7 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
     return "row " + std::to_string(row) + ", " + std::to_string(at) +
            " is not as defined";
   };
-  if (form == Activation::F32x16) {
+  if (format == Activation::F32x16) {
     const Floats packed = floatsOf(got);
     for (uint64_t i = 0; i < x.size(); ++i) {
       const uint64_t row = i / k;
@@ -240,8 +241,8 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
     }
     return "";
   }
-  if (form == Activation::BF16x32) {
-    // All of a row's blocks, zeros past the last column too.
+  if (format == Activation::BF16x32) {
+    // All blocks of a row, including the zeros past the last column.
     const auto want = reference::roundToBf16(x, k);
     const uint64_t tileBlocks = ceilDiv(k, kActivationColumns);
     const uint64_t blocksBytes = tileBlocks * sizeof(Bf16Tile);
@@ -272,15 +273,15 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
   const auto gotBlocks = recordsOf<ActivationBlock>(got);
   const auto gotTiles = recordsOf<ActivationTile>(got);
   const auto wantBlocks = reference::quantizeToBlocks(x);
-  const auto wantTiles = reference::quantizeToTiles(x, k, form);
+  const auto wantTiles = reference::quantizeToTiles(x, k, format);
   for (uint64_t i = 0; i < rows * blocks; ++i) {
     const uint64_t row = i / blocks;
     const uint64_t tile = row / kActivationTokens * blocks + i % blocks;
     const uint64_t token = row % kActivationTokens;
     const bool isSame =
-        isOfByteTiles(form)
-            ? blockOf(gotTiles[tile], token, form)
-                  .isAs(blockOf(wantTiles[tile], token, form))
+        isInt8Tiled(format)
+            ? blockOf(gotTiles[tile], token, format)
+                  .isAs(blockOf(wantTiles[tile], token, format))
             : blockOf(gotBlocks[i]).isAs(blockOf(wantBlocks[i]));
     if (!isSame) {
       return wrong(row, i % blocks);
@@ -289,12 +290,12 @@ std::string compareTokens(const Bytes &got, Activation form, const Floats &x,
   return "";
 }
 
-void addPackActivations(std::vector<KernelCase> &cases, Activation form,
+void addPackActivations(std::vector<KernelCase> &cases, Activation format,
                         uint64_t width, RowsFrom from, Random &random) {
   constexpr uint64_t kBlock = kActivationColumns;
   KernelCase test;
   test.spec.op = KernelOp::PackActivations;
-  test.spec.activation = form;
+  test.spec.activation = format;
   test.spec.k = width;
   test.spec.rowsFrom = from;
   const uint64_t tokens = 24 + random() % 23;
@@ -303,9 +304,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
   const uint64_t rows =
       from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
   Floats x = randomFloats(random, rows * width, 3.0F);
-  // Blocks of every kind, one in each row: the largest value at either end and
-  // of either sign, ties, zeros, subnormals, the largest finite value, values
-  // that are not finite, and both sides of the ends of the grid.
+  // Blocks of every kind, one per row: the largest value at either end and of
+  // either sign, ties, zeros, subnormals, the largest finite value, non-finite
+  // values, and both sides of the ends of the grid.
   const float marked[] = {-100.0F,     1e30F,         0x1p-119F,
                           0x1p-112F,   1e-42F,        FLT_MAX,
                           INFINITY,    -INFINITY,     NAN,
@@ -313,8 +314,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
                           0x1p50F,     127 * 0x1p44F, 127 * 0x1p-64F,
                           127 * 1.75F, 127 * 1.7501F, 127 * 0x1.fp-65F,
                           FLT_MIN,     FLT_TRUE_MIN};
-  if (form == Activation::BF16x32) {
-    // Ties to even and beyond, up and down, from a subnormal to an overflow.
+  if (format == Activation::BF16x32) {
+    // Ties to even and values next to ties, from subnormals to overflow.
     const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
                              0xBF818000, 0x00008000, 0x7F7F8000, 0x7F800001,
                              0xFFC00000, 0x00018000, 0x80000001, 0x7FFFFFFF};
@@ -328,7 +329,7 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // Halves and integers of any size up to the mark.
+      // Integers and halves of any magnitude up to the mark.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -338,7 +339,7 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Rows that are tiny throughout, and a row that is not for its last value.
+  // Rows that are tiny throughout, and rows that are tiny but for one value.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -348,15 +349,15 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
     }
   }
   test.readsRows(x, width);
-  const uint64_t words = codegen::activationWords(form, width);
-  if (form == Activation::I8x2) {
+  const uint64_t words = codegen::activationWords(format, width);
+  if (format == Activation::I8x2) {
     test.writesRows(randomFloats(random, rows * words), words);
   } else {
     test.writes(bytesOf(
         randomFloats(random, alignUp(rows, kActivationTokens) * words)));
   }
-  test.check = [form, x, width](const std::vector<Bytes> &after) {
-    return compareTokens(after[1], form, x, width);
+  test.check = [format, x, width](const std::vector<Bytes> &after) {
+    return compareTokens(after[1], format, x, width);
   };
   cases.push_back(std::move(test));
 }
@@ -364,10 +365,10 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation form,
 void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
   for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
     for (const uint64_t width : {32, 96, 2048}) {
-      for (const Activation form :
+      for (const Activation format :
            {Activation::F32x16, Activation::I8x2, Activation::I8,
             Activation::I8Grid, Activation::BF16x32}) {
-        addPackActivations(cases, form, width, from, random);
+        addPackActivations(cases, format, width, from, random);
       }
     }
     for (const uint64_t width : {5, 33, 530}) {
@@ -379,8 +380,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
 
 // ---- matrices ---------------------------------------------------------------
 
-// Sum over k of |x[k]| times the largest |w| of k's block: a kernel may add a
-// block's scaled numbers and its offset apart, so an error scales with these.
+// Sum over k of |x[k]| times the largest |w| in k's block. Errors are relative
+// to this, because a kernel may accumulate a block's scaled numbers and its
+// offset separately.
 Doubles blockMagnitude(const Doubles &x, const Doubles &w, uint64_t n,
                        uint64_t k, uint64_t blockElements) {
   const uint64_t block = std::max<uint64_t>(blockElements, 16);
@@ -421,7 +423,7 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
     test.writesRows(randomFloats(random, tokens * test.spec.k), test.spec.k);
     const Doubles want = reference::embedRows(table.values, test.spec.k,
                                               test.batch.ids, test.spec.scale);
-    // scale * q + offset may cancel: relative to the row's largest value.
+    // scale * q + offset may cancel, so the bound is relative to the row.
     double largest = 0;
     for (const double value : want) {
       largest = std::max(largest, std::abs(value));
@@ -437,8 +439,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 
 // ---- activations of any magnitude -------------------------------------------
 
-/// Rows of every magnitude, one kind in each: what a format with one scale per
-/// block, or with a limited range of exponents, is most likely to lose.
+/// Rows of every magnitude, one kind per row, including those that formats with
+/// block scales or a limited exponent range are most likely to lose.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
   const float scales[] = {0x1p-120F, 0x1p-66F, 0x1p50F, largest,
                           0x1p-149F, 0.0F,     0x1p-40F};
@@ -452,7 +454,7 @@ Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
       }
       continue;
     }
-    // Blocks of many magnitudes beside each other; or one outlier of 2^120.
+    // Neighbouring blocks of very different magnitudes, or an outlier of 2^120.
     for (uint64_t j = 0; j < k; ++j) {
       const int exponent = static_cast<int>(j / kActivationColumns % 9) * 22;
       columns[j] = std::ldexp(columns[j], kind % 2 == 0 ? exponent - 100 : 0);
@@ -464,8 +466,8 @@ Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
   return x;
 }
 
-/// How far a packed format may be from x, by its definition.
-Doubles activationError(const Floats &x, Activation form) {
+/// The largest error of each number in a packed format, by its definition.
+Doubles activationError(const Floats &x, Activation format) {
   const auto relativeToBlock = [&](double share) {
     Doubles errors;
     for (uint64_t i = 0; i < x.size(); ++i) {
@@ -478,7 +480,7 @@ Doubles activationError(const Floats &x, Activation form) {
     }
     return errors;
   };
-  switch (form) {
+  switch (format) {
   case Activation::I8x2:
     return relativeToBlock(1.0 / 32511);
   case Activation::I8:
@@ -486,7 +488,7 @@ Doubles activationError(const Floats &x, Activation form) {
   case Activation::I8Grid:
     return relativeToBlock(1.0 / 203);
   case Activation::BF16x32:
-    // Half an ulp of bfloat16, and of its subnormals times 2^-88.
+    // Half an ulp of bfloat16, or of its subnormals times 2^-88.
     return scaled(widened(x), 1.0 / 256, 0x1p-222);
   case Activation::F32:
   case Activation::F32x16:
@@ -498,7 +500,7 @@ Doubles activationError(const Floats &x, Activation form) {
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  uint64_t gapBefore; // floats of y's row that belong to others
+  uint64_t gapBefore; // floats of y's row that belong to other matmuls
   uint64_t gapAfter;
   bool accumulate;
   bool hasBias;
@@ -514,32 +516,33 @@ constexpr MatMulShape kMatMulShapes[] = {
     {101, 3, 0, 1, false, false, false, RowsFrom::Tokens, true},
 };
 
-/// Not what the cost model would choose, and none divides the matrix.
-ProductTiles otherTiles(const KernelSpec &spec) {
+/// Sizes that the cost model would not choose and that do not divide the
+/// matrix.
+MatMulTiles otherTiles(const KernelSpec &spec) {
   if (usesPanel(spec)) {
-    const bool isBytes = isOfByteTiles(spec.activation);
+    const bool isBytes = isInt8Tiled(spec.activation);
     if (spec.activation == Activation::BF16x32) {
-      // Columns in turns of two panels.
-      return {.groups = 6, .tokens = 1024};
+      // Processes the columns in chunks of two panels.
+      return {.rowBlocks = 6, .tokens = 1024};
     }
-    return {.groups = 6, .tokens = 48, .panelColumns = isBytes ? 512U : 0U};
+    return {.rowBlocks = 6, .tokens = 48, .panelColumns = isBytes ? 512U : 0U};
   }
-  const bool isWide = spec.mClass == MClass::Wide;
-  return {.groups = 3, .tokens = isWide ? 24U : 0U, .prefetchBytes = 1024};
+  const bool isLarge = spec.mClass == MClass::Large;
+  return {.rowBlocks = 3, .tokens = isLarge ? 24U : 0U, .prefetchBytes = 1024};
 }
 
-/// How far a product's sums of `magnitude` may be off. Pairs of bfloat16 are
-/// added up in chains of a panel's columns, then panel by panel: their products
-/// are exact, each addition is rounded, and subnormals count as zeros. Tiles
-/// have shorter chains: half of a block's columns, and then as many as blocks.
-Doubles productError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
-                     uint64_t block, double flushed = FLT_MIN) {
+/// The largest error of a matmul. With bfloat16, products are exact and every
+/// addition rounds: over the columns of a panel and then over the panels.
+/// Subnormals are flushed to zero, at most `flushed` for each term. AMX has
+/// shorter chains: half of a block's columns, and then the blocks.
+Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
+                    uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
     return scaled(blockMagnitude(x, w, spec.n, spec.k, block), 24 * kEpsilon,
                   0);
   }
   const uint64_t chain =
-      std::min(spec.k, kPairPanelColumns) + ceilDiv(spec.k, kPairPanelColumns);
+      std::min(spec.k, kBf16PanelColumns) + ceilDiv(spec.k, kBf16PanelColumns);
   return scaled(reference::matMulMagnitude(x, w, {}, spec.n, spec.k),
                 static_cast<double>(chain) * kEpsilon,
                 static_cast<double>(spec.k) * flushed);
@@ -568,7 +571,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass, dtype);
+  spec.activation = activationFor(precision, mClass, dtype);
   spec.n = shape.n;
   spec.k = block == 1 ? plainColumns(spec, shape.blocks) : shape.blocks * block;
   spec.yOffset = shape.gapBefore;
@@ -581,7 +584,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
     spec.tiles = otherTiles(spec);
   }
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
-  // Rows are counted, not gathered: `tokens` of them in either case.
+  // x and y have one row per token, or per output when rowsFrom is Outputs.
   const uint64_t rows = shape.rowsFrom == RowsFrom::Outputs
                             ? test.batch.outputRows.size()
                             : tokens;
@@ -601,9 +604,10 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   test.writesRows(y, spec.yStride);
   const Doubles product =
       reference::matMul(wide, w.values, widened(bias), spec.n, spec.k);
-  const Doubles error = productError(spec, wide, w.values, block);
+  const Doubles error = matMulError(spec, wide, w.values, block);
   Doubles want = widened(y);
-  Doubles bound(y.size(), 0.0); // what is not the kernel's keeps its bits
+  // Columns of y outside this matmul keep their bits.
+  Doubles bound(y.size(), 0.0);
   for (uint64_t m = 0; m < rows; ++m) {
     for (uint64_t j = 0; j < spec.n; ++j) {
       const uint64_t at = m * spec.yStride + spec.yOffset + j;
@@ -619,9 +623,9 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   cases.push_back(std::move(test));
 }
 
-/// A matmul of rows of any magnitude against the product of the numbers before
-/// they were packed. The bound is what packing may change, the kernel's own
-/// error, and a float32 subnormal for each term.
+/// Multiplies rows of any magnitude and compares with the exact product of the
+/// unpacked numbers. The bound is the error of the packed format, plus the
+/// error of the kernel, plus a float32 subnormal per term.
 void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
                       Layout layout, MClass mClass, Precision precision,
                       RowsFrom from, Random &random) {
@@ -632,12 +636,12 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass, dtype);
+  spec.activation = activationFor(precision, mClass, dtype);
   spec.n = 37;
   spec.k = block == 1 ? 301 : ceilDiv(512, block) * block;
   spec.yStride = spec.n;
   spec.rowsFrom = from;
-  const uint64_t tokens = mClass == MClass::Wide ? 41 : 9;
+  const uint64_t tokens = mClass == MClass::Large ? 41 : 9;
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   const uint64_t rows =
       from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
@@ -650,9 +654,9 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   test.writesRows(randomFloats(random, rows * spec.n), spec.n);
   const Doubles want =
       reference::matMul(widened(x), w.values, {}, spec.n, spec.k);
-  Doubles bound = productError(spec, packed, w.values, block);
+  Doubles bound = matMulError(spec, packed, w.values, block);
   const Doubles tinyBound =
-      productError(spec, packed, w.values, block, FLT_MIN * kTinyRowFactor);
+      matMulError(spec, packed, w.values, block, FLT_MIN * kTinyRowFactor);
   const Doubles packing = reference::matMulMagnitude(
       activationError(x, spec.activation), w.values, {}, spec.n, spec.k);
   for (size_t i = 0; i < bound.size(); ++i) {
@@ -668,8 +672,8 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   cases.push_back(std::move(test));
 }
 
-// What models are mostly made of is tried in full; the other dtypes share their
-// code but for the decoder, and take turns.
+// The most common dtypes run all shapes. The others share all code but the
+// decoder, so each runs only some.
 bool isCommon(DType dtype, Precision precision) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
          dtype == DType::Q4_K ||
@@ -680,7 +684,7 @@ size_t turnOf(DType dtype, Layout layout) {
   return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
 }
 
-// All shapes, or one a class.
+// All shapes, or one per class.
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Precision precision, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
@@ -695,11 +699,11 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
-      // Some half of the rows are outputs: more than go as few do.
-      if (mClass == MClass::Wide &&
+      // About half of the tokens are outputs: too many for the GEMV code.
+      if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
-                  5 * kFewRows, random);
+                  5 * kGemvRows, random);
       }
     }
   }
@@ -715,7 +719,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass, dtype);
+  spec.activation = activationFor(precision, mClass, dtype);
   spec.n = 37;
   spec.k = block == 1 ? plainColumns(spec, 1) : ceilDiv(64, block) * block;
   if (hasOtherTiles) {
@@ -739,8 +743,8 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Doubles u = reference::matMul(wide, up.values, {}, spec.n, spec.k);
   const Doubles want =
       reference::gluMatMul(wide, gate.values, up.values, spec.n, spec.k);
-  const Doubles gError = productError(spec, wide, gate.values, block);
-  const Doubles uError = productError(spec, wide, up.values, block);
+  const Doubles gError = matMulError(spec, wide, gate.values, block);
+  const Doubles uError = matMulError(spec, wide, up.values, block);
   Doubles bound;
   for (size_t i = 0; i < want.size(); ++i) {
     // |silu'| <= 1.1; |silu(g)| <= |g|.

@@ -1,9 +1,9 @@
 //===- KernelCases.h - what the files of kernel cases share -----*- C++ -*-===//
 //
-// Error bounds are stated beside each comparison. kEpsilon is 2^-24, the
-// relative error of one rounding to float32; sums of n products err by at most
-// about n of them relative to the sum of magnitudes, and by far less when lanes
-// share the work.
+// Each comparison states its error bound. kEpsilon is 2^-24, the relative error
+// of one rounding to float32. A sum of n products has an error of at most about
+// n kEpsilon relative to the sum of magnitudes, and far less when several lanes
+// share the additions.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CPU_KERNELCASES_H
@@ -18,8 +18,8 @@ inline constexpr BatchKind kKinds[] = {BatchKind::Decode, BatchKind::Prefill,
                                        BatchKind::Mixed,
                                        BatchKind::Interleaved};
 
-/// Sizes inside the class, at its edges, and outside: a class says where a
-/// kernel is fast, not where it is right.
+/// Numbers of tokens inside the class, at its edges and outside it. A class
+/// determines where a kernel is fast, not where it is correct.
 std::vector<uint64_t> tokenCounts(MClass mClass);
 
 std::string labelOf(const KernelSpec &spec, uint64_t tokens);

@@ -25,10 +25,10 @@ namespace {
 
 constexpr uint64_t kGuardBytes = 256;
 constexpr uint8_t kGuard = 0xA5;
-// A NaN as float32 and as float16, whichever way it is read.
+// NaN both as float32 and as float16.
 constexpr uint8_t kGarbage = 0xFF;
 
-/// Aligned bytes between guards.
+/// Aligned bytes between guard bytes.
 class GuardedBuffer {
 public:
   explicit GuardedBuffer(const Bytes &content)
@@ -75,7 +75,7 @@ Ranges unevenRanges(uint64_t tiles, Random &random) {
     tile = end;
   }
   std::reverse(ranges.begin(), ranges.end());
-  ranges.emplace_back(0, 0); // an empty call does nothing
+  ranges.emplace_back(0, 0); // an empty call must do nothing
   return ranges;
 }
 
@@ -87,7 +87,8 @@ uint64_t tileCount(const KernelCase &test, const KernelEntry &entry) {
          (entry.tokensPerTile == 0 ? 1 : ceilDiv(rows, entry.tokensPerTile));
 }
 
-/// Cuts a binding's bytes to what is not padding; "" when it may be as it is.
+/// Truncates a binding's bytes to those before the padding. Returns "" if they
+/// are acceptable.
 std::string acceptBinding(const BindingData &binding, size_t index,
                           Bytes &after) {
   after.resize(binding.checkedBytes);
@@ -130,8 +131,9 @@ std::string checkBindings(const KernelCase &test) {
   return "";
 }
 
-/// One run over all tiles: the bindings after it, or what went wrong. A kernel
-/// carries no signature for UBSan to read, so that check is off here.
+/// One run over all tiles. Returns an error, or "" with the bindings in
+/// `after`. Kernels have no type signature for UBSan to read, so that check is
+/// disabled here.
 [[clang::no_sanitize("function")]] std::string
 runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
         const Ranges &ranges, std::vector<Bytes> &after) {
@@ -166,7 +168,7 @@ runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
   return "";
 }
 
-/// Runs a job file in place.
+/// Runs a job file, which receives the results.
 std::string callForeign(Bytes &file, const std::string &emulator,
                         const std::string &runner) {
   const int descriptor = memfd_create("kernel", MFD_CLOEXEC);
@@ -210,8 +212,9 @@ bool isSane(const std::vector<float> &values) {
 
 void setUnit(uint8_t *unit, uint16_t bits) { std::memcpy(unit, &bits, 2); }
 
-// Random bits, with scales of a sane size where the block says where they are.
-// What is still odd (a NaN among scales of eight bits) is drawn again.
+// Random bits, but with scales of moderate size where the block's fields are
+// known. Blocks that are still unusable, such as those with a NaN in an 8-bit
+// scale, are drawn again.
 void randomBlock(Random &random, const DTypeInfo &type, uint8_t *block) {
   std::normal_distribution<float> normal;
   for (uint32_t i = 0; i < type.blockBytes; ++i) {
@@ -286,7 +289,7 @@ Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
   }
   std::shuffle(batch.outputRows.begin(), batch.outputRows.end(), random);
 
-  // Physical pages in no order; entries that no position reaches name none.
+  // Physical pages in random order. Unused entries hold an invalid page.
   const uint32_t furthest = *std::max_element(next.begin(), next.end());
   batch.blockTableStride = furthest / AIR_KV_PAGE_TOKENS + 2;
   batch.blockTables.assign(sequences * batch.blockTableStride, 0xFFFFFFFF);
@@ -452,7 +455,7 @@ std::string compare(const std::string &what, const Floats &got,
            std::to_string(want.size());
   }
   for (size_t i = 0; i < want.size(); ++i) {
-    // Written so that NaN fails.
+    // The condition is written such that NaN fails.
     if (!(std::abs(got[i] - want[i]) <= bound[i])) {
       return what + "[" + std::to_string(i) + "] is " + std::to_string(got[i]) +
              ", expected " + std::to_string(want[i]) + " within " +
@@ -487,7 +490,7 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
   ForeignJob job = {};
   Bytes file(sizeof(ForeignJob));
   const auto append = [&file](const void *bytes, uint64_t size) {
-    // Guards all round; what lies between is page-aligned for the code.
+    // Every part lies between guard bytes, and starts on a page for the code.
     file.resize(file.size() + kGuardBytes, kGuard);
     file.resize(alignUp(file.size(), 4096), kGuard);
     const uint64_t at = file.size();

@@ -1,13 +1,12 @@
 //===- KernelHarness.h - runs any kernel against the reference --*- C++ -*-===//
 //
 // A KernelCase is one call of one kernel: a spec, a batch, the bytes of every
-// binding before, and what must hold after. runCase() makes the call as a
-// hostile runtime would:
-//   - every binding and the scratch lie between guard bytes, which must
-//     survive;
+// binding before the call, and a check of the bytes after it. runCase() makes
+// the call as a hostile runtime would:
+//   - every binding and the scratch lie between guard bytes, which must survive;
 //   - padding rows and scratch start as NaN patterns;
-//   - all tiles run one by one in a shuffled order, then once more in uneven
-//     ranges: both must give the same bytes;
+//   - all tiles run one by one in a shuffled order and then once more in uneven
+//     ranges, and both runs must produce the same bytes;
 //   - bindings that the op does not write must keep their bytes.
 //
 //===----------------------------------------------------------------------===//
@@ -33,7 +32,7 @@ using Random = std::mt19937_64;
 
 // ---- batches ----------------------------------------------------------------
 
-/// Tokens of several sequences, and the page tables of their caches.
+/// Tokens of several sequences, and the block tables of their caches.
 struct Batch {
   std::vector<int32_t> ids;
   std::vector<uint32_t> positions;
@@ -41,7 +40,7 @@ struct Batch {
   std::vector<uint32_t> outputRows;
   std::vector<uint32_t> blockTables;
   uint64_t blockTableStride = 0;
-  uint32_t pages = 0; ///< physical pages that the tables name
+  uint32_t pages = 0; ///< number of physical pages in the tables
 
   uint64_t tokens() const { return ids.size(); }
   AirBatch view() const;
@@ -53,14 +52,14 @@ struct Batch {
 };
 
 enum class BatchKind {
-  Decode,      ///< every token of another sequence
-  Prefill,     ///< one sequence
+  Decode,      ///< every token belongs to another sequence
+  Prefill,     ///< all tokens belong to one sequence
   Mixed,       ///< runs of several sequences
-  Interleaved, ///< sequences take turns
+  Interleaved, ///< sequences alternate token by token
 };
 
-/// Positions start anywhere up to `history`; ids are below `vocabulary`;
-/// outputs are some of the tokens, in any order, at least one.
+/// Positions start anywhere up to `history`, and ids are below `vocabulary`.
+/// The outputs are some of the tokens, at least one, in any order.
 Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
                 uint32_t history, uint64_t vocabulary = 1);
 
@@ -69,15 +68,16 @@ Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
 /// Standard normal numbers times `scale`.
 Floats randomFloats(Random &random, uint64_t count, float scale = 1.0F);
 
-/// Random valid blocks of any weight dtype, with finite values of sane size.
+/// Random valid blocks of any weight dtype, with finite values of moderate
+/// size.
 struct Matrix {
-  Bytes packed;   ///< in the layout
+  Bytes packed;   ///< in the requested layout
   Doubles values; ///< [rows][columns], exact
 };
 Matrix randomMatrix(Random &random, DType dtype, Layout layout, uint64_t rows,
                     uint64_t columns);
 
-/// Rows of floats padded to AIR_TOKEN_PADDING with NaN.
+/// Rows of floats, padded to AIR_TOKEN_PADDING with NaN.
 Bytes paddedRows(const Floats &rows, uint64_t width);
 Bytes bytesOf(const Floats &values);
 Floats floatsOf(const Bytes &bytes);
@@ -88,7 +88,7 @@ Doubles widened(const Floats &values);
 struct BindingData {
   Bytes before;
   bool written = false;
-  uint64_t checkedBytes = 0; ///< prefix that is not padding
+  uint64_t checkedBytes = 0; ///< the prefix before the padding
 };
 
 struct KernelCase {
@@ -96,7 +96,8 @@ struct KernelCase {
   KernelSpec spec;
   Batch batch;
   std::vector<BindingData> bindings;
-  /// Looks at the bindings after the call; "" when right, else what is wrong.
+  /// Examines the bindings after the call. Returns "" on success, otherwise a
+  /// message.
   std::function<std::string(const std::vector<Bytes> &)> check;
 
   void reads(Bytes bytes) {
@@ -106,7 +107,8 @@ struct KernelCase {
   void readsRows(const Floats &rows, uint64_t width) {
     bindings.push_back({paddedRows(rows, width), false, rows.size() * 4});
   }
-  /// x of a matmul, as its spec says; returns the numbers that the kernel sees.
+  /// Binds the x of a matmul in its spec's activation format. Returns the
+  /// numbers that this format represents.
   Doubles readsActivations(const Floats &x);
   void writes(Bytes bytes) {
     const uint64_t size = bytes.size();
@@ -117,25 +119,25 @@ struct KernelCase {
   }
 };
 
-/// "" when |got[i] - want[i]| <= bound[i] for every i of `want`; NaN fails.
+/// Returns "" if |got[i] - want[i]| <= bound[i] for every i of `want`. NaN
+/// fails.
 std::string compare(const std::string &what, const Floats &got,
                     const Doubles &want, const Doubles &bound);
 
-/// Calls the kernel as described above; "" when all is well.
+/// Calls the kernel as described above. Returns "" on success.
 std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);
 
-/// As runCase, but once over the tiles and by an emulator of another machine.
-/// `image` is loaded code and `entryAt` the kernel in it; `runner` is the
-/// program that ForeignRunner.c makes for that machine.
+/// As runCase(), but visits the tiles once and runs in an emulator of another
+/// machine. `image` is loaded code with the kernel at `entryAt`, and `runner`
+/// is the program built from ForeignRunner.c for that machine.
 std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            std::span<const uint8_t> image, uint64_t entryAt,
                            const std::string &emulator,
                            const std::string &runner);
 
 /// The cases of one op for one dtype, layout, M class and precision of
-/// activations (of no meaning for some ops): odd and even shapes, and every
-/// batch kind.
+/// activations, where they apply: odd and even shapes, and every batch kind.
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
                                   MClass mClass, Precision precision,
                                   Random &random);

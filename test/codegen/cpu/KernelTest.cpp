@@ -1,8 +1,8 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
-// Walks the registry: whatever it lists, for every dtype, layout and M class,
-// is compiled for every target and run wherever this machine can, or an
-// emulator of another or of some of its instructions. An op without cases
+// Walks the registry. Every op, dtype, layout and M class in it is compiled for
+// every target, and run wherever this machine or an emulator can. An emulator
+// may cover a whole machine or only some instructions. An op without cases
 // fails.
 //
 //===----------------------------------------------------------------------===//
@@ -21,7 +21,7 @@
 namespace air::codegen::test {
 namespace {
 
-/// An emulator for the other machine, when the build found one.
+/// An emulator of the other architecture, if the build found one.
 #ifdef AIR_FOREIGN_RUNNER
 constexpr const char *kEmulator = AIR_FOREIGN_EMULATOR;
 constexpr const char *kRunner = AIR_FOREIGN_RUNNER;
@@ -33,7 +33,7 @@ constexpr const char *kRunner = nullptr;
 bool runsHere(const MachineProfile &target) {
   return checkRunsOn(target, hostProfile()).isOk();
 }
-/// All but its tile instructions runs here.
+/// Whether everything but the target's tile instructions runs here.
 bool runsWithEmulatedTiles(MachineProfile target) {
   std::erase_if(target.features, [](const std::string &feature) {
     return feature.starts_with("amx-");
@@ -45,8 +45,8 @@ bool runsEmulated(const MachineProfile &target) {
          hostProfile().arch != "aarch64";
 }
 
-/// Host, and every built-in profile whose vectors or permutations differ from
-/// those before, or for kernels of bytes how it multiplies them.
+/// The host, and every built-in profile whose vectors, byte permutations or
+/// (for int8 kernels) dot products differ from those before it.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -84,7 +84,8 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
-/// What of a registry row one test covers: all its M classes for one dtype.
+/// One test: all M classes of a registry row for one dtype, layout and
+/// precision.
 struct Slice {
   const KernelRow *row;
   DType dtype;
@@ -92,7 +93,7 @@ struct Slice {
   Precision precision;
   std::string name;
 
-  /// Products of bfloat16: of many tokens, where the target has them.
+  /// Large-M matmuls in bfloat16, on targets that have the instructions.
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
@@ -119,12 +120,12 @@ std::vector<Slice> slices() {
         }
         all.push_back({&row, dtype, layout, Precision::Float, name});
         if (layout == Layout::X16 &&
-            std::ranges::find(row.byteDTypes, dtype) != row.byteDTypes.end()) {
+            std::ranges::find(row.int8DTypes, dtype) != row.int8DTypes.end()) {
           all.push_back(
               {&row, dtype, layout, Precision::Int15, name + "_i8x2"});
           all.push_back({&row, dtype, layout, Precision::Int8, name + "_i8"});
         }
-        if (!row.byteDTypes.empty() && dtype == DType::BF16) {
+        if (!row.int8DTypes.empty() && dtype == DType::BF16) {
           all.push_back(
               {&row, dtype, layout, Precision::Int8, name + "_bf16x32"});
         }
@@ -138,10 +139,10 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   std::vector<KernelCase> cases;
   std::vector<MClass> classes = {MClass::One};
   if (slice.row->hasMClasses) {
-    classes = {MClass::One, MClass::Small, MClass::Wide};
+    classes = {MClass::One, MClass::Small, MClass::Large};
   }
   if (slice.isOfBf16()) {
-    classes = {MClass::Wide};
+    classes = {MClass::Large};
   }
   for (const MClass mClass : classes) {
     std::vector<KernelCase> more =
@@ -152,28 +153,28 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
-/// Kernels that are for tiles used them, and no others did.
+/// Checks that exactly the kernels meant for tiles used them.
 void expectTiles(const CpuTarget &target,
                  const std::vector<KernelCase> &cases) {
   bool isOfPairs = false;
-  bool isOfBytes = false;
+  bool isInt8 = false;
   for (const KernelCase &test : cases) {
-    const bool isProduct =
+    const bool isMatMul =
         test.spec.op == KernelOp::MatMul || test.spec.op == KernelOp::GluMatMul;
-    isOfPairs |= isProduct && test.spec.activation == Activation::BF16x32;
-    isOfBytes |= isProduct && isOfByteTiles(test.spec.activation) &&
-                 test.spec.mClass == MClass::Wide &&
-                 std::ranges::count(halfBlockDTypes(), test.spec.dtype) == 0;
+    isOfPairs |= isMatMul && test.spec.activation == Activation::BF16x32;
+    isInt8 |= isMatMul && isInt8Tiled(test.spec.activation) &&
+              test.spec.mClass == MClass::Large &&
+              std::ranges::count(scalePer16DTypes(), test.spec.dtype) == 0;
   }
   const AmxCounts &counts = AmxEmulator::counts();
   EXPECT_EQ(counts.bf16Products != 0, isOfPairs && target.isa.hasAmxBf16);
-  EXPECT_EQ(counts.byteProducts != 0, isOfBytes && target.isa.hasAmxInt8);
+  EXPECT_EQ(counts.byteProducts != 0, isInt8 && target.isa.hasAmxInt8);
   EXPECT_EQ(counts.configurations, counts.releases);
-  EXPECT_EQ(counts.configurations != 0, isOfPairs || isOfBytes);
+  EXPECT_EQ(counts.configurations != 0, isOfPairs || isInt8);
 }
 
-/// Compiles the cases' kernels for a target and runs what can be run. Returns
-/// how many cases ran.
+/// Compiles the kernels of the cases for a target and runs those that can run
+/// here. Returns the number of cases that ran.
 int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
           Random &random) {
   std::vector<KernelSpec> specs;
@@ -250,7 +251,7 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }
   }
-  // A built-in profile has what the host may lack.
+  // Some built-in profile supports what the host may lack.
   EXPECT_GT(compiled, 0);
 }
 

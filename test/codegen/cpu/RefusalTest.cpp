@@ -43,7 +43,7 @@ KernelSpec byteMatMul(DType dtype) {
 
 KernelSpec wideMatMul() {
   KernelSpec spec = byteMatMul(DType::Q4_K);
-  spec.mClass = MClass::Wide;
+  spec.mClass = MClass::Large;
   spec.activation = Activation::I8;
   return spec;
 }
@@ -113,7 +113,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) {
               s.activation = Activation::F32;
-              s.mClass = MClass::Wide;
+              s.mClass = MClass::Large;
             }),
        ErrorCode::Unsupported, "are packed for 9 tokens"},
       {"one token of packed floats",
@@ -142,12 +142,13 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(wideMatMul(), [](KernelSpec &s) { s.tiles.panelColumns = 128; }),
        ErrorCode::Internal, "tiles.panelColumns is 128, not a multiple of 256"},
       {"many groups",
-       with(wideMatMul(), [](KernelSpec &s) { s.tiles.groups = 97; }),
-       ErrorCode::Internal, "tiles.groups is 97, not a multiple of 1 up to 96"},
+       with(wideMatMul(), [](KernelSpec &s) { s.tiles.rowBlocks = 97; }),
+       ErrorCode::Internal,
+       "tiles.rowBlocks is 97, not a multiple of 1 up to 96"},
       {"many sums",
        with(wideMatMul(),
             [](KernelSpec &s) {
-              s.tiles.groups = 96;
+              s.tiles.rowBlocks = 96;
               s.tiles.tokens = 512;
             }),
        ErrorCode::Internal, "3145728 bytes of sums, the most is 1048576"},
@@ -205,7 +206,7 @@ TEST(Refusal, Bf16NeedsBf16) {
         Case{"aarch64-i8mm", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"x86-64-v4-bf16", with(spec, few), ErrorCode::Unsupported,
              "for 9 tokens and more of BF16"},
-        // Three bits of each weight would be lost.
+        // Each weight would lose three bits.
         Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
              "for 9 tokens and more of BF16"},
         Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,
@@ -228,23 +229,23 @@ TEST(Activations, AreBf16ForManyTokensOfIt) {
     return bestActivation(spec, *resolveProfile(target), precision);
   };
   const char *target = "x86-64-v4-bf16";
-  EXPECT_EQ(best(DType::BF16, MClass::Wide, target, Precision::Int8),
+  EXPECT_EQ(best(DType::BF16, MClass::Large, target, Precision::Int8),
             Activation::BF16x32);
   for (const MClass mClass : {MClass::One, MClass::Small}) {
     EXPECT_EQ(best(DType::BF16, mClass, target, Precision::Int8),
               Activation::F32);
   }
   for (const Precision precision : {Precision::Float, Precision::Int15}) {
-    EXPECT_EQ(best(DType::BF16, MClass::Wide, target, precision),
+    EXPECT_EQ(best(DType::BF16, MClass::Large, target, precision),
               Activation::F32x16);
   }
   for (const DType dtype : {DType::F16, DType::F32}) {
-    EXPECT_EQ(best(dtype, MClass::Wide, target, Precision::Int8),
+    EXPECT_EQ(best(dtype, MClass::Large, target, Precision::Int8),
               Activation::F32x16);
   }
-  EXPECT_EQ(best(DType::BF16, MClass::Wide, "x86-64-v4-vnni", Precision::Int8),
+  EXPECT_EQ(best(DType::BF16, MClass::Large, "x86-64-v4-vnni", Precision::Int8),
             Activation::F32x16);
-  EXPECT_EQ(best(DType::Q4_K, MClass::Wide, target, Precision::Int8),
+  EXPECT_EQ(best(DType::Q4_K, MClass::Large, target, Precision::Int8),
             Activation::I8Grid);
 }
 
@@ -254,11 +255,11 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
     return bestActivation(spec, *resolveProfile(target), precision);
   };
   KernelSpec spec = byteMatMul(DType::Q4_K);
-  for (const MClass mClass : {MClass::One, MClass::Small, MClass::Wide}) {
+  for (const MClass mClass : {MClass::One, MClass::Small, MClass::Large}) {
     spec.mClass = mClass;
     for (const std::string &target : builtinProfiles()) {
       EXPECT_EQ(best(spec, target), target != "aarch64-neon" ? Activation::I8x2
-                                    : mClass == MClass::Wide
+                                    : mClass == MClass::Large
                                         ? Activation::F32x16
                                         : Activation::F32)
           << target;
@@ -270,7 +271,7 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   spec.mClass = MClass::One;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32);
-  // Whole bytes, where products pass through 16 bits.
+  // 8-bit weights on vpmaddubsw paths.
   spec = byteMatMul(DType::Q8_0);
   EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
@@ -282,19 +283,20 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   }
   for (const char *target : {"x86-64-v3", "x86-64-v4"}) {
     EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
-    // And sums of 16 columns of many tokens.
+    // Also large M with 16-column scales.
     KernelSpec many = byteMatMul(DType::Q6_K);
-    many.mClass = MClass::Wide;
+    many.mClass = MClass::Large;
     EXPECT_EQ(best(many, target), Activation::F32x16) << target;
     EXPECT_EQ(best(many, target, Precision::Int8), Activation::I8Grid)
         << target;
     many.mClass = MClass::Small;
     EXPECT_EQ(best(many, target), Activation::I8x2) << target;
   }
-  // Code books of many tokens, where each four look them up again.
+  // Large M with codebooks, which would be looked up again for every four
+  // tokens.
   spec = byteMatMul(DType::IQ2_XS);
   for (const char *target : {"x86-64-v3", "x86-64-v4-vnni"}) {
-    spec.mClass = MClass::Wide;
+    spec.mClass = MClass::Large;
     EXPECT_EQ(best(spec, target), Activation::F32x16) << target;
     EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8Grid)
         << target;
@@ -307,15 +309,15 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   EXPECT_EQ(best(row(KernelOp::EmbedRows), "x86-64-v4-vnni"), Activation::F32);
 }
 
-// Tiles are cut so that every thread finds work: one token and KV head in
-// decode, several tokens in prefill. A block's state fits a core's own cache.
+// Tiles are small enough for every thread to have work: one token and KV head
+// in decode, several tokens in prefill. The state of a block fits in L2.
 TEST(Grid, AttentionFollowsItsClass) {
   const Result<MachineProfile> target = resolveProfile("x86-64-v4");
   ASSERT_TRUE(target.isOk());
   for (const auto &[mClass, heads, tokens] :
        {std::tuple(MClass::One, 8, 1), std::tuple(MClass::Small, 8, 1),
-        std::tuple(MClass::Wide, 2, 8), std::tuple(MClass::Wide, 8, 8),
-        std::tuple(MClass::Wide, 64, 8)}) {
+        std::tuple(MClass::Large, 2, 8), std::tuple(MClass::Large, 8, 8),
+        std::tuple(MClass::Large, 64, 8)}) {
     KernelSpec spec = attention();
     spec.mClass = mClass;
     spec.heads = static_cast<uint64_t>(heads);

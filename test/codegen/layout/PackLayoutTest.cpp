@@ -21,7 +21,7 @@ Bytes randomBytes(uint64_t size, uint64_t seed) {
   return bytes;
 }
 
-// x16 as formats/plan/Layout.h words it, byte by byte.
+// The definition of x16 in formats/plan/Layout.h, byte by byte.
 Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
                        const Bytes &source) {
   Bytes packed;
@@ -43,7 +43,8 @@ Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
   return packed;
 }
 
-// Byte-wise for every dtype that a matrix may have, whole and broken groups.
+// Compares bytes for every weight dtype, with complete and incomplete row
+// blocks.
 TEST(PackLayout, X16IsItsDefinitionAndUnpacks) {
   int cases = 0;
   for (const DTypeInfo &type : allDTypes()) {
@@ -68,7 +69,8 @@ TEST(PackLayout, X16IsItsDefinitionAndUnpacks) {
       }
     }
   }
-  EXPECT_EQ(cases, 29 * 48); // weight dtypes, eight by six shapes
+  // Weight dtypes, times eight row counts by six column counts.
+  EXPECT_EQ(cases, 29 * 48);
 }
 
 TEST(PackLayout, RowsIsACopy) {
@@ -112,8 +114,8 @@ TEST(PackLayout, PaddingRowsAreZeroAndPackingAGroupAtATimeIsTheSame) {
                           [](uint8_t byte) { return byte == 0; }));
 }
 
-// By hand: three rows of one Q4_0 block (2 bytes of d, 16 bytes of nibbles).
-// Row r has d = {r, 0x80} and nibble byte i = 16 r + i.
+// Worked out by hand: three rows of one Q4_0 block (2 bytes of d, 16 bytes of
+// nibbles). Row r has d = {r, 0x80} and nibble byte i = 16 r + i.
 TEST(PackLayout, Q4x0GroupOf16ByHand) {
   Bytes source;
   for (uint8_t row = 0; row < 3; ++row) {

@@ -102,7 +102,7 @@ TEST(Reference, RopeAppendSplitsNormsAndRotates) {
   spec.rope = RopeKind::Norm;
   spec.qkNorm = true;
   spec.epsilon = 0;
-  // q0, q1, k, v; a quarter turn: (a, b) -> (-b, a).
+  // q0, q1, k and v, rotated by a quarter turn: (a, b) -> (-b, a).
   const Doubles qkv = {1, 1, 3, -3, 1, 7, 5, 6};
   const Doubles angles = {0, 1};
   const Doubles qNorm = {2, 3};
@@ -128,7 +128,7 @@ TEST(Reference, AttentionWeighsValuesByScores) {
   const Doubles q = {2 * kLn3, 0, 0, 1};
   const Doubles keys = {1, 0, 0, 0, 9, 9};
   const Doubles values = {4, 0, 8, 100, 1e30, 1e30};
-  // Two keys: head 0 has odds 3 : 1, head 1 even ones.
+  // Two keys: the odds are 3 : 1 for head 0, and even for head 1.
   EXPECT_THAT(attention(spec, q, keys, values, 2),
               Pointwise(IsNear(1e-12), {5.0, 25.0, 6.0, 50.0}));
   EXPECT_THAT(attention(spec, q, keys, values, 1), ElementsAre(4, 0, 4, 0));
@@ -148,7 +148,7 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   std::vector<float> x(2 * kActivationColumns);
   x[0] = 127 * 128; // scale 1
   x[1] = -127 * 128;
-  x[2] = 63.5F; // ties to even: 64, which the high byte takes
+  x[2] = 63.5F; // a tie, to the even 64, which overflows into the high byte
   x[3] = -64.5F;
   x[17] = 1000;
   x[40] = 0x1p-113F; // its block has the smallest scale

@@ -58,9 +58,9 @@
 // differ.
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: m_class = "small", n = 256 : i64, op = "matmul"
-// CHECK-NOT: m_class = "{{(small|wide)}}", op = "rms_norm"
+// CHECK-NOT: m_class = "{{(small|large)}}", op = "rms_norm"
 // CHECK-LABEL: plan.program @"m9+" tokens 9 to 40
-// CHECK: m_class = "wide", n = 256 : i64, op = "matmul"
+// CHECK: m_class = "large", n = 256 : i64, op = "matmul"
 
 // OPTIONS: plan.decision "context" = "100" by user
 // OPTIONS: plan.decision "kv-type" = "f32" by user
@@ -98,7 +98,7 @@
 // BYTES-NEXT: {activation = "i8", k = 128 : i64, op = "pack_activations"} (<read buffer @attn_normed>, <write buffer @attn_normed.i8>)
 // BYTES-NEXT: activation = "i8"{{.*}} m_class = "small", n = 256 : i64, op = "matmul"{{.*}} (<read buffer @attn_normed.i8>, {{.*}} arithmetic <int8>
 // BYTES-LABEL: plan.program @"m9+" tokens 9 to 40
-// BYTES: activation = "i8"{{.*}} m_class = "wide", n = 256 : i64, op = "matmul"
+// BYTES: activation = "i8"{{.*}} m_class = "large", n = 256 : i64, op = "matmul"
 module {
   plan.model <name = "tied", architecture = "llama", vocabulary = 512, width = 128, layers = 1, heads = 4, kv_heads = 2, head_dim = 32, ffn_width = 384, trained_context = 2048, parameters = 1>
   plan.graph @tied {
@@ -207,7 +207,7 @@ module {
 // PAIRS: plan.program @"m9+" tokens 9 to 40
 // PAIRS: plan.step matmul layer 0
 // PAIRS-NEXT: {activation = "bf16x32", k = 48 : i64, op = "pack_activations"} (<read buffer @normed>, <write buffer @normed.bf16x32>)
-// PAIRS-NEXT: activation = "bf16x32", dtype = "BF16"{{.*}} m_class = "wide"{{.*}} (<read buffer @normed.bf16x32>, <read tensor @w>, <write buffer @product>){{.*}} arithmetic <bfloat16>
+// PAIRS-NEXT: activation = "bf16x32", dtype = "BF16"{{.*}} m_class = "large"{{.*}} (<read buffer @normed.bf16x32>, <read tensor @w>, <write buffer @product>){{.*}} arithmetic <bfloat16>
 // PAIRS: plan.step head
 // PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
 

@@ -33,7 +33,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     const Doubles want = reference::ropeAngles(frequency, test.batch.positions,
                                                double(test.spec.scale));
     test.check = [want](const std::vector<Bytes> &after) {
-      // One rounding to float32 of a number below 2, and 1e-9 of the function.
+      // One rounding to float32 of a number below 2, plus 1e-9 for the function.
       return compare("angles", floatsOf(after[1]), want,
                      Doubles(want.size(), 2 * kEpsilon + 1e-9));
     };
@@ -43,7 +43,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
 
 namespace {
 
-// A cache of one layer inside pages that hold more, as plain access.
+// The part of one layer in larger pages, as plain arrays.
 struct Cache {
   const KernelSpec &spec;
   Bytes bytes;
@@ -99,7 +99,7 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.headDim = shape.headDim;
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
-  // Another layer's part follows in each page.
+  // In each page, the part of another layer follows.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
 }
 
@@ -177,7 +177,7 @@ void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
   test.writes(before);
   const reference::QkvRows want = reference::ropeAppend(
       spec, widened(qkv), widened(angles), widened(qNorm), widened(kNorm));
-  // Relative to the row's largest element: a rotation mixes two of them.
+  // Relative to the row's largest element, since a rotation mixes two elements.
   Doubles bounds;
   const auto largestOf = [](const Doubles &rows, uint64_t m, uint64_t size) {
     double largest = 0;
@@ -296,8 +296,8 @@ void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
 
 namespace {
 
-// Every slot up to a sequence's furthest position holds numbers; all else is a
-// NaN pattern.
+// Slots up to each sequence's last position hold numbers. All others hold a NaN
+// pattern.
 Bytes filledCache(const KernelSpec &spec, const Batch &batch, float keyScale,
                   Random &random) {
   Cache cache{spec, Bytes(batch.pages * spec.kvPageBytes, 0xFF)};
@@ -373,8 +373,9 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
                                              test.batch.positions[m] + 1);
     want.insert(want.end(), out.begin(), out.end());
   }
-  // Scores are sums of headDim products of size keyScale times scale; their
-  // absolute error is the weights' relative one, and values are of size 4.
+  // A score is scale times a sum of headDim products of magnitude keyScale. Its
+  // absolute error is the relative error of a weight, and the values have
+  // magnitude 4.
   const double bound =
       4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
   test.check = [want, bound](const std::vector<Bytes> &after) {
@@ -396,22 +397,22 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                                  {71, 1, 4},  {6, 3, 27},  {2, 1, 1022}};
   int turn = 0;
   int kernel = static_cast<int>(mClass);
-  if (mClass == MClass::Wide) {
-    // Whole blocks of tokens and what is left, in one sequence and several.
+  if (mClass == MClass::Large) {
+    // Complete and incomplete blocks of tokens, in one sequence and in several.
     const HeadShape shape = {8, 2, 64};
     addAttention(cases, shape, DType::F16, mClass, BatchKind::Prefill, 150,
                  1.0F, random);
     addAttention(cases, shape, DType::F32, mClass, BatchKind::Mixed, 150, 12.0F,
                  random);
   }
-  // Small shares its code with Wide: fewer shapes do.
+  // Small and Large share their code, so fewer shapes suffice.
   const size_t count = mClass == MClass::Small ? 6 : std::size(shapes);
   for (const HeadShape &shape : std::span(shapes).first(count)) {
     const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
     for (const uint64_t tokens : tokenCounts(mClass)) {
       for (int i = 0; i < 2; ++i) {
         const BatchKind kind = kKinds[turn++ % 4];
-        // Small keys, and keys so large that one of them takes all the weight.
+        // Small keys, and keys so large that one of them gets all the weight.
         const float keyScale = turn % 3 == 0 ? 12.0F : 1.0F;
         addAttention(cases, shape, kvDtype, mClass, kind, tokens, keyScale,
                      random);

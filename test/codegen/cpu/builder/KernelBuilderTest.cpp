@@ -29,8 +29,8 @@ compileOne(const CpuTarget &target,
 
 constexpr int64_t kLanes = 16;
 
-/// y[i] = function(x[i]) on the host, 16 elements a tile. A kernel carries no
-/// signature for UBSan to read, so that check is off here.
+/// y[i] = function(x[i]) on the host, with 16 elements per tile. Kernels have
+/// no type signature for UBSan to read, so that check is disabled here.
 [[clang::no_sanitize("function")]] std::vector<float>
 map(std::vector<float> x,
     const std::function<mlir::Value(KernelBuilder &, mlir::Value)> &function) {
@@ -57,7 +57,7 @@ map(std::vector<float> x,
   return y;
 }
 
-/// Distance in units of the last place of `want` rounded to float.
+/// The distance in units in the last place of `want`, rounded to float.
 double ulps(float got, double want) {
   auto nearest = static_cast<float>(want);
   if (std::isinf(nearest) || std::isinf(got)) {
@@ -134,7 +134,7 @@ TEST(CompileModule, AWrongIntrinsicIsAnError) {
 TEST(CompileModule, AnInvalidFunctionIsAnError) {
   auto bitcode =
       compileToBitcode("invalid", hostTarget(), [](KernelBuilder &b) {
-        // A vector of another length than its operand's.
+        // The result has fewer lanes than the operand.
         mlir::arith::AddFOp::create(b.ops(), b.loc(), b.vec(b.f32(), 4),
                                     b.f32(1.0F), b.f32(1.0F));
       });
@@ -143,7 +143,7 @@ TEST(CompileModule, AnInvalidFunctionIsAnError) {
 }
 
 TEST(CompileModule, ALoopOfStoresStaysALoop) {
-  // LLVM would make this memset, were it not told that there is no libc.
+  // LLVM would turn this loop into memset if it assumed a libc.
   auto object = compileOne(hostTarget(), [](KernelBuilder &b) {
     b.loop(b.i64(0), b.tileEnd(), b.i64(1), [&](mlir::Value i) {
       b.store(b.i32(0), b.element(b.binding(0), i, 4), 4);

@@ -1,7 +1,7 @@
-//===- Int8DotTest.cpp - the largest bytes that there are -----------------===//
+//===- Int8DotTest.cpp - int8 dot products at the limits of 16 bits -------===//
 //
-// Random weights hardly ever reach what 16 bits hold; here every product is as
-// large as it may be, of either sign, on every target that runs here.
+// Random weights rarely reach the limits of 16-bit sums. Here every product has
+// the largest magnitude, of either sign, on every target that runs here.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/matmul/Int8Dot.h"
@@ -27,11 +27,11 @@ constexpr const char *kRunner = nullptr;
 
 constexpr int64_t kRows = 16;
 constexpr int64_t kWordBytes = 4 * kRows;
-/// More than any target adds up in 16 bits but of the smallest fields.
+/// More words than any target adds in 16 bits, except for the smallest fields.
 constexpr int64_t kWords = 20;
 constexpr int kStart = -1000;
 
-/// Sums of kWords words of fields of so many bits, |x| <= mostX.
+/// Sums of kWords words with fields of `bits` bits, where |x| <= mostX.
 struct Sum {
   int64_t bits;
   int64_t mostX;
@@ -47,8 +47,8 @@ std::vector<Sum> sums() {
   return all;
 }
 
-/// Value of byte `at` of word `word` in row `row`: rows 0 and 1 are as large as
-/// they may be, with the same sign throughout; the others mix.
+/// The value of byte `at` of word `word` in row `row`. Rows 0 and 1 have the
+/// largest magnitude with one sign throughout; the others mix.
 int weight(const Sum &sum, int64_t row, int64_t word, int64_t at) {
   const int most = sum.bits == 8 ? 127 : (1 << sum.bits) - 1;
   const int least = sum.bits == 8 ? -128 : 0;
@@ -77,8 +77,9 @@ int activation(const Sum &sum, int64_t row, int64_t word, int64_t at) {
 constexpr std::array<int8_t, 16> kTable = {
     -128, -100, -77, -1, 0, 1, 2, 3, 17, 33, 64, 65, 99, 101, 126, 127};
 
-/// Bindings: 0 weights and 1 activations [sum][word][64] i8, 2 indices [64],
-/// 3 results: [sum][16] i32, then the same after ten words, then 64 bytes.
+/// Bindings: 0 weights and 1 activations [sum][word][64] i8; 2 indices [64]; 3
+/// results, for each sum [16] i32 after half the words and after all of them,
+/// then 64 bytes.
 void emit(KernelBuilder &b) {
   auto words = b.vec(b.i8(), kWordBytes);
   b.tileLoop([&](mlir::Value) {
@@ -90,12 +91,12 @@ void emit(KernelBuilder &b) {
     };
     for (const Sum &sum : sums()) {
       auto start = b.constant(b.vec(b.i32(), kRows), int64_t{kStart});
-      ByteSum bytes(start);
+      Int8Accumulator bytes(start);
       for (int64_t word = 0; word < kWords; ++word, at += kWordBytes) {
         mlir::Value weights = b.load(words, b.offset(b.binding(0), at), 64);
         mlir::Value x = b.load(words, b.offset(b.binding(1), at), 64);
         if (sum.bits == 8) {
-          weights = wholeBytes(b, weights);
+          weights = toTargetInt8(b, weights);
         }
         bytes.add(b, weights, x, sum.bits, sum.mostX);
         if (word == kWords / 2 - 1) {
@@ -105,11 +106,12 @@ void emit(KernelBuilder &b) {
       store(bytes.total(b));
     }
     mlir::Value indices = b.load(words, b.binding(2), 64);
-    store(lookUpBytes(b, indices, kTable));
+    store(lookUpInt8(b, indices, kTable));
   });
 }
 
-/// What whole bytes stand for is `bias` less: their sums are too large by that.
+/// 8-bit weights in the target's form are too large by -`bias`, and so are
+/// their sums.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";
@@ -165,7 +167,7 @@ KernelCase makeCase(int bias, Random &random) {
   return test;
 }
 
-/// Whether the case could be run on the target; it must then be right.
+/// Returns whether the target can run here. If so, the results must be right.
 bool runsOn(const MachineProfile &profile, const KernelCase &test,
             const std::function<void(KernelBuilder &)> &body, Random &random) {
   const CpuTarget target = *makeCpuTarget(profile);
@@ -195,7 +197,7 @@ bool runsOn(const MachineProfile &profile, const KernelCase &test,
   return true;
 }
 
-TEST(ByteProducts, AreExactAtTheirLargest) {
+TEST(Int8Dot, AreExactAtTheirLargest) {
   std::vector<std::string> names = builtinProfiles();
   names.emplace_back("host");
   Random random(7);
@@ -205,15 +207,16 @@ TEST(ByteProducts, AreExactAtTheirLargest) {
     const MachineProfile profile = *resolveProfile(name);
     const IsaTraits isa = makeCpuTarget(profile)->isa;
     if (isa.hasByteDot()) {
-      ran += runsOn(profile, makeCase(wholeByteBias(isa), random), emit, random)
-                 ? 1
-                 : 0;
+      ran +=
+          runsOn(profile, makeCase(targetInt8Bias(isa), random), emit, random)
+              ? 1
+              : 0;
     }
   }
   EXPECT_GT(ran, 0);
 }
 
-TEST(ByteProducts, OfTwoTokensAtOnce) {
+TEST(Int8Dot, OfTwoTokensAtOnce) {
   const MachineProfile profile = *resolveProfile("aarch64-i8mm");
   ASSERT_TRUE(makeCpuTarget(profile)->isa.hasI8mm);
   Random random(8);

@@ -10,7 +10,7 @@ KernelSpec matMul(MClass mClass, Precision precision) {
   KernelSpec spec;
   spec.dtype = DType::Q4_K;
   spec.mClass = mClass;
-  spec.activation = activationOf(precision, mClass, spec.dtype);
+  spec.activation = activationFor(precision, mClass, spec.dtype);
   spec.n = spec.yStride = 4096;
   spec.k = 2048;
   return spec;
@@ -35,13 +35,13 @@ TEST(CostModel, MoreCoresGetSmallerTiles) {
 }
 
 TEST(CostModel, ManyTokensShareTheirTripFromMemory) {
-  EXPECT_LT(tilesOn(2, matMul(MClass::Wide, Precision::Int8)),
+  EXPECT_LT(tilesOn(2, matMul(MClass::Large, Precision::Int8)),
             tilesOn(2, matMul(MClass::One, Precision::Int15)));
 }
 
 TEST(Tiles, AreTheSpecsWhereItSaysThem) {
-  KernelSpec spec = matMul(MClass::Wide, Precision::Int8);
-  spec.tiles = {.groups = 6, .tokens = 64, .panelColumns = 512};
+  KernelSpec spec = matMul(MClass::Large, Precision::Int8);
+  spec.tiles = {.rowBlocks = 6, .tokens = 64, .panelColumns = 512};
   Result<KernelEntry> entry = describeKernel(spec, machine(2));
   ASSERT_TRUE(entry.isOk()) << entry.status().message();
   EXPECT_EQ(entry->baseTiles, (256U + 5) / 6);
@@ -49,21 +49,21 @@ TEST(Tiles, AreTheSpecsWhereItSaysThem) {
   EXPECT_TRUE(entry->name.ends_with("_tg6_tt64_pc512")) << entry->name;
 }
 
-// One size a list, all of them such as a kernel can have.
+// Each list varies one size, within what a kernel supports.
 TEST(TileVariants, ChangeOneSizeAtATime) {
   for (const auto &[mClass, precision, knobs] :
        {std::tuple(MClass::One, Precision::Int15, 2),
         std::tuple(MClass::Small, Precision::Int8, 2),
-        std::tuple(MClass::Wide, Precision::Int15, 3),
-        std::tuple(MClass::Wide, Precision::Int8, 3),
-        std::tuple(MClass::Wide, Precision::Float, 2)}) {
+        std::tuple(MClass::Large, Precision::Int15, 3),
+        std::tuple(MClass::Large, Precision::Int8, 3),
+        std::tuple(MClass::Large, Precision::Float, 2)}) {
     KernelSpec spec = matMul(mClass, precision);
     const auto variants = tileVariants(spec, machine(2));
     EXPECT_EQ(variants.size(), static_cast<size_t>(knobs));
     for (const auto &list : variants) {
       EXPECT_FALSE(list.empty());
-      for (const ProductTiles &tiles : list) {
-        EXPECT_EQ((tiles.groups != 0) + (tiles.tokens != 0) +
+      for (const MatMulTiles &tiles : list) {
+        EXPECT_EQ((tiles.rowBlocks != 0) + (tiles.tokens != 0) +
                       (tiles.panelColumns != 0) + (tiles.prefetchBytes != 0),
                   1);
         spec.tiles = tiles;

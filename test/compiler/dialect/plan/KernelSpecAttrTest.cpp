@@ -21,7 +21,7 @@ std::string textOf(mlir::Attribute attr) {
 KernelSpec fullSpec() {
   KernelSpec spec;
   spec.op = KernelOp::RopeAppend;
-  spec.mClass = MClass::Wide;
+  spec.mClass = MClass::Large;
   spec.dtype = DType::IQ2_XXS;
   spec.layout = Layout::Rows;
   spec.activation = codegen::Activation::I8x2;
