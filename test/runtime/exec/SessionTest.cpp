@@ -1,6 +1,7 @@
 //===- SessionTest.cpp - opening a plan, and batches of every shape -------===//
 #include "runtime/exec/Session.h"
 
+#include "formats/dtype/DType.h"
 #include "test/runtime/fake/FakePlan.h"
 
 #include <cmath>
