@@ -201,7 +201,7 @@ TEST(PlanJson, IsJsonWithTheSchemasKeys) {
   EXPECT_EQ(json["sources"][0]["digest"], "07070707070707070707070707070707");
   EXPECT_EQ(json["kv"]["pages"], 6);
   EXPECT_EQ(json["buffers"][3]["is_output"], true);
-  EXPECT_EQ(json.size(), 20u); // every field of Plan
+  EXPECT_EQ(json.size(), 21u); // every field of Plan
 }
 
 TEST(PlanJson, TextThatIsNotUtf8StaysJson) {
