@@ -1,0 +1,25 @@
+//===- ActivationRange.h - activations of any magnitude ---------*- C++ -*-===//
+//
+// Activations at the limits of the packed formats (codegen/KernelSpec.h), and
+// the errors that the formats may have there.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_CODEGEN_CPU_MATMUL_ACTIVATIONRANGE_H
+#define AIRPACK_TEST_CODEGEN_CPU_MATMUL_ACTIVATIONRANGE_H
+
+#include "test/codegen/cpu/KernelHarness.h"
+
+namespace air::codegen::test {
+
+/// Rows of k columns of every magnitude up to about `largest`, one kind per row,
+/// including those that formats with block scales or a limited exponent range
+/// are most likely to lose. Some rows have one outlier of 2^8 * `largest`.
+Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
+
+/// The largest error of each number in a packed format, by its definition. Rows
+/// consist of whole blocks, except for formats without block scales.
+Doubles activationError(const Floats &x, Activation format);
+
+} // namespace air::codegen::test
+
+#endif // AIRPACK_TEST_CODEGEN_CPU_MATMUL_ACTIVATIONRANGE_H
