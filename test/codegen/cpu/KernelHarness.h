@@ -124,6 +124,10 @@ struct KernelCase {
 std::string compare(const std::string &what, const Floats &got,
                     const Doubles &want, const Doubles &bound);
 
+/// Compares the bindings of a case with those that codegen/KernelBindings.h
+/// lists for its spec. Returns "" when they agree, else the first difference.
+std::string checkBindings(const KernelCase &test);
+
 /// Calls the kernel as described above. Returns "" on success.
 std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);

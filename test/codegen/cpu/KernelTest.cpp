@@ -211,6 +211,7 @@ int runOn(const MachineProfile &target, const std::vector<KernelCase> &cases,
       ADD_FAILURE() << name << " is not in the object made for it";
       continue;
     }
+    EXPECT_EQ(checkBindings(test), "") << test.label;
     if (isHere) {
       EXPECT_EQ(runCase(test, *entry, *image->entry(name), random), "")
           << test.label;

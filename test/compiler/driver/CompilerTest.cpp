@@ -56,8 +56,10 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
   std::string path = outputPath(GetParam());
   uint64_t lastDone = 0;
   uint64_t total = 0;
+  Result<AtomicFile> output = AtomicFile::create(path);
+  ASSERT_TRUE(output.isOk()) << output.status().message();
   Result<uint64_t> bytes =
-      compiler->write(path, [&](uint64_t done, uint64_t all) {
+      compiler->write(*std::move(output), [&](uint64_t done, uint64_t all) {
         EXPECT_GE(done, lastDone);
         lastDone = done;
         total = all;
@@ -113,7 +115,9 @@ TEST(Compiler, StopsWhereItIsAsked) {
   EXPECT_THAT(compiler->moduleText(), HasSubstr("plan.graph"));
   // A plan that is not finished cannot be emitted.
   EXPECT_EQ(compiler->planJson().status().code(), ErrorCode::Internal);
-  EXPECT_FALSE(compiler->write(outputPath("none"), nullptr).isOk());
+  Result<AtomicFile> output = AtomicFile::create(outputPath("none"));
+  ASSERT_TRUE(output.isOk()) << output.status().message();
+  EXPECT_FALSE(compiler->write(*std::move(output), nullptr).isOk());
 }
 
 TEST(Compiler, NamesThePassesItHas) {
