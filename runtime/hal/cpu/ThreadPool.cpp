@@ -75,7 +75,7 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::workerMain(Worker &worker) {
   ThreadPool &pool = *worker.pool;
-  pool.seats[worker.thread].sit(worker.homeCpu);
+  pool.lendings[worker.thread].attach(worker.homeCpu);
   while (true) {
     // Before looking for work: a phase that opens meanwhile ends the wait.
     uint32_t seen = pool.opened.value();
@@ -141,7 +141,7 @@ void ThreadPool::walk(PhaseWalk &work, bool shared) {
 
 bool ThreadPool::work(uint32_t thread) {
   uint64_t ran = 0;
-  seats[thread].begin();
+  lendings[thread].beginWork();
   while (std::optional<TileQueue::Claim> claim = queue.claim(thread)) {
     current->run(*claim, thread);
     ran += claim->end - claim->begin;
@@ -149,7 +149,7 @@ bool ThreadPool::work(uint32_t thread) {
   if (ran != 0 && queue.finish(ran)) {
     advance();
   }
-  seats[thread].end();
+  lendings[thread].endWork();
   return ran != 0;
 }
 
@@ -177,11 +177,11 @@ void ThreadPool::waitForWork(uint32_t seen) {
 }
 
 bool ThreadPool::lendCpu(uint32_t seen) {
-  for (ThreadSeat &seat : seats) {
-    if (!seat.works()) {
+  for (CpuLending &owner : lendings) {
+    if (!owner.isWorking()) {
       continue;
     }
-    std::optional<uint64_t> before = seat.cpuNanoseconds();
+    std::optional<uint64_t> before = owner.cpuNanoseconds();
     if (!before) {
       continue;
     }
@@ -189,10 +189,10 @@ bool ThreadPool::lendCpu(uint32_t seen) {
     if (opened.spinWhile(seen, kWatchSpins)) {
       return false;
     }
-    std::optional<uint64_t> after = seat.cpuNanoseconds();
+    std::optional<uint64_t> after = owner.cpuNanoseconds();
     uint64_t passed = monotonicNanoseconds() - start;
-    if (after && *after - *before < passed / 4 && seat.works() &&
-        seat.bringHere()) {
+    if (after && *after - *before < passed / 4 && owner.isWorking() &&
+        owner.moveToCallersCpu()) {
       return true;
     }
   }

@@ -15,7 +15,7 @@
 // a smaller pool is left to the scheduler, because another process may have
 // chosen the same cores. The caller's affinity is never touched. A pinned
 // thread that loses its CPU to another process while it has work is given the
-// CPU of a thread that waits (ThreadSeat.h).
+// CPU of a thread that waits (CpuLending.h).
 //
 // Thread-safety: run() and walk() from one thread at a time. Errors: Usage for
 // no threads or more than kMaxThreads, Io when the system gives no thread.
@@ -26,8 +26,8 @@
 
 #include "formats/support/Status.h"
 #include "formats/support/Thread.h"
+#include "runtime/hal/cpu/CpuLending.h"
 #include "runtime/hal/cpu/CpuTopology.h"
-#include "runtime/hal/cpu/ThreadSeat.h"
 #include "runtime/hal/cpu/TileQueue.h"
 #include "runtime/hal/cpu/WaitWord.h"
 
@@ -99,7 +99,7 @@ private:
   };
 
   explicit ThreadPool(uint32_t threads)
-      : seats(threads), units(threads), queue(threads) {}
+      : lendings(threads), units(threads), queue(threads) {}
   static void workerMain(Worker &worker);
   /// Unless `shared`, each thread runs its own units only.
   void walk(PhaseWalk &work, bool shared);
@@ -117,8 +117,8 @@ private:
   uint32_t spins = 0;
   std::vector<NodeRun> runs;
   std::vector<Worker> workers;
-  std::vector<ThreadSeat> seats;
-  std::vector<uint32_t> units;  ///< of the phase to open
+  std::vector<CpuLending> lendings; ///< one per thread
+  std::vector<uint32_t> units;      ///< of the phase to open
   PhaseWalk *current = nullptr; ///< read only by who has claimed units of it
   bool isShared = true;
   std::atomic<bool> finished{true}; ///< the walk has no more phases

@@ -1,5 +1,5 @@
-//===- ThreadSeat.cpp - affinities and thread clocks ------------*- C++ -*-===//
-#include "runtime/hal/cpu/ThreadSeat.h"
+//===- CpuLending.cpp - affinities and thread clocks ------------*- C++ -*-===//
+#include "runtime/hal/cpu/CpuLending.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -10,7 +10,7 @@ using namespace air::rt;
 
 namespace {
 
-/// Allocates, unless the CPU is one of the first 1024.
+/// Allocates a mask if `cpu` is not below CPU_SETSIZE, which is 1024.
 bool pin(pid_t thread, uint32_t cpu) {
   cpu_set_t few;
   cpu_set_t *mask = &few;
@@ -30,17 +30,17 @@ bool pin(pid_t thread, uint32_t cpu) {
 
 } // namespace
 
-void ThreadSeat::sit(std::optional<uint32_t> homeCpu) {
-  id = static_cast<pid_t>(syscall(SYS_gettid));
+void CpuLending::attach(std::optional<uint32_t> homeCpu) {
+  threadId = static_cast<pid_t>(syscall(SYS_gettid));
   hasHome = homeCpu && pthread_getcpuclockid(pthread_self(), &clock) == 0 &&
-            pin(id, *homeCpu);
+            pin(threadId, *homeCpu);
   home = homeCpu.value_or(0);
-  isSeated.store(true, std::memory_order_release);
+  isAttached.store(true, std::memory_order_release);
 }
 
-std::optional<uint64_t> ThreadSeat::cpuNanoseconds() const {
+std::optional<uint64_t> CpuLending::cpuNanoseconds() const {
   timespec time = {};
-  if (!isSeated.load(std::memory_order_acquire) || !hasHome ||
+  if (!isAttached.load(std::memory_order_acquire) || !hasHome ||
       clock_gettime(clock, &time) != 0) {
     return std::nullopt;
   }
@@ -48,20 +48,22 @@ std::optional<uint64_t> ThreadSeat::cpuNanoseconds() const {
          static_cast<uint64_t>(time.tv_nsec);
 }
 
-bool ThreadSeat::bringHere() {
-  uint32_t atHome = Home;
-  if (!state.compare_exchange_strong(atHome, Moving)) {
+bool CpuLending::moveToCallersCpu() {
+  uint32_t expected = AtHome;
+  if (!state.compare_exchange_strong(expected, Moving)) {
     return false;
   }
   int here = sched_getcpu();
   bool isAtHome = here >= 0 && static_cast<uint32_t>(here) == home;
-  bool moved = !isAtHome && here >= 0 && pin(id, static_cast<uint32_t>(here));
-  // Not before it is moved: the thread would go home first.
-  state.store(moved ? Moved : Home);
+  bool moved =
+      !isAtHome && here >= 0 && pin(threadId, static_cast<uint32_t>(here));
+  // Only after the move: endWork() pins the thread to its home CPU as soon as
+  // it sees Moved, and the move would then undo that.
+  state.store(moved ? Moved : AtHome);
   return isAtHome || moved;
 }
 
-void ThreadSeat::goHome() {
-  pin(id, home);
-  state.store(Home);
+void CpuLending::returnToHomeCpu() {
+  pin(threadId, home);
+  state.store(AtHome);
 }

@@ -1,0 +1,71 @@
+//===- CpuLending.h - lends a CPU to a thread that has lost its -*- C++ -*-===//
+//
+// A pinned thread whose CPU is taken by another process stops in the middle of
+// a tile. All other threads then wait for that tile, although their own CPUs
+// are idle. A waiting thread therefore checks whether the thread that it waits
+// for receives any CPU time. If not, the waiter pins that thread to its own CPU
+// and goes to sleep. The moved thread is pinned to its home CPU again when its
+// work is done.
+//
+// There is one object per thread of a pool. Thread-safety: attach(),
+// beginWork() and endWork() are called by the thread itself, the other members
+// by any thread. A waiter may notice too late that the work is done, and then
+// moves the thread needlessly. The thread still returns to its home CPU, at the
+// end of its next work.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CPU_CPULENDING_H
+#define AIRPACK_RUNTIME_HAL_CPU_CPULENDING_H
+
+#include <atomic>
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <sys/types.h>
+
+namespace air::rt {
+
+class alignas(64) CpuLending {
+public:
+  /// Ties this object to the calling thread, and pins the thread to `homeCpu`
+  /// if there is one. If the system refuses, the thread is left to the
+  /// scheduler, which may be slower but changes no result.
+  void attach(std::optional<uint32_t> homeCpu);
+
+  /// The thread calls these around work that other threads may wait for.
+  void beginWork() { working.store(true, std::memory_order_relaxed); }
+  void endWork() {
+    working.store(false, std::memory_order_relaxed);
+    if (state.load(std::memory_order_relaxed) == Moved) {
+      returnToHomeCpu();
+    }
+  }
+
+  bool isWorking() const { return working.load(std::memory_order_relaxed); }
+
+  /// The CPU time that the thread has used so far. Empty if the thread has no
+  /// home CPU, or if the system does not report the time.
+  std::optional<uint64_t> cpuNanoseconds() const;
+
+  /// Pins the thread to the caller's CPU, unless that is its home CPU or
+  /// another thread has moved it already. Returns true if the thread can run
+  /// here as soon as the caller sleeps.
+  bool moveToCallersCpu();
+
+private:
+  enum State : uint32_t { AtHome, Moving, Moved };
+
+  void returnToHomeCpu();
+
+  pid_t threadId = 0;
+  clockid_t clock = {};
+  bool hasHome = false;
+  uint32_t home = 0;
+  std::atomic<bool> isAttached{false}; ///< the fields above have been written
+  std::atomic<bool> working{false};
+  std::atomic<uint32_t> state{AtHome};
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CPU_CPULENDING_H
