@@ -1,4 +1,4 @@
-//===- Device.cpp - what every device computes alike ------------*- C++ -*-===//
+//===- Device.cpp - the part that all devices share -------------*- C++ -*-===//
 #include "runtime/hal/Device.h"
 
 #include "formats/support/CheckedMath.h"

@@ -1,21 +1,22 @@
-//===- Device.h - what the executor asks of a machine -----------*- C++ -*-===//
+//===- Device.h - the interface between executor and hardware ---*- C++ -*-===//
 //
-// The executor knows steps, sequences and addresses; a Device knows how its
-// machine keeps bytes and runs kernels. One object is one device with its
-// memory and its compute threads or queues.
+// The executor knows about steps, sequences and addresses. A Device knows how
+// its hardware stores bytes and runs kernels. One object stands for one device,
+// with its memory and its compute threads or queues.
 //
-// The order of use: allocate memory, load executables, add programs (flat lists
-// of dispatches whose bindings are already addresses), then run ranges of them.
+// Order of use: allocate memory, load executables, add programs (flat lists of
+// dispatches whose bindings are already addresses), then run ranges of them.
 // Everything that costs time or memory happens before the first run: a CPU
-// resolves entry points, a GPU records a graph or a command buffer a program.
+// resolves entry points, a GPU records a graph or a command buffer per program.
 //
-// Addresses are 64-bit numbers that the device's kernels understand: a pointer
-// on the CPU, a device pointer or buffer device address on a GPU. They stay the
-// same until the device goes, so that programs hold them as literals.
+// Addresses are 64-bit numbers that the device's kernels understand: pointers
+// on the CPU, device pointers or buffer device addresses on a GPU. They do not
+// change during the device's lifetime, so programs contain them as literals.
 //
-// Ownership: the device frees all it allocated. Thread-safety: one caller at a
-// time. Errors: DoesNotFit (memory), Corrupt or Unsupported (executables), Io
-// (the system or the driver refused); an error of run() ends that run only.
+// Ownership: the device frees everything that it allocated. Thread-safety: one
+// caller at a time. Errors: DoesNotFit (memory), Corrupt or Unsupported
+// (executables), Io (the system or the driver refused). An error of run() ends
+// only that run.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_DEVICE_H
@@ -33,7 +34,7 @@ namespace air::rt {
 
 using DeviceAddress = uint64_t;
 
-/// Which of a batch's counts a dispatch's grid follows.
+/// The count of a batch that determines the size of a dispatch's grid.
 enum class GridRows : uint8_t { Tokens, Outputs };
 
 /// tiles = baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile));
@@ -46,14 +47,15 @@ struct DispatchGrid {
 
 uint64_t tileCount(const DispatchGrid &grid, const AirBatch &batch);
 
-/// One kernel call of a program. The spans are only read during addProgram.
+/// One kernel launch of a program. The span is only read during addProgram.
 struct DispatchDesc {
   uint32_t executable = 0; ///< from loadExecutable
-  uint32_t entry = 0;      ///< index into that call's `entries`
+  uint32_t entry = 0;      ///< index into the `entries` of that call
   DispatchGrid grid;
   std::span<const DeviceAddress> bindings;
   uint64_t scratchBytes = 0; ///< per thread
-  /// False when the next dispatch may start before this one's tiles are done.
+  /// False if the next dispatch may start before the tiles of this one are
+  /// done.
   bool barrier = true;
 };
 
@@ -61,37 +63,39 @@ class Device {
 public:
   virtual ~Device() = default;
 
-  /// Zeroed memory, aligned to AIR_BINDING_ALIGNMENT at least. `what` names it
-  /// in the error.
+  /// Allocates zeroed memory, aligned to at least AIR_BINDING_ALIGNMENT. `what`
+  /// names the memory in the error message.
   virtual Result<DeviceAddress> allocate(uint64_t bytes,
                                          std::string_view what) = 0;
 
-  /// The address under which kernels see `bytes` of host memory, which must
-  /// outlive the device and lie at a multiple of AIR_BINDING_ALIGNMENT.
-  /// Unsupported where a device can only read its own memory.
+  /// The address at which kernels see `bytes` of host memory, which must
+  /// outlive the device and be aligned to AIR_BINDING_ALIGNMENT. Unsupported if
+  /// the device can only read its own memory.
   virtual Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) = 0;
 
-  /// Loads one executable of a plan and finds every entry.
+  /// Loads an executable of a plan and looks up all `entries` in it. Returns
+  /// the executable's number.
   virtual Result<uint32_t>
   loadExecutable(std::span<const uint8_t> object,
                  std::span<const std::string_view> entries) = 0;
 
+  /// Returns the program's number.
   virtual Result<uint32_t>
   addProgram(std::span<const DispatchDesc> dispatches) = 0;
 
   /// Runs dispatches [first, first + count) of a program, in order. The batch's
-  /// arrays are host memory, untouched until synchronise().
+  /// arrays are host memory and must not change until synchronise().
   virtual Status run(uint32_t program, uint32_t first, uint32_t count,
                      const AirBatch &batch) = 0;
 
-  /// Copies inside the device, after what was run before.
+  /// Copies within the device, after everything that was run before.
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
 
-  /// Returns when everything that was run is done.
+  /// Returns when all earlier runs and copies are complete.
   virtual Status synchronise() = 0;
 
-  /// Host's view of allocated memory as of the last synchronise(); valid until
-  /// the next run.
+  /// The host's view of allocated memory as of the last synchronise(). Valid
+  /// until the next run.
   virtual Result<const void *> read(DeviceAddress from, uint64_t bytes) = 0;
 };
 

@@ -13,10 +13,10 @@
 namespace air::rt {
 namespace {
 
-// Not in every elf.h.
+// Missing from some versions of elf.h.
 constexpr uint32_t kSectionX86Unwind = 0x70000001;
 
-// Caps the padding that a section's alignment can ask for.
+// Bounds the padding that a section's alignment can cause.
 constexpr uint64_t kMaxAlignment = 4096;
 
 std::string number(uint64_t value) { return std::to_string(value); }
@@ -32,7 +32,7 @@ const char *machineName(uint64_t machine) {
   }
 }
 
-// Objects come at any alignment, so records are copied out.
+// Objects may have any alignment in memory, so records are copied out.
 template <typename T> T recordAt(std::span<const uint8_t> bytes, uint64_t at) {
   T record;
   std::memcpy(&record, bytes.data() + at, sizeof(T));
@@ -58,8 +58,8 @@ Result<std::string_view> stringAt(std::span<const uint8_t> table,
 
 constexpr uint64_t kNotLoaded = ~uint64_t(0);
 
-/// One object while it is read. Sections are addressed by index, which every
-/// user has checked against sections.size().
+/// An object while it is read. Every member function that takes a section index
+/// expects one that has been checked against sections.size().
 class ObjectReader {
 public:
   explicit ObjectReader(std::span<const uint8_t> object) : object(object) {}
@@ -114,18 +114,19 @@ Status ObjectReader::readHeader(ElfMachine machine) {
   }
   if (header.e_type != ET_REL) {
     return corruptError("ELF type is " + number(header.e_type) +
-                        ", a relocatable object has " + number(ET_REL));
+                        ", but a relocatable object has type " +
+                        number(ET_REL));
   }
   if (header.e_machine != static_cast<uint16_t>(machine)) {
     return mismatchError("object is for " +
                          std::string(machineName(header.e_machine)) + " (" +
-                         number(header.e_machine) + "), this machine is " +
+                         number(header.e_machine) + "), but this machine is " +
                          machineName(static_cast<uint64_t>(machine)) + " (" +
                          number(static_cast<uint64_t>(machine)) + ")");
   }
   if (header.e_shentsize != sizeof(Elf64_Shdr)) {
     return corruptError("section header size is " + number(header.e_shentsize) +
-                        ", expected " + number(sizeof(Elf64_Shdr)));
+                        ", but must be " + number(sizeof(Elf64_Shdr)));
   }
   const uint64_t tableBytes = uint64_t(header.e_shnum) * sizeof(Elf64_Shdr);
   if (header.e_shnum == 0 ||
@@ -163,9 +164,10 @@ Status ObjectReader::placeSection(uint64_t index) {
     return Status::ok();
   }
   if (section.sh_type != SHT_PROGBITS) {
-    return unsupportedError(
-        sectionLabel(index) + " has type " + number(section.sh_type) +
-        "; kernels hold only program bits (" + number(SHT_PROGBITS) + ")");
+    return unsupportedError(sectionLabel(index) + " has type " +
+                            number(section.sh_type) +
+                            "; kernels may only have sections of type " +
+                            number(SHT_PROGBITS) + " (PROGBITS)");
   }
   constexpr uint64_t kKnownFlags = SHF_ALLOC | SHF_EXECINSTR | SHF_MERGE |
                                    SHF_STRINGS | SHF_GROUP | SHF_WRITE;
@@ -173,29 +175,30 @@ Status ObjectReader::placeSection(uint64_t index) {
       ((section.sh_flags & SHF_WRITE) != 0 && section.sh_size != 0)) {
     return unsupportedError(sectionLabel(index) + " has flags " +
                             number(section.sh_flags) +
-                            "; kernels hold only code and constants");
+                            "; kernels may only have code and constants");
   }
   AIR_ASSIGN_OR_RETURN([[maybe_unused]] auto bytes, contents(index));
   const uint64_t alignment = std::max<uint64_t>(section.sh_addralign, 1);
   if (!std::has_single_bit(alignment) || alignment > kMaxAlignment) {
-    return corruptError(sectionLabel(index) + " is aligned to " +
+    return corruptError(sectionLabel(index) + " has an alignment of " +
                         number(section.sh_addralign) +
-                        ", not a power of two up to " + number(kMaxAlignment));
+                        ", which is not a power of two up to " +
+                        number(kMaxAlignment));
   }
   const uint64_t place = alignUp(imageSize, alignment);
   if (!rangeFits(place, section.sh_size, kMaxElfImageBytes)) {
-    return doesNotFitError(sectionLabel(index) + " of " +
-                           number(section.sh_size) + " bytes at " +
-                           number(place) + " exceeds the largest image of " +
-                           number(kMaxElfImageBytes) + " bytes");
+    return doesNotFitError(
+        sectionLabel(index) + " of " + number(section.sh_size) + " bytes at " +
+        number(place) + " exceeds the largest permitted image of " +
+        number(kMaxElfImageBytes) + " bytes");
   }
   places[index] = place;
   imageSize = place + section.sh_size;
   return Status::ok();
 }
 
-// Code first, then constants: they share pages' protection, so the order only
-// keeps branches short.
+// Code comes first, then constants. Their pages have the same protection, so
+// the order serves only to keep branches short.
 Status ObjectReader::placeSections() {
   for (const bool code : {true, false}) {
     for (uint64_t index = 1; index < sections.size(); ++index) {
@@ -239,14 +242,16 @@ Status ObjectReader::readSymbols() {
   if (section.sh_entsize != sizeof(Elf64_Sym) ||
       bytes.size() % sizeof(Elf64_Sym) != 0) {
     return corruptError("symbol table of " + number(bytes.size()) +
-                        " bytes in entries of " + number(section.sh_entsize) +
-                        ", expected entries of " + number(sizeof(Elf64_Sym)));
+                        " bytes has entries of " + number(section.sh_entsize) +
+                        " bytes, but must consist of whole entries of " +
+                        number(sizeof(Elf64_Sym)) + " bytes");
   }
   if (section.sh_link == 0 || section.sh_link >= sections.size() ||
       sections[section.sh_link].sh_type != SHT_STRTAB) {
-    return corruptError(
-        "symbol table names section " + number(section.sh_link) + " of " +
-        number(sections.size()) + " as its string table, which is none");
+    return corruptError("symbol table names section " +
+                        number(section.sh_link) + " of " +
+                        number(sections.size()) +
+                        " as its string table, but that is not a string table");
   }
   AIR_ASSIGN_OR_RETURN(auto names, contents(section.sh_link));
   symbols.resize(bytes.size() / sizeof(Elf64_Sym));
@@ -279,16 +284,17 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   }
   if (symbol.st_shndx == SHN_UNDEF) {
     return unsupportedError("symbol '" + std::string(name) +
-                            "' is undefined; kernels refer only to themselves");
+                            "' is undefined; kernels may not refer to other "
+                            "objects");
   }
   if (symbol.st_shndx >= sections.size()) {
     return corruptError("symbol " + number(index) + " lies in section " +
-                        number(symbol.st_shndx) + " of " +
+                        number(symbol.st_shndx) + ", but there are only " +
                         number(sections.size()));
   }
   const Elf64_Shdr &section = sections[symbol.st_shndx];
   if (places[symbol.st_shndx] == kNotLoaded) {
-    return Status::ok(); // of an unwind table or debug section: never used
+    return Status::ok(); // belongs to unwind tables or debug info: unused
   }
   if (!rangeFits(symbol.st_value, symbol.st_size, section.sh_size)) {
     return corruptError("symbol " + number(index) + " of " +
@@ -310,11 +316,12 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   return Status::ok();
 }
 
-// Where a relocation's symbol lies in the image.
+// The offset of a relocation's symbol in the image.
 Result<uint64_t> ObjectReader::symbolOffset(uint64_t index) const {
   if (index == 0 || index >= symbols.size()) {
-    return corruptError("relocation names symbol " + number(index) + " of " +
-                        number(symbols.size()));
+    return corruptError("relocation names symbol " + number(index) +
+                        ", but the object has " + number(symbols.size()) +
+                        " symbols, of which symbol 0 is reserved");
   }
   const Elf64_Sym &symbol = symbols[index];
   if (symbol.st_shndx >= sections.size() ||
@@ -331,8 +338,9 @@ Status ObjectReader::relocateSection(ElfMachine machine, uint64_t index,
   const Elf64_Shdr &section = sections[index];
   if (section.sh_info == 0 || section.sh_info >= sections.size()) {
     return corruptError(sectionLabel(index) + " relocates section " +
-                        number(section.sh_info) + " of " +
-                        number(sections.size()));
+                        number(section.sh_info) + ", but the object has " +
+                        number(sections.size()) +
+                        " sections, of which section 0 is reserved");
   }
   if (places[section.sh_info] == kNotLoaded) {
     return Status::ok();
@@ -340,18 +348,19 @@ Status ObjectReader::relocateSection(ElfMachine machine, uint64_t index,
   if (section.sh_type != SHT_RELA) {
     return unsupportedError(sectionLabel(index) + " has relocations of type " +
                             number(section.sh_type) +
-                            "; only those with addends (" + number(SHT_RELA) +
-                            ") are read");
+                            "; only relocations with addends (type " +
+                            number(SHT_RELA) + ") are supported");
   }
   AIR_ASSIGN_OR_RETURN(auto bytes, contents(index));
   if (section.sh_entsize != sizeof(Elf64_Rela) ||
       bytes.size() % sizeof(Elf64_Rela) != 0 ||
       section.sh_link != symbolSection) {
-    return corruptError(sectionLabel(index) + " of " + number(bytes.size()) +
-                        " bytes has entries of " + number(section.sh_entsize) +
-                        " and symbols from section " + number(section.sh_link) +
-                        ", expected entries of " + number(sizeof(Elf64_Rela)) +
-                        " and section " + number(symbolSection));
+    return corruptError(
+        sectionLabel(index) + " of " + number(bytes.size()) +
+        " bytes has entries of " + number(section.sh_entsize) +
+        " bytes and symbols from section " + number(section.sh_link) +
+        ", but must consist of whole entries of " + number(sizeof(Elf64_Rela)) +
+        " bytes and symbols from section " + number(symbolSection));
   }
   const uint64_t limit = sections[section.sh_info].sh_size;
   for (uint64_t at = 0; at < bytes.size(); at += sizeof(Elf64_Rela)) {
@@ -469,8 +478,8 @@ Result<AirKernelFn> ElfImage::entry(std::string_view name) const {
                          return entry.first < key;
                        });
   if (found == entries.end() || found->first != name) {
-    return corruptError(origin + ": no kernel named '" + std::string(name) +
-                        "' among " + number(entries.size()));
+    return corruptError(origin + ": none of its " + number(entries.size()) +
+                        " kernels is called '" + std::string(name) + "'");
   }
   return reinterpret_cast<AirKernelFn>(base + found->second);
 }

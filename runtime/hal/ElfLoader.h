@@ -1,21 +1,21 @@
 //===- ElfLoader.h - relocatable objects as callable kernels ----*- C++ -*-===//
 //
-// Loads the ELF64 relocatable object of a plan's CPU executable: its loaded
+// Loads the ELF64 relocatable object of a plan's CPU executable. Its allocated
 // sections are copied into one private mapping, relocated against each other,
 // and made readable and executable (never writable and executable at once).
 //
-// What an object may hold: code and read-only data that refer to themselves.
+// An object may contain code and read-only data that refer only to each other.
 // Writable sections, undefined symbols, TLS, constructors and relocations that
-// need a GOT are refused: kernels keep no state and call nobody.
+// need a GOT are refused, because kernels keep no state and call no libraries.
 //
 // The bytes are not trusted: every offset, size, index and name is checked
-// before use. Whether the *instructions* are benign is not checked; a plan is
-// code, and its digests say only that it is the plan that was made.
+// before use. Whether the *instructions* are benign is not checked. A plan is
+// code, and its digests only show that it has not changed since it was made.
 //
-// Ownership: the image owns the mapping; entry points die with it.
-// Thread-safety: immutable after load.
-// Errors: Corrupt (malformed, with both numbers), Mismatch (another machine),
-// Unsupported (well-formed, but needs a linker), DoesNotFit, Io.
+// Ownership: the image owns the mapping, and entry points become invalid with
+// it. Thread-safety: immutable after load. Errors: Corrupt (malformed, with
+// both numbers), Mismatch (another machine), Unsupported (well-formed, but
+// needs a linker), DoesNotFit, Io.
 //
 // Source: System V ABI, chapter 4 (Object Files), edition 4.1 and the gABI
 // drafts; the relocations are in ElfRelocation.h.
@@ -38,11 +38,12 @@
 
 namespace air::rt {
 
-/// An image larger than this is refused: a branch of the smallest reach (CALL26
-/// of aarch64, 128 MiB) gets from any of its bytes to any other.
+/// An image larger than this is refused. Within it, even the branch with the
+/// shortest range (CALL26 of aarch64, 128 MiB) reaches every byte from every
+/// other.
 inline constexpr uint64_t kMaxElfImageBytes = uint64_t(128) << 20;
 
-/// The machine this program was built for.
+/// The machine that this program was built for.
 ElfMachine hostElfMachine();
 
 class ElfImage {
@@ -58,19 +59,19 @@ public:
   static Result<ElfImage> load(std::span<const uint8_t> object,
                                const std::string &where);
 
-  /// As load, for a given machine: the image of a foreign one can be read, not
-  /// run.
+  /// Like load, but for the given machine. An image for a foreign machine can
+  /// be read but not run.
   static Result<ElfImage> loadFor(ElfMachine machine,
                                   std::span<const uint8_t> object,
                                   const std::string &where);
 
-  /// The global function `name` (hidden ones do not count); Corrupt when the
-  /// object has none.
+  /// The global function `name`, hidden ones excluded. Corrupt if the object
+  /// has no such function.
   Result<AirKernelFn> entry(std::string_view name) const;
 
-  /// The image's bytes as they lie in memory.
+  /// The bytes of the image in memory.
   std::span<const uint8_t> bytes() const { return {base, size}; }
-  /// Global functions, sorted: name and offset into bytes().
+  /// The global functions, sorted by name, with their offsets into bytes().
   std::span<const std::pair<std::string, uint64_t>> functions() const {
     return entries;
   }

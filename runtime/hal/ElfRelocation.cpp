@@ -22,7 +22,7 @@ void put(uint8_t *place, uint64_t value, uint64_t bytes) {
   std::memcpy(place, &value, bytes);
 }
 
-// Replaces the `bits` bits of an instruction from bit `shift` up.
+// Replaces `bits` bits of an instruction, starting at bit `shift`.
 void insert(uint8_t *place, uint64_t value, unsigned shift, unsigned bits) {
   uint32_t instruction = 0;
   std::memcpy(&instruction, place, 4);
@@ -32,7 +32,8 @@ void insert(uint8_t *place, uint64_t value, unsigned shift, unsigned bits) {
   std::memcpy(place, &instruction, 4);
 }
 
-// A signed byte distance in words of four bytes, `bits` wide.
+// Inserts a signed distance, given in bytes, as a field of `bits` bits that
+// counts words of four bytes.
 Status insertBranch(uint32_t type, uint8_t *place, int64_t distance,
                     unsigned shift, unsigned bits) {
   if (distance % 4 != 0 || !fitsSigned(distance / 4, bits)) {
@@ -42,7 +43,8 @@ Status insertBranch(uint32_t type, uint8_t *place, int64_t distance,
   return Status::ok();
 }
 
-// ADR and ADRP keep their 21-bit immediate as immlo (bits 29-30) and immhi.
+// The 21-bit immediate of ADR and ADRP is split into immlo (bits 29 and 30) and
+// immhi (bits 5 to 23).
 Status insertAdr(uint32_t type, uint8_t *place, int64_t value) {
   if (!fitsSigned(value, 21)) {
     return outOfRange(type, value, 21);
@@ -52,8 +54,8 @@ Status insertAdr(uint32_t type, uint8_t *place, int64_t value) {
   return Status::ok();
 }
 
-// The low 12 bits of an address as a load's unsigned offset, in units of its
-// access size.
+// Inserts the low 12 bits of an address as the unsigned offset of a load, which
+// counts units of the access size.
 Status insertLow12(uint32_t type, uint8_t *place, uint64_t target,
                    unsigned log2Size) {
   const uint64_t low = target & 0xfff;
@@ -94,7 +96,7 @@ Status applyX86(uint32_t type, uint8_t *place, uint64_t P, uint64_t S,
     }
     put(place, target, 4);
     return Status::ok();
-  default: // R_X86_64_32S, the only one left by relocationWidth
+  default: // R_X86_64_32S: relocationWidth admits no other type
     if (!fitsSigned(absolute, 32)) {
       return outOfRange(type, absolute, 32);
     }
@@ -157,7 +159,7 @@ Status applyAarch64(uint32_t type, uint8_t *place, uint64_t P, uint64_t S,
   case R_AARCH64_MOVW_UABS_G2_NC:
     insert(place, (target >> 32) & 0xffff, 5, 16);
     return Status::ok();
-  default: // R_AARCH64_MOVW_UABS_G3, the only one left by relocationWidth
+  default: // R_AARCH64_MOVW_UABS_G3: relocationWidth admits no other type
     insert(place, target >> 48, 5, 16);
     return Status::ok();
   }
@@ -182,7 +184,7 @@ Result<uint64_t> relocationWidth(ElfMachine machine, uint32_t type) {
       return unsupportedError("x86-64 relocation of type " +
                               std::to_string(type) +
                               " needs a linker; kernels are position-"
-                              "independent and refer only to themselves");
+                              "independent and refer to no other object");
     }
   }
   switch (type) {
@@ -214,7 +216,7 @@ Result<uint64_t> relocationWidth(ElfMachine machine, uint32_t type) {
     return unsupportedError("aarch64 relocation of type " +
                             std::to_string(type) +
                             " needs a linker; kernels are position-"
-                            "independent and refer only to themselves");
+                            "independent and refer to no other object");
   }
 }
 

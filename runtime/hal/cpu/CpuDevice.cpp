@@ -41,7 +41,7 @@ CpuDevice::~CpuDevice() {
 
 Result<DeviceAddress> CpuDevice::allocate(uint64_t bytes,
                                           std::string_view what) {
-  // Large regions start on a huge page, which mmap alone does not promise.
+  // Large regions start on a huge page, which mmap alone does not guarantee.
   bool huge = bytes >= kHugePageBytes;
   std::optional<uint64_t> size =
       checkedAlignUp(std::max<uint64_t>(bytes, 1), kPageBytes);
@@ -53,17 +53,17 @@ Result<DeviceAddress> CpuDevice::allocate(uint64_t bytes,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   }
   if (region == MAP_FAILED) {
-    return doesNotFitError(std::string(what) + ": the system has no " +
+    return doesNotFitError(std::string(what) + ": cannot allocate " +
                            std::to_string(bytes) + " bytes of memory (" +
                            std::strerror(mapped ? errno : EOVERFLOW) +
-                           "); pack for a smaller context");
+                           "); pack the model with a smaller --ctx");
   }
   mappings.push_back({region, *mapped});
   if (!huge) {
     return addressOf(region);
   }
   uint64_t start = alignUp(addressOf(region), kHugePageBytes);
-  // Advice: without huge pages it only runs slower.
+  // A failure is ignored: without huge pages the kernels only run slower.
   (void)madvise(pointerTo<void>(start), *size, MADV_HUGEPAGE);
   return start;
 }
@@ -71,9 +71,10 @@ Result<DeviceAddress> CpuDevice::allocate(uint64_t bytes,
 Result<DeviceAddress> CpuDevice::importHost(std::span<const uint8_t> bytes) {
   DeviceAddress address = addressOf(bytes.data());
   if (address % AIR_BINDING_ALIGNMENT != 0) {
-    return internalError("imported memory lies at a multiple of " +
-                         std::to_string(address & -address) + " bytes, " +
-                         std::to_string(AIR_BINDING_ALIGNMENT) + " are needed");
+    return internalError("imported memory is aligned to " +
+                         std::to_string(address & -address) +
+                         " bytes, but kernels need an alignment of " +
+                         std::to_string(AIR_BINDING_ALIGNMENT));
   }
   return address;
 }
@@ -105,14 +106,16 @@ Status CpuDevice::reserveScratch(uint64_t bytesPerThread) {
   if (bytesPerThread <= scratchStride) {
     return Status::ok();
   }
-  // Whole pages: two threads never share a cache line, nor a page.
+  // Rounded up to pages, so that two threads share neither a cache line nor a
+  // page.
   std::optional<uint64_t> stride = checkedAlignUp(bytesPerThread, kPageBytes);
   std::optional<uint64_t> all =
       stride ? checkedMul(*stride, pool->threads()) : std::nullopt;
   if (!all) {
     return doesNotFitError(
         "scratch: " + std::to_string(bytesPerThread) + " bytes for each of " +
-        std::to_string(pool->threads()) + " threads exceed the address space");
+        std::to_string(pool->threads()) +
+        " threads exceed the address space; choose fewer with --threads");
   }
   AIR_ASSIGN_OR_RETURN(DeviceAddress address, allocate(*all, "scratch"));
   scratch = pointerTo<uint8_t>(address);
@@ -153,9 +156,10 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
   return static_cast<uint32_t>(programs.size() - 1);
 }
 
-/// A phase is a row of dispatches without a barrier in between. A thread's
-/// range is its tiles of the first, then of the second, and so on, in units of
-/// 2^shift tiles: one tile each, unless that were too many for the queue.
+/// A phase is a sequence of dispatches without a barrier between them. A
+/// thread's range consists of its tiles of the first dispatch, then of the
+/// second, and so on. It is counted in units of 2^shift tiles. The shift is 0
+/// unless that would be too many units for the queue.
 class CpuDevice::Walk final : public PhaseWalk {
 public:
   Walk(const CpuDevice &device, const Program &program,
@@ -174,7 +178,7 @@ private:
 
   const CpuDevice &device;
   const Program &program;
-  std::span<const Dispatch> dispatches; ///< phases to come
+  std::span<const Dispatch> dispatches; ///< of the phases that follow
   const AirBatch &batch;
   std::span<const Dispatch> phase;
   uint32_t shift = 0;
@@ -196,12 +200,12 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
       }
       return tiles;
     };
-    // No thread owns more than thread 0.
+    // No thread owns more tiles than thread 0.
     uint64_t most = tilesOwned(0);
     if (most == 0) {
       continue;
     }
-    for (shift = 0; (most >> shift) >= TileQueue::kMostUnits;) {
+    for (shift = 0; (most >> shift) >= TileQueue::kMaxUnits;) {
       ++shift;
     }
     for (uint32_t thread = 0; thread < units.size(); ++thread) {
@@ -213,14 +217,14 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
-// Generated code carries no type signature before its entry, where a sanitizer
-// would look for one.
+// Generated code has no type signature before its entry point, where the
+// sanitizer would look for one.
 #if defined(__clang__)
 [[clang::no_sanitize("function")]]
 #endif
 void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
   void *ownScratch = device.scratch + thread * device.scratchStride;
-  // Within the owner's range; the last unit may reach beyond its end.
+  // Tiles within the owner's range. The last unit may extend beyond its end.
   uint64_t begin = uint64_t{claim.begin} << shift;
   uint64_t end = uint64_t{claim.end} << shift;
   for (const Dispatch &dispatch : phase) {
@@ -244,10 +248,11 @@ Status CpuDevice::run(uint32_t program, uint32_t first, uint32_t count,
                       const AirBatch &batch) {
   const Program &chosen = programs[program];
   if (!rangeFits(first, count, chosen.dispatches.size())) {
-    return internalError("program " + std::to_string(program) +
-                         ": dispatches " + std::to_string(first) + " to " +
-                         std::to_string(uint64_t{first} + count) + " of " +
-                         std::to_string(chosen.dispatches.size()));
+    return internalError("program " + std::to_string(program) + " has " +
+                         std::to_string(chosen.dispatches.size()) +
+                         " dispatches, but [" + std::to_string(first) + ", " +
+                         std::to_string(uint64_t{first} + count) +
+                         ") were to run");
   }
   Walk walk(*this, chosen, std::span(chosen.dispatches).subspan(first, count),
             batch);

@@ -1,17 +1,17 @@
 //===- CpuDevice.h - the machine's own cores as a Device --------*- C++ -*-===//
 //
-// Memory is anonymous mappings (huge pages where they help), addresses are
-// pointers, executables are relocatable objects loaded by ElfLoader, and run()
-// lets the thread pool walk a range of dispatches. A phase of that walk is the
-// dispatches up to the next barrier. Of each, every thread owns a contiguous
-// range of tiles, so it reads its part of a matrix as one stream; threads that
-// are done early take over tiles of others (TileQueue.h). What a tile computes
-// does not depend on who runs it: results are the same for every number of
-// threads.
+// Memory consists of anonymous mappings (huge pages where they help), addresses
+// are pointers, and executables are relocatable objects loaded by ElfLoader.
+// run() lets the thread pool walk a range of dispatches. A phase of that walk
+// is the dispatches up to the next barrier. Every thread owns a contiguous
+// range of the tiles of each dispatch, so it reads its part of a matrix as one
+// stream. A thread that is done early takes over tiles of others (TileQueue.h).
+// What a tile computes does not depend on the thread that runs it, so the
+// results are the same for every number of threads.
 //
-// Memory lies on the node of the thread that first writes it: allocate() writes
-// nothing, each thread takes its own scratch, and the rest comes with the tiles
-// that compute it.
+// Memory lies on the node of the thread that first writes it. allocate()
+// therefore writes nothing, each thread first writes its own scratch, and all
+// other memory is first written by the tiles that compute its contents.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H
@@ -47,8 +47,8 @@ public:
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
-  /// Takes functions of this process as an executable: for tests of what is
-  /// built on a device.
+  /// Makes an executable of functions of this process, for tests of code that
+  /// uses a device.
   uint32_t addFunctions(std::span<const AirKernelFn> functions);
 
   ThreadPool &threadPool() { return *pool; }
@@ -79,7 +79,7 @@ private:
   std::vector<std::vector<AirKernelFn>> executables;
   std::vector<Program> programs;
   uint8_t *scratch = nullptr;
-  uint64_t scratchStride = 0; ///< bytes from one thread's scratch to the next's
+  uint64_t scratchStride = 0; ///< bytes from one thread's scratch to the next
 };
 
 } // namespace air::rt

@@ -14,10 +14,10 @@ using namespace air::rt;
 
 namespace {
 
-/// No system has a CPU or a node beyond.
-constexpr uint32_t kMostNumber = 65536;
+/// CPU and node numbers are below this on every system.
+constexpr uint32_t kMaxNumbers = 65536;
 
-/// The numbers in a system file; none when there is no such file.
+/// The numbers in a system file. Empty if there is no such file.
 std::vector<uint32_t> readList(const std::string &path) {
   std::FILE *file = std::fopen(path.c_str(), "re");
   if (file == nullptr) {
@@ -29,8 +29,8 @@ std::vector<uint32_t> readList(const std::string &path) {
   return parseCpuList({text, bytes});
 }
 
-/// The lowest CPU of the core that `cpu` belongs to; `cpu` itself when the
-/// system doesn't say.
+/// The lowest CPU of the core that `cpu` belongs to, or `cpu` itself if the
+/// system does not report it.
 uint32_t coreOf(uint32_t cpu) {
   std::vector<uint32_t> cpus =
       readList("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
@@ -59,13 +59,13 @@ std::vector<uint32_t> air::rt::parseCpuList(std::string_view text) {
   while (true) {
     uint32_t first = 0;
     std::from_chars_result read = std::from_chars(at, end, first);
-    if (read.ec != std::errc() || first >= kMostNumber) {
+    if (read.ec != std::errc() || first >= kMaxNumbers) {
       return numbers;
     }
     uint32_t last = first;
     if (read.ptr != end && *read.ptr == '-') {
       read = std::from_chars(read.ptr + 1, end, last);
-      if (read.ec != std::errc() || last >= kMostNumber) {
+      if (read.ec != std::errc() || last >= kMaxNumbers) {
         return numbers;
       }
     }
@@ -117,8 +117,8 @@ std::vector<NodeRun> air::rt::nodeRuns(const CpuTopology &topology,
 
 CpuTopology air::rt::cpuTopology() {
   std::vector<CpuPlace> places;
-  // Grows until the kernel's mask fits.
-  for (size_t limit = CPU_SETSIZE; limit <= kMostNumber; limit *= 2) {
+  // Doubles the mask until the kernel's fits.
+  for (size_t limit = CPU_SETSIZE; limit <= kMaxNumbers; limit *= 2) {
     cpu_set_t *mask = CPU_ALLOC(limit);
     size_t bytes = CPU_ALLOC_SIZE(limit);
     bool known = sched_getaffinity(0, bytes, mask) == 0;

@@ -20,9 +20,10 @@ constexpr uint64_t kBlockBytes = 64;
 
 using Block = uint64_t __attribute__((vector_size(64)));
 
-/// Sums blocks in eight independent chains, so that loads are what limits, and
-/// from two places: a core's prefetchers get some more out of two streams than
-/// out of one. Inlined into the variants below, each with its own vector width.
+/// Sums blocks in eight independent chains, so that the loads are the
+/// bottleneck. It reads two streams, because a core's prefetchers achieve
+/// slightly more with two than with one. It is inlined into the variants below,
+/// each of which has its own vector width.
 [[gnu::always_inline]] inline uint64_t sumBlocks(const uint8_t *data,
                                                  uint64_t blocks) {
   constexpr uint64_t kChains = 8;
@@ -117,8 +118,8 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
   auto *data =
       reinterpret_cast<const uint8_t *>(static_cast<uintptr_t>(address));
   made.data = data;
-  // Fresh memory is one shared page of zeros until it is written; and it lies
-  // on the memory node of who writes it first.
+  // Until it is written, fresh memory is a single shared page of zeros. It then
+  // lies on the memory node of the thread that writes it first.
   pool.run(
       [](void *context, uint32_t thread) {
         const auto &self = *static_cast<const ReadBandwidth *>(context);
@@ -144,7 +145,7 @@ void ReadBandwidth::read(void *context, uint32_t thread) {
   for (uint64_t i = 0; i < job.repeats; ++i) {
     result += job.sum(part, blocks);
   }
-  // Kept, so that no compiler finds the loads useless.
+  // The result is kept so that the compiler cannot remove the loads.
   job.result.fetch_add(result, std::memory_order_relaxed);
 }
 
@@ -158,7 +159,8 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
     pool->run(read, &job);
     double seconds = monotonicSeconds() - start;
     if (seconds * 1e3 < milliseconds) {
-      // Too short to tell from a wake-up: double it, and don't count it.
+      // Too short compared with the wake-up of the threads: double the number
+      // of repeats and discard the sample.
       job.repeats *= 2;
       continue;
     }
@@ -172,16 +174,15 @@ Result<double> air::rt::measureDramBandwidth(uint32_t threads,
                                              uint64_t memoryBytes,
                                              uint32_t samples,
                                              uint32_t milliseconds) {
-  // Large enough to be DRAM whatever caches the system hides from us.
-  constexpr uint64_t kLeastBytes = uint64_t{256} << 20;
+  // Larger than any cache that the system may not report.
+  constexpr uint64_t kMinBytes = uint64_t{256} << 20;
   constexpr uint64_t kCacheMultiple = 4;
-  uint64_t bytes =
-      std::max(kLeastBytes, kCacheMultiple * lastLevelCacheBytes());
+  uint64_t bytes = std::max(kMinBytes, kCacheMultiple * lastLevelCacheBytes());
   if (memoryBytes != 0 && bytes > memoryBytes / 2) {
-    return doesNotFitError("measuring memory takes a buffer of " +
-                           std::to_string(bytes) + " bytes, and half of the " +
-                           std::to_string(memoryBytes) +
-                           " bytes that this machine has are less");
+    return doesNotFitError(
+        "measuring the memory bandwidth takes a buffer of " +
+        std::to_string(bytes) + " bytes, which is more than half of the " +
+        std::to_string(memoryBytes) + " bytes of memory of this machine");
   }
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<CpuDevice> device,
                        CpuDevice::create(threads));

@@ -1,9 +1,10 @@
 //===- ReadBandwidth.h - how fast this machine reads memory -----*- C++ -*-===//
 //
-// The bound that decode is measured against: every thread of a pool reads its
-// contiguous part of a buffer again and again, with the widest loads the CPU
-// has and nothing else to do. A buffer larger than the last cache measures
-// DRAM; one of a small model's size measures the cache that would hold it.
+// The upper bound that decode is compared with. Every thread of a pool reads
+// its contiguous part of a buffer repeatedly, with the widest loads of the CPU,
+// and does nothing else. A buffer larger than the last-level cache measures
+// DRAM. A buffer as large as a small model measures the cache that would hold
+// it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_READBANDWIDTH_H
@@ -17,18 +18,19 @@
 
 namespace air::rt {
 
-/// Bytes of the largest cache that CPU 0 sees; 0 when the system doesn't say.
+/// Bytes of the largest cache of CPU 0; 0 if the system does not report it.
 uint64_t lastLevelCacheBytes();
 
 class ReadBandwidth {
 public:
-  /// Takes `bytes` (rounded up to 64 a thread) of memory from `device` and
-  /// writes all of it. `pool` outlives this.
+  /// Allocates `bytes` from `device`, rounded up so that each thread has a
+  /// multiple of 64, and writes all of them. `device` and `pool` must outlive
+  /// the result.
   static Result<ReadBandwidth> create(Device &device, ThreadPool &pool,
                                       uint64_t bytes);
 
-  /// Bytes per second, the best of `samples`, each at least `milliseconds`
-  /// long.
+  /// Bytes per second: the best of `samples` samples, each of which takes at
+  /// least `milliseconds`.
   double measure(uint32_t samples, uint32_t milliseconds);
 
 private:
@@ -41,10 +43,10 @@ private:
 };
 
 /// Bytes per second that `threads` threads together read from DRAM: the best of
-/// `samples`, each at least `milliseconds` long. For that time it takes a
-/// buffer of four times the last cache, and of 256 MiB at least. Errors:
-/// DoesNotFit when that is more than half of `memoryBytes` (0: not known),
-/// those of CpuDevice.
+/// `samples` samples, each of which takes at least `milliseconds`. During the
+/// measurement it holds a buffer of four times the last-level cache, but at
+/// least 256 MiB. Errors: DoesNotFit if the buffer is larger than half of
+/// `memoryBytes` (0 means unknown), and those of CpuDevice.
 Result<double> measureDramBandwidth(uint32_t threads, uint64_t memoryBytes,
                                     uint32_t samples, uint32_t milliseconds);
 

@@ -11,13 +11,14 @@ using namespace air::rt;
 
 namespace {
 
-// Some 50 to 200 microseconds of `pause`, by the core: longer than the gap
-// between two kernels, shorter than anyone notices on an idle machine.
+// 50 to 200 microseconds of `pause`, depending on the core. That is longer than
+// the gap between two kernels, and too short to be noticed on an idle machine.
 constexpr uint32_t kSpins = 4096;
 
-// How long a thread spins before it looks who holds it up, and then watches.
-constexpr uint32_t kPatienceSpins = 1024;
-constexpr uint32_t kWatchSpins = 512;
+// A thread spins this long before it looks for a working thread without a CPU.
+constexpr uint32_t kSpinsBeforeLending = 1024;
+// It then observes the CPU time of each candidate for this long.
+constexpr uint32_t kObservationSpins = 512;
 
 } // namespace
 
@@ -32,8 +33,8 @@ TileRange air::rt::tilesOfThread(uint64_t tiles, uint32_t thread,
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
   if (threads == 0 || threads > kMaxThreads) {
     return usageError("threads: " + std::to_string(threads) +
-                      " asked for, between 1 and " +
-                      std::to_string(kMaxThreads) + " are possible");
+                      " were requested; choose a number from 1 to " +
+                      std::to_string(kMaxThreads));
   }
   CpuTopology topology = cpuTopology();
   std::unique_ptr<ThreadPool> pool(new ThreadPool(threads));
@@ -42,7 +43,7 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
   if (pin) {
     pool->runs = air::rt::nodeRuns(topology, threads);
   }
-  // Workers keep their Worker's address.
+  // Each thread keeps a reference to its Worker, so this vector never grows.
   pool->workers.resize(threads - 1);
   for (uint32_t thread = 1; thread < threads; ++thread) {
     Worker &worker = pool->workers[thread - 1];
@@ -54,10 +55,10 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
     Result<Thread> running = Thread::start([&worker] { workerMain(worker); });
     if (!running) {
       pool->workers.resize(thread - 1);
-      return ioError("threads: " + std::to_string(thread) + " of " +
-                     std::to_string(threads) + " run, then " +
+      return ioError("threads: only " + std::to_string(thread) + " of " +
+                     std::to_string(threads) + " could be started (" +
                      running.status().message() +
-                     "; ask for fewer with --threads");
+                     "); choose fewer with --threads");
     }
     worker.running = *std::move(running);
     pool->threadCount = thread + 1;
@@ -77,7 +78,8 @@ void ThreadPool::workerMain(Worker &worker) {
   ThreadPool &pool = *worker.pool;
   pool.lendings[worker.thread].attach(worker.homeCpu);
   while (true) {
-    // Before looking for work: a phase that opens meanwhile ends the wait.
+    // Read before looking for work, so that a phase that opens in the meantime
+    // ends the wait.
     uint32_t seen = pool.opened.value();
     if (pool.stopping.load(std::memory_order_acquire)) {
       return;
@@ -90,7 +92,7 @@ void ThreadPool::workerMain(Worker &worker) {
 
 namespace {
 
-/// One phase with one unit for each thread.
+/// A single phase with one unit per thread.
 class EachThread final : public PhaseWalk {
 public:
   EachThread(ThreadPool::Job job, void *context) : job(job), context(context) {}
@@ -123,7 +125,7 @@ void ThreadPool::walk(PhaseWalk &work, bool shared) {
     }
     return;
   }
-  // No unit of an earlier walk is left: nobody reads these.
+  // All units of earlier walks have run, so no thread reads these members now.
   current = &work;
   isShared = shared;
   finished.store(false, std::memory_order_relaxed);
@@ -156,7 +158,7 @@ bool ThreadPool::work(uint32_t thread) {
 void ThreadPool::advance() {
   do {
     if (!current->nextPhase(units)) {
-      // From here on `current` may be gone.
+      // After this store the caller may destroy `current`.
       finished.store(true, std::memory_order_release);
       break;
     }
@@ -169,7 +171,7 @@ void ThreadPool::waitForWork(uint32_t seen) {
     opened.waitWhile(seen, 0);
     return;
   }
-  if (opened.spinWhile(seen, kPatienceSpins)) {
+  if (opened.spinWhile(seen, kSpinsBeforeLending)) {
     return;
   }
   bool lent = lendCpu(seen);
@@ -186,7 +188,7 @@ bool ThreadPool::lendCpu(uint32_t seen) {
       continue;
     }
     uint64_t start = monotonicNanoseconds();
-    if (opened.spinWhile(seen, kWatchSpins)) {
+    if (opened.spinWhile(seen, kObservationSpins)) {
       return false;
     }
     std::optional<uint64_t> after = owner.cpuNanoseconds();

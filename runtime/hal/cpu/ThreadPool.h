@@ -1,24 +1,26 @@
 //===- ThreadPool.h - the CPU's compute threads -----------------*- C++ -*-===//
 //
-// N persistent threads that walk lists of work together; the caller of run() or
-// walk() is thread 0. A walk is a row of phases, one wake-up for all of them.
-// Threads share a phase's units through a TileQueue, and whoever ends the last
-// unit opens the next phase: neither a phase nor the walk's end waits for a
-// thread that has nothing to run, be it asleep or without a CPU. Such a thread
-// takes part again with whatever phase it finds, in this walk or a later one.
+// N persistent threads walk lists of work together. The caller of run() or
+// walk() is thread 0. A walk is a sequence of phases, and one wake-up serves
+// all of them. The threads share a phase's units through a TileQueue, and
+// whichever thread completes the last unit opens the next phase. Neither a
+// phase nor the end of a walk therefore waits for a thread that has nothing to
+// run, even if that thread is asleep or has no CPU. Such a thread joins
+// whichever phase is open when it comes back, in this walk or in a later one.
 //
-// Threads without work spin briefly and then sleep. With more threads than CPUs
-// they sleep at once, since the one that is waited for may need the waiter's
-// CPU.
+// Threads without work spin briefly and then sleep. If there are more threads
+// than CPUs they sleep at once, because the thread that they wait for may need
+// the waiter's CPU.
 //
-// When the pool fills the machine's cores its threads are pinned, one a core;
-// a smaller pool is left to the scheduler, because another process may have
-// chosen the same cores. The caller's affinity is never touched. A pinned
-// thread that loses its CPU to another process while it has work is given the
-// CPU of a thread that waits (CpuLending.h).
+// If the pool fills the machine's cores, its threads are pinned, one per core.
+// A smaller pool is left to the scheduler, because another process might have
+// pinned its threads to the same cores. The caller's affinity is never changed.
+// If a pinned thread loses its CPU to another process while it has work, a
+// waiting thread lends it its CPU (CpuLending.h).
 //
-// Thread-safety: run() and walk() from one thread at a time. Errors: Usage for
-// no threads or more than kMaxThreads, Io when the system gives no thread.
+// Thread-safety: run() and walk() are called by one thread at a time. Errors:
+// Usage for zero threads or more than kMaxThreads, Io if the system refuses to
+// create a thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
@@ -38,22 +40,25 @@
 
 namespace air::rt {
 
-/// [begin, end) of `tiles` that thread `thread` of `threads` runs: contiguous,
-/// sizes differ by one at most, earlier threads take the larger ones.
+/// The half-open range [begin, end) of tiles.
 struct TileRange {
   uint64_t begin = 0;
   uint64_t end = 0;
 };
+
+/// The range of `tiles` that thread `thread` of `threads` owns. The ranges are
+/// contiguous, and their sizes differ by at most one; earlier threads own the
+/// larger ranges.
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
-/// What ThreadPool::walk() runs, phase by phase. What nextPhase() writes is
-/// seen by every run() of that phase; what those write, by the next
-/// nextPhase().
+/// The work that ThreadPool::walk() runs, phase by phase. Every run() of a
+/// phase observes what nextPhase() wrote before it, and the next nextPhase()
+/// observes what those calls of run() wrote.
 class PhaseWalk {
 public:
-  /// Goes to the next phase and tells how many units each thread owns there, at
-  /// most TileQueue::kMostUnits. False after the last phase. Called by one
-  /// thread at a time, by any.
+  /// Goes to the next phase and sets the number of units that each thread owns
+  /// in it, at most TileQueue::kMaxUnits. Returns false after the last phase.
+  /// Any thread may be the caller, but only one at a time.
   virtual bool nextPhase(std::span<uint32_t> units) = 0;
 
   /// Runs claimed units of this phase on thread `thread`.
@@ -65,8 +70,8 @@ protected:
 
 class ThreadPool {
 public:
-  /// The largest machines with one memory have 32 sockets of 28 cores. On more
-  /// cores than this a plan runs with as many threads.
+  /// The largest shared-memory machines have 32 sockets of 28 cores. A machine
+  /// with more cores than this runs a plan on kMaxThreads threads.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);
 
@@ -77,17 +82,16 @@ public:
 
   uint32_t threads() const { return threadCount; }
 
-  /// Which threads compute on which memory node, when the threads are pinned
-  /// and there are several nodes; else empty. Thread 0 is counted where it
-  /// would be pinned; the caller may run elsewhere.
+  /// Which threads compute on which memory node. Empty unless the threads are
+  /// pinned and there are several nodes. Thread 0 is counted on the node where
+  /// it would be pinned, although the caller may run elsewhere.
   std::span<const NodeRun> nodeRuns() const { return runs; }
 
-  /// Calls job(context, t) on every thread t and returns when all are done.
-  /// Allocates nothing.
+  /// Calls job(context, t) on every thread t and returns when all calls have
+  /// returned. Does not allocate.
   void run(Job job, void *context);
 
-  /// Runs all phases, one after another; what `work` needs of memory besides,
-  /// nothing.
+  /// Runs all phases in order. Does not allocate, unless `work` does.
   void walk(PhaseWalk &work) { walk(work, true); }
 
 private:
@@ -101,14 +105,15 @@ private:
   explicit ThreadPool(uint32_t threads)
       : lendings(threads), units(threads), queue(threads) {}
   static void workerMain(Worker &worker);
-  /// Unless `shared`, each thread runs its own units only.
+  /// Unless `shared`, each thread runs only its own units.
   void walk(PhaseWalk &work, bool shared);
-  /// Claims and runs units while there are any; false when there were none.
+  /// Claims and runs units until none are left. Returns false if there were
+  /// none.
   bool work(uint32_t thread);
-  /// Returns when `opened` is no longer `seen`.
+  /// Returns once `opened` differs from `seen`.
   void waitForWork(uint32_t seen);
-  /// Lends this thread's CPU to one that has work and no CPU. False when none
-  /// is in such need.
+  /// Lends this thread's CPU to a thread that has work but no CPU. Returns
+  /// false if there is no such thread.
   bool lendCpu(uint32_t seen);
   /// Opens the next phase or ends the walk.
   void advance();
@@ -118,13 +123,13 @@ private:
   std::vector<NodeRun> runs;
   std::vector<Worker> workers;
   std::vector<CpuLending> lendings; ///< one per thread
-  std::vector<uint32_t> units;      ///< of the phase to open
-  PhaseWalk *current = nullptr; ///< read only by who has claimed units of it
+  std::vector<uint32_t> units;      ///< per thread, of the next phase
+  PhaseWalk *current = nullptr;     ///< only read after a successful claim
   bool isShared = true;
   std::atomic<bool> finished{true}; ///< the walk has no more phases
   std::atomic<bool> stopping{false};
   TileQueue queue;
-  WaitWord opened; ///< advances with every phase, and at a walk's end
+  WaitWord opened; ///< advances at every phase and at the end of a walk
 };
 
 } // namespace air::rt

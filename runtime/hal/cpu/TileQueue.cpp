@@ -5,14 +5,14 @@ using namespace air::rt;
 
 namespace {
 
-/// Set where only the owner may take units.
-constexpr uint64_t kOwnBit = uint64_t{1} << 63;
+/// Set if only the owner may take units of the range.
+constexpr uint64_t kOwnerOnlyBit = uint64_t{1} << 63;
 
-uint64_t makeWord(uint64_t own, uint32_t begin, uint32_t end) {
-  return own | uint64_t{begin} << 32 | end;
+uint64_t makeWord(uint64_t ownerOnly, uint32_t begin, uint32_t end) {
+  return ownerOnly | uint64_t{begin} << 32 | end;
 }
 uint32_t beginOf(uint64_t word) {
-  return static_cast<uint32_t>((word & ~kOwnBit) >> 32);
+  return static_cast<uint32_t>((word & ~kOwnerOnlyBit) >> 32);
 }
 uint32_t endOf(uint64_t word) { return static_cast<uint32_t>(word); }
 
@@ -28,11 +28,13 @@ bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
   for (uint32_t count : units) {
     total += count;
   }
-  // Before the words: who claims, sees it.
+  // Must precede the release stores below, so that a successful claim, which
+  // acquires, observes it.
   left.store(total, std::memory_order_relaxed);
   for (size_t thread = 0; thread < ranges.size(); ++thread) {
-    ranges[thread].word.store(makeWord(shared ? 0 : kOwnBit, 0, units[thread]),
-                              std::memory_order_release);
+    ranges[thread].word.store(
+        makeWord(shared ? 0 : kOwnerOnlyBit, 0, units[thread]),
+        std::memory_order_release);
   }
   return finish(1);
 }
@@ -52,9 +54,9 @@ std::optional<TileQueue::Claim> TileQueue::claimOwn(uint32_t thread) {
       return std::nullopt;
     }
     uint32_t next = begin + chunkOf(end - begin);
-    if (word.compare_exchange_weak(seen, makeWord(seen & kOwnBit, next, end),
-                                   std::memory_order_acquire,
-                                   std::memory_order_relaxed)) {
+    if (word.compare_exchange_weak(
+            seen, makeWord(seen & kOwnerOnlyBit, next, end),
+            std::memory_order_acquire, std::memory_order_relaxed)) {
       return Claim{thread, begin, next};
     }
   }
@@ -66,7 +68,7 @@ std::optional<TileQueue::Claim> TileQueue::steal(uint32_t thread) {
     uint64_t seen = 0;
     for (uint32_t other = 0; other < ranges.size(); ++other) {
       uint64_t word = ranges[other].word.load(std::memory_order_relaxed);
-      if ((word & kOwnBit) == 0 &&
+      if ((word & kOwnerOnlyBit) == 0 &&
           endOf(word) - beginOf(word) > endOf(seen) - beginOf(seen)) {
         victim = other;
         seen = word;
@@ -78,7 +80,7 @@ std::optional<TileQueue::Claim> TileQueue::steal(uint32_t thread) {
     uint32_t begin = beginOf(seen);
     uint32_t end = endOf(seen);
     uint32_t from = end - chunkOf(end - begin);
-    // Where it fails, somebody else has taken some.
+    // If it fails, another thread has taken units of this range meanwhile.
     if (ranges[victim].word.compare_exchange_strong(
             seen, makeWord(0, begin, from), std::memory_order_acquire,
             std::memory_order_relaxed)) {

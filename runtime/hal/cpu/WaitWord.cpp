@@ -31,8 +31,8 @@ void WaitWord::waitWhile(uint32_t seen, uint32_t spins) {
   }
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (word.load(std::memory_order_seq_cst) == seen) {
-    // Returns at once when the word has changed meanwhile; a spurious return
-    // only costs another look.
+    // Returns at once if the word has changed in the meantime. After a spurious
+    // return the loop checks the word again.
     syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
   }
   sleepers.fetch_sub(1, std::memory_order_seq_cst);

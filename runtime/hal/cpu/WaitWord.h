@@ -1,9 +1,9 @@
 //===- WaitWord.h - wait for a word to change: spin, then park --*- C++ -*-===//
 //
-// A counter that only advances. Waiters first spin, since a kernel's end is
-// usually microseconds away, and then sleep on a futex, so that an idle process
-// burns no CPU. advance() makes what its thread wrote before visible to those
-// whose wait ends.
+// A counter that only advances. Waiters first spin, because a kernel usually
+// ends within microseconds, and then sleep on a futex, so that an idle process
+// uses no CPU time. What a thread wrote before advance() is visible to every
+// thread whose wait it ends.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_WAITWORD_H
@@ -21,18 +21,20 @@ public:
   /// Adds one and wakes every sleeper.
   void advance();
 
-  /// Spins until the value differs from `seen`; false when it still doesn't.
+  /// Spins until the value differs from `seen`, at most `spins` times. Returns
+  /// false if it is still the same.
   bool spinWhile(uint32_t seen, uint32_t spins) const;
 
-  /// Returns once the value differs from `seen`.
+  /// Returns once the value differs from `seen`. Spins `spins` times before it
+  /// sleeps.
   void waitWhile(uint32_t seen, uint32_t spins);
 
 private:
   static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t) &&
                     std::atomic<uint32_t>::is_always_lock_free,
                 "the futex system call works on the atomic's own bytes");
-  // Sequentially consistent on both words: either the waiter sees the new value
-  // or advance() sees the sleeper.
+  // Accesses of both words are sequentially consistent: either the waiter sees
+  // the new value, or advance() sees the sleeper.
   alignas(64) std::atomic<uint32_t> word{0};
   std::atomic<uint32_t> sleepers{0};
 };

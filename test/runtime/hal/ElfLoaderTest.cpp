@@ -190,7 +190,7 @@ struct Malformed {
   const char *name;
   std::function<void(Bytes &)> damage;
   ErrorCode code;
-  const char *says;
+  const char *message;
 };
 
 const Malformed kMalformed[] = {
@@ -434,7 +434,7 @@ const Malformed kMalformed[] = {
          r.r_info = ELF64_R_INFO(0, ELF64_R_TYPE(r.r_info));
        });
      },
-     ErrorCode::Corrupt, "symbol 0 of"},
+     ErrorCode::Corrupt, "symbol 0,"},
     {"relocation of an unknown type",
      [](Bytes &b) {
        editRelocation(b, [](Elf64_Rela &r) {
@@ -453,7 +453,8 @@ TEST(ElfLoader, MalformedObjectsAreRefusedByName) {
     const Status status = ElfImage::load(bad, "fixture").status();
     EXPECT_EQ(status.code(), test.code)
         << test.name << ": " << status.message();
-    EXPECT_THAT(status.message(), testing::HasSubstr(test.says)) << test.name;
+    EXPECT_THAT(status.message(), testing::HasSubstr(test.message))
+        << test.name;
     EXPECT_THAT(status.message(), testing::StartsWith("fixture: "))
         << test.name;
     EXPECT_EQ(status.message().find('\n'), std::string::npos) << test.name;

@@ -43,8 +43,8 @@ void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
 
 constexpr uint64_t kTiles = 37;
 
-/// out[tile] = the sum of all of `in`; right only if every tile of the dispatch
-/// before is done.
+/// out[tile] = the sum of all of `in`. It is only correct if every tile of the
+/// previous dispatch is done.
 void sumAll(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
             void *scratch) {
   auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
@@ -86,7 +86,8 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
       EXPECT_EQ(static_cast<const uint64_t *>(*out)[tile],
                 (round + 1) * kTiles + 1);
     }
-    // A sub-range of the program: only the sum, of what the last dispatch left.
+    // A part of the program: only the sum, which reads the results of the last
+    // dispatch.
     ASSERT_TRUE((*device)->run(*program, 1, 1, batch).isOk());
     EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
   }
@@ -132,14 +133,15 @@ TEST(CpuDevice, AllocationLeavesMemoryToItsFirstWriter) {
   }
 }
 
-/// in[0] = how many pages of scratch are resident before anybody uses them.
+/// Stores in binding 0 how many pages of scratch are resident before they are
+/// used.
 void countScratch(const AirDispatch *dispatch, uint64_t, uint64_t,
                   void *scratch) {
   *static_cast<uint64_t *>(dispatch->bindings[0]) =
       residentPages(reinterpret_cast<DeviceAddress>(scratch), 3);
 }
 
-TEST(CpuDevice, ScratchIsThereBeforeTheFirstRun) {
+TEST(CpuDevice, ScratchIsResidentBeforeTheFirstRun) {
   Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(2);
   ASSERT_TRUE(device) << device.status().message();
   AirKernelFn functions[] = {countScratch};
@@ -156,7 +158,7 @@ TEST(CpuDevice, ScratchIsThereBeforeTheFirstRun) {
   EXPECT_EQ(pages, 3U);
 }
 
-TEST(CpuDevice, TooMuchMemoryDoesNotFitAndSaysWhat) {
+TEST(CpuDevice, TooMuchMemoryIsRefusedWithItsNameAndSize) {
   Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
   ASSERT_TRUE(device) << device.status().message();
   for (uint64_t bytes : {uint64_t{1} << 60, UINT64_MAX}) {
@@ -186,7 +188,7 @@ TEST(CpuDevice, RefusesMisalignedHostMemoryAndUnknownEntries) {
   EXPECT_FALSE((*device)->addProgram(std::span(&desc, 1)));
 }
 
-TEST(CpuDevice, RefusesAnObjectThatIsNone) {
+TEST(CpuDevice, RefusesBytesThatAreNotAnObject) {
   Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
   ASSERT_TRUE(device) << device.status().message();
   const uint8_t noise[64] = {1, 2, 3};

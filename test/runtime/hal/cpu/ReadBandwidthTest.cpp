@@ -18,7 +18,7 @@ TEST(ReadBandwidth, KnowsTheCaches) {
       << bytes;
 }
 
-TEST(ReadBandwidth, IsAtLeastWhatAPlainLoopReaches) {
+TEST(ReadBandwidth, IsAtLeastTheBandwidthOfAPlainLoop) {
   Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(1);
   ASSERT_TRUE(device) << device.status().message();
   constexpr uint64_t kBytes = 1 << 20;

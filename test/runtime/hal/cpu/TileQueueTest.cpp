@@ -1,4 +1,4 @@
-//===- TileQueueTest.cpp - every unit once, whatever thread is late -------===//
+//===- TileQueueTest.cpp - every unit runs once, even if threads are late -===//
 #include "runtime/hal/cpu/TileQueue.h"
 
 #include <gtest/gtest.h>
@@ -133,8 +133,8 @@ TEST(TileQueue, UnsharedUnitsAreTheirOwnersAlone) {
 
 TEST(TileQueue, LargestRangesKeepTheirNumbers) {
   TileQueue queue(2);
-  const std::vector<uint32_t> units = {TileQueue::kMostUnits,
-                                       TileQueue::kMostUnits};
+  const std::vector<uint32_t> units = {TileQueue::kMaxUnits,
+                                       TileQueue::kMaxUnits};
   queue.open(units, true);
   uint64_t claimed[2] = {};
   bool isOver = false;
@@ -147,8 +147,8 @@ TEST(TileQueue, LargestRangesKeepTheirNumbers) {
     isOver = queue.finish(claim->end - claim->begin);
   }
   EXPECT_TRUE(isOver);
-  EXPECT_EQ(claimed[0], TileQueue::kMostUnits);
-  EXPECT_EQ(claimed[1], TileQueue::kMostUnits);
+  EXPECT_EQ(claimed[0], TileQueue::kMaxUnits);
+  EXPECT_EQ(claimed[1], TileQueue::kMaxUnits);
 }
 
 /// Threads that claim without ever waiting for each other. Whichever thread
@@ -168,7 +168,7 @@ TEST(TileQueue, EveryUnitOfEveryPhaseRunsOnceUnderContention) {
   // Plain data, written by the thread that opens a phase and read after a
   // claim: ThreadSanitizer reports a claim that outlives its phase.
   uint32_t phase = 0;
-  uint64_t sum = 0; ///< of one phase, by its slots
+  uint64_t sum = 0; ///< of the slots of one phase
   std::vector<uint64_t> slots;
   uint64_t expected = 0;
   std::vector<uint32_t> units;

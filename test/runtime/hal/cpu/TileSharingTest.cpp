@@ -174,8 +174,8 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   ASSERT_EQ(pthread_kill(worker, SIGUSR1), 0);
   ASSERT_TRUE(comesTrue([] { return isStopped.load(); }));
 
-  // If the test fails, the thread that everything waits for goes on after a
-  // while.
+  // If the test fails, this lets the stopped thread go on after a while, so
+  // that the test ends.
   std::atomic<bool> isDone{false};
   std::atomic<bool> wasWaitedFor{false};
   std::thread guard([&] {
@@ -268,7 +268,7 @@ void addUp(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   }
 }
 
-TEST_P(TileSharingOf, TinyDispatchesSeeAllThatWasBefore) {
+TEST_P(TileSharingOf, TinyDispatchesSeeTheResultsOfEarlierOnes) {
   constexpr size_t kStages = 40;
   constexpr int kRounds = 50;
   AirKernelFn function = addUp;
