@@ -1,4 +1,4 @@
-//===- NodePlacement.cpp - policies and populated pages ---------*- C++ -*-===//
+//===- NodePlacement.cpp - memory policies, reading pages -------*- C++ -*-===//
 #include "runtime/io/NodePlacement.h"
 
 #include <algorithm>
@@ -15,24 +15,24 @@ using namespace air::rt;
 
 namespace {
 
-/// As many as the kernel can be built for.
-constexpr unsigned long kMostNodes = 1024;
+/// The largest number of nodes that a Linux kernel can be configured for.
+constexpr unsigned long kMaxNodes = 1024;
 constexpr unsigned long kBits = 8 * sizeof(unsigned long);
 
 struct MemoryPolicy {
   int mode = MPOL_DEFAULT;
-  unsigned long nodes[kMostNodes / kBits] = {};
+  unsigned long nodes[kMaxNodes / kBits] = {};
 };
 
 bool getPolicy(MemoryPolicy &policy) {
-  return syscall(SYS_get_mempolicy, &policy.mode, policy.nodes, kMostNodes,
+  return syscall(SYS_get_mempolicy, &policy.mode, policy.nodes, kMaxNodes,
                  nullptr, 0UL) == 0;
 }
 
 bool setPolicy(const MemoryPolicy &policy) {
-  // The kernel counts one bit less than it is told.
-  return syscall(SYS_set_mempolicy, policy.mode, policy.nodes,
-                 kMostNodes + 1) == 0;
+  // The kernel reads one bit fewer than this argument says.
+  return syscall(SYS_set_mempolicy, policy.mode, policy.nodes, kMaxNodes + 1) ==
+         0;
 }
 
 } // namespace
@@ -48,7 +48,8 @@ std::span<const uint8_t> air::rt::bytesOfPart(std::span<const uint8_t> bytes,
     if (thread >= part.threads) {
       return bytes.size();
     }
-    // In two steps, or the product could overflow.
+    // Quotient and remainder are multiplied apart, because the product of all
+    // bytes could overflow.
     uint64_t at = bytes.size() / part.threads * thread +
                   bytes.size() % part.threads * thread / part.threads;
     uint64_t page = (start + at) / pageBytes * pageBytes;
@@ -69,7 +70,7 @@ void air::rt::placeOnNodes(std::span<const uint8_t> bytes,
     std::span<const uint8_t> own = bytesOfPart(bytes, part, pageBytes);
     MemoryPolicy policy;
     policy.mode = MPOL_PREFERRED;
-    if (own.empty() || part.node >= kMostNodes) {
+    if (own.empty() || part.node >= kMaxNodes) {
       continue;
     }
     policy.nodes[part.node / kBits] |= 1UL << (part.node % kBits);
@@ -81,7 +82,8 @@ void air::rt::placeOnNodes(std::span<const uint8_t> bytes,
     uint64_t last = reinterpret_cast<uintptr_t>(own.data() + own.size());
     auto *page = reinterpret_cast<void *>(static_cast<uintptr_t>(first));
     if (madvise(page, last - first, MADV_POPULATE_READ) != 0) {
-      // An older kernel: what it reads ahead by itself is better than nothing.
+      // Older kernels lack MADV_POPULATE_READ; asking them to read ahead is the
+      // next best choice.
       (void)madvise(page, last - first, MADV_WILLNEED);
     }
   }

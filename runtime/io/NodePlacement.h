@@ -1,12 +1,13 @@
-//===- NodePlacement.h - file pages near those who read them ----*- C++ -*-===//
+//===- NodePlacement.h - file pages on their readers' nodes -----*- C++ -*-===//
 //
-// The system keeps a page of a file on the memory node of the thread that first
-// reads it. On a machine with several nodes each thread of the CPU device reads
-// its own contiguous part of a matrix, so a segment is cut the same way and
-// every part is brought in under the memory policy of its readers' node. Pages
-// that the system already holds stay where they are.
+// The system places a page of a file on the memory node of the thread that
+// first reads it. On a machine with several nodes, each thread of the CPU
+// device reads its own contiguous part of a matrix. Segments are therefore
+// divided in the same way, and each part is read under the memory policy of the
+// node of its readers. Pages that are in the page cache already stay where they
+// are.
 //
-// All of it is advice: what the system refuses only runs slower.
+// All of this is advice: if the system refuses it, the plan only runs slower.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_NODEPLACEMENT_H
@@ -26,14 +27,14 @@ struct NodePart {
   uint32_t threads = 1;
 };
 
-/// The bytes of `bytes` that the part's threads read, from the page that they
-/// begin in to the page that the next part begins in. Parts of all threads
-/// cover every byte once.
+/// The part of `bytes` that the threads of `part` read. It begins at the start
+/// of the page in which their bytes begin, and ends where the next part begins.
+/// Parts that consist of all threads together cover every byte once.
 std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
                                      const NodePart &part, uint64_t pageBytes);
 
-/// Brings `bytes` in, each part on its node. The calling thread's memory policy
-/// is the same after as before.
+/// Brings `bytes` into memory, each part on its node. The memory policy of the
+/// calling thread is restored afterwards.
 void placeOnNodes(std::span<const uint8_t> bytes,
                   std::span<const NodePart> parts);
 

@@ -1,4 +1,4 @@
-//===- PlanSource.cpp - verify ahead of the first pass ----------*- C++ -*-===//
+//===- PlanSource.cpp - verification ahead of the first pass ----*- C++ -*-===//
 #include "runtime/io/PlanSource.h"
 
 #include <algorithm>
@@ -17,9 +17,10 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
     const plan::Segment *record = root.segments()->Get(i);
     if (record->codec() != plan::Codec::None) {
       return unsupportedError(
-          "segment '" + record->name()->str() + "': coded as " +
+          "segment '" + record->name()->str() + "' is compressed with " +
           plan::EnumNameCodec(record->codec()) +
-          ", this version runs uncoded segments only; pack the model again");
+          ", but this version reads only uncompressed segments; pack the model "
+          "again with this version");
     }
   }
   std::unique_ptr<PlanSource> source(new PlanSource(plan, std::move(parts)));
@@ -79,13 +80,14 @@ void PlanSource::verifyAhead() {
 
 void PlanSource::readAhead(uint32_t index) const {
   std::span<const uint8_t> bytes = file.segmentBytes(index);
-  // Advice only: where the page size is larger than the plan's it is refused.
+  // A failure is ignored: the system refuses this advice if its page size is
+  // larger than the plan's.
   (void)madvise(const_cast<uint8_t *>(bytes.data()), bytes.size(),
                 MADV_WILLNEED);
 }
 
 void PlanSource::verifyClaimed(uint32_t index) {
-  // First: the digest touches every page.
+  // This comes first, because computing the digest touches every page.
   if (!nodeParts.empty()) {
     placeOnNodes(file.segmentBytes(index), nodeParts);
   }

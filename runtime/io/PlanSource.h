@@ -1,15 +1,17 @@
-//===- PlanSource.h - segments straight from the mapped plan ----*- C++ -*-===//
+//===- PlanSource.h - segments in the mapping of the plan -------*- C++ -*-===//
 //
-// Weights lie in the file as kernels read them, so a resident plan runs from
-// its own mapping: nothing is copied. Loader threads walk the plan's read
-// order, ask the system to read ahead, and verify each segment's digest, which
-// also brings its pages in. That is the load, and it runs while the first pass
-// is already computing: require() waits for the segments of the next step only,
-// and verifies one itself when no loader has begun it. Where memory has several
-// nodes, a segment's pages are brought in on its readers' nodes before that.
+// The file stores weights in the form that kernels read, so a resident plan
+// runs directly from its mapping and nothing is copied. Loader threads go
+// through the plan's read order, ask the system to read ahead, and verify each
+// segment's digest, which also brings its pages into memory. This loading runs
+// while the first pass is already computing: require() waits only for the
+// segments of the next step, and verifies a segment itself if no loader has
+// begun it. On a machine with several memory nodes, the pages of a segment are
+// first read on the nodes of the threads that use them (NodePlacement.h).
 //
 // Ownership: borrows the PlanFile, which must outlive it. Segments with a codec
-// other than None are refused (Unsupported): nothing could map them.
+// other than None are refused (Unsupported), because they cannot be used from
+// the mapping.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_PLANSOURCE_H
@@ -32,9 +34,10 @@ class PlanSource final : public SegmentStore {
 public:
   static constexpr uint32_t kMaxLoaders = 8;
 
-  /// `loaders` threads verify ahead (at most kMaxLoaders; 0 leaves it all to
-  /// require()). A thread that the system refuses is done without. `parts` are
-  /// the compute threads by memory node, none where there is one node only.
+  /// Starts at most `loaders` threads that verify ahead, and no more than
+  /// kMaxLoaders. The system may refuse some or all of them; require() verifies
+  /// what no loader has verified. `parts` describes the compute threads of each
+  /// memory node; it is empty if there is a single node.
   static Result<std::unique_ptr<PlanSource>>
   start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts);
   ~PlanSource() override;
@@ -59,16 +62,16 @@ private:
 
   const PlanFile &file;
   std::vector<NodePart> nodeParts;
-  std::vector<uint32_t> order; ///< segments as a pass first needs them
-  std::vector<bool> ordered;   ///< by segment: it is in `order`
+  std::vector<uint32_t> order; ///< segments in the order of first use
+  std::vector<bool> ordered;   ///< by segment: whether it is in `order`
   std::vector<std::atomic<State>> states;
-  std::atomic<uint32_t> next{0}; ///< place in `order` that no loader has taken
-  std::atomic<uint32_t> pending{0}; ///< of `order`, not yet Ready
+  std::atomic<uint32_t> next{0};    ///< index into `order`: next to verify
+  std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;
   std::mutex mutex;
-  std::condition_variable changed; ///< some state became Ready or Failed
-  Status failure;                  ///< the first one; guarded by mutex
+  std::condition_variable changed; ///< a state became Ready or Failed
+  Status failure;                  ///< the first failure; guarded by mutex
 };
 
 } // namespace air::rt

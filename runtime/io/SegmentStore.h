@@ -1,15 +1,17 @@
-//===- SegmentStore.h - where a plan's segments are -------------*- C++ -*-===//
+//===- SegmentStore.h - access to a plan's segments -------------*- C++ -*-===//
 //
-// The executor reads segments at fixed addresses and asks, before it starts a
-// step, that the step's segments be there. What lies behind is the store's own
-// business: a mapping of the file (PlanSource), or a pinned arena and a ring
-// that a reader keeps filling ahead of the walk.
+// The executor reads segments at fixed addresses. Before it starts a step, it
+// requires that the segments of that step are present. How they get there is up
+// to the store: it may map the file (PlanSource), or have a pinned arena and a
+// ring buffer that a reader keeps filling ahead of the executor.
 //
-// The walk is the same in every pass, so a segment's address is decided when
-// the store is made, a ring's too: the plan's read order says which segment
-// takes which part of the ring after which other.
+// The order of steps is the same in every pass, so the address of a segment is
+// decided when the store is created. That includes segments in a ring buffer:
+// the plan's read order says which part of the ring each segment occupies, and
+// which segment it replaces there.
 //
-// Thread-safety: require() and settled() from one thread, the executor's.
+// Thread-safety: require() and settled() are called by one thread, the
+// executor's.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SEGMENTSTORE_H
@@ -26,17 +28,18 @@ class SegmentStore {
 public:
   virtual ~SegmentStore() = default;
 
-  /// The raw bytes' place in host memory, the same for the store's whole life;
-  /// readable only after require().
+  /// The segment's raw bytes in host memory. The address is the same during the
+  /// store's whole lifetime. The bytes may only be read after require().
   virtual std::span<const uint8_t> segment(uint32_t index) const = 0;
 
-  /// Returns when all of `segments` have been read and their digests verified.
-  /// They stay readable until a later call whose segments share their place.
-  /// VerificationFailed or Io name the segment; the error stays.
+  /// Returns when all of `segments` have been read and their digests have been
+  /// verified. They stay readable until a later call requires a segment that
+  /// shares their memory. Errors: VerificationFailed or Io, with the segment's
+  /// name; every later call for that segment fails too.
   virtual Status require(std::span<const uint32_t> segments) = 0;
 
-  /// True once every segment of the read order is present for good: require()
-  /// need not be called any more.
+  /// True once every segment of the read order is present permanently, so that
+  /// require() need not be called any more.
   virtual bool settled() const = 0;
 };
 
