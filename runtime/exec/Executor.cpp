@@ -1,4 +1,4 @@
-//===- Executor.cpp - pieces, steps, rows of logits -------------*- C++ -*-===//
+//===- Executor.cpp - pieces, steps and rows of logits ----------*- C++ -*-===//
 #include "runtime/exec/Executor.h"
 
 #include "formats/support/MonotonicClock.h"
@@ -12,8 +12,8 @@ using namespace air::rt;
 
 namespace {
 
-/// No NaN, no infinity: no exponent of ones alone. Without a way out of the
-/// loop several numbers are looked at together.
+/// True if no number is NaN or infinite, that is, if no exponent is all ones.
+/// The loop has no early exit, so that the compiler can vectorise it.
 bool areFinite(std::span<const float> numbers) {
   constexpr uint32_t kExponent = 0x7f800000;
   uint32_t bad = 0;
@@ -32,42 +32,45 @@ Executor::Executor(ExecutorParts given, std::vector<ProgramRecord> table)
 
 Status Executor::check(const Batch &batch) const {
   if (batch.tokens.empty()) {
-    return usageError("batch: no tokens; give at least one");
+    return usageError("batch: there are no tokens; pass at least one");
   }
   if (batch.sequences.size() != batch.tokens.size()) {
     return usageError("batch: " + std::to_string(batch.tokens.size()) +
-                      " tokens and " + std::to_string(batch.sequences.size()) +
-                      " sequences; give one sequence a token");
+                      " tokens, but " + std::to_string(batch.sequences.size()) +
+                      " sequences; pass one sequence per token");
   }
   for (size_t i = 0; i < batch.tokens.size(); ++i) {
     int32_t token = batch.tokens[i];
     if (token < 0 || static_cast<uint64_t>(token) >= parts.vocabulary) {
-      return usageError("token " + std::to_string(token) + " at " +
-                        std::to_string(i) + ": the vocabulary has " +
-                        std::to_string(parts.vocabulary));
+      return usageError("batch: token " + std::to_string(token) + " at index " +
+                        std::to_string(i) + " is outside the vocabulary of " +
+                        std::to_string(parts.vocabulary) + " tokens");
     }
-    if (!parts.kv->isAlive(batch.sequences[i])) {
+    if (!parts.kv->isLive(batch.sequences[i])) {
       return usageError("batch: sequence " +
-                        std::to_string(batch.sequences[i]) + " is not alive");
+                        std::to_string(batch.sequences[i]) +
+                        " does not exist, or has ended");
     }
   }
   uint64_t next = 0;
   for (uint32_t output : batch.outputs) {
     if (output < next || output >= batch.tokens.size()) {
-      return usageError("batch: output " + std::to_string(output) + " of " +
-                        std::to_string(batch.tokens.size()) +
-                        " tokens; outputs ascend and name tokens");
+      return usageError(
+          "batch: output " + std::to_string(output) +
+          " is out of order, or not below the number of tokens, " +
+          std::to_string(batch.tokens.size()) +
+          "; outputs are ascending indices of tokens");
     }
     next = uint64_t{output} + 1;
   }
   if (!batch.outputs.empty() && parts.maxOutputs == 0) {
-    return usageError("batch: this plan has no head, no logits can be asked "
-                      "for");
+    return usageError("batch: this plan has no head, so no logits can be "
+                      "requested");
   }
   return Status::ok();
 }
 
-/// All positions of the batch, or none.
+/// Reserves the positions of the whole batch, or none of them.
 Status Executor::reserve(const Batch &batch) {
   for (SequenceId sequence : batch.sequences) {
     cursors[sequence] = parts.kv->length(sequence);
@@ -75,14 +78,14 @@ Status Executor::reserve(const Batch &batch) {
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     Status status = parts.kv->append(batch.sequences[i], 1);
     if (!status.isOk()) {
-      giveBack(batch.sequences.first(i));
+      rollBack(batch.sequences.first(i));
       return status;
     }
   }
   return Status::ok();
 }
 
-void Executor::giveBack(std::span<const SequenceId> sequences) {
+void Executor::rollBack(std::span<const SequenceId> sequences) {
   for (size_t i = sequences.size(); i-- > 0;) {
     (void)parts.kv->truncate(sequences[i], parts.kv->length(sequences[i]) - 1);
   }
@@ -100,7 +103,7 @@ Status Executor::run(const Batch &batch, LogitsSink sink) {
     status = runPiece(batch, begin, count, nextOutput, sink);
   }
   if (!status.isOk()) {
-    giveBack(batch.sequences);
+    rollBack(batch.sequences);
   }
   return status;
 }
@@ -142,7 +145,8 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
     if (rows == 0 && fromStep != 0) {
       break;
     }
-    // The first round walks the body too; without outputs, only that.
+    // The first round also runs the body, and only that if there are no
+    // outputs.
     piece.outputs = rows;
     AIR_RETURN_IF_ERROR(
         walk(program, fromStep, rows == 0 ? program.headStep : steps, piece));
@@ -185,7 +189,7 @@ Result<bool> Executor::resultIsFinite(const StepRecord &step,
 Status Executor::explainNotFinite(const ProgramRecord &program,
                                   const AirBatch &batch) {
   for (const StepRecord &step : program.steps) {
-    // Keys and values are written to where they already are.
+    // The keys and values of the piece are written to the same positions again.
     AIR_RETURN_IF_ERROR(parts.device->run(
         program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
     AIR_RETURN_IF_ERROR(parts.device->synchronise());
@@ -194,28 +198,31 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
       continue;
     }
     const std::string where = "step '" + std::string(step.name) + "'";
-    // Queries and this pass's keys and values were finite one step before.
+    // The previous step has shown that the queries and the float32 keys and
+    // values of this pass are finite, so the cache must have overflowed.
     if (step.kind == plan::StepKind::Attn && parts.kvIsHalf) {
       return unsupportedError(
-          where + ": keys or values of this model exceed 65504, the largest "
-                  "number that the float16 KV cache holds; pack it again with "
-                  "--kv-type f32");
+          where +
+          ": keys or values of this model exceed 65504, the largest "
+          "number that the float16 KV cache holds; pack the model again "
+          "with --kv-type f32");
     }
     return unsupportedError(where +
-                            " computes numbers that are NaN or infinite: what "
-                            "this model computes there exceeds float32; no "
-                            "token can be chosen from it");
+                            " computes numbers that are NaN or infinite: the "
+                            "values of this model exceed the range of float32 "
+                            "there; no token can be chosen from its logits");
   }
-  return internalError("logits are NaN or infinite, and finite when they are "
-                       "computed again from the same tokens");
+  return internalError("the logits were NaN or infinite, but are finite when "
+                       "they are computed again from the same tokens");
 }
 
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
                       uint32_t endStep, const AirBatch &batch) {
   if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
-    return usageError(
-        "timed dispatches: room for " + std::to_string(dispatchTimes.size()) +
-        ", the program has " + std::to_string(program.dispatchCount));
+    return usageError("timeDispatches: the span has " +
+                      std::to_string(dispatchTimes.size()) +
+                      " elements, but the program has " +
+                      std::to_string(program.dispatchCount) + " dispatches");
   }
   if (settled && !timing && dispatchTimes.empty()) {
     uint32_t first = program.dispatchesBefore(beginStep);
@@ -236,8 +243,8 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
     }
   }
   if (!settled) {
-    // The end of the first pass: whatever of the resident plan it did not touch
-    // is verified before anything computed from the rest is given out.
+    // This is the end of the first pass. Resident segments that it did not use
+    // are verified now, before the caller sees any result.
     AIR_RETURN_IF_ERROR(parts.store->require(parts.resident));
     settled = parts.store->settled();
   }

@@ -1,18 +1,19 @@
-//===- Executor.h - batches of tokens through a program ---------*- C++ -*-===//
+//===- Executor.h - runs batches of tokens through a program ----*- C++ -*-===//
 //
-// run() takes tokens of any live sequences, in any mixture; each continues its
-// sequence. Larger batches are cut into pieces of the plan's max_tokens. Logits
-// are given out in rows of `vocabulary` floats, at most max_outputs rows at a
-// time, in the order they were asked for.
+// run() takes tokens of any live sequences, in any mixture; each token
+// continues its sequence. Batches larger than the plan's max_tokens are split
+// into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
+// at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// On the first pass the store may still be reading: the executor waits before
-// each step for that step's segments only.
+// During the first pass the store may still be loading. Before each step, the
+// executor waits for the segments of that step only.
 //
-// A failed run leaves every sequence as it was. Allocates only in create().
-// Thread-safety: one caller at a time. Errors: Usage (a token outside the
-// vocabulary, a dead sequence, outputs out of order), DoesNotFit (context or
-// pages), Unsupported (logits that are NaN or infinite, with the step that made
-// them so), those of the store and the device, and the sink's own.
+// A failed run leaves every sequence unchanged. Allocates only in the
+// constructor. Thread-safety: one caller at a time. Errors: Usage (a token
+// outside the vocabulary, a sequence that is not live, outputs out of order),
+// DoesNotFit (context or pages), Unsupported (logits that are NaN or infinite,
+// with the step that first computed such numbers), and those of the store, the
+// device and the sink.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_EXECUTOR_H
@@ -29,34 +30,36 @@
 
 namespace air::rt {
 
-/// The arrays belong to the caller.
+/// The tokens of one run. The arrays belong to the caller.
 struct Batch {
   std::span<const int32_t> tokens;
-  std::span<const SequenceId> sequences; ///< one a token
-  /// Tokens whose logits are asked for, as places in `tokens`, ascending.
+  std::span<const SequenceId> sequences; ///< one per token
+  /// The tokens whose logits are requested, as ascending indices into `tokens`.
   std::span<const uint32_t> outputs;
 };
 
-/// Takes rows [firstOutput, ...) of logits; they are gone when it returns.
+/// Receives the rows of logits from `firstOutput` on. They are valid only
+/// during the call.
 using LogitsSink =
     FunctionRef<Status(uint64_t firstOutput, std::span<const float> rows)>;
 
 /// Sums since the last resetCounters().
 struct RunCounters {
-  uint64_t passes = 0; ///< walks over a program's body
+  uint64_t passes = 0; ///< runs of a program's body
   uint64_t tokens = 0;
   uint64_t outputs = 0;
-  uint64_t weightBytes = 0; ///< as the kernels read them
-  /// Keys and values: those of each sequence in a pass read once, its new ones
-  /// written.
+  uint64_t weightBytes = 0; ///< that the kernels have read
+  /// Bytes of keys and values: each pass reads those of each of its sequences
+  /// once, and writes the new ones.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
 };
 
-/// Nanoseconds spent in the steps of each kind, by plan::StepKind.
+/// Nanoseconds spent in the steps of each kind, indexed by plan::StepKind.
 using StepTimes = std::array<uint64_t, 64>;
 
-/// What an executor works on; all outlive it.
+/// The objects and sizes that an executor works with. The objects must outlive
+/// it.
 struct ExecutorParts {
   Device *device = nullptr;
   SegmentStore *store = nullptr;
@@ -66,9 +69,9 @@ struct ExecutorParts {
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0;       ///< rows of `vocabulary` floats
-  uint64_t kvPositionBytes = 0;   ///< of one position, all layers
+  uint64_t kvPositionBytes = 0;   ///< of one position in all layers
   bool kvIsHalf = false;          ///< the cache is float16
-  std::vector<uint32_t> resident; ///< segments that the first pass pins
+  std::vector<uint32_t> resident; ///< segments that the first pass loads
 };
 
 class Executor {
@@ -80,14 +83,15 @@ public:
   const RunCounters &counters() const { return sums; }
   void resetCounters() { sums = {}; }
 
-  /// Times every step from now on (it costs a wake-up a step), or stops.
+  /// Starts or stops timing every step. Timing costs a wake-up per step.
   void timeSteps(bool on) { timing = on; }
   const StepTimes &stepTimes() const { return times; }
   void resetStepTimes() { times = {}; }
 
-  /// Adds the nanoseconds of every dispatch from now on (each costs a wake-up)
-  /// to its place in `nanoseconds`, in the order of the program that runs; an
-  /// empty span stops. Usage of run() when a program has more dispatches.
+  /// From now on, adds the nanoseconds of every dispatch to the element of
+  /// `nanoseconds` with its index in the program that runs. This costs a
+  /// wake-up per dispatch. An empty span stops it. run() returns Usage if its
+  /// program has more dispatches than the span has elements.
   void timeDispatches(std::span<uint64_t> nanoseconds) {
     dispatchTimes = nanoseconds;
   }
@@ -95,12 +99,13 @@ public:
 private:
   Status check(const Batch &batch) const;
   Status reserve(const Batch &batch);
-  void giveBack(std::span<const SequenceId> sequences);
+  void rollBack(std::span<const SequenceId> sequences);
   Status runPiece(const Batch &batch, uint64_t begin, uint64_t count,
                   uint64_t &nextOutput, LogitsSink sink);
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
-  /// Why the logits of a piece are not finite: walks it again, step by step.
+  /// The error for logits of a piece that are not finite. Runs the piece again,
+  /// step by step, to find the first step whose result is not finite.
   Status explainNotFinite(const ProgramRecord &program, const AirBatch &batch);
   Result<bool> resultIsFinite(const StepRecord &step, const AirBatch &batch);
   Status runStep(const ProgramRecord &program, const StepRecord &step,
@@ -110,10 +115,10 @@ private:
 
   ExecutorParts parts;
   std::vector<ProgramRecord> programs;
-  std::vector<uint32_t> positions;  ///< of a piece's tokens
+  std::vector<uint32_t> positions;  ///< of the tokens of a piece
   std::vector<uint32_t> outputRows; ///< of one run of the head
-  std::vector<uint64_t> cursors;    ///< by sequence: its next token's position
-  std::vector<uint64_t> countedIn;  ///< by sequence: the last pass it was in
+  std::vector<uint64_t> cursors;    ///< by sequence: position of its next token
+  std::vector<uint64_t> countedIn;  ///< by sequence: the last pass that had it
   RunCounters sums;
   StepTimes times = {};
   bool timing = false;

@@ -1,7 +1,7 @@
-//===- FunctionRef.h - a callable passed down, never kept -------*- C++ -*-===//
+//===- FunctionRef.h - a non-owning reference to a callable -----*- C++ -*-===//
 //
-// Two pointers, no allocation. Refers to the callable, which must outlive the
-// call that it is passed to.
+// It consists of two pointers and does not allocate. The callable must outlive
+// the call that the reference is passed to.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_FUNCTIONREF_H

@@ -23,9 +23,10 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
   for (const std::string &stop : options.stops) {
     if (stop.empty() || tokenizer == nullptr) {
       return usageError(stop.empty()
-                            ? "stop: an empty string would end every answer"
+                            ? "stop: an empty stop string would end every "
+                              "answer at once"
                             : "stop: '" + stop +
-                                  "' can't be looked for, the plan has no "
+                                  "' cannot be found, because the plan has no "
                                   "tokenizer");
     }
     longest = std::max(longest, stop.size());
@@ -38,8 +39,8 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
       new Generator(session, std::move(options), std::move(sampler)));
   const plan::Tokenizer *vocabulary = session.plan().tokenizer();
   if (vocabulary != nullptr && vocabulary->end_of_generation() != nullptr) {
-    made->endsOfText.assign(vocabulary->end_of_generation()->begin(),
-                            vocabulary->end_of_generation()->end());
+    made->endOfTextTokens.assign(vocabulary->end_of_generation()->begin(),
+                                 vocabulary->end_of_generation()->end());
   }
   if (tokenizer != nullptr) {
     for (const std::string &stop : made->options.stops) {
@@ -64,11 +65,12 @@ bool Generator::isInterrupted() const {
          options.interrupted->load(std::memory_order_relaxed);
 }
 
-FinishReason Generator::endBy(int32_t token) const {
+FinishReason Generator::finishReasonOf(int32_t token) const {
   if (std::ranges::find(stopTokens, token) != stopTokens.end()) {
     return FinishReason::StopToken;
   }
-  bool endsText = std::ranges::find(endsOfText, token) != endsOfText.end();
+  bool endsText =
+      std::ranges::find(endOfTextTokens, token) != endOfTextTokens.end();
   return endsText && !options.ignoreEndOfText ? FinishReason::EndOfText
                                               : FinishReason::NotFinished;
 }
@@ -77,7 +79,7 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   auto lastPlace = static_cast<uint32_t>(tokens.size() - 1);
   std::span<const uint32_t> outputs(&lastPlace, sampleAfter ? 1 : 0);
   auto sink = [&](uint64_t, std::span<const float> logits) -> Status {
-    AIR_ASSIGN_OR_RETURN(drawn, sampler.sample(logits));
+    AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits));
     return Status::ok();
   };
   return session.run(
@@ -86,22 +88,23 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
 
 Status Generator::prompt(std::span<const int32_t> tokens) {
   if (tokens.empty()) {
-    return usageError("prompt: no tokens; give some text, or a vocabulary with "
-                      "a BOS token");
+    return usageError("prompt: there are no tokens; pass some text, or use a "
+                      "vocabulary with a BOS token");
   }
   uint64_t room = session.context() - session.length(sequence);
   if (tokens.size() > room) {
     return doesNotFitError("prompt: " + std::to_string(tokens.size()) +
-                           " tokens, the plan's context holds " +
+                           " tokens, but the plan's context has room for " +
                            std::to_string(room) +
-                           "; shorten it or pack with a larger --ctx");
+                           "; shorten the prompt, or pack the model with a "
+                           "larger --ctx");
   }
   for (int32_t token : tokens) {
     if (token >= 0 && static_cast<uint64_t>(token) < session.vocabulary()) {
       sampler.accept(token);
     }
   }
-  // Pass by pass, to hear of an interruption.
+  // One pass at a time, so that an interruption is noticed between passes.
   while (!tokens.empty() && !isInterrupted()) {
     size_t count = std::min<size_t>(tokens.size(), session.maxTokens());
     bool isLast = count == tokens.size();
@@ -119,19 +122,19 @@ Result<std::optional<GeneratedToken>> Generator::next() {
       finishReason = FinishReason::Interrupted;
     } else if (emitted == options.maxTokens) {
       finishReason = FinishReason::Length;
-    } else if (!drawn && session.length(sequence) == session.context()) {
+    } else if (!sampled && session.length(sequence) == session.context()) {
       finishReason = FinishReason::ContextFull;
     }
   }
   if (finishReason != FinishReason::NotFinished) {
     return std::optional<GeneratedToken>();
   }
-  if (!drawn) {
+  if (!sampled) {
     AIR_RETURN_IF_ERROR(run({&last, 1}, true));
   }
-  last = *drawn;
-  drawn.reset();
-  finishReason = endBy(last);
+  last = *sampled;
+  sampled.reset();
+  finishReason = finishReasonOf(last);
   if (finishReason != FinishReason::NotFinished) {
     return std::optional<GeneratedToken>();
   }
@@ -140,19 +143,19 @@ Result<std::optional<GeneratedToken>> Generator::next() {
   shown.clear();
   if (detokenizer) {
     held += detokenizer->feed(last);
-    if (release()) {
+    if (releaseText()) {
       finishReason = FinishReason::StopString;
     }
   }
   return std::optional<GeneratedToken>({last, shown});
 }
 
-bool Generator::release() {
+bool Generator::releaseText() {
   size_t stopAt = std::string::npos;
   size_t keep = 0;
   for (const std::string &stop : options.stops) {
     stopAt = std::min(stopAt, held.find(stop));
-    // The longest end of the text that may be this string's beginning.
+    // The longest suffix of the text that is a prefix of this stop string.
     for (size_t size = std::min(stop.size() - 1, held.size()); size > keep;
          --size) {
       if (std::string_view(held).ends_with(

@@ -1,4 +1,4 @@
-//===- ProgramTable.cpp - records to addresses ------------------*- C++ -*-===//
+//===- ProgramTable.cpp - from records to addresses -------------*- C++ -*-===//
 #include "runtime/exec/ProgramTable.h"
 
 #include "formats/support/CheckedMath.h"
@@ -11,7 +11,7 @@ using namespace air::rt;
 
 namespace {
 
-/// One program on its way to the device.
+/// Translates one program of the plan for the device.
 class ProgramBuilder {
 public:
   ProgramBuilder(const plan::Plan &root, const PlanAddresses &places)
@@ -23,7 +23,7 @@ public:
 private:
   Status addDispatch(const plan::Step &step, const plan::Dispatch &dispatch);
   DeviceAddress addressOf(const plan::Binding &binding) const;
-  void noteResult(StepRecord &made, const plan::Dispatch &dispatch) const;
+  void recordResult(StepRecord &made, const plan::Dispatch &dispatch) const;
 
   const plan::Plan &plan;
   const PlanAddresses &addresses;
@@ -48,8 +48,8 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
   return 0;
 }
 
-void ProgramBuilder::noteResult(StepRecord &made,
-                                const plan::Dispatch &dispatch) const {
+void ProgramBuilder::recordResult(StepRecord &made,
+                                  const plan::Dispatch &dispatch) const {
   if (dispatch.bindings() == nullptr) {
     return;
   }
@@ -58,7 +58,7 @@ void ProgramBuilder::noteResult(StepRecord &made,
         binding->access() == plan::Access::Read) {
       continue;
     }
-    // A buffer has as many rows as a batch may have, padded.
+    // A buffer has a row for each token or output of the largest batch, padded.
     bool outputs = dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
     uint64_t rows = alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
                             AIR_TOKEN_PADDING);
@@ -75,14 +75,14 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   bool outputs = grid->rows_from() == plan::RowsFrom::Outputs;
   if (inHead && !outputs) {
     return verificationError("step '" + step.name()->str() +
-                             "' works on all tokens after a step that works "
-                             "on output rows only");
+                             "' processes all tokens, but follows a step that "
+                             "processes only output rows");
   }
   if (outputs && !inHead) {
     if (record.steps.back().firstDispatch != descs.size()) {
       return verificationError("step '" + step.name()->str() +
-                               "' mixes work on all tokens with work on "
-                               "output rows");
+                               "' has dispatches that process all tokens and "
+                               "dispatches that process only output rows");
     }
     inHead = true;
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);
@@ -132,7 +132,7 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
   }
   StepRecord &last = record.steps.back();
   if (step.dispatches() != nullptr && step.dispatches()->size() != 0) {
-    noteResult(last, **step.dispatches()->rbegin());
+    recordResult(last, **step.dispatches()->rbegin());
   }
   last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;
   last.segmentCount =
@@ -178,7 +178,7 @@ air::rt::buildPrograms(const plan::Plan &plan, const PlanAddresses &addresses,
 }
 
 uint64_t air::rt::minimalWeightBytes(const plan::Plan &plan) {
-  // A tied embedding is gathered by one step and read whole by another.
+  // One step gathers a row of a tied embedding, and another reads all of it.
   std::vector<uint64_t> bytes(plan.tensors()->size());
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
     for (const plan::Dispatch *dispatch : *step->dispatches()) {

@@ -1,17 +1,19 @@
-//===- ProgramTable.h - programs with addresses -----------------*- C++ -*-===//
+//===- ProgramTable.h - programs with resolved addresses --------*- C++ -*-===//
 //
-// Made once, when a plan is opened: every binding of every dispatch becomes an
-// address and the device gets each program as one flat list. What remains for
-// each pass is to choose a program by the number of tokens and to walk it.
+// The table is built once, when a plan is opened. Every binding of every
+// dispatch becomes an address, and the device receives each program as one flat
+// list. A pass then only has to choose a program by its number of tokens and
+// run it.
 //
-// A program has two parts. The body follows the batch's tokens; the head, its
-// last steps, follows the rows that logits were asked for, so that it can run
-// again for more rows than the plan's max_outputs.
+// A program has two parts. The grids of the body depend on the number of
+// tokens. The head, which consists of the last steps, depends on the number of
+// rows whose logits are requested. It can therefore run again if more rows are
+// requested than the plan's max_outputs.
 //
-// The records refer to the plan, which outlives them.
+// The records refer to the plan, which must outlive them.
 //
-// Errors: VerificationFailed names program and step when a program is not so
-// made; what the device says of executables and memory.
+// Errors: VerificationFailed, with program and step, if a program does not have
+// this structure, and the device's errors about executables and memory.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_PROGRAMTABLE_H
@@ -26,32 +28,33 @@
 
 namespace air::rt {
 
-/// Where things are. All vectors by the plan's index.
+/// The addresses of a plan's data. The vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
-  /// The device's number of each of the plan's executables.
+  /// The device's number of each executable of the plan.
   std::vector<uint32_t> executables;
 };
 
 struct StepRecord {
   plan::StepKind kind = plan::StepKind::Embed;
-  std::string_view name; ///< in the plan
+  std::string_view name; ///< refers to the plan
   uint32_t firstDispatch = 0;
   uint32_t dispatchCount = 0;
   uint32_t firstSegment = 0; ///< into ProgramRecord::segments
   uint32_t segmentCount = 0;
-  // What the step's last dispatch writes: rows of float32. A size of 0: none.
+  // The result of the step's last dispatch, in rows of float32. A row size of 0
+  // means that there is none.
   DeviceAddress result = 0;
   uint64_t resultRowBytes = 0;
   GridRows resultRows = GridRows::Tokens;
 };
 
-/// What one run of a part of a program costs.
+/// The cost of running one part of a program.
 struct PartCost {
-  uint64_t weightBytes = 0;       ///< read once a run
-  uint64_t weightBytesPerRow = 0; ///< gathered rows: one a token
+  uint64_t weightBytes = 0;       ///< read once per run
+  uint64_t weightBytesPerRow = 0; ///< of gathered rows, one per token
   uint64_t flopsPerRow = 0;
 };
 
@@ -60,8 +63,8 @@ struct ProgramRecord {
   uint64_t maxTokens = 0;
   uint32_t deviceProgram = 0;
   std::vector<StepRecord> steps;
-  std::vector<uint32_t> segments; ///< those that steps read, step by step
-  uint32_t headStep = 0; ///< the first step of the head; steps.size(): none
+  std::vector<uint32_t> segments; ///< read by the steps, in their order
+  uint32_t headStep = 0;          ///< first step of the head, or steps.size()
   PartCost body;
   PartCost head;
 
@@ -75,9 +78,9 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
                                                  const PlanAddresses &addresses,
                                                  Device &device);
 
-/// Bytes of weights that a decode pass must read whatever the kernels do: each
-/// tensor that a step of the program for one token binds, once; of a table that
-/// is gathered from, one row.
+/// The bytes of weights that a decode pass must read with any kernels. Each
+/// tensor that a step of the program for one token binds counts once. Of a
+/// table from which rows are gathered, one row counts.
 uint64_t minimalWeightBytes(const plan::Plan &plan);
 
 } // namespace air::rt

@@ -1,4 +1,4 @@
-//===- Session.cpp - from a file to something that runs ---------*- C++ -*-===//
+//===- Session.cpp - opens a plan and connects its parts --------*- C++ -*-===//
 #include "runtime/exec/Session.h"
 
 #include "formats/abi/KernelAbi.h"
@@ -20,14 +20,15 @@ using namespace air::rt;
 
 namespace {
 
-// Where the caller does not say how many sequences there may be and the plan
-// has fewer slots: more than anyone serves from one small plan,
+/// The number of sequences, if the caller does not choose one and the plan has
+/// fewer slots. It is more than a small plan is expected to serve.
 constexpr uint64_t kDefaultMaxSequences = 256;
-/// and no context makes the block table, a row a sequence, larger than this.
+/// The number of sequences is lowered until the block table, which has one row
+/// per sequence, is no larger than this.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
-/// Threads that verify ahead: enough to keep up with a fast disk.
+/// The number of threads that verify ahead, which is enough for a fast disk.
 constexpr uint32_t kLoaders = 4;
-/// A batch's positions are 4 bytes each: a plan with more is a mistake.
+/// Bounds the arrays per token, such as positions, against absurd plans.
 constexpr uint64_t kMaxBatchTokens = uint64_t{1} << 24;
 
 uint32_t defaultMaxSequences(const plan::KvLayout &kv) {
@@ -44,10 +45,10 @@ uint32_t defaultThreads(const plan::Plan &plan) {
       std::min(cpuTopology().cores, ThreadPool::kMaxThreads));
 }
 
-/// What this version can't execute, though it is well-formed.
+/// Refuses plans that are well-formed, but that this version cannot execute.
 Status checkSupported(const plan::Plan &plan) {
   if (plan.weightless()) {
-    return unsupportedError("the plan is weightless: it holds no bytes of the "
+    return unsupportedError("the plan is weightless: it does not contain the "
                             "weights, so nothing can be computed with it; pack "
                             "the model again without --weightless");
   }
@@ -55,16 +56,17 @@ Status checkSupported(const plan::Plan &plan) {
     const plan::Segment *segment = plan.segments()->Get(read->segment());
     if (read->ring() || segment->tier() != plan::Tier::Ram) {
       return unsupportedError(
-          "segment '" + segment->name()->str() + "': to be streamed from " +
+          "segment '" + segment->name()->str() + "' is to be streamed from " +
           plan::EnumNameTier(segment->tier()) +
-          ", this version runs plans that stay in RAM; pack without a memory "
-          "budget");
+          ", but this version runs only plans whose weights stay in RAM; pack "
+          "the model again with this version");
     }
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
-    return unsupportedError("max_tokens " + std::to_string(plan.max_tokens()) +
-                            ": at most " + std::to_string(kMaxBatchTokens) +
-                            " tokens fit a batch; pack again");
+    return unsupportedError(
+        "max_tokens is " + std::to_string(plan.max_tokens()) +
+        ", but a batch has at most " + std::to_string(kMaxBatchTokens) +
+        " tokens; pack the model again");
   }
   return Status::ok();
 }
@@ -81,14 +83,17 @@ Status checkMemory(const plan::Plan &plan, const MachineProfile &host) {
   }
   if (host.memoryBytes != 0 && needed > host.memoryBytes) {
     return doesNotFitError("memory: the plan needs " + std::to_string(needed) +
-                           " bytes (" + items + "), this machine grants " +
+                           " bytes (" + items + "), but at most " +
                            std::to_string(host.memoryBytes) +
-                           "; pack with a smaller --ctx or quantisation");
+                           " are available on this machine; pack the model "
+                           "with a smaller --ctx, or use a model with "
+                           "smaller weights");
   }
   return Status::ok();
 }
 
-/// The one buffer that the head writes, checked to hold max_outputs rows.
+/// The only output buffer, which the head writes. Checks that it has room for
+/// max_outputs rows.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {
@@ -96,8 +101,9 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
       if (found != nullptr) {
         return unsupportedError("buffers '" + found->name()->str() + "' and '" +
                                 buffer->name()->str() +
-                                "': this version gives out one output, the "
-                                "logits; pack again with this version");
+                                "' are both outputs, but this version knows "
+                                "only the logits as output; pack the model "
+                                "again with this version");
       }
       found = buffer;
     }
@@ -111,8 +117,9 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
     return verificationError(
         "logits: " + std::to_string(plan.max_outputs()) + " rows of " +
         std::to_string(plan.model()->vocabulary()) +
-        " floats do not fit the output buffer of " +
-        std::to_string(found == nullptr ? 0 : found->bytes()) + " bytes");
+        " floats do not fit into the output buffer of " +
+        std::to_string(found == nullptr ? 0 : found->bytes()) +
+        " bytes; pack the model again");
   }
   return found;
 }
@@ -120,20 +127,21 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
 } // namespace
 
 struct Session::Parts {
-  // In the order in which later ones refer to earlier ones.
+  // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
   std::unique_ptr<CpuDevice> device;
   std::unique_ptr<PlanSource> source;
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
-  /// Everything after the file.
+  /// Opens everything but the file, which is already open.
   Status open(const SessionOptions &options);
-  Result<PlanAddresses> place();
+  Result<PlanAddresses> resolveAddresses();
   Status loadKernels(PlanAddresses &addresses);
 };
 
-/// Segments outside the read order (kernels, tables) are needed from the start.
+/// Also requires all segments outside the read order (kernels and tables),
+/// which are needed from the start.
 Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
   std::vector<bool> inOrder(plan.segments()->size());
@@ -161,7 +169,7 @@ Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   return Status::ok();
 }
 
-Result<PlanAddresses> Session::Parts::place() {
+Result<PlanAddresses> Session::Parts::resolveAddresses() {
   const plan::Plan &plan = file.plan();
   PlanAddresses addresses;
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
@@ -199,7 +207,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   }
   AIR_ASSIGN_OR_RETURN(source,
                        PlanSource::start(file, loaders, std::move(nodeParts)));
-  AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, place());
+  AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, resolveAddresses());
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
                        buildPrograms(plan, addresses, *device));
 

@@ -1,18 +1,19 @@
-//===- Session.h - a plan, opened on this machine ---------------*- C++ -*-===//
+//===- Session.h - a plan that is open on this machine ----------*- C++ -*-===//
 //
-// open() maps and verifies the plan's metadata, checks that this machine is one
-// that the plan was made for and has the memory it asks for, takes that memory
-// once, loads the kernels and resolves every address. Weights are verified and
-// brought in while the first batch is already computing (runtime/io).
+// open() maps the plan, verifies its metadata, and checks that this machine has
+// the features and the memory that the plan needs. It allocates all memory,
+// loads the kernels and resolves every address. Weights are verified and
+// brought into memory while the first batch is already computing (runtime/io).
 //
 //   Session session = *Session::open("model.air", {});
 //   SequenceId sequence = *session.newSequence();
 //   session.run({tokens, sequences, outputs}, sink);
 //
-// Ownership: a Session owns all it uses; it can be moved. Thread-safety: one
-// thread at a time; its own compute threads are inside run(). Errors of open():
-// those of PlanFile::open, Mismatch (names the field), DoesNotFit (memory),
-// Unsupported (a plan that streams, or an unknown shape), Usage (threads).
+// Ownership: a Session owns everything that it uses, and can be moved.
+// Thread-safety: one caller at a time; its compute threads only work during
+// run(). Errors of open(): those of PlanFile::open, Mismatch (with the field
+// that differs), DoesNotFit (memory), Unsupported (a plan that streams weights,
+// or whose structure this version does not know), Usage (threads).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
@@ -26,13 +27,13 @@
 namespace air::rt {
 
 struct SessionOptions {
-  /// Compute threads; 0: as many as the plan was made for, at most one a core
-  /// that this process may use.
+  /// The number of compute threads. 0 means as many as the plan was made for,
+  /// but at most one per core that this process may use.
   uint32_t threads = 0;
-  /// Sequences that may live at a time; 0: as many as the plan has slots.
-  /// Shorter ones need fewer pages than a slot has, so that there may be up to
-  /// 256 of them, fewer where a context of very many pages makes the tables
-  /// large.
+  /// The largest number of sequences at a time. 0 means one per page of the KV
+  /// cache (a short sequence needs only a few pages), up to 256, but never
+  /// fewer than the plan has slots. A very large context lowers this default,
+  /// because each sequence needs a row of the block table.
   uint32_t maxSequences = 0;
 };
 
@@ -46,9 +47,9 @@ public:
 
   const plan::Plan &plan() const;
   uint64_t vocabulary() const;
-  /// Tokens that one sequence may hold.
+  /// The largest number of tokens of a sequence.
   uint64_t context() const;
-  /// Tokens of one pass: larger batches are cut.
+  /// The largest number of tokens of a pass. Larger batches are split.
   uint64_t maxTokens() const;
   uint32_t threads() const;
 
@@ -58,15 +59,15 @@ public:
   Result<SequenceId> fork(SequenceId sequence, uint64_t length);
   uint64_t length(SequenceId sequence) const;
 
-  /// Io when somebody has overwritten the plan since it was opened: weights that
-  /// changed after they were verified give wrong results. Asked for after the
+  /// Io if the plan has been overwritten since it was opened. Weights that
+  /// change after they were verified give wrong results, so call this after the
   /// last run().
   Status checkPlanUnchanged() const;
 
   /// See Executor::run.
   Status run(const Batch &batch, LogitsSink sink);
 
-  /// Counters and step times.
+  /// For its counters and step times.
   Executor &executor();
 
 private:

@@ -17,17 +17,20 @@ Result<KvCache> KvCache::create(const KvPageShape &shape, DeviceAddress base,
   if (shape.pageTokens == 0 || shape.pages == 0 || shape.context == 0 ||
       shape.pages > UINT32_MAX) {
     return verificationError(
-        "kv: " + std::to_string(shape.pages) + " pages of " +
+        "kv: a cache of " + std::to_string(shape.pages) + " pages of " +
         std::to_string(shape.pageTokens) + " tokens for a context of " +
-        std::to_string(shape.context) + " is no usable cache");
+        std::to_string(shape.context) +
+        " tokens is not usable; each number must be at least 1, and pages at "
+        "most " +
+        std::to_string(UINT32_MAX));
   }
   cache.stride = ceilDiv(shape.context, shape.pageTokens);
   std::optional<uint64_t> entries = checkedMul(cache.stride, maxSequences);
-  // A row longer than the cache has pages could never be filled.
+  // A row with more entries than the cache has pages could never be filled.
   if (cache.stride > shape.pages || !entries) {
     return verificationError(
         "kv: a context of " + std::to_string(shape.context) + " tokens needs " +
-        std::to_string(cache.stride) + " pages, the cache has " +
+        std::to_string(cache.stride) + " pages, but the cache has only " +
         std::to_string(shape.pages));
   }
   cache.freeList.resize(shape.pages);
@@ -36,7 +39,7 @@ Result<KvCache> KvCache::create(const KvPageShape &shape, DeviceAddress base,
   }
   cache.tables.assign(*entries, 0);
   cache.lengths.assign(maxSequences, 0);
-  cache.alive.assign(maxSequences, false);
+  cache.live.assign(maxSequences, false);
   return cache;
 }
 
@@ -44,50 +47,51 @@ uint64_t KvCache::pagesFor(uint64_t tokens) const {
   return ceilDiv(tokens, pageShape.pageTokens);
 }
 
-Status KvCache::checkAlive(SequenceId sequence) const {
-  return isAlive(sequence)
+Status KvCache::checkLive(SequenceId sequence) const {
+  return isLive(sequence)
              ? Status::ok()
              : usageError("kv: sequence " + std::to_string(sequence) +
-                          " is not alive");
+                          " does not exist, or has ended");
 }
 
 Result<SequenceId> KvCache::newSequence() {
-  auto free = std::find(alive.begin(), alive.end(), false);
-  if (free == alive.end()) {
-    return doesNotFitError("kv: all " + std::to_string(alive.size()) +
+  auto free = std::find(live.begin(), live.end(), false);
+  if (free == live.end()) {
+    return doesNotFitError("kv: all " + std::to_string(live.size()) +
                            " sequences are in use; end one first");
   }
   *free = true;
-  auto sequence = static_cast<SequenceId>(free - alive.begin());
+  auto sequence = static_cast<SequenceId>(free - live.begin());
   lengths[sequence] = 0;
   return sequence;
 }
 
 void KvCache::endSequence(SequenceId sequence) {
-  if (isAlive(sequence)) {
+  if (isLive(sequence)) {
     (void)truncate(sequence, 0);
-    alive[sequence] = false;
+    live[sequence] = false;
   }
 }
 
 Status KvCache::append(SequenceId sequence, uint64_t tokens) {
-  AIR_RETURN_IF_ERROR(checkAlive(sequence));
+  AIR_RETURN_IF_ERROR(checkLive(sequence));
   uint64_t length = lengths[sequence];
   if (tokens > pageShape.context - length) {
-    return doesNotFitError("kv: sequence of " + std::to_string(length) +
-                           " tokens and " + std::to_string(tokens) +
-                           " more do not fit the plan's context of " +
-                           std::to_string(pageShape.context) +
-                           "; pack with a larger --ctx or shorten the input");
+    return doesNotFitError(
+        "kv: a sequence of " + std::to_string(length) + " tokens and " +
+        std::to_string(tokens) + " more exceed the plan's context of " +
+        std::to_string(pageShape.context) +
+        " tokens; pack the model with a larger --ctx or shorten the input");
   }
   uint64_t held = pagesFor(length);
   uint64_t needed = pagesFor(length + tokens);
   if (needed - held > freeList.size()) {
-    return doesNotFitError("kv: " + std::to_string(tokens) + " tokens need " +
-                           std::to_string(needed - held) + " pages, " +
-                           std::to_string(freeList.size()) + " of " +
-                           std::to_string(pageShape.pages) +
-                           " are free; end a sequence or pack with more KV");
+    return doesNotFitError(
+        "kv: " + std::to_string(tokens) + " tokens need " +
+        std::to_string(needed - held) + " more pages, but only " +
+        std::to_string(freeList.size()) + " of " +
+        std::to_string(pageShape.pages) +
+        " are free; end a sequence or pack the model with more --slots");
   }
   for (uint64_t page = held; page < needed; ++page) {
     tables[sequence * stride + page] = freeList.back();
@@ -98,16 +102,17 @@ Status KvCache::append(SequenceId sequence, uint64_t tokens) {
 }
 
 Status KvCache::truncate(SequenceId sequence, uint64_t length) {
-  AIR_RETURN_IF_ERROR(checkAlive(sequence));
+  AIR_RETURN_IF_ERROR(checkLive(sequence));
   if (length > lengths[sequence]) {
     return usageError("kv: sequence " + std::to_string(sequence) + " has " +
                       std::to_string(lengths[sequence]) +
-                      " tokens, it can't be cut to " + std::to_string(length));
+                      " tokens and cannot be truncated to " +
+                      std::to_string(length));
   }
   for (uint64_t page = pagesFor(lengths[sequence]); page > pagesFor(length);
        --page) {
     uint32_t &entry = tables[sequence * stride + page - 1];
-    // Within the capacity that create() reserved: every page came from there.
+    // Does not allocate: all pages together fit the capacity from create().
     freeList.push_back(entry);
     entry = 0;
   }
@@ -117,11 +122,11 @@ Status KvCache::truncate(SequenceId sequence, uint64_t length) {
 
 Result<SequenceId> KvCache::fork(SequenceId sequence, uint64_t length,
                                  Device &device) {
-  AIR_RETURN_IF_ERROR(checkAlive(sequence));
+  AIR_RETURN_IF_ERROR(checkLive(sequence));
   if (length > lengths[sequence]) {
     return usageError("kv: sequence " + std::to_string(sequence) + " has " +
-                      std::to_string(lengths[sequence]) + " tokens, " +
-                      std::to_string(length) + " can't be copied from it");
+                      std::to_string(lengths[sequence]) + " tokens, so " +
+                      std::to_string(length) + " cannot be copied from it");
   }
   AIR_ASSIGN_OR_RETURN(SequenceId copy, newSequence());
   Status status = append(copy, length);

@@ -15,7 +15,7 @@ namespace {
 
 struct Answer {
   std::vector<int32_t> ids;
-  std::vector<std::string> pieces; ///< as shown, the rest last
+  std::vector<std::string> pieces; ///< as shown; the last is from finish()
   std::string text;
   FinishReason reason = FinishReason::NotFinished;
 };
@@ -25,9 +25,9 @@ protected:
   void SetUp() override { path = temporaryPath("plan.air"); }
   void TearDown() override { std::remove(path.c_str()); }
 
-  void open(const std::string &says) {
+  void open(const std::string &text) {
     FakeModel model;
-    model.say(says);
+    model.say(text);
     writeFakePlan(path, model);
     Result<Session> opened = Session::open(path, {.threads = 1});
     ASSERT_TRUE(opened) << opened.status().message();

@@ -140,8 +140,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
       {3e38F, 0, false, "step 'layer.0.attn' computes numbers that are NaN"},
       {3e38F, 0, true,
        "step 'layer.0.attn': keys or values of this model exceed 65504, the "
-       "largest number that the float16 KV cache holds; pack it again with "
-       "--kv-type f32"},
+       "largest number that the float16 KV cache holds; pack the model again "
+       "with --kv-type f32"},
       {0, std::nanf(""), false, "step 'head' computes numbers that are NaN"},
       {0, -infinity, true, "step 'head' computes numbers that are NaN"},
   };

@@ -60,8 +60,9 @@ TEST(KvCache, ContextAndPagesAreLimitsThatChangeNothing) {
   SequenceId second = begin(cache);
   Status noPages = cache.append(second, 65);
   EXPECT_EQ(noPages.code(), ErrorCode::DoesNotFit);
-  EXPECT_NE(noPages.message().find("need 2 pages, 1 of 3 are free"),
-            std::string::npos)
+  EXPECT_NE(
+      noPages.message().find("need 2 more pages, but only 1 of 3 are free"),
+      std::string::npos)
       << noPages.message();
   EXPECT_EQ(cache.length(second), 0U);
   EXPECT_EQ(cache.freePages(), 1U);
@@ -78,13 +79,13 @@ TEST(KvCache, SequencesAreLimitedAndReused) {
   EXPECT_EQ(cache.newSequence().status().code(), ErrorCode::DoesNotFit);
   ASSERT_TRUE(cache.append(first, 64).isOk());
   cache.endSequence(first);
-  EXPECT_FALSE(cache.isAlive(first));
+  EXPECT_FALSE(cache.isLive(first));
   EXPECT_EQ(cache.freePages(), 4U);
   EXPECT_EQ(begin(cache), first);
   EXPECT_EQ(cache.length(first), 0U);
 }
 
-TEST(KvCache, DeadSequencesAreRefused) {
+TEST(KvCache, EndedSequencesAreRefused) {
   KvCache cache = makeCache(4, 64, 2);
   EXPECT_EQ(cache.append(0, 1).code(), ErrorCode::Usage);
   EXPECT_EQ(cache.append(99, 1).code(), ErrorCode::Usage);
