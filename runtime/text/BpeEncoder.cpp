@@ -11,7 +11,8 @@
 
 namespace air::rt {
 
-/// A run of bytes that is merged so far; a list through `previous` and `next`.
+/// A run of bytes that has been merged. The symbols of a word form a linked
+/// list through `previous` and `next`.
 struct BpeEncoder::Symbol {
   uint32_t start;
   uint32_t length; ///< 0: merged into its left neighbour
@@ -20,11 +21,12 @@ struct BpeEncoder::Symbol {
   int32_t next;
 };
 
-/// A pair that may be merged. It is stale when its symbols have grown since.
+/// A pair that may be merged. It is stale if one of its symbols has grown since
+/// it was pushed.
 struct BpeEncoder::Candidate {
   int32_t rank;
   int32_t left;
-  uint32_t length; ///< of both together
+  uint32_t length; ///< of both symbols together
   int32_t merged;
 
   /// Heap order: the lowest rank, then the leftmost, on top.
@@ -67,7 +69,8 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
-/// Every token's bytes into the table; those that text may become are indexed.
+/// Adds the bytes of every token to the table, and indexes those tokens that
+/// ordinary text can be encoded to.
 void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   size_t total = 0;
   for (const std::string &token : data.tokens) {
@@ -95,7 +98,7 @@ void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   }
 }
 
-/// One merge on its way into the tables.
+/// A merge while it is added to the tables.
 struct MergeEntry {
   std::string left;
   std::string right;
@@ -109,16 +112,17 @@ struct MergeEntry {
   int32_t mergedId;
 };
 
-/// Splits and decodes the merge of `rank`. Returns false when a part spells no
-/// bytes: no text has it, and such a merge never applies.
+/// Splits and decodes the merge of `rank`. Returns false if a part does not
+/// spell bytes. Such a part occurs in no text, so the merge never applies.
 Result<bool> parseMerge(std::string_view merge, size_t rank,
                         MergeEntry &entry) {
-  // A part is never empty, so the first character is not the separator.
+  // No part is empty, so the first character is not the separator.
   size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
   if (space == std::string_view::npos || space + 1 == merge.size()) {
     return corruptError("tokenizer: merge " + std::to_string(rank) + ", " +
                         inQuotes(merge) +
-                        ", is not two parts with a space between them");
+                        ", does not consist of two parts with a space between "
+                        "them");
   }
   if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
       !bytesOfSpelling(merge.substr(space + 1), entry.right)) {
@@ -132,9 +136,9 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
   return true;
 }
 
-/// Merges come by the hundred thousand and each looks into large tables four
-/// times. They are taken in batches, so that the memory of one look-up arrives
-/// while others are prepared.
+/// A vocabulary has hundreds of thousands of merges, and each takes four
+/// look-ups in large tables. They are processed in batches, so that the memory
+/// of one look-up is prefetched while others are prepared.
 class MergeReader {
 public:
   MergeReader(TokenTable &tokens, size_t count) : table(tokens), pairs(count) {}
@@ -165,7 +169,7 @@ private:
       entry.leftId = symbolOf(entry.left, entry.leftHash, TokenTable::kAbsent);
       entry.rightId =
           symbolOf(entry.right, entry.rightHash, TokenTable::kAbsent);
-      // Most vocabularies are numbered in the order of their merges.
+      // In most vocabularies, the ids are in the order of the merges.
       lastMerged = symbolOf(entry.merged, entry.mergedHash, lastMerged + 1);
       entry.mergedId = lastMerged;
       pairs.prefetch(entry.leftId, entry.rightId);
@@ -175,7 +179,7 @@ private:
     }
   }
 
-  /// The id of these bytes; a new, internal one when they are no token.
+  /// The id of these bytes. If they are not a token, a new internal id.
   int32_t symbolOf(std::string_view bytes, uint64_t hash, int32_t guess) {
     int32_t id = table.find(bytes, hash, guess);
     if (id == TokenTable::kAbsent) {
@@ -196,8 +200,8 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
   const PreTokenizer *splitter = findPreTokenizer(data.pre);
   if (splitter == nullptr) {
-    return internalError("tokenizer: no code cuts text as " +
-                         inQuotes(data.pre) + " says");
+    return internalError("tokenizer: the pre-tokeniser " + inQuotes(data.pre) +
+                         " is not implemented");
   }
   fillTable(data, vocabulary);
   AIR_ASSIGN_OR_RETURN(

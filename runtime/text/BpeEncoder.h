@@ -1,9 +1,10 @@
 //===- BpeEncoder.h - byte-level byte-pair encoding -------------*- C++ -*-===//
 //
-// Works on raw bytes: the vocabulary's printable spelling is undone once, when
-// it is built. Within a pre-token the pair of lowest rank is merged first, the
-// leftmost of equals (Sennrich et al. 2016; GPT-2's encoder.py). A heap makes
-// that O(n log n) for a pre-token of any length.
+// The encoder works on raw bytes. The vocabulary's printable spelling of bytes
+// is decoded once, when the encoder is created. Within a pre-token, the pair
+// with the lowest rank is merged first, and of several such pairs the leftmost
+// (Sennrich et al. 2016; GPT-2's encoder.py). A heap makes this O(n log n) for
+// a pre-token of any length.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPEENCODER_H
@@ -18,14 +19,14 @@ namespace air::rt {
 class BpeEncoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
-  /// passes checkTokenizer(). Corrupt when a merge is not "LEFT RIGHT".
+  /// must have passed checkTokenizer(). Corrupt if a merge is not "LEFT RIGHT".
   static Result<BpeEncoder> create(const TokenizerData &data,
                                    Vocabulary &vocabulary);
 
-  /// Appends the ids of `text`. Ill-formed bytes count as U+FFFD each.
+  /// Appends the ids of `text`. Each ill-formed byte is encoded as U+FFFD.
   void encode(std::string_view text, std::vector<int32_t> &ids) const;
 
-  /// True when text is brought into normalization form C first.
+  /// True if text is converted to normalization form C first.
   bool composes() const { return preTokenizer->composes; }
 
 private:
@@ -44,7 +45,8 @@ private:
   const Vocabulary *vocabulary;
   const PreTokenizer *preTokenizer;
   PairTable pairs;
-  /// The symbol of each byte; kAbsent when neither a token nor a merge has it.
+  /// The symbol of each byte, or kAbsent if neither a token nor a merge is this
+  /// byte.
   std::array<int32_t, 256> byteSymbols{};
 };
 

@@ -1,4 +1,4 @@
-//===- CharClass.h - what pre-tokenisers ask of a character -----*- C++ -*-===//
+//===- CharClass.h - character classes for pre-tokenisers -------*- C++ -*-===//
 #ifndef AIRPACK_RUNTIME_TEXT_CHARCLASS_H
 #define AIRPACK_RUNTIME_TEXT_CHARCLASS_H
 
@@ -14,7 +14,8 @@ enum CharClass : uint8_t {
   kPunctuation = 16 ///< \p{P}
 };
 
-/// The CharClass bits of a code point. Categories are utf8proc's.
+/// The CharClass bits of a code point. The general categories are those of
+/// utf8proc.
 uint8_t classOf(uint32_t codePoint);
 
 } // namespace air::rt

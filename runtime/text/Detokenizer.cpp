@@ -1,4 +1,4 @@
-//===- Detokenizer.cpp - ids in, whole characters out -----------*- C++ -*-===//
+//===- Detokenizer.cpp - from token ids to whole characters -----*- C++ -*-===//
 #include "runtime/text/Detokenizer.h"
 
 #include "formats/support/Utf8.h"
@@ -21,7 +21,8 @@ size_t appendValidUtf8(std::string_view bytes, std::string &out) {
 Detokenizer::Detokenizer(const Tokenizer &vocabulary, DetokenizerOptions chosen)
     : tokenizer(vocabulary), options(chosen),
       dropSpace(chosen.atTextStart && vocabulary.addsSpacePrefix()) {
-  // Each byte may become a replacement of three; then feed() never allocates.
+  // Each byte may become a U+FFFD of three bytes. With this capacity feed()
+  // does not allocate.
   pending.reserve(vocabulary.longestPiece() + 4);
   output.reserve((vocabulary.longestPiece() + 4) * kReplacement.size());
 }

@@ -1,13 +1,14 @@
-//===- Detokenizer.h - ids in, whole characters out -------------*- C++ -*-===//
+//===- Detokenizer.h - from token ids to whole characters -------*- C++ -*-===//
 //
 // A character may be spread over several tokens. The detokenizer holds its
-// bytes back until it is whole, so that what it returns is always valid UTF-8.
-// Bytes that can't become a character turn into U+FFFD, one for each maximal
-// ill-formed part (Unicode 15, section 3.9, "U+FFFD Substitution of Maximal
-// Subparts").
+// bytes back until the character is complete, so that it always returns valid
+// UTF-8. Bytes that cannot become a character are replaced by U+FFFD, one for
+// each maximal ill-formed subsequence (Unicode 15, section 3.9, "U+FFFD
+// Substitution of Maximal Subparts").
 //
-// Ownership: refers to the Tokenizer, which must outlive it. feed() allocates
-// nothing. Thread-safety: one sequence, one thread.
+// Ownership: refers to the Tokenizer, which must outlive it. feed() does not
+// allocate. Thread-safety: use one object per sequence, from one thread at a
+// time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_DETOKENIZER_H
@@ -18,10 +19,11 @@
 namespace air::rt {
 
 struct DetokenizerOptions {
-  /// Text starts here: drop the space that an SPM vocabulary puts before its
-  /// first piece. Leave false when continuing a prompt.
+  /// The first token is the start of a text, so the space that an SPM
+  /// vocabulary puts before it is dropped. False if the tokens continue a
+  /// prompt.
   bool atTextStart = false;
-  /// Print control tokens as their text.
+  /// Control tokens are rendered as their text.
   bool renderSpecial = false;
 };
 
@@ -30,27 +32,27 @@ public:
   explicit Detokenizer(const Tokenizer &vocabulary,
                        DetokenizerOptions options = {});
 
-  /// What `id` completes. The view is valid until the next call.
+  /// The characters that `id` completes. The view is valid until the next call.
   std::string_view feed(int32_t id);
 
-  /// The end: U+FFFD when an unfinished character is held, else "". Afterwards
-  /// the detokenizer is as new.
+  /// Ends the text. Returns U+FFFD if the last character is incomplete,
+  /// otherwise "". Afterwards the detokenizer can be used for a new text.
   std::string_view finish();
 
 private:
   const Tokenizer &tokenizer;
   DetokenizerOptions options;
   bool dropSpace;
-  std::string pending; ///< an unfinished character's bytes, at most 3
+  std::string pending; ///< bytes of an incomplete character, at most 3
   std::string output;
 };
 
-/// Appends to `out` the valid UTF-8 of `bytes`, U+FFFD for what is ill-formed.
-/// Returns how many bytes at the end are an unfinished character and were left
-/// out (0 to 3).
+/// Appends `bytes` to `out` as valid UTF-8, with U+FFFD for ill-formed parts.
+/// If `bytes` end with an incomplete character, its bytes are left out. Returns
+/// their number (0 to 3).
 size_t appendValidUtf8(std::string_view bytes, std::string &out);
 
-/// All of `ids` at once, as one text from its start.
+/// The text of `ids`, the first of which is the start of the text.
 std::string decode(const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
                    bool renderSpecial = false);
 

@@ -12,14 +12,14 @@ namespace air::rt {
 
 namespace {
 
-/// Characters that no composition joins to what stands before them, nor does
-/// decomposition change them: Basic Latin and Latin-1 letters stay as they are
-/// unless marks follow, CJK ideographs always.
+/// True for characters that never compose with the characters before them, and
+/// that form C does not change on their own: those below the combining marks,
+/// and CJK ideographs.
 bool startsStretch(uint32_t codePoint) {
   return codePoint < 0x300 || (codePoint >= 0x4e00 && codePoint <= 0x9fff);
 }
 
-/// Decomposes, orders and composes one stretch.
+/// Decomposes a stretch, sorts its combining marks and composes it.
 class Composer {
 public:
   void append(std::string_view stretch, std::string &out) {
@@ -32,7 +32,7 @@ public:
         bytes, static_cast<utf8proc_ssize_t>(stretch.size()), points.data(),
         static_cast<utf8proc_ssize_t>(points.size()), kOptions);
     if (count < 0 || static_cast<size_t>(count) > points.size()) {
-      out += stretch; // not well-formed: left as it is
+      out += stretch; // ill-formed text is left unchanged
       return;
     }
     count = utf8proc_normalize_utf32(points.data(), count, kOptions);
@@ -46,8 +46,8 @@ public:
   }
 
 private:
-  /// A character of two bytes decomposes into 3 at most, one of three bytes
-  /// into 4 (Unicode 15, NormalizationTest.txt).
+  /// A character of two bytes decomposes into at most 3 code points, one of
+  /// three bytes into at most 4 (Unicode 15, NormalizationTest.txt).
   static constexpr size_t kMostPerByte = 2;
   std::vector<utf8proc_int32_t> points;
 };
@@ -70,7 +70,7 @@ std::string toNfc(std::string_view text) {
   Composer composer;
   size_t start = 0;
   size_t at = 0;
-  bool isPlain = true; // of the stretch so far
+  bool isPlain = true; // form C does not change the stretch so far
   auto flush = [&] {
     std::string_view stretch = text.substr(start, at - start);
     if (isPlain) {

@@ -1,7 +1,7 @@
 //===- Nfc.h - canonical composition ----------------------------*- C++ -*-===//
 //
 // Unicode normalization form C (Unicode 15, UAX #15): "e" and a combining acute
-// accent become "é". Some families compose text before they cut it.
+// accent become "é". Some model families normalize text before they split it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_NFC_H
@@ -12,13 +12,14 @@
 
 namespace air::rt {
 
-/// True when a look at the bytes shows that `text` is in form C: no character
-/// from U+0300 on, where combining marks begin. False says nothing.
+/// A fast test: true only if `text` is in form C. It returns true if there is
+/// no character from U+0300 on, where combining marks begin. If it returns
+/// false, `text` may be in form C or not.
 bool isPlainlyNfc(std::string_view text);
 
-/// Form C of well-formed UTF-8. Works on stretches between characters that
-/// compose with nothing before them, so that it takes little memory besides
-/// the result.
+/// Converts well-formed UTF-8 to form C. It processes one stretch of text at a
+/// time, and so needs little memory besides the result. A stretch begins with a
+/// character that composes with nothing before it.
 std::string toNfc(std::string_view text);
 
 } // namespace air::rt

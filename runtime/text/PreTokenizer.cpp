@@ -1,4 +1,4 @@
-//===- PreTokenizer.cpp - the families' expressions by hand -----*- C++ -*-===//
+//===- PreTokenizer.cpp - state machines of the expressions -----*- C++ -*-===//
 #include "runtime/text/PreTokenizer.h"
 
 #include "formats/model/PreTokenizerNames.h"
@@ -14,7 +14,7 @@ struct Char {
   uint8_t length = 0; ///< 0 at the end of the text
 
   bool is(uint8_t classMask) const { return (classes & classMask) != 0; }
-  /// A character, and of none of these classes.
+  /// True for a character that belongs to none of these classes.
   bool isOther(uint8_t classMask) const {
     return length != 0 && (classes & classMask) == 0;
   }
@@ -31,7 +31,7 @@ Char charAt(std::string_view text, size_t position) {
   return {step.codePoint, classOf(step.codePoint), step.length};
 }
 
-/// The end of the run of characters of `classMask` that starts at `position`.
+/// The end of the run of characters of `classMask` that begins at `position`.
 size_t skipClass(std::string_view text, size_t position, uint8_t classMask) {
   Char c = charAt(text, position);
   while (c.is(classMask)) {
@@ -41,7 +41,7 @@ size_t skipClass(std::string_view text, size_t position, uint8_t classMask) {
   return position;
 }
 
-/// The same for [^\s\p{L}\p{N}].
+/// Like skipClass, for [^\s\p{L}\p{N}].
 constexpr uint8_t kWordOrSpace = kLetter | kNumber | kSpace;
 size_t skipSymbols(std::string_view text, size_t position) {
   Char c = charAt(text, position);
@@ -52,8 +52,8 @@ size_t skipSymbols(std::string_view text, size_t position) {
   return position;
 }
 
-/// 's|'t|'re|'ve|'m|'ll|'d after the apostrophe, or `position` itself.
-/// Ignoring case, 's' has a third form, U+017F.
+/// The end of 's|'t|'re|'ve|'m|'ll|'d at `position`, or `position` itself if
+/// there is none. If case is ignored, U+017F counts as s too.
 size_t skipContraction(std::string_view text, size_t position,
                        bool ignoreCase) {
   if (text[position] != '\'') {
@@ -82,7 +82,8 @@ size_t skipContraction(std::string_view text, size_t position,
 }
 
 /// \s+(?!\S)|\s+ : a run of white space without its last character, which
-/// belongs to what follows; all of it at the end, or when it is but one.
+/// belongs to the next piece. A run at the end of the text, or of a single
+/// character, is taken whole.
 size_t skipSpaces(std::string_view text, size_t position) {
   size_t start = position;
   size_t last = position;
@@ -147,7 +148,7 @@ size_t nextLlama3(std::string_view text, size_t position, int digits) {
   if (symbolsEnd != body) {
     return skipClass(text, symbolsEnd, kLineEnd);
   }
-  // White space: up to its last line end, when it has one.
+  // White space, up to its last line end if it has one.
   size_t lineEnd = position;
   size_t at = position;
   for (Char c = first; c.is(kSpace); c = charAt(text, at)) {
@@ -176,7 +177,8 @@ size_t nextOneDigit(std::string_view text, size_t position) {
 
 bool isAsciiDigit(char c) { return c >= '0' && c <= '9'; }
 
-/// [0-9][0-9][0-9] and what lies between, over a run of numbers.
+/// Splits a run of numbers into the matches of [0-9][0-9][0-9] and the parts
+/// between them.
 void splitThousands(std::string_view number, size_t base, PieceSink ends) {
   size_t gapStart = 0;
   size_t position = 0;
@@ -216,13 +218,13 @@ bool isDefaultPunctuation(Char c) {
   }
 }
 
-/// Four expressions, each cutting the pieces of the one before:
+/// Four expressions, each of which splits the pieces of the previous one:
 ///   [\p{P}\$\+<=>\^~\|]+
-///   GPT-2's (its last alternative is left out, but the one space that this
-///     leaves between two matches is a piece all the same)
+///   GPT-2's, without its last alternative. (This can leave one space between
+///     two matches, but that space is a piece too.)
 ///   \p{N}+
 ///   [0-9][0-9][0-9]
-/// What llama.cpp does when a file names no pre-tokeniser.
+/// This is what llama.cpp does if a file names no pre-tokeniser.
 void splitDefault(std::string_view text, PieceSink ends) {
   size_t start = 0;
   while (start < text.size()) {
@@ -236,7 +238,7 @@ void splitDefault(std::string_view text, PieceSink ends) {
     std::string_view run = text.substr(0, end);
     for (size_t position = start; position < end;) {
       size_t pieceEnd = nextGpt2(run, position);
-      // A piece holds at most one run of numbers, at its end.
+      // A piece contains at most one run of numbers, which is at its end.
       size_t number = position;
       while (number < pieceEnd && !charAt(run, number).is(kNumber)) {
         number += charAt(run, number).length;

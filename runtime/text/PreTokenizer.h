@@ -1,8 +1,8 @@
-//===- PreTokenizer.h - where BPE may not merge across ----------*- C++ -*-===//
+//===- PreTokenizer.h - boundaries that BPE does not cross ------*- C++ -*-===//
 //
-// Each family cuts text with a published regular expression before byte-pair
-// merging. Here every expression is a hand-written state machine over code
-// points; the expression stands in a comment above its machine.
+// Each model family splits text by a published regular expression before it
+// merges byte pairs. Here, every expression is a hand-written state machine
+// over code points, with the expression in the comment above it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
@@ -18,19 +18,20 @@ namespace air::rt {
 using PieceSink = FunctionRef<void(size_t)>;
 
 struct PreTokenizer {
-  std::string_view name; ///< the canonical one
-  /// A piece that is a token as a whole is taken without merging.
+  std::string_view name; ///< the canonical name
+  /// A piece that is a token as a whole is encoded as that token, without
+  /// merges.
   bool ignoreMerges;
-  /// Text is brought into Unicode's form C before it is cut: tokenizer.json's
-  /// normalizer "NFC".
+  /// Text is converted to Unicode normalization form C before it is split. This
+  /// is the normalizer "NFC" of tokenizer.json.
   bool composes;
-  /// Tells `ends` where each piece of `text` ends, in order; the last is its
-  /// size. `text` is valid UTF-8.
+  /// Calls `ends` with the end of each piece of `text`, in order. The last end
+  /// is the size of `text`, which must be valid UTF-8.
   void (*split)(std::string_view text, PieceSink ends);
 };
 
-/// By any of its names (formats/model/PreTokenizerNames.h); nullptr when `pre`
-/// is not known.
+/// Finds a pre-tokeniser by any of its names
+/// (formats/model/PreTokenizerNames.h). Returns nullptr if `pre` is not known.
 const PreTokenizer *findPreTokenizer(std::string_view pre);
 
 } // namespace air::rt

@@ -1,4 +1,4 @@
-//===- Sampler.cpp - logits -> the next token -------------------*- C++ -*-===//
+//===- Sampler.cpp - chooses the next token from logits ---------*- C++ -*-===//
 #include "runtime/text/Sampler.h"
 
 #include <algorithm>
@@ -8,11 +8,12 @@
 namespace air::rt {
 namespace {
 
-/// How many of the best are sorted at first when only their sum is known.
+/// Top-p first sorts this many of the best candidates, because it does not know
+/// how many it will keep.
 constexpr size_t kFirstChunk = 128;
 
-/// Usage unless `value` is in [least, most]. NaN is in no range. Bounds are
-/// compared as floats, so that a bound that a user typed is taken.
+/// Usage unless `value` is in [least, most]. NaN is in no range. The bounds are
+/// rounded to float, as the value was, so that the bounds themselves are valid.
 Status checkRange(const char *name, double value, double least, double most) {
   if (value >= static_cast<double>(static_cast<float>(least)) &&
       value <= static_cast<double>(static_cast<float>(most))) {
@@ -41,8 +42,9 @@ double SplitMix64::nextUnit() {
 Result<Sampler> Sampler::create(const SamplerOptions &options,
                                 int32_t vocabSize) {
   if (vocabSize <= 0) {
-    return usageError("sampler: a vocabulary of " + std::to_string(vocabSize) +
-                      " tokens gives nothing to choose from");
+    return usageError("sampler: the vocabulary has " +
+                      std::to_string(vocabSize) +
+                      " tokens, but must have at least 1");
   }
   AIR_RETURN_IF_ERROR(checkRange("temperature", options.temperature,
                                  -kMaxTemperature, kMaxTemperature));
@@ -94,7 +96,8 @@ void Sampler::applyPenalties() {
   for (size_t i = 0; i < windowUsed; ++i) {
     int32_t id = window[i];
     int32_t count = seenCounts[id];
-    // A negative count marks a token that is done: it may be seen often.
+    // A token may occur in the window several times. A negative count marks one
+    // that has been penalised already.
     if (count < 0) {
       continue;
     }
@@ -116,7 +119,7 @@ void Sampler::applyPenalties() {
 
 namespace {
 
-/// Best first; a total order, so that sorting has one result.
+/// Best first. This is a total order, so the result of sorting is unique.
 constexpr auto kBetter = [](const auto &a, const auto &b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 };
@@ -202,7 +205,8 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
   size_t count = candidates.size();
   if (logits.size() != count) {
     return usageError("sampler: " + std::to_string(logits.size()) +
-                      " logits for a vocabulary of " + std::to_string(count));
+                      " logits were passed, but the vocabulary has " +
+                      std::to_string(count) + " tokens");
   }
   for (size_t i = 0; i < count; ++i) {
     candidates[i] = {logits[i], static_cast<int32_t>(i)};
@@ -223,7 +227,7 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
   }
   if (candidates[best].logit == -HUGE_VALF) {
     return internalError("sampler: all " + std::to_string(count) +
-                         " logits are -infinity: no token is allowed");
+                         " logits are -infinity, so no token can be chosen");
   }
   if (options.temperature <= 0) {
     return static_cast<int32_t>(best);

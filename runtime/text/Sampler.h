@@ -1,17 +1,19 @@
-//===- Sampler.h - logits -> the next token ---------------------*- C++ -*-===//
+//===- Sampler.h - chooses the next token from logits -----------*- C++ -*-===//
 //
-// The chain, in llama.cpp's order: penalties, top-k, top-p, min-p, temperature,
-// then one draw. Each stage works on what the one before it left; probabilities
-// of top-p and min-p are those before temperature. Equal logits are ordered by
-// lowest id.
+// The stages are in llama.cpp's order: penalties, top-k, top-p, min-p,
+// temperature, then one draw. Each stage works on the candidates that the
+// previous one kept. Top-p and min-p use the probabilities before temperature.
+// Of equal logits, the one with the lowest id comes first.
 //
-// Deterministic: the n-th draw of a sampler depends on (seed, n) alone. The
-// generator is SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom
-// number generators", 2014), a counter through a mixing function; its upper 53
-// bits make a number in [0, 1). Sums are in double precision and a fixed order.
+// The n-th draw of a sampler depends only on (seed, n). The random generator is
+// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
+// generators", 2014), a counter with a mixing function. Its upper 53 bits make
+// a number in [0, 1). Sums are computed in double precision and in a fixed
+// order.
 //
-// Ownership: owns scratch of 16 bytes a vocabulary entry; nothing is allocated
-// after create(). Thread-safety: one sequence, one thread.
+// Ownership: owns 16 bytes of scratch per entry of the vocabulary, and
+// allocates only in create(). Thread-safety: use one object per sequence, from
+// one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLER_H
@@ -25,8 +27,8 @@
 
 namespace air::rt {
 
-/// Ranges that keep every penalised logit finite: a logit of a model is far
-/// below 2^100, and frequency penalties add up over at most
+/// With these ranges every penalised logit is finite: the logits of a model are
+/// far below 2^100, and frequency penalties add up over at most
 /// kLongestPenaltyWindow tokens.
 inline constexpr double kMaxTemperature = 1000; ///< of either sign
 inline constexpr double kMinRepeatPenalty = 0.01;
@@ -35,19 +37,22 @@ inline constexpr double kMaxPenalty = 1000; ///< of either sign
 inline constexpr int32_t kLongestPenaltyWindow = 1 << 24;
 
 struct SamplerOptions {
-  float temperature = 0.8F; ///< <= 0: the best token (after penalties)
-  int32_t topK = 40;        ///< keep the K best; <= 0: all
-  float topP = 0.95F;       ///< keep the fewest best whose sum is >= P; 1: all
-  float minP = 0.05F;       ///< drop those under P times the best one; 0: none
-  /// Seen tokens: a positive logit is divided by this, others multiplied.
+  float temperature = 0.8F; ///< <= 0: take the best token
+  int32_t topK = 40;        ///< keep the K best; <= 0: keep all
+  /// Keep the smallest set of best tokens whose probabilities have a sum of at
+  /// least this. 1 keeps all.
+  float topP = 0.95F;
+  /// Drop tokens less likely than this times the best token. 0 drops none.
+  float minP = 0.05F;
+  /// Of recent tokens, positive logits are divided by this, others multiplied.
   float repeatPenalty = 1.0F;
-  int32_t repeatLastN = 64; ///< tokens that the penalties look back at; 0: off
-  float presencePenalty = 0.0F;  ///< subtracted once from seen tokens
-  float frequencyPenalty = 0.0F; ///< subtracted for each time seen
+  int32_t repeatLastN = 64;      ///< number of recent tokens; 0: no penalties
+  float presencePenalty = 0.0F;  ///< subtracted once from each recent token
+  float frequencyPenalty = 0.0F; ///< subtracted per occurrence
   uint64_t seed = 0;
 };
 
-/// SplitMix64. Public for tests and for whoever needs the same draws.
+/// SplitMix64. It is public for tests and for code that needs the same draws.
 class SplitMix64 {
 public:
   explicit SplitMix64(uint64_t seed) : state(seed) {}
@@ -60,19 +65,19 @@ private:
 
 class Sampler {
 public:
-  /// Errors: Usage names the option that is out of range.
+  /// Errors: Usage, with the name of the option that is out of range.
   static Result<Sampler> create(const SamplerOptions &options,
                                 int32_t vocabSize);
 
-  /// The next token. `logits` has vocabSize entries; -inf masks a token.
-  /// Errors: Usage when the length differs; Internal when a logit is NaN or
-  /// +inf (its id in the message), or all are -inf.
+  /// Chooses the next token. `logits` has vocabSize entries; -inf excludes a
+  /// token. Errors: Usage if the number of logits differs; Internal if a logit
+  /// is NaN or +inf (with its id), or if all are -inf.
   Result<int32_t> sample(std::span<const float> logits);
 
-  /// Tells the penalties of a token: one of the prompt, or one sampled.
+  /// Records a token of the prompt, or a sampled one, for the penalties.
   void accept(int32_t id);
 
-  /// Forgets all tokens and starts the draws again.
+  /// Forgets all recorded tokens and restarts the random generator.
   void reset();
 
 private:
@@ -92,8 +97,8 @@ private:
   SamplerOptions options;
   SplitMix64 random;
   std::vector<Candidate> candidates;
-  std::vector<int32_t> seenCounts; ///< by id, within the window
-  std::vector<int32_t> window;     ///< ring of the last repeatLastN tokens
+  std::vector<int32_t> seenCounts; ///< by id: occurrences in the window
+  std::vector<int32_t> window; ///< ring buffer of the last repeatLastN tokens
   size_t windowNext = 0;
   size_t windowUsed = 0;
 };

@@ -1,4 +1,4 @@
-//===- SpecialMatcher.cpp - tokens that are matched before all --*- C++ -*-===//
+//===- SpecialMatcher.cpp - finds special tokens in text --------*- C++ -*-===//
 #include "runtime/text/SpecialMatcher.h"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ SpecialMatcher::Match SpecialMatcher::matchAt(std::string_view text,
   auto low = tokens.begin();
   auto high = tokens.end();
   for (size_t depth = 0; low != high; ++depth) {
-    // Of the tokens that agree so far, the one that ends here sorts first.
+    // If one of the tokens that match so far ends here, it sorts first.
     if (low->text.size() == depth) {
       best = {start, depth, low->id};
       ++low;

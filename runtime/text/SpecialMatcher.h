@@ -1,8 +1,10 @@
-//===- SpecialMatcher.h - tokens that are matched before all ----*- C++ -*-===//
+//===- SpecialMatcher.h - finds special tokens in text ----------*- C++ -*-===//
 //
-// Control and user-defined tokens, found as text: the leftmost place first, the
-// longest token there. Sorted strings are narrowed byte by byte, so that the
-// cost at one place is the match's length times the logarithm of their number.
+// Control and user-defined tokens are found by their text, before the rest of a
+// text is encoded. The leftmost match comes first, and at the same position the
+// longest. The sorted list of tokens is narrowed down byte by byte, so the cost
+// at a position is the length of the match times the logarithm of the number of
+// tokens.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPECIALMATCHER_H
@@ -24,12 +26,13 @@ public:
   };
   struct Match {
     size_t start;
-    size_t length; ///< 0: none, and `start` is the text's size
+    size_t length; ///< 0: no match, and `start` is the size of the text
     int32_t id;
   };
 
   SpecialMatcher() = default;
-  /// Empty texts are left out; of equal ones the lowest id stays.
+  /// Tokens without text are left out. Of tokens with equal text, the one with
+  /// the lowest id is used.
   explicit SpecialMatcher(std::vector<Token> all);
 
   /// The next match at or after `from`.

@@ -8,16 +8,18 @@
 
 namespace air::rt {
 
-/// Characters that are merged so far; a list through `previous` and `next`.
+/// A run of characters that has been merged. The symbols of a run form a linked
+/// list through `previous` and `next`.
 struct SpmEncoder::Symbol {
   uint32_t start;
   uint32_t length; ///< 0: merged into its left neighbour
-  int32_t id;      ///< kAbsent for a character that is no piece
+  int32_t id;      ///< kAbsent for a character that is not a piece
   int32_t previous;
   int32_t next;
 };
 
-/// A pair that may be merged. It is stale when its symbols have grown since.
+/// A pair that may be merged. It is stale if one of its symbols has grown since
+/// it was pushed.
 struct SpmEncoder::Candidate {
   float score;
   int32_t left;
@@ -39,7 +41,7 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81"; ///< U+2581
 
-/// Replaces every U+2581 by a space; appends to `out`.
+/// Appends `text` to `out`, with a space for every U+2581.
 void appendWithSpaces(std::string_view text, std::string &out) {
   for (size_t i = 0; i < text.size();) {
     if (text.substr(i, kSpaceMark.size()) == kSpaceMark) {
@@ -90,8 +92,9 @@ SpmEncoder SpmEncoder::create(const TokenizerData &data,
     default:
       appendWithSpaces(token, bytes);
       vocabulary.table.add(bytes);
-      // Text never holds a literal space when pieces are looked up in
-      // sentencepiece: a piece stored with one is out of reach there too.
+      // A piece that is stored with a literal space is not indexed.
+      // sentencepiece cannot reach it either, because it looks up text without
+      // literal spaces.
       if (!bytes.empty() && token.find(' ') == std::string::npos) {
         vocabulary.table.index(id);
         encoder.longest = std::max(encoder.longest, bytes.size());
@@ -138,7 +141,7 @@ size_t SpmEncoder::stretchEnd(std::string_view text) const {
   if (!spacesOnlyLead || text.size() <= kLongest) {
     return text.size();
   }
-  // A space after something else; U+2581 is a space too.
+  // Finds a space after another character. U+2581 counts as a space too.
   for (size_t at = text.find(' ', kLongest); at != std::string_view::npos;
        at = text.find(' ', at + 1)) {
     std::string_view before = text.substr(0, at);
@@ -156,8 +159,8 @@ void SpmEncoder::encode(std::string_view text, bool addSpace,
     size_t end = stretchEnd(text);
     encodeStretch(text.substr(0, end), addSpace, scratch, ids);
     text.remove_prefix(end);
-    // The spaces that come next begin their stretch: where runs of them become
-    // one, that one is added here.
+    // The next stretch begins with spaces. If runs of spaces are collapsed,
+    // they are dropped there, and `addSpace` adds the one that remains.
     addSpace = removeExtraSpaces;
   }
 }
@@ -248,7 +251,7 @@ void SpmEncoder::encodeRun(std::string_view run, Scratch &scratch,
 void SpmEncoder::emit(std::string_view character,
                       std::vector<int32_t> &ids) const {
   if (!hasBytes) {
-    // sentencepiece gives neighbouring unknown characters one id together.
+    // As in sentencepiece, adjacent unknown characters become one id.
     if (ids.empty() || ids.back() != vocabulary->unknown) {
       ids.push_back(vocabulary->unknown);
     }

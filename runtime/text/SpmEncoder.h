@@ -1,11 +1,12 @@
 //===- SpmEncoder.h - sentencepiece's BPE model -----------------*- C++ -*-===//
 //
-// Text becomes characters; of all neighbours whose concatenation is a piece the
-// pair with the highest score is merged first, the leftmost of equals
+// Text is split into characters. Of all neighbours whose concatenation is a
+// piece, the pair with the highest score is merged first, and of several such
+// pairs the leftmost
 // (https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc). A
-// character that is no piece falls back to its bytes' tokens, and a byte
-// without one to the unknown token. U+2581 stands for a space in the
-// vocabulary; here pieces are kept with the space itself.
+// character that is not a piece is encoded as the tokens of its bytes, and a
+// byte without a token as the unknown token. The vocabulary spells a space as
+// U+2581; here, pieces contain the space itself.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H
@@ -19,7 +20,7 @@ namespace air::rt {
 class SpmEncoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
-  /// passes checkTokenizer().
+  /// must have passed checkTokenizer().
   static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
 
   /// Appends the ids of `text`, with a space before it if `addSpace`.
@@ -33,8 +34,9 @@ private:
 
   explicit SpmEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  /// Where the first stretch of `text` ends: no merge crosses that place. Long
-  /// text is normalised a stretch at a time, which keeps memory small.
+  /// The end of the first stretch of `text`, which no merge crosses. Long text
+  /// is normalised one stretch at a time, which limits the memory that it
+  /// needs.
   size_t stretchEnd(std::string_view text) const;
   void encodeStretch(std::string_view text, bool addSpace, Scratch &scratch,
                      std::vector<int32_t> &ids) const;
@@ -46,12 +48,12 @@ private:
 
   const Vocabulary *vocabulary;
   std::vector<float> scores;
-  size_t longest = 0; ///< bytes of the longest piece that text may become
+  size_t longest = 0; ///< bytes of the longest piece that is indexed
   bool removeExtraSpaces = false;
-  /// No piece holds a space after another character, so that no merge crosses
-  /// the place where a space follows something else.
+  /// True if no piece contains a space after another character. Then no merge
+  /// crosses a position where a space follows another character.
   bool spacesOnlyLead = true;
-  /// Characters that are no piece become byte tokens, as far as there are some.
+  /// True if there are byte tokens for characters that are not pieces.
   bool hasBytes = false;
 };
 

@@ -7,7 +7,8 @@
 namespace air::rt {
 namespace {
 
-/// Folds a 128-bit product: every input bit reaches every output bit.
+/// Folds a 128-bit product, so that every input bit can affect every output
+/// bit.
 uint64_t mix(uint64_t a, uint64_t b) {
   unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);

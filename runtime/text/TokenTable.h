@@ -1,7 +1,8 @@
 //===- TokenTable.h - strings <-> ids in flat memory ------------*- C++ -*-===//
 //
-// All bytes lie in one arena; the index is one open-addressed table of eight
-// bytes a slot. A vocabulary of 150,000 pieces is built in milliseconds.
+// All strings are stored in one arena. The index is a hash table with open
+// addressing and slots of eight bytes. A vocabulary of 150,000 pieces is built
+// in milliseconds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_TOKENTABLE_H
@@ -19,22 +20,25 @@ class TokenTable {
 public:
   static constexpr int32_t kAbsent = -1;
 
-  /// Room for `count` strings of `bytes` in all; both may be exceeded.
+  /// Reserves memory for `count` strings of `bytes` in total. Both may be
+  /// exceeded later.
   void reserve(size_t count, size_t bytes);
 
-  /// Adds a string under the next id, not yet to be found. All together stay
-  /// below 4 GiB.
+  /// Adds a string with the next id. find() does not find it until index(). The
+  /// strings must stay below 4 GiB in total.
   int32_t add(std::string_view text);
 
-  /// Makes `id` what find() gives for its bytes, unless an earlier one is.
+  /// From now on, find() returns `id` for its string, unless an id with an
+  /// equal string was indexed before.
   void index(int32_t id);
 
   int32_t find(std::string_view text) const {
     return find(text, hashOf(text), kAbsent);
   }
 
-  /// The same in steps, for many at once: hash and prefetch them all, then
-  /// find each. `guess` is tried before the search.
+  /// The steps of find(text), for many strings at once: hash and prefetch all
+  /// of them, then find each. The id `guess` is tried before the table is
+  /// searched.
   static uint64_t hashOf(std::string_view text);
   void prefetch(uint64_t hash) const {
     __builtin_prefetch(&slots[hash & (slots.size() - 1)]);
@@ -57,12 +61,12 @@ private:
 
   std::string arena;
   std::vector<uint32_t> starts = {0};
-  std::vector<bool> found; ///< by id: find() gives it
+  std::vector<bool> found; ///< by id: whether find() can return it
   std::vector<Slot> slots = std::vector<Slot>(16);
   size_t indexed = 0;
 };
 
-/// (left id, right id) -> rank and the id of both together.
+/// Maps (left id, right id) to the rank of the merge and the id of its result.
 class PairTable {
 public:
   struct Merge {
@@ -72,14 +76,15 @@ public:
 
   explicit PairTable(size_t count);
 
-  /// Keeps the first rank when a pair comes twice. At most `count` pairs.
+  /// Keeps the first rank if a pair is inserted twice. At most `count` pairs
+  /// may be inserted.
   void insert(int32_t left, int32_t right, Merge merge);
 
   void prefetch(int32_t left, int32_t right) const {
     __builtin_prefetch(&slots[hashOf(keyOf(left, right)) & (slots.size() - 1)]);
   }
 
-  /// nullptr when there is no such pair.
+  /// nullptr if there is no such pair.
   const Merge *find(int32_t left, int32_t right) const {
     const Slot &slot = slots[slotOf(keyOf(left, right))];
     return slot.key == kEmpty ? nullptr : &slot.merge;

@@ -86,8 +86,8 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
     SpecialMatcher::Match match = matcher.find(text, at);
     std::string_view plain = text.substr(at, match.start - at);
     if (!plain.empty() && state->spm) {
-      // Every stretch of text, also one after a special token, is a sentence
-      // of its own and gets its space.
+      // Each part of the text between special tokens is a sentence of its own,
+      // so each gets a space prefix.
       state->spm->encode(plain, state->addSpacePrefix, ids);
     } else if (!plain.empty()) {
       state->bpe->encode(plain, ids);
@@ -123,8 +123,8 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
-  // U+2581 is three bytes for one space, a Hangul syllable in form C three for
-  // the nine of its letters.
+  // U+2581 has three bytes and becomes a space of one. A Hangul syllable in
+  // form C has three bytes, and its three letters have nine.
   constexpr size_t kMostShrinking = 3;
   bool shrinks = state->spm || state->bpe->composes();
   return state->longestPiece * (shrinks ? kMostShrinking : 1);

@@ -1,12 +1,12 @@
 //===- Tokenizer.h - text <-> token ids -------------------------*- C++ -*-===//
 //
-// One class over the two algorithms that today's vocabularies ask for: SPM
-// (sentencepiece's BPE model with byte fallback) and byte-level BPE with its
-// family's pre-tokeniser. Everything comes from TokenizerData.
+// One class for the two supported algorithms: SPM (sentencepiece's BPE model
+// with byte fallback), and byte-level BPE with the pre-tokeniser of the model
+// family. It is created from TokenizerData alone.
 //
-// Ownership: a Tokenizer keeps its own flat tables; views from piece() live as
-// long as it does. Thread-safety: immutable after create(); encode() may run on
-// any number of threads.
+// Ownership: a Tokenizer owns its tables, and views from piece() are valid
+// during its lifetime. Thread-safety: immutable after create(); any number of
+// threads may call encode().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_TOKENIZER_H
@@ -25,45 +25,47 @@ namespace air::rt {
 
 class Tokenizer {
 public:
-  /// Errors: those of checkTokenizer(); Unsupported for kind None; Corrupt when
-  /// a merge is not "LEFT RIGHT".
+  /// Errors: those of checkTokenizer(), Unsupported for kind None, Corrupt if a
+  /// merge is not "LEFT RIGHT".
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;
   Tokenizer &operator=(Tokenizer &&) noexcept;
   ~Tokenizer();
 
-  /// Ids of `text`, which may hold any bytes: bytes that are no UTF-8 become
-  /// byte tokens (SPM) or U+FFFD each (BPE). "" gives no ids.
+  /// The ids of `text`, which may contain any bytes. A byte that is not valid
+  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). "" gives no ids, other
+  /// than those that `addBos` adds.
   ///
-  /// `addBos` puts BOS first and EOS last where the vocabulary asks for them.
-  /// `parseSpecial` turns the text of control tokens into their ids; without it
-  /// they are ordinary text. User-defined tokens are matched either way. At any
-  /// place the longest match wins.
+  /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
+  /// them. With `parseSpecial`, the text of a control token becomes its id;
+  /// otherwise it is ordinary text. User-defined tokens are matched in both
+  /// cases. At any position, the longest match is used.
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
 
-  /// The bytes that `id` stands for; not always whole characters (see
-  /// Detokenizer). Control and unknown tokens render as nothing unless
-  /// `renderSpecial`. An id outside the vocabulary renders as nothing.
+  /// The bytes of `id`, which need not be whole characters (see Detokenizer).
+  /// Control and unknown tokens are empty unless `renderSpecial`. An id outside
+  /// the vocabulary is empty.
   std::string_view piece(int32_t id, bool renderSpecial = false) const;
 
   int32_t vocabSize() const;
-  /// TokenizerData::kNoToken when the vocabulary has none.
+  /// TokenizerData::kNoToken if the vocabulary has none.
   int32_t bos() const;
   int32_t eos() const;
   bool addsBos() const;
   bool isEndOfGeneration(int32_t id) const;
-  /// True when encode() puts a space before the text's first piece (SPM).
+  /// True if encode() puts a space before the first piece of a text (SPM).
   bool addsSpacePrefix() const;
-  /// Bytes of the longest piece.
+  /// The number of bytes of the longest piece.
   size_t longestPiece() const;
-  /// Bytes of text that one token stands for at most: normalisation makes at
-  /// most a third of them. (Runs of spaces that a vocabulary drops, and of
-  /// characters that it does not know, are not counted.)
+  /// The largest number of bytes of text that one token can stand for.
+  /// Normalisation shrinks text to no less than a third. (Runs of spaces that a
+  /// vocabulary collapses, and of characters that it does not know, do not
+  /// count.)
   size_t longestText() const;
-  /// The control, unknown or user-defined token with exactly this text;
-  /// kNoToken when there is none.
+  /// The control, unknown or user-defined token with exactly this text, or
+  /// kNoToken if there is none.
   int32_t specialToken(std::string_view text) const;
 
 private:

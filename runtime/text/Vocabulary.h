@@ -1,8 +1,8 @@
-//===- Vocabulary.h - what both algorithms share ----------------*- C++ -*-===//
+//===- Vocabulary.h - data that both encoders share -------------*- C++ -*-===//
 //
-// `table` holds every id's bytes as they are printed, and finds those that
-// plain text may become. Ids from `size` on are internal: parts of merges that
-// are no tokens themselves.
+// `table` has the bytes that each id is rendered as, and finds the ids that
+// ordinary text can be encoded to. Ids from `size` on are internal: they are
+// parts of merges that are not tokens themselves.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_VOCABULARY_H

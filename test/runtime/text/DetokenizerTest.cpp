@@ -85,12 +85,12 @@ TEST_F(DetokenizerTest, ByteLevelVocabulariesKeepTheirSpace) {
   EXPECT_EQ(decode(bpe, {256}), " a");
 }
 
-TEST_F(DetokenizerTest, SpecialTokensWhenAsked) {
+TEST_F(DetokenizerTest, SpecialTokensOnRequest) {
   EXPECT_EQ(decode(tokenizer, {1, kThe, 2}), "the");
   EXPECT_EQ(decode(tokenizer, {1, kThe, 2}, true), "<s> the</s>");
 }
 
-TEST_F(DetokenizerTest, IdsOutsideTheVocabularyAreNothing) {
+TEST_F(DetokenizerTest, IdsOutsideTheVocabularyRenderNothing) {
   EXPECT_EQ(decode(tokenizer, {-1, kThe, 99999}), "the");
 }
 

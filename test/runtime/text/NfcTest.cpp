@@ -28,7 +28,7 @@ TEST(NfcTest, AgreesWithPython) {
   EXPECT_EQ(toNfc(all), allComposed);
 }
 
-TEST(NfcTest, WhatIsPlain) {
+TEST(NfcTest, PlainText) {
   EXPECT_TRUE(isPlainlyNfc(""));
   EXPECT_TRUE(isPlainlyNfc("caf\xc3\xa9"));
   EXPECT_FALSE(isPlainlyNfc("cafe\xcc\x81"));

@@ -354,7 +354,7 @@ TEST(SamplerErrorTest, BadLogits) {
                 HasSubstr("all 3 logits are -infinity"));
     EXPECT_EQ(error({0, 0}).code(), ErrorCode::Usage);
     EXPECT_THAT(error({0, 0}).message(),
-                HasSubstr("2 logits for a vocabulary of 3"));
+                HasSubstr("2 logits were passed, but the vocabulary has 3"));
   }
 }
 

@@ -41,7 +41,7 @@ TEST(BpeTest, MergesStayWithinAPreToken) {
   EXPECT_THAT(piecesOf(tokenizer, "a b"), ElementsAre("a", " b"));
 }
 
-TEST(BpeTest, AMergeMayPassThroughWhatIsNoToken) {
+TEST(BpeTest, AMergeMayPassThroughBytesThatAreNotAToken) {
   TokenizerData data = smallBpe({"a b", "ab c"});
   data.tokens[data.tokens.size() - 2] = "elsewhere";
   Tokenizer tokenizer = tokenizerOf(data);
@@ -65,7 +65,7 @@ TEST(BpeTest, ControlTokensAreOutOfReachOfPlainText) {
   EXPECT_THAT(tokenizer.encode("stop", false, true), ElementsAre(control));
 }
 
-TEST(BpeTest, BytesThatAreNoUtf8BecomeReplacements) {
+TEST(BpeTest, IllFormedUtf8BecomesReplacements) {
   Tokenizer tokenizer = tokenizerOf(smallBpe({}));
   auto through = [&](std::string_view text) {
     return decode(tokenizer, tokenizer.encode(text, false, false));
@@ -99,7 +99,7 @@ TEST(SpmTest, HighestScoreFirstLeftmostOfEquals) {
   EXPECT_THAT(piecesOf(tokenizer, "caaa"), ElementsAre(" ", "c", "aa", "a"));
 }
 
-TEST(SpmTest, BytesForWhatIsNoPiece) {
+TEST(SpmTest, CharactersThatAreNotPiecesBecomeBytes) {
   Tokenizer tokenizer = tokenizerOf(smallSpm({"\xe2\x96\x81", "a"}));
   EXPECT_THAT(tokenizer.encode("\xc3\xa9\xff", false, false),
               ElementsAre(259, kFirstByte + 0xc3, kFirstByte + 0xa9,
@@ -129,7 +129,7 @@ TEST(SpmTest, SpacePrefix) {
   EXPECT_THAT(piecesOf(tokenizerOf(data), "a"), ElementsAre("a"));
 }
 
-TEST(SpmTest, ExtraSpacesGoWhenTheVocabularyAsks) {
+TEST(SpmTest, ExtraSpacesAreRemovedIfTheVocabularySaysSo) {
   TokenizerData data = smallSpm({"\xe2\x96\x81", "a"});
   EXPECT_THAT(piecesOf(tokenizerOf(data), " a  a "),
               ElementsAre(" ", " ", "a", " ", " ", "a", " "));
@@ -170,7 +170,7 @@ TEST(SpecialTokensTest, UserDefinedTokensAlways) {
   EXPECT_EQ(tokenizer.piece(longer), "b  c");
 }
 
-TEST(SpecialTokensTest, BosAndEosAsTheVocabularyAsks) {
+TEST(SpecialTokensTest, BosAndEosIfTheVocabularyRequiresThem) {
   TokenizerData data = smallSpm({"\xe2\x96\x81", "a"});
   EXPECT_THAT(tokenizerOf(data).encode("a", true, false),
               ElementsAre(1, 259, 260));
@@ -184,7 +184,7 @@ TEST(SpecialTokensTest, BosAndEosAsTheVocabularyAsks) {
   EXPECT_FALSE(tokenizerOf(data).addsBos());
 }
 
-TEST(TokenizerTest, Facts) {
+TEST(TokenizerTest, Properties) {
   TokenizerData data = smallSpm({"\xe2\x96\x81the", "a"});
   data.endOfGeneration = {2, 1};
   Tokenizer tokenizer = tokenizerOf(data);
