@@ -35,7 +35,7 @@ public:
     out.tokenizer = toPlan(tokenizer);
     out.sampling = toPlan(sampling);
     out.codegen_fingerprint = codegen::codegenFingerprint();
-    emitFacts();
+    emitHyperparameters();
     emitSegments();
     AIR_RETURN_IF_ERROR(emitTensors());
     AIR_RETURN_IF_ERROR(emitExecutables());
@@ -53,22 +53,24 @@ public:
   }
 
 private:
-  void emitFacts() {
+  void emitHyperparameters() {
     for (auto op : module.getOps<ir_plan::ModelOp>()) {
-      ir_plan::FactsAttr facts = op.getFacts();
-      auto record = std::make_unique<plan::ModelFactsT>();
-      record->name = facts.getName().str();
-      record->architecture = facts.getArchitecture().str();
-      record->vocabulary = static_cast<uint64_t>(facts.getVocabulary());
-      record->width = static_cast<uint64_t>(facts.getWidth());
-      record->layers = static_cast<uint64_t>(facts.getLayers());
-      record->heads = static_cast<uint64_t>(facts.getHeads());
-      record->kv_heads = static_cast<uint64_t>(facts.getKvHeads());
-      record->head_dim = static_cast<uint64_t>(facts.getHeadDim());
-      record->ffn_width = static_cast<uint64_t>(facts.getFfnWidth());
+      ir_plan::HyperparametersAttr hyperparameters = op.getHyperparameters();
+      auto record = std::make_unique<plan::HyperparametersT>();
+      record->name = hyperparameters.getName().str();
+      record->architecture = hyperparameters.getArchitecture().str();
+      record->vocabulary =
+          static_cast<uint64_t>(hyperparameters.getVocabulary());
+      record->width = static_cast<uint64_t>(hyperparameters.getWidth());
+      record->layers = static_cast<uint64_t>(hyperparameters.getLayers());
+      record->heads = static_cast<uint64_t>(hyperparameters.getHeads());
+      record->kv_heads = static_cast<uint64_t>(hyperparameters.getKvHeads());
+      record->head_dim = static_cast<uint64_t>(hyperparameters.getHeadDim());
+      record->ffn_width = static_cast<uint64_t>(hyperparameters.getFfnWidth());
       record->trained_context =
-          static_cast<uint64_t>(facts.getTrainedContext());
-      record->parameters = static_cast<uint64_t>(facts.getParameters());
+          static_cast<uint64_t>(hyperparameters.getTrainedContext());
+      record->parameters =
+          static_cast<uint64_t>(hyperparameters.getParameters());
       out.model = std::move(record);
     }
   }

@@ -230,7 +230,7 @@ public:
     AIR_RETURN_IF_ERROR(checkVocabulary(reader, vocabulary));
     AIR_ASSIGN_OR_RETURN(rope, readRopeAttr());
 
-    auto model = llm::ModelOp::create(builder, loc, "model", facts());
+    auto model = llm::ModelOp::create(builder, loc, "model", hyperparameters());
     Block &block = model.getBody().emplaceBlock();
     Value ids = block.addArgument(llm::tokenIdsType(builder.getContext()), loc);
     builder.setInsertionPointToStart(&block);
@@ -322,7 +322,7 @@ private:
         llvm::APFloat(shape.scaling.magnitude), yarnAttr());
   }
 
-  llm::FactsAttr facts() {
+  llm::HyperparametersAttr hyperparameters() {
     uint64_t parameters = 0;
     for (const auto &[name, tensor] : reader.model().tensors) {
       uint64_t elements = 1;
@@ -332,7 +332,7 @@ private:
       parameters += elements;
     }
     auto number = [](uint64_t value) { return static_cast<int64_t>(value); };
-    return llm::FactsAttr::get(
+    return llm::HyperparametersAttr::get(
         builder.getContext(),
         reader.model().getString("general.name").value_or(""),
         reader.architectureName(), number(vocabulary), number(shape.width),

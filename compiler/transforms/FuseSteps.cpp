@@ -362,7 +362,7 @@ LogicalResult checkNothingLeft(llm::ModelOp model) {
 
 void toGraph(llm::ModelOp model) {
   OpBuilder builder(model);
-  plan::ModelOp::create(builder, model.getLoc(), model.getFacts());
+  plan::ModelOp::create(builder, model.getLoc(), model.getHyperparameters());
   auto graph =
       plan::GraphOp::create(builder, model.getLoc(), model.getSymName());
   graph.getBody().takeBody(model.getBody());

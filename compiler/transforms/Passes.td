@@ -20,9 +20,9 @@ def VerifySteps : Pass<"verify-steps", "::mlir::ModuleOp"> {
   let summary = "What must hold of a plan.graph before kernels are selected";
   let description = [{
     Steps only; each layer appends and attends once, in order, with the heads
-    that the model's facts tell; nothing reads a value after a step wrote over
-    it; asked rows are selected once, and only steps that can work on them do;
-    embedding and logits have the vocabulary's size.
+    that the model's hyperparameters tell; nothing reads a value after a step
+    wrote over it; asked rows are selected once, and only steps that can work on
+    them do; embedding and logits have the vocabulary's size.
   }];
 }
 

@@ -76,7 +76,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     AIR_ASSIGN_OR_RETURN(codegen::Precision precision, leastPrecision());
 
     OpBuilder builder(graph);
-    AIR_ASSIGN_OR_RETURN(KvOp kv, createKv(builder, models.front().getFacts()));
+    AIR_ASSIGN_OR_RETURN(
+        KvOp kv, createKv(builder, models.front().getHyperparameters()));
     LimitsOp::create(builder, graph.getLoc(), maxTokens, maxOutputs,
                      IntegerAttr());
     StepLowering lowering(graph, kv, profile, precision);
@@ -136,13 +137,14 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                       "' are not f32, i8x2 or i8");
   }
 
-  Result<KvOp> createKv(OpBuilder &builder, FactsAttr facts) {
+  Result<KvOp> createKv(OpBuilder &builder,
+                        HyperparametersAttr hyperparameters) {
     Location loc = builder.getUnknownLoc();
     if (!kvType.empty() && kvType != "f16" && kvType != "f32") {
       return usageError("kv-type '" + kvType + "' is not f16 or f32");
     }
     DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
-    auto trained = static_cast<uint64_t>(facts.getTrainedContext());
+    auto trained = static_cast<uint64_t>(hyperparameters.getTrainedContext());
     uint64_t context =
         contextTokens != 0 ? contextTokens : std::min(trained, kDefaultContext);
     uint64_t sequences = slots != 0 ? slots : 1;
@@ -174,9 +176,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     uint64_t elementBytes = air::info(dtype).blockBytes;
     std::optional<uint64_t> bytes =
         checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);
-    for (uint64_t factor : {static_cast<uint64_t>(facts.getLayers()),
-                            static_cast<uint64_t>(facts.getKvHeads()),
-                            static_cast<uint64_t>(facts.getHeadDim()),
+    for (uint64_t factor : {static_cast<uint64_t>(hyperparameters.getLayers()),
+                            static_cast<uint64_t>(hyperparameters.getKvHeads()),
+                            static_cast<uint64_t>(hyperparameters.getHeadDim()),
                             uint64_t{AIR_KV_PAGE_TOKENS}, 2 * elementBytes}) {
       bytes = bytes ? checkedMul(*bytes, factor) : std::nullopt;
     }
@@ -189,9 +191,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return KvOp::create(
         builder, loc, DTypeAttr::get(builder.getContext(), dtype),
         builder.getI64IntegerAttr(AIR_KV_PAGE_TOKENS),
-        builder.getI64IntegerAttr(facts.getLayers()),
-        builder.getI64IntegerAttr(facts.getKvHeads()),
-        builder.getI64IntegerAttr(facts.getHeadDim()),
+        builder.getI64IntegerAttr(hyperparameters.getLayers()),
+        builder.getI64IntegerAttr(hyperparameters.getKvHeads()),
+        builder.getI64IntegerAttr(hyperparameters.getHeadDim()),
         builder.getI64IntegerAttr(static_cast<int64_t>(context)),
         builder.getI64IntegerAttr(static_cast<int64_t>(sequences)));
   }

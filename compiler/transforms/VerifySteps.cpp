@@ -12,8 +12,9 @@ namespace {
 
 class GraphVerifier {
 public:
-  GraphVerifier(llm::FactsAttr modelFacts, plan::GraphOp planGraph)
-      : facts(modelFacts), graph(planGraph) {}
+  GraphVerifier(llm::HyperparametersAttr modelHyperparameters,
+                plan::GraphOp planGraph)
+      : hyperparameters(modelHyperparameters), graph(planGraph) {}
 
   LogicalResult verify() {
     for (Operation &op : graph.getBody().front()) {
@@ -26,10 +27,10 @@ public:
         return failure();
       }
     }
-    if (nextLayer != facts.getLayers() || pending) {
+    if (nextLayer != hyperparameters.getLayers() || pending) {
       return graph.emitOpError()
              << "attends in " << nextLayer << " layers, the model has "
-             << facts.getLayers();
+             << hyperparameters.getLayers();
     }
     return success();
   }
@@ -39,10 +40,11 @@ private:
     if (failed(verifyOverwritten(step)) || failed(verifyRows(step))) {
       return failure();
     }
-    if (int64_t layer = step.getStepLayer(); layer >= facts.getLayers()) {
+    if (int64_t layer = step.getStepLayer();
+        layer >= hyperparameters.getLayers()) {
       return step->emitOpError()
              << "is of layer " << layer << ", the model has "
-             << facts.getLayers() << " layers";
+             << hyperparameters.getLayers() << " layers";
     }
     if (auto embed = dyn_cast<plan::EmbedOp>(step.getOperation())) {
       return verifyVocabulary(embed, embed.getTable().getRows());
@@ -105,12 +107,12 @@ private:
              << "appends to layer " << layer << "; the next one is "
              << (pending ? "attn of layer " : "layer ") << nextLayer;
     }
-    if (static_cast<int64_t>(op.getKvHeads()) != facts.getKvHeads() ||
-        static_cast<int64_t>(op.getHeadDim()) != facts.getHeadDim()) {
+    if (static_cast<int64_t>(op.getKvHeads()) != hyperparameters.getKvHeads() ||
+        static_cast<int64_t>(op.getHeadDim()) != hyperparameters.getHeadDim()) {
       return op.emitOpError()
              << "has " << op.getKvHeads() << " kv_heads of " << op.getHeadDim()
-             << ", the model's cache holds " << facts.getKvHeads() << " of "
-             << facts.getHeadDim();
+             << ", the model's cache holds " << hyperparameters.getKvHeads()
+             << " of " << hyperparameters.getHeadDim();
     }
     pending = op;
     return success();
@@ -144,15 +146,15 @@ private:
   }
 
   LogicalResult verifyVocabulary(Operation *op, int64_t size) {
-    if (size != facts.getVocabulary()) {
+    if (size != hyperparameters.getVocabulary()) {
       return op->emitOpError()
              << "has " << size << " tokens, the vocabulary has "
-             << facts.getVocabulary();
+             << hyperparameters.getVocabulary();
     }
     return success();
   }
 
-  llm::FactsAttr facts;
+  llm::HyperparametersAttr hyperparameters;
   plan::GraphOp graph;
   int64_t nextLayer = 0;
   plan::AttnInOp pending; // its attn has not come yet
@@ -169,7 +171,8 @@ struct VerifyStepsPass : impl::VerifyStepsBase<VerifyStepsPass> {
           << " plan.graph; one of each is needed";
       return signalPassFailure();
     }
-    if (failed(GraphVerifier(models[0].getFacts(), graphs[0]).verify())) {
+    if (failed(GraphVerifier(models[0].getHyperparameters(), graphs[0])
+                   .verify())) {
       signalPassFailure();
     }
     markAllAnalysesPreserved();

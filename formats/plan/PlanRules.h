@@ -74,7 +74,7 @@ std::string label(const char *what, uint32_t index, const T &record) {
 Status checkEnum(const std::string &where, const char *field, uint64_t value,
                  const char *name);
 
-// VerifyFacts.cpp
+// VerifyModel.cpp
 Status verifyPresence(const plan::Plan &plan);
 Status verifyModel(const plan::Plan &plan);
 Status verifyTokenizer(const plan::Plan &plan);

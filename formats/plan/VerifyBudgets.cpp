@@ -21,7 +21,7 @@ static uint64_t plus(uint64_t a, uint64_t b) {
 
 Status verifyKv(const plan::Plan &plan) {
   const plan::KvLayout &kv = *plan.kv();
-  const plan::ModelFacts &model = *plan.model();
+  const plan::Hyperparameters &model = *plan.model();
   uint64_t element = 0;
   if (kv.dtype() == static_cast<uint16_t>(DType::F16)) {
     element = 2;

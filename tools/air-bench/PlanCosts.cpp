@@ -55,7 +55,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
     if (has(binding->access(), plan::Access::Read)) {
       cost.kvBytes += positionBytes * (context + tokens);
       // One multiply-add per element of each visible key and value.
-      const plan::ModelFacts &model = *plan.model();
+      const plan::Hyperparameters &model = *plan.model();
       const double keys = tokens * context + tokens * (tokens + 1) / 2;
       cost.operations =
           4 * static_cast<double>(model.heads() * model.head_dim()) * keys;

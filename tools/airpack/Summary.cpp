@@ -62,7 +62,7 @@ std::string dtypeMix(const plan::Plan &plan) {
 }
 
 std::string modelLines(const plan::Plan &plan) {
-  const plan::ModelFacts &model = *plan.model();
+  const plan::Hyperparameters &model = *plan.model();
   std::string name = textOf(model.name());
   return format("model      %s%s, %s parameters, %llu layers of width %llu, "
                 "vocabulary %llu\n",

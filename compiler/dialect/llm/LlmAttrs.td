@@ -1,4 +1,4 @@
-//===- LlmAttrs.td - weights, rope and model facts ---------*- tablegen -*-===//
+//===- LlmAttrs.td - weights, rope, hyperparameters ---------*- tablegen -*-===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
 #define AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
 
@@ -102,8 +102,8 @@ def Llm_RopeAttr : Llm_Attr<"Rope", "rope"> {
   let genVerifyDecl = 1;
 }
 
-def Llm_FactsAttr : Llm_Attr<"Facts", "facts"> {
-  let summary = "What a model is, in numbers: ModelFacts of the plan file";
+def Llm_HyperparametersAttr : Llm_Attr<"Hyperparameters", "hyperparameters"> {
+  let summary = "The hyperparameters of a model, as in the plan file";
   let parameters = (ins
     StringRefParameter<"general.name, or empty">:$name,
     StringRefParameter<"architecture of the source">:$architecture,

@@ -223,14 +223,13 @@ LogicalResult RopeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-LogicalResult FactsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                StringRef, StringRef architecture,
-                                int64_t vocabulary, int64_t width,
-                                int64_t layers, int64_t heads, int64_t kvHeads,
-                                int64_t headDim, int64_t ffnWidth,
-                                int64_t trainedContext, int64_t parameters) {
+LogicalResult HyperparametersAttr::verify(
+    function_ref<InFlightDiagnostic()> emitError, StringRef,
+    StringRef architecture, int64_t vocabulary, int64_t width, int64_t layers,
+    int64_t heads, int64_t kvHeads, int64_t headDim, int64_t ffnWidth,
+    int64_t trainedContext, int64_t parameters) {
   if (architecture.empty()) {
-    return emitError() << "model facts need an architecture";
+    return emitError() << "hyperparameters need an architecture";
   }
   for (auto [field, value] :
        {std::pair("vocabulary", vocabulary), std::pair("width", width),
@@ -240,12 +239,12 @@ LogicalResult FactsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
         std::pair("trained_context", trainedContext),
         std::pair("parameters", parameters)}) {
     if (value <= 0) {
-      return emitError() << "model facts: " << field << " is " << value
+      return emitError() << "hyperparameters: " << field << " is " << value
                          << ", must be positive";
     }
   }
   if (heads % kvHeads != 0) {
-    return emitError() << "model facts: " << heads << " heads cannot share "
+    return emitError() << "hyperparameters: " << heads << " heads cannot share "
                        << kvHeads << " kv_heads";
   }
   return success();

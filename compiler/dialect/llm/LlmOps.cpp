@@ -105,7 +105,7 @@ LogicalResult ModelOp::verifyRegions() {
   if (!ret) {
     return emitOpError("must end in llm.return");
   }
-  int64_t vocabulary = getFacts().getVocabulary();
+  int64_t vocabulary = getHyperparameters().getVocabulary();
   if (columnsOf(ret.getLogits()) != vocabulary) {
     return emitOpError() << "returns rows of " << columnsOf(ret.getLogits())
                          << " logits, the vocabulary has " << vocabulary;
@@ -113,9 +113,10 @@ LogicalResult ModelOp::verifyRegions() {
   llvm::SmallDenseMap<int64_t, AttentionOp> seen;
   for (AttentionOp attention : block.getOps<AttentionOp>()) {
     int64_t layer = static_cast<int64_t>(attention.getLayer());
-    if (layer < 0 || layer >= getFacts().getLayers()) {
-      return attention.emitOpError() << "layer " << layer << " of a model of "
-                                     << getFacts().getLayers() << " layers";
+    if (layer < 0 || layer >= getHyperparameters().getLayers()) {
+      return attention.emitOpError()
+             << "layer " << layer << " of a model of "
+             << getHyperparameters().getLayers() << " layers";
     }
     auto [it, isNew] = seen.try_emplace(layer, attention);
     if (!isNew) {

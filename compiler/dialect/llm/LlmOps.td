@@ -28,9 +28,12 @@ def Llm_ModelOp : Llm_Op<"model", [
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, Llm_FactsAttr:$facts);
+  let arguments = (ins SymbolNameAttr:$sym_name,
+                       Llm_HyperparametersAttr:$hyperparameters);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name $facts attr-dict-with-keyword $body";
+  let assemblyFormat = [{
+    $sym_name $hyperparameters attr-dict-with-keyword $body
+  }];
   let extraClassDeclaration = [{
     ::mlir::BlockArgument getIds() { return getBody().getArgument(0); }
   }];

@@ -18,7 +18,7 @@
 namespace air::ir::plan {
 // Attributes of the llm dialect that plans carry on.
 using llm::DTypeAttr;
-using llm::FactsAttr;
+using llm::HyperparametersAttr;
 using llm::RopeAttr;
 using llm::WeightAttr;
 

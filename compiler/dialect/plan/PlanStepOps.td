@@ -20,8 +20,8 @@ def Plan_KvCache : Resource<"::air::ir::llm::KvCacheResource">;
 
 def Plan_ModelOp : Plan_Op<"model", [HasParent<"::mlir::ModuleOp">]> {
   let summary = "What the planned model is; one a module, at every altitude";
-  let arguments = (ins Llm_FactsAttr:$facts);
-  let assemblyFormat = "$facts attr-dict";
+  let arguments = (ins Llm_HyperparametersAttr:$hyperparameters);
+  let assemblyFormat = "$hyperparameters attr-dict";
 }
 
 def Plan_GraphOp : Plan_Op<"graph", [IsolatedFromAbove, Symbol, SingleBlock]> {

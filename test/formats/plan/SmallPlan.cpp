@@ -229,8 +229,8 @@ void addProvenance(plan::PlanT &plan) {
   plan.codegen_fingerprint = "kernels 1";
 }
 
-void addFacts(plan::PlanT &plan) {
-  plan.model = std::make_unique<plan::ModelFactsT>();
+void addHyperparameters(plan::PlanT &plan) {
+  plan.model = std::make_unique<plan::HyperparametersT>();
   plan.model->name = "small";
   plan.model->architecture = "llama";
   plan.model->vocabulary = kVocabulary;
@@ -271,7 +271,7 @@ void addFacts(plan::PlanT &plan) {
 SmallPlan makeSmallPlan() {
   SmallPlan small;
   plan::PlanT &plan = small.plan;
-  addFacts(plan);
+  addHyperparameters(plan);
   addTokenizer(plan);
 
   addSegment(plan, "layer.0", plan::SegmentKind::Weights, 0);

@@ -164,7 +164,7 @@ void addBudget(plan::PlanT &plan, const char *name, uint64_t bytes) {
 
 plan::PlanT makePlan(uint64_t objectBytes) {
   plan::PlanT plan;
-  plan.model = std::make_unique<plan::ModelFactsT>();
+  plan.model = std::make_unique<plan::HyperparametersT>();
   plan.model->name = "fake";
   plan.model->architecture = "llama";
   plan.model->vocabulary = FAKE_VOCABULARY;

@@ -365,7 +365,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // Hyperparameters are positive.
 
-// expected-error @+1 {{model facts: width is 0, must be positive}}
+// expected-error @+1 {{hyperparameters: width is 0, must be positive}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -376,7 +376,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, laye
 
 // Among the hyperparameters, the KV heads divide the heads.
 
-// expected-error @+1 {{model facts: 2 heads cannot share 3 kv_heads}}
+// expected-error @+1 {{hyperparameters: 2 heads cannot share 3 kv_heads}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 3, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -387,7 +387,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // The hyperparameters name the architecture.
 
-// expected-error @+1 {{model facts need an architecture}}
+// expected-error @+1 {{hyperparameters need an architecture}}
 llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>

@@ -1,4 +1,4 @@
-//===- VerifyFacts.cpp - rules of model, tokenizer, machine, provenance ---===//
+//===- VerifyModel.cpp - rules of model, tokenizer, machine, provenance ---===//
 #include "formats/machine/MachineProfile.h"
 #include "formats/model/SamplingDefaults.h"
 #include "formats/model/TokenizerData.h"
@@ -37,7 +37,7 @@ Status verifyPresence(const plan::Plan &plan) {
 }
 
 Status verifyModel(const plan::Plan &plan) {
-  const plan::ModelFacts &model = *plan.model();
+  const plan::Hyperparameters &model = *plan.model();
   if (textOf(model.architecture()).empty()) {
     return broken("plan.model.sizes", "model", "architecture is empty");
   }
