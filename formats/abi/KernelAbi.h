@@ -5,13 +5,13 @@
  * no libc, no undefined symbols; they read and write only what their dispatch
  * binds and their own scratch.
  *
- * Work is cut into tiles. For one dispatch, every tile in [0, tiles) is run
- * exactly once, by any thread, in any order; so a tile's result must not depend
- * on which tiles ran with it. `tiles` follows from the plan's grid (plan.fbs).
+ * Work is divided into tiles. Every tile in [0, tiles) of a dispatch runs
+ * exactly once, on any thread, in any order, so a tile's result must not depend
+ * on which tiles ran before it. The plan's grid (plan.fbs) gives `tiles`.
  *
- * Every float activation buffer has rows padded: a buffer of M rows holds
- * round_up(M, AIR_TOKEN_PADDING) rows, and kernels may read and write the
- * padding rows of what they bind (their content is unspecified).
+ * The rows of every float activation buffer are padded: a buffer of M rows
+ * holds round_up(M, AIR_TOKEN_PADDING) rows. Kernels may read and write the
+ * padding rows of the buffers that they bind. Their content is unspecified.
  *
  * Evolution: fields are only appended; a change of meaning raises
  * AIR_KERNEL_ABI_VERSION, which the plan records and the runtime compares.
@@ -29,7 +29,7 @@ extern "C" {
 #define AIR_KERNEL_ABI_VERSION 1u
 /** Rows of activation buffers come in multiples of this. */
 #define AIR_TOKEN_PADDING 16u
-/** Tokens a KV page holds. */
+/** Tokens per page of the KV cache. */
 #define AIR_KV_PAGE_TOKENS 64u
 /** Alignment in bytes of every binding and of scratch. */
 #define AIR_BINDING_ALIGNMENT 64u
@@ -39,7 +39,7 @@ extern "C" {
  *  any token of the batch attends. */
 typedef struct AirBatch {
   uint32_t tokens;              /* M >= 1 */
-  uint32_t outputs;             /* rows of `head` asked for; 0 is allowed */
+  uint32_t outputs;             /* requested rows of logits, may be 0 */
   const int32_t *token_ids;     /* [M], each in [0, vocabulary) */
   const uint32_t *positions;    /* [M] */
   const uint32_t *sequences;    /* [M] row of block_tables */
@@ -49,15 +49,15 @@ typedef struct AirBatch {
   uint64_t block_table_stride;
 } AirBatch;
 
-/** One call's view. bindings[i] is the address of the dispatch's i-th binding,
- *  in the order that codegen/KernelSpec.h gives for its kernel. */
+/** The arguments of one call. bindings[i] is the address of the dispatch's i-th
+ *  binding, in the order that codegen/KernelBindings.h gives for its kernel. */
 typedef struct AirDispatch {
   const AirBatch *batch;
   void *const *bindings;
 } AirDispatch;
 
-/** Runs tiles [tile_begin, tile_end). `scratch` is the calling thread's own, of
- *  at least the dispatch's scratch_bytes, content unspecified. */
+/** Runs tiles [tile_begin, tile_end). `scratch` belongs to the calling thread.
+ *  It has at least the dispatch's scratch_bytes; its content is unspecified. */
 typedef void (*AirKernelFn)(const AirDispatch *dispatch, uint64_t tile_begin,
                             uint64_t tile_end, void *scratch);
 
@@ -65,7 +65,8 @@ typedef void (*AirKernelFn)(const AirDispatch *dispatch, uint64_t tile_begin,
 } /* extern "C" */
 
 static_assert(sizeof(AirBatch) == 56, "AirBatch is read by generated code");
-static_assert(sizeof(AirDispatch) == 16, "AirDispatch likewise");
+static_assert(sizeof(AirDispatch) == 16,
+              "AirDispatch is read by generated code");
 #endif
 
 #endif /* AIRPACK_FORMATS_ABI_KERNELABI_H */

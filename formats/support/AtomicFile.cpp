@@ -61,15 +61,16 @@ void unlinkAndReraise(int signal) {
   raise(signal);
 }
 
-/// Out of room, whoever sets the limit, or any other refusal.
+/// DoesNotFit if the disk, a quota or the limit on file sizes is too small; Io
+/// for every other error.
 ErrorCode codeOf(int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG
              ? ErrorCode::DoesNotFit
              : ErrorCode::Io;
 }
 
-// "air-PID-N.tmp": of one length whatever the target is called, whose name may
-// be as long as the file system allows.
+// "air-PID-N.tmp". The target's name is not a part of it, because that name may
+// already be as long as the file system allows.
 std::string temporaryName(int number) {
   return "air-" + std::to_string(getpid()) + "-" + std::to_string(number) +
          ".tmp";
@@ -90,12 +91,12 @@ bool isTemporaryName(std::string_view name) {
          name == ".tmp";
 }
 
-/// Names to try: one may be taken by what a killed process left behind (in
-/// containers process numbers come again), or by another file of this one.
+/// How many names to try. A name may belong to the leftover of a killed process
+/// (process ids repeat in containers) or to another file of this process.
 constexpr int kNames = 100;
 
-/// Removes `name` from the folder when it is a temporary of this user that
-/// nobody writes any more; returns its size.
+/// Removes `name` from the folder if it is a temporary of this user that no
+/// process is writing any more, and returns its size.
 std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   int descriptor =
       openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -104,7 +105,7 @@ std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   }
   std::optional<uint64_t> removed;
   struct stat facts{};
-  // Its writer holds the lock for as long as it lives, in whichever container.
+  // A living writer holds the lock, even if it runs in another container.
   if (fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) &&
       facts.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
       unlinkat(folder, name, 0) == 0) {
@@ -114,7 +115,8 @@ std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   return removed;
 }
 
-/// Removes what killed processes left in the folder, and says what.
+/// Removes the temporaries that killed processes left in the folder. Returns a
+/// sentence about each.
 std::vector<std::string> removeLeftovers(const std::string &folder) {
   std::vector<std::string> removals;
   DIR *entries = opendir(folder.c_str());
@@ -128,8 +130,8 @@ std::vector<std::string> removeLeftovers(const std::string &folder) {
     if (std::optional<uint64_t> bytes =
             removeIfLeft(dirfd(entries), entry->d_name)) {
       removals.push_back("removed '" + folder + "/" + entry->d_name +
-                         "', the " + std::to_string(*bytes) +
-                         " bytes that a killed process had left");
+                         "', which a killed process had left behind (" +
+                         std::to_string(*bytes) + " bytes)");
     }
   }
   closedir(entries);
@@ -137,7 +139,7 @@ std::vector<std::string> removeLeftovers(const std::string &folder) {
   return removals;
 }
 
-/// The name by which linkat() finds an open file that has none.
+/// The path by which linkat() finds an open file that has no name.
 std::string openFileName(int descriptor) {
   return "/proc/self/fd/" + std::to_string(descriptor);
 }
@@ -197,10 +199,11 @@ Result<AtomicFile> AtomicFile::createNamed(const std::string &path) {
   return file;
 }
 
-// Read access too: a writer may check what it wrote.
+// Read access lets a writer check what it wrote.
 constexpr int kOpenFlags = O_RDWR | O_CLOEXEC;
 
-// What is to replace a file that others can't read is not for them either.
+// Others may not read a file that replaces another one until keepAccess() has
+// set its permissions.
 static mode_t newFileMode(const OutputPlace &place) {
   return place.access ? 0600 : 0644;
 }
@@ -209,7 +212,7 @@ bool AtomicFile::openUnnamed() {
   descriptor =
       ::open(place.folder.c_str(), kOpenFlags | O_TMPFILE, newFileMode(place));
   if (descriptor >= 0 && access(openFileName(descriptor).c_str(), F_OK) != 0) {
-    // Without /proc it could never get a name.
+    // Without /proc the file could never be linked to a name.
     close(std::exchange(descriptor, -1));
   }
   return descriptor >= 0;
@@ -226,7 +229,8 @@ Status AtomicFile::openNamed() {
       }
       continue;
     }
-    // Between the two calls another process may have taken it for a leftover.
+    // Between the two calls another process may have locked or removed the file
+    // as a leftover.
     struct stat facts{};
     if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
         (fstat(descriptor, &facts) == 0 && facts.st_nlink == 0)) {
@@ -250,7 +254,8 @@ Status AtomicFile::reserve(uint64_t bytes) {
     if (free < bytes) {
       return doesNotFitError("cannot write '" + place.path + "': it needs " +
                              std::to_string(bytes) +
-                             " bytes and the disk has " + std::to_string(free) +
+                             " bytes, but the disk has " +
+                             std::to_string(free) +
                              " free; free some space or choose another folder "
                              "with -o");
     }
@@ -260,8 +265,8 @@ Status AtomicFile::reserve(uint64_t bytes) {
       limit.rlim_cur < bytes) {
     return doesNotFitError(
         "cannot write '" + place.path + "': it needs " + std::to_string(bytes) +
-        " bytes and a file may have " + std::to_string(limit.rlim_cur) +
-        "; raise the limit (ulimit -f)");
+        " bytes, but the limit on file sizes is " +
+        std::to_string(limit.rlim_cur) + " bytes; raise it with ulimit -f");
   }
   int reason = posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
   if (codeOf(reason) == ErrorCode::DoesNotFit) {
@@ -269,13 +274,14 @@ Status AtomicFile::reserve(uint64_t bytes) {
                            std::to_string(bytes) +
                            " bytes: " + std::strerror(reason));
   }
-  // Other errors (a file system without the call): writes will tell.
+  // Any other error is ignored: a file system may lack this call, and write
+  // errors are reported.
   return Status::ok();
 }
 
 Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
-    // One call moves at most about 2 GiB.
+    // One call writes at most about 2 GiB.
     size_t piece = std::min<size_t>(bytes.size(), size_t{1} << 30);
     ssize_t written =
         pwrite(descriptor, bytes.data(), piece, static_cast<off_t>(offset));
@@ -303,8 +309,9 @@ Status AtomicFile::link() {
   if (!place.access && linkTo(place.path)) {
     return Status::ok();
   }
-  // linkat() replaces nothing, so the way there is a name and rename(). Locked
-  // first: nobody may take it for a leftover.
+  // linkat() cannot replace a file, so the file gets a temporary name here and
+  // commit() renames it. It is locked first, so that no other process takes it
+  // for a leftover.
   (void)flock(descriptor, LOCK_EX | LOCK_NB);
   for (int i = 0; i < kNames; ++i) {
     std::string name = place.folder + "/" + temporaryName(i);
@@ -328,10 +335,10 @@ Status AtomicFile::keepAccess() {
   mode_t mode = place.access->mode;
   const bool keepsGroup =
       fchown(descriptor, static_cast<uid_t>(-1), place.access->group) == 0;
-  // Only root may give files away; for others it stays theirs.
+  // Only root may change the owner. For other users the file stays their own.
   std::ignore = fchown(descriptor, place.access->owner, static_cast<gid_t>(-1));
   if (!keepsGroup) {
-    // What that group was allowed is not for the group that it has now.
+    // The permissions of the old group must not pass to the new one.
     mode = (mode & ~mode_t{S_IRWXG}) | ((mode & S_IRWXO) << 3);
   }
   if (fchmod(descriptor, mode) != 0) {
@@ -364,7 +371,7 @@ Status AtomicFile::commit(uint64_t size) {
   }
   close(descriptor);
   descriptor = -1;
-  // The new name is durable once the folder is.
+  // The new name is durable only after the folder has been synced.
   int folder = ::open(place.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     fsync(folder);
@@ -376,13 +383,14 @@ Status AtomicFile::commit(uint64_t size) {
 void removeTemporariesOnSignal() {
   for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU}) {
     struct sigaction before{};
-    // Who started us may want a signal ignored: nohup, or a shell's `&`.
+    // The parent process may want a signal to be ignored (nohup, `&` in a
+    // shell).
     if (sigaction(signal, nullptr, &before) == 0 &&
         before.sa_handler != SIG_IGN) {
       std::signal(signal, unlinkAndReraise);
     }
   }
-  // A file beyond `ulimit -f` is an error of the write that would make it.
+  // When SIGXFSZ is ignored, a write beyond `ulimit -f` fails with EFBIG.
   std::signal(SIGXFSZ, SIG_IGN);
 }
 

@@ -1,21 +1,22 @@
 //===- AtomicFile.h - outputs appear whole or not at all --------*- C++ -*-===//
 //
-// Writes to a temporary in the target's folder, then fsyncs, and puts it in the
-// target's place on commit(): the old file stays whole until then, and is never
-// written to. Permissions of a replaced file are kept, its owner and group
-// where the system allows it. A link stays a link: what it points to is
-// replaced.
+// Data is written to a temporary in the target's folder. commit() syncs it and
+// puts it in the target's place. Until then the old file stays as it is; it is
+// never written to. The new file gets the permissions of the file that it
+// replaces, and its owner and group where the system allows it. A link stays a
+// link: the file that it points to is replaced.
 //
-// The temporary has no name where the file system can do that (O_TMPFILE), so
-// nothing is left of it however the process ends. Elsewhere it has one, and is
-// locked (flock): the destructor removes it, a signal that can be caught does
-// when the tool installs removeTemporariesOnSignal(), and what a killed process
-// left nobody holds a lock on, and the next create() in that folder removes.
+// Where the file system supports it (O_TMPFILE), the temporary has no name, so
+// nothing is left of it however the process ends. Elsewhere it has a name and a
+// lock (flock). The destructor removes it, and so do the signal handlers of
+// removeTemporariesOnSignal() if the tool has installed them. When a process is
+// killed, its lock is released, and the next create() in that folder removes
+// the temporary.
 //
 // Thread-safety: one writer; writeAt on disjoint ranges may run in parallel.
-// Errors: Usage and Io as findOutputPlace; Io (with errno's text); DoesNotFit
-// where the disk, a quota or the limit on file sizes is too small, which
-// reserve() finds out before any write (both numbers in the message).
+// Errors: Usage and Io as from findOutputPlace; Io with errno's text;
+// DoesNotFit if the disk, a quota or the limit on file sizes is too small.
+// reserve() detects this before any write, and its message has both numbers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_ATOMICFILE_H
@@ -40,30 +41,32 @@ public:
   AtomicFile(const AtomicFile &) = delete;
   AtomicFile &operator=(const AtomicFile &) = delete;
 
-  /// Finds out whether the file can be put there, and opens the temporary.
+  /// Checks that `path` can be created or replaced, and opens the temporary.
   static Result<AtomicFile> create(const std::string &path);
-  /// The same with a temporary that has a name, "air-PID-N.tmp" in the target's
-  /// folder. For tests; create() does it where it must.
+  /// Like create(), but the temporary always has a name, "air-PID-N.tmp" in the
+  /// target's folder. For tests; create() does so only where it must.
   static Result<AtomicFile> createNamed(const std::string &path);
 
-  /// The file that commit() makes or replaces: `path`, links followed.
+  /// The file that commit() creates or replaces: the path, with links followed.
   const std::string &path() const { return place.path; }
-  /// For people: temporaries of killed processes that create() removed, a
-  /// sentence each.
+  /// One sentence for the user about each temporary of a killed process that
+  /// create() removed.
   const std::vector<std::string> &notes() const { return removals; }
 
   /// Checks free space and allocates `bytes` on the disk before any write.
   Status reserve(uint64_t bytes);
   Status writeAt(uint64_t offset, std::span<const uint8_t> bytes);
-  /// Truncates to `size`, syncs file and folder, puts it in the target's place.
+  /// Truncates the file to `size`, syncs it, puts it in the target's place, and
+  /// syncs the folder.
   Status commit(uint64_t size);
 
 private:
   static Result<AtomicFile> prepare(const std::string &path);
-  /// False where the file system has no unnamed files, or refuses one.
+  /// False if the file system does not support O_TMPFILE, or refuses.
   bool openUnnamed();
   Status openNamed();
-  /// Gives the temporary that has no name one; the target's own if it is free.
+  /// Gives an unnamed temporary a name: the target's if no file has it,
+  /// otherwise a temporary one.
   Status link();
   Status keepAccess();
 
@@ -73,9 +76,9 @@ private:
   std::vector<std::string> removals;
 };
 
-/// Installs handlers that unlink open temporaries and re-raise the signal, for
-/// those that were not ignored before; ignores SIGXFSZ, so that a write beyond
-/// the limit on file sizes fails as any other. For main() only.
+/// Installs handlers that unlink open temporaries and re-raise the signal.
+/// Signals that are ignored stay ignored. Also ignores SIGXFSZ, so that a write
+/// beyond the limit on file sizes fails like any other write. For main() only.
 void removeTemporariesOnSignal();
 
 /// Unlinks open temporaries; for signal handlers that end the process.

@@ -7,8 +7,8 @@
 
 namespace air {
 
-/// "1.50 GiB", "312 B": two decimals of the largest binary unit that leaves a
-/// digit before the point; TiB at most.
+/// "1.50 GiB", "312 B". From 1 KiB on there are two decimals. The unit is the
+/// largest one, up to TiB, in which the value is at least 1.
 std::string byteText(uint64_t bytes);
 
 } // namespace air

@@ -1,8 +1,8 @@
 //===- Digest.h - content digests -------------------------------*- C++ -*-===//
 //
 // XXH3-128 (xxHash 0.8, https://github.com/Cyan4973/xxHash/blob/dev/doc/
-// xxhash_spec.md), stored as 16 bytes in canonical (big-endian) order. It finds
-// accidents, not attackers.
+// xxhash_spec.md), stored as 16 bytes in canonical (big-endian) order. It
+// detects accidents, not attacks.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_DIGEST_H

@@ -13,7 +13,7 @@
 namespace air {
 
 /// One entry of a list that only grows, so that a signal handler may walk it at
-/// any time; entries of ended mappings are used again.
+/// any time. Entries of closed mappings are reused.
 class MappedRange {
 public:
   static MappedRange *add(const uint8_t *data, size_t bytes,
@@ -30,7 +30,7 @@ public:
     }
     range->path = path;
     range->end = data + bytes;
-    // Last: from here on the entry is seen.
+    // This release store must come last: it makes the entry visible to find().
     range->begin.store(data, std::memory_order_release);
     return range;
   }
@@ -149,7 +149,8 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
 }
 
 void MappedFile::release(uint64_t offset, uint64_t length) const {
-  // Only whole pages inside the range: a neighbour may still be in use.
+  // Release only whole pages inside the range: data beside it may still be
+  // used.
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   uint64_t begin = (offset + page - 1) / page * page;
   uint64_t end = std::min<uint64_t>(offset + length, size) / page * page;

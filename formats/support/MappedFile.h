@@ -4,8 +4,9 @@
 // Thread-safety: immutable after open. Errors: Io when the file can't be opened
 // or mapped, Corrupt when it is empty or not a regular file.
 //
-// Reading a page that is gone (the file was truncated since, or the disk fails)
-// raises SIGBUS. A tool's handler finds out here which file that was.
+// Reading a page that no longer exists (the file was truncated, or the disk
+// fails) raises SIGBUS. mappedPlaceOf() tells a tool's signal handler which
+// file that was.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_MAPPEDFILE_H
@@ -36,8 +37,8 @@ public:
   std::span<const uint8_t> bytes() const { return {data, size}; }
   const std::string &path() const { return filePath; }
 
-  /// Io when somebody has written to the file since it was opened: what was
-  /// computed from it may be wrong. Renaming another file over it is no change.
+  /// Io if the file has been written to since it was opened, because results
+  /// computed from it may be wrong. Renaming another file over it is allowed.
   Status checkUnchanged() const;
 
   /// Drops the pages of [offset, offset + length) from this process (they stay
@@ -48,9 +49,9 @@ private:
   const uint8_t *data = nullptr;
   size_t size = 0;
   int descriptor = -1;
-  int64_t modified = 0; ///< when it was opened: nanoseconds since 1970
+  int64_t modified = 0; ///< at open(), in nanoseconds since 1970
   std::string filePath;
-  MappedRange *range = nullptr; ///< says where `data` is to signal handlers
+  MappedRange *range = nullptr; ///< lets signal handlers find `data`
 };
 
 /// A place in a mapped file.
@@ -59,8 +60,8 @@ struct MappedPlace {
   uint64_t offset;
 };
 
-/// Where in a mapped file `address` lies, if it does. For signal handlers:
-/// takes no lock and allocates nothing.
+/// The place in a mapped file that `address` points to; nullopt if it points to
+/// none. For signal handlers: takes no lock and allocates nothing.
 std::optional<MappedPlace> mappedPlaceOf(const void *address);
 
 } // namespace air

@@ -1,10 +1,10 @@
 //===- MonotonicClock.h - time that only goes forward -----------*- C++ -*-===//
 //
-// For durations: no date, and no jump when somebody sets the clock. Nothing
-// read from it may enter a plan.
+// For measuring durations. The clock has no date, and does not jump when the
+// system's time is set. No value of it may enter a plan.
 //
-// Thread-safety: any. Errors: none; Linux always has this clock. Allocates
-// nothing.
+// Thread-safety: callable from any thread. Errors: none; Linux always has this
+// clock. Allocates nothing.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_MONOTONICCLOCK_H
@@ -15,7 +15,7 @@
 
 namespace air {
 
-/// Nanoseconds since an unspecified moment, the same for all threads.
+/// Nanoseconds since an unspecified moment that is the same for all threads.
 inline uint64_t monotonicNanoseconds() {
   timespec time = {};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -23,7 +23,7 @@ inline uint64_t monotonicNanoseconds() {
          static_cast<uint64_t>(time.tv_nsec);
 }
 
-/// The same in seconds. A double holds them to a microsecond for centuries.
+/// The same in seconds. A double resolves microseconds for centuries.
 inline double monotonicSeconds() {
   return static_cast<double>(monotonicNanoseconds()) * 1e-9;
 }

@@ -38,8 +38,8 @@ std::string folderOf(const std::string &path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// `path`, or what it points to in the end when it is a link. The last part
-/// need not exist.
+/// Follows `path` while it is a link, and returns the path at the end. Its last
+/// component need not exist.
 Result<std::string> followLinks(std::string path) {
   // As many as Linux follows.
   constexpr int kMostLinks = 40;
@@ -55,7 +55,7 @@ Result<std::string> followLinks(std::string path) {
   return ioError("cannot write '" + path + "': " + std::strerror(ELOOP));
 }
 
-/// Whether the file may be replaced, found out without doing it.
+/// Checks whether the file may be replaced, without changing anything.
 Status checkReplaceable(const std::string &path) {
   auto refuse = [&](const std::string &why) {
     return ioError("cannot replace '" + path + "': " + why +
@@ -65,10 +65,11 @@ Status checkReplaceable(const std::string &path) {
   if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &facts) ==
           0 &&
       (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
-    return refuse("it is a mount point, as a file that a container is given");
+    return refuse(
+        "it is a mount point, for example a file mounted into a container");
   }
-  // Replacing takes the permission to remove. rmdir() asks for just that, and
-  // then fails with ENOTDIR, since the path is a regular file.
+  // Replacing a file needs the permission to remove it. rmdir() checks just
+  // that and then fails with ENOTDIR, because the path is a regular file.
   if (rmdir(path.c_str()) != 0 &&
       (errno == EPERM || errno == EACCES || errno == EROFS)) {
     return refuse(std::strerror(errno));
@@ -108,7 +109,7 @@ Result<OutputPlace> findOutputPlace(const std::string &path) {
   if (!exists) {
     return place;
   }
-  // Links below /proc may lead to a file that has lost its name.
+  // Links below /proc may lead to a file that has been unlinked.
   struct stat found{};
   if (lstat(place.path.c_str(), &found) != 0 || found.st_dev != given.st_dev ||
       found.st_ino != given.st_ino) {

@@ -17,7 +17,7 @@
 namespace air {
 
 struct OutputPlace {
-  /// Who may do what with the file that is to be replaced.
+  /// Permissions and ownership of the file that is to be replaced.
   struct Access {
     mode_t mode = 0; ///< permission bits only
     uid_t owner = 0;
@@ -26,14 +26,14 @@ struct OutputPlace {
 
   std::string path;             ///< as given, with links of the file followed
   std::string folder;           ///< of `path`; exists
-  std::optional<Access> access; ///< of the file there, when there is one
+  std::optional<Access> access; ///< of the file to be replaced, if any
 };
 
-/// Changes nothing. Usage for an empty name and for what exists and is no
-/// regular file (it says what it is); Io when the folder is missing, and when
-/// the system would refuse to replace the file that is there: for a folder's
-/// sticky bit, an immutable file, a read-only file system or a mount point.
-/// Whether a new file can be made in the folder is left to whoever makes it.
+/// Changes nothing. Usage when the path is empty, or names something that is
+/// not a regular file; the message says what it is. Io when the folder is
+/// missing, or when the system would refuse to replace the file: because of the
+/// folder's sticky bit, an immutable file, a read-only file system or a mount
+/// point. Whether a new file can be created in the folder is not checked.
 Result<OutputPlace> findOutputPlace(const std::string &path);
 
 } // namespace air

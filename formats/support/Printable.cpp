@@ -23,7 +23,7 @@ constexpr Range kUnprintable[] = {
     {0x2060, 0x206f},                    // word joiner, isolates, deprecated
     {0xfeff, 0xfeff},                    // byte order mark
     {0xfff9, 0xfffb},                    // interlinear annotation
-    {0xe0000, 0xe007f}, {0x110000, ~0U}, // tags; no characters
+    {0xe0000, 0xe007f}, {0x110000, ~0U}, // tags; not Unicode
 };
 
 void appendUtf16(uint32_t unit, std::string &out) {
@@ -77,7 +77,7 @@ std::string printableJson(std::string_view json) {
   out.reserve(json.size());
   for (size_t at = 0; at < json.size();) {
     Utf8Step step = decodeUtf8(json.substr(at));
-    // Below U+0020 stands only white space between values.
+    // Below U+0020, valid JSON has only white space between values.
     if (step.kind != Utf8Step::Whole || step.codePoint < 0x20 ||
         isPrintable(step.codePoint)) {
       out += json.substr(at, step.length);

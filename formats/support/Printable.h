@@ -1,8 +1,8 @@
 //===- Printable.h - a file's text on a terminal ----------------*- C++ -*-===//
 //
-// Names and texts of a model may hold anything: line ends, terminal commands,
-// characters that reorder what is around them, megabytes. Whatever comes from a
-// file goes through here before a person sees it.
+// Names and texts of a model may contain anything: line breaks, terminal escape
+// sequences, characters that reorder the text around them, megabytes of text.
+// Every text from a file passes through these functions before it is shown.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_PRINTABLE_H
@@ -15,18 +15,18 @@
 
 namespace air {
 
-/// Bytes of a name that are shown.
+/// The maximum number of bytes of a name that are shown.
 inline constexpr size_t kShownBytes = 80;
 
-/// False for control characters, for those that are invisible or change the
-/// direction of text (Unicode 15: Bidi_Control, line and paragraph separator,
-/// interlinear annotation, tags), and beyond U+10FFFF.
+/// False for control characters, for characters that are invisible or change
+/// the direction of text (Unicode 15: Bidi_Control, line and paragraph
+/// separator, interlinear annotation, tags), and for values above U+10FFFF.
 bool isPrintable(uint32_t codePoint);
 
-/// `text` on one line of valid UTF-8: characters that are not printable, bytes
-/// that are no UTF-8, and the ASCII characters `also` become \xNN a byte. Of
-/// more than `most` bytes, whole characters within `most` are kept and "..."
-/// follows.
+/// `text` as one line of valid UTF-8. Unprintable characters, bytes that are
+/// not UTF-8, and the ASCII characters in `also` become \xNN, byte by byte. A
+/// text of more than `most` bytes is cut after the last whole character within
+/// them, and "..." follows.
 std::string printable(std::string_view text, size_t most = SIZE_MAX,
                       std::string_view also = {});
 
@@ -34,8 +34,8 @@ std::string printable(std::string_view text, size_t most = SIZE_MAX,
 /// in it are escaped too.
 std::string inQuotes(std::string_view text);
 
-/// JSON text whose strings hold no unprintable characters: in place of each
-/// stands its \uNNNN. `json` is valid JSON; line ends between its values stay.
+/// `json`, which must be valid JSON, with \uNNNN in place of each unprintable
+/// character in its strings. Line breaks between values stay.
 std::string printableJson(std::string_view json);
 
 } // namespace air

@@ -4,7 +4,7 @@
 // Result<T>. The code is the process exit code of the tools; the message is one
 // line that says what, where, both numbers, and what to do.
 //
-// Ownership: values own their message. Thread-safety: as any value type.
+// Ownership: values own their message. Thread-safety: that of a value type.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_STATUS_H
@@ -21,10 +21,10 @@ namespace air {
 /// Why an operation failed. The numeric values are the documented exit codes.
 enum class ErrorCode : uint8_t {
   Ok = 0,
-  Internal = 1,           ///< our own bug
+  Internal = 1,           ///< a bug in this project
   Usage = 2,              ///< bad command line or bad request
   Corrupt = 3,            ///< input unreadable, malformed, truncated
-  Unsupported = 4,        ///< well-formed, but nothing here can do it
+  Unsupported = 4,        ///< well-formed, but nothing here can handle it
   DoesNotFit = 5,         ///< a stated budget or capacity is too small
   VerificationFailed = 6, ///< digest or plan rule violated
   Mismatch = 7,           ///< plan was made for another target

@@ -1,4 +1,4 @@
-//===- Thread.cpp - threads whose refusal is an error ---------------------===//
+//===- Thread.cpp - threads that may fail to start ------------------------===//
 #include "formats/support/Thread.h"
 
 #include <atomic>
@@ -36,7 +36,7 @@ Result<Thread> Thread::start(std::function<void()> body, size_t stackBytes) {
     pthread_attr_destroy(&attributes);
   }
   if (error != 0) {
-    return ioError(std::string("the system gives no thread: ") +
+    return ioError(std::string("the system refuses another thread: ") +
                    std::strerror(error));
   }
   thread.isRunning = true;
@@ -63,7 +63,7 @@ ThreadSupply probeThreads(unsigned wanted) {
   std::atomic<bool> mayEnd{false};
   std::vector<Thread> threads;
   while (supply.threads < wanted && supply.refusal.isOk()) {
-    // All live at the same time, as they will when they work.
+    // All threads are alive at the same time, as they will be at work.
     Result<Thread> thread = Thread::start([&] { mayEnd.wait(false); });
     if (thread) {
       threads.push_back(*std::move(thread));

@@ -1,8 +1,8 @@
-//===- Thread.h - threads whose refusal is an error -------------*- C++ -*-===//
+//===- Thread.h - threads that may fail to start ----------------*- C++ -*-===//
 //
-// std::thread throws where the system gives no thread and takes the size of its
-// stack from `ulimit -s`. Here a refusal is a Status, and the stack has the
-// size that the work needs.
+// std::thread throws when the system cannot start a thread, and takes the size
+// of its stack from `ulimit -s`. Here the failure is a Status, and the stack
+// has the size that the work needs.
 //
 // Ownership: a Thread joins in its destructor; it can be moved. Thread-safety:
 // each Thread is used by one thread at a time. Errors: Io with the system's
@@ -22,7 +22,7 @@ namespace air {
 
 class Thread {
 public:
-  /// What the main thread of a Linux process usually has. Only pages that are
+  /// The usual stack of the main thread of a Linux process. Only pages that are
   /// touched take memory.
   static constexpr size_t kStackBytes = size_t{8} << 20;
 
@@ -37,7 +37,7 @@ public:
   Thread(const Thread &) = delete;
   Thread &operator=(const Thread &) = delete;
 
-  /// Returns when the body has; at once when there is none.
+  /// Waits until the body has returned. Returns at once if no thread runs.
   void join();
 
 private:
@@ -45,15 +45,15 @@ private:
   bool isRunning = false;
 };
 
-/// How many of `wanted` threads the system gives at the same time, and why not
-/// more.
+/// How many of the wanted threads can run at the same time, and why no more
+/// can.
 struct ThreadSupply {
   unsigned threads = 0;
-  Status refusal; ///< ok when all were given
+  Status refusal; ///< ok if all could be started
 };
 
-/// Starts the threads and lets them end again. What another process takes
-/// afterwards, nobody knows: who starts threads must still expect a refusal.
+/// Starts the threads and lets them end again. Other processes may use up
+/// threads afterwards, so later calls of Thread::start may still fail.
 ThreadSupply probeThreads(unsigned wanted);
 
 } // namespace air

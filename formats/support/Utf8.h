@@ -1,7 +1,7 @@
 //===- Utf8.h - one character at a time -------------------------*- C++ -*-===//
 //
-// Well-formed UTF-8 as Unicode 15's table 3-7 has it: no overlong forms, no
-// surrogates, nothing above U+10FFFF.
+// Well-formed UTF-8 as defined in table 3-7 of Unicode 15: no overlong forms,
+// no surrogates, nothing above U+10FFFF.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_UTF8_H
@@ -21,7 +21,8 @@ struct Utf8Step {
     Unfinished, ///< the text ends inside a character
   };
   Kind kind;
-  uint8_t length; ///< bytes; for Ill and Unfinished the maximal subpart's
+  /// Bytes of the character; for Ill and Unfinished, of the maximal subpart.
+  uint8_t length;
   uint32_t codePoint;
 };
 
@@ -35,8 +36,8 @@ inline Utf8Step decodeUtf8(std::string_view text) {
   if (lead < 0xc2 || lead > 0xf4) {
     return {Utf8Step::Ill, 1, 0};
   }
-  // The second byte's range is what excludes overlong forms, surrogates and
-  // code points past the end.
+  // The range of the second byte excludes overlong forms, surrogates and code
+  // points above U+10FFFF.
   uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
   uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
   uint8_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;

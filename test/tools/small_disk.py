@@ -26,11 +26,11 @@ def refuse(code, text, command, output):
 
 
 mount("-t", "tmpfs", "-o", "size=1M", "tmpfs", DISK)
-refuse(5, "bytes and the disk has 1048576 free", PACK, f"{DISK}/new.air")
+refuse(5, "bytes, but the disk has 1048576 free", PACK, f"{DISK}/new.air")
 assert os.listdir(DISK) == [], os.listdir(DISK)
 with open(f"{DISK}/full", "wb") as file:
     file.write(bytes(1 << 20))
-refuse(5, "bytes and the disk has 0 free", LOGITS, f"{DISK}/l.f32")
+refuse(5, "bytes, but the disk has 0 free", LOGITS, f"{DISK}/l.f32")
 os.remove(f"{DISK}/full")
 
 mount("-o", "remount,ro", DISK)

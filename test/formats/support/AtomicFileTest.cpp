@@ -405,7 +405,8 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
     Status written = file->writeAt(0, bytesOf(large));
     bool isRight =
         reserved.code() == ErrorCode::DoesNotFit &&
-        reserved.message().find("needs 5000 bytes and a file may have 4096") !=
+        reserved.message().find(
+            "needs 5000 bytes, but the limit on file sizes is 4096 bytes") !=
             std::string::npos &&
         written.code() == ErrorCode::DoesNotFit && file->reserve(4096).isOk() &&
         file->commit(4096).isOk();

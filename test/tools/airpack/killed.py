@@ -48,5 +48,5 @@ done = subprocess.run(["airpack", sys.argv[2], "--target", "host", "-o", f"{fold
                       capture_output=True, text=True, check=True)
 lines = done.stderr.splitlines()
 assert len(lines) == len(left) + 1, lines
-assert f"note: removed '{planted}', the 14 bytes that a killed process had left" in lines, lines
+assert f"note: removed '{planted}', which a killed process had left behind (14 bytes)" in lines, lines
 assert os.listdir(folder) == ["new.air"], os.listdir(folder)
