@@ -19,8 +19,9 @@ namespace {
 
 using Decoder = void (*)(const uint8_t *blocks, float *values, uint64_t count);
 
-// Scales are units of their own width; every other run of a multiple of four
-// bytes is made of 32-bit words, which kernels load whole.
+// A scale is a unit of its own width. Every other field whose size is a
+// multiple of four bytes consists of 32-bit words, because kernels load whole
+// words.
 constexpr BlockField kByte[] = {{"value", 0, 1, 1}};
 constexpr BlockField kWord16[] = {{"value", 0, 2, 1}};
 constexpr BlockField kWord32[] = {{"value", 0, 4, 1}};
@@ -123,7 +124,8 @@ constexpr DTypeInfo kTypes[] = {
     {DType::Q2_0, "Q2_0", 64, 18, true, kD2Qs16},
 };
 
-/// Fields in order, without gap or overlap, that end with the block.
+/// True if the fields are in order, have no gaps or overlaps, and end with the
+/// block.
 constexpr bool fieldsCoverBlock(const DTypeInfo &type) {
   uint32_t end = 0;
   for (const BlockField &field : type.fields) {
@@ -214,7 +216,7 @@ Decoder decoderOf(DType dtype) {
   case DType::Q2_0:
     return dequant::q2x0;
   }
-  __builtin_unreachable(); // a DType is made from the table only
+  __builtin_unreachable(); // every DType is in the table
 }
 
 const DTypeInfo *findById(uint32_t id) {
@@ -233,7 +235,7 @@ std::span<const DTypeInfo> allDTypes() { return kTypes; }
 
 const DTypeInfo &info(DType dtype) {
   const DTypeInfo *found = findById(static_cast<uint32_t>(dtype));
-  assert(found && "a DType is made from the table only");
+  assert(found && "every DType is in the table");
   return *found;
 }
 
@@ -251,7 +253,7 @@ Result<uint64_t> rowBytes(DType dtype, uint64_t elements) {
   const DTypeInfo &type = info(dtype);
   if (elements % type.blockElements != 0) {
     return corruptError("a row of " + std::to_string(elements) +
-                        " elements is no whole number of " +
+                        " elements is not a whole number of " +
                         std::string(type.name) + " blocks of " +
                         std::to_string(type.blockElements) + " elements");
   }

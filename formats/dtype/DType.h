@@ -1,8 +1,8 @@
 //===- DType.h - the numeric formats, as one table --------------*- C++ -*-===//
 //
 // A dtype says what the numbers are: how many elements share a block, how many
-// bytes a block takes, and what value each element has. It says nothing of the
-// order of rows (formats/plan/Layout.h) or of the machine.
+// bytes a block takes, and what value each element has. It says nothing about
+// the order of rows (formats/plan/Layout.h) or about the machine.
 //
 // Ids 0-42 are GGUF's own (ggml_type), so that a tensor's id in a file is its
 // id here; removed ids are absent. Ids that are not GGUF's start at 1000.
@@ -58,8 +58,9 @@ enum class DType : uint16_t {
   Q2_0 = 42,
 };
 
-/// One run of equal little-endian units inside a block. The fields of a block,
-/// in order, cover it exactly; layouts permute units, never bytes of a unit.
+/// One run of equal-sized little-endian units inside a block. The fields of a
+/// block, in order, cover it exactly. Layouts permute units, never the bytes of
+/// a unit.
 struct BlockField {
   const char *name; ///< the field's usual name: "d", "qs", "scales", ...
   uint16_t offset;  ///< bytes from the block's start
@@ -72,7 +73,7 @@ struct DTypeInfo {
   std::string_view name;  ///< "Q4_K"
   uint32_t blockElements; ///< elements a block holds
   uint32_t blockBytes;    ///< bytes a block takes
-  bool isWeight;          ///< may be a matrix of a model (not I8.., Q8_1, Q8_K)
+  bool isWeight;          ///< allowed in models (not I8.., Q8_1, Q8_K)
   std::span<const BlockField> fields;
 };
 
@@ -82,13 +83,14 @@ const DTypeInfo &info(DType dtype);
 std::optional<DType> dtypeFromId(uint32_t id);
 std::optional<DType> dtypeFromName(std::string_view name);
 
-/// Bytes of a row of `elements`; Corrupt when it is no whole number of blocks,
-/// or the size overflows.
+/// Bytes of a row of `elements` elements. Corrupt when it is not a whole number
+/// of blocks, or the size overflows.
 Result<uint64_t> rowBytes(DType dtype, uint64_t elements);
 
-/// Exact value of `count` elements (a multiple of blockElements) that start at
-/// `blocks`: the reference every kernel is held to. Bit-exact with gguf-py
-/// where it has the type. Total over every bit pattern: never traps.
+/// Computes the exact values of `count` elements (a multiple of blockElements)
+/// that start at `blocks`. All kernels are tested against these values. They
+/// agree with gguf-py to the last bit where it has the type. Every bit pattern
+/// is allowed and none traps.
 void dequantize(DType dtype, const uint8_t *blocks, float *values,
                 uint64_t count);
 

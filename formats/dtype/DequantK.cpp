@@ -10,8 +10,9 @@ struct ScaleMin {
   int min;
 };
 
-/// Scale and minimum `j` (0-7) of the 12 bytes that Q4_K and Q5_K share: six
-/// bits each; those of 4-7 have their two high bits in bytes 0-7.
+/// Scale and minimum `j` (0-7), six bits each, in the 12-byte encoding that
+/// Q4_K and Q5_K share. The two high bits of those with `j` from 4 to 7 are in
+/// bytes 0-7.
 ScaleMin scaleMin(const uint8_t *packed, int j) {
   if (j < 4) {
     return {packed[j] & 63, packed[j + 4] & 63};
@@ -20,8 +21,8 @@ ScaleMin scaleMin(const uint8_t *packed, int j) {
           (packed[j + 4] >> 4) | (packed[j] >> 6) << 4};
 }
 
-/// Scale `j` (0-15) of Q3_K's 12 bytes, six bits less 32: low nibbles in bytes
-/// 0-7, two high bits in bytes 8-11.
+/// Scale `j` (0-15) in Q3_K's 12 bytes: six bits, minus 32. The low nibbles are
+/// in bytes 0-7, the two high bits in bytes 8-11.
 int q3Scale(const uint8_t *packed, int j) {
   int low = (packed[j % 8] >> (j / 8 * 4)) & 15;
   int high = (packed[8 + j % 4] >> (j / 4 * 2)) & 3;
@@ -55,7 +56,7 @@ void q3k(const uint8_t *blocks, float *values, uint64_t count) {
     for (int i = 0; i < 256; ++i) {
       const float scale = d * static_cast<float>(q3Scale(scales, i / 16));
       int q = (qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3;
-      // The mask's bit is set where nothing is subtracted.
+      // A set bit of the mask means that nothing is subtracted.
       int high = (hmask[i % 32] >> (i / 32)) & 1;
       values[i] = scale * static_cast<float>(q - (high ? 0 : 4));
     }
@@ -105,8 +106,9 @@ void q6k(const uint8_t *blocks, float *values, uint64_t count) {
     const uint8_t *scales = blocks + 192;
     const float d = loadHalf(blocks + 208);
     for (int i = 0; i < 256; ++i) {
-      // A half of 128: quarters 0 and 1 are the low nibbles of its 64 bytes,
-      // 2 and 3 the high ones; qh gives each quarter two bits.
+      // In a half of 128 elements, quarters 0 and 1 are the low nibbles of 64
+      // bytes, and quarters 2 and 3 their high nibbles. qh has two more bits
+      // for each.
       int half = i / 128;
       int quarter = i % 128 / 32;
       int low = (ql[half * 64 + i % 64] >> (quarter / 2 * 4)) & 15;

@@ -69,7 +69,7 @@ void q8x0(const uint8_t *blocks, float *values, uint64_t count) {
 }
 
 void q8x1(const uint8_t *blocks, float *values, uint64_t count) {
-  // The second half-float is the block's sum, which the values do not need.
+  // The second F16 is the block's sum, which the values do not need.
   for (; count > 0; --count, blocks += 36, values += 32) {
     const float d = loadHalf(blocks);
     for (int j = 0; j < 32; ++j) {

@@ -9,17 +9,17 @@
 namespace air {
 namespace {
 
-/// Exponents of ones alone.
+/// Exponent fields with all bits set.
 constexpr uint64_t kExponent64 = 0x7ff0000000000000;
 constexpr uint32_t kExponent32 = 0x7f800000;
 constexpr uint16_t kExponent16 = 0x7c00;
 constexpr uint16_t kExponentBf16 = 0x7f80;
 
-/// Blocks between two looks at what was found: so the loop over them has no way
-/// out, and several are looked at together.
+/// Blocks between two checks for an early exit. The loop over them has no exit
+/// of its own, so that the compiler can vectorise it.
 constexpr uint64_t kBlocksTogether = 1024;
 
-/// Calls `isBad` for each block's start; it must not branch.
+/// Calls `isBad` with the start of each block. `isBad` must not branch.
 template <typename IsBad>
 std::optional<uint64_t> firstBad(std::span<const uint8_t> bytes,
                                  uint64_t blockBytes, IsBad isBad) {
@@ -57,7 +57,7 @@ std::optional<uint64_t> firstBadFloat(std::span<const uint8_t> bytes) {
 
 bool isBadHalf(uint16_t bits) { return (bits & kExponent16) == kExponent16; }
 
-/// Of blocks whose scale, and minimum where there is one, are F16 fields.
+/// For formats whose scale, and minimum if there is one, are F16 fields.
 std::optional<uint64_t> firstBadHalfScale(const DTypeInfo &type,
                                           std::span<const uint8_t> bytes) {
   std::array<size_t, 2> at = {};
@@ -80,7 +80,7 @@ std::optional<uint64_t> firstBadHalfScale(const DTypeInfo &type,
   });
 }
 
-/// The F16 scale of IQ1_M is the upper four bits of four 16-bit words.
+/// The F16 scale of IQ1_M consists of the upper four bits of four 16-bit words.
 bool isBadIq1m(const uint8_t *block) {
   constexpr size_t kScales = 48;
   uint16_t scale = 0;

@@ -1,13 +1,14 @@
 //===- Finite.h - NaN and infinity in weights -------------------*- C++ -*-===//
 //
-// A weight that is not finite makes every product that it is part of a NaN. Of
-// blocks only the scales can be not finite; what shares the block's other bits
-// cannot.
+// A weight that is NaN or infinite spoils every result that it contributes to.
+// In a block format only the scales can be NaN or infinite; the other bits of a
+// block always stand for finite numbers.
 //
-// What is not finite: of IEEE formats (F64, F32, F16, BF16, and the F16 scales
-// of blocks) an exponent of ones alone; of E8M0 (MXFP4) the byte 255 and of
-// E4M3 (NVFP4) seven ones, which are NaN by "OCP Microscaling Formats (MX)",
-// version 1.0, and "OCP 8-bit Floating Point", revision 1.0.
+// An IEEE number (F64, F32, F16, BF16, the F16 scales of blocks) is not finite
+// if all bits of its exponent are set. An E8M0 scale (MXFP4) is NaN if it is
+// 255, by "OCP Microscaling Formats (MX)", version 1.0. An E4M3 scale (NVFP4)
+// is NaN if its low seven bits are set, by "OCP 8-bit Floating Point", revision
+// 1.0.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_FINITE_H
@@ -20,9 +21,10 @@
 
 namespace air {
 
-/// The first of the blocks (elements, of plain formats) in `blocks` that is not
-/// finite. Integers always are. Reads each byte of a plain format, and of
-/// blocks the scales only. Thread-safety: a pure function.
+/// The index of the first block (in plain formats: element) that has a NaN or
+/// an infinity; nullopt if there is none. Integers are always finite. Reads
+/// every byte of plain formats, but only the scales of block formats.
+/// Thread-safety: a pure function.
 std::optional<uint64_t> firstNotFinite(DType dtype,
                                        std::span<const uint8_t> blocks);
 

@@ -26,7 +26,7 @@ constexpr float halfToFloat(uint16_t half) {
   if (fraction == 0) {
     return std::bit_cast<float>(sign);
   }
-  // A subnormal half is a normal float: move its first one to bit 10.
+  // A subnormal half is a normal float: move its leading one to bit 10.
   int shift = std::countl_zero(fraction) - 21;
   fraction = (fraction << shift) & 0x3ff;
   return std::bit_cast<float>(sign | static_cast<uint32_t>(113 - shift) << 23 |

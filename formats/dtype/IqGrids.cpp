@@ -1,7 +1,7 @@
 //===- IqGrids.cpp - the code books of the IQ types -----------------------===//
 //
-// One 16-bit word an entry: eight 2-bit or four 4-bit indices into the few
-// values that occur. The entries are data of ggml:
+// Each entry is stored as one 16-bit word: eight 2-bit or four 4-bit indices
+// into a table of the few values that occur. The entries are data of ggml:
 //
 //   MIT License, Copyright (c) 2023-2026 The ggml authors
 //
@@ -559,7 +559,7 @@ constexpr std::array<uint16_t, 2048> kIq1sPacked = {
     0xaa28, 0xaa2a, 0xaa51, 0xaa54, 0xaa56, 0xaa80, 0xaa82, 0xaa88, 0xaa8a,
     0xaa95, 0xaaa0, 0xaaa2, 0xaaa8, 0xaaaa};
 
-/// Replaces each index of `bits` bits by the byte `values` has for it.
+/// Replaces each index of `bits` bits by the byte that it selects in `values`.
 template <typename Entry, size_t N, size_t V>
 constexpr std::array<Entry, N> expand(const std::array<uint16_t, N> &packed,
                                       const std::array<uint8_t, V> &values) {

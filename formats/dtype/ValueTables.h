@@ -1,6 +1,6 @@
 //===- ValueTables.h - the small code books of 4-bit types ------*- C++ -*-===//
 //
-// Facts of the formats that decoders and code generators share.
+// Constants of the formats, which decoders and code generators share.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_VALUETABLES_H
@@ -17,18 +17,18 @@ inline constexpr std::array<int8_t, 16> kIq4Values = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 /// MXFP4 and NVFP4: nibble -> twice the E2M1 value (OCP Microscaling Formats
-/// v1.0), so that it is an integer. The scales below are halved for it.
+/// v1.0), which is an integer. The scales below are halved to make up for it.
 inline constexpr std::array<int8_t, 16> kE2m1Doubled = {
     0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 /// Half of an E8M0 scale: 2^(e - 128); 0 and 1 give subnormal floats. 255,
-/// which OCP calls NaN, is 2^127 as in ggml.
+/// which is NaN in the OCP standard, gives 2^127 as in ggml.
 constexpr float halfOfE8m0(uint8_t e) {
   return std::bit_cast<float>(e < 2 ? 0x00200000U << e : (e - 1U) << 23);
 }
 
-/// Half of an unsigned E4M3 scale (bias 7; bit 7 is ignored except that only
-/// 0x00 and 0x7f, not 0x80 and 0xff, are singled out as zero, as in ggml).
+/// Half of an unsigned E4M3 scale (bias 7). As in ggml, bit 7 is ignored,
+/// except that 0x7f gives zero and 0xff does not.
 constexpr float halfOfUe4m3(uint8_t bits) {
   uint32_t exponent = (bits >> 3) & 15;
   uint32_t fraction = bits & 7;

@@ -1,9 +1,9 @@
 //===- GgufParser.cpp - one GGUF file's header ----------------------------===//
 //
-// Everything here comes from an untrusted file. Counts are checked against the
-// bytes that are left of the header before anything is allocated, and a header
-// has a greatest size, so that one wrong bit in a huge file can't ask for the
-// machine's memory. Sizes pass CheckedMath.
+// All input is untrusted. Counts are checked against the remaining bytes of the
+// header before anything is allocated. The size of a header is limited, so that
+// one wrong bit in a huge file cannot allocate all memory of the machine. Sizes
+// pass CheckedMath.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufParser.h"
@@ -25,7 +25,7 @@ constexpr uint64_t kMaxNameBytes = 65535; // of a key, by the specification
 constexpr uint32_t kMaxDimensions = 4;    // of a ggml tensor
 // The largest known vocabularies make headers of about 20 MB.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{64} << 20;
-// The least an entry can take: key length + 1 byte of key + type + 1 byte of
+// The smallest possible entries: key length + 1 byte of key + type + 1 byte of
 // value; name length + 1 byte + dimension count + 1 dimension + type + offset.
 constexpr uint64_t kMinMetadataBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
@@ -71,7 +71,7 @@ private:
                         number(reader.remaining()) + areLeft());
   }
 
-  /// " are left", and of what, where the file goes on after the header.
+  /// " are left", and of how many if the file is larger than a header may be.
   std::string areLeft() const {
     return bytes.size() <= kMaxHeaderBytes
                ? " are left"
@@ -140,11 +140,10 @@ Status Parser::readName(const char *what, std::string &text) {
 
 Status Parser::readBool(bool &value) {
   uint8_t stored = 0;
-  AIR_RETURN_IF_ERROR(read("a truth value", stored));
+  AIR_RETURN_IF_ERROR(read("a boolean", stored));
   if (stored > 1) {
-    return corruptError("the truth value at byte " +
-                        number(reader.position() - 1) + " is " +
-                        number(stored) + ", neither 0 nor 1");
+    return corruptError("the boolean at byte " + number(reader.position() - 1) +
+                        " is " + number(stored) + ", neither 0 nor 1");
   }
   value = stored == 1;
   return Status::ok();
@@ -195,7 +194,7 @@ Status Parser::readArray(MetadataValue &value) {
     return readElements<double, double>(count, value);
   case ValueType::Bool: {
     if (count > reader.remaining()) {
-      return truncated("the array of truth values", count);
+      return truncated("the array of booleans", count);
     }
     std::vector<bool> elements(count);
     for (uint64_t i = 0; i < count; ++i) {
@@ -222,12 +221,12 @@ Status Parser::readArray(MetadataValue &value) {
   }
   case ValueType::Array:
     return unsupportedError("the array at byte " + number(begin) +
-                            " holds arrays; arrays of numbers, truth values "
-                            "and strings are supported");
+                            " holds arrays; only arrays of numbers, "
+                            "booleans and strings are supported");
   }
   return corruptError("the array at byte " + number(begin) +
                       " has the unknown element type " + number(type) +
-                      "; known are 0 to 12");
+                      "; types 0 to 12 are known");
 }
 
 Status Parser::readValue(uint32_t type, MetadataValue &value) {
@@ -269,7 +268,7 @@ Status Parser::readValue(uint32_t type, MetadataValue &value) {
   }
   return corruptError("unknown value type " + number(type) + " at byte " +
                       number(reader.position() - sizeof(type)) +
-                      "; known are 0 to 12");
+                      "; types 0 to 12 are known");
 }
 
 Status Parser::parseHeader() {
@@ -285,7 +284,7 @@ Status Parser::parseHeader() {
     return unsupportedError(
         "the file is big-endian (its version reads as " +
         number(parsed.version) +
-        "); only little-endian GGUF is supported, convert the model again");
+        "); only little-endian GGUF is supported, so convert the model again");
   }
   if (parsed.version < 2 || parsed.version > 3) {
     return unsupportedError("GGUF version " + number(parsed.version) +
@@ -330,7 +329,7 @@ Status Parser::parseMetadata() {
     }
     if (!parsed.metadata.try_emplace(key, std::move(value)).second) {
       return corruptError("metadata " + inQuotes(key) +
-                          " comes a second time at byte " + number(begin));
+                          " appears a second time at byte " + number(begin));
     }
   }
   return Status::ok();
@@ -343,7 +342,7 @@ Status Parser::parseTensor(SourceTensor &tensor, uint64_t &offset) {
     return corruptError("it has " + number(dimensions) +
                         " dimensions at byte " +
                         number(reader.position() - sizeof(dimensions)) +
-                        "; 1 to " + number(kMaxDimensions) + " are possible");
+                        "; 1 to " + number(kMaxDimensions) + " are allowed");
   }
   for (uint32_t i = 0; i < dimensions; ++i) {
     uint64_t extent = 0;
@@ -361,7 +360,7 @@ Status Parser::parseTensor(SourceTensor &tensor, uint64_t &offset) {
     return type.status();
   }
   tensor.dtype = *type;
-  // The file has the row length first.
+  // GGUF stores the length of a row first.
   std::reverse(tensor.shape.begin(), tensor.shape.end());
   return read("the data offset", offset);
 }
@@ -387,7 +386,7 @@ Status Parser::parseTensors() {
   for (SourceTensor &tensor : tensors) {
     std::string name = tensor.name;
     if (!parsed.tensors.try_emplace(name, std::move(tensor)).second) {
-      return corruptError("tensor " + inQuotes(name) + " comes twice");
+      return corruptError("tensor " + inQuotes(name) + " appears twice");
     }
   }
   return Status::ok();
@@ -400,7 +399,7 @@ Result<uint64_t> tensorBytes(const SourceTensor &tensor) {
     std::optional<uint64_t> product = checkedMul(size, tensor.shape[i]);
     if (!product) {
       return corruptError("its size overflows 64 bits at dimension " +
-                          number(tensor.shape.size() - 1 - i) + " of " +
+                          number(tensor.shape.size() - 1 - i) + ": " +
                           number(tensor.shape[i]) + " x " + number(size) +
                           " bytes");
     }
@@ -456,16 +455,16 @@ Status Parser::locateData(const std::vector<uint64_t> &offsets,
     }
     uint64_t room = bytes.size() - *start;
     if (!rangeFits(offsets[i], *size, room)) {
-      return fail(corruptError("its " + number(*size) +
-                               " bytes at data offset " + number(offsets[i]) +
-                               " do not fit in the " + number(room) +
-                               " bytes of data from byte " + number(*start) +
-                               "; the file may be incomplete, fetch it again"));
+      return fail(corruptError(
+          "its " + number(*size) + " bytes at data offset " +
+          number(offsets[i]) + " do not fit in the " + number(room) +
+          " bytes of data from byte " + number(*start) +
+          "; the file may be incomplete, so download it again"));
     }
     tensor.fileOffset = *start + offsets[i];
     tensor.data = bytes.subspan(tensor.fileOffset, *size);
   }
-  // Sorted by place, neighbours must not overlap.
+  // Once they are sorted by offset, only neighbours can overlap.
   std::vector<const SourceTensor *> order;
   order.reserve(tensors.size());
   for (const SourceTensor &tensor : tensors) {

@@ -1,7 +1,7 @@
 //===- GgufParser.h - one GGUF file's header --------------------*- C++ -*-===//
 //
-// Private to formats/gguf. Reads metadata and the tensor index of one file; how
-// several files make a model is GgufReader's business.
+// Private to formats/gguf. Reads the metadata and the tensor index of one file.
+// GgufReader combines the files of a split model.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFPARSER_H

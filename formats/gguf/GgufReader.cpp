@@ -10,7 +10,7 @@ namespace air {
 
 namespace {
 
-/// What the split.* keys of one file say; a file without them is part 0 of 1.
+/// The split.* keys of one file. A file without them is part 0 of 1.
 struct SplitFacts {
   uint64_t part = 0;
   uint64_t parts = 1;
@@ -44,13 +44,13 @@ Result<SplitFacts> splitFacts(const gguf::ParsedFile &parsed) {
                        unsignedKey(parsed.metadata, "split.tensors.count"));
   if (parts && *parts > 1) {
     if (!part) {
-      return corruptError("metadata says split.count " +
-                          std::to_string(*parts) + " but has no split.no");
+      return corruptError("metadata has split.count " + std::to_string(*parts) +
+                          " but no split.no");
     }
     if (*part >= *parts) {
-      return corruptError("metadata says split.no " + std::to_string(*part) +
-                          " of split.count " + std::to_string(*parts) +
-                          "; parts count from 0");
+      return corruptError("metadata has split.no " + std::to_string(*part) +
+                          " with split.count " + std::to_string(*parts) +
+                          "; parts are numbered from 0");
     }
     facts.part = *part;
     facts.parts = *parts;

@@ -1,15 +1,17 @@
 //===- GgufReader.h - GGUF v2/v3 -> ModelSource -----------------*- C++ -*-===//
 //
-// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Split
-// files (NAME-00001-of-000NN.gguf, split.* keys) are read from the first one's
-// name. Big-endian files and the type ids of forks are refused by name.
+// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. A split
+// model (NAME-00001-of-000NN.gguf, split.* keys) is opened by the name of its
+// first file. Big-endian files and the type ids of forks are refused; the
+// message names them.
 //
 // Errors: Io (can't open a file or a part), Corrupt (what, at which byte, both
 // numbers), Unsupported (version, endianness, type id, arrays of arrays), Usage
 // (a later part of a split was given). Messages start with the file's name.
 //
-// A header (metadata and tensor index) may take 64 MiB. Memory is proportional
-// to it, time to n log n of its entries; tensor data is not looked at.
+// A header (metadata and tensor index) may have at most 64 MiB. Memory is
+// proportional to its size, time to n log n for n entries. Tensor data is not
+// read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFREADER_H
@@ -27,13 +29,14 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
                               const std::string &name);
 
 /// tokenizer.ggml.* -> TokenizerData; kind None when the file has no tokenizer.
-/// Absent keys get llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
-/// Types that a piece's text contradicts are corrected (KnownPieces.h), with a
-/// note. The result need not pass checkTokenizer().
-/// Corrupt when an array is shorter than the vocabulary (surplus entries are
-/// cut, with a note), a piece comes twice or an id that generation needs lies
-/// outside the vocabulary (others become none, with a note);
-/// Unsupported names the model ("t5", ...) and what is supported.
+/// Absent keys have llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
+/// Types that contradict the text of their piece are corrected (KnownPieces.h),
+/// surplus entries of arrays are cut, and ids outside the vocabulary become
+/// none if generation does not need them; each gives a note. The result may
+/// fail checkTokenizer(). Corrupt when an array is shorter than the vocabulary,
+/// a piece appears twice, or an id that generation needs lies outside the
+/// vocabulary. Unsupported names the tokenizer model ("t5", ...) and those that
+/// are supported.
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 
 } // namespace air

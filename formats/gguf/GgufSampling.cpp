@@ -1,7 +1,9 @@
 //===- GgufSampling.cpp - the general.sampling.* keys ---------------------===//
 #include "formats/gguf/GgufSampling.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 namespace air {
@@ -23,15 +25,15 @@ public:
     defaults.repeatPenalty =
         real("penalty_repeat", std::numeric_limits<float>::min(), kLargest);
     defaults.repeatLastN = integer("penalty_last_n", -1, kMaxRepeatLastN);
-    // 0 turns these two off, and with them their other keys.
+    // 0 turns these two samplers off, so that their other keys have no effect.
     if (number("xtc_probability").value_or(0) != 0) {
-      ignore("xtc_probability", "there is no such sampler");
+      ignore("xtc_probability", "this sampler is not supported");
     }
     if (number("mirostat").value_or(0) != 0) {
-      ignore("mirostat", "there is no such sampler");
+      ignore("mirostat", "this sampler is not supported");
     }
     if (source.metadata.contains(fullKey("sequence"))) {
-      ignore("sequence", "samplers have one order");
+      ignore("sequence", "the order of the samplers is fixed");
     }
     return defaults;
   }
@@ -41,11 +43,22 @@ private:
     return std::string("general.sampling.") + key;
   }
 
+  static std::string shortText(double value) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.10g", value);
+    return text.data();
+  }
+
+  static std::string outOfRange(double value, double least, double most) {
+    return shortText(value) + " is not in the range from " + shortText(least) +
+           " to " + shortText(most);
+  }
+
   void ignore(const char *key, const std::string &why) {
     notes.push_back("key '" + fullKey(key) + "' is ignored: " + why);
   }
 
-  /// A number of any kind; of another kind: a note.
+  /// The value, if it is a number of any kind; otherwise nullopt, with a note.
   std::optional<double> number(const char *key) {
     auto found = source.metadata.find(fullKey(key));
     if (found == source.metadata.end()) {
@@ -60,7 +73,7 @@ private:
     if (const auto *value = std::get_if<uint64_t>(&found->second)) {
       return static_cast<double>(*value);
     }
-    ignore(key, "it is no number");
+    ignore(key, "it is not a number");
     return std::nullopt;
   }
 
@@ -70,7 +83,7 @@ private:
       return std::nullopt;
     }
     if (!(*value >= least && *value <= most)) {
-      ignore(key, std::to_string(*value) + " is out of its range");
+      ignore(key, outOfRange(*value, least, most));
       return std::nullopt;
     }
     return static_cast<float>(*value);
@@ -81,8 +94,12 @@ private:
     if (!value) {
       return std::nullopt;
     }
-    if (!(*value >= least && *value <= most) || std::trunc(*value) != *value) {
-      ignore(key, std::to_string(*value) + " is out of its range");
+    if (!(*value >= least && *value <= most)) {
+      ignore(key, outOfRange(*value, least, most));
+      return std::nullopt;
+    }
+    if (std::trunc(*value) != *value) {
+      ignore(key, shortText(*value) + " is not a whole number");
       return std::nullopt;
     }
     return static_cast<int32_t>(*value);

@@ -1,8 +1,9 @@
 //===- GgufSampling.h - the general.sampling.* keys -------------*- C++ -*-===//
 //
-// Names of the keys: gguf/constants.py of gguf 0.19 on PyPI (Keys.General).
-// They recommend; a value that makes no sense, or asks for a sampler that there
-// is not (xtc, mirostat, another order), is a note and no error.
+// Names of the keys: gguf/constants.py of gguf 0.19 on PyPI (Keys.General). The
+// keys are recommendations. A value that makes no sense, or that requires an
+// unsupported sampler (xtc, mirostat, another order), gives a note, not an
+// error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFSAMPLING_H
@@ -16,7 +17,7 @@
 
 namespace air {
 
-/// What is ignored is appended to `notes`, one sentence each.
+/// Appends a sentence to `notes` for each key that is ignored.
 SamplingDefaults readGgufSampling(const ModelSource &source,
                                   std::vector<std::string> &notes);
 

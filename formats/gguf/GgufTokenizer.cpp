@@ -1,9 +1,9 @@
 //===- GgufTokenizer.cpp - tokenizer.ggml.* -> TokenizerData --------------===//
 //
-// Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer.
-// What an absent key means is what llama.cpp (src/llama-vocab.cpp) takes it to
-// mean, except that a BPE vocabulary without a BOS or EOS id has none, and that
-// an SPM vocabulary without scores ranks pieces by their ids.
+// Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer. An
+// absent key has the default of llama.cpp (src/llama-vocab.cpp), except that a
+// BPE vocabulary without a BOS or EOS id has no such token, and that an SPM
+// vocabulary without scores ranks pieces by their ids.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufReader.h"
@@ -18,7 +18,8 @@ namespace air {
 
 namespace {
 
-// Byte-level BPE vocabularies that start with BOS unless their file says no.
+// Byte-level BPE vocabularies whose texts start with BOS unless the file says
+// otherwise.
 constexpr std::string_view kPreWithBos[] = {
     "llama3",   "llama-v3", "llama-bpe",    "falcon3", "falcon-h1", "pixtral",
     "midm-2.0", "lfm2",     "jina-v5-nano", "tekken",  "chameleon",
@@ -52,12 +53,12 @@ private:
   }
   Status readText(const std::string &key, std::string &text) const;
   Status readFlag(const char *key, bool &flag) const;
-  /// Sets `id` where the file has the key. An id outside the vocabulary becomes
-  /// none: Corrupt, or a note when nothing needs it.
+  /// Sets `id` if the file has the key. An id outside the vocabulary is Corrupt
+  /// if it is needed; otherwise it becomes none, with a note.
   Status readId(const char *key, int32_t &id, Need need);
   Status readTokens();
-  /// Corrupt when an array with an entry for each token is too short; a note
-  /// when it is too long.
+  /// Checks an array that has one entry per token: it is Corrupt when it is too
+  /// short, and gives a note when it is too long.
   Status checkLength(const char *key, size_t size);
   Status readTypes();
   Status readScores();
@@ -80,7 +81,7 @@ Status Reader::readText(const std::string &key, std::string &text) const {
 
 Status Reader::readFlag(const char *key, bool &flag) const {
   AIR_ASSIGN_OR_RETURN(const bool *value,
-                       get<bool>(std::string(kPrefix) + key, "a truth value"));
+                       get<bool>(std::string(kPrefix) + key, "a boolean"));
   if (value != nullptr) {
     flag = *value;
   }
@@ -114,7 +115,8 @@ Status Reader::readId(const char *key, int32_t &id, Need need) {
     if (need == Need::Yes) {
       return corruptError(std::move(outside));
     }
-    data.notes.push_back(outside + "; the id is ignored, nothing needs it");
+    data.notes.push_back(outside +
+                         "; the id is ignored because nothing needs it");
     id = TokenizerData::kNoToken;
     return Status::ok();
   }
@@ -136,9 +138,10 @@ Status Reader::readTokens() {
   }
   data.tokens = *tokens;
 
-  // A piece must say which id it is; nameless ids are never looked up.
-  // Sorted by hash, since nearly all comparisons then touch no text; pieces
-  // made to collide only cost those of a sort by text.
+  // A piece must identify its token, so no two tokens may share one. Empty
+  // pieces may repeat, because they are never looked up. Sorting by hash avoids
+  // nearly all text comparisons; pieces made to collide cost no more than a
+  // sort by text.
   struct Entry {
     size_t hash;
     uint32_t id;
@@ -161,7 +164,7 @@ Status Reader::readTokens() {
     int difference = piece(a).compare(piece(b));
     return difference != 0 ? difference < 0 : a.id < b.id;
   });
-  // The first twin in the file, whatever the hash makes of the order.
+  // Report the first duplicate in the file, which does not depend on the hash.
   const Entry *twin = nullptr;
   for (size_t i = 1; i < order.size(); ++i) {
     if (order[i].hash == order[i - 1].hash &&
@@ -207,7 +210,7 @@ Status Reader::readTypes() {
         return corruptError(
             "metadata 'tokenizer.ggml.token_type' gives token " +
             std::to_string(i) + " the type " + std::to_string(stored[i]) +
-            "; known are 0 to 6");
+            "; types 0 to 6 are known");
       }
       data.types[i] = static_cast<TokenType>(stored[i]);
     }
@@ -226,8 +229,8 @@ Status Reader::readTypes() {
 Status Reader::readScores() {
   const MetadataValue *value = find("tokenizer.ggml.scores");
   if (value == nullptr) {
-    // sentencepiece numbers the pieces of a BPE model from the best on and
-    // scores them so.
+    // sentencepiece orders the pieces of a BPE model from best to worst, and
+    // scores each with its negative id.
     for (size_t id = 0; id < data.tokens.size(); ++id) {
       data.scores.push_back(-static_cast<float>(id));
     }
@@ -268,7 +271,7 @@ Status Reader::readMerges() {
   }
   for (size_t rank = 0; rank < merges->size(); ++rank) {
     const std::string &merge = (*merges)[rank];
-    // A piece may itself start with a space, hence from the second byte on.
+    // A piece may itself start with a space, so the search starts at byte 1.
     size_t space = merge.find(' ', 1);
     if (space == std::string::npos || space + 1 == merge.size()) {
       return corruptError("metadata 'tokenizer.ggml.merges' entry " +
@@ -290,9 +293,9 @@ Status Reader::readSpecials() {
     data.bos = orNone(1);
     data.eos = orNone(2);
   }
-  // A text that begins with BOS and an answer that ends need these ids; an
-  // unknown token is needed only where some byte has none, which
-  // checkTokenizer() finds.
+  // BOS is needed if texts begin with it, and the ids that end an answer always
+  // are. The unknown token is needed only if some byte has no token, which
+  // checkTokenizer() checks.
   const bool spm = data.kind == TokenizerKind::Spm;
   bool addBos =
       spm || std::ranges::find(kPreWithBos, data.pre) != std::end(kPreWithBos);

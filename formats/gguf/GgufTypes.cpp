@@ -67,7 +67,7 @@ Result<DType> typeFromFile(uint32_t id) {
                             "made by llama.cpp");
   }
   return unsupportedError(
-      type + " is unknown; known are ids 0 to 42 (a newer or forked "
+      type + " is unknown; ids 0 to 42 are known (a newer or forked "
              "llama.cpp may have written the file)");
 }
 

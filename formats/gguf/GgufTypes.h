@@ -1,7 +1,8 @@
 //===- GgufTypes.h - tensor type ids of GGUF files --------------*- C++ -*-===//
 //
-// Which ids this project reads, and the names of those that it doesn't: ids
-// that ggml withdrew, and ids of ik_llama.cpp (its gguf-py/gguf/constants.py).
+// Which ids this project reads, and the names of known ids that it does not
+// read: those that ggml has withdrawn, and those of ik_llama.cpp (its
+// gguf-py/gguf/constants.py).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFTYPES_H
@@ -11,8 +12,8 @@
 
 namespace air::gguf {
 
-/// The DType of a file's type id; Unsupported says whose type it is, and what
-/// to do about it.
+/// The DType of a file's type id. Unsupported says where the type comes from,
+/// and what to do.
 Result<DType> typeFromFile(uint32_t id);
 
 } // namespace air::gguf

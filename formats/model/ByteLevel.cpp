@@ -35,7 +35,7 @@ bool bytesOfSpelling(std::string_view spelling, std::string &bytes) {
     auto c = static_cast<uint8_t>(spelling[i]);
     uint32_t codePoint = c;
     if (c >= 0x80) {
-      // All spellings lie below U+0800: two bytes.
+      // All spellings lie below U+0800, so they have at most two bytes.
       if (c < 0xc2 || c > 0xdf || i + 1 == spelling.size()) {
         return false;
       }

@@ -1,4 +1,4 @@
-//===- CheckTokenizer.cpp - can text be told in this vocabulary? ----------===//
+//===- CheckTokenizer.cpp - is this vocabulary usable? --------------------===//
 #include "formats/model/CheckTokenizer.h"
 
 #include "formats/model/ByteLevel.h"
@@ -16,17 +16,19 @@ constexpr size_t kMostTokens = size_t{1} << 30;
 
 Status checkSizes(const TokenizerData &data) {
   if (data.tokens.empty() || data.tokens.size() > kMostTokens) {
-    return corruptError("tokenizer: " + std::to_string(data.tokens.size()) +
-                        " tokens; 1 to 2^30 are possible");
+    return corruptError("tokenizer: there are " +
+                        std::to_string(data.tokens.size()) +
+                        " tokens; 1 to 2^30 are allowed");
   }
   if (data.types.size() != data.tokens.size()) {
-    return corruptError("tokenizer: " + std::to_string(data.types.size()) +
-                        " token types for " +
-                        std::to_string(data.tokens.size()) + " tokens");
+    return corruptError(
+        "tokenizer: there are " + std::to_string(data.types.size()) +
+        " token types for " + std::to_string(data.tokens.size()) + " tokens");
   }
   if (data.merges.size() > kMostTokens) {
-    return corruptError("tokenizer: " + std::to_string(data.merges.size()) +
-                        " merges; at most 2^30 are possible");
+    return corruptError("tokenizer: there are " +
+                        std::to_string(data.merges.size()) +
+                        " merges; at most 2^30 are allowed");
   }
   return Status::ok();
 }
@@ -41,7 +43,8 @@ Status checkIds(const TokenizerData &data) {
       {"bos", data.bos}, {"eos", data.eos}, {"unknown", data.unknown}};
   for (int32_t id : data.endOfGeneration) {
     if (id == TokenizerData::kNoToken) {
-      return corruptError("tokenizer: end-of-generation id -1 is no token");
+      return corruptError("tokenizer: the end-of-generation id -1 is not a "
+                          "token");
     }
     ids.push_back({"end-of-generation", id});
   }
@@ -55,19 +58,23 @@ Status checkIds(const TokenizerData &data) {
     }
   }
   if (data.addBos && data.bos == TokenizerData::kNoToken) {
-    return corruptError("tokenizer: BOS is to be added, but there is none");
+    return corruptError(
+        "tokenizer: BOS is to be added, but the vocabulary has no "
+        "BOS token");
   }
   if (data.addEos && data.eos == TokenizerData::kNoToken) {
-    return corruptError("tokenizer: EOS is to be added, but there is none");
+    return corruptError(
+        "tokenizer: EOS is to be added, but the vocabulary has no "
+        "EOS token");
   }
   return Status::ok();
 }
 
 Status checkSpm(const TokenizerData &data) {
   if (data.scores.size() != data.tokens.size()) {
-    return corruptError("tokenizer: " + std::to_string(data.scores.size()) +
-                        " scores for " + std::to_string(data.tokens.size()) +
-                        " tokens");
+    return corruptError("tokenizer: there are " +
+                        std::to_string(data.scores.size()) + " scores for " +
+                        std::to_string(data.tokens.size()) + " tokens");
   }
   std::array<bool, 256> present{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
@@ -88,14 +95,14 @@ Status checkSpm(const TokenizerData &data) {
   }
   for (bool isPresent : present) {
     if (!isPresent && data.unknown == TokenizerData::kNoToken) {
-      return corruptError("tokenizer: neither tokens for all 256 bytes nor an "
-                          "unknown token: some text could not be expressed");
+      return corruptError("tokenizer: some bytes have no token and there is no "
+                          "unknown token, so some text could not be encoded");
     }
   }
   return Status::ok();
 }
 
-/// False for the bytes that no well-formed UTF-8 holds.
+/// False for the bytes that never occur in well-formed UTF-8.
 bool occursInUtf8(size_t byte) {
   return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
 }
@@ -104,7 +111,7 @@ Status checkBpe(const TokenizerData &data) {
   if (canonicalPreTokenizer(data.pre).empty()) {
     std::string what =
         data.pre.empty()
-            ? "tokenizer: the file does not say how the vocabulary cuts text "
+            ? "tokenizer: the file does not say how to pre-tokenize text "
               "('tokenizer.ggml.pre' is missing)"
             : "tokenizer: pre-tokenizer " + inQuotes(data.pre) +
                   " is not supported";
@@ -118,7 +125,7 @@ Status checkBpe(const TokenizerData &data) {
     TokenType type = data.types[id];
     bool isText = type != TokenType::Control &&
                   type != TokenType::UserDefined && type != TokenType::Unknown;
-    // The spelling of one byte takes one or two.
+    // The spelling of one byte has one or two bytes.
     if (isText && data.tokens[id].size() <= 2 &&
         bytesOfSpelling(data.tokens[id], bytes) && bytes.size() == 1) {
       present[static_cast<uint8_t>(bytes[0])] = true;
@@ -129,8 +136,8 @@ Status checkBpe(const TokenizerData &data) {
         data.unknown == TokenizerData::kNoToken) {
       return corruptError("tokenizer: no token stands for byte " +
                           std::to_string(byte) +
-                          " and there is no unknown token: some text could "
-                          "not be expressed");
+                          " and there is no unknown token, so some text could "
+                          "not be encoded");
     }
   }
   return Status::ok();

@@ -1,7 +1,7 @@
-//===- CheckTokenizer.h - can text be told in this vocabulary? --*- C++ -*-===//
+//===- CheckTokenizer.h - is this vocabulary usable? ------------*- C++ -*-===//
 //
-// What the tokenizers of runtime/text/ ask of a vocabulary, for those who pack
-// one as well: what could not be used is refused before it is packed.
+// What the tokenizers of runtime/text/ require of a vocabulary. airpack checks
+// it, too, so that an unusable vocabulary is refused before it is packed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_CHECKTOKENIZER_H
@@ -13,10 +13,10 @@
 namespace air {
 
 /// Ok for kind None. Corrupt when arrays disagree in length, an id lies outside
-/// the vocabulary, a score is not a number, a byte token has another name, or
-/// some byte of UTF-8 text has neither a token nor an unknown token to stand
-/// for it. Unsupported when the pre-tokenizer of a BPE vocabulary is missing or
-/// not known; the message lists those that are.
+/// the vocabulary, a score is not a number, a byte token is not named like
+/// <0x0A>, or some byte of UTF-8 text has no token and there is no unknown
+/// token. Unsupported when the pre-tokenizer of a BPE vocabulary is missing or
+/// unknown; the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 
 } // namespace air

@@ -1,4 +1,4 @@
-//===- KnownPieces.cpp - pieces that say what they are --------------------===//
+//===- KnownPieces.cpp - pieces whose text tells their type ---------------===//
 #include "formats/model/KnownPieces.h"
 
 #include <algorithm>
@@ -39,9 +39,9 @@ constexpr std::string_view kEndPieces[] = {
     "[e~[",
 };
 
-// Parts of fill-in-the-middle prompts: no answer goes on after them. Their text
-// alone is no proof, since code and web pages hold such names too, so that they
-// count only where the file types them as special.
+// Parts of fill-in-the-middle prompts; no answer continues after them. Their
+// text alone proves nothing, because code and web pages contain such names,
+// too. They therefore count only if the file gives them a special type.
 constexpr std::string_view kFillInPieces[] = {
     "<|fim_pad|>",
     "<|repo_name|>",
@@ -52,19 +52,19 @@ bool contains(const TokenizerData &data, std::string_view piece) {
   return std::ranges::find(data.tokens, piece) != data.tokens.end();
 }
 
-/// Vocabularies in which a piece of the list has another meaning.
+/// True if a piece of the list has another meaning in this vocabulary.
 bool isNoEnd(const TokenizerData &data, std::string_view piece) {
   if (piece == "<|end|>") {
-    // The end of one message of several: an analysis goes before the answer.
+    // It ends one of several messages: an analysis precedes the answer.
     return (contains(data, "<|channel|>") && contains(data, "<|return|>")) ||
            (contains(data, "<|calls|>") && contains(data, "<|flush|>"));
   }
-  // HTML for the end of text that is struck out.
+  // The closing tag of struck-out text in HTML.
   return piece == "</s>" && contains(data, "<|tool_response>");
 }
 
-/// Special tokens are never made of others: what a merge makes is text. (Qwen 2
-/// has "</s>" so, and its tokenizer cuts HTML with it.)
+/// True if a merge produces `piece`. Merges never produce special tokens, so
+/// such a piece is text. (In Qwen 2, "</s>" is one: a piece of HTML.)
 bool isMadeByMerge(const TokenizerData &data, std::string_view piece) {
   return std::ranges::any_of(data.merges, [&](std::string_view merge) {
     size_t space = merge.find(' ', 1);
@@ -136,8 +136,8 @@ void markBytePieces(TokenizerData &data) {
   }
   if (count != 0) {
     data.notes.push_back(std::to_string(count) +
-                         " pieces that are named <0x00> to <0xFF> are not "
-                         "typed as byte tokens; they are taken as such");
+                         " pieces that are named <0x00> to <0xFF> do not have "
+                         "the type of byte tokens; they are treated as such");
   }
 }
 
@@ -155,7 +155,7 @@ void markEndPieces(TokenizerData &data) {
                              "', is a known end of a turn or text, but its "
                              "type is " +
                              nameOf(type) +
-                             "; it is taken as a control token that ends "
+                             "; it is treated as a control token that ends "
                              "generation");
         type = TokenType::Control;
       }

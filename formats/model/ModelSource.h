@@ -1,8 +1,8 @@
-//===- ModelSource.h - a model as its file tells it -------------*- C++ -*-===//
+//===- ModelSource.h - a model as its file describes it ---------*- C++ -*-===//
 //
-// What every reader (GGUF today; SafeTensors, ONNX, PyTorch) yields: typed
-// metadata, and an index of tensors whose bytes stay in the mapped files.
-// Nothing is computed and no tensor is copied.
+// What a reader of model files (formats/gguf) returns: typed metadata, and an
+// index of tensors whose bytes stay in the mapped files. Nothing is computed
+// and no tensor is copied.
 //
 // Ownership: a ModelSource owns its mappings; `data` spans die with it.
 // Thread-safety: immutable after reading.

@@ -1,8 +1,7 @@
 //===- PreTokenizerNames.cpp - names of pre-tokenisers --------------------===//
 //
-// Which names mean the same: llama.cpp, src/llama-vocab.cpp. Two names are
-// listed as one only where expression, ignore_merges and normalisation all
-// agree.
+// Source of the synonyms: llama.cpp, src/llama-vocab.cpp. Two names are
+// synonyms only if expression, ignore_merges and normalisation all agree.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/PreTokenizerNames.h"

@@ -1,6 +1,6 @@
 //===- PreTokenizerNames.h - names of pre-tokenisers ------------*- C++ -*-===//
 //
-// tokenizer.ggml.pre names the regular expression that cuts text before
+// tokenizer.ggml.pre names the regular expression that splits text before
 // byte-pair merging. Several names stand for the same expression; one of them
 // is the canonical one. The expressions themselves are in runtime/text/.
 //

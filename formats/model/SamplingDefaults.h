@@ -1,7 +1,7 @@
 //===- SamplingDefaults.h - how a model wants to be sampled -----*- C++ -*-===//
 //
 // The sampler settings that a model file recommends: GGUF's general.sampling.*
-// keys. They replace the programs' own defaults; an option replaces them.
+// keys. They override the programs' own defaults, and options override them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_SAMPLINGDEFAULTS_H
@@ -12,11 +12,11 @@
 
 namespace air {
 
-/// Absent: the file says nothing. Meaning and range as of the options of the
-/// same name (runtime/text/Sampler.h).
+/// A field is absent if the file does not set it. Meanings and ranges are those
+/// of the options of the same name (runtime/text/Sampler.h).
 struct SamplingDefaults {
-  std::optional<float> temperature;   ///< 0 and more
-  std::optional<int32_t> topK;        ///< 0 and less: all
+  std::optional<float> temperature;   ///< at least 0
+  std::optional<int32_t> topK;        ///< 0 or less: all
   std::optional<float> topP;          ///< 0 to 1
   std::optional<float> minP;          ///< 0 to 1
   std::optional<float> repeatPenalty; ///< above 0
@@ -25,7 +25,7 @@ struct SamplingDefaults {
   bool operator==(const SamplingDefaults &) const = default;
 };
 
-/// The most tokens that penalties look back at, as a model may ask for.
+/// The largest number of past tokens for penalties that a model may request.
 inline constexpr int32_t kMaxRepeatLastN = 1 << 24;
 
 } // namespace air

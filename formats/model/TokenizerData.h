@@ -1,7 +1,7 @@
 //===- TokenizerData.h - a vocabulary as data -------------------*- C++ -*-===//
 //
-// What GGUF's tokenizer.ggml.* keys say, and what a plan carries of them. No
-// algorithm: those are in runtime/text/.
+// The content of GGUF's tokenizer.ggml.* keys, as far as a plan stores it. The
+// algorithms are in runtime/text/.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
@@ -47,8 +47,8 @@ struct TokenizerData {
   bool addSpacePrefix = true; ///< SPM
   bool removeExtraWhitespaces = false;
   std::string chatTemplate; ///< tokenizer.chat_template
-  /// What the reader put right, one sentence each, for the user to know of.
-  /// Not part of a plan.
+  /// One sentence for the user about each correction that the reader made. Not
+  /// part of a plan.
   std::vector<std::string> notes;
 };
 

@@ -143,7 +143,7 @@ TEST(DType, RowBytes) {
   ASSERT_FALSE(partial.isOk());
   EXPECT_EQ(partial.status().code(), ErrorCode::Corrupt);
   EXPECT_EQ(partial.status().message(),
-            "a row of 100 elements is no whole number of Q4_K blocks of 256 "
+            "a row of 100 elements is not a whole number of Q4_K blocks of 256 "
             "elements");
 
   Result<uint64_t> huge = rowBytes(DType::F64, UINT64_MAX / 2);

@@ -133,7 +133,7 @@ const Malformed kMalformed[] = {
      [] {
        return GgufBuilder().text(std::string(65536, 'k'), "value").build();
      }},
-    {"KeyTwice", kCorrupt, "metadata 'key' comes a second time at byte 40",
+    {"KeyTwice", kCorrupt, "metadata 'key' appears a second time at byte 40",
      [] {
        return GgufBuilder()
            .value<uint8_t>("key", 1)
@@ -148,7 +148,7 @@ const Malformed kMalformed[] = {
      [] { return cut(entry(kUint8, Bytes(8)), 38); }},
     {"ScalarCut", kCorrupt, "the value needs 8 bytes, 7 are left",
      [] { return entry(kUint64, Bytes(7)); }},
-    {"BoolTwo", kCorrupt, "the truth value at byte 39 is 2, neither 0 nor 1",
+    {"BoolTwo", kCorrupt, "the boolean at byte 39 is 2, neither 0 nor 1",
      [] { return entry(kBool, {2}); }},
     {"StringPastEnd", kCorrupt, "the string needs 9 bytes, 3 are left",
      [] {
@@ -219,7 +219,7 @@ const Malformed kMalformed[] = {
        file[25] = 1; // 3 + 256 bytes
        return file;
      }},
-    {"TensorTwice", kCorrupt, "tensor 'a' comes twice",
+    {"TensorTwice", kCorrupt, "tensor 'a' appears twice",
      [] {
        return GgufBuilder()
            .tensor({"a", {1}, 0, Bytes(4)})
@@ -253,7 +253,7 @@ const Malformed kMalformed[] = {
            {"a", {4, uint64_t{1} << 30, uint64_t{1} << 30, 16}, 0, Bytes(64)});
      }},
     {"RowNoWholeBlocks", kCorrupt,
-     "a row of 100 elements is no whole number of Q4_K blocks of 256",
+     "a row of 100 elements is not a whole number of Q4_K blocks of 256",
      [] { return oneTensor({"a", {100, 256}, 12, Bytes(20000)}); }},
     {"TypeWithdrawn", kUnsupported, "type id 4 is Q4_2, which ggml has",
      [] { return oneTensor({"a", {32}, 4, Bytes(64)}); }},

@@ -68,22 +68,22 @@ TEST(GgufSampling, WhatMakesNoSenseOrIsNotThereIsANote) {
   EXPECT_THAT(
       notes,
       ::testing::ElementsAre(
-          "key 'general.sampling.temp' is ignored: -1.000000 is out of its "
-          "range",
-          "key 'general.sampling.top_k' is ignored: 1.500000 is out of its "
-          "range",
-          "key 'general.sampling.top_p' is ignored: nan is out of its range",
-          "key 'general.sampling.min_p' is ignored: it is no number",
-          "key 'general.sampling.penalty_repeat' is ignored: 0.000000 is out "
-          "of its range",
-          "key 'general.sampling.penalty_last_n' is ignored: -2.000000 is out "
-          "of its range",
-          "key 'general.sampling.xtc_probability' is ignored: there is no such "
-          "sampler",
-          "key 'general.sampling.mirostat' is ignored: there is no such "
-          "sampler",
-          "key 'general.sampling.sequence' is ignored: samplers have one "
-          "order"));
+          "key 'general.sampling.temp' is ignored: -1 is not in the range from "
+          "0 to 3.402823466e+38",
+          "key 'general.sampling.top_k' is ignored: 1.5 is not a whole number",
+          "key 'general.sampling.top_p' is ignored: nan is not in the range "
+          "from 0 to 1",
+          "key 'general.sampling.min_p' is ignored: it is not a number",
+          "key 'general.sampling.penalty_repeat' is ignored: 0 is not in the "
+          "range from 1.175494351e-38 to 3.402823466e+38",
+          "key 'general.sampling.penalty_last_n' is ignored: -2 is not in the "
+          "range from -1 to 16777216",
+          "key 'general.sampling.xtc_probability' is ignored: this sampler is "
+          "not supported",
+          "key 'general.sampling.mirostat' is ignored: this sampler is not "
+          "supported",
+          "key 'general.sampling.sequence' is ignored: the order of the "
+          "samplers is fixed"));
 }
 
 } // namespace

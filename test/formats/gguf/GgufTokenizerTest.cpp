@@ -237,10 +237,11 @@ TEST(GgufTokenizer, BytePiecesAreFoundByName) {
                                     TokenType::UserDefined, TokenType::Byte,
                                     TokenType::Normal, TokenType::Normal,
                                     TokenType::Normal}));
-  EXPECT_EQ(data.notes,
-            std::vector<std::string>{
-                "2 pieces that are named <0x00> to <0xFF> are not typed as "
-                "byte tokens; they are taken as such"});
+  EXPECT_EQ(
+      data.notes,
+      std::vector<std::string>{
+          "2 pieces that are named <0x00> to <0xFF> do not have the type of "
+          "byte tokens; they are treated as such"});
 }
 
 TEST(GgufTokenizer, ScoresOfAnyNumericKindOrNone) {
@@ -273,9 +274,10 @@ TEST(GgufTokenizer, IdsThatNothingNeedsMayLieOutside) {
   EXPECT_EQ(data.unknown, TokenizerData::kNoToken);
   EXPECT_EQ(data.bos, TokenizerData::kNoToken);
   ASSERT_EQ(data.notes.size(), 3U);
-  EXPECT_EQ(data.notes[2],
-            "metadata 'tokenizer.ggml.padding_token_id' is 512, but the "
-            "vocabulary has 5 tokens; the id is ignored, nothing needs it");
+  EXPECT_EQ(
+      data.notes[2],
+      "metadata 'tokenizer.ggml.padding_token_id' is 512, but the "
+      "vocabulary has 5 tokens; the id is ignored because nothing needs it");
 }
 
 TEST(GgufTokenizer, MinusOneMeansNone) {
@@ -382,7 +384,8 @@ const Refused kRefused[] = {
      [] {
        return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {1});
      }},
-    {"TypeUnknown", kCorrupt, "gives token 1 the type 7; known are 0 to 6",
+    {"TypeUnknown", kCorrupt,
+     "gives token 1 the type 7; types 0 to 6 are known",
      [] {
        return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {1, 7});
      }},
@@ -425,7 +428,7 @@ const Refused kRefused[] = {
     {"BosIsText", kCorrupt, "is not a token id",
      [] { return spm().text("tokenizer.ggml.bos_token_id", "<s>"); }},
     {"AddBosIsNumber", kCorrupt,
-     "'tokenizer.ggml.add_bos_token' is not a truth",
+     "'tokenizer.ggml.add_bos_token' is not a boolean",
      [] { return spm().value<uint32_t>("tokenizer.ggml.add_bos_token", 1); }},
     {"AddBosWithoutBos", kCorrupt, "no 'tokenizer.ggml.bos_token_id'",
      [] {

@@ -69,16 +69,19 @@ TEST(TokenizerErrorTest, IdsOutsideTheVocabulary) {
   data.endOfGeneration = {3, 300};
   expectRefused(data, ErrorCode::Corrupt, "the end-of-generation id is 300");
   data.endOfGeneration = {-1};
-  expectRefused(data, ErrorCode::Corrupt, "end-of-generation id -1");
+  expectRefused(data, ErrorCode::Corrupt,
+                "the end-of-generation id -1 is not a token");
 }
 
 TEST(TokenizerErrorTest, AddedTokensMustExist) {
   TokenizerData data = smallBpe({});
   data.addBos = true;
-  expectRefused(data, ErrorCode::Corrupt, "BOS is to be added");
+  expectRefused(data, ErrorCode::Corrupt,
+                "BOS is to be added, but the vocabulary has no BOS");
   data = smallBpe({});
   data.addEos = true;
-  expectRefused(data, ErrorCode::Corrupt, "EOS is to be added");
+  expectRefused(data, ErrorCode::Corrupt,
+                "EOS is to be added, but the vocabulary has no EOS");
 }
 
 TEST(TokenizerErrorTest, Merges) {
