@@ -16,11 +16,11 @@ struct Builtin {
   std::vector<std::string> features;
 };
 
-/// The x86-64 psABI's levels 3 and 4 as far as kernels use them, each also with
-/// its byte dot product, and level 4 with that of bfloat16 too, and with tile
-/// registers; Armv8.0, Armv8.2 with a byte dot product, and Armv8.6 with its
-/// matrix product. Nominal size: eight cores, 16 GiB, two channels of
-/// DDR4-3200, an NVMe disk.
+/// x86-64: the psABI's levels 3 and 4 as far as kernels use them, both also
+/// with a byte dot product, and level 4 also with a bfloat16 dot product and
+/// with tile registers. aarch64: Armv8.0, Armv8.2 with a byte dot product, and
+/// Armv8.6 with a byte matrix product. All have a nominal size: eight cores, 16
+/// GiB, two channels of DDR4-3200, and an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
@@ -141,7 +141,7 @@ Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host) {
                    const std::string &has) {
     return mismatchError(field + ": plan needs " + needs +
                          ", this machine has " + has +
-                         "; pack the model for it with --target host");
+                         "; pack the model on this machine with --target host");
   };
   if (plan.arch != host.arch) {
     return differ("arch", plan.arch, host.arch);

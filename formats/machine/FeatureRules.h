@@ -7,10 +7,10 @@
 
 namespace air {
 
-/// What a machine with `feature` has as well, of knownFeatures(arch): the
-/// implications of LLVM's X86.td and AArch64Features.td, transitively, sorted.
-/// A kernel compiled for `feature` may use all of them. Empty for a feature
-/// that implies none or is not known.
+/// The features in knownFeatures(arch) that every machine with `feature` also
+/// has, sorted: the transitive implications in LLVM's X86.td and
+/// AArch64Features.td. A kernel compiled for `feature` may use all of them.
+/// Empty for a feature that implies none or is unknown.
 std::vector<std::string_view> impliedFeatures(std::string_view arch,
                                               std::string_view feature);
 

@@ -35,7 +35,7 @@ struct CpuidRegisters {
 
 CpuidRegisters cpuid(uint32_t leaf, uint32_t subleaf) {
   CpuidRegisters r;
-  // Answers false, and leaves zeros, when the leaf does not exist.
+  // Returns false and leaves zeros when the leaf does not exist.
   __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
   return r;
 }
@@ -120,12 +120,12 @@ constexpr const char *kHostArch = "aarch64";
 } // namespace
 
 #else
-#error "airpack knows the hosts x86_64 and aarch64"
+#error "the supported hosts are x86_64 and aarch64"
 #endif
 
 namespace {
 
-/// CPUs in the affinity mask, however many the machine has.
+/// The number of CPUs in the affinity mask, on a machine of any size.
 uint32_t usableCores() {
   for (int capacity = 1024; capacity <= 1 << 20; capacity *= 4) {
     cpu_set_t *set = CPU_ALLOC(static_cast<size_t>(capacity));
@@ -229,8 +229,8 @@ uint64_t memoryCapacity(const std::string &root) {
   return total == UINT64_MAX ? 0 : total;
 }
 
-/// A hypervisor may hide a feature and leave what needs it: nothing can be
-/// compiled for that.
+/// The features whose implied features are all present. A hypervisor may hide a
+/// feature but not those that imply it; no code can be compiled for such a set.
 std::vector<std::string> usable(const std::vector<std::string> &features) {
   std::vector<std::string> kept;
   for (const std::string &feature : features) {

@@ -5,20 +5,21 @@
 // whether the bandwidths came from `airrun probe` on that machine or are
 // nominal.
 //
-// The profile of `host` holds only what the machine is, never a measurement, so
-// that a plan made twice on one machine is the same file.
+// The profile of `host` contains fixed properties of the machine but no
+// measurements, so that two plans made on one machine are identical.
 //
 // The JSON is one object with the keys of plan.fbs's Machine:
 //   name              1 to 1024 bytes without '/' and control characters; the
 //                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)
-//   features          list of names from knownFeatures(), with all that each
-//                     implies (FeatureRules.h); [] when absent
+//   features          list of names from knownFeatures(), which contains every
+//                     feature that another one implies (FeatureRules.h); []
+//                     when absent
 //   cores             1..4096 (required)
 //   memory_bytes      0..2^63-1, 0 when absent; the same for
 //   memory_bandwidth, disk_bandwidth
 //   measured          true or false; false when absent
-// Any other key is refused, and so is a key that is there twice.
+// Any other key is refused, and so is a key that appears twice.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
@@ -47,20 +48,21 @@ struct MachineProfile {
   bool operator==(const MachineProfile &) const = default;
 };
 
-/// What a host's memory bandwidth is taken to be where nobody measured it: one
-/// core of current server and desktop parts streams some 10 GB/s, and two
-/// channels of DDR4-3200 end at 51 GB/s. It ranks plans; it promises nothing.
+/// The memory bandwidth that is assumed for a host that was not measured. One
+/// core of current server and desktop CPUs streams some 10 GB/s, and the peak
+/// of two channels of DDR4-3200 is 51 GB/s. These values rank plans; they do
+/// not predict speed.
 inline constexpr uint64_t kNominalCoreBandwidth = 10'000'000'000;
 inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 
 /// This machine, by cpuid or the kernel's auxiliary vector. `cores` are the
 /// CPUs of this process's affinity mask; `memoryBytes` is the smaller of the
-/// RAM and the cgroup's limit, never what happens to be free.
+/// RAM and the cgroup's limit, not what happens to be free.
 MachineProfile hostProfile();
 
 /// `spec` is "host", a built-in name, or a path that ends in ".json" or holds a
-/// '/'. Unsupported lists the built-in names; a GPU's name says which backend
-/// it needs. Corrupt names the JSON field.
+/// '/'. Unsupported lists the built-in names, and tells which backend the
+/// name of a GPU needs. Corrupt names the JSON field.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Names of the built-in profiles, sorted.
@@ -76,9 +78,10 @@ Result<MachineProfile> parseProfile(const std::string &json,
 /// bytes.
 std::string toJson(const MachineProfile &profile);
 
-/// Ok when `host` can run what was made for `plan`; else Mismatch, "FIELD: plan
-/// needs X, this machine has Y": the architecture, or all features that lack.
-/// Fewer cores or less bandwidth only cost speed and are no mismatch.
+/// Ok when `host` can run a plan that was made for `plan`. Otherwise Mismatch,
+/// "FIELD: plan needs X, this machine has Y", for the architecture or for all
+/// missing features. Fewer cores or less bandwidth only reduce the speed and
+/// are not a mismatch.
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

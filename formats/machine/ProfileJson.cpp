@@ -21,9 +21,10 @@ constexpr std::string_view kX86Features[] = {
 constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
                                              "i8mm", "neon",    "sve"};
 
-// Linux is built for 8192 CPUs at most, two of which share a core as a rule.
+// Linux supports at most 8192 CPUs, and usually two of them share a core.
 constexpr uint64_t kMaxCores = 4096;
-// Bytes are signed 64-bit numbers in file offsets and in the compiler's IR.
+// Byte counts are signed 64-bit numbers in file offsets and in the compiler's
+// IR.
 constexpr uint64_t kMaxBytes = INT64_MAX;
 /// As in a plan (rule plan.machine.name).
 constexpr size_t kMaxNameBytes = 1024;
@@ -72,8 +73,8 @@ public:
     return Status::ok();
   }
 
-  /// At most one short line of any value. What nests is not printed: printing
-  /// recurses, and a file can nest deeper than the stack.
+  /// Any value as one short line. Lists and objects are not printed, because
+  /// printing recurses and a file may nest deeper than the stack allows.
   static std::string shown(const Json &value) {
     if (value.is_structured()) {
       return value.is_array() ? "a list" : "an object";
@@ -110,9 +111,10 @@ std::string join(const std::vector<std::string_view> &names) {
 /// The name ends up in a plan and in messages of one line.
 Status checkName(const Fields &fields, const std::string &name) {
   if (name.empty() || name.find('/') != std::string::npos) {
-    return fields.fail("name", "is \"" + name +
-                                   "\"; it takes a text that is not empty and "
-                                   "has no '/'");
+    return fields.fail("name",
+                       "is \"" + name +
+                           "\"; it takes a string that is not empty and "
+                           "has no '/'");
   }
   if (name.size() > kMaxNameBytes) {
     return fields.fail("name", "has " + std::to_string(name.size()) +
@@ -125,14 +127,15 @@ Status checkName(const Fields &fields, const std::string &name) {
       return fields.fail("name", "has the control character " +
                                      std::to_string(byte) + " at byte " +
                                      std::to_string(i) +
-                                     "; it takes a text without any");
+                                     "; it takes a string without any");
     }
   }
   return Status::ok();
 }
 
-/// All fields of `json`; "" in `repeated`, or the first key that the object
-/// has twice. JSON leaves open which of the two counts, so neither does.
+/// Parses `json`, and sets `repeated` to the first key that the object has
+/// twice, if any. JSON does not define which of the two values counts, so the
+/// caller refuses such an object.
 Json parseObject(const std::string &json, std::string &repeated) {
   std::set<std::string> seen;
   auto onEvent = [&](int depth, Json::parse_event_t event, Json &parsed) {
@@ -214,7 +217,7 @@ Result<MachineProfile> parseProfile(const std::string &json,
                                           "disk_bandwidth", "measured"};
   const Fields fields(object, where);
   if (!repeated.empty()) {
-    return fields.fail(repeated, "is there twice; once is all it takes");
+    return fields.fail(repeated, "appears twice; it may appear only once");
   }
   for (const auto &item : object.items()) {
     if (std::find(std::begin(kKeys), std::end(kKeys), item.key()) ==

@@ -1,4 +1,4 @@
-//===- TileRegisters.cpp - x86's tiles need leave -------------------------===//
+//===- TileRegisters.cpp - permission for AMX tiles -----------------------===//
 #include "formats/machine/TileRegisters.h"
 
 #include <algorithm>
@@ -20,10 +20,10 @@ bool usesTiles(const MachineProfile &profile) {
 
 #if defined(__x86_64__)
 
-// asm/prctl.h, of kernels from 5.16 on.
+// From asm/prctl.h of Linux 5.16 and later.
 constexpr long kGetSupported = 0x1021;
 constexpr long kRequestPermission = 0x1023;
-constexpr long kTileData = 18; ///< of the states in XCR0
+constexpr long kTileData = 18; ///< the bit in XCR0
 
 bool requestTiles() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -58,10 +58,10 @@ Status prepareToRun(const MachineProfile &plan, const MachineProfile &host) {
   AIR_RETURN_IF_ERROR(checkRunsOn(plan, host));
   if (usesTiles(plan) && !requestTiles()) {
     return mismatchError(
-        "features: plan needs amx-tile, and this system gives no tile "
+        "features: plan needs amx-tile, but this system grants no tile "
         "registers (" +
         std::string(std::strerror(errno)) +
-        "); pack the model for another target, as x86-64-v4-bf16");
+        "); pack the model for another target, for example x86-64-v4-bf16");
   }
   return Status::ok();
 }

@@ -1,10 +1,10 @@
-//===- TileRegisters.h - x86's tiles need leave -----------------*- C++ -*-===//
+//===- TileRegisters.h - permission for AMX tiles ---------------*- C++ -*-===//
 //
-// Tile registers (AMX) take 8 KiB of every thread that uses them: Linux gives
-// them to processes that ask, and only these may execute a tile instruction.
+// Tile registers (AMX) take 8 KiB per thread that uses them. Linux grants them
+// to a process on request; in any other process tile instructions fault.
 // Source: the kernel's Documentation/arch/x86/xstate.rst.
 //
-// Thread-safety: any.
+// Thread-safety: callable from any thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_TILEREGISTERS_H
@@ -14,12 +14,12 @@
 
 namespace air {
 
-/// Whether this system gives tile registers to who asks.
+/// Whether this system grants tile registers on request.
 bool hasTileRegisters();
 
-/// checkRunsOn(), and for a plan with tile instructions asks for what they
-/// need, for all threads of this process until it ends. Mismatch when the
-/// answer is no.
+/// Calls checkRunsOn(). For a plan with tile instructions it also requests the
+/// permission to use them, for all threads of this process until it ends;
+/// Mismatch when the request is refused.
 Status prepareToRun(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

@@ -114,7 +114,7 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
     EXPECT_TRUE(asked.isOk()) << asked.message();
   } else {
     EXPECT_EQ(asked.code(), ErrorCode::Mismatch);
-    EXPECT_THAT(asked.message(), HasSubstr("gives no tile registers"));
+    EXPECT_THAT(asked.message(), HasSubstr("grants no tile registers"));
   }
 }
 
@@ -235,11 +235,11 @@ TEST(MachineProfile, BadFilesNameTheField) {
        "field 'name' is \"a/b\""},
       {R"({"arch": "x86_64", "cores": 1, "name": ""})", "field 'name'"},
       {R"({"arch": "x86_64", "cores": 1, "cores": 2})",
-       "field 'cores' is there twice"},
+       "field 'cores' appears twice"},
       {R"({"arch": "x86_64", "cores": 1, "cor\u0065s": 1})",
-       "field 'cores' is there twice"},
+       "field 'cores' appears twice"},
       {R"({"name": "a", "arch": "x86_64", "cores": 1, "name": "a"})",
-       "field 'name' is there twice"},
+       "field 'name' appears twice"},
       {R"({"arch": "x86_64", "cores": 1, "name": "a\u0000b"})",
        "field 'name' has the control character 0 at byte 1"},
       {R"({"arch": "x86_64", "cores": 1, "name": "\u001b[2J"})",
@@ -293,7 +293,7 @@ TEST(MachineProfile, MismatchIsFieldByField) {
   EXPECT_EQ(features.message(),
             "features: plan needs avx512bw, avx512cd, avx512dq, avx512f, "
             "avx512vl, avx512vnni, this machine has avx2, bmi2, f16c, fma; "
-            "pack the model for it with --target host");
+            "pack the model on this machine with --target host");
   const Status arch = checkRunsOn(*resolveProfile("aarch64-dotprod"), v3);
   EXPECT_EQ(arch.message(),
             "arch: plan needs aarch64, this machine has x86_64; pack the "
