@@ -36,8 +36,9 @@ Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
   const std::optional<uint64_t> bytes =
       storedRows ? checkedMul(*storedRows, row) : std::nullopt;
   if (!bytes) {
-    return corruptError("a matrix of " + std::to_string(rows) + " rows of " +
-                        std::to_string(row) + " bytes does not fit in 64 bits");
+    return corruptError("the size of a matrix of " + std::to_string(rows) +
+                        " rows of " + std::to_string(row) +
+                        " bytes does not fit in 64 bits");
   }
   return *bytes;
 }

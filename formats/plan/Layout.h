@@ -1,15 +1,16 @@
 //===- Layout.h - the order of a matrix's bytes -----------------*- C++ -*-===//
 //
-// dtype, layout and target are three axes. A layout permutes the units of a
-// matrix's blocks (formats/dtype/DType.h, BlockField) and never their bits, so
-// every layout of a matrix unpacks to the source's bytes.
+// dtype, layout and target are independent axes. A layout permutes the units of
+// a matrix's blocks (formats/dtype/DType.h, BlockField) and never their bits,
+// so every layout of a matrix unpacks to the source's bytes.
 //
 //   rows  the source's order: row after row, block after block.
-//   x16   16 rows interleaved: rows are cut in groups of 16 (the last one is
-//         filled with zero rows); a group holds its block columns in order; a
-//         block column holds its fields in order; a field holds its units in
-//         order; and of one unit all 16 rows lie side by side. So one vector
-//         load fetches the same unit of 16 rows: lane = row.
+//   x16   16 rows interleaved. The rows are divided into row blocks of 16; the
+//         last one is padded with rows of zeros. A row block contains its
+//         columns of dtype blocks in order, each of these its fields in order,
+//         each field its units in order, and for each unit all 16 rows side by
+//         side. So one vector load fetches the same unit of 16 rows, one row
+//         per lane.
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //
@@ -28,8 +29,8 @@ inline constexpr uint32_t kX16Rows = 16;
 std::string_view layoutName(Layout layout);
 std::optional<Layout> layoutFromName(std::string_view name);
 
-/// Bytes of a [rows, columns] matrix; Corrupt when a row is no whole number of
-/// blocks or the size overflows.
+/// Bytes of a [rows, columns] matrix; Corrupt when a row is not a whole number
+/// of blocks or the size overflows.
 Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
                              uint64_t columns);
 

@@ -39,7 +39,7 @@ std::vector<std::string> unpackStrings(const plan::StringList *list) {
   if (list == nullptr || list->ends() == nullptr) {
     return strings;
   }
-  // Without a blob every string is empty; the verifier saw to the ends.
+  // Without a blob every string is empty. The verifier has checked the ends.
   const std::string_view blob =
       list->bytes() == nullptr
           ? std::string_view()

@@ -11,13 +11,13 @@
 
 namespace air {
 
-/// Reading back a record that passed the verifier gives an equal value.
+/// fromPlan() of a record that passed the verifier gives back an equal value.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 TokenizerData fromPlan(const plan::Tokenizer &record);
 
 /// Null when nothing is recommended.
 std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
-/// Of null: nothing recommended.
+/// Null gives no recommendations.
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);

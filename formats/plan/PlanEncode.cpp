@@ -12,8 +12,8 @@ namespace air {
 
 namespace {
 
-/// What the large parts take at least. FlatBufferBuilder ends the process at
-/// 2 GiB, so the parts that come from a model's file are counted before.
+/// A lower bound on the size of the large parts. FlatBufferBuilder aborts at 2
+/// GiB, so the parts that come from a model's file are counted first.
 uint64_t lowerBound(const plan::PlanT &plan) {
   uint64_t bytes = plan.tensors.size() * sizeof(plan::Tensor) +
                    plan.codegen_fingerprint.size();
@@ -33,9 +33,10 @@ uint64_t lowerBound(const plan::PlanT &plan) {
 
 Status tooLarge(uint64_t bytes) {
   return doesNotFitError("the plan's metadata takes " + std::to_string(bytes) +
-                         " bytes; a plan holds at most " +
+                         " bytes; at most " +
                          std::to_string(kMaxMetadataBytes) +
-                         " (is the model's tokenizer intact?)");
+                         " are allowed; check that the model's tokenizer is "
+                         "intact");
 }
 
 } // namespace
@@ -65,7 +66,8 @@ Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes) {
       return doesNotFitError("segment '" + segment->name + "' of " +
                              std::to_string(segment->stored_bytes) +
                              " bytes at offset " + std::to_string(offset) +
-                             " passes the largest file size");
+                             " exceeds the largest file size, " +
+                             std::to_string(INT64_MAX) + " bytes");
     }
     offset = *next;
   }

@@ -1,7 +1,8 @@
 //===- PlanEncode.h - metadata and header as bytes --------------*- C++ -*-===//
 //
-// What PlanWriter puts in front of the segments. Apart from the writer so that
-// tests can sign files that no writer would write.
+// The bytes that PlanWriter puts before the segments. They are separate from
+// the writer so that tests can give correct digests to files that no writer
+// would write.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANENCODE_H
@@ -18,7 +19,7 @@
 namespace air {
 
 /// One FlatBuffer with every scalar written, so that its size does not depend
-/// on offsets and digests. DoesNotFit when it would pass kMaxMetadataBytes.
+/// on offsets and digests. DoesNotFit when it would exceed kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
 /// Sets every Segment.offset, one after the other behind `metadataBytes` of
@@ -28,13 +29,14 @@ Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 /// Digest of toJson() of the machine record.
 Digest targetFingerprint(const plan::Machine &machine);
 
-/// The signed header page. `metadata` is padded to whole pages;
-/// `metadataBytes` is its length before that.
+/// The header page with its digest. `metadata` is padded to whole pages;
+/// `metadataBytes` is its length without the padding.
 std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
                                   uint64_t metadataBytes, uint64_t fileBytes,
                                   const Digest &fingerprint);
 
-/// The digest a header page must carry: of the page with that field zero.
+/// The digest that a header page must have: that of the page with this field
+/// zero.
 Digest headerDigest(std::span<const uint8_t> page);
 
 } // namespace air

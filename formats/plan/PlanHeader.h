@@ -19,9 +19,9 @@ inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
                                           'L', 'A', 'N', '\n'};
-/// Bounds what a reader verifies before it trusts anything. A vocabulary of
-/// 256 Ki tokens takes some 10 MiB, a layer of a quantised decoder 6.5 KiB: a
-/// model of 30,000 layers fits.
+/// Limits what a reader must verify before it trusts anything. A vocabulary of
+/// 256 Ki tokens takes some 10 MiB and a layer of a quantised decoder 6.5 KiB,
+/// so a model of 30,000 layers fits.
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
 
 /// The first bytes of every plan of every version.

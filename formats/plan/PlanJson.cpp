@@ -1,6 +1,6 @@
 //===- PlanJson.cpp - a plan's metadata for people and scripts ------------===//
 //
-// Walks the tables by FlatBuffers' mini-reflection, so that a new field shows
+// Walks the tables by FlatBuffers' mini-reflection, so that a new field appears
 // without a change here.
 //
 //===----------------------------------------------------------------------===//
@@ -46,8 +46,8 @@ template <typename T> T load(const uint8_t *at) {
   return flatbuffers::ReadScalar<T>(at);
 }
 
-/// One scalar or string; `at` points at the value or, for what lies elsewhere,
-/// at its offset.
+/// One scalar or string; `at` points at the value or, if it is stored
+/// elsewhere, at its offset.
 Json walkValue(ElementaryType kind, const uint8_t *at, const TypeTable *type) {
   switch (kind) {
   case flatbuffers::ET_BOOL:

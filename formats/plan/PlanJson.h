@@ -10,10 +10,10 @@ namespace air {
 
 /// The metadata as JSON (two-space indent, keys as in plan.fbs, enum values by
 /// name, digests in hexadecimal, dtypes and layouts by name where known). Lists
-/// of numbers with more than 64 entries and string lists are told by their
-/// count and digest, {"count": N, "digest": "..."}; text that is not UTF-8
-/// shows U+FFFD. Fields that the writer left out are left out. `plan` must have
-/// passed the FlatBuffer verifier.
+/// of numbers with more than 64 entries, and lists of strings, are replaced by
+/// their count and digest, {"count": N, "digest": "..."}. Bytes that are not
+/// UTF-8 appear as U+FFFD. Fields that are absent in the plan are absent here.
+/// `plan` must have passed the FlatBuffer verifier.
 std::string planToJson(const plan::Plan &plan);
 
 } // namespace air

@@ -27,9 +27,10 @@ bool allZero(std::span<const uint8_t> bytes) {
 Status digestChanged(const std::string &rule, const std::string &what,
                      const Digest &recorded, const Digest &found) {
   return verificationError(rule + ": the bytes of " + what +
-                           " changed: recorded digest " + toHex(recorded) +
-                           ", found " + toHex(found) +
-                           "; pack the plan again or copy it again");
+                           " have changed: the recorded digest is " +
+                           toHex(recorded) + ", the computed one is " +
+                           toHex(found) +
+                           "; copy the plan again or pack the model again");
 }
 
 /// The header page: everything that is read before the metadata.
@@ -37,14 +38,14 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   const std::string size = std::to_string(bytes.size());
   if (bytes.size() < sizeof(kPlanMagic) ||
       std::memcmp(bytes.data(), kPlanMagic, sizeof(kPlanMagic)) != 0) {
-    return corruptError("header.magic: not a plan: it does not start with "
-                        "\"AIRPLAN\"; airpack makes plans");
+    return corruptError("header.magic: not a plan: the file does not start "
+                        "with \"AIRPLAN\"; make a plan with airpack");
   }
   if (bytes.size() < kPlanPageBytes) {
     return corruptError("header.size: the file has " + size +
-                        " bytes and a plan's header has " +
+                        " bytes, but a plan's header has " +
                         std::to_string(kPlanPageBytes) +
-                        ": it is cut off; copy it again");
+                        ": the file is truncated; copy it again");
   }
   const std::span<const uint8_t> page = bytes.first(kPlanPageBytes);
   std::memcpy(&header, page.data(), sizeof(header));
@@ -55,20 +56,21 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   if (header.major != kPlanMajor || header.minor > kPlanMinor) {
     return unsupportedError(
         "header.version: the plan has format " + std::to_string(header.major) +
-        "." + std::to_string(header.minor) + " and this version reads " +
+        "." + std::to_string(header.minor) + ", but this version reads " +
         std::to_string(kPlanMajor) + ".0 to " + std::to_string(kPlanMajor) +
         "." + std::to_string(kPlanMinor) + "; pack the model again");
   }
   if (header.pageLog2 != kPlanPageLog2) {
-    return unsupportedError(
-        "header.page: pages of 2^" + std::to_string(header.pageLog2) +
-        " bytes; this version reads 2^" + std::to_string(kPlanPageLog2));
+    return unsupportedError("header.page: the plan has pages of 2^" +
+                            std::to_string(header.pageLog2) +
+                            " bytes, but this version reads pages of 2^" +
+                            std::to_string(kPlanPageLog2));
   }
   if (header.headerBytes != kPlanPageBytes) {
-    return verificationError("header.header_bytes: the header claims " +
-                             std::to_string(header.headerBytes) +
-                             " bytes; it has " +
-                             std::to_string(kPlanPageBytes));
+    return verificationError(
+        "header.header_bytes: the header states its size as " +
+        std::to_string(header.headerBytes) + " bytes; it must be " +
+        std::to_string(kPlanPageBytes));
   }
   if (!allZero(page.subspan(sizeof(PlanHeader)))) {
     return verificationError("header.reserved: bytes " +
@@ -79,24 +81,27 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   if (header.fileBytes != bytes.size()) {
     return corruptError(
         "header.file_bytes: the file has " + size +
-        " bytes and its header says " + std::to_string(header.fileBytes) +
-        (bytes.size() < header.fileBytes ? ": it is cut off; copy it again"
-                                         : ": something follows the plan"));
+        " bytes, but its header states " + std::to_string(header.fileBytes) +
+        (bytes.size() < header.fileBytes
+             ? ": the file is truncated; copy it again"
+             : ": there are extra bytes after the plan; copy it again"));
   }
   if (header.metadataOffset != kPlanPageBytes) {
-    return verificationError("header.metadata_offset: the metadata is said to "
-                             "start at " +
+    return verificationError("header.metadata_offset: the header places the "
+                             "metadata at " +
                              std::to_string(header.metadataOffset) +
-                             "; it starts at " +
+                             "; it must start at " +
                              std::to_string(kPlanPageBytes));
   }
   const auto padded = checkedAlignUp(header.metadataBytes, kPlanPageBytes);
   if (header.metadataBytes == 0 || header.metadataBytes > kMaxMetadataBytes ||
       !padded || !rangeFits(kPlanPageBytes, *padded, bytes.size())) {
-    return verificationError(
-        "header.metadata_bytes: " + std::to_string(header.metadataBytes) +
-        " bytes of metadata, in whole pages, are not in a file of " + size +
-        " (and at most " + std::to_string(kMaxMetadataBytes) + ")");
+    return verificationError("header.metadata_bytes: the header states " +
+                             std::to_string(header.metadataBytes) +
+                             " bytes of metadata; there must be 1 to " +
+                             std::to_string(kMaxMetadataBytes) +
+                             ", which in whole pages must fit in the file of " +
+                             size + " bytes");
   }
   return Status::ok();
 }
@@ -120,8 +125,9 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
 
   const uint64_t used = file.head.metadataBytes;
   const uint64_t padded = alignUp(used, kPlanPageBytes);
-  // A copy: were the file overwritten while the plan runs, its tables would no
-  // longer be those that were verified, and following them would not be safe.
+  // This is a copy, because the file may be overwritten while the plan runs.
+  // Its tables would then no longer be the verified ones, and not safe to
+  // follow.
   const std::span<const uint8_t> stored = bytes.subspan(kPlanPageBytes, padded);
   file.metadata.assign(stored.begin(), stored.end());
   const std::span<const uint8_t> metadata = file.metadata;
@@ -139,21 +145,24 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   file.root = plan::GetPlan(metadata.data());
   AIR_RETURN_IF_ERROR(
       verifyPlan(*file.root, bytes.size(), kPlanPageBytes).withContext(where));
-  // verifyPlan sees to it that the segments follow each other to the file's
-  // end; nothing lies between the metadata and the first either.
+  // verifyPlan has checked that the segments are contiguous up to the end of
+  // the file. There must be no gap between the metadata and the first one,
+  // either.
   const uint64_t first = file.root->segments()->Get(0)->offset();
   if (first != kPlanPageBytes + padded) {
     return verificationError("metadata.gap: the first segment starts at " +
-                             std::to_string(first) + "; the metadata ends at " +
-                             std::to_string(kPlanPageBytes + padded))
+                             std::to_string(first) +
+                             ", but the metadata ends at " +
+                             std::to_string(kPlanPageBytes + padded) +
+                             "; there must be no gap")
         .withContext(where);
   }
   const Digest fingerprint = targetFingerprint(*file.root->machine());
   const Digest claimed = digestIn(file.head.targetFingerprint);
   if (claimed != fingerprint) {
-    return verificationError("header.target_fingerprint: the header says " +
-                             toHex(claimed) + ", the machine record gives " +
-                             toHex(fingerprint))
+    return verificationError(
+               "header.target_fingerprint: the header has " + toHex(claimed) +
+               ", but the machine record gives " + toHex(fingerprint))
         .withContext(where);
   }
   return file;

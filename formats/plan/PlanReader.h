@@ -2,8 +2,8 @@
 //
 // Ownership: a PlanFile owns its mapping; what it returns dies with it.
 // Thread-safety: immutable after open.
-// Errors: Io, Corrupt (no plan, or cut off), VerificationFailed (a digest or a
-// rule), Unsupported (of a newer version).
+// Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed (a digest
+// or a rule), Unsupported (a newer version).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANREADER_H
@@ -21,8 +21,8 @@
 
 namespace air {
 
-/// What becomes of a segment's pages once they have been verified: a resident
-/// plan runs from them, a mere check has no more use for them.
+/// Whether a segment's pages stay in memory after they have been verified. A
+/// resident plan runs from them; a mere check has no further use for them.
 enum class PagesAfter : uint8_t { Keep, Drop };
 
 /// A plan whose header and metadata have been verified (digests, structure and
@@ -31,28 +31,28 @@ enum class PagesAfter : uint8_t { Keep, Drop };
 class PlanFile {
 public:
   static Result<PlanFile> open(const std::string &path);
-  /// As open, over bytes that outlive the result. For tests and fuzzing.
+  /// Like open(), for bytes that outlive the result. For tests and fuzzing.
   static Result<PlanFile> parse(std::span<const uint8_t> bytes,
                                 const std::string &name);
 
   const plan::Plan &plan() const { return *root; }
   const PlanHeader &header() const { return head; }
   std::span<const uint8_t> bytes() const { return all; }
-  /// MappedFile::checkUnchanged, of a plan that was opened.
+  /// MappedFile::checkUnchanged() of the file; ok if there is none.
   Status checkUnchanged() const { return mappedFile.checkUnchanged(); }
   /// Stored bytes of a segment, in the mapping; `index` < plan().segments().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
   /// VerificationFailed (with both digests) when its bytes, or the zeros after
-  /// them, changed.
-  /// With Drop, a few MiB of a plan that was opened are in memory at a time.
+  /// them, have changed. With Drop, only a few MiB of a file are in memory at a
+  /// time.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
 private:
   MappedFile mappedFile;
   std::span<const uint8_t> all;
-  std::vector<uint8_t> metadata; ///< what was verified, whatever becomes of
-                                 ///< the file
+  std::vector<uint8_t> metadata; ///< the verified copy; later writes to the
+                                 ///< file do not change it
   const plan::Plan *root = nullptr;
   PlanHeader head{};
   std::string fileName;

@@ -1,9 +1,9 @@
 //===- PlanRules.h - the verifier's parts -----------------------*- C++ -*-===//
 //
 // Internal to formats/plan. verifyPlan runs the parts in the order below; each
-// may rely on what the earlier ones saw to. Every one is total: it reads only
-// what the FlatBuffer verifier has bounded, and its time is near linear in the
-// metadata's size (limits on counts where it would not be).
+// may rely on what the earlier ones have checked. Every part is total: it reads
+// only what the FlatBuffer verifier has bounded. Its time is nearly linear in
+// the size of the metadata; counts are limited where it would not be.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANRULES_H
@@ -18,23 +18,22 @@
 
 namespace air::rules {
 
-// Limits on counts. A FlatBuffer may name one text in any number of records, so
-// the time that checking names takes is bounded by count * kMaxNameBytes and
-// not by the size of the metadata. None grows with a model's layers unless
-// noted.
+// Limits on counts. Any number of records in a FlatBuffer may share one string,
+// so the time to check names is bounded by count * kMaxNameBytes, not by the
+// size of the metadata. No count grows with a model's layers unless noted.
 
-/// One object a kind of device; a plan has one today.
+/// One object for each kind of device; a plan for a CPU has one.
 inline constexpr uint32_t kMaxExecutables = 256;
-/// Layers use buffers in turn, so that a decoder has some 20 whatever its
-/// depth. A graph whose layers all keep a value for later (13 buffers a layer
-/// is the most that a decoder layer binds) may have 1,260 layers.
+/// Layers share buffers, so a decoder of any depth has some 20. Even a graph
+/// whose layers all keep their values for later may have 1,260 layers, because
+/// a decoder layer binds at most 13 buffers.
 inline constexpr uint32_t kMaxBuffers = 16384;
-/// One a class of batch sizes; a plan has three today.
+/// One for each class of batch sizes, of which there are three.
 inline constexpr uint32_t kMaxPrograms = 64;
-/// ISA features that LLVM knows of one architecture: fewer than 200.
+/// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;
-/// Kernels of all executables. Layers of one shape and dtype share theirs: a
-/// mixed 405B model has 50.
+/// Kernels of all executables. Layers of the same shape and dtype share them; a
+/// 405B model of mixed dtypes has 50.
 inline constexpr uint32_t kMaxEntries = 65536;
 /// GGUF bounds a tensor's name at 64 bytes; a matrix joined of q, k and v has
 /// three names.
@@ -52,10 +51,10 @@ inline std::string_view textOf(const flatbuffers::String *value) {
   return value == nullptr ? std::string_view() : value->string_view();
 }
 
-/// A name for a message: one line, bounded.
+/// A name for a message: on one line, and of bounded length.
 std::string shown(std::string_view name);
 
-/// Names are not empty, at most kMaxNameBytes and free of control bytes.
+/// A name has 1 to kMaxNameBytes bytes and no control characters.
 Status checkName(const char *rule, const std::string &where,
                  std::string_view name);
 
@@ -70,7 +69,8 @@ std::string label(const char *what, uint32_t index, const T &record) {
          shown(textOf(record.name())) + "'";
 }
 
-/// plan.enum: `name` is what the schema calls the value, "" for none.
+/// Rule plan.enum. `name` is the schema's name for the value, "" if it has
+/// none.
 Status checkEnum(const std::string &where, const char *field, uint64_t value,
                  const char *name);
 

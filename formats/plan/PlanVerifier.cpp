@@ -26,12 +26,12 @@ Status checkName(const char *rule, const std::string &where,
   }
   if (name.size() > kMaxNameBytes) {
     return broken(rule, where,
-                  "a name of " + str(name.size()) + " bytes; at most " +
-                      str(kMaxNameBytes));
+                  "the name has " + str(name.size()) + " bytes; at most " +
+                      str(kMaxNameBytes) + " are allowed");
   }
   for (char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      return broken(rule, where, "a control byte in the name");
+      return broken(rule, where, "the name contains a control character");
     }
   }
   return Status::ok();
@@ -49,8 +49,9 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
 
 } // namespace rules
 
-/// The one place where a small buffer can make the FlatBuffer verifier work for
-/// long: many executables that share one long list of names. Counted first.
+/// Counts the executables before the FlatBuffer verifier runs. Many executables
+/// that share one long list of names are the only case in which a small buffer
+/// takes that verifier a long time.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
@@ -82,22 +83,22 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   auto refuse = [&](const std::string &what) {
     return verificationError("plan.structure: " + what);
   };
-  // The FlatBuffer verifier takes no more than 2 GiB, and counts offsets in 32
-  // bits.
+  // The FlatBuffer verifier accepts at most 2 GiB; its offsets have 32 bits.
   if (bytes.size() < 2 * sizeof(flatbuffers::uoffset_t) ||
       bytes.size() > kMaxMetadataBytes) {
-    return refuse(std::to_string(bytes.size()) +
-                  " bytes of metadata; it takes 8 to " +
+    return refuse("the metadata has " + std::to_string(bytes.size()) +
+                  " bytes; it must have 8 to " +
                   std::to_string(kMaxMetadataBytes));
   }
   if (!plan::PlanBufferHasIdentifier(bytes.data())) {
-    return refuse("the metadata is no plan FlatBuffer (identifier is not \"" +
+    return refuse("the metadata is not a plan's FlatBuffer (its identifier "
+                  "is not \"" +
                   std::string(plan::PlanIdentifier()) + "\")");
   }
   flatbuffers::Verifier::Options options;
   // Plan > Program > Step > Dispatch > Grid, and one to spare.
   options.max_depth = 6;
-  // An offset and a vtable offset are the least a table takes.
+  // A table takes at least 8 bytes: an offset to it, and its vtable offset.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 8);
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);
   if (!boundedExecutables(shape, bytes.data())) {

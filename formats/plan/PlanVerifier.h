@@ -1,8 +1,9 @@
 //===- PlanVerifier.h - every rule a plan must keep -------------*- C++ -*-===//
 //
-// docs/plan-format.md lists the rules by name. Written apart from the planner:
-// it recomputes sizes, liveness, residency against budget, alignment, read
-// order and kernel/ABI match. Total over every FlatBuffer: it returns.
+// docs/plan-format.md lists the rules by name. The code is independent of the
+// planner: it recomputes sizes, liveness, residency against budget, alignment,
+// read order and kernel/ABI match. It returns for every FlatBuffer, however
+// malformed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANVERIFIER_H
@@ -22,7 +23,7 @@ Status verifyStructure(std::span<const uint8_t> bytes);
 
 /// Every semantic rule of docs/plan-format.md on metadata that has passed
 /// verifyStructure; `fileBytes` is the file's size. VerificationFailed names
-/// the rule; Unsupported when the plan is well-formed and needs something that
+/// the rule; Unsupported when the plan is well-formed but needs something that
 /// this version does not have.
 Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
                   uint64_t pageBytes);

@@ -16,8 +16,8 @@ Result<PlanWriter> PlanWriter::create(const std::string &path,
 }
 
 Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
-  // Digests of the right size from the start, so that the metadata's size, and
-  // with it every offset, is final.
+  // The digests have their final size from the start, so that the size of the
+  // metadata, and with it every offset, is final.
   for (const auto &segment : plan.segments) {
     segment->digest.assign(sizeof(Digest), 0);
     segment->offset = 0;
@@ -44,7 +44,7 @@ Status PlanWriter::writeSegment(
   if (index >= written.size()) {
     return usageError("segment " + std::to_string(index) +
                       " does not exist; the plan has " +
-                      std::to_string(written.size()));
+                      std::to_string(written.size()) + " segments");
   }
   plan::SegmentT &segment = *plan.segments[index];
   const std::string name =
@@ -60,8 +60,9 @@ Status PlanWriter::writeSegment(
                         " bytes or more; it was declared with " +
                         std::to_string(segment.stored_bytes));
     }
-    // First: a source that was truncated since is found out by reading it, not
-    // by a write that the system refuses.
+    // The digest must come before the write. If the source was truncated
+    // meanwhile, reading it raises SIGBUS, which is reported by name; the write
+    // would only fail.
     digest.update(piece);
     AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
     done += piece.size();

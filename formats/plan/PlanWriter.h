@@ -8,7 +8,7 @@
 // unless finish() succeeds. Thread-safety: one thread.
 // Errors: VerificationFailed when the reader would refuse the plan (found
 // before anything is written), DoesNotFit when the disk is too small, Usage
-// when segments are written twice, never, or with another size; Io.
+// when a segment is written twice, never, or with another size; Io.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANWRITER_H
@@ -31,18 +31,20 @@ public:
   /// Takes a piece of a segment's bytes.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
-  /// `plan` must be complete but for Segment.offset and Segment.digest, which
-  /// the writer fills in. Finds out before writing whether the disk has room
-  /// and whether verifyPlan accepts the plan.
+  /// `plan` must be complete except for Segment.offset and Segment.digest,
+  /// which the writer fills in. Checks before writing that the disk has room
+  /// and that verifyPlan accepts the plan.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 
-  /// Where the raw bytes of segment `index` come from, in one or more pieces
-  /// that together are exactly stored_bytes. Call once per segment, any order.
+  /// Writes segment `index`. `produce` passes its raw bytes to `sink` in one or
+  /// more pieces, which together have exactly stored_bytes. Call once per
+  /// segment, in any order.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
-  /// Writes metadata and header, verifies nothing is missing, syncs, renames.
+  /// Checks that no segment is missing, writes metadata and header, and puts
+  /// the file in its place.
   Status finish();
 
   /// Size of the whole file.

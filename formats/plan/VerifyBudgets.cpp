@@ -11,7 +11,7 @@
 
 namespace air::rules {
 
-/// What sizes come to; UINT64_MAX, which no item reaches, on overflow.
+/// Products and sums of sizes. On overflow UINT64_MAX, which no item reaches.
 static uint64_t times(uint64_t a, uint64_t b) {
   return checkedMul(a, b).value_or(UINT64_MAX);
 }
@@ -29,12 +29,14 @@ Status verifyKv(const plan::Plan &plan) {
     element = 4;
   } else {
     return broken("plan.kv.dtype", "kv",
-                  "dtype " + str(kv.dtype()) + "; KV is F16 or F32");
+                  "the dtype is " + str(kv.dtype()) + "; it must be " +
+                      str(static_cast<uint16_t>(DType::F16)) + " (F16) or " +
+                      str(static_cast<uint16_t>(DType::F32)) + " (F32)");
   }
   if (kv.page_tokens() != AIR_KV_PAGE_TOKENS) {
     return broken("plan.kv.page_tokens", "kv",
-                  str(kv.page_tokens()) + " tokens a page; kernels take " +
-                      str(AIR_KV_PAGE_TOKENS));
+                  "a page has " + str(kv.page_tokens()) +
+                      " tokens; kernels require " + str(AIR_KV_PAGE_TOKENS));
   }
   const struct {
     const char *field;
@@ -55,8 +57,9 @@ Status verifyKv(const plan::Plan &plan) {
   if (kv.context() == 0 || kv.context() > UINT32_MAX || kv.slots() == 0 ||
       kv.slots() > UINT32_MAX) {
     return broken("plan.kv.pages", "kv",
-                  "context " + str(kv.context()) + " and " + str(kv.slots()) +
-                      " slots; each takes 1 to " + str(UINT32_MAX));
+                  "context is " + str(kv.context()) + " and slots is " +
+                      str(kv.slots()) + "; both must be 1 to " +
+                      str(UINT32_MAX));
   }
   const uint64_t head =
       times(times(2 * element, kv.head_dim()), kv.page_tokens());
@@ -83,16 +86,17 @@ Status verifyKv(const plan::Plan &plan) {
   if (kv.pages() != pages || pages > UINT32_MAX ||
       !checkedMul(pages, kv.page_bytes())) {
     return broken("plan.kv.pages", "kv",
-                  str(kv.pages()) + " pages; " + str(kv.slots()) +
-                      " slots of " + str(kv.context()) + " tokens take " +
-                      str(pages) + " (at most " + str(UINT32_MAX) + ")");
+                  "there are " + str(kv.pages()) + " pages; " +
+                      str(kv.slots()) + " slots of " + str(kv.context()) +
+                      " tokens need " + str(pages) + ", and at most " +
+                      str(UINT32_MAX) + " are allowed");
   }
   return Status::ok();
 }
 
 namespace {
 
-/// What a plan takes in RAM, computed from its records.
+/// The RAM that a plan needs, computed from its records.
 struct Needs {
   uint64_t weights = 0; // resident segments of weights
   uint64_t kernels = 0;
@@ -152,11 +156,12 @@ Status verifyBudgets(const plan::Plan &plan) {
     if (!items
              .emplace(std::pair(textOf(item.name()), item.tier()), item.bytes())
              .second) {
-      return broken("plan.budget.item", where, "is there twice");
+      return broken("plan.budget.item", where, "appears twice");
     }
     const auto sum = checkedAdd(sums[item.tier()], item.bytes());
     if (!sum) {
-      return broken("plan.budget.sum", where, "the sum passes 64 bits");
+      return broken("plan.budget.sum", where,
+                    "the sum of the items overflows 64 bits");
     }
     sums[item.tier()] = *sum;
   }
@@ -181,14 +186,14 @@ Status verifyBudgets(const plan::Plan &plan) {
     }
     if (part.exact ? it->second != part.bytes : it->second < part.bytes) {
       return broken("plan.budget.bytes", where,
-                    str(it->second) + " bytes; the plan takes " +
+                    "states " + str(it->second) + " bytes; the plan needs " +
                         str(part.bytes));
     }
   }
   if (sums[plan::Tier::Ram] < needs.total()) {
     return broken("plan.budget.total", "budget items",
-                  "those of the RAM come to " + str(sums[plan::Tier::Ram]) +
-                      " bytes; the plan takes " + str(needs.total()) +
+                  "the items of tier Ram sum to " + str(sums[plan::Tier::Ram]) +
+                      " bytes; the plan needs " + str(needs.total()) +
                       ", tables included");
   }
 
@@ -201,21 +206,21 @@ Status verifyBudgets(const plan::Plan &plan) {
                                   plan::EnumNameTier(budget.tier())));
     if (!tiers.insert(budget.tier()).second) {
       return broken("plan.budget.tier", where,
-                    std::string("a second budget of ") +
+                    std::string("is the second budget of tier ") +
                         plan::EnumNameTier(budget.tier()));
     }
     if (budget.bytes() != 0 && sums[budget.tier()] > budget.bytes()) {
       return broken("plan.budget.sum", where,
-                    "the items of " +
+                    "the items of tier " +
                         std::string(plan::EnumNameTier(budget.tier())) +
-                        " come to " + str(sums[budget.tier()]) +
+                        " sum to " + str(sums[budget.tier()]) +
                         " bytes; the budget is " + str(budget.bytes()));
     }
   }
   return Status::ok();
 }
 
-/// Weights that one pass of the first program reads.
+/// Bytes of weights that one pass of the first program reads.
 static uint64_t weightsPerPass(const plan::Plan &plan) {
   uint64_t bytes = 0;
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
@@ -235,7 +240,7 @@ Status verifyPredictions(const plan::Plan &plan) {
         "prediction " + str(i) + " '" + shown(phase) + "'";
     AIR_RETURN_IF_ERROR(checkName("plan.prediction.phase", where, phase));
     if (!phases.insert(phase).second) {
-      return broken("plan.prediction.phase", where, "is there twice");
+      return broken("plan.prediction.phase", where, "appears twice");
     }
     std::set<std::string_view> links;
     for (uint32_t k = 0; k < sizeOf(prediction.links()); ++k) {
@@ -244,16 +249,16 @@ Status verifyPredictions(const plan::Plan &plan) {
       const std::string at = where + ", link '" + shown(name) + "'";
       AIR_RETURN_IF_ERROR(checkName("plan.prediction.link", at, name));
       if (!links.insert(name).second) {
-        return broken("plan.prediction.link", at, "is there twice");
+        return broken("plan.prediction.link", at, "appears twice");
       }
       if (phase == "decode" && name == "dram" &&
           link.bytes_per_pass() < weightsPerPass(plan)) {
         return broken("plan.prediction.bytes", at,
-                      str(link.bytes_per_pass()) +
-                          " bytes a pass; the dispatches read " +
-                          str(weightsPerPass(plan)) + " of weights");
+                      "states " + str(link.bytes_per_pass()) +
+                          " bytes per pass; the dispatches read " +
+                          str(weightsPerPass(plan)) + " bytes of weights");
       }
-      // One nanosecond for the rounding of whoever computed it.
+      // A tolerance of one nanosecond allows for rounding.
       const auto least =
           link.bandwidth() == 0
               ? static_cast<unsigned __int128>(0)
@@ -263,18 +268,18 @@ Status verifyPredictions(const plan::Plan &plan) {
           static_cast<unsigned __int128>(prediction.nanoseconds());
       if (stated != 0 && stated + 1 < least) {
         return broken("plan.prediction.bound", at,
-                      str(prediction.nanoseconds()) +
-                          " ns a pass is faster "
-                          "than the link, which "
-                          "needs " +
+                      "a pass is predicted to take " +
+                          str(prediction.nanoseconds()) +
+                          " ns, but the link needs " +
                           str(static_cast<uint64_t>(
-                              std::min<unsigned __int128>(least, UINT64_MAX))));
+                              std::min<unsigned __int128>(least, UINT64_MAX))) +
+                          " ns");
       }
     }
     const std::string_view limit = textOf(prediction.limit());
     if (!limit.empty() && !links.contains(limit)) {
       return broken("plan.prediction.limit", where,
-                    "'" + shown(limit) + "' is none of its links");
+                    "the limit '" + shown(limit) + "' is none of its links");
     }
   }
   return Status::ok();

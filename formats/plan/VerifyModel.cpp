@@ -39,7 +39,7 @@ Status verifyPresence(const plan::Plan &plan) {
 Status verifyModel(const plan::Plan &plan) {
   const plan::Hyperparameters &model = *plan.model();
   if (textOf(model.architecture()).empty()) {
-    return broken("plan.model.sizes", "model", "architecture is empty");
+    return broken("plan.model.sizes", "model", "the architecture is empty");
   }
   const struct {
     const char *field;
@@ -58,12 +58,12 @@ Status verifyModel(const plan::Plan &plan) {
     if (size.value == 0 || size.value > INT32_MAX) {
       return broken("plan.model.sizes", "model",
                     std::string(size.field) + " is " + str(size.value) +
-                        "; it takes 1 to " + str(INT32_MAX));
+                        "; it must be 1 to " + str(INT32_MAX));
     }
   }
   if (model.heads() % model.kv_heads() != 0) {
     return broken("plan.model.heads", "model",
-                  str(model.heads()) + " heads do not divide among " +
+                  str(model.heads()) + " heads are not a multiple of " +
                       str(model.kv_heads()) + " KV heads");
   }
   return Status::ok();
@@ -78,14 +78,14 @@ static Status verifyStrings(const plan::StringList *list, const char *field) {
     if (end < last || end > bytes) {
       return broken("plan.tokenizer.strings", field,
                     "string " + str(i) + " ends at " + str(end) +
-                        "; it takes " + str(last) + " to " + str(bytes));
+                        "; it must end at " + str(last) + " to " + str(bytes));
     }
     last = end;
   }
   if (last != bytes) {
     return broken("plan.tokenizer.strings", field,
-                  "the last string ends at " + str(last) + " of " + str(bytes) +
-                      " bytes");
+                  "the last string ends at " + str(last) +
+                      ", but the blob has " + str(bytes) + " bytes");
   }
   return Status::ok();
 }
@@ -107,7 +107,7 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
     if (id < TokenizerData::kNoToken ||
         (id >= 0 && static_cast<uint32_t>(id) >= tokens)) {
       return broken("plan.tokenizer.ids", special.field,
-                    "is " + std::to_string(id) + "; it takes -1 to " +
+                    "is " + std::to_string(id) + "; it must be -1 to " +
                         std::to_string(int64_t{tokens} - 1));
     }
   }
@@ -116,7 +116,7 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
     const int32_t id = ends->Get(i);
     if (id < 0 || static_cast<uint32_t>(id) >= tokens) {
       return broken("plan.tokenizer.ids", "end_of_generation",
-                    "holds " + std::to_string(id) + "; there are " +
+                    "contains " + std::to_string(id) + ", but there are " +
                         str(tokens) + " tokens");
     }
     if (i != 0 && id <= ends->Get(i - 1)) {
@@ -139,31 +139,38 @@ Status verifyTokenizer(const plan::Plan &plan) {
   const uint32_t scores = sizeOf(tokenizer.scores());
   const uint32_t types = sizeOf(tokenizer.types());
   if ((tokenizer.kind() == plan::TokenizerKind::None) != (tokens == 0)) {
-    return broken("plan.tokenizer.kind", "tokenizer",
-                  std::string(plan::EnumNameTokenizerKind(tokenizer.kind())) +
-                      " with " + str(tokens) + " tokens");
+    return broken(
+        "plan.tokenizer.kind", "tokenizer",
+        "the kind is " +
+            std::string(plan::EnumNameTokenizerKind(tokenizer.kind())) +
+            " and there are " + str(tokens) +
+            " tokens; only the kind None has no tokens");
   }
   if (tokens > plan.model()->vocabulary()) {
     return broken("plan.tokenizer.vocabulary", "tokenizer",
-                  str(tokens) + " tokens in a vocabulary of " +
+                  "there are " + str(tokens) +
+                      " tokens, but the model's vocabulary has " +
                       str(plan.model()->vocabulary()));
   }
   if (types != tokens) {
     return broken("plan.tokenizer.types", "tokenizer",
-                  str(types) + " types for " + str(tokens) + " tokens");
+                  "there are " + str(types) + " types for " + str(tokens) +
+                      " tokens");
   }
   for (uint32_t i = 0; i < types; ++i) {
     if (tokenizer.types()->Get(i) > static_cast<uint8_t>(TokenType::Byte)) {
       return broken("plan.tokenizer.types", "token " + str(i),
                     "type " + str(tokenizer.types()->Get(i)) +
-                        " is not known; the last is " +
-                        str(static_cast<uint8_t>(TokenType::Byte)));
+                        " is unknown; types 0 to " +
+                        str(static_cast<uint8_t>(TokenType::Byte)) +
+                        " are known");
     }
   }
   const bool needsScores = tokenizer.kind() == plan::TokenizerKind::Spm;
   if (scores != tokens && (needsScores || scores != 0)) {
     return broken("plan.tokenizer.scores", "tokenizer",
-                  str(scores) + " scores for " + str(tokens) + " tokens");
+                  "there are " + str(scores) + " scores for " + str(tokens) +
+                      " tokens");
   }
   for (uint32_t i = 0; i < scores; ++i) {
     if (std::isnan(tokenizer.scores()->Get(i))) {
@@ -181,16 +188,18 @@ Status verifyMachine(const plan::Plan &plan) {
   const std::string_view arch = textOf(machine.arch());
   if (knownFeatures(arch).empty()) {
     return broken("plan.machine.arch", "machine",
-                  "arch is '" + shown(arch) + "'; it takes x86_64 or aarch64");
+                  "arch is '" + shown(arch) +
+                      "'; it must be x86_64 or aarch64");
   }
   if (machine.cores() == 0) {
     return broken("plan.machine.cores", "machine",
-                  "0 cores; it takes 1 or more");
+                  "cores is 0; it must be at least 1");
   }
   if (sizeOf(machine.features()) > kMaxFeatures) {
     return broken("plan.machine.features", "machine",
-                  str(sizeOf(machine.features())) + " features; at most " +
-                      str(kMaxFeatures));
+                  "there are " + str(sizeOf(machine.features())) +
+                      " features; at most " + str(kMaxFeatures) +
+                      " are allowed");
   }
   std::string_view before;
   for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
@@ -226,11 +235,11 @@ Status verifySampling(const plan::Plan &plan) {
       {"repeat_penalty", sampling->repeat_penalty(), least, most},
   };
   for (const auto &number : numbers) {
-    // Written so that NaN is refused.
+    // The comparison is negated so that NaN is refused.
     if (number.value.has_value() &&
         !(*number.value >= number.least && *number.value <= number.most)) {
       return broken("plan.sampling", number.field,
-                    "is " + std::to_string(*number.value) + "; it takes " +
+                    "is " + std::to_string(*number.value) + "; it must be " +
                         std::to_string(number.least) + " to " +
                         std::to_string(number.most));
     }
@@ -238,7 +247,7 @@ Status verifySampling(const plan::Plan &plan) {
   const flatbuffers::Optional<int32_t> lastN = sampling->repeat_last_n();
   if (lastN.has_value() && (*lastN < -1 || *lastN > kMaxRepeatLastN)) {
     return broken("plan.sampling", "repeat_last_n",
-                  "is " + std::to_string(*lastN) + "; it takes -1 to " +
+                  "is " + std::to_string(*lastN) + "; it must be -1 to " +
                       std::to_string(kMaxRepeatLastN));
   }
   return Status::ok();
@@ -257,8 +266,9 @@ Status verifyProvenance(const plan::Plan &plan) {
     before = name;
     if (textOf(decision.value()).size() > kMaxNameBytes) {
       return broken("plan.decision", where,
-                    "a value of " + str(textOf(decision.value()).size()) +
-                        " bytes; at most " + str(kMaxNameBytes));
+                    "the value has " + str(textOf(decision.value()).size()) +
+                        " bytes; at most " + str(kMaxNameBytes) +
+                        " are allowed");
     }
     AIR_RETURN_IF_ERROR(checkEnum(where, "by",
                                   static_cast<uint8_t>(decision.by()),
@@ -268,8 +278,8 @@ Status verifyProvenance(const plan::Plan &plan) {
     const plan::Source &source = *plan.sources()->Get(i);
     if (sizeOf(source.digest()) != sizeof(Digest)) {
       return broken("plan.source", "source " + str(i),
-                    "a digest of " + str(sizeOf(source.digest())) +
-                        " bytes; it has 16");
+                    "the digest has " + str(sizeOf(source.digest())) +
+                        " bytes; it must have 16");
     }
   }
   return Status::ok();

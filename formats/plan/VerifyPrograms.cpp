@@ -13,7 +13,8 @@ Status verifyBuffers(const plan::Plan &plan) {
   const uint32_t count = plan.buffers()->size();
   if (count > kMaxBuffers) {
     return broken("plan.buffer.count", "buffers",
-                  str(count) + "; at most " + str(kMaxBuffers));
+                  "there are " + str(count) + "; at most " + str(kMaxBuffers) +
+                      " are allowed");
   }
   std::unordered_set<std::string_view> names;
   for (uint32_t i = 0; i < count; ++i) {
@@ -22,7 +23,8 @@ Status verifyBuffers(const plan::Plan &plan) {
     AIR_RETURN_IF_ERROR(
         checkName("plan.buffer.name", where, textOf(buffer.name())));
     if (!names.insert(textOf(buffer.name())).second) {
-      return broken("plan.buffer.name", where, "has another one's name");
+      return broken("plan.buffer.name", where,
+                    "has the same name as an earlier one");
     }
     if (buffer.offset() % AIR_BINDING_ALIGNMENT != 0) {
       return broken("plan.buffer.alignment", where,
@@ -32,8 +34,11 @@ Status verifyBuffers(const plan::Plan &plan) {
     if (buffer.bytes() == 0 ||
         !rangeFits(buffer.offset(), buffer.bytes(), plan.arena_bytes())) {
       return broken("plan.buffer.inside", where,
-                    str(buffer.bytes()) + " bytes at " + str(buffer.offset()) +
-                        " are not in the arena of " + str(plan.arena_bytes()));
+                    "has " + str(buffer.bytes()) + " bytes at offset " +
+                        str(buffer.offset()) +
+                        "; it must not be empty and must lie in the arena "
+                        "of " +
+                        str(plan.arena_bytes()) + " bytes");
     }
   }
   return Status::ok();
@@ -41,7 +46,7 @@ Status verifyBuffers(const plan::Plan &plan) {
 
 namespace {
 
-/// The rules of one dispatch, and what its bindings come to.
+/// Checks the rules of one dispatch, and collects what its bindings refer to.
 class DispatchRules {
 public:
   DispatchRules(const plan::Plan &plan, const plan::Program &program)
@@ -64,19 +69,20 @@ public:
     if (dispatch.weight_bytes() > weightBytes) {
       return broken("plan.dispatch.weight_bytes", where,
                     "reads " + str(dispatch.weight_bytes()) +
-                        " bytes of weights; its tensors have " +
+                        " bytes of weights, but its tensors have only " +
                         str(weightBytes));
     }
     AIR_RETURN_IF_ERROR(checkEnum(
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
-    // Activations are rounded for the sake of matrices alone.
+    // Only dispatches that multiply by a matrix round activations.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
       return broken(
           "plan.dispatch.arithmetic", where,
-          std::string(plan::EnumNameArithmetic(dispatch.arithmetic())) +
-              " products without a tensor");
+          "the arithmetic is " +
+              std::string(plan::EnumNameArithmetic(dispatch.arithmetic())) +
+              ", but the dispatch binds no tensor; it must be Float32");
     }
     return Status::ok();
   }
@@ -86,15 +92,15 @@ private:
     const uint32_t executables = plan.executables()->size();
     if (dispatch.executable() >= executables) {
       return broken("plan.dispatch.entry", where,
-                    "executable " + str(dispatch.executable()) +
-                        "; there are " + str(executables));
+                    "names executable " + str(dispatch.executable()) +
+                        ", but there are " + str(executables));
     }
     const uint32_t entries =
         plan.executables()->Get(dispatch.executable())->entries()->size();
     if (dispatch.entry() >= entries) {
       return broken("plan.dispatch.entry", where,
-                    "entry " + str(dispatch.entry()) + " of executable " +
-                        str(dispatch.executable()) + "; it has " +
+                    "names entry " + str(dispatch.entry()) + " of executable " +
+                        str(dispatch.executable()) + ", which has " +
                         str(entries));
     }
     return Status::ok();
@@ -129,14 +135,15 @@ private:
     const auto access = static_cast<uint8_t>(binding.access());
     if (access == 0 || access > static_cast<uint8_t>(plan::Access::ReadWrite)) {
       return broken("plan.binding.access", where,
-                    "access " + str(access) + "; it takes 1 to 3");
+                    "access is " + str(access) + "; it must be 1 to 3");
     }
     uint64_t count = 0;
     switch (binding.kind()) {
     case plan::BindingKind::Tensor:
       count = plan.tensors()->size();
       if (binding.access() != plan::Access::Read) {
-        return broken("plan.binding.access", where, "writes a tensor");
+        return broken("plan.binding.access", where,
+                      "writes a tensor; tensors are only read");
       }
       break;
     case plan::BindingKind::Buffer:
@@ -148,12 +155,14 @@ private:
     }
     if (binding.index() >= count) {
       return broken("plan.binding.index", where,
-                    std::string(plan::EnumNameBindingKind(binding.kind())) +
-                        " " + str(binding.index()) + "; there are " +
-                        str(count));
+                    std::string("has kind ") +
+                        plan::EnumNameBindingKind(binding.kind()) +
+                        " and index " + str(binding.index()) +
+                        ", but there are " + str(count));
     }
     if (binding.kind() == plan::BindingKind::Tensor) {
-      // Sums of tensor sizes may pass 64 bits only where one is bound twice.
+      // The sum of tensor sizes overflows 64 bits only if a tensor is bound
+      // twice.
       weightBytes =
           checkedAdd(weightBytes, plan.tensors()->Get(binding.index())->bytes())
               .value_or(UINT64_MAX);
@@ -166,8 +175,8 @@ private:
     return Status::ok();
   }
 
-  /// What a dispatch writes it binds once: a kernel may assume that no two of
-  /// its bindings overlap unless it only reads them.
+  /// A dispatch must bind whatever it writes only once, because a kernel may
+  /// assume that no two of its bindings overlap unless it only reads them.
   Status verifyAliases(const std::string &where) {
     std::sort(touched.begin(), touched.end());
     for (size_t i = 1; i < touched.size(); ++i) {
@@ -175,10 +184,11 @@ private:
           (touched[i].second != plan::Access::Read ||
            touched[i - 1].second != plan::Access::Read)) {
         return broken("plan.binding.alias", where,
-                      "writes what it binds twice: " +
+                      "writes " +
                           std::string(touched[i].first >> 32 != 0 ? "KV layer "
                                                                   : "buffer ") +
-                          str(touched[i].first & UINT32_MAX));
+                          str(touched[i].first & UINT32_MAX) +
+                          ", which it binds twice");
       }
     }
     return Status::ok();
@@ -205,8 +215,8 @@ Status verifySteps(const plan::Plan &plan, const plan::Program &program,
                                   plan::EnumNameStepKind(step.kind())));
     if (step.layer() < -1 || step.layer() >= layers) {
       return broken("plan.step.layer", at,
-                    "layer " + std::to_string(step.layer()) +
-                        "; it takes -1 to " + std::to_string(layers - 1));
+                    "layer is " + std::to_string(step.layer()) +
+                        "; it must be -1 to " + std::to_string(layers - 1));
     }
     if (sizeOf(step.dispatches()) == 0) {
       return broken("plan.step.dispatches", at, "has no dispatches");
@@ -225,17 +235,20 @@ Status verifyPrograms(const plan::Plan &plan) {
   const uint64_t maxTokens = plan.max_tokens();
   if (maxTokens == 0 || maxTokens > UINT32_MAX) {
     return broken("plan.batch", "max_tokens",
-                  str(maxTokens) + "; it takes 1 to " + str(UINT32_MAX));
+                  "is " + str(maxTokens) + "; it must be 1 to " +
+                      str(UINT32_MAX));
   }
   if (plan.max_outputs() == 0 || plan.max_outputs() > maxTokens) {
     return broken("plan.batch", "max_outputs",
-                  str(plan.max_outputs()) + "; it takes 1 to max_tokens, " +
+                  "is " + str(plan.max_outputs()) +
+                      "; it must be 1 to max_tokens, which is " +
                       str(maxTokens));
   }
   const uint32_t count = plan.programs()->size();
   if (count > kMaxPrograms) {
     return broken("plan.program.count", "programs",
-                  str(count) + "; at most " + str(kMaxPrograms));
+                  "there are " + str(count) + "; at most " + str(kMaxPrograms) +
+                      " are allowed");
   }
   std::unordered_set<std::string_view> names;
   uint64_t next = 1;
@@ -245,15 +258,17 @@ Status verifyPrograms(const plan::Plan &plan) {
     AIR_RETURN_IF_ERROR(
         checkName("plan.program.name", where, textOf(program.name())));
     if (!names.insert(textOf(program.name())).second) {
-      return broken("plan.program.name", where, "has another one's name");
+      return broken("plan.program.name", where,
+                    "has the same name as an earlier one");
     }
     if (program.min_tokens() != next || program.max_tokens() < next ||
         program.max_tokens() > maxTokens) {
-      return broken("plan.program.range", where,
-                    str(program.min_tokens()) + " to " +
-                        str(program.max_tokens()) +
-                        " tokens; the programs cover 1 to " + str(maxTokens) +
-                        " without gaps, and this one starts at " + str(next));
+      return broken(
+          "plan.program.range", where,
+          "covers " + str(program.min_tokens()) + " to " +
+              str(program.max_tokens()) +
+              " tokens; the programs must cover 1 to " + str(maxTokens) +
+              " without gaps, so this one must start at " + str(next));
     }
     next = program.max_tokens() + 1;
     AIR_RETURN_IF_ERROR(verifySteps(plan, program, where));
@@ -261,7 +276,7 @@ Status verifyPrograms(const plan::Plan &plan) {
   if (next != maxTokens + 1) {
     return broken("plan.program.range", "programs",
                   "they cover 1 to " + str(next - 1) +
-                      " tokens; max_tokens is " + str(maxTokens));
+                      " tokens, but max_tokens is " + str(maxTokens));
   }
   return Status::ok();
 }

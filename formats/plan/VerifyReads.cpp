@@ -1,4 +1,4 @@
-//===- VerifyReads.cpp - liveness and read order, computed again ----------===//
+//===- VerifyReads.cpp - recomputes liveness and read order ---------------===//
 #include "formats/plan/PlanRules.h"
 
 #include <algorithm>
@@ -28,7 +28,8 @@ public:
         values(plan.buffers()->size()) {}
 
   Status run() {
-    // Steps that no barrier separates may run at the same time: one phase.
+    // Steps without a barrier between them may run at the same time, so they
+    // form one phase.
     uint32_t phase = 0;
     for (uint32_t s = 0; s < program.steps()->size(); ++s) {
       const plan::Step &step = *program.steps()->Get(s);
@@ -56,7 +57,8 @@ public:
   bool binds(uint32_t buffer) const { return values[buffer].bound; }
 
 private:
-  /// The phases in which a buffer holds one value, the last included.
+  /// The phases in which a buffer holds one value, from `first` to `last`
+  /// inclusive.
   struct Life {
     uint32_t buffer = 0;
     uint32_t first = 0;
@@ -77,7 +79,7 @@ private:
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
-    // Reads first: what a dispatch writes it does not see.
+    // Reads come first, because a dispatch does not read what it writes.
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer) {
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
@@ -107,7 +109,7 @@ private:
     if (reads(binding.access()) && !value.written) {
       return broken("plan.buffer.unwritten", at,
                     "reads " + bufferName(binding.index()) +
-                        " before anything wrote it");
+                        " before anything has written it");
     }
     const bool isFirstOfPhase = !value.bound || value.last != phase;
     if (isFirstOfPhase && !reads(binding.access())) {
@@ -121,9 +123,9 @@ private:
     return Status::ok();
   }
 
-  /// Dispatches without a barrier between them may overlap in time: none reads
-  /// what another writes. Two may write one buffer: matrices side by side in
-  /// its rows do.
+  /// Dispatches without a barrier between them may overlap in time, so none may
+  /// read what another writes. Two may write the same buffer, because matmuls
+  /// may write different columns of its rows.
   Status checkGroup(const plan::Binding &binding, const std::string &at) {
     if (binding.kind() == plan::BindingKind::Tensor) {
       return Status::ok();
@@ -134,24 +136,26 @@ private:
     }
     if ((reads(binding.access()) && it->second.written) ||
         (writes(binding.access()) && it->second.read)) {
-      return broken("plan.dispatch.barrier", at,
-                    "uses " +
-                        (binding.kind() == plan::BindingKind::Kv
-                             ? "KV layer " + str(binding.index())
-                             : bufferName(binding.index())) +
-                        " of a dispatch that no barrier parts from it");
+      return broken(
+          "plan.dispatch.barrier", at,
+          "there must be a barrier between it and an earlier dispatch: "
+          "one reads and the other writes " +
+              (binding.kind() == plan::BindingKind::Kv
+                   ? "KV layer " + str(binding.index())
+                   : bufferName(binding.index())));
     }
     return Status::ok();
   }
 
-  /// The values that are there after the last step: those of outputs live on.
+  /// Ends the values that are left after the last step. Outputs live until
+  /// then.
   Status endValues(uint32_t end) {
     for (uint32_t b = 0; b < values.size(); ++b) {
       Value &value = values[b];
       if (plan.buffers()->Get(b)->is_output()) {
         if (!value.written) {
           return broken("plan.buffer.output", where,
-                        "never writes " + bufferName(b));
+                        "never writes the output " + bufferName(b));
         }
         value.last = end;
       }
@@ -162,9 +166,10 @@ private:
     return Status::ok();
   }
 
-  /// Ranges of buffers that hold values in the same phase are disjoint: goes
-  /// through the phases with the ranges in use, ordered by offset. Those are
-  /// disjoint, so a new range can only overlap one of its two neighbours.
+  /// Checks that buffers that hold values in the same phase have disjoint
+  /// ranges. It sweeps over the phases and keeps the ranges in use ordered by
+  /// offset. These are disjoint, so a new range can only overlap one of its two
+  /// neighbours.
   Status verifyDisjoint() {
     std::vector<Life> ends = lives;
     std::sort(lives.begin(), lives.end(), [](const Life &a, const Life &b) {
@@ -192,7 +197,8 @@ private:
     return Status::ok();
   }
 
-  /// `a` does not begin behind `b`.
+  /// Checks that `b` begins after the end of `a`, which does not begin after
+  /// `b`.
   Status verifyApart(uint32_t a, uint32_t b) const {
     const uint64_t endOfA = bufferAt(a).offset() + bufferAt(a).bytes();
     if (bufferAt(b).offset() >= endOfA) {
@@ -200,8 +206,8 @@ private:
     }
     return broken("plan.buffer.overlap", where,
                   bufferName(b) + " at " + str(bufferAt(b).offset()) +
-                      " lies in " + bufferName(a) + " that ends at " +
-                      str(endOfA) + ", and both hold values at once");
+                      " overlaps " + bufferName(a) + ", which ends at " +
+                      str(endOfA) + ", and both hold values at the same step");
   }
 
   const plan::Buffer &bufferAt(uint32_t index) const {
@@ -219,7 +225,7 @@ private:
   const plan::Program &program;
   std::string where;
   std::vector<Value> values; // by buffer
-  std::vector<Life> lives;   // of values that are over
+  std::vector<Life> lives;   // of values that have ended
   std::unordered_map<uint64_t, Use> group;
 };
 
@@ -267,8 +273,8 @@ static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
 Status verifyReads(const plan::Plan &plan) {
   const std::vector<uint32_t> first =
       firstSteps(plan, *plan.programs()->Get(0));
-  // Weights lie before all else in the file, in the order of the reads: so
-  // read i is of segment i.
+  // Weights come first in the file, in the order of the reads, so read i must
+  // be of segment i.
   uint32_t weights = 0;
   while (weights < plan.segments()->size() &&
          plan.segments()->Get(weights)->kind() == plan::SegmentKind::Weights) {
@@ -276,8 +282,8 @@ Status verifyReads(const plan::Plan &plan) {
   }
   if (sizeOf(plan.reads()) != weights) {
     return broken("plan.read.complete", "reads",
-                  str(sizeOf(plan.reads())) + " reads for " + str(weights) +
-                      " segments of weights");
+                  "there are " + str(sizeOf(plan.reads())) + " reads for " +
+                      str(weights) + " segments of weights");
   }
   uint32_t before = 0;
   for (uint32_t i = 0; i < weights; ++i) {
@@ -287,7 +293,7 @@ Status verifyReads(const plan::Plan &plan) {
     if (read.segment() != i) {
       return broken("plan.read.order", where,
                     "reads segment " + str(read.segment()) +
-                        "; in the file's order it is " + str(i));
+                        "; in the file's order it must be " + str(i));
     }
     if (first[i] == UINT32_MAX) {
       return broken("plan.read.used", label("segment", i, segment),
@@ -295,20 +301,23 @@ Status verifyReads(const plan::Plan &plan) {
     }
     if (read.first_step() != first[i]) {
       return broken("plan.read.first_step", where,
-                    "needed before step " + str(read.first_step()) +
-                        "; the first program uses it in step " + str(first[i]));
+                    "states that step " + str(read.first_step()) +
+                        " needs the segment first; in the first program it is "
+                        "step " +
+                        str(first[i]));
     }
     if (first[i] < before) {
       return broken("plan.read.order", where,
-                    "needed before step " + str(first[i]) +
-                        ", after one needed before step " + str(before));
+                    "is needed in step " + str(first[i]) +
+                        ", but the read before it is needed in step " +
+                        str(before));
     }
     before = first[i];
     if (read.ring() != (segment.tier() == plan::Tier::Disk)) {
       return broken("plan.read.ring", where,
                     std::string(read.ring() ? "goes" : "does not go") +
-                        " through the ring, and " +
-                        label("segment", i, segment) + " lives in tier " +
+                        " through the ring, but " +
+                        label("segment", i, segment) + " is kept in tier " +
                         plan::EnumNameTier(segment.tier()));
     }
   }

@@ -27,11 +27,12 @@ static Status verifySegmentEnums(const plan::Segment &segment,
                    plan::EnumNameExecutor(segment.executor()));
 }
 
-/// What is well-formed, but not for this version.
+/// Refuses what is well-formed but not supported by this version.
 static Status verifySegmentSupport(const plan::Segment &segment,
                                    const std::string &where) {
   if (segment.codec() != plan::Codec::None) {
-    return unsupportedError("plan.segment.codec: " + where + ": stored with " +
+    return unsupportedError("plan.segment.codec: " + where +
+                            ": it is stored with " +
                             plan::EnumNameCodec(segment.codec()) +
                             ", which this version cannot decode; pack the "
                             "model again");
@@ -40,7 +41,7 @@ static Status verifySegmentSupport(const plan::Segment &segment,
       segment.executor() == plan::Executor::Gpu) {
     return unsupportedError("plan.segment.tier: " + where + ": tier " +
                             plan::EnumNameTier(segment.tier()) +
-                            " read by the " +
+                            " with executor " +
                             plan::EnumNameExecutor(segment.executor()) +
                             " needs a GPU backend, which this version does "
                             "not have; pack for a CPU target");
@@ -59,33 +60,35 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     AIR_RETURN_IF_ERROR(
         checkName("plan.segment.name", where, textOf(segment.name())));
     if (!names.insert(textOf(segment.name())).second) {
-      return broken("plan.segment.name", where, "has another one's name");
+      return broken("plan.segment.name", where,
+                    "has the same name as an earlier one");
     }
     AIR_RETURN_IF_ERROR(verifySegmentEnums(segment, where));
     if (sizeOf(segment.digest()) != sizeof(Digest)) {
       return broken("plan.segment.digest", where,
-                    "a digest of " + str(sizeOf(segment.digest())) +
-                        " bytes; it has 16");
+                    "the digest has " + str(sizeOf(segment.digest())) +
+                        " bytes; it must have 16");
     }
     if (segment.raw_bytes() == 0) {
-      return broken("plan.segment.bytes", where, "holds no bytes");
+      return broken("plan.segment.bytes", where,
+                    "raw_bytes is 0; it must be at least 1");
     }
     const bool isLeftOut =
         plan.weightless() && segment.kind() != plan::SegmentKind::Kernels;
     if (isLeftOut != (segment.stored_bytes() == 0)) {
       return broken("plan.weightless", where,
                     isLeftOut ? "stores " + str(segment.stored_bytes()) +
-                                    " bytes; weights of a weightless plan "
-                                    "store none"
-                              : "stores none of its " +
-                                    str(segment.raw_bytes()) + " bytes");
+                                    " bytes; a weightless plan stores no "
+                                    "weights"
+                              : "stores 0 of its " + str(segment.raw_bytes()) +
+                                    " bytes; it must store all");
     }
     if (!isLeftOut && segment.codec() == plan::Codec::None &&
         segment.raw_bytes() != segment.stored_bytes()) {
       return broken("plan.segment.bytes", where,
-                    str(segment.stored_bytes()) + " stored bytes give " +
-                        str(segment.raw_bytes()) +
-                        " raw ones without a codec; they must be equal");
+                    "has " + str(segment.stored_bytes()) +
+                        " stored bytes and " + str(segment.raw_bytes()) +
+                        " raw bytes; without a codec they must be equal");
     }
     if (segment.offset() % pageBytes != 0) {
       return broken("plan.segment.alignment", where,
@@ -95,8 +98,10 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     const auto padded = checkedAlignUp(segment.stored_bytes(), pageBytes);
     if (!padded || !rangeFits(segment.offset(), *padded, fileBytes)) {
       return broken("plan.segment.inside", where,
-                    str(segment.stored_bytes()) + " bytes at offset " +
-                        str(segment.offset()) + " pass the file's end at " +
+                    "its " + str(segment.stored_bytes()) + " bytes at offset " +
+                        str(segment.offset()) +
+                        ", in whole pages, extend beyond the end of the file "
+                        "at " +
                         str(fileBytes));
     }
     // The header page and at least one page of metadata come before the first.
@@ -104,14 +109,15 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                : segment.offset() != expected) {
       return broken("plan.segment.contiguous", where,
                     "starts at " + str(segment.offset()) +
-                        "; what is before it ends at " +
+                        (i == 0 ? "; it must start at or after "
+                                : "; the segment before it ends at ") +
                         str(i == 0 ? 2 * pageBytes : expected));
     }
     expected = segment.offset() + *padded;
     if (segment.kind() < kind) {
       return broken("plan.segment.order", where,
                     std::string(plan::EnumNameSegmentKind(segment.kind())) +
-                        " come before " + plan::EnumNameSegmentKind(kind));
+                        " must come before " + plan::EnumNameSegmentKind(kind));
     }
     kind = segment.kind();
     AIR_RETURN_IF_ERROR(verifySegmentSupport(segment, where));
@@ -119,7 +125,7 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
   if (expected != fileBytes) {
     return broken("plan.segment.end", "segments",
                   "the last one ends at " + str(expected) +
-                      " and the file at " + str(fileBytes));
+                      ", but the file ends at " + str(fileBytes));
   }
   return Status::ok();
 }
@@ -135,7 +141,7 @@ Status verifyTensors(const plan::Plan &plan) {
     if (tensor.segment() >= plan.segments()->size()) {
       return broken("plan.tensor.segment", where,
                     "lies in segment " + str(tensor.segment()) +
-                        "; there are " + str(plan.segments()->size()));
+                        ", but there are " + str(plan.segments()->size()));
     }
     const plan::Segment &segment = *plan.segments()->Get(tensor.segment());
     if (segment.kind() == plan::SegmentKind::Kernels) {
@@ -146,17 +152,18 @@ Status verifyTensors(const plan::Plan &plan) {
     const std::optional<DType> dtype = dtypeFromId(tensor.dtype());
     if (!dtype) {
       return broken("plan.tensor.dtype", where,
-                    "dtype " + str(tensor.dtype()) + " is not known");
+                    "dtype " + str(tensor.dtype()) + " is unknown");
     }
     const auto layout = static_cast<Layout>(tensor.layout());
     if (layoutName(layout).empty()) {
       return broken("plan.tensor.layout", where,
-                    "layout " + str(tensor.layout()) + " is not known");
+                    "layout " + str(tensor.layout()) + " is unknown");
     }
     if (tensor.rows() == 0 || tensor.columns() == 0) {
       return broken("plan.tensor.bytes", where,
-                    "a matrix of " + str(tensor.rows()) + " rows and " +
-                        str(tensor.columns()) + " columns");
+                    "has " + str(tensor.rows()) + " rows and " +
+                        str(tensor.columns()) +
+                        " columns; both must be at least 1");
     }
     const Result<uint64_t> bytes =
         layoutBytes(*dtype, layout, tensor.rows(), tensor.columns());
@@ -165,11 +172,11 @@ Status verifyTensors(const plan::Plan &plan) {
     }
     if (*bytes != tensor.bytes()) {
       return broken("plan.tensor.bytes", where,
-                    str(tensor.bytes()) + " bytes recorded; " +
+                    "states " + str(tensor.bytes()) + " bytes; " +
                         str(tensor.rows()) + " x " + str(tensor.columns()) +
-                        " " + std::string(info(*dtype).name) + " as " +
-                        std::string(layoutName(layout)) + " take " +
-                        str(*bytes));
+                        " elements of " + std::string(info(*dtype).name) +
+                        " in layout " + std::string(layoutName(layout)) +
+                        " take " + str(*bytes));
     }
     if (tensor.offset() % AIR_BINDING_ALIGNMENT != 0) {
       return broken("plan.tensor.alignment", where,
@@ -178,8 +185,9 @@ Status verifyTensors(const plan::Plan &plan) {
     }
     if (!rangeFits(tensor.offset(), tensor.bytes(), segment.raw_bytes())) {
       return broken("plan.tensor.inside", where,
-                    str(tensor.bytes()) + " bytes at " + str(tensor.offset()) +
-                        " pass the " + str(segment.raw_bytes()) + " of " +
+                    "its " + str(tensor.bytes()) + " bytes at offset " +
+                        str(tensor.offset()) + " extend beyond the " +
+                        str(segment.raw_bytes()) + " bytes of " +
                         label("segment", tensor.segment(), segment));
     }
     ranges.emplace_back(tensor.segment(), tensor.offset(),
@@ -196,7 +204,7 @@ Status verifyTensors(const plan::Plan &plan) {
           label("tensor", index, *plan.tensors()->Get(index)),
           "starts at " + str(begin) + ", inside " +
               label("tensor", indexBefore, *plan.tensors()->Get(indexBefore)) +
-              " that ends at " + str(endBefore));
+              ", which ends at " + str(endBefore));
     }
   }
   return Status::ok();
@@ -213,18 +221,20 @@ Status verifyExecutables(const plan::Plan &plan) {
     if (index >= plan.segments()->size() ||
         plan.segments()->Get(index)->kind() != plan::SegmentKind::Kernels) {
       return broken("plan.executable.segment", where,
-                    "segment " + str(index) + " is no segment of kernels");
+                    "segment " + str(index) + " is not a segment of kernels");
     }
     if (used[index]) {
       return broken("plan.executable.segment", where,
-                    "segment " + str(index) + " holds another executable");
+                    "segment " + str(index) +
+                        " already holds another executable");
     }
     used[index] = true;
     if (executable.abi_version() != AIR_KERNEL_ABI_VERSION) {
       return broken("plan.executable.abi", where,
-                    "kernels of ABI " + str(executable.abi_version()) +
-                        "; this version runs ABI " +
-                        str(AIR_KERNEL_ABI_VERSION));
+                    "its kernels have ABI version " +
+                        str(executable.abi_version()) +
+                        ", but this version runs ABI version " +
+                        str(AIR_KERNEL_ABI_VERSION) + "; pack the model again");
     }
     if (sizeOf(executable.entries()) == 0) {
       return broken("plan.executable.entries", where, "has no entries");
@@ -232,8 +242,9 @@ Status verifyExecutables(const plan::Plan &plan) {
     entries += executable.entries()->size();
     if (entries > kMaxEntries) {
       return broken("plan.executable.entries", where,
-                    str(entries) + " entries with those before; at most " +
-                        str(kMaxEntries));
+                    "there are " + str(entries) +
+                        " entries up to here; at most " + str(kMaxEntries) +
+                        " are allowed");
     }
     std::string_view before;
     for (uint32_t e = 0; e < executable.entries()->size(); ++e) {
