@@ -1,4 +1,4 @@
-//===- LlmAttrs.td - weights, rope, hyperparameters ---------*- tablegen -*-===//
+//===- LlmAttrs.td - weights, rope, hyperparameters --------*- tablegen -*-===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
 #define AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
 
