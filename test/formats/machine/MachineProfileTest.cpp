@@ -297,7 +297,7 @@ TEST(MachineProfile, MismatchIsFieldByField) {
   const Status arch = checkRunsOn(*resolveProfile("aarch64-dotprod"), v3);
   EXPECT_EQ(arch.message(),
             "arch: plan needs aarch64, this machine has x86_64; pack the "
-            "model for it with --target host");
+            "model on this machine with --target host");
 }
 
 TEST(MemoryCapacity, IsTheSmallestThatHolds) {
