@@ -52,7 +52,7 @@ public:
   /// time for kFewestRounds, at the end of all tuning. Nothing if even that is
   /// too short.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
-                                           Clock::time_point soon);
+                                          Clock::time_point soon);
 
 private:
   /// Returns the present tiles or one of `others`.
