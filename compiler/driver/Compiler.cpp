@@ -83,14 +83,15 @@ makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
   return passes;
 }
 
-/// --pre: `name` in place of what the file says, if anything.
+/// --pre: `name` replaces the pre-tokeniser that the file names, if any.
 Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   if (name.empty()) {
     return Status::ok();
   }
   if (source.getString("tokenizer.ggml.model") != "gpt2") {
-    return usageError("--pre says how a byte-level BPE vocabulary cuts text, "
-                      "but this model's vocabulary is none; leave it out");
+    return usageError("--pre chooses how a byte-level BPE vocabulary splits "
+                      "text, but this model has a vocabulary of another kind; "
+                      "leave the option out");
   }
   if (canonicalPreTokenizer(name).empty()) {
     return usageError("--pre: " + inQuotes(name) +
@@ -152,13 +153,14 @@ Status Compiler::run(const std::string &stopAfter) {
     for (const std::string &name : passNames()) {
       known += (known.empty() ? "" : ", ") + name;
     }
-    return usageError("no pass is called '" + stopAfter + "'; the passes are " +
+    return usageError("there is no pass '" + stopAfter + "'; the passes are " +
                       known);
   }
   if (failed(manager.run(*state->module))) {
     return {failureCode(*state->module),
-            diagnostics.first.empty() ? "a pass failed without saying why"
-                                      : diagnostics.first};
+            diagnostics.first.empty()
+                ? "a pass failed without reporting an error"
+                : diagnostics.first};
   }
   return Status::ok();
 }
@@ -170,7 +172,7 @@ std::string Compiler::moduleText() const {
   return text;
 }
 
-Result<std::vector<codegen::KernelUse>> Compiler::products() {
+Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
   std::map<std::string, codegen::KernelUse> uses;
   Status status = Status::ok();
   state->module->walk([&](ir::plan::DispatchOp dispatch) {
@@ -187,7 +189,7 @@ Result<std::vector<codegen::KernelUse>> Compiler::products() {
     codegen::KernelUse &use = uses[dispatch.getKernel().str()];
     use.spec = *spec;
     use.weightBytes += dispatch.getWeightBytes();
-    // A long prompt asks for one row of logits.
+    // A long prompt needs the logits of its last token only.
     constexpr uint64_t kFewTokens = 4;
     use.rows =
         spec->mClass == codegen::MClass::Small ? kFewTokens

@@ -28,7 +28,7 @@ public:
   Result<plan::PlanT> run() {
     Result<MachineProfile> profile = targetOf(module);
     if (!profile) {
-      return internalError("the module is no finished plan: " +
+      return internalError("the module is not a finished plan: " +
                            profile.status().message());
     }
     out.machine = toPlan(*profile);
@@ -47,7 +47,8 @@ public:
     emitEstimates();
     emitProvenance();
     if (!out.model || !out.kv || out.max_tokens == 0 || out.programs.empty()) {
-      return internalError("the module is no finished plan");
+      return internalError("the module is not a finished plan: it lacks a "
+                           "plan.model, plan.kv, plan.limits or plan.program");
     }
     return std::move(out);
   }
@@ -95,7 +96,7 @@ private:
     for (auto op : module.getOps<ir_plan::TensorOp>()) {
       if (!op.getSegmentAttr() || !op.getOffset()) {
         return internalError("tensor '" + op.getSymName().str() +
-                             "' lies in no segment");
+                             "' has not been placed in a segment");
       }
       tensors[op.getSymNameAttr()] = static_cast<uint32_t>(out.tensors.size());
       auto record = std::make_unique<plan::TensorT>();
@@ -115,7 +116,8 @@ private:
   Status emitExecutables() {
     for (auto op : module.getOps<ir_plan::ExecutableOp>()) {
       if (!op.getSegmentAttr() || !out.executables.empty()) {
-        return internalError("a plan has one executable, in a segment");
+        return internalError("a plan must have exactly one executable, and it "
+                             "must be placed in a segment");
       }
       auto record = std::make_unique<plan::ExecutableT>();
       record->segment = segments.lookup(op.getSegmentAttr().getAttr());
@@ -134,7 +136,7 @@ private:
     for (auto op : module.getOps<ir_plan::BufferOp>()) {
       if (!op.getOffset() || !op.getBytes()) {
         return internalError("buffer '" + op.getSymName().str() +
-                             "' is not placed");
+                             "' has not been placed in the arena");
       }
       buffers[op.getSymNameAttr()] = static_cast<uint32_t>(out.buffers.size());
       auto record = std::make_unique<plan::BufferT>();
@@ -194,8 +196,8 @@ private:
     auto record = std::make_unique<plan::DispatchT>();
     auto entry = entries.find(op.getKernelAttr());
     if (entry == entries.end()) {
-      return internalError("no executable has kernel '" + op.getKernel().str() +
-                           "'");
+      return internalError("no executable contains kernel '" +
+                           op.getKernel().str() + "'");
     }
     record->executable = 0;
     record->entry = entry->second;
@@ -232,8 +234,8 @@ private:
     for (auto op : module.getOps<ir_plan::ReadOp>()) {
       auto segment = segments.find(op.getSegmentAttr().getAttr());
       if (segment == segments.end()) {
-        return internalError("a read of segment '" + op.getSegment().str() +
-                             "', which is not there");
+        return internalError("a plan.read names segment '" +
+                             op.getSegment().str() + "', which does not exist");
       }
       auto record = std::make_unique<plan::ReadT>();
       record->segment = segment->second;
@@ -285,7 +287,8 @@ private:
     }
     std::sort(out.decisions.begin(), out.decisions.end(),
               [](const auto &a, const auto &b) { return a->name < b->name; });
-    // Header and index end where the first tensor begins.
+    // The digest covers a file's header and index, which end where the first
+    // tensor begins.
     std::vector<uint64_t> ends;
     for (const MappedFile &file : source.files) {
       ends.push_back(file.bytes().size());
@@ -365,7 +368,7 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
     content.recipe =
         MatrixRecipe{std::move(sources), op.getLayout().getValue()};
     break;
-  case ir_plan::Recipe::RowScales: // above
+  case ir_plan::Recipe::RowScales: // handled above
     break;
   case ir_plan::Recipe::Vector:
     content.recipe = VectorRecipe{std::move(sources)};
@@ -373,7 +376,8 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
   case ir_plan::Recipe::InverseFrequencies: {
     ir_plan::RopeAttr rope = op.getRopeAttr();
     if (!rope) {
-      return internalError("tensor '" + content.name + "' names no rope");
+      return internalError("tensor '" + content.name +
+                           "' has the recipe inverse_frequencies but no rope");
     }
     FrequencyRecipe recipe;
     recipe.shape.dim = static_cast<uint64_t>(rope.getDim());
@@ -423,7 +427,7 @@ Result<std::vector<SegmentContent>> emitContents(ModuleOp module,
                        : indexOf.end();
     if (segment == indexOf.end()) {
       return internalError("tensor '" + tensor.getSymName().str() +
-                           "' lies in no segment of weights");
+                           "' has not been placed in a segment of weights");
     }
     AIR_ASSIGN_OR_RETURN(TensorContent content, contentOf(tensor, source));
     contents[segment->second].tensors.push_back(std::move(content));

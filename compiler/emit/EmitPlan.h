@@ -1,10 +1,10 @@
 //===- EmitPlan.h - a finished plan module -> plan.fbs records --*- C++ -*-===//
 //
-// Translates, decides nothing: what the records say is what the passes left in
-// the module. Facts that are not in the module (tokenizer, source files) come
-// beside it.
+// This only translates: every decision was made by a pass and stands in the
+// module. The tokenizer and the source files are not in the module and are
+// passed beside it.
 //
-// Errors: Internal when the module is not finished (a pass was left out).
+// Errors: Internal when the module is not finished because a pass did not run.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_EMIT_EMITPLAN_H
@@ -19,12 +19,12 @@
 
 namespace air::compiler {
 
-/// Everything but segment offsets and digests, which the writer fills in.
+/// All records. The writer fills in segment offsets and digests.
 Result<plan::PlanT> emitPlan(mlir::ModuleOp module, const ModelSource &source,
                              const TokenizerData &tokenizer,
                              const SamplingDefaults &sampling);
 
-/// How the bytes of each Weights segment are made, in the plan's order.
+/// How the bytes of each Weights segment are produced, in the plan's order.
 Result<std::vector<SegmentContent>> emitContents(mlir::ModuleOp module,
                                                  const ModelSource &source);
 

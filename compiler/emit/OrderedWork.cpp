@@ -1,4 +1,4 @@
-//===- OrderedWork.cpp - a window of pieces between threads ---------------===//
+//===- OrderedWork.cpp - a bounded window of pieces in flight -------------===//
 #include "compiler/emit/OrderedWork.h"
 
 #include "formats/support/Thread.h"
@@ -16,7 +16,7 @@ public:
       : total(pieces), slots(std::min<uint64_t>(pieces, 2 * uint64_t{threads})),
         ready(slots.size(), false) {}
 
-  /// A worker's life: take the next index that has a free slot, fill it.
+  /// A worker's loop: take the next index that has a free slot, and fill it.
   void work(const MakePiece &make) {
     for (;;) {
       uint64_t index = 0;
@@ -62,8 +62,9 @@ public:
 private:
   const uint64_t total;
   std::vector<std::vector<uint8_t>> slots;
-  std::mutex mutex; // guards what follows; a slot belongs to its index's worker
-                    // until it is ready, then to the consumer
+  // Guards the members below. A slot belongs to the worker of its index until
+  // it is ready, and then to the consumer.
+  std::mutex mutex;
   std::condition_variable changed;
   std::vector<bool> ready;
   uint64_t next = 0;

@@ -1,12 +1,13 @@
 //===- OrderedWork.h - make pieces in parallel, use them in order ---------===//
 //
-// `make` fills the buffer of piece i on any of `threads` threads; `use` gets
-// the pieces on the calling thread, 0, 1, 2, ... At most 2 * threads pieces
-// exist at a time, so memory is bounded, and what `use` sees does not depend on
-// `threads`. Threads that the system refuses are done without: down to none,
-// when the calling thread makes the pieces too.
+// `make` fills the buffer of piece i on any of `threads` threads. `use` gets
+// the pieces in order (0, 1, 2, ...) on the calling thread. At most 2 * threads
+// pieces exist at a time, so memory is bounded, and what `use` sees does not
+// depend on `threads`. If the system refuses to start threads, the work is done
+// with fewer; without any, the calling thread makes the pieces, too.
 //
-// Errors: the first failing Status of `use`; no piece is used after it.
+// Errors: the first Status of `use` that is an error. No piece is used after
+// it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_EMIT_ORDEREDWORK_H

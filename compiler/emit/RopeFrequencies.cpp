@@ -1,4 +1,4 @@
-//===- RopeFrequencies.cpp - how fast each pair of a head turns -----------===//
+//===- RopeFrequencies.cpp - rotation frequency of each pair of a head ----===//
 #include "compiler/emit/RopeFrequencies.h"
 
 #include <algorithm>
@@ -8,7 +8,8 @@
 namespace air::compiler {
 namespace {
 
-/// The pair that turns `turns` times in the original context; between pairs.
+/// The index, in general fractional, of the pair that makes `turns` rotations
+/// over the original context.
 double pairOf(double turns, const RopeShape &shape) {
   return static_cast<double>(shape.dim) *
          std::log(shape.yarn->originalContext /

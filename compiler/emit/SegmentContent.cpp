@@ -1,4 +1,4 @@
-//===- SegmentContent.cpp - stream a segment out of the source ------------===//
+//===- SegmentContent.cpp - streams a segment's bytes from the source -----===//
 #include "compiler/emit/SegmentContent.h"
 
 #include "codegen/layout/PackLayout.h"
@@ -13,24 +13,25 @@
 namespace air::compiler {
 namespace {
 
-/// Source bytes one piece holds at most, unless 16 rows hold more.
+/// The most source bytes of one piece, unless 16 rows take more.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
-/// Angles are exact below 2^52 (codegen/cpu/attention/RopeKernels.cpp),
-/// positions are below 2^32. Models turn by 1 at most.
+/// The rope kernels reduce angles exactly below 2^52
+/// (codegen/cpu/attention/RopeKernels.cpp), and positions are below 2^32, which
+/// leaves 2^20. Published models have frequencies of at most 1.
 constexpr double kMaxFrequency = 1 << 20;
 
 Status shapeError(const TensorContent &tensor, const std::string &what,
                   uint64_t found, uint64_t expected) {
   return internalError("tensor '" + tensor.name + "': " + what + " " +
-                       std::to_string(found) + ", expected " +
-                       std::to_string(expected));
+                       std::to_string(found) + ", but " +
+                       std::to_string(expected) + " is expected");
 }
 
 uint64_t elementsOf(const SourceTensor &tensor) {
   uint64_t elements = 1;
   for (uint64_t extent : tensor.shape) {
-    elements *= extent; // the reader has bounded it by the file's size
+    elements *= extent; // the reader bounds the product by the file's size
   }
   return elements;
 }
@@ -48,25 +49,27 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
                            source->name + "' has another dtype");
     }
     if (source->shape.empty() || source->shape.back() != tensor.columns) {
-      return shapeError(tensor, "columns of '" + source->name + "' are",
-                        source->shape.empty() ? 0 : source->shape.back(),
-                        tensor.columns);
+      return shapeError(
+          tensor, "the number of columns of '" + source->name + "' is",
+          source->shape.empty() ? 0 : source->shape.back(), tensor.columns);
     }
     if (source->data.size() != rowsOf(*source) * row) {
-      return shapeError(tensor, "bytes of '" + source->name + "' are",
+      return shapeError(tensor,
+                        "the size in bytes of '" + source->name + "' is",
                         source->data.size(), rowsOf(*source) * row);
     }
     rows += rowsOf(*source);
   }
   if (rows != tensor.rows) {
-    return shapeError(tensor, "rows of its sources are", rows, tensor.rows);
+    return shapeError(tensor, "the number of rows of its sources is", rows,
+                      tensor.rows);
   }
   AIR_ASSIGN_OR_RETURN(
       uint64_t bytes,
       layoutBytes(tensor.dtype, recipe.layout, tensor.rows, tensor.columns));
   return bytes == tensor.bytes
              ? Status::ok()
-             : shapeError(tensor, "bytes are", tensor.bytes, bytes);
+             : shapeError(tensor, "its size in bytes is", tensor.bytes, bytes);
 }
 
 Status checkVector(const TensorContent &tensor, const VectorRecipe &recipe) {
@@ -75,18 +78,19 @@ Status checkVector(const TensorContent &tensor, const VectorRecipe &recipe) {
     AIR_ASSIGN_OR_RETURN(uint64_t bytes,
                          rowBytes(source->dtype, elementsOf(*source)));
     if (source->data.size() != bytes) {
-      return shapeError(tensor, "bytes of '" + source->name + "' are",
+      return shapeError(tensor,
+                        "the size in bytes of '" + source->name + "' is",
                         source->data.size(), bytes);
     }
     elements += elementsOf(*source);
   }
   if (elements != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "elements of its sources are", elements,
-                      tensor.columns);
+    return shapeError(tensor, "the number of elements of its sources is",
+                      elements, tensor.columns);
   }
   return tensor.bytes == elements * sizeof(float)
              ? Status::ok()
-             : shapeError(tensor, "bytes are", tensor.bytes,
+             : shapeError(tensor, "its size in bytes is", tensor.bytes,
                           elements * sizeof(float));
 }
 
@@ -110,17 +114,19 @@ Status checkRowScales(const TensorContent &tensor,
   uint64_t rows = 0;
   for (const RowScaleRecipe::Part &part : recipe.parts) {
     if (part.scale != nullptr && elementsOf(*part.scale) != 1) {
-      return shapeError(tensor, "elements of '" + part.scale->name + "' are",
-                        elementsOf(*part.scale), 1);
+      return shapeError(
+          tensor, "the number of elements of '" + part.scale->name + "' is",
+          elementsOf(*part.scale), 1);
     }
     rows += part.rows;
   }
   if (rows != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "rows of its sources are", rows, tensor.columns);
+    return shapeError(tensor, "the number of rows of its sources is", rows,
+                      tensor.columns);
   }
   return tensor.bytes == rows * sizeof(float)
              ? Status::ok()
-             : shapeError(tensor, "bytes are", tensor.bytes,
+             : shapeError(tensor, "its size in bytes is", tensor.bytes,
                           rows * sizeof(float));
 }
 
@@ -129,31 +135,33 @@ Status checkFrequencies(const TensorContent &tensor,
   const uint64_t dim = recipe.shape.dim;
   if (dim == 0 || dim % 2 != 0 || tensor.columns != dim / 2 ||
       tensor.rows != 1) {
-    return shapeError(tensor, "frequencies are", tensor.columns, dim / 2);
-  }
-  if (recipe.factors != nullptr && elementsOf(*recipe.factors) != dim / 2) {
-    return shapeError(tensor, "factors are", elementsOf(*recipe.factors),
+    return shapeError(tensor, "the number of frequencies is", tensor.columns,
                       dim / 2);
   }
+  if (recipe.factors != nullptr && elementsOf(*recipe.factors) != dim / 2) {
+    return shapeError(tensor, "the number of factors is",
+                      elementsOf(*recipe.factors), dim / 2);
+  }
   if (tensor.bytes != tensor.columns * sizeof(double)) {
-    return shapeError(tensor, "bytes are", tensor.bytes,
+    return shapeError(tensor, "its size in bytes is", tensor.bytes,
                       tensor.columns * sizeof(double));
   }
   std::vector<double> table = frequenciesOf(recipe);
   for (size_t i = 0; i < table.size(); ++i) {
     if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
       return corruptError(
-          "rope turns pair " + std::to_string(i) + " by " +
-          std::to_string(table[i]) + " a position, must be 0 to " +
+          "rope rotates pair " + std::to_string(i) + " by " +
+          std::to_string(table[i]) +
+          " radians per position; the frequency must be 0 to " +
           std::to_string(kMaxFrequency) +
-          "; see rope.freq_base, rope.scaling.factor" +
+          "; check the keys rope.freq_base and rope.scaling.factor" +
           (recipe.factors ? " and tensor '" + recipe.factors->name + "'" : ""));
     }
   }
   return Status::ok();
 }
 
-/// Row `firstRow` and on of `source`, whose bytes these are, must be finite.
+/// Checks that `bytes`, the rows of `source` from `firstRow` on, are finite.
 Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                    uint64_t firstRow) {
   std::optional<uint64_t> block = firstNotFinite(source.dtype, bytes);
@@ -215,7 +223,7 @@ void makeFrequencies(const FrequencyRecipe &recipe,
               table.size() * sizeof(double));
 }
 
-/// The part of a tensor that one piece makes; all of it but for matrices.
+/// The part of a tensor that one piece holds. Only matrices are split.
 struct Piece {
   const TensorContent *tensor = nullptr;
   uint64_t paddingBefore = 0;
@@ -223,8 +231,8 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// Calls `visit(source, first row in it, rows)` for what joined rows
-/// [firstRow, firstRow + rowCount) are made of.
+/// Calls `visit(source, first row in it, number of rows)` for each source that
+/// contributes to the joined rows [firstRow, firstRow + rowCount).
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
@@ -251,7 +259,7 @@ Status makeRows(const Piece &part, const MatrixRecipe &recipe,
             [&](const SourceTensor &source, uint64_t first, uint64_t count) {
               std::span<const uint8_t> run =
                   source.data.subspan(first * row, count * row);
-              // While the bytes are in the cache for packing.
+              // Checked here because packing needs the same bytes in the cache.
               if (status.isOk()) {
                 status = checkFinite(source, run, first);
               }
@@ -297,7 +305,7 @@ std::vector<Piece> cutPieces(const SegmentContent &content) {
       pieces.push_back({&tensor, padding, 0, 0});
       continue;
     }
-    // A multiple of 16 rows, so that every layout's groups stay whole.
+    // A multiple of 16 rows, so that no piece splits a row block.
     uint64_t row =
         std::max<uint64_t>(*rowBytes(tensor.dtype, tensor.columns), 1);
     uint64_t rows =
@@ -329,12 +337,18 @@ Status checkContent(const SegmentContent &content) {
   uint64_t cursor = 0;
   for (const TensorContent &tensor : content.tensors) {
     if (tensor.offset < cursor) {
-      return shapeError(tensor, "offset is", tensor.offset, cursor);
+      return internalError("tensor '" + tensor.name + "' is at offset " +
+                           std::to_string(tensor.offset) + ", before byte " +
+                           std::to_string(cursor) +
+                           " where the previous tensor ends");
     }
     std::optional<uint64_t> end = checkedAdd(tensor.offset, tensor.bytes);
     if (!end || *end > content.bytes) {
-      return shapeError(tensor, "its end lies outside its segment; offset is",
-                        tensor.offset, content.bytes);
+      return internalError("tensor '" + tensor.name + "' of " +
+                           std::to_string(tensor.bytes) + " bytes at offset " +
+                           std::to_string(tensor.offset) +
+                           " ends outside its segment of " +
+                           std::to_string(content.bytes) + " bytes");
     }
     cursor = *end;
     if (const auto *matrix = std::get_if<MatrixRecipe>(&tensor.recipe)) {
@@ -358,7 +372,7 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
                const std::function<Status(std::span<const uint8_t>)> &sink) {
   AIR_RETURN_IF_ERROR(checkContent(content));
   std::vector<Piece> pieces = cutPieces(content);
-  // Each written by the thread that makes the piece, read by who uses it.
+  // Written by the thread that makes the piece, read by the calling thread.
   std::vector<Status> made(pieces.size());
   AIR_RETURN_IF_ERROR(runOrdered(
       pieces.size(), threads,
@@ -370,7 +384,7 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
         releaseSource(pieces[index], source);
         return sink(piece);
       }));
-  // Pages that two pieces shared were kept by both.
+  // A page that two pieces share is released by neither of them.
   for (const MappedFile &file : source.files) {
     file.release(0, file.bytes().size());
   }

@@ -1,7 +1,8 @@
-//===- SegmentContent.h - how a segment's bytes are made --------*- C++ -*-===//
+//===- SegmentContent.h - how a segment's bytes are produced ----*- C++ -*-===//
 //
-// A recipe per tensor, from tensors of the source to the bytes that kernels
-// read. Nothing here is read until produceSegment streams it, piece by piece.
+// A recipe per tensor, from the source's tensors to the bytes that kernels
+// read. No weight is read until produceSegment streams the segment piece by
+// piece.
 //
 // Ownership: `sources` point into a ModelSource that outlives the content.
 //
@@ -22,27 +23,28 @@
 
 namespace air::compiler {
 
-/// Rows of one matrix, or of several of one dtype joined, put in a layout.
+/// The rows of one matrix, or of several with the same dtype one after another,
+/// packed into a layout.
 struct MatrixRecipe {
   std::vector<const SourceTensor *> sources;
   Layout layout = Layout::Rows;
 };
 
-/// Vectors joined, every element as float32.
+/// One or more vectors, one after another, every element as float32.
 struct VectorRecipe {
   std::vector<const SourceTensor *> sources;
 };
 
-/// Each matrix's scale as float32, once for each of its rows.
+/// Each matrix's scale as float32, repeated for each of its rows.
 struct RowScaleRecipe {
   struct Part {
-    const SourceTensor *scale = nullptr; ///< one element; null: 1
+    const SourceTensor *scale = nullptr; ///< one element; null means 1
     uint64_t rows = 0;
   };
   std::vector<Part> parts;
 };
 
-/// float64 frequencies of rope; shape.factors come from `factors`.
+/// The rope frequencies as float64; shape.factors are read from `factors`.
 struct FrequencyRecipe {
   RopeShape shape;
   const SourceTensor *factors = nullptr; ///< dim/2 elements, or null
@@ -59,23 +61,24 @@ struct TensorContent {
   uint64_t bytes = 0;
 };
 
-/// Tensors ascend by offset and do not overlap; bytes between them are zero.
+/// Tensors ascend by offset and do not overlap; padding between them is zero.
 struct SegmentContent {
   std::string name;
   std::vector<TensorContent> tensors;
   uint64_t bytes = 0;
 };
 
-/// Internal when a recipe's sources do not add up to its shape and bytes;
-/// Corrupt when the model's rope has a frequency that no kernel can turn by.
+/// Internal when a recipe's sources do not match its shape and size; Corrupt
+/// when the model's rope has a frequency that the kernels cannot compute.
 Status checkContent(const SegmentContent &content);
 
-/// Streams the segment's bytes to `sink` in order. Packs on `threads` threads;
-/// the bytes do not depend on their number, memory does not depend on the
-/// segment's size. Drops the source's pages once they were used.
+/// Streams the segment's bytes to `sink` in order. Packing runs on `threads`
+/// threads. The bytes do not depend on the number of threads, and memory use
+/// does not depend on the segment's size. Releases the source's pages after
+/// use.
 ///
-/// Errors: those of checkContent and the sink; Corrupt when a weight, or the
-/// scale of a block of them, is NaN or infinite, with the tensor and the block.
+/// Errors: those of checkContent and the sink; Corrupt, with the tensor and the
+/// block, when a weight or the scale of a block is NaN or infinite.
 Status
 produceSegment(const SegmentContent &content, const ModelSource &source,
                unsigned threads,

@@ -28,7 +28,7 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   const bool weightless = plan.weightless;
   if (!weightless && weights != contents.size()) {
     return internalError("the plan has " + std::to_string(weights) +
-                         " segments of weights, there are recipes for " +
+                         " segments of weights, but there are recipes for " +
                          std::to_string(contents.size()));
   }
   AIR_ASSIGN_OR_RETURN(PlanWriter writer,

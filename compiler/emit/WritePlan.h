@@ -8,18 +8,19 @@
 
 namespace air::compiler {
 
-/// Leaves out the bytes of the plan's weights: everything else stays as it is.
+/// Removes the bytes of the plan's weights and keeps everything else.
 void makeWeightless(plan::PlanT &plan);
 
-/// Bytes of segments written so far, of all; called on the writing thread.
+/// Called on the writing thread with the segment bytes written so far and in
+/// all.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
-/// Writes `output` whole or not at all. `contents` are the plan's Weights
-/// segments in order, none of a weightless plan; the one Kernels segment is
-/// `object`. Memory does not
-/// depend on the model's size, bytes not on `threads`. Returns the file's size.
-/// Errors: DoesNotFit (disk, found before writing), Io, and what the plan's
-/// verifier refuses.
+/// Writes `output` whole or not at all, and returns the file's size. `contents`
+/// are the plan's Weights segments in order (none for a weightless plan);
+/// `object` is the one Kernels segment. Memory use does not depend on the
+/// model's size, and the bytes do not depend on `threads`. Errors: DoesNotFit
+/// when the disk has too little space, which is found before writing; Io; and
+/// whatever the plan verifier refuses.
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            std::span<const uint8_t> object,

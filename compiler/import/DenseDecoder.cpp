@@ -33,39 +33,40 @@ struct DecoderShape {
   float epsilon = 0.0F;
 };
 
-/// A window as long as the context hides nothing.
+/// A window that is at least as long as the context has no effect.
 Status refuseWindow(SourceReader &reader, uint64_t context) {
   AIR_ASSIGN_OR_RETURN(auto window,
                        reader.optionalCount("attention.sliding_window"));
   if (window.value_or(0) > 0 && *window < context) {
-    return unsupportedError("sliding-window attention ('" +
+    return unsupportedError("sliding-window attention is not supported (key '" +
                             reader.fullKey("attention.sliding_window") +
                             "' is " + std::to_string(*window) +
-                            ", the context " + std::to_string(context) +
-                            ") is not supported; full attention is");
+                            ", and the context has " + std::to_string(context) +
+                            " tokens); only full attention is");
   }
   return Status::ok();
 }
 
-/// Keys that may only repeat what other keys say; 0 means that they are unset.
+/// Keys that may only repeat what other keys imply. A value of 0 means unset.
 Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
   if (width.value_or(0) != 0 && *width != shape.width) {
-    return unsupportedError(
-        "key '" + reader.fullKey("embedding_length_out") + "' is " +
-        std::to_string(*width) + " where the embeddings have " +
-        std::to_string(shape.width) + " elements; equal widths are supported");
+    return unsupportedError("key '" + reader.fullKey("embedding_length_out") +
+                            "' is " + std::to_string(*width) +
+                            ", but the embeddings have " +
+                            std::to_string(shape.width) +
+                            " elements; only equal widths are supported");
   }
   AIR_ASSIGN_OR_RETURN(auto scale, reader.optionalNumber("attention.scale"));
   const double usual = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
-  // A file has it as float32.
+  // The tolerance is for a scale that the file stores as float32.
   if (scale.value_or(0) != 0 && !(std::abs(*scale / usual - 1) < 1e-6)) {
     return unsupportedError("key '" + reader.fullKey("attention.scale") +
-                            "' is " + std::to_string(*scale) + ", heads of " +
-                            std::to_string(shape.headDim) + " elements have " +
-                            std::to_string(usual) +
-                            "; another scale is not supported");
+                            "' is " + std::to_string(*scale) +
+                            "; for heads of " + std::to_string(shape.headDim) +
+                            " elements only " + std::to_string(usual) +
+                            ", 1 / sqrt(elements), is supported");
   }
   return Status::ok();
 }
@@ -76,9 +77,9 @@ Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
     return unsupportedError(
         "attention heads of " + std::to_string(shape.headDim) +
         " elements (key '" + reader.fullKey("attention.key_length") +
-        "', or the width divided by the heads) are not supported; heads of 1 "
-        "to " +
-        std::to_string(codegen::kMaxHeadElements) + " are");
+        "', or the width divided by the number of heads) are not supported; "
+        "heads may have 1 to " +
+        std::to_string(codegen::kMaxHeadElements) + " elements");
   }
   const uint64_t group = shape.heads / shape.kvHeads;
   if (group > codegen::kMaxHeadsPerKvHead) {
@@ -87,7 +88,7 @@ Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
         reader.fullKey("attention.head_count") + "' is " +
         std::to_string(shape.heads) + ", '" +
         reader.fullKey("attention.head_count_kv") + "' is " +
-        std::to_string(shape.kvHeads) + ") are not supported; up to " +
+        std::to_string(shape.kvHeads) + ") are not supported; at most " +
         std::to_string(codegen::kMaxHeadsPerKvHead) + " are");
   }
   return Status::ok();
@@ -99,23 +100,24 @@ Status readRope(SourceReader &reader, DecoderShape &shape) {
   if (!dim && shape.headDim % 2 != 0) {
     return corruptError(
         "attention heads have " + std::to_string(shape.headDim) +
-        " elements, an odd number, and key '" +
+        " elements, an odd number, so rope cannot rotate all of them in pairs; "
+        "key '" +
         reader.fullKey("rope.dimension_count") +
-        "' is missing, which says how many of them turn in pairs");
+        "', the number of elements to rotate, is missing");
   }
   if (shape.ropeDim == 0 || shape.ropeDim % 2 != 0 ||
       shape.ropeDim > shape.headDim) {
-    return corruptError("key '" + reader.fullKey("rope.dimension_count") +
-                        "' is " + std::to_string(shape.ropeDim) +
-                        ", must be even and at most the head's " +
-                        std::to_string(shape.headDim));
+    return corruptError(
+        "key '" + reader.fullKey("rope.dimension_count") + "' is " +
+        std::to_string(shape.ropeDim) + "; it must be even and at most " +
+        std::to_string(shape.headDim) + ", the number of elements of a head");
   }
   AIR_ASSIGN_OR_RETURN(auto base, reader.optionalNumber("rope.freq_base"));
   shape.ropeBase = base.value_or(shape.ropeBase);
   if (!std::isfinite(shape.ropeBase) || shape.ropeBase <= 0) {
     return corruptError("key '" + reader.fullKey("rope.freq_base") + "' is " +
                         std::to_string(shape.ropeBase) +
-                        ", must be finite and positive");
+                        "; it must be finite and positive");
   }
 
   AIR_ASSIGN_OR_RETURN(shape.scaling, readRopeScaling(reader, shape.context));
@@ -138,42 +140,45 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   if (shape.kvHeads == 0 || shape.heads % shape.kvHeads != 0) {
     return corruptError("key '" + reader.fullKey("attention.head_count_kv") +
                         "' is " + std::to_string(shape.kvHeads) +
-                        ", no divisor of the " + std::to_string(shape.heads) +
-                        " heads");
+                        ", which does not divide the " +
+                        std::to_string(shape.heads) + " heads");
   }
   AIR_ASSIGN_OR_RETURN(auto keyLength,
                        reader.optionalCount("attention.key_length"));
   if (!keyLength && shape.width % shape.heads != 0) {
     return corruptError("key '" + reader.fullKey("embedding_length") + "' is " +
-                        std::to_string(shape.width) + ", no multiple of the " +
+                        std::to_string(shape.width) +
+                        ", which is not a multiple of the " +
                         std::to_string(shape.heads) + " heads");
   }
   shape.headDim = keyLength.value_or(shape.width / shape.heads);
   AIR_ASSIGN_OR_RETURN(auto valueLength,
                        reader.optionalCount("attention.value_length"));
   if (valueLength.value_or(shape.headDim) != shape.headDim) {
-    return unsupportedError("heads with keys of " +
-                            std::to_string(shape.headDim) + " and values of " +
-                            std::to_string(*valueLength) +
-                            " elements are not supported; equal ones are");
+    return unsupportedError(
+        "attention heads with keys of " + std::to_string(shape.headDim) +
+        " elements and values of " + std::to_string(*valueLength) +
+        " elements are not supported; keys and values must have equally many");
   }
   if (shape.headDim == 0) {
     return corruptError("key '" + reader.fullKey("attention.key_length") +
-                        "' is 0, must be 1 or more");
+                        "' is 0; it must be 1 or more");
   }
-  // Below, (heads + 2 * kvHeads) * headDim must fit.
+  // So that (heads + 2 * kvHeads) * headDim cannot overflow below.
   if (std::optional<uint64_t> row = checkedMul(shape.heads, shape.headDim);
       !row || *row > kMaxCount) {
-    return corruptError(std::to_string(shape.heads) + " heads of " +
+    return corruptError(std::to_string(shape.heads) + " attention heads of " +
                         std::to_string(shape.headDim) +
-                        " elements are more than " + std::to_string(kMaxCount));
+                        " elements are too large; a row of all heads may have "
+                        "at most " +
+                        std::to_string(kMaxCount) + " elements");
   }
   AIR_ASSIGN_OR_RETURN(double epsilon,
                        reader.number("attention.layer_norm_rms_epsilon"));
   if (!(epsilon >= 0 && epsilon <= std::numeric_limits<float>::max())) {
     return corruptError(
         "key '" + reader.fullKey("attention.layer_norm_rms_epsilon") + "' is " +
-        std::to_string(epsilon) + ", must be finite and not negative");
+        std::to_string(epsilon) + "; it must be finite and not negative");
   }
   shape.epsilon = static_cast<float>(epsilon);
   AIR_RETURN_IF_ERROR(checkHeads(reader, shape));
@@ -182,7 +187,7 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   return shape;
 }
 
-/// The embedding's rows, against what the tokenizer and the metadata say.
+/// Compares the embedding's rows with the tokenizer and the metadata.
 Status checkVocabulary(SourceReader &reader, uint64_t rows) {
   const auto &metadata = reader.model().metadata;
   auto tokens = metadata.find("tokenizer.ggml.tokens");
@@ -192,7 +197,7 @@ Status checkVocabulary(SourceReader &reader, uint64_t rows) {
           : std::get_if<std::vector<std::string>>(&tokens->second);
   if (list && list->size() != rows) {
     return corruptError("tensor 'token_embd.weight' has " +
-                        std::to_string(rows) + " rows, the tokenizer " +
+                        std::to_string(rows) + " rows, but the tokenizer has " +
                         std::to_string(list->size()) + " tokens");
   }
   AIR_ASSIGN_OR_RETURN(auto size, reader.optionalCount("vocab_size"));
@@ -200,13 +205,13 @@ Status checkVocabulary(SourceReader &reader, uint64_t rows) {
     return Status::ok();
   }
   std::string difference = "tensor 'token_embd.weight' has " +
-                           std::to_string(rows) + " rows, key '" +
+                           std::to_string(rows) + " rows, but key '" +
                            reader.fullKey("vocab_size") + "' is " +
                            std::to_string(*size);
   if (!list) {
     return corruptError(std::move(difference));
   }
-  reader.note(difference + "; the key is ignored, since the tokenizer has as "
+  reader.note(difference + "; the key is ignored because the tokenizer has as "
                            "many tokens as the tensor has rows");
   return Status::ok();
 }
@@ -249,8 +254,8 @@ public:
       reader.note(std::to_string(inputScales) +
                   (inputScales == 1 ? " tensor '*.input_scale' is"
                                     : " tensors '*.input_scale' are") +
-                  " ignored: only activations of 4 bits, which nothing here "
-                  "uses, have such a scale");
+                  " ignored: input scales are for 4-bit activations, which are "
+                  "not used here");
     }
     return Status::ok();
   }
@@ -261,7 +266,7 @@ private:
                                static_cast<int64_t>(columns));
   }
 
-  /// `rank` is 2 of a matrix, 1 of a vector.
+  /// `rank` is 2 for a matrix and 1 for a vector.
   llm::WeightAttr attr(const SourceTensor *tensor, size_t rank,
                        StringRef scale = "") {
     if (!tensor) {
@@ -274,7 +279,8 @@ private:
   }
 
   /// The tensor of one element that multiplies matrix `name` (without
-  /// ".weight"): of NVFP4, whose own scales have too small a range.
+  /// ".weight"), if there is one. NVFP4 has it because the range of its block
+  /// scales is small.
   Result<std::string> scaleOf(const std::string &name) {
     AIR_ASSIGN_OR_RETURN(const SourceTensor *scale,
                          reader.optionalTensor(name + ".scale", {1}));
@@ -327,7 +333,7 @@ private:
     for (const auto &[name, tensor] : reader.model().tensors) {
       uint64_t elements = 1;
       for (uint64_t extent : tensor.shape) {
-        elements *= extent; // bounded by the file's size
+        elements *= extent; // the reader bounds the product by the file's size
       }
       parameters += elements;
     }
@@ -347,7 +353,7 @@ private:
                                         epsilon()));
   }
 
-  /// `name` without ".weight".
+  /// `name` is the matrix's name without ".weight".
   Result<Value> linear(Value x, const std::string &name, uint64_t outputs,
                        uint64_t inputs, Presence bias) {
     AIR_ASSIGN_OR_RETURN(const SourceTensor *weight,
@@ -383,7 +389,7 @@ private:
                                          shape.width, traits.qkvBias));
     AIR_ASSIGN_OR_RETURN(q, turned(q, prefix + "attn_q_norm.weight"));
     AIR_ASSIGN_OR_RETURN(k, turned(k, prefix + "attn_k_norm.weight"));
-    // As a float32, from a square root in double precision.
+    // Computed in double precision and rounded once to float32.
     double scale = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
     Value heads = llm::AttentionOp::create(
         builder, loc, rowsOf(qRow), q, k, v,
@@ -424,7 +430,8 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
-    // A scale of the embedding would multiply what is looked up, too.
+    // A tied head takes no scale, because a scale of the embedding would also
+    // apply to the rows that are looked up.
     AIR_ASSIGN_OR_RETURN(std::string scale,
                          output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,

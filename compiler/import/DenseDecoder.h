@@ -1,14 +1,14 @@
 //===- DenseDecoder.h - pre-norm decoders with a gated FFN ------*- C++ -*-===//
 //
-// The graph that Llama, Mistral, Qwen2 and Qwen3 share, under GGUF's names:
+// The graph that Llama, Mistral, Qwen2 and Qwen3 share, with GGUF's names:
 //
 //   x = embed(ids)
 //   layer: x += attn_output . attention(rope(norm(q)), rope(norm(k)), v)
 //                q, k, v = attn_{q,k,v} . rms_norm(x)
 //          x += ffn_down . (silu(ffn_gate . n) * (ffn_up . n)), n = rms_norm(x)
-//   logits = output . rms_norm(x); token_embd when there is no output.weight
+//   logits = output . rms_norm(x); without output.weight, token_embd is used
 //
-// Names and meaning of keys and tensors:
+// The names and meanings of keys and tensors are GGUF's:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 //
 //===----------------------------------------------------------------------===//
@@ -24,7 +24,7 @@ namespace air::compiler {
 
 enum class Presence : uint8_t { Never, Optional, Always };
 
-/// In what families of this kind differ.
+/// What differs between the families of this kind.
 struct DenseDecoderTraits {
   ir::llm::RopeKind rope = ir::llm::RopeKind::Norm;
   Presence qkvBias = Presence::Never;     ///< attn_{q,k,v}.bias

@@ -1,6 +1,6 @@
 //===- Families.h - the table of architectures ------------------*- C++ -*-===//
 //
-// A new family is one file with its build function, and one row in
+// A new family needs one file with its build function and one row in
 // Families.cpp.
 //
 //===----------------------------------------------------------------------===//
@@ -15,7 +15,7 @@
 
 namespace air::compiler {
 
-/// Adds the llm.model of the reader's source to `module`.
+/// Builds the llm.model of the reader's source in `module`.
 using BuildModel = Status (*)(SourceReader &reader, mlir::ModuleOp module);
 
 struct Family {

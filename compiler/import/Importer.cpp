@@ -30,10 +30,10 @@ static Result<const Family *> familyOf(const ModelSource &source) {
     return corruptError("key 'general.architecture' is missing; supported: " +
                         known);
   }
-  // Adapters and projectors are files of the same format.
+  // Adapters and projectors come in the same file format.
   std::string type = source.getString("general.type").value_or("model");
   if (type != "model") {
-    return unsupportedError("'general.type' is " + inQuotes(type) +
+    return unsupportedError("key 'general.type' is " + inQuotes(type) +
                             "; only 'model' is supported");
   }
   for (const Family &family : families()) {
@@ -67,7 +67,7 @@ importModel(mlir::MLIRContext &context, const ModelSource &source,
                                           return mlir::success();
                                         });
   if (mlir::failed(mlir::verify(*module))) {
-    return internalError("the imported model does not verify: " + complaint);
+    return internalError("the imported model fails verification: " + complaint);
   }
   return module;
 }

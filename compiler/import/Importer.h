@@ -1,13 +1,14 @@
 //===- Importer.h - ModelSource -> llm dialect ------------------*- C++ -*-===//
 //
 // Reads a model's metadata and tensor index (never a tensor's bytes) and builds
-// its graph: a module with one llm.model. An imported module has used up its
-// source: every tensor has a place in the graph, and every metadata key of the
-// architecture was understood. What is left over would make a model that
-// computes something else with no error, so it is refused by name.
+// its graph: a module with one llm.model. Every tensor of the source must have
+// a place in the graph, and every metadata key of the architecture must be
+// understood. Ignoring one could silently compute something else, so whatever
+// is left over is refused by name.
 //
-// Errors: Unsupported (architecture, tensor or key, and what is supported),
-// Corrupt (a key or tensor is missing or of the wrong shape: both numbers).
+// Errors: Unsupported names the architecture, tensor or key, and what is
+// supported. Corrupt names a key or tensor that is missing or has the wrong
+// shape, with both numbers.
 //
 // Thread-safety: concurrent imports into different contexts are independent.
 //
@@ -22,14 +23,14 @@
 
 namespace air::compiler {
 
-/// Loads the llm dialect into `context` and builds the model of `source`. What
-/// is odd about the source and changes nothing is appended to `notes`, one
-/// sentence each.
+/// Loads the llm dialect into `context` and builds the model of `source`.
+/// Oddities that do not change what the model computes are appended to `notes`,
+/// one sentence each.
 Result<mlir::OwningOpRef<mlir::ModuleOp>>
 importModel(mlir::MLIRContext &context, const ModelSource &source,
             std::vector<std::string> *notes = nullptr);
 
-/// Architectures that importModel knows, sorted.
+/// The architectures that importModel supports, sorted.
 std::vector<std::string> supportedArchitectures();
 
 } // namespace air::compiler

@@ -1,8 +1,8 @@
 //===- Llama.cpp - Llama 2, Llama 3, Mistral --------------------*- C++ -*-===//
 //
-// Converters store q and k so that rope turns neighbours (NORM). Llama 3's
-// frequency scaling comes as rope_freqs.weight. Mistral is the same graph; its
-// heads need not add up to the width.
+// Converters permute q and k so that rope rotates adjacent elements (NORM).
+// Llama 3's frequency scaling comes as rope_freqs.weight. Mistral has the same
+// graph, but heads * head size may differ from the width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

@@ -1,4 +1,4 @@
-//===- NeutralKeys.cpp - keys that may be there and say nothing -----------===//
+//===- NeutralKeys.cpp - keys that are accepted at a neutral value --------===//
 #include "compiler/import/NeutralKeys.h"
 
 #include <algorithm>
@@ -6,8 +6,8 @@
 namespace air::compiler {
 namespace {
 
-constexpr const char *kExperts = "a detail of experts, of which there are none";
-constexpr const char *kWindow = "a detail of windows, of which there are none";
+constexpr const char *kExperts = "a detail of experts in a model without any";
+constexpr const char *kWindow = "a detail of windows in a model without any";
 
 constexpr NeutralKey kKeys[] = {
     {"activation_sparsity_scale", Neutral::Zero, "sparse activations"},
@@ -16,9 +16,9 @@ constexpr NeutralKey kKeys[] = {
     {"attention.group_norm_groups", Neutral::Zero, "group norms"},
     {"attention.indexer.head_count", Neutral::Zero, "sparse attention"},
     {"attention.indexer.key_length", Neutral::Anything,
-     "a detail of the indexer, which there is not without heads"},
+     "a detail of the indexer, which a model without indexer heads lacks"},
     {"attention.indexer.top_k", Neutral::Anything,
-     "a detail of the indexer, which there is not without heads"},
+     "a detail of the indexer, which a model without indexer heads lacks"},
     {"attention.key_length_mla", Neutral::Zero, "latent attention"},
     {"attention.key_length_swa", Neutral::Anything, kWindow},
     {"attention.kv_lora_rank", Neutral::Zero, "latent attention"},
@@ -80,7 +80,7 @@ constexpr NeutralKey kKeys[] = {
     {"swiglu_clamp_exp", Neutral::Anything, kExperts},
     {"swiglu_clamp_shexp", Neutral::Anything, kExperts},
     {"swin_norm", Neutral::Zero, "Swin norms"},
-    // Says how the converter's input was laid out.
+    // Records how the converter's input was laid out.
     {"tensor_data_layout", Neutral::Anything, "the converter's input"},
     {"token_shift_count", Neutral::Zero, "recurrent layers"},
     {"use_parallel_residual", Neutral::Zero, "parallel residuals"},
@@ -88,7 +88,7 @@ constexpr NeutralKey kKeys[] = {
 
 static_assert(std::ranges::is_sorted(kKeys, std::ranges::less{},
                                      &NeutralKey::key),
-              "the table must ascend by key");
+              "the table must be sorted by key");
 
 bool isNeutral(Neutral neutral, double value) {
   switch (neutral) {
@@ -104,7 +104,7 @@ bool isNeutral(Neutral neutral, double value) {
   return false;
 }
 
-/// Without trailing zeros: "8", "0.5".
+/// The number without trailing zeros: "8", "0.5".
 std::string numberText(double value) {
   std::string text = std::to_string(value);
   if (text.find('.') != std::string::npos) {
@@ -134,9 +134,9 @@ Status readNeutralKeys(SourceReader &reader) {
                                   ? "the value 1 is"
                                   : "the values 0 and 1 are";
         return unsupportedError("key '" + reader.fullKey(name) + "' is " +
-                                numberText(value) + ", which asks for " +
-                                std::string(key.what) +
-                                "; that is not supported, only " + neutral);
+                                numberText(value) + ", which means " +
+                                std::string(key.what) + "; only " + neutral +
+                                " supported");
       }
     }
   }

@@ -1,11 +1,11 @@
-//===- NeutralKeys.h - keys that may be there and say nothing ---*- C++ -*-===//
+//===- NeutralKeys.h - keys that are accepted at a neutral value *- C++ -*-===//
 //
-// Converters write keys of mathematics that a model does not have, at the value
-// that means "not there". Such a key is taken at that value and refused at any
-// other. One table has them all, with the reason.
+// Converters also write keys of features that a model does not have, with the
+// value that means "absent". Such a key is accepted with that value and refused
+// with any other. One table lists all these keys and what they mean.
 //
-// Names and meaning of the keys: "gguf/constants.py" of gguf 0.19 on PyPI, and
-// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+// Sources of the keys' names and meanings: "gguf/constants.py" of gguf 0.19 on
+// PyPI, and https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_NEUTRALKEYS_H
@@ -19,23 +19,23 @@
 namespace air::compiler {
 
 enum class Neutral : uint8_t {
-  Zero,      ///< 0, or false; of a list, every element
-  One,       ///< 1, or true; of a list, every element
-  ZeroOrOne, ///< a factor: 1 changes nothing, 0 means that there is none
-  Anything,  ///< a detail of something that another key says is not there
+  Zero,      ///< 0 or false; in a list, every element
+  One,       ///< 1 or true; in a list, every element
+  ZeroOrOne, ///< a factor: 1 changes nothing, and 0 means that it is unset
+  Anything,  ///< a detail of a feature that another key shows to be absent
 };
 
 struct NeutralKey {
-  std::string_view key; ///< without the architecture
+  std::string_view key; ///< without the architecture's prefix
   Neutral neutral;
-  std::string_view what; ///< what another value asks for
+  std::string_view what; ///< what any other value means
 };
 
 /// Sorted by key.
 std::span<const NeutralKey> neutralKeys();
 
-/// Takes every key of the table. Unsupported names the first that asks for
-/// something; Corrupt one that is no number.
+/// Reads every key of the table. Unsupported names the first whose value is not
+/// neutral; Corrupt names one that is not a number.
 Status readNeutralKeys(SourceReader &reader);
 
 } // namespace air::compiler

@@ -1,6 +1,6 @@
 //===- Qwen2.cpp - Qwen2 and Qwen2.5 ----------------------------*- C++ -*-===//
 //
-// Biases on q, k and v; rope turns halves of the head (NEOX).
+// q, k and v have biases; rope pairs the two halves of a head (NEOX).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

@@ -1,7 +1,7 @@
 //===- Qwen3.cpp - dense Qwen3 ----------------------------------*- C++ -*-===//
 //
-// Each head of q and k is normed before rope (NEOX); heads need not add up to
-// the width.
+// Each head of q and k is normalised before rope (NEOX); heads * head size may
+// differ from the width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

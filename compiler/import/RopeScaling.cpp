@@ -11,10 +11,10 @@ namespace {
 Status outOfRange(const SourceReader &reader, const std::string &key,
                   double value, const std::string &range) {
   return corruptError("key '" + reader.fullKey(key) + "' is " +
-                      std::to_string(value) + ", must be " + range);
+                      std::to_string(value) + "; it must be " + range);
 }
 
-/// A key that is above 0; `standard` when it is not there.
+/// The value of a key that must be positive; `standard` when it is absent.
 Result<double> positive(SourceReader &reader, const std::string &key,
                         double standard) {
   AIR_ASSIGN_OR_RETURN(auto value, reader.optionalNumber(key));
@@ -25,7 +25,7 @@ Result<double> positive(SourceReader &reader, const std::string &key,
   return number;
 }
 
-/// A key whose 0 means that it is not there.
+/// The value of a key for which 0 means that it is unset.
 Result<std::optional<double>> notZero(SourceReader &reader,
                                       const std::string &key) {
   AIR_ASSIGN_OR_RETURN(auto value, reader.optionalNumber(key));
@@ -35,10 +35,10 @@ Result<std::optional<double>> notZero(SourceReader &reader,
   return value.value_or(0) == 0 ? std::nullopt : value;
 }
 
-/// How often the model's context was stretched; 1 when it was not.
+/// The factor by which the model's context was extended; 1 when it was not.
 Result<double> stretch(SourceReader &reader) {
   AIR_ASSIGN_OR_RETURN(auto factor, notZero(reader, "rope.scaling.factor"));
-  // The name of files from before that key existed.
+  // Older files use this name.
   AIR_ASSIGN_OR_RETURN(auto oldFactor, notZero(reader, "rope.scale_linear"));
   double value = factor ? *factor : oldFactor.value_or(1.0);
   if (value < 0) {
@@ -68,12 +68,12 @@ Status readYarn(SourceReader &reader, uint64_t trainedContext,
       positive(reader, "rope.scaling.yarn_beta_slow", scaling.betaSlow));
   if (scaling.betaSlow > scaling.betaFast) {
     return outOfRange(reader, "rope.scaling.yarn_beta_slow", scaling.betaSlow,
-                      "at most yarn_beta_fast, which is " +
+                      "at most rope.scaling.yarn_beta_fast, which is " +
                           std::to_string(scaling.betaFast));
   }
   AIR_ASSIGN_OR_RETURN(auto mix,
                        reader.optionalNumber("rope.scaling.yarn_ext_factor"));
-  // Below 0 it means that the key is not there.
+  // A negative value means that the key is unset.
   scaling.mix = mix && !(*mix < 0) ? *mix : 1.0;
   if (!std::isfinite(scaling.mix)) {
     return outOfRange(reader, "rope.scaling.yarn_ext_factor", scaling.mix,
@@ -94,7 +94,8 @@ Status readYarn(SourceReader &reader, uint64_t trainedContext,
   return Status::ok();
 }
 
-/// Without YaRN its keys say nothing, but those two that would turn it on.
+/// Without YaRN its keys have no effect, except for the two that would turn it
+/// on; those must be neutral.
 Status refuseYarn(SourceReader &reader, const std::string &type) {
   for (const char *key :
        {"rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast",
@@ -113,8 +114,8 @@ Status refuseYarn(SourceReader &reader, const std::string &type) {
                             : "rope.scaling.yarn_attn_factor";
   return unsupportedError("key '" + reader.fullKey(key) + "' is " +
                           std::to_string(isMixed ? *mix : *given) +
-                          " beside rope scaling '" + type +
-                          "'; it is supported beside 'yarn'");
+                          " with rope scaling '" + type +
+                          "'; that is supported only with 'yarn'");
 }
 
 } // namespace
@@ -145,10 +146,12 @@ Result<RopeScaling> readRopeScaling(SourceReader &reader,
     return corruptError("rope scaling '" + type +
                         "' multiplies cosines and sines by " +
                         std::to_string(scaling.magnitude) +
-                        ", must be finite and positive; see '" +
+                        "; the factor must be finite and positive; check key "
+                        "'" +
                         reader.fullKey("rope.scaling.attn_factor") + "'");
   }
-  // Who stretched the model, not how.
+  // Records whether the model was finetuned with scaling, which changes
+  // nothing.
   reader.ignore("rope.scaling.finetuned");
   return scaling;
 }

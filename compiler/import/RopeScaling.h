@@ -1,15 +1,16 @@
 //===- RopeScaling.h - the rope.scaling.* keys ------------------*- C++ -*-===//
 //
-// GGUF's keys for stretched rotary positions, evaluated as transformers'
-// modeling_rope_utils does. With g(m) = 0.1 * m * ln(factor) + 1 for a factor
-// above 1, else 1, cosines and sines are multiplied
+// GGUF's keys for context extension by RoPE scaling, evaluated as transformers'
+// modeling_rope_utils does. Let g(m) = 0.1 * m * ln(factor) + 1 for a factor
+// above 1, and 1 otherwise. Cosines and sines are multiplied by attn_factor
+// with every kind of scaling. With YaRN they are also multiplied
 //
-//   by g(1), or by g(1) / g(yarn_log_multiplier) where that key is not 0, or by
-//   yarn_attn_factor where that key is there (the configuration's
-//   attention_factor), all of these with YaRN only,
-//   and by attn_factor with every kind of scaling.
+//   by yarn_attn_factor (attention_factor in the model's configuration) where
+//   that key is present,
+//   otherwise by g(1) / g(yarn_log_multiplier) where that key is not 0,
+//   otherwise by g(1), unless yarn_ext_factor is 0.
 //
-// llama.cpp overwrites yarn_attn_factor by g(1) and so loses it.
+// llama.cpp overwrites yarn_attn_factor with g(1), so that its value is lost.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_ROPESCALING_H
@@ -21,9 +22,9 @@ namespace air::compiler {
 
 struct RopeScaling {
   double linearFactor = 1;
-  double magnitude = 1; ///< of cosines and sines
+  double magnitude = 1; ///< factor of cosines and sines
   bool isYarn = false;
-  // Of YaRN (compiler/emit/RopeFrequencies.h).
+  // For YaRN only (compiler/emit/RopeFrequencies.h).
   double factor = 1;
   double originalContext = 0;
   double betaFast = 32;
@@ -31,9 +32,9 @@ struct RopeScaling {
   double mix = 1;
 };
 
-/// `trainedContext` is the original context where no key names another.
-/// Unsupported names a kind that nothing here computes; Corrupt a number out
-/// of its range.
+/// `trainedContext` is the original context unless a key states another.
+/// Unsupported names a kind of scaling that is not implemented; Corrupt names a
+/// number that is out of range.
 Result<RopeScaling> readRopeScaling(SourceReader &reader,
                                     uint64_t trainedContext);
 

@@ -1,4 +1,4 @@
-//===- SourceReader.cpp - a source, used up as it is read -------*- C++ -*-===//
+//===- SourceReader.cpp - tracks what is read from a source -----*- C++ -*-===//
 #include "compiler/import/SourceReader.h"
 
 #include "formats/support/Printable.h"
@@ -29,7 +29,7 @@ std::string withoutLayer(const std::string &name) {
   return "blk.N" + name.substr(end);
 }
 
-/// The one value that all elements of a list have.
+/// The value that all elements of a list have, if they are equal.
 template <typename T>
 std::optional<uint64_t> uniform(const std::vector<T> &list) {
   if (list.empty() || !std::all_of(list.begin(), list.end(), [&](T value) {
@@ -80,17 +80,17 @@ SourceReader::optionalCount(const std::string &key) {
   }
   if (!number && isList) {
     return unsupportedError("key '" + fullKey(key) +
-                            "' has another value for some layers; layers that "
-                            "are all alike are supported");
+                            "' differs between layers; only the same value for "
+                            "all layers is supported");
   }
   if (!number) {
     return corruptError("key '" + fullKey(key) +
-                        "' is no whole number of 0 or more");
+                        "' is not a whole number of 0 or more");
   }
   if (*number > kMaxCount) {
     return corruptError("key '" + fullKey(key) + "' is " +
-                        std::to_string(*number) + ", at most " +
-                        std::to_string(kMaxCount) + " makes sense");
+                        std::to_string(*number) + "; it must be at most " +
+                        std::to_string(kMaxCount));
   }
   return number;
 }
@@ -101,7 +101,8 @@ Result<uint64_t> SourceReader::count(const std::string &key) {
     return corruptError("key '" + fullKey(key) + "' is missing");
   }
   if (*number == 0) {
-    return corruptError("key '" + fullKey(key) + "' is 0, must be 1 or more");
+    return corruptError("key '" + fullKey(key) +
+                        "' is 0; it must be 1 or more");
   }
   return *number;
 }
@@ -117,7 +118,7 @@ SourceReader::optionalNumber(const std::string &key) {
     if (values.size() != 1) {
       return corruptError("key '" + fullKey(key) + "' has " +
                           std::to_string(values.size()) +
-                          " numbers, must be one");
+                          " numbers; it must have exactly one");
     }
     number = values.front();
   }
@@ -147,7 +148,7 @@ Result<std::vector<double>> SourceReader::numbers(const std::string &key) {
       },
       *value);
   if (!numbers) {
-    return corruptError("key '" + fullKey(key) + "' is no number");
+    return corruptError("key '" + fullKey(key) + "' is not a number");
   }
   return *std::move(numbers);
 }
@@ -178,7 +179,7 @@ SourceReader::optionalText(const std::string &key) {
   }
   std::optional<std::string> text = source.getString(fullKey(key));
   if (!text) {
-    return corruptError("key '" + fullKey(key) + "' is no text");
+    return corruptError("key '" + fullKey(key) + "' is not a string");
   }
   return text;
 }
@@ -196,7 +197,7 @@ static Status checkDType(const SourceTensor &tensor) {
   if (!info(tensor.dtype).isWeight) {
     return unsupportedError("tensor '" + tensor.name + "' is of type " +
                             std::string(info(tensor.dtype).name) +
-                            ", which is no weight format");
+                            ", which is not a weight format");
   }
   Result<uint64_t> bytes = rowBytes(tensor.dtype, tensor.shape.back());
   return bytes ? Status::ok()
@@ -210,8 +211,9 @@ SourceReader::optionalTensor(const std::string &name, Shape shape) {
     return tensor;
   }
   if (!std::ranges::equal(shape, extentsOf(*tensor, shape.size()))) {
-    return corruptError("tensor '" + name + "' is " + shapeText(tensor->shape) +
-                        ", the metadata says " +
+    return corruptError("the shape of tensor '" + name + "' is " +
+                        shapeText(tensor->shape) +
+                        ", but the metadata requires " +
                         shapeText(std::vector<uint64_t>(shape)));
   }
   AIR_RETURN_IF_ERROR(checkDType(*tensor));
@@ -238,17 +240,18 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
   std::span<const uint64_t> extents = extentsOf(*tensor, 2);
   if (extents.size() != 2 || extents[1] != columns || extents[0] == 0 ||
       extents[0] > kMaxCount) {
-    return corruptError("tensor '" + name + "' is " + shapeText(tensor->shape) +
-                        ", the metadata says rows of " +
-                        std::to_string(columns));
+    return corruptError("the shape of tensor '" + name + "' is " +
+                        shapeText(tensor->shape) +
+                        ", but the metadata requires rows of " +
+                        std::to_string(columns) + " elements");
   }
   AIR_RETURN_IF_ERROR(checkDType(*tensor));
   return tensor;
 }
 
 Status SourceReader::refuseTensor(const std::string &name) const {
-  // Compared as text: the number of "blk.12." may have any length.
-  constexpr size_t kDigits = 4; // where it begins
+  // Compared as text, because the number in "blk.12." may have any length.
+  constexpr size_t kDigits = 4; // where the number begins
   const size_t end = name.find('.', kDigits);
   if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {
     std::string digits = name.substr(kDigits, end - kDigits);
@@ -259,8 +262,8 @@ Status SourceReader::refuseTensor(const std::string &name) const {
       return corruptError("tensor " + inQuotes(name) + " belongs to layer " +
                           printable(digits, kShownBytes) + ", but key '" +
                           fullKey("block_count") + "' is " +
-                          std::to_string(layers) + ": the file has layers " +
-                          "that its metadata does not count");
+                          std::to_string(layers) + ": the file has more " +
+                          "layers than its metadata states");
     }
   }
   std::string known;
@@ -268,8 +271,8 @@ Status SourceReader::refuseTensor(const std::string &name) const {
     known += (known.empty() ? "" : ", ") + asked;
   }
   return unsupportedError("tensor " + inQuotes(name) +
-                          " has no use in architecture '" + architecture +
-                          "' here; supported: " + known);
+                          " is not used in architecture '" + architecture +
+                          "'; supported: " + known);
 }
 
 Status SourceReader::finish() const {

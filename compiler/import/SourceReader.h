@@ -1,7 +1,7 @@
-//===- SourceReader.h - a source, used up as it is read ---------*- C++ -*-===//
+//===- SourceReader.h - tracks what is read from a source -------*- C++ -*-===//
 //
-// What families read a ModelSource through. It remembers which keys and tensors
-// were asked for, so that `finish` can refuse what nobody understood.
+// Families read a ModelSource through a SourceReader. It records which keys and
+// tensors were read, so that `finish` can refuse those that no family uses.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_SOURCEREADER_H
@@ -15,12 +15,12 @@
 
 namespace air::compiler {
 
-/// The tensor's shape without extents of 1 in front, but `rank` extents at
-/// least (or all that there are).
+/// The tensor's shape without leading extents of 1, but with at least `rank`
+/// extents where the shape has that many.
 std::span<const uint64_t> extentsOf(const SourceTensor &tensor, size_t rank);
 
-/// Counts in metadata (layers, heads, widths, tokens) are refused above this;
-/// so the product of two fits in 64 bits.
+/// Larger counts in metadata (layers, heads, widths, tokens) are refused, so
+/// that the product of any two fits in 64 bits.
 inline constexpr uint64_t kMaxCount = (uint64_t{1} << 31) - 1;
 
 class SourceReader {
@@ -32,23 +32,25 @@ public:
   const std::string &architectureName() const { return architecture; }
   const ModelSource &model() const { return source; }
 
-  // Keys are named without their "<architecture>." prefix. Absent: Corrupt, or
-  // std::nullopt from the optional ones. Of another kind: Corrupt.
+  // Keys are named without their "<architecture>." prefix. A key that is absent
+  // is Corrupt, or std::nullopt from the optional functions. A key whose value
+  // has another type is Corrupt.
 
-  /// 1 to kMaxCount. A list of equal values, one a layer, is that value; other
-  /// lists are Unsupported.
+  /// A number from 1 to kMaxCount. A list with the same value for every layer
+  /// counts as that value; other lists are Unsupported.
   Result<uint64_t> count(const std::string &key);
-  /// As count, and 0 is allowed.
+  /// Like count, but 0 is allowed.
   Result<std::optional<uint64_t>> optionalCount(const std::string &key);
   Result<double> number(const std::string &key);
   Result<std::optional<double>> optionalNumber(const std::string &key);
-  /// A number or flag, or all of a list of them; none when the key is absent.
+  /// One number or flag, or all elements of a list of them. Empty when the key
+  /// is absent.
   Result<std::vector<double>> numbers(const std::string &key);
   Result<std::optional<bool>> optionalFlag(const std::string &key);
   Result<std::optional<std::string>> optionalText(const std::string &key);
-  /// For keys that change nothing of what is computed.
+  /// Accepts a key that does not change what is computed.
   void ignore(const std::string &key) { usedKeys.insert(fullKey(key)); }
-  /// Messages that list what is supported leave the key out.
+  /// Leaves the key out of messages that list the supported keys.
   void leaveUnlisted(const std::string &key) {
     unlistedKeys.insert(fullKey(key));
   }
@@ -56,24 +58,24 @@ public:
     return architecture + "." + key;
   }
 
-  /// How many layers there are: `finish` tells tensors of others.
+  /// The number of layers, so that `finish` recognises tensors of further ones.
   void setLayers(uint64_t count) { layers = count; }
 
-  /// Something odd that changes nothing of what is computed, as one sentence
+  /// Records an oddity that does not change what is computed, as one sentence
   /// for the user.
   void note(std::string text) { taken.push_back(std::move(text)); }
   const std::vector<std::string> &notes() const { return taken; }
 
-  // Extents of 1 at the end of a GGUF shape (here: in front) say nothing.
+  // Trailing extents of 1 in a GGUF shape (here they are leading) are ignored.
   using Shape = std::initializer_list<uint64_t>;
 
   /// The tensor of that name. Corrupt when it is missing or has another shape;
-  /// Unsupported when its dtype is no weight format.
+  /// Unsupported when its dtype is not a weight format.
   Result<const SourceTensor *> tensor(const std::string &name, Shape shape);
-  /// As tensor; null when there is none of that name.
+  /// Like tensor, but null when there is no tensor of that name.
   Result<const SourceTensor *> optionalTensor(const std::string &name,
                                               Shape shape);
-  /// A matrix with that many columns and any number of rows.
+  /// A matrix with `columns` columns and any number of rows.
   Result<const SourceTensor *> matrixOfColumns(const std::string &name,
                                                uint64_t columns);
 
@@ -91,7 +93,8 @@ private:
   std::set<std::string> usedKeys;
   std::set<std::string> unlistedKeys;
   std::set<std::string> usedTensors;
-  std::set<std::string> knownNames; // asked for, layers as "blk.N."
+  std::set<std::string>
+      knownNames; // every name that was read; layers: "blk.N."
   std::vector<std::string> taken;
 };
 

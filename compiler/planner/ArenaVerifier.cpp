@@ -1,7 +1,7 @@
-//===- ArenaVerifier.cpp - the arena, checked step by step ----------------===//
+//===- ArenaVerifier.cpp - checks the arena step by step ------------------===//
 //
-// Shares nothing with MemoryPlanner.cpp but the problem: it asks of every step
-// of every program which buffers hold a value there, and that their ranges are
+// Shares no code with MemoryPlanner.cpp. For every step of every program it
+// determines which buffers hold a live value, and checks that their ranges are
 // disjoint, aligned and inside the arena.
 //
 //===----------------------------------------------------------------------===//
@@ -23,9 +23,10 @@ std::string rangeText(uint64_t offset, uint64_t bytes) {
 Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
                        uint64_t arenaBytes) {
   if (offset % kArenaAlignment != 0) {
-    return verificationError(
-        "buffer '" + buffer.name + "' lies at " + std::to_string(offset) +
-        ", no multiple of the alignment " + std::to_string(kArenaAlignment));
+    return verificationError("buffer '" + buffer.name + "' is at offset " +
+                             std::to_string(offset) +
+                             ", which is not a multiple of the alignment " +
+                             std::to_string(kArenaAlignment));
   }
   if (!rangeFits(offset, buffer.bytes, arenaBytes)) {
     return verificationError(
@@ -36,8 +37,8 @@ Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
   return Status::ok();
 }
 
-/// For each step, the buffers whose values nobody needs after it. Walks the
-/// program backwards, with what is still to be read.
+/// For each step, the buffers whose values are dead after it. Computed by a
+/// backward walk that tracks which buffers are still to be read.
 Result<std::vector<std::vector<uint32_t>>>
 lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
   std::vector<std::vector<uint32_t>> over(program.steps.size());
@@ -56,8 +57,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
         over[step].push_back(use.buffer);
       }
     }
-    // The step's first use decides whether an earlier value is needed: it is
-    // the one that is set last.
+    // The step's first use decides whether an earlier value is needed. In this
+    // backward walk the first use is handled last, so its answer is kept.
     for (size_t i = program.steps[step].size(); i-- > 0;) {
       const BufferUse &use = program.steps[step][i];
       needed[use.buffer] = use.reads;
@@ -66,8 +67,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
   return over;
 }
 
-/// The ranges that hold values, by where they begin. They are disjoint, so a
-/// new one can only overlap its neighbours.
+/// The ranges that hold live values, sorted by their beginning. They are
+/// disjoint, so a new range can only overlap its two neighbours.
 class Occupancy {
 public:
   Occupancy(const MemoryProblem &memoryProblem, const ArenaPlan &arenaPlan)
@@ -98,7 +99,7 @@ public:
   }
 
 private:
-  /// `low` does not begin behind `high`.
+  /// Checks two buffers of which `low` does not begin after `high`.
   Status verifyApart(uint32_t low, uint32_t high, size_t step) const {
     const ArenaBuffer &a = problem.buffers[low];
     const ArenaBuffer &b = problem.buffers[high];
@@ -121,8 +122,8 @@ private:
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
   if (plan.offsets.size() != problem.buffers.size()) {
     return verificationError(
-        "the arena places " + std::to_string(plan.offsets.size()) +
-        " buffers of " + std::to_string(problem.buffers.size()));
+        "the arena has offsets for " + std::to_string(plan.offsets.size()) +
+        " buffers, but there are " + std::to_string(problem.buffers.size()));
   }
   for (size_t i = 0; i < problem.buffers.size(); ++i) {
     AIR_RETURN_IF_ERROR(

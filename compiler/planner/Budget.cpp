@@ -1,4 +1,4 @@
-//===- Budget.cpp - the ledger, and what to do when it does not fit -------===//
+//===- Budget.cpp - the RAM ledger, and advice when it does not fit -------===//
 #include "compiler/planner/Budget.h"
 
 #include "formats/support/ByteText.h"
@@ -9,14 +9,14 @@
 namespace air::compiler {
 namespace {
 
-/// What to change so that the plan fits: whichever of slots, context and model
-/// is at fault. `fixed` is everything but KV.
+/// What to change so that the plan fits: the slots, the context or the model.
+/// `fixed` is the demand without the KV cache.
 std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   if (fixed >= capacity || demand.kvPageBytes == 0) {
-    return "even without KV it does not fit: choose a smaller quantisation of "
-           "the model, or a machine with more memory";
+    return "it would not fit even without a KV cache: choose a smaller "
+           "quantisation of the model, or a machine with more memory";
   }
-  // Pages that fit beside the rest, and those that a sequence takes.
+  // KV pages that fit beside the rest, and those that one sequence takes.
   uint64_t room = (capacity - fixed) / demand.kvPageBytes;
   uint64_t wanted =
       kvPages(demand.context, 1, demand.kvPageTokens).value_or(UINT64_MAX);
@@ -82,9 +82,10 @@ Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
   for (const LedgerItem &item : budget.items) {
     std::optional<uint64_t> sum = checkedAdd(budget.total, item.bytes);
     if (!sum) {
-      return doesNotFitError("the plan's memory passes 2^64 bytes at '" +
+      return doesNotFitError("the plan needs more than 2^64 bytes of RAM: '" +
                              item.name + "' of " + std::to_string(item.bytes) +
-                             " bytes");
+                             " bytes comes on top of " +
+                             std::to_string(budget.total) + " bytes");
     }
     budget.total = *sum;
     list += (list.empty() ? "" : ", ") + item.name + " " + byteText(item.bytes);

@@ -1,11 +1,11 @@
-//===- Budget.h - every byte of RAM a plan takes ----------------*- C++ -*-===//
+//===- Budget.h - every byte of RAM that a plan takes -----------*- C++ -*-===//
 //
-// One ledger: weights, KV, activations, scratch of all threads, kernels. Their
-// sum must fit in the machine's RAM. KV is counted as reserved in full: pages *
-// page bytes, whether sequences fill them or not.
+// One ledger lists weights, KV cache, activations, scratch of all threads, and
+// kernels. Their sum must fit in the machine's RAM. The KV cache counts in
+// full, pages * page bytes, whether sequences fill it or not.
 //
-// Thread-safety: pure. Errors: DoesNotFit with the sum, the capacity, and what
-// to change; the sum overflowing 64 bits is DoesNotFit too.
+// Thread-safety: pure functions. Errors: DoesNotFit with the sum, the capacity,
+// and what to change; also DoesNotFit when the sum overflows 64 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_BUDGET_H
@@ -40,11 +40,11 @@ struct RamDemand {
 struct RamBudget {
   std::vector<LedgerItem> items; ///< weights, kv, activations, scratch, kernels
   uint64_t total = 0;
-  uint64_t capacity = 0; ///< 0 = no limit known
+  uint64_t capacity = 0; ///< 0 = not known, so not enforced
 };
 
-/// Pages that `slots` sequences of `context` tokens take, or nullopt when the
-/// number overflows.
+/// The pages that `slots` sequences of `context` tokens take, or nullopt when
+/// the number overflows.
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens);
 

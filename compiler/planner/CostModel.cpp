@@ -1,4 +1,4 @@
-//===- CostModel.cpp - time of a pass by its links ------------------------===//
+//===- CostModel.cpp - predicts a pass from its links' bandwidths ---------===//
 #include "compiler/planner/CostModel.h"
 
 #include <utility>
@@ -16,8 +16,8 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
       known = false;
       continue;
     }
-    // 128-bit: bytes * 1e9 passes 64 bits from 18 GB on. Rounded up, so that
-    // the prediction is never a rate above the bound.
+    // 128 bits, because bytes * 1e9 exceeds 64 bits from 18 GB on. Rounded up,
+    // so that the predicted rate never exceeds the bandwidth.
     unsigned __int128 scaled =
         static_cast<unsigned __int128>(load.bytesPerPass) * 1'000'000'000U;
     auto nanoseconds =

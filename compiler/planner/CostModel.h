@@ -1,12 +1,12 @@
-//===- CostModel.h - bytes per link, and what they cost ---------*- C++ -*-===//
+//===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
-// A decode pass (one token, empty KV cache) reads every weight byte it needs
-// once. With a link's bandwidth from the machine profile its time is
-// bytes / bandwidth; links work side by side, so the pass takes the time of the
-// slowest one, and that is what limits it. A bandwidth of 0 is "not known":
-// then time and limit are not known either.
+// A decode pass (one token, empty KV cache) reads every weight byte that it
+// needs once. A link takes bytes / bandwidth, with the bandwidth of the machine
+// profile. Links work in parallel, so the pass takes the time of the slowest
+// link, which is its limit. A bandwidth of 0 means that it is not known; then
+// neither the time nor the limit is known.
 //
-// Thread-safety: pure, no errors.
+// Thread-safety: pure functions. Errors: none.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_COSTMODEL_H
@@ -27,11 +27,11 @@ struct LinkLoad {
 struct PassPrediction {
   std::vector<LinkLoad> links;
   uint64_t nanoseconds = 0; ///< 0 = not known
-  std::string limit;        ///< link that limits; "" = not known
+  std::string limit;        ///< the slowest link; "" = not known
 };
 
-/// Links without bytes do not limit. When a link with bytes has no bandwidth,
-/// nanoseconds is 0 and limit is "".
+/// Links without bytes are ignored. When the bandwidth of a link with bytes is
+/// not known, nanoseconds is 0 and limit is "".
 PassPrediction predictPass(std::vector<LinkLoad> links);
 
 /// Tokens per second of a pass that yields one token; 0 = not known.

@@ -1,4 +1,4 @@
-//===- MemoryPlanner.cpp - best-fit placement by liveness -----------------===//
+//===- MemoryPlanner.cpp - best-fit placement by lifetimes ----------------===//
 #include "compiler/planner/MemoryPlanner.h"
 
 #include "formats/support/CheckedMath.h"
@@ -10,14 +10,15 @@
 namespace air::compiler {
 namespace {
 
-/// A value of a buffer, from the step that begins it to the last that uses it.
+/// The lifetime of one value in a buffer: the step that begins it and the last
+/// step that uses it.
 struct Life {
   uint32_t buffer = 0;
   size_t first = 0;
   size_t last = 0;
 };
 
-/// The lives of one program, ascending by their first step.
+/// The lifetimes in one program, ascending by their first step.
 Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
                                        const ProgramUses &program) {
   constexpr size_t kNone = ~size_t{0};
@@ -28,7 +29,8 @@ Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
       if (use.buffer >= problem.buffers.size()) {
         return internalError("step " + std::to_string(step) + " binds buffer " +
                              std::to_string(use.buffer) + ", but there are " +
-                             std::to_string(problem.buffers.size()));
+                             std::to_string(problem.buffers.size()) +
+                             " buffers");
       }
       size_t &life = current[use.buffer];
       if (life == kNone || (!use.reads && lives[life].last != step)) {
@@ -46,7 +48,7 @@ Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
   return lives;
 }
 
-/// Which buffers hold values at the same step of any program.
+/// For each buffer, those that hold a value at the same step of any program.
 Result<std::vector<std::vector<uint32_t>>>
 findConflicts(const MemoryProblem &problem) {
   std::vector<std::vector<uint32_t>> conflicts(problem.buffers.size());
@@ -78,8 +80,9 @@ struct Range {
   uint64_t end;
 };
 
-/// The start of the smallest gap between `taken` (sorted by begin) that holds
-/// `bytes`; the end of the last range when none does.
+/// The start of the smallest gap between the ranges `taken` (sorted by their
+/// beginning) that has room for `bytes`, or the end of the last range when no
+/// gap has.
 uint64_t bestFit(const std::vector<Range> &taken, uint64_t bytes) {
   uint64_t cursor = 0;
   std::optional<uint64_t> best;
@@ -123,7 +126,7 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
 
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});
-  // Ties by index: the order is total, so any sort gives the same one.
+  // Ties are broken by index. The order is total, so every sort yields it.
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return sizes[a] > sizes[b] || (sizes[a] == sizes[b] && a < b);
   });

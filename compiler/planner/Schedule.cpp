@@ -13,7 +13,8 @@ scheduleReads(const std::vector<std::vector<uint32_t>> &stepSegments,
       if (segment >= seen.size()) {
         return internalError("step " + std::to_string(step) +
                              " reads segment " + std::to_string(segment) +
-                             ", but there are " + std::to_string(seen.size()));
+                             ", but there are " + std::to_string(seen.size()) +
+                             " segments");
       }
       if (!seen[segment]) {
         seen[segment] = true;
@@ -37,9 +38,10 @@ Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
   uint32_t previousStep = 0;
   for (const ScheduledRead &read : reads) {
     if (read.segment >= segmentNames.size()) {
-      return verificationError("a read names segment " +
-                               std::to_string(read.segment) + " of " +
-                               std::to_string(segmentNames.size()));
+      return verificationError(
+          "a read names segment " + std::to_string(read.segment) +
+          ", but there are " + std::to_string(segmentNames.size()) +
+          " segments");
     }
     const std::string &name = segmentNames[read.segment];
     if (readBefore[read.segment] != kNever) {
@@ -57,14 +59,15 @@ Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
   for (size_t step = 0; step < stepSegments.size(); ++step) {
     for (uint32_t segment : stepSegments[step]) {
       if (segment >= segmentNames.size()) {
-        return verificationError("step " + std::to_string(step) +
-                                 " reads segment " + std::to_string(segment) +
-                                 " of " + std::to_string(segmentNames.size()));
+        return verificationError(
+            "step " + std::to_string(step) + " reads segment " +
+            std::to_string(segment) + ", but there are " +
+            std::to_string(segmentNames.size()) + " segments");
       }
       if (readBefore[segment] > step) {
         return verificationError("step " + std::to_string(step) +
                                  " needs segment '" + segmentNames[segment] +
-                                 "' before any read brings it");
+                                 "' before any read loads it");
       }
     }
   }

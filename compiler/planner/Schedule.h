@@ -1,11 +1,12 @@
-//===- Schedule.h - in which order a pass needs its segments ----*- C++ -*-===//
+//===- Schedule.h - the order in which a pass needs segments ----*- C++ -*-===//
 //
-// Segments lie in the file in the order in which a pass first needs them, so
-// that the first pass reads the file once, forwards. The read schedule says the
-// same order to the runtime, and before which step each segment must be there.
+// Segments are stored in the file in the order in which a pass first needs
+// them, so that the first pass reads the file once from front to back. The read
+// schedule gives the runtime the same order, and for each segment the step
+// before which it must be loaded.
 //
-// Thread-safety: pure. Errors: Internal when a step names a segment that does
-// not exist or a segment is never used.
+// Thread-safety: pure functions. Errors: Internal when a step names a segment
+// that does not exist, or when a segment is never used.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_SCHEDULE_H
@@ -26,14 +27,14 @@ struct ScheduledRead {
 };
 
 /// `stepSegments[i]` are the segments that step i of the first program reads,
-/// in binding order. Returns each segment once, by first use.
+/// in binding order. Returns each segment once, in the order of first use.
 Result<std::vector<ScheduledRead>>
 scheduleReads(const std::vector<std::vector<uint32_t>> &stepSegments,
               const std::vector<std::string> &segmentNames);
 
-/// Other code than scheduleReads: VerificationFailed when a step needs a
-/// segment that no earlier or equal read brings, a segment is read twice, or
-/// reads do not ascend.
+/// An independent check of scheduleReads. VerificationFailed when a step needs
+/// a segment that no read loads before it, when a segment is read twice, or
+/// when reads do not ascend by step.
 Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
                    const std::vector<std::string> &segmentNames,
                    const std::vector<ScheduledRead> &reads);

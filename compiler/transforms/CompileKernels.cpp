@@ -1,4 +1,4 @@
-//===- CompileKernels.cpp - all dispatches' kernels to one object ---------===//
+//===- CompileKernels.cpp - compiles all kernels into one object ----------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
@@ -26,14 +26,14 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    // What does not fit without kernels does not fit with them: say so before
-    // the seconds that compiling takes.
+    // A plan that does not fit without its kernels does not fit with them. This
+    // reports it before the seconds that compiling takes.
     Result<RamBudget> budget = planBudget(ramDemandOf(module, profile),
                                           profile.memoryBytes, profile.name);
     if (!budget) {
       return budget.status();
     }
-    // By name: the object's bytes follow the set of kernels alone.
+    // Sorted by name, so that the object depends only on the set of kernels.
     std::map<std::string, codegen::KernelSpec> specs;
     Status status = Status::ok();
     module.walk([&](DispatchOp dispatch) {
@@ -63,7 +63,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
       auto segment = SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
           executable, executable.getSegmentAttr());
       if (!segment) {
-        return internalError("the executable lies in no segment");
+        return internalError("the executable has not been placed in a segment");
       }
       segment.setRawBytesAttr(builder.getI64IntegerAttr(
           static_cast<int64_t>(compiled.object.size())));

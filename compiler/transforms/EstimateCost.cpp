@@ -1,4 +1,4 @@
-//===- EstimateCost.cpp - the ledger of RAM and the predicted pass --------===//
+//===- EstimateCost.cpp - the RAM ledger and the predicted decode pass ----===//
 #include "compiler/planner/CostModel.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"

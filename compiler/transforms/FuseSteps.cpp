@@ -14,9 +14,10 @@ namespace air::compiler {
 
 namespace {
 
-// ---- questions that patterns ask --------------------------------------------
+// ---- predicates for patterns ------------------------------------------------
 
-/// The layer of an op that tells none: that of the last attention before it.
+/// The layer of an op that does not name one: that of the last attention before
+/// it.
 int64_t layerAt(Operation *op) {
   for (Operation *before = op; before; before = before->getPrevNode()) {
     if (auto attention = dyn_cast<llm::AttentionOp>(before)) {
@@ -29,14 +30,14 @@ int64_t layerAt(Operation *op) {
   return -1;
 }
 
-/// Nothing reads `value` after `op`, so `op` may write over it.
+/// True when nothing reads `value` after `op`, so that `op` may overwrite it.
 bool isLastUse(Value value, Operation *op) {
   return llvm::all_of(value.getUsers(), [&](Operation *user) {
     return user == op || user->isBeforeInBlock(op);
   });
 }
 
-/// The value's rows are the asked ones, not the batch's tokens.
+/// True when the value's rows are the requested ones instead of all tokens.
 bool isOnOutputs(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op) {
@@ -54,16 +55,16 @@ bool isOnOutputs(Value value) {
           isOnOutputs(op->getOperand(0)));
 }
 
-/// The op that made `value`, when it is an OpTy and nothing else reads it.
+/// The op that produces `value`, if it is an OpTy and `value` has a single use.
 template <typename OpTy> OpTy onlyUseOf(Value value) {
   auto op = value.getDefiningOp<OpTy>();
   return op && value.hasOneUse() ? op : OpTy();
 }
 
-/// What projections read: x, after a norm when the norm serves only them.
+/// The input of projections: x, and the norm before it if only they use it.
 struct NormedInput {
   Value x;
-  llm::WeightAttr norm; // null: no norm
+  llm::WeightAttr norm; // null without a norm
   FloatAttr epsilon;
 };
 
@@ -90,7 +91,7 @@ struct ToEmbed : OpRewritePattern<llm::EmbedOp> {
   }
 };
 
-/// One of q, k, v: linear, then QK-norm and rope where there are any.
+/// One of q, k and v: a linear, then QK-norm and rope if present.
 struct Projection {
   llm::LinearOp linear;
   llm::HeadNormOp norm;
@@ -120,17 +121,19 @@ struct ToAttention : OpRewritePattern<llm::AttentionOp> {
     Projection v = projectionOf(op.getV());
     if (!q.linear || !k.linear || !v.linear) {
       return rewriter.notifyMatchFailure(
-          op, "q, k and v must each come from a linear that serves only it");
+          op, "q, k and v must each come from a linear with no other use");
     }
     if (q.linear.getX() != k.linear.getX() ||
         q.linear.getX() != v.linear.getX()) {
-      return rewriter.notifyMatchFailure(op, "q, k and v read other inputs");
+      return rewriter.notifyMatchFailure(op,
+                                         "q, k and v have different inputs");
     }
     if (v.norm || v.rope) {
-      return rewriter.notifyMatchFailure(op, "v is normed or turned");
+      return rewriter.notifyMatchFailure(op, "v has a norm or rope");
     }
     if (failed(sameHeads(op, q, k))) {
-      return rewriter.notifyMatchFailure(op, "q and k are treated differently");
+      return rewriter.notifyMatchFailure(
+          op, "q and k have different norms or rope");
     }
 
     NormedInput input = normedInput(q.linear.getX(), 3);
@@ -186,7 +189,7 @@ struct ToFfnIn : OpRewritePattern<llm::MulOp> {
       auto silu = onlyUseOf<llm::SiluOp>(gateSide);
       auto up = onlyUseOf<llm::LinearOp>(upSide);
       auto gate = silu ? onlyUseOf<llm::LinearOp>(silu.getX()) : nullptr;
-      // The fused kernels add no bias.
+      // The fused kernels do not support a bias.
       if (!gate || !up || gate.getX() != up.getX() || gate.getBias() ||
           up.getBias() || isOnOutputs(gate.getX())) {
         continue;
@@ -268,7 +271,7 @@ struct ToNorm : OpRewritePattern<llm::RmsNormOp> {
                                 PatternRewriter &rewriter) const override {
     auto outputs = onlyUseOf<llm::OutputsOp>(op.getX());
     if (!outputs && isOnOutputs(op.getX())) {
-      return rewriter.notifyMatchFailure(op, "a norm of asked rows");
+      return rewriter.notifyMatchFailure(op, "the rows were selected before");
     }
     auto norm = plan::NormOp::create(
         rewriter, op.getLoc(), op.getType(),
@@ -285,7 +288,7 @@ struct ToMatMul : OpRewritePattern<llm::LinearOp> {
   LogicalResult matchAndRewrite(llm::LinearOp op,
                                 PatternRewriter &rewriter) const override {
     if (op.getX().getDefiningOp<llm::OutputsOp>()) {
-      return rewriter.notifyMatchFailure(op, "only a norm selects rows");
+      return rewriter.notifyMatchFailure(op, "only a norm can select rows");
     }
     bool onOutputs = isOnOutputs(op.getX());
     auto rows = plan::RowsFromAttr::get(getContext(),
@@ -345,16 +348,15 @@ LogicalResult applyOnce(llm::ModelOp model, RewritePatternSet patterns) {
   return applyPatternsGreedily(model.getBody(), std::move(patterns), config);
 }
 
-/// Reports what no step does: the first op of the model that is left.
+/// Reports the first op of the model that no pattern has turned into a step.
 LogicalResult checkNothingLeft(llm::ModelOp model) {
   for (Operation &op : model.getBody().front()) {
     if (isa<llm::LlmDialect>(op.getDialect()) && !isa<llm::ReturnOp>(op)) {
       return failWith(
           &op, unsupportedError(
-                   "'" + op.getName().getStringRef().str() +
-                   "' op has no step that does it here; steps are: embed, "
-                   "attn_in, attn, attn_out, ffn_in, ffn_out, head, norm, "
-                   "matmul, add, glu"));
+                   "no step can compute '" + op.getName().getStringRef().str() +
+                   "' at this place; the steps are embed, attn_in, attn, "
+                   "attn_out, ffn_in, ffn_out, head, norm, matmul, add, glu"));
     }
   }
   return success();
@@ -378,7 +380,7 @@ struct FuseStepsPass : impl::FuseStepsBase<FuseStepsPass> {
     SmallVector<llm::ModelOp> models(getOperation().getOps<llm::ModelOp>());
     if (models.size() > 1) {
       models[1].emitOpError(
-          "is the second model of the module; a plan has one");
+          "is the second model of the module, but a plan has one model");
       return signalPassFailure();
     }
     for (llm::ModelOp model : models) {

@@ -1,4 +1,4 @@
-//===- PackSegments.cpp - tensors into segments, by first use -------------===//
+//===- PackSegments.cpp - places tensors in segments by first use ---------===//
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/abi/KernelAbi.h"
@@ -24,11 +24,11 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
     SymbolTable symbols(module);
     auto programs = llvm::to_vector(module.getOps<ProgramOp>());
     if (programs.empty()) {
-      return internalError("a module without plan.program");
+      return internalError("the module has no plan.program");
     }
     OpBuilder builder(programs.front());
-    // Every program reads the same tensors; the first one's order counts, since
-    // decode is what runs longest.
+    // Every program reads the same tensors. The order is that of the first
+    // program, decode, in which most passes run.
     for (StepOp step : programs.front().getOps<StepOp>()) {
       AIR_RETURN_IF_ERROR(packStep(builder, symbols, step));
     }
@@ -61,7 +61,7 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
         auto tensor = symbols.lookup<TensorOp>(binding.getTarget().getAttr());
         if (!tensor) {
           return internalError("dispatch '" + dispatch.getKernel().str() +
-                               "' binds a tensor that is not there");
+                               "' binds a tensor that does not exist");
         }
         if (tensor.getOffset()) {
           continue;
@@ -72,7 +72,8 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
             offset ? checkedAdd(*offset, tensor.getBytes()) : std::nullopt;
         if (!end || *end > INT64_MAX) {
           return doesNotFitError("the weights of step '" +
-                                 step.getName().str() + "' pass 2^63 bytes");
+                                 step.getName().str() +
+                                 "' are larger than 2^63 bytes");
         }
         tensor.setOffsetAttr(
             builder.getI64IntegerAttr(static_cast<int64_t>(*offset)));

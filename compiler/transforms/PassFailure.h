@@ -1,8 +1,8 @@
-//===- PassFailure.h - a Status through MLIR's diagnostics ------*- C++ -*-===//
+//===- PassFailure.h - passes a Status through diagnostics ------*- C++ -*-===//
 //
-// A pass that fails reports the Status's message as an error on the op and
-// notes its code on the module (`plan.error_code`), so that the driver exits
-// with the code that the message means and not with "internal".
+// A pass that fails emits the Status's message as an error on the op and
+// records its code on the module (`plan.error_code`), so that the driver
+// returns that code instead of Internal.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_PASSFAILURE_H
@@ -17,7 +17,7 @@ namespace air::compiler {
 
 inline constexpr llvm::StringLiteral kErrorCodeAttr = "plan.error_code";
 
-/// Emits `status` (a failure) on `op`; returns failure.
+/// Emits `status`, an error, on `op` and returns failure.
 inline mlir::LogicalResult failWith(mlir::Operation *op, const Status &status) {
   mlir::Operation *module = op;
   while (module->getParentOp() != nullptr) {
@@ -30,14 +30,14 @@ inline mlir::LogicalResult failWith(mlir::Operation *op, const Status &status) {
   return op->emitError(status.message());
 }
 
-/// The code that a failed pass noted; Internal when it noted none.
+/// The code that a failed pass recorded, or Internal without one.
 inline ErrorCode failureCode(mlir::ModuleOp module) {
   auto code = module->getAttrOfType<mlir::IntegerAttr>(kErrorCodeAttr);
   return code ? static_cast<ErrorCode>(code.getInt()) : ErrorCode::Internal;
 }
 
-/// A pass whose work is a function `Status run()`. `Base` is the class that
-/// tablegen made.
+/// A pass that is implemented by a function `Status run()`. `Base` is the class
+/// that TableGen generates.
 template <typename Base> class StatusPass : public Base {
 public:
   using Base::Base;

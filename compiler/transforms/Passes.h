@@ -1,7 +1,7 @@
 //===- Passes.h - from a model to a plan ------------------------*- C++ -*-===//
 //
-// One pass a file, named as its file, with a lit test of the same name. The
-// passes keep no state; an MLIRContext may run them on several threads.
+// Each pass has its own file and lit test of the same name. Passes keep no
+// state, so an MLIRContext may run them on several threads.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_PASSES_H

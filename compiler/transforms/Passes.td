@@ -7,22 +7,24 @@ include "mlir/Pass/PassBase.td"
 def FuseSteps : Pass<"fuse-steps", "::mlir::ModuleOp"> {
   let summary = "llm.model -> plan.graph of fused steps";
   let description = [{
-    Patterns first gather what one step does (attn_in, attn, attn_out, ffn_in,
-    ffn_out, head); then every op that is left becomes a plain step (norm,
-    matmul, add, glu). An op that no step does is an error that names it.
+    Patterns first fuse ops into the steps attn_in, attn, attn_out, ffn_in,
+    ffn_out and head. Every op that is left then becomes a plain step (norm,
+    matmul, add, glu). An op that no step can compute is an error that names it.
 
-    Run `canonicalize` before: it brings llm.outputs next to the final norm.
+    `canonicalize` must run before, because it moves llm.outputs in front of the
+    final norm.
   }];
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 
 def VerifySteps : Pass<"verify-steps", "::mlir::ModuleOp"> {
-  let summary = "What must hold of a plan.graph before kernels are selected";
+  let summary = "Check a plan.graph before kernels are selected";
   let description = [{
-    Steps only; each layer appends and attends once, in order, with the heads
-    that the model's hyperparameters tell; nothing reads a value after a step
-    wrote over it; asked rows are selected once, and only steps that can work on
-    them do; embedding and logits have the vocabulary's size.
+    The graph consists of steps. The layers come in order, and each has one
+    attn_in followed by one attn, with the heads of the model's hyperparameters.
+    Nothing reads a value after a step has overwritten it. The requested rows are
+    selected once, and only steps that support it work on them. The embedding and
+    the logits have the vocabulary's size.
   }];
 }
 

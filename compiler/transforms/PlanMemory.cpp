@@ -1,4 +1,4 @@
-//===- PlanMemory.cpp - offsets in the activation arena -------------------===//
+//===- PlanMemory.cpp - places buffers in the activation arena ------------===//
 #include "compiler/planner/MemoryPlanner.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
@@ -22,7 +22,7 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
     ModuleOp module = getOperation();
     auto limits = llvm::to_vector(module.getOps<LimitsOp>());
     if (limits.size() != 1) {
-      return internalError("a module needs one plan.limits, it has " +
+      return internalError("a module must have one plan.limits, but has " +
                            std::to_string(limits.size()));
     }
     MemoryProblem problem;
@@ -41,7 +41,7 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
         return doesNotFitError("buffer '" + buffer.getSymName().str() +
                                "' of " + std::to_string(rows) + " rows of " +
                                std::to_string(buffer.getRowElements()) +
-                               " floats passes 2^63 bytes");
+                               " floats is larger than 2^63 bytes");
       }
       indexOf[buffer.getSymNameAttr()] =
           static_cast<uint32_t>(problem.buffers.size());

@@ -1,6 +1,6 @@
 //===- PlanPasses.h - passes on the plan dialect ----------------*- C++ -*-===//
 //
-// PlanPasses.td says what each does.
+// PlanPasses.td describes each pass.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_PLANPASSES_H
@@ -16,14 +16,14 @@ namespace air::compiler {
 #define GEN_PASS_DECL
 #include "compiler/transforms/PlanPasses.h.inc"
 
-/// As createSelectKernels, with tiles that were measured: kernels that are not
-/// among `tiles` keep the cost model's.
+/// Like createSelectKernels, but with measured tiles. Kernels that are not
+/// among `tiles` keep those of the cost model.
 std::unique_ptr<mlir::Pass>
 createSelectKernels(SelectKernelsOptions options,
                     std::vector<codegen::TileChoice> tiles);
 
-/// As createCompileKernels, and moves the object to `artifact`, which outlives
-/// the pass.
+/// Like createCompileKernels, but also moves the object to `artifact`, which
+/// must outlive the pass.
 std::unique_ptr<mlir::Pass>
 createCompileKernels(CompileKernelsOptions options,
                      codegen::KernelArtifact *artifact);

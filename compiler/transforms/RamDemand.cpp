@@ -1,4 +1,4 @@
-//===- RamDemand.cpp - what a plan module takes of RAM --------------------===//
+//===- RamDemand.cpp - the RAM that a plan module needs -------------------===//
 #include "compiler/transforms/RamDemand.h"
 
 #include "compiler/dialect/plan/PlanDialect.h"

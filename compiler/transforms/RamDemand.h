@@ -1,7 +1,7 @@
-//===- RamDemand.h - what a plan module takes of RAM ------------*- C++ -*-===//
+//===- RamDemand.h - the RAM that a plan module needs -----------*- C++ -*-===//
 //
 // Sums the records of a packed module for planner/Budget.h. Kernels count with
-// the size that their segment has: 0 before they are compiled.
+// the size of their segment, which is 0 before they are compiled.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H

@@ -32,13 +32,13 @@ struct ScheduleReads : StatusPass<impl::ScheduleReadsBase<ScheduleReads>> {
     for (TensorOp tensor : module.getOps<TensorOp>()) {
       if (!tensor.getSegmentAttr()) {
         return internalError("tensor '" + tensor.getSymName().str() +
-                             "' lies in no segment");
+                             "' has not been placed in a segment");
       }
       segmentOf[tensor.getSymNameAttr()] = tensor.getSegmentAttr().getAttr();
     }
     auto programs = llvm::to_vector(module.getOps<ProgramOp>());
     if (programs.empty()) {
-      return internalError("a module without plan.program");
+      return internalError("the module has no plan.program");
     }
     std::vector<std::vector<uint32_t>> uses;
     for (StepOp step : programs.front().getOps<StepOp>()) {

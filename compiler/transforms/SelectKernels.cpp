@@ -31,7 +31,7 @@ struct BatchClass {
   MClass mClass;
   const char *name;
   uint64_t minTokens;
-  uint64_t maxTokens; ///< of the class; the last one ends with max_tokens
+  uint64_t maxTokens; ///< the last class ends at the plan's max_tokens instead
 };
 
 constexpr BatchClass kBatchClasses[] = {
@@ -40,7 +40,7 @@ constexpr BatchClass kBatchClasses[] = {
     {MClass::Large, "m9+", 9, std::numeric_limits<uint64_t>::max()},
 };
 
-bool isProduct(const KernelSpec &spec) {
+bool isMatMul(const KernelSpec &spec) {
   return spec.op == codegen::KernelOp::MatMul ||
          spec.op == codegen::KernelOp::GluMatMul;
 }
@@ -60,8 +60,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     auto graphs = llvm::to_vector(module.getOps<GraphOp>());
     auto models = llvm::to_vector(module.getOps<ModelOp>());
     if (graphs.size() != 1 || models.size() != 1) {
-      return internalError("a module needs one plan.graph and one plan.model, "
-                           "it has " +
+      return internalError("a module must have one plan.graph and one "
+                           "plan.model, but has " +
                            std::to_string(graphs.size()) + " and " +
                            std::to_string(models.size()));
     }
@@ -70,7 +70,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     if (maxTokens == 0 || maxOutputs == 0 || maxOutputs > maxTokens) {
       return usageError("max-tokens " + std::to_string(maxTokens) +
                         " and max-outputs " + std::to_string(maxOutputs) +
-                        " must be 1 or more, and no more outputs than tokens");
+                        " must be 1 or more, and max-outputs must not exceed "
+                        "max-tokens");
     }
 
     AIR_ASSIGN_OR_RETURN(codegen::Precision precision, leastPrecision());
@@ -97,11 +98,11 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return Status::ok();
   }
 
-  /// The spec with the tiles that were measured for it.
+  /// The spec with the tiles that were measured for its kernel, if any.
   KernelSpec tuned(KernelSpec spec) {
-    if (isTuned && isProduct(spec)) {
+    if (isTuned && isMatMul(spec)) {
       const std::string name = codegen::kernelName(spec);
-      products.insert(name);
+      matmuls.insert(name);
       if (auto found = measured.find(name); found != measured.end()) {
         spec.tiles = found->second;
       }
@@ -112,15 +113,15 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   std::string tuneText() const {
     size_t known = 0;
     size_t changed = 0;
-    for (const std::string &name : products) {
+    for (const std::string &name : matmuls) {
       if (auto found = measured.find(name); found != measured.end()) {
         known += 1;
         changed += found->second != codegen::MatMulTiles() ? 1 : 0;
       }
     }
     return "measured " + std::to_string(known) + " of " +
-           std::to_string(products.size()) + " products, " +
-           std::to_string(changed) + " not as the cost model says";
+           std::to_string(matmuls.size()) + " matmuls, " +
+           std::to_string(changed) + " differ from the cost model";
   }
 
   Result<codegen::Precision> leastPrecision() const {
@@ -133,15 +134,15 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     if (activations == "f32") {
       return codegen::Precision::Float;
     }
-    return usageError("activations '" + activations +
-                      "' are not f32, i8x2 or i8");
+    return usageError("activations must be f32, i8x2 or i8, not '" +
+                      activations + "'");
   }
 
   Result<KvOp> createKv(OpBuilder &builder,
                         HyperparametersAttr hyperparameters) {
     Location loc = builder.getUnknownLoc();
     if (!kvType.empty() && kvType != "f16" && kvType != "f32") {
-      return usageError("kv-type '" + kvType + "' is not f16 or f32");
+      return usageError("kv-type must be f16 or f32, not '" + kvType + "'");
     }
     DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
     auto trained = static_cast<uint64_t>(hyperparameters.getTrainedContext());
@@ -151,11 +152,11 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
     if (context == 0 || context > kMost || sequences > kMost) {
       return usageError("context " + std::to_string(context) + " and slots " +
-                        std::to_string(sequences) + " each take 1 to " +
+                        std::to_string(sequences) + " must each be 1 to " +
                         std::to_string(kMost));
     }
 
-    // In the order of names: the plan keeps them sorted.
+    // Sorted by name, as in the plan file.
     auto decide = [&](StringRef name, const std::string &value, DecidedBy by) {
       DecisionOp::create(builder, loc, name, value, by);
     };
@@ -172,7 +173,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     decide("slots", std::to_string(sequences),
            slots != 0 ? DecidedBy::User : DecidedBy::Default);
 
-    // What plan.kv's verifier would refuse, said for the user.
+    // plan.kv's verifier would refuse this, too, but without advice for the
+    // user.
     uint64_t elementBytes = air::info(dtype).blockBytes;
     std::optional<uint64_t> bytes =
         checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);
@@ -185,8 +187,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     if (!bytes || *bytes > std::numeric_limits<int64_t>::max()) {
       return doesNotFitError("a KV cache of " + std::to_string(sequences) +
                              " x " + std::to_string(context) +
-                             " tokens passes 2^63 bytes; choose a smaller "
-                             "--ctx or --slots");
+                             " tokens is larger than 2^63 bytes; choose a "
+                             "smaller --ctx or --slots");
     }
     return KvOp::create(
         builder, loc, DTypeAttr::get(builder.getContext(), dtype),
@@ -242,8 +244,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   }
 
   bool isTuned = false;
-  std::map<std::string, codegen::MatMulTiles> measured; ///< by kernelName
-  std::set<std::string> products; ///< that the plan has, likewise
+  std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
+  std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
 };
 
 } // namespace

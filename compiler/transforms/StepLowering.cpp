@@ -59,7 +59,7 @@ Status StepLowering::lower(Operation *op) {
   auto step = dyn_cast<StepOpInterface>(op);
   if (!step) {
     return internalError("'" + op->getName().getStringRef().str() +
-                         "' is no step");
+                         "' is not a step");
   }
   steps.push_back(
       {step.getStepKind(), step.getStepLayer(), step.getStepName(), {}});
@@ -98,7 +98,7 @@ Status StepLowering::lower(Operation *op) {
             return Status::ok();
           })
           .Default([&](Operation *other) {
-            return unsupportedError("no kernel does '" +
+            return unsupportedError("no kernel computes '" +
                                     other->getName().getStringRef().str() +
                                     "'");
           });
@@ -143,13 +143,13 @@ Status StepLowering::lowerEmbed(EmbedOp op) {
   std::vector<Layout> layouts = codegen::supportedLayouts(spec.dtype, target);
   std::optional<Layout> layout;
   if (multiplied.contains(table.getName())) {
-    KernelSpec product;
-    product.dtype = spec.dtype;
-    product.n = product.yStride = spec.n;
-    product.k = spec.k;
+    KernelSpec matmul;
+    matmul.dtype = spec.dtype;
+    matmul.n = matmul.yStride = spec.n;
+    matmul.k = spec.k;
     for (Layout candidate : layouts) {
-      product.layout = spec.layout = candidate;
-      if (codegen::describeKernel(product, target) &&
+      matmul.layout = spec.layout = candidate;
+      if (codegen::describeKernel(matmul, target) &&
           codegen::describeKernel(spec, target)) {
         layout = candidate;
         sharedLayout[table.getName()] = candidate;
@@ -158,7 +158,7 @@ Status StepLowering::lowerEmbed(EmbedOp op) {
     }
   }
   if (!layout) {
-    // A gather touches one row: the source's order keeps it in one place.
+    // A gather reads single rows, which are contiguous in the source's order.
     layouts.insert(layouts.begin(), Layout::Rows);
     AIR_ASSIGN_OR_RETURN(layout, firstLayout(spec, layouts));
   }
@@ -173,15 +173,16 @@ Status StepLowering::lowerAttnIn(AttnInOp op) {
   uint64_t kvHeads = op.getKvHeads();
   uint64_t headDim = op.getHeadDim();
   if (kvHeads != kv.getKvHeads() || headDim != kv.getHeadDim()) {
-    return unsupportedError(
-        std::to_string(kvHeads) + " KV heads of " + std::to_string(headDim) +
-        " where the model's cache has " + std::to_string(kv.getKvHeads()) +
-        " of " + std::to_string(kv.getHeadDim()) +
-        "; layers of different shapes are not supported");
+    return unsupportedError(std::to_string(kvHeads) + " KV heads of " +
+                            std::to_string(headDim) +
+                            " elements, but the model's cache has " +
+                            std::to_string(kv.getKvHeads()) + " of " +
+                            std::to_string(kv.getHeadDim()) +
+                            "; layers of different shapes are not supported");
   }
   if (!op.getRopeAttr()) {
     return unsupportedError("attention without rotary positions is not "
-                            "supported; attention with rope on q and k is");
+                            "supported; q and k must have rope");
   }
   std::string x = bufferOf[op.getX()];
   if (op.getNormAttr()) {
@@ -303,7 +304,7 @@ Status StepLowering::lowerFfnIn(FfnInOp op) {
       bindings.push_back(rowScalesOf(up));
     }
     bindings.push_back(symbol(h));
-    addProduct(spec, x, bindings, /*overlap=*/false);
+    addMatMulDispatches(spec, x, bindings, /*overlap=*/false);
     return Status::ok();
   }
   std::string gated = stepBuffer("gate", width, RowsFrom::Tokens);
@@ -399,7 +400,7 @@ void StepLowering::freeBuffers(Operation *op) {
     free(symbol);
   }
   ofStep.clear();
-  // A result may lie where an operand does: count its uses first.
+  // A result may be in the buffer of an operand, so its uses are counted first.
   for (Value result : op->getResults()) {
     usesToCome[bufferOf[result]] +=
         static_cast<uint64_t>(llvm::range_size(result.getUses()));
@@ -579,9 +580,10 @@ std::string StepLowering::packed(StringRef x, const KernelSpec &spec,
   return made.buffer;
 }
 
-void StepLowering::addProduct(KernelSpec spec, StringRef x,
-                              ArrayRef<Attribute> others, bool overlap) {
-  // Classes that take their activations alike are one dispatch.
+void StepLowering::addMatMulDispatches(KernelSpec spec, StringRef x,
+                                       ArrayRef<Attribute> others,
+                                       bool overlap) {
+  // M classes with the same activation format share one dispatch.
   llvm::MapVector<codegen::Activation, unsigned> classesOf;
   for (codegen::MClass mClass :
        {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Large}) {
@@ -629,7 +631,7 @@ Status StepLowering::addMatMul(StringRef x, ArrayRef<WeightAttr> weights,
     bindings.push_back(vectorFor(biases));
   }
   bindings.push_back(symbol(y));
-  addProduct(shape, x, bindings, overlap);
+  addMatMulDispatches(shape, x, bindings, overlap);
   return Status::ok();
 }
 

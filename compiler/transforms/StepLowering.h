@@ -1,26 +1,26 @@
 //===- StepLowering.h - fused steps -> dispatches ---------------*- C++ -*-===//
 //
-// What select-kernels does to a plan.graph, apart from M classes: decides the
-// layout of every matrix, makes the plan.tensor and plan.buffer ops that the
+// The part of select-kernels that is common to all M classes: it decides the
+// layout of every matrix, creates the plan.tensor and plan.buffer ops that the
 // kernels bind, and lists each step's dispatches. The list is made once and
-// then written out once a program; a dispatch that depends on the M class by
-// more than its kernel's says which programs it belongs to.
+// then written out once per program. A dispatch that not every program needs
+// states which programs it belongs to.
 //
-// Activations: a product takes them in the form that is fastest for its M class
-// within the precision asked for; what it reads is packed before it, once a
-// step and form.
+// Activations: a matmul uses the activation format that is fastest for its M
+// class within the requested precision. Its input is packed before it, once for
+// each step and format.
 //
-// Buffers: layers use the same ones in turn. A buffer is free again after the
-// last step that uses the value in it, and the next value of its name and shape
-// takes it; only values that are alive together need buffers of their own.
+// Buffers: layers share buffers. A buffer becomes free after the last step that
+// uses its value, and the next value of the same name and shape takes it. Only
+// values whose lifetimes overlap need separate buffers.
 //
-// Matrices: q, k and v are joined to one when their dtypes are equal (and all
-// or none have a bias); gate and up go through one kernel when theirs are. A
-// table that is gathered from only is stored as the source has it; one that is
-// also multiplied with (tied embeddings) is shared when both kernels read one
-// layout.
+// Matrices: q, k and v are concatenated when their dtypes are equal and either
+// all or none have a bias. gate and up go through one kernel when their dtypes
+// are equal. A table from which rows are only gathered keeps the source's
+// layout. A table that is also multiplied (tied embeddings) is stored once when
+// both kernels can read one layout.
 //
-// Errors: Unsupported names the step and what no kernel does.
+// Errors: Unsupported names the step and what no kernel computes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
@@ -40,10 +40,10 @@ constexpr unsigned bitOf(codegen::MClass mClass) {
 inline constexpr unsigned kAllMClasses = 7;
 
 struct LoweredDispatch {
-  codegen::KernelSpec spec; ///< of MClass::One
+  codegen::KernelSpec spec; ///< for MClass::One
   mlir::SmallVector<mlir::Attribute> bindings;
   bool overlap = false; ///< the next dispatch need not wait for this one
-  unsigned mClasses = kAllMClasses; ///< of whose programs it is part: bits
+  unsigned mClasses = kAllMClasses; ///< bit set of the programs it is part of
 };
 
 struct LoweredStep {
@@ -55,7 +55,7 @@ struct LoweredStep {
 
 class StepLowering {
 public:
-  /// New ops go before `graph` in its module.
+  /// New ops are inserted before `graph` in its module.
   StepLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &target, codegen::Precision precision);
 
@@ -68,7 +68,7 @@ private:
   };
   struct Rope {
     ir::plan::RopeAttr attr;
-    std::string angles; ///< buffer
+    std::string angles; ///< name of the buffer
   };
 
   Status lower(mlir::Operation *op);
@@ -88,16 +88,16 @@ private:
   /// A free buffer of that name and shape, or a new one.
   std::string takeBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows, bool isOutput = false);
-  /// One that is free again after the step at hand.
+  /// A buffer that is free again after the current step.
   std::string stepBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows);
-  /// One that holds `result` until its last use.
+  /// A buffer that holds `result` until its last use.
   std::string resultBuffer(mlir::Value result, const std::string &name,
                            ir::plan::RowsFrom rows);
-  /// After a step: frees what nobody uses any more.
+  /// After a step: frees the buffers whose values have no further use.
   void freeBuffers(mlir::Operation *op);
-  // What a kernel is given: a buffer or a tensor by name, or a layer's KV. How
-  // it is accessed stands in codegen/KernelBindings.h.
+  // Operands of a kernel: a buffer or a tensor by name, or a layer's KV cache.
+  // codegen/KernelBindings.h defines how the kernel accesses each.
   mlir::Attribute symbol(llvm::StringRef name) const;
   mlir::Attribute kvOf(int64_t layer) const;
 
@@ -108,24 +108,25 @@ private:
                            llvm::ArrayRef<ir::plan::WeightAttr> sources);
   Matrix addMatrix(llvm::ArrayRef<ir::plan::WeightAttr> sources, Layout layout);
   mlir::Attribute vectorFor(llvm::ArrayRef<ir::plan::WeightAttr> sources);
-  /// A matrix has a scale (WeightAttr).
+  /// True when any of the matrices has a scale (WeightAttr).
   static bool isScaled(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
-  /// The vector of their scales, one a row.
+  /// The vector of the matrices' scales, one per row.
   mlir::Attribute rowScalesOf(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
   std::string addTensor(ir::plan::Recipe recipe,
                         llvm::ArrayRef<ir::plan::WeightAttr> sources,
                         ir::plan::RopeAttr rope, DType dtype, Layout layout,
                         uint64_t rows, uint64_t columns);
 
-  // Dispatches of the step at hand.
+  // Dispatches of the current step.
   void add(const codegen::KernelSpec &spec,
            llvm::ArrayRef<mlir::Attribute> operands, bool overlap = false,
            unsigned mClasses = kAllMClasses);
-  /// A MatMul or GluMatMul with its activations: `x` is its first binding,
-  /// `others` follow.
-  void addProduct(codegen::KernelSpec spec, llvm::StringRef x,
-                  llvm::ArrayRef<mlir::Attribute> others, bool overlap);
-  /// The buffer that has x in the form of `spec`'s activations.
+  /// Adds a MatMul or GluMatMul, and before it the packing of its activations.
+  /// The packed `x` is its first binding; `others` follow.
+  void addMatMulDispatches(codegen::KernelSpec spec, llvm::StringRef x,
+                           llvm::ArrayRef<mlir::Attribute> others,
+                           bool overlap);
+  /// The buffer that holds x in the activation format of `spec`.
   std::string packed(llvm::StringRef x, const codegen::KernelSpec &spec,
                      unsigned mClasses);
   void addNorm(llvm::StringRef x, ir::plan::WeightAttr weight, float epsilon,
@@ -145,19 +146,19 @@ private:
 
   mlir::Value logits;
   llvm::DenseMap<mlir::Value, std::string> bufferOf;
-  llvm::StringMap<uint64_t> usesToCome; ///< of the values in a buffer
-  std::vector<std::string> ofStep;      ///< buffers of the step at hand
-  llvm::StringMap<std::string> poolOf;  ///< a buffer's name and shape
-  llvm::StringMap<std::vector<std::string>> freeOf; ///< by name and shape
+  llvm::StringMap<uint64_t> usesToCome; ///< remaining uses of a buffer's value
+  std::vector<std::string> ofStep;      ///< buffers of the current step
+  llvm::StringMap<std::string> poolOf;  ///< a buffer's pool: its name and shape
+  llvm::StringMap<std::vector<std::string>> freeOf; ///< free buffers of a pool
   std::vector<Rope> ropes;
   llvm::StringMap<std::string> tensorByKey;
-  llvm::StringSet<> multiplied; ///< weights that a MatMul alone reads
+  llvm::StringSet<> multiplied; ///< weights that a MatMul reads by themselves
   llvm::StringMap<Layout> sharedLayout;
   struct Packed {
     std::string buffer;
-    size_t dispatch = 0; ///< of the step: the one that packs
+    size_t dispatch = 0; ///< index in the step of the dispatch that packs
   };
-  llvm::StringMap<Packed> packedOf; ///< of the step at hand, by buffer's name
+  llvm::StringMap<Packed> packedOf; ///< in the current step, by buffer name
   std::vector<LoweredStep> steps;
 };
 

@@ -33,7 +33,7 @@ void setTarget(ModuleOp module, const MachineProfile &profile) {
 
 namespace {
 
-/// Reads entries and remembers the first one that was not there.
+/// Reads entries and records the first one that is missing or invalid.
 struct Reader {
   DictionaryAttr entries;
   std::string missing;
@@ -61,7 +61,7 @@ struct Reader {
 Result<MachineProfile> targetOf(ModuleOp module) {
   auto entries = module->getAttrOfType<DictionaryAttr>(kTargetAttr);
   if (!entries) {
-    return corruptError("the module has no plan.target");
+    return corruptError("the module has no attribute plan.target");
   }
   Reader reader{entries, ""};
   MachineProfile profile;

@@ -1,7 +1,7 @@
 //===- TargetAttr.h - the machine profile on a module -----------*- C++ -*-===//
 //
-// A module from select-kernels on carries its target as the dictionary
-// `plan.target`, so that it means the same wherever it is read again.
+// From select-kernels on, a module carries its target as the dictionary
+// `plan.target`, so that later passes do not depend on the machine they run on.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_TARGETATTR_H
@@ -15,7 +15,7 @@ namespace air::compiler {
 
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
-/// Corrupt names the entry that is missing or of a wrong kind.
+/// Corrupt names the entry that is missing or of the wrong kind.
 Result<MachineProfile> targetOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

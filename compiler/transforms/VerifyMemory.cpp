@@ -1,7 +1,7 @@
-//===- VerifyMemory.cpp - the arena, checked against the programs ---------===//
+//===- VerifyMemory.cpp - checks the arena against the programs -----------===//
 //
-// Takes nothing from PlanMemory.cpp: rows, bytes and uses are computed here
-// again, and planner/ArenaVerifier.cpp walks the steps.
+// Shares no code with PlanMemory.cpp: rows, bytes and uses are recomputed here,
+// and planner/ArenaVerifier.cpp walks the steps.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/MemoryPlanner.h"
@@ -39,7 +39,8 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     for (BufferOp buffer : getOperation().getOps<BufferOp>()) {
       std::string name = buffer.getSymName().str();
       if (!buffer.getOffset() || !buffer.getBytes()) {
-        return verificationError("buffer '" + name + "' is not placed");
+        return verificationError("buffer '" + name +
+                                 "' has not been placed in the arena");
       }
       uint64_t rows = buffer.getRows() == RowsFrom::Tokens ? tokens : outputs;
       while (rows % AIR_TOKEN_PADDING != 0) {
@@ -50,7 +51,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
           *buffer.getBytes() < needed) {
         return verificationError(
             "buffer '" + name + "' has " + std::to_string(*buffer.getBytes()) +
-            " bytes, it holds " + std::to_string(rows) + " rows of " +
+            " bytes, but must hold " + std::to_string(rows) + " rows of " +
             std::to_string(buffer.getRowElements()) + " floats");
       }
       indexOf.emplace(name, static_cast<uint32_t>(indexOf.size()));
@@ -73,7 +74,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
           if (found == indexOf.end()) {
             status =
                 verificationError("dispatch '" + dispatch.getKernel().str() +
-                                  "' binds a buffer that is not there");
+                                  "' binds a buffer that does not exist");
             return;
           }
           bool reads = binding.getAccess() == Access::Read ||

@@ -1,7 +1,8 @@
-//===- VerifyPlan.cpp - what the passes decided, checked again ------------===//
+//===- VerifyPlan.cpp - checks the passes' decisions ----------------------===//
 //
-// Other code than the passes that decide. The op verifiers have seen to what
-// one op can tell (bindings' roles, sizes by layout, ranges inside a segment).
+// Independent of the passes that decide. The op verifiers have already checked
+// what is visible in a single op: roles of bindings, sizes by layout, and
+// ranges inside a segment.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
@@ -44,21 +45,21 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         return verificationError("program '" + program.getSymName().str() +
                                  "' starts at " +
                                  std::to_string(program.getMinTokens()) +
-                                 " tokens, expected " + std::to_string(next));
+                                 " tokens instead of " + std::to_string(next));
       }
       next = program.getMaxTokens() + 1;
     }
     for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
       if (next != limits.getMaxTokens() + 1) {
         return verificationError("programs end at " + std::to_string(next - 1) +
-                                 " tokens, batches at " +
+                                 " tokens, but batches may have up to " +
                                  std::to_string(limits.getMaxTokens()));
       }
     }
     return Status::ok();
   }
 
-  /// Every tensor is placed, used, and apart from the others of its segment.
+  /// Every tensor is placed and used, and overlaps no other of its segment.
   Status verifyPlaces() {
     std::set<std::string> used;
     getOperation().walk([&](DispatchOp dispatch) {
@@ -73,7 +74,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     for (TensorOp tensor : getOperation().getOps<TensorOp>()) {
       std::string name = tensor.getSymName().str();
       if (!tensor.getSegment() || !tensor.getOffset()) {
-        return verificationError("tensor '" + name + "' lies in no segment");
+        return verificationError("tensor '" + name +
+                                 "' has not been placed in a segment");
       }
       if (used.count(name) == 0) {
         return verificationError("no dispatch uses tensor '" + name + "'");
@@ -87,14 +89,15 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       const auto &[segmentB, beginB, endB, nameB] = taken[i];
       if (segmentA == segmentB && beginB < endA) {
         return verificationError("tensors '" + nameA + "' and '" + nameB +
-                                 "' overlap in segment '" + segmentA + "' at " +
-                                 std::to_string(beginB));
+                                 "' overlap in segment '" + segmentA +
+                                 "' at offset " + std::to_string(beginB));
       }
     }
     return Status::ok();
   }
 
-  /// Segments stand in the order of reads, and reads bring what steps need.
+  /// Segments are in the order of reads, and reads load what steps need in
+  /// time.
   Status verifySegmentOrder() {
     std::vector<std::string> names;
     std::map<std::string, uint32_t> indexOf;
@@ -105,8 +108,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         continue;
       }
       if (kernelsSeen) {
-        return verificationError("segment '" + segment.getSymName().str() +
-                                 "' stands after the kernels");
+        return verificationError(
+            "segment '" + segment.getSymName().str() +
+            "' must come before the kernels, not after them");
       }
       indexOf.emplace(segment.getSymName().str(),
                       static_cast<uint32_t>(names.size()));
@@ -116,8 +120,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     for (TensorOp tensor : getOperation().getOps<TensorOp>()) {
       auto found = indexOf.find(tensor.getSegment()->str());
       if (found == indexOf.end()) {
-        return verificationError("tensor '" + tensor.getSymName().str() +
-                                 "' lies among the kernels");
+        return verificationError(
+            "tensor '" + tensor.getSymName().str() +
+            "' is in a segment that does not hold weights");
       }
       segmentOf.emplace(tensor.getSymName().str(), found->second);
     }
@@ -125,9 +130,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     for (ReadOp read : getOperation().getOps<ReadOp>()) {
       auto found = indexOf.find(read.getSegment().str());
       if (found == indexOf.end() || found->second != reads.size()) {
-        return verificationError("read " + std::to_string(reads.size()) +
-                                 " is of segment '" + read.getSegment().str() +
-                                 "', which does not stand there");
+        return verificationError(
+            "read " + std::to_string(reads.size()) + " reads segment '" +
+            read.getSegment().str() + "', which is not segment " +
+            std::to_string(reads.size()) + " of the plan's weights");
       }
       reads.push_back(
           {found->second, static_cast<uint32_t>(read.getFirstStep())});
@@ -153,8 +159,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyReads(uses, names, reads);
   }
 
-  /// Grids and resources are the kernels' own, what is bound has the shape that
-  /// they were made for; entries are what dispatches name.
+  /// Grids and resources are those of the kernels, bindings have the shapes for
+  /// which the kernels were generated, and the entries are exactly the kernels
+  /// that dispatches name.
   Status verifyKernels() {
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));
     SymbolTable symbols(getOperation());
@@ -175,14 +182,16 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     }
     for (const std::string &name : named) {
       if (entries.count(name) == 0) {
-        return verificationError("no executable has kernel '" + name + "'");
+        return verificationError("no executable contains kernel '" + name +
+                                 "'");
       }
     }
     return entries.size() == named.size()
                ? Status::ok()
-               : verificationError(std::to_string(entries.size()) +
-                                   " entries where dispatches name " +
-                                   std::to_string(named.size()));
+               : verificationError("the executable has " +
+                                   std::to_string(entries.size()) +
+                                   " entries, but dispatches name " +
+                                   std::to_string(named.size()) + " kernels");
   }
 
   static Status verifyDispatch(DispatchOp dispatch,
@@ -200,14 +209,15 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                 entry.weightBytes == dispatch.getWeightBytes() &&
                 entry.flopsPerRow == dispatch.getFlopsPerRow() &&
                 ir::plan::arithmeticOf(spec) == dispatch.getArithmetic();
-    return same ? Status::ok()
-                : verificationError("dispatch '" + dispatch.getKernel().str() +
-                                    "' does not match its kernel '" +
-                                    entry.name + "'");
+    return same
+               ? Status::ok()
+               : verificationError("dispatch '" + dispatch.getKernel().str() +
+                                   "' does not match its kernel '" +
+                                   entry.name + "' in name, grid or resources");
   }
 
-  /// A kernel trusts what it is given: a tensor or a row that is shorter than
-  /// its spec says would be read past its end.
+  /// Kernels do not check their operands. A tensor or row that is smaller than
+  /// the spec requires would be read out of bounds.
   Status verifyBindings(DispatchOp dispatch, const SymbolTable &symbols) {
     AIR_ASSIGN_OR_RETURN(codegen::KernelSpec spec,
                          kernelSpecFromAttr(dispatch.getSpec()));
@@ -224,8 +234,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                                 ? std::to_string(binding.getLayer())
                                 : binding.getTarget().getValue().str();
         return verificationError("dispatch '" + dispatch.getKernel().str() +
-                                 "' takes another shape for " + wanted[i].name +
-                                 " than that of '" + bound + "'");
+                                 "' binds '" + bound + "' as " +
+                                 wanted[i].name +
+                                 ", but it has another dtype, layout or shape "
+                                 "than the kernel takes");
       }
     }
     return Status::ok();

@@ -1,4 +1,4 @@
-//===- VerifySteps.cpp - what must hold of a plan.graph ---------*- C++ -*-===//
+//===- VerifySteps.cpp - the invariants of a plan.graph ---------*- C++ -*-===//
 #include "compiler/transforms/Passes.h"
 
 using namespace mlir;
@@ -20,7 +20,7 @@ public:
     for (Operation &op : graph.getBody().front()) {
       auto step = dyn_cast<plan::StepOpInterface>(op);
       if (!step && !isa<plan::ReturnOp>(op)) {
-        return op.emitOpError("is no step");
+        return op.emitOpError("is not a step");
       }
       if (failed(step ? verifyStep(step)
                       : verifyReturn(cast<plan::ReturnOp>(op)))) {
@@ -29,8 +29,8 @@ public:
     }
     if (nextLayer != hyperparameters.getLayers() || pending) {
       return graph.emitOpError()
-             << "attends in " << nextLayer << " layers, the model has "
-             << hyperparameters.getLayers();
+             << "has attention in " << nextLayer
+             << " layers, but the model has " << hyperparameters.getLayers();
     }
     return success();
   }
@@ -43,7 +43,7 @@ private:
     if (int64_t layer = step.getStepLayer();
         layer >= hyperparameters.getLayers()) {
       return step->emitOpError()
-             << "is of layer " << layer << ", the model has "
+             << "is in layer " << layer << ", but the model has "
              << hyperparameters.getLayers() << " layers";
     }
     if (auto embed = dyn_cast<plan::EmbedOp>(step.getOperation())) {
@@ -58,7 +58,7 @@ private:
     return success();
   }
 
-  /// In-place steps: nobody may read what they wrote over.
+  /// Nothing may read a value that an in-place step has overwritten.
   LogicalResult verifyOverwritten(plan::StepOpInterface step) {
     Value overwritten = step.getOverwritten();
     if (!overwritten) {
@@ -71,15 +71,16 @@ private:
                      llvm::count(step->getOperands(), overwritten) > 1;
       if (isOther || isTwice) {
         InFlightDiagnostic diag = use.getOwner()->emitOpError(
-            "reads a value that a step has written over");
-        diag.attachNote(step->getLoc()) << step.getStepName() << " wrote it";
+            "reads a value that a step has overwritten");
+        diag.attachNote(step->getLoc())
+            << step.getStepName() << " overwrote the value here";
         return diag;
       }
     }
     return success();
   }
 
-  /// Rows are selected once; of what follows only matmul works on them.
+  /// Rows are selected once. After that only matmul steps may work on them.
   LogicalResult verifyRows(plan::StepOpInterface step) {
     auto matmul = dyn_cast<plan::MatMulOp>(step.getOperation());
     bool wantsOutputs = matmul && matmul.getRows() == plan::RowsFrom::Outputs;
@@ -87,8 +88,8 @@ private:
       bool areOutputs = onOutputs.contains(operand);
       if (areOutputs != wantsOutputs) {
         return step->emitOpError()
-               << "works on " << (wantsOutputs ? "outputs" : "tokens")
-               << ", its operand's rows are "
+               << "works on rows of " << (wantsOutputs ? "outputs" : "tokens")
+               << ", but the rows of its operand are "
                << (areOutputs ? "outputs" : "tokens");
       }
     }
@@ -104,15 +105,17 @@ private:
     auto layer = static_cast<int64_t>(op.getLayer());
     if (pending || layer != nextLayer) {
       return op.emitOpError()
-             << "appends to layer " << layer << "; the next one is "
-             << (pending ? "attn of layer " : "layer ") << nextLayer;
+             << "appends to layer " << layer << ", but "
+             << (pending ? "the attn of layer " : "the attn_in of layer ")
+             << nextLayer << " must come first";
     }
     if (static_cast<int64_t>(op.getKvHeads()) != hyperparameters.getKvHeads() ||
         static_cast<int64_t>(op.getHeadDim()) != hyperparameters.getHeadDim()) {
       return op.emitOpError()
              << "has " << op.getKvHeads() << " kv_heads of " << op.getHeadDim()
-             << ", the model's cache holds " << hyperparameters.getKvHeads()
-             << " of " << hyperparameters.getHeadDim();
+             << " elements, but the model's cache has "
+             << hyperparameters.getKvHeads() << " of "
+             << hyperparameters.getHeadDim();
     }
     pending = op;
     return success();
@@ -121,16 +124,17 @@ private:
   LogicalResult verifyAttn(plan::AttnOp op) {
     if (!pending || op.getQkv() != pending.getResult() ||
         op.getLayer() != pending.getLayer()) {
-      return op.emitOpError() << "of layer " << op.getLayer()
-                              << " must read the attn_in before it";
+      return op.emitOpError() << "must read the attn_in of layer "
+                              << op.getLayer() << " just before it";
     }
     if (op.getHeads() != pending.getHeads() ||
         op.getKvHeads() != pending.getKvHeads() ||
         op.getHeadDim() != pending.getHeadDim()) {
       return op.emitOpError()
              << "has " << op.getHeads() << " heads and " << op.getKvHeads()
-             << " kv_heads of " << op.getHeadDim() << ", attn_in made "
-             << pending.getHeads() << " and " << pending.getKvHeads() << " of "
+             << " kv_heads of " << op.getHeadDim()
+             << " elements, but its attn_in has " << pending.getHeads()
+             << " and " << pending.getKvHeads() << " of "
              << pending.getHeadDim();
     }
     pending = {};
@@ -140,7 +144,8 @@ private:
 
   LogicalResult verifyReturn(plan::ReturnOp op) {
     if (!onOutputs.contains(op.getLogits())) {
-      return op.emitOpError("returns all tokens' rows, not the asked ones");
+      return op.emitOpError(
+          "returns the rows of all tokens instead of the requested ones");
     }
     return verifyVocabulary(op, llm::columnsOf(op.getLogits()));
   }
@@ -148,7 +153,7 @@ private:
   LogicalResult verifyVocabulary(Operation *op, int64_t size) {
     if (size != hyperparameters.getVocabulary()) {
       return op->emitOpError()
-             << "has " << size << " tokens, the vocabulary has "
+             << "has " << size << " tokens, but the vocabulary has "
              << hyperparameters.getVocabulary();
     }
     return success();
@@ -157,7 +162,7 @@ private:
   llm::HyperparametersAttr hyperparameters;
   plan::GraphOp graph;
   int64_t nextLayer = 0;
-  plan::AttnInOp pending; // its attn has not come yet
+  plan::AttnInOp pending; // an attn_in whose attn is still to come
   llvm::SmallPtrSet<Value, 4> onOutputs;
 };
 
@@ -168,7 +173,7 @@ struct VerifyStepsPass : impl::VerifyStepsBase<VerifyStepsPass> {
     if (models.size() != 1 || graphs.size() != 1) {
       getOperation().emitOpError()
           << "has " << models.size() << " plan.model and " << graphs.size()
-          << " plan.graph; one of each is needed";
+          << " plan.graph; it must have exactly one of each";
       return signalPassFailure();
     }
     if (failed(GraphVerifier(models[0].getHyperparameters(), graphs[0])

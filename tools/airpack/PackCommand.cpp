@@ -118,7 +118,7 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
                        compiler::Compiler::load(options));
   AIR_RETURN_IF_ERROR(compiler.run("select-kernels"));
   AIR_ASSIGN_OR_RETURN(std::vector<codegen::KernelUse> products,
-                       compiler.products());
+                       compiler.matmuls());
   ProgressBar bar("measuring tiles");
   AIR_ASSIGN_OR_RETURN(options.tiles,
                        tune::chooseTiles(products, target,

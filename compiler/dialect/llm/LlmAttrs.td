@@ -1,4 +1,4 @@
-//===- LlmAttrs.td - weights, rope, hyperparameters --------*- tablegen -*-===//
+//===- LlmAttrs.td - weights, rope and hyperparameters -----*- tablegen -*-===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
 #define AIRPACK_COMPILER_DIALECT_LLM_LLMATTRS_TD
 
@@ -9,7 +9,7 @@ class Llm_Attr<string name, string attrMnemonic> : AttrDef<Llm_Dialect, name> {
   let mnemonic = attrMnemonic;
 }
 
-// A float64 parameter, printed so that it reads back to the same bits.
+// A float64 parameter, printed so that parsing restores the same bits.
 class Llm_F64 : APFloatParameter<"float64"> {
   let parser = "::air::ir::llm::parseF64($_parser)";
   let printer = "$_printer.printFloat($_self)";
@@ -29,17 +29,17 @@ def Llm_DTypeAttr : Llm_Attr<"DType", "dtype"> {
 def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
   let summary = "A tensor of the source, by name";
   let description = [{
-    `#llm.weight<"blk.0.attn_q.weight", Q4_K, 4096x4096>`: the source's tensor
-    name, its dtype, and its shape, outermost first: a matrix is
-    outputs x inputs, a vector has one extent. A matrix may have a scale:
-    `scale "blk.0.attn_q.scale"` names a tensor of one element by which every
-    element of the matrix is multiplied.
+    `#llm.weight<"blk.0.attn_q.weight", Q4_K, 4096x4096>` gives the name of the
+    source tensor, its dtype, and its shape with the outermost extent first. A
+    matrix has the shape outputs x inputs, and a vector has one extent. A matrix
+    may have a scale: `scale "blk.0.attn_q.scale"` names a tensor of one element
+    that multiplies every element of the matrix.
   }];
   let parameters = (ins
     StringRefParameter<"tensor name in the source">:$name,
     AttrParameter<"::air::DType", "numeric format">:$dtype,
     ArrayRefParameter<"int64_t", "extents, outermost first">:$shape,
-    StringRefParameter<"tensor of the scale, or empty">:$scale);
+    StringRefParameter<"name of the scale's tensor, or empty">:$scale);
   let extraClassDeclaration = [{
     bool isMatrix() const { return getShape().size() == 2; }
     bool isVector() const { return getShape().size() == 1; }
@@ -52,7 +52,7 @@ def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
   let genVerifyDecl = 1;
 }
 
-def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head rope turns together", [
+def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head form a rope pair", [
   I32EnumCase<"Norm", 1, "norm">, // (2i, 2i + 1)
   I32EnumCase<"Neox", 2, "neox">  // (i, i + dim/2)
 ]> {
@@ -60,13 +60,13 @@ def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head rope turns toge
 }
 
 def Llm_YarnAttr : Llm_Attr<"Yarn", "yarn"> {
-  let summary = "How YaRN stretches rotary positions";
+  let summary = "How YaRN extends the context of rotary positions";
   let description = [{
-    Pairs that turn more than `beta_fast` times in `original_context` tokens
-    keep their frequency, those that turn less than `beta_slow` times have it
-    divided by `factor`, and those between are blended; `mix` is how much of
-    the kept frequency is blended in. The formula is in
-    compiler/emit/RopeFrequencies.h.
+    Pairs that make more than `beta_fast` rotations over `original_context`
+    tokens keep their frequency. Pairs that make fewer than `beta_slow` rotations
+    have it divided by `factor`. Pairs in between get a blend of both, and `mix`
+    is the weight of the unchanged frequency. compiler/emit/RopeFrequencies.h has
+    the formula.
   }];
   let parameters = (ins
     Llm_F64Parameter:$factor,
@@ -79,12 +79,12 @@ def Llm_YarnAttr : Llm_Attr<"Yarn", "yarn"> {
 }
 
 def Llm_RopeAttr : Llm_Attr<"Rope", "rope"> {
-  let summary = "How positions turn a head's elements";
+  let summary = "How rotary position embedding rotates a head's elements";
   let description = [{
-    The first `dim` elements of every head turn, in pairs, by the angle
-    `position * f[i]`, i in [0, dim/2), where
-    `f[i] = base^(-2i/dim) / linear_factor / factors[i]`; without `factors` the
-    last divisor is 1. With `yarn` that is applied to the result. Cosines and
+    The first `dim` elements of every head form pairs. Pair i in [0, dim/2) is
+    rotated by the angle `position * f[i]`, where
+    `f[i] = base^(-2i/dim) / linear_factor / factors[i]`. Without `factors` the
+    last divisor is 1. `yarn`, if present, is then applied to f. Cosines and
     sines are multiplied by `magnitude`.
   }];
   let parameters = (ins
@@ -103,7 +103,7 @@ def Llm_RopeAttr : Llm_Attr<"Rope", "rope"> {
 }
 
 def Llm_HyperparametersAttr : Llm_Attr<"Hyperparameters", "hyperparameters"> {
-  let summary = "The hyperparameters of a model, as in the plan file";
+  let summary = "A model's hyperparameters, as in the plan file";
   let parameters = (ins
     StringRefParameter<"general.name, or empty">:$name,
     StringRefParameter<"architecture of the source">:$architecture,

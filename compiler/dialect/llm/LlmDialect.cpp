@@ -74,7 +74,7 @@ FailureOr<air::DType> air::ir::llm::parseDTypeName(AsmParser &parser) {
   std::optional<air::DType> dtype =
       air::dtypeFromName(std::string_view(name.data(), name.size()));
   if (!dtype) {
-    parser.emitError(where) << "'" << name << "' is no dtype";
+    parser.emitError(where) << "'" << name << "' is not a dtype";
     return failure();
   }
   return *dtype;
@@ -158,7 +158,7 @@ LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   }
   if (!scale.empty() && shape.size() != 2) {
     return emitError() << "tensor '" << tensor << "' has the scale '" << scale
-                       << "'; only matrices have one";
+                       << "', but only matrices may have a scale";
   }
   int64_t most = kMaxWeightElements;
   for (int64_t extent : shape) {
@@ -186,14 +186,14 @@ LogicalResult YarnAttr::verify(function_ref<InFlightDiagnostic()> emitError,
         std::pair("original_context", originalContext),
         std::pair("beta_fast", betaFast), std::pair("beta_slow", betaSlow)}) {
     if (!value.isFinite() || value.isNegative() || value.isZero()) {
-      return emitError() << "yarn " << field << " is "
+      return emitError() << "the yarn parameter " << field << " is "
                          << value.convertToDouble()
-                         << ", must be finite and positive";
+                         << "; it must be finite and positive";
     }
   }
   if (!mix.isFinite()) {
-    return emitError() << "yarn mix is " << mix.convertToDouble()
-                       << ", must be finite";
+    return emitError() << "the yarn parameter mix is " << mix.convertToDouble()
+                       << "; it must be finite";
   }
   return success();
 }
@@ -203,8 +203,8 @@ LogicalResult RopeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                APFloat linearFactor, WeightAttr factors,
                                APFloat magnitude, YarnAttr) {
   if (dim <= 0 || dim % 2 != 0) {
-    return emitError() << "rope turns pairs: dim is " << dim
-                       << ", must be even and positive";
+    return emitError() << "rope dim is " << dim
+                       << "; it must be even and positive";
   }
   for (auto [field, value] :
        {std::pair("base", base), std::pair("linear_factor", linearFactor),
@@ -212,13 +212,13 @@ LogicalResult RopeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     if (!value.isFinite() || value.isNegative() || value.isZero()) {
       return emitError() << "rope " << field << " is "
                          << value.convertToDouble()
-                         << ", must be finite and positive";
+                         << "; it must be finite and positive";
     }
   }
   if (factors && (!factors.isVector() || factors.getColumns() != dim / 2)) {
     return emitError() << "rope factors '" << factors.getName() << "' have "
-                       << factors.getColumns() << " elements, " << dim / 2
-                       << " pairs turn";
+                       << factors.getColumns() << " elements, but rope rotates "
+                       << dim / 2 << " pairs";
   }
   return success();
 }
@@ -229,7 +229,7 @@ LogicalResult HyperparametersAttr::verify(
     int64_t heads, int64_t kvHeads, int64_t headDim, int64_t ffnWidth,
     int64_t trainedContext, int64_t parameters) {
   if (architecture.empty()) {
-    return emitError() << "hyperparameters need an architecture";
+    return emitError() << "a model needs the name of its architecture";
   }
   for (auto [field, value] :
        {std::pair("vocabulary", vocabulary), std::pair("width", width),
@@ -239,13 +239,14 @@ LogicalResult HyperparametersAttr::verify(
         std::pair("trained_context", trainedContext),
         std::pair("parameters", parameters)}) {
     if (value <= 0) {
-      return emitError() << "hyperparameters: " << field << " is " << value
-                         << ", must be positive";
+      return emitError() << "the model's " << field << " is " << value
+                         << "; it must be positive";
     }
   }
   if (heads % kvHeads != 0) {
-    return emitError() << "hyperparameters: " << heads << " heads cannot share "
-                       << kvHeads << " kv_heads";
+    return emitError() << "the model's " << heads << " heads cannot share "
+                       << kvHeads
+                       << " kv_heads; heads must be a multiple of kv_heads";
   }
   return success();
 }

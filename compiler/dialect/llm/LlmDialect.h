@@ -1,6 +1,6 @@
 //===- LlmDialect.h - the model as a graph ----------------------*- C++ -*-===//
 //
-// C++ side of LlmDialect.td, LlmAttrs.td and LlmOps.td.
+// The C++ side of LlmDialect.td, LlmAttrs.td and LlmOps.td.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMDIALECT_H
@@ -20,14 +20,14 @@
 
 namespace air::ir::llm {
 
-/// The cache of K and V that attention appends to and reads.
+/// The KV cache that attention appends to and reads.
 struct KvCacheResource
     : public mlir::SideEffects::Resource::Base<KvCacheResource> {
   llvm::StringRef getName() final { return "KvCache"; }
 };
 
-/// Most elements of a weight; so the bytes of several, joined and in any
-/// layout, fit in 63 bits.
+/// The limit of a weight's elements. With it, the bytes of several concatenated
+/// weights in any layout fit in 63 bits.
 inline constexpr int64_t kMaxWeightElements = int64_t{1} << 50;
 
 /// True for tensor<?xKxf32>, K > 0.
@@ -40,9 +40,9 @@ mlir::RankedTensorType activationType(mlir::MLIRContext *context,
 /// K of tensor<?xKxf32>.
 int64_t columnsOf(mlir::Value activation);
 
-/// For attributes that hold a float64: any finite or infinite literal.
+/// Parses a float64 of an attribute: any finite or infinite literal.
 mlir::FailureOr<llvm::APFloat> parseF64(mlir::AsmParser &parser);
-/// A dtype's bare name, e.g. Q4_K.
+/// Parses a dtype's bare name, e.g. Q4_K.
 mlir::FailureOr<air::DType> parseDTypeName(mlir::AsmParser &parser);
 
 } // namespace air::ir::llm
@@ -58,19 +58,21 @@ mlir::FailureOr<air::DType> parseDTypeName(mlir::AsmParser &parser);
 
 namespace air::ir::llm {
 
-// Checks that both dialects make; each reports on `op` with both numbers.
+// Checks that both dialects use. Each reports on `op` with both numbers.
 
-/// `weight` must be a vector of `elements`; `what` says where they come from.
+/// `weight` must be a vector of `elements` elements. `role` names it in the
+/// message.
 mlir::LogicalResult checkVector(mlir::Operation *op, llvm::StringRef role,
                                 WeightAttr weight, int64_t elements);
-/// `weight` must be a matrix of `rows` outputs and `columns` inputs.
+/// `weight` must be a matrix with `rows` outputs and `columns` inputs.
 mlir::LogicalResult checkMatrix(mlir::Operation *op, llvm::StringRef role,
                                 WeightAttr weight, int64_t rows,
                                 int64_t columns);
-/// Most elements of a row of q, k and v; so sums and products of heads fit.
+/// The limit of elements in a row of q, k and v. With it, sums and products of
+/// heads and head_dim fit in 64 bits.
 inline constexpr int64_t kMaxRowElements = int64_t{1} << 33;
-/// heads, kv_heads and head_dim must be positive, kv_heads divide heads; a row
-/// of q, k and v has at most kMaxRowElements.
+/// heads, kv_heads and head_dim must be positive, kv_heads must divide heads,
+/// and a row of q, k and v may have at most kMaxRowElements elements.
 mlir::LogicalResult checkHeads(mlir::Operation *op, int64_t heads,
                                int64_t kvHeads, int64_t headDim);
 /// rope.dim must not exceed head_dim.

@@ -1,6 +1,7 @@
 //===- LlmDialect.td - the model as a graph ----------------*- tablegen -*-===//
 //
-// The `llm` dialect: a transformer graph on tensors, as a model file tells it.
+// The `llm` dialect: a transformer graph on tensors, as a model file defines
+// it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMDIALECT_TD
@@ -14,12 +15,13 @@ include "mlir/IR/OpBase.td"
 def Llm_Dialect : Dialect {
   let name = "llm";
   let cppNamespace = "::air::ir::llm";
-  let summary = "A transformer model as its file tells it";
+  let summary = "A transformer model as its file defines it";
   let description = [{
-    One `llm.model` a module. Its body is a graph on activations
-    `tensor<?xKxf32>`: one row a token of a batch, tokens of any sequences at any
-    positions. Weights are never values: an op names the tensor of the source
-    that it reads (`#llm.weight`), so that a model of any size is a small module.
+    A module has one `llm.model`. Its body is a graph on activations
+    `tensor<?xKxf32>` with one row per token of a batch. The tokens may belong to
+    any sequences at any positions. Weights are never values: an op names the
+    source tensor that it reads (`#llm.weight`), so a model of any size is a
+    small module.
   }];
   let useDefaultAttributePrinterParser = 1;
 }

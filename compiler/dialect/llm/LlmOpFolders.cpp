@@ -15,14 +15,15 @@ OpFoldResult ScaleOp::fold(FoldAdaptor) {
 
 namespace {
 
-/// scale(embed) -> embed with that scale: the embed kernel multiplies anyway.
+/// scale(embed) -> embed with that scale, because the embed kernel multiplies
+/// by a scale in any case.
 struct ScaleIntoEmbed : OpRewritePattern<ScaleOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(ScaleOp op,
                                 PatternRewriter &rewriter) const override {
     auto embed = op.getX().getDefiningOp<EmbedOp>();
-    // Two factors would round differently once they are one.
+    // Merging two scales into one would change the rounding.
     if (!embed || !embed->hasOneUse() ||
         !embed.getScale().isExactlyValue(1.0)) {
       return failure();
@@ -34,7 +35,7 @@ struct ScaleIntoEmbed : OpRewritePattern<ScaleOp> {
 };
 
 /// outputs(f(x)) -> f(outputs(x)) for every f that works row by row on one
-/// operand, so that f works on the asked rows only.
+/// operand, so that f computes only the requested rows.
 struct OutputsBeforeRowOp : OpRewritePattern<OutputsOp> {
   using OpRewritePattern::OpRewritePattern;
 

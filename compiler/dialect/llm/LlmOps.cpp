@@ -10,20 +10,20 @@ using namespace air::ir::llm;
 #define GET_OP_CLASSES
 #include "compiler/dialect/llm/LlmOps.cpp.inc"
 
-// ---- checks that both dialects make -----------------------------------------
+// ---- checks that both dialects use ------------------------------------------
 
 LogicalResult air::ir::llm::checkVector(Operation *op, StringRef role,
                                         WeightAttr weight, int64_t elements) {
   if (!weight.isVector()) {
     return op->emitOpError()
            << role << " '" << weight.getName() << "' is a matrix of "
-           << weight.getRows() << "x" << weight.getColumns() << ", a vector of "
-           << elements << " is needed";
+           << weight.getRows() << "x" << weight.getColumns()
+           << ", but a vector of " << elements << " is needed";
   }
   if (weight.getColumns() != elements) {
-    return op->emitOpError()
-           << role << " '" << weight.getName() << "' has "
-           << weight.getColumns() << " elements, " << elements << " are needed";
+    return op->emitOpError() << role << " '" << weight.getName() << "' has "
+                             << weight.getColumns() << " elements, but "
+                             << elements << " are needed";
   }
   return success();
 }
@@ -34,13 +34,13 @@ LogicalResult air::ir::llm::checkMatrix(Operation *op, StringRef role,
   if (!weight.isMatrix()) {
     return op->emitOpError()
            << role << " '" << weight.getName() << "' is a vector of "
-           << weight.getColumns() << ", a matrix of " << rows << "x" << columns
-           << " is needed";
+           << weight.getColumns() << ", but a matrix of " << rows << "x"
+           << columns << " is needed";
   }
   if (weight.getRows() != rows || weight.getColumns() != columns) {
     return op->emitOpError()
            << role << " '" << weight.getName() << "' is " << weight.getRows()
-           << "x" << weight.getColumns() << " (outputs x inputs), " << rows
+           << "x" << weight.getColumns() << " (outputs x inputs), but " << rows
            << "x" << columns << " is needed";
   }
   return success();
@@ -55,14 +55,16 @@ LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
   }
   if (heads % kvHeads != 0) {
     return op->emitOpError() << heads << " heads cannot share " << kvHeads
-                             << " kv_heads: no multiple";
+                             << " kv_heads; heads must be a multiple of "
+                                "kv_heads";
   }
-  // A row of q, k and v is (heads + 2 * kv_heads) * head_dim wide; kv_heads are
-  // no more than heads.
+  // A row of q, k and v has (heads + 2 * kv_heads) * head_dim elements, and
+  // kv_heads is at most heads.
   if (heads > kMaxRowElements / 3 / headDim) {
     return op->emitOpError()
            << heads << " heads of " << headDim
-           << " elements: q, k and v are wider than " << kMaxRowElements;
+           << " elements make a row of q, k and v wider than the limit of "
+           << kMaxRowElements << " elements";
   }
   return success();
 }
@@ -70,8 +72,9 @@ LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
 LogicalResult air::ir::llm::checkRope(Operation *op, RopeAttr rope,
                                       int64_t headDim) {
   if (rope.getDim() > headDim) {
-    return op->emitOpError() << "rope turns " << rope.getDim()
-                             << " elements of a head that has " << headDim;
+    return op->emitOpError()
+           << "rope rotates " << rope.getDim()
+           << " elements of a head, but a head has " << headDim;
   }
   return success();
 }
@@ -80,7 +83,7 @@ static LogicalResult checkColumns(Operation *op, StringRef role, Value value,
                                   int64_t columns) {
   if (columnsOf(value) != columns) {
     return op->emitOpError() << role << " has " << columnsOf(value)
-                             << " columns, " << columns << " are needed";
+                             << " columns, but " << columns << " are needed";
   }
   return success();
 }
@@ -88,7 +91,7 @@ static LogicalResult checkColumns(Operation *op, StringRef role, Value value,
 static LogicalResult checkEpsilon(Operation *op, const APFloat &epsilon) {
   if (!epsilon.isFinite() || epsilon.isNegative()) {
     return op->emitOpError() << "epsilon is " << epsilon.convertToDouble()
-                             << ", must be finite and not negative";
+                             << "; it must be finite and not negative";
   }
   return success();
 }
@@ -108,22 +111,24 @@ LogicalResult ModelOp::verifyRegions() {
   int64_t vocabulary = getHyperparameters().getVocabulary();
   if (columnsOf(ret.getLogits()) != vocabulary) {
     return emitOpError() << "returns rows of " << columnsOf(ret.getLogits())
-                         << " logits, the vocabulary has " << vocabulary;
+                         << " logits, but the vocabulary has " << vocabulary
+                         << " tokens";
   }
   llvm::SmallDenseMap<int64_t, AttentionOp> seen;
   for (AttentionOp attention : block.getOps<AttentionOp>()) {
     int64_t layer = static_cast<int64_t>(attention.getLayer());
     if (layer < 0 || layer >= getHyperparameters().getLayers()) {
       return attention.emitOpError()
-             << "layer " << layer << " of a model of "
+             << "is in layer " << layer << ", but the model has "
              << getHyperparameters().getLayers() << " layers";
     }
     auto [it, isNew] = seen.try_emplace(layer, attention);
     if (!isNew) {
       return attention.emitOpError()
-                 .append("layer ", layer, " has its K and V appended twice")
+                 .append("appends K and V to layer ", layer,
+                         " for the second time")
                  .attachNote(it->second.getLoc())
-             << "the first one";
+             << "the first append is here";
     }
   }
   return success();
@@ -137,7 +142,8 @@ LogicalResult EmbedOp::verify() {
   }
   if (!table.getScale().empty()) {
     return emitOpError() << "table '" << table.getName()
-                         << "' has a scale; matrices that are multiplied may";
+                         << "' has a scale; only the weight of a linear may "
+                            "have one";
   }
   return checkColumns(*this, "result", getResult(), table.getColumns());
 }
@@ -166,7 +172,7 @@ LogicalResult HeadNormOp::verify() {
   }
   if (columnsOf(getX()) % weight.getColumns() != 0) {
     return emitOpError() << "x has " << columnsOf(getX())
-                         << " columns, no multiple of the "
+                         << " columns, which is not a multiple of the "
                          << weight.getColumns() << " elements of weight '"
                          << weight.getName() << "'";
   }
@@ -177,7 +183,8 @@ LogicalResult RopeOp::verify() {
   int64_t headDim = static_cast<int64_t>(getHeadDim());
   if (headDim <= 0 || columnsOf(getX()) % headDim != 0) {
     return emitOpError() << "x has " << columnsOf(getX())
-                         << " columns, no multiple of head_dim " << headDim;
+                         << " columns, which is not a multiple of head_dim "
+                         << headDim;
   }
   return checkRope(*this, getRope(), headDim);
 }

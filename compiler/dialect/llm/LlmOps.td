@@ -13,12 +13,12 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Llm_Op<string mnemonic, list<Trait> traits = []>
     : Op<Llm_Dialect, mnemonic, traits>;
 
-// The cache of K and V, one part a layer: what attention appends to and reads.
+// The KV cache, one part per layer. Attention appends to it and reads it.
 def Llm_KvCache : Resource<"::air::ir::llm::KvCacheResource">;
 
 def Llm_ModelOp : Llm_Op<"model", [
     IsolatedFromAbove, Symbol, SingleBlock]> {
-  let summary = "A model: token ids in, logits of the asked rows out";
+  let summary = "A model: token ids in, logits of the requested rows out";
   let description = [{
     ```mlir
     llm.model @model <name = "tiny", architecture = "llama", ...> {
@@ -47,7 +47,7 @@ def Llm_ReturnOp : Llm_Op<"return", [Pure, Terminator, HasParent<"ModelOp">]> {
 }
 
 def Llm_EmbedOp : Llm_Op<"embed", [Pure]> {
-  let summary = "Rows of the embedding table, one a token id";
+  let summary = "The rows of the embedding table for the token ids, times scale";
   let arguments = (ins Llm_TokenIds:$ids, Llm_WeightAttr:$table,
                        DefaultValuedAttr<F32Attr, "1.0f">:$scale);
   let results = (outs Llm_Activation:$result);
@@ -77,16 +77,16 @@ def Llm_LinearOp : Llm_Op<"linear", [Pure]> {
 }
 
 def Llm_HeadNormOp : Llm_Op<"head_norm", [Pure, SameOperandsAndResultType]> {
-  let summary = "RMS norm of each head apart: the QK-norm";
+  let summary = "RMS norm of each head by itself: the QK-norm";
   let arguments = (ins Llm_Activation:$x, Llm_WeightAttr:$weight, F32Attr:$epsilon);
   let results = (outs Llm_Activation:$result);
   let assemblyFormat = "$x $weight `epsilon` $epsilon attr-dict `:` type($x)";
-  let description = "Heads are as wide as `weight`.";
+  let description = "The head size is the number of elements of `weight`.";
   let hasVerifier = 1;
 }
 
 def Llm_RopeOp : Llm_Op<"rope", [Pure, SameOperandsAndResultType]> {
-  let summary = "Turns pairs of each head's elements by the token's position";
+  let summary = "Rotates pairs of each head's elements by the token's position";
   let arguments = (ins Llm_Activation:$x, Llm_RopeAttr:$rope, I64Attr:$head_dim);
   let results = (outs Llm_Activation:$result);
   let assemblyFormat = "$x $rope `head_dim` $head_dim attr-dict `:` type($x)";
@@ -95,10 +95,11 @@ def Llm_RopeOp : Llm_Op<"rope", [Pure, SameOperandsAndResultType]> {
 
 def Llm_AttentionOp : Llm_Op<"attention", [
     MemoryEffects<[MemRead<Llm_KvCache>, MemWrite<Llm_KvCache>]>]> {
-  let summary = "Appends k and v to the layer's cache; causal attention over it";
+  let summary = "Appends k and v to the layer's cache, then causal attention";
   let description = [{
-    softmax(scale * q.k) v over all tokens of the same sequence up to this one's
-    position. Query head h reads key/value head h / (heads / kv_heads).
+    softmax(scale * q.k) v over all tokens of the same sequence up to and
+    including the token's own position. Query head h reads key/value head
+    h / (heads / kv_heads).
   }];
   let arguments = (ins Llm_Activation:$q, Llm_Activation:$k, Llm_Activation:$v,
                        I64Attr:$layer, I64Attr:$heads, I64Attr:$kv_heads,
@@ -130,11 +131,11 @@ def Llm_SiluOp : Llm_UnaryOp<"silu"> {
 }
 
 def Llm_MulOp : Llm_BinaryOp<"mul"> {
-  let summary = "Element by element product";
+  let summary = "Elementwise product";
 }
 
 def Llm_AddOp : Llm_BinaryOp<"add"> {
-  let summary = "Element by element sum";
+  let summary = "Elementwise sum";
 }
 
 def Llm_ScaleOp : Llm_Op<"scale", [Pure, SameOperandsAndResultType]> {
@@ -147,11 +148,11 @@ def Llm_ScaleOp : Llm_Op<"scale", [Pure, SameOperandsAndResultType]> {
 }
 
 def Llm_OutputsOp : Llm_Op<"outputs", [Pure, SameOperandsAndResultType]> {
-  let summary = "The rows that the batch asks logits for";
+  let summary = "The rows for which the batch requests logits";
   let description = [{
-    The result has another number of rows than `x`, both unknown here. Ops that
-    work row by row commute with it; the canonical place is before them, where
-    fewer rows are worked on.
+    In general the result has fewer rows than `x`. Neither number is known at
+    compile time. Ops that work row by row commute with this op. Its canonical
+    place is before them, so that they compute fewer rows.
   }];
   let arguments = (ins Llm_Activation:$x);
   let results = (outs Llm_Activation:$result);

@@ -6,7 +6,7 @@ include "mlir/IR/CommonTypeConstraints.td"
 
 def Llm_Activation
     : Type<CPred<"::air::ir::llm::isActivation($_self)">,
-           "activations tensor<?xKxf32>, one row a token",
+           "activations tensor<?xKxf32> with one row per token",
            "::mlir::RankedTensorType">;
 
 def Llm_TokenIds

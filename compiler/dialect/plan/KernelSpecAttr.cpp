@@ -65,7 +65,7 @@ bool fromTable(const std::array<Named<EnumT>, N> &table, std::string_view name,
   return false;
 }
 
-/// Of the first `count` values, the one that has the name.
+/// The value of that name among the first `count` values.
 template <typename EnumT>
 bool fromNames(size_t count, std::string_view name, EnumT &value) {
   for (size_t i = 0; i < count; ++i) {
@@ -103,7 +103,7 @@ bool fromName(std::string_view name, Layout &value) {
   return layout.has_value();
 }
 
-// The fields, once: what both directions walk.
+// The one list of fields, which both directions of the conversion walk.
 template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("op", spec.op);
   fn("m_class", spec.mClass);
@@ -180,7 +180,7 @@ template <typename EnumT> bool valueFromAttr(Attribute attr, EnumT &value) {
 
 DictionaryAttr kernelSpecToAttr(MLIRContext *context, const KernelSpec &spec) {
   Builder builder(context);
-  // Defaults in the order of the fields, so that each can be compared.
+  // The default spec, with which each field is compared.
   const KernelSpec defaults;
   NamedAttrList all;
   NamedAttrList plain;
@@ -215,7 +215,8 @@ Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
     }
   });
   if (!wrong.empty()) {
-    return corruptError("'" + wrong + "' has no value that fits it");
+    return corruptError("'" + wrong +
+                        "' has a value of the wrong kind or out of range");
   }
   if (!attr.contains("op")) {
     return corruptError("'op' is missing");
@@ -228,7 +229,7 @@ Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
       });
       if (!isKnown) {
         return corruptError("'" + entry.getName().str() +
-                            "' is no field of KernelSpec");
+                            "' is not a field of KernelSpec");
       }
     }
   }

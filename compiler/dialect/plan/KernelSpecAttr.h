@@ -1,8 +1,9 @@
 //===- KernelSpecAttr.h - KernelSpec <-> attribute --------------*- C++ -*-===//
 //
-// A plan.dispatch carries its KernelSpec as a dictionary: a field's name in
-// snake case, enums and dtypes by name, fields that keep their default left
-// out; `op` is always there. Equal specs give equal attributes.
+// A plan.dispatch carries its KernelSpec as a dictionary. Keys are the fields'
+// names in snake case; enums and dtypes are given by name. Fields with their
+// default value are left out, except `op`, which is always present. Equal specs
+// give equal attributes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_KERNELSPECATTR_H
@@ -16,13 +17,14 @@ namespace air::ir::plan {
 mlir::DictionaryAttr kernelSpecToAttr(mlir::MLIRContext *context,
                                       const codegen::KernelSpec &spec);
 
-/// Corrupt names the entry that is unknown, of a wrong kind, or out of range.
+/// Corrupt names the entry that is unknown, of the wrong kind, or out of range.
 Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 
-/// What the kernel multiplies with, in the plan's terms.
+/// The arithmetic of the kernel's matmul, in the plan's terms.
 Arithmetic arithmeticOf(const codegen::KernelSpec &spec);
 
-/// The dialect's words for what codegen/KernelBindings.h says of a binding.
+/// The kind and access of a binding of codegen/KernelBindings.h, as the dialect
+/// names them.
 BindingKind kindOf(const codegen::KernelBinding &binding);
 Access accessOf(const codegen::KernelBinding &binding);
 

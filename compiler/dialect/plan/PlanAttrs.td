@@ -38,7 +38,7 @@ def Plan_BindingAttr : Plan_Attr<"Binding", "binding"> {
   let summary = "One argument of a kernel";
   let description = [{
     `#plan.binding<read tensor @blk.0.attn_qkv>`, `#plan.binding<write buffer @x>`,
-    `#plan.binding<read_write kv 3>` (the layer's part of the KV cache).
+    `#plan.binding<read_write kv 3>` (layer 3's part of the KV cache).
   }];
   let parameters = (ins
     EnumParameter<Plan_Access>:$access,
@@ -60,7 +60,7 @@ def Plan_BindingAttr : Plan_Attr<"Binding", "binding"> {
 def Plan_BindingArrayAttr : TypedArrayAttrBase<Plan_BindingAttr, "bindings">;
 
 def Plan_LinkAttr : Plan_Attr<"Link", "link"> {
-  let summary = "What one pass moves over a link: LinkPrediction";
+  let summary = "The bytes that one pass moves over a link: LinkPrediction";
   let parameters = (ins
     StringRefParameter<"\"dram\", \"disk\"">:$name,
     "int64_t":$bytes_per_pass,

@@ -28,7 +28,8 @@ void PlanDialect::initialize() {
       >();
 }
 
-// The dialect's closed sets are the plan file's: a cast converts.
+// The dialect's enums have the values of the plan file's, so casts convert
+// them.
 #define AIR_SAME(set, word)                                                    \
   static_assert(static_cast<uint32_t>(set::word) ==                            \
                 static_cast<uint32_t>(::air::plan::set::word))
@@ -87,7 +88,7 @@ FailureOr<air::Layout> air::ir::plan::parseLayoutName(AsmParser &parser) {
   std::optional<air::Layout> layout =
       air::layoutFromName(std::string_view(word.data(), word.size()));
   if (!layout) {
-    parser.emitError(where) << "'" << word << "' is no layout";
+    parser.emitError(where) << "'" << word << "' is not a layout";
     return failure();
   }
   return *layout;
@@ -154,17 +155,19 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                   FlatSymbolRefAttr target, int64_t layer) {
   if (kind == BindingKind::Kv) {
     if (target || layer < 0) {
-      return emitError() << "a kv binding names a layer, got " << layer;
+      return emitError() << "a kv binding must name a layer of 0 or more, not "
+                         << layer;
     }
     return success();
   }
   if (!target || layer != -1) {
     return emitError() << "a " << stringifyBindingKind(kind)
-                       << " binding names a symbol";
+                       << " binding must name a symbol";
   }
   if (kind == BindingKind::Tensor && access != Access::Read) {
     return emitError() << "tensor " << target << " is bound for "
-                       << stringifyAccess(access) << "; tensors are read only";
+                       << stringifyAccess(access)
+                       << ", but tensors are read-only";
   }
   return success();
 }

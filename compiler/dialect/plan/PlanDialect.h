@@ -1,6 +1,6 @@
 //===- PlanDialect.h - the schedule -----------------------------*- C++ -*-===//
 //
-// C++ side of PlanDialect.td, PlanAttrs.td, PlanStepOps.td and PlanOps.td.
+// The C++ side of PlanDialect.td, PlanAttrs.td, PlanStepOps.td and PlanOps.td.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANDIALECT_H
@@ -16,13 +16,13 @@
 #include "compiler/dialect/plan/PlanInterfaces.h.inc"
 
 namespace air::ir::plan {
-// Attributes of the llm dialect that plans carry on.
+// Attributes of the llm dialect that plans use, too.
 using llm::DTypeAttr;
 using llm::HyperparametersAttr;
 using llm::RopeAttr;
 using llm::WeightAttr;
 
-/// A layout's bare name, e.g. x16.
+/// Parses a layout's bare name, e.g. x16.
 mlir::FailureOr<air::Layout> parseLayoutName(mlir::AsmParser &parser);
 } // namespace air::ir::plan
 

@@ -10,17 +10,18 @@ include "mlir/IR/OpBase.td"
 def Plan_Dialect : Dialect {
   let name = "plan";
   let cppNamespace = "::air::ir::plan";
-  let summary = "What a machine does, step by step, to run a model";
+  let summary = "The schedule by which a machine runs a model, step by step";
   let description = [{
-    One module a plan. It is lowered in place, through three altitudes:
+    A module holds one plan. It is lowered in place through three levels:
 
-    1. `plan.graph`: fused steps in SSA on activations (PlanStepOps.td). Weights
-       are still names of the source's tensors.
-    2. After kernel selection (PlanOps.td): `plan.tensor`s as kernels read them,
-       `plan.buffer`s, and one `plan.program` a class of batch sizes, whose
-       `plan.step`s hold `plan.dispatch`es. No SSA values are left.
-    3. After planning: segments, the read order, the arena's offsets, budgets and
-       predictions. What formats/plan/plan.fbs holds, field by field.
+    1. `plan.graph` holds fused steps in SSA form on activations
+       (PlanStepOps.td). Weights are still names of source tensors.
+    2. After kernel selection (PlanOps.td) there are `plan.tensor`s as kernels
+       read them, `plan.buffer`s, and one `plan.program` per class of batch
+       sizes, whose `plan.step`s hold `plan.dispatch`es. No SSA values are left.
+    3. After planning there are also segments, the read order, the arena's
+       offsets, budgets and predictions: the contents of formats/plan/plan.fbs,
+       field by field.
   }];
   let dependentDialects = ["::air::ir::llm::LlmDialect"];
   let useDefaultAttributePrinterParser = 1;

@@ -1,6 +1,6 @@
-//===- PlanEnums.td - the closed sets of a plan ------------*- tablegen -*-===//
+//===- PlanEnums.td - the enums of a plan ------------------*- tablegen -*-===//
 //
-// Values are those of formats/plan/plan.fbs: PlanDialect.cpp asserts it.
+// The values equal those of formats/plan/plan.fbs, as PlanDialect.cpp asserts.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANENUMS_TD
@@ -45,7 +45,7 @@ def Plan_BindingKind : Plan_Enum<"BindingKind", "what a binding is", [
   I32EnumCase<"Kv", 2, "kv">
 ]>;
 
-def Plan_Arithmetic : Plan_Enum<"Arithmetic", "what a kernel multiplies with", [
+def Plan_Arithmetic : Plan_Enum<"Arithmetic", "the arithmetic of a kernel", [
   I32EnumCase<"Float32", 0, "float32">,
   I32EnumCase<"Int8", 1, "int8">,
   I32EnumCase<"Int15", 2, "int15">,
@@ -53,11 +53,11 @@ def Plan_Arithmetic : Plan_Enum<"Arithmetic", "what a kernel multiplies with", [
 ]>;
 
 def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
-  I32EnumCase<"Copy", 0, "copy">,      // one matrix, its blocks put in the layout
-  I32EnumCase<"Concat", 1, "concat">,  // rows of matrices of one dtype, joined
-  I32EnumCase<"Vector", 2, "vector">,  // vectors joined, dequantised to F32
+  I32EnumCase<"Copy", 0, "copy">,      // one matrix, packed into the layout
+  I32EnumCase<"Concat", 1, "concat">,  // rows of several matrices of one dtype
+  I32EnumCase<"Vector", 2, "vector">,  // concatenated vectors as F32
   I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">, // F64, from rope
-  I32EnumCase<"RowScales", 4, "row_scales"> // F32, matrices' scales once a row
+  I32EnumCase<"RowScales", 4, "row_scales"> // F32, each matrix's scale per row
 ]>;
 
 def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [
@@ -77,7 +77,7 @@ def Plan_Tier : Plan_Enum<"Tier", "where bytes live while the plan runs", [
   I32EnumCase<"Disk", 2, "disk">
 ]>;
 
-def Plan_Executor : Plan_Enum<"Executor", "who reads a segment", [
+def Plan_Executor : Plan_Enum<"Executor", "the processor that reads a segment", [
   I32EnumCase<"Cpu", 0, "cpu">,
   I32EnumCase<"Gpu", 1, "gpu">
 ]>;

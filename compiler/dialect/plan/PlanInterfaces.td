@@ -8,19 +8,19 @@ def Plan_StepOpInterface : OpInterface<"StepOpInterface"> {
   let cppNamespace = "::air::ir::plan";
   let description = "A step of a `plan.graph`.";
   let methods = [
-    InterfaceMethod<"What it does; the plan file's word for it.",
+    InterfaceMethod<"What the step computes, as the plan file names it.",
       "::air::ir::plan::StepKind", "getStepKind">,
     InterfaceMethod<"The decoder layer, or -1 outside layers.",
       "int64_t", "getStepLayer">,
     InterfaceMethod<[{
-        The value that the step writes its result over (the residual stream), or
-        null. Nothing may read it after the step.
+        The value that the step overwrites with its result (the residual
+        stream), or null. Nothing may read that value after the step.
       }], "::mlir::Value", "getOverwritten", (ins), [{}],
       [{ return {}; }]>
   ];
   let extraClassDeclaration = [{
-    /// "layer.3.attn_in" in a layer, else "embed": the name in the plan and in
-    /// traces.
+    /// The step's name in the plan and in traces: "layer.3.attn_in" inside a
+    /// layer, "embed" outside.
     std::string getStepName();
   }];
 }

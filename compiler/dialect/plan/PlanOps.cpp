@@ -12,7 +12,7 @@ using namespace air::ir::plan;
 
 // ---- custom assembly --------------------------------------------------------
 
-// A closed set's word, bare.
+// An enum value's bare keyword.
 template <typename AttrT>
 static ParseResult parseEnum(OpAsmParser &parser, AttrT &attr) {
   using EnumT = decltype(attr.getValue());
@@ -93,26 +93,30 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
   bool isCopy = op.getRecipe() == Recipe::Copy;
   if (isCopy ? op.getSources().size() != 1 : op.getSources().size() < 2) {
     return op.emitOpError()
-           << stringifyRecipe(op.getRecipe()) << " of "
-           << op.getSources().size() << " tensors; "
-           << (isCopy ? "exactly 1 is" : "2 or more are") << " needed";
+           << "recipe " << stringifyRecipe(op.getRecipe()) << " needs "
+           << (isCopy ? "exactly 1 source" : "2 or more sources")
+           << ", but has " << op.getSources().size();
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
     if (!source.isMatrix() || source.getColumns() != columns) {
-      return op.emitOpError()
-             << "source '" << source.getName() << "' has "
-             << source.getColumns() << " columns, the tensor has " << columns;
+      return op.emitOpError() << "source '" << source.getName() << "' has "
+                              << source.getColumns()
+                              << " columns, but the tensor has " << columns;
     }
     if (source.getDtype() != op.getDtype().getValue()) {
-      return op.emitOpError() << "source '" << source.getName()
-                              << "' is of another dtype; nothing is converted";
+      return op.emitOpError()
+             << "source '" << source.getName() << "' has dtype "
+             << std::string(air::info(source.getDtype()).name)
+             << ", but the tensor has "
+             << std::string(air::info(op.getDtype().getValue()).name)
+             << "; recipes do not convert";
     }
     sum += source.getRows();
   }
   if (sum != rows) {
     return op.emitOpError()
-           << "sources have " << sum << " rows, the tensor has " << rows;
+           << "sources have " << sum << " rows, but the tensor has " << rows;
   }
   return success();
 }
@@ -120,20 +124,22 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
 static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError("a vector is F32 in layout rows, of 1 row");
+    return op.emitOpError(
+        "recipe vector must make 1 row of F32 in layout rows");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
     if (!source.isVector()) {
       return op.emitOpError()
              << "source '" << source.getName() << "' is a matrix of "
-             << source.getRows() << "x" << source.getColumns();
+             << source.getRows() << "x" << source.getColumns()
+             << ", but recipe vector takes vectors";
     }
     sum += source.getColumns();
   }
   if (sum != columns) {
-    return op.emitOpError()
-           << "sources have " << sum << " elements, the tensor has " << columns;
+    return op.emitOpError() << "sources have " << sum
+                            << " elements, but the tensor has " << columns;
   }
   return success();
 }
@@ -141,19 +147,20 @@ static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
 static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
                                        int64_t columns) {
   if (!op.getRope()) {
-    return op.emitOpError("inverse_frequencies needs `rope`");
+    return op.emitOpError("recipe inverse_frequencies needs `rope`");
   }
   if (op.getDtype().getValue() != air::DType::F64 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1 ||
       columns != op.getRope()->getDim() / 2) {
     return op.emitOpError()
-           << "inverse frequencies are F64 in layout rows, 1 x "
-           << op.getRope()->getDim() / 2 << ", got " << rows << " x "
-           << columns;
+           << "recipe inverse_frequencies must make 1 x "
+           << op.getRope()->getDim() / 2 << " of F64 in layout rows, not "
+           << rows << " x " << columns;
   }
-  // The factors are named in `rope`, once.
+  // The factors are named in `rope`, and only there.
   if (!op.getSources().empty()) {
-    return op.emitOpError() << "inverse_frequencies take no sources, got "
+    return op.emitOpError() << "recipe inverse_frequencies takes no sources, "
+                               "but has "
                             << op.getSources().size();
   }
   return success();
@@ -163,19 +170,21 @@ static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
                                      int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError("row scales are F32 in layout rows, of 1 row");
+    return op.emitOpError(
+        "recipe row_scales must make 1 row of F32 in layout rows");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
     if (!source.isMatrix()) {
       return op.emitOpError()
-             << "source '" << source.getName() << "' is no matrix";
+             << "source '" << source.getName() << "' is not a matrix";
     }
     sum += source.getRows();
   }
   if (sum != columns) {
-    return op.emitOpError() << "sources have " << sum
-                            << " rows, the tensor has " << columns << " scales";
+    return op.emitOpError()
+           << "sources have " << sum << " rows, but the tensor has " << columns
+           << " scales";
   }
   return success();
 }
@@ -203,7 +212,7 @@ LogicalResult TensorOp::verify() {
     return failure();
   }
   if (getRope() && getRecipe() != Recipe::InverseFrequencies) {
-    return emitOpError("only inverse_frequencies are made from `rope`");
+    return emitOpError("only recipe inverse_frequencies may have `rope`");
   }
   air::Result<uint64_t> bytes = air::layoutBytes(
       getDtype().getValue(), getLayout().getValue(), getRows(), getColumns());
@@ -211,15 +220,16 @@ LogicalResult TensorOp::verify() {
     return emitOpError() << bytes.status().message();
   }
   if (*bytes != getBytes()) {
-    return emitOpError() << "bytes is " << getBytes() << ", the layout takes "
-                         << *bytes;
+    return emitOpError() << "bytes is " << getBytes()
+                         << ", but the layout takes " << *bytes;
   }
   if (getSegment().has_value() != getOffset().has_value()) {
-    return emitOpError("segment and offset are given together or not at all");
+    return emitOpError(
+        "segment and offset must be given together or not at all");
   }
   if (getOffset() && *getOffset() % AIR_BINDING_ALIGNMENT != 0) {
-    return emitOpError() << "offset " << *getOffset() << " is no multiple of "
-                         << AIR_BINDING_ALIGNMENT;
+    return emitOpError() << "offset " << *getOffset()
+                         << " is not a multiple of " << AIR_BINDING_ALIGNMENT;
   }
   return success();
 }
@@ -229,7 +239,8 @@ static LogicalResult checkSymbol(Operation *op, SymbolTableCollection &symbols,
                                  FlatSymbolRefAttr name) {
   if (!symbols.lookupNearestSymbolFrom<OpTy>(op->getParentOfType<ModuleOp>(),
                                              name.getAttr())) {
-    return op->emitOpError() << name << " is no " << OpTy::getOperationName();
+    return op->emitOpError()
+           << name << " is not a " << OpTy::getOperationName();
   }
   return success();
 }
@@ -245,7 +256,7 @@ LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &symbols) {
       (*this)->getParentOp(), getSegmentAttr().getAttr());
   if (!air::rangeFits(*getOffset(), getBytes(), segment.getRawBytes())) {
     return emitOpError() << "bytes [" << *getOffset() << ", +" << getBytes()
-                         << ") leave segment " << getSegmentAttr() << " of "
+                         << ") exceed segment " << getSegmentAttr() << " of "
                          << segment.getRawBytes() << " bytes";
   }
   return success();
@@ -255,8 +266,8 @@ LogicalResult ExecutableOp::verify() {
   StringRef last;
   for (auto entry : getEntries().getAsValueRange<StringAttr>()) {
     if (!last.empty() && entry <= last) {
-      return emitOpError() << "entries must ascend: '" << entry << "' after '"
-                           << last << "'";
+      return emitOpError() << "entries must ascend, but '" << entry
+                           << "' follows '" << last << "'";
     }
     last = entry;
   }
@@ -273,11 +284,11 @@ LogicalResult ExecutableOp::verifySymbolUses(SymbolTableCollection &symbols) {
 
 LogicalResult BufferOp::verify() {
   if (getOffset().has_value() != getBytes().has_value()) {
-    return emitOpError("offset and bytes are given together or not at all");
+    return emitOpError("offset and bytes must be given together or not at all");
   }
   if (getOffset() && *getOffset() % AIR_BINDING_ALIGNMENT != 0) {
-    return emitOpError() << "offset " << *getOffset() << " is no multiple of "
-                         << AIR_BINDING_ALIGNMENT;
+    return emitOpError() << "offset " << *getOffset()
+                         << " is not a multiple of " << AIR_BINDING_ALIGNMENT;
   }
   return success();
 }
@@ -307,7 +318,7 @@ LogicalResult KvOp::verify() {
   }
   if (getPageTokens() != AIR_KV_PAGE_TOKENS) {
     return emitOpError() << "page_tokens is " << getPageTokens()
-                         << ", kernels know " << AIR_KV_PAGE_TOKENS;
+                         << "; kernels support only " << AIR_KV_PAGE_TOKENS;
   }
   std::optional<uint64_t> bytes =
       air::checkedMul(getSlots(), air::ceilDiv(getContext(), getPageTokens()));
@@ -324,7 +335,8 @@ LogicalResult KvOp::verify() {
 
 LogicalResult LimitsOp::verify() {
   if (getMaxOutputs() > getMaxTokens()) {
-    return emitOpError() << getMaxOutputs() << " outputs of at most "
+    return emitOpError() << "has " << getMaxOutputs()
+                         << " outputs, but a batch has at most "
                          << getMaxTokens() << " tokens";
   }
   return success();
@@ -334,12 +346,13 @@ LogicalResult LimitsOp::verify() {
 
 LogicalResult ProgramOp::verify() {
   if (getMinTokens() > getMaxTokens()) {
-    return emitOpError() << "tokens " << getMinTokens() << " to "
-                         << getMaxTokens() << " is empty";
+    return emitOpError() << "has the empty range of " << getMinTokens()
+                         << " to " << getMaxTokens() << " tokens";
   }
   for (Operation &op : getBody().front()) {
     if (!isa<StepOp>(op)) {
-      return op.emitOpError("stands in a plan.program, which holds plan.step");
+      return op.emitOpError(
+          "is in a plan.program, which may hold only plan.step ops");
     }
   }
   return success();
@@ -354,7 +367,7 @@ LogicalResult DispatchOp::verify() {
       air::codegen::kernelBindings(*spec);
   if (wanted.size() != getBindings().size()) {
     return emitOpError() << "has " << getBindings().size()
-                         << " bindings, the kernel takes " << wanted.size();
+                         << " bindings, but the kernel takes " << wanted.size();
   }
   for (const auto &[want, attr] : llvm::zip_equal(wanted, getBindings())) {
     auto binding = cast<BindingAttr>(attr);
@@ -362,7 +375,7 @@ LogicalResult DispatchOp::verify() {
     Access access = accessOf(want);
     if (binding.getKind() != kind || binding.getAccess() != access) {
       return emitOpError() << want.name << " is bound as " << binding
-                           << ", must be a " << stringifyBindingKind(kind)
+                           << ", but must be a " << stringifyBindingKind(kind)
                            << " for " << stringifyAccess(access);
     }
   }

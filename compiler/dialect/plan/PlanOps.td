@@ -1,7 +1,7 @@
 //===- PlanOps.td - tensors, buffers, programs, placement --*- tablegen -*-===//
 //
-// Altitudes 2 and 3: the records of formats/plan/plan.fbs. Attributes that are
-// optional here are those that a later pass decides.
+// Levels 2 and 3 (PlanDialect.td): the records of formats/plan/plan.fbs.
+// Optional attributes are set by a later pass.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANOPS_TD
@@ -16,7 +16,7 @@ class Plan_ModuleOp<string mnemonic, list<Trait> traits = []>
 
 def Plan_TensorOp : Plan_ModuleOp<"tensor", [
     Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "A tensor as kernels read it, and how it is made";
+  let summary = "A tensor as kernels read it, and the recipe that makes it";
   let description = [{
     ```mlir
     plan.tensor @blk.0.attn_qkv concat [#llm.weight<"blk.0.attn_q.weight", Q4_K, 256x256>, ...]
@@ -24,7 +24,8 @@ def Plan_TensorOp : Plan_ModuleOp<"tensor", [
     plan.tensor @rope inverse_frequencies [] rope <norm, dim = 64, base = 1.0e4>
       as F64 rows 1 x 32 bytes 256
     ```
-    A pass places it: `in @segment at offset`, bytes into the raw segment.
+    pack-segments adds its place, `in @segment at offset`. The offset is in bytes
+    from the start of the raw segment.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_RecipeAttr:$recipe,
@@ -43,8 +44,9 @@ def Plan_TensorOp : Plan_ModuleOp<"tensor", [
 def Plan_SegmentOp : Plan_ModuleOp<"segment", [Symbol]> {
   let summary = "Bytes that are read, placed and released together";
   let description = [{
-    Segments stand in the order of the file. `raw_bytes` covers every tensor (or
-    the object) inside; stored size, offset and digest are known when written.
+    Segments appear in the order of the file. `raw_bytes` covers every tensor (or
+    the object) inside. Stored size, offset and digest become known when the file
+    is written.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_SegmentKindAttr:$kind, Plan_CodecAttr:$codec,
@@ -73,12 +75,12 @@ def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
 def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
   let summary = "A named range of the activation arena";
   let description = [{
-    Layers use a buffer in turn: a step whose first use only writes it begins a
-    new value (formats/plan/plan.fbs).
+    Layers share buffers one after another: a step whose first use of a buffer
+    only writes it begins a new value (formats/plan/plan.fbs).
 
-    `row_elements` 32-bit words a row (float32 values, or the words of
-    ActivationBlocks), one row a token or output of the largest batch (rounded
-    up to AIR_TOKEN_PADDING). The memory planner adds `at offset bytes size`.
+    A row has `row_elements` 32-bit words, which are float32 values or packed
+    activations. There is one row per token or output of the largest batch,
+    rounded up to AIR_TOKEN_PADDING. plan-memory adds `at offset bytes size`.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$row_elements,
@@ -104,7 +106,8 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     attr-dict
   }];
   let extraClassDeclaration = [{
-    // The closed form of plan.fbs; the verifier has checked that all fit.
+    // Sizes by the formulas of plan.fbs. The op's verifier has checked that
+    // they do not overflow.
     int64_t getHeadBytes();
     int64_t getLayerBytes();
     int64_t getPageBytes();
@@ -114,7 +117,7 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
 }
 
 def Plan_LimitsOp : Plan_ModuleOp<"limits"> {
-  let summary = "The largest batch, and the arena once it is planned";
+  let summary = "The largest batch, and the arena's size after plan-memory";
   let arguments = (ins Plan_Count:$max_tokens, Plan_Count:$max_outputs,
                        OptionalAttr<Plan_Size>:$arena_bytes);
   let assemblyFormat = [{
@@ -127,7 +130,7 @@ def Plan_LimitsOp : Plan_ModuleOp<"limits"> {
 
 def Plan_ProgramOp : Plan_ModuleOp<"program", [
     Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
-  let summary = "One walk over the model for batches of min..max tokens";
+  let summary = "One pass over the model for batches of min to max tokens";
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_Count:$min_tokens,
                        Plan_Count:$max_tokens);
   let regions = (region SizedRegion<1>:$body);
@@ -139,7 +142,7 @@ def Plan_ProgramOp : Plan_ModuleOp<"program", [
 
 def Plan_StepOp : Plan_Op<"step", [
     HasParent<"ProgramOp">, SingleBlock, NoTerminator, NoRegionArguments]> {
-  let summary = "A step and the kernels that do it";
+  let summary = "A step and the dispatches that compute it";
   let arguments = (ins Plan_StepKindAttr:$kind,
                        DefaultValuedAttr<I64Attr, "-1">:$layer, StrAttr:$name);
   let regions = (region SizedRegion<1>:$body);
@@ -150,16 +153,17 @@ def Plan_StepOp : Plan_Op<"step", [
 
 def Plan_DispatchOp : Plan_Op<"dispatch", [
     HasParent<"StepOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "One run of a kernel";
+  let summary = "One launch of a kernel";
   let description = [{
     ```mlir
     plan.dispatch "rmsnorm_m1_k128" {op = "rms_norm", k = 128, epsilon = 1.0e-5 : f32}
       (<read buffer @x>, <read tensor @blk.0.attn_norm>, <write buffer @n>)
       tiles 1 per 1 weight_bytes 512 flops_per_row 512
     ```
-    `spec` is the codegen::KernelSpec (KernelSpecAttr.h; fields that keep their
-    default are left out). Bindings are those that KernelBindings.h lists for it.
-    `overlap`: the next dispatch may start before all tiles of this one are done.
+    `spec` is the codegen::KernelSpec without the fields that have their default
+    (KernelSpecAttr.h). The bindings are those that codegen/KernelBindings.h
+    lists for it. With `overlap` the next dispatch may start before all tiles of
+    this one are done.
   }];
   let arguments = (ins
     StrAttr:$kernel, DictionaryAttr:$spec, Plan_BindingArrayAttr:$bindings,
@@ -183,13 +187,13 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
 // ---- streaming, budgets, provenance -----------------------------------------
 
 def Plan_ReadOp : Plan_ModuleOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "A pass needs the segment before step `first_step`; in order";
+  let summary = "The segment must be loaded before step `first_step` of a pass";
   let arguments = (ins FlatSymbolRefAttr:$segment, Plan_Size:$first_step, UnitAttr:$ring);
   let assemblyFormat = "$segment `before` $first_step (`ring` $ring^)? attr-dict";
 }
 
 def Plan_BudgetOp : Plan_ModuleOp<"budget"> {
-  let summary = "What the items of a tier may sum to; 0 = no limit";
+  let summary = "The limit of the sum of a tier's items; 0 = no limit";
   let arguments = (ins Plan_TierAttr:$tier, Plan_Size:$bytes);
   let assemblyFormat = "custom<Enum>($tier) `bytes` $bytes attr-dict";
 }
@@ -201,7 +205,7 @@ def Plan_BudgetItemOp : Plan_ModuleOp<"budget_item"> {
 }
 
 def Plan_PredictionOp : Plan_ModuleOp<"prediction"> {
-  let summary = "What a phase moves and takes";
+  let summary = "The predicted traffic and time of a phase";
   let arguments = (ins StrAttr:$phase, Plan_LinkArrayAttr:$links,
                        Plan_Size:$nanoseconds, StrAttr:$limit);
   let assemblyFormat = [{
@@ -210,7 +214,7 @@ def Plan_PredictionOp : Plan_ModuleOp<"prediction"> {
 }
 
 def Plan_DecisionOp : Plan_ModuleOp<"decision"> {
-  let summary = "A value and who set it";
+  let summary = "A setting, its value, and who decided it";
   let arguments = (ins StrAttr:$name, StrAttr:$value, Plan_DecidedByAttr:$by);
   let assemblyFormat = "$name `=` $value `by` custom<Enum>($by) attr-dict";
 }

@@ -14,21 +14,22 @@ static LogicalResult checkBias(Operation *op, StringRef role,
   return bias ? checkVector(op, role, *bias, rows) : success();
 }
 
-/// Both or neither: the assembly couples them, builders need not.
+/// A norm and its epsilon must be present together. The assembly format ensures
+/// that, but builders do not.
 static LogicalResult checkNorm(Operation *op, StringRef role,
                                std::optional<WeightAttr> weight,
                                std::optional<llvm::APFloat> epsilon,
                                int64_t columns) {
   if (weight.has_value() != epsilon.has_value()) {
     return op->emitOpError()
-           << role << " and its epsilon are given together or not at all";
+           << role << " and its epsilon must be given together or not at all";
   }
   if (!weight) {
     return success();
   }
   if (!epsilon->isFinite() || epsilon->isNegative()) {
     return op->emitOpError() << "epsilon is " << epsilon->convertToDouble()
-                             << ", must be finite and not negative";
+                             << "; it must be finite and not negative";
   }
   return checkVector(op, role, *weight, columns);
 }
@@ -66,7 +67,8 @@ LogicalResult AttnInOp::verify() {
     return failure();
   }
   if (getQNorm().has_value() != getKNorm().has_value()) {
-    return emitOpError("q_norm and k_norm are given together or not at all");
+    return emitOpError(
+        "q_norm and k_norm must be given together or not at all");
   }
   if (failed(checkNorm(*this, "q_norm", getQNorm(), getQkEpsilon(), headDim)) ||
       failed(checkNorm(*this, "k_norm", getKNorm(), getQkEpsilon(), headDim))) {
@@ -78,7 +80,7 @@ LogicalResult AttnInOp::verify() {
   int64_t row = (heads + 2 * kvHeads) * headDim;
   if (columnsOf(getResult()) != row) {
     return emitOpError() << "result has " << columnsOf(getResult())
-                         << " columns; q, k and v are " << row;
+                         << " columns, but q, k and v have " << row;
   }
   return success();
 }
@@ -93,11 +95,12 @@ LogicalResult AttnOp::verify() {
   int64_t row = (heads + 2 * kvHeads) * headDim;
   if (columnsOf(getQkv()) != row) {
     return emitOpError() << "qkv has " << columnsOf(getQkv())
-                         << " columns; q, k and v are " << row;
+                         << " columns, but q, k and v have " << row;
   }
   if (columnsOf(getResult()) != heads * headDim) {
     return emitOpError() << "result has " << columnsOf(getResult())
-                         << " columns; the heads have " << heads * headDim;
+                         << " columns, but the heads have " << heads * headDim
+                         << " elements";
   }
   return success();
 }
@@ -142,7 +145,8 @@ LogicalResult MatMulOp::verify() { return verifyProjection(*this); }
 static LogicalResult checkLayer(Operation *op, int64_t layer) {
   return layer >= -1 ? success()
                      : op->emitOpError()
-                           << "layer is " << layer << "; -1 is outside layers";
+                           << "layer is " << layer
+                           << "; it must be 0 or more, or -1 outside layers";
 }
 
 LogicalResult AddOp::verify() { return checkLayer(*this, getStepLayer()); }

@@ -1,6 +1,7 @@
 //===- PlanStepOps.td - fused steps in SSA -----------------*- tablegen -*-===//
 //
-// Altitude 1. Every op but plan.model, plan.graph and plan.return is a step.
+// Level 1 (PlanDialect.td). Every op except plan.model, plan.graph and
+// plan.return is a step.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANSTEPOPS_TD
@@ -19,13 +20,13 @@ class Plan_Op<string mnemonic, list<Trait> traits = []>
 def Plan_KvCache : Resource<"::air::ir::llm::KvCacheResource">;
 
 def Plan_ModelOp : Plan_Op<"model", [HasParent<"::mlir::ModuleOp">]> {
-  let summary = "What the planned model is; one a module, at every altitude";
+  let summary = "The model's hyperparameters; every module has one at any level";
   let arguments = (ins Llm_HyperparametersAttr:$hyperparameters);
   let assemblyFormat = "$hyperparameters attr-dict";
 }
 
 def Plan_GraphOp : Plan_Op<"graph", [IsolatedFromAbove, Symbol, SingleBlock]> {
-  let summary = "Steps of one pass: token ids in, logits of the asked rows out";
+  let summary = "The steps of a pass: token ids in, requested rows of logits out";
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
@@ -41,7 +42,7 @@ def Plan_ReturnOp : Plan_Op<"return", [Pure, Terminator, HasParent<"GraphOp">]> 
   let assemblyFormat = "$logits attr-dict `:` type($logits)";
 }
 
-// Steps are never moved or merged: the runtime walks them as they stand.
+// Steps are never reordered or merged: the runtime executes them in this order.
 class Plan_GraphStep<string mnemonic, string kind, string layer, list<Trait> traits = []>
     : Plan_Op<mnemonic, !listconcat(traits, [Plan_StepOpInterface])> {
   let results = (outs Llm_Activation:$result);
@@ -67,11 +68,11 @@ def Plan_EmbedOp : Plan_GraphStep<"embed", "Embed", "-1", [Pure]> {
 
 def Plan_AttnInOp : Plan_LayerStep<"attn_in", "AttnIn", [
     MemoryEffects<[MemWrite<Plan_KvCache>]>]> {
-  let summary = "x -> q; k and v go into the layer's cache";
+  let summary = "x -> q; appends k and v to the layer's cache";
   let description = [{
-    Norm (when present), the three projections with their biases, QK-norm (when
-    present), rope (when present), append. A row of the result holds q, then k
-    and v: (heads + 2 * kv_heads) * head_dim elements.
+    In order: the norm if present, the three projections with their biases,
+    QK-norm if present, rope if present, and the append. A row of the result
+    holds q, then k and v: (heads + 2 * kv_heads) * head_dim elements.
   }];
   let arguments = (ins
     Llm_Activation:$x,
@@ -138,7 +139,7 @@ def Plan_FfnInOp : Plan_LayerStep<"ffn_in", "FfnIn", [Pure]> {
 }
 
 def Plan_HeadOp : Plan_GraphStep<"head", "Head", "-1", [Pure]> {
-  let summary = "Logits of the asked rows: select, norm, project";
+  let summary = "Logits of the requested rows: select, norm, project";
   let arguments = (ins Llm_Activation:$x, Llm_WeightAttr:$norm, F32Attr:$epsilon,
                        Llm_WeightAttr:$weight, OptionalAttr<Llm_WeightAttr>:$bias);
   let assemblyFormat = [{
@@ -147,11 +148,11 @@ def Plan_HeadOp : Plan_GraphStep<"head", "Head", "-1", [Pure]> {
   }];
 }
 
-// ---- plain steps: what no fused step matched --------------------------------
+// ---- plain steps: ops that no fused step covers -----------------------------
 
 // `layer` is -1 outside layers.
 def Plan_NormOp : Plan_LayerStep<"norm", "Norm", [Pure, AllTypesMatch<["x", "result"]>]> {
-  let summary = "RMS norm; `select` keeps the asked rows only";
+  let summary = "RMS norm; `select` keeps only the requested rows";
   let arguments = (ins Llm_Activation:$x, Llm_WeightAttr:$weight,
                        F32Attr:$epsilon, UnitAttr:$select,
                        DefaultValuedAttr<I64Attr, "-1">:$layer);

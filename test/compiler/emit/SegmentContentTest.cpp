@@ -149,9 +149,9 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
     EXPECT_EQ(status.code(), ErrorCode::Corrupt) << status.message();
   }
   EXPECT_EQ(check(1e4, 1.0, zero).message(),
-            "rope turns pair 1 by inf a position, must be 0 to 1048576.000000; "
-            "see rope.freq_base, rope.scaling.factor and tensor "
-            "'rope_freqs.weight'");
+            "rope rotates pair 1 by inf radians per position; the frequency "
+            "must be 0 to 1048576.000000; check the keys rope.freq_base and "
+            "rope.scaling.factor and tensor 'rope_freqs.weight'");
 }
 
 TEST(SegmentContent, SeveralTensorsKeepTheirPlaces) {
@@ -188,20 +188,20 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
   MatrixRecipe rows{{matrix}, Layout::Rows};
   EXPECT_EQ(verdict({"t", rows, DType::F16, 20, 3, 0, 120}), "");
   EXPECT_THAT(verdict({"t", rows, DType::F16, 21, 3, 0, 126}),
-              HasSubstr("rows of its sources are 20, expected 21"));
+              HasSubstr("rows of its sources is 20, but 21 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 4, 0, 160}),
-              HasSubstr("columns of 'm' are 3, expected 4"));
+              HasSubstr("columns of 'm' is 3, but 4 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 0, 121}),
-              HasSubstr("bytes are 121, expected 120"));
+              HasSubstr("size in bytes is 121, but 120 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F32, 20, 3, 0, 240}),
               HasSubstr("another dtype"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 960, 120}),
               HasSubstr("outside its segment"));
   EXPECT_THAT(verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),
-              HasSubstr("elements of its sources are 60, expected 59"));
+              HasSubstr("elements of its sources is 60, but 59 is expected"));
   EXPECT_THAT(verdict({"t", FrequencyRecipe{{.dim = 8, .base = 1e4}, matrix},
                        DType::F64, 1, 4, 0, 32}),
-              HasSubstr("factors are 60, expected 4"));
+              HasSubstr("factors is 60, but 4 is expected"));
 }
 
 TEST(SegmentContent, RowScalesAreOnceForEachRow) {
@@ -215,17 +215,17 @@ TEST(SegmentContent, RowScalesAreOnceForEachRow) {
   EXPECT_EQ(values, (std::vector<float>{0.25F, 0.25F, 1, 1, 1}));
   content.tensors[0].columns = 6;
   EXPECT_THAT(checkContent(content).message(),
-              HasSubstr("rows of its sources are 5, expected 6"));
+              HasSubstr("rows of its sources is 5, but 6 is expected"));
   content.tensors[0].columns = 5;
   content.tensors[0].bytes = 16;
   EXPECT_THAT(checkContent(content).message(),
-              HasSubstr("bytes are 16, expected 20"));
+              HasSubstr("size in bytes is 16, but 20 is expected"));
   const SourceTensor *two =
       source.addValues<float>("two", DType::F32, {1.0F, 2.0F});
   content.tensors[0] = {"t", RowScaleRecipe{{{two, 5}}}, DType::F32, 1, 5, 0,
                         20};
   EXPECT_THAT(checkContent(content).message(),
-              HasSubstr("elements of 'two' are 2, expected 1"));
+              HasSubstr("elements of 'two' is 2, but 1 is expected"));
 }
 
 TEST(SegmentContent, WhatIsNotFiniteIsNamedWithItsBlock) {

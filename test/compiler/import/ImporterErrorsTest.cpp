@@ -44,108 +44,113 @@ const Case kCases[] = {
     {"NoArchitecture", "llama", drop("general.architecture"), kCorrupt,
      "key 'general.architecture' is missing; supported: llama, qwen2, qwen3"},
     {"Adapter", "llama", set("general.type", std::string("adapter")),
-     kUnsupported, "'general.type' is 'adapter'; only 'model' is supported"},
+     kUnsupported,
+     "key 'general.type' is 'adapter'; only 'model' is supported"},
     {"MissingKey", "llama", drop("llama.block_count"), kCorrupt,
      "key 'llama.block_count' is missing"},
     {"ZeroKey", "llama", set("llama.block_count", uint64_t{0}), kCorrupt,
-     "key 'llama.block_count' is 0, must be 1 or more"},
+     "key 'llama.block_count' is 0; it must be 1 or more"},
     {"HugeKey", "llama", set("llama.embedding_length", uint64_t{1} << 40),
      kCorrupt,
-     "key 'llama.embedding_length' is 1099511627776, at most 2147483647 makes "
-     "sense"},
+     "key 'llama.embedding_length' is 1099511627776; it must be at most "
+     "2147483647"},
     {"NegativeKey", "llama", set("llama.context_length", int64_t{-1}), kCorrupt,
-     "key 'llama.context_length' is no whole number of 0 or more"},
+     "key 'llama.context_length' is not a whole number of 0 or more"},
     {"TextForNumber", "llama",
      set("llama.attention.layer_norm_rms_epsilon", std::string("small")),
-     kCorrupt, "key 'llama.attention.layer_norm_rms_epsilon' is no number"},
+     kCorrupt, "key 'llama.attention.layer_norm_rms_epsilon' is not a number"},
     {"NoEpsilon", "llama", drop("llama.attention.layer_norm_rms_epsilon"),
      kCorrupt, "key 'llama.attention.layer_norm_rms_epsilon' is missing"},
     {"NotANumberEpsilon", "llama",
      set("llama.attention.layer_norm_rms_epsilon", std::nan("")), kCorrupt,
-     "key 'llama.attention.layer_norm_rms_epsilon' is nan, must be finite and "
-     "not negative"},
+     "key 'llama.attention.layer_norm_rms_epsilon' is nan; it must be finite "
+     "and not negative"},
     {"HugeEpsilon", "llama",
      set("llama.attention.layer_norm_rms_epsilon", 1.0e39), kCorrupt,
      "key 'llama.attention.layer_norm_rms_epsilon' is "
-     "999999999999999939709166371603178586112.000000, must be finite and not "
-     "negative"},
+     "999999999999999939709166371603178586112.000000; it must be finite and "
+     "not negative"},
     {"UnevenLayers", "llama",
      set("llama.feed_forward_length", std::vector<uint64_t>{12, 16}),
      kUnsupported,
-     "key 'llama.feed_forward_length' has another value for some layers; "
-     "layers that are all alike are supported"},
+     "key 'llama.feed_forward_length' differs between layers; only the same "
+     "value for all layers is supported"},
     {"KvHeads", "llama", set("llama.attention.head_count_kv", uint64_t{3}),
      kCorrupt,
-     "key 'llama.attention.head_count_kv' is 3, no divisor of the 2 heads"},
+     "key 'llama.attention.head_count_kv' is 3, which does not divide the 2 "
+     "heads"},
     {"WidthOfHeads", "llama", set("llama.attention.head_count", uint64_t{3}),
-     kCorrupt, "key 'llama.embedding_length' is 8, no multiple of the 3 heads"},
+     kCorrupt,
+     "key 'llama.embedding_length' is 8, which is not a multiple of the 3 "
+     "heads"},
     {"ValueLength", "llama", set("llama.attention.value_length", uint64_t{8}),
      kUnsupported,
-     "heads with keys of 4 and values of 8 elements are not supported; equal "
-     "ones are"},
+     "attention heads with keys of 4 elements and values of 8 elements are not "
+     "supported; keys and values must have equally many"},
     {"HugeHeads", "llama",
      [](ModelSource &source) {
        source.metadata["llama.attention.head_count"] = uint64_t{1} << 30;
        source.metadata["llama.attention.key_length"] = uint64_t{1} << 30;
      },
      kCorrupt,
-     "1073741824 heads of 1073741824 elements are more than 2147483647"},
+     "1073741824 attention heads of 1073741824 elements are too large; a row "
+     "of all heads may have at most 2147483647 elements"},
     {"OddRope", "llama", set("llama.rope.dimension_count", uint64_t{3}),
      kCorrupt,
-     "key 'llama.rope.dimension_count' is 3, must be even and at most the "
-     "head's 4"},
+     "key 'llama.rope.dimension_count' is 3; it must be even and at most 4, "
+     "the number of elements of a head"},
     {"OddHeads", "llama",
      [](ModelSource &source) {
        source.metadata["llama.attention.key_length"] = uint64_t{5};
        source.metadata["llama.attention.value_length"] = uint64_t{5};
      },
      kCorrupt,
-     "attention heads have 5 elements, an odd number, and key "
-     "'llama.rope.dimension_count' is missing, which says how many of them "
-     "turn "
-     "in pairs"},
+     "attention heads have 5 elements, an odd number, so rope cannot rotate "
+     "all of them in pairs; key 'llama.rope.dimension_count', the number of "
+     "elements to rotate, is missing"},
     {"WideRope", "llama", set("llama.rope.dimension_count", uint64_t{6}),
      kCorrupt,
-     "key 'llama.rope.dimension_count' is 6, must be even and at most the "
-     "head's 4"},
+     "key 'llama.rope.dimension_count' is 6; it must be even and at most 4, "
+     "the number of elements of a head"},
     {"RopeBase", "llama", set("llama.rope.freq_base", -1.0), kCorrupt,
-     "key 'llama.rope.freq_base' is -1.000000, must be finite and positive"},
+     "key 'llama.rope.freq_base' is -1.000000; it must be finite and positive"},
     {"LongRope", "qwen2",
      set("qwen2.rope.scaling.type", std::string("longrope")), kUnsupported,
      "rope scaling 'longrope' ('qwen2.rope.scaling.type') is not supported; "
      "supported: none, linear, yarn"},
     {"RopeAttentionFactor", "llama",
      set("llama.rope.scaling.attn_factor", -2.0), kCorrupt,
-     "rope scaling 'linear' multiplies cosines and sines by -2.000000, must be "
-     "finite and positive; see 'llama.rope.scaling.attn_factor'"},
+     "rope scaling 'linear' multiplies cosines and sines by -2.000000; the "
+     "factor must be finite and positive; check key "
+     "'llama.rope.scaling.attn_factor'"},
     {"RopeScalingFactor", "llama", set("llama.rope.scaling.factor", -4.0),
      kCorrupt,
-     "key 'llama.rope.scaling.factor' is -4.000000, must be finite and "
+     "key 'llama.rope.scaling.factor' is -4.000000; it must be finite and "
      "positive"},
     {"YarnFactorWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_attn_factor", 1.5), kUnsupported,
-     "key 'llama.rope.scaling.yarn_attn_factor' is 1.500000 beside rope "
-     "scaling 'linear'; it is supported beside 'yarn'"},
+     "key 'llama.rope.scaling.yarn_attn_factor' is 1.500000 with rope scaling "
+     "'linear'; that is supported only with 'yarn'"},
     {"YarnMixWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_ext_factor", 1.0), kUnsupported,
-     "key 'llama.rope.scaling.yarn_ext_factor' is 1.000000 beside rope scaling "
-     "'linear'; it is supported beside 'yarn'"},
+     "key 'llama.rope.scaling.yarn_ext_factor' is 1.000000 with rope scaling "
+     "'linear'; that is supported only with 'yarn'"},
     {"YarnBetas", "llama",
      [](ModelSource &source) {
        source.metadata["llama.rope.scaling.type"] = std::string("yarn");
        source.metadata["llama.rope.scaling.yarn_beta_slow"] = 33.0;
      },
      kCorrupt,
-     "key 'llama.rope.scaling.yarn_beta_slow' is 33.000000, must be at most "
-     "yarn_beta_fast, which is 32.000000"},
+     "key 'llama.rope.scaling.yarn_beta_slow' is 33.000000; it must be at most "
+     "rope.scaling.yarn_beta_fast, which is 32.000000"},
     {"YarnBetaFast", "llama",
      [](ModelSource &source) {
        source.metadata["llama.rope.scaling.type"] = std::string("yarn");
        source.metadata["llama.rope.scaling.yarn_beta_fast"] = 0.0;
      },
      kCorrupt,
-     "key 'llama.rope.scaling.yarn_beta_fast' is 0.000000, must be finite and "
-     "positive"},
+     "key 'llama.rope.scaling.yarn_beta_fast' is 0.000000; it must be finite "
+     "and positive"},
     {"LongHeads", "llama",
      [](ModelSource &source) {
        source.metadata["llama.attention.key_length"] = uint64_t{1025};
@@ -153,8 +158,8 @@ const Case kCases[] = {
      },
      kUnsupported,
      "attention heads of 1025 elements (key 'llama.attention.key_length', or "
-     "the width divided by the heads) are not supported; heads of 1 to 1024 "
-     "are"},
+     "the width divided by the number of heads) are not supported; heads may "
+     "have 1 to 1024 elements"},
     {"ManyHeads", "llama",
      [](ModelSource &source) {
        source.metadata["llama.attention.head_count"] = uint64_t{257};
@@ -162,43 +167,43 @@ const Case kCases[] = {
      },
      kUnsupported,
      "257 query heads for each key/value head ('llama.attention.head_count' is "
-     "257, 'llama.attention.head_count_kv' is 1) are not supported; up to 256 "
-     "are"},
+     "257, 'llama.attention.head_count_kv' is 1) are not supported; at most "
+     "256 are"},
     {"AttentionScale", "llama", set("llama.attention.scale", 0.25),
      kUnsupported,
-     "key 'llama.attention.scale' is 0.250000, heads of 4 elements have "
-     "0.500000; another scale is not supported"},
+     "key 'llama.attention.scale' is 0.250000; for heads of 4 elements only "
+     "0.500000, 1 / sqrt(elements), is supported"},
     {"OutputWidth", "llama", set("llama.embedding_length_out", uint64_t{4}),
      kUnsupported,
-     "key 'llama.embedding_length_out' is 4 where the embeddings have 8 "
-     "elements; equal widths are supported"},
+     "key 'llama.embedding_length_out' is 4, but the embeddings have 8 "
+     "elements; only equal widths are supported"},
     {"Experts", "llama", set("llama.expert_count", uint64_t{8}), kUnsupported,
-     "key 'llama.expert_count' is 8, which asks for a mixture of experts; that "
-     "is not supported, only the value 0 is"},
+     "key 'llama.expert_count' is 8, which means a mixture of experts; only "
+     "the value 0 is supported"},
     {"NextTokens", "qwen3", set("qwen3.nextn_predict_layers", uint64_t{1}),
      kUnsupported,
-     "key 'qwen3.nextn_predict_layers' is 1, which asks for layers that "
-     "predict the tokens after the next one; that is not supported, only the "
-     "value 0 is"},
+     "key 'qwen3.nextn_predict_layers' is 1, which means layers that predict "
+     "the tokens after the next one; only the value 0 is supported"},
     {"ScaledLogits", "llama", set("llama.logit_scale", 0.5), kUnsupported,
-     "key 'llama.logit_scale' is 0.5, which asks for scaled logits; that is "
-     "not supported, only the values 0 and 1 are"},
+     "key 'llama.logit_scale' is 0.5, which means scaled logits; only the "
+     "values 0 and 1 are supported"},
     {"TextForNeutral", "llama", set("llama.logit_scale", std::string("no")),
-     kCorrupt, "key 'llama.logit_scale' is no number"},
+     kCorrupt, "key 'llama.logit_scale' is not a number"},
     {"Window", "llama", set("llama.attention.sliding_window", uint64_t{32}),
      kUnsupported,
-     "sliding-window attention ('llama.attention.sliding_window' is 32, the "
-     "context 64) is not supported; full attention is"},
+     "sliding-window attention is not supported (key "
+     "'llama.attention.sliding_window' is 32, and the context has 64 tokens); "
+     "only full attention is"},
     {"NotCausal", "llama", set("llama.attention.causal", false), kUnsupported,
-     "key 'llama.attention.causal' is 0, which asks for attention that is not "
-     "causal; that is not supported, only the value 1 is"},
+     "key 'llama.attention.causal' is 0, which means attention that is not "
+     "causal; only the value 1 is supported"},
     {"ParallelResidual", "llama", set("llama.use_parallel_residual", true),
      kUnsupported,
-     "key 'llama.use_parallel_residual' is 1, which asks for parallel "
-     "residuals; that is not supported, only the value 0 is"},
+     "key 'llama.use_parallel_residual' is 1, which means parallel residuals; "
+     "only the value 0 is supported"},
     {"Pooling", "llama", set("llama.pooling_type", uint64_t{1}), kUnsupported,
-     "key 'llama.pooling_type' is 1, which asks for a model that pools its "
-     "outputs; that is not supported, only the value 0 is"},
+     "key 'llama.pooling_type' is 1, which means a model that pools its "
+     "outputs; only the value 0 is supported"},
     {"UnknownKey", "llama", set("llama.logit_skale", 0.5), kUnsupported,
      "key 'llama.logit_skale' is not understood and may change what the model "
      "computes; supported after 'llama.': attention.head_count, "},
@@ -216,59 +221,67 @@ const Case kCases[] = {
      "it"},
     {"ShapeOfMatrix", "llama", tensor("blk.0.ffn_down.weight", {12, 8}),
      kCorrupt,
-     "tensor 'blk.0.ffn_down.weight' is 12x8, the metadata says 8x12"},
+     "the shape of tensor 'blk.0.ffn_down.weight' is 12x8, but the metadata "
+     "requires 8x12"},
     {"ShapeOfVector", "llama", tensor("output_norm.weight", {9}), kCorrupt,
-     "tensor 'output_norm.weight' is 9, the metadata says 8"},
+     "the shape of tensor 'output_norm.weight' is 9, but the metadata requires "
+     "8"},
     {"RankOfVector", "llama", tensor("output_norm.weight", {8, 1}), kCorrupt,
-     "tensor 'output_norm.weight' is 8x1, the metadata says 8"},
+     "the shape of tensor 'output_norm.weight' is 8x1, but the metadata "
+     "requires 8"},
     {"ShapeOfEmbedding", "llama", tensor("token_embd.weight", {16, 9}),
      kCorrupt,
-     "tensor 'token_embd.weight' is 16x9, the metadata says rows of 8"},
+     "the shape of tensor 'token_embd.weight' is 16x9, but the metadata "
+     "requires rows of 8 elements"},
     {"ShapeOfOutput", "llama", tensor("output.weight", {17, 8}), kCorrupt,
-     "tensor 'output.weight' is 17x8, the metadata says 16x8"},
+     "the shape of tensor 'output.weight' is 17x8, but the metadata requires "
+     "16x8"},
     {"ShapeOfRopeFactors", "llama", tensor("rope_freqs.weight", {4}), kCorrupt,
-     "tensor 'rope_freqs.weight' is 4, the metadata says 2"},
+     "the shape of tensor 'rope_freqs.weight' is 4, but the metadata requires "
+     "2"},
     {"VocabularySize", "llama", set("llama.vocab_size", uint64_t{17}), kCorrupt,
-     "tensor 'token_embd.weight' has 16 rows, key 'llama.vocab_size' is 17"},
+     "tensor 'token_embd.weight' has 16 rows, but key 'llama.vocab_size' is "
+     "17"},
     {"TokenizerSize", "llama",
      set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}), kCorrupt,
-     "tensor 'token_embd.weight' has 16 rows, the tokenizer 2 tokens"},
+     "tensor 'token_embd.weight' has 16 rows, but the tokenizer has 2 tokens"},
     {"NoWeightFormat", "llama", tensor("output_norm.weight", {8}, DType::I32),
      kUnsupported,
-     "tensor 'output_norm.weight' is of type I32, which is no weight format"},
+     "tensor 'output_norm.weight' is of type I32, which is not a weight "
+     "format"},
     {"NoWholeBlocks", "llama",
      tensor("blk.0.attn_q.weight", {8, 8}, DType::Q8_0), kCorrupt,
      "tensor 'blk.0.attn_q.weight': "},
     {"ExtraTensor", "llama", tensor("blk.0.attn_sinks.weight", {2}),
      kUnsupported,
-     "tensor 'blk.0.attn_sinks.weight' has no use in architecture 'llama' "
-     "here; supported: blk.N.attn_k.bias, blk.N.attn_k.input_scale, "},
+     "tensor 'blk.0.attn_sinks.weight' is not used in architecture 'llama'; "
+     "supported: blk.N.attn_k.bias, blk.N.attn_k.input_scale, "},
     {"ScalesOfMatrix", "llama", tensor("blk.0.ffn_up.scale", {12}), kCorrupt,
-     "tensor 'blk.0.ffn_up.scale' is 12, the metadata says 1"},
+     "the shape of tensor 'blk.0.ffn_up.scale' is 12, but the metadata "
+     "requires 1"},
     {"ScaleOfEmbedding", "llama", tensor("token_embd.scale", {1}), kUnsupported,
-     "tensor 'token_embd.scale' has no use in architecture 'llama' here"},
+     "tensor 'token_embd.scale' is not used in architecture 'llama'"},
     {"ScaleOfTiedHead", "llama",
      [](ModelSource &source) {
        source.tensors.erase("output.weight");
        addTensor(source, "output.scale", {1});
      },
-     kUnsupported,
-     "tensor 'output.scale' has no use in architecture 'llama' here"},
+     kUnsupported, "tensor 'output.scale' is not used in architecture 'llama'"},
     {"ExtraLayer", "llama", tensor("blk.1.attn_norm.weight", {8}), kCorrupt,
      "tensor 'blk.1.attn_norm.weight' belongs to layer 1, but key "
-     "'llama.block_count' is 1: the file has layers that its metadata does not "
-     "count"},
+     "'llama.block_count' is 1: the file has more layers than its metadata "
+     "states"},
     {"ExtraLayerOfManyDigits", "llama",
      tensor("blk.0099999999999999999999999.attn_norm.weight", {8}), kCorrupt,
      "tensor 'blk.0099999999999999999999999.attn_norm.weight' belongs to layer "
      "99999999999999999999999, but key 'llama.block_count' is 1"},
     {"OtherNameOfALayer", "llama", tensor("blk.00.attn_norm.weight", {8}),
-     kUnsupported, "tensor 'blk.00.attn_norm.weight' has no use"},
+     kUnsupported, "tensor 'blk.00.attn_norm.weight' is not used"},
     {"BiasOfQwen3", "qwen3", tensor("blk.0.attn_q.bias", {8}), kUnsupported,
-     "tensor 'blk.0.attn_q.bias' has no use in architecture 'qwen3' here"},
+     "tensor 'blk.0.attn_q.bias' is not used in architecture 'qwen3'"},
     {"RopeFactorsOfQwen2", "qwen2", tensor("rope_freqs.weight", {2}),
      kUnsupported,
-     "tensor 'rope_freqs.weight' has no use in architecture 'qwen2' here"},
+     "tensor 'rope_freqs.weight' is not used in architecture 'qwen2'"},
 };
 
 class ImporterRefuses : public ::testing::TestWithParam<Case> {};

@@ -41,8 +41,8 @@ TEST(Importer, VocabularySizeThatOnlyTheKeyDisputesIsANote) {
   auto module = compiler::importModel(context, source, &notes);
   ASSERT_TRUE(module) << module.status().message();
   EXPECT_THAT(notes, ::testing::ElementsAre(
-                         "tensor 'token_embd.weight' has 16 rows, key "
-                         "'llama.vocab_size' is 15; the key is ignored, since "
+                         "tensor 'token_embd.weight' has 16 rows, but key "
+                         "'llama.vocab_size' is 15; the key is ignored because "
                          "the tokenizer has as many tokens as the tensor has "
                          "rows"));
 }
@@ -333,8 +333,8 @@ TEST(Importer, AScaleBesideAMatrixMultipliesIt) {
   EXPECT_THAT(text, HasSubstr("<\"blk.0.ffn_down.weight\", F32, 8x12>"));
   EXPECT_THAT(notes,
               ::testing::ElementsAre("2 tensors '*.input_scale' are ignored: "
-                                     "only activations of 4 bits, which "
-                                     "nothing here uses, have such a scale"));
+                                     "input scales are for 4-bit "
+                                     "activations, which are not used here"));
 }
 
 TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {

@@ -71,7 +71,7 @@ TEST(Budget, TheAdviceNamesWhatIsAtFault) {
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --ctx 3200 or less");
   EXPECT_THAT(adviceFor(many, 114), HasSubstr("not even one KV page of 2.00 "
                                               "MiB"));
-  EXPECT_THAT(adviceFor(many, 113), HasSubstr("even without KV"));
+  EXPECT_THAT(adviceFor(many, 113), HasSubstr("even without a KV cache"));
 }
 
 TEST(Budget, WhatIsAdvisedFits) {

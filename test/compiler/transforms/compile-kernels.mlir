@@ -22,7 +22,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{the module has no plan.target}}
+// expected-error @+1 {{the module has no attribute plan.target}}
 module {
 }
 

@@ -2,7 +2,7 @@
 
 // The KV cache has one shape for all layers.
 
-// expected-error @+1 {{step layer.0.attn_in: 2 KV heads of 16 where the model's cache has 1 of 16; layers of different shapes are not supported}}
+// expected-error @+1 {{step layer.0.attn_in: 2 KV heads of 16 elements, but the model's cache has 1 of 16; layers of different shapes are not supported}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {
@@ -15,7 +15,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{step layer.0.attn_in: attention without rotary positions is not supported; attention with rope on q and k is}}
+// expected-error @+1 {{step layer.0.attn_in: attention without rotary positions is not supported; q and k must have rope}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {
@@ -42,7 +42,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{a module needs one plan.graph and one plan.model, it has 0 and 0}}
+// expected-error @+1 {{a module must have one plan.graph and one plan.model, but has 0 and 0}}
 module {
 }
 
@@ -50,7 +50,7 @@ module {
 
 // A KV cache of 2^31 - 1 layers.
 
-// expected-error @+1 {{a KV cache of 1 x 4096 tokens passes 2^63 bytes; choose a smaller --ctx or --slots}}
+// expected-error @+1 {{a KV cache of 1 x 4096 tokens is larger than 2^63 bytes; choose a smaller --ctx or --slots}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 2147483647, heads = 2147483647, kv_heads = 2147483647, head_dim = 16, ffn_width = 48, trained_context = 4096, parameters = 1>
   plan.graph @m {

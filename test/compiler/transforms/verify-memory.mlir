@@ -37,7 +37,7 @@ module {
 
 // Padding rows count: 17 tokens are 32 rows.
 
-// expected-error @+1 {{buffer 'a' has 1088 bytes, it holds 32 rows of 16 floats}}
+// expected-error @+1 {{buffer 'a' has 1088 bytes, but must hold 32 rows of 16 floats}}
 module {
   plan.limits tokens 17 outputs 1 arena 2048
   plan.buffer @a row 16 at 0 bytes 1088
@@ -47,7 +47,7 @@ module {
 
 // 2^62 rows of 16 bytes exceed 64 bits.
 
-// expected-error @+1 {{buffer 'a' has 64 bytes, it holds 4611686018427387904 rows of 4 floats}}
+// expected-error @+1 {{buffer 'a' has 64 bytes, but must hold 4611686018427387904 rows of 4 floats}}
 module {
   plan.limits tokens 4611686018427387904 outputs 1 arena 64
   plan.buffer @a row 4 at 0 bytes 64
@@ -63,7 +63,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{buffer 'a' is not placed}}
+// expected-error @+1 {{buffer 'a' has not been placed in the arena}}
 module {
   plan.limits tokens 16 outputs 1
   plan.buffer @a row 16

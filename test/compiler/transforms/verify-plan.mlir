@@ -21,7 +21,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{program 'm2' starts at 3 tokens, expected 2}}
+// expected-error @+1 {{program 'm2' starts at 3 tokens instead of 2}}
 module {
   plan.program @m1 tokens 1 to 1 {
   }
@@ -31,7 +31,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{programs end at 8 tokens, batches at 16}}
+// expected-error @+1 {{programs end at 8 tokens, but batches may have up to 16}}
 module {
   plan.limits tokens 16 outputs 1
   plan.program @m1 tokens 1 to 8 {
@@ -40,7 +40,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{tensor 'a' lies in no segment}}
+// expected-error @+1 {{tensor 'a' has not been placed in a segment}}
 module {
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 }
@@ -55,7 +55,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{tensors 'a' and 'b' overlap in segment 'first' at 64}}
+// expected-error @+1 {{tensors 'a' and 'b' overlap in segment 'first' at offset 64}}
 module {
   plan.segment @first weights codec none tier ram executor cpu bytes 160
   plan.tensor @a vector [#llm.weight<"a", F32, 24>] as F32 rows 1 x 24 bytes 96 in @first at 0
@@ -71,7 +71,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{segment 'late' stands after the kernels}}
+// expected-error @+1 {{segment 'late' must come before the kernels, not after them}}
 module {
   plan.segment @k kernels codec none tier ram executor cpu bytes 1
   plan.segment @late weights codec none tier ram executor cpu bytes 96
@@ -79,7 +79,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{tensor 'a' lies among the kernels}}
+// expected-error @+1 {{tensor 'a' is in a segment that does not hold weights}}
 module {
   plan.segment @k kernels codec none tier ram executor cpu bytes 96
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @k at 0
@@ -95,7 +95,7 @@ module {
 
 // Reads are in the file's order.
 
-// expected-error @+1 {{read 0 is of segment 'second', which does not stand there}}
+// expected-error @+1 {{read 0 reads segment 'second', which is not segment 0 of the plan's weights}}
 module {
   plan.segment @first weights codec none tier ram executor cpu bytes 32
   plan.segment @second weights codec none tier ram executor cpu bytes 32
@@ -107,7 +107,7 @@ module {
 
 // A segment is read before its first use.
 
-// expected-error @+1 {{step 0 needs segment 'first' before any read brings it}}
+// expected-error @+1 {{step 0 needs segment 'first' before any read loads it}}
 module {
   plan.segment @first weights codec none tier ram executor cpu bytes 32
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
@@ -124,7 +124,7 @@ module {
 
 // The grid is the kernel's.
 
-// expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64'}}
+// expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.buffer @x row 64
   plan.buffer @y row 64
@@ -139,7 +139,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The arithmetic is the kernel's.
 
-// expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64'}}
+// expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.buffer @x row 64
   plan.buffer @y row 64
@@ -152,7 +152,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{no executable has kernel 'add_k64'}}
+// expected-error @+1 {{no executable contains kernel 'add_k64'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.buffer @x row 64
   plan.buffer @y row 64
@@ -165,7 +165,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{1 entries where dispatches name 0}}
+// expected-error @+1 {{the executable has 1 entries, but dispatches name 0 kernels}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.executable @cpu abi 1 entries ["spare"]
 }
@@ -174,7 +174,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // What is bound has the shape that the kernel reads.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for x than that of 'x'}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -189,7 +189,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for weight than that of 'a'}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -206,7 +206,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // Rows of tokens are not read as rows of outputs.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' takes another shape for x than that of 'x'}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -223,7 +223,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The layout is the one that the kernel reads.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' takes another shape for w than that of 'a'}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -241,7 +241,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The layer is one of the KV cache's.
 
-// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' takes another shape for kv than that of '1'}}
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24

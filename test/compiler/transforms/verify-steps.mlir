@@ -19,7 +19,7 @@ plan.graph @g {
 
 // A plan has one model.
 
-// expected-error @+1 {{has 0 plan.model and 1 plan.graph; one of each is needed}}
+// expected-error @+1 {{has 0 plan.model and 1 plan.graph; it must have exactly one of each}}
 module {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -37,7 +37,7 @@ plan.graph @g {
 // Every layer has an attention step.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
-// expected-error @+1 {{attends in 1 layers, the model has 2}}
+// expected-error @+1 {{has attention in 1 layers, but the model has 2}}
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -53,7 +53,7 @@ plan.graph @g {
 // A layer that appends to the KV cache also attends.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
-// expected-error @+1 {{attends in 0 layers, the model has 1}}
+// expected-error @+1 {{has attention in 0 layers, but the model has 1}}
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -70,7 +70,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{appends to layer 1; the next one is layer 0}}
+  // expected-error @+1 {{appends to layer 1, but the attn_in of layer 0 must come first}}
   %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 1 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -87,7 +87,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  // expected-error @+1 {{appends to layer 1; the next one is attn of layer 0}}
+  // expected-error @+1 {{appends to layer 1, but the attn of layer 0 must come first}}
   %r = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -103,7 +103,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{is of layer 1, the model has 1 layers}}
+  // expected-error @+1 {{is in layer 1, but the model has 1 layers}}
   %q = plan.attn_in %x layer 1 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -120,7 +120,7 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %o = plan.matmul %x <"w", F32, 24x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  // expected-error @+1 {{of layer 0 must read the attn_in before it}}
+  // expected-error @+1 {{must read the attn_in of layer 0 just before it}}
   %a = plan.attn %o layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -135,7 +135,7 @@ plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  // expected-error @+1 {{has 4 heads and 1 kv_heads of 4, attn_in made 2 and 2 of 4}}
+  // expected-error @+1 {{has 4 heads and 1 kv_heads of 4 elements, but its attn_in has 2 and 2 of 4}}
   %a = plan.attn %q layer 0 heads 4 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x16xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -149,7 +149,7 @@ plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{has 1 kv_heads of 4, the model's cache holds 2 of 4}}
+  // expected-error @+1 {{has 1 kv_heads of 4 elements, but the model's cache has 2 of 4}}
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x16xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
@@ -166,9 +166,9 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
-  // expected-note @+1 {{layer.0.attn_out wrote it}}
+  // expected-note @+1 {{layer.0.attn_out overwrote the value here}}
   %y = plan.attn_out %a into %x layer 0 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{reads a value that a step has written over}}
+  // expected-error @+1 {{reads a value that a step has overwritten}}
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -183,8 +183,8 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
-  // expected-error @+2 {{reads a value that a step has written over}}
-  // expected-note @+1 {{add wrote it}}
+  // expected-error @+2 {{reads a value that a step has overwritten}}
+  // expected-note @+1 {{add overwrote the value here}}
   %y = plan.add %x into %x : tensor<?x8xf32>
   %l = plan.head %y norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
@@ -202,7 +202,7 @@ plan.graph @g {
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %n = plan.norm %x <"n", F32, 8> epsilon 0.5 : tensor<?x8xf32>
   %l = plan.matmul %n <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{returns all tokens' rows, not the asked ones}}
+  // expected-error @+1 {{returns the rows of all tokens instead of the requested ones}}
   plan.return %l : tensor<?x8xf32>
 }
 
@@ -217,7 +217,7 @@ plan.graph @g {
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %n = plan.norm %x <"n", F32, 8> epsilon 0.5 select : tensor<?x8xf32>
-  // expected-error @+1 {{works on tokens, its operand's rows are outputs}}
+  // expected-error @+1 {{works on rows of tokens, but the rows of its operand are outputs}}
   %l = plan.head %n norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -232,7 +232,7 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{works on outputs, its operand's rows are tokens}}
+  // expected-error @+1 {{works on rows of outputs, but the rows of its operand are tokens}}
   %l = plan.matmul %x <"t", F32, 8x8> rows <outputs> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>
 }
@@ -244,7 +244,7 @@ plan.graph @g {
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
-  // expected-error @+1 {{has 9 tokens, the vocabulary has 8}}
+  // expected-error @+1 {{has 9 tokens, but the vocabulary has 8}}
   %x = plan.embed %ids <"t", F32, 9x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
@@ -263,7 +263,7 @@ plan.graph @g {
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 9x8> : tensor<?x8xf32> -> tensor<?x9xf32>
-  // expected-error @+1 {{has 9 tokens, the vocabulary has 8}}
+  // expected-error @+1 {{has 9 tokens, but the vocabulary has 8}}
   plan.return %l : tensor<?x9xf32>
 }
 
@@ -277,7 +277,7 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %a = plan.attn %q layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{is no step}}
+  // expected-error @+1 {{is not a step}}
   %s = llm.silu %x : tensor<?x8xf32>
   %l = plan.head %s norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>

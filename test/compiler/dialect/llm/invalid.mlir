@@ -7,7 +7,7 @@
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{result has 16 columns, 8 are needed}}
+  // expected-error @+1 {{result has 16 columns, but 8 are needed}}
   %y = llm.embed %ids <"t", F32, 8x8> : tensor<?x16xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -31,7 +31,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'n' has 7 elements, 8 are needed}}
+  // expected-error @+1 {{weight 'n' has 7 elements, but 8 are needed}}
   %y = llm.rms_norm %x <"n", F32, 7> epsilon 1.0e-5 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -43,7 +43,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'n' is a matrix of 1x8, a vector of 8 is needed}}
+  // expected-error @+1 {{weight 'n' is a matrix of 1x8, but a vector of 8 is needed}}
   %y = llm.rms_norm %x <"n", F32, 1x8> epsilon 1.0e-5 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -55,7 +55,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{epsilon is -1.000000e+00, must be finite and not negative}}
+  // expected-error @+1 {{epsilon is -1.000000e+00; it must be finite and not negative}}
   %y = llm.rms_norm %x <"n", F32, 8> epsilon -1.0 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -67,7 +67,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'w' is 8x4 (outputs x inputs), 4x8 is needed}}
+  // expected-error @+1 {{weight 'w' is 8x4 (outputs x inputs), but 4x8 is needed}}
   %y = llm.linear %x <"w", F32, 8x4> : tensor<?x8xf32> -> tensor<?x4xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -79,7 +79,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'w' is a vector of 8, a matrix of 4x8 is needed}}
+  // expected-error @+1 {{weight 'w' is a vector of 8, but a matrix of 4x8 is needed}}
   %y = llm.linear %x <"w", F32, 8> : tensor<?x8xf32> -> tensor<?x4xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -91,7 +91,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{bias 'b' has 8 elements, 4 are needed}}
+  // expected-error @+1 {{bias 'b' has 8 elements, but 4 are needed}}
   %y = llm.linear %x <"w", F32, 4x8> bias <"b", F32, 8> : tensor<?x8xf32> -> tensor<?x4xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -103,7 +103,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{x has 8 columns, no multiple of the 3 elements of weight 'n'}}
+  // expected-error @+1 {{x has 8 columns, which is not a multiple of the 3 elements of weight 'n'}}
   %y = llm.head_norm %x <"n", F32, 3> epsilon 1.0e-5 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -127,7 +127,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{x has 8 columns, no multiple of head_dim 3}}
+  // expected-error @+1 {{x has 8 columns, which is not a multiple of head_dim 3}}
   %y = llm.rope %x <norm, dim = 2, base = 1.0e4> head_dim 3 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -139,7 +139,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{rope turns 6 elements of a head that has 4}}
+  // expected-error @+1 {{rope rotates 6 elements of a head, but a head has 4}}
   %y = llm.rope %x <norm, dim = 6, base = 1.0e4> head_dim 4 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -151,7 +151,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{rope turns pairs: dim is 3, must be even and positive}}
+  // expected-error @+1 {{rope dim is 3; it must be even and positive}}
   %y = llm.rope %x <norm, dim = 3, base = 1.0e4> head_dim 4 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -163,7 +163,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{rope base is -1.000000e+00, must be finite and positive}}
+  // expected-error @+1 {{rope base is -1.000000e+00; it must be finite and positive}}
   %y = llm.rope %x <norm, dim = 4, base = -1.0> head_dim 4 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -175,7 +175,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{rope factors 'f' have 4 elements, 2 pairs turn}}
+  // expected-error @+1 {{rope factors 'f' have 4 elements, but rope rotates 2 pairs}}
   %y = llm.rope %x <norm, dim = 4, base = 1.0e4, factors = <"f", F32, 4>> head_dim 4 : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -187,7 +187,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{3 heads cannot share 2 kv_heads: no multiple}}
+  // expected-error @+1 {{3 heads cannot share 2 kv_heads; heads must be a multiple of kv_heads}}
   %y = llm.attention %x, %x, %x layer 0 heads 3 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -199,7 +199,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{q has 8 columns, 16 are needed}}
+  // expected-error @+1 {{q has 8 columns, but 16 are needed}}
   %y = llm.attention %x, %x, %x layer 0 heads 4 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x16xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -211,7 +211,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{k has 8 columns, 4 are needed}}
+  // expected-error @+1 {{k has 8 columns, but 4 are needed}}
   %y = llm.attention %x, %x, %x layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -235,7 +235,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{layer 1 of a model of 1 layers}}
+  // expected-error @+1 {{is in layer 1, but the model has 1 layers}}
   %y = llm.attention %x, %x, %x layer 1 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -247,9 +247,9 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-note @+1 {{the first one}}
+  // expected-note @+1 {{the first append is here}}
   %y = llm.attention %x, %x, %x layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
-  // expected-error @+1 {{layer 0 has its K and V appended twice}}
+  // expected-error @+1 {{appends K and V to layer 0 for the second time}}
   %z = llm.attention %x, %x, %x layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -275,7 +275,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{result #0 must be activations tensor<?xKxf32>, one row a token, but got 'tensor<4x8xf32>'}}
+  // expected-error @+1 {{result #0 must be activations tensor<?xKxf32> with one row per token, but got 'tensor<4x8xf32>'}}
   %y = llm.embed %ids <"t", F32, 8x8> : tensor<4x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -287,7 +287,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{'Q9_9' is no dtype}}
+  // expected-error @+1 {{'Q9_9' is not a dtype}}
   %y = llm.embed %ids <"t", Q9_9, 8x8> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -344,7 +344,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // The logits are as wide as the vocabulary.
 
-// expected-error @+1 {{returns rows of 8 logits, the vocabulary has 9}}
+// expected-error @+1 {{returns rows of 8 logits, but the vocabulary has 9 tokens}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 9, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -365,7 +365,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // Hyperparameters are positive.
 
-// expected-error @+1 {{hyperparameters: width is 0, must be positive}}
+// expected-error @+1 {{the model's width is 0; it must be positive}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -376,7 +376,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, laye
 
 // Among the hyperparameters, the KV heads divide the heads.
 
-// expected-error @+1 {{hyperparameters: 2 heads cannot share 3 kv_heads}}
+// expected-error @+1 {{the model's 2 heads cannot share 3 kv_heads; heads must be a multiple of kv_heads}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 3, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -387,7 +387,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // The hyperparameters name the architecture.
 
-// expected-error @+1 {{hyperparameters need an architecture}}
+// expected-error @+1 {{a model needs the name of its architecture}}
 llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -401,7 +401,7 @@ llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{4611686018427387904 heads of 2 elements: q, k and v are wider than 8589934592}}
+  // expected-error @+1 {{4611686018427387904 heads of 2 elements make a row of q, k and v wider than the limit of 8589934592 elements}}
   %h = llm.attention %x, %x, %x layer 0 heads 4611686018427387904 kv_heads 4611686018427387904 head_dim 2 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -421,7 +421,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
-  // expected-error @+1 {{table 't' has a scale; matrices that are multiplied may}}
+  // expected-error @+1 {{table 't' has a scale; only the weight of a linear may have one}}
   %x = llm.embed %ids <"t", F32, 8x8, scale "s"> : tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -431,7 +431,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{tensor 'n' has the scale 's'; only matrices have one}}
+  // expected-error @+1 {{tensor 'n' has the scale 's', but only matrices may have a scale}}
   %n = llm.rms_norm %x <"n", F32, 8, scale "s"> epsilon 0.5 : tensor<?x8xf32>
   llm.return %n : tensor<?x8xf32>
 }
@@ -453,7 +453,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+2 {{yarn beta_fast is -1}}
+  // expected-error @+2 {{the yarn parameter beta_fast is -1}}
   // expected-error @+1 {{failed to parse Llm_RopeAttr parameter 'yarn'}}
   %r = llm.rope %x <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = -1.0, beta_slow = 1.0>> head_dim 4 : tensor<?x8xf32>
   llm.return %r : tensor<?x8xf32>
@@ -464,7 +464,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+2 {{yarn mix is}}
+  // expected-error @+2 {{the yarn parameter mix is}}
   // expected-error @+1 {{failed to parse Llm_RopeAttr parameter 'yarn'}}
   %r = llm.rope %x <norm, dim = 4, base = 1.0e4, yarn = <factor = 4.0, original_context = 64.0, beta_fast = 32.0, beta_slow = 1.0, mix = 0x7FF0000000000000>> head_dim 4 : tensor<?x8xf32>
   llm.return %r : tensor<?x8xf32>

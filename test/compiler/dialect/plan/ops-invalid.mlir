@@ -4,137 +4,137 @@
 
 // Tensors: how they are made.
 
-// expected-error @+1 {{copy of 2 tensors; exactly 1 is needed}}
+// expected-error @+1 {{recipe copy needs exactly 1 source, but has 2}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 8x8>] as F32 rows 16 x 8 bytes 512
 
 // -----
 
-// expected-error @+1 {{concat of 1 tensors; 2 or more are needed}}
+// expected-error @+1 {{recipe concat needs 2 or more sources, but has 1}}
 plan.tensor @t concat [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256
 
 // -----
 
-// expected-error @+1 {{source 'b' has 4 columns, the tensor has 8}}
+// expected-error @+1 {{source 'b' has 4 columns, but the tensor has 8}}
 plan.tensor @t concat [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 8x4>] as F32 rows 16 x 8 bytes 512
 
 // -----
 
-// expected-error @+1 {{source 'a' is of another dtype; nothing is converted}}
+// expected-error @+1 {{source 'a' has dtype F16, but the tensor has F32; recipes do not convert}}
 plan.tensor @t copy [#llm.weight<"a", F16, 8x8>] as F32 rows 8 x 8 bytes 256
 
 // -----
 
-// expected-error @+1 {{sources have 8 rows, the tensor has 9}}
+// expected-error @+1 {{sources have 8 rows, but the tensor has 9}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 9 x 8 bytes 288
 
 // -----
 
-// expected-error @+1 {{a vector is F32 in layout rows, of 1 row}}
+// expected-error @+1 {{recipe vector must make 1 row of F32 in layout rows}}
 plan.tensor @t vector [#llm.weight<"a", F16, 8>] as F16 rows 1 x 8 bytes 16
 
 // -----
 
-// expected-error @+1 {{source 'a' is a matrix of 1x8}}
+// expected-error @+1 {{source 'a' is a matrix of 1x8, but recipe vector takes vectors}}
 plan.tensor @t vector [#llm.weight<"a", F32, 1x8>] as F32 rows 1 x 8 bytes 32
 
 // -----
 
-// expected-error @+1 {{sources have 12 elements, the tensor has 8}}
+// expected-error @+1 {{sources have 12 elements, but the tensor has 8}}
 plan.tensor @t vector [#llm.weight<"a", F32, 8>, #llm.weight<"b", F32, 4>] as F32 rows 1 x 8 bytes 32
 
 // -----
 
-// expected-error @+1 {{inverse_frequencies needs `rope`}}
+// expected-error @+1 {{recipe inverse_frequencies needs `rope`}}
 plan.tensor @t inverse_frequencies [] as F64 rows 1 x 2 bytes 16
 
 // -----
 
-// expected-error @+1 {{inverse frequencies are F64 in layout rows, 1 x 2, got 1 x 4}}
+// expected-error @+1 {{recipe inverse_frequencies must make 1 x 2 of F64 in layout rows, not 1 x 4}}
 plan.tensor @t inverse_frequencies [] rope <norm, dim = 4, base = 1.0e4> as F64 rows 1 x 4 bytes 32
 
 // -----
 
-// expected-error @+1 {{inverse_frequencies take no sources, got 1}}
+// expected-error @+1 {{recipe inverse_frequencies takes no sources, but has 1}}
 plan.tensor @t inverse_frequencies [#llm.weight<"a", F32, 2>] rope <norm, dim = 4, base = 1.0e4> as F64 rows 1 x 2 bytes 16
 
 // -----
 
-// expected-error @+1 {{row scales are F32 in layout rows, of 1 row}}
+// expected-error @+1 {{recipe row_scales must make 1 row of F32 in layout rows}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 8 x 1 bytes 32
 
 // -----
 
-// expected-error @+1 {{source 'a' is no matrix}}
+// expected-error @+1 {{source 'a' is not a matrix}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 
 // -----
 
-// expected-error @+1 {{sources have 8 rows, the tensor has 9 scales}}
+// expected-error @+1 {{sources have 8 rows, but the tensor has 9 scales}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 1 x 9 bytes 36
 
 // -----
 
-// expected-error @+1 {{only inverse_frequencies are made from `rope`}}
+// expected-error @+1 {{only recipe inverse_frequencies may have `rope`}}
 plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0e4> as F32 rows 1 x 8 bytes 32
 
 // -----
 
 // 16 rows of 8 float32 are one row block of x16; 9 rows take as much space.
 
-// expected-error @+1 {{bytes is 288, the layout takes 512}}
+// expected-error @+1 {{bytes is 288, but the layout takes 512}}
 plan.tensor @t copy [#llm.weight<"a", F32, 9x8>] as F32 x16 9 x 8 bytes 288
 
 // -----
 
-plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{'x17' is no layout}}
+plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{'x17' is not a layout}}
   x17 8 x 8 bytes 256
 
 // -----
 
 // Tensors: where they lie.
 
-// expected-error @+1 {{offset 32 is no multiple of 64}}
+// expected-error @+1 {{offset 32 is not a multiple of 64}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 32
 plan.segment @s weights codec none tier ram executor cpu bytes 512
 
 // -----
 
-// expected-error @+1 {{@s is no plan.segment}}
+// expected-error @+1 {{@s is not a plan.segment}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 0
 
 // -----
 
-// expected-error @+1 {{bytes [64, +256) leave segment @s of 300 bytes}}
+// expected-error @+1 {{bytes [64, +256) exceed segment @s of 300 bytes}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 64
 plan.segment @s weights codec none tier ram executor cpu bytes 300
 
 // -----
 
-// expected-error @+1 {{segment and offset are given together or not at all}}
+// expected-error @+1 {{segment and offset must be given together or not at all}}
 "plan.tensor"() <{sym_name = "t", recipe = #plan.recipe<copy>, sources = [#llm.weight<"a", F32, 8x8>], dtype = #llm.dtype<F32>, layout = #plan.layout<rows>, rows = 8 : i64, columns = 8 : i64, bytes = 256 : i64, offset = 0 : i64}> : () -> ()
 
 // -----
 
 // Executables.
 
-// expected-error @+1 {{entries must ascend: 'a' after 'b'}}
+// expected-error @+1 {{entries must ascend, but 'a' follows 'b'}}
 plan.executable @e abi 1 entries ["b", "a"]
 
 // -----
 
-// expected-error @+1 {{@s is no plan.segment}}
+// expected-error @+1 {{@s is not a plan.segment}}
 plan.executable @e abi 1 entries [] in @s
 
 // -----
 
 // Buffers.
 
-// expected-error @+1 {{offset 4 is no multiple of 64}}
+// expected-error @+1 {{offset 4 is not a multiple of 64}}
 plan.buffer @b row 8 at 4 bytes 64
 
 // -----
 
-// expected-error @+1 {{offset and bytes are given together or not at all}}
+// expected-error @+1 {{offset and bytes must be given together or not at all}}
 "plan.buffer"() <{sym_name = "b", row_elements = 8 : i64, bytes = 64 : i64}> : () -> ()
 
 // -----
@@ -151,7 +151,7 @@ plan.kv Q8_0 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
 
 // -----
 
-// expected-error @+1 {{page_tokens is 32, kernels know 64}}
+// expected-error @+1 {{page_tokens is 32; kernels support only 64}}
 plan.kv F16 page_tokens 32 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
 
 // -----
@@ -163,21 +163,21 @@ plan.kv F16 page_tokens 64 layers 1000000000 kv_heads 1000000000 head_dim 4 cont
 
 // Limits.
 
-// expected-error @+1 {{65 outputs of at most 64 tokens}}
+// expected-error @+1 {{has 65 outputs, but a batch has at most 64 tokens}}
 plan.limits tokens 64 outputs 65
 
 // -----
 
 // Programs.
 
-// expected-error @+1 {{tokens 2 to 1 is empty}}
+// expected-error @+1 {{has the empty range of 2 to 1 tokens}}
 plan.program @p tokens 2 to 1 {
 }
 
 // -----
 
 plan.program @p tokens 1 to 1 {
-  // expected-error @+1 {{stands in a plan.program, which holds plan.step}}
+  // expected-error @+1 {{is in a plan.program, which may hold only plan.step ops}}
   plan.graph @g {
   ^bb0(%ids: tensor<?xi32>):
     %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -204,7 +204,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'op' has no value that fits it}}
+    // expected-error @+1 {{spec: 'op' has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "normalise"} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -215,7 +215,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'k' has no value that fits it}}
+    // expected-error @+1 {{spec: 'k' has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "rms_norm", k = "8"} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -226,7 +226,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'k' has no value that fits it}}
+    // expected-error @+1 {{spec: 'k' has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "rms_norm", k = -8} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -237,7 +237,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'dtype' has no value that fits it}}
+    // expected-error @+1 {{spec: 'dtype' has a value of the wrong kind or out of range}}
     plan.dispatch "k" {op = "rms_norm", dtype = "Q9_9"} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -248,7 +248,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'width' is no field of KernelSpec}}
+    // expected-error @+1 {{spec: 'width' is not a field of KernelSpec}}
     plan.dispatch "k" {op = "rms_norm", width = 8} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }
@@ -261,7 +261,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{has 2 bindings, the kernel takes 3}}
+    // expected-error @+1 {{has 2 bindings, but the kernel takes 3}}
     plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @w>)
   }
 }
@@ -272,7 +272,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{weight is bound as #plan.binding<read buffer @x>, must be a tensor for read}}
+    // expected-error @+1 {{weight is bound as #plan.binding<read buffer @x>, but must be a tensor for read}}
     plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read buffer @x>, <write buffer @x>)
   }
 }
@@ -283,7 +283,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{y is bound as #plan.binding<write buffer @x>, must be a buffer for read_write}}
+    // expected-error @+1 {{y is bound as #plan.binding<write buffer @x>, but must be a buffer for read_write}}
     plan.dispatch "k" {op = "add"} (<read buffer @x>, <write buffer @x>)
   }
 }
@@ -294,7 +294,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{@w is no plan.buffer}}
+    // expected-error @+1 {{@w is not a plan.buffer}}
     plan.dispatch "k" {op = "add"} (<read buffer @x>, <read_write buffer @w>)
   }
 }
@@ -305,7 +305,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{@x is no plan.tensor}}
+    // expected-error @+1 {{@x is not a plan.tensor}}
     plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @x>, <write buffer @x>)
   }
 }
@@ -316,7 +316,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{tensor @w is bound for write; tensors are read only}}
+    // expected-error @+1 {{tensor @w is bound for write, but tensors are read-only}}
     plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <write tensor @w>, <write buffer @x>)
   }
 }
@@ -325,5 +325,5 @@ plan.program @p tokens 1 to 1 {
 
 // Reads.
 
-// expected-error @+1 {{@s is no plan.segment}}
+// expected-error @+1 {{@s is not a plan.segment}}
 plan.read @s before 0

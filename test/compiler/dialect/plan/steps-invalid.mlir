@@ -7,7 +7,7 @@
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{table 't' is 8x4 (outputs x inputs), 8x8 is needed}}
+  // expected-error @+1 {{table 't' is 8x4 (outputs x inputs), but 8x8 is needed}}
   %y = plan.embed %ids <"t", F32, 8x4> : tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -19,7 +19,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{q 'q' is 9x8 (outputs x inputs), 8x8 is needed}}
+  // expected-error @+1 {{q 'q' is 9x8 (outputs x inputs), but 8x8 is needed}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 9x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -29,7 +29,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{k 'k' is 8x8 (outputs x inputs), 4x8 is needed}}
+  // expected-error @+1 {{k 'k' is 8x8 (outputs x inputs), but 4x8 is needed}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -39,7 +39,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{v 'v' is 8x8 (outputs x inputs), 4x8 is needed}}
+  // expected-error @+1 {{v 'v' is 8x8 (outputs x inputs), but 4x8 is needed}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -49,7 +49,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{bias of q 'b' has 4 elements, 8 are needed}}
+  // expected-error @+1 {{bias of q 'b' has 4 elements, but 8 are needed}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> bias <"b", F32, 4> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -59,7 +59,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{norm 'n' has 4 elements, 8 are needed}}
+  // expected-error @+1 {{norm 'n' has 4 elements, but 8 are needed}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 norm <"n", F32, 4> epsilon 0.5 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -69,7 +69,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{k_norm 'kn' has 8 elements, 4 are needed}}
+  // expected-error @+1 {{k_norm 'kn' has 8 elements, but 4 are needed}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> q_norm <"qn", F32, 4> k_norm <"kn", F32, 8> epsilon 0.5 : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -79,7 +79,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{rope turns 6 elements of a head that has 4}}
+  // expected-error @+1 {{rope rotates 6 elements of a head, but a head has 4}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> rope <neox, dim = 6, base = 1.0e4> : tensor<?x8xf32> -> tensor<?x16xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -89,7 +89,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{result has 8 columns; q, k and v are 16}}
+  // expected-error @+1 {{result has 8 columns, but q, k and v have 16}}
   %y = plan.attn_in %x layer 0 heads 2 kv_heads 1 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 4x8> v <"v", F32, 4x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -101,7 +101,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{norm and its epsilon are given together or not at all}}
+  // expected-error @+1 {{norm and its epsilon must be given together or not at all}}
   %y = "plan.ffn_in"(%x) <{layer = 0 : i64, norm = #llm.weight<"n", F32, 8>, gate = #llm.weight<"g", F32, 8x8>, up = #llm.weight<"u", F32, 8x8>}> : (tensor<?x8xf32>) -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -113,7 +113,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{qkv has 8 columns; q, k and v are 16}}
+  // expected-error @+1 {{qkv has 8 columns, but q, k and v have 16}}
   %y = plan.attn %x layer 0 heads 2 kv_heads 1 head_dim 4 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -123,7 +123,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{result has 8 columns; the heads have 4}}
+  // expected-error @+1 {{result has 8 columns, but the heads have 4 elements}}
   %y = plan.attn %x layer 0 heads 2 kv_heads 1 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -133,7 +133,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{3 heads cannot share 2 kv_heads: no multiple}}
+  // expected-error @+1 {{3 heads cannot share 2 kv_heads; heads must be a multiple of kv_heads}}
   %y = plan.attn %x layer 0 heads 3 kv_heads 2 head_dim 2 scale 0.5 : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -145,7 +145,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'o' is 4x8 (outputs x inputs), 8x8 is needed}}
+  // expected-error @+1 {{weight 'o' is 4x8 (outputs x inputs), but 8x8 is needed}}
   %y = plan.attn_out %x into %x layer 0 <"o", F32, 4x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -155,7 +155,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{bias 'b' has 4 elements, 8 are needed}}
+  // expected-error @+1 {{bias 'b' has 4 elements, but 8 are needed}}
   %y = plan.ffn_out %x into %x layer 0 <"o", F32, 8x8> bias <"b", F32, 4> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -165,7 +165,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{up 'u' is 4x8 (outputs x inputs), 8x8 is needed}}
+  // expected-error @+1 {{up 'u' is 4x8 (outputs x inputs), but 8x8 is needed}}
   %y = plan.ffn_in %x layer 0 gate <"g", F32, 8x8> up <"u", F32, 4x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -175,7 +175,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{norm 'n' has 4 elements, 8 are needed}}
+  // expected-error @+1 {{norm 'n' has 4 elements, but 8 are needed}}
   %y = plan.head %x norm <"n", F32, 4> epsilon 0.5 <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -187,7 +187,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'n' has 4 elements, 8 are needed}}
+  // expected-error @+1 {{weight 'n' has 4 elements, but 8 are needed}}
   %y = plan.norm %x <"n", F32, 4> epsilon 0.5 : tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -197,7 +197,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{weight 'w' is a vector of 8, a matrix of 8x8 is needed}}
+  // expected-error @+1 {{weight 'w' is a vector of 8, but a matrix of 8x8 is needed}}
   %y = plan.matmul %x <"w", F32, 8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
@@ -207,7 +207,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{layer is -2; -1 is outside layers}}
+  // expected-error @+1 {{layer is -2; it must be 0 or more, or -1 outside layers}}
   %y = plan.glu %x, %x layer -2 : tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
