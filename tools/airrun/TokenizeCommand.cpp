@@ -37,7 +37,7 @@ public:
     return true;
   }
   bool null() override { return refuse("null"); }
-  bool boolean(bool) override { return refuse("a truth value"); }
+  bool boolean(bool) override { return refuse("a boolean"); }
   bool number_integer(number_integer_t) override { return refuse("a number"); }
   bool number_unsigned(number_unsigned_t) override {
     return refuse("a number");
