@@ -1,4 +1,4 @@
-//===- T16.cpp - units between a dtype's blocks and their planes ----------===//
+//===- T16.cpp - converts between a dtype's blocks and T16 units ----------===//
 #include "codegen/layout/T16.h"
 
 #include "codegen/layout/T16Blocks.h"
@@ -37,18 +37,18 @@ const Row *find(DType dtype) {
   return nullptr;
 }
 
-/// Where bits of a value lie in a unit.
+/// The place of a bit field in a unit.
 struct Place {
   uint32_t byte;
   uint32_t shift;
   uint32_t bits;
 };
 
-/// Which lane, word and byte hold the code of (row, column of 32).
+/// The lane, word and byte that hold the code of a row and a column of 32.
 struct Position {
   uint32_t lane;
-  uint32_t word; ///< 0..3: row 8s, then the four columns
-  uint32_t four; ///< column within its four
+  uint32_t word; ///< 0..3: bit 0 selects row g or g+8, bit 1 the four columns
+  uint32_t four; ///< column within its group of four
 };
 
 Position positionOf(uint32_t row, uint32_t column, bool halves) {
@@ -71,14 +71,14 @@ Place bytePlace(uint32_t row, uint32_t column) {
           0, 8};
 }
 
-/// Q5_K (`bits` 1) and Q6_K (`bits` 2).
+/// The place of a code's upper bits in Q5_K (`bits` 1) and Q6_K (`bits` 2).
 Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
                  uint32_t bits) {
   const Position at = positionOf(row, column % 32, bits == 2);
   const uint32_t high = (column / 32) % 2;
   const uint32_t first = at.four / 2 == 0 ? 4 + 4 * high : 12 - 12 * high;
   const uint32_t pair = column / 64;
-  // Words of a lane: one for 64 columns of bits, two for bit pairs.
+  // 64 columns take one word of a lane as bits, and two words as bit pairs.
   const uint32_t word = bits == 1 ? pair : pair * 2 + at.word / 2;
   const uint32_t above = bits == 1 ? at.word : at.word % 2 * 2;
   const uint32_t bit = (at.four & 1) * 16 + first + above;
@@ -87,7 +87,7 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
-/// A byte or a little-endian 16-bit value between a unit and its parts.
+/// Moves a byte or a little-endian 16-bit value between a unit and its parts.
 template <bool Packing> void moveByte(uint8_t *unit, uint8_t &value) {
   if (Packing) {
     *unit = value;
@@ -201,7 +201,7 @@ Result<T16Unit> t16Unit(DType dtype) {
   if (const Row *row = find(dtype)) {
     return row->unit;
   }
-  return unsupportedError("layout t16 has no record of dtype " +
+  return unsupportedError("layout t16 does not cover dtype " +
                           std::string(info(dtype).name));
 }
 
@@ -232,7 +232,7 @@ Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns) {
   if (!bytes) {
     return corruptError("a matrix of " + std::to_string(rows) + " rows and " +
                         std::to_string(columns) +
-                        " columns has more bytes than 64 bits count");
+                        " columns is larger than 2^64 bytes");
   }
   return *bytes;
 }
@@ -285,7 +285,8 @@ void unpackT16(DType dtype, uint64_t rows, uint64_t columns,
     const uint64_t tile = row / kT16Rows;
     const auto r = static_cast<uint32_t>(row % kT16Rows);
     for (uint64_t u = 0; u < units; ++u) {
-      // The mover for both directions takes a mutable unit; it only reads here.
+      // The function serves both directions and so takes a mutable unit, but
+      // unpacking only reads it.
       auto *unit = const_cast<uint8_t *>(packed.data()) +
                    (tile * units + u) * shape.bytes;
       T16Parts parts;

@@ -1,4 +1,4 @@
-//===- T16Blocks.cpp - blocks of GGUF as codes and scales -----------------===//
+//===- T16Blocks.cpp - GGUF blocks as codes and scales --------------------===//
 #include "codegen/layout/T16Blocks.h"
 
 #include <cstring>
@@ -38,7 +38,8 @@ void writeScales(const T16Parts &parts, uint8_t *b) {
   }
 }
 
-/// Four runs of 64 codes: 32 bytes whose low nibbles come first.
+/// Four runs of 64 codes. Each run is 32 bytes; its first 32 codes are the low
+/// nibbles and its last 32 the high nibbles.
 void readNibbles(const uint8_t *qs, uint16_t *codes) {
   for (int i = 0; i < 128; ++i) {
     codes[i / 32 * 64 + i % 32] = qs[i] & 15;
@@ -97,7 +98,8 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
   }
   case DType::Q6_K:
     for (int k = 0; k < 256; ++k) {
-      // A half of 128 has four runs of 32: two of low and two of high nibbles.
+      // Each half of 128 codes has four runs of 32: two of low nibbles, then
+      // two of high nibbles.
       const int h = k / 128;
       const int run = k / 32 % 4;
       const int i = k % 32;
