@@ -35,7 +35,7 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
       header.e_ident[EI_DATA] != ELFDATA2LSB ||
       header.e_shentsize != sizeof(Elf64_Shdr)) {
     return corruptError("the machine code of kernel " + name +
-                        " is no 64-bit ELF file");
+                        " is not a 64-bit ELF file");
   }
   const auto section = [&](uint64_t index, Elf64_Shdr &result) {
     const uint64_t at = index * sizeof(Elf64_Shdr);
@@ -46,7 +46,7 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
   if (!section(header.e_shstrndx, names) ||
       !lies(cubin, names.sh_offset, names.sh_size)) {
     return corruptError("the machine code of kernel " + name +
-                        " has no names of sections");
+                        " has no section names");
   }
   const std::string wanted = ".text." + name;
   for (uint64_t i = 0; i < header.e_shnum; ++i) {
@@ -54,7 +54,7 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
     if (!section(i, one)) {
       return corruptError("the machine code of kernel " + name + " has " +
                           std::to_string(header.e_shnum) +
-                          " sections and ends before section " +
+                          " section headers, but the file ends before header " +
                           std::to_string(i));
     }
     const uint64_t room =
@@ -68,9 +68,11 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
     if (!lies(cubin, one.sh_offset, one.sh_size) ||
         one.sh_size % kInstructionBytes != 0) {
       return corruptError("section " + wanted + " has " +
-                          std::to_string(one.sh_size) + " bytes at " +
-                          std::to_string(one.sh_offset) + " of a file of " +
-                          std::to_string(cubin.size()));
+                          std::to_string(one.sh_size) + " bytes at offset " +
+                          std::to_string(one.sh_offset) + " in a file of " +
+                          std::to_string(cubin.size()) +
+                          " bytes; it must lie inside the file and consist of "
+                          "whole instructions");
     }
     std::map<uint32_t, uint64_t> counts;
     uint64_t trailing = 0;

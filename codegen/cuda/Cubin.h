@@ -1,8 +1,8 @@
-//===- Cubin.h - what a kernel's machine code is made of --------*- C++ -*-===//
+//===- Cubin.h - counts the instructions of a kernel ------------*- C++ -*-===//
 //
-// A cubin is an ELF file with the code of kernel NAME in section .text.NAME.
-// Instructions of sm_70 and later take 16 bytes (CUDA Binary Utilities); the
-// lowest 9 bits of each say what it does.
+// A cubin is an ELF file that has the code of kernel NAME in section
+// .text.NAME. Instructions of sm_70 and later take 16 bytes (CUDA Binary
+// Utilities), and the lowest 9 bits of each are its opcode.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_CUBIN_H
@@ -16,9 +16,8 @@
 
 namespace air::codegen::cuda {
 
-/// Instructions of a kernel by the lowest 9 bits of their code, the padding
-/// after the last jump left out. Corrupt for anything that is no cubin with
-/// that kernel.
+/// The number of instructions of a kernel by opcode, without the padding after
+/// the last branch. Corrupt for anything that is not a cubin with that kernel.
 Result<std::map<uint32_t, uint64_t>>
 countInstructions(std::span<const uint8_t> cubin, const std::string &name);
 

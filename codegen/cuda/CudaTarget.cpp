@@ -38,7 +38,7 @@ Result<CudaTarget> cudaTarget(std::string_view name) {
     known += (known.empty() ? "" : ", ") + std::string(target.name);
   }
   return unsupportedError("no kernels are generated for GPU architecture '" +
-                          std::string(name) + "'; known are " + known);
+                          std::string(name) + "'; supported: " + known);
 }
 
 } // namespace air::codegen::cuda

@@ -1,8 +1,8 @@
-//===- CudaTarget.h - what a GPU architecture has ---------------*- C++ -*-===//
+//===- CudaTarget.h - limits and features of GPU architectures --*- C++ -*-===//
 //
-// Facts of NVIDIA's architectures that kernels are generated for. Sources: the
-// CUDA C++ Programming Guide, table "Technical Specifications per Compute
-// Capability", and the PTX ISA's notes on each instruction.
+// The properties of NVIDIA architectures on which kernel generation depends.
+// Sources: the CUDA C++ Programming Guide, table "Technical Specifications per
+// Compute Capability", and the PTX ISA's notes on each instruction.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_CUDATARGET_H
@@ -16,7 +16,7 @@
 namespace air::codegen::cuda {
 
 struct CudaTarget {
-  std::string_view name; ///< "sm_90a", as compilers take it
+  std::string_view name; ///< the compiler's name, for example "sm_90a"
   uint32_t capability;   ///< 10 * major + minor
   uint32_t sharedBytesPerBlock;
   uint32_t sharedBytesPerMultiprocessor;
@@ -28,8 +28,8 @@ struct CudaTarget {
   bool hasWgmma;           ///< wgmma.mma_async
 };
 
-/// What a block may have statically or dynamically without counting against
-/// sharedBytesPerBlock: the system's own share of each block.
+/// Shared memory that the system reserves for each resident block. It counts
+/// against sharedBytesPerMultiprocessor, but not against sharedBytesPerBlock.
 inline constexpr uint32_t kReservedSharedBytes = 1024;
 
 inline constexpr uint32_t kRegistersPerThread = 255;
@@ -37,7 +37,8 @@ inline constexpr uint32_t kRegistersPerThread = 255;
 /// All targets, ascending by capability.
 std::span<const CudaTarget> cudaTargets();
 
-/// Unsupported, with the known names, for any other.
+/// The target of that name; Unsupported, with the supported names, if there is
+/// none.
 Result<CudaTarget> cudaTarget(std::string_view name);
 
 } // namespace air::codegen::cuda

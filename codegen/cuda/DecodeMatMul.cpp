@@ -1,4 +1,4 @@
-//===- DecodeMatMul.cpp - literals of a decode matmul --------------------===//
+//===- DecodeMatMul.cpp - sizes and literals of a decode matmul -----------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
 #include "codegen/cuda/DecodeMatMulText.h"
@@ -24,7 +24,7 @@ struct Sizes {
 uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
 uint32_t roundUp(uint32_t a, uint32_t b) { return divideUp(a, b) * b; }
 
-/// Shared memory may exceed the target's: the caller compares.
+/// The shared memory may exceed the target's limit; the caller must check.
 Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   const DecodeTiling &tiling = spec.tiling;
   Sizes s{};
@@ -48,8 +48,9 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   at += tiling.fetch == WeightFetch::BulkCopy
             ? roundUp(tiling.warps * tiling.stages * 8, 128)
             : 0;
-  // Rows of activations lie 64 bytes apart from a whole number of bank rows, so
-  // that the two tokens of 8 lanes take different banks.
+  // The stride of the activations' rows is 64 bytes more than a multiple of the
+  // 128 bytes that all banks span. The two tokens that 8 lanes read therefore
+  // use different banks.
   const uint32_t partColumns = s.partUnits * s.unit.columns;
   s.xOffset = at;
   s.xLow = partColumns * 2;
@@ -78,14 +79,15 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       spec.columns % info(spec.dtype).blockElements != 0 ||
       spec.rows > 1U << 24 || spec.columns > 1U << 20) {
     return unsupportedError(
-        where + ": " + std::to_string(spec.rows) + " rows and " +
-        std::to_string(spec.columns) +
-        " columns; columns must be a multiple of 8 and of the dtype's block, "
-        "at most 2^20, and rows at most 2^24");
+        where + " does not support " + std::to_string(spec.rows) +
+        " rows and " + std::to_string(spec.columns) +
+        " columns; rows must be 1 to 2^24, and columns must be at most 2^20 "
+        "and a multiple of 8 and of the dtype's block");
   }
   if (spec.tokens < 1 || spec.tokens > 8) {
-    return unsupportedError(where + ": " + std::to_string(spec.tokens) +
-                            " tokens; 1 to 8 are possible");
+    return unsupportedError(where + " does not support " +
+                            std::to_string(spec.tokens) +
+                            " tokens; the number must be 1 to 8");
   }
   if (tiling.warps < 1 || tiling.warps > 32 || tiling.groupUnits < 1 ||
       tiling.groupUnits > 16 || tiling.stages < 1 || tiling.stages > 16 ||
@@ -93,7 +95,17 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       tiling.blocksPerMultiprocessor > 16 || tiling.splits < 1 ||
       tiling.splits > 64 || tiling.reduceTiles < 1 || tiling.reduceTiles > 64 ||
       spec.multiprocessors < 1 || spec.multiprocessors > 1024) {
-    return unsupportedError(where + ": a size of its tiling is out of range");
+    return unsupportedError(
+        where +
+        " has a tiling that is out of range: " + std::to_string(tiling.warps) +
+        " warps (1 to 32), " + std::to_string(tiling.groupUnits) +
+        " units per copy (1 to 16), " + std::to_string(tiling.stages) +
+        " stages (1 to 16), " + std::to_string(tiling.blocksPerMultiprocessor) +
+        " blocks per multiprocessor (1 to 16), " +
+        std::to_string(tiling.splits) + " splits (1 to 64), " +
+        std::to_string(tiling.reduceTiles) +
+        " tiles between barriers (1 to 64), " +
+        std::to_string(spec.multiprocessors) + " multiprocessors (1 to 1024)");
   }
   if ((tiling.fetch == WeightFetch::AsyncCopy && !target.hasAsyncCopy) ||
       (tiling.fetch == WeightFetch::BulkCopy && !target.hasBulkCopy)) {
@@ -101,7 +113,9 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
                             std::string(fetchName(tiling.fetch)) + "' copies");
   }
   if (spec.dtype == DType::BF16 && !target.hasAsyncCopy) {
-    return unsupportedError(where + ": its tensor cores do not multiply BF16");
+    return unsupportedError(
+        where +
+        " cannot use BF16: the target's tensor cores do not support it");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(where + ": the target has no dependent launches");
@@ -195,7 +209,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     const Result<Sizes> sizes = sizesOf(trial);
     return sizes.isOk() && sizes->sharedBytes <= limit;
   };
-  // The columns are cut while activations take more than half of a block.
+  // Split the columns until a block needs at most half of its shared memory, of
+  // which the activations are the largest part.
   const uint32_t limit = target.sharedBytesPerBlock;
   tiling.stages = 1;
   while (tiling.splits < 64 && !fits(limit / 2)) {
@@ -205,7 +220,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     tiling.blocksPerMultiprocessor = 2;
     return tiling;
   }
-  // About 5 KiB a copy, if the warp's share of a row divides so.
+  // Copies of up to 5 KiB, as far as the size divides the warp's share of a
+  // row.
   const Result<Sizes> sizes = sizesOf(trial);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {
@@ -268,11 +284,11 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                            std::to_string(s.sharedBytes) +
                            " bytes of shared memory for each of " +
                            std::to_string(tiling.blocksPerMultiprocessor) +
-                           " blocks; a block of the target may have " +
+                           " blocks, but a block of the target may have " +
                            std::to_string(target.sharedBytesPerBlock) +
-                           " and a multiprocessor has " +
+                           " bytes and a multiprocessor has " +
                            std::to_string(target.sharedBytesPerMultiprocessor) +
-                           "; use fewer stages or more splits");
+                           " bytes; use fewer stages or more splits");
   }
   AIR_ASSIGN_OR_RETURN(kernel.weightBytes,
                        t16Bytes(spec.dtype, spec.rows, spec.columns));

@@ -1,4 +1,4 @@
-//===- DecodeMatMulText.cpp - fetching, activations and the loop ----------===//
+//===- DecodeMatMulText.cpp - weight fetch, activations and main loop -----===//
 #include "codegen/cuda/DecodeMatMulText.h"
 
 namespace air::codegen::cuda {
@@ -45,7 +45,8 @@ struct Ring {
 };
 )";
   constexpr const char *slots = R"(
-// Each warp has kStages slots of its own, and waits for nobody else's.
+// Each warp has its own kStages slots and never waits for another warp's
+// copies.
 struct Ring {
   u8 *slots;
   u64 *barriers;
@@ -153,11 +154,10 @@ AP_DEVICE u32 take4(const u8 *p) { return *(const u32 *)p; }
 
 std::string_view activationText() {
   return R"(
-// Activations of this block's columns, [token][column], to shared memory, and
-// the sums of their groups. A lane takes 8 columns of a token at a time.
+// Stores the sum of a group of activations the way multiplyUnit reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // [256 columns][token][t][2 halves of blocks 2t, 2t+1; 2 remainders]
+    // [256 columns][token][t][float16 means of blocks 2t and 2t+1, remainders]
     const float mean = sum * 0.03125f;
     const u32 high = ap_half_of_float(mean);
     const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
@@ -171,7 +171,7 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
     if (kTokens == 1) {
       entry[0] = entry[1] = entry[2] = entry[3] = value;
     } else {
-      // Lane t has columns 2t and 2t+1 of rows g and g+8.
+      // Lane t accumulates columns 2t and 2t+1 of rows g and g+8.
       for (u32 column = token; column < 8; column += kTokens) {
         float *quad = entry + column / 2 * 4 + column % 2;
         quad[0] = value;
@@ -181,7 +181,7 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   }
 }
 
-// Where a lane's entry of the sums of a column lies.
+// The byte offset of a lane's entry among the sums for a column.
 AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
   if (kSumColumns == 0) {
     return 0;
@@ -190,6 +190,9 @@ AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
                        : column / kSumDivisor * kSumEntry + (kTokens == 1 ? 0 : t * 16);
 }
 
+// Copies the activations of this block's columns to shared memory, as
+// [token][column], and stores the sums of their groups. A lane handles 8
+// columns of a token at a time.
 AP_DEVICE void stageActivations(u8 *shared, const u16 *x, u32 part, u32 warp, u32 lane) {
   constexpr u32 kPieces = kPartColumns / 8;
   constexpr u32 kTotal = kTokens * kPieces;
@@ -225,7 +228,8 @@ AP_DEVICE void stageActivations(u8 *shared, const u16 *x, u32 part, u32 warp, u3
         *(Word4 *)(row + kXLow + at * 16) = Word4{low[0], low[1], low[2], low[3]};
       }
     } else if (kHalves) {
-      // The lane of columns 4t..4t+3 of both 16s finds its 8 side by side.
+      // Lane t needs columns 4t..4t+3 of both groups of 16. They are stored
+      // together.
       u8 *to = row + (at / 4) * 64 + (at % 2) * 32 + (at % 4) / 2 * 8;
       if (inside) {
         *(Word2 *)to = Word2{v.x, v.y};
@@ -276,7 +280,8 @@ AP_DEVICE void reduceTiles(const float *sums, u32 firstTile, u32 tiles, u32 part
   }
 }
 
-// The last of the blocks that share these tiles adds their parts, in order.
+// The last of the blocks that share these tiles adds their parts in a fixed
+// order.
 AP_DEVICE void joinSplits(u32 *last, u32 firstTile, u32 tiles, u32 thread, float *y,
                           const float *partials, u32 *counters) {
   ap_fence();
@@ -313,7 +318,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 block = ap_block_x();
   const u32 part = ap_block_y();
 
-  // Blocks differ by one tile at most; warps share the part's units.
+  // Blocks differ by at most one tile. Warps divide the units of the part.
   constexpr u32 kSpare = kTiles % kBlocks;
   const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
   const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);
@@ -335,7 +340,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 g = lane / 4;
   const u32 t = lane % 4;
   const u32 column = warp * kWarpUnits * kUnitColumns;
-  // Columns of the product that no token needs repeat another token.
+  // Columns of the mma beyond the last token repeat other tokens.
   const u8 *xLane = shared + kXOffset + (g % kTokens) * kXStride + t * 16 + column * 2;
   const u8 *sumLane = shared + kSumOffset + sumLaneOffset(column, g % kTokens, t);
   float *reduce = (float *)(shared + kReduceOffset);
@@ -374,7 +379,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
     }
     ++batch;
     if (batch == kReduceTiles || tile + 1 == tiles) {
-      // Two buffers: a warp that is ahead fills the other one and then waits.
+      // With two buffers, a warp that is ahead can fill the other one and then
+      // waits.
       ap_barrier();
       const u32 first = firstTile + tile + 1 - batch;
       reduceTiles(reduce + buffer * kReduceTiles * kWarps * kTokens * 16, first, batch, part,

@@ -1,7 +1,7 @@
 //===- DecodeMatMulText.h - the pieces of the kernel's text -----*- C++ -*-===//
 //
-// Private to codegen/cuda. A kernel is: literals, the dtype's unit, the ring of
-// its fetch, the loop.
+// Private to codegen/cuda. A kernel's text consists of the literals, the unit
+// of the dtype, the ring of the fetch, the activations and the main loop.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMULTEXT_H
@@ -11,28 +11,28 @@
 
 namespace air::codegen::cuda {
 
-/// What a dtype needs of the activations beside themselves.
+/// The form in which a dtype's kernels need the activations.
 struct ActivationForm {
-  bool halves = false;       ///< order of columns (codegen/layout/T16.h)
-  bool split = false;        ///< as two bfloat16 instead of a float16
-  uint32_t sumColumns = 0;   ///< columns of a sum; 0: none
-  bool sumsAsHalves = false; ///< float16 and remainder, for minima
-  float evenFactor = 0;      ///< what a sum of even blocks of 32 is times
+  bool halves = false;       ///< order "halves" of columns (layout/T16.h)
+  bool split = false;        ///< two bfloat16 numbers instead of a float16
+  uint32_t sumColumns = 0;   ///< columns per sum; 0 means no sums
+  bool sumsAsHalves = false; ///< sums as float16 and remainder, for minima
+  float evenFactor = 0;      ///< factor of the sums of even blocks of 32
   float oddFactor = 0;
 };
 
 Result<ActivationForm> activationForm(DType dtype);
 
-/// struct Unit, loadUnit, struct Sums, multiplyUnit, totalOf.
+/// Text of struct Unit, loadUnit, struct Sums, multiplyUnit and totalOf.
 std::string unitText(DType dtype);
 
-/// take16, take8, take4: a unit's loads.
+/// Text of take16, take8 and take4, with which loadUnit reads.
 std::string_view takeText(WeightFetch fetch);
 
-/// struct Ring: what a warp fetches ahead.
+/// Text of struct Ring, which prefetches a warp's units.
 std::string ringText(WeightFetch fetch);
 
-/// Activations to shared memory, and the kernel.
+/// Text of stageActivations, and of the kernel with its reductions.
 std::string_view activationText();
 std::string_view kernelText();
 

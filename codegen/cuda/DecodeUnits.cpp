@@ -6,7 +6,7 @@
 namespace air::codegen::cuda {
 namespace {
 
-/// One code in the low bits of a float16 is worth this.
+/// The value of code 1 in the low bits of a float16.
 constexpr float kSubnormal = 0x1p-24F;
 
 constexpr const char *kElements16 = R"(
@@ -55,8 +55,8 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
 }
 )";
 
-/// Sums of blocks whose codes are in low nibbles, and of those in high ones,
-/// which are 16 times as large.
+/// Separate sums for blocks with codes in the low and in the high nibbles. The
+/// latter are 16 times as large.
 constexpr const char *kNibbleSums = R"(
 struct Sums { float even[4], odd[4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
@@ -68,7 +68,8 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
 )";
 
 constexpr const char *kScaled = R"(
-// One token is column 0 alone: the other columns' sums are never used.
+// With one token only column 0 is needed; the sums of the others are never
+// used.
 AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, float second) {
   sum[0] = ap_fma(first, c[0], sum[0]);
   sum[2] = ap_fma(second, c[2], sum[2]);
@@ -80,8 +81,8 @@ AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, floa
 )";
 
 constexpr const char *kOffset = R"(
-// A sum begins with what the codes' offset takes from it: four floats as the
-// product wants them, so that no register is moved.
+// Initialises an accumulator with the correction for the codes' zero point. The
+// four floats are in the order of the mma's registers, so no moves are needed.
 AP_DEVICE void beginSum(float (&c)[4], const u8 *entry) {
   const Word4 sum = *(const Word4 *)entry;
   c[0] = ap_float_of_bits(sum.x);
@@ -203,7 +204,8 @@ AP_DEVICE u32 highCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shi
 )";
 
 constexpr const char *kQ45_K = R"(
-// scale * d, exactly rounded: 2^23 + scale is the float 0x4b0000ss.
+// scale * d, rounded once: the float 0x4b0000ss is 2^23 + ss, and the fma with
+// the bias subtracts 2^23 * d.
 AP_DEVICE float scaleTimes(u32 word, u32 byte, float d, float bias) {
   return ap_fma(ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)), d, bias);
 }
@@ -212,7 +214,8 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
   const float d1 = ap_float_of_half(unit.super.y & 0xffff);
   const float bias0 = -8388608.0f * d0;
   const float bias1 = -8388608.0f * d1;
-  // Minima times the means of 32 activations: 8 blocks and their remainders.
+  // One mma multiplies the minima of 8 blocks by the means of their 32
+  // activations: k 0 to 7 are the float16 means, k 8 to 15 the remainders.
   const Word2 means = *(const Word2 *)entries;
   const u32 m0 = ap_permute(unit.minima, 0, 0x4140);
   const u32 m1 = ap_permute(unit.minima, 0, 0x4342);
@@ -328,13 +331,14 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
     total[i] = sums.all[i] * 0x1p15f;
   }
 }
-// 2^(e - 128), half of what the exponent says: the smallest two are subnormal.
+// 2^(e - 128), half of the block's scale. The two smallest are subnormal.
 AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 e = word >> 8 * byte & 0xff;
   return ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
 }
-// A code's sign and its three bits of e2m1 at their places in a float16, which is
-// then the value times 2^-14. Codes are at bit 4 * nibble of each half.
+// Moves a code's sign and its other three e2m1 bits to their places in a
+// float16, which is then the value times 2^-14. Codes are at bit 4 * nibble of
+// each half.
 AP_DEVICE u32 elements(u32 word, u32 nibble) {
   const u32 sign = nibble == 3 ? word : word << (12 - 4 * nibble);
   const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);
@@ -391,7 +395,7 @@ Result<ActivationForm> activationForm(DType dtype) {
     form.oddFactor = -32 * 16 * kSubnormal;
     return form;
   default:
-    return unsupportedError("no decode matmul is generated for dtype " +
+    return unsupportedError("decode matmuls do not support dtype " +
                             std::string(info(dtype).name));
   }
 }

@@ -1,4 +1,4 @@
-//===- Intrinsics.cpp - instructions of PTX under names of our own --------===//
+//===- Intrinsics.cpp - PTX instructions as functions ap_* ----------------===//
 #include "codegen/cuda/Intrinsics.h"
 
 namespace air::codegen::cuda {
@@ -51,7 +51,7 @@ AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
   return bytes;
 }
 
-// Weights are read once: they do not displace anything in the first cache.
+// Weights are read once, so these loads do not allocate in L1.
 AP_DEVICE Word4 ap_stream16(const void *p) {
   Word4 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -70,7 +70,7 @@ AP_DEVICE u32 ap_stream4(const void *p) {
   return v;
 }
 
-// Loads and sums that other blocks of the same launch take part in.
+// Loads and atomic sums of data that is shared with other blocks of the launch.
 AP_DEVICE float ap_load_coherent(const float *p) {
   float v;
   asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(p) : "memory");
@@ -79,9 +79,9 @@ AP_DEVICE float ap_load_coherent(const float *p) {
 AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) { return atomicAdd(p, value); }
 AP_DEVICE void ap_fence() { __threadfence(); }
 
-// D = A * B + D, 16x8 by 16 columns. Lane 4g+t has rows g and g+8 of A (a0, a2:
-// row g, columns 2t, 2t+1 and 2t+8, 2t+9; a1, a3: row g+8), column g of B and
-// columns 2t, 2t+1 of D.
+// D = A * B + D with m = 16, n = 8, k = 16. Lane 4g+t has rows g and g+8 of A
+// (a0 and a2: row g, columns 2t, 2t+1 and 2t+8, 2t+9; a1 and a3: row g+8),
+// column g of B, and columns 2t and 2t+1 of D.
 AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
 #if __CUDA_ARCH__ >= 800
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
@@ -111,7 +111,7 @@ AP_DEVICE void ap_async_copy16(void *to, const void *from) {
                :: "r"(ap_shared_address(to)), "l"(from) : "memory");
 }
 AP_DEVICE void ap_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until all but the youngest `pending` groups of this thread are complete.
+// Waits until all but the latest `pending` groups of this thread are complete.
 template <int pending> AP_DEVICE void ap_async_wait() {
   asm volatile("cp.async.wait_group %0;" :: "n"(pending) : "memory");
 }
@@ -122,12 +122,13 @@ AP_DEVICE void ap_transfer_init(u64 *barrier) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;"
                :: "r"(ap_shared_address(barrier)) : "memory");
 }
-// Makes initialised barriers known to the engine that completes copies.
+// Makes initialised barriers visible to the asynchronous copy engine.
 AP_DEVICE void ap_transfer_publish() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-// One thread: announces the bytes of a phase and copies them. All multiples of 16.
+// Called by one thread: announces the bytes of a phase and starts their copy.
+// Addresses and size must be multiples of 16.
 AP_DEVICE void ap_transfer(void *to, const void *from, u32 bytes, u64 *barrier) {
   const u32 address = ap_shared_address(barrier);
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
@@ -145,7 +146,8 @@ AP_DEVICE void ap_transfer_wait(u64 *barrier, u32 parity) {
                "@!done bra again;\n"
                "}" :: "r"(ap_shared_address(barrier)), "r"(parity) : "memory");
 }
-// Programmatic dependent launch: the next kernel may start; wait for the previous.
+// Programmatic dependent launch: lets the next kernel start, and waits for the
+// previous one.
 AP_DEVICE void ap_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 AP_DEVICE void ap_wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 #endif

@@ -1,8 +1,9 @@
-//===- Intrinsics.h - the instructions that kernels name --------*- C++ -*-===//
+//===- Intrinsics.h - the instructions that kernels use ---------*- C++ -*-===//
 //
-// Kernels are C++ text over a small set of functions ap_*. On a GPU each is an
-// instruction of PTX (PTX ISA 8.x); the tests have a second text of the same
-// functions for the host, over fibers. A kernel's text includes no header.
+// Kernels are C++ text that uses a small set of functions ap_*. On a GPU most
+// of them are one PTX instruction (PTX ISA 8.x). The tests have a second text
+// of the same functions, which runs on the host with fibers. A kernel's text
+// includes no headers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_INTRINSICS_H
@@ -12,11 +13,11 @@
 
 namespace air::codegen::cuda {
 
-/// Types, and functions without an instruction of one machine: both the GPU's
-/// and the host's text begin with it.
+/// Types, and functions that need no special instruction. The texts for the GPU
+/// and for the host both begin with it.
 std::string_view commonText();
 
-/// The functions as PTX.
+/// The functions ap_* for the GPU, as inline PTX.
 std::string_view deviceIntrinsicsText();
 
 } // namespace air::codegen::cuda

@@ -1,4 +1,4 @@
-//===- Nvrtc.cpp - text to cubin ------------------------------------------===//
+//===- Nvrtc.cpp - compiles kernel text to cubins -------------------------===//
 #include "codegen/cuda/Nvrtc.h"
 
 #include <array>
@@ -62,7 +62,8 @@ struct Nvrtc::Functions {
     }
   }
 
-  /// The name of the first function that the library lacks, or null.
+  /// Resolves all functions. Returns the name of the first that the library
+  /// lacks, or null.
   const char *resolve() {
     const char *missing = nullptr;
     auto find = [&](const char *name, auto &function) {
@@ -99,7 +100,7 @@ Result<KernelResources> parseAssemblerReport(const std::string &log) {
     const std::optional<uint32_t> number =
         at == std::string::npos ? std::nullopt : numberBefore(log, at);
     if (!number) {
-      return corruptError("the assembler's report does not tell " +
+      return corruptError("the assembler's report does not state " +
                           std::string(what));
     }
     *into += *number;
@@ -132,12 +133,13 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
       continue;
     }
     if (const char *missing = functions->resolve()) {
-      return unsupportedError(candidate + " has no function " + missing);
+      return unsupportedError(candidate + " has no function " + missing +
+                              "; NVRTC 12 or 13 has it");
     }
     int major = 0;
     int minor = 0;
     if (functions->getVersion(&major, &minor) != 0) {
-      return unsupportedError(candidate + " does not tell its version");
+      return unsupportedError(candidate + " does not report its version");
     }
     Nvrtc nvrtc;
     nvrtc.functions = std::move(functions);
@@ -158,7 +160,7 @@ Result<CompiledKernel> Nvrtc::compile(const std::string &text,
   int code = functions->createProgram(&program, text.c_str(), file.c_str(), 0,
                                       nullptr, nullptr);
   if (code != 0) {
-    return internalError("NVRTC did not take kernel " + name + ": " +
+    return internalError("NVRTC did not accept kernel " + name + ": " +
                          functions->getErrorString(code));
   }
   struct Guard {

@@ -1,4 +1,4 @@
-//===- Probes.cpp - text of the kernels that measure ----------------------===//
+//===- Probes.cpp - the text of the probe kernels -------------------------===//
 #include "codegen/cuda/Probes.h"
 
 #include "codegen/cuda/DecodeMatMulText.h"
@@ -90,9 +90,9 @@ AP_KERNEL(KERNEL_NAME, 32, 1)
 }
 )";
 
-// The right operand lies in shared memory without a swizzle: two matrices of 8
-// rows by 16 bytes, 128 bytes apart along the columns (PTX ISA, "Matrix
-// Descriptor Format" and "Core matrices").
+// The right operand is in shared memory without a swizzle, as two core matrices
+// of 8 rows by 16 bytes, which are 128 bytes apart along the columns (PTX ISA,
+// "Matrix Descriptor Format" and "Core matrices").
 constexpr const char *kWgmmaKernel = R"(
 AP_KERNEL(KERNEL_NAME, 128, 1)
 (const u16 *a, const u16 *b, float *d) {
@@ -147,7 +147,8 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
   if (tiles < blocks || tiles > ~0U) {
     return unsupportedError("a read probe of " + std::to_string(probe.bytes) +
                             " bytes has " + std::to_string(tiles) +
-                            " steps for " + std::to_string(blocks) + " blocks");
+                            " steps, but " + std::to_string(blocks) +
+                            " blocks need at least one each");
   }
   CudaKernel kernel;
   kernel.name =
@@ -165,7 +166,8 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
           target.sharedBytesPerMultiprocessor) {
     return doesNotFitError("kernel " + kernel.name + " needs " +
                            std::to_string(kernel.sharedBytes) +
-                           " bytes of shared memory a block; the target has " +
+                           " bytes of shared memory per block, but the target "
+                           "has " +
                            std::to_string(target.sharedBytesPerBlock));
   }
   kernel.gridX = blocks;
@@ -190,8 +192,9 @@ Result<CudaKernel> generateCopyProbe(uint64_t bytes, uint32_t multiprocessors,
                                      const CudaTarget &target,
                                      std::string_view intrinsics) {
   if (bytes == 0 || bytes % kCopyBlockBytes != 0) {
-    return unsupportedError("a copy probe of " + std::to_string(bytes) +
-                            " bytes; it copies whole pieces of " +
+    return unsupportedError("a copy probe cannot copy " +
+                            std::to_string(bytes) +
+                            " bytes; the number must be a multiple of " +
                             std::to_string(kCopyBlockBytes));
   }
   CudaKernel kernel;

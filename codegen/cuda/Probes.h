@@ -1,7 +1,7 @@
-//===- Probes.h - kernels that measure the machine --------------*- C++ -*-===//
+//===- Probes.h - kernels that measure the GPU's limits ---------*- C++ -*-===//
 //
-// What a product can be compared with: how fast bytes are read and copied, and
-// what it costs to start a kernel after another.
+// The probes measure the limits with which a matmul is compared: the bandwidth
+// of reads and copies, and the cost of launching one kernel after another.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PROBES_H
@@ -11,11 +11,11 @@
 
 namespace air::codegen::cuda {
 
-/// Reads bytes exactly as a decode matmul does, and only combines them by
-/// exclusive or: the limit of a way to fetch. Bindings: bytes, one word a
-/// thread.
+/// Reads bytes exactly as a decode matmul does, but only combines them by
+/// exclusive or. It measures the limit of a WeightFetch. Bindings: the bytes,
+/// and one word per thread.
 struct ReadProbe {
-  uint64_t bytes = 0; ///< rounded down to whole steps of all warps
+  uint64_t bytes = 0; ///< is rounded down to whole steps of all warps
   uint32_t multiprocessors = 0;
   DecodeTiling tiling; ///< units of 1 KiB; splits and reduceTiles stay 1
 };
@@ -24,19 +24,19 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
                                      const CudaTarget &target,
                                      std::string_view intrinsics);
 
-/// Copies `bytes` (a multiple of 64 KiB). Bindings: from, to.
+/// Copies `bytes` bytes (a multiple of 64 KiB). Bindings: from, to.
 Result<CudaKernel> generateCopyProbe(uint64_t bytes, uint32_t multiprocessors,
                                      const CudaTarget &target,
                                      std::string_view intrinsics);
 
-/// One thread of each block adds 1 to its word. Binding: a word a block.
+/// One thread of each block adds 1 to its word. Binding: one word per block.
 Result<CudaKernel> generateLaunchProbe(uint32_t blocks, bool dependentLaunch,
                                        const CudaTarget &target,
                                        std::string_view intrinsics);
 
-/// One product of 64 x 8 by 16 columns (float16) by wgmma, its left operand
-/// from registers in the order of mma.sync's fragments: warp w has rows 16w to
-/// 16w+15. Bindings: a [64][16], b [8][16] as float16, d [64][8] as float32.
+/// One wgmma with m = 64, n = 8, k = 16 in float16. Its left operand is in
+/// registers in the order of mma.sync's fragments, where warp w has rows 16w to
+/// 16w+15. Bindings: a [64][16] and b [8][16] as float16, d [64][8] as float32.
 /// Only for sm_90a.
 Result<CudaKernel> generateWgmmaProbe(const CudaTarget &target,
                                       std::string_view intrinsics);

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Checks and times the CUDA kernels on a GPU; no GPU is needed to prepare.
+# Checks and times the CUDA kernels on a GPU. Preparing needs no GPU.
 #   bash test/gpu/check.sh --prepare [ARCHITECTURE MULTIPROCESSORS]
 #     makes build/gpu-check from build/dev: the program and every kernel's
 #     machine code. This folder and this script are all that the GPU machine
 #     needs (no compiler, no toolkit, no network).
 #   bash test/gpu/check.sh
-#     runs it: results against double precision, compute-sanitizer where there
-#     is one, timings. Ends within 6 minutes. Tables and JSON also go to the
-#     folder $OUT, if that is set.
+#     runs the checks: results against double precision, compute-sanitizer if
+#     it is installed, and timings. This takes at most 5 minutes. If $OUT is
+#     set, tables and JSON also go to that folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=build/gpu-check
@@ -34,6 +34,6 @@ if command -v compute-sanitizer >/dev/null; then
     echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/$tool.txt" || tail -n 1 "$out/$tool.txt")"
   done
 else
-  echo "compute-sanitizer is not on this machine: skipped"
+  echo "compute-sanitizer is not installed; its checks are skipped"
 fi
 exit "$failed"

@@ -1,4 +1,4 @@
-//===- Cases.cpp - shapes of models, odd shapes, tilings ------------------===//
+//===- Cases.cpp - odd shapes, shapes of models, and tilings --------------===//
 #include "tools/air-gpu-bench/Cases.h"
 
 #include "codegen/cuda/Intrinsics.h"
@@ -25,7 +25,7 @@ bool possible(const DecodeMatMul &spec, const CudaTarget &target) {
 
 Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
   Cases cases;
-  auto product = [&](DType dtype, Shape shape, uint32_t tokens) {
+  auto matmul = [&](DType dtype, Shape shape, uint32_t tokens) {
     DecodeMatMul spec;
     spec.dtype = dtype;
     spec.rows = shape.rows;
@@ -42,7 +42,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   };
 
-  // Broken tiles and units, fewer tiles than blocks, splits, every fetch.
+  // Partial tiles and units, fewer tiles than blocks, splits, and every fetch.
   for (const DType dtype : codegen::t16DTypes()) {
     const uint32_t block = info(dtype).blockElements;
     const uint32_t columns = block == 1 ? 1000 : block * 9;
@@ -54,7 +54,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
         if ((tokens == 2 || tokens == 5) != (fetch == WeightFetch::AsyncCopy)) {
           continue;
         }
-        DecodeMatMul spec = product(dtype, {37 + 16 * tokens, columns}, tokens);
+        DecodeMatMul spec = matmul(dtype, {37 + 16 * tokens, columns}, tokens);
         spec.tiling = {.fetch = fetch,
                        .warps = 4,
                        .groupUnits = 1 + variant % 2,
@@ -68,7 +68,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   }
 
-  // Matrices of 8B and 1B models.
+  // The matrix shapes of 8B and 1B models.
   for (const DType dtype :
        {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16, DType::F16,
         DType::Q4_0, DType::Q5_K, DType::MXFP4}) {
@@ -83,18 +83,18 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
         if ((tokens == 8 || !common) && !large) {
           continue;
         }
-        add(cases.shapes, product(dtype, shape, tokens));
+        add(cases.shapes, matmul(dtype, shape, tokens));
       }
     }
   }
 
-  // One matrix, one size varied at a time.
+  // One matrix, with one size of the tiling varied at a time.
   for (const DType dtype :
        {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16}) {
     const uint32_t unitBytes = codegen::t16Unit(dtype)->bytes;
     auto vary = [&](WeightFetch fetch, uint32_t warps, uint32_t kib,
                     uint32_t stages, uint32_t blocks, uint32_t reduceTiles) {
-      DecodeMatMul spec = product(dtype, {14336, 4096}, 1);
+      DecodeMatMul spec = matmul(dtype, {14336, 4096}, 1);
       spec.tiling = {.fetch = fetch,
                      .warps = warps,
                      .groupUnits = std::max(1U, kib * 1024 / unitBytes),

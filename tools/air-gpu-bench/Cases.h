@@ -9,17 +9,17 @@
 
 namespace air::gpubench {
 
-/// All for one target and one count of multiprocessors; the order is fixed.
+/// The cases for one target and number of multiprocessors, in a fixed order.
 struct Cases {
-  std::vector<codegen::cuda::DecodeMatMul> odd;     ///< shapes to be right on
+  std::vector<codegen::cuda::DecodeMatMul> odd;     ///< checked only
   std::vector<codegen::cuda::DecodeMatMul> shapes;  ///< shapes of models
   std::vector<codegen::cuda::DecodeMatMul> tilings; ///< one shape, many tilings
   std::vector<codegen::cuda::ReadProbe> reads;
   uint64_t copyBytes = 0;
-  std::vector<uint32_t> launchBlocks; ///< blocks of launch probes
+  std::vector<uint32_t> launchBlocks; ///< grid sizes of launch probes
 };
 
-/// Leaves out what the target cannot do.
+/// Leaves out cases that the target does not support.
 Cases casesFor(const codegen::cuda::CudaTarget &target,
                uint32_t multiprocessors);
 

@@ -1,4 +1,4 @@
-//===- Driver.cpp - calls of libcuda.so.1 ---------------------------------===//
+//===- Driver.cpp - calls libcuda.so.1 ------------------------------------===//
 #include "tools/air-gpu-bench/Driver.h"
 
 #include <algorithm>
@@ -79,7 +79,8 @@ struct DriverFunctions {
   int (*eventDestroy)(void *) = nullptr;
   int (*errorString)(int, const char **) = nullptr;
 
-  /// The name of the first function that the library lacks, or null.
+  /// Resolves all functions. Returns the name of the first that the library
+  /// lacks, or null.
   const char *resolve() {
     const char *missing = nullptr;
     auto find = [&](const char *name, auto &function) {
@@ -149,8 +150,8 @@ Result<std::unique_ptr<Driver>> Driver::open() {
   DriverFunctions &f = *driver->functions;
   f.library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!f.library) {
-    return unsupportedError("libcuda.so.1 could not be opened: this machine "
-                            "has no NVIDIA driver");
+    return unsupportedError("libcuda.so.1 could not be opened; checks and "
+                            "timings need a machine with an NVIDIA driver");
   }
   if (const char *missing = f.resolve()) {
     return unsupportedError(std::string("the NVIDIA driver has no function ") +
@@ -199,7 +200,7 @@ Driver::~Driver() {
   if (!functions->library) {
     return;
   }
-  // What was not made is null, and the driver refuses null without harm.
+  // Handles that were never created are null, which the driver rejects safely.
   (void)unloadAll();
   if (pinned) {
     functions->hostFree(pinned);
@@ -259,13 +260,14 @@ Result<void *> Driver::load(std::span<const uint8_t> cubin,
   AIR_RETURN_IF_ERROR(
       check(functions->functionSetAttribute(function, kMaxDynamicSharedBytes,
                                             static_cast<int>(sharedBytes)),
-            ("give kernel " + name + " its shared memory").c_str()));
+            ("set the shared memory of kernel " + name).c_str()));
   return function;
 }
 
 Status Driver::unloadAll() {
   for (void *module : modules) {
-    AIR_RETURN_IF_ERROR(check(functions->moduleUnload(module), "unload"));
+    AIR_RETURN_IF_ERROR(
+        check(functions->moduleUnload(module), "unload a kernel"));
   }
   modules.clear();
   return Status::ok();
@@ -295,7 +297,7 @@ Status Driver::launch(const Launch &launch) {
 }
 
 Status Driver::finish() {
-  return check(functions->streamSynchronize(stream), "finish");
+  return check(functions->streamSynchronize(stream), "finish its work");
 }
 
 Result<std::vector<double>> Driver::replay(const std::vector<Launch> &launches,
@@ -368,8 +370,8 @@ Result<double> Driver::uploadMilliseconds(DevicePointer to, uint64_t bytes,
       functions->hostFree(pinned);
       pinned = nullptr;
     }
-    AIR_RETURN_IF_ERROR(
-        check(functions->hostAllocate(&pinned, bytes, 0), "lock host memory"));
+    AIR_RETURN_IF_ERROR(check(functions->hostAllocate(&pinned, bytes, 0),
+                              "allocate pinned host memory"));
     pinnedBytes = bytes;
     std::memset(pinned, 0x5a, bytes);
   }
@@ -382,7 +384,7 @@ Result<double> Driver::uploadMilliseconds(DevicePointer to, uint64_t bytes,
           check(functions->copyToDeviceAsync(
                     to + at, static_cast<const uint8_t *>(pinned) + at,
                     std::min(piece, bytes - at), stream),
-                "upload"));
+                "upload data"));
     }
     float milliseconds = 0;
     for (const int code :

@@ -1,8 +1,8 @@
 //===- Driver.h - the CUDA driver, opened at run time -----------*- C++ -*-===//
 //
 // The few functions of libcuda.so.1 that measuring needs (CUDA Driver API
-// reference). Nothing is linked; where the library is missing, opening says so.
-// One context on one device, used by one thread.
+// reference). The library is not linked, and `open` reports when it is missing.
+// A Driver has one context on one device and is used by one thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_DRIVER_H
@@ -34,14 +34,14 @@ struct Launch {
   uint32_t gridY = 1;
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;
-  bool dependent = false; ///< may start while the launch before it ends
+  bool dependent = false; ///< may start while the previous launch still runs
   std::vector<DevicePointer> arguments;
 };
 
 struct DriverFunctions;
 
-/// Memory and modules live until the Driver is destroyed, except what
-/// `release` frees. Errors are Io with the driver's own text.
+/// Modules live until `unloadAll`, and memory lives until `release`, or else
+/// until the Driver is destroyed. Errors are Io with the driver's own text.
 class Driver {
 public:
   static Result<std::unique_ptr<Driver>> open();
@@ -58,25 +58,25 @@ public:
   Status copy(DevicePointer to, DevicePointer from, uint64_t bytes);
   Status fill(DevicePointer to, uint8_t value, uint64_t bytes);
 
-  /// The kernel of a cubin, ready to be launched with `sharedBytes`.
+  /// Loads the kernel of a cubin, ready to be launched with `sharedBytes`.
   Result<void *> load(std::span<const uint8_t> cubin, const std::string &name,
                       uint32_t sharedBytes);
-  /// Forgets the modules that were loaded.
+  /// Unloads all modules.
   Status unloadAll();
 
-  /// Enqueues; errors of the kernel itself come with `finish`.
+  /// Enqueues a launch. `finish` reports errors of the kernel itself.
   Status launch(const Launch &launch);
   Status finish();
 
-  /// Milliseconds of each of `replays` replays of a graph of these launches,
-  /// after one that is not counted.
+  /// The milliseconds of each of `replays` replays of a graph of these
+  /// launches, after one warm-up replay.
   Result<std::vector<double>> replay(const std::vector<Launch> &launches,
                                      uint32_t replays);
-  /// The same for a graph of copies on the device.
+  /// The same for a graph of copies within the device.
   Result<double> copyMilliseconds(DevicePointer to, DevicePointer from,
                                   uint64_t bytes, uint32_t times);
-  /// Milliseconds for `bytes` from page-locked host memory in pieces of
-  /// `piece`.
+  /// The milliseconds to copy `bytes` bytes from pinned host memory in pieces
+  /// of `piece` bytes.
   Result<double> uploadMilliseconds(DevicePointer to, uint64_t bytes,
                                     uint64_t piece);
 

@@ -1,4 +1,4 @@
-//===- Kernels.cpp - compiling kernels into a folder ----------------------===//
+//===- Kernels.cpp - compiles kernels into a folder -----------------------===//
 #include "tools/air-gpu-bench/Kernels.h"
 
 #include "codegen/cuda/Intrinsics.h"
@@ -30,22 +30,23 @@ Result<KernelFolder> parseFolder(const std::string &text,
     return corruptError(path + "/kernels.json: " + what);
   };
   if (!json.is_object() || json.size() != 4) {
-    return wrong("is no JSON object of target, multiprocessors, nvrtc and "
-                 "registers");
+    return wrong("the file is not a JSON object with exactly the keys target, "
+                 "multiprocessors, nvrtc and registers; make the folder again "
+                 "with 'air-gpu-bench prepare'");
   }
   for (const char *key : {"target", "nvrtc"}) {
     if (!json.contains(key) || !json[key].is_string()) {
-      return wrong(std::string(key) + " is no text");
+      return wrong(std::string(key) + " is not a string");
     }
   }
   if (!json.contains("multiprocessors") ||
       !json["multiprocessors"].is_number_unsigned() ||
       json["multiprocessors"].get<uint64_t>() < 1 ||
       json["multiprocessors"].get<uint64_t>() > 1024) {
-    return wrong("multiprocessors is no number from 1 to 1024");
+    return wrong("multiprocessors is not a number from 1 to 1024");
   }
   if (!json.contains("registers") || !json["registers"].is_object()) {
-    return wrong("registers is no object");
+    return wrong("registers is not an object");
   }
   KernelFolder folder;
   folder.path = path;
@@ -55,7 +56,7 @@ Result<KernelFolder> parseFolder(const std::string &text,
   for (const auto &[name, count] : json["registers"].items()) {
     if (!count.is_number_unsigned() || count.get<uint64_t>() > 255) {
       return wrong("registers of " + cli::oneLine(name) +
-                   " is no number up to 255");
+                   " is not a number from 0 to 255");
     }
     folder.registers[name] = count.get<uint32_t>();
   }
@@ -132,7 +133,7 @@ Status prepareFolder(const std::string &path, const std::string &targetName,
   for (const CudaKernel &kernel : kernels) {
     AIR_ASSIGN_OR_RETURN(const CompiledKernel compiled,
                          nvrtc.compile(kernel.text, kernel.name, target));
-    // A tiling that does not fit the registers is no candidate.
+    // A kernel that spills registers is not a candidate.
     if (compiled.resources.spillBytes != 0) {
       continue;
     }

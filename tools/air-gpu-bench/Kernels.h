@@ -1,7 +1,8 @@
 //===- Kernels.h - a folder of compiled kernels -----------------*- C++ -*-===//
 //
-// FOLDER/kernels.json says what the folder is for, FOLDER/NAME.cubin is a
-// kernel's machine code. The kernels are those of Cases.h.
+// FOLDER/kernels.json states the GPU for which the folder was made, and
+// FOLDER/NAME.cubin is a kernel's machine code. The kernels are those of
+// Cases.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_KERNELS_H
@@ -17,7 +18,7 @@ namespace air::gpubench {
 struct KernelFolder {
   std::string path;
   std::string target;
-  std::string nvrtc; ///< version that compiled the kernels
+  std::string nvrtc; ///< version of the NVRTC that compiled the kernels
   uint32_t multiprocessors = 0;
   std::map<std::string, uint32_t> registers; ///< by kernel name
 };
@@ -25,16 +26,18 @@ struct KernelFolder {
 /// The text of kernels.json.
 std::string folderText(const KernelFolder &folder);
 
-/// Corrupt, with what is wrong, for anything that folderText would not write.
+/// Parses kernels.json. Corrupt, with the reason, for anything that folderText
+/// would not write.
 Result<KernelFolder> parseFolder(const std::string &text,
                                  const std::string &path);
 
-/// Every kernel of the cases, with its name, each once.
+/// Generates every kernel of the cases once.
 Result<std::vector<codegen::cuda::CudaKernel>>
 kernelsOf(const Cases &cases, const codegen::cuda::CudaTarget &target);
 
-/// Compiles everything into `path`, which is made. A kernel that spills
-/// registers is left out, and so is not measured. `nvrtcPath` as in Nvrtc.h.
+/// Creates the folder `path` and compiles everything into it. A kernel that
+/// spills registers is left out and therefore not measured. `nvrtcPath` is what
+/// Nvrtc::open takes.
 Status prepareFolder(const std::string &path, const std::string &targetName,
                      uint32_t multiprocessors, const std::string &nvrtcPath,
                      bool texts);

@@ -1,4 +1,4 @@
-//===- Main.cpp - air-gpu-bench: kernels for GPUs, checked and timed ------===//
+//===- Main.cpp - air-gpu-bench: checks and times GPU kernels -------------===//
 #include "formats/support/MappedFile.h"
 #include "tools/air-gpu-bench/Measure.h"
 #include "tools/cli/CommandLine.h"
@@ -19,29 +19,31 @@ cli::Tool describe() {
   cli::Command main;
   main.summary = "checks and times the kernels of a folder on this GPU";
   main.positionals = {
-      {.name = "FOLDER", .help = "What 'air-gpu-bench prepare' made."}};
+      {.name = "FOLDER",
+       .help = "The folder that 'air-gpu-bench prepare' made."}};
   main.options = {
       {.name = "--json",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "Write every figure as JSON, too."},
+       .help = "Also write every figure to this file as JSON."},
       {.name = "--filter",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
-       .help = "Only products whose name contains this, and no probes."},
+       .help = "Run only matmuls whose name contains this, and no probes."},
       {.name = "--time-limit",
        .kind = cli::ValueKind::Integer,
        .valueName = "SECONDS",
-       .help = "Begin no further kernel after this time.",
+       .help = "Start no further kernel after this time.",
        .minimum = 1},
-      {.name = "--checks-only", .help = "Compare results and time nothing."},
+      {.name = "--checks-only", .help = "Only compare results; time nothing."},
       {.name = "--timings-only",
-       .help = "Leave out the odd shapes that are only compared."}};
+       .help = "Leave out the odd shapes, which are only compared."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";
   prepare.summary = "compiles the kernels into a folder; needs no GPU";
-  prepare.positionals = {{.name = "FOLDER", .help = "Where to write."}};
+  prepare.positionals = {
+      {.name = "FOLDER", .help = "The folder to write; it is created."}};
   prepare.options = {
       {.name = "--target",
        .kind = cli::ValueKind::Choice,
@@ -52,7 +54,8 @@ cli::Tool describe() {
       {.name = "--multiprocessors",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Multiprocessors of the GPU: grids are made for them.",
+       .help = "The GPU's number of multiprocessors, which determines the "
+               "grids.",
        .defaultText = "132",
        .minimum = 1,
        .maximum = 1024},
@@ -61,16 +64,16 @@ cli::Tool describe() {
        .valueName = "PATH",
        .help = "The NVRTC library or its folder, if it is neither in the "
                "loader's path nor in /usr/local/cuda."},
-      {.name = "--texts", .help = "Write the kernels' text, too (NAME.cu)."}};
+      {.name = "--texts", .help = "Also write the kernels' text (NAME.cu)."}};
   prepare.examples = {"air-gpu-bench prepare build/gpu-check --target sm_90a "
                       "--multiprocessors 132"};
   cli::Tool tool;
   tool.name = "air-gpu-bench";
-  tool.summary = "kernels for NVIDIA GPUs, checked and timed";
+  tool.summary = "checks and times kernels for NVIDIA GPUs";
   tool.description =
-      "Compiles the generated CUDA kernels on any machine, and on one with a "
-      "GPU compares them with products in double precision and times them by "
-      "graph replay, beside the copy and read bandwidth of the same run. "
+      "Compiles the generated CUDA kernels on any machine. On a machine with a "
+      "GPU, compares them with matmuls in double precision and times them by "
+      "graph replay, next to the copy and read bandwidth of the same run. "
       "airpack does not select these kernels yet, and none has run on a GPU "
       "yet.";
   tool.commands = {main, prepare};
@@ -125,8 +128,8 @@ Status run(const cli::Invocation &call) {
                     [](const gpubench::Row &row) { return !row.isRight; });
   if (wrong != 0) {
     return verificationError(std::to_string(wrong) +
-                             " kernels compute something else than the "
-                             "reference; they are marked WRONG");
+                             " kernels do not match the reference; they are "
+                             "marked WRONG in the table");
   }
   return Status::ok();
 }

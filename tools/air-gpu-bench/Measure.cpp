@@ -1,4 +1,4 @@
-//===- Measure.cpp - running kernels on the GPU ---------------------------===//
+//===- Measure.cpp - runs kernels on the GPU ------------------------------===//
 #include "tools/air-gpu-bench/Measure.h"
 
 #include "codegen/cuda/Intrinsics.h"
@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint32_t kReplays = 7;
 constexpr double kGraphMilliseconds = 3;
-/// A large matrix repeats this many rows of its own.
+/// The distinct rows of a large matrix, which repeats them.
 constexpr uint32_t kOwnRows = 256;
 
 template <typename T>
@@ -32,13 +32,13 @@ template <typename T> std::span<uint8_t> bytesOf(std::vector<T> &v) {
   return {reinterpret_cast<uint8_t *>(v.data()), v.size() * sizeof(T)};
 }
 
-/// Frees with its scope.
+/// Device memory that is freed at the end of its scope.
 class Buffer {
 public:
   Buffer() = default;
   ~Buffer() {
     if (owner && address) {
-      // A driver that cannot free has failed before, and said so.
+      // A failure to free follows an earlier failure, which was reported.
       (void)owner->release(address);
     }
   }
@@ -63,14 +63,14 @@ public:
       : driver(gpu), folder(kernels), target(arch) {}
 
   Result<Launch> launchOf(const CudaKernel &kernel, bool dependent);
-  Status product(const char *group, const DecodeMatMul &spec, bool timed);
+  Status matmul(const char *group, const DecodeMatMul &spec, bool timed);
   Status copies(uint64_t bytes, uint32_t multiprocessors);
   Status read(const ReadProbe &probe);
   Status launches(uint32_t blocks, bool dependent);
   Status wgmma();
   Status uploads();
 
-  /// Times launches that are repeated until a graph takes long enough.
+  /// Times a graph that repeats the launches until it takes long enough.
   Result<std::vector<double>> time(const std::vector<Launch> &set);
 
   Report report;
@@ -85,7 +85,8 @@ private:
         found == folder.registers.end() ? 0 : found->second;
     return report.rows.back();
   }
-  /// Median and spread of times into the row, for `bytes` a launch.
+  /// Stores the median and spread of the times in the row, and the bandwidth
+  /// for `bytes` bytes per launch.
   static void fill(Row &row, std::vector<double> milliseconds, double bytes);
 
   Driver &driver;
@@ -133,8 +134,8 @@ Result<std::vector<double>> Session::time(const std::vector<Launch> &set) {
   return times;
 }
 
-Status Session::product(const char *group, const DecodeMatMul &spec,
-                        bool timed) {
+Status Session::matmul(const char *group, const DecodeMatMul &spec,
+                       bool timed) {
   AIR_ASSIGN_OR_RETURN(
       const CudaKernel kernel,
       generateDecodeMatMul(spec, target, deviceIntrinsicsText()));
@@ -151,7 +152,7 @@ Status Session::product(const char *group, const DecodeMatMul &spec,
   }
   const Operands &operands = found->second;
 
-  // Enough sets that none is in the second cache when its turn comes again.
+  // Enough copies of the matrix that none is still in L2 when it is used again.
   const uint64_t sets =
       timed ? std::max<uint64_t>(
                   3, (3 * driver.facts().l2Bytes + kernel.weightBytes - 1) /
@@ -169,7 +170,8 @@ Status Session::product(const char *group, const DecodeMatMul &spec,
   AIR_RETURN_IF_ERROR(partials.allocate(driver, kernel.partialBytes));
   AIR_RETURN_IF_ERROR(counters.allocate(driver, kernel.counterBytes));
   AIR_RETURN_IF_ERROR(driver.write(weights.at(), operands.packed));
-  // Doubling copies; every set starts with the matrix's first row.
+  // The first set is filled by copies that double in size. It begins with the
+  // matrix's first row, as do all others.
   for (uint64_t set = 0; set < sets; ++set) {
     const DevicePointer to = weights.at() + set * kernel.weightBytes;
     uint64_t done = operands.packed.size();
@@ -194,7 +196,7 @@ Status Session::product(const char *group, const DecodeMatMul &spec,
   launch.arguments = {weights.at(), x.at(), y.at(), partials.at(),
                       counters.at()};
   Row &result = row(group, kernel.name);
-  // Twice: counters must be zero again after a launch.
+  // Two launches, because the first must leave the counters at zero.
   for (int round = 0; round < 2; ++round) {
     AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // NaN
     AIR_RETURN_IF_ERROR(driver.launch(launch));
@@ -269,7 +271,7 @@ Status Session::read(const ReadProbe &probe) {
   const uint64_t wordBytes = uint64_t{4} * kernel.gridX * kernel.threads;
   AIR_RETURN_IF_ERROR(bytes.allocate(driver, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(words.allocate(driver, wordBytes));
-  // One odd word: exactly one thread's result differs from the others'.
+  // One word differs, so that exactly one thread's result must differ, too.
   AIR_RETURN_IF_ERROR(driver.fill(bytes.at(), 0x5a, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(
       driver.fill(bytes.at() + kernel.weightBytes - 4, 0x11, 4));
@@ -281,7 +283,7 @@ Status Session::read(const ReadProbe &probe) {
   std::vector<uint32_t> results(wordBytes / 4);
   AIR_RETURN_IF_ERROR(driver.read(words.at(), bytesOf(results)));
   Row &result = row("read", kernel.name);
-  // A thread combines an even number of words 0x5a5a5a5a.
+  // A thread combines an even number of words 0x5a5a5a5a, which gives 0.
   result.isRight = std::count(results.begin(), results.end(),
                               0x11111111U ^ 0x5a5a5a5aU) == 1 &&
                    std::count(results.begin(), results.end(), 0U) ==
@@ -315,7 +317,7 @@ Status Session::launches(uint32_t blocks, bool dependent) {
   fill(result, times, 0);
   std::vector<uint32_t> counted(blocks);
   AIR_RETURN_IF_ERROR(driver.read(words.at(), bytesOf(counted)));
-  // Each launch saw what the launch before it wrote.
+  // The count is right only if each launch saw the result of the previous one.
   result.isRight =
       std::all_of(counted.begin(), counted.end(), [&](uint32_t word) {
         return word == count * (kReplays + 1);
@@ -354,7 +356,7 @@ Status Session::wgmma() {
   Row &result = row("wgmma", kernel.name);
   for (uint32_t i = 0; i < 64; ++i) {
     for (uint32_t j = 0; j < 8; ++j) {
-      float sum = 0; // integers below 2^24: exact
+      float sum = 0; // exact, because all values are integers below 2^24
       for (uint32_t k = 0; k < 16; ++k) {
         sum += halfToFloat(a[i * 16 + k]) * halfToFloat(b[j * 16 + k]);
       }
@@ -388,16 +390,18 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
   const DeviceFacts &device = driver.facts();
   if (device.capability != target.capability) {
     return mismatchError(folder.path + " has kernels for " + folder.target +
-                         ", and " + device.name + " has compute capability " +
+                         ", but " + device.name + " has compute capability " +
                          std::to_string(device.capability / 10) + "." +
-                         std::to_string(device.capability % 10));
+                         std::to_string(device.capability % 10) +
+                         "; make the folder again with --target");
   }
   if (options.timings && device.multiprocessors != folder.multiprocessors) {
     return mismatchError(
         folder.path + " has kernels for " +
-        std::to_string(folder.multiprocessors) + " multiprocessors, and " +
+        std::to_string(folder.multiprocessors) + " multiprocessors, but " +
         device.name + " has " + std::to_string(device.multiprocessors) +
-        "; times would mean nothing (--checks-only compares results alone)");
+        ", so timings would be meaningless; use --checks-only, or make the "
+        "folder again with --multiprocessors");
   }
   const Cases cases = casesFor(target, folder.multiprocessors);
   Session session(driver, folder, target);
@@ -426,7 +430,7 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
   if (options.checks) {
     for (const DecodeMatMul &spec : cases.odd) {
       if (wanted(spec) && !late()) {
-        AIR_RETURN_IF_ERROR(session.product("check", spec, false));
+        AIR_RETURN_IF_ERROR(session.matmul("check", spec, false));
       }
     }
     if (all && target.hasWgmma) {
@@ -454,7 +458,7 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
                                     std::pair{"tiling", &cases.tilings}}) {
     for (const DecodeMatMul &spec : *list) {
       if (wanted(spec) && !late()) {
-        AIR_RETURN_IF_ERROR(session.product(group, spec, true));
+        AIR_RETURN_IF_ERROR(session.matmul(group, spec, true));
       }
     }
   }

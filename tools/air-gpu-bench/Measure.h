@@ -16,33 +16,34 @@ struct Row {
   std::string name;
   bool isRight = true;
   double relativeError = 0; ///< 0 where nothing is compared
-  double worstShare = 0;    ///< of the allowed error
+  double worstShare = 0;    ///< largest error / allowed error
   double microseconds = 0;  ///< 0 where nothing is timed
   double spread = 0;        ///< (slowest - fastest) / median of the replays
-  double gigabytesPerSecond = 0; ///< bytes the kernel reads and writes
-  double sourceGigabytes = 0;    ///< per second, of GGUF's bytes
+  double gigabytesPerSecond = 0; ///< bytes that the kernel reads and writes
+  double sourceGigabytes = 0;    ///< GB/s of the matrix's size in GGUF
   uint32_t registers = 0;
 };
 
 struct Report {
   DeviceFacts device;
   std::string nvrtc;
-  double copyGigabytes = 0; ///< read and written, the faster way
-  double readGigabytes = 0; ///< the fastest read probe
-  uint32_t notReached = 0;  ///< kernels that the time did not suffice for
+  double copyGigabytes = 0; ///< GB/s read plus written by the fastest copy
+  double readGigabytes = 0; ///< GB/s of the fastest read probe
+  uint32_t notReached = 0;  ///< kernels that the time limit left out
   std::vector<Row> rows;
 };
 
 struct MeasureOptions {
   bool checks = true;
   bool timings = true;
-  std::string filter; ///< only names that contain it; "" for all
-  /// Seconds after which no further kernel is begun.
+  std::string filter; ///< only names that contain it; "" = all
+  /// After this many seconds no further kernel is started.
   double seconds = 3600;
 };
 
-/// Io and Mismatch for a GPU that does not fit the folder; a kernel that
-/// computes something wrong is a row with isRight false.
+/// Runs the folder's kernels. Mismatch when the folder was made for another
+/// GPU; Io when the driver fails. A kernel with wrong results is not an error,
+/// but a row whose isRight is false.
 Result<Report> measure(Driver &driver, const KernelFolder &folder,
                        const MeasureOptions &options);
 

@@ -1,4 +1,4 @@
-//===- Operands.cpp - random blocks and products in double ----------------===//
+//===- Operands.cpp - random blocks and matmuls in double -----------------===//
 #include "tools/air-gpu-bench/Operands.h"
 
 #include "codegen/layout/T16.h"
@@ -16,8 +16,8 @@ double uniform(std::mt19937_64 &random, double low, double high) {
   return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
 }
 
-/// Any bits, but scales (fields d and dmin, float16; MXFP4's exponent) of a sane
-/// size.
+/// Random bits, but with scales of moderate size (the float16 fields d and
+/// dmin, and MXFP4's exponent).
 void randomBlock(const DTypeInfo &type, uint8_t *block,
                  std::mt19937_64 &random) {
   for (uint32_t i = 0; i < type.blockBytes; ++i) {

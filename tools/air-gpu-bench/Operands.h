@@ -1,4 +1,4 @@
-//===- Operands.h - random matrices and what their products are -*- C++ -*-===//
+//===- Operands.h - random operands and expected results --------*- C++ -*-===//
 #ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_OPERANDS_H
 #define AIRPACK_TOOLS_AIR_GPU_BENCH_OPERANDS_H
 
@@ -8,8 +8,9 @@
 
 namespace air::gpubench {
 
-/// A matrix of a few rows; a larger one repeats them. Products in double
-/// precision from the dtype's exact decoder.
+/// A matrix of a few rows, which a larger matrix repeats, and activations. The
+/// expected results are computed in double precision from exactly dequantised
+/// weights.
 struct Operands {
   uint32_t rows = 0; ///< a whole number of tiles, or all rows of the matrix
   std::vector<uint8_t> packed;    ///< T16
@@ -23,15 +24,15 @@ Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
                       uint32_t tokens, uint64_t seed);
 
 struct Difference {
-  double relative = 0; ///< Euclidean norm of the error over that of the result
-  double worstShare =
-      0; ///< largest error over what is allowed, below 1 is right
-  uint64_t worstAt = 0; ///< token * rows + row
+  double relative = 0;   ///< norm of the error / norm of the result
+  double worstShare = 0; ///< largest error / allowed error; right below 1
+  uint64_t worstAt = 0;  ///< token * rows + row
 };
 
-/// Errors of `y` [tokens][rows of the whole matrix] beside 2^-16 of the sum of
-/// magnitudes: float32 sums of some thousand terms stay far below, and a single
-/// missing term of 4096 is 16 times as much. NaN counts as infinite.
+/// Compares `y` [tokens][rows of the whole matrix] with the expected results.
+/// The allowed error is 2^-16 of the sum of magnitudes: rounding errors of
+/// float32 sums of a few thousand terms are far smaller, and one missing term
+/// of 4096 is about 16 times as large. NaN counts as an infinite error.
 Difference compare(const Operands &operands, const std::vector<float> &y,
                    uint32_t rows, uint32_t tokens);
 

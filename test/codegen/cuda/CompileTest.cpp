@@ -1,4 +1,4 @@
-//===- CompileTest.cpp - kernels through NVRTC, for every target ----------===//
+//===- CompileTest.cpp - compiles kernels with NVRTC for every target -----===//
 #include "codegen/cuda/Cubin.h"
 #include "codegen/cuda/DecodeMatMul.h"
 #include "codegen/cuda/Intrinsics.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kMultiprocessors = 28;
 
-DecodeMatMul productOf(DType dtype, uint32_t tokens, const CudaTarget &target) {
+DecodeMatMul matmulOf(DType dtype, uint32_t tokens, const CudaTarget &target) {
   DecodeMatMul spec;
   spec.dtype = dtype;
   spec.rows = 4096;
@@ -44,7 +44,7 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   for (const CudaTarget &target : cudaTargets()) {
     for (const DType dtype : t16DTypes()) {
       for (const uint32_t tokens : {1U, 8U}) {
-        const DecodeMatMul spec = productOf(dtype, tokens, target);
+        const DecodeMatMul spec = matmulOf(dtype, tokens, target);
         const Result<CudaKernel> kernel =
             generateDecodeMatMul(spec, target, deviceIntrinsicsText());
         if (!target.hasAsyncCopy && dtype == DType::BF16) {
@@ -57,7 +57,7 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
         ASSERT_TRUE(code.isOk()) << code.status().message();
         EXPECT_EQ(code->resources.spillBytes, 0U) << kernel->name;
         EXPECT_EQ(code->resources.stackBytes, 0U) << kernel->name;
-        // Registers are handed out to a warp in pieces of 256 (CUDA occupancy).
+        // Registers are allocated per warp in units of 256 (CUDA occupancy).
         const uint32_t perWarp =
             (code->resources.registers * 32 + 255) / 256 * 256;
         EXPECT_LE(perWarp * spec.tiling.warps *
@@ -72,15 +72,15 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   EXPECT_EQ(compiled, 7 * 8 * 2 - 2);
 }
 
-/// Instructions that one more unit in the loop's body adds, for a weight that a
-/// lane multiplies.
+/// The instructions that one more unit in the loop's body adds, per weight that
+/// a lane multiplies.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
                                      uint32_t tokens,
                                      const CudaTarget &target) {
   uint64_t counts[2] = {};
   for (const uint32_t group : {2U, 4U}) {
-    DecodeMatMul spec = productOf(dtype, tokens, target);
-    spec.columns = 2048; // 8 units or more: the loop stays one
+    DecodeMatMul spec = matmulOf(dtype, tokens, target);
+    spec.columns = 2048; // at least 8 units, so that the loop is not unrolled
     spec.tiling = {.fetch = target.hasBulkCopy ? WeightFetch::BulkCopy
                                                : WeightFetch::AsyncCopy,
                    .warps = 1,
@@ -100,8 +100,8 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
   return static_cast<double>(counts[1] - counts[0]) / weights;
 }
 
-// The committed figures are what NVRTC 13.0 gave, rounded up; a rise is a
-// regression of the text.
+// The committed figures are those of NVRTC 13.0, rounded up. A higher count
+// means that the kernel's text has regressed.
 TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
   struct Figure {
     DType dtype;
@@ -131,7 +131,7 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
 TEST_F(WithNvrtc, TheSameTextGivesTheSameCode) {
   const CudaTarget target = *cudaTarget("sm_86");
   const CudaKernel kernel = *generateDecodeMatMul(
-      productOf(DType::Q8_0, 1, target), target, deviceIntrinsicsText());
+      matmulOf(DType::Q8_0, 1, target), target, deviceIntrinsicsText());
   const Result<CompiledKernel> first =
       nvrtc->compile(kernel.text, kernel.name, target);
   const Result<CompiledKernel> second =
@@ -215,14 +215,14 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
       nvrtc->compile(kernel.text, kernel.name, target).operator*().cubin;
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
-  // Behind the section headers only the loader's own headers follow.
+  // Only the program headers follow the section headers.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);
   for (size_t size = 0; size < header.e_shoff; size += 61) {
     const std::vector<uint8_t> cut(cubin.begin(), cubin.begin() + size);
     EXPECT_FALSE(countInstructions(cut, kernel.name).isOk()) << size;
   }
-  // Any byte of the file header may lie; nothing is read out of bounds.
+  // Whatever byte of the file header is corrupt, nothing is read out of bounds.
   for (size_t at = 0; at < 64; ++at) {
     std::vector<uint8_t> wrong = cubin;
     wrong[at] = 0xff;
@@ -234,7 +234,7 @@ TEST(DecodeMatMul, RefusesWhatCannotBe) {
   const CudaTarget hopper = *cudaTarget("sm_90a");
   const CudaTarget turing = *cudaTarget("sm_75");
   const std::string_view intrinsics = deviceIntrinsicsText();
-  const DecodeMatMul good = productOf(DType::Q4_K, 1, hopper);
+  const DecodeMatMul good = matmulOf(DType::Q4_K, 1, hopper);
   ASSERT_TRUE(generateDecodeMatMul(good, hopper, intrinsics).isOk());
   const auto codeOf = [&](const DecodeMatMul &spec, const CudaTarget &target) {
     return generateDecodeMatMul(spec, target, intrinsics).status().code();

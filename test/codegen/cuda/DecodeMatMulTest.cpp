@@ -1,4 +1,4 @@
-//===- DecodeMatMulTest.cpp - decode products on the emulated GPU ---------===//
+//===- DecodeMatMulTest.cpp - decode matmuls on the emulated GPU ----------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
 #include "codegen/layout/T16.h"
@@ -16,8 +16,8 @@ struct Case {
   CudaTarget target;
 };
 
-/// Odd shapes for one dtype: broken tiles, broken units, warps without units,
-/// more blocks than tiles, splits of unequal size, all three fetches.
+/// Odd shapes for one dtype: partial tiles, partial units, warps without units,
+/// more blocks than tiles, splits of unequal size, and all three fetches.
 std::vector<Case> casesOf(DType dtype) {
   const uint32_t block = info(dtype).blockElements;
   struct Shape {
@@ -76,7 +76,7 @@ std::vector<Case> casesOf(DType dtype) {
 
 class EveryDType : public ::testing::TestWithParam<DType> {};
 
-TEST_P(EveryDType, IsTheProductInDoublePrecision) {
+TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
   const Result<std::string> intrinsics = emulator::hostIntrinsicsText();
   ASSERT_TRUE(intrinsics.isOk()) << intrinsics.status().message();
   const std::vector<Case> cases = casesOf(GetParam());
@@ -97,7 +97,8 @@ TEST_P(EveryDType, IsTheProductInDoublePrecision) {
     SCOPED_TRACE(kernel.name);
     gpubench::Operands operands = gpubench::makeOperands(
         spec.dtype, spec.rows, spec.columns, spec.tokens, 11 + i);
-    // Bulk copies read whole units and nothing beyond: no slack at the end.
+    // Copies read whole units and nothing beyond them, so the matrix has no
+    // slack at its end.
     ASSERT_EQ(operands.packed.size(), kernel.weightBytes);
     std::vector<float> first;
     for (const bool reversed : {false, true}) {
@@ -130,7 +131,7 @@ TEST_P(EveryDType, IsTheProductInDoublePrecision) {
       EXPECT_EQ(counters, std::vector<uint32_t>(counters.size(), 0));
       if (reversed) {
         EXPECT_EQ(std::memcmp(first.data(), y.data(), y.size() * 4), 0)
-            << "the order of threads changes the result";
+            << "the result depends on the order of threads";
       }
       first = y;
     }

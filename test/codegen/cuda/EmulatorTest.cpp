@@ -1,4 +1,4 @@
-//===- EmulatorTest.cpp - what the emulated GPU must notice ---------------===//
+//===- EmulatorTest.cpp - errors that the emulated GPU must detect --------===//
 #include "test/codegen/cuda/emulator/Emulator.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "formats/dtype/Half.h"
@@ -9,7 +9,8 @@
 namespace air::emulator {
 namespace {
 
-/// Runs one warp (or `threads`) of a kernel with this body over `bindings`.
+/// Runs one warp (or `threads` threads) of a kernel with this body on
+/// `bindings`.
 Status runBody(const std::string &body, std::vector<void *> bindings,
                uint32_t threads = 32, bool reversed = false,
                std::span<uint8_t> dependent = {}) {
@@ -34,8 +35,9 @@ Status runBody(const std::string &body, std::vector<void *> bindings,
   return run(launch);
 }
 
-TEST(Emulator, ProductIsThatOfMatrices) {
-  // a[i][k] = i + 16 k, b[k][j] = k - j: small integers, exact.
+TEST(Emulator, MmaMultipliesMatrices) {
+  // a[i][k] = i + 16 k and b[k][j] = k - j are small integers, so sums are
+  // exact.
   std::vector<float> d(16 * 8, 0);
   const Status status = runBody(R"(
     const u32 l = ap_thread(), g = l / 4, t = l % 4;
@@ -153,7 +155,7 @@ TEST(Emulator, CopiesThatNobodyCanWaitForAreErrors) {
                        "16, b); }",
                        {&y, x})
                    .isOk())
-      << "8 bytes are no alignment for a bulk copy";
+      << "a bulk copy needs an alignment of 16 bytes";
 }
 
 TEST(Emulator, WhatThePreviousKernelWritesIsNaNUntilTheWait) {

@@ -31,24 +31,24 @@ TEST(KernelFolder, RefusesMalformedDescriptions) {
   };
   for (
       const Case &one : std::initializer_list<Case>{
-          {"", "no JSON object"},
-          {"[]", "no JSON object"},
-          {"{\"target\":\"sm_90a\"", "no JSON object"},
-          {"{\"target\":\"sm_90a\"}", "no JSON object"},
+          {"", "not a JSON object"},
+          {"[]", "not a JSON object"},
+          {"{\"target\":\"sm_90a\"", "not a JSON object"},
+          {"{\"target\":\"sm_90a\"}", "not a JSON object"},
           {R"({"target":1,"nvrtc":"13.0","multiprocessors":1,"registers":{}})",
-           "target is no text"},
+           "target is not a string"},
           {R"({"target":"a","nvrtc":13,"multiprocessors":1,"registers":{}})",
-           "nvrtc is no text"},
+           "nvrtc is not a string"},
           {R"({"target":"a","nvrtc":"13","multiprocessors":0,"registers":{}})",
            "multiprocessors"},
           {R"({"target":"a","nvrtc":"13","multiprocessors":-5,"registers":{}})",
            "multiprocessors"},
           {R"({"target":"a","nvrtc":"13","multiprocessors":1,"registers":[]})",
-           "registers is no object"},
+           "registers is not an object"},
           {R"({"target":"a","nvrtc":"13","multiprocessors":1,"registers":{"k":256}})",
            "registers of k"},
           {R"({"target":"a","nvrtc":"13","multiprocessors":1,"registers":{},"more":1})",
-           "no JSON object"},
+           "not a JSON object"},
       }) {
     const Result<KernelFolder> folder = parseFolder(one.text, "/x");
     ASSERT_FALSE(folder.isOk()) << one.text;

@@ -21,15 +21,15 @@ namespace {
 
 constexpr size_t kStackBytes = 64 * 1024;
 
-/// What a fiber waits for.
+/// The event for which a fiber waits.
 enum class Wait : uint8_t {
   Nothing,
   Done,
   Block,
   WarpBarrier,
   Shuffle,
-  Product16,
-  ProductBfloat,
+  MmaHalf,
+  MmaBfloat,
   Transfer,
 };
 
@@ -42,7 +42,7 @@ struct Fiber {
   ucontext_t context;
   std::unique_ptr<char[]> stack;
   Wait wait = Wait::Nothing;
-  // Operands of the collective that it waits in.
+  // Operands of the collective in which the fiber waits.
   uint32_t value = 0;
   uint32_t mask = 0;
   float *d = nullptr;
@@ -55,7 +55,7 @@ struct Fiber {
 };
 
 struct TransferBarrier {
-  uint32_t phase = 0; ///< parity of the phase that is not complete
+  uint32_t phase = 0; ///< parity of the phase that is not yet complete
   std::deque<Copy> copies;
 };
 
@@ -102,7 +102,7 @@ void fiberMain() {
   if (!self().open.empty() || !self().groups.empty()) {
     for (const auto &group : self().groups) {
       if (!group.empty()) {
-        fail("ends while an asynchronous copy is under way");
+        fail("it ends while an asynchronous copy is in flight");
       }
     }
   }
@@ -115,7 +115,7 @@ double half(uint32_t word, uint32_t which, bool bfloat) {
                                     : halfToFloat(bits));
 }
 
-/// Fragments as the PTX ISA draws them for m16n8k16.
+/// Multiplies fragments in the order that the PTX ISA defines for m16n8k16.
 void multiplyWarp(uint32_t first, bool bfloat) {
   double a[16][16];
   double b[16][8];
@@ -149,7 +149,8 @@ void multiplyWarp(uint32_t first, bool bfloat) {
   }
 }
 
-/// True when the warp's collective could be done.
+/// Completes the warp's collective if all of its threads have reached it;
+/// returns whether it did.
 bool finishCollective(uint32_t first) {
   const Wait kind = machine->fibers[first].wait;
   for (uint32_t lane = 1; lane < 32; ++lane) {
@@ -169,10 +170,10 @@ bool finishCollective(uint32_t first) {
     }
     break;
   }
-  case Wait::Product16:
+  case Wait::MmaHalf:
     multiplyWarp(first, false);
     break;
-  case Wait::ProductBfloat:
+  case Wait::MmaBfloat:
     multiplyWarp(first, true);
     break;
   case Wait::WarpBarrier:
@@ -193,7 +194,7 @@ void deliver(const Copy &copy) {
 bool finishTransfer(Fiber &fiber) {
   const auto found = machine->barriers.find(fiber.barrier);
   if (found == machine->barriers.end()) {
-    fail("waits for a barrier that nobody initialised");
+    fail("it waits for a barrier that was never initialised");
     return false;
   }
   TransferBarrier &barrier = found->second;
@@ -233,9 +234,9 @@ const char *nameOf(Wait wait) {
     return "is at the warp's barrier";
   case Wait::Shuffle:
     return "is in a shuffle";
-  case Wait::Product16:
-  case Wait::ProductBfloat:
-    return "is in a product";
+  case Wait::MmaHalf:
+  case Wait::MmaBfloat:
+    return "is in an mma";
   case Wait::Transfer:
     return "waits for a copy";
   }
@@ -272,7 +273,7 @@ void runBlock() {
     if (stuck == machine->fibers.end()) {
       return;
     }
-    // Some other thread of its warp or block is elsewhere.
+    // Another thread of the same warp or block is waiting elsewhere.
     machine->current = static_cast<uint32_t>(stuck - machine->fibers.begin());
     std::string others;
     for (const Fiber &fiber : machine->fibers) {
@@ -337,7 +338,7 @@ Result<std::string> hostIntrinsicsText() {
 
 namespace {
 
-/// A folder of its own for one compilation.
+/// A temporary folder for one compilation.
 struct Workshop {
   char folder[32] = "/tmp/air-emulator-XXXXXX";
   std::string source;
@@ -359,7 +360,7 @@ struct Workshop {
 
   Status compile(const std::vector<std::string> &texts) const {
     if (!made) {
-      return ioError("no folder can be made in /tmp");
+      return ioError("a temporary folder could not be created in /tmp");
     }
     std::ofstream file(source);
     for (size_t i = 0; i < texts.size(); ++i) {
@@ -375,8 +376,8 @@ struct Workshop {
         " -ffp-contract=off -o " +
         object + " " + source;
     if (std::system(command.c_str()) != 0) {
-      return verificationError(
-          "the host compiler refuses a kernel's text; see its messages");
+      return verificationError("the host compiler does not accept a kernel's "
+                               "text; see its messages");
     }
     return Status::ok();
   }
@@ -398,7 +399,7 @@ Result<Library> Library::compile(const std::vector<std::string> &texts) {
   Library library;
   library.handle = dlopen(workshop.object.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library.handle) {
-    return verificationError(std::string("a kernel cannot be loaded: ") +
+    return verificationError(std::string("the kernels cannot be loaded: ") +
                              dlerror());
   }
   return library;
@@ -447,7 +448,7 @@ void air_emu_mma(float *d, const uint32_t *a, const uint32_t *b, bool bfloat) {
   self().d = d;
   std::copy(a, a + 4, self().a.begin());
   std::copy(b, b + 2, self().b.begin());
-  yieldFor(bfloat ? Wait::ProductBfloat : Wait::Product16);
+  yieldFor(bfloat ? Wait::MmaBfloat : Wait::MmaHalf);
 }
 
 void air_emu_async_copy16(void *to, const void *from) {
@@ -478,12 +479,12 @@ void air_emu_transfer(void *to, const void *from, uint32_t bytes,
                       uint64_t *barrier) {
   if (bytes % 16 != 0 || reinterpret_cast<uintptr_t>(to) % 16 != 0 ||
       reinterpret_cast<uintptr_t>(from) % 16 != 0) {
-    fail("a bulk copy is not aligned to 16 bytes");
+    fail("the addresses or the size of a bulk copy are not multiples of 16");
     return;
   }
   const auto found = machine->barriers.find(barrier);
   if (found == machine->barriers.end()) {
-    fail("copies to a barrier that nobody initialised");
+    fail("a bulk copy uses a barrier that was never initialised");
     return;
   }
   const auto *source = static_cast<const uint8_t *>(from);

@@ -1,17 +1,18 @@
 //===- Emulator.h - CUDA kernels on the host, for tests ---------*- C++ -*-===//
 //
-// The text of a kernel, with HostIntrinsics.h in front, compiled by the host's
-// compiler. The threads of a block are fibers of one host thread; blocks run
-// one after another. Stricter than a GPU:
-//   - shared memory begins as NaN;
-//   - a collective of a warp, or a barrier, that not all threads reach ends the
-//     launch with an error;
-//   - the target of an asynchronous copy is destroyed when the copy is issued,
-//     and its bytes arrive only when somebody waits for them;
-//   - bindings that an earlier kernel writes hold NaN until a thread has waited
-//     for it, where the launch depends on one;
-//   - threads run in one order or its reverse: results must be the same.
-// Products of tensor cores are rounded once from double precision.
+// The text of a kernel, preceded by HostIntrinsics.h, is compiled by the host's
+// compiler. The threads of a block are fibers of one host thread, and blocks
+// run one after another. The emulator is stricter than a GPU:
+//   - shared memory starts as NaN;
+//   - a warp collective or a barrier that not all threads reach ends the launch
+//     with an error;
+//   - the target of an asynchronous copy is overwritten when the copy is
+//     issued, and its bytes arrive only when a thread waits for them;
+//   - in a launch that depends on an earlier kernel, the bindings that this
+//     kernel writes hold NaN until a thread has waited for it;
+//   - threads run in one order or its reverse, and the tests require the same
+//     results.
+// The results of an mma are computed in double precision and rounded once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_EMULATOR_H
@@ -25,15 +26,15 @@
 
 namespace air::emulator {
 
-/// The text of HostIntrinsics.h.
+/// Reads the text of HostIntrinsics.h.
 Result<std::string> hostIntrinsicsText();
 
-/// Kernels as the bytes of one shared object of the host.
+/// Compiles kernels into one shared object for the host, and returns its bytes.
 Result<std::vector<uint8_t>>
 compileObject(const std::vector<std::string> &texts);
 
-/// Kernels in one shared object. Texts stand alone, each with its own types;
-/// kernel names differ. Unsupported where there is no host compiler.
+/// Kernels in one loaded shared object. Each text is self-contained and has its
+/// own types; kernel names must differ. Unsupported without a host compiler.
 class Library {
 public:
   static Result<Library> compile(const std::vector<std::string> &texts);
@@ -55,14 +56,14 @@ struct EmulatedLaunch {
   uint32_t gridY = 1;
   uint32_t threads = 32;
   uint32_t sharedBytes = 0;
-  bool reversed = false;        ///< order of threads and blocks
-  std::vector<void *> bindings; ///< up to 5
-  /// What an earlier kernel writes: NaN until the wait. Empty for launches that
-  /// depend on none.
+  bool reversed = false;        ///< reverse the order of threads and blocks
+  std::vector<void *> bindings; ///< at most 5
+  /// The bytes that an earlier kernel writes. They hold NaN until a thread
+  /// waits for it. Empty for launches that do not depend on another.
   std::span<uint8_t> dependent;
 };
 
-/// VerificationFailed with what went wrong.
+/// Runs a kernel. VerificationFailed names the block, the thread and the error.
 Status run(const EmulatedLaunch &launch);
 
 } // namespace air::emulator

@@ -1,4 +1,4 @@
-//===- FakeDriver.cpp - the driver's functions on host memory -------------===//
+//===- FakeDriver.cpp - the driver API on host memory ---------------------===//
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 
 #include "test/codegen/cuda/emulator/Emulator.h"
@@ -53,7 +53,8 @@ int streamError = kOk;
 std::string errorText;
 uint64_t clockMicroseconds = 0;
 
-/// Bindings of each kind of kernel; the driver knows them from the cubin.
+/// The number of bindings of each kind of kernel. A real driver reads it from
+/// the cubin.
 size_t bindingsOf(const std::string &name) {
   return name.rfind("matmul_", 0) == 0   ? 5
          : name.rfind("launch_", 0) == 0 ? 1
@@ -117,7 +118,7 @@ int cuDevicePrimaryCtxRetain(void **context, int) {
   return kOk;
 }
 int cuDevicePrimaryCtxRelease_v2(int) {
-  // A failed launch breaks its context and no later one.
+  // A failed launch breaks its own context, but no later one.
   streamError = kOk;
   --liveObjects;
   return kOk;
@@ -125,7 +126,7 @@ int cuDevicePrimaryCtxRelease_v2(int) {
 int cuCtxSetCurrent(void *) { return kOk; }
 
 int cuModuleLoadData(void **module, const void *image) {
-  // The driver, too, learns the size from the ELF headers, which come last.
+  // As in a real driver, the ELF headers at the end of the file give its size.
   const auto *header = static_cast<const Elf64_Ehdr *>(image);
   if (std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
     return kInvalidImage;
@@ -259,7 +260,8 @@ int cuLaunchKernelEx(const Config *config, void *function, void **arguments,
       config->grid[2] != 1 || config->block[1] != 1 || config->block[2] != 1) {
     return kInvalidValue;
   }
-  // The only attribute: programmatic stream serialization (6), allowed (1).
+  // The only supported attribute is programmatic stream serialization (6) with
+  // the value 1.
   if (config->attributeCount > 1 ||
       (config->attributeCount == 1 &&
        (config->attributes[0] != 6 || config->attributes[2] != 1))) {

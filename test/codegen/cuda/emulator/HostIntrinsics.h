@@ -1,5 +1,5 @@
-// The functions ap_* of codegen/cuda/Intrinsics.cpp on the host: text that the
-// emulator puts in front of a kernel. The machine itself is in Emulator.cpp.
+// The host's version of the functions ap_* of codegen/cuda/Intrinsics.cpp. The
+// emulator puts this text in front of a kernel. Emulator.cpp has the machine.
 extern "C" {
 u8 *air_emu_shared();
 u32 air_emu_thread();
@@ -55,7 +55,7 @@ AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
   for (u32 i = 0; i < 4; ++i) {
     const u32 which = selector >> 4 * i & 15;
     u32 byte = (u32)(bytes >> 8 * (which & 7)) & 255;
-    if (which & 8) { // the byte's sign in every bit
+    if (which & 8) { // replicates the sign bit of the byte
       byte = byte & 128 ? 255 : 0;
     }
     result |= byte << 8 * i;
