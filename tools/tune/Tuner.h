@@ -1,4 +1,4 @@
-//===- Tuner.h - tiles of products, measured --------------------*- C++ -*-===//
+//===- Tuner.h - measured tile sizes of matmuls -----------------*- C++ -*-===//
 //
 // Times each matrix multiplication of a plan on this machine with different
 // tiles, varying one size at a time (codegen::tileVariants), and keeps the
