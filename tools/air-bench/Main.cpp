@@ -51,7 +51,8 @@ cli::Tool describe() {
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
        .help = "Number of threads that share a kernel's tiles.",
-       .defaultText = "1; with --plan the plan's, at most one per core",
+       .defaultText = "1; with --plan, the plan's number of threads, but at "
+                      "most one per core",
        .minimum = 1,
        .maximum = rt::ThreadPool::kMaxThreads},
       {.name = "--target",

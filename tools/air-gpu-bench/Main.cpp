@@ -64,7 +64,8 @@ cli::Tool describe() {
        .valueName = "PATH",
        .help = "The NVRTC library or its folder, if it is neither in the "
                "loader's path nor in /usr/local/cuda."},
-      {.name = "--texts", .help = "Also write the kernels' text (NAME.cu)."}};
+      {.name = "--texts",
+       .help = "Also write the kernels' CUDA source (NAME.cu)."}};
   prepare.examples = {"air-gpu-bench prepare build/gpu-check --target sm_90a "
                       "--multiprocessors 132"};
   cli::Tool tool;

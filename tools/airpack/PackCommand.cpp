@@ -230,10 +230,11 @@ cli::Command packCommand() {
       threads,
       tune,
       makeOption("--weightless", "", ValueKind::Flag, "",
-                 "Write everything but the bytes of the weights, which are not "
-                 "read: a plan of kilobytes for tests, caches and measurements "
-                 "of the compiler. It can be inspected and verified; airrun "
-                 "cannot generate text with it."),
+                 "Write a plan without the bytes of the weights, which are not "
+                 "read. Such a plan takes only kilobytes, and serves for "
+                 "tests, caches and measurements of the compiler. It can be "
+                 "inspected and verified; airrun cannot generate text with "
+                 "it."),
       emit,
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +

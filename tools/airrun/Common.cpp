@@ -27,7 +27,8 @@ cli::Option threadsOption() {
           .kind = cli::ValueKind::Integer,
           .valueName = "N",
           .help = "Number of compute threads. Results do not depend on it.",
-          .defaultText = "the plan's, at most one per core",
+          .defaultText =
+              "the plan's number of threads, but at most one per core",
           .minimum = 1,
           .maximum = rt::ThreadPool::kMaxThreads};
 }

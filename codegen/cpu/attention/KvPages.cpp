@@ -47,8 +47,8 @@ Status checkKv(const KernelSpec &spec) {
   if (spec.kvPageBytes < layerBytes ||
       spec.kvPageBytes % AIR_BINDING_ALIGNMENT != 0) {
     return internalError("kvPageBytes " + text(spec.kvPageBytes) +
-                         " is no multiple of 64 that holds a layer's " +
-                         text(layerBytes));
+                         " must be a multiple of 64 and at least " +
+                         text(layerBytes) + ", the bytes of one layer");
   }
   return Status::ok();
 }
