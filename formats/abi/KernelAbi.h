@@ -7,7 +7,7 @@
  *
  * Work is divided into tiles. Every tile in [0, tiles) of a dispatch runs
  * exactly once, on any thread, in any order, so a tile's result must not depend
- * on which tiles ran before it. The plan's grid (plan.fbs) gives `tiles`.
+ * on which tiles ran before it. `tiles` comes from the plan's grid (plan.fbs).
  *
  * The rows of every float activation buffer are padded: a buffer of M rows
  * holds round_up(M, AIR_TOKEN_PADDING) rows. Kernels may read and write the
@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define AIR_KERNEL_ABI_VERSION 1u
-/** Rows of activation buffers come in multiples of this. */
+/** The number of rows of an activation buffer is a multiple of this. */
 #define AIR_TOKEN_PADDING 16u
 /** Tokens per page of the KV cache. */
 #define AIR_KV_PAGE_TOKENS 64u
@@ -50,14 +50,15 @@ typedef struct AirBatch {
 } AirBatch;
 
 /** The arguments of one call. bindings[i] is the address of the dispatch's i-th
- *  binding, in the order that codegen/KernelBindings.h gives for its kernel. */
+ *  binding, in the order in which codegen/KernelBindings.h lists them. */
 typedef struct AirDispatch {
   const AirBatch *batch;
   void *const *bindings;
 } AirDispatch;
 
 /** Runs tiles [tile_begin, tile_end). `scratch` belongs to the calling thread.
- *  It has at least the dispatch's scratch_bytes; its content is unspecified. */
+ *  It is at least scratch_bytes long, as the dispatch states in the plan; its
+ *  content is unspecified. */
 typedef void (*AirKernelFn)(const AirDispatch *dispatch, uint64_t tile_begin,
                             uint64_t tile_end, void *scratch);
 

@@ -1,7 +1,7 @@
 //===- DType.cpp - the table of numeric formats ---------------------------===//
 //
-// Layouts are ggml's (ggml-common.h); a new dtype is one row here, one decoder
-// in a Dequant*.cpp and its vectors in test/Inputs/dtype.
+// The block layouts are ggml's (ggml-common.h). A new dtype needs one row here,
+// one decoder in a Dequant*.cpp, and test vectors in test/Inputs/dtype.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/DType.h"
@@ -19,9 +19,9 @@ namespace {
 
 using Decoder = void (*)(const uint8_t *blocks, float *values, uint64_t count);
 
-// A scale is a unit of its own width. Every other field whose size is a
-// multiple of four bytes consists of 32-bit words, because kernels load whole
-// words.
+// A field with a single scale is one unit as wide as that scale. Every other
+// field whose size is a multiple of four bytes consists of 32-bit words,
+// because kernels load whole words.
 constexpr BlockField kByte[] = {{"value", 0, 1, 1}};
 constexpr BlockField kWord16[] = {{"value", 0, 2, 1}};
 constexpr BlockField kWord32[] = {{"value", 0, 4, 1}};

@@ -71,8 +71,8 @@ struct BlockField {
 struct DTypeInfo {
   DType id;
   std::string_view name;  ///< "Q4_K"
-  uint32_t blockElements; ///< elements a block holds
-  uint32_t blockBytes;    ///< bytes a block takes
+  uint32_t blockElements; ///< elements per block
+  uint32_t blockBytes;    ///< bytes per block
   bool isWeight;          ///< allowed in models (not I8.., Q8_1, Q8_K)
   std::span<const BlockField> fields;
 };
@@ -89,8 +89,8 @@ Result<uint64_t> rowBytes(DType dtype, uint64_t elements);
 
 /// Computes the exact values of `count` elements (a multiple of blockElements)
 /// that start at `blocks`. All kernels are tested against these values. They
-/// agree with gguf-py to the last bit where it has the type. Every bit pattern
-/// is allowed and none traps.
+/// agree with gguf-py to the last bit for every type that it supports. Every
+/// bit pattern is allowed, and none traps.
 void dequantize(DType dtype, const uint8_t *blocks, float *values,
                 uint64_t count);
 

@@ -142,8 +142,8 @@ void iq1m(const uint8_t *blocks, float *values, uint64_t count) {
     }
     const float d = halfToFloat(static_cast<uint16_t>(half));
     for (int k = 0; k < 32; ++k) {
-      // One nibble of qh per entry: three index bits and the delta's sign;
-      // one 3-bit scale per two entries.
+      // qh has one nibble per entry: three index bits and the sign of the
+      // delta. Two entries share one 3-bit scale.
       unsigned nibble = (qh[k / 2] >> (k % 2 * 4)) & 15U;
       unsigned index = qs[k] | (nibble & 7) << 8;
       int packed = (scales[k / 8] >> (k / 2 % 4 * 3)) & 7;

@@ -25,7 +25,7 @@ void q2x0(const uint8_t *blocks, float *values, uint64_t count) {
 
 void tq1x0(const uint8_t *blocks, float *values, uint64_t count) {
   // A byte encodes base-3 digits as a fraction of 256. Multiplying by 3^n
-  // modulo 256 makes digit n the first one; another multiplication by 3 gives
+  // modulo 256 makes digit n the first one; another multiplication by 3 yields
   // it as the carry.
   static constexpr uint8_t kPowers[] = {1, 3, 9, 27, 81};
   for (; count > 0; --count, blocks += 54, values += 256) {

@@ -6,9 +6,9 @@
 //
 // An IEEE number (F64, F32, F16, BF16, the F16 scales of blocks) is not finite
 // if all bits of its exponent are set. An E8M0 scale (MXFP4) is NaN if it is
-// 255, by "OCP Microscaling Formats (MX)", version 1.0. An E4M3 scale (NVFP4)
-// is NaN if its low seven bits are set, by "OCP 8-bit Floating Point", revision
-// 1.0.
+// 255, according to "OCP Microscaling Formats (MX)", version 1.0. An E4M3 scale
+// (NVFP4) is NaN if its low seven bits are set, according to "OCP 8-bit
+// Floating Point", revision 1.0.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_FINITE_H

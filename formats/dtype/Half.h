@@ -1,8 +1,8 @@
 //===- Half.h - IEEE binary16 and bfloat16 to and from float ----*- C++ -*-===//
 //
-// Bit arithmetic, so that every machine gives the same bits. Widening is exact
-// and keeps a NaN's payload; narrowing rounds to nearest, ties to even, and
-// makes a NaN quiet.
+// The conversions use bit arithmetic, so that every machine produces the same
+// bits. Widening is exact and keeps a NaN's payload; narrowing rounds to
+// nearest, ties to even, and makes a NaN quiet.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_HALF_H
@@ -40,7 +40,7 @@ constexpr uint16_t floatToHalf(float value) {
   if (magnitude > 0x7f800000) {
     return static_cast<uint16_t>(sign | 0x7e00 | ((magnitude >> 13) & 0x1ff));
   }
-  // 65520 and more round to infinity.
+  // Values of 65520 and above round to infinity.
   if (magnitude >= 0x477ff000) {
     return static_cast<uint16_t>(sign | 0x7c00);
   }

@@ -1,4 +1,4 @@
-//===- IqGrids.cpp - the code books of the IQ types -----------------------===//
+//===- IqGrids.cpp - the codebooks of the IQ types ------------------------===//
 //
 // Each entry is stored as one 16-bit word: eight 2-bit or four 4-bit indices
 // into a table of the few values that occur. The entries are data of ggml:

@@ -1,4 +1,4 @@
-//===- IqGrids.h - the code books of the IQ types ---------------*- C++ -*-===//
+//===- IqGrids.h - the codebooks of the IQ types ----------------*- C++ -*-===//
 //
 // An index selects a small vector of magnitudes. The entries are ggml's
 // (ggml-common.h, https://github.com/ggml-org/ggml, MIT licence, copyright The

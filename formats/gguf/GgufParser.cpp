@@ -2,8 +2,8 @@
 //
 // All input is untrusted. Counts are checked against the remaining bytes of the
 // header before anything is allocated. The size of a header is limited, so that
-// one wrong bit in a huge file cannot allocate all memory of the machine. Sizes
-// pass CheckedMath.
+// one wrong bit in a huge file cannot make the parser allocate all memory of
+// the machine. Sizes are computed with CheckedMath.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufParser.h"
@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46554747; // "GGUF"
 constexpr uint64_t kDefaultAlignment = 32;
-constexpr uint64_t kMaxNameBytes = 65535; // of a key, by the specification
+constexpr uint64_t kMaxNameBytes = 65535; // of a key, as specified
 constexpr uint32_t kMaxDimensions = 4;    // of a ggml tensor
 // The largest known vocabularies make headers of about 20 MB.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{64} << 20;
@@ -71,7 +71,8 @@ private:
                         number(reader.remaining()) + areLeft());
   }
 
-  /// " are left", and of how many if the file is larger than a header may be.
+  /// " are left", followed by the limit of a header's bytes if the file is
+  /// larger than that.
   std::string areLeft() const {
     return bytes.size() <= kMaxHeaderBytes
                ? " are left"

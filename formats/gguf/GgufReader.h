@@ -5,13 +5,14 @@
 // first file. Big-endian files and the type ids of forks are refused; the
 // message names them.
 //
-// Errors: Io (can't open a file or a part), Corrupt (what, at which byte, both
-// numbers), Unsupported (version, endianness, type id, arrays of arrays), Usage
-// (a later part of a split was given). Messages start with the file's name.
+// Errors: Io (can't open a file or a part), Corrupt (with what is wrong, at
+// which byte, and both numbers), Unsupported (version, endianness, type id,
+// arrays of arrays), Usage (a later part of a split was given). Messages start
+// with the file's name.
 //
-// A header (metadata and tensor index) may have at most 64 MiB. Memory is
-// proportional to its size, time to n log n for n entries. Tensor data is not
-// read.
+// A header (metadata and tensor index) may be at most 64 MiB long. Memory use
+// is proportional to its size; the time for n entries is O(n log n). Tensor
+// data is not read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFREADER_H
@@ -32,11 +33,11 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 /// Absent keys have llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
 /// Types that contradict the text of their piece are corrected (KnownPieces.h),
 /// surplus entries of arrays are cut, and ids outside the vocabulary become
-/// none if generation does not need them; each gives a note. The result may
-/// fail checkTokenizer(). Corrupt when an array is shorter than the vocabulary,
-/// a piece appears twice, or an id that generation needs lies outside the
-/// vocabulary. Unsupported names the tokenizer model ("t5", ...) and those that
-/// are supported.
+/// none if generation does not need them; each of these changes adds a note.
+/// The result may fail checkTokenizer(). Corrupt when an array is shorter than
+/// the vocabulary, a piece appears twice, or an id that generation needs lies
+/// outside the vocabulary. An Unsupported error names the tokenizer model
+/// ("t5", ...) and the supported ones.
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 
 } // namespace air

@@ -2,7 +2,7 @@
 //
 // Names of the keys: gguf/constants.py of gguf 0.19 on PyPI (Keys.General). The
 // keys are recommendations. A value that makes no sense, or that requires an
-// unsupported sampler (xtc, mirostat, another order), gives a note, not an
+// unsupported sampler (xtc, mirostat, another order), results in a note, not an
 // error.
 //
 //===----------------------------------------------------------------------===//

@@ -57,8 +57,8 @@ private:
   /// if it is needed; otherwise it becomes none, with a note.
   Status readId(const char *key, int32_t &id, Need need);
   Status readTokens();
-  /// Checks an array that has one entry per token: it is Corrupt when it is too
-  /// short, and gives a note when it is too long.
+  /// Checks an array that has one entry per token: an array that is too short
+  /// is Corrupt, and one that is too long adds a note.
   Status checkLength(const char *key, size_t size);
   Status readTypes();
   Status readScores();
@@ -140,8 +140,8 @@ Status Reader::readTokens() {
 
   // A piece must identify its token, so no two tokens may share one. Empty
   // pieces may repeat, because they are never looked up. Sorting by hash avoids
-  // nearly all text comparisons; pieces made to collide cost no more than a
-  // sort by text.
+  // nearly all text comparisons; even pieces chosen to collide cost no more
+  // than a sort by text.
   struct Entry {
     size_t hash;
     uint32_t id;

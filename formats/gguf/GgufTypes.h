@@ -12,8 +12,8 @@
 
 namespace air::gguf {
 
-/// The DType of a file's type id. Unsupported says where the type comes from,
-/// and what to do.
+/// The DType of a file's type id. An Unsupported error says where the type
+/// comes from and what to do.
 Result<DType> typeFromFile(uint32_t id);
 
 } // namespace air::gguf

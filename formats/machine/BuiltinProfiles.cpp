@@ -16,11 +16,12 @@ struct Builtin {
   std::vector<std::string> features;
 };
 
-/// x86-64: the psABI's levels 3 and 4 as far as kernels use them, both also
-/// with a byte dot product, and level 4 also with a bfloat16 dot product and
-/// with tile registers. aarch64: Armv8.0, Armv8.2 with a byte dot product, and
-/// Armv8.6 with a byte matrix product. All have a nominal size: eight cores, 16
-/// GiB, two channels of DDR4-3200, and an NVMe disk.
+/// The x86-64 profiles are levels 3 and 4 of the psABI (only the features that
+/// kernels use), variants of both with a byte dot product, and variants of
+/// level 4 with a bfloat16 dot product and with tile registers. The aarch64
+/// profiles are Armv8.0, Armv8.2 with a byte dot product, and Armv8.6 with a
+/// byte matrix multiply. All of them describe a machine of nominal size: eight
+/// cores, 16 GiB, two channels of DDR4-3200, and an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},

@@ -1,8 +1,8 @@
 //===- MachineProfile.h - what a target is, as data -------------*- C++ -*-===//
 //
-// A target is a JSON file, a built-in profile, or this machine. Capacities in
-// bytes, bandwidths in bytes per second; 0 means "not known". `measured` tells
-// whether the bandwidths came from `airrun probe` on that machine or are
+// A target is a JSON file, a built-in profile, or this machine. Capacities are
+// in bytes, bandwidths in bytes per second; 0 means "not known". `measured`
+// says whether the bandwidths came from `airrun probe` on that machine or are
 // nominal.
 //
 // The profile of `host` contains fixed properties of the machine but no
@@ -61,8 +61,9 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 MachineProfile hostProfile();
 
 /// `spec` is "host", a built-in name, or a path that ends in ".json" or holds a
-/// '/'. Unsupported lists the built-in names, and tells which backend the
-/// name of a GPU needs. Corrupt names the JSON field.
+/// '/'. An Unsupported error lists the built-in names; for the name of a GPU,
+/// it states the backend that the GPU needs. A Corrupt error names the JSON
+/// field.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Names of the built-in profiles, sorted.
@@ -74,8 +75,8 @@ std::vector<std::string_view> knownFeatures(std::string_view arch);
 
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where);
-/// Two-space indent, every key, a final newline: equal profiles give equal
-/// bytes.
+/// The text has a two-space indent, every key and a final newline, so that
+/// equal profiles result in equal bytes.
 std::string toJson(const MachineProfile &profile);
 
 /// Ok when `host` can run a plan that was made for `plan`. Otherwise Mismatch,

@@ -15,7 +15,7 @@
 namespace air {
 
 /// Sets `bytes` to the bytes that `spelling` stands for. Returns false, and
-/// leaves `bytes` unspecified, when some character stands for no byte.
+/// leaves `bytes` unspecified, when some character does not stand for a byte.
 bool bytesOfSpelling(std::string_view spelling, std::string &bytes);
 
 } // namespace air

@@ -1,4 +1,4 @@
-//===- KnownPieces.cpp - pieces whose text tells their type ---------------===//
+//===- KnownPieces.cpp - pieces whose text shows their type ---------------===//
 #include "formats/model/KnownPieces.h"
 
 #include <algorithm>

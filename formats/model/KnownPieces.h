@@ -1,4 +1,4 @@
-//===- KnownPieces.h - pieces whose text tells their type -------*- C++ -*-===//
+//===- KnownPieces.h - pieces whose text shows their type -------*- C++ -*-===//
 //
 // Files in circulation give some pieces a wrong type, or give no types at all,
 // although the text of the pieces leaves no doubt: <0x0A> is a byte and

@@ -25,7 +25,7 @@
 namespace air {
 
 /// A metadata value. Integers of every width widen to int64 or uint64, floats
-/// to double; arrays hold one kind.
+/// to double; all elements of an array have the same type.
 using MetadataValue =
     std::variant<bool, int64_t, uint64_t, double, std::string,
                  std::vector<bool>, std::vector<int64_t>, std::vector<uint64_t>,

@@ -1,4 +1,4 @@
-//===- SamplingDefaults.h - how a model wants to be sampled -----*- C++ -*-===//
+//===- SamplingDefaults.h - sampler settings of a model ---------*- C++ -*-===//
 //
 // The sampler settings that a model file recommends: GGUF's general.sampling.*
 // keys. They override the programs' own defaults, and options override them.

@@ -6,11 +6,11 @@
 //
 //   rows  the source's order: row after row, block after block.
 //   x16   16 rows interleaved. The rows are divided into row blocks of 16; the
-//         last one is padded with rows of zeros. A row block contains its
-//         columns of dtype blocks in order, each of these its fields in order,
-//         each field its units in order, and for each unit all 16 rows side by
-//         side. So one vector load fetches the same unit of 16 rows, one row
-//         per lane.
+//         last one is padded with rows of zeros. A row block is stored column
+//         of dtype blocks by column, within a column field by field, and
+//         within a field unit by unit. For each unit, the values of all 16
+//         rows are adjacent, so one vector load fetches the same unit of 16
+//         rows, one row per lane.
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //

@@ -11,13 +11,14 @@
 
 namespace air {
 
-/// fromPlan() of a record that passed the verifier gives back an equal value.
+/// If the record of toPlan() passes the verifier, fromPlan() converts it back
+/// to an equal value.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 TokenizerData fromPlan(const plan::Tokenizer &record);
 
-/// Null when nothing is recommended.
+/// Returns null when nothing is recommended.
 std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
-/// Null gives no recommendations.
+/// A null record means that nothing is recommended.
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);

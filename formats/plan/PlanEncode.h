@@ -22,8 +22,9 @@ namespace air {
 /// on offsets and digests. DoesNotFit when it would exceed kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
-/// Sets every Segment.offset, one after the other behind `metadataBytes` of
-/// metadata, and returns the file's size. DoesNotFit on overflow.
+/// Sets every Segment.offset, so that the segments follow one another after
+/// `metadataBytes` of metadata, and returns the file's size. DoesNotFit on
+/// overflow.
 Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 
 /// Digest of toJson() of the machine record.
@@ -35,8 +36,8 @@ std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
                                   uint64_t metadataBytes, uint64_t fileBytes,
                                   const Digest &fingerprint);
 
-/// The digest that a header page must have: that of the page with this field
-/// zero.
+/// The digest that a header page must contain: the digest of the page with this
+/// field set to zero.
 Digest headerDigest(std::span<const uint8_t> page);
 
 } // namespace air

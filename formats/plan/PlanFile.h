@@ -1,7 +1,7 @@
 //===- PlanFile.h - header, writer, reader, verifier of plans ---*- C++ -*-===//
 //
 // Includes everything in formats/plan that deals with the file; each header
-// describes its part. docs/plan-format.md gives the file byte by byte.
+// describes its part. docs/plan-format.md describes the file byte by byte.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANFILE_H

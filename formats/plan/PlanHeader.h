@@ -1,6 +1,6 @@
 //===- PlanHeader.h - the first page of a .air file -------------*- C++ -*-===//
 //
-// docs/plan-format.md gives the file byte by byte:
+// docs/plan-format.md describes the file byte by byte:
 //   page 0              header (PlanHeader), rest zero
 //   metadata_offset     one FlatBuffer (plan.fbs), zero-padded to a page
 //   then                segments, each page-aligned and zero-padded to a page

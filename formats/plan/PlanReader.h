@@ -2,8 +2,8 @@
 //
 // Ownership: a PlanFile owns its mapping; what it returns dies with it.
 // Thread-safety: immutable after open.
-// Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed (a digest
-// or a rule), Unsupported (a newer version).
+// Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed (a wrong
+// digest or a broken rule), Unsupported (a newer version).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANREADER_H

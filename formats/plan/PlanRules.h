@@ -22,24 +22,25 @@ namespace air::rules {
 // so the time to check names is bounded by count * kMaxNameBytes, not by the
 // size of the metadata. No count grows with a model's layers unless noted.
 
-/// One object for each kind of device; a plan for a CPU has one.
+/// There is one object for each kind of device, so a plan for a CPU has one.
 inline constexpr uint32_t kMaxExecutables = 256;
 /// Layers share buffers, so a decoder of any depth has some 20. Even a graph
 /// whose layers all keep their values for later may have 1,260 layers, because
 /// a decoder layer binds at most 13 buffers.
 inline constexpr uint32_t kMaxBuffers = 16384;
-/// One for each class of batch sizes, of which there are three.
+/// There is one program for each class of batch sizes, and there are three
+/// classes.
 inline constexpr uint32_t kMaxPrograms = 64;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;
 /// Kernels of all executables. Layers of the same shape and dtype share them; a
 /// 405B model of mixed dtypes has 50.
 inline constexpr uint32_t kMaxEntries = 65536;
-/// GGUF bounds a tensor's name at 64 bytes; a matrix joined of q, k and v has
-/// three names.
+/// GGUF bounds a tensor's name at 64 bytes; the name of a matrix joined from q,
+/// k and v consists of three such names.
 inline constexpr size_t kMaxNameBytes = 1024;
 
-/// "RULE: WHERE: WHAT" as VerificationFailed.
+/// A VerificationFailed error with the message "RULE: WHERE: WHAT".
 inline Status broken(const char *rule, const std::string &where,
                      const std::string &what) {
   return verificationError(std::string(rule) + ": " + where + ": " + what);

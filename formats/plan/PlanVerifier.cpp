@@ -1,4 +1,4 @@
-//===- PlanVerifier.cpp - every rule a plan must keep ---------------------===//
+//===- PlanVerifier.cpp - every rule a plan must obey ---------------------===//
 #include "formats/plan/PlanVerifier.h"
 
 #include "formats/plan/PlanHeader.h"

@@ -61,8 +61,8 @@ Status PlanWriter::writeSegment(
                         std::to_string(segment.stored_bytes));
     }
     // The digest must come before the write. If the source was truncated
-    // meanwhile, reading it raises SIGBUS, which is reported by name; the write
-    // would only fail.
+    // meanwhile, reading it here raises SIGBUS, which is reported with the name
+    // of the file; a write from the same pages would only fail.
     digest.update(piece);
     AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
     done += piece.size();

@@ -1,8 +1,8 @@
 //===- PlanWriter.h - writes a plan, segment by segment ---------*- C++ -*-===//
 //
 // Segment placement is decided up front from sizes, so that the metadata can
-// lie before the segments and peak memory does not depend on the model's size.
-// The same plan and segment bytes give the same file.
+// precede the segments and peak memory does not depend on the model's size. The
+// same plan and segment bytes always result in the same file.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: one thread.

@@ -11,7 +11,8 @@
 
 namespace air::rules {
 
-/// Products and sums of sizes. On overflow UINT64_MAX, which no item reaches.
+/// Products and sums of sizes. On overflow they return UINT64_MAX, which no
+/// item reaches.
 static uint64_t times(uint64_t a, uint64_t b) {
   return checkedMul(a, b).value_or(UINT64_MAX);
 }

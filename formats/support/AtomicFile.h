@@ -3,8 +3,8 @@
 // Data is written to a temporary in the target's folder. commit() syncs it and
 // puts it in the target's place. Until then the old file stays as it is; it is
 // never written to. The new file gets the permissions of the file that it
-// replaces, and its owner and group where the system allows it. A link stays a
-// link: the file that it points to is replaced.
+// replaces, and its owner and group where the system allows it. A symbolic link
+// is kept: the file that it points to is replaced.
 //
 // Where the file system supports it (O_TMPFILE), the temporary has no name, so
 // nothing is left of it however the process ends. Elsewhere it has a name and a
@@ -16,7 +16,7 @@
 // Thread-safety: one writer; writeAt on disjoint ranges may run in parallel.
 // Errors: Usage and Io as from findOutputPlace; Io with errno's text;
 // DoesNotFit if the disk, a quota or the limit on file sizes is too small.
-// reserve() detects this before any write, and its message has both numbers.
+// reserve() detects this before any write, and its message states both numbers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_ATOMICFILE_H

@@ -1,4 +1,4 @@
-//===- ByteText.cpp - a number of bytes for people ------------------------===//
+//===- ByteText.cpp - human-readable sizes --------------------------------===//
 #include "formats/support/ByteText.h"
 
 #include <array>

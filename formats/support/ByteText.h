@@ -1,4 +1,4 @@
-//===- ByteText.h - a number of bytes for people ----------------*- C++ -*-===//
+//===- ByteText.h - human-readable sizes ------------------------*- C++ -*-===//
 #ifndef AIRPACK_FORMATS_SUPPORT_BYTETEXT_H
 #define AIRPACK_FORMATS_SUPPORT_BYTETEXT_H
 
@@ -7,8 +7,8 @@
 
 namespace air {
 
-/// "1.50 GiB", "312 B". From 1 KiB on there are two decimals. The unit is the
-/// largest one, up to TiB, in which the value is at least 1.
+/// "1.50 GiB", "312 B". Values of 1 KiB and above have two decimals. The unit
+/// is the largest one, up to TiB, in which the value is at least 1.
 std::string byteText(uint64_t bytes);
 
 } // namespace air

@@ -41,7 +41,7 @@ std::string folderOf(const std::string &path) {
 /// Follows `path` while it is a link, and returns the path at the end. Its last
 /// component need not exist.
 Result<std::string> followLinks(std::string path) {
-  // As many as Linux follows.
+  // The number of links that Linux follows in a path.
   constexpr int kMostLinks = 40;
   for (int i = 0; i <= kMostLinks; ++i) {
     std::array<char, PATH_MAX> target{};

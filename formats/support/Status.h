@@ -2,7 +2,8 @@
 //
 // Every fallible function of formats/, codegen/ and runtime/ returns Status or
 // Result<T>. The code is the process exit code of the tools; the message is one
-// line that says what, where, both numbers, and what to do.
+// line that states what is wrong, where, the two numbers that conflict, and
+// what to do.
 //
 // Ownership: values own their message. Thread-safety: that of a value type.
 //

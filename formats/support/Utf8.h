@@ -17,7 +17,7 @@ inline constexpr std::string_view kReplacement = "\xef\xbf\xbd"; ///< U+FFFD
 struct Utf8Step {
   enum Kind : uint8_t {
     Whole,      ///< a character
-    Ill,        ///< bytes that start no character
+    Ill,        ///< bytes that do not begin a character
     Unfinished, ///< the text ends inside a character
   };
   Kind kind;
