@@ -38,8 +38,8 @@ struct Batch {
   std::span<const uint32_t> outputs;
 };
 
-/// Receives the rows of logits from `firstOutput` on. They are valid only
-/// during the call.
+/// Receives rows of logits, the first of which belongs to output `firstOutput`.
+/// They are valid only during the call.
 using LogitsSink =
     FunctionRef<Status(uint64_t firstOutput, std::span<const float> rows)>;
 
@@ -48,7 +48,7 @@ struct RunCounters {
   uint64_t passes = 0; ///< runs of a program's body
   uint64_t tokens = 0;
   uint64_t outputs = 0;
-  uint64_t weightBytes = 0; ///< that the kernels have read
+  uint64_t weightBytes = 0; ///< of weights that the kernels have read
   /// Bytes of keys and values: each pass reads those of each of its sequences
   /// once, and writes the new ones.
   uint64_t kvBytes = 0;
@@ -118,7 +118,7 @@ private:
   std::vector<uint32_t> positions;  ///< of the tokens of a piece
   std::vector<uint32_t> outputRows; ///< of one run of the head
   std::vector<uint64_t> cursors;    ///< by sequence: position of its next token
-  std::vector<uint64_t> countedIn;  ///< by sequence: the last pass that had it
+  std::vector<uint64_t> countedIn;  ///< by sequence: last pass that included it
   RunCounters sums;
   StepTimes times = {};
   bool timing = false;

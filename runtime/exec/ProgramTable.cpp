@@ -1,4 +1,4 @@
-//===- ProgramTable.cpp - from records to addresses -------------*- C++ -*-===//
+//===- ProgramTable.cpp - resolves records to addresses ---------*- C++ -*-===//
 #include "runtime/exec/ProgramTable.h"
 
 #include "formats/support/CheckedMath.h"
@@ -58,7 +58,8 @@ void ProgramBuilder::recordResult(StepRecord &made,
         binding->access() == plan::Access::Read) {
       continue;
     }
-    // A buffer has a row for each token or output of the largest batch, padded.
+    // A buffer has one row per token or output of the largest batch, plus
+    // padding.
     bool outputs = dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
     uint64_t rows = alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
                             AIR_TOKEN_PADDING);

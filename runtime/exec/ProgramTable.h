@@ -78,9 +78,9 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
                                                  const PlanAddresses &addresses,
                                                  Device &device);
 
-/// The bytes of weights that a decode pass must read with any kernels. Each
-/// tensor that a step of the program for one token binds counts once. Of a
-/// table from which rows are gathered, one row counts.
+/// The bytes of weights that a decode pass must read, whatever kernels it uses.
+/// Each tensor that a step of the program for one token binds counts once. A
+/// table from which rows are gathered counts as one row.
 uint64_t minimalWeightBytes(const plan::Plan &plan);
 
 } // namespace air::rt

@@ -28,7 +28,8 @@ constexpr uint64_t kDefaultMaxSequences = 256;
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// The number of threads that verify ahead, which is enough for a fast disk.
 constexpr uint32_t kLoaders = 4;
-/// Bounds the arrays per token, such as positions, against absurd plans.
+/// Limits the size of arrays with one element per token, such as positions, if
+/// a plan asks for an absurd number of tokens.
 constexpr uint64_t kMaxBatchTokens = uint64_t{1} << 24;
 
 uint32_t defaultMaxSequences(const plan::KvLayout &kv) {

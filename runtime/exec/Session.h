@@ -67,7 +67,7 @@ public:
   /// See Executor::run.
   Status run(const Batch &batch, LogitsSink sink);
 
-  /// For its counters and step times.
+  /// Gives access to the counters and the step times.
   Executor &executor();
 
 private:

@@ -1,7 +1,7 @@
 //===- Device.h - the interface between executor and hardware ---*- C++ -*-===//
 //
 // The executor knows about steps, sequences and addresses. A Device knows how
-// its hardware stores bytes and runs kernels. One object stands for one device,
+// its hardware stores bytes and runs kernels. One object represents one device,
 // with its memory and its compute threads or queues.
 //
 // Order of use: allocate memory, load executables, add programs (flat lists of
@@ -34,7 +34,7 @@ namespace air::rt {
 
 using DeviceAddress = uint64_t;
 
-/// The count of a batch that determines the size of a dispatch's grid.
+/// Which count of a batch determines the size of a dispatch's grid.
 enum class GridRows : uint8_t { Tokens, Outputs };
 
 /// tiles = baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile));

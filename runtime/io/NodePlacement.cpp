@@ -48,8 +48,8 @@ std::span<const uint8_t> air::rt::bytesOfPart(std::span<const uint8_t> bytes,
     if (thread >= part.threads) {
       return bytes.size();
     }
-    // Quotient and remainder are multiplied apart, because the product of all
-    // bytes could overflow.
+    // The quotient and the remainder are multiplied separately, because the
+    // product of all bytes could overflow.
     uint64_t at = bytes.size() / part.threads * thread +
                   bytes.size() % part.threads * thread / part.threads;
     uint64_t page = (start + at) / pageBytes * pageBytes;

@@ -7,7 +7,7 @@
 //
 // This class only does the bookkeeping; the bytes belong to the device. A
 // sequence takes pages when it grows, and returns them when it shrinks or ends.
-// The same calls always give the same pages.
+// The same sequence of calls always yields the same pages.
 //
 // Allocates only in create(). Thread-safety: one caller at a time. Errors:
 // DoesNotFit, with both numbers, if a sequence exceeds the context or if no
@@ -48,7 +48,8 @@ public:
 
   /// Makes room for `tokens` more positions.
   Status append(SequenceId sequence, uint64_t tokens);
-  /// Drops the positions from `length` on. Usage if the sequence is shorter.
+  /// Keeps the first `length` positions and drops the others. Usage if the
+  /// sequence is shorter.
   Status truncate(SequenceId sequence, uint64_t length);
   /// Starts a sequence with a copy of the first `length` positions of another.
   Result<SequenceId> fork(SequenceId sequence, uint64_t length, Device &device);

@@ -12,9 +12,9 @@
 
 namespace air::rt {
 
-/// A fast test: true only if `text` is in form C. It returns true if there is
-/// no character from U+0300 on, where combining marks begin. If it returns
-/// false, `text` may be in form C or not.
+/// A fast test: true only if `text` is in form C. It returns true if all
+/// characters are below U+0300, where combining marks begin. If it returns
+/// false, `text` may or may not be in form C.
 bool isPlainlyNfc(std::string_view text);
 
 /// Converts well-formed UTF-8 to form C. It processes one stretch of text at a

@@ -7,9 +7,9 @@
 //
 // The n-th draw of a sampler depends only on (seed, n). The random generator is
 // SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-// generators", 2014), a counter with a mixing function. Its upper 53 bits make
-// a number in [0, 1). Sums are computed in double precision and in a fixed
-// order.
+// generators", 2014), a counter with a mixing function. The upper 53 bits of
+// its output form a number in [0, 1). Sums are computed in double precision and
+// in a fixed order.
 //
 // Ownership: owns 16 bytes of scratch per entry of the vocabulary, and
 // allocates only in create(). Thread-safety: use one object per sequence, from
@@ -42,9 +42,11 @@ struct SamplerOptions {
   /// Keep the smallest set of best tokens whose probabilities have a sum of at
   /// least this. 1 keeps all.
   float topP = 0.95F;
-  /// Drop tokens less likely than this times the best token. 0 drops none.
+  /// Drop tokens whose probability is below this times that of the best token.
+  /// 0 drops none.
   float minP = 0.05F;
-  /// Of recent tokens, positive logits are divided by this, others multiplied.
+  /// Of recent tokens, positive logits are divided by this and other logits are
+  /// multiplied by it.
   float repeatPenalty = 1.0F;
   int32_t repeatLastN = 64;      ///< number of recent tokens; 0: no penalties
   float presencePenalty = 0.0F;  ///< subtracted once from each recent token

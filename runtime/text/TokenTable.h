@@ -24,8 +24,8 @@ public:
   /// exceeded later.
   void reserve(size_t count, size_t bytes);
 
-  /// Adds a string with the next id. find() does not find it until index(). The
-  /// strings must stay below 4 GiB in total.
+  /// Adds a string with the next id. find() does not find it until index() has
+  /// been called for its id. The strings must stay below 4 GiB in total.
   int32_t add(std::string_view text);
 
   /// From now on, find() returns `id` for its string, unless an id with an

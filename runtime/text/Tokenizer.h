@@ -34,7 +34,7 @@ public:
   ~Tokenizer();
 
   /// The ids of `text`, which may contain any bytes. A byte that is not valid
-  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). "" gives no ids, other
+  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). "" yields no ids other
   /// than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires

@@ -1,8 +1,8 @@
 //===- Vocabulary.h - data that both encoders share -------------*- C++ -*-===//
 //
-// `table` has the bytes that each id is rendered as, and finds the ids that
-// ordinary text can be encoded to. Ids from `size` on are internal: they are
-// parts of merges that are not tokens themselves.
+// `table` holds the bytes that each id is rendered as, and finds the ids that
+// ordinary text can be encoded to. Ids of `size` and above are internal: they
+// are parts of merges that are not tokens themselves.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_VOCABULARY_H

@@ -47,7 +47,7 @@ public:
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
-  /// Makes an executable of functions of this process, for tests of code that
+  /// Makes an executable from functions of this process, for tests of code that
   /// uses a device.
   uint32_t addFunctions(std::span<const AirKernelFn> functions);
 

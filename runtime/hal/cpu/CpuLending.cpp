@@ -57,8 +57,8 @@ bool CpuLending::moveToCallersCpu() {
   bool isAtHome = here >= 0 && static_cast<uint32_t>(here) == home;
   bool moved =
       !isAtHome && here >= 0 && pin(threadId, static_cast<uint32_t>(here));
-  // Only after the move: endWork() pins the thread to its home CPU as soon as
-  // it sees Moved, and the move would then undo that.
+  // This store must come after the move: endWork() pins the thread to its home
+  // CPU as soon as it sees Moved, and the move would then undo that.
   state.store(moved ? Moved : AtHome);
   return isAtHome || moved;
 }

@@ -1,4 +1,4 @@
-//===- CpuLending.h - lends a CPU to a thread that has lost its -*- C++ -*-===//
+//===- CpuLending.h - lends a CPU to a thread without one -------*- C++ -*-===//
 //
 // A pinned thread whose CPU is taken by another process stops in the middle of
 // a tile. All other threads then wait for that tile, although their own CPUs

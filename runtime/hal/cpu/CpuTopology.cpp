@@ -117,7 +117,7 @@ std::vector<NodeRun> air::rt::nodeRuns(const CpuTopology &topology,
 
 CpuTopology air::rt::cpuTopology() {
   std::vector<CpuPlace> places;
-  // Doubles the mask until the kernel's fits.
+  // Doubles the size of the mask until the kernel's mask fits.
   for (size_t limit = CPU_SETSIZE; limit <= kMaxNumbers; limit *= 2) {
     cpu_set_t *mask = CPU_ALLOC(limit);
     size_t bytes = CPU_ALLOC_SIZE(limit);

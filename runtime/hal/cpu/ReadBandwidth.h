@@ -1,10 +1,10 @@
 //===- ReadBandwidth.h - how fast this machine reads memory -----*- C++ -*-===//
 //
-// The upper bound that decode is compared with. Every thread of a pool reads
-// its contiguous part of a buffer repeatedly, with the widest loads of the CPU,
-// and does nothing else. A buffer larger than the last-level cache measures
-// DRAM. A buffer as large as a small model measures the cache that would hold
-// it.
+// Measures the upper bound that decode is compared with. Every thread of a pool
+// reads its contiguous part of a buffer repeatedly, with the widest loads of
+// the CPU, and does nothing else. A buffer larger than the last-level cache
+// measures DRAM. A buffer as large as a small model measures the cache that
+// would hold it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_READBANDWIDTH_H

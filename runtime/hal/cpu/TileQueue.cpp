@@ -24,7 +24,7 @@ uint32_t chunkOf(uint32_t units) {
 } // namespace
 
 bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
-  uint64_t total = 1; // this call
+  uint64_t total = 1; // the claim of open() itself
   for (uint32_t count : units) {
     total += count;
   }
