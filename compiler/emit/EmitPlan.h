@@ -1,8 +1,8 @@
 //===- EmitPlan.h - a finished plan module -> plan.fbs records --*- C++ -*-===//
 //
-// This only translates: every decision was made by a pass and stands in the
-// module. The tokenizer and the source files are not in the module and are
-// passed beside it.
+// This only translates: every decision was made by a pass and is recorded in
+// the module. The tokenizer and the source files are not in the module and are
+// passed separately.
 //
 // Errors: Internal when the module is not finished because a pass did not run.
 //

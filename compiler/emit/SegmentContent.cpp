@@ -13,7 +13,7 @@
 namespace air::compiler {
 namespace {
 
-/// The most source bytes of one piece, unless 16 rows take more.
+/// The maximum number of source bytes of one piece, unless 16 rows take more.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
 /// The rope kernels reduce angles exactly below 2^52
@@ -161,7 +161,8 @@ Status checkFrequencies(const TensorContent &tensor,
   return Status::ok();
 }
 
-/// Checks that `bytes`, the rows of `source` from `firstRow` on, are finite.
+/// Checks that `bytes`, the rows of `source` starting at `firstRow`, are
+/// finite.
 Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                    uint64_t firstRow) {
   std::optional<uint64_t> block = firstNotFinite(source.dtype, bytes);
@@ -384,7 +385,8 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
         releaseSource(pieces[index], source);
         return sink(piece);
       }));
-  // A page that two pieces share is released by neither of them.
+  // Pieces do not release a page that they share with another piece, so the
+  // remaining pages are released here.
   for (const MappedFile &file : source.files) {
     file.release(0, file.bytes().size());
   }

@@ -1,8 +1,8 @@
 //===- SegmentContent.h - how a segment's bytes are produced ----*- C++ -*-===//
 //
-// A recipe per tensor, from the source's tensors to the bytes that kernels
-// read. No weight is read until produceSegment streams the segment piece by
-// piece.
+// Each tensor has a recipe, which says how the bytes that kernels read are
+// produced from the source's tensors. No weight is read until produceSegment
+// streams the segment piece by piece.
 //
 // Ownership: `sources` point into a ModelSource that outlives the content.
 //
@@ -61,7 +61,8 @@ struct TensorContent {
   uint64_t bytes = 0;
 };
 
-/// Tensors ascend by offset and do not overlap; padding between them is zero.
+/// The tensors are sorted by offset and do not overlap. The padding between
+/// them is zero.
 struct SegmentContent {
   std::string name;
   std::vector<TensorContent> tensors;

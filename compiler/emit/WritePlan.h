@@ -11,8 +11,8 @@ namespace air::compiler {
 /// Removes the bytes of the plan's weights and keeps everything else.
 void makeWeightless(plan::PlanT &plan);
 
-/// Called on the writing thread with the segment bytes written so far and in
-/// all.
+/// Called on the writing thread with the number of segment bytes written so far
+/// and the total.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Writes `output` whole or not at all, and returns the file's size. `contents`
@@ -20,7 +20,7 @@ using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 /// `object` is the one Kernels segment. Memory use does not depend on the
 /// model's size, and the bytes do not depend on `threads`. Errors: DoesNotFit
 /// when the disk has too little space, which is found before writing; Io; and
-/// whatever the plan verifier refuses.
+/// those of the plan verifier.
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            std::span<const uint8_t> object,

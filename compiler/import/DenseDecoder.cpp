@@ -47,7 +47,8 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
   return Status::ok();
 }
 
-/// Keys that may only repeat what other keys imply. A value of 0 means unset.
+/// Some keys may only repeat what other keys imply. Refuses every other value
+/// of them, except 0, which means unset.
 Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
@@ -71,7 +72,7 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   return Status::ok();
 }
 
-/// The limits of the attention kernels.
+/// Checks the limits of the attention kernels.
 Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
   if (shape.headDim > codegen::kMaxHeadElements) {
     return unsupportedError(
@@ -164,7 +165,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
     return corruptError("key '" + reader.fullKey("attention.key_length") +
                         "' is 0; it must be 1 or more");
   }
-  // So that (heads + 2 * kvHeads) * headDim cannot overflow below.
+  // This check ensures that (heads + 2 * kvHeads) * headDim cannot overflow
+  // below.
   if (std::optional<uint64_t> row = checkedMul(shape.heads, shape.headDim);
       !row || *row > kMaxCount) {
     return corruptError(std::to_string(shape.heads) + " attention heads of " +
@@ -365,7 +367,7 @@ private:
                                        attr(weight, 2, scale), biasAttr));
   }
 
-  /// QK-norm and rope of q or k.
+  /// Applies QK-norm and rope to q or k.
   Result<Value> turned(Value x, const std::string &normName) {
     if (traits.qkNorm) {
       AIR_ASSIGN_OR_RETURN(llm::WeightAttr weight,

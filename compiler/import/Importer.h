@@ -6,9 +6,9 @@
 // understood. Ignoring one could silently compute something else, so whatever
 // is left over is refused by name.
 //
-// Errors: Unsupported names the architecture, tensor or key, and what is
-// supported. Corrupt names a key or tensor that is missing or has the wrong
-// shape, with both numbers.
+// Errors: An Unsupported error names the architecture, tensor or key, and what
+// is supported. A Corrupt error names a key or tensor that is missing or has
+// the wrong shape, with both numbers.
 //
 // Thread-safety: concurrent imports into different contexts are independent.
 //

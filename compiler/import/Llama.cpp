@@ -1,8 +1,8 @@
 //===- Llama.cpp - Llama 2, Llama 3, Mistral --------------------*- C++ -*-===//
 //
 // Converters permute q and k so that rope rotates adjacent elements (NORM).
-// Llama 3's frequency scaling comes as rope_freqs.weight. Mistral has the same
-// graph, but heads * head size may differ from the width.
+// Llama 3's frequency scaling is stored in the tensor rope_freqs.weight.
+// Mistral has the same graph, but heads * head size may differ from the width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

@@ -34,8 +34,8 @@ struct NeutralKey {
 /// Sorted by key.
 std::span<const NeutralKey> neutralKeys();
 
-/// Reads every key of the table. Unsupported names the first whose value is not
-/// neutral; Corrupt names one that is not a number.
+/// Reads every key of the table. An Unsupported error names the first whose
+/// value is not neutral; a Corrupt error names one that is not a number.
 Status readNeutralKeys(SourceReader &reader);
 
 } // namespace air::compiler

@@ -32,9 +32,9 @@ struct RopeScaling {
   double mix = 1;
 };
 
-/// `trainedContext` is the original context unless a key states another.
-/// Unsupported names a kind of scaling that is not implemented; Corrupt names a
-/// number that is out of range.
+/// `trainedContext` is the original context unless a key states another. An
+/// Unsupported error names a kind of scaling that is not implemented; a Corrupt
+/// error names a number that is out of range.
 Result<RopeScaling> readRopeScaling(SourceReader &reader,
                                     uint64_t trainedContext);
 

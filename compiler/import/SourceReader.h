@@ -25,7 +25,7 @@ inline constexpr uint64_t kMaxCount = (uint64_t{1} << 31) - 1;
 
 class SourceReader {
 public:
-  /// Both outlive the reader.
+  /// `modelSource` must outlive the reader.
   SourceReader(const ModelSource &modelSource, std::string architectureName)
       : source(modelSource), architecture(std::move(architectureName)) {}
 

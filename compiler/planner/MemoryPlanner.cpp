@@ -82,7 +82,7 @@ struct Range {
 
 /// The start of the smallest gap between the ranges `taken` (sorted by their
 /// beginning) that has room for `bytes`, or the end of the last range when no
-/// gap has.
+/// gap has room.
 uint64_t bestFit(const std::vector<Range> &taken, uint64_t bytes) {
   uint64_t cursor = 0;
   std::optional<uint64_t> best;
@@ -126,7 +126,8 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
 
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});
-  // Ties are broken by index. The order is total, so every sort yields it.
+  // Ties are broken by index. This is a total order, so every sort has the same
+  // result.
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return sizes[a] > sizes[b] || (sizes[a] == sizes[b] && a < b);
   });

@@ -68,8 +68,8 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem);
 
 /// Checks `plan` against `problem` independently of planArena
 /// (ArenaVerifier.cpp): it walks the steps one by one and compares the ranges
-/// that are live at each. VerificationFailed names the two buffers and the
-/// step.
+/// that are live at each. A VerificationFailed error names the two buffers and
+/// the step.
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan);
 
 } // namespace air::compiler

@@ -61,7 +61,8 @@ template <typename OpTy> OpTy onlyUseOf(Value value) {
   return op && value.hasOneUse() ? op : OpTy();
 }
 
-/// The input of projections: x, and the norm before it if only they use it.
+/// The input of projections: x and, if no other op uses its result, the norm
+/// that is applied to x.
 struct NormedInput {
   Value x;
   llm::WeightAttr norm; // null without a norm

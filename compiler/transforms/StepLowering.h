@@ -15,12 +15,12 @@
 // values whose lifetimes overlap need separate buffers.
 //
 // Matrices: q, k and v are concatenated when their dtypes are equal and either
-// all or none have a bias. gate and up go through one kernel when their dtypes
-// are equal. A table from which rows are only gathered keeps the source's
-// layout. A table that is also multiplied (tied embeddings) is stored once when
-// both kernels can read one layout.
+// all or none have a bias. gate and up are computed by one kernel when their
+// dtypes are equal. A table from which rows are only gathered keeps the
+// source's layout. A table that is also multiplied (tied embeddings) is stored
+// once when both kernels can read one layout.
 //
-// Errors: Unsupported names the step and what no kernel computes.
+// Errors: An Unsupported error names the step and what no kernel computes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H

@@ -1,6 +1,6 @@
 //===- TargetAttr.h - the machine profile on a module -----------*- C++ -*-===//
 //
-// From select-kernels on, a module carries its target as the dictionary
+// After select-kernels, a module carries its target as the dictionary
 // `plan.target`, so that later passes do not depend on the machine they run on.
 //
 //===----------------------------------------------------------------------===//
@@ -15,7 +15,7 @@ namespace air::compiler {
 
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
-/// Corrupt names the entry that is missing or of the wrong kind.
+/// A Corrupt error names the entry that is missing or of the wrong kind.
 Result<MachineProfile> targetOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

@@ -59,7 +59,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// Every tensor is placed and used, and overlaps no other of its segment.
+  /// Every tensor is placed and used, and does not overlap any other tensor of
+  /// its segment.
   Status verifyPlaces() {
     std::set<std::string> used;
     getOperation().walk([&](DispatchOp dispatch) {
@@ -96,8 +97,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// Segments are in the order of reads, and reads load what steps need in
-  /// time.
+  /// Segments are in the order of the reads, and the reads load the segments of
+  /// each step in time.
   Status verifySegmentOrder() {
     std::vector<std::string> names;
     std::map<std::string, uint32_t> indexOf;

@@ -26,8 +26,8 @@ struct KvCacheResource
   llvm::StringRef getName() final { return "KvCache"; }
 };
 
-/// The limit of a weight's elements. With it, the bytes of several concatenated
-/// weights in any layout fit in 63 bits.
+/// The maximum number of elements of a weight. It ensures that the bytes of
+/// several concatenated weights in any layout fit in 63 bits.
 inline constexpr int64_t kMaxWeightElements = int64_t{1} << 50;
 
 /// True for tensor<?xKxf32>, K > 0.
@@ -58,7 +58,8 @@ mlir::FailureOr<air::DType> parseDTypeName(mlir::AsmParser &parser);
 
 namespace air::ir::llm {
 
-// Checks that both dialects use. Each reports on `op` with both numbers.
+// Checks that both dialects use. Each emits an error on `op` that states both
+// numbers.
 
 /// `weight` must be a vector of `elements` elements. `role` names it in the
 /// message.
@@ -68,8 +69,8 @@ mlir::LogicalResult checkVector(mlir::Operation *op, llvm::StringRef role,
 mlir::LogicalResult checkMatrix(mlir::Operation *op, llvm::StringRef role,
                                 WeightAttr weight, int64_t rows,
                                 int64_t columns);
-/// The limit of elements in a row of q, k and v. With it, sums and products of
-/// heads and head_dim fit in 64 bits.
+/// The maximum number of elements in a row of q, k and v. It ensures that sums
+/// and products of heads and head_dim fit in 64 bits.
 inline constexpr int64_t kMaxRowElements = int64_t{1} << 33;
 /// heads, kv_heads and head_dim must be positive, kv_heads must divide heads,
 /// and a row of q, k and v may have at most kMaxRowElements elements.

@@ -65,7 +65,7 @@ bool fromTable(const std::array<Named<EnumT>, N> &table, std::string_view name,
   return false;
 }
 
-/// The value of that name among the first `count` values.
+/// Finds the value with that name among the first `count` values.
 template <typename EnumT>
 bool fromNames(size_t count, std::string_view name, EnumT &value) {
   for (size_t i = 0; i < count; ++i) {
@@ -103,7 +103,7 @@ bool fromName(std::string_view name, Layout &value) {
   return layout.has_value();
 }
 
-// The one list of fields, which both directions of the conversion walk.
+// The only list of the fields. Both directions of the conversion walk it.
 template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("op", spec.op);
   fn("m_class", spec.mClass);

@@ -1,9 +1,9 @@
 //===- KernelSpecAttr.h - KernelSpec <-> attribute --------------*- C++ -*-===//
 //
-// A plan.dispatch carries its KernelSpec as a dictionary. Keys are the fields'
-// names in snake case; enums and dtypes are given by name. Fields with their
-// default value are left out, except `op`, which is always present. Equal specs
-// give equal attributes.
+// A plan.dispatch carries its KernelSpec as a dictionary. The keys are the
+// names of the fields in snake case, and the values of enums and dtypes are
+// names. Fields with their default value are left out, except `op`, which is
+// always present. Equal specs result in equal attributes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_KERNELSPECATTR_H
@@ -17,7 +17,8 @@ namespace air::ir::plan {
 mlir::DictionaryAttr kernelSpecToAttr(mlir::MLIRContext *context,
                                       const codegen::KernelSpec &spec);
 
-/// Corrupt names the entry that is unknown, of the wrong kind, or out of range.
+/// A Corrupt error names the entry that is unknown, of the wrong kind, or out
+/// of range.
 Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 
 /// The arithmetic of the kernel's matmul, in the plan's terms.

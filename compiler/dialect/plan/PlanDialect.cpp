@@ -28,8 +28,8 @@ void PlanDialect::initialize() {
       >();
 }
 
-// The dialect's enums have the values of the plan file's, so casts convert
-// them.
+// The dialect's enums have the same values as those of the plan file, so a cast
+// converts between them.
 #define AIR_SAME(set, word)                                                    \
   static_assert(static_cast<uint32_t>(set::word) ==                            \
                 static_cast<uint32_t>(::air::plan::set::word))

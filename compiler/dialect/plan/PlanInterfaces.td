@@ -1,4 +1,4 @@
-//===- PlanInterfaces.td - what every step has -------------*- tablegen -*-===//
+//===- PlanInterfaces.td - the interface of steps ----------*- tablegen -*-===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANINTERFACES_TD
 #define AIRPACK_COMPILER_DIALECT_PLAN_PLANINTERFACES_TD
 

@@ -157,7 +157,7 @@ static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
            << op.getRope()->getDim() / 2 << " of F64 in layout rows, not "
            << rows << " x " << columns;
   }
-  // The factors are named in `rope`, and only there.
+  // The tensor of factors is named in `rope`, so `sources` must be empty.
   if (!op.getSources().empty()) {
     return op.emitOpError() << "recipe inverse_frequencies takes no sources, "
                                "but has "

@@ -106,8 +106,8 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     attr-dict
   }];
   let extraClassDeclaration = [{
-    // Sizes by the formulas of plan.fbs. The op's verifier has checked that
-    // they do not overflow.
+    // Sizes, computed by the formulas in plan.fbs. The op's verifier has
+    // checked that they do not overflow.
     int64_t getHeadBytes();
     int64_t getLayerBytes();
     int64_t getPageBytes();
