@@ -125,7 +125,7 @@ void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
       function.addFnAttr("prefer-vector-width", "512");
       function.addFnAttr("min-legal-vector-width", "512");
     }
-    // There is no libc, so loops must not become calls of memset or memcpy.
+    // There is no libc, so loops must not become calls to memset or memcpy.
     function.addFnAttr("no-builtins");
     function.addFnAttr("frame-pointer", "none");
     // Aligns the stack, so that a spilled vector occupies a single cache line.

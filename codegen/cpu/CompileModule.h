@@ -30,8 +30,8 @@ compileToBitcode(const std::string &name, const CpuTarget &target,
                  const std::function<void(KernelBuilder &)> &emit);
 
 /// Links bitcodes with distinct kernel names and generates code. The kernels
-/// are the only global symbols that the object defines, and it leaves none
-/// undefined; Internal names the first undefined one.
+/// are the only global symbols that the object defines, and it has no undefined
+/// symbols; otherwise an Internal error names the first one.
 Result<std::vector<uint8_t>> emitObject(std::span<const std::string> bitcodes,
                                         const CpuTarget &target);
 

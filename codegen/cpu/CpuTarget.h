@@ -56,9 +56,9 @@ struct CpuTarget {
   IsaTraits isa;
 };
 
-/// Unsupported names the architecture or the missing feature: x86_64 needs
-/// avx2, f16c and fma; aarch64 needs neon. Features that no kernel uses are
-/// dropped, so that plans for a newer machine do not change.
+/// An Unsupported error names the architecture or the missing feature: x86_64
+/// needs avx2, f16c and fma; aarch64 needs neon. Features that no kernel uses
+/// are dropped, so that plans for a newer machine do not change.
 Result<CpuTarget> makeCpuTarget(const MachineProfile &profile);
 
 } // namespace air::codegen

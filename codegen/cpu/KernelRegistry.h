@@ -30,8 +30,8 @@ struct KernelRow {
   /// Whether the code depends on MClass.
   bool hasMClasses;
   /// Checks the spec's shape and fills in the grid and resources. The caller
-  /// sets `name`. Unsupported, or Internal for an impossible shape, names the
-  /// field.
+  /// sets `name`. An error names the field: Unsupported, or Internal for an
+  /// impossible shape.
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
   /// Emits the body of a kernel whose spec `describe` accepted.
   void (*emit)(KernelBuilder &, const KernelSpec &);

@@ -94,7 +94,7 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   entry.scratchBytes = static_cast<uint64_t>(
       shape.blockTokens == 1 ? shape.rows.bytes
                              : std::max(shape.rows.bytes, shape.panel.bytes));
-  // The bytes grow with the context. The entry states those of one page.
+  // The work grows with the context. The entry states that of one page.
   entry.flopsPerRow = 4 * spec.heads * spec.headDim * AIR_KV_PAGE_TOKENS;
   return Status::ok();
 }

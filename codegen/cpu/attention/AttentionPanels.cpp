@@ -223,8 +223,8 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
-    // The prefetch covers V as well, which follows K and is equally large: two
-    // rows for each row of K.
+    // The prefetch covers V as well, which follows K and is equally large: each
+    // row of K prefetches two rows.
     prefetchRow(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
              b.element(wide.keys, i, shape.panel.keyStride), kPage,
@@ -286,7 +286,7 @@ PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
       })[0];
 }
 
-// The same for a page of which some rows may not attend to every key.
+// The same for a page in which some rows may not attend to every key.
 PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
                                              const Place &place) {
   const Value positions =
@@ -331,7 +331,8 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
   const int64_t columns = shape.panelColumns;
   const Value weighted =
       ofPanel(shape.panel.weighted, place.panel, shape.kv.paddedDim);
-  // What lies past the head's last element is never stored.
+  // Elements past the end of the head are computed too, but never reach the
+  // output.
   b.loop(b.i64(0), b.i64(shape.kv.paddedDim), b.i64(columns), [&](Value i) {
     Values places;
     Values sums;

@@ -58,7 +58,7 @@ int64_t blockTokensOf(MClass mClass, int64_t group) {
   case MClass::Small:
     return 8;
   case MClass::Large:
-    // About 128 rows share one widening of a page.
+    // About 128 rows share the widened elements of a page.
     return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
   }
   return 1;
@@ -94,8 +94,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   rows.values = rowsPlace.place(rowsAtMost * kv.paddedDim * 4);
   rows.bytes = rowsPlace.bytes();
 
-  // One cache line of padding: rows a power of two apart would compete for a
-  // few cache sets.
+  // One cache line of padding: at a stride that is a power of two, rows would
+  // compete for a few cache sets.
   panel.keyStride = kPage * 4 + 64;
   panel.valueStride = kv.paddedDim * 4 + 64;
   LineLayout place;
@@ -165,7 +165,7 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Rows of heads are aligned as rows of V are, but in f32.
+    // A head's output is aligned like a row of V, but its elements are f32.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

@@ -5,15 +5,15 @@
 // AttentionPanels.cpp is for many queries: FMA throughput is the limit, and a
 // lane is a query. Both fold the 64 keys of a page into a row's state (largest
 // score, sum, weighted values) by the online softmax of Milakov and Gimelshein,
-// "Online normalizer calculation for softmax", 2018. They use powers of two, so
-// that scores carry a factor log2(e).
+// "Online normalizer calculation for softmax", 2018. They compute 2^x instead
+// of e^x, so scores include a factor of log2(e).
 //
 // A run is at most blockTokens consecutive tokens of one sequence. Row r of a
 // run is query head r % group of token first + r / group.
 //
-// Slots of a page beyond a token's position may hold anything. Their scores are
-// replaced rather than multiplied by zero, and V is read only as far as some
-// row needs it.
+// Slots of a page beyond a token's position may hold anything, including NaN.
+// Their scores are therefore replaced rather than multiplied by zero, and V is
+// read only up to the last key that some row attends to.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ATTENTION_ATTENTIONPARTS_H
@@ -112,14 +112,15 @@ protected:
   /// Loads `lanes` elements of the cache with this alignment and widens them to
   /// f32.
   Value loadWide(Value pointer, int64_t lanes, unsigned alignment);
-  /// body(first element, count) for all elements of a head, kVector at a time.
-  /// The last count is smaller if kVector does not divide headDim.
+  /// Calls body(first element, count) until all elements of a head are covered,
+  /// kVector at a time. The last count is smaller if kVector does not divide
+  /// headDim.
   void forVectors(llvm::function_ref<void(Value, int64_t)> body);
   /// Loads the first `count` elements of a vector of kVector floats, unaligned,
   /// and fills the others with 0.
   Value loadFirst(Value pointer, int64_t count);
   void storeFirst(Value vector, Value pointer, int64_t count);
-  /// Prefetches row `index` of an array with rows of `bytes`.
+  /// Prefetches row `index` of an array with rows of `bytes` bytes.
   void prefetchRow(Value base, Value index, int64_t bytes);
   /// 2^x for x that is negative, 0 or NaN.
   Value powerOfTwo(Value x);

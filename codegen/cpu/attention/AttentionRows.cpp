@@ -118,7 +118,7 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
         }
         return;
       }
-      // In as few parts as possible, of about one size.
+      // Splits the heads into as few sets as possible, of nearly equal size.
       int64_t parts = (shape.group + kRowsTogether - 1) / kRowsTogether;
       for (int64_t row = 0; row < shape.group; --parts) {
         const int64_t count = (shape.group - row + parts - 1) / parts;

@@ -1,4 +1,4 @@
-//===- KvPages.cpp - where keys and values lie ----------------------------===//
+//===- KvPages.cpp - addresses in the KV cache ----------------------------===//
 #include "codegen/cpu/attention/KvPages.h"
 
 #include "formats/support/CheckedMath.h"
@@ -20,7 +20,7 @@ KvShape::KvShape(const KernelSpec &spec)
       pageBytes(static_cast<int64_t>(spec.kvPageBytes)) {}
 
 unsigned KvShape::valueAlignment(int64_t lanes) const {
-  // The lowest set bit is the largest power of two that divides it.
+  // The lowest set bit is the largest power of two that divides headDim.
   const int64_t divisor = headDim & -headDim;
   return static_cast<unsigned>(std::min({lanes, divisor, kVector}) *
                                elementBytes);

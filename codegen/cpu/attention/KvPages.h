@@ -19,7 +19,7 @@ struct KvShape {
   static constexpr int64_t kVector = 8;
 
   int64_t headDim;
-  int64_t paddedDim; ///< headDim, up to a multiple of kVector: rows of scratch
+  int64_t paddedDim; ///< headDim rounded up to a multiple of kVector
   int64_t elementBytes;
   int64_t keyRowBytes;   ///< one element of 64 keys
   int64_t valueRowBytes; ///< the values of one token
@@ -29,13 +29,13 @@ struct KvShape {
 
   explicit KvShape(const KernelSpec &spec);
 
-  /// What `lanes` elements of a value, from a multiple of `lanes` on, are
-  /// aligned to: values follow each other without padding.
+  /// The alignment of `lanes` elements of a value that start at a multiple of
+  /// `lanes`. There is no padding between values.
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Rejects KV dtypes and head shapes that no kernel supports: Internal for
-/// shapes that are no valid cache, Unsupported for valid ones.
+/// Rejects KV dtypes and head shapes that no kernel supports: with Internal for
+/// shapes that are not a valid cache, with Unsupported for valid ones.
 Status checkKv(const KernelSpec &spec);
 
 /// The address of KV head `head` in the page that holds position 64 * `page` of

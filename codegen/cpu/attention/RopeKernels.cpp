@@ -66,7 +66,7 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
           signedBy(cosineNegative, b.select(swapped, sine, cosine))};
 }
 
-// The largest power of two of lanes, up to 16, that fits in `left` elements.
+// The largest power of two that exceeds neither 16 nor `left`.
 int64_t lanesFor(int64_t left) {
   int64_t lanes = kFloatLanes;
   while (lanes > left) {
@@ -76,7 +76,7 @@ int64_t lanesFor(int64_t left) {
 }
 
 // Rotates the first ropeDim floats at `head` in place. `angles` points at the
-// token's cosines, which its sines follow.
+// token's cosines, followed by its sines.
 void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
                 Value angles) {
   const auto half = static_cast<int64_t>(spec.ropeDim / 2);
@@ -141,7 +141,7 @@ private:
   }
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
-  // `lanes` elements in the cache's dtype. What overflows becomes NaN: an
+  // `lanes` elements in the cache's dtype. Values that overflow become NaN: an
   // infinity could give a key the weight 0, as if it were absent, while NaN
   // always reaches the result.
   Value converted(Value source, int64_t lanes) {
@@ -157,8 +157,8 @@ private:
                  b.constant(type, std::numeric_limits<double>::quiet_NaN()));
     return isHalf ? b.floatTruncate(finite, b.f16()) : finite;
   }
-  // body(first element, lanes) for all elements of a head, in whole vectors
-  // first and then one by one.
+  // Calls body(first element, lanes) until all elements of a head are covered:
+  // whole vectors first, then single elements.
   void forElements(llvm::function_ref<void(Value, int64_t)> body) {
     constexpr int64_t kVector = KvShape::kVector;
     const int64_t whole = shape.headDim / kVector * kVector;
@@ -241,8 +241,8 @@ void AppendWriter::append(Value token, Value head) {
               b.element(values, slot, shape.valueRowBytes));
 }
 
-// Goes head by head, so that the cache lines of a head's K, which all tokens of
-// the tile write, stay in L1.
+// Proceeds head by head, so that the cache lines of a head's K, which all
+// tokens of the tile write, stay in L1.
 void AppendWriter::write(Value tile) {
   const Value first = b.mul(tile, b.i64(kTileTokens));
   const Value end = b.min(b.add(first, b.i64(kTileTokens)), b.tokens());

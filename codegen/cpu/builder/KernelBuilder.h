@@ -70,7 +70,7 @@ public:
   Type f64() { return builder.getF64Type(); }
   Type ptr();
   mlir::VectorType vec(Type element, int64_t lanes);
-  /// `type` with another element type, or the element type for a scalar.
+  /// `type` with another element type; if `type` is a scalar, `element`.
   static Type withElement(Type type, Type element);
 
   // ---- constants ------------------------------------------------------------
@@ -109,13 +109,13 @@ public:
   /// for (i = lower; i < upper; i += step) body(i); all i64, step > 0.
   void loop(Value lower, Value upper, Value step,
             llvm::function_ref<void(Value)> body);
-  /// The same with loop-carried values. `body` takes and returns as many
-  /// values, of the same types, as `initial` has. The result is the last
-  /// iteration's values, or `initial` if there is no iteration.
+  /// The same with loop-carried values. `body` takes and returns values that
+  /// match `initial` in number and types. The result is the values of the last
+  /// iteration, or `initial` if there are no iterations.
   Values loop(Value lower, Value upper, Value step,
               llvm::ArrayRef<Value> initial,
               llvm::function_ref<Values(Value, mlir::ValueRange)> body);
-  /// body(tile) for every tile of this call.
+  /// Runs body(tile) for every tile of this call.
   void tileLoop(llvm::function_ref<void(Value)> body);
   void ifThen(Value condition, llvm::function_ref<void()> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,

@@ -25,7 +25,7 @@ public:
   /// still need fieldScale(). The magnitude of the sum is below 128, and -128 <
   /// bias <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// The four bytes as signed integers, likewise (8 bits).
+  /// Likewise for the four bytes as signed integers (fieldScale() with 8 bits).
   Four byteFields(Value word);
   /// The scale to use with byteFields() of `bits` bits. Leaving a byte at the
   /// top of its lane is cheapest, and makes it 2^24 times too large; the scale
@@ -40,8 +40,8 @@ public:
   Value spread(Value word, int64_t index);
   /// Byte j of each lane is bits [step * j, step * j + bits); bits < 8.
   Value apart(Value word, int64_t step, int64_t bits);
-  /// Requires isa().hasVbmi. Byte j of each lane is the eight bits from
-  /// firstBits[j] on. Bits from outside the lane are unspecified.
+  /// Requires isa().hasVbmi. Byte j of each lane is the eight bits that start
+  /// at firstBits[j]. Bits from outside the lane are unspecified.
   Value eightBits(Value word, const std::array<int64_t, 4> &firstBits);
   /// Byte `index` of each word, as i32.
   Value byteOf(Value word, int64_t index);

@@ -35,7 +35,7 @@ constexpr int64_t kCodeBytes = 2;
 /// The codes, and bytes, that one permutation can select from.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
-/// With more codes, a gather is faster than that many permutations.
+/// With more codes than this, a gather is faster than the permutations.
 constexpr int64_t kMostPermuted = 1024;
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }

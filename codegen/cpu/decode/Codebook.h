@@ -9,8 +9,8 @@
 // A two-register AVX-512 permutation looks up 32 codes among 64 or, with
 // isa().hasVbmi, 64 half codes among 128. Covering the whole book with such
 // permutations, and selecting between them by the upper index bits, is several
-// times faster than gathering. Other instruction sets gather, and so do large
-// books without byte permutations.
+// times faster than gathering. Gathers are used on other instruction sets and,
+// where there are no byte permutations, for large books.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -47,8 +47,9 @@ public:
   };
 
   /// `entries` are vectors of eight elements, one per byte with the lowest byte
-  /// first, which take up to four different `values`. Their number is a power
-  /// of two of at least 256. `name` is passed to KernelBuilder::table().
+  /// first, which take up to four different `values`. The number of entries
+  /// must be a power of two, and at least 256. `name` is passed to
+  /// KernelBuilder::table().
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint64_t> entries, std::span<const int8_t> values);
   /// The same for four elements with up to eight values.

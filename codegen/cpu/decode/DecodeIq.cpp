@@ -40,7 +40,7 @@ public:
   SignedEmitter(const Codebook &numbers, DecodeSink &to,
                 std::span<const int8_t> values, int divisor, int64_t fieldBits)
       : book(numbers), sink(to), bits(fieldBits) {
-    // Biased by a power of two, so that both signs are unsigned.
+    // Biased by a power of two, so that values of either sign become unsigned.
     for (size_t i = 0; i < values.size(); ++i) {
       plus[i] = static_cast<int8_t>((1 << (bits - 1)) + values[i] / divisor);
       minus[i] = static_cast<int8_t>((1 << (bits - 1)) - values[i] / divisor);

@@ -12,7 +12,7 @@
 // only the sum of the activations for the offset.
 //
 // Columns are relative to a cursor, which repeat() moves. Sinks emit code: a
-// call of value() in the body of repeat() emits code once, which then runs once
+// call to value() in the body of repeat() emits code once, which then runs once
 // per iteration.
 //
 //===----------------------------------------------------------------------===//

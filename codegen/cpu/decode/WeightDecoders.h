@@ -38,9 +38,9 @@ inline constexpr int64_t kChunkColumns = 256;
 
 /// Decodes columns [first, first + count) of a row block. Both are i64 and
 /// multiples of the dtype's block size; without blocks, count <= kChunkColumns.
-/// The sink's column 0 is `first`. `k` is the number of columns of the matrix,
-/// and `count` is a multiple of some divisor of k. `prefetchAhead` is the
-/// prefetch distance in bytes; 0 disables prefetching.
+/// The sink's column 0 is `first`. `k` is the number of columns of the matrix;
+/// for dtypes without blocks, `count` must be a multiple of 8 if k is.
+/// `prefetchAhead` is the prefetch distance in bytes; 0 disables prefetching.
 void decodeColumns(const RowBlockReader &rows, DecodeSink &sink,
                    mlir::Value first, mlir::Value count, int64_t k,
                    int64_t prefetchAhead);

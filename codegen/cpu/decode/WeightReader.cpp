@@ -24,7 +24,7 @@ Value BlockReader::unit(std::string_view name, int64_t constant,
     address = b.element(address, dynamic, side * bytes);
   }
   if (!isRows()) {
-    // A block column starts where the previous one ends.
+    // Unaligned: block columns follow each other without padding.
     return b.load(b.vec(element, kRowLanes), address, 1);
   }
   if (bytes >= 4) {

@@ -60,7 +60,7 @@ public:
   RowBlockReader(KernelBuilder &builder, DType dtype, Layout layout, int64_t n,
                  int64_t k, Value matrix, Value rowBlock);
 
-  /// Block column `index` (i64), or that column for a dtype without blocks.
+  /// Block column `index` (i64); for a dtype without blocks, column `index`.
   BlockReader block(Value index) const;
   KernelBuilder &builder() const { return b; }
   /// The bytes of a block column if it is contiguous (x16), otherwise 0.
@@ -70,7 +70,7 @@ public:
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.
   void continuesAt(Value address) { following = address; }
-  /// Uses non-temporal prefetches: no one reads this row block again before all
+  /// Uses non-temporal prefetches: this row block is not read again until all
   /// others have been read.
   void streamsOnce() { streamCache = KernelBuilder::Cache::Once; }
   /// Prefetches the line of an address from streamAddress().

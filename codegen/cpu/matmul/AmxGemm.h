@@ -32,8 +32,9 @@
 
 namespace air::codegen {
 
-/// Row blocks whose sums are in tiles together. With one weight operand each
-/// and the shared activation operand, they take seven of the eight registers.
+/// The number of row blocks whose sums are in tile registers at the same time.
+/// With one weight operand each and the shared activation operand, they take
+/// seven of the eight registers.
 inline constexpr uint64_t kAmxRowBlocks = 3;
 /// Columns of a bfloat16 panel, for which sums are loaded and stored once.
 inline constexpr uint64_t kAmxPanelColumns = 256;

@@ -45,8 +45,8 @@ public:
                  b.i64(rowDistance), tile});
   }
   /// sums[token][row] + x[token] . w[row] on pairs of bfloat16. x has 16 rows
-  /// of `bytes`, the columns of one token each; w is [bytes / 4][16 rows][4
-  /// bytes]. Requires isa().hasAmxBf16.
+  /// of `bytes` bytes, each with the columns of one token; w is [bytes / 4][16
+  /// rows][4 bytes]. Requires isa().hasAmxBf16.
   Value dotPairs(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbf16ps.internal", sums, x, w, bytes);
   }

@@ -42,8 +42,8 @@ void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
 
 /// sums[token][panel][16] += the dot products over `columns` columns of the
 /// panels' rows with the 16 tokens at `x`, which has one Bf16Tile per block.
-/// `microTokens` tokens are processed at a time. `tile` counts the token tiles
-/// that the panels are multiplied with.
+/// `microTokens` tokens are processed at a time. `tile` is the index of these
+/// tokens among the token tiles that the panels are multiplied with.
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   int64_t microTokens, mlir::Value x, mlir::Value tile,
                   mlir::Value sums, mlir::Value columns,

@@ -1,17 +1,19 @@
 //===- Gemm.cpp - y = w x for large M ---------------------------*- C++ -*-===//
 //
-// A tile is some row blocks and up to 128 tokens. It processes as many columns
-// at a time as keep the tile's activations in L2 while every row block uses
-// them. Within these columns, a row block is decoded in parts, each into a
-// panel in L1 that is then multiplied with 16 tokens at a time.
+// A tile is some row blocks and up to 128 tokens. The columns are processed in
+// sections, small enough that the tile's activations in a section stay in L2
+// while every row block uses them. Within a section, a row block is decoded in
+// parts, each into a panel in L1 that is then multiplied with 16 tokens at a
+// time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
-// (MatMulTiling::microRowBlocks, microTokens): as many sums as registers can
-// hold beside the operands. A weight that is loaded serves several tokens and
-// an activation several row blocks, so that arithmetic rather than loads is the
-// limit.
+// (MatMulTiling::microRowBlocks, microTokens), whose sums fill the registers
+// that the operands leave free. Each loaded weight serves several tokens and
+// each loaded activation several row blocks, so arithmetic rather than loads is
+// the limit.
 //
-// A pass that wants logits of only a few tokens uses the GEMV code for them.
+// A pass that needs the logits of only a few tokens uses the GEMV code for
+// them.
 //
 // Scratch: sums [matrix][set of row blocks][token][row block of the set][16]
 // f32, then a panel for each row block of the micro-kernel (WeightPanel.h),
@@ -49,8 +51,8 @@ public:
 
 private:
   /// The address of the sums of a token and a row block, both relative to the
-  /// tile. The row blocks of a micro-kernel are adjacent: 4 KiB apart, loads of
-  /// one would stall on stores to another.
+  /// tile. The row blocks of a micro-kernel are adjacent: if they were 4 KiB
+  /// apart, loads from one would stall on stores to another.
   Value sumsAt(Value matrix, Value rowBlock, Value token) {
     Value set = b.add(b.mul(matrix, b.i64(tileRowBlocks / microRowBlocks)),
                       b.div(rowBlock, b.i64(microRowBlocks)));
@@ -59,7 +61,7 @@ private:
                 b.rem(rowBlock, b.i64(microRowBlocks)));
     return b.element(b.scratch(), row, kSumBytes);
   }
-  /// body(first token) for the tokens of a tile, 16 at a time.
+  /// Calls body(first token) for every 16 tokens of a tile.
   void tokenTiles(Value tokens, llvm::function_ref<void(Value)> body) {
     b.loop(b.i64(0), tokens, b.i64(kTokens), body);
   }
@@ -72,7 +74,7 @@ private:
     Value last;     ///< the tile's last row block, relative to the matrix
     Value column;
     Value columns;
-    Value start; ///< the columns that stay in L2 for all row blocks
+    Value start; ///< columns [start, end) stay in L2 for all row blocks
     Value end;
     Value x; ///< at `column` and the tile's first token
     Value tokens;
@@ -243,8 +245,8 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value column = b.add(part.column, part.columns);
   Value following = b.add(part.first, b.i64(microRowBlocks));
   Value tileFirst = b.sub(part.first, part.rowBlock);
-  // Starts from the next tile; then a later part of this tile replaces it, from
-  // the outermost to the innermost loop.
+  // The default is the next tile. A later part of this tile takes precedence,
+  // and the part that comes next in an inner loop over that of an outer loop.
   Value matrix = zero;
   Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;
@@ -280,7 +282,7 @@ void GemmEmitter::eachPanel(
     const Part &part,
     llvm::function_ref<void(const RowBlockReader &, Value)> fill) {
   b.loop(b.i64(0), b.i64(microRowBlocks), b.i64(1), [&](Value i) {
-    // Past the last row block this decodes it again, into sums that are never
+    // Past the last row block, that one is decoded again; the sums are never
     // used.
     Value at = b.add(part.first, i);
     RowBlockReader weights = reader(part.matrix, b.min(at, part.last));

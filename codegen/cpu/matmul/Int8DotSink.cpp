@@ -100,9 +100,9 @@ void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
         b.mul(offset, b.constant(offset.getType(), double{kScaledSumDivisor}));
   }
   sumsOfBytes.clear();
-  // A chain of eight dependent dot products beside a long decoder exceeds the
-  // out-of-order window. Other targets have more accumulators anyway: their
-  // vectors are shorter, or they add in 16 bits.
+  // A chain of eight dependent dot products, interleaved with a long decoder,
+  // exceeds the out-of-order window. Other targets have more accumulators
+  // anyway: their vectors are shorter, or they add in 16 bits.
   chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
                    b.isa().byteDot == ByteDot::Vnni512
                ? 2

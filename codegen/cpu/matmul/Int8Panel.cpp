@@ -109,7 +109,8 @@ Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
   if (layout.bias == 0) {
     return b.zero(b.vec(b.i32(), kRowLanes));
   }
-  // The stored sums are for a bias of -128. Smaller powers of two shift them.
+  // The stored sums are for a bias of -128. For a smaller bias they are shifted
+  // right.
   return b.shiftRightSigned(
       scalars.sumOfColumns(b, offsetof(ActivationTile, biasSums), more,
                            b.i32()),
@@ -247,7 +248,7 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
 }
 
 /// totals[panel][token] += the scaled dot products of one scale group with the
-/// tokens from `first` on.
+/// tokens that start at `first`.
 void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value index, Value x,
                    int64_t tileBytes, Value first, int64_t tokens,

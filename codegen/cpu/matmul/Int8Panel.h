@@ -16,7 +16,7 @@
 //
 // The exponent trick requires scales on the grid. A chunk of columns with any
 // scale off the grid takes slower code that is correct for all scales; on the
-// grid both give the same bits.
+// grid both produce the same bits.
 //
 // Thread-safety: as KernelBuilder.
 //
@@ -31,13 +31,13 @@
 namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
-/// Columns of a panel. Three panels of at most 10 KiB each and as many columns
+/// Columns of a panel. Three panels of at most 10 KiB each and the same columns
 /// of 16 tokens share an L1 cache of 48 KiB.
 inline constexpr uint64_t kInt8PanelColumns = 256;
 
 /// The layout of a panel, and the offsets of the parts of a scale group.
 struct Int8PanelLayout {
-  /// Per scale group: a block or half of one.
+  /// Columns of a scale group: those of a block or of half a block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
   // Properties of the decoded weights.
@@ -84,7 +84,7 @@ struct TokenScales {
   mlir::Value once;      ///< the tile, offset by 4 bytes per token
   mlir::Value ofColumns; ///< the same, offset to the group's columns
 
-  /// Broadcasts a field of the token `more` tokens further.
+  /// Broadcasts a field of the token that is `more` tokens further on.
   mlir::Value number(KernelBuilder &b, size_t field, int64_t more) const;
   mlir::Value sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
                            mlir::Type element) const;
@@ -112,9 +112,9 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// sums[token][panel][16] += the dot products over `columns` columns of the
 /// panels' rows with the 16 tokens at `x`, which has one ActivationTile per
-/// block. `microTokens` tokens are processed at a time. `tile` counts the token
-/// tiles that the panels are multiplied with; the next one lies `tileBytes`
-/// further.
+/// block. `microTokens` tokens are processed at a time. `tile` is the index of
+/// these tokens among the token tiles that the panels are multiplied with; the
+/// next token tile is `tileBytes` further on.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

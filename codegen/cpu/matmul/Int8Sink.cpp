@@ -37,7 +37,7 @@ void Int8Sink::signedFields(int64_t column, Value word) {
 void Int8Sink::quarterFields(int64_t column, Value word, int bias) {
   // Moves the fields of byte i into place two at a time: the lower two come
   // from the word itself, the upper two from the word shifted right by 4. The
-  // second of each two then sits two bits too high, which a table look-up
+  // second of each pair is then two bits too high, which a table look-up
   // corrects.
   constexpr std::array<int8_t, 16> kFields = {0, 1, 2, 3, 1, 0, 0, 0,
                                               2, 0, 0, 0, 3, 0, 0, 0};

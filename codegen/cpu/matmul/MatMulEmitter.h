@@ -48,8 +48,8 @@ private:
 void emitGemm(KernelBuilder &builder, const KernelSpec &spec);
 
 // MatMulKernel.cpp
-/// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for a spec
-/// with switchesToGemv().
+/// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for a
+/// spec with switchesToGemv().
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   mlir::Value firstRowBlock, mlir::Value lastRowBlock);
 

@@ -122,9 +122,9 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// Tail: halves the width 8, 4, 2, 1 until it fits. Three tokens use the 4-wide
-// code and read one padding row. Large-M kernels have many tokens, so for them
-// a tail is not worth more code.
+// The last pass has the smallest width of 8, 4, 2 and 1 that holds the rest.
+// Three tokens use the 4-wide code and read one padding row. Large-M kernels
+// have many tokens, so for them a tail is not worth more code.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
   if (tokens ==

@@ -32,10 +32,10 @@ constexpr uint64_t kPrefetchBytes = 9216;
 constexpr double kTileNs = 50; ///< claiming a tile and starting on it
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
-/// Most of the loading time overlaps with arithmetic.
+/// High, since most of the loading time overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 constexpr double kCyclesPerNs = 3;
-/// The largest number that the model chooses.
+/// The largest number of row blocks per tile that the model chooses.
 constexpr uint64_t kModelRowBlocks = 16;
 
 /// The limit for each size that a spec may request, in multiples of the step.
@@ -139,7 +139,7 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
     const bool isBf16 = spec.activation == Activation::BF16x32;
     const bool isAmxBf16 = isBf16 && isa.hasAmxBf16;
     // Of 32 registers with 16 sums each, float panels use 16 for sums and
-    // bfloat16 panels 24. Int8 panels use 12 for dot products and as many for
+    // bfloat16 panels 24. Int8 panels use 12 for dot products and 12 for
     // totals.
     // Tile registers process 16 tokens.
     static_assert(kAmxRowBlocks == 3);

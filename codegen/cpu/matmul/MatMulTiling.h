@@ -5,10 +5,10 @@
 // the rest.
 //
 // The cost model. Let there be G row blocks, T token tiles and P cores. A row
-// block takes the time t, and a tile of g row blocks costs o in addition,
-// whatever g is. The total overhead of the tiles is o G T / (g P) per core. At
-// the end, a core waits for half a tile on average, g t / 2. The sum of both is
-// smallest at
+// block takes time t, and each tile has an overhead o, which does not depend on
+// its number g of row blocks. The total overhead of the tiles is o G T / (g P)
+// per core. At the end, a core waits for half a tile on average, g t / 2. The
+// sum of the two is smallest at
 //
 //   g = sqrt(2 o G T / (P t))
 //
@@ -30,7 +30,7 @@
 
 namespace air::codegen {
 
-/// Sums of one token and row block.
+/// The bytes of the sums of one token and row block.
 inline constexpr int64_t kSumBytes = kRowLanes * 4;
 
 /// Whether weights are decoded into panels that a tile's tokens share (large
@@ -40,8 +40,8 @@ bool usesPanel(const KernelSpec &spec);
 /// A large-M pass may need the logits of only one token. Up to kGemvRows output
 /// rows are computed with the GEMV code, which decodes weights once for eight
 /// rows. With Q6_K, one row takes a sixth of the GEMM's time and 16 rows two
-/// thirds of it; 32 would take longer. Float kernels can't switch, since GEMV
-/// and GEMM read different formats of x.
+/// thirds of it; 32 rows would take longer than the GEMM. Float kernels can't
+/// switch, since GEMV and GEMM read different formats of x.
 inline constexpr int64_t kGemvRows = 16;
 bool switchesToGemv(const KernelSpec &spec);
 
@@ -50,7 +50,7 @@ struct MatMulTiling {
   uint64_t tileRowBlocks; ///< row blocks per tile
   uint64_t tileTokens;    ///< tokens per tile; 0 for all
   uint64_t passTokens;    ///< largest number of tokens of one GEMV pass
-  uint64_t tileColumns;   ///< columns that all row blocks use before the next
+  uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
   uint64_t dotBytes;      ///< scratch of AMX int8, in addition to panels
@@ -63,8 +63,8 @@ struct MatMulTiling {
 /// For a spec that checkTiles() accepts, with a nonempty matrix.
 MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa);
 
-/// Internal names the field of spec.tiles that is invalid, its value and the
-/// valid range.
+/// An Internal error names the field of spec.tiles that is invalid, its value
+/// and the valid range.
 Status checkTiles(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Implements tileVariants() (codegen/KernelSpec.h).

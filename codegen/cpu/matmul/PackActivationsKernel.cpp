@@ -68,7 +68,7 @@ Value orNan(KernelBuilder &b, Value isFinite, Value scale) {
       b.constant(scale.getType(), std::numeric_limits<double>::quiet_NaN()));
 }
 
-/// For integers of magnitude up to `most`.
+/// The scale for integers from -most to most.
 Scale exactScale(KernelBuilder &b, Value bits, double most) {
   Value largest = b.bitcast(bits, b.f32());
   auto floats = largest.getType();
@@ -82,8 +82,8 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
   return made;
 }
 
-/// For integers up to 127, on scales with kGridSteps steps per power of two.
-/// Every lane gets a valid step, whatever its bits are.
+/// The scale for integers from -127 to 127, from a grid with kGridSteps steps
+/// per power of two. Every lane gets a valid step, whatever its bits are.
 Scale gridScale(KernelBuilder &b, Value bits) {
   // One step is this many units of a float's bits.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
@@ -114,7 +114,7 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   return made;
 }
 
-/// Half a block as integers.
+/// Quantises half a block to integers.
 Value quantize(KernelBuilder &b, Value values, Value inverse) {
   auto integers = b.vec(b.i32(), kHalf);
   // Adding 1.5 * 2^23 rounds and leaves the integer in the low bits. Unlike a
@@ -174,10 +174,10 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 
 // ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
-/// Packs a block of up to 16 tokens. `x` points at the first token, whose row
-/// has `rowBytes`. Per-token scalars are computed across all 16 lanes, padding
-/// included. Until then, fields of the tile serve as temporary storage for
-/// intermediate per-token results.
+/// Packs a block of up to 16 tokens. `x` points at the first token; rows are
+/// `rowBytes` apart. Per-token scalars are computed across all 16 lanes,
+/// padding included. Until then, fields of the tile serve as temporary storage
+/// for intermediate per-token results.
 void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
                Value tokens, Value tile) {
   const bool isGrid = format == Activation::I8Grid;
@@ -327,7 +327,8 @@ void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
   });
 }
 
-/// to[j][i] = from[i][j] for 16 by 16 floats; a row of `from` has rowBytes.
+/// to[j][i] = from[i][j] for 16 by 16 floats; rows of `from` are rowBytes
+/// apart.
 void transpose(KernelBuilder &b, Value from, int64_t rowBytes, Value to) {
   auto type = b.vec(b.f32(), kTokens);
   std::array<Value, kTokens> rows;

@@ -1,6 +1,7 @@
 //===- WeightPanel.h - decoded weights in L1 --------------------*- C++ -*-===//
 //
-// Some columns of a row block, decoded once and multiplied with many tokens.
+// A panel holds some columns of a row block, which are decoded once and
+// multiplied with many tokens.
 //
 //   float32  [column][16 rows] f32
 //   bfloat16 pairs of columns: Bf16Dot.h

@@ -15,8 +15,8 @@ namespace air::codegen {
 /// registers.
 inline constexpr int64_t kFloatLanes = 16;
 
-/// Covers [0, count). body(type, i) handles kFloatLanes elements from i on if
-/// `type` is a vector, and one element if it is a scalar.
+/// Covers [0, count). body(type, i) handles kFloatLanes elements that start at
+/// i if `type` is a vector, and one element if it is a scalar.
 void rowLoop(
     KernelBuilder &b, int64_t count,
     llvm::function_ref<void(KernelBuilder::Type, KernelBuilder::Value)> body);
