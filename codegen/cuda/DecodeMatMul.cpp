@@ -209,8 +209,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     const Result<Sizes> sizes = sizesOf(trial);
     return sizes.isOk() && sizes->sharedBytes <= limit;
   };
-  // Split the columns until a block needs at most half of its shared memory, of
-  // which the activations are the largest part.
+  // Split the columns until a block needs at most half of the shared memory
+  // that it may have. Most of what it needs is for activations.
   const uint32_t limit = target.sharedBytesPerBlock;
   tiling.stages = 1;
   while (tiling.splits < 64 && !fits(limit / 2)) {
@@ -220,8 +220,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     tiling.blocksPerMultiprocessor = 2;
     return tiling;
   }
-  // Copies of up to 5 KiB, as far as the size divides the warp's share of a
-  // row.
+  // The largest copies of up to 5 KiB that divide the warp's share of a row
+  // evenly.
   const Result<Sizes> sizes = sizesOf(trial);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {

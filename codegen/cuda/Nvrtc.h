@@ -34,8 +34,9 @@ struct CompiledKernel {
 /// figure is missing.
 Result<KernelResources> parseAssemblerReport(const std::string &log);
 
-/// Movable. The library is closed with the last user. Calls from several
-/// threads are safe, because each compilation has its own NVRTC program.
+/// Movable. The library is closed when the last object that uses it is
+/// destroyed. Calls from several threads are safe, because each compilation has
+/// its own NVRTC program.
 class Nvrtc {
 public:
   /// `path` is a file or a folder, or "" for the places above. Unsupported,

@@ -11,7 +11,7 @@
 
 namespace air::codegen::cuda {
 
-/// Reads bytes exactly as a decode matmul does, but only combines them by
+/// Reads bytes exactly as a decode matmul does, but only combines them with
 /// exclusive or. It measures the limit of a WeightFetch. Bindings: the bytes,
 /// and one word per thread.
 struct ReadProbe {
