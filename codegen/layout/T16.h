@@ -22,15 +22,15 @@
 //
 // A unit consists of planes, each with 16 bytes per lane and so 512 bytes per
 // warp:
-//   nibbles   64 columns: low nibbles are of the first 32 columns, high nibbles
-//             of the second 32.
+//   nibbles   64 columns: low nibbles hold the first 32 columns, high nibbles
+//             the second 32.
 //   bit pairs (Q6_K) and bits (Q5_K): the upper bits of the codes. In each half
 //             of a word the fields start at bits 4, 8, 12 and 0 for (low
 //             nibble, columns 0-1), (high, 0-1), (low, 2-3) and (high, 2-3).
 //             Further rows and columns follow 2 bits (1 bit) above.
 //   bytes     32 columns of 8-bit codes.
-//   words     16-bit elements: two planes are 32 columns, the first of row g
-//             and the second of row g+8.
+//   words     16-bit elements: two planes hold 32 columns, the first for row g
+//             and the second for row g+8.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8.
