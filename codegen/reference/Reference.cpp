@@ -213,11 +213,12 @@ Doubles siluMul(View gate, View up) {
 
 namespace {
 
-/// A block of activations, quantised to integers up to `most`.
+/// A block of activations, quantised to integers from -most to most, where
+/// `most` is the argument of quantize().
 struct Quantized {
   int q[kActivationColumns] = {};
   float scale = 0;
-  int sums[3] = {}; ///< of q: either half, and all columns
+  int sums[3] = {}; ///< of q over each half and all columns
   int exponent = 0; ///< of the scale, for I8Grid only
   int step = 0;
   float scaledSum(size_t i) const {
