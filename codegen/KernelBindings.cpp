@@ -1,4 +1,4 @@
-//===- KernelBindings.cpp - what a kernel is given, in order --------------===//
+//===- KernelBindings.cpp - a kernel's operands, in order -----------------===//
 #include "codegen/KernelBindings.h"
 
 namespace air::codegen {
@@ -22,13 +22,13 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
     return KernelBinding{"kv", BindingKind::Kv, access};
   };
   uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  // Words of x's row, as a matmul reads it.
+  // 32-bit words per row of x, in the format that a matmul reads.
   uint64_t x = activationWords(spec.activation, spec.k);
   switch (spec.op) {
   case KernelOp::EmbedRows:
     return {matrix("table"), buffer("x", Write, spec.k)};
   case KernelOp::RmsNorm:
-    // Rows of x are tokens, whichever of them are asked for.
+    // x always has one row per token, even if y has only those of the outputs.
     return {buffer("x", Read, spec.k), vector("weight", spec.k),
             buffer("y", Write, spec.k, spec.rowsFrom)};
   case KernelOp::MatMul: {

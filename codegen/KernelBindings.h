@@ -1,10 +1,10 @@
-//===- KernelBindings.h - what a kernel is given, in order ------*- C++ -*-===//
+//===- KernelBindings.h - a kernel's operands, in order ---------*- C++ -*-===//
 //
-// The one description of a kernel's bindings: their order, what they point at,
-// what the kernel does to them, and their shape. The verifier of plan.dispatch
-// checks plans against it, tools/tune makes operands from it, and kernel tests
-// hold their cases to it. What a kernel computes from its bindings stands in
-// codegen/KernelSpec.h.
+// The only description of a kernel's bindings: their order, what they point at,
+// how the kernel accesses them, and their shapes. The verifier of plan.dispatch
+// checks plans against it, tools/tune allocates operands by it, and kernel
+// tests check their cases against it. codegen/KernelSpec.h specifies what a
+// kernel computes from its bindings.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELBINDINGS_H
@@ -17,11 +17,11 @@ namespace air::codegen {
 /// What a binding points at.
 enum class BindingKind : uint8_t {
   Tensor, ///< weights or a table: constant, made by airpack
-  Buffer, ///< rows of activations, one a token or output
+  Buffer, ///< rows of activations, one per token or output
   Kv,     ///< a layer's part of the KV cache (codegen/KernelSpec.h)
 };
 
-/// Bits: Read and Write together are ReadWrite.
+/// A bit mask: ReadWrite is Read | Write.
 enum class BindingAccess : uint8_t { Read = 1, Write = 2, ReadWrite = 3 };
 
 struct KernelBinding {
@@ -32,7 +32,7 @@ struct KernelBinding {
   uint64_t columns = 0;
   /// Rows of a tensor.
   uint64_t rows = 1;
-  /// Of a tensor; buffers are F32 and of Layout::Rows.
+  /// The dtype and layout of a tensor. Buffers are F32 in Layout::Rows.
   DType dtype = DType::F32;
   Layout layout = Layout::Rows;
   /// Which rows of the batch a buffer holds.
@@ -40,7 +40,8 @@ struct KernelBinding {
 };
 
 /// The bindings of the kernel that `spec` describes, in the order in which it
-/// takes them. Pure; a spec that describeKernel refuses gives some list.
+/// takes them. Pure. For a spec that describeKernel rejects, the list is
+/// unspecified.
 std::vector<KernelBinding> kernelBindings(const KernelSpec &spec);
 
 } // namespace air::codegen

@@ -20,19 +20,19 @@
 //                  output, row r = output_rows[r]. tile = row
 //   MatMul       x, w, [rowScale,] [bias,] y
 //                  y[m][yOffset + j] (+)= rowScale[j] * (w[j].x[m]) + bias[j];
-//                  w is [n, k], a row without a scale has 1;
+//                  w is [n, k]; without rowScale, scales are 1;
 //                  y's row has yStride floats; += when accumulate. rowsFrom
 //                  counts rows (Outputs: row r of x is output r)
 //   GluMatMul    x, wGate, wUp, [gateScale, upScale,] h
 //                  h = silu(wGate x) * (wUp x), both [n, k], one dtype and
 //                  layout, scaled row by row as MatMul's; h's row has n floats
 //   RopeAngles   inverseFrequency, angles
-//                  a token's ropeDim/2 cosines, then as many sines, of position
-//                  * inverseFrequency[i], both times scale; the table is
+//                  per token ropeDim/2 cosines, then ropeDim/2 sines, of
+//                  position * inverseFrequency[i], times scale; the table is
 //                  float64 [ropeDim/2] in [0, 2^20]; angles float32
 //                  [M][ropeDim]. tile = token
 //   RopeAppend   qkv, angles, [qNorm, kNorm,] kv
-//                  qkv rows: heads*headDim of q, kvHeads*headDim of k, same of
+//                  qkv rows: heads*headDim of q, kvHeads*headDim each of k and
 //                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
 //                  (in place) and k; k and v are appended to the layer's KV,
 //                  NaN where they overflow its dtype. tile = 4 tokens
@@ -60,13 +60,13 @@
 // BF16x32: token tile by token tile, one Bf16Tile per block of columns,
 // followed by one float32 factor for each of the 16 tokens. A value is
 // bfloat16(x / factor), rounded to nearest with ties to even; a finite number
-// never rounds to infinity, and NaN becomes a quiet NaN. x is off by at most
-// 1/256 of itself. The factor is 1, or 2^-88 for a row whose magnitudes are all
+// never rounds to infinity, and NaN becomes a quiet NaN. The relative error is
+// at most 1/256. The factor is 1, or 2^-88 for a row whose magnitudes are all
 // below 2^-60 (kTinyRow): bfloat16 dot products flush subnormal operands and
-// results to zero, which such a row could reach. Columns past k are zero. Only
-// BF16 matrices are multiplied in this format. The instruction takes both
-// operands as bfloat16, which would cost F16 weights three of their eleven
-// significant bits and F32 weights 16 of their 24.
+// results to zero, and without the factor they could occur in such a row.
+// Columns past k are zero. Only BF16 matrices are multiplied in this format.
+// The instruction takes both operands as bfloat16, which would cost F16 weights
+// three of their eleven significant bits and F32 weights 16 of their 24.
 //
 // I8: token tile by token tile, one ActivationTile per block of columns. Let m
 // be the largest |x| in a token's block. Every step is rounded to float32:
@@ -86,7 +86,8 @@
 //   q = x * min(16256 / m, 2^126), rounded to nearest, ties to even
 //   high = floor((q + 64) / 128), low = q - 128 * high
 // scale * (128 * high + low) represents x with an error of at most 1/32512 of
-// m, or 2^-127. That is 15 bits, of which int8 dot products take 8 at a time.
+// m, or 2^-127. That is 15 bits of precision, at the cost of two int8 dot
+// products: one with high and one with low.
 //
 // A block that holds an infinity or a NaN has a NaN scale, and its q are
 // unspecified.
@@ -186,8 +187,9 @@ inline constexpr float kScaledSumDivisor = 64.0F;
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];
-  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31: what a weight
-  /// bias of -128 contributes. Smaller biases shift it right.
+  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31, which is the
+  /// contribution of a weight bias of -128. For a smaller bias it is shifted
+  /// right.
   int32_t biasSums[3][kActivationTokens];
   /// scale / kScaledSumDivisor times the sums of q over the same columns.
   float scaledSums[3][kActivationTokens];
@@ -261,10 +263,11 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 /// or 8 significant bits.
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
-/// The activation format that gives `precision` with weights of `dtype`. With
-/// up to eight tokens, BF16 weights are limited by memory bandwidth, so float32
-/// activations cost nothing. Dtypes with 256-column blocks round more coarsely
-/// than others with as many bits, and can afford the larger error of I8Grid.
+/// The activation format that provides `precision` with weights of `dtype`.
+/// With up to eight tokens, BF16 weights are limited by memory bandwidth, so
+/// float32 activations cost nothing. Dtypes with 256-column blocks round more
+/// coarsely than others with the same number of bits, and can afford the larger
+/// error of I8Grid.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -347,10 +350,11 @@ inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   return Arithmetic::Float32;
 }
 
-/// The largest head. Attention keeps the widened queries, keys and values of one
-/// page in L2, and they grow with it.
+/// The largest supported headDim. Attention keeps the widened queries, keys and
+/// values of one page in L2, and their size is proportional to it.
 inline constexpr uint64_t kMaxHeadElements = 1024;
-/// The most query heads per KV head. Attention's scratch grows with them.
+/// The largest supported number of query heads per KV head. The size of
+/// attention's scratch grows with it.
 inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 
 /// The kernel's symbol name, a function of the spec alone. Unequal specs have
@@ -365,7 +369,8 @@ struct KernelEntry {
   uint64_t tokensPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< per thread
-  /// Read once per dispatch (EmbedRows: one row of the table).
+  /// The bytes of weights that a dispatch reads, each once (EmbedRows: the
+  /// bytes of one row of the table).
   uint64_t weightBytes = 0;
   uint64_t flopsPerRow = 0;
 };
@@ -376,7 +381,7 @@ struct KernelArtifact {
 };
 
 /// Whether an op's code depends on the MClass. Kernels of the other ops work
-/// token by token, so that one of them serves every batch.
+/// token by token, so one kernel serves every batch size.
 bool hasMClasses(KernelOp op);
 
 /// The layouts that a backend supports for a dtype on a target, best first.
@@ -395,14 +400,14 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
 std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);
 
-/// The grid and resources of a kernel, without compiling it. Unsupported names
-/// the op, dtype, layout or ISA feature that is missing.
+/// The grid and resources of a kernel, without compiling it. An Unsupported
+/// error names the op, dtype, layout or ISA feature that is missing.
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target);
 
 /// Compiles `specs` (duplicates are allowed) into one object for `target` on
-/// `threads` threads. The bytes do not depend on `threads`. Never aborts; a
-/// feature that the ISA lacks is Unsupported.
+/// `threads` threads. The bytes do not depend on `threads`. Never aborts;
+/// returns Unsupported if the ISA lacks a feature.
 Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
                                       const MachineProfile &target,
                                       unsigned threads);
