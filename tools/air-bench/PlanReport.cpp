@@ -1,9 +1,11 @@
 //===- PlanReport.cpp - bounds, sums, text and JSON -----------------------===//
 #include "tools/air-bench/PlanReport.h"
 
+#include "formats/support/Printable.h"
 #include "tools/cli/Output.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace air::bench {
 namespace {
@@ -112,20 +114,11 @@ std::string row(const std::string &name, const std::string &count,
                 part.operationBound * kMilli, part.share());
 }
 
-/// `name` as a JSON string; it comes from a file and may hold any character.
+/// `text` as a JSON string. It comes from a file and may hold any bytes.
 std::string quoted(const std::string &text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += format("\\u%04x", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
+  using Json = nlohmann::json;
+  return printableJson(
+      Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 } // namespace

@@ -127,9 +127,9 @@ TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreNamed) {
 
 TEST(PlanReport, NamesAreQuoted) {
   PlanMeasurement measured = measurement();
-  measured.steps[0].name = "a\"b\\c\n";
+  measured.steps[0].name = "a\"b\\c\n\u202e";
   EXPECT_THAT(planJson(measured, evaluate(measured)),
-              HasSubstr(R"("name": "a\"b\\c\u000a")"));
+              HasSubstr(R"("name": "a\"b\\c\n\u202e")"));
 }
 
 } // namespace
