@@ -1,4 +1,4 @@
-//===- AmxEmulator.cpp - tile instructions where there are none -----------===//
+//===- AmxEmulator.cpp - emulates AMX tile instructions -------------------===//
 #include "AmxEmulator.h"
 
 #include <cassert>
@@ -43,7 +43,7 @@ struct sigaction before;
 
 /// One instruction of VEX map 0F38. Its length includes all its bytes.
 struct Instruction {
-  unsigned prefix; ///< none, 66, F3 or F2
+  unsigned prefix; ///< a Prefix
   uint8_t opcode;
   unsigned reg;   ///< ModRM.reg
   unsigned rm;    ///< ModRM.rm, for a register operand
@@ -111,7 +111,7 @@ bool configure(uint64_t from) {
   uint8_t text[64];
   std::memcpy(text, reinterpret_cast<const void *>(from), sizeof(text));
   if (text[0] != 1 || text[1] != 0) {
-    return false; // only palette 1, starting at row 0
+    return false; // only palette 1 with start_row 0
   }
   state = {};
   for (unsigned i = 0; i < kTiles; ++i) {
@@ -161,7 +161,8 @@ bool store(const Tile *tile, const Instruction &what) {
   return true;
 }
 
-/// Rows of a times columns of b, where sums are over four bytes at a time.
+/// Whether the shapes allow sums += a * b. Every 32-bit sum adds up products
+/// over k, and four bytes of each operand belong to one step of k.
 bool areFactors(const Tile *sums, const Tile *a, const Tile *b) {
   return sums != nullptr && a != nullptr && b != nullptr && sums != a &&
          sums != b && a != b && sums->rows == a->rows &&
@@ -223,7 +224,7 @@ void multiplyInt8(Tile &sums, const Tile &a, const Tile &b, bool isASigned,
 
 enum Prefix : unsigned { kNone, k66, kF3, kF2 };
 
-/// Returns false for anything that is no tile instruction, or that hardware
+/// Returns false for anything that is not a tile instruction or that hardware
 /// would refuse.
 bool execute(const Instruction &what) {
   switch (what.opcode) {
@@ -279,7 +280,8 @@ void handle(int, siginfo_t *, void *where) {
     context->uc_mcontext.gregs[REG_RIP] += what->length;
     return;
   }
-  // The instruction runs again, and SIGILL's default action ends the process.
+  // The instruction runs again and raises SIGILL, whose default action ends the
+  // process.
   signal(SIGILL, SIG_DFL);
 }
 

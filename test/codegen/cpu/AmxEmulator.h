@@ -1,4 +1,4 @@
-//===- AmxEmulator.h - tile instructions where there are none ---*- C++ -*-===//
+//===- AmxEmulator.h - emulates AMX tile instructions -----------*- C++ -*-===//
 //
 // Runs kernels for tile registers on any x86-64 machine, as the exact bytes
 // that LLVM emitted. An instruction that the CPU does not support raises
@@ -10,7 +10,8 @@
 // Anything that real hardware refuses, such as mismatched shapes or
 // unconfigured tiles, ends the process with SIGILL.
 //
-// Thread-safety: one emulator at a time, and one thread that runs kernels.
+// Thread-safety: only one emulator may exist at a time, and only one thread may
+// run kernels.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CPU_AMXEMULATOR_H

@@ -271,7 +271,8 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   }
 }
 
-/// The x86 prefetches in the code of one kernel: prefetchnta, prefetcht0.
+/// The number of x86 prefetches in the code of one kernel: `once` counts
+/// prefetchnta, `often` counts prefetcht0.
 struct Prefetches {
   size_t once = 0;
   size_t often = 0;
@@ -307,7 +308,7 @@ TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
     EXPECT_GT(one.once, 0U) << info(dtype).name;
     EXPECT_EQ(one.often, 0U) << info(dtype).name;
 
-    // A second pass of four tokens reads the weights again.
+    // A second pass, over the next four tokens, reads the weights again.
     spec.mClass = MClass::Small;
     const Prefetches few = prefetchesOf(spec);
     EXPECT_EQ(few.once, 0U) << info(dtype).name;

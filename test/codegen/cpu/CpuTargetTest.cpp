@@ -83,8 +83,8 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   EXPECT_TRUE(target->isa.hasBf16Dot);
   EXPECT_NE(target->features.find("+avx512bf16"), std::string::npos);
   EXPECT_FALSE(target->isa.hasAmxBf16);
-  // Tiles are used only as a complete set, and together with the vector
-  // instructions for what they do not cover.
+  // The AMX features are used only if all three are present, and only together
+  // with the vector instructions for the work that tiles do not cover.
   for (const char *more : {"amx-bf16", "amx-int8"}) {
     features.push_back(more);
     target = makeCpuTarget(profile("x86_64", features));
@@ -129,7 +129,7 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
         Case{"x86_64", avx512, ByteDot::MulAdd512, "+avx512bw"},
         Case{"aarch64", {"dotprod", "neon"}, ByteDot::Sdot, "+dotprod"},
         Case{"aarch64", {"dotprod", "i8mm", "neon"}, ByteDot::Sdot, "+i8mm"},
-        // A subset of Armv8.6's features is treated as Armv8.0.
+        // i8mm without dotprod is ignored.
         Case{"aarch64", {"i8mm", "neon"}, ByteDot::None, "+neon"},
         Case{"aarch64", {"neon"}, ByteDot::None, "+neon"}}) {
     auto target = makeCpuTarget(profile(test.arch, test.features));
@@ -178,7 +178,8 @@ TEST(CpuTarget, EveryBuiltinCpuProfileWorks) {
   EXPECT_GT(cpus, 1U);
 }
 
-/// Whether LLVM gives a CPU, with all else left out, `other` with `feature`.
+/// Whether LLVM enables `other` for a CPU when `feature` is enabled. `without`
+/// disables features that the CPU would have by default.
 bool llvmImplies(const std::string &triple, const std::string &cpu,
                  const std::string &without, std::string_view feature,
                  std::string_view other) {
@@ -203,7 +204,7 @@ TEST(CpuTarget, ImpliedFeaturesAreLlvms) {
     const char *cpu;
     const char *without;
   };
-  // Every aarch64 CPU of LLVM has neon unless told otherwise.
+  // In LLVM, every aarch64 CPU has neon unless it is disabled.
   for (const Case &c : {Case{"x86_64", "x86_64-linux-gnu", "x86-64", ""},
                         Case{"aarch64", "aarch64-linux-gnu", "", "-neon,"}}) {
     for (std::string_view feature : knownFeatures(c.arch)) {

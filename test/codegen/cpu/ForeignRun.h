@@ -1,8 +1,8 @@
 /*===- ForeignRun.h - a kernel call as one file -------------------*- C -*-===*\
  *
- * What the test writes and ForeignRunner maps: this record at the start, then
- * code, batch, bindings and scratch, all at offsets from the file's start. Code
- * is page-aligned and position-independent.
+ * The format of the file that the test writes and ForeignRunner maps: this
+ * record, followed by code, batch, scratch and bindings. All offsets count from
+ * the start of the file. The code is page-aligned and position-independent.
  *
 \*===----------------------------------------------------------------------===*/
 #ifndef AIRPACK_TEST_CODEGEN_CPU_FOREIGNRUN_H

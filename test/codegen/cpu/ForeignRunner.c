@@ -1,6 +1,8 @@
-/* Runs one kernel of another machine under an emulator. Freestanding: no libc
- * is needed for that machine. Standard input is a job file (ForeignRun.h),
- * which is mapped whole, executed in place, and so also holds the results. */
+/* Runs one kernel that was compiled for another architecture. This program is
+ * compiled for that architecture too and runs in an emulator. It is
+ * freestanding, so that no libc for the architecture is needed. Standard input
+ * is a job file (ForeignRun.h). It is mapped as a whole, and the kernel runs
+ * in place, so the file also receives the results. */
 #include "ForeignRun.h"
 
 static int64_t systemCall(int64_t number, int64_t a, int64_t b, int64_t c,

@@ -85,7 +85,7 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
   }
 }
 
-/// "" when all numbers from place `begin` to `end` are NaN.
+/// Returns "" if got[begin] to got[end - 1] are all NaN, otherwise a message.
 std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     if (!std::isnan(got[i])) {
@@ -96,8 +96,8 @@ std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   return "";
 }
 
-// Squares of 2^63 add up to 2^126 * width: beyond the largest float32 from a
-// width of 4 on. Squares of 2^60 do not.
+// The squares of `width` numbers of 2^63 add up to width * 2^126, which
+// overflows float32 if the width is 4 or more. Those of 2^60 do not overflow.
 void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random) {
   for (const uint64_t width : {4, 100}) {
     KernelCase test;
@@ -159,8 +159,9 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
-// One token's block in any int8 format. It must equal the definition, which
-// leaves q and its sums open where the scale is NaN.
+// One token's block in any int8 format. It must equal the block that the
+// format's definition yields. Where the scale is NaN, the definition leaves q
+// and its sums unspecified.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
@@ -243,7 +244,7 @@ std::string compareTokens(const Bytes &got, Activation format, const Floats &x,
     return "";
   }
   if (format == Activation::BF16x32) {
-    // All blocks of a row, including the zeros past the last column.
+    // Compares all blocks of a row, including the zeros past the last column.
     const auto want = reference::roundToBf16(x, k);
     const uint64_t tileBlocks = ceilDiv(k, kActivationColumns);
     const uint64_t blocksBytes = tileBlocks * sizeof(Bf16Tile);
@@ -330,7 +331,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // Integers and halves of any magnitude up to the mark.
+      // A quarter of a mark that is tiny or not finite. For 127 * 128 and 127,
+      // random multiples of 0.5 up to half of the mark. Otherwise, the numbers
+      // stay.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -340,7 +343,7 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Rows that are tiny throughout, and rows that are tiny but for one value.
+  // Rows in which all values are tiny, and rows in which all but one are.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -472,10 +475,11 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
   return {.rowBlocks = 3, .tokens = isLarge ? 24U : 0U, .prefetchBytes = 1024};
 }
 
-/// The largest error of a matmul. With bfloat16, products are exact and every
-/// addition rounds: over the columns of a panel and then over the panels.
-/// Subnormals are flushed to zero, at most `flushed` for each term. AMX has
-/// shorter chains: half of a block's columns, and then the blocks.
+/// The largest error of a matmul. With bfloat16 activations, products are
+/// exact, and every addition rounds. The longest chain of additions runs over
+/// the columns of a panel and then over the panels. With AMX, chains are
+/// shorter: half of a block's columns, and then the blocks. Subnormals are
+/// flushed to zero, which costs at most `flushed` per term.
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
@@ -489,7 +493,8 @@ Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                 static_cast<double>(spec.k) * flushed);
 }
 
-/// Columns of a matrix without blocks: odd and even, and several panels.
+/// The number of columns for a dtype without blocks. With BF16x32 it exceeds a
+/// panel and may be odd or even; otherwise it is odd.
 uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
   return spec.activation == Activation::BF16x32 ? 133 * blocks
                                                 : 29 + 32 * blocks;
@@ -625,7 +630,8 @@ size_t turnOf(DType dtype, Layout layout) {
   return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
 }
 
-// All shapes, or one per class.
+// Runs all shapes for the most common dtypes, and one shape per M class for the
+// others.
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Precision precision, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);

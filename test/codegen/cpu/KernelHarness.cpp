@@ -87,8 +87,8 @@ uint64_t tileCount(const KernelCase &test, const KernelEntry &entry) {
          (entry.tokensPerTile == 0 ? 1 : ceilDiv(rows, entry.tokensPerTile));
 }
 
-/// Truncates a binding's bytes to those before the padding. Returns "" if they
-/// are acceptable.
+/// Removes the padding from a binding's bytes. Returns a message if the kernel
+/// has changed a binding that it should only read, otherwise "".
 std::string acceptBinding(const BindingData &binding, size_t index,
                           Bytes &after) {
   after.resize(binding.checkedBytes);
@@ -99,9 +99,9 @@ std::string acceptBinding(const BindingData &binding, size_t index,
   return "";
 }
 
-/// One run over all tiles. Returns an error, or "" with the bindings in
-/// `after`. Kernels have no type signature for UBSan to read, so that check is
-/// disabled here.
+/// Runs the kernel once over all tiles. Returns an error, or "" with the
+/// bindings in `after`. Generated code lacks the type signatures that UBSan's
+/// function check reads, so the check is disabled here.
 [[clang::no_sanitize("function")]] std::string
 runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
         const Ranges &ranges, std::vector<Bytes> &after) {
@@ -136,7 +136,8 @@ runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
   return "";
 }
 
-/// Runs a job file, which receives the results.
+/// Runs a job file in the emulator and reads it back with the results. Returns
+/// "" on success, otherwise a message.
 std::string callForeign(Bytes &file, const std::string &emulator,
                         const std::string &runner) {
   const int descriptor = memfd_create("kernel", MFD_CLOEXEC);
@@ -486,7 +487,8 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
   ForeignJob job = {};
   Bytes file(sizeof(ForeignJob));
   const auto append = [&file](const void *bytes, uint64_t size) {
-    // Every part lies between guard bytes, and starts on a page for the code.
+    // Every part lies between guard bytes. It starts at a page boundary because
+    // the code must.
     file.resize(file.size() + kGuardBytes, kGuard);
     file.resize(alignUp(file.size(), 4096), kGuard);
     const uint64_t at = file.size();

@@ -3,7 +3,8 @@
 // A KernelCase is one call of one kernel: a spec, a batch, the bytes of every
 // binding before the call, and a check of the bytes after it. runCase() makes
 // the call as a hostile runtime would:
-//   - every binding and the scratch lie between guard bytes, which must survive;
+//   - every binding and the scratch lie between guard bytes, which must not
+//     change;
 //   - padding rows and scratch start as NaN patterns;
 //   - all tiles run one by one in a shuffled order and then once more in uneven
 //     ranges, and both runs must produce the same bytes;
@@ -44,7 +45,7 @@ struct Batch {
 
   uint64_t tokens() const { return ids.size(); }
   AirBatch view() const;
-  /// The physical page of a token's position.
+  /// The physical page that holds `position` of `sequence`.
   uint32_t pageOf(uint64_t sequence, uint32_t position) const {
     return blockTables[sequence * blockTableStride +
                        position / AIR_KV_PAGE_TOKENS];
@@ -52,7 +53,7 @@ struct Batch {
 };
 
 enum class BatchKind {
-  Decode,      ///< every token belongs to another sequence
+  Decode,      ///< each token belongs to a different sequence
   Prefill,     ///< all tokens belong to one sequence
   Mixed,       ///< runs of several sequences
   Interleaved, ///< sequences alternate token by token
@@ -108,7 +109,7 @@ struct KernelCase {
     bindings.push_back({paddedRows(rows, width), false, rows.size() * 4});
   }
   /// Binds the x of a matmul in its spec's activation format. Returns the
-  /// numbers that this format represents.
+  /// numbers that x has in this format.
   Doubles readsActivations(const Floats &x);
   void writes(Bytes bytes) {
     const uint64_t size = bytes.size();
@@ -132,9 +133,9 @@ std::string checkBindings(const KernelCase &test);
 std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);
 
-/// As runCase(), but visits the tiles once and runs in an emulator of another
-/// machine. `image` is loaded code with the kernel at `entryAt`, and `runner`
-/// is the program built from ForeignRunner.c for that machine.
+/// Like runCase(), but visits the tiles once and runs in an emulator of another
+/// architecture. `image` is loaded code with the kernel at `entryAt`, and
+/// `runner` is the program built from ForeignRunner.c for that architecture.
 std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            std::span<const uint8_t> image, uint64_t entryAt,
                            const std::string &emulator,

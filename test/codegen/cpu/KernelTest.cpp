@@ -1,9 +1,9 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Walks the registry. Every op, dtype, layout and M class in it is compiled for
-// every target, and run wherever this machine or an emulator can. An emulator
-// may cover a whole machine or only some instructions. An op without cases
-// fails.
+// every target. The kernels whose target this machine can run, by itself or
+// with an emulator, are also run. An emulator may cover a whole architecture or
+// only some instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -153,7 +153,8 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
-/// Checks that exactly the kernels meant for tiles used them.
+/// Checks that AMX tiles were used by the kernels that should use them, and by
+/// no others.
 void expectTiles(const CpuTarget &target,
                  const std::vector<KernelCase> &cases) {
   bool isOfPairs = false;
@@ -252,7 +253,8 @@ TEST_P(Kernel, MatchesTheReferenceOnEveryTarget) {
       EXPECT_EQ(ran, static_cast<int>(cases.size()));
     }
   }
-  // Some built-in profile supports what the host may lack.
+  // At least one built-in profile supports these kernels, even if the host does
+  // not.
   EXPECT_GT(compiled, 0);
 }
 

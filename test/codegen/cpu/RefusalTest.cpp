@@ -1,4 +1,4 @@
-//===- RefusalTest.cpp - shapes that no kernel has are refused ------------===//
+//===- RefusalTest.cpp - unsupported kernel specs are refused -------------===//
 #include "codegen/KernelSpec.h"
 
 #include <functional>
@@ -206,7 +206,7 @@ TEST(Refusal, Bf16NeedsBf16) {
         Case{"aarch64-i8mm", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"x86-64-v4-bf16", with(spec, few), ErrorCode::Unsupported,
              "for 9 tokens and more of BF16"},
-        // Each weight would lose three bits.
+        // Each F16 weight would lose three bits.
         Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
              "for 9 tokens and more of BF16"},
         Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,

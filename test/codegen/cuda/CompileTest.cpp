@@ -72,8 +72,8 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   EXPECT_EQ(compiled, 7 * 8 * 2 - 2);
 }
 
-/// The instructions that one more unit in the loop's body adds, per weight that
-/// a lane multiplies.
+/// The number of instructions that one more unit adds to the loop's body, per
+/// weight that a lane multiplies.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
                                      uint32_t tokens,
                                      const CudaTarget &target) {

@@ -69,7 +69,7 @@ TEST(PackLayout, X16IsItsDefinitionAndUnpacks) {
       }
     }
   }
-  // Weight dtypes, times eight row counts by six column counts.
+  // 29 weight dtypes, times eight row counts, times six column counts.
   EXPECT_EQ(cases, 29 * 48);
 }
 

@@ -57,8 +57,8 @@ TEST(Reference, SiluAtKnownPoints) {
 
 TEST(Reference, GluMatMulGatesTheUpHalf) {
   const Doubles x = {1, 2};
-  const Doubles gate = {kLn3, 0, 0, 0}; // rows: ln 3, 0
-  const Doubles up = {0, 4, 5, 5};      // rows: 8, 15
+  const Doubles gate = {kLn3, 0, 0, 0}; // times x: ln 3, 0
+  const Doubles up = {0, 4, 5, 5};      // times x: 8, 15
   EXPECT_THAT(gluMatMul(x, gate, up, 2, 2),
               Pointwise(IsNear(kTiny), {6 * kLn3, 0.0}));
 }
@@ -102,7 +102,7 @@ TEST(Reference, RopeAppendSplitsNormsAndRotates) {
   spec.rope = RopeKind::Norm;
   spec.qkNorm = true;
   spec.epsilon = 0;
-  // q0, q1, k and v, rotated by a quarter turn: (a, b) -> (-b, a).
+  // q0, q1, k and v. q and k are rotated by a quarter turn: (a, b) -> (-b, a).
   const Doubles qkv = {1, 1, 3, -3, 1, 7, 5, 6};
   const Doubles angles = {0, 1};
   const Doubles qNorm = {2, 3};
@@ -128,7 +128,7 @@ TEST(Reference, AttentionWeighsValuesByScores) {
   const Doubles q = {2 * kLn3, 0, 0, 1};
   const Doubles keys = {1, 0, 0, 0, 9, 9};
   const Doubles values = {4, 0, 8, 100, 1e30, 1e30};
-  // Two keys: the odds are 3 : 1 for head 0, and even for head 1.
+  // The weights of the two keys are 3 : 1 for head 0, and equal for head 1.
   EXPECT_THAT(attention(spec, q, keys, values, 2),
               Pointwise(IsNear(1e-12), {5.0, 25.0, 6.0, 50.0}));
   EXPECT_THAT(attention(spec, q, keys, values, 1), ElementsAre(4, 0, 4, 0));

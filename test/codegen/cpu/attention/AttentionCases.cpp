@@ -16,7 +16,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     KernelCase test;
     test.spec.op = KernelOp::RopeAngles;
     test.spec.ropeDim = ropeDim;
-    test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F; // as of YaRN
+    test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F; // as with YaRN
     test.batch = makeBatch(random, BatchKind::Decode, 21, 1U << 20);
     const uint32_t marked[] = {0, 1, 1U << 20, (1U << 20) - 1, 1U << 31, ~0U};
     std::copy(std::begin(marked), std::end(marked),
@@ -33,7 +33,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     const Doubles want = reference::ropeAngles(frequency, test.batch.positions,
                                                double(test.spec.scale));
     test.check = [want](const std::vector<Bytes> &after) {
-      // One rounding to float32 of a number below 2, plus 1e-9 for the function.
+      // One rounding to float32 of a number below 2, plus 1e-9 for the sine or
+      // cosine itself.
       return compare("angles", floatsOf(after[1]), want,
                      Doubles(want.size(), 2 * kEpsilon + 1e-9));
     };
@@ -43,7 +44,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
 
 namespace {
 
-// The part of one layer in larger pages, as plain arrays.
+// Where the elements of one layer lie in the pages of a KV cache. A page is
+// larger than the part of this layer.
 struct Cache {
   const KernelSpec &spec;
   Bytes bytes;
@@ -99,7 +101,8 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.headDim = shape.headDim;
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
-  // In each page, the part of another layer follows.
+  // Each page is larger than the part of this layer, as if another layer
+  // followed.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
 }
 
@@ -177,7 +180,8 @@ void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
   test.writes(before);
   const reference::QkvRows want = reference::ropeAppend(
       spec, widened(qkv), widened(angles), widened(qNorm), widened(kNorm));
-  // Relative to the row's largest element, since a rotation mixes two elements.
+  // The bounds are relative to the row's largest element, since a rotation
+  // mixes two elements.
   Doubles bounds;
   const auto largestOf = [](const Doubles &rows, uint64_t m, uint64_t size) {
     double largest = 0;
@@ -212,8 +216,9 @@ void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
   cases.push_back(std::move(test));
 }
 
-// 65504 is the largest float16; from 65520 on it rounds to infinity, and so
-// does an infinity where the cache is float32.
+// An element that overflows the dtype of the cache is stored as NaN. The
+// largest float16 is 65504, and numbers of 65520 and more overflow. With a
+// float32 cache, the test appends infinities instead.
 void addAppendOverflow(std::vector<KernelCase> &cases, DType kvDtype,
                        Random &random) {
   KernelCase test;
@@ -224,7 +229,8 @@ void addAppendOverflow(std::vector<KernelCase> &cases, DType kvDtype,
   test.label = labelOf(spec, 1) + " of large numbers";
   const float infinity = std::numeric_limits<float>::infinity();
   const bool isHalf = kvDtype == DType::F16;
-  // Elements 0 and 9 go through the loops of eight and of one.
+  // Element 0 is stored by the loop over eight elements at a time, and element
+  // 9 by the loop over single elements.
   const Floats key = {
       isHalf ? -65520.0F : -infinity, 65504, -65504, 1, 2, 3, 4, 5, 6,
       isHalf ? 1e9F : infinity};
@@ -275,7 +281,8 @@ void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
       {{2, 1, 256}, 256, RopeKind::Norm, true},
       {{5, 1, 24}, 0, RopeKind::None, true},
       {{4, 2, 40}, 0, RopeKind::None, false},
-      // No multiple of a vector: OpenLLaMA-3B's 100, and whatever else.
+      // Head sizes that are not a multiple of a vector: OpenLLaMA-3B's 100, and
+      // arbitrary others.
       {{4, 2, 100}, 100, RopeKind::Norm, false},
       {{3, 3, 1}, 0, RopeKind::None, false},
       {{2, 1, 6}, 6, RopeKind::Norm, true},
@@ -374,8 +381,8 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
     want.insert(want.end(), out.begin(), out.end());
   }
   // A score is scale times a sum of headDim products of magnitude keyScale. Its
-  // absolute error is the relative error of a weight, and the values have
-  // magnitude 4.
+  // absolute error becomes the relative error of a softmax weight, and the
+  // values have magnitude 4.
   const double bound =
       4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
   test.check = [want, bound](const std::vector<Bytes> &after) {
@@ -392,7 +399,8 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   const HeadShape shapes[] = {{4, 4, 16},  {6, 3, 32}, {9, 3, 64},  {4, 1, 64},
                               {5, 1, 80},  {6, 1, 24}, {14, 2, 64}, {8, 1, 128},
                               {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
-  // Heads that are no multiple of a vector, and many of them on one KV head.
+  // Head sizes that are not a multiple of a vector, and many heads that share
+  // one KV head.
   const HeadShape oddShapes[] = {{4, 2, 100}, {64, 1, 32}, {3, 3, 1},
                                  {71, 1, 4},  {6, 3, 27},  {2, 1, 1022}};
   int turn = 0;

@@ -29,8 +29,9 @@ compileOne(const CpuTarget &target,
 
 constexpr int64_t kLanes = 16;
 
-/// y[i] = function(x[i]) on the host, with 16 elements per tile. Kernels have
-/// no type signature for UBSan to read, so that check is disabled here.
+/// y[i] = function(x[i]) on the host, with 16 elements per tile. Generated code
+/// lacks the type signatures that UBSan's function check reads, so the check is
+/// disabled here.
 [[clang::no_sanitize("function")]] std::vector<float>
 map(std::vector<float> x,
     const std::function<mlir::Value(KernelBuilder &, mlir::Value)> &function) {
@@ -57,7 +58,7 @@ map(std::vector<float> x,
   return y;
 }
 
-/// The distance in units in the last place of `want`, rounded to float.
+/// The difference, in units in the last place of `want` rounded to float.
 double ulps(float got, double want) {
   auto nearest = static_cast<float>(want);
   if (std::isinf(nearest) || std::isinf(got)) {

@@ -7,8 +7,8 @@
 namespace air::codegen::test {
 namespace {
 
-/// `share` of the largest magnitude in each number's block, but at least 2^-127,
-/// half of the smallest scale.
+/// For each number, `share` times the largest magnitude in its block, but at
+/// least 2^-127, which is half of the smallest scale.
 Doubles relativeToBlock(const Floats &x, double share) {
   Doubles errors;
   for (uint64_t i = 0; i < x.size(); ++i) {
@@ -37,7 +37,8 @@ Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
       }
       continue;
     }
-    // Neighbouring blocks of very different magnitudes, or one outlier.
+    // Either neighbouring blocks differ greatly in magnitude, or the row has
+    // one outlier.
     for (uint64_t j = 0; j < k; ++j) {
       const int exponent =
           static_cast<int>(j / kActivationColumns % 9) * 22 - 100;
@@ -62,7 +63,9 @@ Doubles activationError(const Floats &x, Activation format) {
   case Activation::I8Grid:
     return relativeToBlock(x, 1.0 / 203);
   case Activation::BF16x32:
-    // Truncation at the top of the range, or half a subnormal times 2^-88.
+    // A number that would round to infinity is truncated, which costs up to
+    // 1/256 of it. A tiny row loses up to half of the smallest subnormal, times
+    // its factor of 2^-88.
     for (uint64_t i = 0; i < x.size(); ++i) {
       errors[i] = std::abs(double{x[i]}) / 256 + 0x1p-222;
     }

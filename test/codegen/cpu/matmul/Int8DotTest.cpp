@@ -27,11 +27,12 @@ constexpr const char *kRunner = nullptr;
 
 constexpr int64_t kRows = 16;
 constexpr int64_t kWordBytes = 4 * kRows;
-/// More words than any target adds in 16 bits, except for the smallest fields.
+/// More words than any target can add in 16 bits, except with the narrowest
+/// fields.
 constexpr int64_t kWords = 20;
 constexpr int kStart = -1000;
 
-/// Sums of kWords words with fields of `bits` bits, where |x| <= mostX.
+/// A sum over kWords words. Weights have `bits` bits, and |x| <= mostX.
 struct Sum {
   int64_t bits;
   int64_t mostX;
@@ -47,8 +48,9 @@ std::vector<Sum> sums() {
   return all;
 }
 
-/// The value of byte `at` of word `word` in row `row`. Rows 0 and 1 have the
-/// largest magnitude with one sign throughout; the others mix.
+/// The value of byte `at` of word `word` in row `row`. Rows 0 to 3 hold an
+/// extreme value throughout: the largest, or in rows 2 and 3 of 8-bit weights
+/// the smallest. The others mix values.
 int weight(const Sum &sum, int64_t row, int64_t word, int64_t at) {
   const int most = sum.bits == 8 ? 127 : (1 << sum.bits) - 1;
   const int least = sum.bits == 8 ? -128 : 0;
@@ -77,9 +79,10 @@ int activation(const Sum &sum, int64_t row, int64_t word, int64_t at) {
 constexpr std::array<int8_t, 16> kTable = {
     -128, -100, -77, -1, 0, 1, 2, 3, 17, 33, 64, 65, 99, 101, 126, 127};
 
-/// Bindings: 0 weights and 1 activations [sum][word][64] i8; 2 indices [64]; 3
-/// results, for each sum [16] i32 after half the words and after all of them,
-/// then 64 bytes.
+/// Bindings 0 and 1 are the weights and the activations, [sum][word][64] i8.
+/// Binding 2 is 64 indices into kTable. Binding 3 receives, for each sum, [16]
+/// i32 after half of the words and [16] i32 after all of them, and at the end
+/// the 64 bytes that were looked up.
 void emit(KernelBuilder &b) {
   auto words = b.vec(b.i8(), kWordBytes);
   b.tileLoop([&](mlir::Value) {
@@ -110,8 +113,8 @@ void emit(KernelBuilder &b) {
   });
 }
 
-/// 8-bit weights in the target's form are too large by -`bias`, and so are
-/// their sums.
+/// The target's form of 8-bit weights is too large by -`bias`, and the expected
+/// sums are sums of these larger weights.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";

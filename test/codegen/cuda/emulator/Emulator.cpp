@@ -1,4 +1,4 @@
-//===- Emulator.cpp - fibers, collectives and late copies -----------------===//
+//===- Emulator.cpp - fibers, collectives and asynchronous copies ---------===//
 #include "test/codegen/cuda/emulator/Emulator.h"
 
 #include "formats/dtype/Half.h"

@@ -1,4 +1,4 @@
-//===- FakeDriver.h - libcuda.so.1 over the emulator ------------*- C++ -*-===//
+//===- FakeDriver.h - a libcuda.so.1 that uses the emulator -----*- C++ -*-===//
 //
 // A shared object with the driver's name and the functions that air-gpu-bench
 // calls. When it is linked into a test, opening "libcuda.so.1" finds it. The

@@ -1,5 +1,6 @@
-// The host's version of the functions ap_* of codegen/cuda/Intrinsics.cpp. The
-// emulator puts this text in front of a kernel. Emulator.cpp has the machine.
+// The host's versions of the ap_* functions in codegen/cuda/Intrinsics.cpp. The
+// emulator puts this text in front of a kernel. Emulator.cpp implements the
+// air_emu_* functions.
 extern "C" {
 u8 *air_emu_shared();
 u32 air_emu_thread();
