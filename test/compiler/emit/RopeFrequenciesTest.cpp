@@ -25,7 +25,7 @@ TEST(RopeFrequencies, AreThoseOfTransformers) {
     double ignored = 0;
     numbers >> kind >> shape.dim >> shape.base >> factor >>
         yarn.originalContext >> yarn.betaFast >> yarn.betaSlow;
-    for (int i = 0; i < 3; ++i) { // parameters of the magnitude
+    for (int i = 0; i < 3; ++i) { // only for the magnitude
       numbers >> ignored;
     }
     if (kind == "yarn") {
@@ -71,7 +71,8 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
   }
 }
 
-// llama.cpp's yarn_ext_factor: 0 leaves only the interpolation.
+// `mix` is llama.cpp's yarn_ext_factor. A mix of 0 leaves only the
+// interpolation.
 TEST(RopeFrequencies, WithoutTheMixEveryPairIsSlowed) {
   RopeShape shape;
   shape.dim = 64;

@@ -16,7 +16,7 @@ struct Case {
   const char *architecture;
   std::function<void(ModelSource &)> change;
   ErrorCode code;
-  const char *message; // how it begins
+  const char *message; // its beginning
 };
 
 void PrintTo(const Case &test, std::ostream *stream) { *stream << test.name; }

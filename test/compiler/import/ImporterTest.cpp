@@ -95,7 +95,7 @@ TEST(Importer, Llama3BringsRopeFactors) {
 }
 
 TEST(Importer, MistralsHeadsNeedNotAddUpToTheWidth) {
-  // 2 heads of 6 make 12, beside a width of 8; rope rotates the first 4 of 6.
+  // 2 heads of 6 make 12, while the width is 8; rope rotates the first 4 of 6.
   ModelSource source = tinySource("llama");
   source.metadata["llama.attention.key_length"] = uint64_t{6};
   source.metadata["llama.attention.value_length"] = uint64_t{6};
@@ -298,7 +298,7 @@ TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   source.metadata["qwen3.attention.causal"] = true;
   source.metadata["qwen3.rope.scaling.type"] = std::string("none");
   EXPECT_EQ(importText(source), plain);
-  // The scale that heads of 4 have anyway, and the width.
+  // The default scale for heads of 4, and the width of the model.
   source.metadata["qwen3.attention.scale"] = 0.5;
   source.metadata["qwen3.embedding_length_out"] = uint64_t{8};
   EXPECT_EQ(importText(source), plain);
@@ -342,7 +342,7 @@ TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {
   context.loadDialect<ir::llm::LlmDialect, ir::plan::PlanDialect>();
   auto module = compiler::importModel(context, tinySource("llama"));
   ASSERT_TRUE(module) << module.status().message();
-  // The scaled embedding gets a second use.
+  // Scales the inputs of the norms, which no step can do.
   (*module)->walk([&](ir::llm::RmsNormOp op) {
     mlir::OpBuilder builder(op);
     auto scaled =

@@ -1,4 +1,4 @@
-//===- BudgetTest.cpp - what a plan takes of RAM --------------------------===//
+//===- BudgetTest.cpp - how much RAM a plan takes -------------------------===//
 #include "compiler/planner/Budget.h"
 
 #include <gmock/gmock.h>
@@ -42,8 +42,8 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // Beside the fixed 113 MiB, 64 MiB - 1 hold 31 pages of 2 MiB: one sequence
-  // of 16 pages, or two of 15.
+  // Besides the fixed 113 MiB, one byte less than 64 MiB is left. It holds 31
+  // pages of 2 MiB: one sequence of 16 pages, or two of 15.
   EXPECT_THAT(budget.status().message(),
               HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }
@@ -56,7 +56,7 @@ std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
 }
 
 TEST(Budget, TheAdviceNamesWhatIsAtFault) {
-  RamDemand many = demand(); // 113 MiB beside KV, 32 MiB per sequence
+  RamDemand many = demand(); // 113 MiB besides KV, 32 MiB per sequence
   many.slots = 65536;
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --slots 3 or less");
   many.slots = 20;

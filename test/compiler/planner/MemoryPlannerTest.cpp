@@ -197,8 +197,8 @@ TEST(ArenaVerifier, FindsMisalignedAndOutside) {
             ErrorCode::VerificationFailed);
 }
 
-// The verifier's own notion of lifetime: a value that waits between two steps
-// that bind it is alive in a step that does not.
+// The verifier computes lifetimes by itself: between two steps that bind a
+// value, the value is also alive in steps that do not bind it.
 TEST(ArenaVerifier, KnowsThatAValueWaits) {
   MemoryProblem problem;
   problem.buffers = {{"a", 64}, {"b", 64}};

@@ -43,7 +43,7 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
   %on = llm.rms_norm %x2 <"on", F32, 32> epsilon 0.5 : tensor<?x32xf32>
   %logits = llm.linear %on <"t", Q4_0, 16x32> : tensor<?x32xf32> -> tensor<?x16xf32>
   // The importer may select the requested rows last; canonicalisation moves the
-  // selection.
+  // selection before the norm.
   %asked = llm.outputs %logits : tensor<?x16xf32>
   // CHECK-NEXT: plan.return %[[L]] : tensor<?x16xf32>
   llm.return %asked : tensor<?x16xf32>
@@ -51,8 +51,8 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
 
 // -----
 
-// Attention tells layers apart. The smallest possible layer has neither norms
-// nor rope.
+// The attention ops identify the layers. The smallest possible layer has
+// neither norms nor rope.
 
 // CHECK-LABEL: plan.graph @bare_layers {
 llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

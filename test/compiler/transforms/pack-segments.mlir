@@ -3,7 +3,7 @@
 // Binding order, each at a multiple of 64:
 //   first   n 40 bytes at 0, w 1280 bytes at 64: ends at 1344
 //   second  shares w, and has v 16 bytes at 0
-// The kernels follow; their names are sorted and once each.
+// The kernels follow. Their names are sorted, and each appears once.
 
 // CHECK-DAG: plan.tensor @n {{.*}} bytes 40 in @first at 0
 // CHECK-DAG: plan.tensor @w {{.*}} bytes 1280 in @first at 64

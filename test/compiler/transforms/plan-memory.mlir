@@ -7,8 +7,9 @@
 //   b    32 x  5 floats =  640, steps 1-2
 //   c    32 x 20 floats = 2560, steps 2-3
 //   out  16 x 10 floats =  640, step 3 on
-// By size: a at 0; c never meets a: 0; x behind both: 2560; b meets a, c and x:
-// 3840; out meets c and x, and not b: 3840.
+// Buffers are placed by size. a is at 0. c is never alive with a: 0. x comes
+// after both: 2560. b is alive with a, c and x: 3840. out is alive with c and
+// x, but not with b: 3840.
 
 // CHECK: plan.limits tokens 20 outputs 3 arena 4480
 // CHECK: plan.buffer @x row 10 at 2560 bytes 1280

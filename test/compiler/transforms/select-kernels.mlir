@@ -18,7 +18,7 @@
 // CHECK-NEXT: plan.limits tokens 40 outputs 3
 // CHECK-DAG: plan.buffer @x row 128
 // CHECK-DAG: plan.buffer @angles row 32
-// q 128, k 64, v 64.
+// q has 128 columns, k and v have 64 each.
 // CHECK-DAG: plan.buffer @qkv row 256
 // CHECK-DAG: plan.buffer @h row 384
 // CHECK-DAG: plan.buffer @xo row 128 rows <outputs>
@@ -54,8 +54,8 @@
 // CHECK-NEXT: op = "rms_norm", rows_from = "outputs"} (<read buffer @x>, <read tensor @output_norm.weight>, <write buffer @xo>){{.*}} rows <outputs>
 // CHECK-NEXT: op = "matmul", rows_from = "outputs", y_stride = 512 : i64} (<read buffer @xo>, <read tensor @token_embd.weight>, <write buffer @logits>){{.*}} rows <outputs>
 
-// The same steps for other batch sizes; only kernels that have classes of M
-// differ.
+// Other batch sizes have the same steps; only kernels that depend on the class
+// of M differ.
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: m_class = "small", n = 256 : i64, op = "matmul"
 // CHECK-NOT: m_class = "{{(small|large)}}", op = "rms_norm"
@@ -71,8 +71,8 @@
 // OPTIONS-NOT: @"m9+"
 
 // With byte dot products, each input of a Q8_0 matmul is packed once per
-// activation format: 24 words for 32 columns of one token, 17 words of several.
-// words for 32 columns of one token, 17 of several.
+// activation format: 32 columns take 24 words with one token, and 17 words per
+// token with several.
 // BYTES-DAG: plan.buffer @attn_normed row 128
 // BYTES-DAG: plan.buffer @attn_normed.i8x2 row 96
 // BYTES-DAG: plan.buffer @attn_normed.i8 row 68
@@ -137,8 +137,8 @@ module {
 // CHECK-NOT: overlap
 // CHECK: op = "silu_mul"} (<read buffer @gate>, <read buffer @up>, <write buffer @h>)
 
-// Only v is multiplied as bytes: its input is quantised after q and k have been
-// issued.
+// Only v uses byte dot products. Its input is quantised after the matmuls of q
+// and k have been issued.
 // BYTES: plan.step attn_in
 // BYTES-NEXT: (<read buffer @x>, <read tensor @q>, <read tensor @qb>, <write buffer @qkv>){{.*}} overlap
 // BYTES-NEXT: (<read buffer @x>, <read tensor @k>, <write buffer @qkv>){{.*}} overlap
@@ -191,9 +191,9 @@ module {
 
 // -----
 
-// BF16 on a target that multiplies bfloat16: few tokens are multiplied as
-// floats; with many tokens each input is rounded once, to 16 words for 32
-// columns, and a word for the factor.
+// BF16 on a target that multiplies bfloat16. With few tokens, matmuls read
+// float32. With many, each input is rounded to bfloat16 once, to 16 words per
+// 32 columns and one word for the factor.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
 // PAIRS-DAG: plan.buffer @normed row 48
@@ -211,7 +211,7 @@ module {
 // PAIRS: plan.step head
 // PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
 
-// Eight significant bits are fewer than the option allows.
+// bfloat16 has fewer significant bits (eight) than the option allows.
 // EXACT-LABEL: plan.model {{.*}}"of_bf16"
 // EXACT-NOT: "bf16x32"
 module {

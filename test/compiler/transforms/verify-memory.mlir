@@ -35,7 +35,7 @@ module {
 
 // -----
 
-// Padding rows count: 17 tokens are 32 rows.
+// Padding rows count too: 17 tokens take 32 rows.
 
 // expected-error @+1 {{buffer 'a' has 1088 bytes, but must hold 32 rows of 16 floats}}
 module {

@@ -47,8 +47,8 @@ llm.model @scale_twice <name = "", architecture = "llama", vocabulary = 8, width
 
 // -----
 
-// The requested rows are selected before ops that work row by row, but not
-// before the residual stream has other readers.
+// The selection of requested rows moves before ops that work row by row on one
+// operand, but not before a sum.
 
 // CHECK-LABEL: llm.model @outputs_first
 llm.model @outputs_first <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

@@ -77,7 +77,8 @@ TEST(KernelSpecAttr, EveryOpHasItsName) {
   EXPECT_EQ(texts.size(), 10u);
 }
 
-// The order and access modes that codegen/KernelSpec.h lists.
+// The bindings are in the order of codegen/KernelSpec.h, with their kinds and
+// access modes.
 TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   auto text = [](const KernelSpec &spec) {
     std::string all;

@@ -2,7 +2,7 @@
 // RUN: air-opt %s | air-opt | FileCheck %s
 // RUN: air-opt %s --mlir-print-op-generic | air-opt | FileCheck %s
 
-// Altitudes 2 and 3: every record of a plan, printed and read back.
+// Every kind of record in a plan is printed and parsed again.
 
 // CHECK: plan.limits tokens 64 outputs 16 arena 8192
 plan.limits tokens 64 outputs 16 arena 8192

@@ -96,7 +96,8 @@ plan.graph @g {
 
 // -----
 
-// A norm has an epsilon; a builder could make one without.
+// A norm must have an epsilon. The assembly format ensures this; builders do
+// not.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
