@@ -85,7 +85,7 @@ TEST_P(EveryDType, TakesEveryBitPatternAtAnyAlignment) {
   std::vector<float> second(first.size(), 42.0F);
   for (int round = 0; round < 20; ++round) {
     for (uint8_t &byte : bytes) {
-      // Extreme values occur as often as all others together.
+      // Half of the bytes are 0x00 or 0xff, and the others are random.
       uint32_t bits = random();
       byte = bits & 0x100 ? (bits & 0x200 ? 0xff : 0x00)
                           : static_cast<uint8_t>(bits);

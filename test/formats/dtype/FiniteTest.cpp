@@ -21,8 +21,7 @@ std::string typeName(const testing::TestParamInfo<DTypeInfo> &param) {
 class Finite : public testing::TestWithParam<DTypeInfo> {};
 class FiniteAsDecoded : public testing::TestWithParam<DTypeInfo> {};
 
-/// Whether the dtype's own decoder finds the block finite: otherwise at least
-/// one of its elements is not.
+/// Whether dequantize() returns only finite elements for the block.
 bool decodesFinite(const DTypeInfo &type, const uint8_t *block) {
   std::vector<float> values(type.blockElements);
   dequantize(type.id, block, values.data(), values.size());
@@ -67,7 +66,7 @@ TEST_P(FiniteAsDecoded, RandomBlocks) {
 
 TEST_P(Finite, TheFirstOneIsFoundWhereverItLies) {
   const DTypeInfo &type = GetParam();
-  // Blocks of zero bits are finite; blocks of one bits are not.
+  // A block with all bits 0 is finite; a block with all bits 1 is not.
   constexpr size_t kBlocks = 2500;
   std::vector<uint8_t> bytes(kBlocks * type.blockBytes);
   EXPECT_EQ(firstNotFinite(type.id, bytes), std::nullopt);

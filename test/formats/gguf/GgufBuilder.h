@@ -74,10 +74,10 @@ class GgufBuilder {
 public:
   std::string magic = "GGUF";
   uint32_t version = 3;
-  uint64_t alignment = 32; ///< of the data; the key is the test's business
+  uint64_t alignment = 32;               ///< of the data; the test adds the key
   std::optional<uint64_t> metadataCount; ///< instead of the true one
   std::optional<uint64_t> tensorCount;   ///< likewise
-  Bytes afterMetadata; ///< raw bytes in place of more metadata
+  Bytes afterMetadata;                   ///< raw bytes after the last entry
 
   struct Tensor {
     std::string name;

@@ -15,7 +15,7 @@ namespace {
 struct Malformed {
   const char *name;
   ErrorCode code;
-  const char *piece; ///< of the message
+  const char *piece; ///< must occur in the message
   std::function<Bytes()> make;
 };
 
@@ -32,7 +32,6 @@ GgufBuilder versioned(uint32_t version) {
 
 /// A file whose only metadata entry "key" has the given type and raw value.
 Bytes entry(uint32_t type, const Bytes &value) {
-  // Counts are checked against the smallest size that their elements can have.
   return GgufBuilder().raw("key", type, value).build();
 }
 
@@ -178,6 +177,7 @@ const Malformed kMalformed[] = {
        append(value, Bytes(7));
        return entry(kArray, value);
      }},
+    // A count is checked against the smallest size that its elements can have.
     {"ArrayOfStringsHuge", kCorrupt, "strings of at least 8 bytes",
      [] { return entry(kArray, arrayHead(kString, uint64_t{1} << 40)); }},
     {"ArrayOfStringsCut", kCorrupt, "a string needs 100 bytes, 8 are left",

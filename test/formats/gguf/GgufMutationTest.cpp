@@ -1,7 +1,7 @@
 //===- GgufMutationTest.cpp - thousands of damaged files ------------------===//
 //
 // Deterministic damage to a small valid file. Whatever the bytes are, the
-// reader must return either a model whose spans lie in the file, or a reason of
+// reader must return either a model whose spans lie in the file, or a reason in
 // one line.
 //
 //===----------------------------------------------------------------------===//

@@ -189,7 +189,8 @@ TEST(GgufTokenizer, KnownEndPiecesEndWhateverTheirType) {
 }
 
 TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
-  // Of several messages, only the end of the last one ends generation.
+  // Here a reply can consist of several messages. "<|end|>" ends one of them,
+  // and "<|return|>" ends generation.
   TokenizerData data =
       read(normalPieces({"<|end|>", "<|channel|>", "<|return|>"}));
   EXPECT_EQ(data.endOfGeneration, Ids{2});

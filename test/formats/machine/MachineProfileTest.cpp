@@ -1,4 +1,4 @@
-//===- MachineProfileTest.cpp - targets by name, from a file, of the host -===//
+//===- MachineProfileTest.cpp - built-in, host and file profiles ----------===//
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/HostFacts.h"
 #include "formats/machine/TileRegisters.h"
@@ -108,7 +108,8 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   EXPECT_EQ(refused.code(), ErrorCode::Mismatch);
   EXPECT_THAT(refused.message(),
               HasSubstr("plan needs amx-bf16, amx-int8, amx-tile, this"));
-  // A machine that claims tile registers, under whatever system this test runs.
+  // The profile claims to have tile registers. Whether they can be used depends
+  // on the machine that runs this test.
   const Status asked = prepareToRun(tiles, tiles);
   if (hasTileRegisters()) {
     EXPECT_TRUE(asked.isOk()) << asked.message();
@@ -134,7 +135,7 @@ TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);
     EXPECT_EQ(profile->name, name);
-    // What a file must preserve.
+    // A file must preserve the profile.
     Result<MachineProfile> back = parseProfile(toJson(*profile), "x.json");
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(*back, *profile);
@@ -305,13 +306,14 @@ TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   EXPECT_EQ(memoryCapacity(folder.path), 0u);
   folder.put("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
-  // v2: the process's own group has no limit, but a parent group has one.
+  // cgroup v2: the process's own group has no limit, but a parent group has
+  // one.
   folder.put("proc/self/cgroup", "0::/a/b\n");
   folder.put("sys/fs/cgroup/a/b/memory.max", "max\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/a/memory.max", "4096\n");
   EXPECT_EQ(memoryCapacity(folder.path), 4096u);
-  // v1, in a container that cannot see its own path.
+  // cgroup v1, in a container that cannot see its own path.
   folder.put("proc/self/cgroup", "5:cpu:/\n4:memory,x:/docker/1\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes",

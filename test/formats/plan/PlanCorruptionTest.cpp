@@ -1,4 +1,4 @@
-//===- PlanCorruptionTest.cpp - every changed bit, every cut --------------===//
+//===- PlanCorruptionTest.cpp - every flipped bit, every cut --------------===//
 #include "SmallPlan.h"
 
 #include "formats/plan/PlanFile.h"
@@ -23,7 +23,8 @@ Status checkSegments(const PlanFile &file) {
   return Status::ok();
 }
 
-/// Ok if nothing is found: the file opens, and every segment verifies.
+/// Returns Ok if no corruption is found: the file opens, and every segment
+/// verifies.
 Status checkAll(std::span<const uint8_t> bytes) {
   AIR_ASSIGN_OR_RETURN(PlanFile file, PlanFile::parse(bytes, "small.air"));
   return checkSegments(file);
@@ -101,7 +102,7 @@ TEST(PlanCorruption, StructureIsRefused) {
   refused(metadata);
 }
 
-/// Turns one executable into `count` of them, with as many entries.
+/// 200,000 executables share one list of 200,000 entries.
 TEST(PlanCorruption, SharedListsDoNotCostTime) {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<flatbuffers::String>> names(

@@ -94,7 +94,7 @@ TEST_F(PlanFileTest, EqualPlansAreEqualFiles) {
   const std::vector<uint8_t> a = contents(at("a.air"));
   ASSERT_FALSE(a.empty());
   EXPECT_EQ(a, contents(at("elsewhere/b.air")));
-  // The writer also agrees with the bytes that the tests sign themselves.
+  // The writer also produces the same bytes as fileOf(), which does not use it.
   EXPECT_EQ(a, fileOf(makeSmallPlan()));
 }
 

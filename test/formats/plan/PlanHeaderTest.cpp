@@ -31,7 +31,8 @@ struct Case {
   std::function<void(Bytes &)> breakIt;
 };
 
-/// Each change is signed again, unless the test is about the signature.
+/// A case that changes a field of the header also computes its digest again,
+/// except the cases of header.magic and header.digest.
 std::vector<Case> cases() {
   auto header = [](auto offset, auto value) {
     return [=](Bytes &file) {
@@ -141,7 +142,7 @@ TEST(PlanHeader, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
-// docs/plan-format.md shows the first bytes of this file.
+// docs/plan-format.md shows the header of this file.
 TEST(PlanHeader, IsAsDocumented) {
   const Bytes file = fileOf(makeSmallPlan());
   std::string dump;

@@ -296,7 +296,8 @@ void secondUseOfQkv(P &p) {
   bindings.back()->access = plan::Access::Write;
 }
 
-/// Buffers, side by side, that the first step of the first program writes.
+/// Adds `count` buffers, side by side, that the first step of the first program
+/// writes.
 void addBuffersThatStay(P &p, uint32_t count) {
   auto &bindings = dispatchOf(p, 0, 0).bindings;
   for (uint32_t i = 0; i < count; ++i) {
@@ -332,7 +333,7 @@ std::vector<Case> memoryCases() {
          p.kv->context = p.kv->slots = UINT32_MAX;
          p.kv->pages = UINT32_MAX;
        })},
-      // More than any model has: 13 a layer in 100,000 layers.
+      // 13 buffers per layer in 100,000 layers are more than any model has.
       {"plan.buffer.count", in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = "x"; })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = ""; })},
@@ -368,16 +369,16 @@ std::vector<Case> memoryCases() {
          secondUseOfQkv(p);
          bindingOf(p, 4, 0, 3).access = plan::Access::ReadWrite;
        })},
-      // Attention still reads qkv, so another buffer comes there one step too
-      // early.
+      // Attention still reads qkv, so the other buffer takes its place one step
+      // too early.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          dispatchOf(p, 0, 2).bindings.push_back(
              std::move(dispatchOf(p, 0, 3).bindings.back()));
          dispatchOf(p, 0, 3).bindings.pop_back();
        })},
-      // There is no barrier after attn, which reads qkv, so the logits
-      // overwrite it.
+      // There is no barrier after attn, which reads qkv, so the logits may
+      // overwrite it too early.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
          m1.steps.erase(m1.steps.begin() + 3); // attn_out needs attn
@@ -431,8 +432,8 @@ std::vector<Case> programCases() {
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
-      // Across steps, and through the KV cache: k and v are appended, then
-      // read.
+      // A barrier is also needed across steps and for the KV cache: k and v are
+      // appended, then read.
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
@@ -592,7 +593,7 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       in(secondUseOfQkv),
       // A model of 1,000 layers in which each layer keeps its 13 buffers.
       in([](P &p) { addBuffersThatStay(p, 13'000); }),
-      // Everything except the bytes of the weights.
+      // A plan may lack the bytes of its weights.
       makeWeightless,
       // Weights that are read again in every pass.
       in([](P &p) {

@@ -351,8 +351,7 @@ std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
   for (const auto &part : parts) {
     fileBytes += alignUp(part.size(), kPlanPageBytes);
   }
-  // The fingerprint of the machine record, which is computed from a serialised
-  // plan.
+  // The fingerprint of the machine record is computed from a serialised plan.
   const std::vector<uint8_t> straight = metadataOf(plan);
   const plan::Machine *machine = plan::GetPlan(straight.data())->machine();
   std::vector<uint8_t> file =

@@ -17,7 +17,7 @@
 namespace air::test {
 
 struct SmallPlan {
-  plan::PlanT plan; ///< offsets set, digests of the segments below
+  plan::PlanT plan; ///< with the offsets and digests of `segments`
   std::vector<std::vector<uint8_t>> segments; ///< stored bytes of each
   uint64_t fileBytes = 0;
 };
@@ -27,11 +27,11 @@ SmallPlan makeSmallPlan();
 /// Leaves out the bytes of the plan's weights and of its table.
 void makeWeightless(SmallPlan &small);
 
-/// The metadata as it is, valid or not.
+/// Serialises the plan as metadata, valid or not.
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
 
 /// The file with correct digests, whatever its metadata says. Its size is
-/// `fileBytes`, unless the metadata now has another number of pages.
+/// `fileBytes`, unless the number of pages of metadata has changed.
 std::vector<uint8_t> fileOf(const SmallPlan &small);
 
 /// A file that consists of these parts, with correct digests of header and
@@ -40,10 +40,11 @@ std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
                                 const std::vector<std::vector<uint8_t>> &parts,
                                 const plan::PlanT &plan);
 
-/// Computes the digest of the header page at the start of `file` again.
+/// Recomputes the digest of the header page at the start of `file`.
 void signHeader(std::vector<uint8_t> &file);
 
-/// Writes the plan with PlanWriter; returns an empty string on failure.
+/// Writes the small plan to `path` with PlanWriter. Returns `path`, or an empty
+/// string on failure.
 std::string writeSmallPlan(const std::string &path);
 
 } // namespace air::test

@@ -23,7 +23,7 @@ std::span<const uint8_t> bytesOf(const std::string &text) {
 
 class AtomicFileTest : public test::TempFolder {
 protected:
-  /// Whether this user is exempt from the rules that hold for others.
+  /// Whether this user is exempt from the permission checks for others.
   static bool isRoot() { return geteuid() == 0; }
 
   mode_t modeOf(const std::string &name) const {
@@ -189,7 +189,7 @@ TEST_F(AtomicFileTest, FindsAFullDiskBeforeWriting) {
       << status.message();
 }
 
-/// The exit status of a child process that runs `body` and exits with its
+/// The wait status of a child process that runs `body` and exits with its
 /// result.
 int statusOfChild(const std::function<int()> &body) {
   pid_t child = fork();
@@ -269,8 +269,8 @@ TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
   EXPECT_EQ(filesInFolder(), 7U);
 }
 
-/// Runs `body` in a process of a user other than root; `status` is how it
-/// ended. Skips the test if this process may not change its user.
+/// Runs `body` in a process of a user other than root, and sets `status` to its
+/// wait status. Skips the test if this process may not change its user.
 #define AIR_AS_OTHER_USER(status, body)                                        \
   do {                                                                         \
     if (!isRoot()) {                                                           \
@@ -310,7 +310,7 @@ TEST_F(AtomicFileTest, KeepsTheOwnerWhereTheSystemAllowsIt) {
 }
 
 TEST_F(AtomicFileTest, AGroupThatIsLostTakesItsPermissionsAlong) {
-  // A file of root's, in a folder where another user may replace it.
+  // Root owns this file, in a folder where another user may replace it.
   writeText(path("out"), "old");
   ASSERT_EQ(chmod(path("out").c_str(), 0664), 0);
   ASSERT_EQ(chmod(folder.c_str(), 0777), 0);

@@ -1,4 +1,4 @@
-//===- ByteTextTest.cpp - a number of bytes for people --------------------===//
+//===- ByteTextTest.cpp - human-readable numbers of bytes -----------------===//
 #include "formats/support/ByteText.h"
 
 #include <gtest/gtest.h>

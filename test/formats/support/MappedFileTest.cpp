@@ -85,12 +85,13 @@ TEST_F(MappedFileTest, TellsThatSomebodyWroteToTheFile) {
   writeText(path("in"), "some bytes");
   MappedFile file = *MappedFile::open(path("in"));
   EXPECT_TRUE(file.checkUnchanged().isOk());
-  // Another file under its name leaves this one as it was.
+  // Renaming another file over the mapped one does not change the mapped one.
   writeText(path("other"), "else");
   std::filesystem::rename(path("other"), path("in"));
   EXPECT_TRUE(file.checkUnchanged().isOk());
   MappedFile other = *MappedFile::open(path("in"));
-  // The same size at another time: the clock of files may be coarse.
+  // The size stays the same, so only the modification time reveals the write.
+  // It is set explicitly because timestamps may be coarse.
   writeText(path("in"), "ELSE");
   std::filesystem::last_write_time(
       path("in"),

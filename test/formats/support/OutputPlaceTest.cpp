@@ -30,7 +30,7 @@ TEST_F(OutputPlaceTest, ANewFileHasAFolderAndNothingToReplace) {
   EXPECT_EQ(place->folder, folder);
   EXPECT_FALSE(place->access.has_value());
   EXPECT_EQ(filesInFolder(), 0U);
-  // Names without a folder refer to the current one.
+  // A name without a folder refers to the current folder.
   EXPECT_EQ(findOutputPlace("no-such-file-here")->folder, ".");
   EXPECT_EQ(findOutputPlace("/no-such-file-here")->folder, "/");
 }

@@ -1,4 +1,4 @@
-//===- PrintableTest.cpp - a file's text on a terminal --------------------===//
+//===- PrintableTest.cpp - text from files, safe to print on a terminal ---===//
 #include "formats/support/Printable.h"
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TEST(Printable, JsonKeepsItsMeaning) {
   EXPECT_EQ(printableJson("{\n  \"a\": \"caf\u00e9 \u202e\"\n}\n"),
             "{\n  \"a\": \"caf\u00e9 \\u202e\"\n}\n");
   EXPECT_EQ(printableJson("\"\x7f\u0085\""), "\"\\u007f\\u0085\"");
-  // Above U+FFFF, a pair of surrogates.
+  // A character above U+FFFF becomes a pair of surrogates.
   EXPECT_EQ(printableJson("\"\U000e0041\""), "\"\\udb40\\udc41\"");
 }
 

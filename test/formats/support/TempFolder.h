@@ -1,4 +1,4 @@
-//===- TempFolder.h - a folder of the running test's own --------*- C++ -*-===//
+//===- TempFolder.h - a temporary folder for each test ----------*- C++ -*-===//
 #ifndef AIRPACK_TEST_FORMATS_SUPPORT_TEMPFOLDER_H
 #define AIRPACK_TEST_FORMATS_SUPPORT_TEMPFOLDER_H
 

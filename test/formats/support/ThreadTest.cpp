@@ -1,4 +1,4 @@
-//===- ThreadTest.cpp - threads whose refusal is an error -----------------===//
+//===- ThreadTest.cpp - a thread that cannot start is an error ------------===//
 #include "formats/support/Thread.h"
 
 #include <gtest/gtest.h>
