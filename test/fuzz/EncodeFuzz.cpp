@@ -2,7 +2,8 @@
 //
 // The input is one byte of choices, then lines (tokens or merges) up to an
 // empty line, then the text. Besides not crashing, every id must lie in the
-// vocabulary, and byte-level BPE must decode well-formed text to itself.
+// vocabulary, and byte-level BPE must decode well-formed text to itself (or to
+// its NFC, for qwen2).
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/ByteLevel.h"

@@ -2,7 +2,7 @@
 //
 // The contract under test: PlanFile::parse returns, whatever the bytes are, and
 // an accepted plan can be read to its end. Wrong digests would stop a fuzzer at
-// once, so the input gets correct ones:
+// once, so the fuzzer computes correct ones:
 //   first byte odd    the rest is the metadata of a file
 //   first byte even   the rest are changes of a valid plan's metadata, each a
 //                     16-bit offset, a length of 1, 2, 4 or 8, and the bytes
