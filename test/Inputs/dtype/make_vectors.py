@@ -10,7 +10,7 @@ The expected values come from gguf-py 0.19 (`pip install gguf numpy`). For types
 that it cannot dequantise (F64, I8-I64, Q8_1, Q8_K, Q1_0, Q2_0) this script has a
 plain loop, written from the description of the format alone.
 
-    python3 make_vectors.py        # writes beside itself; the output is reproducible
+    python3 make_vectors.py        # writes next to itself; the output is reproducible
 """
 import pathlib
 import struct
@@ -25,8 +25,8 @@ BLOCKS = {1: 256, 32: 16, 64: 12, 128: 8, 256: 6}  # elements -> blocks
 GRIDS = [quants.IQ2_XXS, quants.IQ2_XS, quants.IQ2_S, quants.IQ3_XXS,
          quants.IQ3_S, quants.IQ1_S]
 
-# name -> (elements, bytes). The sizes are literals, because gguf-py has 40 bytes
-# for Q8_1.
+# name -> (elements, bytes). The sizes are literals, because gguf-py has a wrong
+# one, 40 bytes, for Q8_1.
 SIZES = {
     "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2), "F64": (1, 8),
     "I8": (1, 1), "I16": (1, 2), "I32": (1, 4), "I64": (1, 8),

@@ -2,8 +2,8 @@
 
     pip install transformers numpy; python make_frequencies.py > frequencies.txt
 
-transformers computes these in float32. Here numpy in double precision stands in for torch, so that the formula is
-compared and not its rounding. There is one case per line, with numbers separated by blanks:
+transformers computes these in float32. Here numpy replaces torch and computes in double precision, so that
+the formula is compared and not its rounding. There is one case per line, with numbers separated by blanks:
 
     kind dim base factor original beta_fast beta_slow attention_factor mscale_all_dim magnitude f[0] ... f[dim/2 - 1]
 
@@ -50,7 +50,7 @@ for case in [
     ("yarn", 64, 10000.0, 40.0, 4096, 32, 1, 0, 0.707),  # DeepSeek-V2's factors
     ("yarn", 64, 150000.0, 32.0, 4096, 32, 1, 1.25, 0),
     ("yarn", 80, 10000.0, 2.5, 1024, 16, 2, 0, 0),
-    ("yarn", 26, 10000.0, 0.5, 8192, 32, 1, 0, 0),  # a factor below 1 has no magnitude
+    ("yarn", 26, 10000.0, 0.5, 8192, 32, 1, 0, 0),  # the magnitude of a factor below 1 is 1
 ]:
     frequencies, magnitude = parameters(*case)
     print(*case, repr(float(magnitude)), *(repr(float(f)) for f in frequencies))

@@ -52,7 +52,7 @@ class Model:
         cosine, sine = magnitude * np.cos(angle), magnitude * np.sin(angle)
         norm = lambda x, w: x / np.sqrt((x * x).mean(-1, keepdims=True) + key["attention.layer_norm_rms_epsilon"]) * w
 
-        def turned(x):  # [token][head][element], neighbours
+        def turned(x):  # x is [token][head][element]; rotates pairs of neighbours
             y = x.copy()
             even, odd = x[..., 0:2 * frequencies.size:2], x[..., 1:2 * frequencies.size:2]
             y[..., 0:2 * frequencies.size:2] = even * cosine[:, None] - odd * sine[:, None]
