@@ -1,7 +1,7 @@
-# The layers and their only edges:
+# The layers, and the only dependencies allowed between them:
 #   tools/airpack, air-opt -> compiler -> codegen -> formats <- runtime <- tools/airrun
 #   tools/airpack -> tune -> codegen, runtime (airpack --tune runs kernels here)
-# A target that links along any other edge stops the configuration.
+# The configuration fails if a target links along any other edge.
 # test/house/check_layers.py reads the lines below and checks every #include.
 set(AIR_LAYER_formats_MAY_USE formats)
 set(AIR_LAYER_codegen_MAY_USE codegen formats)
