@@ -3,9 +3,10 @@
 # Debian's own archive: Debian 12 with its security suite, which has LLVM 22.
 #   bash tools/install-deps.sh [--runtime-only]
 #   bash tools/install-deps.sh --cuda [FOLDER]
-# --cuda installs NVIDIA's run-time compiler (NVRTC) alone, from PyPI, into FOLDER
-# (build/nvrtc): what compiles kernels for GPUs where no CUDA toolkit is. Its
-# version is fixed here, since other versions give other machine code.
+# --cuda installs only NVIDIA's run-time compiler (NVRTC), from PyPI, into
+# FOLDER (default: build/nvrtc). It compiles kernels for GPUs on machines
+# without a CUDA toolkit. Its version is fixed here, since other versions
+# produce other machine code.
 set -euo pipefail
 
 nvrtc=nvidia-cuda-nvrtc==13.0.88

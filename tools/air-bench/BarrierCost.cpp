@@ -1,4 +1,4 @@
-//===- BarrierCost.cpp - tiles that count, and the time beside them -------===//
+//===- BarrierCost.cpp - times dispatches of equal tiles ------------------===//
 #include "tools/air-bench/BarrierCost.h"
 
 #include "formats/support/MonotonicClock.h"

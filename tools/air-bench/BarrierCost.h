@@ -19,7 +19,7 @@ namespace air::bench {
 
 class BarrierCost {
 public:
-  /// Tiles per dispatch, as many as a matrix of 2,048 rows has.
+  /// Tiles per dispatch: the number of tiles of a matrix of 2,048 rows.
   static constexpr uint64_t kTiles = 128;
 
   static Result<std::unique_ptr<BarrierCost>> create(uint32_t threads);
@@ -34,14 +34,14 @@ private:
   struct Side {
     std::unique_ptr<rt::CpuDevice> device;
     uint32_t program = 0;
-    double best = 0; ///< seconds of one dispatch
+    double best = 0; ///< seconds per dispatch
   };
 
   static Result<Side> makeSide(uint32_t threads);
   static Status sample(Side &side);
 
   Side one;  ///< one thread
-  Side many; ///< all
+  Side many; ///< all threads
 };
 
 } // namespace air::bench

@@ -1,4 +1,4 @@
-//===- Limits.cpp - loops that do one thing as fast as it goes ------------===//
+//===- Limits.cpp - loops that run at the peak rate -----------------------===//
 #include "tools/air-bench/Limits.h"
 
 #include "codegen/cpu/CompileModule.h"
@@ -25,12 +25,11 @@ constexpr uint32_t kSampleMilliseconds = 2;
 /// The shape of a loop of independent dependency chains.
 struct Loop {
   Arithmetic kind;
-  bool isOfTiles;  ///< registers of 1 KiB
+  bool isOfTiles;  ///< whether accumulators are tile registers of 1 KiB
   int64_t bytes;   ///< of one accumulator
   int64_t chains;  ///< enough to cover latency times ports of any core (4 to 5
                    ///< cycles, 2 to 4 ports) without spilling registers
-  int64_t factors; ///< per iteration: two are multiplied with each other, or
-                   ///< each with the accumulator
+  int64_t factors; ///< per iteration; see isOfFloats()
 
   Loop(Arithmetic measured, const CpuTarget &target)
       : kind(measured),
@@ -47,7 +46,8 @@ struct Loop {
                 : addsIn16Bits(target)    ? 8
                                           : 1) {}
 
-  /// Widening these sums is amortised over the eight words of a group.
+  /// Whether the target adds products of bytes in 16 bits. Widening these sums
+  /// is amortised over the eight words of a group.
   static bool addsIn16Bits(const CpuTarget &target) {
     return target.isa.byteDot == codegen::ByteDot::MulAdd256 ||
            target.isa.byteDot == codegen::ByteDot::MulAdd512;
@@ -55,7 +55,9 @@ struct Loop {
   uint64_t operandBytes() const {
     return static_cast<uint64_t>((chains + factors) * bytes);
   }
-  /// Two factors are multiplied with each other, and sums are float32.
+  /// If true, the two factors are multiplied with each other, and sums are
+  /// float32. Otherwise, each factor is multiplied with the accumulator, except
+  /// in loops of tiles, which multiply two factors too.
   bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
   /// A tile multiplication takes as long as 16 vector multiplications.
   int64_t turns() const { return isOfTiles ? kTurns / 16 : kTurns; }
@@ -129,7 +131,8 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
   });
 }
 
-// The same for tile registers: six accumulators and two factors use all eight.
+// Does the same with tile registers: six accumulators and two factors use all
+// eight.
 void writeTileLoop(KernelBuilder &b, const Loop &loop) {
   codegen::AmxTiles tiles(b);
   constexpr auto kShape = codegen::AmxTiles::kSums;
@@ -155,7 +158,8 @@ void writeTileLoop(KernelBuilder &b, const Loop &loop) {
                     }
                     return after;
                   });
-    // All chains are stored to one place, so that none of them is dead code.
+    // All chains are stored to the same place, so that none of them is dead
+    // code.
     for (Value sum : sums) {
       tiles.store(sum, kShape, b.element(b.binding(1), tile, loop.bytes),
                   kShape.bytes);

@@ -1,4 +1,4 @@
-//===- Limits.h - what this machine can do at most --------------*- C++ -*-===//
+//===- Limits.h - the machine's peak rates ----------------------*- C++ -*-===//
 //
 // The limits that kernels are compared with: the bandwidth of reading memory,
 // and the peak rate of arithmetic in registers. The arithmetic loops are

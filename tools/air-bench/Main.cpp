@@ -263,7 +263,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }
-  if (current != row.name) { // else called again with more iterations
+  if (current != row.name) { // else this is a call with more iterations
     workload.reset();
     current.clear();
     Result<std::unique_ptr<Workload>> made = Workload::create(

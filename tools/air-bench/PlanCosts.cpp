@@ -1,4 +1,4 @@
-//===- PlanCosts.cpp - a plan's facts times a batch -----------------------===//
+//===- PlanCosts.cpp - the costs of a plan's steps for one batch ----------===//
 #include "tools/air-bench/PlanCosts.h"
 
 #include "formats/support/CheckedMath.h"

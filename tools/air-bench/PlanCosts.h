@@ -1,13 +1,13 @@
 //===- PlanCosts.h - what each dispatch of a pass must do -------*- C++ -*-===//
 //
 // A plan records for every dispatch how many bytes of weights it reads and how
-// many operations it takes per row. The rest follows from the batch: KV bytes from
-// the context, gathered rows and operations from the number of tokens.
+// many operations it takes per row. The rest follows from the batch: KV bytes
+// depend on the context, gathered rows and operations on the number of tokens.
 //
-// KV bytes are counted as in rt::RunCounters: each layer's attention reads those
-// of the sequence once, and new ones are written once. Attention's operations
-// follow from the number of keys that each token sees. Activations are not
-// counted, since they stay in a cache.
+// KV bytes are counted as in rt::RunCounters: each layer's attention reads the
+// K and V of the sequence once, and new ones are written once. Attention's
+// operations follow from the number of keys that each token sees. Activations
+// are not counted, since they stay in a cache.
 //
 // Thread-safety: pure functions.
 //
@@ -27,8 +27,8 @@ namespace air::bench {
 /// The arithmetic that limits a kernel.
 struct KernelArithmetic {
   Arithmetic kind = Arithmetic::FmaF32;
-  /// Multiplications per weight and token: 2 for I8x2 activations, which have two
-  /// bytes.
+  /// Multiplications per weight and token: 2 for I8x2 activations, which
+  /// consist of two bytes.
   double repeats = 1;
 };
 
@@ -52,15 +52,15 @@ struct StepCost {
 };
 
 /// A pass of `tokens` tokens on one sequence that already holds `context` tokens.
-/// The last `outputs` of them get logits.
+/// Logits are computed for the last `outputs` of them.
 struct PassShape {
   uint64_t context = 0;
   uint64_t tokens = 1;
   uint64_t outputs = 1;
 };
 
-/// The steps, in order, of the program for that many tokens. `shape` must respect
-/// the plan's max_tokens and max_outputs.
+/// The costs of the steps, in order, of the program for that many tokens.
+/// `shape` must respect the plan's max_tokens and max_outputs.
 std::vector<StepCost> passCosts(const plan::Plan &plan, const PassShape &shape);
 
 } // namespace air::bench

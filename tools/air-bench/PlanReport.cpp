@@ -43,7 +43,7 @@ double medianSeconds(const std::vector<PassSample> &passes) {
   return quartilesOf(std::move(seconds)).median;
 }
 
-/// Sums all dispatches at these rates.
+/// The sum of the bounds of all dispatches at these rates.
 double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   double bound = 0;
   for (const StepCost &step : measured.steps) {

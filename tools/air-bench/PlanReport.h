@@ -2,7 +2,7 @@
 //
 //   byte bound       (weights + KV) / read bandwidth
 //   operation bound  operations / peak rate of the kernel's arithmetic
-//   bound            the larger of both; for several dispatches, their sum
+//   bound            the larger of the two; for several dispatches, their sum
 //   share            bound / measured time
 //
 // The rates are the best of the whole run. On a shared machine they vary from
@@ -28,7 +28,7 @@ namespace air::bench {
 
 /// The best rates so far.
 struct MachineRates {
-  double bytes = 0; ///< read per second
+  double bytes = 0; ///< bytes read per second
   ArithmeticRates arithmetic;
 
   double operations(const KernelArithmetic &kernel) const {
@@ -54,18 +54,19 @@ struct Quartiles {
 struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
-  uint64_t timedPasses = 0; ///< those timed dispatch by dispatch
+  uint64_t timedPasses = 0; ///< passes that were timed dispatch by dispatch
   PassShape shape;
   std::string link; ///< "cache" if weights and KV of a pass fit, else "dram"
   MachineRates rates;
-  /// The median sample of rates.bytes. Far below the best one, it means that
-  /// other processes used the memory.
+  /// The median of the samples of which rates.bytes is the best. If it is far
+  /// lower, other processes used the memory.
   double medianBytes = 0;
   std::vector<StepCost> steps;
   /// One per dispatch, in the order of the steps.
   std::vector<double> dispatchSeconds;
   std::vector<PassSample> passes; ///< whole passes, at least one
-  /// All dispatches with empty kernels: as one pass, and one by one.
+  /// The time of all dispatches with empty kernels, run as one pass and one by
+  /// one.
   double emptyPassSeconds = 0;
   double emptySingleSeconds = 0;
 };
@@ -97,8 +98,8 @@ struct PlanReport {
   Quartiles adjacentShare;       ///< shares of passes at the rates around them
   double outsideSeconds = 0;
   uint64_t barriers = 0;
-  /// Names what has a share above kMostShare, with both numbers. Empty if
-  /// nothing has.
+  /// Names the first part whose share exceeds kMostShare, with its time and its
+  /// bound. Empty if there is none.
   std::string impossible;
 };
 

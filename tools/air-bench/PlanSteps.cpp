@@ -1,4 +1,4 @@
-//===- PlanSteps.cpp - passes in rounds, limits in between ----------------===//
+//===- PlanSteps.cpp - times passes and limits in rounds ------------------===//
 #include "tools/air-bench/PlanSteps.h"
 
 #include "formats/support/MonotonicClock.h"
@@ -12,16 +12,16 @@ namespace air::bench {
 namespace {
 
 constexpr uint64_t kDefaultContext = 64;
-/// Up to so many tokens stand for the next token of as many users, so that all
-/// of them get logits.
+/// A pass of up to this many tokens represents one decode step in which each
+/// user has one token, so logits are computed for all of them.
 constexpr uint64_t kFewTokens = 8;
 constexpr uint32_t kRounds = 5;
-/// No new round starts after this, so that slow models finish too.
+/// No new round starts after this time, so that slow models finish too.
 constexpr double kEnoughSeconds = 60;
-/// Passes per round that are timed dispatch by dispatch.
+/// How long, per round, passes are timed dispatch by dispatch.
 constexpr double kTurnSeconds = 0.25;
-/// Whole passes per round, each with the limits around it: stop after
-/// kWholeSeconds or kWholePasses, whichever comes first.
+/// Whole passes per round, each between two measurements of the limits: they
+/// stop after kWholeSeconds or kWholePasses, whichever comes first.
 constexpr double kWholeSeconds = 2;
 constexpr int kWholePasses = 12;
 constexpr uint32_t kLimitSamples = 15;
@@ -30,8 +30,8 @@ constexpr uint32_t kLimitSamples = 15;
 constexpr uint32_t kAdjacentSamples = 4;
 /// How often the limits are measured again if something was faster than them.
 constexpr int kAttempts = 10;
-/// The most that the bandwidth probe reads: far larger than any cache, and
-/// small beside a large model.
+/// The bandwidth probe reads at most this many bytes: far more than any cache
+/// holds, and few compared with a large model.
 constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
 
 double median(std::vector<double> values) {
@@ -53,7 +53,8 @@ public:
         used[static_cast<size_t>(cost.arithmetic.kind)] = true;
       }
     }
-    // If all that a pass reads stays in a cache, the cache's bandwidth counts.
+    // If everything a pass reads stays in a cache, that cache's bandwidth is
+    // the limit.
     const auto passBytes = static_cast<uint64_t>(bytes);
     limits.linkName = passBytes <= rt::lastLevelCacheBytes() ? "cache" : "dram";
     AIR_ASSIGN_OR_RETURN(
@@ -77,7 +78,7 @@ public:
   }
 
   const char *link() const { return linkName; }
-  /// Measures the limits again and keeps the higher of both values in `rates`.
+  /// Measures the limits again and keeps the higher values in `rates`.
   Status measure(MachineRates &rates) {
     for (uint32_t i = 0; i < kLimitSamples; ++i) {
       reads.push_back(memory->sample());
@@ -125,7 +126,8 @@ private:
 
 void doNothing(const AirDispatch *, uint64_t, uint64_t, void *) {}
 
-/// A pass whose kernels return at once, to measure the overhead of dispatching.
+/// A pass whose kernels return immediately, to measure the overhead of
+/// dispatching.
 class EmptyPass {
 public:
   static Result<EmptyPass> create(const std::vector<StepCost> &steps,
@@ -238,8 +240,8 @@ struct Samples {
   std::vector<std::vector<double>> dispatches;
 };
 
-/// Calls `once` until `seconds` have passed, at most `most` times, at least
-/// once.
+/// Calls `once` until `seconds` have passed, but at most `most` times and at
+/// least once.
 template <typename Fn>
 Status repeat(double seconds, Fn once, int most = INT_MAX) {
   const double start = monotonicSeconds();
@@ -255,7 +257,7 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
                 MachineRates &best, Samples &samples) {
   AIR_ASSIGN_OR_RETURN(MachineRates before, limits.now(best));
   auto passBetweenLimits = [&]() -> Status {
-    // A warm-up pass: after another pool ran, it wakes this pool's threads.
+    // A warm-up pass: it wakes the threads of this pool after another pool ran.
     AIR_RETURN_IF_ERROR(passes.whole().status());
     AIR_ASSIGN_OR_RETURN(double seconds, passes.whole());
     AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
@@ -332,7 +334,7 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   AIR_ASSIGN_OR_RETURN(measured.shape, passShape(session, options));
   measured.steps = passCosts(session.plan(), measured.shape);
   AIR_ASSIGN_OR_RETURN(Passes passes, Passes::create(session, measured.shape));
-  // A warm-up pass: it loads what filling the context did not.
+  // A warm-up pass: it loads what filling the context did not use.
   AIR_RETURN_IF_ERROR(passes.whole().status());
   AIR_ASSIGN_OR_RETURN(PlanLimits limits,
                        PlanLimits::create(measured.steps, measured.threads));

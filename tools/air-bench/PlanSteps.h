@@ -22,7 +22,7 @@ namespace air::bench {
 
 struct PlanOptions {
   std::string path;
-  uint32_t threads = 0; ///< 0: the plan's, at most one per core
+  uint32_t threads = 0; ///< 0: as in the plan, at most one per core
   uint64_t tokens = 1;
   /// Tokens in the context before the pass; a small number if absent.
   std::optional<uint64_t> context;

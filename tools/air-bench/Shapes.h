@@ -24,8 +24,8 @@ inline constexpr std::array<MatrixShape, 4> kProjections = {
     {{2048, 2048}, {8192, 2048}, {4096, 4096}, {14336, 4096}}};
 inline constexpr std::array<MatrixShape, 2> kGatedProjections = {
     {{8192, 2048}, {14336, 4096}}};
-/// A quarter of the vocabulary: just as far beyond any cache, and small enough
-/// for memory in every dtype.
+/// A quarter of the vocabulary: still far larger than any cache, and small
+/// enough to fit in memory in every dtype.
 inline constexpr std::array<MatrixShape, 2> kTables = {
     {{32768, 2048}, {32768, 4096}}};
 inline constexpr std::array<uint64_t, 2> kWidths = {2048, 4096};

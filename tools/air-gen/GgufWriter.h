@@ -37,20 +37,20 @@ public:
                                   std::span<uint8_t> bytes)>;
   Status write(AtomicFile file, const Fill &fill) const;
 
-  /// As write, but where the tensors' bytes would be the file has a hole, which
-  /// takes no room on the disk and reads as zeros.
+  /// Like write, but leaves a hole in the file in place of the tensors' bytes.
+  /// The hole takes no space on the disk and reads as zeros.
   Status writeHeaders(AtomicFile file) const;
 
   const std::vector<GgufTensor> &allTensors() const { return tensors; }
 
 private:
   struct Layout {
-    std::vector<uint8_t> head;     ///< all that comes before the tensors' bytes
-    std::vector<uint64_t> offsets; ///< of tensors, behind the head
+    std::vector<uint8_t> head;     ///< everything before the tensors' bytes
+    std::vector<uint64_t> offsets; ///< of tensors, from the end of the head
     std::vector<uint64_t> sizes;   ///< of tensors
     uint64_t fileBytes = 0;
   };
-  /// Usage when the file would pass 2^63 bytes.
+  /// Returns a Usage error if the file would be larger than 2^63 bytes.
   Result<Layout> layOut() const;
 
   void key(const std::string &name, uint32_t type);

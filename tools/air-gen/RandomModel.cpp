@@ -11,7 +11,7 @@ namespace air::gen {
 namespace {
 
 /// SplitMix64 (Steele, Lea, Flood 2014) as a counter-based generator: word i of
-/// stream s, so that any piece of a tensor can be made on its own.
+/// stream s, so that any piece of a tensor can be generated on its own.
 uint64_t randomWord(uint64_t stream, uint64_t index) {
   uint64_t z = stream + (index + 1) * 0x9E3779B97F4A7C15ULL;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -113,7 +113,7 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
 }
 
 /// Which layers get more bits in llama.cpp's _M mixes: the first and last
-/// eighth, and every third between.
+/// eighth, and every third layer in between.
 bool moreBits(uint32_t layer, uint32_t layers) {
   return layer < layers / 8 || layer >= 7 * layers / 8 ||
          (layer - layers / 8) % 3 == 2;
@@ -126,8 +126,8 @@ struct Mix {
   DType forDown(uint32_t layer, uint32_t layers) const {
     return more && moreBits(layer, layers) ? DType::Q6_K : base;
   }
-  /// llama.cpp takes a Llama of 80 layers for a 70B, whose attn_v is an eighth
-  /// of attn_q, and gives it Q5_K where other models get Q4_K.
+  /// llama.cpp treats a Llama of 80 layers as a 70B model, whose attn_v is an
+  /// eighth of attn_q, and uses Q5_K there where other models have Q4_K.
   DType forV(uint32_t layer, uint32_t layers) const {
     const DType dtype = forDown(layer, layers);
     return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;
@@ -151,7 +151,7 @@ Result<Mix> mixOf(const std::string &type) {
   return Mix{*dtype, false};
 }
 
-/// A byte-level vocabulary: 256 byte tokens, then fillers that no text produces.
+/// A byte-level vocabulary: 256 byte tokens, then tokens that no text uses.
 std::vector<std::string> vocabularyOf(uint32_t size) {
   std::vector<std::string> pieces;
   auto utf8 = [](uint32_t code) {
@@ -164,8 +164,8 @@ std::vector<std::string> vocabularyOf(uint32_t size) {
     }
     return text;
   };
-  // GPT-2's byte alphabet: printable bytes stand for themselves, the others for
-  // code points from 256 on.
+  // GPT-2's byte alphabet: printable bytes represent themselves, and the others
+  // become code points starting at 256.
   uint32_t next = 256;
   for (uint32_t byte = 0; byte < 256; ++byte) {
     bool printable = (byte >= 33 && byte <= 126) ||

@@ -36,12 +36,12 @@ const std::vector<ModelShape> &knownShapes();
 
 /// Writes a "llama" GGUF into `file`. `type` is a dtype's name, which every
 /// matrix gets, or one of llama.cpp's mixes "Q4_K_M", "Q5_K_M" (more bits for
-/// attn_v and ffn_down of some layers, Q6_K for the head). The bytes depend on
-/// the arguments alone.
+/// attn_v and ffn_down of some layers, Q6_K for the head). The bytes depend
+/// only on the arguments.
 Status writeRandomModel(const ModelShape &shape, const std::string &type,
                         uint64_t seed, AtomicFile file);
 
-/// Writes the same file without the bytes of tensors: a hole stands for them.
+/// Writes the same file with a hole in place of the tensors' bytes.
 Status writeModelHeaders(const ModelShape &shape, const std::string &type,
                          AtomicFile file);
 

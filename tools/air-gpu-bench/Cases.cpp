@@ -42,7 +42,8 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   };
 
-  // Partial tiles and units, fewer tiles than blocks, splits, and every fetch.
+  // Partial tiles and units, fewer tiles than blocks, splits, and every
+  // WeightFetch.
   for (const DType dtype : codegen::t16DTypes()) {
     const uint32_t block = info(dtype).blockElements;
     const uint32_t columns = block == 1 ? 1000 : block * 9;

@@ -26,8 +26,8 @@ struct KernelFolder {
 /// The text of kernels.json.
 std::string folderText(const KernelFolder &folder);
 
-/// Parses kernels.json. Corrupt, with the reason, for anything that folderText
-/// would not write.
+/// Parses kernels.json. Returns a Corrupt error, with the reason, for anything
+/// that folderText would not write.
 Result<KernelFolder> parseFolder(const std::string &text,
                                  const std::string &path);
 
@@ -36,8 +36,8 @@ Result<std::vector<codegen::cuda::CudaKernel>>
 kernelsOf(const Cases &cases, const codegen::cuda::CudaTarget &target);
 
 /// Creates the folder `path` and compiles everything into it. A kernel that
-/// spills registers is left out and therefore not measured. `nvrtcPath` is what
-/// Nvrtc::open takes.
+/// spills registers is left out and therefore not measured. `nvrtcPath` is
+/// passed to Nvrtc::open.
 Status prepareFolder(const std::string &path, const std::string &targetName,
                      uint32_t multiprocessors, const std::string &nvrtcPath,
                      bool texts);

@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint32_t kReplays = 7;
 constexpr double kGraphMilliseconds = 3;
-/// The distinct rows of a large matrix, which repeats them.
+/// A large matrix has this many distinct rows, which it repeats.
 constexpr uint32_t kOwnRows = 256;
 
 template <typename T>
@@ -283,7 +283,7 @@ Status Session::read(const ReadProbe &probe) {
   std::vector<uint32_t> results(wordBytes / 4);
   AIR_RETURN_IF_ERROR(driver.read(words.at(), bytesOf(results)));
   Row &result = row("read", kernel.name);
-  // A thread combines an even number of words 0x5a5a5a5a, which gives 0.
+  // A thread combines an even number of words 0x5a5a5a5a, whose XOR is 0.
   result.isRight = std::count(results.begin(), results.end(),
                               0x11111111U ^ 0x5a5a5a5aU) == 1 &&
                    std::count(results.begin(), results.end(), 0U) ==

@@ -41,9 +41,9 @@ struct MeasureOptions {
   double seconds = 3600;
 };
 
-/// Runs the folder's kernels. Mismatch when the folder was made for another
-/// GPU; Io when the driver fails. A kernel with wrong results is not an error,
-/// but a row whose isRight is false.
+/// Runs the folder's kernels. Errors: Mismatch if the folder was made for
+/// another GPU; Io if the driver fails. A kernel with wrong results is not an
+/// error, but a row whose isRight is false.
 Result<Report> measure(Driver &driver, const KernelFolder &folder,
                        const MeasureOptions &options);
 

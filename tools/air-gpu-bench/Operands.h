@@ -19,7 +19,7 @@ struct Operands {
   std::vector<double> magnitudes; ///< sums of |w * x|, [tokens][rows]
 };
 
-/// The same seed gives the same operands.
+/// The same seed produces the same operands.
 Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
                       uint32_t tokens, uint64_t seed);
 

@@ -1,4 +1,4 @@
-//===- Commands.h - what airpack can be asked -------------------*- C++ -*-===//
+//===- Commands.h - the commands of airpack ---------------------*- C++ -*-===//
 #ifndef AIRPACK_TOOLS_AIRPACK_COMMANDS_H
 #define AIRPACK_TOOLS_AIRPACK_COMMANDS_H
 

@@ -17,7 +17,7 @@ namespace {
 /// Keeps insertion order, so that the output has the order of the file.
 using Json = nlohmann::ordered_json;
 
-/// Of longer lists only the length is shown.
+/// For longer lists, only the length is shown.
 constexpr size_t kLongestList = 16;
 
 template <typename T> Json listToJson(const std::vector<T> &list) {
@@ -79,7 +79,7 @@ std::string modelJson(const ModelSource &source) {
          "\n";
 }
 
-/// A value on one line, cut where it is long.
+/// A value on one line, shortened if it is long.
 std::string valueText(const MetadataValue &value) {
   constexpr size_t kWidest = 100;
   if (const auto *text = std::get_if<std::string>(&value)) {

@@ -39,7 +39,8 @@ std::string defaultOutput(const std::string &model) {
   return stem + ".air";
 }
 
-/// A plan may replace a plan, not the model that it is made from.
+/// The output may replace an existing plan, but not the model that it is made
+/// from.
 Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   std::error_code error;
   for (const MappedFile &file : source.files) {
@@ -51,9 +52,10 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
-/// As many of `wanted` threads as the system gives; a note where it is fewer.
+/// The number of threads, at most `wanted`, that the system allows. Prints a
+/// note if it is lower than `wanted`.
 unsigned threadsToBeHad(unsigned wanted) {
-  // Besides the one that compiles and writes.
+  // These threads are in addition to the one that compiles and writes.
   const ThreadSupply supply = probeThreads(wanted);
   if (supply.refusal.isOk()) {
     return wanted;
@@ -129,9 +131,9 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   return Status::ok();
 }
 
-/// This machine's memory bandwidth in bytes/s. Where it cannot be measured, a
-/// note and 0: the plan is written already, and only a line of its summary is
-/// missing.
+/// This machine's memory bandwidth in bytes/s. If it cannot be measured, prints
+/// a note and returns 0, because the plan is already written and only a line of
+/// its summary is missing.
 double measureBandwidth() {
   const MachineProfile host = hostProfile();
   Result<double> bandwidth =
@@ -279,7 +281,8 @@ Status runPack(const cli::Invocation &invocation) {
         "--weightless goes with a plan that is written or printed "
         "with --emit=json, not with IR");
   }
-  // Refused now, not after minutes of packing.
+  // An output that cannot be written is refused now, not after minutes of
+  // packing.
   AtomicFile file;
   if (writes) {
     AIR_ASSIGN_OR_RETURN(file, cli::openOutput(output));

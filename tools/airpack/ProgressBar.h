@@ -20,7 +20,7 @@ public:
   ProgressBar &operator=(const ProgressBar &) = delete;
 
   void update(uint64_t done, uint64_t total);
-  /// Shows `text` in place of the bar.
+  /// Shows `text` instead of the bar.
   void note(const std::string &text);
 
 private:

@@ -181,7 +181,7 @@ std::string samplingLine(const plan::Plan &plan) {
   return list.empty() ? "" : "sampling   " + list + ", the model's\n";
 }
 
-/// What `airpack --tune` did, or nothing for a plan without it.
+/// What `airpack --tune` did, or nothing for a plan that was not tuned.
 std::string tilesLine(const plan::Plan &plan) {
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
     const plan::Decision &decision = *plan.decisions()->Get(i);
@@ -192,7 +192,8 @@ std::string tilesLine(const plan::Plan &plan) {
   return "";
 }
 
-/// Of a plan without the bytes of its weights.
+/// How many bytes of weights a weightless plan leaves out, or nothing for other
+/// plans.
 std::string weightlessLine(const plan::Plan &plan) {
   if (!plan.weightless()) {
     return "";

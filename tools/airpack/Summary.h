@@ -8,9 +8,9 @@
 
 namespace air {
 
-/// The text that describes a plan: model, target, memory, the bytes that a
-/// token moves over each link, the expected speed and what limits it. Every
-/// line ends with a newline. `dramBandwidth` is this machine's measured read
+/// The text that describes a plan: model, target, memory, the bytes moved
+/// over each link per token, the expected speed and what limits it. Every line
+/// ends with a newline. `dramBandwidth` is this machine's measured read
 /// bandwidth in bytes/s, or 0 if it was not measured; the speed that follows
 /// from it is shown beside the plan's own prediction.
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,

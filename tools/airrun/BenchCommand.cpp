@@ -18,10 +18,10 @@ namespace {
 constexpr uint64_t kDefaultPrefill = 512;
 constexpr uint64_t kDefaultDecode = 64;
 constexpr int64_t kRounds = 5;
-/// No new round starts after this, so that slow models finish too.
+/// No new round starts after this time, so that slow models finish too.
 constexpr double kEnoughSeconds = 60;
-/// The most that the bandwidth probe reads: far larger than any cache, and
-/// small beside a large model.
+/// The bandwidth probe reads at most this many bytes: far more than any cache
+/// holds, and few compared with a large model.
 constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
 // With many short samples, the best one is undisturbed by other processes.
 constexpr uint32_t kProbeSamples = 25;
@@ -84,7 +84,8 @@ public:
   }
 
   /// Empties the sequence, then processes the prompt up to its last logits.
-  /// Returns the seconds of the second part, 0 without a prompt.
+  /// Returns the seconds that processing the prompt took, or 0 without a
+  /// prompt.
   Result<double> prefill() {
     AIR_RETURN_IF_ERROR(session->truncate(sequence, 0));
     if (prefillTokens == 0) {
@@ -184,7 +185,7 @@ Status timeSteps(rt::Session &session, Workload &work,
 }
 
 /// Every round measures the limit, prefill and decode one after another, so
-/// that all three see the same state of the machine. There is no `limit` if
+/// that all three see the same state of the machine. `limit` is empty if
 /// nothing is decoded.
 Status measureRounds(rt::Session &session, Workload &work,
                      std::optional<LinkLimit> &limit, uint32_t rounds,

@@ -1,4 +1,4 @@
-//===- BenchReport.h - measurements -> numbers that are shown ---*- C++ -*-===//
+//===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
 //   predicted_tok_s  limit / minimal bytes per token: the most that the memory
 //                    bandwidth allows
@@ -39,8 +39,8 @@ struct BenchMeasurement {
   double limitPerSecond = 0; ///< bytes/s, the best sample
   uint64_t peakRssBytes = 0;
   double firstTokenSeconds = 0;
-  /// The name of each step kind with its seconds in one prefill and one decode;
-  /// empty without --steps.
+  /// The name of each step kind, with its seconds in one prefill and in one
+  /// decode; empty without --steps.
   std::vector<std::pair<std::string, std::pair<double, double>>> steps;
 };
 
@@ -65,8 +65,9 @@ const char *linkOf(double passBytes, uint64_t cacheBytes);
 /// How far a share may exceed 1, since the limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// How often a limit that lies below the measured rate is measured again. Each
-/// time takes some 50 ms, and other load on the machine may last for seconds.
+/// How often a limit that is below the measured rate is measured again. Each
+/// measurement takes about 50 ms, and other load on the machine may last for
+/// seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
 /// Other load may have lowered the bandwidth while the limit was measured. As
@@ -76,8 +77,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimit(BenchMeasurement &measured,
                 const std::function<double()> &measureAgain);
 
-/// Internal if the rate exceeds its limit (the message has both numbers), or if
-/// the time of a phase that was run is 0.
+/// Returns an Internal error if the rate exceeds its limit (the message states
+/// both numbers), or if the time of a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
 std::string benchJson(const BenchMeasurement &measured,

@@ -15,7 +15,8 @@
 
 namespace air {
 
-/// Text takes some three bytes of memory a byte: 64 MiB at once.
+/// The longest text that is read at once. Text takes about three bytes of
+/// memory per byte.
 static constexpr uint64_t kLongestText = uint64_t{1} << 26;
 
 cli::Positional planPositional() {
@@ -112,13 +113,13 @@ static Status tooLong(const std::string &name, const std::string &size,
   return doesNotFitError(name + " has " + size + " bytes, " + limit.why);
 }
 
-/// All that a stream still holds; `name` is what a message calls it.
+/// Reads the rest of a stream; `name` is its name in error messages.
 static Result<std::string> readAll(std::FILE *stream, const std::string &name,
                                    const TextLimit &limit) {
   std::string text;
   struct stat status = {};
   if (fstat(fileno(stream), &status) == 0 && S_ISREG(status.st_mode)) {
-    // A file that is read from the middle is only shorter.
+    // The stream need not be at the beginning of the file.
     const off_t at = std::max<off_t>(ftello(stream), 0);
     const auto size =
         static_cast<uint64_t>(std::max<off_t>(status.st_size - at, 0));

@@ -21,36 +21,37 @@ cli::Option threadsOption();
 cli::Option jsonOption();
 cli::Option tokensOption();
 
-/// Parses "1,2,3"; spaces around ids are allowed. Usage names the entry that is
-/// not an id.
+/// Parses "1,2,3"; spaces around ids are allowed. A Usage error names the entry
+/// that is not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// Opens the plan that the command line names, with its --threads.
+/// Opens the plan that the command line names, with the value of --threads.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
-/// How much text is read, and what to say when there is more.
+/// How much text is read, and the message if there is more.
 struct TextLimit {
   uint64_t bytes;
   /// Follows "'FILE' has N bytes, ": why that is too much, and what to do.
   std::string why;
 };
 
-/// Of a prompt: what can't fit in the context whatever the tokens are.
+/// The limit for a prompt. A longer text cannot fit in the context, whatever
+/// its tokens are.
 TextLimit promptLimit(const rt::Session &session,
                       const rt::Tokenizer &tokenizer);
-/// Of a text that is worked on in parts.
+/// The limit for a text that need not fit in the context.
 TextLimit textLimit();
 
-/// A whole file as text; a pipe will do. DoesNotFit beyond the limit, and no
-/// more than that is read.
+/// Reads a whole file, which may be a pipe. If the text exceeds the limit,
+/// stops reading and returns a DoesNotFit error.
 Result<std::string> readTextFile(const std::string &path,
                                  const TextLimit &limit);
 Result<std::string> readStandardInput(const TextLimit &limit);
 
-/// A note when a prompt begins with BOS and the vocabulary added another.
+/// Prints a note if a prompt begins with BOS and the vocabulary adds another.
 void noteDoubledBos(const rt::Tokenizer &tokenizer,
                     std::span<const int32_t> ids);
 

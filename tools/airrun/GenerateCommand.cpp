@@ -1,4 +1,4 @@
-//===- GenerateCommand.cpp - prompt in, text out as it comes ----*- C++ -*-===//
+//===- GenerateCommand.cpp - generates text and streams it ------*- C++ -*-===//
 #include "tools/airrun/GenerateCommand.h"
 
 #include "formats/plan/PlanConvert.h"
@@ -17,21 +17,24 @@ namespace {
 using cli::ValueKind;
 
 std::atomic<bool> interrupted{false};
-std::atomic<int> endingSignal{0}; ///< the one that came
+std::atomic<int> endingSignal{0}; ///< the first signal received, or 0
 static_assert(std::atomic<bool>::is_always_lock_free &&
                   std::atomic<int>::is_always_lock_free,
               "a signal handler sets them");
 
-/// So that a shell or a script stops too, and does not take a half for a whole.
+/// Lets the signal end the process, so that a calling shell or script stops too
+/// and does not take a part of the answer for all of it.
 [[noreturn]] void dieBy(int signal) {
   std::signal(signal, SIG_DFL);
   raise(signal);
-  // The first process of a container is spared: it ends as a shell would say.
+  // The system does not kill the first process of a container; that one exits
+  // with the code that a shell would report.
   constexpr int kShellsCode = 128;
   _exit(kShellsCode + signal);
 }
 
-/// The first Ctrl-C (or SIGTERM) ends the answer, a second one the process.
+/// The first Ctrl-C (or SIGTERM) ends the answer; a second one ends the process
+/// immediately.
 void onInterrupt(int signal) {
   int none = 0;
   if (!endingSignal.compare_exchange_strong(none, signal)) {
@@ -43,14 +46,15 @@ void onInterrupt(int signal) {
 void catchInterrupt() {
   for (int signal : {SIGINT, SIGTERM}) {
     struct sigaction action = {};
-    // In the background of a script Ctrl-C is not for this process.
+    // A shell makes the background processes of a script ignore Ctrl-C; it
+    // remains ignored.
     if (sigaction(signal, nullptr, &action) == 0 &&
         action.sa_handler == SIG_IGN) {
       continue;
     }
     action = {};
     action.sa_handler = onInterrupt;
-    // Not deferred: dieBy() raises it inside the handler.
+    // The handler does not block its signal, because dieBy() raises it there.
     action.sa_flags = static_cast<int>(SA_RESTART | SA_NODEFER);
     sigaction(signal, &action, nullptr);
   }
@@ -79,7 +83,8 @@ cli::Option integer(std::string name, std::string shortName, std::string help,
           .maximum = maximum};
 }
 
-/// The runtime's defaults, under the model's, under the command line.
+/// The runtime's defaults, overridden by the model's, and these by the command
+/// line.
 rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
                                   const rt::Session &session) {
   rt::SamplerOptions options;
@@ -190,7 +195,7 @@ struct Progress {
   double promptEnd = 0;
   double lastToken = 0;
   uint64_t promptGiven = 0;
-  uint64_t promptTokens = 0; ///< of those, computed
+  uint64_t promptTokens = 0; ///< tokens of the prompt that were computed
   uint64_t tokens = 0;
   bool endsLine = true;
 };
@@ -246,7 +251,7 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
   std::fprintf(stderr, "airrun: decode: %llu tokens",
                static_cast<unsigned long long>(progress.tokens));
   if (decodeSeconds > 0) {
-    // The first token's time belongs to the prompt.
+    // The time of the first token is part of the prompt's time.
     std::fprintf(stderr, " in %.3f s, %.1f tok/s", decodeSeconds,
                  rate(progress.tokens - 1, decodeSeconds));
   }
@@ -334,7 +339,7 @@ Status runGenerate(const cli::Invocation &invocation) {
   AIR_RETURN_IF_ERROR(checkInputs(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   bool ids = invocation.has("--output-tokens");
-  // Ids in and ids out need no text.
+  // No tokenizer is needed if ids are both read and printed, without --stop.
   std::optional<rt::Tokenizer> tokenizer;
   if (!ids || !invocation.has("--tokens") || invocation.has("--stop")) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));

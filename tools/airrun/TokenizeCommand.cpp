@@ -75,7 +75,7 @@ Result<std::vector<std::string>> readStrings(const std::string &path) {
   return std::move(reader.strings);
 }
 
-/// Text on its way to standard output.
+/// Collects text and writes it to standard output in parts.
 class Out {
 public:
   Status add(std::string_view text) {
@@ -103,7 +103,8 @@ Status addList(const std::vector<int32_t> &ids, Out &out) {
 Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
                 Out &out) {
   for (int32_t id : ids) {
-    // Whole pieces, and a backslash only where something is escaped.
+    // Pieces are not cut. Backslashes are escaped as well, so that each
+    // backslash in the output begins an escape.
     AIR_RETURN_IF_ERROR(
         out.add(std::to_string(id) + "\t" +
                 printable(tokenizer.piece(id, true), SIZE_MAX, "\\") + "\n"));

@@ -20,7 +20,7 @@ cli::Command tokenizeCommand();
 /// strings), Io, and those of the readers.
 Status runTokenize(const cli::Invocation &invocation);
 
-/// The tokenizer of a plan or a GGUF file; the first bytes tell which it is.
+/// The tokenizer of a plan or a GGUF file; the first bytes show which it is.
 Result<rt::Tokenizer> openTokenizer(const std::string &path);
 
 } // namespace air

@@ -6,10 +6,11 @@
 //
 // A value is written as "--name value", "--name=value", "-n value", "-nvalue"
 // or "-n=value"; "--" ends the options, and options and arguments may come in
-// any order. That is getopt's convention but for the '=' after a short name,
-// which getopt would make part of the value. An unknown or repeated option, a
-// missing value or a value outside its range is a Usage error of one line that
-// names the option, quotes what was typed, and suggests the nearest known name.
+// any order. That is getopt's convention, except for the '=' after a short
+// name, which getopt would make part of the value. An unknown or repeated
+// option, a missing value or a value outside its range is a Usage error of one
+// line that names the option, quotes what was typed, and suggests the nearest
+// known name.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_CLI_COMMANDLINE_H
@@ -99,7 +100,7 @@ std::string exitCodesText();
 /// `run`.
 /// "help" and "help COMMAND" are "--help" and "COMMAND --help". A failing
 /// Status is printed as one line "TOOL: MESSAGE" on stderr, and its code is the
-/// exit code; where the first argument is no file but resembles a command's
+/// exit code; if the first argument is not a file but resembles a command's
 /// name, the message suggests that command.
 int runTool(const Tool &tool, int argc, char **argv,
             Status (*run)(const Invocation &));

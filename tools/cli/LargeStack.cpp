@@ -8,7 +8,7 @@
 namespace air::cli {
 
 Status runOnLargeStack(const std::function<Status()> &body) {
-  // What LLVM compiles a kernel in, with room to spare.
+  // More than enough for LLVM to compile a kernel.
   constexpr size_t kLeastBytes = size_t{1} << 20;
   struct rlimit limit{};
   if (getrlimit(RLIMIT_STACK, &limit) != 0 ||

@@ -8,10 +8,11 @@
 
 namespace air::cli {
 
-/// Runs `body` where it has a stack of Thread::kStackBytes: on the calling
-/// thread, which must be the main one, when `ulimit -s` gives it that much,
-/// else on a thread of its own. When the system gives no such thread, the main
-/// thread's stack does if it has a megabyte; with less the result is Io.
+/// Runs `body` with a stack of Thread::kStackBytes: on the calling thread,
+/// which must be the main one, if `ulimit -s` allows it that much, and
+/// otherwise on a new thread. If the system refuses that thread, `body` runs on
+/// the main thread if its stack has at least 1 MiB; otherwise the result is an
+/// Io error.
 Status runOnLargeStack(const std::function<Status()> &body);
 
 } // namespace air::cli

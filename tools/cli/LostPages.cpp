@@ -19,7 +19,7 @@ std::array<char, 32> tool{};
 struct sigaction before{};
 std::atomic_flag isEnding = ATOMIC_FLAG_INIT;
 
-/// A line in memory of its own: what a signal handler may use.
+/// A line of text that a signal handler can build, since it allocates nothing.
 class Line {
 public:
   void add(std::string_view text) {
@@ -27,8 +27,8 @@ public:
       put(each);
     }
   }
-  /// Bytes other than printable ASCII as \xNN, as they may be commands to a
-  /// terminal.
+  /// Adds bytes other than printable ASCII as \xNN, since they may be commands
+  /// to a terminal.
   void addEscaped(std::string_view text) {
     static const char digits[] = "0123456789abcdef";
     for (char each : text) {
@@ -71,22 +71,24 @@ private:
     }
   }
 
-  // Four bytes for each of the longest path, and the rest of the line.
+  // Four bytes for each byte of the longest path, and the rest of the line.
   std::array<char, 4 * 4096 + 512> bytes{};
   size_t size = 0;
 };
 
-// Too large for the stack of who was interrupted.
+// Static, because it is too large for the stack of the interrupted thread.
 constinit Line line;
 
 void onBusError(int signal, siginfo_t *facts, void *) {
-  // Sent by a process, not by a page, if the code says so.
+  // If the code is not positive, a process sent the signal, and no page is
+  // missing.
   std::optional<MappedPlace> place;
   if (facts->si_code > 0) {
     place = mappedPlaceOf(facts->si_addr);
   }
   if (!place) {
-    // A page's fault comes again when this returns; a sent signal must be.
+    // A page fault happens again when this function returns. A signal that was
+    // sent must be raised again.
     sigaction(signal, &before, nullptr);
     if (facts->si_code <= 0) {
       raise(signal);
@@ -94,7 +96,7 @@ void onBusError(int signal, siginfo_t *facts, void *) {
     return;
   }
   if (isEnding.test_and_set()) {
-    // Another thread found the same and is about to end the process.
+    // Another thread is already here and is about to end the process.
     while (true) {
       pause();
     }

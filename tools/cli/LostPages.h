@@ -9,8 +9,8 @@ namespace air::cli {
 /// From here on, reading a page of a MappedFile that is gone (someone truncated
 /// the file, or its disk failed) ends the process with one line "TOOL: ..." on
 /// standard error and the exit code of ErrorCode::Io; open temporaries are
-/// removed. A SIGBUS of any other cause has the effect that it had before. For
-/// runTool(), once.
+/// removed. A SIGBUS of any other cause has the effect that it had before.
+/// Called once, by runTool().
 void endOnLostPages(const std::string &toolName);
 
 } // namespace air::cli

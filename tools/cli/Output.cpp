@@ -13,7 +13,7 @@
 
 namespace air::cli {
 
-/// A message names files, keys and lists of names: some kilobytes at most.
+/// A message contains paths, keys and lists of names: a few kilobytes at most.
 static constexpr size_t kLongestLine = 16384;
 
 Status writeOut(std::string_view text) {

@@ -10,19 +10,20 @@
 
 namespace air::cli {
 
-/// Writes and flushes standard output. Io with the system's reason on failure.
+/// Writes to standard output and flushes it. Returns an Io error with the
+/// system's reason on failure.
 Status writeOut(std::string_view text);
 
-/// One line "note: ..." each on standard error.
+/// Prints each note as a line "note: ..." on standard error.
 void printNotes(const std::vector<std::string> &notes);
 
 /// printf into a string of any length.
 std::string format(const char *pattern, ...)
     __attribute__((format(printf, 1, 2)));
 
-/// `text` as printable() of formats/support has it, cut after 16 KiB: names
-/// from files and the command line break no line and send the terminal no
-/// commands.
+/// `text`, escaped by printable() of formats/support and cut after 16 KiB, so
+/// that names from files and from the command line cannot break the line or
+/// send commands to the terminal.
 std::string oneLine(std::string_view text);
 
 /// Reopens standard streams that the parent process closed, in a way that makes

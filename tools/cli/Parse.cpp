@@ -14,8 +14,8 @@ namespace air::cli {
 namespace {
 
 /// Parses all of `text` as a decimal number. As with strtod, a number too small
-/// for a double gives 0 or a subnormal. Nothing if `text` is not a number or is
-/// too large for T.
+/// for a double becomes 0 or a subnormal. Returns nothing if `text` is not a
+/// number or is too large for T.
 template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   T value{};
   const char *end = text.data() + text.size();
@@ -24,7 +24,8 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
     return std::nullopt;
   }
   if constexpr (std::is_floating_point_v<T>) {
-    // from_chars reports overflow and underflow alike, and gives no value.
+    // from_chars does not distinguish overflow from underflow, and returns no
+    // value.
     if (error == std::errc::result_out_of_range) {
       value = std::strtod(text.c_str(), nullptr);
       error = std::errc();
@@ -112,7 +113,7 @@ Spelling Parser::split(const std::string &arg) const {
   return {arg.substr(0, 2), arg.substr(arg[2] == '=' ? 3 : 2)};
 }
 
-/// Whether `arg`, in the place of a value, is an option instead, so that the
+/// Whether `arg`, where a value should be, is an option instead, so that the
 /// value must have been forgotten. "-n5" counts only for numeric options: a
 /// text may begin with a dash and any letter.
 bool Parser::isKnownOption(const std::string &arg) const {
@@ -186,7 +187,7 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   auto [name, value] = split(args[index]);
   const Option *option = find(name);
   if (!option && value) {
-    // Those without a value were handled by runTool.
+    // runTool has handled the common options without a value.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }

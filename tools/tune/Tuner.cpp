@@ -1,4 +1,4 @@
-//===- Tuner.cpp - candidates take turns against the clock ----------------===//
+//===- Tuner.cpp - times candidates in rounds -----------------------------===//
 #include "tools/tune/Tuner.h"
 
 #include "tools/tune/Workload.h"
@@ -17,7 +17,7 @@ using codegen::MatMulTiles;
 using codegen::TileChoice;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kFewestRounds = 7; ///< with fewer, the present choice stays
+constexpr size_t kFewestRounds = 7; ///< with fewer, the present choice is kept
 constexpr size_t kMostRounds = 25;
 /// The shortest useful sample: below this, the clock's resolution and waking
 /// the threads dominate.
@@ -48,9 +48,9 @@ public:
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use. Stops at `soon`; if that leaves too little
-  /// time for kFewestRounds, at the end of all tuning. Nothing if even that is
-  /// too short.
+  /// Chooses the tiles for one use. Stops at `soon`, or, if that is too early
+  /// for kFewestRounds, at the end of all tuning. Returns nothing if even that
+  /// is too early.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 
@@ -114,8 +114,8 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
   for (const MatMulTiles &tiles : all) {
     specs.push_back(use.spec);
     specs.back().tiles = tiles;
-    // As many rows of tokens take the same time, and the batch needs no
-    // outputs.
+    // Rows of tokens take the same time as rows of outputs, and the batch then
+    // needs no outputs.
     specs.back().rowsFrom = codegen::RowsFrom::Tokens;
   }
   AIR_ASSIGN_OR_RETURN(
@@ -136,7 +136,7 @@ Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
   for (size_t i = 0; i < sizes; ++i) {
     std::vector<std::vector<MatMulTiles>> variants =
         codegen::tileVariants(spec, target);
-    if (use.rows == 1) { // too few for a tile of tokens of any size
+    if (use.rows == 1) { // the tile size in tokens does not matter
       std::erase_if(variants[i], [&](const MatMulTiles &tiles) {
         return tiles.tokens != spec.tiles.tokens;
       });

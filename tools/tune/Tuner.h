@@ -2,8 +2,9 @@
 //
 // Times each matrix multiplication of a plan on this machine with different
 // tiles, varying one size at a time (codegen::tileVariants), and keeps the
-// fastest. The cost model's tiles are always a candidate. They stay unless
-// another candidate is faster by kLeastGain, or if there is no time to measure.
+// fastest. The cost model's tiles are always a candidate. They are kept if no
+// other candidate is faster by at least kLeastGain, or if there is no time to
+// measure.
 //
 // Candidates are timed in rounds, each candidate once per round, so that other
 // load slows all of them alike. A candidate wins by the median over rounds of

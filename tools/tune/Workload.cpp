@@ -41,7 +41,8 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Activation formats whose scale offsets kernels use as addresses.
+/// Makes valid activation tiles: kernels use the scale offsets in them as
+/// addresses.
 void makeSteps(uint8_t *tiles, uint64_t bytes) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -129,7 +130,7 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
                                 (spec.op == KernelOp::EmbedRows ? m : 1));
   }
 
-  // What must come from memory rotates through many copies. Copies of
+  // Operands that must come from memory rotate through many copies. Copies of
   // activations overlap in their padding, which is never read: if they did not,
   // the part that is read might fit in a cache after all.
   std::vector<Operand> operands;
@@ -167,7 +168,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
 void Workload::fillBatch(const KernelSpec &spec, WorkloadBatch batch) {
   const bool isAttention = spec.op == KernelOp::Attention;
   const auto tokens = static_cast<uint32_t>(batch.tokens);
-  // A few tokens are the next token of as many sequences; many are one prompt.
+  // A few tokens are one token from each of several sequences; many tokens are
+  // one prompt.
   const bool isDecode = isAttention && spec.mClass != codegen::MClass::Large;
   const uint32_t context = std::max(batch.context, tokens);
   pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);

@@ -26,8 +26,8 @@ namespace air::tune {
 uint64_t rotatingBytes();
 
 /// The memory for copies of operands; filled once, and shared by benchmarks
-/// that run one after another. What is read as floating point holds normal
-/// numbers only, since subnormal ones are slower; the rest is random.
+/// that run one after another. Memory that is read as floating point contains
+/// only normal numbers, since subnormal ones are slower; the rest is random.
 class RotatingMemory {
 public:
   struct Region {
