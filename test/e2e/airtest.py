@@ -1,6 +1,7 @@
 """Common code of the end-to-end checks: running the two programs, reading vectors.
 
-Standard library only. AIRPACK and AIRRUN name the programs; lit sets them.
+Standard library only. The environment variables AIRPACK and AIRRUN name the
+programs; lit sets them.
 """
 import array
 import json
@@ -47,7 +48,7 @@ def read_rows(path, rows):
 
 
 def worst_difference(ours, reference):
-    """The largest |difference| of a row, divided by the row's standard deviation, in the worst row."""
+    """The largest |difference| / standard deviation of a row, over all rows."""
     worst = 0.0
     assert len(ours) == len(reference)
     for mine, theirs in zip(ours, reference):

@@ -15,9 +15,10 @@ import airtest as t
 TOKENS = [1, 53, 7, 260, 99, 411, 18, 300, 5, 77, 203, 350, 42, 11, 128, 256,
           64, 390, 31, 222, 16, 401, 88, 150, 270, 9, 333, 61, 190, 245, 120, 36]
 # How far logits may be off, in standard deviations of their row, for each factor.
-# Powers of two change no digit of a quantised activation. 1e-20 changes the
-# scales of I8Grid, which are rounded to a grid, and thus costs what quantisation
-# costs. Float32 ends at 2^-126 and 2^128, and the logits are around 2^4.
+# Powers of two change no digit of a quantised activation. 1e-20 changes how the
+# scales of I8Grid are rounded to their grid, so its error is as large as that
+# of quantisation. Normal float32 numbers range from 2^-126 to 2^128, and the
+# logits are around 2^4.
 TOLERANCES = {2.0**-100: 1e-6, 1e-20: 0.1, 2.0**50: 1e-6, 2.0**110: 1e-6}
 
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -91,7 +92,7 @@ source = model.read_bytes()
 
 
 def logits_of(factor):
-    """Of prefill of many tokens, of prefill of few, and of decode."""
+    """The logits of prefill with many and few tokens, and of decode."""
     path, plan = work / "scaled.gguf", work / "scaled.air"
     scaled_model(source, factor, path)
     t.pack(path, plan)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """check_tiny.py MODEL.gguf WORKDIR [PACK OPTIONS]: logits and greedy tokens of a tiny model.
 
-Against float64 logits by transformers, or by a numpy script that agrees with
-it (MODEL.logits.f32): with a float32 KV cache
-max |difference| <= 1e-4 of the row's standard deviation for batches of 1, 8 and
-64 tokens (llama.cpp reaches 1.4e-5), and the greedy tokens equal.
+The reference is MODEL.logits.f32: float64 logits computed by transformers, or
+by a numpy script that agrees with it. With a float32 KV cache and batches of 1,
+8 and 64 tokens, max |difference| must be at most 1e-4 of the row's standard
+deviation (llama.cpp reaches 1.4e-5), and the greedy tokens must be equal.
 """
 import sys
 from pathlib import Path

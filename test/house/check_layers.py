@@ -2,13 +2,13 @@
 """check_layers.py ROOT: every #include goes down the layers.
 
 The edges are those of cmake/AirLayers.cmake, checked in the text, so that a
-header that happens to be on the include path can't be used unseen.
+header that happens to be on the include path can't be used unnoticed.
 """
 import re
 import sys
 from pathlib import Path
 
-# Which layer a folder's files belong to; the longest name counts.
+# The layer to which a folder's files belong; the longest matching name applies.
 LAYER_OF = {
     "formats": "formats",
     "codegen": "codegen",
@@ -55,7 +55,8 @@ for folder, layer in LAYER_OF.items():
             used = layer_of(match[1])
             if used is None and match[1].startswith("tools/"):
                 wrong.append(f"{path}:{number}: no layer is known for {match[1]}")
-            # A tool's own files are one layer, which its edges need not name.
+            # A tool may include its own files; its edges need not name its own
+            # layer.
             if used and used != layer and used not in allowed[layer]:
                 wrong.append(f"{path}:{number}: {layer} must not include {match[1]}")
             if match[1].split("/")[0] in {"mlir", "llvm", "lld"} and not folder.startswith(LLVM_MAY):

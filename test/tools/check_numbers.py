@@ -35,7 +35,7 @@ def check(call, name, text):
         assert got.returncode == 2 and wanted in got.stderr, (call, name, value, got)
         assert got.stderr.count("\n") == 1, got
         assert f" from {match[1]} to {match[2]}" in got.stderr, got
-    # What follows is refused, so the value was taken.
+    # Only the option that follows is refused, so the value was accepted.
     for value in match.groups():
         got = run(*call, f"{name}={value}", "--no-such")
         assert "unknown option '--no-such'" in got.stderr, (call, name, value, got)

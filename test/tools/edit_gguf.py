@@ -2,8 +2,8 @@
 """edit_gguf.py IN OUT (nan TENSOR | times=FACTOR TENSOR | rename KEY): a model with something wrong in it.
 
 `nan` makes the first float of an F32 tensor a NaN, `times=FACTOR` multiplies
-all of them, `rename` KEY hides a metadata key under another name of the same
-length.
+all of them, and `rename KEY` hides a metadata key under another name of the
+same length.
 """
 import math
 import struct

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """set_gguf_text.py IN OUT KEY EXPRESSION: a model with another text under KEY.
 
-EXPRESSION is Python for the bytes, as b"x" * 9. Tensors keep their alignment.
+EXPRESSION is Python for the bytes, such as b"x" * 9. Tensors keep their
+alignment.
 """
 import struct
 import sys

@@ -255,7 +255,7 @@ TEST_F(GeneratorTest, OnlyWhatWasComputedOfAPromptCounts) {
   std::atomic<bool> interrupted{false};
   GenerateOptions options = greedy();
   options.interrupted = &interrupted;
-  // More than one pass takes.
+  // More tokens than one pass takes.
   const std::vector<int32_t> tokens(2 * kFakeMaxTokens + 1, kFakeBos);
   for (bool isInterrupted : {false, true}) {
     interrupted = isInterrupted;

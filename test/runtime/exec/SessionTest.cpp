@@ -149,14 +149,14 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      if (test.isHalf) { // twice as many numbers, in as many bytes
+      if (test.isHalf) { // twice as many numbers in the same number of bytes
         plan.kv->dtype = static_cast<uint16_t>(DType::F16);
         plan.kv->head_dim = plan.model->head_dim = 2;
       }
     });
     ASSERT_TRUE(session) << session.status().message();
     SequenceId sequence = begin(*session);
-    // A few rows, and then more than one pass computes at a time.
+    // A few tokens, and then as many as one pass takes.
     for (const size_t tokens : {size_t{3}, kFakeMaxTokens}) {
       Result<Rows> rows = runRows(*session, std::vector<int32_t>(tokens, 0),
                                   std::vector<SequenceId>(tokens, sequence),
@@ -420,7 +420,7 @@ TEST_F(SessionTest, AnotherMachinesPlanIsAMismatchFieldByField) {
       << session.status().message();
 }
 
-// There are as many sequences as the plan has slots, and all fit into its KV
+// Every slot of the plan can hold a sequence, and all sequences fit into its KV
 // cache.
 TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
@@ -447,8 +447,8 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
 }
 
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
-  // A row of the block table is 1 MiB. There must be sixteen of them, not one
-  // for each of the 256 sequences that a short context may have.
+  // A row of the block table is 1 MiB. There must be only sixteen of them,
+  // although a plan with a short context allows 256 sequences.
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.kv->slots = 1;
     plan.kv->context = uint64_t{64} << 18;

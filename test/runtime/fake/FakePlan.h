@@ -1,13 +1,13 @@
 //===- FakePlan.h - a tiny valid plan whose results are known ---*- C++ -*-===//
 //
-// A plan with real kernels (FakeKernels.c, compiled by the build) that makes a
-// fake model: after id t at position p of a sequence with ids i[0..p],
+// A plan with real kernels (FakeKernels.c, compiled by the build) for a fake
+// model. After id t at position p of a sequence with ids i[0..p], it computes
 //
 //   history = sum over q <= p of i[q] * (q % 7 + 1)
 //   logits[v] = bias(v) + history - 64 * |v - next[t]|,  bias(v) = v % 5
 //
 // so the greedy token after t is next[t], and the logits show whether every
-// position, page and sequence was the right one. All values are exact in
+// position, page and sequence is the right one. All values are exact in
 // float32 for short sequences.
 //
 //===----------------------------------------------------------------------===//

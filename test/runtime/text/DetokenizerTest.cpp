@@ -72,7 +72,7 @@ TEST_F(DetokenizerTest, LeadingSpace) {
   EXPECT_THAT(fed(start, {kThe, kThe}), ElementsAre("the", " the", ""));
   // finish() resets the detokenizer.
   EXPECT_THAT(fed(start, {kSpace, kThe}), ElementsAre("", " the", ""));
-  // A control token prints nothing, and the start of the text is still ahead.
+  // A control token prints nothing, so the next token still starts the text.
   EXPECT_THAT(fed(start, {1, kThe}), ElementsAre("", "the", ""));
   EXPECT_THAT(fed(start, {kMixed, kThe}),
               ElementsAre("a\xe4\xb8\xad", " the", ""));

@@ -79,8 +79,8 @@ TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
 TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2", true); }
 
-/// Byte-pair encoding by its definition: the best pair of the list is searched
-/// for and merged, until none is left.
+/// Byte-pair encoding by its definition: finds the best pair of the list and
+/// merges it, until none is left.
 std::vector<std::string> mergedByDefinition(
     std::string_view word,
     const std::vector<std::pair<std::string, std::string>> &merges) {

@@ -114,8 +114,8 @@ TEST(TokenizerErrorTest, SpmPieces) {
 }
 
 TEST(TokenizerErrorTest, OddButHarmless) {
-  // Merges of characters that do not spell a byte never apply. Empty and
-  // duplicate tokens are never found twice.
+  // Merges of characters that do not spell a byte never apply. Empty
+  // tokens are never used, and of duplicate tokens only the first is used.
   TokenizerData data = smallBpe({"a b"});
   data.merges.push_back("\xe4\xb8\xad x");
   appendToken(data, "", TokenType::Normal);

@@ -104,7 +104,7 @@ TEST(SpmTest, CharactersThatAreNotPiecesBecomeBytes) {
   EXPECT_THAT(tokenizer.encode("\xc3\xa9\xff", false, false),
               ElementsAre(259, kFirstByte + 0xc3, kFirstByte + 0xa9,
                           kFirstByte + 0xff));
-  // If there is no token for the space, the bytes of U+2581 stand for it.
+  // If there is no token for the space, the bytes of U+2581 represent it.
   EXPECT_THAT(tokenizerOf(smallSpm({"a"})).encode("a", false, false),
               ElementsAre(kFirstByte + 0xe2, kFirstByte + 0x96,
                           kFirstByte + 0x81, 259));

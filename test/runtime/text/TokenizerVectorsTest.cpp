@@ -1,6 +1,7 @@
 //===- TokenizerVectorsTest.cpp - ids against references --------*- C++ -*-===//
 //
-// NAME.json: ids by Hugging Face tokenizers (BPE) and sentencepiece (SPM).
+// NAME.json: ids computed by Hugging Face tokenizers (BPE) and sentencepiece
+// (SPM).
 // vocab/NAME.inp, .out: published cases of llama.cpp's test suite.
 //
 // Qwen's texts decode to Normalization Form C.

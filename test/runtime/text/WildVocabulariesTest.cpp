@@ -1,4 +1,4 @@
-//===- WildVocabulariesTest.cpp - vocabularies as they circulate *- C++ -*-===//
+//===- WildVocabulariesTest.cpp - malformed vocabularies --------*- C++ -*-===//
 //
 // Files of test/Inputs/models/wild: missing or wrong types, integer scores, ids
 // out of range. The expected ids are those of the same vocabulary without these

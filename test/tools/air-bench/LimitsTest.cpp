@@ -31,8 +31,8 @@ TEST(Limits, RatesOnlyRise) {
   }
 }
 
-// The tiles are emulated: the rate means nothing, but the loop is the one that
-// real tiles run.
+// The tiles are emulated: the rate means nothing, but the loop is the same as
+// with real tiles.
 TEST(Limits, OfTilesMultipliesThem) {
   MachineProfile target = *resolveProfile("x86-64-v4-amx");
   MachineProfile vectors = *resolveProfile("x86-64-v4-bf16");
@@ -50,8 +50,8 @@ TEST(Limits, OfTilesMultipliesThem) {
     ASSERT_TRUE(rate.isOk()) << rate.status().message();
     EXPECT_GT(*rate, 0);
     const AmxCounts &counts = AmxEmulator::counts();
-    // Six accumulators, as many iterations as the loop counts, in each run of a
-    // sample.
+    // Each run in a sample performs 2048 iterations, with one product for each
+    // of six accumulators.
     const uint64_t products =
         kind == Arithmetic::Bf16Dot ? counts.bf16Products : counts.byteProducts;
     EXPECT_EQ(products, counts.releases * 6 * 2048);

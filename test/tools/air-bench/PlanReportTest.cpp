@@ -21,8 +21,8 @@ DispatchCost cost(const char *kernel, plan::Arithmetic arithmetic,
   return made;
 }
 
-/// Two layers of one step with two dispatches; 100 bytes, 10 operations and 40
-/// byte products per second.
+/// Two layers of one step with two dispatches. The rates are 100 bytes, 10
+/// operations and 40 byte products per second.
 PlanMeasurement measurement() {
   PlanMeasurement measured;
   measured.link = "dram";

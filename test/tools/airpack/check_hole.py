@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""check_hole.py WORKDIR: a 405B shape as headers and a hole becomes a weightless plan
-for 1,000 sequences of 128 Ki tokens.
+"""check_hole.py WORKDIR: packs a 405B model that consists of headers and a hole
+into a weightless plan for 1,000 sequences of 128 Ki tokens.
 
 The model's file has the size of the real one, but takes no space on the disk.
 Packing it without weights needs little memory and reads nothing of the hole: no
@@ -41,8 +41,8 @@ print(f"peak {peak >> 20} MiB, plan {os.stat(plan).st_size} bytes")
 assert peak < 1 << 30, peak
 assert os.stat(plan).st_size < 16 << 20, os.stat(plan).st_size
 
-# mincore(2) tells which pages of a mapping are in the page cache. Around the header the
-# system may have read ahead.
+# mincore(2) reports which pages of a mapping are in the page cache. The system
+# may have read ahead near the header.
 with open(model, "r+b") as file:
     pages = mmap.mmap(file.fileno(), size)
     state = (ctypes.c_ubyte * (size // mmap.PAGESIZE + 1))()

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """check_names.py MODEL.gguf WORKDIR: the name of a model's file does not enter the plan.
 
-The same bytes under two names give the same plan, as one file and as a split model.
+The same bytes under two names produce the same plan, as one file and as a split
+model.
 """
 import shutil
 import struct

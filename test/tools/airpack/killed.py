@@ -11,7 +11,7 @@ import sys
 import time
 
 folder = sys.argv[1]
-# About 400 MB, which take longer to write than it takes to kill the writer.
+# About 400 MB: writing them takes longer than killing the writer.
 command = ["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0", "--output", f"{folder}/model.gguf"]
 
 
@@ -40,7 +40,8 @@ for which in (signal.SIGKILL, signal.SIGABRT, signal.SIGTERM):
     assert all(name.startswith("air-") and name.endswith(".tmp") for name in left), left
 
 left = os.listdir(folder)
-# What a process without unnamed files leaves: nobody holds a lock on it.
+# Like a file that a killed process leaves where unnamed files are not
+# supported: nobody holds a lock on it.
 planted = os.path.join(folder, "air-1-0.tmp")
 with open(planted, "wb") as file:
     file.write(b"half of a plan")

@@ -44,7 +44,7 @@ def bench(path):
 
 
 def decode(path):
-    """Without a prompt, so from an empty cache."""
+    """Decode without a prompt, so it starts with an empty cache."""
     with open(path) as file:
         got = json.load(file)
     assert "prefill" not in got and got["decode"]["tokens"] == 20, got
@@ -67,7 +67,8 @@ def probe(path):
     with open(path) as file:
         got = json.load(file)
     assert got["measured"] is True, got
-    # Between a memory bus of the 1990s and any machine of today.
+    # The bandwidth lies between that of a memory bus of the 1990s and a value
+    # that no machine of today reaches.
     assert 1e8 < got["memory_bandwidth"] < 1e14, got
 
 

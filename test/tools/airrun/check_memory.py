@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """check_memory.py PLAN MODEL...: the memory that long text takes.
 
-A prompt that cannot fit is not read: a file of 64 MiB and a stream without an
-end take no more memory than none. `tokenize` may take three bytes a byte besides
-its tables.
+A prompt that cannot fit is not read: neither a file of 64 MiB nor an endless
+stream takes extra memory. `tokenize` may take three bytes of memory per byte of
+text, in addition to its tables.
 """
 import os
 import subprocess

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """interrupt.py PLAN PROMPT: signals during an answer that would take minutes.
 
-The answer's line is ended, standard error says what was computed, and the
-process dies by the signal, so that a shell sees 130 or 143. PROMPT is a file
-whose tokens take seconds.
+The line of the answer is completed, standard error reports what was computed,
+and the process dies by the signal, so that a shell sees 130 or 143. PROMPT is a
+file whose tokens take seconds to process.
 """
 import fcntl
 import re
@@ -37,14 +37,15 @@ for which in (signal.SIGINT, signal.SIGTERM):
     assert child.returncode == -which, (child.returncode, errors)
     text = (first + rest).decode()
     assert text.endswith("\n"), text[-20:]
-    # What was written is what the statistics count.
+    # The statistics count the tokens that were written.
     count = text.count(",") + 1
     assert re.search(f"airrun: decode: {count} tokens( in |;)", errors), (text[-20:], errors)
     assert "airrun: prompt: 1 tokens in" in errors, errors
     assert errors.endswith("; interrupted\n"), errors
 
-# During the prompt, if it comes neither before nor after: only the passes that
-# ran count, and there was no first token.
+# A signal during the prompt: only the passes that ran count, and there was no
+# first token. The delay varies until the signal comes neither before the prompt
+# nor after it.
 for delay in (0.1 * 1.5**i for i in range(12)):
     child = start("-f", PROMPT, "-n", "1")
     time.sleep(delay)
@@ -62,8 +63,8 @@ for delay in (0.1 * 1.5**i for i in range(12)):
 else:
     sys.exit("the prompt was never under way when the signal came")
 
-# The second signal ends the process at once, even while it waits for somebody to
-# read what it writes, which is how the first one is kept waiting here.
+# The second signal ends the process at once, even while it writes to a full
+# pipe. Here the full pipe also prevents it from ending after the first signal.
 child = start("--tokens", "1", "-n", "4000000", "--output-tokens")
 PIPE_BYTES = fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
 while struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, bytes(4)))[0] < PIPE_BYTES - 16:
@@ -77,7 +78,7 @@ assert child.wait(timeout=60) == -signal.SIGTERM
 child.stdout.close()
 assert child.stderr.read() == b""
 
-# What a script puts into the background ignores SIGINT, and goes on doing so.
+# A background process of a script ignores SIGINT, and must go on doing so.
 child = start("--tokens", "1", "-n", "2000", handler=signal.SIG_IGN)
 assert child.stdout.read(1) == b"a"
 child.send_signal(signal.SIGINT)

@@ -2,8 +2,9 @@
 """lost_pages.py MODEL FOLDER: a plan and a model that change while in use.
 
 A plan that is truncated, or overwritten by a shorter file, ends airrun with one
-line and code 8, whichever page it comes to first; one that was overwritten whole
-is noticed at the end. airpack, which replaces files, disturbs nobody.
+line and code 8, whichever missing page it reads first. If a plan is overwritten
+without a change of its size, airrun notices that at the end. airpack replaces
+files, and so disturbs no program that uses them.
 """
 import os
 import shutil
@@ -21,7 +22,7 @@ def pack():
 
 
 def run_while(change):
-    """airrun's end when `change` happens between two of its tokens."""
+    """airrun's code, output and errors; `change` runs between two tokens."""
     child = subprocess.Popen(
         ["airrun", PLAN, "--tokens", "1", "-n", "400", "--temp", "0", "--ignore-eos",
          "--output-tokens"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -43,7 +44,7 @@ def overwrite():
 
 
 def overwrite_whole():
-    """With a plan of the same size: no page is gone, but which weights were used?"""
+    """Rewrites every byte, so airrun can't know which weights it used."""
     with open(PLAN, "r+b") as file:
         data = file.read()
         file.seek(0)

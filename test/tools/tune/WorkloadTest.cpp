@@ -9,7 +9,8 @@ namespace {
 using codegen::KernelOp;
 using codegen::KernelSpec;
 
-/// Bytes that a run of `spec` on `tokens` tokens waits for; it is run once.
+/// Runs `spec` once on `tokens` tokens. Returns the bytes per run that must
+/// come from memory.
 double bytesRead(const KernelSpec &spec, uint64_t tokens,
                  uint32_t context = 0) {
   RotatingMemory memory;
@@ -49,7 +50,7 @@ TEST(Workload, OpsWithoutWeightsWaitForTheRowsThatTheyRead) {
   spec.epsilon = 1e-5F;
   EXPECT_EQ(bytesRead(spec, 5), 5 * 64 * 4);
   spec = KernelSpec();
-  spec.op = KernelOp::Add; // reads both
+  spec.op = KernelOp::Add; // reads both operands
   spec.k = 64;
   EXPECT_EQ(bytesRead(spec, 5), 2 * 5 * 64 * 4);
 }
@@ -64,7 +65,8 @@ TEST(Workload, RopeAppendTakesTheNormsOfItsHeads) {
   spec.qkNorm = true;
   spec.epsilon = 1e-6F;
   spec.kvPageBytes = 2 * 2 * 32 * 64 * 2; // K and V of 64 tokens, float16
-  // The rows of qkv; the angles are few, and all layers read the same.
+  // Only the rows of qkv: the angles are few, and all layers read the same
+  // ones.
   EXPECT_EQ(bytesRead(spec, 3), 3 * (4 + 2 + 2) * 32 * 4);
 }
 
