@@ -41,7 +41,8 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
         std::pair("ropeDim", spec.ropeDim)}) {
     if (value > kMost) {
       return unsupportedError("CPU kernels: " + std::string(field) + " is " +
-                              std::to_string(value) + ", the most is " +
+                              std::to_string(value) +
+                              "; the largest possible value is " +
                               std::to_string(kMost));
     }
   }

@@ -215,7 +215,7 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
   const float bias0 = -8388608.0f * d0;
   const float bias1 = -8388608.0f * d1;
   // One mma multiplies the minima of 8 blocks by the means of their 32
-  // activations: k 0 to 7 are the float16 means, k 8 to 15 the remainders.
+  // activations: k 0 to 7 hold the means as float16, k 8 to 15 what rounding lost.
   const Word2 means = *(const Word2 *)entries;
   const u32 m0 = ap_permute(unit.minima, 0, 0x4140);
   const u32 m1 = ap_permute(unit.minima, 0, 0x4342);

@@ -353,7 +353,8 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
 
 namespace {
 
-/// Rounds to nearest, ties to even, but never from a finite number to infinity.
+/// Rounds to bfloat16, to nearest with ties to even, except that a finite number
+/// never becomes infinity.
 uint16_t roundFinite(float value) {
   const uint16_t rounded = floatToBfloat16(value);
   const bool isInfinite = (rounded & 0x7FFF) == 0x7F80;

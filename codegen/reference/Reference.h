@@ -93,7 +93,8 @@ Doubles siluMul(View gate, View up);
 // that kernels must produce, computed in float32 where the definition says so.
 // Rows consist of whole blocks, except for BF16x32.
 
-/// I8x2, row after row.
+/// Quantises x to I8x2. x holds whole rows one after the other, and the blocks
+/// are in the same order.
 std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
 /// I8 or I8Grid of rows of k columns. Padding tokens are zero.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,

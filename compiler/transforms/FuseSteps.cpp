@@ -37,7 +37,8 @@ bool isLastUse(Value value, Operation *op) {
   });
 }
 
-/// True when the value's rows are the requested ones instead of all tokens.
+/// True when the value has rows only for the tokens whose outputs are requested,
+/// not for every token.
 bool isOnOutputs(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op) {
@@ -61,8 +62,8 @@ template <typename OpTy> OpTy onlyUseOf(Value value) {
   return op && value.hasOneUse() ? op : OpTy();
 }
 
-/// The input of projections: x and, if no other op uses its result, the norm
-/// that is applied to x.
+/// The input of projections: x and the norm applied to it. The norm is included
+/// only if no other op uses its result.
 struct NormedInput {
   Value x;
   llm::WeightAttr norm; // null without a norm

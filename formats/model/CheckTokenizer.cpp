@@ -87,9 +87,10 @@ Status checkSpm(const TokenizerData &data) {
     }
     std::optional<uint8_t> byte = byteOfPiece(data.tokens[id]);
     if (!byte) {
-      return corruptError("tokenizer: byte token " + std::to_string(id) +
-                          " is " + inQuotes(data.tokens[id]) +
-                          ", not of the form <0x0A>");
+      return corruptError(
+          "tokenizer: byte token " + std::to_string(id) + " is " +
+          inQuotes(data.tokens[id]) +
+          ", which does not have the form <0xHH>, such as <0x0A>");
     }
     present[*byte] = true;
   }

@@ -36,7 +36,7 @@ Result<Thread> Thread::start(std::function<void()> body, size_t stackBytes) {
     pthread_attr_destroy(&attributes);
   }
   if (error != 0) {
-    return ioError(std::string("the system refuses another thread: ") +
+    return ioError(std::string("the system cannot start another thread: ") +
                    std::strerror(error));
   }
   thread.isRunning = true;

@@ -34,9 +34,9 @@ private:
 
   explicit SpmEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  /// The end of the first stretch of `text`, which no merge crosses. Long text
-  /// is normalised one stretch at a time, which limits the memory that it
-  /// needs.
+  /// The position at which the first stretch of `text` ends. A stretch ends
+  /// where no merge can cross. Long text is normalised one stretch at a time,
+  /// which limits the memory that it needs.
   size_t stretchEnd(std::string_view text) const;
   void encodeStretch(std::string_view text, bool addSpace, Scratch &scratch,
                      std::vector<int32_t> &ids) const;

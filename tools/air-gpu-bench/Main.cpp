@@ -37,7 +37,8 @@ cli::Tool describe() {
        .minimum = 1},
       {.name = "--checks-only", .help = "Only compare results; time nothing."},
       {.name = "--timings-only",
-       .help = "Leave out the odd shapes, which are only compared."}};
+       .help = "Skip the kernels of odd shapes, which are checked but not "
+               "timed."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";

@@ -101,8 +101,9 @@ Spelling Parser::split(const std::string &arg) const {
   if (arg.size() == 2 || !option || option->kind == ValueKind::Flag) {
     return {arg, std::nullopt};
   }
-  // Not taken apart: "-prompt x" means "--prompt x", not "-p" with the value
-  // "rompt", and "-ngl 9" is an option of another program, not "-n" with "gl".
+  // Not every "-nVALUE" is split into option and value: "-prompt x" means
+  // "--prompt x", not "-p" with the value "rompt", and "-ngl 9" is an option of
+  // another program, not "-n" with "gl".
   bool isValue =
       !isNumeric(*option) ||
       std::string_view("0123456789+-.=").find(arg[2]) != std::string_view::npos;

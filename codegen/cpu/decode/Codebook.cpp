@@ -219,7 +219,8 @@ Value Codebook::rawValueIndices(const Codes &codes, int64_t entry,
     return math.eightBits(codes.words[part],
                           {first, first + 2, first + 4, first + 6});
   }
-  // Takes two elements from the low half and two from the high half.
+  // Elements 0 and 1 come from codes.words[0], and 2 and 3 from codes.words[1].
+  // `bits` names both places twice to fill a word.
   const std::array<int64_t, 4> bits = {first, first + 4, first, first + 4};
   Value low = b.recast(math.eightBits(codes.words[0], bits), b.i16());
   Value high = b.recast(math.eightBits(codes.words[1], bits), b.i16());

@@ -40,8 +40,9 @@ ScaleMins scaleMins(const BlockReader &block) {
            upper(b.shiftRight(third, 4), second)}};
 }
 
-/// Decodes Q4_K, and Q5_K if `fifth` returns the fifth bits of word i of a
-/// sub-block at bit 4 of each byte.
+/// Decodes Q4_K (`bits` is 4) or Q5_K (`bits` is 5). For Q5_K, `fifth` returns
+/// the fifth bits of the four elements in word i of a sub-block, each at bit 4
+/// of its byte.
 void decodeK45(
     const BlockReader &block, DecodeSink &sink, int64_t bits,
     llvm::function_ref<Value(int64_t i, Value chunk, int64_t side)> fifth) {

@@ -27,7 +27,9 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
 /// of 256: multiplying by a power of 3 modulo 256 moves a digit to the top, and
 /// multiplying by 3 carries it out of the byte. `power` has 32 lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
-  // Pairs of bytes, with the fraction in the upper one.
+  // `pairs` has 16-bit lanes; the upper byte of each is the fraction and the
+  // lower byte is zero. `three` is 3, or 3 << 8 to leave the digit in the upper
+  // byte.
   auto digit = [&](Value pairs, int64_t three) {
     Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
     Value product = b.mul(fraction, b.constant(fraction.getType(), three));

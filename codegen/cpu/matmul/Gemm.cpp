@@ -139,7 +139,7 @@ void GemmEmitter::emit() {
         });
       });
     });
-    // The rows of one token are adjacent in y; tokens are a row of y apart.
+    // y is [token][n]: the results of one token are contiguous.
     b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
       Value factor;
       if (isBf16) {

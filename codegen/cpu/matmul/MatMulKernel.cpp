@@ -34,9 +34,9 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
                        layoutBytes(spec.dtype, spec.layout, spec.n, spec.k));
   AIR_ASSIGN_OR_RETURN(uint64_t oneRow, rowBytes(spec.dtype, spec.k));
   if (oneRow > RowBlockReader::kMaxRowBytes) {
-    return unsupportedError("a row takes " + std::to_string(oneRow) +
-                            " bytes, the most is " +
-                            std::to_string(RowBlockReader::kMaxRowBytes));
+    return unsupportedError(
+        "a row takes " + std::to_string(oneRow) + " bytes, but at most " +
+        std::to_string(RowBlockReader::kMaxRowBytes) + " are supported");
   }
   if (isInt8(spec.activation) && !isa.hasByteDot()) {
     return unsupportedError(

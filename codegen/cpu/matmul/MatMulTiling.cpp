@@ -212,7 +212,7 @@ Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
         "tiles of " + std::to_string(tiling.tileRowBlocks) +
         " row blocks and " + std::to_string(tiling.tileTokens) +
         " tokens take " + std::to_string(sumBytes(spec, tiling)) +
-        " bytes of sums, the most is " + std::to_string(kMostSumBytes));
+        " bytes of sums; the limit is " + std::to_string(kMostSumBytes));
   }
   return Status::ok();
 }

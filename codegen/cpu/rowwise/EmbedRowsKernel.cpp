@@ -28,8 +28,9 @@ Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &,
   AIR_ASSIGN_OR_RETURN(entry.weightBytes, rowBytes(spec.dtype, spec.k));
   if (entry.weightBytes > RowBlockReader::kMaxRowBytes) {
     return unsupportedError("a row takes " + std::to_string(entry.weightBytes) +
-                            " bytes, the most is " +
-                            std::to_string(RowBlockReader::kMaxRowBytes));
+                            " bytes, but at most " +
+                            std::to_string(RowBlockReader::kMaxRowBytes) +
+                            " are supported");
   }
   entry.tokensPerTile = 1;
   entry.flopsPerRow = spec.k;

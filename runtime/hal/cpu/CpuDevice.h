@@ -9,9 +9,9 @@
 // What a tile computes does not depend on the thread that runs it, so the
 // results are the same for every number of threads.
 //
-// Memory lies on the node of the thread that first writes it. allocate()
-// therefore writes nothing, each thread first writes its own scratch, and all
-// other memory is first written by the tiles that compute its contents.
+// The first write to a page places it on the NUMA node of the writing thread.
+// allocate() therefore writes nothing, each thread first writes its own scratch,
+// and all other memory is first written by the tiles that compute its contents.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H

@@ -93,7 +93,8 @@ struct Slice {
   Precision precision;
   std::string name;
 
-  /// Large-M matmuls in bfloat16, on targets that have the instructions.
+  /// True for BF16 weights with Precision::Int8: their large-M matmuls multiply
+  /// in bfloat16, on targets that can.
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }

@@ -151,7 +151,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
               s.tiles.rowBlocks = 96;
               s.tiles.tokens = 512;
             }),
-       ErrorCode::Internal, "3145728 bytes of sums, the most is 1048576"},
+       ErrorCode::Internal, "3145728 bytes of sums; the limit is 1048576"},
       {"far ahead",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.prefetchBytes = 1 << 21; }),

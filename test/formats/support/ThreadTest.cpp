@@ -52,9 +52,9 @@ TEST(ThreadTest, AStackThatNoThreadCanHaveIsAnError) {
     Result<Thread> thread = Thread::start([] {}, bytes);
     ASSERT_FALSE(thread.isOk());
     EXPECT_EQ(thread.status().code(), ErrorCode::Io);
-    EXPECT_NE(
-        thread.status().message().find("the system refuses another thread: "),
-        std::string::npos);
+    EXPECT_NE(thread.status().message().find(
+                  "the system cannot start another thread: "),
+              std::string::npos);
   }
 }
 

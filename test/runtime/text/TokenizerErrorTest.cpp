@@ -109,7 +109,8 @@ TEST(TokenizerErrorTest, SpmPieces) {
   for (const char *name : {"<0x0G>", "<0x0>", "0x0A", "<0x0A> "}) {
     data = smallSpm({"a"});
     data.tokens[13] = name;
-    expectRefused(data, ErrorCode::Corrupt, "not of the form <0x0A>");
+    expectRefused(data, ErrorCode::Corrupt,
+                  "which does not have the form <0xHH>, such as <0x0A>");
   }
 }
 

@@ -115,7 +115,8 @@ double half(uint32_t word, uint32_t which, bool bfloat) {
                                     : halfToFloat(bits));
 }
 
-/// Multiplies fragments in the order that the PTX ISA defines for m16n8k16.
+/// Multiplies fragments, which are distributed over the lanes as the PTX ISA
+/// defines for m16n8k16.
 void multiplyWarp(uint32_t first, bool bfloat) {
   double a[16][16];
   double b[16][8];
