@@ -15,6 +15,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 LIT = "/usr/lib/llvm-22/bin/lit"
+# Binaries that take minutes. They start first, as one process per core, each of
+# which runs its share of the cases.
+SHARDED = ("KernelTest",)
 
 
 class Totals:
@@ -23,11 +26,12 @@ class Totals:
         self.skipped = []
 
 
-def run_gtest(binary, totals):
+def run_gtest(binary, totals, shard=0, shards=1):
+    environment = dict(os.environ, GTEST_SHARD_INDEX=str(shard), GTEST_TOTAL_SHARDS=str(shards))
     # XML, because GoogleTest's JSON omits the reason why a test was skipped.
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         done = subprocess.run([str(binary), f"--gtest_output=xml:{report.name}"],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
         try:
             cases = list(ElementTree.parse(report.name).iter("testcase"))
         except ElementTree.ParseError:
@@ -101,7 +105,13 @@ def main():
         return function(*arguments), time.monotonic() - begin
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        futures = [(b.name, pool.submit(timed, run_gtest, b, totals)) for b in binaries]
+        binaries.sort(key=lambda binary: binary.name not in SHARDED)
+        futures = []
+        for binary in binaries:
+            shards = (os.cpu_count() or 1) if binary.name in SHARDED else 1
+            for shard in range(shards):
+                name = binary.name if shards == 1 else f"{binary.name}, part {shard + 1} of {shards}"
+                futures.append((name, pool.submit(timed, run_gtest, binary, totals, shard, shards)))
         for name, future in futures:
             result, seconds = future.result()
             show(name, result, seconds)
