@@ -105,7 +105,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
               s.k = 48;
               s.activation = Activation::I8;
             }),
-       ErrorCode::Internal, "width k 48"},
+       ErrorCode::Internal, "width k is 48"},
       {"floats as they are",
        with(row(KernelOp::PackActivations), [](KernelSpec &s) { s.k = 64; }),
        ErrorCode::Internal, "not packed"},
