@@ -38,7 +38,7 @@ struct Compiler::State {
 
 namespace {
 
-/// Collects diagnostics instead of printing them.
+/// Keeps the first error that MLIR reports, instead of printing diagnostics.
 class Diagnostics {
 public:
   explicit Diagnostics(MLIRContext *context)
@@ -83,7 +83,8 @@ makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
   return passes;
 }
 
-/// --pre: `name` replaces the pre-tokeniser that the file names, if any.
+/// Implements the option --pre: unless `name` is empty, it replaces the
+/// pre-tokeniser that the file names.
 Status overridePreTokenizer(ModelSource &source, const std::string &name) {
   if (name.empty()) {
     return Status::ok();
@@ -189,7 +190,10 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
     codegen::KernelUse &use = uses[dispatch.getKernel().str()];
     use.spec = *spec;
     use.weightBytes += dispatch.getWeightBytes();
-    // A long prompt needs the logits of its last token only.
+    // For batches of 2 to 8 tokens, tuning assumes kFewTokens rows of
+    // activations. For larger batches, it assumes 1 row for a matmul that
+    // computes only the requested outputs, because a long prompt needs only the
+    // logits of its last token.
     constexpr uint64_t kFewTokens = 4;
     use.rows =
         spec->mClass == codegen::MClass::Small ? kFewTokens

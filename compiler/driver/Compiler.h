@@ -1,11 +1,11 @@
 //===- Compiler.h - from a model file to a plan -----------------*- C++ -*-===//
 //
-// The compiler as a library; tools/airpack is a thin command line over it. The
+// The compiler is a library; tools/airpack is a thin command line over it. The
 // stages read the source, import it as an llm.model, run the passes, emit the
 // plan's records, and write the file.
 //
-// Nothing here prints. The same options give the same plan from any folder and
-// with any number of threads.
+// Nothing here prints. The same options produce the same plan from any folder
+// and with any number of threads.
 //
 // Errors: those of the stages (Io, Corrupt, Unsupported, DoesNotFit, Usage).
 // Thread-safety: one call at a time per Compiler.
@@ -26,24 +26,28 @@
 namespace air::compiler {
 
 struct CompileOptions {
-  std::string model;           ///< GGUF file, the first one of a split
-  std::string target = "host"; ///< what resolveProfile accepts
-  /// The pre-tokeniser to use instead of the one that the file names, or "".
-  /// Usage when it is unknown or the vocabulary is not byte-level BPE.
+  /// The path of the GGUF file. If the model is split, this is its first file.
+  std::string model;
+  /// The target machine, in a form that resolveProfile accepts.
+  std::string target = "host";
+  /// The name of the pre-tokeniser that replaces the one named in the file, or
+  /// "" to keep the latter. Loading fails with Usage when the name is unknown
+  /// or the vocabulary is not byte-level BPE.
   std::string pre;
   std::string kvType;      ///< "f16", "f32", or "" for the default
   std::string activations; ///< "f32", "i8x2", "i8", or "" for the default
-  uint64_t context = 0;    ///< tokens per sequence; 0 = the default
-  uint64_t slots = 0;      ///< sequences; 0 = the default
-  /// The plan has everything except the weights' bytes, which are not read.
+  uint64_t context = 0;    ///< tokens per sequence; 0 means the default
+  uint64_t slots = 0;      ///< number of sequences; 0 means the default
+  /// When true, the plan has everything except the weights' bytes, which are
+  /// then not read.
   bool weightless = false;
   unsigned threads = 1;
-  /// Tiles of matmuls that were measured on the target. Without them the cost
-  /// model chooses.
+  /// Tile sizes of matmul kernels that were measured on the target. The cost
+  /// model chooses the tile sizes of all other kernels.
   std::optional<std::vector<codegen::TileChoice>> tiles;
 };
 
-/// The names of the passes, in the order in which they run.
+/// Returns the names of the passes, in the order in which they run.
 std::vector<std::string> passNames();
 
 class Compiler {
@@ -56,29 +60,32 @@ public:
 
   const ModelSource &source() const;
 
-  /// Oddities of the model that do not change what it computes: one sentence
-  /// each, in the order in which they were found.
+  /// Returns oddities of the model that do not change what it computes, as one
+  /// sentence each, in the order in which they were found.
   const std::vector<std::string> &notes() const;
 
-  /// Runs the passes up to and including `stopAfter`, or all of them when it is
-  /// empty. Usage when no pass has that name. May be called once.
+  /// Runs the passes up to and including `stopAfter`, or all of them when
+  /// `stopAfter` is empty. Fails with Usage when no pass has that name. May be
+  /// called only once.
   Status run(const std::string &stopAfter);
 
-  /// The module's text after the passes that have run.
+  /// Returns the module's text after the passes that have run.
   std::string moduleText() const;
 
-  /// After select-kernels: the matmul kernels of the plan, each once, sorted by
-  /// name.
+  /// Returns the matmul kernels of the plan, each once, sorted by name. The
+  /// pass select-kernels must have run.
   Result<std::vector<codegen::KernelUse>> matmuls();
 
-  // The rest may be called after all passes have run.
-  /// The plan's metadata as JSON. Segment offsets and digests are 0.
+  // The functions below may be called only after all passes have run.
+
+  /// Returns the plan's metadata as JSON, in which all segment offsets and
+  /// digests are 0.
   Result<std::string> planJson() const;
-  /// Writes the plan; returns the file's size.
+  /// Writes the plan and returns the file's size in bytes.
   Result<uint64_t> write(AtomicFile output, const ProgressFn &progress) const;
 
 private:
-  /// The plan's records without segment offsets and digests.
+  /// Returns the plan's records. Segment offsets and digests are not set yet.
   Result<plan::PlanT> plan() const;
 
   struct State;

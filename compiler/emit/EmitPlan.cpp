@@ -87,7 +87,8 @@ private:
       record->tier = static_cast<plan::Tier>(op.getTier());
       record->executor = static_cast<plan::Executor>(op.getExecutor());
       record->raw_bytes = op.getRawBytes();
-      record->stored_bytes = op.getRawBytes(); // Codec.None
+      // The two sizes are equal because no pass uses a codec other than None.
+      record->stored_bytes = op.getRawBytes();
       out.segments.push_back(std::move(record));
     }
   }
@@ -287,8 +288,8 @@ private:
     }
     std::sort(out.decisions.begin(), out.decisions.end(),
               [](const auto &a, const auto &b) { return a->name < b->name; });
-    // The digest covers a file's header and index, which end where the first
-    // tensor begins.
+    // The digest covers the header and the index of a source file, which end
+    // where the file's first tensor begins.
     std::vector<uint64_t> ends;
     for (const MappedFile &file : source.files) {
       ends.push_back(file.bytes().size());
@@ -368,7 +369,7 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
     content.recipe =
         MatrixRecipe{std::move(sources), op.getLayout().getValue()};
     break;
-  case ir_plan::Recipe::RowScales: // handled above
+  case ir_plan::Recipe::RowScales: // handled before the switch
     break;
   case ir_plan::Recipe::Vector:
     content.recipe = VectorRecipe{std::move(sources)};

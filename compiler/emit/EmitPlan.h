@@ -1,8 +1,8 @@
 //===- EmitPlan.h - a finished plan module -> plan.fbs records --*- C++ -*-===//
 //
-// This only translates: every decision was made by a pass and is recorded in
-// the module. The tokenizer and the source files are not in the module and are
-// passed separately.
+// The functions below only translate: every decision was made by a pass and is
+// recorded in the module. The tokenizer and the source files are not in the
+// module and are passed separately.
 //
 // Errors: Internal when the module is not finished because a pass did not run.
 //
@@ -19,12 +19,14 @@
 
 namespace air::compiler {
 
-/// All records. The writer fills in segment offsets and digests.
+/// Returns all records of the plan. The plan writer fills in segment offsets
+/// and digests.
 Result<plan::PlanT> emitPlan(mlir::ModuleOp module, const ModelSource &source,
                              const TokenizerData &tokenizer,
                              const SamplingDefaults &sampling);
 
-/// How the bytes of each Weights segment are produced, in the plan's order.
+/// Returns how the bytes of each Weights segment are produced, in the order of
+/// the plan's segments.
 Result<std::vector<SegmentContent>> emitContents(mlir::ModuleOp module,
                                                  const ModelSource &source);
 

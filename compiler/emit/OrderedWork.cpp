@@ -16,7 +16,8 @@ public:
       : total(pieces), slots(std::min<uint64_t>(pieces, 2 * uint64_t{threads})),
         ready(slots.size(), false) {}
 
-  /// A worker's loop: take the next index that has a free slot, and fill it.
+  /// The loop of a worker, which takes the next index whose slot is free, fills
+  /// the slot, and repeats.
   void work(const MakePiece &make) {
     for (;;) {
       uint64_t index = 0;
@@ -62,8 +63,8 @@ public:
 private:
   const uint64_t total;
   std::vector<std::vector<uint8_t>> slots;
-  // Guards the members below. A slot belongs to the worker of its index until
-  // it is ready, and then to the consumer.
+  // Guards the members below. The content of a slot belongs to the worker that
+  // makes its piece until the slot is ready, and then to the consumer.
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<bool> ready;

@@ -3,10 +3,11 @@
 // `make` fills the buffer of piece i on any of `threads` threads. `use` gets
 // the pieces in order (0, 1, 2, ...) on the calling thread. At most 2 * threads
 // pieces exist at a time, so memory is bounded, and what `use` sees does not
-// depend on `threads`. If the system refuses to start threads, the work is done
-// with fewer; without any, the calling thread makes the pieces, too.
+// depend on `threads`. If the system refuses to start some of the threads,
+// fewer threads make the pieces; if it starts none, the calling thread makes
+// them, too.
 //
-// Errors: the first Status of `use` that is an error. No piece is used after
+// Errors: runOrdered returns the first error of `use` and uses no piece after
 // it.
 //
 //===----------------------------------------------------------------------===//

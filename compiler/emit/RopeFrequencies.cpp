@@ -8,8 +8,8 @@
 namespace air::compiler {
 namespace {
 
-/// The index, in general fractional, of the pair that makes `turns` rotations
-/// over the original context.
+/// Returns the index of the pair that makes `turns` rotations over the original
+/// context. The index is fractional in general.
 double pairOf(double turns, const RopeShape &shape) {
   return static_cast<double>(shape.dim) *
          std::log(shape.yarn->originalContext /

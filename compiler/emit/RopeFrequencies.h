@@ -1,7 +1,8 @@
 //===- RopeFrequencies.h - rotation frequency of each pair ------*- C++ -*-===//
 //
-// Frequencies of rotary position embeddings (RoPE), in double precision, with
-// the two scalings that depend on the pair alone:
+// Computes the frequencies of rotary position embeddings (RoPE) in double
+// precision. Depending on the kind of scaling, the frequency of pair i of a
+// head's elements, 0 <= i < dim/2, is one of these:
 //
 //   plain   f[i] = base^(-2i/dim) / factors[i]
 //   linear  f[i] / linearFactor (Chen et al., "Extending Context Window of
@@ -17,9 +18,9 @@
 //           (Peng et al., "YaRN: Efficient Context Window Extension of Large
 //           Language Models", 2023, section 3.2)
 //
-// The bounds are rounded as transformers' modeling_rope_utils does by default
-// and as llama.cpp always does. The factor by which cosines and sines are
-// multiplied is the same for every pair; see compiler/import/RopeScaling.h.
+// `low` and `high` are rounded as transformers' modeling_rope_utils does by
+// default and as llama.cpp always does. The factor by which cosines and sines
+// are multiplied is the same for every pair; see compiler/import/RopeScaling.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_EMIT_ROPEFREQUENCIES_H
@@ -33,22 +34,29 @@ namespace air::compiler {
 
 struct YarnShape {
   double factor = 1;          ///< extended context / original context
-  double originalContext = 1; ///< tokens; the context of the original training
-  double betaFast = 32; ///< pairs with more rotations keep their frequency
-  double betaSlow = 1;  ///< pairs with fewer rotations are slowed down
-  double mix = 1;       ///< 0: every pair is slowed down
+  double originalContext = 1; ///< context of the original training, in tokens
+  /// Pairs that make more rotations than this over the original context keep
+  /// their frequency.
+  double betaFast = 32;
+  /// Pairs that make fewer rotations than this over the original context have
+  /// their frequency divided by `factor`.
+  double betaSlow = 1;
+  /// A factor of the weight that the unscaled frequency has in the result. With
+  /// 0, the frequency of every pair is divided by `factor`.
+  double mix = 1;
 };
 
 struct RopeShape {
-  uint64_t dim = 0; ///< rotated elements of a head; even
+  uint64_t dim = 0; ///< number of rotated elements of a head; even
   double base = 0;
   double linearFactor = 1;
-  std::vector<double> factors; ///< dim/2, or empty
+  std::vector<double> factors; ///< dim/2 divisors of the frequencies, or empty
   std::optional<YarnShape> yarn;
 };
 
-/// dim/2 frequencies in radians per position. An element is not finite where
-/// the shape's numbers are not.
+/// Returns dim/2 frequencies in radians per position. The numbers of `shape`
+/// are not checked: a frequency may be infinite or NaN, for example if a factor
+/// is 0.
 std::vector<double> ropeFrequencies(const RopeShape &shape);
 
 } // namespace air::compiler

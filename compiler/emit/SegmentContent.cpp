@@ -13,12 +13,14 @@
 namespace air::compiler {
 namespace {
 
-/// The maximum number of source bytes of one piece, unless 16 rows take more.
+/// A matrix is cut into pieces of at most this number of source bytes, or into
+/// pieces of 16 rows if 16 rows are larger.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
-/// The rope kernels reduce angles exactly below 2^52
-/// (codegen/cpu/attention/RopeKernels.cpp), and positions are below 2^32, which
-/// leaves 2^20. Published models have frequencies of at most 1.
+/// The maximum frequency in radians per position. The RoPE kernels reduce
+/// angles exactly below 2^52 (codegen/cpu/attention/RopeKernels.cpp), and
+/// positions are below 2^32, so a frequency may be at most 2^20. Published
+/// models have frequencies of at most 1.
 constexpr double kMaxFrequency = 1 << 20;
 
 Status shapeError(const TensorContent &tensor, const std::string &what,
@@ -31,7 +33,7 @@ Status shapeError(const TensorContent &tensor, const std::string &what,
 uint64_t elementsOf(const SourceTensor &tensor) {
   uint64_t elements = 1;
   for (uint64_t extent : tensor.shape) {
-    elements *= extent; // the reader bounds the product by the file's size
+    elements *= extent; // cannot overflow: the reader has checked it
   }
   return elements;
 }
@@ -161,8 +163,8 @@ Status checkFrequencies(const TensorContent &tensor,
   return Status::ok();
 }
 
-/// Checks that `bytes`, the rows of `source` starting at `firstRow`, are
-/// finite.
+/// Checks that the numbers in `bytes` are finite. `bytes` are rows of `source`,
+/// of which the first is row `firstRow`.
 Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                    uint64_t firstRow) {
   std::optional<uint64_t> block = firstNotFinite(source.dtype, bytes);
@@ -224,7 +226,8 @@ void makeFrequencies(const FrequencyRecipe &recipe,
               table.size() * sizeof(double));
 }
 
-/// The part of a tensor that one piece holds. Only matrices are split.
+/// The part of a tensor that is produced at once: some rows of a matrix, or the
+/// whole of any other tensor.
 struct Piece {
   const TensorContent *tensor = nullptr;
   uint64_t paddingBefore = 0;
@@ -232,8 +235,10 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// Calls `visit(source, first row in it, number of rows)` for each source that
-/// contributes to the joined rows [firstRow, firstRow + rowCount).
+/// The sources of `recipe`, one after another, form one matrix. Calls
+/// `visit(source, first, count)` for each source that contributes to the rows
+/// [firstRow, firstRow + rowCount) of that matrix; `first` is a row of the
+/// source.
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
@@ -260,7 +265,8 @@ Status makeRows(const Piece &part, const MatrixRecipe &recipe,
             [&](const SourceTensor &source, uint64_t first, uint64_t count) {
               std::span<const uint8_t> run =
                   source.data.subspan(first * row, count * row);
-              // Checked here because packing needs the same bytes in the cache.
+              // Finiteness is checked here because packing, which reads the
+              // same bytes next, then finds them in the CPU's cache.
               if (status.isOk()) {
                 status = checkFinite(source, run, first);
               }
@@ -306,7 +312,8 @@ std::vector<Piece> cutPieces(const SegmentContent &content) {
       pieces.push_back({&tensor, padding, 0, 0});
       continue;
     }
-    // A multiple of 16 rows, so that no piece splits a row block.
+    // The number of rows in a piece is a multiple of 16, so that no piece
+    // splits a block of 16 interleaved rows.
     uint64_t row =
         std::max<uint64_t>(*rowBytes(tensor.dtype, tensor.columns), 1);
     uint64_t rows =
@@ -373,7 +380,8 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
                const std::function<Status(std::span<const uint8_t>)> &sink) {
   AIR_RETURN_IF_ERROR(checkContent(content));
   std::vector<Piece> pieces = cutPieces(content);
-  // Written by the thread that makes the piece, read by the calling thread.
+  // The result of making each piece. It is written by the thread that makes the
+  // piece and read by the calling thread.
   std::vector<Status> made(pieces.size());
   AIR_RETURN_IF_ERROR(runOrdered(
       pieces.size(), threads,
@@ -385,8 +393,8 @@ produceSegment(const SegmentContent &content, const ModelSource &source,
         releaseSource(pieces[index], source);
         return sink(piece);
       }));
-  // Pieces do not release a page that they share with another piece, so the
-  // remaining pages are released here.
+  // releaseSource keeps pages that two pieces share and all pages of tensors
+  // that are not matrices. They are released here.
   for (const MappedFile &file : source.files) {
     file.release(0, file.bytes().size());
   }

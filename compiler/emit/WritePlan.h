@@ -8,19 +8,22 @@
 
 namespace air::compiler {
 
-/// Removes the bytes of the plan's weights and keeps everything else.
+/// Marks the plan as weightless and sets the stored size of every segment
+/// except the Kernels segment to 0. Everything else is kept.
 void makeWeightless(plan::PlanT &plan);
 
-/// Called on the writing thread with the number of segment bytes written so far
-/// and the total.
+/// A callback that the writing thread calls with the number of segment bytes
+/// written so far and in total.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
-/// Writes `output` whole or not at all, and returns the file's size. `contents`
-/// are the plan's Weights segments in order (none for a weightless plan);
-/// `object` is the one Kernels segment. Memory use does not depend on the
-/// model's size, and the bytes do not depend on `threads`. Errors: DoesNotFit
-/// when the disk has too little space, which is found before writing; Io; and
-/// those of the plan verifier.
+/// Writes `output` whole or not at all, and returns the file's size in bytes.
+/// `contents` describes the plan's Weights segments in order (none for a
+/// weightless plan), and `object` is the content of the one Kernels segment.
+/// Memory use does not depend on the model's size, and the bytes do not depend
+/// on `threads`.
+///
+/// Errors: DoesNotFit when the disk has too little space, which is detected
+/// before anything is written; Io; and those of the plan verifier.
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            std::span<const uint8_t> object,

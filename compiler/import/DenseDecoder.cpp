@@ -33,7 +33,8 @@ struct DecoderShape {
   float epsilon = 0.0F;
 };
 
-/// A window that is at least as long as the context has no effect.
+/// Refuses sliding-window attention, unless the window is at least as long as
+/// the context and therefore has no effect.
 Status refuseWindow(SourceReader &reader, uint64_t context) {
   AIR_ASSIGN_OR_RETURN(auto window,
                        reader.optionalCount("attention.sliding_window"));
@@ -47,8 +48,8 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
   return Status::ok();
 }
 
-/// Some keys may only repeat what other keys imply. Refuses every other value
-/// of them, except 0, which means unset.
+/// Checks the keys that may only repeat what other keys imply. Any other value
+/// is refused, except 0, which means that the key is unset.
 Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
@@ -61,7 +62,7 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   }
   AIR_ASSIGN_OR_RETURN(auto scale, reader.optionalNumber("attention.scale"));
   const double usual = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
-  // The tolerance is for a scale that the file stores as float32.
+  // The tolerance allows for a scale that the file stores as float32.
   if (scale.value_or(0) != 0 && !(std::abs(*scale / usual - 1) < 1e-6)) {
     return unsupportedError("key '" + reader.fullKey("attention.scale") +
                             "' is " + std::to_string(*scale) +
@@ -72,7 +73,7 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   return Status::ok();
 }
 
-/// Checks the limits of the attention kernels.
+/// Checks that the heads are within the limits of the attention kernels.
 Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
   if (shape.headDim > codegen::kMaxHeadElements) {
     return unsupportedError(
@@ -165,8 +166,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
     return corruptError("key '" + reader.fullKey("attention.key_length") +
                         "' is 0; it must be 1 or more");
   }
-  // This check ensures that (heads + 2 * kvHeads) * headDim cannot overflow
-  // below.
+  // This check ensures that (heads + 2 * kvHeads) * headDim cannot overflow in
+  // the code that follows.
   if (std::optional<uint64_t> row = checkedMul(shape.heads, shape.headDim);
       !row || *row > kMaxCount) {
     return corruptError(std::to_string(shape.heads) + " attention heads of " +
@@ -189,7 +190,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   return shape;
 }
 
-/// Compares the embedding's rows with the tokenizer and the metadata.
+/// Checks that the embedding table, which has `rows` rows, agrees with the
+/// tokenizer and the metadata on the number of tokens.
 Status checkVocabulary(SourceReader &reader, uint64_t rows) {
   const auto &metadata = reader.model().metadata;
   auto tokens = metadata.find("tokenizer.ggml.tokens");
@@ -268,7 +270,8 @@ private:
                                static_cast<int64_t>(columns));
   }
 
-  /// `rank` is 2 for a matrix and 1 for a vector.
+  /// Returns the attribute for `tensor`, or null if `tensor` is null. `rank` is
+  /// 2 for a matrix and 1 for a vector.
   llm::WeightAttr attr(const SourceTensor *tensor, size_t rank,
                        StringRef scale = "") {
     if (!tensor) {
@@ -280,9 +283,9 @@ private:
         SmallVector<int64_t>(extents.begin(), extents.end()), scale);
   }
 
-  /// The tensor of one element that multiplies matrix `name` (without
-  /// ".weight"), if there is one. NVFP4 has it because the range of its block
-  /// scales is small.
+  /// Returns the name of the one-element tensor that multiplies the matrix
+  /// `name` (given without ".weight"), or "" if there is none. NVFP4 models
+  /// have such tensors because the range of NVFP4's block scales is small.
   Result<std::string> scaleOf(const std::string &name) {
     AIR_ASSIGN_OR_RETURN(const SourceTensor *scale,
                          reader.optionalTensor(name + ".scale", {1}));
@@ -335,7 +338,7 @@ private:
     for (const auto &[name, tensor] : reader.model().tensors) {
       uint64_t elements = 1;
       for (uint64_t extent : tensor.shape) {
-        elements *= extent; // the reader bounds the product by the file's size
+        elements *= extent; // cannot overflow: the reader has checked it
       }
       parameters += elements;
     }
@@ -355,7 +358,8 @@ private:
                                         epsilon()));
   }
 
-  /// `name` is the matrix's name without ".weight".
+  /// Multiplies x by the matrix `name` (given without ".weight") and adds the
+  /// bias, if there is one.
   Result<Value> linear(Value x, const std::string &name, uint64_t outputs,
                        uint64_t inputs, Presence bias) {
     AIR_ASSIGN_OR_RETURN(const SourceTensor *weight,
@@ -367,7 +371,7 @@ private:
                                        attr(weight, 2, scale), biasAttr));
   }
 
-  /// Applies QK-norm and rope to q or k.
+  /// Applies QK-norm (if the family has it) and RoPE to x, which is q or k.
   Result<Value> turned(Value x, const std::string &normName) {
     if (traits.qkNorm) {
       AIR_ASSIGN_OR_RETURN(llm::WeightAttr weight,
@@ -391,7 +395,7 @@ private:
                                          shape.width, traits.qkvBias));
     AIR_ASSIGN_OR_RETURN(q, turned(q, prefix + "attn_q_norm.weight"));
     AIR_ASSIGN_OR_RETURN(k, turned(k, prefix + "attn_k_norm.weight"));
-    // Computed in double precision and rounded once to float32.
+    // The scale is computed in double precision and rounded once to float32.
     double scale = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
     Value heads = llm::AttentionOp::create(
         builder, loc, rowsOf(qRow), q, k, v,
@@ -432,8 +436,8 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
-    // A tied head takes no scale, because a scale of the embedding would also
-    // apply to the rows that are looked up.
+    // A head that is tied to the embedding table has no scale, because a scale
+    // of the table would also apply to the rows that the embedding looks up.
     AIR_ASSIGN_OR_RETURN(std::string scale,
                          output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,

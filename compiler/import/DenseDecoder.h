@@ -8,7 +8,8 @@
 //          x += ffn_down . (silu(ffn_gate . n) * (ffn_up . n)), n = rms_norm(x)
 //   logits = output . rms_norm(x); without output.weight, token_embd is used
 //
-// The names and meanings of keys and tensors are GGUF's:
+// Here `.` multiplies by a matrix, and norm is the QK-norm, which only some
+// families have. The names and meanings of keys and tensors are GGUF's:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 //
 //===----------------------------------------------------------------------===//
@@ -24,15 +25,15 @@ namespace air::compiler {
 
 enum class Presence : uint8_t { Never, Optional, Always };
 
-/// What differs between the families of this kind.
+/// How a family differs from the others that share the graph.
 struct DenseDecoderTraits {
   ir::llm::RopeKind rope = ir::llm::RopeKind::Norm;
-  Presence qkvBias = Presence::Never;     ///< attn_{q,k,v}.bias
-  Presence outputBias = Presence::Never;  ///< attn_output.bias
-  Presence ffnBias = Presence::Never;     ///< ffn_{gate,up,down}.bias
-  Presence headBias = Presence::Never;    ///< output.bias
-  bool qkNorm = false;                    ///< attn_{q,k}_norm.weight
-  Presence ropeFactors = Presence::Never; ///< rope_freqs.weight
+  Presence qkvBias = Presence::Never;     ///< tensors attn_{q,k,v}.bias
+  Presence outputBias = Presence::Never;  ///< tensor attn_output.bias
+  Presence ffnBias = Presence::Never;     ///< tensors ffn_{gate,up,down}.bias
+  Presence headBias = Presence::Never;    ///< tensor output.bias
+  bool qkNorm = false;                    ///< tensors attn_{q,k}_norm.weight
+  Presence ropeFactors = Presence::Never; ///< tensor rope_freqs.weight
 };
 
 Status buildDenseDecoder(const DenseDecoderTraits &traits, SourceReader &reader,

@@ -19,11 +19,11 @@ namespace air::compiler {
 using BuildModel = Status (*)(SourceReader &reader, mlir::ModuleOp module);
 
 struct Family {
-  std::string_view architecture; ///< general.architecture
+  std::string_view architecture; ///< value of the key general.architecture
   BuildModel build;
 };
 
-/// Sorted by name.
+/// Returns all families, sorted by architecture.
 std::span<const Family> families();
 
 Status buildLlama(SourceReader &reader, mlir::ModuleOp module);

@@ -30,7 +30,8 @@ static Result<const Family *> familyOf(const ModelSource &source) {
     return corruptError("key 'general.architecture' is missing; supported: " +
                         known);
   }
-  // Adapters and projectors come in the same file format.
+  // GGUF files may also hold adapters and projectors, which are not whole
+  // models.
   std::string type = source.getString("general.type").value_or("model");
   if (type != "model") {
     return unsupportedError("key 'general.type' is " + inQuotes(type) +

@@ -3,8 +3,8 @@
 // Reads a model's metadata and tensor index (never a tensor's bytes) and builds
 // its graph: a module with one llm.model. Every tensor of the source must have
 // a place in the graph, and every metadata key of the architecture must be
-// understood. Ignoring one could silently compute something else, so whatever
-// is left over is refused by name.
+// understood. If one of them were ignored, the graph might not compute what the
+// model computes, so whatever is left over is refused by name.
 //
 // Errors: An Unsupported error names the architecture, tensor or key, and what
 // is supported. A Corrupt error names a key or tensor that is missing or has
@@ -30,7 +30,7 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>>
 importModel(mlir::MLIRContext &context, const ModelSource &source,
             std::vector<std::string> *notes = nullptr);
 
-/// The architectures that importModel supports, sorted.
+/// Returns the architectures that importModel supports, sorted by name.
 std::vector<std::string> supportedArchitectures();
 
 } // namespace air::compiler

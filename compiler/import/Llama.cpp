@@ -1,8 +1,9 @@
 //===- Llama.cpp - Llama 2, Llama 3, Mistral --------------------*- C++ -*-===//
 //
-// Converters permute q and k so that rope rotates adjacent elements (NORM).
-// Llama 3's frequency scaling is stored in the tensor rope_freqs.weight.
-// Mistral has the same graph, but heads * head size may differ from the width.
+// The converters to GGUF permute the rows of q and k, so that RoPE rotates
+// pairs of adjacent elements (RopeKind::Norm). Llama 3's frequency scaling is
+// stored in the tensor rope_freqs.weight. Mistral has the same graph, but the
+// number of heads times the head size may differ from the width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

@@ -80,7 +80,7 @@ constexpr NeutralKey kKeys[] = {
     {"swiglu_clamp_exp", Neutral::Anything, kExperts},
     {"swiglu_clamp_shexp", Neutral::Anything, kExperts},
     {"swin_norm", Neutral::Zero, "Swin norms"},
-    // Records how the converter's input was laid out.
+    // This key records how the converter's input was laid out.
     {"tensor_data_layout", Neutral::Anything, "the converter's input"},
     {"token_shift_count", Neutral::Zero, "recurrent layers"},
     {"use_parallel_residual", Neutral::Zero, "parallel residuals"},
@@ -104,7 +104,7 @@ bool isNeutral(Neutral neutral, double value) {
   return false;
 }
 
-/// The number without trailing zeros: "8", "0.5".
+/// Formats a number without trailing zeros, as in "8" and "0.5".
 std::string numberText(double value) {
   std::string text = std::to_string(value);
   if (text.find('.') != std::string::npos) {

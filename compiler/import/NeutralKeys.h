@@ -19,23 +19,29 @@
 namespace air::compiler {
 
 enum class Neutral : uint8_t {
-  Zero,      ///< 0 or false; in a list, every element
-  One,       ///< 1 or true; in a list, every element
-  ZeroOrOne, ///< a factor: 1 changes nothing, and 0 means that it is unset
-  Anything,  ///< a detail of a feature that another key shows to be absent
+  /// The value must be 0 or false, as must every element of a list.
+  Zero,
+  /// The value must be 1 or true, as must every element of a list.
+  One,
+  /// The key is a factor: 1 changes nothing, and 0 means that it is unset.
+  ZeroOrOne,
+  /// The key is a detail of a feature, and another key shows that the model
+  /// does not have this feature. Any value is accepted.
+  Anything,
 };
 
 struct NeutralKey {
   std::string_view key; ///< without the architecture's prefix
   Neutral neutral;
-  std::string_view what; ///< what any other value means
+  std::string_view what; ///< what a value that is not neutral means
 };
 
-/// Sorted by key.
+/// Returns the table, sorted by key.
 std::span<const NeutralKey> neutralKeys();
 
-/// Reads every key of the table. An Unsupported error names the first whose
-/// value is not neutral; a Corrupt error names one that is not a number.
+/// Reads every key of the table. An Unsupported error names the first key whose
+/// value is not neutral; a Corrupt error names a key whose value is not a
+/// number.
 Status readNeutralKeys(SourceReader &reader);
 
 } // namespace air::compiler

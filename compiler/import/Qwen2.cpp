@@ -1,6 +1,7 @@
 //===- Qwen2.cpp - Qwen2 and Qwen2.5 ----------------------------*- C++ -*-===//
 //
-// q, k and v have biases; rope pairs the two halves of a head (NEOX).
+// q, k and v have biases. RoPE pairs each element of the first half of a head
+// with one of the second half (RopeKind::Neox).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

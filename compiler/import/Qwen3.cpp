@@ -1,7 +1,8 @@
 //===- Qwen3.cpp - dense Qwen3 ----------------------------------*- C++ -*-===//
 //
-// Each head of q and k is normalised before rope (NEOX); heads * head size may
-// differ from the width.
+// Each head of q and k is normalised before RoPE, which is of the kind
+// RopeKind::Neox. The number of heads times the head size may differ from the
+// width.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/import/DenseDecoder.h"

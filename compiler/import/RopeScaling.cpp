@@ -14,7 +14,8 @@ Status outOfRange(const SourceReader &reader, const std::string &key,
                       std::to_string(value) + "; it must be " + range);
 }
 
-/// The value of a key that must be positive; `standard` when it is absent.
+/// Returns the value of a key, which must be positive, or `standard` when the
+/// key is absent.
 Result<double> positive(SourceReader &reader, const std::string &key,
                         double standard) {
   AIR_ASSIGN_OR_RETURN(auto value, reader.optionalNumber(key));
@@ -25,7 +26,8 @@ Result<double> positive(SourceReader &reader, const std::string &key,
   return number;
 }
 
-/// The value of a key for which 0 means that it is unset.
+/// Returns the value of a key, or nullopt when it is absent or 0, which means
+/// that it is unset.
 Result<std::optional<double>> notZero(SourceReader &reader,
                                       const std::string &key) {
   AIR_ASSIGN_OR_RETURN(auto value, reader.optionalNumber(key));
@@ -35,10 +37,11 @@ Result<std::optional<double>> notZero(SourceReader &reader,
   return value.value_or(0) == 0 ? std::nullopt : value;
 }
 
-/// The factor by which the model's context was extended; 1 when it was not.
+/// Returns the factor by which the model's context was extended, or 1 when it
+/// was not extended.
 Result<double> stretch(SourceReader &reader) {
   AIR_ASSIGN_OR_RETURN(auto factor, notZero(reader, "rope.scaling.factor"));
-  // Older files use this name.
+  // Older files store the factor under this key.
   AIR_ASSIGN_OR_RETURN(auto oldFactor, notZero(reader, "rope.scale_linear"));
   double value = factor ? *factor : oldFactor.value_or(1.0);
   if (value < 0) {
@@ -94,8 +97,9 @@ Status readYarn(SourceReader &reader, uint64_t trainedContext,
   return Status::ok();
 }
 
-/// Without YaRN its keys have no effect, except for the two that would turn it
-/// on; those must be neutral.
+/// Checks a model that does not use YaRN. The keys of YaRN then have no effect,
+/// except for the two that would turn YaRN on; these must have their neutral
+/// values.
 Status refuseYarn(SourceReader &reader, const std::string &type) {
   for (const char *key :
        {"rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast",
@@ -150,8 +154,8 @@ Result<RopeScaling> readRopeScaling(SourceReader &reader,
                         "'" +
                         reader.fullKey("rope.scaling.attn_factor") + "'");
   }
-  // Records whether the model was finetuned with scaling, which changes
-  // nothing.
+  // The key records whether the model was fine-tuned with scaling, which does
+  // not change what the model computes.
   reader.ignore("rope.scaling.finetuned");
   return scaling;
 }

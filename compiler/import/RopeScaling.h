@@ -1,9 +1,10 @@
 //===- RopeScaling.h - the rope.scaling.* keys ------------------*- C++ -*-===//
 //
-// GGUF's keys for context extension by RoPE scaling, evaluated as transformers'
-// modeling_rope_utils does. Let g(m) = 0.1 * m * ln(factor) + 1 for a factor
-// above 1, and 1 otherwise. Cosines and sines are multiplied by attn_factor
-// with every kind of scaling. With YaRN they are also multiplied
+// Reads GGUF's keys for context extension by RoPE scaling, and evaluates them
+// as transformers' modeling_rope_utils does. Let
+// g(m) = 0.1 * m * ln(factor) + 1 for a factor above 1, and 1 otherwise.
+// Cosines and sines are multiplied by attn_factor with every kind of scaling.
+// With YaRN they are also multiplied
 //
 //   by yarn_attn_factor (attention_factor in the model's configuration) where
 //   that key is present,
@@ -22,9 +23,10 @@ namespace air::compiler {
 
 struct RopeScaling {
   double linearFactor = 1;
-  double magnitude = 1; ///< factor of cosines and sines
+  double magnitude = 1; ///< factor that multiplies cosines and sines
   bool isYarn = false;
-  // For YaRN only (compiler/emit/RopeFrequencies.h).
+  // The fields below are used only with YaRN (see
+  // compiler/emit/RopeFrequencies.h).
   double factor = 1;
   double originalContext = 0;
   double betaFast = 32;
@@ -32,9 +34,9 @@ struct RopeScaling {
   double mix = 1;
 };
 
-/// `trainedContext` is the original context unless a key states another. An
-/// Unsupported error names a kind of scaling that is not implemented; a Corrupt
-/// error names a number that is out of range.
+/// `trainedContext` is the original context unless a key states a different
+/// one. An Unsupported error names a kind of scaling that is not implemented; a
+/// Corrupt error names a number that is out of range.
 Result<RopeScaling> readRopeScaling(SourceReader &reader,
                                     uint64_t trainedContext);
 

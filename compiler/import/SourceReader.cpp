@@ -16,7 +16,8 @@ std::string shapeText(std::span<const uint64_t> shape) {
   return text.empty() ? "a scalar" : text;
 }
 
-/// "blk.3.attn_q.weight" -> "blk.N.attn_q.weight".
+/// Replaces the layer number in a tensor's name by N: "blk.3.attn_q.weight"
+/// becomes "blk.N.attn_q.weight".
 std::string withoutLayer(const std::string &name) {
   constexpr std::string_view kPrefix = "blk.";
   if (!name.starts_with(kPrefix)) {
@@ -29,7 +30,8 @@ std::string withoutLayer(const std::string &name) {
   return "blk.N" + name.substr(end);
 }
 
-/// The value that all elements of a list have, if they are equal.
+/// Returns the value that all elements of a list share. Returns nullopt when
+/// the list is empty, the elements differ, or the value is negative.
 template <typename T>
 std::optional<uint64_t> uniform(const std::vector<T> &list) {
   if (list.empty() || !std::all_of(list.begin(), list.end(), [&](T value) {
@@ -250,8 +252,9 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
 }
 
 Status SourceReader::refuseTensor(const std::string &name) const {
-  // Compared as text, because the number in "blk.12." may have any length.
-  constexpr size_t kDigits = 4; // where the number begins
+  // Layer numbers are compared as text, because the number in "blk.12." may
+  // have any length.
+  constexpr size_t kDigits = 4; // index of the number in "blk.12."
   const size_t end = name.find('.', kDigits);
   if (layers != 0 && end != std::string::npos && withoutLayer(name) != name) {
     std::string digits = name.substr(kDigits, end - kDigits);

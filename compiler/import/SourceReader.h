@@ -15,12 +15,12 @@
 
 namespace air::compiler {
 
-/// The tensor's shape without leading extents of 1, but with at least `rank`
-/// extents where the shape has that many.
+/// Returns the tensor's shape after dropping leading extents of 1 for as long
+/// as more than `rank` extents remain.
 std::span<const uint64_t> extentsOf(const SourceTensor &tensor, size_t rank);
 
-/// Larger counts in metadata (layers, heads, widths, tokens) are refused, so
-/// that the product of any two fits in 64 bits.
+/// The maximum of counts in metadata (layers, heads, widths, tokens). Larger
+/// counts are refused, so that the product of any two fits in 64 bits.
 inline constexpr uint64_t kMaxCount = (uint64_t{1} << 31) - 1;
 
 class SourceReader {
@@ -32,25 +32,26 @@ public:
   const std::string &architectureName() const { return architecture; }
   const ModelSource &model() const { return source; }
 
-  // Keys are named without their "<architecture>." prefix. A key that is absent
-  // is Corrupt, or std::nullopt from the optional functions. A key whose value
-  // has another type is Corrupt.
+  // The functions below take a key without its "<architecture>." prefix. When
+  // the key is absent, they fail with Corrupt, or return nullopt if their name
+  // begins with `optional`. When the value has another type, they fail with
+  // Corrupt.
 
-  /// A number from 1 to kMaxCount. A list with the same value for every layer
-  /// counts as that value; other lists are Unsupported.
+  /// Returns a number from 1 to kMaxCount. A list that has the same value for
+  /// every layer counts as that value; any other list is an Unsupported error.
   Result<uint64_t> count(const std::string &key);
-  /// Like count, but 0 is allowed.
+  /// Like count, but 0 is allowed and the key may be absent.
   Result<std::optional<uint64_t>> optionalCount(const std::string &key);
   Result<double> number(const std::string &key);
   Result<std::optional<double>> optionalNumber(const std::string &key);
-  /// One number or flag, or all elements of a list of them. Empty when the key
-  /// is absent.
+  /// Returns a number or a flag as one element, or all elements of a list of
+  /// them. The result is empty when the key is absent.
   Result<std::vector<double>> numbers(const std::string &key);
   Result<std::optional<bool>> optionalFlag(const std::string &key);
   Result<std::optional<std::string>> optionalText(const std::string &key);
-  /// Accepts a key that does not change what is computed.
+  /// Marks a key as used because it does not change what the model computes.
   void ignore(const std::string &key) { usedKeys.insert(fullKey(key)); }
-  /// Leaves the key out of messages that list the supported keys.
+  /// Leaves the key out of error messages that list the supported keys.
   void leaveUnlisted(const std::string &key) {
     unlistedKeys.insert(fullKey(key));
   }
@@ -58,28 +59,33 @@ public:
     return architecture + "." + key;
   }
 
-  /// The number of layers, so that `finish` recognises tensors of further ones.
+  /// Sets the number of layers, so that `finish` can recognise tensors of
+  /// layers beyond that number.
   void setLayers(uint64_t count) { layers = count; }
 
-  /// Records an oddity that does not change what is computed, as one sentence
-  /// for the user.
+  /// Records an oddity that does not change what the model computes, as one
+  /// sentence for the user.
   void note(std::string text) { taken.push_back(std::move(text)); }
   const std::vector<std::string> &notes() const { return taken; }
 
-  // Trailing extents of 1 in a GGUF shape (here they are leading) are ignored.
+  // A shape begins with the outermost extent. Leading extents of 1, which are
+  // the trailing ones in a GGUF file, are ignored in the shapes of tensors.
   using Shape = std::initializer_list<uint64_t>;
 
-  /// The tensor of that name. Corrupt when it is missing or has another shape;
-  /// Unsupported when its dtype is not a weight format.
+  /// Returns the tensor of that name. Fails with Corrupt when it is missing or
+  /// has another shape, and with Unsupported when its dtype is not a weight
+  /// format.
   Result<const SourceTensor *> tensor(const std::string &name, Shape shape);
-  /// Like tensor, but null when there is no tensor of that name.
+  /// Like tensor, but returns null when there is no tensor of that name.
   Result<const SourceTensor *> optionalTensor(const std::string &name,
                                               Shape shape);
-  /// A matrix with `columns` columns and any number of rows.
+  /// Returns the matrix of that name, which must have `columns` columns and may
+  /// have any number of rows. Fails as tensor does.
   Result<const SourceTensor *> matrixOfColumns(const std::string &name,
                                                uint64_t columns);
 
-  /// Unsupported when a tensor, or a key of the architecture, was not used.
+  /// Fails with Unsupported when a tensor, or a key of the architecture, was
+  /// not used.
   Status finish() const;
 
 private:
@@ -93,8 +99,9 @@ private:
   std::set<std::string> usedKeys;
   std::set<std::string> unlistedKeys;
   std::set<std::string> usedTensors;
-  std::set<std::string>
-      knownNames; // every name that was read; layers: "blk.N."
+  // The names of the tensors that were asked for, with N in place of the layer
+  // number, as in "blk.N.attn_q.weight".
+  std::set<std::string> knownNames;
   std::vector<std::string> taken;
 };
 

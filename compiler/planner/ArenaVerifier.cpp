@@ -1,8 +1,8 @@
 //===- ArenaVerifier.cpp - checks the arena step by step ------------------===//
 //
-// Shares no code with MemoryPlanner.cpp. For every step of every program it
-// determines which buffers hold a live value, and checks that their ranges are
-// disjoint, aligned and inside the arena.
+// This file shares no code with MemoryPlanner.cpp. For every step of every
+// program it determines which buffers hold a live value, and checks that their
+// ranges are disjoint, aligned and inside the arena.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/MemoryPlanner.h"
@@ -37,14 +37,14 @@ Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
   return Status::ok();
 }
 
-/// For each step, the buffers whose values are dead after it. Computed by a
-/// backward walk that tracks which buffers are still to be read.
+/// Returns, for each step, the buffers whose values are dead after it. A
+/// backward walk over the steps tracks which buffers are still to be read.
 Result<std::vector<std::vector<uint32_t>>>
 lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
   std::vector<std::vector<uint32_t>> over(program.steps.size());
   std::vector<bool> needed(problem.buffers.size());
   for (size_t i = 0; i < needed.size(); ++i) {
-    needed[i] = problem.buffers[i].isOutput; // the runtime reads it
+    needed[i] = problem.buffers[i].isOutput; // the runtime reads outputs
   }
   for (size_t step = program.steps.size(); step-- > 0;) {
     for (const BufferUse &use : program.steps[step]) {
@@ -57,8 +57,9 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
         over[step].push_back(use.buffer);
       }
     }
-    // The step's first use decides whether an earlier value is needed. In this
-    // backward walk the first use is handled last, so its answer is kept.
+    // A step's first use of a buffer decides whether an earlier value of the
+    // buffer is needed. The uses are visited backward, so the first use comes
+    // last, and its result is the one that is kept.
     for (size_t i = program.steps[step].size(); i-- > 0;) {
       const BufferUse &use = program.steps[step][i];
       needed[use.buffer] = use.reads;
@@ -67,8 +68,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
   return over;
 }
 
-/// The ranges that hold live values, sorted by their beginning. They are
-/// disjoint, so a new range can only overlap its two neighbours.
+/// The ranges of the arena that hold live values, sorted by offset. They are
+/// disjoint, so a new range can overlap only its two neighbours.
 class Occupancy {
 public:
   Occupancy(const MemoryProblem &memoryProblem, const ArenaPlan &arenaPlan)
@@ -99,7 +100,8 @@ public:
   }
 
 private:
-  /// Checks two buffers of which `low` does not begin after `high`.
+  /// Checks that two buffers do not overlap. The buffer `low` must not begin
+  /// after the buffer `high`.
   Status verifyApart(uint32_t low, uint32_t high, size_t step) const {
     const ArenaBuffer &a = problem.buffers[low];
     const ArenaBuffer &b = problem.buffers[high];
@@ -114,7 +116,7 @@ private:
 
   const MemoryProblem &problem;
   const ArenaPlan &plan;
-  std::map<uint64_t, uint32_t> ranges; ///< offset -> buffer
+  std::map<uint64_t, uint32_t> ranges; ///< maps an offset to a buffer
 };
 
 } // namespace

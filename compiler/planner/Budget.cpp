@@ -9,14 +9,15 @@
 namespace air::compiler {
 namespace {
 
-/// What to change so that the plan fits: the slots, the context or the model.
-/// `fixed` is the demand without the KV cache.
+/// Suggests what to change so that the plan fits: the slots, the context or the
+/// model. `fixed` is the demand in bytes without the KV cache.
 std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   if (fixed >= capacity || demand.kvPageBytes == 0) {
     return "it would not fit even without a KV cache: choose a smaller "
            "quantisation of the model, or a machine with more memory";
   }
-  // KV pages that fit beside the rest, and those that one sequence takes.
+  // `room` is the number of KV pages that fit in memory together with
+  // everything else, and `wanted` is the number that one sequence takes.
   uint64_t room = (capacity - fixed) / demand.kvPageBytes;
   uint64_t wanted =
       kvPages(demand.context, 1, demand.kvPageTokens).value_or(UINT64_MAX);

@@ -16,9 +16,9 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
       known = false;
       continue;
     }
-    // 128 bits, because bytes * 1e9 exceeds 64 bits for more than 18 GB. The
-    // result is rounded up, so that the predicted rate never exceeds the
-    // bandwidth.
+    // The product needs 128 bits, because bytes * 1e9 (nanoseconds per second)
+    // exceeds 64 bits for more than 18 GB. The quotient is rounded up, so that
+    // the predicted rate never exceeds the bandwidth.
     unsigned __int128 scaled =
         static_cast<unsigned __int128>(load.bytesPerPass) * 1'000'000'000U;
     auto nanoseconds =

@@ -19,9 +19,9 @@
 namespace air::compiler {
 
 struct LinkLoad {
-  std::string link; ///< "dram", "disk"
+  std::string link; ///< "dram" or "disk"
   uint64_t bytesPerPass = 0;
-  uint64_t bandwidth = 0; ///< bytes/s; 0 = not known
+  uint64_t bandwidth = 0; ///< in bytes/s; 0 = not known
 };
 
 struct PassPrediction {
@@ -34,7 +34,8 @@ struct PassPrediction {
 /// not known, nanoseconds is 0 and limit is "".
 PassPrediction predictPass(std::vector<LinkLoad> links);
 
-/// Tokens per second of a pass that yields one token; 0 = not known.
+/// Returns the tokens per second if each pass yields one token, or 0 if the
+/// time of a pass is not known.
 double tokensPerSecond(const PassPrediction &prediction);
 
 } // namespace air::compiler

@@ -18,7 +18,7 @@ struct Life {
   size_t last = 0;
 };
 
-/// The lifetimes in one program, ascending by their first step.
+/// Returns the lifetimes in one program, sorted by their first step.
 Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
                                        const ProgramUses &program) {
   constexpr size_t kNone = ~size_t{0};
@@ -48,7 +48,8 @@ Result<std::vector<Life>> computeLives(const MemoryProblem &problem,
   return lives;
 }
 
-/// For each buffer, those that hold a value at the same step of any program.
+/// Returns, for each buffer, the buffers that must not overlap it, because both
+/// hold a value at the same step of some program.
 Result<std::vector<std::vector<uint32_t>>>
 findConflicts(const MemoryProblem &problem) {
   std::vector<std::vector<uint32_t>> conflicts(problem.buffers.size());
@@ -80,9 +81,9 @@ struct Range {
   uint64_t end;
 };
 
-/// The start of the smallest gap between the ranges `taken` (sorted by their
-/// beginning) that has room for `bytes`, or the end of the last range when no
-/// gap has room.
+/// Returns the start of the smallest gap between the ranges `taken` (sorted by
+/// their beginning) that has room for `bytes` bytes, or the end of the last
+/// range when no gap has room.
 uint64_t bestFit(const std::vector<Range> &taken, uint64_t bytes) {
   uint64_t cursor = 0;
   std::optional<uint64_t> best;
@@ -126,8 +127,8 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
 
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});
-  // Ties are broken by index. This is a total order, so every sort has the same
-  // result.
+  // Ties are broken by index. The order is therefore total, so every sorting
+  // algorithm produces the same result.
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return sizes[a] > sizes[b] || (sizes[a] == sizes[b] && a < b);
   });

@@ -8,8 +8,8 @@
 // value of an output lives to the last step. Buffers that hold values at the
 // same step of any program get disjoint ranges; others may share bytes.
 //
-// The time is nearly linear in the number of uses as long as few buffers hold
-// values at the same step.
+// The planner's running time is nearly linear in the number of uses as long as
+// few buffers hold values at the same step.
 //
 // Offsets are found by best fit, the largest buffer first, with ties broken by
 // index, so the result depends on the problem alone. Sizes are in bytes and are
@@ -30,18 +30,21 @@
 
 namespace air::compiler {
 
-/// Equal to AIR_BINDING_ALIGNMENT, the alignment that kernels may assume.
+/// The alignment of buffers in bytes. It equals AIR_BINDING_ALIGNMENT, the
+/// alignment that kernels may assume.
 inline constexpr uint64_t kArenaAlignment = 64;
 
 struct ArenaBuffer {
-  std::string name; ///< for messages
+  std::string name; ///< used in error messages
   uint64_t bytes = 0;
   bool isOutput = false;
 };
 
-/// One binding of a buffer, by index.
+/// One use of a buffer by a step. The buffer is given by its index in
+/// MemoryProblem::buffers.
 struct BufferUse {
-  // Implicit, so that a bare index means a use that needs the buffer's value.
+  // The constructor is implicit, so that a bare index means a use that needs
+  // the buffer's earlier value.
   BufferUse(uint32_t index, bool needsValue = true)
       : buffer(index), reads(needsValue) {}
 
@@ -49,7 +52,8 @@ struct BufferUse {
   bool reads; ///< false when the use only writes
 };
 
-/// The uses in each step of one program, in the order in which they happen.
+/// The buffer uses in each step of one program, in the order in which they
+/// happen.
 struct ProgramUses {
   std::vector<std::vector<BufferUse>> steps;
 };
@@ -60,15 +64,15 @@ struct MemoryProblem {
 };
 
 struct ArenaPlan {
-  std::vector<uint64_t> offsets; ///< one for each buffer
+  std::vector<uint64_t> offsets; ///< in bytes, one for each buffer
   uint64_t arenaBytes = 0;
 };
 
 Result<ArenaPlan> planArena(const MemoryProblem &problem);
 
-/// Checks `plan` against `problem` independently of planArena
-/// (ArenaVerifier.cpp): it walks the steps one by one and compares the ranges
-/// that are live at each. A VerificationFailed error names the two buffers and
+/// Checks `plan` against `problem` independently of planArena:
+/// ArenaVerifier.cpp walks the steps one by one and compares the ranges that
+/// are live at each step. A VerificationFailed error names the two buffers and
 /// the step.
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan);
 

@@ -2,8 +2,8 @@
 //
 // Segments are stored in the file in the order in which a pass first needs
 // them, so that the first pass reads the file once from front to back. The read
-// schedule gives the runtime the same order, and for each segment the step
-// before which it must be loaded.
+// schedule lists the segments in the same order for the runtime, and states for
+// each segment the step before which it must be loaded.
 //
 // Thread-safety: pure functions. Errors: Internal when a step names a segment
 // that does not exist, or when a segment is never used.
@@ -22,19 +22,20 @@ namespace air::compiler {
 
 struct ScheduledRead {
   uint32_t segment = 0;
-  uint32_t firstStep = 0; ///< of the first program
+  uint32_t firstStep = 0; ///< index of a step in the first program
   bool operator==(const ScheduledRead &) const = default;
 };
 
-/// `stepSegments[i]` are the segments that step i of the first program reads,
+/// `stepSegments[i]` lists the segments that step i of the first program reads,
 /// in binding order. Returns each segment once, in the order of first use.
 Result<std::vector<ScheduledRead>>
 scheduleReads(const std::vector<std::vector<uint32_t>> &stepSegments,
               const std::vector<std::string> &segmentNames);
 
-/// An independent check of scheduleReads. VerificationFailed when a step needs
-/// a segment that no read loads before it, when a segment is read twice, or
-/// when reads do not ascend by step.
+/// Checks the result of scheduleReads independently. Fails with
+/// VerificationFailed when a step needs a segment that no read loads before
+/// that step, when a segment is read twice, or when the reads are not sorted by
+/// step.
 Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
                    const std::vector<std::string> &segmentNames,
                    const std::vector<ScheduledRead> &reads);

@@ -26,14 +26,16 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    // A plan that does not fit without its kernels does not fit with them. This
-    // reports it before the seconds that compiling takes.
+    // A plan that does not fit in RAM without its kernels does not fit with
+    // them either. Checking here reports this before the kernels are compiled,
+    // which takes seconds.
     Result<RamBudget> budget = planBudget(ramDemandOf(module, profile),
                                           profile.memoryBytes, profile.name);
     if (!budget) {
       return budget.status();
     }
-    // Sorted by name, so that the object depends only on the set of kernels.
+    // The kernels are sorted by name, so that the object depends only on the
+    // set of kernels.
     std::map<std::string, codegen::KernelSpec> specs;
     Status status = Status::ok();
     module.walk([&](DispatchOp dispatch) {

@@ -16,8 +16,8 @@ namespace {
 
 // ---- predicates for patterns ------------------------------------------------
 
-/// The layer of an op that does not name one: that of the last attention before
-/// it.
+/// Returns the layer of an op that does not state its layer: the layer of the
+/// last attention op before it, or -1 if there is none.
 int64_t layerAt(Operation *op) {
   for (Operation *before = op; before; before = before->getPrevNode()) {
     if (auto attention = dyn_cast<llm::AttentionOp>(before)) {
@@ -37,8 +37,8 @@ bool isLastUse(Value value, Operation *op) {
   });
 }
 
-/// True when the value has rows only for the tokens whose outputs are requested,
-/// not for every token.
+/// True when the value has rows only for the tokens whose outputs are
+/// requested, and not for every token.
 bool isOnOutputs(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op) {
@@ -56,7 +56,8 @@ bool isOnOutputs(Value value) {
           isOnOutputs(op->getOperand(0)));
 }
 
-/// The op that produces `value`, if it is an OpTy and `value` has a single use.
+/// Returns the op that produces `value` if it is an OpTy and `value` has a
+/// single use, and null otherwise.
 template <typename OpTy> OpTy onlyUseOf(Value value) {
   auto op = value.getDefiningOp<OpTy>();
   return op && value.hasOneUse() ? op : OpTy();
@@ -93,7 +94,8 @@ struct ToEmbed : OpRewritePattern<llm::EmbedOp> {
   }
 };
 
-/// One of q, k and v: a linear, then QK-norm and rope if present.
+/// One of the projections q, k and v: a linear op, then QK-norm and RoPE if
+/// present.
 struct Projection {
   llm::LinearOp linear;
   llm::HeadNormOp norm;
@@ -112,7 +114,8 @@ Projection projectionOf(Value value) {
   return projection;
 }
 
-/// linear x3 over one input, QK-norm, rope, attention -> attn_in, attn.
+/// Rewrites the three linear ops on one input, QK-norm, RoPE and attention to
+/// the steps attn_in and attn.
 struct ToAttention : OpRewritePattern<llm::AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -180,7 +183,7 @@ private:
   }
 };
 
-/// silu(linear(n)) * linear(n) -> ffn_in.
+/// Rewrites silu(linear(n)) * linear(n) to the step ffn_in.
 struct ToFfnIn : OpRewritePattern<llm::MulOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -207,7 +210,8 @@ struct ToFfnIn : OpRewritePattern<llm::MulOp> {
   }
 };
 
-/// residual + linear(heads or h) -> attn_out, ffn_out.
+/// Rewrites residual + linear(x) to the step attn_out if x comes from
+/// attention, or ffn_out if x comes from the gated product of the FFN.
 struct ToProjectAdd : OpRewritePattern<llm::AddOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -245,7 +249,7 @@ private:
   }
 };
 
-/// linear(norm(outputs(x))) -> head.
+/// Rewrites linear(norm(outputs(x))) to the step head.
 struct ToHead : OpRewritePattern<llm::LinearOp> {
   using OpRewritePattern::OpRewritePattern;
 

@@ -27,8 +27,9 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       return internalError("the module has no plan.program");
     }
     OpBuilder builder(programs.front());
-    // Every program reads the same tensors. The order is that of the first
-    // program, decode, in which most passes run.
+    // Every program reads the same tensors. They are placed in the order of the
+    // first program, which runs decode passes, because these are the most
+    // frequent passes.
     for (StepOp step : programs.front().getOps<StepOp>()) {
       AIR_RETURN_IF_ERROR(packStep(builder, symbols, step));
     }

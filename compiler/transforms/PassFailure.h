@@ -17,7 +17,8 @@ namespace air::compiler {
 
 inline constexpr llvm::StringLiteral kErrorCodeAttr = "plan.error_code";
 
-/// Emits `status`, an error, on `op` and returns failure.
+/// Emits `status`, which must be an error, on `op`, records its code on the
+/// module, and returns failure.
 inline mlir::LogicalResult failWith(mlir::Operation *op, const Status &status) {
   mlir::Operation *module = op;
   while (module->getParentOp() != nullptr) {
@@ -30,7 +31,8 @@ inline mlir::LogicalResult failWith(mlir::Operation *op, const Status &status) {
   return op->emitError(status.message());
 }
 
-/// The code that a failed pass recorded, or Internal without one.
+/// Returns the code that a failed pass recorded, or Internal if none was
+/// recorded.
 inline ErrorCode failureCode(mlir::ModuleOp module) {
   auto code = module->getAttrOfType<mlir::IntegerAttr>(kErrorCodeAttr);
   return code ? static_cast<ErrorCode>(code.getInt()) : ErrorCode::Internal;

@@ -16,14 +16,14 @@ namespace air::compiler {
 #define GEN_PASS_DECL
 #include "compiler/transforms/PlanPasses.h.inc"
 
-/// Like createSelectKernels, but with measured tiles. Kernels that are not
-/// among `tiles` keep those of the cost model.
+/// Like the overload without `tiles`, but uses measured tile sizes. Kernels
+/// that are not among `tiles` keep the tile sizes that the cost model chooses.
 std::unique_ptr<mlir::Pass>
 createSelectKernels(SelectKernelsOptions options,
                     std::vector<codegen::TileChoice> tiles);
 
-/// Like createCompileKernels, but also moves the object to `artifact`, which
-/// must outlive the pass.
+/// Like the overload without `artifact`, but also moves the compiled object to
+/// `artifact`, which must outlive the pass.
 std::unique_ptr<mlir::Pass>
 createCompileKernels(CompileKernelsOptions options,
                      codegen::KernelArtifact *artifact);

@@ -98,7 +98,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return Status::ok();
   }
 
-  /// The spec with the tiles that were measured for its kernel, if any.
+  /// Returns the spec with the tile sizes that were measured for its kernel, if
+  /// there are any.
   KernelSpec tuned(KernelSpec spec) {
     if (isTuned && isMatMul(spec)) {
       const std::string name = codegen::kernelName(spec);
@@ -156,7 +157,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                         std::to_string(kMost));
     }
 
-    // Sorted by name, as in the plan file.
+    // The plan.decision ops are created in the order of their names, which is
+    // their order in the plan file.
     auto decide = [&](StringRef name, const std::string &value, DecidedBy by) {
       DecisionOp::create(builder, loc, name, value, by);
     };
@@ -173,8 +175,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     decide("slots", std::to_string(sequences),
            slots != 0 ? DecidedBy::User : DecidedBy::Default);
 
-    // plan.kv's verifier would refuse this, too, but without advice for the
-    // user.
+    // The verifier of plan.kv also refuses a KV cache that is too large, but
+    // without advice for the user.
     uint64_t elementBytes = air::info(dtype).blockBytes;
     std::optional<uint64_t> bytes =
         checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);

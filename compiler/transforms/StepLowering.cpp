@@ -158,7 +158,8 @@ Status StepLowering::lowerEmbed(EmbedOp op) {
     }
   }
   if (!layout) {
-    // A gather reads single rows, which are contiguous in the source's order.
+    // A gather reads single rows, which are contiguous in the layout of the
+    // source, so that layout is tried first.
     layouts.insert(layouts.begin(), Layout::Rows);
     AIR_ASSIGN_OR_RETURN(layout, firstLayout(spec, layouts));
   }
@@ -400,7 +401,8 @@ void StepLowering::freeBuffers(Operation *op) {
     free(symbol);
   }
   ofStep.clear();
-  // A result may be in the buffer of an operand, so its uses are counted first.
+  // The result of a step may be in the buffer of an operand. Therefore the uses
+  // of results are added before those of operands are subtracted.
   for (Value result : op->getResults()) {
     usesToCome[bufferOf[result]] +=
         static_cast<uint64_t>(llvm::range_size(result.getUses()));
@@ -583,7 +585,7 @@ std::string StepLowering::packed(StringRef x, const KernelSpec &spec,
 void StepLowering::addMatMulDispatches(KernelSpec spec, StringRef x,
                                        ArrayRef<Attribute> others,
                                        bool overlap) {
-  // M classes with the same activation format share one dispatch.
+  // M classes that use the same activation format share one dispatch.
   llvm::MapVector<codegen::Activation, unsigned> classesOf;
   for (codegen::MClass mClass :
        {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Large}) {

@@ -20,7 +20,8 @@
 // source's layout. A table that is also multiplied (tied embeddings) is stored
 // once when both kernels can read one layout.
 //
-// Errors: An Unsupported error names the step and what no kernel computes.
+// Errors: An Unsupported error names the step and the computation for which
+// there is no kernel.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_STEPLOWERING_H
@@ -40,10 +41,12 @@ constexpr unsigned bitOf(codegen::MClass mClass) {
 inline constexpr unsigned kAllMClasses = 7;
 
 struct LoweredDispatch {
-  codegen::KernelSpec spec; ///< for MClass::One
+  codegen::KernelSpec spec; ///< spec of the kernel for MClass::One
   mlir::SmallVector<mlir::Attribute> bindings;
   bool overlap = false; ///< the next dispatch need not wait for this one
-  unsigned mClasses = kAllMClasses; ///< bit set of the programs it is part of
+  /// The M classes whose programs contain the dispatch, as a bit set (see
+  /// bitOf).
+  unsigned mClasses = kAllMClasses;
 };
 
 struct LoweredStep {
@@ -55,7 +58,7 @@ struct LoweredStep {
 
 class StepLowering {
 public:
-  /// New ops are inserted before `graph` in its module.
+  /// New ops are inserted before `graph`, in the module that contains it.
   StepLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &target, codegen::Precision precision);
 
@@ -68,7 +71,7 @@ private:
   };
   struct Rope {
     ir::plan::RopeAttr attr;
-    std::string angles; ///< name of the buffer
+    std::string angles; ///< name of the buffer that holds the angles
   };
 
   Status lower(mlir::Operation *op);
@@ -84,49 +87,55 @@ private:
   Status lowerMatMul(ir::plan::MatMulOp op);
   Status lowerPositions();
 
-  // Buffers.
-  /// A free buffer of that name and shape, or a new one.
+  // The functions below manage buffers.
+
+  /// Returns a free buffer of that name and shape, or a new one if none is
+  /// free.
   std::string takeBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows, bool isOutput = false);
-  /// A buffer that is free again after the current step.
+  /// Returns a buffer that becomes free after the current step.
   std::string stepBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows);
-  /// A buffer that holds `result` until its last use.
+  /// Returns a buffer that holds `result` until its last use.
   std::string resultBuffer(mlir::Value result, const std::string &name,
                            ir::plan::RowsFrom rows);
-  /// After a step: frees the buffers whose values have no further use.
+  /// Frees the buffers whose values have no use after the step `op`.
   void freeBuffers(mlir::Operation *op);
-  // Operands of a kernel: a buffer or a tensor by name, or a layer's KV cache.
-  // codegen/KernelBindings.h defines how the kernel accesses each.
+  // The two functions below return an operand of a kernel. `symbol` returns a
+  // buffer or a tensor by name, and `kvOf` returns a layer's KV cache.
+  // codegen/KernelBindings.h defines how the kernel accesses each operand.
   mlir::Attribute symbol(llvm::StringRef name) const;
   mlir::Attribute kvOf(int64_t layer) const;
 
-  // Tensors.
+  // The functions below create tensors and choose their layouts.
   Result<Layout> firstLayout(codegen::KernelSpec spec,
                              llvm::ArrayRef<Layout> candidates) const;
   Result<Matrix> matrixFor(const codegen::KernelSpec &spec,
                            llvm::ArrayRef<ir::plan::WeightAttr> sources);
   Matrix addMatrix(llvm::ArrayRef<ir::plan::WeightAttr> sources, Layout layout);
   mlir::Attribute vectorFor(llvm::ArrayRef<ir::plan::WeightAttr> sources);
-  /// True when any of the matrices has a scale (WeightAttr).
+  /// Returns whether any of the matrices has a scale (see WeightAttr).
   static bool isScaled(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
-  /// The vector of the matrices' scales, one per row.
+  /// Returns a tensor that repeats the scale of each matrix once per row of the
+  /// matrix.
   mlir::Attribute rowScalesOf(llvm::ArrayRef<ir::plan::WeightAttr> matrices);
   std::string addTensor(ir::plan::Recipe recipe,
                         llvm::ArrayRef<ir::plan::WeightAttr> sources,
                         ir::plan::RopeAttr rope, DType dtype, Layout layout,
                         uint64_t rows, uint64_t columns);
 
-  // Dispatches of the current step.
+  // The functions below add dispatches to the current step.
   void add(const codegen::KernelSpec &spec,
            llvm::ArrayRef<mlir::Attribute> operands, bool overlap = false,
            unsigned mClasses = kAllMClasses);
-  /// Adds a MatMul or GluMatMul, and before it the packing of its activations.
-  /// The packed `x` is its first binding; `others` follow.
+  /// Adds a dispatch of MatMul or GluMatMul and, before it, one that packs the
+  /// activations `x`. The packed activations are the first binding of the
+  /// matmul, and `others` are the bindings that follow.
   void addMatMulDispatches(codegen::KernelSpec spec, llvm::StringRef x,
                            llvm::ArrayRef<mlir::Attribute> others,
                            bool overlap);
-  /// The buffer that holds x in the activation format of `spec`.
+  /// Returns the buffer that holds x in the activation format of `spec`, and
+  /// adds the dispatch that packs it if the current step has none yet.
   std::string packed(llvm::StringRef x, const codegen::KernelSpec &spec,
                      unsigned mClasses);
   void addNorm(llvm::StringRef x, ir::plan::WeightAttr weight, float epsilon,
@@ -147,18 +156,23 @@ private:
   mlir::Value logits;
   llvm::DenseMap<mlir::Value, std::string> bufferOf;
   llvm::StringMap<uint64_t> usesToCome; ///< remaining uses of a buffer's value
-  std::vector<std::string> ofStep;      ///< buffers of the current step
-  llvm::StringMap<std::string> poolOf;  ///< a buffer's pool: its name and shape
-  llvm::StringMap<std::vector<std::string>> freeOf; ///< free buffers of a pool
+  std::vector<std::string> ofStep;      ///< buffers for the current step only
+  /// Maps a buffer to its pool. The buffers of a pool have the same name and
+  /// shape.
+  llvm::StringMap<std::string> poolOf;
+  /// Maps a pool to its free buffers.
+  llvm::StringMap<std::vector<std::string>> freeOf;
   std::vector<Rope> ropes;
   llvm::StringMap<std::string> tensorByKey;
-  llvm::StringSet<> multiplied; ///< weights that a MatMul reads by themselves
+  llvm::StringSet<> multiplied; ///< weights of matmul and head steps
   llvm::StringMap<Layout> sharedLayout;
   struct Packed {
     std::string buffer;
-    size_t dispatch = 0; ///< index in the step of the dispatch that packs
+    size_t dispatch = 0; ///< index of the packing dispatch in the step
   };
-  llvm::StringMap<Packed> packedOf; ///< in the current step, by buffer name
+  /// The packed activations of the current step, by the names of the unpacked
+  /// buffer and the format.
+  llvm::StringMap<Packed> packedOf;
   std::vector<LoweredStep> steps;
 };
 

@@ -15,7 +15,8 @@ namespace air::compiler {
 
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
-/// A Corrupt error names the entry that is missing or of the wrong kind.
+/// Returns the machine profile that `plan.target` describes. A Corrupt error
+/// names the entry that is missing or of the wrong kind.
 Result<MachineProfile> targetOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

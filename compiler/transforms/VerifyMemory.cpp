@@ -1,7 +1,7 @@
 //===- VerifyMemory.cpp - checks the arena against the programs -----------===//
 //
-// Shares no code with PlanMemory.cpp: rows, bytes and uses are recomputed here,
-// and planner/ArenaVerifier.cpp walks the steps.
+// This file shares no code with PlanMemory.cpp: rows, bytes and uses are
+// recomputed here, and planner/ArenaVerifier.cpp walks the steps.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/MemoryPlanner.h"

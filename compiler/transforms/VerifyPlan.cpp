@@ -1,8 +1,8 @@
 //===- VerifyPlan.cpp - checks the passes' decisions ----------------------===//
 //
-// Independent of the passes that decide. The op verifiers have already checked
-// what is visible in a single op: roles of bindings, sizes by layout, and
-// ranges inside a segment.
+// The checks are independent of the passes that made the decisions. The op
+// verifiers have already checked what is visible in a single op: roles of
+// bindings, sizes by layout, and ranges inside a segment.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
@@ -37,7 +37,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyKernels();
   }
 
-  /// Programs cover 1..max_tokens without gaps.
+  /// Checks that the programs cover the batch sizes 1 to max_tokens without
+  /// gaps.
   Status verifyRanges() {
     uint64_t next = 1;
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
@@ -59,8 +60,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// Every tensor is placed and used, and does not overlap any other tensor of
-  /// its segment.
+  /// Checks that every tensor is placed and used, and does not overlap any
+  /// other tensor of its segment.
   Status verifyPlaces() {
     std::set<std::string> used;
     getOperation().walk([&](DispatchOp dispatch) {
@@ -97,8 +98,8 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// Segments are in the order of the reads, and the reads load the segments of
-  /// each step in time.
+  /// Checks that the segments are in the order of the reads, and that the reads
+  /// load the segments of each step in time.
   Status verifySegmentOrder() {
     std::vector<std::string> names;
     std::map<std::string, uint32_t> indexOf;
@@ -160,9 +161,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyReads(uses, names, reads);
   }
 
-  /// Grids and resources are those of the kernels, bindings have the shapes for
-  /// which the kernels were generated, and the entries are exactly the kernels
-  /// that dispatches name.
+  /// Checks that grids and resources are those of the kernels, that bindings
+  /// have the shapes for which the kernels were generated, and that the entries
+  /// are exactly the kernels that dispatches name.
   Status verifyKernels() {
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));
     SymbolTable symbols(getOperation());
@@ -217,8 +218,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                                    entry.name + "' in name, grid or resources");
   }
 
-  /// Kernels do not check their operands. A tensor or row that is smaller than
-  /// the spec requires would be read out of bounds.
+  /// Checks the dtype, layout and shape of each binding. Kernels do not check
+  /// their operands, so a tensor or row that is smaller than the spec requires
+  /// would be read out of bounds.
   Status verifyBindings(DispatchOp dispatch, const SymbolTable &symbols) {
     AIR_ASSIGN_OR_RETURN(codegen::KernelSpec spec,
                          kernelSpecFromAttr(dispatch.getSpec()));

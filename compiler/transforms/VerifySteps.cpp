@@ -58,7 +58,8 @@ private:
     return success();
   }
 
-  /// Nothing may read a value that an in-place step has overwritten.
+  /// Checks that nothing reads a value after an in-place step has overwritten
+  /// it.
   LogicalResult verifyOverwritten(plan::StepOpInterface step) {
     Value overwritten = step.getOverwritten();
     if (!overwritten) {
@@ -80,7 +81,8 @@ private:
     return success();
   }
 
-  /// Rows are selected once. After that only matmul steps may work on them.
+  /// Checks that rows are selected only once, and that afterwards only matmul
+  /// steps work on the selected rows.
   LogicalResult verifyRows(plan::StepOpInterface step) {
     auto matmul = dyn_cast<plan::MatMulOp>(step.getOperation());
     bool wantsOutputs = matmul && matmul.getRows() == plan::RowsFrom::Outputs;
@@ -162,7 +164,7 @@ private:
   llm::HyperparametersAttr hyperparameters;
   plan::GraphOp graph;
   int64_t nextLayer = 0;
-  plan::AttnInOp pending; // an attn_in whose attn is still to come
+  plan::AttnInOp pending; // attn_in that awaits its attn, or null
   llvm::SmallPtrSet<Value, 4> onOutputs;
 };
 

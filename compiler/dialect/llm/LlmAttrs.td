@@ -9,7 +9,7 @@ class Llm_Attr<string name, string attrMnemonic> : AttrDef<Llm_Dialect, name> {
   let mnemonic = attrMnemonic;
 }
 
-// A float64 parameter, printed so that parsing restores the same bits.
+// A float64 parameter. It is printed so that parsing restores the same bits.
 class Llm_F64 : APFloatParameter<"float64"> {
   let parser = "::air::ir::llm::parseF64($_parser)";
   let printer = "$_printer.printFloat($_self)";
@@ -43,9 +43,9 @@ def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
   let extraClassDeclaration = [{
     bool isMatrix() const { return getShape().size() == 2; }
     bool isVector() const { return getShape().size() == 1; }
-    /// Outputs of a matrix (N); 1 for a vector.
+    /// The number of outputs (N) of a matrix; 1 for a vector.
     int64_t getRows() const { return isMatrix() ? getShape()[0] : 1; }
-    /// Inputs of a matrix (K), elements of a vector.
+    /// The number of inputs (K) of a matrix, or of elements of a vector.
     int64_t getColumns() const { return getShape().back(); }
   }];
   let hasCustomAssemblyFormat = 1;
@@ -53,8 +53,10 @@ def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
 }
 
 def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head form a rope pair", [
-  I32EnumCase<"Norm", 1, "norm">, // (2i, 2i + 1)
-  I32EnumCase<"Neox", 2, "neox">  // (i, i + dim/2)
+  // Pair i consists of the elements 2i and 2i + 1.
+  I32EnumCase<"Norm", 1, "norm">,
+  // Pair i consists of the elements i and i + dim/2.
+  I32EnumCase<"Neox", 2, "neox">
 ]> {
   let cppNamespace = "::air::ir::llm";
 }

@@ -20,27 +20,29 @@
 
 namespace air::ir::llm {
 
-/// The KV cache that attention appends to and reads.
+/// The KV cache as an MLIR side-effect resource: attention appends to it and
+/// reads it.
 struct KvCacheResource
     : public mlir::SideEffects::Resource::Base<KvCacheResource> {
   llvm::StringRef getName() final { return "KvCache"; }
 };
 
-/// The maximum number of elements of a weight. It ensures that the bytes of
-/// several concatenated weights in any layout fit in 63 bits.
+/// The maximum number of elements of a weight. The limit ensures that the size
+/// in bytes of several concatenated weights, in any layout, fits in 63 bits.
 inline constexpr int64_t kMaxWeightElements = int64_t{1} << 50;
 
-/// True for tensor<?xKxf32>, K > 0.
+/// Returns true for tensor<?xKxf32> with K > 0.
 bool isActivation(mlir::Type type);
-/// True for tensor<?xi32>.
+/// Returns true for tensor<?xi32>.
 bool isTokenIds(mlir::Type type);
 mlir::RankedTensorType tokenIdsType(mlir::MLIRContext *context);
 mlir::RankedTensorType activationType(mlir::MLIRContext *context,
                                       int64_t columns);
-/// K of tensor<?xKxf32>.
+/// Returns K of an activation, whose type is tensor<?xKxf32>.
 int64_t columnsOf(mlir::Value activation);
 
-/// Parses a float64 of an attribute: any finite or infinite literal.
+/// Parses a float64 parameter of an attribute, which may be any literal that
+/// MLIR accepts as a float.
 mlir::FailureOr<llvm::APFloat> parseF64(mlir::AsmParser &parser);
 /// Parses a dtype's bare name, e.g. Q4_K.
 mlir::FailureOr<air::DType> parseDTypeName(mlir::AsmParser &parser);
@@ -58,25 +60,27 @@ mlir::FailureOr<air::DType> parseDTypeName(mlir::AsmParser &parser);
 
 namespace air::ir::llm {
 
-// Checks that both dialects use. Each emits an error on `op` that states both
-// numbers.
+// The checks below are shared by the llm and plan dialects. A check that fails
+// emits an error on `op` that states the offending numbers.
 
-/// `weight` must be a vector of `elements` elements. `role` names it in the
-/// message.
+/// Checks that `weight` is a vector of `elements` elements. `role` names the
+/// weight in the error message.
 mlir::LogicalResult checkVector(mlir::Operation *op, llvm::StringRef role,
                                 WeightAttr weight, int64_t elements);
-/// `weight` must be a matrix with `rows` outputs and `columns` inputs.
+/// Checks that `weight` is a matrix with `rows` outputs and `columns` inputs.
 mlir::LogicalResult checkMatrix(mlir::Operation *op, llvm::StringRef role,
                                 WeightAttr weight, int64_t rows,
                                 int64_t columns);
-/// The maximum number of elements in a row of q, k and v. It ensures that sums
-/// and products of heads and head_dim fit in 64 bits.
+/// The maximum number of elements that q, k and v of one token may have
+/// together. The limit ensures that sums and products of heads and head_dim fit
+/// in 64 bits.
 inline constexpr int64_t kMaxRowElements = int64_t{1} << 33;
-/// heads, kv_heads and head_dim must be positive, kv_heads must divide heads,
-/// and a row of q, k and v may have at most kMaxRowElements elements.
+/// Checks that heads, kv_heads and head_dim are positive, that kv_heads divides
+/// heads, and that q, k and v of one token have at most kMaxRowElements
+/// elements together.
 mlir::LogicalResult checkHeads(mlir::Operation *op, int64_t heads,
                                int64_t kvHeads, int64_t headDim);
-/// rope.dim must not exceed head_dim.
+/// Checks that rope.dim does not exceed head_dim.
 mlir::LogicalResult checkRope(mlir::Operation *op, RopeAttr rope,
                               int64_t headDim);
 

@@ -1,7 +1,7 @@
 //===- LlmDialect.td - the model as a graph ----------------*- tablegen -*-===//
 //
-// The `llm` dialect: a transformer graph on tensors, as a model file defines
-// it.
+// The `llm` dialect describes a model as its file defines it: as a transformer
+// graph on tensors.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMDIALECT_TD

@@ -7,7 +7,8 @@
 using namespace mlir;
 using namespace air::ir::llm;
 
-// x * 1 is x, bit by bit.
+// Multiplying x by 1 does not change any bit of it, so a scale op whose factor
+// is 1 folds to x.
 OpFoldResult ScaleOp::fold(FoldAdaptor) {
   return getFactor().isExactlyValue(1.0) ? OpFoldResult(getX())
                                          : OpFoldResult();
@@ -15,15 +16,16 @@ OpFoldResult ScaleOp::fold(FoldAdaptor) {
 
 namespace {
 
-/// scale(embed) -> embed with that scale, because the embed kernel multiplies
-/// by a scale in any case.
+/// Merges a scale op into the embed op that produces its operand, because the
+/// embed kernel multiplies by a scale in any case.
 struct ScaleIntoEmbed : OpRewritePattern<ScaleOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(ScaleOp op,
                                 PatternRewriter &rewriter) const override {
     auto embed = op.getX().getDefiningOp<EmbedOp>();
-    // Merging two scales into one would change the rounding.
+    // An embed op that already has a scale is left alone: merging two scales
+    // into one would change the rounding.
     if (!embed || !embed->hasOneUse() ||
         !embed.getScale().isExactlyValue(1.0)) {
       return failure();
@@ -34,8 +36,8 @@ struct ScaleIntoEmbed : OpRewritePattern<ScaleOp> {
   }
 };
 
-/// outputs(f(x)) -> f(outputs(x)) for every f that works row by row on one
-/// operand, so that f computes only the requested rows.
+/// Rewrites outputs(f(x)) to f(outputs(x)) for every op f that works row by row
+/// on one operand, so that f computes only the requested rows.
 struct OutputsBeforeRowOp : OpRewritePattern<OutputsOp> {
   using OpRewritePattern::OpRewritePattern;
 

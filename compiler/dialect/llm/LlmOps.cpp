@@ -10,7 +10,7 @@ using namespace air::ir::llm;
 #define GET_OP_CLASSES
 #include "compiler/dialect/llm/LlmOps.cpp.inc"
 
-// ---- checks that both dialects use ------------------------------------------
+// ---- checks that the llm and plan dialects share ----------------------------
 
 LogicalResult air::ir::llm::checkVector(Operation *op, StringRef role,
                                         WeightAttr weight, int64_t elements) {
@@ -58,8 +58,9 @@ LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
                              << " kv_heads; heads must be a multiple of "
                                 "kv_heads";
   }
-  // A row of q, k and v has (heads + 2 * kv_heads) * head_dim elements, and
-  // kv_heads is at most heads.
+  // q, k and v of one token have (heads + 2 * kv_heads) * head_dim elements
+  // together. kv_heads is at most heads, so 3 * heads * head_dim is an upper
+  // bound.
   if (heads > kMaxRowElements / 3 / headDim) {
     return op->emitOpError()
            << heads << " heads of " << headDim

@@ -13,7 +13,8 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Llm_Op<string mnemonic, list<Trait> traits = []>
     : Op<Llm_Dialect, mnemonic, traits>;
 
-// The KV cache, one part per layer. Attention appends to it and reads it.
+// The KV cache, which has one part per layer. Attention appends to it and reads
+// it.
 def Llm_KvCache : Resource<"::air::ir::llm::KvCacheResource">;
 
 def Llm_ModelOp : Llm_Op<"model", [

@@ -65,7 +65,8 @@ bool fromTable(const std::array<Named<EnumT>, N> &table, std::string_view name,
   return false;
 }
 
-/// Finds the value with that name among the first `count` values.
+/// Finds the enum value called `name` among the first `count` values of the
+/// enum.
 template <typename EnumT>
 bool fromNames(size_t count, std::string_view name, EnumT &value) {
   for (size_t i = 0; i < count; ++i) {
@@ -103,7 +104,8 @@ bool fromName(std::string_view name, Layout &value) {
   return layout.has_value();
 }
 
-// The only list of the fields. Both directions of the conversion walk it.
+// The only list of KernelSpec's fields. The conversions in both directions
+// iterate over it.
 template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("op", spec.op);
   fn("m_class", spec.mClass);
@@ -180,7 +182,7 @@ template <typename EnumT> bool valueFromAttr(Attribute attr, EnumT &value) {
 
 DictionaryAttr kernelSpecToAttr(MLIRContext *context, const KernelSpec &spec) {
   Builder builder(context);
-  // The default spec, with which each field is compared.
+  // A spec with default values, with which each field is compared.
   const KernelSpec defaults;
   NamedAttrList all;
   NamedAttrList plain;

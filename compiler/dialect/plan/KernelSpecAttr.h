@@ -17,15 +17,16 @@ namespace air::ir::plan {
 mlir::DictionaryAttr kernelSpecToAttr(mlir::MLIRContext *context,
                                       const codegen::KernelSpec &spec);
 
-/// A Corrupt error names the entry that is unknown, of the wrong kind, or out
-/// of range.
+/// Converts a dictionary back to a KernelSpec. A Corrupt error names the entry
+/// that is unknown, of the wrong kind, or out of range.
 Result<codegen::KernelSpec> kernelSpecFromAttr(mlir::DictionaryAttr attr);
 
-/// The arithmetic of the kernel's matmul, in the plan's terms.
+/// Returns the arithmetic of the kernel's matmul as a value of the plan
+/// dialect's enum.
 Arithmetic arithmeticOf(const codegen::KernelSpec &spec);
 
-/// The kind and access of a binding of codegen/KernelBindings.h, as the dialect
-/// names them.
+/// Return the kind and the access of a binding (codegen/KernelBindings.h) as
+/// values of the plan dialect's enums.
 BindingKind kindOf(const codegen::KernelBinding &binding);
 Access accessOf(const codegen::KernelBinding &binding);
 

@@ -28,8 +28,8 @@ void PlanDialect::initialize() {
       >();
 }
 
-// The dialect's enums have the same values as those of the plan file, so a cast
-// converts between them.
+// AIR_SAME asserts that an enum value of the dialect equals the value of the
+// same name in the plan file, so that a cast converts between the two enums.
 #define AIR_SAME(set, word)                                                    \
   static_assert(static_cast<uint32_t>(set::word) ==                            \
                 static_cast<uint32_t>(::air::plan::set::word))

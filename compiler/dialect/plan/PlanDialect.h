@@ -16,7 +16,7 @@
 #include "compiler/dialect/plan/PlanInterfaces.h.inc"
 
 namespace air::ir::plan {
-// Attributes of the llm dialect that plans use, too.
+// Attributes of the llm dialect that the plan dialect also uses.
 using llm::DTypeAttr;
 using llm::HyperparametersAttr;
 using llm::RopeAttr;

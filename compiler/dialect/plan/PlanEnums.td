@@ -1,6 +1,7 @@
 //===- PlanEnums.td - the enums of a plan ------------------*- tablegen -*-===//
 //
-// The values equal those of formats/plan/plan.fbs, as PlanDialect.cpp asserts.
+// The values equal those of the enums in formats/plan/plan.fbs, as
+// PlanDialect.cpp asserts. Only Recipe has no counterpart there.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANENUMS_TD
@@ -53,11 +54,16 @@ def Plan_Arithmetic : Plan_Enum<"Arithmetic", "the arithmetic of a kernel", [
 ]>;
 
 def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
-  I32EnumCase<"Copy", 0, "copy">,      // one matrix, packed into the layout
-  I32EnumCase<"Concat", 1, "concat">,  // rows of several matrices of one dtype
-  I32EnumCase<"Vector", 2, "vector">,  // concatenated vectors as F32
-  I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">, // F64, from rope
-  I32EnumCase<"RowScales", 4, "row_scales"> // F32, each matrix's scale per row
+  // Packs one matrix into the tensor's layout.
+  I32EnumCase<"Copy", 0, "copy">,
+  // Concatenates the rows of several matrices of the same dtype and packs them.
+  I32EnumCase<"Concat", 1, "concat">,
+  // Concatenates vectors and stores every element as F32.
+  I32EnumCase<"Vector", 2, "vector">,
+  // Computes the frequencies of the attribute `rope` as F64.
+  I32EnumCase<"InverseFrequencies", 3, "inverse_frequencies">,
+  // Repeats the scale of each matrix, as F32, once per row of the matrix.
+  I32EnumCase<"RowScales", 4, "row_scales">
 ]>;
 
 def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [

@@ -19,8 +19,8 @@ def Plan_StepOpInterface : OpInterface<"StepOpInterface"> {
       [{ return {}; }]>
   ];
   let extraClassDeclaration = [{
-    /// The step's name in the plan and in traces: "layer.3.attn_in" inside a
-    /// layer, "embed" outside.
+    /// The step's name in the plan and in traces: "layer.3.attn_in" for a step
+    /// of layer 3, "embed" for a step that belongs to no layer.
     std::string getStepName();
   }];
 }

@@ -12,7 +12,7 @@ using namespace air::ir::plan;
 
 // ---- custom assembly --------------------------------------------------------
 
-// An enum value's bare keyword.
+// Parses an enum value that is written as a bare keyword.
 template <typename AttrT>
 static ParseResult parseEnum(OpAsmParser &parser, AttrT &attr) {
   using EnumT = decltype(attr.getValue());
@@ -57,7 +57,8 @@ static void printLayout(OpAsmPrinter &printer, Operation *, LayoutAttr attr) {
   printer << StringRef(name.data(), name.size());
 }
 
-// (<read buffer @x>, <read tensor @w>, <write kv 0>)
+// Parses the bindings of a dispatch, for example
+// (<read buffer @x>, <read tensor @w>, <write kv 0>).
 static ParseResult parseBindings(OpAsmParser &parser, ArrayAttr &bindings) {
   SmallVector<Attribute> list;
   if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&] {
@@ -86,7 +87,7 @@ static void printBindings(OpAsmPrinter &printer, Operation *,
 #define GET_OP_CLASSES
 #include "compiler/dialect/plan/PlanOps.cpp.inc"
 
-// ---- data -------------------------------------------------------------------
+// ---- tensors and executables ------------------------------------------------
 
 static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
                                         int64_t columns) {
@@ -157,7 +158,8 @@ static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
            << op.getRope()->getDim() / 2 << " of F64 in layout rows, not "
            << rows << " x " << columns;
   }
-  // The tensor of factors is named in `rope`, so `sources` must be empty.
+  // The attribute `rope` names the tensor of factors, so `sources` must be
+  // empty.
   if (!op.getSources().empty()) {
     return op.emitOpError() << "recipe inverse_frequencies takes no sources, "
                                "but has "
@@ -280,7 +282,7 @@ LogicalResult ExecutableOp::verifySymbolUses(SymbolTableCollection &symbols) {
              : success();
 }
 
-// ---- memory -----------------------------------------------------------------
+// ---- buffers, KV cache and limits -------------------------------------------
 
 LogicalResult BufferOp::verify() {
   if (getOffset().has_value() != getBytes().has_value()) {

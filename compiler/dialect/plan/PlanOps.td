@@ -1,7 +1,8 @@
 //===- PlanOps.td - tensors, buffers, programs, placement --*- tablegen -*-===//
 //
-// Levels 2 and 3 (PlanDialect.td): the records of formats/plan/plan.fbs.
-// Optional attributes are set by a later pass.
+// The ops of levels 2 and 3 (see PlanDialect.td), which correspond to the
+// records of formats/plan/plan.fbs. Some optional attributes are not set by the
+// pass that creates the op, but by a later one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANOPS_TD
@@ -12,7 +13,7 @@ include "compiler/dialect/plan/PlanStepOps.td"
 class Plan_ModuleOp<string mnemonic, list<Trait> traits = []>
     : Plan_Op<mnemonic, !listconcat(traits, [HasParent<"::mlir::ModuleOp">])>;
 
-// ---- data -------------------------------------------------------------------
+// ---- tensors, segments and executables --------------------------------------
 
 def Plan_TensorOp : Plan_ModuleOp<"tensor", [
     Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
@@ -70,7 +71,7 @@ def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
   let hasVerifier = 1;
 }
 
-// ---- memory -----------------------------------------------------------------
+// ---- buffers, KV cache and limits -------------------------------------------
 
 def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
   let summary = "A named range of the activation arena";
@@ -106,8 +107,8 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     attr-dict
   }];
   let extraClassDeclaration = [{
-    // Sizes, computed by the formulas in plan.fbs. The op's verifier has
-    // checked that they do not overflow.
+    // Sizes in bytes and the number of pages, computed by the formulas in
+    // plan.fbs. The op's verifier has checked that they do not overflow.
     int64_t getHeadBytes();
     int64_t getLayerBytes();
     int64_t getPageBytes();
@@ -184,7 +185,7 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
   let hasVerifier = 1;
 }
 
-// ---- streaming, budgets, provenance -----------------------------------------
+// ---- reads, budgets, predictions and decisions ------------------------------
 
 def Plan_ReadOp : Plan_ModuleOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "The segment must be loaded before step `first_step` of a pass";

@@ -14,8 +14,8 @@ static LogicalResult checkBias(Operation *op, StringRef role,
   return bias ? checkVector(op, role, *bias, rows) : success();
 }
 
-/// A norm and its epsilon must be present together. The assembly format ensures
-/// that, but builders do not.
+/// Checks a norm. The norm and its epsilon must be present together: the
+/// assembly format ensures that, but builders do not.
 static LogicalResult checkNorm(Operation *op, StringRef role,
                                std::optional<WeightAttr> weight,
                                std::optional<llvm::APFloat> epsilon,

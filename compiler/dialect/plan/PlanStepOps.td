@@ -1,7 +1,7 @@
 //===- PlanStepOps.td - fused steps in SSA -----------------*- tablegen -*-===//
 //
-// Level 1 (PlanDialect.td). Every op except plan.model, plan.graph and
-// plan.return is a step.
+// The ops of level 1 (see PlanDialect.td). Every op in this file except
+// plan.model, plan.graph and plan.return is a step.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANSTEPOPS_TD
@@ -42,7 +42,8 @@ def Plan_ReturnOp : Plan_Op<"return", [Pure, Terminator, HasParent<"GraphOp">]> 
   let assemblyFormat = "$logits attr-dict `:` type($logits)";
 }
 
-// Steps are never reordered or merged: the runtime executes them in this order.
+// The base class of all steps of a plan.graph. Steps are never reordered or
+// merged: the runtime executes them in the order of the graph.
 class Plan_GraphStep<string mnemonic, string kind, string layer, list<Trait> traits = []>
     : Plan_Op<mnemonic, !listconcat(traits, [Plan_StepOpInterface])> {
   let results = (outs Llm_Activation:$result);
@@ -150,7 +151,7 @@ def Plan_HeadOp : Plan_GraphStep<"head", "Head", "-1", [Pure]> {
 
 // ---- plain steps: ops that no fused step covers -----------------------------
 
-// `layer` is -1 outside layers.
+// `layer` is -1 for a step that belongs to no layer.
 def Plan_NormOp : Plan_LayerStep<"norm", "Norm", [Pure, AllTypesMatch<["x", "result"]>]> {
   let summary = "RMS norm; `select` keeps only the requested rows";
   let arguments = (ins Llm_Activation:$x, Llm_WeightAttr:$weight,
