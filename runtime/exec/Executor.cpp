@@ -1,4 +1,4 @@
-//===- Executor.cpp - pieces, steps and rows of logits ----------*- C++ -*-===//
+//===- Executor.cpp - runs batches of tokens through a program --*- C++ -*-===//
 #include "runtime/exec/Executor.h"
 
 #include "formats/support/MonotonicClock.h"
@@ -70,7 +70,8 @@ Status Executor::check(const Batch &batch) const {
   return Status::ok();
 }
 
-/// Reserves the positions of the whole batch, or none of them.
+/// Reserves a position in the KV cache for every token of the batch. If there
+/// is no room for all of them, reserves none.
 Status Executor::reserve(const Batch &batch) {
   for (SequenceId sequence : batch.sequences) {
     cursors[sequence] = parts.kv->length(sequence);
@@ -145,8 +146,9 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
     if (rows == 0 && fromStep != 0) {
       break;
     }
-    // The first round also runs the body, and only that if there are no
-    // outputs.
+    // For each piece, the first iteration runs the body and the head, or only
+    // the body if no outputs are requested. Each further iteration runs the
+    // head again, for the next outputs.
     piece.outputs = rows;
     AIR_RETURN_IF_ERROR(
         walk(program, fromStep, rows == 0 ? program.headStep : steps, piece));
@@ -189,7 +191,8 @@ Result<bool> Executor::resultIsFinite(const StepRecord &step,
 Status Executor::explainNotFinite(const ProgramRecord &program,
                                   const AirBatch &batch) {
   for (const StepRecord &step : program.steps) {
-    // The keys and values of the piece are written to the same positions again.
+    // It is safe to run the steps again, because they write the keys and values
+    // of the piece to the same positions of the KV cache.
     AIR_RETURN_IF_ERROR(parts.device->run(
         program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
     AIR_RETURN_IF_ERROR(parts.device->synchronise());
@@ -198,8 +201,9 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
       continue;
     }
     const std::string where = "step '" + std::string(step.name) + "'";
-    // The previous step has shown that the queries and the float32 keys and
-    // values of this pass are finite, so the cache must have overflowed.
+    // The result of the previous step is finite. It contains the queries of
+    // this pass, and the keys and values before their conversion to float16.
+    // Keys or values must therefore have overflowed in the conversion.
     if (step.kind == plan::StepKind::Attn && parts.kvIsHalf) {
       return unsupportedError(
           where +

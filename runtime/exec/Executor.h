@@ -5,15 +5,16 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// During the first pass the store may still be loading. Before each step, the
-// executor waits for the segments of that step only.
+// During the first pass, the SegmentStore may still be loading weights. Before
+// each step, the executor waits for the segments of that step only.
 //
-// A failed run leaves every sequence unchanged. Allocates only in the
-// constructor. Thread-safety: one caller at a time. Errors: Usage (a token
-// outside the vocabulary, a sequence that is not live, outputs out of order),
-// DoesNotFit (context or pages), Unsupported (logits that are NaN or infinite,
-// with the step that first computed such numbers), and those of the store, the
-// device and the sink.
+// A failed run leaves every sequence unchanged. The executor allocates memory
+// only in its constructor. Thread-safety: one caller at a time. Errors: Usage
+// (a token outside the vocabulary, a sequence that is not live, outputs out of
+// order), DoesNotFit (the context is full, or the KV cache has no free page),
+// Unsupported (logits that are NaN or infinite; the message names the step that
+// first computed such numbers), and those of the store, the device and the
+// sink.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_EXECUTOR_H
@@ -38,19 +39,20 @@ struct Batch {
   std::span<const uint32_t> outputs;
 };
 
-/// Receives rows of logits, the first of which belongs to output `firstOutput`.
-/// They are valid only during the call.
+/// Receives rows of logits. The first row belongs to element `firstOutput` of
+/// Batch::outputs, and the other rows to the elements that follow it. `rows` is
+/// valid only during the call.
 using LogitsSink =
     FunctionRef<Status(uint64_t firstOutput, std::span<const float> rows)>;
 
-/// Sums since the last resetCounters().
+/// Totals since the last call of resetCounters().
 struct RunCounters {
   uint64_t passes = 0; ///< runs of a program's body
   uint64_t tokens = 0;
   uint64_t outputs = 0;
-  uint64_t weightBytes = 0; ///< of weights that the kernels have read
-  /// Bytes of keys and values: each pass reads those of each of its sequences
-  /// once, and writes the new ones.
+  uint64_t weightBytes = 0; ///< weights that the kernels have read
+  /// Bytes of keys and values that were read or written. Each pass reads those
+  /// of each of its sequences once, and writes those of its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
 };
@@ -59,7 +61,7 @@ struct RunCounters {
 using StepTimes = std::array<uint64_t, 64>;
 
 /// The objects and sizes that an executor works with. The objects must outlive
-/// it.
+/// the executor.
 struct ExecutorParts {
   Device *device = nullptr;
   SegmentStore *store = nullptr;
@@ -69,8 +71,8 @@ struct ExecutorParts {
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0;       ///< rows of `vocabulary` floats
-  uint64_t kvPositionBytes = 0;   ///< of one position in all layers
-  bool kvIsHalf = false;          ///< the cache is float16
+  uint64_t kvPositionBytes = 0;   ///< K and V of one position, all layers
+  bool kvIsHalf = false;          ///< the KV cache holds float16
   std::vector<uint32_t> resident; ///< segments that the first pass loads
 };
 
@@ -83,15 +85,17 @@ public:
   const RunCounters &counters() const { return sums; }
   void resetCounters() { sums = {}; }
 
-  /// Starts or stops timing every step. Timing costs a wake-up per step.
+  /// Turns the timing of steps on or off. While it is on, the compute threads
+  /// must be woken up once per step.
   void timeSteps(bool on) { timing = on; }
   const StepTimes &stepTimes() const { return times; }
   void resetStepTimes() { times = {}; }
 
-  /// From now on, adds the nanoseconds of every dispatch to the element of
-  /// `nanoseconds` with its index in the program that runs. This costs a
-  /// wake-up per dispatch. An empty span stops it. run() returns Usage if its
-  /// program has more dispatches than the span has elements.
+  /// After this call, each run adds the nanoseconds that dispatch i of its
+  /// program takes to nanoseconds[i]. For this, the compute threads must be
+  /// woken up once per dispatch. An empty span turns the timing off. run()
+  /// returns Usage if its program has more dispatches than the span has
+  /// elements.
   void timeDispatches(std::span<uint64_t> nanoseconds) {
     dispatchTimes = nanoseconds;
   }
@@ -104,8 +108,8 @@ private:
                   uint64_t &nextOutput, LogitsSink sink);
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
-  /// The error for logits of a piece that are not finite. Runs the piece again,
-  /// step by step, to find the first step whose result is not finite.
+  /// Returns the error for a piece whose logits are not finite. Runs the piece
+  /// again, step by step, to find the first step whose result is not finite.
   Status explainNotFinite(const ProgramRecord &program, const AirBatch &batch);
   Result<bool> resultIsFinite(const StepRecord &step, const AirBatch &batch);
   Status runStep(const ProgramRecord &program, const StepRecord &step,
@@ -115,10 +119,10 @@ private:
 
   ExecutorParts parts;
   std::vector<ProgramRecord> programs;
-  std::vector<uint32_t> positions;  ///< of the tokens of a piece
-  std::vector<uint32_t> outputRows; ///< of one run of the head
-  std::vector<uint64_t> cursors;    ///< by sequence: position of its next token
-  std::vector<uint64_t> countedIn;  ///< by sequence: last pass that included it
+  std::vector<uint32_t> positions;  ///< positions of the tokens of a piece
+  std::vector<uint32_t> outputRows; ///< rows that a run of the head reads
+  std::vector<uint64_t> cursors;    ///< per sequence: its next token's position
+  std::vector<uint64_t> countedIn;  ///< per sequence: its most recent pass
   RunCounters sums;
   StepTimes times = {};
   bool timing = false;

@@ -1,7 +1,8 @@
 //===- FunctionRef.h - a non-owning reference to a callable -----*- C++ -*-===//
 //
-// It consists of two pointers and does not allocate. The callable must outlive
-// the call that the reference is passed to.
+// A FunctionRef consists of two pointers and does not allocate memory. It is
+// meant for parameters: the callable must exist until the function that
+// received the FunctionRef returns.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_FUNCTIONREF_H

@@ -1,4 +1,4 @@
-//===- Generator.cpp - sample, stop, show -----------------------*- C++ -*-===//
+//===- Generator.cpp - continues a prompt token by token --------*- C++ -*-===//
 #include "runtime/exec/Generator.h"
 
 #include <algorithm>
@@ -104,7 +104,8 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
       sampler.accept(token);
     }
   }
-  // One pass at a time, so that an interruption is noticed between passes.
+  // The prompt is run one pass at a time, so that an interruption is noticed
+  // between passes.
   while (!tokens.empty() && !isInterrupted()) {
     size_t count = std::min<size_t>(tokens.size(), session.maxTokens());
     bool isLast = count == tokens.size();
@@ -155,7 +156,8 @@ bool Generator::releaseText() {
   size_t keep = 0;
   for (const std::string &stop : options.stops) {
     stopAt = std::min(stopAt, held.find(stop));
-    // The longest suffix of the text that is a prefix of this stop string.
+    // Keeps back the longest suffix of the text that is the beginning of this
+    // stop string, because the next token may complete it.
     for (size_t size = std::min(stop.size() - 1, held.size()); size > keep;
          --size) {
       if (std::string_view(held).ends_with(

@@ -5,11 +5,12 @@
 // context ends the answer. The text consists of whole characters and never
 // contains a part of a stop string.
 //
-// Ownership: borrows session and tokenizer, which must outlive it; it ends its
-// sequence in its destructor. next() does not allocate once its buffers have
-// grown to the longest piece. Thread-safety: one thread, the session's. Errors:
-// those of Session::run and Sampler. A failed call leaves the earlier text
-// valid.
+// Ownership: a generator borrows the session and the tokenizer, which must
+// outlive it. Its destructor ends its sequence. next() does not allocate once
+// its buffers have grown to the longest piece of the vocabulary. Thread-safety:
+// a generator is used by one thread, the one that uses its session. Errors:
+// those of Session::run and Sampler. Text that was returned before a failed
+// call stays valid.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_GENERATOR_H
@@ -30,16 +31,16 @@ namespace air::rt {
 
 struct GenerateOptions {
   uint64_t maxTokens = 256;
-  /// Continue after an end-of-text token, which then counts like any other
-  /// token.
+  /// If true, an end-of-text token does not end the answer and counts like any
+  /// other token.
   bool ignoreEndOfText = false;
   /// Strings that end the answer and are not part of it. None may be empty. If
-  /// a string is the text of a control token, that token ends the answer too,
-  /// although its text is never shown.
+  /// a string is the text of a special token, that token ends the answer too,
+  /// although the text of control tokens is never shown.
   std::vector<std::string> stops;
   SamplerOptions sampler;
-  /// Checked between passes; true ends the generation. May be null. It may be
-  /// set by any thread or signal handler.
+  /// If this is not null, the flag is checked between passes, and the
+  /// generation ends once it is true. Any thread or signal handler may set it.
   const std::atomic<bool> *interrupted = nullptr;
 };
 
@@ -48,33 +49,34 @@ enum class FinishReason : uint8_t {
   Length,      ///< maxTokens was reached
   EndOfText,   ///< the model chose an end-of-text token
   StopString,  ///< the text contains one of `stops`
-  StopToken,   ///< the model chose a control token that is one of `stops`
+  StopToken,   ///< the model chose a special token that is one of `stops`
   ContextFull, ///< the plan's context has no room for another token
   Interrupted,
 };
 
 struct GeneratedToken {
   int32_t id;
-  /// The characters that this token completed; may be empty. Valid until the
-  /// next call.
+  /// The characters that this token completed, possibly none. The view is valid
+  /// until the next call.
   std::string_view text;
 };
 
 class Generator {
 public:
-  /// If `tokenizer` is null, there is no text, and stops are refused (Usage).
-  /// The end-of-text tokens are those of the session's plan.
+  /// If `tokenizer` is null, no text is produced, and stop strings are refused
+  /// (Usage). The end-of-text tokens are those of the session's plan.
   static Result<std::unique_ptr<Generator>>
   create(Session &session, const Tokenizer *tokenizer, GenerateOptions options);
   ~Generator();
   Generator(const Generator &) = delete;
   Generator &operator=(const Generator &) = delete;
 
-  /// Runs the prompt and samples the first token. Usage if the prompt is empty,
-  /// DoesNotFit if it is longer than the context.
+  /// Runs the prompt and samples the first token. Errors: Usage if the prompt
+  /// is empty, DoesNotFit if it is longer than the context.
   Status prompt(std::span<const int32_t> tokens);
 
-  /// The next token. Empty if the generation has finished; see reason().
+  /// Returns the next token, or nothing if the generation has finished;
+  /// reason() then says why.
   Result<std::optional<GeneratedToken>> next();
 
   /// Call this after the last token. Returns the text that was held back
@@ -90,7 +92,8 @@ public:
 
 private:
   Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
-  /// Runs `tokens` and, if `sampleAfter`, samples the token that follows them.
+  /// Runs `tokens` and, if `sampleAfter` is true, samples the token that
+  /// follows them.
   Status run(std::span<const int32_t> tokens, bool sampleAfter);
   bool isInterrupted() const;
   /// The reason why `token` ends the answer, or NotFinished if it is part of
@@ -104,15 +107,15 @@ private:
   GenerateOptions options;
   Sampler sampler;
   std::optional<Detokenizer> detokenizer;
-  std::vector<int32_t> endOfTextTokens; ///< of the plan
+  std::vector<int32_t> endOfTextTokens; ///< from the plan
   std::vector<int32_t> stopTokens;
   SequenceId sequence = 0;
   bool hasSequence = false;
-  std::vector<SequenceId> sequences; ///< per token of a pass, all equal
+  std::vector<SequenceId> sequences; ///< one per token of a pass; all are equal
   uint64_t promptDone = 0;
   uint64_t emitted = 0;
-  std::optional<int32_t> sampled; ///< not returned by next() yet
-  int32_t last = 0;               ///< returned by next(), not run yet
+  std::optional<int32_t> sampled; ///< the next token that next() returns
+  int32_t last = 0;               ///< returned by next(), but not run yet
   FinishReason finishReason = FinishReason::NotFinished;
   std::string held;  ///< text that may begin a stop string
   std::string shown; ///< the text that the last call returned

@@ -58,8 +58,8 @@ void ProgramBuilder::recordResult(StepRecord &made,
         binding->access() == plan::Access::Read) {
       continue;
     }
-    // A buffer has one row per token or output of the largest batch, plus
-    // padding.
+    // A buffer has one row per token or output of the largest batch, rounded up
+    // to a multiple of AIR_TOKEN_PADDING rows.
     bool outputs = dispatch.grid()->rows_from() == plan::RowsFrom::Outputs;
     uint64_t rows = alignUp(outputs ? plan.max_outputs() : plan.max_tokens(),
                             AIR_TOKEN_PADDING);
@@ -179,7 +179,8 @@ air::rt::buildPrograms(const plan::Plan &plan, const PlanAddresses &addresses,
 }
 
 uint64_t air::rt::minimalWeightBytes(const plan::Plan &plan) {
-  // One step gathers a row of a tied embedding, and another reads all of it.
+  // A tied embedding is bound by two steps: one gathers a row of it, and the
+  // head reads all of it. The larger number of bytes counts.
   std::vector<uint64_t> bytes(plan.tensors()->size());
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
     for (const plan::Dispatch *dispatch : *step->dispatches()) {

@@ -2,8 +2,8 @@
 //
 // The table is built once, when a plan is opened. Every binding of every
 // dispatch becomes an address, and the device receives each program as one flat
-// list. A pass then only has to choose a program by its number of tokens and
-// run it.
+// list of dispatches. A pass then only has to choose a program by its number of
+// tokens and run it.
 //
 // A program has two parts. The grids of the body depend on the number of
 // tokens. The head, which consists of the last steps, depends on the number of
@@ -12,8 +12,9 @@
 //
 // The records refer to the plan, which must outlive them.
 //
-// Errors: VerificationFailed, with program and step, if a program does not have
-// this structure, and the device's errors about executables and memory.
+// Errors: VerificationFailed if a program does not have this structure (the
+// message names the program and the step), and the device's errors about
+// executables and memory.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_PROGRAMTABLE_H
@@ -33,28 +34,28 @@ struct PlanAddresses {
   std::vector<DeviceAddress> segments;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
-  /// The device's number of each executable of the plan.
+  /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
 };
 
 struct StepRecord {
   plan::StepKind kind = plan::StepKind::Embed;
-  std::string_view name; ///< refers to the plan
+  std::string_view name; ///< points into the plan
   uint32_t firstDispatch = 0;
   uint32_t dispatchCount = 0;
-  uint32_t firstSegment = 0; ///< into ProgramRecord::segments
+  uint32_t firstSegment = 0; ///< index into ProgramRecord::segments
   uint32_t segmentCount = 0;
   // The result of the step's last dispatch, in rows of float32. A row size of 0
-  // means that there is none.
+  // means that the dispatch has no such result.
   DeviceAddress result = 0;
   uint64_t resultRowBytes = 0;
   GridRows resultRows = GridRows::Tokens;
 };
 
-/// The cost of running one part of a program.
+/// The cost of running one part of a program, the body or the head.
 struct PartCost {
   uint64_t weightBytes = 0;       ///< read once per run
-  uint64_t weightBytesPerRow = 0; ///< of gathered rows, one per token
+  uint64_t weightBytesPerRow = 0; ///< read once per token: a gathered row
   uint64_t flopsPerRow = 0;
 };
 
@@ -63,8 +64,10 @@ struct ProgramRecord {
   uint64_t maxTokens = 0;
   uint32_t deviceProgram = 0;
   std::vector<StepRecord> steps;
-  std::vector<uint32_t> segments; ///< read by the steps, in their order
-  uint32_t headStep = 0;          ///< first step of the head, or steps.size()
+  std::vector<uint32_t> segments; ///< read by the steps, in step order
+  /// The index of the first step of the head, or steps.size() if there is no
+  /// head.
+  uint32_t headStep = 0;
   PartCost body;
   PartCost head;
 
@@ -78,9 +81,9 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
                                                  const PlanAddresses &addresses,
                                                  Device &device);
 
-/// The bytes of weights that a decode pass must read, whatever kernels it uses.
-/// Each tensor that a step of the program for one token binds counts once. A
-/// table from which rows are gathered counts as one row.
+/// The bytes of weights that a decode pass must read, whichever kernels it
+/// uses. Each tensor that a step of the program for one token binds counts
+/// once. If a step only gathers rows of a tensor, the tensor counts as one row.
 uint64_t minimalWeightBytes(const plan::Plan &plan);
 
 } // namespace air::rt

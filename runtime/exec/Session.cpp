@@ -20,23 +20,24 @@ using namespace air::rt;
 
 namespace {
 
-/// The number of sequences, if the caller does not choose one and the plan has
-/// fewer slots. It is more than a small plan is expected to serve.
+/// The largest default for SessionOptions::maxSequences, unless the plan has
+/// more slots. A small plan is not expected to serve more sequences at a time.
 constexpr uint64_t kDefaultMaxSequences = 256;
-/// The number of sequences is lowered until the block table, which has one row
-/// per sequence, is no larger than this.
+/// The default for SessionOptions::maxSequences is lowered until the block
+/// table, which has one row per sequence, has at most this number of bytes.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
-/// The number of threads that verify ahead, which is enough for a fast disk.
+/// The number of threads that verify segments before they are needed. This
+/// number is enough for a fast disk.
 constexpr uint32_t kLoaders = 4;
-/// Limits the size of arrays with one element per token, such as positions, if
-/// a plan asks for an absurd number of tokens.
+/// The largest batch, in tokens, that a plan may ask for. It limits the size of
+/// arrays with one element per token, such as positions.
 constexpr uint64_t kMaxBatchTokens = uint64_t{1} << 24;
 
 uint32_t defaultMaxSequences(const plan::KvLayout &kv) {
   uint64_t row = ceilDiv(kv.context(), kv.page_tokens()) * sizeof(uint32_t);
   uint64_t most = std::min(kv.pages(), kDefaultMaxSequences);
   most = std::min(most, kDefaultBlockTableBytes / row);
-  // The verifier has checked that slots are 1 to 2^32 - 1.
+  // The verifier has checked that the number of slots is 1 to 2^32 - 1.
   return static_cast<uint32_t>(std::max(most, kv.slots()));
 }
 
@@ -93,8 +94,8 @@ Status checkMemory(const plan::Plan &plan, const MachineProfile &host) {
   return Status::ok();
 }
 
-/// The only output buffer, which the head writes. Checks that it has room for
-/// max_outputs rows.
+/// Returns the plan's only output buffer, to which the head writes the logits.
+/// Checks that it has room for max_outputs rows.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {
@@ -135,14 +136,15 @@ struct Session::Parts {
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
-  /// Opens everything but the file, which is already open.
+  /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
   Result<PlanAddresses> resolveAddresses();
   Status loadKernels(PlanAddresses &addresses);
 };
 
-/// Also requires all segments outside the read order (kernels and tables),
-/// which are needed from the start.
+/// Loads the executables of the plan. Before that, waits for all segments
+/// outside the read order (kernels and tables), because they are needed from
+/// the start.
 Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
   std::vector<bool> inOrder(plan.segments()->size());
@@ -180,7 +182,7 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   }
   AIR_ASSIGN_OR_RETURN(addresses.arena,
                        device->allocate(plan.arena_bytes(), "activations"));
-  // The verifier has checked that the product fits.
+  // The verifier has checked that the product does not overflow.
   AIR_ASSIGN_OR_RETURN(
       addresses.kv,
       device->allocate(plan.kv()->pages() * plan.kv()->page_bytes(), "kv"));

@@ -3,7 +3,8 @@
 // open() maps the plan, verifies its metadata, and checks that this machine has
 // the features and the memory that the plan needs. It allocates all memory,
 // loads the kernels and resolves every address. Weights are verified and
-// brought into memory while the first batch is already computing (runtime/io).
+// brought into memory later, while the first batch is already being computed
+// (runtime/io).
 //
 //   Session session = *Session::open("model.air", {});
 //   SequenceId sequence = *session.newSequence();
@@ -11,9 +12,10 @@
 //
 // Ownership: a Session owns everything that it uses, and can be moved.
 // Thread-safety: one caller at a time; its compute threads only work during
-// run(). Errors of open(): those of PlanFile::open, Mismatch (with the field
-// that differs), DoesNotFit (memory), Unsupported (a plan that streams weights,
-// or whose structure this version does not know), Usage (threads).
+// run(). Errors of open(): those of PlanFile::open, Mismatch (the message names
+// the field that differs), DoesNotFit (memory), Unsupported (a plan that
+// streams weights, or whose structure this version does not know), Usage (the
+// number of threads).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
@@ -27,13 +29,13 @@
 namespace air::rt {
 
 struct SessionOptions {
-  /// The number of compute threads. 0 means as many as the plan was made for,
-  /// but at most one per core that this process may use.
+  /// The number of compute threads. 0 means one per core of the machine that
+  /// the plan was made for, but at most one per core that this process may use.
   uint32_t threads = 0;
-  /// The largest number of sequences at a time. 0 means one per page of the KV
-  /// cache (a short sequence needs only a few pages), up to 256, but never
-  /// fewer than the plan has slots. A very large context lowers this default,
-  /// because each sequence needs a row of the block table.
+  /// The largest number of sequences that are live at a time. 0 means one per
+  /// page of the KV cache (a short sequence needs only a few pages), up to 256,
+  /// but never fewer than the plan has slots. A very large context lowers this
+  /// default, because each sequence needs a row of the block table.
   uint32_t maxSequences = 0;
 };
 
@@ -47,9 +49,9 @@ public:
 
   const plan::Plan &plan() const;
   uint64_t vocabulary() const;
-  /// The largest number of tokens of a sequence.
+  /// The largest number of tokens in a sequence.
   uint64_t context() const;
-  /// The largest number of tokens of a pass. Larger batches are split.
+  /// The largest number of tokens in a pass. run() splits larger batches.
   uint64_t maxTokens() const;
   uint32_t threads() const;
 
@@ -59,12 +61,12 @@ public:
   Result<SequenceId> fork(SequenceId sequence, uint64_t length);
   uint64_t length(SequenceId sequence) const;
 
-  /// Io if the plan has been overwritten since it was opened. Weights that
-  /// change after they were verified give wrong results, so call this after the
-  /// last run().
+  /// Returns Io if the plan has been overwritten since it was opened. Weights
+  /// that change after they were verified lead to wrong results, so call this
+  /// after the last run().
   Status checkPlanUnchanged() const;
 
-  /// See Executor::run.
+  /// Runs a batch as Executor.h describes.
   Status run(const Batch &batch, LogitsSink sink);
 
   /// Gives access to the counters and the step times.

@@ -34,11 +34,14 @@ namespace air::rt {
 
 using DeviceAddress = uint64_t;
 
-/// Which count of a batch determines the size of a dispatch's grid.
+/// Whether the grid of a dispatch grows with the number of tokens or with the
+/// number of outputs of a batch.
 enum class GridRows : uint8_t { Tokens, Outputs };
 
-/// tiles = baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile));
-/// a dispatch with no rows does not run.
+/// The number of tiles of a dispatch is
+/// baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile)),
+/// where `rows` is the number of tokens or outputs, as `rowsFrom` says. A
+/// dispatch with no rows does not run.
 struct DispatchGrid {
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
@@ -47,9 +50,9 @@ struct DispatchGrid {
 
 uint64_t tileCount(const DispatchGrid &grid, const AirBatch &batch);
 
-/// One kernel launch of a program. The span is only read during addProgram.
+/// One kernel launch of a program. `bindings` is only read during addProgram().
 struct DispatchDesc {
-  uint32_t executable = 0; ///< from loadExecutable
+  uint32_t executable = 0; ///< returned by loadExecutable()
   uint32_t entry = 0;      ///< index into the `entries` of that call
   DispatchGrid grid;
   std::span<const DeviceAddress> bindings;
@@ -68,18 +71,18 @@ public:
   virtual Result<DeviceAddress> allocate(uint64_t bytes,
                                          std::string_view what) = 0;
 
-  /// The address at which kernels see `bytes` of host memory, which must
-  /// outlive the device and be aligned to AIR_BINDING_ALIGNMENT. Unsupported if
-  /// the device can only read its own memory.
+  /// Returns the address at which kernels see `bytes`, a range of host memory
+  /// that must outlive the device and be aligned to AIR_BINDING_ALIGNMENT.
+  /// Errors: Unsupported if the device can only read its own memory.
   virtual Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) = 0;
 
   /// Loads an executable of a plan and looks up all `entries` in it. Returns
-  /// the executable's number.
+  /// the number of the executable, for DispatchDesc.
   virtual Result<uint32_t>
   loadExecutable(std::span<const uint8_t> object,
                  std::span<const std::string_view> entries) = 0;
 
-  /// Returns the program's number.
+  /// Returns the number of the program, for run().
   virtual Result<uint32_t>
   addProgram(std::span<const DispatchDesc> dispatches) = 0;
 
@@ -88,14 +91,15 @@ public:
   virtual Status run(uint32_t program, uint32_t first, uint32_t count,
                      const AirBatch &batch) = 0;
 
-  /// Copies within the device, after everything that was run before.
+  /// Copies `bytes` bytes within the memory of the device, after all earlier
+  /// runs and copies are complete.
   virtual Status copy(DeviceAddress to, DeviceAddress from, uint64_t bytes) = 0;
 
   /// Returns when all earlier runs and copies are complete.
   virtual Status synchronise() = 0;
 
-  /// The host's view of allocated memory as of the last synchronise(). Valid
-  /// until the next run.
+  /// Returns the host's view of `bytes` bytes of allocated memory, as of the
+  /// last synchronise(). It is valid until the next run.
   virtual Result<const void *> read(DeviceAddress from, uint64_t bytes) = 0;
 };
 

@@ -13,10 +13,11 @@
 namespace air::rt {
 namespace {
 
-// Missing from some versions of elf.h.
+// The section type SHT_X86_64_UNWIND, which some versions of elf.h lack.
 constexpr uint32_t kSectionX86Unwind = 0x70000001;
 
-// Bounds the padding that a section's alignment can cause.
+// The largest alignment of a section, in bytes. It limits the padding between
+// sections.
 constexpr uint64_t kMaxAlignment = 4096;
 
 std::string number(uint64_t value) { return std::to_string(value); }
@@ -32,7 +33,7 @@ const char *machineName(uint64_t machine) {
   }
 }
 
-// Objects may have any alignment in memory, so records are copied out.
+// An object may have any alignment in memory, so its records are copied out.
 template <typename T> T recordAt(std::span<const uint8_t> bytes, uint64_t at) {
   T record;
   std::memcpy(&record, bytes.data() + at, sizeof(T));
@@ -58,8 +59,8 @@ Result<std::string_view> stringAt(std::span<const uint8_t> table,
 
 constexpr uint64_t kNotLoaded = ~uint64_t(0);
 
-/// An object while it is read. Every member function that takes a section index
-/// expects one that has been checked against sections.size().
+/// Reads one object. Every member function that takes a section index expects
+/// an index that has been checked against sections.size().
 class ObjectReader {
 public:
   explicit ObjectReader(std::span<const uint8_t> object) : object(object) {}
@@ -89,7 +90,7 @@ private:
 
   std::span<const uint8_t> object;
   std::vector<Elf64_Shdr> sections;
-  std::vector<uint64_t> places; // offset in the image, or kNotLoaded
+  std::vector<uint64_t> places; // per section: image offset or kNotLoaded
   std::vector<Elf64_Sym> symbols;
   std::vector<std::pair<std::string, uint64_t>> functions;
   uint64_t symbolSection = 0;
@@ -155,7 +156,8 @@ Result<std::span<const uint8_t>> ObjectReader::contents(uint64_t index) const {
 
 Status ObjectReader::placeSection(uint64_t index) {
   const Elf64_Shdr &section = sections[index];
-  // Unwind tables and notes are never read: kernels neither throw nor unwind.
+  // Unwind tables and notes are not loaded, because kernels neither throw nor
+  // unwind.
   if ((section.sh_flags & SHF_ALLOC) == 0 || section.sh_type == SHT_NOTE ||
       section.sh_type == kSectionX86Unwind) {
     return Status::ok();
@@ -294,7 +296,7 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   }
   const Elf64_Shdr &section = sections[symbol.st_shndx];
   if (places[symbol.st_shndx] == kNotLoaded) {
-    return Status::ok(); // belongs to unwind tables or debug info: unused
+    return Status::ok(); // a symbol of unwind tables or debug info
   }
   if (!rangeFits(symbol.st_value, symbol.st_size, section.sh_size)) {
     return corruptError("symbol " + number(index) + " of " +
@@ -316,7 +318,7 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   return Status::ok();
 }
 
-// The offset of a relocation's symbol in the image.
+// Returns the offset in the image of symbol `index`, which a relocation names.
 Result<uint64_t> ObjectReader::symbolOffset(uint64_t index) const {
   if (index == 0 || index >= symbols.size()) {
     return corruptError("relocation names symbol " + number(index) +

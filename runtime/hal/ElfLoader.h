@@ -12,10 +12,12 @@
 // before use. Whether the *instructions* are benign is not checked. A plan is
 // code, and its digests only show that it has not changed since it was made.
 //
-// Ownership: the image owns the mapping, and entry points become invalid with
-// it. Thread-safety: immutable after load. Errors: Corrupt (malformed, with
-// both numbers), Mismatch (another machine), Unsupported (well-formed, but
-// needs a linker), DoesNotFit, Io.
+// Ownership: the image owns the mapping, and entry points become invalid when
+// the image is destroyed. Thread-safety: immutable after load(). Errors:
+// Corrupt (malformed; the message states the value found and its limit),
+// Mismatch (built for another machine), Unsupported (well-formed, but needs a
+// linker), DoesNotFit (the image is too large), Io (the system refused the
+// memory).
 //
 // Source: System V ABI, chapter 4 (Object Files), edition 4.1 and the gABI
 // drafts; the relocations are in ElfRelocation.h.
@@ -38,9 +40,9 @@
 
 namespace air::rt {
 
-/// An image larger than this is refused. Within it, even the branch with the
-/// shortest range (CALL26 of aarch64, 128 MiB) reaches every byte from every
-/// other.
+/// Larger images are refused. Within this limit, every byte of the image is in
+/// reach of an aarch64 call (CALL26, 128 MiB in either direction) from every
+/// other byte.
 inline constexpr uint64_t kMaxElfImageBytes = uint64_t(128) << 20;
 
 /// The machine that this program was built for.
@@ -65,8 +67,8 @@ public:
                                   std::span<const uint8_t> object,
                                   const std::string &where);
 
-  /// The global function `name`, hidden ones excluded. Corrupt if the object
-  /// has no such function.
+  /// Returns the global function `name`. Errors: Corrupt if the object has no
+  /// such function, or if the function is hidden.
   Result<AirKernelFn> entry(std::string_view name) const;
 
   /// The bytes of the image in memory.

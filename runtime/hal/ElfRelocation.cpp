@@ -1,4 +1,4 @@
-//===- ElfRelocation.cpp - one relocation, applied to bytes ---------------===//
+//===- ElfRelocation.cpp - applies one relocation -------------------------===//
 #include "runtime/hal/ElfRelocation.h"
 
 #include <cstring>
@@ -22,7 +22,8 @@ void put(uint8_t *place, uint64_t value, uint64_t bytes) {
   std::memcpy(place, &value, bytes);
 }
 
-// Replaces `bits` bits of an instruction, starting at bit `shift`.
+// Replaces `bits` bits of the instruction at `place`, starting at bit `shift`,
+// with the low bits of `value`.
 void insert(uint8_t *place, uint64_t value, unsigned shift, unsigned bits) {
   uint32_t instruction = 0;
   std::memcpy(&instruction, place, 4);
@@ -32,8 +33,8 @@ void insert(uint8_t *place, uint64_t value, unsigned shift, unsigned bits) {
   std::memcpy(place, &instruction, 4);
 }
 
-// Inserts a signed distance, given in bytes, as a field of `bits` bits that
-// counts words of four bytes.
+// Inserts the signed `distance`, given in bytes, into a field of `bits` bits
+// that holds it in words of four bytes.
 Status insertBranch(uint32_t type, uint8_t *place, int64_t distance,
                     unsigned shift, unsigned bits) {
   if (distance % 4 != 0 || !fitsSigned(distance / 4, bits)) {
@@ -54,8 +55,9 @@ Status insertAdr(uint32_t type, uint8_t *place, int64_t value) {
   return Status::ok();
 }
 
-// Inserts the low 12 bits of an address as the unsigned offset of a load, which
-// counts units of the access size.
+// Inserts the low 12 bits of `target` as the immediate of an ADD, a load or a
+// store. The immediate counts units of 2^log2Size bytes, which is the size of
+// the access; for an ADD, `log2Size` is 0.
 Status insertLow12(uint32_t type, uint8_t *place, uint64_t target,
                    unsigned log2Size) {
   const uint64_t low = target & 0xfff;

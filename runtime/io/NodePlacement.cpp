@@ -1,4 +1,4 @@
-//===- NodePlacement.cpp - memory policies, reading pages -------*- C++ -*-===//
+//===- NodePlacement.cpp - file pages on their readers' nodes ---*- C++ -*-===//
 #include "runtime/io/NodePlacement.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 // Linux 5.14
+#define MADV_POPULATE_READ 22 // since Linux 5.14
 #endif
 
 using namespace air::rt;
@@ -30,7 +30,7 @@ bool getPolicy(MemoryPolicy &policy) {
 }
 
 bool setPolicy(const MemoryPolicy &policy) {
-  // The kernel reads one bit fewer than this argument says.
+  // The kernel reads one bit fewer than the last argument says.
   return syscall(SYS_set_mempolicy, policy.mode, policy.nodes, kMaxNodes + 1) ==
          0;
 }
@@ -48,8 +48,8 @@ std::span<const uint8_t> air::rt::bytesOfPart(std::span<const uint8_t> bytes,
     if (thread >= part.threads) {
       return bytes.size();
     }
-    // The quotient and the remainder are multiplied separately, because the
-    // product of all bytes could overflow.
+    // The quotient and the remainder are multiplied separately, because
+    // bytes.size() * thread could overflow.
     uint64_t at = bytes.size() / part.threads * thread +
                   bytes.size() % part.threads * thread / part.threads;
     uint64_t page = (start + at) / pageBytes * pageBytes;

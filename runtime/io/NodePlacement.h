@@ -3,9 +3,9 @@
 // The system places a page of a file on the memory node of the thread that
 // first reads it. On a machine with several nodes, each thread of the CPU
 // device reads its own contiguous part of a matrix. Segments are therefore
-// divided in the same way, and each part is read under the memory policy of the
-// node of its readers. Pages that are in the page cache already stay where they
-// are.
+// divided in the same way, and each part is read under a memory policy that
+// prefers the node of its readers. Pages that are in the page cache already
+// stay where they are.
 //
 // All of this is advice: if the system refuses it, the plan only runs slower.
 //
@@ -19,7 +19,7 @@
 
 namespace air::rt {
 
-/// Threads [first, end) of `threads` compute on memory node `node`.
+/// Of `threads` threads, those in [first, end) compute on memory node `node`.
 struct NodePart {
   uint32_t node = 0;
   uint32_t first = 0;
@@ -29,12 +29,13 @@ struct NodePart {
 
 /// The part of `bytes` that the threads of `part` read. It begins at the start
 /// of the page in which their bytes begin, and ends where the next part begins.
-/// Parts that consist of all threads together cover every byte once.
+/// If several parts together contain all threads, every byte belongs to exactly
+/// one of them.
 std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
                                      const NodePart &part, uint64_t pageBytes);
 
-/// Brings `bytes` into memory, each part on its node. The memory policy of the
-/// calling thread is restored afterwards.
+/// Brings `bytes` into memory, each part on the node of its threads. The memory
+/// policy of the calling thread is restored afterwards.
 void placeOnNodes(std::span<const uint8_t> bytes,
                   std::span<const NodePart> parts);
 

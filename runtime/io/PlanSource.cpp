@@ -80,14 +80,15 @@ void PlanSource::verifyAhead() {
 
 void PlanSource::readAhead(uint32_t index) const {
   std::span<const uint8_t> bytes = file.segmentBytes(index);
-  // A failure is ignored: the system refuses this advice if its page size is
-  // larger than the plan's.
+  // A failure is ignored: the system refuses this advice if its pages are
+  // larger than the alignment of segments in a plan.
   (void)madvise(const_cast<uint8_t *>(bytes.data()), bytes.size(),
                 MADV_WILLNEED);
 }
 
 void PlanSource::verifyClaimed(uint32_t index) {
-  // This comes first, because computing the digest touches every page.
+  // The pages are placed before the digest is computed, because computing it
+  // touches all of them.
   if (!nodeParts.empty()) {
     placeOnNodes(file.segmentBytes(index), nodeParts);
   }

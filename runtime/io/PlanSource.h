@@ -6,8 +6,8 @@
 // segment's digest, which also brings its pages into memory. This loading runs
 // while the first pass is already computing: require() waits only for the
 // segments of the next step, and verifies a segment itself if no loader has
-// begun it. On a machine with several memory nodes, the pages of a segment are
-// first read on the nodes of the threads that use them (NodePlacement.h).
+// started on it. On a machine with several memory nodes, the pages of a segment
+// are first read on the nodes of the threads that use them (NodePlacement.h).
 //
 // Ownership: borrows the PlanFile, which must outlive it. Segments with a codec
 // other than None are refused (Unsupported), because they cannot be used from
@@ -34,10 +34,11 @@ class PlanSource final : public SegmentStore {
 public:
   static constexpr uint32_t kMaxLoaders = 8;
 
-  /// Starts at most `loaders` threads that verify ahead, and no more than
-  /// kMaxLoaders. The system may refuse some or all of them; require() verifies
-  /// what no loader has verified. `parts` describes the compute threads of each
-  /// memory node; it is empty if there is a single node.
+  /// Starts at most `loaders` threads, and no more than kMaxLoaders, that
+  /// verify segments before they are needed. The system may refuse some or all
+  /// of the threads; require() verifies what no loader has verified. `parts`
+  /// describes the compute threads of each memory node; it is empty if there is
+  /// a single node.
   static Result<std::unique_ptr<PlanSource>>
   start(const PlanFile &plan, uint32_t loaders, std::vector<NodePart> parts);
   ~PlanSource() override;
@@ -56,16 +57,16 @@ private:
   PlanSource(const PlanFile &plan, std::vector<NodePart> parts)
       : file(plan), nodeParts(std::move(parts)) {}
   void verifyAhead();
-  /// Verifies a segment that this thread has claimed.
+  /// Verifies a segment whose state this thread has changed to Verifying.
   void verifyClaimed(uint32_t index);
   void readAhead(uint32_t index) const;
 
   const PlanFile &file;
   std::vector<NodePart> nodeParts;
   std::vector<uint32_t> order; ///< segments in the order of first use
-  std::vector<bool> ordered;   ///< by segment: whether it is in `order`
+  std::vector<bool> ordered;   ///< per segment: whether it is in `order`
   std::vector<std::atomic<State>> states;
-  std::atomic<uint32_t> next{0};    ///< index into `order`: next to verify
+  std::atomic<uint32_t> next{0};    ///< index in `order` of the next to verify
   std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;

@@ -10,8 +10,8 @@
 // the plan's read order says which part of the ring each segment occupies, and
 // which segment it replaces there.
 //
-// Thread-safety: require() and settled() are called by one thread, the
-// executor's.
+// Thread-safety: require() and settled() are called only by the thread that
+// runs the executor.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SEGMENTSTORE_H

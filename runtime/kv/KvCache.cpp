@@ -112,7 +112,8 @@ Status KvCache::truncate(SequenceId sequence, uint64_t length) {
   for (uint64_t page = pagesFor(lengths[sequence]); page > pagesFor(length);
        --page) {
     uint32_t &entry = tables[sequence * stride + page - 1];
-    // Does not allocate: all pages together fit the capacity from create().
+    // This does not allocate, because create() gave the list the capacity for
+    // all pages.
     freeList.push_back(entry);
     entry = 0;
   }

@@ -1,18 +1,17 @@
 //===- KvCache.h - pages of keys and values, and their owners ---*- C++ -*-===//
 //
 // Keys and values are stored in pages of AIR_KV_PAGE_TOKENS positions. A page
-// holds all layers of its positions (formats/plan/plan.fbs, KvLayout). A
-// sequence is a list of pages, which is its row of the block table. Position p
-// of a sequence is stored in page row[p / 64], at p % 64.
+// holds all layers of its positions (formats/plan/plan.fbs, KvLayout). The
+// pages of a sequence are listed in its row of the block table: if a page has T
+// positions, page row[p / T] holds position p of the sequence, at place p % T.
 //
 // This class only does the bookkeeping; the bytes belong to the device. A
 // sequence takes pages when it grows, and returns them when it shrinks or ends.
-// The same sequence of calls always yields the same pages.
+// The same calls in the same order always yield the same pages.
 //
-// Allocates only in create(). Thread-safety: one caller at a time. Errors:
-// DoesNotFit, with both numbers, if a sequence exceeds the context or if no
-// page or no sequence is left; Usage for a sequence that is not live. A failed
-// call changes nothing.
+// Only create() allocates memory. Thread-safety: one caller at a time. Errors:
+// DoesNotFit if a sequence exceeds the context, or if no page or no sequence is
+// left; Usage for a sequence that is not live. A failed call changes nothing.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_KV_KVCACHE_H
@@ -32,7 +31,7 @@ struct KvPageShape {
   uint64_t pageTokens = AIR_KV_PAGE_TOKENS;
   uint64_t pageBytes = 0;
   uint64_t pages = 0;
-  uint64_t context = 0; ///< the largest number of tokens of a sequence
+  uint64_t context = 0; ///< the largest number of tokens in a sequence
 };
 
 class KvCache {
@@ -48,8 +47,8 @@ public:
 
   /// Makes room for `tokens` more positions.
   Status append(SequenceId sequence, uint64_t tokens);
-  /// Keeps the first `length` positions and drops the others. Usage if the
-  /// sequence is shorter.
+  /// Keeps the first `length` positions and drops the others. Returns Usage if
+  /// the sequence is shorter.
   Status truncate(SequenceId sequence, uint64_t length);
   /// Starts a sequence with a copy of the first `length` positions of another.
   Result<SequenceId> fork(SequenceId sequence, uint64_t length, Device &device);

@@ -11,8 +11,8 @@
 
 namespace air::rt {
 
-/// A run of bytes that has been merged. The symbols of a word form a linked
-/// list through `previous` and `next`.
+/// A single byte, or a run of bytes that has been merged. The symbols of a
+/// pre-token form a linked list through `previous` and `next`.
 struct BpeEncoder::Symbol {
   uint32_t start;
   uint32_t length; ///< 0: merged into its left neighbour
@@ -21,15 +21,16 @@ struct BpeEncoder::Symbol {
   int32_t next;
 };
 
-/// A pair that may be merged. It is stale if one of its symbols has grown since
-/// it was pushed.
+/// A pair of neighbouring symbols that may be merged. The candidate is stale if
+/// one of the symbols has changed since the candidate was pushed onto the heap.
 struct BpeEncoder::Candidate {
   int32_t rank;
   int32_t left;
   uint32_t length; ///< of both symbols together
   int32_t merged;
 
-  /// Heap order: the lowest rank, then the leftmost, on top.
+  /// Puts the candidate with the lowest rank on top of the heap, and of equal
+  /// ranks the leftmost.
   bool operator<(const Candidate &other) const {
     return rank != other.rank ? rank > other.rank : left > other.left;
   }
@@ -69,8 +70,8 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
-/// Adds the bytes of every token to the table, and indexes those tokens that
-/// ordinary text can be encoded to.
+/// Adds the bytes of every token to the table of `vocabulary`, and indexes
+/// those tokens that ordinary text can be encoded to.
 void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   size_t total = 0;
   for (const std::string &token : data.tokens) {
@@ -98,7 +99,7 @@ void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   }
 }
 
-/// A merge while it is added to the tables.
+/// A merge that is being added to the tables.
 struct MergeEntry {
   std::string left;
   std::string right;
@@ -112,8 +113,9 @@ struct MergeEntry {
   int32_t mergedId;
 };
 
-/// Splits and decodes the merge of `rank`. Returns false if a part does not
-/// spell bytes. Such a part occurs in no text, so the merge never applies.
+/// Splits `merge` into its two parts and decodes them to bytes. Returns false
+/// if a part does not spell bytes. Such a part occurs in no text, so the merge
+/// never applies.
 Result<bool> parseMerge(std::string_view merge, size_t rank,
                         MergeEntry &entry) {
   // No part is empty, so the first character is not the separator.
@@ -137,8 +139,8 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
 }
 
 /// A vocabulary has hundreds of thousands of merges, and each takes four
-/// look-ups in large tables. They are processed in batches, so that the memory
-/// of one look-up is prefetched while others are prepared.
+/// look-ups in large tables. The merges are processed in batches, so that the
+/// memory of one look-up is prefetched while others are prepared.
 class MergeReader {
 public:
   MergeReader(TokenTable &tokens, size_t count) : table(tokens), pairs(count) {}
@@ -169,7 +171,8 @@ private:
       entry.leftId = symbolOf(entry.left, entry.leftHash, TokenTable::kAbsent);
       entry.rightId =
           symbolOf(entry.right, entry.rightHash, TokenTable::kAbsent);
-      // In most vocabularies, the ids are in the order of the merges.
+      // In most vocabularies, the ids of the merged tokens are in the order of
+      // the merges, so the next id is a good guess.
       lastMerged = symbolOf(entry.merged, entry.mergedHash, lastMerged + 1);
       entry.mergedId = lastMerged;
       pairs.prefetch(entry.leftId, entry.rightId);
@@ -179,7 +182,8 @@ private:
     }
   }
 
-  /// The id of these bytes. If they are not a token, a new internal id.
+  /// Returns the id of `bytes`. If they are not a token, adds them with a new
+  /// internal id.
   int32_t symbolOf(std::string_view bytes, uint64_t hash, int32_t guess) {
     int32_t id = table.find(bytes, hash, guess);
     if (id == TokenTable::kAbsent) {

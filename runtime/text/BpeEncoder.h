@@ -3,8 +3,8 @@
 // The encoder works on raw bytes. The vocabulary's printable spelling of bytes
 // is decoded once, when the encoder is created. Within a pre-token, the pair
 // with the lowest rank is merged first, and of several such pairs the leftmost
-// (Sennrich et al. 2016; GPT-2's encoder.py). A heap makes this O(n log n) for
-// a pre-token of any length.
+// (Sennrich et al. 2016; GPT-2's encoder.py). A heap makes the encoding of a
+// pre-token of n bytes take O(n log n) time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPEENCODER_H
@@ -19,14 +19,16 @@ namespace air::rt {
 class BpeEncoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
-  /// must have passed checkTokenizer(). Corrupt if a merge is not "LEFT RIGHT".
+  /// must have passed checkTokenizer(). Returns Corrupt if a merge does not
+  /// consist of two parts with a space between them.
   static Result<BpeEncoder> create(const TokenizerData &data,
                                    Vocabulary &vocabulary);
 
   /// Appends the ids of `text`. Each ill-formed byte is encoded as U+FFFD.
   void encode(std::string_view text, std::vector<int32_t> &ids) const;
 
-  /// True if text is converted to normalization form C first.
+  /// True if text is converted to Unicode normalization form C before it is
+  /// encoded.
   bool composes() const { return preTokenizer->composes; }
 
 private:
@@ -45,8 +47,8 @@ private:
   const Vocabulary *vocabulary;
   const PreTokenizer *preTokenizer;
   PairTable pairs;
-  /// The symbol of each byte, or kAbsent if neither a token nor a merge is this
-  /// byte.
+  /// The symbol of each byte, or kAbsent if the byte alone is neither a token
+  /// nor a part of a merge.
   std::array<int32_t, 256> byteSymbols{};
 };
 

@@ -7,8 +7,8 @@
 namespace air::rt {
 namespace {
 
-/// The code points with the property White_Space in PropList.txt, without
-/// ASCII.
+/// True for a code point outside ASCII that has the property White_Space
+/// (PropList.txt of Unicode).
 bool isWideSpace(uint32_t c) {
   return c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||

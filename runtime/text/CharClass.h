@@ -14,8 +14,8 @@ enum CharClass : uint8_t {
   kPunctuation = 16 ///< \p{P}
 };
 
-/// The CharClass bits of a code point. The general categories are those of
-/// utf8proc.
+/// The CharClass bits of a code point. The general category of a code point is
+/// taken from utf8proc.
 uint8_t classOf(uint32_t codePoint);
 
 } // namespace air::rt

@@ -21,8 +21,8 @@ size_t appendValidUtf8(std::string_view bytes, std::string &out) {
 Detokenizer::Detokenizer(const Tokenizer &vocabulary, DetokenizerOptions chosen)
     : tokenizer(vocabulary), options(chosen),
       dropSpace(chosen.atTextStart && vocabulary.addsSpacePrefix()) {
-  // Each byte may become a U+FFFD of three bytes. With this capacity feed()
-  // does not allocate.
+  // Each byte may be replaced by U+FFFD, which has three bytes. With these
+  // capacities, feed() does not allocate.
   pending.reserve(vocabulary.longestPiece() + 4);
   output.reserve((vocabulary.longestPiece() + 4) * kReplacement.size());
 }

@@ -19,11 +19,12 @@
 namespace air::rt {
 
 struct DetokenizerOptions {
-  /// The first token is the start of a text, so the space that an SPM
-  /// vocabulary puts before it is dropped. False if the tokens continue a
+  /// True if the first token begins a text, so that the space that an SPM
+  /// vocabulary puts before the text is dropped. False if the tokens continue a
   /// prompt.
   bool atTextStart = false;
-  /// Control tokens are rendered as their text.
+  /// If true, control and unknown tokens are rendered as their text. Otherwise
+  /// they are rendered as nothing.
   bool renderSpecial = false;
 };
 
@@ -43,16 +44,16 @@ private:
   const Tokenizer &tokenizer;
   DetokenizerOptions options;
   bool dropSpace;
-  std::string pending; ///< bytes of an incomplete character, at most 3
+  std::string pending; ///< between calls: an incomplete character
   std::string output;
 };
 
 /// Appends `bytes` to `out` as valid UTF-8, with U+FFFD for ill-formed parts.
-/// If `bytes` end with an incomplete character, its bytes are left out. Returns
-/// their number (0 to 3).
+/// If `bytes` end with an incomplete character, the bytes of that character are
+/// left out. Returns the number of bytes left out (0 to 3).
 size_t appendValidUtf8(std::string_view bytes, std::string &out);
 
-/// The text of `ids`, the first of which is the start of the text.
+/// The text of `ids`, the first of which begins the text.
 std::string decode(const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
                    bool renderSpecial = false);
 

@@ -13,13 +13,14 @@ namespace air::rt {
 namespace {
 
 /// True for characters that never compose with the characters before them, and
-/// that form C does not change on their own: those below the combining marks,
-/// and CJK ideographs.
+/// that normalization form C does not change on their own: those below U+0300,
+/// where combining marks begin, and CJK ideographs.
 bool startsStretch(uint32_t codePoint) {
   return codePoint < 0x300 || (codePoint >= 0x4e00 && codePoint <= 0x9fff);
 }
 
-/// Decomposes a stretch, sorts its combining marks and composes it.
+/// Converts a stretch of text to form C: decomposes it, sorts its combining
+/// marks and composes it.
 class Composer {
 public:
   void append(std::string_view stretch, std::string &out) {
@@ -46,8 +47,10 @@ public:
   }
 
 private:
-  /// A character of two bytes decomposes into at most 3 code points, one of
-  /// three bytes into at most 4 (Unicode 15, NormalizationTest.txt).
+  /// The largest number of code points that one byte of text contributes after
+  /// decomposition. A character of two bytes decomposes into at most 3 code
+  /// points, and one of three bytes into at most 4 (Unicode 15,
+  /// NormalizationTest.txt).
   static constexpr size_t kMostPerByte = 2;
   std::vector<utf8proc_int32_t> points;
 };

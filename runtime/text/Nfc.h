@@ -1,7 +1,8 @@
 //===- Nfc.h - canonical composition ----------------------------*- C++ -*-===//
 //
-// Unicode normalization form C (Unicode 15, UAX #15): "e" and a combining acute
-// accent become "é". Some model families normalize text before they split it.
+// Converts text to Unicode normalization form C (Unicode 15, UAX #15), in which
+// "e" and a combining acute accent become "é". Some model families normalize
+// text before they split it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_NFC_H
@@ -12,9 +13,9 @@
 
 namespace air::rt {
 
-/// A fast test: true only if `text` is in form C. It returns true if all
-/// characters are below U+0300, where combining marks begin. If it returns
-/// false, `text` may or may not be in form C.
+/// A fast test that returns true only if `text` is in form C. It returns true
+/// if all characters are below U+0300, where combining marks begin. If it
+/// returns false, `text` may or may not be in form C.
 bool isPlainlyNfc(std::string_view text);
 
 /// Converts well-formed UTF-8 to form C. It processes one stretch of text at a

@@ -1,4 +1,4 @@
-//===- PreTokenizer.cpp - state machines of the expressions -----*- C++ -*-===//
+//===- PreTokenizer.cpp - one state machine per expression ------*- C++ -*-===//
 #include "runtime/text/PreTokenizer.h"
 
 #include "formats/model/PreTokenizerNames.h"
@@ -14,7 +14,7 @@ struct Char {
   uint8_t length = 0; ///< 0 at the end of the text
 
   bool is(uint8_t classMask) const { return (classes & classMask) != 0; }
-  /// True for a character that belongs to none of these classes.
+  /// True for a character that belongs to none of the classes in `classMask`.
   bool isOther(uint8_t classMask) const {
     return length != 0 && (classes & classMask) == 0;
   }
@@ -41,7 +41,8 @@ size_t skipClass(std::string_view text, size_t position, uint8_t classMask) {
   return position;
 }
 
-/// Like skipClass, for [^\s\p{L}\p{N}].
+/// The classes that skipSymbols() stops at. It is like skipClass(), but for
+/// characters that match [^\s\p{L}\p{N}].
 constexpr uint8_t kWordOrSpace = kLetter | kNumber | kSpace;
 size_t skipSymbols(std::string_view text, size_t position) {
   Char c = charAt(text, position);
@@ -52,8 +53,8 @@ size_t skipSymbols(std::string_view text, size_t position) {
   return position;
 }
 
-/// The end of 's|'t|'re|'ve|'m|'ll|'d at `position`, or `position` itself if
-/// there is none. If case is ignored, U+017F counts as s too.
+/// The end of the match of 's|'t|'re|'ve|'m|'ll|'d at `position`, or `position`
+/// itself if there is none. If case is ignored, U+017F (long s) matches s too.
 size_t skipContraction(std::string_view text, size_t position,
                        bool ignoreCase) {
   if (text[position] != '\'') {
@@ -81,9 +82,9 @@ size_t skipContraction(std::string_view text, size_t position,
   return pair ? after + 2 : position;
 }
 
-/// \s+(?!\S)|\s+ : a run of white space without its last character, which
-/// belongs to the next piece. A run at the end of the text, or of a single
-/// character, is taken whole.
+/// The end of the match of \s+(?!\S)|\s+ at `position`: a run of white space
+/// without its last character, which belongs to the next piece. A run at the
+/// end of the text, or of a single character, is taken whole.
 size_t skipSpaces(std::string_view text, size_t position) {
   size_t start = position;
   size_t last = position;
@@ -96,6 +97,7 @@ size_t skipSpaces(std::string_view text, size_t position) {
   return c.length == 0 || last == start ? position : last;
 }
 
+/// The end of the piece at `position`, by the expression of GPT-2:
 /// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 /// https://github.com/openai/gpt-2/blob/master/src/encoder.py
 size_t nextGpt2(std::string_view text, size_t position) {
@@ -117,9 +119,10 @@ size_t nextGpt2(std::string_view text, size_t position) {
   return skipSpaces(text, position);
 }
 
+/// The end of the piece at `position`, by the expression in tokenizer.json of
+/// Llama 3 (where DIGITS is 3) and of Qwen 2 (where DIGITS is 1):
 /// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,DIGITS}
 /// | ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-/// The `tokenizer.json` of Llama 3 (DIGITS 3) and of Qwen 2 (DIGITS 1).
 size_t nextLlama3(std::string_view text, size_t position, int digits) {
   size_t contraction = skipContraction(text, position, true);
   if (contraction != position) {
@@ -148,7 +151,8 @@ size_t nextLlama3(std::string_view text, size_t position, int digits) {
   if (symbolsEnd != body) {
     return skipClass(text, symbolsEnd, kLineEnd);
   }
-  // White space, up to its last line end if it has one.
+  // Matches \s*[\r\n]+, which is white space up to and including its last line
+  // end, if there is one.
   size_t lineEnd = position;
   size_t at = position;
   for (Char c = first; c.is(kSpace); c = charAt(text, at)) {
@@ -177,8 +181,8 @@ size_t nextOneDigit(std::string_view text, size_t position) {
 
 bool isAsciiDigit(char c) { return c >= '0' && c <= '9'; }
 
-/// Splits a run of numbers into the matches of [0-9][0-9][0-9] and the parts
-/// between them.
+/// Splits a run of number characters into the matches of [0-9][0-9][0-9] and
+/// the parts between them. The run begins at position `base` of the text.
 void splitThousands(std::string_view number, size_t base, PieceSink ends) {
   size_t gapStart = 0;
   size_t position = 0;
@@ -201,7 +205,7 @@ void splitThousands(std::string_view number, size_t base, PieceSink ends) {
   }
 }
 
-/// [\p{P}\$\+<=>\^~\|]+
+/// True for a character that matches [\p{P}\$\+<=>\^~\|].
 bool isDefaultPunctuation(Char c) {
   switch (c.codePoint) {
   case '$':
@@ -218,10 +222,11 @@ bool isDefaultPunctuation(Char c) {
   }
 }
 
-/// Four expressions, each of which splits the pieces of the previous one:
+/// Applies four expressions, each of which splits the pieces of the previous
+/// one:
 ///   [\p{P}\$\+<=>\^~\|]+
-///   GPT-2's, without its last alternative. (This can leave one space between
-///     two matches, but that space is a piece too.)
+///   The expression of GPT-2 without its last alternative, \s+. (This can leave
+///     one space between two matches, but that space is a piece too.)
 ///   \p{N}+
 ///   [0-9][0-9][0-9]
 /// This is what llama.cpp does if a file names no pre-tokeniser.
@@ -238,7 +243,8 @@ void splitDefault(std::string_view text, PieceSink ends) {
     std::string_view run = text.substr(0, end);
     for (size_t position = start; position < end;) {
       size_t pieceEnd = nextGpt2(run, position);
-      // A piece contains at most one run of numbers, which is at its end.
+      // A piece contains at most one run of number characters, which is at its
+      // end.
       size_t number = position;
       while (number < pieceEnd && !charAt(run, number).is(kNumber)) {
         number += charAt(run, number).length;

@@ -19,14 +19,14 @@ using PieceSink = FunctionRef<void(size_t)>;
 
 struct PreTokenizer {
   std::string_view name; ///< the canonical name
-  /// A piece that is a token as a whole is encoded as that token, without
-  /// merges.
+  /// If true, a piece that is a token as a whole is encoded as that token,
+  /// without merges.
   bool ignoreMerges;
-  /// Text is converted to Unicode normalization form C before it is split. This
-  /// is the normalizer "NFC" of tokenizer.json.
+  /// If true, text is converted to Unicode normalization form C before it is
+  /// split. This is the normalizer "NFC" of tokenizer.json.
   bool composes;
   /// Calls `ends` with the end of each piece of `text`, in order. The last end
-  /// is the size of `text`, which must be valid UTF-8.
+  /// is the size of `text`. `text` must be valid UTF-8.
   void (*split)(std::string_view text, PieceSink ends);
 };
 

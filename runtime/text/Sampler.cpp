@@ -8,12 +8,13 @@
 namespace air::rt {
 namespace {
 
-/// Top-p first sorts this many of the best candidates, because it does not know
-/// how many it will keep.
+/// Top-p does not know in advance how many candidates it will keep, so it
+/// begins by sorting only this number of the best ones.
 constexpr size_t kFirstChunk = 128;
 
-/// Usage unless `value` is in [least, most]. NaN is in no range. The bounds are
-/// rounded to float, as the value was, so that the bounds themselves are valid.
+/// Returns Usage unless `value` is in [least, most]. NaN is in no range. The
+/// bounds are rounded to float, as the value was, so that the bounds themselves
+/// are valid.
 Status checkRange(const char *name, double value, double least, double most) {
   if (value >= static_cast<double>(static_cast<float>(least)) &&
       value <= static_cast<double>(static_cast<float>(most))) {
@@ -96,8 +97,8 @@ void Sampler::applyPenalties() {
   for (size_t i = 0; i < windowUsed; ++i) {
     int32_t id = window[i];
     int32_t count = seenCounts[id];
-    // A token may occur in the window several times. A negative count marks one
-    // that has been penalised already.
+    // A token may occur in the window several times. A negative count marks a
+    // token that has been penalised already.
     if (count < 0) {
       continue;
     }
@@ -119,7 +120,8 @@ void Sampler::applyPenalties() {
 
 namespace {
 
-/// Best first. This is a total order, so the result of sorting is unique.
+/// Orders candidates from the best to the worst. This is a total order, so the
+/// result of sorting is unique.
 constexpr auto kBetter = [](const auto &a, const auto &b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 };

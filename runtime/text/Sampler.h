@@ -3,17 +3,18 @@
 // The stages are in llama.cpp's order: penalties, top-k, top-p, min-p,
 // temperature, then one draw. Each stage works on the candidates that the
 // previous one kept. Top-p and min-p use the probabilities before temperature.
-// Of equal logits, the one with the lowest id comes first.
+// Of tokens with equal logits, the one with the lowest id comes first.
 //
-// The n-th draw of a sampler depends only on (seed, n). The random generator is
-// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-// generators", 2014), a counter with a mixing function. The upper 53 bits of
-// its output form a number in [0, 1). Sums are computed in double precision and
-// in a fixed order.
+// The random number of the n-th draw depends only on the seed and on n. The
+// random generator is SplitMix64 (Steele, Lea, Flood: "Fast splittable
+// pseudorandom number generators", 2014), a counter with a mixing function. The
+// upper 53 bits of its output form a number in [0, 1). Sums are computed in
+// double precision and in a fixed order.
 //
-// Ownership: owns 16 bytes of scratch per entry of the vocabulary, and
-// allocates only in create(). Thread-safety: use one object per sequence, from
-// one thread at a time.
+// Ownership: a sampler owns 12 bytes of scratch memory per entry of the
+// vocabulary and 4 bytes per token of the penalty window, and allocates only in
+// create(). Thread-safety: use one object per sequence, from one thread at a
+// time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLER_H
@@ -27,34 +28,35 @@
 
 namespace air::rt {
 
-/// With these ranges every penalised logit is finite: the logits of a model are
-/// far below 2^100, and frequency penalties add up over at most
-/// kLongestPenaltyWindow tokens.
-inline constexpr double kMaxTemperature = 1000; ///< of either sign
+/// The permitted ranges of the options. They keep every penalised logit finite:
+/// the logits of a model are far below 2^100, and frequency penalties add up
+/// over at most kLongestPenaltyWindow tokens.
+inline constexpr double kMaxTemperature = 1000; ///< limit of the absolute value
 inline constexpr double kMinRepeatPenalty = 0.01;
 inline constexpr double kMaxRepeatPenalty = 100;
-inline constexpr double kMaxPenalty = 1000; ///< of either sign
+inline constexpr double kMaxPenalty = 1000; ///< limit of the absolute value
 inline constexpr int32_t kLongestPenaltyWindow = 1 << 24;
 
 struct SamplerOptions {
-  float temperature = 0.8F; ///< <= 0: take the best token
-  int32_t topK = 40;        ///< keep the K best; <= 0: keep all
-  /// Keep the smallest set of best tokens whose probabilities have a sum of at
-  /// least this. 1 keeps all.
+  float temperature = 0.8F; ///< 0 or less: choose the best token
+  int32_t topK = 40;        ///< number of tokens to keep; 0 or less keeps all
+  /// Keeps the smallest set of most probable tokens whose probabilities add up
+  /// to at least topP. 1 keeps all tokens.
   float topP = 0.95F;
-  /// Drop tokens whose probability is below this times that of the best token.
+  /// Drops tokens whose probability is below minP times that of the best token.
   /// 0 drops none.
   float minP = 0.05F;
-  /// Of recent tokens, positive logits are divided by this and other logits are
-  /// multiplied by it.
+  /// The logits of recent tokens are divided by this number if they are
+  /// positive, and multiplied by it otherwise.
   float repeatPenalty = 1.0F;
-  int32_t repeatLastN = 64;      ///< number of recent tokens; 0: no penalties
-  float presencePenalty = 0.0F;  ///< subtracted once from each recent token
-  float frequencyPenalty = 0.0F; ///< subtracted per occurrence
+  int32_t repeatLastN = 64;      ///< recent tokens that count; 0: no penalties
+  float presencePenalty = 0.0F;  ///< subtracted from a recent token's logit
+  float frequencyPenalty = 0.0F; ///< subtracted once per recent occurrence
   uint64_t seed = 0;
 };
 
-/// SplitMix64. It is public for tests and for code that needs the same draws.
+/// The random generator of the sampler. It is public for tests and for code
+/// that needs the same random numbers.
 class SplitMix64 {
 public:
   explicit SplitMix64(uint64_t seed) : state(seed) {}
@@ -72,8 +74,8 @@ public:
                                 int32_t vocabSize);
 
   /// Chooses the next token. `logits` has vocabSize entries; -inf excludes a
-  /// token. Errors: Usage if the number of logits differs; Internal if a logit
-  /// is NaN or +inf (with its id), or if all are -inf.
+  /// token. Errors: Usage if the number of logits is not vocabSize; Internal if
+  /// a logit is NaN or +inf (the message states its id), or if all are -inf.
   Result<int32_t> sample(std::span<const float> logits);
 
   /// Records a token of the prompt, or a sampled one, for the penalties.
@@ -99,7 +101,7 @@ private:
   SamplerOptions options;
   SplitMix64 random;
   std::vector<Candidate> candidates;
-  std::vector<int32_t> seenCounts; ///< by id: occurrences in the window
+  std::vector<int32_t> seenCounts; ///< per id: occurrences in the window
   std::vector<int32_t> window; ///< ring buffer of the last repeatLastN tokens
   size_t windowNext = 0;
   size_t windowUsed = 0;

@@ -27,7 +27,8 @@ SpecialMatcher::Match SpecialMatcher::matchAt(std::string_view text,
   auto low = tokens.begin();
   auto high = tokens.end();
   for (size_t depth = 0; low != high; ++depth) {
-    // If one of the tokens that match so far ends here, it sorts first.
+    // The tokens in [low, high) match the first `depth` bytes. If one of them
+    // has no more bytes, it is the first in sorted order.
     if (low->text.size() == depth) {
       best = {start, depth, low->id};
       ++low;

@@ -1,10 +1,10 @@
 //===- SpecialMatcher.h - finds special tokens in text ----------*- C++ -*-===//
 //
 // Control and user-defined tokens are found by their text, before the rest of a
-// text is encoded. The leftmost match comes first, and at the same position the
-// longest. The sorted list of tokens is narrowed down byte by byte, so the cost
-// at a position is the length of the match times the logarithm of the number of
-// tokens.
+// text is encoded. The leftmost match is used, and of several matches at the
+// same position the longest. The sorted list of tokens is narrowed down byte by
+// byte, so the cost at a position is proportional to the length of the match
+// times the logarithm of the number of tokens.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPECIALMATCHER_H
@@ -26,7 +26,7 @@ public:
   };
   struct Match {
     size_t start;
-    size_t length; ///< 0: no match, and `start` is the size of the text
+    size_t length; ///< 0 if nothing matches; `start` is then the text's size
     int32_t id;
   };
 

@@ -8,8 +8,8 @@
 
 namespace air::rt {
 
-/// A run of characters that has been merged. The symbols of a run form a linked
-/// list through `previous` and `next`.
+/// A single character, or a run of characters that has been merged. The symbols
+/// of a run form a linked list through `previous` and `next`.
 struct SpmEncoder::Symbol {
   uint32_t start;
   uint32_t length; ///< 0: merged into its left neighbour
@@ -18,15 +18,16 @@ struct SpmEncoder::Symbol {
   int32_t next;
 };
 
-/// A pair that may be merged. It is stale if one of its symbols has grown since
-/// it was pushed.
+/// A pair of neighbouring symbols that may be merged. The candidate is stale if
+/// one of the symbols has changed since the candidate was pushed onto the heap.
 struct SpmEncoder::Candidate {
   float score;
   int32_t left;
   uint32_t length;
   int32_t merged;
 
-  /// Heap order: the highest score, then the leftmost, on top.
+  /// Puts the candidate with the highest score on top of the heap, and of equal
+  /// scores the leftmost.
   bool operator<(const Candidate &other) const {
     return score != other.score ? score < other.score : left > other.left;
   }
@@ -41,7 +42,7 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81"; ///< U+2581
 
-/// Appends `text` to `out`, with a space for every U+2581.
+/// Appends `text` to `out`, with a space in place of every U+2581.
 void appendWithSpaces(std::string_view text, std::string &out) {
   for (size_t i = 0; i < text.size();) {
     if (text.substr(i, kSpaceMark.size()) == kSpaceMark) {
@@ -92,9 +93,9 @@ SpmEncoder SpmEncoder::create(const TokenizerData &data,
     default:
       appendWithSpaces(token, bytes);
       vocabulary.table.add(bytes);
-      // A piece that is stored with a literal space is not indexed.
-      // sentencepiece cannot reach it either, because it looks up text without
-      // literal spaces.
+      // A piece that the vocabulary spells with a literal space, and not with
+      // U+2581, is not indexed. sentencepiece cannot reach such a piece either,
+      // because the text that it looks up contains no literal spaces.
       if (!bytes.empty() && token.find(' ') == std::string::npos) {
         vocabulary.table.index(id);
         encoder.longest = std::max(encoder.longest, bytes.size());
@@ -141,7 +142,8 @@ size_t SpmEncoder::stretchEnd(std::string_view text) const {
   if (!spacesOnlyLead || text.size() <= kLongest) {
     return text.size();
   }
-  // Finds a space after another character. U+2581 counts as a space too.
+  // Finds a space that follows a character other than a space. U+2581 counts as
+  // a space too.
   for (size_t at = text.find(' ', kLongest); at != std::string_view::npos;
        at = text.find(' ', at + 1)) {
     std::string_view before = text.substr(0, at);
@@ -160,7 +162,8 @@ void SpmEncoder::encode(std::string_view text, bool addSpace,
     encodeStretch(text.substr(0, end), addSpace, scratch, ids);
     text.remove_prefix(end);
     // The next stretch begins with spaces. If runs of spaces are collapsed,
-    // they are dropped there, and `addSpace` adds the one that remains.
+    // normalized() drops the spaces at the beginning, and `addSpace` adds the
+    // one that remains.
     addSpace = removeExtraSpaces;
   }
 }

@@ -1,8 +1,8 @@
 //===- SpmEncoder.h - sentencepiece's BPE model -----------------*- C++ -*-===//
 //
-// Text is split into characters. Of all neighbours whose concatenation is a
-// piece, the pair with the highest score is merged first, and of several such
-// pairs the leftmost
+// Text is split into characters. Of all pairs of neighbours whose concatenation
+// is a piece, the pair whose piece has the highest score is merged first, and
+// of several such pairs the leftmost
 // (https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc). A
 // character that is not a piece is encoded as the tokens of its bytes, and a
 // byte without a token as the unknown token. The vocabulary spells a space as
@@ -23,7 +23,8 @@ public:
   /// must have passed checkTokenizer().
   static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
 
-  /// Appends the ids of `text`, with a space before it if `addSpace`.
+  /// Appends the ids of `text` to `ids`. If `addSpace` is true, a space is put
+  /// before the text.
   void encode(std::string_view text, bool addSpace,
               std::vector<int32_t> &ids) const;
 
@@ -34,9 +35,9 @@ private:
 
   explicit SpmEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  /// The position at which the first stretch of `text` ends. A stretch ends
-  /// where no merge can cross. Long text is normalised one stretch at a time,
-  /// which limits the memory that it needs.
+  /// The position at which the first stretch of `text` ends. No merge crosses
+  /// the end of a stretch. Long text is normalised one stretch at a time, which
+  /// limits the memory that it needs.
   size_t stretchEnd(std::string_view text) const;
   void encodeStretch(std::string_view text, bool addSpace, Scratch &scratch,
                      std::vector<int32_t> &ids) const;
@@ -50,10 +51,12 @@ private:
   std::vector<float> scores;
   size_t longest = 0; ///< bytes of the longest piece that is indexed
   bool removeExtraSpaces = false;
-  /// True if no piece contains a space after another character. Then no merge
-  /// crosses a position where a space follows another character.
+  /// True if no piece contains a space after a character other than a space. In
+  /// that case, no merge crosses a position where a space follows another
+  /// character.
   bool spacesOnlyLead = true;
-  /// True if there are byte tokens for characters that are not pieces.
+  /// True if the vocabulary has byte tokens, which encode characters that are
+  /// not pieces.
   bool hasBytes = false;
 };
 

@@ -7,15 +7,17 @@
 namespace air::rt {
 namespace {
 
-/// Folds a 128-bit product, so that every input bit can affect every output
-/// bit.
+/// Multiplies `a` and `b` to 128 bits and combines the two halves of the
+/// product by XOR, so that every input bit can affect every output bit.
 uint64_t mix(uint64_t a, uint64_t b) {
   unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-constexpr uint64_t kOdd1 = 0x9e3779b97f4a7c15; // 2^64 / golden ratio
-constexpr uint64_t kOdd2 = 0xd1b54a32d192ed03; // 2^64 / plastic number
+/// kOdd1 is 2^64 divided by the golden ratio. kOdd2 is about 2^64 divided by
+/// the positive root of x^4 = x + 1. Both are odd.
+constexpr uint64_t kOdd1 = 0x9e3779b97f4a7c15;
+constexpr uint64_t kOdd2 = 0xd1b54a32d192ed03;
 
 size_t slotsFor(size_t count) { return std::bit_ceil(count + count / 2 + 16); }
 

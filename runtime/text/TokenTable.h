@@ -1,8 +1,8 @@
 //===- TokenTable.h - strings <-> ids in flat memory ------------*- C++ -*-===//
 //
 // All strings are stored in one arena. The index is a hash table with open
-// addressing and slots of eight bytes. A vocabulary of 150,000 pieces is built
-// in milliseconds.
+// addressing and slots of eight bytes. The table of a vocabulary of 150,000
+// pieces is built in milliseconds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_TOKENTABLE_H
@@ -20,25 +20,26 @@ class TokenTable {
 public:
   static constexpr int32_t kAbsent = -1;
 
-  /// Reserves memory for `count` strings of `bytes` in total. Both may be
-  /// exceeded later.
+  /// Reserves memory for `count` strings of `bytes` bytes in total. Both
+  /// numbers may be exceeded later.
   void reserve(size_t count, size_t bytes);
 
-  /// Adds a string with the next id. find() does not find it until index() has
-  /// been called for its id. The strings must stay below 4 GiB in total.
+  /// Adds a string and returns its id; ids are consecutive. find() does not
+  /// find the string until index() has been called for its id. The strings must
+  /// stay below 4 GiB in total.
   int32_t add(std::string_view text);
 
-  /// From now on, find() returns `id` for its string, unless an id with an
-  /// equal string was indexed before.
+  /// Makes find() return `id` for the string of that id, unless another id with
+  /// an equal string has already been indexed.
   void index(int32_t id);
 
   int32_t find(std::string_view text) const {
     return find(text, hashOf(text), kAbsent);
   }
 
-  /// The steps of find(text), for many strings at once: hash and prefetch all
-  /// of them, then find each. The id `guess` is tried before the table is
-  /// searched.
+  /// These three functions are the steps of find(text). A caller that looks up
+  /// many strings first hashes and prefetches all of them, and then finds each.
+  /// The id `guess` is tried before the table is searched.
   static uint64_t hashOf(std::string_view text);
   void prefetch(uint64_t hash) const {
     __builtin_prefetch(&slots[hash & (slots.size() - 1)]);
@@ -61,7 +62,7 @@ private:
 
   std::string arena;
   std::vector<uint32_t> starts = {0};
-  std::vector<bool> found; ///< by id: whether find() can return it
+  std::vector<bool> found; ///< per id: whether find() can return it
   std::vector<Slot> slots = std::vector<Slot>(16);
   size_t indexed = 0;
 };
@@ -76,15 +77,15 @@ public:
 
   explicit PairTable(size_t count);
 
-  /// Keeps the first rank if a pair is inserted twice. At most `count` pairs
-  /// may be inserted.
+  /// If a pair is inserted twice, the first merge is kept. The number of pairs
+  /// must not exceed the `count` of the constructor.
   void insert(int32_t left, int32_t right, Merge merge);
 
   void prefetch(int32_t left, int32_t right) const {
     __builtin_prefetch(&slots[hashOf(keyOf(left, right)) & (slots.size() - 1)]);
   }
 
-  /// nullptr if there is no such pair.
+  /// Returns nullptr if there is no such pair.
   const Merge *find(int32_t left, int32_t right) const {
     const Slot &slot = slots[slotOf(keyOf(left, right))];
     return slot.key == kEmpty ? nullptr : &slot.merge;

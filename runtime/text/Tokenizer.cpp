@@ -86,8 +86,8 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
     SpecialMatcher::Match match = matcher.find(text, at);
     std::string_view plain = text.substr(at, match.start - at);
     if (!plain.empty() && state->spm) {
-      // Each part of the text between special tokens is a sentence of its own,
-      // so each gets a space prefix.
+      // Each part of the text between special tokens is encoded as a sentence
+      // of its own, so each gets a space prefix.
       state->spm->encode(plain, state->addSpacePrefix, ids);
     } else if (!plain.empty()) {
       state->bpe->encode(plain, ids);
@@ -123,8 +123,10 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
-  // U+2581 has three bytes and becomes a space of one. A Hangul syllable in
-  // form C has three bytes, and its three letters have nine.
+  // The largest factor by which normalisation shrinks text. SPM replaces
+  // U+2581, which has three bytes, with a space, which has one. In form C, the
+  // three letters of a Hangul syllable, nine bytes, become one character of
+  // three bytes.
   constexpr size_t kMostShrinking = 3;
   bool shrinks = state->spm || state->bpe->composes();
   return state->longestPiece * (shrinks ? kMostShrinking : 1);

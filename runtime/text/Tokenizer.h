@@ -1,8 +1,8 @@
 //===- Tokenizer.h - text <-> token ids -------------------------*- C++ -*-===//
 //
-// One class for the two supported algorithms: SPM (sentencepiece's BPE model
-// with byte fallback), and byte-level BPE with the pre-tokeniser of the model
-// family. It is created from TokenizerData alone.
+// A Tokenizer implements the two supported algorithms: SPM (sentencepiece's BPE
+// model with byte fallback), and byte-level BPE with the pre-tokeniser of the
+// model family. It is created from TokenizerData alone.
 //
 // Ownership: a Tokenizer owns its tables, and views from piece() are valid
 // during its lifetime. Thread-safety: immutable after create(); any number of
@@ -25,8 +25,9 @@ namespace air::rt {
 
 class Tokenizer {
 public:
-  /// Errors: those of checkTokenizer(), Unsupported for kind None, Corrupt if a
-  /// merge is not "LEFT RIGHT".
+  /// Errors: those of checkTokenizer(), Unsupported for TokenizerKind::None,
+  /// Corrupt if a merge of a BPE vocabulary does not consist of two parts with
+  /// a space between them.
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;
@@ -34,8 +35,8 @@ public:
   ~Tokenizer();
 
   /// The ids of `text`, which may contain any bytes. A byte that is not valid
-  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). "" yields no ids other
-  /// than those that `addBos` adds.
+  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). An empty text yields no
+  /// ids other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
   /// them. With `parseSpecial`, the text of a control token becomes its id;
@@ -44,13 +45,14 @@ public:
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
 
-  /// The bytes of `id`, which need not be whole characters (see Detokenizer).
-  /// Control and unknown tokens are empty unless `renderSpecial`. An id outside
-  /// the vocabulary is empty.
+  /// The bytes of token `id`, which need not be whole characters (see
+  /// Detokenizer). They are empty for an id outside the vocabulary, and for
+  /// control and unknown tokens unless `renderSpecial` is true.
   std::string_view piece(int32_t id, bool renderSpecial = false) const;
 
   int32_t vocabSize() const;
-  /// TokenizerData::kNoToken if the vocabulary has none.
+  /// bos() and eos() return TokenizerData::kNoToken if the vocabulary has no
+  /// such token.
   int32_t bos() const;
   int32_t eos() const;
   bool addsBos() const;
@@ -59,13 +61,13 @@ public:
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;
-  /// The largest number of bytes of text that one token can stand for.
-  /// Normalisation shrinks text to no less than a third. (Runs of spaces that a
-  /// vocabulary collapses, and of characters that it does not know, do not
-  /// count.)
+  /// The largest number of bytes of text that one token can represent.
+  /// Normalisation shrinks text to no less than a third of its size. Runs of
+  /// spaces that a vocabulary collapses are not counted, nor are runs of
+  /// characters that it does not know.
   size_t longestText() const;
-  /// The control, unknown or user-defined token with exactly this text, or
-  /// kNoToken if there is none.
+  /// The id of the control, unknown or user-defined token with exactly this
+  /// text, or kNoToken if there is none.
   int32_t specialToken(std::string_view text) const;
 
 private:

@@ -20,7 +20,7 @@ struct Vocabulary {
   std::vector<TokenType> types;
   int32_t size = 0;
   int32_t unknown = TokenizerData::kNoToken;
-  /// The token of each byte, or kNoToken.
+  /// The token of each byte, or kNoToken if the vocabulary has none for it.
   std::array<int32_t, 256> byteTokens{};
 };
 

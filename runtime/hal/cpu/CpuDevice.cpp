@@ -1,4 +1,4 @@
-//===- CpuDevice.cpp - mappings, entry points and the walk ------*- C++ -*-===//
+//===- CpuDevice.cpp - the machine's own cores as a Device ------*- C++ -*-===//
 #include "runtime/hal/cpu/CpuDevice.h"
 
 #include "formats/support/CheckedMath.h"
@@ -41,7 +41,8 @@ CpuDevice::~CpuDevice() {
 
 Result<DeviceAddress> CpuDevice::allocate(uint64_t bytes,
                                           std::string_view what) {
-  // Large regions start on a huge page, which mmap alone does not guarantee.
+  // A large region starts at a huge-page boundary. mmap alone does not
+  // guarantee that, so one huge page more than needed is mapped.
   bool huge = bytes >= kHugePageBytes;
   std::optional<uint64_t> size =
       checkedAlignUp(std::max<uint64_t>(bytes, 1), kPageBytes);
@@ -106,8 +107,8 @@ Status CpuDevice::reserveScratch(uint64_t bytesPerThread) {
   if (bytesPerThread <= scratchStride) {
     return Status::ok();
   }
-  // Rounded up to pages, so that two threads share neither a cache line nor a
-  // page.
+  // The scratch memory of each thread is rounded up to whole pages, so that two
+  // threads share neither a cache line nor a page.
   std::optional<uint64_t> stride = checkedAlignUp(bytesPerThread, kPageBytes);
   std::optional<uint64_t> all =
       stride ? checkedMul(*stride, pool->threads()) : std::nullopt;
@@ -156,10 +157,11 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
   return static_cast<uint32_t>(programs.size() - 1);
 }
 
-/// A phase is a sequence of dispatches without a barrier between them. A
-/// thread's range consists of its tiles of the first dispatch, then of the
-/// second, and so on. It is counted in units of 2^shift tiles. The shift is 0
-/// unless that would be too many units for the queue.
+/// Walks a range of dispatches in phases. A phase is a sequence of dispatches
+/// without a barrier between them. The range that a thread owns in a phase
+/// consists of its tiles of the first dispatch, then of the second, and so on.
+/// A unit of the TileQueue is 2^shift tiles. `shift` is 0 unless a range would
+/// then have more than TileQueue::kMaxUnits units.
 class CpuDevice::Walk final : public PhaseWalk {
 public:
   Walk(const CpuDevice &device, const Program &program,
@@ -178,7 +180,7 @@ private:
 
   const CpuDevice &device;
   const Program &program;
-  std::span<const Dispatch> dispatches; ///< of the phases that follow
+  std::span<const Dispatch> dispatches; ///< those of later phases
   const AirBatch &batch;
   std::span<const Dispatch> phase;
   uint32_t shift = 0;
@@ -200,7 +202,7 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
       }
       return tiles;
     };
-    // No thread owns more tiles than thread 0.
+    // No thread owns more tiles than thread 0 (see tilesOfThread()).
     uint64_t most = tilesOwned(0);
     if (most == 0) {
       continue;
@@ -217,14 +219,15 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
-// Generated code has no type signature before its entry point, where the
-// sanitizer would look for one.
+// UBSan looks for a type signature before the entry point of every function
+// that is called. Generated kernels have no such signature.
 #if defined(__clang__)
 [[clang::no_sanitize("function")]]
 #endif
 void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
   void *ownScratch = device.scratch + thread * device.scratchStride;
-  // Tiles within the owner's range. The last unit may extend beyond its end.
+  // [begin, end) are tiles of the owner's range, counted from its start. The
+  // last unit may extend beyond the end of the range.
   uint64_t begin = uint64_t{claim.begin} << shift;
   uint64_t end = uint64_t{claim.end} << shift;
   for (const Dispatch &dispatch : phase) {

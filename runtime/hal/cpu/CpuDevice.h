@@ -3,15 +3,16 @@
 // Memory consists of anonymous mappings (huge pages where they help), addresses
 // are pointers, and executables are relocatable objects loaded by ElfLoader.
 // run() lets the thread pool walk a range of dispatches. A phase of that walk
-// is the dispatches up to the next barrier. Every thread owns a contiguous
-// range of the tiles of each dispatch, so it reads its part of a matrix as one
-// stream. A thread that is done early takes over tiles of others (TileQueue.h).
-// What a tile computes does not depend on the thread that runs it, so the
-// results are the same for every number of threads.
+// consists of the dispatches up to the next barrier. Every thread owns a
+// contiguous range of the tiles of each dispatch, so it reads its part of a
+// matrix as one stream. A thread that is done early takes over tiles of other
+// threads (TileQueue.h). What a tile computes does not depend on the thread
+// that runs it, so the results are the same for every number of threads.
 //
 // The first write to a page places it on the NUMA node of the writing thread.
-// allocate() therefore writes nothing, each thread first writes its own scratch,
-// and all other memory is first written by the tiles that compute its contents.
+// allocate() therefore writes nothing, each thread first writes its own scratch
+// memory, and all other memory is first written by the tiles that compute its
+// contents.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPUDEVICE_H
@@ -47,8 +48,9 @@ public:
   Status synchronise() override { return Status::ok(); }
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
-  /// Makes an executable from functions of this process, for tests of code that
-  /// uses a device.
+  /// Registers functions of this process as an executable and returns its
+  /// number. Tests and benchmarks use this to run functions that do not come
+  /// from a plan.
   uint32_t addFunctions(std::span<const AirKernelFn> functions);
 
   ThreadPool &threadPool() { return *pool; }

@@ -10,7 +10,8 @@ using namespace air::rt;
 
 namespace {
 
-/// Allocates a mask if `cpu` is not below CPU_SETSIZE, which is 1024.
+/// Pins a thread to `cpu`. A cpu_set_t has room for CPUs below CPU_SETSIZE,
+/// which is 1024, so a larger mask is allocated for other CPUs.
 bool pin(pid_t thread, uint32_t cpu) {
   cpu_set_t few;
   cpu_set_t *mask = &few;
@@ -57,8 +58,8 @@ bool CpuLending::moveToCallersCpu() {
   bool isAtHome = here >= 0 && static_cast<uint32_t>(here) == home;
   bool moved =
       !isAtHome && here >= 0 && pin(threadId, static_cast<uint32_t>(here));
-  // This store must come after the move: endWork() pins the thread to its home
-  // CPU as soon as it sees Moved, and the move would then undo that.
+  // This store must come after the call of pin(): endWork() pins the thread to
+  // its home CPU as soon as it sees Moved, and a later pin() would undo that.
   state.store(moved ? Moved : AtHome);
   return isAtHome || moved;
 }

@@ -11,7 +11,7 @@
 // beginWork() and endWork() are called by the thread itself, the other members
 // by any thread. A waiter may notice too late that the work is done, and then
 // moves the thread needlessly. The thread still returns to its home CPU, at the
-// end of its next work.
+// latest when it has finished its next work.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CPULENDING_H
@@ -32,7 +32,8 @@ public:
   /// scheduler, which may be slower but changes no result.
   void attach(std::optional<uint32_t> homeCpu);
 
-  /// The thread calls these around work that other threads may wait for.
+  /// The thread calls beginWork() before work that other threads may wait for,
+  /// and endWork() after it.
   void beginWork() { working.store(true, std::memory_order_relaxed); }
   void endWork() {
     working.store(false, std::memory_order_relaxed);
@@ -43,13 +44,13 @@ public:
 
   bool isWorking() const { return working.load(std::memory_order_relaxed); }
 
-  /// The CPU time that the thread has used so far. Empty if the thread has no
-  /// home CPU, or if the system does not report the time.
+  /// The CPU time that the thread has used so far. The result is empty if the
+  /// thread has no home CPU, or if the system does not report the time.
   std::optional<uint64_t> cpuNanoseconds() const;
 
   /// Pins the thread to the caller's CPU, unless that is its home CPU or
-  /// another thread has moved it already. Returns true if the thread can run
-  /// here as soon as the caller sleeps.
+  /// another thread has moved it already. Returns true if the thread can run on
+  /// the caller's CPU as soon as the caller sleeps.
   bool moveToCallersCpu();
 
 private:

@@ -14,10 +14,11 @@ using namespace air::rt;
 
 namespace {
 
-/// CPU and node numbers are below this on every system.
+/// On every system, CPU and node numbers are below this limit.
 constexpr uint32_t kMaxNumbers = 65536;
 
-/// The numbers in a system file. Empty if there is no such file.
+/// Returns the CPU or node numbers that a file in /sys lists, or nothing if
+/// there is no such file.
 std::vector<uint32_t> readList(const std::string &path) {
   std::FILE *file = std::fopen(path.c_str(), "re");
   if (file == nullptr) {

@@ -12,15 +12,18 @@ namespace air::rt {
 struct CpuTopology {
   /// The CPUs that the affinity mask allows: first one CPU of each physical
   /// core, then their SMT siblings. Each of the two parts is sorted by memory
-  /// node, then by number. Never empty.
+  /// node, then by CPU number. The list is never empty.
   std::vector<uint32_t> cpus;
-  /// The memory node of each CPU; 0 if the system does not report it.
+  /// The memory node of each element of `cpus`; 0 if the system does not report
+  /// it.
   std::vector<uint32_t> nodes;
-  /// The number of physical cores, which is the size of the first part.
+  /// The number of physical cores, which is the length of the first part of
+  /// `cpus`.
   uint32_t cores = 1;
 };
 
-/// Reads the affinity mask and, if the system reports them, siblings and nodes.
+/// Reads the affinity mask and, if the system reports them, the SMT siblings
+/// and the memory nodes of the CPUs.
 CpuTopology cpuTopology();
 
 /// A CPU as the system describes it.
@@ -30,7 +33,8 @@ struct CpuPlace {
   uint32_t node = 0;
 };
 
-/// The topology of these CPUs, which are given in ascending order.
+/// Builds the topology from `places`, which must be in ascending order of CPU
+/// numbers.
 CpuTopology arrangeCpus(std::span<const CpuPlace> places);
 
 /// Threads [first, end) of a pool, all on CPUs of one memory node.
@@ -40,13 +44,13 @@ struct NodeRun {
   uint32_t end = 0;
 };
 
-/// The nodes of `threads` threads, if thread t computes on cpus[t], in the
-/// order of the threads. Empty if there is nothing to decide: with a single
-/// node, or with more threads than CPUs.
+/// Groups the threads of a pool by memory node, in the order of the threads;
+/// thread t computes on topology.cpus[t]. The result is empty if all threads
+/// are on one node, or if there are more threads than CPUs.
 std::vector<NodeRun> nodeRuns(const CpuTopology &topology, uint32_t threads);
 
-/// The numbers of a list in the system's notation, "0-3,8,10-11". Reading stops
-/// at the first malformed entry; the numbers before it are returned.
+/// Parses a list in the notation of the Linux kernel, such as "0-3,8,10-11".
+/// Stops at the first malformed entry and returns the numbers before it.
 std::vector<uint32_t> parseCpuList(std::string_view text);
 
 } // namespace air::rt

@@ -1,4 +1,4 @@
-//===- ReadBandwidth.cpp - streams of wide loads ----------------*- C++ -*-===//
+//===- ReadBandwidth.cpp - how fast this machine reads memory ---*- C++ -*-===//
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
 #include "formats/support/CheckedMath.h"
@@ -20,10 +20,10 @@ constexpr uint64_t kBlockBytes = 64;
 
 using Block = uint64_t __attribute__((vector_size(64)));
 
-/// Sums blocks in eight independent chains, so that the loads are the
-/// bottleneck. It reads two streams, because a core's prefetchers achieve
-/// slightly more with two than with one. It is inlined into the variants below,
-/// each of which has its own vector width.
+/// Combines all blocks by XOR, in eight independent chains, so that the loads
+/// are the bottleneck. Reads two streams, because a core's prefetchers achieve
+/// slightly more with two than with one. This function is inlined into the
+/// functions below, each of which is compiled for a vector width of its own.
 [[gnu::always_inline]] inline uint64_t sumBlocks(const uint8_t *data,
                                                  uint64_t blocks) {
   constexpr uint64_t kChains = 8;
@@ -118,8 +118,8 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
   auto *data =
       reinterpret_cast<const uint8_t *>(static_cast<uintptr_t>(address));
   made.data = data;
-  // Until it is written, fresh memory is a single shared page of zeros. It then
-  // lies on the memory node of the thread that writes it first.
+  // Until it is written, fresh memory is a single shared page of zeros. The
+  // first write to a page places it on the memory node of the writing thread.
   pool.run(
       [](void *context, uint32_t thread) {
         const auto &self = *static_cast<const ReadBandwidth *>(context);
@@ -159,8 +159,8 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
     pool->run(read, &job);
     double seconds = monotonicSeconds() - start;
     if (seconds * 1e3 < milliseconds) {
-      // Too short compared with the wake-up of the threads: double the number
-      // of repeats and discard the sample.
+      // The sample is too short compared with the wake-up of the threads. It is
+      // discarded, and the number of repeats is doubled.
       job.repeats *= 2;
       continue;
     }
@@ -174,7 +174,8 @@ Result<double> air::rt::measureDramBandwidth(uint32_t threads,
                                              uint64_t memoryBytes,
                                              uint32_t samples,
                                              uint32_t milliseconds) {
-  // Larger than any cache that the system may not report.
+  // The smallest buffer, in bytes. It is larger than any cache, in case the
+  // system does not report the sizes of the caches.
   constexpr uint64_t kMinBytes = uint64_t{256} << 20;
   constexpr uint64_t kCacheMultiple = 4;
   uint64_t bytes = std::max(kMinBytes, kCacheMultiple * lastLevelCacheBytes());

@@ -1,10 +1,11 @@
 //===- ReadBandwidth.h - how fast this machine reads memory -----*- C++ -*-===//
 //
-// Measures the upper bound that decode is compared with. Every thread of a pool
-// reads its contiguous part of a buffer repeatedly, with the widest loads of
-// the CPU, and does nothing else. A buffer larger than the last-level cache
-// measures DRAM. A buffer as large as a small model measures the cache that
-// would hold it.
+// Measures the bandwidth of memory reads, which is an upper bound for the speed
+// of decode. Every thread of a pool reads its contiguous part of a buffer
+// repeatedly, with the widest loads of the CPU, and does nothing else. With a
+// buffer larger than the last-level cache, the result is the bandwidth of DRAM.
+// With a buffer as large as a small model, it is the bandwidth of the cache
+// that would hold the model.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_READBANDWIDTH_H
@@ -18,19 +19,20 @@
 
 namespace air::rt {
 
-/// Bytes of the largest cache of CPU 0; 0 if the system does not report it.
+/// The size in bytes of the largest cache of CPU 0; 0 if the system does not
+/// report it.
 uint64_t lastLevelCacheBytes();
 
 class ReadBandwidth {
 public:
-  /// Allocates `bytes` from `device`, rounded up so that each thread has a
-  /// multiple of 64, and writes all of them. `device` and `pool` must outlive
-  /// the result.
+  /// Allocates a buffer of `bytes` bytes from `device`, rounded up so that the
+  /// part of each thread is a multiple of 64 bytes, and writes all of it.
+  /// `device` and `pool` must outlive the result.
   static Result<ReadBandwidth> create(Device &device, ThreadPool &pool,
                                       uint64_t bytes);
 
-  /// Bytes per second: the best of `samples` samples, each of which takes at
-  /// least `milliseconds`.
+  /// Returns the bandwidth in bytes per second, the best of `samples` samples.
+  /// Each sample takes at least `milliseconds` milliseconds.
   double measure(uint32_t samples, uint32_t milliseconds);
 
 private:
@@ -39,14 +41,14 @@ private:
 
   ThreadPool *pool = nullptr;
   const uint8_t *data = nullptr;
-  uint64_t blocksPerThread = 0; ///< of 64 bytes
+  uint64_t blocksPerThread = 0; ///< a block has 64 bytes
 };
 
-/// Bytes per second that `threads` threads together read from DRAM: the best of
-/// `samples` samples, each of which takes at least `milliseconds`. During the
-/// measurement it holds a buffer of four times the last-level cache, but at
-/// least 256 MiB. Errors: DoesNotFit if the buffer is larger than half of
-/// `memoryBytes` (0 means unknown), and those of CpuDevice.
+/// Returns the bytes per second that `threads` threads together read from DRAM,
+/// the best of `samples` samples. Each sample takes at least `milliseconds`
+/// milliseconds. The function allocates a buffer of four times the last-level
+/// cache, but of at least 256 MiB. Errors: DoesNotFit if the buffer is larger
+/// than half of `memoryBytes` (0 means unknown), and those of CpuDevice.
 Result<double> measureDramBandwidth(uint32_t threads, uint64_t memoryBytes,
                                     uint32_t samples, uint32_t milliseconds);
 

@@ -1,4 +1,4 @@
-//===- ThreadPool.cpp - pinned threads that walk phases ---------*- C++ -*-===//
+//===- ThreadPool.cpp - the CPU's compute threads ---------------*- C++ -*-===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include "formats/support/MonotonicClock.h"
@@ -11,13 +11,17 @@ using namespace air::rt;
 
 namespace {
 
-// 50 to 200 microseconds of `pause`, depending on the core. That is longer than
-// the gap between two kernels, and too short to be noticed on an idle machine.
+// The number of spins after which a waiting thread sleeps. They take 50 to 200
+// microseconds, depending on the latency of the core's `pause` instruction.
+// That is longer than the gap between two kernels, and too short to use
+// noticeable CPU time on an idle machine.
 constexpr uint32_t kSpins = 4096;
 
-// A thread spins this long before it looks for a working thread without a CPU.
+// The number of spins after which a waiting thread looks for a thread that has
+// work but no CPU.
 constexpr uint32_t kSpinsBeforeLending = 1024;
-// It then observes the CPU time of each candidate for this long.
+// The number of spins during which a waiting thread observes the CPU time of
+// each thread that has work.
 constexpr uint32_t kObservationSpins = 512;
 
 } // namespace
@@ -78,8 +82,8 @@ void ThreadPool::workerMain(Worker &worker) {
   ThreadPool &pool = *worker.pool;
   pool.lendings[worker.thread].attach(worker.homeCpu);
   while (true) {
-    // Read before looking for work, so that a phase that opens in the meantime
-    // ends the wait.
+    // The value is read before the thread looks for work, so that a phase that
+    // opens in the meantime ends the wait.
     uint32_t seen = pool.opened.value();
     if (pool.stopping.load(std::memory_order_acquire)) {
       return;
@@ -92,7 +96,7 @@ void ThreadPool::workerMain(Worker &worker) {
 
 namespace {
 
-/// A single phase with one unit per thread.
+/// A walk with a single phase, in which each thread owns one unit.
 class EachThread final : public PhaseWalk {
 public:
   EachThread(ThreadPool::Job job, void *context) : job(job), context(context) {}
@@ -125,7 +129,8 @@ void ThreadPool::walk(PhaseWalk &work, bool shared) {
     }
     return;
   }
-  // All units of earlier walks have run, so no thread reads these members now.
+  // All units of earlier walks have run, so no thread reads `current` or
+  // `isShared` now.
   current = &work;
   isShared = shared;
   finished.store(false, std::memory_order_relaxed);

@@ -1,22 +1,24 @@
 //===- ThreadPool.h - the CPU's compute threads -----------------*- C++ -*-===//
 //
-// N persistent threads walk lists of work together. The caller of run() or
-// walk() is thread 0. A walk is a sequence of phases, and one wake-up serves
-// all of them. The threads share a phase's units through a TileQueue, and
-// whichever thread completes the last unit opens the next phase. Neither a
-// phase nor the end of a walk therefore waits for a thread that has nothing to
-// run, even if that thread is asleep or has no CPU. Such a thread joins
-// whichever phase is open when it comes back, in this walk or in a later one.
+// A pool has N persistent threads, of which the caller of run() or walk() is
+// thread 0. A walk is a sequence of phases, and one wake-up of the threads
+// serves all of them. A phase is a set of units of work. The threads share the
+// units through a TileQueue, and whichever thread completes the last unit opens
+// the next phase. Neither a phase nor the end of a walk therefore waits for a
+// thread that has nothing to run, even if that thread is asleep or has no CPU.
+// Such a thread joins whichever phase is open when it comes back, in this walk
+// or in a later one.
 //
 // Threads without work spin briefly and then sleep. If there are more threads
-// than CPUs they sleep at once, because the thread that they wait for may need
-// the waiter's CPU.
+// than CPUs, threads without work sleep at once, because another thread may
+// need their CPU.
 //
-// If the pool fills the machine's cores, its threads are pinned, one per core.
-// A smaller pool is left to the scheduler, because another process might have
-// pinned its threads to the same cores. The caller's affinity is never changed.
-// If a pinned thread loses its CPU to another process while it has work, a
-// waiting thread lends it its CPU (CpuLending.h).
+// If the pool has at least one thread per core, and at most one per CPU, each
+// thread except the caller is pinned to a CPU of its own. A smaller pool is
+// left to the scheduler, because another process might have pinned its threads
+// to the same cores. The caller's affinity is never changed. If a pinned thread
+// loses its CPU to another process while it has work, a waiting thread lends
+// its own CPU to it (CpuLending.h).
 //
 // Thread-safety: run() and walk() are called by one thread at a time. Errors:
 // Usage for zero threads or more than kMaxThreads, Io if the system refuses to
@@ -46,22 +48,23 @@ struct TileRange {
   uint64_t end = 0;
 };
 
-/// The range of `tiles` that thread `thread` of `threads` owns. The ranges are
-/// contiguous, and their sizes differ by at most one; earlier threads own the
-/// larger ranges.
+/// The range that thread `thread` of `threads` threads owns if there are
+/// `tiles` tiles. The ranges are contiguous, and their sizes differ by at most
+/// one; earlier threads own the larger ranges.
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
 /// The work that ThreadPool::walk() runs, phase by phase. Every run() of a
-/// phase observes what nextPhase() wrote before it, and the next nextPhase()
-/// observes what those calls of run() wrote.
+/// phase observes what nextPhase() wrote when it began the phase, and the next
+/// call of nextPhase() observes what these calls of run() wrote.
 class PhaseWalk {
 public:
-  /// Goes to the next phase and sets the number of units that each thread owns
-  /// in it, at most TileQueue::kMaxUnits. Returns false after the last phase.
-  /// Any thread may be the caller, but only one at a time.
+  /// Begins the next phase and sets units[t] to the number of units that thread
+  /// t owns in it, which is at most TileQueue::kMaxUnits. Returns false after
+  /// the last phase. Any thread may be the caller, but only one at a time.
   virtual bool nextPhase(std::span<uint32_t> units) = 0;
 
-  /// Runs claimed units of this phase on thread `thread`.
+  /// Runs the units of `claim`, which belong to the current phase, on thread
+  /// `thread`.
   virtual void run(const TileQueue::Claim &claim, uint32_t thread) = 0;
 
 protected:
@@ -70,8 +73,9 @@ protected:
 
 class ThreadPool {
 public:
-  /// The largest shared-memory machines have 32 sockets of 28 cores. A machine
-  /// with more cores than this runs a plan on kMaxThreads threads.
+  /// The largest number of threads in a pool. The largest shared-memory
+  /// machines have 32 sockets of 28 cores. On a machine with more than
+  /// kMaxThreads cores, a plan runs on kMaxThreads threads by default.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);
 
@@ -82,16 +86,16 @@ public:
 
   uint32_t threads() const { return threadCount; }
 
-  /// Which threads compute on which memory node. Empty unless the threads are
-  /// pinned and there are several nodes. Thread 0 is counted on the node where
-  /// it would be pinned, although the caller may run elsewhere.
+  /// Which threads compute on which memory node. The list is empty unless the
+  /// threads are pinned and there are several nodes. Thread 0 is counted on the
+  /// node where it would be pinned, although the caller may run elsewhere.
   std::span<const NodeRun> nodeRuns() const { return runs; }
 
   /// Calls job(context, t) on every thread t and returns when all calls have
   /// returned. Does not allocate.
   void run(Job job, void *context);
 
-  /// Runs all phases in order. Does not allocate, unless `work` does.
+  /// Runs all phases of `work` in order. Does not allocate, unless `work` does.
   void walk(PhaseWalk &work) { walk(work, true); }
 
 private:
@@ -107,13 +111,12 @@ private:
   static void workerMain(Worker &worker);
   /// Unless `shared`, each thread runs only its own units.
   void walk(PhaseWalk &work, bool shared);
-  /// Claims and runs units until none are left. Returns false if there were
-  /// none.
+  /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);
   /// Returns once `opened` differs from `seen`.
   void waitForWork(uint32_t seen);
   /// Lends this thread's CPU to a thread that has work but no CPU. Returns
-  /// false if there is no such thread.
+  /// false if there is no such thread, or if `opened` no longer equals `seen`.
   bool lendCpu(uint32_t seen);
   /// Opens the next phase or ends the walk.
   void advance();
@@ -123,7 +126,7 @@ private:
   std::vector<NodeRun> runs;
   std::vector<Worker> workers;
   std::vector<CpuLending> lendings; ///< one per thread
-  std::vector<uint32_t> units;      ///< per thread, of the next phase
+  std::vector<uint32_t> units;      ///< of the next phase, one count per thread
   PhaseWalk *current = nullptr;     ///< only read after a successful claim
   bool isShared = true;
   std::atomic<bool> finished{true}; ///< the walk has no more phases

@@ -5,7 +5,8 @@ using namespace air::rt;
 
 namespace {
 
-/// Set if only the owner may take units of the range.
+/// This bit of a range's word is set if only the owner may take units of the
+/// range.
 constexpr uint64_t kOwnerOnlyBit = uint64_t{1} << 63;
 
 uint64_t makeWord(uint64_t ownerOnly, uint32_t begin, uint32_t end) {
@@ -28,8 +29,8 @@ bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
   for (uint32_t count : units) {
     total += count;
   }
-  // Must precede the release stores below, so that a successful claim, which
-  // acquires, observes it.
+  // This store must precede the release stores below. A successful claim
+  // acquires one of them, and therefore observes this store.
   left.store(total, std::memory_order_relaxed);
   for (size_t thread = 0; thread < ranges.size(); ++thread) {
     ranges[thread].word.store(
@@ -80,7 +81,8 @@ std::optional<TileQueue::Claim> TileQueue::steal(uint32_t thread) {
     uint32_t begin = beginOf(seen);
     uint32_t end = endOf(seen);
     uint32_t from = end - chunkOf(end - begin);
-    // If it fails, another thread has taken units of this range meanwhile.
+    // If the exchange fails, another thread has taken units of this range in
+    // the meantime.
     if (ranges[victim].word.compare_exchange_strong(
             seen, makeWord(0, begin, from), std::memory_order_acquire,
             std::memory_order_relaxed)) {

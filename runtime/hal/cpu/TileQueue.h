@@ -1,36 +1,38 @@
-//===- TileQueue.h - one phase of work, owned and stolen --------*- C++ -*-===//
+//===- TileQueue.h - distributes a phase by work stealing -------*- C++ -*-===//
 //
 // A phase is a set of units (usually tiles) that may run in any order. Each
 // thread owns a contiguous range of them and takes chunks from the front of its
-// own range. What it reads is therefore one stream, the same in every pass and
-// on its own memory node. A thread whose range is empty takes chunks from the
-// end of the range that has the most units left. A chunk is a fraction of what
-// is left, but at least one unit, so a thread that the system suspends holds up
-// little.
+// own range. It therefore reads memory as one stream, which is the same in
+// every pass and lies on its own memory node. A thread whose range is empty
+// takes chunks from the end of the range that has the most units left. A chunk
+// is a fraction of what is left of the range, but at least one unit. If the
+// system suspends a thread, only its current chunk is delayed.
 //
 // A phase is over when all its units have run, no matter which threads ran
-// them. It does not wait for a thread that slept through it.
+// them. It does not wait for a thread that was asleep throughout.
 //
 // Why a late thread does no harm:
-//   - The rest of a range is one 64-bit word, [begin, end), on its own cache
-//     line, and a claim is one compare-and-exchange of that word. A phase ends
-//     only when all units have been claimed and run, so words are non-empty
-//     only while their phase is open. A claim that succeeds is therefore a
-//     claim in the current phase, however stale the claimer's view of it is,
-//     and that phase cannot end before finish() has been called for the claim.
+//   - The units that are left of a range, [begin, end), are stored in one
+//     64-bit word on a cache line of its own, and a claim is one
+//     compare-and-exchange of that word. A phase ends only when all units have
+//     been claimed and run, so a range is non-empty only while its phase is
+//     open. A claim that succeeds is therefore a claim in the current phase,
+//     however late the claiming thread is, and that phase cannot end before
+//     finish() has been called for the claim.
 //   - open() itself counts as a claim until it has written every word.
-//     Otherwise the phase could end, and the next one open, while it still
-//     writes.
-//   - open() stores the words with release, and a claim acquires them, so the
-//     claimer observes everything that was written before open(). A thread
-//     therefore claims first and then reads what its units are.
+//     Otherwise the phase could end, and the next one could begin, while open()
+//     is still writing words.
+//   - open() stores the words with release semantics, and a claim acquires
+//     them, so the claiming thread observes everything that was written before
+//     open(). A thread must therefore first claim units, and only then read
+//     what they are.
 //   - finish() releases what the units wrote, and the last finish() of a phase
-//     acquires from all others. Whichever thread opens the next phase
-//     afterwards publishes all of it.
+//     acquires what all others released. The thread that then opens the next
+//     phase publishes all of it.
 //
-// Thread-safety: any thread may call claim() and finish() at any time. One
-// thread calls open(), when every claim has been finished. Nothing allocates
-// after construction.
+// Thread-safety: any thread may call claim() and finish() at any time. open()
+// is called by one thread, after finish() has been called for every claim. Only
+// the constructor allocates memory.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_TILEQUEUE_H
@@ -48,7 +50,8 @@ class TileQueue {
 public:
   /// The largest number of units in a range.
   static constexpr uint32_t kMaxUnits = (uint32_t{1} << 31) - 1;
-  /// A chunk is the rest of a range divided by this, rounded up.
+  /// The number of units in a chunk is the number of units left in its range,
+  /// divided by kChunkDivisor and rounded up.
   static constexpr uint32_t kChunkDivisor = 2;
 
   /// Units [begin, end) of `owner`'s range.
@@ -60,13 +63,14 @@ public:
 
   explicit TileQueue(uint32_t threads) : ranges(threads) {}
 
-  /// Starts a phase in which thread t owns units[t] units. Unless `shared`, no
-  /// thread takes the units of another. Returns true if this call also ends the
-  /// phase, in the sense of finish(): either there were no units, or all of
-  /// them have run before it returns.
+  /// Starts a phase in which thread t owns units[t] units. If `shared` is
+  /// false, no thread takes the units of another. Returns true if this call
+  /// also ends the phase (see finish()): either there were no units, or all of
+  /// them have run before open() returns.
   bool open(std::span<const uint32_t> units, bool shared);
 
-  /// The next units for `thread` to run. Empty if this phase has none left.
+  /// Returns the next units for `thread` to run, or nothing if this phase has
+  /// none left.
   std::optional<Claim> claim(uint32_t thread);
 
   /// Reports that `units` claimed units have run. Returns true for the one call
@@ -77,7 +81,7 @@ public:
 
 private:
   struct alignas(64) Range {
-    std::atomic<uint64_t> word{0}; ///< owner-only: 1 bit | begin: 31 | end: 32
+    std::atomic<uint64_t> word{0}; ///< bit 63 owner-only, 62-32 begin, 31-0 end
   };
 
   std::optional<Claim> claimOwn(uint32_t thread);

@@ -1,4 +1,4 @@
-//===- WaitWord.cpp - the futex half ----------------------------*- C++ -*-===//
+//===- WaitWord.cpp - wait for a word to change -----------------*- C++ -*-===//
 #include "runtime/hal/cpu/WaitWord.h"
 
 #include <climits>
@@ -31,8 +31,8 @@ void WaitWord::waitWhile(uint32_t seen, uint32_t spins) {
   }
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (word.load(std::memory_order_seq_cst) == seen) {
-    // Returns at once if the word has changed in the meantime. After a spurious
-    // return the loop checks the word again.
+    // FUTEX_WAIT returns at once if the word has changed in the meantime. After
+    // a spurious wake-up, the loop checks the word again.
     syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
   }
   sleepers.fetch_sub(1, std::memory_order_seq_cst);

@@ -1,9 +1,9 @@
-//===- WaitWord.h - wait for a word to change: spin, then park --*- C++ -*-===//
+//===- WaitWord.h - wait for a word to change: spin, then sleep -*- C++ -*-===//
 //
-// A counter that only advances. Waiters first spin, because a kernel usually
-// ends within microseconds, and then sleep on a futex, so that an idle process
-// uses no CPU time. What a thread wrote before advance() is visible to every
-// thread whose wait it ends.
+// A WaitWord is a counter that is only ever incremented. Waiters first spin,
+// because a kernel usually ends within microseconds, and then sleep on a futex,
+// so that an idle process uses no CPU time. Whatever a thread wrote before
+// advance() is visible to every thread whose wait is ended by that call.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_WAITWORD_H
@@ -22,7 +22,7 @@ public:
   void advance();
 
   /// Spins until the value differs from `seen`, at most `spins` times. Returns
-  /// false if it is still the same.
+  /// false if the value still equals `seen` then.
   bool spinWhile(uint32_t seen, uint32_t spins) const;
 
   /// Returns once the value differs from `seen`. Spins `spins` times before it
@@ -33,8 +33,9 @@ private:
   static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t) &&
                     std::atomic<uint32_t>::is_always_lock_free,
                 "the futex system call works on the atomic's own bytes");
-  // Accesses of both words are sequentially consistent: either the waiter sees
-  // the new value, or advance() sees the sleeper.
+  // The accesses that decide whether a thread sleeps are sequentially
+  // consistent. Either the waiter sees the new value of `word`, or advance()
+  // sees that there is a sleeper to wake.
   alignas(64) std::atomic<uint32_t> word{0};
   std::atomic<uint32_t> sleepers{0};
 };
