@@ -1,20 +1,23 @@
 /*===- KernelAbi.h - the contract between CPU kernels and runtime -*- C -*-===*\
  *
  * A plan's CPU executable is a relocatable ELF object. Each entry point named
- * by a dispatch has the type AirKernelFn. Kernels are re-entrant: no globals,
- * no libc, no undefined symbols; they read and write only what their dispatch
- * binds and their own scratch.
+ * by a dispatch has the type AirKernelFn. Kernels are re-entrant: they have no
+ * global variables, call no libc functions, and leave no symbols undefined.
+ * Apart from the batch, they access only what their dispatch binds and their
+ * own scratch memory.
  *
- * Work is divided into tiles. Every tile in [0, tiles) of a dispatch runs
- * exactly once, on any thread, in any order, so a tile's result must not depend
- * on which tiles ran before it. `tiles` comes from the plan's grid (plan.fbs).
+ * The work of a dispatch is divided into tiles. Their number follows from the
+ * dispatch's grid (plan.fbs). Every tile runs exactly once, on any thread and
+ * in any order, so its result must not depend on which tiles ran before it.
  *
- * The rows of every float activation buffer are padded: a buffer of M rows
- * holds round_up(M, AIR_TOKEN_PADDING) rows. Kernels may read and write the
- * padding rows of the buffers that they bind. Their content is unspecified.
+ * The rows of every float activation buffer are padded: a buffer for M rows
+ * holds M rounded up to a multiple of AIR_TOKEN_PADDING. The content of the
+ * padding rows is unspecified; kernels may read and write those of the buffers
+ * that they bind.
  *
- * Evolution: fields are only appended; a change of meaning raises
- * AIR_KERNEL_ABI_VERSION, which the plan records and the runtime compares.
+ * Evolution: fields are only appended to these structs. A change of meaning
+ * raises AIR_KERNEL_ABI_VERSION, which the plan records and which the runtime
+ * compares with its own version.
  *
 \*===----------------------------------------------------------------------===*/
 #ifndef AIRPACK_FORMATS_ABI_KERNELABI_H
@@ -27,38 +30,39 @@ extern "C" {
 #endif
 
 #define AIR_KERNEL_ABI_VERSION 1u
-/** The number of rows of an activation buffer is a multiple of this. */
+/** The number of rows of an activation buffer, padding included, is a multiple
+ *  of this number. */
 #define AIR_TOKEN_PADDING 16u
-/** Tokens per page of the KV cache. */
+/** The number of tokens in a page of the KV cache. */
 #define AIR_KV_PAGE_TOKENS 64u
-/** Alignment in bytes of every binding and of scratch. */
+/** The alignment in bytes of every binding and of the scratch memory. */
 #define AIR_BINDING_ALIGNMENT 64u
 
-/** One batch: M tokens of any sequences at any positions. Tokens of one
- *  sequence appear in ascending position; their K and V are appended before
- *  any token of the batch attends. */
+/** A batch of tokens, which may belong to any sequences at any positions. The
+ *  tokens of a sequence are in ascending order of their positions. The K and V
+ *  of all tokens are appended before any token of the batch attends. */
 typedef struct AirBatch {
-  uint32_t tokens;              /* M >= 1 */
-  uint32_t outputs;             /* requested rows of logits, may be 0 */
-  const int32_t *token_ids;     /* [M], each in [0, vocabulary) */
-  const uint32_t *positions;    /* [M] */
-  const uint32_t *sequences;    /* [M] row of block_tables */
-  const uint32_t *output_rows;  /* [outputs], each in [0, M) */
-  const uint32_t *block_tables; /* [sequences][block_table_stride]: KV page of
-                                   position p is [sequence][p / 64] */
+  uint32_t tokens;              /* M, the batch size; at least 1 */
+  uint32_t outputs;             /* requested rows of logits; may be 0 */
+  const int32_t *token_ids;     /* [tokens], each in [0, vocabulary) */
+  const uint32_t *positions;    /* [tokens], each within its sequence */
+  const uint32_t *sequences;    /* [tokens], rows of block_tables */
+  const uint32_t *output_rows;  /* [outputs], each in [0, tokens) */
+  const uint32_t *block_tables; /* [rows][block_table_stride]: position p of
+                                   sequence s is in KV page [s][p / 64] */
   uint64_t block_table_stride;
 } AirBatch;
 
-/** The arguments of one call. bindings[i] is the address of the dispatch's i-th
- *  binding, in the order in which codegen/KernelBindings.h lists them. */
+/** The arguments of one call of a kernel. bindings[i] is the address of the
+ *  dispatch's i-th binding; codegen/KernelBindings.h lists their order. */
 typedef struct AirDispatch {
   const AirBatch *batch;
   void *const *bindings;
 } AirDispatch;
 
-/** Runs tiles [tile_begin, tile_end). `scratch` belongs to the calling thread.
- *  It is at least scratch_bytes long, as the dispatch states in the plan; its
- *  content is unspecified. */
+/** Runs the tiles [tile_begin, tile_end). `scratch` belongs to the calling
+ *  thread and has at least the scratch_bytes that the plan states for the
+ *  dispatch. Its content is unspecified. */
 typedef void (*AirKernelFn)(const AirDispatch *dispatch, uint64_t tile_begin,
                             uint64_t tile_end, void *scratch);
 

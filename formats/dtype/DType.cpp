@@ -1,7 +1,7 @@
 //===- DType.cpp - the table of numeric formats ---------------------------===//
 //
-// The block layouts are ggml's (ggml-common.h). A new dtype needs one row here,
-// one decoder in a Dequant*.cpp, and test vectors in test/Inputs/dtype.
+// The block layouts are ggml's (ggml-common.h). A new dtype needs one row in
+// kTypes, one decoder in a Dequant*.cpp, and test vectors in test/Inputs/dtype.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/DType.h"
@@ -19,9 +19,10 @@ namespace {
 
 using Decoder = void (*)(const uint8_t *blocks, float *values, uint64_t count);
 
-// A field with a single scale is one unit as wide as that scale. Every other
-// field whose size is a multiple of four bytes consists of 32-bit words,
-// because kernels load whole words.
+// The fields of each block: {name, offset, bytes per unit, number of units}. A
+// field with a single scale or value is one unit of that width. Any other field
+// whose size is a multiple of four bytes is divided into 32-bit units, because
+// kernels load whole words.
 constexpr BlockField kByte[] = {{"value", 0, 1, 1}};
 constexpr BlockField kWord16[] = {{"value", 0, 2, 1}};
 constexpr BlockField kWord32[] = {{"value", 0, 4, 1}};
@@ -124,8 +125,8 @@ constexpr DTypeInfo kTypes[] = {
     {DType::Q2_0, "Q2_0", 64, 18, true, kD2Qs16},
 };
 
-/// True if the fields are in order, have no gaps or overlaps, and end with the
-/// block.
+/// Returns whether the fields of `type` are in order, have no gaps or overlaps,
+/// and end where the block ends.
 constexpr bool fieldsCoverBlock(const DTypeInfo &type) {
   uint32_t end = 0;
   for (const BlockField &field : type.fields) {
@@ -216,7 +217,7 @@ Decoder decoderOf(DType dtype) {
   case DType::Q2_0:
     return dequant::q2x0;
   }
-  __builtin_unreachable(); // every DType is in the table
+  __builtin_unreachable(); // the cases cover every DType
 }
 
 const DTypeInfo *findById(uint32_t id) {

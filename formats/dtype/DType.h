@@ -4,8 +4,9 @@
 // bytes a block takes, and what value each element has. It says nothing about
 // the order of rows (formats/plan/Layout.h) or about the machine.
 //
-// Ids 0-42 are GGUF's own (ggml_type), so that a tensor's id in a file is its
-// id here; removed ids are absent. Ids that are not GGUF's start at 1000.
+// The ids 0 to 42 are those of GGUF (ggml_type), so a tensor's id in a file is
+// also its id in this project. The ids of types that ggml has removed are
+// absent. Dtypes that GGUF does not have would get ids of 1000 and above.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_DTYPE_H
@@ -63,34 +64,35 @@ enum class DType : uint16_t {
 /// a unit.
 struct BlockField {
   const char *name; ///< the field's usual name: "d", "qs", "scales", ...
-  uint16_t offset;  ///< bytes from the block's start
-  uint8_t unit;     ///< bytes of one unit: 1, 2, 4 or 8
-  uint16_t count;   ///< units
+  uint16_t offset;  ///< in bytes, from the start of the block
+  uint8_t unit;     ///< size of a unit in bytes: 1, 2, 4 or 8
+  uint16_t count;   ///< number of units
 };
 
 struct DTypeInfo {
   DType id;
-  std::string_view name;  ///< "Q4_K"
+  std::string_view name;  ///< for example "Q4_K"
   uint32_t blockElements; ///< elements per block
   uint32_t blockBytes;    ///< bytes per block
-  bool isWeight;          ///< allowed in models (not I8.., Q8_1, Q8_K)
+  bool isWeight;          ///< true if weights may have this dtype
   std::span<const BlockField> fields;
 };
 
-/// All dtypes, ascending by id.
+/// All dtypes, in ascending order of their ids.
 std::span<const DTypeInfo> allDTypes();
 const DTypeInfo &info(DType dtype);
 std::optional<DType> dtypeFromId(uint32_t id);
 std::optional<DType> dtypeFromName(std::string_view name);
 
-/// Bytes of a row of `elements` elements. Corrupt when it is not a whole number
-/// of blocks, or the size overflows.
+/// Returns the size in bytes of a row of `elements` elements. Fails with
+/// Corrupt if the row is not a whole number of blocks or the size overflows 64
+/// bits.
 Result<uint64_t> rowBytes(DType dtype, uint64_t elements);
 
-/// Computes the exact values of `count` elements (a multiple of blockElements)
-/// that start at `blocks`. All kernels are tested against these values. They
-/// agree with gguf-py to the last bit for every type that it supports. Every
-/// bit pattern is allowed, and none traps.
+/// Dequantises `count` elements, a multiple of the dtype's blockElements, from
+/// `blocks` into `values`. The results are exact: all kernels are tested
+/// against them, and they agree with gguf-py to the last bit for every dtype
+/// that gguf-py supports. `blocks` may contain any bytes.
 void dequantize(DType dtype, const uint8_t *blocks, float *values,
                 uint64_t count);
 

@@ -1,4 +1,4 @@
-//===- DequantIq.cpp - indices into grids or a value table ----------------===//
+//===- DequantIq.cpp - decoders of the IQ dtypes --------------------------===//
 #include "formats/dtype/Dequantize.h"
 #include "formats/dtype/IqGrids.h"
 #include "formats/dtype/ValueTables.h"
@@ -7,7 +7,8 @@ namespace air::dequant {
 
 namespace {
 
-/// values[j] = scale * entry's byte j, negative where bit j of `signs` is set.
+/// Sets values[j] to scale times byte j of `entry`, and negates it if bit j of
+/// `signs` is set.
 template <typename Entry>
 void signedEntry(float scale, Entry entry, unsigned signs, float *values) {
   for (unsigned j = 0; j < sizeof(Entry); ++j) {
@@ -16,7 +17,8 @@ void signedEntry(float scale, Entry entry, unsigned signs, float *values) {
   }
 }
 
-/// values[j] = scale * (entry's signed byte j + delta).
+/// Sets values[j] to scale * (b + delta), where b is byte j of `entry` as a
+/// signed number.
 void shiftedEntry(float scale, uint64_t entry, float delta, float *values) {
   for (unsigned j = 0; j < 8; ++j) {
     float digit = static_cast<float>(static_cast<int8_t>(entry >> (8 * j)));
@@ -133,7 +135,8 @@ void iq1m(const uint8_t *blocks, float *values, uint64_t count) {
   for (; count > 0; --count, blocks += 56, values += 256) {
     const uint8_t *qs = blocks;
     const uint8_t *qh = blocks + 32;
-    // The block's f16 scale lies in the top nibbles of the four scale words.
+    // The four nibbles of the block's F16 scale are the upper four bits of the
+    // four 16-bit scale words.
     uint16_t scales[4];
     unsigned half = 0;
     for (int w = 0; w < 4; ++w) {
@@ -142,8 +145,8 @@ void iq1m(const uint8_t *blocks, float *values, uint64_t count) {
     }
     const float d = halfToFloat(static_cast<uint16_t>(half));
     for (int k = 0; k < 32; ++k) {
-      // qh has one nibble per entry: three index bits and the sign of the
-      // delta. Two entries share one 3-bit scale.
+      // qh has one nibble per grid entry: the three high bits of the index, and
+      // the sign of the delta. Two consecutive entries share one 3-bit scale.
       unsigned nibble = (qh[k / 2] >> (k % 2 * 4)) & 15U;
       unsigned index = qs[k] | (nibble & 7) << 8;
       int packed = (scales[k / 8] >> (k / 2 % 4 * 3)) & 7;

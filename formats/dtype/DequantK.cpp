@@ -1,4 +1,4 @@
-//===- DequantK.cpp - blocks of 256 with quantised scales -----------------===//
+//===- DequantK.cpp - decoders of the K-quants ----------------------------===//
 #include "formats/dtype/Dequantize.h"
 
 namespace air::dequant {
@@ -10,9 +10,9 @@ struct ScaleMin {
   int min;
 };
 
-/// Scale and minimum `j` (0-7), six bits each, in the 12-byte encoding that
-/// Q4_K and Q5_K share. The two high bits of those with `j` from 4 to 7 are in
-/// bytes 0-7.
+/// Returns the 6-bit scale and the 6-bit minimum of group `j` (0 to 7) from the
+/// 12 bytes in which Q4_K and Q5_K pack them. For `j` from 4 to 7, the two high
+/// bits of both are in the upper bits of bytes 0 to 7.
 ScaleMin scaleMin(const uint8_t *packed, int j) {
   if (j < 4) {
     return {packed[j] & 63, packed[j + 4] & 63};
@@ -21,8 +21,9 @@ ScaleMin scaleMin(const uint8_t *packed, int j) {
           (packed[j + 4] >> 4) | (packed[j] >> 6) << 4};
 }
 
-/// Scale `j` (0-15) in Q3_K's 12 bytes: six bits, minus 32. The low nibbles are
-/// in bytes 0-7, the two high bits in bytes 8-11.
+/// Returns scale `j` (0 to 15) from the 12 bytes in which Q3_K packs its
+/// scales. A scale is a 6-bit number minus 32. Its low four bits are in bytes 0
+/// to 7, and its high two bits are in bytes 8 to 11.
 int q3Scale(const uint8_t *packed, int j) {
   int low = (packed[j % 8] >> (j / 8 * 4)) & 15;
   int high = (packed[8 + j % 4] >> (j / 4 * 2)) & 3;
@@ -56,7 +57,8 @@ void q3k(const uint8_t *blocks, float *values, uint64_t count) {
     for (int i = 0; i < 256; ++i) {
       const float scale = d * static_cast<float>(q3Scale(scales, i / 16));
       int q = (qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3;
-      // A set bit of the mask means that nothing is subtracted.
+      // Every element has a bit in hmask. If the bit is clear, 4 is subtracted
+      // from the element's 2-bit number.
       int high = (hmask[i % 32] >> (i / 32)) & 1;
       values[i] = scale * static_cast<float>(q - (high ? 0 : 4));
     }
@@ -106,9 +108,10 @@ void q6k(const uint8_t *blocks, float *values, uint64_t count) {
     const uint8_t *scales = blocks + 192;
     const float d = loadHalf(blocks + 208);
     for (int i = 0; i < 256; ++i) {
-      // In a half of 128 elements, quarters 0 and 1 are the low nibbles of 64
-      // bytes, and quarters 2 and 3 their high nibbles. qh has two more bits
-      // for each.
+      // Each half of the block has 128 elements, in four quarters of 32. The
+      // low four bits of quarters 0 and 1 are the low nibbles of 64 bytes of
+      // ql; those of quarters 2 and 3 are the high nibbles of the same bytes.
+      // qh has the two high bits of every element.
       int half = i / 128;
       int quarter = i % 128 / 32;
       int low = (ql[half * 64 + i % 64] >> (quarter / 2 * 4)) & 15;

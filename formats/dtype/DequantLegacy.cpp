@@ -1,6 +1,8 @@
-//===- DequantLegacy.cpp - blocks of 32 with one scale --------------------===//
+//===- DequantLegacy.cpp - decoders of the dtypes Q4_0 to Q8_1 ------------===//
 //
-// Element j < 16 is the low nibble of byte j, element j + 16 its high nibble.
+// A block has 32 elements. In Q4_0, Q4_1, Q5_0 and Q5_1, byte j of qs (0 to 15)
+// has the low four bits of element j in its low nibble, and those of element j
+// + 16 in its high nibble.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/Dequantize.h"
@@ -69,7 +71,8 @@ void q8x0(const uint8_t *blocks, float *values, uint64_t count) {
 }
 
 void q8x1(const uint8_t *blocks, float *values, uint64_t count) {
-  // The second F16 is the block's sum, which the values do not need.
+  // The second F16 field is the sum of the block's elements, which
+  // dequantisation does not need.
   for (; count > 0; --count, blocks += 36, values += 32) {
     const float d = loadHalf(blocks);
     for (int j = 0; j < 32; ++j) {

@@ -1,4 +1,4 @@
-//===- DequantPlain.cpp - numbers stored as they are ----------------------===//
+//===- DequantPlain.cpp - decoders of dtypes without blocks ---------------===//
 #include "formats/dtype/Dequantize.h"
 
 namespace air::dequant {

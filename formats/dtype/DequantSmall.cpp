@@ -1,4 +1,4 @@
-//===- DequantSmall.cpp - one and two bits, ternary, four-bit floats ------===//
+//===- DequantSmall.cpp - decoders of 1-bit, 2-bit, ternary, FP4 dtypes ---===//
 #include "formats/dtype/Dequantize.h"
 #include "formats/dtype/ValueTables.h"
 
@@ -24,9 +24,9 @@ void q2x0(const uint8_t *blocks, float *values, uint64_t count) {
 }
 
 void tq1x0(const uint8_t *blocks, float *values, uint64_t count) {
-  // A byte encodes base-3 digits as a fraction of 256. Multiplying by 3^n
-  // modulo 256 makes digit n the first one; another multiplication by 3 yields
-  // it as the carry.
+  // A byte encodes five (in qh: four) base-3 digits as a fraction of 256.
+  // Multiplying it by 3^n modulo 256 makes digit n the leading digit. One more
+  // multiplication by 3 moves this digit into the bits above the byte.
   static constexpr uint8_t kPowers[] = {1, 3, 9, 27, 81};
   for (; count > 0; --count, blocks += 54, values += 256) {
     const float d = loadHalf(blocks + 52);

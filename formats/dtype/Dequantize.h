@@ -1,8 +1,9 @@
 //===- Dequantize.h - one block decoder per dtype ---------------*- C++ -*-===//
 //
-// Private to formats/dtype: each function decodes `count` blocks. The order of
-// float operations is gguf-py's, so results agree to the last bit; the library
-// is built without contraction into fused multiply-add.
+// This header is private to formats/dtype. Each function decodes `count` blocks
+// into `values`. The float operations are in the order of gguf-py, so that the
+// results agree with gguf-py to the last bit. For the same reason the library
+// is built without contraction into fused multiply-adds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_DTYPE_DEQUANTIZE_H
@@ -15,7 +16,7 @@
 
 namespace air::dequant {
 
-/// A little-endian scalar at any alignment.
+/// Loads a little-endian scalar from an address of any alignment.
 template <typename T> inline T load(const uint8_t *bytes) {
   T value;
   std::memcpy(&value, bytes, sizeof(T));
@@ -25,7 +26,7 @@ inline float loadHalf(const uint8_t *bytes) {
   return halfToFloat(load<uint16_t>(bytes));
 }
 
-// DequantPlain.cpp: one element per block.
+// Defined in DequantPlain.cpp: a block is one element.
 void f32(const uint8_t *blocks, float *values, uint64_t count);
 void f16(const uint8_t *blocks, float *values, uint64_t count);
 void bf16(const uint8_t *blocks, float *values, uint64_t count);
@@ -35,7 +36,7 @@ void i16(const uint8_t *blocks, float *values, uint64_t count);
 void i32(const uint8_t *blocks, float *values, uint64_t count);
 void i64(const uint8_t *blocks, float *values, uint64_t count);
 
-// DequantLegacy.cpp: 32 elements share one scale.
+// Defined in DequantLegacy.cpp: a block has 32 elements and one scale.
 void q4x0(const uint8_t *blocks, float *values, uint64_t count);
 void q4x1(const uint8_t *blocks, float *values, uint64_t count);
 void q5x0(const uint8_t *blocks, float *values, uint64_t count);
@@ -43,7 +44,8 @@ void q5x1(const uint8_t *blocks, float *values, uint64_t count);
 void q8x0(const uint8_t *blocks, float *values, uint64_t count);
 void q8x1(const uint8_t *blocks, float *values, uint64_t count);
 
-// DequantK.cpp: 256 elements with quantised scales.
+// Defined in DequantK.cpp: a block has 256 elements and, except for q8k,
+// several quantised scales.
 void q2k(const uint8_t *blocks, float *values, uint64_t count);
 void q3k(const uint8_t *blocks, float *values, uint64_t count);
 void q4k(const uint8_t *blocks, float *values, uint64_t count);
@@ -51,7 +53,7 @@ void q5k(const uint8_t *blocks, float *values, uint64_t count);
 void q6k(const uint8_t *blocks, float *values, uint64_t count);
 void q8k(const uint8_t *blocks, float *values, uint64_t count);
 
-// DequantIq.cpp: indices into grids or a value table.
+// Defined in DequantIq.cpp: the elements are indices into codebooks.
 void iq1s(const uint8_t *blocks, float *values, uint64_t count);
 void iq1m(const uint8_t *blocks, float *values, uint64_t count);
 void iq2xxs(const uint8_t *blocks, float *values, uint64_t count);
@@ -62,7 +64,8 @@ void iq3s(const uint8_t *blocks, float *values, uint64_t count);
 void iq4nl(const uint8_t *blocks, float *values, uint64_t count);
 void iq4xs(const uint8_t *blocks, float *values, uint64_t count);
 
-// DequantSmall.cpp: one- and two-bit, ternary and four-bit float types.
+// Defined in DequantSmall.cpp: one- and two-bit, ternary and four-bit float
+// dtypes.
 void q1x0(const uint8_t *blocks, float *values, uint64_t count);
 void q2x0(const uint8_t *blocks, float *values, uint64_t count);
 void tq1x0(const uint8_t *blocks, float *values, uint64_t count);

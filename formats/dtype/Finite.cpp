@@ -9,17 +9,21 @@
 namespace air {
 namespace {
 
-/// Exponent fields with all bits set.
+/// Masks of the exponent fields of F64, F32, F16 and BF16. A number whose
+/// exponent bits are all set is NaN or infinite.
 constexpr uint64_t kExponent64 = 0x7ff0000000000000;
 constexpr uint32_t kExponent32 = 0x7f800000;
 constexpr uint16_t kExponent16 = 0x7c00;
 constexpr uint16_t kExponentBf16 = 0x7f80;
 
-/// Blocks between two checks for an early exit. The loop over them has no exit
-/// of its own, so that the compiler can vectorise it.
+/// The number of blocks that are examined between two checks for an early exit.
+/// The loop over these blocks has no exit, so that the compiler can vectorise
+/// it.
 constexpr uint64_t kBlocksTogether = 1024;
 
-/// Calls `isBad` with the start of each block. `isBad` must not branch.
+/// Returns the index of the first block for which `isBad` is true. `isBad` is
+/// called with the start of each block, and must not branch, so that the loop
+/// can be vectorised.
 template <typename IsBad>
 std::optional<uint64_t> firstBad(std::span<const uint8_t> bytes,
                                  uint64_t blockBytes, IsBad isBad) {
@@ -57,7 +61,8 @@ std::optional<uint64_t> firstBadFloat(std::span<const uint8_t> bytes) {
 
 bool isBadHalf(uint16_t bits) { return (bits & kExponent16) == kExponent16; }
 
-/// For formats whose scale, and minimum if there is one, are F16 fields.
+/// Implements firstNotFinite() for dtypes whose scale, and minimum if there is
+/// one, are F16 fields.
 std::optional<uint64_t> firstBadHalfScale(const DTypeInfo &type,
                                           std::span<const uint8_t> bytes) {
   std::array<size_t, 2> at = {};
@@ -80,7 +85,8 @@ std::optional<uint64_t> firstBadHalfScale(const DTypeInfo &type,
   });
 }
 
-/// The F16 scale of IQ1_M consists of the upper four bits of four 16-bit words.
+/// Returns whether the scale of an IQ1_M block is NaN or infinite. The four
+/// nibbles of this F16 number are the upper four bits of four 16-bit words.
 bool isBadIq1m(const uint8_t *block) {
   constexpr size_t kScales = 48;
   uint16_t scale = 0;
@@ -126,7 +132,7 @@ std::optional<uint64_t> firstNotFinite(DType dtype,
     return firstBad(blocks, type.blockBytes, isBadMxfp4);
   case DType::NVFP4:
     return firstBad(blocks, type.blockBytes, isBadNvfp4);
-  case DType::Q8_K: // a float32 scale
+  case DType::Q8_K: // its scale is a float32
     return firstBad(blocks, type.blockBytes, [](const uint8_t *block) {
       return (bitsAt<uint32_t>(block) & kExponent32) == kExponent32;
     });

@@ -26,7 +26,8 @@ constexpr float halfToFloat(uint16_t half) {
   if (fraction == 0) {
     return std::bit_cast<float>(sign);
   }
-  // A subnormal half is a normal float: move its leading one to bit 10.
+  // Every subnormal half is a normal float. The shift moves its leading one to
+  // bit 10, the place of the implicit one of a normal half.
   int shift = std::countl_zero(fraction) - 21;
   fraction = (fraction << shift) & 0x3ff;
   return std::bit_cast<float>(sign | static_cast<uint32_t>(113 - shift) << 23 |
@@ -40,7 +41,7 @@ constexpr uint16_t floatToHalf(float value) {
   if (magnitude > 0x7f800000) {
     return static_cast<uint16_t>(sign | 0x7e00 | ((magnitude >> 13) & 0x1ff));
   }
-  // Values of 65520 and above round to infinity.
+  // Magnitudes of 65520 and above round to infinity.
   if (magnitude >= 0x477ff000) {
     return static_cast<uint16_t>(sign | 0x7c00);
   }

@@ -1,7 +1,8 @@
 //===- IqGrids.cpp - the codebooks of the IQ types ------------------------===//
 //
-// Each entry is stored as one 16-bit word: eight 2-bit or four 4-bit indices
-// into a table of the few values that occur. The entries are data of ggml:
+// Each entry of a codebook is stored as one 16-bit word: eight 2-bit or four
+// 4-bit indices into a table of the few values that occur. The entries come
+// from ggml, under this licence:
 //
 //   MIT License, Copyright (c) 2023-2026 The ggml authors
 //
@@ -559,7 +560,8 @@ constexpr std::array<uint16_t, 2048> kIq1sPacked = {
     0xaa28, 0xaa2a, 0xaa51, 0xaa54, 0xaa56, 0xaa80, 0xaa82, 0xaa88, 0xaa8a,
     0xaa95, 0xaaa0, 0xaaa2, 0xaaa8, 0xaaaa};
 
-/// Replaces each index of `bits` bits by the byte that it selects in `values`.
+/// Unpacks a codebook: replaces each index in the words of `packed` by the byte
+/// that it selects in `values`.
 template <typename Entry, size_t N, size_t V>
 constexpr std::array<Entry, N> expand(const std::array<uint16_t, N> &packed,
                                       const std::array<uint8_t, V> &values) {

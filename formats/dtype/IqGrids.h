@@ -1,10 +1,12 @@
 //===- IqGrids.h - the codebooks of the IQ types ----------------*- C++ -*-===//
 //
-// An index selects a small vector of magnitudes. The entries are ggml's
-// (ggml-common.h, https://github.com/ggml-org/ggml, MIT licence, copyright The
-// ggml authors); they were found by search, so they are data, not a formula.
+// A codebook, which ggml calls a grid, maps an index to an entry: a vector of
+// four or eight small numbers. The entries are those of ggml (ggml-common.h,
+// https://github.com/ggml-org/ggml, MIT licence, copyright The ggml authors).
+// They were found by search, so no formula generates them.
 //
-// Packing: element j of an entry is byte j, the least significant byte first.
+// Element j of an entry is byte j, where byte 0 is the least significant one.
+// The codebooks, with their numbers of entries, are:
 //   iq2xxs (256), iq2xs (512), iq2s (1024): 8 unsigned bytes, each 8, 25 or 43
 //   iq3xxs (256): 4 unsigned bytes, each 4, 12, 20, 28, 36, 44, 52 or 62
 //   iq3s (512):   4 unsigned bytes, each odd and from 1 to 15
@@ -27,8 +29,9 @@ std::span<const uint32_t> iq3xxsGrid();
 std::span<const uint32_t> iq3sGrid();
 std::span<const uint64_t> iq1sGrid();
 
-/// IQ2_XXS, IQ2_XS and IQ3_XXS store seven signs; the eighth makes the number
-/// of negative elements even. If bit j is set, element j is negative.
+/// Returns the signs of eight elements; bit j is set if element j is negative.
+/// IQ2_XXS, IQ2_XS and IQ3_XXS store only seven of the signs, because the
+/// eighth always makes the number of negative elements even.
 constexpr uint8_t iqSigns(uint32_t sevenBits) {
   return static_cast<uint8_t>(sevenBits | (std::popcount(sevenBits) & 1) << 7);
 }

@@ -21,12 +21,15 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46554747; // "GGUF"
 constexpr uint64_t kDefaultAlignment = 32;
-constexpr uint64_t kMaxNameBytes = 65535; // of a key, as specified
-constexpr uint32_t kMaxDimensions = 4;    // of a ggml tensor
-// The largest known vocabularies make headers of about 20 MB.
+constexpr uint64_t kMaxNameBytes = 65535; // the specification's limit for keys
+constexpr uint32_t kMaxDimensions = 4;    // GGML_MAX_DIMS of ggml
+// The limit is generous: the largest known vocabularies lead to headers of
+// about 20 MB.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{64} << 20;
-// The smallest possible entries: key length + 1 byte of key + type + 1 byte of
-// value; name length + 1 byte + dimension count + 1 dimension + type + offset.
+// The sizes in bytes of the smallest possible entries. An entry of the metadata
+// consists of a key length, a key of 1 byte, a type, and a value of 1 byte. An
+// entry of the tensor index consists of a name length, a name of 1 byte, a
+// number of dimensions, 1 dimension, a type, and an offset.
 constexpr uint64_t kMinMetadataBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -64,15 +67,16 @@ private:
   Status locateData(const std::vector<uint64_t> &offsets,
                     std::vector<SourceTensor> &tensors);
 
-  /// "truncated at byte P: WHAT needs N bytes, R are left".
+  /// Returns the error "truncated at byte P: WHAT needs N bytes, R are left".
   Status truncated(const char *what, uint64_t needed) const {
     return corruptError("truncated at byte " + number(reader.position()) +
                         ": " + what + " needs " + number(needed) + " bytes, " +
                         number(reader.remaining()) + areLeft());
   }
 
-  /// " are left", followed by the limit of a header's bytes if the file is
-  /// larger than that.
+  /// Returns the end of a message that states how many bytes remain: " are
+  /// left", or, if the file is larger than a header may be, " are left of the N
+  /// that a header may take".
   std::string areLeft() const {
     return bytes.size() <= kMaxHeaderBytes
                ? " are left"
@@ -361,7 +365,7 @@ Status Parser::parseTensor(SourceTensor &tensor, uint64_t &offset) {
     return type.status();
   }
   tensor.dtype = *type;
-  // GGUF stores the length of a row first.
+  // GGUF stores the innermost dimension, the length of a row, first.
   std::reverse(tensor.shape.begin(), tensor.shape.end());
   return read("the data offset", offset);
 }
@@ -465,7 +469,8 @@ Status Parser::locateData(const std::vector<uint64_t> &offsets,
     tensor.fileOffset = *start + offsets[i];
     tensor.data = bytes.subspan(tensor.fileOffset, *size);
   }
-  // Once they are sorted by offset, only neighbours can overlap.
+  // Once the tensors are sorted by offset, only neighbours need to be checked
+  // for overlap.
   std::vector<const SourceTensor *> order;
   order.reserve(tensors.size());
   for (const SourceTensor &tensor : tensors) {

@@ -1,7 +1,7 @@
 //===- GgufParser.h - one GGUF file's header --------------------*- C++ -*-===//
 //
-// Private to formats/gguf. Reads the metadata and the tensor index of one file.
-// GgufReader combines the files of a split model.
+// This header is private to formats/gguf. parseFile() reads the metadata and
+// the tensor index of one file. GgufReader combines the files of a split model.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFPARSER_H
@@ -16,10 +16,11 @@ namespace air::gguf {
 struct ParsedFile {
   uint32_t version = 0;
   std::map<std::string, MetadataValue> metadata;
-  std::map<std::string, SourceTensor> tensors; ///< `file` is left 0
+  std::map<std::string, SourceTensor> tensors; ///< the `file` of each is left 0
 };
 
-/// Messages are not prefixed with the file's name.
+/// Parses the header of one GGUF file. The messages of errors do not contain
+/// the file's name, which the caller adds.
 Result<ParsedFile> parseFile(std::span<const uint8_t> bytes);
 
 } // namespace air::gguf

@@ -14,7 +14,7 @@ namespace {
 struct SplitFacts {
   uint64_t part = 0;
   uint64_t parts = 1;
-  std::optional<uint64_t> tensors; ///< of all parts together
+  std::optional<uint64_t> tensors; ///< number of tensors in all parts together
 };
 
 Result<std::optional<uint64_t>>
@@ -58,6 +58,7 @@ Result<SplitFacts> splitFacts(const gguf::ParsedFile &parsed) {
   return facts;
 }
 
+/// Returns the end of the file name of part `part`, counted from 0:
 /// "-00002-of-00003.gguf" for part 1 of 3.
 std::string splitSuffix(uint64_t part, uint64_t parts) {
   char text[64];
@@ -67,7 +68,8 @@ std::string splitSuffix(uint64_t part, uint64_t parts) {
   return text;
 }
 
-/// Moves the tensors of file `index` into the model.
+/// Moves the tensors of `parsed`, which is file `index` of the model, into
+/// `model`.
 Status addTensors(ModelSource &model, gguf::ParsedFile &parsed,
                   uint32_t index) {
   for (auto &[name, tensor] : parsed.tensors) {
@@ -87,7 +89,9 @@ ModelSource modelFrom(gguf::ParsedFile &parsed) {
   return model;
 }
 
-/// Opens and adds part `part` (1 and up).
+/// Opens the file `path`, which must be part `part` (counted from 0) of the
+/// split model `whole`, and adds its tensors to `model`, which already contains
+/// the earlier parts.
 Status addPart(ModelSource &model, const std::string &path, uint64_t part,
                const SplitFacts &whole) {
   Result<MappedFile> file = MappedFile::open(path);

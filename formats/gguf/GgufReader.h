@@ -5,10 +5,11 @@
 // first file. Big-endian files and the type ids of forks are refused; the
 // message names them.
 //
-// Errors: Io (can't open a file or a part), Corrupt (with what is wrong, at
-// which byte, and both numbers), Unsupported (version, endianness, type id,
-// arrays of arrays), Usage (a later part of a split was given). Messages start
-// with the file's name.
+// Errors: Io if a file or a part cannot be opened; Corrupt, with a message that
+// states what is wrong, at which byte, and which two numbers disagree;
+// Unsupported for a version, byte order or type id that is not supported, and
+// for arrays of arrays; Usage if `path` is a later part of a split model.
+// Messages start with the file's name.
 //
 // A header (metadata and tensor index) may be at most 64 MiB long. Memory use
 // is proportional to its size; the time for n entries is O(n log n). Tensor
@@ -22,22 +23,27 @@
 
 namespace air {
 
-/// Opens `path` and, when it is the first of a split, its siblings.
+/// Opens the file `path` and, if it is the first part of a split model, the
+/// files of the other parts.
 Result<ModelSource> readGguf(const std::string &path);
 
-/// Parses one file's bytes; `bytes` must outlive the result. For fuzzing.
+/// Parses one file that is in memory. `bytes` must outlive the result; `name`
+/// is used in messages. The function is for fuzzing.
 Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
                               const std::string &name);
 
-/// tokenizer.ggml.* -> TokenizerData; kind None when the file has no tokenizer.
-/// Absent keys have llama.cpp's defaults; an id of -1 or 2^32 - 1 means none.
-/// Types that contradict the text of their piece are corrected (KnownPieces.h),
-/// surplus entries of arrays are cut, and ids outside the vocabulary become
-/// none if generation does not need them; each of these changes adds a note.
-/// The result may fail checkTokenizer(). Corrupt when an array is shorter than
-/// the vocabulary, a piece appears twice, or an id that generation needs lies
-/// outside the vocabulary. An Unsupported error names the tokenizer model
-/// ("t5", ...) and the supported ones.
+/// Converts the tokenizer.ggml.* keys to a TokenizerData, whose kind is None if
+/// the file has no tokenizer. Absent keys have the defaults of llama.cpp. An id
+/// of -1 or 2^32 - 1 means that there is no such token. Types that contradict
+/// the text of their piece are corrected (KnownPieces.h), surplus entries of
+/// arrays are cut, and ids outside the vocabulary are dropped if generation
+/// does not need them; each of these changes adds a note. The result may fail
+/// checkTokenizer().
+///
+/// Fails with Corrupt if an array is shorter than the vocabulary, a piece
+/// appears twice, or an id that generation needs lies outside the vocabulary.
+/// Fails with Unsupported if the tokenizer model ("t5", ...) is not supported;
+/// the message names it and the supported ones.
 Result<TokenizerData> readGgufTokenizer(const ModelSource &source);
 
 } // namespace air

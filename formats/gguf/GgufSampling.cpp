@@ -25,7 +25,8 @@ public:
     defaults.repeatPenalty =
         real("penalty_repeat", std::numeric_limits<float>::min(), kLargest);
     defaults.repeatLastN = integer("penalty_last_n", -1, kMaxRepeatLastN);
-    // 0 turns these two samplers off, so that their other keys have no effect.
+    // A value of 0 turns the xtc or mirostat sampler off, and then its other
+    // keys have no effect.
     if (number("xtc_probability").value_or(0) != 0) {
       ignore("xtc_probability", "this sampler is not supported");
     }
@@ -58,7 +59,8 @@ private:
     notes.push_back("key '" + fullKey(key) + "' is ignored: " + why);
   }
 
-  /// The value, if it is a number of any kind; otherwise nullopt, with a note.
+  /// Returns the value of `key` if it is a number of any type. Otherwise
+  /// returns nullopt, and adds a note unless the key is absent.
   std::optional<double> number(const char *key) {
     auto found = source.metadata.find(fullKey(key));
     if (found == source.metadata.end()) {

@@ -1,9 +1,9 @@
 //===- GgufSampling.h - the general.sampling.* keys -------------*- C++ -*-===//
 //
-// Names of the keys: gguf/constants.py of gguf 0.19 on PyPI (Keys.General). The
-// keys are recommendations. A value that makes no sense, or that requires an
-// unsupported sampler (xtc, mirostat, another order), results in a note, not an
-// error.
+// The names of the keys are those in gguf/constants.py of gguf 0.19 on PyPI
+// (Keys.General). The keys are recommendations. A value that is out of range,
+// or that requires an unsupported sampler (xtc, mirostat) or order of samplers,
+// results in a note, not an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_GGUF_GGUFSAMPLING_H
@@ -17,7 +17,8 @@
 
 namespace air {
 
-/// Appends a sentence to `notes` for each key that is ignored.
+/// Reads the sampler settings that the file recommends. Appends a sentence to
+/// `notes` for each key that is ignored.
 SamplingDefaults readGgufSampling(const ModelSource &source,
                                   std::vector<std::string> &notes);
 

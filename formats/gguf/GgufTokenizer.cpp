@@ -1,6 +1,7 @@
 //===- GgufTokenizer.cpp - tokenizer.ggml.* -> TokenizerData --------------===//
 //
-// Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer. An
+// The keys are described in
+// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer. An
 // absent key has the default of llama.cpp (src/llama-vocab.cpp), except that a
 // BPE vocabulary without a BOS or EOS id has no such token, and that an SPM
 // vocabulary without scores ranks pieces by their ids.
@@ -18,8 +19,8 @@ namespace air {
 
 namespace {
 
-// Byte-level BPE vocabularies whose texts start with BOS unless the file says
-// otherwise.
+// The pre-tokenizers (tokenizer.ggml.pre) of byte-level BPE vocabularies whose
+// texts start with BOS unless the file says otherwise.
 constexpr std::string_view kPreWithBos[] = {
     "llama3",   "llama-v3", "llama-bpe",    "falcon3", "falcon-h1", "pixtral",
     "midm-2.0", "lfm2",     "jina-v5-nano", "tekken",  "chameleon",
@@ -53,12 +54,13 @@ private:
   }
   Status readText(const std::string &key, std::string &text) const;
   Status readFlag(const char *key, bool &flag) const;
-  /// Sets `id` if the file has the key. An id outside the vocabulary is Corrupt
-  /// if it is needed; otherwise it becomes none, with a note.
+  /// Sets `id` if the file has the key. If the file's id lies outside the
+  /// vocabulary, the function fails with Corrupt where the id is needed;
+  /// otherwise it sets `id` to kNoToken and adds a note.
   Status readId(const char *key, int32_t &id, Need need);
   Status readTokens();
-  /// Checks an array that has one entry per token: an array that is too short
-  /// is Corrupt, and one that is too long adds a note.
+  /// Checks the length of an array that must have one entry per token. Fails
+  /// with Corrupt if it is too short, and adds a note if it is too long.
   Status checkLength(const char *key, size_t size);
   Status readTypes();
   Status readScores();
@@ -103,7 +105,7 @@ Status Reader::readId(const char *key, int32_t &id, Need need) {
   if (!stored) {
     return corruptError("metadata '" + name + "' is not a token id");
   }
-  if (*stored == UINT32_MAX) { // -1 as some converters write it
+  if (*stored == UINT32_MAX) { // some converters store -1 like this
     id = TokenizerData::kNoToken;
     return Status::ok();
   }
@@ -164,7 +166,8 @@ Status Reader::readTokens() {
     int difference = piece(a).compare(piece(b));
     return difference != 0 ? difference < 0 : a.id < b.id;
   });
-  // Report the first duplicate in the file, which does not depend on the hash.
+  // The duplicate that comes first in the file is reported, so that the message
+  // does not depend on the hash function.
   const Entry *twin = nullptr;
   for (size_t i = 1; i < order.size(); ++i) {
     if (order[i].hash == order[i - 1].hash &&
@@ -229,8 +232,9 @@ Status Reader::readTypes() {
 Status Reader::readScores() {
   const MetadataValue *value = find("tokenizer.ggml.scores");
   if (value == nullptr) {
-    // sentencepiece orders the pieces of a BPE model from best to worst, and
-    // scores each with its negative id.
+    // sentencepiece orders the pieces of a BPE model from best to worst and
+    // scores each with its negative id. These scores are used if the file has
+    // none.
     for (size_t id = 0; id < data.tokens.size(); ++id) {
       data.scores.push_back(-static_cast<float>(id));
     }
@@ -271,7 +275,8 @@ Status Reader::readMerges() {
   }
   for (size_t rank = 0; rank < merges->size(); ++rank) {
     const std::string &merge = (*merges)[rank];
-    // A piece may itself start with a space, so the search starts at byte 1.
+    // A space separates the two pieces of a merge. The first piece may itself
+    // start with a space, so the search starts at byte 1.
     size_t space = merge.find(' ', 1);
     if (space == std::string::npos || space + 1 == merge.size()) {
       return corruptError("metadata 'tokenizer.ggml.merges' entry " +
@@ -293,9 +298,9 @@ Status Reader::readSpecials() {
     data.bos = orNone(1);
     data.eos = orNone(2);
   }
-  // BOS is needed if texts begin with it, and the ids that end an answer always
-  // are. The unknown token is needed only if some byte has no token, which
-  // checkTokenizer() checks.
+  // The BOS id is needed if texts begin with BOS, and the ids that end an
+  // answer are always needed. The unknown token is needed only if some byte has
+  // no token, which checkTokenizer() checks.
   const bool spm = data.kind == TokenizerKind::Spm;
   bool addBos =
       spm || std::ranges::find(kPreWithBos, data.pre) != std::end(kPreWithBos);

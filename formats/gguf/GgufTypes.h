@@ -1,7 +1,8 @@
 //===- GgufTypes.h - tensor type ids of GGUF files --------------*- C++ -*-===//
 //
-// Which ids this project reads, and the names of known ids that it does not
-// read: those that ggml has withdrawn, and those of ik_llama.cpp (its
+// typeFromFile() maps the type ids of GGUF files to dtypes. It also knows the
+// names of ids that are not supported, for its messages: those that ggml has
+// withdrawn, and those of the fork ik_llama.cpp (its
 // gguf-py/gguf/constants.py).
 //
 //===----------------------------------------------------------------------===//
@@ -12,8 +13,8 @@
 
 namespace air::gguf {
 
-/// The DType of a file's type id. An Unsupported error says where the type
-/// comes from and what to do.
+/// Returns the DType of a type id in a GGUF file. Fails with Unsupported for
+/// any other id; the message states where the type comes from and what to do.
 Result<DType> typeFromFile(uint32_t id);
 
 } // namespace air::gguf

@@ -1,4 +1,4 @@
-//===- BuiltinProfiles.cpp - machines with a name -------------------------===//
+//===- BuiltinProfiles.cpp - the built-in machine profiles ----------------===//
 #include "formats/machine/MachineProfile.h"
 #include "formats/support/MappedFile.h"
 
@@ -17,11 +17,11 @@ struct Builtin {
 };
 
 /// The x86-64 profiles are levels 3 and 4 of the psABI (only the features that
-/// kernels use), variants of both with a byte dot product, and variants of
-/// level 4 with a bfloat16 dot product and with tile registers. The aarch64
-/// profiles are Armv8.0, Armv8.2 with a byte dot product, and Armv8.6 with a
-/// byte matrix multiply. All of them describe a machine of nominal size: eight
-/// cores, 16 GiB, two channels of DDR4-3200, and an NVMe disk.
+/// kernels use), variants of both with dot products of bytes, and variants of
+/// level 4 with dot products of bfloat16 and with tile registers. The aarch64
+/// profiles are Armv8.0, Armv8.2 with dot products of bytes, and Armv8.6 with
+/// matrix multiplication of bytes. All of them describe a machine of nominal
+/// size: eight cores, 16 GiB, two channels of DDR4-3200, and an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
@@ -84,7 +84,8 @@ std::string join(const std::vector<std::string> &names) {
   return text;
 }
 
-/// A profile is a page of text; a larger file is something else.
+/// A machine profile is about one page of text, so a file larger than this is
+/// something else.
 constexpr uint64_t kMaxProfileBytes = uint64_t{1} << 20;
 
 } // namespace

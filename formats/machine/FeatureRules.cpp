@@ -7,7 +7,8 @@ namespace air {
 
 namespace {
 
-/// `feature` implies `other` directly.
+/// Every CPU with `feature` also has `other`. The tables list only direct
+/// implications; impliedFeatures() follows them transitively.
 struct Implication {
   std::string_view feature;
   std::string_view other;

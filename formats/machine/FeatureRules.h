@@ -7,10 +7,10 @@
 
 namespace air {
 
-/// The features in knownFeatures(arch) that every machine with `feature` also
-/// has, sorted: the transitive implications in LLVM's X86.td and
-/// AArch64Features.td. A kernel compiled for `feature` may use all of them.
-/// Empty for a feature that implies none or is unknown.
+/// Returns the features in knownFeatures(arch) that every machine with
+/// `feature` also has, sorted. They are the transitive implications in LLVM's
+/// X86.td and AArch64Features.td. A kernel compiled for `feature` may use all
+/// of them. The list is empty for a feature that implies none or is unknown.
 std::vector<std::string_view> impliedFeatures(std::string_view arch,
                                               std::string_view feature);
 

@@ -1,7 +1,8 @@
 //===- HostFacts.h - what Linux reports about this machine ------*- C++ -*-===//
 //
-// The parts of hostProfile() that read the file system. The root is a
-// parameter, so that a test can imitate a machine in a folder.
+// memoryCapacity() is the part of hostProfile() that reads the file system. The
+// root directory is a parameter, so that a test can imitate a machine with
+// files in a folder.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_HOSTFACTS_H
@@ -12,10 +13,11 @@
 
 namespace air {
 
-/// The smaller of MemTotal (ROOT/proc/meminfo) and the memory limits of the
-/// cgroups that hold this process (ROOT/proc/self/cgroup, v1 and v2, each with
-/// its ancestors); 0 when nothing is known. Both are constant during the
-/// lifetime of a machine and its container.
+/// Returns the smallest of MemTotal (in ROOT/proc/meminfo) and the memory
+/// limits of the cgroups of this process and their ancestors
+/// (ROOT/proc/self/cgroup, versions 1 and 2), in bytes; 0 if none is known.
+/// These numbers are constant during the lifetime of a machine and its
+/// container.
 uint64_t memoryCapacity(const std::string &root);
 
 } // namespace air

@@ -1,8 +1,9 @@
 //===- HostProfile.cpp - this machine as a profile ------------------------===//
 //
-// x86: Intel SDM vol. 2 CPUID and vol. 1 ch. 13 (XCR0), AMD APM vol. 3 app. E.
-// A feature counts only when the operating system saves its registers.
-// Arm: the kernel's documentation of AT_HWCAP, AT_HWCAP2.
+// Sources for x86: Intel SDM, volume 2, CPUID, and volume 1, chapter 13 (XCR0);
+// AMD APM, volume 3, appendix E. An x86 feature counts only if the operating
+// system saves the registers that it uses. Source for Arm: the Linux kernel's
+// documentation of AT_HWCAP and AT_HWCAP2.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/FeatureRules.h"
@@ -35,14 +36,16 @@ struct CpuidRegisters {
 
 CpuidRegisters cpuid(uint32_t leaf, uint32_t subleaf) {
   CpuidRegisters r;
-  // Returns false and leaves zeros when the leaf does not exist.
+  // If the leaf does not exist, this call returns false and leaves the
+  // registers at zero.
   __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
   return r;
 }
 
-/// XCR0: which register files the operating system saves.
+/// Returns XCR0, a mask of the register states that the operating system saves;
+/// 0 if XCR0 cannot be read.
 uint64_t savedState(const CpuidRegisters &leaf1) {
-  if ((leaf1.ecx >> 27 & 1) == 0) { // OSXSAVE
+  if ((leaf1.ecx >> 27 & 1) == 0) { // OSXSAVE: without it, xgetbv faults
     return 0;
   }
   uint32_t low = 0;
@@ -56,9 +59,9 @@ std::vector<std::string> hostFeatures() {
   const CpuidRegisters leaf7 = cpuid(7, 0);
   const CpuidRegisters leaf7a = leaf7.eax >= 1 ? cpuid(7, 1) : CpuidRegisters{};
   const uint64_t saved = savedState(leaf1);
-  constexpr uint64_t kYmm = 0x6;      // SSE and AVX halves
-  constexpr uint64_t kZmm = 0xE6;     // and opmask, upper halves, ZMM16-31
-  constexpr uint64_t kTile = 0x60000; // TILECFG, TILEDATA
+  constexpr uint64_t kYmm = 0x6;      // XCR0: XMM, upper halves of YMM
+  constexpr uint64_t kZmm = 0xE6;     // kYmm, opmask, upper ZMM0-15, ZMM16-31
+  constexpr uint64_t kTile = 0x60000; // XCR0: TILECFG, TILEDATA
   const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
   const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;
   const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0 &&
@@ -125,7 +128,8 @@ constexpr const char *kHostArch = "aarch64";
 
 namespace {
 
-/// The number of CPUs in the affinity mask, on a machine of any size.
+/// Returns the number of CPUs in the affinity mask of this process. Machines
+/// with more than 1024 CPUs need a larger mask, so several sizes are tried.
 uint32_t usableCores() {
   for (int capacity = 1024; capacity <= 1 << 20; capacity *= 4) {
     cpu_set_t *set = CPU_ALLOC(static_cast<size_t>(capacity));
@@ -144,7 +148,8 @@ uint32_t usableCores() {
   return online > 0 ? static_cast<uint32_t>(online) : 1;
 }
 
-/// A decimal number at the start of `text`; nullopt for "max" and the like.
+/// Returns the decimal number at the start of `text`, or UINT64_MAX if it
+/// overflows; nullopt if `text` does not start with a digit, for example "max".
 std::optional<uint64_t> leadingNumber(const std::string &text) {
   uint64_t value = 0;
   size_t digits = 0;
@@ -170,7 +175,9 @@ std::optional<uint64_t> numberInFile(const std::string &path) {
   return leadingNumber(line);
 }
 
-/// The smallest limit of `group` and its ancestors under `mount`.
+/// Returns the smallest memory limit, in bytes, of the cgroup `group` and its
+/// ancestors, or UINT64_MAX if there is none. `mount` is where the cgroup file
+/// system is mounted; `file` is the name of the files that contain the limits.
 uint64_t limitAlong(const std::string &mount, std::string group,
                     const char *file) {
   uint64_t limit = UINT64_MAX;
@@ -204,7 +211,8 @@ uint64_t memoryCapacity(const std::string &root) {
       break;
     }
   }
-  // Lines are "HIERARCHY:CONTROLLERS:PATH"; v2 is hierarchy 0, no controllers.
+  // Each line is "HIERARCHY:CONTROLLERS:PATH". For cgroup version 2, the
+  // hierarchy is 0 and the list of controllers is empty.
   std::ifstream groups(root + "/proc/self/cgroup");
   const std::string mount = root + "/sys/fs/cgroup";
   while (std::getline(groups, line)) {
@@ -229,8 +237,9 @@ uint64_t memoryCapacity(const std::string &root) {
   return total == UINT64_MAX ? 0 : total;
 }
 
-/// The features whose implied features are all present. A hypervisor may hide a
-/// feature but not those that imply it; no code can be compiled for such a set.
+/// Returns the features whose implied features are all present. A hypervisor
+/// may hide a feature without hiding those that imply it, and no code can be
+/// compiled for such a set.
 std::vector<std::string> usable(const std::vector<std::string> &features) {
   std::vector<std::string> kept;
   for (const std::string &feature : features) {

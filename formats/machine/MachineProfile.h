@@ -8,16 +8,16 @@
 // The profile of `host` contains fixed properties of the machine but no
 // measurements, so that two plans made on one machine are identical.
 //
-// The JSON is one object with the keys of plan.fbs's Machine:
-//   name              1 to 1024 bytes without '/' and control characters; the
+// The JSON is one object with the keys of the table Machine in plan.fbs:
+//   name              1 to 1024 bytes without '/' or control characters; the
 //                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)
-//   features          list of names from knownFeatures(), which contains every
-//                     feature that another one implies (FeatureRules.h); []
-//                     when absent
+//   features          list of names from knownFeatures(). With a feature, the
+//                     list must also contain all features that it implies
+//                     (FeatureRules.h). [] when absent
 //   cores             1..4096 (required)
-//   memory_bytes      0..2^63-1, 0 when absent; the same for
-//   memory_bandwidth, disk_bandwidth
+//   memory_bytes, memory_bandwidth, disk_bandwidth
+//                     0..2^63-1; 0 when absent
 //   measured          true or false; false when absent
 // Any other key is refused, and so is a key that appears twice.
 //
@@ -39,50 +39,54 @@ struct MachineProfile {
   std::string arch; ///< "x86_64" or "aarch64"
   std::vector<std::string>
       features;                 ///< sorted LLVM names: "avx2", "avx512vnni"
-  uint32_t cores = 1;           ///< compute threads the plan is made for
-  uint64_t memoryBytes = 0;     ///< RAM
-  uint64_t memoryBandwidth = 0; ///< read, all cores
-  uint64_t diskBandwidth = 0;   ///< sequential read
+  uint32_t cores = 1;           ///< compute threads that the plan is made for
+  uint64_t memoryBytes = 0;     ///< size of the RAM in bytes
+  uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s
+  uint64_t diskBandwidth = 0;   ///< sequential reads, in bytes/s
   bool measured = false;
 
   bool operator==(const MachineProfile &) const = default;
 };
 
-/// The memory bandwidth that is assumed for a host that was not measured. One
-/// core of current server and desktop CPUs streams some 10 GB/s, and the peak
-/// of two channels of DDR4-3200 is 51 GB/s. These values rank plans; they do
-/// not predict speed.
+/// The memory bandwidth, in bytes per second, that is assumed for a host that
+/// was not measured: this number for each core, but at most
+/// kNominalHostBandwidth. One core of current server and desktop CPUs streams
+/// some 10 GB/s, and the peak of two channels of DDR4-3200 is 51 GB/s. These
+/// values rank plans; they do not predict speed.
 inline constexpr uint64_t kNominalCoreBandwidth = 10'000'000'000;
 inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 
-/// This machine, by cpuid or the kernel's auxiliary vector. `cores` are the
-/// CPUs of this process's affinity mask; `memoryBytes` is the smaller of the
-/// RAM and the cgroup's limit, not what happens to be free.
+/// Returns the profile of this machine. Its features come from cpuid (x86) or
+/// from the kernel's auxiliary vector (Arm). `cores` is the number of CPUs in
+/// the affinity mask of this process. `memoryBytes` is the RAM or the limit of
+/// the cgroup, whichever is smaller; it does not depend on how much memory is
+/// free.
 MachineProfile hostProfile();
 
-/// `spec` is "host", a built-in name, or a path that ends in ".json" or holds a
-/// '/'. An Unsupported error lists the built-in names; for the name of a GPU,
-/// it states the backend that the GPU needs. A Corrupt error names the JSON
-/// field.
+/// Returns the profile that `spec` names: "host", a built-in name, or a path
+/// that ends in ".json" or contains a '/'. An Unsupported error lists the
+/// built-in names; for the name of a GPU, it states the backend that the GPU
+/// needs. A Corrupt error names the JSON field.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Names of the built-in profiles, sorted.
 std::vector<std::string> builtinProfiles();
 
-/// The features of `arch` that a profile may name, sorted; empty for an
+/// The features that a profile for `arch` may name, sorted; empty for an
 /// architecture that has no CPU backend.
 std::vector<std::string_view> knownFeatures(std::string_view arch);
 
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where);
-/// The text has a two-space indent, every key and a final newline, so that
-/// equal profiles result in equal bytes.
+/// Returns the profile as JSON. The text has a two-space indent, every key and
+/// a final newline, so that equal profiles result in equal bytes.
 std::string toJson(const MachineProfile &profile);
 
-/// Ok when `host` can run a plan that was made for `plan`. Otherwise Mismatch,
-/// "FIELD: plan needs X, this machine has Y", for the architecture or for all
-/// missing features. Fewer cores or less bandwidth only reduce the speed and
-/// are not a mismatch.
+/// Returns Ok if the machine `host` can run a plan that was made for the
+/// machine `plan`. Otherwise fails with Mismatch and the message "FIELD: plan
+/// needs X, this machine has Y", for the architecture or for all missing
+/// features. Fewer cores or less bandwidth only reduce the speed and are not a
+/// mismatch.
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

@@ -26,10 +26,11 @@ constexpr uint64_t kMaxCores = 4096;
 // Byte counts are signed 64-bit numbers in file offsets and in the compiler's
 // IR.
 constexpr uint64_t kMaxBytes = INT64_MAX;
-/// As in a plan (rule plan.machine.name).
+/// A plan has the same limit (rule plan.machine.name).
 constexpr size_t kMaxNameBytes = 1024;
 
-/// Reads the fields of one object; the first failure is kept.
+/// Reads and checks the fields of a JSON object. `where` is the name of the
+/// file, for messages.
 class Fields {
 public:
   Fields(const Json &object, std::string where)
@@ -73,8 +74,9 @@ public:
     return Status::ok();
   }
 
-  /// Any value as one short line. Lists and objects are not printed, because
-  /// printing recurses and a file may nest deeper than the stack allows.
+  /// Returns any value as one short line of text. The contents of lists and
+  /// objects are left out, because printing recurses and a file may nest deeper
+  /// than the stack allows.
   static std::string shown(const Json &value) {
     if (value.is_structured()) {
       return value.is_array() ? "a list" : "an object";
@@ -108,7 +110,8 @@ std::string join(const std::vector<std::string_view> &names) {
   return text;
 }
 
-/// The name ends up in a plan and in messages of one line.
+/// Checks that `name` is not empty, is not too long, and contains no '/' and no
+/// control characters. The name ends up in a plan and in one-line messages.
 Status checkName(const Fields &fields, const std::string &name) {
   if (name.empty() || name.find('/') != std::string::npos) {
     return fields.fail("name",

@@ -20,10 +20,11 @@ bool usesTiles(const MachineProfile &profile) {
 
 #if defined(__x86_64__)
 
-// From asm/prctl.h of Linux 5.16 and later.
+// ARCH_GET_XCOMP_SUPP and ARCH_REQ_XCOMP_PERM of asm/prctl.h in Linux 5.16 and
+// later.
 constexpr long kGetSupported = 0x1021;
 constexpr long kRequestPermission = 0x1023;
-constexpr long kTileData = 18; ///< the bit in XCR0
+constexpr long kTileData = 18; ///< the bit of TILEDATA in XCR0
 
 bool requestTiles() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;

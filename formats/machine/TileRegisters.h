@@ -14,12 +14,12 @@
 
 namespace air {
 
-/// Whether this system grants tile registers on request.
+/// Returns whether this system grants tile registers on request.
 bool hasTileRegisters();
 
-/// Calls checkRunsOn(). For a plan with tile instructions it also requests the
-/// permission to use them, for all threads of this process until it ends;
-/// Mismatch when the request is refused.
+/// Calls checkRunsOn(). If the plan uses tile registers, also requests the
+/// permission to use them, which holds for all threads of this process until it
+/// ends. Fails with Mismatch if the system refuses.
 Status prepareToRun(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

@@ -7,7 +7,7 @@
 namespace air {
 namespace {
 
-constexpr uint32_t kEnd = 0x144; ///< past the last code point in use
+constexpr uint32_t kEnd = 0x144; ///< one past the last code point of a spelling
 
 constexpr bool isPrintable(uint32_t byte) {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) ||
@@ -35,7 +35,8 @@ bool bytesOfSpelling(std::string_view spelling, std::string &bytes) {
     auto c = static_cast<uint8_t>(spelling[i]);
     uint32_t codePoint = c;
     if (c >= 0x80) {
-      // All spellings lie below U+0800, so they have at most two bytes.
+      // The code points of all spellings lie below U+0800, so their UTF-8
+      // encodings have at most two bytes.
       if (c < 0xc2 || c > 0xdf || i + 1 == spelling.size()) {
         return false;
       }

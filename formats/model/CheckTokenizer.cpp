@@ -126,7 +126,8 @@ Status checkBpe(const TokenizerData &data) {
     TokenType type = data.types[id];
     bool isText = type != TokenType::Control &&
                   type != TokenType::UserDefined && type != TokenType::Unknown;
-    // The spelling of one byte has one or two bytes.
+    // The spelling of one byte has one or two bytes in UTF-8, so longer tokens
+    // need not be decoded.
     if (isText && data.tokens[id].size() <= 2 &&
         bytesOfSpelling(data.tokens[id], bytes) && bytes.size() == 1) {
       present[static_cast<uint8_t>(bytes[0])] = true;

@@ -1,7 +1,8 @@
 //===- CheckTokenizer.h - is this vocabulary usable? ------------*- C++ -*-===//
 //
-// What the tokenizers of runtime/text/ require of a vocabulary. airpack checks
-// it, too, so that an unusable vocabulary is refused before it is packed.
+// checkTokenizer() checks what the tokenizers of runtime/text/ require of a
+// vocabulary. airpack calls it, too, so that an unusable vocabulary is refused
+// before it is packed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_CHECKTOKENIZER_H
@@ -12,11 +13,11 @@
 
 namespace air {
 
-/// Ok for kind None. Corrupt when arrays disagree in length, an id lies outside
-/// the vocabulary, a score is not a number, a byte token is not named like
-/// <0x0A>, or some byte of UTF-8 text has no token and there is no unknown
-/// token. Unsupported when the pre-tokenizer of a BPE vocabulary is missing or
-/// unknown; the message lists the known ones.
+/// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
+/// id lies outside the vocabulary, a score is not a number, a byte token is not
+/// named like <0x0A>, or some byte of UTF-8 text has no token and there is no
+/// unknown token. Fails with Unsupported if the pre-tokenizer of a BPE
+/// vocabulary is missing or unknown; the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 
 } // namespace air

@@ -9,9 +9,10 @@ namespace air {
 
 namespace {
 
-// The list of llama.cpp (src/llama-vocab.cpp, October 2026).
+// The pieces that end generation according to llama.cpp (src/llama-vocab.cpp,
+// October 2026).
 constexpr std::string_view kEndPieces[] = {
-    // Ends of a turn.
+    // These pieces end a turn.
     "<|eot_id|>",
     "<|im_end|>",
     "<|end|>",
@@ -24,9 +25,9 @@ constexpr std::string_view kEndPieces[] = {
     "<\xef\xbd\x9c"
     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
     "<end_of_utterance>",
-    // Ends of a message.
+    // This piece ends a message.
     "<|eom_id|>",
-    // Other ends of generation.
+    // These pieces end generation in other ways.
     "<|return|>",
     "<|call|>",
     "<|flush|>",
@@ -39,9 +40,10 @@ constexpr std::string_view kEndPieces[] = {
     "[e~[",
 };
 
-// Parts of fill-in-the-middle prompts; no answer continues after them. Their
-// text alone proves nothing, because code and web pages contain such names,
-// too. They therefore count only if the file gives them a special type.
+// Parts of fill-in-the-middle prompts. They end generation, because no answer
+// continues after them. Their text alone does not prove that they are special,
+// because code and web pages contain such names, too. They therefore count only
+// if their type is Control or UserDefined.
 constexpr std::string_view kFillInPieces[] = {
     "<|fim_pad|>",
     "<|repo_name|>",
@@ -52,19 +54,23 @@ bool contains(const TokenizerData &data, std::string_view piece) {
   return std::ranges::find(data.tokens, piece) != data.tokens.end();
 }
 
-/// True if a piece of the list has another meaning in this vocabulary.
+/// Returns whether `piece`, which is in kEndPieces, has another meaning in this
+/// vocabulary.
 bool isNoEnd(const TokenizerData &data, std::string_view piece) {
   if (piece == "<|end|>") {
-    // It ends one of several messages: an analysis precedes the answer.
+    // In a vocabulary with the following pieces, <|end|> ends one of several
+    // messages of an answer: an analysis precedes the final message.
     return (contains(data, "<|channel|>") && contains(data, "<|return|>")) ||
            (contains(data, "<|calls|>") && contains(data, "<|flush|>"));
   }
-  // The closing tag of struck-out text in HTML.
+  // In a vocabulary with <|tool_response>, </s> is the tag that closes
+  // struck-out text in HTML.
   return piece == "</s>" && contains(data, "<|tool_response>");
 }
 
-/// True if a merge produces `piece`. Merges never produce special tokens, so
-/// such a piece is text. (In Qwen 2, "</s>" is one: a piece of HTML.)
+/// Returns whether a merge produces `piece`. Merges never produce special
+/// tokens, so such a piece is ordinary text, for example the HTML tag "</s>" in
+/// Qwen 2.
 bool isMadeByMerge(const TokenizerData &data, std::string_view piece) {
   return std::ranges::any_of(data.merges, [&](std::string_view merge) {
     size_t space = merge.find(' ', 1);

@@ -1,9 +1,9 @@
 //===- KnownPieces.h - pieces whose text shows their type -------*- C++ -*-===//
 //
 // Files in circulation give some pieces a wrong type, or give no types at all,
-// although the text of the pieces leaves no doubt: <0x0A> is a byte and
-// <|im_end|> ends a turn. These functions correct the types and leave a note
-// for each correction.
+// although the text of the pieces leaves no doubt: <0x0A> stands for a byte and
+// <|im_end|> ends a turn. These functions correct the types and add notes about
+// what they corrected.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_KNOWNPIECES_H
@@ -16,19 +16,20 @@
 
 namespace air {
 
-/// "<0x0A>" -> 10; std::nullopt for every other text.
+/// Returns the byte that a piece like "<0x0A>" stands for; nullopt if the piece
+/// does not have this form.
 std::optional<uint8_t> byteOfPiece(std::string_view piece);
 
-/// Pieces of an SPM vocabulary that are named like bytes but have the type of
-/// text become byte tokens, unless their byte already has one. Adds one note
-/// for all of them.
+/// Turns the pieces of an SPM vocabulary that are named like bytes but have the
+/// type Normal or Undefined into byte tokens, unless their byte already has a
+/// byte token. Adds one note for all of them.
 void markBytePieces(TokenizerData &data);
 
-/// Pieces that are known to end a turn, a message or a text become control
-/// tokens and end generation, whatever their type is. Adds a note for each
-/// whose type changes. Pieces that a merge of a BPE vocabulary produces are
-/// text and stay text. The ids are added to `data.endOfGeneration`, which is
-/// sorted afterwards and has no duplicates.
+/// Turns the pieces that are known to end a turn, a message or a text into
+/// control tokens that end generation, whatever their type is. Adds a note for
+/// each piece whose type changes. Pieces that a merge of a BPE vocabulary
+/// produces are text and stay text. The ids of the pieces are added to
+/// `data.endOfGeneration`, which is then sorted and has no duplicates.
 void markEndPieces(TokenizerData &data);
 
 } // namespace air

@@ -1,11 +1,11 @@
 //===- ModelSource.h - a model as its file describes it ---------*- C++ -*-===//
 //
-// What a reader of model files (formats/gguf) returns: typed metadata, and an
-// index of tensors whose bytes stay in the mapped files. Nothing is computed
-// and no tensor is copied.
+// A ModelSource is what a reader of model files (formats/gguf) returns: typed
+// metadata, and an index of tensors whose bytes stay in the mapped files.
+// Nothing is computed and no tensor is copied.
 //
-// Ownership: a ModelSource owns its mappings; `data` spans die with it.
-// Thread-safety: immutable after reading.
+// Ownership: a ModelSource owns its mappings; the `data` spans of its tensors
+// are valid only as long as it exists. Thread-safety: immutable after reading.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_MODELSOURCE_H
@@ -34,16 +34,16 @@ using MetadataValue =
 struct SourceTensor {
   std::string name;
   DType dtype = DType::F32;
-  /// Outermost first: a matrix is {rows, columns}, a vector {elements}. (GGUF
-  /// stores the reverse.)
+  /// The dimensions, outermost first: {rows, columns} for a matrix, {elements}
+  /// for a vector. GGUF stores them in the reverse order.
   std::vector<uint64_t> shape;
   std::span<const uint8_t> data;
   uint32_t file = 0;       ///< index into ModelSource::files
-  uint64_t fileOffset = 0; ///< bytes from that file's start
+  uint64_t fileOffset = 0; ///< in bytes, from the start of that file
 };
 
 struct ModelSource {
-  std::string format; ///< "GGUF v3"
+  std::string format; ///< for example "GGUF v3"
   std::vector<MappedFile> files;
   std::map<std::string, MetadataValue> metadata;
   std::map<std::string, SourceTensor> tensors; ///< by name
@@ -53,8 +53,9 @@ struct ModelSource {
     return it == tensors.end() ? nullptr : &it->second;
   }
 
-  // Typed access. std::nullopt when the key is absent or of another kind
-  // (integers convert between signs when the value fits).
+  // These functions return the value of a key, or nullopt if the key is absent
+  // or its value has another type. getUnsigned() also accepts signed integers
+  // that are not negative.
   std::optional<std::string> getString(const std::string &key) const;
   std::optional<uint64_t> getUnsigned(const std::string &key) const;
   std::optional<double> getFloat(const std::string &key) const;

@@ -1,7 +1,8 @@
 //===- PreTokenizerNames.cpp - names of pre-tokenisers --------------------===//
 //
 // Source of the synonyms: llama.cpp, src/llama-vocab.cpp. Two names are
-// synonyms only if expression, ignore_merges and normalisation all agree.
+// synonyms only if their regular expressions, their values of ignore_merges and
+// their normalisations all agree.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/PreTokenizerNames.h"

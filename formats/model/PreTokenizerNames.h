@@ -19,13 +19,15 @@ struct PreTokenizerName {
   std::string_view canonical;
 };
 
-/// Every name that is supported, sorted.
+/// All supported names, sorted.
 std::span<const PreTokenizerName> preTokenizerNames();
 
-/// "" when `name` is not supported.
+/// Returns the canonical name of the pre-tokenizer `name`; "" if it is not
+/// supported.
 std::string_view canonicalPreTokenizer(std::string_view name);
 
-/// "deepseek-r1-qwen, default, ...", for messages.
+/// Returns the supported names as one text, for messages: "deepseek-r1-qwen,
+/// default, ...".
 std::string preTokenizerList();
 
 } // namespace air

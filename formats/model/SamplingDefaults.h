@@ -1,7 +1,8 @@
 //===- SamplingDefaults.h - sampler settings of a model ---------*- C++ -*-===//
 //
 // The sampler settings that a model file recommends: GGUF's general.sampling.*
-// keys. They override the programs' own defaults, and options override them.
+// keys. They override the programs' own defaults, and command-line options
+// override them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_SAMPLINGDEFAULTS_H
@@ -12,20 +13,21 @@
 
 namespace air {
 
-/// A field is absent if the file does not set it. Meanings and ranges are those
-/// of the options of the same name (runtime/text/Sampler.h).
+/// The recommended settings. A field is absent if the file does not set it.
+/// Meanings and ranges are those of the options of the same name
+/// (runtime/text/Sampler.h).
 struct SamplingDefaults {
   std::optional<float> temperature;   ///< at least 0
-  std::optional<int32_t> topK;        ///< 0 or less: all
+  std::optional<int32_t> topK;        ///< 0 or less keeps all tokens
   std::optional<float> topP;          ///< 0 to 1
   std::optional<float> minP;          ///< 0 to 1
   std::optional<float> repeatPenalty; ///< above 0
-  std::optional<int32_t> repeatLastN; ///< -1: the whole context
+  std::optional<int32_t> repeatLastN; ///< in tokens; -1: the whole context
 
   bool operator==(const SamplingDefaults &) const = default;
 };
 
-/// The largest number of past tokens for penalties that a model may request.
+/// The largest repeatLastN that a model may request, in tokens.
 inline constexpr int32_t kMaxRepeatLastN = 1 << 24;
 
 } // namespace air

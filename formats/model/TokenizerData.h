@@ -15,7 +15,7 @@ namespace air {
 
 enum class TokenizerKind : uint8_t { None = 0, Spm = 1, Bpe = 2 };
 
-/// GGUF tokenizer.ggml.token_type.
+/// The type of a token, with the numbers of GGUF's tokenizer.ggml.token_type.
 enum class TokenType : uint8_t {
   Undefined = 0,
   Normal = 1,
@@ -31,10 +31,10 @@ struct TokenizerData {
 
   TokenizerKind kind = TokenizerKind::None;
   std::string pre;                 ///< tokenizer.ggml.pre; "" when absent
-  std::vector<std::string> tokens; ///< id -> piece, as stored
-  std::vector<float> scores;       ///< SPM: id -> score; empty for BPE
-  std::vector<TokenType> types;    ///< id -> type; same size as tokens
-  std::vector<std::string> merges; ///< BPE: "left right" by rank
+  std::vector<std::string> tokens; ///< the piece of each id, as stored
+  std::vector<float> scores;       ///< SPM: score of each id; BPE: empty
+  std::vector<TokenType> types;    ///< the type of each id
+  std::vector<std::string> merges; ///< BPE: "LEFT RIGHT", ordered by rank
   int32_t bos = kNoToken;
   int32_t eos = kNoToken;
   int32_t unknown = kNoToken;
@@ -44,11 +44,11 @@ struct TokenizerData {
       endOfGeneration; ///< every id that ends an answer, sorted
   bool addBos = false;
   bool addEos = false;
-  bool addSpacePrefix = true; ///< SPM
+  bool addSpacePrefix = true; ///< SPM: put a space before a text
   bool removeExtraWhitespaces = false;
   std::string chatTemplate; ///< tokenizer.chat_template
-  /// One sentence for the user about each correction that the reader made. Not
-  /// part of a plan.
+  /// One sentence for the user about each correction that the reader of the
+  /// model file made. The notes are not part of a plan.
   std::vector<std::string> notes;
 };
 

@@ -2,15 +2,15 @@
 //
 // dtype, layout and target are independent axes. A layout permutes the units of
 // a matrix's blocks (formats/dtype/DType.h, BlockField) and never their bits,
-// so every layout of a matrix unpacks to the source's bytes.
+// so unpacking any layout restores the source's bytes.
 //
 //   rows  the source's order: row after row, block after block.
-//   x16   16 rows interleaved. The rows are divided into row blocks of 16; the
-//         last one is padded with rows of zeros. A row block is stored column
-//         of dtype blocks by column, within a column field by field, and
-//         within a field unit by unit. For each unit, the values of all 16
-//         rows are adjacent, so one vector load fetches the same unit of 16
-//         rows, one row per lane.
+//   x16   16 rows are interleaved. The rows are divided into row blocks of 16;
+//         the last one is padded with rows of zeros. Within a row block, the
+//         blocks of the dtype form columns. The bytes are stored column by
+//         column, within a column field by field, and within a field unit by
+//         unit. For each unit, the values of all 16 rows are adjacent, so one
+//         vector load fetches the same unit of 16 rows, one row per lane.
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //
@@ -29,8 +29,9 @@ inline constexpr uint32_t kX16Rows = 16;
 std::string_view layoutName(Layout layout);
 std::optional<Layout> layoutFromName(std::string_view name);
 
-/// Bytes of a [rows, columns] matrix; Corrupt when a row is not a whole number
-/// of blocks or the size overflows.
+/// Returns the size in bytes of a matrix of `rows` x `columns` elements,
+/// padding included. Fails with Corrupt if a row is not a whole number of
+/// blocks or the size overflows 64 bits.
 Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
                              uint64_t columns);
 

@@ -39,7 +39,8 @@ std::vector<std::string> unpackStrings(const plan::StringList *list) {
   if (list == nullptr || list->ends() == nullptr) {
     return strings;
   }
-  // Without a blob every string is empty. The verifier has checked the ends.
+  // If the list has no blob, all of its strings are empty. The verifier has
+  // checked that the ends ascend and lie inside the blob.
   const std::string_view blob =
       list->bytes() == nullptr
           ? std::string_view()

@@ -11,14 +11,14 @@
 
 namespace air {
 
-/// If the record of toPlan() passes the verifier, fromPlan() converts it back
-/// to an equal value.
+/// If the record that toPlan() returns passes the verifier, fromPlan() converts
+/// it back to an equal value, except that the notes are lost.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 TokenizerData fromPlan(const plan::Tokenizer &record);
 
-/// Returns null when nothing is recommended.
+/// Returns null if `defaults` recommends nothing.
 std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
-/// A null record means that nothing is recommended.
+/// If `record` is null, the model recommends nothing.
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
 std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile);

@@ -12,8 +12,9 @@ namespace air {
 
 namespace {
 
-/// A lower bound on the size of the large parts. FlatBufferBuilder aborts at 2
-/// GiB, so the parts that come from a model's file are counted first.
+/// Returns a lower bound on the size of the metadata in bytes.
+/// FlatBufferBuilder aborts at 2 GiB, so the parts whose size the model's file
+/// determines are counted before they are encoded.
 uint64_t lowerBound(const plan::PlanT &plan) {
   uint64_t bytes = plan.tensors.size() * sizeof(plan::Tensor) +
                    plan.codegen_fingerprint.size();
@@ -61,7 +62,7 @@ Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes) {
     segment->offset = offset;
     const auto padded = checkedAlignUp(segment->stored_bytes, kPlanPageBytes);
     const auto next = padded ? checkedAdd(offset, *padded) : std::nullopt;
-    // File offsets are signed 64-bit for the operating system.
+    // The operating system represents file offsets as signed 64-bit numbers.
     if (!next || *next > INT64_MAX) {
       return doesNotFitError("segment '" + segment->name + "' of " +
                              std::to_string(segment->stored_bytes) +

@@ -1,8 +1,8 @@
 //===- PlanEncode.h - metadata and header as bytes --------------*- C++ -*-===//
 //
-// The bytes that PlanWriter puts before the segments. They are separate from
-// the writer so that tests can give correct digests to files that no writer
-// would write.
+// These functions make the bytes that PlanWriter puts before the segments. They
+// are separate from the writer so that tests can compute correct digests for
+// files that the writer would refuse to write.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANENCODE_H
@@ -18,26 +18,29 @@
 
 namespace air {
 
-/// One FlatBuffer with every scalar written, so that its size does not depend
-/// on offsets and digests. DoesNotFit when it would exceed kMaxMetadataBytes.
+/// Encodes `plan` as one FlatBuffer. Every scalar is written, even if it has
+/// its default value, so that the size does not depend on offsets and digests.
+/// Fails with DoesNotFit if the size would exceed kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
 /// Sets every Segment.offset, so that the segments follow one another after
-/// `metadataBytes` of metadata, and returns the file's size. DoesNotFit on
-/// overflow.
+/// `metadataBytes` of metadata, and returns the file's size in bytes. Fails
+/// with DoesNotFit if the file would exceed the largest possible size, 2^63 - 1
+/// bytes.
 Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 
-/// Digest of toJson() of the machine record.
+/// Returns the digest of the machine record's JSON (toJson() of
+/// MachineProfile.h).
 Digest targetFingerprint(const plan::Machine &machine);
 
-/// The header page with its digest. `metadata` is padded to whole pages;
-/// `metadataBytes` is its length without the padding.
+/// Returns the header page, including its digest. `metadata` is padded to whole
+/// pages; `metadataBytes` is its length without the padding.
 std::vector<uint8_t> encodeHeader(std::span<const uint8_t> metadata,
                                   uint64_t metadataBytes, uint64_t fileBytes,
                                   const Digest &fingerprint);
 
-/// The digest that a header page must contain: the digest of the page with this
-/// field set to zero.
+/// Returns the digest that the header page `page` must contain: the digest of
+/// the page with its digest field set to zero.
 Digest headerDigest(std::span<const uint8_t> page);
 
 } // namespace air

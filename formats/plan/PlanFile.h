@@ -1,7 +1,8 @@
 //===- PlanFile.h - header, writer, reader, verifier of plans ---*- C++ -*-===//
 //
-// Includes everything in formats/plan that deals with the file; each header
-// describes its part. docs/plan-format.md describes the file byte by byte.
+// This header includes all headers of formats/plan that deal with the file;
+// each of them describes its part. docs/plan-format.md describes the file byte
+// by byte.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANFILE_H

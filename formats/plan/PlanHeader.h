@@ -1,7 +1,7 @@
 //===- PlanHeader.h - the first page of a .air file -------------*- C++ -*-===//
 //
 // docs/plan-format.md describes the file byte by byte:
-//   page 0              header (PlanHeader), rest zero
+//   page 0              header (PlanHeader), then zeros
 //   metadata_offset     one FlatBuffer (plan.fbs), zero-padded to a page
 //   then                segments, each page-aligned and zero-padded to a page
 //
@@ -19,9 +19,10 @@ inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
                                           'L', 'A', 'N', '\n'};
-/// Limits what a reader must verify before it trusts anything. A vocabulary of
-/// 256 Ki tokens takes some 10 MiB and a layer of a quantised decoder 6.5 KiB,
-/// so a model of 30,000 layers fits.
+/// The largest metadata that a reader accepts, in bytes. It limits what a
+/// reader must verify before it trusts anything. A vocabulary of 256 Ki tokens
+/// takes some 10 MiB and a layer of a quantised decoder 6.5 KiB, so a model of
+/// 30,000 layers fits.
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
 
 /// The first bytes of every plan of every version.
@@ -30,13 +31,13 @@ struct PlanHeader {
   uint32_t major;
   uint32_t minor;
   uint32_t pageLog2;    // segments are aligned to 1 << pageLog2 bytes
-  uint32_t headerBytes; // 4096
+  uint32_t headerBytes; // always 4096
   uint64_t fileBytes;
   uint64_t metadataOffset;
-  uint64_t metadataBytes;        // before padding
+  uint64_t metadataBytes;        // without the padding
   uint8_t metadataDigest[16];    // of the metadata and its padding
   uint8_t targetFingerprint[16]; // digest of the Machine record's JSON
-  uint8_t headerDigest[16];      // of the 4096 bytes with this field zero
+  uint8_t headerDigest[16];      // of the header page with this field zero
 };
 static_assert(sizeof(PlanHeader) == 96);
 

@@ -1,7 +1,7 @@
 //===- PlanJson.cpp - a plan's metadata for people and scripts ------------===//
 //
-// Walks the tables by FlatBuffers' mini-reflection, so that a new field appears
-// without a change here.
+// The code walks the tables with the mini-reflection of FlatBuffers, so that a
+// new field of the schema appears in the JSON without a change here.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/plan/PlanJson.h"
@@ -30,7 +30,8 @@ Json summary(uint32_t count, std::span<const uint8_t> bytes) {
   return {{"count", count}, {"digest", toHex(digestOf(bytes))}};
 }
 
-/// The name of `value`, or the number where the enum has no name for it.
+/// Returns the name of the enum value `value`, or the number itself if the enum
+/// has no name for it.
 Json enumValue(int64_t value, const TypeTable &type) {
   for (size_t i = 0; i < type.num_elems; ++i) {
     const int64_t known =
@@ -46,8 +47,8 @@ template <typename T> T load(const uint8_t *at) {
   return flatbuffers::ReadScalar<T>(at);
 }
 
-/// One scalar or string; `at` points at the value or, if it is stored
-/// elsewhere, at its offset.
+/// Converts one scalar, string or table. `at` points to the value itself if it
+/// is a scalar, and otherwise to its offset.
 Json walkValue(ElementaryType kind, const uint8_t *at, const TypeTable *type) {
   switch (kind) {
   case flatbuffers::ET_BOOL:
@@ -113,7 +114,7 @@ Json walkVector(ElementaryType kind, const uint8_t *at, const TypeTable *type) {
 }
 
 Json walkStrings(const plan::StringList &list) {
-  // The digest covers the blob, then the ends.
+  // The digest covers the bytes of all strings, and then their end offsets.
   DigestStream digest;
   if (list.bytes() != nullptr) {
     digest.update({list.bytes()->data(), list.bytes()->size()});

@@ -1,4 +1,4 @@
-//===- PlanReader.cpp - opens a plan, trusting nothing --------------------===//
+//===- PlanReader.cpp - opens and verifies a plan -------------------------===//
 #include "formats/plan/PlanReader.h"
 
 #include "formats/plan/PlanEncode.h"
@@ -33,7 +33,8 @@ Status digestChanged(const std::string &rule, const std::string &what,
                            "; copy the plan again or pack the model again");
 }
 
-/// The header page: everything that is read before the metadata.
+/// Copies the header page to `header`, and verifies what can be checked before
+/// the metadata is read.
 Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   const std::string size = std::to_string(bytes.size());
   if (bytes.size() < sizeof(kPlanMagic) ||
@@ -125,9 +126,9 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
 
   const uint64_t used = file.head.metadataBytes;
   const uint64_t padded = alignUp(used, kPlanPageBytes);
-  // This is a copy, because the file may be overwritten while the plan runs.
-  // Its tables would then no longer be the verified ones, and not safe to
-  // follow.
+  // The metadata is copied, because the file may be overwritten while the plan
+  // runs. The tables in the mapping would then no longer be those that were
+  // verified, and it would not be safe to follow their offsets.
   const std::span<const uint8_t> stored = bytes.subspan(kPlanPageBytes, padded);
   file.metadata.assign(stored.begin(), stored.end());
   const std::span<const uint8_t> metadata = file.metadata;
@@ -145,8 +146,8 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   file.root = plan::GetPlan(metadata.data());
   AIR_RETURN_IF_ERROR(
       verifyPlan(*file.root, bytes.size(), kPlanPageBytes).withContext(where));
-  // verifyPlan has checked that the segments are contiguous up to the end of
-  // the file. There must be no gap between the metadata and the first one,
+  // verifyPlan() has checked that the segments are contiguous up to the end of
+  // the file. There must be no gap between the metadata and the first segment,
   // either.
   const uint64_t first = file.root->segments()->Get(0)->offset();
   if (first != kPlanPageBytes + padded) {

@@ -1,9 +1,9 @@
 //===- PlanReader.h - a plan that has been verified -------------*- C++ -*-===//
 //
-// Ownership: a PlanFile owns its mapping; what it returns dies with it.
-// Thread-safety: immutable after open.
-// Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed (a wrong
-// digest or a broken rule), Unsupported (a newer version).
+// Ownership: a PlanFile owns its mapping; what its functions return is valid
+// only as long as it exists. Thread-safety: immutable after open(). Errors: Io,
+// Corrupt (not a plan, or truncated), VerificationFailed (a wrong digest or a
+// broken rule), Unsupported (a newer version).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANREADER_H
@@ -21,30 +21,34 @@
 
 namespace air {
 
-/// Whether a segment's pages stay in memory after they have been verified. A
-/// resident plan runs from them; a mere check has no further use for them.
+/// What happens to the pages of a segment after they have been verified. Keep
+/// leaves them in memory for a plan that then runs from them; Drop is for a
+/// mere check.
 enum class PagesAfter : uint8_t { Keep, Drop };
 
-/// A plan whose header and metadata have been verified (digests, structure and
-/// every rule of PlanVerifier). Segment bytes have not: call verifySegment
-/// before the first use of each.
+/// A plan whose header and metadata have been verified: digests, structure and
+/// every rule of PlanVerifier. The bytes of segments have not been verified;
+/// call verifySegment() before the first use of each segment.
 class PlanFile {
 public:
   static Result<PlanFile> open(const std::string &path);
-  /// Like open(), for bytes that outlive the result. For tests and fuzzing.
+  /// Does the same as open() for a plan in memory. `bytes` must outlive the
+  /// result; `name` is used in messages. The function is for tests and fuzzing.
   static Result<PlanFile> parse(std::span<const uint8_t> bytes,
                                 const std::string &name);
 
   const plan::Plan &plan() const { return *root; }
   const PlanHeader &header() const { return head; }
   std::span<const uint8_t> bytes() const { return all; }
-  /// MappedFile::checkUnchanged() of the file; ok if there is none.
+  /// Calls MappedFile::checkUnchanged() for the plan's file. Returns Ok if the
+  /// plan was made by parse() and has no file.
   Status checkUnchanged() const { return mappedFile.checkUnchanged(); }
-  /// Stored bytes of a segment, in the mapping; `index` < plan().segments().
+  /// The stored bytes of segment `index`, which lie in the mapping. `index`
+  /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
-  /// VerificationFailed (with both digests) when its bytes, or the zeros after
-  /// them, have changed. With Drop, only a few MiB of a file are in memory at a
-  /// time.
+  /// Fails with VerificationFailed, and states both digests, if the bytes of
+  /// segment `index` or the zeros after them have changed. With Drop, only a
+  /// few MiB of the file are in memory at a time.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 

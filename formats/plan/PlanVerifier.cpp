@@ -49,9 +49,10 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
 
 } // namespace rules
 
-/// Counts the executables before the FlatBuffer verifier runs. Many executables
-/// that share one long list of names are the only case in which a small buffer
-/// takes that verifier a long time.
+/// Returns whether the number of executables is within its limit. This is
+/// checked before the FlatBuffer verifier runs: many executables that share one
+/// long list of names are the only case in which a small buffer takes that
+/// verifier a long time.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
@@ -83,7 +84,9 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
   auto refuse = [&](const std::string &what) {
     return verificationError("plan.structure: " + what);
   };
-  // The FlatBuffer verifier accepts at most 2 GiB; its offsets have 32 bits.
+  // A FlatBuffer starts with the root offset and the identifier, four bytes
+  // each. The FlatBuffer verifier accepts at most 2 GiB, which is more than
+  // kMaxMetadataBytes.
   if (bytes.size() < 2 * sizeof(flatbuffers::uoffset_t) ||
       bytes.size() > kMaxMetadataBytes) {
     return refuse("the metadata has " + std::to_string(bytes.size()) +
@@ -96,9 +99,11 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
                   std::string(plan::PlanIdentifier()) + "\")");
   }
   flatbuffers::Verifier::Options options;
-  // Plan > Program > Step > Dispatch > Grid, and one to spare.
+  // The deepest nesting is Plan > Program > Step > Dispatch > Grid, which is 5
+  // levels. One more is allowed.
   options.max_depth = 6;
-  // A table takes at least 8 bytes: an offset to it, and its vtable offset.
+  // A table takes at least 8 bytes: the offset that refers to it, and the
+  // offset of its vtable.
   options.max_tables = static_cast<flatbuffers::uoffset_t>(bytes.size() / 8);
   flatbuffers::Verifier shape(bytes.data(), bytes.size(), options);
   if (!boundedExecutables(shape, bytes.data())) {

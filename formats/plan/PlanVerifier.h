@@ -1,9 +1,10 @@
 //===- PlanVerifier.h - every rule a plan must obey -------------*- C++ -*-===//
 //
 // docs/plan-format.md lists the rules by name. The code is independent of the
-// planner: it recomputes sizes, liveness, residency against budget, alignment,
-// read order and kernel/ABI match. It returns normally on every FlatBuffer,
-// however malformed.
+// planner: it recomputes sizes and the liveness of buffers, and it checks
+// alignment, the order of reads, the ABI version of the kernels, and memory use
+// against the budgets. It returns normally for every FlatBuffer, however
+// malformed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANVERIFIER_H
@@ -17,15 +18,16 @@
 
 namespace air {
 
-/// Structure only: `bytes` (8-byte aligned) are one plan.fbs FlatBuffer whose
-/// offsets all lie inside. A VerificationFailed error names the rule
-/// plan.structure.
+/// Checks only the structure: `bytes`, which must be 8-byte aligned, are one
+/// FlatBuffer of the schema plan.fbs, and all of its offsets lie inside. A
+/// VerificationFailed error names the rule plan.structure.
 Status verifyStructure(std::span<const uint8_t> bytes);
 
-/// Every semantic rule of docs/plan-format.md on metadata that has passed
-/// verifyStructure; `fileBytes` is the file's size. A VerificationFailed error
-/// names the rule. Unsupported when the plan is well-formed but needs something
-/// that this version does not have.
+/// Checks every semantic rule of docs/plan-format.md on metadata that has
+/// passed verifyStructure(). `fileBytes` is the size of the file, and
+/// `pageBytes` that of a page. A VerificationFailed error names the rule. Fails
+/// with Unsupported if the plan is well-formed but needs something that this
+/// version does not have.
 Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
                   uint64_t pageBytes);
 

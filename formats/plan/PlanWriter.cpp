@@ -16,8 +16,9 @@ Result<PlanWriter> PlanWriter::create(const std::string &path,
 }
 
 Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
-  // The digests have their final size from the start, so that the size of the
-  // metadata, and with it every offset, is final.
+  // The digests are not known yet, but they have their final size from the
+  // start, so that the size of the metadata, and with it every offset, is
+  // final.
   for (const auto &segment : plan.segments) {
     segment->digest.assign(sizeof(Digest), 0);
     segment->offset = 0;
@@ -60,9 +61,10 @@ Status PlanWriter::writeSegment(
                         " bytes or more; it was declared with " +
                         std::to_string(segment.stored_bytes));
     }
-    // The digest must come before the write. If the source was truncated
-    // meanwhile, reading it here raises SIGBUS, which is reported with the name
-    // of the file; a write from the same pages would only fail.
+    // The digest must be computed before the write. If the file that `piece` is
+    // mapped from was truncated meanwhile, reading it here raises SIGBUS, which
+    // is reported with the name of that file. A write from the same pages would
+    // fail without naming it.
     digest.update(piece);
     AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
     done += piece.size();

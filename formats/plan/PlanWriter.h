@@ -1,14 +1,15 @@
 //===- PlanWriter.h - writes a plan, segment by segment ---------*- C++ -*-===//
 //
-// Segment placement is decided up front from sizes, so that the metadata can
-// precede the segments and peak memory does not depend on the model's size. The
-// same plan and segment bytes always result in the same file.
+// The writer decides up front where each segment is placed, from the sizes
+// alone, so that the metadata can precede the segments and peak memory does not
+// depend on the model's size. The same plan and segment bytes always result in
+// the same file.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
-// unless finish() succeeds. Thread-safety: one thread.
-// Errors: VerificationFailed when the reader would refuse the plan (found
-// before anything is written), DoesNotFit when the disk is too small, Usage
-// when a segment is written twice, never, or with another size; Io.
+// unless finish() succeeds. Thread-safety: one thread. Errors:
+// VerificationFailed if the reader would refuse the plan (found before anything
+// is written); DoesNotFit if the disk is too small; Usage if a segment is
+// written twice, never, or with another size; Io if the system refuses.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANWRITER_H
@@ -28,33 +29,34 @@ namespace air {
 
 class PlanWriter {
 public:
-  /// Takes a piece of a segment's bytes.
+  /// A function that takes the next piece of a segment's bytes.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
   /// `plan` must be complete except for Segment.offset and Segment.digest,
-  /// which the writer fills in. Checks before writing that the disk has room
-  /// and that verifyPlan accepts the plan.
+  /// which the writer fills in. Before anything is written, create() checks
+  /// that the disk has room and that verifyPlan() accepts the plan.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 
-  /// Writes segment `index`. `produce` passes its raw bytes to `sink` in one or
-  /// more pieces, which together have exactly stored_bytes. Call once per
-  /// segment, in any order.
+  /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
+  /// in one or more pieces, in order, which together have exactly stored_bytes
+  /// bytes. The function must be called once per segment; the segments may come
+  /// in any order.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
-  /// Checks that no segment is missing, writes metadata and header, and puts
-  /// the file in its place.
+  /// Checks that no segment is missing, writes the metadata and the header, and
+  /// puts the finished file in the place of the output.
   Status finish();
 
-  /// Size of the whole file.
+  /// The size of the whole file in bytes.
   uint64_t fileBytes() const { return totalBytes; }
 
 private:
   AtomicFile file;
   plan::PlanT plan;
   std::vector<bool> written;
-  uint64_t metadataBytes = 0; // before padding
+  uint64_t metadataBytes = 0; // without the padding
   uint64_t totalBytes = 0;
 };
 

@@ -11,8 +11,8 @@
 
 namespace air::rules {
 
-/// Products and sums of sizes. On overflow they return UINT64_MAX, which no
-/// item reaches.
+/// times() and plus() return the product and the sum of sizes, or, if it
+/// overflows, UINT64_MAX, which is larger than any size in a valid plan.
 static uint64_t times(uint64_t a, uint64_t b) {
   return checkedMul(a, b).value_or(UINT64_MAX);
 }
@@ -81,7 +81,7 @@ Status verifyKv(const plan::Plan &plan) {
                         "; the closed form gives " + str(size.computed));
     }
   }
-  // Block tables hold 32-bit page numbers.
+  // Block tables hold 32-bit page numbers, which limits the number of pages.
   const uint64_t pages =
       times(kv.slots(), ceilDiv(kv.context(), kv.page_tokens()));
   if (kv.pages() != pages || pages > UINT32_MAX ||
@@ -97,9 +97,9 @@ Status verifyKv(const plan::Plan &plan) {
 
 namespace {
 
-/// The RAM that a plan needs, computed from its records.
+/// The RAM in bytes that a plan needs, computed from its records.
 struct Needs {
-  uint64_t weights = 0; // resident segments of weights
+  uint64_t weights = 0; // segments of weights that stay in RAM
   uint64_t kernels = 0;
   uint64_t tables = 0;
   uint64_t kv = 0;
@@ -221,7 +221,8 @@ Status verifyBudgets(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Bytes of weights that one pass of the first program reads.
+/// Returns the number of bytes of weights that one pass of the first program
+/// reads.
 static uint64_t weightsPerPass(const plan::Plan &plan) {
   uint64_t bytes = 0;
   for (const plan::Step *step : *plan.programs()->Get(0)->steps()) {
@@ -259,6 +260,7 @@ Status verifyPredictions(const plan::Plan &plan) {
                           " bytes per pass; the dispatches read " +
                           str(weightsPerPass(plan)) + " bytes of weights");
       }
+      // `least` is the number of nanoseconds that the link needs for its bytes.
       // A tolerance of one nanosecond allows for rounding.
       const auto least =
           link.bandwidth() == 0

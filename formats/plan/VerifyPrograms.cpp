@@ -46,7 +46,8 @@ Status verifyBuffers(const plan::Plan &plan) {
 
 namespace {
 
-/// Checks the rules of one dispatch, and collects what its bindings refer to.
+/// Checks the rules of each dispatch of a program, and collects what the
+/// bindings of the current one refer to.
 class DispatchRules {
 public:
   DispatchRules(const plan::Plan &plan, const plan::Program &program)
@@ -75,7 +76,8 @@ public:
     AIR_RETURN_IF_ERROR(checkEnum(
         where, "arithmetic", static_cast<uint8_t>(dispatch.arithmetic()),
         plan::EnumNameArithmetic(dispatch.arithmetic())));
-    // Only dispatches that multiply by a matrix round activations.
+    // Int8, Int15 and BFloat16 round activations, which only dispatches that
+    // multiply by a weight matrix may do.
     if (dispatch.arithmetic() != plan::Arithmetic::Float32 &&
         weightBytes == 0) {
       return broken(
@@ -118,7 +120,7 @@ private:
                               ? program.max_tokens()
                               : plan.max_outputs();
     const uint64_t per = grid->tokens_per_tile();
-    // rows / per rounded up, in a form that cannot overflow.
+    // This is rows / per, rounded up, in a form that cannot overflow.
     const uint64_t groups = per == 0 ? 1 : rows / per + (rows % per != 0);
     if (!checkedMul(grid->base_tiles(), groups)) {
       return broken("plan.dispatch.grid", where,
@@ -161,8 +163,8 @@ private:
                         ", but there are " + str(count));
     }
     if (binding.kind() == plan::BindingKind::Tensor) {
-      // The sum of tensor sizes overflows 64 bits only if a tensor is bound
-      // twice.
+      // The sum is only an upper limit, so it may saturate on overflow, for
+      // example if a tensor is bound twice.
       weightBytes =
           checkedAdd(weightBytes, plan.tensors()->Get(binding.index())->bytes())
               .value_or(UINT64_MAX);
@@ -175,8 +177,9 @@ private:
     return Status::ok();
   }
 
-  /// A dispatch must bind whatever it writes only once, because a kernel may
-  /// assume that no two of its bindings overlap unless it only reads them.
+  /// Checks that the dispatch binds each buffer and KV layer that it writes
+  /// only once, because a kernel may assume that no two of its bindings overlap
+  /// unless it only reads them.
   Status verifyAliases(const std::string &where) {
     std::sort(touched.begin(), touched.end());
     for (size_t i = 1; i < touched.size(); ++i) {

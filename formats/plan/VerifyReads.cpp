@@ -20,7 +20,8 @@ bool writes(plan::Access access) {
           static_cast<uint8_t>(plan::Access::Write)) != 0;
 }
 
-/// Walks one program in the order in which it runs.
+/// Walks one program in the order in which it runs, and checks how its
+/// dispatches use buffers.
 class Walk {
 public:
   Walk(const plan::Plan &plan, const plan::Program &program, std::string where)
@@ -64,7 +65,7 @@ private:
     uint32_t first = 0;
     uint32_t last = 0;
   };
-  /// The value that a buffer holds now.
+  /// The value that a buffer holds at the current point of the walk.
   struct Value {
     uint32_t first = 0;
     uint32_t last = 0;
@@ -79,7 +80,8 @@ private:
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
-    // Reads come first, because a dispatch does not read what it writes.
+    // A dispatch does not read what it writes itself, so its reads are checked
+    // before its writes are recorded.
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer) {
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
@@ -102,7 +104,9 @@ private:
     return Status::ok();
   }
 
-  /// A phase whose first use of a buffer only writes it begins a new value.
+  /// Records that `binding` uses a buffer in the phase `phase`. If the first
+  /// use of a buffer in a phase only writes it, a new value begins. Fails if
+  /// the buffer is read before it has been written.
   Status useValue(const plan::Binding &binding, uint32_t phase,
                   const std::string &at) {
     Value &value = values[binding.index()];
@@ -123,9 +127,10 @@ private:
     return Status::ok();
   }
 
-  /// Dispatches without a barrier between them may overlap in time, so none may
-  /// read what another writes. Two may write the same buffer, because matmuls
-  /// may write different columns of its rows.
+  /// Checks that there is a barrier where one is needed. Dispatches without a
+  /// barrier between them may overlap in time, so none may read what another
+  /// writes. Two may write the same buffer, because matmuls may write different
+  /// columns of its rows.
   Status checkGroup(const plan::Binding &binding, const std::string &at) {
     if (binding.kind() == plan::BindingKind::Tensor) {
       return Status::ok();
@@ -147,8 +152,8 @@ private:
     return Status::ok();
   }
 
-  /// Ends the values that are left after the last step. Outputs live until
-  /// then.
+  /// Ends the values that buffers still hold after the last step. The values of
+  /// output buffers live until phase `end`, which follows the last step.
   Status endValues(uint32_t end) {
     for (uint32_t b = 0; b < values.size(); ++b) {
       Value &value = values[b];
@@ -167,9 +172,9 @@ private:
   }
 
   /// Checks that buffers that hold values in the same phase have disjoint
-  /// ranges. It sweeps over the phases and keeps the ranges in use ordered by
-  /// offset. These are disjoint, so a new range can only overlap one of its two
-  /// neighbours.
+  /// ranges. The function sweeps over the phases and keeps the ranges in use
+  /// ordered by offset. These are disjoint, so a new range can only overlap one
+  /// of its two neighbours.
   Status verifyDisjoint() {
     std::vector<Life> ends = lives;
     std::sort(lives.begin(), lives.end(), [](const Life &a, const Life &b) {
@@ -178,7 +183,7 @@ private:
     std::sort(ends.begin(), ends.end(), [](const Life &a, const Life &b) {
       return std::pair(a.last, a.buffer) < std::pair(b.last, b.buffer);
     });
-    std::map<uint64_t, uint32_t> inUse; // offset -> buffer
+    std::map<uint64_t, uint32_t> inUse; // offset in the arena -> buffer index
     size_t ended = 0;
     for (const Life &life : lives) {
       while (ends[ended].last < life.first) {
@@ -197,8 +202,8 @@ private:
     return Status::ok();
   }
 
-  /// Checks that `b` begins after the end of `a`, which does not begin after
-  /// `b`.
+  /// Checks that buffer `b` begins at or after the end of buffer `a`. The
+  /// caller ensures that `a` does not begin after `b`.
   Status verifyApart(uint32_t a, uint32_t b) const {
     const uint64_t endOfA = bufferAt(a).offset() + bufferAt(a).bytes();
     if (bufferAt(b).offset() >= endOfA) {
@@ -224,8 +229,8 @@ private:
   const plan::Plan &plan;
   const plan::Program &program;
   std::string where;
-  std::vector<Value> values; // by buffer
-  std::vector<Life> lives;   // of values that have ended
+  std::vector<Value> values; // indexed by buffer
+  std::vector<Life> lives;   // lives of the values that have ended
   std::unordered_map<uint64_t, Use> group;
 };
 
@@ -251,7 +256,8 @@ Status verifyLiveness(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// The step of `program` that first needs each segment, or UINT32_MAX.
+/// Returns, for each segment, the first step of `program` that needs it;
+/// UINT32_MAX if no step does.
 static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
                                         const plan::Program &program) {
   std::vector<uint32_t> first(plan.segments()->size(), UINT32_MAX);
@@ -274,7 +280,7 @@ Status verifyReads(const plan::Plan &plan) {
   const std::vector<uint32_t> first =
       firstSteps(plan, *plan.programs()->Get(0));
   // Weights come first in the file, in the order of the reads, so read i must
-  // be of segment i.
+  // refer to segment i.
   uint32_t weights = 0;
   while (weights < plan.segments()->size() &&
          plan.segments()->Get(weights)->kind() == plan::SegmentKind::Weights) {

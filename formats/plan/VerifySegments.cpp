@@ -27,7 +27,7 @@ static Status verifySegmentEnums(const plan::Segment &segment,
                    plan::EnumNameExecutor(segment.executor()));
 }
 
-/// Refuses what is well-formed but not supported by this version.
+/// Refuses a segment that is well-formed but not supported by this version.
 static Status verifySegmentSupport(const plan::Segment &segment,
                                    const std::string &where) {
   if (segment.codec() != plan::Codec::None) {
@@ -104,7 +104,8 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                         "at " +
                         str(fileBytes));
     }
-    // The header page and at least one page of metadata come before the first.
+    // The header page and at least one page of metadata come before the first
+    // segment.
     if (i == 0 ? segment.offset() < 2 * pageBytes
                : segment.offset() != expected) {
       return broken("plan.segment.contiguous", where,

@@ -23,8 +23,8 @@ namespace air {
 
 namespace {
 
-// Paths of open temporaries, in storage that a signal handler may read: a slot
-// is claimed first and becomes live only after the path is complete.
+// The paths of open temporary files, in storage that a signal handler may read:
+// a slot is claimed first and becomes live only after its path is complete.
 constexpr size_t kSlots = 16;
 constexpr size_t kPathBytes = 4096;
 enum class SlotState : int { Free, Claimed, Live };
@@ -61,16 +61,17 @@ void unlinkAndReraise(int signal) {
   raise(signal);
 }
 
-/// DoesNotFit if the disk, a quota or the limit on file sizes is too small; Io
-/// for every other error.
+/// Maps the errno value `error` to DoesNotFit if the disk, a quota or the limit
+/// on file sizes is too small, and to Io otherwise.
 ErrorCode codeOf(int error) {
   return error == ENOSPC || error == EDQUOT || error == EFBIG
              ? ErrorCode::DoesNotFit
              : ErrorCode::Io;
 }
 
-// "air-PID-N.tmp". The target's name is not a part of it, because that name may
-// already be as long as the file system allows.
+// Returns "air-PID-N.tmp", where N is `number`. The name of the target is not a
+// part of it, because that name may already be as long as the file system
+// allows.
 std::string temporaryName(int number) {
   return "air-" + std::to_string(getpid()) + "-" + std::to_string(number) +
          ".tmp";
@@ -91,12 +92,14 @@ bool isTemporaryName(std::string_view name) {
          name == ".tmp";
 }
 
-/// How many names to try. A name may belong to the leftover of a killed process
-/// (process ids repeat in containers) or to another file of this process.
+/// The number of temporary names to try. A name may be taken by a file that a
+/// killed process left (process ids repeat in containers) or by another
+/// temporary file of this process.
 constexpr int kNames = 100;
 
-/// Removes `name` from the folder if it is a temporary of this user that no
-/// process is writing any more, and returns its size.
+/// Removes `name` from the folder if it is a temporary file of this user that
+/// no process is writing any more, and returns its size in bytes. Otherwise
+/// returns nullopt.
 std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   int descriptor =
       openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -115,8 +118,8 @@ std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   return removed;
 }
 
-/// Removes the temporaries that killed processes left in the folder. Returns a
-/// sentence about each.
+/// Removes the temporary files that killed processes left in the folder.
+/// Returns a sentence about each.
 std::vector<std::string> removeLeftovers(const std::string &folder) {
   std::vector<std::string> removals;
   DIR *entries = opendir(folder.c_str());
@@ -139,7 +142,7 @@ std::vector<std::string> removeLeftovers(const std::string &folder) {
   return removals;
 }
 
-/// The path by which linkat() finds an open file that has no name.
+/// Returns the path by which linkat() finds an open file that has no name.
 std::string openFileName(int descriptor) {
   return "/proc/self/fd/" + std::to_string(descriptor);
 }
@@ -199,11 +202,12 @@ Result<AtomicFile> AtomicFile::createNamed(const std::string &path) {
   return file;
 }
 
-// Read access lets a writer check what it wrote.
+// The file is also opened for reading, so that a writer can check what it
+// wrote.
 constexpr int kOpenFlags = O_RDWR | O_CLOEXEC;
 
-// Others may not read a file that replaces another one until keepAccess() has
-// set its permissions.
+// If the file replaces another one, only its owner may read it until
+// keepAccess() has set the permissions of the old file.
 static mode_t newFileMode(const OutputPlace &place) {
   return place.access ? 0600 : 0644;
 }
@@ -212,7 +216,7 @@ bool AtomicFile::openUnnamed() {
   descriptor =
       ::open(place.folder.c_str(), kOpenFlags | O_TMPFILE, newFileMode(place));
   if (descriptor >= 0 && access(openFileName(descriptor).c_str(), F_OK) != 0) {
-    // Without /proc the file could never be linked to a name.
+    // Without /proc, link() could not give the file a name.
     close(std::exchange(descriptor, -1));
   }
   return descriptor >= 0;
@@ -229,8 +233,8 @@ Status AtomicFile::openNamed() {
       }
       continue;
     }
-    // Between the two calls another process may have locked or removed the file
-    // as a leftover.
+    // Between open() and flock() another process may have taken the new file
+    // for a leftover, and have locked or removed it.
     struct stat facts{};
     if ((flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
         (fstat(descriptor, &facts) == 0 && facts.st_nlink == 0)) {
@@ -274,14 +278,14 @@ Status AtomicFile::reserve(uint64_t bytes) {
                            std::to_string(bytes) +
                            " bytes: " + std::strerror(reason));
   }
-  // Any other error is ignored: a file system may lack this call, and write
-  // errors are reported.
+  // Any other error of posix_fallocate() is ignored, because a file system may
+  // not support the call, and a later write reports its own errors.
   return Status::ok();
 }
 
 Status AtomicFile::writeAt(uint64_t offset, std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
-    // One call writes at most about 2 GiB.
+    // Linux writes at most about 2 GiB per call.
     size_t piece = std::min<size_t>(bytes.size(), size_t{1} << 30);
     ssize_t written =
         pwrite(descriptor, bytes.data(), piece, static_cast<off_t>(offset));
@@ -310,8 +314,8 @@ Status AtomicFile::link() {
     return Status::ok();
   }
   // linkat() cannot replace a file, so the file gets a temporary name here and
-  // commit() renames it. It is locked first, so that no other process takes it
-  // for a leftover.
+  // commit() renames it. It is locked first, so that no other process removes
+  // it as a leftover.
   (void)flock(descriptor, LOCK_EX | LOCK_NB);
   for (int i = 0; i < kNames; ++i) {
     std::string name = place.folder + "/" + temporaryName(i);
@@ -335,10 +339,12 @@ Status AtomicFile::keepAccess() {
   mode_t mode = place.access->mode;
   const bool keepsGroup =
       fchown(descriptor, static_cast<uid_t>(-1), place.access->group) == 0;
-  // Only root may change the owner. For other users the file stays their own.
+  // Only root may change the owner. For other users this call fails, and the
+  // new file belongs to the user who runs the process.
   std::ignore = fchown(descriptor, place.access->owner, static_cast<gid_t>(-1));
   if (!keepsGroup) {
-    // The permissions of the old group must not pass to the new one.
+    // The permissions of the old group must not pass to the new group, which
+    // gets the permissions of all other users instead.
     mode = (mode & ~mode_t{S_IRWXG}) | ((mode & S_IRWXO) << 3);
   }
   if (fchmod(descriptor, mode) != 0) {
@@ -383,8 +389,8 @@ Status AtomicFile::commit(uint64_t size) {
 void removeTemporariesOnSignal() {
   for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU}) {
     struct sigaction before{};
-    // The parent process may want a signal to be ignored (nohup, `&` in a
-    // shell).
+    // A signal that is already ignored stays ignored: the parent process may
+    // want this (nohup, `&` in a shell).
     if (sigaction(signal, nullptr, &before) == 0 &&
         before.sa_handler != SIG_IGN) {
       std::signal(signal, unlinkAndReraise);

@@ -1,20 +1,20 @@
 //===- AtomicFile.h - outputs appear whole or not at all --------*- C++ -*-===//
 //
-// Data is written to a temporary in the target's folder. commit() syncs it and
-// puts it in the target's place. Until then the old file stays as it is; it is
-// never written to. The new file gets the permissions of the file that it
+// Data is written to a temporary file in the target's folder. commit() syncs it
+// and puts it in the target's place. Until then the old file stays as it is; it
+// is never written to. The new file gets the permissions of the file that it
 // replaces, and its owner and group where the system allows it. A symbolic link
 // is kept: the file that it points to is replaced.
 //
-// Where the file system supports it (O_TMPFILE), the temporary has no name, so
-// nothing is left of it however the process ends. Elsewhere it has a name and a
-// lock (flock). The destructor removes it, and so do the signal handlers of
-// removeTemporariesOnSignal() if the tool has installed them. When a process is
-// killed, its lock is released, and the next create() in that folder removes
-// the temporary.
+// Where the file system supports it (O_TMPFILE), the temporary file has no
+// name, so nothing is left of it however the process ends. Elsewhere it has a
+// name and a lock (flock). The destructor removes it, and so do the signal
+// handlers of removeTemporariesOnSignal() if the tool has installed them. When
+// a process is killed, its lock is released, and the next create() in that
+// folder removes the temporary file.
 //
-// Thread-safety: one writer; writeAt on disjoint ranges may run in parallel.
-// Errors: Usage and Io as from findOutputPlace; Io with errno's text;
+// Thread-safety: one writer; writeAt() on disjoint ranges may run in parallel.
+// Errors: Usage and Io as described at findOutputPlace(); Io with errno's text;
 // DoesNotFit if the disk, a quota or the limit on file sizes is too small.
 // reserve() detects this before any write, and its message states both numbers.
 //
@@ -41,19 +41,23 @@ public:
   AtomicFile(const AtomicFile &) = delete;
   AtomicFile &operator=(const AtomicFile &) = delete;
 
-  /// Checks that `path` can be created or replaced, and opens the temporary.
+  /// Checks that `path` can be created or replaced, and opens the temporary
+  /// file.
   static Result<AtomicFile> create(const std::string &path);
-  /// Like create(), but the temporary always has a name, "air-PID-N.tmp" in the
-  /// target's folder. For tests; create() does so only where it must.
+  /// Does the same as create(), but always gives the temporary file a name,
+  /// "air-PID-N.tmp" in the target's folder, which create() does only where it
+  /// must. The function is for tests.
   static Result<AtomicFile> createNamed(const std::string &path);
 
-  /// The file that commit() creates or replaces: the path, with links followed.
+  /// The path of the file that commit() creates or replaces: the path given to
+  /// create(), with symbolic links followed.
   const std::string &path() const { return place.path; }
-  /// One sentence for the user about each temporary of a killed process that
-  /// create() removed.
+  /// One sentence for the user about each temporary file of a killed process
+  /// that create() removed.
   const std::vector<std::string> &notes() const { return removals; }
 
-  /// Checks free space and allocates `bytes` on the disk before any write.
+  /// Checks that the disk has `bytes` bytes free, and allocates them before
+  /// anything is written.
   Status reserve(uint64_t bytes);
   Status writeAt(uint64_t offset, std::span<const uint8_t> bytes);
   /// Truncates the file to `size`, syncs it, puts it in the target's place, and
@@ -62,26 +66,28 @@ public:
 
 private:
   static Result<AtomicFile> prepare(const std::string &path);
-  /// False if the file system does not support O_TMPFILE, or refuses.
+  /// Opens a temporary file without a name. Returns false if the file system
+  /// does not support O_TMPFILE, or refuses.
   bool openUnnamed();
   Status openNamed();
-  /// Gives an unnamed temporary a name: the target's if no file has it,
-  /// otherwise a temporary one.
+  /// Gives an unnamed temporary file a name: the target's if no file has that
+  /// name, otherwise a temporary one.
   Status link();
   Status keepAccess();
 
   OutputPlace place;
   int descriptor = -1;
-  std::string temporaryPath; ///< empty while the temporary has no name
+  std::string temporaryPath; ///< empty while the temporary file has no name
   std::vector<std::string> removals;
 };
 
-/// Installs handlers that unlink open temporaries and re-raise the signal.
-/// Signals that are ignored stay ignored. Also ignores SIGXFSZ, so that a write
-/// beyond the limit on file sizes fails like any other write. For main() only.
+/// Installs signal handlers that delete open temporary files and raise the
+/// signal again. Signals that are ignored stay ignored. Also ignores SIGXFSZ,
+/// so that a write beyond the limit on file sizes fails like any other write.
+/// Only main() may call it.
 void removeTemporariesOnSignal();
 
-/// Unlinks open temporaries; for signal handlers that end the process.
+/// Deletes open temporary files. Signal handlers that end the process call it.
 void removeTemporaries();
 
 } // namespace air

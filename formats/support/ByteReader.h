@@ -1,8 +1,9 @@
 //===- ByteReader.h - bounds-checked little-endian cursor -------*- C++ -*-===//
 //
-// Reads scalars and byte runs from a span without ever looking past its end.
-// A failed read leaves the cursor where it was and returns std::nullopt; the
-// caller words the message, since it knows what was being read.
+// A ByteReader reads scalars and byte runs from a span without ever looking
+// past its end. A failed read leaves the cursor where it was and returns
+// std::nullopt; the caller words the message, since it knows what was being
+// read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_BYTEREADER_H
@@ -32,7 +33,8 @@ public:
     return true;
   }
 
-  /// Reads one little-endian scalar (the host is little-endian, see below).
+  /// Reads one little-endian scalar. The host must be little-endian, too, which
+  /// the code asserts at compile time.
   template <typename T> std::optional<T> read() {
     static_assert(std::is_trivially_copyable_v<T>);
     static_assert(std::endian::native == std::endian::little,

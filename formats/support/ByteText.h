@@ -7,8 +7,9 @@
 
 namespace air {
 
-/// "1.50 GiB", "312 B". Values of 1 KiB and above have two decimals. The unit
-/// is the largest one, up to TiB, in which the value is at least 1.
+/// Returns a size for people to read, such as "1.50 GiB" or "312 B". Values of
+/// 1 KiB and above have two decimals. The unit is the largest one, up to TiB,
+/// in which the value is at least 1.
 std::string byteText(uint64_t bytes);
 
 } // namespace air

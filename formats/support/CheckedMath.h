@@ -1,7 +1,8 @@
 //===- CheckedMath.h - arithmetic on sizes that come from files -*- C++ -*-===//
 //
-// Every size or offset read from a file passes through these before use.
-// std::nullopt means the exact result does not fit in 64 bits.
+// Every size or offset that is read from a file passes through these functions
+// before it is used. They return std::nullopt if the exact result does not fit
+// in 64 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_CHECKEDMATH_H
@@ -29,7 +30,8 @@ inline std::optional<uint64_t> checkedMul(uint64_t a, uint64_t b) {
   return product;
 }
 
-/// Rounds `value` up to a multiple of `alignment`, a power of two.
+/// Rounds `value` up to a multiple of `alignment`. Also returns nullopt if
+/// `alignment` is not a power of two.
 inline std::optional<uint64_t> checkedAlignUp(uint64_t value,
                                               uint64_t alignment) {
   if (!std::has_single_bit(alignment)) {
@@ -47,7 +49,8 @@ inline bool rangeFits(uint64_t offset, uint64_t size, uint64_t limit) {
   return offset <= limit && size <= limit - offset;
 }
 
-/// For values already known to be small (our own constants and verified sizes).
+/// alignUp() and ceilDiv() do not check for overflow. They are for values that
+/// are known to be small: constants of this project and verified sizes.
 constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }

@@ -1,8 +1,9 @@
 //===- Digest.h - content digests -------------------------------*- C++ -*-===//
 //
-// XXH3-128 (xxHash 0.8, https://github.com/Cyan4973/xxHash/blob/dev/doc/
-// xxhash_spec.md), stored as 16 bytes in canonical (big-endian) order. It
-// detects accidents, not attacks.
+// Digests are XXH3-128 (xxHash 0.8,
+// https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), stored as 16
+// bytes in canonical (big-endian) order. They detect accidental changes, not
+// attacks.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_DIGEST_H
@@ -21,11 +22,11 @@ using Digest = std::array<uint8_t, 16>;
 
 Digest digestOf(std::span<const uint8_t> bytes);
 
-/// 32 lower-case hexadecimal digits.
+/// Returns the digest as 32 lower-case hexadecimal digits.
 std::string toHex(const Digest &digest);
 
-/// Digest of bytes that arrive in pieces; equal to digestOf of their
-/// concatenation.
+/// Computes the digest of bytes that arrive in pieces. It is equal to
+/// digestOf() of their concatenation.
 class DigestStream {
 public:
   DigestStream();

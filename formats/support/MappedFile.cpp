@@ -12,8 +12,8 @@
 
 namespace air {
 
-/// One entry of a list that only grows, so that a signal handler may walk it at
-/// any time. Entries of closed mappings are reused.
+/// One entry of the list of mapped files. The list only grows, so that a signal
+/// handler may walk it at any time. Entries of closed mappings are reused.
 class MappedRange {
 public:
   static MappedRange *add(const uint8_t *data, size_t bytes,
@@ -56,7 +56,7 @@ private:
   static std::atomic<MappedRange *> first;
   MappedRange *next = nullptr;
   std::atomic<bool> isTaken{true};
-  std::atomic<const uint8_t *> begin{nullptr}; ///< null: no mapping
+  std::atomic<const uint8_t *> begin{nullptr}; ///< null if unused
   const uint8_t *end = nullptr;
   std::string path;
 };
@@ -110,7 +110,7 @@ Status MappedFile::checkUnchanged() const {
 }
 
 Result<MappedFile> MappedFile::open(const std::string &path) {
-  // Without O_NONBLOCK a FIFO would make the call wait for a writer.
+  // Without O_NONBLOCK, open() of a FIFO would wait for a writer.
   int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     return ioError("cannot open '" + path + "': " + std::strerror(errno));
@@ -149,8 +149,8 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
 }
 
 void MappedFile::release(uint64_t offset, uint64_t length) const {
-  // Release only whole pages inside the range: data beside it may still be
-  // used.
+  // Only whole pages inside the range are released, because the data next to it
+  // may still be in use.
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   uint64_t begin = (offset + page - 1) / page * page;
   uint64_t end = std::min<uint64_t>(offset + length, size) / page * page;

@@ -1,10 +1,11 @@
 //===- MonotonicClock.h - time that only goes forward -----------*- C++ -*-===//
 //
-// For measuring durations. The clock has no date, and does not jump when the
-// system's time is set. No value of it may enter a plan.
+// This clock measures durations. It has no date, and does not jump when the
+// system's time is set. None of its values may enter a plan, because the same
+// inputs must produce the same bytes.
 //
 // Thread-safety: callable from any thread. Errors: none; Linux always has this
-// clock. Allocates nothing.
+// clock. It allocates nothing.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_MONOTONICCLOCK_H
@@ -15,7 +16,8 @@
 
 namespace air {
 
-/// Nanoseconds since an unspecified moment that is the same for all threads.
+/// Returns the nanoseconds since an unspecified moment that is the same for all
+/// threads.
 inline uint64_t monotonicNanoseconds() {
   timespec time = {};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -23,7 +25,8 @@ inline uint64_t monotonicNanoseconds() {
          static_cast<uint64_t>(time.tv_nsec);
 }
 
-/// The same in seconds. A double resolves microseconds for centuries.
+/// Returns the seconds since the same moment as monotonicNanoseconds(). A
+/// double resolves microseconds for centuries.
 inline double monotonicSeconds() {
   return static_cast<double>(monotonicNanoseconds()) * 1e-9;
 }

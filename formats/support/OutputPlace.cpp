@@ -38,10 +38,10 @@ std::string folderOf(const std::string &path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// Follows `path` while it is a link, and returns the path at the end. Its last
-/// component need not exist.
+/// Follows `path` as long as it is a symbolic link, and returns the path at the
+/// end of the chain. The last component of that path need not exist.
 Result<std::string> followLinks(std::string path) {
-  // The number of links that Linux follows in a path.
+  // Linux follows at most this number of symbolic links in a path.
   constexpr int kMostLinks = 40;
   for (int i = 0; i <= kMostLinks; ++i) {
     std::array<char, PATH_MAX> target{};
@@ -55,7 +55,7 @@ Result<std::string> followLinks(std::string path) {
   return ioError("cannot write '" + path + "': " + std::strerror(ELOOP));
 }
 
-/// Checks whether the file may be replaced, without changing anything.
+/// Checks whether the file `path` may be replaced, without changing anything.
 Status checkReplaceable(const std::string &path) {
   auto refuse = [&](const std::string &why) {
     return ioError("cannot replace '" + path + "': " + why +
@@ -109,7 +109,8 @@ Result<OutputPlace> findOutputPlace(const std::string &path) {
   if (!exists) {
     return place;
   }
-  // Links below /proc may lead to a file that has been unlinked.
+  // A link below /proc may lead to a file that has been unlinked. Then
+  // `place.path` does not name the file that `path` leads to.
   struct stat found{};
   if (lstat(place.path.c_str(), &found) != 0 || found.st_dev != given.st_dev ||
       found.st_ino != given.st_ino) {

@@ -1,8 +1,8 @@
 //===- OutputPlace.h - what a new file would replace ------------*- C++ -*-===//
 //
-// Answers, before any work is done, whether a finished file can be put under
-// the name that the user gave. Links are followed, so that what a link points
-// to is replaced and the link stays.
+// findOutputPlace() finds out, before any work is done, whether a finished file
+// can be put under the name that the user gave. Links are followed, so that
+// what a link points to is replaced and the link stays.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_OUTPUTPLACE_H
@@ -24,16 +24,17 @@ struct OutputPlace {
     gid_t group = 0;
   };
 
-  std::string path;             ///< as given, with links of the file followed
-  std::string folder;           ///< of `path`; exists
+  std::string path;   ///< the given path, with symbolic links followed
+  std::string folder; ///< the folder of `path`, which exists
   std::optional<Access> access; ///< of the file to be replaced, if any
 };
 
-/// Changes nothing. Usage when the path is empty, or names something that is
-/// not a regular file; the message says what it is. Io when the folder is
-/// missing, or when the system would refuse to replace the file: because of the
-/// folder's sticky bit, an immutable file, a read-only file system or a mount
-/// point. Whether a new file can be created in the folder is not checked.
+/// Checks where an output can be written; changes nothing. Fails with Usage if
+/// the path is empty, or names something that is not a regular file; the
+/// message says what it is. Fails with Io if the folder is missing, or if the
+/// system would refuse to replace the file: because of the folder's sticky bit,
+/// an immutable file, a read-only file system or a mount point. Whether a new
+/// file can be created in the folder is not checked.
 Result<OutputPlace> findOutputPlace(const std::string &path);
 
 } // namespace air

@@ -1,4 +1,4 @@
-//===- Printable.cpp - a file's text on a terminal ------------------------===//
+//===- Printable.cpp - makes text from files safe for terminals -----------===//
 #include "formats/support/Printable.h"
 
 #include "formats/support/Utf8.h"
@@ -23,7 +23,7 @@ constexpr Range kUnprintable[] = {
     {0x2060, 0x206f},                    // word joiner, isolates, deprecated
     {0xfeff, 0xfeff},                    // byte order mark
     {0xfff9, 0xfffb},                    // interlinear annotation
-    {0xe0000, 0xe007f}, {0x110000, ~0U}, // tags; not Unicode
+    {0xe0000, 0xe007f}, {0x110000, ~0U}, // tags; above U+10FFFF
 };
 
 void appendUtf16(uint32_t unit, std::string &out) {
@@ -77,14 +77,16 @@ std::string printableJson(std::string_view json) {
   out.reserve(json.size());
   for (size_t at = 0; at < json.size();) {
     Utf8Step step = decodeUtf8(json.substr(at));
-    // Below U+0020, valid JSON has only white space between values.
+    // Valid JSON contains characters below U+0020 only as white space between
+    // values.
     if (step.kind != Utf8Step::Whole || step.codePoint < 0x20 ||
         isPrintable(step.codePoint)) {
       out += json.substr(at, step.length);
     } else if (step.codePoint < 0x10000) {
       appendUtf16(step.codePoint, out);
     } else {
-      // A pair of surrogates (RFC 8259, section 7).
+      // A character above U+FFFF is written as a pair of surrogates (RFC 8259,
+      // section 7).
       appendUtf16(0xd7c0 + (step.codePoint >> 10), out);
       appendUtf16(0xdc00 + (step.codePoint & 0x3ff), out);
     }

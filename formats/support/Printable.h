@@ -1,4 +1,4 @@
-//===- Printable.h - a file's text on a terminal ----------------*- C++ -*-===//
+//===- Printable.h - makes text from files safe for terminals ---*- C++ -*-===//
 //
 // Names and texts of a model may contain anything: line breaks, terminal escape
 // sequences, characters that reorder the text around them, megabytes of text.
@@ -15,27 +15,27 @@
 
 namespace air {
 
-/// The maximum number of bytes of a name that are shown.
+/// The maximum number of bytes of a name or a text that messages show.
 inline constexpr size_t kShownBytes = 80;
 
-/// False for control characters, for characters that are invisible or change
-/// the direction of text (Unicode 15: Bidi_Control, line and paragraph
+/// Returns false for control characters, for characters that are invisible or
+/// change the direction of text (Unicode 15: Bidi_Control, line and paragraph
 /// separator, interlinear annotation, tags), and for values above U+10FFFF.
 bool isPrintable(uint32_t codePoint);
 
-/// `text` as one line of valid UTF-8. Unprintable characters, bytes that are
-/// not UTF-8, and the ASCII characters in `also` become \xNN, byte by byte. A
-/// text of more than `most` bytes is cut after the last whole character within
-/// them, and "..." follows.
+/// Returns `text` as one line of valid UTF-8. Unprintable characters, bytes
+/// that are not UTF-8, and the ASCII characters in `also` become \xNN, byte by
+/// byte. A text of more than `most` bytes is cut after the last whole character
+/// within this limit, and "..." is appended.
 std::string printable(std::string_view text, size_t most = SIZE_MAX,
                       std::string_view also = {});
 
-/// The start of `text` in single quotes, for a message; quotes and backslashes
-/// in it are escaped too.
+/// Returns the start of `text` in single quotes, for a message. Single quotes
+/// and backslashes in it are escaped, too.
 std::string inQuotes(std::string_view text);
 
-/// `json`, which must be valid JSON, with \uNNNN in place of each unprintable
-/// character in its strings. Line breaks between values stay.
+/// Returns `json`, which must be valid JSON, with \uNNNN in place of each
+/// unprintable character in its strings. Line breaks between values stay.
 std::string printableJson(std::string_view json);
 
 } // namespace air

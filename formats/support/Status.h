@@ -5,7 +5,7 @@
 // line that states what is wrong, where, the two numbers that conflict, and
 // what to do.
 //
-// Ownership: values own their message. Thread-safety: that of a value type.
+// Ownership: a Status owns its message. Thread-safety: that of a value type.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_STATUS_H
@@ -24,11 +24,11 @@ enum class ErrorCode : uint8_t {
   Ok = 0,
   Internal = 1,           ///< a bug in this project
   Usage = 2,              ///< bad command line or bad request
-  Corrupt = 3,            ///< input unreadable, malformed, truncated
+  Corrupt = 3,            ///< the input is unreadable, malformed or truncated
   Unsupported = 4,        ///< well-formed, but nothing here can handle it
   DoesNotFit = 5,         ///< a stated budget or capacity is too small
-  VerificationFailed = 6, ///< digest or plan rule violated
-  Mismatch = 7,           ///< plan was made for another target
+  VerificationFailed = 6, ///< a digest or a plan rule is violated
+  Mismatch = 7,           ///< the plan was made for another target
   Io = 8,                 ///< the operating system refused
 };
 
@@ -44,7 +44,7 @@ public:
   const std::string &message() const { return text; }
   int exitCode() const { return static_cast<int>(errorCode); }
 
-  /// Prefixes the message with where it happened: "PREFIX: MESSAGE".
+  /// Prefixes the message with where the error happened: "PREFIX: MESSAGE".
   Status withContext(const std::string &prefix) const {
     return isOk() ? *this : Status(errorCode, prefix + ": " + text);
   }
@@ -104,7 +104,7 @@ inline Status ioError(std::string m) { return {ErrorCode::Io, std::move(m)}; }
 #define AIR_CONCAT_IMPL(a, b) a##b
 #define AIR_CONCAT(a, b) AIR_CONCAT_IMPL(a, b)
 
-/// Returns the failing Status of `expr` from the enclosing function.
+/// If the Status `expr` is an error, returns it from the enclosing function.
 #define AIR_RETURN_IF_ERROR(expr)                                              \
   do {                                                                         \
     if (::air::Status airStatus = (expr); !airStatus.isOk()) {                 \
@@ -112,7 +112,8 @@ inline Status ioError(std::string m) { return {ErrorCode::Io, std::move(m)}; }
     }                                                                          \
   } while (false)
 
-/// Declares or assigns `lhs` from the Result of `expr`, or returns its Status.
+/// Declares or assigns `lhs` as the value of the Result `expr`. If `expr` is an
+/// error, returns its Status from the enclosing function instead.
 #define AIR_ASSIGN_OR_RETURN(lhs, expr)                                        \
   AIR_ASSIGN_OR_RETURN_IMPL(AIR_CONCAT(airResult, __LINE__), lhs, expr)
 #define AIR_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)                           \

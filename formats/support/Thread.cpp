@@ -31,7 +31,7 @@ Result<Thread> Thread::start(std::function<void()> body, size_t stackBytes) {
                              argument.get());
     }
     if (error == 0) {
-      (void)argument.release(); // threadMain owns it
+      (void)argument.release(); // threadMain owns it now
     }
     pthread_attr_destroy(&attributes);
   }
@@ -63,7 +63,8 @@ ThreadSupply probeThreads(unsigned wanted) {
   std::atomic<bool> mayEnd{false};
   std::vector<Thread> threads;
   while (supply.threads < wanted && supply.refusal.isOk()) {
-    // All threads are alive at the same time, as they will be at work.
+    // Each thread waits, so that all threads are alive at the same time, as
+    // they will be when they work.
     Result<Thread> thread = Thread::start([&] { mayEnd.wait(false); });
     if (thread) {
       threads.push_back(*std::move(thread));

@@ -1,8 +1,8 @@
 //===- Thread.h - threads that may fail to start ----------------*- C++ -*-===//
 //
 // std::thread throws when the system cannot start a thread, and takes the size
-// of its stack from `ulimit -s`. Here the failure is a Status, and the stack
-// has the size that the work needs.
+// of its stack from `ulimit -s`. Thread::start() returns a Status instead, and
+// its caller chooses the size of the stack.
 //
 // Ownership: a Thread joins in its destructor; it can be moved. Thread-safety:
 // each Thread is used by one thread at a time. Errors: Io with the system's
@@ -22,11 +22,12 @@ namespace air {
 
 class Thread {
 public:
-  /// The usual stack of the main thread of a Linux process. Only pages that are
-  /// touched take memory.
+  /// The default size of a stack, in bytes. It is the usual size for the main
+  /// thread of a Linux process. Only pages that are touched take memory.
   static constexpr size_t kStackBytes = size_t{8} << 20;
 
-  /// Runs `body` on a new thread. `stackBytes` is at least PTHREAD_STACK_MIN.
+  /// Runs `body` on a new thread. `stackBytes` must be at least
+  /// PTHREAD_STACK_MIN.
   static Result<Thread> start(std::function<void()> body,
                               size_t stackBytes = kStackBytes);
 
@@ -45,15 +46,16 @@ private:
   bool isRunning = false;
 };
 
-/// How many of the wanted threads can run at the same time, and why no more
-/// can.
+/// The number of threads, of those that were wanted, that can run at the same
+/// time, and the reason why no more can.
 struct ThreadSupply {
   unsigned threads = 0;
   Status refusal; ///< ok if all could be started
 };
 
-/// Starts the threads and lets them end again. Other processes may use up
-/// threads afterwards, so later calls of Thread::start may still fail.
+/// Starts `wanted` threads, or as many as the system allows, and lets them end
+/// again. Other processes may use up threads afterwards, so later calls of
+/// Thread::start() may still fail.
 ThreadSupply probeThreads(unsigned wanted);
 
 } // namespace air

@@ -1,7 +1,7 @@
 //===- Utf8.h - one character at a time -------------------------*- C++ -*-===//
 //
-// Well-formed UTF-8 as defined in table 3-7 of Unicode 15: no overlong forms,
-// no surrogates, nothing above U+10FFFF.
+// decodeUtf8() accepts well-formed UTF-8 as defined in table 3-7 of Unicode 15:
+// no overlong forms, no surrogates, nothing above U+10FFFF.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_UTF8_H
@@ -16,17 +16,18 @@ inline constexpr std::string_view kReplacement = "\xef\xbf\xbd"; ///< U+FFFD
 
 struct Utf8Step {
   enum Kind : uint8_t {
-    Whole,      ///< a character
+    Whole,      ///< a complete character
     Ill,        ///< bytes that do not begin a character
     Unfinished, ///< the text ends inside a character
   };
   Kind kind;
-  /// Bytes of the character; for Ill and Unfinished, of the maximal subpart.
+  /// The number of bytes of the character or, for Ill and Unfinished, of the
+  /// maximal subpart of an ill-formed sequence (Unicode 15, section 3.9).
   uint8_t length;
   uint32_t codePoint;
 };
 
-/// The character at the start of `text`, which must not be empty.
+/// Decodes the character at the start of `text`, which must not be empty.
 inline Utf8Step decodeUtf8(std::string_view text) {
   auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   uint8_t lead = at(0);
