@@ -16,8 +16,9 @@
 namespace air::codegen {
 namespace {
 
-/// Must be raised whenever a kernel's code or grid changes for an unchanged
-/// spec.
+/// The version of the kernels' code, which is a part of codegenFingerprint().
+/// It must be raised whenever the code or the grid of a kernel changes although
+/// its spec does not.
 constexpr unsigned kKernelSetVersion = 17;
 
 struct Job {
@@ -30,8 +31,9 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   Job job;
   job.spec = spec;
   AIR_ASSIGN_OR_RETURN(job.row, findKernelRow(spec));
-  // With this limit the product of two dimensions fits in the kernels' 64-bit
-  // arithmetic, and a row number fits in the 32-bit lanes of a gather.
+  // With this limit on every dimension, the product of two dimensions fits in
+  // the kernels' 64-bit arithmetic, and a row number fits in the 32-bit lanes
+  // of a gather.
   constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;
   for (auto [field, value] :
        {std::pair("n", spec.n), std::pair("k", spec.k),
@@ -53,12 +55,13 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   return job;
 }
 
-/// Whether a matmul is faster with its packed activation format than with
-/// float32, as measured by air-bench (on aarch64: by instruction counts). On
-/// vpmaddubsw paths, 8-bit weights and 16-column scales cost twice as much,
-/// which is not worth it for two-byte activations. With I8x2, large-M kernels
-/// decode the weights again for every four tokens, which is too often for
-/// codebook look-ups.
+/// Whether a matmul is faster with spec.activation, a packed format, than with
+/// float32 activations, as measured with air-bench (on aarch64: as estimated
+/// from instruction counts). Where vpmaddubsw multiplies the bytes (MulAdd256
+/// and MulAdd512), dot products with 8-bit weights or with one scale per 16
+/// columns cost twice as much as others, which is too much for the two bytes
+/// per activation of I8x2. With I8x2, large-M kernels decode the weights again
+/// for every four tokens, which costs too much for dtypes with codebooks.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;
@@ -87,8 +90,8 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   return false;
 }
 
-/// Runs work(i) for i in [0, count) on up to `threads` threads, fewer where the
-/// system refuses some.
+/// Runs work(i) for i in [0, count) on up to `threads` threads. If the system
+/// refuses to start some of them, the others do all the work.
 template <typename Work>
 void forEach(size_t count, unsigned threads, const Work &work) {
   std::atomic<size_t> next = 0;
@@ -149,7 +152,8 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
   if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
     return Activation::F32;
   }
-  // A single token is limited by memory bandwidth, so 15 bits are as fast as 8.
+  // With a single token, memory bandwidth is the limit, so 15 bits per
+  // activation are as fast as 8.
   if (precision == Precision::Int8 && spec.mClass == MClass::One) {
     precision = Precision::Int15;
   }
@@ -214,7 +218,8 @@ Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
       failures[i] = bitcode.status();
     }
   });
-  // Reports the first failure by kernel name, whichever thread finished first.
+  // The jobs are sorted by kernel name, so the failure that is reported does
+  // not depend on which thread finished first.
   for (const Status &failure : failures) {
     AIR_RETURN_IF_ERROR(failure);
   }

@@ -86,7 +86,7 @@ makeTargetMachine(const CpuTarget &target) {
                          ": " + error);
   }
   llvm::TargetOptions options;
-  // Multiplications and additions are fused only where a kernel uses fma().
+  // Only KernelBuilder::fma() may fuse a multiplication and an addition.
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
       triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
@@ -121,7 +121,8 @@ void addFunctionAttributes(llvm::Module &module, const CpuTarget &target) {
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.features);
     if (target.isa.hasAvx512) {
-      // Use full zmm registers even where LLVM prefers to split vectors.
+      // On some CPUs LLVM would prefer two 256-bit operations to one on a full
+      // zmm register.
       function.addFnAttr("prefer-vector-width", "512");
       function.addFnAttr("min-legal-vector-width", "512");
     }
@@ -155,7 +156,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       .run(module, modules);
 }
 
-/// Links all bitcodes into one module and makes shared tables internal.
+/// Links all bitcodes into one module and gives the tables that kernels share
+/// internal linkage.
 Result<std::unique_ptr<llvm::Module>>
 linkModules(std::span<const std::string> bitcodes, llvm::LLVMContext &context,
             llvm::TargetMachine &machine, DiagnosticLog &log) {

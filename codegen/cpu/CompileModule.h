@@ -2,8 +2,8 @@
 //
 // Compilation has two steps, so that it can run on many threads and still
 // produce the same bytes. First, each kernel becomes optimised LLVM bitcode in
-// a context of its own. Then all bitcodes, in the given order, become one
-// relocatable object.
+// a context of its own. Then all bitcodes, in the order in which the caller
+// passes them, become one relocatable object.
 //
 // Thread-safety: compileToBitcode may run on many threads at once.
 // Errors: Internal, with the message of LLVM or MLIR and the kernel's name. No
@@ -24,18 +24,20 @@
 namespace air::codegen {
 
 /// Calls `emit` to write the body of kernel `name`, then verifies, lowers and
-/// optimises it.
+/// optimises the kernel. Returns LLVM bitcode.
 Result<std::string>
 compileToBitcode(const std::string &name, const CpuTarget &target,
                  const std::function<void(KernelBuilder &)> &emit);
 
-/// Links bitcodes with distinct kernel names and generates code. The kernels
-/// are the only global symbols that the object defines, and it has no undefined
-/// symbols; otherwise an Internal error names the first one.
+/// Links bitcodes, whose kernel names must be distinct, and returns a
+/// relocatable ELF object. The kernels are the only global symbols that the
+/// object defines. If the object has undefined symbols, an Internal error names
+/// the first one.
 Result<std::vector<uint8_t>> emitObject(std::span<const std::string> bitcodes,
                                         const CpuTarget &target);
 
-/// The same code as assembly text, for tests and inspection.
+/// Returns, as assembly text, the code that emitObject() puts into the object.
+/// This is for tests and inspection.
 Result<std::string> emitAssembly(std::span<const std::string> bitcodes,
                                  const CpuTarget &target);
 

@@ -1,8 +1,8 @@
 //===- CpuKernels.h - the functions the registry points at ------*- C++ -*-===//
 //
-// A describe/emit pair for each op, each in a file of its own.
-// codegen/KernelSpec.h defines the ops and their bindings,
-// codegen/cpu/KernelRegistry.h the signatures.
+// This header declares the describe function and the emit function of every op.
+// codegen/KernelSpec.h defines the ops and their bindings;
+// codegen/cpu/KernelRegistry.h specifies the two functions.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_CPUKERNELS_H
@@ -13,12 +13,12 @@
 
 namespace air::codegen {
 
-// AttentionKernels.cpp
+// Defined in attention/AttentionKernels.cpp.
 Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry);
 void emitAttention(KernelBuilder &builder, const KernelSpec &spec);
 
-// ElementwiseKernels.cpp
+// Defined in rowwise/ElementwiseKernels.cpp.
 Status describeAdd(const KernelSpec &spec, const IsaTraits &isa,
                    KernelEntry &entry);
 void emitAdd(KernelBuilder &builder, const KernelSpec &spec);
@@ -26,29 +26,29 @@ Status describeSiluMul(const KernelSpec &spec, const IsaTraits &isa,
                        KernelEntry &entry);
 void emitSiluMul(KernelBuilder &builder, const KernelSpec &spec);
 
-// EmbedRowsKernel.cpp
+// Defined in rowwise/EmbedRowsKernel.cpp.
 Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry);
 void emitEmbedRows(KernelBuilder &builder, const KernelSpec &spec);
 
-// MatMulKernel.cpp
+// Defined in matmul/MatMulKernel.cpp.
 Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                       KernelEntry &entry);
 Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry);
 void emitMatMul(KernelBuilder &builder, const KernelSpec &spec);
 
-// NormKernels.cpp
+// Defined in rowwise/NormKernels.cpp.
 Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &isa,
                        KernelEntry &entry);
 void emitRmsNorm(KernelBuilder &builder, const KernelSpec &spec);
 
-// PackActivationsKernel.cpp
+// Defined in matmul/PackActivationsKernel.cpp.
 Status describePackActivations(const KernelSpec &spec, const IsaTraits &isa,
                                KernelEntry &entry);
 void emitPackActivations(KernelBuilder &builder, const KernelSpec &spec);
 
-// RopeKernels.cpp
+// Defined in attention/RopeKernels.cpp.
 Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &isa,
                           KernelEntry &entry);
 void emitRopeAngles(KernelBuilder &builder, const KernelSpec &spec);

@@ -11,12 +11,13 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
                                                           "fma"};
-// Kernels use "AVX-512" for all of these together. A subset is not enough,
-// because 8- and 16-bit lanes and masks on shorter vectors would be missing.
+// A target counts as an AVX-512 target only if it has all of these features. F
+// alone, for instance, has no 8- and 16-bit lanes (they need BW) and no masks
+// on shorter vectors (they need VL).
 constexpr std::array<std::string_view, 5> kX86Avx512 = {
     "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
-// Sorted. AVX2 implies some of these in LLVM; the others help its instruction
-// selection.
+// Features that are passed to LLVM if the profile lists them. In LLVM, AVX2
+// already implies some of them; the others improve the instruction selection.
 constexpr std::array<std::string_view, 8> kX86Optional = {
     "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
 constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};
@@ -83,7 +84,8 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // Tiles do not cover every matmul. The rest needs the vector dot products.
+    // The vector dot products are required too, because some matmuls cannot use
+    // tile registers.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

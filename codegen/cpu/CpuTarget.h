@@ -23,42 +23,44 @@ enum class ByteDot : uint8_t {
   None,
   Vnni512,   ///< vpdpbusd on 64 bytes: unsigned times signed
   Vnni256,   ///< vpdpbusd on 32 bytes, without AVX-512
-  MulAdd512, ///< vpmaddubsw and vpmaddwd, through 16-bit pair sums
+  MulAdd512, ///< vpmaddubsw, which sums pairs in 16 bits, then vpmaddwd
   MulAdd256,
-  Sdot, ///< signed times signed, 16 bytes
+  Sdot, ///< sdot on 16 bytes: signed times signed
 };
 
 /// The ISA traits that kernels branch on. A kernel must never emit an intrinsic
 /// that its trait does not allow: LLVM would end the process ("Cannot select").
 struct IsaTraits {
   CpuArch arch = CpuArch::X86_64;
-  unsigned vectorBytes = 32;     ///< 64 AVX-512, 32 AVX2, 16 NEON
+  unsigned vectorBytes = 32;     ///< 64 for AVX-512, 32 for AVX2, 16 for NEON
   unsigned vectorRegisters = 16; ///< 32 with AVX-512 and NEON
   bool hasAvx2 = false;          ///< true on every x86_64 target
-  bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL, all of them
-  bool hasVbmi = false; ///< in addition to hasAvx512: byte permutations
+  bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL together
+  bool hasVbmi = false; ///< AVX512_VBMI byte permutations; implies hasAvx512
   bool hasNeon = false; ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
-  bool hasI8mm = false; ///< in addition to Sdot: smmla, two rows by two tokens
-  bool hasBf16Dot = false; ///< vdpbf16ps of 64 bytes
-  // AMX tile registers, in addition to hasBf16Dot and Vnni512.
-  bool hasAmxBf16 = false; ///< tdpbf16ps
-  bool hasAmxInt8 = false; ///< tdpbsud
+  bool hasI8mm = false;    ///< smmla, two rows by two tokens; implies Sdot
+  bool hasBf16Dot = false; ///< vdpbf16ps on 64 bytes
+  // AMX tile registers. hasAmxBf16 implies hasBf16Dot, and hasAmxInt8 implies
+  // ByteDot::Vnni512.
+  bool hasAmxBf16 = false; ///< for bfloat16: tdpbf16ps
+  bool hasAmxInt8 = false; ///< for int8: tdpbsud
   uint32_t cores = 1;      ///< cores that share a kernel's tiles
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }
 };
 
 struct CpuTarget {
-  std::string triple;   ///< "x86_64-unknown-linux-gnu"
-  std::string cpu;      ///< base model for LLVM: "x86-64", "generic"
-  std::string features; ///< "+avx2,+f16c,...", sorted
+  std::string triple;   ///< "x86_64-unknown-linux-gnu", for example
+  std::string cpu;      ///< LLVM's name of the base CPU: "x86-64" or "generic"
+  std::string features; ///< sorted: "+avx2,+f16c,...", for example
   IsaTraits isa;
 };
 
-/// An Unsupported error names the architecture or the missing feature: x86_64
-/// needs avx2, f16c and fma; aarch64 needs neon. Features that no kernel uses
-/// are dropped, so that plans for a newer machine do not change.
+/// Converts a machine profile. An Unsupported error names the unknown
+/// architecture or the missing feature: x86_64 needs avx2, f16c and fma;
+/// aarch64 needs neon. Features that no kernel uses are dropped, so they do not
+/// change a plan.
 Result<CpuTarget> makeCpuTarget(const MachineProfile &profile);
 
 } // namespace air::codegen

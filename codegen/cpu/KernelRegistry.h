@@ -1,8 +1,9 @@
 //===- KernelRegistry.h - the table of CPU kernels --------------*- C++ -*-===//
 //
-// One row per op: the dtypes and layouts that it reads, and the functions that
-// describe and emit its kernels. Selection, description, compilation, tests and
-// benchmarks all walk this table. To add a kernel, add a row.
+// The table has one row per op. A row lists the dtypes and layouts that the op
+// reads, and the functions that describe and emit its kernels. Selection,
+// description, compilation, tests and benchmarks all walk this table. To add a
+// kernel, add a row.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_KERNELREGISTRY_H
@@ -27,21 +28,21 @@ struct KernelRow {
   /// The dtypes that the op also multiplies with int8 activations, in layout
   /// x16 on targets with int8 dot products.
   std::span<const DType> int8DTypes;
-  /// Whether the code depends on MClass.
+  /// Whether the code of the op's kernels depends on MClass.
   bool hasMClasses;
-  /// Checks the spec's shape and fills in the grid and resources. The caller
-  /// sets `name`. An error names the field: Unsupported, or Internal for an
-  /// impossible shape.
+  /// Checks the spec's shape and fills in the grid and the resources of the
+  /// entry; the caller sets its name. An error names the wrong field of the
+  /// spec. It is Internal for an impossible shape and Unsupported otherwise.
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
   /// Emits the body of a kernel whose spec `describe` accepted.
   void (*emit)(KernelBuilder &, const KernelSpec &);
 };
 
-/// In the order of KernelOp.
+/// Returns the rows of the table, in the order of KernelOp's values.
 std::span<const KernelRow> kernelRegistry();
 
-/// Unsupported if the registry lacks the op, or the op lacks the spec's dtype
-/// or layout.
+/// Returns the row of the spec's op. The error is Unsupported if the table has
+/// no such row, or if the op does not read the spec's dtype or layout.
 Result<const KernelRow *> findKernelRow(const KernelSpec &spec);
 
 } // namespace air::codegen

@@ -1,10 +1,12 @@
 //===- AttentionKernels.cpp - causal GQA attention over KV pages ----------===//
 //
-// A tile is one KV head and shape.tokensPerTile tokens. A run is a sequence of
-// consecutive tokens of one sequence, up to the next multiple of
-// shape.blockTokens; the tile that holds its first token computes the whole
-// run. Tokens of one sequence therefore share their reads of K and V, while a
-// batch of many sequences still has many tiles.
+// A tile covers one KV head and shape.tokensPerTile tokens of the batch. A run
+// consists of consecutive tokens of one sequence. A new run starts where the
+// sequence changes, and at every token whose index in the batch is a multiple
+// of shape.blockTokens. The tile that holds the first token of a run computes
+// the whole run, even if its other tokens belong to other tiles. Tokens of one
+// sequence therefore share their reads of K and V, while a batch of many
+// sequences still has many tiles.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -27,9 +29,11 @@ private:
   void writeRunsFrom(Value kvHead, Value token);
 };
 
-// Tile t belongs to KV head t / parts, so that the tiles of one thread share a
-// head's pages. Its parts are taken alternately from the front and the back,
-// which spreads long and short histories over the threads.
+// Each KV head has `parts` tiles, and tile t belongs to head t / parts. A
+// thread takes consecutive tiles, so most of them read the pages of the same
+// head. The parts of a head are taken alternately from the front and the back
+// of the batch, so that every thread gets tokens with short and with long
+// histories.
 void TileWriter::write() {
   b.tileLoop([&](Value tile) {
     const int64_t step = shape.tokensPerTile;
@@ -94,7 +98,8 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   entry.scratchBytes = static_cast<uint64_t>(
       shape.blockTokens == 1 ? shape.rows.bytes
                              : std::max(shape.rows.bytes, shape.panel.bytes));
-  // The work grows with the context. The entry states that of one page.
+  // The work is proportional to the length of the context, which is not known
+  // here. The entry states the work for one page of keys and values.
   entry.flopsPerRow = 4 * spec.heads * spec.headDim * AIR_KV_PAGE_TOKENS;
   return Status::ok();
 }

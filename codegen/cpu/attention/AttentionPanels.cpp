@@ -1,14 +1,16 @@
 //===- AttentionPanels.cpp - attention for many queries -------------------===//
 //
-// Queries are stored in panels a few vector registers wide, with one row per
-// lane. For each panel and page there are two small matmuls:
+// Queries are stored in panels a few vector registers wide. Each lane of a
+// panel is one row: one query head of one token. For each panel and page there
+// are two small matmuls:
 //   scores[key][row]     = sum over i of K[i][key] * query[i][row]
 //   weighted[i][row]    += sum over keys of V[key][i] * weights[key][row]
-// In both, a register tile is panelColumns broadcast elements of K or V times
-// the lanes of one panel. The softmax between them therefore works on whole
-// vectors: each lane holds the largest score and the sum of one row, and there
-// are no horizontal reductions. The cache's elements are widened to f32 once
-// per block of tokens, and the next page is prefetched at that point.
+// In both, a register tile multiplies panelColumns elements of K or V, each
+// broadcast to all lanes, by the lanes of one panel. The softmax between them
+// therefore works on whole vectors: each lane holds the largest score and the
+// sum of one row, and there are no horizontal reductions. The cache's elements
+// are widened to f32 once per run of tokens (AttentionParts.h), and the next
+// page is prefetched at that point.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -21,7 +23,8 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
-/// The side of a square that is transposed in registers.
+/// The side length, in elements, of the squares that are transposed in
+/// registers.
 constexpr int64_t kSquare = KvShape::kVector;
 
 class PanelsWriter : AttentionWriter {
@@ -31,15 +34,17 @@ public:
 
 private:
   struct Page {
-    Value start; // the position of its first key
-    Value keys;  // f32
+    Value start; // the position of the page's first key
+    // The addresses of the keys and values, widened to f32.
+    Value keys;
     Value values;
   };
-  // One panel on one page.
+  // A panel of queries, combined with a page of keys and values.
   struct Place {
     Value panel;
-    Value valid; // keys that its last row may attend to
-    Value tiled; // the same, rounded up to whole register tiles
+    // The number of the page's keys that the panel's last row attends to.
+    Value valid;
+    Value tiled; // `valid`, rounded up to whole register tiles
   };
   struct RowPlace {
     Value token;
@@ -48,7 +53,8 @@ private:
 
   Type panelType() { return b.vec(b.f32(), shape.panelRows); }
   int64_t panelBytes() const { return shape.panelRows * 4; }
-  // The size of a panel's row is a multiple of 64 bytes.
+  // A vector of panelRows floats takes a multiple of 64 bytes, so arrays of
+  // such vectors are aligned to 64 bytes.
   Value load(Value pointer) { return b.load(panelType(), pointer, 64); }
   void store(Value value, Value pointer) { b.store(value, pointer, 64); }
   Value ofPanel(int64_t array, Value panel, int64_t rows = 1) {
@@ -101,7 +107,8 @@ void PanelsWriter::write(const AttentionRun &run) {
           validKeys(b.min(rowPlace(run, lastRow).token, lastToken), pageStart);
       place.tiled = b.andBits(b.add(place.valid, b.i64(shape.panelColumns - 1)),
                               -shape.panelColumns);
-      // The rows may end on different pages.
+      // The rows of a run may end on different pages, so a panel may attend to
+      // no key of this page.
       b.ifThen(b.notEqual(place.valid, b.i64(0)), [&] {
         attend(page, place,
                validKeys(rowPlace(run, firstRow).token, pageStart));
@@ -111,8 +118,9 @@ void PanelsWriter::write(const AttentionRun &run) {
   finish(run, panels);
 }
 
-// Rows past the end of the run repeat its last row. They compute the same
-// result and store it to the same place.
+// Calls body(panel, lane, rows) for each set of kSquare lanes of every panel.
+// Lanes past the end of the run repeat the run's last row: they compute the
+// same result and store it to the same place.
 void PanelsWriter::forSquares(
     const AttentionRun &run, Value panels,
     llvm::function_ref<void(Value panel, Value lane, llvm::ArrayRef<RowPlace>)>
@@ -201,7 +209,9 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
       });
 }
 
-// Keys that are not valid may hold any bits. Their scores are masked.
+// Widens the K and V of a page to f32 in scratch, and prefetches the next page.
+// Of V, only the first `valid` keys are widened. K is widened for all 64 keys;
+// the keys past `valid` may hold any bits, and their scores are masked later.
 PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
                                          Value nextPage, Value valid) {
   const Value keys = pageKeys(run, page);
@@ -223,8 +233,8 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
-    // The prefetch covers V as well, which follows K and is equally large: each
-    // row of K prefetches two rows.
+    // V follows K in memory and is equally large. Prefetching two rows per row
+    // of K therefore covers both.
     prefetchRow(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
              b.element(wide.keys, i, shape.panel.keyStride), kPage,
@@ -252,7 +262,8 @@ void PanelsWriter::attend(const Page &page, const Place &place,
   addValues(page, place, writeWeights(place, tops[0]));
 }
 
-// Returns the largest score of each row.
+// Stores the scores of a panel's rows for all keys of a page. Returns the
+// largest score of each row.
 PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
                                               const Place &place) {
   const int64_t columns = shape.panelColumns;
@@ -286,7 +297,9 @@ PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
       })[0];
 }
 
-// The same for a page in which some rows may not attend to every key.
+// Masks the scores of keys that a row may not attend to. Returns the largest
+// remaining score of each row. This is called only for a page in which some
+// rows may not attend to every key.
 PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
                                              const Place &place) {
   const Value positions =
@@ -305,8 +318,9 @@ PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
                 })[0];
 }
 
-// Turns scores into 2^(score - largest) and updates each row's state except for
-// its weighted values. Returns the factors to rescale those by.
+// Turns scores into weights 2^(score - largest), and updates the largest score
+// and the sum of each row. Returns the factors by which the rows' weighted
+// values must then be rescaled.
 PanelsWriter::Value PanelsWriter::writeWeights(const Place &place, Value top) {
   const Value largest = ofPanel(shape.panel.largest, place.panel);
   const Value sum = ofPanel(shape.panel.sum, place.panel);
@@ -331,7 +345,7 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
   const int64_t columns = shape.panelColumns;
   const Value weighted =
       ofPanel(shape.panel.weighted, place.panel, shape.kv.paddedDim);
-  // Elements past the end of the head are computed too, but never reach the
+  // Elements from headDim to paddedDim are computed too, but never reach the
   // output.
   b.loop(b.i64(0), b.i64(shape.kv.paddedDim), b.i64(columns), [&](Value i) {
     Values places;
@@ -361,9 +375,9 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
   });
 }
 
-// Result j holds element j of every row.
+// Transposes a square: result j holds element j of every row.
 PanelsWriter::Values PanelsWriter::transposed(Values rows) {
-  Values pairs; // elements 0 1 4 5, then 2 3 6 7, of rows 2n and 2n + 1
+  Values pairs; // elements 0, 1, 4, 5 and elements 2, 3, 6, 7 of two rows
   for (int64_t r = 0; r < kSquare; r += 2) {
     pairs.push_back(
         b.shuffle(rows[r], rows[r + 1], {0, 8, 1, 9, 4, 12, 5, 13}));

@@ -28,10 +28,11 @@ private:
   int64_t end = 0;
 };
 
-/// The floats that one AVX-512 scalef instruction handles.
+/// The number of floats that one AVX-512 scalef instruction handles.
 constexpr int64_t kScaledLanes = 16;
 
-/// x * 2^n for integral n. The lanes are a multiple of kScaledLanes.
+/// Returns x * 2^n, lane by lane, where n holds integral values. The number of
+/// lanes is a multiple of kScaledLanes.
 Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
   const auto lanes = mlir::cast<mlir::VectorType>(x.getType()).getNumElements();
   const mlir::VectorType type = b.vec(b.f32(), kScaledLanes);
@@ -44,7 +45,7 @@ Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
     const Value scaled = b.intrinsic(
         type, "llvm.x86.avx512.mask.scalef.ps.512",
         {part(x), part(n), b.zero(type), b.constant(b.i16(), int64_t{-1}),
-         b.i32(4)}); // all lanes; the current rounding mode
+         b.i32(4)}); // 4 is the current rounding mode
     result = mlir::LLVM::vector_insert::create(b.ops(), b.loc(), x.getType(),
                                                result, scaled, first);
   }
@@ -58,7 +59,8 @@ int64_t blockTokensOf(MClass mClass, int64_t group) {
   case MClass::Small:
     return 8;
   case MClass::Large:
-    // About 128 rows share the widened elements of a page.
+    // A block of tokens has about 128 rows (tokens times heads), which share
+    // the widened elements of a page.
     return std::clamp<int64_t>(128 / group / 8 * 8, 8, 128);
   }
   return 1;
@@ -75,7 +77,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       blockTokens(blockTokensOf(spec.mClass, group)),
       // kRowsTogether accumulators of this many floats fill half the registers.
       rowLanes(isa.vectorBytes == 64 ? 64 : 16) {
-  // The accumulators of a register tile: columns times registers per panel.
+  // The number of accumulators in a register tile is panelColumns times the
+  // number of registers that panelRows floats take.
   panelRows = 16;
   panelColumns = 4;
   if (isa.vectorBytes == 64) {
@@ -94,8 +97,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   rows.values = rowsPlace.place(rowsAtMost * kv.paddedDim * 4);
   rows.bytes = rowsPlace.bytes();
 
-  // One cache line of padding: at a stride that is a power of two, rows would
-  // compete for a few cache sets.
+  // Each row is padded by one cache line: at a stride that is a power of two,
+  // the rows would compete for a few cache sets.
   panel.keyStride = kPage * 4 + 64;
   panel.valueStride = kv.paddedDim * 4 + 64;
   LineLayout place;
@@ -165,7 +168,8 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // A head's output is aligned like a row of V, but its elements are f32.
+    // The elements of a head's output are f32. Apart from their size, the
+    // output is aligned like a token's V in the cache.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -187,8 +191,9 @@ double AttentionWriter::scoreScale() const {
   return double(spec.scale) * std::numbers::log2e;
 }
 
-// 2^r by the degree-5 polynomial with the smallest maximum relative error on
-// [-1/2, 1/2], 1.3 * 2^-24, found with the Remez exchange algorithm.
+// 2^x = 2^n * 2^r with n = round(x) and r = x - n. 2^r is computed by the
+// polynomial of degree 5 with the smallest maximum relative error on [-1/2,
+// 1/2], 1.3 * 2^-24. It was found with the Remez exchange algorithm.
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };
@@ -204,19 +209,20 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // Smaller x, -infinity included, give 0 as well.
+    // Below -1000, and at -infinity, the result is 0, as it is at -1000.
     x = b.max(number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);
   }
-  // Adding 1.5 * 2^23 rounds x and leaves n in the low bits.
+  // Adding 1.5 * 2^23 rounds x to an integer n and leaves n in the low bits of
+  // the sum.
   const Value shifted = b.add(x, number(12582912.0));
   const Value r = b.sub(x, b.sub(shifted, number(12582912.0)));
   const Value exponent = b.shiftLeft(b.bitcast(shifted, b.i32()), 23);
   const Value scaled =
       b.bitcast(b.add(b.bitcast(power(r), b.i32()), exponent), b.f32());
-  // Results below the normal numbers become 0. The comparison is false for NaN,
-  // which is kept.
+  // Results that would be subnormal become 0. For NaN the comparison is false,
+  // so that NaN is kept.
   return b.select(b.less(x, number(-126.0)), b.zero(type), scaled);
 }
 

@@ -24,7 +24,8 @@
 namespace air::codegen {
 
 /// The compile-time constants of one kernel. Offsets are in bytes from the
-/// start of scratch; runs of the two implementations reuse the same scratch.
+/// start of scratch. A run uses only one of the two implementations, so both
+/// use the same scratch.
 struct AttentionShape {
   KvShape kv;
   int64_t heads;
@@ -37,43 +38,58 @@ struct AttentionShape {
   int64_t blockTokens;
   int64_t rowsAtMost; ///< runs with more rows use panels
 
-  // For AttentionRows.cpp.
+  // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
   struct {
-    int64_t weights; ///< [kRowsTogether][64]: scores, then 2^score
-    int64_t decay;   ///< [kRowsTogether]
-    int64_t largest; ///< [rows]
-    int64_t sum;     ///< [rows][16]
-    int64_t values;  ///< [rows][paddedDim]
+    /// The offset of f32 [kRowsTogether][64]: scores, then weights.
+    int64_t weights;
+    /// The offset of f32 [kRowsTogether]: factors that rescale the values.
+    int64_t decay;
+    /// The offset of f32 [rows]: the largest score of each row.
+    int64_t largest;
+    /// The offset of f32 [rows][16]: partial sums of each row's weights.
+    int64_t sum;
+    /// The offset of f32 [rows][paddedDim]: each row's weighted sum of V.
+    int64_t values;
     int64_t bytes;
   } rows;
 
-  // For AttentionPanels.cpp.
+  // The following sizes and offsets are for AttentionPanels.cpp.
   int64_t panelRows;    ///< lanes of a panel: a few vector registers
   int64_t panelColumns; ///< keys (or elements of V) per register tile
   int64_t panels;       ///< panels per block of tokens
   struct {
-    int64_t keyStride;   ///< distance from one element of the keys to the next
-    int64_t valueStride; ///< distance from one key's values to the next
-    int64_t keys;        ///< [headDim][keyStride]
-    int64_t values;      ///< [64][valueStride]
-    int64_t weights;     ///< [64][panelRows]: scores, then 2^score
-    int64_t positions;   ///< [panels][panelRows] u32
-    int64_t largest;     ///< [panels][panelRows]
-    int64_t sum;         ///< [panels][panelRows]
-    int64_t queries;     ///< [panels][paddedDim][panelRows]
-    int64_t weighted;    ///< [panels][paddedDim][panelRows]
+    /// The bytes from one element of the widened keys to the next.
+    int64_t keyStride;
+    /// The bytes from one key's widened values to the next key's.
+    int64_t valueStride;
+    /// The offset of the widened keys, headDim rows keyStride bytes apart.
+    int64_t keys;
+    /// The offset of the widened values, 64 rows valueStride bytes apart.
+    int64_t values;
+    /// The offset of f32 [64][panelRows]: scores, then weights.
+    int64_t weights;
+    /// The offset of u32 [panels][panelRows]: each row's token position.
+    int64_t positions;
+    /// The offset of f32 [panels][panelRows]: the largest scores.
+    int64_t largest;
+    /// The offset of f32 [panels][panelRows]: the sums of the weights.
+    int64_t sum;
+    /// The offset of f32 [panels][paddedDim][panelRows]: scaled queries.
+    int64_t queries;
+    /// The offset of f32 [panels][paddedDim][panelRows]: weighted sums of V.
+    int64_t weighted;
     int64_t bytes;
   } panel;
 
   AttentionShape(const KernelSpec &spec, const IsaTraits &isa);
 };
 
-/// Rows whose scores are computed together.
+/// The largest number of rows whose scores are computed together.
 inline constexpr int64_t kRowsTogether = 4;
 
 struct AttentionRun {
-  KernelBuilder::Value first; ///< token
+  KernelBuilder::Value first; ///< the index of the first token in the batch
   KernelBuilder::Value end;
   KernelBuilder::Value kvHead;
   KernelBuilder::Value sequence;
@@ -98,8 +114,8 @@ public:
 
 protected:
   Value at(int64_t offset) { return b.offset(b.scratch(), offset); }
-  /// The address of the page's keys. Its values follow at
-  /// shape.kv.valuesOffset.
+  /// The address of the keys in page `page` of the run's sequence. The values
+  /// follow shape.kv.valuesOffset bytes later.
   Value pageKeys(const AttentionRun &run, Value page) {
     return codegen::kvHead(b, shape.kv, b.binding(1), run.sequence, page,
                            run.kvHead);
@@ -109,8 +125,8 @@ protected:
   /// The number of keys that a token attends to in the page that starts at
   /// position `pageStart`: min(64, max(0, position + 1 - pageStart)).
   Value validKeys(Value token, Value pageStart);
-  /// Loads `lanes` elements of the cache with this alignment and widens them to
-  /// f32.
+  /// Loads `lanes` elements of the cache, aligned to `alignment` bytes, and
+  /// widens them to f32.
   Value loadWide(Value pointer, int64_t lanes, unsigned alignment);
   /// Calls body(first element, count) until all elements of a head are covered,
   /// kVector at a time. The last count is smaller if kVector does not divide

@@ -16,9 +16,11 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
-/// With more heads per KV head, the sets of heads become a loop in the kernel.
+/// Up to this number of query heads per KV head, the loop over sets of heads is
+/// unrolled in the kernel.
 constexpr int64_t kUnrolledHeads = 32;
-/// The partial sums of a row, which are reduced at the end.
+/// The number of partial sums per row, which are added up at the end of the
+/// run.
 constexpr int64_t kSumLanes = 16;
 
 class RowsWriter : AttentionWriter {
@@ -30,14 +32,14 @@ private:
   struct Page {
     Value keys;
     Value values;
-    Value nextKeys; // of the next page, or of this one if it is the last
+    Value nextKeys; // keys of the next page; on the last page, of this one
   };
-  // Rows of one token on one page.
+  // A set of rows of one token, on one page.
   struct Rows {
-    Value first; // index in the run
+    Value first; // the index of the first row in the run
     int64_t count = 0;
     Values queries; // the address of each row's query
-    Value valid;    // keys of the page that the token attends to
+    Value valid;    // number of the page's keys that the token attends to
   };
 
   Value largest(Value row) { return b.element(at(shape.rows.largest), row, 4); }
@@ -51,7 +53,7 @@ private:
   Value weights(int64_t row) {
     return at(shape.rows.weights + row * kPage * 4);
   }
-  // Reduces a vector to kSumLanes partial results.
+  // Reduces a vector to kSumLanes lanes with `combine`.
   Value folded(Value vector, llvm::function_ref<Value(Value, Value)> combine);
 
   void start(Value rows);
@@ -93,7 +95,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   b.loop(run.first, run.end, b.i64(1), [&](Value token) {
     const Value valid = validKeys(token, pageStart);
     const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
-    // The tokens of a run may end on different pages.
+    // The tokens of a run may end on different pages, so a token may attend to
+    // no key of this page.
     b.ifThen(b.notEqual(valid, b.i64(0)), [&] {
       const auto writeHeads = [&](Value head, int64_t count) {
         Rows rows;
@@ -118,7 +121,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
         }
         return;
       }
-      // Splits the heads into as few sets as possible, of nearly equal size.
+      // Splits the heads of the group into as few sets as possible, of nearly
+      // equal size.
       int64_t parts = (shape.group + kRowsTogether - 1) / kRowsTogether;
       for (int64_t row = 0; row < shape.group; --parts) {
         const int64_t count = (shape.group - row + parts - 1) / parts;
@@ -129,7 +133,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// weights[r][key] = query r . key for all 64 keys, with one key per lane.
+// Computes weights[r][key] = query r . key for all 64 keys, with one key per
+// lane.
 void RowsWriter::writeScores(const Rows &rows, const Page &page) {
   const int64_t lanes = shape.rowLanes;
   const Type type = b.vec(b.f32(), lanes);
@@ -176,9 +181,9 @@ RowsWriter::folded(Value vector,
   return vector;
 }
 
-// Turns a row's scores into 2^(score - largest) and updates its state except
-// for its values. The factor to rescale those by is stored as `decay` for
-// addValues().
+// Turns the scores of row r into weights 2^(score - largest), and updates the
+// row's largest score and sum. Stores the factor by which addValues() must
+// rescale the row's values as `decay`.
 void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
   const Value row = b.add(rows.first, b.i64(r));
   const int64_t lanes = shape.rowLanes;
@@ -221,8 +226,8 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
   b.store(shrink, decay(r), 4);
 }
 
-// values[r] = values[r] * decay[r] + sum over keys of weight * V, with one
-// element of V per lane. Reads only the keys that the token attends to.
+// Computes values[r] = values[r] * decay[r] + sum over keys of weight * V, with
+// one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   int64_t lanes = shape.rowLanes;
   for (int64_t i = 0; i < shape.kv.headDim; i += lanes) {

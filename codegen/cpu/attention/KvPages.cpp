@@ -20,7 +20,7 @@ KvShape::KvShape(const KernelSpec &spec)
       pageBytes(static_cast<int64_t>(spec.kvPageBytes)) {}
 
 unsigned KvShape::valueAlignment(int64_t lanes) const {
-  // The lowest set bit is the largest power of two that divides headDim.
+  // The lowest set bit of headDim is the largest power of two that divides it.
   const int64_t divisor = headDim & -headDim;
   return static_cast<unsigned>(std::min({lanes, divisor, kVector}) *
                                elementBytes);

@@ -13,29 +13,32 @@
 
 namespace air::codegen {
 
-/// The compile-time constants of a spec's KV cache, in bytes.
+/// The compile-time constants of a spec's KV cache. Sizes and offsets are in
+/// bytes, dimensions in elements.
 struct KvShape {
-  /// Elements of K and V that kernels convert and transpose together.
+  /// The number of elements of K or V that kernels convert and transpose
+  /// together.
   static constexpr int64_t kVector = 8;
 
   int64_t headDim;
   int64_t paddedDim; ///< headDim rounded up to a multiple of kVector
   int64_t elementBytes;
-  int64_t keyRowBytes;   ///< one element of 64 keys
-  int64_t valueRowBytes; ///< the values of one token
-  int64_t valuesOffset;  ///< from a head's K to its V
+  int64_t keyRowBytes;   ///< bytes of one element of all 64 keys of a page
+  int64_t valueRowBytes; ///< bytes of one token's V
+  int64_t valuesOffset;  ///< bytes from a head's K to its V
   int64_t headBytes;
   int64_t pageBytes;
 
   explicit KvShape(const KernelSpec &spec);
 
-  /// The alignment of `lanes` elements of a value that start at a multiple of
-  /// `lanes`. There is no padding between values.
+  /// The alignment, in bytes, of `lanes` consecutive elements of a token's V,
+  /// where the index of the first element is a multiple of `lanes`. The V of
+  /// consecutive tokens are stored without padding.
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Rejects KV dtypes and head shapes that no kernel supports: with Internal for
-/// shapes that are not a valid cache, with Unsupported for valid ones.
+/// Rejects KV dtypes and head shapes that no kernel supports. The error is
+/// Internal for a shape that no cache can have, and Unsupported otherwise.
 Status checkKv(const KernelSpec &spec);
 
 /// The address of KV head `head` in the page that holds position 64 * `page` of

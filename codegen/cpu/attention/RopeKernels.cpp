@@ -19,14 +19,15 @@ struct SineAndCosine {
   Value cosine;
 };
 
-// sin and cos of any x in [0, 2^52) in f64, with an absolute error below 1e-13.
+// Computes sin and cos of any x in [0, 2^52) in f64, with an absolute error
+// below 1e-13.
 //
-// x = n * pi/2 + r with |r| <= pi/4. Adding 1.5 * 2^52 to x * 2/pi leaves n in
-// the low bits of the sum. r follows in two fused steps with pi/2 split in two
-// parts, so that the rounding of n * pi/2 does not matter (Cody and Waite,
-// "Software Manual for the Elementary Functions", 1980). Taylor polynomials of
-// degree 15 and 14 then give sin r and cos r, and n mod 4 selects between them
-// and determines the signs.
+// Let x = n * pi/2 + r with |r| <= pi/4. Adding 1.5 * 2^52 to x * 2/pi leaves n
+// in the low bits of the sum. Two FMAs then subtract n * pi/2 from x, with pi/2
+// split into two parts so that the rounding of n * pi/2 does not matter (Cody
+// and Waite, "Software Manual for the Elementary Functions", 1980). Taylor
+// polynomials of degree 15 and 14 approximate sin r and cos r, and n mod 4
+// selects between them and determines the signs.
 SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   const Type type = x.getType();
   const Type bits = KernelBuilder::withElement(type, b.i64());
@@ -39,8 +40,8 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   Value r = b.fma(n, number(-kHalfPi), x);
   r = b.fma(n, number(-kHalfPiRest), r);
   const Value square = b.mul(r, r);
-  // Both series in Horner form, starting from the last term: 1 - r^2 / (k (k +
-  // 1)) * (...).
+  // Both series are evaluated by Horner's rule, from the last term to the
+  // first: each step replaces s by 1 - r^2 / (k (k + 1)) * s.
   Value sine = number(1.0);
   for (int k = 14; k >= 2; k -= 2) {
     sine =
@@ -119,8 +120,8 @@ void rotateHead(KernelBuilder &b, const KernelSpec &spec, Value head,
 /// The smallest magnitude that rounds to infinity in float16.
 constexpr double kHalfOverflow = 65520;
 
-/// Tokens per tile of RopeAppend.
-constexpr int64_t kTileTokens = 4; // as KernelSpec.h specifies
+/// The number of tokens per tile of RopeAppend, as KernelSpec.h specifies it.
+constexpr int64_t kTileTokens = 4;
 
 /// Emits one tile of RopeAppend.
 class AppendWriter {
@@ -141,9 +142,9 @@ private:
   }
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
-  // `lanes` elements in the cache's dtype. Values that overflow become NaN: an
-  // infinity could give a key the weight 0, as if it were absent, while NaN
-  // always reaches the result.
+  // Loads `lanes` elements and converts them to the cache's dtype. Values that
+  // overflow become NaN: an infinity could give a key the weight 0, as if it
+  // were absent, while NaN always reaches the result.
   Value converted(Value source, int64_t lanes) {
     const Type type = b.vec(b.f32(), lanes);
     const Value value = b.load(type, source, 4);
@@ -191,7 +192,8 @@ void AppendWriter::normAndRotate(Value row, Value angles, int64_t firstHead,
   });
 }
 
-// K is stored transposed: consecutive elements of a key are one key row apart.
+// K is stored transposed: consecutive elements of a key are shape.keyRowBytes
+// apart.
 void AppendWriter::appendKey(Value source, Value target) {
   forElements([&](Value i, int64_t lanes) {
     const Value values = converted(b.element(source, i, 4), lanes);
@@ -271,7 +273,7 @@ Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &,
   AIR_RETURN_IF_ERROR(checkRope(spec));
   entry.tokensPerTile = 1;
   entry.weightBytes = spec.ropeDim / 2 * 8;
-  entry.flopsPerRow = spec.ropeDim / 2 * 50; // about fifty per angle
+  entry.flopsPerRow = spec.ropeDim / 2 * 50; // about 50 operations per angle
   return Status::ok();
 }
 

@@ -273,8 +273,9 @@ Value KernelBuilder::gather(Type element, Value base, Value index,
 }
 
 void KernelBuilder::prefetch(Value pointer, Cache into) {
-  // Operands: read (not write), temporal locality from 3 (high) to 0 (none),
-  // data (not instructions).
+  // The operands after the pointer are: read (0) rather than write, the
+  // temporal locality from 3 (high) to 0 (none), and data (1) rather than
+  // instructions.
   const uint32_t locality = into == Cache::First    ? 3
                             : into == Cache::Second ? 2
                                                     : 0;
@@ -287,7 +288,8 @@ Value KernelBuilder::table(const std::string &name,
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(module.getBody());
     StringRef text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
-    // Linking the kernels keeps one copy: see CompileModule.cpp.
+    // Every kernel that uses the table defines it. When kernels are linked, one
+    // copy is kept (CompileModule.cpp).
     LLVM::GlobalOp::create(builder, location,
                            LLVM::LLVMArrayType::get(i8(), bytes.size()),
                            /*isConstant=*/true, LLVM::Linkage::LinkonceODR,
@@ -473,21 +475,21 @@ Value KernelBuilder::maxLanes(Value vector) {
 
 Value KernelBuilder::exp(Value x) {
   // e^x = 2^n * e^r with n = round(x / ln 2) and |r| <= ln(2) / 2. The Taylor
-  // polynomial of degree 7 gives e^r with an error below 2^-27. Rounding by
-  // adding 1.5 * 2^23 leaves n in the low bits and, unlike a conversion, is
-  // defined for NaN.
+  // polynomial of degree 7 approximates e^r with an error below 2^-27. Rounding
+  // by adding 1.5 * 2^23 leaves n in the low bits of the sum and, unlike a
+  // conversion, is defined for NaN.
   Type type = x.getType();
   Type bits = withElement(type, i32());
   auto number = [&](double value) { return constant(type, value); };
-  // Outside this range e^x is 0 or infinite in f32. NaN passes through both
+  // Outside [-104, 89], e^x is 0 or infinite in f32. NaN passes through both
   // comparisons.
   x = select(less(x, number(-104.0)), number(-104.0), x);
   x = select(less(number(89.0), x), number(89.0), x);
   constexpr double kRound = 12582912.0;
   Value shifted = fma(x, number(M_LOG2E), number(kRound));
   Value n = sub(shifted, number(kRound));
-  // ln 2 in two parts. The first has enough trailing zeros for n times it to be
-  // exact.
+  // ln 2 is split into two parts. The first has so many trailing zero bits that
+  // its product with n is exact.
   Value r = fma(n, number(-0.693359375), x);
   r = fma(n, number(2.12194440e-4), r);
   double coefficient = 1.0 / 5040.0;
@@ -496,7 +498,8 @@ Value KernelBuilder::exp(Value x) {
     coefficient *= i;
     poly = fma(poly, r, number(coefficient));
   }
-  // 2^n in two factors, so that both are normal for n from -150 to 129.
+  // The result is multiplied by 2^n in two factors, both of which are normal
+  // numbers for n from -150 to 129.
   Value whole =
       sub(bitcast(shifted, i32()), constant(bits, int64_t{0x4B400000}));
   Value half = shiftRightSigned(whole, 1);

@@ -11,12 +11,13 @@
 //   - Every operation works on scalars and on vectors of any length, and all
 //     its operands have the same type. LLVM splits vectors that are longer than
 //     the machine's.
-//   - Kernels must not need libc or libm symbols, so LLVM's sin, exp and fmod
-//     are out. Use exp() of this class, or write a polynomial.
+//   - Kernels must not need libc or libm symbols, so they cannot use LLVM's
+//     sin, exp and fmod. Use exp() of this class, or write a polynomial.
 //   - Only fma() fuses a multiplication and an addition. Results are thus the
-//     same on all machines with the same vector shape.
-//   - Every access states its alignment in bytes, which must hold: bindings and
-//     scratch are aligned to 64, rows inside them only to their element.
+//     same on all machines with the same vector width.
+//   - Every load and store states its alignment in bytes, which must hold.
+//     Bindings and scratch are aligned to 64 bytes, rows inside them only to
+//     their elements.
 //   - Bindings and batch fields are available anywhere in the function. Each is
 //     loaded once, on entry.
 //
@@ -47,10 +48,10 @@ public:
   using Values = llvm::SmallVector<mlir::Value>;
   using Type = mlir::Type;
 
-  /// Creates function `name` in `module` and inserts into its body.
+  /// Creates function `name` in `module`. All other calls insert into its body.
   KernelBuilder(mlir::ModuleOp module, const std::string &name,
                 const IsaTraits &isa);
-  /// Ends the function. Must be the last call on this object.
+  /// Ends the function. This must be the last call on the object.
   void finish();
 
   const IsaTraits &isa() const { return traits; }
@@ -70,7 +71,8 @@ public:
   Type f64() { return builder.getF64Type(); }
   Type ptr();
   mlir::VectorType vec(Type element, int64_t lanes);
-  /// `type` with another element type; if `type` is a scalar, `element`.
+  /// Returns `type` with `element` as its element type. If `type` is a scalar,
+  /// the result is `element`.
   static Type withElement(Type type, Type element);
 
   // ---- constants ------------------------------------------------------------
@@ -93,34 +95,36 @@ public:
   Value tileBegin() { return function.getArgument(1); }
   Value tileEnd() { return function.getArgument(2); }
   Value scratch() { return function.getArgument(3); }
-  /// The address in bindings[index].
+  /// The address of binding number `index`.
   Value binding(unsigned index);
-  Value tokens();           ///< AirBatch.tokens as i64
-  Value outputs();          ///< AirBatch.outputs as i64
-  Value tokenIds();         ///< pointers, as in AirBatch
-  Value positions();        ///< u32
-  Value sequences();        ///< u32
-  Value outputRows();       ///< u32
-  Value blockTables();      ///< u32
-  Value blockTableStride(); ///< i64, in entries
+  Value tokens();           ///< AirBatch.tokens, zero-extended to i64
+  Value outputs();          ///< AirBatch.outputs, zero-extended to i64
+  Value tokenIds();         ///< the pointer AirBatch.token_ids, to i32
+  Value positions();        ///< the pointer AirBatch.positions, to u32
+  Value sequences();        ///< the pointer AirBatch.sequences, to u32
+  Value outputRows();       ///< the pointer AirBatch.output_rows, to u32
+  Value blockTables();      ///< the pointer AirBatch.block_tables, to u32
+  Value blockTableStride(); ///< AirBatch.block_table_stride: i64, in entries
 
   // ---- control flow ---------------------------------------------------------
 
-  /// for (i = lower; i < upper; i += step) body(i); all i64, step > 0.
+  /// Emits for (i = lower; i < upper; i += step) body(i). All values are i64,
+  /// and step > 0.
   void loop(Value lower, Value upper, Value step,
             llvm::function_ref<void(Value)> body);
-  /// The same with loop-carried values. `body` takes and returns values that
-  /// match `initial` in number and types. The result is the values of the last
-  /// iteration, or `initial` if there are no iterations.
+  /// Emits a loop with loop-carried values. `body` takes and returns values
+  /// that match `initial` in number and types. The result is the values of the
+  /// last iteration, or `initial` if there are no iterations.
   Values loop(Value lower, Value upper, Value step,
               llvm::ArrayRef<Value> initial,
               llvm::function_ref<Values(Value, mlir::ValueRange)> body);
-  /// Runs body(tile) for every tile of this call.
+  /// Emits a loop that runs body(tile) for every tile of this call.
   void tileLoop(llvm::function_ref<void(Value)> body);
   void ifThen(Value condition, llvm::function_ref<void()> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,
                   llvm::function_ref<void()> otherwise);
-  /// Both branches return values of the same types.
+  /// Emits both branches, which must return values of the same types. The
+  /// result is the values of the branch that is taken.
   Values ifElse(Value condition, llvm::function_ref<Values()> then,
                 llvm::function_ref<Values()> otherwise);
 
@@ -137,11 +141,12 @@ public:
   Value loadU32(Value pointer);
   /// Loads one float and broadcasts it to `lanes` lanes.
   Value loadSplat(Value pointer, int64_t lanes);
-  /// lane i = *(element *)(base + scale * index[i]), unaligned. `index` is a
-  /// vector of non-negative i32, and `element` has 32 or 64 bits.
+  /// Loads lane i from the address base + scale * index[i], which may be
+  /// unaligned. `index` is a vector of non-negative i32, and `element` has 32
+  /// or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
-  /// First: into L1. Second: into L2. Once: non-temporal, into L1 without
-  /// polluting L2 and L3.
+  /// Where a prefetch puts a line. First: into L1. Second: into L2. Once: into
+  /// L1 with a non-temporal hint, so that L2 and L3 are not polluted.
   enum class Cache : uint8_t { First, Second, Once };
   /// Prefetches the 64-byte line at `pointer`. Any address is allowed.
   void prefetch(Value pointer, Cache into = Cache::First);
@@ -157,8 +162,9 @@ public:
   Value mul(Value a, Value b);
   Value div(Value a, Value b);          ///< floats, or unsigned integers
   Value rem(Value a, Value b);          ///< unsigned integers
-  Value fma(Value a, Value b, Value c); ///< a * b + c, one rounding
-  Value min(Value a, Value b); ///< floats (not NaN), or unsigned integers
+  Value fma(Value a, Value b, Value c); ///< a * b + c, rounded once
+  /// For floats, or unsigned integers. If either float is NaN, the result is b.
+  Value min(Value a, Value b);
   Value max(Value a, Value b);
   Value negate(Value a);
   Value sqrt(Value a);
@@ -187,8 +193,8 @@ public:
   /// Rounds toward zero; the value must fit.
   Value floatToSigned(Value a, Type element);
   Value floatExtend(Value a, Type element);   ///< f16 -> f32, f32 -> f64
-  Value floatTruncate(Value a, Type element); ///< round to nearest even
-  Value bitcast(Value a, Type element);       ///< lanes of equal width
+  Value floatTruncate(Value a, Type element); ///< rounds to nearest even
+  Value bitcast(Value a, Type element);       ///< to lanes of equal width
   /// The same bits with lanes of another width.
   Value recast(Value vector, Type element);
 
@@ -204,15 +210,15 @@ public:
 
   // ---- functions ------------------------------------------------------------
 
-  /// e^x in f32 with an error of at most 2 ulp, over the full range from 0 to
-  /// infinity. NaN stays NaN.
+  /// e^x in f32 with an error of at most 2 ulp. Results range from 0 to
+  /// infinity, and NaN stays NaN.
   Value exp(Value x);
   /// x / (1 + e^-x).
   Value silu(Value x);
-  /// An LLVM intrinsic by name, which isa() must allow.
+  /// Calls the LLVM intrinsic `name`, which isa() must allow.
   Value intrinsic(Type result, llvm::StringRef name,
                   llvm::ArrayRef<Value> args);
-  /// An intrinsic without a result.
+  /// Calls an LLVM intrinsic that has no result.
   void intrinsic(llvm::StringRef name, llvm::ArrayRef<Value> args);
 
 private:
@@ -228,7 +234,9 @@ private:
   mlir::func::FuncOp function;
   Value batch;
   Value bindings;
-  mlir::Operation *entryEnd = nullptr; ///< the last load of a field of the call
+  /// The op after which the next load of a binding or a batch field is
+  /// inserted.
+  mlir::Operation *entryEnd = nullptr;
   std::map<std::pair<const void *, int64_t>, Value> entryLoads;
 };
 

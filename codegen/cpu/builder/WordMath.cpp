@@ -43,7 +43,8 @@ Value WordMath::apart(Value word, int64_t step, int64_t bits) {
 
 Value WordMath::eightBits(Value word, const std::array<int64_t, 4> &firstBits) {
   const Value bytes = b.recast(word, b.i8());
-  // The instruction selects from 64 bits, cyclically.
+  // The instruction selects bits from 64-bit lanes, cyclically, so the two
+  // words of such a lane need different bit numbers.
   std::array<int8_t, 64> places;
   for (size_t at = 0; at < places.size(); ++at) {
     const int64_t lane = at % 8 < 4 ? 0 : 32;
@@ -95,7 +96,7 @@ WordMath::Four WordMath::byteFields(Value word) {
     } else if (j == 3) {
       top = b.andBits(word, int64_t{0xff000000});
     } else {
-      // Index `count` selects a zero.
+      // Index `count` selects the first byte of `zeros`.
       llvm::SmallVector<int64_t> lanes(count, count);
       for (int64_t at = 0; at < count; at += 4) {
         lanes[at + 3] = at + j;
@@ -123,8 +124,8 @@ WordMath::Four WordMath::signedBytes(Value word) {
 WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                                     int bias) {
   if (looksUp(bits)) {
-    // A permutation uses only the low four bits of its index. A shift and a
-    // look-up suffice, without mask, conversion or subtraction.
+    // The permutation uses only the low four bits of an index. A shift and a
+    // look-up therefore suffice, without a mask, conversion or subtraction.
     std::array<float, 16> table;
     for (int i = 0; i < 16; ++i) {
       table[i] = static_cast<float>((i & ((1 << bits) - 1)) + bias);
@@ -142,8 +143,8 @@ WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
   if (bias == 0) {
     return byteFields(word);
   }
-  // Four byte-wise subtractions at once. Setting bit 7 beforehand keeps borrows
-  // from crossing bytes.
+  // One subtraction subtracts from all four bytes. Bit 7 of each is set
+  // beforehand, so that no borrow crosses into the next byte.
   Value high = b.constant(word.getType(), everyByte(0x80));
   Value bytes =
       b.sub(b.orBits(word, high), b.constant(word.getType(), everyByte(-bias)));

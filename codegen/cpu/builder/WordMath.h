@@ -21,33 +21,39 @@ public:
 
   explicit WordMath(KernelBuilder &builder) : b(builder) {}
 
-  /// (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0..3, as floats that
-  /// still need fieldScale(). The magnitude of the sum is below 128, and -128 <
-  /// bias <= 0.
+  /// Returns (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0 to 3, as
+  /// floats that may be too large by a power of two, for which fieldScale()
+  /// compensates. The magnitude of the sum must be below 128, and -128 < bias
+  /// <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// Likewise for the four bytes as signed integers (fieldScale() with 8 bits).
+  /// Returns the four bytes as signed integers, converted to floats for which
+  /// fieldScale() with 8 bits compensates.
   Four byteFields(Value word);
-  /// The scale to use with byteFields() of `bits` bits. Leaving a byte at the
-  /// top of its lane is cheapest, and makes it 2^24 times too large; the scale
-  /// compensates.
+  /// Returns the scale to multiply the results of byteFields() by, where
+  /// `scale` is the scale of the true values. byteFields() may leave a byte at
+  /// the top of its lane, which is cheapest but makes the value 2^24 times too
+  /// large.
   Value fieldScale(Value scale, int64_t bits);
-  /// table[byte j >> shift & 15] as floats; shift is 0 or 4.
+  /// Returns table[byte j >> shift & 15] for bytes j = 0 to 3, as floats.
+  /// `shift` is 0 or 4.
   Four nibblesByTable(const std::array<int8_t, 16> &table, Value word,
                       int64_t shift);
   /// The four bytes as signed integers, converted to float.
   Four signedBytes(Value word);
-  /// Byte `index` of each word, broadcast to its four bytes.
+  /// Byte `index` of each word, broadcast to all four bytes of the word.
   Value spread(Value word, int64_t index);
-  /// Byte j of each lane is bits [step * j, step * j + bits); bits < 8.
+  /// Moves four bit fields into one byte each: byte j of the result is bits
+  /// [step * j, step * j + bits) of the word. `bits` is below 8.
   Value apart(Value word, int64_t step, int64_t bits);
-  /// Requires isa().hasVbmi. Byte j of each lane is the eight bits that start
-  /// at firstBits[j]. Bits from outside the lane are unspecified.
+  /// Byte j of the result is the eight bits of the word that start at bit
+  /// firstBits[j]. Bits from outside the word are unspecified. Requires
+  /// isa().hasVbmi.
   Value eightBits(Value word, const std::array<int64_t, 4> &firstBits);
   /// Byte `index` of each word, as i32.
   Value byteOf(Value word, int64_t index);
   /// (word >> shift) & (2^bits - 1), as i32.
   Value bitsOf(Value word, int64_t shift, int64_t bits);
-  /// The same with a shift that is known only at run time (i64 scalar).
+  /// (word >> shift) & (2^bits - 1), as i32, where `shift` is an i64 scalar.
   Value bitsOf(Value word, Value shift, int64_t bits);
   /// word >> shift, where shift is an i64 scalar.
   Value shiftedRight(Value word, Value shift);

@@ -1,17 +1,20 @@
 //===- Codebook.cpp - look-up of short vectors by index -------------------===//
 //
-// A code holds the value indices of an entry's elements: eight of 2 bits or
-// four of 4 bits.
+// An entry is a vector of the codebook. Its code has 16 bits, which hold the
+// value indices of its elements (Codebook.h): eight of 2 bits or four of 4
+// bits.
 //
-// Without VBMI, codes are looked up whole and two share a lane: those of
-// entries 0 and 2, and those of entries 1 and 3. The low byte holds the value
-// indices of the even elements, the high byte those of the odd ones. Combined
-// with a shifted copy of itself, a code becomes a word with the first four
-// value indices at the bottom of its bytes and the other four 4 bits higher.
+// Without VBMI, a code is looked up as a whole, and two codes share a lane of
+// 32 bits: those of entries 0 and 2, and those of entries 1 and 3. The low byte
+// of a code holds the value indices of the even elements, and the high byte
+// those of the odd ones. The code and a shifted copy of it are combined into a
+// word that holds the value indices of elements 0 to 3 in the lowest bits of
+// its four bytes, and those of elements 4 to 7 four bits higher.
 //
 // With VBMI, the low bytes of the codes of all four entries are looked up
-// separately from the high bytes. They hold the value indices in order, and one
-// instruction extracts four of them.
+// together, and so are the high bytes. A code holds its value indices in the
+// order of the elements, and one instruction (vpmultishiftqb) extracts four of
+// them.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/Codebook.h"
@@ -32,7 +35,8 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kCodeBytes = 2;
-/// The codes, and bytes, that one permutation can select from.
+/// The numbers of 16-bit codes and of bytes that one permutation can select
+/// from.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
 /// With more codes than this, a gather is faster than the permutations.
@@ -60,9 +64,10 @@ std::vector<uint16_t> codesOf(std::span<const Entry> entries,
   return codes;
 }
 
-/// Gathers four bytes at code `index` for 16 lanes. LLVM emits gathers only for
-/// AVX-512. Elsewhere it extracts each address from its vector, which is slower
-/// than AVX2's gather when the indices are computed.
+/// For each of 16 lanes, gathers the four bytes that start at code `index`.
+/// LLVM emits gather instructions only for AVX-512. Elsewhere it extracts each
+/// address from its vector, which is slower than AVX2's gather when the indices
+/// are computed.
 Value gathered32(KernelBuilder &b, Value base, Value index) {
   if (b.isa().hasAvx512 || !b.isa().hasAvx2) {
     return b.gather(b.i32(), base, index, kCodeBytes);
@@ -115,7 +120,7 @@ void Codebook::makeTable(const char *name, std::span<const uint16_t> codes) {
       bytes.push_back(static_cast<uint8_t>(code & 255));
       bytes.push_back(static_cast<uint8_t>(code >> 8));
     }
-    bytes.resize(bytes.size() + kCodeBytes); // gathers read four bytes
+    bytes.resize(bytes.size() + kCodeBytes); // a gather reads past its code
   }
   base = b.table(name, bytes);
 }
@@ -184,7 +189,7 @@ Codebook::Codes Codebook::permutedBytes(Value lows, Value tops) const {
         indices.getType(), "llvm.x86.avx512.vpermi2var.qi.512",
         {bytesAt(first), from, bytesAt(first + kBytesPermuted / 2)});
   };
-  // The index bits beyond those that a permutation uses.
+  // The index bits above the seven bits that a permutation uses.
   llvm::SmallVector<Value> upperBits;
   for (int64_t n = kBytesPermuted; n < count; n *= 2) {
     upperBits.push_back(
@@ -220,7 +225,7 @@ Value Codebook::rawValueIndices(const Codes &codes, int64_t entry,
                           {first, first + 2, first + 4, first + 6});
   }
   // Elements 0 and 1 come from codes.words[0], and 2 and 3 from codes.words[1].
-  // `bits` names both places twice to fill a word.
+  // `bits` lists both bit positions twice to fill a word.
   const std::array<int64_t, 4> bits = {first, first + 4, first, first + 4};
   Value low = b.recast(math.eightBits(codes.words[0], bits), b.i16());
   Value high = b.recast(math.eightBits(codes.words[1], bits), b.i16());
@@ -238,8 +243,8 @@ Value Codebook::valueIndices(const Codes &codes, int64_t entry,
   if (b.isa().hasVbmi) {
     return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
-  // The code in the low half of the word and, in the upper half, the code
-  // shifted right by one value index.
+  // Combines the code, in the low half of the word, with the code shifted right
+  // by one value index, in the upper half.
   const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
   Value lower = entry < 2 ? word : b.shiftRight(word, 16);
@@ -257,8 +262,8 @@ Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
   WordMath math(b);
   const int64_t step = choice.isOneForAll ? 0 : 1;
   if (b.isa().hasVbmi) {
-    // The choice bit goes directly above the value index. The table repeats
-    // itself, so bits above both do not matter.
+    // The index into the table is the value index with the choice bit directly
+    // above it. The table repeats itself, so higher bits do not matter.
     const int64_t first = choice.first - valueIndexBits;
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});

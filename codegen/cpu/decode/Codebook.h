@@ -3,16 +3,16 @@
 // The codebooks of the IQ types (formats/dtype/IqGrids.h) hold 256 to 2048
 // vectors of four or eight elements, which take only three to eight different
 // values. Kernels therefore store a value index per element instead of the
-// value. A vector becomes a 16-bit code, and the table is small enough for
-// registers and L1.
+// value. A vector becomes a 16-bit code, and the table of codes is small enough
+// for registers and L1.
 //
 // A two-register AVX-512 permutation looks up 32 codes among 64 or, with
 // isa().hasVbmi, 64 half codes among 128. Covering the whole book with such
-// permutations, and selecting between them by the upper index bits, is several
-// times faster than gathering. Gathers are used on other instruction sets and,
-// where there are no byte permutations, for large books.
+// permutations, and selecting between their results by the upper index bits, is
+// several times faster than gathering. Gathers are used on other instruction
+// sets and, where there are no byte permutations, for large books.
 //
-// Thread-safety: as KernelBuilder.
+// Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_DECODE_CODEBOOK_H
@@ -29,17 +29,17 @@ namespace air::codegen {
 class Codebook {
 public:
   using Value = mlir::Value;
-  /// One byte per value index.
+  /// Maps each value index to a byte.
   using Table = std::array<int8_t, 8>;
 
-  /// The codes found for four indices in each of 16 lanes.
+  /// The codes of four entries in each of 16 lanes, as lookUp() returns them.
   struct Codes {
     std::array<Value, 2> words;
   };
 
   /// One bit for each of four elements in each lane: bit `first` + j of `word`
-  /// for element j, or bit `first` for all of them. The bits lie within one
-  /// byte.
+  /// for element j or, if isOneForAll, bit `first` for all four elements. The
+  /// bits lie within one byte of the word.
   struct Choice {
     Value word;
     int64_t first = 0;
@@ -52,19 +52,21 @@ public:
   /// KernelBuilder::table().
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint64_t> entries, std::span<const int8_t> values);
-  /// The same for four elements with up to eight values.
+  /// A codebook like that of the first constructor, but with vectors of four
+  /// elements, which take up to eight different values.
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint32_t> entries, std::span<const int8_t> values);
 
-  /// Looks up four indices per lane. The bytes of `lows` hold their low eight
-  /// bits, and the bytes of `tops` (null for none) the others. Both have 16
-  /// lanes of i32.
+  /// Looks up four entries per lane. Byte i of `lows` holds the low eight bits
+  /// of the index of entry i, and byte i of `tops` the bits above them. `tops`
+  /// is null if there are none. Both have 16 lanes of i32.
   Codes lookUp(Value lows, Value tops) const;
-  /// The value indices of elements 4 * part to 4 * part + 3 of entry 0 to 3,
-  /// one per byte. `part` is 0 for entries of four elements.
+  /// The value indices of elements 4 * part to 4 * part + 3 of entry `entry` (0
+  /// to 3), one per byte. `part` is 0 for entries of four elements.
   Value valueIndices(const Codes &codes, int64_t entry, int64_t part) const;
-  /// The same elements mapped through a table: through `set` where the
-  /// element's bit of the choice is set, and through `clear` elsewhere.
+  /// The elements that valueIndices() selects, mapped through a table: through
+  /// `set` where the element's bit of the choice is set, and through `clear`
+  /// elsewhere.
   Value numbers(const Codes &codes, int64_t entry, int64_t part,
                 const Choice &choice, const Table &clear,
                 const Table &set) const;
@@ -74,7 +76,8 @@ private:
   Value gathered(Value indices) const;
   Value permutedWords(Value indices) const;
   Codes permutedBytes(Value lows, Value tops) const;
-  /// Requires isa().hasVbmi. As valueIndices(), with garbage in the upper bits.
+  /// As valueIndices(), but the upper bits of each byte are unspecified.
+  /// Requires isa().hasVbmi.
   Value rawValueIndices(const Codes &codes, int64_t entry, int64_t part) const;
 
   KernelBuilder &b;

@@ -21,14 +21,14 @@ constexpr int8_t kIq3xxsValues[] = {4, 12, 20, 28, 36, 44, 52, 62};
 constexpr int8_t kIq3sValues[] = {1, 3, 5, 7, 9, 11, 13, 15};
 constexpr int8_t kIq1Values[] = {-1, 0, 1};
 
-/// Extends seven signs per byte to eight, as air::iqSigns does: the eighth
+/// Extends seven sign bits per byte to eight, as air::iqSigns does: the eighth
 /// makes the number of negative signs even.
 Value eightSigns(KernelBuilder &b, Value sevens) {
   Value folded = b.xorBits(sevens, b.shiftRight(sevens, 4));
   Value nibbles = b.recast(b.andBits(folded, int64_t{0x0f0f0f0f}), b.i8());
   std::array<int8_t, 16> odd;
   for (unsigned i = 0; i < odd.size(); ++i) {
-    odd[i] = std::popcount(i) % 2 == 0 ? 0 : INT8_MIN; // bit 7
+    odd[i] = std::popcount(i) % 2 == 0 ? 0 : INT8_MIN; // INT8_MIN sets bit 7
   }
   return b.orBits(sevens, b.recast(lookUpInt8(b, nibbles, odd), b.i32()));
 }
@@ -36,11 +36,12 @@ Value eightSigns(KernelBuilder &b, Value sevens) {
 /// Emits elements of a codebook entry, with their signs applied.
 class SignedEmitter {
 public:
-  /// The values divided by `divisor` must be below 2^(bits - 1).
+  /// Every value divided by `divisor` must be below 2^(fieldBits - 1).
   SignedEmitter(const Codebook &numbers, DecodeSink &to,
                 std::span<const int8_t> values, int divisor, int64_t fieldBits)
       : book(numbers), sink(to), bits(fieldBits) {
-    // Biased by a power of two, so that values of either sign become unsigned.
+    // The tables hold the values plus a bias of 2^(bits - 1), so that values of
+    // either sign become unsigned.
     for (size_t i = 0; i < values.size(); ++i) {
       plus[i] = static_cast<int8_t>((1 << (bits - 1)) + values[i] / divisor);
       minus[i] = static_cast<int8_t>((1 << (bits - 1)) - values[i] / divisor);
@@ -48,7 +49,7 @@ public:
   }
 
   /// Emits four elements of an entry. Their signs are bits [firstSign,
-  /// firstSign + 4).
+  /// firstSign + 4) of `signs`.
   void emit(int64_t column, const Codebook::Codes &codes, int64_t entry,
             int64_t part, Value signs, int64_t firstSign) {
     sink.packedFields(
@@ -77,7 +78,7 @@ Value oddScale(KernelBuilder &b, Value d, Value code) {
   return halfStepScale(b, d, code, 2);
 }
 
-/// Byte `index` (i64) of a field of 32-bit words.
+/// Byte number `index` (i64) of a field that consists of 32-bit words.
 Value byteAt(const BlockReader &block, std::string_view field, Value index) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
@@ -85,7 +86,7 @@ Value byteAt(const BlockReader &block, std::string_view field, Value index) {
   return math.bitsOf(word, b.mul(b.andBits(index, int64_t{3}), b.i64(8)), 8);
 }
 
-/// 16-bit unit `index` of a field of 32-bit words.
+/// 16-bit unit number `index` of a field that consists of 32-bit words.
 Value shortAt(const BlockReader &block, std::string_view field, Value index) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
@@ -126,9 +127,9 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    // A word holds two entries of eight elements, which share one scale. The
-    // look-up interleaves two words: entries 0 and 2 are those of the first
-    // word.
+    // A word holds the indices of two entries of eight elements, which share
+    // one scale. The look-up takes the indices of two words, interleaved:
+    // entries 0 and 2 are those of the first word.
     Value at = b.mul(turn, b.i64(2));
     Value first = block.word("qs", 0, at);
     Value second = block.word("qs", 1, at);
@@ -183,7 +184,8 @@ void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   const Codebook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
-  // All values are even.
+  // All values of the codebook are even. The fields hold halves of them, which
+  // take 6 bits with a sign.
   constexpr int64_t kBits = 6;
   SignedEmitter emitter(book, sink, kIq3xxsValues, 2, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
@@ -256,7 +258,8 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
-  // The block's f16 scale is stored in the top nibbles of the four scale words.
+  // The block's f16 scale is stored in the top nibbles of the four 16-bit units
+  // of "scales", one nibble in each.
   Value half;
   for (int64_t w = 0; w < 4; ++w) {
     Value nibble =
@@ -264,8 +267,8 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
     nibble = b.shiftLeft(nibble, 4 * w);
     half = half ? b.orBits(half, nibble) : nibble;
   }
-  // Values are in eighths: a ternary digit plus or minus a delta of 1/8, biased
-  // by 16.
+  // A value is a ternary digit plus or minus a delta of 1/8. Fields hold it in
+  // units of 1/8, with a bias of 16 added.
   constexpr int64_t kBits = 5;
   constexpr Codebook::Table kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};
   constexpr Codebook::Table kMinus = {16 - 8 - 1, 16 - 1, 16 + 8 - 1};
@@ -273,8 +276,8 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
   d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    // Four nibbles, each with three index bits and the sign of the delta of one
-    // entry.
+    // `tops` holds one nibble for each of four entries, with three bits of the
+    // entry's index and the sign of its delta.
     Value tops = shortAt(block, "qh", turn);
     Value scales = shortAt(block, "scales", b.shiftRight(turn, 1));
     scales =

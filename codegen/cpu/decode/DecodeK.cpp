@@ -24,8 +24,9 @@ struct ScaleMins {
   std::array<Value, 2> mins;
 };
 
-/// The 12 bytes hold 6-bit numbers. The two high bits of those of sub-blocks
-/// 4-7 are stored at the top of the first eight bytes.
+/// Unpacks the 12 bytes of "scales", which hold numbers of 6 bits. For
+/// sub-blocks 4-7, the two high bits of the numbers are stored in the top bits
+/// of the first eight bytes.
 ScaleMins scaleMins(const BlockReader &block) {
   KernelBuilder &b = block.builder();
   Value first = block.word("scales", 0);
@@ -51,8 +52,8 @@ void decodeK45(
   Value d = sink.fieldScale(block.half("d"), bits);
   Value dmin = b.negate(block.half("dmin"));
   ScaleMins packed = scaleMins(block);
-  // A chunk is 32 bytes with sub-block 2c in the low nibbles and 2c + 1 in the
-  // high nibbles.
+  // Chunk c is 32 bytes, which hold sub-block 2c in their low nibbles and
+  // sub-block 2c + 1 in their high nibbles.
   sink.repeat(4, 64, [&](Value chunk) {
     Value isFirst = b.less(chunk, b.i64(2));
     Value place = b.mul(b.andBits(chunk, int64_t{1}), b.i64(16));
@@ -86,9 +87,10 @@ void decodeK45(
 
 } // namespace
 
-// Q2_K, Q3_K and Q6_K decode 32 columns per iteration. Iteration t covers plane
-// t % 4 of half t / 4, which has the two scales 2t and 2t + 1 of 16 columns
-// each.
+// A block of Q2_K, Q3_K or Q6_K has two halves of 128 columns, and a half has
+// four planes of 32 columns. Iteration t of these decoders covers plane t % 4
+// of half t / 4. Scale 2t belongs to the first 16 columns of the plane, and
+// scale 2t + 1 to the other 16.
 
 void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
@@ -117,14 +119,14 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 3);
-  // The low four bits of scale j are a nibble of bytes 0-7 (nibble j / 8), its
-  // two high bits are in bytes 8-11 (pair j / 4).
+  // The low four bits of scale j are nibble j / 8 of byte j % 8. Its two high
+  // bits are bit pair j / 4 of byte 8 + j % 4.
   Value tops = block.word("scales", 2);
   sink.repeat(8, 32, [&](Value turn) {
     Value half = b.shiftRight(turn, 2);
     Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
-    // Scales 2t and 2t + 1 are in byte 2t % 8 and the next one, at the same
-    // shift.
+    // The low bits of scales 2t and 2t + 1 are in byte 2t % 8 and the byte
+    // after it, at the same shift.
     Value word =
         block.word("scales", 0, b.andBits(b.shiftRight(turn, 1), int64_t{1}));
     Value place = b.mul(b.andBits(turn, int64_t{1}), b.i64(16));
@@ -139,8 +141,8 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
         for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
           Value low = math.shiftedRight(
               block.word("qs", i, b.mul(half, b.i64(8))), shift);
-          // A set mask bit means that 4 is not subtracted. Used as bit 2 of the
-          // field, it adds 4 to a field whose bias is -4.
+          // A set bit of "hmask" means that 4 is not subtracted. Used as bit 2
+          // of the field, it adds 4 to a field whose bias is -4.
           Value top = math.shiftedRight(block.word("hmask", i), turn);
           Value q = b.orBits(b.andBits(low, everyByte(3)),
                              b.shiftLeft(b.andBits(top, everyByte(1)), 2));
@@ -159,7 +161,8 @@ void decodeQ5k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   decodeK45(block, sink, 5, [&](int64_t i, Value chunk, int64_t side) {
-    // Bit 2c + side of byte l belongs to element l of that sub-block.
+    // The fifth bit of element l of sub-block 2 * chunk + side is bit 2 * chunk
+    // + side of byte l of "qh".
     Value high = math.shiftedRight(block.word("qh", i), b.mul(chunk, b.i64(2)));
     return b.andBits(b.shiftLeft(high, 4 - side), everyByte(16));
   });
@@ -170,8 +173,9 @@ void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
   WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 6);
   sink.repeat(8, 32, [&](Value turn) {
-    // Planes 0 and 1 of a half are the low nibbles of its 64 bytes, planes 2
-    // and 3 the high nibbles. qh adds two bits for each plane.
+    // The low four bits of planes 0 and 1 of a half are the low nibbles of 64
+    // bytes of "ql", and those of planes 2 and 3 are the high nibbles. "qh"
+    // holds the two upper bits of every plane.
     Value half = b.shiftRight(turn, 2);
     Value plane = b.andBits(turn, int64_t{3});
     Value lowWords = b.add(b.mul(half, b.i64(16)),

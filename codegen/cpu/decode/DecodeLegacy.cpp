@@ -1,6 +1,8 @@
 //===- DecodeLegacy.cpp - blocks of 32 with one scale -----------*- C++ -*-===//
 //
-// Element j < 16 is the low nibble of byte j, element j + 16 its high nibble.
+// In the dtypes with four or five bits per element, byte j of "qs" holds the
+// low four bits of element j in its low nibble and those of element j + 16 in
+// its high nibble.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/builder/WordMath.h"
@@ -13,7 +15,7 @@ using mlir::Value;
 
 namespace {
 
-/// Emits four words of nibbles, the low nibbles first.
+/// Emits the 32 columns that are stored as nibbles in four words of "qs".
 void emitNibbles(const BlockReader &block, DecodeSink &sink, int bias) {
   for (int64_t i = 0; i < 4; ++i) {
     Value word = block.word("qs", i);
@@ -31,7 +33,8 @@ void emitNibblesByTable(const BlockReader &block, DecodeSink &sink,
   }
 }
 
-/// Emits nibbles with a fifth bit each: bit j of qh belongs to element j.
+/// Emits 32 columns of five bits. The low four bits of element j are a nibble
+/// of "qs", and the fifth is bit j of "qh".
 void emitFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
@@ -40,8 +43,8 @@ void emitFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
     Value word = block.word("qs", i);
     for (int64_t side = 0; side < 2; ++side) {
       const int64_t column = 16 * side + 4 * i;
-      // Spreads four bits to bit 4 of bytes 0-3. The partial products of 2^4 *
-      // (1 + 2^7 + 2^14 + 2^21) do not overlap at these positions.
+      // Copies bit j of `four` to bit 4 of byte j. The factor is 2^4 * (1 + 2^7
+      // + 2^14 + 2^21), and no other partial product reaches these bits.
       Value four = math.bitsOf(high, column, 4);
       Value spread =
           b.mul(four, b.constant(four.getType(), int64_t{0x02040810}));
@@ -52,7 +55,8 @@ void emitFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
   }
 }
 
-/// Half of an E8M0 scale, as in air::halfOfE8m0.
+/// Half of the E8M0 scale `e`, computed as by air::halfOfE8m0. The table
+/// kE2m1Doubled holds doubled values to compensate.
 Value halfOfE8m0(KernelBuilder &b, Value e) {
   auto number = [&](int64_t value) { return b.constant(e.getType(), value); };
   Value tiny = b.shiftLeft(number(0x00200000), e);

@@ -36,10 +36,10 @@ public:
   DecodeSink(const DecodeSink &) = delete;
   DecodeSink &operator=(const DecodeSink &) = delete;
 
-  /// Columns [first, first + count) have the values scale * q + offset.
-  /// `values` must emit each q exactly once. A null scale is 1, and a null
-  /// offset is 0; with an offset, `count` is a multiple of 16. Scale and offset
-  /// have 16 lanes of f32.
+  /// Emits a scale group: columns [first, first + count) have the values scale
+  /// * q + offset. `values` must emit each q exactly once. A null scale is 1,
+  /// and a null offset is 0; with an offset, `count` is a multiple of 16. Scale
+  /// and offset have 16 lanes of f32.
   void group(int64_t first, int64_t count, Value scale, Value offset,
              llvm::function_ref<void()> values);
   /// Inside group(): emits q of `column`, 16 lanes of f32.
@@ -51,33 +51,36 @@ public:
   /// power of two in q.
   virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias);
-  /// As fields(), for four signed bytes (8 bits).
+  /// As fields(), but for four signed bytes, which have 8 bits and no bias.
   virtual void signedFields(int64_t column, Value word);
-  /// As fields(), for bytes that need neither shift nor mask.
+  /// As fields(), but for bytes that need neither shift nor mask.
   virtual void packedFields(int64_t column, Value word, int64_t bits, int bias);
-  /// As fields(), for sixteen columns with four to a byte: byte j holds columns
-  /// [column + 4j, column + 4j + 4) in two bits each, the lowest bits first.
+  /// As fields(), but for 16 columns of two bits each. Byte j of a lane holds
+  /// columns [column + 4j, column + 4j + 4), the first one in its lowest bits.
   virtual void quarterFields(int64_t column, Value word, int bias);
-  /// Inside group(): q of columns [column, column + 32) is 1 where the bit of
-  /// `word` is set and -1 elsewhere. The group's scale is used unchanged.
+  /// Inside group(): emits 32 columns. q of column + j is 1 where bit j of
+  /// `word` is set, and -1 elsewhere. The group's scale is used unchanged,
+  /// without fieldScale().
   virtual void bitFields(int64_t column, Value word);
   virtual Value fieldScale(Value scale, int64_t bits);
-  /// Inside group(): q of four columns is table[byte >> shift & 15]; shift is 0
-  /// or 4. The group's scale is used unchanged.
+  /// Inside group(): emits four columns. q of column + j is table[byte j >>
+  /// shift & 15], where `shift` is 0 or 4. The group's scale is used unchanged,
+  /// without fieldScale().
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
-  /// for (turn = 0; turn < count; ++turn) body(turn), with the cursor at first
-  /// + turn * columns.
+  /// Emits for (turn = 0; turn < count; ++turn) body(turn). In iteration
+  /// `turn`, the cursor is first + turn * columns past its position before the
+  /// loop.
   void repeat(Value count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
   void repeat(int64_t count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
 
-  /// The cursor (i64), the origin of column numbers.
+  /// The cursor (i64), which is the origin of column numbers.
   Value position() const { return cursor; }
   void seek(Value column) { cursor = column; }
-  /// Sets a hook that decoders call in each iteration of a block's outermost
-  /// loop, for prefetching. Its arguments are the iteration and the number of
+  /// Sets a hook for prefetching, which is called in each iteration of a
+  /// block's outermost loop. Its arguments are the iteration and the number of
   /// iterations.
   void onIteration(std::function<void(Value, int64_t)> hook) {
     iterationHook = std::move(hook);
@@ -90,7 +93,8 @@ protected:
   virtual void beginGroup(int64_t first, int64_t count, Value scale,
                           Value offset) = 0;
   virtual void endGroup() = 0;
-  /// Loop-carried values. restore() receives them in the same order.
+  /// Returns the values that a loop carries. restore() receives them in the
+  /// same order.
   virtual Values carried() { return {}; }
   virtual void restore(mlir::ValueRange) {}
 
@@ -98,11 +102,12 @@ protected:
   /// Calls value() for four columns.
   void fourValues(int64_t column, const std::array<Value, 4> &values);
 
-  Value cursor; ///< i64
+  Value cursor; ///< the origin of column numbers, i64
   std::function<void(Value, int64_t)> iterationHook;
 };
 
-/// sums[t] += w . x[t] for `tokens` rows of x that lie `rowBytes` apart.
+/// Computes sums[t] += w . x[t], where w are the decoded rows of a row block
+/// and x has `tokens` rows that lie `rowBytes` apart.
 class DotSink final : public DecodeSink {
 public:
   DotSink(KernelBuilder &builder, Value x, int64_t rowBytes, int64_t tokens);
@@ -128,10 +133,12 @@ private:
   // State of the open group.
   bool open = false;
   int64_t chains = 1; ///< independent accumulators per token, to hide latency
-  Values partial;     ///< [token][chain]; null if nothing was added yet
+  Values partial;     ///< [token][chain]; null where nothing was added yet
   Value groupScale;
   Value groupOffset;
-  Values activationSums; ///< sums over the group's columns, if it has an offset
+  /// The sum of each token's activations over the columns of the group. Empty
+  /// if the group has no offset.
+  Values activationSums;
 };
 
 } // namespace air::codegen

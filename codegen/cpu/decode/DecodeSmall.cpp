@@ -9,7 +9,8 @@ using mlir::Value;
 
 namespace {
 
-/// Half of an unsigned E4M3 scale, as in air::halfOfUe4m3; `bits` < 256.
+/// Half of the unsigned E4M3 scale `bits`, computed as by air::halfOfUe4m3. The
+/// table kE2m1Doubled holds doubled values to compensate. `bits` is below 256.
 Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   auto number = [&](int64_t value) {
     return b.constant(bits.getType(), value);
@@ -23,9 +24,10 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   return b.select(b.equal(bits, number(127)), b.zero(value.getType()), value);
 }
 
-/// Extracts base-3 digits. Each byte of a word holds its digits as a fraction
-/// of 256: multiplying by a power of 3 modulo 256 moves a digit to the top, and
-/// multiplying by 3 carries it out of the byte. `power` has 32 lanes of i16.
+/// Extracts one base-3 digit from each byte of a word. A byte holds its digits
+/// as a fraction of 256: multiplying by a power of 3 modulo 256 moves a digit
+/// to the top, and multiplying by 3 carries it out of the byte. `power`, the
+/// power of 3, has 32 lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
   // `pairs` has 16-bit lanes; the upper byte of each is the fraction and the
   // lower byte is zero. `three` is 3, or 3 << 8 to leave the digit in the upper
@@ -67,7 +69,8 @@ void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Emits digit n of some words, four columns per word.
+  // Emits digit n of each byte of `words` words of `field`, which is four
+  // columns per word.
   auto digits = [&](std::string_view field, int64_t firstWord, int64_t words,
                     Value n, int64_t firstColumn) {
     // 3^n for n = 0..4, one per byte.
@@ -83,7 +86,8 @@ void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   sink.repeat(5, 32, [&](Value n) {
     sink.group(0, 32, d, {}, [&] { digits("qs", 0, 8, n, 0); });
   });
-  // Five planes of 16 columns, followed by four planes of 4.
+  // The last 16 bytes of "qs" hold five planes of 16 columns, and "qh" holds
+  // four planes of 4 columns.
   sink.repeat(
       2, 32,
       [&](Value pair) {
@@ -106,7 +110,8 @@ void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Iteration t covers plane t % 4 of half t / 4.
+  // Iteration t covers the 32 columns of plane t % 4 of half t / 4. A half is
+  // 32 bytes, and a plane is the same two bits of each byte.
   sink.repeat(8, 32, [&](Value turn) {
     Value words = b.mul(b.shiftRight(turn, 2), b.i64(8));
     Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));

@@ -17,7 +17,7 @@ struct DecoderRow {
   DecodeBlock decode; ///< null for dtypes without blocks
 };
 
-// Ascending by id.
+// The decoders, sorted by the numerical id of their dtypes.
 constexpr std::array kDecoders = {
     DecoderRow{DType::F32, nullptr},
     DecoderRow{DType::F16, nullptr},
@@ -80,8 +80,8 @@ constexpr std::array kHalfBlockDTypes = {
 
 constexpr int64_t kLineBytes = 64;
 
-/// Prefetches part `turn` of `turns` of the block column that lies `ahead`
-/// bytes past `index`.
+/// Prefetches part `turn` of `turns` equal parts of the block column that lies
+/// `ahead` bytes past block column `index`.
 void prefetchShare(KernelBuilder &b, const RowBlockReader &rows, Value index,
                    int64_t ahead, Value turn, int64_t turns) {
   auto lines = static_cast<int64_t>(
@@ -98,7 +98,8 @@ void prefetchShare(KernelBuilder &b, const RowBlockReader &rows, Value index,
 
 // ---- dtypes without blocks --------------------------------------------------
 
-/// The low or high 16 bits of each 32-bit lane, as f32.
+/// The low 16 bits of each 32-bit lane or, if `second`, the high 16 bits,
+/// converted to f32.
 Value fromPair(KernelBuilder &b, DType dtype, Value pair, bool second) {
   if (dtype == DType::BF16) {
     Value bits =

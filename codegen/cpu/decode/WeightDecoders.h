@@ -24,10 +24,11 @@ std::span<const DType> decodableDTypes();
 /// 32 columns, which is what an Int8Sink takes. Ascending by id.
 std::span<const DType> int8DTypes();
 
-/// The subset of int8DTypes() whose q take eight bits: those that use
-/// signedFields() or a table with such entries.
+/// The subset of int8DTypes() whose q need eight bits: their decoders use
+/// signedFields(), or a table with entries of eight bits.
 std::span<const DType> eightBitDTypes();
-/// The dtypes that use a Codebook, whose decoding takes several times as long.
+/// The dtypes that use a Codebook. Decoding them takes several times as long as
+/// decoding the others.
 std::span<const DType> codebookDTypes();
 /// The subset of int8DTypes() with a scale per 16 columns instead of 32.
 std::span<const DType> scalePer16DTypes();
@@ -45,7 +46,7 @@ void decodeColumns(const RowBlockReader &rows, DecodeSink &sink,
                    mlir::Value first, mlir::Value count, int64_t k,
                    int64_t prefetchAhead);
 
-/// Decodes all `k` columns.
+/// Decodes all `k` columns of a row block.
 void decodeRows(const RowBlockReader &rows, DecodeSink &sink, int64_t k,
                 int64_t prefetchAhead);
 

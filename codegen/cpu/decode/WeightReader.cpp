@@ -24,7 +24,8 @@ Value BlockReader::unit(std::string_view name, int64_t constant,
     address = b.element(address, dynamic, side * bytes);
   }
   if (!isRows()) {
-    // Unaligned: block columns follow each other without padding.
+    // The load is unaligned, because block columns follow each other without
+    // padding.
     return b.load(b.vec(element, kRowLanes), address, 1);
   }
   if (bytes >= 4) {

@@ -82,7 +82,7 @@ void multiplyInt8Amx(KernelBuilder &b, llvm::ArrayRef<Value> panels,
     }
     Value activations = tiles.load(kActivations, from, kActivations.bytes);
     for (int64_t rowBlock = 0; rowBlock < rowBlocks; ++rowBlock) {
-      // The activations are signed, the panel's bytes unsigned.
+      // The activations are signed, and the panel's bytes are unsigned.
       Value dot = tiles.dotBytes(
           tiles.zero(kSums), activations,
           tiles.load(kWeights, weights[rowBlock], kWeights.bytes),

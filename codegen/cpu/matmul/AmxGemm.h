@@ -1,10 +1,11 @@
 //===- AmxGemm.h - GEMM on AMX tile registers -------------------*- C++ -*-===//
 //
 // On targets with tile registers (IsaTraits::hasAmxBf16, hasAmxInt8), large-M
-// kernels multiply their panels (WeightPanel.h, Bf16Dot.h, Int8Panel.h) by tile
-// instructions. The first operand is a block of 32 columns of 16 tokens, as
-// stored in the packed activations. The second is a block of a panel. The
-// result holds the sums of 16 tokens by 16 rows.
+// kernels multiply their panels (WeightPanel.h, Bf16Dot.h, Int8Panel.h) by the
+// activations with tile instructions. The first operand of an instruction is a
+// block of 32 columns of 16 tokens, as stored in the packed activations. The
+// second is a block of a panel. The result holds the sums of 16 tokens by 16
+// rows.
 //
 // bfloat16: sums are float32 and stay in tile registers for a whole panel. An
 // instruction accumulates the products of even columns and of odd columns
@@ -12,15 +13,15 @@
 // the sum. Every addition rounds to nearest, and subnormals are flushed to
 // zero.
 //
-// int8: sums are integers of one block and are scaled as in the vector kernels.
-// An instruction uses only half of the tile's columns. Dtypes with a scale per
-// 16 columns use the vector kernels instead.
+// int8: sums are the integers of one block of columns, and are scaled as in the
+// vector kernels. A block fills only half of an operand's tile. Dtypes with a
+// scale per 16 columns use the vector kernels instead.
 //
 // LLVM configures the tiles where a kernel starts to use them and releases them
 // when it returns. The operating system has to permit their use
 // (formats/machine/TileRegisters.h).
 //
-// Thread-safety: as KernelBuilder.
+// Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_AMXGEMM_H
@@ -36,19 +37,21 @@ namespace air::codegen {
 /// With one weight operand each and the shared activation operand, they take
 /// seven of the eight registers.
 inline constexpr uint64_t kAmxRowBlocks = 3;
-/// Columns of a bfloat16 panel, for which sums are loaded and stored once.
+/// The number of columns of a bfloat16 panel. The sums are loaded and stored
+/// once per panel.
 inline constexpr uint64_t kAmxPanelColumns = 256;
-/// The memory that the sums of a row block take.
+/// The bytes of scratch for the i32 sums of one row block and 16 tokens.
 inline constexpr uint64_t kAmxDotBytes =
     uint64_t{kActivationTokens} * 4 * kRowLanes;
 
-/// As multiplyBf16(), for all 16 tokens at once.
+/// Does the same as multiplyBf16() (Bf16Dot.h), but for all 16 tokens at once.
 void multiplyBf16Amx(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                      mlir::Value x, mlir::Value tile, mlir::Value sums,
                      mlir::Value columns, const PanelPrefetch &next);
 
-/// As multiplyInt8(), for all 16 tokens at once. `dots` has kAmxDotBytes for
-/// each row block, and layout.columns is 32.
+/// Does the same as multiplyInt8() (Int8Panel.h), but for all 16 tokens at
+/// once. `dots` is scratch of kAmxDotBytes per row block, and layout.columns
+/// must be 32.
 void multiplyInt8Amx(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                      const Int8PanelLayout &layout, mlir::Value x,
                      mlir::Value tile, mlir::Value sums, mlir::Value columns,

@@ -1,9 +1,10 @@
 //===- AmxTiles.h - operations on tile registers ----------------*- C++ -*-===//
 //
-// A tile is an SSA value of a type of its own, which loops may carry. LLVM
-// assigns tile registers and configures them. Source: Intel SDM vol. 1, ch. 18.
+// In the IR, a tile is an SSA value of type x86_amx, which loops may carry.
+// LLVM assigns tile registers and configures them. Source: Intel SDM vol. 1,
+// ch. 18.
 //
-// Thread-safety: as KernelBuilder.
+// Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_AMXTILES_H
@@ -17,7 +18,7 @@ class AmxTiles {
 public:
   using Value = mlir::Value;
 
-  /// Rows, and bytes per row: up to 16 and 64.
+  /// The shape of a tile: at most 16 rows of at most 64 bytes each.
   struct Shape {
     int64_t rows;
     int64_t bytes;
@@ -33,7 +34,7 @@ public:
     return b.intrinsic(type, "llvm.x86.tilezero.internal",
                        {number(shape.rows), number(shape.bytes)});
   }
-  /// Rows are rowDistance bytes apart.
+  /// Loads a tile from memory, where its rows are `rowDistance` bytes apart.
   Value load(Shape shape, Value from, int64_t rowDistance) {
     return b.intrinsic(
         type, "llvm.x86.tileloadd64.internal",
@@ -44,14 +45,14 @@ public:
                 {number(shape.rows), number(shape.bytes), to,
                  b.i64(rowDistance), tile});
   }
-  /// sums[token][row] + x[token] . w[row] on pairs of bfloat16. x has 16 rows
-  /// of `bytes` bytes, each with the columns of one token; w is [bytes / 4][16
-  /// rows][4 bytes]. Requires isa().hasAmxBf16.
+  /// Returns sums[token][row] + x[token] . w[row] for bfloat16 x and w. x has
+  /// 16 rows of `bytes` bytes, each with the columns of one token; w is [bytes
+  /// / 4][16 rows][4 bytes]. Requires isa().hasAmxBf16.
   Value dotPairs(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbf16ps.internal", sums, x, w, bytes);
   }
-  /// The same for signed bytes x and unsigned bytes w. Requires
-  /// isa().hasAmxInt8.
+  /// As dotPairs(), but for signed bytes in x and unsigned bytes in w, with
+  /// integer sums. Requires isa().hasAmxInt8.
   Value dotBytes(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbsud.internal", sums, x, w, bytes);
   }

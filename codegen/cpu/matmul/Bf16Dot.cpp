@@ -14,15 +14,16 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-constexpr int64_t kTokenBytes = 2 * kColumns; ///< per block of columns
+/// The bytes of one token in one block of columns.
+constexpr int64_t kTokenBytes = 2 * kColumns;
 constexpr int64_t kBlockPairs = kColumns / 2;
 
-/// Columns `column` and `column` + 1 of 16 rows, [row][2].
+/// Loads columns `column` and `column` + 1 of 16 rows as [row][2].
 Value pairAt(KernelBuilder &b, const RowBlockReader &rows, Value column) {
   if (rows.streamBytes() == 0) {
     return rows.block(column).pair(0);
   }
-  // In memory the order is [2][row].
+  // In layout x16, the two columns are stored as [2][row].
   Value at = b.element(rows.start(), column, rows.streamBytes());
   Value both = b.load(b.vec(b.i16(), 2 * kRowLanes), at, 1);
   llvm::SmallVector<int64_t> lanes;
@@ -116,7 +117,8 @@ void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<Value> panels,
       return now;
     };
     total = b.loop(b.i64(0), blocks, b.i64(1), total, multiplyBlock);
-    // Adding up per panel keeps chains of additions short, and errors small.
+    // Each panel has its own sums, which are added to the totals here. This
+    // keeps the chains of additions short and the rounding errors small.
     Value firstSums = b.element(sums, first, rowBlocks * kSumBytes);
     for (int64_t rowBlock = 0; rowBlock < rowBlocks; ++rowBlock) {
       for (int64_t i = 0; i < microTokens; ++i) {

@@ -6,15 +6,15 @@
 //
 //   [column / 2][16 rows][2] bf16
 //
-// Columns past the last one are zero up to a whole block, and activations are
-// in format BF16x32. This is for BF16 weights only: F16 and F32 weights would
-// lose all but eight significant bits.
+// Columns after the matrix's last one, up to the end of the block of 32, are
+// zero. Activations are in format BF16x32. Only BF16 weights are multiplied in
+// this way: F16 and F32 weights would lose all but eight significant bits.
 //
-// The instruction adds two products to a float32, one after the other, and
-// rounds each sum to nearest. It treats subnormal operands as zero and flushes
-// subnormal results to zero.
+// The instruction (vdpbf16ps) adds two products to a float32, one after the
+// other, and rounds each sum to nearest. It treats subnormal operands as zero
+// and flushes subnormal results to zero.
 //
-// Thread-safety: as KernelBuilder.
+// Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_BF16DOT_H
@@ -24,14 +24,14 @@
 
 namespace air::codegen {
 
-/// lane i of `sum` + sum over j < 2 of weights[2i + j] * x[2i + j]. `sum` has
-/// 16 lanes of f32, the operands 32 lanes of bf16.
+/// Adds weights[2i] * x[2i] and weights[2i + 1] * x[2i + 1] to lane i of `sum`.
+/// `sum` has 16 lanes of f32, the operands 32 lanes of bf16.
 mlir::Value dotBf16(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
                     mlir::Value x);
 
 /// The bytes of a pair of columns in a panel.
 inline constexpr int64_t kPairBytes = 4 * kRowLanes;
-/// Columns of a panel. Three panels take 12 KiB of L1.
+/// The number of columns of a panel. Three panels take 12 KiB of L1.
 inline constexpr uint64_t kBf16PanelColumns = 128;
 
 /// Writes columns [first, first + count) of a row block of BF16 weights as a
@@ -40,10 +40,11 @@ inline constexpr uint64_t kBf16PanelColumns = 128;
 void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
                    mlir::Value first, mlir::Value count, int64_t k);
 
-/// sums[token][panel][16] += the dot products over `columns` columns of the
-/// panels' rows with the 16 tokens at `x`, which has one Bf16Tile per block.
-/// `microTokens` tokens are processed at a time. `tile` is the index of these
-/// tokens among the token tiles that the panels are multiplied with.
+/// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
+/// `columns` columns, to sums[token][panel][16]. `x` has one Bf16Tile per block
+/// of columns, and `microTokens` tokens are processed at a time. `tile` is the
+/// index of the 16 tokens among the token tiles that the panels are multiplied
+/// with.
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   int64_t microTokens, mlir::Value x, mlir::Value tile,
                   mlir::Value sums, mlir::Value columns,

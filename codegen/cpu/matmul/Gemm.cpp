@@ -1,10 +1,10 @@
 //===- Gemm.cpp - y = w x for large M ---------------------------*- C++ -*-===//
 //
-// A tile is some row blocks and up to 128 tokens. The columns are processed in
-// sections, small enough that the tile's activations in a section stay in L2
-// while every row block uses them. Within a section, a row block is decoded in
-// parts, each into a panel in L1 that is then multiplied with 16 tokens at a
-// time.
+// A tile covers a few row blocks and, by default, up to 128 tokens. The columns
+// are processed in sections, small enough that the tile's activations in a
+// section stay in L2 while every row block uses them. Within a section, a row
+// block is decoded in parts, each into a panel in L1 that is then multiplied
+// with 16 tokens at a time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
 // (MatMulTiling::microRowBlocks, microTokens), whose sums fill the registers
@@ -15,9 +15,9 @@
 // A pass that needs the logits of only a few tokens uses the GEMV code for
 // them.
 //
-// Scratch: sums [matrix][set of row blocks][token][row block of the set][16]
-// f32, then a panel for each row block of the micro-kernel (WeightPanel.h),
-// then what tile registers need (AmxGemm.h).
+// Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
+// the set][16], then a panel for each row block of the micro-kernel
+// (WeightPanel.h), then the i32 sums of the AMX int8 kernel (AmxGemm.h).
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/WeightDecoders.h"
@@ -50,9 +50,10 @@ public:
   void emit();
 
 private:
-  /// The address of the sums of a token and a row block, both relative to the
-  /// tile. The row blocks of a micro-kernel are adjacent: if they were 4 KiB
-  /// apart, loads from one would stall on stores to another.
+  /// The address of the sums of a token and a row block, both numbered from the
+  /// start of the tile. The sums of the row blocks of a micro-kernel are
+  /// adjacent: if they were 4 KiB apart, loads of some would stall on stores to
+  /// others.
   Value sumsAt(Value matrix, Value rowBlock, Value token) {
     Value set = b.add(b.mul(matrix, b.i64(tileRowBlocks / microRowBlocks)),
                       b.div(rowBlock, b.i64(microRowBlocks)));
@@ -66,17 +67,18 @@ private:
     b.loop(b.i64(0), tokens, b.i64(kTokens), body);
   }
   void clearSums(Value rowBlocks, Value tokens);
-  /// Some columns of a few row blocks, multiplied with all tokens of a tile.
+  /// Some columns of a few row blocks, which are decoded together and
+  /// multiplied with all tokens of a tile.
   struct Part {
     Value matrix;
     Value rowBlock; ///< the first row block, relative to the tile
-    Value first;    ///< the same, relative to the matrix
+    Value first;    ///< the first row block, relative to the matrix
     Value last;     ///< the tile's last row block, relative to the matrix
     Value column;
     Value columns;
-    Value start; ///< columns [start, end) stay in L2 for all row blocks
+    Value start; ///< activations of [start, end) stay in L2 for all row blocks
     Value end;
-    Value x; ///< at `column` and the tile's first token
+    Value x; ///< the address of x at `column` and the tile's first token
     Value tokens;
   };
   void multiplyPart(const Part &part);
@@ -112,7 +114,7 @@ void GemmEmitter::emit() {
       static_cast<int64_t>(ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks));
   auto chunk = static_cast<int64_t>(tiling.panelColumns);
   auto reach = static_cast<int64_t>(tiling.tileColumns);
-  // The bytes of one column of a token tile.
+  // columnBytes is the size of one column of a token tile of activations.
   const bool isBf16 = spec.activation == Activation::BF16x32;
   const int64_t columnBytes =
       4 * kTokens *
@@ -139,11 +141,11 @@ void GemmEmitter::emit() {
         });
       });
     });
-    // y is [token][n]: the results of one token are contiguous.
+    // y is [token][n], so the results of one token are contiguous.
     b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
       Value factor;
       if (isBf16) {
-        // The last vector of a token tile holds its tokens' factors.
+        // In BF16x32, a token tile ends with the factors of its 16 tokens.
         Value end =
             b.element(tileX, b.add(b.div(token, b.i64(kTokens)), b.i64(1)),
                       kTokens * tokenBytes);
@@ -238,15 +240,17 @@ void GemmEmitter::multiplyPart(const Part &part) {
   });
 }
 
-// Follows the order of the loops in emit(). The tile after this one is most
-// likely the thread's next tile.
+// Returns the weights of the part that follows `part` in the loops of emit().
+// After the last part of a tile, they are the first weights of the next tile,
+// which is most likely the thread's next one.
 PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   Value zero = b.i64(0);
   Value column = b.add(part.column, part.columns);
   Value following = b.add(part.first, b.i64(microRowBlocks));
   Value tileFirst = b.sub(part.first, part.rowBlock);
-  // The default is the next tile. A later part of this tile takes precedence,
-  // and the part that comes next in an inner loop over that of an outer loop.
+  // The default is the start of the next tile. The conditions below test the
+  // loops from the outermost to the innermost, so the innermost loop with
+  // another iteration decides.
   Value matrix = zero;
   Value rowBlock = b.add(part.last, b.i64(1));
   Value from = zero;
@@ -282,8 +286,8 @@ void GemmEmitter::eachPanel(
     const Part &part,
     llvm::function_ref<void(const RowBlockReader &, Value)> fill) {
   b.loop(b.i64(0), b.i64(microRowBlocks), b.i64(1), [&](Value i) {
-    // Past the last row block, that one is decoded again; the sums are never
-    // used.
+    // Past the tile's last row block, the last one is decoded again; the sums
+    // of these copies are never used.
     Value at = b.add(part.first, i);
     RowBlockReader weights = reader(part.matrix, b.min(at, part.last));
     fill(weights,
@@ -359,7 +363,8 @@ void GemmEmitter::multiplyFloats(Value x, Value tile, Value sums, Value columns,
                        return column({now.begin(), now.end()}, at);
                      });
     }
-    // Adding up per chunk keeps chains of additions short, and errors small.
+    // Each panel has its own sums, which are added to the totals here. This
+    // keeps the chains of additions short and the rounding errors small.
     Value firstSums = b.element(sums, first, microRowBlocks * kSumBytes);
     for (int64_t rowBlock = 0; rowBlock < microRowBlocks; ++rowBlock) {
       for (int64_t i = 0; i < microTokens; ++i) {

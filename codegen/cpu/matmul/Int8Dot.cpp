@@ -12,13 +12,13 @@ using mlir::Value;
 
 namespace {
 
-constexpr int64_t kBytes = 64; ///< four for each of 16 lanes
+constexpr int64_t kBytes = 64; ///< four bytes for each of 16 lanes
 
 int64_t lanesOf(Value vector) {
   return mlir::cast<mlir::VectorType>(vector.getType()).getNumElements();
 }
 
-/// Lanes [first, first + count).
+/// Lanes [first, first + count) of `vector`.
 Value part(KernelBuilder &b, Value vector, int64_t first, int64_t count) {
   if (count == lanesOf(vector)) {
     return vector;
@@ -41,7 +41,8 @@ Value joined(KernelBuilder &b, llvm::SmallVector<Value> parts) {
   return parts.front();
 }
 
-/// Applies an intrinsic to vectors that are `count` times as long as its own.
+/// Applies an intrinsic to vectors that are `count` times as long as its
+/// operands.
 Value inParts(KernelBuilder &b, llvm::StringRef name, int64_t count,
               mlir::VectorType result, llvm::ArrayRef<Value> arguments) {
   auto type = b.vec(result.getElementType(), result.getNumElements() / count);
@@ -66,7 +67,7 @@ Value pairSums(KernelBuilder &b, Value weights, Value x, int64_t bits) {
   const bool is512 = b.isa().byteDot == ByteDot::MulAdd512;
   if (bits == 8) {
     Value sign = b.shiftRightSigned(weights, 7);
-    if (is512) { // AVX-512 has no such instruction, but masks
+    if (is512) { // AVX-512 has no vpsignb
       x = b.sub(b.xorBits(x, sign), sign);
     } else {
       x = inParts(b, "llvm.x86.avx2.psign.b", 2, b.vec(b.i8(), kBytes),
@@ -80,7 +81,8 @@ Value pairSums(KernelBuilder &b, Value weights, Value x, int64_t bits) {
                : inParts(b, "llvm.x86.avx2.pmadd.ub.sw", 2, type, {weights, x});
 }
 
-/// 16 lanes of i32, each the sum of two of 32 lanes of i16.
+/// 16 lanes of i32, each the sum of two adjacent lanes of `pairs`, which has 32
+/// lanes of i16.
 Value widened(KernelBuilder &b, Value pairs) {
   auto type = b.vec(b.i32(), kBytes / 4);
   Value ones = b.constant(pairs.getType(), int64_t{1});
@@ -132,7 +134,8 @@ Value dotBytes(KernelBuilder &b, Value sum, Value weights, Value x,
 
 Value lookUpInt8(KernelBuilder &b, Value indices,
                  const std::array<int8_t, 16> &table) {
-  // Every 16 bytes are looked up separately, in a copy of the table.
+  // The look-up instructions work on 16 bytes at a time, each with its own copy
+  // of the table.
   std::array<int8_t, kBytes> entries;
   for (int64_t i = 0; i < kBytes; ++i) {
     entries[i] = table[i % 16];
@@ -151,8 +154,9 @@ Value lookUpInt8(KernelBuilder &b, Value indices,
 
 // ---- two tokens at once -----------------------------------------------------
 
-// The instruction multiplies two rows with two tokens and yields four sums
-// [row][token]. There are eight such results, one for each pair of rows.
+// smmla multiplies two rows with two tokens and returns four sums,
+// [row][token]. The 16 rows take eight such instructions, one for each pair of
+// rows.
 
 Value eightColumns(KernelBuilder &b, Value first, Value second) {
   llvm::SmallVector<int64_t> lanes;

@@ -1,9 +1,9 @@
 //===- Int8Dot.h - int8 dot products on every ISA ---------------*- C++ -*-===//
 //
-// The building blocks of int8 matmuls, for every instruction set that supports
-// them (IsaTraits::byteDot): 16 lanes of i32, each the sum of four products of
-// a weight byte and an activation byte, and a look-up in a table of 16 signed
-// bytes.
+// This file has two building blocks of int8 matmuls, for every instruction set
+// that supports them (IsaTraits::byteDot): a dot product in 16 lanes of i32,
+// each the sum of four products of a weight byte and an activation byte, and a
+// look-up in a table of 16 signed bytes.
 //
 // Instruction sets differ in the signedness of weight bytes. Fields of up to
 // seven bits are the same either way. Decoders emit 8-bit weights as signed
@@ -12,10 +12,10 @@
 //
 // x86 without VNNI adds pairs of unsigned times signed products in 16 bits with
 // saturation. Fields below 128 cannot saturate since |x| <= 127: 2 * 127 * 127
-// < 2^15. For 8-bit weights the sign moves to the activation, and 2 * 128 * 127
-// < 2^15 holds as well.
+// < 2^15. The sign of an 8-bit weight is moved to the activation, and 2 * 128 *
+// 127 < 2^15 holds as well.
 //
-// Thread-safety: as KernelBuilder.
+// Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_INT8DOT_H
@@ -27,21 +27,24 @@
 
 namespace air::codegen {
 
-/// -128 where 8-bit weights are unsigned, since each is then 128 too large; 0
-/// where they are signed.
+/// Returns -128 on targets where 8-bit weights are unsigned, since each is then
+/// 128 too large, and 0 where they are signed.
 int targetInt8Bias(const IsaTraits &isa);
 
-/// Signed bytes, in any number of lanes of i8 or i32, in the target's form.
+/// Converts signed bytes, in any number of lanes of i8 or i32, to the form in
+/// which the target takes 8-bit weights.
 mlir::Value toTargetInt8(KernelBuilder &b, mlir::Value bytes);
 
-/// lane i of `sum` + sum over j < 4 of weights[4i + j] * x[4i + j], exact as
-/// long as it fits in 32 bits. `sum` has 16 lanes of i32, the operands 64 lanes
-/// of i8. `weights` are unsigned and below 2^bits if bits < 8; with bits 8 they
-/// are in the form of toTargetInt8(). x is signed and not -128.
+/// Adds the sum over j < 4 of weights[4i + j] * x[4i + j] to lane i of `sum`.
+/// The result is exact as long as it fits in 32 bits. `sum` has 16 lanes of
+/// i32, the operands 64 lanes of i8. If bits < 8, `weights` are unsigned and
+/// below 2^bits; if bits is 8, they have the form that toTargetInt8() returns.
+/// x is signed and not -128.
 mlir::Value dotBytes(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
                      mlir::Value x, int64_t bits);
 
-/// byte i = table[indices[i]] for 64 lanes of i8, with indices below 16.
+/// Byte i of the result is table[indices[i]], for 64 lanes of i8. Indices are
+/// below 16.
 mlir::Value lookUpInt8(KernelBuilder &b, mlir::Value indices,
                        const std::array<int8_t, 16> &table);
 
@@ -52,23 +55,24 @@ mlir::Value lookUpInt8(KernelBuilder &b, mlir::Value indices,
 mlir::Value eightColumns(KernelBuilder &b, mlir::Value first,
                          mlir::Value second);
 
-/// `sums` + the products of eightColumns() and `x`, which has eight columns of
-/// two tokens in 16 lanes of i8. `sums` has 32 lanes of i32 in an internal
-/// order.
+/// Adds the dot products of `weights`, which eightColumns() returned, and `x`
+/// to `sums`. `x` has eight columns of two tokens in 16 lanes of i8. `sums` has
+/// 32 lanes of i32, in an order that sumsOfToken() undoes.
 mlir::Value dotTwoTokens(KernelBuilder &b, mlir::Value sums,
                          mlir::Value weights, mlir::Value x);
 
-/// The sums of 16 rows with token 0 or 1.
+/// Extracts the sums of 16 rows for token 0 or 1 from what dotTwoTokens()
+/// returned.
 mlir::Value sumsOfToken(KernelBuilder &b, mlir::Value sums, int64_t token);
 
-/// Accumulates dotBytes(). On targets that add in 16 bits, sums stay in 16 bits
-/// for as long as they provably fit.
+/// Accumulates the results of dotBytes(). On targets that add in 16 bits, sums
+/// stay in 16 bits for as long as they provably fit.
 class Int8Accumulator {
 public:
-  /// Starts from 16 lanes of i32.
+  /// Starts from the sums in `start`, 16 lanes of i32.
   explicit Int8Accumulator(mlir::Value start) : wide(start) {}
 
-  /// As dotBytes(), where |x| <= mostX <= 127.
+  /// Adds the products of dotBytes(), where |x| <= mostX <= 127.
   void add(KernelBuilder &b, mlir::Value weights, mlir::Value x, int64_t bits,
            int64_t mostX = 127);
   /// The sum so far. More may be added afterwards.

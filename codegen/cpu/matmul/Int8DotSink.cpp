@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-/// Largest |x| of I8, and of the high half of I8x2.
+/// The largest |x| of I8 and of the high half of I8x2; kMostLow is that of the
+/// low half.
 constexpr int64_t kMostWhole = 127;
 constexpr int64_t kMostLow = 64;
 
@@ -100,9 +101,10 @@ void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
         b.mul(offset, b.constant(offset.getType(), double{kScaledSumDivisor}));
   }
   sumsOfBytes.clear();
-  // A chain of eight dependent dot products, interleaved with a long decoder,
-  // exceeds the out-of-order window. Other targets have more accumulators
-  // anyway: their vectors are shorter, or they add in 16 bits.
+  // A chain of eight dependent dot products, interleaved with the code of a
+  // long decoder, exceeds the CPU's out-of-order window, so it is split in two.
+  // Other targets have more accumulators anyway: their vectors are shorter, or
+  // they add in 16 bits.
   chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
                    b.isa().byteDot == ByteDot::Vnni512
                ? 2
@@ -136,7 +138,8 @@ void Int8DotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
 }
 
 void Int8DotSink::endGroup() {
-  // At most 32 * 255 * 16256 in magnitude, and as much again for the bias.
+  // The sums fit in 32 bits: the products add up to at most 32 * 255 * 16256 in
+  // magnitude, and the bias correction is no larger.
   for (int64_t token = 0; token < tokenCount; ++token) {
     auto sumOf = [&](int64_t half) {
       auto sums = llvm::MutableArrayRef(sumsOfBytes[token])
@@ -151,8 +154,8 @@ void Int8DotSink::endGroup() {
     if (isTwice) {
       sum = b.add(b.shiftLeft(sum, 7), sumOf(1));
     }
-    // The token's scale is applied last. The product of both scales could
-    // underflow.
+    // The token's scale is applied last, because the product of both scales
+    // could underflow.
     Value dot = b.signedToFloat(sum, b.f32());
     if (groupScale) {
       dot = b.mul(groupScale, dot);

@@ -6,10 +6,10 @@
 // for the high and the low halves. The sum of a scale group is exact; only then
 // is it converted to float and scaled.
 //
-// A negative bias of the weights is not part of the bytes. Instead, sums start
-// from bias * (sum of q).
+// A negative bias of the weights is not part of the bytes. Instead, the sums
+// start from the bias times the sum of the token's activations.
 //
-// Requires isa().hasByteDot() and one of int8DTypes().
+// Requires isa().hasByteDot() and a dtype of int8DTypes().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_INT8DOTSINK_H
@@ -21,7 +21,8 @@
 
 namespace air::codegen {
 
-/// sums[t] += w . x[t] for `tokens` consecutive tokens.
+/// Computes sums[t] += w . x[t], where w are the decoded rows of a row block
+/// and x[t] are `tokens` consecutive tokens.
 class Int8DotSink final : public Int8Sink {
 public:
   /// `x` has rows of `k` columns. The tokens start at `firstToken`; in the
@@ -41,21 +42,27 @@ protected:
   void bytes(int64_t column, Value word, int64_t bits, int bias) override;
 
 private:
-  /// Per-token numbers of a block, in the order of the record's fields.
+  /// The numbers that a block of activations stores for each token, in the
+  /// order of its fields.
   enum class Field : uint8_t { Scale, BiasSums, Sums };
 
-  /// The address of `byte` in the group's block, relative to `start`.
+  /// The address of byte `byte` of the block of activations that the open group
+  /// needs. `start` is the address of the first block.
   Value blockAt(Value start, int64_t byte);
-  /// Four bytes of `half` (0: I8, or high; 1: low), broadcast to every lane.
+  /// Loads four bytes of a token and broadcasts them to every lane. `half` is 1
+  /// for the low halves of I8x2, and otherwise 0.
   Value activations(int64_t token, int64_t half, int64_t column);
   Value number(int64_t token, Field field, KernelBuilder::Type element);
-  /// bias * (sum of q), where bias is -2^n.
+  /// `bias` times the sum of the token's activations in the group. `bias` is
+  /// -2^n.
   Value biasCorrection(int64_t token, int bias);
 
-  const bool isTwice; ///< I8x2: two bytes per number
-  Value base;         ///< the first token's bytes
-  Value numbers;      ///< tiled formats: the tile, offset to the token's lane
-  int64_t tokenBytes; ///< I8x2: distance from one token to the next
+  const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
+  Value base;         ///< the address of the first token's bytes
+  /// In the tiled formats only: the address of the tile plus 4 bytes for each
+  /// token before the first. A field's offset is added to it.
+  Value numbers;
+  int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;
   Values total;
   // State of the open group.
@@ -66,8 +73,8 @@ private:
   Value groupOffset;
   int groupBias = 0;
   int64_t chains = 1; ///< independent accumulators per half
-  /// The accumulators of each token, [half][chain]. Empty before the first
-  /// bytes.
+  /// The accumulators of each token, [half][chain]. Empty until the first call
+  /// of bytes() in a group.
   llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> sumsOfBytes;
 };
 

@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// ActivationTile::exponents are below this, as unsigned numbers, if and only
-/// if the scale is on the grid.
+/// As unsigned numbers, ActivationTile::exponents are below this limit if and
+/// only if the scale is on the grid.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 
 } // namespace
@@ -109,8 +109,8 @@ Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
   if (layout.bias == 0) {
     return b.zero(b.vec(b.i32(), kRowLanes));
   }
-  // The stored sums are for a bias of -128. For a smaller bias they are shifted
-  // right.
+  // The activations store the correction for a bias of -128. A right shift
+  // turns it into the correction for a bias of smaller magnitude.
   return b.shiftRightSigned(
       scalars.sumOfColumns(b, offsetof(ActivationTile, biasSums), more,
                            b.i32()),
@@ -187,14 +187,14 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
 
 namespace {
 
-/// 64 bytes of a scale group: four columns of 16 rows.
+/// Loads 64 bytes of a scale group: four columns of 16 rows.
 Value quadAt(KernelBuilder &b, Value group, int64_t quad) {
   Value at = b.offset(group, quad * kPanelQuadBytes);
   return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
 }
 
-/// sums[panel][token] += the dot products of one scale group of each panel with
-/// the tokens' bytes.
+/// Adds the dot products of one scale group of each panel with the tokens'
+/// bytes to sums[panel][token].
 void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
              llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
              llvm::MutableArrayRef<Value> sums) {
@@ -217,7 +217,7 @@ void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
   }
 }
 
-/// The same where isa().hasI8mm holds.
+/// As addDots(), but for two tokens at a time. Requires isa().hasI8mm.
 void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
                   llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
                   llvm::MutableArrayRef<Value> sums) {
@@ -247,8 +247,8 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
   }
 }
 
-/// totals[panel][token] += the scaled dot products of one scale group with the
-/// tokens that start at `first`.
+/// Adds the scaled dot products of one scale group with the tokens that start
+/// at `first` to totals[panel][token].
 void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value index, Value x,
                    int64_t tileBytes, Value first, int64_t tokens,
@@ -281,7 +281,8 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 
   // The next token tile is far away in memory, so the hardware does not
-  // prefetch it. Each part of this tile prefetches a share of it.
+  // prefetch it. Each scale group of this tile prefetches its share of the next
+  // one.
   const int64_t share = kTileBytes * tokens / kTokens / parts;
   Value next =
       b.element(b.offset(tile, tileBytes), first, kTileBytes / kTokens);
@@ -291,7 +292,7 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 }
 
-/// multiplyInt8() for one kind of scales.
+/// Implements multiplyInt8() for one kind of scales.
 void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                     const Int8PanelLayout &layout, int64_t microTokens, Value x,
                     Value tile, int64_t tileBytes, Value sums, Value columns,
@@ -339,7 +340,8 @@ void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<Value> panels,
     multiply(microTokens, Scales::Any);
     return;
   }
-  // Scales off the grid are rare, so their code is small rather than fast.
+  // Scales off the grid are rare, so the code for them is small rather than
+  // fast.
   b.ifThenElse(
       areOnGrid(b, x, columns), [&] { multiply(microTokens, Scales::OnGrid); },
       [&] { multiply(1, Scales::Any); });

@@ -6,19 +6,20 @@
 // are rebased to a bias of -128, whose contribution is stored with the
 // activations.
 //
-// For I8Grid (codegen/KernelSpec.h) a panel holds a scale s once for each step
-// of the activations' scales, as s * 2^-64 * (1 + step / 4), and NaN for the
-// step that marks a NaN scale. A dot product is converted to float, multiplied
-// by the activation scale's power of two through an integer addition to its
-// exponent, and accumulated with the vector of its step in one FMA. I8 has to
-// multiply by the row's scale and by the token's, and the extra multiplication
-// competes with the dot products for the same execution units.
+// For I8Grid (codegen/KernelSpec.h), a panel holds each weight scale s once for
+// each step of the activations' scales, as s * 2^-64 * (1 + step / 4), and NaN
+// for the step that marks a NaN scale. A dot product is converted to float. An
+// integer addition to its exponent multiplies it by the power of two of the
+// token's scale. One FMA then accumulates it with the weight scales for the
+// token's step. I8 has to multiply by the row's scale and by the token's, and
+// the extra multiplication competes with the dot products for the same
+// execution units.
 //
-// The exponent trick requires scales on the grid. A chunk of columns with any
-// scale off the grid takes slower code that is correct for all scales; on the
-// grid both produce the same bits.
+// The integer addition requires that the scales are on the grid. If any token's
+// scale in the columns of a panel is off the grid, slower code runs that is
+// correct for all scales; on the grid both produce the same bits.
 //
-// Thread-safety: as KernelBuilder.
+// Thread-safety: one thread per MLIRContext.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_INT8PANEL_H
@@ -31,18 +32,20 @@
 namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
-/// Columns of a panel. Three panels of at most 10 KiB each and the same columns
-/// of 16 tokens share an L1 cache of 48 KiB.
+/// The number of columns of a panel. Three panels of at most 10 KiB each and
+/// the same columns of 16 tokens share an L1 cache of 48 KiB.
 inline constexpr uint64_t kInt8PanelColumns = 256;
 
 /// The layout of a panel, and the offsets of the parts of a scale group.
 struct Int8PanelLayout {
-  /// Columns of a scale group: those of a block or of half a block.
+  /// The number of columns of a scale group: those of a block or of half a
+  /// block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
-  // Properties of the decoded weights.
+  // The decoder determines the following properties of the weights.
   bool hasOffset = false;
-  int64_t bits = 8; ///< of a field, and the bias to add: see Int8Sink::bytes
+  /// The bits of a field and the bias to add, as in Int8Sink::bytes().
+  int64_t bits = 8;
   int bias = 0;
 
   int64_t quads() const { return columns / 4; }
@@ -77,20 +80,24 @@ private:
   Int8PanelLayout made;
 };
 
-/// Addresses of a token's scalars in an ActivationTile: those that are stored
-/// once, and those that are stored per half block and per block, for the
-/// columns of a scale group.
+/// Addresses of the numbers that an ActivationTile stores per token: those that
+/// are stored once, and those that are stored per half block and per block.
 struct TokenScales {
-  mlir::Value once;      ///< the tile, offset by 4 bytes per token
-  mlir::Value ofColumns; ///< the same, offset to the group's columns
+  /// The address of the tile plus 4 bytes for each token before this one. A
+  /// field's offset is added to it.
+  mlir::Value once;
+  /// `once` plus the offset of the scale group's columns in biasSums and
+  /// scaledSums.
+  mlir::Value ofColumns;
 
-  /// Broadcasts a field of the token that is `more` tokens further on.
+  /// Broadcasts a field of the token that comes `more` tokens after this one.
   mlir::Value number(KernelBuilder &b, size_t field, int64_t more) const;
   mlir::Value sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
                            mlir::Type element) const;
 };
 
-/// i32 [16 rows]: what the panel's bias contributes to a token's dot products.
+/// Returns the contribution of the panel's bias to the dot products of the
+/// token that comes `more` tokens after that of `scalars`, as i32 [16 rows].
 mlir::Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
                            const TokenScales &scalars, int64_t more);
 
@@ -98,9 +105,9 @@ mlir::Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
 /// the grid.
 enum class Scales : uint8_t { OnGrid, Any };
 
-/// total + the scaled dot products of a token with the scale group at `group`.
-/// `sum` holds the dot products, i32 [16 rows]. For a scale on the grid the
-/// result is the same with either kind of `scales`.
+/// Returns `total` plus the scaled dot products of a token with the scale group
+/// at `group`. `sum` holds the dot products, i32 [16 rows]. For a scale on the
+/// grid the result is the same with either kind of `scales`.
 mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
                       mlir::Value group, const TokenScales &scalars,
                       int64_t more, mlir::Value sum, mlir::Value total,
@@ -110,11 +117,11 @@ mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
 /// grid. Only for I8Grid.
 mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
-/// sums[token][panel][16] += the dot products over `columns` columns of the
-/// panels' rows with the 16 tokens at `x`, which has one ActivationTile per
-/// block. `microTokens` tokens are processed at a time. `tile` is the index of
-/// these tokens among the token tiles that the panels are multiplied with; the
-/// next token tile is `tileBytes` further on.
+/// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
+/// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
+/// block of columns, and `microTokens` tokens are processed at a time. `tile`
+/// is the index of the 16 tokens among the token tiles that the panels are
+/// multiplied with; the next token tile is `tileBytes` further on.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

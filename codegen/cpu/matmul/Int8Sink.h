@@ -31,9 +31,9 @@ public:
 protected:
   using DecodeSink::DecodeSink;
 
-  /// Inside group(): columns [column, column + 4) as bytes of `bits` bits, in
-  /// the form that dotBytes() takes. Adding `bias` gives q; it is 0 or -2^n and
-  /// the same for a whole group.
+  /// Inside group(): takes columns [column, column + 4) as bytes of `bits`
+  /// bits, in the form that dotBytes() takes. q is the byte plus `bias`, which
+  /// is 0 or -2^n and the same for a whole group.
   virtual void bytes(int64_t column, Value word, int64_t bits, int bias) = 0;
 };
 

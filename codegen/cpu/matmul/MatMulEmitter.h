@@ -25,8 +25,9 @@ protected:
   Value rows();
   int64_t matrices() const { return isGlu ? 2 : 1; }
   RowBlockReader reader(Value matrix, Value rowBlock);
-  /// Writes y for one row block and one token, from the sums at sumsOf(matrix).
-  /// If there is a `factor` (f32), the sums are multiplied by it.
+  /// Writes y for one row block and one token, from the sums at the address
+  /// sumsOf(matrix). If there is a `factor` (f32), the sums are multiplied by
+  /// it.
   void finishToken(Value rowBlock, Value token,
                    llvm::function_ref<Value(int64_t)> sumsOf,
                    Value factor = {});
@@ -44,12 +45,11 @@ private:
                   llvm::function_ref<Value(int64_t)> sumsOf, Value factor);
 };
 
-// Gemm.cpp
+// Defined in Gemm.cpp.
 void emitGemm(KernelBuilder &builder, const KernelSpec &spec);
 
-// MatMulKernel.cpp
-/// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for a
-/// spec with switchesToGemv().
+// Computes row blocks [firstRowBlock, lastRowBlock) with the GEMV code, for a
+// spec for which switchesToGemv() holds. Defined in MatMulKernel.cpp.
 void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
                   mlir::Value firstRowBlock, mlir::Value lastRowBlock);
 

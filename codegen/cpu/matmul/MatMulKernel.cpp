@@ -8,7 +8,7 @@
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue.
 //
-// Scratch: sums [matrix][token of the pass][16] f32.
+// Scratch holds the sums as f32 [matrix][token of the pass][16].
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -122,9 +122,10 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// The last pass has the smallest width of 8, 4, 2 and 1 that holds the rest.
-// Three tokens use the 4-wide code and read one padding row. Large-M kernels
-// have many tokens, so for them a tail is not worth more code.
+// The last pass has the smallest width of 8, 4, 2 and 1 that holds the
+// remaining tokens. Three tokens use the code for four and read one padding
+// row. Large-M kernels have many tokens, so extra code for their last pass is
+// not worth it.
 void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
                            int64_t tokens) {
   if (tokens ==
@@ -148,8 +149,8 @@ void GemvEmitter::pass(Value rowBlock, Value firstToken, int64_t tokens) {
         Value other = b.sub(b.i64(1), matrix);
         weights.continuesAt(reader(other, b.add(rowBlock, matrix)).start());
       }
-      // Weights that no other pass decodes must not evict others from the
-      // caches.
+      // With one token, nothing reads these weights again, so they must not
+      // evict other data from the caches.
       if (mClass == MClass::One) {
         weights.streamsOnce();
       }

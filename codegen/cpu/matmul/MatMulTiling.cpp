@@ -14,34 +14,39 @@
 namespace air::codegen {
 namespace {
 
-/// Tokens per tile in large-M kernels. They use a panel often enough to pay for
-/// decoding it and for loading the weights.
+/// The default number of tokens per tile in large-M kernels. That many tokens
+/// use a panel often enough to pay for decoding it and for loading the weights.
 constexpr uint64_t kTileTokens = 128;
 /// The M that the model assumes for large M: a pass over a long prompt.
 constexpr uint64_t kNominalTokens = 512;
-/// The bytes of activations that every row block of a tile reads again: most of
-/// a 1 MiB L2, or 2048 columns of 128 tokens in I8.
+/// The limit for the bytes of activations that every row block of a tile reads
+/// again. They take most of an L2 of 1 MiB, and hold 2048 columns of 128 tokens
+/// in format I8.
 constexpr uint64_t kTileActivationBytes = 576 << 10;
-/// The limit for the bytes of a tile's sums, which share that cache.
+/// The limit for the bytes of a tile's sums, which share the L2 cache with its
+/// activations.
 constexpr uint64_t kMostSumBytes = 1 << 20;
-/// The prefetch distance: twice what one core streams during one memory access,
-/// about 100 ns at 40 GB/s. Measured.
+/// The default prefetch distance, which was determined by measurement. It is
+/// about twice what one core reads during one memory access (100 ns at 40
+/// GB/s).
 constexpr uint64_t kPrefetchBytes = 9216;
 
-// Nominal speeds, in nanoseconds. Only their ratios matter.
-constexpr double kTileNs = 50; ///< claiming a tile and starting on it
+// Nominal times and speeds of the cost model, of which only the ratios matter.
+constexpr double kTileNs = 50; ///< the time to claim a tile and to start on it
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
-/// High, since most of the loading time overlaps with arithmetic.
+/// The speed is high, since most of the time for loading activations overlaps
+/// with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 constexpr double kCyclesPerNs = 3;
 /// The largest number of row blocks per tile that the model chooses.
 constexpr uint64_t kModelRowBlocks = 16;
 
-/// The limit for each size that a spec may request, in multiples of the step.
+/// The largest number of row blocks per tile that a spec may request.
 constexpr uint64_t kMostRowBlocks = 96;
 
-/// The cost model of MatMulTiling.h.
+/// Returns the number of row blocks per tile that the cost model of
+/// MatMulTiling.h chooses.
 uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
                         uint64_t rowBlocks, uint64_t tileTokens) {
   const bool isLarge = spec.mClass == MClass::Large;
@@ -54,7 +59,8 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
   const double weights = matrices * kRowLanes * k *
                          static_cast<double>(type.blockBytes) /
                          static_cast<double>(type.blockElements);
-  // Two vector FMAs per cycle. Tile registers nominally do 16 times as much.
+  // The model assumes two vector FMAs per cycle for floats, twice as many
+  // operations for bytes and bfloat16, and 16 times as many in tile registers.
   const bool isBf16 = spec.activation == Activation::BF16x32;
   const bool isFloats = !isBf16 && !isInt8(spec.activation);
   const int ofFloats = isBf16 && isa.hasAmxBf16 ? 16 : isFloats ? 1 : 2;
@@ -94,7 +100,8 @@ std::array<Knob, 4> knobs(const KernelSpec &spec, const MatMulTiling &tiling) {
        : hasPanel ? kActivationTokens
                   : tiling.passTokens,
        1024},
-      // With float panels, another size would change the order of additions.
+      // Only int8 panels may vary in size: with float panels, another size
+      // would change the order of additions.
       {"panelColumns", &MatMulTiles::panelColumns,
        hasPanel && isInt8Tiled(spec.activation)
            ? std::max(block, kActivationColumns)
@@ -138,10 +145,10 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
     const Int8PanelLayout form = int8PanelLayout(spec);
     const bool isBf16 = spec.activation == Activation::BF16x32;
     const bool isAmxBf16 = isBf16 && isa.hasAmxBf16;
-    // Of 32 registers with 16 sums each, float panels use 16 for sums and
-    // bfloat16 panels 24. Int8 panels use 12 for dot products and 12 for
-    // totals.
-    // Tile registers process 16 tokens.
+    // With AVX-512 there are 32 registers, each of which holds 16 sums. Float
+    // panels use 16 of them for sums, and bfloat16 panels 24. Int8 panels use
+    // 12 for dot products and 12 for totals. Tile registers process 16 tokens
+    // at a time.
     static_assert(kAmxRowBlocks == 3);
     tiling.microRowBlocks = !isa.hasAvx512 ? 1 : isInt8Tiles || isBf16 ? 3 : 2;
     tiling.microTokens = !isa.hasAvx512 ? 4
@@ -225,7 +232,7 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
   now.tokens = tiling.tileTokens;
   now.panelColumns = tiling.panelColumns;
   now.prefetchBytes = tiling.prefetchBytes;
-  // Sizes beyond the matrix are all equivalent.
+  // All numbers of row blocks that exceed the whole matrix are equivalent.
   const uint64_t mostRowBlocks =
       std::max(tiling.rowBlocks, tiling.tileRowBlocks);
   std::vector<std::vector<MatMulTiles>> all;

@@ -1,8 +1,8 @@
 //===- MatMulTiling.h - how a matmul is divided into tiles ------*- C++ -*-===//
 //
-// How y = w x is divided into tiles. A spec may choose the sizes (MatMulTiles
-// in codegen/KernelSpec.h, measured by `airpack --tune`); a cost model chooses
-// the rest.
+// This file decides how y = w x is divided into tiles. A spec may choose the
+// sizes (MatMulTiles in codegen/KernelSpec.h, measured by `airpack --tune`); a
+// cost model chooses the rest.
 //
 // The cost model. Let there be G row blocks, T token tiles and P cores. A row
 // block takes time t, and each tile has an overhead o, which does not depend on
@@ -39,9 +39,9 @@ bool usesPanel(const KernelSpec &spec);
 
 /// A large-M pass may need the logits of only one token. Up to kGemvRows output
 /// rows are computed with the GEMV code, which decodes weights once for eight
-/// rows. With Q6_K, one row takes a sixth of the GEMM's time and 16 rows two
-/// thirds of it; 32 rows would take longer than the GEMM. Float kernels can't
-/// switch, since GEMV and GEMM read different formats of x.
+/// rows. With Q6_K, one row takes a sixth of the time of the GEMM, and 16 rows
+/// take two thirds of it; 32 rows would take longer than the GEMM. Float
+/// kernels cannot switch, since GEMV and GEMM read different formats of x.
 inline constexpr int64_t kGemvRows = 16;
 bool switchesToGemv(const KernelSpec &spec);
 
@@ -53,18 +53,20 @@ struct MatMulTiling {
   uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
-  uint64_t dotBytes;      ///< scratch of AMX int8, in addition to panels
-  /// Prefetch distance of the GEMV code; 0 if a kernel has none.
+  uint64_t dotBytes;      ///< bytes of scratch for AMX int8, besides the panels
+  /// The prefetch distance of the GEMV code, in bytes; 0 if the kernel has no
+  /// such code.
   uint64_t prefetchBytes;
-  // The size of the micro-kernel.
+  // The number of row blocks and of tokens that the micro-kernel multiplies.
   uint64_t microRowBlocks; ///< divides tileRowBlocks
   uint64_t microTokens;    ///< divides kActivationTokens
 };
-/// For a spec that checkTiles() accepts, with a nonempty matrix.
+/// Returns the tile sizes for a spec that checkTiles() accepts and whose matrix
+/// is not empty.
 MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa);
 
-/// An Internal error names the field of spec.tiles that is invalid, its value
-/// and the valid range.
+/// Checks spec.tiles. An Internal error names the field that is invalid, its
+/// value and the valid range.
 Status checkTiles(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Implements tileVariants() (codegen/KernelSpec.h).

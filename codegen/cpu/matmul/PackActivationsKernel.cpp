@@ -1,7 +1,7 @@
 //===- PackActivationsKernel.cpp - activations in packed formats ----------===//
 //
-// codegen/KernelSpec.h defines the formats. A block of 32 columns is two
-// vectors of 16.
+// codegen/KernelSpec.h defines the formats. A block of 32 columns is processed
+// as two vectors of 16.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -24,19 +24,20 @@ constexpr int64_t kHalf = kColumns / 2;
 constexpr int64_t kInfinityBits = 0x7F800000;
 /// The smallest magnitude that rounds to infinity in bfloat16, as bits.
 constexpr int64_t kRoundsToInfinity = 0x7F7F8000;
-/// The smallest scale, and the largest factor that x is multiplied by.
+/// The smallest scale; kMostInverse is the largest factor that x is multiplied
+/// by.
 constexpr double kLeastScale = 0x1p-126;
 constexpr double kMostInverse = 0x1p126;
 constexpr double kMost = 127; ///< the largest magnitude of an int8 q
 constexpr int64_t kLine = 64;
-/// The prefetch distance within a token's row. The hardware prefetcher does not
-/// see a stream when rows are pages apart.
+/// The prefetch distance within a token's row. The hardware prefetcher detects
+/// no stream when rows are pages apart.
 constexpr int64_t kAheadBytes = 512;
 
 /// A block of 32 floats.
 struct Block {
   std::array<Value, 2> values;
-  Value bits; ///< the bits of the largest magnitude
+  Value bits; ///< the bits of the block's largest magnitude
 };
 
 Block loadBlock(KernelBuilder &b, Value x) {
@@ -54,11 +55,11 @@ Block loadBlock(KernelBuilder &b, Value x) {
   return block;
 }
 
-/// The scale of one block, or of a block in every lane.
+/// The scale of one block or, as vectors, of one block per lane.
 struct Scale {
   Value scale;
   Value inverse;
-  Value exponent; ///< ActivationTile::exponents, for I8Grid only
+  Value exponent; ///< as in ActivationTile::exponents; only for I8Grid
   Value step;
 };
 
@@ -85,7 +86,7 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 /// The scale for integers from -127 to 127, from a grid with kGridSteps steps
 /// per power of two. Every lane gets a valid step, whatever its bits are.
 Scale gridScale(KernelBuilder &b, Value bits) {
-  // One step is this many units of a float's bits.
+  // The difference between the bit patterns of two adjacent scales of the grid.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
   constexpr int64_t kLeast = int64_t{1} << 23; // the bits of kLeastScale
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
@@ -114,7 +115,7 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   return made;
 }
 
-/// Quantises half a block to integers.
+/// Quantises half a block, which is 16 values, to integers.
 Value quantize(KernelBuilder &b, Value values, Value inverse) {
   auto integers = b.vec(b.i32(), kHalf);
   // Adding 1.5 * 2^23 rounds and leaves the integer in the low bits. Unlike a
@@ -175,9 +176,9 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 // ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
 /// Packs a block of up to 16 tokens. `x` points at the first token; rows are
-/// `rowBytes` apart. Per-token scalars are computed across all 16 lanes,
-/// padding included. Until then, fields of the tile serve as temporary storage
-/// for intermediate per-token results.
+/// `rowBytes` apart. Per-token scalars are computed for all 16 lanes at once,
+/// padding included. Before that, fields of the tile serve as temporary storage
+/// for the tokens' intermediate results.
 void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
                Value tokens, Value tile) {
   const bool isGrid = format == Activation::I8Grid;
@@ -278,8 +279,9 @@ Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
 }
 
 /// The factor to multiply a token's row of `k` columns by. All tiles that share
-/// a row agree on it: a tile whose columns are not tiny knows that the row is
-/// not, and a tile whose columns are tiny scans the whole row.
+/// a row agree on it: a tile whose columns [first, last) are not tiny
+/// (kTinyRow) knows that the row is not, and a tile whose columns are tiny
+/// scans the whole row.
 Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
                      int64_t k) {
   Value tiny = b.i32(std::bit_cast<int32_t>(kTinyRow));
@@ -293,8 +295,8 @@ Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
       [&]() -> KernelBuilder::Values { return {one}; })[0];
 }
 
-/// Writes up to a block of a token's columns, times `multiplier`, and zeros
-/// after them.
+/// Writes one block: up to 32 columns of a token, multiplied by `multiplier`,
+/// and zeros after them.
 void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
                int64_t columns) {
   for (int64_t half = 0; half < kColumns; half += kHalf) {
@@ -314,7 +316,7 @@ void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
 }
 
 /// Stores the multipliers of up to 16 tokens in scratch. The tile with the
-/// first columns also stores the tokens' factors in `factors`.
+/// first columns also stores their reciprocals in `factors`.
 void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
                       int64_t k, Value tokens, Value factors) {
   b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
@@ -327,16 +329,16 @@ void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
   });
 }
 
-/// to[j][i] = from[i][j] for 16 by 16 floats; rows of `from` are rowBytes
-/// apart.
+/// Computes to[j][i] = from[i][j] for 16 by 16 floats. The rows of `from` are
+/// rowBytes apart.
 void transpose(KernelBuilder &b, Value from, int64_t rowBytes, Value to) {
   auto type = b.vec(b.f32(), kTokens);
   std::array<Value, kTokens> rows;
   for (int64_t i = 0; i < kTokens; ++i) {
     rows[i] = b.load(type, b.offset(from, i * rowBytes), 4);
   }
-  // After the round for `step`, rows i and i + step have exchanged the columns
-  // whose indices differ in that bit.
+  // The round for `step` exchanges element j + step of row i with element j of
+  // row i + step, for all i and j that do not have the bit `step`.
   for (int64_t step = 1; step < kTokens; step *= 2) {
     llvm::SmallVector<int64_t> low;
     llvm::SmallVector<int64_t> high;
@@ -448,8 +450,8 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   if (spec.activation == Activation::BF16x32) {
     entry.scratchBytes = kActivationTokens * sizeof(float);
   }
-  // Comparison, multiplication, rounding and sum for int8; otherwise a copy,
-  // with or without rounding.
+  // Int8 formats take a comparison, a multiplication, a rounding and an
+  // addition per element. Other formats take a copy, with or without rounding.
   entry.flopsPerRow = isInt8(spec.activation) ? spec.k * 4 : spec.k;
   return Status::ok();
 }

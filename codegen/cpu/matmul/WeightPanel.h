@@ -16,7 +16,7 @@
 
 namespace air::codegen {
 
-/// panel[column][lane] = value.
+/// Stores the decoded weights as panel[column][lane].
 class FloatPanelSink final : public DecodeSink {
 public:
   FloatPanelSink(KernelBuilder &builder, Value panel)
@@ -36,13 +36,15 @@ private:
 };
 
 /// Prefetches the weights of the next panels while the current ones are
-/// multiplied. Decoding itself is too short for that many bytes: the prefetches
-/// would all wait for memory at the same time.
+/// multiplied. Decoding is too short for that: the prefetches would all wait
+/// for memory at the same time.
 struct PanelPrefetch {
-  /// addresses; empty disables prefetching
+  /// The addresses of the weights, one for each row block. If there are none,
+  /// nothing is prefetched.
   llvm::SmallVector<mlir::Value> weights;
-  int64_t bytes = 0; ///< from each address
-  mlir::Value tiles; ///< token tiles, each of which prefetches a share
+  int64_t bytes = 0; ///< the number of bytes to prefetch from each address
+  /// The number of token tiles, each of which prefetches a share.
+  mlir::Value tiles;
 
   /// Prefetches share number `slot` of `slots` equal shares.
   void prefetchShare(KernelBuilder &b, mlir::Value slot,

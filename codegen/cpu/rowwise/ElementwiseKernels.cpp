@@ -36,7 +36,7 @@ Status describeSiluMul(const KernelSpec &spec, const IsaTraits &,
     return internalError("width k is 0");
   }
   entry.tokensPerTile = 1;
-  entry.flopsPerRow = spec.k * 24; // e^x takes about twenty of them
+  entry.flopsPerRow = spec.k * 24; // e^x takes about 20 operations
   return Status::ok();
 }
 

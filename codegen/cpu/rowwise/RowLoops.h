@@ -1,7 +1,8 @@
 //===- RowLoops.h - loops over one row of floats ----------------*- C++ -*-===//
 //
-// Loops that several kernels run over a row of float32 in memory. Rows are
-// aligned to their elements only, and their lengths are compile-time constants.
+// These loops, which several kernels use, run over a row of float32 in memory.
+// Rows are aligned to their elements only, and their lengths are compile-time
+// constants.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_ROWWISE_ROWLOOPS_H
@@ -11,12 +12,12 @@
 
 namespace air::codegen {
 
-/// Floats per step: one AVX-512 register, two AVX2 registers or four NEON
-/// registers.
+/// The number of floats per step: one AVX-512 register, two AVX2 registers or
+/// four NEON registers.
 inline constexpr int64_t kFloatLanes = 16;
 
-/// Covers [0, count). body(type, i) handles kFloatLanes elements that start at
-/// i if `type` is a vector, and one element if it is a scalar.
+/// Emits loops over [0, count). body(type, i) handles kFloatLanes elements that
+/// start at i if `type` is a vector, and one element if it is a scalar.
 void rowLoop(
     KernelBuilder &b, int64_t count,
     llvm::function_ref<void(KernelBuilder::Type, KernelBuilder::Value)> body);
@@ -25,7 +26,7 @@ void rowLoop(
 KernelBuilder::Value sumOfSquares(KernelBuilder &b, KernelBuilder::Value x,
                                   int64_t count);
 
-/// y[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]; y may be x.
+/// Computes y[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]. y may be x.
 void normaliseRow(KernelBuilder &b, KernelBuilder::Value x,
                   KernelBuilder::Value weight, KernelBuilder::Value y,
                   int64_t count, float epsilon);
