@@ -1,7 +1,10 @@
-# The flags of every target: warnings as errors, no exceptions, sanitizers.
+# Every target links to AirFlags, which sets the include directories, makes
+# warnings errors, disables exceptions, and enables the sanitizers of
+# AIR_SANITIZE.
 add_library(AirFlags INTERFACE)
 target_include_directories(AirFlags INTERFACE "${CMAKE_SOURCE_DIR}")
-# Generated code (TableGen, flatc) need not be free of the warnings that we enable.
+# TableGen and flatc write headers below the build folder. SYSTEM suppresses
+# warnings in them.
 target_include_directories(AirFlags SYSTEM INTERFACE "${CMAKE_BINARY_DIR}")
 target_compile_options(AirFlags INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
@@ -12,7 +15,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_link_options(AirFlags INTERFACE -fuse-ld=lld)
 endif()
 if(AIR_SANITIZE)
-  # The vptr check needs RTTI, without which formats/ and runtime/ are built.
+  # UBSan's vptr check needs RTTI, but some layers (_air_setup in
+  # AirLayers.cmake) are built without it.
   target_compile_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE})
@@ -21,7 +25,8 @@ if(AIR_SANITIZE)
   endif()
 endif()
 if(AIR_BUILD_FUZZERS)
-  # Libraries get coverage counters only; the targets of test/fuzz also get libFuzzer's main().
+  # fuzzer-no-link adds coverage counters but not libFuzzer's main(), to which
+  # only the targets of test/fuzz link.
   target_compile_options(AirFlags INTERFACE -fsanitize=fuzzer-no-link,address
     -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=address)

@@ -1,8 +1,9 @@
-# The layers, and the only dependencies allowed between them:
-#   tools/airpack, air-opt -> compiler -> codegen -> formats <- runtime <- tools/airrun
-#   tools/airpack -> tune -> codegen, runtime (airpack --tune runs kernels here)
+# The layers, and the only dependencies allowed between them. The main ones are:
+#   airpack, air-opt -> compiler -> codegen -> formats <- runtime <- airrun
+#   airpack -> tune -> codegen, runtime (airpack --tune times kernels)
 # The configuration fails if a target links along any other edge.
-# test/house/check_layers.py reads the lines below and checks every #include.
+# test/house/check_layers.py reads the AIR_LAYER_*_MAY_USE lines and checks
+# every #include against them.
 set(AIR_LAYER_formats_MAY_USE formats)
 set(AIR_LAYER_codegen_MAY_USE codegen formats)
 set(AIR_LAYER_compiler_MAY_USE compiler codegen formats)
@@ -37,7 +38,9 @@ function(_air_setup target layer scope)
   endif()
 endfunction()
 
-# air_library(NAME LAYER layer SOURCES a.cpp... [DEPENDS AirX...] [LINKS external...])
+# Adds a static library to a layer:
+#   air_library(NAME LAYER layer SOURCES a.cpp... [DEPENDS AirX...]
+#               [LINKS external...])
 function(air_library name)
   cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS;LINKS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
@@ -46,7 +49,9 @@ function(air_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} ${ARG_LINKS})
 endfunction()
 
-# air_tool(NAME LAYER layer SOURCES ... DEPENDS ...)
+# Adds a program:
+#   air_tool(NAME LAYER layer SOURCES a.cpp... [DEPENDS AirX...]
+#            [LINKS external...])
 function(air_tool name)
   cmake_parse_arguments(ARG "" "LAYER" "SOURCES;DEPENDS;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -55,7 +60,8 @@ function(air_tool name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_LINKS})
 endfunction()
 
-# air_unit_test(NAME SOURCES ... DEPENDS ...): a GoogleTest binary, one CTest.
+# Adds a GoogleTest binary, which CTest runs as one test:
+#   air_unit_test(NAME SOURCES a.cpp... [DEPENDS AirX...] [LINKS external...])
 function(air_unit_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})

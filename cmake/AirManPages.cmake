@@ -1,4 +1,5 @@
-# air_man_page(TOOL) makes BUILD/man/man1/TOOL.1 from the option table of the tool.
+# air_man_page(TOOL) adds a target that runs `TOOL --man` to write
+# man/man1/TOOL.1 to the build folder. It also installs the page and the tool.
 function(air_man_page tool)
   set(page "${CMAKE_BINARY_DIR}/man/man1/${tool}.1")
   add_custom_command(OUTPUT "${page}"

@@ -22,13 +22,14 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
     return KernelBinding{"kv", BindingKind::Kv, access};
   };
   uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  // 32-bit words per row of x, in the format that a matmul reads.
+  // The length of a row of x in 32-bit words, in the format that a matmul
+  // reads.
   uint64_t x = activationWords(spec.activation, spec.k);
   switch (spec.op) {
   case KernelOp::EmbedRows:
     return {matrix("table"), buffer("x", Write, spec.k)};
   case KernelOp::RmsNorm:
-    // x always has one row per token, even if y has only those of the outputs.
+    // x always has one row per token, even when y has only one per output.
     return {buffer("x", Read, spec.k), vector("weight", spec.k),
             buffer("y", Write, spec.k, spec.rowsFrom)};
   case KernelOp::MatMul: {

@@ -1,10 +1,10 @@
 //===- KernelBindings.h - a kernel's operands, in order ---------*- C++ -*-===//
 //
-// The only description of a kernel's bindings: their order, what they point at,
-// how the kernel accesses them, and their shapes. The verifier of plan.dispatch
-// checks plans against it, tools/tune allocates operands by it, and kernel
-// tests check their cases against it. codegen/KernelSpec.h specifies what a
-// kernel computes from its bindings.
+// This is the only description of a kernel's bindings: their order, what they
+// point at, how the kernel accesses them, and their shapes. The compiler and
+// its verifiers take the bindings of plan.dispatch from it, tools/tune
+// allocates operands from it, and kernel tests check their cases against it.
+// codegen/KernelSpec.h specifies what a kernel computes from its bindings.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELBINDINGS_H
@@ -16,8 +16,8 @@ namespace air::codegen {
 
 /// What a binding points at.
 enum class BindingKind : uint8_t {
-  Tensor, ///< weights or a table: constant, made by airpack
-  Buffer, ///< rows of activations, one per token or output
+  Tensor, ///< constant weights or a constant table, made by airpack
+  Buffer, ///< rows of activations, one per token or per requested output
   Kv,     ///< a layer's part of the KV cache (codegen/KernelSpec.h)
 };
 
@@ -28,20 +28,23 @@ struct KernelBinding {
   const char *name;
   BindingKind kind;
   BindingAccess access;
-  /// Columns of a tensor; 32-bit words in a row of a buffer. Unused for Kv.
+  /// The number of columns of a tensor, or of 32-bit words in a row of a
+  /// buffer. Unused for Kv.
   uint64_t columns = 0;
-  /// Rows of a tensor.
+  /// The number of rows of a tensor. Unused for buffers and Kv.
   uint64_t rows = 1;
-  /// The dtype and layout of a tensor. Buffers are F32 in Layout::Rows.
+  /// The dtype of a tensor, whose layout follows below. For buffers these are
+  /// F32 and Layout::Rows.
   DType dtype = DType::F32;
   Layout layout = Layout::Rows;
-  /// Which rows of the batch a buffer holds.
+  /// Whether a buffer has a row for each token of the batch or only for each
+  /// requested output.
   RowsFrom rowsFrom = RowsFrom::Tokens;
 };
 
-/// The bindings of the kernel that `spec` describes, in the order in which it
-/// takes them. Pure. For a spec that describeKernel rejects, the list is
-/// unspecified.
+/// Returns the bindings of the kernel that `spec` describes, in the order in
+/// which the kernel takes them. For a spec that describeKernel rejects, the
+/// list is unspecified. This is a pure function.
 std::vector<KernelBinding> kernelBindings(const KernelSpec &spec);
 
 } // namespace air::codegen

@@ -1,7 +1,7 @@
 //===- KernelName.cpp - the symbol name of a spec ---------------*- C++ -*-===//
 //
-// Fields that differ from their defaults appear in a fixed order, each with its
-// own prefix. Therefore unequal specs have unequal names.
+// The name contains every field that differs from its default, in a fixed order
+// and each with its own prefix. Therefore unequal specs have unequal names.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelSpec.h"
@@ -14,11 +14,12 @@
 namespace air::codegen {
 namespace {
 
-// In the order of KernelOp.
+// The names of the ops, in the order of KernelOp.
 constexpr std::array<std::string_view, kKernelOpCount> kOpNames = {
     "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
     "rope_append", "attention", "add",    "silu_mul",   "pack_activations"};
-// In the order of MClass: the smallest M of each class.
+// The names of the classes, in the order of MClass. Each states the smallest
+// number of tokens, M, in its class.
 constexpr std::array<std::string_view, 3> kClassNames = {"m1", "m2", "m9"};
 
 std::string lowerCase(std::string_view text) {

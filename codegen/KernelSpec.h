@@ -1,100 +1,120 @@
 //===- KernelSpec.h - what a kernel must do ---------------------*- C++ -*-===//
 //
 // The interface of codegen/: a KernelSpec goes in, a KernelArtifact comes out.
-// It knows nothing of dialects or models. Shapes are compile-time constants: a
-// plan's kernels are generated for exactly the shapes they run on. Only the
-// number of tokens, M, is read from the batch at run time.
+// This interface does not depend on dialects or models. Shapes are compile-time
+// constants: a plan's kernels are generated for exactly the shapes they run on.
+// Only the number of tokens, M, is read from the batch at run time.
 //
 // Activations are row-major float32 with one row per token, and rows are padded
 // to AIR_TOKEN_PADDING (formats/abi/KernelAbi.h). A matmul may take them in a
-// packed format instead (Activation), which PackActivations produces.
+// packed format instead (Activation), which PackActivations produces. An output
+// is a token whose logits are requested; the batch lists the outputs in
+// output_rows. rowsFrom states whether a kernel's rows are the batch's tokens
+// or its outputs.
 //
-// What each op computes from its bindings, which codegen/KernelBindings.cpp
-// lists in order, with their access and shapes:
+// The following list shows each op's bindings and what the op computes from
+// them. codegen/KernelBindings.cpp specifies the bindings' access and shapes.
 //
-//   EmbedRows    table, x                        x[m] = scale * table[id[m]]
-//                                                table is [n, k]; tile = token
-//   RmsNorm      x, weight, y                    y[r] = x[row r] / rms * weight
-//                  width k; NaN where the sum of squares overflows float32.
-//                  rowsFrom Tokens: row r = token r. rowsFrom Outputs: r-th
-//                  output, row r = output_rows[r]. tile = row
+//   EmbedRows    table, x
+//                  x[m] = scale * table[token_ids[m]]. The table is [n, k]. One
+//                  tile per token.
+//   RmsNorm      x, weight, y
+//                  y[r] = x[row(r)] / rms(x[row(r)]) * weight, where rms(x) is
+//                  sqrt(mean(x^2) + epsilon), in rows of k floats; NaN where
+//                  the sum of squares overflows float32. If rowsFrom is Tokens,
+//                  row(r) = r; if it is Outputs, row(r) = output_rows[r]. One
+//                  tile per row of y.
 //   MatMul       x, w, [rowScale,] [bias,] y
-//                  y[m][yOffset + j] (+)= rowScale[j] * (w[j].x[m]) + bias[j];
-//                  w is [n, k]; without rowScale, scales are 1;
-//                  y's row has yStride floats; += when accumulate. rowsFrom
-//                  counts rows (Outputs: row r of x is output r)
+//                  y[m][yOffset + j] = rowScale[j] * dot(w[j], x[m]) + bias[j],
+//                  or += if `accumulate` is set. w is [n, k], and a row of y
+//                  has yStride floats. Without rowScale, the scales are 1. If
+//                  rowsFrom is Outputs, row r of x and y belongs to output r.
 //   GluMatMul    x, wGate, wUp, [gateScale, upScale,] h
-//                  h = silu(wGate x) * (wUp x), both [n, k], one dtype and
-//                  layout, scaled row by row as MatMul's; h's row has n floats
+//                  h = silu(wGate x) * (wUp x). Both matrices are [n, k] and
+//                  have the same dtype and layout; their rows are scaled as
+//                  those of MatMul's w are. A row of h has n floats.
 //   RopeAngles   inverseFrequency, angles
-//                  per token ropeDim/2 cosines, then ropeDim/2 sines, of
-//                  position * inverseFrequency[i], times scale; the table is
-//                  float64 [ropeDim/2] in [0, 2^20]; angles float32
-//                  [M][ropeDim]. tile = token
+//                  For each token, scale * cos(position * inverseFrequency[i])
+//                  for i in [0, ropeDim/2), followed by the same with sin.
+//                  inverseFrequency is float64 [ropeDim/2], with values in
+//                  [0, 2^20]; angles is float32 [M][ropeDim]. One tile per
+//                  token.
 //   RopeAppend   qkv, angles, [qNorm, kNorm,] kv
-//                  qkv rows: heads*headDim of q, kvHeads*headDim each of k and
-//                  v. QK-norm (per head RMS, weights [headDim]) then RoPE on q
-//                  (in place) and k; k and v are appended to the layer's KV,
-//                  NaN where they overflow its dtype. tile = 4 tokens
-//   Attention    qkv, kv, out                    out[m] = heads*headDim floats
-//                  causal, GQA: query head h reads kv head h / (heads/kvHeads)
-//   Add          x, y                            y += x, width k; tile = token
-//   SiluMul      gate, up, y                     y = silu(gate)*up, width k
+//                  A row of qkv holds heads*headDim floats of q, then
+//                  kvHeads*headDim of k, then as many of v. QK-norm (RMS norm
+//                  of each head, with weights [headDim]) and then RoPE are
+//                  applied to q, in place, and to k. k and v are appended to
+//                  the layer's KV cache, as NaN where they overflow its dtype.
+//                  One tile per 4 tokens.
+//   Attention    qkv, kv, out
+//                  Causal attention; out[m] has heads*headDim floats. Query
+//                  head h reads KV head h / (heads/kvHeads).
+//   Add          x, y
+//                  y += x, in rows of k floats. One tile per token.
+//   SiluMul      gate, up, y
+//                  y = silu(gate) * up, in rows of k floats.
 //   PackActivations
-//                x, xp                          xp = x in the format
-//                  `activation` (not F32), width k. rowsFrom counts rows as
-//                  MatMul's does. I8x2: tile = row; otherwise tile =
-//                  kPackColumns columns of 16 rows
+//                x, xp
+//                  xp = x in the format `activation`, which is not F32. A row
+//                  of x has k floats. rowsFrom has the same meaning as for
+//                  MatMul. For I8x2 there is one tile per row; otherwise a tile
+//                  covers kPackColumns columns of 16 rows.
 //
-// Activation formats. Columns come in blocks of 32 and tokens in token tiles of
-// 16. The contents of padding tokens are unspecified, except that I8Grid's
-// `steps` hold valid offsets and its `exponents` lie on the grid.
+// Activation formats. Columns are divided into blocks of 32, and tokens into
+// token tiles of 16. The contents of padding tokens are unspecified, except
+// that I8Grid's `steps` hold valid offsets and its `exponents` lie on the grid.
 //
-// F32 and F32x16 are plain float32. Kernels that read them apply a quantised
-// weight's scale to the sum of a scale group, so that sum must be finite, which
-// it is up to |x| = 2^90. Beyond that a result may be infinite or NaN.
+// F32 and F32x16 are plain float32. Kernels that read them first sum the
+// products of the columns that share a weight scale and then multiply the sum
+// by that scale. The unscaled sum must be finite, which it is if |x| <= 2^90.
+// For larger |x| a result may be infinite or NaN.
 //
-// F32x16: token tile by token tile, and within it column by column, the floats
-// of the 16 tokens.
+// F32x16 stores one token tile after another. A token tile is stored column by
+// column, with the floats of its 16 tokens next to one another.
 //
-// BF16x32: token tile by token tile, one Bf16Tile per block of columns,
-// followed by one float32 factor for each of the 16 tokens. A value is
-// bfloat16(x / factor), rounded to nearest with ties to even; a finite number
-// never rounds to infinity, and NaN becomes a quiet NaN. The relative error is
-// at most 1/256. The factor is 1, or 2^-88 for a row whose magnitudes are all
-// below 2^-60 (kTinyRow): bfloat16 dot products flush subnormal operands and
-// results to zero, and without the factor they could occur in such a row.
-// Columns past k are zero. Only BF16 matrices are multiplied in this format.
-// The instruction takes both operands as bfloat16, which would cost F16 weights
-// three of their eleven significant bits and F32 weights 16 of their 24.
+// BF16x32 stores one token tile after another. A token tile has one Bf16Tile
+// per block of columns, followed by one float32 factor for each of its 16
+// tokens. A value is bfloat16(x / factor), rounded to nearest with ties to
+// even; a finite number never rounds to infinity, and NaN becomes a quiet NaN.
+// The relative error is at most 1/256. The factor is 2^-88 for a row whose
+// magnitudes are all below 2^-60 (kTinyRow), and 1 for any other row. Bfloat16
+// dot products flush subnormal operands and results to zero; without the
+// factor, such a row could cause subnormal operands or results. Columns past k
+// are zero. Only BF16 matrices are multiplied in this format: the instruction
+// takes both operands as bfloat16, which would cost F16 weights three of their
+// eleven significant bits and F32 weights 16 of their 24.
 //
-// I8: token tile by token tile, one ActivationTile per block of columns. Let m
-// be the largest |x| in a token's block. Every step is rounded to float32:
+// I8 stores one token tile after another. A token tile has one ActivationTile
+// per block of columns. Let m be the largest |x| in a token's block. The result
+// of every operation is rounded to float32:
 //   scale = max(m / 127, 2^-126)
 //   q = x * min(127 / m, 2^126), rounded to nearest, ties to even
 // scale * q represents x with an error of at most scale / 2, which is 1/254 of
 // m, or 2^-127 where m is below 2^-119.
 //
-// I8Grid: the same tiles with a scale that is cheaper to apply
-// (codegen/cpu/matmul/Int8Panel.h). The scale is the smallest number (1 + step
-// / 4) * 2^exponent that is at least max(m / 127, 2^-126), and q = x * (1 /
-// scale), rounded to nearest. The scale, and with it the error, is up to 1.25
-// times that of I8: at most 1/203 of m, or 2^-127.
+// I8Grid has the same tiles as I8, but its scales are cheaper to apply
+// (codegen/cpu/matmul/Int8Panel.h). A scale is the smallest number of the form
+// (1 + step / 4) * 2^exponent, with step from 0 to 3, that is at least
+// max(m / 127, 2^-126), and q = x * (1 / scale), rounded to nearest. The scale
+// is up to 1.25 times I8's, and so is the error: at most 1/203 of m, or
+// 2^-127 if that is larger.
 //
-// I8x2: token by token, one ActivationBlock per block of columns:
+// I8x2 stores one token after another. A token has one ActivationBlock per
+// block of columns:
 //   scale = max(m / 16256, 2^-126)
 //   q = x * min(16256 / m, 2^126), rounded to nearest, ties to even
 //   high = floor((q + 64) / 128), low = q - 128 * high
 // scale * (128 * high + low) represents x with an error of at most 1/32512 of
-// m, or 2^-127. That is 15 bits of precision, at the cost of two int8 dot
-// products: one with high and one with low.
+// m, or 2^-127 if that is larger. This amounts to 15 bits of precision, at the
+// cost of two int8 dot products: one with high and one with low.
 //
-// A block that holds an infinity or a NaN has a NaN scale, and its q are
-// unspecified.
+// In all three int8 formats, a block that holds an infinity or a NaN has a NaN
+// scale, and its q are unspecified.
 //
-// A `kv` binding points at the layer's part of KV page 0, and page p lies p *
-// kvPageBytes further. The layer's part of a page holds, for each head, K as
-// [headDim][64] and then V as [64][headDim], both of kvDtype.
+// A `kv` binding points at the layer's part of KV page 0. The layer's part of
+// page p begins p * kvPageBytes bytes later. For each KV head it holds K as
+// [headDim][64] and then V as [64][headDim], where 64 is the number of tokens
+// per page. Both have the dtype kvDtype.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELSPEC_H
@@ -125,8 +145,8 @@ enum class KernelOp : uint8_t {
 inline constexpr size_t kKernelOpCount =
     static_cast<size_t>(KernelOp::PackActivations) + 1;
 
-/// The name of the op in the IR, and the prefix of its kernels' symbols:
-/// "matmul", "rope_append".
+/// The name of the op in the IR, which is also the prefix of its kernels'
+/// symbols, for example "matmul" or "rope_append".
 std::string_view opName(KernelOp op);
 
 /// The formats that MatMul and GluMatMul read x in, and that PackActivations
@@ -135,7 +155,7 @@ enum class Activation : uint8_t { F32, F32x16, I8x2, I8, I8Grid, BF16x32 };
 inline constexpr size_t kActivationCount =
     static_cast<size_t>(Activation::BF16x32) + 1;
 
-/// Whether the format consists of ActivationTiles.
+/// Whether activations in this format are stored as ActivationTiles.
 constexpr bool isInt8Tiled(Activation format) {
   return format == Activation::I8 || format == Activation::I8Grid;
 }
@@ -144,16 +164,17 @@ constexpr bool isInt8(Activation format) {
   return format == Activation::I8x2 || isInt8Tiled(format);
 }
 
-/// "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32".
+/// The name of a format in kernel symbols: "f32", "f32x16", "i8x2", "i8",
+/// "i8grid" or "bf16x32".
 std::string_view activationName(Activation format);
 
 inline constexpr uint64_t kActivationColumns = 32; ///< columns per block
 inline constexpr uint64_t kActivationTokens = 16;  ///< tokens per token tile
-/// Columns that one tile of PackActivations covers.
+/// The number of columns that one tile of PackActivations covers.
 inline constexpr uint64_t kPackColumns = 512;
 
 /// A row of activations is tiny if all its magnitudes are below kTinyRow.
-/// BF16x32 stores it divided by kTinyRowFactor.
+/// BF16x32 stores a tiny row divided by kTinyRowFactor.
 inline constexpr float kTinyRow = 0x1p-60F;
 inline constexpr float kTinyRowFactor = 0x1p-88F;
 
@@ -162,45 +183,49 @@ struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
   float scale;
-  /// Minus the sums of q over columns 0-15, 16-31 and 0-31. A weight bias of
-  /// -2^n contributes one of them, shifted left by n.
+  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If the weights of
+  /// these columns have a bias of -2^n, it adds 2^n times the negated sum to
+  /// their dot product.
   int32_t negatedSums[3];
-  float sums[3]; ///< the sums of q over the same columns
+  float sums[3]; ///< the sums of q over columns 0-15, 16-31 and 0-31
   uint32_t zero;
 };
 static_assert(sizeof(ActivationBlock) == 96);
 
 inline constexpr int64_t kGridSteps = 4; ///< scales per power of two in I8Grid
-/// A scale is on the grid if its exponent lies in [kGridBaseExponent,
-/// kGridBaseExponent + kGridExponents). A dot product of one block is below
-/// 2^19, so on the grid its product with 2^(exponent - kGridBaseExponent) is a
-/// finite float32.
+/// A scale of I8Grid is on the grid if its exponent lies in [kGridBaseExponent,
+/// kGridBaseExponent + kGridExponents). The int8 dot product of one block has a
+/// magnitude below 2^19, so on the grid its product with 2^(exponent -
+/// kGridBaseExponent) is a finite float32.
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
 inline constexpr int64_t kGridVectorBytes =
     64; ///< one float32 scale for each of 16 rows
-/// The divisor of ActivationTile::scaledSums. It keeps the sum of a block's 32
-/// columns finite whenever the columns are.
+/// The divisor of ActivationTile::scaledSums. It keeps the sum over a block's
+/// 32 columns finite whenever the columns themselves are finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
 
 /// One block of columns of 16 tokens in I8 or I8Grid, 64-byte aligned.
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];
-  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31, which is the
-  /// contribution of a weight bias of -128. For a smaller bias it is shifted
-  /// right.
+  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31. This is what a
+  /// weight bias of -128 adds to the dot product of these columns. For a bias
+  /// of -2^n with n < 7, kernels shift the sum right by 7 - n bits.
   int32_t biasSums[3][kActivationTokens];
-  /// scale / kScaledSumDivisor times the sums of q over the same columns.
+  /// The sums of q over columns 0-15, 16-31 and 0-31, times scale /
+  /// kScaledSumDivisor.
   float scaledSums[3][kActivationTokens];
-  // The rest is used by I8Grid only and otherwise unspecified. Padding tokens,
-  // too, have exponents on the grid and a valid step.
-  /// (exponent - kGridBaseExponent) * 2^23. Adding it to the bits of a float
-  /// multiplies the float by that power of two. As an unsigned number it is
-  /// below kGridExponents * 2^23 if and only if the scale is on the grid. It is
-  /// 0 for a NaN scale and for a block of zeros.
+  // Only I8Grid uses `exponents` and `steps`; in I8 they are unspecified. Even
+  // for padding tokens, I8Grid's exponents are on the grid and its steps valid.
+  /// Each element is (exponent - kGridBaseExponent) * 2^23. Adding it to the
+  /// bits of a float multiplies the float by 2^(exponent - kGridBaseExponent).
+  /// As an unsigned number it is below kGridExponents * 2^23 if and only if the
+  /// scale is on the grid. It is 0 for a NaN scale and for a block of zeros.
   int32_t exponents[kActivationTokens];
-  /// step * kGridVectorBytes. The step kGridSteps marks a NaN scale.
+  /// Each element is step * kGridVectorBytes, the byte offset of the step's
+  /// vector of weight scales in an int8 panel. The step kGridSteps marks a NaN
+  /// scale.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);
@@ -211,8 +236,8 @@ struct Bf16Tile {
 };
 static_assert(sizeof(Bf16Tile) == 1024);
 
-/// The 32-bit words of a block of 32 columns per token, averaged over a token
-/// tile.
+/// The number of 32-bit words that a block of 32 columns takes per token,
+/// averaged over a token tile.
 constexpr uint64_t activationBlockWords(Activation format) {
   switch (format) {
   case Activation::I8x2:
@@ -229,13 +254,14 @@ constexpr uint64_t activationBlockWords(Activation format) {
   return kActivationColumns;
 }
 
-/// The 32-bit words that k packed columns take per token, averaged over a token
-/// tile. For the int8 formats k is a multiple of kActivationColumns.
+/// The number of 32-bit words that k columns take per token in `format`,
+/// averaged over a token tile. For the int8 formats, k must be a multiple of
+/// kActivationColumns.
 constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (format) {
   case Activation::BF16x32:
-    return blocks * activationBlockWords(format) + 1; // the factor
+    return blocks * activationBlockWords(format) + 1; // 1 for the row's factor
   case Activation::I8x2:
   case Activation::I8:
   case Activation::I8Grid:
@@ -249,12 +275,12 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
 
 /// The batch sizes that a kernel is tuned for. Every kernel is correct for
 /// every M.
-enum class MClass : uint8_t { One, Small, Large }; // 1, 2-8, 9 and more
+enum class MClass : uint8_t { One, Small, Large }; // M = 1, 2 to 8, 9 or more
 
 enum class RopeKind : uint8_t {
   None,
-  Norm, ///< pairs (2i, 2i+1): GGUF "llama"
-  Neox, ///< pairs (i, i + ropeDim/2): GGUF "qwen2", "qwen3"
+  Norm, ///< rotates pairs (2i, 2i+1), for GGUF's "llama"
+  Neox, ///< rotates pairs (i, i + ropeDim/2), for GGUF's "qwen2" and "qwen3"
 };
 
 enum class RowsFrom : uint8_t { Tokens, Outputs };
@@ -264,10 +290,10 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
 /// The activation format that provides `precision` with weights of `dtype`.
-/// With up to eight tokens, BF16 weights are limited by memory bandwidth, so
-/// float32 activations cost nothing. Dtypes with 256-column blocks round more
-/// coarsely than others with the same number of bits, and can afford the larger
-/// error of I8Grid.
+/// With up to eight tokens, matmuls with BF16 weights are limited by memory
+/// bandwidth, so float32 activations cost no time. Dtypes with 256-column
+/// blocks round weights more coarsely than other dtypes with the same number of
+/// bits, and can afford the larger error of I8Grid.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -285,35 +311,36 @@ inline Activation activationFor(Precision precision, MClass mClass,
   return mClass == MClass::Large ? Activation::F32x16 : Activation::F32;
 }
 
-/// The tile sizes of MatMul and GluMatMul. 0 leaves a size to the cost model
-/// (codegen/cpu/matmul/MatMulTiling.h). Sizes affect time and scratch, never a
-/// result.
+/// The tile sizes of MatMul and GluMatMul. The cost model
+/// (codegen/cpu/matmul/MatMulTiling.h) chooses each size that is 0. Sizes
+/// affect time and scratch memory, never a result.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
-  uint64_t panelColumns = 0;  ///< columns per int8 panel
+  uint64_t panelColumns = 0;  ///< columns per panel of decoded int8 weights
   uint64_t prefetchBytes = 0; ///< prefetch distance, in kernels without panels
 
   bool operator==(const MatMulTiles &) const = default;
 };
 
-/// Unused fields keep their defaults, so equal specs compare equal.
+/// Describes one kernel. Fields that the op does not use keep their defaults,
+/// so two specs of the same kernel compare equal.
 struct KernelSpec {
   KernelOp op = KernelOp::MatMul;
   MClass mClass = MClass::One;
   DType dtype = DType::F32;
   Layout layout = Layout::X16;
   Activation activation = Activation::F32;
-  uint64_t n = 0; ///< output elements (rows of the matrix)
-  uint64_t k = 0; ///< input elements (columns)
+  uint64_t n = 0; ///< number of output elements (rows of the matrix)
+  uint64_t k = 0; ///< number of input elements (columns of the matrix)
   uint64_t yStride = 0;
   uint64_t yOffset = 0;
   bool accumulate = false;
-  bool hasRowScales = false; ///< MatMul, GluMatMul
+  bool hasRowScales = false; ///< used by MatMul and GluMatMul
   bool hasBias = false;
   RowsFrom rowsFrom = RowsFrom::Tokens;
-  float scale = 1.0F;   ///< EmbedRows, Attention (of scores), RopeAngles
-  float epsilon = 0.0F; ///< RmsNorm, RopeAppend with qkNorm
+  float scale = 1.0F;   ///< used by EmbedRows, RopeAngles, Attention (scores)
+  float epsilon = 0.0F; ///< used by RmsNorm, and by RopeAppend with qkNorm
   uint64_t heads = 0;
   uint64_t kvHeads = 0;
   uint64_t headDim = 0;
@@ -322,15 +349,16 @@ struct KernelSpec {
   bool qkNorm = false;
   DType kvDtype = DType::F16;
   uint64_t kvPageBytes = 0;
-  MatMulTiles tiles; ///< MatMul, GluMatMul
+  MatMulTiles tiles; ///< used by MatMul and GluMatMul
 
   bool operator==(const KernelSpec &) const = default;
 };
 
-/// The number format that a kernel multiplies in, as plan.fbs defines it.
+/// The number format in which a kernel multiplies, as plan.fbs defines it.
 enum class Arithmetic : uint8_t { Float32, Int8, Int15, BFloat16 };
 
-/// Float32, except for MatMul and GluMatMul with packed activations.
+/// Returns Float32, except for a MatMul or GluMatMul with int8 or bfloat16
+/// activations.
 inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
     return Arithmetic::Float32;
@@ -350,69 +378,76 @@ inline Arithmetic arithmeticOf(const KernelSpec &spec) {
   return Arithmetic::Float32;
 }
 
-/// The largest supported headDim. Attention keeps the widened queries, keys and
-/// values of one page in L2, and their size is proportional to it.
+/// The largest supported headDim. Attention keeps its queries and the keys and
+/// values of one KV page, widened to float32, in the L2 cache. Their size is
+/// proportional to headDim.
 inline constexpr uint64_t kMaxHeadElements = 1024;
 /// The largest supported number of query heads per KV head. The size of
-/// attention's scratch grows with it.
+/// attention's scratch memory grows with this number.
 inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 
-/// The kernel's symbol name, a function of the spec alone. Unequal specs have
-/// unequal names. Example: "matmul_q4_k_x16_m1_n4096_k4096_add".
+/// The symbol name of the kernel that `spec` describes. It depends on the spec
+/// alone, and unequal specs have unequal names. Example:
+/// "matmul_q4_k_x16_m1_n4096_k4096_add".
 std::string kernelName(const KernelSpec &spec);
 
 struct KernelEntry {
   std::string name;
-  // The grid, as in plan.fbs: tiles = baseTiles * ceil(rows / tokensPerTile).
-  // When tokensPerTile is 0, the second factor is 1.
+  // The grid, as in plan.fbs: tiles = baseTiles * ceil(rows / tokensPerTile),
+  // where rows is the number of tokens or outputs (rowsFrom) of the batch. When
+  // tokensPerTile is 0, the second factor is 1.
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
-  uint64_t scratchBytes = 0; ///< per thread
-  /// The bytes of weights that a dispatch reads, each once (EmbedRows: the
-  /// bytes of one row of the table).
+  uint64_t scratchBytes = 0; ///< scratch memory that each thread needs
+  /// The bytes of weights that a dispatch reads, counting each byte once. For
+  /// EmbedRows, the bytes of one row of the table.
   uint64_t weightBytes = 0;
   uint64_t flopsPerRow = 0;
 };
 
 struct KernelArtifact {
-  std::vector<uint8_t> object;      ///< relocatable ELF
+  std::vector<uint8_t> object;      ///< a relocatable ELF file
   std::vector<KernelEntry> entries; ///< sorted by name
 };
 
-/// Whether an op's code depends on the MClass. Kernels of the other ops work
-/// token by token, so one kernel serves every batch size.
+/// Whether the code of an op's kernels depends on the MClass. If not, the
+/// kernels work token by token, so one kernel serves every batch size.
 bool hasMClasses(KernelOp op);
 
-/// The layouts that a backend supports for a dtype on a target, best first.
-/// Empty when the dtype is not a weight format.
+/// The layouts in which the target's kernels can read matrices of `dtype`, best
+/// first. Empty when no kernel reads matrices of this dtype.
 std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
 
-/// The fastest activation format of at least `precision` for a MatMul or
-/// GluMatMul. spec.activation is ignored. F32 for any other op.
+/// For a MatMul or GluMatMul, returns the fastest activation format that has at
+/// least the given precision. For any other op, returns F32. Ignores
+/// spec.activation.
 Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
 
-/// Tile sizes worth measuring for a MatMul or GluMatMul. There is one list,
-/// possibly empty, for each size that its kernel has; the entries of a list
-/// differ from spec.tiles in that size only. Empty for any other op and for
-/// specs that describeKernel rejects.
+/// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.
+/// There is one list, possibly empty, for each member of MatMulTiles that the
+/// kernel uses; the entries of a list differ from spec.tiles in that member
+/// only. The result is empty for any other op and for specs that describeKernel
+/// rejects.
 std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);
 
-/// The grid and resources of a kernel, without compiling it. An Unsupported
-/// error names the op, dtype, layout or ISA feature that is missing.
+/// Determines the grid and resources of a kernel without compiling it. An
+/// Unsupported error names the op, dtype, layout or ISA feature that is
+/// missing.
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target);
 
-/// Compiles `specs` (duplicates are allowed) into one object for `target` on
-/// `threads` threads. The bytes do not depend on `threads`. Never aborts;
-/// returns Unsupported if the ISA lacks a feature.
+/// Compiles `specs` (duplicates are allowed) for `target` into one object file,
+/// using up to `threads` threads. The bytes do not depend on `threads`. Never
+/// aborts; returns Unsupported if the target's ISA lacks a feature.
 Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
                                       const MachineProfile &target,
                                       unsigned threads);
 
-/// Identifies the compiler and the kernel set. Plans record it.
+/// Returns a text that identifies the versions of the kernels, the kernel ABI
+/// and LLVM. Plans record this text.
 std::string codegenFingerprint();
 
 } // namespace air::codegen

@@ -1,8 +1,8 @@
 //===- TileChoice.h - tile sizes by measurement -----------------*- C++ -*-===//
 //
-// The exchange between a compiler, which knows the kernels that a plan needs,
-// and a tuner, which times them. Kernel uses go out and tile choices come back,
-// both as plain values.
+// The values that a compiler and a tuner exchange. The compiler knows the
+// matmul kernels that a plan needs and lists them as KernelUses. The tuner
+// times them and returns TileChoices.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_TILECHOICE_H
@@ -12,15 +12,15 @@
 
 namespace air::codegen {
 
-/// A matmul of a plan, with its tile sizes left to the cost model.
+/// A matmul kernel of a plan, whose tile sizes are to be measured.
 struct KernelUse {
   KernelSpec spec;
-  uint64_t rows = 1;        ///< rows of x in a typical pass
-  uint64_t weightBytes = 0; ///< summed over its dispatches in one pass
+  uint64_t rows = 1;        ///< rows of x in a typical pass over the model
+  uint64_t weightBytes = 0; ///< bytes that its dispatches read in one pass
 };
 
-/// The result of measuring a KernelUse's spec. A size of 0 keeps the cost
-/// model's choice.
+/// The tile sizes that were measured to be fastest for a KernelUse's spec. For
+/// each size that is 0, the cost model's choice remains.
 struct TileChoice {
   KernelSpec spec;
   MatMulTiles tiles;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Packs the shipped model for this machine and continues a prompt.
+# Packs the shipped model for this machine and lets it continue a prompt.
 #   bash examples/pack-and-generate.sh [FOLDER] [PROMPT]
-# airpack and airrun must be on the PATH. The plan stays in FOLDER (default: the
-# current folder).
+# airpack and airrun must be on the PATH. The plan is written to FOLDER
+# (default: the current folder) and stays there.
 set -euo pipefail
 model="$(dirname "$0")/models/storyteller.gguf"
 folder="${1:-.}"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Prints how well the shipped model predicts a text: its perplexity, as one number.
+# Prints how well the shipped model predicts the text in FILE. The result is one
+# number, the perplexity.
 #   bash examples/score-a-text.sh FILE [FOLDER]
-# airpack and airrun must be on the PATH. FOLDER (default: the current folder) holds
-# the plan, which is made if it is not there. The text needs at least 64 tokens,
-# about 50 words.
+# airpack and airrun must be on the PATH. The script uses the plan in FOLDER
+# (default: the current folder), or makes it if there is none. The text must
+# have at least 64 tokens, which is about 50 words.
 set -euo pipefail
 text="${1:?usage: bash examples/score-a-text.sh FILE [FOLDER]}"
 folder="${2:-.}"

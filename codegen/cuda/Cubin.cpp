@@ -59,7 +59,8 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
     }
     const uint64_t room =
         names.sh_size - std::min<uint64_t>(names.sh_size, one.sh_name);
-    // The name and its terminating zero.
+    // Compares the name together with its terminating zero, so that a longer
+    // name with the same beginning does not match.
     if (room <= wanted.size() ||
         std::memcmp(cubin.data() + names.sh_offset + one.sh_name,
                     wanted.c_str(), wanted.size() + 1) != 0) {

@@ -16,29 +16,30 @@
 namespace air::codegen::cuda {
 
 struct CudaTarget {
-  std::string_view name; ///< the compiler's name, for example "sm_90a"
-  uint32_t capability;   ///< 10 * major + minor
+  std::string_view name; ///< NVRTC's architecture name, for example "sm_90a"
+  uint32_t capability;   ///< compute capability: 10 * major + minor
   uint32_t sharedBytesPerBlock;
   uint32_t sharedBytesPerMultiprocessor;
   uint32_t registersPerMultiprocessor;
   uint32_t threadsPerMultiprocessor;
-  bool hasAsyncCopy;       ///< cp.async, mma.sync of bfloat16
+  bool hasAsyncCopy;       ///< cp.async, and mma.sync with bfloat16
   bool hasBulkCopy;        ///< cp.async.bulk and mbarrier transaction counts
   bool hasDependentLaunch; ///< griddepcontrol
   bool hasWgmma;           ///< wgmma.mma_async
 };
 
-/// Shared memory that the system reserves for each resident block. It counts
-/// against sharedBytesPerMultiprocessor, but not against sharedBytesPerBlock.
+/// The shared memory in bytes that CUDA reserves for each resident block. It
+/// counts against sharedBytesPerMultiprocessor, but not against
+/// sharedBytesPerBlock.
 inline constexpr uint32_t kReservedSharedBytes = 1024;
 
 inline constexpr uint32_t kRegistersPerThread = 255;
 
-/// All targets, ascending by capability.
+/// All targets, in ascending order of compute capability.
 std::span<const CudaTarget> cudaTargets();
 
-/// The target of that name; Unsupported, with the supported names, if there is
-/// none.
+/// Returns the target called `name`. If there is none, returns Unsupported with
+/// a message that lists the supported names.
 Result<CudaTarget> cudaTarget(std::string_view name);
 
 } // namespace air::codegen::cuda

@@ -24,7 +24,8 @@ struct Sizes {
 uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
 uint32_t roundUp(uint32_t a, uint32_t b) { return divideUp(a, b) * b; }
 
-/// The shared memory may exceed the target's limit; the caller must check.
+/// Computes all sizes of the kernel that `spec` describes. Its shared memory
+/// may exceed the target's limit; the caller must check.
 Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   const DecodeTiling &tiling = spec.tiling;
   Sizes s{};
@@ -48,9 +49,10 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   at += tiling.fetch == WeightFetch::BulkCopy
             ? roundUp(tiling.warps * tiling.stages * 8, 128)
             : 0;
-  // The stride of the activations' rows is 64 bytes more than a multiple of the
-  // 128 bytes that all banks span. The two tokens that 8 lanes read therefore
-  // use different banks.
+  // The banks of shared memory together span 128 bytes. The stride between the
+  // activations of two tokens is 64 bytes more than a multiple of that. When 8
+  // lanes read 16 bytes each, half of them from one token and half from the
+  // next, they therefore use different banks.
   const uint32_t partColumns = s.partUnits * s.unit.columns;
   s.xOffset = at;
   s.xLow = partColumns * 2;
@@ -209,8 +211,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     const Result<Sizes> sizes = sizesOf(trial);
     return sizes.isOk() && sizes->sharedBytes <= limit;
   };
-  // Split the columns until a block needs at most half of the shared memory
-  // that it may have. Most of what it needs is for activations.
+  // Most of a block's shared memory holds activations. The columns are split
+  // until a block needs at most half of the shared memory that it may have.
   const uint32_t limit = target.sharedBytesPerBlock;
   tiling.stages = 1;
   while (tiling.splits < 64 && !fits(limit / 2)) {
@@ -220,8 +222,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     tiling.blocksPerMultiprocessor = 2;
     return tiling;
   }
-  // The largest copies of up to 5 KiB that divide the warp's share of a row
-  // evenly.
+  // Chooses the largest number of units per copy, up to 5 KiB, that evenly
+  // divides the units that a warp multiplies in each tile.
   const Result<Sizes> sizes = sizesOf(trial);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {
@@ -230,7 +232,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
       }
     }
   }
-  // As many slots as fit, up to 4.
+  // Chooses the largest number of slots that fits in shared memory, up to 4.
   for (uint32_t stages = 2; stages <= 4; ++stages) {
     tiling.stages = stages;
     if (!fits(limit)) {

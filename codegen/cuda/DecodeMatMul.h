@@ -1,24 +1,26 @@
 //===- DecodeMatMul.h - matmuls for 1 to 8 tokens as CUDA text --*- C++ -*-===//
 //
-// y[token][row] = sum over columns of W[row][column] * x[token][column], for up
-// to 8 tokens. W is in layout T16 (codegen/layout/T16.h), x is float16 and y is
-// float32, both token by token. Every size is a literal in the text.
+// The kernels compute y[token][row] = sum over columns of W[row][column] *
+// x[token][column], for up to 8 tokens. W is in layout T16
+// (codegen/layout/T16.h), x is float16 and y is float32; x and y are stored
+// token by token. Every size is a literal in the generated text.
 //
 // A thread block multiplies consecutive tiles of 16 rows. Its warps divide the
 // columns among themselves and add their sums through shared memory. The tokens
-// are the 8 columns of an mma, so 1 token costs as much as 8.
+// are the 8 columns of an mma instruction, so 1 token costs as much as 8.
 //
-// Codes are not converted before they are multiplied. A code below 1024 in the
-// low bits of a float16 is the subnormal number code * 2^-24, which tensor
-// cores multiply exactly (Fasi, Higham, Mikaitis, Pranesh: Numerical behavior
-// of NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021). The four bits
-// of an MXFP4 element are moved to their places in a float16, which gives the
-// element times 2^-14. For a zero point (8, 32 or 128), the accumulator starts
-// at minus the zero point times the sum of the block's activations. Scales are
+// Codes, the integers that represent quantised weights, are not converted
+// before they are multiplied. A code below 1024 in the low bits of a float16 is
+// the subnormal number code * 2^-24, which tensor cores multiply exactly (Fasi,
+// Higham, Mikaitis, Pranesh: Numerical behavior of NVIDIA tensor cores, PeerJ
+// Computer Science 7:e330, 2021). The sign, exponent and mantissa bits of an
+// MXFP4 element are moved to those of a float16, which yields the element times
+// 2^-14. For dtypes with a zero point (8, 32 or 128), the accumulator starts at
+// minus the zero point times the sum of the block's activations. Scales are
 // applied in float32 to sums over 16 or 32 columns. The minima of Q4_K and Q5_K
-// multiply the sums of 32 activations, each kept as a float16 and its
-// remainder. For BF16 each activation is split into two bfloat16 numbers, which
-// is exact.
+// are multiplied by sums of 32 activations, each stored as a float16 and the
+// float16 remainder of that rounding. For BF16, each activation is split
+// exactly into two bfloat16 numbers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
@@ -33,50 +35,55 @@ namespace air::codegen::cuda {
 
 /// How weights reach the registers of a warp.
 enum class WeightFetch : uint8_t {
-  Registers, ///< ordinary loads, one group of units ahead
+  Registers, ///< ordinary loads, issued one group of units ahead
   AsyncCopy, ///< cp.async into a ring of slots (sm_80 and later)
-  BulkCopy,  ///< cp.async.bulk into the same ring (sm_90 and later)
+  BulkCopy,  ///< cp.async.bulk into a ring of slots (sm_90 and later)
 };
 
 std::string_view fetchName(WeightFetch fetch); ///< "registers", "async", "bulk"
 
-/// Sizes that affect only the speed, except that warps and splits change the
-/// order of float32 sums.
+/// Sizes that affect only the speed of a kernel, except that `warps` and
+/// `splits` also change the order in which float32 sums are added.
 struct DecodeTiling {
   WeightFetch fetch = WeightFetch::Registers;
   uint32_t warps = 8;
   uint32_t groupUnits = 1; ///< T16 units that a warp fetches at once
-  uint32_t stages = 2;     ///< slots of a warp's ring; 1 with Registers
+  uint32_t stages = 2;     ///< prefetch slots per warp; unused with Registers
   uint32_t blocksPerMultiprocessor = 1;
-  uint32_t splits = 1;      ///< parts of the columns, each with its own blocks
-  uint32_t reduceTiles = 1; ///< tiles whose sums are added at one barrier
+  /// The number of parts into which the columns are split. Each part has its
+  /// own thread blocks.
+  uint32_t splits = 1;
+  /// The number of tiles whose sums the warps of a block add after one barrier.
+  uint32_t reduceTiles = 1;
 };
 
 struct DecodeMatMul {
   DType dtype = DType::Q4_K;
   uint32_t rows = 0;
-  uint32_t columns = 0; ///< a multiple of 8 and of the dtype's block
+  uint32_t columns = 0; ///< a multiple of 8 and of the dtype's block size
   uint32_t tokens = 1;  ///< 1 to 8
   uint32_t multiprocessors = 0;
-  /// The kernel may start while the previous one still runs, and fetches
-  /// weights before it waits for that kernel's results (sm_90 and later).
+  /// Whether the kernel may start while the previous kernel still runs (sm_90
+  /// and later). It then fetches weights before it waits for that kernel's
+  /// results.
   bool dependentLaunch = false;
   DecodeTiling tiling;
 };
 
 struct CudaKernel {
   std::string name;
-  std::string text; ///< self-contained: types, functions and the kernel
+  std::string text; ///< the source: all types and functions, and the kernel
   uint32_t gridX = 0;
   uint32_t gridY = 1;
   uint32_t threads = 0;
   uint32_t sharedBytes = 0;  ///< dynamic shared memory of a block
   uint64_t weightBytes = 0;  ///< size of the matrix in T16
-  uint64_t partialBytes = 0; ///< scratch for the sums of splits, uninitialised
+  uint64_t partialBytes = 0; ///< scratch for partial sums, need not be zero
   uint64_t counterBytes = 0; ///< scratch that is zero before and after a launch
 };
 
-/// The default tiling. It depends on the arguments alone.
+/// Returns the default tiling, which depends on the arguments alone. Ignores
+/// spec.tiling.
 DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
                                  const CudaTarget &target);
 
@@ -86,8 +93,9 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
 
 /// Generates the kernel. Its bindings are, in order: weights, x, y, partial
 /// sums, counters. `intrinsics` is deviceIntrinsicsText(), or the tests' text
-/// for the host. Unsupported when the target lacks an instruction or T16 does
-/// not cover the dtype; DoesNotFit when the shared memory does not suffice.
+/// of the same functions for the host. Returns Unsupported when a size is out
+/// of range, the target lacks an instruction or T16 does not cover the dtype,
+/// and DoesNotFit when the kernel needs more shared memory than the target has.
 Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);

@@ -1,7 +1,8 @@
 //===- DecodeMatMulText.h - the pieces of the kernel's text -----*- C++ -*-===//
 //
-// Private to codegen/cuda. A kernel's text consists of the literals, the unit
-// of the dtype, the ring of the fetch, the activations and the main loop.
+// Private to codegen/cuda. A kernel's text consists of these pieces: constants,
+// functions for the T16 units of its dtype, the ring that prefetches weights,
+// a function that stages activations, and the kernel with its main loop.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMULTEXT_H
@@ -13,26 +14,29 @@ namespace air::codegen::cuda {
 
 /// The form in which a dtype's kernels need the activations.
 struct ActivationForm {
-  bool halves = false;       ///< order "halves" of columns (layout/T16.h)
-  bool split = false;        ///< two bfloat16 numbers instead of a float16
-  uint32_t sumColumns = 0;   ///< columns per sum; 0 means no sums
-  bool sumsAsHalves = false; ///< sums as float16 and remainder, for minima
-  float evenFactor = 0;      ///< factor of the sums of even blocks of 32
+  bool halves = false;       ///< columns in the order "halves" (layout/T16.h)
+  bool split = false;        ///< each activation is split into two bfloat16
+  uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
+  bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
+  float evenFactor = 0;      ///< factor for sums over even blocks of 32 columns
   float oddFactor = 0;
 };
 
 Result<ActivationForm> activationForm(DType dtype);
 
-/// Text of struct Unit, loadUnit, struct Sums, multiplyUnit and totalOf.
+/// Returns the text of struct Unit, loadUnit, struct Sums, multiplyUnit and
+/// totalOf.
 std::string unitText(DType dtype);
 
-/// Text of take16, take8 and take4, with which loadUnit reads.
+/// Returns the text of take16, take8 and take4, with which loadUnit reads
+/// weights.
 std::string_view takeText(WeightFetch fetch);
 
-/// Text of struct Ring, which prefetches a warp's units.
+/// Returns the text of struct Ring, which prefetches a warp's units.
 std::string ringText(WeightFetch fetch);
 
-/// Text of stageActivations, and of the kernel with its reductions.
+/// activationText returns the text of stageActivations, and kernelText that of
+/// the kernel and its reductions.
 std::string_view activationText();
 std::string_view kernelText();
 

@@ -6,7 +6,7 @@
 namespace air::codegen::cuda {
 namespace {
 
-/// The value of code 1 in the low bits of a float16.
+/// The value of a float16 whose bits are those of the integer 1.
 constexpr float kSubnormal = 0x1p-24F;
 
 constexpr const char *kElements16 = R"(
@@ -55,8 +55,9 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
 }
 )";
 
-/// Separate sums for blocks with codes in the low and in the high nibbles. The
-/// latter are 16 times as large.
+/// Blocks of 32 columns with codes in low nibbles and blocks with codes in high
+/// nibbles have separate sums, because codes in high nibbles are multiplied as
+/// 16 times their value.
 constexpr const char *kNibbleSums = R"(
 struct Sums { float even[4], odd[4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {

@@ -1,9 +1,9 @@
 //===- Intrinsics.h - the instructions that kernels use ---------*- C++ -*-===//
 //
-// Kernels are C++ text that uses a small set of functions ap_*. On a GPU most
-// of them are one PTX instruction (PTX ISA 8.x). The tests have a second text
-// of the same functions, which runs on the host with fibers. A kernel's text
-// includes no headers.
+// Kernels are C++ text that calls a small set of functions named ap_*. On a GPU
+// most of these functions are one PTX instruction (PTX ISA 8.x). The tests have
+// a second text of the same functions, with which kernels run on the host, each
+// GPU thread as a fiber. A kernel's text includes no headers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_INTRINSICS_H
@@ -13,11 +13,11 @@
 
 namespace air::codegen::cuda {
 
-/// Types, and functions that need no special instruction. The texts for the GPU
-/// and for the host both begin with it.
+/// The types that kernels use. The text of a kernel begins with them, for the
+/// GPU and for the host.
 std::string_view commonText();
 
-/// The functions ap_* for the GPU, as inline PTX.
+/// The text of the functions ap_* for the GPU, with inline PTX.
 std::string_view deviceIntrinsicsText();
 
 } // namespace air::codegen::cuda

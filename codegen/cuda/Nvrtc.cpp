@@ -20,7 +20,8 @@ using DestroyProgram = int (*)(Program *);
 using GetVersion = int (*)(int *, int *);
 using GetErrorString = const char *(*)(int);
 
-/// The number before `at` in "... 12 bytes spill stores".
+/// Parses the number that precedes `at`: 12 in "12 bytes spill stores" if `at`
+/// is the position of "bytes".
 std::optional<uint32_t> numberBefore(const std::string &text, size_t at) {
   size_t end = at;
   while (end > 0 && text[end - 1] == ' ') {
@@ -62,8 +63,8 @@ struct Nvrtc::Functions {
     }
   }
 
-  /// Resolves all functions. Returns the name of the first that the library
-  /// lacks, or null.
+  /// Resolves all functions. Returns the name of the first function that the
+  /// library lacks, or null if it has all of them.
   const char *resolve() {
     const char *missing = nullptr;
     auto find = [&](const char *name, auto &function) {

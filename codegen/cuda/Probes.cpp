@@ -90,9 +90,10 @@ AP_KERNEL(KERNEL_NAME, 32, 1)
 }
 )";
 
-// The right operand is in shared memory without a swizzle, as two core matrices
-// of 8 rows by 16 bytes, which are 128 bytes apart along the columns (PTX ISA,
-// "Matrix Descriptor Format" and "Core matrices").
+// The right operand of wgmma is in shared memory without a swizzle, as two core
+// matrices of 8 rows by 16 bytes. They are neighbours along the columns and
+// start 128 bytes apart (PTX ISA, "Matrix Descriptor Format" and "Core
+// matrices").
 constexpr const char *kWgmmaKernel = R"(
 AP_KERNEL(KERNEL_NAME, 128, 1)
 (const u16 *a, const u16 *b, float *d) {

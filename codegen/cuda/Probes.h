@@ -1,7 +1,8 @@
 //===- Probes.h - kernels that measure the GPU's limits ---------*- C++ -*-===//
 //
-// The probes measure the limits with which a matmul is compared: the bandwidth
-// of reads and copies, and the cost of launching one kernel after another.
+// The probes measure the limits with which the time of a matmul is compared:
+// the bandwidth of reads and copies, and the cost of launching one kernel after
+// another.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PROBES_H
@@ -11,33 +12,36 @@
 
 namespace air::codegen::cuda {
 
-/// Reads bytes exactly as a decode matmul does, but only combines them with
-/// exclusive or. It measures the limit of a WeightFetch. Bindings: the bytes,
-/// and one word per thread.
+/// A kernel that reads bytes exactly as a decode matmul reads weights, but only
+/// combines them with exclusive or. It measures how fast a WeightFetch can be.
+/// Bindings: the bytes to read, and one 32-bit word of results per thread.
 struct ReadProbe {
-  uint64_t bytes = 0; ///< is rounded down to whole steps of all warps
+  uint64_t bytes = 0; ///< rounded down to whole copies by all warps of a block
   uint32_t multiprocessors = 0;
-  DecodeTiling tiling; ///< units of 1 KiB; splits and reduceTiles stay 1
+  DecodeTiling tiling; ///< units of 1 KiB; ignores splits and reduceTiles
 };
 
 Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
                                      const CudaTarget &target,
                                      std::string_view intrinsics);
 
-/// Copies `bytes` bytes (a multiple of 64 KiB). Bindings: from, to.
+/// Generates a kernel that copies `bytes` bytes (a multiple of 64 KiB).
+/// Bindings, in order: source, destination.
 Result<CudaKernel> generateCopyProbe(uint64_t bytes, uint32_t multiprocessors,
                                      const CudaTarget &target,
                                      std::string_view intrinsics);
 
-/// One thread of each block adds 1 to its word. Binding: one word per block.
+/// Generates a kernel in which one thread of each block adds 1 to the block's
+/// word. Binding: one 32-bit word per block.
 Result<CudaKernel> generateLaunchProbe(uint32_t blocks, bool dependentLaunch,
                                        const CudaTarget &target,
                                        std::string_view intrinsics);
 
-/// One wgmma with m = 64, n = 8, k = 16 in float16. Its left operand is in
-/// registers in the order of mma.sync's fragments, where warp w has rows 16w to
-/// 16w+15. Bindings: a [64][16] and b [8][16] as float16, d [64][8] as float32.
-/// Only for sm_90a.
+/// Generates a kernel with one wgmma instruction that multiplies float16
+/// matrices with m = 64, n = 8, k = 16. The left operand is in registers, in
+/// the order of mma.sync's fragments; warp w has its rows 16w to 16w+15.
+/// Bindings: a [64][16] and b [8][16] as float16, d [64][8] as float32. Returns
+/// Unsupported for targets without wgmma, which are all but sm_90a.
 Result<CudaKernel> generateWgmmaProbe(const CudaTarget &target,
                                       std::string_view intrinsics);
 

@@ -1,9 +1,12 @@
 //===- PackLayout.cpp - packs and unpacks layouts -------------------------===//
 //
-// x16 is a transposition. In every block column, a field is a 16 x count matrix
-// of units, stored row by row in the source and unit by unit in the packed
-// layout. With N units per 16-byte vector, N rows of N units are transposed in
-// log2(N) rounds of interleaving, on vectors wherever the host has them.
+// Packing to x16 is a transposition. A block column consists of the blocks that
+// 16 rows have at the same position. In every block column, a field of the
+// blocks (DType.h, BlockField) is a 16 x count matrix of units, stored row by
+// row in the source and unit by unit in the packed layout. With N units per
+// 16-byte vector, N rows of N units are transposed in log2(N) rounds of
+// interleaving. The compiler uses the host's vector instructions for this where
+// they exist.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/layout/PackLayout.h"
@@ -23,7 +26,8 @@ using UnitVector __attribute__((vector_size(16))) = Unit;
 
 template <typename Unit> constexpr int kLanes = 16 / sizeof(Unit);
 
-// Interleaves the first (or second) halves of a and b: a0 b0 a1 b1 ...
+// Interleaves the first halves of a and b (their second halves if Second is
+// true): the result is a0 b0 a1 b1 and so on.
 template <typename Unit, bool Second, int... Lane>
 UnitVector<Unit> interleave(UnitVector<Unit> a, UnitVector<Unit> b,
                             std::integer_sequence<int, Lane...>) {
@@ -36,9 +40,10 @@ UnitVector<Unit> interleave(UnitVector<Unit> a, UnitVector<Unit> b,
 template <typename Unit>
 using Square = std::array<UnitVector<Unit>, kLanes<Unit>>;
 
-// Afterwards, vector i holds lane i of every vector. A round interleaves vector
-// i with vector i + N/2, which rotates the bits of the index (vector, lane) by
-// one. log2(N) rounds exchange the two halves of the index.
+// Transposes N vectors of N lanes in place: afterwards, vector i holds what was
+// in lane i of every vector. A round interleaves vector i with vector i + N/2.
+// This rotates the bits of an element's index (vector, lane) by one, so log2(N)
+// rounds exchange the vector number with the lane number.
 template <typename Unit> void transpose(Square<Unit> &square) {
   constexpr int kLaneCount = kLanes<Unit>;
   constexpr auto kSequence = std::make_integer_sequence<int, kLaneCount>();
@@ -54,8 +59,8 @@ template <typename Unit> void transpose(Square<Unit> &square) {
   }
 }
 
-// One field of one block column. `rows` points at the field in row 0, and rows
-// are `stride` bytes apart. `packed` holds count * 16 units.
+// Packs one field of one block column. `rows` points at the field in row 0, and
+// rows are `stride` bytes apart. `packed` receives count * 16 units.
 template <typename Unit>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
                uint8_t *packed) {
@@ -111,15 +116,15 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
   }
 }
 
-// How a block column is traversed. If a dtype's block is a single field, a
-// whole row of blocks is one long run of units and is treated as one field of
-// one block.
+// The structure of a row. If a dtype's block has only one field, the blocks of
+// a row form one long run of units, which is packed like one field of one
+// block.
 struct Shape {
   uint64_t rowBytes = 0;
   uint64_t blocks = 0;
   uint64_t blockBytes = 0;
   std::vector<BlockField> fields;
-  uint64_t runUnits = 0; // nonzero: one field, with this many units per row
+  uint64_t runUnits = 0; // units per row if a block has one field, otherwise 0
 };
 
 Shape shapeOf(DType dtype, uint64_t columns) {

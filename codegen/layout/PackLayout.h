@@ -1,7 +1,7 @@
 //===- PackLayout.h - packs and unpacks layouts -----------------*- C++ -*-===//
 //
-// formats/plan/Layout.h defines the layouts. pack and unpack are inverses of
-// each other on every input, and neither interprets values.
+// formats/plan/Layout.h defines the layouts. packRows and unpackRows are
+// inverses of each other on every input, and neither interprets values.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_LAYOUT_PACKLAYOUT_H
@@ -13,9 +13,9 @@
 
 namespace air::codegen {
 
-/// Packs rows [firstRow, firstRow + rowCount) of a matrix. `source` holds those
-/// rows in Layout::Rows order, and `packed` receives layoutBytes(dtype, layout,
-/// rowCount, columns). The caller must pass matching sizes (asserted).
+/// Packs `rowCount` consecutive rows of a matrix. `source` holds them in
+/// Layout::Rows order, and `packed` receives layoutBytes(dtype, layout,
+/// rowCount, columns) bytes. The caller must pass matching sizes (asserted).
 void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
               std::span<const uint8_t> source, std::span<uint8_t> packed);
 

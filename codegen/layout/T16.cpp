@@ -44,11 +44,14 @@ struct Place {
   uint32_t bits;
 };
 
-/// The lane, word and byte that hold the code of a row and a column of 32.
+/// Where a plane holds the code of one row of a tile and one column of a group
+/// of 32 columns.
 struct Position {
   uint32_t lane;
-  uint32_t word; ///< 0..3: bit 0 selects row g or g+8, bit 1 the four columns
-  uint32_t four; ///< column within its group of four
+  /// The index among the lane's 4 words. Bit 0 is set for rows 8 to 15 of the
+  /// tile, and bit 1 for the second of the lane's two groups of four columns.
+  uint32_t word;
+  uint32_t four; ///< the column's index in its group of four
 };
 
 Position positionOf(uint32_t row, uint32_t column, bool halves) {
@@ -71,14 +74,15 @@ Place bytePlace(uint32_t row, uint32_t column) {
           0, 8};
 }
 
-/// The place of a code's upper bits in Q5_K (`bits` 1) and Q6_K (`bits` 2).
+/// The place of a code's upper bits: 1 bit for Q5_K, 2 bits for Q6_K.
 Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
                  uint32_t bits) {
   const Position at = positionOf(row, column % 32, bits == 2);
   const uint32_t high = (column / 32) % 2;
   const uint32_t first = at.four / 2 == 0 ? 4 + 4 * high : 12 - 12 * high;
   const uint32_t pair = column / 64;
-  // 64 columns take one word of a lane as bits, and two words as bit pairs.
+  // The upper bits of 64 columns take one word of a lane if there is one bit
+  // per code, and two words if there are two bits.
   const uint32_t word = bits == 1 ? pair : pair * 2 + at.word / 2;
   const uint32_t above = bits == 1 ? at.word : at.word % 2 * 2;
   const uint32_t bit = (at.four & 1) * 16 + first + above;
@@ -87,7 +91,8 @@ Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
           bit % 8, bits};
 }
 
-/// Moves a byte or a little-endian 16-bit value between a unit and its parts.
+/// moveByte and moveHalf copy a value, which is a byte or 16 bits in
+/// little-endian order, into a unit when packing and out of it when unpacking.
 template <bool Packing> void moveByte(uint8_t *unit, uint8_t &value) {
   if (Packing) {
     *unit = value;
@@ -285,8 +290,8 @@ void unpackT16(DType dtype, uint64_t rows, uint64_t columns,
     const uint64_t tile = row / kT16Rows;
     const auto r = static_cast<uint32_t>(row % kT16Rows);
     for (uint64_t u = 0; u < units; ++u) {
-      // The function serves both directions and so takes a mutable unit, but
-      // unpacking only reads it.
+      // moveCodes and moveScales serve both directions and so take a mutable
+      // unit, but when unpacking they only read it.
       auto *unit = const_cast<uint8_t *>(packed.data()) +
                    (tile * units + u) * shape.bytes;
       T16Parts parts;

@@ -2,38 +2,51 @@
 //
 // T16 cuts a matrix [rows, columns] into tiles of 16 rows, and a tile into
 // units of 64, 128 or 256 columns, depending on the dtype. The units of a tile
-// follow one another, and tiles follow one another, so a thread block that
-// multiplies consecutive tiles reads one contiguous stream. Rows and columns
-// are padded with zero blocks to whole tiles and units.
+// are contiguous, and so are the tiles, so a thread block that multiplies
+// consecutive tiles reads one contiguous stream. Rows and columns are padded
+// with zero blocks to whole tiles and units.
 //
 // A warp of 32 lanes multiplies a unit with mma.sync.m16n8k16 (PTX ISA, "Matrix
 // Fragments for mma.m16n8k16 with floating point type"). Lane 4g+t holds rows g
 // and g+8 of the A fragment. The order of k within an mma is free as long as
 // both operands agree, so a lane takes adjacent columns, in one of two orders:
 //
-//   octets  columns 8t .. 8t+7 of every 32. Of the two mma of 32 columns, the
-//           first takes 8t .. 8t+3 and the second 8t+4 .. 8t+7.
-//   halves  columns 4t .. 4t+3 of every 16, for dtypes with a scale per 16.
+//   octets  A lane takes columns 8t .. 8t+7 of every 32. Of the two mma for
+//           these 32 columns, the first multiplies 8t .. 8t+3 and the second
+//           8t+4 .. 8t+7.
+//   halves  A lane takes columns 4t .. 4t+3 of every 16. This order is for
+//           dtypes with one scale per 16 columns.
 //
-// Four codes of a row (columns j = 0..3 of a lane's four) are in the bytes 0,
-// 2, 1, 3 of a word. A mask then leaves columns 0 and 1 in the two halves of
+// In either order a lane has two groups of four adjacent columns in every 32.
+// The codes that a row has in columns 0, 1, 2 and 3 of a group are in bytes 0,
+// 2, 1 and 3 of a word. A mask then leaves columns 0 and 1 in the two halves of
 // the word, and the same mask after a shift by 8 leaves columns 2 and 3. Word i
-// of a lane's 16 bytes holds row g + 8*(i&1) and the four columns number i/2.
+// of a lane's 16 bytes holds row g + 8*(i&1) and group number i/2.
 //
-// A unit consists of planes, each with 16 bytes per lane and so 512 bytes per
-// warp:
-//   nibbles   64 columns: low nibbles hold the first 32 columns, high nibbles
-//             the second 32.
-//   bit pairs (Q6_K) and bits (Q5_K): the upper bits of the codes. In each half
-//             of a word the fields start at bits 4, 8, 12 and 0 for (low
-//             nibble, columns 0-1), (high, 0-1), (low, 2-3) and (high, 2-3).
-//             Further rows and columns follow 2 bits (1 bit) above.
-//   bytes     32 columns of 8-bit codes.
-//   words     16-bit elements: two planes hold 32 columns, the first for row g
-//             and the second for row g+8.
+// A unit begins with planes, each of which has 16 bytes per lane and therefore
+// 512 bytes per warp. There are five kinds of planes:
+//   nibbles    64 columns of 4-bit codes. Low nibbles hold the first 32 columns
+//              and high nibbles the second 32.
+//   bytes      32 columns of 8-bit codes.
+//   words      16-bit elements. Two planes hold 32 columns, the first for row g
+//              and the second for row g+8.
+//   bits, bit pairs
+//              The upper bits of the codes of Q5_K (one bit per code) and Q6_K
+//              (two bits per code), whose lower 4 bits are in nibbles. Each
+//              half of a word has four fields of 4 bits, which start at bits 4,
+//              8, 12 and 0. In this order they belong to columns 0-1 of groups
+//              in low nibbles, columns 0-1 in high nibbles, columns 2-3 in low
+//              nibbles, and columns 2-3 in high nibbles. In a plane of bits, a
+//              lane has one word per plane of nibbles, and bit i of a field
+//              belongs to word i of the lane's nibbles. In planes of bit pairs,
+//              a lane has two words per plane of nibbles, one per group of four
+//              columns; the lower two bits of a field belong to row g and the
+//              upper two to row g+8.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
-// of 32 columns, the values of rows g and g+8.
+// of 32 columns, the values of rows g and g+8. A last index of [8] or [16]
+// counts the blocks of a row; minima [g][t][row 2][2] are those of blocks 2t
+// and 2t+1.
 //
 //   dtype      columns  planes                                bytes of a unit
 //   Q4_0       128      2 of nibbles, octets                  1152
@@ -44,17 +57,17 @@
 //   Q6_K       256      4 of nibbles, 2 of bit pairs, halves  3360
 //   F16, BF16   64      4 of words, octets                    2048
 //
-//   dtype        then
+//   dtype        what follows the planes
 //   Q4_0, Q8_0   d [g][32s][row 2]
 //   MXFP4        exponents [g][32s][row 2]
 //   Q4_K, Q5_K   scales [g][row 2][8], minima [g][t][row 2][2],
 //                (d, dmin) [g][row 2]
 //   Q6_K         scales + 128 [g][row 2][16], d [g][row 2]
 //
-// Scales and minima of Q4_K and Q5_K take a byte each (6 bits in the source),
-// so Q4_K grows by 2.8 % and Q5_K by 2.3 %. Codes are stored without an offset;
-// for example, Q8_0's are q + 128. Nothing is rounded, so unpacking restores
-// the source's bytes.
+// Scales and minima of Q4_K and Q5_K take a byte each instead of the source's 6
+// bits, so Q4_K grows by 2.8 % and Q5_K by 2.3 %. Codes are stored as unsigned
+// integers; for example, the code of a Q8_0 element q is q + 128. Nothing is
+// rounded, so unpacking restores the source's bytes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_LAYOUT_T16_H
@@ -68,33 +81,38 @@ namespace air::codegen {
 
 inline constexpr uint32_t kT16Rows = 16;
 
-/// The shape of a unit. Offsets are in bytes from the unit's start. The offset
-/// of a part that the dtype does not have is 0.
+/// The shape of a unit. Offsets are in bytes from the unit's start. If the
+/// dtype does not have a part, the part's offset is 0.
 struct T16Unit {
-  uint32_t columns;     ///< columns of a unit
+  uint32_t columns;     ///< number of columns of a unit
   uint32_t bytes;       ///< size of a unit, a multiple of 16
-  uint32_t planes;      ///< planes of 512 bytes that hold codes or elements
-  uint32_t upperOffset; ///< upper bits of the codes
-  uint32_t scaleOffset; ///< quantised scales, or d for dtypes without them
+  uint32_t planes;      ///< number of planes of nibbles, bytes or words
+  uint32_t upperOffset; ///< offset of the upper bits of the codes
+  /// The offset of the quantised scales, or of d if the dtype has none.
+  uint32_t scaleOffset;
   uint32_t minimumOffset;
-  uint32_t superOffset; ///< d, and dmin if any, of 256 columns
+  /// The offset of d, and of dmin if the dtype has it, in dtypes with
+  /// 256-column blocks.
+  uint32_t superOffset;
 };
 
-/// Unsupported for dtypes that the layout does not cover.
+/// Returns the shape of a dtype's units, or Unsupported if the layout does not
+/// cover the dtype.
 Result<T16Unit> t16Unit(DType dtype);
 
-/// The dtypes that the layout covers, ascending by id.
+/// The dtypes that the layout covers, in ascending order of their ids.
 std::span<const DType> t16DTypes();
 
-/// The units of a tile: columns / unit.columns, rounded up.
+/// The number of units in a tile: columns / unit.columns, rounded up.
 uint64_t t16UnitsPerTile(const T16Unit &unit, uint64_t columns);
 
-/// The size of a whole matrix. Corrupt when a row is not a whole number of
-/// blocks or the size overflows.
+/// Returns the size of a packed matrix in bytes, or Corrupt when a row is not a
+/// whole number of blocks or the size overflows.
 Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns);
 
-/// `source` holds the matrix row by row; `packed` receives t16Bytes bytes. The
-/// caller must pass matching sizes and a supported dtype (asserted).
+/// Packs a whole matrix. `source` holds it row by row, and `packed` receives
+/// t16Bytes(dtype, rows, columns) bytes. The caller must pass matching sizes
+/// and a dtype that the layout covers (asserted).
 void packT16(DType dtype, uint64_t rows, uint64_t columns,
              std::span<const uint8_t> source, std::span<uint8_t> packed);
 

@@ -15,7 +15,8 @@ void putHalf(uint8_t *bytes, uint16_t value) {
   bytes[1] = static_cast<uint8_t>(value >> 8);
 }
 
-/// Twelve bytes hold eight 6-bit scales and eight 6-bit minima.
+/// Reads the eight 6-bit scales and eight 6-bit minima that twelve bytes of a
+/// Q4_K or Q5_K block hold.
 void readScales(const uint8_t *b, T16Parts &parts) {
   for (int j = 0; j < 4; ++j) {
     parts.scales[j] = b[j] & 63;
@@ -38,8 +39,8 @@ void writeScales(const T16Parts &parts, uint8_t *b) {
   }
 }
 
-/// Four runs of 64 codes. Each run is 32 bytes; its first 32 codes are the low
-/// nibbles and its last 32 the high nibbles.
+/// Reads four runs of 64 codes. A run takes 32 bytes: its first 32 codes are
+/// the low nibbles of these bytes, and its last 32 codes are the high nibbles.
 void readNibbles(const uint8_t *qs, uint16_t *codes) {
   for (int i = 0; i < 128; ++i) {
     codes[i / 32 * 64 + i % 32] = qs[i] & 15;
@@ -98,8 +99,8 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
   }
   case DType::Q6_K:
     for (int k = 0; k < 256; ++k) {
-      // Each half of 128 codes has four runs of 32: two of low nibbles, then
-      // two of high nibbles.
+      // A Q6_K block has two halves of 128 codes. Each half consists of four
+      // runs of 32 codes: two of low nibbles, followed by two of high nibbles.
       const int h = k / 128;
       const int run = k / 32 % 4;
       const int i = k % 32;

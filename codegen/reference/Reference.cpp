@@ -1,4 +1,4 @@
-//===- Reference.cpp - every kernel op, naively, in double ----------------===//
+//===- Reference.cpp - every kernel op in double precision ----------------===//
 #include "codegen/reference/Reference.h"
 
 #include "formats/dtype/Half.h"
@@ -12,7 +12,7 @@
 namespace air::codegen::reference {
 namespace {
 
-// x / rms(x) * weight for one row, in place.
+// Replaces a row x by x / sqrt(mean(x^2) + epsilon) * weight.
 void normalise(std::span<double> row, View weight, double epsilon) {
   assert(row.size() == weight.size());
   double squares = 0;
@@ -218,8 +218,8 @@ namespace {
 struct Quantized {
   int q[kActivationColumns] = {};
   float scale = 0;
-  int sums[3] = {}; ///< of q over each half and all columns
-  int exponent = 0; ///< of the scale, for I8Grid only
+  int sums[3] = {}; ///< sums of q over columns 0-15, 16-31 and 0-31
+  int exponent = 0; ///< exponent of the scale, for I8Grid only
   int step = 0;
   float scaledSum(size_t i) const {
     return std::isnan(scale)
@@ -228,7 +228,7 @@ struct Quantized {
   }
 };
 
-/// The largest magnitude, or NaN if a value is not finite.
+/// Returns the largest magnitude in `columns`, or NaN if a value is not finite.
 float largestOf(std::span<const float> columns) {
   float largest = 0;
   for (const float value : columns) {
@@ -242,7 +242,7 @@ float largestOf(std::span<const float> columns) {
 
 void round(std::span<const float> columns, float inverse, Quantized &block) {
   for (size_t j = 0; j < kActivationColumns; ++j) {
-    // The product of two floats is exact in double.
+    // The product of two floats is exact in double, so this rounds only once.
     block.q[j] =
         static_cast<int>(std::nearbyint(double{columns[j]} * double{inverse}));
     block.sums[j / 16] += block.q[j];
@@ -262,7 +262,7 @@ Quantized quantize(std::span<const float> columns, float most) {
   return block;
 }
 
-/// The quantisation of I8Grid.
+/// Quantises a block to I8Grid.
 Quantized quantizeOnGrid(std::span<const float> columns) {
   Quantized block;
   const float largest = largestOf(columns);
@@ -353,8 +353,8 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
 
 namespace {
 
-/// Rounds to bfloat16, to nearest with ties to even, except that a finite number
-/// never becomes infinity.
+/// Rounds to bfloat16, to nearest with ties to even, except that a finite
+/// number never becomes infinity.
 uint16_t roundFinite(float value) {
   const uint16_t rounded = floatToBfloat16(value);
   const bool isInfinite = (rounded & 0x7FFF) == 0x7F80;

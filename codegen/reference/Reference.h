@@ -1,15 +1,13 @@
-//===- Reference.h - every kernel op, naively, in double --------*- C++ -*-===//
+//===- Reference.h - every kernel op in double precision --------*- C++ -*-===//
 //
 // The oracle of the kernel tests: one function per KernelOp
-// (codegen/KernelSpec.h) on plain row-major arrays of double. Each follows its
-// formula literally, without regard for speed. Weights are passed dequantised
-// (formats/dtype), and KV as plain histories rather than pages. The caller must
-// pass matching sizes (asserted).
+// (codegen/KernelSpec.h) on plain row-major arrays of double. Each function
+// follows its formula literally, without regard for speed. Weights are passed
+// dequantised (formats/dtype), and a sequence's keys and values as contiguous
+// arrays rather than in KV pages. The caller must pass matching sizes
+// (asserted).
 //
-// Shapes: M tokens (or rows), N outputs, K inputs, D head dimension, H query
-// heads, G key/value heads.
-//
-// Thread-safety: pure functions. Errors: none.
+// All functions are pure, and none can fail.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_REFERENCE_REFERENCE_H
@@ -26,87 +24,97 @@ namespace air::codegen::reference {
 using Doubles = std::vector<double>;
 using View = std::span<const double>;
 
-/// x[m] = scale * table[ids[m]]; table is [rows][K].
+/// Returns x with x[m] = scale * table[ids[m]]; the table is [rows][k].
 Doubles embedRows(View table, uint64_t k, std::span<const int32_t> ids,
                   double scale);
 
-/// y = x / sqrt(mean(x^2) + epsilon) * weight, row by row; x is [M][K].
-/// Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019,
-/// eq. 4; epsilon under the root as in Llama's published code.
+/// Returns y = x / sqrt(mean(x^2) + epsilon) * weight, row by row. A row of x
+/// has as many elements as `weight`. Source: Zhang and Sennrich, "Root Mean
+/// Square Layer Normalization", 2019, eq. 4; epsilon is under the root, as in
+/// Llama's published code.
 Doubles rmsNorm(View x, View weight, double epsilon);
 
-/// y[m][n] = sum over k of w[n][k] * x[m][k], plus bias[n] unless it is empty.
+/// Returns y[m][j] = sum over i < k of w[j][i] * x[m][i], plus bias[j] unless
+/// `bias` is empty. There are n rows in w and as many rows in y as in x.
 Doubles matMul(View x, View w, View bias, uint64_t n, uint64_t k);
 
-/// w with row n multiplied by scale[n]; w is [N][K].
+/// Returns w with each row j multiplied by scale[j]. `scale` has one element
+/// per row of w.
 Doubles rowsScaled(View w, View scale);
 
-/// The magnitude that a rounding error of y[m][n] is relative to: sum over k of
-/// |w[n][k] * x[m][k]|, plus |bias[n]|.
+/// Returns the magnitudes to which the rounding errors of matMul's y[m][j] are
+/// proportional: sum over i < k of |w[j][i] * x[m][i]|, plus |bias[j]|.
 Doubles matMulMagnitude(View x, View w, View bias, uint64_t n, uint64_t k);
 
-/// x * sigmoid(x). Source: Elfwing et al., 2017 (SiLU); Ramachandran et al.,
-/// 2017 (Swish with beta 1).
+/// Returns x * sigmoid(x). Source: Elfwing et al., 2017 (SiLU); Ramachandran et
+/// al., 2017 (Swish with beta 1).
 double silu(double x);
 
-/// h = silu(wGate x) * (wUp x). Source: Shazeer, "GLU Variants Improve
-/// Transformer", 2020, SwiGLU without biases.
+/// Returns h = silu(wGate x) * (wUp x), which is SwiGLU without biases. wGate
+/// and wUp are [n][k]. Source: Shazeer, "GLU Variants Improve Transformer",
+/// 2020.
 Doubles gluMatMul(View x, View wGate, View wUp, uint64_t n, uint64_t k);
 
-/// For each position: scale * cos(position * f[i]) for all i, then the sines.
+/// For each position, returns scale * cos(position * inverseFrequency[i]) for
+/// all i, followed by the same with sin.
 Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions,
                    double scale = 1);
 
-/// Rotates the first ropeDim elements of one head by `angles` (ropeDim/2
-/// cosines, then sines), in pairs (2i, 2i+1) for Norm and (i, i + ropeDim/2)
-/// for Neox: (a, b) -> (a cos - b sin, a sin + b cos). Source: Su et al.,
-/// "RoFormer", 2021, eq. 34; the pairing of GPT-NeoX from its published code.
+/// Rotates the first ropeDim elements of one head by `angles`, which holds
+/// ropeDim/2 cosines and then ropeDim/2 sines. Each pair (a, b) becomes
+/// (a cos - b sin, a sin + b cos). The pairs are (2i, 2i+1) for Norm and
+/// (i, i + ropeDim/2) for Neox. Source: Su et al., "RoFormer", 2021, eq. 34;
+/// the pairs of Neox are those of GPT-NeoX's published code.
 void rotate(std::span<double> head, View angles, uint64_t ropeDim,
             RopeKind kind);
 
 struct QkvRows {
-  Doubles q; ///< [M][H * D]
-  Doubles k; ///< [M][G * D]
-  Doubles v; ///< [M][G * D]
+  Doubles q; ///< [tokens][query heads * head dimension]
+  Doubles k; ///< [tokens][key/value heads * head dimension]
+  Doubles v; ///< [tokens][key/value heads * head dimension]
 };
 
-/// Splits rows of qkv, normalises every head of q and k by its RMS if
-/// spec.qkNorm is set (weights [D]), and rotates q and k. angles is
-/// [M][ropeDim].
+/// Splits the rows of qkv into q, k and v. If spec.qkNorm is set, normalises
+/// every head of q and k by its RMS and multiplies it by qNorm or kNorm, which
+/// have one weight per element of a head. Then rotates q and k by `angles`,
+/// which is [tokens][spec.ropeDim].
 QkvRows ropeAppend(const KernelSpec &spec, View qkv, View angles, View qNorm,
                    View kNorm);
 
-/// softmax(scale * q k^T) v of one token against `length` keys of its sequence:
-/// q is [H * D], keys and values are [length][G * D]; query head h reads
-/// key/value head h / (H / G). Source: Vaswani et al., 2017, eq. 1; Ainslie et
-/// al., "GQA", 2023.
+/// The attention of one token: softmax(spec.scale * q k^T) v over `length`
+/// positions of its sequence. q is [heads * headDim], and keys and values are
+/// [length][kvHeads * headDim]. Query head h reads key/value head h / (heads /
+/// kvHeads). Source: Vaswani et al., "Attention Is All You Need", 2017, eq. 1;
+/// Ainslie et al., "GQA", 2023.
 Doubles attention(const KernelSpec &spec, View q, View keys, View values,
                   uint64_t length);
 
-/// y + x.
+/// Returns x + y, element by element.
 Doubles add(View x, View y);
 
-/// silu(gate) * up.
+/// Returns silu(gate) * up, element by element.
 Doubles siluMul(View gate, View up);
 
-// The packed activation formats (KernelSpec.h). These return the exact bytes
-// that kernels must produce, computed in float32 where the definition says so.
-// Rows consist of whole blocks, except for BF16x32.
+// The following functions produce the packed activation formats of
+// KernelSpec.h. They return the exact bytes that kernels must produce, and
+// compute in float32 where KernelSpec.h says so. Except for BF16x32, rows must
+// consist of whole blocks of kActivationColumns columns.
 
-/// Quantises x to I8x2. x holds whole rows one after the other, and the blocks
-/// are in the same order.
+/// Quantises x to I8x2. x holds whole rows one after another, and the result
+/// has their blocks in the same order.
 std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
-/// I8 or I8Grid of rows of k columns. Padding tokens are zero.
+/// Quantises rows of k columns to `format`, which must be I8 or I8Grid. The
+/// tiles' padding tokens are zero.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
                                             uint64_t k, Activation format);
-/// BF16x32 of rows of any number of columns k.
+/// Rows of activations in BF16x32. The number of columns k may be any number.
 struct Bf16Rows {
   std::vector<Bf16Tile> tiles;
   std::vector<float> factors; ///< one per token, padded to whole token tiles
 };
 Bf16Rows roundToBf16(std::span<const float> x, uint64_t k);
 
-/// The numbers that packed activations represent, row-major.
+/// Returns the numbers that packed activations represent, in row-major order.
 Doubles valuesOf(std::span<const ActivationBlock> blocks);
 Doubles valuesOf(std::span<const ActivationTile> tiles, uint64_t rows,
                  uint64_t k);
