@@ -5,7 +5,7 @@ namespace air::codegen::cuda {
 
 std::string ringText(WeightFetch fetch) {
   constexpr const char *registers = R"(
-// The next group of units is loaded while this one is multiplied.
+// While a group of units is multiplied, the next group is loaded into registers.
 struct Ring {
   Unit ahead[kGroupUnits];
   const u8 *base;
@@ -154,10 +154,12 @@ AP_DEVICE u32 take4(const u8 *p) { return *(const u32 *)p; }
 
 std::string_view activationText() {
   return R"(
-// Stores the sum of a group of activations the way multiplyUnit reads it.
+// Stores the sum of a group of activations in the form in which multiplyUnit
+// reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // [256 columns][token][t][float16 means of blocks 2t and 2t+1, remainders]
+    // For each 256 columns, token and t in [0, 4): the float16 means of blocks
+    // 2t and 2t+1, followed by what was lost in rounding them, as float16.
     const float mean = sum * 0.03125f;
     const u32 high = ap_half_of_float(mean);
     const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
@@ -171,7 +173,8 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
     if (kTokens == 1) {
       entry[0] = entry[1] = entry[2] = entry[3] = value;
     } else {
-      // Lane t accumulates columns 2t and 2t+1 of rows g and g+8.
+      // In the mma's accumulator, lane 4g+t holds columns 2t and 2t+1 of rows g
+      // and g+8.
       for (u32 column = token; column < 8; column += kTokens) {
         float *quad = entry + column / 2 * 4 + column % 2;
         quad[0] = value;
@@ -181,7 +184,8 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   }
 }
 
-// The byte offset of a lane's entry among the sums for a column.
+// The byte offset of what a lane reads among the sums of activations, for the
+// group of columns that begins at `column`.
 AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
   if (kSumColumns == 0) {
     return 0;
@@ -228,8 +232,8 @@ AP_DEVICE void stageActivations(u8 *shared, const u16 *x, u32 part, u32 warp, u3
         *(Word4 *)(row + kXLow + at * 16) = Word4{low[0], low[1], low[2], low[3]};
       }
     } else if (kHalves) {
-      // Lane t needs columns 4t..4t+3 of both groups of 16. They are stored
-      // together.
+      // In every 32 columns, lane 4g+t needs columns 4t to 4t+3 of the first 16
+      // and of the second 16, so these are stored next to each other.
       u8 *to = row + (at / 4) * 64 + (at % 2) * 32 + (at % 4) / 2 * 8;
       if (inside) {
         *(Word2 *)to = Word2{v.x, v.y};
@@ -260,7 +264,8 @@ AP_DEVICE void stageActivations(u8 *shared, const u16 *x, u32 part, u32 warp, u3
 
 std::string_view kernelText() {
   return R"(
-// Adds the warps' sums of `tiles` tiles and writes the results.
+// Adds the sums that the warps computed for `tiles` tiles. Writes the results to
+// y or, if the columns are split, to `partials`.
 AP_DEVICE void reduceTiles(const float *sums, u32 firstTile, u32 tiles, u32 part, u32 thread,
                            float *y, float *partials) {
   for (u32 i = thread; i < tiles * kTokens * 16; i += kThreads) {
@@ -280,8 +285,8 @@ AP_DEVICE void reduceTiles(const float *sums, u32 firstTile, u32 tiles, u32 part
   }
 }
 
-// The last of the blocks that share these tiles adds their parts in a fixed
-// order.
+// Several blocks each compute the same tiles for a part of the columns. The last
+// of them to finish adds the parts, in a fixed order.
 AP_DEVICE void joinSplits(u32 *last, u32 firstTile, u32 tiles, u32 thread, float *y,
                           const float *partials, u32 *counters) {
   ap_fence();
@@ -318,7 +323,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 block = ap_block_x();
   const u32 part = ap_block_y();
 
-  // Blocks differ by at most one tile. Warps divide the units of the part.
+  // The numbers of tiles of two blocks differ by at most one. The warps of a block
+  // divide the units of its part of the columns among themselves.
   constexpr u32 kSpare = kTiles % kBlocks;
   const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
   const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);
@@ -340,7 +346,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 g = lane / 4;
   const u32 t = lane % 4;
   const u32 column = warp * kWarpUnits * kUnitColumns;
-  // Columns of the mma beyond the last token repeat other tokens.
+  // The 8 columns of the mma are tokens. Columns beyond the last token repeat
+  // other tokens, and their results are not used.
   const u8 *xLane = shared + kXOffset + (g % kTokens) * kXStride + t * 16 + column * 2;
   const u8 *sumLane = shared + kSumOffset + sumLaneOffset(column, g % kTokens, t);
   float *reduce = (float *)(shared + kReduceOffset);
@@ -379,8 +386,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
     }
     ++batch;
     if (batch == kReduceTiles || tile + 1 == tiles) {
-      // With two buffers, a warp that is ahead can fill the other one and then
-      // waits.
+      // There are two buffers, so a warp that is ahead can fill the other buffer
+      // before it has to wait at the next barrier.
       ap_barrier();
       const u32 first = firstTile + tile + 1 - batch;
       reduceTiles(reduce + buffer * kReduceTiles * kWarps * kTokens * 16, first, batch, part,

@@ -69,8 +69,8 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
 )";
 
 constexpr const char *kScaled = R"(
-// With one token only column 0 is needed; the sums of the others are never
-// used.
+// With one token, only column 0 of the mma's result is used, so the sums of odd
+// columns are not computed.
 AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, float second) {
   sum[0] = ap_fma(first, c[0], sum[0]);
   sum[2] = ap_fma(second, c[2], sum[2]);
@@ -205,8 +205,8 @@ AP_DEVICE u32 highCodes(const Unit &unit, u32 word, u32 pair, u32 index, u32 shi
 )";
 
 constexpr const char *kQ45_K = R"(
-// scale * d, rounded once: the float 0x4b0000ss is 2^23 + ss, and the fma with
-// the bias subtracts 2^23 * d.
+// Returns scale * d, rounded once, where the scale is a byte ss of `word`. The
+// float 0x4b0000ss is 2^23 + ss, and adding `bias` in the fma subtracts 2^23 * d.
 AP_DEVICE float scaleTimes(u32 word, u32 byte, float d, float bias) {
   return ap_fma(ap_float_of_bits(ap_permute(word, 0x4b000000, 0x7440 + byte)), d, bias);
 }
@@ -216,7 +216,8 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
   const float bias0 = -8388608.0f * d0;
   const float bias1 = -8388608.0f * d1;
   // One mma multiplies the minima of 8 blocks by the means of their 32
-  // activations: k 0 to 7 hold the means as float16, k 8 to 15 what rounding lost.
+  // activations. In its k dimension, elements 0 to 7 are the means as float16, and
+  // elements 8 to 15 are what was lost in rounding them.
   const Word2 means = *(const Word2 *)entries;
   const u32 m0 = ap_permute(unit.minima, 0, 0x4140);
   const u32 m1 = ap_permute(unit.minima, 0, 0x4342);
@@ -332,14 +333,15 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
     total[i] = sums.all[i] * 0x1p15f;
   }
 }
-// 2^(e - 128), half of the block's scale. The two smallest are subnormal.
+// Returns 2^(e - 128), which is half of the block's scale. The results for e = 0
+// and e = 1 are subnormal.
 AP_DEVICE float halfScale(u32 word, u32 byte) {
   const u32 e = word >> 8 * byte & 0xff;
   return ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
 }
-// Moves a code's sign and its other three e2m1 bits to their places in a
-// float16, which is then the value times 2^-14. Codes are at bit 4 * nibble of
-// each half.
+// Moves the sign and the other three bits of an e2m1 code in each half of `word`
+// to their places in a float16, which is then the code's value times 2^-14. The
+// codes start at bit 4 * nibble of each half.
 AP_DEVICE u32 elements(u32 word, u32 nibble) {
   const u32 sign = nibble == 3 ? word : word << (12 - 4 * nibble);
   const u32 rest = nibble == 3 ? word >> 3 : word << (9 - 4 * nibble);

@@ -70,7 +70,8 @@ AP_DEVICE u32 ap_stream4(const void *p) {
   return v;
 }
 
-// Loads and atomic sums of data that is shared with other blocks of the launch.
+// The following functions access data that other blocks of the same launch also
+// access.
 AP_DEVICE float ap_load_coherent(const float *p) {
   float v;
   asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(p) : "memory");
@@ -127,8 +128,8 @@ AP_DEVICE void ap_transfer_publish() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-// Called by one thread: announces the bytes of a phase and starts their copy.
-// Addresses and size must be multiples of 16.
+// Announces the bytes of a barrier's phase and starts their copy. Only one thread
+// calls it. Addresses and size must be multiples of 16.
 AP_DEVICE void ap_transfer(void *to, const void *from, u32 bytes, u64 *barrier) {
   const u32 address = ap_shared_address(barrier);
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
@@ -146,8 +147,8 @@ AP_DEVICE void ap_transfer_wait(u64 *barrier, u32 parity) {
                "@!done bra again;\n"
                "}" :: "r"(ap_shared_address(barrier)), "r"(parity) : "memory");
 }
-// Programmatic dependent launch: lets the next kernel start, and waits for the
-// previous one.
+// Programmatic dependent launch: the first function lets the next kernel start,
+// and the second waits for the previous kernel.
 AP_DEVICE void ap_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 AP_DEVICE void ap_wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 #endif
