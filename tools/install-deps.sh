@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the packages that the build and the tests need and that are missing, from
-# Debian's own archive: Debian 12 with its security suite, which has LLVM 22.
+# Installs the packages that the build and the tests need and that are missing,
+# from Debian's own archive: Debian 12 with its security suite, which has LLVM
+# 22.
 #   bash tools/install-deps.sh [--runtime-only]
 #   bash tools/install-deps.sh --cuda [FOLDER]
 # --cuda installs only NVIDIA's run-time compiler (NVRTC), from PyPI, into
@@ -20,15 +21,16 @@ if [ "${1:-}" = "--cuda" ]; then
   exit 0
 fi
 
-# formats, runtime and airrun.
+# These packages are needed for formats, runtime and airrun.
 runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
   libflatbuffers-dev libxxhash-dev libutf8proc-dev nlohmann-json3-dev python3)
-# For codegen, compiler, airpack and air-bench (libbenchmark-dev). LLVM's CMake files
-# require the last four.
+# These packages are needed for codegen, compiler, airpack and air-bench
+# (libbenchmark-dev). LLVM's CMake files require the last four.
 compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools libbenchmark-dev
   libffi-dev libxml2-dev libzstd-dev zlib1g-dev)
-# For the tests: libclang-rt-22-dev has the sanitizers and libFuzzer, binutils has
-# strip and nm, and qemu runs kernels for aarch64. lit is in llvm-22-tools.
+# These packages are needed for the tests: libclang-rt-22-dev has the sanitizers
+# and libFuzzer, binutils has strip and nm, and qemu runs kernels for aarch64.
+# lit is in llvm-22-tools.
 test_packages=(libgtest-dev libgmock-dev libclang-rt-22-dev clang-format-22 binutils
   git qemu-user-static)
 

@@ -10,7 +10,9 @@ commandsOf() {
   "$bin/$1" --help | sed -n '/^Commands/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p'
 }
 
-section() { # HEADING COMMAND...
+# section HEADING COMMAND [ARGUMENT...]: prints HEADING and the output of the
+# command.
+section() {
   echo
   echo "$1"
   echo
@@ -32,6 +34,7 @@ page() {
   done
 }
 
-# If a program fails, the old page remains.
+# The page is written only when it is complete, so if a program fails, the old
+# page remains.
 text="$(page)"
 printf '%s\n' "$text" >"$out"

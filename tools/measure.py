@@ -1,27 +1,32 @@
 #!/usr/bin/env python3
-"""Measures decode and prefill of generated models beside the limits of this machine.
+"""Measures decode and prefill of generated models and compares them with the
+limits of this machine.
 
   python3 tools/measure.py [--types Q4_0,Q8_0] [--shape 1b] [--peer PATH/llama-bench] [--json]
 
 For each type, air-gen writes a model with random weights, airpack packs it for
-this machine, and airrun bench runs it in several rounds. A line reports
+this machine, and airrun bench runs it in several rounds. One line per type
+reports
 
-  decode   tokens per second after a prompt, and the share of the rate at which
-           this machine reads memory, which the same run measures
+  decode   tokens per second after a prompt, and the share of this machine's
+           read bandwidth, which the same run measures
   prefill  tokens per second, and the share of the peak rate of the cores, which
            air-bench measures in every round: byte or bfloat16 dot products if
-           the plan's large-M matmuls use them, otherwise float32 FMA. Multiplying
-           a weight by a token counts as two operations, whatever the kernel does.
+           the plan's large-M matmuls use them, otherwise float32 FMA. Each
+           product of a weight and an activation counts as two operations,
+           however many the kernel needs.
 
-With --adjacent, air-bench --plan also runs both kinds of passes, each between two
-measurements of the limits. `beside` is then the share of these adjacent limits.
-It stays comparable on a machine that others use at the same time.
+With --adjacent, air-bench --plan also runs decode and prefill passes, each
+between two measurements of the limits. `beside` is then the share of these
+adjacent limits. It stays comparable on a machine that other programs use at the
+same time.
 
 With --peer, every round also runs llama-bench on the same file, with the same
-prompt and the same number of tokens, once as it is and once with --repack 0. All
-figures are medians over the rounds. Models and plans are in a temporary folder
-that is removed afterwards; together they take 5 GB for the largest type of the 1B
-shape. With --keep, the models stay in --dir as SHAPE-TYPE.gguf and are used again.
+prompt and the same number of tokens, once with its defaults and once with
+--repack 0. All figures are medians over the rounds. Models and plans are in a
+temporary folder that is removed afterwards; together they take 5 GB for the
+largest type of the 1B shape. With --keep, the models stay in --dir as
+SHAPE-TYPE.gguf and are used again.
 """
 import argparse
 import json
@@ -37,9 +42,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TYPES = "Q4_0,Q4_K_M,Q6_K,Q8_0,F16,BF16"
-# Any short benchmark: the limits are measured with each of them.
+# air-bench measures the limits whenever it runs a benchmark, so any short one
+# will do.
 LIMITS_ROW = "^rope_angles/f32/m1/d64$"
-# A larger share means that the limit or the rate is wrong (as in air-bench).
+# A larger share means that the limit or the rate was measured wrongly.
+# kMostShare in air-bench has the same value.
 MOST_SHARE = 1.05
 ATTEMPTS = 3
 
@@ -82,7 +89,11 @@ def options():
 
 
 def run(command, again_on=None):
-    """Returns standard output; runs the command again when its exit code is `again_on`."""
+    """Runs the command and returns its standard output.
+
+    While the exit code is `again_on`, the command is run again, at most
+    ATTEMPTS times in all.
+    """
     command = [str(part) for part in command]
     for _ in range(ATTEMPTS):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -105,7 +116,10 @@ class Bench:
         return run([self.args.bin / name, *arguments], **how)
 
     def pack(self, kind, model, plan):
-        """Returns the seconds that airpack takes."""
+        """Packs `model` as `plan` and returns the seconds that airpack takes.
+
+        If there is no model yet, air-gen writes it first.
+        """
         if not model.is_file():
             self.tool("air-gen", "--shape", self.args.shape, "--type", kind, *shlex.split(self.args.gen), "-o", model)
         start = time.monotonic()
@@ -116,7 +130,10 @@ class Bench:
         return json.loads(self.tool("airpack", "inspect", plan, "--json"))
 
     def beside(self, plan, threads):
-        """Returns the quartiles of the shares of decode passes, and those of prefill passes."""
+        """Returns the adjacent shares of decode passes and of prefill passes.
+
+        Each is a list of the lower quartile, the median and the upper quartile.
+        """
         most = max(program["max_tokens"] for program in self.inspect(plan)["programs"])
         def share(tokens, context):
             report = json.loads(self.tool("air-bench", "--plan", plan, "--tokens", tokens, "--context", context,
@@ -134,12 +151,16 @@ class Bench:
 
     def ours(self, plan):
         threads = ["--threads", self.args.threads] if self.args.threads else []
-        # Exit code 1 means a rate above its limit: another program stopped after the limit was measured.
+        # Exit code 1 means that a rate was above its limit, because another
+        # program slowed this machine down while the limit was measured.
         return json.loads(self.tool("airrun", "bench", plan, "-p", self.args.prompt, "-n", self.args.decode,
                                     "--rounds", 1, "--json", *threads, again_on=1))
 
     def raise_limits(self, best, threads):
-        """Raises `best`, the operations per second by the name of the limit."""
+        """Measures the peak rates and raises those in `best` that are lower.
+
+        `best` maps the name of a limit to operations per second.
+        """
         rows = json.loads(self.tool("air-bench", "--filter", LIMITS_ROW, "--min-time", "0.01", "--threads", threads,
                                     "--json"))["benchmarks"]
         for row in rows:
@@ -148,7 +169,7 @@ class Bench:
                 best[name] = max(best.get(name, 0), row["GFLOP/s"] * 1e9)
 
     def theirs(self, model, threads, repack):
-        """Returns the tokens per second of decode and of prefill."""
+        """Returns llama-bench's tokens per second in decode and in prefill."""
         def rate(*arguments):
             (test,) = json.loads(run([self.args.peer, "-m", model, "-t", threads, "-r", 1, "-o", "json",
                                       *([] if repack else ["--repack", 0]), *arguments]))
@@ -175,7 +196,8 @@ class Bench:
         decode = median(report["decode"]["tok_s"] for report in reports)
         prefill = median(report["prefill"]["tok_s"] for report in reports)
         flops = median(report["prefill"]["gflop_s"] for report in reports) * 1e9
-        # The fastest prefill of all programs, in operations per second.
+        # The fastest prefill of airrun and llama-bench, in operations per
+        # second.
         fastest = max([flops, *(median(column[1] for column in rates) / prefill * flops
                                 for rates in peer_rates.values())])
         peak_name = self.peak_name(plan)
@@ -242,6 +264,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # As for an interrupt, so that the temporary folder is removed.
+    # SIGTERM ends the program with an exception, as an interrupt does, so that
+    # the temporary folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

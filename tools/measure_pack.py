@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Measures how fast airpack packs a model, beside a copy of the same file.
+"""Measures how fast airpack packs a model and how fast cp copies the same file.
 
   python3 tools/measure_pack.py MODEL.gguf [--rounds 3] [--dir FOLDER]
 
 Each round runs airpack, and cp --reflink=never with fsync, in an order that
 changes from round to round. Both start without the model in the page cache and
-without pending writes, and end with all bytes on the disk. The model is read once
-beforehand, because a virtual disk may have a cache of its own. The report gives
-the medians of whole runs, and how much of airpack's time was compiling. The rates
-refer to the file that each program wrote.
+without pending writes, and end with all bytes on the disk. The model is read
+once beforehand, because a virtual disk may have a cache of its own. The report
+states the medians of whole runs, and how much of airpack's time was spent
+compiling. The rates refer to the file that each program wrote.
 """
 import argparse
 import json
@@ -38,7 +38,7 @@ def run(command, what):
 
 
 def settle(model):
-    """Leaves nothing to write back, and nothing of the model in the page cache."""
+    """Completes all pending writes and drops the model from the page cache."""
     os.sync()
     descriptor = os.open(model, os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -117,6 +117,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # As for an interrupt, so that the temporary folder is removed.
+    # SIGTERM ends the program with an exception, as an interrupt does, so that
+    # the temporary folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

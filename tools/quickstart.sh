@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to generated text: installs the missing packages, builds the
-# release preset, packs the model that ships with the sources for this machine, and
-# runs it. A second run takes seconds.
+# Gets from a fresh Debian 12 to generated text: installs the missing packages,
+# builds the release preset, packs the model that ships with the sources for
+# this machine, and runs it. A second run takes seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """run_tests.py BUILD: runs every GoogleTest binary and the lit suite of a build.
 
-Counts single test cases, prints the output of those that failed, lists those that
-were skipped with the reason, and ends with one line: "N passed, N failed, N skipped".
+Counts single test cases, prints the output of those that failed, lists those
+that were skipped and why, and ends with one line:
+"N passed, N failed, N skipped".
 """
 import json
 import os
@@ -15,8 +16,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 LIT = "/usr/lib/llvm-22/bin/lit"
-# Binaries that take minutes. They start first, as one process per core, each of
-# which runs its share of the cases.
+# Test binaries that take minutes. They start first, as one process per core,
+# each of which runs its share of the cases.
 SHARDED = ("KernelTest",)
 
 
@@ -28,7 +29,8 @@ class Totals:
 
 def run_gtest(binary, totals, shard=0, shards=1):
     environment = dict(os.environ, GTEST_SHARD_INDEX=str(shard), GTEST_TOTAL_SHARDS=str(shards))
-    # XML, because GoogleTest's JSON omits the reason why a test was skipped.
+    # The report is XML, because GoogleTest's JSON omits the reason why a test
+    # was skipped.
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         done = subprocess.run([str(binary), f"--gtest_output=xml:{report.name}"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
@@ -43,13 +45,15 @@ def run_gtest(binary, totals, shard=0, shards=1):
         if case.find("failure") is not None:
             failed += 1
         elif skipped is not None:
-            # The first line of the message is the source location.
+            # The first line of the message is the source location, which is
+            # left out.
             reason = skipped.get("message", "").partition("\n")[2].strip() or "no reason given"
             totals.skipped.append(f"{binary.name} {name}: {reason}")
         else:
             totals.passed += 1
     if done.returncode != 0 and failed == 0:
-        failed = 1  # it crashed, or a sanitizer reported an error at exit
+        # The process crashed, or a sanitizer reported an error at its end.
+        failed = 1
     if not cases:
         failed = max(failed, 1)
     totals.failed += failed
@@ -82,8 +86,9 @@ def run_lit(build, totals):
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    # In our instrumented code LLVM's headers poison the memory of arenas. Debian's
-    # libLLVM is not instrumented and never unpoisons it.
+    # When this project is built with ASan, LLVM's headers are instrumented as a
+    # part of it and poison the memory of arenas. Debian's libLLVM is not
+    # instrumented and never unpoisons it, so poisoning is disabled.
     os.environ.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
     for variable, what in (("AIR_MODELS", "that read models from outside the tree"),
                            ("AIR_VECTORS", "of third-party vocabularies")):

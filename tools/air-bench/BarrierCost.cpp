@@ -10,11 +10,12 @@
 namespace air::bench {
 namespace {
 
-/// Dispatches per sample. A sample takes a millisecond or two, so that some
-/// samples are undisturbed.
+/// Dispatches per sample. A sample takes only one or two milliseconds, so that
+/// other processes do not disturb every sample.
 constexpr uint32_t kDispatches = 256;
-/// Dependent multiplications per tile, some 100 ns. With longer tiles, changes
-/// of the clock frequency would hide the cost.
+/// Dependent multiplications per tile, which take about 100 ns in total. With
+/// longer tiles, changes of the clock frequency would change the time of the
+/// tiles by more than the overhead that is measured.
 constexpr uint32_t kTurns = 40;
 
 void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
@@ -22,7 +23,8 @@ void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
     uint64_t value = tile;
     for (uint32_t turn = 0; turn < kTurns; ++turn) {
       value = value * 6364136223846793005U + 1;
-      // Keeps the compiler from computing the result in closed form.
+      // This statement keeps the compiler from computing the result in closed
+      // form.
       asm volatile("" : "+r"(value));
     }
   }

@@ -1,11 +1,11 @@
 //===- BarrierCost.h - the overhead of a dispatch -------------------------===//
 //
-// Runs a sequence of dispatches with barriers between them, whose tiles touch
-// no memory and all take the same time. The time on N threads minus 1/N of the
-// time on one thread is the overhead of sharing tiles and waiting at the
-// barriers.
+// Runs a sequence of dispatches with a barrier after each. Their tiles touch no
+// memory, and all tiles take the same time. The time on N threads minus 1/N of
+// the time on one thread is the overhead of distributing the tiles and of
+// waiting at the barriers.
 //
-// Thread-safety: one thread.
+// Thread-safety: an object may be used by one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_BARRIERCOST_H
@@ -19,29 +19,30 @@ namespace air::bench {
 
 class BarrierCost {
 public:
-  /// Tiles per dispatch: the number of tiles of a matrix of 2,048 rows.
+  /// Tiles per dispatch: the number that a matmul with 2,048 rows of weights
+  /// has if its tiles have 16 rows.
   static constexpr uint64_t kTiles = 128;
 
   static Result<std::unique_ptr<BarrierCost>> create(uint32_t threads);
 
-  /// Takes one more sample.
+  /// Takes one more sample on one thread and one more on all threads.
   Status sample();
-  /// Overhead per dispatch in seconds, from the best samples, which other
-  /// processes did not disturb. At least 0.
+  /// The overhead per dispatch in seconds, at least 0. It is computed from the
+  /// fastest samples, because other processes disturbed those the least.
   double seconds() const;
 
 private:
   struct Side {
     std::unique_ptr<rt::CpuDevice> device;
     uint32_t program = 0;
-    double best = 0; ///< seconds per dispatch
+    double best = 0; ///< seconds per dispatch in the fastest sample
   };
 
   static Result<Side> makeSide(uint32_t threads);
   static Status sample(Side &side);
 
-  Side one;  ///< one thread
-  Side many; ///< all threads
+  Side one;  ///< uses one thread
+  Side many; ///< uses all threads
 };
 
 } // namespace air::bench

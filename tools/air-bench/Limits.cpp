@@ -19,17 +19,21 @@ using Values = KernelBuilder::Values;
 
 constexpr const char *kLoopName = "arithmetic_limit";
 constexpr int64_t kTurns = 1 << 15;
-// Short, so that some samples are undisturbed by other processes.
+// The least duration of a sample. It is short, so that other processes do not
+// disturb every sample.
 constexpr uint32_t kSampleMilliseconds = 2;
 
-/// The shape of a loop of independent dependency chains.
+/// The kind and the sizes of a loop with several independent dependency chains,
+/// each of which updates an accumulator of its own.
 struct Loop {
   Arithmetic kind;
-  bool isOfTiles;  ///< whether accumulators are tile registers of 1 KiB
-  int64_t bytes;   ///< of one accumulator
-  int64_t chains;  ///< enough to cover latency times ports of any core (4 to 5
-                   ///< cycles, 2 to 4 ports) without spilling registers
-  int64_t factors; ///< per iteration; see isOfFloats()
+  bool isOfTiles; ///< whether accumulators are AMX tile registers
+  int64_t bytes;  ///< size of an accumulator
+  /// The number of chains. It is large enough to cover the latency of the
+  /// operations (4 to 5 cycles) on all execution ports of any core (2 to 4),
+  /// and small enough that no registers are spilled.
+  int64_t chains;
+  int64_t factors; ///< number of factors that an iteration multiplies
 
   Loop(Arithmetic measured, const CpuTarget &target)
       : kind(measured),
@@ -46,8 +50,9 @@ struct Loop {
                 : addsIn16Bits(target)    ? 8
                                           : 1) {}
 
-  /// Whether the target adds products of bytes in 16 bits. Widening these sums
-  /// is amortised over the eight words of a group.
+  /// Whether the target adds products of bytes in 16 bits. An iteration then
+  /// uses eight factors before it widens the sums to 32 bits, so that widening
+  /// takes only a small part of the time.
   static bool addsIn16Bits(const CpuTarget &target) {
     return target.isa.byteDot == codegen::ByteDot::MulAdd256 ||
            target.isa.byteDot == codegen::ByteDot::MulAdd512;
@@ -55,11 +60,12 @@ struct Loop {
   uint64_t operandBytes() const {
     return static_cast<uint64_t>((chains + factors) * bytes);
   }
-  /// If true, the two factors are multiplied with each other, and sums are
-  /// float32. Otherwise, each factor is multiplied with the accumulator, except
-  /// in loops of tiles, which multiply two factors too.
+  /// Whether sums are float32. Loops with float32 sums and loops with tile
+  /// registers multiply two factors with each other. All other loops multiply
+  /// each factor with the accumulator.
   bool isOfFloats() const { return kind != Arithmetic::ByteDot; }
-  /// A tile multiplication takes as long as 16 vector multiplications.
+  /// The number of iterations. A tile multiplication takes about as long as 16
+  /// vector multiplications.
   int64_t turns() const { return isOfTiles ? kTurns / 16 : kTurns; }
   double operations() const {
     if (isOfTiles) {
@@ -73,8 +79,9 @@ struct Loop {
   }
 };
 
-/// Multiplies the accumulator itself: products of two factors would be computed
-/// once and shared by all chains.
+/// Adds the products of each factor and the accumulator. Products of two
+/// factors would be the same in all chains, so the compiler would compute them
+/// only once.
 Value addBytes(KernelBuilder &b, Value sum, const Values &factors) {
   codegen::Int8Accumulator bytes(sum);
   for (Value factor : factors) {
@@ -97,9 +104,9 @@ Value addProduct(KernelBuilder &b, Arithmetic kind, Value sum,
   return sum;
 }
 
-// Binding 0 holds the initial accumulators and the factors, all different, so
-// that no two chains can share a computation. Binding 1 receives a value per
-// tile, so that no computation is dead.
+// Binding 0 holds the initial accumulators and the factors. All of these values
+// differ, so that the compiler cannot share a computation between two chains.
+// Binding 1 receives one result per tile, so that no computation is dead code.
 void writeLoop(KernelBuilder &b, const Loop &loop) {
   const KernelBuilder::Type type =
       b.vec(loop.isOfFloats() ? b.f32() : b.i32(), loop.bytes / 4);
@@ -131,8 +138,8 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
   });
 }
 
-// Does the same with tile registers: six accumulators and two factors use all
-// eight.
+// Writes a loop like that of writeLoop() for AMX, which has eight tile
+// registers: six hold accumulators and two hold factors.
 void writeTileLoop(KernelBuilder &b, const Loop &loop) {
   codegen::AmxTiles tiles(b);
   constexpr auto kShape = codegen::AmxTiles::kSums;
@@ -158,8 +165,8 @@ void writeTileLoop(KernelBuilder &b, const Loop &loop) {
                     }
                     return after;
                   });
-    // All chains are stored to the same place, so that none of them is dead
-    // code.
+    // The sums of all chains are stored to the same place, so that none of them
+    // is dead code.
     for (Value sum : sums) {
       tiles.store(sum, kShape, b.element(b.binding(1), tile, loop.bytes),
                   kShape.bytes);

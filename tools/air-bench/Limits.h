@@ -4,7 +4,7 @@
 // and the peak rate of arithmetic in registers. The arithmetic loops are
 // written with KernelBuilder, and compiled and loaded like kernels.
 //
-// Thread-safety: one thread.
+// Thread-safety: an object may be used by one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_LIMITS_H
@@ -22,7 +22,8 @@
 
 namespace air::bench {
 
-/// A share above this means that the limit or the rate was measured wrongly.
+/// The largest plausible ratio of a measured rate to its limit. A larger one
+/// means that the rate or the limit was measured wrongly.
 inline constexpr double kMostShare = 1.05;
 
 /// Measures the read bandwidth of `threads` threads on `bytes` of memory.
@@ -30,7 +31,7 @@ class MemoryLimit {
 public:
   static Result<std::unique_ptr<MemoryLimit>> create(uint32_t threads,
                                                      uint64_t bytes);
-  /// Bytes per second of one sample.
+  /// Takes one sample and returns its rate in bytes per second.
   double sample();
 
 private:
@@ -39,18 +40,22 @@ private:
 };
 
 enum class Arithmetic : uint8_t {
-  FmaF32,  ///< two operations per lane
-  ByteDot, ///< eight operations per 32-bit lane, by the target's instructions
-           ///< for dot products of bytes
-  Bf16Dot, ///< four operations per 32-bit lane
+  /// Fused multiply-add of float32: two operations per lane.
+  FmaF32,
+  /// Dot products of bytes, by the instructions that the target has for them:
+  /// eight operations per 32-bit lane.
+  ByteDot,
+  /// Dot products of bfloat16 pairs: four operations per 32-bit lane.
+  Bf16Dot,
 };
 inline constexpr std::array kArithmetics = {
     Arithmetic::FmaF32, Arithmetic::ByteDot, Arithmetic::Bf16Dot};
 
-/// "fma_f32", "byte_dot", "bf16_dot".
+/// The name of `kind` in reports: "fma_f32", "byte_dot" or "bf16_dot".
 const char *nameOf(Arithmetic kind);
 
-/// Operations per second of each kind, 0 if not measured.
+/// The highest measured rate of each kind of arithmetic, in operations per
+/// second; 0 if it was not measured.
 struct ArithmeticRates {
   double fma = 0;
   double byteDots = 0;
@@ -61,7 +66,7 @@ struct ArithmeticRates {
            : kind == Arithmetic::ByteDot ? byteDots
                                          : bf16Dots;
   }
-  /// Keeps the higher of the known rate and `rate`.
+  /// Raises the known rate of `kind` to `rate` if `rate` is higher.
   void raise(Arithmetic kind, double rate) {
     double &known = kind == Arithmetic::FmaF32    ? fma
                     : kind == Arithmetic::ByteDot ? byteDots
@@ -76,13 +81,13 @@ class ArithmeticLimit {
 public:
   static Result<std::unique_ptr<ArithmeticLimit>>
   create(Arithmetic kind, const MachineProfile &host, uint32_t threads);
-  /// Operations per second of one sample.
+  /// Takes one sample and returns its rate in operations per second.
   Result<double> sample();
 
 private:
   std::unique_ptr<rt::CpuDevice> device;
   uint32_t program = 0;
-  double operations = 0; ///< of one run on all threads
+  double operations = 0; ///< in one run, summed over all threads
 };
 
 } // namespace air::bench

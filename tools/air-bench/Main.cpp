@@ -144,7 +144,8 @@ private:
   bool isSet = false;
 };
 
-/// The state that the benchmarks of a run share. They run one after another.
+/// The state that all benchmarks of a run share. Only one benchmark runs at a
+/// time.
 class BenchRun {
 public:
   BenchRun(const MachineProfile &host, uint32_t threads)
@@ -157,7 +158,8 @@ public:
   const Status &failure() const { return firstFailure; }
 
 private:
-  /// The peak rate of the row's arithmetic, in operations per second.
+  /// The peak rate of `threads` threads for the arithmetic of the current row,
+  /// in operations per second.
   double cores() const {
     return rates.of(arithmetic.kind) / arithmetic.repeats;
   }
@@ -171,9 +173,11 @@ private:
   const MachineProfile &host;
   uint32_t threads;
   RotatingMemory operands;
-  double memory = 0;     ///< bytes per second on `threads`, the best sample
-  ArithmeticRates rates; ///< likewise the best samples
-  KernelArithmetic arithmetic; ///< of the current row
+  /// The highest rate at which `threads` threads have read memory, in bytes per
+  /// second.
+  double memory = 0;
+  ArithmeticRates rates;
+  KernelArithmetic arithmetic; ///< limits the kernel of the current row
   std::string current;
   std::unique_ptr<Workload> workload;
   Status firstFailure;
@@ -243,7 +247,8 @@ void BenchRun::runBarrier(benchmark::State &state, uint32_t onThreads) {
   state.counters["us"] = (*cost)->seconds() * 1e6;
 }
 
-// Other load may have lowered the limits that were measured at the start.
+// Measures the limits again, because other load on the machine may have lowered
+// the values that were measured before.
 Status BenchRun::measureAgain() {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<MemoryLimit> reads,
                        MemoryLimit::create(threads, rotatingBytes()));
@@ -263,7 +268,9 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   if (memory <= 0 || cores() <= 0) {
     return fail(state, row.name, internalError("the limits are not known"));
   }
-  if (current != row.name) { // else this is a call with more iterations
+  // Google Benchmark calls this function several times for a row, each time
+  // with more iterations. The first call creates the workload.
+  if (current != row.name) {
     workload.reset();
     current.clear();
     Result<std::unique_ptr<Workload>> made = Workload::create(
@@ -273,7 +280,7 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
     }
     workload = *std::move(made);
     current = row.name;
-    // A warm-up run: it touches the pages of code and scratch.
+    // This warm-up run touches the pages of the code and of the scratch memory.
     if (Status status = workload->run(); !status.isOk()) {
       return fail(state, row.name, status);
     }
@@ -289,7 +296,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       (monotonicSeconds() - start) / static_cast<double>(state.iterations());
   const double bytes = workload->bytesRead() / seconds;
   const double flops = workload->flops() / seconds;
-  // Few iterations take too short a time for the clock's resolution.
+  // Shorter measurements are not compared with the limits, because the clock's
+  // resolution makes them too imprecise.
   const bool isLong = seconds * static_cast<double>(state.iterations()) > 1e-3;
   if (isLong && shareOf(bytes, flops) > kMostShare) {
     if (Status status = measureAgain(); !status.isOk()) {
@@ -309,7 +317,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   state.counters["share"] = shareOf(bytes, flops);
 }
 
-/// 1, 2, 4... up to the host's cores, and the thread count of the rows.
+/// The numbers of threads for which limits are measured: the powers of two up
+/// to the number of cores, and `threads`, which the kernels use.
 std::set<uint32_t> threadCounts(const MachineProfile &host, uint32_t threads) {
   std::set<uint32_t> counts = {threads};
   for (uint32_t count = 1; count <= host.cores; count *= 2) {
@@ -349,9 +358,11 @@ void registerAll(BenchRun &bench, const std::vector<BenchRow> &rows,
   }
 }
 
-// Google Benchmark takes its settings from a command line only.
+// Passes the settings to Google Benchmark, which accepts them only as command
+// line arguments.
 void initialize(double minTime, bool asJson) {
-  // Static, since Google Benchmark keeps a pointer to the first one.
+  // The texts are static, because Google Benchmark keeps a pointer to the first
+  // one.
   static std::vector<std::string> texts;
   texts = {"air-bench", cli::format("--benchmark_min_time=%.6f", minTime),
            "--benchmark_counters_tabular=true",

@@ -54,7 +54,8 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
     }
     if (has(binding->access(), plan::Access::Read)) {
       cost.kvBytes += positionBytes * (context + tokens);
-      // One multiply-add per element of each visible key and value.
+      // Each query head performs one multiply-add, which is two operations, per
+      // element of every key and every value that a token sees.
       const plan::Hyperparameters &model = *plan.model();
       const double keys = tokens * context + tokens * (tokens + 1) / 2;
       cost.operations =

@@ -1,8 +1,9 @@
 //===- PlanCosts.h - what each dispatch of a pass must do -------*- C++ -*-===//
 //
 // A plan records for every dispatch how many bytes of weights it reads and how
-// many operations it takes per row. The rest follows from the batch: KV bytes
-// depend on the context, gathered rows and operations on the number of tokens.
+// many operations it takes per row. The rest follows from the batch: the number
+// of KV bytes depends on the context; the number of embedding rows that are
+// gathered and the number of operations depend on the number of tokens.
 //
 // KV bytes are counted as in rt::RunCounters: each layer's attention reads the
 // K and V of the sequence once, and new ones are written once. Attention's
@@ -24,11 +25,11 @@
 
 namespace air::bench {
 
-/// The arithmetic that limits a kernel.
+/// The kind of arithmetic whose peak rate limits a kernel.
 struct KernelArithmetic {
   Arithmetic kind = Arithmetic::FmaF32;
-  /// Multiplications per weight and token: 2 for I8x2 activations, which
-  /// consist of two bytes.
+  /// Multiplications per weight and token: 2 for I8x2 activations, each of
+  /// which consists of two bytes, and 1 for all others.
   double repeats = 1;
 };
 
@@ -51,16 +52,17 @@ struct StepCost {
   std::vector<DispatchCost> dispatches;
 };
 
-/// A pass of `tokens` tokens on one sequence that already holds `context` tokens.
-/// Logits are computed for the last `outputs` of them.
+/// A pass of `tokens` tokens on one sequence that already holds `context`
+/// tokens. Logits are computed for the last `outputs` tokens of the pass.
 struct PassShape {
   uint64_t context = 0;
   uint64_t tokens = 1;
   uint64_t outputs = 1;
 };
 
-/// The costs of the steps, in order, of the program for that many tokens.
-/// `shape` must respect the plan's max_tokens and max_outputs.
+/// The costs of the steps, in execution order, of the program that runs passes
+/// of `shape.tokens` tokens. `shape` must respect the plan's max_tokens and
+/// max_outputs.
 std::vector<StepCost> passCosts(const plan::Plan &plan, const PassShape &shape);
 
 } // namespace air::bench

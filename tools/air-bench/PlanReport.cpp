@@ -43,7 +43,7 @@ double medianSeconds(const std::vector<PassSample> &passes) {
   return quartilesOf(std::move(seconds)).median;
 }
 
-/// The sum of the bounds of all dispatches at these rates.
+/// The sum of the bounds of all dispatches at `rates`, in seconds.
 double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   double bound = 0;
   for (const StepCost &step : measured.steps) {
@@ -54,7 +54,9 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   return bound;
 }
 
-/// The mean of two bounds is the bound at the harmonic mean of their rates.
+/// The quartiles of the shares of whole passes, relative to the rates right
+/// before and right after each pass. The mean of the bounds at these two rates
+/// is the bound at the harmonic mean of the rates.
 Quartiles adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {
@@ -114,7 +116,8 @@ std::string row(const std::string &name, const std::string &count,
                 part.operationBound * kMilli, part.share());
 }
 
-/// `text` as a JSON string. It comes from a file and may hold any bytes.
+/// `text` as a JSON string. The text comes from a plan file and may contain any
+/// bytes.
 std::string quoted(const std::string &text) {
   using Json = nlohmann::json;
   return printableJson(

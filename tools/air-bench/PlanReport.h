@@ -5,13 +5,15 @@
 //   bound            the larger of the two; for several dispatches, their sum
 //   share            bound / measured time
 //
-// The rates are the best of the whole run. On a shared machine they vary from
-// second to second, so each pass also has a share of its own, at the mean of
-// the rates right before and right after it.
+// The rates are the highest of the whole run. On a shared machine they vary
+// from second to second. Therefore each pass also has an adjacent share, for
+// which the rates are the mean of those measured right before and right after
+// the pass.
 //
-// Dispatches are timed one by one, each with a wake-up of all threads; the
-// whole pass is timed separately. `outside` is the time of a pass beyond that
-// of its dispatches: barriers, and the host's work between two passes.
+// Dispatches are timed one by one, each with a wake-up of all threads, and the
+// whole pass is timed separately. `outsideSeconds` is the time of the pass
+// minus the time of its dispatches without their wake-ups. It is spent at
+// barriers and in the host's work between two passes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H
@@ -26,7 +28,7 @@
 
 namespace air::bench {
 
-/// The best rates so far.
+/// Rates that were measured on this machine.
 struct MachineRates {
   double bytes = 0; ///< bytes read per second
   ArithmeticRates arithmetic;
@@ -50,23 +52,26 @@ struct Quartiles {
   double high = 0;
 };
 
-/// Seconds are medians over the passes.
+/// What was measured. Times are in seconds and are medians over the passes.
 struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
   uint64_t timedPasses = 0; ///< passes that were timed dispatch by dispatch
   PassShape shape;
-  std::string link; ///< "cache" if weights and KV of a pass fit, else "dram"
+  /// "cache" if the weights and KV that a pass reads fit in the last-level
+  /// cache, otherwise "dram".
+  std::string link;
   MachineRates rates;
-  /// The median of the samples of which rates.bytes is the best. If it is far
-  /// lower, other processes used the memory.
+  /// The median of the bandwidth samples of which `rates.bytes` is the highest,
+  /// in bytes per second. If the median is far below the highest, other
+  /// processes were using the memory.
   double medianBytes = 0;
   std::vector<StepCost> steps;
-  /// One per dispatch, in the order of the steps.
+  /// The time of each dispatch, in the order of the steps.
   std::vector<double> dispatchSeconds;
   std::vector<PassSample> passes; ///< whole passes, at least one
-  /// The time of all dispatches with empty kernels, run as one pass and one by
-  /// one.
+  /// The time of all dispatches with empty kernels: emptyPassSeconds if they
+  /// run as one pass, emptySingleSeconds if they run one by one.
   double emptyPassSeconds = 0;
   double emptySingleSeconds = 0;
 };
@@ -76,7 +81,7 @@ struct PartReport {
   double weightBytes = 0;
   double kvBytes = 0;
   double operations = 0;
-  double byteBound = 0; ///< seconds
+  double byteBound = 0; ///< in seconds
   double operationBound = 0;
   double bound = 0;
 
@@ -92,14 +97,17 @@ struct KindReport {
 struct PlanReport {
   std::vector<PartReport> dispatches;
   std::vector<PartReport> steps;
-  std::vector<KindReport> kinds; ///< in the order of their first step
-  PartReport sum;                ///< of all dispatches, timed one by one
-  PartReport whole;              ///< the same work, timed as one pass
-  Quartiles adjacentShare;       ///< shares of passes at the rates around them
+  /// One entry per kind of step, in the order in which the kinds first occur.
+  std::vector<KindReport> kinds;
+  PartReport sum;   ///< of all dispatches, timed one by one
+  PartReport whole; ///< of all dispatches, timed as one pass
+  /// The shares of passes relative to the rates right before and right after
+  /// each.
+  Quartiles adjacentShare;
   double outsideSeconds = 0;
   uint64_t barriers = 0;
-  /// Names the first part whose share exceeds kMostShare, with its time and its
-  /// bound. Empty if there is none.
+  /// States which measurement exceeded its limit by more than kMostShare
+  /// allows, with both values. Empty if none did.
   std::string impossible;
 };
 

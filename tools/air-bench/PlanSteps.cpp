@@ -16,22 +16,25 @@ constexpr uint64_t kDefaultContext = 64;
 /// user has one token, so logits are computed for all of them.
 constexpr uint64_t kFewTokens = 8;
 constexpr uint32_t kRounds = 5;
-/// No new round starts after this time, so that slow models finish too.
+/// No new round starts after this many seconds, so that slow models finish,
+/// too.
 constexpr double kEnoughSeconds = 60;
-/// How long, per round, passes are timed dispatch by dispatch.
+/// How many seconds of each round are spent on passes that are timed dispatch
+/// by dispatch.
 constexpr double kTurnSeconds = 0.25;
-/// Whole passes per round, each between two measurements of the limits: they
-/// stop after kWholeSeconds or kWholePasses, whichever comes first.
+/// A round times whole passes, each between two measurements of the limits,
+/// until kWholeSeconds have passed or kWholePasses passes have been timed.
 constexpr double kWholeSeconds = 2;
 constexpr int kWholePasses = 12;
 constexpr uint32_t kLimitSamples = 15;
-/// Samples of a limit before and after a pass; the first only wakes the
-/// threads.
+/// The number of samples of a peak rate before and after a pass. The first
+/// sample only wakes the threads and is not used.
 constexpr uint32_t kAdjacentSamples = 4;
-/// How often the limits are measured again if something was faster than them.
+/// The maximum number of times that the limits are measured again because a
+/// pass or a dispatch was faster than they allow.
 constexpr int kAttempts = 10;
-/// The bandwidth probe reads at most this many bytes: far more than any cache
-/// holds, and few compared with a large model.
+/// The bandwidth probe reads at most this many bytes, which is far more than
+/// any cache holds and far less than a large model has.
 constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
 
 double median(std::vector<double> values) {
@@ -53,8 +56,8 @@ public:
         used[static_cast<size_t>(cost.arithmetic.kind)] = true;
       }
     }
-    // If everything a pass reads stays in a cache, that cache's bandwidth is
-    // the limit.
+    // If everything that a pass reads stays in a cache, that cache's bandwidth
+    // is the limit.
     const auto passBytes = static_cast<uint64_t>(bytes);
     limits.linkName = passBytes <= rt::lastLevelCacheBytes() ? "cache" : "dram";
     AIR_ASSIGN_OR_RETURN(
@@ -95,8 +98,9 @@ public:
 
   double medianBytes() const { return median(reads); }
 
-  /// The rates at this moment; raises `best` too. Memory is measured last: its
-  /// rate varies most, and the pass that follows is compared with it.
+  /// Measures the current rates, and raises `best` where they are higher.
+  /// Memory bandwidth is measured last, immediately before the next pass,
+  /// because it varies the most.
   Result<MachineRates> now(MachineRates &best) {
     MachineRates rates;
     for (auto &[kind, limit] : arithmetic) {
@@ -151,7 +155,7 @@ public:
     return pass;
   }
 
-  /// Seconds of one run of all dispatches.
+  /// Runs all dispatches as one pass and returns the time in seconds.
   Result<double> together() {
     const double start = monotonicSeconds();
     AIR_RETURN_IF_ERROR(device->run(program, 0, count, batch));
@@ -174,7 +178,7 @@ private:
   AirBatch batch = {};
 };
 
-/// Passes of random tokens; speed does not depend on the ids.
+/// Runs passes of random tokens. The speed does not depend on the token ids.
 class Passes {
 public:
   static Result<Passes> create(rt::Session &session, const PassShape &shape) {
@@ -182,8 +186,8 @@ public:
     AIR_ASSIGN_OR_RETURN(passes.sequence, session.newSequence());
     uint64_t state = 1;
     for (uint64_t i = 0; i < shape.context + shape.tokens; ++i) {
-      state =
-          state * 6364136223846793005U + 1442695040888963407U; // Knuth's LCG
+      // This is the linear congruential generator of Knuth's MMIX.
+      state = state * 6364136223846793005U + 1442695040888963407U;
       passes.tokens.push_back(
           static_cast<int32_t>((state >> 33) % session.vocabulary()));
     }
@@ -204,7 +208,8 @@ public:
     return monotonicSeconds() - start;
   }
 
-  /// Adds the nanoseconds of each dispatch to `times`.
+  /// Runs a pass and adds the nanoseconds that each dispatch took to its
+  /// element of `times`.
   Status timed(std::span<uint64_t> times) {
     session->executor().timeDispatches(times);
     Status status = whole().status();
@@ -232,7 +237,7 @@ private:
   std::vector<uint32_t> outputs;
 };
 
-/// All samples; their medians are taken at the end.
+/// The samples of all rounds. Their medians are taken at the end.
 struct Samples {
   std::vector<PassSample> whole;
   std::vector<double> emptyTogether;
@@ -257,7 +262,8 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
                 MachineRates &best, Samples &samples) {
   AIR_ASSIGN_OR_RETURN(MachineRates before, limits.now(best));
   auto passBetweenLimits = [&]() -> Status {
-    // A warm-up pass: it wakes the threads of this pool after another pool ran.
+    // This warm-up pass wakes the threads of the session's pool, because the
+    // limits were measured on another pool.
     AIR_RETURN_IF_ERROR(passes.whole().status());
     AIR_ASSIGN_OR_RETURN(double seconds, passes.whole());
     AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
@@ -334,7 +340,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   AIR_ASSIGN_OR_RETURN(measured.shape, passShape(session, options));
   measured.steps = passCosts(session.plan(), measured.shape);
   AIR_ASSIGN_OR_RETURN(Passes passes, Passes::create(session, measured.shape));
-  // A warm-up pass: it loads what filling the context did not use.
+  // This warm-up pass loads the weights and code that were not used when the
+  // context was filled.
   AIR_RETURN_IF_ERROR(passes.whole().status());
   AIR_ASSIGN_OR_RETURN(PlanLimits limits,
                        PlanLimits::create(measured.steps, measured.threads));
@@ -359,7 +366,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   takeMedians(samples, measured);
   measured.medianBytes = limits.medianBytes();
   bench.report = evaluate(measured);
-  // Other load may have lowered the limits that were measured.
+  // If something was faster than the limits allow, other load may have lowered
+  // them while they were measured, so they are measured again.
   for (int again = 0; again < kAttempts && !bench.report.impossible.empty();
        ++again) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));

@@ -1,13 +1,15 @@
 //===- PlanSteps.h - times every dispatch of a plan -------------*- C++ -*-===//
 //
-// Opens a plan as airrun does, fills the context with random tokens, and times
-// passes after it. Every round times whole passes and passes dispatch by
-// dispatch; the machine's limits are measured between the rounds.
+// Opens a plan as airrun does, fills the context with random tokens, and then
+// times passes that continue it. In every round, some passes are timed as a
+// whole and others dispatch by dispatch. The machine's limits are measured
+// between the rounds and beside each whole pass.
 //
-// Thread-safety: one thread. Errors: those of rt::Session; DoesNotFit if the
-// plan does not allow such a pass; Unsupported if the limit of the plan's
-// arithmetic cannot be measured on this machine; Internal if something is
-// faster than the limits allow even after they were measured again.
+// Thread-safety: call benchPlan from one thread at a time. Errors: those of
+// rt::Session; DoesNotFit if the plan does not allow a pass of the requested
+// size; Unsupported if the limit of the plan's arithmetic cannot be measured on
+// this machine; Internal if something is faster than the limits allow even
+// after they were measured again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANSTEPS_H
@@ -22,9 +24,10 @@ namespace air::bench {
 
 struct PlanOptions {
   std::string path;
-  uint32_t threads = 0; ///< 0: as in the plan, at most one per core
+  uint32_t threads = 0; ///< 0 means the plan's number, at most one per core
   uint64_t tokens = 1;
-  /// Tokens in the context before the pass; a small number if absent.
+  /// The number of tokens in the context before the pass. If it is absent,
+  /// benchPlan uses 64, or fewer if the plan's context is too short.
   std::optional<uint64_t> context;
 };
 

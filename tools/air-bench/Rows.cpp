@@ -40,7 +40,8 @@ private:
   void add(const KernelRow &kernel, const KernelSpec &spec,
            const std::string &axes, const std::string &shape, MClass mClass,
            uint32_t tokens, uint32_t context = 0);
-  /// One benchmark per M class, or per entry of kPlainTokens.
+  /// Adds one benchmark for each class of M or, if the kernel has no such
+  /// classes, for each entry of kPlainTokens.
   void addAll(const KernelRow &kernel, const KernelSpec &spec,
               const std::string &axes, const std::string &shape,
               uint32_t context = 0);
@@ -105,7 +106,8 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
       addAll(kernel, spec, axes, sizes);
       if (layout == Layout::X16 &&
           std::ranges::count(kernel.int8DTypes, dtype) != 0) {
-        // Not every machine supports these.
+        // These kernels are not run by default, because not every machine
+        // supports them.
         isCommon = false;
         precision = Precision::Int15;
         addAll(kernel, spec, axes + "/i8x2", sizes);
@@ -116,7 +118,8 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
       if (dtype == DType::BF16 && kernel.op != KernelOp::EmbedRows) {
         isCommon = false;
         precision = Precision::Int8;
-        // Differs from the float32 kernel only for many tokens.
+        // For BF16 weights, the kernels for Precision::Int8 and
+        // Precision::Float differ only in the class of many tokens.
         add(kernel, spec, axes + "/bf16x32", sizes, MClass::Large,
             kClassTokens.back());
         precision = Precision::Float;
@@ -161,7 +164,8 @@ void RowMaker::makeHeads(const KernelRow &kernel, const HeadShape &shape,
   isCommon = true;
 }
 
-// No default label, so that an op without benchmarks fails to compile.
+// The switch has no default label, so that the code does not compile if an op
+// has no benchmarks.
 void RowMaker::make(const KernelRow &kernel) {
   switch (kernel.op) {
   case KernelOp::EmbedRows:

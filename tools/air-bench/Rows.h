@@ -11,17 +11,17 @@
 namespace air::bench {
 
 struct BenchRow {
-  std::string name; ///< "matmul/q4_k/x16/m1/n4096/k4096"
+  std::string name; ///< such as "matmul/q4_k/x16/m1/n4096/k4096"
   codegen::KernelSpec spec;
   uint32_t tokens = 1;
-  uint32_t context = 0; ///< Attention: keys that the last token sees
-  /// Whether it runs without --filter: a common dtype in its best layout, or a
-  /// kernel without weights.
+  uint32_t context = 0; ///< for attention: keys that the last token sees
+  /// Whether the benchmark also runs without --filter. This is true for common
+  /// dtypes in their best layout, and for kernels without weights.
   bool isCommon = true;
 };
 
-/// Every op, dtype, layout and M class of the registry on the shapes of
-/// Shapes.h, in the registry's order.
+/// The benchmarks of every op, dtype, layout and class of M in the kernel
+/// registry, with the shapes of Shapes.h, in the order of the registry.
 std::vector<BenchRow> benchRows();
 
 } // namespace air::bench

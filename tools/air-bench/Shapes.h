@@ -1,8 +1,8 @@
 //===- Shapes.h - the real shapes that kernels are timed on -----*- C++ -*-===//
 //
-// Llama 3.2 1B and Llama 3.1 8B, from their published configurations
-// (hidden_size, intermediate_size, num_attention_heads, num_key_value_heads,
-// head_dim).
+// The shapes are those of Llama 3.2 1B and Llama 3.1 8B. They come from the
+// published configurations of these models (hidden_size, intermediate_size,
+// num_attention_heads, num_key_value_heads, head_dim).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_SHAPES_H
@@ -16,16 +16,16 @@
 namespace air::bench {
 
 struct MatrixShape {
-  uint64_t n; ///< rows: outputs
-  uint64_t k; ///< columns: inputs
+  uint64_t n; ///< rows, one per output
+  uint64_t k; ///< columns, one per input
 };
 
 inline constexpr std::array<MatrixShape, 4> kProjections = {
     {{2048, 2048}, {8192, 2048}, {4096, 4096}, {14336, 4096}}};
 inline constexpr std::array<MatrixShape, 2> kGatedProjections = {
     {{8192, 2048}, {14336, 4096}}};
-/// A quarter of the vocabulary: still far larger than any cache, and small
-/// enough to fit in memory in every dtype.
+/// Embedding tables with about a quarter of the models' 128,256 rows, so that
+/// they fit in memory in every dtype.
 inline constexpr std::array<MatrixShape, 2> kTables = {
     {{32768, 2048}, {32768, 4096}}};
 inline constexpr std::array<uint64_t, 2> kWidths = {2048, 4096};
@@ -40,9 +40,11 @@ inline constexpr std::array<HeadShape, 2> kHeads = {
     {{32, 8, 64}, {32, 8, 128}}};
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
 
-/// The number of tokens that represents each class, in the order of MClass.
+/// The number of tokens that represents each class of M, in the order of
+/// MClass.
 inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};
-/// Numbers of tokens for kernels that have no classes.
+/// The numbers of tokens with which kernels that have no classes of M are
+/// timed.
 inline constexpr std::array<uint32_t, 2> kPlainTokens = {1, 64};
 
 } // namespace air::bench

@@ -19,7 +19,7 @@ enum GgufType : uint32_t {
   kArray = 9,
 };
 
-constexpr uint64_t kTensorAlignment = 32; // general.alignment's default
+constexpr uint64_t kTensorAlignment = 32; // default of general.alignment
 
 template <typename T> void append(std::vector<uint8_t> &out, T value) {
   const auto *bytes = reinterpret_cast<const uint8_t *>(&value);
@@ -108,7 +108,7 @@ Result<GgufWriter::Layout> GgufWriter::layOut() const {
     appendString(head, tensor.name);
     append<uint32_t>(head, static_cast<uint32_t>(tensor.shape.size()));
     for (size_t i = tensor.shape.size(); i-- > 0;) {
-      append<uint64_t>(head, tensor.shape[i]); // innermost first
+      append<uint64_t>(head, tensor.shape[i]); // innermost dimension first
     }
     append<uint32_t>(head, static_cast<uint32_t>(tensor.dtype));
     append<uint64_t>(head, offset);
@@ -127,7 +127,8 @@ Status GgufWriter::write(AtomicFile file, const Fill &fill) const {
   AIR_RETURN_IF_ERROR(file.writeAt(0, layout.head));
   std::vector<uint8_t> piece;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    // Pieces hold whole blocks, so that `fill` never sees half of one.
+    // Every piece consists of whole blocks, so that `fill` never receives a
+    // part of a block.
     uint64_t block = info(tensors[i].dtype).blockBytes;
     uint64_t pieceBytes =
         std::max<uint64_t>(1, (uint64_t{1} << 22) / block) * block;

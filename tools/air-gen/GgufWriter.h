@@ -19,7 +19,7 @@ namespace air::gen {
 struct GgufTensor {
   std::string name;
   DType dtype = DType::F32;
-  std::vector<uint64_t> shape; ///< outermost first
+  std::vector<uint64_t> shape; ///< outermost dimension first
 };
 
 class GgufWriter {
@@ -32,13 +32,14 @@ public:
   void add(const std::string &key, const std::vector<int32_t> &values);
   void addTensor(GgufTensor tensor) { tensors.push_back(std::move(tensor)); }
 
-  /// Fills `bytes`, which start `offset` bytes into tensor `index`.
+  /// A function that fills `bytes`, which begin `offset` bytes after the start
+  /// of tensor `index`.
   using Fill = std::function<void(size_t index, uint64_t offset,
                                   std::span<uint8_t> bytes)>;
   Status write(AtomicFile file, const Fill &fill) const;
 
-  /// Like write, but leaves a hole in the file in place of the tensors' bytes.
-  /// The hole takes no space on the disk and reads as zeros.
+  /// Like write(), but leaves a hole in the file in place of the tensors'
+  /// bytes. The hole takes no space on the disk and reads as zeros.
   Status writeHeaders(AtomicFile file) const;
 
   const std::vector<GgufTensor> &allTensors() const { return tensors; }
@@ -46,11 +47,12 @@ public:
 private:
   struct Layout {
     std::vector<uint8_t> head;     ///< everything before the tensors' bytes
-    std::vector<uint64_t> offsets; ///< of tensors, from the end of the head
-    std::vector<uint64_t> sizes;   ///< of tensors
+    std::vector<uint64_t> offsets; ///< of each tensor from the head's end
+    std::vector<uint64_t> sizes;   ///< of each tensor, in bytes
     uint64_t fileBytes = 0;
   };
-  /// Returns a Usage error if the file would be larger than 2^63 bytes.
+  /// Computes the layout of the file. Returns a Usage error if the file would
+  /// be larger than 2^63 bytes.
   Result<Layout> layOut() const;
 
   void key(const std::string &name, uint32_t type);

@@ -10,8 +10,9 @@ namespace air::gen {
 
 namespace {
 
-/// SplitMix64 (Steele, Lea, Flood 2014) as a counter-based generator: word i of
-/// stream s, so that any piece of a tensor can be generated on its own.
+/// Word `index` of the random sequence `stream`. The generator is SplitMix64
+/// (Steele, Lea, Flood 2014) with a counter instead of a state, so that any
+/// piece of a tensor can be generated on its own.
 uint64_t randomWord(uint64_t stream, uint64_t index) {
   uint64_t z = stream + (index + 1) * 0x9E3779B97F4A7C15ULL;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -23,8 +24,8 @@ uint16_t halfOf(float value) {
   return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
 }
 
-/// The scale at which decoded weights have a standard deviation of about 0.02,
-/// whatever the dtype's range of codes.
+/// The block scale with which random codes decode to weights with a standard
+/// deviation of about 0.02; 0 if `dtype` has no such scale or is not supported.
 float scaleFor(DType dtype) {
   switch (dtype) {
   case DType::Q8_0:
@@ -62,7 +63,7 @@ void fillFloats(DType dtype, uint64_t stream, uint64_t first,
                 std::span<uint8_t> bytes, float spread, float center) {
   uint64_t width = info(dtype).blockBytes;
   for (uint64_t i = 0; i < bytes.size() / width; ++i) {
-    // The sum of 8 random bytes is close enough to a normal distribution.
+    // The sum of 8 random bytes is approximately normally distributed.
     uint64_t word = randomWord(stream, first + i);
     int sum = 0;
     for (int b = 0; b < 8; ++b) {
@@ -92,7 +93,8 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
     std::memcpy(bytes.data() + at, &word,
                 std::min<uint64_t>(8, bytes.size() - at));
   }
-  // Random codes are fine, but the scales among them need a realistic magnitude.
+  // Random bytes are suitable as codes, but the scales and minima among them
+  // need a realistic magnitude, so they are overwritten.
   float scale = scaleFor(dtype);
   for (uint64_t block = 0; block * facts.blockBytes < bytes.size(); ++block) {
     for (const BlockField &field : facts.fields) {
@@ -112,8 +114,9 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
   }
 }
 
-/// Which layers get more bits in llama.cpp's _M mixes: the first and last
-/// eighth, and every third layer in between.
+/// Whether `layer` gets more bits in llama.cpp's mixes whose names end in _M.
+/// These are the first and the last eighth of the layers, and every third layer
+/// in between.
 bool moreBits(uint32_t layer, uint32_t layers) {
   return layer < layers / 8 || layer >= 7 * layers / 8 ||
          (layer - layers / 8) % 3 == 2;
@@ -126,8 +129,9 @@ struct Mix {
   DType forDown(uint32_t layer, uint32_t layers) const {
     return more && moreBits(layer, layers) ? DType::Q6_K : base;
   }
-  /// llama.cpp treats a Llama of 80 layers as a 70B model, whose attn_v is an
-  /// eighth of attn_q, and uses Q5_K there where other models have Q4_K.
+  /// The dtype of attn_v. llama.cpp treats a Llama of 80 layers as a 70B model,
+  /// in which attn_v is an eighth of the size of attn_q, and gives attn_v Q5_K
+  /// where other models have Q4_K.
   DType forV(uint32_t layer, uint32_t layers) const {
     const DType dtype = forDown(layer, layers);
     return more && layers == 80 && dtype == DType::Q4_K ? DType::Q5_K : dtype;
@@ -151,7 +155,8 @@ Result<Mix> mixOf(const std::string &type) {
   return Mix{*dtype, false};
 }
 
-/// A byte-level vocabulary: 256 byte tokens, then tokens that no text uses.
+/// A byte-level vocabulary: 256 byte tokens, followed by tokens that occur in
+/// no text.
 std::vector<std::string> vocabularyOf(uint32_t size) {
   std::vector<std::string> pieces;
   auto utf8 = [](uint32_t code) {
@@ -164,8 +169,8 @@ std::vector<std::string> vocabularyOf(uint32_t size) {
     }
     return text;
   };
-  // GPT-2's byte alphabet: printable bytes represent themselves, and the others
-  // become code points starting at 256.
+  // In GPT-2's byte alphabet, printable bytes represent themselves, and the
+  // other bytes become the code points from 256 upwards.
   uint32_t next = 256;
   for (uint32_t byte = 0; byte < 256; ++byte) {
     bool printable = (byte >= 33 && byte <= 126) ||
@@ -191,7 +196,7 @@ const std::vector<ModelShape> &knownShapes() {
   return shapes;
 }
 
-/// Metadata and tensors of the model, without their bytes.
+/// The metadata and the tensor index of the model, without the tensors' bytes.
 static Result<GgufWriter> describeModel(const ModelShape &shape,
                                         const std::string &type) {
   AIR_ASSIGN_OR_RETURN(Mix mix, mixOf(type));
@@ -219,7 +224,7 @@ static Result<GgufWriter> describeModel(const ModelShape &shape,
   writer.add("tokenizer.ggml.pre", std::string("gpt-2"));
   writer.add("tokenizer.ggml.tokens", vocabularyOf(shape.vocabulary));
   std::vector<int32_t> types(shape.vocabulary, 1);
-  types.back() = 3; // the end token is a control token
+  types.back() = 3; // the last token, which ends texts, is a control token
   writer.add("tokenizer.ggml.token_type", types);
   writer.add("tokenizer.ggml.merges", std::vector<std::string>{"! !"});
   writer.add("tokenizer.ggml.eos_token_id", shape.vocabulary - 1);

@@ -1,8 +1,9 @@
 //===- RandomModel.h - models of any shape with random weights --*- C++ -*-===//
 //
-// A deterministic stand-in for real checkpoints, with the same names, shapes,
-// dtypes and sizes, and random values of realistic magnitude. Measurements use
-// it, so that the repository needs no large files.
+// Writes models that replace real checkpoints in measurements, so that the
+// repository needs no large files. They have the names, shapes, dtypes and
+// sizes of the real models, and random but reproducible weights of realistic
+// magnitude.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRGEN_RANDOMMODEL_H
@@ -30,18 +31,20 @@ struct ModelShape {
   bool tiedEmbeddings = false;
 };
 
-/// Shapes of published models: "1b" Llama 3.2 1B, "3b" Llama 3.2 3B, "8b",
-/// "70b" and "405b" Llama 3.1 of that size.
+/// The shapes of published models: "1b" and "3b" are Llama 3.2 1B and 3B; "8b",
+/// "70b" and "405b" are Llama 3.1 8B, 70B and 405B.
 const std::vector<ModelShape> &knownShapes();
 
-/// Writes a "llama" GGUF into `file`. `type` is a dtype's name, which every
-/// matrix gets, or one of llama.cpp's mixes "Q4_K_M", "Q5_K_M" (more bits for
-/// attn_v and ffn_down of some layers, Q6_K for the head). The bytes depend
-/// only on the arguments.
+/// Writes a GGUF file of the architecture "llama" to `file`. `type` is the name
+/// of a dtype, which all matrices then have, or one of llama.cpp's mixes
+/// "Q4_K_M" and "Q5_K_M", which use more bits for attn_v and ffn_down of some
+/// layers, and Q6_K for the output matrix. The bytes depend only on the
+/// arguments.
 Status writeRandomModel(const ModelShape &shape, const std::string &type,
                         uint64_t seed, AtomicFile file);
 
-/// Writes the same file with a hole in place of the tensors' bytes.
+/// Writes the same file as writeRandomModel, but with a hole in place of the
+/// tensors' bytes.
 Status writeModelHeaders(const ModelShape &shape, const std::string &type,
                          AtomicFile file);
 

@@ -42,8 +42,8 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   };
 
-  // Partial tiles and units, fewer tiles than blocks, splits, and every
-  // WeightFetch.
+  // These cases cover partial tiles and units, fewer tiles than thread blocks,
+  // splits, and every WeightFetch.
   for (const DType dtype : codegen::t16DTypes()) {
     const uint32_t block = info(dtype).blockElements;
     const uint32_t columns = block == 1 ? 1000 : block * 9;
@@ -69,7 +69,8 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   }
 
-  // The matrix shapes of 8B and 1B models.
+  // These cases have the matrix shapes of Llama models with 8 and 1 billion
+  // parameters.
   for (const DType dtype :
        {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16, DType::F16,
         DType::Q4_0, DType::Q5_K, DType::MXFP4}) {
@@ -89,7 +90,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   }
 
-  // One matrix, with one size of the tiling varied at a time.
+  // These cases multiply one matrix with many different tilings.
   for (const DType dtype :
        {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16}) {
     const uint32_t unitBytes = codegen::t16Unit(dtype)->bytes;

@@ -11,15 +11,16 @@ namespace air::gpubench {
 
 /// The cases for one target and number of multiprocessors, in a fixed order.
 struct Cases {
-  std::vector<codegen::cuda::DecodeMatMul> odd;     ///< checked only
-  std::vector<codegen::cuda::DecodeMatMul> shapes;  ///< shapes of models
+  /// Matmuls of unusual sizes, which are checked but not timed.
+  std::vector<codegen::cuda::DecodeMatMul> odd;
+  std::vector<codegen::cuda::DecodeMatMul> shapes;  ///< sizes of real models
   std::vector<codegen::cuda::DecodeMatMul> tilings; ///< one shape, many tilings
   std::vector<codegen::cuda::ReadProbe> reads;
   uint64_t copyBytes = 0;
   std::vector<uint32_t> launchBlocks; ///< grid sizes of launch probes
 };
 
-/// Leaves out cases that the target does not support.
+/// The cases for a target, without those that it does not support.
 Cases casesFor(const codegen::cuda::CudaTarget &target,
                uint32_t multiprocessors);
 

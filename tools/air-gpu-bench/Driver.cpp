@@ -8,7 +8,8 @@
 namespace air::gpubench {
 namespace {
 
-// Values of the driver API's enumerations and layouts of its structures.
+// The values of these enumerators and the layouts of these structures are those
+// of the CUDA driver API.
 constexpr int kMultiprocessors = 16;
 constexpr int kL2Bytes = 38;
 constexpr int kCapabilityMajor = 75;
@@ -79,8 +80,8 @@ struct DriverFunctions {
   int (*eventDestroy)(void *) = nullptr;
   int (*errorString)(int, const char **) = nullptr;
 
-  /// Resolves all functions. Returns the name of the first that the library
-  /// lacks, or null.
+  /// Resolves all functions. Returns the name of the first function that the
+  /// library lacks, or null if it has all of them.
   const char *resolve() {
     const char *missing = nullptr;
     auto find = [&](const char *name, auto &function) {
@@ -200,7 +201,7 @@ Driver::~Driver() {
   if (!functions->library) {
     return;
   }
-  // Handles that were never created are null, which the driver rejects safely.
+  // If open() failed, some of the handles were never created and are null.
   (void)unloadAll();
   if (pinned) {
     functions->hostFree(pinned);
@@ -273,8 +274,9 @@ Status Driver::unloadAll() {
   return Status::ok();
 }
 
-// LaunchConfig is a type of our own, since CUDA's headers are not used, so UBSan
-// cannot compare the function's type.
+// UBSan's check of function types is disabled here. CUDA's headers are not
+// used, so LaunchConfig is a type of this file, and the type of `launchKernel`
+// differs from that of the driver's function.
 [[clang::no_sanitize("function")]] Status Driver::launch(const Launch &launch) {
   LaunchAttribute attribute = {};
   attribute.id = kProgrammaticStreamSerialization;

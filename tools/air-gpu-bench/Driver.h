@@ -1,8 +1,9 @@
 //===- Driver.h - the CUDA driver, opened at run time -----------*- C++ -*-===//
 //
-// The few functions of libcuda.so.1 that measuring needs (CUDA Driver API
-// reference). The library is not linked, and `open` reports when it is missing.
-// A Driver has one context on one device and is used by one thread.
+// Calls the few functions of libcuda.so.1 that the measurements need. They are
+// described in NVIDIA's "CUDA Driver API" reference. The library is not linked:
+// open() loads it, and returns an Unsupported error if it is missing. A Driver
+// has one context on one device and is used by one thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_GPU_BENCH_DRIVER_H
@@ -21,11 +22,12 @@ using DevicePointer = uint64_t;
 
 struct DeviceFacts {
   std::string name;
-  uint32_t capability = 0; ///< 10 * major + minor
+  uint32_t capability = 0; ///< compute capability: 10 * major + minor
   uint32_t multiprocessors = 0;
   uint64_t l2Bytes = 0;
   uint64_t freeBytes = 0;
-  std::string driverVersion; ///< the CUDA version it supports: "13.0"
+  /// The newest CUDA version that the driver supports, such as "13.0".
+  std::string driverVersion;
 };
 
 struct Launch {
@@ -40,8 +42,9 @@ struct Launch {
 
 struct DriverFunctions;
 
-/// Modules live until `unloadAll`, and memory lives until `release`, or else
-/// until the Driver is destroyed. Errors are Io with the driver's own text.
+/// Modules live until unloadAll() is called or the Driver is destroyed. Memory
+/// lives until release() is called or the Driver is destroyed. If a call of the
+/// driver fails, the error is Io with the driver's own text.
 class Driver {
 public:
   static Result<std::unique_ptr<Driver>> open();
@@ -61,22 +64,26 @@ public:
   /// Loads the kernel of a cubin, ready to be launched with `sharedBytes`.
   Result<void *> load(std::span<const uint8_t> cubin, const std::string &name,
                       uint32_t sharedBytes);
-  /// Unloads all modules.
+  /// Unloads the kernels that load() has loaded.
   Status unloadAll();
 
-  /// Enqueues a launch. `finish` reports errors of the kernel itself.
+  /// Enqueues a launch. Errors of the kernel itself are reported by finish().
   Status launch(const Launch &launch);
   Status finish();
 
-  /// The milliseconds of each of `replays` replays of a graph of these
-  /// launches, after one warm-up replay.
+  /// Replays a graph of these launches, first once as a warm-up and then
+  /// `replays` times. Returns the milliseconds of each replay after the
+  /// warm-up.
   Result<std::vector<double>> replay(const std::vector<Launch> &launches,
                                      uint32_t replays);
-  /// The same for a graph of copies within the device.
+  /// Copies `bytes` bytes within the device, first once as a warm-up and then
+  /// `times` times. Returns the milliseconds of the fastest copy after the
+  /// warm-up.
   Result<double> copyMilliseconds(DevicePointer to, DevicePointer from,
                                   uint64_t bytes, uint32_t times);
-  /// The milliseconds to copy `bytes` bytes from pinned host memory in pieces
-  /// of `piece` bytes.
+  /// Copies `bytes` bytes from pinned host memory to the device, in pieces of
+  /// `piece` bytes, several times. Returns the milliseconds of the fastest
+  /// repetition.
   Result<double> uploadMilliseconds(DevicePointer to, uint64_t bytes,
                                     uint64_t piece);
 

@@ -133,7 +133,7 @@ Status prepareFolder(const std::string &path, const std::string &targetName,
   for (const CudaKernel &kernel : kernels) {
     AIR_ASSIGN_OR_RETURN(const CompiledKernel compiled,
                          nvrtc.compile(kernel.text, kernel.name, target));
-    // A kernel that spills registers is not a candidate.
+    // A kernel that spills registers is left out of the folder.
     if (compiled.resources.spillBytes != 0) {
       continue;
     }

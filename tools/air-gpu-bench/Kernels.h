@@ -20,7 +20,7 @@ struct KernelFolder {
   std::string target;
   std::string nvrtc; ///< version of the NVRTC that compiled the kernels
   uint32_t multiprocessors = 0;
-  std::map<std::string, uint32_t> registers; ///< by kernel name
+  std::map<std::string, uint32_t> registers; ///< per thread, by kernel name
 };
 
 /// The text of kernels.json.
@@ -31,13 +31,14 @@ std::string folderText(const KernelFolder &folder);
 Result<KernelFolder> parseFolder(const std::string &text,
                                  const std::string &path);
 
-/// Generates every kernel of the cases once.
+/// Generates the kernels of all cases, each kernel only once.
 Result<std::vector<codegen::cuda::CudaKernel>>
 kernelsOf(const Cases &cases, const codegen::cuda::CudaTarget &target);
 
-/// Creates the folder `path` and compiles everything into it. A kernel that
+/// Creates the folder `path` and compiles all kernels into it. A kernel that
 /// spills registers is left out and therefore not measured. `nvrtcPath` is
-/// passed to Nvrtc::open.
+/// passed to Nvrtc::open. If `texts` is true, the CUDA text of each kernel is
+/// saved, too.
 Status prepareFolder(const std::string &path, const std::string &targetName,
                      uint32_t multiprocessors, const std::string &nvrtcPath,
                      bool texts);

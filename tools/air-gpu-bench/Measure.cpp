@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint32_t kReplays = 7;
 constexpr double kGraphMilliseconds = 3;
-/// A large matrix has this many distinct rows, which it repeats.
+/// The number of distinct rows of a large matrix. Its other rows repeat them.
 constexpr uint32_t kOwnRows = 256;
 
 template <typename T>
@@ -38,7 +38,8 @@ public:
   Buffer() = default;
   ~Buffer() {
     if (owner && address) {
-      // A failure to free follows an earlier failure, which was reported.
+      // Releasing memory fails only after an earlier failure, which has been
+      // reported.
       (void)owner->release(address);
     }
   }
@@ -70,7 +71,8 @@ public:
   Status wgmma();
   Status uploads();
 
-  /// Times a graph that repeats the launches until it takes long enough.
+  /// Replays a graph that repeats `set` often enough to take
+  /// kGraphMilliseconds. Returns the milliseconds per launch in each replay.
   Result<std::vector<double>> time(const std::vector<Launch> &set);
 
   Report report;
@@ -152,7 +154,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   }
   const Operands &operands = found->second;
 
-  // Enough copies of the matrix that none is still in L2 when it is used again.
+  // There are so many copies of the matrix that none is still in the L2 cache
+  // when it is used again.
   const uint64_t sets =
       timed ? std::max<uint64_t>(
                   3, (3 * driver.facts().l2Bytes + kernel.weightBytes - 1) /
@@ -170,8 +173,9 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   AIR_RETURN_IF_ERROR(partials.allocate(driver, kernel.partialBytes));
   AIR_RETURN_IF_ERROR(counters.allocate(driver, kernel.counterBytes));
   AIR_RETURN_IF_ERROR(driver.write(weights.at(), operands.packed));
-  // The first set is filled by copies that double in size. It begins with the
-  // matrix's first row, as do all others.
+  // `packed` holds the distinct rows. The first copy of the matrix is filled by
+  // repeating them, doubling the number of filled bytes each time. All other
+  // copies are copies of the first.
   for (uint64_t set = 0; set < sets; ++set) {
     const DevicePointer to = weights.at() + set * kernel.weightBytes;
     uint64_t done = operands.packed.size();
@@ -196,9 +200,10 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   launch.arguments = {weights.at(), x.at(), y.at(), partials.at(),
                       counters.at()};
   Row &result = row(group, kernel.name);
-  // Two launches, because the first must leave the counters at zero.
+  // There are two launches, because the second one fails if the first has not
+  // left the counters at zero.
   for (int round = 0; round < 2; ++round) {
-    AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // NaN
+    AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // all NaN
     AIR_RETURN_IF_ERROR(driver.launch(launch));
     AIR_RETURN_IF_ERROR(driver.finish().withContext(kernel.name));
     std::vector<float> values(yBytes / 4);
@@ -271,7 +276,8 @@ Status Session::read(const ReadProbe &probe) {
   const uint64_t wordBytes = uint64_t{4} * kernel.gridX * kernel.threads;
   AIR_RETURN_IF_ERROR(bytes.allocate(driver, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(words.allocate(driver, wordBytes));
-  // One word differs, so that exactly one thread's result must differ, too.
+  // One word differs from the others, so exactly one thread's result must
+  // differ, too.
   AIR_RETURN_IF_ERROR(driver.fill(bytes.at(), 0x5a, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(
       driver.fill(bytes.at() + kernel.weightBytes - 4, 0x11, 4));
@@ -283,7 +289,9 @@ Status Session::read(const ReadProbe &probe) {
   std::vector<uint32_t> results(wordBytes / 4);
   AIR_RETURN_IF_ERROR(driver.read(words.at(), bytesOf(results)));
   Row &result = row("read", kernel.name);
-  // A thread combines an even number of words 0x5a5a5a5a, whose XOR is 0.
+  // The kernel combines the words that a thread reads with XOR. Every thread
+  // reads an even number of words, so the result is 0 if all of them are
+  // 0x5a5a5a5a.
   result.isRight = std::count(results.begin(), results.end(),
                               0x11111111U ^ 0x5a5a5a5aU) == 1 &&
                    std::count(results.begin(), results.end(), 0U) ==
@@ -317,7 +325,8 @@ Status Session::launches(uint32_t blocks, bool dependent) {
   fill(result, times, 0);
   std::vector<uint32_t> counted(blocks);
   AIR_RETURN_IF_ERROR(driver.read(words.at(), bytesOf(counted)));
-  // The count is right only if each launch saw the result of the previous one.
+  // The count is right only if each launch has seen the result of the previous
+  // one.
   result.isRight =
       std::all_of(counted.begin(), counted.end(), [&](uint32_t word) {
         return word == count * (kReplays + 1);

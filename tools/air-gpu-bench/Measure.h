@@ -10,7 +10,7 @@
 
 namespace air::gpubench {
 
-/// One line of the report. GB are 10^9 bytes.
+/// One line of the report. A gigabyte (GB) is 10^9 bytes.
 struct Row {
   std::string group; ///< "check", "limit", "read", "shape", "tiling", ...
   std::string name;
@@ -19,8 +19,9 @@ struct Row {
   double worstShare = 0;    ///< largest error / allowed error
   double microseconds = 0;  ///< 0 where nothing is timed
   double spread = 0;        ///< (slowest - fastest) / median of the replays
-  double gigabytesPerSecond = 0; ///< bytes that the kernel reads and writes
-  double sourceGigabytes = 0;    ///< GB/s of the matrix's size in GGUF
+  double gigabytesPerSecond = 0; ///< that the kernel reads and writes
+  /// The size of the matrix in the GGUF file divided by the time, in GB/s.
+  double sourceGigabytes = 0;
   uint32_t registers = 0;
 };
 
@@ -29,14 +30,16 @@ struct Report {
   std::string nvrtc;
   double copyGigabytes = 0; ///< GB/s read plus written by the fastest copy
   double readGigabytes = 0; ///< GB/s of the fastest read probe
-  uint32_t notReached = 0;  ///< kernels that the time limit left out
+  uint32_t notReached = 0;  ///< kernels not run because of the time limit
   std::vector<Row> rows;
 };
 
 struct MeasureOptions {
   bool checks = true;
   bool timings = true;
-  std::string filter; ///< only names that contain it; "" = all
+  /// Only kernels whose name contains this text are run. An empty text selects
+  /// all.
+  std::string filter;
   /// After this many seconds no further kernel is started.
   double seconds = 3600;
 };

@@ -8,12 +8,12 @@
 
 namespace air::gpubench {
 
-/// A matrix of a few rows, which a larger matrix repeats, and activations. The
-/// expected results are computed in double precision from exactly dequantised
-/// weights.
+/// The operands of a matmul and its expected results. The matrix has only a few
+/// rows, which a larger matrix repeats. The expected results are computed in
+/// double precision from exactly dequantised weights.
 struct Operands {
   uint32_t rows = 0; ///< a whole number of tiles, or all rows of the matrix
-  std::vector<uint8_t> packed;    ///< T16
+  std::vector<uint8_t> packed;    ///< the matrix in layout T16
   std::vector<uint16_t> x;        ///< float16 [tokens][columns]
   std::vector<double> expected;   ///< [tokens][rows]
   std::vector<double> magnitudes; ///< sums of |w * x|, [tokens][rows]
@@ -25,8 +25,8 @@ Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
 
 struct Difference {
   double relative = 0;   ///< norm of the error / norm of the result
-  double worstShare = 0; ///< largest error / allowed error; right below 1
-  uint64_t worstAt = 0;  ///< token * rows + row
+  double worstShare = 0; ///< largest error / allowed error; must be below 1
+  uint64_t worstAt = 0;  ///< index in y of the largest share
 };
 
 /// Compares `y` [tokens][rows of the whole matrix] with the expected results.

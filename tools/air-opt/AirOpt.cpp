@@ -9,8 +9,9 @@
 #include <vector>
 
 int main(int argc, char **argv) {
-  // MLIR's thread pool aborts when the system gives it no thread, and the IR
-  // here is small.
+  // MLIR's thread pool aborts if the system refuses to start a thread. The IR
+  // that air-opt processes is small, so multithreading is disabled unless the
+  // command line states otherwise.
   static char oneThread[] = "--mlir-disable-threading";
   std::vector<char *> arguments(argv, argv + argc);
   bool isGiven = false;

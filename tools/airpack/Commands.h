@@ -6,15 +6,15 @@
 
 namespace air {
 
-/// `airpack MODEL --target ...`
+/// The command `airpack MODEL --target ...`.
 cli::Command packCommand();
 Status runPack(const cli::Invocation &invocation);
 
-/// `airpack inspect PLAN|MODEL`
+/// The command `airpack inspect PLAN|MODEL`.
 cli::Command inspectCommand();
 Status runInspect(const cli::Invocation &invocation);
 
-/// `airpack verify PLAN`
+/// The command `airpack verify PLAN`.
 cli::Command verifyCommand();
 Status runVerify(const cli::Invocation &invocation);
 

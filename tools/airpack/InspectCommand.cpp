@@ -14,10 +14,12 @@
 namespace air {
 namespace {
 
-/// Keeps insertion order, so that the output has the order of the file.
+/// This type keeps the order of insertion, so that the output has the order of
+/// the file.
 using Json = nlohmann::ordered_json;
 
-/// For longer lists, only the length is shown.
+/// The number of elements up to which a list is shown. For longer lists, only
+/// the length is shown.
 constexpr size_t kLongestList = 16;
 
 template <typename T> Json listToJson(const std::vector<T> &list) {
@@ -54,7 +56,7 @@ std::string shapeText(const std::vector<uint64_t> &shape) {
 }
 
 std::string dump(const Json &json) {
-  // Strings in a file need not be valid UTF-8.
+  // Strings in a file need not be valid UTF-8, so invalid bytes are replaced.
   return printableJson(
       json.dump(2, ' ', false, Json::error_handler_t::replace));
 }

@@ -23,11 +23,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "MODEL.gguf" -> "MODEL.air" in the current folder. The part number of a
-/// split model is dropped too.
+/// The default output of MODEL.gguf: MODEL.air in the current folder. For a
+/// split model, the part number is left out of the name, too.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
-  // NAME-00001-of-000NN
+  // The name of a split model's first part ends in "-00001-of-NNNNN", where
+  // each N is a digit.
   constexpr size_t kSuffix = 15;
   if (stem.size() > kSuffix) {
     std::string tail = stem.substr(stem.size() - kSuffix);
@@ -55,7 +56,8 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
 /// The number of threads, at most `wanted`, that the system allows. Prints a
 /// note if it is lower than `wanted`.
 unsigned threadsToBeHad(unsigned wanted) {
-  // These threads are in addition to the one that compiles and writes.
+  // The threads that are probed are in addition to the one that compiles and
+  // writes.
   const ThreadSupply supply = probeThreads(wanted);
   if (supply.refusal.isOk()) {
     return wanted;
@@ -107,7 +109,8 @@ private:
   Clock::time_point before = Clock::now();
 };
 
-/// Chooses the tiles of the plan that `options` describe by timing them.
+/// Times different tile sizes for the plan that `options` describes, and stores
+/// the choice in `options.tiles`.
 Status measureTiles(compiler::CompileOptions &options, double seconds) {
   AIR_ASSIGN_OR_RETURN(MachineProfile target, resolveProfile(options.target));
   const MachineProfile host = hostProfile();

@@ -35,7 +35,8 @@ std::string countText(uint64_t count) {
   return std::to_string(count);
 }
 
-/// "Q4_K 70 %, Q6_K 30 %": the dtypes of the matrices by their share of bytes.
+/// The dtypes of the matrices with their shares of the bytes, as in
+/// "Q4_K 70 %, Q6_K 30 %".
 std::string dtypeMix(const plan::Plan &plan) {
   std::map<std::string, uint64_t> bytes;
   uint64_t total = 0;
@@ -141,7 +142,7 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
       lines += "speed      unknown; a profile written by airrun probe has the "
                "bandwidth\n";
     } else {
-      // Only a measured bandwidth is an upper bound.
+      // Only a measured bandwidth results in an upper bound on the speed.
       lines += format("speed      %s %.1f tokens/s, %s; %s limits it\n",
                       measured ? "at most" : "about",
                       1e9 / static_cast<double>(prediction.nanoseconds()), kind,
@@ -162,7 +163,8 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
   return lines;
 }
 
-/// The sampling options that the model recommends, or nothing.
+/// The line with the sampling options that the model recommends; empty if it
+/// recommends none.
 std::string samplingLine(const plan::Plan &plan) {
   const SamplingDefaults defaults = fromPlan(plan.sampling());
   std::string list;
@@ -181,7 +183,8 @@ std::string samplingLine(const plan::Plan &plan) {
   return list.empty() ? "" : "sampling   " + list + ", the model's\n";
 }
 
-/// What `airpack --tune` did, or nothing for a plan that was not tuned.
+/// The line that reports what `airpack --tune` did; empty for a plan that was
+/// not tuned.
 std::string tilesLine(const plan::Plan &plan) {
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
     const plan::Decision &decision = *plan.decisions()->Get(i);
@@ -192,8 +195,8 @@ std::string tilesLine(const plan::Plan &plan) {
   return "";
 }
 
-/// How many bytes of weights a weightless plan leaves out, or nothing for other
-/// plans.
+/// The line that states how many bytes of weights a weightless plan leaves out;
+/// empty for other plans.
 std::string weightlessLine(const plan::Plan &plan) {
   if (!plan.weightless()) {
     return "";

@@ -18,22 +18,25 @@ namespace {
 constexpr uint64_t kDefaultPrefill = 512;
 constexpr uint64_t kDefaultDecode = 64;
 constexpr int64_t kRounds = 5;
-/// No new round starts after this time, so that slow models finish too.
+/// No new round starts after this many seconds, so that slow models finish,
+/// too.
 constexpr double kEnoughSeconds = 60;
-/// The bandwidth probe reads at most this many bytes: far more than any cache
-/// holds, and few compared with a large model.
+/// The bandwidth probe reads at most this many bytes, which is far more than
+/// any cache holds and far less than a large model has.
 constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
-// With many short samples, the best one is undisturbed by other processes.
+// Among many short samples, at least the best one is hardly disturbed by other
+// processes.
 constexpr uint32_t kProbeSamples = 25;
 constexpr uint32_t kProbeMilliseconds = 2;
 
 uint64_t peakRssBytes() {
   struct rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024; // Linux: KiB
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024; // Linux reports KiB
 }
 
-/// The bandwidth limit of a decode pass, measured on as many bytes as it reads.
+/// Measures the memory bandwidth that limits a decode pass. The buffer that is
+/// read has the size of what the pass reads, but at most kMostProbeBytes.
 class LinkLimit {
 public:
   static Result<LinkLimit> create(double passBytes, uint32_t threads) {
@@ -63,8 +66,8 @@ private:
   double best = 0;
 };
 
-/// Passes of random token ids on one sequence; speed does not depend on the
-/// ids.
+/// Runs passes of random tokens on one sequence. The speed does not depend on
+/// the token ids.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -83,9 +86,8 @@ public:
     return work;
   }
 
-  /// Empties the sequence, then processes the prompt up to its last logits.
-  /// Returns the seconds that processing the prompt took, or 0 without a
-  /// prompt.
+  /// Empties the sequence, then processes the prompt and computes the logits of
+  /// its last token. Returns the seconds that this took, or 0 without a prompt.
   Result<double> prefill() {
     AIR_RETURN_IF_ERROR(session->truncate(sequence, 0));
     if (prefillTokens == 0) {
@@ -285,7 +287,8 @@ Status runBench(const cli::Invocation &invocation) {
   measured.threads = session.threads();
   measured.prefillTokens = prefill;
   measured.decodeTokens = decode;
-  // The first round also loads the weights; later ones find them in memory.
+  // This warm-up round also loads the weights. The measured rounds find them in
+  // memory.
   AIR_RETURN_IF_ERROR(work.prefill().status());
   double prefilled = monotonicSeconds() - started;
   session.executor().resetCounters();
@@ -293,7 +296,8 @@ Status runBench(const cli::Invocation &invocation) {
   rt::RunCounters decoded = session.executor().counters();
   measured.firstTokenSeconds =
       prefill != 0 ? prefilled : prefilled + work.lastTokenSeconds().front();
-  // Taken before the bandwidth probe allocates its buffer.
+  // The peak is read before the bandwidth probe allocates its buffer, which
+  // would be included in it.
   measured.peakRssBytes = peakRssBytes();
   std::optional<LinkLimit> limit;
   if (decode != 0) {

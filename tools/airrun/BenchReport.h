@@ -1,5 +1,9 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
+// The report has the following figures. The limit is the measured bandwidth in
+// bytes per second, and the minimal bytes are those of the weights and KV that
+// a token cannot do without.
+//
 //   predicted_tok_s  limit / minimal bytes per token: the most that the memory
 //                    bandwidth allows
 //   beta             minimal bytes / bytes read: 1 if nothing is read twice
@@ -21,9 +25,9 @@
 
 namespace air {
 
-/// What was measured. Seconds are those of the median round; per-token times
-/// are of all rounds. A phase with 0 tokens was not run and is left out of
-/// reports.
+/// What was measured. prefillSeconds and decodeSeconds are those of the median
+/// round, and tokenSeconds contains the tokens of all rounds. A phase with 0
+/// tokens was not run and is left out of reports.
 struct BenchMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
@@ -32,15 +36,16 @@ struct BenchMeasurement {
   double prefillFlops = 0;
   uint64_t decodeTokens = 0;
   double decodeSeconds = 0;
-  std::vector<double> tokenSeconds; ///< sorted
+  std::vector<double> tokenSeconds; ///< of each decoded token, ascending
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
-  std::string link;          ///< "dram" or "cache"
-  double limitPerSecond = 0; ///< bytes/s, the best sample
+  std::string link; ///< what limits decode: "dram" or "cache"
+  /// The bandwidth of the link in bytes/s, from the best sample.
+  double limitPerSecond = 0;
   uint64_t peakRssBytes = 0;
   double firstTokenSeconds = 0;
-  /// The name of each step kind, with its seconds in one prefill and in one
-  /// decode; empty without --steps.
+  /// The name of each kind of step, with the seconds that its steps take in one
+  /// prefill and in one decode phase. Empty without --steps.
   std::vector<std::pair<std::string, std::pair<double, double>>> steps;
 };
 
@@ -54,31 +59,34 @@ struct BenchReport {
   double share = 0;
 };
 
-/// Average bytes of weights and KV that each of `passes` passes reads.
+/// The average number of bytes of weights and KV that each of `passes` passes
+/// reads.
 double bytesOfPass(const rt::RunCounters &counters, uint64_t passes);
 
-/// The link that limits passes which read `passBytes`: "cache" if all of that
-/// stays in a last-level cache of `cacheBytes` from one pass to the next, else
-/// "dram".
+/// The link that limits passes of which each reads `passBytes` bytes: "cache"
+/// if all of these bytes stay in a last-level cache of `cacheBytes` bytes from
+/// one pass to the next, otherwise "dram".
 const char *linkOf(double passBytes, uint64_t cacheBytes);
 
-/// How far a share may exceed 1, since the limit is itself a measurement.
+/// How far a share of the limit may exceed 1 without being an error, since the
+/// limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// How often a limit that is below the measured rate is measured again. Each
-/// measurement takes about 50 ms, and other load on the machine may last for
-/// seconds.
+/// The maximum number of times that a limit below the measured rate is measured
+/// again. Each measurement takes about 50 ms, and other load on the machine may
+/// last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
-/// Other load may have lowered the bandwidth while the limit was measured. As
-/// long as decode is faster than its limit, and at most kMostLimitRetries
-/// times, raises the limit to what `measureAgain` returns (bytes/s) if that is
-/// higher.
+/// Measures the limit again as long as decode is faster than it, but at most
+/// kMostLimitRetries times, because other load may have lowered the bandwidth
+/// while the limit was measured. If `measureAgain` returns a higher limit (in
+/// bytes/s), the limit is raised to it.
 void raiseLimit(BenchMeasurement &measured,
                 const std::function<double()> &measureAgain);
 
-/// Returns an Internal error if the rate exceeds its limit (the message states
-/// both numbers), or if the time of a phase that was run is 0.
+/// Computes the report. Returns an Internal error if the rate at which decode
+/// reads exceeds its limit (the message states both numbers), or if the time of
+/// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
 std::string benchJson(const BenchMeasurement &measured,

@@ -15,8 +15,8 @@
 
 namespace air {
 
-/// The longest text that is read at once. Text takes about three bytes of
-/// memory per byte.
+/// The longest text, in bytes, that is read at once. Processing a text takes
+/// about three times its size in memory.
 static constexpr uint64_t kLongestText = uint64_t{1} << 26;
 
 cli::Positional planPositional() {
@@ -144,7 +144,7 @@ static Result<std::string> readAll(std::FILE *stream, const std::string &name,
 
 Result<std::string> readTextFile(const std::string &path,
                                  const TextLimit &limit) {
-  // Read instead of mapped, since it may be a pipe, as in -f <(command).
+  // The file is read instead of mapped, since it may be a pipe: -f <(command).
   std::FILE *stream = std::fopen(path.c_str(), "re");
   if (stream == nullptr) {
     return ioError("can't open '" + path + "': " + std::strerror(errno));

@@ -25,16 +25,19 @@ cli::Option tokensOption();
 /// that is not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// Opens the plan that the command line names, with the value of --threads.
+/// Opens the plan that the command line names, with the number of threads that
+/// --threads states.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
-/// How much text is read, and the message if there is more.
+/// A limit on the size of a text that is read, and its explanation in the error
+/// message for a longer text.
 struct TextLimit {
   uint64_t bytes;
-  /// Follows "'FILE' has N bytes, ": why that is too much, and what to do.
+  /// The end of the message "'FILE' has N bytes, ...": why that is too much,
+  /// and what to do.
   std::string why;
 };
 

@@ -22,13 +22,14 @@ static_assert(std::atomic<bool>::is_always_lock_free &&
                   std::atomic<int>::is_always_lock_free,
               "a signal handler sets them");
 
-/// Lets the signal end the process, so that a calling shell or script stops too
-/// and does not take a part of the answer for all of it.
+/// Lets the signal end the process, so that a calling shell or script stops,
+/// too, and does not mistake a partial answer for a complete one.
 [[noreturn]] void dieBy(int signal) {
   std::signal(signal, SIG_DFL);
   raise(signal);
-  // The system does not kill the first process of a container; that one exits
-  // with the code that a shell would report.
+  // If this is the first process of a container, the system does not let the
+  // signal end it. It then exits with the code that a shell would report, which
+  // is 128 plus the number of the signal.
   constexpr int kShellsCode = 128;
   _exit(kShellsCode + signal);
 }
@@ -46,15 +47,16 @@ void onInterrupt(int signal) {
 void catchInterrupt() {
   for (int signal : {SIGINT, SIGTERM}) {
     struct sigaction action = {};
-    // A shell makes the background processes of a script ignore Ctrl-C; it
-    // remains ignored.
+    // The shell of a script starts background processes with SIGINT ignored. A
+    // signal that is already ignored stays ignored.
     if (sigaction(signal, nullptr, &action) == 0 &&
         action.sa_handler == SIG_IGN) {
       continue;
     }
     action = {};
     action.sa_handler = onInterrupt;
-    // The handler does not block its signal, because dieBy() raises it there.
+    // With SA_NODEFER, the signal is not blocked in its handler, so that
+    // dieBy() can raise it there.
     action.sa_flags = static_cast<int>(SA_RESTART | SA_NODEFER);
     sigaction(signal, &action, nullptr);
   }
@@ -83,8 +85,8 @@ cli::Option integer(std::string name, std::string shortName, std::string help,
           .maximum = maximum};
 }
 
-/// The runtime's defaults, overridden by the model's, and these by the command
-/// line.
+/// The sampling options: those of the command line, otherwise those of the
+/// model, otherwise the defaults of the runtime.
 rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
                                   const rt::Session &session) {
   rt::SamplerOptions options;
@@ -189,13 +191,14 @@ double rate(uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-/// What has been generated so far, and when.
+/// What has been processed and generated so far, and when, in seconds of the
+/// monotonic clock.
 struct Progress {
   double promptBegin = 0;
   double promptEnd = 0;
   double lastToken = 0;
   uint64_t promptGiven = 0;
-  uint64_t promptTokens = 0; ///< tokens of the prompt that were computed
+  uint64_t promptTokens = 0; ///< tokens of the prompt that were processed
   uint64_t tokens = 0;
   bool endsLine = true;
 };
@@ -251,7 +254,8 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
   std::fprintf(stderr, "airrun: decode: %llu tokens",
                static_cast<unsigned long long>(progress.tokens));
   if (decodeSeconds > 0) {
-    // The time of the first token is part of the prompt's time.
+    // The pass over the prompt has computed the logits for the first token, so
+    // decoding took one pass fewer than there are tokens.
     std::fprintf(stderr, " in %.3f s, %.1f tok/s", decodeSeconds,
                  rate(progress.tokens - 1, decodeSeconds));
   }
@@ -339,7 +343,8 @@ Status runGenerate(const cli::Invocation &invocation) {
   AIR_RETURN_IF_ERROR(checkInputs(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are both read and printed, without --stop.
+  // No tokenizer is needed if ids are both read and printed and --stop is not
+  // given.
   std::optional<rt::Tokenizer> tokenizer;
   if (!ids || !invocation.has("--tokens") || invocation.has("--stop")) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));

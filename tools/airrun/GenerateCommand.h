@@ -6,12 +6,12 @@
 
 namespace air {
 
-/// airrun's main command.
+/// The main command of airrun, which has no name: `airrun PLAN`.
 cli::Command generateCommand();
 
-/// Streams text or ids to standard output and writes timings to standard error.
-/// Errors: Usage, Unsupported (text from a plan without a vocabulary), Io, and
-/// those of Session and Generator.
+/// Streams the generated text or ids to standard output and writes timings to
+/// standard error. Errors: Usage, Unsupported (text from a plan without a
+/// vocabulary), Io, and those of Session and Generator.
 Status runGenerate(const cli::Invocation &invocation);
 
 } // namespace air

@@ -8,8 +8,8 @@ namespace air {
 
 cli::Command logitsCommand();
 
-/// Writes little-endian float32 [tokens, vocabulary]. The file is written
-/// atomically.
+/// Writes the logits that follow each input token to a file, as little-endian
+/// float32 [tokens, vocabulary]. The file appears only when it is complete.
 Status runLogits(const cli::Invocation &invocation);
 
 } // namespace air

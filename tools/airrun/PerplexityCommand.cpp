@@ -89,7 +89,8 @@ Status runPerplexity(const cli::Invocation &invocation) {
   std::vector<rt::SequenceId> sequences(window, sequence);
   std::vector<uint32_t> outputs(window);
   std::iota(outputs.begin(), outputs.end(), 0U);
-  // BOS and all tokens of a window but the last: each predicts the next one.
+  // The input is BOS and all tokens of a window but the last. Each input token
+  // predicts the token that follows it.
   std::vector<int32_t> input(window, tokenizer->bos());
   double sum = 0;
   double started = monotonicSeconds();

@@ -8,11 +8,12 @@ namespace air {
 
 cli::Command perplexityCommand();
 
-/// Tokenizes the text once without BOS and cuts it into windows. Every window
-/// is evaluated after a BOS in an empty sequence, and all of its tokens are
-/// scored. An incomplete last window is dropped. Errors: Usage (a text shorter
-/// than a window), Unsupported (no vocabulary or no BOS), DoesNotFit (a window
-/// longer than the context), and those of Session.
+/// Computes the perplexity of a text. The text is tokenized once, without BOS,
+/// and cut into windows. Every window is evaluated after a BOS in an empty
+/// sequence, and all of its tokens are scored. An incomplete last window is
+/// dropped. Errors: Usage (the text is shorter than a window), Unsupported (the
+/// plan has no vocabulary or no BOS), DoesNotFit (a window is longer than the
+/// context), and those of Session.
 Status runPerplexity(const cli::Invocation &invocation);
 
 } // namespace air

@@ -8,7 +8,8 @@ namespace air {
 
 cli::Command probeCommand();
 
-/// Measures this machine and prints its profile as JSON, for --target.
+/// Measures this machine and prints its profile as JSON, which `airpack
+/// --target` accepts.
 Status runProbe(const cli::Invocation &invocation);
 
 } // namespace air

@@ -36,19 +36,19 @@ enum class ValueKind : uint8_t {
 };
 
 struct Option {
-  std::string name;      ///< "--kv-type"
-  std::string shortName; ///< "-n", or ""
+  std::string name;      ///< such as "--kv-type"
+  std::string shortName; ///< such as "-n"; "" if there is none
   ValueKind kind = ValueKind::Flag;
-  std::string valueName;         ///< "N", "FILE"; "" for a flag
+  std::string valueName;         ///< such as "N" or "FILE"; "" for a flag
   std::string help;              ///< one or two sentences, no trailing newline
   std::string defaultText;       ///< shown in help, never parsed
-  std::optional<double> minimum; ///< Integer and Number
+  std::optional<double> minimum; ///< for Integer and Number
   std::optional<double> maximum;
-  std::vector<std::string> choices; ///< Choice
+  std::vector<std::string> choices; ///< for Choice
 };
 
 struct Positional {
-  std::string name; ///< "PLAN"
+  std::string name; ///< such as "PLAN"
   std::string help;
   bool required = true;
 };
@@ -62,11 +62,11 @@ struct Command {
 };
 
 struct Tool {
-  std::string name; ///< "airrun"
+  std::string name; ///< such as "airrun"
   std::string summary;
   std::string description;        ///< a paragraph
   std::vector<Command> commands;  ///< the main command first
-  std::vector<std::string> notes; ///< paragraphs after the options
+  std::vector<std::string> notes; ///< paragraphs shown after the options
 };
 
 /// A parsed command line.
@@ -84,9 +84,9 @@ struct Invocation {
   std::vector<std::string> list(const std::string &option) const;
 };
 
-/// Parses argv[1..]. All values of the result have the kind and range that the
-/// table requires. --help, --version and --man are handled by runTool, not
-/// here.
+/// Parses `args`, which is argv without the name of the program. All values of
+/// the result have the kind and range that the table requires. --help,
+/// --version and --man are handled by runTool, not here.
 Result<Invocation> parse(const Tool &tool,
                          const std::vector<std::string> &args);
 
@@ -96,12 +96,12 @@ std::string manPage(const Tool &tool);
 /// The list of exit codes, which is the same for every tool.
 std::string exitCodesText();
 
-/// The body of main(): prints help, version or man page, or parses and calls
-/// `run`.
-/// "help" and "help COMMAND" are "--help" and "COMMAND --help". A failing
-/// Status is printed as one line "TOOL: MESSAGE" on stderr, and its code is the
-/// exit code; if the first argument is not a file but resembles a command's
-/// name, the message suggests that command.
+/// The body of main(): prints help, version or man page, or parses the command
+/// line and calls `run`. "help" means the same as "--help", and "help COMMAND"
+/// the same as "COMMAND --help". An error is printed as one line "TOOL:
+/// MESSAGE" on stderr, and its code is the exit code. If, in addition, the
+/// first argument is not a file but resembles the name of a command, the
+/// message suggests that command.
 int runTool(const Tool &tool, int argc, char **argv,
             Status (*run)(const Invocation &));
 

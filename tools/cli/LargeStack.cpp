@@ -8,7 +8,8 @@
 namespace air::cli {
 
 Status runOnLargeStack(const std::function<Status()> &body) {
-  // More than enough for LLVM to compile a kernel.
+  // The smallest stack, in bytes, with which `body` is run. It is more than
+  // LLVM needs to compile a kernel.
   constexpr size_t kLeastBytes = size_t{1} << 20;
   struct rlimit limit{};
   if (getrlimit(RLIMIT_STACK, &limit) != 0 ||

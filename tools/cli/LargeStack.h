@@ -8,11 +8,11 @@
 
 namespace air::cli {
 
-/// Runs `body` with a stack of Thread::kStackBytes: on the calling thread,
-/// which must be the main one, if `ulimit -s` allows it that much, and
-/// otherwise on a new thread. If the system refuses that thread, `body` runs on
-/// the main thread if its stack has at least 1 MiB; otherwise the result is an
-/// Io error.
+/// Runs `body` with a stack of Thread::kStackBytes. If `ulimit -s` allows that
+/// much, `body` runs on the calling thread, which must be the main one,
+/// otherwise on a new thread. If the system refuses the new thread, `body` runs
+/// on the main thread after all, provided that its stack has at least 1 MiB;
+/// otherwise the result is an Io error.
 Status runOnLargeStack(const std::function<Status()> &body);
 
 } // namespace air::cli

@@ -71,24 +71,28 @@ private:
     }
   }
 
-  // Four bytes for each byte of the longest path, and the rest of the line.
+  // There is room for the longest path (4096 bytes), each byte of which may
+  // become four characters, and for the rest of the line.
   std::array<char, 4 * 4096 + 512> bytes{};
   size_t size = 0;
 };
 
-// Static, because it is too large for the stack of the interrupted thread.
+// The line is static, because it is too large for the stack of the interrupted
+// thread.
 constinit Line line;
 
 void onBusError(int signal, siginfo_t *facts, void *) {
-  // If the code is not positive, a process sent the signal, and no page is
+  // If si_code is not positive, a process sent the signal, and no page is
   // missing.
   std::optional<MappedPlace> place;
   if (facts->si_code > 0) {
     place = mappedPlaceOf(facts->si_addr);
   }
   if (!place) {
-    // A page fault happens again when this function returns. A signal that was
-    // sent must be raised again.
+    // The signal has another cause, so it gets its previous effect. If it comes
+    // from a memory access, the access is repeated when this function returns,
+    // and raises the signal again. If a process sent it, it must be raised
+    // here.
     sigaction(signal, &before, nullptr);
     if (facts->si_code <= 0) {
       raise(signal);

@@ -6,11 +6,12 @@
 
 namespace air::cli {
 
-/// From here on, reading a page of a MappedFile that is gone (someone truncated
-/// the file, or its disk failed) ends the process with one line "TOOL: ..." on
-/// standard error and the exit code of ErrorCode::Io; open temporaries are
-/// removed. A SIGBUS of any other cause has the effect that it had before.
-/// Called once, by runTool().
+/// After this call, reading a page of a MappedFile that is gone (someone
+/// truncated the file, or its disk failed) ends the process with one line
+/// "TOOL: ..." on standard error and the exit code of ErrorCode::Io. Temporary
+/// files of unfinished outputs are removed. A SIGBUS of any other cause has the
+/// effect that it had before the call. This function is called once, by
+/// runTool().
 void endOnLostPages(const std::string &toolName);
 
 } // namespace air::cli

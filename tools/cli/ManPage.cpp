@@ -1,7 +1,7 @@
 //===- ManPage.cpp - the table as roff --------------------------*- C++ -*-===//
 //
-// Uses the macros of man(7). Contains no date, so that the same table produces
-// the same bytes.
+// The page uses the macros of man(7). It contains no date, so that the same
+// table produces the same bytes.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/cli/Render.h"

@@ -13,7 +13,8 @@
 
 namespace air::cli {
 
-/// A message contains paths, keys and lists of names: a few kilobytes at most.
+/// The maximum number of bytes of a message that are printed. Messages contain
+/// paths, keys and lists of names, and are a few kilobytes long at most.
 static constexpr size_t kLongestLine = 16384;
 
 Status writeOut(std::string_view text) {
@@ -49,11 +50,12 @@ std::string oneLine(std::string_view text) {
 }
 
 void occupyStandardStreams() {
-  // Each is opened for the direction in which it is never used.
+  // Each stream is opened for the direction in which it is never used, so that
+  // using it fails.
   constexpr int kModes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
   for (int stream = 0; stream < 3; ++stream) {
     if (fcntl(stream, F_GETFD) < 0 && errno == EBADF) {
-      // open() returns the lowest free descriptor, which is this one.
+      // open() returns the lowest free descriptor, which is `stream`.
       (void)open("/dev/null", kModes[stream]);
     }
   }

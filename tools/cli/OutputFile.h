@@ -8,8 +8,9 @@
 
 namespace air::cli {
 
-/// AtomicFile::create, with its notes on standard error. Call it before the work
-/// whose result goes there.
+/// Calls AtomicFile::create and prints its notes on standard error. Call it
+/// before the work whose result goes into the file, so that an output that
+/// cannot be written is refused early.
 Result<AtomicFile> openOutput(const std::string &path);
 
 } // namespace air::cli

@@ -25,7 +25,7 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   }
   if constexpr (std::is_floating_point_v<T>) {
     // from_chars does not distinguish overflow from underflow, and returns no
-    // value.
+    // value for either; strtod does both.
     if (error == std::errc::result_out_of_range) {
       value = std::strtod(text.c_str(), nullptr);
       error = std::errc();
@@ -43,8 +43,8 @@ std::string quoted(std::string_view text) {
 
 /// An argument that begins with '-', as the user spelled it.
 struct Spelling {
-  std::string name;                 ///< "--count", "-n", or the argument
-  std::optional<std::string> value; ///< of "--count=5", "-n5" and "-n=5"
+  std::string name;                 ///< "--count", "-n", or the whole argument
+  std::optional<std::string> value; ///< "5" of "--count=5", "-n5", "-n=5"
 };
 
 bool isNumeric(const Option &option) {
@@ -114,9 +114,10 @@ Spelling Parser::split(const std::string &arg) const {
   return {arg.substr(0, 2), arg.substr(arg[2] == '=' ? 3 : 2)};
 }
 
-/// Whether `arg`, where a value should be, is an option instead, so that the
-/// value must have been forgotten. "-n5" counts only for numeric options: a
-/// text may begin with a dash and any letter.
+/// Whether `arg`, which follows an option that needs a value, is an option
+/// itself, so that the value must have been forgotten. An argument like "-n5"
+/// counts as one only if -n takes a number, because a text may begin with a
+/// dash and any letter.
 bool Parser::isKnownOption(const std::string &arg) const {
   if (arg == "--") {
     return true;
@@ -188,7 +189,8 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   auto [name, value] = split(args[index]);
   const Option *option = find(name);
   if (!option && value) {
-    // runTool has handled the common options without a value.
+    // runTool has handled the common options, such as --help, if they have no
+    // value. Here they have one, which is an error.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }

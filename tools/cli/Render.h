@@ -9,22 +9,24 @@ namespace air::cli {
 /// The shortest decimal text that reads back as `value`: "0.5", "4096".
 std::string formatNumber(double value);
 
-/// "N", or the choices joined by '|', or "VALUE" if the table has neither.
+/// The name of the option's value, such as "N". If the table has none, this is
+/// the choices joined by '|', or "VALUE" if there are no choices either.
 std::string valueNameOf(const Option &option);
 
-/// "-n, --predict N".
+/// The names of the option and of its value, such as "-n, --max-tokens N".
 std::string optionHeading(const Option &option);
 
-/// "1 to 64", "at least 1", "at most 64", or "" without a range.
+/// The range of the option's values, such as "1 to 64", "at least 1" or "at
+/// most 64"; "" if there is no range.
 std::string rangeText(const Option &option);
 
 /// The option's help with its range and default: "... (1 to 64; default 4)".
 std::string optionHelp(const Option &option);
 
-/// "airrun tokenize PLAN|MODEL [OPTIONS]".
+/// The usage of a command, such as "airrun tokenize PLAN|MODEL [OPTIONS]".
 std::string usageLine(const Tool &tool, const Command &command);
 
-/// The options of every tool: --help and --version.
+/// The options that every tool has: --help and --version.
 const std::vector<Option> &commonOptions();
 
 struct ExitCode {
@@ -33,7 +35,7 @@ struct ExitCode {
 };
 const std::vector<ExitCode> &exitCodes();
 
-/// "NAME 0.1.0".
+/// The tool's name and version, such as "airrun 0.1.0".
 std::string versionText(const Tool &tool);
 
 } // namespace air::cli

@@ -20,7 +20,7 @@ const Command *findCommand(const Tool &tool, const std::string &name) {
   return nullptr;
 }
 
-/// The command whose name is nearest to `word`, or "".
+/// The name of the command that is nearest to `word`, or "" if none is near.
 std::string nearestCommand(const Tool &tool, const std::string &word) {
   std::vector<std::string> names;
   for (const Command &command : tool.commands) {
@@ -31,7 +31,7 @@ std::string nearestCommand(const Tool &tool, const std::string &word) {
   return nearest(word, names);
 }
 
-/// "help" or "help COMMAND".
+/// Prints what "help" or "help COMMAND" asks for.
 Status printHelp(const Tool &tool, const std::vector<std::string> &args) {
   if (args.size() == 1) {
     return writeOut(helpText(tool, nullptr));

@@ -34,7 +34,8 @@ std::string nearest(std::string_view word,
   while (letters > 0 && word[word.size() - letters] == '-') {
     --letters;
   }
-  // No known word is that long, so the comparison would only take time.
+  // No known word has more than 64 letters, so comparing a longer word would
+  // only take time.
   if (letters == 0 || letters > 64) {
     return best;
   }

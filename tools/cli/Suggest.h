@@ -1,6 +1,7 @@
 //===- Suggest.h - the nearest known word -----------------------*- C++ -*-===//
 //
-// "did you mean" for options, commands and choices.
+// Finds the option or command that a message suggests for a misspelt one: "did
+// you mean ...?".
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_CLI_SUGGEST_H
@@ -12,14 +13,14 @@
 
 namespace air::cli {
 
-/// Optimal string alignment distance: insertions, deletions, substitutions and
-/// transpositions of adjacent characters cost one each.
+/// The optimal string alignment distance: insertions, deletions, substitutions
+/// and transpositions of adjacent characters cost one each.
 unsigned editDistance(std::string_view a, std::string_view b);
 
-/// The candidate nearest to `word`, or "" if none is near. Near means that the
-/// distance is at most a third of the letters of `word` (but 1 is always
-/// allowed), or that `word` is a prefix of exactly one candidate. The first
-/// candidate wins a tie.
+/// The candidate nearest to `word`, or "" if none is near. A candidate is near
+/// if its distance is at most a third of the number of letters in `word` (a
+/// distance of 1 is always allowed), or if `word` is a prefix of this candidate
+/// and of no other. If several are equally near, the first one is returned.
 std::string nearest(std::string_view word,
                     const std::vector<std::string> &candidates);
 

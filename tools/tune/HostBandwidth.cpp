@@ -6,7 +6,8 @@
 namespace air::tune {
 
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes) {
-  // The best of many samples is undisturbed by other processes.
+  // Among many samples, at least the best one is hardly disturbed by other
+  // processes.
   constexpr uint32_t kSamples = 20;
   constexpr uint32_t kMilliseconds = 20;
   return rt::measureDramBandwidth(threads, memoryBytes, kSamples,

@@ -8,10 +8,11 @@
 
 namespace air::tune {
 
-/// Bytes per second that `threads` threads together read from memory, measured
-/// in about half a second. The result differs from run to run, so it must not
-/// enter a plan. `memoryBytes` is the machine's RAM, or 0 if that is not known.
-/// Errors: DoesNotFit, and those of the CPU device.
+/// The bytes per second that `threads` threads together read from memory,
+/// measured in about half a second. The result differs from run to run, so it
+/// must not enter a plan. `memoryBytes` is the size of the machine's RAM, or 0
+/// if it is not known. Errors: DoesNotFit if the RAM is too small for the
+/// buffer that is read, and those of the CPU device.
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes);
 
 } // namespace air::tune

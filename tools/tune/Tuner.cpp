@@ -17,10 +17,11 @@ using codegen::MatMulTiles;
 using codegen::TileChoice;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kFewestRounds = 7; ///< with fewer, the present choice is kept
+/// If there is no time for this many rounds, the cost model's tiles are kept.
+constexpr size_t kFewestRounds = 7;
 constexpr size_t kMostRounds = 25;
-/// The shortest useful sample: below this, the clock's resolution and waking
-/// the threads dominate.
+/// The shortest useful sample, in seconds. In a shorter one, the clock's
+/// resolution and the time to wake the threads would dominate.
 constexpr double kSampleSeconds = 1e-3;
 constexpr double kMostRuns = 1000;
 
@@ -48,14 +49,15 @@ public:
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use. Stops at `soon`, or, if that is too early
-  /// for kFewestRounds, at the end of all tuning. Returns nothing if even that
-  /// is too early.
+  /// Chooses the tiles for one use of a kernel. Stops at `soon`, except that up
+  /// to kFewestRounds rounds may take until the end of all tuning. Returns
+  /// nothing if even that time does not suffice for kFewestRounds rounds.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 
 private:
-  /// Returns the present tiles or one of `others`.
+  /// Returns `present`, or the fastest of `others` if its gain is at least
+  /// kLeastGain. Returns nothing if there was no time for kFewestRounds rounds.
   Result<std::optional<MatMulTiles>>
   pick(const KernelUse &use, const MatMulTiles &present,
        const std::vector<MatMulTiles> &others, Clock::time_point soon);
@@ -72,14 +74,16 @@ Result<std::vector<std::vector<double>>>
 Tuner::measure(Workload &work, size_t candidates, Clock::time_point soon) {
   double fastest = kSampleSeconds;
   for (size_t i = 0; i < candidates; ++i) {
-    // A warm-up run: it touches the pages of code and scratch.
+    // This warm-up run touches the pages of the code and of the scratch memory.
     AIR_RETURN_IF_ERROR(work.run(i));
     AIR_ASSIGN_OR_RETURN(double once, timeRuns(work, i, 1));
     fastest = std::min(fastest, once);
   }
   const auto runs = static_cast<size_t>(std::clamp(
       std::ceil(kSampleSeconds / std::max(fastest, 1e-9)), 1.0, kMostRuns));
-  // A few rounds rule out hopeless candidates; the others share the time.
+  // A candidate that is slower than the present choice by more than the factor
+  // kNoChance in each of the first kTrialRounds rounds is not timed again, so
+  // that the others get more rounds.
   constexpr size_t kTrialRounds = 3;
   constexpr double kNoChance = 1.1;
   std::vector<bool> isOut(candidates);
@@ -114,8 +118,8 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
   for (const MatMulTiles &tiles : all) {
     specs.push_back(use.spec);
     specs.back().tiles = tiles;
-    // Rows of tokens take the same time as rows of outputs, and the batch then
-    // needs no outputs.
+    // A matmul takes the same time for rows of tokens as for rows of outputs.
+    // With rows of tokens, the batch needs no list of outputs.
     specs.back().rowsFrom = codegen::RowsFrom::Tokens;
   }
   AIR_ASSIGN_OR_RETURN(
@@ -136,7 +140,7 @@ Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
   for (size_t i = 0; i < sizes; ++i) {
     std::vector<std::vector<MatMulTiles>> variants =
         codegen::tileVariants(spec, target);
-    if (use.rows == 1) { // the tile size in tokens does not matter
+    if (use.rows == 1) { // then the tile's size in tokens does not matter
       std::erase_if(variants[i], [&](const MatMulTiles &tiles) {
         return tiles.tokens != spec.tiles.tokens;
       });
@@ -198,7 +202,8 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     if (progress) {
       progress(choices.size());
     }
-    // Each use gets a part of the remaining time in proportion to its bytes.
+    // Each use gets a part of the remaining time in proportion to its bytes of
+    // weights.
     const auto bytes = static_cast<double>(use.weightBytes);
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;

@@ -1,15 +1,16 @@
 //===- Tuner.h - measured tile sizes of matmuls -----------------*- C++ -*-===//
 //
 // Times each matrix multiplication of a plan on this machine with different
-// tiles, varying one size at a time (codegen::tileVariants), and keeps the
+// tile sizes, varying one size at a time (codegen::tileVariants), and keeps the
 // fastest. The cost model's tiles are always a candidate. They are kept if no
 // other candidate is faster by at least kLeastGain, or if there is no time to
 // measure.
 //
 // Candidates are timed in rounds, each candidate once per round, so that other
-// load slows all of them alike. A candidate wins by the median over rounds of
-// its time divided by that of the present choice, and only if it is faster in
-// three rounds of four.
+// load slows all of them alike. In each round, the time of a candidate is
+// divided by that of the present choice. The candidate with the smallest median
+// ratio wins, provided that it was faster than the present choice in more than
+// three quarters of the rounds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_TUNER_H
@@ -23,18 +24,19 @@
 
 namespace air::tune {
 
-/// The least relative gain for which other tiles are chosen.
+/// The least relative gain in time for which other tiles are chosen.
 inline constexpr double kLeastGain = 0.02;
 
-/// The index of the candidate to take. times[round][candidate] is in seconds;
-/// candidate 0 is the present choice, and the result if there are no rounds.
+/// The index of the candidate to choose. times[round][candidate] is in seconds.
+/// Candidate 0 is the present choice; it is also the result if there are no
+/// rounds.
 size_t chooseByTimes(std::span<const std::vector<double>> times);
 
-/// Measures `uses` on `threads` threads for about `seconds`, those with the
-/// most bytes of weights first. This machine must be able to run code for
-/// `target`. Returns a choice for each use that was measured in time.
-/// `progress` is called with the number of finished uses. Errors: those of the
-/// compiler and device.
+/// Measures `uses` on `threads` threads for about `seconds` seconds, beginning
+/// with those that have the most bytes of weights. This machine must be able to
+/// run code for `target`. Returns a choice for each use that was measured in
+/// time. `progress` is called with the number of finished uses. Errors: those
+/// of the compiler and device.
 Result<std::vector<codegen::TileChoice>>
 chooseTiles(std::span<const codegen::KernelUse> uses,
             const MachineProfile &target, uint32_t threads, double seconds,

@@ -24,9 +24,9 @@ uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
   return word ^ (word >> 31);
 }
 
-// All bytes are from 0x20 to 0x3f. Whichever of them is a number's most
-// significant byte, the number is positive, normal and below 2 as float16,
-// bfloat16, float32 and float64.
+// In memory that is read as floating point, all bytes are from 0x20 to 0x3f.
+// Whichever of them is a number's most significant byte, the number is
+// positive, normal and below 2 as float16, bfloat16, float32 and float64.
 constexpr uint64_t kFloatMask = 0x1f1f1f1f1f1f1f1f;
 constexpr uint64_t kFloatBits = 0x2020202020202020;
 
@@ -41,8 +41,8 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Makes valid activation tiles: kernels use the scale offsets in them as
-/// addresses.
+/// Stores valid scales in the activation tiles of a buffer in format I8Grid,
+/// because kernels use the offsets in `steps` as addresses.
 void makeSteps(uint8_t *tiles, uint64_t bytes) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -107,7 +107,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
     return binding.kind == BindingKind::Tensor && binding.rows > 1;
   };
   bool readsWeightsOrKv = false;
-  uint64_t widest = 0; // of the rows that are read
+  // The number of columns of the widest buffer that is read.
+  uint64_t widest = 0;
   for (const KernelBinding &binding : bindings) {
     const bool isRead = binding.access != BindingAccess::Write;
     readsWeightsOrKv |=
@@ -130,9 +131,10 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
                                 (spec.op == KernelOp::EmbedRows ? m : 1));
   }
 
-  // Operands that must come from memory rotate through many copies. Copies of
-  // activations overlap in their padding, which is never read: if they did not,
-  // the part that is read might fit in a cache after all.
+  // Operands that must come from memory rotate through many copies. The copies
+  // of activations overlap in their padding, which is never read. Without the
+  // overlap, the parts that are read might be few enough to fit in a cache
+  // after all.
   std::vector<Operand> operands;
   for (const KernelBinding &binding : bindings) {
     Operand operand;
@@ -140,7 +142,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
     bool rotates = false;
     switch (binding.kind) {
     case BindingKind::Tensor:
-      // Cannot fail: describeKernel has checked the shape.
+      // layoutBytes cannot fail here, because describeKernel has checked the
+      // shape.
       operand.bytes = used = *layoutBytes(binding.dtype, binding.layout,
                                           binding.rows, binding.columns);
       rotates = isMatrix(binding);
@@ -152,8 +155,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
     case BindingKind::Buffer:
       operand.bytes = padded * binding.columns * 4;
       used = m * binding.columns * 4;
-      // Angles do not rotate: all layers read the same ones, which stay in
-      // cache.
+      // RoPE angles have only one copy: all layers of a model read the same
+      // angles, which stay in a cache.
       rotates = !readsWeightsOrKv && binding.access != BindingAccess::Write &&
                 binding.columns == widest;
       bytes += rotates ? static_cast<double>(used) : 0;
@@ -168,8 +171,8 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
 void Workload::fillBatch(const KernelSpec &spec, WorkloadBatch batch) {
   const bool isAttention = spec.op == KernelOp::Attention;
   const auto tokens = static_cast<uint32_t>(batch.tokens);
-  // A few tokens are one token from each of several sequences; many tokens are
-  // one prompt.
+  // For attention, a batch of a few tokens has one token from each of several
+  // sequences, and a batch of many tokens is one prompt.
   const bool isDecode = isAttention && spec.mClass != codegen::MClass::Large;
   const uint32_t context = std::max(batch.context, tokens);
   pagesPerSequence = ceilDiv(context, AIR_KV_PAGE_TOKENS);
@@ -199,7 +202,8 @@ AirBatch Workload::view() const {
 Result<std::vector<rt::DeviceAddress>>
 Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
                 RotatingMemory &memory) {
-  uint64_t tail = 0; // bytes of the last copy beyond its stride
+  // The most bytes that the last copy may need beyond its stride.
+  uint64_t tail = 0;
   for (const Operand &operand : operands) {
     stride += operand.stride;
     tail = std::max(tail, operand.stride == 0 ? 0 : operand.bytes);

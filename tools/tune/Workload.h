@@ -5,7 +5,8 @@
 // therefore rotate through many copies that together exceed the last-level
 // cache.
 //
-// Thread-safety: one thread. Errors: those of the compiler and the device.
+// Thread-safety: an object may be used by one thread at a time. Errors: those
+// of the compiler and the device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_WORKLOAD_H
@@ -21,21 +22,23 @@
 
 namespace air::tune {
 
-/// The least total size of the copies: four times the last-level cache, and at
-/// least 256 MiB.
+/// The least total size of the copies in bytes: four times the last-level
+/// cache, but at least 256 MiB.
 uint64_t rotatingBytes();
 
-/// The memory for copies of operands; filled once, and shared by benchmarks
-/// that run one after another. Memory that is read as floating point contains
-/// only normal numbers, since subnormal ones are slower; the rest is random.
+/// The memory for the copies of operands. It is filled once and shared by
+/// benchmarks that run one after another. Memory that is read as floating point
+/// contains only normal numbers, since subnormal ones are slower; the rest is
+/// random.
 class RotatingMemory {
 public:
   struct Region {
     uint8_t *data = nullptr;
     uint64_t bytes = 0;
   };
-  /// At least `bytes` and at least rotatingBytes(). May invalidate the regions
-  /// of earlier calls.
+  /// Returns a region of at least `bytes` bytes, and at least rotatingBytes(),
+  /// that contains only normal floating-point numbers. This may invalidate the
+  /// regions that earlier calls returned.
   Result<Region> ordinaryFloats(uint64_t bytes);
   Result<Region> randomBits(uint64_t bytes);
 
@@ -52,18 +55,20 @@ private:
 /// The batch of a run.
 struct WorkloadBatch {
   uint64_t tokens = 1;
-  uint32_t context = 0; ///< Attention: keys that the last token sees
+  uint32_t context = 0; ///< for attention: keys that the last token sees
 };
 
 class Workload {
 public:
-  /// Compiles `specs` for `host`; they may differ in their tiles only. `memory`
-  /// must outlive the workload, and must not grow while the workload exists.
+  /// Compiles `specs` for `host`. The specs may differ only in their tiles.
+  /// `memory` must outlive the workload, and must not grow while the workload
+  /// exists.
   static Result<std::unique_ptr<Workload>>
   create(std::span<const codegen::KernelSpec> specs, WorkloadBatch batch,
          RotatingMemory &memory, const MachineProfile &host, uint32_t threads);
 
-  /// Runs all tiles of the kernel `specs[kernel]` once, on the next copy.
+  /// Runs all tiles of the kernel `specs[kernel]` once, on the next copy of its
+  /// operands.
   Status run(size_t kernel = 0);
 
   /// Bytes per run that must come from memory: weights or KV, or the
@@ -72,8 +77,8 @@ public:
   double flops() const { return operations; }
 
 private:
-  /// One binding. Its copies are `stride` bytes apart; with 0 there is one
-  /// copy.
+  /// The operand of one binding. Its copies are `stride` bytes apart; if
+  /// `stride` is 0, there is only one copy.
   struct Operand {
     uint64_t bytes = 0;
     uint64_t stride = 0;
@@ -82,7 +87,8 @@ private:
   std::vector<Operand> describe(const codegen::KernelSpec &spec,
                                 const codegen::KernelEntry &entry);
   void fillBatch(const codegen::KernelSpec &spec, WorkloadBatch batch);
-  /// Places the operands in `memory`; returns the first copy of each.
+  /// Places the operands in `memory`. Returns the address of each operand's
+  /// first copy.
   Result<std::vector<rt::DeviceAddress>>
   place(const codegen::KernelSpec &spec, const std::vector<Operand> &operands,
         RotatingMemory &memory);
@@ -105,7 +111,7 @@ private:
   std::vector<uint32_t> sequences;
   std::vector<uint32_t> blockTables;
   uint64_t pagesPerSequence = 1;
-  uint64_t vocabulary = 0; ///< rows of the table; 0 if ids are not read
+  uint64_t vocabulary = 0; ///< rows of the embedding table, or 0 without one
   uint64_t random = 1;
 };
 
