@@ -1,9 +1,10 @@
 //===- Nvrtc.cpp - compiles kernel text to cubins -------------------------===//
 #include "codegen/cuda/Nvrtc.h"
 
+#include "formats/support/DynamicLibrary.h"
+
 #include <array>
 #include <charconv>
-#include <dlfcn.h>
 #include <string_view>
 
 namespace air::codegen::cuda {
@@ -43,7 +44,7 @@ std::optional<uint32_t> numberBefore(const std::string &text, size_t at) {
 } // namespace
 
 struct Nvrtc::Functions {
-  void *library = nullptr;
+  DynamicLibrary library;
   CreateProgram createProgram = nullptr;
   CompileProgram compileProgram = nullptr;
   GetSize getLogSize = nullptr;
@@ -54,23 +55,12 @@ struct Nvrtc::Functions {
   GetVersion getVersion = nullptr;
   GetErrorString getErrorString = nullptr;
 
-  Functions() = default;
-  Functions(const Functions &) = delete;
-  Functions &operator=(const Functions &) = delete;
-  ~Functions() {
-    if (library) {
-      dlclose(library);
-    }
-  }
-
-  /// Resolves all functions. Returns the name of the first function that the
+  /// Finds all functions. Returns the name of the first function that the
   /// library lacks, or null if it has all of them.
   const char *resolve() {
     const char *missing = nullptr;
     auto find = [&](const char *name, auto &function) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
-          dlsym(library, name));
-      if (!function && !missing) {
+      if (!library.find(name, function) && !missing) {
         missing = name;
       }
     };
@@ -128,8 +118,8 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
   std::string tried;
   for (const std::string &candidate : candidates) {
     auto functions = std::make_shared<Functions>();
-    functions->library = dlopen(candidate.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!functions->library) {
+    functions->library = DynamicLibrary::open(candidate);
+    if (!functions->library.isOpen()) {
       tried += (tried.empty() ? "" : ", ") + candidate;
       continue;
     }

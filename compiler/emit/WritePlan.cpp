@@ -54,6 +54,11 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                                              counted);
         }));
   }
+  // A plan of weights that changed while they were read would be neither the old
+  // model nor the new one.
+  for (const MappedFile &file : source.files) {
+    AIR_RETURN_IF_ERROR(file.checkUnchanged());
+  }
   AIR_RETURN_IF_ERROR(writer.finish());
   return writer.fileBytes();
 }

@@ -40,20 +40,26 @@ bool isLastUse(Value value, Operation *op) {
 /// True when the value has rows only for the tokens whose outputs are
 /// requested, and not for every token.
 bool isOnOutputs(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op) {
-    return false;
+  // Follows the first operands, which is the whole residual stream of a deep
+  // model in the worst case: a loop, because recursion would need stack for it.
+  while (Operation *op = value.getDefiningOp()) {
+    if (isa<llm::OutputsOp, plan::HeadOp>(op)) {
+      return true;
+    }
+    if (auto matmul = dyn_cast<plan::MatMulOp>(op)) {
+      return matmul.getRows() == plan::RowsFrom::Outputs;
+    }
+    if (auto norm = dyn_cast<plan::NormOp>(op)) {
+      if (norm.getSelect()) {
+        return true;
+      }
+    } else if (!isa<llm::LlmDialect>(op->getDialect()) ||
+               isa<llm::AttentionOp, llm::EmbedOp>(op)) {
+      return false;
+    }
+    value = op->getOperand(0);
   }
-  if (auto norm = dyn_cast<plan::NormOp>(op)) {
-    return norm.getSelect() || isOnOutputs(norm.getX());
-  }
-  if (auto matmul = dyn_cast<plan::MatMulOp>(op)) {
-    return matmul.getRows() == plan::RowsFrom::Outputs;
-  }
-  return isa<llm::OutputsOp, plan::HeadOp>(op) ||
-         (isa<llm::LlmDialect>(op->getDialect()) &&
-          !isa<llm::AttentionOp, llm::EmbedOp>(op) &&
-          isOnOutputs(op->getOperand(0)));
+  return false;
 }
 
 /// Returns the op that produces `value` if it is an OpTy and `value` has a

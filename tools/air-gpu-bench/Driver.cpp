@@ -1,9 +1,10 @@
 //===- Driver.cpp - calls libcuda.so.1 ------------------------------------===//
 #include "tools/air-gpu-bench/Driver.h"
 
+#include "formats/support/DynamicLibrary.h"
+
 #include <algorithm>
 #include <cstring>
-#include <dlfcn.h>
 
 namespace air::gpubench {
 namespace {
@@ -38,7 +39,7 @@ struct LaunchConfig {
 } // namespace
 
 struct DriverFunctions {
-  void *library = nullptr;
+  DynamicLibrary library;
   int (*init)(unsigned) = nullptr;
   int (*driverGetVersion)(int *) = nullptr;
   int (*deviceGet)(int *, int) = nullptr;
@@ -80,14 +81,12 @@ struct DriverFunctions {
   int (*eventDestroy)(void *) = nullptr;
   int (*errorString)(int, const char **) = nullptr;
 
-  /// Resolves all functions. Returns the name of the first function that the
+  /// Finds all functions. Returns the name of the first function that the
   /// library lacks, or null if it has all of them.
   const char *resolve() {
     const char *missing = nullptr;
     auto find = [&](const char *name, auto &function) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
-          dlsym(library, name));
-      if (!function && !missing) {
+      if (!library.find(name, function) && !missing) {
         missing = name;
       }
     };
@@ -149,8 +148,8 @@ Result<std::unique_ptr<Driver>> Driver::open() {
   std::unique_ptr<Driver> driver(new Driver());
   driver->functions = std::make_unique<DriverFunctions>();
   DriverFunctions &f = *driver->functions;
-  f.library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!f.library) {
+  f.library = DynamicLibrary::open("libcuda.so.1");
+  if (!f.library.isOpen()) {
     return unsupportedError("libcuda.so.1 could not be opened; checks and "
                             "timings need a machine with an NVIDIA driver");
   }
@@ -198,7 +197,7 @@ Result<std::unique_ptr<Driver>> Driver::open() {
 }
 
 Driver::~Driver() {
-  if (!functions->library) {
+  if (!functions->library.isOpen()) {
     return;
   }
   // If open() failed, some of the handles were never created and are null.

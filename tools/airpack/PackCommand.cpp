@@ -142,8 +142,8 @@ double measureBandwidth() {
   Result<double> bandwidth =
       tune::hostReadBandwidth(host.cores, host.memoryBytes);
   if (!bandwidth) {
-    std::fprintf(stderr, "airpack: memory was not measured: %s\n",
-                 cli::oneLine(bandwidth.status().message()).c_str());
+    cli::printNotes({"the memory bandwidth could not be measured: " +
+                     bandwidth.status().message()});
     return 0;
   }
   return *bandwidth;

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""model_changes.py FOLDER: changes a model file while airpack copies its weights.
+
+A model that is truncated or written to ends airpack with one line and code 8, and
+no plan is left. A model that is replaced by renaming does not disturb airpack.
+"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+folder = sys.argv[1]
+ORIGINAL = os.path.join(folder, "original.gguf")
+MODEL = os.path.join(folder, "model.gguf")
+PLAN = os.path.join(folder, "model.air")
+# About 400 MB, so that airpack can be stopped between its first and last weight.
+subprocess.run(["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0",
+                "--output", ORIGINAL], check=True, capture_output=True)
+
+
+def plan_bytes(process):
+    """The size of the unfinished plan that the process has open."""
+    largest = 0
+    try:
+        for entry in os.listdir(f"/proc/{process.pid}/fd"):
+            path = f"/proc/{process.pid}/fd/{entry}"
+            if not os.readlink(path).endswith(".gguf"):
+                largest = max(largest, os.stat(path).st_size)
+    except OSError:
+        pass
+    return largest
+
+
+def pack_while(change):
+    """airpack's code and its lines; `change` runs after the first MiB is written."""
+    shutil.copyfile(ORIGINAL, MODEL)
+    child = subprocess.Popen(
+        ["airpack", MODEL, "--target", "x86-64-v3", "-o", PLAN],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while plan_bytes(child) < 1 << 20:
+        assert child.poll() is None and time.monotonic() < deadline, child.communicate()
+        time.sleep(0.002)
+    child.send_signal(signal.SIGSTOP)
+    assert plan_bytes(child) < os.path.getsize(ORIGINAL) // 2, "airpack was stopped too late"
+    change()
+    child.send_signal(signal.SIGCONT)
+    _, errors = child.communicate(timeout=120)
+    return child.returncode, errors.splitlines()
+
+
+def write_one_byte():
+    with open(MODEL, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x01")
+
+
+def replace():
+    shutil.copyfile(ORIGINAL, MODEL + ".new")
+    os.rename(MODEL + ".new", MODEL)
+
+
+code, lines = pack_while(lambda: os.truncate(MODEL, 1 << 16))
+assert code == 8, (code, lines)
+assert len(lines) == 1, lines
+assert lines[0].startswith(f"airpack: '{MODEL}': the bytes at offset "), lines
+assert not os.path.exists(PLAN), os.listdir(folder)
+
+code, lines = pack_while(write_one_byte)
+assert code == 8, (code, lines)
+assert len(lines) == 1, lines
+assert lines[0].startswith(f"airpack: '{MODEL}' was overwritten while it was in use"), lines
+assert not os.path.exists(PLAN), os.listdir(folder)
+assert sorted(os.listdir(folder)) == ["model.gguf", "original.gguf"], os.listdir(folder)
+
+code, lines = pack_while(replace)
+assert code == 0, (code, lines)
+assert os.path.exists(PLAN)
