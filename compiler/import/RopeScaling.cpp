@@ -45,8 +45,9 @@ Result<double> stretch(SourceReader &reader) {
   AIR_ASSIGN_OR_RETURN(auto oldFactor, notZero(reader, "rope.scale_linear"));
   double value = factor ? *factor : oldFactor.value_or(1.0);
   if (value < 0) {
-    return outOfRange(reader, "rope.scaling.factor", value,
-                      "finite and positive");
+    return outOfRange(reader,
+                      factor ? "rope.scaling.factor" : "rope.scale_linear",
+                      value, "finite and positive");
   }
   return value;
 }
@@ -109,7 +110,7 @@ Status refuseYarn(SourceReader &reader, const std::string &type) {
   AIR_ASSIGN_OR_RETURN(auto mix,
                        reader.optionalNumber("rope.scaling.yarn_ext_factor"));
   AIR_ASSIGN_OR_RETURN(auto given,
-                       reader.optionalNumber("rope.scaling.yarn_attn_factor"));
+                       notZero(reader, "rope.scaling.yarn_attn_factor"));
   const bool isMixed = !(mix.value_or(0) <= 0);
   if (!isMixed && given.value_or(1) == 1) {
     return Status::ok();

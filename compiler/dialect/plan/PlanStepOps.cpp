@@ -47,6 +47,11 @@ LogicalResult GraphOp::verifyRegions() {
 }
 
 LogicalResult EmbedOp::verify() {
+  if (!getTable().getScale().empty()) {
+    return emitOpError() << "table '" << getTable().getName()
+                         << "' has a scale; only the weight of a matmul may "
+                            "have one";
+  }
   return checkMatrix(*this, "table", getTable(), getTable().getRows(),
                      columnsOf(getResult()));
 }

@@ -127,6 +127,10 @@ const Case kCases[] = {
      kCorrupt,
      "key 'llama.rope.scaling.factor' is -4.000000; it must be finite and "
      "positive"},
+    {"RopeOldScalingFactor", "llama", set("llama.rope.scale_linear", -4.0),
+     kCorrupt,
+     "key 'llama.rope.scale_linear' is -4.000000; it must be finite and "
+     "positive"},
     {"YarnFactorWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_attn_factor", 1.5), kUnsupported,
      "key 'llama.rope.scaling.yarn_attn_factor' is 1.500000 with rope scaling "

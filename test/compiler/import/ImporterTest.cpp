@@ -288,7 +288,8 @@ TEST(Importer, KeysOfMathematicsThatIsNotThere) {
         "final_logit_softcapping", "attention.max_alibi_bias",
         "attention.clamp_kqv", "rope.scaling.factor", "rope.scale_linear",
         "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_log_multiplier",
-        "embedding_length_out", "attention.scale", "pooling_type"}) {
+        "rope.scaling.yarn_attn_factor", "embedding_length_out",
+        "attention.scale", "pooling_type"}) {
     source.metadata[std::string("qwen3.") + key] = 0.0;
   }
   for (const char *key : {"attention.sliding_window", "embedding_length_out"}) {

@@ -14,6 +14,17 @@ plan.graph @g {
 
 // -----
 
+// No kernel multiplies the rows of a table by its scale.
+
+plan.graph @g {
+^bb0(%ids: tensor<?xi32>):
+  // expected-error @+1 {{table 't' has a scale; only the weight of a matmul may have one}}
+  %x = plan.embed %ids <"t", F32, 8x8, scale "s"> : tensor<?x8xf32>
+  plan.return %x : tensor<?x8xf32>
+}
+
+// -----
+
 // attn_in: shapes of q, k, v, their biases and norms.
 
 plan.graph @g {
