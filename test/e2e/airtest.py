@@ -1,4 +1,4 @@
-"""Common code of the end-to-end checks: running the two programs, reading vectors.
+"""Common code of the end-to-end checks: functions that run the two programs and read vectors.
 
 Standard library only. The environment variables AIRPACK and AIRRUN name the
 programs; lit sets them.
@@ -32,7 +32,7 @@ def comma(tokens):
 
 
 def logits(plan, tokens, out, batch, threads=None):
-    """Float32 logits after each token, one list per token."""
+    """Returns the float32 logits after each token, as one list per token."""
     extra = ["--threads", threads] if threads else []
     run(AIRRUN, "logits", plan, "--tokens", comma(tokens), "-o", out, "--batch", batch, *extra)
     return read_rows(out, len(tokens))
@@ -48,7 +48,7 @@ def read_rows(path, rows):
 
 
 def worst_difference(ours, reference):
-    """The largest |difference| / standard deviation of a row, over all rows."""
+    """The largest |difference| of any logit, in standard deviations of its row of the reference."""
     worst = 0.0
     assert len(ours) == len(reference)
     for mine, theirs in zip(ours, reference):

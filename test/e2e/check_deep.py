@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""check_deep.py WORKDIR: models of 2, 66 and 130 layers.
+"""check_deep.py WORKDIR: checks models of 2, 66 and 130 layers.
 
-The metadata grows linearly with the number of layers; the kernels, the buffers and
-the arena do not grow at all. A model of 130 layers computes the right logits: with
-zeros for attn_output and ffn_down in all layers but the first two, the others add
-nothing to the residual stream, so its logits are bitwise those of the model of two
-layers.
+The metadata must grow linearly with the number of layers, and the kernels, the
+buffers and the arena must not grow at all. A model of 130 layers must compute the
+right logits. To check this, attn_output and ffn_down are set to zero in all layers
+but the first two, so that the other layers add nothing to the residual stream. Its
+logits must then be bitwise those of the model of two layers.
 """
 import json
 import shutil
@@ -22,7 +22,7 @@ VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12:
 
 
 def tensors_of(data):
-    """name -> (offset in the file, bytes) of a GGUF of Q8_0 and F32 tensors."""
+    """Maps each tensor's name to (offset in the file, bytes), for a GGUF of Q8_0 and F32 tensors."""
     def text(at):
         (size,) = struct.unpack_from("<Q", data, at)
         return bytes(data[at + 8 : at + 8 + size]).decode(), at + 8 + size
@@ -85,8 +85,8 @@ t.expect(facts[2] == facts[66] == facts[130], f"grows with depth: {facts}")
 tokens = t.greedy(work / "130.air", [1, 2, 3, 250, 77], 12)
 t.expect(len(tokens) == 12 and all(0 <= token < 300 for token in tokens), f"generated {tokens}")
 
-# A context of 128 Ki tokens and a different number of sequences change no
-# token.
+# Neither a context of 128 Ki tokens nor another number of sequences may change
+# a generated token.
 t.run(AIRGEN, *SHAPE[:-1], 131072, "--layers", 2, "--type", "Q8_0", "-o", work / "long.gguf")
 t.pack(work / "long.gguf", work / "long.air", "--ctx", 131072, "--slots", 3)
 prompt = [5, 250, 17]

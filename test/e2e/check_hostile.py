@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_hostile.py MODEL.gguf WORKDIR [CASES]: corrupted inputs end in a clean error.
+"""check_hostile.py MODEL.gguf WORKDIR [CASES]: corrupted inputs must end in a clean error.
 
 Makes CASES corrupted copies of the model and of a plan of it (flipped bytes,
 truncations, runs of 0xff; the seed is fixed), and runs the programs on them.
@@ -20,7 +20,7 @@ rng = random.Random(20260707)
 
 
 def corrupt(data, dense):
-    """`dense`: the number of leading bytes that hold structure; most of the damage goes there."""
+    """Returns a corrupted copy. The first `dense` bytes hold structure and get most of the damage."""
     out = bytearray(data)
     kind = rng.randrange(4)
     if kind == 0:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_kl.py MODEL.gguf FACTS.json REFERENCE WORKDIR
+"""check_kl.py MODEL.gguf FACTS.json REFERENCE WORKDIR: compares KL divergences.
 
 The KL divergence (nats, mean over tokens) of a quantised model's next-token
 distribution from that of a float64 evaluation of its dequantised weights must
@@ -28,7 +28,7 @@ def log_sum_exp(values):
 
 
 def kl(reference, ours):
-    """KL(reference || ours) of two distributions given as logits."""
+    """Returns KL(reference || ours) of two distributions given as logits."""
     reference_total, ours_total = log_sum_exp(reference), log_sum_exp(ours)
     terms = []
     for a, b in zip(reference, ours, strict=True):
@@ -38,7 +38,7 @@ def kl(reference, ours):
 
 
 def whole_rows(data, tokens):
-    """Logits of the whole vocabulary: per token (ids, logits)."""
+    """Reads logits of the whole vocabulary. Returns a pair (ids, logits) per token."""
     logits = array.array("f", data)
     t.expect(len(logits) % tokens == 0, f"{reference_path}: {len(logits)} logits, {tokens} tokens")
     vocabulary = len(logits) // tokens
@@ -46,7 +46,7 @@ def whole_rows(data, tokens):
 
 
 def top_rows(data, tokens):
-    """The largest logits: per token (ids, logits), the last logit being that of "any other id"."""
+    """Reads the largest logits. Returns a pair (ids, logits) per token; the last logit is that of all other ids."""
     t.expect(len(data) == ROW * tokens, f"{reference_path}: {len(data)} bytes, {tokens} tokens")
     rows = []
     for at in range(0, len(data), ROW):
@@ -58,7 +58,7 @@ def top_rows(data, tokens):
 
 
 def ours_like(row, ids):
-    """Our logits in the order of the reference's; the logits of all other ids are merged into one."""
+    """Our logits in the order of `ids`. If these are not all ids, the logits of the others are merged into one."""
     logits = [row[i] for i in ids]
     if len(ids) < len(row):
         chosen = set(ids)

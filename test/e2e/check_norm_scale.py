@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""check_norm_scale.py MODEL.gguf WORKDIR
+"""check_norm_scale.py MODEL.gguf WORKDIR: checks logits of very large and small scale.
 
-Scaling the weights of the final norm scales every logit and changes nothing
-else, as long as the logits are float32 numbers. Packed activations of the head
-must therefore work at every magnitude, in prefill and in decode: the logits of
-a scaled model are those of the model itself, times the factor.
+Scaling the weights of the final norm scales every logit and changes nothing else,
+as long as the logits are float32 numbers. The activations that the head packs must
+therefore work at every magnitude, in prefill and in decode: the logits of a scaled
+model must be those of the model itself, times the factor.
 """
 import struct
 import sys
@@ -14,11 +14,11 @@ import airtest as t
 
 TOKENS = [1, 53, 7, 260, 99, 411, 18, 300, 5, 77, 203, 350, 42, 11, 128, 256,
           64, 390, 31, 222, 16, 401, 88, 150, 270, 9, 333, 61, 190, 245, 120, 36]
-# How far logits may be off, in standard deviations of their row, for each factor.
-# Powers of two change no digit of a quantised activation. 1e-20 changes how the
-# scales of I8Grid are rounded to their grid, so its error is as large as that
-# of quantisation. Normal float32 numbers range from 2^-126 to 2^128, and the
-# logits are around 2^4.
+# The largest allowed difference of logits for each factor, in standard deviations of
+# a row. A power of two changes no digit of a quantised activation. With 1e-20, the
+# scales of the activation format I8Grid are rounded differently, so the difference
+# is as large as the error of quantisation. Normal float32 numbers range from 2^-126
+# to 2^128, and the model's own logits are around 2^4.
 TOLERANCES = {2.0**-100: 1e-6, 1e-20: 0.1, 2.0**50: 1e-6, 2.0**110: 1e-6}
 
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -51,12 +51,12 @@ class Reader:
 
 
 def place_of(data, wanted):
-    """Where a float32 tensor's numbers are in a GGUF file: (offset, count).
+    """Returns where a float32 tensor's numbers are in a GGUF file: (offset, count).
 
     Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
     """
     reader = Reader(data)
-    reader.at = 8  # magic and version
+    reader.at = 8  # skip the magic number and the version
     tensors, keys = reader.take("Q"), reader.take("Q")
     alignment = 32
     for _ in range(keys):
@@ -92,7 +92,7 @@ source = model.read_bytes()
 
 
 def logits_of(factor):
-    """The logits of prefill with many and few tokens, and of decode."""
+    """Returns the logits of a scaled model for each batch size: 32 and 8 (prefill), and 1 (decode)."""
     path, plan = work / "scaled.gguf", work / "scaled.air"
     scaled_model(source, factor, path)
     t.pack(path, plan)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_reproducible.py MODEL.gguf WORKDIR: equal inputs produce equal bytes.
+"""check_reproducible.py MODEL.gguf WORKDIR: equal inputs must produce equal bytes.
 
 The plan must not depend on the folder, the time zone, the user's name or the
 number of packing threads. Logits must not depend on the number of compute

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_storyteller.py MODEL.gguf VECTORS WORKDIR: greedy text and perplexity.
+"""check_storyteller.py MODEL.gguf VECTORS WORKDIR: checks greedy text and perplexity.
 
 The F16 model must continue "Once upon a time" with the 64 greedy tokens of the
 float64 reference, and its perplexity on a held-out book must differ from the

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_tiny.py MODEL.gguf WORKDIR [PACK OPTIONS]: logits and greedy tokens of a tiny model.
+"""check_tiny.py MODEL.gguf WORKDIR [PACK OPTIONS]: checks logits and greedy tokens of a tiny model.
 
 The reference is MODEL.logits.f32: float64 logits computed by transformers, or
 by a numpy script that agrees with it. With a float32 KV cache and batches of 1,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_tune.py MODEL.gguf WORKDIR: measured tiles change no logit.
+"""check_tune.py MODEL.gguf WORKDIR: checks that measured tile sizes change no logit.
 
 The tile sizes that a second of measuring finds differ from run to run. Whatever
 they are, the logits must be the same bytes as with the cost model's tile sizes.
@@ -25,7 +25,8 @@ def inspect(name, *options):
 
 
 t.expect("measured" not in inspect("plain"), "inspect reports measurements for a plan without --tune")
-# How much can be measured in a given time depends on the load of the machine.
+# The number of tile sizes that can be measured in a given time depends on the
+# load of the machine, so the time is increased until there is at least one.
 for seconds in (3, 12, 48):
     t.pack(model, work / "tuned.air", "--tune", seconds)
     line = [text for text in inspect("tuned").splitlines() if text.startswith("tiles ")]

@@ -1,9 +1,9 @@
 //===- EncodeFuzz.cpp - any text under any small vocabulary -----*- C++ -*-===//
 //
-// The input is one byte of choices, then lines (tokens or merges) up to an
-// empty line, then the text. Besides not crashing, every id must lie in the
-// vocabulary, and byte-level BPE must decode well-formed text to itself (or to
-// its NFC, for qwen2).
+// The first byte of the input chooses options. Then come lines, each a token or
+// a merge, up to an empty line, and then the text. Encoding must not crash,
+// every id must lie in the vocabulary, and byte-level BPE must decode
+// well-formed text to itself (or to its Normalization Form C, for qwen2).
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/ByteLevel.h"
@@ -33,7 +33,8 @@ void append(TokenizerData &data, std::string token, TokenType type) {
   }
 }
 
-/// Appends a token for every byte, in its printable spelling.
+/// Appends one token for each byte. Its text is the printable spelling of the
+/// byte in byte-level BPE.
 void appendBytes(TokenizerData &data) {
   std::string bytes;
   for (unsigned c = 0x21; c < 0x144; ++c) {

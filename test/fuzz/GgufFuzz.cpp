@@ -1,7 +1,7 @@
 //===- GgufFuzz.cpp - any bytes as a GGUF file ----------------------------===//
 //
-// The contract under test: parseGguf and readGgufTokenizer return, whatever the
-// bytes are, and every tensor of an accepted file can be read to its end.
+// Whatever the bytes are, parseGguf() and readGgufTokenizer() must return, and
+// it must be possible to read every tensor of an accepted file to its end.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufReader.h"
@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     requireReason(model.status());
     return 0;
   }
-  // Volatile, so that the bytes are really read.
+  // Each read is volatile, so the compiler cannot remove it.
   for (const auto &[name, tensor] : model->tensors) {
     for (const uint8_t &byte : tensor.data) {
       static_cast<void>(*static_cast<const volatile uint8_t *>(&byte));

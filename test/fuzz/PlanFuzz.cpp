@@ -1,11 +1,12 @@
 //===- PlanFuzz.cpp - any bytes as a plan ---------------------------------===//
 //
-// The contract under test: PlanFile::parse returns, whatever the bytes are, and
-// an accepted plan can be read to its end. Wrong digests would stop a fuzzer at
-// once, so the fuzzer computes correct ones:
-//   first byte odd    the rest is the metadata of a file
-//   first byte even   the rest are changes of a valid plan's metadata, each a
-//                     16-bit offset, a length of 1, 2, 4 or 8, and the bytes
+// Whatever the bytes are, PlanFile::parse() must return, and it must be
+// possible to read an accepted plan to its end. Wrong digests would stop a
+// fuzzer at once, so the fuzz target computes correct ones. The first byte of
+// the input decides what the rest is:
+//   odd    the metadata of a file
+//   even   changes to a valid plan's metadata, each a 16-bit offset, a length
+//          of 1, 2, 4 or 8 bytes, and the new bytes
 //
 //===----------------------------------------------------------------------===//
 #include "test/formats/plan/SmallPlan.h"

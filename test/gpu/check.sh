@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Checks and times the CUDA kernels on a GPU. Preparing needs no GPU.
+# Checks and times the CUDA kernels on a GPU.
 #   bash test/gpu/check.sh --prepare [ARCHITECTURE MULTIPROCESSORS]
-#     makes build/gpu-check from build/dev: the program and every kernel's
-#     machine code. This folder and this script are all that the GPU machine
-#     needs (no compiler, no toolkit, no network).
+#     makes build/gpu-check from build/dev, without a GPU. That folder holds the
+#     program and every kernel's machine code. The GPU machine needs only it and
+#     this script (no compiler, no toolkit, no network).
 #   bash test/gpu/check.sh
-#     runs the checks: results against double precision, compute-sanitizer if
-#     it is installed, and timings. This takes at most 5 minutes. If $OUT is
-#     set, tables and JSON also go to that folder.
+#     compares results with double precision, runs compute-sanitizer if it is
+#     installed, and measures times. This takes at most 5 minutes. If $OUT is
+#     set, tables and JSON go to that folder instead of build/gpu-check.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=build/gpu-check

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_airrun.py AIRRUN: the release build of airrun is small and contains no LLVM.
+"""check_airrun.py AIRRUN: the release build of airrun must be small and contain no LLVM.
 
 The stripped program may have at most 3 MB.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""check_cli_docs.py ROOT OUT: docs/cli.md agrees with --help.
+"""check_cli_docs.py ROOT OUT: docs/cli.md must agree with --help.
 
-Generates the page again, into OUT, with the programs beside AIRPACK, and compares the two.
+Generates the page again, into OUT, with the programs in the folder of AIRPACK, and compares the two.
 """
 import difflib
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_docs.py ROOT: whatever the documents refer to exists.
+"""check_docs.py ROOT: whatever the documents refer to must exist.
 
 Checks relative links and their anchors, files and folders in backticks, and
 files in the commands of code blocks. In a path, NAME stands for a name that the
@@ -24,12 +24,12 @@ def matches(path):
     path = path.rstrip("/")
     if "NAME" in path or "*" in path:
         return any(root.glob(path.replace("NAME", "*")))
-    # "formats/plan/PlanVerifier" means both the header and the source.
+    # "formats/plan/PlanVerifier" refers to both the header and the source file.
     return any((root / (path + end)).exists() for end in ("", ".h", ".cpp"))
 
 
 def anchors(text):
-    """The anchors that GitHub gives to the headings."""
+    """Returns the anchors that GitHub generates for the headings of `text`."""
     return {re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-")
             for h in re.findall(r"^#+ (.*)$", text, re.M)}
 
@@ -38,7 +38,7 @@ wrong = []
 checked = 0
 for document in DOCUMENTS:
     if document == "docs/cli.md":
-        continue  # cli-docs.test
+        continue  # checked by cli-docs.test
     path = root / document
     whole = path.read_text()
     blocks = re.findall(r"^```.*?$(.*?)^```$", whole, re.M | re.S)

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""check_layers.py ROOT: every #include goes down the layers.
+"""check_layers.py ROOT: every #include must go down the layers.
 
-The edges are those of cmake/AirLayers.cmake, checked in the text, so that a
-header that happens to be on the include path can't be used unnoticed.
+The allowed edges are read from the text of cmake/AirLayers.cmake. The check also finds
+the use of a header that only happens to be on the include path.
 """
 import re
 import sys
 from pathlib import Path
 
-# The layer to which a folder's files belong; the longest matching name applies.
+# Maps a folder to the layer of its files. If several folders contain a file,
+# the longest name applies.
 LAYER_OF = {
     "formats": "formats",
     "codegen": "codegen",
@@ -55,8 +56,8 @@ for folder, layer in LAYER_OF.items():
             used = layer_of(match[1])
             if used is None and match[1].startswith("tools/"):
                 wrong.append(f"{path}:{number}: no layer is known for {match[1]}")
-            # A tool may include its own files; its edges need not name its own
-            # layer.
+            # A tool may include its own files, although its edges do not name
+            # its own layer.
             if used and used != layer and used not in allowed[layer]:
                 wrong.append(f"{path}:{number}: {layer} must not include {match[1]}")
             if match[1].split("/")[0] in {"mlir", "llvm", "lld"} and not folder.startswith(LLVM_MAY):

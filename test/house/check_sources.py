@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""check_sources.py ROOT: the house rules that a script can check.
+"""check_sources.py ROOT: checks the house rules that a script can check.
 
-Files stay under 800 lines, and their banners are whole; libraries do not end the
-process, print, or read the environment; nothing is marked as unfinished.
+Files must have at most 800 lines, and a banner must be one whole line. Libraries must
+not end the process, print, or read the environment. Nothing may be marked as
+unfinished.
 """
 import re
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_tree.py ROOT: the tracked files stay small enough to clone and copy.
+"""check_tree.py ROOT: the tracked files must stay small enough to clone and copy.
 
 Larger test inputs belong in the folder that AIR_MODELS names.
 """

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """as_user.py [-u PROCESSES] [-s STACK_KIB] COMMAND...: runs the command as another user.
 
-The user has no other process, because a limit on processes counts all processes of
-a user. Root is exempt from it. Tests that use this script say `REQUIRES: other-user`.
+The user has no other process, because a limit on processes counts all processes of a
+user. The command does not run as root, which is exempt from this limit. Tests that use
+this script say `REQUIRES: other-user`.
 """
 import os
 import resource
 import sys
 
-# A different user for each test, because the limit counts all processes of a user.
+# Each test runs as a different user, because the limit counts all processes of
+# a user.
 USER = 60000 + os.getpid() % 5000
 arguments = sys.argv[1:]
 while arguments[0].startswith("-"):

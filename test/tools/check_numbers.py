@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_numbers.py TOOL...: every numeric option states its range and enforces it.
+"""check_numbers.py TOOL...: every numeric option must state its range and enforce it.
 
 Reads the options from `TOOL --help` and from the help of each command, and tries
 values inside and outside the stated range.
@@ -17,7 +17,7 @@ def run(*command):
 
 
 def options(text):
-    """(name, value name, help) of each option."""
+    """Yields (option name, value name, help) for each option in a help text."""
     for block in re.findall(r"^  -.*(?:\n {28}.*)*", text, re.M):
         heading, _, rest = re.sub(r"\s*\n\s*", "  ", block.strip()).partition("  ")
         match = re.fullmatch(r"(?:-\w, )?(--[\w-]+) (\S+)", heading)
@@ -35,7 +35,7 @@ def check(call, name, text):
         assert got.returncode == 2 and wanted in got.stderr, (call, name, value, got)
         assert got.stderr.count("\n") == 1, got
         assert f" from {match[1]} to {match[2]}" in got.stderr, got
-    # Only the option that follows is refused, so the value was accepted.
+    # The error is about the option that follows, so the value was accepted.
     for value in match.groups():
         got = run(*call, f"{name}={value}", "--no-such")
         assert "unknown option '--no-such'" in got.stderr, (call, name, value, got)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""edit_gguf.py IN OUT (nan TENSOR | times=FACTOR TENSOR | rename KEY): a model with something wrong in it.
+"""edit_gguf.py IN OUT (nan TENSOR | times=FACTOR TENSOR | rename KEY): copies a model and changes something in the copy.
 
 `nan` makes the first float of an F32 tensor a NaN, `times=FACTOR` multiplies
 all of them, and `rename KEY` hides a metadata key under another name of the

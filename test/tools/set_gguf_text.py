@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""set_gguf_text.py IN OUT KEY EXPRESSION: a model with another text under KEY.
+"""set_gguf_text.py IN OUT KEY EXPRESSION: copies a model and sets the text of KEY in the copy.
 
-EXPRESSION is Python for the bytes, such as b"x" * 9. Tensors keep their
-alignment.
+EXPRESSION is a Python expression for the bytes of the text, such as b"x" * 9. Tensors
+keep their alignment.
 """
 import struct
 import sys

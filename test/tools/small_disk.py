@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""small_disk.py MODEL FOLDER: outputs on disks that cannot hold them.
+"""small_disk.py MODEL FOLDER: writes outputs to disks that cannot hold them.
 
 FOLDER holds a.air and an empty folder "disk". Runs in a mount namespace of its
 own, so its mounts disappear when it ends.

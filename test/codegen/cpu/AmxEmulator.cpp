@@ -41,15 +41,16 @@ struct State {
 State state;
 struct sigaction before;
 
-/// One instruction of VEX map 0F38. Its length includes all its bytes.
+/// A decoded instruction of VEX opcode map 0F38. `length` is that of the whole
+/// instruction, in bytes.
 struct Instruction {
-  unsigned prefix; ///< a Prefix
+  unsigned prefix; ///< one of the values of Prefix
   uint8_t opcode;
   unsigned reg;   ///< ModRM.reg
   unsigned rm;    ///< ModRM.rm, for a register operand
   unsigned third; ///< VEX.vvvv
   bool isMemory;
-  uint64_t address; ///< excluding the stride
+  uint64_t address; ///< base and displacement, without the stride
   uint64_t stride;  ///< the index register times its scale
   unsigned length;
 };
@@ -61,12 +62,13 @@ uint64_t registerOf(const ucontext_t &context, unsigned number) {
   return static_cast<uint64_t>(context.uc_mcontext.gregs[kNames[number]]);
 }
 
-/// SDM vol. 2, 2.3.5 (VEX) and 2.1.5 (ModRM, SIB).
+/// Decodes the instruction that raised SIGILL. Source: Intel SDM vol. 2,
+/// sections 2.3.5 (VEX) and 2.1.5 (ModRM and SIB).
 std::optional<Instruction> decode(const ucontext_t &context) {
   const auto start = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
   const auto *code = reinterpret_cast<const uint8_t *>(start);
   if (code[0] != 0xC4 || (code[1] & 0x1F) != 2 || (code[2] & 0x84) != 0) {
-    return std::nullopt; // only three-byte VEX with map 0F38, W0 and 128 bits
+    return std::nullopt; // not a three-byte VEX with map 0F38, W0 and L0
   }
   Instruction found = {};
   found.prefix = code[2] & 3U;
@@ -90,7 +92,7 @@ std::optional<Instruction> decode(const ucontext_t &context) {
     const unsigned index = (sib >> 3U & 7U) | ((code[1] & 0x40) == 0 ? 8U : 0U);
     found.stride = index == 4 ? 0 : registerOf(context, index) << (sib >> 6U);
   } else if ((modRm & 7U) == 5 && mod == 0) {
-    return std::nullopt; // RIP-relative: kernels do not use it here
+    return std::nullopt; // RIP-relative, which the kernels do not use
   }
   found.address = hasBase ? registerOf(context, base) : 0;
   if (mod == 1) {
@@ -111,7 +113,7 @@ bool configure(uint64_t from) {
   uint8_t text[64];
   std::memcpy(text, reinterpret_cast<const void *>(from), sizeof(text));
   if (text[0] != 1 || text[1] != 0) {
-    return false; // only palette 1 with start_row 0
+    return false; // only palette 1 with start_row 0 is supported
   }
   state = {};
   for (unsigned i = 0; i < kTiles; ++i) {
@@ -161,8 +163,9 @@ bool store(const Tile *tile, const Instruction &what) {
   return true;
 }
 
-/// Whether the shapes allow sums += a * b. Every 32-bit sum adds up products
-/// over k, and four bytes of each operand belong to one step of k.
+/// Whether the shapes of the tiles allow sums += a * b. Each 32-bit sum adds
+/// products over k, and each step of k multiplies four bytes of a by four bytes
+/// of b.
 bool areFactors(const Tile *sums, const Tile *a, const Tile *b) {
   return sums != nullptr && a != nullptr && b != nullptr && sums != a &&
          sums != b && a != b && sums->rows == a->rows &&

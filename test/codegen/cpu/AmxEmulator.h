@@ -21,7 +21,7 @@
 
 namespace air::codegen::test {
 
-/// Counts of the instructions that were executed.
+/// Counts of the instructions that were emulated.
 struct AmxCounts {
   uint64_t configurations = 0;
   uint64_t releases = 0;
@@ -31,10 +31,11 @@ struct AmxCounts {
   uint64_t byteProducts = 0;
 };
 
-/// Whether this machine supports the emulator: x86-64 Linux.
+/// Whether the emulator works on this machine, which must be x86-64 Linux.
 bool canEmulateAmx();
 
-/// Handles SIGILL during its lifetime.
+/// Emulates tile instructions for as long as the object exists, with a handler
+/// for SIGILL.
 class AmxEmulator {
 public:
   AmxEmulator();
@@ -43,7 +44,7 @@ public:
   AmxEmulator &operator=(const AmxEmulator &) = delete;
 
   static const AmxCounts &counts();
-  /// Whether tiles are configured. After a kernel they must not be.
+  /// Whether tiles are configured. When a kernel returns, they must not be.
   static bool isConfigured();
 };
 

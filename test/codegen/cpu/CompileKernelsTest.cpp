@@ -81,7 +81,7 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
   for (uint64_t width = 1; width < 40; width += 3) {
     specs.push_back(add(width));
   }
-  // Two kernels that share a codebook.
+  // These two kernels use the same codebook.
   specs.push_back(matMul(DType::IQ1_S, MClass::One));
   specs.push_back(matMul(DType::IQ1_M, MClass::Large));
   auto one = compileKernels(specs, named("x86-64-v3"), 1);
@@ -257,7 +257,8 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
         Case{pairs, "x86-64-v4-bf16", "\tvdpbf16ps\t", false},
         Case{bytes, "x86-64-v4-amx", "\ttdpbsud\t", true},
         Case{bytes, "x86-64-v4-bf16", "\tvpdpbusd\t", false},
-        // With 16-column scales, sums would fill only a quarter of a tile.
+        // Q6_K has a scale per 16 columns, so each product would use only a
+        // quarter of a tile's columns.
         Case{halves, "x86-64-v4-amx", "\tvpdpbusd\t", false}}) {
     const std::string text = assemblyOf(test.spec, test.target);
     const auto has = [&](const char *instruction) {
@@ -272,8 +273,8 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   }
 }
 
-/// The number of x86 prefetches in the code of one kernel: `once` counts
-/// prefetchnta, `often` counts prefetcht0.
+/// The number of x86 prefetch instructions in the code of one kernel: `once`
+/// counts prefetchnta, and `often` counts prefetcht0.
 struct Prefetches {
   size_t once = 0;
   size_t often = 0;
@@ -309,7 +310,8 @@ TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
     EXPECT_GT(one.once, 0U) << info(dtype).name;
     EXPECT_EQ(one.often, 0U) << info(dtype).name;
 
-    // A second pass, over the next four tokens, reads the weights again.
+    // With more than four tokens, the kernel passes over the weights again for
+    // the next four, so it prefetches them into the caches.
     spec.mClass = MClass::Small;
     const Prefetches few = prefetchesOf(spec);
     EXPECT_EQ(few.once, 0U) << info(dtype).name;

@@ -124,12 +124,13 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
              {"avx2", "avxvnni", "f16c", "fma"},
              ByteDot::Vnni256,
              "+avxvnni"},
-        // Twice the vector width outweighs VNNI.
+        // AVX-512 without VNNI is preferred to 256-bit VNNI, because its
+        // vectors are twice as wide.
         Case{"x86_64", avx512AndVnni256, ByteDot::MulAdd512, "+avx512bw"},
         Case{"x86_64", avx512, ByteDot::MulAdd512, "+avx512bw"},
         Case{"aarch64", {"dotprod", "neon"}, ByteDot::Sdot, "+dotprod"},
         Case{"aarch64", {"dotprod", "i8mm", "neon"}, ByteDot::Sdot, "+i8mm"},
-        // i8mm without dotprod is ignored.
+        // i8mm is not used unless dotprod is available too.
         Case{"aarch64", {"i8mm", "neon"}, ByteDot::None, "+neon"},
         Case{"aarch64", {"neon"}, ByteDot::None, "+neon"}}) {
     auto target = makeCpuTarget(profile(test.arch, test.features));
@@ -178,8 +179,8 @@ TEST(CpuTarget, EveryBuiltinCpuProfileWorks) {
   EXPECT_GT(cpus, 1U);
 }
 
-/// Whether LLVM enables `other` for a CPU when `feature` is enabled. `without`
-/// disables features that the CPU would have by default.
+/// Whether enabling `feature` makes LLVM enable `other` too, for the given CPU.
+/// `without` disables features that LLVM enables for that CPU by default.
 bool llvmImplies(const std::string &triple, const std::string &cpu,
                  const std::string &without, std::string_view feature,
                  std::string_view other) {
@@ -204,7 +205,7 @@ TEST(CpuTarget, ImpliedFeaturesAreLlvms) {
     const char *cpu;
     const char *without;
   };
-  // In LLVM, every aarch64 CPU has neon unless it is disabled.
+  // LLVM enables neon for every aarch64 CPU, so it must be disabled explicitly.
   for (const Case &c : {Case{"x86_64", "x86_64-linux-gnu", "x86-64", ""},
                         Case{"aarch64", "aarch64-linux-gnu", "", "-neon,"}}) {
     for (std::string_view feature : knownFeatures(c.arch)) {

@@ -1,8 +1,9 @@
 /*===- ForeignRun.h - a kernel call as one file -------------------*- C -*-===*\
  *
- * The format of the file that the test writes and ForeignRunner maps: this
- * record, followed by code, batch, scratch and bindings. All offsets count from
- * the start of the file. The code is page-aligned and position-independent.
+ * The format of the file that KernelHarness.cpp writes and ForeignRunner.c
+ * maps: this record, followed by code, batch, scratch and bindings. All offsets
+ * count from the start of the file. The code is page-aligned and
+ * position-independent.
  *
 \*===----------------------------------------------------------------------===*/
 #ifndef AIRPACK_TEST_CODEGEN_CPU_FOREIGNRUN_H

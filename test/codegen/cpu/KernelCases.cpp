@@ -59,7 +59,7 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
       test.spec.op = KernelOp::RmsNorm;
       test.spec.k = width;
       test.spec.rowsFrom = from;
-      // Large enough to be noticed when it is left out.
+      // This epsilon is so large that the test fails if the kernel ignores it.
       test.spec.epsilon = 0.25F;
       const uint64_t tokens = 1 + random() % 20;
       test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
@@ -96,8 +96,9 @@ std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   return "";
 }
 
-// The squares of `width` numbers of 2^63 add up to width * 2^126, which
-// overflows float32 if the width is 4 or more. Those of 2^60 do not overflow.
+// The squares of `width` numbers of 2^63 have the sum width * 2^126, which
+// overflows float32 if the width is 4 or more. The squares of 2^60 do not
+// overflow.
 void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random) {
   for (const uint64_t width : {4, 100}) {
     KernelCase test;
@@ -137,7 +138,7 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     test.label = labelOf(test.spec, tokens);
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
-    if (op == KernelOp::SiluMul) { // where e^-x leaves the range of float32
+    if (op == KernelOp::SiluMul) { // so that e^-x overflows and underflows
       x.front() = -200.0F;
       x.back() = 200.0F;
     }
@@ -159,15 +160,15 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
-// One token's block in any int8 format. It must equal the block that the
-// format's definition yields. Where the scale is NaN, the definition leaves q
-// and its sums unspecified.
+// One token's block of 32 columns in any of the int8 activation formats. It
+// must equal the block that the format's definition yields. If the scale is
+// NaN, the definition leaves q and its sums unspecified.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  int32_t step; ///< I8Grid only; one step stands for NaN
+  int32_t step; ///< only in I8Grid; one value stands for NaN
 
   bool isAs(const PackedBlock &want) const {
     if (std::isnan(want.scale)) {
@@ -244,7 +245,8 @@ std::string compareTokens(const Bytes &got, Activation format, const Floats &x,
     return "";
   }
   if (format == Activation::BF16x32) {
-    // Compares all blocks of a row, including the zeros past the last column.
+    // Compares all blocks of a row, including the zeros that pad its last
+    // block.
     const auto want = reference::roundToBf16(x, k);
     const uint64_t tileBlocks = ceilDiv(k, kActivationColumns);
     const uint64_t blocksBytes = tileBlocks * sizeof(Bf16Tile);
@@ -306,9 +308,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
   const uint64_t rows =
       from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
   Floats x = randomFloats(random, rows * width, 3.0F);
-  // Blocks of every kind, one per row: the largest value at either end and of
-  // either sign, ties, zeros, subnormals, the largest finite value, non-finite
-  // values, and both sides of the ends of the grid.
+  // Each of these values marks the block of one row. The values cover both
+  // signs, ties, zeros, subnormals, the largest finite value, non-finite
+  // values, and both sides of the ends of the range of I8Grid's scales.
   const float marked[] = {-100.0F,     1e30F,         0x1p-119F,
                           0x1p-112F,   1e-42F,        FLT_MAX,
                           INFINITY,    -INFINITY,     NAN,
@@ -317,7 +319,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
                           127 * 1.75F, 127 * 1.7501F, 127 * 0x1.fp-65F,
                           FLT_MIN,     FLT_TRUE_MIN};
   if (format == Activation::BF16x32) {
-    // Ties to even and values next to ties, from subnormals to overflow.
+    // These are the bits of ties, which must round to even, and of values next
+    // to ties, from subnormals to overflow.
     const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
                              0xBF818000, 0x00008000, 0x7F7F8000, 0x7F800001,
                              0xFFC00000, 0x00018000, 0x80000001, 0x7FFFFFFF};
@@ -331,9 +334,10 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // A quarter of a mark that is tiny or not finite. For 127 * 128 and 127,
-      // random multiples of 0.5 up to half of the mark. Otherwise, the numbers
-      // stay.
+      // The other values of the block depend on its mark. They are a quarter of
+      // it if the mark is infinite, NaN or at most 1 in magnitude, and random
+      // multiples of 0.5 up to half of it if it is 127 * 128 or 127. Otherwise
+      // they stay as they are.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -343,7 +347,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Rows in which all values are tiny, and rows in which all but one are.
+  // In the rest of the rows, every other row is scaled down until all of its
+  // values are tiny, and some of these rows get one value that is not tiny.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -384,9 +389,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
 
 // ---- matrices ---------------------------------------------------------------
 
-// Sum over k of |x[k]| times the largest |w| in k's block. Errors are relative
-// to this, because a kernel may accumulate a block's scaled numbers and its
-// offset separately.
+// The sum over k of |x[k]| times the largest |w| in k's block. Errors are
+// relative to this sum, because a kernel may accumulate a block's scaled
+// numbers and its offset separately.
 Doubles blockMagnitude(const Doubles &x, const Doubles &w, uint64_t n,
                        uint64_t k, uint64_t blockElements) {
   const uint64_t block = std::max<uint64_t>(blockElements, 16);
@@ -427,7 +432,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
     test.writesRows(randomFloats(random, tokens * test.spec.k), test.spec.k);
     const Doubles want = reference::embedRows(table.values, test.spec.k,
                                               test.batch.ids, test.spec.scale);
-    // scale * q + offset may cancel, so the bound is relative to the row.
+    // scale * q and the offset may cancel, so the bound is relative to the
+    // largest element of all rows.
     double largest = 0;
     for (const double value : want) {
       largest = std::max(largest, std::abs(value));
@@ -444,7 +450,7 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  uint64_t gapBefore; // floats of y's row that belong to other matmuls
+  uint64_t gapBefore; // elements of a row of y that other matmuls write
   uint64_t gapAfter;
   bool accumulate;
   bool hasBias;
@@ -460,13 +466,14 @@ constexpr MatMulShape kMatMulShapes[] = {
     {101, 3, 0, 1, false, false, false, RowsFrom::Tokens, true},
 };
 
-/// Sizes that the cost model would not choose and that do not divide the
-/// matrix.
+/// Tile sizes that the cost model would not choose and that leave incomplete
+/// tiles at the ends of the matrix.
 MatMulTiles otherTiles(const KernelSpec &spec) {
   if (usesPanel(spec)) {
     const bool isBytes = isInt8Tiled(spec.activation);
     if (spec.activation == Activation::BF16x32) {
-      // Processes the columns in chunks of two panels.
+      // With so many tokens per tile, the kernel processes the columns in
+      // chunks of two panels.
       return {.rowBlocks = 6, .tokens = 1024};
     }
     return {.rowBlocks = 6, .tokens = 48, .panelColumns = isBytes ? 512U : 0U};
@@ -475,11 +482,11 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
   return {.rowBlocks = 3, .tokens = isLarge ? 24U : 0U, .prefetchBytes = 1024};
 }
 
-/// The largest error of a matmul. With bfloat16 activations, products are
+/// A bound on the error of a matmul. With bfloat16 activations, products are
 /// exact, and every addition rounds. The longest chain of additions runs over
 /// the columns of a panel and then over the panels. With AMX, chains are
-/// shorter: half of a block's columns, and then the blocks. Subnormals are
-/// flushed to zero, which costs at most `flushed` per term.
+/// shorter: they run over half of a block's columns, and then over the blocks.
+/// Subnormals are flushed to zero, which costs at most `flushed` per term.
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
@@ -493,14 +500,16 @@ Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                 static_cast<double>(spec.k) * flushed);
 }
 
-/// The number of columns for a dtype without blocks. With BF16x32 it exceeds a
-/// panel and may be odd or even; otherwise it is odd.
+/// The number of columns for a dtype without blocks. With BF16x32 it is larger
+/// than a panel, and is odd or even depending on `blocks`. With other
+/// activation formats it is odd.
 uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
   return spec.activation == Activation::BF16x32 ? 133 * blocks
                                                 : 29 + 32 * blocks;
 }
 
-/// Binds a scale for each row of `w`; returns w as the kernel sees it.
+/// Binds random row scales, one for each row of `w`. Returns `w` with each row
+/// multiplied by its scale.
 Doubles readsRowScales(KernelCase &test, const Doubles &w, Random &random) {
   const Floats scales = randomFloats(random, test.spec.n, 3.0F);
   test.reads(bytesOf(scales));
@@ -569,9 +578,10 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   cases.push_back(std::move(test));
 }
 
-/// Multiplies rows of any magnitude and compares with the exact product of the
-/// unpacked numbers. The bound is the error of the packed format, plus the
-/// error of the kernel, plus a float32 subnormal per term.
+/// Multiplies activations of any magnitude and compares with the exact product
+/// of the original float32 activations and the unpacked weights. The bound is
+/// the error of the packed format, plus the error of the kernel, plus a float32
+/// subnormal per term.
 void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
                       Layout layout, MClass mClass, Precision precision,
                       RowsFrom from, Random &random) {
@@ -619,7 +629,7 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
 }
 
 // The most common dtypes run all shapes. The others share all code but the
-// decoder, so each runs only some.
+// decoder with them, so each runs only some of the shapes.
 bool isCommon(DType dtype, Precision precision) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
          dtype == DType::Q4_K ||
@@ -630,7 +640,7 @@ size_t turnOf(DType dtype, Layout layout) {
   return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
 }
 
-// Runs all shapes for the most common dtypes, and one shape per M class for the
+// Adds all shapes for the most common dtypes, and one shape per M class for the
 // others.
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Precision precision, Random &random) {
@@ -646,7 +656,8 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
-      // About half of the tokens are outputs: too many for the GEMV code.
+      // About half of the tokens are outputs, which is too many rows for the
+      // GEMV code that a large-M kernel uses for few output rows.
       if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
@@ -694,7 +705,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Doubles uError = matMulError(spec, wide, up.values, block);
   Doubles bound;
   for (size_t i = 0; i < want.size(); ++i) {
-    // |silu'| <= 1.1; |silu(g)| <= |g|.
+    // The bound follows from |silu'(g)| <= 1.1 and |silu(g)| <= |g|.
     bound.push_back(1.1 * gError[i] * std::abs(u[i]) +
                     uError[i] * std::abs(reference::silu(g[i])) +
                     gError[i] * uError[i] + 16 * kEpsilon * std::abs(want[i]) +

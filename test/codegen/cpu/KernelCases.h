@@ -1,4 +1,4 @@
-//===- KernelCases.h - what the files of kernel cases share -----*- C++ -*-===//
+//===- KernelCases.h - functions that create kernel cases -------*- C++ -*-===//
 //
 // Each comparison states its error bound. kEpsilon is 2^-24, the relative error
 // of one rounding to float32. A sum of n products has an error of at most about
@@ -18,13 +18,13 @@ inline constexpr BatchKind kKinds[] = {BatchKind::Decode, BatchKind::Prefill,
                                        BatchKind::Mixed,
                                        BatchKind::Interleaved};
 
-/// Numbers of tokens inside the class, at its edges and outside it. A class
-/// determines where a kernel is fast, not where it is correct.
+/// Numbers of tokens inside the range of an M class, at its edges and outside
+/// it. A class determines where a kernel is fast, not where it is correct.
 std::vector<uint64_t> tokenCounts(MClass mClass);
 
 std::string labelOf(const KernelSpec &spec, uint64_t tokens);
 
-// AttentionCases.cpp
+// These are defined in AttentionCases.cpp.
 void addRopeAngles(std::vector<KernelCase> &cases, Random &random);
 void addRopeAppends(std::vector<KernelCase> &cases, Random &random);
 void addAttentions(std::vector<KernelCase> &cases, MClass mClass,

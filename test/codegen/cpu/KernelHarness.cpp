@@ -25,7 +25,7 @@ namespace {
 
 constexpr uint64_t kGuardBytes = 256;
 constexpr uint8_t kGuard = 0xA5;
-// NaN both as float32 and as float16.
+// A sequence of these bytes is a NaN both as float32 and as float16.
 constexpr uint8_t kGarbage = 0xFF;
 
 /// Aligned bytes between guard bytes.
@@ -181,9 +181,9 @@ bool isSane(const std::vector<float> &values) {
 
 void setUnit(uint8_t *unit, uint16_t bits) { std::memcpy(unit, &bits, 2); }
 
-// Random bits, but with scales of moderate size where the block's fields are
-// known. Blocks that are still unusable, such as those with a NaN in an 8-bit
-// scale, are drawn again.
+// Fills a block with random bits, but gives it scales of moderate size where
+// the dtype's fields are known. A block that is still unusable, for example
+// because its 8-bit scale is NaN, is drawn again.
 void randomBlock(Random &random, const DTypeInfo &type, uint8_t *block) {
   std::normal_distribution<float> normal;
   for (uint32_t i = 0; i < type.blockBytes; ++i) {
@@ -258,7 +258,8 @@ Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
   }
   std::shuffle(batch.outputRows.begin(), batch.outputRows.end(), random);
 
-  // Physical pages in random order. Unused entries hold an invalid page.
+  // The block tables list physical pages in random order. Unused entries hold
+  // the number of a page that does not exist.
   const uint32_t furthest = *std::max_element(next.begin(), next.end());
   batch.blockTableStride = furthest / AIR_KV_PAGE_TOKENS + 2;
   batch.blockTables.assign(sequences * batch.blockTableStride, 0xFFFFFFFF);

@@ -89,7 +89,7 @@ Doubles widened(const Floats &values);
 struct BindingData {
   Bytes before;
   bool written = false;
-  uint64_t checkedBytes = 0; ///< the prefix before the padding
+  uint64_t checkedBytes = 0; ///< the number of bytes before the padding
 };
 
 struct KernelCase {
@@ -97,8 +97,8 @@ struct KernelCase {
   KernelSpec spec;
   Batch batch;
   std::vector<BindingData> bindings;
-  /// Examines the bindings after the call. Returns "" on success, otherwise a
-  /// message.
+  /// Examines the bytes of all bindings after the call. Returns "" on success,
+  /// otherwise a message.
   std::function<std::string(const std::vector<Bytes> &)> check;
 
   void reads(Bytes bytes) {
@@ -108,8 +108,8 @@ struct KernelCase {
   void readsRows(const Floats &rows, uint64_t width) {
     bindings.push_back({paddedRows(rows, width), false, rows.size() * 4});
   }
-  /// Binds the x of a matmul in its spec's activation format. Returns the
-  /// numbers that x has in this format.
+  /// Converts `x` to the activation format of the matmul's spec and binds it.
+  /// Returns the numbers that the converted `x` represents.
   Doubles readsActivations(const Floats &x);
   void writes(Bytes bytes) {
     const uint64_t size = bytes.size();
@@ -126,23 +126,27 @@ std::string compare(const std::string &what, const Floats &got,
                     const Doubles &want, const Doubles &bound);
 
 /// Compares the bindings of a case with those that codegen/KernelBindings.h
-/// lists for its spec. Returns "" when they agree, else the first difference.
+/// lists for its spec. Returns "" if they agree, otherwise the first
+/// difference.
 std::string checkBindings(const KernelCase &test);
 
-/// Calls the kernel as described above. Returns "" on success.
+/// Calls the kernel as the comment at the top of this file describes. Returns
+/// "" on success, otherwise a message.
 std::string runCase(const KernelCase &test, const KernelEntry &entry,
                     AirKernelFn kernel, Random &random);
 
-/// Like runCase(), but visits the tiles once and runs in an emulator of another
-/// architecture. `image` is loaded code with the kernel at `entryAt`, and
-/// `runner` is the program built from ForeignRunner.c for that architecture.
+/// Like runCase(), but visits each tile only once and runs in an emulator of
+/// another architecture. `image` is loaded code with the kernel at `entryAt`,
+/// and `runner` is the program built from ForeignRunner.c for that
+/// architecture.
 std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            std::span<const uint8_t> image, uint64_t entryAt,
                            const std::string &emulator,
                            const std::string &runner);
 
 /// The cases of one op for one dtype, layout, M class and precision of
-/// activations, where they apply: odd and even shapes, and every batch kind.
+/// activations, as far as the op has these. They include odd and even shapes,
+/// and every batch kind.
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
                                   MClass mClass, Precision precision,
                                   Random &random);

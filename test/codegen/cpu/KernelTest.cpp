@@ -21,7 +21,8 @@
 namespace air::codegen::test {
 namespace {
 
-/// An emulator of the other architecture, if the build found one.
+/// The paths of an emulator for aarch64 and of the program that runs a kernel
+/// in it, or null if the build found no emulator.
 #ifdef AIR_FOREIGN_RUNNER
 constexpr const char *kEmulator = AIR_FOREIGN_EMULATOR;
 constexpr const char *kRunner = AIR_FOREIGN_RUNNER;
@@ -33,7 +34,8 @@ constexpr const char *kRunner = nullptr;
 bool runsHere(const MachineProfile &target) {
   return checkRunsOn(target, hostProfile()).isOk();
 }
-/// Whether everything but the target's tile instructions runs here.
+/// Whether this machine has every feature of the target except tile
+/// instructions, and can emulate those.
 bool runsWithEmulatedTiles(MachineProfile target) {
   std::erase_if(target.features, [](const std::string &feature) {
     return feature.starts_with("amx-");
@@ -46,7 +48,7 @@ bool runsEmulated(const MachineProfile &target) {
 }
 
 /// The host, and every built-in profile whose vectors, byte permutations or
-/// (for int8 kernels) dot products differ from those before it.
+/// (for int8 kernels) dot products differ from those of the profiles before it.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -93,8 +95,8 @@ struct Slice {
   Precision precision;
   std::string name;
 
-  /// True for BF16 weights with Precision::Int8: their large-M matmuls multiply
-  /// in bfloat16, on targets that can.
+  /// True for BF16 weights with Precision::Int8. Their large-M matmuls multiply
+  /// in bfloat16, on targets that have instructions for it.
   bool isOfBf16() const {
     return dtype == DType::BF16 && precision == Precision::Int8;
   }
@@ -154,8 +156,8 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   return cases;
 }
 
-/// Checks that AMX tiles were used by the kernels that should use them, and by
-/// no others.
+/// Checks that the kernels that should use AMX tiles did use them, and that no
+/// others did.
 void expectTiles(const CpuTarget &target,
                  const std::vector<KernelCase> &cases) {
   bool isOfPairs = false;

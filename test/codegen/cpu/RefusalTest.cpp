@@ -206,7 +206,7 @@ TEST(Refusal, Bf16NeedsBf16) {
         Case{"aarch64-i8mm", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"x86-64-v4-bf16", with(spec, few), ErrorCode::Unsupported,
              "for 9 tokens and more of BF16"},
-        // Each F16 weight would lose three bits.
+        // Converting an F16 weight to bfloat16 would lose three of its bits.
         Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
              "for 9 tokens and more of BF16"},
         Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,
@@ -271,7 +271,8 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   spec.mClass = MClass::One;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32);
-  // 8-bit weights on vpmaddubsw paths.
+  // With vpmaddubsw, products of 8-bit weights cost twice as much, which is
+  // often not worth it for two-byte activations.
   spec = byteMatMul(DType::Q8_0);
   EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
@@ -283,7 +284,8 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   }
   for (const char *target : {"x86-64-v3", "x86-64-v4"}) {
     EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
-    // Also large M with 16-column scales.
+    // With vpmaddubsw, a scale per 16 columns also costs twice as much, which
+    // is not worth it for large M and two-byte activations.
     KernelSpec many = byteMatMul(DType::Q6_K);
     many.mClass = MClass::Large;
     EXPECT_EQ(best(many, target), Activation::F32x16) << target;
@@ -292,7 +294,7 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
     many.mClass = MClass::Small;
     EXPECT_EQ(best(many, target), Activation::I8x2) << target;
   }
-  // Large M with codebooks, which would be looked up again for every four
+  // With I8x2, a large-M kernel would look up the codebook again for every four
   // tokens.
   spec = byteMatMul(DType::IQ2_XS);
   for (const char *target : {"x86-64-v3", "x86-64-v4-vnni"}) {
@@ -309,8 +311,9 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   EXPECT_EQ(best(row(KernelOp::EmbedRows), "x86-64-v4-vnni"), Activation::F32);
 }
 
-// Tiles are small enough for every thread to have work: one token and KV head
-// in decode, several tokens in prefill. The state of a block fits in L2.
+// A tile is small enough for every thread to have work: it covers one token and
+// one KV head in decode, and several tokens in prefill. The scratch of a tile
+// fits into the L2 cache.
 TEST(Grid, AttentionFollowsItsClass) {
   const Result<MachineProfile> target = resolveProfile("x86-64-v4");
   ASSERT_TRUE(target.isOk());

@@ -57,7 +57,8 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
         ASSERT_TRUE(code.isOk()) << code.status().message();
         EXPECT_EQ(code->resources.spillBytes, 0U) << kernel->name;
         EXPECT_EQ(code->resources.stackBytes, 0U) << kernel->name;
-        // Registers are allocated per warp in units of 256 (CUDA occupancy).
+        // The hardware allocates registers per warp, in units of 256 (CUDA
+        // occupancy calculator).
         const uint32_t perWarp =
             (code->resources.registers * 32 + 255) / 256 * 256;
         EXPECT_LE(perWarp * spec.tiling.warps *
@@ -72,8 +73,9 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   EXPECT_EQ(compiled, 7 * 8 * 2 - 2);
 }
 
-/// The number of instructions that one more unit adds to the loop's body, per
-/// weight that a lane multiplies.
+/// The number of instructions that one more T16 unit adds to the body of the
+/// kernel's loop, divided by the number of weights that a lane multiplies in a
+/// unit.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
                                      uint32_t tokens,
                                      const CudaTarget &target) {
@@ -100,12 +102,12 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
   return static_cast<double>(counts[1] - counts[0]) / weights;
 }
 
-// The committed figures are those of NVRTC 13.0, rounded up. A higher count
-// means that the kernel's text has regressed.
+// The figures below were counted with NVRTC 13.0 and rounded up. A higher count
+// means that the kernel's text has become less efficient.
 TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
   struct Figure {
     DType dtype;
-    double one, eight; ///< 1 token, 8 tokens
+    double one, eight; ///< counts for 1 token and for 8 tokens
   };
   const Figure figures[] = {
       {DType::Q4_K, 1.54, 1.69}, {DType::Q5_K, 2.36, 2.50},
@@ -178,7 +180,7 @@ TEST(Nvrtc, SaysWhatItTriedWhereThereIsNone) {
 }
 
 TEST(Nvrtc, ReadsTheAssemblersReport) {
-  // A report of ptxas 13.0.
+  // This is a report of ptxas 13.0.
   const std::string report =
       "ptxas info    : 0 bytes gmem\n"
       "ptxas info    : Compiling entry function 'k' for 'sm_90a'\n"
@@ -215,14 +217,16 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
       nvrtc->compile(kernel.text, kernel.name, target).operator*().cubin;
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
-  // Only the program headers follow the section headers.
+  // In a cubin, only the program headers follow the section headers, so a file
+  // that is cut before the section headers must be refused.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);
   for (size_t size = 0; size < header.e_shoff; size += 61) {
     const std::vector<uint8_t> cut(cubin.begin(), cubin.begin() + size);
     EXPECT_FALSE(countInstructions(cut, kernel.name).isOk()) << size;
   }
-  // Whatever byte of the file header is corrupt, nothing is read out of bounds.
+  // Whichever byte of the file header is corrupt, nothing may be read out of
+  // bounds.
   for (size_t at = 0; at < 64; ++at) {
     std::vector<uint8_t> wrong = cubin;
     wrong[at] = 0xff;

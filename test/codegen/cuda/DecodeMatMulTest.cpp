@@ -17,7 +17,8 @@ struct Case {
 };
 
 /// Odd shapes for one dtype: partial tiles, partial units, warps without units,
-/// more blocks than tiles, splits of unequal size, and all three fetches.
+/// more blocks than tiles, splits of unequal size, and all three kinds of
+/// WeightFetch.
 std::vector<Case> casesOf(DType dtype) {
   const uint32_t block = info(dtype).blockElements;
   struct Shape {
@@ -97,8 +98,8 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     SCOPED_TRACE(kernel.name);
     gpubench::Operands operands = gpubench::makeOperands(
         spec.dtype, spec.rows, spec.columns, spec.tokens, 11 + i);
-    // Copies read whole units and nothing beyond them, so the matrix has no
-    // slack at its end.
+    // Kernels copy whole units and nothing beyond them, so the packed matrix
+    // needs no slack at its end.
     ASSERT_EQ(operands.packed.size(), kernel.weightBytes);
     std::vector<float> first;
     for (const bool reversed : {false, true}) {

@@ -9,8 +9,8 @@
 namespace air::emulator {
 namespace {
 
-/// Runs one warp (or `threads` threads) of a kernel with this body on
-/// `bindings`.
+/// Runs one warp (or `threads` threads) of a kernel that has `body` as its
+/// body, on `bindings`.
 Status runBody(const std::string &body, std::vector<void *> bindings,
                uint32_t threads = 32, bool reversed = false,
                std::span<uint8_t> dependent = {}) {

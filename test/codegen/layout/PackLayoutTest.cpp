@@ -21,7 +21,7 @@ Bytes randomBytes(uint64_t size, uint64_t seed) {
   return bytes;
 }
 
-// The definition of x16 in formats/plan/Layout.h, byte by byte.
+// Packs a matrix byte by byte, as formats/plan/Layout.h defines the layout x16.
 Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
                        const Bytes &source) {
   Bytes packed;
@@ -43,8 +43,8 @@ Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
   return packed;
 }
 
-// Compares bytes for every weight dtype, with complete and incomplete row
-// blocks.
+// Compares packed bytes for every weight dtype, with complete and incomplete
+// row blocks.
 TEST(PackLayout, X16IsItsDefinitionAndUnpacks) {
   int cases = 0;
   for (const DTypeInfo &type : allDTypes()) {
@@ -69,7 +69,7 @@ TEST(PackLayout, X16IsItsDefinitionAndUnpacks) {
       }
     }
   }
-  // 29 weight dtypes, times eight row counts, times six column counts.
+  // 29 weight dtypes, eight row counts and six column counts were compared.
   EXPECT_EQ(cases, 29 * 48);
 }
 
@@ -114,8 +114,9 @@ TEST(PackLayout, PaddingRowsAreZeroAndPackingAGroupAtATimeIsTheSame) {
                           [](uint8_t byte) { return byte == 0; }));
 }
 
-// Worked out by hand: three rows of one Q4_0 block (2 bytes of d, 16 bytes of
-// nibbles). Row r has d = {r, 0x80} and nibble byte i = 16 r + i.
+// The expected bytes were worked out by hand for three rows of one Q4_0 block
+// each (2 bytes of d, 16 bytes of nibbles). Row r has d = {r, 0x80}, and nibble
+// byte i is 16 r + i.
 TEST(PackLayout, Q4x0GroupOf16ByHand) {
   Bytes source;
   for (uint8_t row = 0; row < 3; ++row) {

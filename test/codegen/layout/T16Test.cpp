@@ -25,7 +25,7 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
-// Packs random bits, in complete and incomplete tiles and units.
+// Packs random bits in complete and incomplete tiles and units.
 TEST(T16, UnpacksToTheSourcesBytes) {
   for (const DType dtype : t16DTypes()) {
     const DTypeInfo &type = info(dtype);
@@ -46,8 +46,8 @@ TEST(T16, UnpacksToTheSourcesBytes) {
   }
 }
 
-// Flipping any bit of a complete unit changes what unpackT16() returns, except
-// the upper two bits of a byte that holds a 6-bit scale or minimum.
+// Flipping any bit of a complete unit must change what unpackT16() returns,
+// except for the upper two bits of a byte that holds a 6-bit scale or minimum.
 TEST(T16, EveryBitOfAUnitIsTheSources) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
@@ -72,8 +72,8 @@ TEST(T16, EveryBitOfAUnitIsTheSources) {
 }
 
 TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
-  // A Q4_0 matrix of 128 columns. The code at (row, column) is (row + column)
-  // mod 16.
+  // The source is a Q4_0 matrix of 128 columns. The code at (row, column) is
+  // (row + column) mod 16.
   Bytes source;
   for (uint32_t row = 0; row < 16; ++row) {
     for (uint32_t block = 0; block < 4; ++block) {
@@ -95,8 +95,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
       const uint32_t row = g + 8 * (word & 1);
       const uint32_t column = 8 * t + 4 * (word / 2);
       const uint32_t bits = wordAt(packed, lane * 16 + word * 4);
-      // Each of the masks that a kernel applies must leave the codes of two
-      // columns.
+      // After each shift and mask that a kernel applies, the codes of two
+      // columns must remain.
       const uint32_t expected[4] = {
           (row + column) % 16 | (row + column + 1) % 16 << 16,
           (row + column + 2) % 16 | (row + column + 3) % 16 << 16,
@@ -114,8 +114,8 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
     const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
-    // A scale and a minimum for every 32 columns take a byte each instead of 6
-    // bits.
+    // T16 stores the scale and the minimum of every 32 columns of these dtypes
+    // in a byte each instead of 6 bits.
     const bool widened = dtype == DType::Q4_K || dtype == DType::Q5_K;
     EXPECT_EQ(unit.bytes, source + (widened ? 16 * 4 : 0)) << info(dtype).name;
     EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";

@@ -29,7 +29,8 @@ TEST(Reference, EmbedRowsPicksAndScales) {
 }
 
 TEST(Reference, RmsNormDividesByTheRoot) {
-  // mean(9, 16) + 11.5 = 24, and mean(0, 0) + 11.5.
+  // With an epsilon of 11.5, the first row is divided by the square root of
+  // mean(9, 16) + 11.5 = 24.
   const Doubles x = {3, 4, 0, 0};
   const Doubles weight = {1, 2};
   const double root = std::sqrt(24.0);
@@ -57,8 +58,8 @@ TEST(Reference, SiluAtKnownPoints) {
 
 TEST(Reference, GluMatMulGatesTheUpHalf) {
   const Doubles x = {1, 2};
-  const Doubles gate = {kLn3, 0, 0, 0}; // times x: ln 3, 0
-  const Doubles up = {0, 4, 5, 5};      // times x: 8, 15
+  const Doubles gate = {kLn3, 0, 0, 0}; // the product with x is ln 3, 0
+  const Doubles up = {0, 4, 5, 5};      // the product with x is 8, 15
   EXPECT_THAT(gluMatMul(x, gate, up, 2, 2),
               Pointwise(IsNear(kTiny), {6 * kLn3, 0.0}));
 }
@@ -102,14 +103,15 @@ TEST(Reference, RopeAppendSplitsNormsAndRotates) {
   spec.rope = RopeKind::Norm;
   spec.qkNorm = true;
   spec.epsilon = 0;
-  // q0, q1, k and v. q and k are rotated by a quarter turn: (a, b) -> (-b, a).
+  // The row holds q0, q1, k and v. The rotation by a quarter turn maps the
+  // elements (a, b) of q and k to (-b, a).
   const Doubles qkv = {1, 1, 3, -3, 1, 7, 5, 6};
   const Doubles angles = {0, 1};
   const Doubles qNorm = {2, 3};
   const Doubles kNorm = {1, 1};
   const QkvRows rows = ropeAppend(spec, qkv, angles, qNorm, kNorm);
   EXPECT_THAT(rows.q, Pointwise(IsNear(kTiny), {-3.0, 2.0, 3.0, 2.0}));
-  EXPECT_THAT(rows.k, Pointwise(IsNear(kTiny), {-1.4, 0.2})); // rms is 5
+  EXPECT_THAT(rows.k, Pointwise(IsNear(kTiny), {-1.4, 0.2})); // RMS of k: 5
   EXPECT_THAT(rows.v, ElementsAre(5, 6));
 
   spec.qkNorm = false;
@@ -128,7 +130,8 @@ TEST(Reference, AttentionWeighsValuesByScores) {
   const Doubles q = {2 * kLn3, 0, 0, 1};
   const Doubles keys = {1, 0, 0, 0, 9, 9};
   const Doubles values = {4, 0, 8, 100, 1e30, 1e30};
-  // The weights of the two keys are 3 : 1 for head 0, and equal for head 1.
+  // The softmax weights of the two keys are 3 : 1 for head 0, and equal for
+  // head 1.
   EXPECT_THAT(attention(spec, q, keys, values, 2),
               Pointwise(IsNear(1e-12), {5.0, 25.0, 6.0, 50.0}));
   EXPECT_THAT(attention(spec, q, keys, values, 1), ElementsAre(4, 0, 4, 0));
@@ -146,12 +149,12 @@ TEST(Reference, AttentionGroupsReadTheirOwnHead) {
 
 TEST(Reference, ActivationsAreSplitInTwoBytes) {
   std::vector<float> x(2 * kActivationColumns);
-  x[0] = 127 * 128; // scale 1
+  x[0] = 127 * 128; // the largest, so the scale is 1
   x[1] = -127 * 128;
-  x[2] = 63.5F; // a tie, to the even 64, which overflows into the high byte
+  x[2] = 63.5F; // a tie, rounded to 64, which overflows into `high`
   x[3] = -64.5F;
   x[17] = 1000;
-  x[40] = 0x1p-113F; // its block has the smallest scale
+  x[40] = 0x1p-113F; // so small that its block has the smallest scale
   const auto blocks = quantizeToBlocks(x);
   ASSERT_EQ(blocks.size(), 2U);
   const ActivationBlock &block = blocks[0];

@@ -1,4 +1,4 @@
-//===- CompilerTest.cpp - a model file to a plan, as a library ------------===//
+//===- CompilerTest.cpp - compiles model files to plans -------------------===//
 #include "compiler/driver/Compiler.h"
 
 #include "codegen/layout/PackLayout.h"
@@ -31,7 +31,8 @@ std::string outputPath(const std::string &name) {
   return testing::TempDir() + "/compiler-test-" + name + ".air";
 }
 
-/// "a+b" means the rows of a followed by those of b, as they are in the source.
+/// Returns the bytes of the tensor `names`, as they are in the source. If
+/// `names` is "a+b", the rows of tensor a are followed by those of tensor b.
 std::vector<uint8_t> sourceBytes(const ModelSource &source, std::string names) {
   std::vector<uint8_t> bytes;
   while (!names.empty()) {
@@ -76,7 +77,7 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
     EXPECT_TRUE(verdict.isOk()) << verdict.message();
   }
 
-  // Every tensor of the plan can be converted back to the source's bytes.
+  // Unpacking a tensor of the plan must restore the source's bytes.
   size_t matrices = 0;
   for (const plan::Tensor *tensor : *plan.tensors()) {
     std::string name = tensor->name()->str();
@@ -95,7 +96,8 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
     EXPECT_EQ(unpacked, expected) << name;
     matrices += tensor->rows() > 1 ? 1 : 0;
   }
-  // Two layers of qkv, output, gate, up and down; the table; perhaps a head.
+  // There are five matrices in each of two layers (qkv, output, gate, up and
+  // down), the embedding table, and in some models a separate output matrix.
   EXPECT_GE(matrices, 2U * 5U + 1U);
   std::remove(path.c_str());
 }
@@ -113,7 +115,7 @@ TEST(Compiler, StopsWhereItIsAsked) {
   EXPECT_THAT(compiler->moduleText(), HasSubstr("llm.model"));
   ASSERT_TRUE(compiler->run("fuse-steps").isOk());
   EXPECT_THAT(compiler->moduleText(), HasSubstr("plan.graph"));
-  // A plan that is not finished cannot be emitted.
+  // The passes have not completed the plan, so it cannot be emitted.
   EXPECT_EQ(compiler->planJson().status().code(), ErrorCode::Internal);
   Result<AtomicFile> output = AtomicFile::create(outputPath("none"));
   ASSERT_TRUE(output.isOk()) << output.status().message();

@@ -1,4 +1,4 @@
-//===- OrderedWorkTest.cpp - pieces in order, whichever thread made them --===//
+//===- OrderedWorkTest.cpp - threads make pieces, used in order -----------===//
 #include "compiler/emit/OrderedWork.h"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ TEST(OrderedWork, DoesWithoutThreadsThatTheSystemRefuses) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    // There is no memory for the stack of another thread.
+    // The limit leaves no memory for the stack of another thread.
     rlimit limit = {0, 0};
     if (setrlimit(RLIMIT_AS, &limit) != 0) {
       _exit(99);
@@ -84,8 +84,8 @@ TEST(OrderedWork, StopsAtTheFirstFailure) {
         });
     EXPECT_EQ(status.code(), ErrorCode::Io);
     EXPECT_EQ(used, 4U);
-    // Beyond the 4 pieces that were used, at most a full window of 2 * threads
-    // pieces was made.
+    // Besides the 4 pieces that were used, at most 2 * threads further pieces
+    // may have been made.
     EXPECT_LE(made.load(), 4U + 2 * threads);
   }
 }

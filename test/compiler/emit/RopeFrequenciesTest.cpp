@@ -11,7 +11,8 @@
 namespace air::compiler {
 namespace {
 
-// The expected values are from test/Inputs/rope/make_frequencies.py.
+// Compares with values that test/Inputs/rope/make_frequencies.py computed with
+// Hugging Face transformers.
 TEST(RopeFrequencies, AreThoseOfTransformers) {
   std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
   std::string line;
@@ -25,7 +26,7 @@ TEST(RopeFrequencies, AreThoseOfTransformers) {
     double ignored = 0;
     numbers >> kind >> shape.dim >> shape.base >> factor >>
         yarn.originalContext >> yarn.betaFast >> yarn.betaSlow;
-    for (int i = 0; i < 3; ++i) { // only for the magnitude
+    for (int i = 0; i < 3; ++i) { // skip the inputs of the magnitude
       numbers >> ignored;
     }
     if (kind == "yarn") {
@@ -47,8 +48,9 @@ TEST(RopeFrequencies, AreThoseOfTransformers) {
   EXPECT_EQ(cases, 9);
 }
 
-// Peng et al., 2023: pairs that rotate fast keep their frequency, and slow
-// pairs are interpolated.
+// According to YaRN (Peng et al., 2023), pairs that rotate fast keep their
+// frequency, and slow pairs are interpolated, which divides their frequency by
+// the factor.
 TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
   RopeShape shape;
   shape.dim = 128;
@@ -60,8 +62,9 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
     const double turns = 4096 * plain[i] / (2 * std::numbers::pi);
     EXPECT_LE(stretched[i], plain[i]);
     EXPECT_GE(stretched[i], plain[i] / 16);
-    // The boundaries are rounded outwards to whole pairs, so one pair of slack
-    // is allowed.
+    // YaRN rounds the boundaries between fast and slow pairs outwards to whole
+    // pairs, so the test allows a slack of one pair, which is less than a
+    // factor of 1.2.
     if (turns > 32 * 1.2) {
       EXPECT_DOUBLE_EQ(stretched[i], plain[i]);
     }
@@ -71,8 +74,8 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
   }
 }
 
-// `mix` is llama.cpp's yarn_ext_factor. A mix of 0 leaves only the
-// interpolation.
+// `mix` corresponds to llama.cpp's yarn_ext_factor. With a mix of 0, every pair
+// is interpolated.
 TEST(RopeFrequencies, WithoutTheMixEveryPairIsSlowed) {
   RopeShape shape;
   shape.dim = 64;

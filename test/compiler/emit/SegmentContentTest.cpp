@@ -1,4 +1,4 @@
-//===- SegmentContentTest.cpp - the bytes of a segment, from a source -----===//
+//===- SegmentContentTest.cpp - makes segments from source tensors --------===//
 #include "compiler/emit/SegmentContent.h"
 
 #include "codegen/layout/PackLayout.h"
@@ -17,7 +17,7 @@ namespace {
 using testing::HasSubstr;
 
 /// Tensors of random bytes, without a file. Bit 6 of every byte is 0, so no
-/// exponent has all bits set and every number is finite.
+/// float16 or float32 has an exponent of all ones, and every number is finite.
 class Source {
 public:
   const SourceTensor *add(const std::string &name, DType dtype,
@@ -62,9 +62,10 @@ std::vector<uint8_t> produce(const SegmentContent &content,
 }
 
 TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
-  // 5000 + 37 + 1000 rows of 256 columns of Q8_0 have 272 bytes each. A piece
-  // of 1 MiB therefore ends inside the first matrix (after 3840 rows), and the
-  // boundaries at 5000 and 5037 lie inside row blocks of 16.
+  // The matrices have 5000, 37 and 1000 rows of 256 columns of Q8_0. A row
+  // takes 272 bytes, so a piece of 1 MiB ends inside the first matrix (after
+  // 3840 rows). The boundaries between the matrices, at rows 5000 and 5037, lie
+  // inside row blocks of 16.
   Source source;
   std::vector<const SourceTensor *> parts = {
       source.add("a", DType::Q8_0, {5000, 256}),
@@ -91,7 +92,7 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
 
 TEST(SegmentContent, VectorsBecomeFloat32) {
   Source source;
-  // 1.0, -2.0, 0.5 as F16; 1.0 and 3.140625 as BF16.
+  // The numbers are 1.0, -2.0 and 0.5 as F16, and 1.0 and 3.140625 as BF16.
   const SourceTensor *half =
       source.addValues<uint16_t>("half", DType::F16, {0x3c00, 0xc000, 0x3800});
   const SourceTensor *brain =
@@ -118,7 +119,8 @@ TEST(SegmentContent, InverseFrequencies) {
   std::vector<uint8_t> bytes = produce(content, source.model, 1);
   std::vector<double> table(2);
   std::memcpy(table.data(), bytes.data(), 16);
-  // 10000^0 / 2 / 1 and 10000^(-2/4) / 2 / 4 = 0.01 / 8.
+  // The frequencies are 10000^0 / 2 / 1 = 0.5 and 10000^(-2/4) / 2 / 4 =
+  // 0.00125. The divisors are the linear factor and the pair's own factor.
   EXPECT_DOUBLE_EQ(table[0], 0.5);
   EXPECT_DOUBLE_EQ(table[1], 0.00125);
 }
@@ -141,7 +143,7 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   const SourceTensor *nan =
       source.addValues<float>("nan", DType::F32, {1.0F, std::nanf("")});
   EXPECT_TRUE(check(1e4, 1.0, nullptr).isOk());
-  EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk()); // rotates by almost nothing
+  EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk()); // frequencies near 0 pass
   for (const Status &status :
        {check(1e4, 5e-324, nullptr), check(1e-45, 1.0, nullptr),
         check(1e4, 1.0, zero), check(1e4, 1.0, negative),
@@ -158,7 +160,8 @@ TEST(SegmentContent, SeveralTensorsKeepTheirPlaces) {
   Source source;
   const SourceTensor *matrix = source.add("m", DType::F16, {20, 3});
   const SourceTensor *vector = source.addValues<float>("v", DType::F32, {7.0F});
-  // m is 32 rows of 6 bytes in x16: 192 bytes.
+  // In x16, the 20 rows of m are padded to 32 rows of 6 bytes, so m takes 192
+  // bytes.
   SegmentContent content{
       "s",
       {{"v", VectorRecipe{{vector}}, DType::F32, 1, 1, 0, 4},
@@ -229,8 +232,8 @@ TEST(SegmentContent, RowScalesAreOnceForEachRow) {
 }
 
 TEST(SegmentContent, WhatIsNotFiniteIsNamedWithItsBlock) {
-  // 40 rows of 8 blocks of 34 bytes. Block 7 of row 33 has the scale 0x7c00,
-  // which is infinity. The matrix is the second of two.
+  // The second of two matrices has 40 rows of 8 blocks of 34 bytes. The scale
+  // of block 7 in row 33 is 0x7c00, which is infinity.
   Source source;
   const SourceTensor *first = source.add("a", DType::Q8_0, {5000, 256});
   std::vector<uint8_t> bytes(40 * 8 * 34, 0);

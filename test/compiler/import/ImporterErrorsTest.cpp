@@ -1,4 +1,4 @@
-//===- ImporterErrorsTest.cpp - what is refused, and how --------*- C++ -*-===//
+//===- ImporterErrorsTest.cpp - models that are refused ---------*- C++ -*-===//
 #include "TinySource.h"
 #include "compiler/import/Importer.h"
 
@@ -16,7 +16,7 @@ struct Case {
   const char *architecture;
   std::function<void(ModelSource &)> change;
   ErrorCode code;
-  const char *message; // its beginning
+  const char *message; // the beginning of the expected message
 };
 
 void PrintTo(const Case &test, std::ostream *stream) { *stream << test.name; }

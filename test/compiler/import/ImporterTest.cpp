@@ -48,7 +48,8 @@ TEST(Importer, VocabularySizeThatOnlyTheKeyDisputesIsANote) {
 }
 
 TEST(Importer, LlamaIsThisGraph) {
-  // rope: dim = head size, base 10000 by default; scale = 1 / sqrt(4).
+  // By default, RoPE rotates all elements of a head, with a base of 10000.
+  // Heads have 4 elements, so the attention scale is 1 / sqrt(4).
   EXPECT_EQ(importText(tinySource("llama")), R"(module {
   llm.model @model <name = "test", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 760> {
   ^bb0(%arg0: tensor<?xi32>):
@@ -95,7 +96,8 @@ TEST(Importer, Llama3BringsRopeFactors) {
 }
 
 TEST(Importer, MistralsHeadsNeedNotAddUpToTheWidth) {
-  // 2 heads of 6 make 12, while the width is 8; rope rotates the first 4 of 6.
+  // 2 heads of 6 elements make 12 columns, while the model's width is 8. RoPE
+  // rotates the first 4 of the 6 elements of a head.
   ModelSource source = tinySource("llama");
   source.metadata["llama.attention.key_length"] = uint64_t{6};
   source.metadata["llama.attention.value_length"] = uint64_t{6};
@@ -108,7 +110,7 @@ TEST(Importer, MistralsHeadsNeedNotAddUpToTheWidth) {
   EXPECT_THAT(text, HasSubstr("<norm, dim = 4, base = 1.000000e+04> head_dim 6 "
                               ": tensor<?x12xf32>"));
   EXPECT_THAT(text, HasSubstr("heads 2 kv_heads 1 head_dim 6 "
-                              "scale 0.408248305")); // 1 / sqrt(6), float32
+                              "scale 0.408248305")); // 1 / sqrt(6) in float32
   EXPECT_THAT(text, HasSubstr("<\"blk.0.attn_output.weight\", F32, 8x12> : "
                               "tensor<?x12xf32> -> tensor<?x8xf32>"));
 }
@@ -148,7 +150,8 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   EXPECT_THAT(importText(source), HasSubstr("linear_factor = 4.000000e+00"));
-  // "none" overrides a factor, and 0 is not a factor.
+  // The scaling type "none" overrides a scaling factor, and a factor of 0 means
+  // that there is none.
   source.metadata["llama.rope.scaling.type"] = std::string("none");
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
@@ -168,8 +171,9 @@ ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
   return rope;
 }
 
-// The attention factors of transformers (test/Inputs/rope/make_frequencies.py),
-// from the keys that a converter writes for them.
+// Compares magnitudes with the attention factors of Hugging Face transformers
+// (test/Inputs/rope/make_frequencies.py). The metadata are the keys that a
+// converter writes for these factors.
 TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
   std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
   std::string line;
@@ -210,7 +214,7 @@ TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
                 double(original));
       EXPECT_EQ(rope.getYarn().getBetaFast().convertToDouble(), fast);
       EXPECT_EQ(rope.getYarn().getBetaSlow().convertToDouble(), slow);
-      // llama.cpp's attn_factor multiplies any magnitude.
+      // The magnitude is always multiplied by llama.cpp's attn_factor.
       set("attn_factor", 0.5);
       EXPECT_NEAR(ropeOf(context, source).getMagnitude().convertToDouble(),
                   magnitude / 2, 1e-12);
@@ -226,19 +230,21 @@ TEST(Importer, YarnDefaults) {
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   mlir::MLIRContext context;
   ir::llm::RopeAttr rope = ropeOf(context, source);
-  // The original context is the model's, 64; the magnitude is 1 + 0.1 ln 4.
+  // By default, the original context is the model's context of 64 tokens, and
+  // the magnitude is 1 + 0.1 ln 4.
   EXPECT_THAT(importText(source),
               HasSubstr("magnitude = 1.1386294361119891, yarn = <factor = "
                         "4.000000e+00, original_context = 6.400000e+01, "
                         "beta_fast = 3.200000e+01, beta_slow = 1.000000e+00>"));
-  // If no pair keeps its frequency, the magnitude stays 1.
+  // With a yarn_ext_factor of 0, no pair keeps its frequency, and the magnitude
+  // stays 1.
   source.metadata["llama.rope.scaling.yarn_ext_factor"] = 0.0;
   rope = ropeOf(context, source);
   EXPECT_EQ(rope.getYarn().getMix().convertToDouble(), 0);
   EXPECT_EQ(rope.getMagnitude().convertToDouble(), 1);
 }
 
-/// A value that the table of neutral keys accepts for a key, and one that it
+/// Returns a value that the importer accepts for a neutral key, and one that it
 /// refuses.
 std::pair<double, double> valuesOf(compiler::Neutral neutral) {
   switch (neutral) {
@@ -259,7 +265,8 @@ TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
     const std::string name = "llama." + std::string(key.key);
     auto [neutral, other] = valuesOf(key.neutral);
     ModelSource source = tinySource("llama");
-    // Any type of number is accepted, and so is a list.
+    // The value may have any numeric type, and may also be a list of equal
+    // values.
     for (const MetadataValue &value :
          {MetadataValue(neutral), MetadataValue(static_cast<uint64_t>(neutral)),
           MetadataValue(static_cast<int64_t>(neutral)),
@@ -278,7 +285,8 @@ TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
   }
 }
 
-// Keys found in published files, not taken from the table.
+// These keys of features that the model does not have occur in published files.
+// They are not taken from the importer's own table.
 TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   const std::string plain = importText(tinySource("qwen3"));
   ModelSource source = tinySource("qwen3");
@@ -299,7 +307,8 @@ TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   source.metadata["qwen3.attention.causal"] = true;
   source.metadata["qwen3.rope.scaling.type"] = std::string("none");
   EXPECT_EQ(importText(source), plain);
-  // The default scale for heads of 4, and the width of the model.
+  // 0.5 is the default attention scale for heads of 4 elements, and 8 is the
+  // width of the model.
   source.metadata["qwen3.attention.scale"] = 0.5;
   source.metadata["qwen3.embedding_length_out"] = uint64_t{8};
   EXPECT_EQ(importText(source), plain);
@@ -343,7 +352,7 @@ TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {
   context.loadDialect<ir::llm::LlmDialect, ir::plan::PlanDialect>();
   auto module = compiler::importModel(context, tinySource("llama"));
   ASSERT_TRUE(module) << module.status().message();
-  // Scales the inputs of the norms, which no step can do.
+  // This change scales the inputs of the norms, which no step can do.
   (*module)->walk([&](ir::llm::RmsNormOp op) {
     mlir::OpBuilder builder(op);
     auto scaled =
@@ -372,9 +381,10 @@ TEST(Importer, AWindowAsWideAsTheContextIsNone) {
   EXPECT_THAT(importText(source), HasSubstr("llm.attention"));
 }
 
-// Keys that published files have in addition to those of tinySource: what the
-// converters of llama.cpp (old and new), its quantiser and its imatrix tool
-// write for Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3.
+// The keys below are those that published files have in addition to the keys of
+// tinySource(). For Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3, they
+// are written by llama.cpp's old and new converters, its quantiser and its
+// imatrix tool.
 TEST(Importer, KeysOfPublishedFilesAreUnderstood) {
   for (const std::string architecture : {"llama", "qwen2", "qwen3"}) {
     ModelSource source = tinySource(architecture);
@@ -420,8 +430,8 @@ TEST(Importer, SupportedArchitecturesAreSorted) {
             (std::vector<std::string>{"llama", "qwen2", "qwen3"}));
 }
 
-// Real files are imported and fused: five steps per layer, one before them and
-// one after, and no ops are left over.
+// Each file is imported and fused into five steps per layer, one step before
+// the layers and one after them. No other op may remain.
 class ImportedFile : public ::testing::TestWithParam<const char *> {};
 
 TEST_P(ImportedFile, FusesCompletely) {

@@ -20,7 +20,8 @@ inline void addTensor(ModelSource &source, const std::string &name,
   source.tensors[name] = tensor;
 }
 
-/// Width 8, 2 query heads and 1 KV head of size 4, FFN width 12, 16 tokens.
+/// A model of width 8, with 2 query heads and 1 KV head of 4 elements, an FFN
+/// width of 12 and a vocabulary of 16 tokens.
 inline ModelSource tinySource(const std::string &architecture) {
   ModelSource source;
   auto set = [&](const std::string &key, MetadataValue value) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_metadata.py MODEL.gguf WORKDIR RANDOM MIB: hostile metadata ends in a clean error.
+"""check_metadata.py MODEL.gguf WORKDIR RANDOM MIB: hostile metadata must end in a clean error.
 
 Sets every key of the architecture, and keys that it could have, to hostile
 values: first 4 * RANDOM single keys, then RANDOM pairs, chosen by a fixed seed.

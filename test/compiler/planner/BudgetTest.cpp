@@ -20,7 +20,7 @@ RamDemand demand() {
   demand.kernels = kMiB;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // 16 pages of 64: 1024
+  demand.context = 1000; // 16 pages of 64 tokens
   demand.slots = 2;
   return demand;
 }
@@ -42,13 +42,14 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // Besides the fixed 113 MiB, one byte less than 64 MiB is left. It holds 31
-  // pages of 2 MiB: one sequence of 16 pages, or two of 15.
+  // One byte less than 64 MiB is left after the fixed 113 MiB. It holds 31 KV
+  // pages of 2 MiB, which are enough for one sequence of 16 pages or two of 15.
   EXPECT_THAT(budget.status().message(),
               HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }
 
-/// The advice for a machine with `capacity` MiB.
+/// The advice that the error message gives for a machine with `capacity` MiB of
+/// RAM.
 std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
   Status status = planBudget(demand, capacity * kMiB, "small").status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);

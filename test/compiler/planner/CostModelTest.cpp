@@ -1,4 +1,4 @@
-//===- CostModelTest.cpp - bytes per link to time -------------------------===//
+//===- CostModelTest.cpp - time computed from bytes per link --------------===//
 #include "compiler/planner/CostModel.h"
 
 #include <gtest/gtest.h>
@@ -7,7 +7,8 @@ namespace air::compiler {
 namespace {
 
 TEST(CostModel, TheSlowestLinkLimits) {
-  // 8 GB over 80 GB/s = 100 ms; 0.7 GB over 3.5 GB/s = 200 ms.
+  // Reading 8 GB at 80 GB/s takes 100 ms, and reading 0.7 GB at 3.5 GB/s takes
+  // 200 ms.
   PassPrediction prediction =
       predictPass({{"dram", 8'000'000'000, 80'000'000'000},
                    {"disk", 700'000'000, 3'500'000'000}});
@@ -18,9 +19,11 @@ TEST(CostModel, TheSlowestLinkLimits) {
 }
 
 TEST(CostModel, RoundsTimeUpAndDoesNotOverflow) {
-  // 10 bytes at 3 bytes/s = 3.33.. s -> 3333333334 ns.
+  // Reading 10 bytes at 3 bytes/s takes 3.33... s, which is rounded up to
+  // 3333333334 ns.
   EXPECT_EQ(predictPass({{"dram", 10, 3}}).nanoseconds, 3'333'333'334U);
-  // 1 TB * 1e9 does not fit in 64 bits; at 1 TB/s it takes 1 s.
+  // Reading 1 TB at 1 TB/s takes 1 s. The product of 1 TB and 1e9 ns/s does not
+  // fit in 64 bits.
   EXPECT_EQ(
       predictPass({{"dram", 1'000'000'000'000, 1'000'000'000'000}}).nanoseconds,
       1'000'000'000U);

@@ -12,7 +12,8 @@ namespace {
 using testing::HasSubstr;
 
 MemoryProblem chain() {
-  // x is alive in all steps, a in 0-1, b in 1-2, c in 2-3.
+  // x is alive in all steps, a in steps 0 and 1, b in steps 1 and 2, and c in
+  // steps 2 and 3.
   MemoryProblem problem;
   problem.buffers = {{"x", 100}, {"a", 256}, {"b", 64}, {"c", 200}};
   problem.programs = {{{{0, 1}, {1, 2}, {2, 3}, {3, 0}}}};
@@ -22,9 +23,11 @@ MemoryProblem chain() {
 TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
   Result<ArenaPlan> plan = planArena(chain());
   ASSERT_TRUE(plan.isOk());
-  // Sizes rounded up to 64: x 128, a 256, b 64, c 256 (from 200).
-  // Placed by size: a at 0. c is never alive with a, so it is at 0 as well.
-  // x is alive with both: 256. b is alive with a (0-256) and x (256-384): 384.
+  // Sizes are rounded up to multiples of 64: 128 for x, 256 for a, 64 for b and
+  // 256 for c. Buffers are placed by descending size. a is at 0, and so is c,
+  // which is never alive together with a. x is alive together with both, so it
+  // is at 256. b is alive together with a (0-256) and x (256-384), so it is at
+  // 384.
   EXPECT_EQ(plan->offsets, (std::vector<uint64_t>{256, 0, 384, 0}));
   EXPECT_EQ(plan->arenaBytes, 384U + 64U);
   EXPECT_TRUE(verifyArena(chain(), *plan).isOk());
@@ -33,9 +36,9 @@ TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
 TEST(MemoryPlanner, TakesTheSmallestGapThatHolds) {
   MemoryProblem problem;
   problem.buffers = {{"l", 256}, {"m", 192}, {"s", 128}, {"e", 128}, {"t", 64}};
-  // Step 0 places l at 0-256, m at 256-448, s at 448-576, e at 576-704. In step
-  // 1, m and e are still alive. The gaps are 0-256 and 448-576, and t takes the
-  // smaller.
+  // In step 0, l is at 0-256, m at 256-448, s at 448-576 and e at 576-704. In
+  // step 1, m and e are still alive. The gaps are 0-256 and 448-576, and t
+  // takes the smaller one.
   problem.programs = {{{{0, 1, 2, 3}, {1, 3, 4}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
@@ -69,8 +72,8 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   EXPECT_NE(plan->offsets[0], plan->offsets[1]); // out is alive at step 2
 }
 
-// A use that only writes starts a new value. Before it, the buffer's memory is
-// free for other buffers.
+// The value of BufferUse::reads for a use that only writes. Such a use starts a
+// new value. Before it, the buffer's memory is free for other buffers.
 constexpr bool kWrites = false;
 
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
@@ -93,8 +96,8 @@ TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
   EXPECT_EQ(plan->arenaBytes, 128U);
 }
 
-// Matrices side by side in the rows of a buffer: later writes of a step do not
-// end the value that the first one started.
+// A step may write matrices side by side into the rows of one buffer. Later
+// writes of the step do not end the value that the first write started.
 TEST(MemoryPlanner, AStepWritesAValueInParts) {
   MemoryProblem problem;
   problem.buffers = {{"qkv", 64}, {"packed", 64}};
@@ -127,8 +130,9 @@ TEST(MemoryPlanner, RefusesAnUnknownBuffer) {
             ErrorCode::VerificationFailed);
 }
 
-// Random problems: the planner's result passes the verifier. It is no larger
-// than all buffers side by side, and no smaller than any single step needs.
+// For random problems, the planner's result must pass the verifier. The arena
+// must be no larger than all buffers side by side, and no smaller than the
+// buffers of any single step.
 TEST(MemoryPlanner, RandomProblemsHold) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
@@ -173,7 +177,7 @@ TEST(MemoryPlanner, RandomProblemsHold) {
 TEST(ArenaVerifier, FindsAnOverlapAndNamesIt) {
   Result<ArenaPlan> plan = planArena(chain());
   ASSERT_TRUE(plan.isOk());
-  plan->offsets[2] = 320; // b [320, 384) into x [256, 356)
+  plan->offsets[2] = 320; // b [320, 384) overlaps x [256, 356)
   Status status = verifyArena(chain(), *plan);
   ASSERT_EQ(status.code(), ErrorCode::VerificationFailed);
   EXPECT_EQ(status.message(), "buffers 'x' [256, 356) and 'b' [320, 384) "

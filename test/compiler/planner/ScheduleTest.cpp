@@ -1,4 +1,4 @@
-//===- ScheduleTest.cpp - read order --------------------------------------===//
+//===- ScheduleTest.cpp - the order in which segments are read ------------===//
 #include "compiler/planner/Schedule.h"
 
 #include <gmock/gmock.h>
@@ -13,8 +13,8 @@ using testing::HasSubstr;
 const std::vector<std::string> kNames = {"head", "embed", "layer.0"};
 
 TEST(Schedule, OrdersByFirstUse) {
-  // Step 0 reads nothing, step 1 reads embed, step 2 layer.0, and step 3 embed
-  // again and head.
+  // Step 0 reads nothing, step 1 reads embed, step 2 reads layer.0, and step 3
+  // reads embed again and head.
   Result<std::vector<ScheduledRead>> reads =
       scheduleReads({{}, {1}, {2}, {1, 0}}, kNames);
   ASSERT_TRUE(reads.isOk());

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --compile-kernels --verify-diagnostics | FileCheck %s
 // RUN: air-opt %s --split-input-file --compile-kernels=threads=2 --verify-diagnostics | FileCheck %s
 
-// The entries of the object are sorted, one per kernel; the segment gets its
-// size.
+// The executable gets one entry per kernel, in sorted order, and the segment
+// gets the size of the object file.
 
 // CHECK: plan.segment @kernels kernels codec none tier ram executor cpu bytes {{[1-9][0-9]+$}}
 // CHECK: plan.executable @cpu abi 1 entries ["add_k32", "add_k64"] in @kernels
@@ -34,7 +34,7 @@ module attributes {plan.target = {cores = 8 : i64, disk_bandwidth = 0 : i64, fea
 
 // -----
 
-// Numbers in the attribute must have the expected type.
+// A number in the attribute must have the expected type.
 
 // expected-error @+1 {{plan.target has no valid 'cores'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : si64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -1,9 +1,10 @@
 // RUN: air-opt %s --split-input-file --estimate-cost --verify-diagnostics | FileCheck %s
 
-// RAM: weights 1000 + 24, kernels 500; KV 3 slots x 2 pages (100 tokens) x
-// 16384 = 98304; arena 4096; scratch 64 bytes (the maximum over the dispatches)
-// for each of 8 threads. A decode pass reads the weights of the program for one
-// token: 1000 + 24 bytes at 2 GB/s take 512 ns.
+// The plan needs RAM for 1000 + 24 bytes of weights; 500 bytes of kernels; a KV
+// cache of 3 slots x 2 pages (for 100 tokens) x 16384 bytes = 98304 bytes; an
+// arena of 4096 bytes; and 64 bytes of scratch (the maximum over the
+// dispatches) for each of 8 threads. A decode pass reads the weights of the
+// program for one token. Reading 1000 + 24 bytes at 2 GB/s takes 512 ns.
 
 // CHECK: plan.budget ram bytes 1000000
 // CHECK-NEXT: plan.budget_item "weights" ram bytes 1024
@@ -34,7 +35,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// With an unknown bandwidth, there is no prediction.
+// If the bandwidth of the target is unknown, no time is predicted.
 
 // CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1000>] nanoseconds 0 limit ""
 module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 0 : i64, features = [], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -48,8 +49,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
 
 // -----
 
-// 2 slots x 16384 bytes per page: besides 1000 bytes of weights, 99000 bytes
-// hold 3 pages per slot.
+// The target has 100000 bytes of RAM. Besides 1000 bytes of weights, they hold
+// 3 pages of 16384 bytes for each of 2 slots.
 
 // expected-error @+1 {{the plan needs 128.98 KiB of RAM (weights 1000 B, kv 128.00 KiB, activations 0 B, scratch 0 B, kernels 0 B), but target 'small' has 97.66 KiB; choose --slots 1 or less, or --ctx 192 or less}}
 module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 0 : i64, features = [], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 100000 : i64, name = "small"}} {

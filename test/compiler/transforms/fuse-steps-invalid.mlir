@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --fuse-steps --verify-diagnostics
 
-// An op that no step implements is named, with its location.
+// The error names an op that no step implements, at the op's location.
 
 llm.model @head_norm_of_v <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -16,7 +16,7 @@ llm.model @head_norm_of_v <name = "", architecture = "llama", vocabulary = 8, wi
 
 // -----
 
-// q and k are rotated by different angles.
+// No step rotates q and k by different angles.
 
 llm.model @two_ropes <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -33,7 +33,7 @@ llm.model @two_ropes <name = "", architecture = "llama", vocabulary = 8, width =
 
 // -----
 
-// q, k and v have different inputs.
+// No step computes q, k and v from different inputs.
 
 llm.model @cross_attention <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -49,8 +49,8 @@ llm.model @cross_attention <name = "", architecture = "llama", vocabulary = 8, w
 
 // -----
 
-// A gate without an activation; a sum that would overwrite an operand that is
-// still read.
+// No step multiplies two values unless one of them is the result of an
+// activation.
 
 llm.model @product <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -62,6 +62,9 @@ llm.model @product <name = "", architecture = "llama", vocabulary = 8, width = 8
 
 // -----
 
+// A step for a sum overwrites one of the operands, so it cannot add a value to
+// itself.
+
 llm.model @doubled <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
@@ -72,7 +75,7 @@ llm.model @doubled <name = "", architecture = "llama", vocabulary = 8, width = 8
 
 // -----
 
-// Only a norm selects rows.
+// Only a norm can select the requested rows.
 
 llm.model @rows_without_norm <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -85,7 +88,7 @@ llm.model @rows_without_norm <name = "", architecture = "llama", vocabulary = 8,
 
 // -----
 
-// A plan has one model.
+// A module must have only one model.
 
 llm.model @first <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):

@@ -1,7 +1,7 @@
 // RUN: air-opt %s --split-input-file --canonicalize --fuse-steps | FileCheck %s
 
-// One layer with everything: biases, QK-norm, rope with factors. No llm op is
-// left over.
+// This layer has every optional part: biases, QK-norm, and RoPE with factors.
+// After fusion, no llm op is left over.
 
 // CHECK: plan.model <name = "everything", architecture = "qwen3", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 // CHECK-LABEL: plan.graph @everything {
@@ -34,7 +34,7 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
   %gate = llm.linear %fn <"g", F32, 12x32> : tensor<?x32xf32> -> tensor<?x12xf32>
   %up = llm.linear %fn <"u", F16, 12x32> : tensor<?x32xf32> -> tensor<?x12xf32>
   %silu = llm.silu %gate : tensor<?x12xf32>
-  // The factors and the operands may be in either order.
+  // The operands of products and sums may be in either order.
   %gated = llm.mul %up, %silu : tensor<?x12xf32>
   // CHECK-NEXT: %[[X2:.*]] = plan.ffn_out %[[H]] into %[[X1]] layer 0 <"d", F32, 32x12> : tensor<?x12xf32> -> tensor<?x32xf32>
   %down = llm.linear %gated <"d", F32, 32x12> : tensor<?x12xf32> -> tensor<?x32xf32>
@@ -42,8 +42,8 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
   // CHECK-NEXT: %[[L:.*]] = plan.head %[[X2]] norm <"on", F32, 32> epsilon 5.000000e-01 <"t", Q4_0, 16x32> : tensor<?x32xf32> -> tensor<?x16xf32>
   %on = llm.rms_norm %x2 <"on", F32, 32> epsilon 0.5 : tensor<?x32xf32>
   %logits = llm.linear %on <"t", Q4_0, 16x32> : tensor<?x32xf32> -> tensor<?x16xf32>
-  // The importer may select the requested rows last; canonicalisation moves the
-  // selection before the norm.
+  // The importer may place llm.outputs last; canonicalisation moves it before
+  // the norm.
   %asked = llm.outputs %logits : tensor<?x16xf32>
   // CHECK-NEXT: plan.return %[[L]] : tensor<?x16xf32>
   llm.return %asked : tensor<?x16xf32>
@@ -51,8 +51,8 @@ llm.model @everything <name = "everything", architecture = "qwen3", vocabulary =
 
 // -----
 
-// The attention ops identify the layers. The smallest possible layer has
-// neither norms nor rope.
+// The pass finds layers by their attention ops. The smallest possible layer has
+// neither norms nor RoPE.
 
 // CHECK-LABEL: plan.graph @bare_layers {
 llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -94,9 +94,9 @@ llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, widt
 
 // -----
 
-// What does not match becomes plain steps: a norm with other readers, gate and
-// up with biases or with different inputs, a sum that is not the last use of
-// its residual, a second matrix after the head.
+// Ops that match no pattern become plain steps. Here these are a norm that
+// other ops also read, gate and up with biases or with different inputs, a sum
+// that is not the last use of its residual, and a second matrix after the head.
 
 // CHECK-LABEL: plan.graph @plain {
 llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -115,7 +115,7 @@ llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8,
   %s = llm.add %a, %n : tensor<?x8xf32>
   // CHECK-NEXT: %[[O:.*]] = plan.matmul %[[S]] layer 0 <"o", F32, 8x8>
   %o = llm.linear %s <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
-  // x is read again below, so the sum overwrites the projection.
+  // x is read again below, so the sum overwrites the projection instead.
   // CHECK-NEXT: %[[X1:.*]] = plan.add %[[X]] into %[[O]] layer 0 : tensor<?x8xf32>
   %x1 = llm.add %x, %o : tensor<?x8xf32>
   // CHECK-NEXT: %[[GATE:.*]] = plan.matmul %[[X1]] layer 0 <"g", F32, 12x8> bias <"gb", F32, 12>

@@ -1,9 +1,11 @@
 // RUN: air-opt %s --pack-segments | FileCheck %s
 
-// Binding order, each at a multiple of 64:
-//   first   n 40 bytes at 0, w 1280 bytes at 64: ends at 1344
-//   second  shares w, and has v 16 bytes at 0
-// The kernels follow. Their names are sorted, and each appears once.
+// A segment holds its tensors in the order in which dispatches bind them, each
+// at a multiple of 64 bytes:
+//   first   has n (40 bytes) at 0 and w (1280 bytes) at 64, and ends at 1344
+//   second  shares w with first, and has only v (16 bytes), at 0
+// The segment of the kernels comes last. The executable lists each kernel once,
+// sorted by name.
 
 // CHECK-DAG: plan.tensor @n {{.*}} bytes 40 in @first at 0
 // CHECK-DAG: plan.tensor @w {{.*}} bytes 1280 in @first at 64

@@ -1,9 +1,10 @@
 // RUN: air-opt %s --canonicalize --fuse-steps --verify-steps --select-kernels="target=x86-64-v3 max-tokens=16 max-outputs=4" --plan-memory --verify-memory --pack-segments --schedule-reads --compile-kernels --estimate-cost --verify-plan | FileCheck %s
 
-// A graph that few patterns match goes through every pass: biases in the FFN
-// (the fused kernel adds none); a norm that three matmuls read, one of which is
-// added without being a projection of heads or of an FFN; partial rope; and a
-// head of two matmuls.
+// This graph goes through every pass, although few patterns match it. The FFN
+// has a bias, which the fused kernel cannot add. Three matmuls read one norm,
+// and the result of one of them is added to the residual stream although it is
+// a projection of neither heads nor an FFN. RoPE is partial. The head consists
+// of two matmuls.
 
 // CHECK: plan.limits tokens 16 outputs 4 arena
 // CHECK-LABEL: plan.program @m1 tokens 1 to 1

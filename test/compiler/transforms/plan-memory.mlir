@@ -1,15 +1,16 @@
 // RUN: air-opt %s --split-input-file --plan-memory | FileCheck %s
 // RUN: air-opt %s --split-input-file --plan-memory --verify-memory | FileCheck %s
 
-// 20 tokens are padded to 32 rows, 3 outputs to 16.
-//   x    32 x 10 floats = 1280 bytes, alive at all steps
-//   a    32 x 20 floats = 2560, steps 0-1
-//   b    32 x  5 floats =  640, steps 1-2
-//   c    32 x 20 floats = 2560, steps 2-3
-//   out  16 x 10 floats =  640, step 3 on
-// Buffers are placed by size. a is at 0. c is never alive with a: 0. x comes
-// after both: 2560. b is alive with a, c and x: 3840. out is alive with c and
-// x, but not with b: 3840.
+// 20 tokens are padded to 32 rows, and 3 outputs to 16 rows. The buffers are:
+//   x    32 x 10 floats = 1280 bytes, alive in all steps
+//   a    32 x 20 floats = 2560 bytes, alive in steps 0 and 1
+//   b    32 x  5 floats =  640 bytes, alive in steps 1 and 2
+//   c    32 x 20 floats = 2560 bytes, alive in steps 2 and 3
+//   out  16 x 10 floats =  640 bytes, alive from step 3 to the end
+// Buffers are placed by descending size. a is at 0, and so is c, which is never
+// alive together with a. x is alive together with both, so it is at 2560. b is
+// alive together with a, c and x, so it is at 3840. out is alive together with
+// c and x, but not with b, so it is at 3840 too.
 
 // CHECK: plan.limits tokens 20 outputs 3 arena 4480
 // CHECK: plan.buffer @x row 10 at 2560 bytes 1280
@@ -43,8 +44,9 @@ module {
 
 // -----
 
-// A buffer's memory is free between two of its values: h holds one in steps 0
-// and 1 and another in step 3; t holds one in step 2, at the same offset.
+// A buffer's memory is free between two of its values. h holds one value in
+// steps 0 and 1 and another in step 3. t holds a value in step 2, at the same
+// offset.
 
 // CHECK: plan.limits tokens 16 outputs 1 arena 2048
 // CHECK: plan.buffer @x row 16 at [[X:[0-9]+]] bytes 1024

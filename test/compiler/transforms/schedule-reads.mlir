@@ -1,7 +1,8 @@
 // RUN: air-opt %s --split-input-file --schedule-reads --verify-diagnostics | FileCheck %s
 
-// Step 0 needs nothing, 1 needs @a, 2 needs @a again and @b. Steps do not read
-// kernels. Segments on disk go through the ring.
+// Step 0 needs no segment, step 1 needs @a, and step 2 needs @a again and @b.
+// Kernels are not read by steps. A segment on disk is read again in every pass,
+// into the ring.
 
 // CHECK: plan.read @a before 1{{$}}
 // CHECK-NEXT: plan.read @b before 2 ring

@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v3" --verify-diagnostics
 
-// The KV cache has one shape for all layers.
+// All layers must have the same shape of KV cache.
 
 // expected-error @+1 {{step layer.0.attn_in: 2 KV heads of 16 elements, but the model's cache has 1 of 16; layers of different shapes are not supported}}
 module {
@@ -48,7 +48,7 @@ module {
 
 // -----
 
-// A KV cache of 2^31 - 1 layers.
+// This KV cache has 2^31 - 1 layers.
 
 // expected-error @+1 {{a KV cache of 1 x 4096 tokens is larger than 2^63 bytes; choose a smaller --ctx or --slots}}
 module {

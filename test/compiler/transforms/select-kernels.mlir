@@ -4,8 +4,9 @@
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-bf16 max-tokens=40 max-outputs=3" | FileCheck %s --check-prefix=PAIRS
 // RUN: air-opt %s --split-input-file --select-kernels="target=x86-64-v4-bf16 max-tokens=40 max-outputs=3 activations=i8x2" | FileCheck %s --check-prefix=EXACT
 
-// A dense layer with tied embeddings. The table is one tensor, in a layout that
-// both of its kernels read; q, k and v are one matrix.
+// This is a dense layer with tied embeddings. The embedding table is one
+// tensor, in a layout that both of its kernels read. q, k and v are joined into
+// one matrix.
 
 // CHECK: module attributes {plan.target = {arch = "aarch64"
 // CHECK-SAME: name = "aarch64-neon"
@@ -18,13 +19,13 @@
 // CHECK-NEXT: plan.limits tokens 40 outputs 3
 // CHECK-DAG: plan.buffer @x row 128
 // CHECK-DAG: plan.buffer @angles row 32
-// q has 128 columns, k and v have 64 each.
+// q has 128 columns, and k and v have 64 each.
 // CHECK-DAG: plan.buffer @qkv row 256
 // CHECK-DAG: plan.buffer @h row 384
 // CHECK-DAG: plan.buffer @xo row 128 rows <outputs>
 // CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output
 // CHECK-DAG: plan.tensor @inverse_frequencies inverse_frequencies [] rope <norm, dim = 32, base = 1.000000e+04> as F64 rows 1 x 16 bytes 128
-// 512 rows of 4 blocks of 34 bytes.
+// The embedding table has 512 rows of 4 blocks of 34 bytes.
 // CHECK-DAG: plan.tensor @token_embd.weight copy {{.*}} as Q8_0 x16 512 x 128 bytes 69632
 // CHECK-DAG: plan.tensor @blk.0.attn_norm.weight vector {{.*}} as F32 rows 1 x 128 bytes 512
 // CHECK-DAG: plan.tensor @[[$QKV:"q\+k\+v"]] concat {{.*}} as Q8_0 x16 256 x 128 bytes 34816
@@ -39,7 +40,8 @@
 // CHECK: plan.step attn_in layer 0 "layer.0.attn_in"
 // CHECK-NEXT: op = "rms_norm"{{.*}} (<read buffer @x>, <read tensor @blk.0.attn_norm.weight>, <write buffer @attn_normed>)
 // CHECK-NEXT: n = 256 : i64, op = "matmul", y_stride = 256 : i64} (<read buffer @attn_normed>, <read tensor @[[$QKV]]>, <write buffer @qkv>)
-// One page holds 1 layer x 2 heads x (K and V) x 32 x 64 tokens x 2 bytes.
+// One page holds 1 layer x 2 heads x (K and V) x 32 elements x 64 tokens x 2
+// bytes.
 // CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @qkv>, <read buffer @angles>, <write kv 0>)
 // CHECK: plan.step attn layer 0 "layer.0.attn"
 // CHECK-NEXT: op = "attention"{{.*}} (<read buffer @qkv>, <read kv 0>, <write buffer @heads>)
@@ -54,8 +56,8 @@
 // CHECK-NEXT: op = "rms_norm", rows_from = "outputs"} (<read buffer @x>, <read tensor @output_norm.weight>, <write buffer @xo>){{.*}} rows <outputs>
 // CHECK-NEXT: op = "matmul", rows_from = "outputs", y_stride = 512 : i64} (<read buffer @xo>, <read tensor @token_embd.weight>, <write buffer @logits>){{.*}} rows <outputs>
 
-// Other batch sizes have the same steps; only kernels that depend on the class
-// of M differ.
+// The programs for other batch sizes have the same steps. Only kernels that
+// depend on the class of M differ.
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: m_class = "small", n = 256 : i64, op = "matmul"
 // CHECK-NOT: m_class = "{{(small|large)}}", op = "rms_norm"
@@ -71,8 +73,8 @@
 // OPTIONS-NOT: @"m9+"
 
 // With byte dot products, each input of a Q8_0 matmul is packed once per
-// activation format: 32 columns take 24 words with one token, and 17 words per
-// token with several.
+// activation format. 32 columns take 24 words with one token (i8x2), and 17
+// words per token with several (i8).
 // BYTES-DAG: plan.buffer @attn_normed row 128
 // BYTES-DAG: plan.buffer @attn_normed.i8x2 row 96
 // BYTES-DAG: plan.buffer @attn_normed.i8 row 68
@@ -116,9 +118,10 @@ module {
 
 // -----
 
-// Mixed dtypes: one matmul per matrix; their results lie side by side in the
-// rows of qkv, and gate is separate from up. The table is only gathered from,
-// so it keeps the source's order.
+// q, k and v have different dtypes, so there is one matmul per matrix, and
+// their results lie side by side in the rows of qkv. For the same reason, gate
+// is separate from up. The embedding table is only gathered from, so it keeps
+// the source's order.
 
 // CHECK: plan.decision "context" = "4096" by default
 // CHECK-DAG: plan.tensor @t copy {{.*}} as F16 rows 64 x 32
@@ -163,7 +166,7 @@ module {
 
 // -----
 
-// Plain steps.
+// Each plain step becomes one dispatch.
 
 // CHECK-LABEL: plan.program @m1
 // CHECK: plan.step norm layer 0 "layer.0.norm"
@@ -191,9 +194,9 @@ module {
 
 // -----
 
-// BF16 on a target that multiplies bfloat16. With few tokens, matmuls read
-// float32. With many, each input is rounded to bfloat16 once, to 16 words per
-// 32 columns and one word for the factor.
+// The model has BF16 weights, and the target multiplies bfloat16. With few
+// tokens, matmuls read float32. With many, each input is rounded to bfloat16
+// once, to 16 words per 32 columns and one word for the factor of the row.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
 // PAIRS-DAG: plan.buffer @normed row 48
@@ -211,7 +214,7 @@ module {
 // PAIRS: plan.step head
 // PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
 
-// bfloat16 has fewer significant bits (eight) than the option allows.
+// bfloat16 has eight significant bits, fewer than the option demands.
 // EXACT-LABEL: plan.model {{.*}}"of_bf16"
 // EXACT-NOT: "bf16x32"
 module {
@@ -229,8 +232,8 @@ module {
 
 // -----
 
-// Layers share buffers. The second layer gets no buffers of its own, except for
-// the product, because the first layer's product is still to be added.
+// Layers share buffers. The second layer gets no buffers of its own, except one
+// for its product, because the first layer's product has yet to be added.
 
 // CHECK-LABEL: plan.model {{.*}}"in_turn"
 // CHECK: plan.buffer @normed row 32
@@ -244,7 +247,7 @@ module {
 // CHECK-NEXT: (<read buffer @normed>, <read tensor @w>, <write buffer @[[$SECOND:product_[0-9]+]]>)
 // CHECK: plan.step add layer 1
 // CHECK-NEXT: (<read buffer @[[$SECOND]]>, <read_write buffer @product>)
-// After the sum the second product is dead, so its buffer is free again.
+// After the sum, the second product is dead, so its buffer is free again.
 // CHECK: plan.step matmul layer 2
 // CHECK-NEXT: (<read buffer @product>, <read tensor @w>, <write buffer @[[$SECOND]]>)
 module {

@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --verify-memory --verify-diagnostics
 
-// Nothing is wrong: a and b are never alive together.
+// This placement is valid, because a and b are never alive together.
 
 module {
   plan.limits tokens 16 outputs 1 arena 1024
@@ -35,7 +35,7 @@ module {
 
 // -----
 
-// Padding rows count too: 17 tokens take 32 rows.
+// Padding rows count too: 17 tokens are padded to 32 rows.
 
 // expected-error @+1 {{buffer 'a' has 1088 bytes, but must hold 32 rows of 16 floats}}
 module {
@@ -45,7 +45,7 @@ module {
 
 // -----
 
-// 2^62 rows of 16 bytes exceed 64 bits.
+// The size of 2^62 rows of 16 bytes does not fit in 64 bits.
 
 // expected-error @+1 {{buffer 'a' has 64 bytes, but must hold 4611686018427387904 rows of 4 floats}}
 module {
@@ -71,7 +71,8 @@ module {
 
 // -----
 
-// An output keeps its range to the end, although only the first step binds it.
+// An output keeps its bytes to the end of the program, although only the first
+// step binds it.
 
 // expected-error @+1 {{overlap while step 1 needs both}}
 module {

@@ -1,6 +1,7 @@
 // RUN: air-opt %s --split-input-file --verify-plan --verify-diagnostics
 
-// Each case breaks one rule, which its comment states; the first breaks none.
+// Each case but the first breaks one rule, which its comment or its error
+// states.
 
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.limits tokens 16 outputs 1 arena 512
@@ -93,7 +94,7 @@ module {
 
 // -----
 
-// Reads are in the file's order.
+// Weights must be read in the order of the file.
 
 // expected-error @+1 {{read 0 reads segment 'second', which is not segment 0 of the plan's weights}}
 module {
@@ -105,7 +106,7 @@ module {
 
 // -----
 
-// A segment is read before its first use.
+// A segment must be read before its first use.
 
 // expected-error @+1 {{step 0 needs segment 'first' before any read loads it}}
 module {
@@ -122,7 +123,7 @@ module {
 
 // -----
 
-// The grid is the kernel's.
+// The grid of a dispatch must be that of its kernel.
 
 // expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -137,7 +138,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The arithmetic is the kernel's.
+// The arithmetic of a dispatch must be that of its kernel.
 
 // expected-error @+1 {{dispatch 'add_k64' does not match its kernel 'add_k64' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -172,7 +173,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// What is bound has the shape that the kernel reads.
+// A bound buffer or tensor must have the shape that the kernel reads.
 
 // expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -204,7 +205,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// Rows of tokens are not read as rows of outputs.
+// A kernel that reads one row per token must not be bound to a buffer with one
+// row per output.
 
 // expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -221,7 +223,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The layout is the one that the kernel reads.
+// A bound tensor must have the layout that the kernel reads.
 
 // expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -239,7 +241,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The layer is one of the KV cache's.
+// The layer of a KV binding must exist in the KV cache.
 
 // expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but it has another dtype, layout or shape than the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --verify-steps --verify-diagnostics
 
-// Each case breaks one rule, which its comment states; the first breaks none.
+// Each case but the first breaks one rule, which its comment states.
 
-// Nothing is wrong here.
+// This case is valid.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -17,7 +17,7 @@ plan.graph @g {
 
 // -----
 
-// A plan has one model.
+// A plan must have one model.
 
 // expected-error @+1 {{has 0 plan.model and 1 plan.graph; it must have exactly one of each}}
 module {
@@ -34,7 +34,7 @@ plan.graph @g {
 
 // -----
 
-// Every layer has an attention step.
+// Every layer must have an attention step.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 // expected-error @+1 {{has attention in 1 layers, but the model has 2}}
@@ -50,7 +50,7 @@ plan.graph @g {
 
 // -----
 
-// A layer that appends to the KV cache also attends.
+// A layer that appends to the KV cache must also have an attention step.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 // expected-error @+1 {{has attention in 0 layers, but the model has 1}}
@@ -64,7 +64,7 @@ plan.graph @g {
 
 // -----
 
-// Layers are in order.
+// Layers must be in order.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -80,7 +80,7 @@ plan.graph @g {
 
 // -----
 
-// A layer attends before the next one appends.
+// The attention step of a layer must come before the next layer appends.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -97,7 +97,7 @@ plan.graph @g {
 
 // -----
 
-// The layer is one of the model's.
+// The layer of a step must be one of the model's layers.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -112,7 +112,7 @@ plan.graph @g {
 
 // -----
 
-// Attention reads what its own layer appended.
+// An attention step must read what the attn_in of its own layer appended.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -128,7 +128,7 @@ plan.graph @g {
 
 // -----
 
-// Attention has the heads that were appended.
+// An attention step must have the numbers of heads of its attn_in.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -143,7 +143,7 @@ plan.graph @g {
 
 // -----
 
-// The KV cache has one shape in all layers.
+// The KV cache has one shape, which all layers must have.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -158,7 +158,7 @@ plan.graph @g {
 
 // -----
 
-// A value that a step has overwritten is not read.
+// A step must not read a value that another step has overwritten.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -175,7 +175,7 @@ plan.graph @g {
 
 // -----
 
-// A step does not overwrite what it reads.
+// A step must not overwrite a value that it also reads.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -192,7 +192,7 @@ plan.graph @g {
 
 // -----
 
-// Requested rows reach the result.
+// The graph must return the requested rows only.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -208,7 +208,7 @@ plan.graph @g {
 
 // -----
 
-// Requested rows are selected once.
+// The requested rows must be selected only once.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -224,7 +224,7 @@ plan.graph @g {
 
 // -----
 
-// A matmul works on the rows that it states.
+// A matmul must work on the kind of rows that it states.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -239,7 +239,7 @@ plan.graph @g {
 
 // -----
 
-// The embedding table has one row per token of the vocabulary.
+// The embedding table must have one row per token of the vocabulary.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -254,7 +254,7 @@ plan.graph @g {
 
 // -----
 
-// The logits are as wide as the vocabulary.
+// A row of logits must have one element per token of the vocabulary.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {
@@ -269,7 +269,7 @@ plan.graph @g {
 
 // -----
 
-// The graph contains steps only.
+// The graph must contain only steps.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {

@@ -17,8 +17,8 @@ namespace {
 
 const std::string kInputs = std::string(AIR_TEST_INPUTS) + "/dtype/";
 
-/// Bitwise equality, except that every NaN equals every other: the payload of a
-/// NaN is the machine's choice.
+/// Bitwise equality, except that every NaN equals every other NaN, because the
+/// machine may choose the payload of a NaN.
 bool sameValue(float a, float b) {
   return (std::isnan(a) && std::isnan(b)) ||
          std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
@@ -173,7 +173,7 @@ TEST(IqGrids, MatchGgufPy) {
 }
 
 TEST(IqGrids, SignsHaveEvenParity) {
-  // The first and last entries of ggml's ksigns_iq2xs.
+  // These are the first and the last entries of ggml's table ksigns_iq2xs.
   EXPECT_EQ(iqSigns(0), 0);
   EXPECT_EQ(iqSigns(1), 129);
   EXPECT_EQ(iqSigns(2), 130);

@@ -28,9 +28,9 @@ bool decodesFinite(const DTypeInfo &type, const uint8_t *block) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
-/// All types except those with NaNs that ggml decodes as numbers (MXFP4,
-/// NVFP4), and those whose finite scales can exceed float32 when they are
-/// decoded.
+/// All dtypes except MXFP4 and NVFP4, in which ggml decodes NaN codes as
+/// numbers, and those in which a block with finite scales can exceed float32
+/// when it is decoded.
 std::vector<DTypeInfo> decodedAlike() {
   std::vector<DTypeInfo> types;
   for (const DTypeInfo &type : allDTypes()) {
@@ -66,7 +66,8 @@ TEST_P(FiniteAsDecoded, RandomBlocks) {
 
 TEST_P(Finite, TheFirstOneIsFoundWhereverItLies) {
   const DTypeInfo &type = GetParam();
-  // A block with all bits 0 is finite; a block with all bits 1 is not.
+  // A block whose bits are all 0 is finite, and one whose bits are all 1 is
+  // not, except with integer dtypes.
   constexpr size_t kBlocks = 2500;
   std::vector<uint8_t> bytes(kBlocks * type.blockBytes);
   EXPECT_EQ(firstNotFinite(type.id, bytes), std::nullopt);
@@ -86,7 +87,8 @@ INSTANTIATE_TEST_SUITE_P(All, Finite, testing::ValuesIn(allDTypes()), typeName);
 INSTANTIATE_TEST_SUITE_P(All, FiniteAsDecoded,
                          testing::ValuesIn(decodedAlike()), typeName);
 
-// OCP Microscaling Formats (MX) 1.0, section 5.4: E8M0 has one NaN, 255.
+// OCP Microscaling Formats (MX) 1.0, section 5.4, defines one NaN for E8M0
+// scales: 255.
 TEST(FiniteMxfp4, OneScaleIsNaN) {
   for (int scale = 0; scale < 256; ++scale) {
     std::vector<uint8_t> block(17);
@@ -95,7 +97,8 @@ TEST(FiniteMxfp4, OneScaleIsNaN) {
   }
 }
 
-// OCP 8-bit Floating Point 1.0, table 1: the only NaN of E4M3 is S.1111.111.
+// OCP 8-bit Floating Point 1.0, table 1, defines S.1111.111 as the only NaN of
+// E4M3 scales, with either sign S.
 TEST(FiniteNvfp4, OneScaleOfEachSignIsNaN) {
   for (size_t at = 0; at < 4; ++at) {
     for (int scale = 0; scale < 256; ++scale) {

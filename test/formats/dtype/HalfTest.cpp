@@ -10,8 +10,8 @@ using namespace air;
 
 namespace {
 
-/// The value according to the definition in IEEE 754: sign, power of two,
-/// fraction.
+/// The value of a float16 according to its definition in IEEE 754: the sign
+/// times a power of two times the significand.
 double valueByDefinition(uint16_t half) {
   double sign = half & 0x8000 ? -1.0 : 1.0;
   int exponent = (half >> 10) & 31;
@@ -50,7 +50,8 @@ TEST(Half, EveryHalfComesBack) {
 }
 
 TEST(Half, NarrowingRoundsToNearestEven) {
-  // Between two neighbouring halves: below the midpoint, at it, and above it.
+  // For any two neighbouring float16 numbers, the test rounds a float32 below
+  // their midpoint, one at it, and one above it.
   for (uint32_t bits = 0; bits < 0x7bff; ++bits) {
     auto low = static_cast<uint16_t>(bits);
     auto high = static_cast<uint16_t>(bits + 1);

@@ -28,7 +28,7 @@ template <typename T> void append(Bytes &bytes, T value) {
 inline void append(Bytes &bytes, const Bytes &more) {
   bytes.insert(bytes.end(), more.begin(), more.end());
 }
-/// A GGUF string: u64 length, then the bytes.
+/// Appends a GGUF string: a u64 length, followed by the bytes.
 inline void appendString(Bytes &bytes, std::string_view text) {
   append<uint64_t>(bytes, text.size());
   bytes.insert(bytes.end(), text.begin(), text.end());
@@ -74,9 +74,9 @@ class GgufBuilder {
 public:
   std::string magic = "GGUF";
   uint32_t version = 3;
-  uint64_t alignment = 32;               ///< of the data; the test adds the key
-  std::optional<uint64_t> metadataCount; ///< instead of the true one
-  std::optional<uint64_t> tensorCount;   ///< likewise
+  uint64_t alignment = 32;               ///< of tensor data; tests add the key
+  std::optional<uint64_t> metadataCount; ///< written instead of the true count
+  std::optional<uint64_t> tensorCount;   ///< written instead of the true count
   Bytes afterMetadata;                   ///< raw bytes after the last entry
 
   struct Tensor {
@@ -87,7 +87,7 @@ public:
     std::optional<uint64_t> offset = std::nullopt; ///< instead of the true one
   };
 
-  /// A value as raw bytes.
+  /// Adds a key whose value is given as raw bytes.
   GgufBuilder &raw(std::string_view key, uint32_t type, const Bytes &value) {
     appendString(metadata, key);
     append(metadata, type);

@@ -30,7 +30,8 @@ GgufBuilder versioned(uint32_t version) {
   return builder;
 }
 
-/// A file whose only metadata entry "key" has the given type and raw value.
+/// Returns a file whose only metadata entry is "key", with the given type and
+/// raw value.
 Bytes entry(uint32_t type, const Bytes &value) {
   return GgufBuilder().raw("key", type, value).build();
 }
@@ -59,7 +60,7 @@ template <typename T> Bytes aligned(T alignment) {
 }
 
 const Malformed kMalformed[] = {
-    // The header.
+    // These cases have a defect in the header.
     {"Empty", kCorrupt, "truncated at byte 0: the magic number needs 4 bytes",
      [] { return Bytes(); }},
     {"CutInMagic", kCorrupt, "needs 4 bytes, 3 are left",
@@ -117,7 +118,7 @@ const Malformed kMalformed[] = {
        return builder.tensor({"abc", {1}, 0, Bytes(64)}).build();
      }},
 
-    // Keys and values.
+    // These cases have a defect in a key or a value.
     {"KeyPastEnd", kCorrupt, "the key needs 1000 bytes, 7 are left",
      [] {
        GgufBuilder builder;
@@ -177,7 +178,8 @@ const Malformed kMalformed[] = {
        append(value, Bytes(7));
        return entry(kArray, value);
      }},
-    // A count is checked against the smallest size that its elements can have.
+    // The reader must check a count against the smallest size that its elements
+    // can have.
     {"ArrayOfStringsHuge", kCorrupt, "strings of at least 8 bytes",
      [] { return entry(kArray, arrayHead(kString, uint64_t{1} << 40)); }},
     {"ArrayOfStringsCut", kCorrupt, "a string needs 100 bytes, 8 are left",
@@ -196,7 +198,7 @@ const Malformed kMalformed[] = {
        return entry(kArray, value);
      }},
 
-    // Alignment.
+    // These cases have a defect in the alignment.
     {"Alignment0", kCorrupt, "'general.alignment' is 0, not a power of two",
      [] { return aligned<uint32_t>(0); }},
     {"Alignment48", kCorrupt, "is 48, not a power of two",
@@ -210,13 +212,13 @@ const Malformed kMalformed[] = {
     {"AlignmentOverflow", kCorrupt, "the next multiple of 9223372036854775808",
      [] { return aligned<uint64_t>(uint64_t{1} << 63); }},
 
-    // Tensors.
+    // These cases have a defect in a tensor's record.
     {"TensorNameEmpty", kCorrupt, "tensor 0: the name at byte 24 is empty",
      [] { return oneTensor({"", {1}, 0, Bytes(4)}); }},
     {"TensorNamePastEnd", kCorrupt, "tensor 0: truncated at byte 32: the name",
      [] {
        Bytes file = oneTensor({"abc", {1}, 0, Bytes(4)});
-       file[25] = 1; // 3 + 256 bytes
+       file[25] = 1; // the length becomes 3 + 256 bytes
        return file;
      }},
     {"TensorTwice", kCorrupt, "tensor 'a' appears twice",

@@ -1,8 +1,8 @@
 //===- GgufMutationTest.cpp - thousands of damaged files ------------------===//
 //
-// Deterministic damage to a small valid file. Whatever the bytes are, the
-// reader must return either a model whose spans lie in the file, or a reason in
-// one line.
+// Deterministic damage is done to a small valid file. Whatever the bytes are,
+// the reader must return either a model whose spans lie in the file, or an
+// error of one line.
 //
 //===----------------------------------------------------------------------===//
 #include "GgufBuilder.h"
@@ -47,7 +47,8 @@ Bytes validFile(bool spm) {
   return builder.build();
 }
 
-/// Reads the file to its end; returns whether all of it was accepted.
+/// Reads the file as far as it is valid. Returns whether all of it was
+/// accepted.
 bool readAll(const Bytes &file) {
   auto check = [](const Status &status) {
     EXPECT_TRUE(status.code() == ErrorCode::Corrupt ||
@@ -168,7 +169,8 @@ TEST_P(GgufMutation, ThousandsOfDamagedFiles) {
     }
     refused += readAll(file) ? 0 : 1;
   }
-  // Much of the file is tensor data, which may have any value.
+  // Much of the file is tensor data, where any value is valid, so not all
+  // damaged files are refused.
   EXPECT_GT(refused, kRounds / 4);
   EXPECT_LT(refused, kRounds);
 }

@@ -98,7 +98,7 @@ TEST_P(BothVersions, MetadataOfEveryTypeAndTensors) {
   EXPECT_EQ(matrix->dtype, DType::F32);
   EXPECT_EQ(matrix->shape, (std::vector<uint64_t>{2, 3}));
   EXPECT_EQ(matrix->fileOffset % 32, 0U);
-  // The data is not copied: the span lies in the bytes of the file.
+  // The data must not be copied: its span lies in the bytes of the file.
   EXPECT_EQ(matrix->data.data(), file.data() + matrix->fileOffset);
   EXPECT_EQ(Bytes(matrix->data.begin(), matrix->data.end()),
             floats({1, 2, 3, 4, 5, 6}));
@@ -213,7 +213,7 @@ TEST(ModelSource, AccessorsConvertIntegersOnly) {
   EXPECT_EQ(model.getBool("absent"), std::nullopt);
 }
 
-// Files written by another program, with known facts about them.
+// These files were written by other programs, and facts about them are known.
 TEST(GgufReader, ReadsModelsOfOtherWriters) {
   struct Expected {
     const char *name;

@@ -19,7 +19,8 @@ SamplingDefaults read(const std::map<std::string, MetadataValue> &keys,
   return readGgufSampling(source, notes == nullptr ? ignored : *notes);
 }
 
-// Keys and types as GGUFWriter.add_sampling_* of gguf-py writes them.
+// The keys and their types are those that GGUFWriter.add_sampling_* of gguf-py
+// writes.
 TEST(GgufSampling, EveryKeyOfASamplerThatThereIs) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", 0.0},

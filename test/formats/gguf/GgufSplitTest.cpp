@@ -22,7 +22,8 @@ protected:
     writeText(file, std::string(bytes.begin(), bytes.end()));
   }
 
-  /// Part `part` (from 0) of `parts`, with one tensor.
+  /// Returns part number `part` (counted from 0) of a model in `parts` files.
+  /// The part has one tensor.
   static GgufBuilder partOf(uint16_t part, uint16_t parts, int32_t tensors,
                             const std::string &tensor) {
     GgufBuilder builder;

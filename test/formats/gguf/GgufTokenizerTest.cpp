@@ -25,7 +25,7 @@ Result<TokenizerData> tokenizerOf(const GgufBuilder &builder) {
   return readGgufTokenizer(*model);
 }
 
-/// A complete vocabulary, except for the special ids and flags.
+/// A vocabulary that is complete except for the special ids and flags.
 GgufBuilder spm() {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", "llama")
@@ -90,7 +90,8 @@ TEST(GgufTokenizer, SpmEveryKey) {
   EXPECT_EQ(data->unknown, 1);
   EXPECT_EQ(data->padding, 2);
   EXPECT_EQ(data->endOfTurn, 0);
-  // "</s>" (2) is a well-known end token; 4 is the EOS token, 0 the EOT token.
+  // "</s>" (2) is a well-known end token, 4 is the EOS token, and 0 is the EOT
+  // token.
   EXPECT_EQ(data->endOfGeneration, (Ids{0, 2, 4}));
   EXPECT_FALSE(data->addBos);
   EXPECT_TRUE(data->addEos);
@@ -135,7 +136,7 @@ TokenizerData read(const GgufBuilder &builder) {
   return data.isOk() ? *std::move(data) : TokenizerData();
 }
 
-/// A vocabulary of `pieces`, all typed as normal text.
+/// A vocabulary of `pieces`, all of which have the type of normal text.
 GgufBuilder normalPieces(const std::vector<std::string> &pieces) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", "gpt2")
@@ -189,8 +190,8 @@ TEST(GgufTokenizer, KnownEndPiecesEndWhateverTheirType) {
 }
 
 TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
-  // Here a reply can consist of several messages. "<|end|>" ends one of them,
-  // and "<|return|>" ends generation.
+  // In this vocabulary a reply can consist of several messages. "<|end|>" ends
+  // one message, and "<|return|>" ends generation.
   TokenizerData data =
       read(normalPieces({"<|end|>", "<|channel|>", "<|return|>"}));
   EXPECT_EQ(data.endOfGeneration, Ids{2});
@@ -202,7 +203,8 @@ TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
   EXPECT_EQ(
       read(normalPieces({"<|calls|>", "<|end|>", "<|flush|>"})).endOfGeneration,
       (Ids{0, 2}));
-  // This "</s>" is HTML; the vocabulary has its own end tokens.
+  // In this vocabulary "</s>" is an HTML tag, because there are other end
+  // tokens.
   EXPECT_EQ(read(normalPieces({"</s>", "<|tool_response>"})).endOfGeneration,
             Ids{1});
 }
@@ -342,7 +344,7 @@ struct Refused {
 
 void PrintTo(const Refused &kind, std::ostream *out) { *out << kind.name; }
 
-/// A vocabulary of two tokens; the test adds the array that `model` needs.
+/// A vocabulary of two tokens. The test adds the array that `model` also needs.
 GgufBuilder bare(const char *model) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", model)

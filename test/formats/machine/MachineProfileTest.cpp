@@ -32,8 +32,8 @@ public:
   std::filesystem::path path;
 };
 
-/// The words of the first "flags" line in /proc/cpuinfo: the kernel's own
-/// decoding of cpuid, which is independent of ours.
+/// Returns the words of the first "flags" line in /proc/cpuinfo. They are the
+/// kernel's own decoding of cpuid, which is independent of the code under test.
 std::vector<std::string> kernelFlags() {
   std::ifstream file("/proc/cpuinfo");
   std::vector<std::string> words;
@@ -99,7 +99,7 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   const MachineProfile tiles = *resolveProfile("x86-64-v4-amx");
   const bool hasTiles = std::ranges::count(host.features, "amx-tile") != 0;
   EXPECT_LE(hasTiles, hasTileRegisters());
-  // Only the tile registers are missing.
+  // `lacking` differs from `tiles` only in its lack of tile registers.
   MachineProfile lacking = tiles;
   std::erase_if(lacking.features, [](const std::string &feature) {
     return feature.starts_with("amx-");
@@ -108,8 +108,8 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   EXPECT_EQ(refused.code(), ErrorCode::Mismatch);
   EXPECT_THAT(refused.message(),
               HasSubstr("plan needs amx-bf16, amx-int8, amx-tile, this"));
-  // The profile claims to have tile registers. Whether they can be used depends
-  // on the machine that runs this test.
+  // Here the machine claims to have tile registers. Whether they can be used
+  // depends on the machine that runs this test.
   const Status asked = prepareToRun(tiles, tiles);
   if (hasTileRegisters()) {
     EXPECT_TRUE(asked.isOk()) << asked.message();
@@ -135,7 +135,7 @@ TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);
     EXPECT_EQ(profile->name, name);
-    // A file must preserve the profile.
+    // Writing a profile to a file and reading it back must preserve it.
     Result<MachineProfile> back = parseProfile(toJson(*profile), "x.json");
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(*back, *profile);
@@ -286,7 +286,7 @@ TEST(MachineProfile, MismatchIsFieldByField) {
   const MachineProfile v4 = *resolveProfile("x86-64-v4-vnni");
   MachineProfile v3 = *resolveProfile("x86-64-v3");
   EXPECT_TRUE(checkRunsOn(v3, v4).isOk());
-  v3.cores = 1; // a slower machine, and nothing else
+  v3.cores = 1; // fewer cores and less bandwidth do not matter
   v3.memoryBandwidth = 1;
   EXPECT_TRUE(checkRunsOn(v3, v3).isOk());
   const Status features = checkRunsOn(v4, v3);
@@ -306,14 +306,15 @@ TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   EXPECT_EQ(memoryCapacity(folder.path), 0u);
   folder.put("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
-  // cgroup v2: the process's own group has no limit, but a parent group has
-  // one.
+  // With cgroup v2, the process's own group has no limit here, but a parent
+  // group has one.
   folder.put("proc/self/cgroup", "0::/a/b\n");
   folder.put("sys/fs/cgroup/a/b/memory.max", "max\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/a/memory.max", "4096\n");
   EXPECT_EQ(memoryCapacity(folder.path), 4096u);
-  // cgroup v1, in a container that cannot see its own path.
+  // With cgroup v1, the process may be in a container that cannot see its own
+  // path.
   folder.put("proc/self/cgroup", "5:cpu:/\n4:memory,x:/docker/1\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes",

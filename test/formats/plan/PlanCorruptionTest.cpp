@@ -1,4 +1,4 @@
-//===- PlanCorruptionTest.cpp - every flipped bit, every cut --------------===//
+//===- PlanCorruptionTest.cpp - corrupted plans are refused ---------------===//
 #include "SmallPlan.h"
 
 #include "formats/plan/PlanFile.h"
@@ -23,8 +23,8 @@ Status checkSegments(const PlanFile &file) {
   return Status::ok();
 }
 
-/// Returns Ok if no corruption is found: the file opens, and every segment
-/// verifies.
+/// Opens the plan and verifies every segment. Returns Ok if no corruption is
+/// found.
 Status checkAll(std::span<const uint8_t> bytes) {
   AIR_ASSIGN_OR_RETURN(PlanFile file, PlanFile::parse(bytes, "small.air"));
   return checkSegments(file);
@@ -32,9 +32,9 @@ Status checkAll(std::span<const uint8_t> bytes) {
 
 } // namespace
 
-// A flipped bit in the header or the metadata keeps the file from opening. In a
-// segment it makes verifySegment fail, which runs before the first use of each
-// segment.
+// A flipped bit in the header or the metadata keeps the file from opening. A
+// flipped bit in a segment makes verifySegment() fail, which runs before the
+// first use of each segment.
 TEST(PlanCorruption, EveryFlippedBitIsFound) {
   Bytes file = fileOf(makeSmallPlan());
   ASSERT_TRUE(checkAll(file).isOk());
@@ -73,8 +73,8 @@ TEST(PlanCorruption, ChangedSegmentsNameTheDigests) {
 TEST(PlanCorruption, EveryCutIsFound) {
   const Bytes file = fileOf(makeSmallPlan());
   for (size_t length = 0; length < file.size(); ++length) {
-    // A copy of exactly that length, so that the asan build reports a read past
-    // its end.
+    // The buffer has exactly that length, so AddressSanitizer reports a read
+    // past its end.
     const Bytes cut(file.begin(),
                     file.begin() + static_cast<ptrdiff_t>(length));
     const Status status = PlanFile::parse(cut, "cut").status();
@@ -94,15 +94,15 @@ TEST(PlanCorruption, StructureIsRefused) {
   refused(Bytes(good.begin(), good.begin() + 7));
   refused(Bytes(good.begin(), good.begin() + 64));
   Bytes metadata = good;
-  metadata[4] = 'X'; // the identifier
+  metadata[4] = 'X'; // the file identifier
   refused(metadata);
   metadata = good;
   const uint32_t outside = 0x7FFFFFF0;
-  std::memcpy(metadata.data(), &outside, 4); // the root's offset
+  std::memcpy(metadata.data(), &outside, 4); // the offset of the root table
   refused(metadata);
 }
 
-/// 200,000 executables share one list of 200,000 entries.
+/// In this plan, 200,000 executables share one list of 200,000 entries.
 TEST(PlanCorruption, SharedListsDoNotCostTime) {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<flatbuffers::String>> names(
@@ -114,15 +114,16 @@ TEST(PlanCorruption, SharedListsDoNotCostTime) {
   plan::PlanBuilder plan(builder);
   plan.add_executables(list);
   plan::FinishPlanBuffer(builder, plan.Finish());
-  // Without the limit, 40 billion names would be checked.
+  // If the number of executables were not limited, 40 billion names would be
+  // checked.
   const Status status =
       verifyStructure({builder.GetBufferPointer(), builder.GetSize()});
   EXPECT_THAT(status.message(), HasSubstr("executables"));
 }
 
-// Damage that the digests cannot find, because they are computed again. The
-// verifier must return, whatever it is given. The seed is fixed, so a failure
-// is reproducible.
+// The digests of each damaged plan are computed again, so they cannot reveal
+// the damage. The verifier must return, whatever it is given. The seed is
+// fixed, so a failure is reproducible.
 TEST(PlanCorruption, ResignedMutationsReturn) {
   const SmallPlan small = makeSmallPlan();
   const Bytes good = metadataOf(small.plan);
@@ -145,7 +146,7 @@ TEST(PlanCorruption, ResignedMutationsReturn) {
         metadata[at] = random() % 2 == 0 ? 0xFF : 0;
         break;
       default: {
-        // Replace one aligned word, as an offset or a size would be.
+        // Replaces one aligned 32-bit word, which may be an offset or a size.
         const uint32_t word = random() % 2 == 0 ? random() : random() % 256;
         if (at / 4 * 4 + 4 <= metadata.size()) {
           std::memcpy(metadata.data() + at / 4 * 4, &word, 4);
@@ -157,7 +158,7 @@ TEST(PlanCorruption, ResignedMutationsReturn) {
     Result<PlanFile> plan = PlanFile::parse(file, "mutated");
     if (plan) {
       ++accepted;
-      // A plan that passed must be safe to read to its end.
+      // Reading an accepted plan to its end must be safe.
       EXPECT_FALSE(planToJson(plan->plan()).empty());
       const std::unique_ptr<plan::PlanT> object(plan->plan().UnPack());
       EXPECT_EQ(object->segments.size(), small.segments.size());
@@ -169,7 +170,8 @@ TEST(PlanCorruption, ResignedMutationsReturn) {
       EXPECT_EQ(plan.status().message().find('\n'), std::string::npos);
     }
   }
-  // Both outcomes occur: names and numbers may change, offsets may not.
+  // Some changes of names and numbers are valid, and most changes of offsets
+  // are not, so both outcomes occur.
   EXPECT_GT(accepted, 100u);
   EXPECT_LT(accepted, size_t{kRounds} / 2);
 }

@@ -64,8 +64,8 @@ TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes.data()) % kPlanPageBytes, 0u);
   }
-  // Every field is compared: the object form of what was read packs to the same
-  // bytes.
+  // If every field was read correctly, the object form of the plan serialises
+  // to the same bytes.
   const std::unique_ptr<plan::PlanT> back(file->plan().UnPack());
   EXPECT_EQ(metadataOf(*back), metadataOf(small.plan));
   EXPECT_EQ(file->header().fileBytes, small.fileBytes);
@@ -76,7 +76,8 @@ TEST_F(PlanFileTest, WhatWasVerifiedOutlivesAnOverwrittenFile) {
   writeSmallPlan(at("a.air"));
   Result<PlanFile> file = PlanFile::open(at("a.air"));
   ASSERT_TRUE(file) << file.status().message();
-  // Modified in place, as by cp: the mapping shows the new bytes.
+  // The file is modified in place, as cp does, so the mapping shows the new
+  // bytes.
   std::fstream overwrite(at("a.air"),
                          std::ios::binary | std::ios::in | std::ios::out);
   overwrite << std::string(std::filesystem::file_size(at("a.air")), '\xff');
@@ -94,7 +95,7 @@ TEST_F(PlanFileTest, EqualPlansAreEqualFiles) {
   const std::vector<uint8_t> a = contents(at("a.air"));
   ASSERT_FALSE(a.empty());
   EXPECT_EQ(a, contents(at("elsewhere/b.air")));
-  // The writer also produces the same bytes as fileOf(), which does not use it.
+  // The writer must produce the same bytes as fileOf(), which does not use it.
   EXPECT_EQ(a, fileOf(makeSmallPlan()));
 }
 
@@ -157,7 +158,7 @@ TEST_F(PlanFileTest, WriterRefusesWhatTheReaderWould) {
 
 TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
   SmallPlan small = makeSmallPlan();
-  // A petabyte of kernels.
+  // These kernels claim a petabyte.
   plan::SegmentT &kernels = *small.plan.segments[2];
   kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 50;
   small.plan.budgets.clear();
@@ -201,7 +202,7 @@ TEST(PlanJson, IsJsonWithTheSchemasKeys) {
   EXPECT_EQ(json["sources"][0]["digest"], "07070707070707070707070707070707");
   EXPECT_EQ(json["kv"]["pages"], 6);
   EXPECT_EQ(json["buffers"][3]["is_output"], true);
-  EXPECT_EQ(json.size(), 21u); // every field of Plan
+  EXPECT_EQ(json.size(), 21u); // the number of fields of Plan
 }
 
 TEST(PlanJson, TextThatIsNotUtf8StaysJson) {

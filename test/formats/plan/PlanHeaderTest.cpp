@@ -31,8 +31,9 @@ struct Case {
   std::function<void(Bytes &)> breakIt;
 };
 
-/// A case that changes a field of the header also computes its digest again,
-/// except the cases of header.magic and header.digest.
+/// Each case breaks one rule. A case that changes a field of the header also
+/// recomputes the header's digest, except for the cases of header.magic and
+/// header.digest.
 std::vector<Case> cases() {
   auto header = [](auto offset, auto value) {
     return [=](Bytes &file) {
@@ -94,7 +95,7 @@ std::vector<Case> cases() {
        }},
       {"metadata.gap", ErrorCode::VerificationFailed,
        [](Bytes &f) {
-         // A page of zeros that belongs to no part of the file.
+         // This file has a page of zeros that belongs to no part of it.
          SmallPlan small = makeSmallPlan();
          for (auto &segment : small.plan.segments) {
            segment->offset += kPlanPageBytes;
@@ -126,7 +127,7 @@ TEST(PlanHeader, EachRuleIsKept) {
 }
 
 TEST(PlanHeader, EachDocumentedRuleHasACase) {
-  std::set<std::string> tested = {"segment.digest"}; // PlanCorruptionTest
+  std::set<std::string> tested = {"segment.digest"}; // see PlanCorruptionTest
   for (const Case &broken : cases()) {
     tested.insert(broken.rule);
   }
@@ -142,7 +143,7 @@ TEST(PlanHeader, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
-// docs/plan-format.md shows the header of this file.
+// docs/plan-format.md shows the header of the file that this test makes.
 TEST(PlanHeader, IsAsDocumented) {
   const Bytes file = fileOf(makeSmallPlan());
   std::string dump;

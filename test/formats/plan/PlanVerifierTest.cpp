@@ -1,4 +1,4 @@
-//===- PlanVerifierTest.cpp - each rule, broken ---------------------------===//
+//===- PlanVerifierTest.cpp - plans that break one rule each --------------===//
 #include "SmallPlan.h"
 
 #include "formats/plan/PlanFile.h"
@@ -31,7 +31,7 @@ Status verdict(const SmallPlan &small) {
                     kPlanPageBytes);
 }
 
-/// A change that needs only the PlanT.
+/// Makes a Change of a function that changes only the PlanT.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }
@@ -76,7 +76,7 @@ std::vector<Case> factCases() {
       {"plan.enum",
        in([](P &p) { p.decisions[0]->by = static_cast<plan::DecidedBy>(4); })},
       {"plan.enum", in([](P &p) {
-         // A number between two ranges of step kinds.
+         // 7 lies in a gap between the numbers of step kinds.
          p.programs[0]->steps[0]->kind = static_cast<plan::StepKind>(7);
        })},
       {"plan.enum", in([](P &p) {
@@ -248,7 +248,7 @@ std::vector<Case> segmentCases() {
              std::make_unique<plan::ExecutableT>(*p.executables[0]));
        })},
       {"plan.executable.segment", in([](P &p) {
-         // A segment of kernels that no executable refers to.
+         // No executable refers to this segment of kernels.
          p.tensors[3]->segment = 0;
          p.tensors[3]->offset = p.segments[0]->raw_bytes + 64;
          p.segments[0]->raw_bytes = p.segments[0]->stored_bytes =
@@ -277,8 +277,9 @@ std::vector<Case> segmentCases() {
   };
 }
 
-/// Runs the layer of the first program twice. In between, attn_out writes
-/// another buffer, at the offset of qkv, whose value is no longer needed.
+/// Runs the layer of the first program twice. Between the two runs, attn_out
+/// writes another buffer at the offset of qkv, whose value is no longer needed
+/// then.
 void secondUseOfQkv(P &p) {
   auto &steps = p.programs[0]->steps;
   for (size_t i = 0; i < 3; ++i) {
@@ -296,7 +297,7 @@ void secondUseOfQkv(P &p) {
   bindings.back()->access = plan::Access::Write;
 }
 
-/// Adds `count` buffers, side by side, that the first step of the first program
+/// Adds `count` buffers side by side, which the first step of the first program
 /// writes.
 void addBuffersThatStay(P &p, uint32_t count) {
   auto &bindings = dispatchOf(p, 0, 0).bindings;
@@ -333,7 +334,8 @@ std::vector<Case> memoryCases() {
          p.kv->context = p.kv->slots = UINT32_MAX;
          p.kv->pages = UINT32_MAX;
        })},
-      // 13 buffers per layer in 100,000 layers are more than any model has.
+      // No model has 13 buffers in each of 100,000 layers, so this number is
+      // refused.
       {"plan.buffer.count", in([](P &p) { addBuffersThatStay(p, 1'300'000); })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = "x"; })},
       {"plan.buffer.name", in([](P &p) { p.buffers[1]->name = ""; })},
@@ -355,22 +357,24 @@ std::vector<Case> memoryCases() {
          p.programs[1]->steps.erase(p.programs[1]->steps.begin());
        })},
       {"plan.buffer.output", in([](P &p) { p.programs[1]->steps.pop_back(); })},
-      // qkv is alive from attn_in to attn, heads from attn to attn_out.
+      // qkv is alive from attn_in to attn, and heads is alive from attn to
+      // attn_out.
       {"plan.buffer.overlap", in([](P &p) { p.buffers[2]->offset = 4096; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[1]->bytes += 1; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[0]->bytes += 1; })},
-      // The runtime reads outputs after the last step.
+      // The runtime reads outputs after the last step, so they must keep their
+      // bytes to the end.
       {"plan.buffer.overlap", in([](P &p) {
-         p.buffers[1]->is_output = true; // qkv lies where the logits do
+         p.buffers[1]->is_output = true; // at the offset of the logits
        })},
-      // The second layer adds to the qkv of the first, which must therefore
-      // stay.
+      // The second layer adds to the qkv of the first, which therefore must
+      // keep its bytes.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          bindingOf(p, 4, 0, 3).access = plan::Access::ReadWrite;
        })},
-      // Attention still reads qkv, so the other buffer takes its place one step
-      // too early.
+      // The other buffer takes the place of qkv one step too early, while
+      // attention still reads qkv.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          dispatchOf(p, 0, 2).bindings.push_back(
@@ -378,10 +382,10 @@ std::vector<Case> memoryCases() {
          dispatchOf(p, 0, 3).bindings.pop_back();
        })},
       // There is no barrier after attn, which reads qkv, so the logits may
-      // overwrite it too early.
+      // overwrite qkv too early.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
-         m1.steps.erase(m1.steps.begin() + 3); // attn_out needs attn
+         m1.steps.erase(m1.steps.begin() + 3); // attn_out would wait for attn
          m1.steps[2]->dispatches[0]->barrier = false;
        })},
   };
@@ -425,20 +429,22 @@ std::vector<Case> programCases() {
       {"plan.dispatch.weight_bytes",
        in([](P &p) { dispatchOf(p, 0, 3).weight_bytes += 1; })},
       {"plan.dispatch.arithmetic", in([](P &p) {
-         dispatchOf(p, 0, 2).arithmetic = plan::Arithmetic::Int8; // attention
+         // This dispatch is attention, which binds no tensor.
+         dispatchOf(p, 0, 2).arithmetic = plan::Arithmetic::Int8;
        })},
       {"plan.enum", in([](P &p) {
          dispatchOf(p, 0, 3).arithmetic = static_cast<plan::Arithmetic>(4);
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 0).barrier = false; })},
-      // A barrier is also needed across steps and for the KV cache: k and v are
-      // appended, then read.
+      // A barrier is also needed across steps and for the KV cache, because
+      // attention reads the k and v that attn_in appends.
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         bindingOf(p, 1, 1, 0).access = plan::Access::Read; // only KV remains
+         // Now only the KV cache requires the barrier.
+         bindingOf(p, 1, 1, 0).access = plan::Access::Read;
        })},
       {"plan.dispatch.barrier",
        in([](P &p) { dispatchOf(p, 1, 4).barrier = false; })},
@@ -456,7 +462,7 @@ std::vector<Case> programCases() {
       {"plan.binding.access",
        in([](P &p) { bindingOf(p, 0, 0, 0).access = plan::Access::Write; })},
       {"plan.binding.alias", in([](P &p) {
-         bindingOf(p, 3, 0, 0).index = 0; // x is read and accumulated into
+         bindingOf(p, 3, 0, 0).index = 0; // x is both read and accumulated into
        })},
   };
 }
@@ -470,7 +476,8 @@ std::vector<Case> readAndBudgetCases() {
        })},
       {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
-      // The head's segment is needed first, but lies second in the file.
+      // The head's segment is needed before the others here, but lies second in
+      // the file.
       {"plan.read.order", in([](P &p) {
          auto &bindings = dispatchOf(p, 0, 0).bindings;
          bindings.push_back(std::make_unique<plan::BindingT>());
@@ -501,7 +508,7 @@ std::vector<Case> readAndBudgetCases() {
       {"plan.budget.bytes", in([](P &p) { p.budget_items[4]->bytes -= 1; })},
       {"plan.budget.bytes", in([](P &p) { p.machine->cores = 3; })},
       {"plan.budget.total", in([](P &p) {
-         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes; // the table
+         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes; // embeddings
        })},
       {"plan.budget.sum", in([](P &p) { p.budgets[0]->bytes -= 1; })},
       {"plan.budget.sum",
@@ -562,7 +569,7 @@ TEST(PlanVerifier, RefusesEachBrokenRule) {
 }
 
 TEST(PlanVerifier, EachDocumentedRuleHasACase) {
-  std::set<std::string> tested = {"plan.structure"}; // PlanCorruptionTest
+  std::set<std::string> tested = {"plan.structure"}; // see PlanCorruptionTest
   for (const Case &broken : allCases()) {
     tested.insert(broken.rule);
   }
@@ -576,11 +583,11 @@ TEST(PlanVerifier, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
-// What the rules must allow.
+// The rules must allow these plans.
 TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
   const std::vector<Change> changes = {
-      // Two matrices write side by side into the rows of one buffer,
-      // concurrently.
+      // Two matmuls write concurrently into the rows of one buffer, side by
+      // side.
       in([](P &p) {
         auto &step = *p.programs[0]->steps[1];
         auto twin = std::make_unique<plan::DispatchT>(*step.dispatches[0]);
@@ -588,26 +595,25 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         step.dispatches.insert(step.dispatches.begin() + 1, std::move(twin));
         p.predictions.clear();
       }),
-      // Two layers that share qkv, and between them another buffer at its
-      // offset.
+      // Two layers share qkv, and between them another buffer uses its offset.
       in(secondUseOfQkv),
-      // A model of 1,000 layers in which each layer keeps its 13 buffers.
+      // A model of 1,000 layers has 13 buffers of its own in each layer.
       in([](P &p) { addBuffersThatStay(p, 13'000); }),
-      // A plan may lack the bytes of its weights.
+      // The bytes of the weights may be absent from a plan.
       makeWeightless,
-      // Weights that are read again in every pass.
+      // A segment of weights on disk is read again in every pass.
       in([](P &p) {
         p.segments[0]->tier = plan::Tier::Disk;
         p.reads[0]->ring = true;
       }),
-      // Tables with an item of their own in the budget.
+      // Tables may have an item of their own in the budget.
       in([](P &p) {
         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
         p.budget_items.push_back(std::make_unique<plan::BudgetItemT>());
         p.budget_items.back()->name = "tables";
         p.budget_items.back()->bytes = p.segments[3]->raw_bytes;
       }),
-      // Unknown links, no budget, no tokenizer.
+      // A plan may have no predictions, no budget and no tokenizer.
       in([](P &p) {
         p.predictions.clear();
         p.budgets.clear();

@@ -23,7 +23,7 @@ using plan::BindingKind;
 constexpr uint64_t kWidth = 32;
 constexpr uint64_t kVocabulary = 40;
 
-// Indices into Plan.tensors and Plan.buffers.
+// These are indices into Plan.tensors and Plan.buffers.
 enum TensorIndex : uint32_t { kNorm, kQkv, kOut, kHead, kEmbed };
 enum BufferIndex : uint32_t { kX, kQkvRows, kHeads, kLogits };
 
@@ -122,7 +122,8 @@ void addProgram(plan::PlanT &plan, const char *name, uint64_t low,
     return Bound{BindingKind::Buffer, i, access};
   };
   const auto bytes = [&](uint32_t i) { return plan.tensors[i]->bytes; };
-  // The entries, sorted: append, attend, embed, matmul, matmul_add.
+  // The second argument of addDispatch() is an index into the sorted entries:
+  // append, attend, embed, matmul, matmul_add.
   addDispatch(addStep(*program, "embed", plan::StepKind::Embed, -1), 2,
               {tensor(kEmbed), buffer(kX, Access::Write)}, 2 * kWidth);
   plan::StepT &in =
@@ -292,7 +293,8 @@ SmallPlan makeSmallPlan() {
   executable->entries = {"append", "attend", "embed", "matmul", "matmul_add"};
   plan.executables.push_back(std::move(executable));
 
-  // 16 rows each. The logits lie where qkv was.
+  // Each buffer has 16 rows. The logits use the bytes of qkv, which is dead by
+  // then.
   addBuffer(plan, "x", 0, 16 * kWidth * 4, false);
   addBuffer(plan, "qkv", 2048, 16 * 64 * 4, false);
   addBuffer(plan, "heads", 6144, 16 * kWidth * 4, false);
@@ -351,7 +353,8 @@ std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
   for (const auto &part : parts) {
     fileBytes += alignUp(part.size(), kPlanPageBytes);
   }
-  // The fingerprint of the machine record is computed from a serialised plan.
+  // The fingerprint covers the machine record of a serialised plan, so the plan
+  // is serialised first.
   const std::vector<uint8_t> straight = metadataOf(plan);
   const plan::Machine *machine = plan::GetPlan(straight.data())->machine();
   std::vector<uint8_t> file =

@@ -1,8 +1,8 @@
 //===- SmallPlan.h - a valid plan of a few kilobytes ------------*- C++ -*-===//
 //
-// One layer, four segments, two programs. It satisfies every rule of the
-// verifier, and tests break the rules one at a time. Its kernels are bytes that
-// cannot be executed.
+// The plan has one layer, four segments and two programs. It satisfies every
+// rule of the verifier, and tests break the rules one at a time. Its kernels
+// are bytes that cannot be executed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_FORMATS_PLAN_SMALLPLAN_H
@@ -18,24 +18,26 @@ namespace air::test {
 
 struct SmallPlan {
   plan::PlanT plan; ///< with the offsets and digests of `segments`
-  std::vector<std::vector<uint8_t>> segments; ///< stored bytes of each
+  std::vector<std::vector<uint8_t>> segments; ///< each segment's stored bytes
   uint64_t fileBytes = 0;
 };
 
 SmallPlan makeSmallPlan();
 
-/// Leaves out the bytes of the plan's weights and of its table.
+/// Makes the plan weightless: leaves out the bytes of its weights and of its
+/// embedding table.
 void makeWeightless(SmallPlan &small);
 
-/// Serialises the plan as metadata, valid or not.
+/// Serialises the plan as the metadata of a file, whether it is valid or not.
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
 
-/// The file with correct digests, whatever its metadata says. Its size is
-/// `fileBytes`, unless the number of pages of metadata has changed.
+/// Returns the file of a plan with correct digests, whatever its metadata says.
+/// Its size is `fileBytes`, unless a change to the plan has changed the number
+/// of pages of metadata.
 std::vector<uint8_t> fileOf(const SmallPlan &small);
 
-/// A file that consists of these parts, with correct digests of header and
-/// metadata.
+/// Returns a file that consists of a header page, `metadata` and `parts`, with
+/// correct digests of the header and the metadata.
 std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
                                 const std::vector<std::vector<uint8_t>> &parts,
                                 const plan::PlanT &plan);

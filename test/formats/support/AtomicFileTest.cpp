@@ -23,7 +23,7 @@ std::span<const uint8_t> bytesOf(const std::string &text) {
 
 class AtomicFileTest : public test::TempFolder {
 protected:
-  /// Whether this user is exempt from the permission checks for others.
+  /// Whether this process runs as root, which is exempt from permission checks.
   static bool isRoot() { return geteuid() == 0; }
 
   mode_t modeOf(const std::string &name) const {
@@ -32,8 +32,8 @@ protected:
   }
 };
 
-// Both kinds of temporary files: without a name, if the file system of TMPDIR
-// supports that, and with a name.
+// Functions that create the two kinds of temporary files: without a name, if
+// the file system of TMPDIR supports that, and with a name.
 constexpr Result<AtomicFile> (*kCreates[])(const std::string &) = {
     AtomicFile::create, AtomicFile::createNamed};
 
@@ -69,7 +69,7 @@ TEST_F(AtomicFileTest, ReplacesTheOldFileOnlyOnCommit) {
   for (auto create : kCreates) {
     std::string target = path("out");
     writeText(target, "the old one, which is longer");
-    std::ifstream reader(target); // still reads the old file
+    std::ifstream reader(target); // keeps the old file open
     {
       Result<AtomicFile> file = create(target);
       ASSERT_TRUE(file.isOk());
@@ -92,7 +92,7 @@ TEST_F(AtomicFileTest, KeepsTheLinkAndReplacesItsTarget) {
   for (auto create : kCreates) {
     std::filesystem::create_directories(path("deep"));
     writeText(path("deep/real"), "old");
-    // A relative target is relative to the folder of the link.
+    // The target of a relative link is relative to the folder of the link.
     std::filesystem::create_symlink("deep/middle", path("link"));
     std::filesystem::create_symlink("real", path("deep/middle"));
     Result<AtomicFile> file = create(path("link"));
@@ -104,7 +104,7 @@ TEST_F(AtomicFileTest, KeepsTheLinkAndReplacesItsTarget) {
     EXPECT_TRUE(std::filesystem::is_symlink(path("deep/middle")));
     EXPECT_EQ(readText(path("deep/real")), "new");
 
-    // The target does not exist yet: it is created.
+    // If the target of the link does not exist yet, it is created.
     std::filesystem::remove(path("deep/real"));
     Result<AtomicFile> made = create(path("link"));
     ASSERT_TRUE(made.isOk()) << made.status().message();
@@ -189,8 +189,8 @@ TEST_F(AtomicFileTest, FindsAFullDiskBeforeWriting) {
       << status.message();
 }
 
-/// The wait status of a child process that runs `body` and exits with its
-/// result.
+/// Runs `body` in a child process, which exits with its result. Returns the
+/// wait status of the child.
 int statusOfChild(const std::function<int()> &body) {
   pid_t child = fork();
   if (child == 0) {
@@ -204,7 +204,8 @@ int statusOfChild(const std::function<int()> &body) {
 TEST_F(AtomicFileTest, ASignalRemovesTheTemporary) {
   int status = statusOfChild([&] {
     removeTemporariesOnSignal();
-    // One file is committed and one is not: the first must stay.
+    // One file is committed and the other is not. Only the committed one must
+    // remain.
     Result<AtomicFile> done = AtomicFile::createNamed(path("done"));
     Result<AtomicFile> open = AtomicFile::createNamed(path("open"));
     bool ready =
@@ -248,12 +249,13 @@ TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
   });
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
   EXPECT_EQ(filesInFolder(), 1U);
-  // Files of other programs, or with names that this one never writes.
+  // These files must stay, because this program never writes files of such
+  // names.
   for (const char *name : {"air-1-0.tmp.bak", "air-1.tmp", "my-air-1-0.tmp",
                            "air-x-0.tmp", "air-1-0.air"}) {
     writeText(path(name), "someone's");
   }
-  // A file of this process, which is still alive.
+  // This file must stay too, because the process that writes it is still alive.
   Result<AtomicFile> open = AtomicFile::createNamed(path("open"));
   ASSERT_TRUE(open.isOk());
   EXPECT_EQ(open->notes().size(), 1U);
@@ -310,7 +312,7 @@ TEST_F(AtomicFileTest, KeepsTheOwnerWhereTheSystemAllowsIt) {
 }
 
 TEST_F(AtomicFileTest, AGroupThatIsLostTakesItsPermissionsAlong) {
-  // Root owns this file, in a folder where another user may replace it.
+  // The file belongs to root, but its folder lets another user replace it.
   writeText(path("out"), "old");
   ASSERT_EQ(chmod(path("out").c_str(), 0664), 0);
   ASSERT_EQ(chmod(folder.c_str(), 0777), 0);
@@ -355,8 +357,8 @@ TEST_F(AtomicFileTest, FindsOutFirstThatAFolderIsNotToBeWrittenIn) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
 }
 
-/// Sets or clears the attribute of `chattr +i`; returns false if that is
-/// impossible.
+/// Sets or clears the immutable attribute of a file, as `chattr +i` and `chattr
+/// -i` do. Returns false if that is impossible.
 bool setImmutable(const std::string &path, bool isImmutable) {
   int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   int flags = 0;
@@ -401,7 +403,8 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
     Result<AtomicFile> file = AtomicFile::create(path("out"));
     Status reserved = file->reserve(5000);
     std::string large(5000, 'x');
-    // The first write stops at the limit; the rest is refused.
+    // The first write call stops at the limit, and the call for the rest is
+    // refused.
     Status written = file->writeAt(0, bytesOf(large));
     bool isRight =
         reserved.code() == ErrorCode::DoesNotFit &&

@@ -14,9 +14,10 @@ struct Vector {
   const char *hex;
 };
 
-// Made with the Python package xxhash 4.1.0 (xxHash 0.8.4): xxh3_128_hexdigest
-// of bytes((i * 31 + 7) & 255 for i in range(size)). The sizes lie on both
-// sides of each boundary between the algorithm's length classes.
+// The expected digests were made with the Python package xxhash 4.1.0 (xxHash
+// 0.8.4): xxh3_128_hexdigest of bytes((i * 31 + 7) & 255 for i in range(size)).
+// The sizes lie on both sides of each boundary between the algorithm's length
+// classes.
 constexpr Vector kVectors[] = {
     {0, "99aa06d3014798d86001c324468d497f"},
     {1, "495b62073ef70ca44c5cca45d0f4811f"},

@@ -1,4 +1,4 @@
-//===- DynamicLibraryTest.cpp - the C maths library by name ---------------===//
+//===- DynamicLibraryTest.cpp - opens the C maths library by name ---------===//
 #include "formats/support/DynamicLibrary.h"
 
 #include <gtest/gtest.h>

@@ -76,7 +76,7 @@ TEST_F(MappedFileTest, AnAddressTellsItsFile) {
   EXPECT_TRUE(mappedPlaceOf(begin).has_value());
   moved = MappedFile();
   EXPECT_FALSE(mappedPlaceOf(begin).has_value());
-  // The table entry of an unmapped file is reused.
+  // The file that is mapped next reuses the table entry of the unmapped one.
   MappedFile again = *MappedFile::open(path("b"));
   EXPECT_EQ(mappedPlaceOf(again.bytes().data())->path, path("b"));
 }
@@ -85,13 +85,14 @@ TEST_F(MappedFileTest, TellsThatSomebodyWroteToTheFile) {
   writeText(path("in"), "some bytes");
   MappedFile file = *MappedFile::open(path("in"));
   EXPECT_TRUE(file.checkUnchanged().isOk());
-  // Renaming another file over the mapped one does not change the mapped one.
+  // Renaming another file to the name of the mapped one does not change the
+  // mapped file.
   writeText(path("other"), "else");
   std::filesystem::rename(path("other"), path("in"));
   EXPECT_TRUE(file.checkUnchanged().isOk());
   MappedFile other = *MappedFile::open(path("in"));
   // The size stays the same, so only the modification time reveals the write.
-  // It is set explicitly because timestamps may be coarse.
+  // The test sets it explicitly, because timestamps may be coarse.
   writeText(path("in"), "ELSE");
   std::filesystem::last_write_time(
       path("in"),
@@ -113,7 +114,7 @@ TEST_F(MappedFileTest, RefusesWhatIsNoFile) {
             ErrorCode::Corrupt);
   EXPECT_EQ(MappedFile::open(folder).status().code(), ErrorCode::Corrupt);
 
-  // A FIFO without a writer must not make the reader wait.
+  // Opening a FIFO that has no writer must not block.
   ASSERT_EQ(mkfifo(path("fifo").c_str(), 0600), 0);
   EXPECT_EQ(MappedFile::open(path("fifo")).status().code(), ErrorCode::Corrupt);
 }

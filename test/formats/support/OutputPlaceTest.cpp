@@ -14,7 +14,7 @@ namespace {
 
 class OutputPlaceTest : public test::TempFolder {
 protected:
-  /// The message of a refusal with the given code.
+  /// Expects a refusal with the given code, and returns its message.
   static std::string refusal(const std::string &name, ErrorCode code) {
     Result<OutputPlace> place = findOutputPlace(name);
     EXPECT_FALSE(place.isOk()) << name;

@@ -20,8 +20,9 @@ TEST(Printable, WhatATerminalMustNotGetIsEscaped) {
   EXPECT_EQ(printable(std::string_view("\0x", 2)), "\\x00x");
   // U+009B starts a terminal control sequence.
   EXPECT_EQ(printable("\u009b"), "\\xc2\\x9b");
-  // RIGHT-TO-LEFT OVERRIDE, the isolates, LINE SEPARATOR, a byte order mark,
-  // ARABIC LETTER MARK, ZERO WIDTH SPACE, a tag.
+  // The characters below are RIGHT-TO-LEFT OVERRIDE, two isolates, LINE
+  // SEPARATOR, the byte order mark, ARABIC LETTER MARK, ZERO WIDTH SPACE, and a
+  // tag.
   EXPECT_EQ(printable("\u202e"), "\\xe2\\x80\\xae");
   EXPECT_EQ(printable("\u2066\u2069"), "\\xe2\\x81\\xa6\\xe2\\x81\\xa9");
   EXPECT_EQ(printable("\u2028"), "\\xe2\\x80\\xa8");
@@ -58,7 +59,7 @@ TEST(Printable, JsonKeepsItsMeaning) {
   EXPECT_EQ(printableJson("{\n  \"a\": \"caf\u00e9 \u202e\"\n}\n"),
             "{\n  \"a\": \"caf\u00e9 \\u202e\"\n}\n");
   EXPECT_EQ(printableJson("\"\x7f\u0085\""), "\"\\u007f\\u0085\"");
-  // A character above U+FFFF becomes a pair of surrogates.
+  // In JSON, a character above U+FFFF becomes a surrogate pair.
   EXPECT_EQ(printableJson("\"\U000e0041\""), "\"\\udb40\\udc41\"");
 }
 

@@ -25,7 +25,7 @@ TEST(ThreadTest, RunsItsBodyAndJoins) {
       threads.push_back(*std::move(thread));
     }
     threads[0].join();
-    threads[0].join(); // a second join does nothing
+    threads[0].join(); // has no effect
   }
   EXPECT_EQ(ran, 3);
 }
@@ -73,7 +73,7 @@ TEST(ThreadTest, ARefusalIsAnErrorWithTheSystemsReason) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    // The user may have one process or thread, and this is it.
+    // The limit allows this user one process or thread, which is this process.
     constexpr uid_t kUserWithoutProcesses = 65531;
     rlimit limit = {1, 1};
     if (setgroups(0, nullptr) != 0 || setgid(kUserWithoutProcesses) != 0 ||

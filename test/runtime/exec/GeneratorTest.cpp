@@ -15,7 +15,7 @@ namespace {
 
 struct Answer {
   std::vector<int32_t> ids;
-  std::vector<std::string> pieces; ///< as shown; the last is from finish()
+  std::vector<std::string> pieces; ///< shown texts; finish() returns the last
   std::string text;
   FinishReason reason = FinishReason::NotFinished;
 };
@@ -166,7 +166,8 @@ TEST_F(GeneratorTest, TheContextIsAnEndNotAnError) {
   std::vector<int32_t> prompt(100, 50);
   Answer got = answer(options, prompt);
   EXPECT_EQ(got.reason, FinishReason::ContextFull);
-  // The last token is sampled from the logits of the last position.
+  // The last token is sampled from the logits of the last position and takes no
+  // position itself.
   EXPECT_EQ(got.ids.size(), kFakeContext - 100 + 1);
 }
 
@@ -222,7 +223,8 @@ TEST_F(GeneratorTest, AControlTokensTextStopsAtTheToken) {
   open("ab");
   GenerateOptions options = greedy();
   options.ignoreEndOfText = true;
-  // "b" is held back as the beginning of a stop string, and shown at the end.
+  // "b" is held back because it begins the stop string "bx", and is shown at
+  // the end.
   options.stops = {"</s>", "bx"};
   Answer got = answer(options);
   EXPECT_EQ(got.text, "ab");
@@ -255,7 +257,7 @@ TEST_F(GeneratorTest, OnlyWhatWasComputedOfAPromptCounts) {
   std::atomic<bool> interrupted{false};
   GenerateOptions options = greedy();
   options.interrupted = &interrupted;
-  // More tokens than one pass takes.
+  // One pass cannot take all of these tokens.
   const std::vector<int32_t> tokens(2 * kFakeMaxTokens + 1, kFakeBos);
   for (bool isInterrupted : {false, true}) {
     interrupted = isInterrupted;

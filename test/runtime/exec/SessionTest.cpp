@@ -89,7 +89,8 @@ protected:
   std::string path;
 };
 
-/// Batches of `m` tokens with all logits, against the fake model's closed form.
+/// Runs batches of `m` tokens, requests all logits, and compares them with the
+/// fake model's closed form.
 class SessionBatch
     : public SessionTest,
       public testing::WithParamInterface<std::pair<size_t, uint32_t>> {};
@@ -124,9 +125,9 @@ INSTANTIATE_TEST_SUITE_P(SizesAndThreads, SessionBatch,
                                          std::pair{9, 1U}, std::pair{64, 2U},
                                          std::pair{100, 3U}));
 
-// The largest float32 is 3.4e38, so twice 3e38 overflows in the step that sums
-// up the history. The error names the first step that produces an infinity or
-// NaN.
+// The largest float32 is 3.4e38, so 3e38 + 3e38 overflows in the step that sums
+// up the history. The error must name the first step that produces an infinity
+// or NaN.
 TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
   const float infinity = std::numeric_limits<float>::infinity();
   const struct {
@@ -156,7 +157,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     });
     ASSERT_TRUE(session) << session.status().message();
     SequenceId sequence = begin(*session);
-    // A few tokens, and then as many as one pass takes.
+    // The error must occur with a few tokens and with the largest number that
+    // one pass takes.
     for (const size_t tokens : {size_t{3}, kFakeMaxTokens}) {
       Result<Rows> rows = runRows(*session, std::vector<int32_t>(tokens, 0),
                                   std::vector<SequenceId>(tokens, sequence),
@@ -167,8 +169,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
           << rows.status().message();
       EXPECT_EQ(session->length(sequence), 0U);
     }
-    // Finite values still work: in the attention of other tokens, and in passes
-    // without logits.
+    // If the bias is finite, only id 0 causes the error, and other tokens still
+    // work.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -200,7 +202,8 @@ TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
     Result<Rows> rows = runRows(session, tokens, sequences, outputs);
     ASSERT_TRUE(rows) << rows.status().message();
     ASSERT_EQ(*rows, expected) << round;
-    // Occasionally a sequence is rewound, or starts again.
+    // In every fifth round, a random sequence is truncated to a random length,
+    // possibly to 0.
     SequenceId chosen = random() % 3;
     if (round % 5 == 0) {
       size_t keep = random() % (histories[chosen].size() + 1);
@@ -245,7 +248,7 @@ TEST_F(SessionTest, ABatchBeyondTheContextIsRefusedWhole) {
   EXPECT_EQ((*rows)[0], fakeLogits(model, tokens));
   EXPECT_EQ(runRows(session, {1}, {sequence}, {}).status().code(),
             ErrorCode::DoesNotFit);
-  // Two sequences at full context use all six pages.
+  // Two sequences that fill their contexts use all six pages of the KV cache.
   SequenceId second = begin(session);
   SequenceId third = begin(session);
   ASSERT_TRUE(
@@ -312,8 +315,9 @@ TEST_F(SessionTest, CountsBytesAndOperations) {
   EXPECT_EQ(counters.weightBytes, minimalWeightBytes(session.plan()));
   EXPECT_EQ(counters.kvBytes, kPosition * (9 + 1));
   EXPECT_EQ(counters.flops, 40U);
-  // Eleven tokens take two passes. The first pass has four outputs, for which
-  // the head runs twice.
+  // Eleven tokens take two passes, because a pass takes eight. The first pass
+  // has four outputs, for which the head runs twice, because one run takes at
+  // most three.
   session.executor().resetCounters();
   ASSERT_TRUE(runRows(session, someTokens(11),
                       std::vector<SequenceId>(11, sequence), {0, 1, 2, 3}));
@@ -357,13 +361,13 @@ TEST_F(SessionTest, TimedDispatchesComputeTheSame) {
   for (uint64_t nanoseconds : times) {
     EXPECT_GT(nanoseconds, 0U);
   }
-  // A list that is too short is refused, and the sequence is unchanged.
+  // A list with too few elements is refused, and the sequence is unchanged.
   session.executor().timeDispatches(std::span(times).first(1));
   rows = runRows(session, {7}, {sequence}, {0});
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.status().code(), ErrorCode::Usage);
   EXPECT_EQ(session.length(sequence), 12U);
-  // Without a list, nothing is timed.
+  // With an empty list, nothing is timed.
   session.executor().timeDispatches({});
   std::vector<uint64_t> before = times;
   tokens.push_back(7);
@@ -403,7 +407,7 @@ TEST_F(SessionTest, ChangedWeightsAreFoundBeforeAnyLogits) {
     ASSERT_FALSE(rows);
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
     EXPECT_EQ(session->length(sequence), 0U);
-    // Without outputs the head does not run; its segment is still verified.
+    // Without outputs the head does not run, but its segment is still verified.
     rows = runRows(*session, {7}, {sequence}, {});
     EXPECT_EQ(rows.status().code(), ErrorCode::VerificationFailed);
   }
@@ -439,7 +443,7 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
     sequences.push_back(begin(*session));
   }
   EXPECT_FALSE(session->newSequence());
-  // The last sequence works like the first.
+  // The last sequence must work like the first.
   Result<Rows> first = runRows(*session, {7}, {sequences.front()}, {0});
   Result<Rows> last = runRows(*session, {7}, {sequences.back()}, {0});
   ASSERT_TRUE(first && last);
@@ -447,7 +451,7 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
 }
 
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
-  // A row of the block table is 1 MiB. There must be only sixteen of them,
+  // A row of the block table takes 1 MiB. There must be only sixteen rows,
   // although a plan with a short context allows 256 sequences.
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.kv->slots = 1;

@@ -78,7 +78,7 @@ TEST(SteadyState, DecodeAllocatesNothing) {
   ASSERT_TRUE(session->run({prompt, sequences, {}}, sink).isOk());
   uint64_t before = allocations;
   bool ok = true;
-  // Enough tokens to start a new page of the KV cache twice.
+  // Decoding 140 tokens starts a new page of the KV cache twice.
   for (int32_t token = 0; token < 140; ++token) {
     ok &= session
               ->run({std::span(&token, 1), std::span(&*sequence, 1),
@@ -94,7 +94,8 @@ TEST(SteadyState, DecodeAllocatesNothing) {
   std::remove(path.c_str());
 }
 
-/// The complete path: pass, penalties, sampling, text, stop strings.
+/// Covers all of text generation: pass, penalties, sampling, detokenizing and
+/// stop strings.
 TEST(SteadyState, GeneratingTextAllocatesNothing) {
   std::string path = temporaryPath("plan.air");
   writeFakePlan(path);

@@ -1,8 +1,9 @@
 /*===- FakeKernels.c - a model whose results have a closed form -----------===*\
  *
- * Kernels of the fake plan (FakePlan.h). Activations have FAKE_WIDTH floats per
- * token: [0] the id, [1] the id that should follow it, [2] the history of the
- * sequence, a number that depends on every id and its position so far.
+ * These are the kernels of the fake plan (FakePlan.h). Activations have
+ * FAKE_WIDTH floats per token: [0] is the id, [1] is the id that should follow
+ * it, and [2] is the history of the sequence, a number that depends on every id
+ * and its position so far.
  *
 \*===----------------------------------------------------------------------===*/
 #include "formats/abi/KernelAbi.h"
@@ -12,7 +13,7 @@ static uint64_t rowsOf(const AirDispatch *dispatch) {
   return dispatch->batch->tokens;
 }
 
-/* table R, x W; tile = token */
+/* Reads the table and writes x. A tile is one token. */
 void fake_embed(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                 void *scratch) {
   (void)scratch;
@@ -34,7 +35,7 @@ static float *slotOf(const AirBatch *batch, float *kv, uint32_t sequence,
   return kv + page * (FAKE_PAGE_BYTES / 4) + position % AIR_KV_PAGE_TOKENS;
 }
 
-/* x R, kv W; tile = token */
+/* Reads x and writes the KV cache. A tile is one token. */
 void fake_append(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                  void *scratch) {
   (void)scratch;
@@ -46,7 +47,7 @@ void fake_append(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
   }
 }
 
-/* kv R, x RW; tile = two tokens */
+/* Reads the KV cache, and reads and writes x. A tile is two tokens. */
 void fake_attend(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                  void *scratch) {
   const AirBatch *batch = dispatch->batch;
@@ -62,7 +63,8 @@ void fake_attend(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
   }
 }
 
-/* x R, bias R, logits W; tiles = outputs * two halves of the vocabulary */
+/* Reads x and the bias, and writes the logits. A tile is one half of the
+ * vocabulary for one output. */
 void fake_head(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                void *scratch) {
   (void)scratch;

@@ -36,23 +36,24 @@ inline constexpr uint64_t kFakePages = 6;
 struct FakeModel {
   /// Maps an id to the id that follows it; by default the next id.
   std::array<int32_t, FAKE_VOCABULARY> next;
-  /// What id 0 adds to the history, and its bias; large values cause overflow.
+  /// Id 0 adds `unknownInHistory` to the history, and `unknownBias` is the bias
+  /// of its logit. Large values cause overflow.
   float unknownInHistory = 0;
   float unknownBias = 0;
 
   FakeModel();
-  /// Makes the greedy text after BOS "first byte of text, second, ..., </s>".
-  /// No byte may occur twice.
+  /// Makes the bytes of `text` and then </s> the greedy output after BOS. No
+  /// byte may occur twice in `text`.
   void say(const std::string &text);
 };
 
-/// Writes the plan; `change` may alter the records before they are written.
-/// Fails the test on any error.
+/// Writes the plan. `change` may alter the records before they are written. Any
+/// error fails the test.
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 
-/// What the model above computes for the last of `ids`, for one sequence that
-/// starts at position 0.
+/// The logits that the formula at the top of this file gives after the last of
+/// `ids`, for one sequence that starts at position 0.
 std::vector<float> fakeLogits(const FakeModel &model,
                               const std::vector<int32_t> &ids);
 

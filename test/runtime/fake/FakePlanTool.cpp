@@ -3,7 +3,7 @@
 // Writes the fake plan for tests that run airrun as a program. Its greedy text
 // is TEXT, in which no byte may occur twice, and its context is CONTEXT tokens.
 // With "mute" its vocabulary has no token for byte 0 and no unknown token, so
-// that no tokenizer can be made of it.
+// creating a tokenizer from it fails.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/TokenizerData.h"

@@ -2,11 +2,12 @@
 #ifndef AIRPACK_TEST_RUNTIME_FAKE_FAKESHAPE_H
 #define AIRPACK_TEST_RUNTIME_FAKE_FAKESHAPE_H
 
-/** Floats of a residual row. */
+/** The number of floats in a row of the residual stream. */
 #define FAKE_WIDTH 16
-/** <unk>, <s>, </s>, 256 bytes, a token for the space. */
+/** The tokens are <unk>, <s>, </s>, the 256 bytes, and the space. */
 #define FAKE_VOCABULARY 260
-/** One layer, one head of one float, 64 positions; K and V in float32. */
+/** A page holds K and V of 64 positions in float32, for one layer with one head
+ *  of one element. */
 #define FAKE_PAGE_BYTES 512
 
 #endif /* AIRPACK_TEST_RUNTIME_FAKE_FAKESHAPE_H */

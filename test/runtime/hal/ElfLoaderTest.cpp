@@ -1,4 +1,4 @@
-//===- ElfLoaderTest.cpp - loading, running, refusing, surviving ----------===//
+//===- ElfLoaderTest.cpp - loads, runs and refuses object files -----------===//
 #include "runtime/hal/ElfLoader.h"
 
 #include <cstring>
@@ -36,8 +36,8 @@ uint64_t sectionAt(const Bytes &bytes, uint64_t index) {
   return headerOf(bytes).e_shoff + index * sizeof(Elf64_Shdr);
 }
 
-// The first section that `accepts` returns true for; the test fails if there is
-// none.
+// Returns the index of the first section for which `accepts` returns true. If
+// there is none, the test fails.
 uint64_t findSection(const Bytes &bytes,
                      const std::function<bool(const Elf64_Shdr &)> &accepts) {
   for (uint64_t i = 1; i < headerOf(bytes).e_shnum; ++i) {
@@ -68,7 +68,7 @@ void editSection(Bytes &bytes, uint64_t index,
   set(bytes, sectionAt(bytes, index), section);
 }
 
-// Changes the last symbol that is a defined function.
+// Changes the last symbol that is a function.
 void editFunction(Bytes &bytes, const std::function<void(Elf64_Sym &)> &edit) {
   const auto table =
       get<Elf64_Shdr>(bytes, sectionAt(bytes, ofType(bytes, SHT_SYMTAB)));
@@ -84,7 +84,7 @@ void editFunction(Bytes &bytes, const std::function<void(Elf64_Sym &)> &edit) {
   ADD_FAILURE() << "the fixture lacks a function";
 }
 
-// Changes the first relocation of code.
+// Changes the first relocation of the code.
 void editRelocation(Bytes &bytes,
                     const std::function<void(Elf64_Rela &)> &edit) {
   const auto table =
@@ -106,7 +106,7 @@ TEST(ElfLoader, RunsWhatTheCompilerMade) {
   const AirDispatch dispatch{nullptr, bindings};
   (*run)(&dispatch, 3, 5, nullptr);
   (*run)(&dispatch, 0, 3, nullptr);
-  // 2 * in + table[3 i mod 5] + kind
+  // Each element must be 2 * in[i] + table[3 * i mod 5] + kind(i).
   EXPECT_THAT(out,
               testing::ElementsAre(2 + 1.5 + 17, 4 + 8.25 + 4, 6 + 2.5 + 99,
                                    8 + 16 + 1, 10 + 4 + 1234));
@@ -462,7 +462,7 @@ TEST(ElfLoader, MalformedObjectsAreRefusedByName) {
 }
 
 TEST(ElfLoader, ImagesAreBoundedWhateverSectionsClaim) {
-  // Many sections that each claim the same large range of bytes.
+  // In this object, many sections claim the same large range of bytes.
   Bytes object = readObject(AIR_FIXTURE_NATIVE);
   const uint64_t bulk = object.size();
   object.resize(bulk + (8U << 20));
@@ -504,7 +504,7 @@ TEST(ElfLoader, SurvivesRandomDamage) {
       Bytes bad = good;
       const uint64_t changes = 1 + random() % 4;
       for (uint64_t i = 0; i < changes; ++i) {
-        // Half of the damage goes to the section table, where it does the most
+        // Half of the changes are in the section table, where they do the most
         // harm.
         const uint64_t from = random() % 2 == 0 ? table : 16;
         const uint64_t at = from + random() % (bad.size() - from);
@@ -530,8 +530,8 @@ TEST(ElfLoader, SurvivesRandomDamage) {
       }
     }
   }
-  // Objects with damaged code or constants load; those with damaged tables do
-  // not.
+  // Objects with damaged code or constants load, and those with damaged tables
+  // do not, so both must occur.
   EXPECT_GT(loaded, 1000U);
   EXPECT_GT(refused, 1000U);
 }

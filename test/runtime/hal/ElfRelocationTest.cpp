@@ -1,8 +1,8 @@
 //===- ElfRelocationTest.cpp - relocations against an assembler -----------===//
 //
-// Expected instruction words are what `llvm-mc -triple=aarch64 -show-encoding`
-// prints for the instruction in the comment; `before` is the same instruction
-// with a zero immediate.
+// `after` is the instruction word that `llvm-mc -triple=aarch64 -show-encoding`
+// prints for the instruction that a case names. `before` is the word of the
+// same instruction with a zero immediate.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/hal/ElfRelocation.h"
@@ -65,8 +65,8 @@ const Case kAarch64Cases[] = {
 
 TEST(ElfRelocation, Aarch64WritesWhatAnAssemblerWrites) {
   for (const Case &test : kAarch64Cases) {
-    // The previous contents of the field must not matter, so they are filled
-    // with ones.
+    // The previous contents of the field must not matter, so the second run
+    // starts from a field that is not zero.
     for (const uint32_t start : {test.before, test.before | test.after}) {
       uint8_t place[4];
       std::memcpy(place, &start, 4);

@@ -1,6 +1,6 @@
-/* A small freestanding object such as a kernel compiler would make: calls,
- * tables of constants, and a switch, all position-independent. The loader's
- * test calls `fixtureRun` and knows its results. */
+/* A small freestanding object such as a kernel compiler would make. It contains
+ * calls, tables of constants and a switch, all position-independent.
+ * ElfLoaderTest calls `fixtureRun` and knows its results. */
 #include "formats/abi/KernelAbi.h"
 
 __attribute__((visibility("hidden")))

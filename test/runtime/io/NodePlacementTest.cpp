@@ -1,4 +1,4 @@
-//===- NodePlacementTest.cpp - parts cover everything, and pages arrive ---===//
+//===- NodePlacementTest.cpp - which NUMA node reads which bytes ----------===//
 #include "runtime/io/NodePlacement.h"
 
 #include <cstdio>
@@ -52,8 +52,8 @@ std::pair<int, unsigned long> policy() {
 }
 
 TEST(NodePlacement, BringsPagesInAndLeavesThePolicy) {
-  // These are pages of a file. Those of a private mapping are not in this
-  // process's page table before they are read.
+  // The pages are those of a file, because pages of a private mapping are not
+  // in this process's page table before they are read.
   char name[] = "/tmp/node-placement-XXXXXX";
   int file = mkstemp(name);
   ASSERT_GE(file, 0);

@@ -57,7 +57,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
 
 TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
   PlanFile plan = openPlan();
-  // A node that every machine has, and one that few machines have.
+  // Node 0 exists on every machine, and node 999 on few machines.
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
   ASSERT_TRUE(source) << source.status().message();

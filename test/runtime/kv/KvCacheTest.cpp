@@ -1,4 +1,4 @@
-//===- KvCacheTest.cpp - pages are taken, returned, never shared ----------===//
+//===- KvCacheTest.cpp - pages are taken, returned and copied -------------===//
 #include "runtime/kv/KvCache.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -111,7 +111,7 @@ TEST(KvCache, ShapesThatCannotWorkAreRefused) {
   EXPECT_FALSE(KvCache::create({64, 256, 0, 64}, 0, 1));
   EXPECT_FALSE(KvCache::create({0, 256, 4, 64}, 0, 1));
   EXPECT_FALSE(KvCache::create({64, 256, 4, 0}, 0, 1));
-  // A context of 257 tokens needs five pages.
+  // A context of 257 tokens needs five pages, but the cache would have four.
   EXPECT_FALSE(KvCache::create({64, 256, 4, 257}, 0, 1));
   EXPECT_TRUE(KvCache::create({64, 256, 4, 256}, 0, 1));
 }

@@ -1,4 +1,4 @@
-//===- DetokenizerTest.cpp - whole characters only --------------*- C++ -*-===//
+//===- DetokenizerTest.cpp - turns ids into text ----------------*- C++ -*-===//
 #include "runtime/text/Detokenizer.h"
 
 #include "Vocabularies.h"
@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char *kBad = "\xef\xbf\xbd";
 
-/// The ids of the byte tokens of `text` in smallSpm.
+/// Returns the ids of the byte tokens of `text` in the vocabulary smallSpm().
 std::vector<int32_t> bytes(std::string_view text) {
   std::vector<int32_t> ids;
   for (char c : text) {
@@ -95,7 +95,8 @@ TEST_F(DetokenizerTest, IdsOutsideTheVocabularyRenderNothing) {
 }
 
 TEST(Utf8Test, MaximalSubparts) {
-  // The examples of Unicode 15, table 3-8, and those in the text around it.
+  // The cases are the examples in table 3-8 of Unicode 15, and those in the
+  // text around it.
   auto repaired = [](std::string_view text) {
     std::string out;
     size_t left = appendValidUtf8(text, out);

@@ -1,4 +1,4 @@
-//===- EncodeFuzzTest.cpp - any bytes in, the same text out -----*- C++ -*-===//
+//===- EncodeFuzzTest.cpp - encodes random text and decodes it --*- C++ -*-===//
 #include "Vocabularies.h"
 #include "runtime/text/BpeEncoder.h"
 #include "runtime/text/Detokenizer.h"
@@ -6,7 +6,7 @@
 
 #include <random>
 
-/// The entry point of the fuzz target; it aborts when a property is violated.
+/// The entry point of the fuzz target. It aborts when a property is violated.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 using namespace air;
@@ -26,7 +26,7 @@ protected:
     return text;
   }
 
-  /// Mostly words, spaces and digits, with some arbitrary code points.
+  /// Returns mostly words, spaces and digits, with some arbitrary code points.
   std::string randomText(size_t longest) {
     std::string text;
     for (size_t i = random() % (longest + 1); i > 0; --i) {
@@ -79,8 +79,8 @@ TEST_F(EncodeFuzzTest, Llama2) { expectRoundTrips("llama2"); }
 TEST_F(EncodeFuzzTest, Llama3) { expectRoundTrips("llama3"); }
 TEST_F(EncodeFuzzTest, Qwen2) { expectRoundTrips("qwen2", true); }
 
-/// Byte-pair encoding by its definition: finds the best pair of the list and
-/// merges it, until none is left.
+/// Byte-pair encoding by its definition: merges the first pair of the list that
+/// occurs, until none occurs.
 std::vector<std::string> mergedByDefinition(
     std::string_view word,
     const std::vector<std::pair<std::string, std::string>> &merges) {
@@ -108,7 +108,7 @@ std::vector<std::string> mergedByDefinition(
 
 TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
   for (int round = 0; round < 300; ++round) {
-    // Random merges of the results of earlier ones, over three letters.
+    // Each merge joins two random words: letters, or results of earlier merges.
     std::vector<std::string> words = {"a", "b", "c"};
     std::vector<std::pair<std::string, std::string>> merges;
     std::vector<std::string> lines;
@@ -138,7 +138,7 @@ TEST_F(EncodeFuzzTest, HeapAgreesWithTheDefinition) {
 }
 
 TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
-  // With a quadratic merge, a million bytes would take hours.
+  // If merging took quadratic time, a million bytes would take hours.
   Tokenizer bpe = tokenizerOf(smallBpe({"a a", "aa aa", "aaaa aaaa"}));
   EXPECT_EQ(bpe.encode(std::string(1 << 20, 'a'), false, true).size(),
             size_t{1} << 17);
@@ -161,7 +161,8 @@ TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
     TokenizerData data = smallSpm(pieces);
     data.removeExtraWhitespaces = removeSpaces;
     Tokenizer inStretches = tokenizerOf(data);
-    // No merge leads to this piece, but one could cross a space.
+    // No merge can make this piece, but it contains a space in the middle, so
+    // the tokenizer must not encode the text in stretches that end at spaces.
     appendToken(data, "z" + mark + "z", TokenType::Normal);
     Tokenizer atOnce = tokenizerOf(data);
     EXPECT_EQ(inStretches.encode(text, true, true),

@@ -32,7 +32,7 @@ TEST(NfcTest, PlainText) {
   EXPECT_TRUE(isPlainlyNfc(""));
   EXPECT_TRUE(isPlainlyNfc("caf\xc3\xa9"));
   EXPECT_FALSE(isPlainlyNfc("cafe\xcc\x81"));
-  // KELVIN SIGN composes to the letter K.
+  // KELVIN SIGN has the letter K as its canonical equivalent.
   EXPECT_FALSE(isPlainlyNfc("\xe2\x84\xaa"));
 }
 

@@ -52,7 +52,7 @@ TEST(PreTokenizerTest, Contractions) {
               ElementsAre("we", "'ll", " WE", "'", "LL"));
   EXPECT_THAT(cut("llama-bpe", "we'll WE'LL"),
               ElementsAre("we", "'ll", " WE", "'LL"));
-  // When case is ignored, U+017F equals s.
+  // When case is ignored, U+017F (LATIN SMALL LETTER LONG S) equals s.
   EXPECT_THAT(cut("qwen2", "a'\xc5\xbf"
                            "b"),
               ElementsAre("a", "'\xc5\xbf", "b"));
@@ -65,7 +65,7 @@ TEST(PreTokenizerTest, Numbers) {
   EXPECT_THAT(cut("llama-bpe", " 12345"), ElementsAre(" ", "123", "45"));
   EXPECT_THAT(cut("qwen2", " 123"), ElementsAre(" ", "1", "2", "3"));
   EXPECT_THAT(cut("default", " 12345"), ElementsAre(" ", "123", "45"));
-  // Arabic digits are numbers, but they do not match [0-9].
+  // Arabic-Indic digits are numbers, but they do not match [0-9].
   EXPECT_THAT(cut("default", "\xd9\xa1\xd9\xa2\xd9\xa3\xd9\xa4"
                              "5678"),
               ElementsAre("\xd9\xa1\xd9\xa2\xd9\xa3\xd9\xa4", "567", "8"));
@@ -117,8 +117,8 @@ TEST(CharClassTest, OneOfEach) {
   EXPECT_EQ(classOf(0xbd), kNumber);        // ONE HALF, No
   EXPECT_EQ(classOf(0x3000), kSpace);       // IDEOGRAPHIC SPACE
   EXPECT_EQ(classOf(0x85), kSpace);         // NEXT LINE, a control character
-  EXPECT_EQ(classOf(0x200b), 0);            // ZERO WIDTH SPACE is not a space
-  EXPECT_EQ(classOf(0x180e), 0);            // nor is MONGOLIAN VOWEL SEPARATOR
+  EXPECT_EQ(classOf(0x200b), 0);            // ZERO WIDTH SPACE, not a space
+  EXPECT_EQ(classOf(0x180e), 0);            // MONGOLIAN VOWEL SEPARATOR, Cf
   EXPECT_EQ(classOf(0x301), 0);             // a combining mark is not a letter
   EXPECT_EQ(classOf(0x2019), kPunctuation); // RIGHT SINGLE QUOTATION MARK
   EXPECT_EQ(classOf(0x1f600), 0);

@@ -15,7 +15,8 @@ using testing::HasSubstr;
 
 namespace {
 
-/// Every stage is off: one draw from softmax(logits).
+/// Options with which every stage is off, so that the sampler draws once from
+/// softmax(logits).
 SamplerOptions plain() {
   SamplerOptions options;
   options.temperature = 1;
@@ -39,7 +40,7 @@ int32_t pick(Sampler &sampler, const std::vector<float> &logits) {
 }
 
 /// The sampler as its documentation defines it, with full sorts and no
-/// shortcuts: maps an id to its probability.
+/// shortcuts. Maps each id that may be drawn to its probability.
 std::map<int32_t, double> expected(const SamplerOptions &options,
                                    std::vector<float> logits) {
   struct Entry {
@@ -96,8 +97,8 @@ std::map<int32_t, double> expected(const SamplerOptions &options,
   return result;
 }
 
-/// Draws many times. Chi-square test against `expected`; no id outside of it
-/// may occur.
+/// Draws many times, and compares the frequencies with expected() by a
+/// chi-square test. No id that expected() lacks may occur.
 void checkDistribution(const SamplerOptions &options,
                        const std::vector<float> &logits) {
   constexpr int kDraws = 20000;
@@ -114,8 +115,9 @@ void checkDistribution(const SamplerOptions &options,
     counts.erase(id);
   }
   EXPECT_TRUE(counts.empty()) << "drew token " << counts.begin()->first;
-  // The mean is k - 1 and the standard deviation sqrt(2 (k - 1)). Five
-  // deviations above the mean are never chance.
+  // A chi-square value for k ids has the mean k - 1 and the standard deviation
+  // sqrt(2 (k - 1)). By chance alone, it practically never exceeds the mean by
+  // five deviations.
   double freedom = static_cast<double>(wanted.size()) - 1;
   EXPECT_LE(chiSquare, freedom + 5 * std::sqrt(2 * freedom) + 1);
 }
@@ -124,7 +126,8 @@ const std::vector<float> kLogits = {1.0F,  3.0F, 0.5F, 2.0F, 2.0F,
                                     -1.0F, 2.5F, 0.0F, 1.5F, -0.5F};
 
 TEST(SplitMix64Test, PublishedNumbers) {
-  // The output of the reference program for seed 1234567.
+  // The expected numbers are the output of the reference program for seed
+  // 1234567.
   SplitMix64 random(1234567);
   EXPECT_EQ(random.next(), 6457827717110365317U);
   EXPECT_EQ(random.next(), 3203168211198807973U);
@@ -174,8 +177,8 @@ TEST(SamplerTest, AllStagesTogether) {
   options.topP = 0.85F;
   options.minP = 0.2F;
   checkDistribution(options, kLogits);
-  // top-p uses the probabilities before temperature. At temperature 1.7 the
-  // flatter distribution would keep more candidates.
+  // Top-p uses the probabilities before temperature. With those after it, the
+  // distribution would be flatter and more than one candidate would be kept.
   SamplerOptions hot = plain();
   hot.temperature = 100;
   hot.topP = 0.3F;
@@ -184,8 +187,8 @@ TEST(SamplerTest, AllStagesTogether) {
 }
 
 TEST(SamplerTest, KeepsTheRightSetOfLargeVocabularies) {
-  // Only the set of candidates is compared. One draw for each would prove
-  // little, so the temperature is high and there are many draws.
+  // Only the set of candidates is compared. Few draws would not find all of its
+  // members, so the temperature is high and there are many draws.
   std::mt19937 random(3);
   std::vector<float> logits(1500);
   for (float &logit : logits) {
@@ -264,7 +267,8 @@ TEST(PenaltyTest, ArithmeticByHand) {
     // 2 - (3 * 0.25 + 0.5) = 0.75
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
     EXPECT_EQ(pick(sampler, {0.76F, 0, 2.0F}), 0);
-    // The same again: counting has changed nothing.
+    // Sampling again gives the same result, because sample() does not count
+    // tokens.
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
   }
   options.repeatPenalty = 4;
@@ -399,7 +403,8 @@ TEST(Sampler, NoPenaltyInRangeMakesALogitInfinite) {
       for (int i = 0; i < 1 << 24; ++i) {
         sampler->accept(1);
       }
-      // 2^100 of either sign.
+      // The logits are 2^100 of either sign, far larger than those of any
+      // model.
       const float large = 0x1p100F;
       EXPECT_TRUE(sampler->sample(std::vector<float>{0, large, 0}).isOk());
       EXPECT_TRUE(sampler->sample(std::vector<float>{0, -large, 0}).isOk());

@@ -1,4 +1,4 @@
-//===- SpecialMatcherTest.cpp - leftmost, then longest ----------*- C++ -*-===//
+//===- SpecialMatcherTest.cpp - finds special tokens in text ----*- C++ -*-===//
 #include "runtime/text/SpecialMatcher.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-//===- TokenTableTest.cpp - strings and pairs to ids ------------*- C++ -*-===//
+//===- TokenTableTest.cpp - maps strings and pairs to ids -------*- C++ -*-===//
 #include "runtime/text/TokenTable.h"
 
 #include <gtest/gtest.h>

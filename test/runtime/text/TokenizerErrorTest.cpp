@@ -21,7 +21,7 @@ TEST(TokenizerErrorTest, NoVocabulary) {
   TokenizerData data = smallBpe({});
   data.kind = TokenizerKind::None;
   expectRefused(data, ErrorCode::Unsupported, "no vocabulary");
-  // A plan without a vocabulary.
+  // A default TokenizerData is that of a plan without a vocabulary.
   expectRefused(TokenizerData(), ErrorCode::Unsupported, "no vocabulary");
   data = TokenizerData();
   data.kind = TokenizerKind::Bpe;
@@ -115,8 +115,8 @@ TEST(TokenizerErrorTest, SpmPieces) {
 }
 
 TEST(TokenizerErrorTest, OddButHarmless) {
-  // Merges of characters that do not spell a byte never apply. Empty
-  // tokens are never used, and of duplicate tokens only the first is used.
+  // A merge of characters that do not spell a byte never applies. An empty
+  // token is never used, and of duplicate tokens only the first is used.
   TokenizerData data = smallBpe({"a b"});
   data.merges.push_back("\xe4\xb8\xad x");
   appendToken(data, "", TokenType::Normal);

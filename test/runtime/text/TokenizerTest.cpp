@@ -1,4 +1,4 @@
-//===- TokenizerTest.cpp - both algorithms by hand --------------*- C++ -*-===//
+//===- TokenizerTest.cpp - SPM and BPE on small examples --------*- C++ -*-===//
 #include "runtime/text/Tokenizer.h"
 
 #include "Vocabularies.h"
@@ -24,7 +24,7 @@ Pieces piecesOf(const Tokenizer &tokenizer, std::string_view text,
   return pieces;
 }
 
-constexpr int32_t kFirstByte = 3; ///< of smallSpm
+constexpr int32_t kFirstByte = 3; ///< the token of byte 0 in smallSpm()
 
 TEST(BpeTest, LowestRankFirstLeftmostOfEquals) {
   Tokenizer tokenizer =
@@ -104,7 +104,7 @@ TEST(SpmTest, CharactersThatAreNotPiecesBecomeBytes) {
   EXPECT_THAT(tokenizer.encode("\xc3\xa9\xff", false, false),
               ElementsAre(259, kFirstByte + 0xc3, kFirstByte + 0xa9,
                           kFirstByte + 0xff));
-  // If there is no token for the space, the bytes of U+2581 represent it.
+  // If there is no token for the space, the byte tokens of U+2581 represent it.
   EXPECT_THAT(tokenizerOf(smallSpm({"a"})).encode("a", false, false),
               ElementsAre(kFirstByte + 0xe2, kFirstByte + 0x96,
                           kFirstByte + 0x81, 259));
@@ -142,7 +142,8 @@ TEST(SpmTest, ExtraSpacesAreRemovedIfTheVocabularySaysSo) {
 }
 
 TEST(SpmTest, PiecesMayHoldInnerSpaces) {
-  // "a a" is one token: merging must not stop where a space follows a letter.
+  // The piece "a a" has a space in the middle, so merging must not stop where a
+  // space follows a letter.
   Tokenizer tokenizer =
       tokenizerOf(smallSpm({"a\xe2\x96\x81"
                             "a",

@@ -1,10 +1,10 @@
-//===- TokenizerVectorsTest.cpp - ids against references --------*- C++ -*-===//
+//===- TokenizerVectorsTest.cpp - compares ids with references --*- C++ -*-===//
 //
-// NAME.json: ids computed by Hugging Face tokenizers (BPE) and sentencepiece
-// (SPM).
-// vocab/NAME.inp, .out: published cases of llama.cpp's test suite.
+// The ids in NAME.json were computed by Hugging Face tokenizers (BPE) and
+// sentencepiece (SPM). The cases in vocab/NAME.inp and .out are published in
+// llama.cpp's test suite.
 //
-// Qwen's texts decode to Normalization Form C.
+// With Qwen, texts decode to their Normalization Form C.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -20,7 +20,9 @@ using nlohmann::json;
 
 namespace {
 
-/// What `text` decodes to: an SPM vocabulary cannot tell U+2581 from a space.
+/// Returns what the ids of `text` decode to. `composes` means that the
+/// tokenizer applies Normalization Form C. An SPM vocabulary cannot tell U+2581
+/// from a space.
 std::string readBack(const Tokenizer &tokenizer, std::string text,
                      bool composes) {
   if (composes) {
@@ -34,8 +36,8 @@ std::string readBack(const Tokenizer &tokenizer, std::string text,
   return text;
 }
 
-/// Encodes every text of `vectorsPath` and compares the ids. If `others` has
-/// the text too, its ids are the expected ones.
+/// Encodes every text of `vectorsPath` and compares the ids. If `others` also
+/// has the text, its ids are expected instead.
 void checkVectors(const Tokenizer &tokenizer, const std::string &vectorsPath,
                   bool parseSpecial, bool composes,
                   const std::map<std::string, json> &others = {}) {
@@ -59,8 +61,9 @@ TEST_P(TinyVectorsTest, AllStrings) {
   std::string name = GetParam();
   Tokenizer tokenizer =
       tokenizerOf(vocabularyOf(inputs("models/tiny/" + name + ".gguf")));
-  // The BPE vectors come from a complete tokenizer, which always parses the
-  // control tokens of its vocabulary. sentencepiece never does.
+  // The BPE vectors come from a complete Hugging Face tokenizer, which always
+  // parses the control tokens of its vocabulary. sentencepiece never parses
+  // them.
   checkVectors(tokenizer, inputs("tokenizers/tiny-" + name + ".json"),
                name != "llama2", name == "qwen2");
 }
@@ -96,7 +99,8 @@ TEST_P(RealVectorsTest, AllStrings) {
   }
   Tokenizer tokenizer =
       tokenizerOf(vocabularyOf(thirdParty("vocab/" + name + ".gguf")));
-  // The vectors of Qwen 2 were made without its normalizer.
+  // The vectors of Qwen 2 were made without its normalizer, so another file
+  // states the ids of the texts that it changes.
   std::map<std::string, json> others;
   if (name == "qwen2") {
     json cases = json::parse(slurp(inputs("tokenizers/qwen2-nfc.json")));

@@ -17,8 +17,8 @@ inline std::string inputs(const std::string &path) {
   return std::string(AIR_TEST_INPUTS) + "/" + path;
 }
 
-/// The path of a file of the third-party vocabularies, or "" if they are not
-/// available.
+/// The path of a file in the third-party vectors, or "" if AIR_VECTORS does not
+/// name their folder.
 inline std::string thirdParty(const std::string &name) {
   const char *root = std::getenv("AIR_VECTORS");
   return root && *root ? std::string(root) + "/tokenizers/" + name
@@ -56,8 +56,8 @@ inline Tokenizer tokenizerOf(TokenizerData data) {
   return *std::move(tokenizer);
 }
 
-/// A byte-level vocabulary: ids 0 to 255 are the bytes in the order of GPT-2's
-/// spelling, followed by one token per merge.
+/// A byte-level vocabulary: ids 0 to 255 are the bytes, in the order of the
+/// characters that spell them in GPT-2, followed by one token per merge.
 TokenizerData smallBpe(const std::vector<std::string> &merges,
                        const std::string &pre = "gpt-2");
 

@@ -1,8 +1,8 @@
 //===- WildVocabulariesTest.cpp - malformed vocabularies --------*- C++ -*-===//
 //
-// Files of test/Inputs/models/wild: missing or wrong types, integer scores, ids
-// out of range. The expected ids are those of the same vocabulary without these
-// defects.
+// The files of test/Inputs/models/wild have vocabularies with missing or wrong
+// types, integer scores, or ids out of range. The expected ids are those of the
+// same vocabulary without these defects.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -59,7 +59,7 @@ TEST(WildVocabulariesTest, AMissingByteIsOnlyThatBytesUnknown) {
               ElementsAre(259, kFirstByte + 0xc3, 0, kFirstByte + 0xc3, 0,
                           kFirstByte + 0xc3, kFirstByte + 0xa8));
   // Without any byte tokens, adjacent unknown characters become one <unk>, as
-  // in sentencepiece.
+  // they do in sentencepiece.
   for (int byte = 0; byte < 256; ++byte) {
     data.tokens[kFirstByte + byte] = "gone " + std::to_string(byte);
     data.types[kFirstByte + byte] = TokenType::Normal;

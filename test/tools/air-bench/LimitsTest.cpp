@@ -31,8 +31,8 @@ TEST(Limits, RatesOnlyRise) {
   }
 }
 
-// The tiles are emulated: the rate means nothing, but the loop is the same as
-// with real tiles.
+// The tiles are emulated, so the rate means nothing, but the loop is the same
+// as with real tiles.
 TEST(Limits, OfTilesMultipliesThem) {
   MachineProfile target = *resolveProfile("x86-64-v4-amx");
   MachineProfile vectors = *resolveProfile("x86-64-v4-bf16");

@@ -21,8 +21,9 @@ DispatchCost cost(const char *kernel, plan::Arithmetic arithmetic,
   return made;
 }
 
-/// Two layers of one step with two dispatches. The rates are 100 bytes, 10
-/// operations and 40 byte products per second.
+/// A pass over two layers and a head. Each layer has one step with two
+/// dispatches. The rates are 100 bytes, 10 float32 operations and 40 byte
+/// products per second.
 PlanMeasurement measurement() {
   PlanMeasurement measured;
   measured.link = "dram";
@@ -45,14 +46,16 @@ PlanMeasurement measurement() {
 TEST(PlanReport, TheNearerBoundCounts) {
   const PlanReport report = evaluate(measurement());
   ASSERT_EQ(report.dispatches.size(), 5U);
-  // 50 bytes at 100 per second; 20 operations at 40 / 2 per second.
+  // Reading 50 bytes at 100 per second takes 0.5 s. An operation takes two byte
+  // products, so 20 operations at 40 / 2 per second take 1 s.
   EXPECT_DOUBLE_EQ(report.dispatches[0].byteBound, 0.5);
   EXPECT_DOUBLE_EQ(report.dispatches[0].operationBound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[0].bound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[0].share(), 0.5);
   EXPECT_DOUBLE_EQ(report.dispatches[1].byteBound, 0.1);
   EXPECT_DOUBLE_EQ(report.dispatches[1].bound, 3);
-  // One byte product per operation: 40 operations at 40 per second.
+  // Here an operation takes one byte product, so 40 operations at 40 per second
+  // take 1 s.
   EXPECT_DOUBLE_EQ(report.dispatches[2].operationBound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[2].bound, 2);
   EXPECT_EQ(report.impossible, "");
@@ -82,7 +85,7 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head: 1900"));
-  // Measured again, the limits are higher.
+  // With higher limits, as from another measurement, the time is possible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }
@@ -96,7 +99,7 @@ TEST(PlanReport, APassFasterThanTheSumOfItsBoundsIsNamed) {
 TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
   PlanMeasurement measured = measurement();
   const MachineRates whole = measured.rates;
-  // The bounds are twice those of measurement(): 20 seconds instead of 10.
+  // At half the rates, the bounds add up to 20 seconds instead of 10.
   const MachineRates half = {50, {5, 20}};
   measured.passes = {{40, half, half},
                      {25, whole, half},
@@ -104,11 +107,11 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
                      {20, half, whole},
                      {20, whole, whole}};
   const PlanReport report = evaluate(measured);
-  // 20/40, 10/20, 15/25, 10/16 and 15/20, in order.
+  // The shares of the passes are 20/40, 10/20, 15/25, 10/16 and 15/20.
   EXPECT_DOUBLE_EQ(report.adjacentShare.low, 0.5);
   EXPECT_DOUBLE_EQ(report.adjacentShare.median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacentShare.high, 0.625);
-  // The whole pass is still compared with the best rates.
+  // The report still compares the whole pass with the best rates.
   EXPECT_DOUBLE_EQ(report.whole.seconds, 20);
   EXPECT_DOUBLE_EQ(report.whole.share(), 0.5);
   EXPECT_THAT(planJson(measured, report),
@@ -118,7 +121,8 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
 TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreNamed) {
   PlanMeasurement measured = measurement();
   const MachineRates third = {100.0 / 3, {10.0 / 3, 40.0 / 3}};
-  // 30 / 29 is below 1.05, and 30 / 28 above.
+  // The bounds of the pass add up to 30 seconds. 30 / 29 is below the allowed
+  // share of 1.05, and 30 / 28 is above it.
   measured.passes = {{29, third, third}};
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.passes = {{28, third, third}};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_json.py FILE ROW: Google Benchmark's JSON contains the limits and ROW."""
+"""check_json.py FILE ROW: Google Benchmark's JSON must contain the limits and ROW."""
 import json
 import sys
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_names.py ROOT NAMES: the list of benchmarks covers the kernels.
+"""check_names.py ROOT NAMES: the list of benchmarks must cover the kernels.
 
 The ops are read from KernelOp in codegen/KernelSpec.h and the dtypes from the
 table of formats/dtype, so an addition there without a benchmark fails here.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_plan_json.py INSPECT REPORT TOKENS CONTEXT: air-bench's report of a pass.
+"""check_plan_json.py INSPECT REPORT TOKENS CONTEXT: checks air-bench's report of a pass.
 
 INSPECT is the output of `airpack inspect` for the plan. The steps, bytes and
 operations are counted again from its records; the sums and bounds are computed
@@ -86,7 +86,8 @@ assert whole["seconds"] > 0 and 0 < whole["share"] <= 1.05, whole
 near(whole["share"], whole["bound_s"] / whole["seconds"], "share")
 near(whole["tok_s"], tokens / whole["seconds"], "tok_s")
 assert whole["timing_s"] > 0 and whole["empty_pass_s"] > 0 and whole["barriers"] == barriers, whole
-# The difference comes from rounded numbers.
+# outside_s is compared with a tolerance, because it is a difference of rounded
+# numbers.
 low, middle, high = whole["adjacent_share"]
 assert 0 < low <= middle <= high, whole
 assert abs(whole["outside_s"] - (whole["seconds"] - dispatches + whole["timing_s"])) < 1e-4 * dispatches, whole

@@ -1,4 +1,4 @@
-//===- KernelsTest.cpp - the folder's description, good and bad -----------===//
+//===- KernelsTest.cpp - the description of a kernel folder ---------------===//
 #include "tools/air-gpu-bench/Kernels.h"
 
 #include "codegen/layout/T16.h"
@@ -72,8 +72,8 @@ TEST(Cases, EveryNameIsOneKernelAndEveryDTypeHasOddShapes) {
   }
 }
 
-// A wrong element must be found, because the results of a GPU are checked by
-// this comparison.
+// The comparison that checks the results of a GPU must find a single wrong
+// element.
 TEST(Operands, ASingleMissingTermOrNaNIsSeen) {
   const Operands operands = makeOperands(DType::Q8_0, 32, 4096, 1, 3);
   std::vector<float> y(operands.expected.begin(), operands.expected.end());

@@ -1,4 +1,4 @@
-//===- MeasureTest.cpp - checks through a driver over the emulator --------===//
+//===- MeasureTest.cpp - measures with the fake driver --------------------===//
 #include "tools/air-gpu-bench/Measure.h"
 
 #include "codegen/cuda/Intrinsics.h"
@@ -42,8 +42,8 @@ protected:
     EXPECT_EQ(fakeCudaLiveObjects(), 0);
   }
 
-  /// The kernels that the filter selects, compiled for the host, with `from`
-  /// replaced in their texts.
+  /// Compiles for the host the kernels that the filter selects, with `from`
+  /// replaced by `to` in their texts, and writes them to the folder.
   void prepare(const std::string &from = "", const std::string &to = "") {
     const std::string intrinsics = *emulator::hostIntrinsicsText();
     for (const DecodeMatMul &spec : casesFor(target, 2).odd) {
@@ -93,7 +93,8 @@ TEST_F(Measure, RightKernelsAreRight) {
 }
 
 TEST_F(Measure, AWrongKernelIsSaidToBe) {
-  // Bytes 1 and 2 instead of 1 and 3.
+  // The selector in the kernel's text now takes bytes 1 and 2 instead of 1 and
+  // 3, so results are wrong.
   prepare("0x4341", "0x4241");
   const Result<Report> report = measure(*driver, folder, checks());
   ASSERT_TRUE(report.isOk()) << report.status().message();
@@ -157,8 +158,8 @@ TEST_F(Measure, NoKernelBeginsAfterTheTime) {
   EXPECT_EQ(report->notReached, folder.registers.size());
 }
 
-// A graph has 10 launches, and one replay warms up. The fake clock counts 10
-// microseconds per launch.
+// A graph has 10 launches, and one replay serves to warm up. The fake clock
+// counts 10 microseconds per launch.
 TEST_F(Measure, ReplaysCountEveryLaunchInOrder) {
   const CudaKernel kernel =
       *generateLaunchProbe(2, true, target, *emulator::hostIntrinsicsText());

@@ -22,7 +22,8 @@ work.mkdir(parents=True)
 model, plan, target = work / "405b.gguf", work / "405b.air", work / "server.json"
 subprocess.run(["air-gen", "--shape", "405b", "--headers-only", "-o", model], check=True)
 
-# Llama 3.1 405B in Q4_K_M takes 243 GB (huggingface.co/bartowski, 243.1 GB).
+# Llama 3.1 405B in Q4_K_M is published with a size of 243.1 GB
+# (huggingface.co/bartowski).
 size = os.stat(model).st_size
 assert 240e9 < size < 250e9, size
 used = os.stat(model).st_blocks * 512
@@ -58,9 +59,9 @@ assert resident == 0, f"{resident} pages of the hole were read"
 record = json.loads(subprocess.run(["airpack", "inspect", "--json", plan], check=True,
                                    capture_output=True).stdout)
 assert record["weightless"] is True and record["model"]["layers"] == 126, record["model"]
-# The number that Llama 3.1's model card rounds to 405B.
+# Llama 3.1's model card rounds this number to 405B.
 assert record["model"]["parameters"] == 405_853_388_800, record["model"]
-# 1,000 sequences of 128 Ki tokens: 2 Ki pages of 64 tokens each.
+# Each of 1,000 sequences of 128 Ki tokens takes 2 Ki pages of 64 tokens.
 assert record["kv"]["pages"] == 1000 * 2048, record["kv"]
 assert record["kv"]["page_bytes"] == 126 * 8 * 2 * 128 * 64 * 2, record["kv"]
 weights = [s for s in record["segments"] if s["kind"] == "Weights"]

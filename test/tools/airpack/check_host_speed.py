@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""check_host_speed.py SUMMARY PLAN: the measured speed is the measured bandwidth
-divided by the plan's bytes per token, and the bandwidth is plausible.
+"""check_host_speed.py SUMMARY PLAN: the measured speed must be the measured bandwidth
+divided by the plan's bytes per token, and the bandwidth must be plausible.
 """
 import json
 import re

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_names.py MODEL.gguf WORKDIR: the name of a model's file does not enter the plan.
+"""check_names.py MODEL.gguf WORKDIR: the name of a model's file must not enter the plan.
 
 The same bytes under two names produce the same plan, as one file and as a split
 model.
@@ -19,7 +19,7 @@ def string(text):
 
 
 class Model:
-    """The metadata as bytes, the tensors as (name, shape and type, bytes)."""
+    """A GGUF file: the metadata as bytes, and the tensors as (name, shape and type, bytes)."""
 
     def __init__(self, path):
         self.data = path.read_bytes()
@@ -63,7 +63,7 @@ class Model:
             self.at += VALUE_BYTES[kind]
 
     def part(self, number, count, tensors):
-        """A part of a split, as llama.cpp's gguf-split writes it."""
+        """Returns part `number` of a split model, as llama.cpp's gguf-split writes it."""
         keys = b"".join(string(name) + struct.pack("<I" + layout, kind, value) for name, kind, layout, value in (
             (b"split.no", 2, "H", number), (b"split.count", 2, "H", count),
             (b"split.tensors.count", 5, "i", len(self.tensors))))

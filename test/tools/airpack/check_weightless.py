@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""check_weightless.py WHOLE.json LESS.json EMITTED.json: what --weightless changes."""
+"""check_weightless.py WHOLE.json LESS.json EMITTED.json: checks what --weightless changes."""
 import json
 import sys
 
 whole, less, emitted = (json.load(open(path)) for path in sys.argv[1:])
-# XXH3-128 of no bytes (xxHash 0.8, seed 0).
+# This is the XXH3-128 digest of no bytes (xxHash 0.8, seed 0).
 EMPTY = "99aa06d3014798d86001c324468d497f"
 assert whole.pop("weightless") is False and less.pop("weightless") is True
 kinds = set()
@@ -19,7 +19,7 @@ for a, b in zip(whole["segments"], less["segments"]):
         del record["offset"], record["digest"], record["stored_bytes"]
 assert kinds == {"Weights", "Kernels"}, kinds
 assert whole == less
-# --emit=json leaves out what has its default value.
+# --emit=json leaves out fields that have their default value.
 assert emitted["weightless"] is True
 stored = {s["name"] for s in emitted["segments"] if s.get("stored_bytes", 0) != 0}
 assert stored == {"kernels"}, stored

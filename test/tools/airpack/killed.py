@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""killed.py FOLDER: kills airpack while it writes, and then air-gen.
+"""killed.py FOLDER MODEL.gguf: kills air-gen while it writes, and then runs airpack.
 
-No file is left. If the file system does not support unnamed files, the next run
-removes what is left and says so.
+No file may be left. If the file system does not support unnamed files, the next run
+must remove what is left and say so.
 """
 import os
 import signal
@@ -11,12 +11,13 @@ import sys
 import time
 
 folder = sys.argv[1]
-# About 400 MB: writing them takes longer than killing the writer.
+# The model has about 400 MB, so writing it takes longer than killing the
+# writer.
 command = ["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0", "--output", f"{folder}/model.gguf"]
 
 
 def open_bytes(process):
-    """Bytes of the largest file that the process has open for writing."""
+    """Returns the size in bytes of the largest file that the process has open."""
     largest = 0
     try:
         for entry in os.listdir(f"/proc/{process.pid}/fd"):
@@ -40,8 +41,8 @@ for which in (signal.SIGKILL, signal.SIGABRT, signal.SIGTERM):
     assert all(name.startswith("air-") and name.endswith(".tmp") for name in left), left
 
 left = os.listdir(folder)
-# Like a file that a killed process leaves where unnamed files are not
-# supported: nobody holds a lock on it.
+# This file is like one that a killed process leaves where unnamed files are not
+# supported: no process holds a lock on it.
 planted = os.path.join(folder, "air-1-0.tmp")
 with open(planted, "wb") as file:
     file.write(b"half of a plan")

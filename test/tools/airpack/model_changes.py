@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """model_changes.py FOLDER: changes a model file while airpack copies its weights.
 
-A model that is truncated or written to ends airpack with one line and code 8, and
-no plan is left. A model that is replaced by renaming does not disturb airpack.
+A model that is truncated or written to must end airpack with one line and code 8,
+and no plan may be left. A model that is replaced by renaming must not disturb airpack.
 """
 import os
 import shutil
@@ -15,13 +15,14 @@ folder = sys.argv[1]
 ORIGINAL = os.path.join(folder, "original.gguf")
 MODEL = os.path.join(folder, "model.gguf")
 PLAN = os.path.join(folder, "model.air")
-# About 400 MB, so that airpack can be stopped between its first and last weight.
+# The model has about 400 MB, so that airpack can be stopped between its first and
+# its last weight.
 subprocess.run(["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0",
                 "--output", ORIGINAL], check=True, capture_output=True)
 
 
 def plan_bytes(process):
-    """The size of the unfinished plan that the process has open."""
+    """Returns the size in bytes of the unfinished plan that the process has open."""
     largest = 0
     try:
         for entry in os.listdir(f"/proc/{process.pid}/fd"):
@@ -34,7 +35,7 @@ def plan_bytes(process):
 
 
 def pack_while(change):
-    """airpack's code and its lines; `change` runs after the first MiB is written."""
+    """Calls `change` once airpack has written 1 MiB. Returns airpack's code and lines of errors."""
     shutil.copyfile(ORIGINAL, MODEL)
     child = subprocess.Popen(
         ["airpack", MODEL, "--target", "x86-64-v3", "-o", PLAN],

@@ -1,4 +1,4 @@
-//===- BenchReportTest.cpp - rates computed by hand, and the bound --------===//
+//===- BenchReportTest.cpp - rates, and the bound on them -----------------===//
 #include "tools/airrun/BenchReport.h"
 
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ TEST(BenchReport, ALimitBelowTheRateIsMeasuredAgain) {
   EXPECT_EQ(calls, 0U);
 
   measured.limitPerSecond = 20e9;
-  raiseLimit(measured, growing); // 14, 18, 22, 26
+  raiseLimit(measured, growing); // measures 14, 18, 22, 26 GB/s
   EXPECT_EQ(calls, 4U);
   EXPECT_EQ(measured.limitPerSecond, 26e9);
   EXPECT_TRUE(evaluate(measured));
@@ -109,8 +109,8 @@ TEST(BenchReport, JsonHoldsTheSameNumbers) {
 }
 
 TEST(BenchReport, TheLinkFollowsWeightsAndKv) {
-  // A small model with a long context: 1.2 MB of weights, 68 MB of KV per
-  // token.
+  // With a small model and a long context, a pass reads 1.2 MB of weights and
+  // 68 MB of KV cache.
   rt::RunCounters counters;
   counters.weightBytes = 4 * 1'200'000;
   counters.kvBytes = 4 * 68'000'000;

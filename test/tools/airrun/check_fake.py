@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_fake.py logits|bench|decode|prefill|probe FILE: outputs of airrun on the fake plan.
+"""check_fake.py logits|bench|decode|prefill|probe FILE: checks outputs of airrun on the fake plan.
 
 The model's formula is in test/runtime/fake/FakePlan.h.
 """
@@ -33,8 +33,8 @@ def bench(path):
     assert 0 < decode["eta"] <= 1.05 and decode["beta"] == 1, got
     assert decode["p50_ms"] <= decode["p99_ms"], got
     (link,) = got["links"]
-    # A row of the table, the bias, and K and V of the positions so far. These are
-    # counts from the plan, not measurements.
+    # A pass reads a row of the embedding table, the bias, and K and V of the positions so
+    # far. These bytes are counted from the plan, not measured.
     kv = sum(8 * (position + 2) for position in range(40, 60)) / 20
     assert link["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
     assert 0 < link["share"] <= 1.05, got
@@ -44,7 +44,7 @@ def bench(path):
 
 
 def decode(path):
-    """Decode without a prompt, so it starts with an empty cache."""
+    """Checks a report of decode without a prompt, which starts with an empty cache."""
     with open(path) as file:
         got = json.load(file)
     assert "prefill" not in got and got["decode"]["tokens"] == 20, got

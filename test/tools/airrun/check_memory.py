@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""check_memory.py PLAN MODEL...: the memory that long text takes.
+"""check_memory.py PLAN MODEL...: checks the memory that long text takes.
 
-A prompt that cannot fit is not read: neither a file of 64 MiB nor an endless
-stream takes extra memory. `tokenize` may take three bytes of memory per byte of
-text, in addition to its tables.
+A prompt that cannot fit into the context must not be read: neither a file of 64 MiB
+nor an endless stream may take extra memory. `airrun tokenize` may take three bytes of
+memory per byte of text, in addition to its tables.
 """
 import os
 import subprocess

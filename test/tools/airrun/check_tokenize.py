@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """check_tokenize.py same MODEL PLAN STRINGS | vectors PLAN VECTORS [OPTION...]
 
-same: `airrun tokenize --strings` prints the same for a GGUF file and for its plan.
-vectors: without BOS, the plan's ids are those of VECTORS, a list of {text, ids}.
+same: `airrun tokenize --strings` must print the same for a GGUF file and for its plan.
+vectors: without BOS, the plan's ids must be those of VECTORS, a list of {text, ids}.
 """
 import json
 import subprocess

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""expect.py CODE TEXT COMMAND...: the command fails with exactly one line.
+"""expect.py CODE TEXT COMMAND...: the command must fail with exactly one line.
 
 Its exit code must be CODE, standard error must be one line that contains TEXT,
 and standard output must be empty.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""interrupt.py PLAN PROMPT: signals during an answer that would take minutes.
+"""interrupt.py PLAN PROMPT: sends signals during an answer that would take minutes.
 
-The line of the answer is completed, standard error reports what was computed,
-and the process dies by the signal, so that a shell sees 130 or 143. PROMPT is a
+The line of the answer must be completed, standard error must report what was computed,
+and the process must die by the signal, so that a shell sees 130 or 143. PROMPT is a
 file whose tokens take seconds to process.
 """
 import fcntl
@@ -19,7 +19,8 @@ PLAN, PROMPT = sys.argv[1:]
 
 def start(*options, handler=signal.SIG_DFL):
     def reset():
-        # The test itself may run where the signals are ignored.
+        # The signals may be ignored in the process that runs this test, and a
+        # child would inherit that.
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, handler)
 
@@ -37,15 +38,15 @@ for which in (signal.SIGINT, signal.SIGTERM):
     assert child.returncode == -which, (child.returncode, errors)
     text = (first + rest).decode()
     assert text.endswith("\n"), text[-20:]
-    # The statistics count the tokens that were written.
+    # The statistics must count the tokens that were written.
     count = text.count(",") + 1
     assert re.search(f"airrun: decode: {count} tokens( in |;)", errors), (text[-20:], errors)
     assert "airrun: prompt: 1 tokens in" in errors, errors
     assert errors.endswith("; interrupted\n"), errors
 
-# A signal during the prompt: only the passes that ran count, and there was no
-# first token. The delay varies until the signal comes neither before the prompt
-# nor after it.
+# When a signal comes during the prompt, only the passes that ran count, and
+# there is no first token. The test varies the delay until the signal comes
+# neither before nor after the processing of the prompt.
 for delay in (0.1 * 1.5**i for i in range(12)):
     child = start("-f", PROMPT, "-n", "1")
     time.sleep(delay)
@@ -63,8 +64,9 @@ for delay in (0.1 * 1.5**i for i in range(12)):
 else:
     sys.exit("the prompt was never under way when the signal came")
 
-# The second signal ends the process at once, even while it writes to a full
-# pipe. Here the full pipe also prevents it from ending after the first signal.
+# A second signal must end the process at once, even while it writes to a full
+# pipe. The pipe must be full here, because otherwise the first signal would end
+# the process.
 child = start("--tokens", "1", "-n", "4000000", "--output-tokens")
 PIPE_BYTES = fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
 while struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, bytes(4)))[0] < PIPE_BYTES - 16:
@@ -78,7 +80,8 @@ assert child.wait(timeout=60) == -signal.SIGTERM
 child.stdout.close()
 assert child.stderr.read() == b""
 
-# A background process of a script ignores SIGINT, and must go on doing so.
+# A background process of a script ignores SIGINT, and airrun must not change
+# that.
 child = start("--tokens", "1", "-n", "2000", handler=signal.SIG_IGN)
 assert child.stdout.read(1) == b"a"
 child.send_signal(signal.SIGINT)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""lost_pages.py MODEL FOLDER: a plan and a model that change while in use.
+"""lost_pages.py MODEL FOLDER: changes a plan while airrun uses it.
 
-A plan that is truncated, or overwritten by a shorter file, ends airrun with one
-line and code 8, whichever missing page it reads first. If a plan is overwritten
-without a change of its size, airrun notices that at the end. airpack replaces
-files, and so disturbs no program that uses them.
+A plan that is truncated, or overwritten by a shorter file, must end airrun with one
+line and code 8, whichever missing page it reads first. If a plan is overwritten without
+a change of its size, airrun must notice that at the end. airpack replaces files, and so
+must not disturb a program that uses them.
 """
 import os
 import shutil
@@ -22,7 +22,7 @@ def pack():
 
 
 def run_while(change):
-    """airrun's code, output and errors; `change` runs between two tokens."""
+    """Calls `change` between two tokens of airrun. Returns airrun's code, output and errors."""
     child = subprocess.Popen(
         ["airrun", PLAN, "--tokens", "1", "-n", "400", "--temp", "0", "--ignore-eos",
          "--output-tokens"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -44,7 +44,7 @@ def overwrite():
 
 
 def overwrite_whole():
-    """Rewrites every byte, so airrun can't know which weights it used."""
+    """Rewrites every byte, so airrun can't know whether it used old or new weights."""
     with open(PLAN, "r+b") as file:
         data = file.read()
         file.seek(0)

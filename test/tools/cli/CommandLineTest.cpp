@@ -1,4 +1,4 @@
-//===- CommandLineTest.cpp - argv against the table -------------*- C++ -*-===//
+//===- CommandLineTest.cpp - parses command lines ---------------*- C++ -*-===//
 #include "SampleTool.h"
 #include "tools/cli/Suggest.h"
 
@@ -51,8 +51,8 @@ TEST_F(CommandLineTest, AValueMayFollowItsShortNameAtOnce) {
   EXPECT_EQ(bad({"a", "-n5000"}),
             "option --count: '5000' is not a whole number from -1 to 4096");
   EXPECT_THAT(bad({"a", "-n="}), HasSubstr("option --count: ''"));
-  // If an option follows, the value of a short option was forgotten; but a text
-  // may begin with a dash.
+  // If an option follows a short option that needs a value, the user forgot the
+  // value. A text may begin with a dash, though.
   EXPECT_THAT(bad({"a", "-p", "-n5"}), HasSubstr("'-n5' follows"));
   EXPECT_EQ(good({"a", "-p", "-no, he said"}).text("--prompt"), "-no, he said");
 }

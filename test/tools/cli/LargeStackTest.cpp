@@ -12,8 +12,9 @@ using namespace air;
 
 namespace {
 
-/// The exit code of a process with a stack limit of `bytes` that runs `body`: 1
-/// if it ran on the calling thread, 2 if on another.
+/// Runs `body` in a process with a stack limit of `bytes`. Returns the exit
+/// code of the process: 1 if the body ran on the calling thread, 2 if it ran on
+/// another.
 int whereWith(rlim_t bytes) {
   pid_t child = fork();
   if (child == 0) {

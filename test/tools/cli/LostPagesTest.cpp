@@ -101,7 +101,8 @@ TEST_F(LostPagesTest, OpenTemporariesGo) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
-// The previous handler is a sanitizer's, or there is none.
+// A bus error that no mapped file causes goes to the previous handler, or ends
+// the process if there is none.
 TEST_F(LostPagesTest, AnyOtherBusErrorIsWhatItWas) {
   const std::string path = folder / "unknown";
   auto readOutsideOfMappedFiles = [&] {

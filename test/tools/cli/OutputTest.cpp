@@ -20,14 +20,15 @@ TEST(Output, FormatHasNoLongestText) {
 
 TEST(Output, OneLineShowsControlCharacters) {
   EXPECT_EQ(cli::oneLine("a\nb\x1b[31m\x7f"), "a\\x0ab\\x1b[31m\\x7f");
-  // U+009B begins a terminal's command, U+00E9 is a letter, U+4E00 another.
+  // U+009B begins a terminal control sequence and must be escaped. U+00E9 and
+  // U+4E00 are letters and must not be.
   EXPECT_EQ(cli::oneLine("\xc2\x9b"
                          "1m"),
             "\\xc2\\x9b1m");
   EXPECT_EQ(cli::oneLine("\xc3\xa9 \xe4\xb8\x80 \xc2\xa9"),
             "\xc3\xa9 \xe4\xb8\x80 \xc2\xa9");
   EXPECT_EQ(cli::oneLine("\xc2"), "\\xc2");
-  // A message is cut only if it would fill the screen.
+  // A message is cut only if it is long enough to fill the screen.
   EXPECT_EQ(cli::oneLine(std::string(10000, 'x')), std::string(10000, 'x'));
   EXPECT_LT(cli::oneLine(std::string(3000000, 'x')).size(), 20000U);
 }

@@ -1,4 +1,4 @@
-//===- RunToolTest.cpp - main()'s body --------------------------*- C++ -*-===//
+//===- RunToolTest.cpp - the body of main() ---------------------*- C++ -*-===//
 #include "SampleTool.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_measure.py REPORT TYPES [LOG]: measure.py's JSON; LOG lists the calls of the fake peer."""
+"""check_measure.py REPORT TYPES [LOG]: checks measure.py's JSON. LOG lists the calls of the fake peer."""
 import json
 import math
 import sys
@@ -11,14 +11,15 @@ assert [model["type"] for model in report["models"]] == sys.argv[2].split(","), 
 for model in report["models"]:
     decode, prefill = model["decode"], model["prefill"]
     assert model["rounds"] == 2 and model["threads"] >= 1 and model["pack_s"] > 0, model
-    # Llamas of one layer: K and V are 128 x 256, Q and O 256 x 256, the three FFN matrices 512 x 256.
+    # The models are Llamas of one layer. K and V are 128 x 256, Q and O are 256
+    # x 256, and each of the three FFN matrices is 512 x 256.
     layer = 2 * 128 * 256 + 2 * 256 * 256 + 3 * 512 * 256
     assert model["plan_bytes"] > layer * (2 if model["type"] == "F16" else 0.5), model
     assert decode["tok_s"] > 0 and 0 < decode["share"] <= 1.05 and decode["limit_gb_s"] > 0, model
     assert prefill["tok_s"] > 0 and 0 < prefill["share"] <= 1.05, model
     assert math.isclose(prefill["share"], prefill["gflop_s"] / prefill["peak_gflop_s"], rel_tol=1e-6), model
     assert prefill["peak"] == "fma_f32" or model["type"] != "F16", model
-    # Each token of the prompt goes through the matmuls of the layer, at least.
+    # Each token of the prompt goes through at least the matmuls of the layer.
     assert prefill["gflop_s"] * 1e9 > 0.9 * 2 * layer * prefill["tok_s"], model
     names = [peer["name"] for peer in model["peers"]]
     if len(sys.argv) == 3:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_pack.py REPORT MODEL: measure_pack.py's JSON of two rounds."""
+"""check_pack.py REPORT MODEL: checks measure_pack.py's JSON of two rounds."""
 import json
 import math
 import os

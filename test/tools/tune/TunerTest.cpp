@@ -1,4 +1,4 @@
-//===- TunerTest.cpp - which candidate wins -------------------------------===//
+//===- TunerTest.cpp - which candidate is chosen --------------------------===//
 #include "tools/tune/Tuner.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,8 @@ TEST(ChooseByTimes, APresentChoiceStaysUnlessBeatenByEnough) {
   EXPECT_EQ(chooseByTimes(Times(7, {1.0, 0.95, 0.9, 0.97})), 2U);
 }
 
-// A slow round is slow for all candidates, and a slow sample is one of many.
+// A slow round affects all candidates alike, and a single slow sample is
+// outvoted by the others, so neither may decide.
 TEST(ChooseByTimes, DisturbancesDoNotDecide) {
   Times times(7, {1.0, 0.9});
   times[1] = {30.0, 27.0};

@@ -9,8 +9,8 @@ namespace {
 using codegen::KernelOp;
 using codegen::KernelSpec;
 
-/// Runs `spec` once on `tokens` tokens. Returns the bytes per run that must
-/// come from memory.
+/// Runs `spec` once with `tokens` tokens after `context` others. Returns the
+/// number of bytes per run that must come from memory.
 double bytesRead(const KernelSpec &spec, uint64_t tokens,
                  uint32_t context = 0) {
   RotatingMemory memory;
@@ -27,7 +27,7 @@ double bytesRead(const KernelSpec &spec, uint64_t tokens,
 
 TEST(Workload, AMatMulWaitsForItsWeights) {
   KernelSpec spec;
-  spec.dtype = DType::Q8_0; // 34 bytes for 32 weights
+  spec.dtype = DType::Q8_0; // 34 bytes per 32 weights
   spec.n = spec.yStride = 64;
   spec.k = 128;
   spec.hasBias = true;
@@ -65,8 +65,8 @@ TEST(Workload, RopeAppendTakesTheNormsOfItsHeads) {
   spec.qkNorm = true;
   spec.epsilon = 1e-6F;
   spec.kvPageBytes = 2 * 2 * 32 * 64 * 2; // K and V of 64 tokens, float16
-  // Only the rows of qkv: the angles are few, and all layers read the same
-  // ones.
+  // Only the rows of qkv come from memory. The angles are few, and all layers
+  // read the same angles.
   EXPECT_EQ(bytesRead(spec, 3), 3 * (4 + 2 + 2) * 32 * 4);
 }
 

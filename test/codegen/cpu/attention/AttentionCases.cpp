@@ -16,7 +16,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     KernelCase test;
     test.spec.op = KernelOp::RopeAngles;
     test.spec.ropeDim = ropeDim;
-    test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F; // as with YaRN
+    test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F; // YaRN with factor 4
     test.batch = makeBatch(random, BatchKind::Decode, 21, 1U << 20);
     const uint32_t marked[] = {0, 1, 1U << 20, (1U << 20) - 1, 1U << 31, ~0U};
     std::copy(std::begin(marked), std::end(marked),
@@ -33,8 +33,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     const Doubles want = reference::ropeAngles(frequency, test.batch.positions,
                                                double(test.spec.scale));
     test.check = [want](const std::vector<Bytes> &after) {
-      // One rounding to float32 of a number below 2, plus 1e-9 for the sine or
-      // cosine itself.
+      // The bound covers one rounding to float32 of a number below 2, and 1e-9
+      // for the error of the sine or cosine itself.
       return compare("angles", floatsOf(after[1]), want,
                      Doubles(want.size(), 2 * kEpsilon + 1e-9));
     };
@@ -44,8 +44,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
 
 namespace {
 
-// Where the elements of one layer lie in the pages of a KV cache. A page is
-// larger than the part of this layer.
+// Describes where the elements of one layer lie in the pages of a KV cache. A
+// page is larger than this layer's part of it.
 struct Cache {
   const KernelSpec &spec;
   Bytes bytes;
@@ -101,7 +101,7 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.headDim = shape.headDim;
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
-  // Each page is larger than the part of this layer, as if another layer
+  // Each page is larger than this layer's part of it, as if another layer
   // followed.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
 }
@@ -216,7 +216,7 @@ void addRopeAppend(std::vector<KernelCase> &cases, const HeadShape &shape,
   cases.push_back(std::move(test));
 }
 
-// An element that overflows the dtype of the cache is stored as NaN. The
+// An element that overflows the dtype of the cache must be stored as NaN. The
 // largest float16 is 65504, and numbers of 65520 and more overflow. With a
 // float32 cache, the test appends infinities instead.
 void addAppendOverflow(std::vector<KernelCase> &cases, DType kvDtype,
@@ -229,8 +229,8 @@ void addAppendOverflow(std::vector<KernelCase> &cases, DType kvDtype,
   test.label = labelOf(spec, 1) + " of large numbers";
   const float infinity = std::numeric_limits<float>::infinity();
   const bool isHalf = kvDtype == DType::F16;
-  // Element 0 is stored by the loop over eight elements at a time, and element
-  // 9 by the loop over single elements.
+  // The kernel stores element 0 in its loop over eight elements at a time, and
+  // element 9 in its loop over single elements.
   const Floats key = {
       isHalf ? -65520.0F : -infinity, 65504, -65504, 1, 2, 3, 4, 5, 6,
       isHalf ? 1e9F : infinity};
@@ -281,8 +281,8 @@ void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
       {{2, 1, 256}, 256, RopeKind::Norm, true},
       {{5, 1, 24}, 0, RopeKind::None, true},
       {{4, 2, 40}, 0, RopeKind::None, false},
-      // Head sizes that are not a multiple of a vector: OpenLLaMA-3B's 100, and
-      // arbitrary others.
+      // These head sizes are not multiples of the vector width: the 100 of
+      // OpenLLaMA-3B, and arbitrary others.
       {{4, 2, 100}, 100, RopeKind::Norm, false},
       {{3, 3, 1}, 0, RopeKind::None, false},
       {{2, 1, 6}, 6, RopeKind::Norm, true},
@@ -303,8 +303,8 @@ void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
 
 namespace {
 
-// Slots up to each sequence's last position hold numbers. All others hold a NaN
-// pattern.
+// Slots up to each sequence's last position hold numbers. All other slots hold
+// a NaN pattern.
 Bytes filledCache(const KernelSpec &spec, const Batch &batch, float keyScale,
                   Random &random) {
   Cache cache{spec, Bytes(batch.pages * spec.kvPageBytes, 0xFF)};
@@ -332,7 +332,8 @@ Bytes filledCache(const KernelSpec &spec, const Batch &batch, float keyScale,
   return cache.bytes;
 }
 
-// The history of token m as plain arrays [length][kvHeads * headDim].
+// Copies the history of token m from the cache to plain arrays of the shape
+// [length][kvHeads * headDim].
 void readHistory(const KernelSpec &spec, const Batch &batch, uint64_t m,
                  const Bytes &bytes, Doubles &keys, Doubles &values) {
   const Cache cache{spec, {}};
@@ -380,9 +381,9 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
                                              test.batch.positions[m] + 1);
     want.insert(want.end(), out.begin(), out.end());
   }
-  // A score is scale times a sum of headDim products of magnitude keyScale. Its
-  // absolute error becomes the relative error of a softmax weight, and the
-  // values have magnitude 4.
+  // A score is `scale` times a sum of headDim products of magnitude keyScale.
+  // Its absolute error becomes the relative error of a softmax weight, and the
+  // values have a magnitude of 4.
   const double bound =
       4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
   test.check = [want, bound](const std::vector<Bytes> &after) {
@@ -399,28 +400,31 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   const HeadShape shapes[] = {{4, 4, 16},  {6, 3, 32}, {9, 3, 64},  {4, 1, 64},
                               {5, 1, 80},  {6, 1, 24}, {14, 2, 64}, {8, 1, 128},
                               {2, 1, 256}, {3, 3, 8},  {33, 3, 40}};
-  // Head sizes that are not a multiple of a vector, and many heads that share
-  // one KV head.
+  // These are head sizes that are not multiples of the vector width, and shapes
+  // in which many heads share one KV head.
   const HeadShape oddShapes[] = {{4, 2, 100}, {64, 1, 32}, {3, 3, 1},
                                  {71, 1, 4},  {6, 3, 27},  {2, 1, 1022}};
   int turn = 0;
   int kernel = static_cast<int>(mClass);
   if (mClass == MClass::Large) {
-    // Complete and incomplete blocks of tokens, in one sequence and in several.
+    // A kernel processes tokens in blocks. These cases have complete and
+    // incomplete blocks, in one sequence and in several.
     const HeadShape shape = {8, 2, 64};
     addAttention(cases, shape, DType::F16, mClass, BatchKind::Prefill, 150,
                  1.0F, random);
     addAttention(cases, shape, DType::F32, mClass, BatchKind::Mixed, 150, 12.0F,
                  random);
   }
-  // Small and Large share their code, so fewer shapes suffice.
+  // The classes Small and Large share their code, so fewer shapes suffice for
+  // Small.
   const size_t count = mClass == MClass::Small ? 6 : std::size(shapes);
   for (const HeadShape &shape : std::span(shapes).first(count)) {
     const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
     for (const uint64_t tokens : tokenCounts(mClass)) {
       for (int i = 0; i < 2; ++i) {
         const BatchKind kind = kKinds[turn++ % 4];
-        // Small keys, and keys so large that one of them gets all the weight.
+        // Keys are either small, or so large that one of them gets all the
+        // weight.
         const float keyScale = turn % 3 == 0 ? 12.0F : 1.0F;
         addAttention(cases, shape, kvDtype, mClass, kind, tokens, keyScale,
                      random);

@@ -29,9 +29,9 @@ compileOne(const CpuTarget &target,
 
 constexpr int64_t kLanes = 16;
 
-/// y[i] = function(x[i]) on the host, with 16 elements per tile. Generated code
-/// lacks the type signatures that UBSan's function check reads, so the check is
-/// disabled here.
+/// Compiles `function` for the host and returns y with y[i] = function(x[i]),
+/// with 16 elements per tile. Generated code lacks the type signatures that
+/// UBSan's function check reads, so the check is disabled here.
 [[clang::no_sanitize("function")]] std::vector<float>
 map(std::vector<float> x,
     const std::function<mlir::Value(KernelBuilder &, mlir::Value)> &function) {
@@ -58,7 +58,7 @@ map(std::vector<float> x,
   return y;
 }
 
-/// The difference, in units in the last place of `want` rounded to float.
+/// The error of `got` in units in the last place of `want` rounded to float.
 double ulps(float got, double want) {
   auto nearest = static_cast<float>(want);
   if (std::isinf(nearest) || std::isinf(got)) {
@@ -135,7 +135,8 @@ TEST(CompileModule, AWrongIntrinsicIsAnError) {
 TEST(CompileModule, AnInvalidFunctionIsAnError) {
   auto bitcode =
       compileToBitcode("invalid", hostTarget(), [](KernelBuilder &b) {
-        // The result has fewer lanes than the operand.
+        // This op is invalid, because its result has another number of lanes
+        // than its operands.
         mlir::arith::AddFOp::create(b.ops(), b.loc(), b.vec(b.f32(), 4),
                                     b.f32(1.0F), b.f32(1.0F));
       });
@@ -144,7 +145,8 @@ TEST(CompileModule, AnInvalidFunctionIsAnError) {
 }
 
 TEST(CompileModule, ALoopOfStoresStaysALoop) {
-  // LLVM would turn this loop into memset if it assumed a libc.
+  // If LLVM assumed that a libc exists, it would turn this loop into a call of
+  // memset.
   auto object = compileOne(hostTarget(), [](KernelBuilder &b) {
     b.loop(b.i64(0), b.tileEnd(), b.i64(1), [&](mlir::Value i) {
       b.store(b.i32(0), b.element(b.binding(0), i, 4), 4);

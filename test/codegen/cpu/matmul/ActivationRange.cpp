@@ -7,8 +7,8 @@
 namespace air::codegen::test {
 namespace {
 
-/// For each number, `share` times the largest magnitude in its block, but at
-/// least 2^-127, which is half of the smallest scale.
+/// For each number, the product of `share` and the largest magnitude in its
+/// block, but at least 2^-127, which is half of the smallest scale (2^-126).
 Doubles relativeToBlock(const Floats &x, double share) {
   Doubles errors;
   for (uint64_t i = 0; i < x.size(); ++i) {
@@ -37,8 +37,8 @@ Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
       }
       continue;
     }
-    // Either neighbouring blocks differ greatly in magnitude, or the row has
-    // one outlier.
+    // In the rows of the last two kinds, either neighbouring blocks differ
+    // greatly in magnitude, or one element is an outlier.
     for (uint64_t j = 0; j < k; ++j) {
       const int exponent =
           static_cast<int>(j / kActivationColumns % 9) * 22 - 100;
@@ -63,9 +63,9 @@ Doubles activationError(const Floats &x, Activation format) {
   case Activation::I8Grid:
     return relativeToBlock(x, 1.0 / 203);
   case Activation::BF16x32:
-    // A number that would round to infinity is truncated, which costs up to
-    // 1/256 of it. A tiny row loses up to half of the smallest subnormal, times
-    // its factor of 2^-88.
+    // A number that would round to infinity is truncated instead, which costs
+    // up to 1/256 of it. A tiny row is stored divided by 2^-88, so each of its
+    // numbers loses up to half of the smallest bfloat16 subnormal times 2^-88.
     for (uint64_t i = 0; i < x.size(); ++i) {
       errors[i] = std::abs(double{x[i]}) / 256 + 0x1p-222;
     }

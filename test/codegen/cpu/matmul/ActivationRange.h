@@ -11,13 +11,15 @@
 
 namespace air::codegen::test {
 
-/// Rows of k columns of every magnitude up to about `largest`, one kind per row,
-/// including those that formats with block scales or a limited exponent range
-/// are most likely to lose. Some rows have one outlier of 2^8 * `largest`.
+/// Random activations of every magnitude up to about `largest`, with k columns.
+/// Each row is of one kind. Among the kinds are magnitudes that formats with
+/// block scales or a limited exponent range are most likely to lose. Some rows
+/// have one outlier of 2^8 * `largest`.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
 
-/// The largest error of each number in a packed format, by its definition. Rows
-/// consist of whole blocks, except for formats without block scales.
+/// The largest error of each number of `x` in a packed format, according to the
+/// format's definition. Rows must consist of whole blocks, except for formats
+/// without block scales.
 Doubles activationError(const Floats &x, Activation format);
 
 } // namespace air::codegen::test

@@ -27,12 +27,13 @@ constexpr const char *kRunner = nullptr;
 
 constexpr int64_t kRows = 16;
 constexpr int64_t kWordBytes = 4 * kRows;
-/// More words than any target can add in 16 bits, except with the narrowest
-/// fields.
+/// The number of words per sum. It is more than any target can add in 16 bits,
+/// unless weights have very few bits.
 constexpr int64_t kWords = 20;
 constexpr int kStart = -1000;
 
-/// A sum over kWords words. Weights have `bits` bits, and |x| <= mostX.
+/// A sum of products over kWords words of four bytes each. Weights have `bits`
+/// bits, and activations satisfy |x| <= mostX.
 struct Sum {
   int64_t bits;
   int64_t mostX;
@@ -48,9 +49,9 @@ std::vector<Sum> sums() {
   return all;
 }
 
-/// The value of byte `at` of word `word` in row `row`. Rows 0 to 3 hold an
-/// extreme value throughout: the largest, or in rows 2 and 3 of 8-bit weights
-/// the smallest. The others mix values.
+/// The weight in byte `at` of word `word` of row `row`. In rows 0 to 3 every
+/// weight is the largest, except that in rows 2 and 3 of 8-bit weights every
+/// weight is the smallest. The other rows mix values.
 int weight(const Sum &sum, int64_t row, int64_t word, int64_t at) {
   const int most = sum.bits == 8 ? 127 : (1 << sum.bits) - 1;
   const int least = sum.bits == 8 ? -128 : 0;
@@ -79,10 +80,10 @@ int activation(const Sum &sum, int64_t row, int64_t word, int64_t at) {
 constexpr std::array<int8_t, 16> kTable = {
     -128, -100, -77, -1, 0, 1, 2, 3, 17, 33, 64, 65, 99, 101, 126, 127};
 
-/// Bindings 0 and 1 are the weights and the activations, [sum][word][64] i8.
-/// Binding 2 is 64 indices into kTable. Binding 3 receives, for each sum, [16]
-/// i32 after half of the words and [16] i32 after all of them, and at the end
-/// the 64 bytes that were looked up.
+/// Bindings 0 and 1 are the weights and the activations, of the shape
+/// [sum][word][64] in i8. Binding 2 is 64 indices into kTable. Binding 3
+/// receives, for each sum, [16] i32 after half of the words and [16] i32 after
+/// all of them, and at the end the 64 bytes that were looked up.
 void emit(KernelBuilder &b) {
   auto words = b.vec(b.i8(), kWordBytes);
   b.tileLoop([&](mlir::Value) {
@@ -113,8 +114,8 @@ void emit(KernelBuilder &b) {
   });
 }
 
-/// The target's form of 8-bit weights is too large by -`bias`, and the expected
-/// sums are sums of these larger weights.
+/// On targets whose weight bytes are unsigned, -`bias` is added to each 8-bit
+/// weight. The expected sums include this addition.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";
@@ -170,7 +171,8 @@ KernelCase makeCase(int bias, Random &random) {
   return test;
 }
 
-/// Returns whether the target can run here. If so, the results must be right.
+/// Returns whether the target's code can run here. If it can, runs it and
+/// checks the results.
 bool runsOn(const MachineProfile &profile, const KernelCase &test,
             const std::function<void(KernelBuilder &)> &body, Random &random) {
   const CpuTarget target = *makeCpuTarget(profile);

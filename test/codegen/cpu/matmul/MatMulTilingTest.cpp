@@ -49,8 +49,8 @@ TEST(Tiles, AreTheSpecsWhereItSaysThem) {
   EXPECT_TRUE(entry->name.ends_with("_tg6_tt64_pc512")) << entry->name;
 }
 
-// Each list varies one of the sizes and holds only values that a kernel
-// supports.
+// Each list of variants changes one of the tile sizes and holds only values
+// that a kernel supports.
 TEST(TileVariants, ChangeOneSizeAtATime) {
   for (const auto &[mClass, precision, knobs] :
        {std::tuple(MClass::One, Precision::Int15, 2),

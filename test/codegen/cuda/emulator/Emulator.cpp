@@ -42,7 +42,7 @@ struct Fiber {
   ucontext_t context;
   std::unique_ptr<char[]> stack;
   Wait wait = Wait::Nothing;
-  // Operands of the collective in which the fiber waits.
+  // The operands of the collective in which the fiber waits.
   uint32_t value = 0;
   uint32_t mask = 0;
   float *d = nullptr;
@@ -150,8 +150,8 @@ void multiplyWarp(uint32_t first, bool bfloat) {
   }
 }
 
-/// Completes the warp's collective if all of its threads have reached it;
-/// returns whether it did.
+/// Completes the warp's collective if all threads of the warp have reached it.
+/// Returns whether it did.
 bool finishCollective(uint32_t first) {
   const Wait kind = machine->fibers[first].wait;
   for (uint32_t lane = 1; lane < 32; ++lane) {
@@ -274,7 +274,8 @@ void runBlock() {
     if (stuck == machine->fibers.end()) {
       return;
     }
-    // Another thread of the same warp or block is waiting elsewhere.
+    // No fiber can continue, because other threads of the same warp or block
+    // wait for something else.
     machine->current = static_cast<uint32_t>(stuck - machine->fibers.begin());
     std::string others;
     for (const Fiber &fiber : machine->fibers) {

@@ -8,8 +8,8 @@
 //     with an error;
 //   - the target of an asynchronous copy is overwritten when the copy is
 //     issued, and its bytes arrive only when a thread waits for them;
-//   - in a launch that depends on an earlier kernel, the bindings that this
-//     kernel writes hold NaN until a thread has waited for it;
+//   - in a launch that depends on an earlier kernel, the bindings that the
+//     earlier kernel writes hold NaN until a thread has waited for that kernel;
 //   - threads run in one order or its reverse, and the tests require the same
 //     results.
 // The results of an mma are computed in double precision and rounded once.
@@ -33,8 +33,9 @@ Result<std::string> hostIntrinsicsText();
 Result<std::vector<uint8_t>>
 compileObject(const std::vector<std::string> &texts);
 
-/// Kernels in one loaded shared object. Each text is self-contained and has its
-/// own types; kernel names must differ. Unsupported without a host compiler.
+/// The kernels of one loaded shared object. Each text is self-contained and has
+/// its own types, so only kernel names must differ. compile() returns an
+/// Unsupported error if there is no host compiler.
 class Library {
 public:
   static Result<Library> compile(const std::vector<std::string> &texts);
@@ -42,7 +43,7 @@ public:
   Library(Library &&other) noexcept;
   Library &operator=(Library &&) = delete;
 
-  /// Null when there is no such kernel.
+  /// Returns null if there is no kernel of this name.
   void *find(const std::string &name) const;
 
 private:
@@ -59,11 +60,13 @@ struct EmulatedLaunch {
   bool reversed = false;        ///< reverse the order of threads and blocks
   std::vector<void *> bindings; ///< at most 5
   /// The bytes that an earlier kernel writes. They hold NaN until a thread
-  /// waits for it. Empty for launches that do not depend on another.
+  /// waits for that kernel. Empty for launches that do not depend on an earlier
+  /// kernel.
   std::span<uint8_t> dependent;
 };
 
-/// Runs a kernel. VerificationFailed names the block, the thread and the error.
+/// Runs a kernel. A VerificationFailed error names the block, the thread and
+/// what went wrong.
 Status run(const EmulatedLaunch &launch);
 
 } // namespace air::emulator

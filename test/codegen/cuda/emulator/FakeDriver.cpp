@@ -16,7 +16,7 @@ using namespace air::emulator;
 
 namespace {
 
-// Values of CUresult.
+// These are values of CUresult.
 constexpr int kOk = 0;
 constexpr int kInvalidValue = 1;
 constexpr int kOutOfMemory = 2;
@@ -53,8 +53,8 @@ int streamError = kOk;
 std::string errorText;
 uint64_t clockMicroseconds = 0;
 
-/// The number of bindings of each kind of kernel. A real driver reads it from
-/// the cubin.
+/// The number of bindings of a kernel, by the prefix of its name. A real driver
+/// reads the number from the cubin.
 size_t bindingsOf(const std::string &name) {
   return name.rfind("matmul_", 0) == 0   ? 5
          : name.rfind("launch_", 0) == 0 ? 1
@@ -118,7 +118,7 @@ int cuDevicePrimaryCtxRetain(void **context, int) {
   return kOk;
 }
 int cuDevicePrimaryCtxRelease_v2(int) {
-  // A failed launch breaks its own context, but no later one.
+  // A failed launch makes its own context unusable, but no later context.
   streamError = kOk;
   --liveObjects;
   return kOk;
@@ -126,7 +126,8 @@ int cuDevicePrimaryCtxRelease_v2(int) {
 int cuCtxSetCurrent(void *) { return kOk; }
 
 int cuModuleLoadData(void **module, const void *image) {
-  // As in a real driver, the ELF headers at the end of the file give its size.
+  // As a real driver does, this function computes the size of the file from its
+  // ELF headers. The section headers are at the end of the file.
   const auto *header = static_cast<const Elf64_Ehdr *>(image);
   if (std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
     return kInvalidImage;
@@ -260,8 +261,8 @@ int cuLaunchKernelEx(const Config *config, void *function, void **arguments,
       config->grid[2] != 1 || config->block[1] != 1 || config->block[2] != 1) {
     return kInvalidValue;
   }
-  // The only supported attribute is programmatic stream serialization (6) with
-  // the value 1.
+  // The only supported launch attribute is programmatic stream serialization
+  // (number 6) with the value 1.
   if (config->attributeCount > 1 ||
       (config->attributeCount == 1 &&
        (config->attributes[0] != 6 || config->attributes[2] != 1))) {

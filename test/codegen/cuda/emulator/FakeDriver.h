@@ -14,7 +14,8 @@
 #include <cstdint>
 
 extern "C" {
-/// The bytes of device memory that can still be allocated.
+/// The number of bytes of device memory that can still be allocated. A test may
+/// set it.
 extern uint64_t fakeCudaFreeBytes;
 /// The number of allocations, modules, graphs and events that were not freed.
 int64_t fakeCudaLiveObjects();

@@ -1,6 +1,6 @@
-// The host's versions of the ap_* functions in codegen/cuda/Intrinsics.cpp. The
-// emulator puts this text in front of a kernel. Emulator.cpp implements the
-// air_emu_* functions.
+// These are the host's versions of the ap_* functions in
+// codegen/cuda/Intrinsics.cpp. The emulator puts this text before the text of a
+// kernel. Emulator.cpp implements the air_emu_* functions.
 extern "C" {
 u8 *air_emu_shared();
 u32 air_emu_thread();
@@ -56,7 +56,7 @@ AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
   for (u32 i = 0; i < 4; ++i) {
     const u32 which = selector >> 4 * i & 15;
     u32 byte = (u32)(bytes >> 8 * (which & 7)) & 255;
-    if (which & 8) { // replicates the sign bit of the byte
+    if (which & 8) { // replicate the sign bit of the byte
       byte = byte & 128 ? 255 : 0;
     }
     result |= byte << 8 * i;

@@ -1,6 +1,6 @@
 // RUN: air-opt %s --canonicalize --split-input-file | FileCheck %s
 
-// x * 1 is x; x * 2 stays.
+// A scale of 1 is removed, and a scale of 2 stays.
 
 // CHECK-LABEL: llm.model @scale_by_one
 llm.model @scale_by_one <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -18,7 +18,7 @@ llm.model @scale_by_one <name = "", architecture = "llama", vocabulary = 8, widt
 
 // -----
 
-// A factor right after the embedding becomes part of the embedding.
+// A scale right after the embedding becomes part of the embedding.
 
 // CHECK-LABEL: llm.model @scale_into_embed
 llm.model @scale_into_embed <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -32,7 +32,8 @@ llm.model @scale_into_embed <name = "", architecture = "llama", vocabulary = 8, 
 
 // -----
 
-// Two factors are not merged: rounding once differs from rounding twice.
+// Two scales in a row are not merged, because rounding once differs from
+// rounding twice.
 
 // CHECK-LABEL: llm.model @scale_twice
 llm.model @scale_twice <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -47,8 +48,8 @@ llm.model @scale_twice <name = "", architecture = "llama", vocabulary = 8, width
 
 // -----
 
-// The selection of requested rows moves before ops that work row by row on one
-// operand, but not before a sum.
+// llm.outputs, which selects the requested rows, moves before ops that work row
+// by row on one operand, but not before a sum.
 
 // CHECK-LABEL: llm.model @outputs_first
 llm.model @outputs_first <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -69,7 +70,8 @@ llm.model @outputs_first <name = "", architecture = "llama", vocabulary = 16, wi
 
 // -----
 
-// A norm with other readers is computed for all rows anyway.
+// A norm that other ops also read is computed for all rows anyway, so
+// llm.outputs does not move before it.
 
 // CHECK-LABEL: llm.model @outputs_of_shared
 llm.model @outputs_of_shared <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

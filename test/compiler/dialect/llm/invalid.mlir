@@ -2,7 +2,7 @@
 
 // Each case breaks one rule, which its comment states.
 
-// The embedding is as wide as the result.
+// The embedding table must be as wide as the result of the op.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -14,7 +14,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// An embedding table is a matrix.
+// The embedding table must be a matrix.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -26,7 +26,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The norm weight is as wide as its input.
+// The weight of a norm must be as wide as its input.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -38,7 +38,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The norm weight is a vector.
+// The weight of a norm must be a vector.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -50,7 +50,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Epsilon is not negative.
+// The epsilon of a norm must not be negative.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -62,7 +62,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The matrix is outputs x inputs.
+// The weight of a linear op must have the shape outputs x inputs.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -74,7 +74,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Linear takes a matrix.
+// The weight of a linear op must be a matrix.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -86,7 +86,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The bias is as long as the number of outputs.
+// The bias of a linear op must have one element per output.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -98,7 +98,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Heads divide the row.
+// The row width of a head norm's input must be a multiple of the head size.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -110,7 +110,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Head norm's weight is a vector.
+// The weight of a head norm must be a vector.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -122,7 +122,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rope's heads divide the row.
+// The row width of a rope op's input must be a multiple of the head size.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -134,7 +134,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The rotated part fits into the head.
+// RoPE must not rotate more elements than a head has.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -146,7 +146,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rope rotates pairs of elements.
+// RoPE rotates pairs, so the number of rotated elements must be even.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -158,7 +158,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The rope base is positive.
+// The base of RoPE must be positive.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -170,7 +170,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// There is one rope factor per pair.
+// RoPE factors must have one element per rotated pair.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -182,7 +182,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The number of KV heads divides the number of heads.
+// The number of heads must be a multiple of the number of KV heads.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -194,7 +194,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A row of q holds all heads.
+// A row of q must hold all heads.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -206,7 +206,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A row of k holds all KV heads.
+// A row of k must hold all KV heads.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -218,7 +218,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The number of heads is positive.
+// The number of heads must be positive.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -230,7 +230,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The layer is one of the model's.
+// The layer of an attention op must be one of the model's layers.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -242,7 +242,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A layer appends once.
+// Only one attention op may append to the KV cache of a layer.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -256,7 +256,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The operands of an addition have the same shape.
+// The operands of an addition must have the same shape.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -270,7 +270,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Activations are float32 rows.
+// Activations must be float32 rows, one per token.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -282,7 +282,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A dtype has a name.
+// The name of a dtype must be known.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -294,7 +294,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Rows are whole blocks.
+// The rows of a quantised weight must consist of whole blocks.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -306,7 +306,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A weight has one or two dimensions.
+// A weight must have one or two dimensions.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -318,7 +318,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Weights are not empty.
+// A weight must not be empty.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -330,7 +330,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Weights have a name.
+// A weight must have a name.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -342,7 +342,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The logits are as wide as the vocabulary.
+// A row of logits must have one element per token of the vocabulary.
 
 // expected-error @+1 {{returns rows of 8 logits, but the vocabulary has 9 tokens}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 9, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -353,7 +353,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 9, width = 8, laye
 
 // -----
 
-// A model takes token ids.
+// A model must take one argument, the token ids.
 
 // expected-error @+1 {{takes one argument, the token ids tensor<?xi32>}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -363,7 +363,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// Hyperparameters are positive.
+// The hyperparameters of a model must be positive.
 
 // expected-error @+1 {{the model's width is 0; it must be positive}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -374,7 +374,8 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 0, laye
 
 // -----
 
-// Among the hyperparameters, the KV heads divide the heads.
+// In the hyperparameters, the number of heads must be a multiple of the number
+// of KV heads.
 
 // expected-error @+1 {{the model's 2 heads cannot share 3 kv_heads; heads must be a multiple of kv_heads}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 3, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -385,7 +386,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The hyperparameters name the architecture.
+// The hyperparameters must name the architecture.
 
 // expected-error @+1 {{a model needs the name of its architecture}}
 llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
@@ -396,7 +397,7 @@ llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 
 
 // -----
 
-// The size of a row of q, k and v does not overflow.
+// The size of a row of q, k and v must not overflow.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -417,7 +418,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// A scale is a single number, and only a matrix that is multiplied has one.
+// Only the matrix of a linear op may have a scale.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
@@ -438,7 +439,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 
 // -----
 
-// The parameters of RoPE scaling are positive.
+// The parameters of RoPE scaling must be positive.
 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):

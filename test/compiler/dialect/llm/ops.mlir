@@ -2,7 +2,7 @@
 // RUN: air-opt %s | air-opt | FileCheck %s
 // RUN: air-opt %s --mlir-print-op-generic | air-opt | FileCheck %s
 
-// Every op with every optional part is printed and parsed again.
+// Every op, with every optional part, is printed and parsed again.
 
 // CHECK-LABEL: llm.model @model <name = "tiny \22quoted\22", architecture = "llama", vocabulary = 32, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1000>
 llm.model @model <name = "tiny \22quoted\22", architecture = "llama", vocabulary = 32, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1000> {

@@ -17,7 +17,7 @@ std::string textOf(mlir::Attribute attr) {
   return text;
 }
 
-// Every field differs from its default.
+// A spec in which every field differs from its default.
 KernelSpec fullSpec() {
   KernelSpec spec;
   spec.op = KernelOp::RopeAppend;
@@ -33,7 +33,7 @@ KernelSpec fullSpec() {
   spec.hasRowScales = true;
   spec.hasBias = true;
   spec.rowsFrom = RowsFrom::Outputs;
-  spec.scale = 0.088388346F; // 1 / sqrt(128); nine digits identify a float
+  spec.scale = 0.088388346F; // nine digits of 1 / sqrt(128) identify the float
   spec.epsilon = 9.99999997e-07F;
   spec.heads = 5;
   spec.kvHeads = 6;
@@ -77,8 +77,8 @@ TEST(KernelSpecAttr, EveryOpHasItsName) {
   EXPECT_EQ(texts.size(), 10u);
 }
 
-// The bindings are in the order of codegen/KernelSpec.h, with their kinds and
-// access modes.
+// The bindings are in the order that codegen/KernelSpec.h states, with the
+// right kinds and access modes.
 TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   auto text = [](const KernelSpec &spec) {
     std::string all;

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --verify-diagnostics
 
-// Each case breaks one rule, which its comment states.
+// Each case breaks one rule, which its error states.
 
-// Tensors: how they are made.
+// These cases break rules for the recipe and the sources of a plan.tensor.
 
 // expected-error @+1 {{recipe copy needs exactly 1 source, but has 2}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 8x8>] as F32 rows 16 x 8 bytes 512
@@ -79,7 +79,8 @@ plan.tensor @t vector [#llm.weight<"a", F32, 8>] rope <norm, dim = 4, base = 1.0
 
 // -----
 
-// 16 rows of 8 float32 are one row block of x16; 9 rows take as much space.
+// In layout x16, 9 rows of 8 float32 take as much space as 16 rows, because a
+// row block has 16 rows.
 
 // expected-error @+1 {{bytes is 288, but the layout takes 512}}
 plan.tensor @t copy [#llm.weight<"a", F32, 9x8>] as F32 x16 9 x 8 bytes 288
@@ -91,7 +92,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{
 
 // -----
 
-// Tensors: where they lie.
+// These cases break rules for the place of a plan.tensor in a segment.
 
 // expected-error @+1 {{offset 32 is not a multiple of 64}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 32
@@ -115,7 +116,7 @@ plan.segment @s weights codec none tier ram executor cpu bytes 300
 
 // -----
 
-// Executables.
+// These cases break rules for a plan.executable.
 
 // expected-error @+1 {{entries must ascend, but 'a' follows 'b'}}
 plan.executable @e abi 1 entries ["b", "a"]
@@ -127,7 +128,7 @@ plan.executable @e abi 1 entries [] in @s
 
 // -----
 
-// Buffers.
+// These cases break rules for a plan.buffer.
 
 // expected-error @+1 {{offset 4 is not a multiple of 64}}
 plan.buffer @b row 8 at 4 bytes 64
@@ -144,7 +145,7 @@ plan.buffer @b row 0
 
 // -----
 
-// The KV cache.
+// These cases break rules for plan.kv, which describes the KV cache.
 
 // expected-error @+1 {{dtype must be F16 or F32}}
 plan.kv Q8_0 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 1
@@ -161,14 +162,14 @@ plan.kv F16 page_tokens 64 layers 1000000000 kv_heads 1000000000 head_dim 4 cont
 
 // -----
 
-// Limits.
+// This case breaks a rule for plan.limits.
 
 // expected-error @+1 {{has 65 outputs, but a batch has at most 64 tokens}}
 plan.limits tokens 64 outputs 65
 
 // -----
 
-// Programs.
+// These cases break rules for a plan.program.
 
 // expected-error @+1 {{has the empty range of 2 to 1 tokens}}
 plan.program @p tokens 2 to 1 {
@@ -187,7 +188,7 @@ plan.program @p tokens 1 to 1 {
 
 // -----
 
-// Dispatches: the spec.
+// These cases break rules for the kernel spec of a plan.dispatch.
 
 plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
@@ -255,7 +256,7 @@ plan.program @p tokens 1 to 1 {
 
 // -----
 
-// Dispatches: the bindings.
+// These cases break rules for the bindings of a plan.dispatch.
 
 plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
@@ -323,7 +324,7 @@ plan.program @p tokens 1 to 1 {
 
 // -----
 
-// Reads.
+// This case breaks a rule for plan.read.
 
 // expected-error @+1 {{@s is not a plan.segment}}
 plan.read @s before 0

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --verify-diagnostics
 
-// Each case breaks one rule, which its comment states.
+// Each case breaks one rule, which its comment or its error states.
 
-// An embedding is as wide as the residual stream.
+// The embedding table must be as wide as the residual stream.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -14,7 +14,8 @@ plan.graph @g {
 
 // -----
 
-// No kernel multiplies the rows of a table by its scale.
+// An embedding table must have no scale, because no kernel multiplies its rows
+// by one.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -25,7 +26,8 @@ plan.graph @g {
 
 // -----
 
-// attn_in: shapes of q, k, v, their biases and norms.
+// In these cases, a weight, bias, norm, rope or result of attn_in does not
+// match the shapes of q, k and v.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -120,7 +122,8 @@ plan.graph @g {
 
 // -----
 
-// attn: a row holds q, k and v.
+// In these cases, the operand or the result of attn does not match its numbers
+// of heads.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -152,7 +155,8 @@ plan.graph @g {
 
 // -----
 
-// Projections.
+// In these cases, a weight, bias or norm of a step other than attn_in has the
+// wrong shape.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -194,7 +198,7 @@ plan.graph @g {
 
 // -----
 
-// Plain steps.
+// These cases break rules for steps that no pattern fuses.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -226,7 +230,7 @@ plan.graph @g {
 
 // -----
 
-// Layers are counted from 0.
+// The layers of attention steps are counted from 0, so -1 is not a layer.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -238,7 +242,7 @@ plan.graph @g {
 
 // -----
 
-// A graph has a terminator.
+// A graph must take one argument, the token ids.
 
 // expected-error @+1 {{takes one argument, the token ids tensor<?xi32>}}
 plan.graph @g {

@@ -29,8 +29,8 @@ TEST(TileCount, FollowsTokensOrOutputs) {
   EXPECT_EQ(tileCount({5, 1, GridRows::Outputs}, batch), 0U);
 }
 
-// The kernels are plain functions here. Binding 0 is the input, binding 1 the
-// output.
+// The kernels of this test are plain functions. Binding 0 is their input, and
+// binding 1 their output.
 
 /// out[tile] = in[tile] + 1
 void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
@@ -43,13 +43,14 @@ void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
 
 constexpr uint64_t kTiles = 37;
 
-/// out[tile] = the sum of all of `in`. It is only correct if every tile of the
-/// previous dispatch is done.
+/// Sets out[tile] to the sum of all of `in`, which is correct only if every
+/// tile of the previous dispatch is done.
 void sumAll(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
             void *scratch) {
   auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
   auto *out = static_cast<uint64_t *>(dispatch->bindings[1]);
-  // The copy uses all of the thread's scratch, so that sharing it would show.
+  // The copy fills all of the thread's scratch, so the test would fail if
+  // threads shared it.
   auto *copy = static_cast<uint64_t *>(scratch);
   for (uint64_t tile = begin; tile < end; ++tile) {
     std::memcpy(copy, in, kTiles * sizeof(uint64_t));
@@ -86,8 +87,8 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
       EXPECT_EQ(static_cast<const uint64_t *>(*out)[tile],
                 (round + 1) * kTiles + 1);
     }
-    // A part of the program: only the sum, which reads the results of the last
-    // dispatch.
+    // Only a part of the program runs: the sum, which reads the results of the
+    // last dispatch.
     ASSERT_TRUE((*device)->run(*program, 1, 1, batch).isOk());
     EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
   }
@@ -133,8 +134,8 @@ TEST(CpuDevice, AllocationLeavesMemoryToItsFirstWriter) {
   }
 }
 
-/// Stores in binding 0 how many pages of scratch are resident before they are
-/// used.
+/// Stores in binding 0 how many of the thread's pages of scratch are resident
+/// before the kernel uses them.
 void countScratch(const AirDispatch *dispatch, uint64_t, uint64_t,
                   void *scratch) {
   *static_cast<uint64_t *>(dispatch->bindings[0]) =

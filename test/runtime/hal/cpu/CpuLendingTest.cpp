@@ -116,7 +116,7 @@ TEST(CpuLending, ReportsTheCpuTimeOfAPinnedThread) {
   std::optional<uint64_t> before = lending.cpuNanoseconds();
   ASSERT_TRUE(before);
   thread.run([&] {
-    // Only this thread runs, until it has used 5 ms of CPU time.
+    // The attached thread runs until it has used 5 ms of CPU time.
     while (*lending.cpuNanoseconds() - *before < 5'000'000) {
     }
   });

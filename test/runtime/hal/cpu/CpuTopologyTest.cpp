@@ -1,4 +1,4 @@
-//===- CpuTopologyTest.cpp - lists, siblings and nodes --------------------===//
+//===- CpuTopologyTest.cpp - CPU lists, siblings and NUMA nodes -----------===//
 #include "runtime/hal/cpu/CpuTopology.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ TEST(ParseCpuList, ReadsWhatTheSystemWrites) {
 }
 
 TEST(ArrangeCpus, PutsCoresBeforeSiblingsAndKeepsNodesTogether) {
-  // Two nodes whose CPUs alternate, two CPUs per core.
+  // The CPUs of two nodes alternate, and each core has two CPUs.
   const CpuPlace places[] = {{0, 0, 0}, {1, 1, 1}, {2, 2, 0}, {3, 3, 1},
                              {4, 0, 0}, {5, 1, 1}, {6, 2, 0}, {7, 3, 1}};
   CpuTopology topology = arrangeCpus(places);

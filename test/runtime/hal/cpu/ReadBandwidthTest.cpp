@@ -1,4 +1,4 @@
-//===- ReadBandwidthTest.cpp - a limit that slower readers stay below -----===//
+//===- ReadBandwidthTest.cpp - the measured limit is plausible ------------===//
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -12,7 +12,8 @@ using namespace air::rt;
 namespace {
 
 TEST(ReadBandwidth, KnowsTheCaches) {
-  // Any machine that builds this reports a cache of 128 KiB to 4 GiB, or none.
+  // A machine that builds this test reports a cache of 128 KiB to 4 GiB, or
+  // none.
   uint64_t bytes = lastLevelCacheBytes();
   EXPECT_TRUE(bytes == 0 || (bytes >= 128 << 10 && bytes <= uint64_t{4} << 30))
       << bytes;
@@ -39,8 +40,9 @@ TEST(ReadBandwidth, IsAtLeastTheBandwidthOfAPlainLoop) {
   double seconds = static_cast<double>(end.tv_sec - begin.tv_sec) +
                    1e-9 * static_cast<double>(end.tv_nsec - begin.tv_nsec);
   EXPECT_GT(limit, static_cast<double>(kBytes) / seconds);
-  // More than any core's load ports deliver (two 64-byte loads per cycle at 10
-  // GHz) would mean that nothing was read.
+  // The limit is more than the load ports of any core deliver (two 64-byte
+  // loads per cycle at 10 GHz). A higher result would mean that the probe read
+  // nothing.
   EXPECT_LT(limit, 1.28e12);
 }
 

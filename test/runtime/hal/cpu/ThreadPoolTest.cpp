@@ -1,4 +1,4 @@
-//===- ThreadPoolTest.cpp - every thread, every phase, no busy idling -----===//
+//===- ThreadPoolTest.cpp - jobs and phases on every thread ---------------===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -56,7 +56,8 @@ protected:
 };
 
 TEST_P(ThreadPoolOf, RunsEachJobOnceOnEveryThread) {
-  // Plain counters: ThreadSanitizer reports a race if run() does not join.
+  // The counters are not atomic, so ThreadSanitizer reports a race if run()
+  // returns before all threads are done.
   std::vector<uint32_t> calls(GetParam());
   for (uint32_t round = 1; round <= 200; ++round) {
     pool->run(
@@ -68,10 +69,10 @@ TEST_P(ThreadPoolOf, RunsEachJobOnceOnEveryThread) {
   }
 }
 
-/// In each phase, a unit reads what another unit wrote in the phase before.
+/// In each phase, a unit reads what another unit wrote in the previous phase.
 class Relay final : public PhaseWalk {
 public:
-  static constexpr uint32_t kUnits = 6; ///< of each thread
+  static constexpr uint32_t kUnits = 6; ///< units per thread
 
   explicit Relay(uint32_t threads)
       : now(uint64_t{threads} * kUnits), next(now.size()) {}
@@ -89,8 +90,8 @@ public:
     }
   }
 
-  // Plain numbers: ThreadSanitizer reports accesses that the phases leave
-  // unordered.
+  // These numbers are not atomic, so ThreadSanitizer reports accesses that the
+  // phases fail to order.
   std::vector<uint64_t> now;
   std::vector<uint64_t> next;
 

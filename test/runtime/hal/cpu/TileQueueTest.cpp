@@ -85,7 +85,7 @@ TEST(TileQueue, AThiefTakesFromTheEndOfTheLongestRange) {
     finished += count;
     claim = queue.claim(0);
   }
-  // A single thread has run everything; it did not wait for the owners.
+  // A single thread has run everything, and did not wait for the other owners.
   EXPECT_TRUE(isOver);
   EXPECT_EQ(finished, 50U);
   EXPECT_TRUE(tally.isOnceEach());
@@ -151,8 +151,8 @@ TEST(TileQueue, LargestRangesKeepTheirNumbers) {
   EXPECT_EQ(claimed[1], TileQueue::kMaxUnits);
 }
 
-/// Threads that claim without ever waiting for each other. Whichever thread
-/// ends a phase opens the next one, wherever the others are.
+/// Threads claim units without ever waiting for each other. The thread that
+/// ends a phase opens the next one, whatever the others are doing.
 TEST(TileQueue, EveryUnitOfEveryPhaseRunsOnceUnderContention) {
   constexpr uint32_t kThreads = 4;
   constexpr uint32_t kPhases = 3000;
@@ -165,10 +165,11 @@ TEST(TileQueue, EveryUnitOfEveryPhaseRunsOnceUnderContention) {
     }
     return units;
   };
-  // Plain data, written by the thread that opens a phase and read after a
-  // claim: ThreadSanitizer reports a claim that outlives its phase.
+  // These variables are not atomic. The thread that opens a phase writes them,
+  // and every thread reads them after a claim, so ThreadSanitizer reports a
+  // claim that outlives its phase.
   uint32_t phase = 0;
-  uint64_t sum = 0; ///< of the slots of one phase
+  uint64_t sum = 0; ///< the sum of the slots of one phase
   std::vector<uint64_t> slots;
   uint64_t expected = 0;
   std::vector<uint32_t> units;

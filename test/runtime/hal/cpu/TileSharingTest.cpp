@@ -30,7 +30,8 @@ template <typename T> T &bound(const AirDispatch *dispatch, int index = 0) {
   return *static_cast<T *>(dispatch->bindings[index]);
 }
 
-/// Waits for at most 20 seconds, so that a failing test ends too.
+/// Waits until `condition` returns true, but at most 20 seconds, so that a
+/// failing test ends too. Returns whether it did.
 template <typename F> bool comesTrue(F condition) {
   for (int i = 0; i < 20'000; ++i) {
     if (condition()) {
@@ -41,7 +42,7 @@ template <typename F> bool comesTrue(F condition) {
   return condition();
 }
 
-/// A device that runs one kernel after another.
+/// A device with programs whose dispatches the test adds one by one.
 class TileSharing : public testing::Test {
 protected:
   void make(uint32_t threads, std::span<const AirKernelFn> functions) {
@@ -88,7 +89,7 @@ struct Blocked {
   std::atomic<bool> wentOn{false};
 };
 
-/// Tile 0 ends only when all tiles outside its chunk have run.
+/// In this kernel, tile 0 ends only when all tiles outside its chunk have run.
 void blockInTheFirst(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                      void *) {
   auto &state = bound<Blocked>(dispatch);
@@ -114,7 +115,7 @@ TEST_F(TileSharing, ABlockedTileHoldsNoMoreThanItsChunk) {
 
 // ---- a thread that gets no CPU ----------------------------------------------
 
-// ThreadSanitizer delays signals.
+// ThreadSanitizer delays signals, so the following test does not run with it.
 #ifndef AIR_TEST_TSAN
 struct Handles {
   std::mutex mutex;
@@ -129,7 +130,7 @@ void rememberThread(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
     std::lock_guard<std::mutex> lock(state.mutex);
     state.seen.insert(pthread_self());
   }
-  // Long enough for a sleeping thread to wake up.
+  // This is long enough for a sleeping thread to wake up and take part.
   std::this_thread::sleep_for(std::chrono::microseconds(200));
   state.tiles += end - begin;
 }
@@ -174,8 +175,8 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   ASSERT_EQ(pthread_kill(worker, SIGUSR1), 0);
   ASSERT_TRUE(comesTrue([] { return isStopped.load(); }));
 
-  // If the test fails, this lets the stopped thread go on after a while, so
-  // that the test ends.
+  // A guard thread lets the stopped thread go on after a while, so that the
+  // test ends even if it fails.
   std::atomic<bool> isDone{false};
   std::atomic<bool> wasWaitedFor{false};
   std::thread guard([&] {
@@ -195,7 +196,7 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   guard.join();
   EXPECT_FALSE(wasWaitedFor);
 
-  // Once awake, the thread takes part again.
+  // Once it may go on, the stopped thread takes part again.
   count = 1;
   EXPECT_TRUE(workerTookPart());
   ASSERT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
@@ -215,7 +216,8 @@ uint64_t hashOf(uint64_t value) {
   return value ^ value >> 31;
 }
 
-/// Summed over ranges that make up [0, n), the result is hash(n) - hash(0).
+/// Adds hash(end) - hash(begin) to the sum, so ranges that make up [0, n) add
+/// up to hash(n) - hash(0).
 void cover(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   auto &state = bound<Cover>(dispatch);
   state.sum += hashOf(end) - hashOf(begin);
@@ -236,7 +238,8 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // Chunks shrink gradually; they are not single tiles from the start.
+    // Chunks must shrink gradually instead of being single tiles from the
+    // start, so there are few calls.
     EXPECT_LE(covers[i].calls, GetParam() * 100U) << i;
     EXPECT_EQ(covers[i].calls == 0, sizes[i] == 0) << i;
   }
@@ -250,8 +253,8 @@ struct Stage {
   uint64_t values[kTiles] = {};
 };
 
-/// values[tile] = 1 + the sum of two values of the stage before, from tiles
-/// that other threads own. Sometimes the kernel sleeps.
+/// Sets values[tile] to 1 + the sum of two values of the previous stage, from
+/// tiles that other threads own. Sometimes the kernel sleeps.
 void addUp(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   auto &stage = bound<Stage>(dispatch);
   for (uint64_t tile = begin; tile < end; ++tile) {
@@ -273,7 +276,8 @@ TEST_P(TileSharingOf, TinyDispatchesSeeTheResultsOfEarlierOnes) {
   constexpr int kRounds = 50;
   AirKernelFn function = addUp;
   make(GetParam(), {&function, 1});
-  // Two independent chains: the first dispatch of each pair has no barrier.
+  // The stages form two independent chains, so the first dispatch of each pair
+  // needs no barrier.
   std::vector<Stage> stages(2 * kStages);
   for (size_t i = 0; i < stages.size(); ++i) {
     stages[i].before = i < 2 ? nullptr : &stages[i - 2];
