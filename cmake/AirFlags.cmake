@@ -15,8 +15,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_link_options(AirFlags INTERFACE -fuse-ld=lld)
 endif()
 if(AIR_SANITIZE)
-  # UBSan's vptr check needs RTTI, but some layers (_air_setup in
-  # AirLayers.cmake) are built without it.
+  # UBSan's vptr check needs RTTI, but _air_setup (AirLayers.cmake) builds some
+  # layers without it.
   target_compile_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE})
@@ -25,8 +25,8 @@ if(AIR_SANITIZE)
   endif()
 endif()
 if(AIR_BUILD_FUZZERS)
-  # fuzzer-no-link adds coverage counters but not libFuzzer's main(), to which
-  # only the targets of test/fuzz link.
+  # fuzzer-no-link adds coverage counters, but not libFuzzer's main(): only the
+  # targets of test/fuzz link with that.
   target_compile_options(AirFlags INTERFACE -fsanitize=fuzzer-no-link,address
     -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=address)

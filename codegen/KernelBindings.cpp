@@ -22,14 +22,15 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
     return KernelBinding{"kv", BindingKind::Kv, access};
   };
   uint64_t qkv = (spec.heads + 2 * spec.kvHeads) * spec.headDim;
-  // The length of a row of x in 32-bit words, in the format that a matmul
-  // reads.
+  // The number of 32-bit words in a row of a matmul's x, which may be in a
+  // packed format.
   uint64_t x = activationWords(spec.activation, spec.k);
   switch (spec.op) {
   case KernelOp::EmbedRows:
     return {matrix("table"), buffer("x", Write, spec.k)};
   case KernelOp::RmsNorm:
-    // x always has one row per token, even when y has only one per output.
+    // x has a row for every token, even when y has rows only for the requested
+    // outputs.
     return {buffer("x", Read, spec.k), vector("weight", spec.k),
             buffer("y", Write, spec.k, spec.rowsFrom)};
   case KernelOp::MatMul: {

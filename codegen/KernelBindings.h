@@ -33,8 +33,8 @@ struct KernelBinding {
   uint64_t columns = 0;
   /// The number of rows of a tensor. Unused for buffers and Kv.
   uint64_t rows = 1;
-  /// The dtype of a tensor, whose layout follows below. For buffers these are
-  /// F32 and Layout::Rows.
+  /// The dtype and the layout of a tensor. For buffers they are F32 and
+  /// Layout::Rows.
   DType dtype = DType::F32;
   Layout layout = Layout::Rows;
   /// Whether a buffer has a row for each token of the batch or only for each

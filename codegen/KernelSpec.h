@@ -183,9 +183,9 @@ struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
   float scale;
-  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If the weights of
-  /// these columns have a bias of -2^n, it adds 2^n times the negated sum to
-  /// their dot product.
+  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If the stored
+  /// weights of these columns are 2^n too large (a bias of -2^n), adding 2^n
+  /// times the negated sum corrects their dot product.
   int32_t negatedSums[3];
   float sums[3]; ///< the sums of q over columns 0-15, 16-31 and 0-31
   uint32_t zero;
@@ -261,7 +261,7 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (format) {
   case Activation::BF16x32:
-    return blocks * activationBlockWords(format) + 1; // 1 for the row's factor
+    return blocks * activationBlockWords(format) + 1; // a word for the factor
   case Activation::I8x2:
   case Activation::I8:
   case Activation::I8Grid:
@@ -273,9 +273,9 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
   return k;
 }
 
-/// The batch sizes that a kernel is tuned for. Every kernel is correct for
-/// every M.
-enum class MClass : uint8_t { One, Small, Large }; // M = 1, 2 to 8, 9 or more
+/// The batch sizes M that a kernel is tuned for: 1 (One), 2 to 8 (Small), or 9
+/// and more (Large). Every kernel is correct for every M.
+enum class MClass : uint8_t { One, Small, Large };
 
 enum class RopeKind : uint8_t {
   None,

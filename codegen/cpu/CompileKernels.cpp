@@ -59,9 +59,10 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 /// float32 activations, as measured with air-bench (on aarch64: as estimated
 /// from instruction counts). Where vpmaddubsw multiplies the bytes (MulAdd256
 /// and MulAdd512), dot products with 8-bit weights or with one scale per 16
-/// columns cost twice as much as others, which is too much for the two bytes
-/// per activation of I8x2. With I8x2, large-M kernels decode the weights again
-/// for every four tokens, which costs too much for dtypes with codebooks.
+/// columns take twice as long as others. I8x2 needs two dot products per
+/// activation, so it is then the slower format. With I8x2, large-M kernels also
+/// decode the weights again for every four tokens, which takes too long for
+/// dtypes with codebooks.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;

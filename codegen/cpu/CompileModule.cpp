@@ -41,7 +41,7 @@
 namespace air::codegen {
 namespace {
 
-/// Collects LLVM's errors, which it would otherwise print before exiting.
+/// Collects LLVM's errors. Without it, LLVM would print an error and exit.
 struct DiagnosticLog {
   std::string text;
 
@@ -156,8 +156,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       .run(module, modules);
 }
 
-/// Links all bitcodes into one module and gives the tables that kernels share
-/// internal linkage.
+/// Links all bitcodes into one module, and gives internal linkage to the tables
+/// that kernels share.
 Result<std::unique_ptr<llvm::Module>>
 linkModules(std::span<const std::string> bitcodes, llvm::LLVMContext &context,
             llvm::TargetMachine &machine, DiagnosticLog &log) {

@@ -84,8 +84,8 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // The vector dot products are required too, because some matmuls cannot use
-    // tile registers.
+    // Each of the two traits also requires the vector instructions for its
+    // type, because some matmuls cannot use tile registers.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

@@ -45,7 +45,7 @@ struct IsaTraits {
   // ByteDot::Vnni512.
   bool hasAmxBf16 = false; ///< for bfloat16: tdpbf16ps
   bool hasAmxInt8 = false; ///< for int8: tdpbsud
-  uint32_t cores = 1;      ///< cores that share a kernel's tiles
+  uint32_t cores = 1;      ///< cores among which a kernel's tiles are divided
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }
 };

@@ -31,8 +31,9 @@ struct KernelRow {
   /// Whether the code of the op's kernels depends on MClass.
   bool hasMClasses;
   /// Checks the spec's shape and fills in the grid and the resources of the
-  /// entry; the caller sets its name. An error names the wrong field of the
-  /// spec. It is Internal for an impossible shape and Unsupported otherwise.
+  /// entry; the caller sets its name. An error names the field of the spec that
+  /// is invalid. It is Internal for an impossible shape and Unsupported
+  /// otherwise.
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
   /// Emits the body of a kernel whose spec `describe` accepted.
   void (*emit)(KernelBuilder &, const KernelSpec &);

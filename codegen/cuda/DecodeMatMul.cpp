@@ -222,8 +222,8 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     tiling.blocksPerMultiprocessor = 2;
     return tiling;
   }
-  // Chooses the largest number of units per copy, up to 5 KiB, that evenly
-  // divides the units that a warp multiplies in each tile.
+  // Chooses the largest number of units per copy that evenly divides the units
+  // that a warp multiplies in each tile. A copy may have at most 5 KiB.
   const Result<Sizes> sizes = sizesOf(trial);
   if (sizes.isOk()) {
     for (uint32_t group = 1; group * sizes->unit.bytes <= 5120; ++group) {

@@ -18,7 +18,9 @@ struct ActivationForm {
   bool split = false;        ///< each activation is split into two bfloat16
   uint32_t sumColumns = 0;   ///< activations per sum; 0 if no sums are needed
   bool sumsAsHalves = false; ///< each sum is a float16 and a float16 remainder
-  float evenFactor = 0;      ///< factor for sums over even blocks of 32 columns
+  /// The factors that turn a sum of activations into the correction for the
+  /// codes' zero point, in even and in odd blocks of 32 columns.
+  float evenFactor = 0;
   float oddFactor = 0;
 };
 

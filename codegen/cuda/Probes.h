@@ -16,9 +16,12 @@ namespace air::codegen::cuda {
 /// combines them with exclusive or. It measures how fast a WeightFetch can be.
 /// Bindings: the bytes to read, and one 32-bit word of results per thread.
 struct ReadProbe {
-  uint64_t bytes = 0; ///< rounded down to whole copies by all warps of a block
+  /// The number of bytes to read, which is rounded down to a multiple of what
+  /// the warps of a block copy in one step.
+  uint64_t bytes = 0;
   uint32_t multiprocessors = 0;
-  DecodeTiling tiling; ///< units of 1 KiB; ignores splits and reduceTiles
+  /// A unit of `tiling` is 1 KiB here; `splits` and `reduceTiles` are ignored.
+  DecodeTiling tiling;
 };
 
 Result<CudaKernel> generateReadProbe(const ReadProbe &probe,

@@ -107,7 +107,7 @@ std::vector<ActivationBlock> quantizeToBlocks(std::span<const float> x);
 /// tiles' padding tokens are zero.
 std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
                                             uint64_t k, Activation format);
-/// Rows of activations in BF16x32. The number of columns k may be any number.
+/// Rows of activations in BF16x32. A row may have any number of columns.
 struct Bf16Rows {
   std::vector<Bf16Tile> tiles;
   std::vector<float> factors; ///< one per token, padded to whole token tiles

@@ -87,7 +87,8 @@ private:
       record->tier = static_cast<plan::Tier>(op.getTier());
       record->executor = static_cast<plan::Executor>(op.getExecutor());
       record->raw_bytes = op.getRawBytes();
-      // The two sizes are equal because no pass uses a codec other than None.
+      // The stored size equals the raw size, because no pass uses a codec other
+      // than None.
       record->stored_bytes = op.getRawBytes();
       out.segments.push_back(std::move(record));
     }

@@ -1,13 +1,13 @@
 //===- OrderedWork.h - make pieces in parallel, use them in order ---------===//
 //
-// `make` fills the buffer of piece i on any of `threads` threads. `use` gets
-// the pieces in order (0, 1, 2, ...) on the calling thread. At most 2 * threads
-// pieces exist at a time, so memory is bounded, and what `use` sees does not
-// depend on `threads`. If the system refuses to start some of the threads,
-// fewer threads make the pieces; if it starts none, the calling thread makes
-// them, too.
+// runOrdered() calls `make` on `threads` threads, to fill the buffer of one
+// piece per call, and `use` on the calling thread, with the pieces in order (0,
+// 1, 2, ...). At most 2 * threads pieces exist at a time, so memory is bounded,
+// and what `use` sees does not depend on `threads`. If the system refuses to
+// start some of the threads, fewer threads make the pieces; if it starts none,
+// the calling thread makes them, too.
 //
-// Errors: runOrdered returns the first error of `use` and uses no piece after
+// Errors: runOrdered() returns the first error of `use` and uses no piece after
 // it.
 //
 //===----------------------------------------------------------------------===//

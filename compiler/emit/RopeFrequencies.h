@@ -41,8 +41,9 @@ struct YarnShape {
   /// Pairs that make fewer rotations than this over the original context have
   /// their frequency divided by `factor`.
   double betaSlow = 1;
-  /// A factor of the weight that the unscaled frequency has in the result. With
-  /// 0, the frequency of every pair is divided by `factor`.
+  /// Multiplies the weight that the unscaled frequency has in the result, which
+  /// is `keep` in the formula above. With 0, the frequency of every pair is
+  /// divided by `factor`.
   double mix = 1;
 };
 

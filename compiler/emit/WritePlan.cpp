@@ -54,8 +54,8 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                                              counted);
         }));
   }
-  // A plan of weights that changed while they were read would be neither the old
-  // model nor the new one.
+  // If a file changed while its weights were read, the plan would contain a
+  // mixture of the old model and the new one.
   for (const MappedFile &file : source.files) {
     AIR_RETURN_IF_ERROR(file.checkUnchanged());
   }

@@ -19,8 +19,9 @@ namespace air::compiler {
 /// as more than `rank` extents remain.
 std::span<const uint64_t> extentsOf(const SourceTensor &tensor, size_t rank);
 
-/// The maximum of counts in metadata (layers, heads, widths, tokens). Larger
-/// counts are refused, so that the product of any two fits in 64 bits.
+/// The largest number of layers, heads, elements or tokens that metadata may
+/// state. Larger numbers are refused, so that the product of any two fits in 64
+/// bits.
 inline constexpr uint64_t kMaxCount = (uint64_t{1} << 31) - 1;
 
 class SourceReader {
@@ -44,8 +45,9 @@ public:
   Result<std::optional<uint64_t>> optionalCount(const std::string &key);
   Result<double> number(const std::string &key);
   Result<std::optional<double>> optionalNumber(const std::string &key);
-  /// Returns a number or a flag as one element, or all elements of a list of
-  /// them. The result is empty when the key is absent.
+  /// Returns the elements of a list of numbers or flags; a single number or
+  /// flag counts as a list of one element. The result is empty when the key is
+  /// absent.
   Result<std::vector<double>> numbers(const std::string &key);
   Result<std::optional<bool>> optionalFlag(const std::string &key);
   Result<std::optional<std::string>> optionalText(const std::string &key);

@@ -40,8 +40,8 @@ bool isLastUse(Value value, Operation *op) {
 /// True when the value has rows only for the tokens whose outputs are
 /// requested, and not for every token.
 bool isOnOutputs(Value value) {
-  // Follows the first operands, which is the whole residual stream of a deep
-  // model in the worst case: a loop, because recursion would need stack for it.
+  // Follows the chain of first operands, which may be the whole residual stream
+  // of a deep model. A loop needs no stack, as recursion would.
   while (Operation *op = value.getDefiningOp()) {
     if (isa<llm::OutputsOp, plan::HeadOp>(op)) {
       return true;

@@ -31,7 +31,7 @@ struct BatchClass {
   MClass mClass;
   const char *name;
   uint64_t minTokens;
-  uint64_t maxTokens; ///< the last class ends at the plan's max_tokens instead
+  uint64_t maxTokens; ///< limited by the max_tokens of the plan
 };
 
 constexpr BatchClass kBatchClasses[] = {

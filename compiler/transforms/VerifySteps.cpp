@@ -164,7 +164,8 @@ private:
   llm::HyperparametersAttr hyperparameters;
   plan::GraphOp graph;
   int64_t nextLayer = 0;
-  plan::AttnInOp pending; // attn_in that awaits its attn, or null
+  // The last attn_in if its attn has not been found yet, otherwise null.
+  plan::AttnInOp pending;
   llvm::SmallPtrSet<Value, 4> onOutputs;
 };
 

@@ -16,7 +16,8 @@ namespace air::gguf {
 struct ParsedFile {
   uint32_t version = 0;
   std::map<std::string, MetadataValue> metadata;
-  std::map<std::string, SourceTensor> tensors; ///< the `file` of each is left 0
+  /// The tensors by name. Their field `file` is 0; the caller sets it.
+  std::map<std::string, SourceTensor> tensors;
 };
 
 /// Parses the header of one GGUF file. The messages of errors do not contain

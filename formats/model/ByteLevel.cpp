@@ -7,7 +7,7 @@
 namespace air {
 namespace {
 
-constexpr uint32_t kEnd = 0x144; ///< one past the last code point of a spelling
+constexpr uint32_t kEnd = 0x144; ///< one past the code points that spell bytes
 
 constexpr bool isPrintable(uint32_t byte) {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) ||

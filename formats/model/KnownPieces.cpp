@@ -27,7 +27,8 @@ constexpr std::string_view kEndPieces[] = {
     "<end_of_utterance>",
     // This piece ends a message.
     "<|eom_id|>",
-    // These pieces end generation in other ways.
+    // Generation also stops at these pieces: most of them end a text, an answer
+    // or a tool call.
     "<|return|>",
     "<|call|>",
     "<|flush|>",

@@ -1,12 +1,12 @@
 //===- DynamicLibrary.h - a shared library opened at run time ---*- C++ -*-===//
 //
-// For libraries that a machine may lack, such as libcuda and NVRTC: programs
-// open them when they are needed instead of linking to them.
+// A machine may lack some libraries, such as libcuda and NVRTC. Programs do not
+// link to them, but open them when they are needed.
 //
 // Ownership: the object keeps the library open. Functions found in it must not
 // be called after the object is destroyed. Thread-safety: immutable after
-// open(). Errors: a missing library or function is an ordinary answer; the
-// caller knows what the user should install.
+// open(). Errors: none. If a library or a function is missing, isOpen() or
+// find() returns false, and the caller tells the user what to install.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_DYNAMICLIBRARY_H
@@ -22,14 +22,15 @@ public:
   /// A closed library; isOpen() is false.
   DynamicLibrary() = default;
 
-  /// Opens the library at `path`. A name without a slash is searched for as the
-  /// dynamic linker searches. Check isOpen().
+  /// Opens the library at `path`. A name without a slash is looked up on the
+  /// dynamic linker's search path. isOpen() tells whether this succeeded.
   static DynamicLibrary open(const std::string &path);
 
   bool isOpen() const { return handle != nullptr; }
 
   /// Sets `function`, a function pointer, to the symbol called `name`. Returns
-  /// false and sets it to null if the library has none or is not open.
+  /// false and sets `function` to null if the library has no such symbol or is
+  /// not open.
   template <typename Function>
   bool find(const char *name, Function *&function) const {
     function = reinterpret_cast<Function *>(address(name));
@@ -39,7 +40,7 @@ public:
 private:
   void *address(const char *name) const;
 
-  std::shared_ptr<void> handle; ///< what dlopen returned; closes itself
+  std::shared_ptr<void> handle; ///< from dlopen; the last copy closes it
 };
 
 } // namespace air

@@ -63,8 +63,8 @@ ThreadSupply probeThreads(unsigned wanted) {
   std::atomic<bool> mayEnd{false};
   std::vector<Thread> threads;
   while (supply.threads < wanted && supply.refusal.isOk()) {
-    // Each thread waits, so that all threads are alive at the same time, as
-    // they will be when they work.
+    // Each thread waits until the last one has been started, so that all of
+    // them exist at the same time, as threads that work together do.
     Result<Thread> thread = Thread::start([&] { mayEnd.wait(false); });
     if (thread) {
       threads.push_back(*std::move(thread));

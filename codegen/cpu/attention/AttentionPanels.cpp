@@ -6,11 +6,11 @@
 //   scores[key][row]     = sum over i of K[i][key] * query[i][row]
 //   weighted[i][row]    += sum over keys of V[key][i] * weights[key][row]
 // In both, a register tile multiplies panelColumns elements of K or V, each
-// broadcast to all lanes, by the lanes of one panel. The softmax between them
-// therefore works on whole vectors: each lane holds the largest score and the
-// sum of one row, and there are no horizontal reductions. The cache's elements
-// are widened to f32 once per run of tokens (AttentionParts.h), and the next
-// page is prefetched at that point.
+// broadcast to all lanes, by the lanes of one panel. The softmax between the
+// two matmuls therefore works on whole vectors: each lane holds the largest
+// score and the sum of one row, and there are no horizontal reductions. The
+// cache's elements are widened to f32 once per run of tokens
+// (AttentionParts.h). While a page is widened, the next page is prefetched.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -35,7 +35,8 @@ public:
 private:
   struct Page {
     Value start; // the position of the page's first key
-    // The addresses of the keys and values, widened to f32.
+    // The addresses in scratch of the page's keys and values, which have been
+    // widened to f32.
     Value keys;
     Value values;
   };
@@ -233,8 +234,9 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
-    // V follows K in memory and is equally large. Prefetching two rows per row
-    // of K therefore covers both.
+    // V follows K in memory and is equally large. For each row of K that is
+    // widened, twice its size is prefetched, which covers the next page's K and
+    // V.
     prefetchRow(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
              b.element(wide.keys, i, shape.panel.keyStride), kPage,
@@ -345,8 +347,8 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
   const int64_t columns = shape.panelColumns;
   const Value weighted =
       ofPanel(shape.panel.weighted, place.panel, shape.kv.paddedDim);
-  // Elements from headDim to paddedDim are computed too, but never reach the
-  // output.
+  // The loop includes the padding, elements headDim to paddedDim - 1, which
+  // never reaches the output.
   b.loop(b.i64(0), b.i64(shape.kv.paddedDim), b.i64(columns), [&](Value i) {
     Values places;
     Values sums;
@@ -377,14 +379,18 @@ void PanelsWriter::addValues(const Page &page, const Place &place,
 
 // Transposes a square: result j holds element j of every row.
 PanelsWriter::Values PanelsWriter::transposed(Values rows) {
-  Values pairs; // elements 0, 1, 4, 5 and elements 2, 3, 6, 7 of two rows
+  // Two vectors for each pair of rows: elements 0, 1, 4 and 5 of both rows,
+  // interleaved, and elements 2, 3, 6 and 7 of both rows, interleaved.
+  Values pairs;
   for (int64_t r = 0; r < kSquare; r += 2) {
     pairs.push_back(
         b.shuffle(rows[r], rows[r + 1], {0, 8, 1, 9, 4, 12, 5, 13}));
     pairs.push_back(
         b.shuffle(rows[r], rows[r + 1], {2, 10, 3, 11, 6, 14, 7, 15}));
   }
-  Values fours; // elements n and n + 4 of four rows
+  // Four vectors for each set of four rows: vector n has element n of every
+  // row, then element n + 4 of every row.
+  Values fours;
   for (int64_t half = 0; half < kSquare; half += 4) {
     for (int64_t n = 0; n < 2; ++n) {
       const Value low = pairs[half + n];

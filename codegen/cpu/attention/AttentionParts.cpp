@@ -168,8 +168,8 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // The elements of a head's output are f32. Apart from their size, the
-    // output is aligned like a token's V in the cache.
+    // The output of a head is f32. Counted in elements, its alignment is that
+    // of a token's V in the cache.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -209,7 +209,8 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // Below -1000, and at -infinity, the result is 0, as it is at -1000.
+    // In f32, 2^x is 0 for every x up to -1000. Raising x to -1000 does not
+    // change this result, and keeps -infinity out of the subtraction x - n.
     x = b.max(number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);

@@ -41,7 +41,8 @@ struct AttentionShape {
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
   struct {
-    /// The offset of f32 [kRowsTogether][64]: scores, then weights.
+    /// The offset of f32 [kRowsTogether][64]: the scores, which are then
+    /// replaced by the weights.
     int64_t weights;
     /// The offset of f32 [kRowsTogether]: factors that rescale the values.
     int64_t decay;
@@ -67,7 +68,8 @@ struct AttentionShape {
     int64_t keys;
     /// The offset of the widened values, 64 rows valueStride bytes apart.
     int64_t values;
-    /// The offset of f32 [64][panelRows]: scores, then weights.
+    /// The offset of f32 [64][panelRows]: the scores, which are then replaced
+    /// by the weights.
     int64_t weights;
     /// The offset of u32 [panels][panelRows]: each row's token position.
     int64_t positions;
@@ -89,7 +91,7 @@ struct AttentionShape {
 inline constexpr int64_t kRowsTogether = 4;
 
 struct AttentionRun {
-  KernelBuilder::Value first; ///< the index of the first token in the batch
+  KernelBuilder::Value first; ///< the batch index of the run's first token
   KernelBuilder::Value end;
   KernelBuilder::Value kvHead;
   KernelBuilder::Value sequence;

@@ -32,11 +32,11 @@ private:
   struct Page {
     Value keys;
     Value values;
-    Value nextKeys; // keys of the next page; on the last page, of this one
+    Value nextKeys; // the next page's keys; on the last page, its own
   };
   // A set of rows of one token, on one page.
   struct Rows {
-    Value first; // the index of the first row in the run
+    Value first; // the set's first row, counted from the start of the run
     int64_t count = 0;
     Values queries; // the address of each row's query
     Value valid;    // number of the page's keys that the token attends to

@@ -21,7 +21,8 @@ KernelBuilder::KernelBuilder(ModuleOp parent, const std::string &name,
   builder.setInsertionPointToEnd(module.getBody());
   auto type = builder.getFunctionType({ptr(), i64(), i64(), ptr()}, {});
   function = func::FuncOp::create(builder, location, name, type);
-  // No other pointer of the call aliases the dispatch record or the scratch.
+  // Argument 0 is the dispatch record and argument 3 the scratch memory. No
+  // other pointer that a kernel uses points into either of them.
   for (unsigned argument : {0U, 3U}) {
     function.setArgAttr(argument, "llvm.noalias", builder.getUnitAttr());
   }
@@ -112,7 +113,8 @@ Value KernelBuilder::constants(llvm::ArrayRef<int8_t> values) {
 Value KernelBuilder::entryLoad(Value record, int64_t at, Type type) {
   Value &slot = entryLoads[{record.getAsOpaquePointer(), at}];
   if (!slot) {
-    // Loads go to the entry block, which dominates all uses and runs once.
+    // The value is loaded in the entry block, which dominates all uses and runs
+    // once.
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfter(entryEnd);
     slot = load(type, offset(record, at), type == i32() ? 4 : 8);

@@ -108,8 +108,8 @@ public:
 
   // ---- control flow ---------------------------------------------------------
 
-  /// Emits for (i = lower; i < upper; i += step) body(i). All values are i64,
-  /// and step > 0.
+  /// Emits the loop `for (i = lower; i < upper; i += step) body(i)`. All values
+  /// are i64, and step > 0.
   void loop(Value lower, Value upper, Value step,
             llvm::function_ref<void(Value)> body);
   /// Emits a loop with loop-carried values. `body` takes and returns values

@@ -43,8 +43,8 @@ Value WordMath::apart(Value word, int64_t step, int64_t bits) {
 
 Value WordMath::eightBits(Value word, const std::array<int64_t, 4> &firstBits) {
   const Value bytes = b.recast(word, b.i8());
-  // The instruction selects bits from 64-bit lanes, cyclically, so the two
-  // words of such a lane need different bit numbers.
+  // vpmultishiftqb selects bits from lanes of 64 bits, cyclically. A lane holds
+  // two words, so the bit numbers of the second word are 32 larger.
   std::array<int8_t, 64> places;
   for (size_t at = 0; at < places.size(); ++at) {
     const int64_t lane = at % 8 < 4 ? 0 : 32;
@@ -96,7 +96,8 @@ WordMath::Four WordMath::byteFields(Value word) {
     } else if (j == 3) {
       top = b.andBits(word, int64_t{0xff000000});
     } else {
-      // Index `count` selects the first byte of `zeros`.
+      // Indices below `count` select from `bytes`, and index `count` selects
+      // the first byte of `zeros`.
       llvm::SmallVector<int64_t> lanes(count, count);
       for (int64_t at = 0; at < count; at += 4) {
         lanes[at + 3] = at + j;
@@ -124,8 +125,9 @@ WordMath::Four WordMath::signedBytes(Value word) {
 WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                                     int bias) {
   if (looksUp(bits)) {
-    // The permutation uses only the low four bits of an index. A shift and a
-    // look-up therefore suffice, without a mask, conversion or subtraction.
+    // lookUp() uses only the low four bits of an index, so the bits above them
+    // need no mask. The table masks the field, converts it to float and adds
+    // the bias.
     std::array<float, 16> table;
     for (int i = 0; i < 16; ++i) {
       table[i] = static_cast<float>((i & ((1 << bits) - 1)) + bias);

@@ -26,13 +26,13 @@ public:
   /// compensates. The magnitude of the sum must be below 128, and -128 < bias
   /// <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// Returns the four bytes as signed integers, converted to floats for which
-  /// fieldScale() with 8 bits compensates.
+  /// Returns the four bytes as signed integers, converted to floats that may be
+  /// too large by a power of two, for which fieldScale(scale, 8) compensates.
   Four byteFields(Value word);
-  /// Returns the scale to multiply the results of byteFields() by, where
-  /// `scale` is the scale of the true values. byteFields() may leave a byte at
-  /// the top of its lane, which is cheapest but makes the value 2^24 times too
-  /// large.
+  /// Returns the scale by which the results of byteFields() must be multiplied
+  /// if the fields' values are to be multiplied by `scale`. byteFields() may
+  /// leave a byte at the top of its lane, which is cheapest but makes the value
+  /// 2^24 times too large.
   Value fieldScale(Value scale, int64_t bits);
   /// Returns table[byte j >> shift & 15] for bytes j = 0 to 3, as floats.
   /// `shift` is 0 or 4.

@@ -35,8 +35,7 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kCodeBytes = 2;
-/// The numbers of 16-bit codes and of bytes that one permutation can select
-/// from.
+/// One permutation can select from 64 codes of 16 bits, or from 128 bytes.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
 /// With more codes than this, a gather is faster than the permutations.
@@ -65,9 +64,9 @@ std::vector<uint16_t> codesOf(std::span<const Entry> entries,
 }
 
 /// For each of 16 lanes, gathers the four bytes that start at code `index`.
-/// LLVM emits gather instructions only for AVX-512. Elsewhere it extracts each
-/// address from its vector, which is slower than AVX2's gather when the indices
-/// are computed.
+/// LLVM turns its generic gather into gather instructions only for AVX-512. For
+/// AVX2 it would load lane by lane, which is slower when the indices are
+/// computed, so the function calls the intrinsic instead.
 Value gathered32(KernelBuilder &b, Value base, Value index) {
   if (b.isa().hasAvx512 || !b.isa().hasAvx2) {
     return b.gather(b.i32(), base, index, kCodeBytes);
@@ -120,7 +119,7 @@ void Codebook::makeTable(const char *name, std::span<const uint16_t> codes) {
       bytes.push_back(static_cast<uint8_t>(code & 255));
       bytes.push_back(static_cast<uint8_t>(code >> 8));
     }
-    bytes.resize(bytes.size() + kCodeBytes); // a gather reads past its code
+    bytes.resize(bytes.size() + kCodeBytes); // a gather of a code reads 4 bytes
   }
   base = b.table(name, bytes);
 }
@@ -225,7 +224,8 @@ Value Codebook::rawValueIndices(const Codes &codes, int64_t entry,
                           {first, first + 2, first + 4, first + 6});
   }
   // Elements 0 and 1 come from codes.words[0], and 2 and 3 from codes.words[1].
-  // `bits` lists both bit positions twice to fill a word.
+  // eightBits() takes four bit positions, so the two positions are repeated,
+  // and the shuffle drops the copies.
   const std::array<int64_t, 4> bits = {first, first + 4, first, first + 4};
   Value low = b.recast(math.eightBits(codes.words[0], bits), b.i16());
   Value high = b.recast(math.eightBits(codes.words[1], bits), b.i16());
@@ -243,8 +243,8 @@ Value Codebook::valueIndices(const Codes &codes, int64_t entry,
   if (b.isa().hasVbmi) {
     return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
-  // Combines the code, in the low half of the word, with the code shifted right
-  // by one value index, in the upper half.
+  // Combines the code, in the low half of the word, with a copy of the code in
+  // the upper half that is shifted right by the bits of one value index.
   const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
   Value lower = entry < 2 ? word : b.shiftRight(word, 16);
@@ -268,7 +268,7 @@ Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});
     const int64_t mask = (int64_t{1} << valueIndexBits) - 1;
-    constexpr int32_t kSelect = 0xca; // a ? b : c, bit by bit
+    constexpr int32_t kSelect = 0xca; // the truth table of a ? b : c
     Value masks = b.constant(bits.getType(), everyByte(mask));
     Value indices = b.intrinsic(
         bits.getType(), "llvm.x86.avx512.pternlog.d.512",

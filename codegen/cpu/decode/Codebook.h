@@ -76,7 +76,7 @@ private:
   Value gathered(Value indices) const;
   Value permutedWords(Value indices) const;
   Codes permutedBytes(Value lows, Value tops) const;
-  /// As valueIndices(), but the upper bits of each byte are unspecified.
+  /// Like valueIndices(), but the upper bits of each byte are unspecified.
   /// Requires isa().hasVbmi.
   Value rawValueIndices(const Codes &codes, int64_t entry, int64_t part) const;
 

@@ -184,8 +184,8 @@ void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   const Codebook book(b, "air_iq3xxs_codes", iq3xxsGrid(), kIq3xxsValues);
-  // All values of the codebook are even. The fields hold halves of them, which
-  // take 6 bits with a sign.
+  // All values of the codebook are even. A field holds half of a value, which
+  // takes 6 bits, the sign included.
   constexpr int64_t kBits = 6;
   SignedEmitter emitter(book, sink, kIq3xxsValues, 2, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);

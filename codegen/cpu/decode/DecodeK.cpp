@@ -141,8 +141,9 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
         for (int64_t i = 4 * g; i < 4 * g + 4; ++i) {
           Value low = math.shiftedRight(
               block.word("qs", i, b.mul(half, b.i64(8))), shift);
-          // A set bit of "hmask" means that 4 is not subtracted. Used as bit 2
-          // of the field, it adds 4 to a field whose bias is -4.
+          // 4 is subtracted from an element if its bit in "hmask" is clear.
+          // Here 4 is always subtracted (the bias), and the bit, as bit 2 of
+          // the field, adds 4 if it is set.
           Value top = math.shiftedRight(block.word("hmask", i), turn);
           Value q = b.orBits(b.andBits(low, everyByte(3)),
                              b.shiftLeft(b.andBits(top, everyByte(1)), 2));
@@ -161,8 +162,9 @@ void decodeQ5k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   decodeK45(block, sink, 5, [&](int64_t i, Value chunk, int64_t side) {
-    // The fifth bit of element l of sub-block 2 * chunk + side is bit 2 * chunk
-    // + side of byte l of "qh".
+    // `side` is 0 for the sub-block in the low nibbles of the chunk, and 1 for
+    // the one in the high nibbles. The fifth bit of element l of sub-block 2 *
+    // chunk + side is bit 2 * chunk + side of byte l of "qh".
     Value high = math.shiftedRight(block.word("qh", i), b.mul(chunk, b.i64(2)));
     return b.andBits(b.shiftLeft(high, 4 - side), everyByte(16));
   });

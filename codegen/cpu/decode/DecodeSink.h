@@ -51,11 +51,11 @@ public:
   /// power of two in q.
   virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias);
-  /// As fields(), but for four signed bytes, which have 8 bits and no bias.
+  /// Like fields(), but for four signed bytes, which have 8 bits and no bias.
   virtual void signedFields(int64_t column, Value word);
-  /// As fields(), but for bytes that need neither shift nor mask.
+  /// Like fields(), but for bytes that need neither shift nor mask.
   virtual void packedFields(int64_t column, Value word, int64_t bits, int bias);
-  /// As fields(), but for 16 columns of two bits each. Byte j of a lane holds
+  /// Like fields(), but for 16 columns of two bits each. Byte j of a lane holds
   /// columns [column + 4j, column + 4j + 4), the first one in its lowest bits.
   virtual void quarterFields(int64_t column, Value word, int bias);
   /// Inside group(): emits 32 columns. q of column + j is 1 where bit j of
@@ -68,9 +68,9 @@ public:
   /// without fieldScale().
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
-  /// Emits for (turn = 0; turn < count; ++turn) body(turn). In iteration
-  /// `turn`, the cursor is first + turn * columns past its position before the
-  /// loop.
+  /// Emits the loop `for (turn = 0; turn < count; ++turn) body(turn)`. In
+  /// iteration `turn`, the cursor is first + turn * columns past its position
+  /// before the loop.
   void repeat(Value count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
   void repeat(int64_t count, int64_t columns,

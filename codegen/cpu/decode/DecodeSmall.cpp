@@ -69,8 +69,8 @@ void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Emits digit n of each byte of `words` words of `field`, which is four
-  // columns per word.
+  // Emits one column for each byte of `words` words of `field`: the byte's
+  // digit n.
   auto digits = [&](std::string_view field, int64_t firstWord, int64_t words,
                     Value n, int64_t firstColumn) {
     // 3^n for n = 0..4, one per byte.

@@ -80,8 +80,8 @@ constexpr std::array kHalfBlockDTypes = {
 
 constexpr int64_t kLineBytes = 64;
 
-/// Prefetches part `turn` of `turns` equal parts of the block column that lies
-/// `ahead` bytes past block column `index`.
+/// Prefetches a part of the block column that lies `ahead` bytes past block
+/// column `index`: part `turn` (0 if null) of `turns` equal parts.
 void prefetchShare(KernelBuilder &b, const RowBlockReader &rows, Value index,
                    int64_t ahead, Value turn, int64_t turns) {
   auto lines = static_cast<int64_t>(

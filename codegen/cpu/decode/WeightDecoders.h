@@ -33,8 +33,8 @@ std::span<const DType> codebookDTypes();
 /// The subset of int8DTypes() with a scale per 16 columns instead of 32.
 std::span<const DType> scalePer16DTypes();
 
-/// The maximum number of columns that a dtype without blocks accumulates into
-/// one partial sum.
+/// The maximum number of columns in a scale group of a dtype without blocks.
+/// Their products are accumulated into one partial sum.
 inline constexpr int64_t kChunkColumns = 256;
 
 /// Decodes columns [first, first + count) of a row block. Both are i64 and

@@ -2,8 +2,8 @@
 //
 // Every kernel that reads weights works on row blocks of 16 rows, with one row
 // per lane, in either layout (formats/plan/Layout.h). A unit of a block is
-// loaded for all 16 rows as one vector. In layout x16 this is one load. In
-// layout rows it is a gather, in which lanes past the last row read the last
+// loaded for all 16 rows as one vector. In Layout::X16 this is one load. In
+// Layout::Rows it is a gather, in which lanes past the last row read the last
 // row again.
 //
 //===----------------------------------------------------------------------===//
@@ -30,14 +30,13 @@ public:
   /// null.
   Value unit(std::string_view field, int64_t constant,
              Value dynamic = {}) const;
-  /// As unit(), for a field of 32-bit units.
+  /// Like unit(), but for a field of 32-bit units.
   Value word(std::string_view field, int64_t constant,
              Value dynamic = {}) const;
   /// Loads a field that is one IEEE half, and converts it to f32.
   Value half(std::string_view field) const;
   /// Loads two adjacent 16-bit units into each 32-bit lane, the first one in
-  /// the low half. This is only for layout rows, where one gather is cheaper
-  /// than two.
+  /// the low half. Only for Layout::Rows, where one gather is cheaper than two.
   Value pair(int64_t firstUnit) const;
   bool isRows() const { return layout == Layout::Rows; }
 
@@ -50,10 +49,10 @@ private:
   KernelBuilder &b;
   const DTypeInfo &type;
   Layout layout;
-  /// The address of the block column (x16), or of the block in the row of lane
-  /// 0 (rows).
+  /// In Layout::X16, the address of the block column. In Layout::Rows, the
+  /// address of the block in the row of lane 0.
   Value base;
-  /// In layout rows only: the lanes' byte offsets from lane 0, as i32.
+  /// In Layout::Rows only: the lanes' byte offsets from lane 0, as i32.
   Value laneRows;
 };
 
@@ -70,28 +69,28 @@ public:
   /// Block column `index` (i64); for a dtype without blocks, column `index`.
   BlockReader block(Value index) const;
   KernelBuilder &builder() const { return b; }
-  /// The bytes of a block column in layout x16, where it is contiguous; 0 in
-  /// layout rows.
+  /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
+  /// Layout::Rows.
   int64_t streamBytes() const;
   /// The address that a sequential read reaches `ahead` bytes after block
-  /// column `index`. Only for layout x16.
+  /// column `index`. Only for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.
   void continuesAt(Value address) { following = address; }
   /// Makes the prefetches non-temporal, for a row block that is not read again
-  /// until all others have been read.
+  /// until every other row block has been read.
   void streamsOnce() { streamCache = KernelBuilder::Cache::Once; }
   /// Prefetches the cache line at an address that streamAddress() returned.
   void prefetchWeights(Value address) const {
     b.prefetch(address, streamCache);
   }
-  /// The address of the row block's first block. Only for layout x16.
+  /// The address of the row block's first block. Only for Layout::X16.
   Value start() const { return base; }
   const DTypeInfo &dtype() const { return type; }
 
-  /// The largest number of bytes per row for which the lane offsets of layout
-  /// rows fit in 32 bits.
+  /// The largest number of bytes per row for which the lane offsets in
+  /// Layout::Rows fit in 32 bits.
   static constexpr uint64_t kMaxRowBytes = uint64_t{1} << 27;
 
 private:

@@ -51,7 +51,7 @@ public:
   Value dotPairs(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbf16ps.internal", sums, x, w, bytes);
   }
-  /// As dotPairs(), but for signed bytes in x and unsigned bytes in w, with
+  /// Like dotPairs(), but for signed bytes in x and unsigned bytes in w, with
   /// integer sums. Requires isa().hasAmxInt8.
   Value dotBytes(Value sums, Value x, Value w, int64_t bytes) {
     return dot("llvm.x86.tdpbsud.internal", sums, x, w, bytes);

@@ -76,7 +76,7 @@ private:
     Value last;     ///< the tile's last row block, relative to the matrix
     Value column;
     Value columns;
-    Value start; ///< activations of [start, end) stay in L2 for all row blocks
+    Value start; ///< [start, end) are the columns of the part's section
     Value end;
     Value x; ///< the address of x at `column` and the tile's first token
     Value tokens;

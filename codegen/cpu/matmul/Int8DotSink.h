@@ -59,8 +59,9 @@ private:
 
   const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
   Value base;         ///< the address of the first token's bytes
-  /// In the tiled formats only: the address of the tile plus 4 bytes for each
-  /// token before the first. A field's offset is added to it.
+  /// In the tiled formats only: the address of the token tile, plus 4 times the
+  /// first token's index in it. With the offset of a field of ActivationTile
+  /// added, it is the address of the first token's number in this field.
   Value numbers;
   int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;

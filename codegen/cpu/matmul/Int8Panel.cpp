@@ -217,7 +217,7 @@ void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
   }
 }
 
-/// As addDots(), but for two tokens at a time. Requires isa().hasI8mm.
+/// Like addDots(), but for two tokens at a time. Requires isa().hasI8mm.
 void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
                   llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
                   llvm::MutableArrayRef<Value> sums) {
@@ -281,8 +281,8 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 
   // The next token tile is far away in memory, so the hardware does not
-  // prefetch it. Each scale group of this tile prefetches its share of the next
-  // one.
+  // prefetch it. This code runs for every scale group of a token tile, and each
+  // time prefetches an equal share of the next token tile.
   const int64_t share = kTileBytes * tokens / kTokens / parts;
   Value next =
       b.element(b.offset(tile, tileBytes), first, kTileBytes / kTokens);

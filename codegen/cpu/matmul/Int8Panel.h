@@ -10,10 +10,10 @@
 // each step of the activations' scales, as s * 2^-64 * (1 + step / 4), and NaN
 // for the step that marks a NaN scale. A dot product is converted to float. An
 // integer addition to its exponent multiplies it by the power of two of the
-// token's scale. One FMA then accumulates it with the weight scales for the
-// token's step. I8 has to multiply by the row's scale and by the token's, and
-// the extra multiplication competes with the dot products for the same
-// execution units.
+// token's scale. One FMA then multiplies it by the weight scales for the
+// token's step and adds it to the total. I8 has to multiply by the row's scale
+// and by the token's, and the extra multiplication competes with the dot
+// products for the same execution units.
 //
 // The integer addition requires that the scales are on the grid. If any token's
 // scale in the columns of a panel is off the grid, slower code runs that is
@@ -80,11 +80,13 @@ private:
   Int8PanelLayout made;
 };
 
-/// Addresses of the numbers that an ActivationTile stores per token: those that
-/// are stored once, and those that are stored per half block and per block.
+/// The addresses of the numbers that an ActivationTile stores for one token.
+/// Its fields biasSums and scaledSums have three numbers per token: one for
+/// each half of the block, and one for the whole block. Other fields have one.
 struct TokenScales {
-  /// The address of the tile plus 4 bytes for each token before this one. A
-  /// field's offset is added to it.
+  /// The address of the tile, plus 4 times the token's index in it. With the
+  /// offset of a field with one number per token added, it is the address of
+  /// the token's number.
   mlir::Value once;
   /// `once` plus the offset of the scale group's columns in biasSums and
   /// scaledSums.
@@ -119,9 +121,9 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
-/// block of columns, and `microTokens` tokens are processed at a time. `tile`
-/// is the index of the 16 tokens among the token tiles that the panels are
-/// multiplied with; the next token tile is `tileBytes` further on.
+/// block of columns, and `microTokens` tokens are processed at a time. The 16
+/// tokens are token tile number `tile` of those that the panels are multiplied
+/// with; the next token tile is `tileBytes` further on.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

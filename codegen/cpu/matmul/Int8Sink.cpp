@@ -35,10 +35,9 @@ void Int8Sink::signedFields(int64_t column, Value word) {
 }
 
 void Int8Sink::quarterFields(int64_t column, Value word, int bias) {
-  // Moves the fields of byte i into place two at a time: the lower two come
-  // from the word itself, the upper two from the word shifted right by 4. The
-  // second of each pair is then two bits too high, which a table look-up
-  // corrects.
+  // Byte i of `word` holds four fields. Fields 0 and 1 are taken from the word
+  // itself, and fields 2 and 3 from the word shifted right by 4. Fields 1 and 3
+  // are then two bits too high, which the look-up in kFields corrects.
   constexpr std::array<int8_t, 16> kFields = {0, 1, 2, 3, 1, 0, 0, 0,
                                               2, 0, 0, 0, 3, 0, 0, 0};
   constexpr int64_t kBytes = 4 * kRowLanes;

@@ -57,8 +57,8 @@ void MatMulEmitter::finishPart(Value rowBlock, Value token, Value lane,
   Value row = b.add(b.mul(rowBlock, b.i64(kRowLanes)), lane);
   auto yStride = static_cast<int64_t>(isGlu ? spec.n : spec.yStride);
   auto yOffset = static_cast<int64_t>(isGlu ? 0 : spec.yOffset);
-  // The number of the first binding after the matrices. It is incremented with
-  // each binding that is read.
+  // The index of the next binding to read, which at first is the one after the
+  // matrices.
   auto next = static_cast<unsigned>(1 + matrices());
   auto vectorAt = [&](unsigned binding) {
     return b.load(type, b.element(b.binding(binding), row, 4), 4);

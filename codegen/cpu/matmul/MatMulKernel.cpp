@@ -93,7 +93,9 @@ private:
   void lastPass(Value rowBlock, Value firstToken, Value rest, int64_t tokens);
   void pass(Value rowBlock, Value firstToken, int64_t tokens);
 
-  const MClass mClass; ///< the class whose passes are emitted
+  /// The class for which passes are emitted. It differs from that of the spec
+  /// where a large-M kernel uses this code (emitGemvRows()).
+  const MClass mClass;
 };
 
 void GemvEmitter::emit() {

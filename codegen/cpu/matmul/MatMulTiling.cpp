@@ -35,8 +35,8 @@ constexpr uint64_t kPrefetchBytes = 9216;
 constexpr double kTileNs = 50; ///< the time to claim a tile and to start on it
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
-/// The speed is high, since most of the time for loading activations overlaps
-/// with arithmetic.
+/// The speed of loading a tile's activations. It is higher than the speed of
+/// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 constexpr double kCyclesPerNs = 3;
 /// The largest number of row blocks per tile that the model chooses.
@@ -232,7 +232,8 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
   now.tokens = tiling.tileTokens;
   now.panelColumns = tiling.panelColumns;
   now.prefetchBytes = tiling.prefetchBytes;
-  // All numbers of row blocks that exceed the whole matrix are equivalent.
+  // A tile for more row blocks than the matrix has is a tile for the whole
+  // matrix, so larger numbers need not be measured.
   const uint64_t mostRowBlocks =
       std::max(tiling.rowBlocks, tiling.tileRowBlocks);
   std::vector<std::vector<MatMulTiles>> all;

@@ -53,7 +53,7 @@ struct MatMulTiling {
   uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
-  uint64_t dotBytes;      ///< bytes of scratch for AMX int8, besides the panels
+  uint64_t dotBytes;      ///< bytes of the i32 sums of the AMX int8 kernel
   /// The prefetch distance of the GEMV code, in bytes; 0 if the kernel has no
   /// such code.
   uint64_t prefetchBytes;

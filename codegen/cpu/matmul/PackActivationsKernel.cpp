@@ -338,7 +338,7 @@ void transpose(KernelBuilder &b, Value from, int64_t rowBytes, Value to) {
     rows[i] = b.load(type, b.offset(from, i * rowBytes), 4);
   }
   // The round for `step` exchanges element j + step of row i with element j of
-  // row i + step, for all i and j that do not have the bit `step`.
+  // row i + step, for all i and j in which the bit `step` is clear.
   for (int64_t step = 1; step < kTokens; step *= 2) {
     llvm::SmallVector<int64_t> low;
     llvm::SmallVector<int64_t> high;

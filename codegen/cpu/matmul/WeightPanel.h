@@ -35,18 +35,19 @@ private:
   Value groupOffset;
 };
 
-/// Prefetches the weights of the next panels while the current ones are
-/// multiplied. Decoding is too short for that: the prefetches would all wait
-/// for memory at the same time.
+/// Prefetches the weights of the next panels while the current panels are
+/// multiplied. Decoding a panel takes too little time: prefetches during the
+/// decoding would all wait for memory at once.
 struct PanelPrefetch {
   /// The addresses of the weights, one for each row block. If there are none,
   /// nothing is prefetched.
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
-  /// The number of token tiles, each of which prefetches a share.
+  /// The number of token tiles that the current panels are multiplied with. A
+  /// share of the bytes is prefetched with each.
   mlir::Value tiles;
 
-  /// Prefetches share number `slot` of `slots` equal shares.
+  /// Divides the bytes into `slots` equal shares and prefetches share `slot`.
   void prefetchShare(KernelBuilder &b, mlir::Value slot,
                      mlir::Value slots) const;
 };
