@@ -146,9 +146,9 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
     if (rows == 0 && fromStep != 0) {
       break;
     }
-    // For each piece, the first iteration runs the body and the head, or only
-    // the body if no outputs are requested. Each further iteration runs the
-    // head again, for the next outputs.
+    // The first iteration runs the body, and the head for the first rows of
+    // logits that are requested, if any. If more are requested than the head
+    // computes at a time, each further iteration runs the head again.
     piece.outputs = rows;
     AIR_RETURN_IF_ERROR(
         walk(program, fromStep, rows == 0 ? program.headStep : steps, piece));

@@ -122,7 +122,9 @@ private:
   std::vector<uint32_t> positions;  ///< positions of the tokens of a piece
   std::vector<uint32_t> outputRows; ///< rows that a run of the head reads
   std::vector<uint64_t> cursors;    ///< per sequence: its next token's position
-  std::vector<uint64_t> countedIn;  ///< per sequence: its most recent pass
+  /// Per sequence: the number of the last pass in which its keys and values
+  /// were counted.
+  std::vector<uint64_t> countedIn;
   RunCounters sums;
   StepTimes times = {};
   bool timing = false;

@@ -36,7 +36,7 @@ struct GenerateOptions {
   bool ignoreEndOfText = false;
   /// Strings that end the answer and are not part of it. None may be empty. If
   /// a string is the text of a special token, that token ends the answer too,
-  /// although the text of control tokens is never shown.
+  /// even if it is a control token, whose text is never shown.
   std::vector<std::string> stops;
   SamplerOptions sampler;
   /// If this is not null, the flag is checked between passes, and the
@@ -114,8 +114,8 @@ private:
   std::vector<SequenceId> sequences; ///< one per token of a pass; all are equal
   uint64_t promptDone = 0;
   uint64_t emitted = 0;
-  std::optional<int32_t> sampled; ///< the next token that next() returns
-  int32_t last = 0;               ///< returned by next(), but not run yet
+  std::optional<int32_t> sampled; ///< what the next call of next() returns
+  int32_t last = 0;               ///< what next() returned last; not run yet
   FinishReason finishReason = FinishReason::NotFinished;
   std::string held;  ///< text that may begin a stop string
   std::string shown; ///< the text that the last call returned

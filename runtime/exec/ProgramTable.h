@@ -54,8 +54,9 @@ struct StepRecord {
 
 /// The cost of running one part of a program, the body or the head.
 struct PartCost {
-  uint64_t weightBytes = 0;       ///< read once per run
-  uint64_t weightBytesPerRow = 0; ///< read once per token: a gathered row
+  uint64_t weightBytes = 0; ///< read once per run
+  /// Read once per token: the row of the embedding table for the token's id.
+  uint64_t weightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;
 };
 
@@ -82,8 +83,8 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
                                                  Device &device);
 
 /// The bytes of weights that a decode pass must read, whichever kernels it
-/// uses. Each tensor that a step of the program for one token binds counts
-/// once. If a step only gathers rows of a tensor, the tensor counts as one row.
+/// uses. This is the sum over all tensors that are bound in the program for one
+/// token. A tensor of which steps only gather rows counts as a single row.
 uint64_t minimalWeightBytes(const plan::Plan &plan);
 
 } // namespace air::rt

@@ -20,8 +20,9 @@ using namespace air::rt;
 
 namespace {
 
-/// The largest default for SessionOptions::maxSequences, unless the plan has
-/// more slots. A small plan is not expected to serve more sequences at a time.
+/// The default for SessionOptions::maxSequences is at most this number, or the
+/// plan's number of slots if that is larger. A small plan is not expected to
+/// serve more sequences at a time.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
 /// table, which has one row per sequence, has at most this number of bytes.
@@ -142,9 +143,9 @@ struct Session::Parts {
   Status loadKernels(PlanAddresses &addresses);
 };
 
-/// Loads the executables of the plan. Before that, waits for all segments
-/// outside the read order (kernels and tables), because they are needed from
-/// the start.
+/// Loads the executables of the plan. Before that, waits for the segments that
+/// the plan's list of reads does not contain. They hold kernels and tables,
+/// which are needed from the start.
 Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
   std::vector<bool> inOrder(plan.segments()->size());

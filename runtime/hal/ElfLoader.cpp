@@ -296,7 +296,8 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   }
   const Elf64_Shdr &section = sections[symbol.st_shndx];
   if (places[symbol.st_shndx] == kNotLoaded) {
-    return Status::ok(); // a symbol of unwind tables or debug info
+    // The symbol belongs to unwind tables or debug info, so it is not needed.
+    return Status::ok();
   }
   if (!rangeFits(symbol.st_value, symbol.st_size, section.sh_size)) {
     return corruptError("symbol " + number(index) + " of " +

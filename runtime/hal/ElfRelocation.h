@@ -4,8 +4,8 @@
 // code. Sources: System V ABI, AMD64 Architecture Processor Supplement, table
 // 4.9; ELF for the Arm 64-bit Architecture (AAELF64), section 5.7.
 //
-// Below, S is the symbol's address, A the addend, and P the address of the
-// bytes that are relocated.
+// As in these documents, S is the address of the symbol, A is the addend, and P
+// is the address of the bytes that are relocated.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_ELFRELOCATION_H

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 // since Linux 5.14
+#define MADV_POPULATE_READ 22 // added by Linux 5.14
 #endif
 
 using namespace air::rt;

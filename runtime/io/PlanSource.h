@@ -66,7 +66,8 @@ private:
   std::vector<uint32_t> order; ///< segments in the order of first use
   std::vector<bool> ordered;   ///< per segment: whether it is in `order`
   std::vector<std::atomic<State>> states;
-  std::atomic<uint32_t> next{0};    ///< index in `order` of the next to verify
+  /// The index in `order` of the segment that the next free loader verifies.
+  std::atomic<uint32_t> next{0};
   std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;

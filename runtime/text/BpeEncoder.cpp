@@ -26,11 +26,11 @@ struct BpeEncoder::Symbol {
 struct BpeEncoder::Candidate {
   int32_t rank;
   int32_t left;
-  uint32_t length; ///< of both symbols together
+  uint32_t length; ///< the length of both symbols together
   int32_t merged;
 
-  /// Puts the candidate with the lowest rank on top of the heap, and of equal
-  /// ranks the leftmost.
+  /// Puts the candidate with the lowest rank on top of the heap, or the
+  /// leftmost of those if there are several.
   bool operator<(const Candidate &other) const {
     return rank != other.rank ? rank > other.rank : left > other.left;
   }
@@ -138,9 +138,10 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
   return true;
 }
 
-/// A vocabulary has hundreds of thousands of merges, and each takes four
-/// look-ups in large tables. The merges are processed in batches, so that the
-/// memory of one look-up is prefetched while others are prepared.
+/// Builds the table of merges. A vocabulary has hundreds of thousands of
+/// merges, and each takes four look-ups in large tables. The merges are
+/// processed in batches, so that the memory of one look-up is prefetched while
+/// others are prepared.
 class MergeReader {
 public:
   MergeReader(TokenTable &tokens, size_t count) : table(tokens), pairs(count) {}

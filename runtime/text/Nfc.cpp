@@ -73,7 +73,9 @@ std::string toNfc(std::string_view text) {
   Composer composer;
   size_t start = 0;
   size_t at = 0;
-  bool isPlain = true; // form C does not change the stretch so far
+  // Whether the stretch so far is known to be in form C, so that it can be
+  // copied.
+  bool isPlain = true;
   auto flush = [&] {
     std::string_view stretch = text.substr(start, at - start);
     if (isPlain) {

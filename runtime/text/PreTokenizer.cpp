@@ -41,8 +41,8 @@ size_t skipClass(std::string_view text, size_t position, uint8_t classMask) {
   return position;
 }
 
-/// The classes that skipSymbols() stops at. It is like skipClass(), but for
-/// characters that match [^\s\p{L}\p{N}].
+/// skipSymbols() returns the end of the run of characters outside these classes
+/// (a match of [^\s\p{L}\p{N}]*) that begins at `position`.
 constexpr uint8_t kWordOrSpace = kLetter | kNumber | kSpace;
 size_t skipSymbols(std::string_view text, size_t position) {
   Char c = charAt(text, position);
@@ -151,8 +151,8 @@ size_t nextLlama3(std::string_view text, size_t position, int digits) {
   if (symbolsEnd != body) {
     return skipClass(text, symbolsEnd, kLineEnd);
   }
-  // Matches \s*[\r\n]+, which is white space up to and including its last line
-  // end, if there is one.
+  // If the white space contains a line end, \s*[\r\n]+ matches up to the last
+  // one.
   size_t lineEnd = position;
   size_t at = position;
   for (Char c = first; c.is(kSpace); c = charAt(text, at)) {

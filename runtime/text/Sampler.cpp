@@ -9,7 +9,7 @@ namespace air::rt {
 namespace {
 
 /// Top-p does not know in advance how many candidates it will keep, so it
-/// begins by sorting only this number of the best ones.
+/// begins with this number of the best candidates and sorts more if needed.
 constexpr size_t kFirstChunk = 128;
 
 /// Returns Usage unless `value` is in [least, most]. NaN is in no range. The

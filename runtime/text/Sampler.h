@@ -28,9 +28,9 @@
 
 namespace air::rt {
 
-/// The permitted ranges of the options. They keep every penalised logit finite:
-/// the logits of a model are far below 2^100, and frequency penalties add up
-/// over at most kLongestPenaltyWindow tokens.
+/// The permitted ranges of the options. Within them, penalties cannot make a
+/// logit infinite: the logits of a model are far below 2^100, and a frequency
+/// penalty is subtracted at most kLongestPenaltyWindow times.
 inline constexpr double kMaxTemperature = 1000; ///< limit of the absolute value
 inline constexpr double kMinRepeatPenalty = 0.01;
 inline constexpr double kMaxRepeatPenalty = 100;
@@ -49,7 +49,9 @@ struct SamplerOptions {
   /// The logits of recent tokens are divided by this number if they are
   /// positive, and multiplied by it otherwise.
   float repeatPenalty = 1.0F;
-  int32_t repeatLastN = 64;      ///< recent tokens that count; 0: no penalties
+  /// The number of most recent tokens that are penalised. 0 turns all penalties
+  /// off.
+  int32_t repeatLastN = 64;
   float presencePenalty = 0.0F;  ///< subtracted from a recent token's logit
   float frequencyPenalty = 0.0F; ///< subtracted once per recent occurrence
   uint64_t seed = 0;

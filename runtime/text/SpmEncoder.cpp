@@ -26,8 +26,8 @@ struct SpmEncoder::Candidate {
   uint32_t length;
   int32_t merged;
 
-  /// Puts the candidate with the highest score on top of the heap, and of equal
-  /// scores the leftmost.
+  /// Puts the candidate with the highest score on top of the heap, or the
+  /// leftmost of those if there are several.
   bool operator<(const Candidate &other) const {
     return score != other.score ? score < other.score : left > other.left;
   }
@@ -162,8 +162,8 @@ void SpmEncoder::encode(std::string_view text, bool addSpace,
     encodeStretch(text.substr(0, end), addSpace, scratch, ids);
     text.remove_prefix(end);
     // The next stretch begins with spaces. If runs of spaces are collapsed,
-    // normalized() drops the spaces at the beginning, and `addSpace` adds the
-    // one that remains.
+    // normalized() drops all spaces at the beginning, so `addSpace` must
+    // restore one of them.
     addSpace = removeExtraSpaces;
   }
 }

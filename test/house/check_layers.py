@@ -8,8 +8,8 @@ import re
 import sys
 from pathlib import Path
 
-# Maps a folder to the layer of its files. If several folders contain a file,
-# the longest name applies.
+# Maps a folder to the layer of its files. If a file is in several of these
+# folders, the one with the longest name applies.
 LAYER_OF = {
     "formats": "formats",
     "codegen": "codegen",
@@ -56,8 +56,8 @@ for folder, layer in LAYER_OF.items():
             used = layer_of(match[1])
             if used is None and match[1].startswith("tools/"):
                 wrong.append(f"{path}:{number}: no layer is known for {match[1]}")
-            # A tool may include its own files, although its edges do not name
-            # its own layer.
+            # A layer may use itself, although cmake/AirLayers.cmake does not
+            # list it among those that it may use.
             if used and used != layer and used not in allowed[layer]:
                 wrong.append(f"{path}:{number}: {layer} must not include {match[1]}")
             if match[1].split("/")[0] in {"mlir", "llvm", "lld"} and not folder.startswith(LLVM_MAY):

@@ -9,8 +9,8 @@ import os
 import resource
 import sys
 
-# Each test runs as a different user, because the limit counts all processes of
-# a user.
+# The user id depends on the process id, so that tests that run at the same time
+# have different users.
 USER = 60000 + os.getpid() % 5000
 arguments = sys.argv[1:]
 while arguments[0].startswith("-"):

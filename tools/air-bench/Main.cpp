@@ -177,7 +177,7 @@ private:
   /// second.
   double memory = 0;
   ArithmeticRates rates;
-  KernelArithmetic arithmetic; ///< limits the kernel of the current row
+  KernelArithmetic arithmetic; ///< of the kernel of the current row
   std::string current;
   std::unique_ptr<Workload> workload;
   Status firstFailure;

@@ -54,9 +54,9 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   return bound;
 }
 
-/// The quartiles of the shares of whole passes, relative to the rates right
-/// before and right after each pass. The mean of the bounds at these two rates
-/// is the bound at the harmonic mean of the rates.
+/// The quartiles of the shares of whole passes. The bound of a pass is the mean
+/// of two bounds, one at the rates that were measured right before the pass and
+/// one at those right after it.
 Quartiles adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {

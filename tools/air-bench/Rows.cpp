@@ -40,8 +40,8 @@ private:
   void add(const KernelRow &kernel, const KernelSpec &spec,
            const std::string &axes, const std::string &shape, MClass mClass,
            uint32_t tokens, uint32_t context = 0);
-  /// Adds one benchmark for each class of M or, if the kernel has no such
-  /// classes, for each entry of kPlainTokens.
+  /// Adds one benchmark for each MClass or, if the kernel's code does not
+  /// depend on the MClass, for each entry of kPlainTokens.
   void addAll(const KernelRow &kernel, const KernelSpec &spec,
               const std::string &axes, const std::string &shape,
               uint32_t context = 0);
@@ -119,7 +119,7 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
         isCommon = false;
         precision = Precision::Int8;
         // For BF16 weights, the kernels for Precision::Int8 and
-        // Precision::Float differ only in the class of many tokens.
+        // Precision::Float differ only if the MClass is Large.
         add(kernel, spec, axes + "/bf16x32", sizes, MClass::Large,
             kClassTokens.back());
         precision = Precision::Float;

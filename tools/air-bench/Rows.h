@@ -20,8 +20,8 @@ struct BenchRow {
   bool isCommon = true;
 };
 
-/// The benchmarks of every op, dtype, layout and class of M in the kernel
-/// registry, with the shapes of Shapes.h, in the order of the registry.
+/// The benchmarks of every op, dtype, layout and MClass in the kernel registry,
+/// with the shapes of Shapes.h, in the order of the registry.
 std::vector<BenchRow> benchRows();
 
 } // namespace air::bench

@@ -40,11 +40,10 @@ inline constexpr std::array<HeadShape, 2> kHeads = {
     {{32, 8, 64}, {32, 8, 128}}};
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
 
-/// The number of tokens that represents each class of M, in the order of
-/// MClass.
+/// For each MClass, the number of tokens with which its kernels are timed.
 inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};
-/// The numbers of tokens with which kernels that have no classes of M are
-/// timed.
+/// The numbers of tokens with which kernels are timed whose code does not
+/// depend on the MClass.
 inline constexpr std::array<uint32_t, 2> kPlainTokens = {1, 64};
 
 } // namespace air::bench

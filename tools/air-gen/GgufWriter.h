@@ -47,7 +47,7 @@ public:
 private:
   struct Layout {
     std::vector<uint8_t> head;     ///< everything before the tensors' bytes
-    std::vector<uint64_t> offsets; ///< of each tensor from the head's end
+    std::vector<uint64_t> offsets; ///< of each tensor, from the end of `head`
     std::vector<uint64_t> sizes;   ///< of each tensor, in bytes
     uint64_t fileBytes = 0;
   };

@@ -27,9 +27,9 @@ static_assert(std::atomic<bool>::is_always_lock_free &&
 [[noreturn]] void dieBy(int signal) {
   std::signal(signal, SIG_DFL);
   raise(signal);
-  // If this is the first process of a container, the system does not let the
-  // signal end it. It then exits with the code that a shell would report, which
-  // is 128 plus the number of the signal.
+  // If this is the first process of a container, the signal does not end it.
+  // The process then exits with the code that a shell reports for a process
+  // that a signal has ended, which is 128 plus the number of the signal.
   constexpr int kShellsCode = 128;
   _exit(kShellsCode + signal);
 }

@@ -8,11 +8,11 @@
 
 namespace air::cli {
 
-/// Runs `body` with a stack of Thread::kStackBytes. If `ulimit -s` allows that
-/// much, `body` runs on the calling thread, which must be the main one,
-/// otherwise on a new thread. If the system refuses the new thread, `body` runs
-/// on the main thread after all, provided that its stack has at least 1 MiB;
-/// otherwise the result is an Io error.
+/// Runs `body` with a stack of Thread::kStackBytes. The caller must be the main
+/// thread. If `ulimit -s` allows a stack of that size, `body` runs on the main
+/// thread; otherwise it runs on a new thread. If the system refuses the new
+/// thread, `body` runs on the main thread after all, provided that the stack
+/// has at least 1 MiB. If it does not, the result is an Io error.
 Status runOnLargeStack(const std::function<Status()> &body);
 
 } // namespace air::cli

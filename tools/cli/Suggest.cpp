@@ -34,8 +34,8 @@ std::string nearest(std::string_view word,
   while (letters > 0 && word[word.size() - letters] == '-') {
     --letters;
   }
-  // No known word has more than 64 letters, so comparing a longer word would
-  // only take time.
+  // A word of more than 64 letters is longer than all known words. Comparing it
+  // with them would take time and lead to nothing.
   if (letters == 0 || letters > 64) {
     return best;
   }

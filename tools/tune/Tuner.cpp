@@ -49,9 +49,10 @@ public:
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use of a kernel. Stops at `soon`, except that up
-  /// to kFewestRounds rounds may take until the end of all tuning. Returns
-  /// nothing if even that time does not suffice for kFewestRounds rounds.
+  /// Chooses the tiles for one use of a kernel. Measures until `soon`. If fewer
+  /// than kFewestRounds rounds are complete by then, goes on until that many
+  /// are, but not beyond the end of all tuning. Returns nothing if there are
+  /// still fewer then.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 
@@ -140,7 +141,9 @@ Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
   for (size_t i = 0; i < sizes; ++i) {
     std::vector<std::vector<MatMulTiles>> variants =
         codegen::tileVariants(spec, target);
-    if (use.rows == 1) { // then the tile's size in tokens does not matter
+    // With a single row of activations, the size of a tile in tokens does not
+    // matter.
+    if (use.rows == 1) {
       std::erase_if(variants[i], [&](const MatMulTiles &tiles) {
         return tiles.tokens != spec.tiles.tokens;
       });

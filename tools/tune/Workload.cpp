@@ -41,8 +41,9 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Stores valid scales in the activation tiles of a buffer in format I8Grid,
-/// because kernels use the offsets in `steps` as addresses.
+/// Stores valid scales in the activation tiles of a buffer in format I8Grid.
+/// Their `steps` must be valid, because kernels use them as offsets into a
+/// panel.
 void makeSteps(uint8_t *tiles, uint64_t bytes) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -131,10 +132,10 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
                                 (spec.op == KernelOp::EmbedRows ? m : 1));
   }
 
-  // Operands that must come from memory rotate through many copies. The copies
-  // of activations overlap in their padding, which is never read. Without the
-  // overlap, the parts that are read might be few enough to fit in a cache
-  // after all.
+  // Operands that must come from memory rotate through many copies. The padding
+  // of activations is never read, so whatever follows them begins where their
+  // padding does. If the padding took memory of its own, the parts that are
+  // read might together be small enough to fit in a cache.
   std::vector<Operand> operands;
   for (const KernelBinding &binding : bindings) {
     Operand operand;
@@ -202,7 +203,8 @@ AirBatch Workload::view() const {
 Result<std::vector<rt::DeviceAddress>>
 Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
                 RotatingMemory &memory) {
-  // The most bytes that the last copy may need beyond its stride.
+  // The stride does not contain the padding of activations, so the last copy
+  // may need this many bytes more.
   uint64_t tail = 0;
   for (const Operand &operand : operands) {
     stride += operand.stride;

@@ -100,7 +100,7 @@ private:
 
   std::unique_ptr<rt::CpuDevice> device;
   std::vector<uint32_t> programs; ///< one per kernel
-  uint64_t stride = 0;            ///< from one copy of the operands to the next
+  uint64_t stride = 0; ///< bytes from one copy of all operands to the next
   uint32_t copies = 1;
   uint32_t next = 0;
   double bytes = 0;

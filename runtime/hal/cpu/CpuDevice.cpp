@@ -160,8 +160,8 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
 /// Walks a range of dispatches in phases. A phase is a sequence of dispatches
 /// without a barrier between them. The range that a thread owns in a phase
 /// consists of its tiles of the first dispatch, then of the second, and so on.
-/// A unit of the TileQueue is 2^shift tiles. `shift` is 0 unless a range would
-/// then have more than TileQueue::kMaxUnits units.
+/// A unit of the TileQueue is one tile. If a range has too many tiles for the
+/// TileQueue, a unit is 2^shift tiles instead.
 class CpuDevice::Walk final : public PhaseWalk {
 public:
   Walk(const CpuDevice &device, const Program &program,
@@ -180,7 +180,7 @@ private:
 
   const CpuDevice &device;
   const Program &program;
-  std::span<const Dispatch> dispatches; ///< those of later phases
+  std::span<const Dispatch> dispatches; ///< those after the current phase
   const AirBatch &batch;
   std::span<const Dispatch> phase;
   uint32_t shift = 0;

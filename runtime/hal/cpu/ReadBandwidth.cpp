@@ -118,7 +118,8 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
   auto *data =
       reinterpret_cast<const uint8_t *>(static_cast<uintptr_t>(address));
   made.data = data;
-  // Until it is written, fresh memory is a single shared page of zeros. The
+  // Each thread writes the part that it will read. Until then, all pages of the
+  // buffer are one shared page of zeros, which would stay in the cache. The
   // first write to a page places it on the memory node of the writing thread.
   pool.run(
       [](void *context, uint32_t thread) {

@@ -109,7 +109,8 @@ private:
   explicit ThreadPool(uint32_t threads)
       : lendings(threads), units(threads), queue(threads) {}
   static void workerMain(Worker &worker);
-  /// Unless `shared`, each thread runs only its own units.
+  /// Like walk(work), but if `shared` is false, each thread runs only the units
+  /// that it owns.
   void walk(PhaseWalk &work, bool shared);
   /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);
@@ -126,7 +127,7 @@ private:
   std::vector<NodeRun> runs;
   std::vector<Worker> workers;
   std::vector<CpuLending> lendings; ///< one per thread
-  std::vector<uint32_t> units;      ///< of the next phase, one count per thread
+  std::vector<uint32_t> units;      ///< per thread: its units in a phase
   PhaseWalk *current = nullptr;     ///< only read after a successful claim
   bool isShared = true;
   std::atomic<bool> finished{true}; ///< the walk has no more phases

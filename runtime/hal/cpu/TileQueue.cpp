@@ -25,7 +25,9 @@ uint32_t chunkOf(uint32_t units) {
 } // namespace
 
 bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
-  uint64_t total = 1; // the claim of open() itself
+  // open() itself counts as a claim of one unit, so that the phase cannot end
+  // before every range has been stored.
+  uint64_t total = 1;
   for (uint32_t count : units) {
     total += count;
   }

@@ -48,7 +48,7 @@ struct Instruction {
   uint8_t opcode;
   unsigned reg;   ///< ModRM.reg
   unsigned rm;    ///< ModRM.rm, for a register operand
-  unsigned third; ///< VEX.vvvv
+  unsigned third; ///< VEX.vvvv: the third operand
   bool isMemory;
   uint64_t address; ///< base and displacement, without the stride
   uint64_t stride;  ///< the index register times its scale

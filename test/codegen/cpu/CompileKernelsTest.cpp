@@ -81,7 +81,7 @@ TEST(CompileKernels, BytesDoNotDependOnThreadsOrOrder) {
   for (uint64_t width = 1; width < 40; width += 3) {
     specs.push_back(add(width));
   }
-  // These two kernels use the same codebook.
+  // The kernels for IQ1_S and IQ1_M use the same codebook.
   specs.push_back(matMul(DType::IQ1_S, MClass::One));
   specs.push_back(matMul(DType::IQ1_M, MClass::Large));
   auto one = compileKernels(specs, named("x86-64-v3"), 1);
@@ -257,8 +257,9 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
         Case{pairs, "x86-64-v4-bf16", "\tvdpbf16ps\t", false},
         Case{bytes, "x86-64-v4-amx", "\ttdpbsud\t", true},
         Case{bytes, "x86-64-v4-bf16", "\tvpdpbusd\t", false},
-        // Q6_K has a scale per 16 columns, so each product would use only a
-        // quarter of a tile's columns.
+        // A kernel for Q6_K must not use tiles. Q6_K has a scale per 16
+        // columns, so a tile multiplication would use only a quarter of the
+        // tile's columns.
         Case{halves, "x86-64-v4-amx", "\tvpdpbusd\t", false}}) {
     const std::string text = assemblyOf(test.spec, test.target);
     const auto has = [&](const char *instruction) {

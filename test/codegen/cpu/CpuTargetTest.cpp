@@ -83,8 +83,9 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   EXPECT_TRUE(target->isa.hasBf16Dot);
   EXPECT_NE(target->features.find("+avx512bf16"), std::string::npos);
   EXPECT_FALSE(target->isa.hasAmxBf16);
-  // The AMX features are used only if all three are present, and only together
-  // with the vector instructions for the work that tiles do not cover.
+  // The features amx-bf16, amx-int8 and amx-tile are used only if all three are
+  // present, and only together with the vector instructions for the work that
+  // tiles do not cover.
   for (const char *more : {"amx-bf16", "amx-int8"}) {
     features.push_back(more);
     target = makeCpuTarget(profile("x86_64", features));
@@ -111,7 +112,8 @@ TEST(CpuTarget, ByteDotProductsOfEachInstructionSet) {
     const char *arch;
     std::vector<std::string> features;
     ByteDot byteDot;
-    const char *llvmFeature; // required by the instructions
+    // A feature that the target must enable in LLVM.
+    const char *llvmFeature;
   };
   const std::vector<std::string> avx512 = {"avx2",     "avx512bw", "avx512cd",
                                            "avx512dq", "avx512f",  "avx512vl",

@@ -138,7 +138,9 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
     test.label = labelOf(test.spec, tokens);
     Floats x = randomFloats(random, tokens * width, 4.0F);
     const Floats y = randomFloats(random, tokens * width);
-    if (op == KernelOp::SiluMul) { // so that e^-x overflows and underflows
+    if (op == KernelOp::SiluMul) {
+      // For the first of these numbers e^-x overflows, and for the second one
+      // it underflows.
       x.front() = -200.0F;
       x.back() = 200.0F;
     }
@@ -168,7 +170,7 @@ struct PackedBlock {
   float scale;
   std::vector<int32_t> sums;
   std::vector<float> scaledSums;
-  int32_t step; ///< only in I8Grid; one value stands for NaN
+  int32_t step; ///< 0 except in I8Grid, where one value marks a NaN scale
 
   bool isAs(const PackedBlock &want) const {
     if (std::isnan(want.scale)) {
@@ -308,9 +310,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
   const uint64_t rows =
       from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
   Floats x = randomFloats(random, rows * width, 3.0F);
-  // Each of these values marks the block of one row. The values cover both
-  // signs, ties, zeros, subnormals, the largest finite value, non-finite
-  // values, and both sides of the ends of the range of I8Grid's scales.
+  // The first block of row i contains marked[i]. These values cover both signs,
+  // ties, zeros, subnormals, the largest finite value, non-finite values, and
+  // blocks whose scale is just inside or just outside the range of I8Grid.
   const float marked[] = {-100.0F,     1e30F,         0x1p-119F,
                           0x1p-112F,   1e-42F,        FLT_MAX,
                           INFINITY,    -INFINITY,     NAN,
@@ -319,8 +321,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
                           127 * 1.75F, 127 * 1.7501F, 127 * 0x1.fp-65F,
                           FLT_MIN,     FLT_TRUE_MIN};
   if (format == Activation::BF16x32) {
-    // These are the bits of ties, which must round to even, and of values next
-    // to ties, from subnormals to overflow.
+    // These are the bits of numbers halfway between two bfloat16 numbers, which
+    // must round to even, and of numbers next to them. Some are subnormal, and
+    // others would overflow or are NaN.
     const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
                              0xBF818000, 0x00008000, 0x7F7F8000, 0x7F800001,
                              0xFFC00000, 0x00018000, 0x80000001, 0x7FFFFFFF};
@@ -334,10 +337,10 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // The other values of the block depend on its mark. They are a quarter of
-      // it if the mark is infinite, NaN or at most 1 in magnitude, and random
-      // multiples of 0.5 up to half of it if it is 127 * 128 or 127. Otherwise
-      // they stay as they are.
+      // What the other values of the block are depends on its mark:
+      //   infinite, NaN or at most 1  a quarter of the mark
+      //   127 * 128 or 127            random multiples of 0.5, up to half of it
+      //   any other mark              the random values that they are already
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -450,7 +453,9 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  uint64_t gapBefore; // elements of a row of y that other matmuls write
+  // The numbers of elements in a row of y before and after those that this
+  // matmul writes. Other matmuls would write them.
+  uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;
   bool hasBias;
@@ -628,8 +633,9 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   cases.push_back(std::move(test));
 }
 
-// The most common dtypes run all shapes. The others share all code but the
-// decoder with them, so each runs only some of the shapes.
+// The most common dtypes are tested with all shapes. The kernels of other
+// dtypes differ from theirs only in how they decode weights, so each of those
+// dtypes is tested with only some of the shapes.
 bool isCommon(DType dtype, Precision precision) {
   return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
          dtype == DType::Q4_K ||

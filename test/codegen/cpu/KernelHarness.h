@@ -55,7 +55,7 @@ struct Batch {
 enum class BatchKind {
   Decode,      ///< each token belongs to a different sequence
   Prefill,     ///< all tokens belong to one sequence
-  Mixed,       ///< runs of several sequences
+  Mixed,       ///< one or more tokens of a sequence, then of another, ...
   Interleaved, ///< sequences alternate token by token
 };
 
@@ -78,7 +78,8 @@ struct Matrix {
 Matrix randomMatrix(Random &random, DType dtype, Layout layout, uint64_t rows,
                     uint64_t columns);
 
-/// Rows of floats, padded to AIR_TOKEN_PADDING with NaN.
+/// The rows, followed by rows of NaN up to a multiple of AIR_TOKEN_PADDING
+/// rows.
 Bytes paddedRows(const Floats &rows, uint64_t width);
 Bytes bytesOf(const Floats &values);
 Floats floatsOf(const Bytes &bytes);

@@ -271,8 +271,9 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   spec.mClass = MClass::One;
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Int8), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4-vnni", Precision::Float), Activation::F32);
-  // With vpmaddubsw, products of 8-bit weights cost twice as much, which is
-  // often not worth it for two-byte activations.
+  // Where vpmaddubsw multiplies the bytes, products of 8-bit weights cost twice
+  // as much as those of narrower weights. I8x2, which multiplies every weight
+  // by two bytes, is then often slower than float32.
   spec = byteMatMul(DType::Q8_0);
   EXPECT_EQ(best(spec, "x86-64-v3"), Activation::I8x2);
   EXPECT_EQ(best(spec, "x86-64-v4"), Activation::F32);
@@ -284,8 +285,8 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
   }
   for (const char *target : {"x86-64-v3", "x86-64-v4"}) {
     EXPECT_EQ(best(spec, target, Precision::Int8), Activation::I8) << target;
-    // With vpmaddubsw, a scale per 16 columns also costs twice as much, which
-    // is not worth it for large M and two-byte activations.
+    // Where vpmaddubsw multiplies the bytes, dtypes with a scale per 16 columns
+    // also cost twice as much as others, so I8x2 is not used for large M.
     KernelSpec many = byteMatMul(DType::Q6_K);
     many.mClass = MClass::Large;
     EXPECT_EQ(best(many, target), Activation::F32x16) << target;

@@ -73,9 +73,10 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   EXPECT_EQ(compiled, 7 * 8 * 2 - 2);
 }
 
-/// The number of instructions that one more T16 unit adds to the body of the
-/// kernel's loop, divided by the number of weights that a lane multiplies in a
-/// unit.
+/// The number of instructions per weight in the loop of a kernel. It is
+/// computed from two kernels, whose loops process 2 and 4 T16 units per
+/// iteration: the difference of their numbers of instructions, divided by the
+/// number of weights that a lane multiplies in 2 units.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
                                      uint32_t tokens,
                                      const CudaTarget &target) {
@@ -217,8 +218,8 @@ TEST_F(WithNvrtc, CubinsThatAreCutOrLieAreRefused) {
       nvrtc->compile(kernel.text, kernel.name, target).operator*().cubin;
   ASSERT_TRUE(countInstructions(cubin, kernel.name).isOk());
   EXPECT_FALSE(countInstructions(cubin, "another").isOk());
-  // In a cubin, only the program headers follow the section headers, so a file
-  // that is cut before the section headers must be refused.
+  // A file that is cut off before its section headers must be refused. In a
+  // cubin, these come after all sections.
   Elf64_Ehdr header;
   std::memcpy(&header, cubin.data(), sizeof header);
   for (size_t size = 0; size < header.e_shoff; size += 61) {

@@ -16,7 +16,7 @@ struct Case {
   CudaTarget target;
 };
 
-/// Odd shapes for one dtype: partial tiles, partial units, warps without units,
+/// Unusual shapes for one dtype: partial tiles and units, warps without units,
 /// more blocks than tiles, splits of unequal size, and all three kinds of
 /// WeightFetch.
 std::vector<Case> casesOf(DType dtype) {

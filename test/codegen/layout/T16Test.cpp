@@ -114,8 +114,8 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
   for (const DType dtype : t16DTypes()) {
     const T16Unit unit = *t16Unit(dtype);
     const uint64_t source = 16 * *rowBytes(dtype, unit.columns);
-    // T16 stores the scale and the minimum of every 32 columns of these dtypes
-    // in a byte each instead of 6 bits.
+    // For these dtypes, T16 stores the scale and the minimum of every 32
+    // columns in one byte each. The source stores them in 6 bits each.
     const bool widened = dtype == DType::Q4_K || dtype == DType::Q5_K;
     EXPECT_EQ(unit.bytes, source + (widened ? 16 * 4 : 0)) << info(dtype).name;
     EXPECT_EQ(unit.bytes % 16, 0U) << "bulk copies move 16 bytes";

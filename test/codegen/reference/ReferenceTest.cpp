@@ -58,8 +58,9 @@ TEST(Reference, SiluAtKnownPoints) {
 
 TEST(Reference, GluMatMulGatesTheUpHalf) {
   const Doubles x = {1, 2};
-  const Doubles gate = {kLn3, 0, 0, 0}; // the product with x is ln 3, 0
-  const Doubles up = {0, 4, 5, 5};      // the product with x is 8, 15
+  // The product of gate and x is (ln 3, 0), and that of up and x is (8, 15).
+  const Doubles gate = {kLn3, 0, 0, 0};
+  const Doubles up = {0, 4, 5, 5};
   EXPECT_THAT(gluMatMul(x, gate, up, 2, 2),
               Pointwise(IsNear(kTiny), {6 * kLn3, 0.0}));
 }
@@ -111,7 +112,8 @@ TEST(Reference, RopeAppendSplitsNormsAndRotates) {
   const Doubles kNorm = {1, 1};
   const QkvRows rows = ropeAppend(spec, qkv, angles, qNorm, kNorm);
   EXPECT_THAT(rows.q, Pointwise(IsNear(kTiny), {-3.0, 2.0, 3.0, 2.0}));
-  EXPECT_THAT(rows.k, Pointwise(IsNear(kTiny), {-1.4, 0.2})); // RMS of k: 5
+  // The root mean square of k is sqrt((1 + 49) / 2) = 5.
+  EXPECT_THAT(rows.k, Pointwise(IsNear(kTiny), {-1.4, 0.2}));
   EXPECT_THAT(rows.v, ElementsAre(5, 6));
 
   spec.qkNorm = false;
@@ -149,9 +151,11 @@ TEST(Reference, AttentionGroupsReadTheirOwnHead) {
 
 TEST(Reference, ActivationsAreSplitInTwoBytes) {
   std::vector<float> x(2 * kActivationColumns);
-  x[0] = 127 * 128; // the largest, so the scale is 1
+  x[0] = 127 * 128; // the largest of its block, so the block's scale is 1
   x[1] = -127 * 128;
-  x[2] = 63.5F; // a tie, rounded to 64, which overflows into `high`
+  // This is a tie, which rounds to 64. `low` is at most 63, so 64 is stored as
+  // 128 * 1 - 64.
+  x[2] = 63.5F;
   x[3] = -64.5F;
   x[17] = 1000;
   x[40] = 0x1p-113F; // so small that its block has the smallest scale

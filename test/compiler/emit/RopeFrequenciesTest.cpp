@@ -26,7 +26,9 @@ TEST(RopeFrequencies, AreThoseOfTransformers) {
     double ignored = 0;
     numbers >> kind >> shape.dim >> shape.base >> factor >>
         yarn.originalContext >> yarn.betaFast >> yarn.betaSlow;
-    for (int i = 0; i < 3; ++i) { // skip the inputs of the magnitude
+    // The next three numbers of the line (attention_factor, mscale_all_dim and
+    // the magnitude) do not affect the frequencies.
+    for (int i = 0; i < 3; ++i) {
       numbers >> ignored;
     }
     if (kind == "yarn") {
@@ -62,9 +64,9 @@ TEST(RopeFrequencies, YarnKeepsFastPairsAndSlowsOthers) {
     const double turns = 4096 * plain[i] / (2 * std::numbers::pi);
     EXPECT_LE(stretched[i], plain[i]);
     EXPECT_GE(stretched[i], plain[i] / 16);
-    // YaRN rounds the boundaries between fast and slow pairs outwards to whole
-    // pairs, so the test allows a slack of one pair, which is less than a
-    // factor of 1.2.
+    // The boundaries are 32 turns and 1 turn, but YaRN rounds them outwards to
+    // whole pairs. The pairs next to a boundary are therefore not checked. The
+    // turns of neighbouring pairs differ by a factor of less than 1.2.
     if (turns > 32 * 1.2) {
       EXPECT_DOUBLE_EQ(stretched[i], plain[i]);
     }

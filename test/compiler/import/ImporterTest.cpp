@@ -244,8 +244,8 @@ TEST(Importer, YarnDefaults) {
   EXPECT_EQ(rope.getMagnitude().convertToDouble(), 1);
 }
 
-/// Returns a value that the importer accepts for a neutral key, and one that it
-/// refuses.
+/// Returns a value that the importer accepts for a key with the rule `neutral`
+/// (NeutralKeys.h), and one that it refuses.
 std::pair<double, double> valuesOf(compiler::Neutral neutral) {
   switch (neutral) {
   case compiler::Neutral::One:
@@ -285,8 +285,8 @@ TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
   }
 }
 
-// These keys of features that the model does not have occur in published files.
-// They are not taken from the importer's own table.
+// Published files contain keys of features that the model does not have. The
+// test lists such keys itself and does not use the importer's table of them.
 TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   const std::string plain = importText(tinySource("qwen3"));
   ModelSource source = tinySource("qwen3");

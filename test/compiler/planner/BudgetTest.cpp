@@ -20,7 +20,7 @@ RamDemand demand() {
   demand.kernels = kMiB;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // 16 pages of 64 tokens
+  demand.context = 1000; // takes 16 pages of 64 tokens
   demand.slots = 2;
   return demand;
 }
@@ -31,7 +31,8 @@ TEST(Budget, ItemisesAndSums) {
   ASSERT_EQ(budget->items.size(), 5U);
   EXPECT_EQ(budget->items[0].bytes, 100 * kMiB);
   EXPECT_EQ(budget->items[1].name, "kv");
-  EXPECT_EQ(budget->items[1].bytes, 2 * 16 * 2 * kMiB); // slots*pages*page size
+  // 2 slots have 16 pages each, and a page has 2 MiB.
+  EXPECT_EQ(budget->items[1].bytes, 2 * 16 * 2 * kMiB);
   EXPECT_EQ(budget->items[3].bytes, 4 * kMiB);
   EXPECT_EQ(budget->total, (100 + 64 + 8 + 4 + 1) * kMiB);
 }
@@ -42,8 +43,9 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // One byte less than 64 MiB is left after the fixed 113 MiB. It holds 31 KV
-  // pages of 2 MiB, which are enough for one sequence of 16 pages or two of 15.
+  // Everything but the KV cache takes 113 MiB, which leaves one byte less than
+  // 64 MiB. That holds 31 KV pages of 2 MiB, which are enough for one sequence
+  // of 16 pages or two of 15.
   EXPECT_THAT(budget.status().message(),
               HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }
@@ -57,13 +59,16 @@ std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
 }
 
 TEST(Budget, TheAdviceNamesWhatIsAtFault) {
-  RamDemand many = demand(); // 113 MiB besides KV, 32 MiB per sequence
+  // The KV cache of a sequence takes 32 MiB. Everything else takes 113 MiB, so
+  // a machine with 113 + 100 MiB has 100 MiB left for the KV cache.
+  RamDemand many = demand();
   many.slots = 65536;
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --slots 3 or less");
   many.slots = 20;
   EXPECT_EQ(adviceFor(many, 113 + 100),
             "choose --slots 3 or less, or --ctx 128 or less");
-  many.context = 6400; // 200 MiB per sequence
+  // The KV cache of a sequence of 6400 tokens takes 200 MiB.
+  many.context = 6400;
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --ctx 128 or less");
   many.slots = 65536;
   EXPECT_EQ(adviceFor(many, 113 + 100),

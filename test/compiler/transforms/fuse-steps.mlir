@@ -96,7 +96,7 @@ llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, widt
 
 // Ops that match no pattern become plain steps. Here these are a norm that
 // other ops also read, gate and up with biases or with different inputs, a sum
-// that is not the last use of its residual, and a second matrix after the head.
+// whose residual is read again later, and a second matrix after the head.
 
 // CHECK-LABEL: plan.graph @plain {
 llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

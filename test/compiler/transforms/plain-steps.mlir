@@ -1,10 +1,10 @@
 // RUN: air-opt %s --canonicalize --fuse-steps --verify-steps --select-kernels="target=x86-64-v3 max-tokens=16 max-outputs=4" --plan-memory --verify-memory --pack-segments --schedule-reads --compile-kernels --estimate-cost --verify-plan | FileCheck %s
 
 // This graph goes through every pass, although few patterns match it. The FFN
-// has a bias, which the fused kernel cannot add. Three matmuls read one norm,
-// and the result of one of them is added to the residual stream although it is
-// a projection of neither heads nor an FFN. RoPE is partial. The head consists
-// of two matmuls.
+// has a bias, which the fused kernel cannot add. Three matmuls read one norm:
+// gate, up, and one (%w) whose result goes directly into the residual stream,
+// as otherwise only the outputs of attention and FFN do. RoPE is partial. The
+// head consists of two matmuls.
 
 // CHECK: plan.limits tokens 16 outputs 4 arena
 // CHECK-LABEL: plan.program @m1 tokens 1 to 1

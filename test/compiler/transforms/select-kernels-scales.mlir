@@ -1,8 +1,8 @@
 // RUN: air-opt %s --select-kernels="target=aarch64-neon max-tokens=8 max-outputs=3" | FileCheck %s
 
 // When a matrix has a scale, its matmul takes one scale per row of the matrix.
-// Scales are joined in the same way as the matrices, and a matrix without a
-// scale gets ones. The magnitude of RoPE scaling multiplies cosines and sines.
+// If matrices are joined, so are their scales, with 1 for each row of a matrix
+// without a scale. The magnitude of RoPE scaling multiplies cosines and sines.
 
 // CHECK-DAG: plan.tensor @[[$QKV:"q\+k\+v"]] concat
 // CHECK-DAG: plan.tensor @[[$QKVS:"q.scale\+k\+v"]] row_scales [#llm.weight<"q", NVFP4, 64x64, scale "q.scale">, {{.*}}] as F32 rows 1 x 192 bytes 768

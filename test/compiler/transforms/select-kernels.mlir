@@ -56,8 +56,8 @@
 // CHECK-NEXT: op = "rms_norm", rows_from = "outputs"} (<read buffer @x>, <read tensor @output_norm.weight>, <write buffer @xo>){{.*}} rows <outputs>
 // CHECK-NEXT: op = "matmul", rows_from = "outputs", y_stride = 512 : i64} (<read buffer @xo>, <read tensor @token_embd.weight>, <write buffer @logits>){{.*}} rows <outputs>
 
-// The programs for other batch sizes have the same steps. Only kernels that
-// depend on the class of M differ.
+// The programs for other batch sizes have the same steps. Only the kernels
+// whose code depends on the number of tokens (m_class) differ.
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: m_class = "small", n = 256 : i64, op = "matmul"
 // CHECK-NOT: m_class = "{{(small|large)}}", op = "rms_norm"
@@ -73,8 +73,8 @@
 // OPTIONS-NOT: @"m9+"
 
 // With byte dot products, each input of a Q8_0 matmul is packed once per
-// activation format. 32 columns take 24 words with one token (i8x2), and 17
-// words per token with several (i8).
+// activation format. Programs for one token use i8x2, in which 32 columns take
+// 24 words; those for several tokens use i8, in which they take 17 words.
 // BYTES-DAG: plan.buffer @attn_normed row 128
 // BYTES-DAG: plan.buffer @attn_normed.i8x2 row 96
 // BYTES-DAG: plan.buffer @attn_normed.i8 row 68
@@ -120,8 +120,8 @@ module {
 
 // q, k and v have different dtypes, so there is one matmul per matrix, and
 // their results lie side by side in the rows of qkv. For the same reason, gate
-// is separate from up. The embedding table is only gathered from, so it keeps
-// the source's order.
+// is separate from up. No matmul reads the embedding table; its rows are only
+// gathered, so it keeps the source's order.
 
 // CHECK: plan.decision "context" = "4096" by default
 // CHECK-DAG: plan.tensor @t copy {{.*}} as F16 rows 64 x 32
@@ -214,7 +214,7 @@ module {
 // PAIRS: plan.step head
 // PAIRS: op = "pack_activations", rows_from = "outputs"} (<read buffer @xo>, <write buffer @xo.bf16x32>)
 
-// bfloat16 has eight significant bits, fewer than the option demands.
+// bfloat16 has eight significant bits, fewer than activations=i8x2 demands.
 // EXACT-LABEL: plan.model {{.*}}"of_bf16"
 // EXACT-NOT: "bf16x32"
 module {

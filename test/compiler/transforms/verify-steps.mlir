@@ -224,7 +224,7 @@ plan.graph @g {
 
 // -----
 
-// A matmul must work on the kind of rows that it states.
+// A matmul that states `rows <outputs>` must not read rows of tokens.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {

@@ -28,9 +28,9 @@ bool decodesFinite(const DTypeInfo &type, const uint8_t *block) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
-/// All dtypes except MXFP4 and NVFP4, in which ggml decodes NaN codes as
-/// numbers, and those in which a block with finite scales can exceed float32
-/// when it is decoded.
+/// The dtypes in which a block is finite if and only if all of its decoded
+/// elements are. In MXFP4 and NVFP4, ggml decodes the codes for NaN as numbers.
+/// In F64 and Q8_K, finite numbers may overflow float32 when they are decoded.
 std::vector<DTypeInfo> decodedAlike() {
   std::vector<DTypeInfo> types;
   for (const DTypeInfo &type : allDTypes()) {

@@ -74,7 +74,9 @@ class GgufBuilder {
 public:
   std::string magic = "GGUF";
   uint32_t version = 3;
-  uint64_t alignment = 32;               ///< of tensor data; tests add the key
+  /// The alignment of tensor data. It is not written; a test that changes it
+  /// must also add the key general.alignment.
+  uint64_t alignment = 32;
   std::optional<uint64_t> metadataCount; ///< written instead of the true count
   std::optional<uint64_t> tensorCount;   ///< written instead of the true count
   Bytes afterMetadata;                   ///< raw bytes after the last entry
@@ -84,7 +86,8 @@ public:
     std::vector<uint64_t> extents; ///< as in the file: row length first
     uint32_t type = 0;
     Bytes data;
-    std::optional<uint64_t> offset = std::nullopt; ///< instead of the true one
+    /// Written instead of the true offset.
+    std::optional<uint64_t> offset = std::nullopt;
   };
 
   /// Adds a key whose value is given as raw bytes.

@@ -15,7 +15,7 @@ namespace {
 struct Malformed {
   const char *name;
   ErrorCode code;
-  const char *piece; ///< must occur in the message
+  const char *piece; ///< must occur in the error message
   std::function<Bytes()> make;
 };
 

@@ -213,7 +213,8 @@ TEST(ModelSource, AccessorsConvertIntegersOnly) {
   EXPECT_EQ(model.getBool("absent"), std::nullopt);
 }
 
-// These files were written by other programs, and facts about them are known.
+// Reads files that other programs wrote, and compares what the reader returns
+// with known facts about these files.
 TEST(GgufReader, ReadsModelsOfOtherWriters) {
   struct Expected {
     const char *name;

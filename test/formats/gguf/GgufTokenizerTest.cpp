@@ -203,8 +203,8 @@ TEST(GgufTokenizer, EndPiecesOfVocabulariesThatUseThemOtherwise) {
   EXPECT_EQ(
       read(normalPieces({"<|calls|>", "<|end|>", "<|flush|>"})).endOfGeneration,
       (Ids{0, 2}));
-  // In this vocabulary "</s>" is an HTML tag, because there are other end
-  // tokens.
+  // Here "</s>" is taken for an HTML tag and does not end generation, because
+  // the vocabulary has another end token.
   EXPECT_EQ(read(normalPieces({"</s>", "<|tool_response>"})).endOfGeneration,
             Ids{1});
 }
@@ -344,7 +344,8 @@ struct Refused {
 
 void PrintTo(const Refused &kind, std::ostream *out) { *out << kind.name; }
 
-/// A vocabulary of two tokens. The test adds the array that `model` also needs.
+/// A vocabulary of two tokens. It lacks the array that `model` also needs:
+/// merges for "gpt2", scores for "llama".
 GgufBuilder bare(const char *model) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", model)

@@ -73,8 +73,8 @@ TEST(PlanCorruption, ChangedSegmentsNameTheDigests) {
 TEST(PlanCorruption, EveryCutIsFound) {
   const Bytes file = fileOf(makeSmallPlan());
   for (size_t length = 0; length < file.size(); ++length) {
-    // The buffer has exactly that length, so AddressSanitizer reports a read
-    // past its end.
+    // The copy is only as long as the part of the file that it contains, so
+    // AddressSanitizer reports a read past its end.
     const Bytes cut(file.begin(),
                     file.begin() + static_cast<ptrdiff_t>(length));
     const Status status = PlanFile::parse(cut, "cut").status();

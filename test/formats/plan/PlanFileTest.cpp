@@ -158,7 +158,7 @@ TEST_F(PlanFileTest, WriterRefusesWhatTheReaderWould) {
 
 TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
   SmallPlan small = makeSmallPlan();
-  // These kernels claim a petabyte.
+  // The plan claims that its kernels take a pebibyte.
   plan::SegmentT &kernels = *small.plan.segments[2];
   kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 50;
   small.plan.budgets.clear();

@@ -31,7 +31,8 @@ Status verdict(const SmallPlan &small) {
                     kPlanPageBytes);
 }
 
-/// Makes a Change of a function that changes only the PlanT.
+/// Turns a function that changes a PlanT into a Change, which changes a
+/// SmallPlan.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }
@@ -182,7 +183,8 @@ std::vector<Case> segmentCases() {
       {"plan.weightless",
        [](SmallPlan &small) {
          makeWeightless(small);
-         small.plan.segments[2]->stored_bytes = 0; // kernels are never left out
+         // A weightless plan must still contain its kernels.
+         small.plan.segments[2]->stored_bytes = 0;
        }},
       {"plan.segment.bytes",
        [](SmallPlan &small) {
@@ -277,9 +279,9 @@ std::vector<Case> segmentCases() {
   };
 }
 
-/// Runs the layer of the first program twice. Between the two runs, attn_out
-/// writes another buffer at the offset of qkv, whose value is no longer needed
-/// then.
+/// Changes the first program so that it runs its layer twice. Between the two
+/// runs, when the value of qkv is no longer needed, attn_out writes another
+/// buffer at the offset of qkv.
 void secondUseOfQkv(P &p) {
   auto &steps = p.programs[0]->steps;
   for (size_t i = 0; i < 3; ++i) {
@@ -385,7 +387,9 @@ std::vector<Case> memoryCases() {
       // overwrite qkv too early.
       {"plan.buffer.overlap", in([](P &p) {
          plan::ProgramT &m1 = *p.programs[0];
-         m1.steps.erase(m1.steps.begin() + 3); // attn_out would wait for attn
+         // attn_out is removed, because it reads what attn writes and so would
+         // require the barrier itself.
+         m1.steps.erase(m1.steps.begin() + 3);
          m1.steps[2]->dispatches[0]->barrier = false;
        })},
   };
@@ -476,8 +480,8 @@ std::vector<Case> readAndBudgetCases() {
        })},
       {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
-      // The head's segment is needed before the others here, but lies second in
-      // the file.
+      // The first step now binds the head's matrix, too. The head's segment is
+      // therefore needed before that of the layer, but follows it in the file.
       {"plan.read.order", in([](P &p) {
          auto &bindings = dispatchOf(p, 0, 0).bindings;
          bindings.push_back(std::make_unique<plan::BindingT>());
@@ -508,7 +512,8 @@ std::vector<Case> readAndBudgetCases() {
       {"plan.budget.bytes", in([](P &p) { p.budget_items[4]->bytes -= 1; })},
       {"plan.budget.bytes", in([](P &p) { p.machine->cores = 3; })},
       {"plan.budget.total", in([](P &p) {
-         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes; // embeddings
+         // The item no longer contains the embedding table.
+         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
        })},
       {"plan.budget.sum", in([](P &p) { p.budgets[0]->bytes -= 1; })},
       {"plan.budget.sum",

@@ -31,9 +31,9 @@ void makeWeightless(SmallPlan &small);
 /// Serialises the plan as the metadata of a file, whether it is valid or not.
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
 
-/// Returns the file of a plan with correct digests, whatever its metadata says.
-/// Its size is `fileBytes`, unless a change to the plan has changed the number
-/// of pages of metadata.
+/// Returns the file of a plan, with correct digests, whatever the plan's
+/// metadata says. The file has `small.fileBytes` bytes, unless a change to the
+/// plan has changed the number of pages that the metadata takes.
 std::vector<uint8_t> fileOf(const SmallPlan &small);
 
 /// Returns a file that consists of a header page, `metadata` and `parts`, with

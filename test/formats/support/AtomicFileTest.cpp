@@ -143,7 +143,8 @@ TEST_F(AtomicFileTest, TakesNamesAsLongAsTheFileSystemAllows) {
   for (auto create : kCreates) {
     for (size_t length : {246U, 255U}) {
       std::string target = path(std::string(length, 'n'));
-      for (int round = 0; round < 2; ++round) { // first created, then replaced
+      // The first round creates the file, and the second one replaces it.
+      for (int round = 0; round < 2; ++round) {
         Result<AtomicFile> file = create(target);
         ASSERT_TRUE(file.isOk()) << file.status().message();
         ASSERT_TRUE(file->commit(0).isOk());

@@ -15,7 +15,8 @@ namespace {
 
 struct Answer {
   std::vector<int32_t> ids;
-  std::vector<std::string> pieces; ///< shown texts; finish() returns the last
+  /// What each call of next() returned, and at the end what finish() returned.
+  std::vector<std::string> pieces;
   std::string text;
   FinishReason reason = FinishReason::NotFinished;
 };

@@ -150,7 +150,9 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
     model.unknownInHistory = test.inHistory;
     model.unknownBias = test.bias;
     Result<Session> session = open({}, [&](plan::PlanT &plan) {
-      if (test.isHalf) { // twice as many numbers in the same number of bytes
+      // A head has twice as many numbers of half the size, so that the layout
+      // of the KV cache in bytes does not change.
+      if (test.isHalf) {
         plan.kv->dtype = static_cast<uint16_t>(DType::F16);
         plan.kv->head_dim = plan.model->head_dim = 2;
       }
@@ -169,8 +171,8 @@ TEST_F(SessionTest, LogitsThatAreNotFiniteNameTheirStep) {
           << rows.status().message();
       EXPECT_EQ(session->length(sequence), 0U);
     }
-    // If the bias is finite, only id 0 causes the error, and other tokens still
-    // work.
+    // Unless the bias is the cause, the error occurs only in sequences that
+    // contain id 0. A sequence of other ids must still work.
     if (test.bias == 0) {
       Result<Rows> rows = runRows(*session, {5, 6}, {sequence, sequence}, {1});
       EXPECT_TRUE(rows) << rows.status().message();
@@ -306,7 +308,8 @@ TEST_F(SessionTest, CountsBytesAndOperations) {
   ASSERT_TRUE(runRows(session, {1}, {sequence}, {0}));
   constexpr uint64_t kRow = FAKE_WIDTH * sizeof(float);
   constexpr uint64_t kHead = FAKE_VOCABULARY * sizeof(float);
-  constexpr uint64_t kPosition = 8; // one float of K, one of V
+  // A position takes 8 bytes: one float of K and one of V.
+  constexpr uint64_t kPosition = 8;
   RunCounters counters = session.executor().counters();
   EXPECT_EQ(counters.passes, 1U);
   EXPECT_EQ(counters.tokens, 1U);

@@ -34,7 +34,8 @@ inline constexpr uint64_t kFakeContext = 150;
 inline constexpr uint64_t kFakePages = 6;
 
 struct FakeModel {
-  /// Maps an id to the id that follows it; by default the next id.
+  /// Maps an id to the greedy token after it. By default, this is the id plus
+  /// 1, or 0 after the last id.
   std::array<int32_t, FAKE_VOCABULARY> next;
   /// Id 0 adds `unknownInHistory` to the history, and `unknownBias` is the bias
   /// of its logit. Large values cause overflow.

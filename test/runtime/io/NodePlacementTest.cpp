@@ -52,8 +52,8 @@ std::pair<int, unsigned long> policy() {
 }
 
 TEST(NodePlacement, BringsPagesInAndLeavesThePolicy) {
-  // The pages are those of a file, because pages of a private mapping are not
-  // in this process's page table before they are read.
+  // The mapping is one of a file, as that of a plan is. None of the file's
+  // pages has been read, so not all of them are in memory yet.
   char name[] = "/tmp/node-placement-XXXXXX";
   int file = mkstemp(name);
   ASSERT_GE(file, 0);

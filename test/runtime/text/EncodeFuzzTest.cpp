@@ -161,8 +161,9 @@ TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
     TokenizerData data = smallSpm(pieces);
     data.removeExtraWhitespaces = removeSpaces;
     Tokenizer inStretches = tokenizerOf(data);
-    // No merge can make this piece, but it contains a space in the middle, so
-    // the tokenizer must not encode the text in stretches that end at spaces.
+    // No merge results in this piece, so it does not affect the ids. However,
+    // because it has a space in the middle, the second tokenizer must not split
+    // the text into stretches that end at spaces.
     appendToken(data, "z" + mark + "z", TokenType::Normal);
     Tokenizer atOnce = tokenizerOf(data);
     EXPECT_EQ(inStretches.encode(text, true, true),

@@ -250,9 +250,11 @@ TEST(PenaltyTest, ArithmeticByHand) {
   {
     Sampler sampler = make(options, 3);
     sampler.accept(0);
-    EXPECT_EQ(pick(sampler, {4.0F, 1.99F, 0}), 0); // 4 / 2 = 2
+    // The repeat penalty makes the first logit 4 / 2 = 2.
+    EXPECT_EQ(pick(sampler, {4.0F, 1.99F, 0}), 0);
     EXPECT_EQ(pick(sampler, {4.0F, 2.01F, 0}), 1);
-    EXPECT_EQ(pick(sampler, {-1.0F, -1.99F, -9}), 1); // -1 * 2 = -2
+    // The repeat penalty makes the first logit -1 * 2 = -2.
+    EXPECT_EQ(pick(sampler, {-1.0F, -1.99F, -9}), 1);
     EXPECT_EQ(pick(sampler, {-1.0F, -2.01F, -9}), 0);
   }
   options = plain();
@@ -264,7 +266,8 @@ TEST(PenaltyTest, ArithmeticByHand) {
     for (int i = 0; i < 3; ++i) {
       sampler.accept(2);
     }
-    // 2 - (3 * 0.25 + 0.5) = 0.75
+    // Token 2 has occurred three times, so the penalties make its logit
+    // 2 - (3 * 0.25 + 0.5) = 0.75.
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
     EXPECT_EQ(pick(sampler, {0.76F, 0, 2.0F}), 0);
     // Sampling again gives the same result, because sample() does not count
@@ -275,7 +278,7 @@ TEST(PenaltyTest, ArithmeticByHand) {
   {
     Sampler sampler = make(options, 3);
     sampler.accept(2);
-    // 2 / 4 - (0.25 + 0.5) = -0.25
+    // The three penalties make the last logit 2 / 4 - (0.25 + 0.5) = -0.25.
     EXPECT_EQ(pick(sampler, {-0.26F, -1, 2.0F}), 2);
     EXPECT_EQ(pick(sampler, {-0.24F, -1, 2.0F}), 0);
   }

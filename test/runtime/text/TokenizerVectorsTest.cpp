@@ -20,9 +20,9 @@ using nlohmann::json;
 
 namespace {
 
-/// Returns what the ids of `text` decode to. `composes` means that the
-/// tokenizer applies Normalization Form C. An SPM vocabulary cannot tell U+2581
-/// from a space.
+/// Returns what the ids of `text` decode to. If `composes` is true, this is the
+/// Normalization Form C of the text. An SPM vocabulary encodes U+2581 like a
+/// space, so U+2581 is decoded as a space.
 std::string readBack(const Tokenizer &tokenizer, std::string text,
                      bool composes) {
   if (composes) {
@@ -36,8 +36,8 @@ std::string readBack(const Tokenizer &tokenizer, std::string text,
   return text;
 }
 
-/// Encodes every text of `vectorsPath` and compares the ids. If `others` also
-/// has the text, its ids are expected instead.
+/// Encodes every text of the file and compares the ids with those in the file.
+/// For a text that is in `others`, the ids in `others` are expected instead.
 void checkVectors(const Tokenizer &tokenizer, const std::string &vectorsPath,
                   bool parseSpecial, bool composes,
                   const std::map<std::string, json> &others = {}) {
@@ -99,8 +99,9 @@ TEST_P(RealVectorsTest, AllStrings) {
   }
   Tokenizer tokenizer =
       tokenizerOf(vocabularyOf(thirdParty("vocab/" + name + ".gguf")));
-  // The vectors of Qwen 2 were made without its normalizer, so another file
-  // states the ids of the texts that it changes.
+  // The vectors of Qwen 2 were made without the normalizer that converts text
+  // to form C. For the texts that this normalizer changes, another file states
+  // the ids.
   std::map<std::string, json> others;
   if (name == "qwen2") {
     json cases = json::parse(slurp(inputs("tokenizers/qwen2-nfc.json")));

@@ -46,16 +46,17 @@ PlanMeasurement measurement() {
 TEST(PlanReport, TheNearerBoundCounts) {
   const PlanReport report = evaluate(measurement());
   ASSERT_EQ(report.dispatches.size(), 5U);
-  // Reading 50 bytes at 100 per second takes 0.5 s. An operation takes two byte
-  // products, so 20 operations at 40 / 2 per second take 1 s.
+  // Reading 50 bytes at 100 bytes per second takes 0.5 s. Int15 needs two byte
+  // products for each operation, so 20 operations take 40 products, which at 40
+  // products per second take 1 s.
   EXPECT_DOUBLE_EQ(report.dispatches[0].byteBound, 0.5);
   EXPECT_DOUBLE_EQ(report.dispatches[0].operationBound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[0].bound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[0].share(), 0.5);
   EXPECT_DOUBLE_EQ(report.dispatches[1].byteBound, 0.1);
   EXPECT_DOUBLE_EQ(report.dispatches[1].bound, 3);
-  // Here an operation takes one byte product, so 40 operations at 40 per second
-  // take 1 s.
+  // Int8 needs one byte product for each operation, so 40 operations at 40
+  // products per second take 1 s.
   EXPECT_DOUBLE_EQ(report.dispatches[2].operationBound, 1);
   EXPECT_DOUBLE_EQ(report.dispatches[2].bound, 2);
   EXPECT_EQ(report.impossible, "");
@@ -81,11 +82,13 @@ TEST(PlanReport, SumsGoByStepKindAndPass) {
 
 TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   PlanMeasurement measured = measurement();
-  measured.dispatchSeconds[2] = 1.91; // 2 / 1.91 is just below 1.05
+  // The bound of this dispatch is 2 s. Its share, 2 / 1.91, is just below the
+  // allowed share of 1.05, and 2 / 1.9 is just above it.
+  measured.dispatchSeconds[2] = 1.91;
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head: 1900"));
-  // With higher limits, as from another measurement, the time is possible.
+  // If another measurement raises the bandwidth, the same time is possible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }
@@ -107,7 +110,7 @@ TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {
                      {20, half, whole},
                      {20, whole, whole}};
   const PlanReport report = evaluate(measured);
-  // The shares of the passes are 20/40, 10/20, 15/25, 10/16 and 15/20.
+  // The shares (bound / time) are 20/40, 15/25, 10/16, 15/20 and 10/20.
   EXPECT_DOUBLE_EQ(report.adjacentShare.low, 0.5);
   EXPECT_DOUBLE_EQ(report.adjacentShare.median, 0.6);
   EXPECT_DOUBLE_EQ(report.adjacentShare.high, 0.625);

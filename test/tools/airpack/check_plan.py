@@ -29,7 +29,8 @@ assert steps[0] == steps[1] == steps[2]
 assert plan["arena_bytes"] < sum(b["bytes"] for b in plan["buffers"])
 assert [b["name"] for b in plan["buffers"] if b.get("is_output")] == ["logits"]
 
-# A decode pass reads from memory the weights that its dispatches read.
+# The predicted number of bytes per decode pass is that of the weights that the
+# dispatches read.
 moved = sum(d["weight_bytes"] for s in plan["programs"][0]["steps"] for d in s["dispatches"])
 (link,) = plan["predictions"][0]["links"]
 assert link["link"] == "dram" and link["bytes_per_pass"] == moved, (link, moved)

@@ -41,9 +41,12 @@ TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
 
 TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
   BenchMeasurement measured = example();
-  measured.decodeSeconds = 10 / 8.3; // 41.5 GB/s: within the tolerance
+  // Decoding then reads 41.5 GB/s. That is more than the limit of 40 GB/s, but
+  // within the tolerance of 5 %.
+  measured.decodeSeconds = 10 / 8.3;
   EXPECT_TRUE(evaluate(measured));
-  measured.decodeSeconds = 10 / 8.5; // 42.5 GB/s
+  // Decoding then reads 42.5 GB/s, which the tolerance does not cover.
+  measured.decodeSeconds = 10 / 8.5;
   Result<BenchReport> report = evaluate(measured);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.status().code(), ErrorCode::Internal);
@@ -53,14 +56,17 @@ TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
 }
 
 TEST(BenchReport, ALimitBelowTheRateIsMeasuredAgain) {
-  BenchMeasurement measured = example(); // 25 GB/s of 40
+  // Decoding reads 25 GB/s, and the limit is 40 GB/s, so nothing is measured
+  // again.
+  BenchMeasurement measured = example();
   uint32_t calls = 0;
   auto growing = [&] { return 1e9 * (10 + 4 * ++calls); };
   raiseLimit(measured, growing);
   EXPECT_EQ(calls, 0U);
 
   measured.limitPerSecond = 20e9;
-  raiseLimit(measured, growing); // measures 14, 18, 22, 26 GB/s
+  // Four measurements find 14, 18, 22 and 26 GB/s. Only the last is above 25.
+  raiseLimit(measured, growing);
   EXPECT_EQ(calls, 4U);
   EXPECT_EQ(measured.limitPerSecond, 26e9);
   EXPECT_TRUE(evaluate(measured));

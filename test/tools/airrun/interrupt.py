@@ -44,9 +44,9 @@ for which in (signal.SIGINT, signal.SIGTERM):
     assert "airrun: prompt: 1 tokens in" in errors, errors
     assert errors.endswith("; interrupted\n"), errors
 
-# When a signal comes during the prompt, only the passes that ran count, and
-# there is no first token. The test varies the delay until the signal comes
-# neither before nor after the processing of the prompt.
+# If a signal comes while the prompt is processed, only the passes that ran
+# count, and there is no first token. The test increases the delay before the
+# signal until the signal comes at such a time.
 for delay in (0.1 * 1.5**i for i in range(12)):
     child = start("-f", PROMPT, "-n", "1")
     time.sleep(delay)
@@ -64,9 +64,10 @@ for delay in (0.1 * 1.5**i for i in range(12)):
 else:
     sys.exit("the prompt was never under way when the signal came")
 
-# A second signal must end the process at once, even while it writes to a full
-# pipe. The pipe must be full here, because otherwise the first signal would end
-# the process.
+# While airrun is blocked because it writes to a full pipe, the first signal has
+# no visible effect. A second signal must end the process at once. The test
+# waits until the pipe is full, because otherwise the first signal would end the
+# process.
 child = start("--tokens", "1", "-n", "4000000", "--output-tokens")
 PIPE_BYTES = fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
 while struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, bytes(4)))[0] < PIPE_BYTES - 16:

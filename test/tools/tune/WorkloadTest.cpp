@@ -9,8 +9,9 @@ namespace {
 using codegen::KernelOp;
 using codegen::KernelSpec;
 
-/// Runs `spec` once with `tokens` tokens after `context` others. Returns the
-/// number of bytes per run that must come from memory.
+/// Runs `spec` once with a batch of `tokens` tokens, in attention with
+/// `context` keys. Returns the number of bytes per run that must come from
+/// memory.
 double bytesRead(const KernelSpec &spec, uint64_t tokens,
                  uint32_t context = 0) {
   RotatingMemory memory;
@@ -50,7 +51,7 @@ TEST(Workload, OpsWithoutWeightsWaitForTheRowsThatTheyRead) {
   spec.epsilon = 1e-5F;
   EXPECT_EQ(bytesRead(spec, 5), 5 * 64 * 4);
   spec = KernelSpec();
-  spec.op = KernelOp::Add; // reads both operands
+  spec.op = KernelOp::Add; // reads both operands, x and y
   spec.k = 64;
   EXPECT_EQ(bytesRead(spec, 5), 2 * 5 * 64 * 4);
 }
@@ -64,7 +65,8 @@ TEST(Workload, RopeAppendTakesTheNormsOfItsHeads) {
   spec.rope = codegen::RopeKind::Neox;
   spec.qkNorm = true;
   spec.epsilon = 1e-6F;
-  spec.kvPageBytes = 2 * 2 * 32 * 64 * 2; // K and V of 64 tokens, float16
+  // K and V, 2 KV heads of 32 elements, 64 tokens, 2 bytes per float16.
+  spec.kvPageBytes = 2 * 2 * 32 * 64 * 2;
   // Only the rows of qkv come from memory. The angles are few, and all layers
   // read the same angles.
   EXPECT_EQ(bytesRead(spec, 3), 3 * (4 + 2 + 2) * 32 * 4);

@@ -16,7 +16,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     KernelCase test;
     test.spec.op = KernelOp::RopeAngles;
     test.spec.ropeDim = ropeDim;
-    test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F; // YaRN with factor 4
+    // 1.1386294 is the magnitude that YaRN prescribes for a factor of 4.
+    test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F;
     test.batch = makeBatch(random, BatchKind::Decode, 21, 1U << 20);
     const uint32_t marked[] = {0, 1, 1U << 20, (1U << 20) - 1, 1U << 31, ~0U};
     std::copy(std::begin(marked), std::end(marked),
@@ -281,8 +282,8 @@ void addRopeAppends(std::vector<KernelCase> &cases, Random &random) {
       {{2, 1, 256}, 256, RopeKind::Norm, true},
       {{5, 1, 24}, 0, RopeKind::None, true},
       {{4, 2, 40}, 0, RopeKind::None, false},
-      // These head sizes are not multiples of the vector width: the 100 of
-      // OpenLLaMA-3B, and arbitrary others.
+      // These head sizes are not multiples of the vector width. OpenLLaMA-3B
+      // has heads of 100 elements; the other sizes are arbitrary.
       {{4, 2, 100}, 100, RopeKind::Norm, false},
       {{3, 3, 1}, 0, RopeKind::None, false},
       {{2, 1, 6}, 6, RopeKind::Norm, true},
@@ -382,8 +383,8 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
     want.insert(want.end(), out.begin(), out.end());
   }
   // A score is `scale` times a sum of headDim products of magnitude keyScale.
-  // Its absolute error becomes the relative error of a softmax weight, and the
-  // values have a magnitude of 4.
+  // If its error is d, the softmax weight e^score has a relative error of d.
+  // The weights multiply values of a magnitude of up to about 4.
   const double bound =
       4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
   test.check = [want, bound](const std::vector<Bytes> &after) {

@@ -49,9 +49,10 @@ std::vector<Sum> sums() {
   return all;
 }
 
-/// The weight in byte `at` of word `word` of row `row`. In rows 0 to 3 every
-/// weight is the largest, except that in rows 2 and 3 of 8-bit weights every
-/// weight is the smallest. The other rows mix values.
+/// The weight in byte `at` of word `word` of row `row`. All weights of rows 0
+/// and 1 have the largest value. With 8 bits, all weights of rows 2 and 3 have
+/// the smallest value, -128; with fewer bits, they have the largest value, too.
+/// The other rows mix values.
 int weight(const Sum &sum, int64_t row, int64_t word, int64_t at) {
   const int most = sum.bits == 8 ? 127 : (1 << sum.bits) - 1;
   const int least = sum.bits == 8 ? -128 : 0;
@@ -114,8 +115,9 @@ void emit(KernelBuilder &b) {
   });
 }
 
-/// On targets whose weight bytes are unsigned, -`bias` is added to each 8-bit
-/// weight. The expected sums include this addition.
+/// `bias` is the target's targetInt8Bias(). If it is not 0, the target's weight
+/// bytes are unsigned, and `bias` is subtracted from each 8-bit weight. The
+/// expected sums are those of the weights after this subtraction.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";
@@ -227,8 +229,10 @@ TEST(Int8Dot, OfTwoTokensAtOnce) {
   Random random(8);
   KernelCase test;
   test.batch = makeBatch(random, BatchKind::Decode, 1, 0);
-  Bytes weights(2 * kWordBytes); // columns 0-3, then 4-7, of 16 rows
-  Bytes x(16);                   // [token][8]
+  // 16 rows of 8 columns: columns 0 to 3 of all rows, then columns 4 to 7.
+  Bytes weights(2 * kWordBytes);
+  // 2 tokens of 8 columns.
+  Bytes x(16);
   for (uint8_t &byte : weights) {
     byte = static_cast<uint8_t>(random());
   }

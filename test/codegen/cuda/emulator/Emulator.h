@@ -33,9 +33,9 @@ Result<std::string> hostIntrinsicsText();
 Result<std::vector<uint8_t>>
 compileObject(const std::vector<std::string> &texts);
 
-/// The kernels of one loaded shared object. Each text is self-contained and has
-/// its own types, so only kernel names must differ. compile() returns an
-/// Unsupported error if there is no host compiler.
+/// The kernels of one loaded shared object. The texts of different kernels may
+/// define types of the same name, but the kernels' names must differ. compile()
+/// returns an Unsupported error if there is no host compiler.
 class Library {
 public:
   static Result<Library> compile(const std::vector<std::string> &texts);

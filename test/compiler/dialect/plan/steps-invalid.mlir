@@ -14,8 +14,8 @@ plan.graph @g {
 
 // -----
 
-// An embedding table must have no scale, because no kernel multiplies its rows
-// by one.
+// An embedding table must have no scale, because no kernel multiplies gathered
+// rows by a scale.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -109,8 +109,8 @@ plan.graph @g {
 
 // -----
 
-// A norm must have an epsilon. The assembly format ensures this; builders do
-// not.
+// A norm must have an epsilon. The assembly format ensures this, but code that
+// builds the op may leave the epsilon out.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
@@ -198,7 +198,8 @@ plan.graph @g {
 
 // -----
 
-// These cases break rules for steps that no pattern fuses.
+// These cases break rules for plain steps, which stand for ops that no fused
+// step covers.
 
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):

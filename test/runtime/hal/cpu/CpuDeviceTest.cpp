@@ -87,8 +87,8 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
       EXPECT_EQ(static_cast<const uint64_t *>(*out)[tile],
                 (round + 1) * kTiles + 1);
     }
-    // Only a part of the program runs: the sum, which reads the results of the
-    // last dispatch.
+    // Runs only the program's second dispatch, the sum. It reads what the third
+    // dispatch wrote in the previous run.
     ASSERT_TRUE((*device)->run(*program, 1, 1, batch).isOk());
     EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
   }

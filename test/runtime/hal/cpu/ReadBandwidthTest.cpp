@@ -34,7 +34,9 @@ TEST(ReadBandwidth, IsAtLeastTheBandwidthOfAPlainLoop) {
   clock_gettime(CLOCK_MONOTONIC, &begin);
   volatile uint64_t sum = 0;
   for (uint64_t word : words) {
-    sum = sum + word; // one load and one store at a time
+    // `sum` is volatile, so this loop is slow: each iteration waits for the
+    // store of the previous one.
+    sum = sum + word;
   }
   clock_gettime(CLOCK_MONOTONIC, &end);
   double seconds = static_cast<double>(end.tv_sec - begin.tv_sec) +

@@ -169,7 +169,8 @@ TEST(TileQueue, EveryUnitOfEveryPhaseRunsOnceUnderContention) {
   // and every thread reads them after a claim, so ThreadSanitizer reports a
   // claim that outlives its phase.
   uint32_t phase = 0;
-  uint64_t sum = 0; ///< the sum of the slots of one phase
+  uint64_t sum = 0; ///< the sum of all slots
+  /// How often each unit of each owner has run in the current phase.
   std::vector<uint64_t> slots;
   uint64_t expected = 0;
   std::vector<uint32_t> units;

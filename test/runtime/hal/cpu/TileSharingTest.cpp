@@ -276,8 +276,9 @@ TEST_P(TileSharingOf, TinyDispatchesSeeTheResultsOfEarlierOnes) {
   constexpr int kRounds = 50;
   AirKernelFn function = addUp;
   make(GetParam(), {&function, 1});
-  // The stages form two independent chains, so the first dispatch of each pair
-  // needs no barrier.
+  // The stages with even numbers form one chain, and those with odd numbers
+  // another. The chains are independent, so a stage with an even number needs
+  // no barrier after it.
   std::vector<Stage> stages(2 * kStages);
   for (size_t i = 0; i < stages.size(); ++i) {
     stages[i].before = i < 2 ? nullptr : &stages[i - 2];
