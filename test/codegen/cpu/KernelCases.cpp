@@ -633,15 +633,6 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   cases.push_back(std::move(test));
 }
 
-// The most common dtypes are tested with all shapes. The kernels of other
-// dtypes differ from theirs only in how they decode weights, so each of those
-// dtypes is tested with only some of the shapes.
-bool isCommon(DType dtype, Precision precision) {
-  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
-         dtype == DType::Q4_K ||
-         (dtype == DType::BF16 && precision == Precision::Int8);
-}
-
 size_t turnOf(DType dtype, Layout layout) {
   return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
 }
@@ -724,6 +715,12 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 }
 
 } // namespace
+
+bool isCommon(DType dtype, Precision precision) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::Q8_0 ||
+         dtype == DType::Q4_K ||
+         (dtype == DType::BF16 && precision == Precision::Int8);
+}
 
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
                                   MClass mClass, Precision precision,

@@ -145,6 +145,11 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            const std::string &emulator,
                            const std::string &runner);
 
+/// Whether the dtype is one of a few that run all shapes on all targets. The
+/// other dtypes share all code but the decoder with these, so each of them runs
+/// only some shapes, and only on some targets.
+bool isCommon(DType dtype, Precision precision);
+
 /// The cases of one op for one dtype, layout, M class and precision of
 /// activations, as far as the op has these. They include odd and even shapes,
 /// and every batch kind.
