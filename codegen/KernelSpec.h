@@ -218,6 +218,7 @@ struct ActivationTile {
   float scaledSums[3][kActivationTokens];
   // Only I8Grid uses `exponents` and `steps`; in I8 they are unspecified. Even
   // for padding tokens, I8Grid's exponents are on the grid and its steps valid.
+
   /// Each element is (exponent - kGridBaseExponent) * 2^23. Adding it to the
   /// bits of a float multiplies the float by 2^(exponent - kGridBaseExponent).
   /// As an unsigned number it is below kGridExponents * 2^23 if and only if the

@@ -184,8 +184,8 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   }
 }
 
-// The byte offset of what a lane reads among the sums of activations, for the
-// group of columns that begins at `column`.
+// Returns the byte offset, within the sums of activations, of those that lane
+// 4g+t reads for the columns that begin at `column`.
 AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
   if (kSumColumns == 0) {
     return 0;
@@ -386,8 +386,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
     }
     ++batch;
     if (batch == kReduceTiles || tile + 1 == tiles) {
-      // There are two buffers, so a warp that is ahead can fill the other buffer
-      // before it has to wait at the next barrier.
+      // There are two buffers for the sums of the warps, so a warp that is ahead
+      // can fill the other buffer before it has to wait at the next barrier.
       ap_barrier();
       const u32 first = firstTile + tile + 1 - batch;
       reduceTiles(reduce + buffer * kReduceTiles * kWarps * kTokens * 16, first, batch, part,
