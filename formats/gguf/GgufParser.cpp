@@ -70,8 +70,9 @@ private:
   /// Returns the error "truncated at byte P: WHAT needs N bytes, R are left".
   Status truncated(const char *what, uint64_t needed) const {
     return corruptError("truncated at byte " + number(reader.position()) +
-                        ": " + what + " needs " + number(needed) + " bytes, " +
-                        number(reader.remaining()) + areLeft());
+                        ": " + what + " needs " + number(needed) +
+                        " bytes, but " + number(reader.remaining()) +
+                        areLeft());
   }
 
   /// Returns the end of a message that states how many bytes remain: " are
@@ -125,8 +126,8 @@ Status Parser::readString(const char *what, uint64_t maxBytes,
   }
   if (length > maxBytes) {
     return corruptError(std::string(what) + " at byte " + number(begin) +
-                        " has " + number(length) + " bytes, more than " +
-                        number(maxBytes));
+                        " has " + number(length) + " bytes; at most " +
+                        number(maxBytes) + " are allowed");
   }
   std::span<const uint8_t> run = *reader.readBytes(length);
   text.assign(reinterpret_cast<const char *>(run.data()), run.size());
@@ -354,7 +355,8 @@ Status Parser::parseTensor(SourceTensor &tensor, uint64_t &offset) {
     AIR_RETURN_IF_ERROR(read("a dimension", extent));
     if (extent == 0) {
       return corruptError("dimension " + number(i) + " at byte " +
-                          number(reader.position() - sizeof(extent)) + " is 0");
+                          number(reader.position() - sizeof(extent)) +
+                          " is 0; it must be at least 1");
     }
     tensor.shape.push_back(extent);
   }

@@ -49,8 +49,9 @@ Result<SplitFacts> splitFacts(const gguf::ParsedFile &parsed) {
     }
     if (*part >= *parts) {
       return corruptError("metadata has split.no " + std::to_string(*part) +
-                          " with split.count " + std::to_string(*parts) +
-                          "; parts are numbered from 0");
+                          ", but split.count " + std::to_string(*parts) +
+                          "; split.no must be 0 to " +
+                          std::to_string(*parts - 1));
     }
     facts.part = *part;
     facts.parts = *parts;

@@ -103,7 +103,9 @@ Status Reader::readId(const char *key, int32_t &id, Need need) {
   }
   std::optional<uint64_t> stored = source.getUnsigned(name);
   if (!stored) {
-    return corruptError("metadata '" + name + "' is not a token id");
+    return corruptError("metadata '" + name +
+                        "' is not a token id; it must be a whole number of 0 "
+                        "or more, or -1 for none");
   }
   if (*stored == UINT32_MAX) { // some converters store -1 like this
     id = TokenizerData::kNoToken;
@@ -136,7 +138,8 @@ Status Reader::readTokens() {
   }
   if (tokens->size() > INT32_MAX) {
     return corruptError("the vocabulary has " + std::to_string(tokens->size()) +
-                        " tokens, more than " + std::to_string(INT32_MAX));
+                        " tokens; at most " + std::to_string(INT32_MAX) +
+                        " are allowed");
   }
   data.tokens = *tokens;
 
@@ -245,9 +248,9 @@ Status Reader::readScores() {
     for (size_t id = 0; id < data.tokens.size(); ++id) {
       data.scores.push_back(static_cast<float>(stored[id]));
       if (std::isnan(data.scores.back())) {
-        return corruptError("metadata 'tokenizer.ggml.scores' is not a number "
-                            "for token " +
-                            std::to_string(id));
+        return corruptError("metadata 'tokenizer.ggml.scores' gives token " +
+                            std::to_string(id) +
+                            " the score NaN; scores must be numbers");
       }
     }
     return Status::ok();

@@ -141,8 +141,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host) {
   auto differ = [](const std::string &field, const std::string &needs,
                    const std::string &has) {
-    return mismatchError(field + ": plan needs " + needs +
-                         ", this machine has " + has +
+    return mismatchError(field + ": the plan needs " + needs +
+                         ", but this machine has " + has +
                          "; pack the model on this machine with --target host");
   };
   if (plan.arch != host.arch) {

@@ -48,13 +48,13 @@ public:
     }
     if (!it->is_number_unsigned()) {
       return fail(field,
-                  "is " + shown(*it) + "; it takes a whole number from " +
+                  "is " + shown(*it) + "; it must be a whole number from " +
                       std::to_string(low) + " to " + std::to_string(high));
     }
     const auto number = it->get<uint64_t>();
     if (number < low || number > high) {
       return fail(field, "is " + std::to_string(number) +
-                             "; it takes a whole number from " +
+                             "; it must be a whole number from " +
                              std::to_string(low) + " to " +
                              std::to_string(high));
     }
@@ -68,7 +68,7 @@ public:
       return Status::ok();
     }
     if (!it->is_string()) {
-      return fail(field, "is " + shown(*it) + "; it takes a string");
+      return fail(field, "is " + shown(*it) + "; it must be a string");
     }
     value = *it->get_ptr<const std::string *>();
     return Status::ok();
@@ -79,7 +79,7 @@ public:
   /// than the stack allows.
   static std::string shown(const Json &value) {
     if (value.is_structured()) {
-      return value.is_array() ? "a list" : "an object";
+      return value.is_array() ? "an array" : "an object";
     }
     std::string text =
         value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
@@ -114,15 +114,14 @@ std::string join(const std::vector<std::string_view> &names) {
 /// control characters. The name ends up in a plan and in one-line messages.
 Status checkName(const Fields &fields, const std::string &name) {
   if (name.empty() || name.find('/') != std::string::npos) {
-    return fields.fail("name",
-                       "is \"" + name +
-                           "\"; it takes a string that is not empty and "
-                           "has no '/'");
+    return fields.fail(
+        "name", "is \"" + name +
+                    "\"; it must be a string that is not empty and has no '/'");
   }
   if (name.size() > kMaxNameBytes) {
-    return fields.fail("name", "has " + std::to_string(name.size()) +
-                                   " bytes; it takes at most " +
-                                   std::to_string(kMaxNameBytes));
+    return fields.fail(
+        "name", "has " + std::to_string(name.size()) + " bytes; at most " +
+                    std::to_string(kMaxNameBytes) + " are allowed");
   }
   for (size_t i = 0; i < name.size(); ++i) {
     const auto byte = static_cast<unsigned char>(name[i]);
@@ -130,7 +129,7 @@ Status checkName(const Fields &fields, const std::string &name) {
       return fields.fail("name", "has the control character " +
                                      std::to_string(byte) + " at byte " +
                                      std::to_string(i) +
-                                     "; it takes a string without any");
+                                     "; control characters are not allowed");
     }
   }
   return Status::ok();
@@ -161,7 +160,7 @@ Status readFeatures(const Json &object, const Fields &fields,
   }
   if (!it->is_array()) {
     return fields.fail("features",
-                       "is " + Fields::shown(*it) + "; it takes a list");
+                       "is " + Fields::shown(*it) + "; it must be an array");
   }
   const std::vector<std::string_view> known = knownFeatures(profile.arch);
   for (size_t i = 0; i < it->size(); ++i) {
@@ -238,13 +237,13 @@ Result<MachineProfile> parseProfile(const std::string &json,
   AIR_RETURN_IF_ERROR(fields.readText("arch", profile.arch));
   if (knownFeatures(profile.arch).empty()) {
     return fields.fail("arch", profile.arch.empty()
-                                   ? "is missing; it takes x86_64 or aarch64"
+                                   ? "is missing; it must be x86_64 or aarch64"
                                    : "is \"" + profile.arch +
-                                         "\"; it takes x86_64 or aarch64");
+                                         "\"; it must be x86_64 or aarch64");
   }
   if (!object.contains("cores")) {
     return fields.fail("cores",
-                       "is missing; it takes a whole number from 1 to " +
+                       "is missing; it must be a whole number from 1 to " +
                            std::to_string(kMaxCores));
   }
   uint64_t cores = 1;
@@ -259,7 +258,7 @@ Result<MachineProfile> parseProfile(const std::string &json,
   if (const auto it = object.find("measured"); it != object.end()) {
     if (!it->is_boolean()) {
       return fields.fail("measured", "is " + Fields::shown(*it) +
-                                         "; it takes true or false");
+                                         "; it must be true or false");
     }
     profile.measured = it->get<bool>();
   }

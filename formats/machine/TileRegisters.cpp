@@ -59,7 +59,7 @@ Status prepareToRun(const MachineProfile &plan, const MachineProfile &host) {
   AIR_RETURN_IF_ERROR(checkRunsOn(plan, host));
   if (usesTiles(plan) && !requestTiles()) {
     return mismatchError(
-        "features: plan needs amx-tile, but this system grants no tile "
+        "features: the plan needs amx-tile, but this system grants no tile "
         "registers (" +
         std::string(std::strerror(errno)) +
         "); pack the model for another target, for example x86-64-v4-bf16");

@@ -43,8 +43,8 @@ Status checkIds(const TokenizerData &data) {
       {"bos", data.bos}, {"eos", data.eos}, {"unknown", data.unknown}};
   for (int32_t id : data.endOfGeneration) {
     if (id == TokenizerData::kNoToken) {
-      return corruptError("tokenizer: the end-of-generation id -1 is not a "
-                          "token");
+      return corruptError(
+          "tokenizer: an end-of-generation id is -1, which is not a token id");
     }
     ids.push_back({"end-of-generation", id});
   }
@@ -80,7 +80,8 @@ Status checkSpm(const TokenizerData &data) {
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     if (data.scores[id] != data.scores[id]) {
       return corruptError("tokenizer: the score of token " +
-                          std::to_string(id) + " is not a number");
+                          std::to_string(id) +
+                          " is NaN; scores must be numbers");
     }
     if (data.types[id] != TokenType::Byte) {
       continue;

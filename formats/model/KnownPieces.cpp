@@ -142,9 +142,10 @@ void markBytePieces(TokenizerData &data) {
     }
   }
   if (count != 0) {
-    data.notes.push_back(std::to_string(count) +
-                         " pieces that are named <0x00> to <0xFF> do not have "
-                         "the type of byte tokens; they are treated as such");
+    data.notes.push_back(
+        std::to_string(count) +
+        " pieces that are named <0x00> to <0xFF> do not have "
+        "the type of byte tokens; they are treated as byte tokens");
   }
 }
 

@@ -42,7 +42,7 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
   if (name[0] == '\0') {
     return broken("plan.enum", where,
                   std::string(field) + " is " + str(value) +
-                      ", which this version has no name for");
+                      ", which this version does not know");
   }
   return Status::ok();
 }

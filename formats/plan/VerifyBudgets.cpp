@@ -78,7 +78,8 @@ Status verifyKv(const plan::Plan &plan) {
     if (size.found != size.computed || size.computed == UINT64_MAX) {
       return broken("plan.kv.bytes", "kv",
                     std::string(size.field) + " is " + str(size.found) +
-                        "; the closed form gives " + str(size.computed));
+                        "; the KV cache's dimensions give " +
+                        str(size.computed));
     }
   }
   // Block tables hold 32-bit page numbers, which limits the number of pages.
@@ -282,7 +283,7 @@ Status verifyPredictions(const plan::Plan &plan) {
     const std::string_view limit = textOf(prediction.limit());
     if (!limit.empty() && !links.contains(limit)) {
       return broken("plan.prediction.limit", where,
-                    "the limit '" + shown(limit) + "' is none of its links");
+                    "the limit '" + shown(limit) + "' is not one of its links");
     }
   }
   return Status::ok();

@@ -121,7 +121,9 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
     }
     if (i != 0 && id <= ends->Get(i - 1)) {
       return broken("plan.tokenizer.ids", "end_of_generation",
-                    "is not sorted and unique at " + std::to_string(id));
+                    "must be in ascending order without duplicates, but has " +
+                        std::to_string(id) + " after " +
+                        std::to_string(ends->Get(i - 1)));
     }
   }
   return Status::ok();
@@ -208,8 +210,8 @@ Status verifyMachine(const plan::Plan &plan) {
         checkName("plan.machine.features", "machine feature " + str(i), name));
     if (name <= before) {
       return broken("plan.machine.features", "machine",
-                    "features are not sorted and unique at '" + shown(name) +
-                        "'");
+                    "features must be sorted and unique, but '" + shown(name) +
+                        "' follows '" + shown(before) + "'");
     }
     before = name;
   }
@@ -261,7 +263,9 @@ Status verifyProvenance(const plan::Plan &plan) {
     const std::string_view name = textOf(decision.name());
     AIR_RETURN_IF_ERROR(checkName("plan.decision", where, name));
     if (name <= before) {
-      return broken("plan.decision", where, "is not sorted and unique");
+      return broken("plan.decision", where,
+                    "must come before '" + shown(before) +
+                        "'; decisions are sorted and unique");
     }
     before = name;
     if (textOf(decision.value()).size() > kMaxNameBytes) {

@@ -58,7 +58,7 @@ public:
     AIR_RETURN_IF_ERROR(verifyGrid(dispatch, where));
     const uint32_t bindings = sizeOf(dispatch.bindings());
     if (bindings == 0) {
-      return broken("plan.binding.index", where, "binds nothing");
+      return broken("plan.binding.index", where, "has no bindings");
     }
     weightBytes = 0;
     touched.clear();
@@ -94,16 +94,16 @@ private:
     const uint32_t executables = plan.executables()->size();
     if (dispatch.executable() >= executables) {
       return broken("plan.dispatch.entry", where,
-                    "names executable " + str(dispatch.executable()) +
-                        ", but there are " + str(executables));
+                    "refers to executable " + str(dispatch.executable()) +
+                        ", but there are only " + str(executables));
     }
     const uint32_t entries =
         plan.executables()->Get(dispatch.executable())->entries()->size();
     if (dispatch.entry() >= entries) {
       return broken("plan.dispatch.entry", where,
-                    "names entry " + str(dispatch.entry()) + " of executable " +
-                        str(dispatch.executable()) + ", which has " +
-                        str(entries));
+                    "refers to entry " + str(dispatch.entry()) +
+                        " of executable " + str(dispatch.executable()) +
+                        ", which has only " + str(entries));
     }
     return Status::ok();
   }
@@ -160,7 +160,7 @@ private:
                     std::string("has kind ") +
                         plan::EnumNameBindingKind(binding.kind()) +
                         " and index " + str(binding.index()) +
-                        ", but there are " + str(count));
+                        ", but there are only " + str(count) + " of this kind");
     }
     if (binding.kind() == plan::BindingKind::Tensor) {
       // The sum is only an upper limit, so it may saturate on overflow, for
@@ -187,11 +187,12 @@ private:
           (touched[i].second != plan::Access::Read ||
            touched[i - 1].second != plan::Access::Read)) {
         return broken("plan.binding.alias", where,
-                      "writes " +
+                      "binds " +
                           std::string(touched[i].first >> 32 != 0 ? "KV layer "
                                                                   : "buffer ") +
                           str(touched[i].first & UINT32_MAX) +
-                          ", which it binds twice");
+                          " twice and writes it; what a dispatch writes may be "
+                          "bound only once");
       }
     }
     return Status::ok();

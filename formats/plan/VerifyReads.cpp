@@ -289,7 +289,8 @@ Status verifyReads(const plan::Plan &plan) {
   if (sizeOf(plan.reads()) != weights) {
     return broken("plan.read.complete", "reads",
                   "there are " + str(sizeOf(plan.reads())) + " reads for " +
-                      str(weights) + " segments of weights");
+                      str(weights) +
+                      " segments of weights; each needs exactly one");
   }
   uint32_t before = 0;
   for (uint32_t i = 0; i < weights; ++i) {

@@ -142,7 +142,8 @@ Status verifyTensors(const plan::Plan &plan) {
     if (tensor.segment() >= plan.segments()->size()) {
       return broken("plan.tensor.segment", where,
                     "lies in segment " + str(tensor.segment()) +
-                        ", but there are " + str(plan.segments()->size()));
+                        ", but there are only " + str(plan.segments()->size()) +
+                        " segments");
     }
     const plan::Segment &segment = *plan.segments()->Get(tensor.segment());
     if (segment.kind() == plan::SegmentKind::Kernels) {
@@ -254,8 +255,8 @@ Status verifyExecutables(const plan::Plan &plan) {
                                     where + " entry " + str(e), name));
       if (name <= before) {
         return broken("plan.executable.entries", where,
-                      "entries are not sorted and unique at '" + shown(name) +
-                          "'");
+                      "entries must be sorted and unique, but '" + shown(name) +
+                          "' follows '" + shown(before) + "'");
       }
       before = name;
     }
@@ -264,7 +265,7 @@ Status verifyExecutables(const plan::Plan &plan) {
     const plan::Segment &segment = *plan.segments()->Get(i);
     if (segment.kind() == plan::SegmentKind::Kernels && !used[i]) {
       return broken("plan.executable.segment", label("segment", i, segment),
-                    "holds kernels that no executable names");
+                    "holds kernels, but no executable refers to it");
     }
   }
   return Status::ok();

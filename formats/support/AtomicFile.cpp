@@ -328,8 +328,8 @@ Status AtomicFile::link() {
       break;
     }
   }
-  return {codeOf(errno),
-          "cannot give '" + place.path + "' its name: " + std::strerror(errno)};
+  return {codeOf(errno), "cannot give the finished file the name '" +
+                             place.path + "': " + std::strerror(errno)};
 }
 
 Status AtomicFile::keepAccess() {
@@ -371,7 +371,7 @@ Status AtomicFile::commit(uint64_t size) {
   }
   if (!temporaryPath.empty()) {
     if (rename(temporaryPath.c_str(), place.path.c_str()) != 0) {
-      return fail("rename the temporary to");
+      return fail("rename the temporary file to");
     }
     forgetTemporary(temporaryPath);
   }

@@ -63,7 +63,7 @@ const Malformed kMalformed[] = {
     // These cases have a defect in the header.
     {"Empty", kCorrupt, "truncated at byte 0: the magic number needs 4 bytes",
      [] { return Bytes(); }},
-    {"CutInMagic", kCorrupt, "needs 4 bytes, 3 are left",
+    {"CutInMagic", kCorrupt, "needs 4 bytes, but 3 are left",
      [] { return Bytes{'G', 'G', 'U'}; }},
     {"WrongMagic", kCorrupt, "not a GGUF file: it starts with 'GGML'",
      [] {
@@ -119,7 +119,7 @@ const Malformed kMalformed[] = {
      }},
 
     // These cases have a defect in a key or a value.
-    {"KeyPastEnd", kCorrupt, "the key needs 1000 bytes, 7 are left",
+    {"KeyPastEnd", kCorrupt, "the key needs 1000 bytes, but 7 are left",
      [] {
        GgufBuilder builder;
        builder.metadataCount = 1;
@@ -129,7 +129,7 @@ const Malformed kMalformed[] = {
      }},
     {"KeyEmpty", kCorrupt, "metadata entry 0: the key at byte 24 is empty",
      [] { return GgufBuilder().text("", "value").build(); }},
-    {"KeyTooLong", kCorrupt, "has 65536 bytes, more than 65535",
+    {"KeyTooLong", kCorrupt, "has 65536 bytes; at most 65535 are allowed",
      [] {
        return GgufBuilder().text(std::string(65536, 'k'), "value").build();
      }},
@@ -143,14 +143,14 @@ const Malformed kMalformed[] = {
     {"ValueTypeUnknown", kCorrupt, "unknown value type 13 at byte 35",
      [] { return entry(13, Bytes(8)); }},
     {"ValueTypeMissing", kCorrupt,
-     "metadata 'key': truncated at byte 35: the value's type needs 4 bytes, 3 "
-     "are left",
+     "metadata 'key': truncated at byte 35: the value's type needs 4 bytes, "
+     "but 3 are left",
      [] { return cut(entry(kUint8, Bytes(8)), 38); }},
-    {"ScalarCut", kCorrupt, "the value needs 8 bytes, 7 are left",
+    {"ScalarCut", kCorrupt, "the value needs 8 bytes, but 7 are left",
      [] { return entry(kUint64, Bytes(7)); }},
     {"BoolTwo", kCorrupt, "the boolean at byte 39 is 2, neither 0 nor 1",
      [] { return entry(kBool, {2}); }},
-    {"StringPastEnd", kCorrupt, "the string needs 9 bytes, 3 are left",
+    {"StringPastEnd", kCorrupt, "the string needs 9 bytes, but 3 are left",
      [] {
        Bytes value;
        append<uint64_t>(value, 9);
@@ -182,7 +182,7 @@ const Malformed kMalformed[] = {
     // can have.
     {"ArrayOfStringsHuge", kCorrupt, "strings of at least 8 bytes",
      [] { return entry(kArray, arrayHead(kString, uint64_t{1} << 40)); }},
-    {"ArrayOfStringsCut", kCorrupt, "a string needs 100 bytes, 8 are left",
+    {"ArrayOfStringsCut", kCorrupt, "a string needs 100 bytes, but 8 are left",
      [] {
        Bytes value = arrayHead(kString, 2);
        append<uint64_t>(value, 100);

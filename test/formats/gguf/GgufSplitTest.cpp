@@ -143,7 +143,7 @@ TEST_F(GgufSplit, TotalCountDisagrees) {
 TEST_F(GgufSplit, NumberNotBelowCount) {
   write(path(1, 3), partOf(3, 3, 3, "a").build());
   expectRefused(path(1, 3), ErrorCode::Corrupt,
-                "split.no 3 with split.count 3; parts are numbered from 0");
+                "split.no 3, but split.count 3; split.no must be 0 to 2");
 }
 
 TEST_F(GgufSplit, CountWithoutNumber) {

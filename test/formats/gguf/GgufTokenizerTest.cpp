@@ -244,7 +244,7 @@ TEST(GgufTokenizer, BytePiecesAreFoundByName) {
       data.notes,
       std::vector<std::string>{
           "2 pieces that are named <0x00> to <0xFF> do not have the type of "
-          "byte tokens; they are treated as such"});
+          "byte tokens; they are treated as byte tokens"});
 }
 
 TEST(GgufTokenizer, ScoresOfAnyNumericKindOrNone) {
@@ -407,7 +407,7 @@ const Refused kRefused[] = {
      [] { return spm().value<uint32_t>("tokenizer.ggml.eom_token_id", 5); }},
     {"ScoresTooFew", kCorrupt, "scores' has 1 entries",
      [] { return bare("llama").array<float>("tokenizer.ggml.scores", {1}); }},
-    {"ScoreNan", kCorrupt, "is not a number for token 1",
+    {"ScoreNan", kCorrupt, "gives token 1 the score NaN",
      [] {
        return bare("llama").array<float>("tokenizer.ggml.scores",
                                          {1, std::nanf("")});

@@ -107,7 +107,7 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   const Status refused = prepareToRun(tiles, lacking);
   EXPECT_EQ(refused.code(), ErrorCode::Mismatch);
   EXPECT_THAT(refused.message(),
-              HasSubstr("plan needs amx-bf16, amx-int8, amx-tile, this"));
+              HasSubstr("the plan needs amx-bf16, amx-int8, amx-tile, but"));
   // Here the machine claims to have tile registers. Whether they can be used
   // depends on the machine that runs this test.
   const Status asked = prepareToRun(tiles, tiles);
@@ -208,10 +208,10 @@ TEST(MachineProfile, BadFilesNameTheField) {
       {"{\"arch\": \"x86_64\", \"cores\": 4", "is not a JSON object"},
       {R"({"cores": 4})", "field 'arch' is missing"},
       {R"({"arch": "mips", "cores": 4})", "field 'arch' is \"mips\""},
-      {R"({"arch": 1, "cores": 4})", "field 'arch' is 1; it takes a string"},
+      {R"({"arch": 1, "cores": 4})", "field 'arch' is 1; it must be a string"},
       {R"({"arch": "x86_64"})", "field 'cores' is missing"},
       {R"({"arch": "x86_64", "cores": 0})",
-       "field 'cores' is 0; it takes a whole number from 1 to 4096"},
+       "field 'cores' is 0; it must be a whole number from 1 to 4096"},
       {R"({"arch": "x86_64", "cores": 4097})", "field 'cores' is 4097"},
       {R"({"arch": "x86_64", "cores": -1})", "field 'cores' is -1"},
       {R"({"arch": "x86_64", "cores": 2.5})", "field 'cores' is 2.5"},
@@ -221,13 +221,13 @@ TEST(MachineProfile, BadFilesNameTheField) {
        "field 'memory_bytes' is \"16G\""},
       {R"({"arch": "x86_64", "cores": 1, "disk_bandwidth":
           18446744073709551615})",
-       "it takes a whole number from 0 to 9223372036854775807"},
+       "it must be a whole number from 0 to 9223372036854775807"},
       {R"({"arch": "x86_64", "cores": 1, "memory_bandwith": 1})",
        "field 'memory_bandwith' is not known"},
       {R"({"arch": "x86_64", "cores": 1, "measured": "yes"})",
        "field 'measured' is \"yes\""},
       {R"({"arch": "x86_64", "cores": 1, "features": "avx2"})",
-       "field 'features' is \"avx2\"; it takes a list"},
+       "field 'features' is \"avx2\"; it must be an array"},
       {R"({"arch": "x86_64", "cores": 1, "features": ["avx2", "neon"]})",
        "field 'features[1]' is \"neon\"; the features of x86_64 are amx"},
       {R"({"arch": "x86_64", "cores": 1, "features": [7]})",
@@ -268,8 +268,9 @@ TEST(MachineProfile, BadFilesNameTheField) {
   const std::string longName = "{\"arch\": \"x86_64\", \"cores\": 1, "
                                "\"name\": \"" +
                                std::string(1025, 'n') + "\"}";
-  EXPECT_THAT(parseProfile(longName, "m.json").status().message(),
-              HasSubstr("field 'name' has 1025 bytes; it takes at most 1024"));
+  EXPECT_THAT(
+      parseProfile(longName, "m.json").status().message(),
+      HasSubstr("field 'name' has 1025 bytes; at most 1024 are allowed"));
   EXPECT_EQ(parseProfile(R"({"arch": "x86_64", "cores": 1})", "a\nb.json")
                 .status()
                 .code(),
@@ -292,13 +293,14 @@ TEST(MachineProfile, MismatchIsFieldByField) {
   const Status features = checkRunsOn(v4, v3);
   EXPECT_EQ(features.code(), ErrorCode::Mismatch);
   EXPECT_EQ(features.message(),
-            "features: plan needs avx512bw, avx512cd, avx512dq, avx512f, "
-            "avx512vl, avx512vnni, this machine has avx2, bmi2, f16c, fma; "
+            "features: the plan needs avx512bw, avx512cd, avx512dq, avx512f, "
+            "avx512vl, avx512vnni, but this machine has avx2, bmi2, f16c, fma; "
             "pack the model on this machine with --target host");
   const Status arch = checkRunsOn(*resolveProfile("aarch64-dotprod"), v3);
-  EXPECT_EQ(arch.message(),
-            "arch: plan needs aarch64, this machine has x86_64; pack the "
-            "model on this machine with --target host");
+  EXPECT_EQ(
+      arch.message(),
+      "arch: the plan needs aarch64, but this machine has x86_64; pack the "
+      "model on this machine with --target host");
 }
 
 TEST(MemoryCapacity, IsTheSmallestThatHolds) {

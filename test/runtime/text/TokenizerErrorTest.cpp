@@ -70,7 +70,7 @@ TEST(TokenizerErrorTest, IdsOutsideTheVocabulary) {
   expectRefused(data, ErrorCode::Corrupt, "the end-of-generation id is 300");
   data.endOfGeneration = {-1};
   expectRefused(data, ErrorCode::Corrupt,
-                "the end-of-generation id -1 is not a token");
+                "an end-of-generation id is -1, which is not a token id");
 }
 
 TEST(TokenizerErrorTest, AddedTokensMustExist) {
