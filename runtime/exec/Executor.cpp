@@ -57,9 +57,9 @@ Status Executor::check(const Batch &batch) const {
     if (output < next || output >= batch.tokens.size()) {
       return usageError(
           "batch: output " + std::to_string(output) +
-          " is out of order, or not below the number of tokens, " +
+          " is out of order, or not less than the number of tokens, " +
           std::to_string(batch.tokens.size()) +
-          "; outputs are ascending indices of tokens");
+          "; outputs must be ascending token indices");
     }
     next = uint64_t{output} + 1;
   }
@@ -223,9 +223,9 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
                       uint32_t endStep, const AirBatch &batch) {
   if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
-    return usageError("timeDispatches: the span has " +
+    return usageError("dispatch times: there is room for " +
                       std::to_string(dispatchTimes.size()) +
-                      " elements, but the program has " +
+                      ", but the program has " +
                       std::to_string(program.dispatchCount) + " dispatches");
   }
   if (settled && !timing && dispatchTimes.empty()) {

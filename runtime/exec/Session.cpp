@@ -104,8 +104,8 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
       if (found != nullptr) {
         return unsupportedError("buffers '" + found->name()->str() + "' and '" +
                                 buffer->name()->str() +
-                                "' are both outputs, but this version knows "
-                                "only the logits as output; pack the model "
+                                "' are both outputs, but this version supports "
+                                "only one output, the logits; pack the model "
                                 "again with this version");
       }
       found = buffer;

@@ -43,14 +43,15 @@ template <typename T> T recordAt(std::span<const uint8_t> bytes, uint64_t at) {
 Result<std::string_view> stringAt(std::span<const uint8_t> table,
                                   uint64_t offset, const char *what) {
   if (offset >= table.size()) {
-    return corruptError(std::string(what) + " name at " + number(offset) +
-                        " lies outside its string table of " +
+    return corruptError("the " + std::string(what) + " name at " +
+                        number(offset) + " lies outside its string table of " +
                         number(table.size()) + " bytes");
   }
   const auto *start = reinterpret_cast<const char *>(table.data()) + offset;
   const void *end = std::memchr(start, 0, table.size() - offset);
   if (end == nullptr) {
-    return corruptError(std::string(what) + " name at " + number(offset) +
+    return corruptError("the " + std::string(what) + " name at " +
+                        number(offset) +
                         " does not end within its string table of " +
                         number(table.size()) + " bytes");
   }
@@ -99,40 +100,42 @@ private:
 
 Status ObjectReader::readHeader(ElfMachine machine) {
   if (object.size() < sizeof(Elf64_Ehdr)) {
-    return corruptError("object of " + number(object.size()) +
+    return corruptError("the object of " + number(object.size()) +
                         " bytes is smaller than an ELF header of " +
                         number(sizeof(Elf64_Ehdr)));
   }
   const auto header = recordAt<Elf64_Ehdr>(object, 0);
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
-    return corruptError("object does not begin with the ELF magic");
+    return corruptError("the object does not begin with the ELF magic number");
   }
   if (header.e_ident[EI_CLASS] != ELFCLASS64 ||
       header.e_ident[EI_DATA] != ELFDATA2LSB ||
       header.e_ident[EI_VERSION] != EV_CURRENT ||
       header.e_version != EV_CURRENT) {
-    return corruptError("object is not 64-bit little-endian ELF of version 1");
+    return corruptError(
+        "the object is not a 64-bit little-endian ELF file of version 1");
   }
   if (header.e_type != ET_REL) {
-    return corruptError("ELF type is " + number(header.e_type) +
+    return corruptError("the ELF type is " + number(header.e_type) +
                         ", but a relocatable object has type " +
                         number(ET_REL));
   }
   if (header.e_machine != static_cast<uint16_t>(machine)) {
-    return mismatchError("object is for " +
+    return mismatchError("the object is for " +
                          std::string(machineName(header.e_machine)) + " (" +
                          number(header.e_machine) + "), but this machine is " +
                          machineName(static_cast<uint64_t>(machine)) + " (" +
                          number(static_cast<uint64_t>(machine)) + ")");
   }
   if (header.e_shentsize != sizeof(Elf64_Shdr)) {
-    return corruptError("section header size is " + number(header.e_shentsize) +
-                        ", but must be " + number(sizeof(Elf64_Shdr)));
+    return corruptError("the section header size is " +
+                        number(header.e_shentsize) + ", but must be " +
+                        number(sizeof(Elf64_Shdr)));
   }
   const uint64_t tableBytes = uint64_t(header.e_shnum) * sizeof(Elf64_Shdr);
   if (header.e_shnum == 0 ||
       !rangeFits(header.e_shoff, tableBytes, object.size())) {
-    return corruptError("section table of " + number(header.e_shnum) +
+    return corruptError("the section table of " + number(header.e_shnum) +
                         " entries at " + number(header.e_shoff) +
                         " does not lie in the object of " +
                         number(object.size()) + " bytes");
@@ -210,7 +213,7 @@ Status ObjectReader::placeSections() {
     }
   }
   if (imageSize == 0) {
-    return corruptError("object has no code");
+    return corruptError("the object has no code");
   }
   return Status::ok();
 }
@@ -231,26 +234,26 @@ Status ObjectReader::readSymbols() {
       continue;
     }
     if (symbolSection != 0) {
-      return corruptError("object has two symbol tables, sections " +
+      return corruptError("the object has two symbol tables, sections " +
                           number(symbolSection) + " and " + number(index));
     }
     symbolSection = index;
   }
   if (symbolSection == 0) {
-    return corruptError("object has no symbol table");
+    return corruptError("the object has no symbol table");
   }
   const Elf64_Shdr &section = sections[symbolSection];
   AIR_ASSIGN_OR_RETURN(auto bytes, contents(symbolSection));
   if (section.sh_entsize != sizeof(Elf64_Sym) ||
       bytes.size() % sizeof(Elf64_Sym) != 0) {
-    return corruptError("symbol table of " + number(bytes.size()) +
+    return corruptError("the symbol table of " + number(bytes.size()) +
                         " bytes has entries of " + number(section.sh_entsize) +
                         " bytes, but must consist of whole entries of " +
                         number(sizeof(Elf64_Sym)) + " bytes");
   }
   if (section.sh_link == 0 || section.sh_link >= sections.size() ||
       sections[section.sh_link].sh_type != SHT_STRTAB) {
-    return corruptError("symbol table names section " +
+    return corruptError("the symbol table refers to section " +
                         number(section.sh_link) + " of " +
                         number(sections.size()) +
                         " as its string table, but that is not a string table");
@@ -322,14 +325,14 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
 // Returns the offset in the image of symbol `index`, which a relocation names.
 Result<uint64_t> ObjectReader::symbolOffset(uint64_t index) const {
   if (index == 0 || index >= symbols.size()) {
-    return corruptError("relocation names symbol " + number(index) +
+    return corruptError("a relocation refers to symbol " + number(index) +
                         ", but the object has " + number(symbols.size()) +
                         " symbols, of which symbol 0 is reserved");
   }
   const Elf64_Sym &symbol = symbols[index];
   if (symbol.st_shndx >= sections.size() ||
       places[symbol.st_shndx] == kNotLoaded) {
-    return corruptError("relocation names symbol " + number(index) +
+    return corruptError("a relocation refers to symbol " + number(index) +
                         " in section " + number(symbol.st_shndx) +
                         ", which is not loaded");
   }
@@ -374,7 +377,7 @@ Status ObjectReader::relocateSection(ElfMachine machine, uint64_t index,
       continue;
     }
     if (!rangeFits(relocation.r_offset, width, limit)) {
-      return corruptError("relocation of " + number(width) + " bytes at " +
+      return corruptError("a relocation of " + number(width) + " bytes at " +
                           number(relocation.r_offset) + " does not lie in " +
                           sectionLabel(section.sh_info) + " of " +
                           number(limit) + " bytes");

@@ -205,7 +205,7 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
   const PreTokenizer *splitter = findPreTokenizer(data.pre);
   if (splitter == nullptr) {
-    return internalError("tokenizer: the pre-tokeniser " + inQuotes(data.pre) +
+    return internalError("tokenizer: the pre-tokenizer " + inQuotes(data.pre) +
                          " is not implemented");
   }
   fillTable(data, vocabulary);

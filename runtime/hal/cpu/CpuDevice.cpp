@@ -85,8 +85,8 @@ CpuDevice::loadExecutable(std::span<const uint8_t> object,
                           std::span<const std::string_view> entries) {
   AIR_ASSIGN_OR_RETURN(
       ElfImage image,
-      ElfImage::load(object,
-                     "executable " + std::to_string(executables.size())));
+      ElfImage::load(object, "kernels of executable " +
+                                 std::to_string(executables.size())));
   std::vector<AirKernelFn> functions;
   functions.reserve(entries.size());
   for (std::string_view name : entries) {
