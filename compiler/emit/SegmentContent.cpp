@@ -47,8 +47,10 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
   uint64_t rows = 0;
   for (const SourceTensor *source : recipe.sources) {
     if (source->dtype != tensor.dtype) {
-      return internalError("tensor '" + tensor.name + "': source '" +
-                           source->name + "' has another dtype");
+      return internalError(
+          "tensor '" + tensor.name + "': source '" + source->name +
+          "' has dtype " + std::string(info(source->dtype).name) + ", but " +
+          std::string(info(tensor.dtype).name) + " is expected");
     }
     if (source->shape.empty() || source->shape.back() != tensor.columns) {
       return shapeError(

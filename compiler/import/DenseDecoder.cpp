@@ -160,7 +160,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
     return unsupportedError(
         "attention heads with keys of " + std::to_string(shape.headDim) +
         " elements and values of " + std::to_string(*valueLength) +
-        " elements are not supported; keys and values must have equally many");
+        " elements are not supported; keys and values must have the same "
+        "number of elements");
   }
   if (shape.headDim == 0) {
     return corruptError("key '" + reader.fullKey("attention.key_length") +
@@ -215,8 +216,8 @@ Status checkVocabulary(SourceReader &reader, uint64_t rows) {
   if (!list) {
     return corruptError(std::move(difference));
   }
-  reader.note(difference + "; the key is ignored because the tokenizer has as "
-                           "many tokens as the tensor has rows");
+  reader.note(difference + "; the key is ignored because the number of rows "
+                           "agrees with the tokenizer");
   return Status::ok();
 }
 

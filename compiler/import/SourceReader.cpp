@@ -275,7 +275,7 @@ Status SourceReader::refuseTensor(const std::string &name) const {
   }
   return unsupportedError("tensor " + inQuotes(name) +
                           " is not used in architecture '" + architecture +
-                          "'; supported: " + known);
+                          "'; supported tensors: " + known);
 }
 
 Status SourceReader::finish() const {
@@ -298,7 +298,7 @@ Status SourceReader::finish() const {
       return unsupportedError(
           "key " + inQuotes(key) +
           " is not understood and may change what the model computes; "
-          "supported after '" +
+          "supported keys, each after the prefix '" +
           architecture + ".': " + known);
     }
   }

@@ -51,7 +51,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
       if (use.buffer >= needed.size()) {
         return verificationError("step " + std::to_string(step) +
                                  " binds buffer " + std::to_string(use.buffer) +
-                                 " of " + std::to_string(needed.size()));
+                                 ", but there are only " +
+                                 std::to_string(needed.size()) + " buffers");
       }
       if (!needed[use.buffer]) {
         over[step].push_back(use.buffer);

@@ -68,7 +68,7 @@ Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
   }
   if (!scratch) {
     return doesNotFitError("kernel scratch of " +
-                           std::to_string(demand.threads) + " x " +
+                           std::to_string(demand.threads) + " threads x " +
                            std::to_string(demand.scratchPerThread) +
                            " bytes is larger than 2^64 bytes");
   }

@@ -39,7 +39,7 @@ Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
   for (const ScheduledRead &read : reads) {
     if (read.segment >= segmentNames.size()) {
       return verificationError(
-          "a read names segment " + std::to_string(read.segment) +
+          "a read refers to segment " + std::to_string(read.segment) +
           ", but there are " + std::to_string(segmentNames.size()) +
           " segments");
     }

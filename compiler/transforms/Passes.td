@@ -5,7 +5,7 @@
 include "mlir/Pass/PassBase.td"
 
 def FuseSteps : Pass<"fuse-steps", "::mlir::ModuleOp"> {
-  let summary = "llm.model -> plan.graph of fused steps";
+  let summary = "Lower llm.model to a plan.graph of fused steps";
   let description = [{
     Patterns first fuse ops into the steps attn_in, attn, attn_out, ffn_in,
     ffn_out and head. Every op that is left then becomes a plain step (norm,

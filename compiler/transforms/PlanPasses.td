@@ -20,21 +20,23 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"",
-           "\"host\", a built-in profile's name, or a JSON file">,
+           "The target: host, the name of a built-in profile, or the path of a "
+           "JSON profile">,
     Option<"kvType", "kv-type", "std::string", "\"\"",
-           "f16 or f32; f16 when empty">,
+           "Number format of the KV cache: f16 or f32; f16 when empty">,
     Option<"activations", "activations", "std::string", "\"\"",
            "The least exact activation format that matmuls may use: f32, i8x2 "
            "or i8 (bfloat16 for BF16 weights); i8 when empty">,
     Option<"contextTokens", "context", "uint64_t", "0",
-           "Tokens that a sequence may hold; 0 means the trained context, but at "
-           "most 4096">,
+           "Context length in tokens; 0 means the trained context, but at most "
+           "4096">,
     Option<"slots", "slots", "uint64_t", "0",
-           "Sequences that fit at full context; 0 means 1">,
+           "Number of sequences that the KV cache can hold at full context "
+           "length; 0 means 1">,
     Option<"maxTokens", "max-tokens", "uint64_t", "512",
-           "Tokens of the largest batch">,
+           "Number of tokens of the largest batch">,
     Option<"maxOutputs", "max-outputs", "uint64_t", "64",
-           "Rows of logits that one batch may request">];
+           "Number of rows of logits that one batch may request">];
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 
@@ -79,8 +81,8 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
     The object itself is handed to the driver; the module records its size.
   }];
   let options = [Option<"threads", "threads", "unsigned", "1",
-                        "Threads that compile; the object does not depend on "
-                        "their number">];
+                        "Number of threads that compile; the object does not "
+                        "depend on it">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {

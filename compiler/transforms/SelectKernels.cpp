@@ -121,8 +121,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       }
     }
     return "measured " + std::to_string(known) + " of " +
-           std::to_string(matmuls.size()) + " matmuls, " +
-           std::to_string(changed) + " differ from the cost model";
+           std::to_string(matmuls.size()) + " matmuls, changed the tiles of " +
+           std::to_string(changed);
   }
 
   Result<codegen::Precision> leastPrecision() const {

@@ -153,7 +153,7 @@ LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   for (int64_t extent : shape) {
     if (extent <= 0) {
       return emitError() << "tensor '" << tensor << "' has an extent of "
-                         << extent;
+                         << extent << "; extents must be positive";
     }
   }
   if (!scale.empty() && shape.size() != 2) {

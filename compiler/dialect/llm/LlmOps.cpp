@@ -103,7 +103,8 @@ LogicalResult ModelOp::verifyRegions() {
   Block &block = getBody().front();
   if (block.getNumArguments() != 1 ||
       !isTokenIds(block.getArgument(0).getType())) {
-    return emitOpError("takes one argument, the token ids tensor<?xi32>");
+    return emitOpError(
+        "must take exactly one argument, the token ids of type tensor<?xi32>");
   }
   auto ret = dyn_cast<ReturnOp>(block.getTerminator());
   if (!ret) {
@@ -202,7 +203,8 @@ LogicalResult AttentionOp::verify() {
     return failure();
   }
   if (static_cast<int64_t>(getLayer()) < 0) {
-    return emitOpError() << "layer is " << static_cast<int64_t>(getLayer());
+    return emitOpError() << "layer is " << static_cast<int64_t>(getLayer())
+                         << "; it must be 0 or more";
   }
   return success();
 }

@@ -231,7 +231,7 @@ Result<KernelSpec> kernelSpecFromAttr(DictionaryAttr attr) {
       });
       if (!isKnown) {
         return corruptError("'" + entry.getName().str() +
-                            "' is not a field of KernelSpec");
+                            "' is not a field of a kernel specification");
       }
     }
   }

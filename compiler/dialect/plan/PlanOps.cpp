@@ -257,9 +257,10 @@ LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto segment = symbols.lookupNearestSymbolFrom<SegmentOp>(
       (*this)->getParentOp(), getSegmentAttr().getAttr());
   if (!air::rangeFits(*getOffset(), getBytes(), segment.getRawBytes())) {
-    return emitOpError() << "bytes [" << *getOffset() << ", +" << getBytes()
-                         << ") exceed segment " << getSegmentAttr() << " of "
-                         << segment.getRawBytes() << " bytes";
+    return emitOpError() << getBytes() << " bytes at offset " << *getOffset()
+                         << " extend beyond the end of segment "
+                         << getSegmentAttr() << " of " << segment.getRawBytes()
+                         << " bytes";
   }
   return success();
 }

@@ -38,7 +38,8 @@ LogicalResult GraphOp::verifyRegions() {
   Block &block = getBody().front();
   if (block.getNumArguments() != 1 ||
       !llm::isTokenIds(block.getArgument(0).getType())) {
-    return emitOpError("takes one argument, the token ids tensor<?xi32>");
+    return emitOpError(
+        "must take exactly one argument, the token ids of type tensor<?xi32>");
   }
   if (!isa<ReturnOp>(block.getTerminator())) {
     return emitOpError("must end in plan.return");

@@ -197,7 +197,7 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 0, 121}),
               HasSubstr("size in bytes is 121, but 120 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F32, 20, 3, 0, 240}),
-              HasSubstr("another dtype"));
+              HasSubstr("source 'm' has dtype F16, but F32 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 960, 120}),
               HasSubstr("outside its segment"));
   EXPECT_THAT(verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),

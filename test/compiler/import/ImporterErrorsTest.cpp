@@ -86,7 +86,7 @@ const Case kCases[] = {
     {"ValueLength", "llama", set("llama.attention.value_length", uint64_t{8}),
      kUnsupported,
      "attention heads with keys of 4 elements and values of 8 elements are not "
-     "supported; keys and values must have equally many"},
+     "supported; keys and values must have the same number of elements"},
     {"HugeHeads", "llama",
      [](ModelSource &source) {
        source.metadata["llama.attention.head_count"] = uint64_t{1} << 30;
@@ -210,7 +210,8 @@ const Case kCases[] = {
      "outputs; only the value 0 is supported"},
     {"UnknownKey", "llama", set("llama.logit_skale", 0.5), kUnsupported,
      "key 'llama.logit_skale' is not understood and may change what the model "
-     "computes; supported after 'llama.': attention.head_count, "},
+     "computes; supported keys, each after the prefix 'llama.': "
+     "attention.head_count, "},
     {"MissingTensor", "llama", drop("blk.0.ffn_up.weight"), kCorrupt,
      "tensor 'blk.0.ffn_up.weight' is missing; architecture 'llama' needs it"},
     {"MissingLayer", "llama", set("llama.block_count", uint64_t{2}), kCorrupt,
@@ -259,7 +260,7 @@ const Case kCases[] = {
     {"ExtraTensor", "llama", tensor("blk.0.attn_sinks.weight", {2}),
      kUnsupported,
      "tensor 'blk.0.attn_sinks.weight' is not used in architecture 'llama'; "
-     "supported: blk.N.attn_k.bias, blk.N.attn_k.input_scale, "},
+     "supported tensors: blk.N.attn_k.bias, blk.N.attn_k.input_scale, "},
     {"ScalesOfMatrix", "llama", tensor("blk.0.ffn_up.scale", {12}), kCorrupt,
      "the shape of tensor 'blk.0.ffn_up.scale' is 12, but the metadata "
      "requires 1"},

@@ -323,7 +323,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, laye
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{tensor 'w' has an extent of 0}}
+  // expected-error @+1 {{tensor 'w' has an extent of 0; extents must be positive}}
   %y = llm.linear %x <"w", F32, 4x0> : tensor<?x8xf32> -> tensor<?x4xf32>
   llm.return %x : tensor<?x8xf32>
 }
@@ -355,7 +355,7 @@ llm.model @m <name = "", architecture = "llama", vocabulary = 9, width = 8, laye
 
 // A model must take one argument, the token ids.
 
-// expected-error @+1 {{takes one argument, the token ids tensor<?xi32>}}
+// expected-error @+1 {{must take exactly one argument, the token ids of type tensor<?xi32>}}
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%x: tensor<?x8xf32>):
   llm.return %x : tensor<?x8xf32>

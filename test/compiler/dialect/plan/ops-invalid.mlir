@@ -105,7 +105,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in 
 
 // -----
 
-// expected-error @+1 {{bytes [64, +256) exceed segment @s of 300 bytes}}
+// expected-error @+1 {{256 bytes at offset 64 extend beyond the end of segment @s of 300 bytes}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 64
 plan.segment @s weights codec none tier ram executor cpu bytes 300
 
@@ -249,7 +249,7 @@ plan.buffer @x row 8
 plan.tensor @w vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32
 plan.program @p tokens 1 to 1 {
   plan.step norm "norm" {
-    // expected-error @+1 {{spec: 'width' is not a field of KernelSpec}}
+    // expected-error @+1 {{spec: 'width' is not a field of a kernel specification}}
     plan.dispatch "k" {op = "rms_norm", width = 8} (<read buffer @x>, <read tensor @w>, <write buffer @x>)
   }
 }

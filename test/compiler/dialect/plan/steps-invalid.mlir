@@ -245,7 +245,7 @@ plan.graph @g {
 
 // A graph must take one argument, the token ids.
 
-// expected-error @+1 {{takes one argument, the token ids tensor<?xi32>}}
+// expected-error @+1 {{must take exactly one argument, the token ids of type tensor<?xi32>}}
 plan.graph @g {
 ^bb0(%x: tensor<?x8xf32>):
   plan.return %x : tensor<?x8xf32>
