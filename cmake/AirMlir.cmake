@@ -3,7 +3,7 @@
 # library were linked as well, there would be two copies of every TypeID.
 find_package(MLIR REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
 if(NOT LLVM_VERSION_MAJOR EQUAL 22)
-  message(FATAL_ERROR "MLIR/LLVM 22 is needed, found ${LLVM_VERSION}")
+  message(FATAL_ERROR "MLIR and LLVM 22 are needed, but version ${LLVM_VERSION} was found")
 endif()
 list(APPEND CMAKE_MODULE_PATH "${MLIR_CMAKE_DIR}" "${LLVM_CMAKE_DIR}")
 include(TableGen)

@@ -200,7 +200,8 @@ Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
   for (size_t i = 1; i < jobs.size(); ++i) {
     if (name(jobs[i - 1]) == name(jobs[i]) &&
         jobs[i - 1].spec != jobs[i].spec) {
-      return internalError("two unequal kernels are called " + name(jobs[i]));
+      return internalError("two different kernels have the name " +
+                           name(jobs[i]));
     }
   }
   auto repeated = std::ranges::unique(jobs, {}, name);

@@ -92,7 +92,8 @@ makeTargetMachine(const CpuTarget &target) {
       triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
       llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
   if (!machine) {
-    return internalError("LLVM makes no target machine for " + target.triple);
+    return internalError("LLVM cannot create a target machine for " +
+                         target.triple);
   }
   return machine;
 }
@@ -222,8 +223,9 @@ Status checkSymbols(const std::string &object) {
       return internalError("the object that LLVM made has a broken symbol");
     }
     if (*flags & llvm::object::SymbolRef::SF_Undefined && !name->empty()) {
-      return internalError("a kernel calls '" + name->str() +
-                           "', which no plan can provide");
+      return internalError(
+          "a kernel calls the function '" + name->str() +
+          "', but kernels must not call functions outside themselves");
     }
   }
   return Status::ok();

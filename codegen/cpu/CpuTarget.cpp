@@ -144,7 +144,7 @@ Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
   }
   return unsupportedError("target '" + profile.name + "': architecture '" +
                           profile.arch +
-                          "' has no CPU kernels; there are aarch64, x86_64");
+                          "' has no CPU kernels; supported: aarch64, x86_64");
 }
 
 } // namespace air::codegen

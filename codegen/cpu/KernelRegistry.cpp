@@ -72,7 +72,7 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
   }
   auto refuse = [&](const std::string &what) {
     return unsupportedError("CPU kernels: " + std::string(row->name) +
-                            " reads no " + what);
+                            " does not support " + what);
   };
   if (!row->dtypes.empty() && std::find(row->dtypes.begin(), row->dtypes.end(),
                                         spec.dtype) == row->dtypes.end()) {
@@ -90,7 +90,7 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
     return unsupportedError("CPU kernels: " + std::string(row->name) + " of " +
                             std::string(info(spec.dtype).name) + " in layout " +
                             std::string(layoutName(spec.layout)) +
-                            " takes no activations of bytes");
+                            " does not support int8 activations");
   }
   return &*row;
 }

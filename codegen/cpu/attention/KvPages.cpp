@@ -29,9 +29,9 @@ unsigned KvShape::valueAlignment(int64_t lanes) const {
 Status checkKv(const KernelSpec &spec) {
   const auto text = [](uint64_t value) { return std::to_string(value); };
   if (spec.kvDtype != DType::F16 && spec.kvDtype != DType::F32) {
-    return unsupportedError("KV of dtype " +
+    return unsupportedError("the KV cache cannot have dtype " +
                             std::string(info(spec.kvDtype).name) +
-                            "; the cache is F16 or F32");
+                            "; it must be F16 or F32");
   }
   if (spec.headDim == 0 || spec.headDim > kMaxHeadElements) {
     return unsupportedError("heads have " + text(spec.headDim) +
@@ -39,15 +39,16 @@ Status checkKv(const KernelSpec &spec) {
                             " are supported");
   }
   if (spec.kvHeads == 0 || spec.heads == 0 || spec.heads % spec.kvHeads != 0) {
-    return internalError(text(spec.heads) + " heads do not share " +
-                         text(spec.kvHeads) + " kvHeads evenly");
+    return internalError(text(spec.heads) + " heads cannot share " +
+                         text(spec.kvHeads) +
+                         " KV heads; heads must be a multiple of KV heads");
   }
   const auto layerBytes =
       spec.kvHeads * static_cast<uint64_t>(KvShape(spec).headBytes);
   if (spec.kvPageBytes < layerBytes ||
       spec.kvPageBytes % AIR_BINDING_ALIGNMENT != 0) {
-    return internalError("kvPageBytes " + text(spec.kvPageBytes) +
-                         " must be a multiple of 64 and at least " +
+    return internalError("kvPageBytes is " + text(spec.kvPageBytes) +
+                         "; it must be a multiple of 64 and at least " +
                          text(layerBytes) + ", the bytes of one layer");
   }
   return Status::ok();

@@ -258,7 +258,8 @@ void AppendWriter::write(Value tile) {
 
 Status checkRope(const KernelSpec &spec) {
   if (spec.ropeDim % 2 != 0) {
-    return internalError("ropeDim " + std::to_string(spec.ropeDim) + " is odd");
+    return internalError("ropeDim is " + std::to_string(spec.ropeDim) +
+                         "; it must be even");
   }
   return Status::ok();
 }
@@ -268,7 +269,7 @@ Status checkRope(const KernelSpec &spec) {
 Status describeRopeAngles(const KernelSpec &spec, const IsaTraits &,
                           KernelEntry &entry) {
   if (spec.ropeDim == 0) {
-    return internalError("ropeDim is 0");
+    return internalError("ropeDim is 0; it must be positive");
   }
   AIR_RETURN_IF_ERROR(checkRope(spec));
   entry.tokensPerTile = 1;
@@ -315,10 +316,11 @@ Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &,
   AIR_RETURN_IF_ERROR(checkRope(spec));
   if (spec.ropeDim > spec.headDim ||
       (spec.rope != RopeKind::None && spec.ropeDim == 0)) {
-    return internalError("ropeDim " + std::to_string(spec.ropeDim) +
-                         " with headDim " + std::to_string(spec.headDim) +
-                         " and rope kind " +
-                         std::to_string(static_cast<int>(spec.rope)));
+    return internalError("ropeDim is " + std::to_string(spec.ropeDim) +
+                         "; it must be at most headDim, which is " +
+                         std::to_string(spec.headDim) +
+                         ", and may be 0 only without rope (kind 0, not " +
+                         std::to_string(static_cast<int>(spec.rope)) + ")");
   }
   entry.tokensPerTile = kTileTokens;
   entry.weightBytes = spec.qkNorm ? 2 * spec.headDim * 4 : 0;

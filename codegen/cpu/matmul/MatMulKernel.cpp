@@ -27,8 +27,8 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
                      KernelEntry &entry) {
   auto refuse = [](const std::string &what) { return internalError(what); };
   if (spec.n == 0 || spec.k == 0) {
-    return refuse("the matrix is [" + std::to_string(spec.n) + ", " +
-                  std::to_string(spec.k) + "]");
+    return refuse("the matrix has " + std::to_string(spec.n) + " rows and " +
+                  std::to_string(spec.k) + " columns; both must be at least 1");
   }
   AIR_ASSIGN_OR_RETURN(uint64_t bytes,
                        layoutBytes(spec.dtype, spec.layout, spec.n, spec.k));
@@ -40,23 +40,23 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
   }
   if (isInt8(spec.activation) && !isa.hasByteDot()) {
     return unsupportedError(
-        "activations of bytes need products of bytes: the feature 'dotprod'");
+        "int8 activations need byte dot products (the feature 'dotprod')");
   }
   const bool isLarge = spec.mClass == MClass::Large;
   if (spec.activation == Activation::BF16x32) {
     if (!isLarge || spec.dtype != DType::BF16) {
-      return unsupportedError("activations of bfloat16 are for 9 tokens and "
-                              "more of BF16 weights");
+      return unsupportedError("bfloat16 activations are supported only for "
+                              "BF16 weights and 9 or more tokens");
     }
     if (!isa.hasBf16Dot) {
-      return unsupportedError("activations of bfloat16 need products of it: "
-                              "the feature 'avx512bf16'");
+      return unsupportedError("bfloat16 activations need bfloat16 dot products "
+                              "(the feature 'avx512bf16')");
     }
   }
   if (isLarge ? spec.activation == Activation::F32
               : spec.activation == Activation::F32x16) {
-    return unsupportedError("float32 activations are packed for 9 tokens and "
-                            "more, and only then");
+    return unsupportedError("float32 activations must be packed for 9 or more "
+                            "tokens, and must not be packed for fewer");
   }
   AIR_RETURN_IF_ERROR(checkTiles(spec, isa));
   const MatMulTiling tiling = matMulTiling(spec, isa);
@@ -182,9 +182,9 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
   auto end = checkedAdd(spec.yOffset, spec.n);
   if (!end || spec.yStride < *end) {
     return internalError("a row of y has " + std::to_string(spec.yStride) +
-                         " floats (yStride), but the result fills [" +
-                         std::to_string(spec.yOffset) + ", " +
-                         std::to_string(spec.yOffset + spec.n) + ")");
+                         " floats (yStride), but the result extends from " +
+                         std::to_string(spec.yOffset) + " to " +
+                         std::to_string(spec.yOffset + spec.n));
   }
   return describeShape(spec, isa, entry);
 }
@@ -192,7 +192,8 @@ Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
 Status describeGluMatMul(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry) {
   if (spec.hasBias || spec.accumulate || spec.yOffset != 0) {
-    return unsupportedError("hasBias, accumulate and yOffset are matmul's");
+    return unsupportedError(
+        "only matmul supports hasBias, accumulate and yOffset");
   }
   return describeShape(spec, isa, entry);
 }

@@ -433,7 +433,7 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
 Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
                                KernelEntry &entry) {
   if (spec.activation == Activation::F32) {
-    return internalError("float32 activations are not packed");
+    return internalError("activation format f32 is not packed");
   }
   const uint64_t unit = isInt8(spec.activation) ? kActivationColumns : 1;
   if (spec.k == 0 || spec.k % unit != 0) {

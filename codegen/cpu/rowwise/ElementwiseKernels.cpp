@@ -10,7 +10,7 @@ using Value = KernelBuilder::Value;
 Status describeAdd(const KernelSpec &spec, const IsaTraits &,
                    KernelEntry &entry) {
   if (spec.k == 0) {
-    return internalError("width k is 0");
+    return internalError("width k is 0; it must be positive");
   }
   entry.tokensPerTile = 1;
   entry.flopsPerRow = spec.k;
@@ -33,7 +33,7 @@ void emitAdd(KernelBuilder &b, const KernelSpec &spec) {
 Status describeSiluMul(const KernelSpec &spec, const IsaTraits &,
                        KernelEntry &entry) {
   if (spec.k == 0) {
-    return internalError("width k is 0");
+    return internalError("width k is 0; it must be positive");
   }
   entry.tokensPerTile = 1;
   entry.flopsPerRow = spec.k * 24; // e^x takes about 20 operations

@@ -22,8 +22,9 @@ constexpr int64_t kColumnBytes = kRowLanes * 4;
 Status describeEmbedRows(const KernelSpec &spec, const IsaTraits &,
                          KernelEntry &entry) {
   if (spec.n == 0 || spec.k == 0) {
-    return internalError("the table is [" + std::to_string(spec.n) + ", " +
-                         std::to_string(spec.k) + "]");
+    return internalError("the table has " + std::to_string(spec.n) +
+                         " rows and " + std::to_string(spec.k) +
+                         " columns; both must be at least 1");
   }
   AIR_ASSIGN_OR_RETURN(entry.weightBytes, rowBytes(spec.dtype, spec.k));
   if (entry.weightBytes > RowBlockReader::kMaxRowBytes) {

@@ -9,7 +9,7 @@ using Value = KernelBuilder::Value;
 Status describeRmsNorm(const KernelSpec &spec, const IsaTraits &,
                        KernelEntry &entry) {
   if (spec.k == 0) {
-    return internalError("width k is 0");
+    return internalError("width k is 0; it must be positive");
   }
   entry.tokensPerTile = 1;
   entry.weightBytes = spec.k * 4;
