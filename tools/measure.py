@@ -12,14 +12,14 @@ reports
            read bandwidth, which the same run measures
   prefill  tokens per second, and the share of the peak rate of the cores, which
            air-bench measures in every round: byte or bfloat16 dot products if
-           the plan's large-M matmuls use them, otherwise float32 FMA. Each
-           product of a weight and an activation counts as two operations,
+           the plan's matmuls for many tokens use them, otherwise float32 FMA.
+           Each product of a weight and an activation counts as two operations,
            however many the kernel needs.
 
 With --adjacent, air-bench --plan also runs decode and prefill passes, each
-between two measurements of the limits. `beside` is then the share of these
-adjacent limits. It stays comparable on a machine that other programs use at the
-same time.
+between two measurements of the limits. A second line then gives the shares of
+these adjacent limits ("beside" in the JSON output), which stay comparable on a
+machine that other programs use at the same time.
 
 With --peer, every round also runs llama-bench on the same file, with the same
 prompt and the same number of tokens, once with its defaults and once with
@@ -57,7 +57,7 @@ def fail(message):
 
 def positive(text):
     if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
     return int(text)
 
 
@@ -65,22 +65,26 @@ def options():
     parser = argparse.ArgumentParser(prog="measure.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--types", default=TYPES,
-                        help=f"types that air-gen --type accepts, separated by commas (default {TYPES})")
-    parser.add_argument("--shape", default="1b", help="1b, 3b or 8b (default 1b)")
+                        help=f"types to measure, separated by commas; air-gen --type accepts them (default {TYPES})")
+    parser.add_argument("--shape", default="1b", help="shape of the models: 1b, 3b or 8b (default 1b)")
     parser.add_argument("--gen", default="", metavar="OPTIONS",
                         help="further options for air-gen, for example '--layers 4'")
-    parser.add_argument("--prompt", type=positive, default=512, metavar="N", help="tokens of the prompt (default 512)")
-    parser.add_argument("--decode", type=positive, default=64, metavar="N", help="tokens after the prompt (default 64)")
-    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="default 3")
-    parser.add_argument("--threads", type=positive, metavar="N", help="default: one per core")
+    parser.add_argument("--prompt", type=positive, default=512, metavar="N", help="prompt length in tokens (default 512)")
+    parser.add_argument("--decode", type=positive, default=64, metavar="N",
+                        help="number of tokens to decode after the prompt (default 64)")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N",
+                        help="number of rounds, of which the medians are reported (default 3)")
+    parser.add_argument("--threads", type=positive, metavar="N",
+                        help="number of compute threads (default: the plan's, one per core)")
     parser.add_argument("--adjacent", action="store_true",
-                        help="also report the shares of the limits measured right before and after each pass")
-    parser.add_argument("--peer", metavar="LLAMA_BENCH", help="a llama-bench to run in turns with airrun")
+                        help="also report each pass's share of the limits measured right before and after it")
+    parser.add_argument("--peer", metavar="LLAMA_BENCH", help="path of a llama-bench to run alternately with airrun")
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
-                        help="folder of the tools (default build/release/bin)")
-    parser.add_argument("--dir", metavar="FOLDER", help="folder of the models (default: the system's temporary folder)")
+                        help="folder of air-gen, airpack, airrun and air-bench (default build/release/bin)")
+    parser.add_argument("--dir", metavar="FOLDER",
+                        help="folder for models and plans (default: the system's temporary folder)")
     parser.add_argument("--keep", action="store_true",
-                        help="keep the models in --dir, and use those that are already there")
+                        help="keep the models in --dir, and reuse those that are already there")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     args = parser.parse_args()
     if args.keep and (args.gen or not args.dir):
@@ -100,8 +104,8 @@ def run(command, again_on=None):
         if done.returncode != again_on:
             break
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["it said nothing"]
-        fail(f"{shlex.join(command)} ended with {done.returncode}: {lines[-1]}")
+        lines = done.stderr.strip().splitlines() or ["it printed no message"]
+        fail(f"{shlex.join(command)} ended with exit code {done.returncode}: {lines[-1]}")
     return done.stdout
 
 
@@ -110,7 +114,7 @@ class Bench:
         self.args = args
         for tool in ("air-gen", "airpack", "airrun", "air-bench"):
             if not (args.bin / tool).is_file():
-                fail(f"there is no {tool} in {args.bin}; build it, or name its folder with --bin")
+                fail(f"there is no {tool} in {args.bin}; build it, or give its folder with --bin")
 
     def tool(self, name, *arguments, **how):
         return run([self.args.bin / name, *arguments], **how)
@@ -207,7 +211,8 @@ class Bench:
             self.raise_limits(best, threads)
         peak = best[peak_name]
         if flops > MOST_SHARE * peak:
-            fail(f"{kind}: prefill at {flops * 1e-9:.1f} GOP/s, faster than the {peak * 1e-9:.1f} of {peak_name}")
+            fail(f"{kind}: prefill at {flops * 1e-9:.1f} GOP/s, faster than the measured peak of "
+                 f"{peak * 1e-9:.1f} GOP/s ({peak_name}); run it again on an idle machine")
         result = {
             "type": kind, "threads": threads, "rounds": self.args.rounds,
             "model_bytes": model.stat().st_size, "plan_bytes": plan.stat().st_size, "pack_s": seconds,
@@ -233,7 +238,7 @@ def line(result):
     decode, prefill = result["decode"], result["prefill"]
     beside = ""
     if "beside" in decode:
-        beside = (f"{'':8} beside: decode {100 * decode['beside'][1]:.0f} % (quartiles "
+        beside = (f"{'':8} of the adjacent limits: decode {100 * decode['beside'][1]:.0f} % (quartiles "
                   f"{100 * decode['beside'][0]:.0f} and {100 * decode['beside'][2]:.0f}), prefill "
                   f"{100 * prefill['beside'][1]:.0f} % ({100 * prefill['beside'][0]:.0f} and "
                   f"{100 * prefill['beside'][2]:.0f})\n")

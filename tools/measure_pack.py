@@ -33,7 +33,8 @@ def fail(message):
 def run(command, what):
     done = subprocess.run([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        fail(f"{what} ended with {done.returncode}: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+        fail(f"{what} ended with exit code {done.returncode}: "
+             f"{(done.stderr.strip().splitlines() or ['it printed no message'])[-1]}")
     return done.stderr
 
 
@@ -72,11 +73,12 @@ def main():
     parser = argparse.ArgumentParser(prog="measure_pack.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a GGUF file that is not split")
-    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 101), metavar="N", help="default 3")
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 101), metavar="N",
+                        help="number of rounds, of which the medians are reported (1 to 100; default 3)")
     parser.add_argument("--bin", type=Path, default=ROOT / "build" / "release" / "bin", metavar="FOLDER",
                         help="folder of airpack (default build/release/bin)")
     parser.add_argument("--dir", type=Path, metavar="FOLDER",
-                        help="folder that both write to (default: MODEL's, so that all files are on one disk)")
+                        help="folder that airpack and cp write to (default: MODEL's, so that all files are on one disk)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     args = parser.parse_args()
     if not args.model.is_file():

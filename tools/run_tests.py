@@ -125,7 +125,7 @@ def main():
         show("lit", result, seconds)
     if not binaries:
         totals.failed += 1
-        print("no test binaries were built")
+        print(f"there are no test binaries in {build}/test-bin; build the preset first")
 
     if totals.skipped:
         print("skipped:")

@@ -19,7 +19,7 @@ guilty = [s for s in symbols.splitlines() if " llvm::" in s or " mlir::" in s]
 needed = subprocess.run(["ldd", airrun], capture_output=True, text=True, check=True).stdout
 guilty += [line for line in needed.splitlines() if "LLVM" in line or "MLIR" in line]
 if guilty:
-    sys.exit("airrun knows of LLVM:\n" + "\n".join(guilty[:10]))
+    sys.exit("airrun must not contain or link LLVM, but has:\n" + "\n".join(guilty[:10]))
 if size > CEILING:
     sys.exit(f"airrun is {size} bytes stripped, at most {CEILING}")
 print(f"airrun: {size} bytes stripped, at most {CEILING}; no LLVM")

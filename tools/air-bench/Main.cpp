@@ -28,13 +28,15 @@ constexpr int kSamples = 30;
 
 cli::Tool describe() {
   cli::Command main;
-  main.summary = "times kernels and compares them with the machine's limits";
+  main.summary =
+      "Time kernels and compare them with the limits of the machine.";
   main.options = {
       {.name = "--filter",
        .kind = cli::ValueKind::String,
        .valueName = "REGEX",
-       .help = "Run only the benchmarks whose names match this POSIX extended "
-               "regular expression anywhere. The limits are always measured.",
+       .help =
+           "Run only the benchmarks whose names contain a match of this POSIX "
+           "extended regular expression. The limits are always measured.",
        .defaultText = "F16, Q8_0, Q4_0, Q4_K and Q6_K in their best layout, "
                       "and kernels without weights"},
       {.name = "--list",
@@ -75,7 +77,8 @@ cli::Tool describe() {
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
        .help = "With --plan: number of tokens in a pass, all of one sequence. "
-               "Up to 8 tokens all get logits; of more, only the last does.",
+               "A pass of up to 8 tokens computes logits for all of them; a "
+               "longer one, only for the last.",
        .defaultText = "1",
        .minimum = 1,
        .maximum = 4294967295.0},
@@ -93,7 +96,7 @@ cli::Tool describe() {
                    "air-bench --plan model.air --context 4096"};
   cli::Tool tool;
   tool.name = "air-bench";
-  tool.summary = "kernel benchmarks";
+  tool.summary = "time kernels and plans against the limits of the machine";
   tool.description =
       "Compiles kernels for this machine and times them on the matrix shapes "
       "of Llama 1B and 8B. It first measures the machine's limits: read "
@@ -266,7 +269,8 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
   arithmetic = kernelArithmetic(
       static_cast<plan::Arithmetic>(codegen::arithmeticOf(row.spec)));
   if (memory <= 0 || cores() <= 0) {
-    return fail(state, row.name, internalError("the limits are not known"));
+    return fail(state, row.name,
+                internalError("the machine's limits have not been measured"));
   }
   // Google Benchmark calls this function several times for a row, each time
   // with more iterations. The first call creates the workload.
@@ -306,8 +310,9 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
     if (shareOf(bytes, flops) > kMostShare) {
       return fail(state, row.name,
                   internalError(cli::format(
-                      "faster than the limits by a factor of %.2f: it reads at "
-                      "%.2f of %.2f GB/s and computes at %.2f of %.2f GFLOP/s",
+                      "the kernel is faster than the limits by a factor of "
+                      "%.2f: it reads at %.2f of %.2f GB/s and computes at "
+                      "%.2f of %.2f GFLOP/s; run it again on an idle machine",
                       shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9,
                       flops * 1e-9, cores() * 1e-9)));
     }

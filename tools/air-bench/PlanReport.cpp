@@ -92,8 +92,8 @@ void note(std::string &impossible, const std::string &name,
           const PartReport &part) {
   if (impossible.empty() && part.share() > kMostShare) {
     impossible =
-        format("%s: %.4f ms, and %.4f ms is the least that the limits "
-               "measured in the same run allow",
+        format("%s took %.4f ms, but the limits measured in the same run allow "
+               "no less than %.4f ms",
                name.c_str(), part.seconds * kMilli, part.bound * kMilli);
   }
 }
@@ -149,8 +149,9 @@ PlanReport evaluate(const PlanMeasurement &measured) {
   note(report.impossible, "the pass", report.whole);
   if (report.impossible.empty() && report.adjacentShare.median > kMostShare) {
     report.impossible =
-        format("half of the passes took less than 1/%.2f of the least that the "
-               "limits around them allow; these change too fast here",
+        format("half of the passes took less than 1/%.2f of the time that the "
+               "limits measured right before and after them allow; the limits "
+               "change too fast on this machine",
                report.adjacentShare.median);
   }
   report.outsideSeconds =

@@ -310,16 +310,15 @@ Result<PassShape> passShape(const rt::Session &session,
   if (shape.tokens > session.maxTokens()) {
     return doesNotFitError("--tokens " + std::to_string(shape.tokens) +
                            ": a pass of this plan takes at most " +
-                           std::to_string(session.maxTokens()));
+                           std::to_string(session.maxTokens()) + " tokens");
   }
   const uint64_t left = room - std::min(room, shape.tokens);
   shape.context = options.context.value_or(std::min(kDefaultContext, left));
   if (shape.tokens > room || shape.context > left) {
     return doesNotFitError("--context " + std::to_string(shape.context) +
                            " and " + std::to_string(shape.tokens) +
-                           " tokens more: the plan's context "
-                           "holds " +
-                           std::to_string(room));
+                           " more tokens: the plan's context holds only " +
+                           std::to_string(room) + " tokens");
   }
   const uint64_t wanted = shape.tokens <= kFewTokens ? shape.tokens : 1;
   shape.outputs = std::min(wanted, session.plan().max_outputs());
@@ -374,7 +373,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
     bench.report = evaluate(measured);
   }
   if (!bench.report.impossible.empty()) {
-    return internalError("faster than the limits: " + bench.report.impossible);
+    return internalError("faster than the limits: " + bench.report.impossible +
+                         "; run it again on an idle machine");
   }
   return bench;
 }

@@ -102,8 +102,9 @@ Result<GgufWriter::Layout> GgufWriter::layOut() const {
     std::optional<uint64_t> next =
         end ? checkedAlignUp(*end, kTensorAlignment) : std::nullopt;
     if (!next || *next > INT64_MAX) {
-      return usageError("tensor '" + tensor.name +
-                        "' makes the file larger than 2^63 bytes");
+      return usageError(
+          "tensor '" + tensor.name +
+          "' makes the file larger than 2^63 bytes; choose a smaller shape");
     }
     appendString(head, tensor.name);
     append<uint32_t>(head, static_cast<uint32_t>(tensor.shape.size()));

@@ -14,6 +14,7 @@ cli::Option count(const std::string &name, const std::string &help,
           .kind = cli::ValueKind::Integer,
           .valueName = "N",
           .help = help,
+          .defaultText = "that of --shape",
           .minimum = minimum,
           .maximum = 4294967295.0};
 }
@@ -24,7 +25,8 @@ cli::Tool describe() {
     shapes.push_back(shape.name);
   }
   cli::Command main;
-  main.summary = "writes a Llama GGUF with random weights";
+  main.summary =
+      "Write a GGUF file of the Llama architecture with random weights.";
   main.options = {
       {.name = "--shape",
        .kind = cli::ValueKind::Choice,
@@ -36,19 +38,21 @@ cli::Tool describe() {
       {.name = "--type",
        .kind = cli::ValueKind::String,
        .valueName = "TYPE",
-       .help =
-           "The dtype of all matrices, or one of the mixes Q4_K_M and Q5_K_M.",
+       .help = "The dtype of all matrices (F32, F16, BF16, Q8_0, Q6_K, Q5_K, "
+               "Q5_0, Q5_1, Q4_K, Q4_0, Q4_1, Q3_K, Q2_K, IQ4_NL or IQ4_XS), "
+               "or one of the mixes Q4_K_M and Q5_K_M.",
        .defaultText = "Q8_0, or Q4_K_M for 70b and 405b"},
       {.name = "--output",
        .shortName = "-o",
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
-       .help = "The file to write."},
+       .help = "The file to write. Required."},
       {.name = "--headers-only",
        .kind = cli::ValueKind::Flag,
-       .help = "Leave a hole in the file in place of the weights. It takes no "
-               "disk space and reads as zeros. airpack --weightless does not "
-               "read it; without that option airpack packs a model of zeros."},
+       .help =
+           "Leave a hole in the file in place of the weights, which takes no "
+           "disk space and reads as zeros. airpack --weightless does not read "
+           "the weights; without that option, airpack packs a model of zeros."},
       {.name = "--seed",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
@@ -59,9 +63,9 @@ cli::Tool describe() {
       count("--layers", "Number of decoder layers."),
       count("--width", "Width of the residual stream."),
       count("--heads", "Number of query heads."),
-      count("--kv-heads", "Number of key and value heads."),
-      count("--head-dim", "Width of a head."),
-      count("--ffn", "Width of the feed-forward network."),
+      count("--kv-heads", "Number of key/value heads."),
+      count("--head-dim", "Number of elements of a head."),
+      count("--ffn", "Hidden width of the feed-forward network."),
       count("--vocabulary", "Vocabulary size.", 257),
       count("--context", "Trained context length in tokens."),
   };
@@ -69,7 +73,8 @@ cli::Tool describe() {
                    "air-gen --shape 405b --headers-only -o 405b.gguf"};
   cli::Tool tool;
   tool.name = "air-gen";
-  tool.summary = "random models of real shapes, for measurements";
+  tool.summary =
+      "write models with random weights and real shapes, for measurements";
   tool.description = "Writes a GGUF file of the Llama architecture with random "
                      "weights of realistic magnitude, for measurements. The "
                      "same options give the same bytes.";
@@ -80,7 +85,7 @@ cli::Tool describe() {
 Status run(const cli::Invocation &call) {
   std::optional<std::string> path = call.text("--output");
   if (!path) {
-    return usageError("--output FILE is missing");
+    return usageError("--output is missing; give -o FILE");
   }
   std::string name = call.text("--shape").value_or("1b");
   gen::ModelShape shape;
@@ -108,7 +113,7 @@ Status run(const cli::Invocation &call) {
   if (call.has("--headers-only")) {
     if (call.has("--seed")) {
       return usageError("--seed is for weights, which --headers-only leaves "
-                        "out; give one of them");
+                        "out; give only one of them");
     }
     AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(*path));
     return gen::writeModelHeaders(shape, type, std::move(file));

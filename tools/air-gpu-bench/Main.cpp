@@ -17,7 +17,8 @@ cli::Tool describe() {
     targets.push_back(std::string(target.name));
   }
   cli::Command main;
-  main.summary = "checks and times the kernels of a folder on this GPU";
+  main.summary =
+      "Check and time the kernels of a folder on this machine's GPU.";
   main.positionals = {
       {.name = "FOLDER",
        .help = "The folder that 'air-gpu-bench prepare' made."}};
@@ -29,27 +30,31 @@ cli::Tool describe() {
       {.name = "--filter",
        .kind = cli::ValueKind::String,
        .valueName = "TEXT",
-       .help = "Run only matmuls whose name contains this, and no probes."},
+       .help = "Run only the matmuls whose names contain TEXT, and no "
+               "measurements of reads, uploads and launches."},
       {.name = "--time-limit",
        .kind = cli::ValueKind::Integer,
        .valueName = "SECONDS",
-       .help = "Start no further kernel after this time.",
+       .help = "Start no further kernel after this many seconds.",
+       .defaultText = "3600",
        .minimum = 1},
-      {.name = "--checks-only", .help = "Only compare results; time nothing."},
+      {.name = "--checks-only", .help = "Only check results; time nothing."},
       {.name = "--timings-only",
-       .help = "Skip the kernels of odd shapes, which are checked but not "
-               "timed."}};
+       .help = "Leave out the kernels of odd shapes, which serve only to check "
+               "results. The results of the timed kernels are checked in any "
+               "case."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";
-  prepare.summary = "compiles the kernels into a folder; needs no GPU";
+  prepare.summary = "Compile the kernels into a folder. This needs no GPU.";
   prepare.positionals = {
-      {.name = "FOLDER", .help = "The folder to write; it is created."}};
+      {.name = "FOLDER",
+       .help = "The folder to write. It is created if it does not exist."}};
   prepare.options = {
       {.name = "--target",
        .kind = cli::ValueKind::Choice,
        .valueName = "ARCHITECTURE",
-       .help = "The GPU's architecture.",
+       .help = "The GPU architecture to compile for.",
        .defaultText = "sm_90a",
        .choices = targets},
       {.name = "--multiprocessors",
@@ -71,7 +76,7 @@ cli::Tool describe() {
                       "--multiprocessors 132"};
   cli::Tool tool;
   tool.name = "air-gpu-bench";
-  tool.summary = "checks and times kernels for NVIDIA GPUs";
+  tool.summary = "check and time kernels for NVIDIA GPUs";
   tool.description =
       "Compiles the generated CUDA kernels on any machine. On a machine with a "
       "GPU, compares them with matmuls in double precision and times them by "
@@ -100,7 +105,8 @@ Status run(const cli::Invocation &call) {
   options.seconds =
       static_cast<double>(call.integer("--time-limit").value_or(3600));
   if (!options.checks && !options.timings) {
-    return usageError("--checks-only and --timings-only leave nothing to do");
+    return usageError("--checks-only and --timings-only leave nothing to do; "
+                      "give only one of them");
   }
   AtomicFile output;
   const std::optional<std::string> jsonPath = call.text("--json");

@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   air::compiler::registerAirPasses();
   air::compiler::registerPlanPasses();
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(static_cast<int>(arguments.size()), arguments.data(),
-                        "air-opt: passes of airpack\n", registry));
+  return mlir::asMainReturnCode(mlir::MlirOptMain(
+      static_cast<int>(arguments.size()), arguments.data(),
+      "air-opt: runs passes of airpack on MLIR files\n", registry));
 }

@@ -64,8 +64,8 @@ unsigned threadsToBeHad(unsigned wanted) {
   }
   const unsigned threads = std::max(1U, supply.threads);
   cli::printNotes(
-      {cli::format("%u of %u threads (%s); the plan is the same, "
-                   "and takes longer",
+      {cli::format("using only %u of %u threads (%s); the plan is the same, "
+                   "but takes longer to make",
                    threads, wanted, supply.refusal.message().c_str())});
   return threads;
 }
@@ -115,7 +115,7 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   AIR_ASSIGN_OR_RETURN(MachineProfile target, resolveProfile(options.target));
   const MachineProfile host = hostProfile();
   if (Status runs = prepareToRun(target, host); !runs.isOk()) {
-    return usageError("--tune measures on this machine, which can't run plans "
+    return usageError("--tune measures on this machine, which cannot run plans "
                       "for '" +
                       options.target + "': " + runs.message());
   }
@@ -270,19 +270,19 @@ Status runPack(const cli::Invocation &invocation) {
       invocation.text("--output").value_or(defaultOutput(options.model));
   bool writes = emit.empty() && stopAfter.empty();
   if (!writes && invocation.has("--output")) {
-    return usageError("--output names the plan to write, and --emit and "
+    return usageError("--output names the plan to write, but --emit and "
                       "--stop-after write none; leave one of them out");
   }
   if (!writes && invocation.has("--times")) {
-    return usageError("--times reports how a plan was written, and --emit and "
+    return usageError("--times reports how a plan was written, but --emit and "
                       "--stop-after write none; leave one of them out");
   }
 
   if (options.weightless &&
       (emit == "llm" || emit == "plan" || !stopAfter.empty())) {
-    return usageError(
-        "--weightless goes with a plan that is written or printed "
-        "with --emit=json, not with IR");
+    return usageError("--weightless applies only to a plan that is written, or "
+                      "printed with --emit=json; it cannot be combined with "
+                      "--emit=llm, --emit=plan or --stop-after");
   }
   // An output that cannot be written is refused now, not after minutes of
   // packing.

@@ -143,10 +143,11 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
                "bandwidth\n";
     } else {
       // Only a measured bandwidth results in an upper bound on the speed.
-      lines += format("speed      %s %.1f tokens/s, %s; %s limits it\n",
-                      measured ? "at most" : "about",
-                      1e9 / static_cast<double>(prediction.nanoseconds()), kind,
-                      textOf(prediction.limit()).c_str());
+      lines +=
+          format("speed      %s %.1f tokens/s at %s bandwidth, limited by %s\n",
+                 measured ? "at most" : "about",
+                 1e9 / static_cast<double>(prediction.nanoseconds()), kind,
+                 textOf(prediction.limit()).c_str());
     }
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
@@ -180,7 +181,9 @@ std::string samplingLine(const plan::Plan &plan) {
   add("--min-p", defaults.minP);
   add("--repeat-penalty", defaults.repeatPenalty);
   add("--repeat-last-n", defaults.repeatLastN);
-  return list.empty() ? "" : "sampling   " + list + ", the model's\n";
+  return list.empty()
+             ? ""
+             : "sampling   " + list + " (recommended by the model's file)\n";
 }
 
 /// The line that reports what `airpack --tune` did; empty for a plan that was

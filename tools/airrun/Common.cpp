@@ -97,15 +97,16 @@ TextLimit promptLimit(const rt::Session &session,
   if (!bytes || *bytes > kLongestText) {
     return textLimit();
   }
-  return {*bytes, "the plan's context holds " +
-                      std::to_string(session.context()) +
-                      " tokens of at most " + std::to_string(each) +
-                      " bytes; shorten it or pack with a larger --ctx"};
+  return {*bytes,
+          "but the plan's context holds only " +
+              std::to_string(session.context()) + " tokens of at most " +
+              std::to_string(each) +
+              " bytes; shorten the text or pack the model with a larger --ctx"};
 }
 
 TextLimit textLimit() {
-  return {kLongestText, "at most " + std::to_string(kLongestText) +
-                            " can be taken at once; give it in parts"};
+  return {kLongestText, "but at most " + std::to_string(kLongestText) +
+                            " can be processed at once; split the text"};
 }
 
 static Status tooLong(const std::string &name, const std::string &size,
@@ -137,7 +138,7 @@ static Result<std::string> readAll(std::FILE *stream, const std::string &name,
     text.append(buffer, got);
   }
   if (std::ferror(stream) != 0) {
-    return ioError("can't read " + name + ": " + std::strerror(errno));
+    return ioError("cannot read " + name + ": " + std::strerror(errno));
   }
   return text;
 }
@@ -147,7 +148,7 @@ Result<std::string> readTextFile(const std::string &path,
   // The file is read instead of mapped, since it may be a pipe: -f <(command).
   std::FILE *stream = std::fopen(path.c_str(), "re");
   if (stream == nullptr) {
-    return ioError("can't open '" + path + "': " + std::strerror(errno));
+    return ioError("cannot open '" + path + "': " + std::strerror(errno));
   }
   Result<std::string> text = readAll(stream, "'" + path + "'", limit);
   std::fclose(stream);
@@ -164,7 +165,7 @@ void noteDoubledBos(const rt::Tokenizer &tokenizer,
       ids[1] == tokenizer.bos()) {
     std::string bos = inQuotes(tokenizer.piece(tokenizer.bos(), true));
     cli::printNotes({"the text begins with " + bos +
-                     ", and the vocabulary puts one more before it; leave it "
+                     ", and the tokenizer adds another one before it; leave it "
                      "out of the text"});
   }
 }

@@ -170,13 +170,13 @@ Status checkInputs(const cli::Invocation &invocation) {
 const char *reasonText(rt::FinishReason reason) {
   switch (reason) {
   case rt::FinishReason::Length:
-    return "-n reached";
+    return "the limit -n was reached";
   case rt::FinishReason::EndOfText:
     return "the model ended its text";
   case rt::FinishReason::StopString:
-    return "a --stop string came";
+    return "a --stop string was reached";
   case rt::FinishReason::StopToken:
-    return "a --stop token came";
+    return "a --stop token was reached";
   case rt::FinishReason::ContextFull:
     return "the plan's context is full";
   case rt::FinishReason::Interrupted:
@@ -271,7 +271,7 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
 cli::Command generateCommand() {
   cli::Command command;
   command.summary = "Generate text from a prompt. The text is streamed to "
-                    "standard output, timings go to standard error.";
+                    "standard output; timings go to standard error.";
   command.positionals = {planPositional()};
   command.options = {
       {.name = "--prompt",
@@ -292,23 +292,24 @@ cli::Command generateCommand() {
           "256", 1e15),
       number("--temp",
              "Sampling temperature; 0 always takes the most likely token.",
-             "the model's, or 0.8", 0, rt::kMaxTemperature),
+             "the model's recommended value, or 0.8", 0, rt::kMaxTemperature),
       integer("--top-k", "",
               "Sample from the N most likely tokens; 0 turns this off.",
-              "the model's, or 40", 2147483647),
+              "the model's recommended value, or 40", 2147483647),
       number("--top-p",
              "Sample from the smallest set of most likely tokens whose "
              "probabilities sum to X; 1 turns this off.",
-             "the model's, or 0.95", 0, 1),
+             "the model's recommended value, or 0.95", 0, 1),
       number("--min-p",
              "Leave out tokens that are less than X times as likely as the "
              "most likely one; 0 turns this off.",
-             "the model's, or 0.05", 0, 1),
+             "the model's recommended value, or 0.05", 0, 1),
       number("--repeat-penalty",
              "Divide positive logits of recent tokens by X and multiply "
              "negative ones by it. Above 1 this makes repetition less likely; "
              "1 turns it off.",
-             "the model's, or 1", rt::kMinRepeatPenalty, rt::kMaxRepeatPenalty),
+             "the model's recommended value, or 1", rt::kMinRepeatPenalty,
+             rt::kMaxRepeatPenalty),
       number("--presence-penalty",
              "Subtract X from the logit of each recent token.", "0",
              -rt::kMaxPenalty, rt::kMaxPenalty),
@@ -319,7 +320,8 @@ cli::Command generateCommand() {
       integer("--repeat-last-n", "",
               "Number of most recent tokens that count as recent for the "
               "penalties; 0 turns them off.",
-              "the model's, or 64", rt::kLongestPenaltyWindow),
+              "the model's recommended value, or 64",
+              rt::kLongestPenaltyWindow),
       integer("--seed", "", "Seed of the random number generator.", "0",
               9007199254740992.0),
       {.name = "--stop",

@@ -21,20 +21,21 @@ cli::Command logitsCommand() {
       "Write the logits that follow each input token to a file: little-endian "
       "float32, one row of vocabulary size per token.";
   command.positionals = {planPositional()};
-  command.options = {tokensOption(),
-                     {.name = "--output",
-                      .shortName = "-o",
-                      .kind = cli::ValueKind::String,
-                      .valueName = "FILE",
-                      .help = "The file to write."},
-                     {.name = "--batch",
-                      .kind = cli::ValueKind::Integer,
-                      .valueName = "M",
-                      .help = "Process M tokens per pass.",
-                      .defaultText = "the most that the plan allows",
-                      .minimum = 1,
-                      .maximum = 4294967295.0},
-                     threadsOption()};
+  command.options = {
+      tokensOption(),
+      {.name = "--output",
+       .shortName = "-o",
+       .kind = cli::ValueKind::String,
+       .valueName = "FILE",
+       .help = "The file to write. Both --tokens and --output are required."},
+      {.name = "--batch",
+       .kind = cli::ValueKind::Integer,
+       .valueName = "M",
+       .help = "Process M tokens per pass.",
+       .defaultText = "the most that the plan allows",
+       .minimum = 1,
+       .maximum = 4294967295.0},
+      threadsOption()};
   command.examples = {"airrun logits story.air --tokens 1,42,7 -o logits.f32"};
   return command;
 }
@@ -50,10 +51,11 @@ Status runLogits(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(AtomicFile file, cli::openOutput(*path));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   if (tokens.size() > session.context()) {
-    return doesNotFitError("--tokens: " + std::to_string(tokens.size()) +
-                           " tokens exceed the plan's context of " +
-                           std::to_string(session.context()) +
-                           "; pack with a larger --ctx");
+    return doesNotFitError(
+        "--tokens: " + std::to_string(tokens.size()) +
+        " tokens exceed the plan's context of " +
+        std::to_string(session.context()) +
+        "; give fewer tokens or pack the model with a larger --ctx");
   }
   uint64_t rowBytes = session.vocabulary() * sizeof(float);
   std::optional<uint64_t> bytes = checkedMul(tokens.size(), rowBytes);

@@ -26,7 +26,7 @@ constexpr Row kRows[] = {
 cli::Tool describe() {
   cli::Tool tool;
   tool.name = "airrun";
-  tool.summary = "runs a language model from a plan";
+  tool.summary = "run a language model from a plan";
   tool.description =
       "airrun executes a plan that airpack compiled. Before it reads any "
       "weights it checks that this machine can execute the plan's kernels and "

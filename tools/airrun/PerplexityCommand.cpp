@@ -72,18 +72,20 @@ Status runPerplexity(const cli::Invocation &invocation) {
   auto window =
       static_cast<size_t>(invocation.integer("--window").value_or(255));
   if (window > session.context()) {
-    return doesNotFitError("--window: " + std::to_string(window) +
-                           " tokens exceed the plan's context of " +
-                           std::to_string(session.context()));
+    return doesNotFitError(
+        "--window: " + std::to_string(window) +
+        " tokens exceed the plan's context of " +
+        std::to_string(session.context()) +
+        "; give a smaller --window or pack the model with a larger --ctx");
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
                        textTokens(*tokenizer, invocation));
   size_t windows = tokens.size() / window;
   if (windows == 0) {
-    return usageError("perplexity: the text has " +
-                      std::to_string(tokens.size()) +
-                      " tokens, one window takes " + std::to_string(window) +
-                      "; give more text or a smaller --window");
+    return usageError(
+        "perplexity: the text has " + std::to_string(tokens.size()) +
+        " tokens, but one window takes " + std::to_string(window) +
+        "; give more text or a smaller --window");
   }
   AIR_ASSIGN_OR_RETURN(rt::SequenceId sequence, session.newSequence());
   std::vector<rt::SequenceId> sequences(window, sequence);
@@ -114,9 +116,10 @@ Status runPerplexity(const cli::Invocation &invocation) {
   double mean = sum / static_cast<double>(scored);
   double perplexity = std::exp(mean);
   if (!std::isfinite(perplexity)) {
-    return internalError(format("perplexity: no perplexity follows from %g "
-                                "nats per token over %zu tokens",
-                                mean, scored));
+    return internalError(
+        format("perplexity: the mean loss of %g nats per token over %zu tokens "
+               "gives no finite perplexity",
+               mean, scored));
   }
   if (invocation.has("--json")) {
     return writeOut(format("{\"perplexity\": %.17g, \"nats_per_token\": %.17g, "

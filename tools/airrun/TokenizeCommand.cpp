@@ -23,7 +23,7 @@ public:
 
   bool start_array(size_t) override {
     if (opened) {
-      return refuse("a list");
+      return refuse("an array");
     }
     opened = true;
     return true;
@@ -51,15 +51,17 @@ public:
   bool end_object() override { return true; }
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
-    failure = "no valid JSON at byte " + std::to_string(position);
+    failure = "it is not valid JSON: the error is at byte " +
+              std::to_string(position);
     return false;
   }
 
 private:
   bool refuse(const char *what) {
-    failure = opened ? "entry " + std::to_string(strings.size()) + " is " +
-                           what + ", not a string"
-                     : std::string("it is ") + what + ", not a list of strings";
+    failure = opened
+                  ? "entry " + std::to_string(strings.size()) + " is " + what +
+                        ", not a string"
+                  : std::string("it is ") + what + ", not an array of strings";
     return false;
   }
 

@@ -20,7 +20,7 @@ static constexpr size_t kLongestLine = 16384;
 Status writeOut(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
       std::fflush(stdout) != 0) {
-    return ioError(std::string("can't write to standard output: ") +
+    return ioError(std::string("cannot write to standard output: ") +
                    std::strerror(errno));
   }
   return Status::ok();

@@ -38,7 +38,7 @@ Status printHelp(const Tool &tool, const std::vector<std::string> &args) {
   }
   if (args.size() > 2) {
     return usageError("help takes one command, but '" + args[2] +
-                      "' follows; a file of that name is './help'");
+                      "' follows; to use a file named help, write ./help");
   }
   if (const Command *command = findCommand(tool, args[1])) {
     return writeOut(helpText(tool, command));

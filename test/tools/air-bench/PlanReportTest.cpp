@@ -96,7 +96,7 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
 TEST(PlanReport, APassFasterThanTheSumOfItsBoundsIsNamed) {
   PlanMeasurement measured = measurement();
   measured.passes[0].seconds = 9.5;
-  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("the pass: 9500"));
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("the pass took 9500"));
 }
 
 TEST(PlanReport, EachPassIsComparedWithTheRatesAroundIt) {

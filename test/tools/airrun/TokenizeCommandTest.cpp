@@ -93,15 +93,16 @@ TEST(TokenizeCommandTest, BadStringsFiles) {
     const char *content;
     const char *message;
   };
-  for (Case each : {Case{"{}", "it is an object, not a list of strings"},
-                    Case{"\"a\"", "it is one string"},
-                    Case{"[\"a\", 1]", "entry 1 is a number, not a string"},
-                    Case{"[\"a\", [\"b\"]]", "entry 1 is a list"},
-                    Case{"[null]", "entry 0 is null"},
-                    Case{"[\"a\"", "no valid JSON at byte"},
-                    Case{"[\"a\"] x", "no valid JSON at byte"},
-                    Case{"[\"\\ud800\"]", "no valid JSON at byte"},
-                    Case{"[\"\xff\"]", "no valid JSON at byte"}}) {
+  for (Case each :
+       {Case{"{}", "it is an object, not an array of strings"},
+        Case{"\"a\"", "it is one string"},
+        Case{"[\"a\", 1]", "entry 1 is a number, not a string"},
+        Case{"[\"a\", [\"b\"]]", "entry 1 is an array"},
+        Case{"[null]", "entry 0 is null"},
+        Case{"[\"a\"", "not valid JSON: the error is at byte"},
+        Case{"[\"a\"] x", "not valid JSON: the error is at byte"},
+        Case{"[\"\\ud800\"]", "not valid JSON: the error is at byte"},
+        Case{"[\"\xff\"]", "not valid JSON: the error is at byte"}}) {
     TemporaryFile file(each.content);
     Outcome outcome = tokenize({kLlama3, "--strings", file.path});
     EXPECT_EQ(outcome.status.code(), ErrorCode::Corrupt) << each.content;

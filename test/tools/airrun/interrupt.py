@@ -88,4 +88,4 @@ assert child.stdout.read(1) == b"a"
 child.send_signal(signal.SIGINT)
 _, errors = child.communicate(timeout=60)
 assert child.returncode == 0, child.returncode
-assert b"; -n reached\n" in errors, errors
+assert b"; the limit -n was reached\n" in errors, errors

@@ -64,7 +64,7 @@ TEST(RunToolTest, HelpIsACommandToo) {
   EXPECT_THAT(far.err, HasSubstr("sample help lists the commands"));
   Outcome file = runWith({"help", "-n", "5"}, mustNotRun);
   EXPECT_EQ(file.code, 2);
-  EXPECT_THAT(file.err, HasSubstr("'./help'"));
+  EXPECT_THAT(file.err, HasSubstr("write ./help"));
   Outcome path = runWith({"./help"}, [](const Invocation &invocation) {
     EXPECT_EQ(invocation.positionals.front(), "./help");
     return Status::ok();
