@@ -87,7 +87,7 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   measured.dispatchSeconds[2] = 1.91;
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
-  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head: 1900"));
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head took 1900"));
   // If another measurement raises the bandwidth, the same time is possible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
