@@ -216,8 +216,9 @@ struct ActivationTile {
   /// The sums of q over columns 0-15, 16-31 and 0-31, times scale /
   /// kScaledSumDivisor.
   float scaledSums[3][kActivationTokens];
-  // Only I8Grid uses `exponents` and `steps`; in I8 they are unspecified. Even
-  // for padding tokens, I8Grid's exponents are on the grid and its steps valid.
+  // Only I8Grid uses `exponents` and `steps`; in I8 they are unspecified. In
+  // I8Grid, padding tokens too have exponents on the grid and steps of at most
+  // kGridSteps.
 
   /// Each element is (exponent - kGridBaseExponent) * 2^23. Adding it to the
   /// bits of a float multiplies the float by 2^(exponent - kGridBaseExponent).

@@ -157,7 +157,7 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       .run(module, modules);
 }
 
-/// Links all bitcodes into one module, and gives internal linkage to the tables
+/// Links all bitcode modules into one, and gives internal linkage to the tables
 /// that kernels share.
 Result<std::unique_ptr<llvm::Module>>
 linkModules(std::span<const std::string> bitcodes, llvm::LLVMContext &context,
@@ -225,7 +225,8 @@ Status checkSymbols(const std::string &object) {
     if (*flags & llvm::object::SymbolRef::SF_Undefined && !name->empty()) {
       return internalError(
           "a kernel calls the function '" + name->str() +
-          "', but kernels must not call functions outside themselves");
+          "', which is not defined in its module; kernels must not call "
+          "external functions");
     }
   }
   return Status::ok();

@@ -73,7 +73,8 @@ countInstructions(std::span<const uint8_t> cubin, const std::string &name) {
                           std::to_string(one.sh_offset) + " in a file of " +
                           std::to_string(cubin.size()) +
                           " bytes; it must lie inside the file and consist of "
-                          "whole instructions");
+                          "whole instructions of " +
+                          std::to_string(kInstructionBytes) + " bytes");
     }
     std::map<uint32_t, uint64_t> counts;
     uint64_t trailing = 0;

@@ -300,18 +300,17 @@ Status Parser::parseHeader() {
   AIR_RETURN_IF_ERROR(read("the tensor count", tensorCount));
   AIR_RETURN_IF_ERROR(read("the metadata count", metadataCount));
   if (metadataCount > reader.remaining() / kMinMetadataBytes) {
-    return corruptError("the header claims " + number(metadataCount) +
-                        " metadata entries at byte 16, but " +
+    return corruptError("the header's metadata count at byte 16 is " +
+                        number(metadataCount) + ", but " +
                         number(reader.remaining()) + " bytes" + areLeft() +
-                        ", enough for " +
+                        ", enough for at most " +
                         number(reader.remaining() / kMinMetadataBytes));
   }
   if (tensorCount > reader.remaining() / kMinTensorBytes) {
-    return corruptError("the header claims " + number(tensorCount) +
-                        " tensors at byte 8, but " +
-                        number(reader.remaining()) + " bytes" + areLeft() +
-                        ", enough for " +
-                        number(reader.remaining() / kMinTensorBytes));
+    return corruptError(
+        "the header's tensor count at byte 8 is " + number(tensorCount) +
+        ", but " + number(reader.remaining()) + " bytes" + areLeft() +
+        ", enough for at most " + number(reader.remaining() / kMinTensorBytes));
   }
   return Status::ok();
 }

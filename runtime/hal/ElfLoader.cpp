@@ -311,7 +311,9 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   }
   if (type == STT_TLS || type == STT_GNU_IFUNC) {
     return unsupportedError("symbol '" + std::string(name) + "' has type " +
-                            number(type) + ", which needs a linker");
+                            number(type) +
+                            ", which only a dynamic linker can resolve; "
+                            "kernels are plain functions and data");
   }
   if (binding == STB_GLOBAL && type == STT_FUNC &&
       ELF64_ST_VISIBILITY(symbol.st_other) == STV_DEFAULT &&

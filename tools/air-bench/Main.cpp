@@ -36,7 +36,8 @@ cli::Tool describe() {
        .valueName = "REGEX",
        .help =
            "Run only the benchmarks whose names contain a match of this POSIX "
-           "extended regular expression. The limits are always measured.",
+           "extended regular expression. The machine's limits (memory "
+           "bandwidth and peak arithmetic) are always measured.",
        .defaultText = "F16, Q8_0, Q4_0, Q4_K and Q6_K in their best layout, "
                       "and kernels without weights"},
       {.name = "--list",
@@ -60,9 +61,10 @@ cli::Tool describe() {
       {.name = "--target",
        .kind = cli::ValueKind::String,
        .valueName = "TARGET",
-       .help = "Compile the kernels and the loops that measure peak arithmetic "
-               "for this target: a built-in profile or a JSON profile whose "
-               "code this machine can run.",
+       .help = "The target to compile for, both the kernels and the loops that "
+               "measure peak arithmetic: the name of a built-in profile or the "
+               "path of a JSON profile. This machine must be able to run the "
+               "code.",
        .defaultText = "host"},
       {.name = "--json",
        .help = "Print Google Benchmark's JSON; with --plan, one object with "

@@ -12,7 +12,7 @@ namespace air::gpubench {
 /// rows, which a larger matrix repeats. The expected results are computed in
 /// double precision from exactly dequantised weights.
 struct Operands {
-  uint32_t rows = 0; ///< a whole number of tiles, or all rows of the matrix
+  uint32_t rows = 0; ///< a multiple of the rows of a tile, or all rows
   std::vector<uint8_t> packed;    ///< the matrix in layout T16
   std::vector<uint16_t> x;        ///< float16 [tokens][columns]
   std::vector<double> expected;   ///< [tokens][rows]

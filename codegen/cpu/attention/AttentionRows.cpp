@@ -19,8 +19,8 @@ constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
 /// Up to this number of query heads per KV head, the loop over sets of heads is
 /// unrolled in the kernel.
 constexpr int64_t kUnrolledHeads = 32;
-/// The number of partial sums per row, which are added up at the end of the
-/// run.
+/// The number of partial sums of weights per query row. They are added up when
+/// the run's last key has been processed.
 constexpr int64_t kSumLanes = 16;
 
 class RowsWriter : AttentionWriter {

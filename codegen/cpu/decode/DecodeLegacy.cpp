@@ -55,7 +55,7 @@ void emitFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
   }
 }
 
-/// Half of the E8M0 scale `e`, computed as by air::halfOfE8m0. The table
+/// Half of the E8M0 scale `e`, as air::halfOfE8m0 computes it. The table
 /// kE2m1Doubled holds doubled values to compensate.
 Value halfOfE8m0(KernelBuilder &b, Value e) {
   auto number = [&](int64_t value) { return b.constant(e.getType(), value); };

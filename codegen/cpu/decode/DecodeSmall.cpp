@@ -9,7 +9,7 @@ using mlir::Value;
 
 namespace {
 
-/// Half of the unsigned E4M3 scale `bits`, computed as by air::halfOfUe4m3. The
+/// Half of the unsigned E4M3 scale `bits`, as air::halfOfUe4m3 computes it. The
 /// table kE2m1Doubled holds doubled values to compensate. `bits` is below 256.
 Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   auto number = [&](int64_t value) {

@@ -88,8 +88,8 @@ struct TokenScales {
   /// offset of a field with one number per token added, it is the address of
   /// the token's number.
   mlir::Value once;
-  /// `once` plus the offset of the scale group's columns in biasSums and
-  /// scaledSums.
+  /// `once`, advanced by the byte offset of the scale group's columns within
+  /// biasSums or scaledSums, which is the same in both.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.

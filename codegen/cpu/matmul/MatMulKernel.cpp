@@ -84,7 +84,8 @@ public:
   void passes(Value rowBlock, Value firstToken, Value lastToken);
 
 private:
-  /// The address of the sums of one token of the pass.
+  /// The address, in the scratch, of the dot products of a matrix's row block
+  /// with token number `token` of the pass (16 lanes of f32).
   Value sumsAt(Value matrix, Value token) {
     Value row = b.add(
         b.mul(matrix, b.i64(static_cast<int64_t>(tiling.passTokens))), token);

@@ -50,7 +50,7 @@ struct MatMulTiling {
   uint64_t tileRowBlocks; ///< row blocks per tile
   uint64_t tileTokens;    ///< tokens per tile; 0 for all
   uint64_t passTokens;    ///< largest number of tokens of one GEMV pass
-  uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
+  uint64_t tileColumns;   ///< columns that the GEMM processes at a time
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
   uint64_t dotBytes;      ///< bytes of the i32 sums of the AMX int8 kernel

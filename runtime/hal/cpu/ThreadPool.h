@@ -133,7 +133,7 @@ private:
   std::atomic<bool> finished{true}; ///< the walk has no more phases
   std::atomic<bool> stopping{false};
   TileQueue queue;
-  WaitWord opened; ///< advances at every phase and at the end of a walk
+  WaitWord opened; ///< advances when a phase opens and when a walk ends
 };
 
 } // namespace air::rt

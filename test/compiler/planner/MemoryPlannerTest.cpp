@@ -69,7 +69,8 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_NE(plan->offsets[0], plan->offsets[1]); // out is alive at step 2
+  // An output stays live to the last step, which uses "other".
+  EXPECT_NE(plan->offsets[0], plan->offsets[1]);
 }
 
 // The value of BufferUse::reads for a use that only writes. Such a use starts a

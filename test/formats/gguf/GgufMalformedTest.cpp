@@ -92,14 +92,14 @@ const Malformed kMalformed[] = {
     {"CutInMetadataCount", kCorrupt, "truncated at byte 16: the metadata count",
      [] { return cut(GgufBuilder().build(), 20); }},
     {"MetadataCountHuge", kCorrupt,
-     "claims 18446744073709551615 metadata entries at byte 16",
+     "metadata count at byte 16 is 18446744073709551615",
      [] {
        GgufBuilder builder;
        builder.metadataCount = UINT64_MAX;
        return builder.value<uint8_t>("a", 1).build();
      }},
     {"TensorCountHuge", kCorrupt,
-     "claims 4611686018427387904 tensors at byte 8",
+     "tensor count at byte 8 is 4611686018427387904",
      [] {
        GgufBuilder builder;
        builder.tensorCount = uint64_t{1} << 62;

@@ -73,7 +73,9 @@ TEST(ThreadTest, ARefusalIsAnErrorWithTheSystemsReason) {
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    // The limit allows this user one process or thread, which is this process.
+    // The child process becomes a user that runs nothing else, and limits that
+    // user to one process or thread. The process itself is that one, so no
+    // thread can start.
     constexpr uid_t kUserWithoutProcesses = 65531;
     rlimit limit = {1, 1};
     if (setgroups(0, nullptr) != 0 || setgid(kUserWithoutProcesses) != 0 ||

@@ -196,7 +196,7 @@ TEST_F(TileSharing, AStoppedThreadIsNotWaitedForAndCatchesUp) {
   guard.join();
   EXPECT_FALSE(wasWaitedFor);
 
-  // Once it may go on, the stopped thread takes part again.
+  // Once the stopped thread is released, it runs tiles again.
   count = 1;
   EXPECT_TRUE(workerTookPart());
   ASSERT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
