@@ -29,8 +29,8 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
   case KernelOp::EmbedRows:
     return {matrix("table"), buffer("x", Write, spec.k)};
   case KernelOp::RmsNorm:
-    // x has a row for every token, even when y has rows only for the requested
-    // outputs.
+    // RmsNorm's x has a row for every token of the batch, even when its y has
+    // rows only for the requested outputs.
     return {buffer("x", Read, spec.k), vector("weight", spec.k),
             buffer("y", Write, spec.k, spec.rowsFrom)};
   case KernelOp::MatMul: {

@@ -200,7 +200,7 @@ inline constexpr int64_t kGridSteps = 4; ///< scales per power of two in I8Grid
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
 inline constexpr int64_t kGridVectorBytes =
-    64; ///< one float32 scale for each of 16 rows
+    64; ///< bytes of one float32 scale for each of 16 rows
 /// The divisor of ActivationTile::scaledSums. It keeps the sum over a block's
 /// 32 columns finite whenever the columns themselves are finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
@@ -263,7 +263,7 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (format) {
   case Activation::BF16x32:
-    return blocks * activationBlockWords(format) + 1; // a word for the factor
+    return blocks * activationBlockWords(format) + 1; // the token's factor
   case Activation::I8x2:
   case Activation::I8:
   case Activation::I8Grid:
@@ -341,7 +341,9 @@ struct KernelSpec {
   bool hasRowScales = false; ///< used by MatMul and GluMatMul
   bool hasBias = false;
   RowsFrom rowsFrom = RowsFrom::Tokens;
-  float scale = 1.0F;   ///< used by EmbedRows, RopeAngles, Attention (scores)
+  /// Multiplies the results of EmbedRows and RopeAngles, and the scores of
+  /// Attention.
+  float scale = 1.0F;
   float epsilon = 0.0F; ///< used by RmsNorm, and by RopeAppend with qkNorm
   uint64_t heads = 0;
   uint64_t kvHeads = 0;

@@ -15,8 +15,11 @@ namespace air::codegen {
 /// A matmul kernel of a plan, whose tile sizes are to be measured.
 struct KernelUse {
   KernelSpec spec;
-  uint64_t rows = 1;        ///< rows of x in a typical pass over the model
-  uint64_t weightBytes = 0; ///< bytes that its dispatches read in one pass
+  /// The number of rows of the kernel's input x in a typical pass over the
+  /// model.
+  uint64_t rows = 1;
+  /// The bytes of weights that the kernel's dispatches read in one pass.
+  uint64_t weightBytes = 0;
 };
 
 /// The tile sizes that were measured to be fastest for a KernelUse's spec. For

@@ -60,9 +60,9 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 /// from instruction counts). Where vpmaddubsw multiplies the bytes (MulAdd256
 /// and MulAdd512), dot products with 8-bit weights or with one scale per 16
 /// columns take twice as long as others. I8x2 needs two dot products per
-/// activation, so it is then the slower format. With I8x2, large-M kernels also
-/// decode the weights again for every four tokens, which takes too long for
-/// dtypes with codebooks.
+/// activation, so it is then slower than float32. With I8x2, large-M kernels
+/// also decode the weights again for every four tokens, which takes too long
+/// for dtypes with codebooks.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;
@@ -92,7 +92,7 @@ bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
 }
 
 /// Runs work(i) for i in [0, count) on up to `threads` threads. If the system
-/// refuses to start some of them, the others do all the work.
+/// refuses to start some of these threads, the remaining ones do all the work.
 template <typename Work>
 void forEach(size_t count, unsigned threads, const Work &work) {
   std::atomic<size_t> next = 0;

@@ -84,8 +84,8 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // Each of the two traits also requires the vector instructions for its
-    // type, because some matmuls cannot use tile registers.
+    // hasAmxBf16 and hasAmxInt8 also require the vector instructions for the
+    // same type, because some matmuls cannot use tile registers.
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

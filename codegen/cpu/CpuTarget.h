@@ -23,7 +23,7 @@ enum class ByteDot : uint8_t {
   None,
   Vnni512,   ///< vpdpbusd on 64 bytes: unsigned times signed
   Vnni256,   ///< vpdpbusd on 32 bytes, without AVX-512
-  MulAdd512, ///< vpmaddubsw, which sums pairs in 16 bits, then vpmaddwd
+  MulAdd512, ///< vpmaddubsw (sums two products in 16 bits), then vpmaddwd
   MulAdd256,
   Sdot, ///< sdot on 16 bytes: signed times signed
 };
@@ -39,7 +39,8 @@ struct IsaTraits {
   bool hasVbmi = false; ///< AVX512_VBMI byte permutations; implies hasAvx512
   bool hasNeon = false; ///< true on every aarch64 target
   ByteDot byteDot = ByteDot::None;
-  bool hasI8mm = false;    ///< smmla, two rows by two tokens; implies Sdot
+  /// smmla, which multiplies two rows by two tokens. Implies ByteDot::Sdot.
+  bool hasI8mm = false;
   bool hasBf16Dot = false; ///< vdpbf16ps on 64 bytes
   // AMX tile registers. hasAmxBf16 implies hasBf16Dot, and hasAmxInt8 implies
   // ByteDot::Vnni512.

@@ -24,8 +24,8 @@ struct Sizes {
 uint32_t divideUp(uint32_t a, uint32_t b) { return a / b + (a % b ? 1 : 0); }
 uint32_t roundUp(uint32_t a, uint32_t b) { return divideUp(a, b) * b; }
 
-/// Computes all sizes of the kernel that `spec` describes. Its shared memory
-/// may exceed the target's limit; the caller must check.
+/// Computes all sizes of the kernel that `spec` describes. The kernel's shared
+/// memory may exceed the target's limit; the caller must check.
 Result<Sizes> sizesOf(const DecodeMatMul &spec) {
   const DecodeTiling &tiling = spec.tiling;
   Sizes s{};

@@ -42,7 +42,7 @@ Result<CudaKernel> generateLaunchProbe(uint32_t blocks, bool dependentLaunch,
 
 /// Generates a kernel with one wgmma instruction that multiplies float16
 /// matrices with m = 64, n = 8, k = 16. The left operand is in registers, in
-/// the order of mma.sync's fragments; warp w has its rows 16w to 16w+15.
+/// the order of mma.sync's fragments; warp w has rows 16w to 16w+15 of it.
 /// Bindings: a [64][16] and b [8][16] as float16, d [64][8] as float32. Returns
 /// Unsupported for targets without wgmma, which are all but sm_90a.
 Result<CudaKernel> generateWgmmaProbe(const CudaTarget &target,

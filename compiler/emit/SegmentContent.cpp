@@ -33,7 +33,7 @@ Status shapeError(const TensorContent &tensor, const std::string &what,
 uint64_t elementsOf(const SourceTensor &tensor) {
   uint64_t elements = 1;
   for (uint64_t extent : tensor.shape) {
-    elements *= extent; // cannot overflow: the reader has checked it
+    elements *= extent; // no overflow: GgufParser has checked the size
   }
   return elements;
 }

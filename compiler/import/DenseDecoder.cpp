@@ -339,7 +339,7 @@ private:
     for (const auto &[name, tensor] : reader.model().tensors) {
       uint64_t elements = 1;
       for (uint64_t extent : tensor.shape) {
-        elements *= extent; // cannot overflow: the reader has checked it
+        elements *= extent; // no overflow: GgufParser has checked the size
       }
       parameters += elements;
     }

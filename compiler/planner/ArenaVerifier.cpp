@@ -44,7 +44,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
   std::vector<std::vector<uint32_t>> over(program.steps.size());
   std::vector<bool> needed(problem.buffers.size());
   for (size_t i = 0; i < needed.size(); ++i) {
-    needed[i] = problem.buffers[i].isOutput; // the runtime reads outputs
+    // The runtime reads output buffers after the last step.
+    needed[i] = problem.buffers[i].isOutput;
   }
   for (size_t step = program.steps.size(); step-- > 0;) {
     for (const BufferUse &use : program.steps[step]) {
@@ -117,7 +118,7 @@ private:
 
   const MemoryProblem &problem;
   const ArenaPlan &plan;
-  std::map<uint64_t, uint32_t> ranges; ///< maps an offset to a buffer
+  std::map<uint64_t, uint32_t> ranges; ///< offset -> buffer
 };
 
 } // namespace

@@ -27,7 +27,7 @@ struct LinkLoad {
 
 struct PassPrediction {
   std::vector<LinkLoad> links;
-  uint64_t nanoseconds = 0; ///< 0 = not known
+  uint64_t nanoseconds = 0; ///< time of the pass; 0 = not known
   std::string limit;        ///< the slowest link; "" = not known
 };
 

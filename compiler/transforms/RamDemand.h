@@ -1,7 +1,8 @@
 //===- RamDemand.h - the RAM that a plan module needs -----------*- C++ -*-===//
 //
-// Sums the records of a packed module for planner/Budget.h. The kernels are
-// counted with the size of their segment, which is 0 before they are compiled.
+// Adds up the sizes that the ops of a packed module state, as planner/Budget.h
+// needs them. The kernels are counted with the size of their segment, which is
+// 0 before they are compiled.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H

@@ -31,7 +31,7 @@ struct BatchClass {
   MClass mClass;
   const char *name;
   uint64_t minTokens;
-  uint64_t maxTokens; ///< limited by the max_tokens of the plan
+  uint64_t maxTokens; ///< the plan's max_tokens may be smaller
 };
 
 constexpr BatchClass kBatchClasses[] = {

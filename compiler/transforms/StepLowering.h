@@ -71,7 +71,7 @@ private:
   };
   struct Rope {
     ir::plan::RopeAttr attr;
-    std::string angles; ///< name of the buffer that holds the angles
+    std::string angles; ///< name of the buffer that holds the RoPE angles
   };
 
   Status lower(mlir::Operation *op);
@@ -135,7 +135,7 @@ private:
                            llvm::ArrayRef<mlir::Attribute> others,
                            bool overlap);
   /// Returns the buffer that holds x in the activation format of `spec`, and
-  /// adds the dispatch that packs it if the current step has none yet.
+  /// adds the dispatch that packs x if the current step has none yet.
   std::string packed(llvm::StringRef x, const codegen::KernelSpec &spec,
                      unsigned mClasses);
   void addNorm(llvm::StringRef x, ir::plan::WeightAttr weight, float epsilon,

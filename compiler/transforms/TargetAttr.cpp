@@ -33,8 +33,8 @@ void setTarget(ModuleOp module, const MachineProfile &profile) {
 
 namespace {
 
-/// Reads entries and records the name of the first one that is missing or
-/// invalid.
+/// Reads entries of `plan.target`, and records the name of the first one that
+/// is missing or invalid.
 struct Reader {
   DictionaryAttr entries;
   std::string missing;

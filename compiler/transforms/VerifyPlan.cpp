@@ -1,8 +1,9 @@
 //===- VerifyPlan.cpp - checks the passes' decisions ----------------------===//
 //
 // The checks are independent of the passes that made the decisions. The op
-// verifiers have already checked what is visible in a single op: roles of
-// bindings, sizes by layout, and ranges inside a segment.
+// verifiers have already checked what is visible in a single op: the roles of
+// bindings, whether a tensor has the size that its layout implies, and whether
+// it lies inside its segment.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"

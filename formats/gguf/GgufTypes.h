@@ -13,8 +13,9 @@
 
 namespace air::gguf {
 
-/// Returns the DType of a type id in a GGUF file. Fails with Unsupported for
-/// any other id; the message states where the type comes from and what to do.
+/// Returns the DType that the type id `id` of a GGUF file stands for. Fails
+/// with Unsupported for an id that ggml has withdrawn, that a fork has added,
+/// or that is unknown; the message says which of these it is.
 Result<DType> typeFromFile(uint32_t id);
 
 } // namespace air::gguf

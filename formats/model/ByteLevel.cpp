@@ -7,7 +7,8 @@
 namespace air {
 namespace {
 
-constexpr uint32_t kEnd = 0x144; ///< one past the code points that spell bytes
+/// One more than the largest code point that spells a byte.
+constexpr uint32_t kEnd = 0x144;
 
 constexpr bool isPrintable(uint32_t byte) {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) ||

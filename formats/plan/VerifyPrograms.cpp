@@ -163,8 +163,9 @@ private:
                         ", but there are only " + str(count) + " of this kind");
     }
     if (binding.kind() == plan::BindingKind::Tensor) {
-      // The sum is only an upper limit, so it may saturate on overflow, for
-      // example if a tensor is bound twice.
+      // `weightBytes` is only the upper limit of the dispatch's weight_bytes,
+      // so a tensor that is bound twice may count twice, and a sum that
+      // overflows may be replaced by UINT64_MAX.
       weightBytes =
           checkedAdd(weightBytes, plan.tensors()->Get(binding.index())->bytes())
               .value_or(UINT64_MAX);

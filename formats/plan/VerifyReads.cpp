@@ -279,8 +279,8 @@ static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
 Status verifyReads(const plan::Plan &plan) {
   const std::vector<uint32_t> first =
       firstSteps(plan, *plan.programs()->Get(0));
-  // Weights come first in the file, in the order of the reads, so read i must
-  // refer to segment i.
+  // The segments of weights come first in the file, in the order of the reads,
+  // so read i must refer to segment i.
   uint32_t weights = 0;
   while (weights < plan.segments()->size() &&
          plan.segments()->Get(weights)->kind() == plan::SegmentKind::Weights) {

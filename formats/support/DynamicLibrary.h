@@ -40,7 +40,7 @@ public:
 private:
   void *address(const char *name) const;
 
-  std::shared_ptr<void> handle; ///< from dlopen; the last copy closes it
+  std::shared_ptr<void> handle; ///< from dlopen(); its deleter closes it
 };
 
 } // namespace air

@@ -31,7 +31,7 @@ Result<Thread> Thread::start(std::function<void()> body, size_t stackBytes) {
                              argument.get());
     }
     if (error == 0) {
-      (void)argument.release(); // threadMain owns it now
+      (void)argument.release(); // threadMain owns the argument now
     }
     pthread_attr_destroy(&attributes);
   }

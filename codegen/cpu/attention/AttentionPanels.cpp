@@ -8,9 +8,10 @@
 // In both, a register tile multiplies panelColumns elements of K or V, each
 // broadcast to all lanes, by the lanes of one panel. The softmax between the
 // two matmuls therefore works on whole vectors: each lane holds the largest
-// score and the sum of one row, and there are no horizontal reductions. The
-// cache's elements are widened to f32 once per run of tokens
-// (AttentionParts.h). While a page is widened, the next page is prefetched.
+// score of one row or the sum of its weights, and there are no horizontal
+// reductions. The elements of the KV cache are widened to f32 once per run of
+// tokens (AttentionParts.h). While a page is widened, the next page is
+// prefetched.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -108,8 +109,8 @@ void PanelsWriter::write(const AttentionRun &run) {
           validKeys(b.min(rowPlace(run, lastRow).token, lastToken), pageStart);
       place.tiled = b.andBits(b.add(place.valid, b.i64(shape.panelColumns - 1)),
                               -shape.panelColumns);
-      // The rows of a run may end on different pages, so a panel may attend to
-      // no key of this page.
+      // The last keys that the rows of a run attend to may be on different
+      // pages, so a panel may attend to no key of this page.
       b.ifThen(b.notEqual(place.valid, b.i64(0)), [&] {
         attend(page, place,
                validKeys(rowPlace(run, firstRow).token, pageStart));
@@ -211,7 +212,7 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
 }
 
 // Widens the K and V of a page to f32 in scratch, and prefetches the next page.
-// Of V, only the first `valid` keys are widened. K is widened for all 64 keys;
+// V is widened only for the first `valid` keys of the page, but K for all 64:
 // the keys past `valid` may hold any bits, and their scores are masked later.
 PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
                                          Value nextPage, Value valid) {
@@ -320,9 +321,9 @@ PanelsWriter::Value PanelsWriter::hideScores(const Page &page,
                 })[0];
 }
 
-// Turns scores into weights 2^(score - largest), and updates the largest score
-// and the sum of each row. Returns the factors by which the rows' weighted
-// values must then be rescaled.
+// Turns scores into weights 2^(score - largest), and updates each row's largest
+// score and the sum of its weights. Returns the factors by which the rows'
+// weighted values must then be rescaled.
 PanelsWriter::Value PanelsWriter::writeWeights(const Place &place, Value top) {
   const Value largest = ofPanel(shape.panel.largest, place.panel);
   const Value sum = ofPanel(shape.panel.sum, place.panel);

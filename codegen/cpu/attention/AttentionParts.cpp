@@ -45,7 +45,7 @@ Value scaledByPowerOfTwo(KernelBuilder &b, Value x, Value n) {
     const Value scaled = b.intrinsic(
         type, "llvm.x86.avx512.mask.scalef.ps.512",
         {part(x), part(n), b.zero(type), b.constant(b.i16(), int64_t{-1}),
-         b.i32(4)}); // 4 is the current rounding mode
+         b.i32(4)}); // 4 selects the current rounding mode
     result = mlir::LLVM::vector_insert::create(b.ops(), b.loc(), x.getType(),
                                                result, scaled, first);
   }
@@ -75,7 +75,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
       lanes(isa.vectorBytes / 4),
       tokensPerTile(spec.mClass == MClass::Large ? 8 : 1),
       blockTokens(blockTokensOf(spec.mClass, group)),
-      // kRowsTogether accumulators of this many floats fill half the registers.
+      // kRowsTogether accumulators of this many floats fill half of the vector
+      // registers.
       rowLanes(isa.vectorBytes == 64 ? 64 : 16) {
   // The number of accumulators in a register tile is panelColumns times the
   // number of registers that panelRows floats take.
@@ -97,8 +98,8 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   rows.values = rowsPlace.place(rowsAtMost * kv.paddedDim * 4);
   rows.bytes = rowsPlace.bytes();
 
-  // Each row is padded by one cache line: at a stride that is a power of two,
-  // the rows would compete for a few cache sets.
+  // Each row of widened keys or values is padded by one cache line: at a stride
+  // that is a power of two, the rows would compete for a few cache sets.
   panel.keyStride = kPage * 4 + 64;
   panel.valueStride = kv.paddedDim * 4 + 64;
   LineLayout place;
@@ -168,8 +169,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // The output of a head is f32. Counted in elements, its alignment is that
-    // of a token's V in the cache.
+    // `pointer` points into the output of a head, which has as many elements
+    // as a token's V in the KV cache. valueAlignment() is in bytes for V's
+    // elements; those of the output have 4 bytes each.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -209,8 +211,8 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // In f32, 2^x is 0 for every x up to -1000. Raising x to -1000 does not
-    // change this result, and keeps -infinity out of the subtraction x - n.
+    // In f32, 2^x is 0 for every x <= -1000. Replacing such an x by -1000 does
+    // not change the result, and keeps -infinity out of the subtraction x - n.
     x = b.max(number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);

@@ -36,7 +36,7 @@ struct AttentionShape {
 
   int64_t tokensPerTile;
   int64_t blockTokens;
-  int64_t rowsAtMost; ///< runs with more rows use panels
+  int64_t rowsAtMost; ///< runs with more rows use writePanelsRun()
 
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
@@ -44,7 +44,8 @@ struct AttentionShape {
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
     /// replaced by the weights.
     int64_t weights;
-    /// The offset of f32 [kRowsTogether]: factors that rescale the values.
+    /// The offset of f32 [kRowsTogether]: the factors by which `values` must be
+    /// rescaled.
     int64_t decay;
     /// The offset of f32 [rows]: the largest score of each row.
     int64_t largest;
@@ -60,26 +61,29 @@ struct AttentionShape {
   int64_t panelColumns; ///< keys (or elements of V) per register tile
   int64_t panels;       ///< panels per block of tokens
   struct {
-    /// The bytes from one element of the widened keys to the next.
+    /// The bytes from element i of the widened keys to element i + 1.
     int64_t keyStride;
     /// The bytes from one key's widened values to the next key's.
     int64_t valueStride;
-    /// The offset of the widened keys, headDim rows keyStride bytes apart.
+    /// The offset of the widened keys: headDim rows, one every keyStride bytes.
     int64_t keys;
-    /// The offset of the widened values, 64 rows valueStride bytes apart.
+    /// The offset of the widened values: 64 rows, one every valueStride bytes.
     int64_t values;
     /// The offset of f32 [64][panelRows]: the scores, which are then replaced
     /// by the weights.
     int64_t weights;
-    /// The offset of u32 [panels][panelRows]: each row's token position.
+    /// The offset of u32 [panels][panelRows]: the position, in its sequence, of
+    /// each row's token.
     int64_t positions;
-    /// The offset of f32 [panels][panelRows]: the largest scores.
+    /// The offset of f32 [panels][panelRows]: the largest score of each row.
     int64_t largest;
-    /// The offset of f32 [panels][panelRows]: the sums of the weights.
+    /// The offset of f32 [panels][panelRows]: the sum of each row's weights.
     int64_t sum;
-    /// The offset of f32 [panels][paddedDim][panelRows]: scaled queries.
+    /// The offset of f32 [panels][paddedDim][panelRows]: each row's query,
+    /// multiplied by scoreScale().
     int64_t queries;
-    /// The offset of f32 [panels][paddedDim][panelRows]: weighted sums of V.
+    /// The offset of f32 [panels][paddedDim][panelRows]: each row's weighted
+    /// sum of V.
     int64_t weighted;
     int64_t bytes;
   } panel;
@@ -97,7 +101,7 @@ struct AttentionRun {
   KernelBuilder::Value sequence;
 };
 
-/// Code that both implementations share.
+/// Code that both implementations of attention share.
 class AttentionWriter {
 public:
   using Type = KernelBuilder::Type;
@@ -127,7 +131,7 @@ protected:
   /// The number of keys that a token attends to in the page that starts at
   /// position `pageStart`: min(64, max(0, position + 1 - pageStart)).
   Value validKeys(Value token, Value pageStart);
-  /// Loads `lanes` elements of the cache, aligned to `alignment` bytes, and
+  /// Loads `lanes` elements of the KV cache, aligned to `alignment` bytes, and
   /// widens them to f32.
   Value loadWide(Value pointer, int64_t lanes, unsigned alignment);
   /// Calls body(first element, count) until all elements of a head are covered,

@@ -32,7 +32,8 @@ private:
   struct Page {
     Value keys;
     Value values;
-    Value nextKeys; // the next page's keys; on the last page, its own
+    // The keys of the next page, or of this page if it is the last one.
+    Value nextKeys;
   };
   // A set of rows of one token, on one page.
   struct Rows {
@@ -95,8 +96,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   b.loop(run.first, run.end, b.i64(1), [&](Value token) {
     const Value valid = validKeys(token, pageStart);
     const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
-    // The tokens of a run may end on different pages, so a token may attend to
-    // no key of this page.
+    // The last keys that the tokens of a run attend to may be on different
+    // pages, so a token may attend to no key of this page.
     b.ifThen(b.notEqual(valid, b.i64(0)), [&] {
       const auto writeHeads = [&](Value head, int64_t count) {
         Rows rows;
@@ -133,8 +134,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Computes weights[r][key] = query r . key for all 64 keys, with one key per
-// lane.
+// Sets weights[r][key] to the dot product of query r and the key, for all 64
+// keys of the page, with one key per lane.
 void RowsWriter::writeScores(const Rows &rows, const Page &page) {
   const int64_t lanes = shape.rowLanes;
   const Type type = b.vec(b.f32(), lanes);
@@ -182,8 +183,8 @@ RowsWriter::folded(Value vector,
 }
 
 // Turns the scores of row r into weights 2^(score - largest), and updates the
-// row's largest score and sum. Stores the factor by which addValues() must
-// rescale the row's values as `decay`.
+// row's largest score and the sum of its weights. Stores in `decay` the factor
+// by which addValues() must rescale the row's values.
 void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
   const Value row = b.add(rows.first, b.i64(r));
   const int64_t lanes = shape.rowLanes;

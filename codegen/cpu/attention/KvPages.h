@@ -49,7 +49,7 @@ KernelBuilder::Value kvHead(KernelBuilder &b, const KvShape &shape,
                             KernelBuilder::Value page,
                             KernelBuilder::Value head);
 
-/// The element type of the cache.
+/// The element type of the KV cache.
 KernelBuilder::Type kvElement(KernelBuilder &b, const KvShape &shape);
 
 } // namespace air::codegen

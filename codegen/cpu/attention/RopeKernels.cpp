@@ -142,9 +142,9 @@ private:
   }
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
-  // Loads `lanes` elements and converts them to the cache's dtype. Values that
-  // overflow become NaN: an infinity could give a key the weight 0, as if it
-  // were absent, while NaN always reaches the result.
+  // Loads `lanes` elements and converts them to the KV cache's dtype. Values
+  // that overflow become NaN: an infinity could give a key the weight 0, as if
+  // it were absent, while NaN always reaches the result.
   Value converted(Value source, int64_t lanes) {
     const Type type = b.vec(b.f32(), lanes);
     const Value value = b.load(type, source, 4);

@@ -99,12 +99,12 @@ public:
   Value binding(unsigned index);
   Value tokens();           ///< AirBatch.tokens, zero-extended to i64
   Value outputs();          ///< AirBatch.outputs, zero-extended to i64
-  Value tokenIds();         ///< the pointer AirBatch.token_ids, to i32
-  Value positions();        ///< the pointer AirBatch.positions, to u32
-  Value sequences();        ///< the pointer AirBatch.sequences, to u32
-  Value outputRows();       ///< the pointer AirBatch.output_rows, to u32
-  Value blockTables();      ///< the pointer AirBatch.block_tables, to u32
-  Value blockTableStride(); ///< AirBatch.block_table_stride: i64, in entries
+  Value tokenIds();         ///< AirBatch.token_ids, a pointer to i32
+  Value positions();        ///< AirBatch.positions, a pointer to u32
+  Value sequences();        ///< AirBatch.sequences, a pointer to u32
+  Value outputRows();       ///< AirBatch.output_rows, a pointer to u32
+  Value blockTables();      ///< AirBatch.block_tables, a pointer to u32
+  Value blockTableStride(); ///< AirBatch.block_table_stride in entries, i64
 
   // ---- control flow ---------------------------------------------------------
 
@@ -118,7 +118,8 @@ public:
   Values loop(Value lower, Value upper, Value step,
               llvm::ArrayRef<Value> initial,
               llvm::function_ref<Values(Value, mlir::ValueRange)> body);
-  /// Emits a loop that runs body(tile) for every tile of this call.
+  /// Emits a loop that runs body(tile) for every tile from tileBegin() up to,
+  /// but not including, tileEnd().
   void tileLoop(llvm::function_ref<void(Value)> body);
   void ifThen(Value condition, llvm::function_ref<void()> body);
   void ifThenElse(Value condition, llvm::function_ref<void()> then,
@@ -173,8 +174,8 @@ public:
   Value orBits(Value a, Value b);
   Value xorBits(Value a, Value b);
   Value shiftLeft(Value a, int64_t bits);
-  Value shiftRight(Value a, int64_t bits); ///< logical
-  Value shiftRight(Value a, Value bits);   ///< logical
+  Value shiftRight(Value a, int64_t bits); ///< shifts in zeros
+  Value shiftRight(Value a, Value bits);   ///< shifts in zeros
   Value shiftRightSigned(Value a, int64_t bits);
   Value shiftLeft(Value a, Value bits);
 

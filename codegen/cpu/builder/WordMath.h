@@ -26,8 +26,9 @@ public:
   /// compensates. The magnitude of the sum must be below 128, and -128 < bias
   /// <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// Returns the four bytes as signed integers, converted to floats that may be
-  /// too large by a power of two, for which fieldScale(scale, 8) compensates.
+  /// Returns the four bytes of each word as signed integers, converted to
+  /// floats that may be too large by a power of two, for which
+  /// fieldScale(scale, 8) compensates.
   Four byteFields(Value word);
   /// Returns the scale by which the results of byteFields() must be multiplied
   /// if the fields' values are to be multiplied by `scale`. byteFields() may
@@ -38,7 +39,7 @@ public:
   /// `shift` is 0 or 4.
   Four nibblesByTable(const std::array<int8_t, 16> &table, Value word,
                       int64_t shift);
-  /// The four bytes as signed integers, converted to float.
+  /// The four bytes of each word as signed integers, converted to float.
   Four signedBytes(Value word);
   /// Byte `index` of each word, broadcast to all four bytes of the word.
   Value spread(Value word, int64_t index);
@@ -55,7 +56,7 @@ public:
   Value bitsOf(Value word, int64_t shift, int64_t bits);
   /// (word >> shift) & (2^bits - 1), as i32, where `shift` is an i64 scalar.
   Value bitsOf(Value word, Value shift, int64_t bits);
-  /// word >> shift, where shift is an i64 scalar.
+  /// word >> shift, where `shift` is an i64 scalar.
   Value shiftedRight(Value word, Value shift);
   /// Converts an integer below 2^31 to float.
   Value toFloat(Value integer) { return b.signedToFloat(integer, b.f32()); }

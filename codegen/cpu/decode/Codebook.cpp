@@ -119,7 +119,8 @@ void Codebook::makeTable(const char *name, std::span<const uint16_t> codes) {
       bytes.push_back(static_cast<uint8_t>(code & 255));
       bytes.push_back(static_cast<uint8_t>(code >> 8));
     }
-    bytes.resize(bytes.size() + kCodeBytes); // a gather of a code reads 4 bytes
+    // A gather reads 4 bytes, so 2 bytes must follow the last code.
+    bytes.resize(bytes.size() + kCodeBytes);
   }
   base = b.table(name, bytes);
 }

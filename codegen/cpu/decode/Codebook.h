@@ -81,9 +81,9 @@ private:
   Value rawValueIndices(const Codes &codes, int64_t entry, int64_t part) const;
 
   KernelBuilder &b;
-  const int64_t valueIndexBits; ///< 2 or 3
-  int64_t count = 0;            ///< number of entries
-  Value base;                   ///< address of the codes
+  const int64_t valueIndexBits; ///< bits of a value index: 2 or 3
+  int64_t count = 0;            ///< number of entries of the codebook
+  Value base;                   ///< address of the table of codes
 };
 
 } // namespace air::codegen

@@ -88,9 +88,9 @@ void decodeK45(
 } // namespace
 
 // A block of Q2_K, Q3_K or Q6_K has two halves of 128 columns, and a half has
-// four planes of 32 columns. Iteration t of these decoders covers plane t % 4
-// of half t / 4. Scale 2t belongs to the first 16 columns of the plane, and
-// scale 2t + 1 to the other 16.
+// four planes of 32 columns. In the decoders of these dtypes, iteration t of
+// the loop covers plane t % 4 of half t / 4. Scale 2t belongs to the first 16
+// columns of the plane, and scale 2t + 1 to the other 16.
 
 void decodeQ2k(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
@@ -125,8 +125,8 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   sink.repeat(8, 32, [&](Value turn) {
     Value half = b.shiftRight(turn, 2);
     Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
-    // The low bits of scales 2t and 2t + 1 are in byte 2t % 8 and the byte
-    // after it, at the same shift.
+    // The low four bits of scales 2t and 2t + 1 are nibbles of bytes 2t % 8 and
+    // 2t % 8 + 1: the low nibbles for t < 4, the high nibbles for t >= 4.
     Value word =
         block.word("scales", 0, b.andBits(b.shiftRight(turn, 1), int64_t{1}));
     Value place = b.mul(b.andBits(turn, int64_t{1}), b.i64(16));

@@ -69,8 +69,8 @@ public:
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
   /// Emits the loop `for (turn = 0; turn < count; ++turn) body(turn)`. In
-  /// iteration `turn`, the cursor is first + turn * columns past its position
-  /// before the loop.
+  /// iteration `turn`, the cursor is `first + turn * columns` columns past its
+  /// position before the loop.
   void repeat(Value count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
   void repeat(int64_t count, int64_t columns,
@@ -130,10 +130,12 @@ private:
   int64_t xRowBytes;
   int64_t tokenCount;
   Values total;
-  // State of the open group.
+  // The state of the open scale group (see group()).
   bool open = false;
   int64_t chains = 1; ///< independent accumulators per token, to hide latency
-  Values partial;     ///< [token][chain]; null where nothing was added yet
+  /// The sums of the group so far, [token][chain]. Null where nothing has been
+  /// added yet.
+  Values partial;
   Value groupScale;
   Value groupOffset;
   /// The sum of each token's activations over the columns of the group. Empty

@@ -24,17 +24,18 @@ std::span<const DType> decodableDTypes();
 /// 32 columns, which is what an Int8Sink takes. Ascending by id.
 std::span<const DType> int8DTypes();
 
-/// The subset of int8DTypes() whose q need eight bits: their decoders use
-/// signedFields(), or a table with entries of eight bits.
+/// The subset of int8DTypes() whose quantised values q (DecodeSink::group())
+/// need eight bits: their decoders use signedFields(), or a table with entries
+/// of eight bits.
 std::span<const DType> eightBitDTypes();
 /// The dtypes that use a Codebook. Decoding them takes several times as long as
-/// decoding the others.
+/// decoding other dtypes.
 std::span<const DType> codebookDTypes();
 /// The subset of int8DTypes() with a scale per 16 columns instead of 32.
 std::span<const DType> scalePer16DTypes();
 
 /// The maximum number of columns in a scale group of a dtype without blocks.
-/// Their products are accumulated into one partial sum.
+/// The products of the columns of a group are accumulated into one partial sum.
 inline constexpr int64_t kChunkColumns = 256;
 
 /// Decodes columns [first, first + count) of a row block. Both are i64 and

@@ -52,7 +52,8 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// In Layout::Rows only: the lanes' byte offsets from lane 0, as i32.
+  /// In Layout::Rows only: for each lane, the byte offset of its row from the
+  /// row of lane 0, as i32.
   Value laneRows;
 };
 
@@ -100,7 +101,9 @@ private:
   int64_t rowBlockBytes;
   Value base;
   Value laneRows;
-  Value following; ///< null means base + rowBlockBytes
+  /// The address at which reading continues after this row block. Null means
+  /// base + rowBlockBytes.
+  Value following;
   KernelBuilder::Cache streamCache = KernelBuilder::Cache::First;
 };
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-constexpr int64_t kRowBytes = 4 * kRowLanes; ///< one row of a result: 16 sums
+/// The bytes of one row of a result tile, which has 16 sums.
+constexpr int64_t kRowBytes = 4 * kRowLanes;
 
 using Shape = AmxTiles::Shape;
 constexpr Shape kSums = AmxTiles::kSums;

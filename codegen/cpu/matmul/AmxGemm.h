@@ -13,9 +13,9 @@
 // the sum. Every addition rounds to nearest, and subnormals are flushed to
 // zero.
 //
-// int8: sums are the integers of one block of columns, and are scaled as in the
-// vector kernels. A block fills only half of an operand's tile. Dtypes with a
-// scale per 16 columns use the vector kernels instead.
+// int8: sums are integers. Each covers one block of columns and is then scaled
+// as in the vector kernels. A block fills only half of an operand's tile.
+// Dtypes with a scale per 16 columns use the vector kernels instead.
 //
 // LLVM configures the tiles where a kernel starts to use them and releases them
 // when it returns. The operating system has to permit their use

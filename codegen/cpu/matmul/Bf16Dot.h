@@ -42,8 +42,9 @@ void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one Bf16Tile per block
-/// of columns, and `microTokens` tokens are processed at a time. The 16 tokens
-/// are token tile number `tile` of those that the panels are multiplied with.
+/// of columns, and `microTokens` tokens are processed at a time. The panels are
+/// multiplied with several token tiles in turn; `tile` is the index of the one
+/// at `x`.
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   int64_t microTokens, mlir::Value x, mlir::Value tile,
                   mlir::Value sums, mlir::Value columns,

@@ -12,8 +12,8 @@
 // each loaded activation several row blocks, so arithmetic rather than loads is
 // the limit.
 //
-// A pass that needs the logits of only a few tokens uses the GEMV code for
-// them.
+// If a pass needs the logits of only a few tokens, they are computed with the
+// GEMV code (MatMulKernel.cpp).
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel

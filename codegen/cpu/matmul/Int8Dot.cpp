@@ -12,7 +12,8 @@ using mlir::Value;
 
 namespace {
 
-constexpr int64_t kBytes = 64; ///< four bytes for each of 16 lanes
+/// The bytes of a vector: four for each of 16 lanes.
+constexpr int64_t kBytes = 64;
 
 int64_t lanesOf(Value vector) {
   return mlir::cast<mlir::VectorType>(vector.getType()).getNumElements();
@@ -62,7 +63,7 @@ bool addsIn16Bits(const IsaTraits &isa) {
   return isa.byteDot == ByteDot::MulAdd256 || isa.byteDot == ByteDot::MulAdd512;
 }
 
-/// 32 lanes of i16, each the sum of two products.
+/// 32 lanes of i16, each the sum of two products of a weight and an activation.
 Value pairSums(KernelBuilder &b, Value weights, Value x, int64_t bits) {
   const bool is512 = b.isa().byteDot == ByteDot::MulAdd512;
   if (bits == 8) {

@@ -80,7 +80,8 @@ public:
 
 private:
   mlir::Value wide;
-  mlir::Value narrow; ///< 32 lanes of i16 not yet in `wide`, or null
+  /// Sums in 32 lanes of i16 that have not been added to `wide` yet, or null.
+  mlir::Value narrow;
   int64_t narrowBound = 0;
 };
 

@@ -103,8 +103,8 @@ void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
   sumsOfBytes.clear();
   // A chain of eight dependent dot products, interleaved with the code of a
   // long decoder, exceeds the CPU's out-of-order window, so it is split in two.
-  // Other targets have more accumulators anyway: their vectors are shorter, or
-  // they add in 16 bits.
+  // Targets without Vnni512 have more accumulators anyway: their vectors are
+  // shorter, or they add in 16 bits.
   chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
                    b.isa().byteDot == ByteDot::Vnni512
                ? 2

@@ -66,14 +66,16 @@ private:
   int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;
   Values total;
-  // State of the open group.
+  // The state of the open scale group (see group()).
   bool open = false;
   int64_t firstColumn = 0;
   int64_t columnCount = 0;
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  int64_t chains = 1; ///< independent accumulators per half
+  /// The number of independent accumulators per token and half, where `half` is
+  /// that of activations().
+  int64_t chains = 1;
   /// The accumulators of each token, [half][chain]. Empty until the first call
   /// of bytes() in a group.
   llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> sumsOfBytes;

@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// As unsigned numbers, ActivationTile::exponents are below this limit if and
-/// only if the scale is on the grid.
+/// As an unsigned number, an element of ActivationTile::exponents is below this
+/// limit if and only if its token's scale is on the grid.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
 
 } // namespace
@@ -131,8 +131,8 @@ Value areOnGrid(KernelBuilder &b, Value x, Value columns) {
 }
 
 /// Multiplies `dot` and `scale` by powers of two whose product is 2^power.
-/// Splitting the power keeps both from overflowing and underflowing for every
-/// finite block.
+/// Splitting the power keeps both from overflowing and underflowing, unless the
+/// block holds an infinity or a NaN.
 static void applyPower(KernelBuilder &b, Value power, Value &dot,
                        Value &scale) {
   auto powerOfTwo = [&](Value exponent) {
@@ -292,7 +292,8 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 }
 
-/// Implements multiplyInt8() for one kind of scales.
+/// Implements multiplyInt8(). `scales` states which scales of the tokens the
+/// emitted code has to support.
 void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                     const Int8PanelLayout &layout, int64_t microTokens, Value x,
                     Value tile, int64_t tileBytes, Value sums, Value columns,

@@ -121,9 +121,9 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
-/// block of columns, and `microTokens` tokens are processed at a time. The 16
-/// tokens are token tile number `tile` of those that the panels are multiplied
-/// with; the next token tile is `tileBytes` further on.
+/// block of columns, and `microTokens` tokens are processed at a time. The
+/// panels are multiplied with several token tiles in turn; `tile` is the index
+/// of the one at `x`, and the next one is `tileBytes` further on.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

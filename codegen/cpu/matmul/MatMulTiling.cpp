@@ -17,7 +17,8 @@ namespace {
 /// The default number of tokens per tile in large-M kernels. That many tokens
 /// use a panel often enough to pay for decoding it and for loading the weights.
 constexpr uint64_t kTileTokens = 128;
-/// The M that the model assumes for large M: a pass over a long prompt.
+/// The number of tokens that the cost model assumes for large M, that of a pass
+/// over a long prompt.
 constexpr uint64_t kNominalTokens = 512;
 /// The limit for the bytes of activations that every row block of a tile reads
 /// again. They take most of an L2 of 1 MiB, and hold 2048 columns of 128 tokens
@@ -39,7 +40,7 @@ constexpr double kMemoryBytesPerNs =
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
 constexpr double kCyclesPerNs = 3;
-/// The largest number of row blocks per tile that the model chooses.
+/// The largest number of row blocks per tile that the cost model chooses.
 constexpr uint64_t kModelRowBlocks = 16;
 
 /// The largest number of row blocks per tile that a spec may request.
@@ -59,7 +60,7 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
   const double weights = matrices * kRowLanes * k *
                          static_cast<double>(type.blockBytes) /
                          static_cast<double>(type.blockElements);
-  // The model assumes two vector FMAs per cycle for floats, twice as many
+  // The cost model assumes two vector FMAs per cycle for floats, twice as many
   // operations for bytes and bfloat16, and 16 times as many in tile registers.
   const bool isBf16 = spec.activation == Activation::BF16x32;
   const bool isFloats = !isBf16 && !isInt8(spec.activation);

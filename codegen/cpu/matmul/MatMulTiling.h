@@ -39,25 +39,27 @@ bool usesPanel(const KernelSpec &spec);
 
 /// A large-M pass may need the logits of only one token. Up to kGemvRows output
 /// rows are computed with the GEMV code, which decodes weights once for eight
-/// rows. With Q6_K, one row takes a sixth of the time of the GEMM, and 16 rows
-/// take two thirds of it; 32 rows would take longer than the GEMM. Float
-/// kernels cannot switch, since GEMV and GEMM read different formats of x.
+/// rows. With Q6_K, the GEMV code takes a sixth of the GEMM's time for one row
+/// and two thirds of it for 16 rows; for 32 rows it would take longer than the
+/// GEMM. Float kernels cannot switch, since GEMV and GEMM read different
+/// formats of x.
 inline constexpr int64_t kGemvRows = 16;
 bool switchesToGemv(const KernelSpec &spec);
 
 struct MatMulTiling {
   uint64_t rowBlocks;     ///< row blocks of the matrix
   uint64_t tileRowBlocks; ///< row blocks per tile
-  uint64_t tileTokens;    ///< tokens per tile; 0 for all
+  uint64_t tileTokens;    ///< tokens per tile; 0: all tokens
   uint64_t passTokens;    ///< largest number of tokens of one GEMV pass
-  uint64_t tileColumns;   ///< columns that the GEMM processes at a time
+  uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
   uint64_t dotBytes;      ///< bytes of the i32 sums of the AMX int8 kernel
   /// The prefetch distance of the GEMV code, in bytes; 0 if the kernel has no
   /// such code.
   uint64_t prefetchBytes;
-  // The number of row blocks and of tokens that the micro-kernel multiplies.
+  // The numbers of row blocks and of tokens that the micro-kernel multiplies at
+  // a time.
   uint64_t microRowBlocks; ///< divides tileRowBlocks
   uint64_t microTokens;    ///< divides kActivationTokens
 };

@@ -30,8 +30,9 @@ constexpr double kLeastScale = 0x1p-126;
 constexpr double kMostInverse = 0x1p126;
 constexpr double kMost = 127; ///< the largest magnitude of an int8 q
 constexpr int64_t kLine = 64;
-/// The prefetch distance within a token's row. The hardware prefetcher detects
-/// no stream when rows are pages apart.
+/// The prefetch distance within a token's row. A kernel reads one block of each
+/// of 16 rows before it reads the next block of the first row. Where the rows
+/// are several memory pages apart, the hardware prefetcher detects no stream.
 constexpr int64_t kAheadBytes = 512;
 
 /// A block of 32 floats.
@@ -69,7 +70,8 @@ Value orNan(KernelBuilder &b, Value isFinite, Value scale) {
       b.constant(scale.getType(), std::numeric_limits<double>::quiet_NaN()));
 }
 
-/// The scale for integers from -most to most.
+/// Returns the scale with which the values of a block become integers from
+/// -most to most. `bits` are those of the block's largest magnitude.
 Scale exactScale(KernelBuilder &b, Value bits, double most) {
   Value largest = b.bitcast(bits, b.f32());
   auto floats = largest.getType();
@@ -83,8 +85,9 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
   return made;
 }
 
-/// The scale for integers from -127 to 127, from a grid with kGridSteps steps
-/// per power of two. Every lane gets a valid step, whatever its bits are.
+/// Like exactScale() for integers from -127 to 127, but the scale is one of a
+/// grid with kGridSteps steps per power of two. Every lane gets a valid step,
+/// whatever its `bits` are.
 Scale gridScale(KernelBuilder &b, Value bits) {
   // The difference between the bit patterns of two adjacent scales of the grid.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
@@ -176,9 +179,9 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 // ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
 /// Packs a block of up to 16 tokens. `x` points at the first token; rows are
-/// `rowBytes` apart. Per-token scalars are computed for all 16 lanes at once,
-/// padding included. Before that, fields of the tile serve as temporary storage
-/// for the tokens' intermediate results.
+/// `rowBytes` apart. Numbers of which the tile has one per token are computed
+/// for all 16 tokens at once, padding included. Until they are stored, fields
+/// of the tile hold the tokens' intermediate results.
 void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
                Value tokens, Value tile) {
   const bool isGrid = format == Activation::I8Grid;

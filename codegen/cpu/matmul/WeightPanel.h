@@ -43,8 +43,9 @@ struct PanelPrefetch {
   /// nothing is prefetched.
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
-  /// The number of token tiles that the current panels are multiplied with. A
-  /// share of the bytes is prefetched with each.
+  /// The number of token tiles that the current panels are multiplied with.
+  /// While they are multiplied with one of these, a share of the bytes is
+  /// prefetched.
   mlir::Value tiles;
 
   /// Divides the bytes into `slots` equal shares and prefetches share `slot`.
