@@ -50,7 +50,7 @@ private:
 /// time, and the reason why no more can.
 struct ThreadSupply {
   unsigned threads = 0;
-  Status refusal; ///< ok if all could be started
+  Status refusal; ///< ok if all threads could be started
 };
 
 /// Starts `wanted` threads, or as many as the system allows, and lets them end

@@ -34,7 +34,7 @@ namespace air::rt {
 /// The tokens of one run. The arrays belong to the caller.
 struct Batch {
   std::span<const int32_t> tokens;
-  std::span<const SequenceId> sequences; ///< one per token
+  std::span<const SequenceId> sequences; ///< the sequence of each token
   /// The tokens whose logits are requested, as ascending indices into `tokens`.
   std::span<const uint32_t> outputs;
 };
@@ -50,9 +50,9 @@ struct RunCounters {
   uint64_t passes = 0; ///< runs of a program's body
   uint64_t tokens = 0;
   uint64_t outputs = 0;
-  uint64_t weightBytes = 0; ///< weights that the kernels have read
-  /// Bytes of keys and values that were read or written. Each pass reads those
-  /// of each of its sequences once, and writes those of its tokens.
+  uint64_t weightBytes = 0; ///< bytes of weights that the kernels have read
+  /// Bytes of keys and values that were read or written. A pass reads the keys
+  /// and values of each of its sequences once, and writes those of its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
 };
@@ -71,7 +71,7 @@ struct ExecutorParts {
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
   DeviceAddress logits = 0;       ///< rows of `vocabulary` floats
-  uint64_t kvPositionBytes = 0;   ///< K and V of one position, all layers
+  uint64_t kvPositionBytes = 0;   ///< K and V of one position in all layers
   bool kvIsHalf = false;          ///< the KV cache holds float16
   std::vector<uint32_t> resident; ///< segments that the first pass loads
 };
@@ -119,11 +119,13 @@ private:
 
   ExecutorParts parts;
   std::vector<ProgramRecord> programs;
-  std::vector<uint32_t> positions;  ///< positions of the tokens of a piece
-  std::vector<uint32_t> outputRows; ///< rows that a run of the head reads
-  std::vector<uint64_t> cursors;    ///< per sequence: its next token's position
+  std::vector<uint32_t> positions; ///< positions of the tokens of a piece
+  /// The tokens whose logits one run of the head computes, as indices into the
+  /// tokens of the piece.
+  std::vector<uint32_t> outputRows;
+  std::vector<uint64_t> cursors; ///< per sequence: its next token's position
   /// Per sequence: the number of the last pass in which its keys and values
-  /// were counted.
+  /// were added to RunCounters::kvBytes.
   std::vector<uint64_t> countedIn;
   RunCounters sums;
   StepTimes times = {};

@@ -183,7 +183,7 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   }
   AIR_ASSIGN_OR_RETURN(addresses.arena,
                        device->allocate(plan.arena_bytes(), "activations"));
-  // The verifier has checked that the product does not overflow.
+  // The verifier has checked that this number of bytes does not overflow.
   AIR_ASSIGN_OR_RETURN(
       addresses.kv,
       device->allocate(plan.kv()->pages() * plan.kv()->page_bytes(), "kv"));

@@ -98,7 +98,9 @@ Status applyX86(uint32_t type, uint8_t *place, uint64_t P, uint64_t S,
     }
     put(place, target, 4);
     return Status::ok();
-  default: // R_X86_64_32S: relocationWidth admits no other type
+  default:
+    // The type is R_X86_64_32S, because relocationWidth() has refused all types
+    // that have no case here.
     if (!fitsSigned(absolute, 32)) {
       return outOfRange(type, absolute, 32);
     }
@@ -161,7 +163,9 @@ Status applyAarch64(uint32_t type, uint8_t *place, uint64_t P, uint64_t S,
   case R_AARCH64_MOVW_UABS_G2_NC:
     insert(place, (target >> 32) & 0xffff, 5, 16);
     return Status::ok();
-  default: // R_AARCH64_MOVW_UABS_G3: relocationWidth admits no other type
+  default:
+    // The type is R_AARCH64_MOVW_UABS_G3, because relocationWidth() has refused
+    // all types that have no case here.
     insert(place, target >> 48, 5, 16);
     return Status::ok();
   }

@@ -72,7 +72,7 @@ private:
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;
   std::mutex mutex;
-  std::condition_variable changed; ///< a state became Ready or Failed
+  std::condition_variable changed; ///< a segment became Ready or Failed
   Status failure;                  ///< the first failure; guarded by mutex
 };
 

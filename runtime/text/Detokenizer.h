@@ -53,7 +53,7 @@ private:
 /// left out. Returns the number of bytes left out (0 to 3).
 size_t appendValidUtf8(std::string_view bytes, std::string &out);
 
-/// The text of `ids`, the first of which begins the text.
+/// Decodes all of `ids` with a new Detokenizer whose `atTextStart` is true.
 std::string decode(const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
                    bool renderSpecial = false);
 

@@ -31,7 +31,8 @@ Char charAt(std::string_view text, size_t position) {
   return {step.codePoint, classOf(step.codePoint), step.length};
 }
 
-/// The end of the run of characters of `classMask` that begins at `position`.
+/// The end of the run of characters of the classes in `classMask` that begins
+/// at `position`.
 size_t skipClass(std::string_view text, size_t position, uint8_t classMask) {
   Char c = charAt(text, position);
   while (c.is(classMask)) {

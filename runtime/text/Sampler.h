@@ -31,10 +31,11 @@ namespace air::rt {
 /// The permitted ranges of the options. Within them, penalties cannot make a
 /// logit infinite: the logits of a model are far below 2^100, and a frequency
 /// penalty is subtracted at most kLongestPenaltyWindow times.
-inline constexpr double kMaxTemperature = 1000; ///< limit of the absolute value
+inline constexpr double kMaxTemperature = 1000; ///< largest |temperature|
 inline constexpr double kMinRepeatPenalty = 0.01;
 inline constexpr double kMaxRepeatPenalty = 100;
-inline constexpr double kMaxPenalty = 1000; ///< limit of the absolute value
+/// The largest magnitude of a presence or frequency penalty.
+inline constexpr double kMaxPenalty = 1000;
 inline constexpr int32_t kLongestPenaltyWindow = 1 << 24;
 
 struct SamplerOptions {
@@ -52,8 +53,9 @@ struct SamplerOptions {
   /// The number of most recent tokens that are penalised. 0 turns all penalties
   /// off.
   int32_t repeatLastN = 64;
-  float presencePenalty = 0.0F;  ///< subtracted from a recent token's logit
-  float frequencyPenalty = 0.0F; ///< subtracted once per recent occurrence
+  float presencePenalty = 0.0F; ///< subtracted from a recent token's logit
+  /// Subtracted from a token's logit once per recent occurrence of the token.
+  float frequencyPenalty = 0.0F;
   uint64_t seed = 0;
 };
 

@@ -8,8 +8,8 @@
 
 namespace air::rt {
 
-/// A single character, or a run of characters that has been merged. The symbols
-/// of a run form a linked list through `previous` and `next`.
+/// A single character, or several that have been merged. The symbols of the
+/// text that is being encoded form a linked list through `previous` and `next`.
 struct SpmEncoder::Symbol {
   uint32_t start;
   uint32_t length; ///< 0: merged into its left neighbour

@@ -61,10 +61,11 @@ public:
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;
-  /// The largest number of bytes of text that one token can represent.
-  /// Normalisation shrinks text to no less than a third of its size. Runs of
-  /// spaces that a vocabulary collapses are not counted, nor are runs of
-  /// characters that it does not know.
+  /// The largest number of bytes of text that one token can represent. This is
+  /// up to three times longestPiece(), because normalisation may shrink text to
+  /// a third of its size. Not counted are runs of spaces that the vocabulary
+  /// collapses and runs of characters that it does not know: one token may
+  /// represent such a run, however long it is.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

@@ -99,8 +99,8 @@ struct PlanReport {
   std::vector<PartReport> steps;
   /// One entry per kind of step, in the order in which the kinds first occur.
   std::vector<KindReport> kinds;
-  PartReport sum;   ///< of all dispatches, timed one by one
-  PartReport whole; ///< of all dispatches, timed as one pass
+  PartReport sum;   ///< all dispatches, timed one by one
+  PartReport whole; ///< all dispatches, timed as one pass
   /// The shares of passes relative to the rates right before and right after
   /// each.
   Quartiles adjacentShare;

@@ -122,7 +122,7 @@ public:
 
 private:
   const char *linkName = "";
-  std::vector<double> reads; ///< bytes per second of every sample
+  std::vector<double> reads; ///< read bandwidth of every sample, in bytes/s
   std::unique_ptr<MemoryLimit> memory;
   std::vector<std::pair<Arithmetic, std::unique_ptr<ArithmeticLimit>>>
       arithmetic;

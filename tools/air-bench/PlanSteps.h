@@ -24,7 +24,7 @@ namespace air::bench {
 
 struct PlanOptions {
   std::string path;
-  uint32_t threads = 0; ///< 0 means the plan's number, at most one per core
+  uint32_t threads = 0; ///< 0 means the default of rt::SessionOptions
   uint64_t tokens = 1;
   /// The number of tokens in the context before the pass. If it is absent,
   /// benchPlan uses 64, or fewer if the plan's context is too short.

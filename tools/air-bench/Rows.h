@@ -14,7 +14,8 @@ struct BenchRow {
   std::string name; ///< such as "matmul/q4_k/x16/m1/n4096/k4096"
   codegen::KernelSpec spec;
   uint32_t tokens = 1;
-  uint32_t context = 0; ///< for attention: keys that the last token sees
+  /// For attention, the number of keys that the last token sees.
+  uint32_t context = 0;
   /// Whether the benchmark also runs without --filter. This is true for common
   /// dtypes in their best layout, and for kernels without weights.
   bool isCommon = true;

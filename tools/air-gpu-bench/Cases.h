@@ -13,8 +13,10 @@ namespace air::gpubench {
 struct Cases {
   /// Matmuls of unusual sizes, which are checked but not timed.
   std::vector<codegen::cuda::DecodeMatMul> odd;
-  std::vector<codegen::cuda::DecodeMatMul> shapes;  ///< sizes of real models
-  std::vector<codegen::cuda::DecodeMatMul> tilings; ///< one shape, many tilings
+  /// Matmuls of the sizes that real models have.
+  std::vector<codegen::cuda::DecodeMatMul> shapes;
+  /// Matmuls of one size, with many different tilings.
+  std::vector<codegen::cuda::DecodeMatMul> tilings;
   std::vector<codegen::cuda::ReadProbe> reads;
   uint64_t copyBytes = 0;
   std::vector<uint32_t> launchBlocks; ///< grid sizes of launch probes

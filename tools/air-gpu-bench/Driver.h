@@ -61,7 +61,8 @@ public:
   Status copy(DevicePointer to, DevicePointer from, uint64_t bytes);
   Status fill(DevicePointer to, uint8_t value, uint64_t bytes);
 
-  /// Loads the kernel of a cubin, ready to be launched with `sharedBytes`.
+  /// Loads the kernel `name` of a cubin, ready to be launched with
+  /// `sharedBytes` bytes of shared memory.
   Result<void *> load(std::span<const uint8_t> cubin, const std::string &name,
                       uint32_t sharedBytes);
   /// Unloads the kernels that load() has loaded.

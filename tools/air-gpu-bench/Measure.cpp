@@ -200,8 +200,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   launch.arguments = {weights.at(), x.at(), y.at(), partials.at(),
                       counters.at()};
   Row &result = row(group, kernel.name);
-  // There are two launches, because the second one fails if the first has not
-  // left the counters at zero.
+  // There are two launches, because the results of the second one are wrong if
+  // the first has not set `counters` back to zero.
   for (int round = 0; round < 2; ++round) {
     AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // all NaN
     AIR_RETURN_IF_ERROR(driver.launch(launch));
@@ -325,8 +325,8 @@ Status Session::launches(uint32_t blocks, bool dependent) {
   fill(result, times, 0);
   std::vector<uint32_t> counted(blocks);
   AIR_RETURN_IF_ERROR(driver.read(words.at(), bytesOf(counted)));
-  // The count is right only if each launch has seen the result of the previous
-  // one.
+  // Every launch adds 1 to each word. The words are right only if each launch
+  // has seen the words that the previous one wrote.
   result.isRight =
       std::all_of(counted.begin(), counted.end(), [&](uint32_t word) {
         return word == count * (kReplays + 1);

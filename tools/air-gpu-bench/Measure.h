@@ -19,7 +19,7 @@ struct Row {
   double worstShare = 0;    ///< largest error / allowed error
   double microseconds = 0;  ///< 0 where nothing is timed
   double spread = 0;        ///< (slowest - fastest) / median of the replays
-  double gigabytesPerSecond = 0; ///< that the kernel reads and writes
+  double gigabytesPerSecond = 0; ///< read and written by the kernel
   /// The size of the matrix in the GGUF file divided by the time, in GB/s.
   double sourceGigabytes = 0;
   uint32_t registers = 0;

@@ -94,7 +94,7 @@ compileOptions(const cli::Invocation &invocation) {
   return options;
 }
 
-/// Measures how long the stages take, for --times.
+/// Measures how long the stages of packing take, for --times.
 class StageTimes {
 public:
   /// Seconds since the previous call, or since construction.

@@ -36,7 +36,7 @@ struct BenchMeasurement {
   double prefillFlops = 0;
   uint64_t decodeTokens = 0;
   double decodeSeconds = 0;
-  std::vector<double> tokenSeconds; ///< of each decoded token, ascending
+  std::vector<double> tokenSeconds; ///< times of the decoded tokens, ascending
   double minimalBytesPerToken = 0;
   double bytesPerToken = 0;
   std::string link; ///< what limits decode: "dram" or "cache"
@@ -59,8 +59,8 @@ struct BenchReport {
   double share = 0;
 };
 
-/// The average number of bytes of weights and KV that each of `passes` passes
-/// reads.
+/// The number of bytes of weights and KV that a pass reads, as an average over
+/// `passes` passes.
 double bytesOfPass(const rt::RunCounters &counters, uint64_t passes);
 
 /// The link that limits passes of which each reads `passBytes` bytes: "cache"

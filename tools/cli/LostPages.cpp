@@ -100,7 +100,7 @@ void onBusError(int signal, siginfo_t *facts, void *) {
     return;
   }
   if (isEnding.test_and_set()) {
-    // Another thread is already here and is about to end the process.
+    // Another thread is already in this handler and about to end the process.
     while (true) {
       pause();
     }

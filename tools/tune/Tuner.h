@@ -24,7 +24,8 @@
 
 namespace air::tune {
 
-/// The least relative gain in time for which other tiles are chosen.
+/// The present tiles are replaced only by tiles that take less time by at least
+/// this fraction.
 inline constexpr double kLeastGain = 0.02;
 
 /// The index of the candidate to choose. times[round][candidate] is in seconds.

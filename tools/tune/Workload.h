@@ -55,7 +55,8 @@ private:
 /// The batch of a run.
 struct WorkloadBatch {
   uint64_t tokens = 1;
-  uint32_t context = 0; ///< for attention: keys that the last token sees
+  /// For attention, the number of keys that the last token sees.
+  uint32_t context = 0;
 };
 
 class Workload {
@@ -111,7 +112,7 @@ private:
   std::vector<uint32_t> sequences;
   std::vector<uint32_t> blockTables;
   uint64_t pagesPerSequence = 1;
-  uint64_t vocabulary = 0; ///< rows of the embedding table, or 0 without one
+  uint64_t vocabulary = 0; ///< number of rows of the embedding table, or 0
   uint64_t random = 1;
 };
 

@@ -180,7 +180,7 @@ private:
 
   const CpuDevice &device;
   const Program &program;
-  std::span<const Dispatch> dispatches; ///< those after the current phase
+  std::span<const Dispatch> dispatches; ///< all after the current phase
   const AirBatch &batch;
   std::span<const Dispatch> phase;
   uint32_t shift = 0;

@@ -47,7 +47,8 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
   if (pin) {
     pool->runs = air::rt::nodeRuns(topology, threads);
   }
-  // Each thread keeps a reference to its Worker, so this vector never grows.
+  // Each thread keeps a reference to its Worker, so this vector must not
+  // grow later.
   pool->workers.resize(threads - 1);
   for (uint32_t thread = 1; thread < threads; ++thread) {
     Worker &worker = pool->workers[thread - 1];

@@ -337,9 +337,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // What the other values of the block are depends on its mark:
-      //   infinite, NaN or at most 1  a quarter of the mark
-      //   127 * 128 or 127            random multiples of 0.5, up to half of it
+      // What the other values of the block are depends on `mark`:
+      //   infinite, NaN, |mark| <= 1  mark / 4
+      //   127 * 128 or 127            random multiples of 0.5 in +-mark / 2
       //   any other mark              the random values that they are already
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
@@ -350,8 +350,9 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // In the rest of the rows, every other row is scaled down until all of its
-  // values are tiny, and some of these rows get one value that is not tiny.
+  // Of the rows without a marked value, every other one is scaled down until
+  // all of its values are tiny, and some of these get one value that is not
+  // tiny.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -435,8 +436,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
     test.writesRows(randomFloats(random, tokens * test.spec.k), test.spec.k);
     const Doubles want = reference::embedRows(table.values, test.spec.k,
                                               test.batch.ids, test.spec.scale);
-    // scale * q and the offset may cancel, so the bound is relative to the
-    // largest element of all rows.
+    // An element is scale * q + offset. The two terms may cancel, so the bound
+    // is relative to the largest element of all rows.
     double largest = 0;
     for (const double value : want) {
       largest = std::max(largest, std::abs(value));
@@ -453,8 +454,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  // The numbers of elements in a row of y before and after those that this
-  // matmul writes. Other matmuls would write them.
+  // A row of y has more elements before and after those that this matmul
+  // writes. In a plan, other matmuls would write them. These are their numbers.
   uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;

@@ -75,7 +75,7 @@ Ranges unevenRanges(uint64_t tiles, Random &random) {
     tile = end;
   }
   std::reverse(ranges.begin(), ranges.end());
-  ranges.emplace_back(0, 0); // an empty call must do nothing
+  ranges.emplace_back(0, 0); // a call without tiles must do nothing
   return ranges;
 }
 

@@ -1,12 +1,13 @@
 //===- KernelTest.cpp - every kernel of the registry against the reference ===//
 //
 // Walks the registry. Every op, dtype, layout and M class in it is compiled for
-// the host and for other targets: the ops without a dtype and the common dtypes
-// for all of them, the other dtypes for a third of them, which differs from
-// dtype to dtype. If the environment variable AIR_TEST_ALL is set, everything is
-// compiled for every target. The kernels whose target this machine can run, by
-// itself or with an emulator, are also run. An emulator may cover a whole
-// architecture or only some instructions. An op without cases fails the test.
+// the host. Ops without a dtype and the common dtypes are also compiled for all
+// other targets, and each of the less common dtypes for a third of the targets;
+// which third depends on the dtype, the layout and the precision. If the
+// environment variable AIR_TEST_ALL is set, everything is compiled for every
+// target. The kernels whose target this machine can run, by itself or with an
+// emulator, are also run. An emulator may cover a whole architecture or only
+// some instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
 #include "AmxEmulator.h"
@@ -109,7 +110,7 @@ struct Slice {
   /// Whether the slice is tested on the target with this index in targets(),
   /// where index 0 is the host.
   bool isTestedOn(size_t index) const {
-    constexpr size_t kSampled = 3; // one target of three
+    constexpr size_t kSampled = 3; // every third target is tested
     const size_t turn = static_cast<size_t>(dtype) +
                         static_cast<size_t>(layout) +
                         static_cast<size_t>(precision);

@@ -78,7 +78,7 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
   for (uint32_t row = 0; row < 16; ++row) {
     for (uint32_t block = 0; block < 4; ++block) {
       source.push_back(0);
-      source.push_back(0x3c); // d = 1
+      source.push_back(0x3c); // the scale d is 1
       for (uint32_t i = 0; i < 16; ++i) {
         const uint32_t column = block * 32 + i;
         source.push_back(static_cast<uint8_t>((row + column) % 16 |

@@ -153,8 +153,8 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   std::vector<float> x(2 * kActivationColumns);
   x[0] = 127 * 128; // the largest of its block, so the block's scale is 1
   x[1] = -127 * 128;
-  // This is a tie, which rounds to 64. `low` is at most 63, so 64 is stored as
-  // 128 * 1 - 64.
+  // 63.5 is a tie and rounds to 64. A value is stored as 128 * high + low,
+  // where `low` is at most 63, so 64 is stored as 128 * 1 - 64.
   x[2] = 63.5F;
   x[3] = -64.5F;
   x[17] = 1000;

@@ -12,8 +12,8 @@ namespace {
 using testing::HasSubstr;
 
 MemoryProblem chain() {
-  // x is alive in all steps, a in steps 0 and 1, b in steps 1 and 2, and c in
-  // steps 2 and 3.
+  // Buffer `x` is alive in all steps, `a` in steps 0 and 1, `b` in steps 1 and
+  // 2, and `c` in steps 2 and 3.
   MemoryProblem problem;
   problem.buffers = {{"x", 100}, {"a", 256}, {"b", 64}, {"c", 200}};
   problem.programs = {{{{0, 1}, {1, 2}, {2, 3}, {3, 0}}}};
@@ -23,11 +23,11 @@ MemoryProblem chain() {
 TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
   Result<ArenaPlan> plan = planArena(chain());
   ASSERT_TRUE(plan.isOk());
-  // Sizes are rounded up to multiples of 64: 128 for x, 256 for a, 64 for b and
-  // 256 for c. Buffers are placed by descending size. a is at 0, and so is c,
-  // which is never alive together with a. x is alive together with both, so it
-  // is at 256. b is alive together with a (0-256) and x (256-384), so it is at
-  // 384.
+  // Sizes are rounded up to multiples of 64: 128 for `x`, 256 for `a`, 64 for
+  // `b` and 256 for `c`. Buffers are placed by descending size. `a` gets offset
+  // 0, and so does `c`, which is never alive together with `a`. `x` is alive
+  // together with both, so it gets offset 256. `b` is alive together with `a`
+  // (bytes 0-256) and `x` (256-384), so it gets offset 384.
   EXPECT_EQ(plan->offsets, (std::vector<uint64_t>{256, 0, 384, 0}));
   EXPECT_EQ(plan->arenaBytes, 384U + 64U);
   EXPECT_TRUE(verifyArena(chain(), *plan).isOk());
@@ -36,9 +36,9 @@ TEST(MemoryPlanner, SharesRangesOfBuffersThatNeverMeet) {
 TEST(MemoryPlanner, TakesTheSmallestGapThatHolds) {
   MemoryProblem problem;
   problem.buffers = {{"l", 256}, {"m", 192}, {"s", 128}, {"e", 128}, {"t", 64}};
-  // In step 0, l is at 0-256, m at 256-448, s at 448-576 and e at 576-704. In
-  // step 1, m and e are still alive. The gaps are 0-256 and 448-576, and t
-  // takes the smaller one.
+  // In step 0, buffer `l` takes the bytes 0-256, `m` 256-448, `s` 448-576 and
+  // `e` 576-704. In step 1, `m` and `e` are still alive. The gaps are 0-256 and
+  // 448-576, and `t` takes the smaller one.
   problem.programs = {{{{0, 1, 2, 3}, {1, 3, 4}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
@@ -65,7 +65,7 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   problem.programs = {{{{}, {0}, {1}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_EQ(plan->arenaBytes, 64U); // they are never alive together
+  EXPECT_EQ(plan->arenaBytes, 64U); // the two are never alive together
   problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
@@ -80,7 +80,7 @@ constexpr bool kWrites = false;
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
   MemoryProblem problem;
   problem.buffers = {{"h", 64}, {"t", 64}};
-  // h holds one value in steps 0 and 1, and another in steps 3 and 4.
+  // Buffer `h` holds one value in steps 0 and 1, and another in steps 3 and 4.
   problem.programs = {
       {{{{0, kWrites}}, {0}, {{1, kWrites}}, {{0, kWrites}}, {0}}}};
   Result<ArenaPlan> plan = planArena(problem);
@@ -178,7 +178,7 @@ TEST(MemoryPlanner, RandomProblemsHold) {
 TEST(ArenaVerifier, FindsAnOverlapAndNamesIt) {
   Result<ArenaPlan> plan = planArena(chain());
   ASSERT_TRUE(plan.isOk());
-  plan->offsets[2] = 320; // b [320, 384) overlaps x [256, 356)
+  plan->offsets[2] = 320; // `b` [320, 384) overlaps `x` [256, 356)
   Status status = verifyArena(chain(), *plan);
   ASSERT_EQ(status.code(), ErrorCode::VerificationFailed);
   EXPECT_EQ(status.message(), "buffers 'x' [256, 356) and 'b' [320, 384) "
@@ -193,7 +193,7 @@ TEST(ArenaVerifier, FindsMisalignedAndOutside) {
   EXPECT_THAT(verifyArena(chain(), misaligned).message(),
               HasSubstr("alignment 64"));
   ArenaPlan outside = *plan;
-  outside.arenaBytes = 440; // b ends at 448
+  outside.arenaBytes = 440; // `b` ends at 448
   EXPECT_THAT(verifyArena(chain(), outside).message(),
               HasSubstr("outside the arena of 440 bytes"));
   ArenaPlan missing = *plan;

@@ -13,8 +13,8 @@ using testing::HasSubstr;
 const std::vector<std::string> kNames = {"head", "embed", "layer.0"};
 
 TEST(Schedule, OrdersByFirstUse) {
-  // Step 0 reads nothing, step 1 reads embed, step 2 reads layer.0, and step 3
-  // reads embed again and head.
+  // Step 0 reads no segment, step 1 reads "embed", step 2 reads "layer.0", and
+  // step 3 reads "embed" again and "head".
   Result<std::vector<ScheduledRead>> reads =
       scheduleReads({{}, {1}, {2}, {1, 0}}, kNames);
   ASSERT_TRUE(reads.isOk());

@@ -49,8 +49,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
 
 // -----
 
-// The target has 100000 bytes of RAM. Besides 1000 bytes of weights, they hold
-// 3 pages of 16384 bytes for each of 2 slots.
+// The target has 100000 bytes of RAM. The 1000 bytes of weights leave room for
+// 3 pages of 16384 bytes for each of 2 slots, and a slot needs 4 pages.
 
 // expected-error @+1 {{the plan needs 128.98 KiB of RAM (weights 1000 B, kv 128.00 KiB, activations 0 B, scratch 0 B, kernels 0 B), but target 'small' has 97.66 KiB; choose --slots 1 or less, or --ctx 192 or less}}
 module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwidth = 0 : i64, features = [], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 100000 : i64, name = "small"}} {

@@ -115,7 +115,7 @@ llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8,
   %s = llm.add %a, %n : tensor<?x8xf32>
   // CHECK-NEXT: %[[O:.*]] = plan.matmul %[[S]] layer 0 <"o", F32, 8x8>
   %o = llm.linear %s <"o", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
-  // x is read again below, so the sum overwrites the projection instead.
+  // %x is read again below, so the sum overwrites the projection instead.
   // CHECK-NEXT: %[[X1:.*]] = plan.add %[[X]] into %[[O]] layer 0 : tensor<?x8xf32>
   %x1 = llm.add %x, %o : tensor<?x8xf32>
   // CHECK-NEXT: %[[GATE:.*]] = plan.matmul %[[X1]] layer 0 <"g", F32, 12x8> bias <"gb", F32, 12>

@@ -2,15 +2,16 @@
 // RUN: air-opt %s --split-input-file --plan-memory --verify-memory | FileCheck %s
 
 // 20 tokens are padded to 32 rows, and 3 outputs to 16 rows. The buffers are:
-//   x    32 x 10 floats = 1280 bytes, alive in all steps
-//   a    32 x 20 floats = 2560 bytes, alive in steps 0 and 1
-//   b    32 x  5 floats =  640 bytes, alive in steps 1 and 2
-//   c    32 x 20 floats = 2560 bytes, alive in steps 2 and 3
-//   out  16 x 10 floats =  640 bytes, alive from step 3 to the end
-// Buffers are placed by descending size. a is at 0, and so is c, which is never
-// alive together with a. x is alive together with both, so it is at 2560. b is
-// alive together with a, c and x, so it is at 3840. out is alive together with
-// c and x, but not with b, so it is at 3840 too.
+//   @x    32 x 10 floats = 1280 bytes, alive in all steps
+//   @a    32 x 20 floats = 2560 bytes, alive in steps 0 and 1
+//   @b    32 x  5 floats =  640 bytes, alive in steps 1 and 2
+//   @c    32 x 20 floats = 2560 bytes, alive in steps 2 and 3
+//   @out  16 x 10 floats =  640 bytes, alive from step 3 to the end
+// Buffers are placed by descending size. @a gets offset 0, and so does @c,
+// which is never alive together with @a. @x is alive together with both, so it
+// gets offset 2560. @b is alive together with @a, @c and @x, so it gets offset
+// 3840. @out is alive together with @c and @x, but not with @b, so it gets
+// offset 3840 too.
 
 // CHECK: plan.limits tokens 20 outputs 3 arena 4480
 // CHECK: plan.buffer @x row 10 at 2560 bytes 1280
@@ -44,8 +45,8 @@ module {
 
 // -----
 
-// A buffer's memory is free between two of its values. h holds one value in
-// steps 0 and 1 and another in step 3. t holds a value in step 2, at the same
+// A buffer's memory is free between two of its values. @h holds one value in
+// steps 0 and 1 and another in step 3. @t holds a value in step 2, at the same
 // offset.
 
 // CHECK: plan.limits tokens 16 outputs 1 arena 2048

@@ -2,7 +2,7 @@
 
 // Step 0 needs no segment, step 1 needs @a, and step 2 needs @a again and @b.
 // Kernels are not read by steps. A segment on disk is read again in every pass,
-// into the ring.
+// into the ring buffer.
 
 // CHECK: plan.read @a before 1{{$}}
 // CHECK-NEXT: plan.read @b before 2 ring

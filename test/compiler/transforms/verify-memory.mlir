@@ -1,6 +1,6 @@
 // RUN: air-opt %s --split-input-file --verify-memory --verify-diagnostics
 
-// This placement is valid, because a and b are never alive together.
+// This placement is valid, because @a and @b are never alive together.
 
 module {
   plan.limits tokens 16 outputs 1 arena 1024
@@ -91,7 +91,8 @@ module {
 
 // -----
 
-// Step 2 adds to the h of step 0, which therefore must outlive step 1.
+// Step 2 adds to the value that step 0 wrote to @h, so this value must outlive
+// step 1.
 
 // expected-error @+1 {{buffers 'h' [0, 1024) and 't' [0, 1024) overlap while step 1 needs both}}
 module {

@@ -143,7 +143,7 @@ plan.graph @g {
 
 // -----
 
-// The KV cache has one shape, which all layers must have.
+// The number and the size of a step's KV heads must be those of the model.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {

@@ -218,7 +218,7 @@ const Malformed kMalformed[] = {
     {"TensorNamePastEnd", kCorrupt, "tensor 0: truncated at byte 32: the name",
      [] {
        Bytes file = oneTensor({"abc", {1}, 0, Bytes(4)});
-       file[25] = 1; // the length becomes 3 + 256 bytes
+       file[25] = 1; // the name's length becomes 3 + 256 bytes
        return file;
      }},
     {"TensorTwice", kCorrupt, "tensor 'a' appears twice",

@@ -272,7 +272,8 @@ TEST_F(GgufReaderFiles, HeaderHasAGreatestSize) {
   append<uint64_t>(value, uint64_t{1} << 32);
   Bytes start = GgufBuilder().raw("key", kArray, value).build();
   writeText(path("huge.gguf"), std::string(start.begin(), start.end()));
-  std::filesystem::resize_file(path("huge.gguf"), uint64_t{8} << 30); // sparse
+  // Everything after `start` is a hole, which takes no space on the disk.
+  std::filesystem::resize_file(path("huge.gguf"), uint64_t{8} << 30);
   Result<ModelSource> model = readGguf(path("huge.gguf"));
   ASSERT_FALSE(model.isOk());
   EXPECT_EQ(model.status().code(), ErrorCode::Corrupt);

@@ -359,15 +359,15 @@ std::vector<Case> memoryCases() {
          p.programs[1]->steps.erase(p.programs[1]->steps.begin());
        })},
       {"plan.buffer.output", in([](P &p) { p.programs[1]->steps.pop_back(); })},
-      // qkv is alive from attn_in to attn, and heads is alive from attn to
-      // attn_out.
+      // The buffer `qkv` is alive from attn_in to attn, and `heads` from attn
+      // to attn_out.
       {"plan.buffer.overlap", in([](P &p) { p.buffers[2]->offset = 4096; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[1]->bytes += 1; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[0]->bytes += 1; })},
       // The runtime reads outputs after the last step, so they must keep their
       // bytes to the end.
       {"plan.buffer.overlap", in([](P &p) {
-         p.buffers[1]->is_output = true; // at the offset of the logits
+         p.buffers[1]->is_output = true; // `qkv` shares the logits' offset
        })},
       // The second layer adds to the qkv of the first, which therefore must
       // keep its bytes.
@@ -375,8 +375,8 @@ std::vector<Case> memoryCases() {
          secondUseOfQkv(p);
          bindingOf(p, 4, 0, 3).access = plan::Access::ReadWrite;
        })},
-      // The other buffer takes the place of qkv one step too early, while
-      // attention still reads qkv.
+      // Another buffer at the offset of `qkv` is written one step too early,
+      // while attention still reads `qkv`.
       {"plan.buffer.overlap", in([](P &p) {
          secondUseOfQkv(p);
          dispatchOf(p, 0, 2).bindings.push_back(
@@ -466,7 +466,7 @@ std::vector<Case> programCases() {
       {"plan.binding.access",
        in([](P &p) { bindingOf(p, 0, 0, 0).access = plan::Access::Write; })},
       {"plan.binding.alias", in([](P &p) {
-         bindingOf(p, 3, 0, 0).index = 0; // x is both read and accumulated into
+         bindingOf(p, 3, 0, 0).index = 0; // reads `x` and adds to it
        })},
   };
 }
@@ -512,7 +512,7 @@ std::vector<Case> readAndBudgetCases() {
       {"plan.budget.bytes", in([](P &p) { p.budget_items[4]->bytes -= 1; })},
       {"plan.budget.bytes", in([](P &p) { p.machine->cores = 3; })},
       {"plan.budget.total", in([](P &p) {
-         // The item no longer contains the embedding table.
+         // The item for weights no longer contains the embedding table.
          p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
        })},
       {"plan.budget.sum", in([](P &p) { p.budgets[0]->bytes -= 1; })},
@@ -574,7 +574,8 @@ TEST(PlanVerifier, RefusesEachBrokenRule) {
 }
 
 TEST(PlanVerifier, EachDocumentedRuleHasACase) {
-  std::set<std::string> tested = {"plan.structure"}; // see PlanCorruptionTest
+  // PlanCorruptionTest has the case of plan.structure.
+  std::set<std::string> tested = {"plan.structure"};
   for (const Case &broken : allCases()) {
     tested.insert(broken.rule);
   }

@@ -404,8 +404,8 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
     Result<AtomicFile> file = AtomicFile::create(path("out"));
     Status reserved = file->reserve(5000);
     std::string large(5000, 'x');
-    // The first write call stops at the limit, and the call for the rest is
-    // refused.
+    // The first write call stops at the limit on file sizes, and the call for
+    // the other bytes is refused.
     Status written = file->writeAt(0, bytesOf(large));
     bool isRight =
         reserved.code() == ErrorCode::DoesNotFit &&

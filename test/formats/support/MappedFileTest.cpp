@@ -76,7 +76,8 @@ TEST_F(MappedFileTest, AnAddressTellsItsFile) {
   EXPECT_TRUE(mappedPlaceOf(begin).has_value());
   moved = MappedFile();
   EXPECT_FALSE(mappedPlaceOf(begin).has_value());
-  // The file that is mapped next reuses the table entry of the unmapped one.
+  // The next file to be mapped takes over the unmapped one's entry in the list
+  // that mappedPlaceOf() searches.
   MappedFile again = *MappedFile::open(path("b"));
   EXPECT_EQ(mappedPlaceOf(again.bytes().data())->path, path("b"));
 }

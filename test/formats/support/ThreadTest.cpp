@@ -25,7 +25,7 @@ TEST(ThreadTest, RunsItsBodyAndJoins) {
       threads.push_back(*std::move(thread));
     }
     threads[0].join();
-    threads[0].join(); // has no effect
+    threads[0].join(); // joining again has no effect
   }
   EXPECT_EQ(ran, 3);
 }
@@ -74,8 +74,8 @@ TEST(ThreadTest, ARefusalIsAnErrorWithTheSystemsReason) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     // The child process becomes a user that runs nothing else, and limits that
-    // user to one process or thread. The process itself is that one, so no
-    // thread can start.
+    // user to one process or thread. The child itself already counts as one, so
+    // no thread can start.
     constexpr uid_t kUserWithoutProcesses = 65531;
     rlimit limit = {1, 1};
     if (setgroups(0, nullptr) != 0 || setgid(kUserWithoutProcesses) != 0 ||

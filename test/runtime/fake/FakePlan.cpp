@@ -15,7 +15,7 @@ namespace air::test {
 
 namespace {
 
-enum Entry : uint32_t { Append, Attend, Embed, Head }; // in sorted order
+enum Entry : uint32_t { Append, Attend, Embed, Head }; // sorted by name
 enum TensorIndex : uint32_t { Table, Bias };
 enum BufferIndex : uint32_t { X, Logits };
 

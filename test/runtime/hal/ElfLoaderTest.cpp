@@ -106,7 +106,7 @@ TEST(ElfLoader, RunsWhatTheCompilerMade) {
   const AirDispatch dispatch{nullptr, bindings};
   (*run)(&dispatch, 3, 5, nullptr);
   (*run)(&dispatch, 0, 3, nullptr);
-  // Each element must be 2 * in[i] + table[3 * i mod 5] + kind(i).
+  // KernelFixture.c sets out[i] to 2 * in[i] + table[3 * i mod 5] + kind(i).
   EXPECT_THAT(out,
               testing::ElementsAre(2 + 1.5 + 17, 4 + 8.25 + 4, 6 + 2.5 + 99,
                                    8 + 16 + 1, 10 + 4 + 1234));

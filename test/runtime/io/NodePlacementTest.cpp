@@ -52,8 +52,8 @@ std::pair<int, unsigned long> policy() {
 }
 
 TEST(NodePlacement, BringsPagesInAndLeavesThePolicy) {
-  // The mapping is one of a file, as that of a plan is. None of the file's
-  // pages has been read, so not all of them are in memory yet.
+  // The test maps a file, because plans are mapped files, too. None of the
+  // file's pages has been read, so not all of them are in memory yet.
   char name[] = "/tmp/node-placement-XXXXXX";
   int file = mkstemp(name);
   ASSERT_GE(file, 0);

@@ -126,8 +126,8 @@ const std::vector<float> kLogits = {1.0F,  3.0F, 0.5F, 2.0F, 2.0F,
                                     -1.0F, 2.5F, 0.0F, 1.5F, -0.5F};
 
 TEST(SplitMix64Test, PublishedNumbers) {
-  // The expected numbers are the output of the reference program for seed
-  // 1234567.
+  // The expected numbers are the output of SplitMix64's reference program for
+  // the seed 1234567.
   SplitMix64 random(1234567);
   EXPECT_EQ(random.next(), 6457827717110365317U);
   EXPECT_EQ(random.next(), 3203168211198807973U);
@@ -192,7 +192,7 @@ TEST(SamplerTest, KeepsTheRightSetOfLargeVocabularies) {
   std::mt19937 random(3);
   std::vector<float> logits(1500);
   for (float &logit : logits) {
-    logit = static_cast<float>(random() % 64) / 32; // many ties
+    logit = static_cast<float>(random() % 64) / 32; // many are equal
   }
   for (int32_t k : {0, 400}) {
     for (float p : {0.02F, 0.2F, 0.97F}) {

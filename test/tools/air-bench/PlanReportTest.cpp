@@ -88,7 +88,8 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
   measured.dispatchSeconds[2] = 1.9;
   EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head took 1900"));
-  // If another measurement raises the bandwidth, the same time is possible.
+  // If another measurement raises the bandwidth, the same time is no longer
+  // impossible.
   measured.rates.bytes = 110;
   EXPECT_EQ(evaluate(measured).impossible, "");
 }

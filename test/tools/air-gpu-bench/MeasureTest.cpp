@@ -93,8 +93,8 @@ TEST_F(Measure, RightKernelsAreRight) {
 }
 
 TEST_F(Measure, AWrongKernelIsSaidToBe) {
-  // The selector in the kernel's text now takes bytes 1 and 2 instead of 1 and
-  // 3, so results are wrong.
+  // A byte permutation in the kernel's text now selects bytes 1 and 2 instead
+  // of 1 and 3, so results are wrong.
   prepare("0x4341", "0x4241");
   const Result<Report> report = measure(*driver, folder, checks());
   ASSERT_TRUE(report.isOk()) << report.status().message();

@@ -65,7 +65,8 @@ TEST(BenchReport, ALimitBelowTheRateIsMeasuredAgain) {
   EXPECT_EQ(calls, 0U);
 
   measured.limitPerSecond = 20e9;
-  // Four measurements find 14, 18, 22 and 26 GB/s. Only the last is above 25.
+  // Four measurements find 14, 18, 22 and 26 GB/s. Only the last one is above
+  // the 25 GB/s at which decoding reads.
   raiseLimit(measured, growing);
   EXPECT_EQ(calls, 4U);
   EXPECT_EQ(measured.limitPerSecond, 26e9);

@@ -29,7 +29,7 @@ protected:
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
 
-  /// How a process that runs `body` ends, and what it prints.
+  /// The wait status of a process that has ended, and what it printed.
   struct End {
     int status = 0;
     std::string said;

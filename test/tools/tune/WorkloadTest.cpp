@@ -65,7 +65,8 @@ TEST(Workload, RopeAppendTakesTheNormsOfItsHeads) {
   spec.rope = codegen::RopeKind::Neox;
   spec.qkNorm = true;
   spec.epsilon = 1e-6F;
-  // K and V, 2 KV heads of 32 elements, 64 tokens, 2 bytes per float16.
+  // A page holds K and V of 2 KV heads of 32 elements for 64 tokens, and a
+  // float16 takes 2 bytes.
   spec.kvPageBytes = 2 * 2 * 32 * 64 * 2;
   // Only the rows of qkv come from memory. The angles are few, and all layers
   // read the same angles.

@@ -424,8 +424,8 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
     for (const uint64_t tokens : tokenCounts(mClass)) {
       for (int i = 0; i < 2; ++i) {
         const BatchKind kind = kKinds[turn++ % 4];
-        // Keys are either small, or so large that one of them gets all the
-        // weight.
+        // Keys are either small, or so large that one of them gets all of the
+        // softmax weight.
         const float keyScale = turn % 3 == 0 ? 12.0F : 1.0F;
         addAttention(cases, shape, kvDtype, mClass, kind, tokens, keyScale,
                      random);

@@ -37,8 +37,8 @@ Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest) {
       }
       continue;
     }
-    // The remaining two kinds of rows: if `kind` is even, neighbouring blocks
-    // differ greatly in magnitude; if it is odd, one element is an outlier.
+    // If `kind` is even, neighbouring blocks of the row differ greatly in
+    // magnitude; if it is odd, one element of the row is an outlier.
     for (uint64_t j = 0; j < k; ++j) {
       const int exponent =
           static_cast<int>(j / kActivationColumns % 9) * 22 - 100;
@@ -63,10 +63,11 @@ Doubles activationError(const Floats &x, Activation format) {
   case Activation::I8Grid:
     return relativeToBlock(x, 1.0 / 203);
   case Activation::BF16x32:
-    // The relative error is at most 1/256, also for a number that is truncated
-    // because it would round to infinity. A row of tiny numbers is multiplied
-    // by 2^88 before it is rounded. Half of the smallest bfloat16 subnormal,
-    // which is 2^-134, therefore corresponds to an error of 2^-222.
+    // The relative error of rounding to bfloat16 is at most 1/256, also for a
+    // number that is truncated because it would round to infinity. The error of
+    // rounding to a subnormal is at most 2^-134. A row of tiny numbers is
+    // multiplied by 2^88 before it is rounded, so there 2^-134 corresponds to
+    // an error of 2^-222.
     for (uint64_t i = 0; i < x.size(); ++i) {
       errors[i] = std::abs(double{x[i]}) / 256 + 0x1p-222;
     }

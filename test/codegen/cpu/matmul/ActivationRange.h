@@ -12,9 +12,9 @@
 namespace air::codegen::test {
 
 /// Random activations of every magnitude up to about `largest`, with k columns.
-/// Each row is of one kind. Among the kinds are magnitudes that formats with
-/// block scales or a limited exponent range are most likely to lose. Some rows
-/// have one outlier of 2^8 * `largest`.
+/// There are several kinds of rows. Some kinds have magnitudes that formats
+/// with block scales or a limited exponent range are most likely to lose. The
+/// rows of one kind have an outlier of 2^8 * `largest` each.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
 
 /// The largest error of each number of `x` in a packed format, according to the

@@ -55,7 +55,7 @@ struct Fiber {
 };
 
 struct TransferBarrier {
-  uint32_t phase = 0; ///< parity of the phase that is not yet complete
+  uint32_t phase = 0; ///< parity of the phase in progress
   std::deque<Copy> copies;
 };
 

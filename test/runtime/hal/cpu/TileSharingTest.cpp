@@ -31,7 +31,7 @@ template <typename T> T &bound(const AirDispatch *dispatch, int index = 0) {
 }
 
 /// Waits until `condition` returns true, but at most 20 seconds, so that a
-/// failing test ends too. Returns whether it did.
+/// failing test ends too. Returns whether it became true.
 template <typename F> bool comesTrue(F condition) {
   for (int i = 0; i < 20'000; ++i) {
     if (condition()) {
