@@ -158,8 +158,8 @@ std::string_view activationText() {
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
   if (kSumsAsHalves) {
-    // For each 256 columns, token and t in [0, 4): the float16 means of blocks
-    // 2t and 2t+1, followed by what was lost in rounding them, as float16.
+    // For every 256 columns, token and t in [0, 4), this stores four float16: the
+    // means of blocks 2t and 2t+1, and the rounding errors of the two means.
     const float mean = sum * 0.03125f;
     const u32 high = ap_half_of_float(mean);
     const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
@@ -285,8 +285,8 @@ AP_DEVICE void reduceTiles(const float *sums, u32 firstTile, u32 tiles, u32 part
   }
 }
 
-// Several blocks each compute the same tiles for a part of the columns. The last
-// of them to finish adds the parts, in a fixed order.
+// Several thread blocks each compute the same tiles for a part of the columns.
+// The last of these blocks to finish adds the sums of all, in a fixed order.
 AP_DEVICE void joinSplits(u32 *last, u32 firstTile, u32 tiles, u32 thread, float *y,
                           const float *partials, u32 *counters) {
   ap_fence();
@@ -323,8 +323,8 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 block = ap_block_x();
   const u32 part = ap_block_y();
 
-  // The numbers of tiles of two blocks differ by at most one. The warps of a block
-  // divide the units of its part of the columns among themselves.
+  // Every thread block gets the same number of tiles, or one more. The warps of a
+  // thread block share out the weight units of its part of the columns.
   constexpr u32 kSpare = kTiles % kBlocks;
   const u32 firstTile = block * (kTiles / kBlocks) + (block < kSpare ? block : kSpare);
   const u32 tiles = kTiles / kBlocks + (block < kSpare ? 1 : 0);

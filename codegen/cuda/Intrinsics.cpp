@@ -112,7 +112,8 @@ AP_DEVICE void ap_async_copy16(void *to, const void *from) {
                :: "r"(ap_shared_address(to)), "l"(from) : "memory");
 }
 AP_DEVICE void ap_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until all but the latest `pending` groups of this thread are complete.
+// Waits until all groups of copies that this thread has committed are complete,
+// except for the latest `pending` ones.
 template <int pending> AP_DEVICE void ap_async_wait() {
   asm volatile("cp.async.wait_group %0;" :: "n"(pending) : "memory");
 }
