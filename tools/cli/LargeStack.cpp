@@ -23,9 +23,9 @@ Status runOnLargeStack(const std::function<Status()> &body) {
                ? body()
                : ioError(thread.status().message() + ", and the stack of " +
                          std::to_string(limit.rlim_cur) +
-                         " bytes of the first thread is too small; at least " +
+                         " bytes is too small; at least " +
                          std::to_string(kLeastBytes) +
-                         " are needed: raise the limit (ulimit -s)");
+                         " bytes are needed: raise the limit (ulimit -s)");
   }
   thread->join();
   return status;
