@@ -215,9 +215,9 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
   const float d1 = ap_float_of_half(unit.super.y & 0xffff);
   const float bias0 = -8388608.0f * d0;
   const float bias1 = -8388608.0f * d1;
-  // One mma multiplies the minima of 8 blocks by the means of their 32
-  // activations. In its k dimension, elements 0 to 7 are the means as float16, and
-  // elements 8 to 15 are what was lost in rounding them.
+  // One mma multiplies the minimum of each of 8 blocks by the mean of that block's
+  // 32 activations. Along the k dimension of the mma, elements 0 to 7 are the means
+  // rounded to float16, and elements 8 to 15 are the rounding errors.
   const Word2 means = *(const Word2 *)entries;
   const u32 m0 = ap_permute(unit.minima, 0, 0x4140);
   const u32 m1 = ap_permute(unit.minima, 0, 0x4342);

@@ -65,8 +65,8 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
     rows += rowsOf(*source);
   }
   if (rows != tensor.rows) {
-    return shapeError(tensor, "the number of rows of its sources is", rows,
-                      tensor.rows);
+    return shapeError(tensor, "the total number of rows of its sources is",
+                      rows, tensor.rows);
   }
   AIR_ASSIGN_OR_RETURN(
       uint64_t bytes,
@@ -125,8 +125,8 @@ Status checkRowScales(const TensorContent &tensor,
     rows += part.rows;
   }
   if (rows != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "the number of rows of its sources is", rows,
-                      tensor.columns);
+    return shapeError(tensor, "the total number of rows of its sources is",
+                      rows, tensor.columns);
   }
   return tensor.bytes == rows * sizeof(float)
              ? Status::ok()

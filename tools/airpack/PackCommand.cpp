@@ -211,9 +211,10 @@ cli::Command packCommand() {
   }
   cli::Option tune = makeOption(
       "--tune", "", ValueKind::Number, "SECONDS",
-      "Spend about SECONDS timing tile sizes of the matrix multiplications on "
-      "this machine, those with the most weights first, and keep sizes that "
-      "are faster than the cost model's. This machine must be able to run the "
+      "Spend about SECONDS timing tile sizes on this machine, starting with "
+      "the matrix multiplications that have the most weights, and keep sizes "
+      "that are faster than those the cost model chose. This machine must be "
+      "able to run the "
       "target's code. What the plan computes stays the same; its bytes depend "
       "on the measurements.",
       "off, the cost model chooses");
@@ -270,12 +271,15 @@ Status runPack(const cli::Invocation &invocation) {
       invocation.text("--output").value_or(defaultOutput(options.model));
   bool writes = emit.empty() && stopAfter.empty();
   if (!writes && invocation.has("--output")) {
-    return usageError("--output names the plan to write, but --emit and "
-                      "--stop-after write none; leave one of them out");
+    return usageError("--output names the plan to write, but with --emit or "
+                      "--stop-after no plan is written; leave out --output, or "
+                      "leave out --emit and --stop-after");
   }
   if (!writes && invocation.has("--times")) {
-    return usageError("--times reports how a plan was written, but --emit and "
-                      "--stop-after write none; leave one of them out");
+    return usageError(
+        "--times reports how a plan was written, but with --emit "
+        "or --stop-after no plan is written; leave out --times, or "
+        "leave out --emit and --stop-after");
   }
 
   if (options.weightless &&

@@ -29,12 +29,12 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
 /// to the top, and multiplying by 3 carries it out of the byte. `power`, the
 /// power of 3, has 32 lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
-  // `pairs` has 16-bit lanes; the upper byte of each is the fraction and the
-  // lower byte is zero. `three` is 3, or 3 << 8 to leave the digit in the upper
-  // byte.
-  auto digit = [&](Value pairs, int64_t three) {
+  // Extracts one digit from each 16-bit lane of `pairs`, whose upper byte holds
+  // the packed byte and whose lower byte is zero. A multiplier of 3 returns the
+  // digit in the lower byte of the lane, and 3 << 8 in the upper byte.
+  auto digit = [&](Value pairs, int64_t multiplier) {
     Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
-    Value product = b.mul(fraction, b.constant(fraction.getType(), three));
+    Value product = b.mul(fraction, b.constant(fraction.getType(), multiplier));
     return b.truncate(b.shiftRight(product, 16), b.i16());
   };
   Value pairs = b.recast(word, b.i16());

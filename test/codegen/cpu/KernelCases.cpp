@@ -337,10 +337,10 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // What the other values of the block are depends on `mark`:
+      // `mark` determines the other values of the block:
       //   infinite, NaN, |mark| <= 1  mark / 4
       //   127 * 128 or 127            random multiples of 0.5 in +-mark / 2
-      //   any other mark              the random values that they are already
+      //   any other mark              unchanged, that is, random
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128

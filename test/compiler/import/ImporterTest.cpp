@@ -306,8 +306,8 @@ TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   source.metadata["qwen3.attention.causal"] = true;
   source.metadata["qwen3.rope.scaling.type"] = std::string("none");
   EXPECT_EQ(importText(source), plain);
-  // 0.5 is the default attention scale for heads of 4 elements, and 8 is the
-  // width of the model.
+  // Keys may state what holds without them: 0.5 is the default attention scale
+  // for heads of 4 elements, and 8 is the width of the model.
   source.metadata["qwen3.attention.scale"] = 0.5;
   source.metadata["qwen3.embedding_length_out"] = uint64_t{8};
   EXPECT_EQ(importText(source), plain);

@@ -11,10 +11,11 @@
 
 namespace air::codegen::test {
 
-/// Random activations of every magnitude up to about `largest`, with k columns.
-/// There are several kinds of rows. Some kinds have magnitudes that formats
-/// with block scales or a limited exponent range are most likely to lose. The
-/// rows of one kind have an outlier of 2^8 * `largest` each.
+/// Random activations with k columns. Apart from outliers, their magnitudes go
+/// up to about `largest`. There are several kinds of rows. Some kinds have
+/// magnitudes that are easily lost in formats with block scales or with a
+/// limited exponent range. Each row of one kind has an outlier of 2^8 *
+/// `largest`.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
 
 /// The largest error of each number of `x` in a packed format, according to the
