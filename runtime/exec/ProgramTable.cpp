@@ -82,7 +82,7 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   if (outputs && !inHead) {
     if (record.steps.back().firstDispatch != descs.size()) {
       return verificationError("step '" + step.name()->str() +
-                               "' has dispatches that process all tokens and "
+                               "' mixes dispatches that process all tokens with "
                                "dispatches that process only output rows");
     }
     inHead = true;
