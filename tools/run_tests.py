@@ -85,6 +85,8 @@ def run_lit(build, totals):
 
 
 def main():
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: run_tests.py BUILD, the build folder, such as build/dev")
     build = Path(sys.argv[1]).resolve()
     # When this project is built with ASan, LLVM's headers are instrumented as a
     # part of it and poison the memory of arenas. Debian's libLLVM is not

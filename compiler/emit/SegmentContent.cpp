@@ -5,6 +5,7 @@
 #include "compiler/emit/OrderedWork.h"
 #include "formats/dtype/Finite.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/NumberText.h"
 
 #include <algorithm>
 #include <cstring>
@@ -155,9 +156,9 @@ Status checkFrequencies(const TensorContent &tensor,
     if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
       return corruptError(
           "rope rotates pair " + std::to_string(i) + " by " +
-          std::to_string(table[i]) +
+          numberText(table[i]) +
           " radians per position; the frequency must be 0 to " +
-          std::to_string(kMaxFrequency) +
+          numberText(kMaxFrequency) +
           "; check the keys rope.freq_base and rope.scaling.factor" +
           (recipe.factors ? " and tensor '" + recipe.factors->name + "'" : ""));
     }

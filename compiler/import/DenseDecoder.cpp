@@ -5,6 +5,7 @@
 #include "compiler/import/NeutralKeys.h"
 #include "compiler/import/RopeScaling.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/NumberText.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -65,9 +66,9 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   // The tolerance allows for a scale that the file stores as float32.
   if (scale.value_or(0) != 0 && !(std::abs(*scale / usual - 1) < 1e-6)) {
     return unsupportedError("key '" + reader.fullKey("attention.scale") +
-                            "' is " + std::to_string(*scale) +
-                            "; for heads of " + std::to_string(shape.headDim) +
-                            " elements only " + std::to_string(usual) +
+                            "' is " + numberText(*scale) + "; for heads of " +
+                            std::to_string(shape.headDim) + " elements only " +
+                            numberText(usual) +
                             ", 1 / sqrt(elements), is supported");
   }
   return Status::ok();
@@ -118,7 +119,7 @@ Status readRope(SourceReader &reader, DecoderShape &shape) {
   shape.ropeBase = base.value_or(shape.ropeBase);
   if (!std::isfinite(shape.ropeBase) || shape.ropeBase <= 0) {
     return corruptError("key '" + reader.fullKey("rope.freq_base") + "' is " +
-                        std::to_string(shape.ropeBase) +
+                        numberText(shape.ropeBase) +
                         "; it must be finite and positive");
   }
 
@@ -182,7 +183,7 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   if (!(epsilon >= 0 && epsilon <= std::numeric_limits<float>::max())) {
     return corruptError(
         "key '" + reader.fullKey("attention.layer_norm_rms_epsilon") + "' is " +
-        std::to_string(epsilon) + "; it must be finite and not negative");
+        numberText(epsilon) + "; it must be finite and not negative");
   }
   shape.epsilon = static_cast<float>(epsilon);
   AIR_RETURN_IF_ERROR(checkHeads(reader, shape));

@@ -1,5 +1,6 @@
 //===- NeutralKeys.cpp - keys that are accepted at a neutral value --------===//
 #include "compiler/import/NeutralKeys.h"
+#include "formats/support/NumberText.h"
 
 #include <algorithm>
 
@@ -102,16 +103,6 @@ bool isNeutral(Neutral neutral, double value) {
     return true;
   }
   return false;
-}
-
-/// Formats a number without trailing zeros, as in "8" and "0.5".
-std::string numberText(double value) {
-  std::string text = std::to_string(value);
-  if (text.find('.') != std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    text.erase(text.find_last_not_of('.') + 1);
-  }
-  return text;
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 //===- RopeScaling.cpp - the rope.scaling.* keys ----------------*- C++ -*-===//
 #include "compiler/import/RopeScaling.h"
 
+#include "formats/support/NumberText.h"
 #include "formats/support/Printable.h"
 
 #include <cmath>
@@ -11,7 +12,7 @@ namespace {
 Status outOfRange(const SourceReader &reader, const std::string &key,
                   double value, const std::string &range) {
   return corruptError("key '" + reader.fullKey(key) + "' is " +
-                      std::to_string(value) + "; it must be " + range);
+                      numberText(value) + "; it must be " + range);
 }
 
 /// Returns the value of a key, which must be positive, or `standard` when the
@@ -73,7 +74,7 @@ Status readYarn(SourceReader &reader, uint64_t trainedContext,
   if (scaling.betaSlow > scaling.betaFast) {
     return outOfRange(reader, "rope.scaling.yarn_beta_slow", scaling.betaSlow,
                       "at most rope.scaling.yarn_beta_fast, which is " +
-                          std::to_string(scaling.betaFast));
+                          numberText(scaling.betaFast));
   }
   AIR_ASSIGN_OR_RETURN(auto mix,
                        reader.optionalNumber("rope.scaling.yarn_ext_factor"));
@@ -118,7 +119,7 @@ Status refuseYarn(SourceReader &reader, const std::string &type) {
   const char *key = isMixed ? "rope.scaling.yarn_ext_factor"
                             : "rope.scaling.yarn_attn_factor";
   return unsupportedError("key '" + reader.fullKey(key) + "' is " +
-                          std::to_string(isMixed ? *mix : *given) +
+                          numberText(isMixed ? *mix : *given) +
                           " with rope scaling '" + type +
                           "'; that is supported only with 'yarn'");
 }
@@ -150,7 +151,7 @@ Result<RopeScaling> readRopeScaling(SourceReader &reader,
   if (!std::isfinite(scaling.magnitude) || scaling.magnitude <= 0) {
     return corruptError("rope scaling '" + type +
                         "' multiplies cosines and sines by " +
-                        std::to_string(scaling.magnitude) +
+                        numberText(scaling.magnitude) +
                         "; the factor must be finite and positive; check key "
                         "'" +
                         reader.fullKey("rope.scaling.attn_factor") + "'");

@@ -67,7 +67,8 @@ private:
   Status locateData(const std::vector<uint64_t> &offsets,
                     std::vector<SourceTensor> &tensors);
 
-  /// Returns the error "truncated at byte P: WHAT needs N bytes, R are left".
+  /// Returns the error "truncated at byte P: WHAT needs N bytes, but R are
+  /// left".
   Status truncated(const char *what, uint64_t needed) const {
     return corruptError("truncated at byte " + number(reader.position()) +
                         ": " + what + " needs " + number(needed) +

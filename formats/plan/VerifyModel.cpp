@@ -4,6 +4,7 @@
 #include "formats/model/TokenizerData.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/Digest.h"
+#include "formats/support/NumberText.h"
 
 #include <algorithm>
 #include <cmath>
@@ -241,9 +242,9 @@ Status verifySampling(const plan::Plan &plan) {
     if (number.value.has_value() &&
         !(*number.value >= number.least && *number.value <= number.most)) {
       return broken("plan.sampling", number.field,
-                    "is " + std::to_string(*number.value) + "; it must be " +
-                        std::to_string(number.least) + " to " +
-                        std::to_string(number.most));
+                    "is " + numberText(*number.value) + "; it must be " +
+                        numberText(number.least) + " to " +
+                        numberText(number.most));
     }
   }
   const flatbuffers::Optional<int32_t> lastN = sampling->repeat_last_n();

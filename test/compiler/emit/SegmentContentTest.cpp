@@ -152,7 +152,7 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   }
   EXPECT_EQ(check(1e4, 1.0, zero).message(),
             "rope rotates pair 1 by inf radians per position; the frequency "
-            "must be 0 to 1048576.000000; check the keys rope.freq_base and "
+            "must be 0 to 1048576; check the keys rope.freq_base and "
             "rope.scaling.factor and tensor 'rope_freqs.weight'");
 }
 

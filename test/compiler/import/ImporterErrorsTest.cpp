@@ -68,7 +68,7 @@ const Case kCases[] = {
     {"HugeEpsilon", "llama",
      set("llama.attention.layer_norm_rms_epsilon", 1.0e39), kCorrupt,
      "key 'llama.attention.layer_norm_rms_epsilon' is "
-     "999999999999999939709166371603178586112.000000; it must be finite and "
+     "1e+39; it must be finite and "
      "not negative"},
     {"UnevenLayers", "llama",
      set("llama.feed_forward_length", std::vector<uint64_t>{12, 16}),
@@ -113,31 +113,31 @@ const Case kCases[] = {
      "key 'llama.rope.dimension_count' is 6; it must be even and at most 4, "
      "the number of elements of a head"},
     {"RopeBase", "llama", set("llama.rope.freq_base", -1.0), kCorrupt,
-     "key 'llama.rope.freq_base' is -1.000000; it must be finite and positive"},
+     "key 'llama.rope.freq_base' is -1; it must be finite and positive"},
     {"LongRope", "qwen2",
      set("qwen2.rope.scaling.type", std::string("longrope")), kUnsupported,
      "rope scaling 'longrope' ('qwen2.rope.scaling.type') is not supported; "
      "supported: none, linear, yarn"},
     {"RopeAttentionFactor", "llama",
      set("llama.rope.scaling.attn_factor", -2.0), kCorrupt,
-     "rope scaling 'linear' multiplies cosines and sines by -2.000000; the "
+     "rope scaling 'linear' multiplies cosines and sines by -2; the "
      "factor must be finite and positive; check key "
      "'llama.rope.scaling.attn_factor'"},
     {"RopeScalingFactor", "llama", set("llama.rope.scaling.factor", -4.0),
      kCorrupt,
-     "key 'llama.rope.scaling.factor' is -4.000000; it must be finite and "
+     "key 'llama.rope.scaling.factor' is -4; it must be finite and "
      "positive"},
     {"RopeOldScalingFactor", "llama", set("llama.rope.scale_linear", -4.0),
      kCorrupt,
-     "key 'llama.rope.scale_linear' is -4.000000; it must be finite and "
+     "key 'llama.rope.scale_linear' is -4; it must be finite and "
      "positive"},
     {"YarnFactorWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_attn_factor", 1.5), kUnsupported,
-     "key 'llama.rope.scaling.yarn_attn_factor' is 1.500000 with rope scaling "
+     "key 'llama.rope.scaling.yarn_attn_factor' is 1.5 with rope scaling "
      "'linear'; that is supported only with 'yarn'"},
     {"YarnMixWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_ext_factor", 1.0), kUnsupported,
-     "key 'llama.rope.scaling.yarn_ext_factor' is 1.000000 with rope scaling "
+     "key 'llama.rope.scaling.yarn_ext_factor' is 1 with rope scaling "
      "'linear'; that is supported only with 'yarn'"},
     {"YarnBetas", "llama",
      [](ModelSource &source) {
@@ -145,15 +145,15 @@ const Case kCases[] = {
        source.metadata["llama.rope.scaling.yarn_beta_slow"] = 33.0;
      },
      kCorrupt,
-     "key 'llama.rope.scaling.yarn_beta_slow' is 33.000000; it must be at most "
-     "rope.scaling.yarn_beta_fast, which is 32.000000"},
+     "key 'llama.rope.scaling.yarn_beta_slow' is 33; it must be at most "
+     "rope.scaling.yarn_beta_fast, which is 32"},
     {"YarnBetaFast", "llama",
      [](ModelSource &source) {
        source.metadata["llama.rope.scaling.type"] = std::string("yarn");
        source.metadata["llama.rope.scaling.yarn_beta_fast"] = 0.0;
      },
      kCorrupt,
-     "key 'llama.rope.scaling.yarn_beta_fast' is 0.000000; it must be finite "
+     "key 'llama.rope.scaling.yarn_beta_fast' is 0; it must be finite "
      "and positive"},
     {"LongHeads", "llama",
      [](ModelSource &source) {
@@ -175,8 +175,8 @@ const Case kCases[] = {
      "256 are"},
     {"AttentionScale", "llama", set("llama.attention.scale", 0.25),
      kUnsupported,
-     "key 'llama.attention.scale' is 0.250000; for heads of 4 elements only "
-     "0.500000, 1 / sqrt(elements), is supported"},
+     "key 'llama.attention.scale' is 0.25; for heads of 4 elements only "
+     "0.5, 1 / sqrt(elements), is supported"},
     {"OutputWidth", "llama", set("llama.embedding_length_out", uint64_t{4}),
      kUnsupported,
      "key 'llama.embedding_length_out' is 4, but the embeddings have 8 "
