@@ -237,11 +237,11 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
         std::string bound = binding.getKind() == BindingKind::Kv
                                 ? std::to_string(binding.getLayer())
                                 : binding.getTarget().getValue().str();
-        return verificationError("dispatch '" + dispatch.getKernel().str() +
-                                 "' binds '" + bound + "' as " +
-                                 wanted[i].name +
-                                 ", but it has another dtype, layout or shape "
-                                 "than the kernel takes");
+        return verificationError(
+            "dispatch '" + dispatch.getKernel().str() + "' binds '" + bound +
+            "' as " + wanted[i].name +
+            ", but its dtype, layout or shape differs from "
+            "what the kernel takes");
       }
     }
     return Status::ok();

@@ -11,8 +11,9 @@
 
 namespace air::rules {
 
-/// times() and plus() return the product and the sum of sizes, or, if it
-/// overflows, UINT64_MAX, which is larger than any size in a valid plan.
+/// times() and plus() return the product and the sum of two sizes. If the
+/// result overflows, they return UINT64_MAX, which is larger than any size in a
+/// valid plan.
 static uint64_t times(uint64_t a, uint64_t b) {
   return checkedMul(a, b).value_or(UINT64_MAX);
 }

@@ -173,8 +173,8 @@ private:
 
   /// Checks that buffers that hold values in the same phase have disjoint
   /// ranges. The function sweeps over the phases and keeps the ranges in use
-  /// ordered by offset. These are disjoint, so a new range can only overlap one
-  /// of its two neighbours.
+  /// ordered by offset. These are disjoint, so a new range that overlaps any of
+  /// them overlaps at least one of its two neighbours.
   Status verifyDisjoint() {
     std::vector<Life> ends = lives;
     std::sort(lives.begin(), lives.end(), [](const Life &a, const Life &b) {

@@ -115,7 +115,7 @@ Result<OutputPlace> findOutputPlace(const std::string &path) {
   if (lstat(place.path.c_str(), &found) != 0 || found.st_dev != given.st_dev ||
       found.st_ino != given.st_ino) {
     return ioError("cannot replace '" + path +
-                   "': the file has no name in any folder; name another file "
+                   "': it is a deleted or unnamed file; choose another file "
                    "with -o");
   }
   AIR_RETURN_IF_ERROR(checkReplaceable(place.path));

@@ -81,9 +81,10 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   }
   if (outputs && !inHead) {
     if (record.steps.back().firstDispatch != descs.size()) {
-      return verificationError("step '" + step.name()->str() +
-                               "' mixes dispatches that process all tokens with "
-                               "dispatches that process only output rows");
+      return verificationError(
+          "step '" + step.name()->str() +
+          "' mixes dispatches that process all tokens with "
+          "dispatches that process only output rows");
     }
     inHead = true;
     record.headStep = static_cast<uint32_t>(record.steps.size() - 1);

@@ -3,7 +3,8 @@
 // Opens a plan as airrun does, fills the context with random tokens, and then
 // times passes that continue it. In every round, some passes are timed as a
 // whole and others dispatch by dispatch. The machine's limits are measured
-// between the rounds and beside each whole pass.
+// between rounds, and immediately before and after each pass that is timed as a
+// whole.
 //
 // Thread-safety: call benchPlan from one thread at a time. Errors: those of
 // rt::Session; DoesNotFit if the plan does not allow a pass of the requested

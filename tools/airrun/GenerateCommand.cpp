@@ -313,10 +313,11 @@ cli::Command generateCommand() {
       number("--presence-penalty",
              "Subtract X from the logit of each recent token.", "0",
              -rt::kMaxPenalty, rt::kMaxPenalty),
-      number(
-          "--frequency-penalty",
-          "Subtract X from a token's logit for each of its recent occurrences.",
-          "0", -rt::kMaxPenalty, rt::kMaxPenalty),
+      number("--frequency-penalty",
+             "Subtract X from a token's logit for each of its occurrences "
+             "among the "
+             "last tokens (--repeat-last-n).",
+             "0", -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n", "",
               "Number of most recent tokens that count as recent for the "
               "penalties; 0 turns them off.",

@@ -43,9 +43,9 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // Everything but the KV cache takes 113 MiB, which leaves one byte less than
-  // 64 MiB. That holds 31 KV pages of 2 MiB, which are enough for one sequence
-  // of 16 pages or two of 15.
+  // The machine has one byte less than 177 MiB. Everything but the KV cache takes
+  // 113 MiB, so 31 KV pages of 2 MiB fit. The requested context needs 16 pages
+  // per sequence: one such sequence fits, but two fit only with 15 pages each.
   EXPECT_THAT(budget.status().message(),
               HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }

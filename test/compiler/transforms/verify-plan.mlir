@@ -175,7 +175,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A bound buffer or tensor must have the shape that the kernel reads.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but it has another dtype, layout or shape than the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -190,7 +190,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but it has another dtype, layout or shape than the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -208,7 +208,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // A kernel that reads one row per token must not be bound to a buffer with one
 // row per output.
 
-// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but it has another dtype, layout or shape than the kernel takes}}
+// expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -225,7 +225,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // A bound tensor must have the layout that the kernel reads.
 
-// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but it has another dtype, layout or shape than the kernel takes}}
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.segment @s weights codec none tier ram executor cpu bytes 544
   plan.read @s before 0
@@ -243,7 +243,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // The layer of a KV binding must exist in the KV cache.
 
-// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but it has another dtype, layout or shape than the kernel takes}}
+// expected-error @+1 {{dispatch 'attention_h1_kvh1_d8_page2048' binds '1' as kv, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 8 context 64 slots 1
   plan.buffer @qkv row 24

@@ -23,7 +23,8 @@ protected:
   }
 
   /// Returns part number `part` (counted from 0) of a model in `parts` files.
-  /// The part has one tensor.
+  /// The part holds one tensor, called `tensor`, and states that the model has
+  /// `tensors` of them.
   static GgufBuilder partOf(uint16_t part, uint16_t parts, int32_t tensors,
                             const std::string &tensor) {
     GgufBuilder builder;

@@ -31,8 +31,8 @@ Status verdict(const SmallPlan &small) {
                     kPlanPageBytes);
 }
 
-/// Turns a function that changes a PlanT into a Change, which changes a
-/// SmallPlan.
+/// Wraps `change`, a function that modifies a PlanT, as a Change, which modifies
+/// a SmallPlan.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }
