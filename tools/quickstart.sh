@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Gets from a fresh Debian 12 to generated text: installs the missing packages,
-# builds the release preset, packs the model that ships with the sources for
-# this machine, and runs it. A second run takes seconds.
+# Does all that is needed to generate text on a fresh Debian 12: installs the
+# missing packages, builds the release preset, packs the model that ships with
+# the sources for this machine, and runs it. A second run takes seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

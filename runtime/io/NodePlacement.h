@@ -19,7 +19,8 @@
 
 namespace air::rt {
 
-/// Of `threads` threads, those in [first, end) compute on memory node `node`.
+/// The threads of the CPU device that compute on memory node `node`: those with
+/// an index in [first, end), of `threads` threads in all.
 struct NodePart {
   uint32_t node = 0;
   uint32_t first = 0;
@@ -28,9 +29,9 @@ struct NodePart {
 };
 
 /// The part of `bytes` that the threads of `part` read. It begins at the start
-/// of the page in which their bytes begin, and ends where the next part begins.
-/// If several parts together contain all threads, every byte belongs to exactly
-/// one of them.
+/// of the page that contains the first byte that these threads read, and ends
+/// where the next part begins. If several parts together contain all threads,
+/// every byte belongs to exactly one of these parts.
 std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
                                      const NodePart &part, uint64_t pageBytes);
 

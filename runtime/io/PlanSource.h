@@ -72,8 +72,9 @@ private:
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;
   std::mutex mutex;
-  std::condition_variable changed; ///< a segment became Ready or Failed
-  Status failure;                  ///< the first failure; guarded by mutex
+  /// Notified whenever a segment becomes Ready or Failed.
+  std::condition_variable changed;
+  Status failure; ///< the first failure; guarded by mutex
 };
 
 } // namespace air::rt

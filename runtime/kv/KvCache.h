@@ -75,7 +75,9 @@ private:
   KvPageShape pageShape;
   DeviceAddress baseAddress = 0;
   uint64_t stride = 0;
-  std::vector<uint32_t> freeList; ///< a stack: last freed, first taken
+  /// The numbers of the free pages. The page that was freed last is taken
+  /// first.
+  std::vector<uint32_t> freeList;
   std::vector<uint32_t> tables;
   std::vector<uint64_t> lengths;
   std::vector<bool> live;

@@ -114,8 +114,8 @@ struct MergeEntry {
 };
 
 /// Splits `merge` into its two parts and decodes them to bytes. Returns false
-/// if a part does not spell bytes. Such a part occurs in no text, so the merge
-/// never applies.
+/// if a part contains a character that stands for no byte. Such a part occurs
+/// in no text, so the merge never applies.
 Result<bool> parseMerge(std::string_view merge, size_t rank,
                         MergeEntry &entry) {
   // No part is empty, so the first character is not the separator.
@@ -140,8 +140,8 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
 
 /// Builds the table of merges. A vocabulary has hundreds of thousands of
 /// merges, and each takes four look-ups in large tables. The merges are
-/// processed in batches, so that the memory of one look-up is prefetched while
-/// others are prepared.
+/// processed in batches, so that the memory that a look-up reads can be
+/// prefetched while other merges of the batch are prepared.
 class MergeReader {
 public:
   MergeReader(TokenTable &tokens, size_t count) : table(tokens), pairs(count) {}

@@ -226,8 +226,9 @@ bool isDefaultPunctuation(Char c) {
 /// Applies four expressions, each of which splits the pieces of the previous
 /// one:
 ///   [\p{P}\$\+<=>\^~\|]+
-///   The expression of GPT-2 without its last alternative, \s+. (This can leave
-///     one space between two matches, but that space is a piece too.)
+///   The expression of GPT-2 without its last alternative, \s+. (What that
+///     alternative would match remains between two matches, which also makes
+///     it a piece, so nextGpt2() gives the same result.)
 ///   \p{N}+
 ///   [0-9][0-9][0-9]
 /// This is what llama.cpp does if a file names no pre-tokeniser.

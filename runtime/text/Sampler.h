@@ -79,7 +79,8 @@ public:
 
   /// Chooses the next token. `logits` has vocabSize entries; -inf excludes a
   /// token. Errors: Usage if the number of logits is not vocabSize; Internal if
-  /// a logit is NaN or +inf (the message states its id), or if all are -inf.
+  /// a logit is NaN or +inf (the message states the id of its token), or if all
+  /// logits are -inf.
   Result<int32_t> sample(std::span<const float> logits);
 
   /// Records a token of the prompt, or a sampled one, for the penalties.

@@ -33,8 +33,8 @@ void append(TokenizerData &data, std::string token, TokenType type) {
   }
 }
 
-/// Appends one token for each byte. Its text is the printable spelling of the
-/// byte in byte-level BPE.
+/// Appends one token for each byte. The token's text is the printable spelling
+/// of the byte in byte-level BPE.
 void appendBytes(TokenizerData &data) {
   std::string bytes;
   for (unsigned c = 0x21; c < 0x144; ++c) {

@@ -9,8 +9,8 @@ import os
 import resource
 import sys
 
-# The user id depends on the process id, so that tests that run at the same time
-# have different users.
+# The user id depends on the process id, so that simultaneous tests run as
+# different users.
 USER = 60000 + os.getpid() % 5000
 arguments = sys.argv[1:]
 while arguments[0].startswith("-"):

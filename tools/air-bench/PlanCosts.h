@@ -5,10 +5,10 @@
 // of KV bytes depends on the context; the number of embedding rows that are
 // gathered and the number of operations depend on the number of tokens.
 //
-// KV bytes are counted as in rt::RunCounters: each layer's attention reads the
-// K and V of the sequence once, and new ones are written once. Attention's
-// operations follow from the number of keys that each token sees. Activations
-// are not counted, since they stay in a cache.
+// KV bytes are counted as in rt::RunCounters: in each layer, attention reads
+// the K and V of the sequence once, and the K and V of the pass's tokens are
+// written once. Attention's operations follow from the number of keys that each
+// token sees. Activations are not counted, since they stay in a cache.
 //
 // Thread-safety: pure functions.
 //
@@ -28,8 +28,8 @@ namespace air::bench {
 /// The kind of arithmetic whose peak rate limits a kernel.
 struct KernelArithmetic {
   Arithmetic kind = Arithmetic::FmaF32;
-  /// Multiplications per weight and token: 2 for I8x2 activations, each of
-  /// which consists of two bytes, and 1 for all others.
+  /// Multiplications per weight and token: 2 if an activation consists of two
+  /// bytes (I8x2), otherwise 1.
   double repeats = 1;
 };
 

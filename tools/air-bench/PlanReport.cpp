@@ -54,10 +54,10 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   return bound;
 }
 
-/// The quartiles, over all passes, of the share of its bound that a pass
-/// reaches (bound / measured time). The bound of a pass is the mean of two
-/// bounds: one from the rates measured right before the pass, and one from
-/// those measured right after it.
+/// A pass reaches a share of its bound, which is bound / measured time. Returns
+/// the quartiles of the shares of all passes. The bound of a pass is the mean
+/// of two bounds: one from the rates measured right before the pass, and one
+/// from those measured right after it.
 Quartiles adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {

@@ -101,8 +101,8 @@ struct PlanReport {
   std::vector<KindReport> kinds;
   PartReport sum;   ///< all dispatches, timed one by one
   PartReport whole; ///< all dispatches, timed as one pass
-  /// The shares of passes relative to the rates right before and right after
-  /// each.
+  /// The quartiles of the shares of the passes, each relative to the rates that
+  /// were measured right before and right after the pass.
   Quartiles adjacentShare;
   double outsideSeconds = 0;
   uint64_t barriers = 0;

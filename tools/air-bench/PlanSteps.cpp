@@ -262,8 +262,8 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
                 MachineRates &best, Samples &samples) {
   AIR_ASSIGN_OR_RETURN(MachineRates before, limits.now(best));
   auto passBetweenLimits = [&]() -> Status {
-    // This warm-up pass wakes the threads of the session's pool, because the
-    // limits were measured on another pool.
+    // The limits were measured on another thread pool, so the threads of the
+    // session's pool are asleep. This warm-up pass wakes them.
     AIR_RETURN_IF_ERROR(passes.whole().status());
     AIR_ASSIGN_OR_RETURN(double seconds, passes.whole());
     AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
@@ -365,8 +365,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   takeMedians(samples, measured);
   measured.medianBytes = limits.medianBytes();
   bench.report = evaluate(measured);
-  // If something was faster than the limits allow, other load may have lowered
-  // them while they were measured, so they are measured again.
+  // If a pass or a dispatch was faster than the limits allow, other load may
+  // have disturbed the measurement of the limits, so they are measured again.
   for (int again = 0; again < kAttempts && !bench.report.impossible.empty();
        ++again) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));

@@ -16,8 +16,8 @@ struct BenchRow {
   uint32_t tokens = 1;
   /// For attention, the number of keys that the last token sees.
   uint32_t context = 0;
-  /// Whether the benchmark also runs without --filter. This is true for common
-  /// dtypes in their best layout, and for kernels without weights.
+  /// Whether a run without --filter includes this benchmark. This is true for
+  /// common dtypes in their best layout, and for kernels without weights.
   bool isCommon = true;
 };
 

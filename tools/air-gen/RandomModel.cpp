@@ -115,8 +115,8 @@ void fillBlocks(DType dtype, uint64_t stream, uint64_t offset,
 }
 
 /// Whether `layer` gets more bits in llama.cpp's mixes whose names end in _M.
-/// These are the first and the last eighth of the layers, and every third layer
-/// in between.
+/// The layers with more bits are the first and the last eighth of all layers,
+/// and every third layer in between.
 bool moreBits(uint32_t layer, uint32_t layers) {
   return layer < layers / 8 || layer >= 7 * layers / 8 ||
          (layer - layers / 8) % 3 == 2;

@@ -200,7 +200,7 @@ Driver::~Driver() {
   if (!functions->library.isOpen()) {
     return;
   }
-  // If open() failed, some of the handles were never created and are null.
+  // The handles are null if open() failed before it created them.
   (void)unloadAll();
   if (pinned) {
     functions->hostFree(pinned);

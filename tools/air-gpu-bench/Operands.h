@@ -12,7 +12,9 @@ namespace air::gpubench {
 /// rows, which a larger matrix repeats. The expected results are computed in
 /// double precision from exactly dequantised weights.
 struct Operands {
-  uint32_t rows = 0; ///< a multiple of the rows of a tile, or all rows
+  /// The number of distinct rows. If the whole matrix has more rows, this is a
+  /// multiple of the number of rows in a tile.
+  uint32_t rows = 0;
   std::vector<uint8_t> packed;    ///< the matrix in layout T16
   std::vector<uint16_t> x;        ///< float16 [tokens][columns]
   std::vector<double> expected;   ///< [tokens][rows]
@@ -26,13 +28,14 @@ Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
 struct Difference {
   double relative = 0;   ///< norm of the error / norm of the result
   double worstShare = 0; ///< largest error / allowed error; must be below 1
-  uint64_t worstAt = 0;  ///< index in y of the largest share
+  uint64_t worstAt = 0;  ///< index in y of the largest error share
 };
 
 /// Compares `y` [tokens][rows of the whole matrix] with the expected results.
-/// The allowed error is 2^-16 of the sum of magnitudes: rounding errors of
-/// float32 sums of a few thousand terms are far smaller, and one missing term
-/// of 4096 is about 16 times as large. NaN counts as an infinite error.
+/// The allowed error is 2^-16 times the sum of magnitudes. Rounding errors of
+/// float32 sums of a few thousand terms are far smaller. If one of 4096 terms
+/// is missing, the error is about 16 times the allowed one. NaN counts as an
+/// infinite error.
 Difference compare(const Operands &operands, const std::vector<float> &y,
                    uint32_t rows, uint32_t tokens);
 

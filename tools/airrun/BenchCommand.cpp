@@ -296,8 +296,8 @@ Status runBench(const cli::Invocation &invocation) {
   rt::RunCounters decoded = session.executor().counters();
   measured.firstTokenSeconds =
       prefill != 0 ? prefilled : prefilled + work.lastTokenSeconds().front();
-  // The peak is read before the bandwidth probe allocates its buffer, so that
-  // the buffer is not included.
+  // The peak memory use is read before the bandwidth probe allocates its
+  // buffer, so that the buffer is not included.
   measured.peakRssBytes = peakRssBytes();
   std::optional<LinkLimit> limit;
   if (decode != 0) {

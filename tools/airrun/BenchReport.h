@@ -26,8 +26,8 @@
 namespace air {
 
 /// What was measured. prefillSeconds and decodeSeconds are those of the median
-/// round, and tokenSeconds contains the tokens of all rounds. A phase with 0
-/// tokens was not run and is left out of reports.
+/// round, and tokenSeconds has one time for each token decoded in any round. A
+/// phase with 0 tokens was not run and is left out of reports.
 struct BenchMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
@@ -72,9 +72,9 @@ const char *linkOf(double passBytes, uint64_t cacheBytes);
 /// limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// The maximum number of times that a limit below the measured rate is measured
-/// again. Each measurement takes about 50 ms, and other load on the machine may
-/// last for seconds.
+/// The maximum number of times that the limit is measured again because decode
+/// was faster. Each measurement takes about 50 ms, and other load on the
+/// machine may last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
 /// Measures the limit again as long as decode is faster than it, but at most

@@ -49,10 +49,10 @@ public:
         Clock::time_point lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use of a kernel. Measures until `soon`. If fewer
-  /// than kFewestRounds rounds are complete by then, goes on until that many
-  /// are, but not beyond the end of all tuning. Returns nothing if there are
-  /// still fewer then.
+  /// Chooses the tiles for one use of a kernel. Measures until `soon`, or
+  /// longer if kFewestRounds rounds take longer, but never beyond the end of
+  /// all tuning. Returns nothing if kFewestRounds rounds were not complete by
+  /// then.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
                                           Clock::time_point soon);
 

@@ -31,7 +31,7 @@ struct AmxCounts {
   uint64_t byteProducts = 0;
 };
 
-/// Whether the emulator works on this machine, which must be x86-64 Linux.
+/// Whether the emulator works on this machine. It does so only on x86-64 Linux.
 bool canEmulateAmx();
 
 /// Emulates tile instructions for as long as the object exists, with a handler

@@ -55,12 +55,13 @@ struct Batch {
 enum class BatchKind {
   Decode,      ///< each token belongs to a different sequence
   Prefill,     ///< all tokens belong to one sequence
-  Mixed,       ///< one or more tokens of a sequence, then of another, ...
+  Mixed,       ///< runs of tokens, each of a random sequence
   Interleaved, ///< sequences alternate token by token
 };
 
-/// Positions start anywhere up to `history`, and ids are below `vocabulary`.
-/// The outputs are some of the tokens, at least one, in any order.
+/// The first position of each sequence is random and at most `history`, and the
+/// ids are random and below `vocabulary`. About half of the tokens, but at
+/// least one, are outputs, which are listed in random order.
 Batch makeBatch(Random &random, BatchKind kind, uint64_t tokens,
                 uint32_t history, uint64_t vocabulary = 1);
 
@@ -73,7 +74,7 @@ Floats randomFloats(Random &random, uint64_t count, float scale = 1.0F);
 /// size.
 struct Matrix {
   Bytes packed;   ///< in the requested layout
-  Doubles values; ///< [rows][columns], exact
+  Doubles values; ///< the exact weights, [rows][columns]
 };
 Matrix randomMatrix(Random &random, DType dtype, Layout layout, uint64_t rows,
                     uint64_t columns);
@@ -145,14 +146,14 @@ std::string runForeignCase(const KernelCase &test, const KernelEntry &entry,
                            const std::string &emulator,
                            const std::string &runner);
 
-/// Whether the dtype is one of a few that run all shapes on all targets. The
-/// other dtypes share all code but the decoder with these, so each of them runs
-/// only some shapes, and only on some targets.
+/// Whether the tests run all shapes on all targets for the dtype. This is true
+/// for only a few dtypes. The other dtypes share all code but the decoder with
+/// these, so they are tested with only some shapes and on only some targets.
 bool isCommon(DType dtype, Precision precision);
 
-/// The cases of one op for one dtype, layout, M class and precision of
-/// activations, as far as the op has these. They include odd and even shapes,
-/// and every batch kind.
+/// The test cases of one op for one dtype, layout, M class and precision of
+/// activations. Parameters that do not apply to the op are ignored. The cases
+/// include odd and even shapes, and every batch kind.
 std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
                                   MClass mClass, Precision precision,
                                   Random &random);

@@ -83,7 +83,8 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
   uint64_t counts[2] = {};
   for (const uint32_t group : {2U, 4U}) {
     DecodeMatMul spec = matmulOf(dtype, tokens, target);
-    spec.columns = 2048; // at least 8 units, so that the loop is not unrolled
+    // A row then has at least 8 T16 units, so the loop is not unrolled.
+    spec.columns = 2048;
     spec.tiling = {.fetch = target.hasBulkCopy ? WeightFetch::BulkCopy
                                                : WeightFetch::AsyncCopy,
                    .warps = 1,

@@ -16,9 +16,9 @@ struct Case {
   CudaTarget target;
 };
 
-/// Unusual shapes for one dtype: partial tiles and units, warps without units,
-/// more blocks than tiles, splits of unequal size, and all three kinds of
-/// WeightFetch.
+/// Unusual shapes for one dtype. They cover partial tiles and units, warps that
+/// get no unit, more thread blocks than tiles, columns that are split into
+/// parts of unequal size, and all three kinds of WeightFetch.
 std::vector<Case> casesOf(DType dtype) {
   const uint32_t block = info(dtype).blockElements;
   struct Shape {

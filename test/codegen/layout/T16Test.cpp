@@ -95,8 +95,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
       const uint32_t row = g + 8 * (word & 1);
       const uint32_t column = 8 * t + 4 * (word / 2);
       const uint32_t bits = wordAt(packed, lane * 16 + word * 4);
-      // After each shift and mask that a kernel applies, the codes of two
-      // columns must remain.
+      // In a word, the codes of two columns must remain after each shift and
+      // mask that a kernel applies to it.
       const uint32_t expected[4] = {
           (row + column) % 16 | (row + column + 1) % 16 << 16,
           (row + column + 2) % 16 | (row + column + 3) % 16 << 16,

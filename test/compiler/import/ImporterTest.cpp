@@ -171,8 +171,8 @@ ir::llm::RopeAttr ropeOf(mlir::MLIRContext &context,
 }
 
 // Compares magnitudes with the attention factors of Hugging Face transformers
-// (test/Inputs/rope/make_frequencies.py). The metadata are the keys that a
-// converter writes for these factors.
+// (test/Inputs/rope/make_frequencies.py). The source has the metadata keys that
+// a converter writes for these factors.
 TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
   std::ifstream file(AIR_TEST_INPUTS "/rope/frequencies.txt");
   std::string line;
@@ -306,8 +306,9 @@ TEST(Importer, KeysOfMathematicsThatIsNotThere) {
   source.metadata["qwen3.attention.causal"] = true;
   source.metadata["qwen3.rope.scaling.type"] = std::string("none");
   EXPECT_EQ(importText(source), plain);
-  // Keys may state what holds without them: 0.5 is the default attention scale
-  // for heads of 4 elements, and 8 is the width of the model.
+  // A key is accepted if its value is the one that would apply without the key:
+  // 0.5 is the default attention scale for heads of 4 elements, and 8 is the
+  // width of the model.
   source.metadata["qwen3.attention.scale"] = 0.5;
   source.metadata["qwen3.embedding_length_out"] = uint64_t{8};
   EXPECT_EQ(importText(source), plain);
@@ -351,7 +352,8 @@ TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {
   context.loadDialect<ir::llm::LlmDialect, ir::plan::PlanDialect>();
   auto module = compiler::importModel(context, tinySource("llama"));
   ASSERT_TRUE(module) << module.status().message();
-  // This change scales the inputs of the norms, which no step can do.
+  // A scale is inserted before each norm. No step multiplies the input of a
+  // norm by a number.
   (*module)->walk([&](ir::llm::RmsNormOp op) {
     mlir::OpBuilder builder(op);
     auto scaled =
@@ -429,8 +431,9 @@ TEST(Importer, SupportedArchitecturesAreSorted) {
             (std::vector<std::string>{"llama", "qwen2", "qwen3"}));
 }
 
-// Each file is imported and fused into five steps per layer, one step before
-// the layers and one after them. No other op may remain.
+// Each file is imported and fused. The result must consist of one step before
+// the layers, five steps per layer, and one step after the layers. No other op
+// may remain.
 class ImportedFile : public ::testing::TestWithParam<const char *> {};
 
 TEST_P(ImportedFile, FusesCompletely) {

@@ -65,7 +65,8 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
   problem.programs = {{{{}, {0}, {1}}}};
   Result<ArenaPlan> plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
-  EXPECT_EQ(plan->arenaBytes, 64U); // the two are never alive together
+  // The two buffers are never alive together, so they share their memory.
+  EXPECT_EQ(plan->arenaBytes, 64U);
   problem.buffers[0].isOutput = true;
   plan = planArena(problem);
   ASSERT_TRUE(plan.isOk());
@@ -74,7 +75,7 @@ TEST(MemoryPlanner, OutputsLiveToTheEnd) {
 }
 
 // The value of BufferUse::reads for a use that only writes. Such a use starts a
-// new value. Before it, the buffer's memory is free for other buffers.
+// new value, and until then other buffers may take the buffer's memory.
 constexpr bool kWrites = false;
 
 TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
@@ -202,8 +203,8 @@ TEST(ArenaVerifier, FindsMisalignedAndOutside) {
             ErrorCode::VerificationFailed);
 }
 
-// The verifier computes lifetimes by itself: between two steps that bind a
-// value, the value is also alive in steps that do not bind it.
+// The verifier computes lifetimes by itself. A value is alive from the first to
+// the last step that binds it, also in steps between them that do not bind it.
 TEST(ArenaVerifier, KnowsThatAValueWaits) {
   MemoryProblem problem;
   problem.buffers = {{"a", 64}, {"b", 64}};

@@ -2,9 +2,9 @@
 
 // This graph goes through every pass, although few patterns match it. The FFN
 // has a bias, which the fused kernel cannot add. Three matmuls read one norm:
-// gate, up, and one (%w) whose result goes directly into the residual stream,
-// as otherwise only the outputs of attention and FFN do. RoPE is partial. The
-// head consists of two matmuls.
+// gate, up, and one (%w) whose result goes directly into the residual stream.
+// (In other models, only the outputs of attention and of the FFN go there.)
+// RoPE is partial. The head consists of two matmuls.
 
 // CHECK: plan.limits tokens 16 outputs 4 arena
 // CHECK-LABEL: plan.program @m1 tokens 1 to 1

@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --schedule-reads --verify-diagnostics | FileCheck %s
 
 // Step 0 needs no segment, step 1 needs @a, and step 2 needs @a again and @b.
-// Kernels are not read by steps. A segment on disk is read again in every pass,
-// into the ring buffer.
+// No step reads the segment of the kernels. A segment on disk is read again in
+// every pass, into the ring buffer.
 
 // CHECK: plan.read @a before 1{{$}}
 // CHECK-NEXT: plan.read @b before 2 ring

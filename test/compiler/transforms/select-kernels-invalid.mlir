@@ -48,7 +48,8 @@ module {
 
 // -----
 
-// This KV cache has 2^31 - 1 layers.
+// The number of bytes of a KV cache must not overflow. This cache has 2^31 - 1
+// layers, each with as many heads.
 
 // expected-error @+1 {{a KV cache of 1 x 4096 tokens is larger than 2^63 bytes; choose a smaller --ctx or --slots}}
 module {

@@ -66,8 +66,9 @@ TEST_P(FiniteAsDecoded, RandomBlocks) {
 
 TEST_P(Finite, TheFirstOneIsFoundWhereverItLies) {
   const DTypeInfo &type = GetParam();
-  // A block whose bits are all 0 is finite, and one whose bits are all 1 is
-  // not, except with integer dtypes.
+  // The test sets all bits of some blocks to 1 and leaves all bits of the
+  // others 0. A block of zeros is finite. A block of ones is not, unless the
+  // dtype is an integer.
   constexpr size_t kBlocks = 2500;
   std::vector<uint8_t> bytes(kBlocks * type.blockBytes);
   EXPECT_EQ(firstNotFinite(type.id, bytes), std::nullopt);

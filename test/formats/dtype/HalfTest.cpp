@@ -50,8 +50,9 @@ TEST(Half, EveryHalfComesBack) {
 }
 
 TEST(Half, NarrowingRoundsToNearestEven) {
-  // For any two neighbouring float16 numbers, the test rounds a float32 below
-  // their midpoint, one at it, and one above it.
+  // For any two neighbouring float16 numbers, the test rounds three float32
+  // numbers: their midpoint, the number right below it and the number right
+  // above it.
   for (uint32_t bits = 0; bits < 0x7bff; ++bits) {
     auto low = static_cast<uint16_t>(bits);
     auto high = static_cast<uint16_t>(bits + 1);

@@ -1,8 +1,8 @@
 //===- GgufMutationTest.cpp - thousands of damaged files ------------------===//
 //
-// Deterministic damage is done to a small valid file. Whatever the bytes are,
-// the reader must return either a model whose spans lie in the file, or an
-// error of one line.
+// The tests damage a small valid file in ways that are the same in every run.
+// Whatever the bytes are, the reader must return either a model whose spans lie
+// in the file, or an error of one line.
 //
 //===----------------------------------------------------------------------===//
 #include "GgufBuilder.h"

@@ -23,8 +23,8 @@ protected:
   }
 
   /// Returns part number `part` (counted from 0) of a model in `parts` files.
-  /// The part holds one tensor, called `tensor`, and states that the model has
-  /// `tensors` of them.
+  /// The part contains one tensor, named `tensor`, and states that the whole
+  /// model has `tensors` tensors.
   static GgufBuilder partOf(uint16_t part, uint16_t parts, int32_t tensors,
                             const std::string &tensor) {
     GgufBuilder builder;

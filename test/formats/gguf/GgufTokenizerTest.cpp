@@ -344,8 +344,8 @@ struct Refused {
 
 void PrintTo(const Refused &kind, std::ostream *out) { *out << kind.name; }
 
-/// A vocabulary of two tokens. It lacks the array that `model` also needs:
-/// merges for "gpt2", scores for "llama".
+/// A vocabulary of two tokens. It lacks an array that a vocabulary of this
+/// `model` must have: the merges for "gpt2", or the scores for "llama".
 GgufBuilder bare(const char *model) {
   GgufBuilder builder;
   builder.text("tokenizer.ggml.model", model)

@@ -32,8 +32,8 @@ void makeWeightless(SmallPlan &small);
 std::vector<uint8_t> metadataOf(const plan::PlanT &plan);
 
 /// Returns the file of a plan, with correct digests, whatever the plan's
-/// metadata says. The file has `small.fileBytes` bytes, unless a change to the
-/// plan has changed the number of pages that the metadata takes.
+/// metadata says. If a test has changed the plan so that its metadata takes
+/// more or fewer pages, the size of the file differs from `small.fileBytes`.
 std::vector<uint8_t> fileOf(const SmallPlan &small);
 
 /// Returns a file that consists of a header page, `metadata` and `parts`, with

@@ -32,8 +32,9 @@ protected:
   }
 };
 
-// Functions that create the two kinds of temporary files: without a name, if
-// the file system of TMPDIR supports that, and with a name.
+// The functions that create temporary files. The first creates a file without a
+// name if the file system of TMPDIR supports that, and the second a file with a
+// name.
 constexpr Result<AtomicFile> (*kCreates[])(const std::string &) = {
     AtomicFile::create, AtomicFile::createNamed};
 
@@ -250,7 +251,7 @@ TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
   });
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
   EXPECT_EQ(filesInFolder(), 1U);
-  // These files must stay, because this program never writes files of such
+  // These files must stay, because this program never writes files with such
   // names.
   for (const char *name : {"air-1-0.tmp.bak", "air-1.tmp", "my-air-1-0.tmp",
                            "air-x-0.tmp", "air-1-0.air"}) {
@@ -272,8 +273,9 @@ TEST_F(AtomicFileTest, TheNextOneRemovesWhatAKilledProcessLeft) {
   EXPECT_EQ(filesInFolder(), 7U);
 }
 
-/// Runs `body` in a process of a user other than root, and sets `status` to its
-/// wait status. Skips the test if this process may not change its user.
+/// Runs `body` in a child process of a user other than root, and sets `status`
+/// to the wait status of that process. Skips the test if this process does not
+/// run as root and therefore cannot act as another user.
 #define AIR_AS_OTHER_USER(status, body)                                        \
   do {                                                                         \
     if (!isRoot()) {                                                           \
@@ -404,8 +406,8 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
     Result<AtomicFile> file = AtomicFile::create(path("out"));
     Status reserved = file->reserve(5000);
     std::string large(5000, 'x');
-    // The first write call stops at the limit on file sizes, and the call for
-    // the other bytes is refused.
+    // The first call of write() stops at the limit on file sizes, and the
+    // second call, for the remaining bytes, is refused.
     Status written = file->writeAt(0, bytesOf(large));
     bool isRight =
         reserved.code() == ErrorCode::DoesNotFit &&

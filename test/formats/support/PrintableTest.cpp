@@ -22,7 +22,7 @@ TEST(Printable, WhatATerminalMustNotGetIsEscaped) {
   EXPECT_EQ(printable("\u009b"), "\\xc2\\x9b");
   // The characters below are RIGHT-TO-LEFT OVERRIDE, two isolates, LINE
   // SEPARATOR, the byte order mark, ARABIC LETTER MARK, ZERO WIDTH SPACE, and a
-  // tag.
+  // tag character.
   EXPECT_EQ(printable("\u202e"), "\\xe2\\x80\\xae");
   EXPECT_EQ(printable("\u2066\u2069"), "\\xe2\\x81\\xa6\\xe2\\x81\\xa9");
   EXPECT_EQ(printable("\u2028"), "\\xe2\\x80\\xa8");

@@ -118,7 +118,9 @@ TEST_F(GeneratorTest, GoesOnPastTheEndWhenToldTo) {
 }
 
 TEST_F(GeneratorTest, ACharacterIsShownWhole) {
-  open("a\xC3\xA9\xE2\x82\xAC!"); // a, e acute, euro sign
+  // Between "a" and "!" are e acute, which has two bytes, and the euro sign,
+  // which has three. Each byte is one token.
+  open("a\xC3\xA9\xE2\x82\xAC!");
   Answer got = answer(greedy());
   EXPECT_EQ(got.pieces, (std::vector<std::string>{"a", "", "\xC3\xA9", "", "",
                                                   "\xE2\x82\xAC", "!", ""}));

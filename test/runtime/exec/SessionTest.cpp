@@ -204,8 +204,8 @@ TEST_F(SessionTest, TokensOfSeveralSequencesMayMix) {
     Result<Rows> rows = runRows(session, tokens, sequences, outputs);
     ASSERT_TRUE(rows) << rows.status().message();
     ASSERT_EQ(*rows, expected) << round;
-    // In every fifth round, a random sequence is truncated to a random length,
-    // possibly to 0.
+    // After every fifth round, one of the sequences, chosen at random, is
+    // truncated to a random length, possibly to 0.
     SequenceId chosen = random() % 3;
     if (round % 5 == 0) {
       size_t keep = random() % (histories[chosen].size() + 1);
@@ -454,8 +454,9 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
 }
 
 TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
-  // A row of the block table takes 1 MiB. There must be only sixteen rows,
-  // although a plan with a short context allows 256 sequences.
+  // In this plan, a sequence may have 256 Ki pages, so its row of the block
+  // table takes 1 MiB. To keep the table small, only sixteen sequences are
+  // allowed by default, and not 256 as with a short context.
   Result<Session> session = open({}, [](plan::PlanT &plan) {
     plan.kv->slots = 1;
     plan.kv->context = uint64_t{64} << 18;

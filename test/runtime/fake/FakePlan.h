@@ -48,8 +48,8 @@ struct FakeModel {
   void say(const std::string &text);
 };
 
-/// Writes the plan. `change` may alter the records before they are written. Any
-/// error fails the test.
+/// Writes the plan. `change` may alter it before it is written. Any error fails
+/// the test.
 void writeFakePlan(const std::string &path, const FakeModel &model = {},
                    const std::function<void(plan::PlanT &)> &change = {});
 

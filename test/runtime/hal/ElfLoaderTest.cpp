@@ -172,10 +172,10 @@ TEST(ElfLoader, Aarch64CallsReachTheirFunctions) {
     ASSERT_LE(at + 4, bytes.size());
     uint32_t word = 0;
     std::memcpy(&word, bytes.data() + at, 4);
-    if (word == 0xd65f03c0) { // ret
+    if (word == 0xd65f03c0) { // the instruction ret
       break;
     }
-    if (word >> 26 == 0x25) { // bl
+    if (word >> 26 == 0x25) { // the instruction bl (call)
       const int64_t distance = (int32_t(word << 6) >> 6) * int64_t(4);
       EXPECT_LT(at + distance, image->functions()[0].second);
       EXPECT_NE(distance, 0);

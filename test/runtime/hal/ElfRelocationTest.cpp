@@ -65,8 +65,8 @@ const Case kAarch64Cases[] = {
 
 TEST(ElfRelocation, Aarch64WritesWhatAnAssemblerWrites) {
   for (const Case &test : kAarch64Cases) {
-    // The previous contents of the field must not matter, so the second run
-    // starts from a field that is not zero.
+    // The previous value of the instruction's immediate must not matter, so the
+    // second run starts from a value that is not zero.
     for (const uint32_t start : {test.before, test.before | test.after}) {
       uint8_t place[4];
       std::memcpy(place, &start, 4);

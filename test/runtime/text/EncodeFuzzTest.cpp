@@ -162,8 +162,9 @@ TEST_F(EncodeFuzzTest, LongTextIsEncodedAsItsWhole) {
     data.removeExtraWhitespaces = removeSpaces;
     Tokenizer inStretches = tokenizerOf(data);
     // No merge results in this piece, so it does not affect the ids. However,
-    // because it has a space in the middle, the second tokenizer must not split
-    // the text into stretches that end at spaces.
+    // because the piece has a space in its middle, the tokenizer `atOnce` must
+    // not split the text into stretches that end at spaces, as `inStretches`
+    // does.
     appendToken(data, "z" + mark + "z", TokenType::Normal);
     Tokenizer atOnce = tokenizerOf(data);
     EXPECT_EQ(inStretches.encode(text, true, true),

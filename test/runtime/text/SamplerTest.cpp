@@ -98,7 +98,8 @@ std::map<int32_t, double> expected(const SamplerOptions &options,
 }
 
 /// Draws many times, and compares the frequencies with expected() by a
-/// chi-square test. No id that expected() lacks may occur.
+/// chi-square test. If an id is drawn that expected() does not contain, the
+/// test fails.
 void checkDistribution(const SamplerOptions &options,
                        const std::vector<float> &logits) {
   constexpr int kDraws = 20000;
@@ -187,8 +188,9 @@ TEST(SamplerTest, AllStagesTogether) {
 }
 
 TEST(SamplerTest, KeepsTheRightSetOfLargeVocabularies) {
-  // Only the set of candidates is compared. Few draws would not find all of its
-  // members, so the temperature is high and there are many draws.
+  // Only the set of candidates is compared, not their probabilities. A high
+  // temperature and many draws ensure that every candidate is drawn at least
+  // once.
   std::mt19937 random(3);
   std::vector<float> logits(1500);
   for (float &logit : logits) {

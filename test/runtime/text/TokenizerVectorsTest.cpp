@@ -99,9 +99,9 @@ TEST_P(RealVectorsTest, AllStrings) {
   }
   Tokenizer tokenizer =
       tokenizerOf(vocabularyOf(thirdParty("vocab/" + name + ".gguf")));
-  // The vectors of Qwen 2 were made without the normalizer that converts text
-  // to form C. For the texts that this normalizer changes, another file states
-  // the ids.
+  // The third-party vectors of Qwen 2 were made without the normalizer that
+  // converts text to form C. For the texts that the normalizer changes,
+  // qwen2-nfc.json has the correct ids.
   std::map<std::string, json> others;
   if (name == "qwen2") {
     json cases = json::parse(slurp(inputs("tokenizers/qwen2-nfc.json")));

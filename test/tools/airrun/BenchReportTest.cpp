@@ -41,11 +41,12 @@ TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
 
 TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
   BenchMeasurement measured = example();
-  // Decoding then reads 41.5 GB/s. That is more than the limit of 40 GB/s, but
-  // within the tolerance of 5 %.
+  // With this time, decoding reads 41.5 GB/s. That is more than the limit of 40
+  // GB/s, but within the tolerance of 5 %.
   measured.decodeSeconds = 10 / 8.3;
   EXPECT_TRUE(evaluate(measured));
-  // Decoding then reads 42.5 GB/s, which the tolerance does not cover.
+  // With this time, decoding reads 42.5 GB/s, which exceeds the limit by more
+  // than the tolerance.
   measured.decodeSeconds = 10 / 8.5;
   Result<BenchReport> report = evaluate(measured);
   ASSERT_FALSE(report);

@@ -135,8 +135,8 @@ TEST(CompileModule, AWrongIntrinsicIsAnError) {
 TEST(CompileModule, AnInvalidFunctionIsAnError) {
   auto bitcode =
       compileToBitcode("invalid", hostTarget(), [](KernelBuilder &b) {
-        // This op is invalid, because its result has another number of lanes
-        // than its operands.
+        // This op is invalid, because its result has 4 lanes, but its operands
+        // are scalars.
         mlir::arith::AddFOp::create(b.ops(), b.loc(), b.vec(b.f32(), 4),
                                     b.f32(1.0F), b.f32(1.0F));
       });

@@ -7,8 +7,9 @@
 namespace air::codegen::test {
 namespace {
 
-/// For each number, the product of `share` and the largest magnitude in its
-/// block, but at least 2^-127, which is half of the smallest scale (2^-126).
+/// Returns, for each number of `x`, `share` times the largest magnitude in the
+/// number's block. The result is at least 2^-127, the largest rounding error
+/// in a block with the smallest scale, 2^-126.
 Doubles relativeToBlock(const Floats &x, double share) {
   Doubles errors;
   for (uint64_t i = 0; i < x.size(); ++i) {

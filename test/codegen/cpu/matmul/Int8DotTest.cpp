@@ -173,8 +173,8 @@ KernelCase makeCase(int bias, Random &random) {
   return test;
 }
 
-/// Returns whether the target's code can run here. If it can, runs it and
-/// checks the results.
+/// If the target's code can run on this machine, runs it, checks the results
+/// and returns true. Otherwise returns false.
 bool runsOn(const MachineProfile &profile, const KernelCase &test,
             const std::function<void(KernelBuilder &)> &body, Random &random) {
   const CpuTarget target = *makeCpuTarget(profile);

@@ -150,8 +150,8 @@ void multiplyWarp(uint32_t first, bool bfloat) {
   }
 }
 
-/// Completes the warp's collective if all threads of the warp have reached it.
-/// Returns whether it did.
+/// Completes the warp's collective and returns true if all threads of the warp
+/// have reached it. Otherwise returns false.
 bool finishCollective(uint32_t first) {
   const Wait kind = machine->fibers[first].wait;
   for (uint32_t lane = 1; lane < 32; ++lane) {
