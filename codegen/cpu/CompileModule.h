@@ -6,8 +6,8 @@
 // passes them, become one relocatable object.
 //
 // Thread-safety: compileToBitcode may run on many threads at once.
-// Errors: Internal, with the message of LLVM or MLIR and the kernel's name. No
-// call prints, aborts or exits for kernels that this library emits.
+// Errors: Internal, with the message of LLVM or MLIR and the kernel's name. For
+// kernels that this library emits, no call prints anything or ends the process.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_COMPILEMODULE_H

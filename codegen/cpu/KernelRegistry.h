@@ -22,11 +22,12 @@ struct KernelRow {
   std::string_view name; ///< prefix of the kernels' names, such as "matmul"
   /// The weight dtypes that the op reads. Empty for an op without a matrix.
   std::span<const DType> dtypes;
-  /// The layouts of these weights, best first. Empty for an op without a
-  /// matrix.
+  /// The weight layouts that the op reads, best first. Empty for an op without
+  /// a matrix.
   std::span<const Layout> layouts;
-  /// The dtypes that the op also multiplies with int8 activations, in layout
-  /// x16 on targets with int8 dot products.
+  /// The weight dtypes that the op can also multiply by int8 activations. It
+  /// does so only for weights in layout x16, and only on targets with int8 dot
+  /// products.
   std::span<const DType> int8DTypes;
   /// Whether the code of the op's kernels depends on MClass.
   bool hasMClasses;

@@ -22,7 +22,8 @@ struct CudaTarget {
   uint32_t sharedBytesPerMultiprocessor;
   uint32_t registersPerMultiprocessor;
   uint32_t threadsPerMultiprocessor;
-  bool hasAsyncCopy;       ///< cp.async, and mma.sync with bfloat16
+  /// cp.async. Targets that have it also have mma.sync with bfloat16.
+  bool hasAsyncCopy;
   bool hasBulkCopy;        ///< cp.async.bulk and mbarrier transaction counts
   bool hasDependentLaunch; ///< griddepcontrol
   bool hasWgmma;           ///< wgmma.mma_async

@@ -18,8 +18,8 @@
 // 2^-14. For dtypes with a zero point (8, 32 or 128), the accumulator starts at
 // minus the zero point times the sum of the block's activations. Scales are
 // applied in float32 to sums over 16 or 32 columns. The minima of Q4_K and Q5_K
-// are multiplied by sums of 32 activations, each stored as a float16 and the
-// float16 remainder of that rounding. For BF16, each activation is split
+// are multiplied by sums of 32 activations, each stored as two float16 numbers:
+// a rounded value and the rounding error. For BF16, each activation is split
 // exactly into two bfloat16 numbers.
 //
 //===----------------------------------------------------------------------===//
@@ -53,7 +53,8 @@ struct DecodeTiling {
   /// The number of parts into which the columns are split. Each part has its
   /// own thread blocks.
   uint32_t splits = 1;
-  /// The number of tiles whose sums the warps of a block add after one barrier.
+  /// The warps of a block add up their sums for this number of tiles at a time,
+  /// with one barrier each time.
   uint32_t reduceTiles = 1;
 };
 
@@ -76,10 +77,13 @@ struct CudaKernel {
   uint32_t gridX = 0;
   uint32_t gridY = 1;
   uint32_t threads = 0;
-  uint32_t sharedBytes = 0;  ///< dynamic shared memory of a block
-  uint64_t weightBytes = 0;  ///< size of the matrix in T16
-  uint64_t partialBytes = 0; ///< scratch for partial sums, need not be zero
-  uint64_t counterBytes = 0; ///< scratch that is zero before and after a launch
+  uint32_t sharedBytes = 0; ///< dynamic shared memory of a block
+  uint64_t weightBytes = 0; ///< size of the matrix in T16
+  /// The size of the scratch for partial sums, which need not be initialised.
+  uint64_t partialBytes = 0;
+  /// The size of the scratch for counters. It must be zero before a launch, and
+  /// is zero again after the launch.
+  uint64_t counterBytes = 0;
 };
 
 /// Returns the default tiling, which depends on the arguments alone. Ignores

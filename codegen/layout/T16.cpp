@@ -44,8 +44,8 @@ struct Place {
   uint32_t bits;
 };
 
-/// Where a plane holds the code of one row of a tile and one column of a group
-/// of 32 columns.
+/// The place of a code in a plane. The code belongs to one of the 16 rows of a
+/// tile and to one of the 32 columns of a group.
 struct Position {
   uint32_t lane;
   /// The index among the lane's 4 words. Bit 0 is set for rows 8 to 15 of the

@@ -16,8 +16,9 @@ public:
       : total(pieces), slots(std::min<uint64_t>(pieces, 2 * uint64_t{threads})),
         ready(slots.size(), false) {}
 
-  /// The loop of a worker, which takes the next index whose slot is free, fills
-  /// the slot, and repeats.
+  /// The loop of a worker. Each iteration waits until the slot of the next
+  /// index is free, takes the index, and fills the slot. The loop ends when no
+  /// index is left or the consumer has failed.
   void work(const MakePiece &make) {
     for (;;) {
       uint64_t index = 0;

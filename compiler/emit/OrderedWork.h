@@ -1,11 +1,11 @@
 //===- OrderedWork.h - make pieces in parallel, use them in order ---------===//
 //
-// runOrdered() calls `make` on `threads` threads, to fill the buffer of one
-// piece per call, and `use` on the calling thread, with the pieces in order (0,
-// 1, 2, ...). At most 2 * threads pieces exist at a time, so memory is bounded,
-// and what `use` sees does not depend on `threads`. If the system refuses to
-// start some of the threads, fewer threads make the pieces; if it starts none,
-// the calling thread makes them, too.
+// runOrdered() makes pieces on `threads` threads and uses them on the calling
+// thread. Each call of `make` fills the buffer of one piece, and `use` receives
+// the pieces in order (0, 1, 2, ...). At most 2 * threads pieces exist at a
+// time, so memory is bounded, and what `use` sees does not depend on `threads`.
+// If the system refuses to start some of the threads, fewer threads make the
+// pieces; if it starts none, the calling thread makes them, too.
 //
 // Errors: runOrdered() returns the first error of `use` and uses no piece after
 // it.

@@ -18,10 +18,10 @@ namespace {
 /// pieces of 16 rows if 16 rows are larger.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
-/// The maximum frequency in radians per position. The RoPE kernels reduce
-/// angles exactly below 2^52 (codegen/cpu/attention/RopeKernels.cpp), and
-/// positions are below 2^32, so a frequency may be at most 2^20. Published
-/// models have frequencies of at most 1.
+/// The maximum frequency in radians per position. The RoPE kernels support
+/// angles below 2^52 (codegen/cpu/attention/RopeKernels.cpp), and positions are
+/// below 2^32, so a frequency may be at most 2^20. Published models have
+/// frequencies of at most 1.
 constexpr double kMaxFrequency = 1 << 20;
 
 Status shapeError(const TensorContent &tensor, const std::string &what,

@@ -49,8 +49,8 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
   return Status::ok();
 }
 
-/// Checks the keys that may only repeat what other keys imply. Any other value
-/// is refused, except 0, which means that the key is unset.
+/// Checks the keys whose values follow from other keys. A different value is
+/// refused, except 0, which means that the key is unset.
 Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
   AIR_ASSIGN_OR_RETURN(auto width,
                        reader.optionalCount("embedding_length_out"));
@@ -438,8 +438,9 @@ private:
     AIR_ASSIGN_OR_RETURN(
         const SourceTensor *output,
         reader.optionalTensor("output.weight", {vocabulary, shape.width}));
-    // A head that is tied to the embedding table has no scale, because a scale
-    // of the table would also apply to the rows that the embedding looks up.
+    // If the head's matrix is the embedding table, no scale is looked up for
+    // it: a scale of the table would have to apply to embedded rows as well,
+    // not only to the head.
     AIR_ASSIGN_OR_RETURN(std::string scale,
                          output ? scaleOf("output") : std::string());
     AIR_ASSIGN_OR_RETURN(llm::WeightAttr bias,

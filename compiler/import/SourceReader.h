@@ -1,7 +1,8 @@
 //===- SourceReader.h - tracks what is read from a source -------*- C++ -*-===//
 //
 // Families read a ModelSource through a SourceReader. It records which keys and
-// tensors were read, so that `finish` can refuse those that no family uses.
+// tensors were read, so that finish() can refuse a source with keys or tensors
+// that the family did not read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_SOURCEREADER_H

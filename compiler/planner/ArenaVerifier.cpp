@@ -60,8 +60,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
       }
     }
     // A step's first use of a buffer decides whether an earlier value of the
-    // buffer is needed. The uses are visited backward, so the first use comes
-    // last, and its result is the one that is kept.
+    // buffer is needed. The uses are visited backward, so what the first use
+    // sets is not overwritten.
     for (size_t i = program.steps[step].size(); i-- > 0;) {
       const BufferUse &use = program.steps[step][i];
       needed[use.buffer] = use.reads;
@@ -71,7 +71,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
 }
 
 /// The ranges of the arena that hold live values, sorted by offset. They are
-/// disjoint, so a new range can overlap only its two neighbours.
+/// disjoint, so a new range that overlaps any of them overlaps at least one of
+/// its two neighbours.
 class Occupancy {
 public:
   Occupancy(const MemoryProblem &memoryProblem, const ArenaPlan &arenaPlan)

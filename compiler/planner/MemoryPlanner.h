@@ -52,8 +52,8 @@ struct BufferUse {
   bool reads; ///< false when the use only writes
 };
 
-/// The buffer uses in each step of one program, in the order in which they
-/// happen.
+/// How each step of one program uses buffers. The uses of a step are in the
+/// order in which they happen.
 struct ProgramUses {
   std::vector<std::vector<BufferUse>> steps;
 };

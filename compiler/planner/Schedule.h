@@ -22,7 +22,8 @@ namespace air::compiler {
 
 struct ScheduledRead {
   uint32_t segment = 0;
-  uint32_t firstStep = 0; ///< index of a step in the first program
+  /// The index, in the first program, of the first step that needs the segment.
+  uint32_t firstStep = 0;
   bool operator==(const ScheduledRead &) const = default;
 };
 

@@ -40,8 +40,8 @@ bool isLastUse(Value value, Operation *op) {
 /// True when the value has rows only for the tokens whose outputs are
 /// requested, and not for every token.
 bool isOnOutputs(Value value) {
-  // Follows the chain of first operands, which may be the whole residual stream
-  // of a deep model. A loop needs no stack, as recursion would.
+  // Goes from each op to the op that produces its first operand. In a deep
+  // model this chain may be so long that recursion would overflow the stack.
   while (Operation *op = value.getDefiningOp()) {
     if (isa<llm::OutputsOp, plan::HeadOp>(op)) {
       return true;

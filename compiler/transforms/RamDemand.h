@@ -1,8 +1,8 @@
 //===- RamDemand.h - the RAM that a plan module needs -----------*- C++ -*-===//
 //
-// Adds up the sizes that the ops of a packed module state, as planner/Budget.h
-// needs them. The kernels are counted with the size of their segment, which is
-// 0 before they are compiled.
+// Adds up sizes for planner/Budget.h. The sizes are attributes of the ops of a
+// packed module. The kernels are counted with the size of their segment, which
+// is 0 before they are compiled.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H

@@ -1,6 +1,6 @@
 //===- VerifyPlan.cpp - checks the passes' decisions ----------------------===//
 //
-// The checks are independent of the passes that made the decisions. The op
+// The checks are independent of the passes whose decisions they check. The op
 // verifiers have already checked what is visible in a single op: the roles of
 // bindings, whether a tensor has the size that its layout implies, and whether
 // it lies inside its segment.

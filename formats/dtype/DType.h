@@ -90,9 +90,9 @@ std::optional<DType> dtypeFromName(std::string_view name);
 Result<uint64_t> rowBytes(DType dtype, uint64_t elements);
 
 /// Dequantises `count` elements, a multiple of the dtype's blockElements, from
-/// `blocks` into `values`. The results are exact: all kernels are tested
-/// against them, and they agree with gguf-py to the last bit for every dtype
-/// that gguf-py supports. `blocks` may contain any bytes.
+/// `blocks` into `values`. All kernels are tested against the results, which
+/// agree with those of gguf-py to the last bit for every dtype that gguf-py
+/// supports. `blocks` may contain any bytes.
 void dequantize(DType dtype, const uint8_t *blocks, float *values,
                 uint64_t count);
 

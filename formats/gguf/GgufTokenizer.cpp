@@ -55,8 +55,8 @@ private:
   Status readText(const std::string &key, std::string &text) const;
   Status readFlag(const char *key, bool &flag) const;
   /// Sets `id` if the file has the key. If the file's id lies outside the
-  /// vocabulary, the function fails with Corrupt where the id is needed;
-  /// otherwise it sets `id` to kNoToken and adds a note.
+  /// vocabulary, the result depends on `need`: for Need::Yes, the function
+  /// fails with Corrupt; otherwise, it sets `id` to kNoToken and adds a note.
   Status readId(const char *key, int32_t &id, Need need);
   Status readTokens();
   /// Checks the length of an array that must have one entry per token. Fails
@@ -235,9 +235,9 @@ Status Reader::readTypes() {
 Status Reader::readScores() {
   const MetadataValue *value = find("tokenizer.ggml.scores");
   if (value == nullptr) {
-    // sentencepiece orders the pieces of a BPE model from best to worst and
-    // scores each with its negative id. These scores are used if the file has
-    // none.
+    // sentencepiece orders the pieces of a BPE model from best to worst, and
+    // the score of a piece is -1 times its id. These scores are used if the
+    // file has none.
     for (size_t id = 0; id < data.tokens.size(); ++id) {
       data.scores.push_back(-static_cast<float>(id));
     }

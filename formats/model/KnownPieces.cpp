@@ -59,8 +59,9 @@ bool contains(const TokenizerData &data, std::string_view piece) {
 /// vocabulary.
 bool isNoEnd(const TokenizerData &data, std::string_view piece) {
   if (piece == "<|end|>") {
-    // In a vocabulary with the following pieces, <|end|> ends one of several
-    // messages of an answer: an analysis precedes the final message.
+    // In a vocabulary with the following pieces, an answer consists of several
+    // messages, for example an analysis and the final text. <|end|> ends one
+    // message, not the answer.
     return (contains(data, "<|channel|>") && contains(data, "<|return|>")) ||
            (contains(data, "<|calls|>") && contains(data, "<|flush|>"));
   }

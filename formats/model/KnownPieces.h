@@ -28,8 +28,9 @@ void markBytePieces(TokenizerData &data);
 /// Turns the pieces that are known to end a turn, a message or a text into
 /// control tokens that end generation, whatever their type is. Adds a note for
 /// each piece whose type changes. Pieces that a merge of a BPE vocabulary
-/// produces are text and stay text. The ids of the pieces are added to
-/// `data.endOfGeneration`, which is then sorted and has no duplicates.
+/// produces are text and stay text. The ids of the tokens that end generation
+/// are added to `data.endOfGeneration`, which is then sorted and has no
+/// duplicates.
 void markEndPieces(TokenizerData &data);
 
 } // namespace air

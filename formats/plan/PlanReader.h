@@ -22,8 +22,8 @@
 namespace air {
 
 /// What happens to the pages of a segment after they have been verified. Keep
-/// leaves them in memory for a plan that then runs from them; Drop is for a
-/// mere check.
+/// leaves them in memory, for a caller that then runs the plan. Drop removes
+/// them from memory, for a caller that only checks the plan.
 enum class PagesAfter : uint8_t { Keep, Drop };
 
 /// A plan whose header and metadata have been verified: digests, structure and
@@ -47,8 +47,8 @@ public:
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
   /// Fails with VerificationFailed, and states both digests, if the bytes of
-  /// segment `index` or the zeros after them have changed. With Drop, only a
-  /// few MiB of the file are in memory at a time.
+  /// segment `index` or the zeros after them have changed. With
+  /// PagesAfter::Drop, only a few MiB of the file are in memory at a time.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 

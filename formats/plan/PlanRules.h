@@ -1,12 +1,12 @@
 //===- PlanRules.h - the verifier's parts -----------------------*- C++ -*-===//
 //
-// This header is internal to formats/plan. verifyPlan() calls the functions
-// that verify the parts of a plan in the order of their declarations. Each may
-// rely on what the earlier ones have checked. Malformed data can make them
-// return an error but cannot crash them, because they read only what the
-// FlatBuffer verifier has found to lie inside the metadata. Their time is
-// nearly linear in the size of the metadata; where it would not be, a count is
-// limited.
+// This header is internal to formats/plan. It declares functions that each
+// verify a part of a plan. verifyPlan() calls them in the order of the
+// declarations, and each may rely on what the functions before it have checked.
+// Malformed data can make them return an error but cannot crash them, because
+// they read only what the FlatBuffer verifier has found to lie inside the
+// metadata. Their time is nearly linear in the size of the metadata; where it
+// would not be, a count is limited.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANRULES_H
@@ -29,9 +29,9 @@ namespace air::rules {
 /// There is one executable for each kind of device, so a plan for a CPU has
 /// one.
 inline constexpr uint32_t kMaxExecutables = 256;
-/// Layers share buffers, so a decoder of any depth has some 20. Even if no
-/// layers could share buffers, this would be enough for 1,260 layers, because a
-/// decoder layer binds at most 13 buffers.
+/// Layers share buffers, so a decoder has about 20 of them, however many layers
+/// it has. Even if no layers could share buffers, this would be enough for
+/// 1,260 layers, because a decoder layer binds at most 13 buffers.
 inline constexpr uint32_t kMaxBuffers = 16384;
 /// There is one program for each class of batch sizes, and there are three
 /// classes.

@@ -47,7 +47,7 @@ Status verifyBuffers(const plan::Plan &plan) {
 namespace {
 
 /// Checks the rules of each dispatch of a program, and collects what the
-/// bindings of the current one refer to.
+/// bindings of the dispatch that is being checked refer to.
 class DispatchRules {
 public:
   DispatchRules(const plan::Plan &plan, const plan::Program &program)
@@ -178,9 +178,9 @@ private:
     return Status::ok();
   }
 
-  /// Checks that the dispatch binds each buffer and KV layer that it writes
-  /// only once, because a kernel may assume that no two of its bindings overlap
-  /// unless it only reads them.
+  /// Checks that a buffer or KV layer that the dispatch writes is bound only
+  /// once. A kernel may assume that a binding that it writes overlaps no other
+  /// binding.
   Status verifyAliases(const std::string &where) {
     std::sort(touched.begin(), touched.end());
     for (size_t i = 1; i < touched.size(); ++i) {

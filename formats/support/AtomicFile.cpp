@@ -206,8 +206,8 @@ Result<AtomicFile> AtomicFile::createNamed(const std::string &path) {
 // wrote.
 constexpr int kOpenFlags = O_RDWR | O_CLOEXEC;
 
-// If the file replaces another one, only its owner may read it until
-// keepAccess() has set the permissions of the old file.
+// If the new file replaces another one, only the user of this process may read
+// the new file until keepAccess() has given it the permissions of the old file.
 static mode_t newFileMode(const OutputPlace &place) {
   return place.access ? 0600 : 0644;
 }

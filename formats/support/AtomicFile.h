@@ -66,8 +66,9 @@ public:
 
 private:
   static Result<AtomicFile> prepare(const std::string &path);
-  /// Opens a temporary file without a name. Returns false if the file system
-  /// does not support O_TMPFILE, or refuses.
+  /// Opens a temporary file without a name. Returns false if the system cannot
+  /// open one in the target's folder, for example because the file system does
+  /// not support O_TMPFILE.
   bool openUnnamed();
   Status openNamed();
   /// Gives an unnamed temporary file a name: the target's if no file has that

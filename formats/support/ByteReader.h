@@ -2,8 +2,8 @@
 //
 // A ByteReader reads scalars and byte runs from a span without ever looking
 // past its end. A failed read leaves the cursor where it was and returns
-// std::nullopt; the caller words the message, since it knows what was being
-// read.
+// std::nullopt. The error message is left to the caller, who knows what was
+// being read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_BYTEREADER_H

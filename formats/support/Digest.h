@@ -25,8 +25,8 @@ Digest digestOf(std::span<const uint8_t> bytes);
 /// Returns the digest as 32 lower-case hexadecimal digits.
 std::string toHex(const Digest &digest);
 
-/// Computes the digest of bytes that arrive in pieces. It is equal to
-/// digestOf() of their concatenation.
+/// Computes the digest of bytes that arrive in pieces. The result equals
+/// digestOf() of the concatenated pieces.
 class DigestStream {
 public:
   DigestStream();

@@ -27,7 +27,7 @@ enum class ErrorCode : uint8_t {
   Corrupt = 3,            ///< the input is unreadable, malformed or truncated
   Unsupported = 4,        ///< well-formed, but nothing here can handle it
   DoesNotFit = 5,         ///< a stated budget or capacity is too small
-  VerificationFailed = 6, ///< a digest or a plan rule is violated
+  VerificationFailed = 6, ///< a wrong digest, or a broken rule of plans
   Mismatch = 7,           ///< the plan was made for another target
   Io = 8,                 ///< the operating system refused
 };

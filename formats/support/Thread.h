@@ -46,8 +46,8 @@ private:
   bool isRunning = false;
 };
 
-/// The number of threads, of those that were wanted, that can run at the same
-/// time, and the reason why no more can.
+/// How many of the wanted threads can run at the same time, and the reason why
+/// no more can.
 struct ThreadSupply {
   unsigned threads = 0;
   Status refusal; ///< ok if all threads could be started

@@ -146,10 +146,10 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
     if (rows == 0 && fromStep != 0) {
       break;
     }
-    // The first iteration runs the program's body, and its head for the first
-    // rows of logits that are requested, if any. If more rows are requested
-    // than the head computes at a time, each further iteration runs the head
-    // again.
+    // The first iteration runs the program's body. If logits are requested, it
+    // also runs the head, which computes as many of their rows as it can at a
+    // time. Each further iteration runs only the head, for the rows that come
+    // next.
     piece.outputs = rows;
     AIR_RETURN_IF_ERROR(
         walk(program, fromStep, rows == 0 ? program.headStep : steps, piece));

@@ -70,10 +70,11 @@ struct ExecutorParts {
   uint64_t maxTokens = 0;
   uint64_t maxOutputs = 0;
   uint32_t maxSequences = 0;
-  DeviceAddress logits = 0;       ///< rows of `vocabulary` floats
-  uint64_t kvPositionBytes = 0;   ///< K and V of one position in all layers
-  bool kvIsHalf = false;          ///< the KV cache holds float16
-  std::vector<uint32_t> resident; ///< segments that the first pass loads
+  DeviceAddress logits = 0;     ///< address of rows of `vocabulary` floats
+  uint64_t kvPositionBytes = 0; ///< K and V of one position in all layers
+  bool kvIsHalf = false;        ///< the KV cache holds float16
+  /// The segments that must be loaded by the end of the first pass.
+  std::vector<uint32_t> resident;
 };
 
 class Executor {

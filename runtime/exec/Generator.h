@@ -115,7 +115,8 @@ private:
   uint64_t promptDone = 0;
   uint64_t emitted = 0;
   std::optional<int32_t> sampled; ///< what the next call of next() returns
-  int32_t last = 0;               ///< what next() returned last; not run yet
+  /// The token that next() returned last. The model has not yet run it.
+  int32_t last = 0;
   FinishReason finishReason = FinishReason::NotFinished;
   std::string held;  ///< text that may begin a stop string
   std::string shown; ///< the text that the last call returned

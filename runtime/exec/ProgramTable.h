@@ -2,8 +2,8 @@
 //
 // The table is built once, when a plan is opened. Every binding of every
 // dispatch becomes an address, and the device receives each program as one flat
-// list of dispatches. A pass then only has to choose a program by its number of
-// tokens and run it.
+// list of dispatches. A pass then only has to choose the program for the pass's
+// number of tokens, and run it.
 //
 // A program has two parts. The grids of the body depend on the number of
 // tokens. The head, which consists of the last steps, depends on the number of

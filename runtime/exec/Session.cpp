@@ -21,8 +21,8 @@ using namespace air::rt;
 namespace {
 
 /// The default for SessionOptions::maxSequences is at most this number, or the
-/// plan's number of slots if that is larger. A small plan is not expected to
-/// serve more sequences at a time.
+/// plan's number of slots if that is larger. A plan with fewer slots than this
+/// is not expected to serve more sequences than this at a time.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
 /// table, which has one row per sequence, has at most this number of bytes.

@@ -33,8 +33,8 @@ void insert(uint8_t *place, uint64_t value, unsigned shift, unsigned bits) {
   std::memcpy(place, &instruction, 4);
 }
 
-// Inserts the signed `distance`, given in bytes, into a field of `bits` bits
-// that holds it in words of four bytes.
+// Inserts the signed `distance`, given in bytes, into a field of `bits` bits,
+// which holds the distance in units of four bytes.
 Status insertBranch(uint32_t type, uint8_t *place, int64_t distance,
                     unsigned shift, unsigned bits) {
   if (distance % 4 != 0 || !fitsSigned(distance / 4, bits)) {

@@ -40,8 +40,9 @@ SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   Value r = b.fma(n, number(-kHalfPi), x);
   r = b.fma(n, number(-kHalfPiRest), r);
   const Value square = b.mul(r, r);
-  // Both series are evaluated by Horner's rule, from the last term to the
-  // first: each step replaces s by 1 - r^2 / (k (k + 1)) * s.
+  // The series of sin r / r and of cos r are evaluated by Horner's rule, from
+  // the last term to the first: each step replaces s, the value so far, by 1 -
+  // r^2 / (k (k + 1)) * s.
   Value sine = number(1.0);
   for (int k = 14; k >= 2; k -= 2) {
     sine =
@@ -143,8 +144,8 @@ private:
   void appendKey(Value source, Value target);
   void appendValue(Value source, Value target);
   // Loads `lanes` elements and converts them to the KV cache's dtype. Values
-  // that overflow become NaN: an infinity could give a key the weight 0, as if
-  // it were absent, while NaN always reaches the result.
+  // that overflow become NaN, which always reaches the result. An infinity
+  // might not: it could give its key the weight 0, as if the key were absent.
   Value converted(Value source, int64_t lanes) {
     const Type type = b.vec(b.f32(), lanes);
     const Value value = b.load(type, source, 4);
@@ -218,8 +219,8 @@ void AppendWriter::rotate(Value token) {
   const auto heads = static_cast<int64_t>(spec.heads);
   const Value angles =
       b.element(b.binding(1), token, static_cast<int64_t>(spec.ropeDim) * 4);
-  // Keys are rotated in place in qkv before they are stored. Nothing reads them
-  // there afterwards.
+  // Keys are rotated in place, in the buffer qkv, before they are copied to the
+  // KV cache. They may be overwritten because nothing else reads them from qkv.
   normAndRotate(rowOf(token), angles, 0, heads, 2);
   normAndRotate(rowOf(token), angles, heads, static_cast<int64_t>(spec.kvHeads),
                 3);

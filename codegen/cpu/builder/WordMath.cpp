@@ -125,9 +125,9 @@ WordMath::Four WordMath::signedBytes(Value word) {
 WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
                                     int bias) {
   if (looksUp(bits)) {
-    // lookUp() uses only the low four bits of an index, so the bits above them
-    // need no mask. The table masks the field, converts it to float and adds
-    // the bias.
+    // Element i of the table is the field in the lowest bits of i, as a float,
+    // plus the bias. lookUp() uses only the low four bits of an index, so the
+    // bits above them need no mask.
     std::array<float, 16> table;
     for (int i = 0; i < 16; ++i) {
       table[i] = static_cast<float>((i & ((1 << bits) - 1)) + bias);
@@ -145,8 +145,8 @@ WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
   if (bias == 0) {
     return byteFields(word);
   }
-  // One subtraction subtracts from all four bytes. Bit 7 of each is set
-  // beforehand, so that no borrow crosses into the next byte.
+  // One subtraction of words subtracts -bias from all four bytes. Bit 7 of each
+  // byte is set beforehand, so that no borrow crosses into the next byte.
   Value high = b.constant(word.getType(), everyByte(0x80));
   Value bytes =
       b.sub(b.orBits(word, high), b.constant(word.getType(), everyByte(-bias)));

@@ -1,8 +1,8 @@
 //===- Codebook.cpp - look-up of short vectors by index -------------------===//
 //
 // An entry is a vector of the codebook. Its code has 16 bits, which hold the
-// value indices of its elements (Codebook.h): eight of 2 bits or four of 4
-// bits.
+// value indices of its elements (Codebook.h): eight indices in 2 bits each, or
+// four 3-bit indices in 4 bits each.
 //
 // Without VBMI, a code is looked up as a whole, and two codes share a lane of
 // 32 bits: those of entries 0 and 2, and those of entries 1 and 3. The low byte
@@ -65,8 +65,8 @@ std::vector<uint16_t> codesOf(std::span<const Entry> entries,
 
 /// For each of 16 lanes, gathers the four bytes that start at code `index`.
 /// LLVM turns its generic gather into gather instructions only for AVX-512. For
-/// AVX2 it would load lane by lane, which is slower when the indices are
-/// computed, so the function calls the intrinsic instead.
+/// AVX2 it would load lane by lane. That is slower where the indices are in a
+/// vector register, so the function calls the intrinsic instead.
 Value gathered32(KernelBuilder &b, Value base, Value index) {
   if (b.isa().hasAvx512 || !b.isa().hasAvx2) {
     return b.gather(b.i32(), base, index, kCodeBytes);
@@ -244,8 +244,9 @@ Value Codebook::valueIndices(const Codes &codes, int64_t entry,
   if (b.isa().hasVbmi) {
     return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
-  // Combines the code, in the low half of the word, with a copy of the code in
-  // the upper half that is shifted right by the bits of one value index.
+  // Builds a word from two copies of the code. The low half is the code itself.
+  // The upper half is the code shifted right by the width of one value index,
+  // so that the lowest bits of its two bytes hold the next two indices.
   const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
   Value lower = entry < 2 ? word : b.shiftRight(word, 16);
@@ -264,7 +265,8 @@ Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
   const int64_t step = choice.isOneForAll ? 0 : 1;
   if (b.isa().hasVbmi) {
     // The index into the table is the value index with the choice bit directly
-    // above it. The table repeats itself, so higher bits do not matter.
+    // above it. The table has 64 elements, which repeat the same 8 or 16, so
+    // the bits above the choice bit do not matter.
     const int64_t first = choice.first - valueIndexBits;
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});

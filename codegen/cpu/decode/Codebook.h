@@ -7,10 +7,11 @@
 // for registers and L1.
 //
 // A two-register AVX-512 permutation looks up 32 codes among 64 or, with
-// isa().hasVbmi, 64 half codes among 128. Covering the whole book with such
-// permutations, and selecting between their results by the upper index bits, is
-// several times faster than gathering. Gathers are used on other instruction
-// sets and, where there are no byte permutations, for large books.
+// isa().hasVbmi, 64 bytes among 128, each of which is half of a code. Covering
+// the whole codebook with such permutations, and selecting between their
+// results by the upper index bits, is several times faster than gathering.
+// Gathers are used on other instruction sets and, where there are no byte
+// permutations, for large books.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -46,14 +47,14 @@ public:
     bool isOneForAll = false;
   };
 
-  /// `entries` are vectors of eight elements, one per byte with the lowest byte
-  /// first, which take up to four different `values`. The number of entries
-  /// must be a power of two, and at least 256. `name` is passed to
-  /// KernelBuilder::table().
+  /// Each of the `entries` is a vector of eight elements, one per byte with the
+  /// lowest byte first. Every element is one of the `values`, of which there
+  /// are at most four. The number of entries must be a power of two, and at
+  /// least 256. `name` is passed to KernelBuilder::table().
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint64_t> entries, std::span<const int8_t> values);
   /// A codebook like that of the first constructor, but with vectors of four
-  /// elements, which take up to eight different values.
+  /// elements and with at most eight values.
   Codebook(KernelBuilder &builder, const char *name,
            std::span<const uint32_t> entries, std::span<const int8_t> values);
 

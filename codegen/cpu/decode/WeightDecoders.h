@@ -34,15 +34,17 @@ std::span<const DType> codebookDTypes();
 /// The subset of int8DTypes() with a scale per 16 columns instead of 32.
 std::span<const DType> scalePer16DTypes();
 
-/// The maximum number of columns in a scale group of a dtype without blocks.
-/// The products of the columns of a group are accumulated into one partial sum.
+/// The maximum number of columns in a scale group of a dtype without blocks. In
+/// a dot product, the columns of a group have a partial sum of their own, which
+/// is then added to the sum of the row.
 inline constexpr int64_t kChunkColumns = 256;
 
-/// Decodes columns [first, first + count) of a row block. Both are i64 and
-/// multiples of the dtype's block size; without blocks, count <= kChunkColumns.
-/// The sink's column 0 is `first`. `k` is the number of columns of the matrix;
-/// for dtypes without blocks, `count` must be a multiple of 8 if k is.
-/// `prefetchAhead` is the prefetch distance in bytes; 0 disables prefetching.
+/// Decodes columns [first, first + count) of a row block. `first` and `count`
+/// are i64 and multiples of the dtype's block size. For dtypes without blocks,
+/// `count` is at most kChunkColumns. The sink's column 0 is `first`. `k` is the
+/// number of columns of the matrix; for dtypes without blocks, `count` must be
+/// a multiple of 8 if `k` is one. `prefetchAhead` is the prefetch distance in
+/// bytes; 0 disables prefetching.
 void decodeColumns(const RowBlockReader &rows, DecodeSink &sink,
                    mlir::Value first, mlir::Value count, int64_t k,
                    int64_t prefetchAhead);

@@ -34,8 +34,8 @@
 namespace air::codegen {
 
 /// The number of row blocks whose sums are in tile registers at the same time.
-/// With one weight operand each and the shared activation operand, they take
-/// seven of the eight registers.
+/// The three sums, a weight operand for each of them, and the activation
+/// operand that they share take seven of the eight tile registers.
 inline constexpr uint64_t kAmxRowBlocks = 3;
 /// The number of columns of a bfloat16 panel. The sums are loaded and stored
 /// once per panel.

@@ -31,7 +31,8 @@ mlir::Value dotBf16(KernelBuilder &b, mlir::Value sum, mlir::Value weights,
 
 /// The bytes of a pair of columns in a panel.
 inline constexpr int64_t kPairBytes = 4 * kRowLanes;
-/// The number of columns of a panel. Three panels take 12 KiB of L1.
+/// The number of columns of a panel. A kernel uses up to three panels at a
+/// time, which take 12 KiB of L1.
 inline constexpr uint64_t kBf16PanelColumns = 128;
 
 /// Writes columns [first, first + count) of a row block of BF16 weights as a

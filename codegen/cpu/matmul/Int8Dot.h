@@ -10,10 +10,11 @@
 // bytes; toTargetInt8() converts them to the target's signedness, which adds
 // -targetInt8Bias() to each.
 //
-// x86 without VNNI adds pairs of unsigned times signed products in 16 bits with
-// saturation. Fields below 128 cannot saturate since |x| <= 127: 2 * 127 * 127
-// < 2^15. The sign of an 8-bit weight is moved to the activation, and 2 * 128 *
-// 127 < 2^15 holds as well.
+// x86 without VNNI multiplies unsigned bytes by signed bytes and adds pairs of
+// products in 16 bits with saturation. With fields below 128 no sum saturates,
+// since |x| <= 127 and 2 * 127 * 127 < 2^15. For 8-bit weights, the sign of the
+// weight is moved to the activation. No sum saturates then either, since
+// 2 * 128 * 127 < 2^15.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -72,7 +73,8 @@ public:
   /// Starts from the sums in `start`, 16 lanes of i32.
   explicit Int8Accumulator(mlir::Value start) : wide(start) {}
 
-  /// Adds the products of dotBytes(), where |x| <= mostX <= 127.
+  /// Adds what dotBytes() would add for the same operands. No element of `x`
+  /// exceeds `mostX` in magnitude, and `mostX` is at most 127.
   void add(KernelBuilder &b, mlir::Value weights, mlir::Value x, int64_t bits,
            int64_t mostX = 127);
   /// The sum so far. More may be added afterwards.

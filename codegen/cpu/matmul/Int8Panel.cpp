@@ -193,8 +193,8 @@ Value quadAt(KernelBuilder &b, Value group, int64_t quad) {
   return b.recast(b.load(b.vec(b.i32(), kRowLanes), at, 64), b.i8());
 }
 
-/// Adds the dot products of one scale group of each panel with the tokens'
-/// bytes to sums[panel][token].
+/// Computes the dot products of one scale group of each panel with the bytes of
+/// the tokens, and adds them to sums[panel][token].
 void addDots(KernelBuilder &b, const Int8PanelLayout &layout,
              llvm::ArrayRef<Value> groups, Value bytes, int64_t tokens,
              llvm::MutableArrayRef<Value> sums) {
@@ -247,8 +247,9 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
   }
 }
 
-/// Adds the scaled dot products of one scale group with the tokens that start
-/// at `first` to totals[panel][token].
+/// Computes the dot products of one scale group of each panel with `tokens`
+/// tokens, of which the first has index `first` in its tile. Scales them and
+/// adds them to totals[panel][token].
 void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value index, Value x,
                    int64_t tileBytes, Value first, int64_t tokens,
@@ -292,8 +293,8 @@ void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   }
 }
 
-/// Implements multiplyInt8(). `scales` states which scales of the tokens the
-/// emitted code has to support.
+/// Implements multiplyInt8(). `scales` says whether the emitted code must
+/// support all scales that tokens may have, or only those on the grid.
 void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                     const Int8PanelLayout &layout, int64_t microTokens, Value x,
                     Value tile, int64_t tileBytes, Value sums, Value columns,

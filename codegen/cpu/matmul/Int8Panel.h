@@ -32,8 +32,9 @@
 namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
-/// The number of columns of a panel. Three panels of at most 10 KiB each and
-/// the same columns of 16 tokens share an L1 cache of 48 KiB.
+/// The number of columns of a panel. A kernel multiplies up to three panels of
+/// at most 10 KiB each by the same columns of 16 tokens. With this number of
+/// columns, all of these fit together in an L1 cache of 48 KiB.
 inline constexpr uint64_t kInt8PanelColumns = 256;
 
 /// The layout of a panel, and the offsets of the parts of a scale group.
@@ -80,16 +81,17 @@ private:
   Int8PanelLayout made;
 };
 
-/// The addresses of the numbers that an ActivationTile stores for one token.
-/// Its fields biasSums and scaledSums have three numbers per token: one for
-/// each half of the block, and one for the whole block. Other fields have one.
+/// The addresses of the numbers that an ActivationTile stores for one token. In
+/// the tile's fields biasSums and scaledSums, a token has three numbers: one
+/// for each half of the block, and one for the whole block. In every other
+/// field, a token has one number.
 struct TokenScales {
-  /// The address of the tile, plus 4 times the token's index in it. With the
-  /// offset of a field with one number per token added, it is the address of
-  /// the token's number.
+  /// The address of the tile, plus 4 times the token's index in it. Adding the
+  /// offset of a field that has one number per token yields the address of the
+  /// token's number in this field.
   mlir::Value once;
-  /// `once`, advanced by the byte offset of the scale group's columns within
-  /// biasSums or scaledSums, which is the same in both.
+  /// `once` plus the byte offset, within biasSums, of the numbers for the scale
+  /// group's columns. The offset within scaledSums is the same.
   mlir::Value ofColumns;
 
   /// Broadcasts a field of the token that comes `more` tokens after this one.
@@ -108,8 +110,8 @@ mlir::Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
 enum class Scales : uint8_t { OnGrid, Any };
 
 /// Returns `total` plus the scaled dot products of a token with the scale group
-/// at `group`. `sum` holds the dot products, i32 [16 rows]. For a scale on the
-/// grid the result is the same with either kind of `scales`.
+/// at `group`. `sum` holds the dot products, i32 [16 rows]. If the token's
+/// scale is on the grid, the result does not depend on `scales`.
 mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
                       mlir::Value group, const TokenScales &scalars,
                       int64_t more, mlir::Value sum, mlir::Value total,

@@ -85,9 +85,10 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
   return made;
 }
 
-/// Like exactScale() for integers from -127 to 127, but the scale is one of a
-/// grid with kGridSteps steps per power of two. Every lane gets a valid step,
-/// whatever its `bits` are.
+/// Like exactScale() for integers from -127 to 127, but rounds the scale up to
+/// the next number on a grid. The grid divides the range from each power of two
+/// to the next into kGridSteps steps. Every lane gets a valid step, whatever
+/// its `bits` are.
 Scale gridScale(KernelBuilder &b, Value bits) {
   // The difference between the bit patterns of two adjacent scales of the grid.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
@@ -179,9 +180,10 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 // ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
 /// Packs a block of up to 16 tokens. `x` points at the first token; rows are
-/// `rowBytes` apart. Numbers of which the tile has one per token are computed
-/// for all 16 tokens at once, padding included. Until they are stored, fields
-/// of the tile hold the tokens' intermediate results.
+/// `rowBytes` apart. Where the tile stores one number per token, the numbers
+/// are computed for all 16 tokens at once, padding included. Until the final
+/// numbers are stored, fields of the tile hold intermediate results of the
+/// tokens.
 void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
                Value tokens, Value tile) {
   const bool isGrid = format == Activation::I8Grid;
@@ -282,8 +284,8 @@ Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
 }
 
 /// The factor to multiply a token's row of `k` columns by. All tiles that share
-/// a row agree on it: a tile whose columns [first, last) are not tiny
-/// (kTinyRow) knows that the row is not, and a tile whose columns are tiny
+/// a row arrive at the same factor. If the columns [first, last) of a tile are
+/// not tiny (kTinyRow), then the row is not tiny either; if they are, the tile
 /// scans the whole row.
 Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
                      int64_t k) {
@@ -318,8 +320,8 @@ void writeBf16(KernelBuilder &b, Value x, Value multiplier, Value to,
   }
 }
 
-/// Stores the multipliers of up to 16 tokens in scratch. The tile with the
-/// first columns also stores their reciprocals in `factors`.
+/// Stores the multipliers of up to 16 tokens in scratch. If `first` is 0, also
+/// stores the reciprocals of the multipliers in `factors`.
 void writeMultipliers(KernelBuilder &b, Value x, Value first, Value last,
                       int64_t k, Value tokens, Value factors) {
   b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
@@ -454,7 +456,8 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
     entry.scratchBytes = kActivationTokens * sizeof(float);
   }
   // Int8 formats take a comparison, a multiplication, a rounding and an
-  // addition per element. Other formats take a copy, with or without rounding.
+  // addition per element. Other formats only copy each element, with or without
+  // rounding, which counts as one operation.
   entry.flopsPerRow = isInt8(spec.activation) ? spec.k * 4 : spec.k;
   return Status::ok();
 }

@@ -61,8 +61,8 @@ void normaliseRow(KernelBuilder &b, Value x, Value weight, Value y,
                   int64_t count, float epsilon) {
   const Value mean =
       b.div(sumOfSquares(b, x, count), b.f32(static_cast<float>(count)));
-  // The factor is NaN if the mean overflows: one over an infinite root would be
-  // 0, and a row of zeros looks like a valid result.
+  // If the mean overflows, the factor is NaN. It would otherwise be 1 /
+  // infinity = 0, and the resulting row of zeros would look valid.
   const Value factor =
       b.select(b.less(mean, b.f32(std::numeric_limits<float>::infinity())),
                b.div(b.f32(1.0F), b.sqrt(b.add(mean, b.f32(epsilon)))),

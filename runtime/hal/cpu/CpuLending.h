@@ -3,9 +3,9 @@
 // A pinned thread whose CPU is taken by another process stops in the middle of
 // a tile. All other threads then wait for that tile, although their own CPUs
 // are idle. A waiting thread therefore checks whether the thread that it waits
-// for receives any CPU time. If not, the waiter pins that thread to its own CPU
-// and goes to sleep. The moved thread is pinned to its home CPU again when its
-// work is done.
+// for receives any CPU time. If it receives none, the waiting thread pins it to
+// the CPU of the waiting thread, and goes to sleep. The moved thread is pinned
+// to its home CPU again when its work is done.
 //
 // There is one object per thread of a pool. Thread-safety: attach(),
 // beginWork() and endWork() are called by the thread itself, the other members
@@ -28,8 +28,8 @@ namespace air::rt {
 class alignas(64) CpuLending {
 public:
   /// Ties this object to the calling thread, and pins the thread to `homeCpu`
-  /// if there is one. If the system refuses, the thread is left to the
-  /// scheduler, which may be slower but changes no result.
+  /// if there is one. If the system refuses, the scheduler chooses the thread's
+  /// CPU, which may make the thread slower but changes no result.
   void attach(std::optional<uint32_t> homeCpu);
 
   /// The thread calls beginWork() before work that other threads may wait for,
