@@ -5,6 +5,8 @@
 #include "test/codegen/cuda/emulator/Emulator.h"
 #include "tools/air-gpu-bench/Operands.h"
 
+#include <bit>
+#include <cstdint>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -103,10 +105,9 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     ASSERT_EQ(operands.packed.size(), kernel.weightBytes);
     std::vector<float> first;
     for (const bool reversed : {false, true}) {
-      std::vector<float> y(uint64_t{spec.tokens} * spec.rows);
-      std::memset(y.data(), 0xff, y.size() * 4);
-      std::vector<float> partials(kernel.partialBytes / 4);
-      std::memset(partials.data(), 0xff, partials.size() * 4);
+      const float unwritten = std::bit_cast<float>(UINT32_MAX); // a NaN
+      std::vector<float> y(uint64_t{spec.tokens} * spec.rows, unwritten);
+      std::vector<float> partials(kernel.partialBytes / 4, unwritten);
       std::vector<uint32_t> counters(kernel.counterBytes / 4);
       emulator::EmulatedLaunch launch;
       launch.function = library->find(kernel.name);
