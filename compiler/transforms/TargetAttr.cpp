@@ -11,6 +11,56 @@ namespace air::compiler {
 
 static constexpr llvm::StringLiteral kTargetAttr = "plan.target";
 
+namespace {
+
+struct RateEntry {
+  llvm::StringLiteral name;
+  uint64_t CpuRates::*field;
+};
+
+/// The numbers of the dictionary `cpu`, under the names of the JSON.
+constexpr RateEntry kRateEntries[] = {
+    {"fma_f32", &CpuRates::fmaF32},
+    {"byte_dot", &CpuRates::byteDot},
+    {"byte_dot_mixed", &CpuRates::byteDotMixed},
+    {"bf16_dot", &CpuRates::bf16Dot},
+    {"read_bandwidth", &CpuRates::readBandwidth},
+    {"tile_ns", &CpuRates::tileNs},
+    {"barrier_ns", &CpuRates::barrierNs},
+    {"l1d_bytes", &CpuRates::l1dBytes},
+    {"l2_bytes", &CpuRates::l2Bytes},
+    {"l3_bytes", &CpuRates::l3Bytes},
+};
+
+DictionaryAttr ratesAttr(Builder &builder, const CpuRates &rates) {
+  auto number = [&](uint64_t value) {
+    return builder.getI64IntegerAttr(static_cast<int64_t>(value));
+  };
+  auto text = [&](std::string_view value) {
+    return builder.getStringAttr(StringRef(value.data(), value.size()));
+  };
+  SmallVector<NamedAttribute> entries;
+  for (const RateEntry &entry : kRateEntries) {
+    entries.push_back(
+        builder.getNamedAttr(entry.name, number(rates.*entry.field)));
+  }
+  SmallVector<Attribute> streams;
+  for (const StreamRate &stream : rates.streams) {
+    NamedAttribute fields[] = {
+        builder.getNamedAttr("loads", text(streamLoadsName(stream.loads))),
+        builder.getNamedAttr("hint", text(streamHintName(stream.hint))),
+        builder.getNamedAttr("distance_bytes", number(stream.distanceBytes)),
+        builder.getNamedAttr("bandwidth", number(stream.bandwidth)),
+    };
+    streams.push_back(builder.getDictionaryAttr(fields));
+  }
+  entries.push_back(
+      builder.getNamedAttr("streams", builder.getArrayAttr(streams)));
+  return builder.getDictionaryAttr(entries);
+}
+
+} // namespace
+
 void setTarget(ModuleOp module, const MachineProfile &profile) {
   Builder builder(module.getContext());
   SmallVector<StringRef> features(profile.features.begin(),
@@ -18,7 +68,7 @@ void setTarget(ModuleOp module, const MachineProfile &profile) {
   auto number = [&](uint64_t value) {
     return builder.getI64IntegerAttr(static_cast<int64_t>(value));
   };
-  NamedAttribute entries[] = {
+  SmallVector<NamedAttribute> entries = {
       builder.getNamedAttr("name", builder.getStringAttr(profile.name)),
       builder.getNamedAttr("arch", builder.getStringAttr(profile.arch)),
       builder.getNamedAttr("features", builder.getStrArrayAttr(features)),
@@ -28,6 +78,10 @@ void setTarget(ModuleOp module, const MachineProfile &profile) {
       builder.getNamedAttr("disk_bandwidth", number(profile.diskBandwidth)),
       builder.getNamedAttr("measured", builder.getBoolAttr(profile.measured)),
   };
+  if (profile.cpu != CpuRates{}) {
+    entries.push_back(
+        builder.getNamedAttr("cpu", ratesAttr(builder, profile.cpu)));
+  }
   module->setAttr(kTargetAttr, builder.getDictionaryAttr(entries));
 }
 
@@ -50,12 +104,46 @@ struct Reader {
     note(name, fits);
     return fits ? static_cast<uint64_t>(value.getInt()) : 0;
   }
-  void note(StringRef name, bool found) {
+  void note(const Twine &name, bool found) {
     if (!found && missing.empty()) {
       missing = name.str();
     }
   }
 };
+
+CpuRates readRates(DictionaryAttr entries, std::string &missing) {
+  CpuRates rates;
+  Reader reader{entries, ""};
+  for (const RateEntry &entry : kRateEntries) {
+    rates.*entry.field = reader.number(entry.name);
+  }
+  auto streams = entries.getAs<ArrayAttr>("streams");
+  reader.note("streams", static_cast<bool>(streams));
+  for (Attribute attribute :
+       streams ? streams.getValue() : ArrayRef<Attribute>()) {
+    auto fields = dyn_cast<DictionaryAttr>(attribute);
+    if (!fields) {
+      reader.note("streams", false);
+      break;
+    }
+    Reader stream{fields, ""};
+    auto loads = streamLoadsOf(stream.text("loads"));
+    auto hint = streamHintOf(stream.text("hint"));
+    uint64_t distance = stream.number("distance_bytes");
+    uint64_t bandwidth = stream.number("bandwidth");
+    stream.note("loads", loads.has_value());
+    stream.note("hint", hint.has_value());
+    stream.note("distance_bytes", distance <= kMaxPrefetchDistance);
+    if (!stream.missing.empty()) {
+      reader.note("streams." + stream.missing, false);
+      break;
+    }
+    rates.streams.push_back(
+        {*loads, *hint, static_cast<uint32_t>(distance), bandwidth});
+  }
+  missing = reader.missing;
+  return rates;
+}
 
 } // namespace
 
@@ -85,6 +173,15 @@ Result<MachineProfile> targetOf(ModuleOp module) {
       reader.note("features", static_cast<bool>(name));
       profile.features.push_back(name ? name.str() : "");
     }
+  }
+  if (Attribute cpu = entries.get("cpu")) {
+    auto rates = dyn_cast<DictionaryAttr>(cpu);
+    reader.note("cpu", static_cast<bool>(rates));
+    std::string missing;
+    if (rates) {
+      profile.cpu = readRates(rates, missing);
+    }
+    reader.note("cpu." + missing, missing.empty());
   }
   if (!reader.missing.empty()) {
     return corruptError("plan.target has no valid '" + reader.missing + "'");

@@ -19,12 +19,17 @@
 //   memory_bytes, memory_bandwidth, disk_bandwidth
 //                     0..2^63-1; 0 when absent
 //   measured          true or false; false when absent
+//   cpu               an object with the keys that CpuRates.h names, all of
+//                     them optional: numbers from 0 to 2^63-1, and "streams", a
+//                     list of at most 256 objects with all four keys of
+//                     StreamRate. Written only if something is known
 // Any other key is refused, and so is a key that appears twice.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
 #define AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
 
+#include "formats/machine/CpuRates.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
@@ -44,6 +49,7 @@ struct MachineProfile {
   uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s
   uint64_t diskBandwidth = 0;   ///< sequential reads, in bytes/s
   bool measured = false;
+  CpuRates cpu;
 
   bool operator==(const MachineProfile &) const = default;
 };
@@ -78,8 +84,9 @@ std::vector<std::string_view> knownFeatures(std::string_view arch);
 
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where);
-/// Returns the profile as JSON. The text has a two-space indent, every key and
-/// a final newline, so that equal profiles result in equal bytes.
+/// Returns the profile as JSON. The text has a two-space indent, every key
+/// ("cpu" only if something is known) and a final newline, so that equal
+/// profiles result in equal bytes.
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the

@@ -1,17 +1,18 @@
 //===- ProfileJson.cpp - machine profiles as JSON -------------------------===//
 #include "formats/machine/FeatureRules.h"
 #include "formats/machine/MachineProfile.h"
+#include "formats/machine/ProfileFields.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <set>
 
 namespace air {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = ProfileJson;
 
 constexpr std::string_view kX86Features[] = {
     "amx-bf16",   "amx-int8",   "amx-tile", "avx2",
@@ -23,74 +24,8 @@ constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
 
 // Linux supports at most 8192 CPUs, and usually two of them share a core.
 constexpr uint64_t kMaxCores = 4096;
-// Byte counts are signed 64-bit numbers in file offsets and in the compiler's
-// IR.
-constexpr uint64_t kMaxBytes = INT64_MAX;
 /// A plan has the same limit (rule plan.machine.name).
 constexpr size_t kMaxNameBytes = 1024;
-
-/// Reads and checks the fields of a JSON object. `where` is the name of the
-/// file, for messages.
-class Fields {
-public:
-  Fields(const Json &object, std::string where)
-      : object(object), where(std::move(where)) {}
-
-  Status fail(const std::string &field, const std::string &what) const {
-    return corruptError("'" + where + "': field '" + field + "' " + what);
-  }
-
-  Status readNumber(const char *field, uint64_t low, uint64_t high,
-                    uint64_t &value) const {
-    const auto it = object.find(field);
-    if (it == object.end()) {
-      return Status::ok();
-    }
-    if (!it->is_number_unsigned()) {
-      return fail(field,
-                  "is " + shown(*it) + "; it must be a whole number from " +
-                      std::to_string(low) + " to " + std::to_string(high));
-    }
-    const auto number = it->get<uint64_t>();
-    if (number < low || number > high) {
-      return fail(field, "is " + std::to_string(number) +
-                             "; it must be a whole number from " +
-                             std::to_string(low) + " to " +
-                             std::to_string(high));
-    }
-    value = number;
-    return Status::ok();
-  }
-
-  Status readText(const char *field, std::string &value) const {
-    const auto it = object.find(field);
-    if (it == object.end()) {
-      return Status::ok();
-    }
-    if (!it->is_string()) {
-      return fail(field, "is " + shown(*it) + "; it must be a string");
-    }
-    value = *it->get_ptr<const std::string *>();
-    return Status::ok();
-  }
-
-  /// Returns any value as one short line of text. The contents of lists and
-  /// objects are left out, because printing recurses and a file may nest deeper
-  /// than the stack allows.
-  static std::string shown(const Json &value) {
-    if (value.is_structured()) {
-      return value.is_array() ? "an array" : "an object";
-    }
-    std::string text =
-        value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-    constexpr size_t kShown = 40;
-    return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
-  }
-
-private:
-  const Json &object;
-  std::string where;
-};
 
 std::string fileStem(const std::string &path) {
   const size_t slash = path.rfind('/');
@@ -112,7 +47,7 @@ std::string join(const std::vector<std::string_view> &names) {
 
 /// Checks that `name` is not empty, is not too long, and contains no '/' and no
 /// control characters. The name ends up in a plan and in one-line messages.
-Status checkName(const Fields &fields, const std::string &name) {
+Status checkName(const ProfileFields &fields, const std::string &name) {
   if (name.empty() || name.find('/') != std::string::npos) {
     return fields.fail(
         "name", "is \"" + name +
@@ -135,15 +70,22 @@ Status checkName(const Fields &fields, const std::string &name) {
   return Status::ok();
 }
 
-/// Parses `json`, and sets `repeated` to the first key that the object has
+/// Parses `json`, and sets `repeated` to the first key that an object has
 /// twice, if any. JSON does not define which of the two values counts, so the
 /// caller refuses such an object.
 Json parseObject(const std::string &json, std::string &repeated) {
-  std::set<std::string> seen;
+  // Element D has the keys of the object that is open at depth D. Nothing that
+  // a profile has lies deeper.
+  std::array<std::set<std::string>, 5> seen;
   auto onEvent = [&](int depth, Json::parse_event_t event, Json &parsed) {
-    if (event == Json::parse_event_t::key && depth == 1 && repeated.empty()) {
+    const auto level = static_cast<size_t>(depth);
+    if (event == Json::parse_event_t::object_start && level + 1 < seen.size()) {
+      seen[level + 1].clear();
+    }
+    if (event == Json::parse_event_t::key && level < seen.size() &&
+        repeated.empty()) {
       const auto &key = *parsed.get_ptr<const std::string *>();
-      if (!seen.insert(key).second) {
+      if (!seen[level].insert(key).second) {
         repeated = key;
       }
     }
@@ -152,15 +94,15 @@ Json parseObject(const std::string &json, std::string &repeated) {
   return Json::parse(json, onEvent, /*allow_exceptions=*/false);
 }
 
-Status readFeatures(const Json &object, const Fields &fields,
+Status readFeatures(const Json &object, const ProfileFields &fields,
                     MachineProfile &profile) {
   const auto it = object.find("features");
   if (it == object.end()) {
     return Status::ok();
   }
   if (!it->is_array()) {
-    return fields.fail("features",
-                       "is " + Fields::shown(*it) + "; it must be an array");
+    return fields.fail("features", "is " + ProfileFields::shown(*it) +
+                                       "; it must be an array");
   }
   const std::vector<std::string_view> known = knownFeatures(profile.arch);
   for (size_t i = 0; i < it->size(); ++i) {
@@ -168,7 +110,7 @@ Status readFeatures(const Json &object, const Fields &fields,
     if (name == nullptr ||
         std::find(known.begin(), known.end(), *name) == known.end()) {
       return fields.fail("features[" + std::to_string(i) + "]",
-                         "is " + Fields::shown((*it)[i]) +
+                         "is " + ProfileFields::shown((*it)[i]) +
                              "; the features of " + profile.arch + " are " +
                              join(known));
     }
@@ -213,23 +155,15 @@ Result<MachineProfile> parseProfile(const std::string &json,
                         "' is not a JSON object; a machine profile is one, "
                         "with at least \"arch\" and \"cores\"");
   }
-  static constexpr const char *kKeys[] = {"name",           "arch",
-                                          "features",       "cores",
-                                          "memory_bytes",   "memory_bandwidth",
-                                          "disk_bandwidth", "measured"};
-  const Fields fields(object, where);
+  static constexpr const char *kKeys[] = {
+      "name",           "arch",         "features",
+      "cores",          "memory_bytes", "memory_bandwidth",
+      "disk_bandwidth", "measured",     "cpu"};
+  const ProfileFields fields(object, where);
   if (!repeated.empty()) {
     return fields.fail(repeated, "appears twice; it may appear only once");
   }
-  for (const auto &item : object.items()) {
-    if (std::find(std::begin(kKeys), std::end(kKeys), item.key()) ==
-        std::end(kKeys)) {
-      return fields.fail(item.key(),
-                         "is not known; a profile has name, arch, features, "
-                         "cores, memory_bytes, memory_bandwidth, "
-                         "disk_bandwidth and measured");
-    }
-  }
+  AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "a profile"));
   MachineProfile profile;
   profile.name = fileStem(where);
   AIR_RETURN_IF_ERROR(fields.readText("name", profile.name));
@@ -249,20 +183,21 @@ Result<MachineProfile> parseProfile(const std::string &json,
   uint64_t cores = 1;
   AIR_RETURN_IF_ERROR(fields.readNumber("cores", 1, kMaxCores, cores));
   profile.cores = static_cast<uint32_t>(cores);
-  AIR_RETURN_IF_ERROR(
-      fields.readNumber("memory_bytes", 0, kMaxBytes, profile.memoryBytes));
-  AIR_RETURN_IF_ERROR(fields.readNumber("memory_bandwidth", 0, kMaxBytes,
-                                        profile.memoryBandwidth));
-  AIR_RETURN_IF_ERROR(
-      fields.readNumber("disk_bandwidth", 0, kMaxBytes, profile.diskBandwidth));
+  AIR_RETURN_IF_ERROR(fields.readNumber("memory_bytes", 0, kMaxProfileNumber,
+                                        profile.memoryBytes));
+  AIR_RETURN_IF_ERROR(fields.readNumber(
+      "memory_bandwidth", 0, kMaxProfileNumber, profile.memoryBandwidth));
+  AIR_RETURN_IF_ERROR(fields.readNumber("disk_bandwidth", 0, kMaxProfileNumber,
+                                        profile.diskBandwidth));
   if (const auto it = object.find("measured"); it != object.end()) {
     if (!it->is_boolean()) {
-      return fields.fail("measured", "is " + Fields::shown(*it) +
+      return fields.fail("measured", "is " + ProfileFields::shown(*it) +
                                          "; it must be true or false");
     }
     profile.measured = it->get<bool>();
   }
   AIR_RETURN_IF_ERROR(readFeatures(object, fields, profile));
+  AIR_RETURN_IF_ERROR(readCpuRates(object, where, profile.cpu));
   return profile;
 }
 
@@ -276,6 +211,9 @@ std::string toJson(const MachineProfile &profile) {
   object["memory_bandwidth"] = profile.memoryBandwidth;
   object["disk_bandwidth"] = profile.diskBandwidth;
   object["measured"] = profile.measured;
+  if (profile.cpu != CpuRates{}) {
+    object["cpu"] = cpuRatesJson(profile.cpu);
+  }
   return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -56,6 +56,51 @@ std::vector<std::string> unpackStrings(const plan::StringList *list) {
   return strings;
 }
 
+std::unique_ptr<plan::CpuRatesT> packRates(const CpuRates &rates) {
+  auto record = std::make_unique<plan::CpuRatesT>();
+  record->fma_f32 = rates.fmaF32;
+  record->byte_dot = rates.byteDot;
+  record->byte_dot_mixed = rates.byteDotMixed;
+  record->bf16_dot = rates.bf16Dot;
+  record->read_bandwidth = rates.readBandwidth;
+  for (const StreamRate &stream : rates.streams) {
+    auto entry = std::make_unique<plan::StreamRateT>();
+    entry->loads = static_cast<plan::StreamLoads>(stream.loads);
+    entry->hint = static_cast<plan::StreamHint>(stream.hint);
+    entry->distance_bytes = stream.distanceBytes;
+    entry->bandwidth = stream.bandwidth;
+    record->streams.push_back(std::move(entry));
+  }
+  record->tile_ns = rates.tileNs;
+  record->barrier_ns = rates.barrierNs;
+  record->l1d_bytes = rates.l1dBytes;
+  record->l2_bytes = rates.l2Bytes;
+  record->l3_bytes = rates.l3Bytes;
+  return record;
+}
+
+CpuRates unpackRates(const plan::CpuRates &record) {
+  CpuRates rates;
+  rates.fmaF32 = record.fma_f32();
+  rates.byteDot = record.byte_dot();
+  rates.byteDotMixed = record.byte_dot_mixed();
+  rates.bf16Dot = record.bf16_dot();
+  rates.readBandwidth = record.read_bandwidth();
+  if (record.streams() != nullptr) {
+    for (const plan::StreamRate *stream : *record.streams()) {
+      rates.streams.push_back({static_cast<StreamLoads>(stream->loads()),
+                               static_cast<StreamHint>(stream->hint()),
+                               stream->distance_bytes(), stream->bandwidth()});
+    }
+  }
+  rates.tileNs = record.tile_ns();
+  rates.barrierNs = record.barrier_ns();
+  rates.l1dBytes = record.l1d_bytes();
+  rates.l2Bytes = record.l2_bytes();
+  rates.l3Bytes = record.l3_bytes();
+  return rates;
+}
+
 } // namespace
 
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
@@ -153,6 +198,9 @@ std::unique_ptr<plan::MachineT> toPlan(const MachineProfile &profile) {
   record->memory_bandwidth = profile.memoryBandwidth;
   record->disk_bandwidth = profile.diskBandwidth;
   record->measured = profile.measured;
+  if (profile.cpu != CpuRates{}) {
+    record->cpu = packRates(profile.cpu);
+  }
   return record;
 }
 
@@ -170,6 +218,9 @@ MachineProfile fromPlan(const plan::Machine &record) {
   profile.memoryBandwidth = record.memory_bandwidth();
   profile.diskBandwidth = record.disk_bandwidth();
   profile.measured = record.measured();
+  if (record.cpu() != nullptr) {
+    profile.cpu = unpackRates(*record.cpu());
+  }
   return profile;
 }
 

@@ -184,6 +184,48 @@ Status verifyTokenizer(const plan::Plan &plan) {
   return verifyTokenIds(tokenizer, tokens);
 }
 
+/// Checks that the streams are known ways of reading, sorted and unique, so
+/// that equal profiles have equal records.
+Status verifyStreams(const plan::CpuRates &rates) {
+  const uint32_t count = sizeOf(rates.streams());
+  if (count > kMaxStreams) {
+    return broken("plan.machine.streams", "machine",
+                  "there are " + str(count) + " streams; at most " +
+                      str(kMaxStreams) + " are allowed");
+  }
+  StreamRate before;
+  for (uint32_t i = 0; i < count; ++i) {
+    const plan::StreamRate &record = *rates.streams()->Get(i);
+    const StreamRate stream = {static_cast<StreamLoads>(record.loads()),
+                               static_cast<StreamHint>(record.hint()),
+                               record.distance_bytes(), record.bandwidth()};
+    const std::string where = "machine stream " + str(i);
+    if (streamLoadsName(stream.loads).empty() ||
+        streamHintName(stream.hint).empty()) {
+      return broken("plan.machine.streams", where,
+                    "loads is " + str(static_cast<uint32_t>(record.loads())) +
+                        " and hint is " +
+                        str(static_cast<uint32_t>(record.hint())) +
+                        "; loads is at most 2 and hint at most 4");
+    }
+    const bool prefetches = stream.hint != StreamHint::None;
+    if ((stream.distanceBytes != 0) != prefetches ||
+        stream.distanceBytes > kMaxPrefetchDistance) {
+      return broken("plan.machine.streams", where,
+                    "the distance is " + str(stream.distanceBytes) +
+                        "; it must be " +
+                        (prefetches ? "1 to " + str(kMaxPrefetchDistance)
+                                    : "0 without a hint"));
+    }
+    if (i != 0 && compareStreams(before, stream) >= 0) {
+      return broken("plan.machine.streams", where,
+                    "streams are not sorted and unique");
+    }
+    before = stream;
+  }
+  return Status::ok();
+}
+
 Status verifyMachine(const plan::Plan &plan) {
   const plan::Machine &machine = *plan.machine();
   AIR_RETURN_IF_ERROR(
@@ -216,7 +258,8 @@ Status verifyMachine(const plan::Plan &plan) {
     }
     before = name;
   }
-  return Status::ok();
+  return machine.cpu() == nullptr ? Status::ok()
+                                  : verifyStreams(*machine.cpu());
 }
 
 Status verifySampling(const plan::Plan &plan) {

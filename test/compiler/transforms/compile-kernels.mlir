@@ -51,3 +51,35 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // expected-error @+1 {{plan.target has no valid 'cores'}}
 module attributes {plan.target = {arch = "x86_64", cores = 4294967296 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }
+
+// -----
+
+// What is there about the CPU must be complete and of the expected type.
+
+// expected-error @+1 {{plan.target has no valid 'cpu'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = 1 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'cpu.tile_ns'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = []}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'cpu.streams'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = [1 : i64], tile_ns = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'cpu.streams.hint'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = [{bandwidth = 1 : i64, distance_bytes = 0 : i64, hint = "t3", loads = "single"}], tile_ns = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}
+
+// -----
+
+// expected-error @+1 {{plan.target has no valid 'cpu.streams.distance_bytes'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, read_bandwidth = 0 : i64, streams = [{bandwidth = 1 : i64, distance_bytes = 1048577 : i64, hint = "t0", loads = "single"}], tile_ns = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}

@@ -156,6 +156,33 @@ std::vector<Case> factCases() {
          p.machine->features.erase(p.machine->features.begin(),
                                    p.machine->features.begin() + 2);
        })},
+      {"plan.machine.streams",
+       in([](P &p) { p.machine->cpu->streams[0]->distance_bytes = 64; })},
+      {"plan.machine.streams",
+       in([](P &p) { p.machine->cpu->streams[1]->distance_bytes = 0; })},
+      {"plan.machine.streams", in([](P &p) {
+         p.machine->cpu->streams[1]->distance_bytes = (1 << 20) + 1;
+       })},
+      {"plan.machine.streams", in([](P &p) {
+         p.machine->cpu->streams[1]->hint = static_cast<plan::StreamHint>(5);
+       })},
+      {"plan.machine.streams", in([](P &p) {
+         p.machine->cpu->streams[1]->loads = static_cast<plan::StreamLoads>(3);
+       })},
+      {"plan.machine.streams", in([](P &p) {
+         std::swap(p.machine->cpu->streams[0], p.machine->cpu->streams[1]);
+       })},
+      {"plan.machine.streams", in([](P &p) {
+         *p.machine->cpu->streams[1] = *p.machine->cpu->streams[0];
+       })},
+      {"plan.machine.streams", in([](P &p) {
+         for (uint32_t i = 0; i < 255; ++i) {
+           const plan::StreamRateT &last = *p.machine->cpu->streams.back();
+           p.machine->cpu->streams.push_back(
+               std::make_unique<plan::StreamRateT>(last));
+           ++p.machine->cpu->streams.back()->distance_bytes;
+         }
+       })},
       {"plan.source", in([](P &p) { p.sources[0]->digest.pop_back(); })},
   };
 }

@@ -1,0 +1,57 @@
+//===- CpuRates.cpp - names and order of streams --------------------------===//
+#include "formats/machine/CpuRates.h"
+
+#include <array>
+#include <tuple>
+
+namespace air {
+
+namespace {
+
+constexpr std::array<std::string_view, 5> kHints = {"none", "nta", "t0", "t1",
+                                                    "t2"};
+constexpr std::array<std::string_view, 3> kLoads = {"single", "burst",
+                                                    "two_streams"};
+
+template <typename Enum, size_t N>
+std::string_view nameIn(const std::array<std::string_view, N> &names,
+                        Enum value) {
+  const auto index = static_cast<size_t>(value);
+  return index < N ? names[index] : std::string_view();
+}
+
+template <typename Enum, size_t N>
+std::optional<Enum> valueIn(const std::array<std::string_view, N> &names,
+                            std::string_view name) {
+  for (size_t i = 0; i < N; ++i) {
+    if (names[i] == name) {
+      return static_cast<Enum>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+std::string_view streamHintName(StreamHint hint) {
+  return nameIn(kHints, hint);
+}
+
+std::string_view streamLoadsName(StreamLoads loads) {
+  return nameIn(kLoads, loads);
+}
+
+std::optional<StreamHint> streamHintOf(std::string_view name) {
+  return valueIn<StreamHint>(kHints, name);
+}
+
+std::optional<StreamLoads> streamLoadsOf(std::string_view name) {
+  return valueIn<StreamLoads>(kLoads, name);
+}
+
+std::strong_ordering compareStreams(const StreamRate &a, const StreamRate &b) {
+  return std::tuple(a.loads, a.hint, a.distanceBytes) <=>
+         std::tuple(b.loads, b.hint, b.distanceBytes);
+}
+
+} // namespace air

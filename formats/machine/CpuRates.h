@@ -1,0 +1,97 @@
+//===- CpuRates.h - what decides the speed of a kernel ----------*- C++ -*-===//
+//
+// The rates of a CPU that decide between variants of a kernel: how much
+// arithmetic one core does, how fast it reads memory and with which order of
+// loads and which prefetch, and what threads pay to start and to meet. They
+// are nominal (a built-in profile, or the microarchitecture of the host) or
+// measured by `airrun probe`. A number that is not known is 0, and a list that
+// is not known is empty.
+//
+// In the JSON of a profile they are the object "cpu", and in a plan the table
+// CpuRates of plan.fbs. Both use the names in the comments below.
+//
+// Thread-safety: plain data.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MACHINE_CPURATES_H
+#define AIRPACK_FORMATS_MACHINE_CPURATES_H
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace air {
+
+/// The level of the cache hierarchy that a software prefetch names, as in
+/// PREFETCHh (Intel SDM, volume 2) and PRFM (Arm ARM): T0 is L1, T1 is L2, T2
+/// is L3, Nta is data that is read once. None means no prefetch instruction.
+enum class StreamHint : uint8_t { None = 0, Nta = 1, T0 = 2, T1 = 3, T2 = 4 };
+
+/// The order of the loads of a stream.
+enum class StreamLoads : uint8_t {
+  Single = 0,     ///< one cache line after the other, in ascending order
+  Burst = 1,      ///< eight lines in ascending order, then arithmetic on them
+  TwoStreams = 2, ///< two ascending streams inside each page of 4 KiB
+};
+
+/// One way of reading memory, and how fast all cores together read with it.
+struct StreamRate {
+  StreamLoads loads =
+      StreamLoads::Single;            ///< loads: single, burst, two_streams
+  StreamHint hint = StreamHint::None; ///< hint: none, nta, t0, t1, t2
+  /// distance_bytes: how far ahead of the loads the prefetch is; 0 exactly if
+  /// there is no hint.
+  uint32_t distanceBytes = 0;
+  uint64_t bandwidth = 0; ///< bandwidth: bytes per second, all cores together
+
+  bool operator==(const StreamRate &) const = default;
+};
+
+/// Operations per second are those of one core that runs alone. A product and
+/// an addition are two operations.
+struct CpuRates {
+  uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
+  uint64_t byteDot = 0; ///< byte_dot: dot products of bytes, summed in int32
+  /// byte_dot_mixed: the operations of byte_dot per second in a loop that also
+  /// has one bitwise AND per dot product and one shift per two, as the decoding
+  /// of 4-bit weights has.
+  uint64_t byteDotMixed = 0;
+  uint64_t bf16Dot = 0; ///< bf16_dot: dot products of bfloat16; 0 without them
+  /// read_bandwidth: bytes per second that one core alone reads from memory.
+  /// MachineProfile::memoryBandwidth is what all cores read together.
+  uint64_t readBandwidth = 0;
+  /// streams: sorted by loads, hint and distance, each at most once.
+  std::vector<StreamRate> streams;
+  /// tile_ns: nanoseconds that a thread loses when it goes on reading at an
+  /// address that does not follow the previous one.
+  uint64_t tileNs = 0;
+  uint64_t barrierNs = 0; ///< barrier_ns: nanoseconds of a barrier of all cores
+  uint64_t l1dBytes = 0;  ///< l1d_bytes: L1 data cache of one core
+  uint64_t l2Bytes = 0;   ///< l2_bytes: L2 cache of one core
+  uint64_t l3Bytes = 0;   ///< l3_bytes: L3 cache that one core reaches
+
+  bool operator==(const CpuRates &) const = default;
+};
+
+/// A profile and a plan have at most this many streams.
+inline constexpr size_t kMaxStreams = 256;
+/// The longest distance of a prefetch, in bytes.
+inline constexpr uint32_t kMaxPrefetchDistance = uint32_t{1} << 20;
+
+/// The names in the JSON; empty for a value that is not in the enumeration.
+std::string_view streamHintName(StreamHint hint);
+std::string_view streamLoadsName(StreamLoads loads);
+/// nullopt for a name that is not in the enumeration.
+std::optional<StreamHint> streamHintOf(std::string_view name);
+std::optional<StreamLoads> streamLoadsOf(std::string_view name);
+
+/// The order of CpuRates::streams: by loads, then hint, then distance. Two
+/// streams that are equal in this order are the same way of reading.
+std::strong_ordering compareStreams(const StreamRate &a, const StreamRate &b);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MACHINE_CPURATES_H

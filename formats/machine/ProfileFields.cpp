@@ -1,0 +1,72 @@
+//===- ProfileFields.cpp - fields of a profile's JSON ---------------------===//
+#include "formats/machine/ProfileFields.h"
+
+#include <algorithm>
+
+namespace air {
+
+Status ProfileFields::fail(const std::string &field,
+                           const std::string &what) const {
+  return corruptError("'" + where + "': field '" + prefix + field + "' " +
+                      what);
+}
+
+Status ProfileFields::onlyKnows(std::span<const char *const> keys,
+                                const char *owner) const {
+  for (const auto &item : object.items()) {
+    if (std::find(keys.begin(), keys.end(), item.key()) != keys.end()) {
+      continue;
+    }
+    std::string known;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      known += i == 0 ? "" : i + 1 == keys.size() ? " and " : ", ";
+      known += keys[i];
+    }
+    return fail(item.key(),
+                "is not known; " + std::string(owner) + " has " + known);
+  }
+  return Status::ok();
+}
+
+Status ProfileFields::readNumber(const char *field, uint64_t low, uint64_t high,
+                                 uint64_t &value) const {
+  const auto it = object.find(field);
+  if (it == object.end()) {
+    return Status::ok();
+  }
+  const std::string takes = "; it must be a whole number from " +
+                            std::to_string(low) + " to " + std::to_string(high);
+  if (!it->is_number_unsigned()) {
+    return fail(field, "is " + shown(*it) + takes);
+  }
+  const auto number = it->get<uint64_t>();
+  if (number < low || number > high) {
+    return fail(field, "is " + std::to_string(number) + takes);
+  }
+  value = number;
+  return Status::ok();
+}
+
+Status ProfileFields::readText(const char *field, std::string &value) const {
+  const auto it = object.find(field);
+  if (it == object.end()) {
+    return Status::ok();
+  }
+  if (!it->is_string()) {
+    return fail(field, "is " + shown(*it) + "; it must be a string");
+  }
+  value = *it->get_ptr<const std::string *>();
+  return Status::ok();
+}
+
+std::string ProfileFields::shown(const ProfileJson &value) {
+  if (value.is_structured()) {
+    return value.is_array() ? "an array" : "an object";
+  }
+  std::string text =
+      value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  constexpr size_t kShown = 40;
+  return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
+}
+
+} // namespace air

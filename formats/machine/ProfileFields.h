@@ -1,0 +1,66 @@
+//===- ProfileFields.h - fields of a profile's JSON -------------*- C++ -*-===//
+//
+// What ProfileJson.cpp and CpuRatesJson.cpp share. Errors are Corrupt and name
+// the file, the field, its value, and what the field takes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
+#define AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
+
+#include "formats/machine/CpuRates.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+
+namespace air {
+
+using ProfileJson = nlohmann::ordered_json;
+
+/// The largest number in a profile. Byte counts are signed 64-bit numbers in
+/// file offsets and in the compiler's IR.
+inline constexpr uint64_t kMaxProfileNumber = INT64_MAX;
+
+/// Reads and checks the fields of a JSON object.
+class ProfileFields {
+public:
+  /// `where` is the name of the file. `prefix` stands before the names of the
+  /// fields in messages, such as "cpu.". `object` must outlive the result.
+  ProfileFields(const ProfileJson &object, std::string where,
+                std::string prefix = "")
+      : object(object), where(std::move(where)), prefix(std::move(prefix)) {}
+
+  Status fail(const std::string &field, const std::string &what) const;
+
+  /// Fails if the object has a key that is not in `keys`. `owner` names the
+  /// object in the message, with an article.
+  Status onlyKnows(std::span<const char *const> keys, const char *owner) const;
+
+  /// Both leave `value` unchanged if the field is absent.
+  Status readNumber(const char *field, uint64_t low, uint64_t high,
+                    uint64_t &value) const;
+  Status readText(const char *field, std::string &value) const;
+
+  /// Returns any value as one short line of text. The contents of lists and
+  /// objects are left out, because printing recurses and a file may nest deeper
+  /// than the stack allows.
+  static std::string shown(const ProfileJson &value);
+
+private:
+  const ProfileJson &object;
+  std::string where;
+  std::string prefix;
+};
+
+/// Reads the object "cpu" of the profile `object`, if there is one.
+Status readCpuRates(const ProfileJson &object, const std::string &where,
+                    CpuRates &rates);
+
+/// The object "cpu" with every key.
+ProfileJson cpuRatesJson(const CpuRates &rates);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H

@@ -1,0 +1,171 @@
+//===- CpuRatesTest.cpp - the rates of a profile, and their JSON ----------===//
+#include "formats/machine/MachineProfile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace air;
+using ::testing::HasSubstr;
+
+namespace {
+
+/// A profile of one core whose object "cpu" has the given contents.
+std::string withCpu(const std::string &contents) {
+  return R"({"name": "box", "arch": "x86_64", "cores": 1, "cpu": {)" +
+         contents + "}}";
+}
+
+std::string withStreams(const std::string &streams) {
+  return withCpu("\"streams\": [" + streams + "]");
+}
+
+} // namespace
+
+TEST(CpuRates, JsonIsAsDocumented) {
+  MachineProfile profile;
+  profile.name = "box";
+  profile.arch = "x86_64";
+  profile.cpu = {.fmaF32 = 1,
+                 .byteDot = 2,
+                 .byteDotMixed = 3,
+                 .bf16Dot = 4,
+                 .readBandwidth = 5,
+                 .streams = {{StreamLoads::Burst, StreamHint::T0, 4096, 6}},
+                 .tileNs = 7,
+                 .barrierNs = 8,
+                 .l1dBytes = 9,
+                 .l2Bytes = 10,
+                 .l3Bytes = 11};
+  const std::string json = toJson(profile);
+  EXPECT_THAT(json, HasSubstr("  \"measured\": false,\n"
+                              "  \"cpu\": {\n"
+                              "    \"fma_f32\": 1,\n"
+                              "    \"byte_dot\": 2,\n"
+                              "    \"byte_dot_mixed\": 3,\n"
+                              "    \"bf16_dot\": 4,\n"
+                              "    \"read_bandwidth\": 5,\n"
+                              "    \"streams\": [\n"
+                              "      {\n"
+                              "        \"loads\": \"burst\",\n"
+                              "        \"hint\": \"t0\",\n"
+                              "        \"distance_bytes\": 4096,\n"
+                              "        \"bandwidth\": 6\n"
+                              "      }\n"
+                              "    ],\n"
+                              "    \"tile_ns\": 7,\n"
+                              "    \"barrier_ns\": 8,\n"
+                              "    \"l1d_bytes\": 9,\n"
+                              "    \"l2_bytes\": 10,\n"
+                              "    \"l3_bytes\": 11\n"
+                              "  }\n"
+                              "}\n"));
+  Result<MachineProfile> back = parseProfile(json, "box.json");
+  ASSERT_TRUE(back) << back.status().message();
+  EXPECT_EQ(*back, profile);
+}
+
+TEST(CpuRates, NothingKnownIsNotWritten) {
+  MachineProfile profile;
+  profile.name = "box";
+  profile.arch = "x86_64";
+  EXPECT_THAT(toJson(profile), ::testing::Not(HasSubstr("cpu")));
+  Result<MachineProfile> empty = parseProfile(withCpu(""), "box.json");
+  ASSERT_TRUE(empty) << empty.status().message();
+  EXPECT_EQ(empty->cpu, CpuRates{});
+}
+
+TEST(CpuRates, StreamsAreSorted) {
+  const auto profile =
+      parseProfile(withStreams(R"({"loads": "two_streams", "hint": "none",
+                      "distance_bytes": 0, "bandwidth": 1},
+                     {"loads": "single", "hint": "t2",
+                      "distance_bytes": 8192, "bandwidth": 2},
+                     {"loads": "single", "hint": "t2",
+                      "distance_bytes": 1024, "bandwidth": 3},
+                     {"loads": "single", "hint": "nta",
+                      "distance_bytes": 1048576, "bandwidth": 4})"),
+                   "box.json");
+  ASSERT_TRUE(profile) << profile.status().message();
+  const std::vector<StreamRate> sorted = {
+      {StreamLoads::Single, StreamHint::Nta, 1048576, 4},
+      {StreamLoads::Single, StreamHint::T2, 1024, 3},
+      {StreamLoads::Single, StreamHint::T2, 8192, 2},
+      {StreamLoads::TwoStreams, StreamHint::None, 0, 1}};
+  EXPECT_EQ(profile->cpu.streams, sorted);
+}
+
+TEST(CpuRates, BadFilesNameTheField) {
+  const std::string good = R"({"loads": "burst", "hint": "t0",
+                               "distance_bytes": 64, "bandwidth": 1})";
+  std::string many = good;
+  for (int i = 0; i < 256; ++i) {
+    many += "," + good;
+  }
+  const struct {
+    std::string json;
+    const char *message;
+  } cases[] = {
+      {R"({"arch": "x86_64", "cores": 1, "cpu": 3})",
+       "field 'cpu' is 3; it must be an object"},
+      {R"({"arch": "x86_64", "cores": 1, "cpu": []})",
+       "field 'cpu' is an array; it must be an object"},
+      {withCpu(R"("fma_f23": 1)"),
+       "field 'cpu.fma_f23' is not known; the object has fma_f32, byte_dot, "
+       "byte_dot_mixed, bf16_dot, read_bandwidth, streams, tile_ns, "
+       "barrier_ns, l1d_bytes, l2_bytes and l3_bytes"},
+      {withCpu(R"("byte_dot": -1)"), "field 'cpu.byte_dot' is -1"},
+      {withCpu(R"("byte_dot": 1.5)"), "field 'cpu.byte_dot' is 1.5"},
+      {withCpu(R"("l3_bytes": 9223372036854775808)"),
+       "it takes a whole number from 0 to 9223372036854775807"},
+      {withCpu(R"("tile_ns": 1, "tile_ns": 2)"),
+       "field 'tile_ns' appears twice"},
+      {withCpu(R"("streams": {})"),
+       "field 'cpu.streams' is an object; it must be an array"},
+      {withStreams("7"), "field 'cpu.streams[0]' is 7; it must be an object"},
+      {withStreams(good + ", []"),
+       "field 'cpu.streams[1]' is an array; it must be an object"},
+      {withStreams(R"({"loads": "burst", "hint": "t0",
+                       "distance_bytes": 64})"),
+       "field 'cpu.streams[0].bandwidth' is missing"},
+      {withStreams(R"({"loads": "burst", "hint": "t0", "hint": "t0",
+                       "distance_bytes": 64, "bandwidth": 1})"),
+       "field 'hint' appears twice"},
+      {withStreams(R"({"loads": "burst", "hint": "t0", "distance_bytes": 64,
+                       "bandwidth": 1, "rate": 1})"),
+       "field 'cpu.streams[0].rate' is not known; a stream has loads"},
+      {withStreams(R"({"loads": "bursts", "hint": "t0",
+                       "distance_bytes": 64, "bandwidth": 1})"),
+       "field 'cpu.streams[0].loads' is \"bursts\"; it must be single, burst "
+       "or two_streams"},
+      {withStreams(R"({"loads": "burst", "hint": 0, "distance_bytes": 64,
+                       "bandwidth": 1})"),
+       "field 'cpu.streams[0].hint' is 0; it must be a string"},
+      {withStreams(R"({"loads": "burst", "hint": "t3",
+                       "distance_bytes": 64, "bandwidth": 1})"),
+       "field 'cpu.streams[0].hint' is \"t3\"; it must be none, nta, t0, t1 or "
+       "t2"},
+      {withStreams(R"({"loads": "burst", "hint": "none",
+                       "distance_bytes": 64, "bandwidth": 1})"),
+       "field 'cpu.streams[0].distance_bytes' is 64; it must be a whole number "
+       "from 0 to 0"},
+      {withStreams(R"({"loads": "burst", "hint": "t0",
+                       "distance_bytes": 0, "bandwidth": 1})"),
+       "it takes a whole number from 1 to 1048576"},
+      {withStreams(good + "," + good),
+       "field 'cpu.streams' has two streams with the loads 'burst', the hint "
+       "'t0' and the distance 64"},
+      {withStreams(many),
+       "field 'cpu.streams' has 257 streams; at most 256 are allowed"},
+  };
+  for (const auto &bad : cases) {
+    const Status status = parseProfile(bad.json, "m.json").status();
+    EXPECT_EQ(status.code(), ErrorCode::Corrupt) << bad.json;
+    EXPECT_THAT(status.message(), HasSubstr("'m.json'"));
+    EXPECT_THAT(status.message(), HasSubstr(bad.message));
+    EXPECT_EQ(status.message().find('\n'), std::string::npos);
+  }
+  // The same key in two objects is not repeated.
+  EXPECT_TRUE(parseProfile(withStreams(good + R"(, {"loads": "single",
+                  "hint": "t0", "distance_bytes": 64, "bandwidth": 1})"),
+                           "m.json"));
+}
