@@ -50,8 +50,9 @@ struct StreamRate {
   bool operator==(const StreamRate &) const = default;
 };
 
-/// Operations per second are those of one core that runs alone. A product and
-/// an addition are two operations.
+/// Operations per second are those of one core while all cores compute, by
+/// vector instructions (not by tile registers). A product and an addition are
+/// two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
   uint64_t byteDot = 0; ///< byte_dot: dot products of bytes, summed in int32

@@ -1,7 +1,7 @@
 //===- Main.cpp - air-bench: every kernel against the machine's limits ----===//
 #include "formats/machine/TileRegisters.h"
 #include "formats/support/MonotonicClock.h"
-#include "tools/air-bench/BarrierCost.h"
+#include "runtime/hal/cpu/probe/BarrierCost.h"
 #include "tools/air-bench/Limits.h"
 #include "tools/air-bench/PlanCosts.h"
 #include "tools/air-bench/PlanSteps.h"
@@ -18,6 +18,7 @@
 
 using namespace air;
 using namespace air::bench;
+using air::rt::BarrierCost;
 using air::tune::rotatingBytes;
 using air::tune::RotatingMemory;
 using air::tune::Workload;

@@ -3,11 +3,11 @@
 
 #include "formats/support/CheckedMath.h"
 #include "formats/support/MonotonicClock.h"
+#include "runtime/hal/cpu/CacheSizes.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <cstring>
 #include <string>
 
@@ -82,29 +82,7 @@ SumFn widestSum() {
 
 } // namespace
 
-uint64_t air::rt::lastLevelCacheBytes() {
-  uint64_t largest = 0;
-  for (int index = 0; index < 8; ++index) {
-    char path[80];
-    std::snprintf(path, sizeof path,
-                  "/sys/devices/system/cpu/cpu0/cache/index%d/size", index);
-    std::FILE *file = std::fopen(path, "re");
-    if (file == nullptr) {
-      break;
-    }
-    unsigned long long amount = 0;
-    char unit = 0;
-    int fields = std::fscanf(file, "%llu%c", &amount, &unit);
-    std::fclose(file);
-    if (fields >= 1) {
-      uint64_t bytes = unit == 'K'   ? amount << 10
-                       : unit == 'M' ? amount << 20
-                                     : amount;
-      largest = std::max(largest, bytes);
-    }
-  }
-  return largest;
-}
+uint64_t air::rt::lastLevelCacheBytes() { return cacheSizes("", 0).largest(); }
 
 Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
                                             uint64_t bytes) {
@@ -129,6 +107,11 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
       },
       &made);
   return made;
+}
+
+std::span<const uint8_t> ReadBandwidth::part(uint32_t thread) const {
+  const uint64_t own = blocksPerThread * kBlockBytes;
+  return {data + thread * own, own};
 }
 
 struct ReadBandwidth::Job {
@@ -171,21 +154,28 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
   return best;
 }
 
-Result<double> air::rt::measureDramBandwidth(uint32_t threads,
-                                             uint64_t memoryBytes,
-                                             uint32_t samples,
-                                             uint32_t milliseconds) {
+Result<uint64_t> air::rt::dramBufferBytes(uint64_t memoryBytes) {
   // The smallest buffer, in bytes. It is larger than any cache, in case the
   // system does not report the sizes of the caches.
   constexpr uint64_t kMinBytes = uint64_t{256} << 20;
   constexpr uint64_t kCacheMultiple = 4;
-  uint64_t bytes = std::max(kMinBytes, kCacheMultiple * lastLevelCacheBytes());
+  const uint64_t bytes =
+      std::max(kMinBytes,
+               kCacheMultiple * allLastLevelCacheBytes("", cpuTopology().cpus));
   if (memoryBytes != 0 && bytes > memoryBytes / 2) {
     return doesNotFitError(
         "measuring the memory bandwidth takes a buffer of " +
         std::to_string(bytes) + " bytes, which is more than half of the " +
         std::to_string(memoryBytes) + " bytes of memory of this machine");
   }
+  return bytes;
+}
+
+Result<double> air::rt::measureDramBandwidth(uint32_t threads,
+                                             uint64_t memoryBytes,
+                                             uint32_t samples,
+                                             uint32_t milliseconds) {
+  AIR_ASSIGN_OR_RETURN(uint64_t bytes, dramBufferBytes(memoryBytes));
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<CpuDevice> device,
                        CpuDevice::create(threads));
   AIR_ASSIGN_OR_RETURN(

@@ -16,6 +16,7 @@
 #include "runtime/hal/cpu/ThreadPool.h"
 
 #include <cstdint>
+#include <span>
 
 namespace air::rt {
 
@@ -35,6 +36,10 @@ public:
   /// Each sample takes at least `milliseconds` milliseconds.
   double measure(uint32_t samples, uint32_t milliseconds);
 
+  /// The part of the buffer that belongs to thread `thread` of the pool. The
+  /// parts are adjacent, in the order of the threads.
+  std::span<const uint8_t> part(uint32_t thread) const;
+
 private:
   struct Job;
   static void read(void *context, uint32_t thread);
@@ -44,11 +49,15 @@ private:
   uint64_t blocksPerThread = 0; ///< a block has 64 bytes
 };
 
-/// Returns the bytes per second that `threads` threads together read from DRAM,
-/// the best of `samples` samples. Each sample takes at least `milliseconds`
-/// milliseconds. The function allocates a buffer of four times the last-level
-/// cache, but of at least 256 MiB. Errors: DoesNotFit if the buffer is larger
-/// than half of `memoryBytes` (0 means unknown), and those of CpuDevice.
+/// The size in bytes of a buffer that no cache holds: four times all last-level
+/// caches together, but at least 256 MiB. A DoesNotFit error if it is larger
+/// than half of `memoryBytes` (0 means unknown).
+Result<uint64_t> dramBufferBytes(uint64_t memoryBytes);
+
+/// Returns the bytes per second that `threads` threads together read from a
+/// buffer of dramBufferBytes(), the best of `samples` samples. Each sample
+/// takes at least `milliseconds` milliseconds. Errors: those of
+/// dramBufferBytes() and of CpuDevice.
 Result<double> measureDramBandwidth(uint32_t threads, uint64_t memoryBytes,
                                     uint32_t samples, uint32_t milliseconds);
 

@@ -1,13 +1,12 @@
 //===- BarrierCost.cpp - times dispatches of equal tiles ------------------===//
-#include "tools/air-bench/BarrierCost.h"
+#include "runtime/hal/cpu/probe/BarrierCost.h"
 
 #include "formats/support/MonotonicClock.h"
-#include "tools/air-bench/Limits.h"
 
 #include <algorithm>
 #include <vector>
 
-namespace air::bench {
+namespace air::rt {
 namespace {
 
 /// Dispatches per sample. A sample takes only one or two milliseconds, so that
@@ -34,12 +33,12 @@ void count(const AirDispatch *, uint64_t begin, uint64_t end, void *) {
 
 Result<BarrierCost::Side> BarrierCost::makeSide(uint32_t threads) {
   Side side;
-  AIR_ASSIGN_OR_RETURN(side.device, rt::CpuDevice::create(threads));
+  AIR_ASSIGN_OR_RETURN(side.device, CpuDevice::create(threads));
   const AirKernelFn function = count;
-  rt::DispatchDesc dispatch;
+  DispatchDesc dispatch;
   dispatch.executable = side.device->addFunctions({&function, 1});
-  dispatch.grid = {kTiles, 0, rt::GridRows::Tokens};
-  const std::vector<rt::DispatchDesc> row(kDispatches, dispatch);
+  dispatch.grid = {kTiles, 0, GridRows::Tokens};
+  const std::vector<DispatchDesc> row(kDispatches, dispatch);
   AIR_ASSIGN_OR_RETURN(side.program, side.device->addProgram(row));
   return side;
 }
@@ -71,4 +70,4 @@ double BarrierCost::seconds() const {
                   many.best - one.best / many.device->threadPool().threads());
 }
 
-} // namespace air::bench
+} // namespace air::rt

@@ -8,14 +8,14 @@
 // Thread-safety: an object may be used by one thread at a time.
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_TOOLS_AIR_BENCH_BARRIERCOST_H
-#define AIRPACK_TOOLS_AIR_BENCH_BARRIERCOST_H
+#ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_BARRIERCOST_H
+#define AIRPACK_RUNTIME_HAL_CPU_PROBE_BARRIERCOST_H
 
 #include "runtime/hal/cpu/CpuDevice.h"
 
 #include <memory>
 
-namespace air::bench {
+namespace air::rt {
 
 class BarrierCost {
 public:
@@ -33,7 +33,7 @@ public:
 
 private:
   struct Side {
-    std::unique_ptr<rt::CpuDevice> device;
+    std::unique_ptr<CpuDevice> device;
     uint32_t program = 0;
     double best = 0; ///< seconds per dispatch in the fastest sample
   };
@@ -45,6 +45,6 @@ private:
   Side many; ///< uses all threads
 };
 
-} // namespace air::bench
+} // namespace air::rt
 
-#endif // AIRPACK_TOOLS_AIR_BENCH_BARRIERCOST_H
+#endif // AIRPACK_RUNTIME_HAL_CPU_PROBE_BARRIERCOST_H

@@ -1,0 +1,90 @@
+//===- CacheSizes.cpp - the data caches that Linux reports ----------------===//
+#include "runtime/hal/cpu/CacheSizes.h"
+
+#include "runtime/hal/cpu/CpuTopology.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+namespace air::rt {
+namespace {
+
+/// A CPU has one entry per cache, which are numbered from 0.
+constexpr int kMostCaches = 16;
+
+std::string lineOf(const std::string &path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+/// Parses "48K", "2M" or a number of bytes; 0 for anything else.
+uint64_t sizeOf(const std::string &text) {
+  char *end = nullptr;
+  const uint64_t number = std::strtoull(text.c_str(), &end, 10);
+  const unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 0;
+  return number > UINT64_MAX >> shift ? 0 : number << shift;
+}
+
+/// Calls visit(level, bytes, folder) for each data cache of a CPU.
+template <typename Visit>
+void visitCaches(const std::string &root, uint32_t cpu, Visit visit) {
+  for (int index = 0; index < kMostCaches; ++index) {
+    const std::string folder = root + "/sys/devices/system/cpu/cpu" +
+                               std::to_string(cpu) + "/cache/index" +
+                               std::to_string(index);
+    const uint64_t bytes = sizeOf(lineOf(folder + "/size"));
+    if (bytes != 0 && lineOf(folder + "/type") != "Instruction") {
+      visit(lineOf(folder + "/level"), bytes, folder);
+    }
+  }
+}
+
+} // namespace
+
+CacheSizes cacheSizes(const std::string &root, uint32_t cpu) {
+  CacheSizes sizes;
+  visitCaches(
+      root, cpu,
+      [&](const std::string &level, uint64_t bytes, const std::string &) {
+        if (level == "1") {
+          sizes.l1d = bytes;
+        } else if (level == "2") {
+          sizes.l2 = bytes;
+        } else if (level == "3") {
+          sizes.l3 = bytes;
+        }
+      });
+  return sizes;
+}
+
+uint64_t allLastLevelCacheBytes(const std::string &root,
+                                std::span<const uint32_t> cpus) {
+  // By the first CPU that shares the cache.
+  std::map<uint32_t, uint64_t> caches;
+  for (uint32_t cpu : cpus) {
+    uint64_t largest = 0;
+    uint32_t owner = cpu;
+    visitCaches(
+        root, cpu,
+        [&](const std::string &, uint64_t bytes, const std::string &folder) {
+          if (bytes < largest) {
+            return;
+          }
+          largest = bytes;
+          const std::vector<uint32_t> sharing =
+              parseCpuList(lineOf(folder + "/shared_cpu_list"));
+          owner = sharing.empty() ? cpu : sharing.front();
+        });
+    caches[owner] = largest;
+  }
+  uint64_t total = 0;
+  for (const auto &[owner, bytes] : caches) {
+    total += bytes;
+  }
+  return total;
+}
+
+} // namespace air::rt

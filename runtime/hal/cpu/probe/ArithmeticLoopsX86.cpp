@@ -1,0 +1,297 @@
+//===- ArithmeticLoopsX86.cpp - loops at the peak rate of a core ----------===//
+//
+// The instructions are written as assembly, so that the compiler neither merges
+// chains nor computes their results. Sources: Intel SDM, volume 2 (operands and
+// encodings), uops.info (latencies).
+//
+//===----------------------------------------------------------------------===//
+#if defined(__x86_64__)
+
+#include "runtime/hal/cpu/probe/ArithmeticLoops.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+namespace air::rt {
+namespace {
+
+using Int256 = int32_t __attribute__((vector_size(32)));
+using Int512 = int32_t __attribute__((vector_size(64)));
+using Float256 = float __attribute__((vector_size(32)));
+using Float512 = float __attribute__((vector_size(64)));
+
+constexpr int kOneInEachByte = 0x01010101;
+constexpr int kOneInEachNibble = 0x11111111;
+constexpr int kLowNibbles = 0x0f0f0f0f;
+constexpr int kOneInEachHalf = 0x00010001;
+constexpr int kOneBf16InEachHalf = 0x3f803f80;
+
+/// The sum of all lanes of all chains, which are exact integers.
+template <typename V, size_t N>
+[[gnu::always_inline]] inline uint64_t total(const V (&sums)[N]) {
+  uint64_t products = 0;
+  for (const V &sum : sums) {
+    for (size_t lane = 0; lane < sizeof(V) / 4; ++lane) {
+      products += static_cast<uint64_t>(sum[lane]);
+    }
+  }
+  return products;
+}
+
+// ---- multiply and add of float32 --------------------------------------------
+
+[[gnu::target("avx512f")]] uint64_t fma512(uint64_t turns) {
+  Float512 sums[16] = {};
+  const Float512 one = Float512{} + 1.0F;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Float512 &sum : sums) {
+      asm volatile("vfmadd231ps %1, %1, %0" : "+v"(sum) : "v"(one));
+    }
+  }
+  return total(sums);
+}
+
+[[gnu::target("avx2,fma")]] uint64_t fma256(uint64_t turns) {
+  Float256 sums[12] = {};
+  const Float256 one = Float256{} + 1.0F;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Float256 &sum : sums) {
+      asm volatile("vfmadd231ps %1, %1, %0" : "+x"(sum) : "x"(one));
+    }
+  }
+  return total(sums);
+}
+
+// ---- dot products of bytes, with an instruction for them --------------------
+
+[[gnu::target("avx512f,avx512vnni")]] uint64_t dot512(uint64_t turns) {
+  Int512 sums[16] = {};
+  const Int512 ones = Int512{} + kOneInEachByte;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Int512 &sum : sums) {
+      asm volatile("vpdpbusd %1, %1, %0" : "+v"(sum) : "v"(ones));
+    }
+  }
+  return total(sums);
+}
+
+[[gnu::target("avx2")]] uint64_t dot256(uint64_t turns) {
+  Int256 sums[12] = {};
+  const Int256 ones = Int256{} + kOneInEachByte;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Int256 &sum : sums) {
+      asm volatile("%{vex%} vpdpbusd %1, %1, %0" : "+x"(sum) : "x"(ones));
+    }
+  }
+  return total(sums);
+}
+
+// A word of weights has two nibbles per byte. The shift makes the high ones low
+// ones, and each of the two then takes an AND before it is multiplied.
+
+[[gnu::target("avx512f,avx512vnni")]] uint64_t mixed512(uint64_t turns) {
+  Int512 sums[16] = {};
+  const Int512 weights = Int512{} + kOneInEachNibble;
+  const Int512 mask = Int512{} + kLowNibbles;
+  const Int512 ones = Int512{} + kOneInEachByte;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (size_t i = 0; i < std::size(sums); i += 2) {
+      Int512 low;
+      Int512 high;
+      asm volatile("vpsrlw $4, %4, %3\n\t"
+                   "vpandd %5, %4, %2\n\t"
+                   "vpandd %5, %3, %3\n\t"
+                   "vpdpbusd %6, %2, %0\n\t"
+                   "vpdpbusd %6, %3, %1"
+                   : "+v"(sums[i]), "+v"(sums[i + 1]), "=&v"(low), "=&v"(high)
+                   : "v"(weights), "v"(mask), "v"(ones));
+    }
+  }
+  return total(sums);
+}
+
+[[gnu::target("avx2")]] uint64_t mixed256(uint64_t turns) {
+  Int256 sums[10] = {};
+  const Int256 weights = Int256{} + kOneInEachNibble;
+  const Int256 mask = Int256{} + kLowNibbles;
+  const Int256 ones = Int256{} + kOneInEachByte;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (size_t i = 0; i < std::size(sums); i += 2) {
+      Int256 low;
+      Int256 high;
+      asm volatile("vpsrlw $4, %4, %3\n\t"
+                   "vpand %5, %4, %2\n\t"
+                   "vpand %5, %3, %3\n\t"
+                   "%{vex%} vpdpbusd %6, %2, %0\n\t"
+                   "%{vex%} vpdpbusd %6, %3, %1"
+                   : "+x"(sums[i]), "+x"(sums[i + 1]), "=&x"(low), "=&x"(high)
+                   : "x"(weights), "x"(mask), "x"(ones));
+    }
+  }
+  return total(sums);
+}
+
+// ---- dot products of bytes, in pairs ----------------------------------------
+
+// Eight products of a chain are added in 16 bits, and then widened.
+
+[[gnu::target("avx512f,avx512bw")]] uint64_t pairs512(uint64_t turns) {
+  Int512 sums[8] = {};
+  const Int512 ones = Int512{} + kOneInEachByte;
+  const Int512 widen = Int512{} + kOneInEachHalf;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Int512 &sum : sums) {
+      Int512 halves;
+      Int512 pairs;
+      asm volatile("vpxord %1, %1, %1\n\t"
+                   ".rept 8\n\t"
+                   "vpmaddubsw %3, %3, %2\n\t"
+                   "vpaddw %2, %1, %1\n\t"
+                   ".endr\n\t"
+                   "vpmaddwd %4, %1, %1\n\t"
+                   "vpaddd %1, %0, %0"
+                   : "+v"(sum), "=&v"(halves), "=&v"(pairs)
+                   : "v"(ones), "v"(widen));
+    }
+  }
+  return total(sums);
+}
+
+[[gnu::target("avx2")]] uint64_t pairs256(uint64_t turns) {
+  Int256 sums[8] = {};
+  const Int256 ones = Int256{} + kOneInEachByte;
+  const Int256 widen = Int256{} + kOneInEachHalf;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Int256 &sum : sums) {
+      Int256 halves;
+      Int256 pairs;
+      asm volatile("vpxor %1, %1, %1\n\t"
+                   ".rept 8\n\t"
+                   "vpmaddubsw %3, %3, %2\n\t"
+                   "vpaddw %2, %1, %1\n\t"
+                   ".endr\n\t"
+                   "vpmaddwd %4, %1, %1\n\t"
+                   "vpaddd %1, %0, %0"
+                   : "+x"(sum), "=&x"(halves), "=&x"(pairs)
+                   : "x"(ones), "x"(widen));
+    }
+  }
+  return total(sums);
+}
+
+[[gnu::target("avx512f,avx512bw")]] uint64_t mixedPairs512(uint64_t turns) {
+  Int512 sums[8] = {};
+  const Int512 weights = Int512{} + kOneInEachNibble;
+  const Int512 mask = Int512{} + kLowNibbles;
+  const Int512 ones = Int512{} + kOneInEachByte;
+  const Int512 widen = Int512{} + kOneInEachHalf;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Int512 &sum : sums) {
+      Int512 halves;
+      Int512 low;
+      Int512 high;
+      asm volatile("vpxord %1, %1, %1\n\t"
+                   ".rept 4\n\t"
+                   "vpsrlw $4, %4, %3\n\t"
+                   "vpandd %5, %4, %2\n\t"
+                   "vpandd %5, %3, %3\n\t"
+                   "vpmaddubsw %6, %2, %2\n\t"
+                   "vpmaddubsw %6, %3, %3\n\t"
+                   "vpaddw %2, %1, %1\n\t"
+                   "vpaddw %3, %1, %1\n\t"
+                   ".endr\n\t"
+                   "vpmaddwd %7, %1, %1\n\t"
+                   "vpaddd %1, %0, %0"
+                   : "+v"(sum), "=&v"(halves), "=&v"(low), "=&v"(high)
+                   : "v"(weights), "v"(mask), "v"(ones), "v"(widen));
+    }
+  }
+  return total(sums);
+}
+
+[[gnu::target("avx2")]] uint64_t mixedPairs256(uint64_t turns) {
+  Int256 sums[8] = {};
+  const Int256 weights = Int256{} + kOneInEachNibble;
+  const Int256 mask = Int256{} + kLowNibbles;
+  const Int256 ones = Int256{} + kOneInEachByte;
+  const Int256 widen = Int256{} + kOneInEachHalf;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Int256 &sum : sums) {
+      Int256 halves;
+      Int256 low;
+      Int256 high;
+      asm volatile("vpxor %1, %1, %1\n\t"
+                   ".rept 4\n\t"
+                   "vpsrlw $4, %4, %3\n\t"
+                   "vpand %5, %4, %2\n\t"
+                   "vpand %5, %3, %3\n\t"
+                   "vpmaddubsw %6, %2, %2\n\t"
+                   "vpmaddubsw %6, %3, %3\n\t"
+                   "vpaddw %2, %1, %1\n\t"
+                   "vpaddw %3, %1, %1\n\t"
+                   ".endr\n\t"
+                   "vpmaddwd %7, %1, %1\n\t"
+                   "vpaddd %1, %0, %0"
+                   : "+x"(sum), "=&x"(halves), "=&x"(low), "=&x"(high)
+                   : "x"(weights), "x"(mask), "x"(ones), "x"(widen));
+    }
+  }
+  return total(sums);
+}
+
+// ---- dot products of bfloat16 -----------------------------------------------
+
+[[gnu::target("avx512f,avx512bf16")]] uint64_t bf16Dot512(uint64_t turns) {
+  Float512 sums[16] = {};
+  const Int512 ones = Int512{} + kOneBf16InEachHalf;
+  for (; turns != 0; --turns) {
+#pragma unroll
+    for (Float512 &sum : sums) {
+      asm volatile("vdpbf16ps %1, %1, %0" : "+v"(sum) : "v"(ones));
+    }
+  }
+  return total(sums);
+}
+
+} // namespace
+
+ArithmeticLoop arithmeticLoop(Arithmetic kind,
+                              std::span<const std::string> features) {
+  const auto has = [&](std::string_view name) {
+    return std::find(features.begin(), features.end(), name) != features.end();
+  };
+  switch (kind) {
+  case Arithmetic::FmaF32:
+    return has("avx512f") ? fma512 : has("fma") ? fma256 : nullptr;
+  case Arithmetic::ByteDot:
+    return has("avx512vnni") ? dot512
+           : has("avx512bw") ? pairs512
+           : has("avxvnni")  ? dot256
+           : has("avx2")     ? pairs256
+                             : nullptr;
+  case Arithmetic::ByteDotMixed:
+    return has("avx512vnni") ? mixed512
+           : has("avx512bw") ? mixedPairs512
+           : has("avxvnni")  ? mixed256
+           : has("avx2")     ? mixedPairs256
+                             : nullptr;
+  case Arithmetic::Bf16Dot:
+    return has("avx512bf16") ? bf16Dot512 : nullptr;
+  }
+  return nullptr;
+}
+
+} // namespace air::rt
+
+#endif // defined(__x86_64__)

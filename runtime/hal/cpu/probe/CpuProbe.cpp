@@ -1,0 +1,308 @@
+//===- CpuProbe.cpp - measures the rates of this CPU ----------------------===//
+#include "runtime/hal/cpu/probe/CpuProbe.h"
+
+#include "formats/support/CheckedMath.h"
+#include "formats/support/MonotonicClock.h"
+#include "runtime/hal/cpu/CacheSizes.h"
+#include "runtime/hal/cpu/CpuDevice.h"
+#include "runtime/hal/cpu/ReadBandwidth.h"
+#include "runtime/hal/cpu/probe/ArithmeticLoops.h"
+#include "runtime/hal/cpu/probe/BarrierCost.h"
+#include "runtime/hal/cpu/probe/Rounds.h"
+#include "runtime/hal/cpu/probe/StreamReaders.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace air::rt {
+namespace {
+
+constexpr uint32_t kDistances[] = {1024, 4096, 9216, 16384};
+constexpr uint64_t kTilePages = 8; ///< 32 KiB
+/// Durations of a sample. They are long compared with the wake-up of the
+/// threads, and short enough that a round takes about a second.
+constexpr double kArithmeticSeconds = 2e-3;
+constexpr double kStreamSeconds = 8e-3;
+
+struct ArithmeticJob {
+  ArithmeticLoop loop = nullptr;
+  uint64_t turns = 0;
+  std::atomic<uint64_t> products{0};
+
+  static void run(void *context, uint32_t) {
+    auto &job = *static_cast<ArithmeticJob *>(context);
+    job.products.fetch_add(job.loop(job.turns), std::memory_order_relaxed);
+  }
+};
+
+/// Reads `units` units of `unitPages` pages on each of the first `readers`
+/// threads. Unit i is at place (first + i * step) mod N of the N units that the
+/// reader's part of the buffer has.
+struct StreamJob {
+  const uint8_t *data = nullptr;
+  uint64_t partPages = 0; ///< of a reader
+  uint32_t readers = 1;
+  StreamReader reader = nullptr;
+  uint32_t distance = 0;
+  uint64_t unitPages = 1;
+  uint64_t units = 0;
+  uint64_t first = 0;
+  uint64_t step = 1;
+  std::atomic<uint64_t> result{0}; ///< keeps the loads from being dead code
+
+  static void run(void *context, uint32_t thread) {
+    auto &job = *static_cast<StreamJob *>(context);
+    if (thread >= job.readers) {
+      return;
+    }
+    const uint8_t *part = job.data + thread * job.partPages * kStreamPageBytes;
+    const uint64_t places = job.partPages / job.unitPages;
+    uint64_t sum = 0;
+    if (job.step == 1) {
+      // In one call up to the end of the part, so that nothing is restarted.
+      uint64_t place = job.first % places;
+      for (uint64_t left = job.units; left != 0;) {
+        const uint64_t units = std::min(left, places - place);
+        sum += job.reader(part + place * job.unitPages * kStreamPageBytes,
+                          units * job.unitPages, job.distance);
+        left -= units;
+        place = 0;
+      }
+    } else {
+      for (uint64_t i = 0; i < job.units; ++i) {
+        const uint64_t place = (job.first + i * job.step) % places;
+        sum += job.reader(part + place * job.unitPages * kStreamPageBytes,
+                          job.unitPages, job.distance);
+      }
+    }
+    job.result.fetch_add(sum, std::memory_order_relaxed);
+  }
+};
+
+/// A step of about 0.618 * places, so that consecutive units are far apart. It
+/// has no divisor in common with `places`, so that every place has its turn.
+uint64_t scatteringStep(uint64_t places) {
+  uint64_t step = std::max<uint64_t>(2, places * 618 / 1000);
+  while (std::gcd(step, places) != 1) {
+    ++step;
+  }
+  return step;
+}
+
+class Probe {
+public:
+  static Result<std::unique_ptr<Probe>> create(const CpuProbeOptions &options);
+  Result<CpuProbeResult> run(const CpuProbeOptions &options);
+
+private:
+  void addArithmetic(std::span<const std::string> features);
+  void addStreams();
+  void addTiles();
+  double seconds(ThreadPool::Job job, void *context);
+  /// The bytes per second of one sample of `job`, which reads pagesPerSample
+  /// pages on each reader.
+  double streamRate(StreamJob &job);
+  /// The job that reads with all threads, or with one if `isAlone`.
+  void setUp(StreamJob &job, StreamLoads loads, StreamHint hint, bool isAlone);
+  void calibrate();
+
+  std::unique_ptr<CpuDevice> device;
+  std::unique_ptr<BarrierCost> barrier;
+  ReadBandwidth memory;
+  Rounds rounds;
+  uint32_t threads = 1;
+  uint64_t partPages = 0;      ///< of each thread
+  uint64_t pagesPerSample = 0; ///< of each reader
+  uint64_t cursor = 0;         ///< the page at which the next sample begins
+
+  size_t arithmetic[kArithmetics.size()] = {};
+  bool hasArithmetic[kArithmetics.size()] = {};
+  size_t alone = 0;
+  size_t all = 0;
+  size_t tiles = 0;
+  std::vector<std::pair<StreamRate, size_t>> streams;
+};
+
+Result<std::unique_ptr<Probe>> Probe::create(const CpuProbeOptions &options) {
+  AIR_ASSIGN_OR_RETURN(uint64_t bytes, dramBufferBytes(options.memoryBytes));
+  std::unique_ptr<Probe> made(new Probe);
+  made->threads = options.threads;
+  AIR_ASSIGN_OR_RETURN(made->device, CpuDevice::create(options.threads));
+  AIR_ASSIGN_OR_RETURN(made->barrier, BarrierCost::create(options.threads));
+  const uint64_t unit = kTilePages * kStreamPageBytes * options.threads;
+  AIR_ASSIGN_OR_RETURN(made->memory,
+                       ReadBandwidth::create(*made->device,
+                                             made->device->threadPool(),
+                                             ceilDiv(bytes, unit) * unit));
+  made->partPages = made->memory.part(0).size() / kStreamPageBytes;
+  return made;
+}
+
+double Probe::seconds(ThreadPool::Job job, void *context) {
+  const double start = monotonicSeconds();
+  device->threadPool().run(job, context);
+  return monotonicSeconds() - start;
+}
+
+void Probe::addArithmetic(std::span<const std::string> features) {
+  for (size_t i = 0; i < kArithmetics.size(); ++i) {
+    const ArithmeticLoop loop = arithmeticLoop(kArithmetics[i], features);
+    if (loop == nullptr) {
+      continue;
+    }
+    hasArithmetic[i] = true;
+    arithmetic[i] = rounds.add(
+        [this, loop, turns = uint64_t{4096}]() mutable -> Result<double> {
+          while (true) {
+            ArithmeticJob job;
+            job.loop = loop;
+            job.turns = turns;
+            const double time = seconds(ArithmeticJob::run, &job);
+            if (time >= kArithmeticSeconds || turns >= kMostTurns) {
+              return 2 * static_cast<double>(job.products) / time / threads;
+            }
+            turns *= 2;
+          }
+        });
+  }
+}
+
+void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
+                  bool isAlone) {
+  job.data = memory.part(0).data();
+  job.reader = streamReader(loads, hint);
+  job.units = pagesPerSample;
+  job.first = cursor;
+  cursor += pagesPerSample;
+  if (!isAlone) {
+    job.partPages = partPages;
+    job.readers = threads;
+    return;
+  }
+  // The parts of the threads on the first thread's memory node are adjacent, so
+  // that one reader can take them all.
+  const auto nodes = device->threadPool().nodeRuns();
+  job.partPages = partPages * (nodes.empty() ? threads : nodes.front().end);
+  job.readers = 1;
+}
+
+double Probe::streamRate(StreamJob &job) {
+  const double time = seconds(StreamJob::run, &job);
+  return static_cast<double>(job.units * job.unitPages * job.readers *
+                             kStreamPageBytes) /
+         time;
+}
+
+void Probe::calibrate() {
+  pagesPerSample = 256;
+  while (true) {
+    StreamJob job;
+    setUp(job, StreamLoads::Single, StreamHint::None, false);
+    const double time = seconds(StreamJob::run, &job);
+    if (time >= kStreamSeconds / 2) {
+      pagesPerSample =
+          std::max(kTilePages,
+                   static_cast<uint64_t>(static_cast<double>(pagesPerSample) *
+                                         kStreamSeconds / time));
+      return;
+    }
+    pagesPerSample *= 2;
+  }
+}
+
+void Probe::addStreams() {
+  all = rounds.add([this]() -> Result<double> { return memory.measure(1, 8); });
+  alone = rounds.add([this]() -> Result<double> {
+    StreamJob job;
+    setUp(job, StreamLoads::Single, StreamHint::None, true);
+    return streamRate(job);
+  });
+  const auto add = [this](StreamLoads loads, StreamHint hint,
+                          uint32_t distance) {
+    const size_t index =
+        rounds.add([this, loads, hint, distance]() -> Result<double> {
+          StreamJob job;
+          setUp(job, loads, hint, false);
+          job.distance = distance;
+          return streamRate(job);
+        });
+    streams.emplace_back(StreamRate{loads, hint, distance, 0}, index);
+  };
+  for (StreamLoads loads :
+       {StreamLoads::Single, StreamLoads::Burst, StreamLoads::TwoStreams}) {
+    add(loads, StreamHint::None, 0);
+    for (StreamHint hint :
+         {StreamHint::Nta, StreamHint::T0, StreamHint::T1, StreamHint::T2}) {
+      for (uint32_t distance : kDistances) {
+        add(loads, hint, distance);
+      }
+    }
+  }
+}
+
+void Probe::addTiles() {
+  tiles = rounds.add([this]() -> Result<double> {
+    const uint64_t count = std::max<uint64_t>(1, pagesPerSample / kTilePages);
+    double times[2] = {};
+    for (bool isScattered : {false, true}) {
+      StreamJob job;
+      setUp(job, StreamLoads::Burst, StreamHint::None, false);
+      job.unitPages = kTilePages;
+      job.units = count;
+      job.first /= kTilePages;
+      job.step = isScattered ? scatteringStep(partPages / kTilePages) : 1;
+      times[isScattered ? 1 : 0] = seconds(StreamJob::run, &job);
+    }
+    return (times[1] - times[0]) / static_cast<double>(count);
+  });
+}
+
+Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
+  addArithmetic(options.features);
+  rounds.add([this]() -> Result<double> {
+    AIR_RETURN_IF_ERROR(barrier->sample());
+    AIR_RETURN_IF_ERROR(barrier->sample());
+    return barrier->seconds();
+  });
+  calibrate();
+  addStreams();
+  addTiles();
+  AIR_RETURN_IF_ERROR(rounds.take(options.rounds, options.seconds));
+
+  const auto whole = [](double value) {
+    return static_cast<uint64_t>(std::llround(std::max(0.0, value)));
+  };
+  CpuProbeResult result;
+  result.memoryBandwidth = whole(rounds.largest(all));
+  CpuRates &rates = result.rates;
+  uint64_t *const fields[] = {&rates.fmaF32, &rates.byteDot,
+                              &rates.byteDotMixed, &rates.bf16Dot};
+  for (size_t i = 0; i < kArithmetics.size(); ++i) {
+    *fields[i] = hasArithmetic[i] ? whole(rounds.median(arithmetic[i])) : 0;
+  }
+  rates.readBandwidth = whole(rounds.median(alone));
+  for (auto &[stream, index] : streams) {
+    stream.bandwidth = whole(rounds.median(index));
+    rates.streams.push_back(stream);
+  }
+  rates.tileNs = whole(rounds.median(tiles) * 1e9);
+  // BarrierCost itself keeps its fastest samples, of all rounds.
+  rates.barrierNs = whole(barrier->seconds() * 1e9);
+  const CacheSizes caches = cacheSizes("", cpuTopology().cpus.front());
+  rates.l1dBytes = caches.l1d;
+  rates.l2Bytes = caches.l2;
+  rates.l3Bytes = caches.l3;
+  return result;
+}
+
+} // namespace
+
+Result<CpuProbeResult> probeCpu(const CpuProbeOptions &options) {
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<Probe> probe, Probe::create(options));
+  return probe->run(options);
+}
+
+} // namespace air::rt

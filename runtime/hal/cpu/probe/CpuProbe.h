@@ -1,0 +1,46 @@
+//===- CpuProbe.h - measures the rates of this CPU --------------*- C++ -*-===//
+//
+// Measures everything in CpuRates.h: arithmetic in registers, ways of reading
+// memory, the cost of a tile and of a barrier. The measurements take turns
+// (Rounds.h), and the results are medians; the memory bandwidth is the best
+// sample, because it serves as an upper bound.
+//
+// Streams read a buffer that no cache holds, and every sample continues where
+// the one before it ended. Tiles have 32 KiB, about as much as the weights of
+// the smallest tiles of a matmul.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_CPUPROBE_H
+#define AIRPACK_RUNTIME_HAL_CPU_PROBE_CPUPROBE_H
+
+#include "formats/machine/CpuRates.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace air::rt {
+
+struct CpuProbeOptions {
+  uint32_t threads = 1;
+  uint64_t memoryBytes = 0; ///< size of the RAM; 0 if it is not known
+  std::span<const std::string> features; ///< as in MachineProfile
+  uint32_t rounds = 9;
+  /// After this many seconds no further round begins, except that three are
+  /// always taken. A round takes about one second.
+  double seconds = 12;
+};
+
+struct CpuProbeResult {
+  CpuRates rates;
+  uint64_t memoryBandwidth = 0; ///< reads by all threads, in bytes per second
+};
+
+/// Errors: DoesNotFit if the machine has too little memory for the buffer
+/// (ReadBandwidth.h), and those of CpuDevice.
+Result<CpuProbeResult> probeCpu(const CpuProbeOptions &options);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_HAL_CPU_PROBE_CPUPROBE_H

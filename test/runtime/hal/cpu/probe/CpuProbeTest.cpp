@@ -1,0 +1,49 @@
+//===- CpuProbeTest.cpp - the measured rates make a profile ---------------===//
+#include "runtime/hal/cpu/probe/CpuProbe.h"
+
+#include "formats/machine/MachineProfile.h"
+
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::rt;
+
+TEST(CpuProbe, MeasuresWhatTheHostHas) {
+  MachineProfile host = hostProfile();
+  CpuProbeOptions options;
+  options.threads = 2;
+  options.memoryBytes = host.memoryBytes;
+  options.features = host.features;
+  options.rounds = 1;
+  Result<CpuProbeResult> probed = probeCpu(options);
+  ASSERT_TRUE(probed) << probed.status().message();
+  const CpuRates &rates = probed->rates;
+  // From the CPUs of the 1990s to ten times what a core of today reaches.
+  const auto isRate = [](uint64_t rate) { return rate > 1e7 && rate < 1e13; };
+  EXPECT_TRUE(isRate(rates.fmaF32)) << rates.fmaF32;
+  EXPECT_TRUE(isRate(rates.byteDot)) << rates.byteDot;
+  EXPECT_TRUE(isRate(rates.byteDotMixed)) << rates.byteDotMixed;
+  EXPECT_TRUE(isRate(rates.readBandwidth)) << rates.readBandwidth;
+  EXPECT_TRUE(isRate(probed->memoryBandwidth)) << probed->memoryBandwidth;
+  EXPECT_LT(rates.tileNs, 1'000'000u);
+  EXPECT_LT(rates.barrierNs, 1'000'000'000u);
+  // Three orders of loads, each without a prefetch and with four hints at four
+  // distances.
+  EXPECT_EQ(rates.streams.size(), 3u * (1 + 4 * 4));
+  for (const StreamRate &stream : rates.streams) {
+    EXPECT_TRUE(isRate(stream.bandwidth))
+        << streamLoadsName(stream.loads) << streamHintName(stream.hint);
+  }
+  // The parser sorts the streams and refuses what a profile may not have.
+  host.cpu = rates;
+  Result<MachineProfile> back = parseProfile(toJson(host), "host.json");
+  ASSERT_TRUE(back) << back.status().message();
+  EXPECT_EQ(*back, host);
+}
+
+TEST(CpuProbe, RefusesAMachineThatIsTooSmall) {
+  CpuProbeOptions options;
+  options.memoryBytes = 1 << 20;
+  const Status status = probeCpu(options).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+}
