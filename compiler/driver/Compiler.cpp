@@ -71,8 +71,7 @@ makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
   passes.push_back(createCanonicalizerPass());
   passes.push_back(createFuseSteps());
   passes.push_back(createVerifySteps());
-  passes.push_back(options.tiles ? createSelectKernels(select, *options.tiles)
-                                 : createSelectKernels(select));
+  passes.push_back(createSelectKernels(select, options.machine, options.tiles));
   passes.push_back(createPlanMemory());
   passes.push_back(createVerifyMemory());
   passes.push_back(createPackSegments());

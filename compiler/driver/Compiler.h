@@ -16,6 +16,7 @@
 
 #include "codegen/TileChoice.h"
 #include "compiler/emit/WritePlan.h"
+#include "formats/machine/MachineProfile.h"
 #include "formats/model/TokenizerData.h"
 
 #include <memory>
@@ -30,6 +31,8 @@ struct CompileOptions {
   std::string model;
   /// The target machine, in a form that resolveProfile accepts.
   std::string target = "host";
+  /// The target machine as a profile. When set, `target` is not used.
+  std::optional<MachineProfile> machine;
   /// The name of the pre-tokeniser that replaces the one named in the file, or
   /// "" to keep the latter. Loading fails with Usage when the name is unknown
   /// or the vocabulary is not byte-level BPE.

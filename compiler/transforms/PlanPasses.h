@@ -8,19 +8,26 @@
 
 #include "codegen/TileChoice.h"
 #include "compiler/dialect/plan/PlanDialect.h"
+#include "formats/machine/MachineProfile.h"
 
 #include "mlir/Pass/Pass.h"
+
+#include <optional>
+#include <vector>
 
 namespace air::compiler {
 
 #define GEN_PASS_DECL
 #include "compiler/transforms/PlanPasses.h.inc"
 
-/// Like the overload without `tiles`, but uses measured tile sizes. Kernels
-/// that are not among `tiles` keep the tile sizes that the cost model chooses.
+/// Like the overload with options only, but for the machine `profile` instead
+/// of options.target, if there is one, and with measured tile sizes, if there
+/// are any. Kernels that are not among `tiles` keep the tile sizes that the
+/// cost model chooses.
 std::unique_ptr<mlir::Pass>
 createSelectKernels(SelectKernelsOptions options,
-                    std::vector<codegen::TileChoice> tiles);
+                    std::optional<MachineProfile> profile,
+                    std::optional<std::vector<codegen::TileChoice>> tiles);
 
 /// Like the overload without `artifact`, but also moves the compiled object to
 /// `artifact`, which must outlive the pass.

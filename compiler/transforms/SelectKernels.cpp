@@ -48,10 +48,14 @@ bool isMatMul(const KernelSpec &spec) {
 struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   using StatusPass::StatusPass;
   SelectKernels(SelectKernelsOptions options,
-                const std::vector<codegen::TileChoice> &choices)
-      : StatusPass(std::move(options)), isTuned(true) {
-    for (const codegen::TileChoice &choice : choices) {
-      measured[codegen::kernelName(choice.spec)] = choice.tiles;
+                std::optional<MachineProfile> profile,
+                const std::optional<std::vector<codegen::TileChoice>> &choices)
+      : StatusPass(std::move(options)), machine(std::move(profile)),
+        isTuned(choices.has_value()) {
+    if (choices) {
+      for (const codegen::TileChoice &choice : *choices) {
+        measured[codegen::kernelName(choice.spec)] = choice.tiles;
+      }
     }
   }
 
@@ -66,7 +70,10 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                            std::to_string(models.size()));
     }
     GraphOp graph = graphs.front();
-    AIR_ASSIGN_OR_RETURN(MachineProfile profile, resolveProfile(target));
+    if (!machine) {
+      AIR_ASSIGN_OR_RETURN(machine, resolveProfile(target));
+    }
+    const MachineProfile &profile = *machine;
     if (maxTokens == 0 || maxOutputs == 0 || maxOutputs > maxTokens) {
       return usageError("max-tokens " + std::to_string(maxTokens) +
                         " and max-outputs " + std::to_string(maxOutputs) +
@@ -245,6 +252,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return Status::ok();
   }
 
+  std::optional<MachineProfile> machine; ///< resolved from `target` if absent
   bool isTuned = false;
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
@@ -254,8 +262,10 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
 
 std::unique_ptr<Pass>
 createSelectKernels(SelectKernelsOptions options,
-                    std::vector<codegen::TileChoice> tiles) {
-  return std::make_unique<SelectKernels>(std::move(options), tiles);
+                    std::optional<MachineProfile> profile,
+                    std::optional<std::vector<codegen::TileChoice>> tiles) {
+  return std::make_unique<SelectKernels>(std::move(options), std::move(profile),
+                                         tiles);
 }
 
 } // namespace air::compiler

@@ -1,5 +1,6 @@
 //===- BuiltinProfiles.cpp - the built-in machine profiles ----------------===//
 #include "formats/machine/MachineProfile.h"
+#include "formats/machine/Microarchitecture.h"
 #include "formats/support/MappedFile.h"
 
 #include <algorithm>
@@ -20,8 +21,10 @@ struct Builtin {
 /// kernels use), variants of both with dot products of bytes, and variants of
 /// level 4 with dot products of bfloat16 and with tile registers. The aarch64
 /// profiles are Armv8.0, Armv8.2 with dot products of bytes, and Armv8.6 with
-/// matrix multiplication of bytes. All of them describe a machine of nominal
-/// size: eight cores, 16 GiB, two channels of DDR4-3200, and an NVMe disk.
+/// matrix multiplication of bytes. Of the rates of their CPUs nothing is known.
+/// They and the profiles of CPUs (Microarchitecture.h) describe a machine of
+/// nominal size: eight cores, 16 GiB and an NVMe disk, and these also two
+/// channels of DDR4-3200.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},
@@ -53,6 +56,19 @@ const std::vector<Builtin> &builtins() {
 constexpr uint32_t kNominalCores = 8;
 constexpr uint64_t kNominalMemory = 16 * kGiB;
 constexpr uint64_t kNominalDisk = 3'000'000'000;
+
+MachineProfile nominalMachine(const std::string &name, const std::string &arch,
+                              const std::vector<std::string> &features) {
+  MachineProfile profile;
+  profile.name = name;
+  profile.arch = arch;
+  profile.features = features;
+  profile.cores = kNominalCores;
+  profile.memoryBytes = kNominalMemory;
+  profile.memoryBandwidth = kNominalHostBandwidth;
+  profile.diskBandwidth = kNominalDisk;
+  return profile;
+}
 
 struct GpuName {
   std::string_view name;
@@ -95,6 +111,10 @@ std::vector<std::string> builtinProfiles() {
   for (const Builtin &builtin : builtins()) {
     names.emplace_back(builtin.name);
   }
+  for (const Microarchitecture &cpu : microarchitectures()) {
+    names.push_back(cpu.name);
+  }
+  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -104,14 +124,15 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
   }
   for (const Builtin &builtin : builtins()) {
     if (spec == builtin.name) {
-      MachineProfile profile;
-      profile.name = builtin.name;
-      profile.arch = builtin.arch;
-      profile.features = builtin.features;
-      profile.cores = kNominalCores;
-      profile.memoryBytes = kNominalMemory;
-      profile.memoryBandwidth = kNominalHostBandwidth;
-      profile.diskBandwidth = kNominalDisk;
+      return nominalMachine(builtin.name, builtin.arch, builtin.features);
+    }
+  }
+  for (const Microarchitecture &cpu : microarchitectures()) {
+    if (spec == cpu.name) {
+      MachineProfile profile = nominalMachine(cpu.name, cpu.arch, cpu.features);
+      profile.memoryBandwidth = std::min(
+          kNominalCores * cpu.rates.readBandwidth, cpu.memoryBandwidth);
+      profile.cpu = cpu.rates;
       return profile;
     }
   }

@@ -3,16 +3,21 @@
 // Sources for x86: Intel SDM, volume 2, CPUID, and volume 1, chapter 13 (XCR0);
 // AMD APM, volume 3, appendix E. An x86 feature counts only if the operating
 // system saves the registers that it uses. Source for Arm: the Linux kernel's
-// documentation of AT_HWCAP and AT_HWCAP2.
+// documentation of AT_HWCAP and AT_HWCAP2, and its
+// Documentation/arch/arm64/cpu-feature-registers.rst.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/FeatureRules.h"
 #include "formats/machine/HostFacts.h"
 #include "formats/machine/MachineProfile.h"
+#include "formats/machine/Microarchitecture.h"
+#include "formats/machine/ProbeCache.h"
 #include "formats/machine/TileRegisters.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
+#include <initializer_list>
 #include <optional>
 #include <sched.h>
 #include <unistd.h>
@@ -94,6 +99,40 @@ std::vector<std::string> hostFeatures() {
 
 constexpr const char *kHostArch = "x86_64";
 
+/// Appends the bytes of the registers, which are text.
+void appendText(std::initializer_list<uint32_t> registers, std::string &text) {
+  for (uint32_t value : registers) {
+    for (int byte = 0; byte < 4; ++byte) {
+      text += static_cast<char>(value >> 8 * byte & 0xff);
+    }
+  }
+}
+
+CpuIdentity hostIdentity() {
+  CpuIdentity cpu;
+  const CpuidRegisters leaf0 = cpuid(0, 0);
+  appendText({leaf0.ebx, leaf0.edx, leaf0.ecx}, cpu.vendor);
+  const uint32_t signature = cpuid(1, 0).eax;
+  const uint32_t family = signature >> 8 & 0xf;
+  cpu.family = family == 0xf ? family + (signature >> 20 & 0xff) : family;
+  cpu.model = signature >> 4 & 0xf;
+  if (family == 0x6 || family == 0xf) {
+    cpu.model += (signature >> 16 & 0xf) << 4;
+  }
+  return cpu;
+}
+
+/// What identifies the model of the CPU beyond its identity.
+std::string hostBrand() {
+  std::string brand;
+  for (uint32_t leaf = 0x80000002; leaf <= 0x80000004; ++leaf) {
+    const CpuidRegisters r = cpuid(leaf, 0);
+    appendText({r.eax, r.ebx, r.ecx, r.edx}, brand);
+  }
+  brand.resize(std::min(brand.size(), brand.find('\0')));
+  return "stepping " + std::to_string(cpuid(1, 0).eax & 0xf) + " " + brand;
+}
+
 } // namespace
 
 #elif defined(__aarch64__)
@@ -119,6 +158,26 @@ std::vector<std::string> hostFeatures() {
 }
 
 constexpr const char *kHostArch = "aarch64";
+
+/// The main ID register of CPU 0 as the kernel prints it, "0x00000000410fd401";
+/// 0 if it does not.
+uint64_t mainId() {
+  std::ifstream file(
+      "/sys/devices/system/cpu/cpu0/regs/identification/midr_el1");
+  std::string text;
+  std::getline(file, text);
+  return std::strtoull(text.c_str(), nullptr, 16);
+}
+
+CpuIdentity hostIdentity() {
+  CpuIdentity cpu;
+  const uint64_t id = mainId();
+  cpu.vendor = id >> 24 == 0x41 ? "arm" : "";
+  cpu.model = static_cast<uint32_t>(id >> 4 & 0xfff);
+  return cpu;
+}
+
+std::string hostBrand() { return "main ID " + std::to_string(mainId()); }
 
 } // namespace
 
@@ -254,6 +313,12 @@ std::vector<std::string> usable(const std::vector<std::string> &features) {
   return kept;
 }
 
+std::string hostCpuModel() {
+  const CpuIdentity cpu = hostIdentity();
+  return cpu.vendor + " family " + std::to_string(cpu.family) + " model " +
+         std::to_string(cpu.model) + " " + hostBrand();
+}
+
 MachineProfile hostProfile() {
   MachineProfile host;
   host.name = "host";
@@ -261,8 +326,11 @@ MachineProfile hostProfile() {
   host.features = usable(hostFeatures());
   host.cores = usableCores();
   host.memoryBytes = memoryCapacity("");
+  const CpuIdentity cpu = hostIdentity();
+  host.cpu = nominalRates(cpu, host.arch, host.features);
   host.memoryBandwidth =
-      std::min(host.cores * kNominalCoreBandwidth, kNominalHostBandwidth);
+      std::min(host.cores * host.cpu.readBandwidth,
+               nominalMemoryBandwidth(cpu, host.arch, host.features));
   return host;
 }
 

@@ -5,8 +5,9 @@
 // says whether the bandwidths came from `airrun probe` on that machine or are
 // nominal.
 //
-// The profile of `host` contains fixed properties of the machine but no
-// measurements, so that two plans made on one machine are identical.
+// hostProfile() contains fixed properties of the machine but no measurements,
+// so that two plans made on one machine are identical. What `airrun probe
+// --save` measured comes in through withMeasurements() (ProbeCache.h).
 //
 // The JSON is one object with the keys of the table Machine in plan.fbs:
 //   name              1 to 1024 bytes without '/' or control characters; the
@@ -54,15 +55,16 @@ struct MachineProfile {
   bool operator==(const MachineProfile &) const = default;
 };
 
-/// The memory bandwidth, in bytes per second, that is assumed for a host that
-/// was not measured: this number for each core, but at most
-/// kNominalHostBandwidth. One core of current server and desktop CPUs streams
-/// some 10 GB/s, and the peak of two channels of DDR4-3200 is 51 GB/s. These
-/// values rank plans; they do not predict speed.
+/// The memory bandwidth, in bytes per second, that is assumed for a CPU about
+/// which nothing is known: this number for each core, but at most
+/// kNominalHostBandwidth. One core of any current server or desktop CPU streams
+/// at least some 10 GB/s, and the peak of two channels of DDR4-3200 is 51 GB/s.
+/// These values rank plans; they do not predict speed.
 inline constexpr uint64_t kNominalCoreBandwidth = 10'000'000'000;
 inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 
-/// Returns the profile of this machine. Its features come from cpuid (x86) or
+/// Returns the profile of this machine, with the nominal rates of its
+/// microarchitecture (Microarchitecture.h). Its features come from cpuid (x86) or
 /// from the kernel's auxiliary vector (Arm). `cores` is the number of CPUs in
 /// the affinity mask of this process. `memoryBytes` is the RAM or the limit of
 /// the cgroup, whichever is smaller; it does not depend on how much memory is

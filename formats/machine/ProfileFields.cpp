@@ -2,6 +2,8 @@
 #include "formats/machine/ProfileFields.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 
 namespace air {
 
@@ -67,6 +69,29 @@ std::string ProfileFields::shown(const ProfileJson &value) {
       value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   constexpr size_t kShown = 40;
   return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
+}
+
+ProfileJson parseProfileJson(const std::string &json, std::string &repeated) {
+  // Element D has the keys of the object that is open at depth D. No profile
+  // and no cache of one is deeper.
+  std::array<std::set<std::string>, 6> seen;
+  auto onEvent = [&](int depth, ProfileJson::parse_event_t event,
+                     ProfileJson &parsed) {
+    const auto level = static_cast<size_t>(depth);
+    if (event == ProfileJson::parse_event_t::object_start &&
+        level + 1 < seen.size()) {
+      seen[level + 1].clear();
+    }
+    if (event == ProfileJson::parse_event_t::key && level < seen.size() &&
+        repeated.empty()) {
+      const auto &key = *parsed.get_ptr<const std::string *>();
+      if (!seen[level].insert(key).second) {
+        repeated = key;
+      }
+    }
+    return true;
+  };
+  return ProfileJson::parse(json, onEvent, /*allow_exceptions=*/false);
 }
 
 } // namespace air

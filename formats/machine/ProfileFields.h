@@ -7,7 +7,7 @@
 #ifndef AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
 #define AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
 
-#include "formats/machine/CpuRates.h"
+#include "formats/machine/MachineProfile.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
@@ -53,6 +53,18 @@ private:
   std::string where;
   std::string prefix;
 };
+
+/// Parses `json`, and sets `repeated` to the first key that an object has
+/// twice, if any. JSON does not define which of the two values counts, so the
+/// caller refuses such an object. The result is discarded if `json` is not
+/// JSON.
+ProfileJson parseProfileJson(const std::string &json, std::string &repeated);
+
+/// The profile that `object` describes, as parseProfile() reads it.
+Result<MachineProfile> profileFrom(const ProfileJson &object,
+                                   const std::string &where);
+/// The profile as toJson() writes it.
+ProfileJson profileJson(const MachineProfile &profile);
 
 /// Reads the object "cpu" of the profile `object`, if there is one.
 Status readCpuRates(const ProfileJson &object, const std::string &where,

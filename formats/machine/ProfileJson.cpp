@@ -4,9 +4,7 @@
 #include "formats/machine/ProfileFields.h"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
-#include <set>
 
 namespace air {
 
@@ -70,30 +68,6 @@ Status checkName(const ProfileFields &fields, const std::string &name) {
   return Status::ok();
 }
 
-/// Parses `json`, and sets `repeated` to the first key that an object has
-/// twice, if any. JSON does not define which of the two values counts, so the
-/// caller refuses such an object.
-Json parseObject(const std::string &json, std::string &repeated) {
-  // Element D has the keys of the object that is open at depth D. Nothing that
-  // a profile has lies deeper.
-  std::array<std::set<std::string>, 5> seen;
-  auto onEvent = [&](int depth, Json::parse_event_t event, Json &parsed) {
-    const auto level = static_cast<size_t>(depth);
-    if (event == Json::parse_event_t::object_start && level + 1 < seen.size()) {
-      seen[level + 1].clear();
-    }
-    if (event == Json::parse_event_t::key && level < seen.size() &&
-        repeated.empty()) {
-      const auto &key = *parsed.get_ptr<const std::string *>();
-      if (!seen[level].insert(key).second) {
-        repeated = key;
-      }
-    }
-    return true;
-  };
-  return Json::parse(json, onEvent, /*allow_exceptions=*/false);
-}
-
 Status readFeatures(const Json &object, const ProfileFields &fields,
                     MachineProfile &profile) {
   const auto it = object.find("features");
@@ -149,20 +123,26 @@ std::vector<std::string_view> knownFeatures(std::string_view arch) {
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where) {
   std::string repeated;
-  const Json object = parseObject(json, repeated);
+  const Json object = parseProfileJson(json, repeated);
   if (object.is_discarded() || !object.is_object()) {
     return corruptError("'" + where +
                         "' is not a JSON object; a machine profile is one, "
                         "with at least \"arch\" and \"cores\"");
   }
+  if (!repeated.empty()) {
+    return ProfileFields(object, where)
+        .fail(repeated, "appears twice; it may appear only once");
+  }
+  return profileFrom(object, where);
+}
+
+Result<MachineProfile> profileFrom(const Json &object,
+                                   const std::string &where) {
   static constexpr const char *kKeys[] = {
       "name",           "arch",         "features",
       "cores",          "memory_bytes", "memory_bandwidth",
       "disk_bandwidth", "measured",     "cpu"};
   const ProfileFields fields(object, where);
-  if (!repeated.empty()) {
-    return fields.fail(repeated, "appears twice; it may appear only once");
-  }
   AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "a profile"));
   MachineProfile profile;
   profile.name = fileStem(where);
@@ -201,7 +181,7 @@ Result<MachineProfile> parseProfile(const std::string &json,
   return profile;
 }
 
-std::string toJson(const MachineProfile &profile) {
+Json profileJson(const MachineProfile &profile) {
   Json object;
   object["name"] = profile.name;
   object["arch"] = profile.arch;
@@ -214,7 +194,13 @@ std::string toJson(const MachineProfile &profile) {
   if (profile.cpu != CpuRates{}) {
     object["cpu"] = cpuRatesJson(profile.cpu);
   }
-  return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return object;
+}
+
+std::string toJson(const MachineProfile &profile) {
+  return profileJson(profile).dump(2, ' ', false,
+                                   Json::error_handler_t::replace) +
+         "\n";
 }
 
 } // namespace air

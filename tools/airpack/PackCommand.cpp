@@ -8,6 +8,7 @@
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
+#include "tools/cli/ProbeFile.h"
 #include "tools/tune/HostBandwidth.h"
 #include "tools/tune/Tuner.h"
 
@@ -80,6 +81,11 @@ compileOptions(const cli::Invocation &invocation) {
                       "or a JSON file");
   }
   options.target = *target;
+  if (invocation.has("--no-probe-cache")) {
+    AIR_ASSIGN_OR_RETURN(options.machine, resolveProfile(*target));
+  } else {
+    AIR_ASSIGN_OR_RETURN(options.machine, cli::resolveTarget(*target));
+  }
   options.pre = invocation.text("--pre").value_or("");
   options.kvType = invocation.text("--kv-type").value_or("");
   options.activations = invocation.text("--activations").value_or("");
@@ -112,7 +118,7 @@ private:
 /// Times different tile sizes for the plan that `options` describes, and stores
 /// the choice in `options.tiles`.
 Status measureTiles(compiler::CompileOptions &options, double seconds) {
-  AIR_ASSIGN_OR_RETURN(MachineProfile target, resolveProfile(options.target));
+  const MachineProfile &target = *options.machine;
   const MachineProfile host = hostProfile();
   if (Status runs = prepareToRun(target, host); !runs.isOk()) {
     return usageError("--tune measures on this machine, which cannot run plans "
@@ -222,9 +228,10 @@ cli::Command packCommand() {
   tune.maximum = 86400;
   command.options = {
       makeOption("--target", "", ValueKind::String, "TARGET",
-                 "The machine to compile for: host (this machine), the name of "
-                 "a built-in profile, or a JSON profile as airrun probe writes "
-                 "it. Required."),
+                 "The machine to compile for: host (this machine, with what "
+                 "'airrun probe --save' measured on it, if anything), the name "
+                 "of a built-in profile, or a JSON profile as airrun probe "
+                 "writes it. Required."),
       makeOption("--output", "-o", ValueKind::String, "PLAN",
                  "The plan to write.",
                  "MODEL's name with the extension .air, in the current folder"),
@@ -235,6 +242,9 @@ cli::Command packCommand() {
       pre,
       threads,
       tune,
+      makeOption("--no-probe-cache", "", ValueKind::Flag, "",
+                 "For the target host, use the nominal rates of its CPU even "
+                 "if 'airrun probe --save' has measured this machine."),
       makeOption("--weightless", "", ValueKind::Flag, "",
                  "Write a plan without the bytes of the weights, which are not "
                  "read. Such a plan takes only kilobytes, and serves for "
@@ -353,7 +363,10 @@ Status runPack(const cli::Invocation &invocation) {
   if (invocation.has("--json")) {
     return cli::writeOut(planToJson(plan.plan()));
   }
-  double bandwidth = options.target == "host" ? measureBandwidth() : 0;
+  // The summary of a measured target already has its bandwidth.
+  double bandwidth = options.target == "host" && !options.machine->measured
+                         ? measureBandwidth()
+                         : 0;
   return cli::writeOut(
       planSummary(plan.plan(), plan.bytes().size(), bandwidth) + "written to " +
       output + "\n");

@@ -1,26 +1,58 @@
 //===- ProbeCommand.cpp - this machine, measured ----------------*- C++ -*-===//
 #include "tools/airrun/ProbeCommand.h"
 
-#include "formats/machine/MachineProfile.h"
+#include "formats/machine/ProbeCache.h"
+#include "formats/support/Printable.h"
 #include "runtime/hal/cpu/CpuTopology.h"
-#include "runtime/hal/cpu/ReadBandwidth.h"
+#include "runtime/hal/cpu/probe/CpuProbe.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/ProbeReport.h"
 #include "tools/cli/OutputFile.h"
+#include "tools/cli/ProbeFile.h"
 
 namespace air {
+namespace {
+
+Result<MachineProfile> measuredHost(uint32_t threads) {
+  MachineProfile profile = hostProfile();
+  rt::CpuProbeOptions options;
+  options.threads = threads;
+  options.memoryBytes = profile.memoryBytes;
+  options.features = profile.features;
+  AIR_ASSIGN_OR_RETURN(rt::CpuProbeResult result, rt::probeCpu(options));
+  profile.cpu = std::move(result.rates);
+  profile.memoryBandwidth = result.memoryBandwidth;
+  profile.measured = true;
+  return profile;
+}
+
+} // namespace
+
 cli::Command probeCommand() {
   cli::Command command;
   command.name = "probe";
-  command.summary = "Measure this machine's memory bandwidth and print a "
-                    "profile of the machine for airpack --target.";
-  command.options = {
-      {.name = "--output",
-       .shortName = "-o",
-       .kind = cli::ValueKind::String,
-       .valueName = "FILE",
-       .help = "Write the profile to a file instead of standard output."},
-      threadsOption()};
-  command.examples = {"airrun probe -o machine.json"};
+  command.summary =
+      "Measure what decides between variants of kernels on this machine: the "
+      "arithmetic of a core, ways of reading memory, tiles and barriers. Takes "
+      "10 to 20 seconds; other programs that run disturb it.";
+  cli::Option json;
+  json.name = "--json";
+  json.help = "Print the profile of the machine as JSON, for airpack --target, "
+              "instead of tables.";
+  cli::Option save;
+  save.name = "--save";
+  save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "
+              "(~/.cache if that is unset). From then on airpack --target host "
+              "chooses kernels by it.";
+  command.options = {{.name = "--output",
+                      .shortName = "-o",
+                      .kind = cli::ValueKind::String,
+                      .valueName = "FILE",
+                      .help = "Also write the profile as JSON to a file."},
+                     save,
+                     json,
+                     threadsOption()};
+  command.examples = {"airrun probe --save", "airrun probe -o machine.json"};
   return command;
 }
 
@@ -30,22 +62,24 @@ Status runProbe(const cli::Invocation &invocation) {
   if (path) {
     AIR_ASSIGN_OR_RETURN(file, cli::openOutput(*path));
   }
-  MachineProfile profile = hostProfile();
-  uint32_t threads = static_cast<uint32_t>(
-      invocation.integer("--threads").value_or(rt::cpuTopology().cores));
   AIR_ASSIGN_OR_RETURN(
-      double bandwidth,
-      rt::measureDramBandwidth(threads, profile.memoryBytes, 7, 20));
-  profile.memoryBandwidth = static_cast<uint64_t>(bandwidth);
-  profile.measured = true;
-  std::string json = toJson(profile);
-  if (!path) {
-    return writeOut(json);
+      const MachineProfile profile,
+      measuredHost(static_cast<uint32_t>(
+          invocation.integer("--threads").value_or(rt::cpuTopology().cores))));
+  const std::string json = toJson(profile);
+  if (path) {
+    AIR_RETURN_IF_ERROR(file.reserve(json.size()));
+    AIR_RETURN_IF_ERROR(file.writeAt(
+        0, {reinterpret_cast<const uint8_t *>(json.data()), json.size()}));
+    AIR_RETURN_IF_ERROR(file.commit(json.size()));
   }
-  AIR_RETURN_IF_ERROR(file.reserve(json.size()));
-  AIR_RETURN_IF_ERROR(file.writeAt(
-      0, {reinterpret_cast<const uint8_t *>(json.data()), json.size()}));
-  return file.commit(json.size());
+  if (invocation.has("--save")) {
+    AIR_ASSIGN_OR_RETURN(std::string saved, cli::saveProbe(profile));
+    cli::printNotes(
+        {"saved in " + inQuotes(saved) + "; airpack --target host uses it"});
+  }
+  return writeOut(
+      invocation.has("--json") ? json : probeReport(profile, hostCpuModel()));
 }
 
 } // namespace air

@@ -1,0 +1,340 @@
+//===- Microarchitecture.cpp - CPUs by name, with nominal rates -----------===//
+//
+// Sources. Instructions per cycle: uops.info and Agner Fog's instruction tables
+// for x86, Arm's Neoverse V1 Software Optimization Guide for Arm. Where a loop
+// of several instructions is given, the figure is the sum of its instructions
+// over the ports that they share. Clock frequencies, caches and memory channels:
+// the vendors' product pages of the CPU that each row names. "Measured" means
+// the loops of `airrun probe` on such a CPU.
+//
+// Identification: AMD's revision guides and processor programming references
+// (family 19h and 1Ah), Intel SDM, volume 4, table 2-1, and Arm's technical
+// reference manual of the Neoverse V1.
+//
+//===----------------------------------------------------------------------===//
+#include "formats/machine/Microarchitecture.h"
+
+#include "formats/machine/MachineProfile.h"
+
+#include <algorithm>
+
+namespace air {
+
+namespace {
+
+constexpr uint64_t kKiB = uint64_t{1} << 10;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+/// The rates of a core per 100 cycles, in operations.
+struct PerCycles {
+  uint64_t megahertz;
+  uint64_t fma;
+  uint64_t dot;
+  uint64_t mixed;
+  uint64_t bf16;
+};
+
+CpuRates ratesOf(const PerCycles &core) {
+  const auto perSecond = [&](uint64_t operations) {
+    return operations * core.megahertz * 10'000;
+  };
+  CpuRates rates;
+  rates.fmaF32 = perSecond(core.fma);
+  rates.byteDot = perSecond(core.dot);
+  rates.byteDotMixed = perSecond(core.mixed);
+  rates.bf16Dot = perSecond(core.bf16);
+  return rates;
+}
+
+/// A stream whose bandwidth is `percent` of `all`.
+StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
+                  uint64_t percent, uint64_t all) {
+  return {loads, hint, distance, all / 100 * percent};
+}
+
+std::vector<std::string> avx2() { return {"avx2", "bmi2", "f16c", "fma"}; }
+
+std::vector<std::string> avx512() {
+  return {"avx2",     "avx512bw", "avx512cd", "avx512dq", "avx512f",
+          "avx512vl", "bmi2",     "f16c",     "fma"};
+}
+
+std::vector<std::string> with(std::vector<std::string> features,
+                              std::initializer_list<const char *> more) {
+  features.insert(features.end(), more.begin(), more.end());
+  std::sort(features.begin(), features.end());
+  return features;
+}
+
+// Per 256-bit vector: an FMA has 16 operations, a byte dot product 64. Without
+// VNNI, eight products with their additions in 16 bits and the widening are 18
+// instructions for 512 operations, and with the ANDs and shifts 30.
+
+/// Ryzen 9 5950X. Two FMAs or byte multiplications a cycle, four vector
+/// instructions in all: 18 / 4 and 30 / 4 cycles.
+Microarchitecture zen3() {
+  Microarchitecture row = {"zen3", "x86_64", avx2(),
+                           ratesOf({3400, 3200, 11'378, 6'827, 0}),
+                           51'200'000'000};
+  row.rates.readBandwidth = kNominalCoreBandwidth;
+  row.rates.l1dBytes = 32 * kKiB;
+  row.rates.l2Bytes = 512 * kKiB;
+  row.rates.l3Bytes = 32 * kMiB;
+  return row;
+}
+
+/// EPYC of family 25, model 17, on which clock, dot products, memory, streams
+/// and tiles were measured: a 512-bit byte dot product a cycle, and one in 1.5
+/// cycles with an AND and a shift. 512-bit instructions take two passes, so an
+/// FMA starts every cycle; bfloat16 is half of zen5. Two channels of DDR5-5200.
+Microarchitecture zen4() {
+  constexpr uint64_t kAll = 83'200'000'000;
+  Microarchitecture row = {
+      "zen4", "x86_64",
+      with(avx512(), {"avx512bf16", "avx512vbmi", "avx512vnni"}),
+      ratesOf({3700, 3200, 12'800, 8'533, 6400}), kAll};
+  row.rates.readBandwidth = 29'000'000'000;
+  row.rates.tileNs = 800;
+  // 27.3 GB/s of a core with bursts and no prefetch are 100 %.
+  row.rates.streams = {
+      stream(StreamLoads::Single, StreamHint::None, 0, 88, kAll),
+      stream(StreamLoads::Single, StreamHint::Nta, 9216, 87, kAll),
+      stream(StreamLoads::Burst, StreamHint::None, 0, 100, kAll),
+      stream(StreamLoads::Burst, StreamHint::Nta, 4096, 51, kAll),
+      stream(StreamLoads::Burst, StreamHint::Nta, 9216, 51, kAll),
+      stream(StreamLoads::Burst, StreamHint::T1, 9216, 84, kAll),
+      stream(StreamLoads::TwoStreams, StreamHint::None, 0, 42, kAll)};
+  row.rates.l1dBytes = 32 * kKiB;
+  row.rates.l2Bytes = kMiB;
+  row.rates.l3Bytes = 32 * kMiB;
+  return row;
+}
+
+/// EPYC of family 26, on which clock, memory, streams and the 512-bit byte dot
+/// products, two a cycle, were measured. FMA likewise; four vector instructions
+/// in all, so two dot products, two ANDs and a shift take 5 / 4 cycles. Two
+/// channels of DDR5-5600.
+Microarchitecture zen5() {
+  constexpr uint64_t kAll = 89'600'000'000;
+  Microarchitecture row = {
+      "zen5", "x86_64",
+      with(avx512(), {"avx512bf16", "avx512vbmi", "avx512vnni", "avxvnni"}),
+      ratesOf({3940, 6400, 25'600, 20'480, 12'800}), kAll};
+  row.rates.readBandwidth = 44'000'000'000;
+  // Q4_K was 1.4 times as fast with the prefetch as without.
+  row.rates.streams = {
+      stream(StreamLoads::Burst, StreamHint::None, 0, 71, kAll),
+      stream(StreamLoads::Burst, StreamHint::Nta, 9216, 100, kAll)};
+  row.rates.l1dBytes = 48 * kKiB;
+  row.rates.l2Bytes = kMiB;
+  row.rates.l3Bytes = 32 * kMiB;
+  return row;
+}
+
+/// Xeon Gold 6148 at its all-core turbo with AVX-512. 512-bit instructions use
+/// two ports: 18 / 2 and 30 / 2 cycles for 1024 operations. Twelve lines of 64
+/// bytes in flight and a latency of 80 ns give 10 GB/s. Six channels of
+/// DDR4-2666; L3 of eight cores.
+Microarchitecture skylakeX() {
+  Microarchitecture row = {"skylake-x", "x86_64", avx512(),
+                           ratesOf({2200, 6400, 11'378, 6'827, 0}),
+                           128'000'000'000};
+  row.rates.readBandwidth = 10'000'000'000;
+  row.rates.l1dBytes = 32 * kKiB;
+  row.rates.l2Bytes = kMiB;
+  row.rates.l3Bytes = 11 * kMiB;
+  return row;
+}
+
+/// Xeon Gold 6338 at 2.3 GHz. Two 512-bit FMAs or byte dot products a cycle on
+/// two ports, so that two dot products, two ANDs and a shift take 5 / 2 cycles.
+/// Lines in flight as skylake-x. Eight channels of DDR4-3200; L3 of eight cores.
+Microarchitecture icelake() {
+  Microarchitecture row = {
+      "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
+      ratesOf({2300, 6400, 25'600, 10'240, 0}), 204'800'000'000};
+  row.rates.readBandwidth = 10'000'000'000;
+  row.rates.l1dBytes = 48 * kKiB;
+  row.rates.l2Bytes = 1280 * kKiB;
+  row.rates.l3Bytes = 12 * kMiB;
+  return row;
+}
+
+/// Xeon Platinum 8480+ at its all-core turbo. Arithmetic, reads of a core,
+/// streams and tiles were measured on a Xeon of family 6, model 207, which has
+/// the same core: as icelake, and a 512-bit bfloat16 dot product in two cycles.
+/// Eight channels of DDR5-4800; L3 of eight cores.
+Microarchitecture sapphireRapids() {
+  constexpr uint64_t kAll = 307'200'000'000;
+  Microarchitecture row = {
+      "sapphire-rapids", "x86_64",
+      with(avx512(), {"amx-bf16", "amx-int8", "amx-tile", "avx512bf16",
+                      "avx512vbmi", "avx512vnni", "avxvnni"}),
+      ratesOf({3000, 6400, 25'600, 10'240, 3200}), kAll};
+  row.rates.readBandwidth = 14'000'000'000;
+  row.rates.tileNs = 100;
+  row.rates.streams = {
+      stream(StreamLoads::Single, StreamHint::None, 0, 88, kAll),
+      stream(StreamLoads::Single, StreamHint::Nta, 9216, 34, kAll),
+      stream(StreamLoads::Single, StreamHint::T0, 9216, 95, kAll),
+      stream(StreamLoads::Single, StreamHint::T1, 9216, 91, kAll),
+      stream(StreamLoads::Burst, StreamHint::None, 0, 74, kAll),
+      stream(StreamLoads::Burst, StreamHint::Nta, 9216, 34, kAll),
+      stream(StreamLoads::Burst, StreamHint::T0, 4096, 84, kAll),
+      stream(StreamLoads::Burst, StreamHint::T1, 9216, 85, kAll),
+      stream(StreamLoads::Burst, StreamHint::T2, 4096, 90, kAll),
+      stream(StreamLoads::TwoStreams, StreamHint::None, 0, 93, kAll),
+      stream(StreamLoads::TwoStreams, StreamHint::Nta, 9216, 37, kAll),
+      stream(StreamLoads::TwoStreams, StreamHint::T1, 9216, 95, kAll)};
+  row.rates.l1dBytes = 48 * kKiB;
+  row.rates.l2Bytes = 2 * kMiB;
+  row.rates.l3Bytes = 15 * kMiB;
+  return row;
+}
+
+/// The P-cores of a Core i9-12900K at their base frequency. Two 256-bit FMAs or
+/// byte dot products a cycle, three vector instructions in all: two dot
+/// products, two ANDs and a shift take 5 / 3 cycles. Sixteen lines in flight
+/// and a latency of 80 ns. Two channels of DDR5-4800.
+Microarchitecture alderlake() {
+  Microarchitecture row = {"alderlake", "x86_64", with(avx2(), {"avxvnni"}),
+                           ratesOf({3200, 3200, 12'800, 7680, 0}),
+                           76'800'000'000};
+  row.rates.readBandwidth = 12'800'000'000;
+  row.rates.l1dBytes = 48 * kKiB;
+  row.rates.l2Bytes = 1280 * kKiB;
+  row.rates.l3Bytes = 30 * kMiB;
+  return row;
+}
+
+/// Neoverse V1 at 2.6 GHz. Four 128-bit FMAs, byte or bfloat16 dot products a
+/// cycle; two dot products, two ANDs and a shift take 5 / 4 cycles. Eight
+/// channels of DDR5-4800.
+Microarchitecture graviton3() {
+  Microarchitecture row = {
+      "graviton3",
+      "aarch64",
+      {"bf16", "dotprod", "fullfp16", "i8mm", "neon", "sve"},
+      ratesOf({2600, 3200, 12'800, 10'240, 6400}),
+      307'200'000'000};
+  row.rates.readBandwidth = kNominalCoreBandwidth;
+  row.rates.l1dBytes = 64 * kKiB;
+  row.rates.l2Bytes = kMiB;
+  row.rates.l3Bytes = 32 * kMiB;
+  return row;
+}
+
+std::string_view nameOf(const CpuIdentity &cpu,
+                        std::span<const std::string> features) {
+  const uint32_t model = cpu.model;
+  if (cpu.vendor == "AuthenticAMD" && cpu.family == 0x19) {
+    const uint32_t series = model >> 4;
+    return series == 0x1 || series == 0x6 || series == 0x7 || series == 0xa
+               ? "zen4"
+               : "zen3";
+  }
+  if (cpu.vendor == "AuthenticAMD" && cpu.family == 0x1a) {
+    return "zen5";
+  }
+  if (cpu.vendor == "GenuineIntel" && cpu.family == 6) {
+    switch (model) {
+    case 0x55:
+      // Cascade Lake and Cooper Lake have the number of Skylake, and the VNNI
+      // units of Ice Lake.
+      return std::ranges::count(features, "avx512vnni") != 0 ? "icelake"
+                                                             : "skylake-x";
+    case 0x6a:
+    case 0x6c:
+      return "icelake";
+    case 0x8f:
+    case 0xcf:
+      return "sapphire-rapids";
+    case 0x97:
+    case 0x9a:
+    case 0xb7:
+    case 0xba:
+    case 0xbf:
+      return "alderlake";
+    default:
+      return "";
+    }
+  }
+  if (cpu.vendor == "arm" && model == 0xd40) {
+    return "graviton3";
+  }
+  return "";
+}
+
+/// The row of a CPU if it has the features on which the rates of the row rest.
+const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
+                               std::span<const std::string> features) {
+  // Rates are those of vector instructions, which do not need tiles, and these
+  // two select between bytes within a vector.
+  constexpr std::string_view kWithoutRates[] = {"amx-bf16", "amx-int8",
+                                                "amx-tile", "avx512vbmi"};
+  const std::string_view name = nameOf(cpu, features);
+  for (const Microarchitecture &row : microarchitectures()) {
+    if (row.name != name || row.arch != arch) {
+      continue;
+    }
+    const bool hasAll =
+        std::ranges::all_of(row.features, [&](const std::string &feature) {
+          return std::ranges::count(kWithoutRates, feature) != 0 ||
+                 std::ranges::count(features, feature) != 0;
+        });
+    return hasAll ? &row : nullptr;
+  }
+  return nullptr;
+}
+
+/// One vector instruction a cycle at 2 GHz. 18 and 30 instructions without
+/// VNNI, as above; five instructions for two dot products with it.
+CpuRates conservativeRates(std::string_view arch,
+                           std::span<const std::string> features) {
+  const auto has = [&](std::string_view name) {
+    return std::ranges::count(features, name) != 0;
+  };
+  PerCycles core = {2000, 0, 0, 0, 0};
+  if (arch == "x86_64") {
+    core.fma = has("fma") ? 1600 : 0;
+    if (has("avx512vnni") || has("avxvnni")) {
+      core.dot = 6400;
+      core.mixed = 2560;
+    } else if (has("avx2")) {
+      core.dot = 2844;
+      core.mixed = 1707;
+    }
+    core.bf16 = has("avx512bf16") ? 1600 : 0;
+  } else {
+    core.fma = has("neon") ? 800 : 0;
+    core.dot = has("dotprod") ? 3200 : 0;
+    core.mixed = has("dotprod") ? 1280 : 0;
+    core.bf16 = has("bf16") ? 1600 : 0;
+  }
+  CpuRates rates = ratesOf(core);
+  rates.readBandwidth = kNominalCoreBandwidth;
+  return rates;
+}
+
+} // namespace
+
+const std::vector<Microarchitecture> &microarchitectures() {
+  static const std::vector<Microarchitecture> kRows = {
+      alderlake(), graviton3(), icelake(), sapphireRapids(),
+      skylakeX(),  zen3(),      zen4(),    zen5()};
+  return kRows;
+}
+
+CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
+                      std::span<const std::string> features) {
+  const Microarchitecture *row = rowOf(cpu, arch, features);
+  return row != nullptr ? row->rates : conservativeRates(arch, features);
+}
+
+uint64_t nominalMemoryBandwidth(const CpuIdentity &cpu, std::string_view arch,
+                                std::span<const std::string> features) {
+  const Microarchitecture *row = rowOf(cpu, arch, features);
+  return row != nullptr ? row->memoryBandwidth : kNominalHostBandwidth;
+}
+
+} // namespace air

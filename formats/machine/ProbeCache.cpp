@@ -1,0 +1,72 @@
+//===- ProbeCache.cpp - measurements that are remembered ------------------===//
+#include "formats/machine/ProbeCache.h"
+
+#include "formats/machine/ProfileFields.h"
+#include "formats/support/Printable.h"
+
+namespace air {
+
+std::string toJson(const ProbeCache &cache) {
+  ProfileJson object;
+  object["cpu_model"] = cache.cpuModel;
+  object["profile"] = profileJson(cache.profile);
+  return object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
+Result<ProbeCache> parseProbeCache(const std::string &json,
+                                   const std::string &where) {
+  std::string repeated;
+  const ProfileJson object = parseProfileJson(json, repeated);
+  if (object.is_discarded() || !object.is_object()) {
+    return corruptError("'" + where + "' is not a JSON object");
+  }
+  const ProfileFields fields(object, where);
+  if (!repeated.empty()) {
+    return fields.fail(repeated, "appears twice; it may appear only once");
+  }
+  static constexpr const char *kKeys[] = {"cpu_model", "profile"};
+  AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "the object"));
+  ProbeCache cache;
+  AIR_RETURN_IF_ERROR(fields.readText("cpu_model", cache.cpuModel));
+  if (cache.cpuModel.empty()) {
+    return fields.fail("cpu_model", "is missing or empty");
+  }
+  const auto profile = object.find("profile");
+  if (profile == object.end() || !profile->is_object()) {
+    return fields.fail("profile", "is missing or not an object");
+  }
+  AIR_ASSIGN_OR_RETURN(cache.profile, profileFrom(*profile, where));
+  return cache;
+}
+
+Result<MachineProfile> withMeasurements(const MachineProfile &host,
+                                        const std::string &cpuModel,
+                                        const ProbeCache &cache) {
+  const auto differs = [](const std::string &what, const std::string &was,
+                          const std::string &is) {
+    return mismatchError("it is of a machine with " + what + " " + was +
+                         ", and this one has " + is);
+  };
+  const MachineProfile &measured = cache.profile;
+  if (cache.cpuModel != cpuModel) {
+    return differs("the CPU", "'" + printable(cache.cpuModel) + "'",
+                   "'" + printable(cpuModel) + "'");
+  }
+  if (measured.cores != host.cores) {
+    return differs("a core count of", std::to_string(measured.cores),
+                   std::to_string(host.cores));
+  }
+  if (measured.arch != host.arch || measured.features != host.features) {
+    return mismatchError("it is of a machine with other ISA features than "
+                         "this one");
+  }
+  MachineProfile profile = host;
+  profile.memoryBandwidth = measured.memoryBandwidth;
+  profile.diskBandwidth = measured.diskBandwidth;
+  profile.measured = measured.measured;
+  profile.cpu = measured.cpu;
+  return profile;
+}
+
+} // namespace air

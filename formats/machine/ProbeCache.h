@@ -1,0 +1,48 @@
+//===- ProbeCache.h - measurements that are remembered ----------*- C++ -*-===//
+//
+// What `airrun probe --save` writes and `airpack --target host` reads: a JSON
+// object with the keys
+//   cpu_model  hostCpuModel() of the machine that was measured (required)
+//   profile    its profile, a JSON object (MachineProfile.h, required)
+// Any other key is refused.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MACHINE_PROBECACHE_H
+#define AIRPACK_FORMATS_MACHINE_PROBECACHE_H
+
+#include "formats/machine/MachineProfile.h"
+
+#include <string>
+
+namespace air {
+
+struct ProbeCache {
+  std::string cpuModel;
+  MachineProfile profile;
+
+  bool operator==(const ProbeCache &) const = default;
+};
+
+/// The model of this machine's CPU as the CPU itself states it: on x86 the
+/// vendor, family, model, stepping and brand from cpuid, on Arm the main ID
+/// register. It is the same on every machine with such a CPU.
+std::string hostCpuModel();
+
+/// The text has a two-space indent and a final newline. Equal arguments result
+/// in equal bytes.
+std::string toJson(const ProbeCache &cache);
+/// A Corrupt error names the file and the field.
+Result<ProbeCache> parseProbeCache(const std::string &json,
+                                   const std::string &where);
+
+/// Returns `host` with the bandwidths and rates of `cache`. Fails with Mismatch
+/// if the cache is of another machine: if the model of the CPU, the number of
+/// cores, the architecture or the features differ. The message names the first
+/// difference.
+Result<MachineProfile> withMeasurements(const MachineProfile &host,
+                                        const std::string &cpuModel,
+                                        const ProbeCache &cache);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MACHINE_PROBECACHE_H

@@ -1,0 +1,93 @@
+//===- ProbeReport.cpp - what a probe measured, for people ----------------===//
+#include "tools/airrun/ProbeReport.h"
+
+#include "formats/support/ByteText.h"
+#include "tools/cli/Output.h"
+
+#include <set>
+#include <utility>
+
+namespace air {
+namespace {
+
+using cli::format;
+
+constexpr StreamLoads kLoads[] = {StreamLoads::Single, StreamLoads::Burst,
+                                  StreamLoads::TwoStreams};
+
+double share(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0
+                    : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+std::string rateRow(const char *name, uint64_t rate, uint64_t whole) {
+  if (rate == 0) {
+    return format("  %-22s %10s %7s\n", name, "-", "-");
+  }
+  return format("  %-22s %10.1f %7.2f\n", name, static_cast<double>(rate) / 1e9,
+                share(rate, whole));
+}
+
+/// The bandwidth and the share of one stream, or dashes.
+std::string cell(const MachineProfile &profile, const StreamRate &wanted) {
+  for (const StreamRate &stream : profile.cpu.streams) {
+    if (compareStreams(stream, wanted) == 0) {
+      return format("  %7.1f %5.2f",
+                    static_cast<double>(stream.bandwidth) / 1e9,
+                    share(stream.bandwidth, profile.memoryBandwidth));
+    }
+  }
+  return format("  %7s %5s", "-", "-");
+}
+
+std::string streamTable(const MachineProfile &profile) {
+  std::string table = format("  %-22s", "prefetch");
+  for (StreamLoads loads : kLoads) {
+    table += format("  %13s", std::string(streamLoadsName(loads)).c_str());
+  }
+  table += "\n";
+  std::set<std::pair<StreamHint, uint32_t>> prefetches;
+  for (const StreamRate &stream : profile.cpu.streams) {
+    prefetches.insert({stream.hint, stream.distanceBytes});
+  }
+  for (const auto &[hint, distance] : prefetches) {
+    const std::string name(streamHintName(hint));
+    const std::string label =
+        distance == 0 ? name
+                      : name + ", " + std::to_string(distance) + " B ahead";
+    table += format("  %-22s", label.c_str());
+    for (StreamLoads loads : kLoads) {
+      table += cell(profile, {loads, hint, distance, 0});
+    }
+    table += "\n";
+  }
+  return table;
+}
+
+} // namespace
+
+std::string probeReport(const MachineProfile &profile,
+                        const std::string &cpuModel) {
+  const CpuRates &cpu = profile.cpu;
+  std::string report =
+      format("CPU        %s, %u core%s\n", cli::oneLine(cpuModel).c_str(),
+             profile.cores, profile.cores == 1 ? "" : "s");
+  report += "caches     L1d " + byteText(cpu.l1dBytes) + ", L2 " +
+            byteText(cpu.l2Bytes) + ", L3 " + byteText(cpu.l3Bytes) + "\n";
+  report += "\narithmetic of one core       Gop/s   share\n";
+  report += rateRow("fma_f32", cpu.fmaF32, cpu.byteDot);
+  report += rateRow("byte_dot", cpu.byteDot, cpu.byteDot);
+  report += rateRow("byte_dot_mixed", cpu.byteDotMixed, cpu.byteDot);
+  report += rateRow("bf16_dot", cpu.bf16Dot, cpu.byteDot);
+  report += "\nreading memory                GB/s   share\n";
+  report +=
+      rateRow("all cores", profile.memoryBandwidth, profile.memoryBandwidth);
+  report += rateRow("one core", cpu.readBandwidth, profile.memoryBandwidth);
+  report += "\nstreams of all cores, GB/s and share\n" + streamTable(profile);
+  report += format("\na new tile %.2f us, a barrier %.2f us\n",
+                   static_cast<double>(cpu.tileNs) / 1e3,
+                   static_cast<double>(cpu.barrierNs) / 1e3);
+  return report;
+}
+
+} // namespace air

@@ -1,0 +1,102 @@
+//===- ProbeFile.cpp - where measurements are remembered ------------------===//
+#include "tools/cli/ProbeFile.h"
+
+#include "formats/machine/ProbeCache.h"
+#include "formats/support/Digest.h"
+#include "formats/support/MappedFile.h"
+#include "formats/support/Printable.h"
+#include "tools/cli/Output.h"
+#include "tools/cli/OutputFile.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+namespace air::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A probe has less than ten kilobytes, so a larger file is something else.
+constexpr uint64_t kMostBytes = uint64_t{1} << 20;
+
+std::string variable(const char *name) {
+  const char *value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string digestText(const std::string &text) {
+  return toHex(
+      digestOf({reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
+}
+
+/// The host with the measurements of the file at `path`.
+Result<MachineProfile> hostFrom(const std::string &path,
+                                const MachineProfile &host) {
+  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  if (file.bytes().size() > kMostBytes) {
+    return corruptError("it has " + std::to_string(file.bytes().size()) +
+                        " bytes; a saved probe has at most " +
+                        std::to_string(kMostBytes));
+  }
+  AIR_ASSIGN_OR_RETURN(
+      ProbeCache cache,
+      parseProbeCache(std::string(file.bytes().begin(), file.bytes().end()),
+                      path));
+  return withMeasurements(host, hostCpuModel(), cache);
+}
+
+} // namespace
+
+std::string probeFilePath() {
+  fs::path folder = variable("XDG_CACHE_HOME");
+  if (!folder.is_absolute()) {
+    const std::string home = variable("HOME");
+    if (home.empty()) {
+      return "";
+    }
+    folder = fs::path(home) / ".cache";
+  }
+  return (folder / "airpack" / "probe.json").string();
+}
+
+Result<std::string> saveProbe(const MachineProfile &profile) {
+  const std::string path = probeFilePath();
+  if (path.empty()) {
+    return usageError("--save needs the folder that XDG_CACHE_HOME or HOME "
+                      "names, and neither is set; name a file with -o");
+  }
+  std::error_code error;
+  fs::create_directories(fs::path(path).parent_path(), error);
+  if (error) {
+    return ioError("cannot create the folder of '" + path +
+                   "': " + error.message());
+  }
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, openOutput(path));
+  const std::string json = toJson(ProbeCache{hostCpuModel(), profile});
+  AIR_RETURN_IF_ERROR(file.reserve(json.size()));
+  AIR_RETURN_IF_ERROR(file.writeAt(
+      0, {reinterpret_cast<const uint8_t *>(json.data()), json.size()}));
+  AIR_RETURN_IF_ERROR(file.commit(json.size()));
+  return path;
+}
+
+Result<MachineProfile> resolveTarget(const std::string &spec) {
+  AIR_ASSIGN_OR_RETURN(MachineProfile profile, resolveProfile(spec));
+  const std::string path = spec == "host" ? probeFilePath() : "";
+  std::error_code error;
+  if (path.empty() || !fs::exists(path, error)) {
+    return profile;
+  }
+  Result<MachineProfile> measured = hostFrom(path, profile);
+  if (!measured) {
+    printNotes({"the saved probe " + inQuotes(path) +
+                " is not used: " + measured.status().message()});
+    return profile;
+  }
+  printNotes({"target host as measured in " + inQuotes(path) +
+              ", profile digest " + digestText(toJson(*measured))});
+  return measured;
+}
+
+} // namespace air::cli
