@@ -13,12 +13,13 @@
 namespace air {
 namespace {
 
-Result<MachineProfile> measuredHost(uint32_t threads) {
+Result<MachineProfile> measuredHost(uint32_t threads, double seconds) {
   MachineProfile profile = hostProfile();
   rt::CpuProbeOptions options;
   options.threads = threads;
   options.memoryBytes = profile.memoryBytes;
   options.features = profile.features;
+  options.seconds = seconds;
   AIR_ASSIGN_OR_RETURN(rt::CpuProbeResult result, rt::probeCpu(options));
   profile.cpu = std::move(result.rates);
   profile.memoryBandwidth = result.memoryBandwidth;
@@ -33,17 +34,29 @@ cli::Command probeCommand() {
   command.name = "probe";
   command.summary =
       "Measure what decides between variants of kernels on this machine: the "
-      "arithmetic of a core, ways of reading memory, tiles and barriers. Takes "
-      "10 to 20 seconds; other programs that run disturb it.";
-  cli::Option json;
-  json.name = "--json";
-  json.help = "Print the profile of the machine as JSON, for airpack --target, "
-              "instead of tables.";
+      "arithmetic of a core, ways of reading memory, tiles and barriers. Other "
+      "programs that run at the same time disturb it.";
   cli::Option save;
   save.name = "--save";
   save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "
               "(~/.cache if that is unset). From then on airpack --target host "
               "chooses kernels by it.";
+  cli::Option json;
+  json.name = "--json";
+  json.help = "Print the profile of the machine as JSON, for airpack --target, "
+              "instead of tables.";
+  cli::Option seconds;
+  seconds.name = "--seconds";
+  seconds.kind = cli::ValueKind::Number;
+  seconds.valueName = "SECONDS";
+  seconds.help = "Measure for about this long, but everything at least three "
+                 "times.";
+  seconds.defaultText = "12";
+  seconds.minimum = 0;
+  seconds.maximum = 3600;
+  cli::Option threads = threadsOption();
+  threads.help = "Number of threads that measure together.";
+  threads.defaultText = "one per core";
   command.options = {{.name = "--output",
                       .shortName = "-o",
                       .kind = cli::ValueKind::String,
@@ -51,7 +64,8 @@ cli::Command probeCommand() {
                       .help = "Also write the profile as JSON to a file."},
                      save,
                      json,
-                     threadsOption()};
+                     seconds,
+                     threads};
   command.examples = {"airrun probe --save", "airrun probe -o machine.json"};
   return command;
 }
@@ -62,10 +76,16 @@ Status runProbe(const cli::Invocation &invocation) {
   if (path) {
     AIR_ASSIGN_OR_RETURN(file, cli::openOutput(*path));
   }
-  AIR_ASSIGN_OR_RETURN(
-      const MachineProfile profile,
-      measuredHost(static_cast<uint32_t>(
-          invocation.integer("--threads").value_or(rt::cpuTopology().cores))));
+  AtomicFile saved;
+  if (invocation.has("--save")) {
+    AIR_ASSIGN_OR_RETURN(saved, cli::openProbeFile());
+  }
+  const auto threads = static_cast<uint32_t>(
+      invocation.integer("--threads").value_or(rt::cpuTopology().cores));
+  const double seconds =
+      invocation.number("--seconds").value_or(rt::CpuProbeOptions{}.seconds);
+  AIR_ASSIGN_OR_RETURN(const MachineProfile profile,
+                       measuredHost(threads, seconds));
   const std::string json = toJson(profile);
   if (path) {
     AIR_RETURN_IF_ERROR(file.reserve(json.size()));
@@ -74,9 +94,9 @@ Status runProbe(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(file.commit(json.size()));
   }
   if (invocation.has("--save")) {
-    AIR_ASSIGN_OR_RETURN(std::string saved, cli::saveProbe(profile));
-    cli::printNotes(
-        {"saved in " + inQuotes(saved) + "; airpack --target host uses it"});
+    AIR_RETURN_IF_ERROR(cli::saveProbe(saved, profile));
+    cli::printNotes({"saved in " + inQuotes(saved.path()) +
+                     "; airpack --target host uses it"});
   }
   return writeOut(
       invocation.has("--json") ? json : probeReport(profile, hostCpuModel()));

@@ -60,7 +60,7 @@ std::string probeFilePath() {
   return (folder / "airpack" / "probe.json").string();
 }
 
-Result<std::string> saveProbe(const MachineProfile &profile) {
+Result<AtomicFile> openProbeFile() {
   const std::string path = probeFilePath();
   if (path.empty()) {
     return usageError("--save needs the folder that XDG_CACHE_HOME or HOME "
@@ -72,13 +72,15 @@ Result<std::string> saveProbe(const MachineProfile &profile) {
     return ioError("cannot create the folder of '" + path +
                    "': " + error.message());
   }
-  AIR_ASSIGN_OR_RETURN(AtomicFile file, openOutput(path));
+  return openOutput(path);
+}
+
+Status saveProbe(AtomicFile &file, const MachineProfile &profile) {
   const std::string json = toJson(ProbeCache{hostCpuModel(), profile});
   AIR_RETURN_IF_ERROR(file.reserve(json.size()));
   AIR_RETURN_IF_ERROR(file.writeAt(
       0, {reinterpret_cast<const uint8_t *>(json.data()), json.size()}));
-  AIR_RETURN_IF_ERROR(file.commit(json.size()));
-  return path;
+  return file.commit(json.size());
 }
 
 Result<MachineProfile> resolveTarget(const std::string &spec) {

@@ -9,6 +9,7 @@
 #define AIRPACK_TOOLS_CLI_PROBEFILE_H
 
 #include "formats/machine/MachineProfile.h"
+#include "formats/support/AtomicFile.h"
 
 #include <string>
 
@@ -17,10 +18,13 @@ namespace air::cli {
 /// The path of the file; empty if neither variable is set.
 std::string probeFilePath();
 
-/// Writes `profile`, which was measured on this machine, and creates the
-/// folders. Returns the path. Errors: Io and DoesNotFit, as AtomicFile, and
-/// Usage if neither variable is set.
-Result<std::string> saveProbe(const MachineProfile &profile);
+/// Opens the file for saveProbe() and creates its folders. Call it before the
+/// machine is measured, so that a file that cannot be written is refused early.
+/// Errors: Usage if neither variable is set, and those of AtomicFile.
+Result<AtomicFile> openProbeFile();
+
+/// Writes `profile`, which was measured on this machine, and commits the file.
+Status saveProbe(AtomicFile &file, const MachineProfile &profile);
 
 /// Returns the profile that `spec` names, as resolveProfile() does. For "host",
 /// a saved probe of this machine replaces the nominal rates, and a line on

@@ -116,7 +116,7 @@ TEST(CpuRates, BadFilesNameTheField) {
       {withCpu(R"("byte_dot": -1)"), "field 'cpu.byte_dot' is -1"},
       {withCpu(R"("byte_dot": 1.5)"), "field 'cpu.byte_dot' is 1.5"},
       {withCpu(R"("l3_bytes": 9223372036854775808)"),
-       "it takes a whole number from 0 to 9223372036854775807"},
+       "it must be a whole number from 0 to 9223372036854775807"},
       {withCpu(R"("tile_ns": 1, "tile_ns": 2)"),
        "field 'tile_ns' appears twice"},
       {withCpu(R"("streams": {})"),
@@ -150,7 +150,7 @@ TEST(CpuRates, BadFilesNameTheField) {
        "from 0 to 0"},
       {withStreams(R"({"loads": "burst", "hint": "t0",
                        "distance_bytes": 0, "bandwidth": 1})"),
-       "it takes a whole number from 1 to 1048576"},
+       "it must be a whole number from 1 to 1048576"},
       {withStreams(good + "," + good),
        "field 'cpu.streams' has two streams with the loads 'burst', the hint "
        "'t0' and the distance 64"},

@@ -129,8 +129,10 @@ TEST(MachineProfile, BuiltinsAreSortedAndComplete) {
   const std::vector<std::string> names = builtinProfiles();
   EXPECT_THAT(names, ::testing::ElementsAre(
                          "aarch64-dotprod", "aarch64-i8mm", "aarch64-neon",
-                         "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4",
-                         "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4-vnni"));
+                         "alderlake", "graviton3", "icelake", "sapphire-rapids",
+                         "skylake-x", "x86-64-v3", "x86-64-v3-vnni",
+                         "x86-64-v4", "x86-64-v4-amx", "x86-64-v4-bf16",
+                         "x86-64-v4-vnni", "zen3", "zen4", "zen5"));
   for (const std::string &name : names) {
     Result<MachineProfile> profile = resolveProfile(name);
     ASSERT_TRUE(profile);

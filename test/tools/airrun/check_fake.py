@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """check_fake.py logits|bench|decode|prefill|probe FILE: checks outputs of airrun on the fake plan.
+check_fake.py saved FILE PROFILE: checks a saved probe against the profile that airrun printed.
 
 The model's formula is in test/runtime/fake/FakePlan.h.
 """
@@ -70,6 +71,22 @@ def probe(path):
     # The bandwidth lies between that of a memory bus of the 1990s and a value
     # that no machine of today reaches.
     assert 1e8 < got["memory_bandwidth"] < 1e14, got
+    cpu = got["cpu"]
+    for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth"):
+        assert 1e7 < cpu[rate] < 1e13, cpu
+    # Three orders of loads, each without and with four hints.
+    ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}
+    assert len(ways) == 3 * 5, ways
 
 
-{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "probe": probe}[sys.argv[1]](sys.argv[2])
+def saved(path):
+    with open(path) as file, open(sys.argv[3]) as printed:
+        got = json.load(file)
+        assert got["profile"] == json.load(printed), got
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    assert not names or names[0] in got["cpu_model"], (names, got)
+
+
+{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "probe": probe,
+ "saved": saved}[sys.argv[1]](sys.argv[2])

@@ -270,7 +270,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
   calibrate();
   addStreams();
   addTiles();
-  AIR_RETURN_IF_ERROR(rounds.take(options.rounds, options.seconds));
+  AIR_RETURN_IF_ERROR(rounds.take(options.seconds));
 
   const auto whole = [](double value) {
     return static_cast<uint64_t>(std::llround(std::max(0.0, value)));

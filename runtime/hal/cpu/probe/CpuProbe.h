@@ -26,7 +26,6 @@ struct CpuProbeOptions {
   uint32_t threads = 1;
   uint64_t memoryBytes = 0; ///< size of the RAM; 0 if it is not known
   std::span<const std::string> features; ///< as in MachineProfile
-  uint32_t rounds = 15;
   /// After this many seconds no further round begins, except that three are
   /// always taken. A round takes about one second.
   double seconds = 12;

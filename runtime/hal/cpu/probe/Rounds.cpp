@@ -13,12 +13,10 @@ size_t Rounds::add(Sample sample) {
   return rows.size() - 1;
 }
 
-Status Rounds::take(uint32_t rounds, double seconds) {
+Status Rounds::take(double seconds) {
   const double start = monotonicSeconds();
-  for (uint32_t round = 0; round < rounds; ++round) {
-    if (round >= kFewest && monotonicSeconds() - start > seconds) {
-      break;
-    }
+  for (uint32_t round = 0;
+       round < kFewest || monotonicSeconds() - start < seconds; ++round) {
     for (Row &row : rows) {
       AIR_ASSIGN_OR_RETURN(double value, row.sample());
       row.taken.push_back(value);

@@ -29,7 +29,7 @@ public:
   /// Calls each measurement once per round, in the order of add(). The first
   /// error ends everything. After `seconds` seconds no further round begins,
   /// except that kFewest rounds are always taken.
-  Status take(uint32_t rounds, double seconds);
+  Status take(double seconds);
   /// Of the samples of measurement `index`; 0 if none were taken. The median of
   /// an even number of samples is the lower of the two in the middle.
   double median(size_t index) const;

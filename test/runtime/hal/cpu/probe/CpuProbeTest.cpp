@@ -14,7 +14,7 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
   options.threads = 2;
   options.memoryBytes = host.memoryBytes;
   options.features = host.features;
-  options.rounds = 1;
+  options.seconds = 0;
   Result<CpuProbeResult> probed = probeCpu(options);
   ASSERT_TRUE(probed) << probed.status().message();
   const CpuRates &rates = probed->rates;

@@ -1,0 +1,125 @@
+//===- MicroarchitectureTest.cpp - CPUs by name, with nominal rates -------===//
+#include "formats/machine/Microarchitecture.h"
+
+#include "formats/machine/MachineProfile.h"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace air;
+
+namespace {
+
+const Microarchitecture &row(const std::string &name) {
+  for (const Microarchitecture &known : microarchitectures()) {
+    if (known.name == name) {
+      return known;
+    }
+  }
+  ADD_FAILURE() << name;
+  return microarchitectures().front();
+}
+
+/// A CPU of the kind `name` with all features of that kind.
+CpuRates ratesOf(const CpuIdentity &cpu, const std::string &name) {
+  return nominalRates(cpu, row(name).arch, row(name).features);
+}
+
+} // namespace
+
+TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
+  std::vector<std::string> names;
+  for (const Microarchitecture &known : microarchitectures()) {
+    names.push_back(known.name);
+    const MachineProfile profile = *resolveProfile(known.name);
+    EXPECT_EQ(profile.cpu, known.rates);
+    EXPECT_GE(profile.memoryBandwidth, profile.cpu.readBandwidth);
+    EXPECT_LE(profile.memoryBandwidth, known.memoryBandwidth);
+    // A mixed loop has the dot products of the plain one, and more.
+    EXPECT_LT(profile.cpu.byteDotMixed, profile.cpu.byteDot);
+    EXPECT_GT(profile.cpu.fmaF32, 0u);
+    EXPECT_EQ(profile.cpu.bf16Dot != 0,
+              std::ranges::any_of(known.features, [](const auto &feature) {
+                return feature == "bf16" || feature == "avx512bf16";
+              }));
+    // The parser checks features and streams.
+    Result<MachineProfile> back = parseProfile(toJson(profile), "x.json");
+    ASSERT_TRUE(back) << back.status().message();
+    EXPECT_EQ(*back, profile);
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("alderlake", "graviton3", "icelake",
+                                            "sapphire-rapids", "skylake-x",
+                                            "zen3", "zen4", "zen5"));
+}
+
+// Families and models of products, from the lists of /proc/cpuinfo values that
+// LLVM's getHostCPUName() and the kernel's intel-family.h have.
+TEST(Microarchitecture, KnowsTheNumbersOfProducts) {
+  const struct {
+    CpuIdentity cpu;
+    const char *name;
+  } products[] = {
+      {{"AuthenticAMD", 25, 1}, "zen3"},      // EPYC 7003
+      {{"AuthenticAMD", 25, 33}, "zen3"},     // Ryzen 5000
+      {{"AuthenticAMD", 25, 80}, "zen3"},     // Ryzen 5000 G
+      {{"AuthenticAMD", 25, 17}, "zen4"},     // EPYC 9004
+      {{"AuthenticAMD", 25, 97}, "zen4"},     // Ryzen 7000
+      {{"AuthenticAMD", 25, 116}, "zen4"},    // Ryzen 7040
+      {{"AuthenticAMD", 25, 160}, "zen4"},    // EPYC 97x4
+      {{"AuthenticAMD", 26, 2}, "zen5"},      // EPYC 9005
+      {{"AuthenticAMD", 26, 68}, "zen5"},     // Ryzen 9000
+      {{"GenuineIntel", 6, 85}, "skylake-x"}, // Xeon of 2017
+      {{"GenuineIntel", 6, 106}, "icelake"},  // Xeon of 2021
+      {{"GenuineIntel", 6, 143}, "sapphire-rapids"},
+      {{"GenuineIntel", 6, 207}, "sapphire-rapids"}, // Emerald Rapids
+      {{"GenuineIntel", 6, 151}, "alderlake"},
+      {{"GenuineIntel", 6, 183}, "alderlake"}, // Raptor Lake
+      {{"arm", 0, 0xd40}, "graviton3"},        // Neoverse V1
+  };
+  for (const auto &product : products) {
+    EXPECT_EQ(ratesOf(product.cpu, product.name), row(product.name).rates)
+        << product.name << " " << product.cpu.model;
+    EXPECT_EQ(nominalMemoryBandwidth(product.cpu, row(product.name).arch,
+                                     row(product.name).features),
+              row(product.name).memoryBandwidth);
+  }
+}
+
+TEST(Microarchitecture, CascadeLakeHasTheUnitsOfIceLake) {
+  std::vector<std::string> features = row("icelake").features;
+  EXPECT_EQ(nominalRates({"GenuineIntel", 6, 85}, "x86_64", features),
+            row("icelake").rates);
+}
+
+TEST(Microarchitecture, TilesNeedNotBeThere) {
+  std::vector<std::string> features = row("sapphire-rapids").features;
+  std::erase_if(features, [](const std::string &feature) {
+    return feature.starts_with("amx-");
+  });
+  EXPECT_EQ(nominalRates({"GenuineIntel", 6, 207}, "x86_64", features),
+            row("sapphire-rapids").rates);
+}
+
+TEST(Microarchitecture, UnknownOnesAreSlowerThanAnyKnown) {
+  for (const Microarchitecture &known : microarchitectures()) {
+    const CpuRates rates = nominalRates({}, known.arch, known.features);
+    EXPECT_LT(rates.fmaF32, known.rates.fmaF32) << known.name;
+    EXPECT_GT(rates.fmaF32, 0u);
+    EXPECT_LT(rates.byteDot, known.rates.byteDot);
+    EXPECT_LT(rates.byteDotMixed, known.rates.byteDotMixed);
+    EXPECT_LE(rates.readBandwidth, known.rates.readBandwidth);
+    EXPECT_TRUE(rates.streams.empty());
+    EXPECT_EQ(nominalMemoryBandwidth({}, known.arch, known.features),
+              kNominalHostBandwidth);
+  }
+  // A hypervisor hides VNNI.
+  const std::vector<std::string> plain = {"avx2", "bmi2", "f16c", "fma"};
+  const CpuRates hidden =
+      nominalRates({"AuthenticAMD", 25, 17}, "x86_64", plain);
+  EXPECT_EQ(hidden, nominalRates({}, "x86_64", plain));
+  EXPECT_EQ(hidden.bf16Dot, 0u);
+  EXPECT_EQ(
+      nominalRates({}, "aarch64", std::vector<std::string>{"neon"}).byteDot,
+      0u);
+}

@@ -1,0 +1,124 @@
+//===- ProbeCacheTest.cpp - measurements that are remembered --------------===//
+#include "formats/machine/ProbeCache.h"
+
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace air;
+using ::testing::HasSubstr;
+
+namespace {
+
+ProbeCache example() {
+  ProbeCache cache;
+  cache.cpuModel = "a CPU";
+  cache.profile.name = "host";
+  cache.profile.arch = "x86_64";
+  cache.profile.features = {"avx2", "fma"};
+  cache.profile.cores = 2;
+  cache.profile.memoryBytes = 1;
+  cache.profile.memoryBandwidth = 20;
+  cache.profile.diskBandwidth = 30;
+  cache.profile.measured = true;
+  cache.profile.cpu.byteDot = 40;
+  cache.profile.cpu.streams = {{StreamLoads::Burst, StreamHint::T1, 64, 50}};
+  return cache;
+}
+
+} // namespace
+
+TEST(ProbeCache, IsTheSameAfterReading) {
+  const std::string json = toJson(example());
+  EXPECT_THAT(json, HasSubstr("{\n  \"cpu_model\": \"a CPU\",\n"
+                              "  \"profile\": {\n    \"name\": \"host\",\n"));
+  Result<ProbeCache> back = parseProbeCache(json, "p.json");
+  ASSERT_TRUE(back) << back.status().message();
+  EXPECT_EQ(*back, example());
+}
+
+TEST(ProbeCache, BadFilesNameTheField) {
+  const struct {
+    const char *json;
+    const char *message;
+  } cases[] = {
+      {"", "is not a JSON object"},
+      {"[]", "is not a JSON object"},
+      {"{\"cpu_model\": \"a", "is not a JSON object"},
+      {R"({"profile": {}})", "field 'cpu_model' is missing or empty"},
+      {R"({"cpu_model": 3, "profile": {}})", "field 'cpu_model' is 3"},
+      {R"({"cpu_model": "a"})", "field 'profile' is missing"},
+      {R"({"cpu_model": "a", "profile": 1})", "field 'profile' is missing or"},
+      {R"({"cpu_model": "a", "profile": {}, "disk": 1})",
+       "field 'disk' is not known; the object has cpu_model and profile"},
+      {R"({"cpu_model": "a", "cpu_model": "b", "profile": {}})",
+       "field 'cpu_model' appears twice"},
+      {R"({"cpu_model": "a", "profile": {"arch": "x86_64"}})",
+       "field 'cores' is missing"},
+      {R"({"cpu_model": "a", "profile": {"arch": "x86_64", "cores": 1,
+          "cpu": {"streams": [{"hint": "t0", "hint": "t1"}]}}})",
+       "field 'hint' appears twice"},
+  };
+  for (const auto &bad : cases) {
+    const Status status = parseProbeCache(bad.json, "p.json").status();
+    EXPECT_EQ(status.code(), ErrorCode::Corrupt) << bad.json;
+    EXPECT_THAT(status.message(), HasSubstr("'p.json'"));
+    EXPECT_THAT(status.message(), HasSubstr(bad.message));
+  }
+}
+
+TEST(ProbeCache, TheMachineKeepsWhatWasNotMeasured) {
+  MachineProfile host = example().profile;
+  host.memoryBytes = 7;
+  host.memoryBandwidth = 8;
+  host.measured = false;
+  host.cpu = {};
+  Result<MachineProfile> measured = withMeasurements(host, "a CPU", example());
+  ASSERT_TRUE(measured) << measured.status().message();
+  MachineProfile expected = example().profile;
+  expected.memoryBytes = 7;
+  EXPECT_EQ(*measured, expected);
+}
+
+TEST(ProbeCache, OtherMachinesAreRefused) {
+  const MachineProfile same = example().profile;
+  Status status = withMeasurements(same, "another CPU", example()).status();
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(
+      status.message(),
+      HasSubstr("with the CPU 'a CPU', and this one has 'another CPU'"));
+  MachineProfile host = same;
+  host.cores = 4;
+  status = withMeasurements(host, "a CPU", example()).status();
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(status.message(),
+              HasSubstr("a core count of 2, and this one has 4"));
+  host = same;
+  host.features = {"avx2"};
+  status = withMeasurements(host, "a CPU", example()).status();
+  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
+  EXPECT_THAT(status.message(), HasSubstr("other ISA features"));
+}
+
+TEST(ProbeCache, TheCpuSaysWhatItIs) {
+  const std::string model = hostCpuModel();
+  EXPECT_EQ(model, hostCpuModel());
+#if defined(__x86_64__)
+  // The kernel's own decoding of cpuid.
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line) && !line.empty()) {
+    const std::string value =
+        line.substr(std::min(line.find(':') + 2, line.size()));
+    if (line.starts_with("vendor_id") || line.starts_with("model name")) {
+      EXPECT_THAT(model, HasSubstr(value));
+    } else if (line.starts_with("cpu family")) {
+      EXPECT_THAT(model, HasSubstr(" family " + value + " "));
+    } else if (line.starts_with("model\t")) {
+      EXPECT_THAT(model, HasSubstr(" model " + value + " "));
+    } else if (line.starts_with("stepping")) {
+      EXPECT_THAT(model, HasSubstr(" stepping " + value + " "));
+    }
+  }
+#endif
+}
