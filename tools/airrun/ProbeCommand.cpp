@@ -2,7 +2,6 @@
 #include "tools/airrun/ProbeCommand.h"
 
 #include "formats/machine/ProbeCache.h"
-#include "formats/support/Printable.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/probe/CpuProbe.h"
 #include "tools/airrun/Common.h"
@@ -95,8 +94,8 @@ Status runProbe(const cli::Invocation &invocation) {
   }
   if (invocation.has("--save")) {
     AIR_RETURN_IF_ERROR(cli::saveProbe(saved, profile));
-    cli::printNotes({"saved in " + inQuotes(saved.path()) +
-                     "; airpack --target host uses it"});
+    cli::printNotes({"saved in '" + cli::oneLine(saved.path()) +
+                     "'; airpack --target host uses it"});
   }
   return writeOut(
       invocation.has("--json") ? json : probeReport(profile, hostCpuModel()));

@@ -4,7 +4,6 @@
 #include "formats/machine/ProbeCache.h"
 #include "formats/support/Digest.h"
 #include "formats/support/MappedFile.h"
-#include "formats/support/Printable.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
 
@@ -92,12 +91,12 @@ Result<MachineProfile> resolveTarget(const std::string &spec) {
   }
   Result<MachineProfile> measured = hostFrom(path, profile);
   if (!measured) {
-    printNotes({"the saved probe " + inQuotes(path) +
-                " is not used: " + measured.status().message()});
+    printNotes({"the saved probe '" + oneLine(path) +
+                "' is not used: " + measured.status().message()});
     return profile;
   }
-  printNotes({"target host as measured in " + inQuotes(path) +
-              ", profile digest " + digestText(toJson(*measured))});
+  printNotes({"target host as measured in '" + oneLine(path) +
+              "', profile digest " + digestText(toJson(*measured))});
   return measured;
 }
 
