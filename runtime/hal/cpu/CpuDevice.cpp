@@ -160,7 +160,7 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
 /// Walks a range of dispatches in phases. A phase is a sequence of dispatches
 /// without a barrier between them. The range that a thread owns in a phase
 /// consists of its tiles of the first dispatch, then of the second, and so on.
-/// A unit of the TileQueue is one tile. If a range has too many tiles for the
+/// A unit of the TileQueue is one tile. If a phase has too many tiles for the
 /// TileQueue, a unit is 2^shift tiles instead.
 class CpuDevice::Walk final : public PhaseWalk {
 public:
@@ -207,7 +207,7 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
     if (most == 0) {
       continue;
     }
-    for (shift = 0; (most >> shift) >= TileQueue::kMaxUnits;) {
+    for (shift = 0; (most >> shift) >= TileQueue::kMaxUnits / units.size();) {
       ++shift;
     }
     for (uint32_t thread = 0; thread < units.size(); ++thread) {

@@ -1,6 +1,8 @@
 //===- TileQueue.cpp - claims by compare-and-exchange -----------*- C++ -*-===//
 #include "runtime/hal/cpu/TileQueue.h"
 
+#include <algorithm>
+
 using namespace air::rt;
 
 namespace {
@@ -25,30 +27,49 @@ uint32_t chunkOf(uint32_t units) {
 } // namespace
 
 bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
-  // open() itself counts as a claim of one unit, so that the phase cannot end
-  // before every range has been stored.
-  uint64_t total = 1;
-  for (uint32_t count : units) {
-    total += count;
-  }
-  // This store must precede the release stores below. A successful claim
-  // acquires one of them, and therefore observes this store.
-  left.store(total, std::memory_order_relaxed);
+  uint32_t total = 0;
   for (size_t thread = 0; thread < ranges.size(); ++thread) {
-    ranges[thread].word.store(
-        makeWord(shared ? 0 : kOwnerOnlyBit, 0, units[thread]),
-        std::memory_order_release);
+    firsts[thread] = total;
+    total += units[thread];
+  }
+  firsts[ranges.size()] = total;
+  // open() itself counts as a claim of one unit, so that the phase cannot end
+  // before every range has been stored. This store and those above must precede
+  // the release stores below. A successful claim acquires one of them, and
+  // therefore observes what precedes it.
+  left.store(uint64_t{total} + 1, std::memory_order_relaxed);
+  for (size_t thread = 0; thread < ranges.size(); ++thread) {
+    ranges[thread].owned.store(makeWord(shared ? 0 : kOwnerOnlyBit,
+                                        firsts[thread], firsts[thread + 1]),
+                               std::memory_order_release);
   }
   return finish(1);
 }
 
 std::optional<TileQueue::Claim> TileQueue::claim(uint32_t thread) {
-  std::optional<Claim> own = claimOwn(thread);
-  return own ? own : steal(thread);
+  Range &own = ranges[thread];
+  for (std::atomic<uint64_t> *word : {&own.owned, &own.stolen}) {
+    if (std::optional<Claim> claim = claimFront(*word, thread)) {
+      return claim;
+    }
+  }
+  return steal(thread);
 }
 
-std::optional<TileQueue::Claim> TileQueue::claimOwn(uint32_t thread) {
-  std::atomic<uint64_t> &word = ranges[thread].word;
+TileQueue::Claim TileQueue::claimOf(uint32_t begin, uint32_t end,
+                                    uint32_t thread) const {
+  uint32_t owner = thread;
+  if (begin < firsts[thread] || begin >= firsts[thread + 1]) {
+    // Threads that own no units have the same first unit as their successor.
+    // The owner is the last one whose first unit is not after `begin`.
+    auto next = std::upper_bound(firsts.begin(), firsts.end(), begin);
+    owner = static_cast<uint32_t>(next - firsts.begin()) - 1;
+  }
+  return {owner, begin - firsts[owner], end - firsts[owner]};
+}
+
+std::optional<TileQueue::Claim>
+TileQueue::claimFront(std::atomic<uint64_t> &word, uint32_t thread) {
   uint64_t seen = word.load(std::memory_order_relaxed);
   while (true) {
     uint32_t begin = beginOf(seen);
@@ -60,35 +81,42 @@ std::optional<TileQueue::Claim> TileQueue::claimOwn(uint32_t thread) {
     if (word.compare_exchange_weak(
             seen, makeWord(seen & kOwnerOnlyBit, next, end),
             std::memory_order_acquire, std::memory_order_relaxed)) {
-      return Claim{thread, begin, next};
+      return claimOf(begin, next, thread);
     }
   }
 }
 
 std::optional<TileQueue::Claim> TileQueue::steal(uint32_t thread) {
   while (true) {
-    uint32_t victim = thread;
+    std::atomic<uint64_t> *victim = nullptr;
     uint64_t seen = 0;
-    for (uint32_t other = 0; other < ranges.size(); ++other) {
-      uint64_t word = ranges[other].word.load(std::memory_order_relaxed);
-      if ((word & kOwnerOnlyBit) == 0 &&
-          endOf(word) - beginOf(word) > endOf(seen) - beginOf(seen)) {
-        victim = other;
-        seen = word;
+    for (Range &other : ranges) {
+      for (std::atomic<uint64_t> *held : {&other.owned, &other.stolen}) {
+        uint64_t word = held->load(std::memory_order_relaxed);
+        if ((word & kOwnerOnlyBit) == 0 &&
+            endOf(word) - beginOf(word) > endOf(seen) - beginOf(seen)) {
+          victim = held;
+          seen = word;
+        }
       }
     }
-    if (seen == 0) {
+    if (victim == nullptr) {
       return std::nullopt;
     }
     uint32_t begin = beginOf(seen);
     uint32_t end = endOf(seen);
-    uint32_t from = end - chunkOf(end - begin);
+    uint32_t from = begin + (end - begin) / 2;
     // If the exchange fails, another thread has taken units of this range in
     // the meantime.
-    if (ranges[victim].word.compare_exchange_strong(
-            seen, makeWord(0, begin, from), std::memory_order_acquire,
-            std::memory_order_relaxed)) {
-      return Claim{victim, from, end};
+    if (victim->compare_exchange_strong(seen, makeWord(0, begin, from),
+                                        std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+      uint32_t next = from + chunkOf(end - from);
+      if (next != end) {
+        ranges[thread].stolen.store(makeWord(0, next, end),
+                                    std::memory_order_release);
+      }
+      return claimOf(from, next, thread);
     }
   }
 }

@@ -3,29 +3,41 @@
 // A phase is a set of units (usually tiles) that may run in any order. Each
 // thread owns a contiguous range of them and takes chunks from the front of its
 // own range. It therefore reads memory as one stream, which is the same in
-// every pass and lies on its own memory node. A thread whose range is empty
-// takes chunks from the end of the range that has the most units left. A chunk
-// is a fraction of what is left of the range, but at least one unit. If the
-// system suspends a thread, only its current chunk is delayed.
+// every pass and lies on its own memory node. A chunk is a small fraction of
+// what is left of the range, but at least one unit. If the system suspends a
+// thread, only its current chunk is delayed.
+//
+// A thread whose range is empty steals the second half of the range that has
+// the most units left. It then treats these units like its own: it takes chunks
+// from their front, as one stream, and other threads may steal from their end.
 //
 // A phase is over when all its units have run, no matter which threads ran
 // them. It does not wait for a thread that was asleep throughout.
 //
 // Why a late thread does no harm:
 //   - The units that are left of a range, [begin, end), are stored in one
-//     64-bit word on a cache line of its own, and a claim is one
-//     compare-and-exchange of that word. A phase ends only when all units have
-//     been claimed and run, so a range is non-empty only while its phase is
-//     open. A claim that succeeds is therefore a claim in the current phase,
-//     however late the claiming thread is, and that phase cannot end before
-//     finish() has been called for the claim.
+//     64-bit word, and a claim is one compare-and-exchange of that word. A
+//     phase ends only when all units have been claimed and run, so a range is
+//     non-empty only while its phase is open. A claim that succeeds is
+//     therefore a claim in the current phase, however late the claiming thread
+//     is, and that phase cannot end before finish() has been called for the
+//     claim.
 //   - open() itself counts as a claim until it has written every word.
 //     Otherwise the phase could end, and the next one could begin, while open()
 //     is still writing words.
+//   - Each thread has two words: open() writes the one for the units that the
+//     thread owns, and only the thread itself fills the one for units that it
+//     has stolen. A late thread may steal while open() is still writing, and
+//     neither of the two then overwrites what the other has written. A thread
+//     steals only when its second word is empty, which no other thread changes.
+//   - Units are numbered through all ranges of the phase, so a word states
+//     which units they are, whichever thread holds them. A compare-and-exchange
+//     that succeeds because a word has returned to an earlier value is correct.
 //   - open() stores the words with release semantics, and a claim acquires
 //     them, so the claiming thread observes everything that was written before
-//     open(). A thread must therefore first claim units, and only then read
-//     what they are.
+//     open(). A thread that steals passes this on: it acquires the units that
+//     it takes, and releases those that it stores for itself. A thread must
+//     therefore first claim units, and only then read what they are.
 //   - finish() releases what the units wrote, and the last finish() of a phase
 //     acquires what all others released. The thread that then opens the next
 //     phase publishes all of it.
@@ -48,11 +60,11 @@ namespace air::rt {
 
 class TileQueue {
 public:
-  /// The largest number of units in a range.
+  /// The largest number of units in a phase, summed over all threads.
   static constexpr uint32_t kMaxUnits = (uint32_t{1} << 31) - 1;
   /// The number of units in a chunk is the number of units left in its range,
   /// divided by kChunkDivisor and rounded up.
-  static constexpr uint32_t kChunkDivisor = 2;
+  static constexpr uint32_t kChunkDivisor = 8;
 
   /// Units [begin, end) of `owner`'s range.
   struct Claim {
@@ -61,7 +73,7 @@ public:
     uint32_t end = 0;
   };
 
-  explicit TileQueue(uint32_t threads) : ranges(threads) {}
+  explicit TileQueue(uint32_t threads) : ranges(threads), firsts(threads + 1) {}
 
   /// Starts a phase in which thread t owns units[t] units. If `shared` is
   /// false, no thread takes the units of another. Returns true if this call
@@ -80,14 +92,21 @@ public:
   }
 
 private:
+  /// The units that a thread holds, on a cache line of its own. The bits of a
+  /// word: 63 owner-only, 62-32 begin, 31-0 end.
   struct alignas(64) Range {
-    std::atomic<uint64_t> word{0}; ///< bit 63 owner-only, 62-32 begin, 31-0 end
+    std::atomic<uint64_t> owned{0};
+    std::atomic<uint64_t> stolen{0};
   };
 
-  std::optional<Claim> claimOwn(uint32_t thread);
+  std::optional<Claim> claimFront(std::atomic<uint64_t> &word, uint32_t thread);
   std::optional<Claim> steal(uint32_t thread);
+  Claim claimOf(uint32_t begin, uint32_t end, uint32_t thread) const;
 
   std::vector<Range> ranges;
+  /// The number of the first unit that each thread owns, and the number of all
+  /// units. Only open() writes it, and it is only read after a claim.
+  std::vector<uint32_t> firsts;
   alignas(64) std::atomic<uint64_t> left{0}; ///< units not yet finished
 };
 

@@ -62,10 +62,11 @@ TEST(TileQueue, AnOwnerTakesItsRangeInOrder) {
     EXPECT_EQ(queue.finish(claim->end - claim->begin), next == 64);
   }
   EXPECT_EQ(next, 64U);
-  EXPECT_LE(chunks, 16U);
+  // Chunks shrink gradually; they are not single units from the start.
+  EXPECT_LE(chunks, 32U);
 }
 
-TEST(TileQueue, AThiefTakesFromTheEndOfTheLongestRange) {
+TEST(TileQueue, AThiefTakesTheSecondHalfOfTheLongestRange) {
   TileQueue queue(3);
   const std::vector<uint32_t> units = {0, 10, 40};
   Tally tally(units);
@@ -73,14 +74,20 @@ TEST(TileQueue, AThiefTakesFromTheEndOfTheLongestRange) {
   std::optional<TileQueue::Claim> claim = queue.claim(0);
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->owner, 2U);
-  EXPECT_EQ(claim->end, 40U);
-  EXPECT_EQ(claim->begin, 40 - 40 / TileQueue::kChunkDivisor);
+  EXPECT_EQ(claim->begin, 20U);
   uint64_t finished = 0;
   bool isOver = false;
+  uint32_t next = 20;
   while (claim) {
     tally.add(*claim);
     EXPECT_FALSE(isOver);
     uint32_t count = claim->end - claim->begin;
+    // The stolen half is read from its front to its end.
+    if (next != 40) {
+      EXPECT_EQ(claim->owner, 2U);
+      EXPECT_EQ(claim->begin, next);
+      next = claim->end;
+    }
     isOver = queue.finish(count);
     finished += count;
     claim = queue.claim(0);
@@ -91,6 +98,39 @@ TEST(TileQueue, AThiefTakesFromTheEndOfTheLongestRange) {
   EXPECT_TRUE(tally.isOnceEach());
   EXPECT_FALSE(queue.claim(1));
   EXPECT_FALSE(queue.claim(2));
+}
+
+TEST(TileQueue, WhatAThiefHasNotStartedCanBeStolenFromIt) {
+  TileQueue queue(3);
+  const std::vector<uint32_t> units = {0, 64, 0};
+  Tally tally(units);
+  queue.open(units, true);
+  // Thread 0 steals [32, 64) and starts on its front.
+  std::optional<TileQueue::Claim> claim = queue.claim(0);
+  ASSERT_TRUE(claim);
+  tally.add(*claim);
+  EXPECT_EQ(claim->begin, 32U);
+  uint32_t started = claim->end;
+  EXPECT_LT(started, 64U);
+  // The owner runs its half.
+  for (uint32_t next = 0; next < 32; next = claim->end) {
+    claim = queue.claim(1);
+    ASSERT_TRUE(claim);
+    EXPECT_EQ(claim->begin, next);
+    tally.add(*claim);
+  }
+  // What is left is with thread 0, which has fallen asleep.
+  claim = queue.claim(2);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->owner, 1U);
+  EXPECT_EQ(claim->begin, started + (64 - started) / 2);
+  while (claim) {
+    tally.add(*claim);
+    claim = queue.claim(2);
+  }
+  EXPECT_TRUE(tally.isOnceEach());
+  EXPECT_TRUE(queue.finish(64));
+  EXPECT_FALSE(queue.claim(0));
 }
 
 TEST(TileQueue, AThreadThatSleptThroughPhasesJoinsTheOneThatRuns) {
@@ -133,8 +173,8 @@ TEST(TileQueue, UnsharedUnitsAreTheirOwnersAlone) {
 
 TEST(TileQueue, LargestRangesKeepTheirNumbers) {
   TileQueue queue(2);
-  const std::vector<uint32_t> units = {TileQueue::kMaxUnits,
-                                       TileQueue::kMaxUnits};
+  constexpr uint32_t kFirst = TileQueue::kMaxUnits / 3;
+  const std::vector<uint32_t> units = {kFirst, TileQueue::kMaxUnits - kFirst};
   queue.open(units, true);
   uint64_t claimed[2] = {};
   bool isOver = false;
@@ -147,8 +187,8 @@ TEST(TileQueue, LargestRangesKeepTheirNumbers) {
     isOver = queue.finish(claim->end - claim->begin);
   }
   EXPECT_TRUE(isOver);
-  EXPECT_EQ(claimed[0], TileQueue::kMaxUnits);
-  EXPECT_EQ(claimed[1], TileQueue::kMaxUnits);
+  EXPECT_EQ(claimed[0], kFirst);
+  EXPECT_EQ(claimed[1], TileQueue::kMaxUnits - kFirst);
 }
 
 /// Threads claim units without ever waiting for each other. The thread that
