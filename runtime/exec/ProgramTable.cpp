@@ -1,6 +1,7 @@
 //===- ProgramTable.cpp - resolves records to addresses ---------*- C++ -*-===//
 #include "runtime/exec/ProgramTable.h"
 
+#include "formats/plan/Layout.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -23,6 +24,7 @@ public:
 private:
   Status addDispatch(const plan::Step &step, const plan::Dispatch &dispatch);
   DeviceAddress addressOf(const plan::Binding &binding) const;
+  void addStream(const plan::Tensor &tensor, const plan::Grid &grid);
   void recordResult(StepRecord &made, const plan::Dispatch &dispatch) const;
 
   const plan::Plan &plan;
@@ -31,6 +33,8 @@ private:
   bool inHead = false;
   std::vector<DeviceAddress> bindings;
   std::vector<uint64_t> firstBindings;
+  std::vector<TileStream> streams;
+  std::vector<uint64_t> firstStreams;
   std::vector<DispatchDesc> descs;
 };
 
@@ -46,6 +50,18 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
     return addresses.kv + binding.index() * plan.kv()->layer_bytes();
   }
   return 0;
+}
+
+// A tile of a matmul reads whole row blocks, which are contiguous in x16.
+void ProgramBuilder::addStream(const plan::Tensor &tensor,
+                               const plan::Grid &grid) {
+  if (static_cast<Layout>(tensor.layout()) != Layout::X16) {
+    return;
+  }
+  uint64_t rowBlocks = ceilDiv(tensor.rows(), uint64_t{kX16Rows});
+  uint64_t perTile = ceilDiv(rowBlocks, grid.base_tiles());
+  streams.push_back({addresses.segments[tensor.segment()] + tensor.offset(),
+                     tensor.bytes() / rowBlocks * perTile});
 }
 
 void ProgramBuilder::recordResult(StepRecord &made,
@@ -98,11 +114,16 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   desc.barrier = dispatch.barrier();
   descs.push_back(desc);
   firstBindings.push_back(bindings.size());
+  firstStreams.push_back(streams.size());
   if (dispatch.bindings() != nullptr) {
     for (const plan::Binding *binding : *dispatch.bindings()) {
       bindings.push_back(addressOf(*binding));
       if (binding->kind() == plan::BindingKind::Tensor) {
-        uint32_t segment = plan.tensors()->Get(binding->index())->segment();
+        const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
+        if (step.kind() != plan::StepKind::Embed) {
+          addStream(tensor, *grid);
+        }
+        uint32_t segment = tensor.segment();
         auto begin = record.segments.begin() + record.steps.back().firstSegment;
         if (std::find(begin, record.segments.end(), segment) ==
             record.segments.end()) {
@@ -149,6 +170,9 @@ Result<ProgramRecord> ProgramBuilder::finish(const plan::Program &program,
         i + 1 < descs.size() ? firstBindings[i + 1] : bindings.size();
     descs[i].bindings =
         std::span(bindings).subspan(firstBindings[i], end - firstBindings[i]);
+    end = i + 1 < descs.size() ? firstStreams[i + 1] : streams.size();
+    descs[i].streams =
+        std::span(streams).subspan(firstStreams[i], end - firstStreams[i]);
   }
   if (!inHead) {
     record.headStep = static_cast<uint32_t>(record.steps.size());

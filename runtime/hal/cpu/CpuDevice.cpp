@@ -34,6 +34,8 @@ Result<std::unique_ptr<CpuDevice>> CpuDevice::create(uint32_t threads) {
 }
 
 CpuDevice::~CpuDevice() {
+  // The threads may read the programs until they have ended.
+  pool.reset();
   for (const Mapping &mapping : mappings) {
     munmap(mapping.address, mapping.bytes);
   }
@@ -152,6 +154,30 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     }
     scratchBytes = std::max(scratchBytes, desc.scratchBytes);
   }
+  // A dispatch whose tiles share weights has no single order in which they are
+  // read.
+  program.aheads.reserve(dispatches.size());
+  std::vector<const ReadAhead *> own(dispatches.size());
+  for (size_t i = 0; i < dispatches.size(); ++i) {
+    const DispatchDesc &desc = dispatches[i];
+    if (!desc.streams.empty() && desc.grid.tokensPerTile == 0) {
+      ReadAhead &ahead = program.aheads.emplace_back();
+      ahead.tiles = desc.grid.baseTiles;
+      for (const TileStream &stream : desc.streams) {
+        ahead.streams.push_back(
+            {pointerTo<const uint8_t>(stream.start), stream.tileBytes});
+      }
+      own[i] = &ahead;
+    }
+  }
+  // The last dispatch precedes the first one of the next pass.
+  const ReadAhead *next = nullptr;
+  for (size_t i = 2 * dispatches.size(); i-- > 0;) {
+    Dispatch &dispatch = program.dispatches[i % dispatches.size()];
+    dispatch.ahead = next;
+    const ReadAhead *mine = own[i % dispatches.size()];
+    next = mine != nullptr ? mine : next;
+  }
   AIR_RETURN_IF_ERROR(reserveScratch(scratchBytes));
   programs.push_back(std::move(program));
   return static_cast<uint32_t>(programs.size() - 1);
@@ -171,6 +197,7 @@ public:
 
   bool nextPhase(std::span<uint32_t> units) override;
   void run(const TileQueue::Claim &claim, uint32_t thread) override;
+  const ReadAhead *readAhead() const override { return phase.back().ahead; }
 
 private:
   TileRange tilesOf(const Dispatch &dispatch, uint32_t thread) const {

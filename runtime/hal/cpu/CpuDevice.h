@@ -65,9 +65,12 @@ private:
     DispatchGrid grid;
     uint64_t firstBinding = 0;
     bool barrier = true;
+    /// What the next dispatch with streams reads, in this pass or the next one.
+    const ReadAhead *ahead = nullptr;
   };
   struct Program {
     std::vector<Dispatch> dispatches;
+    std::vector<ReadAhead> aheads; ///< referenced by the dispatches
     std::vector<void *> bindings;
   };
   class Walk;

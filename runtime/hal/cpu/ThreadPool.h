@@ -9,6 +9,9 @@
 // Such a thread joins whichever phase is open when it comes back, in this walk
 // or in a later one.
 //
+// A thread that waits prefetches the memory that it will read first in a coming
+// phase (ReadAhead), so that memory is also read while few threads have work.
+//
 // Threads without work spin briefly and then sleep. If there are more threads
 // than CPUs, threads without work sleep at once, because another thread may
 // need their CPU.
@@ -53,15 +56,37 @@ struct TileRange {
 /// one; earlier threads own the larger ranges.
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
+/// The memory that the tiles of one coming dispatch read, in the order of the
+/// tiles. It is only prefetched, so it need not be exact.
+struct ReadAhead {
+  struct Stream {
+    const uint8_t *start = nullptr; ///< where tile 0 begins to read
+    uint64_t tileBytes = 0;         ///< from the start of one tile to the next
+  };
+  uint64_t tiles = 0;
+  /// The streams that a tile reads at the same time.
+  std::vector<Stream> streams;
+
+  /// The part of `stream` that the tiles of thread `thread` of `threads` threads
+  /// read. It is only meant for prefetching.
+  std::span<const uint8_t> partOf(const Stream &stream, uint32_t thread,
+                                  uint32_t threads) const;
+};
+
 /// The work that ThreadPool::walk() runs, phase by phase. Every run() of a
 /// phase observes what nextPhase() wrote when it began the phase, and the next
 /// call of nextPhase() observes what these calls of run() wrote.
 class PhaseWalk {
 public:
   /// Begins the next phase and sets units[t] to the number of units that thread
-  /// t owns in it, which is at most TileQueue::kMaxUnits. Returns false after
+  /// t owns in it. Their sum is at most TileQueue::kMaxUnits. Returns false after
   /// the last phase. Any thread may be the caller, but only one at a time.
   virtual bool nextPhase(std::span<uint32_t> units) = 0;
+
+  /// Called after nextPhase(), by the same thread. Returns what threads that
+  /// wait in or after this phase should prefetch, or null for nothing. The
+  /// object must stay as it is until the pool is destroyed.
+  virtual const ReadAhead *readAhead() const { return nullptr; }
 
   /// Runs the units of `claim`, which belong to the current phase, on thread
   /// `thread`.
@@ -106,8 +131,14 @@ private:
     Thread running;
   };
 
+  /// How much of a ReadAhead a thread has prefetched.
+  struct alignas(64) Progress {
+    const ReadAhead *of = nullptr;
+    uint64_t bytes = 0; ///< of the thread's part of each stream
+  };
+
   explicit ThreadPool(uint32_t threads)
-      : lendings(threads), units(threads), queue(threads) {}
+      : lendings(threads), progress(threads), units(threads), queue(threads) {}
   static void workerMain(Worker &worker);
   /// Like walk(work), but if `shared` is false, each thread runs only the units
   /// that it owns.
@@ -115,7 +146,10 @@ private:
   /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);
   /// Returns once `opened` differs from `seen`.
-  void waitForWork(uint32_t seen);
+  void waitForWork(uint32_t thread, uint32_t seen);
+  /// Prefetches what `thread` reads next, until there is enough of it or
+  /// `opened` differs from `seen`.
+  void prefetchAhead(uint32_t thread, uint32_t seen);
   /// Lends this thread's CPU to a thread that has work but no CPU. Returns
   /// false if there is no such thread, or if `opened` no longer equals `seen`.
   bool lendCpu(uint32_t seen);
@@ -127,11 +161,13 @@ private:
   std::vector<NodeRun> runs;
   std::vector<Worker> workers;
   std::vector<CpuLending> lendings; ///< one per thread
+  std::vector<Progress> progress;   ///< one per thread
   std::vector<uint32_t> units;      ///< per thread: its units in a phase
   PhaseWalk *current = nullptr;     ///< only read after a successful claim
   bool isShared = true;
   std::atomic<bool> finished{true}; ///< the walk has no more phases
   std::atomic<bool> stopping{false};
+  std::atomic<const ReadAhead *> ahead{nullptr};
   TileQueue queue;
   WaitWord opened; ///< advances when a phase opens and when a walk ends
 };

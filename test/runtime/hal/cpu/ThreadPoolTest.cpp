@@ -4,6 +4,7 @@
 #include "runtime/hal/cpu/CpuTopology.h"
 
 #include <algorithm>
+#include <atomic>
 #include <ctime>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -109,6 +110,52 @@ TEST_P(ThreadPoolOf, PhasesOrderWhatUnitsWrite) {
     }
     relay.now.swap(relay.next);
   }
+}
+
+TEST(ReadAhead, PartsFollowTheTilesOfEachThread) {
+  const std::vector<uint8_t> memory(1100);
+  const ReadAhead ahead = {10, {{memory.data(), 100}, {&memory[50], 3}}};
+  auto expectPart = [&](uint32_t stream, uint32_t thread, uint64_t offset,
+                        uint64_t bytes) {
+    std::span<const uint8_t> part =
+        ahead.partOf(ahead.streams[stream], thread, 3);
+    EXPECT_EQ(part.data() - memory.data(), static_cast<ptrdiff_t>(offset));
+    EXPECT_EQ(part.size(), bytes);
+  };
+  // The threads own tiles [0, 4), [4, 7) and [7, 10).
+  expectPart(0, 0, 0, 400);
+  expectPart(0, 1, 400, 300);
+  expectPart(0, 2, 700, 300);
+  expectPart(1, 2, 50 + 21, 9);
+}
+
+/// Announces memory that does not exist.
+class Announcing final : public PhaseWalk {
+public:
+  bool nextPhase(std::span<uint32_t> units) override {
+    std::fill(units.begin(), units.end(), 0U);
+    units[0] = 2;
+    return phases-- != 0;
+  }
+  void run(const TileQueue::Claim &claim, uint32_t) override {
+    usleep(20);
+    ran += claim.end - claim.begin;
+  }
+  const ReadAhead *readAhead() const override { return ahead; }
+
+  uint32_t phases = 100;
+  const ReadAhead *ahead = nullptr;
+  std::atomic<uint32_t> ran{0};
+};
+
+TEST_P(ThreadPoolOf, WhatIsAnnouncedNeedNotBeReadable) {
+  const ReadAhead ahead = {uint64_t{1} << 20,
+                           {{reinterpret_cast<const uint8_t *>(64), 1 << 20}}};
+  Announcing walk;
+  walk.ahead = &ahead;
+  pool->walk(walk);
+  EXPECT_EQ(walk.ran, 200U);
+  pool.reset(); // before `ahead`
 }
 
 TEST_P(ThreadPoolOf, AWalkWithoutPhasesEnds) {

@@ -1,0 +1,117 @@
+//===- ProgramTableTest.cpp - what a program tells the device -------------===//
+#include "runtime/exec/ProgramTable.h"
+
+#include "formats/plan/Layout.h"
+
+#include <gtest/gtest.h>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+/// Keeps the streams of each dispatch that it is given.
+class Recorder final : public Device {
+public:
+  std::vector<std::vector<TileStream>> streams;
+
+  Result<uint32_t>
+  addProgram(std::span<const DispatchDesc> dispatches) override {
+    for (const DispatchDesc &desc : dispatches) {
+      streams.emplace_back(desc.streams.begin(), desc.streams.end());
+    }
+    return 0;
+  }
+  Result<DeviceAddress> allocate(uint64_t, std::string_view) override {
+    return 0;
+  }
+  Result<DeviceAddress> importHost(std::span<const uint8_t>) override {
+    return 0;
+  }
+  Result<uint32_t> loadExecutable(std::span<const uint8_t>,
+                                  std::span<const std::string_view>) override {
+    return 0;
+  }
+  Status run(uint32_t, uint32_t, uint32_t, const AirBatch &) override {
+    return Status::ok();
+  }
+  Status copy(DeviceAddress, DeviceAddress, uint64_t) override {
+    return Status::ok();
+  }
+  Status synchronise() override { return Status::ok(); }
+  Result<const void *> read(DeviceAddress, uint64_t) override {
+    return nullptr;
+  }
+};
+
+class ProgramTable : public testing::Test {
+protected:
+  ProgramTable() {
+    plan.programs.push_back(std::make_unique<plan::ProgramT>());
+    plan.programs[0]->name = "m1";
+    plan.model = std::make_unique<plan::HyperparametersT>();
+  }
+  void addTensor(Layout layout, uint64_t rows, uint64_t offset,
+                 uint64_t bytes) {
+    auto tensor = std::make_unique<plan::TensorT>();
+    tensor->layout = static_cast<uint16_t>(layout);
+    tensor->rows = rows;
+    tensor->offset = offset;
+    tensor->bytes = bytes;
+    plan.tensors.push_back(std::move(tensor));
+  }
+  void addStep(plan::StepKind kind, uint64_t tiles,
+               std::vector<uint32_t> tensors) {
+    auto step = std::make_unique<plan::StepT>();
+    step->kind = kind;
+    step->name = "step";
+    auto dispatch = std::make_unique<plan::DispatchT>();
+    dispatch->grid = std::make_unique<plan::GridT>();
+    dispatch->grid->base_tiles = tiles;
+    for (uint32_t tensor : tensors) {
+      auto binding = std::make_unique<plan::BindingT>();
+      binding->kind = plan::BindingKind::Tensor;
+      binding->index = tensor;
+      dispatch->bindings.push_back(std::move(binding));
+    }
+    step->dispatches.push_back(std::move(dispatch));
+    plan.programs[0]->steps.push_back(std::move(step));
+  }
+  void build() {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(plan::Plan::Pack(builder, &plan));
+    const auto &root =
+        *flatbuffers::GetRoot<plan::Plan>(builder.GetBufferPointer());
+    PlanAddresses addresses;
+    addresses.segments = {0x10000};
+    addresses.executables = {0};
+    Result<std::vector<ProgramRecord>> made =
+        buildPrograms(root, addresses, device);
+    ASSERT_TRUE(made) << made.status().message();
+  }
+
+  plan::PlanT plan;
+  Recorder device;
+};
+
+TEST_F(ProgramTable, MatricesInRowBlocksAreStreams) {
+  addTensor(Layout::X16, 100, 0x40, 7 * 640); // 7 row blocks of 640 bytes
+  addTensor(Layout::X16, 32, 0x4000, 2 * 64);
+  addTensor(Layout::Rows, 1, 0x8000, 400);
+  addStep(plan::StepKind::Norm, 1, {2});
+  addStep(plan::StepKind::FfnIn, 4, {0, 1, 2});
+  addStep(plan::StepKind::Embed, 1, {0});
+  build();
+  ASSERT_EQ(device.streams.size(), 3U);
+  EXPECT_TRUE(device.streams[0].empty());
+  // Four tiles for seven row blocks are two for each.
+  ASSERT_EQ(device.streams[1].size(), 2U);
+  EXPECT_EQ(device.streams[1][0].start, 0x10040U);
+  EXPECT_EQ(device.streams[1][0].tileBytes, 1280U);
+  EXPECT_EQ(device.streams[1][1].start, 0x14000U);
+  EXPECT_EQ(device.streams[1][1].tileBytes, 64U);
+  // The embedding look-up reads single rows.
+  EXPECT_TRUE(device.streams[2].empty());
+}
+
+} // namespace
