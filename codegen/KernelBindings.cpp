@@ -73,6 +73,11 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
   }
   case KernelOp::Attention:
     return {buffer("qkv", Read, qkv), kv(Read),
+            buffer("out", Write,
+                   spec.ranges == 1 ? spec.heads * spec.headDim
+                                    : attentionStateFloats(spec))};
+  case KernelOp::AttentionMerge:
+    return {buffer("states", Read, attentionStateFloats(spec)),
             buffer("out", Write, spec.heads * spec.headDim)};
   case KernelOp::Add:
     return {buffer("x", Read, spec.k), buffer("y", ReadWrite, spec.k)};

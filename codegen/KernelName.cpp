@@ -16,8 +16,9 @@ namespace {
 
 // The names of the ops, in the order of KernelOp.
 constexpr std::array<std::string_view, kKernelOpCount> kOpNames = {
-    "embed_rows",  "rms_norm",  "matmul", "glu_matmul", "rope_angles",
-    "rope_append", "attention", "add",    "silu_mul",   "pack_activations"};
+    "embed_rows",  "rms_norm",    "matmul",          "glu_matmul",
+    "rope_angles", "rope_append", "attention",       "attention_merge",
+    "add",         "silu_mul",    "pack_activations"};
 // The names of the classes, in the order of MClass. Each states the smallest
 // number of tokens, M, in its class.
 constexpr std::array<std::string_view, 3> kClassNames = {"m1", "m2", "m9"};
@@ -111,6 +112,7 @@ std::string kernelName(const KernelSpec &spec) {
   number("tt", spec.tiles.tokens, 0);
   number("pc", spec.tiles.panelColumns, 0);
   number("pf", spec.tiles.prefetchBytes, 0);
+  number("ranges", spec.ranges, defaults.ranges);
   return name;
 }
 

@@ -48,7 +48,20 @@
 //                  One tile per 4 tokens.
 //   Attention    qkv, kv, out
 //                  Causal attention; out[m] has heads*headDim floats. Query
-//                  head h reads KV head h / (heads/kvHeads).
+//                  head h reads KV head h / (heads/kvHeads). If `ranges` is
+//                  not 1, the positions that a token attends to are divided
+//                  into that many ranges of whole KV pages, some of which may
+//                  be empty, and out holds the state of each range: first
+//                  float32 [ranges][heads][headDim], the sums of weight * v,
+//                  where a position's weight is 2^(score * log2(e) - largest);
+//                  then [ranges][heads][2], which is `largest`, the largest
+//                  score * log2(e) of the range, and the sum of the weights.
+//                  In an empty range the sums are 0 and `largest` is finite.
+//                  One tile per token, KV head and range.
+//   AttentionMerge
+//                states, out
+//                  out[m], as of Attention, from the states of `ranges` ranges.
+//                  They are added in the order of the ranges.
 //   Add          x, y
 //                  y += x, in rows of k floats. One tile per token.
 //   SiluMul      gate, up, y
@@ -120,6 +133,7 @@
 #ifndef AIRPACK_CODEGEN_KERNELSPEC_H
 #define AIRPACK_CODEGEN_KERNELSPEC_H
 
+#include "formats/abi/KernelAbi.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/plan/Layout.h"
 
@@ -138,6 +152,7 @@ enum class KernelOp : uint8_t {
   RopeAngles,
   RopeAppend,
   Attention,
+  AttentionMerge,
   Add,
   SiluMul,
   PackActivations,
@@ -354,6 +369,9 @@ struct KernelSpec {
   DType kvDtype = DType::F16;
   uint64_t kvPageBytes = 0;
   MatMulTiles tiles; ///< used by MatMul and GluMatMul
+  /// Used by Attention, where it is 1 except for MClass::One, and by
+  /// AttentionMerge.
+  uint64_t ranges = 1;
 
   bool operator==(const KernelSpec &) const = default;
 };
@@ -389,6 +407,29 @@ inline constexpr uint64_t kMaxHeadElements = 1024;
 /// The largest supported number of query heads per KV head. The size of
 /// attention's scratch memory grows with this number.
 inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
+
+/// The largest supported number of ranges of positions.
+inline constexpr uint64_t kMaxAttentionRanges = 64;
+/// A range has at least this number of KV pages, unless there are fewer. It
+/// then takes several times as long to read as a tile takes to start.
+inline constexpr uint64_t kAttentionRangePages = 16;
+
+/// The number of ranges of positions into which attention with one token should
+/// be divided, where sequences have up to `context` positions: as many as give
+/// about kMaxAttentionRanges tiles, so that many cores share the work of a few
+/// KV heads. The number depends on the shape alone, because the number of
+/// ranges affects the last bits of the result.
+constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
+  const uint64_t wanted = (kMaxAttentionRanges + kvHeads - 1) / kvHeads;
+  const uint64_t most = context / AIR_KV_PAGE_TOKENS / kAttentionRangePages;
+  return most < 1 ? 1 : most < wanted ? most : wanted;
+}
+
+/// The number of floats of a token's row of states (see Attention above), which
+/// is padded to a multiple of 64 bytes.
+constexpr uint64_t attentionStateFloats(const KernelSpec &spec) {
+  return (spec.ranges * spec.heads * (spec.headDim + 2) + 15) / 16 * 16;
+}
 
 /// The symbol name of the kernel that `spec` describes. It depends on the spec
 /// alone, and unequal specs have unequal names. Example:

@@ -18,6 +18,11 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
                          KernelEntry &entry);
 void emitAttention(KernelBuilder &builder, const KernelSpec &spec);
 
+// Defined in attention/AttentionMerge.cpp.
+Status describeAttentionMerge(const KernelSpec &spec, const IsaTraits &isa,
+                              KernelEntry &entry);
+void emitAttentionMerge(KernelBuilder &builder, const KernelSpec &spec);
+
 // Defined in rowwise/ElementwiseKernels.cpp.
 Status describeAdd(const KernelSpec &spec, const IsaTraits &isa,
                    KernelEntry &entry);

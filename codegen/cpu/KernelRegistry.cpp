@@ -53,6 +53,8 @@ const std::array kRows = {
     withoutMatrix(KernelOp::RopeAppend, false, describeRopeAppend,
                   emitRopeAppend),
     withoutMatrix(KernelOp::Attention, true, describeAttention, emitAttention),
+    withoutMatrix(KernelOp::AttentionMerge, false, describeAttentionMerge,
+                  emitAttentionMerge),
     withoutMatrix(KernelOp::Add, false, describeAdd, emitAdd),
     withoutMatrix(KernelOp::SiluMul, false, describeSiluMul, emitSiluMul),
     withoutMatrix(KernelOp::PackActivations, false, describePackActivations,

@@ -161,6 +161,39 @@ QkvRows ropeAppend(const KernelSpec &spec, View qkv, View angles, View qNorm,
   return rows;
 }
 
+Doubles attentionMerge(const KernelSpec &spec, View states) {
+  const uint64_t d = spec.headDim;
+  const uint64_t width = attentionStateFloats(spec);
+  assert(states.size() % width == 0);
+  Doubles out;
+  for (uint64_t row = 0; row < states.size(); row += width) {
+    for (uint64_t h = 0; h < spec.heads; ++h) {
+      const View ranges = states.subspan(row, width);
+      const uint64_t ends = spec.ranges * spec.heads * d;
+      const auto largestOf = [&](uint64_t r) {
+        return ranges[ends + (r * spec.heads + h) * 2];
+      };
+      double largest = largestOf(0);
+      for (uint64_t r = 1; r < spec.ranges; ++r) {
+        largest = std::max(largest, largestOf(r));
+      }
+      double sum = 0;
+      Doubles values(d, 0.0);
+      for (uint64_t r = 0; r < spec.ranges; ++r) {
+        const double factor = std::exp2(largestOf(r) - largest);
+        sum += factor * ranges[ends + (r * spec.heads + h) * 2 + 1];
+        for (uint64_t i = 0; i < d; ++i) {
+          values[i] += factor * ranges[(r * spec.heads + h) * d + i];
+        }
+      }
+      for (const double value : values) {
+        out.push_back(value / sum);
+      }
+    }
+  }
+  return out;
+}
+
 Doubles attention(const KernelSpec &spec, View q, View keys, View values,
                   uint64_t length) {
   const uint64_t d = spec.headDim;

@@ -32,6 +32,7 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
       uint64_t rows = buffer.getRows() == RowsFrom::Outputs
                           ? limits.front().getMaxOutputs()
                           : limits.front().getMaxTokens();
+      rows = std::min(rows, buffer.getMostRows().value_or(rows));
       std::optional<uint64_t> padded = checkedAlignUp(rows, AIR_TOKEN_PADDING);
       std::optional<uint64_t> bytes =
           padded ? checkedMul(*padded, sizeof(float)) : std::nullopt;

@@ -258,8 +258,29 @@ Status StepLowering::lowerAttn(AttnOp op) {
   spec.kvDtype = kv.getDtype().getValue();
   spec.kvPageBytes = static_cast<uint64_t>(kv.getPageBytes());
   std::string out = resultBuffer(op.getResult(), "heads", RowsFrom::Tokens);
-  add(spec, {symbol(bufferOf[op.getQkv()]),
-             kvOf(static_cast<int64_t>(op.getLayer())), symbol(out)});
+  Attribute qkv = symbol(bufferOf[op.getQkv()]);
+  Attribute cache = kvOf(static_cast<int64_t>(op.getLayer()));
+  unsigned unsplit = kAllMClasses;
+  KernelSpec split = spec;
+  split.ranges = codegen::attentionRanges(
+      spec.kvHeads, static_cast<uint64_t>(kv.getContext()));
+  if (split.ranges != 1) {
+    unsplit &= ~bitOf(codegen::MClass::One);
+    Attribute states = symbol(stepBuffer(
+        "attn_states", codegen::attentionStateFloats(split), RowsFrom::Tokens,
+        /*mostRows=*/1));
+    add(split, {qkv, cache, states}, /*overlap=*/false,
+        bitOf(codegen::MClass::One));
+    KernelSpec merge;
+    merge.op = KernelOp::AttentionMerge;
+    merge.heads = spec.heads;
+    merge.kvHeads = spec.kvHeads;
+    merge.headDim = spec.headDim;
+    merge.ranges = split.ranges;
+    add(merge, {states, symbol(out)}, /*overlap=*/false,
+        bitOf(codegen::MClass::One));
+  }
+  add(spec, {qkv, cache, symbol(out)}, /*overlap=*/false, unsplit);
   return Status::ok();
 }
 
@@ -364,25 +385,31 @@ Status StepLowering::lowerMatMul(MatMulOp op) {
 
 std::string StepLowering::takeBuffer(const std::string &name,
                                      uint64_t rowElements, RowsFrom rows,
-                                     bool isOutput) {
+                                     bool isOutput, uint64_t mostRows) {
   std::string pool = name + "/" + std::to_string(rowElements) + "/" +
-                     stringifyRowsFrom(rows).str();
+                     stringifyRowsFrom(rows).str() + "/" +
+                     std::to_string(mostRows);
   std::vector<std::string> &unused = freeOf[pool];
   if (!unused.empty() && !isOutput) {
     std::string symbol = std::move(unused.back());
     unused.pop_back();
     return symbol;
   }
+  IntegerAttr most =
+      mostRows == 0 ? IntegerAttr()
+                    : builder.getI64IntegerAttr(static_cast<int64_t>(mostRows));
   auto op = BufferOp::create(builder, graph.getLoc(), name, rowElements, rows,
-                             isOutput, IntegerAttr(), IntegerAttr());
+                             most, isOutput, IntegerAttr(), IntegerAttr());
   std::string symbol = symbols.insert(op).str();
   poolOf[symbol] = std::move(pool);
   return symbol;
 }
 
 std::string StepLowering::stepBuffer(const std::string &name,
-                                     uint64_t rowElements, RowsFrom rows) {
-  return ofStep.emplace_back(takeBuffer(name, rowElements, rows));
+                                     uint64_t rowElements, RowsFrom rows,
+                                     uint64_t mostRows) {
+  return ofStep.emplace_back(
+      takeBuffer(name, rowElements, rows, /*isOutput=*/false, mostRows));
 }
 
 std::string StepLowering::resultBuffer(Value result, const std::string &name,

@@ -92,10 +92,12 @@ private:
   /// Returns a free buffer of that name and shape, or a new one if none is
   /// free.
   std::string takeBuffer(const std::string &name, uint64_t rowElements,
-                         ir::plan::RowsFrom rows, bool isOutput = false);
-  /// Returns a buffer that becomes free after the current step.
+                         ir::plan::RowsFrom rows, bool isOutput = false,
+                         uint64_t mostRows = 0);
+  /// Returns a buffer that becomes free after the current step. If `mostRows`
+  /// is not 0, only programs with at most that many tokens may bind it.
   std::string stepBuffer(const std::string &name, uint64_t rowElements,
-                         ir::plan::RowsFrom rows);
+                         ir::plan::RowsFrom rows, uint64_t mostRows = 0);
   /// Returns a buffer that holds `result` until its last use.
   std::string resultBuffer(mlir::Value result, const std::string &name,
                            ir::plan::RowsFrom rows);

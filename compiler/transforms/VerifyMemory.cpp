@@ -29,6 +29,8 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
+    std::map<std::string, uint64_t> most; // of the buffers with such a limit
+    uint64_t programTokens = 0;
     uint64_t tokens = 0;
     uint64_t outputs = 0;
     for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
@@ -43,6 +45,10 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
                                  "' has not been placed in the arena");
       }
       uint64_t rows = buffer.getRows() == RowsFrom::Tokens ? tokens : outputs;
+      if (buffer.getMostRows()) {
+        most.emplace(name, *buffer.getMostRows());
+        rows = *buffer.getMostRows() < rows ? *buffer.getMostRows() : rows;
+      }
       while (rows % AIR_TOKEN_PADDING != 0) {
         ++rows;
       }
@@ -60,8 +66,9 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     }
     Status status = Status::ok();
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      if (isa<ProgramOp>(op)) {
+      if (auto program = dyn_cast<ProgramOp>(op)) {
         problem.programs.emplace_back();
+        programTokens = program.getMaxTokens();
       } else if (isa<StepOp>(op)) {
         problem.programs.back().steps.emplace_back();
       } else if (auto dispatch = dyn_cast<DispatchOp>(op)) {
@@ -75,6 +82,15 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
             status =
                 verificationError("dispatch '" + dispatch.getKernel().str() +
                                   "' binds a buffer that does not exist");
+            return;
+          }
+          if (most.contains(found->first) &&
+              most[found->first] < programTokens) {
+            status = verificationError(
+                "buffer '" + found->first + "' has rows for at most " +
+                std::to_string(most[found->first]) +
+                " tokens, but a program for up to " +
+                std::to_string(programTokens) + " tokens binds it");
             return;
           }
           bool reads = binding.getAccess() == Access::Read ||

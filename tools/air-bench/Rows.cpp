@@ -49,6 +49,8 @@ private:
   void makeWidth(const KernelRow &kernel, uint64_t width);
   void makeHeads(const KernelRow &kernel, const HeadShape &shape,
                  DType kvDtype);
+  void makeAttention(const KernelRow &kernel, KernelSpec spec, uint64_t layers,
+                     const std::string &axes, const std::string &heads);
 
   std::vector<BenchRow> &rows;
   bool isCommon = true;
@@ -156,12 +158,56 @@ void RowMaker::makeHeads(const KernelRow &kernel, const HeadShape &shape,
     addAll(kernel, spec, axes, heads);
   } else {
     spec.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
-    for (uint32_t context : kContexts) {
-      addAll(kernel, spec, axes, heads + "/ctx" + std::to_string(context),
-             context);
-    }
+    makeAttention(kernel, spec, shape.layers, axes, heads);
   }
   isCommon = true;
+}
+
+void RowMaker::makeAttention(const KernelRow &kernel, KernelSpec spec,
+                             uint64_t layers, const std::string &axes,
+                             const std::string &heads) {
+  const uint64_t layerBytes = spec.kvPageBytes;
+  // The pages of a KV cache for `positions` positions in all are as far apart
+  // as in a model.
+  auto inModel = [&](uint64_t positions) {
+    const uint64_t pages = positions / AIR_KV_PAGE_TOKENS;
+    KernelSpec paged = spec;
+    paged.kvPageBytes =
+        layerBytes *
+        std::clamp<uint64_t>(kMostKvBytes / (pages * layerBytes), 1, layers);
+    return paged;
+  };
+  auto shapeOf = [&](uint32_t context) {
+    return heads + "/ctx" + std::to_string(context);
+  };
+  auto addSplit = [&](uint32_t context) {
+    KernelSpec split = inModel(context);
+    split.ranges = codegen::attentionRanges(split.kvHeads, context);
+    if (split.ranges != 1) {
+      add(kernel, split, axes, shapeOf(context) + "/split", MClass::One, 1,
+          context);
+    }
+  };
+  for (uint32_t context : kContexts) {
+    for (size_t i = 0; i < kClassTokens.size(); ++i) {
+      // A batch of a few tokens has as many sequences (see tune::Workload).
+      const auto mClass = static_cast<MClass>(i);
+      const uint64_t sequences = mClass == MClass::Small ? kClassTokens[i] : 1;
+      add(kernel, inModel(sequences * context), axes, shapeOf(context), mClass,
+          kClassTokens[i], context);
+    }
+    addSplit(context);
+  }
+  isCommon = false;
+  for (uint32_t context : kLongContexts) {
+    add(kernel, inModel(context), axes, shapeOf(context), MClass::One, 1,
+        context);
+    addSplit(context);
+  }
+  for (uint32_t context : kLongPrompts) {
+    add(kernel, inModel(context), axes, shapeOf(context), MClass::Large,
+        kClassTokens.back(), context);
+  }
 }
 
 // The switch has no default label, so that the code does not compile if an op
@@ -212,6 +258,20 @@ void RowMaker::make(const KernelRow &kernel) {
       KernelSpec spec;
       spec.ropeDim = shape.headDim;
       addAll(kernel, spec, "f32", "/d" + std::to_string(shape.headDim));
+    }
+    return;
+  case KernelOp::AttentionMerge:
+    for (const HeadShape &shape : kHeads) {
+      KernelSpec spec;
+      spec.heads = shape.heads;
+      spec.kvHeads = shape.kvHeads;
+      spec.headDim = shape.headDim;
+      spec.ranges = codegen::attentionRanges(shape.kvHeads, kContexts.back());
+      add(kernel, spec, "f32",
+          "/h" + std::to_string(shape.heads) + "/d" +
+              std::to_string(shape.headDim) + "/ranges" +
+              std::to_string(spec.ranges),
+          MClass::One, 1);
     }
     return;
   case KernelOp::RopeAppend:

@@ -2,7 +2,7 @@
 //
 // The shapes are those of Llama 3.2 1B and Llama 3.1 8B. They come from the
 // published configurations of these models (hidden_size, intermediate_size,
-// num_attention_heads, num_key_value_heads, head_dim).
+// num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_SHAPES_H
@@ -35,10 +35,18 @@ struct HeadShape {
   uint64_t heads;
   uint64_t kvHeads;
   uint64_t headDim;
+  uint64_t layers;
 };
 inline constexpr std::array<HeadShape, 2> kHeads = {
-    {{32, 8, 64}, {32, 8, 128}}};
+    {{32, 8, 64, 16}, {32, 8, 128, 32}}};
+/// The contexts of attention for every class of M.
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
+/// Further contexts for one token, and for the many tokens of a prompt.
+inline constexpr std::array<uint32_t, 3> kLongContexts = {16384, 65536, 131072};
+inline constexpr std::array<uint32_t, 2> kLongPrompts = {16384, 65536};
+/// The pages of a KV cache hold the layers of the model, but at most as many as
+/// fit into this number of bytes.
+inline constexpr uint64_t kMostKvBytes = uint64_t{1} << 30;
 
 /// For each MClass, the number of tokens with which its kernels are timed.
 inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};

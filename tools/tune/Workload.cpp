@@ -103,6 +103,10 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
   const uint64_t m = ids.size();
   const uint64_t padded = alignUp(m, AIR_TOKEN_PADDING);
   const uint64_t kv = blockTables.size() * spec.kvPageBytes;
+  // Attention reads the part of one layer from each page.
+  const uint64_t layerBytes = 2 * spec.kvHeads * spec.headDim *
+                              AIR_KV_PAGE_TOKENS *
+                              info(spec.kvDtype).blockBytes;
   const std::vector<KernelBinding> bindings = codegen::kernelBindings(spec);
   auto isMatrix = [](const KernelBinding &binding) {
     return binding.kind == BindingKind::Tensor && binding.rows > 1;
@@ -121,7 +125,9 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
 
   operations = static_cast<double>(entry.flopsPerRow * m);
   if (spec.op == KernelOp::Attention) {
-    bytes = static_cast<double>(kv);
+    bytes = static_cast<double>(blockTables.size() * layerBytes);
+    layers = spec.kvPageBytes / layerBytes;
+    layerStride = layerBytes;
     double keys = 0;
     for (uint32_t position : positions) {
       keys += position + 1;
@@ -208,7 +214,9 @@ Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
   uint64_t tail = 0;
   for (const Operand &operand : operands) {
     stride += operand.stride;
-    tail = std::max(tail, operand.stride == 0 ? 0 : operand.bytes);
+    if (operand.stride != 0 && operand.bytes > operand.stride) {
+      tail = std::max(tail, operand.bytes - operand.stride);
+    }
   }
   RotatingMemory::Region region;
   if (stride != 0) {
@@ -220,8 +228,8 @@ Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
     } else {
       AIR_ASSIGN_OR_RETURN(region, memory.ordinaryFloats(stride + tail));
     }
-    copies = static_cast<uint32_t>(
-        std::clamp<uint64_t>((region.bytes - tail) / stride, 1, kMaxCopies));
+    copies = static_cast<uint32_t>(std::clamp<uint64_t>(
+        (region.bytes - tail) / stride * layers, layers, kMaxCopies));
   }
 
   std::vector<rt::DeviceAddress> first;
@@ -270,7 +278,10 @@ Status Workload::bind(const KernelSpec &spec,
   std::vector<rt::DeviceAddress> addresses;
   for (uint64_t copy = 0; copy < copies; ++copy) {
     for (size_t i = 0; i < operands.size(); ++i) {
-      addresses.push_back(first[i] + (operands[i].stride ? copy * stride : 0));
+      addresses.push_back(
+          first[i] + (operands[i].stride
+                          ? copy / layers * stride + copy % layers * layerStride
+                          : 0));
     }
   }
   std::vector<rt::DispatchDesc> dispatches;

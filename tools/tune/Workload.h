@@ -103,6 +103,10 @@ private:
   std::vector<uint32_t> programs; ///< one per kernel
   uint64_t stride = 0; ///< bytes from one copy of all operands to the next
   uint32_t copies = 1;
+  /// For attention, `layers` copies lie in the same pages, layerStride bytes
+  /// apart.
+  uint64_t layers = 1;
+  uint64_t layerStride = 0;
   uint32_t next = 0;
   double bytes = 0;
   double operations = 0;

@@ -26,14 +26,14 @@ public:
   void write();
 
 private:
-  void writeRunsFrom(Value kvHead, Value token);
+  void writeRunsFrom(Value kvHead, Value token, Value range);
 };
 
-// Each KV head has `parts` tiles, and tile t belongs to head t / parts. A
-// thread takes consecutive tiles, so most of them read the pages of the same
-// head. The parts of a head are taken alternately from the front and the back
-// of the batch, so that every thread gets tokens with short and with long
-// histories.
+// Each range of each KV head has `parts` tiles, and tile t belongs to range
+// t / parts % ranges of head t / parts / ranges. A thread takes consecutive
+// tiles, so most of them read the pages of the same head. The parts are taken
+// alternately from the front and the back of the batch, so that every thread
+// gets tokens with short and with long histories.
 void TileWriter::write() {
   b.tileLoop([&](Value tile) {
     const int64_t step = shape.tokensPerTile;
@@ -44,16 +44,20 @@ void TileWriter::write() {
     const Value part =
         b.select(isFront, half, b.sub(b.sub(parts, b.i64(1)), half));
     const Value first = b.mul(part, b.i64(step));
-    const Value kvHead = b.div(tile, parts);
+    const Value whole = b.div(tile, parts);
+    const bool isSplit = shape.ranges != 1;
+    const Value kvHead = isSplit ? b.div(whole, b.i64(shape.ranges)) : whole;
+    const Value range = isSplit ? b.rem(whole, b.i64(shape.ranges)) : Value();
     b.loop(first, b.min(b.add(first, b.i64(step)), b.tokens()), b.i64(1),
-           [&](Value token) { writeRunsFrom(kvHead, token); });
+           [&](Value token) { writeRunsFrom(kvHead, token, range); });
   });
 }
 
-void TileWriter::writeRunsFrom(Value kvHead, Value token) {
+void TileWriter::writeRunsFrom(Value kvHead, Value token, Value range) {
   const Value sequence = sequenceOf(token);
   if (shape.blockTokens == 1) {
-    writeRowsRun(b, spec, {token, b.add(token, b.i64(1)), kvHead, sequence});
+    writeRowsRun(b, spec,
+                 {token, b.add(token, b.i64(1)), kvHead, sequence, range});
     return;
   }
   const Value block = b.i64(shape.blockTokens);
@@ -72,7 +76,7 @@ void TileWriter::writeRunsFrom(Value kvHead, Value token) {
                                b.equal(sequenceOf(other), sequence));
                  return {b.select(goesOn, b.add(other, b.i64(1)), carried[0])};
                });
-    const AttentionRun run = {token, end[0], kvHead, sequence};
+    const AttentionRun run = {token, end[0], kvHead, sequence, Value()};
     const Value rows = b.mul(b.sub(run.end, run.first), b.i64(shape.group));
     b.ifThenElse(
         b.lessEqual(rows, b.i64(shape.rowsAtMost)),
@@ -93,7 +97,12 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
                             std::to_string(kMaxHeadsPerKvHead) +
                             " are supported");
   }
-  entry.baseTiles = spec.kvHeads;
+  AIR_RETURN_IF_ERROR(checkRanges(spec));
+  if (spec.ranges != 1 && spec.mClass != MClass::One) {
+    return internalError("attention with several tokens is not divided into "
+                         "ranges of positions");
+  }
+  entry.baseTiles = spec.kvHeads * spec.ranges;
   entry.tokensPerTile = static_cast<uint64_t>(shape.tokensPerTile);
   entry.scratchBytes = static_cast<uint64_t>(
       shape.blockTokens == 1 ? shape.rows.bytes

@@ -72,12 +72,13 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
     : kv(spec), heads(static_cast<int64_t>(spec.heads)),
       kvHeads(static_cast<int64_t>(spec.kvHeads)), group(heads / kvHeads),
       queryRowBytes((heads + 2 * kvHeads) * kv.headDim * 4),
-      lanes(isa.vectorBytes / 4),
+      lanes(isa.vectorBytes / 4), ranges(static_cast<int64_t>(spec.ranges)),
       tokensPerTile(spec.mClass == MClass::Large ? 8 : 1),
       blockTokens(blockTokensOf(spec.mClass, group)),
       // kRowsTogether accumulators of this many floats fill half of the vector
       // registers.
-      rowLanes(isa.vectorBytes == 64 ? 64 : 16) {
+      rowLanes(isa.vectorBytes == 64 ? 64 : 16),
+      prefetches(isa.prefetchesStreams) {
   // The number of accumulators in a register tile is panelColumns times the
   // number of registers that panelRows floats take.
   panelRows = 16;
@@ -90,6 +91,7 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
   rowsAtMost =
       spec.mClass == MClass::One ? group : std::max(group, panelRows / 2);
 
+  rows.nearBytes = std::min<int64_t>(kv.valuesOffset / 4, 4096);
   LineLayout rowsPlace;
   rows.weights = rowsPlace.place(kRowsTogether * kPage * 4);
   rows.decay = rowsPlace.place(kRowsTogether * 4);
@@ -116,17 +118,25 @@ AttentionShape::AttentionShape(const KernelSpec &spec, const IsaTraits &isa)
 
 Value AttentionWriter::query(const AttentionRun &run, Value token,
                              Value headOfGroup) {
-  const Value head = b.add(b.mul(run.kvHead, b.i64(shape.group)), headOfGroup);
-  return b.element(b.element(b.binding(0), token, shape.queryRowBytes), head,
-                   shape.kv.headDim * 4);
+  return b.element(b.element(b.binding(0), token, shape.queryRowBytes),
+                   headOf(run, headOfGroup), shape.kv.headDim * 4);
 }
 
 Value AttentionWriter::output(const AttentionRun &run, Value token,
                               Value headOfGroup) {
   const int64_t headBytes = shape.kv.headDim * 4;
-  const Value head = b.add(b.mul(run.kvHead, b.i64(shape.group)), headOfGroup);
   return b.element(b.element(b.binding(2), token, shape.heads * headBytes),
-                   head, headBytes);
+                   headOf(run, headOfGroup), headBytes);
+}
+
+AttentionState attentionState(KernelBuilder &b, const KernelSpec &spec,
+                              Value row, Value range, Value head) {
+  const auto heads = static_cast<int64_t>(spec.heads);
+  const auto headBytes = static_cast<int64_t>(spec.headDim) * 4;
+  const auto ranges = static_cast<int64_t>(spec.ranges);
+  const Value index = b.add(b.mul(range, b.i64(heads)), head);
+  return {b.element(row, index, headBytes),
+          b.element(b.offset(row, ranges * heads * headBytes), index, 8)};
 }
 
 Value AttentionWriter::validKeys(Value token, Value pageStart) {

@@ -34,13 +34,20 @@ struct AttentionShape {
   int64_t queryRowBytes; ///< bytes of a token's row of qkv
   int64_t lanes;         ///< floats per vector register
 
+  int64_t ranges; ///< ranges of positions (KernelSpec.h)
+
   int64_t tokensPerTile;
   int64_t blockTokens;
   int64_t rowsAtMost; ///< runs with more rows use writePanelsRun()
 
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
+  /// Whether K and V are prefetched, in addition to what the hardware does.
+  bool prefetches;
   struct {
+    /// How far ahead of the loads K and V are prefetched into L1: a quarter of
+    /// a head's K, but at most 4 KiB, which leaves most of L1 to other data.
+    int64_t nearBytes;
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
     /// replaced by the weights.
     int64_t weights;
@@ -99,9 +106,21 @@ struct AttentionRun {
   KernelBuilder::Value end;
   KernelBuilder::Value kvHead;
   KernelBuilder::Value sequence;
+  KernelBuilder::Value range; ///< not set where shape.ranges is 1
 };
 
-/// Code that both implementations of attention share.
+/// The addresses in a row of states, which codegen/KernelSpec.h defines, for
+/// query head `head` in range `range`.
+struct AttentionState {
+  KernelBuilder::Value values;  ///< f32 [headDim]
+  KernelBuilder::Value largest; ///< f32, followed by the sum of the weights
+};
+AttentionState attentionState(KernelBuilder &b, const KernelSpec &spec,
+                              KernelBuilder::Value row,
+                              KernelBuilder::Value range,
+                              KernelBuilder::Value head);
+
+/// Code that all attention kernels share.
 class AttentionWriter {
 public:
   using Type = KernelBuilder::Type;
@@ -126,6 +145,10 @@ protected:
     return codegen::kvHead(b, shape.kv, b.binding(1), run.sequence, page,
                            run.kvHead);
   }
+  /// The index of a query head.
+  Value headOf(const AttentionRun &run, Value headOfGroup) {
+    return b.add(b.mul(run.kvHead, b.i64(shape.group)), headOfGroup);
+  }
   Value query(const AttentionRun &run, Value token, Value headOfGroup);
   Value output(const AttentionRun &run, Value token, Value headOfGroup);
   /// The number of keys that a token attends to in the page that starts at
@@ -142,7 +165,7 @@ protected:
   /// and fills the others with 0.
   Value loadFirst(Value pointer, int64_t count);
   void storeFirst(Value vector, Value pointer, int64_t count);
-  /// Prefetches row `index` of an array with rows of `bytes` bytes.
+  /// Prefetches row `index` of an array with rows of `bytes` bytes into L1.
   void prefetchRow(Value base, Value index, int64_t bytes);
   /// 2^x for x that is negative, 0 or NaN.
   Value powerOfTwo(Value x);

@@ -3,8 +3,14 @@
 // A run visits each of its pages once. On a page it processes the rows of a
 // token in sets of kRowsTogether, so that a vector of K or V is loaded and
 // widened once for several rows. Every byte of K and V is thus fetched once per
-// KV head and run. Prefetches run ahead: a page's V while its K is read, and
-// the next page's K while its V is read.
+// KV head and run.
+//
+// K and V of a head are contiguous in a page, and their lines are first
+// requested in the order of their addresses. Requests run ahead at two
+// distances: each loop over K or V prefetches its share of the next page into
+// L2, and the first loop also prefetches into L1 what it reads a little later
+// (AttentionShape::nearBytes). After the last page of a head comes the first
+// page of the next head, which is usually the same thread's next tile.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -16,6 +22,7 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
+constexpr int64_t kLine = 64; ///< bytes of a cache line
 /// Up to this number of query heads per KV head, the loop over sets of heads is
 /// unrolled in the kernel.
 constexpr int64_t kUnrolledHeads = 32;
@@ -32,13 +39,17 @@ private:
   struct Page {
     Value keys;
     Value values;
-    // The keys of the next page, or of this page if it is the last one.
-    Value nextKeys;
+    Value nextKeys; // keys of the page that will be read after this one
   };
   // A set of rows of one token, on one page.
   struct Rows {
     Value first; // the set's first row, counted from the start of the run
     int64_t count = 0;
+    // The sets of a token share the work of prefetching. `set` is the index of
+    // this one; if `sets` is 0, this one has no share.
+    int64_t set = 0;
+    int64_t sets = 1;
+    bool isFirst() const { return set == 0 && sets != 0; }
     Values queries; // the address of each row's query
     Value valid;    // number of the page's keys that the token attends to
   };
@@ -59,7 +70,14 @@ private:
 
   void start(Value rows);
   void finish(const AttentionRun &run);
+  void storeState(const AttentionRun &run);
+  Value rangeStart(Value range, Value pages);
+  Value nextKeys(const AttentionRun &run, Value page, Value lastPage);
   void writePage(const AttentionRun &run, Value page, Value lastPage);
+  void prefetchShare(Value half, const Rows &rows, int64_t pass, int64_t passes,
+                     Value step, int64_t steps);
+  void requestRow(Value half, Value next, Value row, int64_t rowBytes,
+                  int64_t loaded);
   void writeScores(const Rows &rows, const Page &page);
   void writeWeights(const Rows &rows, int64_t r);
   void addValues(const Rows &rows, const Page &page);
@@ -69,9 +87,28 @@ void RowsWriter::write(const AttentionRun &run) {
   start(b.mul(b.sub(run.end, run.first), b.i64(shape.group)));
   const Value last = positionOf(b.sub(run.end, b.i64(1)));
   const Value lastPage = b.div(last, b.i64(kPage));
-  b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1),
+  const Value pages = b.add(lastPage, b.i64(1));
+  Value begin = b.i64(0);
+  Value end = pages;
+  if (shape.ranges != 1) {
+    begin = rangeStart(run.range, pages);
+    end = rangeStart(b.add(run.range, b.i64(1)), pages);
+  }
+  b.loop(begin, end, b.i64(1),
          [&](Value page) { writePage(run, page, lastPage); });
-  finish(run);
+  shape.ranges == 1 ? finish(run) : storeState(run);
+}
+
+// The first page of a range. So many ranges are used that each has at least
+// kAttentionRangePages pages. They are spread evenly among all ranges, so that
+// every thread, which takes consecutive tiles, gets its share of them.
+RowsWriter::Value RowsWriter::rangeStart(Value range, Value pages) {
+  const Value ranges = b.i64(shape.ranges);
+  const Value used =
+      b.max(b.min(b.div(pages, b.i64(int64_t{kAttentionRangePages})), ranges),
+            b.i64(1));
+  const Value index = b.div(b.mul(range, used), ranges);
+  return b.div(b.mul(index, pages), used);
 }
 
 void RowsWriter::start(Value rows) {
@@ -86,23 +123,38 @@ void RowsWriter::start(Value rows) {
   });
 }
 
+// The keys of the page that is read after `page`. At the end of the last head
+// there is none, and the result is any page.
+RowsWriter::Value RowsWriter::nextKeys(const AttentionRun &run, Value page,
+                                       Value lastPage) {
+  const Value isLast = b.equal(page, lastPage);
+  AttentionRun next = run;
+  next.kvHead = b.select(
+      isLast, b.min(b.add(run.kvHead, b.i64(1)), b.i64(shape.kvHeads - 1)),
+      run.kvHead);
+  return pageKeys(next, b.select(isLast, b.i64(0), b.add(page, b.i64(1))));
+}
+
 void RowsWriter::writePage(const AttentionRun &run, Value index,
                            Value lastPage) {
   const Value pageStart = b.mul(index, b.i64(kPage));
   Page page;
   page.keys = pageKeys(run, index);
   page.values = b.offset(page.keys, shape.kv.valuesOffset);
-  page.nextKeys = pageKeys(run, b.min(b.add(index, b.i64(1)), lastPage));
+  page.nextKeys = nextKeys(run, index, lastPage);
   b.loop(run.first, run.end, b.i64(1), [&](Value token) {
     const Value valid = validKeys(token, pageStart);
     const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
     // The last keys that the tokens of a run attend to may be on different
     // pages, so a token may attend to no key of this page.
     b.ifThen(b.notEqual(valid, b.i64(0)), [&] {
-      const auto writeHeads = [&](Value head, int64_t count) {
+      const auto writeHeads = [&](Value head, int64_t count, int64_t set,
+                                  int64_t sets) {
         Rows rows;
         rows.first = b.add(tokenRow, head);
         rows.count = count;
+        rows.set = set;
+        rows.sets = sets;
         rows.valid = valid;
         for (int64_t r = 0; r < count; ++r) {
           rows.queries.push_back(query(run, token, b.add(head, b.i64(r))));
@@ -115,23 +167,76 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        b.loop(b.i64(0), b.i64(whole), b.i64(kRowsTogether),
-               [&](Value head) { writeHeads(head, kRowsTogether); });
+        // One set prefetches for all of them: the sets of the loop are not
+        // distinguished.
+        writeHeads(b.i64(0), kRowsTogether, 0, 1);
+        b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
+               [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
         if (whole != shape.group) {
-          writeHeads(b.i64(whole), shape.group - whole);
+          writeHeads(b.i64(whole), shape.group - whole, 0, 0);
         }
         return;
       }
       // Splits the heads of the group into as few sets as possible, of nearly
       // equal size.
-      int64_t parts = (shape.group + kRowsTogether - 1) / kRowsTogether;
-      for (int64_t row = 0; row < shape.group; --parts) {
-        const int64_t count = (shape.group - row + parts - 1) / parts;
-        writeHeads(b.i64(row), count);
+      const int64_t sets = (shape.group + kRowsTogether - 1) / kRowsTogether;
+      int64_t row = 0;
+      for (int64_t set = 0; set < sets; ++set) {
+        const int64_t count =
+            (shape.group - row + sets - set - 1) / (sets - set);
+        writeHeads(b.i64(row), count, set, sets);
         row += count;
       }
     });
   });
+}
+
+// Prefetches into L2 what belongs to one step of a loop over K or V: each of
+// the `passes` loops of each set covers an equal part of `half`, the K or V of
+// the next page.
+void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
+                               int64_t passes, Value step, int64_t steps) {
+  if (!shape.prefetches || rows.sets == 0) {
+    return;
+  }
+  const int64_t bytes = shape.kv.valuesOffset; // of K, and of V
+  const int64_t shares = rows.sets * passes;
+  const int64_t share = rows.set * passes + pass;
+  const int64_t lines =
+      (bytes + shares * steps * kLine - 1) / (shares * steps * kLine);
+  for (int64_t line = 0; line < lines; ++line) {
+    const Value number = b.add(
+        b.mul(b.add(b.i64(share * steps), step), b.i64(lines)), b.i64(line));
+    b.prefetch(
+        b.element(half, b.min(number, b.i64((bytes - 1) / kLine)), kLine),
+        KernelBuilder::Cache::Second);
+  }
+}
+
+// Requests the lines of a row of K or V so that their first requests ascend.
+// The first loop over K or V calls this function before it loads the first
+// `loaded` bytes of row `row` of `half`, whose rows have `rowBytes` bytes. With
+// prefetches, the lines are those that follow nearBytes later, where `next`
+// follows `half`. Without, they are the lines of the row that this loop does
+// not load itself.
+void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
+                            int64_t loaded) {
+  const Value offset = b.mul(row, b.i64(rowBytes));
+  if (!shape.prefetches) {
+    for (int64_t at = (loaded + kLine - 1) / kLine * kLine; at < rowBytes;
+         at += kLine) {
+      b.prefetch(b.offset(b.offset(half, offset), at));
+    }
+    return;
+  }
+  const Value bytes = b.i64(shape.kv.valuesOffset); // of K, and of V
+  const Value later = b.add(offset, b.i64(shape.rows.nearBytes));
+  const Value isNext = b.lessEqual(bytes, later);
+  const Value from = b.offset(b.select(isNext, next, half),
+                              b.select(isNext, b.sub(later, bytes), later));
+  for (int64_t at = 0; at < rowBytes; at += kLine) {
+    b.prefetch(b.offset(from, at));
+  }
 }
 
 // Sets weights[r][key] to the dot product of query r and the key, for all 64
@@ -145,8 +250,11 @@ void RowsWriter::writeScores(const Rows &rows, const Page &page) {
         b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1),
                Values(rows.count, b.zero(type)),
                [&](Value i, mlir::ValueRange carried) {
-                 if (key == 0) {
-                   prefetchRow(page.values, i, shape.kv.keyRowBytes);
+                 prefetchShare(page.nextKeys, rows, key / lanes, kPage / lanes,
+                               i, shape.kv.headDim);
+                 if (key == 0 && rows.isFirst()) {
+                   requestRow(page.keys, page.values, i, shape.kv.keyRowBytes,
+                              lanes * shape.kv.elementBytes);
                  }
                  const Value k =
                      loadWide(b.element(keys, i, shape.kv.keyRowBytes), lanes,
@@ -230,11 +338,19 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 // Computes values[r] = values[r] * decay[r] + sum over keys of weight * V, with
 // one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
-  int64_t lanes = shape.rowLanes;
-  for (int64_t i = 0; i < shape.kv.headDim; i += lanes) {
+  const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
+  // The elements are divided into vectors of `widths` lanes.
+  llvm::SmallVector<int64_t> widths;
+  for (int64_t i = 0, lanes = shape.rowLanes; i < shape.kv.headDim;
+       i += lanes) {
     while (lanes > shape.kv.headDim - i) {
       lanes /= 2;
     }
+    widths.push_back(lanes);
+  }
+  int64_t i = 0;
+  for (size_t pass = 0; pass < widths.size(); ++pass) {
+    const int64_t lanes = widths[pass];
     const Type type = b.vec(b.f32(), lanes);
     const auto alignment =
         static_cast<unsigned>(std::min<int64_t>(lanes, 8) * 4);
@@ -247,25 +363,29 @@ void RowsWriter::addValues(const Rows &rows, const Page &page) {
       sums.push_back(b.mul(b.load(type, places[r], alignment),
                            b.loadSplat(decay(r), lanes)));
     }
-    sums = b.loop(b.i64(0), rows.valid, b.i64(1), sums,
-                  [&](Value key, mlir::ValueRange carried) {
-                    if (i == 0) {
-                      prefetchRow(page.nextKeys, key, shape.kv.valueRowBytes);
-                    }
-                    const Value v =
-                        loadWide(b.element(source, key, shape.kv.valueRowBytes),
-                                 lanes, shape.kv.valueAlignment(lanes));
-                    Values next;
-                    for (int64_t r = 0; r < rows.count; ++r) {
-                      const Value w =
-                          b.loadSplat(b.element(weights(r), key, 4), lanes);
-                      next.push_back(b.fma(w, v, carried[r]));
-                    }
-                    return next;
-                  });
+    sums = b.loop(
+        b.i64(0), rows.valid, b.i64(1), sums,
+        [&](Value key, mlir::ValueRange carried) {
+          prefetchShare(nextValues, rows, static_cast<int64_t>(pass),
+                        static_cast<int64_t>(widths.size()), key, kPage);
+          if (pass == 0 && rows.isFirst()) {
+            requestRow(page.values, page.nextKeys, key, shape.kv.valueRowBytes,
+                       lanes * shape.kv.elementBytes);
+          }
+          const Value v =
+              loadWide(b.element(source, key, shape.kv.valueRowBytes), lanes,
+                       shape.kv.valueAlignment(lanes));
+          Values next;
+          for (int64_t r = 0; r < rows.count; ++r) {
+            const Value w = b.loadSplat(b.element(weights(r), key, 4), lanes);
+            next.push_back(b.fma(w, v, carried[r]));
+          }
+          return next;
+        });
     for (int64_t r = 0; r < rows.count; ++r) {
       b.store(sums[r], places[r], alignment);
     }
+    i += lanes;
   }
 }
 
@@ -284,6 +404,25 @@ void RowsWriter::finish(const AttentionRun &run) {
         storeFirst(b.mul(value, factor), b.element(out, i, 4), count);
       });
     });
+  });
+}
+
+// Stores the state of the run's range, for AttentionMerge.
+void RowsWriter::storeState(const AttentionRun &run) {
+  const Value states =
+      b.element(b.binding(2), run.first,
+                static_cast<int64_t>(attentionStateFloats(spec)) * 4);
+  b.loop(b.i64(0), b.i64(shape.group), b.i64(1), [&](Value row) {
+    const AttentionState state =
+        attentionState(b, spec, states, run.range, headOf(run, row));
+    const Type type = b.vec(b.f32(), KvShape::kVector);
+    forVectors([&](Value i, int64_t count) {
+      storeFirst(b.load(type, b.element(values(row), i, 4), 32),
+                 b.element(state.values, i, 4), count);
+    });
+    b.store(b.load(b.f32(), largest(row), 4), state.largest, 4);
+    b.store(b.sumLanes(b.load(b.vec(b.f32(), kSumLanes), sum(row), 64)),
+            b.offset(state.largest, 4), 4);
   });
 }
 

@@ -33,6 +33,20 @@ Status checkKv(const KernelSpec &spec) {
                             std::string(info(spec.kvDtype).name) +
                             "; it must be F16 or F32");
   }
+  AIR_RETURN_IF_ERROR(checkHeads(spec));
+  const auto layerBytes =
+      spec.kvHeads * static_cast<uint64_t>(KvShape(spec).headBytes);
+  if (spec.kvPageBytes < layerBytes ||
+      spec.kvPageBytes % AIR_BINDING_ALIGNMENT != 0) {
+    return internalError("kvPageBytes is " + text(spec.kvPageBytes) +
+                         "; it must be a multiple of 64 and at least " +
+                         text(layerBytes) + ", the bytes of one layer");
+  }
+  return Status::ok();
+}
+
+Status checkHeads(const KernelSpec &spec) {
+  const auto text = [](uint64_t value) { return std::to_string(value); };
   if (spec.headDim == 0 || spec.headDim > kMaxHeadElements) {
     return unsupportedError("heads have " + text(spec.headDim) +
                             " elements; 1 to " + text(kMaxHeadElements) +
@@ -43,15 +57,15 @@ Status checkKv(const KernelSpec &spec) {
                          text(spec.kvHeads) +
                          " KV heads; heads must be a multiple of KV heads");
   }
-  const auto layerBytes =
-      spec.kvHeads * static_cast<uint64_t>(KvShape(spec).headBytes);
-  if (spec.kvPageBytes < layerBytes ||
-      spec.kvPageBytes % AIR_BINDING_ALIGNMENT != 0) {
-    return internalError("kvPageBytes is " + text(spec.kvPageBytes) +
-                         "; it must be a multiple of 64 and at least " +
-                         text(layerBytes) + ", the bytes of one layer");
-  }
   return Status::ok();
+}
+
+Status checkRanges(const KernelSpec &spec) {
+  return spec.ranges >= 1 && spec.ranges <= kMaxAttentionRanges
+             ? Status::ok()
+             : internalError(
+                   std::to_string(spec.ranges) + " ranges of positions; 1 to " +
+                   std::to_string(kMaxAttentionRanges) + " are supported");
 }
 
 Value kvHead(KernelBuilder &b, const KvShape &shape, Value kv, Value sequence,

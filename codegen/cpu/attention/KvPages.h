@@ -37,9 +37,15 @@ struct KvShape {
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Rejects KV dtypes and head shapes that no kernel supports. The error is
-/// Internal for a shape that no cache can have, and Unsupported otherwise.
+/// Rejects head shapes that no kernel supports. The error is Internal for an
+/// impossible shape, and Unsupported otherwise.
+Status checkHeads(const KernelSpec &spec);
+/// Rejects KV dtypes, head shapes and pages that no kernel supports. The error
+/// is Internal for a shape that no cache can have, and Unsupported otherwise.
 Status checkKv(const KernelSpec &spec);
+
+/// Rejects numbers of ranges that no kernel supports, with an Internal error.
+Status checkRanges(const KernelSpec &spec);
 
 /// The address of KV head `head` in the page that holds position 64 * `page` of
 /// a sequence. `kv` is the binding; `page` indexes the sequence's block table.

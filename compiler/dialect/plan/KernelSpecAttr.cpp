@@ -134,6 +134,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("tile_tokens", spec.tiles.tokens);
   fn("panel_columns", spec.tiles.panelColumns);
   fn("prefetch_bytes", spec.tiles.prefetchBytes);
+  fn("ranges", spec.ranges);
 }
 
 Attribute valueToAttr(Builder &builder, bool value) {

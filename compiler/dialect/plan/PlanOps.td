@@ -81,15 +81,18 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 
     A row has `row_elements` 32-bit words, which are float32 values or packed
     activations. There is one row per token or output of the largest batch,
-    rounded up to AIR_TOKEN_PADDING. plan-memory adds `at offset bytes size`.
+    or of the largest batch of at most `most` tokens, rounded up to
+    AIR_TOKEN_PADDING. Programs for larger batches do not bind a buffer with
+    `most`. plan-memory adds `at offset bytes size`.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_Count:$row_elements,
     DefaultValuedAttr<Plan_RowsFromAttr, "RowsFrom::Tokens">:$rows,
-    UnitAttr:$is_output,
+    OptionalAttr<Plan_Count>:$most_rows, UnitAttr:$is_output,
     OptionalAttr<Plan_Size>:$offset, OptionalAttr<Plan_Count>:$bytes);
   let assemblyFormat = [{
-    $sym_name `row` $row_elements (`rows` $rows^)? (`output` $is_output^)?
+    $sym_name `row` $row_elements (`rows` $rows^)? (`most` $most_rows^)?
+    (`output` $is_output^)?
     (`at` $offset^ `bytes` $bytes)? attr-dict
   }];
   let hasVerifier = 1;

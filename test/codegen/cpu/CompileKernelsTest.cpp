@@ -172,7 +172,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   for (KernelOp op :
        {KernelOp::EmbedRows, KernelOp::RmsNorm, KernelOp::GluMatMul,
         KernelOp::RopeAngles, KernelOp::RopeAppend, KernelOp::Attention,
-        KernelOp::Add, KernelOp::SiluMul}) {
+        KernelOp::AttentionMerge, KernelOp::Add, KernelOp::SiluMul}) {
     change(&KernelSpec::op, op);
   }
   change(&KernelSpec::mClass, MClass::Small);
@@ -202,6 +202,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::qkNorm, true);
   change(&KernelSpec::kvDtype, DType::F32);
   change(&KernelSpec::kvPageBytes, uint64_t{3});
+  change(&KernelSpec::ranges, uint64_t{3});
   change(&KernelSpec::tiles, MatMulTiles{3, 0, 0, 0});
   change(&KernelSpec::tiles, MatMulTiles{0, 3, 0, 0});
   change(&KernelSpec::tiles, MatMulTiles{0, 0, 3, 0});

@@ -756,6 +756,9 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
   case KernelOp::Attention:
     addAttentions(cases, mClass, random);
     break;
+  case KernelOp::AttentionMerge:
+    addAttentionMerges(cases, random);
+    break;
   case KernelOp::Add:
   case KernelOp::SiluMul:
     addElementwise(cases, op, random);

@@ -29,6 +29,7 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random);
 void addRopeAppends(std::vector<KernelCase> &cases, Random &random);
 void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                    Random &random);
+void addAttentionMerges(std::vector<KernelCase> &cases, Random &random);
 
 } // namespace air::codegen::test
 

@@ -82,6 +82,25 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
       {"crooked page",
        with(attention(), [](KernelSpec &s) { s.kvPageBytes += 8; }),
        ErrorCode::Internal, "kvPageBytes is 32776"},
+      {"no ranges", with(attention(), [](KernelSpec &s) { s.ranges = 0; }),
+       ErrorCode::Internal, "0 ranges of positions; 1 to 64"},
+      {"too many ranges",
+       with(attention(), [](KernelSpec &s) { s.ranges = 65; }),
+       ErrorCode::Internal, "65 ranges of positions; 1 to 64"},
+      {"ranges of several tokens",
+       with(attention(),
+            [](KernelSpec &s) {
+              s.ranges = 2;
+              s.mClass = MClass::Small;
+            }),
+       ErrorCode::Internal, "is not divided into ranges"},
+      {"merge of no head",
+       with(attention(),
+            [](KernelSpec &s) {
+              s.op = KernelOp::AttentionMerge;
+              s.headDim = 0;
+            }),
+       ErrorCode::Unsupported, "heads have 0 elements"},
       {"rope of an odd width",
        with(ropeAppend(), [](KernelSpec &s) { s.ropeDim = 63; }),
        ErrorCode::Internal, "ropeDim is 63; it must be even"},

@@ -45,6 +45,22 @@ module {
 
 // -----
 
+// A buffer for at most one token has 16 rows in any plan.
+
+// CHECK: plan.buffer @states row 16 most 1 at {{[0-9]+}} bytes 1024
+module {
+  plan.limits tokens 40 outputs 1
+  plan.buffer @x row 16
+  plan.buffer @states row 16 most 1
+  plan.program @m1 tokens 1 to 1 {
+    plan.step add "0" {
+      plan.dispatch "k" {op = "add"} (<read buffer @states>, <read_write buffer @x>)
+    }
+  }
+}
+
+// -----
+
 // A buffer's memory is free between two of its values. @h holds one value in
 // steps 0 and 1 and another in step 3. @t holds a value in step 2, at the same
 // offset.

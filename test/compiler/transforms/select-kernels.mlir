@@ -22,6 +22,7 @@
 // q has 128 columns, and k and v have 64 each.
 // CHECK-DAG: plan.buffer @qkv row 256
 // CHECK-DAG: plan.buffer @h row 384
+// CHECK-DAG: plan.buffer @attn_states row 272 most 1
 // CHECK-DAG: plan.buffer @xo row 128 rows <outputs>
 // CHECK-DAG: plan.buffer @logits row 512 rows <outputs> output
 // CHECK-DAG: plan.tensor @inverse_frequencies inverse_frequencies [] rope <norm, dim = 32, base = 1.000000e+04> as F64 rows 1 x 16 bytes 128
@@ -44,7 +45,10 @@
 // bytes.
 // CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @qkv>, <read buffer @angles>, <write kv 0>)
 // CHECK: plan.step attn layer 0 "layer.0.attn"
-// CHECK-NEXT: op = "attention"{{.*}} (<read buffer @qkv>, <read kv 0>, <write buffer @heads>)
+// A context of 2048 positions is 2 ranges of 16 pages, whose states take 2 x 4
+// heads x (32 + 2) floats.
+// CHECK-NEXT: op = "attention", ranges = 2 : i64, {{.*}} (<read buffer @qkv>, <read kv 0>, <write buffer @attn_states>)
+// CHECK-NEXT: op = "attention_merge", ranges = 2 : i64} (<read buffer @attn_states>, <write buffer @heads>)
 // CHECK: plan.step attn_out layer 0 "layer.0.attn_out"
 // CHECK-NEXT: accumulate = true{{.*}} (<read buffer @heads>, <read tensor @o>, <read_write buffer @x>)
 // CHECK: plan.step ffn_in layer 0 "layer.0.ffn_in"

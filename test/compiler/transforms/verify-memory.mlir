@@ -112,3 +112,33 @@ module {
     }
   }
 }
+
+// -----
+
+// Nothing is wrong: a buffer for one token has 16 rows, whatever the largest
+// batch is.
+
+module {
+  plan.limits tokens 40 outputs 1 arena 4096
+  plan.buffer @a row 16 most 1 at 0 bytes 1024
+  plan.buffer @b row 16 at 1024 bytes 3072
+  plan.program @m1 tokens 1 to 1 {
+    plan.step add "0" {
+      plan.dispatch "k" {op = "add"} (<read buffer @a>, <read_write buffer @b>)
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{buffer 'a' has rows for at most 1 tokens, but a program for up to 40 tokens binds it}}
+module {
+  plan.limits tokens 40 outputs 1 arena 4096
+  plan.buffer @a row 16 most 1 at 0 bytes 1024
+  plan.buffer @b row 16 at 1024 bytes 3072
+  plan.program @m1 tokens 1 to 40 {
+    plan.step add "0" {
+      plan.dispatch "k" {op = "add"} (<read buffer @a>, <read_write buffer @b>)
+    }
+  }
+}

@@ -354,23 +354,28 @@ void readHistory(const KernelSpec &spec, const Batch &batch, uint64_t m,
 
 void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
                   DType kvDtype, MClass mClass, BatchKind kind, uint64_t tokens,
-                  float keyScale, Random &random) {
+                  float keyScale, Random &random, uint32_t history = 200,
+                  uint64_t ranges = 1) {
   KernelCase test;
   KernelSpec &spec = test.spec;
   spec.op = KernelOp::Attention;
   spec.mClass = mClass;
+  spec.ranges = ranges;
   setHeads(spec, shape, kvDtype);
   spec.scale = 1.0F / std::sqrt(static_cast<float>(shape.headDim));
-  test.batch = makeBatch(random, kind, tokens, 200);
+  test.batch = makeBatch(random, kind, tokens, history);
   test.label = labelOf(spec, tokens) + " of batch kind " +
-               std::to_string(static_cast<int>(kind));
+               std::to_string(static_cast<int>(kind)) + " with " +
+               std::to_string(test.batch.positions.back() + 1) + " positions";
   const uint64_t width = (shape.heads + 2 * shape.kvHeads) * shape.headDim;
   const uint64_t outWidth = shape.heads * shape.headDim;
   const Floats qkv = randomFloats(random, tokens * width);
   const Bytes kv = filledCache(spec, test.batch, keyScale, random);
   test.readsRows(qkv, width);
   test.reads(kv);
-  test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
+  const uint64_t resultWidth =
+      ranges == 1 ? outWidth : attentionStateFloats(spec);
+  test.writesRows(randomFloats(random, tokens * resultWidth), resultWidth);
   Doubles want;
   for (uint64_t m = 0; m < tokens; ++m) {
     Doubles keys;
@@ -387,14 +392,70 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
   // The weights multiply values of a magnitude of up to about 4.
   const double bound =
       4 * kEpsilon * (32 + 4 * keyScale * std::sqrt(double(shape.headDim)));
-  test.check = [want, bound](const std::vector<Bytes> &after) {
-    return compare("out", floatsOf(after[2]), want,
-                   Doubles(want.size(), bound));
+  test.check = [=, spec = test.spec](const std::vector<Bytes> &after) {
+    Floats out = floatsOf(after[2]);
+    if (ranges != 1) {
+      out.resize(tokens * attentionStateFloats(spec));
+      const Doubles merged = reference::attentionMerge(spec, widened(out));
+      out.assign(merged.begin(), merged.end());
+    }
+    return compare("out", out, want, Doubles(want.size(), bound));
   };
   cases.push_back(std::move(test));
 }
 
 } // namespace
+
+void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
+  struct Row {
+    HeadShape shape;
+    uint64_t ranges;
+  };
+  const Row rows[] = {{{8, 2, 64}, 4},   {{5, 5, 27}, 3}, {{6, 1, 128}, 64},
+                      {{3, 1, 1022}, 2}, {{4, 4, 8}, 1},  {{33, 3, 40}, 7}};
+  for (const auto &[shape, ranges] : rows) {
+    KernelCase test;
+    KernelSpec &spec = test.spec;
+    spec.op = KernelOp::AttentionMerge;
+    spec.heads = shape.heads;
+    spec.kvHeads = shape.kvHeads;
+    spec.headDim = shape.headDim;
+    spec.ranges = ranges;
+    const uint64_t tokens = 1 + random() % 3;
+    test.batch = makeBatch(random, BatchKind::Decode, tokens, 9);
+    test.label = labelOf(spec, tokens);
+    const uint64_t width = attentionStateFloats(spec);
+    const uint64_t outWidth = shape.heads * shape.headDim;
+    Floats states = randomFloats(random, tokens * width, 9.0F);
+    const uint64_t ends = ranges * outWidth;
+    for (uint64_t m = 0; m < tokens; ++m) {
+      for (uint64_t i = 0; i < ranges * shape.heads; ++i) {
+        float &largest = states[m * width + ends + i * 2];
+        float &sum = states[m * width + ends + i * 2 + 1];
+        sum = 1 + std::abs(sum);
+        // Some ranges are empty, but never the first.
+        if (i >= shape.heads && random() % 3 == 0) {
+          largest = -std::numeric_limits<float>::max();
+          sum = 0;
+          const auto values =
+              states.begin() +
+              static_cast<ptrdiff_t>(m * width + i * shape.headDim);
+          std::fill_n(values, shape.headDim, 0.0F);
+        }
+      }
+    }
+    test.readsRows(states, width);
+    test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
+    const Doubles want = reference::attentionMerge(spec, widened(states));
+    // A term is at most 5 standard deviations of 9, a sum of weights is at
+    // least 1, and each of up to 64 terms is rounded a few times.
+    test.check = [=](const std::vector<Bytes> &after) {
+      return compare("out", floatsOf(after[1]), want,
+                     Doubles(want.size(), 45 * kEpsilon * 64));
+    };
+    cases.push_back(std::move(test));
+  }
+}
 
 void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                    Random &random) {
@@ -407,6 +468,25 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                                  {71, 1, 4},  {6, 3, 27},  {2, 1, 1022}};
   int turn = 0;
   int kernel = static_cast<int>(mClass);
+  if (mClass == MClass::One) {
+    // Long contexts, undivided and in ranges of positions. Short contexts leave
+    // most ranges empty.
+    struct Long {
+      HeadShape shape;
+      uint32_t history;
+      uint64_t ranges;
+    };
+    const Long longs[] = {
+        {{4, 1, 64}, 9000, 1},  {{4, 1, 64}, 9000, 8},   {{8, 2, 128}, 5000, 4},
+        {{1, 1, 8}, 70000, 1}, {{1, 1, 8}, 70000, 64}, {{5, 1, 27}, 3000, 3},
+        {{6, 2, 64}, 100, 8},   {{9, 1, 80}, 2500, 2},
+    };
+    for (const auto &[shape, history, ranges] : longs) {
+      const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
+      addAttention(cases, shape, kvDtype, mClass, BatchKind::Decode, 2, 1.0F,
+                   random, history, ranges);
+    }
+  }
   if (mClass == MClass::Large) {
     // A kernel processes tokens in blocks. These cases have complete and
     // incomplete blocks, in one sequence and in several.

@@ -44,6 +44,7 @@ KernelSpec fullSpec() {
   spec.kvDtype = DType::F32;
   spec.kvPageBytes = 9;
   spec.tiles = {10, 11, 12, 13};
+  spec.ranges = 14;
   return spec;
 }
 
@@ -56,7 +57,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 27u);
+  EXPECT_EQ(attr.size(), 28u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());
@@ -74,7 +75,7 @@ TEST(KernelSpecAttr, EveryOpHasItsName) {
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(back->op, spec.op);
   }
-  EXPECT_EQ(texts.size(), 10u);
+  EXPECT_EQ(texts.size(), 11u);
 }
 
 // The bindings are in the order that codegen/KernelSpec.h states, with the
@@ -110,6 +111,8 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   spec = KernelSpec();
   spec.op = KernelOp::Attention;
   EXPECT_EQ(text(spec), "qkv buffer read, kv kv read, out buffer write, ");
+  spec.op = KernelOp::AttentionMerge;
+  EXPECT_EQ(text(spec), "states buffer read, out buffer write, ");
   spec.op = KernelOp::GluMatMul;
   EXPECT_EQ(text(spec), "x buffer read, wGate tensor read, wUp tensor read, "
                         "h buffer write, ");

@@ -37,6 +37,8 @@ plan.buffer @y row 8
 plan.buffer @row row 16
 // CHECK: plan.buffer @angles row 4
 plan.buffer @angles row 4
+// CHECK: plan.buffer @states row 16 most 1 at 0 bytes 1024
+plan.buffer @states row 16 most 1 at 0 bytes 1024
 // CHECK: plan.buffer @logits row 32 rows <outputs> output
 plan.buffer @logits row 32 rows <outputs> output
 
