@@ -10,7 +10,7 @@
 // two matmuls therefore works on whole vectors: each lane holds the largest
 // score of one row or the sum of its weights, and there are no horizontal
 // reductions. The elements of the KV cache are widened to f32 once per run of
-// tokens (AttentionParts.h). While a page is widened, the next page is
+// tokens (AttentionParts.h). While a page is multiplied, the next page is
 // prefetched.
 //
 //===----------------------------------------------------------------------===//
@@ -40,6 +40,10 @@ private:
     // widened to f32.
     Value keys;
     Value values;
+    // Where the page that is read next begins, and the number of its lines that
+    // each register tile of scores prefetches.
+    Value next;
+    Value share;
   };
   // A panel of queries, combined with a page of keys and values.
   struct Place {
@@ -55,6 +59,7 @@ private:
 
   Type panelType() { return b.vec(b.f32(), shape.panelRows); }
   int64_t panelBytes() const { return shape.panelRows * 4; }
+  int64_t headLines() const { return (shape.kv.headBytes + kLine - 1) / kLine; }
   // A vector of panelRows floats takes a multiple of 64 bytes, so arrays of
   // such vectors are aligned to 64 bytes.
   Value load(Value pointer) { return b.load(panelType(), pointer, 64); }
@@ -79,8 +84,8 @@ private:
 
   void start(const AttentionRun &run, Value panels);
   void finish(const AttentionRun &run, Value panels);
-  Page widened(const AttentionRun &run, Value page, Value nextPage,
-               Value valid);
+  Page widened(const AttentionRun &run, Value page, Value valid);
+  void prefetchShare(const Page &page, const Place &place, Value key);
   void attend(const Page &page, const Place &place, Value seenByAll);
   Value writeScores(const Page &page, const Place &place);
   Value hideScores(const Page &page, const Place &place);
@@ -93,13 +98,17 @@ void PanelsWriter::write(const AttentionRun &run) {
   const Value panels = b.div(b.add(rowsOf(run), b.i64(shape.panelRows - 1)),
                              b.i64(shape.panelRows));
   start(run, panels);
+  const Value tiles = b.mul(panels, b.i64(kPage / shape.panelColumns));
+  const Value share = b.div(b.add(b.i64(headLines() - 1), tiles), tiles);
   const Value lastToken = b.sub(run.end, b.i64(1));
   const Value lastPage = b.div(positionOf(lastToken), b.i64(kPage));
   b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1), [&](Value index) {
-    const Value next = b.add(index, b.i64(1));
     const Value pageStart = b.mul(index, b.i64(kPage));
-    const Page page = widened(run, index, b.min(next, lastPage),
-                              validKeys(lastToken, pageStart));
+    Page page = widened(run, index, validKeys(lastToken, pageStart));
+    // The run after this one usually reads the same head.
+    page.next = pageKeys(run, b.select(b.equal(index, lastPage), b.i64(0),
+                                       b.add(index, b.i64(1))));
+    page.share = share;
     b.loop(b.i64(0), panels, b.i64(1), [&](Value panel) {
       const Value firstRow = b.mul(panel, b.i64(shape.panelRows));
       const Value lastRow = b.add(firstRow, b.i64(shape.panelRows - 1));
@@ -211,16 +220,15 @@ void PanelsWriter::finish(const AttentionRun &run, Value panels) {
       });
 }
 
-// Widens the K and V of a page to f32 in scratch, and prefetches the next page.
+// Widens the K and V of a page to f32 in scratch.
 // V is widened only for the first `valid` keys of the page, but K for all 64:
 // the keys past `valid` may hold any bits, and their scores are masked later.
 PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
-                                         Value nextPage, Value valid) {
+                                         Value valid) {
   const Value keys = pageKeys(run, page);
   const Value values = b.offset(keys, shape.kv.valuesOffset);
-  const Value nextKeys = pageKeys(run, nextPage);
   const Page wide = {b.mul(page, b.i64(kPage)), at(shape.panel.keys),
-                     at(shape.panel.values)};
+                     at(shape.panel.values), Value(), Value()};
   const auto widenRow = [&](Value source, Value target, int64_t count,
                             llvm::function_ref<unsigned(int64_t)> alignment) {
     int64_t lanes = 64;
@@ -235,10 +243,6 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
     }
   };
   b.loop(b.i64(0), b.i64(shape.kv.headDim), b.i64(1), [&](Value i) {
-    // V follows K in memory and is equally large. For each row of K that is
-    // widened, twice its size is prefetched, which covers the next page's K and
-    // V.
-    prefetchRow(nextKeys, i, 2 * shape.kv.keyRowBytes);
     widenRow(b.element(keys, i, shape.kv.keyRowBytes),
              b.element(wide.keys, i, shape.panel.keyStride), kPage,
              [&](int64_t lanes) {
@@ -253,6 +257,23 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
              [&](int64_t lanes) { return shape.kv.valueAlignment(lanes); });
   });
   return wide;
+}
+
+// Prefetches into L2 the part of the next page that belongs to the register
+// tile of scores that begins with `key`. The prefetches are spread over the
+// multiplication, which takes much longer than widening a page: prefetched
+// there, all lines would wait for memory at the same time.
+void PanelsWriter::prefetchShare(const Page &page, const Place &place,
+                                 Value key) {
+  const Value tile =
+      b.add(b.mul(place.panel, b.i64(kPage / shape.panelColumns)),
+            b.div(key, b.i64(shape.panelColumns)));
+  const Value first = b.mul(tile, page.share);
+  b.loop(first, b.min(b.add(first, page.share), b.i64(headLines())), b.i64(1),
+         [&](Value line) {
+           b.prefetch(b.element(page.next, line, kLine),
+                      KernelBuilder::Cache::Second);
+         });
 }
 
 void PanelsWriter::attend(const Page &page, const Place &place,
@@ -276,6 +297,7 @@ PanelsWriter::Value PanelsWriter::writeScores(const Page &page,
       b.i64(0), place.tiled, b.i64(columns),
       {b.constant(panelType(), double(-FLT_MAX))},
       [&](Value key, mlir::ValueRange tops) -> Values {
+        prefetchShare(page, place, key);
         const Value keys = b.element(page.keys, key, 4);
         const Values scores = b.loop(
             b.i64(0), b.i64(shape.kv.headDim), b.i64(1),

@@ -192,13 +192,6 @@ void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   }
 }
 
-void AttentionWriter::prefetchRow(Value base, Value index, int64_t bytes) {
-  const Value start = b.element(base, index, bytes);
-  for (int64_t line = 0; line < bytes; line += 64) {
-    b.prefetch(b.offset(start, line));
-  }
-}
-
 double AttentionWriter::scoreScale() const {
   return double(spec.scale) * std::numbers::log2e;
 }

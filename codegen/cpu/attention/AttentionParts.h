@@ -98,6 +98,8 @@ struct AttentionShape {
   AttentionShape(const KernelSpec &spec, const IsaTraits &isa);
 };
 
+inline constexpr int64_t kLine = 64; ///< bytes of a cache line
+
 /// The largest number of rows whose scores are computed together.
 inline constexpr int64_t kRowsTogether = 4;
 
@@ -165,8 +167,6 @@ protected:
   /// and fills the others with 0.
   Value loadFirst(Value pointer, int64_t count);
   void storeFirst(Value vector, Value pointer, int64_t count);
-  /// Prefetches row `index` of an array with rows of `bytes` bytes into L1.
-  void prefetchRow(Value base, Value index, int64_t bytes);
   /// 2^x for x that is negative, 0 or NaN.
   Value powerOfTwo(Value x);
   /// The factor that scores are multiplied by, log2(e) included.

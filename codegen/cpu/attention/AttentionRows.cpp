@@ -22,7 +22,6 @@ namespace air::codegen {
 namespace {
 
 constexpr int64_t kPage = AIR_KV_PAGE_TOKENS;
-constexpr int64_t kLine = 64; ///< bytes of a cache line
 /// Up to this number of query heads per KV head, the loop over sets of heads is
 /// unrolled in the kernel.
 constexpr int64_t kUnrolledHeads = 32;
