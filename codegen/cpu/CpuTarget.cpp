@@ -133,9 +133,27 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-} // namespace
+/// Compares bursts of loads without prefetches and with prefetches into L2.
+/// Streams of nearly equal rates say nothing against prefetches: between
+/// attention's loads there is more arithmetic than between those of the
+/// streams, so that it has fewer loads in flight.
+bool prefetchesPay(const CpuRates &rates) {
+  uint64_t without = 0;
+  uint64_t with = 0;
+  for (const StreamRate &stream : rates.streams) {
+    if (stream.loads != StreamLoads::Burst) {
+      continue;
+    }
+    if (stream.hint == StreamHint::None) {
+      without = std::max(without, stream.bandwidth);
+    } else if (stream.hint == StreamHint::T1) {
+      with = std::max(with, stream.bandwidth);
+    }
+  }
+  return with == 0 || without <= with || without - with <= with / 10;
+}
 
-Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
+Result<CpuTarget> makeForArch(const MachineProfile &profile) {
   if (profile.arch == "x86_64") {
     return makeX86(profile);
   }
@@ -145,6 +163,14 @@ Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
   return unsupportedError("target '" + profile.name + "': architecture '" +
                           profile.arch +
                           "' has no CPU kernels; supported: aarch64, x86_64");
+}
+
+} // namespace
+
+Result<CpuTarget> makeCpuTarget(const MachineProfile &profile) {
+  AIR_ASSIGN_OR_RETURN(CpuTarget target, makeForArch(profile));
+  target.isa.prefetchesStreams = prefetchesPay(profile.cpu);
+  return target;
 }
 
 } // namespace air::codegen

@@ -47,8 +47,9 @@ struct IsaTraits {
   bool hasAmxBf16 = false; ///< for bfloat16: tdpbf16ps
   bool hasAmxInt8 = false; ///< for int8: tdpbsud
   uint32_t cores = 1;      ///< cores among which a kernel's tiles are divided
-  /// Whether a stream of loads with arithmetic between them is faster with
-  /// software prefetches than with the hardware's alone.
+  /// Whether attention, whose loads have arithmetic between them, prefetches
+  /// what it reads. True unless the profile's rates show that prefetches slow
+  /// down reading memory.
   bool prefetchesStreams = true;
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }

@@ -43,6 +43,27 @@ TEST(CpuTarget, HalfAnAvx512IsNone) {
   EXPECT_EQ(target->features, "+avx2,+f16c,+fma");
 }
 
+TEST(CpuTarget, PrefetchesUnlessTheyAreKnownToSlowDownReading) {
+  MachineProfile machine = profile("x86_64", {"avx2", "f16c", "fma"});
+  EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
+  auto add = [&](StreamLoads loads, StreamHint hint, uint64_t bandwidth) {
+    const uint32_t distance = hint == StreamHint::None ? 0 : 9216;
+    machine.cpu.streams.push_back({loads, hint, distance, bandwidth});
+  };
+  // Measured on a core of Zen 4: reading with bursts of nine loads.
+  add(StreamLoads::Burst, StreamHint::None, 27'300'000'000);
+  add(StreamLoads::Burst, StreamHint::Nta, 14'000'000'000);
+  EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
+  add(StreamLoads::Burst, StreamHint::T1, 23'000'000'000);
+  EXPECT_FALSE(makeCpuTarget(machine)->isa.prefetchesStreams);
+  // A core of Emerald Rapids reads equally fast with prefetches.
+  machine.cpu.streams.clear();
+  add(StreamLoads::Single, StreamHint::None, 13'500'000'000);
+  add(StreamLoads::Burst, StreamHint::None, 13'500'000'000);
+  add(StreamLoads::Burst, StreamHint::T1, 13'200'000'000);
+  EXPECT_TRUE(makeCpuTarget(machine)->isa.prefetchesStreams);
+}
+
 TEST(CpuTarget, WholeAvx512) {
   auto target = makeCpuTarget(
       profile("x86_64", {"avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f",

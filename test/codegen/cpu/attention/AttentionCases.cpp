@@ -477,9 +477,9 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
       uint64_t ranges;
     };
     const Long longs[] = {
-        {{4, 1, 64}, 9000, 1},  {{4, 1, 64}, 9000, 8},   {{8, 2, 128}, 5000, 4},
+        {{4, 1, 64}, 9000, 1}, {{4, 1, 64}, 9000, 8},  {{8, 2, 128}, 5000, 4},
         {{1, 1, 8}, 70000, 1}, {{1, 1, 8}, 70000, 64}, {{5, 1, 27}, 3000, 3},
-        {{6, 2, 64}, 100, 8},   {{9, 1, 80}, 2500, 2},
+        {{6, 2, 64}, 100, 8},  {{9, 1, 80}, 2500, 2},
     };
     for (const auto &[shape, history, ranges] : longs) {
       const DType kvDtype = kernel++ % 2 == 0 ? DType::F16 : DType::F32;
