@@ -3,7 +3,8 @@
 // Packing to x16 is a transposition. A block column consists of the blocks that
 // 16 rows have at the same position. In every block column, a field of the
 // blocks (DType.h, BlockField) is a 16 x count matrix of units, stored row by
-// row in the source and unit by unit in the packed layout. With N units per
+// row in the source. In the packed layout each unit's column of 16 is
+// contiguous, at the place that X16Order.h gives it. With N units per
 // 16-byte vector, N rows of N units are transposed in log2(N) rounds of
 // interleaving. The compiler uses the host's vector instructions for this where
 // they exist.
@@ -11,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "codegen/layout/PackLayout.h"
 
+#include "formats/plan/X16Order.h"
 #include "formats/support/CheckedMath.h"
 
 #include <array>
@@ -60,10 +62,10 @@ template <typename Unit> void transpose(Square<Unit> &square) {
 }
 
 // Packs one field of one block column. `rows` points at the field in row 0, and
-// rows are `stride` bytes apart. `packed` receives count * 16 units.
-template <typename Unit>
+// rows are `stride` bytes apart. 16 times unit i go to packed + place(i).
+template <typename Unit, typename Place>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
-               uint8_t *packed) {
+               uint8_t *packed, Place place) {
   constexpr uint64_t kLaneCount = kLanes<Unit>;
   uint64_t unit = 0;
   for (; unit + kLaneCount <= count; unit += kLaneCount) {
@@ -75,30 +77,30 @@ void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
       }
       transpose<Unit>(square);
       for (uint64_t i = 0; i < kLaneCount; ++i) {
-        std::memcpy(packed + ((unit + i) * kX16Rows + row) * sizeof(Unit),
-                    &square[i], 16);
+        std::memcpy(packed + place(unit + i) + row * sizeof(Unit), &square[i],
+                    16);
       }
     }
   }
   for (; unit < count; ++unit) {
     for (uint64_t row = 0; row < kX16Rows; ++row) {
-      std::memcpy(packed + (unit * kX16Rows + row) * sizeof(Unit),
+      std::memcpy(packed + place(unit) + row * sizeof(Unit),
                   rows + row * stride + unit * sizeof(Unit), sizeof(Unit));
     }
   }
 }
 
-template <typename Unit>
+template <typename Unit, typename Place>
 void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
-                 uint8_t *rows) {
+                 uint8_t *rows, Place place) {
   constexpr uint64_t kLaneCount = kLanes<Unit>;
   uint64_t unit = 0;
   for (; unit + kLaneCount <= count; unit += kLaneCount) {
     for (uint64_t row = 0; row < kX16Rows; row += kLaneCount) {
       Square<Unit> square;
       for (uint64_t i = 0; i < kLaneCount; ++i) {
-        std::memcpy(&square[i],
-                    packed + ((unit + i) * kX16Rows + row) * sizeof(Unit), 16);
+        std::memcpy(&square[i], packed + place(unit + i) + row * sizeof(Unit),
+                    16);
       }
       transpose<Unit>(square);
       for (uint64_t i = 0; i < kLaneCount; ++i) {
@@ -110,11 +112,16 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
   for (; unit < count; ++unit) {
     for (uint64_t row = 0; row < kX16Rows; ++row) {
       std::memcpy(rows + row * stride + unit * sizeof(Unit),
-                  packed + (unit * kX16Rows + row) * sizeof(Unit),
-                  sizeof(Unit));
+                  packed + place(unit) + row * sizeof(Unit), sizeof(Unit));
     }
   }
 }
+
+/// A field, and where x16 stores its units.
+struct PackedField {
+  BlockField field;
+  std::vector<uint32_t> places; ///< of each unit, in bytes of a block column
+};
 
 // The structure of a row. If a dtype's block has only one field, the blocks of
 // a row form one long run of units, which is packed like one field of one
@@ -123,7 +130,7 @@ struct Shape {
   uint64_t rowBytes = 0;
   uint64_t blocks = 0;
   uint64_t blockBytes = 0;
-  std::vector<BlockField> fields;
+  std::vector<PackedField> fields;
   uint64_t runUnits = 0; // units per row if a block has one field, otherwise 0
 };
 
@@ -134,69 +141,71 @@ Shape shapeOf(DType dtype, uint64_t columns) {
   shape.blocks = columns / type.blockElements;
   shape.blockBytes = type.blockBytes;
   shape.rowBytes = shape.blocks * shape.blockBytes;
-  shape.fields.assign(type.fields.begin(), type.fields.end());
+  for (const BlockField &field : type.fields) {
+    PackedField packed = {field, {}};
+    for (uint32_t unit = 0; unit < field.count; ++unit) {
+      packed.places.push_back(kX16Rows * x16Offset(dtype, field.name, unit));
+    }
+    shape.fields.push_back(std::move(packed));
+  }
   if (shape.fields.size() == 1) {
-    shape.runUnits = shape.blocks * shape.fields[0].count;
+    shape.runUnits = shape.blocks * shape.fields[0].field.count;
   }
   return shape;
 }
 
-void packUnits(uint8_t unit, const uint8_t *rows, uint64_t stride,
-               uint64_t count, uint8_t *packed) {
-  switch (unit) {
+/// Calls body(Unit()) with the type of units of `bytes` bytes.
+template <typename Body> void withUnit(uint8_t bytes, Body body) {
+  switch (bytes) {
   case 1:
-    return packField<uint8_t>(rows, stride, count, packed);
+    return body(uint8_t());
   case 2:
-    return packField<uint16_t>(rows, stride, count, packed);
+    return body(uint16_t());
   case 4:
-    return packField<uint32_t>(rows, stride, count, packed);
+    return body(uint32_t());
   default:
-    assert(unit == 8);
-    return packField<uint64_t>(rows, stride, count, packed);
+    assert(bytes == 8);
+    return body(uint64_t());
   }
 }
 
-void unpackUnits(uint8_t unit, const uint8_t *packed, uint64_t stride,
-                 uint64_t count, uint8_t *rows) {
-  switch (unit) {
-  case 1:
-    return unpackField<uint8_t>(packed, stride, count, rows);
-  case 2:
-    return unpackField<uint16_t>(packed, stride, count, rows);
-  case 4:
-    return unpackField<uint32_t>(packed, stride, count, rows);
-  default:
-    assert(unit == 8);
-    return unpackField<uint64_t>(packed, stride, count, rows);
+/// Calls body(Unit(), offset of the field in a row, number of units, offset of
+/// the block column, places of the units) for every field of every block of 16
+/// rows.
+template <typename Body> void forEachField(const Shape &shape, Body body) {
+  if (shape.runUnits != 0) {
+    withUnit(shape.fields[0].field.unit, [&](auto unit) {
+      body(unit, uint64_t{0}, shape.runUnits, uint64_t{0},
+           [](uint64_t i) { return i * kX16Rows * sizeof(unit); });
+    });
+    return;
+  }
+  for (uint64_t block = 0; block < shape.blocks; ++block) {
+    const uint64_t start = block * shape.blockBytes;
+    for (const PackedField &packed : shape.fields) {
+      withUnit(packed.field.unit, [&](auto unit) {
+        body(unit, start + packed.field.offset, uint64_t{packed.field.count},
+             start * kX16Rows,
+             [places = packed.places.data()](uint64_t i) { return places[i]; });
+      });
+    }
   }
 }
 
 void packGroup(const Shape &shape, const uint8_t *rows, uint8_t *packed) {
-  if (shape.runUnits != 0) {
-    return packUnits(shape.fields[0].unit, rows, shape.rowBytes, shape.runUnits,
-                     packed);
-  }
-  for (uint64_t block = 0; block < shape.blocks; ++block) {
-    for (const BlockField &field : shape.fields) {
-      packUnits(field.unit, rows + block * shape.blockBytes + field.offset,
-                shape.rowBytes, field.count, packed);
-      packed += uint64_t(field.unit) * field.count * kX16Rows;
-    }
-  }
+  forEachField(shape, [&](auto unit, uint64_t offset, uint64_t count,
+                          uint64_t column, auto place) {
+    packField<decltype(unit)>(rows + offset, shape.rowBytes, count,
+                              packed + column, place);
+  });
 }
 
 void unpackGroup(const Shape &shape, const uint8_t *packed, uint8_t *rows) {
-  if (shape.runUnits != 0) {
-    return unpackUnits(shape.fields[0].unit, packed, shape.rowBytes,
-                       shape.runUnits, rows);
-  }
-  for (uint64_t block = 0; block < shape.blocks; ++block) {
-    for (const BlockField &field : shape.fields) {
-      unpackUnits(field.unit, packed, shape.rowBytes, field.count,
-                  rows + block * shape.blockBytes + field.offset);
-      packed += uint64_t(field.unit) * field.count * kX16Rows;
-    }
-  }
+  forEachField(shape, [&](auto unit, uint64_t offset, uint64_t count,
+                          uint64_t column, auto place) {
+    unpackField<decltype(unit)>(packed + column, shape.rowBytes, count,
+                                rows + offset, place);
+  });
 }
 
 } // namespace

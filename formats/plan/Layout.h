@@ -8,9 +8,9 @@
 //   x16   16 rows are interleaved. The rows are divided into row blocks of 16;
 //         the last one is padded with rows of zeros. Within a row block, the
 //         blocks of the dtype form columns. The bytes are stored column by
-//         column, within a column field by field, and within a field unit by
-//         unit. For each unit, the values of all 16 rows are adjacent, so one
-//         vector load fetches the same unit of 16 rows, one row per lane.
+//         column, and within a column unit by unit (formats/plan/X16Order.h).
+//         For each unit, the values of all 16 rows are adjacent, so one vector
+//         load fetches the same unit of 16 rows, one row per lane.
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //

@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 
 using namespace mlir;
 
@@ -249,6 +250,30 @@ Value KernelBuilder::load(Type type, Value pointer, unsigned alignment) {
   return LLVM::LoadOp::create(builder, location, type, pointer, alignment);
 }
 
+Value KernelBuilder::loadInOrder(Type type, Value pointer, unsigned alignment) {
+  // LLVM keeps volatile accesses in order. It would split a long vector itself,
+  // but in an order of its own.
+  auto piece = [&](Type of, Value from) -> Value {
+    return LLVM::LoadOp::create(builder, location, of, from, alignment,
+                                /*isVolatile=*/true);
+  };
+  auto vector = dyn_cast<VectorType>(type);
+  const int64_t bytes =
+      vector ? vector.getNumElements() *
+                   vector.getElementType().getIntOrFloatBitWidth() / 8
+             : 0;
+  const int64_t pieces = bytes / isa().vectorBytes;
+  if (pieces <= 1) {
+    return piece(type, pointer);
+  }
+  Type part = vec(vector.getElementType(), vector.getNumElements() / pieces);
+  Values parts;
+  for (int64_t i = 0; i < pieces; ++i) {
+    parts.push_back(piece(part, offset(pointer, i * isa().vectorBytes)));
+  }
+  return join(std::move(parts));
+}
+
 void KernelBuilder::store(Value value, Value pointer, unsigned alignment) {
   LLVM::StoreOp::create(builder, location, value, pointer, alignment);
 }
@@ -447,6 +472,21 @@ Value KernelBuilder::insert(Value scalar, Value vector, int64_t lane) {
 }
 Value KernelBuilder::shuffle(Value a, Value b, llvm::ArrayRef<int64_t> mask) {
   return vector::ShuffleOp::create(builder, location, a, b, mask);
+}
+
+Value KernelBuilder::join(Values parts) {
+  while (parts.size() > 1) {
+    const int64_t count =
+        cast<VectorType>(parts.front().getType()).getNumElements();
+    llvm::SmallVector<int64_t> lanes(2 * count);
+    std::iota(lanes.begin(), lanes.end(), 0);
+    Values pairs;
+    for (size_t i = 0; i < parts.size(); i += 2) {
+      pairs.push_back(shuffle(parts[i], parts[i + 1], lanes));
+    }
+    parts = std::move(pairs);
+  }
+  return parts.front();
 }
 
 Value KernelBuilder::foldLanes(

@@ -137,6 +137,11 @@ public:
   /// base + index * elementBytes.
   Value element(Value base, Value index, int64_t elementBytes);
   Value load(Type type, Value pointer, unsigned alignment);
+  /// As load(), but the machine code has all loads by this function in the
+  /// order in which they are emitted, each exactly once: neither LLVM's
+  /// optimiser nor its scheduler moves one past another. A vector that is
+  /// longer than the machine's is loaded in ascending order.
+  Value loadInOrder(Type type, Value pointer, unsigned alignment);
   void store(Value value, Value pointer, unsigned alignment);
   /// Loads a 32-bit unsigned integer, zero-extended to i64.
   Value loadU32(Value pointer);
@@ -208,6 +213,9 @@ public:
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);
   Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> mask);
+  /// The lanes of all `parts`, one part after the other. The parts have the
+  /// same type, and their number is a power of two.
+  Value join(Values parts);
 
   // ---- functions ------------------------------------------------------------
 

@@ -78,20 +78,11 @@ Value oddScale(KernelBuilder &b, Value d, Value code) {
   return halfStepScale(b, d, code, 2);
 }
 
-/// Byte number `index` (i64) of a field that consists of 32-bit words.
-Value byteAt(const BlockReader &block, std::string_view field, Value index) {
-  KernelBuilder &b = block.builder();
-  WordMath math(b);
-  Value word = block.word(field, 0, b.shiftRight(index, 2));
-  return math.bitsOf(word, b.mul(b.andBits(index, int64_t{3}), b.i64(8)), 8);
-}
-
-/// 16-bit unit number `index` of a field that consists of 32-bit words.
-Value shortAt(const BlockReader &block, std::string_view field, Value index) {
-  KernelBuilder &b = block.builder();
-  WordMath math(b);
-  Value word = block.word(field, 0, b.shiftRight(index, 1));
-  return math.bitsOf(word, b.mul(b.andBits(index, int64_t{1}), b.i64(16)), 16);
+/// Byte number `index` (i64, below 8) of two words.
+Value byteAt(KernelBuilder &b, const std::array<Value, 2> &words, Value index) {
+  Value word = b.select(b.less(index, b.i64(4)), words[0], words[1]);
+  return WordMath(b).bitsOf(word, b.mul(b.andBits(index, int64_t{3}), b.i64(8)),
+                            8);
 }
 
 constexpr double kIq1Delta = 0.125;
@@ -106,9 +97,8 @@ void decodeIq2xxs(const BlockReader &block, DecodeSink &sink) {
   SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   sink.repeat(8, 32, [&](Value turn) {
-    Value at = b.mul(turn, b.i64(2));
-    const Codebook::Codes codes = book.lookUp(block.word("qs", 0, at), {});
-    Value rest = block.word("qs", 1, at);
+    const auto [indices, rest] = block.words<2>("qs", 0, turn);
+    const Codebook::Codes codes = book.lookUp(indices, {});
     Value signs = eightSigns(b, math.apart(rest, 7, 7));
     Value scale = halfStepScale(b, d, b.shiftRight(rest, 28), 0.25);
     sink.group(0, 32, scale, {}, [&] {
@@ -126,13 +116,12 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   constexpr int64_t kBits = 7;
   SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
+  const std::array<Value, 2> scaleWords = block.words<2>("scales");
   sink.repeat(8, 32, [&](Value turn) {
     // A word holds the indices of two entries of eight elements, which share
     // one scale. The look-up takes the indices of two words, interleaved:
     // entries 0 and 2 are those of the first word.
-    Value at = b.mul(turn, b.i64(2));
-    Value first = block.word("qs", 0, at);
-    Value second = block.word("qs", 1, at);
+    const auto [first, second] = block.words<2>("qs", 0, turn);
     auto bytes = [&](Value even, Value odd, int64_t mask) {
       return b.orBits(b.andBits(even, mask), b.andBits(odd, mask << 8));
     };
@@ -140,7 +129,7 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
     Value tops = bytes(b.shiftRight(first, 8), second, 0x00010001);
     Value signs = eightSigns(
         b, bytes(b.shiftRight(first, 9), b.shiftRight(second, 1), 0x007f007f));
-    Value scales = byteAt(block, "scales", turn);
+    Value scales = byteAt(b, scaleWords, turn);
     const Codebook::Codes codes = book.lookUp(lows, tops);
     for (int64_t i = 0; i < 2; ++i) {
       Value code = math.bitsOf(scales, 4 * i, 4);
@@ -163,11 +152,13 @@ void decodeIq2s(const BlockReader &block, DecodeSink &sink) {
   constexpr int64_t kBits = 7;
   SignedEmitter emitter(book, sink, kIq2Values, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
+  const std::array<Value, 2> scaleWords = block.words<2>("scales");
+  const std::array<Value, 2> topWords = block.words<2>("qh");
   sink.repeat(8, 32, [&](Value turn) {
     Value signs = block.word("signs", 0, turn);
-    Value scales = byteAt(block, "scales", turn);
+    Value scales = byteAt(b, scaleWords, turn);
     const Codebook::Codes codes = book.lookUp(
-        block.word("qs", 0, turn), math.apart(byteAt(block, "qh", turn), 2, 2));
+        block.word("qs", 0, turn), math.apart(byteAt(b, topWords, turn), 2, 2));
     for (int64_t i = 0; i < 2; ++i) {
       Value code = math.bitsOf(scales, 4 * i, 4);
       sink.group(16 * i, 16, halfStepScale(b, d, code, 0.25), {}, [&] {
@@ -196,7 +187,7 @@ void decodeIq3xxs(const BlockReader &block, DecodeSink &sink) {
     sink.group(0, 32, scale, {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
         const Codebook::Codes codes =
-            book.lookUp(block.word("qs", i, b.mul(turn, b.i64(2))), {});
+            book.lookUp(block.word("qs", i, turn), {});
         for (int64_t k = 0; k < 4; ++k) {
           const int64_t column = 16 * i + 4 * k;
           emitter.emit(column, codes, k, 0, signs, column);
@@ -214,14 +205,15 @@ void decodeIq3s(const BlockReader &block, DecodeSink &sink) {
   SignedEmitter emitter(book, sink, kIq3sValues, 1, kBits);
   Value d = sink.fieldScale(block.half("d"), kBits);
   Value scales = block.word("scales", 0);
+  const std::array<Value, 2> topWords = block.words<2>("qh");
   sink.repeat(8, 32, [&](Value turn) {
-    Value tops = byteAt(block, "qh", turn);
+    Value tops = byteAt(b, topWords, turn);
     Value signs = block.word("signs", 0, turn);
     Value code = math.bitsOf(scales, b.mul(turn, b.i64(4)), 4);
     sink.group(0, 32, oddScale(b, d, code), {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
         const Codebook::Codes codes =
-            book.lookUp(block.word("qs", i, b.mul(turn, b.i64(2))),
+            book.lookUp(block.word("qs", i, turn),
                         math.apart(b.shiftRight(tops, 4 * i), 1, 1));
         for (int64_t k = 0; k < 4; ++k) {
           const int64_t column = 16 * i + 4 * k;
@@ -237,20 +229,24 @@ void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
   WordMath math(b);
   const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
   Value d = block.half("d");
-  sink.repeat(8, 32, [&](Value turn) {
-    Value qh = shortAt(block, "qh", turn);
-    Value scale = oddScale(b, d, math.bitsOf(qh, 12, 3));
-    Value delta = b.constant(scale.getType(), kIq1Delta);
-    Value offset = b.mul(scale, math.withSign(delta, qh, 15));
-    const Codebook::Codes codes =
-        book.lookUp(block.word("qs", 0, turn), math.apart(qh, 3, 3));
-    sink.group(0, 32, sink.fieldScale(scale, 2), offset, [&] {
-      for (int64_t column = 0; column < 32; column += 4) {
-        sink.packedFields(column,
-                          book.valueIndices(codes, column / 8, column / 4 % 2),
-                          2, -1);
-      }
-    });
+  sink.repeat(4, 64, [&](Value pair) {
+    Value high = block.word("qh", 0, pair); // 16 bits for each 32 columns
+    for (int64_t side = 0; side < 2; ++side) {
+      const int64_t bit = 16 * side;
+      Value scale = oddScale(b, d, math.bitsOf(high, bit + 12, 3));
+      Value delta = b.constant(scale.getType(), kIq1Delta);
+      Value offset = b.mul(scale, math.withSign(delta, high, bit + 15));
+      const Codebook::Codes codes =
+          book.lookUp(block.word("qs", side, pair),
+                      math.apart(b.shiftRight(high, bit), 3, 3));
+      sink.group(32 * side, 32, sink.fieldScale(scale, 2), offset, [&] {
+        for (int64_t column = 0; column < 32; column += 4) {
+          sink.packedFields(
+              32 * side + column,
+              book.valueIndices(codes, column / 8, column / 4 % 2), 2, -1);
+        }
+      });
+    }
   });
 }
 
@@ -258,12 +254,12 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
+  const std::array<Value, 2> scaleWords = block.words<2>("scales");
   // The block's f16 scale is stored in the top nibbles of the four 16-bit units
   // of "scales", one nibble in each.
   Value half;
   for (int64_t w = 0; w < 4; ++w) {
-    Value nibble =
-        math.bitsOf(block.word("scales", w / 2), 16 * (w % 2) + 12, 4);
+    Value nibble = math.bitsOf(scaleWords[w / 2], 16 * (w % 2) + 12, 4);
     nibble = b.shiftLeft(nibble, 4 * w);
     half = half ? b.orBits(half, nibble) : nibble;
   }
@@ -275,27 +271,32 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
   Value d =
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
   d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
-  sink.repeat(8, 32, [&](Value turn) {
-    // `tops` holds one nibble for each of four entries, with three bits of the
-    // entry's index and the sign of its delta.
-    Value tops = shortAt(block, "qh", turn);
-    Value scales = shortAt(block, "scales", b.shiftRight(turn, 1));
-    scales =
-        math.shiftedRight(scales, b.mul(b.andBits(turn, int64_t{1}), b.i64(6)));
-    const Codebook::Codes codes =
-        book.lookUp(block.word("qs", 0, turn), math.apart(tops, 4, 3));
-    for (int64_t i = 0; i < 2; ++i) {
-      Value scale = oddScale(b, d, math.bitsOf(scales, 3 * i, 3));
-      sink.group(16 * i, 16, scale, {}, [&] {
-        for (int64_t column = 16 * i; column < 16 * i + 16; column += 4) {
-          const int64_t entry = column / 8;
-          const Codebook::Choice sign = {tops, 4 * entry + 3, true};
-          sink.packedFields(
-              column,
-              book.numbers(codes, entry, column / 4 % 2, sign, kPlus, kMinus),
-              kBits, -16);
-        }
-      });
+  sink.repeat(4, 64, [&](Value pair) {
+    // For each 32 columns, `high` holds one nibble for each of four entries,
+    // with three bits of the entry's index and the sign of its delta.
+    Value high = block.word("qh", 0, pair);
+    Value scales = math.shiftedRight(
+        b.select(b.less(pair, b.i64(2)), scaleWords[0], scaleWords[1]),
+        b.mul(b.andBits(pair, int64_t{1}), b.i64(16)));
+    for (int64_t side = 0; side < 2; ++side) {
+      const int64_t bit = 16 * side;
+      const Codebook::Codes codes =
+          book.lookUp(block.word("qs", side, pair),
+                      math.apart(b.shiftRight(high, bit), 4, 3));
+      for (int64_t i = 0; i < 2; ++i) {
+        Value scale = oddScale(b, d, math.bitsOf(scales, 6 * side + 3 * i, 3));
+        const int64_t first = 32 * side + 16 * i;
+        sink.group(first, 16, scale, {}, [&] {
+          for (int64_t column = 0; column < 16; column += 4) {
+            const int64_t entry = 2 * i + column / 8;
+            const Codebook::Choice sign = {high, bit + 4 * entry + 3, true};
+            sink.packedFields(
+                first + column,
+                book.numbers(codes, entry, column / 4 % 2, sign, kPlus, kMinus),
+                kBits, -16);
+          }
+        });
+      }
     }
   });
 }
@@ -313,7 +314,7 @@ void decodeIq4xs(const BlockReader &block, DecodeSink &sink) {
                        b.constant(low.getType(), int64_t{32}));
     sink.group(0, 32, b.mul(d, math.toFloat(code)), {}, [&] {
       for (int64_t i = 0; i < 4; ++i) {
-        Value word = block.word("qs", i, b.mul(turn, b.i64(4)));
+        Value word = block.word("qs", i, turn);
         for (int64_t side = 0; side < 2; ++side) {
           sink.nibblesByTable(16 * side + 4 * i, word, 4 * side, kIq4Values);
         }

@@ -32,23 +32,6 @@ void DecodeSink::repeat(Value count, int64_t columns,
   cursor = outer;
 }
 
-void DecodeSink::repeat(int64_t count, int64_t columns,
-                        llvm::function_ref<void(Value)> body, int64_t first) {
-  // The hook is called for the block's outermost loop only, not for loops
-  // nested in it.
-  std::function<void(Value, int64_t)> hook = std::move(iterationHook);
-  iterationHook = nullptr;
-  repeat(
-      b.i64(count), columns,
-      [&](Value turn) {
-        if (hook) {
-          hook(turn, count);
-        }
-        body(turn);
-      },
-      first);
-}
-
 void DecodeSink::fourValues(int64_t column,
                             const std::array<Value, 4> &values) {
   for (int64_t j = 0; j < 4; ++j) {

@@ -23,7 +23,6 @@
 #include "codegen/cpu/decode/WeightReader.h"
 
 #include <array>
-#include <functional>
 
 namespace air::codegen {
 
@@ -74,17 +73,13 @@ public:
   void repeat(Value count, int64_t columns,
               llvm::function_ref<void(Value)> body, int64_t first = 0);
   void repeat(int64_t count, int64_t columns,
-              llvm::function_ref<void(Value)> body, int64_t first = 0);
+              llvm::function_ref<void(Value)> body, int64_t first = 0) {
+    repeat(b.i64(count), columns, body, first);
+  }
 
   /// The cursor (i64), which is the origin of column numbers.
   Value position() const { return cursor; }
   void seek(Value column) { cursor = column; }
-  /// Sets a hook for prefetching, which is called in each iteration of a
-  /// block's outermost loop. Its arguments are the iteration and the number of
-  /// iterations.
-  void onIteration(std::function<void(Value, int64_t)> hook) {
-    iterationHook = std::move(hook);
-  }
 
 protected:
   explicit DecodeSink(KernelBuilder &builder)
@@ -103,7 +98,6 @@ protected:
   void fourValues(int64_t column, const std::array<Value, 4> &values);
 
   Value cursor; ///< the origin of column numbers, i64
-  std::function<void(Value, int64_t)> iterationHook;
 };
 
 /// Computes sums[t] += w . x[t], where w are the decoded rows of a row block

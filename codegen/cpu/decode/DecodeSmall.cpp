@@ -54,13 +54,11 @@ void decodeQ1x0(const BlockReader &block, DecodeSink &sink) {
 }
 
 void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
-  KernelBuilder &b = block.builder();
   Value d = sink.fieldScale(block.half("d"), 2);
   sink.repeat(2, 32, [&](Value turn) {
     sink.group(0, 32, d, {}, [&] {
       for (int64_t i = 0; i < 2; ++i) {
-        Value word = block.word("qs", i, b.mul(turn, b.i64(2)));
-        sink.quarterFields(16 * i, word, -1);
+        sink.quarterFields(16 * i, block.word("qs", i, turn), -1);
       }
     });
   });
@@ -69,58 +67,56 @@ void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Emits one column for each byte of `words` words of `field`: the byte's
-  // digit n.
-  auto digits = [&](std::string_view field, int64_t firstWord, int64_t words,
-                    Value n, int64_t firstColumn) {
+  // Emits digit n of each byte of `words`, which is four columns per word.
+  auto digits = [&](llvm::ArrayRef<Value> words, Value n, int64_t firstColumn) {
     // 3^n for n = 0..4, one per byte.
     Value powers = b.shiftRight(b.i64(0x511b090301), b.mul(n, b.i64(8)));
     Value power = b.splat(b.truncate(b.andBits(powers, int64_t{255}), b.i16()),
                           2 * kRowLanes);
-    for (int64_t i = 0; i < words; ++i) {
-      Value word = block.word(field, firstWord + i);
-      sink.packedFields(firstColumn + 4 * i, ternaryDigits(b, word, power), 2,
-                        -1);
+    for (Value word : words) {
+      sink.packedFields(firstColumn, ternaryDigits(b, word, power), 2, -1);
+      firstColumn += 4;
     }
   };
+  const std::array<Value, 8> first = block.words<8>("qs");
   sink.repeat(5, 32, [&](Value n) {
-    sink.group(0, 32, d, {}, [&] { digits("qs", 0, 8, n, 0); });
+    sink.group(0, 32, d, {}, [&] { digits(first, n, 0); });
   });
   // The last 16 bytes of "qs" hold five planes of 16 columns, and "qh" holds
   // four planes of 4 columns.
+  const std::array<Value, 4> last = block.words<4>("qs", 8);
+  const Value rest = block.word("qh", 0);
   sink.repeat(
       2, 32,
       [&](Value pair) {
         sink.group(0, 32, d, {}, [&] {
           Value n = b.mul(pair, b.i64(2));
-          digits("qs", 8, 4, n, 0);
-          digits("qs", 8, 4, b.add(n, b.i64(1)), 16);
+          digits(last, n, 0);
+          digits(last, b.add(n, b.i64(1)), 16);
         });
       },
       160);
   sink.group(224, 32, d, {}, [&] {
-    digits("qs", 8, 4, b.i64(4), 224);
+    digits(last, b.i64(4), 224);
     for (int64_t n = 0; n < 4; ++n) {
-      digits("qh", 0, 1, b.i64(n), 240 + 4 * n);
+      digits(rest, b.i64(n), 240 + 4 * n);
     }
   });
 }
 
 void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
-  KernelBuilder &b = block.builder();
-  WordMath math(b);
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Iteration t covers the 32 columns of plane t % 4 of half t / 4. A half is
-  // 32 bytes, and a plane is the same two bits of each byte.
-  sink.repeat(8, 32, [&](Value turn) {
-    Value words = b.mul(b.shiftRight(turn, 2), b.i64(8));
-    Value shift = b.mul(b.andBits(turn, int64_t{3}), b.i64(2));
-    sink.group(0, 32, d, {}, [&] {
-      for (int64_t i = 0; i < 8; ++i) {
-        Value word = math.shiftedRight(block.word("qs", i, words), shift);
-        sink.fields(4 * i, word, 0, 2, -1);
-      }
-    });
+  // A half of 128 columns is 32 bytes. Each of its planes of 32 columns is the
+  // same two bits of every byte.
+  sink.repeat(2, 128, [&](Value half) {
+    const std::array<Value, 8> words = block.words<8>("qs", 0, half);
+    for (int64_t plane = 0; plane < 4; ++plane) {
+      sink.group(32 * plane, 32, d, {}, [&] {
+        for (int64_t i = 0; i < 8; ++i) {
+          sink.fields(32 * plane + 4 * i, words[i], 2 * plane, 2, -1);
+        }
+      });
+    }
   });
 }
 

@@ -1,8 +1,6 @@
 //===- WeightDecoders.cpp - columns of a group, block by block --*- C++ -*-===//
 #include "codegen/cpu/decode/WeightDecoders.h"
 
-#include "formats/support/CheckedMath.h"
-
 #include <algorithm>
 #include <cassert>
 
@@ -79,22 +77,6 @@ constexpr std::array kHalfBlockDTypes = {
     DType::IQ2_S, DType::IQ1_M, DType::NVFP4};
 
 constexpr int64_t kLineBytes = 64;
-
-/// Prefetches a part of the block column that lies `ahead` bytes past block
-/// column `index`: part `turn` (0 if null) of `turns` equal parts.
-void prefetchShare(KernelBuilder &b, const RowBlockReader &rows, Value index,
-                   int64_t ahead, Value turn, int64_t turns) {
-  auto lines = static_cast<int64_t>(
-      ceilDiv(static_cast<uint64_t>(rows.streamBytes()), kLineBytes));
-  int64_t share = (lines + turns - 1) / turns;
-  Value start = rows.streamAddress(index, ahead);
-  if (turn) {
-    start = b.element(start, turn, share * kLineBytes);
-  }
-  for (int64_t i = 0; i < share; ++i) {
-    rows.prefetchWeights(b.offset(start, i * kLineBytes));
-  }
-}
 
 // ---- dtypes without blocks --------------------------------------------------
 
@@ -200,20 +182,7 @@ void decodeColumns(const RowBlockReader &rows, DecodeSink &sink, Value first,
   Value firstBlock = b.div(first, b.i64(columns));
   sink.repeat(b.div(count, b.i64(columns)), columns, [&](Value turn) {
     Value index = b.add(firstBlock, turn);
-    constexpr int64_t kSmallBlock = 16 * kLineBytes;
-    if (prefetchAhead > 0) {
-      if (rows.streamBytes() <= kSmallBlock) {
-        prefetchShare(b, rows, index, prefetchAhead, {}, 1);
-      } else {
-        // Spreads the prefetches over the block. In a burst they would delay
-        // the block's own loads.
-        sink.onIteration([&, index](Value inner, int64_t turns) {
-          prefetchShare(b, rows, index, prefetchAhead, inner, turns);
-        });
-      }
-    }
-    row->decode(rows.block(index), sink);
-    sink.onIteration(nullptr);
+    row->decode(rows.block(index, prefetchAhead), sink);
   });
 }
 

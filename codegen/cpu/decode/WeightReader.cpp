@@ -1,6 +1,8 @@
 //===- WeightReader.cpp - loads units of 16 rows at a time ------*- C++ -*-===//
 #include "codegen/cpu/decode/WeightReader.h"
 
+#include "formats/plan/X16Order.h"
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -10,38 +12,64 @@ namespace air::codegen {
 
 using mlir::Value;
 
-Value BlockReader::unit(std::string_view name, int64_t constant,
-                        Value dynamic) const {
+namespace {
+
+constexpr int64_t kLineBytes = 64;
+
+} // namespace
+
+BlockReader::BlockReader(const RowBlockReader &rowBlock, Value start,
+                         Value ahead)
+    : rows(rowBlock), b(rowBlock.b), type(rowBlock.type),
+      layout(rowBlock.layout), base(start), prefetchBase(ahead) {}
+
+Value BlockReader::unit(std::string_view name, int64_t index,
+                        Value section) const {
   auto field =
       std::find_if(type.fields.begin(), type.fields.end(),
                    [&](const BlockField &f) { return f.name == name; });
   assert(field != type.fields.end() && "no such field");
   const int64_t bytes = field->unit;
   auto element = b.ops().getIntegerType(static_cast<unsigned>(8 * bytes));
-  const int64_t side = isRows() ? 1 : kRowLanes;
-  Value address = b.offset(base, side * (field->offset + constant * bytes));
-  if (dynamic) {
-    address = b.element(address, dynamic, side * bytes);
-  }
+  const X16Place place = x16Place(type.id, name, static_cast<uint32_t>(index));
   if (!isRows()) {
+    const int64_t offset = kRowLanes * place.offset;
+    const int64_t sectionBytes = kRowLanes * place.sectionBytes;
+    auto addressFrom = [&](Value start, int64_t at) {
+      Value address = b.offset(start, at);
+      return section ? b.element(address, section, sectionBytes) : address;
+    };
+    // Each line of a block column is prefetched by the load of its first byte.
+    const int64_t line = (offset + kLineBytes - 1) / kLineBytes * kLineBytes;
+    if (prefetchBase && line < offset + kRowLanes * bytes) {
+      assert((!section || sectionBytes % kLineBytes == 0) && "whole lines");
+      rows.prefetchWeights(addressFrom(prefetchBase, line));
+    }
     // The load is unaligned, because block columns follow each other without
     // padding.
-    return b.load(b.vec(element, kRowLanes), address, 1);
+    auto lanes = b.vec(element, kRowLanes);
+    Value address = addressFrom(base, offset);
+    return rows.isInOrder ? b.loadInOrder(lanes, address, 1)
+                          : b.load(lanes, address, 1);
+  }
+  Value address = b.offset(base, field->offset + index * bytes);
+  if (section) {
+    address = b.element(address, section, place.sectionUnits * bytes);
   }
   if (bytes >= 4) {
-    return b.gather(element, address, laneRows, 1);
+    return b.gather(element, address, rows.laneRows, 1);
   }
   Value lanes = b.zero(b.vec(element, kRowLanes));
   for (int64_t lane = 0; lane < kRowLanes; ++lane) {
-    Value row = b.zeroExtend(b.extract(laneRows, lane), b.i64());
+    Value row = b.zeroExtend(b.extract(rows.laneRows, lane), b.i64());
     lanes = b.insert(b.load(element, b.offset(address, row), 1), lanes, lane);
   }
   return lanes;
 }
 
-Value BlockReader::word(std::string_view field, int64_t constant,
-                        Value dynamic) const {
-  Value value = unit(field, constant, dynamic);
+Value BlockReader::word(std::string_view field, int64_t index,
+                        Value section) const {
+  Value value = unit(field, index, section);
   assert(getElementTypeOrSelf(value.getType()) == b.i32() && "a 32-bit unit");
   return value;
 }
@@ -52,7 +80,7 @@ Value BlockReader::half(std::string_view field) const {
 
 Value BlockReader::pair(int64_t firstUnit) const {
   assert(isRows() && "x16 holds no two units of a row side by side");
-  return b.gather(b.i32(), b.offset(base, 2 * firstUnit), laneRows, 1);
+  return b.gather(b.i32(), b.offset(base, 2 * firstUnit), rows.laneRows, 1);
 }
 
 RowBlockReader::RowBlockReader(KernelBuilder &builder, DType dtype,
@@ -73,10 +101,10 @@ RowBlockReader::RowBlockReader(KernelBuilder &builder, DType dtype,
   }
 }
 
-BlockReader RowBlockReader::block(Value index) const {
+BlockReader RowBlockReader::block(Value index, int64_t prefetchAhead) const {
   const int64_t side = layout == Layout::Rows ? 1 : kRowLanes;
-  return {b, type, layout, b.element(base, index, side * type.blockBytes),
-          laneRows};
+  return {*this, b.element(base, index, side * type.blockBytes),
+          prefetchAhead > 0 ? streamAddress(index, prefetchAhead) : Value()};
 }
 
 int64_t RowBlockReader::streamBytes() const {

@@ -13,11 +13,15 @@
 #include "codegen/cpu/builder/KernelBuilder.h"
 #include "formats/plan/Layout.h"
 
+#include <array>
+
 namespace air::codegen {
 
 inline constexpr int64_t kRowLanes = kX16Rows;
 
-/// Reads one block of each of the 16 rows of a row block.
+class RowBlockReader;
+
+/// Reads one block of each of the 16 rows of a row block, which it points at.
 class BlockReader {
 public:
   using Value = mlir::Value;
@@ -25,14 +29,26 @@ public:
   KernelBuilder &builder() const { return b; }
   const DTypeInfo &dtype() const { return type; }
 
-  /// Loads unit `constant + dynamic` of a field in 16 lanes of i8, i16, i32 or
-  /// i64, depending on the size of the field's units. `dynamic` is an i64 or
-  /// null.
-  Value unit(std::string_view field, int64_t constant,
-             Value dynamic = {}) const;
+  /// Loads a unit of a field in 16 lanes of i8, i16, i32 or i64, depending on
+  /// the size of the field's units: unit `index` of the share that section
+  /// `section` has of the field (formats/plan/X16Order.h). `section` is an i64;
+  /// null means section 0.
+  ///
+  /// A decoder loads every unit once, and in the order of x16, so that the
+  /// loads of a block ascend.
+  Value unit(std::string_view field, int64_t index, Value section = {}) const;
   /// Like unit(), but for a field of 32-bit units.
-  Value word(std::string_view field, int64_t constant,
-             Value dynamic = {}) const;
+  Value word(std::string_view field, int64_t index, Value section = {}) const;
+  /// Loads word(field, first) to word(field, first + Count - 1).
+  template <size_t Count>
+  std::array<Value, Count> words(std::string_view field, int64_t first = 0,
+                                 Value section = {}) const {
+    std::array<Value, Count> loaded;
+    for (size_t i = 0; i < Count; ++i) {
+      loaded[i] = word(field, first + static_cast<int64_t>(i), section);
+    }
+    return loaded;
+  }
   /// Loads a field that is one IEEE half, and converts it to f32.
   Value half(std::string_view field) const;
   /// Loads two adjacent 16-bit units into each 32-bit lane, the first one in
@@ -42,19 +58,18 @@ public:
 
 private:
   friend class RowBlockReader;
-  BlockReader(KernelBuilder &builder, const DTypeInfo &dtype, Layout order,
-              Value start, Value rows)
-      : b(builder), type(dtype), layout(order), base(start), laneRows(rows) {}
+  BlockReader(const RowBlockReader &rowBlock, Value start, Value ahead);
 
+  const RowBlockReader &rows;
   KernelBuilder &b;
   const DTypeInfo &type;
   Layout layout;
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// In Layout::Rows only: for each lane, the byte offset of its row from the
-  /// row of lane 0, as i32.
-  Value laneRows;
+  /// The address that a sequential read reaches by the prefetch distance later
+  /// than `base`, or null if nothing is prefetched.
+  Value prefetchBase;
 };
 
 /// Reads a row block: 16 rows of a matrix.
@@ -68,7 +83,10 @@ public:
                  int64_t k, Value matrix, Value rowBlock);
 
   /// Block column `index` (i64); for a dtype without blocks, column `index`.
-  BlockReader block(Value index) const;
+  /// With a prefetch distance (in bytes; layout x16 only), every load is
+  /// accompanied by the prefetch of a line. Spread in this way, prefetches do
+  /// not delay loads as a burst of them would.
+  BlockReader block(Value index, int64_t prefetchAhead = 0) const;
   KernelBuilder &builder() const { return b; }
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
   /// Layout::Rows.
@@ -79,6 +97,8 @@ public:
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.
   void continuesAt(Value address) { following = address; }
+  /// Makes the loads of layout x16 keep their order in the machine code.
+  void readsInOrder() { isInOrder = true; }
   /// Makes the prefetches non-temporal, for a row block that is not read again
   /// until every other row block has been read.
   void streamsOnce() { streamCache = KernelBuilder::Cache::Once; }
@@ -95,16 +115,21 @@ public:
   static constexpr uint64_t kMaxRowBytes = uint64_t{1} << 27;
 
 private:
+  friend class BlockReader;
+
   KernelBuilder &b;
   const DTypeInfo &type;
   Layout layout;
   int64_t rowBlockBytes;
   Value base;
+  /// In Layout::Rows only: for each lane, the byte offset of its row from the
+  /// row of lane 0, as i32.
   Value laneRows;
   /// The address at which reading continues after this row block. Null means
   /// base + rowBlockBytes.
   Value following;
   KernelBuilder::Cache streamCache = KernelBuilder::Cache::First;
+  bool isInOrder = false;
 };
 
 } // namespace air::codegen

@@ -29,25 +29,12 @@ Value part(KernelBuilder &b, Value vector, int64_t first, int64_t count) {
   return b.shuffle(vector, vector, lanes);
 }
 
-Value joined(KernelBuilder &b, llvm::SmallVector<Value> parts) {
-  while (parts.size() > 1) {
-    llvm::SmallVector<Value> pairs;
-    llvm::SmallVector<int64_t> lanes(2 * lanesOf(parts.front()));
-    std::iota(lanes.begin(), lanes.end(), 0);
-    for (size_t i = 0; i < parts.size(); i += 2) {
-      pairs.push_back(b.shuffle(parts[i], parts[i + 1], lanes));
-    }
-    parts = std::move(pairs);
-  }
-  return parts.front();
-}
-
 /// Applies an intrinsic to vectors that are `count` times as long as its
 /// operands.
 Value inParts(KernelBuilder &b, llvm::StringRef name, int64_t count,
               mlir::VectorType result, llvm::ArrayRef<Value> arguments) {
   auto type = b.vec(result.getElementType(), result.getNumElements() / count);
-  llvm::SmallVector<Value> parts;
+  KernelBuilder::Values parts;
   for (int64_t i = 0; i < count; ++i) {
     llvm::SmallVector<Value> these;
     for (Value argument : arguments) {
@@ -56,7 +43,7 @@ Value inParts(KernelBuilder &b, llvm::StringRef name, int64_t count,
     }
     parts.push_back(b.intrinsic(type, name, these));
   }
-  return joined(b, std::move(parts));
+  return b.join(std::move(parts));
 }
 
 bool addsIn16Bits(const IsaTraits &isa) {

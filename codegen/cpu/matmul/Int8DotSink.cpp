@@ -101,38 +101,56 @@ void Int8DotSink::beginGroup(int64_t first, int64_t count, Value scale,
         b.mul(offset, b.constant(offset.getType(), double{kScaledSumDivisor}));
   }
   sumsOfBytes.clear();
-  // A chain of eight dependent dot products, interleaved with the code of a
-  // long decoder, exceeds the CPU's out-of-order window, so it is split in two.
-  // Targets without Vnni512 have more accumulators anyway: their vectors are
-  // shorter, or they add in 16 bits.
-  chains = tokenCount * (isTwice ? 2 : 1) <= 4 && count == kColumns &&
-                   b.isa().byteDot == ByteDot::Vnni512
-               ? 2
-               : 1;
 }
 
-void Int8DotSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
-  assert(open && "a value belongs to a group");
-  const int64_t halves = isTwice ? 2 : 1;
-  if (sumsOfBytes.empty()) {
-    groupBias = bias;
-    Value zero = b.zero(b.vec(b.i32(), kRowLanes));
-    for (int64_t token = 0; token < tokenCount; ++token) {
-      sumsOfBytes.emplace_back(halves * chains, Int8Accumulator(zero));
-      if (bias != 0) {
-        sumsOfBytes.back().back() =
-            Int8Accumulator(biasCorrection(token, bias));
-      }
+Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
+  for (Sums &sums : sumsOfBytes) {
+    if (sums.shift == shift) {
+      return sums;
     }
   }
+  // The first sums start from the contribution of the bias.
+  const bool isFirst = sumsOfBytes.empty();
+  Sums &sums = sumsOfBytes.emplace_back(Sums{shift, {}});
+  Value zero = b.zero(b.vec(b.i32(), kRowLanes));
+  for (int64_t token = 0; token < tokenCount; ++token) {
+    sums.ofTokens.emplace_back(isTwice ? 2 : 1, Int8Accumulator(zero));
+    if (isFirst && groupBias != 0) {
+      sums.ofTokens.back().back() =
+          Int8Accumulator(biasCorrection(token, groupBias << shift));
+    }
+  }
+  return sums;
+}
+
+void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
+                               int64_t bits, int bias) {
+  // With more tokens, shifting the sums would take longer than shifting the
+  // weights.
+  const bool isUnsigned = targetInt8Bias(b.isa()) != 0;
+  if (!isUnsigned || tokenCount > 2 || shift == 0) {
+    Int8Sink::bytesInPlace(column, word, shift, bits, bias);
+    return;
+  }
+  const int64_t mask = ((int64_t{1} << bits) - 1) << shift;
+  multiply(column, b.andBits(word, mask * 0x01010101), shift, bits + shift,
+           bias);
+}
+
+void Int8DotSink::multiply(int64_t column, Value word, int64_t shift,
+                           int64_t bits, int bias) {
+  assert(open && "a value belongs to a group");
+  if (sumsOfBytes.empty()) {
+    groupBias = bias;
+  }
   assert(bias == groupBias && "one bias a group");
+  Sums &sums = sumsWith(shift);
   Value weights = b.recast(word, b.i8());
   for (int64_t token = 0; token < tokenCount; ++token) {
-    for (int64_t half = 0; half < halves; ++half) {
+    for (int64_t half = 0; half < (isTwice ? 2 : 1); ++half) {
       Value x = b.recast(activations(token, half, column), b.i8());
-      const int64_t chain = column / 4 % chains;
-      sumsOfBytes[token][half * chains + chain].add(
-          b, weights, x, bits, half == 0 ? kMostWhole : kMostLow);
+      sums.ofTokens[token][half].add(b, weights, x, bits,
+                                     half == 0 ? kMostWhole : kMostLow);
     }
   }
 }
@@ -141,18 +159,15 @@ void Int8DotSink::endGroup() {
   // The sums fit in 32 bits: the products add up to at most 32 * 255 * 16256 in
   // magnitude, and the bias correction is no larger.
   for (int64_t token = 0; token < tokenCount; ++token) {
-    auto sumOf = [&](int64_t half) {
-      auto sums = llvm::MutableArrayRef(sumsOfBytes[token])
-                      .slice(half * chains, chains);
-      Value sum = sums[0].total(b);
-      for (Int8Accumulator &other : sums.drop_front()) {
-        sum = b.add(sum, other.total(b));
+    Value sum;
+    for (Sums &sums : sumsOfBytes) {
+      auto &halves = sums.ofTokens[token];
+      Value part = halves.front().total(b);
+      if (isTwice) {
+        part = b.add(b.shiftLeft(part, 7), halves.back().total(b));
       }
-      return sum;
-    };
-    Value sum = sumOf(0);
-    if (isTwice) {
-      sum = b.add(b.shiftLeft(sum, 7), sumOf(1));
+      part = b.shiftRightSigned(part, sums.shift);
+      sum = sum ? b.add(sum, part) : part;
     }
     // The token's scale is applied last, because the product of both scales
     // could underflow.

@@ -9,6 +9,10 @@
 // A negative bias of the weights is not part of the bytes. Instead, the sums
 // start from the bias times the sum of the token's activations.
 //
+// Where weight bytes are unsigned, a field in the upper bits of a byte need not
+// be shifted down: the products are then 2^shift times too large, and their sum
+// is shifted instead, which is exact.
+//
 // Requires isa().hasByteDot() and a dtype of int8DTypes().
 //
 //===----------------------------------------------------------------------===//
@@ -39,7 +43,11 @@ protected:
   void endGroup() override;
   Values carried() override;
   void restore(mlir::ValueRange values) override;
-  void bytes(int64_t column, Value word, int64_t bits, int bias) override;
+  void bytes(int64_t column, Value word, int64_t bits, int bias) override {
+    multiply(column, word, 0, bits, bias);
+  }
+  void bytesInPlace(int64_t column, Value word, int64_t shift, int64_t bits,
+                    int bias) override;
 
 private:
   /// The numbers that a block of activations stores for each token, in the
@@ -56,6 +64,10 @@ private:
   /// `bias` times the sum of the token's activations in the group. `bias` is
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
+  /// Adds the products of columns [column, column + 4) with weights that are
+  /// 2^shift times the bytes of `word`.
+  void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
+                int bias);
 
   const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
   Value base;         ///< the address of the first token's bytes
@@ -73,12 +85,15 @@ private:
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  /// The number of independent accumulators per token and half, where `half` is
-  /// that of activations().
-  int64_t chains = 1;
-  /// The accumulators of each token, [half][chain]. Empty until the first call
-  /// of bytes() in a group.
-  llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> sumsOfBytes;
+  /// The sums of the columns whose weights are 2^shift times too large.
+  struct Sums {
+    int64_t shift;
+    /// The accumulators of each token, one per half.
+    llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> ofTokens;
+  };
+  Sums &sumsWith(int64_t shift);
+  /// Empty until the group's first columns come.
+  llvm::SmallVector<Sums, 2> sumsOfBytes;
 };
 
 } // namespace air::codegen

@@ -24,6 +24,11 @@ void Int8Sink::value(int64_t, Value) {
 void Int8Sink::fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias) {
   assert(bits < 8);
+  bytesInPlace(column, word, shift, bits, bias);
+}
+
+void Int8Sink::bytesInPlace(int64_t column, Value word, int64_t shift,
+                            int64_t bits, int bias) {
   bytes(
       column,
       b.andBits(b.shiftRight(word, shift), everyByte((int64_t{1} << bits) - 1)),

@@ -146,6 +146,7 @@ void GemvEmitter::pass(Value rowBlock, Value firstToken, int64_t tokens) {
   b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
     auto multiply = [&](auto &&sink) {
       RowBlockReader weights = reader(matrix, rowBlock);
+      weights.readsInOrder();
       if (isGlu) {
         // After a row block of the first matrix, reading continues with that of
         // the second.

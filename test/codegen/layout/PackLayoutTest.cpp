@@ -5,6 +5,8 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace air::codegen {
@@ -21,14 +23,89 @@ Bytes randomBytes(uint64_t size, uint64_t seed) {
   return bytes;
 }
 
-// Packs a matrix byte by byte, as formats/plan/Layout.h defines the layout x16.
+struct Units {
+  std::string field;
+  uint64_t first;
+  uint64_t end;
+};
+
+// The order of the units of a block in x16, as the table in
+// docs/plan-format.md has it: "qs" is all units of a field, and "qs[4:8]" units
+// 4 to 7. Dtypes that are not listed keep the order of their fields.
+struct Order {
+  DType dtype;
+  const char *units;
+};
+constexpr Order kOrders[] = {
+    {DType::Q2_K, "d dmin scales[0:2] qs[0:8] scales[2:4] qs[8:16]"},
+    {DType::Q3_K, "d scales hmask qs"},
+    {DType::Q6_K, "d "
+                  "scales[0:2] ql[0:4] ql[8:12] qh[0:4] "
+                  "ql[4:8] ql[12:16] qh[4:8] "
+                  "scales[2:4] ql[16:20] ql[24:28] qh[8:12] "
+                  "ql[20:24] ql[28:32] qh[12:16]"},
+    {DType::IQ1_S, "d qh[0:1] qs[0:2] qh[1:2] qs[2:4] "
+                   "qh[2:3] qs[4:6] qh[3:4] qs[6:8]"},
+    {DType::IQ1_M, "scales qh[0:1] qs[0:2] qh[1:2] qs[2:4] "
+                   "qh[2:3] qs[4:6] qh[3:4] qs[6:8]"},
+    {DType::IQ2_XS, "d scales qs"},
+    {DType::IQ2_S, "d scales qh "
+                   "signs[0:1] qs[0:1] signs[1:2] qs[1:2] "
+                   "signs[2:3] qs[2:3] signs[3:4] qs[3:4] "
+                   "signs[4:5] qs[4:5] signs[5:6] qs[5:6] "
+                   "signs[6:7] qs[6:7] signs[7:8] qs[7:8]"},
+    {DType::IQ3_XXS, "d gas[0:1] qs[0:2] gas[1:2] qs[2:4] "
+                     "gas[2:3] qs[4:6] gas[3:4] qs[6:8] "
+                     "gas[4:5] qs[8:10] gas[5:6] qs[10:12] "
+                     "gas[6:7] qs[12:14] gas[7:8] qs[14:16]"},
+    {DType::IQ3_S, "d scales qh signs[0:1] qs[0:2] signs[1:2] qs[2:4] "
+                   "signs[2:3] qs[4:6] signs[3:4] qs[6:8] "
+                   "signs[4:5] qs[8:10] signs[5:6] qs[10:12] "
+                   "signs[6:7] qs[12:14] signs[7:8] qs[14:16]"},
+    {DType::TQ1_0, "d qs qh"},
+    {DType::TQ2_0, "d qs"},
+};
+
+std::vector<Units> unitsInOrder(const DTypeInfo &type) {
+  std::vector<Units> order;
+  const auto *listed = std::ranges::find(kOrders, type.id, &Order::dtype);
+  if (listed == std::end(kOrders)) {
+    for (const BlockField &field : type.fields) {
+      order.push_back({field.name, 0, field.count});
+    }
+    return order;
+  }
+  std::istringstream words(listed->units);
+  for (std::string word; words >> word;) {
+    const size_t bracket = word.find('[');
+    Units units = {word.substr(0, bracket), 0, 0};
+    if (bracket != std::string::npos) {
+      units.first = std::stoull(word.substr(bracket + 1));
+      units.end = std::stoull(word.substr(word.find(':') + 1));
+    } else {
+      units.end =
+          std::ranges::find_if(type.fields, [&](const BlockField &field) {
+            return field.name == units.field;
+          })->count;
+    }
+    order.push_back(units);
+  }
+  return order;
+}
+
+// The definition of x16 in docs/plan-format.md, byte by byte.
 Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
                        const Bytes &source) {
+  const std::vector<Units> order = unitsInOrder(type);
   Bytes packed;
   for (uint64_t first = 0; first < rows; first += kX16Rows) {
     for (uint64_t block = 0; block < blocks; ++block) {
-      for (const BlockField &field : type.fields) {
-        for (uint64_t unit = 0; unit < field.count; ++unit) {
+      for (const Units &units : order) {
+        const BlockField field =
+            *std::ranges::find_if(type.fields, [&](const BlockField &f) {
+              return f.name == units.field;
+            });
+        for (uint64_t unit = units.first; unit < units.end; ++unit) {
           for (uint64_t row = first; row < first + kX16Rows; ++row) {
             for (uint64_t byte = 0; byte < field.unit; ++byte) {
               const uint64_t at = (row * blocks + block) * type.blockBytes +

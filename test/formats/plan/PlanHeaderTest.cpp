@@ -126,6 +126,17 @@ TEST(PlanHeader, EachRuleIsKept) {
   }
 }
 
+// A plan's kernels and its weights have the same layout, whichever it is.
+TEST(PlanHeader, OlderMinorVersionsAreRead) {
+  Bytes file = fileOf(makeSmallPlan());
+  PlanHeader header;
+  std::memcpy(&header, file.data(), sizeof(header));
+  EXPECT_EQ(header.minor, 1U);
+  set(file, offsetof(PlanHeader, minor), 0U);
+  signHeader(file);
+  EXPECT_TRUE(PlanFile::parse(file, "older"));
+}
+
 TEST(PlanHeader, EachDocumentedRuleHasACase) {
   // PlanCorruptionTest has the case of segment.digest.
   std::set<std::string> tested = {"segment.digest"};
