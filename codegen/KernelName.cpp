@@ -111,7 +111,14 @@ std::string kernelName(const KernelSpec &spec) {
   number("tg", spec.tiles.rowBlocks, 0);
   number("tt", spec.tiles.tokens, 0);
   number("pc", spec.tiles.panelColumns, 0);
-  number("pf", spec.tiles.prefetchBytes, 0);
+  if (const MatMulTiles &tiles = spec.tiles;
+      tiles.prefetchBytes != 0 || tiles.prefetchHint) {
+    append(
+        "pf" +
+        (tiles.prefetchBytes != 0 ? std::to_string(tiles.prefetchBytes) : "") +
+        std::string(tiles.prefetchHint ? streamHintName(*tiles.prefetchHint)
+                                       : ""));
+  }
   number("ranges", spec.ranges, defaults.ranges);
   return name;
 }

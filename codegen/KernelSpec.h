@@ -138,6 +138,7 @@
 #include "formats/plan/Layout.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -328,14 +329,21 @@ inline Activation activationFor(Precision precision, MClass mClass,
   return mClass == MClass::Large ? Activation::F32x16 : Activation::F32;
 }
 
-/// The tile sizes of MatMul and GluMatMul. The cost model
-/// (codegen/cpu/matmul/MatMulTiling.h) chooses each size that is 0. Sizes
-/// affect time and scratch memory, never a result.
+/// The tile sizes of MatMul and GluMatMul, and how their kernels prefetch
+/// weights. The cost model (codegen/cpu/matmul/MatMulTiling.h) chooses each
+/// size that is 0, and the prefetches if there is no hint. No choice ever
+/// changes a result.
+///
+/// Only weights in layout x16 are prefetched. A kernel without panels takes a
+/// hint other than None together with a distance. Panels are prefetched while
+/// the previous ones are multiplied, so a kernel with panels takes only a hint.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
   uint64_t panelColumns = 0;  ///< columns per panel of decoded int8 weights
   uint64_t prefetchBytes = 0; ///< prefetch distance, in kernels without panels
+  /// Where prefetches put the weights; None for no prefetches.
+  std::optional<StreamHint> prefetchHint;
 
   bool operator==(const MatMulTiles &) const = default;
 };
@@ -470,11 +478,17 @@ std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
 Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
 
+/// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles
+/// with the cost model's choice for everything that the spec leaves open. Sizes
+/// that the kernel does not have are 0, and without weights in layout x16 there
+/// is no hint.
+MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
+
 /// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.
 /// There is one list, possibly empty, for each member of MatMulTiles that the
-/// kernel uses; the entries of a list differ from spec.tiles in that member
-/// only. The result is empty for any other op and for specs that describeKernel
-/// rejects.
+/// kernel uses. The entries of a list differ from spec.tiles in that member
+/// only, except that the prefetch distance and the hint go together. The result
+/// is empty for any other op and for specs that describeKernel rejects.
 std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);
 

@@ -153,17 +153,23 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
   if (spec.op != KernelOp::MatMul && spec.op != KernelOp::GluMatMul) {
     return Activation::F32;
   }
-  // With a single token, memory bandwidth is the limit, so 15 bits per
-  // activation are as fast as 8.
-  if (precision == Precision::Int8 && spec.mClass == MClass::One) {
+  Result<CpuTarget> cpu = makeCpuTarget(target);
+  // With a single token, memory bandwidth is the limit nearly everywhere, so 15
+  // bits per activation are as fast as 8.
+  if (cpu && precision == Precision::Int8 && spec.mClass == MClass::One &&
+      affordsI8x2(spec, cpu->isa)) {
     precision = Precision::Int15;
   }
   KernelSpec product = spec;
   product.activation = activationFor(precision, spec.mClass, spec.dtype);
-  Result<CpuTarget> cpu = makeCpuTarget(target);
   return cpu && isFaster(product, cpu->isa) && describeKernel(product, target)
              ? product.activation
              : activationFor(Precision::Float, spec.mClass, spec.dtype);
+}
+
+MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target) {
+  Result<CpuTarget> cpu = makeCpuTarget(target);
+  return cpu ? matMulUsedTiles(spec, cpu->isa) : spec.tiles;
 }
 
 std::vector<std::vector<MatMulTiles>>

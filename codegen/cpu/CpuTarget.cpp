@@ -50,6 +50,12 @@ std::string featureString(std::vector<std::string_view> features) {
   return text;
 }
 
+void setRates(const MachineProfile &profile, IsaTraits &isa) {
+  isa.cores = profile.cores;
+  isa.memoryBandwidth = profile.memoryBandwidth;
+  isa.cpu = profile.cpu;
+}
+
 Result<CpuTarget> makeX86(const MachineProfile &profile) {
   AIR_RETURN_IF_ERROR(requireAll(profile, kX86Required));
   std::vector<std::string_view> features(kX86Required.begin(),
@@ -105,7 +111,7 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
     target.isa.byteDot = ByteDot::Vnni256;
   }
   target.features = featureString(std::move(features));
-  target.isa.cores = profile.cores;
+  setRates(profile, target.isa);
   return target;
 }
 
@@ -129,7 +135,7 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   target.isa.hasNeon = true;
   target.isa.vectorBytes = 16;
   target.isa.vectorRegisters = 32;
-  target.isa.cores = profile.cores;
+  setRates(profile, target.isa);
   return target;
 }
 

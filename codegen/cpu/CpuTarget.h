@@ -46,7 +46,10 @@ struct IsaTraits {
   // ByteDot::Vnni512.
   bool hasAmxBf16 = false; ///< for bfloat16: tdpbf16ps
   bool hasAmxInt8 = false; ///< for int8: tdpbsud
-  uint32_t cores = 1;      ///< cores among which a kernel's tiles are divided
+  // What the cost model of matmuls takes from the profile.
+  uint32_t cores = 1; ///< cores among which a kernel's tiles are divided
+  uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s; 0: unknown
+  CpuRates cpu;
   /// Whether attention, whose loads have arithmetic between them, prefetches
   /// what it reads. True unless the profile's rates show that prefetches slow
   /// down reading memory.

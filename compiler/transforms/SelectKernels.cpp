@@ -7,6 +7,8 @@
 #include "formats/abi/KernelAbi.h"
 #include "formats/support/CheckedMath.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -96,6 +98,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
             createProgram(builder, graph.getLoc(), batch, steps, profile));
       }
     }
+    decidePrefetch(builder, module);
     if (isTuned) {
       DecisionOp::create(builder, graph.getLoc(), "tune", tuneText(),
                          DecidedBy::User);
@@ -116,6 +119,52 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       }
     }
     return spec;
+  }
+
+  /// Notes how the kernel of a matmul prefetches its weights.
+  void notePrefetch(const BatchClass &batch, const KernelSpec &spec,
+                    const MachineProfile &profile) {
+    const codegen::MatMulTiles tiles = codegen::usedTiles(spec, profile);
+    if (tiles.prefetchHint) {
+      std::string text(streamHintName(*tiles.prefetchHint));
+      text += tiles.prefetchBytes != 0
+                  ? " " + std::to_string(tiles.prefetchBytes)
+                  : "";
+      prefetches[batch.minTokens][text].insert(
+          std::string(air::info(spec.dtype).name));
+    }
+  }
+
+  /// Records what notePrefetch() noted: "m1 none; m2-8 t0 9216; m9+ t1". Where
+  /// the matmuls of a class differ, each choice is followed by the dtypes that
+  /// have it.
+  void decidePrefetch(OpBuilder &builder, ModuleOp module) {
+    std::string value;
+    for (const BatchClass &batch : kBatchClasses) {
+      auto found = prefetches.find(batch.minTokens);
+      if (found == prefetches.end()) {
+        continue;
+      }
+      value += (value.empty() ? "" : "; ") + std::string(batch.name);
+      const char *separator = " ";
+      for (const auto &[choice, dtypes] : found->second) {
+        value += separator + choice;
+        separator = ", ";
+        if (found->second.size() > 1) {
+          value += " (" + llvm::join(dtypes, " ") + ")";
+        }
+      }
+    }
+    // Decisions are sorted by name.
+    for (DecisionOp decision : module.getOps<DecisionOp>()) {
+      if (decision.getName() == "slots" && !value.empty()) {
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPoint(decision);
+        DecisionOp::create(builder, module.getLoc(), "prefetch", value,
+                           isTuned ? DecidedBy::User : DecidedBy::Solver);
+        return;
+      }
+    }
   }
 
   std::string tuneText() const {
@@ -238,6 +287,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         if (!entry) {
           return entry.status().withContext("step " + lowered.name);
         }
+        if (isMatMul(spec)) {
+          notePrefetch(batch, spec, profile);
+        }
         DispatchOp::create(
             builder, loc, entry->name,
             kernelSpecToAttr(builder.getContext(), spec),
@@ -256,6 +308,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   bool isTuned = false;
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
+  /// The prefetches of the matmuls and the dtypes that have them, by the least
+  /// number of tokens of their class.
+  std::map<uint64_t, std::map<std::string, std::set<std::string>>> prefetches;
 };
 
 } // namespace

@@ -186,16 +186,19 @@ std::string samplingLine(const plan::Plan &plan) {
              : "sampling   " + list + " (recommended by the model's file)\n";
 }
 
-/// The line that reports what `airpack --tune` did; empty for a plan that was
-/// not tuned.
-std::string tilesLine(const plan::Plan &plan) {
+/// The lines that report how matmuls prefetch their weights, and what `airpack
+/// --tune` did. A plan that was not tuned has no such line.
+std::string kernelLines(const plan::Plan &plan) {
+  std::string lines;
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {
     const plan::Decision &decision = *plan.decisions()->Get(i);
-    if (textOf(decision.name()) == "tune") {
-      return "tiles      " + textOf(decision.value()) + "\n";
+    if (textOf(decision.name()) == "prefetch") {
+      lines += "prefetch   " + textOf(decision.value()) + "\n";
+    } else if (textOf(decision.name()) == "tune") {
+      lines += "tiles      " + textOf(decision.value()) + "\n";
     }
   }
-  return "";
+  return lines;
 }
 
 /// The line that states how many bytes of weights a weightless plan leaves out;
@@ -223,7 +226,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
     target += (i == 0 ? ": " : " ") + textOf(machine.features()->Get(i));
   }
   return modelLines(plan) + "target     " + target +
-         format(", %u cores\n", machine.cores()) + tilesLine(plan) +
+         format(", %u cores\n", machine.cores()) + kernelLines(plan) +
          contextLine(plan) + samplingLine(plan) + memoryTable(plan) +
          speedLines(plan, dramBandwidth) + weightlessLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),

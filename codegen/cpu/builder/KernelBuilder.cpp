@@ -299,13 +299,17 @@ Value KernelBuilder::gather(Type element, Value base, Value index,
                                      pointers, all, ValueRange{}, 1U);
 }
 
-void KernelBuilder::prefetch(Value pointer, Cache into) {
+void KernelBuilder::prefetch(Value pointer, StreamHint hint) {
+  if (hint == StreamHint::None) {
+    return;
+  }
   // The operands after the pointer are: read (0) rather than write, the
   // temporal locality from 3 (high) to 0 (none), and data (1) rather than
   // instructions.
-  const uint32_t locality = into == Cache::First    ? 3
-                            : into == Cache::Second ? 2
-                                                    : 0;
+  const uint32_t locality = hint == StreamHint::T0   ? 3
+                            : hint == StreamHint::T1 ? 2
+                            : hint == StreamHint::T2 ? 1
+                                                     : 0;
   LLVM::Prefetch::create(builder, location, pointer, 0U, locality, 1U);
 }
 

@@ -151,11 +151,9 @@ public:
   /// unaligned. `index` is a vector of non-negative i32, and `element` has 32
   /// or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
-  /// Where a prefetch puts a line. First: into L1. Second: into L2. Once: into
-  /// L1 with a non-temporal hint, so that L2 and L3 are not polluted.
-  enum class Cache : uint8_t { First, Second, Once };
-  /// Prefetches the 64-byte line at `pointer`. Any address is allowed.
-  void prefetch(Value pointer, Cache into = Cache::First);
+  /// Prefetches the 64-byte line at `pointer`. Any address is allowed. With the
+  /// hint None there is no instruction.
+  void prefetch(Value pointer, StreamHint hint = StreamHint::T0);
   /// The address of a read-only table in the object. Kernels share tables by
   /// `name`, so equal names must mean equal bytes.
   Value table(const std::string &name, llvm::ArrayRef<uint8_t> bytes,

@@ -99,13 +99,10 @@ public:
   void continuesAt(Value address) { following = address; }
   /// Makes the loads of layout x16 keep their order in the machine code.
   void readsInOrder() { isInOrder = true; }
-  /// Makes the prefetches non-temporal, for a row block that is not read again
-  /// until every other row block has been read.
-  void streamsOnce() { streamCache = KernelBuilder::Cache::Once; }
+  /// Sets the hint of prefetchWeights(), which is T0 by default.
+  void prefetchWith(StreamHint hint) { streamHint = hint; }
   /// Prefetches the cache line at an address that streamAddress() returned.
-  void prefetchWeights(Value address) const {
-    b.prefetch(address, streamCache);
-  }
+  void prefetchWeights(Value address) const { b.prefetch(address, streamHint); }
   /// The address of the row block's first block. Only for Layout::X16.
   Value start() const { return base; }
   const DTypeInfo &dtype() const { return type; }
@@ -128,8 +125,8 @@ private:
   /// The address at which reading continues after this row block. Null means
   /// base + rowBlockBytes.
   Value following;
-  KernelBuilder::Cache streamCache = KernelBuilder::Cache::First;
   bool isInOrder = false;
+  StreamHint streamHint = StreamHint::T0;
 };
 
 } // namespace air::codegen

@@ -268,7 +268,9 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
   ifElse(b.less(column, part.end), part.matrix, part.first, column);
   Value lastRowBlock = b.i64(static_cast<int64_t>(tiling.rowBlocks) - 1);
   PanelPrefetch next;
-  for (int64_t i = 0; i < microRowBlocks; ++i) {
+  next.hint = tiling.panelHint;
+  for (int64_t i = 0; i < microRowBlocks && next.hint != StreamHint::None;
+       ++i) {
     RowBlockReader weights =
         reader(matrix, b.min(b.add(rowBlock, b.i64(i)), lastRowBlock));
     if (weights.streamBytes() != 0) {

@@ -153,12 +153,8 @@ void GemvEmitter::pass(Value rowBlock, Value firstToken, int64_t tokens) {
         Value other = b.sub(b.i64(1), matrix);
         weights.continuesAt(reader(other, b.add(rowBlock, matrix)).start());
       }
-      // With one token, nothing reads these weights again, so they must not
-      // evict other data from the caches.
-      if (mClass == MClass::One) {
-        weights.streamsOnce();
-      }
-      decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetchBytes));
+      weights.prefetchWith(tiling.prefetch.hint);
+      decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetch.bytes));
       for (int64_t token = 0; token < tokens; ++token) {
         b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
       }

@@ -20,6 +20,8 @@ constexpr uint64_t kTileTokens = 128;
 /// The number of tokens that the cost model assumes for large M, that of a pass
 /// over a long prompt.
 constexpr uint64_t kNominalTokens = 512;
+/// The M that the model assumes for 2 to 8 tokens.
+constexpr uint64_t kFewTokens = 4;
 /// The limit for the bytes of activations that every row block of a tile reads
 /// again. They take most of an L2 of 1 MiB, and hold 2048 columns of 128 tokens
 /// in format I8.
@@ -27,57 +29,56 @@ constexpr uint64_t kTileActivationBytes = 576 << 10;
 /// The limit for the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
 constexpr uint64_t kMostSumBytes = 1 << 20;
-/// The default prefetch distance, which was determined by measurement. It is
-/// about twice what one core reads during one memory access (100 ns at 40
-/// GB/s).
-constexpr uint64_t kPrefetchBytes = 9216;
-
-// Nominal times and speeds of the cost model, of which only the ratios matter.
-constexpr double kTileNs = 50; ///< the time to claim a tile and to start on it
-constexpr double kMemoryBytesPerNs =
-    static_cast<double>(kNominalCoreBandwidth) / 1e9;
+/// Nominal time to claim a tile and to start on it.
+constexpr double kTileNs = 50;
 /// The speed of loading a tile's activations. It is higher than the speed of
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
-constexpr double kCyclesPerNs = 3;
-/// The largest number of row blocks per tile that the cost model chooses.
-constexpr uint64_t kModelRowBlocks = 16;
+/// The largest numbers of row blocks per tile that the model chooses: without
+/// and with a profile that knows what a tile costs.
+constexpr uint64_t kNominalRowBlocks = 16;
+constexpr uint64_t kKnownRowBlocks = 64;
 
 /// The largest number of row blocks per tile that a spec may request.
 constexpr uint64_t kMostRowBlocks = 96;
+
+/// The time of one core for a row block of a tile with `tokens` tokens.
+double rowBlockNs(const KernelSpec &spec, const IsaTraits &isa,
+                  uint64_t tokens) {
+  const double matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
+  const double blocks =
+      static_cast<double>(spec.k) / static_cast<double>(kCostColumns);
+  const BlockTime time = predictBlock(spec, isa, tokens);
+  return matrices * blocks * time.longer();
+}
 
 /// Returns the number of row blocks per tile that the cost model of
 /// MatMulTiling.h chooses.
 uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
                         uint64_t rowBlocks, uint64_t tileTokens) {
   const bool isLarge = spec.mClass == MClass::Large;
-  const auto tokens = static_cast<double>(isLarge ? tileTokens
-                                          : spec.mClass == MClass::One ? 1
-                                                                       : 4);
-  const auto k = static_cast<double>(spec.k);
-  const double matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
-  const DTypeInfo &type = info(spec.dtype);
-  const double weights = matrices * kRowLanes * k *
-                         static_cast<double>(type.blockBytes) /
-                         static_cast<double>(type.blockElements);
-  // The cost model assumes two vector FMAs per cycle for floats, twice as many
-  // operations for bytes and bfloat16, and 16 times as many in tile registers.
-  const bool isBf16 = spec.activation == Activation::BF16x32;
-  const bool isFloats = !isBf16 && !isInt8(spec.activation);
-  const int ofFloats = isBf16 && isa.hasAmxBf16 ? 16 : isFloats ? 1 : 2;
-  const double flopsPerNs = kCyclesPerNs * isa.vectorBytes * ofFloats;
-  const double rowBlockNs =
-      std::max(weights / kMemoryBytesPerNs,
-               matrices * 2 * kRowLanes * k * tokens / flopsPerNs);
+  const uint64_t tokens = isLarge                      ? tileTokens
+                          : spec.mClass == MClass::One ? 1
+                                                       : kFewTokens;
   const auto activations = static_cast<double>(
       4 * activationWords(spec.activation, isLarge ? spec.k : 0));
-  const double tileNs = kTileNs + tokens * activations / kActivationBytesPerNs;
+  const bool isKnown = isa.cpu.tileNs != 0;
+  const double tileNs =
+      (isKnown ? static_cast<double>(isa.cpu.tileNs) : kTileNs) +
+      static_cast<double>(tokens) * activations / kActivationBytesPerNs;
   const auto tiles = static_cast<double>(
       rowBlocks * (isLarge ? ceilDiv(kNominalTokens, tileTokens) : 1));
   const double best =
-      std::sqrt(2 * tileNs * tiles / (std::max(1U, isa.cores) * rowBlockNs));
-  return static_cast<uint64_t>(
-      std::clamp(std::round(best), 1.0, static_cast<double>(kModelRowBlocks)));
+      std::sqrt(2 * tileNs * tiles /
+                (std::max(1U, isa.cores) * rowBlockNs(spec, isa, tokens)));
+  return static_cast<uint64_t>(std::clamp(
+      std::round(best), 1.0,
+      static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
+}
+
+/// Whether the kernel has code that prefetches weights.
+bool hasPrefetches(const KernelSpec &spec) {
+  return spec.layout == Layout::X16;
 }
 
 /// One size of MatMulTiles: a multiple of `step` up to `most`. `step` is 0 if
@@ -109,8 +110,33 @@ std::array<Knob, 4> knobs(const KernelSpec &spec, const MatMulTiling &tiling) {
            : 0,
        1024},
       {"prefetchBytes", &MatMulTiles::prefetchBytes,
-       hasPanel ? uint64_t{0} : 64, 1 << 20},
+       hasPanel || !hasPrefetches(spec) ? 0 : kLineBytes, kMostPrefetchBytes},
   }};
+}
+
+Status checkPrefetch(const KernelSpec &spec) {
+  const MatMulTiles &tiles = spec.tiles;
+  if (!tiles.prefetchHint) {
+    return tiles.prefetchBytes == 0
+               ? Status::ok()
+               : internalError("tiles.prefetchBytes is " +
+                               std::to_string(tiles.prefetchBytes) +
+                               ", but tiles.prefetchHint is not set");
+  }
+  const std::string is = "tiles.prefetchHint is " +
+                         std::string(streamHintName(*tiles.prefetchHint));
+  if (!hasPrefetches(spec)) {
+    return internalError(is + ", but this kernel has no prefetches");
+  }
+  const bool needsDistance =
+      *tiles.prefetchHint != StreamHint::None && !usesPanel(spec);
+  if (needsDistance != (tiles.prefetchBytes != 0)) {
+    return internalError(is + " and tiles.prefetchBytes is " +
+                         std::to_string(tiles.prefetchBytes) +
+                         (needsDistance ? "; this hint needs a distance"
+                                        : "; it takes no distance"));
+  }
+  return Status::ok();
 }
 
 uint64_t sumBytes(const KernelSpec &spec, const MatMulTiling &tiling) {
@@ -178,11 +204,18 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
         form.columns == static_cast<int64_t>(kActivationColumns)) {
       tiling.dotBytes = tiling.microRowBlocks * kAmxDotBytes;
     }
+    if (hasPrefetches(spec)) {
+      // These weights are used soon, but not before the present panels are
+      // multiplied, and L1 is full of those.
+      tiling.panelHint = chosen.prefetchHint.value_or(StreamHint::T1);
+    }
     if (switchesToGemv(spec)) {
-      tiling.prefetchBytes = kPrefetchBytes;
+      tiling.prefetch = modelPrefetch(spec, isa);
     }
   } else {
-    tiling.prefetchBytes = orElse(chosen.prefetchBytes, kPrefetchBytes);
+    tiling.prefetch = chosen.prefetchHint
+                          ? Prefetch{*chosen.prefetchHint, chosen.prefetchBytes}
+                          : modelPrefetch(spec, isa);
     if (spec.mClass == MClass::Large) {
       const uint64_t tokenBytes = 4 * activationWords(spec.activation, spec.k);
       tiling.tileTokens =
@@ -215,6 +248,7 @@ Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
                            std::to_string(knob.most));
     }
   }
+  AIR_RETURN_IF_ERROR(checkPrefetch(spec));
   if (usesPanel(spec) && sumBytes(spec, tiling) > kMostSumBytes) {
     return internalError(
         "tiles of " + std::to_string(tiling.tileRowBlocks) +
@@ -225,37 +259,82 @@ Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
   return Status::ok();
 }
 
+MatMulTiles matMulUsedTiles(const KernelSpec &spec, const IsaTraits &isa) {
+  const MatMulTiling tiling = matMulTiling(spec, isa);
+  MatMulTiles used;
+  used.rowBlocks = tiling.tileRowBlocks;
+  used.tokens = tiling.tileTokens;
+  used.panelColumns = tiling.panelColumns;
+  if (!hasPrefetches(spec)) {
+    return used;
+  }
+  if (usesPanel(spec)) {
+    used.prefetchHint = tiling.panelHint;
+  } else {
+    used.prefetchHint = tiling.prefetch.hint;
+    used.prefetchBytes = tiling.prefetch.bytes;
+  }
+  return used;
+}
+
 std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
                                                          const IsaTraits &isa) {
   const MatMulTiling tiling = matMulTiling(spec, isa);
-  MatMulTiles now;
-  now.rowBlocks = tiling.tileRowBlocks;
-  now.tokens = tiling.tileTokens;
-  now.panelColumns = tiling.panelColumns;
-  now.prefetchBytes = tiling.prefetchBytes;
+  const MatMulTiles now = matMulUsedTiles(spec, isa);
   // A tile for more row blocks than the matrix has is a tile for the whole
   // matrix, so larger numbers need not be measured.
   const uint64_t mostRowBlocks =
       std::max(tiling.rowBlocks, tiling.tileRowBlocks);
   std::vector<std::vector<MatMulTiles>> all;
+  auto add = [&](const MatMulTiles &tiles, std::vector<MatMulTiles> &variants) {
+    KernelSpec varied = spec;
+    varied.tiles = tiles;
+    if (tiles != spec.tiles && std::ranges::count(variants, tiles) == 0 &&
+        tiles.rowBlocks <= mostRowBlocks && checkTiles(varied, isa).isOk()) {
+      variants.push_back(tiles);
+    }
+  };
+  auto addHints = [&] {
+    std::vector<MatMulTiles> variants;
+    for (StreamHint hint : {StreamHint::None, StreamHint::Nta, StreamHint::T0,
+                            StreamHint::T1, StreamHint::T2}) {
+      MatMulTiles tiles = spec.tiles;
+      tiles.prefetchHint = hint;
+      tiles.prefetchBytes = hint == StreamHint::None || usesPanel(spec) ? 0
+                            : now.prefetchBytes != 0 ? now.prefetchBytes
+                                                     : kPrefetchBytes;
+      if (hint != now.prefetchHint) {
+        add(tiles, variants);
+      }
+    }
+    all.push_back(std::move(variants));
+  };
   for (const Knob &knob : knobs(spec, tiling)) {
     if (knob.step == 0) {
       continue;
     }
+    // The hint is first, so that distances are those of the hint that a tuner
+    // has chosen.
+    const bool isDistance = knob.field == &MatMulTiles::prefetchBytes;
+    if (isDistance) {
+      addHints();
+    }
     const uint64_t value = now.*knob.field;
     std::vector<MatMulTiles> variants;
     for (uint64_t other : {value / 4, value / 2, value * 2, value * 4}) {
-      KernelSpec varied = spec;
-      varied.tiles.*knob.field =
-          std::max(other / knob.step, uint64_t{1}) * knob.step;
-      const bool isNew = varied.tiles.*knob.field != value &&
-                         std::ranges::count(variants, varied.tiles) == 0;
-      if (isNew && varied.tiles.rowBlocks <= mostRowBlocks &&
-          checkTiles(varied, isa).isOk()) {
-        variants.push_back(varied.tiles);
+      MatMulTiles tiles = spec.tiles;
+      tiles.*knob.field = std::max(other / knob.step, uint64_t{1}) * knob.step;
+      if (isDistance) {
+        tiles.prefetchHint = now.prefetchHint;
+      }
+      if (tiles.*knob.field != value) {
+        add(tiles, variants);
       }
     }
     all.push_back(std::move(variants));
+  }
+  if (hasPrefetches(spec) && usesPanel(spec)) {
+    addHints();
   }
   return all;
 }

@@ -12,10 +12,10 @@
 //
 //   g = sqrt(2 o G T / (P t))
 //
-// t is the larger of the times to read and to multiply a row block, at the
-// nominal speeds of the target's vector units and of one core's share of memory
-// bandwidth. o is the time to claim a tile and, for large M, to bring its
-// activations into the core's cache.
+// t is the larger of the times to read and to multiply a row block, from the
+// rates of the profile (MatMulCost.h). o is what a core loses when it goes on
+// at another place in memory and, for large M, the time to bring the tile's
+// activations into its cache.
 //
 // All sizes are a function of the spec and the target alone. They do not affect
 // results: every sum has the same terms in the same order.
@@ -27,6 +27,7 @@
 #include "codegen/KernelSpec.h"
 #include "codegen/cpu/CpuTarget.h"
 #include "codegen/cpu/decode/WeightReader.h"
+#include "codegen/cpu/matmul/MatMulCost.h"
 
 namespace air::codegen {
 
@@ -55,9 +56,8 @@ struct MatMulTiling {
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
   uint64_t dotBytes;      ///< bytes of the i32 sums of the AMX int8 kernel
-  /// The prefetch distance of the GEMV code, in bytes; 0 if the kernel has no
-  /// such code.
-  uint64_t prefetchBytes;
+  Prefetch prefetch;      ///< of the GEMV code
+  StreamHint panelHint;   ///< of the weights of the next panels
   // The numbers of row blocks and of tokens that the micro-kernel multiplies at
   // a time.
   uint64_t microRowBlocks; ///< divides tileRowBlocks
@@ -70,6 +70,9 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa);
 /// Checks spec.tiles. An Internal error names the field that is invalid, its
 /// value and the valid range.
 Status checkTiles(const KernelSpec &spec, const IsaTraits &isa);
+
+/// Implements usedTiles() (codegen/KernelSpec.h).
+MatMulTiles matMulUsedTiles(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Implements tileVariants() (codegen/KernelSpec.h).
 std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,

@@ -9,12 +9,15 @@ using mlir::Value;
 
 void PanelPrefetch::prefetchShare(KernelBuilder &b, Value slot,
                                   Value slots) const {
+  if (weights.empty()) {
+    return;
+  }
   constexpr int64_t kLine = 64;
   Value share = b.div(b.add(b.i64(bytes / kLine - 1), slots), slots);
   b.loop(b.i64(0), share, b.i64(1), [&](Value i) {
     Value line = b.add(b.mul(slot, share), i);
     for (Value from : weights) {
-      b.prefetch(b.element(from, line, kLine), KernelBuilder::Cache::Second);
+      b.prefetch(b.element(from, line, kLine), hint);
     }
   });
 }

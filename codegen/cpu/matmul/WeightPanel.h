@@ -43,6 +43,7 @@ struct PanelPrefetch {
   /// nothing is prefetched.
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
+  StreamHint hint = StreamHint::T1;
   /// The number of token tiles that the current panels are multiplied with.
   /// While they are multiplied with one of these, a share of the bytes is
   /// prefetched.

@@ -52,6 +52,9 @@ std::string_view nameOf(codegen::RowsFrom value) {
 }
 std::string_view nameOf(DType value) { return info(value).name; }
 std::string_view nameOf(Layout value) { return layoutName(value); }
+std::string_view nameOf(std::optional<StreamHint> value) {
+  return value ? streamHintName(*value) : "model";
+}
 
 template <typename EnumT, size_t N>
 bool fromTable(const std::array<Named<EnumT>, N> &table, std::string_view name,
@@ -104,6 +107,11 @@ bool fromName(std::string_view name, Layout &value) {
   return layout.has_value();
 }
 
+bool fromName(std::string_view name, std::optional<StreamHint> &value) {
+  value = streamHintOf(name);
+  return value.has_value();
+}
+
 // The only list of KernelSpec's fields. The conversions in both directions
 // iterate over it.
 template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
@@ -134,6 +142,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("tile_tokens", spec.tiles.tokens);
   fn("panel_columns", spec.tiles.panelColumns);
   fn("prefetch_bytes", spec.tiles.prefetchBytes);
+  fn("prefetch_hint", spec.tiles.prefetchHint);
   fn("ranges", spec.ranges);
 }
 

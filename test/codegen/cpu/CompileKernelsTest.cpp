@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <iterator>
 #include <set>
 
 using namespace air;
@@ -207,6 +209,11 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::tiles, MatMulTiles{0, 3, 0, 0});
   change(&KernelSpec::tiles, MatMulTiles{0, 0, 3, 0});
   change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 3});
+  for (StreamHint hint : {StreamHint::None, StreamHint::Nta, StreamHint::T0,
+                          StreamHint::T1, StreamHint::T2}) {
+    change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 0, hint});
+    change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 3, hint});
+  }
   std::set<std::string> names;
   for (const KernelSpec &spec : specs) {
     EXPECT_TRUE(names.insert(kernelName(spec)).second) << kernelName(spec);
@@ -275,32 +282,50 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   }
 }
 
-/// The number of x86 prefetch instructions in the code of one kernel: `once`
-/// counts prefetchnta, and `often` counts prefetcht0.
-struct Prefetches {
-  size_t once = 0;
-  size_t often = 0;
-};
+/// The numbers of x86 prefetch instructions in the code of one kernel, by hint:
+/// prefetchnta, prefetcht0, prefetcht1 and prefetcht2.
+using Prefetches = std::array<size_t, 4>;
 
 Prefetches prefetchesOf(const KernelSpec &spec) {
-  auto artifact = compileKernels({&spec, 1}, named("x86-64-v4-vnni"), 1);
-  EXPECT_TRUE(artifact.isOk()) << artifact.status().message();
-  Prefetches found;
-  if (!artifact.isOk()) {
-    return found;
-  }
-  const std::vector<uint8_t> &code = artifact->object;
-  for (size_t i = 0; i + 2 < code.size(); ++i) {
-    if (code[i] == 0x0f && code[i + 1] == 0x18) {
-      const int hint = code[i + 2] >> 3 & 7;
-      found.once += hint == 0 ? 1 : 0;
-      found.often += hint == 1 ? 1 : 0;
+  const std::string text = assemblyOf(spec, "x86-64-v4-vnni");
+  Prefetches found = {};
+  for (size_t i = 0; i < found.size(); ++i) {
+    constexpr const char *kNames[] = {"\tprefetchnta\t", "\tprefetcht0\t",
+                                      "\tprefetcht1\t", "\tprefetcht2\t"};
+    const std::string name = kNames[i];
+    for (size_t at = text.find(name); at != std::string::npos;
+         at = text.find(name, at + 1)) {
+      ++found[i];
     }
   }
   return found;
 }
 
 } // namespace
+
+TEST(CompileKernels, HintsBecomeInstructions) {
+  KernelSpec few = matMul(DType::Q4_K, MClass::One);
+  few.activation = Activation::I8x2;
+  KernelSpec many = matMul(DType::Q4_K, MClass::Large);
+  many.activation = Activation::I8;
+  constexpr StreamHint kHints[] = {StreamHint::Nta, StreamHint::T0,
+                                   StreamHint::T1, StreamHint::T2};
+  for (KernelSpec spec : {few, many}) {
+    const bool isFew = spec.mClass == MClass::One;
+    spec.tiles.prefetchHint = StreamHint::None;
+    const Prefetches none = prefetchesOf(spec);
+    // Large-M kernels prefetch activations too, always into L1.
+    EXPECT_EQ(none, (Prefetches{0, isFew ? 0 : none[1], 0, 0}));
+    for (size_t i = 0; i < std::size(kHints); ++i) {
+      spec.tiles.prefetchHint = kHints[i];
+      spec.tiles.prefetchBytes = isFew ? 4096 : 0;
+      const Prefetches found = prefetchesOf(spec);
+      for (size_t j = 0; j < found.size(); ++j) {
+        EXPECT_EQ(found[j] > none[j], i == j) << i << " " << j;
+      }
+    }
+  }
+}
 
 TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
   for (DType dtype : {DType::Q4_K, DType::Q4_0, DType::BF16}) {
@@ -309,14 +334,14 @@ TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
       spec.activation = Activation::I8x2;
     }
     const Prefetches one = prefetchesOf(spec);
-    EXPECT_GT(one.once, 0U) << info(dtype).name;
-    EXPECT_EQ(one.often, 0U) << info(dtype).name;
+    EXPECT_GT(one[0], 0U) << info(dtype).name;
+    EXPECT_EQ(one[1], 0U) << info(dtype).name;
 
     // With more than four tokens, the kernel passes over the weights again for
     // the next four, so it prefetches them into the caches.
     spec.mClass = MClass::Small;
     const Prefetches few = prefetchesOf(spec);
-    EXPECT_EQ(few.once, 0U) << info(dtype).name;
-    EXPECT_GT(few.often, 0U) << info(dtype).name;
+    EXPECT_EQ(few[0], 0U) << info(dtype).name;
+    EXPECT_GT(few[1], 0U) << info(dtype).name;
   }
 }

@@ -475,17 +475,27 @@ constexpr MatMulShape kMatMulShapes[] = {
 /// Tile sizes that the cost model would not choose and that leave incomplete
 /// tiles at the ends of the matrix.
 MatMulTiles otherTiles(const KernelSpec &spec) {
+  MatMulTiles tiles;
   if (usesPanel(spec)) {
-    const bool isBytes = isInt8Tiled(spec.activation);
-    if (spec.activation == Activation::BF16x32) {
-      // With so many tokens per tile, the kernel processes the columns in
-      // chunks of two panels.
-      return {.rowBlocks = 6, .tokens = 1024};
-    }
-    return {.rowBlocks = 6, .tokens = 48, .panelColumns = isBytes ? 512U : 0U};
+    const bool isPairs = spec.activation == Activation::BF16x32;
+    tiles.rowBlocks = 6;
+    // With bfloat16, the columns are then processed in chunks of two panels.
+    tiles.tokens = isPairs ? 1024 : 48;
+    tiles.panelColumns = isInt8Tiled(spec.activation) ? 512 : 0;
+    tiles.prefetchHint = isPairs ? StreamHint::T0 : StreamHint::None;
+  } else {
+    tiles.rowBlocks = 3;
+    tiles.tokens = spec.mClass == MClass::Large ? 24 : 0;
+    tiles.prefetchHint = spec.mClass == MClass::One     ? StreamHint::None
+                         : spec.mClass == MClass::Small ? StreamHint::T1
+                                                        : StreamHint::T2;
+    tiles.prefetchBytes = spec.mClass == MClass::One ? 0 : 1024;
   }
-  const bool isLarge = spec.mClass == MClass::Large;
-  return {.rowBlocks = 3, .tokens = isLarge ? 24U : 0U, .prefetchBytes = 1024};
+  if (spec.layout != Layout::X16) {
+    tiles.prefetchHint.reset();
+    tiles.prefetchBytes = 0;
+  }
+  return tiles;
 }
 
 /// A bound on the error of a matmul. With bfloat16 activations, products are

@@ -177,6 +177,42 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        ErrorCode::Internal,
        "tiles.prefetchBytes is 2097152, not a multiple of "
        "64 up to 1048576"},
+      {"a distance to nowhere",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.tiles.prefetchBytes = 1024; }),
+       ErrorCode::Internal,
+       "tiles.prefetchBytes is 1024, but tiles.prefetchHint is not set"},
+      {"a prefetch of nothing",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) {
+              s.tiles.prefetchHint = StreamHint::None;
+              s.tiles.prefetchBytes = 1024;
+            }),
+       ErrorCode::Internal,
+       "tiles.prefetchHint is none and tiles.prefetchBytes is 1024; it takes "
+       "no distance"},
+      {"no distance",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) { s.tiles.prefetchHint = StreamHint::Nta; }),
+       ErrorCode::Internal,
+       "tiles.prefetchHint is nta and tiles.prefetchBytes is 0; this hint "
+       "needs a distance"},
+      {"a distance of panels",
+       with(wideMatMul(),
+            [](KernelSpec &s) {
+              s.tiles.prefetchHint = StreamHint::T1;
+              s.tiles.prefetchBytes = 1024;
+            }),
+       ErrorCode::Internal,
+       "tiles.prefetchBytes is 1024, but this kernel has none"},
+      {"gathers ahead",
+       with(byteMatMul(DType::Q4_K),
+            [](KernelSpec &s) {
+              s.layout = Layout::Rows;
+              s.tiles.prefetchHint = StreamHint::T0;
+            }),
+       ErrorCode::Internal,
+       "tiles.prefetchHint is t0, but this kernel has no prefetches"},
   };
   const Result<MachineProfile> target = resolveProfile("x86-64-v3");
   ASSERT_TRUE(target.isOk());

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace air::codegen {
 namespace {
 
@@ -53,11 +55,11 @@ TEST(Tiles, AreTheSpecsWhereItSaysThem) {
 // that a kernel supports.
 TEST(TileVariants, ChangeOneSizeAtATime) {
   for (const auto &[mClass, precision, knobs] :
-       {std::tuple(MClass::One, Precision::Int15, 2),
-        std::tuple(MClass::Small, Precision::Int8, 2),
-        std::tuple(MClass::Large, Precision::Int15, 3),
-        std::tuple(MClass::Large, Precision::Int8, 3),
-        std::tuple(MClass::Large, Precision::Float, 2)}) {
+       {std::tuple(MClass::One, Precision::Int15, 3),
+        std::tuple(MClass::Small, Precision::Int8, 3),
+        std::tuple(MClass::Large, Precision::Int15, 4),
+        std::tuple(MClass::Large, Precision::Int8, 4),
+        std::tuple(MClass::Large, Precision::Float, 3)}) {
     KernelSpec spec = matMul(mClass, precision);
     const auto variants = tileVariants(spec, machine(2));
     EXPECT_EQ(variants.size(), static_cast<size_t>(knobs));
@@ -65,13 +67,38 @@ TEST(TileVariants, ChangeOneSizeAtATime) {
       EXPECT_FALSE(list.empty());
       for (const MatMulTiles &tiles : list) {
         EXPECT_EQ((tiles.rowBlocks != 0) + (tiles.tokens != 0) +
-                      (tiles.panelColumns != 0) + (tiles.prefetchBytes != 0),
+                      (tiles.panelColumns != 0) +
+                      tiles.prefetchHint.has_value(),
                   1);
         spec.tiles = tiles;
         EXPECT_TRUE(describeKernel(spec, machine(2)).isOk());
       }
     }
   }
+}
+
+// "No prefetch" is a variant like any other; once it is chosen, there is no
+// distance to vary.
+TEST(TileVariants, PrefetchesCanBeLeftOut) {
+  KernelSpec spec = matMul(MClass::One, Precision::Int15);
+  std::set<StreamHint> hints = {*usedTiles(spec, machine(2)).prefetchHint};
+  const auto variants = tileVariants(spec, machine(2));
+  for (const MatMulTiles &tiles : variants[1]) {
+    hints.insert(*tiles.prefetchHint);
+    EXPECT_EQ(tiles.prefetchBytes != 0, tiles.prefetchHint != StreamHint::None);
+  }
+  EXPECT_EQ(hints, (std::set{StreamHint::None, StreamHint::Nta, StreamHint::T0,
+                             StreamHint::T1, StreamHint::T2}));
+  spec.tiles.prefetchHint = StreamHint::None;
+  const auto without = tileVariants(spec, machine(2));
+  ASSERT_EQ(without.size(), variants.size());
+  EXPECT_EQ(without[1].size(), 4U);
+  EXPECT_TRUE(without[2].empty());
+  // In layout rows there are no prefetches.
+  spec = matMul(MClass::One, Precision::Int15);
+  spec.layout = Layout::Rows;
+  EXPECT_EQ(tileVariants(spec, machine(2)).size(), 1U);
+  EXPECT_FALSE(usedTiles(spec, machine(2)).prefetchHint.has_value());
 }
 
 TEST(TileVariants, AreForProductsOnly) {

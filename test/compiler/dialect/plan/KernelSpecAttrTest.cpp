@@ -43,7 +43,7 @@ KernelSpec fullSpec() {
   spec.qkNorm = true;
   spec.kvDtype = DType::F32;
   spec.kvPageBytes = 9;
-  spec.tiles = {10, 11, 12, 13};
+  spec.tiles = {10, 11, 12, 13, StreamHint::T1};
   spec.ranges = 14;
   return spec;
 }

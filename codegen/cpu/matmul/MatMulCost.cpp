@@ -1,0 +1,246 @@
+//===- MatMulCost.cpp - the cost model's times and prefetches -------------===//
+#include "codegen/cpu/matmul/MatMulCost.h"
+
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "codegen/cpu/decode/WeightReader.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <vector>
+
+namespace air::codegen {
+namespace {
+
+// Nominal rates for profiles that do not know theirs.
+constexpr double kCyclesPerNs = 3;
+constexpr double kMemoryBytesPerNs =
+    static_cast<double>(kNominalCoreBandwidth) / 1e9;
+
+/// The bytes of a dot product or an operation in the model.
+constexpr double kVectorBytes = 64;
+/// The operations of a dot product of 64 bytes and of an FMA of 64 bytes, where
+/// a product and an addition are two.
+constexpr double kDotOperations = 128;
+constexpr double kFmaOperations = 32;
+constexpr double kPairOperations = 64; // of a bfloat16 dot product
+/// The instructions of an iteration of byte_dot_mixed per dot product.
+constexpr double kMixedInstructions = 2.5;
+
+/// A stream without prefetches is chosen if it is slower than the best by no
+/// more than this.
+constexpr double kNoPrefetchLoss = 0.02;
+/// With several tokens, prefetches are left out only if they slow a stream down
+/// by more than this.
+constexpr double kPrefetchHarm = 0.05;
+/// The share of the memory's time that arithmetic may take before it counts as
+/// the limit: the two overlap imperfectly.
+constexpr double kHiddenShare = 0.7;
+/// The gain for which one byte per activation is worth its larger error.
+constexpr double kCoarseGain = 0.2;
+
+/// The vector instructions on 64 bytes that a block takes besides its dot
+/// products or FMAs; loads are not counted. They are instructions of the code
+/// that LLVM generates for x86-64-v4-vnni and one token (MatMulCostTest counts
+/// them). Other instruction sets need about as many for as many bytes.
+struct Operations {
+  DType dtype;
+  uint16_t f32;  ///< with float32 activations
+  uint16_t i8;   ///< with I8 or I8Grid
+  uint16_t i8x2; ///< with I8x2
+};
+constexpr Operations kOperations[] = {
+    {DType::F32, 0, 0, 0},
+    // A conversion from float16 counts twice, because it takes two steps.
+    {DType::F16, 512, 0, 0},
+    {DType::Q4_0, 529, 160, 184},
+    {DType::Q4_1, 600, 160, 176},
+    {DType::Q5_0, 1049, 400, 424},
+    {DType::Q5_1, 976, 400, 416},
+    {DType::Q8_0, 570, 104, 152},
+    {DType::Q2_K, 835, 355, 371},
+    {DType::Q3_K, 1034, 569, 601},
+    {DType::Q4_K, 689, 249, 265},
+    {DType::Q5_K, 979, 409, 425},
+    {DType::Q6_K, 1188, 521, 553},
+    {DType::IQ2_XXS, 1340, 675, 699},
+    {DType::IQ2_XS, 1452, 811, 843},
+    {DType::IQ3_XXS, 1491, 826, 850},
+    {DType::IQ1_S, 1406, 994, 986},
+    {DType::IQ4_NL, 529, 200, 248},
+    {DType::IQ3_S, 1755, 1090, 1114},
+    {DType::IQ2_S, 1620, 979, 1011},
+    {DType::IQ4_XS, 605, 274, 322},
+    {DType::F64, 768, 0, 0},
+    {DType::IQ1_M, 1821, 1244, 1276},
+    {DType::BF16, 512, 0, 0},
+    {DType::TQ1_0, 991, 474, 482},
+    {DType::TQ2_0, 563, 193, 193},
+    {DType::MXFP4, 562, 256, 280},
+    {DType::NVFP4, 708, 392, 424},
+    {DType::Q1_0, 545, 152, 152},
+    {DType::Q2_0, 537, 328, 328},
+};
+
+Operations operationsOf(DType dtype) {
+  const auto *found = std::ranges::find(kOperations, dtype, &Operations::dtype);
+  return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
+}
+
+/// The operations with which the sums of one more token are scaled, for each
+/// scale of a block.
+constexpr double kTokenOperations = 5;
+
+/// The kinds of streams whose rates bound that of a kernel's reads.
+std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
+  if (spec.mClass != MClass::One) {
+    // Bursts, with more arithmetic between the loads.
+    return {StreamLoads::Single, StreamLoads::Burst};
+  }
+  // A dtype with two long fields is read in two streams.
+  constexpr int kLongField = 32; // bytes per row
+  const auto longFields = std::ranges::count_if(
+      info(spec.dtype).fields, [](const BlockField &field) {
+        return field.unit * field.count >= kLongField;
+      });
+  return longFields > 1
+             ? std::vector{StreamLoads::Burst, StreamLoads::TwoStreams}
+             : std::vector{StreamLoads::Burst};
+}
+
+/// The rate of a prefetch, or of none, as the smallest over the kinds of
+/// `loads` that were measured without prefetches. 0 if one of them was not
+/// measured with this prefetch.
+double rateOf(std::span<const StreamRate> streams,
+              std::span<const StreamLoads> loads, StreamHint hint,
+              uint32_t distance) {
+  auto rate = [&](StreamLoads kind, StreamHint way, uint32_t ahead) {
+    const auto found =
+        std::ranges::find_if(streams, [&](const StreamRate &stream) {
+          return stream.loads == kind && stream.hint == way &&
+                 stream.distanceBytes == ahead;
+        });
+    return found != streams.end() ? static_cast<double>(found->bandwidth) : 0;
+  };
+  double least = std::numeric_limits<double>::infinity();
+  for (StreamLoads kind : loads) {
+    if (rate(kind, StreamHint::None, 0) > 0) {
+      least = std::min(least, rate(kind, hint, distance));
+    }
+  }
+  return std::isinf(least) ? 0 : least;
+}
+
+} // namespace
+
+CoreRates coreRates(const IsaTraits &isa) {
+  const CpuRates &cpu = isa.cpu;
+  auto rate = [](uint64_t perSecond) {
+    return static_cast<double>(perSecond) / 1e9;
+  };
+  CoreRates rates = {};
+  rates.bytesPerNs =
+      cpu.readBandwidth != 0 ? rate(cpu.readBandwidth) : kMemoryBytesPerNs;
+  if (cpu.readBandwidth != 0 && isa.memoryBandwidth != 0) {
+    rates.bytesPerNs = std::min(rates.bytesPerNs, rate(isa.memoryBandwidth) /
+                                                      std::max(1U, isa.cores));
+  }
+  // The nominal core issues one dot product and two FMAs per cycle, and two
+  // operations of any kind.
+  const double cycles = kVectorBytes / isa.vectorBytes;
+  rates.dotNs = cpu.byteDot != 0 ? kDotOperations / rate(cpu.byteDot)
+                                 : cycles / kCyclesPerNs;
+  rates.fmaNs = cpu.fmaF32 != 0 ? kFmaOperations / rate(cpu.fmaF32)
+                                : cycles / 2 / kCyclesPerNs;
+  rates.bf16Ns = cpu.bf16Dot != 0 ? kPairOperations / rate(cpu.bf16Dot)
+                                  : cycles / kCyclesPerNs;
+  rates.operationNs =
+      cpu.byteDotMixed != 0
+          ? kDotOperations / rate(cpu.byteDotMixed) / kMixedInstructions
+          : cycles / 2 / kCyclesPerNs;
+  rates.isKnown =
+      cpu.readBandwidth != 0 && cpu.byteDot != 0 && cpu.byteDotMixed != 0;
+  return rates;
+}
+
+BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
+                       uint64_t tokens) {
+  const CoreRates rates = coreRates(isa);
+  const DTypeInfo &type = info(spec.dtype);
+  const double bytes = kRowLanes * static_cast<double>(kCostColumns) *
+                       static_cast<double>(type.blockBytes) /
+                       static_cast<double>(type.blockElements);
+  const auto count = static_cast<double>(tokens);
+  BlockTime time = {bytes / rates.bytesPerNs, 0};
+  if (isInt8(spec.activation)) {
+    const bool isTwice = spec.activation == Activation::I8x2;
+    const Operations operations = operationsOf(spec.dtype);
+    const double dots = count * (isTwice ? 2 : 1) * kCostColumns / 4;
+    const bool isPer16 =
+        std::ranges::count(scalePer16DTypes(), spec.dtype) != 0;
+    const double scales = isPer16 ? kCostColumns / 16 : kCostColumns / 32;
+    const double others = (isTwice ? operations.i8x2 : operations.i8) +
+                          (count - 1) * scales * kTokenOperations;
+    time.arithmetic =
+        std::max(dots * rates.dotNs, (dots + others) * rates.operationNs);
+    return time;
+  }
+  const double products = count * kCostColumns;
+  if (spec.activation == Activation::BF16x32) {
+    // Tile registers multiply some eight times as fast as vectors.
+    const double speedup = isa.hasAmxBf16 ? 8 : 1;
+    time.arithmetic = products / 2 * rates.bf16Ns / speedup;
+    return time;
+  }
+  time.arithmetic =
+      std::max(products * rates.fmaNs,
+               (products + operationsOf(spec.dtype).f32) * rates.operationNs);
+  return time;
+}
+
+bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa) {
+  if (!coreRates(isa).isKnown) {
+    return true;
+  }
+  auto cost = [&](Precision precision) {
+    KernelSpec product = spec;
+    product.activation = activationFor(precision, MClass::One, spec.dtype);
+    const BlockTime time = predictBlock(product, isa, 1);
+    return std::max(time.memory, time.arithmetic / kHiddenShare);
+  };
+  return cost(Precision::Int15) * (1 - kCoarseGain) <= cost(Precision::Int8);
+}
+
+Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
+  if (spec.layout != Layout::X16) {
+    return {};
+  }
+  const bool isOne = spec.mClass == MClass::One;
+  const std::vector<StreamLoads> loads = loadsOf(spec);
+  const std::vector<StreamRate> &streams = isa.cpu.streams;
+  const double plain = rateOf(streams, loads, StreamHint::None, 0);
+  double best = 0;
+  Prefetch fastest = {};
+  for (const StreamRate &stream : streams) {
+    // A row block that several passes read must not pass the caches.
+    const bool isOut = stream.hint == StreamHint::None ||
+                       (stream.hint == StreamHint::Nta && !isOne);
+    const double rate =
+        isOut ? 0 : rateOf(streams, loads, stream.hint, stream.distanceBytes);
+    if (rate > best) {
+      best = rate;
+      fastest = {stream.hint,
+                 std::clamp(alignUp(uint64_t{stream.distanceBytes}, kLineBytes),
+                            kLineBytes, kMostPrefetchBytes)};
+    }
+  }
+  if (plain == 0 || best == 0) {
+    return {isOne ? StreamHint::Nta : StreamHint::T0, kPrefetchBytes};
+  }
+  const double worth = isOne ? 1 - kNoPrefetchLoss : 1 / (1 - kPrefetchHarm);
+  return plain >= best * worth ? Prefetch() : fastest;
+}
+
+} // namespace air::codegen

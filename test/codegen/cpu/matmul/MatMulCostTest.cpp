@@ -1,0 +1,306 @@
+//===- MatMulCostTest.cpp - choices from measured rates -------------------===//
+#include "codegen/cpu/matmul/MatMulCost.h"
+
+#include "codegen/cpu/CompileModule.h"
+#include "codegen/cpu/KernelRegistry.h"
+#include "codegen/cpu/decode/WeightDecoders.h"
+#include "codegen/cpu/matmul/MatMulTiling.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <sstream>
+
+namespace air::codegen {
+namespace {
+
+constexpr uint64_t kGiga = 1'000'000'000;
+
+StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
+                  double gigabytes) {
+  return {loads, hint, distance, static_cast<uint64_t>(gigabytes * 1e9)};
+}
+
+/// Two cores of an EPYC of family 25, model 17 (Zen 4), as measured there. A
+/// core at 3.69 GHz does 3.7 G/s of 512-bit byte dot products; an AND beside
+/// each raises the cycles of one from 1 to 1.2, an AND and a shift to 1.5, so
+/// an AND and half a shift to about 1.35. Plain reads: 29 GB/s on one core, 57
+/// on two. A new tile costs 0.7 to 0.9 us.
+MachineProfile zen4() {
+  MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
+  profile.cores = 2;
+  profile.memoryBandwidth = 57 * kGiga;
+  profile.cpu.byteDot = 3'700 * 128 * 1'000'000ULL;
+  profile.cpu.byteDotMixed = profile.cpu.byteDot * 100 / 135;
+  profile.cpu.readBandwidth = 29 * kGiga;
+  profile.cpu.tileNs = 800;
+  profile.cpu.streams = {
+      stream(StreamLoads::Single, StreamHint::None, 0, 24.1),
+      stream(StreamLoads::Single, StreamHint::Nta, 9216, 23.8),
+      stream(StreamLoads::Burst, StreamHint::None, 0, 27.3),
+      stream(StreamLoads::Burst, StreamHint::Nta, 9216, 14),
+      stream(StreamLoads::Burst, StreamHint::T1, 9216, 23),
+      stream(StreamLoads::TwoStreams, StreamHint::None, 0, 11.5),
+      stream(StreamLoads::TwoStreams, StreamHint::Nta, 9216, 23)};
+  return profile;
+}
+
+/// Two cores of an EPYC of family 26 (Zen 5) at 3.94 GHz: two 512-bit byte dot
+/// products a cycle, and four vector instructions. Q4_0 went from 41.3 to 42.7
+/// GB/s of a core with a prefetch 4.6 KB ahead.
+MachineProfile zen5() {
+  MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
+  profile.cores = 2;
+  profile.memoryBandwidth = 80 * kGiga;
+  profile.cpu.byteDot = 1'004 * kGiga;
+  profile.cpu.byteDotMixed = profile.cpu.byteDot * 4 / 5;
+  profile.cpu.readBandwidth = 45 * kGiga;
+  profile.cpu.streams = {
+      stream(StreamLoads::Burst, StreamHint::None, 0, 41.3),
+      stream(StreamLoads::Burst, StreamHint::T0, 4608, 42.7)};
+  return profile;
+}
+
+KernelSpec matMul(DType dtype, MClass mClass = MClass::One) {
+  KernelSpec spec;
+  spec.dtype = dtype;
+  spec.mClass = mClass;
+  spec.activation =
+      activationFor(mClass == MClass::One ? Precision::Int15 : Precision::Int8,
+                    mClass, dtype);
+  spec.n = spec.yStride = 8192;
+  spec.k = 2048;
+  return spec;
+}
+
+Activation best(DType dtype, const MachineProfile &target) {
+  return bestActivation(matMul(dtype), target, Precision::Int8);
+}
+
+std::string prefetchOf(const KernelSpec &spec, const MachineProfile &target) {
+  const MatMulTiles tiles = usedTiles(spec, target);
+  EXPECT_TRUE(describeKernel(spec, target).isOk());
+  return tiles.prefetchHint ? std::string(streamHintName(*tiles.prefetchHint)) +
+                                  " " + std::to_string(tiles.prefetchBytes)
+                            : "";
+}
+
+// Without prefetches, Q4_K went from 37.2 to 53.1 GB/s there, Q8_0 from 50.1 to
+// 55.2, Q4_0 from 52.6 to 55.3.
+TEST(CostModel, BurstsOnZen4AreNotPrefetched) {
+  for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q8_0}) {
+    EXPECT_EQ(prefetchOf(matMul(dtype), zen4()), "none 0") << info(dtype).name;
+  }
+  // Q6_K is read in two streams, and fell from 47.2 to 13.3 GB/s.
+  EXPECT_EQ(prefetchOf(matMul(DType::Q6_K), zen4()), "nta 9216");
+  // Several tokens put arithmetic between the loads.
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), zen4()), "t0 9216");
+}
+
+// Tiles of 2, 8, 16 and 32 row blocks gave 33.5, 41.9, 45.8 and 46.7 GB/s.
+TEST(CostModel, TilesOnZen4AreLarge) {
+  const uint64_t rowBlocks = usedTiles(matMul(DType::Q4_K), zen4()).rowBlocks;
+  EXPECT_GE(rowBlocks, 16U);
+  EXPECT_LE(rowBlocks, 48U);
+}
+
+// Memory is the limit there with 15-bit activations too: 163 to 275 cycles of
+// the 290 to 550 in which two cores get a block from memory.
+TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
+  for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
+    EXPECT_EQ(best(dtype, zen4()), Activation::I8x2) << info(dtype).name;
+    EXPECT_EQ(best(dtype, zen5()), Activation::I8x2) << info(dtype).name;
+  }
+}
+
+// Cycles of a block from L2 at 3.69 GHz, measured.
+TEST(CostModel, PredictsTheArithmeticOfZen4) {
+  struct Case {
+    DType dtype;
+    Activation activation;
+    double cycles;
+  };
+  const Result<CpuTarget> cpu = makeCpuTarget(zen4());
+  ASSERT_TRUE(cpu.isOk());
+  for (const Case &test : {Case{DType::Q4_0, Activation::I8x2, 163},
+                           Case{DType::Q4_0, Activation::I8, 122},
+                           Case{DType::Q4_K, Activation::I8x2, 195},
+                           Case{DType::Q4_K, Activation::I8Grid, 141},
+                           Case{DType::Q8_0, Activation::I8x2, 164}}) {
+    KernelSpec spec = matMul(test.dtype);
+    spec.activation = test.activation;
+    const double cycles = predictBlock(spec, cpu->isa, 1).arithmetic * 3.69;
+    EXPECT_NEAR(cycles, test.cycles, test.cycles / 4)
+        << info(test.dtype).name << " " << activationName(test.activation);
+  }
+}
+
+TEST(CostModel, PrefetchesThatHelpStay) {
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_0), zen5()), "t0 4608");
+}
+
+// A gain of less than 2 % is not worth prefetches, and a distance is a multiple
+// of a cache line.
+TEST(CostModel, TheFastestStreamWins) {
+  MachineProfile target = zen4();
+  target.cpu.streams = {stream(StreamLoads::Burst, StreamHint::None, 0, 50),
+                        stream(StreamLoads::Burst, StreamHint::T0, 1000, 50.9),
+                        stream(StreamLoads::Burst, StreamHint::T1, 1000, 50.5)};
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
+  target.cpu.streams[1].bandwidth = 52 * kGiga;
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "t0 1024");
+  // Only streams with the same kind of loads count.
+  target.cpu.streams[1].loads = StreamLoads::Single;
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
+  // Weights that several passes read must not pass the caches, and prefetches
+  // are left out only where they do harm.
+  target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
+                        stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
+                        stream(StreamLoads::Single, StreamHint::T1, 4096, 49)};
+  const KernelSpec few = matMul(DType::Q4_K, MClass::Small);
+  EXPECT_EQ(prefetchOf(few, target), "t1 4096");
+  target.cpu.streams[2].bandwidth = 40 * kGiga;
+  EXPECT_EQ(prefetchOf(few, target), "none 0");
+  // The slower kind of stream counts: 40 and 60 GB/s are worse than 45 and 45.
+  target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
+                        stream(StreamLoads::Single, StreamHint::T0, 4096, 60),
+                        stream(StreamLoads::Single, StreamHint::T1, 4096, 45),
+                        stream(StreamLoads::Burst, StreamHint::None, 0, 30),
+                        stream(StreamLoads::Burst, StreamHint::T0, 4096, 40),
+                        stream(StreamLoads::Burst, StreamHint::T1, 4096, 45)};
+  EXPECT_EQ(prefetchOf(few, target), "t1 4096");
+}
+
+// A core that gets 100 GB/s decodes Q4_K more slowly than it reads it. So does
+// a core with slow arithmetic.
+TEST(CostModel, BytesArePreferredWhereArithmeticIsTheLimit) {
+  MachineProfile target = zen4();
+  target.cpu.readBandwidth = 100 * kGiga;
+  target.memoryBandwidth = 200 * kGiga;
+  EXPECT_EQ(best(DType::Q4_0, target), Activation::I8);
+  EXPECT_EQ(best(DType::Q8_0, target), Activation::I8);
+  // Decoding IQ2_S takes so long that the second dot product hardly counts.
+  EXPECT_EQ(best(DType::IQ2_S, target), Activation::I8x2);
+  EXPECT_EQ(bestActivation(matMul(DType::Q4_0), target, Precision::Int15),
+            Activation::I8x2);
+}
+
+TEST(CostModel, UnknownRatesAreNominal) {
+  MachineProfile target = *resolveProfile("x86-64-v4-bf16");
+  target.cpu = CpuRates();
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "nta 9216");
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), target), "t0 9216");
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Large), target), "t1 0");
+  EXPECT_EQ(best(DType::Q4_0, target), Activation::I8x2);
+  EXPECT_LE(usedTiles(matMul(DType::Q4_K), target).rowBlocks, 16U);
+}
+
+// ---- instructions -----------------------------------------------------------
+
+/// Whether an instruction counts as a vector operation beside dot products.
+bool isOperation(const std::string &name, const std::string &operands) {
+  if (name[0] != 'v' || name.starts_with("vpdpbusd") || name == "vzeroupper") {
+    return false;
+  }
+  const bool isMove = name.starts_with("vmovd") || name.starts_with("vmovu") ||
+                      name.starts_with("vmova") || name.starts_with("vmovq") ||
+                      name.starts_with("vmovs");
+  if (isMove) {
+    return name == "vmovd" || name == "vmovq";
+  }
+  const bool isLoad = operands.find('(') != std::string::npos;
+  if (name.starts_with("vbroadcast") || name.starts_with("vpbroadcast")) {
+    return !isLoad;
+  }
+  if (name.starts_with("vpxor") || name.starts_with("vxorps")) {
+    // Clearing a register takes no operation.
+    std::istringstream words(operands);
+    std::map<std::string, int> registers;
+    for (std::string word; std::getline(words, word, ',');) {
+      word.erase(0, word.find_first_not_of(' '));
+      ++registers[word];
+    }
+    return registers.size() > 1;
+  }
+  return true;
+}
+
+/// The operations and the dot products in the innermost loop of a kernel that
+/// has dot products.
+struct Counted {
+  double operations = 0;
+  double dots = 0;
+};
+
+Counted countIn(const std::string &assembly) {
+  struct Line {
+    std::string name;
+    std::string operands;
+  };
+  std::vector<Line> lines;
+  std::map<std::string, size_t> labels;
+  std::istringstream text(assembly);
+  Counted least;
+  size_t leastLength = SIZE_MAX;
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with(".L")) {
+      labels[line.substr(0, line.find(':'))] = lines.size();
+      continue;
+    }
+    if (line.size() < 2 || line[0] != '\t' || line[1] == '.') {
+      continue;
+    }
+    const size_t end = line.find('\t', 1);
+    const std::string name = line.substr(1, end - 1);
+    std::string operands = end == std::string::npos ? "" : line.substr(end + 1);
+    operands = operands.substr(0, operands.find_first_of("#"));
+    while (!operands.empty() && std::isspace(operands.back())) {
+      operands.pop_back();
+    }
+    lines.push_back({name, operands});
+    const auto target = labels.find(operands);
+    if (name[0] != 'j' || target == labels.end()) {
+      continue;
+    }
+    Counted body;
+    for (size_t i = target->second; i < lines.size(); ++i) {
+      body.dots += lines[i].name.starts_with("vpdpbusd") ? 1 : 0;
+      body.operations += isOperation(lines[i].name, lines[i].operands) ? 1 : 0;
+    }
+    const size_t length = lines.size() - target->second;
+    if (body.dots > 0 && length < leastLength) {
+      least = body;
+      leastLength = length;
+    }
+  }
+  return least;
+}
+
+// The operations that predictions assume, against the code of the kernels. They
+// need not be exact: a decoder may change a little.
+TEST(CostModel, OperationsAreThoseOfTheCode) {
+  const MachineProfile profile = *resolveProfile("x86-64-v4-vnni");
+  const CpuTarget cpu = *makeCpuTarget(profile);
+  const double operationNs = coreRates(cpu.isa).operationNs;
+  for (DType dtype : int8DTypes()) {
+    for (Precision precision : {Precision::Int8, Precision::Int15}) {
+      KernelSpec spec = matMul(dtype);
+      spec.activation = activationFor(precision, MClass::One, dtype);
+      spec.tiles.prefetchHint = StreamHint::None;
+      const KernelRow &row = **findKernelRow(spec);
+      const std::string bitcode = *compileToBitcode(
+          "kernel", cpu, [&](KernelBuilder &b) { row.emit(b, spec); });
+      const Counted counted = countIn(*emitAssembly({&bitcode, 1}, cpu));
+      ASSERT_GT(counted.dots, 0) << info(dtype).name;
+      const double dots = precision == Precision::Int15 ? 128 : 64;
+      const double code = (counted.operations / counted.dots + 1) * dots;
+      const double model =
+          predictBlock(spec, cpu.isa, 1).arithmetic / operationNs;
+      EXPECT_GT(model, 0.75 * code) << info(dtype).name;
+      EXPECT_LT(model, 1.33 * code) << info(dtype).name;
+    }
+  }
+}
+
+} // namespace
+} // namespace air::codegen
