@@ -245,6 +245,29 @@ ArithmeticLimit::create(Arithmetic kind, const MachineProfile &host,
   return made;
 }
 
+double clockRate() {
+  constexpr int kTries = 5;
+  constexpr int kChains = 20'000;
+  constexpr int kUnroll = 16;
+  double best = 0;
+  uint64_t sum = 0;
+  // Some cores add constants without any latency, so the step is a variable
+  // that the compiler and the core do not know.
+  uint64_t step = 1;
+  for (int i = 0; i < kTries; ++i) {
+    const double start = monotonicSeconds();
+    for (int turn = 0; turn < kChains; ++turn) {
+#pragma GCC unroll 16
+      for (int j = 0; j < kUnroll; ++j) {
+        sum += step;
+        asm volatile("" : "+r"(sum), "+r"(step));
+      }
+    }
+    best = std::max(best, kChains * kUnroll / (monotonicSeconds() - start));
+  }
+  return best;
+}
+
 Result<double> ArithmeticLimit::sample() {
   AirBatch batch = {};
   batch.tokens = 1;

@@ -90,6 +90,12 @@ private:
   double operations = 0; ///< in one run, summed over all threads
 };
 
+/// The clock rate of the core that this thread runs on, in cycles per second:
+/// the best of a few samples of about a tenth of a millisecond. It is the rate
+/// of dependent additions, each of which takes one cycle on every core that has
+/// kernels.
+double clockRate();
+
 } // namespace air::bench
 
 #endif // AIRPACK_TOOLS_AIR_BENCH_LIMITS_H

@@ -6,6 +6,7 @@
 #include "tools/air-bench/PlanCosts.h"
 #include "tools/air-bench/PlanSteps.h"
 #include "tools/air-bench/Rows.h"
+#include "tools/air-bench/VariantBench.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/Output.h"
 #include "tools/tune/Workload.h"
@@ -67,9 +68,17 @@ cli::Tool describe() {
                "path of a JSON profile. This machine must be able to run the "
                "code.",
        .defaultText = "host"},
+      {.name = "--variants",
+       .help = "Time variants of each matrix multiplication that --filter "
+               "selects: other formats of the activations, tile sizes and "
+               "prefetches, with weights from cache and from memory, on 1, 2, "
+               "4, ... and --threads threads. The table has clock cycles per "
+               "256 columns and 16 rows beside the cost model's prediction "
+               "for --target."},
       {.name = "--json",
-       .help = "Print Google Benchmark's JSON; with --plan, one object with "
-               "every step and dispatch."},
+       .help = "Print Google Benchmark's JSON; with --variants, a list with "
+               "every variant; with --plan, one object with every step and "
+               "dispatch."},
       {.name = "--plan",
        .kind = cli::ValueKind::String,
        .valueName = "PLAN",
@@ -96,6 +105,8 @@ cli::Tool describe() {
   };
   main.examples = {"air-bench --filter '^matmul/q4_k/x16/m1/'",
                    "air-bench --filter /m64/ --threads 8 --json",
+                   "air-bench --variants --filter "
+                   "'^matmul/q4_k/x16/i8x2/m1/n8192/' --threads 2",
                    "air-bench --plan model.air --context 4096"};
   cli::Tool tool;
   tool.name = "air-bench";
@@ -385,7 +396,8 @@ void initialize(double minTime, bool asJson) {
 }
 
 Status runPlan(const cli::Invocation &call) {
-  for (const char *other : {"--filter", "--list", "--min-time", "--target"}) {
+  for (const char *other :
+       {"--filter", "--list", "--min-time", "--target", "--variants"}) {
     if (call.has(other)) {
       return usageError(std::string(other) +
                         " applies to single kernels; leave it out with --plan");
@@ -403,6 +415,38 @@ Status runPlan(const cli::Invocation &call) {
   return cli::writeOut(call.has("--json")
                            ? planJson(bench.measured, bench.report)
                            : planText(bench.measured, bench.report));
+}
+
+Status runVariants(const cli::Invocation &call, std::vector<BenchRow> rows,
+                   const MachineProfile &target, uint32_t threads) {
+  std::erase_if(rows, [&](const BenchRow &row) {
+    return (row.spec.op != codegen::KernelOp::MatMul &&
+            row.spec.op != codegen::KernelOp::GluMatMul) ||
+           !codegen::describeKernel(row.spec, target);
+  });
+  if (rows.empty()) {
+    return usageError("--variants: --filter selects no matrix multiplication "
+                      "that kernels of target '" +
+                      target.name + "' support");
+  }
+  RotatingMemory operands;
+  std::vector<VariantTable> tables;
+  for (const BenchRow &row : rows) {
+    VariantOptions options;
+    options.seconds = call.number("--min-time").value_or(options.seconds);
+    for (uint32_t count = 1; count != 0;
+         count = count == threads ? 0 : std::min(count * 2, threads)) {
+      options.threads = count;
+      AIR_ASSIGN_OR_RETURN(VariantTable table,
+                           measureVariants(row, target, options, operands));
+      if (call.has("--json")) {
+        tables.push_back(std::move(table));
+      } else {
+        AIR_RETURN_IF_ERROR(cli::writeOut(variantText(table) + "\n"));
+      }
+    }
+  }
+  return call.has("--json") ? cli::writeOut(variantJson(tables)) : Status::ok();
 }
 
 Status run(const cli::Invocation &call) {
@@ -443,6 +487,9 @@ Status run(const cli::Invocation &call) {
   target.cores = host.cores;
   const auto threads =
       static_cast<uint32_t>(call.integer("--threads").value_or(1));
+  if (call.has("--variants")) {
+    return runVariants(call, rows, target, threads);
+  }
   BenchRun bench(target, threads);
   initialize(call.number("--min-time").value_or(0.1), call.has("--json"));
   registerAll(bench, rows, target, threads);

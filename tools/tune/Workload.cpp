@@ -16,6 +16,8 @@ using codegen::KernelOp;
 using codegen::KernelSpec;
 
 constexpr uint64_t kMaxCopies = 65536;
+/// The dispatches of a program whose operands have one copy.
+constexpr uint32_t kCachedDispatches = 64;
 
 uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
   uint64_t word = state += 0x9e3779b97f4a7c15;
@@ -208,7 +210,7 @@ AirBatch Workload::view() const {
 
 Result<std::vector<rt::DeviceAddress>>
 Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
-                RotatingMemory &memory) {
+                RotatingMemory &memory, bool isCached) {
   // The stride does not contain the padding of activations, so the last copy
   // may need this many bytes more.
   uint64_t tail = 0;
@@ -228,9 +230,13 @@ Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
     } else {
       AIR_ASSIGN_OR_RETURN(region, memory.ordinaryFloats(stride + tail));
     }
-    copies = static_cast<uint32_t>(std::clamp<uint64_t>(
-        (region.bytes - tail) / stride * layers, layers, kMaxCopies));
+    copies =
+        isCached
+            ? 1
+            : static_cast<uint32_t>(std::clamp<uint64_t>(
+                  (region.bytes - tail) / stride * layers, layers, kMaxCopies));
   }
+  dispatchCount = isCached ? kCachedDispatches : copies;
 
   std::vector<rt::DeviceAddress> first;
   uint64_t at = 0;
@@ -285,7 +291,8 @@ Status Workload::bind(const KernelSpec &spec,
     }
   }
   std::vector<rt::DispatchDesc> dispatches;
-  for (uint64_t copy = 0; copy < copies; ++copy) {
+  for (uint64_t i = 0; i < dispatchCount; ++i) {
+    const uint64_t copy = i % copies;
     dispatch.bindings =
         std::span(addresses).subspan(copy * operands.size(), operands.size());
     dispatches.push_back(dispatch);
@@ -306,23 +313,30 @@ Workload::create(std::span<const KernelSpec> specs, WorkloadBatch batch,
   made->fillBatch(specs.front(), batch);
   const std::vector<Operand> operands =
       made->describe(specs.front(), artifact.entries.front());
-  AIR_ASSIGN_OR_RETURN(std::vector<rt::DeviceAddress> first,
-                       made->place(specs.front(), operands, memory));
+  AIR_ASSIGN_OR_RETURN(
+      std::vector<rt::DeviceAddress> first,
+      made->place(specs.front(), operands, memory, batch.isCached));
   for (const KernelSpec &spec : specs) {
     AIR_RETURN_IF_ERROR(made->bind(spec, artifact, operands, first));
   }
   return made;
 }
 
-Status Workload::run(size_t kernel) {
-  if (vocabulary != 0) {
-    for (int32_t &id : ids) {
-      id = static_cast<int32_t>(nextRandom(random) % vocabulary);
+Status Workload::runMany(size_t kernel, uint32_t times) {
+  while (times > 0) {
+    if (vocabulary != 0) {
+      for (int32_t &id : ids) {
+        id = static_cast<int32_t>(nextRandom(random) % vocabulary);
+      }
     }
+    // The ids change with each run of a kernel that reads them.
+    const uint32_t count =
+        vocabulary != 0 ? 1 : std::min(times, dispatchCount - next);
+    AIR_RETURN_IF_ERROR(device->run(programs[kernel], next, count, view()));
+    next = (next + count) % dispatchCount;
+    times -= count;
   }
-  Status status = device->run(programs[kernel], next, 1, view());
-  next = next + 1 == copies ? 0 : next + 1;
-  return status;
+  return Status::ok();
 }
 
 } // namespace air::tune

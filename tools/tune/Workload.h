@@ -52,11 +52,14 @@ private:
   Pool bits;
 };
 
-/// The batch of a run.
+/// The batch of a run, and where it finds its operands.
 struct WorkloadBatch {
   uint64_t tokens = 1;
   /// For attention, the number of keys that the last token sees.
   uint32_t context = 0;
+  /// Whether all runs use one copy of the operands, which stays in the caches
+  /// that it fits into.
+  bool isCached = false;
 };
 
 class Workload {
@@ -70,7 +73,10 @@ public:
 
   /// Runs all tiles of the kernel `specs[kernel]` once, on the next copy of its
   /// operands.
-  Status run(size_t kernel = 0);
+  Status run(size_t kernel = 0) { return runMany(kernel, 1); }
+  /// Runs the kernel `times` times, one dispatch after the other as in a pass
+  /// over a model, each on the next copy.
+  Status runMany(size_t kernel, uint32_t times);
 
   /// Bytes per run that must come from memory: weights or KV, or the
   /// activations of ops that read neither. Writes are not counted.
@@ -92,7 +98,7 @@ private:
   /// first copy.
   Result<std::vector<rt::DeviceAddress>>
   place(const codegen::KernelSpec &spec, const std::vector<Operand> &operands,
-        RotatingMemory &memory);
+        RotatingMemory &memory, bool isCached);
   Status bind(const codegen::KernelSpec &spec,
               const codegen::KernelArtifact &artifact,
               const std::vector<Operand> &operands,
@@ -107,7 +113,9 @@ private:
   /// apart.
   uint64_t layers = 1;
   uint64_t layerStride = 0;
-  uint32_t next = 0;
+  uint32_t dispatchCount =
+      1;             ///< dispatches of a program, in turn on all copies
+  uint32_t next = 0; ///< the next dispatch
   double bytes = 0;
   double operations = 0;
 

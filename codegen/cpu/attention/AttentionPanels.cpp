@@ -271,8 +271,7 @@ void PanelsWriter::prefetchShare(const Page &page, const Place &place,
   const Value first = b.mul(tile, page.share);
   b.loop(first, b.min(b.add(first, page.share), b.i64(headLines())), b.i64(1),
          [&](Value line) {
-           b.prefetch(b.element(page.next, line, kLine),
-                      KernelBuilder::Cache::Second);
+           b.prefetch(b.element(page.next, line, kLine), StreamHint::T1);
          });
 }
 

@@ -208,7 +208,7 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
         b.mul(b.add(b.i64(share * steps), step), b.i64(lines)), b.i64(line));
     b.prefetch(
         b.element(half, b.min(number, b.i64((bytes - 1) / kLine)), kLine),
-        KernelBuilder::Cache::Second);
+        StreamHint::T1);
   }
 }
 

@@ -147,15 +147,15 @@ CoreRates coreRates(const IsaTraits &isa) {
     rates.bytesPerNs = std::min(rates.bytesPerNs, rate(isa.memoryBandwidth) /
                                                       std::max(1U, isa.cores));
   }
-  // The nominal core issues one dot product and two FMAs per cycle, and two
-  // operations of any kind.
+  // The nominal core issues one dot product of bytes, two FMAs or dot products
+  // of bfloat16, or two other operations per cycle.
   const double cycles = kVectorBytes / isa.vectorBytes;
   rates.dotNs = cpu.byteDot != 0 ? kDotOperations / rate(cpu.byteDot)
                                  : cycles / kCyclesPerNs;
   rates.fmaNs = cpu.fmaF32 != 0 ? kFmaOperations / rate(cpu.fmaF32)
                                 : cycles / 2 / kCyclesPerNs;
   rates.bf16Ns = cpu.bf16Dot != 0 ? kPairOperations / rate(cpu.bf16Dot)
-                                  : cycles / kCyclesPerNs;
+                                  : cycles / 2 / kCyclesPerNs;
   rates.operationNs =
       cpu.byteDotMixed != 0
           ? kDotOperations / rate(cpu.byteDotMixed) / kMixedInstructions

@@ -205,10 +205,10 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::kvDtype, DType::F32);
   change(&KernelSpec::kvPageBytes, uint64_t{3});
   change(&KernelSpec::ranges, uint64_t{3});
-  change(&KernelSpec::tiles, MatMulTiles{3, 0, 0, 0});
-  change(&KernelSpec::tiles, MatMulTiles{0, 3, 0, 0});
-  change(&KernelSpec::tiles, MatMulTiles{0, 0, 3, 0});
-  change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 3});
+  change(&KernelSpec::tiles, MatMulTiles{.rowBlocks = 3});
+  change(&KernelSpec::tiles, MatMulTiles{.tokens = 3});
+  change(&KernelSpec::tiles, MatMulTiles{.panelColumns = 3});
+  change(&KernelSpec::tiles, MatMulTiles{.prefetchBytes = 3});
   for (StreamHint hint : {StreamHint::None, StreamHint::Nta, StreamHint::T0,
                           StreamHint::T1, StreamHint::T2}) {
     change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 0, hint});

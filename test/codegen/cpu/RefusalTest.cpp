@@ -209,6 +209,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) {
               s.layout = Layout::Rows;
+              s.activation = Activation::F32;
               s.tiles.prefetchHint = StreamHint::T0;
             }),
        ErrorCode::Internal,

@@ -197,20 +197,24 @@ TEST(CostModel, UnknownRatesAreNominal) {
 
 // ---- instructions -----------------------------------------------------------
 
-/// Whether an instruction counts as a vector operation beside dot products.
-bool isOperation(const std::string &name, const std::string &operands) {
+/// The vector operations of an instruction beside dot products. A gather has
+/// one for each of its lanes.
+int operationsIn(const std::string &name, const std::string &operands) {
   if (name[0] != 'v' || name.starts_with("vpdpbusd") || name == "vzeroupper") {
-    return false;
+    return 0;
+  }
+  if (name.starts_with("vpgather") || name.starts_with("vgather")) {
+    return 16;
   }
   const bool isMove = name.starts_with("vmovd") || name.starts_with("vmovu") ||
                       name.starts_with("vmova") || name.starts_with("vmovq") ||
                       name.starts_with("vmovs");
   if (isMove) {
-    return name == "vmovd" || name == "vmovq";
+    return name == "vmovd" || name == "vmovq" ? 1 : 0;
   }
   const bool isLoad = operands.find('(') != std::string::npos;
   if (name.starts_with("vbroadcast") || name.starts_with("vpbroadcast")) {
-    return !isLoad;
+    return isLoad ? 0 : 1;
   }
   if (name.starts_with("vpxor") || name.starts_with("vxorps")) {
     // Clearing a register takes no operation.
@@ -220,9 +224,9 @@ bool isOperation(const std::string &name, const std::string &operands) {
       word.erase(0, word.find_first_not_of(' '));
       ++registers[word];
     }
-    return registers.size() > 1;
+    return registers.size() > 1 ? 1 : 0;
   }
-  return true;
+  return 1;
 }
 
 /// The operations and the dot products in the innermost loop of a kernel that
@@ -265,7 +269,7 @@ Counted countIn(const std::string &assembly) {
     Counted body;
     for (size_t i = target->second; i < lines.size(); ++i) {
       body.dots += lines[i].name.starts_with("vpdpbusd") ? 1 : 0;
-      body.operations += isOperation(lines[i].name, lines[i].operands) ? 1 : 0;
+      body.operations += operationsIn(lines[i].name, lines[i].operands);
     }
     const size_t length = lines.size() - target->second;
     if (body.dots > 0 && length < leastLength) {

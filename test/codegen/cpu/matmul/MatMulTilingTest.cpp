@@ -95,7 +95,7 @@ TEST(TileVariants, PrefetchesCanBeLeftOut) {
   EXPECT_EQ(without[1].size(), 4U);
   EXPECT_TRUE(without[2].empty());
   // In layout rows there are no prefetches.
-  spec = matMul(MClass::One, Precision::Int15);
+  spec = matMul(MClass::One, Precision::Float);
   spec.layout = Layout::Rows;
   EXPECT_EQ(tileVariants(spec, machine(2)).size(), 1U);
   EXPECT_FALSE(usedTiles(spec, machine(2)).prefetchHint.has_value());
