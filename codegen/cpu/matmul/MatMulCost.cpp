@@ -99,15 +99,9 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
     // Bursts, with more arithmetic between the loads.
     return {StreamLoads::Single, StreamLoads::Burst};
   }
-  // A dtype with two long fields is read in two streams.
-  constexpr int kLongField = 32; // bytes per row
-  const auto longFields = std::ranges::count_if(
-      info(spec.dtype).fields, [](const BlockField &field) {
-        return field.unit * field.count >= kLongField;
-      });
-  return longFields > 1
-             ? std::vector{StreamLoads::Burst, StreamLoads::TwoStreams}
-             : std::vector{StreamLoads::Burst};
+  // Layout x16 has the fields in the order in which they are read, so every
+  // dtype is read as one stream.
+  return {StreamLoads::Burst};
 }
 
 /// The rate of a prefetch, or of none, as the smallest over the kinds of
@@ -237,7 +231,7 @@ Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
     }
   }
   if (plain == 0 || best == 0) {
-    return {isOne ? StreamHint::Nta : StreamHint::T0, kPrefetchBytes};
+    return {StreamHint::T1, kPrefetchBytes};
   }
   const double worth = isOne ? 1 - kNoPrefetchLoss : 1 / (1 - kPrefetchHarm);
   return plain >= best * worth ? Prefetch() : fastest;

@@ -33,6 +33,9 @@ namespace air::codegen {
 
 /// The prefetch distance where nothing better is known, in bytes. It is about
 /// twice what one core reads during one memory access (100 ns at 40 GB/s).
+/// The hint there is T1. It is not the fastest everywhere, but nowhere does it
+/// cost more than a sixth of the bandwidth, where others cost half
+/// (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
 /// The longest prefetch distance, and the unit of distances: a cache line.
 inline constexpr uint64_t kMostPrefetchBytes = 1 << 20;
@@ -83,8 +86,8 @@ struct Prefetch {
 /// the fastest stream of that kind wins, but one without prefetches is
 /// preferred if it is nearly as fast. With several tokens there is arithmetic
 /// between the loads, and the hardware's prefetcher alone runs late: a prefetch
-/// is left out only where it does harm. Where a kernel's reads resemble two
-/// kinds of streams, the slower of the two rates counts.
+/// is left out only where it does harm. Their reads resemble two kinds of
+/// streams, of which the slower one counts.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

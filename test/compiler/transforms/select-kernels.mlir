@@ -14,7 +14,7 @@
 // CHECK-NEXT: plan.decision "kv-type" = "f16" by default
 // CHECK-NEXT: plan.decision "max-outputs" = "3" by default
 // CHECK-NEXT: plan.decision "max-tokens" = "40" by default
-// CHECK-NEXT: plan.decision "prefetch" = "m1 nta 9216; m2-8 t0 9216; m9+ t1" by solver
+// CHECK-NEXT: plan.decision "prefetch" = "m1 t1 9216; m2-8 t1 9216; m9+ t1" by solver
 // CHECK-NEXT: plan.decision "slots" = "1" by default
 // CHECK-NEXT: plan.kv F16 page_tokens 64 layers 1 kv_heads 2 head_dim 32 context 2048 slots 1
 // CHECK-NEXT: plan.limits tokens 40 outputs 3

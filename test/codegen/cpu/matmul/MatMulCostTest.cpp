@@ -91,8 +91,8 @@ TEST(CostModel, BurstsOnZen4AreNotPrefetched) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q8_0}) {
     EXPECT_EQ(prefetchOf(matMul(dtype), zen4()), "none 0") << info(dtype).name;
   }
-  // Q6_K is read in two streams, and fell from 47.2 to 13.3 GB/s.
-  EXPECT_EQ(prefetchOf(matMul(DType::Q6_K), zen4()), "nta 9216");
+  // In ascending order, Q6_K reached 57.7 GB/s without prefetches.
+  EXPECT_EQ(prefetchOf(matMul(DType::Q6_K), zen4()), "none 0");
   // Several tokens put arithmetic between the loads.
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), zen4()), "t0 9216");
 }
@@ -188,8 +188,8 @@ TEST(CostModel, BytesArePreferredWhereArithmeticIsTheLimit) {
 TEST(CostModel, UnknownRatesAreNominal) {
   MachineProfile target = *resolveProfile("x86-64-v4-bf16");
   target.cpu = CpuRates();
-  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "nta 9216");
-  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), target), "t0 9216");
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "t1 9216");
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), target), "t1 9216");
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Large), target), "t1 0");
   EXPECT_EQ(best(DType::Q4_0, target), Activation::I8x2);
   EXPECT_LE(usedTiles(matMul(DType::Q4_K), target).rowBlocks, 16U);
