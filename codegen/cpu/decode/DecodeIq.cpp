@@ -305,8 +305,8 @@ void decodeIq4xs(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
   Value d = block.half("d");
-  Value lows = block.word("scales_l", 0);
   Value highs = b.zeroExtend(block.unit("scales_h", 0), b.i32());
+  Value lows = block.word("scales_l", 0);
   sink.repeat(8, 32, [&](Value turn) {
     Value low = math.bitsOf(lows, b.mul(turn, b.i64(4)), 4);
     Value high = math.bitsOf(highs, b.mul(turn, b.i64(2)), 2);

@@ -327,21 +327,15 @@ TEST(CompileKernels, HintsBecomeInstructions) {
   }
 }
 
-TEST(CompileKernels, WeightsOfOneTokenPassTheCaches) {
+// Nothing is known about the CPUs of the profile x86-64-v4-vnni.
+TEST(CompileKernels, KernelsForUnknownCpusPrefetchIntoL2) {
   for (DType dtype : {DType::Q4_K, DType::Q4_0, DType::BF16}) {
     KernelSpec spec = matMul(dtype, MClass::One);
     if (dtype != DType::BF16) {
       spec.activation = Activation::I8x2;
     }
-    const Prefetches one = prefetchesOf(spec);
-    EXPECT_GT(one[0], 0U) << info(dtype).name;
-    EXPECT_EQ(one[1], 0U) << info(dtype).name;
-
-    // With more than four tokens, the kernel passes over the weights again for
-    // the next four, so it prefetches them into the caches.
-    spec.mClass = MClass::Small;
-    const Prefetches few = prefetchesOf(spec);
-    EXPECT_EQ(few[0], 0U) << info(dtype).name;
-    EXPECT_GT(few[1], 0U) << info(dtype).name;
+    const Prefetches found = prefetchesOf(spec);
+    EXPECT_GT(found[2], 0U) << info(dtype).name;
+    EXPECT_EQ(found, (Prefetches{0, 0, found[2], 0})) << info(dtype).name;
   }
 }

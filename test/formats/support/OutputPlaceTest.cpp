@@ -98,7 +98,8 @@ TEST_F(OutputPlaceTest, AFileThatHasLostItsNameCanNotBeReplaced) {
   if (findOutputPlace(name).isOk()) {
     EXPECT_EQ(findOutputPlace(name)->path, path("gone"));
     std::filesystem::remove(path("gone"));
-    EXPECT_NE(refusal(name, ErrorCode::Io).find("no name"), std::string::npos);
+    EXPECT_NE(refusal(name, ErrorCode::Io).find("deleted or unnamed"),
+              std::string::npos);
   }
   close(descriptor);
 }

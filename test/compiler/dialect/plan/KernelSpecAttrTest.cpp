@@ -57,7 +57,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 28u);
+  EXPECT_EQ(attr.size(), 29u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());
