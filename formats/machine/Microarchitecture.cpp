@@ -287,8 +287,10 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
   return nullptr;
 }
 
-/// One vector instruction a cycle at 2 GHz. 18 and 30 instructions without
-/// VNNI, as above; five instructions for two dot products with it.
+/// The rates of one vector instruction per cycle at 2 GHz. Without VNNI, a dot
+/// product of bytes takes 18 instructions, as above. The rate of mixed loops
+/// stays unknown, so that the cost model never chooses a less exact activation
+/// format for a CPU of which it knows nothing.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
   const auto has = [&](std::string_view name) {
@@ -299,16 +301,13 @@ CpuRates conservativeRates(std::string_view arch,
     core.fma = has("fma") ? 1600 : 0;
     if (has("avx512vnni") || has("avxvnni")) {
       core.dot = 6400;
-      core.mixed = 2560;
     } else if (has("avx2")) {
       core.dot = 2844;
-      core.mixed = 1707;
     }
     core.bf16 = has("avx512bf16") ? 1600 : 0;
   } else {
     core.fma = has("neon") ? 800 : 0;
     core.dot = has("dotprod") ? 3200 : 0;
-    core.mixed = has("dotprod") ? 1280 : 0;
     core.bf16 = has("bf16") ? 1600 : 0;
   }
   CpuRates rates = ratesOf(core);

@@ -76,6 +76,10 @@ Status runProbe(const cli::Invocation &invocation) {
     AIR_ASSIGN_OR_RETURN(file, cli::openOutput(*path));
   }
   AtomicFile saved;
+  if (invocation.has("--save") && invocation.has("--threads")) {
+    return usageError("--save remembers how this machine performs with one "
+                      "thread per core; leave out --threads");
+  }
   if (invocation.has("--save")) {
     AIR_ASSIGN_OR_RETURN(saved, cli::openProbeFile());
   }
@@ -83,8 +87,11 @@ Status runProbe(const cli::Invocation &invocation) {
       invocation.integer("--threads").value_or(rt::cpuTopology().cores));
   const double seconds =
       invocation.number("--seconds").value_or(rt::CpuProbeOptions{}.seconds);
-  AIR_ASSIGN_OR_RETURN(const MachineProfile profile,
-                       measuredHost(threads, seconds));
+  AIR_ASSIGN_OR_RETURN(MachineProfile profile, measuredHost(threads, seconds));
+  if (invocation.has("--threads")) {
+    // The rates of all cores together are those of this number of threads.
+    profile.cores = threads;
+  }
   const std::string json = toJson(profile);
   if (path) {
     AIR_RETURN_IF_ERROR(file.reserve(json.size()));

@@ -86,7 +86,7 @@ Result<MachineProfile> resolveTarget(const std::string &spec) {
   AIR_ASSIGN_OR_RETURN(MachineProfile profile, resolveProfile(spec));
   const std::string path = spec == "host" ? probeFilePath() : "";
   std::error_code error;
-  if (path.empty() || !fs::exists(path, error)) {
+  if (path.empty() || (!fs::exists(path, error) && !error)) {
     return profile;
   }
   Result<MachineProfile> measured = hostFrom(path, profile);

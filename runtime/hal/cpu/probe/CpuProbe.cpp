@@ -288,7 +288,8 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
     stream.bandwidth = whole(rounds.median(index));
     rates.streams.push_back(stream);
   }
-  rates.tileNs = whole(rounds.median(tiles) * 1e9);
+  // 0 would mean that it is not known.
+  rates.tileNs = std::max<uint64_t>(1, whole(rounds.median(tiles) * 1e9));
   // BarrierCost itself keeps its fastest samples, of all rounds.
   rates.barrierNs = whole(barrier->seconds() * 1e9);
   const CacheSizes caches = cacheSizes("", cpuTopology().cpus.front());
