@@ -54,14 +54,16 @@
 //                  be empty, and out holds the state of each range: first
 //                  float32 [ranges][heads][headDim], the sums of weight * v,
 //                  where a position's weight is 2^(score * log2(e) - largest);
-//                  then [ranges][heads][2], which is `largest`, the largest
-//                  score * log2(e) of the range, and the sum of the weights.
-//                  In an empty range the sums are 0 and `largest` is finite.
+//                  then float32 [ranges][heads][2]: `largest`, which is the
+//                  largest score * log2(e) in the range, and the sum of the
+//                  weights. In an empty range, both sums are 0 and `largest` is
+//                  finite.
 //                  One tile per token, KV head and range.
 //   AttentionMerge
 //                states, out
-//                  out[m], as of Attention, from the states of `ranges` ranges.
-//                  They are added in the order of the ranges.
+//                  Computes the out[m] of Attention from the states of `ranges`
+//                  ranges, which are added in the order of the ranges. One tile
+//                  per token and KV head.
 //   Add          x, y
 //                  y += x, in rows of k floats. One tile per token.
 //   SiluMul      gate, up, y
@@ -334,15 +336,17 @@ inline Activation activationFor(Precision precision, MClass mClass,
 /// size that is 0, and the prefetches if there is no hint. No choice ever
 /// changes a result.
 ///
-/// Only weights in layout x16 are prefetched. A kernel without panels takes a
-/// hint other than None together with a distance. Panels are prefetched while
-/// the previous ones are multiplied, so a kernel with panels takes only a hint.
+/// Only weights in layout x16 are prefetched. In a kernel without panels, a
+/// hint other than None needs a prefetch distance. A kernel with panels
+/// prefetches the weights of the next panels while the current ones are
+/// multiplied, so it takes a hint but no distance.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
   uint64_t panelColumns = 0;  ///< columns per panel of decoded int8 weights
   uint64_t prefetchBytes = 0; ///< prefetch distance, in kernels without panels
-  /// Where prefetches put the weights; None for no prefetches.
+  /// The cache level into which weights are prefetched; StreamHint::None means
+  /// that there are no prefetches.
   std::optional<StreamHint> prefetchHint;
 
   bool operator==(const MatMulTiles &) const = default;
@@ -377,8 +381,8 @@ struct KernelSpec {
   DType kvDtype = DType::F16;
   uint64_t kvPageBytes = 0;
   MatMulTiles tiles; ///< used by MatMul and GluMatMul
-  /// Used by Attention, where it is 1 except for MClass::One, and by
-  /// AttentionMerge.
+  /// The number of ranges of positions. Used by AttentionMerge and by
+  /// Attention. In Attention it may differ from 1 only for MClass::One.
   uint64_t ranges = 1;
 
   bool operator==(const KernelSpec &) const = default;
@@ -416,25 +420,25 @@ inline constexpr uint64_t kMaxHeadElements = 1024;
 /// attention's scratch memory grows with this number.
 inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 
-/// The largest supported number of ranges of positions.
+/// The largest supported number of ranges of positions (KernelSpec::ranges).
 inline constexpr uint64_t kMaxAttentionRanges = 64;
-/// A range has at least this number of KV pages, unless there are fewer. It
-/// then takes several times as long to read as a tile takes to start.
+/// A range has at least this number of KV pages, unless the whole sequence has
+/// fewer. Reading a range then takes several times as long as starting a tile.
 inline constexpr uint64_t kAttentionRangePages = 16;
 
 /// The number of ranges of positions into which attention with one token should
-/// be divided, where sequences have up to `context` positions: as many as give
-/// about kMaxAttentionRanges tiles, so that many cores share the work of a few
-/// KV heads. The number depends on the shape alone, because the number of
-/// ranges affects the last bits of the result.
+/// be divided, where sequences have up to `context` positions. There are enough
+/// ranges for about kMaxAttentionRanges tiles, so that many cores share the
+/// work of a few KV heads. The number depends on the shape alone, and not on
+/// the number of cores, because it affects the last bits of the result.
 constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
   const uint64_t wanted = (kMaxAttentionRanges + kvHeads - 1) / kvHeads;
   const uint64_t most = context / AIR_KV_PAGE_TOKENS / kAttentionRangePages;
   return most < 1 ? 1 : most < wanted ? most : wanted;
 }
 
-/// The number of floats of a token's row of states (see Attention above), which
-/// is padded to a multiple of 64 bytes.
+/// The number of floats in a token's row of states (the `out` of Attention with
+/// several ranges, see above). The row is padded to a multiple of 64 bytes.
 constexpr uint64_t attentionStateFloats(const KernelSpec &spec) {
   return (spec.ranges * spec.heads * (spec.headDim + 2) + 15) / 16 * 16;
 }
@@ -480,14 +484,15 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
 
 /// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles
 /// with the cost model's choice for everything that the spec leaves open. Sizes
-/// that the kernel does not have are 0, and without weights in layout x16 there
-/// is no hint.
+/// that the kernel does not use are 0. Without weights in layout x16, no hint
+/// is set.
 MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
 
 /// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.
 /// There is one list, possibly empty, for each member of MatMulTiles that the
 /// kernel uses. The entries of a list differ from spec.tiles in that member
-/// only, except that the prefetch distance and the hint go together. The result
+/// only, except that an entry that changes the prefetch distance also sets the
+/// hint, and an entry that changes the hint also sets the distance. The result
 /// is empty for any other op and for specs that describeKernel rejects.
 std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);

@@ -19,7 +19,8 @@ config.environment["PATH"] = os.pathsep.join(
      os.environ.get("PATH", "")])
 # --enable-var-scope hides a FileCheck variable of one test case from the next.
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input-filter=all"
-# What the user measured with `airrun probe --save` is no input of the tests.
+# A probe that the user has saved with `airrun probe --save` must not affect the
+# tests.
 config.environment["XDG_CACHE_HOME"] = os.path.join(config.air_build_dir, "test", "no-cache")
 for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"):
     if name in os.environ:

@@ -154,8 +154,9 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
     return Activation::F32;
   }
   Result<CpuTarget> cpu = makeCpuTarget(target);
-  // With a single token, memory bandwidth is the limit nearly everywhere, so 15
-  // bits per activation are as fast as 8.
+  // With a single token, memory bandwidth is nearly always the limit, so that
+  // 15 bits per activation are as fast as 8. Where affordsI8x2() predicts that
+  // they are not, 8 bits are used.
   if (cpu && precision == Precision::Int8 && spec.mClass == MClass::One &&
       affordsI8x2(spec, cpu->isa)) {
     precision = Precision::Int15;

@@ -139,10 +139,11 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Compares bursts of loads without prefetches and with prefetches into L2.
-/// Streams of nearly equal rates say nothing against prefetches: between
-/// attention's loads there is more arithmetic than between those of the
-/// streams, so that it has fewer loads in flight.
+/// Whether attention should prefetch. Compares the streams that are read in
+/// bursts of loads without prefetches with those that prefetch into L2.
+/// Prefetches are only ruled out if they are clearly slower: attention has more
+/// arithmetic between its loads than these streams have, so it has fewer loads
+/// in flight and gains more from prefetches.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

@@ -46,13 +46,13 @@ struct IsaTraits {
   // ByteDot::Vnni512.
   bool hasAmxBf16 = false; ///< for bfloat16: tdpbf16ps
   bool hasAmxInt8 = false; ///< for int8: tdpbsud
-  // What the cost model of matmuls takes from the profile.
+  // What the cost model of matmuls takes from the machine profile.
   uint32_t cores = 1; ///< cores among which a kernel's tiles are divided
   uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s; 0: unknown
   CpuRates cpu;
-  /// Whether attention, whose loads have arithmetic between them, prefetches
-  /// what it reads. True unless the profile's rates show that prefetches slow
-  /// down reading memory.
+  /// Whether attention prefetches keys and values into L2. True unless the
+  /// rates in the machine profile show that prefetches slow down reading
+  /// memory.
   bool prefetchesStreams = true;
 
   bool hasByteDot() const { return byteDot != ByteDot::None; }

@@ -4,7 +4,7 @@
 // 16 rows have at the same position. In every block column, a field of the
 // blocks (DType.h, BlockField) is a 16 x count matrix of units, stored row by
 // row in the source. In the packed layout each unit's column of 16 is
-// contiguous, at the place that X16Order.h gives it. With N units per
+// contiguous, at the place that X16Order.h states. With N units per
 // 16-byte vector, N rows of N units are transposed in log2(N) rounds of
 // interleaving. The compiler uses the host's vector instructions for this where
 // they exist.
@@ -62,7 +62,8 @@ template <typename Unit> void transpose(Square<Unit> &square) {
 }
 
 // Packs one field of one block column. `rows` points at the field in row 0, and
-// rows are `stride` bytes apart. 16 times unit i go to packed + place(i).
+// rows are `stride` bytes apart. Unit i of all 16 rows is stored at packed +
+// place(i).
 template <typename Unit, typename Place>
 void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
                uint8_t *packed, Place place) {
@@ -120,7 +121,7 @@ void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
 /// A field, and where x16 stores its units.
 struct PackedField {
   BlockField field;
-  std::vector<uint32_t> places; ///< of each unit, in bytes of a block column
+  std::vector<uint32_t> places; ///< each unit's byte offset in a block column
 };
 
 // The structure of a row. If a dtype's block has only one field, the blocks of
@@ -154,7 +155,8 @@ Shape shapeOf(DType dtype, uint64_t columns) {
   return shape;
 }
 
-/// Calls body(Unit()) with the type of units of `bytes` bytes.
+/// Calls body(Unit()), where Unit is the unsigned integer type of `bytes`
+/// bytes.
 template <typename Body> void withUnit(uint8_t bytes, Body body) {
   switch (bytes) {
   case 1:
@@ -169,9 +171,10 @@ template <typename Body> void withUnit(uint8_t bytes, Body body) {
   }
 }
 
-/// Calls body(Unit(), offset of the field in a row, number of units, offset of
-/// the block column, places of the units) for every field of every block of 16
-/// rows.
+/// Calls `body` for every field of every block of 16 rows. Its arguments are
+/// Unit(), the offset of the field in a row, the number of units, the offset of
+/// the block column, and a function that returns the place of a unit in the
+/// block column.
 template <typename Body> void forEachField(const Shape &shape, Body body) {
   if (shape.runUnits != 0) {
     withUnit(shape.fields[0].field.unit, [&](auto unit) {

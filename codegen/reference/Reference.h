@@ -89,10 +89,10 @@ QkvRows ropeAppend(const KernelSpec &spec, View qkv, View angles, View qNorm,
 Doubles attention(const KernelSpec &spec, View q, View keys, View values,
                   uint64_t length);
 
-/// Merges the states of ranges of positions: the rows of `states` are those of
-/// AttentionMerge (codegen/KernelSpec.h), and the result has a row of heads *
-/// headDim for each. Source: Dao et al., "Flash-Decoding for long-context
-/// inference", 2023.
+/// Merges the states of ranges of positions. The rows of `states` are those
+/// that AttentionMerge reads (codegen/KernelSpec.h). For each of them, the
+/// result has a row of heads * headDim numbers. Source: Dao et al.,
+/// "Flash-Decoding for long-context inference", 2023.
 Doubles attentionMerge(const KernelSpec &spec, View states);
 
 /// Returns x + y, element by element.

@@ -31,7 +31,7 @@ struct CompileOptions {
   std::string model;
   /// The target machine, in a form that resolveProfile accepts.
   std::string target = "host";
-  /// The target machine as a profile. When set, `target` is not used.
+  /// The target machine as a profile. If it is set, `target` is ignored.
   std::optional<MachineProfile> machine;
   /// The name of the pre-tokeniser that replaces the one named in the file, or
   /// "" to keep the latter. Loading fails with Usage when the name is unknown

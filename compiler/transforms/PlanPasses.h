@@ -20,10 +20,10 @@ namespace air::compiler {
 #define GEN_PASS_DECL
 #include "compiler/transforms/PlanPasses.h.inc"
 
-/// Like the overload with options only, but for the machine `profile` instead
-/// of options.target, if there is one, and with measured tile sizes, if there
-/// are any. Kernels that are not among `tiles` keep the tile sizes that the
-/// cost model chooses.
+/// Like the overload that takes only options, with two differences. If
+/// `profile` is set, it is the target machine, and options.target is ignored.
+/// If `tiles` is set, it contains measured tile sizes; kernels that are not
+/// among them keep the tile sizes that the cost model chooses.
 std::unique_ptr<mlir::Pass>
 createSelectKernels(SelectKernelsOptions options,
                     std::optional<MachineProfile> profile,

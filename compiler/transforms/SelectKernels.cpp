@@ -121,7 +121,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return spec;
   }
 
-  /// Notes how the kernel of a matmul prefetches its weights.
+  /// Adds to `prefetches` how the kernel of a matmul prefetches its weights.
   void notePrefetch(const BatchClass &batch, const KernelSpec &spec,
                     const MachineProfile &profile) {
     const codegen::MatMulTiles tiles = codegen::usedTiles(spec, profile);
@@ -135,9 +135,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     }
   }
 
-  /// Records what notePrefetch() noted: "m1 none; m2-8 t0 9216; m9+ t1". Where
-  /// the matmuls of a class differ, each choice is followed by the dtypes that
-  /// have it.
+  /// Creates the decision "prefetch" from what notePrefetch() has collected,
+  /// for example "m1 none; m2-8 t0 9216; m9+ t1". Where the matmuls of a batch
+  /// class differ, each choice is followed by the dtypes that have it.
   void decidePrefetch(OpBuilder &builder, ModuleOp module) {
     std::string value;
     for (const BatchClass &batch : kBatchClasses) {
@@ -155,7 +155,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         }
       }
     }
-    // Decisions are sorted by name.
+    // Decisions are sorted by name, and "slots" is the next name after
+    // "prefetch".
     for (DecisionOp decision : module.getOps<DecisionOp>()) {
       if (decision.getName() == "slots" && !value.empty()) {
         OpBuilder::InsertionGuard guard(builder);
@@ -308,8 +309,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   bool isTuned = false;
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
-  /// The prefetches of the matmuls and the dtypes that have them, by the least
-  /// number of tokens of their class.
+  /// For each batch class, by its smallest number of tokens: the prefetches of
+  /// its matmuls, as text, each with the dtypes of the weights that it applies
+  /// to.
   std::map<uint64_t, std::map<std::string, std::set<std::string>>> prefetches;
 };
 

@@ -29,7 +29,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
-    std::map<std::string, uint64_t> most; // of the buffers with such a limit
+    std::map<std::string, uint64_t> most; // token limits of buffers, if any
     uint64_t programTokens = 0;
     uint64_t tokens = 0;
     uint64_t outputs = 0;

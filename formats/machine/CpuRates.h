@@ -1,14 +1,15 @@
 //===- CpuRates.h - what decides the speed of a kernel ----------*- C++ -*-===//
 //
 // The rates of a CPU that decide between variants of a kernel: how much
-// arithmetic one core does, how fast it reads memory and with which order of
-// loads and which prefetch, and what threads pay to start and to meet. They
-// are nominal (a built-in profile, or the microarchitecture of the host) or
-// measured by `airrun probe`. A number that is not known is 0, and a list that
-// is not known is empty.
+// arithmetic one core does, how fast memory is read with various orders of
+// loads and various prefetches, and how long it takes to start a tile and to
+// pass a barrier. They are either nominal (those of a built-in profile, or of
+// the host's microarchitecture) or measured by `airrun probe`. A number that is
+// not known is 0, and a list that is not known is empty.
 //
-// In the JSON of a profile they are the object "cpu", and in a plan the table
-// CpuRates of plan.fbs. Both use the names in the comments below.
+// In the JSON of a profile, the rates are the object "cpu", and in a plan the
+// table CpuRates of plan.fbs. Both use the names with which the comments below
+// begin.
 //
 // Thread-safety: plain data.
 //
@@ -25,9 +26,10 @@
 
 namespace air {
 
-/// The level of the cache hierarchy that a software prefetch names, as in
-/// PREFETCHh (Intel SDM, volume 2) and PRFM (Arm ARM): T0 is L1, T1 is L2, T2
-/// is L3, Nta is data that is read once. None means no prefetch instruction.
+/// The hint of a software prefetch, as defined for PREFETCHh (Intel SDM, volume
+/// 2) and PRFM (Arm ARM). T0, T1 and T2 prefetch into L1, L2 and L3. Nta is for
+/// data that is read only once. None means that there is no prefetch
+/// instruction.
 enum class StreamHint : uint8_t { None = 0, Nta = 1, T0 = 2, T1 = 3, T2 = 4 };
 
 /// The order of the loads of a stream.
@@ -37,34 +39,36 @@ enum class StreamLoads : uint8_t {
   TwoStreams = 2, ///< two ascending streams inside each page of 4 KiB
 };
 
-/// One way of reading memory, and how fast all cores together read with it.
+/// A stream: one way of reading memory, and how fast all cores together read in
+/// this way.
 struct StreamRate {
   StreamLoads loads =
       StreamLoads::Single;            ///< loads: single, burst, two_streams
   StreamHint hint = StreamHint::None; ///< hint: none, nta, t0, t1, t2
-  /// distance_bytes: how far ahead of the loads the prefetch is; 0 exactly if
-  /// there is no hint.
+  /// distance_bytes: how far ahead of the loads the prefetches are; 0 if and
+  /// only if the hint is None.
   uint32_t distanceBytes = 0;
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, all cores together
 
   bool operator==(const StreamRate &) const = default;
 };
 
-/// Operations per second are those of one core while all cores compute, by
-/// vector instructions (not by tile registers). A product and an addition are
-/// two operations.
+/// The rates of a CPU. Operations per second are those that one core executes
+/// with vector instructions (not with tile registers) while all cores compute.
+/// A product and an addition are two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
   uint64_t byteDot = 0; ///< byte_dot: dot products of bytes, summed in int32
-  /// byte_dot_mixed: the operations of byte_dot per second in a loop that also
-  /// has one bitwise AND per dot product and one shift per two, as the decoding
-  /// of 4-bit weights has.
+  /// byte_dot_mixed: like byte_dot, but in a loop that also has one bitwise AND
+  /// per dot product and one shift per two dot products, as decoding 4-bit
+  /// weights needs. The ANDs and shifts are not counted as operations.
   uint64_t byteDotMixed = 0;
   uint64_t bf16Dot = 0; ///< bf16_dot: dot products of bfloat16; 0 without them
   /// read_bandwidth: bytes per second that one core alone reads from memory.
   /// MachineProfile::memoryBandwidth is what all cores read together.
   uint64_t readBandwidth = 0;
-  /// streams: sorted by loads, hint and distance, each at most once.
+  /// streams: sorted by loads, hint and distance. Each combination of these
+  /// three appears at most once.
   std::vector<StreamRate> streams;
   /// tile_ns: nanoseconds that a thread loses when it goes on reading at an
   /// address that does not follow the previous one.
@@ -82,10 +86,11 @@ inline constexpr size_t kMaxStreams = 256;
 /// The longest distance of a prefetch, in bytes.
 inline constexpr uint32_t kMaxPrefetchDistance = uint32_t{1} << 20;
 
-/// The names in the JSON; empty for a value that is not in the enumeration.
+/// The name of a value in the JSON, or "" if the value is not in the
+/// enumeration.
 std::string_view streamHintName(StreamHint hint);
 std::string_view streamLoadsName(StreamLoads loads);
-/// nullopt for a name that is not in the enumeration.
+/// The value with a name, or nullopt if no value has the name.
 std::optional<StreamHint> streamHintOf(std::string_view name);
 std::optional<StreamLoads> streamLoadsOf(std::string_view name);
 

@@ -13,7 +13,8 @@ struct Number {
   uint64_t CpuRates::*field;
 };
 
-/// The keys before and after "streams", in the order of the file.
+/// The keys with numbers that precede "streams" (kRates) and that follow it
+/// (kCosts), in the order in which they are written.
 constexpr Number kRates[] = {{"fma_f32", &CpuRates::fmaF32},
                              {"byte_dot", &CpuRates::byteDot},
                              {"byte_dot_mixed", &CpuRates::byteDotMixed},

@@ -99,7 +99,7 @@ std::vector<std::string> hostFeatures() {
 
 constexpr const char *kHostArch = "x86_64";
 
-/// Appends the bytes of the registers, which are text.
+/// Appends the characters that cpuid returned in `registers`, four in each.
 void appendText(std::initializer_list<uint32_t> registers, std::string &text) {
   for (uint32_t value : registers) {
     for (int byte = 0; byte < 4; ++byte) {
@@ -122,7 +122,7 @@ CpuIdentity hostIdentity() {
   return cpu;
 }
 
-/// What identifies the model of the CPU beyond its identity.
+/// What distinguishes the CPU from others with the same CpuIdentity.
 std::string hostBrand() {
   std::string brand;
   for (uint32_t leaf = 0x80000002; leaf <= 0x80000004; ++leaf) {
@@ -159,8 +159,8 @@ std::vector<std::string> hostFeatures() {
 
 constexpr const char *kHostArch = "aarch64";
 
-/// The main ID register of CPU 0 as the kernel prints it, "0x00000000410fd401";
-/// 0 if it does not.
+/// The main ID register of CPU 0, which the kernel shows in sysfs as text such
+/// as "0x00000000410fd401"; 0 if the kernel does not show it.
 uint64_t mainId() {
   std::ifstream file(
       "/sys/devices/system/cpu/cpu0/regs/identification/midr_el1");

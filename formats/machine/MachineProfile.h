@@ -6,8 +6,8 @@
 // nominal.
 //
 // hostProfile() contains fixed properties of the machine but no measurements,
-// so that two plans made on one machine are identical. What `airrun probe
-// --save` measured comes in through withMeasurements() (ProbeCache.h).
+// so that two plans made on one machine are identical. withMeasurements()
+// (ProbeCache.h) adds what `airrun probe --save` has measured.
 //
 // The JSON is one object with the keys of the table Machine in plan.fbs:
 //   name              1 to 1024 bytes without '/' or control characters; the
@@ -23,7 +23,7 @@
 //   cpu               an object with the keys that CpuRates.h names, all of
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
-//                     StreamRate. Written only if something is known
+//                     StreamRate. It is only written if a rate is known
 // Any other key is refused, and so is a key that appears twice.
 //
 //===----------------------------------------------------------------------===//
@@ -55,20 +55,20 @@ struct MachineProfile {
   bool operator==(const MachineProfile &) const = default;
 };
 
-/// The memory bandwidth, in bytes per second, that is assumed for a CPU about
-/// which nothing is known: this number for each core, but at most
-/// kNominalHostBandwidth. One core of any current server or desktop CPU streams
-/// at least some 10 GB/s, and the peak of two channels of DDR4-3200 is 51 GB/s.
-/// These values rank plans; they do not predict speed.
+/// The memory bandwidth, in bytes per second, that is assumed for a CPU that is
+/// not known: kNominalCoreBandwidth for each core, but at most
+/// kNominalHostBandwidth for all cores together. One core of any current server
+/// or desktop CPU reads at least some 10 GB/s, and the peak of two channels of
+/// DDR4-3200 is 51 GB/s. These values rank plans; they do not predict speed.
 inline constexpr uint64_t kNominalCoreBandwidth = 10'000'000'000;
 inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 
 /// Returns the profile of this machine, with the nominal rates of its
-/// microarchitecture (Microarchitecture.h). Its features come from cpuid (x86) or
-/// from the kernel's auxiliary vector (Arm). `cores` is the number of CPUs in
-/// the affinity mask of this process. `memoryBytes` is the RAM or the limit of
-/// the cgroup, whichever is smaller; it does not depend on how much memory is
-/// free.
+/// microarchitecture (Microarchitecture.h). Its features come from cpuid (x86)
+/// or from the kernel's auxiliary vector (Arm). `cores` is the number of CPUs
+/// in the affinity mask of this process. `memoryBytes` is the RAM or the limit
+/// of the cgroup, whichever is smaller; it does not depend on how much memory
+/// is free.
 MachineProfile hostProfile();
 
 /// Returns the profile that `spec` names: "host", a built-in name, or a path
@@ -86,9 +86,9 @@ std::vector<std::string_view> knownFeatures(std::string_view arch);
 
 Result<MachineProfile> parseProfile(const std::string &json,
                                     const std::string &where);
-/// Returns the profile as JSON. The text has a two-space indent, every key
-/// ("cpu" only if something is known) and a final newline, so that equal
-/// profiles result in equal bytes.
+/// Returns the profile as JSON. The text has a two-space indent, every key (but
+/// "cpu" only if a rate is known) and a final newline, so that equal profiles
+/// result in equal bytes.
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the

@@ -1,15 +1,16 @@
 //===- Microarchitecture.cpp - CPUs by name, with nominal rates -----------===//
 //
-// Sources. Instructions per cycle: uops.info and Agner Fog's instruction tables
-// for x86, Arm's Neoverse V1 Software Optimization Guide for Arm. Where a loop
-// of several instructions is given, the figure is the sum of its instructions
-// over the ports that they share. Clock frequencies, caches and memory channels:
-// the vendors' product pages of the CPU that each row names. "Measured" means
-// the loops of `airrun probe` on such a CPU.
+// Sources of the rates. Instructions per cycle: uops.info and Agner Fog's
+// instruction tables for x86, Arm's Neoverse V1 Software Optimization Guide for
+// Arm. Where a comment states the cycles of a loop of several instructions,
+// they are the number of its instructions divided by the number of ports that
+// these share. Clock frequencies, caches and memory channels: the vendors'
+// product pages of the CPU that the comment of each row names. "Measured"
+// refers to measurements on such a CPU.
 //
-// Identification: AMD's revision guides and processor programming references
-// (family 19h and 1Ah), Intel SDM, volume 4, table 2-1, and Arm's technical
-// reference manual of the Neoverse V1.
+// Sources of families and models: AMD's revision guides and processor
+// programming references (families 19h and 1Ah), Intel SDM, volume 4, table
+// 2-1, and Arm's technical reference manual of the Neoverse V1.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/Microarchitecture.h"
@@ -25,7 +26,8 @@ namespace {
 constexpr uint64_t kKiB = uint64_t{1} << 10;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-/// The rates of a core per 100 cycles, in operations.
+/// The clock frequency of a core, and for each kind of arithmetic the number of
+/// operations that it executes in 100 cycles.
 struct PerCycles {
   uint64_t megahertz;
   uint64_t fma;
@@ -46,7 +48,7 @@ CpuRates ratesOf(const PerCycles &core) {
   return rates;
 }
 
-/// A stream whose bandwidth is `percent` of `all`.
+/// A stream whose bandwidth is `percent` per cent of `all`.
 StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
                   uint64_t percent, uint64_t all) {
   return {loads, hint, distance, all / 100 * percent};
@@ -66,12 +68,14 @@ std::vector<std::string> with(std::vector<std::string> features,
   return features;
 }
 
-// Per 256-bit vector: an FMA has 16 operations, a byte dot product 64. Without
-// VNNI, eight products with their additions in 16 bits and the widening are 18
-// instructions for 512 operations, and with the ANDs and shifts 30.
+// A 256-bit FMA has 16 operations, and a 256-bit byte dot product has 64.
+// Without VNNI, eight byte dot products that are added in 16 bits and then
+// widened take 18 instructions for 512 operations. With the ANDs and shifts of
+// byte_dot_mixed, they take 30 instructions.
 
-/// Ryzen 9 5950X. Two FMAs or byte multiplications a cycle, four vector
-/// instructions in all: 18 / 4 and 30 / 4 cycles.
+/// Ryzen 9 5950X. It executes two FMAs or byte multiplications per cycle, and
+/// four vector instructions in all, so the loops of 18 and 30 instructions take
+/// 18 / 4 and 30 / 4 cycles.
 Microarchitecture zen3() {
   Microarchitecture row = {"zen3", "x86_64", avx2(),
                            ratesOf({3400, 3200, 11'378, 6'827, 0}),
@@ -83,10 +87,12 @@ Microarchitecture zen3() {
   return row;
 }
 
-/// EPYC of family 25, model 17, on which clock, dot products, memory, streams
-/// and tiles were measured: a 512-bit byte dot product a cycle, and one in 1.5
-/// cycles with an AND and a shift. 512-bit instructions take two passes, so an
-/// FMA starts every cycle; bfloat16 is half of zen5. Two channels of DDR5-5200.
+/// EPYC of family 25, model 17. Clock, dot products, memory, streams and tiles
+/// were measured on one: a 512-bit byte dot product per cycle, and one in 1.5
+/// cycles together with an AND and a shift. 512-bit instructions take two
+/// passes, so an FMA starts every cycle, and the rate of bfloat16 is assumed to
+/// be half that of zen5. The peak bandwidth is that of two channels of
+/// DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
@@ -95,7 +101,7 @@ Microarchitecture zen4() {
       ratesOf({3700, 3200, 12'800, 8'533, 6400}), kAll};
   row.rates.readBandwidth = 29'000'000'000;
   row.rates.tileNs = 800;
-  // 27.3 GB/s of a core with bursts and no prefetch are 100 %.
+  // 100 % are the 27.3 GB/s that a core read in bursts without prefetches.
   row.rates.streams = {
       stream(StreamLoads::Single, StreamHint::None, 0, 88, kAll),
       stream(StreamLoads::Single, StreamHint::Nta, 9216, 87, kAll),
@@ -110,9 +116,10 @@ Microarchitecture zen4() {
   return row;
 }
 
-/// EPYC of family 26, on which clock, memory, streams and the 512-bit byte dot
-/// products, two a cycle, were measured. FMA likewise; four vector instructions
-/// in all, so two dot products, two ANDs and a shift take 5 / 4 cycles. Two
+/// EPYC of family 26. Clock, memory, streams and 512-bit byte dot products, two
+/// per cycle, were measured on one. FMAs are assumed to be as fast. The core
+/// executes four vector instructions per cycle in all, so two dot products, two
+/// ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that of two
 /// channels of DDR5-5600.
 Microarchitecture zen5() {
   constexpr uint64_t kAll = 89'600'000'000;
@@ -121,7 +128,8 @@ Microarchitecture zen5() {
       with(avx512(), {"avx512bf16", "avx512vbmi", "avx512vnni", "avxvnni"}),
       ratesOf({3940, 6400, 25'600, 20'480, 12'800}), kAll};
   row.rates.readBandwidth = 44'000'000'000;
-  // Q4_K was 1.4 times as fast with the prefetch as without.
+  // The ratio of the two is that of a Q4_K matmul, which was 1.4 times as fast
+  // with the prefetch as without.
   row.rates.streams = {
       stream(StreamLoads::Burst, StreamHint::None, 0, 71, kAll),
       stream(StreamLoads::Burst, StreamHint::Nta, 9216, 100, kAll)};
@@ -132,9 +140,10 @@ Microarchitecture zen5() {
 }
 
 /// Xeon Gold 6148 at its all-core turbo with AVX-512. 512-bit instructions use
-/// two ports: 18 / 2 and 30 / 2 cycles for 1024 operations. Twelve lines of 64
-/// bytes in flight and a latency of 80 ns give 10 GB/s. Six channels of
-/// DDR4-2666; L3 of eight cores.
+/// two ports, so the loops of 18 and 30 instructions take 18 / 2 and 30 / 2
+/// cycles for 1024 operations. Twelve cache lines in flight at a latency of 80
+/// ns result in 10 GB/s for a core. The peak bandwidth is that of six channels
+/// of DDR4-2666, and L3 that of eight cores.
 Microarchitecture skylakeX() {
   Microarchitecture row = {"skylake-x", "x86_64", avx512(),
                            ratesOf({2200, 6400, 11'378, 6'827, 0}),
@@ -146,9 +155,11 @@ Microarchitecture skylakeX() {
   return row;
 }
 
-/// Xeon Gold 6338 at 2.3 GHz. Two 512-bit FMAs or byte dot products a cycle on
-/// two ports, so that two dot products, two ANDs and a shift take 5 / 2 cycles.
-/// Lines in flight as skylake-x. Eight channels of DDR4-3200; L3 of eight cores.
+/// Xeon Gold 6338 at 2.3 GHz. It executes two 512-bit FMAs or byte dot products
+/// per cycle, on its only two ports for 512-bit instructions, so two dot
+/// products, two ANDs and a shift take 5 / 2 cycles. It has as many lines in
+/// flight as skylake-x. The peak bandwidth is that of eight channels of
+/// DDR4-3200, and L3 that of eight cores.
 Microarchitecture icelake() {
   Microarchitecture row = {
       "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
@@ -160,10 +171,11 @@ Microarchitecture icelake() {
   return row;
 }
 
-/// Xeon Platinum 8480+ at its all-core turbo. Arithmetic, reads of a core,
-/// streams and tiles were measured on a Xeon of family 6, model 207, which has
-/// the same core: as icelake, and a 512-bit bfloat16 dot product in two cycles.
-/// Eight channels of DDR5-4800; L3 of eight cores.
+/// Xeon Platinum 8480+ at its all-core turbo. Arithmetic, the reads of one
+/// core, streams and tiles were measured on a Xeon of family 6, model 207,
+/// which has the same core. Arithmetic is as in icelake, with a 512-bit
+/// bfloat16 dot product every two cycles. The peak bandwidth is that of eight
+/// channels of DDR5-4800, and L3 that of eight cores.
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;
   Microarchitecture row = {
@@ -192,10 +204,11 @@ Microarchitecture sapphireRapids() {
   return row;
 }
 
-/// The P-cores of a Core i9-12900K at their base frequency. Two 256-bit FMAs or
-/// byte dot products a cycle, three vector instructions in all: two dot
-/// products, two ANDs and a shift take 5 / 3 cycles. Sixteen lines in flight
-/// and a latency of 80 ns. Two channels of DDR5-4800.
+/// The P-cores of a Core i9-12900K at their base frequency. A core executes two
+/// 256-bit FMAs or byte dot products per cycle, and three vector instructions
+/// in all, so two dot products, two ANDs and a shift take 5 / 3 cycles. Sixteen
+/// cache lines are in flight at a latency of 80 ns. The peak bandwidth is that
+/// of two channels of DDR5-4800.
 Microarchitecture alderlake() {
   Microarchitecture row = {"alderlake", "x86_64", with(avx2(), {"avxvnni"}),
                            ratesOf({3200, 3200, 12'800, 7680, 0}),
@@ -207,9 +220,10 @@ Microarchitecture alderlake() {
   return row;
 }
 
-/// Neoverse V1 at 2.6 GHz. Four 128-bit FMAs, byte or bfloat16 dot products a
-/// cycle; two dot products, two ANDs and a shift take 5 / 4 cycles. Eight
-/// channels of DDR5-4800.
+/// Neoverse V1 at 2.6 GHz. It executes four 128-bit FMAs or dot products of
+/// bytes or bfloat16 per cycle, so two byte dot products, two ANDs and a shift
+/// take 5 / 4 cycles. The peak bandwidth is that of eight channels of
+/// DDR5-4800.
 Microarchitecture graviton3() {
   Microarchitecture row = {
       "graviton3",
@@ -239,8 +253,8 @@ std::string_view nameOf(const CpuIdentity &cpu,
   if (cpu.vendor == "GenuineIntel" && cpu.family == 6) {
     switch (model) {
     case 0x55:
-      // Cascade Lake and Cooper Lake have the number of Skylake, and the VNNI
-      // units of Ice Lake.
+      // Cascade Lake and Cooper Lake have the same model number as Skylake, but
+      // the VNNI units of Ice Lake.
       return std::ranges::count(features, "avx512vnni") != 0 ? "icelake"
                                                              : "skylake-x";
     case 0x6a:
@@ -265,11 +279,13 @@ std::string_view nameOf(const CpuIdentity &cpu,
   return "";
 }
 
-/// The row of a CPU if it has the features on which the rates of the row rest.
+/// The row of a CPU, or null if there is none or if the CPU lacks features on
+/// which the rates of the row depend.
 const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
                                std::span<const std::string> features) {
-  // Rates are those of vector instructions, which do not need tiles, and these
-  // two select between bytes within a vector.
+  // Features on which no rate depends: the rates are those of vector
+  // instructions without tile registers, and avx512vbmi only moves bytes within
+  // vectors.
   constexpr std::string_view kWithoutRates[] = {"amx-bf16", "amx-int8",
                                                 "amx-tile", "avx512vbmi"};
   const std::string_view name = nameOf(cpu, features);
@@ -287,10 +303,10 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
   return nullptr;
 }
 
-/// The rates of one vector instruction per cycle at 2 GHz. Without VNNI, a dot
-/// product of bytes takes 18 instructions, as above. The rate of mixed loops
-/// stays unknown, so that the cost model never chooses a less exact activation
-/// format for a CPU of which it knows nothing.
+/// The rates of a core that executes one vector instruction per cycle at 2 GHz.
+/// Without VNNI, a dot product of bytes takes 18 instructions, as in zen3. The
+/// rate of mixed loops stays unknown, so that the cost model never chooses a
+/// less exact activation format for a CPU of which it knows nothing.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
   const auto has = [&](std::string_view name) {

@@ -1,9 +1,10 @@
 //===- Microarchitecture.h - CPUs by name, with nominal rates ---*- C++ -*-===//
 //
-// The built-in profiles of CPUs, and which of them a CPU is. The rates are
-// nominal: instructions per cycle of published tables, times a clock frequency
-// that such CPUs sustain on all cores. They rank variants of kernels;
-// `airrun probe` measures what a machine really does.
+// The CPUs for which there is a built-in profile, and the identification of the
+// host's CPU among them. The rates are nominal: most are the instructions per
+// cycle of published tables times a clock frequency that such CPUs sustain on
+// all cores, and some were measured on one machine. They rank variants of
+// kernels; `airrun probe` measures what a machine really does.
 //
 // Thread-safety: callable from any thread.
 //
@@ -30,28 +31,31 @@ struct Microarchitecture {
   uint64_t memoryBandwidth = 0;
 };
 
-/// All that are known, sorted by name.
+/// All known microarchitectures, sorted by name.
 const std::vector<Microarchitecture> &microarchitectures();
 
-/// A CPU as it identifies itself. On x86, from cpuid: the vendor's twelve
-/// letters, and family and model with their extensions added. On Arm, from the
-/// main ID register: the vendor is "arm" if the implementer is Arm and empty
-/// otherwise, the family is 0, and the model is the part number.
+/// A CPU as it identifies itself. On x86, the identity comes from cpuid: the
+/// vendor is the vendor string of twelve letters, and the family and model
+/// include the extended family and model. On Arm, it comes from the main ID
+/// register: the vendor is "arm" if the implementer is Arm and empty otherwise,
+/// the family is 0, and the model is the part number.
 struct CpuIdentity {
   std::string vendor;
   uint32_t family = 0;
   uint32_t model = 0;
 };
 
-/// Returns the nominal rates of a CPU with `features`. A CPU that is not known,
-/// or whose features are fewer than those of its kind because a hypervisor
-/// hides some, has conservative ones: one 256-bit vector instruction per cycle
-/// (on Arm 128-bit) at 2 GHz, and no known ways of reading memory.
+/// Returns the nominal rates of a CPU with `features`. A CPU gets conservative
+/// rates if it is not known, or if it lacks features of its microarchitecture,
+/// for example because a hypervisor hides them. Conservative rates are those of
+/// one vector instruction of 256 bits (128 bits on Arm) per cycle at 2 GHz,
+/// with a nominal bandwidth of one core and no streams.
 CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
                       std::span<const std::string> features);
 
-/// Returns the peak bandwidth of the memory of such a CPU if its rates are
-/// known, else kNominalHostBandwidth (MachineProfile.h), in bytes per second.
+/// Returns the peak bandwidth of the memory of a CPU with `features`, in bytes
+/// per second. If nominalRates() returns conservative rates for the CPU, the
+/// result is kNominalHostBandwidth (MachineProfile.h).
 uint64_t nominalMemoryBandwidth(const CpuIdentity &cpu, std::string_view arch,
                                 std::span<const std::string> features);
 

@@ -1,7 +1,7 @@
 //===- ProbeCache.h - measurements that are remembered ----------*- C++ -*-===//
 //
-// What `airrun probe --save` writes and `airpack --target host` reads: a JSON
-// object with the keys
+// The file that `airrun probe --save` writes and `airpack --target host` reads.
+// It is a JSON object with the keys
 //   cpu_model  hostCpuModel() of the machine that was measured (required)
 //   profile    its profile, a JSON object (MachineProfile.h, required)
 // Any other key is refused.
@@ -28,17 +28,18 @@ struct ProbeCache {
 /// register. It is the same on every machine with such a CPU.
 std::string hostCpuModel();
 
-/// The text has a two-space indent and a final newline. Equal arguments result
-/// in equal bytes.
+/// Returns the cache as JSON. The text has a two-space indent and a final
+/// newline, and equal caches result in equal bytes.
 std::string toJson(const ProbeCache &cache);
-/// A Corrupt error names the file and the field.
+/// Parses what toJson() returns. `where` is the name of the file. A Corrupt
+/// error names the file and the field that is wrong.
 Result<ProbeCache> parseProbeCache(const std::string &json,
                                    const std::string &where);
 
-/// Returns `host` with the bandwidths and rates of `cache`. Fails with Mismatch
-/// if the cache is of another machine: if the model of the CPU, the number of
-/// cores, the architecture or the features differ. The message names the first
-/// difference.
+/// Returns the profile `host` with the bandwidths and rates of `cache`.
+/// `cpuModel` is the model of the host's CPU. Fails with Mismatch if the cache
+/// is of another machine: if the model of the CPU, the number of cores, the
+/// architecture or the features differ. The message names the first difference.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);

@@ -1,7 +1,8 @@
 //===- ProfileFields.h - fields of a profile's JSON -------------*- C++ -*-===//
 //
-// What ProfileJson.cpp and CpuRatesJson.cpp share. Errors are Corrupt and name
-// the file, the field, its value, and what the field takes.
+// Code that ProfileJson.cpp, CpuRatesJson.cpp and ProbeCache.cpp share. Errors
+// are Corrupt and name the file, the field, its value and the values that the
+// field accepts.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
@@ -26,19 +27,20 @@ inline constexpr uint64_t kMaxProfileNumber = INT64_MAX;
 /// Reads and checks the fields of a JSON object.
 class ProfileFields {
 public:
-  /// `where` is the name of the file. `prefix` stands before the names of the
-  /// fields in messages, such as "cpu.". `object` must outlive the result.
+  /// `where` is the name of the file. `prefix`, such as "cpu.", stands before
+  /// the names of fields in messages. `object` must outlive the ProfileFields.
   ProfileFields(const ProfileJson &object, std::string where,
                 std::string prefix = "")
       : object(object), where(std::move(where)), prefix(std::move(prefix)) {}
 
   Status fail(const std::string &field, const std::string &what) const;
 
-  /// Fails if the object has a key that is not in `keys`. `owner` names the
-  /// object in the message, with an article.
+  /// Fails if the object has a key that is not in `keys`. `owner` is what the
+  /// message calls the object, such as "a profile".
   Status onlyKnows(std::span<const char *const> keys, const char *owner) const;
 
-  /// Both leave `value` unchanged if the field is absent.
+  /// Read a number from `low` to `high`, or a text. Leave `value` unchanged if
+  /// the field is absent.
   Status readNumber(const char *field, uint64_t low, uint64_t high,
                     uint64_t &value) const;
   Status readText(const char *field, std::string &value) const;
@@ -56,21 +58,21 @@ private:
 
 /// Parses `json`, and sets `repeated` to the first key that an object has
 /// twice, if any. JSON does not define which of the two values counts, so the
-/// caller refuses such an object. The result is discarded if `json` is not
-/// JSON.
+/// caller must refuse such an object. If `json` is not valid JSON, the result
+/// is a discarded value (is_discarded()).
 ProfileJson parseProfileJson(const std::string &json, std::string &repeated);
 
-/// The profile that `object` describes, as parseProfile() reads it.
+/// Implements parseProfile() for JSON that is already parsed.
 Result<MachineProfile> profileFrom(const ProfileJson &object,
                                    const std::string &where);
-/// The profile as toJson() writes it.
+/// The JSON object that toJson() writes for a profile.
 ProfileJson profileJson(const MachineProfile &profile);
 
 /// Reads the object "cpu" of the profile `object`, if there is one.
 Status readCpuRates(const ProfileJson &object, const std::string &where,
                     CpuRates &rates);
 
-/// The object "cpu" with every key.
+/// The object "cpu" for `rates`, with every key.
 ProfileJson cpuRatesJson(const CpuRates &rates);
 
 } // namespace air

@@ -14,7 +14,8 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 2;
-/// 1: X16Order.h has the order of the units in layout x16.
+/// Minor version 1 introduced the order of units in layout x16 that
+/// formats/plan/X16Order.h defines.
 inline constexpr uint32_t kPlanMinor = 1;
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;

@@ -184,8 +184,9 @@ Status verifyTokenizer(const plan::Plan &plan) {
   return verifyTokenIds(tokenizer, tokens);
 }
 
-/// Checks that the streams are known ways of reading, sorted and unique, so
-/// that equal profiles have equal records.
+/// Checks that each stream has a known order of loads, a known hint and a valid
+/// distance, and that the streams are sorted and unique, so that equal profiles
+/// have equal records.
 Status verifyStreams(const plan::CpuRates &rates) {
   const uint32_t count = sizeOf(rates.streams());
   if (count > kMaxStreams) {

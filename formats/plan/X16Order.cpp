@@ -7,14 +7,15 @@
 namespace air {
 namespace {
 
-/// Some consecutive units of a field.
+/// Consecutive units of a field.
 struct Run {
   std::string_view field;
-  uint32_t first; ///< the first unit, counted within the section's share
+  uint32_t first; ///< the first unit, among the field's units in the section
   uint32_t count;
 };
 
-/// `sections` repetitions of `runs`. All units of a field are in one part.
+/// A part of a block: `sections` sections, each of which has these `runs`, with
+/// the next units of each field. All units of a field are in the same part.
 struct Part {
   uint32_t sections;
   std::span<const Run> runs;
@@ -48,7 +49,8 @@ constexpr Run kScales5k[] = {
     {"d", 0, 1}, {"dmin", 0, 1}, {"scales", 0, 3}, {"qh", 0, 8}};
 constexpr Part kQ5k[] = {{1, kScales5k}, {4, kEightQs}};
 
-// The first 16 columns of a half's four planes precede the other 16.
+// In each half, the units for the first 16 columns of the four planes precede
+// those for the other 16 columns.
 constexpr Run kHalf6k[] = {{"scales", 0, 2}, {"ql", 0, 4}, {"ql", 8, 4},
                            {"qh", 0, 4},     {"ql", 4, 4}, {"ql", 12, 4},
                            {"qh", 4, 4}};
@@ -77,7 +79,8 @@ constexpr Run kScalesIq4xs[] = {
     {"d", 0, 1}, {"scales_h", 0, 1}, {"scales_l", 0, 1}};
 constexpr Part kIq4xs[] = {{1, kScalesIq4xs}, {8, kFourQs}};
 
-/// Empty for dtypes whose units keep the order of the fields, in one section.
+/// The order of the units of a dtype. The result is empty if the units keep the
+/// order of the block's fields, in one section.
 std::span<const Part> orderOf(DType dtype) {
   switch (dtype) {
   case DType::Q1_0:

@@ -1,14 +1,14 @@
 //===- X16Order.h - the order of a block's units in x16 ---------*- C++ -*-===//
 //
 // Layout x16 (formats/plan/Layout.h) stores the units of a block in the order
-// in which kernels consume them: first the scales and whatever all columns of
-// the block need, then the data of one part of the columns after another. A
+// in which kernels consume them: first the scales and whatever else all columns
+// of the block need, then the data of one group of columns after the other. A
 // kernel that multiplies a matrix thus reads ascending addresses. Some CPUs
-// stream memory at a third of its rate or less if the lines of a page are read
-// in several streams or backwards.
+// read memory at less than half of their peak rate if the cache lines of a page
+// are read in several streams or backwards.
 //
-// A plan of minor version 0 has the units of every dtype in the order of the
-// block's fields instead.
+// In a plan of minor version 0, the units of every dtype are in the order of
+// the block's fields instead.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_X16ORDER_H
@@ -18,21 +18,23 @@
 
 namespace air {
 
-/// The place of a unit in an x16 block. A field may be divided into equal
-/// shares, which are stored in as many sections of equal size. Offsets are in
-/// bytes of a single row; 16 times an offset is the offset in a block column.
+/// The place of a unit in a block of layout x16. The units of a field may be
+/// divided into equal shares, which are stored in as many sections of equal
+/// size. Offsets are in bytes of the block of a single row; 16 times an offset
+/// is the offset in a block column, which has the blocks of 16 rows.
 struct X16Place {
-  uint32_t offset;       ///< of the unit of this index in section 0
+  uint32_t offset;       ///< the offset of the unit in section 0
   uint32_t sectionBytes; ///< the distance from one section to the next
   uint32_t sectionUnits; ///< the number of units of the field per section
 };
 
-/// The place of unit `index` of a section's share of the field called `field`.
-/// `index` is below sectionUnits, and the dtype has the field (asserted).
+/// The place of the unit with index `index` among those that a section has of
+/// the field called `field`. Asserts that `index` is below sectionUnits and
+/// that the dtype has the field.
 X16Place x16Place(DType dtype, std::string_view field, uint32_t index);
 
-/// The offset of unit `unit` of the whole field. The offsets of all units of a
-/// block cover it exactly.
+/// The offset of unit `unit`, counted within the whole field. The units of all
+/// fields, at their offsets, cover the block without gaps or overlaps.
 uint32_t x16Offset(DType dtype, std::string_view field, uint32_t unit);
 
 } // namespace air

@@ -52,7 +52,9 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
   return 0;
 }
 
-// A tile of a matmul reads whole row blocks, which are contiguous in x16.
+// Adds the stream of a matrix to `streams`. A tile of a matmul reads whole row
+// blocks, which are contiguous in layout x16. In other layouts there is no
+// stream.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16) {

@@ -51,13 +51,14 @@ struct DispatchGrid {
 uint64_t tileCount(const DispatchGrid &grid, const AirBatch &batch);
 
 /// Memory that a dispatch reads once, in the order of its tiles: tile t reads
-/// about tileBytes bytes at start + t * tileBytes.
+/// about `tileBytes` bytes from about start + t * tileBytes.
 struct TileStream {
   DeviceAddress start = 0;
   uint64_t tileBytes = 0;
 };
 
-/// One kernel launch of a program. The spans are only read during addProgram().
+/// One kernel launch of a program. The memory of `bindings` and `streams` is
+/// only read during addProgram().
 struct DispatchDesc {
   uint32_t executable = 0; ///< returned by loadExecutable()
   uint32_t entry = 0;      ///< index into the `entries` of that call
@@ -67,8 +68,8 @@ struct DispatchDesc {
   /// False if the next dispatch may start before the tiles of this one are
   /// done.
   bool barrier = true;
-  /// What a device may prefetch before the dispatch starts. Results do not
-  /// depend on it.
+  /// The memory that a device may prefetch before the dispatch starts. Results
+  /// do not depend on it.
   std::span<const TileStream> streams = {};
 };
 

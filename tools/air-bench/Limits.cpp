@@ -251,8 +251,8 @@ double clockRate() {
   constexpr int kUnroll = 16;
   double best = 0;
   uint64_t sum = 0;
-  // Some cores add constants without any latency, so the step is a variable
-  // that the compiler and the core do not know.
+  // Some cores add constants without any latency, so the number that is added
+  // is a variable whose value neither the compiler nor the core knows.
   uint64_t step = 1;
   for (int i = 0; i < kTries; ++i) {
     const double start = monotonicSeconds();

@@ -90,10 +90,10 @@ private:
   double operations = 0; ///< in one run, summed over all threads
 };
 
-/// The clock rate of the core that this thread runs on, in cycles per second:
-/// the best of a few samples of about a tenth of a millisecond. It is the rate
-/// of dependent additions, each of which takes one cycle on every core that has
-/// kernels.
+/// The clock rate of the core on which this thread runs, in cycles per second.
+/// It is measured as the rate of dependent additions, because an addition takes
+/// one cycle on every core that kernels support. The result is the best of a
+/// few samples of about a tenth of a millisecond each.
 double clockRate();
 
 } // namespace air::bench

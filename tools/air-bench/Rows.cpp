@@ -167,8 +167,9 @@ void RowMaker::makeAttention(const KernelRow &kernel, KernelSpec spec,
                              uint64_t layers, const std::string &axes,
                              const std::string &heads) {
   const uint64_t layerBytes = spec.kvPageBytes;
-  // The pages of a KV cache for `positions` positions in all are as far apart
-  // as in a model.
+  // Returns `spec` with pages that are as large as in the KV cache of a model
+  // with all its layers. If the pages for `positions` positions would then take
+  // more than kMostKvBytes, the pages have as many layers as fit.
   auto inModel = [&](uint64_t positions) {
     const uint64_t pages = positions / AIR_KV_PAGE_TOKENS;
     KernelSpec paged = spec;
@@ -190,7 +191,8 @@ void RowMaker::makeAttention(const KernelRow &kernel, KernelSpec spec,
   };
   for (uint32_t context : kContexts) {
     for (size_t i = 0; i < kClassTokens.size(); ++i) {
-      // A batch of a few tokens has as many sequences (see tune::Workload).
+      // In a batch of a few tokens, each token belongs to a sequence of its own
+      // (see tune::Workload).
       const auto mClass = static_cast<MClass>(i);
       const uint64_t sequences = mClass == MClass::Small ? kClassTokens[i] : 1;
       add(kernel, inModel(sequences * context), axes, shapeOf(context), mClass,

@@ -39,13 +39,14 @@ struct HeadShape {
 };
 inline constexpr std::array<HeadShape, 2> kHeads = {
     {{32, 8, 64, 16}, {32, 8, 128, 32}}};
-/// The contexts of attention for every class of M.
+/// The contexts with which attention is timed for every class of M.
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
-/// Further contexts for one token, and for the many tokens of a prompt.
+/// Further contexts with which attention is timed: with one token, and with the
+/// many tokens of a prompt.
 inline constexpr std::array<uint32_t, 3> kLongContexts = {16384, 65536, 131072};
 inline constexpr std::array<uint32_t, 2> kLongPrompts = {16384, 65536};
-/// The pages of a KV cache hold the layers of the model, but at most as many as
-/// fit into this number of bytes.
+/// The limit for the size of a KV cache in bytes. Its pages hold all layers of
+/// the model, or as many as fit within this limit.
 inline constexpr uint64_t kMostKvBytes = uint64_t{1} << 30;
 
 /// For each MClass, the number of tokens with which its kernels are timed.

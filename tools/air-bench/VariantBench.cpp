@@ -15,9 +15,10 @@ using codegen::KernelSpec;
 using tune::RotatingMemory;
 using tune::Workload;
 
-/// The size of an L2 cache that is assumed if the profile does not know it.
+/// The size of an L2 cache that is assumed if the profile does not state it.
 constexpr uint64_t kNominalL2Bytes = 1 << 20;
-/// The shortest sample. In a shorter one, waking the threads would count.
+/// The least duration of a sample. In a shorter sample, the time for waking the
+/// threads would matter.
 constexpr double kSampleSeconds = 4e-3;
 constexpr uint32_t kFewestRounds = 7;
 constexpr int kAttempts = 3;
@@ -30,13 +31,14 @@ double medianOf(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-/// One kernel with operands in one place.
+/// A kernel whose weights are in one of the two places, cache or memory, with
+/// its samples.
 struct Bench {
   std::shared_ptr<Workload> work; ///< shared by variants of one format
-  size_t kernel = 0;              ///< in `work`
-  uint32_t runs = 1;              ///< per sample
-  std::vector<double> seconds;    ///< of a run, one per round
-  std::vector<double> shares;     ///< one per round
+  size_t kernel = 0;              ///< the kernel's index in `work`
+  uint32_t runs = 1;              ///< the number of runs per sample
+  std::vector<double> seconds;    ///< seconds per run, one per round
+  std::vector<double> shares;     ///< VariantTime::share, one per round
 };
 
 class VariantRun {
@@ -49,12 +51,14 @@ public:
 
 private:
   Status create();
-  /// Adds the workloads for all variants, of `spec` instead of row.spec.
+  /// Creates the workloads of all variants for one place, with the shape of
+  /// `spec` instead of row.spec. Variants with the same activation format share
+  /// one.
   Status createPlace(const KernelSpec &spec, bool isCached,
                      std::vector<Bench> &benches);
   Status sample(Bench &bench);
   /// Brings the weights into the cores' caches. A kernel with non-temporal
-  /// prefetches would not do it by itself.
+  /// prefetches would not do so itself.
   Status warmUp();
   Status round();
   Status measureLimits();
@@ -169,8 +173,8 @@ Status VariantRun::round() {
     AIR_RETURN_IF_ERROR(warmUp());
     AIR_RETURN_IF_ERROR(sample(fromCache[(i + clocks.size()) % count]));
   }
-  // Memory is measured between the variants too, because its rate may change
-  // within a round.
+  // Plain reads are also measured between the variants, because the bandwidth
+  // of memory may change within a round.
   double before = reads->sample();
   readRates.push_back(before);
   for (size_t first = 0; first < count; first += kVariantsPerLimit) {

@@ -1,13 +1,13 @@
 //===- VariantBench.h - times variants of a matmul --------------*- C++ -*-===//
 //
-// Times the variants of a matmul (Variants.h) in rounds: each round measures
-// the clock rate, the rate of plain reads, and then each variant once from
-// cache and once from memory. What another program or the neighbours on a
-// shared machine slow down in one round, they slow down for all variants.
+// Times the variants of a matmul (Variants.h) in rounds. Each round measures
+// the clock rate, then each variant once from cache, and then each variant once
+// from memory, with plain reads in between. If other programs or other users of
+// a shared machine slow down a round, they thus slow down all variants.
 //
 // Thread-safety: call measureVariants from one thread at a time. Errors: those
-// of the compiler and the CPU device; Internal if a rate exceeds its limit even
-// after the limits were measured again.
+// of the compiler and the CPU device; Internal if a rate still exceeds its
+// limit after the limits have been measured again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_VARIANTBENCH_H
@@ -21,10 +21,11 @@ namespace air::bench {
 
 struct VariantOptions {
   uint32_t threads = 1;
-  double seconds = 0.1; ///< least time for each variant and place, in total
+  double seconds = 0.1; ///< least measuring time of a variant in each place
 };
 
-/// Measures one row of Rows.h, a matmul. Predictions are made for `target`.
+/// Times the variants of the matmul `row` (Rows.h). The predictions are for
+/// `target`.
 Result<VariantTable> measureVariants(const BenchRow &row,
                                      const MachineProfile &target,
                                      const VariantOptions &options,

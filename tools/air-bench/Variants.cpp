@@ -19,12 +19,13 @@ using codegen::KernelSpec;
 using codegen::MatMulTiles;
 
 constexpr double kGiga = 1e9;
-constexpr uint64_t kRows = 16; ///< of a row block
+constexpr uint64_t kRows = 16; ///< rows of a row block
 
 /// The prefetch distances that are tried, in bytes.
 constexpr uint64_t kDistances[] = {2304, 4608, 9216, 18432};
-/// The numbers of row blocks per tile that are tried. Panels are multiplied one
-/// to three row blocks at a time.
+/// The numbers of row blocks per tile that are tried: kTileSizes in kernels
+/// without panels, and kPanelTileSizes in kernels with panels, which multiply
+/// the panels of one to three row blocks at a time.
 constexpr uint64_t kTileSizes[] = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint64_t kPanelTileSizes[] = {3, 6, 12, 24, 48};
 

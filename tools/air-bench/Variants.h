@@ -1,12 +1,13 @@
 //===- Variants.h - variants of a matmul kernel -----------------*- C++ -*-===//
 //
-// The variants of one matmul: the kernel with the cost model's choices, and
-// kernels that differ from it in one of them - the activation format, the size
-// of a tile, or the prefetch.
+// The variants of a matmul are the kernel with the cost model's choices, and
+// kernels that differ from it in one choice: the activation format, the size of
+// a tile, or the prefetches.
 //
-// What is measured of each is the time for a block of 256 columns and 16 rows,
-// in clock cycles of one core, beside the time that the cost model predicts
-// from the profile (codegen/cpu/matmul/MatMulCost.h). It is measured twice:
+// For each variant, the time for a block of 256 columns and 16 rows is measured
+// in clock cycles of one core, and reported next to the time that the cost
+// model predicts from the profile (codegen/cpu/matmul/MatMulCost.h). It is
+// measured twice:
 //
 //   from cache   the weights fit into the L2 caches of the cores
 //   from memory  the weights are in no cache
@@ -30,28 +31,32 @@ struct Variant {
   codegen::KernelSpec spec;
 };
 
-/// The variants of `spec`, a matmul that target's kernels support; the first
-/// one has the cost model's choices, for the activation format of `spec`.
+/// Returns the variants of `spec`, a matmul that the kernels of `target`
+/// support. The first one has the cost model's choices and the activation
+/// format of `spec`.
 std::vector<Variant> variantsOf(const codegen::KernelSpec &spec,
                                 const MachineProfile &target);
 
-/// `spec` with fewer rows, so that its weights take half of the L2 caches of
-/// `threads` cores, or all of its rows if these take less.
+/// Returns `spec` with so few rows that its weights take half of the L2 caches
+/// of `threads` cores, or with all of its rows if these take less. `l2Bytes` is
+/// the size of one L2 cache.
 codegen::KernelSpec cachedSpec(const codegen::KernelSpec &spec,
                                const MachineProfile &target, uint32_t threads,
                                uint64_t l2Bytes);
 
-/// The number of blocks of 256 columns and 16 rows that a run multiplies.
+/// The number of blocks of 256 columns and 16 rows that a run of the kernel
+/// multiplies.
 double blocksOf(const codegen::KernelSpec &spec);
 
-/// One kernel from one place.
+/// The measurement of a variant whose weights come from cache, or from memory.
 struct VariantTime {
-  double seconds = 0;   ///< of a run, the median over the rounds
-  double predicted = 0; ///< seconds of a run, by the cost model
+  double seconds = 0;   ///< seconds per run, the median over the rounds
+  double predicted = 0; ///< seconds per run, predicted by the cost model
   double bytes = 0;     ///< bytes of weights per run
   double operations = 0;
-  /// The median over the rounds of the rate at which weights were read, divided
-  /// by the bandwidth of plain reads in that round. Only from memory.
+  /// The rate at which weights were read, divided by the bandwidth of plain
+  /// reads at the same time: the median over the rounds. Only measured from
+  /// memory.
   double share = 0;
 };
 
@@ -71,17 +76,17 @@ struct VariantTable {
   uint32_t tokens = 1;
   uint32_t rounds = 0;
   double clock = 0;        ///< cycles per second, the median over the rounds
-  double readRate = 0;     ///< bytes per second of plain reads: the median
-  double bestReadRate = 0; ///< and the highest
+  double readRate = 0;     ///< median of plain reads, in bytes per second
+  double bestReadRate = 0; ///< best of plain reads, in bytes per second
   ArithmeticRates rates;   ///< of all threads
   std::vector<VariantRow> rows;
 };
 
-/// Clock cycles of one core per block.
+/// Converts the `seconds` of a run to clock cycles of one core per block.
 double cyclesPerBlock(const VariantTable &table, double seconds, double blocks);
 
-/// States which rate exceeds its limit by more than kMostShare allows, with
-/// both values. Empty if none does.
+/// If a rate exceeds its limit by more than kMostShare allows, returns a text
+/// that states the rate and the limit. Otherwise returns "".
 std::string impossibleRate(const VariantTable &table);
 
 std::string variantText(const VariantTable &table);

@@ -363,7 +363,8 @@ Status runPack(const cli::Invocation &invocation) {
   if (invocation.has("--json")) {
     return cli::writeOut(planToJson(plan.plan()));
   }
-  // The summary of a measured target already has its bandwidth.
+  // A measured profile already states the memory bandwidth, which the summary
+  // shows.
   double bandwidth = options.target == "host" && !options.machine->measured
                          ? measureBandwidth()
                          : 0;

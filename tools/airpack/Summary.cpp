@@ -187,7 +187,7 @@ std::string samplingLine(const plan::Plan &plan) {
 }
 
 /// The lines that report how matmuls prefetch their weights, and what `airpack
-/// --tune` did. A plan that was not tuned has no such line.
+/// --tune` did. A plan without prefetches or without tuning lacks the line.
 std::string kernelLines(const plan::Plan &plan) {
   std::string lines;
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {

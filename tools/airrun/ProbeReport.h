@@ -8,9 +8,9 @@
 
 namespace air {
 
-/// Tables of the rates of `profile`. The share of an arithmetic rate is its
-/// part of byte_dot, that of a stream its part of memory_bandwidth. Columns and
-/// rows without a value have a dash. `cpuModel` is hostCpuModel().
+/// Returns tables of the rates of `profile`. Shares of arithmetic rates are
+/// relative to byte_dot, and shares of streams to memory_bandwidth. A rate that
+/// is not known is shown as a dash. `cpuModel` is hostCpuModel().
 std::string probeReport(const MachineProfile &profile,
                         const std::string &cpuModel);
 

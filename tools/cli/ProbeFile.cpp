@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A probe has less than ten kilobytes, so a larger file is something else.
+/// The largest size of a saved probe in bytes. A probe takes less than ten
+/// kilobytes, so a file that is larger than this is something else.
 constexpr uint64_t kMostBytes = uint64_t{1} << 20;
 
 std::string variable(const char *name) {

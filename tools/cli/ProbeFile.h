@@ -15,21 +15,22 @@
 
 namespace air::cli {
 
-/// The path of the file; empty if neither variable is set.
+/// The path of the file; empty if neither XDG_CACHE_HOME nor HOME can be used.
 std::string probeFilePath();
 
-/// Opens the file for saveProbe() and creates its folders. Call it before the
-/// machine is measured, so that a file that cannot be written is refused early.
-/// Errors: Usage if neither variable is set, and those of AtomicFile.
+/// Opens the file for saveProbe(), and creates its folders. It should be called
+/// before the machine is measured, so that a file that cannot be written causes
+/// an error early. Errors: Usage if probeFilePath() is empty, Io if the folders
+/// cannot be created, and those of AtomicFile.
 Result<AtomicFile> openProbeFile();
 
 /// Writes `profile`, which was measured on this machine, and commits the file.
 Status saveProbe(AtomicFile &file, const MachineProfile &profile);
 
 /// Returns the profile that `spec` names, as resolveProfile() does. For "host",
-/// a saved probe of this machine replaces the nominal rates, and a line on
-/// standard error says so. A saved probe that is damaged or of another machine
-/// is not used, and a line says why.
+/// a saved probe of this machine replaces the nominal rates, and a note on
+/// standard error says so. A saved probe that is damaged or is of another
+/// machine is not used, and the note says why.
 Result<MachineProfile> resolveTarget(const std::string &spec);
 
 } // namespace air::cli

@@ -16,7 +16,7 @@ using codegen::KernelOp;
 using codegen::KernelSpec;
 
 constexpr uint64_t kMaxCopies = 65536;
-/// The dispatches of a program whose operands have one copy.
+/// The number of dispatches of a program whose operands exist in one copy only.
 constexpr uint32_t kCachedDispatches = 64;
 
 uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
@@ -105,7 +105,7 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
   const uint64_t m = ids.size();
   const uint64_t padded = alignUp(m, AIR_TOKEN_PADDING);
   const uint64_t kv = blockTables.size() * spec.kvPageBytes;
-  // Attention reads the part of one layer from each page.
+  // A page may hold several layers, of which attention reads one.
   const uint64_t layerBytes = 2 * spec.kvHeads * spec.headDim *
                               AIR_KV_PAGE_TOKENS *
                               info(spec.kvDtype).blockBytes;
@@ -329,7 +329,8 @@ Status Workload::runMany(size_t kernel, uint32_t times) {
         id = static_cast<int32_t>(nextRandom(random) % vocabulary);
       }
     }
-    // The ids change with each run of a kernel that reads them.
+    // A kernel that reads token ids gets new ids for each run, so its runs are
+    // not combined.
     const uint32_t count =
         vocabulary != 0 ? 1 : std::min(times, dispatchCount - next);
     AIR_RETURN_IF_ERROR(device->run(programs[kernel], next, count, view()));

@@ -52,13 +52,13 @@ private:
   Pool bits;
 };
 
-/// The batch of a run, and where it finds its operands.
+/// The batch of a run, and whether its operands stay in the caches.
 struct WorkloadBatch {
   uint64_t tokens = 1;
   /// For attention, the number of keys that the last token sees.
   uint32_t context = 0;
-  /// Whether all runs use one copy of the operands, which stays in the caches
-  /// that it fits into.
+  /// Whether all runs use the same copy of the operands, so that it stays in
+  /// those caches that are large enough for it.
   bool isCached = false;
 };
 
@@ -74,8 +74,9 @@ public:
   /// Runs all tiles of the kernel `specs[kernel]` once, on the next copy of its
   /// operands.
   Status run(size_t kernel = 0) { return runMany(kernel, 1); }
-  /// Runs the kernel `times` times, one dispatch after the other as in a pass
-  /// over a model, each on the next copy.
+  /// Runs the kernel `specs[kernel]` `times` times, each time on the next copy
+  /// of its operands. The runs follow each other like the dispatches of a pass
+  /// over a model.
   Status runMany(size_t kernel, uint32_t times);
 
   /// Bytes per run that must come from memory: weights or KV, or the
@@ -109,8 +110,8 @@ private:
   std::vector<uint32_t> programs; ///< one per kernel
   uint64_t stride = 0; ///< bytes from one copy of all operands to the next
   uint32_t copies = 1;
-  /// For attention, `layers` copies lie in the same pages, layerStride bytes
-  /// apart.
+  /// For attention, a page of the KV cache holds `layers` layers, each of which
+  /// is one of the copies. They are layerStride bytes apart.
   uint64_t layers = 1;
   uint64_t layerStride = 0;
   uint32_t dispatchCount =

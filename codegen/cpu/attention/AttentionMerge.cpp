@@ -1,8 +1,8 @@
 //===- AttentionMerge.cpp - adds up the states of ranges of positions -----===//
 //
-// A tile covers the query heads of one KV head of one token. The ranges are
-// added in ascending order, so the result does not depend on the threads that
-// computed them.
+// A tile covers those query heads of a token that share one KV head. Their
+// ranges are added in ascending order, so the result does not depend on the
+// order in which threads computed the ranges.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"

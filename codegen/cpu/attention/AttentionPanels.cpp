@@ -40,8 +40,8 @@ private:
     // widened to f32.
     Value keys;
     Value values;
-    // Where the page that is read next begins, and the number of its lines that
-    // each register tile of scores prefetches.
+    // The address of the page that is read next, and the number of its cache
+    // lines that each register tile of scores prefetches.
     Value next;
     Value share;
   };
@@ -105,7 +105,8 @@ void PanelsWriter::write(const AttentionRun &run) {
   b.loop(b.i64(0), b.add(lastPage, b.i64(1)), b.i64(1), [&](Value index) {
     const Value pageStart = b.mul(index, b.i64(kPage));
     Page page = widened(run, index, validKeys(lastToken, pageStart));
-    // The run after this one usually reads the same head.
+    // After the last page, the first page of the same head is prefetched,
+    // because the next run usually reads it.
     page.next = pageKeys(run, b.select(b.equal(index, lastPage), b.i64(0),
                                        b.add(index, b.i64(1))));
     page.share = share;
@@ -259,10 +260,10 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
   return wide;
 }
 
-// Prefetches into L2 the part of the next page that belongs to the register
-// tile of scores that begins with `key`. The prefetches are spread over the
-// multiplication, which takes much longer than widening a page: prefetched
-// there, all lines would wait for memory at the same time.
+// Prefetches into L2 the share of the next page that belongs to one register
+// tile of scores: the tile whose first key is `key`. The prefetches are spread
+// over the multiplication, which takes much longer than widening a page does.
+// During the widening, all lines would wait for memory at the same time.
 void PanelsWriter::prefetchShare(const Page &page, const Place &place,
                                  Value key) {
   const Value tile =

@@ -34,7 +34,7 @@ struct AttentionShape {
   int64_t queryRowBytes; ///< bytes of a token's row of qkv
   int64_t lanes;         ///< floats per vector register
 
-  int64_t ranges; ///< ranges of positions (KernelSpec.h)
+  int64_t ranges; ///< the number of ranges of positions (KernelSpec.h)
 
   int64_t tokensPerTile;
   int64_t blockTokens;
@@ -42,11 +42,13 @@ struct AttentionShape {
 
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
-  /// Whether K and V are prefetched, in addition to what the hardware does.
+  /// Whether the code prefetches K and V into L2 and far ahead into L1
+  /// (IsaTraits::prefetchesStreams).
   bool prefetches;
   struct {
-    /// How far ahead of the loads K and V are prefetched into L1: a quarter of
-    /// a head's K, but at most 4 KiB, which leaves most of L1 to other data.
+    /// The distance in bytes at which K and V are prefetched into L1, ahead of
+    /// the loads: a quarter of the K that a head has in a page, but at most 4
+    /// KiB, so that most of L1 is left to other data.
     int64_t nearBytes;
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
     /// replaced by the weights.
@@ -111,8 +113,8 @@ struct AttentionRun {
   KernelBuilder::Value range; ///< not set where shape.ranges is 1
 };
 
-/// The addresses in a row of states, which codegen/KernelSpec.h defines, for
-/// query head `head` in range `range`.
+/// The addresses in a token's row of states (codegen/KernelSpec.h, Attention)
+/// at which the state of query head `head` in range `range` is stored.
 struct AttentionState {
   KernelBuilder::Value values;  ///< f32 [headDim]
   KernelBuilder::Value largest; ///< f32, followed by the sum of the weights
@@ -147,7 +149,8 @@ protected:
     return codegen::kvHead(b, shape.kv, b.binding(1), run.sequence, page,
                            run.kvHead);
   }
-  /// The index of a query head.
+  /// The index, among all query heads, of query head `headOfGroup` of the run's
+  /// KV head.
   Value headOf(const AttentionRun &run, Value headOfGroup) {
     return b.add(b.mul(run.kvHead, b.i64(shape.group)), headOfGroup);
   }

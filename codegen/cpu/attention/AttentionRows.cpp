@@ -5,12 +5,13 @@
 // widened once for several rows. Every byte of K and V is thus fetched once per
 // KV head and run.
 //
-// K and V of a head are contiguous in a page, and their lines are first
-// requested in the order of their addresses. Requests run ahead at two
-// distances: each loop over K or V prefetches its share of the next page into
-// L2, and the first loop also prefetches into L1 what it reads a little later
-// (AttentionShape::nearBytes). After the last page of a head comes the first
-// page of the next head, which is usually the same thread's next tile.
+// The K and V of a head are contiguous in a page, and their cache lines are
+// first requested in the order of their addresses. Prefetches run ahead of the
+// loads at two distances: each loop over K or V prefetches a share of the next
+// page into L2, and the first loop also prefetches into L1 the bytes that
+// follow AttentionShape::nearBytes later. After the last page of a head comes
+// the first page of the next head, which the same thread usually reads in its
+// next tile.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -44,8 +45,9 @@ private:
   struct Rows {
     Value first; // the set's first row, counted from the start of the run
     int64_t count = 0;
-    // The sets of a token share the work of prefetching. `set` is the index of
-    // this one; if `sets` is 0, this one has no share.
+    // The sets of a token share the work of prefetching: there are `sets` sets
+    // that take part, and `set` is the index of this one among them. If `sets`
+    // is 0, this set prefetches nothing.
     int64_t set = 0;
     int64_t sets = 1;
     bool isFirst() const { return set == 0 && sets != 0; }
@@ -98,9 +100,11 @@ void RowsWriter::write(const AttentionRun &run) {
   shape.ranges == 1 ? finish(run) : storeState(run);
 }
 
-// The first page of a range. So many ranges are used that each has at least
-// kAttentionRangePages pages. They are spread evenly among all ranges, so that
-// every thread, which takes consecutive tiles, gets its share of them.
+// The index of the first page of range `range`, for a token that attends to
+// `pages` pages. As many ranges as possible are used, provided that each has at
+// least kAttentionRangePages pages; the others are empty. The used ranges are
+// spread evenly among all ranges: a thread takes consecutive tiles, so every
+// thread gets its share of the work.
 RowsWriter::Value RowsWriter::rangeStart(Value range, Value pages) {
   const Value ranges = b.i64(shape.ranges);
   const Value used =
@@ -122,8 +126,8 @@ void RowsWriter::start(Value rows) {
   });
 }
 
-// The keys of the page that is read after `page`. At the end of the last head
-// there is none, and the result is any page.
+// The keys of the page that is read after `page`. After the last page of the
+// last head, nothing is read, and the result is an arbitrary page.
 RowsWriter::Value RowsWriter::nextKeys(const AttentionRun &run, Value page,
                                        Value lastPage) {
   const Value isLast = b.equal(page, lastPage);
@@ -166,8 +170,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // One set prefetches for all of them: the sets of the loop are not
-        // distinguished.
+        // The first set prefetches for all sets. The other sets share the code
+        // of a loop, so they cannot prefetch different shares.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
@@ -190,9 +194,10 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Prefetches into L2 what belongs to one step of a loop over K or V: each of
-// the `passes` loops of each set covers an equal part of `half`, the K or V of
-// the next page.
+// Prefetches into L2 the lines that belong to one step of a loop over K or V.
+// `half` is the K or the V of the next page. Each of the `passes` loops of each
+// set covers an equal part of it, and each of the `steps` steps of a loop an
+// equal part of that.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (!shape.prefetches || rows.sets == 0) {
@@ -212,12 +217,13 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
   }
 }
 
-// Requests the lines of a row of K or V so that their first requests ascend.
-// The first loop over K or V calls this function before it loads the first
-// `loaded` bytes of row `row` of `half`, whose rows have `rowBytes` bytes. With
-// prefetches, the lines are those that follow nearBytes later, where `next`
-// follows `half`. Without, they are the lines of the row that this loop does
-// not load itself.
+// Prefetches lines of K or V into L1 in such an order that the first requests
+// for the lines ascend. Only the first loop over K or V calls this function,
+// before it loads the first `loaded` bytes of row `row` of `half`, whose rows
+// have `rowBytes` bytes. If shape.prefetches is true, the lines are those that
+// lie nearBytes after the row, where `next` is taken to follow `half`.
+// Otherwise, they are the lines of the same row that this loop does not load
+// itself.
 void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
                             int64_t loaded) {
   const Value offset = b.mul(row, b.i64(rowBytes));
@@ -338,7 +344,8 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 // one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
-  // The elements are divided into vectors of `widths` lanes.
+  // The headDim elements are divided into vectors, whose numbers of lanes are
+  // `widths`.
   llvm::SmallVector<int64_t> widths;
   for (int64_t i = 0, lanes = shape.rowLanes; i < shape.kv.headDim;
        i += lanes) {

@@ -37,8 +37,9 @@ struct KvShape {
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Rejects head shapes that no kernel supports. The error is Internal for an
-/// impossible shape, and Unsupported otherwise.
+/// Rejects numbers of heads and of elements per head that no kernel supports.
+/// The error is Internal if no model can have such heads, and Unsupported
+/// otherwise.
 Status checkHeads(const KernelSpec &spec);
 /// Rejects KV dtypes, head shapes and pages that no kernel supports. The error
 /// is Internal for a shape that no cache can have, and Unsupported otherwise.

@@ -251,8 +251,8 @@ Value KernelBuilder::load(Type type, Value pointer, unsigned alignment) {
 }
 
 Value KernelBuilder::loadInOrder(Type type, Value pointer, unsigned alignment) {
-  // LLVM keeps volatile accesses in order. It would split a long vector itself,
-  // but in an order of its own.
+  // LLVM keeps volatile accesses in order. LLVM would also split a vector that
+  // is longer than a register, but not necessarily in ascending order.
   auto piece = [&](Type of, Value from) -> Value {
     return LLVM::LoadOp::create(builder, location, of, from, alignment,
                                 /*isVolatile=*/true);

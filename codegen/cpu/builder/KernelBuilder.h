@@ -137,10 +137,10 @@ public:
   /// base + index * elementBytes.
   Value element(Value base, Value index, int64_t elementBytes);
   Value load(Type type, Value pointer, unsigned alignment);
-  /// As load(), but the machine code has all loads by this function in the
-  /// order in which they are emitted, each exactly once: neither LLVM's
-  /// optimiser nor its scheduler moves one past another. A vector that is
-  /// longer than the machine's is loaded in ascending order.
+  /// Like load(), but in the machine code, all loads that this function emits
+  /// are in the order in which they were emitted, each exactly once: neither
+  /// LLVM's optimiser nor its scheduler moves one past another. A vector that
+  /// is longer than a register of the target is loaded in ascending order.
   Value loadInOrder(Type type, Value pointer, unsigned alignment);
   void store(Value value, Value pointer, unsigned alignment);
   /// Loads a 32-bit unsigned integer, zero-extended to i64.
@@ -151,8 +151,9 @@ public:
   /// unaligned. `index` is a vector of non-negative i32, and `element` has 32
   /// or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
-  /// Prefetches the 64-byte line at `pointer`. Any address is allowed. With the
-  /// hint None there is no instruction.
+  /// Prefetches the 64-byte line at `pointer`, which may be any address, into
+  /// the cache level that `hint` names. For the hint None, no instruction is
+  /// emitted.
   void prefetch(Value pointer, StreamHint hint = StreamHint::T0);
   /// The address of a read-only table in the object. Kernels share tables by
   /// `name`, so equal names must mean equal bytes.
@@ -211,8 +212,8 @@ public:
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);
   Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> mask);
-  /// The lanes of all `parts`, one part after the other. The parts have the
-  /// same type, and their number is a power of two.
+  /// Concatenates `parts`. All parts have the same type, and their number is a
+  /// power of two.
   Value join(Values parts);
 
   // ---- functions ------------------------------------------------------------

@@ -78,7 +78,7 @@ Value oddScale(KernelBuilder &b, Value d, Value code) {
   return halfStepScale(b, d, code, 2);
 }
 
-/// Byte number `index` (i64, below 8) of two words.
+/// Byte `index` (i64, 0 to 7) of the eight bytes of two words.
 Value byteAt(KernelBuilder &b, const std::array<Value, 2> &words, Value index) {
   Value word = b.select(b.less(index, b.i64(4)), words[0], words[1]);
   return WordMath(b).bitsOf(word, b.mul(b.andBits(index, int64_t{3}), b.i64(8)),
@@ -272,8 +272,9 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
       b.floatExtend(b.bitcast(b.truncate(half, b.i16()), b.f16()), b.f32());
   d = sink.fieldScale(b.mul(d, b.constant(d.getType(), kIq1Delta)), kBits);
   sink.repeat(4, 64, [&](Value pair) {
-    // For each 32 columns, `high` holds one nibble for each of four entries,
-    // with three bits of the entry's index and the sign of its delta.
+    // For each 32 columns, `high` holds four nibbles, one for each codebook
+    // entry. A nibble has three bits of the entry's index and the sign of its
+    // delta.
     Value high = block.word("qh", 0, pair);
     Value scales = math.shiftedRight(
         b.select(b.less(pair, b.i64(2)), scaleWords[0], scaleWords[1]),

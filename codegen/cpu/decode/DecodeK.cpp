@@ -36,8 +36,9 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
                const ScaleMins &packed, llvm::ArrayRef<Value> highs) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  // A half has four sub-blocks. Two adjacent ones share a section of "qs": the
-  // first is in the low nibbles, and the second in the high nibbles.
+  // Half of a block has four sub-blocks. Each two adjacent ones share a section
+  // of "qs", which has the first in its low nibbles and the second in its high
+  // nibbles.
   auto emitHalf = [&](Value half, int64_t firstColumn) {
     auto pick = [&](const std::array<Value, 2> &words) {
       return b.select(b.less(half, b.i64(1)), words[0], words[1]);
@@ -62,8 +63,8 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
               sink.fields(first + 4 * i, words[i], 4 * side, 4, 0);
               continue;
             }
-            // The fifth bit of element l of the half's sub-block n is bit n of
-            // byte l.
+            // In the fifth bits of this half, bit n of byte l belongs to
+            // element l of sub-block n.
             Value low =
                 b.andBits(b.shiftRight(words[i], 4 * side), everyByte(15));
             Value high =
@@ -74,8 +75,8 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
       }
     }
   };
-  // Without a loop, all shifts are by constants. With 16-lane vectors the code
-  // is short enough for that.
+  // Without a loop, all shifts are by constants. With 16-lane vectors, the code
+  // is short enough to be emitted twice.
   if (b.isa().hasAvx512) {
     emitHalf(b.i64(0), 0);
     emitHalf(b.i64(1), 128);
@@ -85,12 +86,13 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
 }
 
 /// The columns of a block of Q2_K, Q3_K or Q6_K have the order [half 2][plane
-/// 4][group 2][16], and one scale for each group.
+/// 4][group 2][16]. Each group of 16 columns has a scale. Returns the first
+/// column of a group, counted from the start of its half.
 int64_t columnOf(int64_t plane, int64_t group) {
   return 32 * plane + 16 * group;
 }
 
-/// The number of a half's scale.
+/// The index of a group's scale among the eight scales of its half.
 int64_t scaleOf(int64_t plane, int64_t group) { return 2 * plane + group; }
 
 } // namespace
@@ -128,9 +130,10 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   const std::array<Value, 3> scales = block.words<3>("scales");
   const std::array<Value, 8> masks = block.words<8>("hmask");
   sink.repeat(2, 128, [&](Value half) {
-    // The low four bits of scale j of a half are in byte j of "scales", in the
-    // lower nibble for the first half and in the upper one for the second. Its
-    // two high bits are in byte 8 + j % 4, as bit pair j / 4 of the half's two.
+    // The low four bits of scale j of a half are in byte j of "scales": for the
+    // first half in the lower nibble, for the second half in the upper one. The
+    // two high bits of the scale are in the nibble at the same place in byte 8
+    // + j % 4: as its lower two bits if j < 4, otherwise as its upper two.
     Value upper = b.mul(half, b.i64(4));
     Value tops = math.shiftedRight(scales[2], upper);
     std::array<Value, 2> codes;

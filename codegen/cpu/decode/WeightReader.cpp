@@ -39,7 +39,8 @@ Value BlockReader::unit(std::string_view name, int64_t index,
       Value address = b.offset(start, at);
       return section ? b.element(address, section, sectionBytes) : address;
     };
-    // Each line of a block column is prefetched by the load of its first byte.
+    // Each cache line of a block column is prefetched once, by the load that
+    // reads its counterpart's first byte.
     const int64_t line = (offset + kLineBytes - 1) / kLineBytes * kLineBytes;
     if (prefetchBase && line < offset + kRowLanes * bytes) {
       assert((!section || sectionBytes % kLineBytes == 0) && "whole lines");

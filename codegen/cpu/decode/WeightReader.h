@@ -21,7 +21,8 @@ inline constexpr int64_t kRowLanes = kX16Rows;
 
 class RowBlockReader;
 
-/// Reads one block of each of the 16 rows of a row block, which it points at.
+/// Reads one block of each of the 16 rows of a row block. A BlockReader refers
+/// to its RowBlockReader, which must outlive it.
 class BlockReader {
 public:
   using Value = mlir::Value;
@@ -29,13 +30,14 @@ public:
   KernelBuilder &builder() const { return b; }
   const DTypeInfo &dtype() const { return type; }
 
-  /// Loads a unit of a field in 16 lanes of i8, i16, i32 or i64, depending on
-  /// the size of the field's units: unit `index` of the share that section
-  /// `section` has of the field (formats/plan/X16Order.h). `section` is an i64;
-  /// null means section 0.
+  /// Loads a unit of a field, one row per lane, in 16 lanes of i8, i16, i32 or
+  /// i64, depending on the size of the field's units. The units of a field are
+  /// divided among sections (formats/plan/X16Order.h). `index` counts the units
+  /// of the field within section `section`, which is an i64; null means section
+  /// 0.
   ///
-  /// A decoder loads every unit once, and in the order of x16, so that the
-  /// loads of a block ascend.
+  /// A decoder loads every unit once, in the order in which layout x16 stores
+  /// the units, so that the addresses of the loads of a block ascend.
   Value unit(std::string_view field, int64_t index, Value section = {}) const;
   /// Like unit(), but for a field of 32-bit units.
   Value word(std::string_view field, int64_t index, Value section = {}) const;
@@ -67,8 +69,8 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// The address that a sequential read reaches by the prefetch distance later
-  /// than `base`, or null if nothing is prefetched.
+  /// The address that lies the prefetch distance after `base` in the order of
+  /// reading, or null if nothing is prefetched.
   Value prefetchBase;
 };
 
@@ -83,9 +85,9 @@ public:
                  int64_t k, Value matrix, Value rowBlock);
 
   /// Block column `index` (i64); for a dtype without blocks, column `index`.
-  /// With a prefetch distance (in bytes; layout x16 only), every load is
-  /// accompanied by the prefetch of a line. Spread in this way, prefetches do
-  /// not delay loads as a burst of them would.
+  /// With a prefetch distance (in bytes; only for layout x16), loads are
+  /// accompanied by prefetches, in all one for each cache line. Spread in this
+  /// way, prefetches do not delay loads as a burst of prefetches would.
   BlockReader block(Value index, int64_t prefetchAhead = 0) const;
   KernelBuilder &builder() const { return b; }
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in

@@ -125,8 +125,8 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
 
 void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
                                int64_t bits, int bias) {
-  // With more tokens, shifting the sums would take longer than shifting the
-  // weights.
+  // With more than two tokens, shifting the sums of all tokens would take
+  // longer than shifting the weights once.
   const bool isUnsigned = targetInt8Bias(b.isa()) != 0;
   if (!isUnsigned || tokenCount > 2 || shift == 0) {
     Int8Sink::bytesInPlace(column, word, shift, bits, bias);

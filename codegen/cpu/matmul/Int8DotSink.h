@@ -10,8 +10,9 @@
 // start from the bias times the sum of the token's activations.
 //
 // Where weight bytes are unsigned, a field in the upper bits of a byte need not
-// be shifted down: the products are then 2^shift times too large, and their sum
-// is shifted instead, which is exact.
+// be shifted down before the multiplication. The products are then 2^shift
+// times too large, so their sum is shifted down instead. That is exact, because
+// the sum is a multiple of 2^shift.
 //
 // Requires isa().hasByteDot() and a dtype of int8DTypes().
 //
@@ -64,8 +65,8 @@ private:
   /// `bias` times the sum of the token's activations in the group. `bias` is
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
-  /// Adds the products of columns [column, column + 4) with weights that are
-  /// 2^shift times the bytes of `word`.
+  /// Adds the products of columns [column, column + 4). The bytes of `word` are
+  /// 2^shift times the weights, and have `bits` bits.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 
@@ -85,14 +86,16 @@ private:
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  /// The sums of the columns whose weights are 2^shift times too large.
+  /// The sums of those columns of a group whose weights were multiplied as
+  /// bytes that are 2^shift times too large.
   struct Sums {
     int64_t shift;
-    /// The accumulators of each token, one per half.
+    /// The accumulators of each token: one per half of activations().
     llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> ofTokens;
   };
   Sums &sumsWith(int64_t shift);
-  /// Empty until the group's first columns come.
+  /// One element per shift that occurs. Empty until the first columns of the
+  /// group.
   llvm::SmallVector<Sums, 2> sumsOfBytes;
 };
 

@@ -35,8 +35,8 @@ protected:
   /// bits, in the form that dotBytes() takes. q is the byte plus `bias`, which
   /// is 0 or -2^n and the same for a whole group.
   virtual void bytes(int64_t column, Value word, int64_t bits, int bias) = 0;
-  /// As bytes(), for fields that begin at bit `shift` of each byte and are
-  /// surrounded by other bits.
+  /// Like bytes(), but the field of each byte begins at bit `shift`, and the
+  /// other bits of the byte belong to other fields.
   virtual void bytesInPlace(int64_t column, Value word, int64_t shift,
                             int64_t bits, int bias);
 };

@@ -14,37 +14,41 @@
 namespace air::codegen {
 namespace {
 
-// Nominal rates for profiles that do not know theirs.
+// Nominal rates, for profiles that do not state the rates of their CPU.
 constexpr double kCyclesPerNs = 3;
 constexpr double kMemoryBytesPerNs =
     static_cast<double>(kNominalCoreBandwidth) / 1e9;
 
-/// The bytes of a dot product or an operation in the model.
+/// The bytes of a vector, on which every dot product and every other operation
+/// of the model works.
 constexpr double kVectorBytes = 64;
-/// The operations of a dot product of 64 bytes and of an FMA of 64 bytes, where
-/// a product and an addition are two.
+/// The numbers of operations in a dot product of 64 bytes and in a float32 FMA
+/// of 64 bytes, where a product and an addition count as two operations.
 constexpr double kDotOperations = 128;
 constexpr double kFmaOperations = 32;
 constexpr double kPairOperations = 64; // of a bfloat16 dot product
-/// The instructions of an iteration of byte_dot_mixed per dot product.
+/// The instructions per dot product in the loop that measures byte_dot_mixed.
 constexpr double kMixedInstructions = 2.5;
 
-/// A stream without prefetches is chosen if it is slower than the best by no
-/// more than this.
+/// With one token, no prefetches are chosen if the stream without them is
+/// slower than the fastest stream by no more than this share.
 constexpr double kNoPrefetchLoss = 0.02;
 /// With several tokens, prefetches are left out only if they slow a stream down
-/// by more than this.
+/// by more than this share.
 constexpr double kPrefetchHarm = 0.05;
-/// The share of the memory's time that arithmetic may take before it counts as
-/// the limit: the two overlap imperfectly.
+/// The share of the time for reading memory that arithmetic may take before it
+/// counts as the limit. It is below 1 because reading and arithmetic overlap
+/// imperfectly.
 constexpr double kHiddenShare = 0.7;
-/// The gain for which one byte per activation is worth its larger error.
+/// One byte per activation, with its larger error, is chosen over two bytes if
+/// it saves more than this share of the time.
 constexpr double kCoarseGain = 0.2;
 
-/// The vector instructions on 64 bytes that a block takes besides its dot
-/// products or FMAs; loads are not counted. They are instructions of the code
-/// that LLVM generates for x86-64-v4-vnni and one token (MatMulCostTest counts
-/// them). Other instruction sets need about as many for as many bytes.
+/// The number of vector instructions on 64 bytes that a block takes in addition
+/// to its dot products or FMAs. Loads are not counted. The numbers are those of
+/// the code that LLVM generates for x86-64-v4-vnni and one token
+/// (MatMulCostTest counts them in the int8 kernels). The code for other
+/// instruction sets is assumed to need as many instructions for as many bytes.
 struct Operations {
   DType dtype;
   uint16_t f32;  ///< with float32 activations
@@ -89,24 +93,27 @@ Operations operationsOf(DType dtype) {
   return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
 }
 
-/// The operations with which the sums of one more token are scaled, for each
-/// scale of a block.
+/// The number of operations that each further token adds for each scale of a
+/// block: those that scale the token's sums.
 constexpr double kTokenOperations = 5;
 
-/// The kinds of streams whose rates bound that of a kernel's reads.
+/// The kinds of streams whose rates limit the rate at which a kernel reads
+/// weights.
 std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   if (spec.mClass != MClass::One) {
-    // Bursts, with more arithmetic between the loads.
+    // With several tokens, the loads come in bursts, with so much arithmetic in
+    // between that single loads resemble them, too.
     return {StreamLoads::Single, StreamLoads::Burst};
   }
-  // Layout x16 has the fields in the order in which they are read, so every
-  // dtype is read as one stream.
+  // Layout x16 stores the units of a block in the order in which they are read,
+  // so the weights of every dtype are read as one stream.
   return {StreamLoads::Burst};
 }
 
-/// The rate of a prefetch, or of none, as the smallest over the kinds of
-/// `loads` that were measured without prefetches. 0 if one of them was not
-/// measured with this prefetch.
+/// The rate of reading with a certain prefetch (StreamHint::None for none): the
+/// smallest rate over those kinds of `loads` that were measured without
+/// prefetches. The result is 0 if one of these kinds was not measured with this
+/// prefetch.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {
@@ -183,7 +190,7 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
   }
   const double products = count * kCostColumns;
   if (spec.activation == Activation::BF16x32) {
-    // Tile registers multiply some eight times as fast as vectors.
+    // Tile registers are assumed to multiply eight times as fast as vectors.
     const double speedup = isa.hasAmxBf16 ? 8 : 1;
     time.arithmetic = products / 2 * rates.bf16Ns / speedup;
     return time;
@@ -218,7 +225,8 @@ Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
   double best = 0;
   Prefetch fastest = {};
   for (const StreamRate &stream : streams) {
-    // A row block that several passes read must not pass the caches.
+    // With several tokens, several passes may read a row block, so it must not
+    // bypass the caches.
     const bool isOut = stream.hint == StreamHint::None ||
                        (stream.hint == StreamHint::Nta && !isOne);
     const double rate =

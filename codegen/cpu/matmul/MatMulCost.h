@@ -1,24 +1,27 @@
 //===- MatMulCost.h - what a CPU's rates say about a matmul -----*- C++ -*-===//
 //
-// Predictions from the rates in a machine profile (CpuRates.h). They choose
-// between variants of a kernel; no result depends on them.
+// Predicts the speed of matmul kernels from the rates in a machine profile
+// (CpuRates.h). The predictions choose between variants of a kernel, which
+// compute the same results, and between activation formats.
 //
-// The unit is a block: 256 columns of 16 rows. The time of a core for a block
-// is the longer of two times.
+// Times are predicted for a block: 256 columns of 16 rows of weights. The time
+// that a core takes for a block is the longer of two times:
 //
 //   memory      bytes of the block / bandwidth of a core
 //   arithmetic  max(D d, (D + V) v)
 //
-// The bandwidth of a core is what it reads alone, but at most its share of what
-// all cores read together. D is the number of dot products of 64 bytes, d the
-// time of one, V the number of other vector operations on 64 bytes, and v the
-// time that any operation takes to issue. d follows from the rate byte_dot. v
-// follows from byte_dot_mixed: its loop has 1.5 operations beside each dot
-// product, so an operation takes 1/2.5 of the time of an iteration.
+// The bandwidth of a core is its bandwidth when it reads alone, but at most its
+// share of the bandwidth of all cores together. D is the number of dot products
+// of 64 bytes, and d the time of one dot product. V is the number of other
+// vector operations on 64 bytes, and v the time that any operation takes to
+// issue. d follows from the rate byte_dot, and v from byte_dot_mixed: the loop
+// that measures byte_dot_mixed has 1.5 other operations per dot product, so an
+// operation takes 1/2.5 of the time per dot product.
 //
-// With float32 activations, FMAs take the place of the dot products. The sums
-// that panels keep in registers are scaled and added outside of the model, so
-// for many tokens it predicts the least time, not the usual one.
+// With float32 activations, FMAs take the place of the dot products. The model
+// leaves out the scaling and adding of the sums that kernels with panels keep
+// in registers, so for many tokens it predicts a lower bound rather than the
+// usual time.
 //
 // Thread-safety: pure functions.
 //
@@ -31,63 +34,65 @@
 
 namespace air::codegen {
 
-/// The prefetch distance where nothing better is known, in bytes. It is about
-/// twice what one core reads during one memory access (100 ns at 40 GB/s).
-/// The hint there is T1. It is not the fastest everywhere, but nowhere does it
-/// cost more than a sixth of the bandwidth, where others cost half
-/// (docs/cpu-kernels.md).
+/// The prefetch distance in bytes that is used if the profile has no rates of
+/// streams. It is about twice what one core reads during one memory access (100
+/// ns at 40 GB/s). The hint is then T1. It is not the fastest on every CPU, but
+/// on none of the CPUs that were measured does it cost more than a sixth of the
+/// bandwidth, whereas other choices cost half on some (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
-/// The longest prefetch distance, and the unit of distances: a cache line.
+/// The longest prefetch distance, and the size of a cache line, of which every
+/// distance is a multiple.
 inline constexpr uint64_t kMostPrefetchBytes = 1 << 20;
 inline constexpr uint64_t kLineBytes = 64;
-/// The number of columns of a block.
+/// The number of columns of a block of the model.
 inline constexpr uint64_t kCostColumns = 256;
 
-/// The speed of one core while all cores work. Where the profile does not know
-/// a rate, it is nominal and low.
+/// The speed of one core while all cores work. A rate that the profile does not
+/// state is replaced by a low nominal rate.
 struct CoreRates {
   double bytesPerNs;  ///< bytes read from memory
   double dotNs;       ///< the time of a dot product of 64 bytes
   double fmaNs;       ///< the time of a float32 FMA of 64 bytes
   double bf16Ns;      ///< the time of a bfloat16 dot product of 64 bytes
   double operationNs; ///< the time that any vector operation takes to issue
-  /// Whether the profile knows all rates on which the times of byte dot
-  /// products depend.
+  /// Whether the profile states all rates on which the times of matmuls with
+  /// int8 activations depend.
   bool isKnown;
 };
 CoreRates coreRates(const IsaTraits &isa);
 
-/// Times of one core, in nanoseconds.
+/// The times that one core takes for a block, in nanoseconds.
 struct BlockTime {
   double memory;
   double arithmetic;
   double longer() const { return memory > arithmetic ? memory : arithmetic; }
 };
-/// Predicts the time for a block of spec.dtype that is multiplied with `tokens`
-/// tokens in the format spec.activation.
+/// Predicts the times for a block of weights of spec.dtype that is multiplied
+/// by `tokens` tokens in the format spec.activation.
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// With one token, whether two bytes per activation (I8x2) cost less than they
-/// are worth. That is so where memory is the limit, with some room for what
-/// the prediction leaves out, and where the shorter format would gain little.
-/// True if the rates are not known.
+/// Whether, for one token, two bytes per activation (I8x2) are worth their
+/// time. They are where memory is the limit, with some room for what the
+/// prediction leaves out, and where one byte per activation would save little
+/// time. True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
-/// A prefetch of weights: where to, and how far ahead. Without a prefetch, the
-/// hint is None and the distance is 0.
+/// How weights are prefetched: the hint, and the distance ahead of the loads in
+/// bytes. Without prefetches, the hint is None and the distance is 0.
 struct Prefetch {
   StreamHint hint = StreamHint::None;
   uint64_t bytes = 0;
 };
 
-/// Chooses the prefetch of a kernel without panels from the measured streams.
-/// One token reads weights as fast as memory delivers them, in bursts of loads:
-/// the fastest stream of that kind wins, but one without prefetches is
-/// preferred if it is nearly as fast. With several tokens there is arithmetic
-/// between the loads, and the hardware's prefetcher alone runs late: a prefetch
-/// is left out only where it does harm. Their reads resemble two kinds of
-/// streams, of which the slower one counts.
+/// Chooses the prefetches of a kernel without panels from the streams in the
+/// profile. With one token, a kernel reads weights in bursts of loads, as fast
+/// as memory delivers them. The fastest stream of bursts wins, but no
+/// prefetches are preferred if they are nearly as fast. With several tokens,
+/// there is arithmetic between the loads, and the hardware's prefetcher alone
+/// runs late, so prefetches are left out only if they slow reading down. Such a
+/// kernel resembles both single loads and bursts, and each prefetch is rated by
+/// the slower of its two streams.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

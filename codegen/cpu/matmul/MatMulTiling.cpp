@@ -20,7 +20,7 @@ constexpr uint64_t kTileTokens = 128;
 /// The number of tokens that the cost model assumes for large M, that of a pass
 /// over a long prompt.
 constexpr uint64_t kNominalTokens = 512;
-/// The M that the model assumes for 2 to 8 tokens.
+/// The number of tokens that the cost model assumes for 2 to 8 tokens.
 constexpr uint64_t kFewTokens = 4;
 /// The limit for the bytes of activations that every row block of a tile reads
 /// again. They take most of an L2 of 1 MiB, and hold 2048 columns of 128 tokens
@@ -29,20 +29,23 @@ constexpr uint64_t kTileActivationBytes = 576 << 10;
 /// The limit for the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
 constexpr uint64_t kMostSumBytes = 1 << 20;
-/// Nominal time to claim a tile and to start on it.
+/// The time in nanoseconds to claim a tile and to start on it, for profiles
+/// that do not state it.
 constexpr double kTileNs = 50;
 /// The speed of loading a tile's activations. It is higher than the speed of
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
-/// The largest numbers of row blocks per tile that the model chooses: without
-/// and with a profile that knows what a tile costs.
+/// The largest numbers of row blocks per tile that the cost model chooses: the
+/// first for profiles that do not state the time to start a tile, the second
+/// for those that do.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
 /// The largest number of row blocks per tile that a spec may request.
 constexpr uint64_t kMostRowBlocks = 96;
 
-/// The time of one core for a row block of a tile with `tokens` tokens.
+/// The time in nanoseconds that one core takes for a row block of a tile with
+/// `tokens` tokens.
 double rowBlockNs(const KernelSpec &spec, const IsaTraits &isa,
                   uint64_t tokens) {
   const double matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
@@ -205,8 +208,8 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
       tiling.dotBytes = tiling.microRowBlocks * kAmxDotBytes;
     }
     if (hasPrefetches(spec)) {
-      // These weights are used soon, but not before the present panels are
-      // multiplied, and L1 is full of those.
+      // The weights of the next panels go to L2: they are used soon, but until
+      // the present panels have been multiplied, L1 is full of those.
       tiling.panelHint = chosen.prefetchHint.value_or(StreamHint::T1);
     }
     if (switchesToGemv(spec)) {
@@ -313,8 +316,8 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
     if (knob.step == 0) {
       continue;
     }
-    // The hint is first, so that distances are those of the hint that a tuner
-    // has chosen.
+    // The list of hints precedes the list of distances. A tuner has thus chosen
+    // the hint before it varies the distance.
     const bool isDistance = knob.field == &MatMulTiles::prefetchBytes;
     if (isDistance) {
       addHints();

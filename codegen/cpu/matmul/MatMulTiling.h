@@ -12,10 +12,11 @@
 //
 //   g = sqrt(2 o G T / (P t))
 //
-// t is the larger of the times to read and to multiply a row block, from the
-// rates of the profile (MatMulCost.h). o is what a core loses when it goes on
-// at another place in memory and, for large M, the time to bring the tile's
-// activations into its cache.
+// t is the larger of the times to read and to multiply a row block, predicted
+// from the rates of the profile (MatMulCost.h). o is the time that a core loses
+// when it starts on a tile and continues reading at another place in memory.
+// For large M, o includes the time to bring the tile's activations into the
+// core's cache.
 //
 // All sizes are a function of the spec and the target alone. They do not affect
 // results: every sum has the same terms in the same order.
@@ -56,8 +57,8 @@ struct MatMulTiling {
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
   uint64_t dotBytes;      ///< bytes of the i32 sums of the AMX int8 kernel
-  Prefetch prefetch;      ///< of the GEMV code
-  StreamHint panelHint;   ///< of the weights of the next panels
+  Prefetch prefetch;      ///< prefetches of the GEMV code
+  StreamHint panelHint;   ///< for prefetches of the next panels' weights
   // The numbers of row blocks and of tokens that the micro-kernel multiplies at
   // a time.
   uint64_t microRowBlocks; ///< divides tileRowBlocks

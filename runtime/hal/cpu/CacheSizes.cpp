@@ -10,7 +10,8 @@
 namespace air::rt {
 namespace {
 
-/// A CPU has one entry per cache, which are numbered from 0.
+/// The number of cache entries of a CPU that are looked up. Linux numbers them
+/// from 0.
 constexpr int kMostCaches = 16;
 
 std::string lineOf(const std::string &path) {
@@ -20,7 +21,8 @@ std::string lineOf(const std::string &path) {
   return line;
 }
 
-/// Parses "48K", "2M" or a number of bytes; 0 for anything else.
+/// Returns the number of bytes that a text such as "48K", "2M" or "1024"
+/// states, or 0 if it does not begin with a number.
 uint64_t sizeOf(const std::string &text) {
   char *end = nullptr;
   const uint64_t number = std::strtoull(text.c_str(), &end, 10);
@@ -28,7 +30,8 @@ uint64_t sizeOf(const std::string &text) {
   return number > UINT64_MAX >> shift ? 0 : number << shift;
 }
 
-/// Calls visit(level, bytes, folder) for each data cache of a CPU.
+/// Calls visit(level, bytes, folder) for each data or unified cache of CPU
+/// number `cpu`. `folder` is the folder in which Linux describes the cache.
 template <typename Visit>
 void visitCaches(const std::string &root, uint32_t cpu, Visit visit) {
   for (int index = 0; index < kMostCaches; ++index) {
@@ -62,7 +65,7 @@ CacheSizes cacheSizes(const std::string &root, uint32_t cpu) {
 
 uint64_t allLastLevelCacheBytes(const std::string &root,
                                 std::span<const uint32_t> cpus) {
-  // By the first CPU that shares the cache.
+  // The size of each last-level cache, by the first CPU that shares the cache.
   std::map<uint32_t, uint64_t> caches;
   for (uint32_t cpu : cpus) {
     uint64_t largest = 0;

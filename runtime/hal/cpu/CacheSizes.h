@@ -1,9 +1,9 @@
 //===- CacheSizes.h - the data caches that Linux reports --------*- C++ -*-===//
 //
 // Source: the Linux kernel's Documentation/ABI/testing/
-// sysfs-devices-system-cpu, the entries "cache". The root directory is a
-// parameter, so that a test can imitate a machine with files in a folder; it is
-// "" otherwise.
+// sysfs-devices-system-cpu, the entries "cache". The root directory of the file
+// system is a parameter, `root`, so that a test can imitate a machine with
+// files in a folder. Other callers pass "".
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CACHESIZES_H
@@ -15,7 +15,8 @@
 
 namespace air::rt {
 
-/// In bytes; 0 for a cache that the system does not report.
+/// The sizes in bytes of the caches that one CPU uses; 0 for a cache that the
+/// system does not report.
 struct CacheSizes {
   uint64_t l1d = 0;
   uint64_t l2 = 0;
@@ -24,10 +25,11 @@ struct CacheSizes {
   uint64_t largest() const { return l3 != 0 ? l3 : l2 != 0 ? l2 : l1d; }
 };
 
-/// The data caches that CPU number `cpu` reaches.
+/// Returns the sizes of the data and unified caches that CPU number `cpu` uses.
 CacheSizes cacheSizes(const std::string &root, uint32_t cpu);
 
-/// The sum of the last-level caches that `cpus` reach, each counted once.
+/// Returns the total size in bytes of the last-level caches that `cpus` use. A
+/// cache that several CPUs share is counted once.
 uint64_t allLastLevelCacheBytes(const std::string &root,
                                 std::span<const uint32_t> cpus);
 

@@ -34,7 +34,7 @@ Result<std::unique_ptr<CpuDevice>> CpuDevice::create(uint32_t threads) {
 }
 
 CpuDevice::~CpuDevice() {
-  // The threads may read the programs until they have ended.
+  // Until the threads have ended, they may read the ReadAheads of the programs.
   pool.reset();
   for (const Mapping &mapping : mappings) {
     munmap(mapping.address, mapping.bytes);
@@ -154,8 +154,9 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     }
     scratchBytes = std::max(scratchBytes, desc.scratchBytes);
   }
-  // A dispatch whose tiles share weights has no single order in which they are
-  // read.
+  // Only dispatches whose number of tiles is independent of the tokens are read
+  // ahead. If several tiles share the same weights, the weights are not read in
+  // the order of the tiles.
   program.aheads.reserve(dispatches.size());
   std::vector<const ReadAhead *> own(dispatches.size());
   for (size_t i = 0; i < dispatches.size(); ++i) {
@@ -170,7 +171,9 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
       own[i] = &ahead;
     }
   }
-  // The last dispatch precedes the first one of the next pass.
+  // Each dispatch gets the ReadAhead of the next dispatch that has one. The
+  // loop runs backwards through the program twice, because the last dispatch is
+  // followed by the first one of the next pass.
   const ReadAhead *next = nullptr;
   for (size_t i = 2 * dispatches.size(); i-- > 0;) {
     Dispatch &dispatch = program.dispatches[i % dispatches.size()];

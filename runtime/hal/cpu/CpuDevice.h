@@ -65,7 +65,8 @@ private:
     DispatchGrid grid;
     uint64_t firstBinding = 0;
     bool barrier = true;
-    /// What the next dispatch with streams reads, in this pass or the next one.
+    /// The memory that the next dispatch with streams reads, in this pass or in
+    /// the next one; null if no dispatch of the program has streams.
     const ReadAhead *ahead = nullptr;
   };
   struct Program {

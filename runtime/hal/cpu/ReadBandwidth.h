@@ -49,14 +49,15 @@ private:
   uint64_t blocksPerThread = 0; ///< a block has 64 bytes
 };
 
-/// The size in bytes of a buffer that no cache holds: four times all last-level
-/// caches together, but at least 256 MiB. A DoesNotFit error if it is larger
-/// than half of `memoryBytes` (0 means unknown).
+/// Returns the size in bytes of a buffer that is too large for any cache: four
+/// times the total size of all last-level caches, but at least 256 MiB. Fails
+/// with DoesNotFit if that is larger than half of `memoryBytes` (0 means
+/// unknown).
 Result<uint64_t> dramBufferBytes(uint64_t memoryBytes);
 
 /// Returns the bytes per second that `threads` threads together read from a
-/// buffer of dramBufferBytes(), the best of `samples` samples. Each sample
-/// takes at least `milliseconds` milliseconds. Errors: those of
+/// buffer of dramBufferBytes() bytes, the best of `samples` samples. Each
+/// sample takes at least `milliseconds` milliseconds. Errors: those of
 /// dramBufferBytes() and of CpuDevice.
 Result<double> measureDramBandwidth(uint32_t threads, uint64_t memoryBytes,
                                     uint32_t samples, uint32_t milliseconds);

@@ -25,12 +25,12 @@ constexpr uint32_t kSpinsBeforeLending = 1024;
 constexpr uint32_t kObservationSpins = 512;
 
 constexpr uint64_t kLineBytes = 64;
-// The number of bytes that a waiting thread prefetches, which is half of the
-// smallest L2 cache in use. A core reads that much in about 10 microseconds,
-// which is longer than most waits.
+// The number of bytes that a waiting thread prefetches: half of an L2 cache of
+// 256 KiB, which is among the smallest in use. A core reads this number of
+// bytes in about 10 microseconds, which is longer than most waits.
 constexpr uint64_t kAheadBytes = 128 << 10;
 // The number of bytes of each stream that a waiting thread prefetches before it
-// looks again whether there is work.
+// checks again whether a new phase has opened.
 constexpr uint64_t kBytesPerLook = 4 * kLineBytes;
 constexpr int kIntoL2 = 2;
 

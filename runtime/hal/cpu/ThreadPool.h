@@ -9,8 +9,9 @@
 // Such a thread joins whichever phase is open when it comes back, in this walk
 // or in a later one.
 //
-// A thread that waits prefetches the memory that it will read first in a coming
-// phase (ReadAhead), so that memory is also read while few threads have work.
+// A waiting thread prefetches the memory that it will read first in a coming
+// phase (ReadAhead). Memory is thus also read while only a few threads have
+// work.
 //
 // Threads without work spin briefly and then sleep. If there are more threads
 // than CPUs, threads without work sleep at once, because another thread may
@@ -56,19 +57,21 @@ struct TileRange {
 /// one; earlier threads own the larger ranges.
 TileRange tilesOfThread(uint64_t tiles, uint32_t thread, uint32_t threads);
 
-/// The memory that the tiles of one coming dispatch read, in the order of the
-/// tiles. It is only prefetched, so it need not be exact.
+/// The memory that the tiles of a coming dispatch will read, in the order of
+/// the tiles. Since it is only prefetched, the information need not be exact,
+/// and the memory need not exist.
 struct ReadAhead {
   struct Stream {
-    const uint8_t *start = nullptr; ///< where tile 0 begins to read
-    uint64_t tileBytes = 0;         ///< from the start of one tile to the next
+    const uint8_t *start = nullptr; ///< the address at which tile 0 begins
+    uint64_t tileBytes = 0;         ///< the bytes that each tile reads
   };
   uint64_t tiles = 0;
-  /// The streams that a tile reads at the same time.
+  /// The streams that each tile reads simultaneously.
   std::vector<Stream> streams;
 
-  /// The part of `stream` that the tiles of thread `thread` of `threads` threads
-  /// read. It is only meant for prefetching.
+  /// The part of `stream` that the tiles of thread `thread` of `threads`
+  /// threads read. It may be inexact, or lie outside any memory, so it must
+  /// only be prefetched.
   std::span<const uint8_t> partOf(const Stream &stream, uint32_t thread,
                                   uint32_t threads) const;
 };
@@ -79,13 +82,15 @@ struct ReadAhead {
 class PhaseWalk {
 public:
   /// Begins the next phase and sets units[t] to the number of units that thread
-  /// t owns in it. Their sum is at most TileQueue::kMaxUnits. Returns false after
-  /// the last phase. Any thread may be the caller, but only one at a time.
+  /// t owns in it. The sum of all units[t] is at most TileQueue::kMaxUnits.
+  /// Returns false after the last phase. Any thread may be the caller, but only
+  /// one at a time.
   virtual bool nextPhase(std::span<uint32_t> units) = 0;
 
-  /// Called after nextPhase(), by the same thread. Returns what threads that
-  /// wait in or after this phase should prefetch, or null for nothing. The
-  /// object must stay as it is until the pool is destroyed.
+  /// Called after nextPhase(), by the same thread. Returns the memory that
+  /// threads should prefetch while they wait during or after this phase, or
+  /// null for none. The returned object must remain unchanged until the pool is
+  /// destroyed.
   virtual const ReadAhead *readAhead() const { return nullptr; }
 
   /// Runs the units of `claim`, which belong to the current phase, on thread
@@ -131,7 +136,7 @@ private:
     Thread running;
   };
 
-  /// How much of a ReadAhead a thread has prefetched.
+  /// How much a thread has prefetched of the latest ReadAhead.
   struct alignas(64) Progress {
     const ReadAhead *of = nullptr;
     uint64_t bytes = 0; ///< of the thread's part of each stream
@@ -147,8 +152,8 @@ private:
   bool work(uint32_t thread);
   /// Returns once `opened` differs from `seen`.
   void waitForWork(uint32_t thread, uint32_t seen);
-  /// Prefetches what `thread` reads next, until there is enough of it or
-  /// `opened` differs from `seen`.
+  /// Prefetches the memory that `thread` will read next, and returns when it
+  /// has prefetched kAheadBytes bytes or when `opened` differs from `seen`.
   void prefetchAhead(uint32_t thread, uint32_t seen);
   /// Lends this thread's CPU to a thread that has work but no CPU. Returns
   /// false if there is no such thread, or if `opened` no longer equals `seen`.

@@ -34,9 +34,10 @@ bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
   }
   firsts[ranges.size()] = total;
   // open() itself counts as a claim of one unit, so that the phase cannot end
-  // before every range has been stored. This store and those above must precede
-  // the release stores below. A successful claim acquires one of them, and
-  // therefore observes what precedes it.
+  // before every range has been stored. The store to `left` and the writes to
+  // `firsts` above must precede the release stores below. A successful claim
+  // acquires one of the latter, and therefore observes everything that was
+  // written before it.
   left.store(uint64_t{total} + 1, std::memory_order_relaxed);
   for (size_t thread = 0; thread < ranges.size(); ++thread) {
     ranges[thread].owned.store(makeWord(shared ? 0 : kOwnerOnlyBit,
@@ -60,8 +61,9 @@ TileQueue::Claim TileQueue::claimOf(uint32_t begin, uint32_t end,
                                     uint32_t thread) const {
   uint32_t owner = thread;
   if (begin < firsts[thread] || begin >= firsts[thread + 1]) {
-    // Threads that own no units have the same first unit as their successor.
-    // The owner is the last one whose first unit is not after `begin`.
+    // A thread that owns no units has the same entry in `firsts` as its
+    // successor. The owner is therefore the last thread whose entry does not
+    // exceed `begin`.
     auto next = std::upper_bound(firsts.begin(), firsts.end(), begin);
     owner = static_cast<uint32_t>(next - firsts.begin()) - 1;
   }

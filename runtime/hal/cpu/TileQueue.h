@@ -9,7 +9,8 @@
 //
 // A thread whose range is empty steals the second half of the range that has
 // the most units left. It then treats these units like its own: it takes chunks
-// from their front, as one stream, and other threads may steal from their end.
+// from their front, so that it reads their memory as one stream, and other
+// threads may in turn steal the second half of what is left of them.
 //
 // A phase is over when all its units have run, no matter which threads ran
 // them. It does not wait for a thread that was asleep throughout.
@@ -25,19 +26,22 @@
 //   - open() itself counts as a claim until it has written every word.
 //     Otherwise the phase could end, and the next one could begin, while open()
 //     is still writing words.
-//   - Each thread has two words: open() writes the one for the units that the
-//     thread owns, and only the thread itself fills the one for units that it
-//     has stolen. A late thread may steal while open() is still writing, and
-//     neither of the two then overwrites what the other has written. A thread
-//     steals only when its second word is empty, which no other thread changes.
-//   - Units are numbered through all ranges of the phase, so a word states
-//     which units they are, whichever thread holds them. A compare-and-exchange
-//     that succeeds because a word has returned to an earlier value is correct.
+//   - Each thread has two words: one for the units that it owns, which open()
+//     fills, and one for units that it has stolen, which only the thread itself
+//     fills. A late thread may steal while open() is still writing. Because the
+//     two write different words, neither overwrites what the other has written.
+//     A thread steals only while its second word is empty, and no other thread
+//     changes an empty second word.
+//   - Units are numbered consecutively through all ranges of a phase, so the
+//     value of a word determines the units, whichever thread holds them. A
+//     compare-and-exchange is therefore correct even if the word has changed
+//     and has returned to its earlier value in the meantime.
 //   - open() stores the words with release semantics, and a claim acquires
 //     them, so the claiming thread observes everything that was written before
-//     open(). A thread that steals passes this on: it acquires the units that
-//     it takes, and releases those that it stores for itself. A thread must
-//     therefore first claim units, and only then read what they are.
+//     open(). A thread that steals passes this on: it acquires the word from
+//     which it takes units, and releases the word in which it stores those that
+//     it does not run at once. A thread must first claim units, and only then
+//     read what they are.
 //   - finish() releases what the units wrote, and the last finish() of a phase
 //     acquires what all others released. The thread that then opens the next
 //     phase publishes all of it.
@@ -92,8 +96,9 @@ public:
   }
 
 private:
-  /// The units that a thread holds, on a cache line of its own. The bits of a
-  /// word: 63 owner-only, 62-32 begin, 31-0 end.
+  /// The units that a thread holds, on a cache line of its own. In each word,
+  /// bit 63 is set if only the owner may claim the units, bits 62 to 32 are the
+  /// number of the first unit, and bits 31 to 0 are the number after the last.
   struct alignas(64) Range {
     std::atomic<uint64_t> owned{0};
     std::atomic<uint64_t> stolen{0};
@@ -104,8 +109,9 @@ private:
   Claim claimOf(uint32_t begin, uint32_t end, uint32_t thread) const;
 
   std::vector<Range> ranges;
-  /// The number of the first unit that each thread owns, and the number of all
-  /// units. Only open() writes it, and it is only read after a claim.
+  /// For each thread, the number of the first unit that it owns; the last
+  /// element is the total number of units. Only open() writes this vector, and
+  /// threads read it only after a successful claim.
   std::vector<uint32_t> firsts;
   alignas(64) std::atomic<uint64_t> left{0}; ///< units not yet finished
 };

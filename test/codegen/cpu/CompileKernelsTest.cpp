@@ -314,7 +314,7 @@ TEST(CompileKernels, HintsBecomeInstructions) {
     const bool isFew = spec.mClass == MClass::One;
     spec.tiles.prefetchHint = StreamHint::None;
     const Prefetches none = prefetchesOf(spec);
-    // Large-M kernels prefetch activations too, always into L1.
+    // Kernels for large M also prefetch activations, always into L1.
     EXPECT_EQ(none, (Prefetches{0, isFew ? 0 : none[1], 0, 0}));
     for (size_t i = 0; i < std::size(kHints); ++i) {
       spec.tiles.prefetchHint = kHints[i];

@@ -479,7 +479,8 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
   if (usesPanel(spec)) {
     const bool isPairs = spec.activation == Activation::BF16x32;
     tiles.rowBlocks = 6;
-    // With bfloat16, the columns are then processed in chunks of two panels.
+    // With bfloat16 and this number of tokens per tile, the kernel processes
+    // the columns in chunks of two panels.
     tiles.tokens = isPairs ? 1024 : 48;
     tiles.panelColumns = isInt8Tiled(spec.activation) ? 512 : 0;
     tiles.prefetchHint = isPairs ? StreamHint::T0 : StreamHint::None;

@@ -29,9 +29,9 @@ struct Units {
   uint64_t end;
 };
 
-// The order of the units of a block in x16, as the table in
-// docs/plan-format.md has it: "qs" is all units of a field, and "qs[4:8]" units
-// 4 to 7. Dtypes that are not listed keep the order of their fields.
+// The order of the units of a block in x16, as the table in docs/plan-format.md
+// states it: "qs" stands for all units of a field, and "qs[4:8]" for units 4 to
+// 7. Dtypes that are not listed keep the order of their fields.
 struct Order {
   DType dtype;
   const char *units;
@@ -93,7 +93,7 @@ std::vector<Units> unitsInOrder(const DTypeInfo &type) {
   return order;
 }
 
-// The definition of x16 in docs/plan-format.md, byte by byte.
+// Packs a matrix byte by byte, as docs/plan-format.md defines the layout x16.
 Bytes packByDefinition(const DTypeInfo &type, uint64_t rows, uint64_t blocks,
                        const Bytes &source) {
   const std::vector<Units> order = unitsInOrder(type);

@@ -54,7 +54,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 4294967296 : i64, dis
 
 // -----
 
-// What is there about the CPU must be complete and of the expected type.
+// If the attribute has rates of the CPU, they must be complete and of the
+// expected types.
 
 // expected-error @+1 {{plan.target has no valid 'cpu'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = 1 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -45,7 +45,8 @@ module {
 
 // -----
 
-// A buffer for at most one token has 16 rows in any plan.
+// A buffer for at most one token has 16 rows, however large the largest batch
+// is.
 
 // CHECK: plan.buffer @states row 16 most 1 at {{[0-9]+}} bytes 1024
 module {

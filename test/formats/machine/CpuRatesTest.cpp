@@ -164,7 +164,7 @@ TEST(CpuRates, BadFilesNameTheField) {
     EXPECT_THAT(status.message(), HasSubstr(bad.message));
     EXPECT_EQ(status.message().find('\n'), std::string::npos);
   }
-  // The same key in two objects is not repeated.
+  // A key that appears in two different objects does not count as repeated.
   EXPECT_TRUE(parseProfile(withStreams(good + R"(, {"loads": "single",
                   "hint": "t0", "distance_bytes": 64, "bandwidth": 1})"),
                            "m.json"));

@@ -21,7 +21,8 @@ const Microarchitecture &row(const std::string &name) {
   return microarchitectures().front();
 }
 
-/// A CPU of the kind `name` with all features of that kind.
+/// The nominal rates of a CPU that has all features of the microarchitecture
+/// `name`.
 CpuRates ratesOf(const CpuIdentity &cpu, const std::string &name) {
   return nominalRates(cpu, row(name).arch, row(name).features);
 }
@@ -36,7 +37,8 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
     EXPECT_EQ(profile.cpu, known.rates);
     EXPECT_GE(profile.memoryBandwidth, profile.cpu.readBandwidth);
     EXPECT_LE(profile.memoryBandwidth, known.memoryBandwidth);
-    // A mixed loop has the dot products of the plain one, and more.
+    // The loop of byte_dot_mixed has the dot products of byte_dot, and other
+    // operations in addition.
     EXPECT_LT(profile.cpu.byteDotMixed, profile.cpu.byteDot);
     EXPECT_GT(profile.cpu.fmaF32, 0u);
     EXPECT_EQ(profile.cpu.bf16Dot != 0,
@@ -53,8 +55,8 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
                                             "zen3", "zen4", "zen5"));
 }
 
-// Families and models of products, from the lists of /proc/cpuinfo values that
-// LLVM's getHostCPUName() and the kernel's intel-family.h have.
+// Families and models of products. Sources: LLVM's getHostCPUName() and the
+// kernel's intel-family.h.
 TEST(Microarchitecture, KnowsTheNumbersOfProducts) {
   const struct {
     CpuIdentity cpu;
@@ -113,7 +115,7 @@ TEST(Microarchitecture, UnknownOnesAreSlowerThanAnyKnown) {
     EXPECT_EQ(nominalMemoryBandwidth({}, known.arch, known.features),
               kNominalHostBandwidth);
   }
-  // A hypervisor hides VNNI.
+  // A hypervisor may hide AVX-512, and VNNI with it.
   const std::vector<std::string> plain = {"avx2", "bmi2", "f16c", "fma"};
   const CpuRates hidden =
       nominalRates({"AuthenticAMD", 25, 17}, "x86_64", plain);

@@ -126,7 +126,9 @@ TEST(PlanHeader, EachRuleIsKept) {
   }
 }
 
-// A plan's kernels and its weights have the same layout, whichever it is.
+// Plans of minor version 0 have another order of units in layout x16. They can
+// still be run, because the kernels in a plan read the order that its weights
+// have.
 TEST(PlanHeader, OlderMinorVersionsAreRead) {
   Bytes file = fileOf(makeSmallPlan());
   PlanHeader header;

@@ -10,7 +10,7 @@ using namespace air::rt;
 
 namespace {
 
-/// Keeps the streams of each dispatch that it is given.
+/// A device that records the streams of each dispatch of a program.
 class Recorder final : public Device {
 public:
   std::vector<std::vector<TileStream>> streams;
@@ -104,7 +104,7 @@ TEST_F(ProgramTable, MatricesInRowBlocksAreStreams) {
   build();
   ASSERT_EQ(device.streams.size(), 3U);
   EXPECT_TRUE(device.streams[0].empty());
-  // Four tiles for seven row blocks are two for each.
+  // If four tiles share seven row blocks, a tile has up to two of them.
   ASSERT_EQ(device.streams[1].size(), 2U);
   EXPECT_EQ(device.streams[1][0].start, 0x10040U);
   EXPECT_EQ(device.streams[1][0].tileBytes, 1280U);

@@ -28,8 +28,8 @@ KernelSpec matMul(MClass mClass) {
 
 MachineProfile target() { return *resolveProfile("x86-64-v4-vnni"); }
 
-// Every variant is a kernel, differs from all others, and there are some of
-// each kind, no prefetches included.
+// The target supports every variant, no two variants are the same kernel, and
+// there are variants of each kind, including one without prefetches.
 TEST(Variants, AreDifferentKernels) {
   for (MClass mClass : {MClass::One, MClass::Small, MClass::Large}) {
     std::set<std::string> names;
@@ -69,7 +69,8 @@ TEST(Variants, TheCachedMatrixFitsIntoHalfOfL2) {
   EXPECT_DOUBLE_EQ(blocksOf(one), 28 * 8);
 }
 
-/// One variant that reads 1000 bytes and computes 8000 operations in 10 s.
+/// A table with one variant, which reads 1000 bytes from memory and executes
+/// 8000 operations in 10 s.
 VariantTable table() {
   VariantTable made;
   made.name = "matmul/q4_k";
@@ -103,8 +104,8 @@ TEST(Variants, CyclesAreThoseOfOneCore) {
                               "\"predicted_cycles\": 30"));
 }
 
-// Memory delivers 125 bytes per second. Byte products come at 2000 operations
-// per second, and 15-bit activations take two each.
+// In table(), plain reads reach at most 125 bytes per second, and byte products
+// 2000 operations per second. 15-bit activations take two byte products each.
 TEST(Variants, RatesAboveTheirBoundsAreImpossible) {
   EXPECT_EQ(impossibleRate(table()), "");
   VariantTable fast = table();

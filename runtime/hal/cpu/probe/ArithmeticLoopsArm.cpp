@@ -24,7 +24,7 @@ constexpr int kOneInEachNibble = 0x11111111;
 constexpr int kLowNibbles = 0x0f0f0f0f;
 constexpr int kOneBf16InEachHalf = 0x3f803f80;
 
-/// The sum of all lanes of all chains, which are exact integers.
+/// The sum of all lanes of all chains. Every lane holds an integer exactly.
 template <typename V, size_t N> uint64_t total(const V (&sums)[N]) {
   uint64_t products = 0;
   for (const V &sum : sums) {
@@ -62,8 +62,9 @@ uint64_t dot128(uint64_t turns) {
   return total(sums);
 }
 
-// A byte of weights has two nibbles. The shift makes the high one a low one,
-// and each of the two then takes an AND before it is multiplied.
+// A byte of weights holds two weights in its nibbles. The shift moves the high
+// nibble to the low one, and each of the two then takes an AND before it is
+// multiplied.
 uint64_t mixed128(uint64_t turns) {
   Int128 sums[16] = {};
   const Int128 weights = Int128{} + kOneInEachNibble;

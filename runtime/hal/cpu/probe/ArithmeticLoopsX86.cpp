@@ -27,7 +27,7 @@ constexpr int kLowNibbles = 0x0f0f0f0f;
 constexpr int kOneInEachHalf = 0x00010001;
 constexpr int kOneBf16InEachHalf = 0x3f803f80;
 
-/// The sum of all lanes of all chains, which are exact integers.
+/// The sum of all lanes of all chains. Every lane holds an integer exactly.
 template <typename V, size_t N>
 [[gnu::always_inline]] inline uint64_t total(const V (&sums)[N]) {
   uint64_t products = 0;
@@ -91,8 +91,9 @@ template <typename V, size_t N>
   return total(sums);
 }
 
-// A word of weights has two nibbles per byte. The shift makes the high ones low
-// ones, and each of the two then takes an AND before it is multiplied.
+// A byte of weights holds two weights in its nibbles. The shift moves the high
+// nibbles to the low ones, and both copies of the word then take an AND before
+// they are multiplied.
 
 [[gnu::target("avx512f,avx512vnni")]] uint64_t mixed512(uint64_t turns) {
   Int512 sums[16] = {};
@@ -140,7 +141,8 @@ template <typename V, size_t N>
 
 // ---- dot products of bytes, in pairs ----------------------------------------
 
-// Eight products of a chain are added in 16 bits, and then widened.
+// In each chain, eight sums of pairs of products are added in 16 bits, and the
+// result is widened to 32 bits.
 
 [[gnu::target("avx512f,avx512bw")]] uint64_t pairs512(uint64_t turns) {
   Int512 sums[8] = {};

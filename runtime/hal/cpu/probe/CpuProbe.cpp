@@ -21,9 +21,9 @@ namespace air::rt {
 namespace {
 
 constexpr uint32_t kDistances[] = {1024, 4096, 9216, 16384};
-constexpr uint64_t kTilePages = 8; ///< 32 KiB
-/// Durations of a sample. They are long compared with the wake-up of the
-/// threads, and short enough that a round takes about a second.
+constexpr uint64_t kTilePages = 8; ///< pages of a tile: 32 KiB
+/// The least durations of a sample. They are long compared with the time that
+/// threads take to wake up, and short enough that a round takes about a second.
 constexpr double kArithmeticSeconds = 2e-3;
 constexpr double kStreamSeconds = 8e-3;
 
@@ -39,11 +39,11 @@ struct ArithmeticJob {
 };
 
 /// Reads `units` units of `unitPages` pages on each of the first `readers`
-/// threads. Unit i is at place (first + i * step) mod N of the N units that the
-/// reader's part of the buffer has.
+/// threads. A reader's part of the buffer has N places for a unit, and its unit
+/// i is at place (first + i * step) mod N.
 struct StreamJob {
   const uint8_t *data = nullptr;
-  uint64_t partPages = 0; ///< of a reader
+  uint64_t partPages = 0; ///< pages of a reader's part
   uint32_t readers = 1;
   StreamReader reader = nullptr;
   uint32_t distance = 0;
@@ -62,7 +62,8 @@ struct StreamJob {
     const uint64_t places = job.partPages / job.unitPages;
     uint64_t sum = 0;
     if (job.step == 1) {
-      // In one call up to the end of the part, so that nothing is restarted.
+      // One call reads all units up to the end of the part, so that the stream
+      // of loads is not interrupted between units.
       uint64_t place = job.first % places;
       for (uint64_t left = job.units; left != 0;) {
         const uint64_t units = std::min(left, places - place);
@@ -82,8 +83,9 @@ struct StreamJob {
   }
 };
 
-/// A step of about 0.618 * places, so that consecutive units are far apart. It
-/// has no divisor in common with `places`, so that every place has its turn.
+/// Returns a step of about 0.618 * places, so that consecutive units are far
+/// apart. The step has no common divisor with `places`, so that every place is
+/// visited once before any is visited again.
 uint64_t scatteringStep(uint64_t places) {
   uint64_t step = std::max<uint64_t>(2, places * 618 / 1000);
   while (std::gcd(step, places) != 1) {
@@ -102,10 +104,11 @@ private:
   void addStreams();
   void addTiles();
   double seconds(ThreadPool::Job job, void *context);
-  /// The bytes per second of one sample of `job`, which reads pagesPerSample
-  /// pages on each reader.
+  /// Runs `job` once, and returns the bytes per second that all of its readers
+  /// together read.
   double streamRate(StreamJob &job);
-  /// The job that reads with all threads, or with one if `isAlone`.
+  /// Prepares `job` to read with all threads, or with a single thread if
+  /// `isAlone` is true.
   void setUp(StreamJob &job, StreamLoads loads, StreamHint hint, bool isAlone);
   void calibrate();
 
@@ -114,8 +117,8 @@ private:
   ReadBandwidth memory;
   Rounds rounds;
   uint32_t threads = 1;
-  uint64_t partPages = 0;      ///< of each thread
-  uint64_t pagesPerSample = 0; ///< of each reader
+  uint64_t partPages = 0;      ///< pages of each thread's part
+  uint64_t pagesPerSample = 0; ///< pages that each reader reads in a sample
   uint64_t cursor = 0;         ///< the page at which the next sample begins
 
   size_t arithmetic[kArithmetics.size()] = {};
@@ -290,7 +293,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
   }
   // 0 would mean that it is not known.
   rates.tileNs = std::max<uint64_t>(1, whole(rounds.median(tiles) * 1e9));
-  // BarrierCost itself keeps its fastest samples, of all rounds.
+  // BarrierCost keeps its fastest samples of all rounds, so no median is taken.
   rates.barrierNs = whole(barrier->seconds() * 1e9);
   const CacheSizes caches = cacheSizes("", cpuTopology().cpus.front());
   rates.l1dBytes = caches.l1d;

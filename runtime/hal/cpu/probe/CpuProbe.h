@@ -2,12 +2,14 @@
 //
 // Measures everything in CpuRates.h: arithmetic in registers, ways of reading
 // memory, the cost of a tile and of a barrier. The measurements take turns
-// (Rounds.h), and the results are medians; the memory bandwidth is the best
-// sample, because it serves as an upper bound.
+// (Rounds.h), and the results are medians, with two exceptions: the memory
+// bandwidth is the best sample, because it serves as an upper bound, and the
+// cost of a barrier is that of BarrierCost.h.
 //
-// Streams read a buffer that no cache holds, and every sample continues where
-// the one before it ended. Tiles have 32 KiB, about as much as the weights of
-// the smallest tiles of a matmul.
+// Streams read a buffer that is too large for any cache, and every sample
+// continues where the previous one ended. The cost of a tile is measured with
+// tiles of 32 KiB, about as much as the weights of the smallest tiles of a
+// matmul.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_CPUPROBE_H
@@ -26,8 +28,8 @@ struct CpuProbeOptions {
   uint32_t threads = 1;
   uint64_t memoryBytes = 0; ///< size of the RAM; 0 if it is not known
   std::span<const std::string> features; ///< as in MachineProfile
-  /// After this many seconds no further round begins, except that three are
-  /// always taken. A round takes about one second.
+  /// After this number of seconds, no further round begins. At least three
+  /// rounds are always taken. A round takes about one second.
   double seconds = 12;
 };
 

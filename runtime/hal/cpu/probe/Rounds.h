@@ -2,8 +2,9 @@
 //
 // Other programs use the same memory and the same cores, and the clock
 // frequency changes, so two rates are only comparable if they were measured
-// under the same conditions. Rounds therefore takes one sample of everything,
-// again and again, and gives the median of each.
+// under the same conditions. Rounds therefore takes one sample of each
+// measurement in turn, again and again, and returns the median of the samples
+// of each.
 //
 // Thread-safety: an object may be used by one thread at a time.
 //
@@ -27,11 +28,12 @@ public:
   /// Adds a measurement and returns its number.
   size_t add(Sample sample);
   /// Calls each measurement once per round, in the order of add(). The first
-  /// error ends everything. After `seconds` seconds no further round begins,
-  /// except that kFewest rounds are always taken.
+  /// error ends the rounds and is returned. After `seconds` seconds, no further
+  /// round begins, but at least kFewest rounds are always taken.
   Status take(double seconds);
-  /// Of the samples of measurement `index`; 0 if none were taken. The median of
-  /// an even number of samples is the lower of the two in the middle.
+  /// The median and the largest of the samples of measurement `index`; 0 if no
+  /// samples were taken. The median of an even number of samples is the lower
+  /// of the two in the middle.
   double median(size_t index) const;
   double largest(size_t index) const;
 

@@ -7,16 +7,16 @@ namespace {
 constexpr uint64_t kLineBytes = 64;
 constexpr uint64_t kPageLines = kStreamPageBytes / kLineBytes;
 constexpr uint64_t kBurstLines = 8;
-/// The XOR of the lines is computed in this many independent chains, so that
-/// the loads and not the latency of XOR are the limit.
+/// The number of independent chains in which the XOR of the lines is computed,
+/// so that the loads are the limit, and not the latency of XOR.
 constexpr uint64_t kChains = 4;
 
 using Vector16 = uint64_t __attribute__((vector_size(16)));
 using Vector32 = uint64_t __attribute__((vector_size(32)));
 using Vector64 = uint64_t __attribute__((vector_size(64)));
 
-// The functions below are inlined into functions that are compiled for a vector
-// width of their own.
+// The functions below are always inlined, because each of their callers is
+// compiled for the instruction set of another vector width.
 
 template <StreamHint H>
 [[gnu::always_inline]] inline void prefetch(const uint8_t *address) {
@@ -42,9 +42,10 @@ template <typename V>
   }
 }
 
-/// Four steps of work on what a burst has loaded. Each is one-to-one, so that
-/// no bit that was read is lost. Decoding and multiplying 512 bytes of weights
-/// takes about as many instructions.
+/// Imitates the work that a kernel does on a burst of lines, in four steps, and
+/// prefetches eight lines from `ahead` on. Each step is a one-to-one function
+/// of `sums`, so that no bit that was read is lost. Decoding and multiplying
+/// 512 bytes of weights takes about as many instructions.
 template <StreamHint H, typename V>
 [[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
                                           const uint8_t *ahead) {

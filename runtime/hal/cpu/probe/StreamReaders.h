@@ -1,7 +1,8 @@
 //===- StreamReaders.h - ways of reading memory -----------------*- C++ -*-===//
 //
-// One function for every order of loads and every prefetch hint of CpuRates.h,
-// with the widest vectors of the CPU. Each reads every line exactly once.
+// There is one function for every order of loads and every prefetch hint of
+// CpuRates.h. It uses the widest vectors of the CPU, and reads every cache line
+// exactly once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_STREAMREADERS_H
@@ -15,10 +16,11 @@ namespace air::rt {
 
 inline constexpr uint64_t kStreamPageBytes = 4096;
 
-/// Reads `pages` pages of 4 KiB, which begin at a multiple of 64 bytes, and
-/// prefetches `distance` bytes ahead of each load, also beyond the end. Returns
-/// a value that depends on every bit that was read: the XOR of all 64-bit words
-/// for Single and TwoStreams, some other linear function for Burst.
+/// Reads `pages` pages of 4 KiB, which begin at `data`, an address that is a
+/// multiple of 64. Prefetches `distance` bytes ahead of the loads, also beyond
+/// the end. Returns a value that depends on every bit that was read: for Single
+/// and TwoStreams the XOR of all 64-bit words, for Burst another linear
+/// function of them.
 using StreamReader = uint64_t (*)(const uint8_t *data, uint64_t pages,
                                   uint32_t distance);
 

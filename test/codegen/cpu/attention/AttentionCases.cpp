@@ -433,7 +433,7 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
         float &largest = states[m * width + ends + i * 2];
         float &sum = states[m * width + ends + i * 2 + 1];
         sum = 1 + std::abs(sum);
-        // Some ranges are empty, but never the first.
+        // Some ranges are empty, but never the first one of a head.
         if (i >= shape.heads && random() % 3 == 0) {
           largest = -std::numeric_limits<float>::max();
           sum = 0;

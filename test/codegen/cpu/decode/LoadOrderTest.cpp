@@ -1,10 +1,10 @@
 //===- LoadOrderTest.cpp - loads of weights ascend ------------------------===//
 //
-// Runs the machine code of decode kernels one instruction at a time, and
-// records the address of every load from the weights. The addresses must
-// ascend: some CPUs stream memory at a third of its rate or less if the lines
-// of a page are read in another order, and LLVM's scheduler is free to reorder
-// plain loads.
+// Runs the machine code of matmul kernels for few tokens one instruction at a
+// time, and records the address of every load from the weights. The addresses
+// must ascend: some CPUs read memory at less than half of their peak rate if
+// the cache lines of a page are read in another order, and LLVM's scheduler may
+// reorder loads that are not volatile.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/KernelSpec.h"
@@ -42,15 +42,16 @@
 namespace air::codegen::test {
 namespace {
 
-/// The number of a general register in ucontext_t, by its x86 encoding.
+/// The index of each general register in the array `gregs` of ucontext_t, in
+/// the order of the registers' x86 encodings.
 constexpr int kRegisters[16] = {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
     REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 
 /// A load whose address is base + index * scale + displacement.
 struct Load {
-  int base = -1;  ///< an element of kRegisters; -1 if there is none
-  int index = -1; ///< the same
+  int base = -1;  ///< an element of kRegisters; -1 for no base register
+  int index = -1; ///< an element of kRegisters; -1 for no index register
   int64_t scale = 1;
   int64_t displacement = 0;
 };
@@ -75,8 +76,8 @@ public:
     disassembler.reset(target->createMCDisassembler(*subtarget, *context));
   }
 
-  /// The load that the instruction at `code` makes, if any. Gathers do not
-  /// count.
+  /// The load that the instruction at `code` performs, or nothing if it
+  /// performs none. Gathers and loads relative to RIP count as none.
   std::optional<Load> loadAt(uint64_t code) const {
     llvm::MCInst instruction;
     uint64_t size = 0;
@@ -109,7 +110,8 @@ public:
   }
 
 private:
-  /// -1 for no register; nothing for what is not a 64-bit general register.
+  /// The element of kRegisters for `reg`: -1 if there is no register, and
+  /// nothing if it is not a 64-bit general register.
   std::optional<int> numberOf(llvm::MCRegister reg) const {
     if (!reg) {
       return -1;
@@ -131,13 +133,14 @@ private:
   std::unique_ptr<llvm::MCDisassembler> disassembler;
 };
 
-/// What the signal handler, which runs after each instruction, works with.
+/// The data of the signal handler, which runs after each instruction of the
+/// kernel.
 struct Trace {
   const Decoder *decoder;
   std::span<const uint8_t> code;
   std::span<const uint8_t> weights;
   std::map<uint64_t, std::optional<Load>> loads; ///< by the address of the code
-  std::vector<uint64_t> offsets; ///< of the loads from the weights
+  std::vector<uint64_t> offsets; ///< offsets of loads from the weights
 };
 Trace *current = nullptr;
 
@@ -170,7 +173,8 @@ void step(int, siginfo_t *, void *opaque) {
   }
 }
 
-/// The offsets of all loads from binding 1, in the order of execution.
+/// Runs a kernel, and returns the offsets of all loads from binding 1, the
+/// weights, in the order of execution.
 std::vector<uint64_t> tracedLoads(const Decoder &decoder,
                                   const rt::ElfImage &image,
                                   const KernelEntry &entry,
@@ -260,7 +264,7 @@ TEST_P(LoadOrder, OfWeightsAscends) {
     if (!checkRunsOn(target, hostProfile()).isOk()) {
       continue;
     }
-    // Targets that agree in these get the same code.
+    // Targets that agree in these traits load the weights with the same code.
     const IsaTraits isa = makeCpuTarget(target)->isa;
     if (!seen.insert({isa.vectorBytes, isa.byteDot, isa.hasVbmi}).second) {
       continue;

@@ -21,11 +21,13 @@ StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
   return {loads, hint, distance, static_cast<uint64_t>(gigabytes * 1e9)};
 }
 
-/// Two cores of an EPYC of family 25, model 17 (Zen 4), as measured there. A
-/// core at 3.69 GHz does 3.7 G/s of 512-bit byte dot products; an AND beside
-/// each raises the cycles of one from 1 to 1.2, an AND and a shift to 1.5, so
-/// an AND and half a shift to about 1.35. Plain reads: 29 GB/s on one core, 57
-/// on two. A new tile costs 0.7 to 0.9 us.
+/// Two cores of an EPYC of family 25, model 17 (Zen 4), with rates that were
+/// measured there. At 3.69 GHz, a core executes 3.7 G/s of 512-bit byte dot
+/// products, which is one per cycle. With an AND for each, a dot product takes
+/// 1.2 cycles, and with an AND and a shift, 1.5 cycles. With an AND and half a
+/// shift, as in byte_dot_mixed, it should take about 1.35 cycles. Plain reads
+/// reach 29 GB/s on one core and 57 GB/s on two. A new tile costs 0.7 to 0.9
+/// us.
 MachineProfile zen4() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
   profile.cores = 2;
@@ -45,9 +47,10 @@ MachineProfile zen4() {
   return profile;
 }
 
-/// Two cores of an EPYC of family 26 (Zen 5) at 3.94 GHz: two 512-bit byte dot
-/// products a cycle, and four vector instructions. Q4_0 went from 41.3 to 42.7
-/// GB/s of a core with a prefetch 4.6 KB ahead.
+/// Two cores of an EPYC of family 26 (Zen 5) at 3.94 GHz, which execute two
+/// 512-bit byte dot products per cycle, and four vector instructions in all.
+/// The streams are measurements of a Q4_0 matmul on one core: 41.3 GB/s without
+/// prefetches, and 42.7 GB/s with a prefetch 4.6 KB ahead.
 MachineProfile zen5() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
   profile.cores = 2;
@@ -85,27 +88,32 @@ std::string prefetchOf(const KernelSpec &spec, const MachineProfile &target) {
                             : "";
 }
 
-// Without prefetches, Q4_K went from 37.2 to 53.1 GB/s there, Q8_0 from 50.1 to
-// 55.2, Q4_0 from 52.6 to 55.3.
+// On this machine, leaving out the prefetches raised the rate of reading Q4_K
+// from 37.2 to 53.1 GB/s, of Q8_0 from 50.1 to 55.2, and of Q4_0 from 52.6 to
+// 55.3.
 TEST(CostModel, BurstsOnZen4AreNotPrefetched) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q8_0}) {
     EXPECT_EQ(prefetchOf(matMul(dtype), zen4()), "none 0") << info(dtype).name;
   }
-  // In ascending order, Q6_K reached 57.7 GB/s without prefetches.
+  // Q6_K, whose units are loaded in ascending order, reached 57.7 GB/s without
+  // prefetches.
   EXPECT_EQ(prefetchOf(matMul(DType::Q6_K), zen4()), "none 0");
-  // Several tokens put arithmetic between the loads.
+  // With several tokens, there is arithmetic between the loads, so prefetches
+  // stay.
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), zen4()), "t1 9216");
 }
 
-// Tiles of 2, 8, 16 and 32 row blocks gave 33.5, 41.9, 45.8 and 46.7 GB/s.
+// On this machine, tiles of 2, 8, 16 and 32 row blocks reached 33.5, 41.9, 45.8
+// and 46.7 GB/s.
 TEST(CostModel, TilesOnZen4AreLarge) {
   const uint64_t rowBlocks = usedTiles(matMul(DType::Q4_K), zen4()).rowBlocks;
   EXPECT_GE(rowBlocks, 16U);
   EXPECT_LE(rowBlocks, 48U);
 }
 
-// Memory is the limit there with 15-bit activations too: 163 to 275 cycles of
-// the 290 to 550 in which two cores get a block from memory.
+// On these machines, memory is the limit even with 15-bit activations: the
+// arithmetic of a block takes 163 to 275 of the 290 to 550 cycles that a core
+// takes to get it from memory while two cores read.
 TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
     EXPECT_EQ(best(dtype, zen4()), Activation::I8x2) << info(dtype).name;
@@ -113,7 +121,8 @@ TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
   }
 }
 
-// Cycles of a block from L2 at 3.69 GHz, measured.
+// The expected cycles were measured for a block with weights in L2, at 3.69
+// GHz.
 TEST(CostModel, PredictsTheArithmeticOfZen4) {
   struct Case {
     DType dtype;
@@ -139,8 +148,8 @@ TEST(CostModel, PrefetchesThatHelpStay) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_0), zen5()), "t0 4608");
 }
 
-// A gain of less than 2 % is not worth prefetches, and a distance is a multiple
-// of a cache line.
+// Prefetches must gain at least 2 % to be chosen, and the chosen distance is
+// rounded up to a multiple of a cache line.
 TEST(CostModel, TheFastestStreamWins) {
   MachineProfile target = zen4();
   target.cpu.streams = {stream(StreamLoads::Burst, StreamHint::None, 0, 50),
@@ -149,11 +158,12 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
   target.cpu.streams[1].bandwidth = 52 * kGiga;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "t0 1024");
-  // Only streams with the same kind of loads count.
+  // For one token, only streams with bursts of loads count.
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
-  // Weights that several passes read must not pass the caches, and prefetches
-  // are left out only where they do harm.
+  // With several tokens, several passes may read the weights, so they must not
+  // bypass the caches (`nta`), and prefetches are left out only if they slow
+  // reading down.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
                         stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 49)};
@@ -161,7 +171,8 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
   target.cpu.streams[2].bandwidth = 40 * kGiga;
   EXPECT_EQ(prefetchOf(few, target), "none 0");
-  // The slower kind of stream counts: 40 and 60 GB/s are worse than 45 and 45.
+  // A prefetch is rated by the slower of single loads and bursts: min(60, 40)
+  // is less than min(45, 45).
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
                         stream(StreamLoads::Single, StreamHint::T0, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 45),
@@ -171,15 +182,16 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
 }
 
-// A core that gets 100 GB/s decodes Q4_K more slowly than it reads it. So does
-// a core with slow arithmetic.
+// A core that can read 100 GB/s takes longer to multiply Q4_0 and Q8_0 than to
+// read them, so 8-bit activations save time.
 TEST(CostModel, BytesArePreferredWhereArithmeticIsTheLimit) {
   MachineProfile target = zen4();
   target.cpu.readBandwidth = 100 * kGiga;
   target.memoryBandwidth = 200 * kGiga;
   EXPECT_EQ(best(DType::Q4_0, target), Activation::I8);
   EXPECT_EQ(best(DType::Q8_0, target), Activation::I8);
-  // Decoding IQ2_S takes so long that the second dot product hardly counts.
+  // Decoding IQ2_S takes so long that a second dot product per weight hardly
+  // adds to the time.
   EXPECT_EQ(best(DType::IQ2_S, target), Activation::I8x2);
   EXPECT_EQ(bestActivation(matMul(DType::Q4_0), target, Precision::Int15),
             Activation::I8x2);
@@ -197,8 +209,9 @@ TEST(CostModel, UnknownRatesAreNominal) {
 
 // ---- instructions -----------------------------------------------------------
 
-/// The vector operations of an instruction beside dot products. A gather has
-/// one for each of its lanes.
+/// The number of vector operations that an instruction counts for in the cost
+/// model. Dot products, loads and instructions that are no vector instructions
+/// count for 0, and a gather for one per lane.
 int operationsIn(const std::string &name, const std::string &operands) {
   if (name[0] != 'v' || name.starts_with("vpdpbusd") || name == "vzeroupper") {
     return 0;
@@ -229,8 +242,8 @@ int operationsIn(const std::string &name, const std::string &operands) {
   return 1;
 }
 
-/// The operations and the dot products in the innermost loop of a kernel that
-/// has dot products.
+/// The numbers of operations and of dot products in the shortest loop of a
+/// kernel that has dot products.
 struct Counted {
   double operations = 0;
   double dots = 0;
@@ -280,8 +293,9 @@ Counted countIn(const std::string &assembly) {
   return least;
 }
 
-// The operations that predictions assume, against the code of the kernels. They
-// need not be exact: a decoder may change a little.
+// Compares the numbers of operations that predictions assume with the code of
+// the kernels. The numbers need not be exact, so that small changes of a
+// decoder do not break the test.
 TEST(CostModel, OperationsAreThoseOfTheCode) {
   const MachineProfile profile = *resolveProfile("x86-64-v4-vnni");
   const CpuTarget cpu = *makeCpuTarget(profile);

@@ -77,8 +77,8 @@ TEST(TileVariants, ChangeOneSizeAtATime) {
   }
 }
 
-// "No prefetch" is a variant like any other; once it is chosen, there is no
-// distance to vary.
+// "No prefetches" is a variant like any other hint. Once it is chosen, there is
+// no distance to vary.
 TEST(TileVariants, PrefetchesCanBeLeftOut) {
   KernelSpec spec = matMul(MClass::One, Precision::Int15);
   std::set<StreamHint> hints = {*usedTiles(spec, machine(2)).prefetchHint};

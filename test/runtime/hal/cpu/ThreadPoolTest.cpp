@@ -129,7 +129,8 @@ TEST(ReadAhead, PartsFollowTheTilesOfEachThread) {
   expectPart(1, 2, 50 + 21, 9);
 }
 
-/// Announces memory that does not exist.
+/// A walk whose phases have two units, and which announces `ahead` for
+/// prefetching.
 class Announcing final : public PhaseWalk {
 public:
   bool nextPhase(std::span<uint32_t> units) override {
@@ -155,7 +156,7 @@ TEST_P(ThreadPoolOf, WhatIsAnnouncedNeedNotBeReadable) {
   walk.ahead = &ahead;
   pool->walk(walk);
   EXPECT_EQ(walk.ran, 200U);
-  pool.reset(); // before `ahead`
+  pool.reset(); // ends the threads before `ahead` is destroyed
 }
 
 TEST_P(ThreadPoolOf, AWalkWithoutPhasesEnds) {

@@ -62,7 +62,7 @@ TEST(TileQueue, AnOwnerTakesItsRangeInOrder) {
     EXPECT_EQ(queue.finish(claim->end - claim->begin), next == 64);
   }
   EXPECT_EQ(next, 64U);
-  // Chunks shrink gradually; they are not single units from the start.
+  // Chunks shrink gradually, so there are fewer of them than units.
   EXPECT_LE(chunks, 32U);
 }
 
@@ -119,7 +119,7 @@ TEST(TileQueue, WhatAThiefHasNotStartedCanBeStolenFromIt) {
     EXPECT_EQ(claim->begin, next);
     tally.add(*claim);
   }
-  // What is left is with thread 0, which has fallen asleep.
+  // All units that are left are held by thread 0, which makes no more claims.
   claim = queue.claim(2);
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->owner, 1U);

@@ -239,8 +239,9 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
     // Chunks must shrink gradually instead of being single tiles from the
-    // start, so there are few calls. Thieves can halve a range of 2^31 units 31
-    // times, and fewer than kChunkDivisor chunks take half of a range.
+    // start, so that there are few calls. Thieves can halve a range of 2^31
+    // units 31 times, and fewer than kChunkDivisor chunks halve what is left of
+    // a range.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;

@@ -18,7 +18,9 @@ bool runsHere(const std::vector<std::string> &features) {
   });
 }
 
-/// The products of one turn, if the loop of `kind` for `features` can run here.
+/// Checks that the loop of `kind` for `features` adds `products` products per
+/// iteration. If this machine lacks the features, only checks that there is a
+/// loop.
 void checkProducts(Arithmetic kind, const std::vector<std::string> &features,
                    uint64_t products) {
   const ArithmeticLoop loop = arithmeticLoop(kind, features);
@@ -34,8 +36,8 @@ void checkProducts(Arithmetic kind, const std::vector<std::string> &features,
 
 } // namespace
 
-// A product of a turn is one lane of one instruction: the width of the vector
-// over the size of a factor, times the number of instructions.
+// The number of products in an iteration is the width of a vector divided by
+// the size of a factor, times the number of instructions that multiply.
 
 #if defined(__x86_64__)
 
