@@ -194,10 +194,11 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Prefetches into L2 the lines that belong to one step of a loop over K or V.
-// `half` is the K or the V of the next page. Each of the `passes` loops of each
-// set covers an equal part of it, and each of the `steps` steps of a loop an
-// equal part of that.
+// Called in each step of a loop over the K or the V of the current page.
+// Prefetches that step's share of `half`, the K or the V of the next page, into
+// L2. All loops over the current page (`passes` for each set of query rows)
+// prefetch equal parts of `half`, and the `steps` steps of a loop prefetch equal
+// parts of the loop's part.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (!shape.prefetches || rows.sets == 0) {

@@ -86,8 +86,8 @@ public:
 
   /// Block column `index` (i64); for a dtype without blocks, column `index`.
   /// With a prefetch distance (in bytes; only for layout x16), loads are
-  /// accompanied by prefetches, in all one for each cache line. Spread in this
-  /// way, prefetches do not delay loads as a burst of prefetches would.
+  /// interleaved with prefetches, one for each cache line in total. Spread in
+  /// this way, prefetches do not delay loads as a burst of prefetches would.
   BlockReader block(Value index, int64_t prefetchAhead = 0) const;
   KernelBuilder &builder() const { return b; }
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in

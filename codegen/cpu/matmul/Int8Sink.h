@@ -31,9 +31,10 @@ public:
 protected:
   using DecodeSink::DecodeSink;
 
-  /// Inside group(): takes columns [column, column + 4) as bytes of `bits`
-  /// bits, in the form that dotBytes() takes. q is the byte plus `bias`, which
-  /// is 0 or -2^n and the same for a whole group.
+  /// Inside group(): takes the quantised values of columns [column, column +
+  /// 4), one in each byte of every lane of `word`, in the form that dotBytes()
+  /// takes. A value is the low `bits` bits of its byte plus `bias`, which is 0
+  /// or a negative power of two, and the same for a whole group.
   virtual void bytes(int64_t column, Value word, int64_t bits, int bias) = 0;
   /// Like bytes(), but the field of each byte begins at bit `shift`, and the
   /// other bits of the byte belong to other fields.

@@ -171,8 +171,8 @@ TEST(CostModel, TheFastestStreamWins) {
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
   target.cpu.streams[2].bandwidth = 40 * kGiga;
   EXPECT_EQ(prefetchOf(few, target), "none 0");
-  // A prefetch is rated by the slower of single loads and bursts: min(60, 40)
-  // is less than min(45, 45).
+  // The rate of a prefetch is the lower of its rates with single loads and with
+  // bursts. T0 reads 60 and 40 GB/s and T1 45 and 45 GB/s, so T1 is chosen.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 30),
                         stream(StreamLoads::Single, StreamHint::T0, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 45),
