@@ -5,12 +5,13 @@
 // constants: a plan's kernels are generated for exactly the shapes they run on.
 // Only the number of tokens, M, is read from the batch at run time.
 //
-// Activations are row-major float32 with one row per token, and rows are padded
-// to AIR_TOKEN_PADDING (formats/abi/KernelAbi.h). A matmul may take them in a
-// packed format instead (Activation), which PackActivations produces. An output
-// is a token whose logits are requested; the batch lists the outputs in
-// output_rows. rowsFrom states whether a kernel's rows are the batch's tokens
-// or its outputs.
+// Activations are row-major float32 with one row per token. After these come
+// padding rows, up to a multiple of AIR_TOKEN_PADDING rows
+// (formats/abi/KernelAbi.h). A matmul may take activations in a packed format
+// instead (Activation), which PackActivations produces. An output is a token
+// whose logits are requested; the batch lists the outputs in output_rows.
+// rowsFrom states whether a kernel's rows are the batch's tokens or its
+// outputs.
 //
 // The following list shows each op's bindings and what the op computes from
 // them. codegen/KernelBindings.cpp specifies the bindings' access and shapes.
@@ -124,7 +125,7 @@
 // cost of two int8 dot products: one with high and one with low.
 //
 // In all three int8 formats, a block that holds an infinity or a NaN has a NaN
-// scale, and its q are unspecified.
+// scale, and its integers q are unspecified.
 //
 // A `kv` binding points at the layer's part of KV page 0. The layer's part of
 // page p begins p * kvPageBytes bytes later. For each KV head it holds K as
@@ -281,7 +282,8 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (format) {
   case Activation::BF16x32:
-    return blocks * activationBlockWords(format) + 1; // the token's factor
+    // The 1 is for the token's float32 factor.
+    return blocks * activationBlockWords(format) + 1;
   case Activation::I8x2:
   case Activation::I8:
   case Activation::I8Grid:
@@ -313,7 +315,7 @@ enum class Precision : uint8_t { Float, Int15, Int8 };
 /// With up to eight tokens, matmuls with BF16 weights are limited by memory
 /// bandwidth, so float32 activations cost no time. Dtypes with 256-column
 /// blocks round weights more coarsely than other dtypes with the same number of
-/// bits, and can afford the larger error of I8Grid.
+/// bits, so the larger error of I8Grid matters less with them.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -336,10 +338,11 @@ inline Activation activationFor(Precision precision, MClass mClass,
 /// size that is 0, and the prefetches if there is no hint. No choice ever
 /// changes a result.
 ///
-/// Only weights in layout x16 are prefetched. In a kernel without panels, a
-/// hint other than None needs a prefetch distance. A kernel with panels
-/// prefetches the weights of the next panels while the current ones are
-/// multiplied, so it takes a hint but no distance.
+/// Only weights in layout x16 are prefetched. Most large-M kernels decode
+/// weights into panels (codegen/cpu/matmul/WeightPanel.h), and prefetch the
+/// weights of the next panels while the current ones are multiplied; such a
+/// kernel takes a hint but no distance. In a kernel without panels, a hint
+/// other than None needs a prefetch distance.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
@@ -437,8 +440,9 @@ constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
   return most < 1 ? 1 : most < wanted ? most : wanted;
 }
 
-/// The number of floats in a token's row of states (the `out` of Attention with
-/// several ranges, see above). The row is padded to a multiple of 64 bytes.
+/// The number of floats in a token's row of states, which the entry `Attention`
+/// at the top of this file describes. The row is padded to a multiple of 64
+/// bytes.
 constexpr uint64_t attentionStateFloats(const KernelSpec &spec) {
   return (spec.ranges * spec.heads * (spec.headDim + 2) + 15) / 16 * 16;
 }

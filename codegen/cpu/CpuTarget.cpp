@@ -139,11 +139,11 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Whether attention should prefetch. Compares the streams that are read in
-/// bursts of loads without prefetches with those that prefetch into L2.
-/// Prefetches are only ruled out if they are clearly slower: attention has more
-/// arithmetic between its loads than these streams have, so it has fewer loads
-/// in flight and gains more from prefetches.
+/// Whether attention should prefetch. Compares two kinds of streams that are
+/// read in bursts of loads: those without prefetches, and those that prefetch
+/// into L2. Prefetches are ruled out only if they are clearly slower: attention
+/// has more arithmetic between its loads than these streams have, so it has
+/// fewer loads in flight and gains more from prefetches.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

@@ -33,7 +33,7 @@ enum class ByteDot : uint8_t {
 struct IsaTraits {
   CpuArch arch = CpuArch::X86_64;
   unsigned vectorBytes = 32;     ///< 64 for AVX-512, 32 for AVX2, 16 for NEON
-  unsigned vectorRegisters = 16; ///< 32 with AVX-512 and NEON
+  unsigned vectorRegisters = 16; ///< 32 for AVX-512 and for NEON, 16 for AVX2
   bool hasAvx2 = false;          ///< true on every x86_64 target
   bool hasAvx512 = false;        ///< F, BW, CD, DQ and VL together
   bool hasVbmi = false; ///< AVX512_VBMI byte permutations; implies hasAvx512
@@ -46,7 +46,8 @@ struct IsaTraits {
   // ByteDot::Vnni512.
   bool hasAmxBf16 = false; ///< for bfloat16: tdpbf16ps
   bool hasAmxInt8 = false; ///< for int8: tdpbsud
-  // What the cost model of matmuls takes from the machine profile.
+  // The three fields below come from the machine profile and are used by the
+  // cost model of matmuls.
   uint32_t cores = 1; ///< cores among which a kernel's tiles are divided
   uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s; 0: unknown
   CpuRates cpu;

@@ -171,7 +171,7 @@ template <typename Body> void withUnit(uint8_t bytes, Body body) {
   }
 }
 
-/// Calls `body` for every field of every block of 16 rows. Its arguments are
+/// Calls `body` for every field of every block of 16 rows. `body` receives
 /// Unit(), the offset of the field in a row, the number of units, the offset of
 /// the block column, and a function that returns the place of a unit in the
 /// block column.

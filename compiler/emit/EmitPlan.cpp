@@ -370,7 +370,8 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
     content.recipe =
         MatrixRecipe{std::move(sources), op.getLayout().getValue()};
     break;
-  case ir_plan::Recipe::RowScales: // handled before the switch
+  case ir_plan::Recipe::RowScales:
+    // The function has already returned for this recipe.
     break;
   case ir_plan::Recipe::Vector:
     content.recipe = VectorRecipe{std::move(sources)};

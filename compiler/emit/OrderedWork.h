@@ -2,8 +2,8 @@
 //
 // runOrdered() makes pieces on `threads` threads and uses them on the calling
 // thread. Each call of `make` fills the buffer of one piece, and `use` receives
-// the pieces in order (0, 1, 2, ...). At most 2 * threads pieces exist at a
-// time, so memory is bounded, and what `use` sees does not depend on `threads`.
+// the pieces in order (0, 1, 2, ...), whatever `threads` is. At most
+// 2 * threads pieces exist at a time, so memory is bounded.
 // If the system refuses to start some of the threads, fewer threads make the
 // pieces; if it starts none, the calling thread makes them, too.
 //

@@ -7,8 +7,9 @@
 // model computes, so whatever is left over is refused by name.
 //
 // Errors: An Unsupported error names the architecture, tensor or key, and what
-// is supported. A Corrupt error names a key or tensor that is missing or has
-// the wrong shape, with both numbers.
+// is supported. A Corrupt error names a key or tensor that is missing, a key
+// with an invalid value, or a tensor with the wrong shape. For a tensor, it
+// states both the shape and the required one.
 //
 // Thread-safety: concurrent imports into different contexts are independent.
 //

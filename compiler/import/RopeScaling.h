@@ -34,9 +34,10 @@ struct RopeScaling {
   double mix = 1;
 };
 
-/// `trainedContext` is the original context unless a key states a different
-/// one. An Unsupported error names a kind of scaling that is not implemented; a
-/// Corrupt error names a number that is out of range.
+/// Reads and checks the keys for RoPE scaling. `trainedContext` is the original
+/// context unless a key states a different one. An Unsupported error names a
+/// kind of scaling that is not implemented; a Corrupt error names a number that
+/// is out of range.
 Result<RopeScaling> readRopeScaling(SourceReader &reader,
                                     uint64_t trainedContext);
 

@@ -34,10 +34,10 @@ public:
   const std::string &architectureName() const { return architecture; }
   const ModelSource &model() const { return source; }
 
-  // The functions below take a key without its "<architecture>." prefix. When
-  // the key is absent, they fail with Corrupt, or return nullopt if their name
-  // begins with `optional`. When the value has another type, they fail with
-  // Corrupt.
+  // The functions below take a key without its "<architecture>." prefix. Those
+  // that read a value fail with Corrupt when the value has another type or the
+  // key is absent. There are two exceptions for an absent key: functions whose
+  // names begin with `optional` return nullopt, and numbers() an empty list.
 
   /// Returns a number from 1 to kMaxCount. A list that has the same value for
   /// every layer counts as that value; any other list is an Unsupported error.
@@ -47,8 +47,7 @@ public:
   Result<double> number(const std::string &key);
   Result<std::optional<double>> optionalNumber(const std::string &key);
   /// Returns the elements of a list of numbers or flags; a single number or
-  /// flag counts as a list of one element. The result is empty when the key is
-  /// absent.
+  /// flag counts as a list of one element.
   Result<std::vector<double>> numbers(const std::string &key);
   Result<std::optional<bool>> optionalFlag(const std::string &key);
   Result<std::optional<std::string>> optionalText(const std::string &key);

@@ -1,11 +1,12 @@
 //===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
-// A decode pass (one token, empty KV cache) needs some of the weights, and
-// reads each byte of these once, over a link: from memory or from the disk. A
-// link takes the time bytes / bandwidth, with the bandwidth that the machine
-// profile states. Links work in parallel, so the pass takes as long as the
-// slowest link, which is called the limit of the pass. A bandwidth of 0 means
-// that it is not known; then neither the time nor the limit is known.
+// A decode pass (one token, empty KV cache) reads each byte of the weights that
+// it needs once, either from memory or from the disk. Each of these two sources
+// is called a link. A link takes the time bytes / bandwidth, with the bandwidth
+// that the machine profile states. The links work in parallel, so the pass
+// takes as long as the slowest link, which is called the limit of the pass. A
+// bandwidth of 0 means that it is not known; then neither the time nor the
+// limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //

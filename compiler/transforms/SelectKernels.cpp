@@ -33,7 +33,9 @@ struct BatchClass {
   MClass mClass;
   const char *name;
   uint64_t minTokens;
-  uint64_t maxTokens; ///< the plan's max_tokens may be smaller
+  /// The most tokens that the class allows. A program for the class supports
+  /// fewer if the plan's max_tokens is smaller.
+  uint64_t maxTokens;
 };
 
 constexpr BatchClass kBatchClasses[] = {
@@ -309,9 +311,9 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
   bool isTuned = false;
   std::map<std::string, codegen::MatMulTiles> measured; ///< by kernel name
   std::set<std::string> matmuls; ///< kernel names of the plan's matmuls
-  /// For each batch class, by its smallest number of tokens: the prefetches of
-  /// its matmuls, as text, each with the dtypes of the weights that it applies
-  /// to.
+  /// Maps a batch class, given by its smallest number of tokens, to the
+  /// prefetches of its matmuls. These map a text such as "t0 9216" to the
+  /// dtypes of the weights that are prefetched in this way.
   std::map<uint64_t, std::map<std::string, std::set<std::string>>> prefetches;
 };
 

@@ -46,7 +46,8 @@ void MergeWriter::writeHead(Value token, Value head) {
                const Value own = b.load(b.f32(), stateOf(range).largest, 4);
                return {b.max(carried[0], own)};
              })[0];
-  // Scratch holds the factor of each range.
+  // Scratch holds, for each range, the factor by which its sums are multiplied:
+  // 2^(largest score of the range - largest score of all ranges).
   const auto factorAt = [&](Value range) {
     return b.element(b.scratch(), range, 4);
   };

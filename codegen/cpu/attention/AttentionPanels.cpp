@@ -263,7 +263,8 @@ PanelsWriter::Page PanelsWriter::widened(const AttentionRun &run, Value page,
 // Prefetches into L2 the share of the next page that belongs to one register
 // tile of scores: the tile whose first key is `key`. The prefetches are spread
 // over the multiplication, which takes much longer than widening a page does.
-// During the widening, all lines would wait for memory at the same time.
+// If they were spread over the widening instead, nearly all lines would wait
+// for memory at the same time.
 void PanelsWriter::prefetchShare(const Page &page, const Place &place,
                                  Value key) {
   const Value tile =

@@ -179,9 +179,9 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // `pointer` points into the output of a head, which has as many elements
-    // as a token's V in the KV cache. valueAlignment() is in bytes for V's
-    // elements; those of the output have 4 bytes each.
+    // The output of a head has as many elements as a token's V in the KV
+    // cache, so a vector in it is aligned to as many elements as one in V.
+    // valueAlignment() is in bytes of V. An element of the output has 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);
@@ -197,8 +197,9 @@ double AttentionWriter::scoreScale() const {
 }
 
 // 2^x = 2^n * 2^r with n = round(x) and r = x - n. 2^r is computed by the
-// polynomial of degree 5 with the smallest maximum relative error on [-1/2,
-// 1/2], 1.3 * 2^-24. It was found with the Remez exchange algorithm.
+// polynomial of degree 5 whose maximum relative error on [-1/2, 1/2] is
+// smallest. This error is 1.3 * 2^-24. The polynomial was found with the Remez
+// exchange algorithm.
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };

@@ -7,11 +7,11 @@
 //
 // The K and V of a head are contiguous in a page, and their cache lines are
 // first requested in the order of their addresses. Prefetches run ahead of the
-// loads at two distances: each loop over K or V prefetches a share of the next
-// page into L2, and the first loop also prefetches into L1 the bytes that
-// follow AttentionShape::nearBytes later. After the last page of a head comes
-// the first page of the next head, which the same thread usually reads in its
-// next tile.
+// loads at two distances. Each loop over the K or the V of a page prefetches a
+// share of the next page into L2. The first of these loops also prefetches into
+// L1, at the distance `nearBytes` (AttentionParts.h). After the last page of a
+// head comes the first page of the next head, which the same thread usually
+// reads in its next tile.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -194,17 +194,19 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Called in each step of a loop over the K or the V of the current page.
-// Prefetches that step's share of `half`, the K or the V of the next page, into
-// L2. All loops over the current page (`passes` for each set of query rows)
-// prefetch equal parts of `half`, and the `steps` steps of a loop prefetch equal
-// parts of the loop's part.
+// Prefetches into L2 one of many equal shares of `half`, which is the K or the
+// V of the next page. Every step of every loop over the K or the V of the
+// current page calls this function and gets a share of its own, if the set of
+// rows takes part in the prefetching. Each set has `passes` loops, of which
+// loop number `pass` is the current one. It has `steps` steps, of which `step`
+// is the current one.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (!shape.prefetches || rows.sets == 0) {
     return;
   }
-  const int64_t bytes = shape.kv.valuesOffset; // of K, and of V
+  // The size of a head's K in a page. Its V has the same size.
+  const int64_t bytes = shape.kv.valuesOffset;
   const int64_t shares = rows.sets * passes;
   const int64_t share = rows.set * passes + pass;
   const int64_t lines =
@@ -218,13 +220,12 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
   }
 }
 
-// Prefetches lines of K or V into L1 in such an order that the first requests
-// for the lines ascend. Only the first loop over K or V calls this function,
-// before it loads the first `loaded` bytes of row `row` of `half`, whose rows
-// have `rowBytes` bytes. If shape.prefetches is true, the lines are those that
-// lie nearBytes after the row, where `next` is taken to follow `half`.
-// Otherwise, they are the lines of the same row that this loop does not load
-// itself.
+// The first loop over `half`, which is the K or the V of a page, calls this
+// function for each row, before it loads the first `loaded` of the row's
+// `rowBytes` bytes. If shape.prefetches is true, the function prefetches into
+// L1 the `rowBytes` bytes that begin nearBytes after the row, as if `next`
+// followed `half`. Otherwise, it prefetches the rest of the row into L1. In
+// both cases, cache lines are first requested in the order of their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
                             int64_t loaded) {
   const Value offset = b.mul(row, b.i64(rowBytes));
@@ -235,7 +236,8 @@ void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
     }
     return;
   }
-  const Value bytes = b.i64(shape.kv.valuesOffset); // of K, and of V
+  // The size of a head's K in a page. Its V has the same size.
+  const Value bytes = b.i64(shape.kv.valuesOffset);
   const Value later = b.add(offset, b.i64(shape.rows.nearBytes));
   const Value isNext = b.lessEqual(bytes, later);
   const Value from = b.offset(b.select(isNext, next, half),

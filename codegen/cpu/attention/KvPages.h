@@ -41,8 +41,9 @@ struct KvShape {
 /// The error is Internal if no model can have such heads, and Unsupported
 /// otherwise.
 Status checkHeads(const KernelSpec &spec);
-/// Rejects KV dtypes, head shapes and pages that no kernel supports. The error
-/// is Internal for a shape that no cache can have, and Unsupported otherwise.
+/// Rejects KV dtypes, head shapes and page sizes that no kernel supports. The
+/// error is Internal for a shape or size that no cache can have, and
+/// Unsupported otherwise.
 Status checkKv(const KernelSpec &spec);
 
 /// Rejects numbers of ranges that no kernel supports, with an Internal error.

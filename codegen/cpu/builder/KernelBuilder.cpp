@@ -251,8 +251,9 @@ Value KernelBuilder::load(Type type, Value pointer, unsigned alignment) {
 }
 
 Value KernelBuilder::loadInOrder(Type type, Value pointer, unsigned alignment) {
-  // LLVM keeps volatile accesses in order. LLVM would also split a vector that
-  // is longer than a register, but not necessarily in ascending order.
+  // LLVM keeps volatile accesses in order. If a vector is longer than a
+  // register, the code below loads it in pieces: LLVM itself would split such a
+  // load, too, but might not load the pieces in ascending order.
   auto piece = [&](Type of, Value from) -> Value {
     return LLVM::LoadOp::create(builder, location, of, from, alignment,
                                 /*isVolatile=*/true);
@@ -544,8 +545,9 @@ Value KernelBuilder::exp(Value x) {
     coefficient *= i;
     poly = fma(poly, r, number(coefficient));
   }
-  // The result is multiplied by 2^n in two factors, both of which are normal
-  // numbers for n from -150 to 129.
+  // For some n, 2^n is not a normal float32. Therefore the polynomial is
+  // multiplied by 2^h and then by 2^(n - h), where h = floor(n / 2). Both are
+  // normal for n from -150 to 129.
   Value whole =
       sub(bitcast(shifted, i32()), constant(bits, int64_t{0x4B400000}));
   Value half = shiftRightSigned(whole, 1);

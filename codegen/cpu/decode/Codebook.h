@@ -11,7 +11,7 @@
 // the whole codebook with such permutations, and selecting between their
 // results by the upper index bits, is several times faster than gathering.
 // Gathers are used on other instruction sets and, where there are no byte
-// permutations, for large books.
+// permutations, for large codebooks.
 //
 // Thread-safety: one thread per MLIRContext.
 //

@@ -230,7 +230,10 @@ void decodeIq1s(const BlockReader &block, DecodeSink &sink) {
   const Codebook book(b, "air_iq1s_codes", iq1sGrid(), kIq1Values);
   Value d = block.half("d");
   sink.repeat(4, 64, [&](Value pair) {
-    Value high = block.word("qh", 0, pair); // 16 bits for each 32 columns
+    // For each 32 columns, `high` holds 16 bits: three upper bits of the index
+    // of each of four codebook entries, three bits of the scale, and the sign
+    // of the delta.
+    Value high = block.word("qh", 0, pair);
     for (int64_t side = 0; side < 2; ++side) {
       const int64_t bit = 16 * side;
       Value scale = oddScale(b, d, math.bitsOf(high, bit + 12, 3));

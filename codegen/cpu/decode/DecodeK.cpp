@@ -36,9 +36,9 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
                const ScaleMins &packed, llvm::ArrayRef<Value> highs) {
   KernelBuilder &b = block.builder();
   WordMath math(b);
-  // Half of a block has four sub-blocks. Each two adjacent ones share a section
-  // of "qs", which has the first in its low nibbles and the second in its high
-  // nibbles.
+  // Half of a block has four sub-blocks. The first two share a section of "qs",
+  // and so do the last two. The low nibbles of a section hold the first of its
+  // two sub-blocks, and the high nibbles the second.
   auto emitHalf = [&](Value half, int64_t firstColumn) {
     auto pick = [&](const std::array<Value, 2> &words) {
       return b.select(b.less(half, b.i64(1)), words[0], words[1]);
@@ -63,8 +63,8 @@ void decodeK45(DecodeSink &sink, const BlockReader &block, Value d, Value dmin,
               sink.fields(first + 4 * i, words[i], 4 * side, 4, 0);
               continue;
             }
-            // In the fifth bits of this half, bit n of byte l belongs to
-            // element l of sub-block n.
+            // Bit n of byte l of `fifths`, with n from 0 to 3, is the fifth
+            // bit of element l of this half's sub-block n.
             Value low =
                 b.andBits(b.shiftRight(words[i], 4 * side), everyByte(15));
             Value high =

@@ -46,8 +46,8 @@ public:
   /// Inside group(): emits q of columns [column, column + 4) from the four
   /// bytes of each lane of `word`, as (byte >> shift & (2^bits - 1)) + bias. q
   /// lies in (-128, 128), and bias is 0 or -2^n, the same for a whole group.
-  /// The group's scale must come from fieldScale(), since a sink may leave a
-  /// power of two in q.
+  /// The group's scale must come from fieldScale(), since a sink may work with
+  /// a q that is too large by a power of two.
   virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias);
   /// Like fields(), but for four signed bytes, which have 8 bits and no bias.

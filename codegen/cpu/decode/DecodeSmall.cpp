@@ -30,8 +30,9 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
 /// power of 3, has 32 lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
   // Extracts one digit from each 16-bit lane of `pairs`, whose upper byte holds
-  // the packed byte and whose lower byte is zero. A multiplier of 3 returns the
-  // digit in the lower byte of the lane, and 3 << 8 in the upper byte.
+  // the packed byte and whose lower byte is zero. If `multiplier` is 3, the
+  // digit is in the lower byte of the resulting lane; if it is 3 << 8, the
+  // digit is in the upper byte.
   auto digit = [&](Value pairs, int64_t multiplier) {
     Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
     Value product = b.mul(fraction, b.constant(fraction.getType(), multiplier));

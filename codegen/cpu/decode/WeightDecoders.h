@@ -39,12 +39,11 @@ std::span<const DType> scalePer16DTypes();
 /// is then added to the sum of the row.
 inline constexpr int64_t kChunkColumns = 256;
 
-/// Decodes columns [first, first + count) of a row block. `first` and `count`
-/// are i64 and multiples of the dtype's block size. For dtypes without blocks,
-/// `count` is at most kChunkColumns. The sink's column 0 is `first`. `k` is the
-/// number of columns of the matrix; for dtypes without blocks, `count` must be
-/// a multiple of 8 if `k` is one. `prefetchAhead` is the prefetch distance in
-/// bytes; 0 disables prefetching.
+/// Decodes columns [first, first + count) of a row block of a matrix that has
+/// `k` columns. The sink's column 0 is `first`. `first` and `count` are i64 and
+/// multiples of the dtype's block size. For dtypes without blocks, `count` is
+/// at most kChunkColumns and, if `k` is a multiple of 8, also a multiple of 8.
+/// `prefetchAhead` is the prefetch distance in bytes; 0 disables prefetching.
 void decodeColumns(const RowBlockReader &rows, DecodeSink &sink,
                    mlir::Value first, mlir::Value count, int64_t k,
                    int64_t prefetchAhead);

@@ -85,9 +85,10 @@ public:
                  int64_t k, Value matrix, Value rowBlock);
 
   /// Block column `index` (i64); for a dtype without blocks, column `index`.
-  /// With a prefetch distance (in bytes; only for layout x16), loads are
-  /// interleaved with prefetches, one for each cache line in total. Spread in
-  /// this way, prefetches do not delay loads as a burst of prefetches would.
+  /// With a prefetch distance (in bytes; only for layout x16), the loads of the
+  /// BlockReader also prefetch the bytes at this distance, each cache line
+  /// once. Prefetches that are spread over the loads do not delay them as a
+  /// burst of prefetches would.
   BlockReader block(Value index, int64_t prefetchAhead = 0) const;
   KernelBuilder &builder() const { return b; }
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in

@@ -7,10 +7,10 @@
 // with 16 tokens at a time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
-// (MatMulTiling::microRowBlocks, microTokens), whose sums fill the registers
-// that the operands leave free. Each loaded weight serves several tokens and
-// each loaded activation several row blocks, so arithmetic rather than loads is
-// the limit.
+// (MatMulTiling::microRowBlocks, microTokens). Both numbers are as large as the
+// registers allow, which hold the sums and the operands. Each loaded weight
+// serves several tokens and each loaded activation several row blocks, so
+// arithmetic rather than loads is the limit.
 //
 // If a pass needs the logits of only a few tokens, they are computed with the
 // GEMV code (MatMulKernel.cpp).

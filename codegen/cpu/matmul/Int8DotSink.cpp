@@ -109,7 +109,8 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
       return sums;
     }
   }
-  // The first sums start from the contribution of the bias.
+  // The sums of the first shift that occurs in a group start from the
+  // contribution of the bias. The sums of any other shift start from 0.
   const bool isFirst = sumsOfBytes.empty();
   Sums &sums = sumsOfBytes.emplace_back(Sums{shift, {}});
   Value zero = b.zero(b.vec(b.i32(), kRowLanes));
@@ -125,8 +126,8 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
 
 void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
                                int64_t bits, int bias) {
-  // With more than two tokens, shifting the sums of all tokens would take
-  // longer than shifting the weights once.
+  // Int8Sink::bytesInPlace() shifts the weights. With more than two tokens,
+  // that takes less time than shifting the sums of every token.
   const bool isUnsigned = targetInt8Bias(b.isa()) != 0;
   if (!isUnsigned || tokenCount > 2 || shift == 0) {
     Int8Sink::bytesInPlace(column, word, shift, bits, bias);

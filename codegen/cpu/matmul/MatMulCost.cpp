@@ -22,11 +22,12 @@ constexpr double kMemoryBytesPerNs =
 /// The bytes of a vector, on which every dot product and every other operation
 /// of the model works.
 constexpr double kVectorBytes = 64;
-/// The numbers of operations in a dot product of 64 bytes and in a float32 FMA
-/// of 64 bytes, where a product and an addition count as two operations.
+/// The numbers of operations in a dot product of bytes, in a float32 FMA and in
+/// a dot product of bfloat16, each on 64 bytes. A product and an addition count
+/// as two operations.
 constexpr double kDotOperations = 128;
 constexpr double kFmaOperations = 32;
-constexpr double kPairOperations = 64; // of a bfloat16 dot product
+constexpr double kPairOperations = 64;
 /// The instructions per dot product in the loop that measures byte_dot_mixed.
 constexpr double kMixedInstructions = 2.5;
 
@@ -93,16 +94,17 @@ Operations operationsOf(DType dtype) {
   return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
 }
 
-/// The number of operations that each further token adds for each scale of a
-/// block: those that scale the token's sums.
+/// The number of operations that scale a token's sums, for each scale of a
+/// block. Every token after the first adds this number.
 constexpr double kTokenOperations = 5;
 
 /// The kinds of streams whose rates limit the rate at which a kernel reads
 /// weights.
 std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   if (spec.mClass != MClass::One) {
-    // With several tokens, the loads come in bursts, with so much arithmetic in
-    // between that single loads resemble them, too.
+    // With several tokens, the loads come in bursts. There is so much
+    // arithmetic between the bursts that the kernel's speed may also resemble
+    // that of a stream of single loads.
     return {StreamLoads::Single, StreamLoads::Burst};
   }
   // Layout x16 stores the units of a block in the order in which they are read,
@@ -110,10 +112,11 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   return {StreamLoads::Burst};
 }
 
-/// The rate of reading with a certain prefetch (StreamHint::None for none): the
-/// smallest rate over those kinds of `loads` that were measured without
-/// prefetches. The result is 0 if one of these kinds was not measured with this
-/// prefetch.
+/// The rate at which streams are read with prefetches of the given hint and
+/// distance (None and 0 for no prefetches): the smallest of the rates of the
+/// kinds `loads`. A kind that was not measured without prefetches is ignored.
+/// The result is 0 if any other kind was not measured with these prefetches, or
+/// if all kinds are ignored.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {
@@ -148,8 +151,8 @@ CoreRates coreRates(const IsaTraits &isa) {
     rates.bytesPerNs = std::min(rates.bytesPerNs, rate(isa.memoryBandwidth) /
                                                       std::max(1U, isa.cores));
   }
-  // The nominal core issues one dot product of bytes, two FMAs or dot products
-  // of bfloat16, or two other operations per cycle.
+  // Per cycle, the nominal core issues one dot product of bytes, or two
+  // operations of any other kind: FMAs, dot products of bfloat16 and so on.
   const double cycles = kVectorBytes / isa.vectorBytes;
   rates.dotNs = cpu.byteDot != 0 ? kDotOperations / rate(cpu.byteDot)
                                  : cycles / kCyclesPerNs;
@@ -225,8 +228,8 @@ Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
   double best = 0;
   Prefetch fastest = {};
   for (const StreamRate &stream : streams) {
-    // With several tokens, several passes may read a row block, so it must not
-    // bypass the caches.
+    // With several tokens, several passes may read a row block. The hint Nta is
+    // then ruled out, because it makes weights bypass the caches.
     const bool isOut = stream.hint == StreamHint::None ||
                        (stream.hint == StreamHint::Nta && !isOne);
     const double rate =

@@ -73,9 +73,10 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
 /// Whether, for one token, two bytes per activation (I8x2) are worth their
-/// time. They are where memory is the limit, with some room for what the
-/// prediction leaves out, and where one byte per activation would save little
-/// time. True if the profile does not state the rates.
+/// time, which means that one byte per activation would save little or no time.
+/// It saves none where memory is the limit. Memory counts as the limit only if
+/// arithmetic takes clearly less time than reading, because the two overlap
+/// imperfectly. True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
@@ -87,12 +88,12 @@ struct Prefetch {
 
 /// Chooses the prefetches of a kernel without panels from the streams in the
 /// profile. With one token, a kernel reads weights in bursts of loads, as fast
-/// as memory delivers them. The fastest stream of bursts wins, but no
-/// prefetches are preferred if they are nearly as fast. With several tokens,
-/// there is arithmetic between the loads, and the hardware's prefetcher alone
-/// runs late, so prefetches are left out only if they slow reading down. Such a
-/// kernel resembles both single loads and bursts, and each prefetch is rated by
-/// the slower of its two streams.
+/// as memory delivers them. It gets the prefetches of the fastest stream of
+/// bursts, or none if a stream without prefetches is nearly as fast. With
+/// several tokens, there is arithmetic between the loads, and the hardware's
+/// prefetcher alone runs late, so prefetches are left out only if they slow
+/// reading down. Such a kernel resembles both single loads and bursts, so the
+/// rate of a prefetch is that of the slower of its two streams.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

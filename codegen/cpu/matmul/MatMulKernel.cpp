@@ -125,7 +125,7 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
   });
 }
 
-// The last pass has the smallest width of 8, 4, 2 and 1 that holds the
+// The last pass has the smallest of the widths 1, 2, 4 and 8 that holds the
 // remaining tokens. Three tokens use the code for four and read one padding
 // row. Large-M kernels have many tokens, so extra code for their last pass is
 // not worth it.

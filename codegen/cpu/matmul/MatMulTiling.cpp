@@ -17,14 +17,14 @@ namespace {
 /// The default number of tokens per tile in large-M kernels. That many tokens
 /// use a panel often enough to pay for decoding it and for loading the weights.
 constexpr uint64_t kTileTokens = 128;
-/// The number of tokens that the cost model assumes for large M, that of a pass
-/// over a long prompt.
+/// The number of tokens that the cost model assumes for large M. A pass over a
+/// long prompt has about as many.
 constexpr uint64_t kNominalTokens = 512;
 /// The number of tokens that the cost model assumes for 2 to 8 tokens.
 constexpr uint64_t kFewTokens = 4;
 /// The limit for the bytes of activations that every row block of a tile reads
-/// again. They take most of an L2 of 1 MiB, and hold 2048 columns of 128 tokens
-/// in format I8.
+/// again. It is most of an L2 cache of 1 MiB, and enough for 2048 columns of
+/// 128 tokens in format I8.
 constexpr uint64_t kTileActivationBytes = 576 << 10;
 /// The limit for the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
@@ -208,8 +208,8 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
       tiling.dotBytes = tiling.microRowBlocks * kAmxDotBytes;
     }
     if (hasPrefetches(spec)) {
-      // The weights of the next panels go to L2: they are used soon, but until
-      // the present panels have been multiplied, L1 is full of those.
+      // By default, the weights of the next panels are prefetched into L2: L1
+      // is full of the current panels until these have been multiplied.
       tiling.panelHint = chosen.prefetchHint.value_or(StreamHint::T1);
     }
     if (switchesToGemv(spec)) {

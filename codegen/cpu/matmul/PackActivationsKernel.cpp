@@ -457,7 +457,7 @@ Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
   }
   // Int8 formats take a comparison, a multiplication, a rounding and an
   // addition per element. Other formats only copy each element, with or without
-  // rounding, which counts as one operation.
+  // rounding it. A copy counts as one operation.
   entry.flopsPerRow = isInt8(spec.activation) ? spec.k * 4 : spec.k;
   return Status::ok();
 }

@@ -36,8 +36,8 @@ private:
 };
 
 /// Prefetches the weights of the next panels while the current panels are
-/// multiplied. Decoding a panel takes too little time: prefetches during the
-/// decoding would all wait for memory at once.
+/// multiplied. If they were prefetched while a panel is decoded, which takes
+/// little time, nearly all prefetches would wait for memory at once.
 struct PanelPrefetch {
   /// The addresses of the weights, one for each row block. If there are none,
   /// nothing is prefetched.
