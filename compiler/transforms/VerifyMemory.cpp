@@ -1,7 +1,8 @@
 //===- VerifyMemory.cpp - checks the arena against the programs -----------===//
 //
-// This file shares no code with PlanMemory.cpp: rows, bytes and uses are
-// recomputed here, and planner/ArenaVerifier.cpp walks the steps.
+// This pass checks what PlanMemory.cpp has decided, and shares no code with it.
+// It recomputes how many rows and bytes each buffer needs and which steps use
+// it, and passes the result to verifyArena() (planner/ArenaVerifier.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/MemoryPlanner.h"
@@ -29,7 +30,7 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     MemoryProblem problem;
     ArenaPlan plan;
     std::map<std::string, uint32_t> indexOf;
-    std::map<std::string, uint64_t> most; // token limits of buffers, if any
+    std::map<std::string, uint64_t> most; // limits on tokens, by buffer
     uint64_t programTokens = 0;
     uint64_t tokens = 0;
     uint64_t outputs = 0;

@@ -162,8 +162,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return verifyReads(uses, names, reads);
   }
 
-  /// Checks that grids and resources are those of the kernels, that bindings
-  /// have the shapes for which the kernels were generated, and that the entries
+  /// Checks that every dispatch has the grid and states the resources of its
+  /// kernel (scratch, weights, arithmetic), that its bindings have the shapes
+  /// for which the kernel was generated, and that the entries of executables
   /// are exactly the kernels that dispatches name.
   Status verifyKernels() {
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));

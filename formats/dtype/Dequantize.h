@@ -53,7 +53,8 @@ void q5k(const uint8_t *blocks, float *values, uint64_t count);
 void q6k(const uint8_t *blocks, float *values, uint64_t count);
 void q8k(const uint8_t *blocks, float *values, uint64_t count);
 
-// Defined in DequantIq.cpp: the elements are indices into codebooks.
+// Defined in DequantIq.cpp: a block has indices into a codebook or, for iq4nl
+// and iq4xs, into a table of 16 values.
 void iq1s(const uint8_t *blocks, float *values, uint64_t count);
 void iq1m(const uint8_t *blocks, float *values, uint64_t count);
 void iq2xxs(const uint8_t *blocks, float *values, uint64_t count);

@@ -21,10 +21,11 @@ struct Builtin {
 /// kernels use), variants of both with dot products of bytes, and variants of
 /// level 4 with dot products of bfloat16 and with tile registers. The aarch64
 /// profiles are Armv8.0, Armv8.2 with dot products of bytes, and Armv8.6 with
-/// matrix multiplication of bytes. They name no CPU, so they have no rates of
-/// one. All built-in profiles, including those of CPUs (Microarchitecture.h),
-/// describe a machine of nominal size: eight cores, 16 GiB and an NVMe disk.
-/// The profiles in this list also assume two channels of DDR4-3200.
+/// matrix multiplication of bytes. They stand for no particular CPU, so they
+/// have no rates. All built-in profiles, including those of CPUs
+/// (Microarchitecture.h), describe a machine of nominal size: eight cores, 16
+/// GiB and an NVMe disk. The profiles in this list also assume two channels of
+/// DDR4-3200.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},

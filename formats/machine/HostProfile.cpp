@@ -122,7 +122,8 @@ CpuIdentity hostIdentity() {
   return cpu;
 }
 
-/// What distinguishes the CPU from others with the same CpuIdentity.
+/// Returns the stepping and the brand string of the CPU, in which CPUs with the
+/// same CpuIdentity may differ.
 std::string hostBrand() {
   std::string brand;
   for (uint32_t leaf = 0x80000002; leaf <= 0x80000004; ++leaf) {

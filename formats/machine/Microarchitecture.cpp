@@ -2,11 +2,11 @@
 //
 // Sources of the rates. Instructions per cycle: uops.info and Agner Fog's
 // instruction tables for x86, Arm's Neoverse V1 Software Optimization Guide for
-// Arm. Where a comment states the cycles of a loop of several instructions,
-// they are the number of its instructions divided by the number of ports that
-// these share. Clock frequencies, caches and memory channels: the vendors'
-// product pages of the CPU that the comment of each row names. "Measured"
-// refers to measurements on such a CPU.
+// Arm. Where a comment states how many cycles several instructions take, this
+// is the number of instructions divided by the number of ports that can execute
+// them. Clock frequencies, caches and memory channels: the vendors' product
+// pages of the CPU that the comment of each row names. "Measured" refers to
+// measurements on such a CPU.
 //
 // Sources of families and models: AMD's revision guides and processor
 // programming references (families 19h and 1Ah), Intel SDM, volume 4, table
@@ -48,7 +48,7 @@ CpuRates ratesOf(const PerCycles &core) {
   return rates;
 }
 
-/// A stream whose bandwidth is `percent` per cent of `all`.
+/// A stream whose bandwidth is `percent` per cent of the bandwidth `all`.
 StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
                   uint64_t percent, uint64_t all) {
   return {loads, hint, distance, all / 100 * percent};
@@ -69,13 +69,15 @@ std::vector<std::string> with(std::vector<std::string> features,
 }
 
 // A 256-bit FMA has 16 operations, and a 256-bit byte dot product has 64.
-// Without VNNI, eight byte dot products that are added in 16 bits and then
-// widened take 18 instructions for 512 operations. With the ANDs and shifts of
-// byte_dot_mixed, they take 30 instructions.
+// Without VNNI, a loop computes eight byte dot products (512 operations) with
+// 18 instructions: eight multiplications, eight additions in 16 bits, and two
+// instructions that widen the sums to 32 bits and add them. The loop for
+// byte_dot_mixed also has eight ANDs and four shifts, 30 instructions in all.
 
 /// Ryzen 9 5950X. It executes two FMAs or byte multiplications per cycle, and
-/// four vector instructions in all, so the loops of 18 and 30 instructions take
-/// 18 / 4 and 30 / 4 cycles.
+/// four vector instructions in all, so the 18 instructions of the loop for
+/// byte_dot take 18 / 4 cycles, and the 30 of the loop for byte_dot_mixed take
+/// 30 / 4.
 Microarchitecture zen3() {
   Microarchitecture row = {"zen3", "x86_64", avx2(),
                            ratesOf({3400, 3200, 11'378, 6'827, 0}),
@@ -88,11 +90,11 @@ Microarchitecture zen3() {
 }
 
 /// EPYC of family 25, model 17. Clock, dot products, memory, streams and tiles
-/// were measured on one: a 512-bit byte dot product per cycle, and one in 1.5
-/// cycles together with an AND and a shift. 512-bit instructions take two
-/// passes, so an FMA starts every cycle, and the rate of bfloat16 is assumed to
-/// be half that of zen5. The peak bandwidth is that of two channels of
-/// DDR5-5200.
+/// were measured on one. It executes one 512-bit byte dot product per cycle, or
+/// one in 1.5 cycles together with an AND and a shift. Each of its two FMA
+/// units is 256 bits wide, so together they execute one 512-bit FMA per cycle.
+/// The rate of bfloat16 is assumed to be half that of zen5. The peak bandwidth
+/// is that of two channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
@@ -101,7 +103,8 @@ Microarchitecture zen4() {
       ratesOf({3700, 3200, 12'800, 8'533, 6400}), kAll};
   row.rates.readBandwidth = 29'000'000'000;
   row.rates.tileNs = 800;
-  // 100 % are the 27.3 GB/s that a core read in bursts without prefetches.
+  // The measured bandwidths, in per cent of the 27.3 GB/s that one core read in
+  // bursts without prefetches.
   row.rates.streams = {
       stream(StreamLoads::Single, StreamHint::None, 0, 88, kAll),
       stream(StreamLoads::Single, StreamHint::Nta, 9216, 87, kAll),
@@ -128,8 +131,8 @@ Microarchitecture zen5() {
       with(avx512(), {"avx512bf16", "avx512vbmi", "avx512vnni", "avxvnni"}),
       ratesOf({3940, 6400, 25'600, 20'480, 12'800}), kAll};
   row.rates.readBandwidth = 44'000'000'000;
-  // The ratio of the two is that of a Q4_K matmul, which was 1.4 times as fast
-  // with the prefetch as without.
+  // The bandwidths have the ratio of the speeds of a Q4_K matmul, which was 1.4
+  // times as fast with the prefetch as without.
   row.rates.streams = {
       stream(StreamLoads::Burst, StreamHint::None, 0, 71, kAll),
       stream(StreamLoads::Burst, StreamHint::Nta, 9216, 100, kAll)};
@@ -140,10 +143,11 @@ Microarchitecture zen5() {
 }
 
 /// Xeon Gold 6148 at its all-core turbo with AVX-512. 512-bit instructions use
-/// two ports, so the loops of 18 and 30 instructions take 18 / 2 and 30 / 2
-/// cycles for 1024 operations. Twelve cache lines in flight at a latency of 80
-/// ns result in 10 GB/s for a core. The peak bandwidth is that of six channels
-/// of DDR4-2666, and L3 that of eight cores.
+/// two ports. For 1024 operations, the 18 instructions of the loop for byte_dot
+/// take 18 / 2 cycles, and the 30 of the loop for byte_dot_mixed take 30 / 2.
+/// Twelve cache lines in flight at a latency of 80 ns result in 10 GB/s for a
+/// core. The peak bandwidth is that of six channels of DDR4-2666. The L3 cache
+/// is the share of eight cores.
 Microarchitecture skylakeX() {
   Microarchitecture row = {"skylake-x", "x86_64", avx512(),
                            ratesOf({2200, 6400, 11'378, 6'827, 0}),
@@ -159,7 +163,7 @@ Microarchitecture skylakeX() {
 /// per cycle, on its only two ports for 512-bit instructions, so two dot
 /// products, two ANDs and a shift take 5 / 2 cycles. It has as many lines in
 /// flight as skylake-x. The peak bandwidth is that of eight channels of
-/// DDR4-3200, and L3 that of eight cores.
+/// DDR4-3200. The L3 cache is the share of eight cores.
 Microarchitecture icelake() {
   Microarchitecture row = {
       "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
@@ -175,7 +179,7 @@ Microarchitecture icelake() {
 /// core, streams and tiles were measured on a Xeon of family 6, model 207,
 /// which has the same core. Arithmetic is as in icelake, with a 512-bit
 /// bfloat16 dot product every two cycles. The peak bandwidth is that of eight
-/// channels of DDR5-4800, and L3 that of eight cores.
+/// channels of DDR5-4800. The L3 cache is the share of eight cores.
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;
   Microarchitecture row = {
@@ -304,9 +308,9 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
 }
 
 /// The rates of a core that executes one vector instruction per cycle at 2 GHz.
-/// Without VNNI, a dot product of bytes takes 18 instructions, as in zen3. The
-/// rate of mixed loops stays unknown, so that the cost model never chooses a
-/// less exact activation format for a CPU of which it knows nothing.
+/// Without VNNI, eight byte dot products take 18 instructions. The rate of
+/// byte_dot_mixed stays unknown, so that the cost model never chooses a less
+/// exact activation format for a CPU of which it knows nothing.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
   const auto has = [&](std::string_view name) {

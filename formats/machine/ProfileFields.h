@@ -20,8 +20,8 @@ namespace air {
 
 using ProfileJson = nlohmann::ordered_json;
 
-/// The largest number in a profile. Byte counts are signed 64-bit numbers in
-/// file offsets and in the compiler's IR.
+/// The largest number in a profile. Many of the numbers are byte counts, which
+/// are signed 64-bit numbers in file offsets and in the compiler's IR.
 inline constexpr uint64_t kMaxProfileNumber = INT64_MAX;
 
 /// Reads and checks the fields of a JSON object.
@@ -39,8 +39,8 @@ public:
   /// message calls the object, such as "a profile".
   Status onlyKnows(std::span<const char *const> keys, const char *owner) const;
 
-  /// Read a number from `low` to `high`, or a text. Leave `value` unchanged if
-  /// the field is absent.
+  /// These two functions read a number from `low` to `high`, or a text. They
+  /// leave `value` unchanged if the field is absent.
   Status readNumber(const char *field, uint64_t low, uint64_t high,
                     uint64_t &value) const;
   Status readText(const char *field, std::string &value) const;

@@ -22,7 +22,8 @@ constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
 
 // Linux supports at most 8192 CPUs, and usually two of them share a core.
 constexpr uint64_t kMaxCores = 4096;
-/// A plan has the same limit (rule plan.machine.name).
+/// The length of the longest name that a profile may have. A plan has the same
+/// limit (rule plan.machine.name).
 constexpr size_t kMaxNameBytes = 1024;
 
 std::string fileStem(const std::string &path) {

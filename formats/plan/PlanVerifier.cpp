@@ -52,7 +52,7 @@ Status checkEnum(const std::string &where, const char *field, uint64_t value,
 /// Returns whether the number of executables is within its limit. This is
 /// checked before the FlatBuffer verifier runs. If many executables shared one
 /// long list of names, that verifier would take a long time even for a small
-/// buffer; in no other case does it.
+/// buffer. This is the only case in which it would.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});

@@ -262,8 +262,9 @@ Status verifyPredictions(const plan::Plan &plan) {
                           " bytes per pass; the dispatches read " +
                           str(weightsPerPass(plan)) + " bytes of weights");
       }
-      // `least` is the number of nanoseconds that the link needs for its bytes.
-      // A tolerance of one nanosecond allows for rounding.
+      // `least` is the number of nanoseconds that the link needs to transfer
+      // bytes_per_pass() bytes. One nanosecond less is tolerated, because the
+      // prediction may have been rounded.
       const auto least =
           link.bandwidth() == 0
               ? static_cast<unsigned __int128>(0)

@@ -10,12 +10,16 @@ namespace {
 /// Consecutive units of a field.
 struct Run {
   std::string_view field;
-  uint32_t first; ///< the first unit, among the field's units in the section
+  /// The index of the run's first unit, counted among the units of the field
+  /// that a section has.
+  uint32_t first;
   uint32_t count;
 };
 
-/// A part of a block: `sections` sections, each of which has these `runs`, with
-/// the next units of each field. All units of a field are in the same part.
+/// A part of a block. It consists of `sections` sections of equal size. `runs`
+/// lists the units in a section, in their order. The first section has the
+/// first units of each field, the second one the units that follow them, and so
+/// on. All units of a field are in the same part.
 struct Part {
   uint32_t sections;
   std::span<const Run> runs;
@@ -49,8 +53,8 @@ constexpr Run kScales5k[] = {
     {"d", 0, 1}, {"dmin", 0, 1}, {"scales", 0, 3}, {"qh", 0, 8}};
 constexpr Part kQ5k[] = {{1, kScales5k}, {4, kEightQs}};
 
-// In each half, the units for the first 16 columns of the four planes precede
-// those for the other 16 columns.
+// Each half of a block has four quarters of 32 columns. The units for the first
+// 16 columns of all four quarters precede those for the other 16 columns.
 constexpr Run kHalf6k[] = {{"scales", 0, 2}, {"ql", 0, 4}, {"ql", 8, 4},
                            {"qh", 0, 4},     {"ql", 4, 4}, {"ql", 12, 4},
                            {"qh", 4, 4}};
@@ -139,7 +143,7 @@ X16Place x16Place(DType dtype, std::string_view field, uint32_t index) {
     assert(index < wanted.count && "the field has fewer units");
     return {wanted.offset + index * wanted.unit, 0, wanted.count};
   }
-  uint32_t start = 0; // of the part
+  uint32_t start = 0; // the offset of the part in the block
   for (const Part &part : order) {
     X16Place place = {0, 0, wanted.count / part.sections};
     bool isHere = false;

@@ -18,9 +18,9 @@
 
 namespace air {
 
-/// The place of a unit in a block of layout x16. The units of a field may be
-/// divided into equal shares, which are stored in as many sections of equal
-/// size. Offsets are in bytes of the block of a single row; 16 times an offset
+/// The place of a unit in a block of layout x16. The units of a field are
+/// stored in one or more sections of equal size, which have equal numbers of
+/// units. Offsets are in bytes of the block of a single row; 16 times an offset
 /// is the offset in a block column, which has the blocks of 16 rows.
 struct X16Place {
   uint32_t offset;       ///< the offset of the unit in section 0
@@ -28,9 +28,9 @@ struct X16Place {
   uint32_t sectionUnits; ///< the number of units of the field per section
 };
 
-/// The place of the unit with index `index` among those that a section has of
-/// the field called `field`. Asserts that `index` is below sectionUnits and
-/// that the dtype has the field.
+/// The place of a unit of the field called `field`. `index` counts the units of
+/// this field within a section. Asserts that it is below sectionUnits and that
+/// the dtype has the field.
 X16Place x16Place(DType dtype, std::string_view field, uint32_t index);
 
 /// The offset of unit `unit`, counted within the whole field. The units of all

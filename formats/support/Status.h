@@ -112,8 +112,9 @@ inline Status ioError(std::string m) { return {ErrorCode::Io, std::move(m)}; }
     }                                                                          \
   } while (false)
 
-/// Declares or assigns `lhs` as the value of the Result `expr`. If `expr` is an
-/// error, returns its Status from the enclosing function instead.
+/// Sets `lhs`, which may be a declaration, to the value of the Result `expr`.
+/// If `expr` is an error, returns its Status from the enclosing function
+/// instead.
 #define AIR_ASSIGN_OR_RETURN(lhs, expr)                                        \
   AIR_ASSIGN_OR_RETURN_IMPL(AIR_CONCAT(airResult, __LINE__), lhs, expr)
 #define AIR_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)                           \

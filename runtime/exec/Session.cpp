@@ -20,9 +20,8 @@ using namespace air::rt;
 
 namespace {
 
-/// The default for SessionOptions::maxSequences is at most this number, or the
-/// plan's number of slots if that is larger. A plan with fewer slots than this
-/// is not expected to serve more sequences than this at a time.
+/// The largest default for SessionOptions::maxSequences, except that a plan
+/// with more slots than this has a default of one sequence per slot.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
 /// table, which has one row per sequence, has at most this number of bytes.

@@ -61,7 +61,7 @@ struct TileStream {
 /// only read during addProgram().
 struct DispatchDesc {
   uint32_t executable = 0; ///< returned by loadExecutable()
-  uint32_t entry = 0;      ///< index into the `entries` of that call
+  uint32_t entry = 0;      ///< index into the `entries` of loadExecutable()
   DispatchGrid grid;
   std::span<const DeviceAddress> bindings;
   uint64_t scratchBytes = 0; ///< per thread

@@ -42,9 +42,9 @@ size_t skipClass(std::string_view text, size_t position, uint8_t classMask) {
   return position;
 }
 
-/// skipSymbols() returns the end of the run of characters outside these classes
-/// (a match of [^\s\p{L}\p{N}]*) that begins at `position`.
+/// The classes of the characters at which skipSymbols() stops.
 constexpr uint8_t kWordOrSpace = kLetter | kNumber | kSpace;
+/// The end of the match of [^\s\p{L}\p{N}]* at `position`.
 size_t skipSymbols(std::string_view text, size_t position) {
   Char c = charAt(text, position);
   while (c.isOther(kWordOrSpace)) {
@@ -226,12 +226,13 @@ bool isDefaultPunctuation(Char c) {
 /// Applies four expressions, each of which splits the pieces of the previous
 /// one:
 ///   [\p{P}\$\+<=>\^~\|]+
-///   The expression of GPT-2 without its last alternative, \s+. (What that
-///     alternative would match remains between two matches, which also makes
-///     it a piece, so nextGpt2() gives the same result.)
+///   the expression of GPT-2 without its last alternative, \s+
 ///   \p{N}+
 ///   [0-9][0-9][0-9]
-/// This is what llama.cpp does if a file names no pre-tokeniser.
+/// The text between two matches is a piece, too. White space that only \s+
+/// would match is such a text, so nextGpt2(), which has that alternative, finds
+/// the same pieces. All of this is what llama.cpp does if a file names no
+/// pre-tokeniser.
 void splitDefault(std::string_view text, PieceSink ends) {
   size_t start = 0;
   while (start < text.size()) {

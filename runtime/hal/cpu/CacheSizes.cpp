@@ -10,8 +10,8 @@
 namespace air::rt {
 namespace {
 
-/// The number of cache entries of a CPU that are looked up. Linux numbers them
-/// from 0.
+/// At most this number of caches of a CPU are examined. Linux numbers the
+/// caches of each CPU from 0.
 constexpr int kMostCaches = 16;
 
 std::string lineOf(const std::string &path) {

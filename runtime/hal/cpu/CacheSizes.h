@@ -1,8 +1,8 @@
 //===- CacheSizes.h - the data caches that Linux reports --------*- C++ -*-===//
 //
-// Source: the Linux kernel's Documentation/ABI/testing/
-// sysfs-devices-system-cpu, the entries "cache". The root directory of the file
-// system is a parameter, `root`, so that a test can imitate a machine with
+// Source: the descriptions of the cache folders in the Linux kernel's
+// Documentation/ABI/testing/sysfs-devices-system-cpu. The root directory of the
+// file system is a parameter, `root`, so that a test can imitate a machine with
 // files in a folder. Other callers pass "".
 //
 //===----------------------------------------------------------------------===//

@@ -154,9 +154,9 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     }
     scratchBytes = std::max(scratchBytes, desc.scratchBytes);
   }
-  // Only dispatches whose number of tiles is independent of the tokens are read
-  // ahead. If several tiles share the same weights, the weights are not read in
-  // the order of the tiles.
+  // Only dispatches whose number of tiles is independent of the number of
+  // tokens are read ahead. In the others, several tiles read the same weights,
+  // so the weights are not read in the order of the tiles.
   program.aheads.reserve(dispatches.size());
   std::vector<const ReadAhead *> own(dispatches.size());
   for (size_t i = 0; i < dispatches.size(); ++i) {
@@ -210,7 +210,7 @@ private:
 
   const CpuDevice &device;
   const Program &program;
-  std::span<const Dispatch> dispatches; ///< all after the current phase
+  std::span<const Dispatch> dispatches; ///< those that follow `phase`
   const AirBatch &batch;
   std::span<const Dispatch> phase;
   uint32_t shift = 0;

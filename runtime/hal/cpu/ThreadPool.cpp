@@ -182,7 +182,8 @@ bool ThreadPool::work(uint32_t thread) {
 void ThreadPool::advance() {
   do {
     if (!current->nextPhase(units)) {
-      // After this store the caller may destroy `current`.
+      // When walk() observes this store, it returns, and its caller may destroy
+      // the object that `current` points to.
       finished.store(true, std::memory_order_release);
       break;
     }

@@ -36,8 +36,8 @@ bool TileQueue::open(std::span<const uint32_t> units, bool shared) {
   // open() itself counts as a claim of one unit, so that the phase cannot end
   // before every range has been stored. The store to `left` and the writes to
   // `firsts` above must precede the release stores below. A successful claim
-  // acquires one of the latter, and therefore observes everything that was
-  // written before it.
+  // acquires a word that one of these release stores has written, and therefore
+  // observes everything that was written before that store.
   left.store(uint64_t{total} + 1, std::memory_order_relaxed);
   for (size_t thread = 0; thread < ranges.size(); ++thread) {
     ranges[thread].owned.store(makeWord(shared ? 0 : kOwnerOnlyBit,

@@ -98,7 +98,7 @@ public:
 private:
   /// The units that a thread holds, on a cache line of its own. In each word,
   /// bit 63 is set if only the owner may claim the units, bits 62 to 32 are the
-  /// number of the first unit, and bits 31 to 0 are the number after the last.
+  /// number of the first unit, and bits 31 to 0 are that of the last plus one.
   struct alignas(64) Range {
     std::atomic<uint64_t> owned{0};
     std::atomic<uint64_t> stolen{0};

@@ -163,9 +163,10 @@ bool store(const Tile *tile, const Instruction &what) {
   return true;
 }
 
-/// Whether the shapes of the tiles allow sums += a * b. Each 32-bit sum adds
-/// products over k, and each step of k multiplies four bytes of a by four bytes
-/// of b.
+/// Whether the shapes of the tiles allow sums += a * b. All three tiles consist
+/// of units of four bytes. To unit (m, n) of `sums`, a 32-bit number, the
+/// instruction adds the products of unit (m, k) of `a` and unit (k, n) of `b`
+/// for every k.
 bool areFactors(const Tile *sums, const Tile *a, const Tile *b) {
   return sums != nullptr && a != nullptr && b != nullptr && sums != a &&
          sums != b && a != b && sums->rows == a->rows &&

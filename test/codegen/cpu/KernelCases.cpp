@@ -337,10 +337,10 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // `mark` determines the other values of the block:
-      //   infinite, NaN, |mark| <= 1  mark / 4
-      //   127 * 128 or 127            random multiples of 0.5 in +-mark / 2
-      //   any other mark              unchanged, that is, random
+      // The other values of the block depend on `mark`. If it is infinite or
+      // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
+      // they are random multiples of 0.5 from -mark / 2 to mark / 2. For any
+      // other `mark`, they keep their random values.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -454,8 +454,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  // A row of y has more elements before and after those that this matmul
-  // writes. In a plan, other matmuls would write them. These are their numbers.
+  // The numbers of elements of a row of y before and after those that this
+  // matmul writes. In a plan, other matmuls would write them.
   uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;
@@ -479,8 +479,8 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
   if (usesPanel(spec)) {
     const bool isPairs = spec.activation == Activation::BF16x32;
     tiles.rowBlocks = 6;
-    // With bfloat16 and this number of tokens per tile, the kernel processes
-    // the columns in chunks of two panels.
+    // With bfloat16 and 1024 tokens per tile, the kernel processes the columns
+    // in chunks of two panels.
     tiles.tokens = isPairs ? 1024 : 48;
     tiles.panelColumns = isInt8Tiled(spec.activation) ? 512 : 0;
     tiles.prefetchHint = isPairs ? StreamHint::T0 : StreamHint::None;

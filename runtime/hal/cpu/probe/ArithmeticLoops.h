@@ -1,12 +1,12 @@
 //===- ArithmeticLoops.h - loops at the peak rate of a core -----*- C++ -*-===//
 //
-// Loops that do nothing but arithmetic in registers, in 8 to 16 independent
-// chains. These hide most of the latency, which is 3 to 5 cycles, while 2 to 4
-// such instructions start per cycle. The instructions are those that kernels
-// use. With VNNI, AVX-VNNI or Arm's dot products, one instruction multiplies
-// bytes and adds the products. Without them, bytes are multiplied and the
-// products added in pairs; eight such sums are added in 16 bits, and the result
-// is widened to 32 bits.
+// Loops that do nothing but arithmetic in registers, with the instructions that
+// kernels use. An instruction takes 3 to 5 cycles, and a core can start 2 to 4
+// of them per cycle. A loop therefore has 8 to 16 independent chains of
+// instructions, so that the core rarely waits for a result. With VNNI, AVX-VNNI
+// or Arm's dot products, one instruction multiplies bytes and adds the
+// products. Without them, bytes are multiplied and the products added in pairs;
+// eight such sums are added in 16 bits, and the result is widened to 32 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H
@@ -29,8 +29,8 @@ inline constexpr std::array kArithmetics = {
 /// products that it added up. All factors are 1, so this number is the sum that
 /// the loop has computed, and not an assumption about the loop.
 using ArithmeticLoop = uint64_t (*)(uint64_t turns);
-/// A float32 counts exactly up to 2^24, and an iteration adds at most two
-/// products to a lane.
+/// The largest number of iterations. A float32 counts exactly up to 2^24, and
+/// an iteration adds at most two products to a lane.
 inline constexpr uint64_t kMostTurns = uint64_t{1} << 22;
 
 /// The fastest loop of a kind on a CPU that has `features`

@@ -62,9 +62,8 @@ uint64_t dot128(uint64_t turns) {
   return total(sums);
 }
 
-// A byte of weights holds two weights in its nibbles. The shift moves the high
-// nibble to the low one, and each of the two then takes an AND before it is
-// multiplied.
+// A byte holds two weights in its nibbles. An AND extracts the low nibbles; a
+// shift and an AND extract the high nibbles. The results are multiplied.
 uint64_t mixed128(uint64_t turns) {
   Int128 sums[16] = {};
   const Int128 weights = Int128{} + kOneInEachNibble;

@@ -91,9 +91,8 @@ template <typename V, size_t N>
   return total(sums);
 }
 
-// A byte of weights holds two weights in its nibbles. The shift moves the high
-// nibbles to the low ones, and both copies of the word then take an AND before
-// they are multiplied.
+// A byte holds two weights in its nibbles. An AND extracts the low nibbles; a
+// shift and an AND extract the high nibbles. The results are multiplied.
 
 [[gnu::target("avx512f,avx512vnni")]] uint64_t mixed512(uint64_t turns) {
   Int512 sums[16] = {};

@@ -38,9 +38,9 @@ struct ArithmeticJob {
   }
 };
 
-/// Reads `units` units of `unitPages` pages on each of the first `readers`
-/// threads. A reader's part of the buffer has N places for a unit, and its unit
-/// i is at place (first + i * step) mod N.
+/// Each of the first `readers` threads reads `units` units of `unitPages` pages
+/// from its part of the buffer. If the part consists of N units, the thread
+/// reads unit (first + i * step) mod N for each i below `units`.
 struct StreamJob {
   const uint8_t *data = nullptr;
   uint64_t partPages = 0; ///< pages of a reader's part
@@ -185,8 +185,8 @@ void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
     job.readers = threads;
     return;
   }
-  // The parts of the threads on the first thread's memory node are adjacent, so
-  // that one reader can take them all.
+  // The only reader reads the parts of all threads that are on the first
+  // thread's memory node. These parts are adjacent.
   const auto nodes = device->threadPool().nodeRuns();
   job.partPages = partPages * (nodes.empty() ? threads : nodes.front().end);
   job.readers = 1;
@@ -291,7 +291,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
     stream.bandwidth = whole(rounds.median(index));
     rates.streams.push_back(stream);
   }
-  // 0 would mean that it is not known.
+  // A rate of 0 would mean that the rate is not known.
   rates.tileNs = std::max<uint64_t>(1, whole(rounds.median(tiles) * 1e9));
   // BarrierCost keeps its fastest samples of all rounds, so no median is taken.
   rates.barrierNs = whole(barrier->seconds() * 1e9);

@@ -16,7 +16,7 @@ using Vector32 = uint64_t __attribute__((vector_size(32)));
 using Vector64 = uint64_t __attribute__((vector_size(64)));
 
 // The functions below are always inlined, because each of their callers is
-// compiled for the instruction set of another vector width.
+// compiled for a different vector width.
 
 template <StreamHint H>
 [[gnu::always_inline]] inline void prefetch(const uint8_t *address) {
@@ -44,8 +44,9 @@ template <typename V>
 
 /// Imitates the work that a kernel does on a burst of lines, in four steps, and
 /// prefetches eight lines from `ahead` on. Each step is a one-to-one function
-/// of `sums`, so that no bit that was read is lost. Decoding and multiplying
-/// 512 bytes of weights takes about as many instructions.
+/// of `sums`, so that no bit that was read is lost. A kernel needs about as
+/// many instructions to decode the 512 bytes of weights in a burst and to
+/// multiply.
 template <StreamHint H, typename V>
 [[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
                                           const uint8_t *ahead) {

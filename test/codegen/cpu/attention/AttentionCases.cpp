@@ -433,7 +433,9 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
         float &largest = states[m * width + ends + i * 2];
         float &sum = states[m * width + ends + i * 2 + 1];
         sum = 1 + std::abs(sum);
-        // Some ranges are empty, but never the first one of a head.
+        // Makes some ranges of a head empty, but never its first range. `i`
+        // counts the heads of the first range, then those of the second, and so
+        // on.
         if (i >= shape.heads && random() % 3 == 0) {
           largest = -std::numeric_limits<float>::max();
           sum = 0;
@@ -447,8 +449,10 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
     test.readsRows(states, width);
     test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
     const Doubles want = reference::attentionMerge(spec, widened(states));
-    // A term is at most 5 standard deviations of 9, a sum of weights is at
-    // least 1, and each of up to 64 terms is rounded a few times.
+    // The values have a standard deviation of 9, so hardly any has a magnitude
+    // above 45. A result is the sum of one value per range, of up to 64 ranges,
+    // each times a factor of at most 1, divided by a sum of weights that is at
+    // least 1. Each term is rounded a few times.
     test.check = [=](const std::vector<Bytes> &after) {
       return compare("out", floatsOf(after[1]), want,
                      Doubles(want.size(), 45 * kEpsilon * 64));
@@ -469,8 +473,8 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   int turn = 0;
   int kernel = static_cast<int>(mClass);
   if (mClass == MClass::One) {
-    // Long contexts, undivided and in ranges of positions. Short contexts leave
-    // most ranges empty.
+    // Long contexts, either undivided or divided into ranges of positions.
+    // Short contexts leave most ranges empty.
     struct Long {
       HeadShape shape;
       uint32_t history;
