@@ -56,8 +56,8 @@ for folder, layer in LAYER_OF.items():
             used = layer_of(match[1])
             if used is None and match[1].startswith("tools/"):
                 wrong.append(f"{path}:{number}: no layer is known for {match[1]}")
-            # For each layer, cmake/AirLayers.cmake lists only which others it
-            # may use. Every layer may use itself.
+            # For each layer, cmake/AirLayers.cmake lists the other layers that
+            # it may use. Every layer may also use itself.
             if used and used != layer and used not in allowed[layer]:
                 wrong.append(f"{path}:{number}: {layer} must not include {match[1]}")
             if match[1].split("/")[0] in {"mlir", "llvm", "lld"} and not folder.startswith(LLVM_MAY):

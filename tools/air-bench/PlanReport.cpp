@@ -54,10 +54,10 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   return bound;
 }
 
-/// The share of a pass is its bound, the least time that it can take, divided by
-/// its measured time. Returns the quartiles of the shares of all passes. The
-/// bound of a pass is the mean of two bounds: one from the rates measured right before the pass, and one
-/// from those measured right after it.
+/// The share of a pass is its bound, the least time that it can take, divided
+/// by its measured time. Returns the quartiles of the shares of all passes. The
+/// bound of a pass is the mean of two bounds: one from the rates measured right
+/// before the pass, and one from those measured right after it.
 Quartiles adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {

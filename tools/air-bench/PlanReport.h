@@ -6,9 +6,9 @@
 //   share            bound / measured time
 //
 // The rates are the highest of the whole run. On a shared machine they vary
-// from second to second. Therefore each pass also has an adjacent share, for
-// which the rates are the mean of those measured right before and right after
-// the pass.
+// from second to second. Therefore each pass also has an adjacent share. Its
+// bound is the mean of two bounds: one from the rates measured right before the
+// pass, and one from those measured right after it.
 //
 // Dispatches are timed one by one, each with a wake-up of all threads, and the
 // whole pass is timed separately. `outsideSeconds` is the time of the pass

@@ -16,8 +16,8 @@ constexpr uint64_t kDefaultContext = 64;
 /// user has one token, so logits are computed for all of them.
 constexpr uint64_t kFewTokens = 8;
 constexpr uint32_t kRounds = 5;
-/// No new round starts after this many seconds, so that slow models finish,
-/// too.
+/// No new round starts after this many seconds, so that measuring a slow model
+/// does not take too long.
 constexpr double kEnoughSeconds = 60;
 /// How many seconds of each round are spent on passes that are timed dispatch
 /// by dispatch.

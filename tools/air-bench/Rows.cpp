@@ -167,9 +167,9 @@ void RowMaker::makeAttention(const KernelRow &kernel, KernelSpec spec,
                              uint64_t layers, const std::string &axes,
                              const std::string &heads) {
   const uint64_t layerBytes = spec.kvPageBytes;
-  // Returns `spec` with pages that are as large as in the KV cache of a model
-  // with all its layers. If the pages for `positions` positions would then take
-  // more than kMostKvBytes, the pages have as many layers as fit.
+  // Returns `spec` with KV pages that hold all layers of the model. If the
+  // pages for `positions` positions would then take more than kMostKvBytes,
+  // they hold only as many layers as fit.
   auto inModel = [&](uint64_t positions) {
     const uint64_t pages = positions / AIR_KV_PAGE_TOKENS;
     KernelSpec paged = spec;

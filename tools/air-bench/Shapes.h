@@ -39,10 +39,10 @@ struct HeadShape {
 };
 inline constexpr std::array<HeadShape, 2> kHeads = {
     {{32, 8, 64, 16}, {32, 8, 128, 32}}};
-/// The contexts with which attention is timed for every class of M.
+/// The contexts with which attention is timed for every MClass.
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
-/// Further contexts with which attention is timed: with one token, and with the
-/// many tokens of a prompt.
+/// Further contexts with which attention is timed: kLongContexts with one
+/// token, and kLongPrompts with the many tokens of a prompt.
 inline constexpr std::array<uint32_t, 3> kLongContexts = {16384, 65536, 131072};
 inline constexpr std::array<uint32_t, 2> kLongPrompts = {16384, 65536};
 /// The limit for the size of a KV cache in bytes. Its pages hold all layers of
@@ -51,8 +51,8 @@ inline constexpr uint64_t kMostKvBytes = uint64_t{1} << 30;
 
 /// For each MClass, the number of tokens with which its kernels are timed.
 inline constexpr std::array<uint32_t, 3> kClassTokens = {1, 4, 64};
-/// The numbers of tokens with which kernels are timed whose code does not
-/// depend on the MClass.
+/// Kernels whose code does not depend on the MClass are timed with these
+/// numbers of tokens.
 inline constexpr std::array<uint32_t, 2> kPlainTokens = {1, 64};
 
 } // namespace air::bench

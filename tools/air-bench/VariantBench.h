@@ -2,8 +2,9 @@
 //
 // Times the variants of a matmul (Variants.h) in rounds. Each round measures
 // the clock rate, then each variant once from cache, and then each variant once
-// from memory, with plain reads in between. If other programs or other users of
-// a shared machine slow down a round, they thus slow down all variants.
+// from memory. In between, it measures plain reads, which read memory without
+// any arithmetic. If other programs, or other users of a shared machine, slow
+// down a round, they therefore slow down all variants alike.
 //
 // Thread-safety: call measureVariants from one thread at a time. Errors: those
 // of the compiler and the CPU device; Internal if a rate still exceeds its
@@ -21,7 +22,9 @@ namespace air::bench {
 
 struct VariantOptions {
   uint32_t threads = 1;
-  double seconds = 0.1; ///< least measuring time of a variant in each place
+  /// The least time for which each variant is measured with weights from cache,
+  /// and again with weights from memory.
+  double seconds = 0.1;
 };
 
 /// Times the variants of the matmul `row` (Rows.h). The predictions are for

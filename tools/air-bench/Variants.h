@@ -55,14 +55,14 @@ struct VariantTime {
   double bytes = 0;     ///< bytes of weights per run
   double operations = 0;
   /// The rate at which weights were read, divided by the bandwidth of plain
-  /// reads at the same time: the median over the rounds. Only measured from
-  /// memory.
+  /// reads (without arithmetic) at the same time: the median over the rounds.
+  /// It is 0 for weights from cache.
   double share = 0;
 };
 
 struct VariantRow {
   Variant variant;
-  codegen::MatMulTiles tiles; ///< with the cost model's choices
+  codegen::MatMulTiles tiles; ///< including the cost model's choices
   double cachedBlocks = 0;    ///< blocks per run from cache
   double blocks = 0;          ///< blocks per run from memory
   VariantTime cache;

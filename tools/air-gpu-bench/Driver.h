@@ -43,8 +43,8 @@ struct Launch {
 struct DriverFunctions;
 
 /// Modules live until unloadAll() is called or the Driver is destroyed. Memory
-/// lives until release() is called or the Driver is destroyed. If a call of the
-/// driver fails, the error is Io with the driver's own text.
+/// lives until release() is called or the Driver is destroyed. If a call to the
+/// CUDA driver fails, the error is Io with that driver's own text.
 class Driver {
 public:
   static Result<std::unique_ptr<Driver>> open();

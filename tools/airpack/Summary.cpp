@@ -142,7 +142,8 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
       lines += "speed      unknown; a profile written by airrun probe has the "
                "bandwidth\n";
     } else {
-      // Only a measured bandwidth results in an upper bound on the speed.
+      // A speed that follows from a measured bandwidth is an upper bound. One
+      // that follows from a nominal bandwidth is only an estimate.
       lines +=
           format("speed      %s %.1f tokens/s at %s bandwidth, limited by %s\n",
                  measured ? "at most" : "about",
@@ -187,7 +188,8 @@ std::string samplingLine(const plan::Plan &plan) {
 }
 
 /// The lines that report how matmuls prefetch their weights, and what `airpack
-/// --tune` did. A plan without prefetches or without tuning lacks the line.
+/// --tune` did. If the plan has no prefetches, or was not tuned, the line about
+/// it is left out.
 std::string kernelLines(const plan::Plan &plan) {
   std::string lines;
   for (uint32_t i = 0; i < sizeOf(plan.decisions()); ++i) {

@@ -18,8 +18,8 @@ namespace {
 constexpr uint64_t kDefaultPrefill = 512;
 constexpr uint64_t kDefaultDecode = 64;
 constexpr int64_t kRounds = 5;
-/// No new round starts after this many seconds, so that slow models finish,
-/// too.
+/// No new round starts after this many seconds, so that measuring a slow model
+/// does not take too long.
 constexpr double kEnoughSeconds = 60;
 /// The bandwidth probe reads at most this many bytes, which is far more than
 /// any cache holds and far less than a large model has.

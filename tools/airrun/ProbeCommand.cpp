@@ -89,7 +89,8 @@ Status runProbe(const cli::Invocation &invocation) {
       invocation.number("--seconds").value_or(rt::CpuProbeOptions{}.seconds);
   AIR_ASSIGN_OR_RETURN(MachineProfile profile, measuredHost(threads, seconds));
   if (invocation.has("--threads")) {
-    // The rates of all cores together are those of this number of threads.
+    // What the profile states as the rates of all cores was measured with this
+    // number of threads, so the profile must state as many cores.
     profile.cores = threads;
   }
   const std::string json = toJson(profile);

@@ -28,7 +28,8 @@ std::string rateRow(const char *name, uint64_t rate, uint64_t whole) {
                 share(rate, whole));
 }
 
-/// The bandwidth and the share of one stream, or dashes.
+/// The bandwidth and the share of one stream, or dashes if the profile lacks
+/// the stream.
 std::string cell(const MachineProfile &profile, const StreamRate &wanted) {
   for (const StreamRate &stream : profile.cpu.streams) {
     if (compareStreams(stream, wanted) == 0) {

@@ -89,10 +89,10 @@ void onBusError(int signal, siginfo_t *facts, void *) {
     place = mappedPlaceOf(facts->si_addr);
   }
   if (!place) {
-    // The signal has another cause, so it gets its previous effect. If it comes
-    // from a memory access, the access is repeated when this function returns,
-    // and raises the signal again. If a process sent it, it must be raised
-    // here.
+    // The signal has another cause, so the previous handling of the signal is
+    // restored. If a memory access raised the signal, the access is repeated
+    // when this function returns, and raises the signal again. If a process
+    // sent the signal, this function must raise it again.
     sigaction(signal, &before, nullptr);
     if (facts->si_code <= 0) {
       raise(signal);

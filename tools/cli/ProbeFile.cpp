@@ -30,7 +30,7 @@ std::string digestText(const std::string &text) {
       digestOf({reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
 }
 
-/// The host with the measurements of the file at `path`.
+/// Returns the profile `host` with the measured rates from the file at `path`.
 Result<MachineProfile> hostFrom(const std::string &path,
                                 const MachineProfile &host) {
   AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));

@@ -25,7 +25,8 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
-// Packs random bits in complete and incomplete tiles and units.
+// Packs and unpacks matrices of random bits. The last tile and the last unit
+// may be incomplete.
 TEST(T16, UnpacksToTheSourcesBytes) {
   for (const DType dtype : t16DTypes()) {
     const DTypeInfo &type = info(dtype);
@@ -95,8 +96,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
       const uint32_t row = g + 8 * (word & 1);
       const uint32_t column = 8 * t + 4 * (word / 2);
       const uint32_t bits = wordAt(packed, lane * 16 + word * 4);
-      // In a word, the codes of two columns must remain after each shift and
-      // mask that a kernel applies to it.
+      // A kernel shifts a word by 0, 4, 8 or 12 bits and masks it. Each time,
+      // the codes of two columns must remain.
       const uint32_t expected[4] = {
           (row + column) % 16 | (row + column + 1) % 16 << 16,
           (row + column + 2) % 16 | (row + column + 3) % 16 << 16,

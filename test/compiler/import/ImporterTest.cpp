@@ -149,8 +149,8 @@ TEST(Importer, LinearRopeScalingIsCarried) {
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   EXPECT_THAT(importText(source), HasSubstr("linear_factor = 4.000000e+00"));
-  // The scaling type "none" overrides a scaling factor, and a factor of 0 means
-  // that there is none.
+  // Neither the scaling type "none", whatever the factor, nor a factor of 0
+  // scales the positions.
   source.metadata["llama.rope.scaling.type"] = std::string("none");
   EXPECT_THAT(importText(source), Not(HasSubstr("linear_factor")));
   source.metadata["llama.rope.scaling.type"] = std::string("linear");
@@ -229,8 +229,8 @@ TEST(Importer, YarnDefaults) {
   source.metadata["llama.rope.scaling.factor"] = 4.0;
   mlir::MLIRContext context;
   ir::llm::RopeAttr rope = ropeOf(context, source);
-  // By default, the original context is the model's context of 64 tokens, and
-  // the magnitude is 1 + 0.1 ln 4.
+  // By default, the original context is the model's context of 64 tokens. The
+  // magnitude for the factor 4 is 1 + 0.1 ln 4.
   EXPECT_THAT(importText(source),
               HasSubstr("magnitude = 1.1386294361119891, yarn = <factor = "
                         "4.000000e+00, original_context = 6.400000e+01, "
@@ -382,10 +382,10 @@ TEST(Importer, AWindowAsWideAsTheContextIsNone) {
   EXPECT_THAT(importText(source), HasSubstr("llm.attention"));
 }
 
-// The keys below are those that published files have in addition to the keys of
-// tinySource(). For Llama 2 to 3.2, Mistral, CodeLlama, Qwen2.5 and Qwen3, they
-// are written by llama.cpp's old and new converters, its quantiser and its
-// imatrix tool.
+// The keys below are those that published files of Llama 2 to 3.2, Mistral,
+// CodeLlama, Qwen2.5 and Qwen3 have in addition to the keys of tinySource().
+// llama.cpp's old and new converters, its quantiser and its imatrix tool have
+// written them.
 TEST(Importer, KeysOfPublishedFilesAreUnderstood) {
   for (const std::string architecture : {"llama", "qwen2", "qwen3"}) {
     ModelSource source = tinySource(architecture);

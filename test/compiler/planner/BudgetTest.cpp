@@ -31,7 +31,7 @@ TEST(Budget, ItemisesAndSums) {
   ASSERT_EQ(budget->items.size(), 5U);
   EXPECT_EQ(budget->items[0].bytes, 100 * kMiB);
   EXPECT_EQ(budget->items[1].name, "kv");
-  // 2 slots have 16 pages each, and a page has 2 MiB.
+  // Each of the 2 slots has 16 pages of 2 MiB.
   EXPECT_EQ(budget->items[1].bytes, 2 * 16 * 2 * kMiB);
   EXPECT_EQ(budget->items[3].bytes, 4 * kMiB);
   EXPECT_EQ(budget->total, (100 + 64 + 8 + 4 + 1) * kMiB);
@@ -43,9 +43,10 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
-  // The machine has one byte less than 177 MiB. Everything but the KV cache takes
-  // 113 MiB, so 31 KV pages of 2 MiB fit. The requested context needs 16 pages
-  // per sequence: one such sequence fits, but two fit only with 15 pages each.
+  // The machine has one byte less than 177 MiB. Everything but the KV cache
+  // takes 113 MiB, so 31 KV pages of 2 MiB fit. The requested context needs 16
+  // pages per sequence: one such sequence fits, but two fit only with 15 pages
+  // (960 tokens) each.
   EXPECT_THAT(budget.status().message(),
               HasSubstr("choose --slots 1 or less, or --ctx 960 or less"));
 }

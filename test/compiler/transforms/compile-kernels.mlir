@@ -34,7 +34,7 @@ module attributes {plan.target = {cores = 8 : i64, disk_bandwidth = 0 : i64, fea
 
 // -----
 
-// A number in the attribute must have the expected type.
+// In these cases, a number in plan.target has the wrong type or is too large.
 
 // expected-error @+1 {{plan.target has no valid 'cores'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : si64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
@@ -54,8 +54,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 4294967296 : i64, dis
 
 // -----
 
-// If the attribute has rates of the CPU, they must be complete and of the
-// expected types.
+// If plan.target has the entry `cpu`, with the rates of the CPU, this entry
+// must be complete and its values must be valid.
 
 // expected-error @+1 {{plan.target has no valid 'cpu'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = 1 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

@@ -3,7 +3,8 @@
 // A segment holds its tensors in the order in which dispatches bind them, each
 // at a multiple of 64 bytes:
 //   first   has n (40 bytes) at 0 and w (1280 bytes) at 64, and ends at 1344
-//   second  has v (16 bytes) at 0; w, which its step binds too, is in first
+//   second  has v (16 bytes) at 0, but not w: step "second" binds w, too, but
+//           step "first" has bound it before
 // The segment of the kernels comes last. The executable lists each kernel once,
 // sorted by name.
 

@@ -46,8 +46,9 @@
 // bytes.
 // CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @qkv>, <read buffer @angles>, <write kv 0>)
 // CHECK: plan.step attn layer 0 "layer.0.attn"
-// A context of 2048 positions is divided into 2 ranges of 16 pages. The states
-// of both ranges take 2 x 4 heads x (32 + 2) floats.
+// A context of 2048 positions is divided into 2 ranges of 16 pages of 64. A row
+// of @attn_states holds a state for each of the 2 ranges and 4 heads. A state
+// has 34 floats: 32 sums, the largest score and the sum of the weights.
 // CHECK-NEXT: op = "attention", ranges = 2 : i64, {{.*}} (<read buffer @qkv>, <read kv 0>, <write buffer @attn_states>)
 // CHECK-NEXT: op = "attention_merge", ranges = 2 : i64} (<read buffer @attn_states>, <write buffer @heads>)
 // CHECK: plan.step attn_out layer 0 "layer.0.attn_out"

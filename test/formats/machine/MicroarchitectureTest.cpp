@@ -45,7 +45,7 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
               std::ranges::any_of(known.features, [](const auto &feature) {
                 return feature == "bf16" || feature == "avx512bf16";
               }));
-    // The parser checks features and streams.
+    // Parsing the profile also checks that its features and streams are valid.
     Result<MachineProfile> back = parseProfile(toJson(profile), "x.json");
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(*back, profile);

@@ -64,8 +64,8 @@ TEST_F(PlanFileTest, WhatIsWrittenComesBack) {
     EXPECT_TRUE(file->verifySegment(i).isOk());
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes.data()) % kPlanPageBytes, 0u);
   }
-  // If every field was read correctly, the object form of the plan serialises
-  // to the same bytes.
+  // If every field was read correctly, the plan that was read serialises to the
+  // same bytes.
   const std::unique_ptr<plan::PlanT> back(file->plan().UnPack());
   EXPECT_EQ(metadataOf(*back), metadataOf(small.plan));
   EXPECT_EQ(file->header().fileBytes, small.fileBytes);

@@ -31,8 +31,8 @@ Status verdict(const SmallPlan &small) {
                     kPlanPageBytes);
 }
 
-/// Wraps `change`, a function that modifies a PlanT, as a Change, which modifies
-/// a SmallPlan.
+/// Wraps `change`, a function that modifies a PlanT, as a Change, which
+/// modifies a SmallPlan.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }
@@ -277,7 +277,8 @@ std::vector<Case> segmentCases() {
              std::make_unique<plan::ExecutableT>(*p.executables[0]));
        })},
       {"plan.executable.segment", in([](P &p) {
-         // No executable refers to this segment of kernels.
+         // The head's matrix moves to segment 0, and segment 1 becomes a
+         // segment of kernels, to which no executable refers.
          p.tensors[3]->segment = 0;
          p.tensors[3]->offset = p.segments[0]->raw_bytes + 64;
          p.segments[0]->raw_bytes = p.segments[0]->stored_bytes =

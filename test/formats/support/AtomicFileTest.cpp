@@ -406,8 +406,8 @@ TEST_F(AtomicFileTest, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
     Result<AtomicFile> file = AtomicFile::create(path("out"));
     Status reserved = file->reserve(5000);
     std::string large(5000, 'x');
-    // The first call of write() stops at the limit on file sizes, and the
-    // second call, for the remaining bytes, is refused.
+    // writeAt() calls pwrite() twice: the first call stops at the limit on file
+    // sizes, and the second call, for the remaining bytes, is refused.
     Status written = file->writeAt(0, bytesOf(large));
     bool isRight =
         reserved.code() == ErrorCode::DoesNotFit &&

@@ -76,8 +76,8 @@ TEST_F(MappedFileTest, AnAddressTellsItsFile) {
   EXPECT_TRUE(mappedPlaceOf(begin).has_value());
   moved = MappedFile();
   EXPECT_FALSE(mappedPlaceOf(begin).has_value());
-  // The next file to be mapped takes over the unmapped one's entry in the list
-  // that mappedPlaceOf() searches.
+  // mappedPlaceOf() searches a list of mapped files. When a file has been
+  // unmapped, the next one to be mapped takes over its entry in the list.
   MappedFile again = *MappedFile::open(path("b"));
   EXPECT_EQ(mappedPlaceOf(again.bytes().data())->path, path("b"));
 }

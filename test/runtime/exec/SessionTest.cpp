@@ -89,8 +89,8 @@ protected:
   std::string path;
 };
 
-/// Runs batches of `m` tokens, requests all logits, and compares them with the
-/// fake model's closed form.
+/// Runs batches of `m` tokens, requests all logits, and compares them with
+/// fakeLogits().
 class SessionBatch
     : public SessionTest,
       public testing::WithParamInterface<std::pair<size_t, uint32_t>> {};
@@ -318,9 +318,10 @@ TEST_F(SessionTest, CountsBytesAndOperations) {
   EXPECT_EQ(counters.weightBytes, minimalWeightBytes(session.plan()));
   EXPECT_EQ(counters.kvBytes, kPosition * (9 + 1));
   EXPECT_EQ(counters.flops, 40U);
-  // Eleven tokens take two passes, because a pass takes eight. The first pass
-  // has four outputs, for which the head runs twice, because one run takes at
-  // most three.
+  // Eleven tokens take two passes, because a pass takes at most eight. The
+  // first pass has four outputs, for which the head runs twice, because one run
+  // takes at most three. The sequence has nine tokens already, so the passes
+  // read K and V of 17 and 20 positions, and write those of 11.
   session.executor().resetCounters();
   ASSERT_TRUE(runRows(session, someTokens(11),
                       std::vector<SequenceId>(11, sequence), {0, 1, 2, 3}));

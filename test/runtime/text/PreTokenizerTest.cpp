@@ -117,8 +117,8 @@ TEST(CharClassTest, OneOfEach) {
   EXPECT_EQ(classOf(0xbd), kNumber);   // ONE HALF
   EXPECT_EQ(classOf(0x3000), kSpace);  // IDEOGRAPHIC SPACE
   EXPECT_EQ(classOf(0x85), kSpace);    // NEXT LINE, a control character
-  EXPECT_EQ(classOf(0x200b), 0);       // ZERO WIDTH SPACE, no space either
-  EXPECT_EQ(classOf(0x180e), 0);       // MONGOLIAN VOWEL SEPARATOR, no space
+  EXPECT_EQ(classOf(0x200b), 0);       // ZERO WIDTH SPACE, not a space
+  EXPECT_EQ(classOf(0x180e), 0);       // MONGOLIAN VOWEL SEPARATOR, not a space
   EXPECT_EQ(classOf(0x301), 0);        // a combining mark is not a letter
   EXPECT_EQ(classOf(0x2019), kPunctuation); // RIGHT SINGLE QUOTATION MARK
   EXPECT_EQ(classOf(0x1f600), 0);

@@ -178,8 +178,9 @@ TEST(SamplerTest, AllStagesTogether) {
   options.topP = 0.85F;
   options.minP = 0.2F;
   checkDistribution(options, kLogits);
-  // Top-p uses the probabilities before temperature. With those after it, the
-  // distribution would be flatter and more than one candidate would be kept.
+  // Top-p uses the probabilities as they are before the temperature is applied.
+  // This temperature makes the distribution so flat that top-p would otherwise
+  // keep more than one candidate.
   SamplerOptions hot = plain();
   hot.temperature = 100;
   hot.topP = 0.3F;

@@ -77,7 +77,7 @@ TEST(BpeTest, IllFormedUtf8BecomesReplacements) {
   EXPECT_EQ(through("\xe4\xb8"), "\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(through("\xed\xa0\x80"), // a surrogate
             "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-  EXPECT_EQ(through("\xc0\x80"), "\xef\xbf\xbd\xef\xbf\xbd"); // NUL, overlong
+  EXPECT_EQ(through("\xc0\x80"), "\xef\xbf\xbd\xef\xbf\xbd"); // overlong NUL
   EXPECT_EQ(through(std::string_view("a\0b", 3)), std::string_view("a\0b", 3));
 }
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 folder = sys.argv[1]
-# The model has about 400 MB, so writing it takes longer than killing the
+# The model is about 400 MB in size, so writing it takes longer than killing the
 # writer.
 command = ["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0", "--output", f"{folder}/model.gguf"]
 

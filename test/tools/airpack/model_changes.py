@@ -15,8 +15,8 @@ folder = sys.argv[1]
 ORIGINAL = os.path.join(folder, "original.gguf")
 MODEL = os.path.join(folder, "model.gguf")
 PLAN = os.path.join(folder, "model.air")
-# The model has about 400 MB, so that airpack can be stopped between its first and
-# its last weight.
+# The model is about 400 MB in size, so that airpack can be stopped between its
+# first and its last weight.
 subprocess.run(["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0",
                 "--output", ORIGINAL], check=True, capture_output=True)
 
@@ -48,7 +48,8 @@ def stopped_pack():
         child.send_signal(signal.SIGSTOP)
         if plan_bytes(child) < os.path.getsize(ORIGINAL) // 2:
             return child
-        # On a busy machine, this process may look too late.
+        # On a busy machine, airpack may have been stopped too late, when more
+        # than half of the plan was written.
         child.kill()
         child.communicate()
         if os.path.exists(PLAN):

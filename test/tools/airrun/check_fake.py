@@ -34,8 +34,10 @@ def bench(path):
     assert 0 < decode["eta"] <= 1.05 and decode["beta"] == 1, got
     assert decode["p50_ms"] <= decode["p99_ms"], got
     (link,) = got["links"]
-    # A pass reads a row of the embedding table, the bias, and K and V of the positions so
-    # far. These bytes are counted from the plan, not measured.
+    # A pass reads a row of the embedding table (64 bytes) and the bias (1040
+    # bytes). At position p, it also reads K and V (8 bytes) of p + 1 positions,
+    # and writes those of one. These bytes are counted from the plan, not
+    # measured.
     kv = sum(8 * (position + 2) for position in range(40, 60)) / 20
     assert link["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
     assert 0 < link["share"] <= 1.05, got
@@ -74,7 +76,7 @@ def probe(path):
     cpu = got["cpu"]
     for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth"):
         assert 1e7 < cpu[rate] < 1e13, cpu
-    # Three orders of loads, each without and with four hints.
+    # Three orders of loads, each without a prefetch and with four hints.
     ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}
     assert len(ways) == 3 * 5, ways
 

@@ -230,7 +230,8 @@ KernelCase makeCase(DType dtype, MClass mClass, Precision precision,
   test.spec.n = kRowLanes;
   test.spec.k = 512;
   test.spec.yStride = test.spec.n;
-  // All tokens of a class are multiplied in one pass over the weights.
+  // The kernel of each MClass multiplies this many tokens in one pass over the
+  // weights.
   const uint64_t tokens = mClass == MClass::One               ? 1
                           : isInt8Tiled(test.spec.activation) ? 8
                                                               : 4;

@@ -1,7 +1,9 @@
 //===- Int8DotTest.cpp - int8 dot products at the limits of 16 bits -------===//
 //
-// Random weights rarely reach the limits of 16-bit sums. Here every product has
-// the largest magnitude, of either sign, on every target that runs here.
+// Some targets add products of bytes in 16 bits. With random weights, such a
+// sum rarely comes near the limits of 16 bits. Here, therefore, some rows have
+// only products of the largest magnitude, of either sign. The test covers every
+// target whose code can run on this machine.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/matmul/Int8Dot.h"
@@ -27,7 +29,7 @@ constexpr const char *kRunner = nullptr;
 
 constexpr int64_t kRows = 16;
 constexpr int64_t kWordBytes = 4 * kRows;
-/// The number of words per sum. It is more than any target can add in 16 bits,
+/// The number of words per sum. A sum of so many words does not fit in 16 bits,
 /// unless weights have very few bits.
 constexpr int64_t kWords = 20;
 constexpr int kStart = -1000;
@@ -229,7 +231,8 @@ TEST(Int8Dot, OfTwoTokensAtOnce) {
   Random random(8);
   KernelCase test;
   test.batch = makeBatch(random, BatchKind::Decode, 1, 0);
-  // 16 rows of 8 columns: columns 0 to 3 of all rows, then columns 4 to 7.
+  // 16 rows of 8 columns. Columns 0 to 3 of all rows come first, followed by
+  // columns 4 to 7 of all rows.
   Bytes weights(2 * kWordBytes);
   // 2 tokens of 8 columns.
   Bytes x(16);

@@ -23,11 +23,12 @@ StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
 
 /// Two cores of an EPYC of family 25, model 17 (Zen 4), with rates that were
 /// measured there. At 3.69 GHz, a core executes 3.7 G/s of 512-bit byte dot
-/// products, which is one per cycle. With an AND for each, a dot product takes
-/// 1.2 cycles, and with an AND and a shift, 1.5 cycles. With an AND and half a
-/// shift, as in byte_dot_mixed, it should take about 1.35 cycles. Plain reads
-/// reach 29 GB/s on one core and 57 GB/s on two. A new tile costs 0.7 to 0.9
-/// us.
+/// products, which is one per cycle. In a loop with one AND per dot product, a
+/// dot product takes 1.2 cycles; with one AND and one shift, it takes 1.5. The
+/// loop of byte_dot_mixed has one AND and half a shift per dot product, so it
+/// should take about 1.35 cycles per dot product. One core alone reads 29 GB/s
+/// from memory, and two cores together read 57 GB/s. A thread loses 0.7 to 0.9
+/// us when it starts to read a new tile.
 MachineProfile zen4() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
   profile.cores = 2;
@@ -111,9 +112,9 @@ TEST(CostModel, TilesOnZen4AreLarge) {
   EXPECT_LE(rowBlocks, 48U);
 }
 
-// On these machines, memory is the limit even with 15-bit activations: the
-// arithmetic of a block takes 163 to 275 of the 290 to 550 cycles that a core
-// takes to get it from memory while two cores read.
+// On these machines, memory is the limit even with 15-bit activations. A core
+// needs 163 to 275 cycles for the arithmetic of a block of weights. While both
+// cores read, it needs 290 to 550 cycles to read the block from memory.
 TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
     EXPECT_EQ(best(dtype, zen4()), Activation::I8x2) << info(dtype).name;
@@ -190,8 +191,9 @@ TEST(CostModel, BytesArePreferredWhereArithmeticIsTheLimit) {
   target.memoryBandwidth = 200 * kGiga;
   EXPECT_EQ(best(DType::Q4_0, target), Activation::I8);
   EXPECT_EQ(best(DType::Q8_0, target), Activation::I8);
-  // Decoding IQ2_S takes so long that a second dot product per weight hardly
-  // adds to the time.
+  // With 15-bit activations (I8x2), each weight takes part in two dot products
+  // instead of one. Decoding IQ2_S takes so long that this hardly adds to the
+  // time.
   EXPECT_EQ(best(DType::IQ2_S, target), Activation::I8x2);
   EXPECT_EQ(bestActivation(matMul(DType::Q4_0), target, Precision::Int15),
             Activation::I8x2);

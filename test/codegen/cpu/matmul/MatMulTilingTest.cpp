@@ -94,7 +94,7 @@ TEST(TileVariants, PrefetchesCanBeLeftOut) {
   ASSERT_EQ(without.size(), variants.size());
   EXPECT_EQ(without[1].size(), 4U);
   EXPECT_TRUE(without[2].empty());
-  // In layout rows there are no prefetches.
+  // Kernels for Layout::Rows have no prefetches.
   spec = matMul(MClass::One, Precision::Float);
   spec.layout = Layout::Rows;
   EXPECT_EQ(tileVariants(spec, machine(2)).size(), 1U);

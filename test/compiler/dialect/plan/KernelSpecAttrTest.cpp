@@ -33,7 +33,7 @@ KernelSpec fullSpec() {
   spec.hasRowScales = true;
   spec.hasBias = true;
   spec.rowsFrom = RowsFrom::Outputs;
-  spec.scale = 0.088388346F; // nine digits of 1 / sqrt(128) identify the float
+  spec.scale = 0.088388346F; // 1 / sqrt(128) in float32
   spec.epsilon = 9.99999997e-07F;
   spec.heads = 5;
   spec.kvHeads = 6;

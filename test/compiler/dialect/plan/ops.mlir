@@ -9,8 +9,9 @@ plan.limits tokens 64 outputs 16 arena 8192
 // CHECK: plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 2
 plan.kv F16 page_tokens 64 layers 1 kv_heads 1 head_dim 4 context 512 slots 2
 
-// 32 rows of 8 float32 take 1024 bytes in layout rows. q, k and v together have
-// 16 rows of 8 float32, which take 512 bytes: one row block in layout x16.
+// 32 rows of 8 float32 take 1024 bytes in the layout `rows`. q, k and v
+// together have 16 rows of 8 float32, which take 512 bytes: one row block in
+// the layout `x16`.
 // CHECK: plan.tensor @t copy [#llm.weight<"token_embd.weight", F32, 32x8>] as F32 rows 32 x 8 bytes 1024 in @layer.0 at 0
 plan.tensor @t copy [#llm.weight<"token_embd.weight", F32, 32x8>] as F32 rows 32 x 8 bytes 1024 in @layer.0 at 0
 // CHECK: plan.tensor @qkv concat [#llm.weight<"q", F32, 8x8>, #llm.weight<"k", F32, 4x8>, #llm.weight<"v", F32, 4x8>] as F32 x16 16 x 8 bytes 512 in @layer.0 at 1024

@@ -33,8 +33,8 @@ void stayOn(uint32_t cpu) {
   ASSERT_EQ(sched_setaffinity(0, sizeof mask, &mask), 0);
 }
 
-/// A thread that attaches itself and then runs the tasks that it is given, one
-/// at a time.
+/// A thread that calls lending.attach(), and then runs the tasks that it is
+/// given, one at a time.
 class AttachedThread {
 public:
   AttachedThread(CpuLending &lending, std::optional<uint32_t> home)
@@ -96,7 +96,8 @@ TEST(CpuLending, AThreadIsMovedToTheHelpersCpuAndReturnsHome) {
     thread.run([&] { lending.endWork(); });
     EXPECT_FALSE(lending.isWorking());
     EXPECT_EQ(allowedCpus(thread.tid()), std::vector<uint32_t>{home});
-    // There is nothing to move when the thread already runs on its home CPU.
+    // The helper now runs on the home CPU of the thread, so the thread need not
+    // be moved.
     stayOn(home);
     EXPECT_TRUE(lending.moveToCallersCpu());
     EXPECT_EQ(allowedCpus(thread.tid()), std::vector<uint32_t>{home});

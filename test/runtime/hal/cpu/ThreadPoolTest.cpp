@@ -129,8 +129,8 @@ TEST(ReadAhead, PartsFollowTheTilesOfEachThread) {
   expectPart(1, 2, 50 + 21, 9);
 }
 
-/// A walk whose phases have two units, and which announces `ahead` for
-/// prefetching.
+/// A walk whose phases have two units each. In every phase, the waiting threads
+/// may prefetch `ahead`.
 class Announcing final : public PhaseWalk {
 public:
   bool nextPhase(std::span<uint32_t> units) override {

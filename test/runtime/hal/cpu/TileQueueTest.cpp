@@ -82,7 +82,8 @@ TEST(TileQueue, AThiefTakesTheSecondHalfOfTheLongestRange) {
     tally.add(*claim);
     EXPECT_FALSE(isOver);
     uint32_t count = claim->end - claim->begin;
-    // The stolen half is read from its front to its end.
+    // Thread 0 has stolen units [20, 40) of owner 2. It claims them from front
+    // to end before it steals anything else.
     if (next != 40) {
       EXPECT_EQ(claim->owner, 2U);
       EXPECT_EQ(claim->begin, next);

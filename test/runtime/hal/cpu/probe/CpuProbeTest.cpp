@@ -35,7 +35,8 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
     EXPECT_TRUE(isRate(stream.bandwidth))
         << streamLoadsName(stream.loads) << streamHintName(stream.hint);
   }
-  // The parser sorts the streams and refuses what a profile may not have.
+  // The parser refuses invalid rates and sorts the streams. The profile must be
+  // valid and already sorted, so the parser must return it unchanged.
   host.cpu = rates;
   Result<MachineProfile> back = parseProfile(toJson(host), "host.json");
   ASSERT_TRUE(back) << back.status().message();
