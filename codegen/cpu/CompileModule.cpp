@@ -220,7 +220,8 @@ Status checkSymbols(const std::string &object) {
     if (!flags || !name) {
       llvm::consumeError(flags.takeError());
       llvm::consumeError(name.takeError());
-      return internalError("the object that LLVM made has a broken symbol");
+      return internalError("the object that LLVM made has a symbol whose name "
+                           "or flags cannot be read");
     }
     if (*flags & llvm::object::SymbolRef::SF_Undefined && !name->empty()) {
       return internalError(

@@ -69,7 +69,7 @@ Result<const KernelRow *> findKernelRow(const KernelSpec &spec) {
   auto row = std::find_if(kRows.begin(), kRows.end(),
                           [&](const KernelRow &r) { return r.op == spec.op; });
   if (row == kRows.end()) {
-    return unsupportedError("CPU kernels: no kernel for op " +
+    return unsupportedError("CPU kernels: there is no kernel for op " +
                             std::to_string(static_cast<int>(spec.op)));
   }
   auto refuse = [&](const std::string &what) {

@@ -120,7 +120,8 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
         " cannot use BF16: the target's tensor cores do not support it");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
-    return unsupportedError(where + ": the target has no dependent launches");
+    return unsupportedError(where +
+                            ": the target does not support dependent launches");
   }
   return Status::ok();
 }

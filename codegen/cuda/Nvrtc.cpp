@@ -125,7 +125,7 @@ Result<Nvrtc> Nvrtc::open(const std::string &path) {
     }
     if (const char *missing = functions->resolve()) {
       return unsupportedError(candidate + " has no function " + missing +
-                              "; NVRTC 12 or 13 has it");
+                              "; use NVRTC 12 or 13");
     }
     int major = 0;
     int minor = 0;

@@ -217,7 +217,7 @@ Result<CudaKernel> generateLaunchProbe(uint32_t blocks, bool dependentLaunch,
                                        std::string_view intrinsics) {
   if (dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError("target " + std::string(target.name) +
-                            " has no dependent launches");
+                            " does not support dependent launches");
   }
   CudaKernel kernel;
   kernel.name = "launch_b" + std::to_string(blocks) + "_" +
@@ -235,7 +235,7 @@ Result<CudaKernel> generateWgmmaProbe(const CudaTarget &target,
                                       std::string_view intrinsics) {
   if (!target.hasWgmma) {
     return unsupportedError("target " + std::string(target.name) +
-                            " has no wgmma");
+                            " does not have the wgmma instruction");
   }
   CudaKernel kernel;
   kernel.name = "wgmma_" + std::string(target.name);

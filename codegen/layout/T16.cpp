@@ -206,7 +206,7 @@ Result<T16Unit> t16Unit(DType dtype) {
   if (const Row *row = find(dtype)) {
     return row->unit;
   }
-  return unsupportedError("layout t16 does not cover dtype " +
+  return unsupportedError("layout t16 does not support dtype " +
                           std::string(info(dtype).name));
 }
 

@@ -120,8 +120,8 @@ Status refuseYarn(SourceReader &reader, const std::string &type) {
                             : "rope.scaling.yarn_attn_factor";
   return unsupportedError("key '" + reader.fullKey(key) + "' is " +
                           numberText(isMixed ? *mix : *given) +
-                          " with rope scaling '" + type +
-                          "'; that is supported only with 'yarn'");
+                          ", but the rope scaling is '" + type +
+                          "'; this value is supported only with 'yarn'");
 }
 
 } // namespace

@@ -345,10 +345,10 @@ Status Parser::parseTensor(SourceTensor &tensor, uint64_t &offset) {
   uint32_t dimensions = 0;
   AIR_RETURN_IF_ERROR(read("the dimension count", dimensions));
   if (dimensions == 0 || dimensions > kMaxDimensions) {
-    return corruptError("it has " + number(dimensions) +
-                        " dimensions at byte " +
+    return corruptError("the number of dimensions at byte " +
                         number(reader.position() - sizeof(dimensions)) +
-                        "; 1 to " + number(kMaxDimensions) + " are allowed");
+                        " is " + number(dimensions) + "; 1 to " +
+                        number(kMaxDimensions) + " are allowed");
   }
   for (uint32_t i = 0; i < dimensions; ++i) {
     uint64_t extent = 0;

@@ -109,11 +109,12 @@ Status addPart(ModelSource &model, const std::string &path, uint64_t part,
     return facts.status().withContext("'" + path + "'");
   }
   if (facts->part != part || facts->parts != whole.parts) {
-    return corruptError("'" + path + "': it says that it is part " +
+    return corruptError("'" + path + "': its metadata says part " +
                         std::to_string(facts->part + 1) + " of " +
-                        std::to_string(facts->parts) + ", but part " +
+                        std::to_string(facts->parts) +
+                        ", but a file of this name must be part " +
                         std::to_string(part + 1) + " of " +
-                        std::to_string(whole.parts) + " is expected there");
+                        std::to_string(whole.parts));
   }
   Status added = addTensors(model, *parsed, static_cast<uint32_t>(part));
   if (!added.isOk()) {

@@ -39,7 +39,7 @@ public:
   /// message calls the object, such as "a profile".
   Status onlyKnows(std::span<const char *const> keys, const char *owner) const;
 
-  /// These two functions read a number from `low` to `high`, or a text. They
+  /// These two functions read a number from `low` to `high`, or a string. They
   /// leave `value` unchanged if the field is absent.
   Status readNumber(const char *field, uint64_t low, uint64_t high,
                     uint64_t &value) const;

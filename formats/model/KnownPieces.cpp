@@ -161,7 +161,7 @@ void markEndPieces(TokenizerData &data) {
       }
       if (type != TokenType::Control) {
         data.notes.push_back("token " + std::to_string(id) + ", '" + piece +
-                             "', is a known end of a turn or text, but its "
+                             "', is known to end a turn or a text, but its "
                              "type is " +
                              nameOf(type) +
                              "; it is treated as a control token that ends "

@@ -111,7 +111,7 @@ private:
   std::vector<int32_t> stopTokens;
   SequenceId sequence = 0;
   bool hasSequence = false;
-  std::vector<SequenceId> sequences; ///< `sequence`, once per token of a pass
+  std::vector<SequenceId> sequences; ///< copies of `sequence`, one per token
   uint64_t promptDone = 0;
   uint64_t emitted = 0;
   std::optional<int32_t> sampled; ///< what the next call of next() returns

@@ -43,14 +43,14 @@ template <typename T> T recordAt(std::span<const uint8_t> bytes, uint64_t at) {
 Result<std::string_view> stringAt(std::span<const uint8_t> table,
                                   uint64_t offset, const char *what) {
   if (offset >= table.size()) {
-    return corruptError("the " + std::string(what) + " name at " +
+    return corruptError("the " + std::string(what) + " name at offset " +
                         number(offset) + " lies outside its string table of " +
                         number(table.size()) + " bytes");
   }
   const auto *start = reinterpret_cast<const char *>(table.data()) + offset;
   const void *end = std::memchr(start, 0, table.size() - offset);
   if (end == nullptr) {
-    return corruptError("the " + std::string(what) + " name at " +
+    return corruptError("the " + std::string(what) + " name at offset " +
                         number(offset) +
                         " does not end within its string table of " +
                         number(table.size()) + " bytes");
@@ -136,7 +136,7 @@ Status ObjectReader::readHeader(ElfMachine machine) {
   if (header.e_shnum == 0 ||
       !rangeFits(header.e_shoff, tableBytes, object.size())) {
     return corruptError("the section table of " + number(header.e_shnum) +
-                        " entries at " + number(header.e_shoff) +
+                        " entries at offset " + number(header.e_shoff) +
                         " does not lie in the object of " +
                         number(object.size()) + " bytes");
   }
@@ -150,7 +150,7 @@ Result<std::span<const uint8_t>> ObjectReader::contents(uint64_t index) const {
   const Elf64_Shdr &section = sections[index];
   if (!rangeFits(section.sh_offset, section.sh_size, object.size())) {
     return corruptError(sectionLabel(index) + " of " + number(section.sh_size) +
-                        " bytes at " + number(section.sh_offset) +
+                        " bytes at offset " + number(section.sh_offset) +
                         " does not lie in the object of " +
                         number(object.size()) + " bytes");
   }
@@ -178,9 +178,9 @@ Status ObjectReader::placeSection(uint64_t index) {
                                    SHF_STRINGS | SHF_GROUP | SHF_WRITE;
   if ((section.sh_flags & ~kKnownFlags) != 0 ||
       ((section.sh_flags & SHF_WRITE) != 0 && section.sh_size != 0)) {
-    return unsupportedError(sectionLabel(index) + " has flags " +
-                            number(section.sh_flags) +
-                            "; kernels may only have code and constants");
+    return unsupportedError(
+        sectionLabel(index) + " has flags " + number(section.sh_flags) +
+        "; sections of kernels may hold only code and constants");
   }
   AIR_ASSIGN_OR_RETURN([[maybe_unused]] auto bytes, contents(index));
   const uint64_t alignment = std::max<uint64_t>(section.sh_addralign, 1);
@@ -192,10 +192,11 @@ Status ObjectReader::placeSection(uint64_t index) {
   }
   const uint64_t place = alignUp(imageSize, alignment);
   if (!rangeFits(place, section.sh_size, kMaxElfImageBytes)) {
-    return doesNotFitError(
-        sectionLabel(index) + " of " + number(section.sh_size) + " bytes at " +
-        number(place) + " exceeds the largest permitted image of " +
-        number(kMaxElfImageBytes) + " bytes");
+    return doesNotFitError(sectionLabel(index) + " of " +
+                           number(section.sh_size) + " bytes at offset " +
+                           number(place) +
+                           " exceeds the largest permitted image of " +
+                           number(kMaxElfImageBytes) + " bytes");
   }
   places[index] = place;
   imageSize = place + section.sh_size;
@@ -270,7 +271,7 @@ Status ObjectReader::readSymbols() {
   for (uint64_t i = 1; i < functions.size(); ++i) {
     if (functions[i].first == functions[i - 1].first) {
       return corruptError("symbol '" + functions[i].first +
-                          "' is defined twice, at " +
+                          "' is defined twice, at offsets " +
                           number(functions[i - 1].second) + " and " +
                           number(functions[i].second));
     }
@@ -304,7 +305,7 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   }
   if (!rangeFits(symbol.st_value, symbol.st_size, section.sh_size)) {
     return corruptError("symbol " + number(index) + " of " +
-                        number(symbol.st_size) + " bytes at " +
+                        number(symbol.st_size) + " bytes at offset " +
                         number(symbol.st_value) + " does not lie in " +
                         sectionLabel(symbol.st_shndx) + " of " +
                         number(section.sh_size) + " bytes");
@@ -379,10 +380,10 @@ Status ObjectReader::relocateSection(ElfMachine machine, uint64_t index,
       continue;
     }
     if (!rangeFits(relocation.r_offset, width, limit)) {
-      return corruptError("a relocation of " + number(width) + " bytes at " +
-                          number(relocation.r_offset) + " does not lie in " +
-                          sectionLabel(section.sh_info) + " of " +
-                          number(limit) + " bytes");
+      return corruptError("a relocation of " + number(width) +
+                          " bytes at offset " + number(relocation.r_offset) +
+                          " does not lie in " + sectionLabel(section.sh_info) +
+                          " of " + number(limit) + " bytes");
     }
     AIR_ASSIGN_OR_RETURN(const uint64_t target,
                          symbolOffset(ELF64_R_SYM(relocation.r_info)));

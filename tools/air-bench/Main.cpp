@@ -72,9 +72,9 @@ cli::Tool describe() {
        .help = "Time variants of each matrix multiplication that --filter "
                "selects: other formats of the activations, tile sizes and "
                "prefetches, with weights from cache and from memory, on 1, 2, "
-               "4, ... and --threads threads. The table has clock cycles per "
-               "256 columns and 16 rows beside the cost model's prediction "
-               "for --target."},
+               "4, ... and --threads threads. The table has the clock cycles "
+               "for a block of 16 rows and 256 columns, beside the cost "
+               "model's prediction for --target."},
       {.name = "--json",
        .help = "Print Google Benchmark's JSON; with --variants, a list with "
                "every variant; with --plan, one object with every step and "
@@ -84,7 +84,7 @@ cli::Tool describe() {
        .valueName = "PLAN",
        .help = "Instead of single kernels, time a pass of this plan: each kind "
                "of step beside the least time that its bytes and operations "
-               "take, and the whole pass beside their sum."},
+               "take, and the whole pass beside the sum of these least times."},
       {.name = "--tokens",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
@@ -322,13 +322,14 @@ void BenchRun::runRow(benchmark::State &state, const BenchRow &row) {
       return fail(state, row.name, status);
     }
     if (shareOf(bytes, flops) > kMostShare) {
-      return fail(state, row.name,
-                  internalError(cli::format(
-                      "the kernel is faster than the limits by a factor of "
-                      "%.2f: it reads at %.2f of %.2f GB/s and computes at "
-                      "%.2f of %.2f GFLOP/s; run it again on an idle machine",
-                      shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9,
-                      flops * 1e-9, cores() * 1e-9)));
+      return fail(
+          state, row.name,
+          internalError(cli::format(
+              "the kernel is %.2f times as fast as the limits allow: it "
+              "reads %.2f GB/s (limit %.2f) and computes %.2f GFLOP/s "
+              "(limit %.2f); run air-bench again on an idle machine",
+              shareOf(bytes, flops), bytes * 1e-9, memory * 1e-9, flops * 1e-9,
+              cores() * 1e-9)));
     }
   }
   state.counters["GB/s"] = bytes * 1e-9;

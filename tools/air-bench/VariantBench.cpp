@@ -254,7 +254,8 @@ Result<VariantTable> VariantRun::run() {
     AIR_RETURN_IF_ERROR(measureLimits());
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {
-    return internalError("faster than the limits: " + impossible);
+    return internalError("faster than the limits allow: " + impossible +
+                         "; run air-bench again on an idle machine");
   }
   return std::move(table);
 }

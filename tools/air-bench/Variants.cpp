@@ -147,17 +147,18 @@ std::string impossibleRate(const VariantTable &table) {
   for (const VariantRow &row : table.rows) {
     const double bytes = row.memory.bytes / row.memory.seconds;
     if (bytes > kMostShare * table.bestReadRate) {
-      return format("%s, %s: it reads at %.2f GB/s, and plain reads reach %.2f",
-                    table.name.c_str(), row.variant.name.c_str(), bytes / kGiga,
-                    table.bestReadRate / kGiga);
+      return format(
+          "%s, %s: it reads at %.2f GB/s, but plain reads reach only %.2f",
+          table.name.c_str(), row.variant.name.c_str(), bytes / kGiga,
+          table.bestReadRate / kGiga);
     }
     const KernelArithmetic arithmetic = arithmeticFor(row.variant.spec);
     const double limit = table.rates.of(arithmetic.kind) / arithmetic.repeats;
     for (const VariantTime &time : {row.cache, row.memory}) {
       const double operations = time.operations / time.seconds;
       if (operations > kMostShare * limit) {
-        return format("%s, %s: it computes at %.2f GOP/s, and a loop in "
-                      "registers reaches %.2f",
+        return format("%s, %s: it computes at %.2f GOP/s, but a loop in "
+                      "registers reaches only %.2f",
                       table.name.c_str(), row.variant.name.c_str(),
                       operations / kGiga, limit / kGiga);
       }

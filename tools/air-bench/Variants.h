@@ -63,8 +63,10 @@ struct VariantTime {
 struct VariantRow {
   Variant variant;
   codegen::MatMulTiles tiles; ///< including the cost model's choices
-  double cachedBlocks = 0;    ///< blocks per run from cache
-  double blocks = 0;          ///< blocks per run from memory
+  /// The number of blocks that one run multiplies: a run whose weights come
+  /// from cache, and a run whose weights come from memory.
+  double cachedBlocks = 0;
+  double blocks = 0;
   VariantTime cache;
   VariantTime memory;
 };

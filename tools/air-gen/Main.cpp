@@ -50,9 +50,10 @@ cli::Tool describe() {
       {.name = "--headers-only",
        .kind = cli::ValueKind::Flag,
        .help =
-           "Leave a hole in the file in place of the weights, which takes no "
-           "disk space and reads as zeros. airpack --weightless does not read "
-           "the weights; without that option, airpack packs a model of zeros."},
+           "Leave out the weights. In their place the file has a hole, which "
+           "takes no disk space and reads as zeros. airpack --weightless does "
+           "not read the weights; without that option, airpack packs a model "
+           "of zeros."},
       {.name = "--seed",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",

@@ -155,7 +155,8 @@ Result<std::unique_ptr<Driver>> Driver::open() {
   }
   if (const char *missing = f.resolve()) {
     return unsupportedError(std::string("the NVIDIA driver has no function ") +
-                            missing + "; a driver for CUDA 12 or later has it");
+                            missing +
+                            "; install a driver for CUDA 12 or later");
   }
   AIR_RETURN_IF_ERROR(driver->check(f.init(0), "start"));
   AIR_RETURN_IF_ERROR(

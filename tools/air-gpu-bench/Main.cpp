@@ -40,9 +40,10 @@ cli::Tool describe() {
        .minimum = 1},
       {.name = "--checks-only", .help = "Only check results; time nothing."},
       {.name = "--timings-only",
-       .help = "Leave out the kernels of odd shapes, which serve only to check "
-               "results. The results of the timed kernels are checked in any "
-               "case."}};
+       .help =
+           "Leave out the kernels whose shapes occur in no model: they serve "
+           "only to check results. The results of the timed kernels are "
+           "checked in any case."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";
@@ -105,8 +106,9 @@ Status run(const cli::Invocation &call) {
   options.seconds =
       static_cast<double>(call.integer("--time-limit").value_or(3600));
   if (!options.checks && !options.timings) {
-    return usageError("--checks-only and --timings-only leave nothing to do; "
-                      "give only one of them");
+    return usageError(
+        "--checks-only and --timings-only together leave nothing to do; "
+        "give only one of them");
   }
   AtomicFile output;
   const std::optional<std::string> jsonPath = call.text("--json");

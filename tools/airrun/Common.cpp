@@ -165,8 +165,8 @@ void noteDoubledBos(const rt::Tokenizer &tokenizer,
       ids[1] == tokenizer.bos()) {
     std::string bos = inQuotes(tokenizer.piece(tokenizer.bos(), true));
     cli::printNotes({"the text begins with " + bos +
-                     ", and the tokenizer adds another one before it; leave it "
-                     "out of the text"});
+                     ", but the tokenizer adds this token itself; leave it out "
+                     "of the text"});
   }
 }
 

@@ -157,8 +157,8 @@ Status checkInputs(const cli::Invocation &invocation) {
   }
   if (given > 1) {
     return usageError(
-        "--prompt, --file and --tokens: " + std::to_string(given) +
-        " are given; give only one of them");
+        std::to_string(given) +
+        " of --prompt, --file and --tokens are given; give only one of them");
   }
   if (given == 0 && isatty(STDIN_FILENO) != 0) {
     return usageError("no prompt: give -p TEXT, -f FILE or --tokens IDS, or "
@@ -315,21 +315,20 @@ cli::Command generateCommand() {
              -rt::kMaxPenalty, rt::kMaxPenalty),
       number("--frequency-penalty",
              "Subtract X from a token's logit for each of its occurrences "
-             "among the "
-             "last tokens (--repeat-last-n).",
+             "among the recent tokens (--repeat-last-n).",
              "0", -rt::kMaxPenalty, rt::kMaxPenalty),
-      integer("--repeat-last-n", "",
-              "Number of most recent tokens that count as recent for the "
-              "penalties; 0 turns them off.",
-              "the model's recommended value, or 64",
-              rt::kLongestPenaltyWindow),
+      integer(
+          "--repeat-last-n", "",
+          "The penalties apply to the last N tokens, which count as recent; "
+          "0 turns the penalties off.",
+          "the model's recommended value, or 64", rt::kLongestPenaltyWindow),
       integer("--seed", "", "Seed of the random number generator.", "0",
               9007199254740992.0),
       {.name = "--stop",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
-       .help = "Stop before this text would be printed. The text of a control "
-               "token also stands for that token."},
+       .help = "Stop before this text would be printed. If TEXT is the text of "
+               "a control token, that token stops the output, too."},
       {.name = "--ignore-eos",
        .help = "Continue past an end-of-generation token."},
       {.name = "--output-tokens",

@@ -60,9 +60,10 @@ Status runLogits(const cli::Invocation &invocation) {
   uint64_t rowBytes = session.vocabulary() * sizeof(float);
   std::optional<uint64_t> bytes = checkedMul(tokens.size(), rowBytes);
   if (!bytes) {
-    return doesNotFitError("--output: " + std::to_string(tokens.size()) +
-                           " rows of " + std::to_string(rowBytes) +
-                           " bytes exceed 64 bits; give fewer tokens");
+    return doesNotFitError("--output: the size of " +
+                           std::to_string(tokens.size()) + " rows of " +
+                           std::to_string(rowBytes) +
+                           " bytes does not fit in 64 bits; give fewer tokens");
   }
   AIR_RETURN_IF_ERROR(file.reserve(*bytes));
   AIR_ASSIGN_OR_RETURN(rt::SequenceId sequence, session.newSequence());

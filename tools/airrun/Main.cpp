@@ -40,12 +40,13 @@ cli::Tool describe() {
       "temperature --temp. The seed is fixed unless --seed changes it, so the "
       "same command prints the same text.",
       "bench: predicted_tok_s is the measured read bandwidth divided by the "
-      "bytes that a token must read at least; eta is the measured decode speed "
-      "divided by predicted_tok_s; beta is the bytes that must be read divided "
-      "by those that were read; share is the fraction of the bandwidth in use. "
-      "The link is \"cache\" if the weights and KV that a token reads fit in "
-      "the last-level cache, else \"dram\". Its bandwidth is the best of many "
-      "short reads of as many bytes, made between the rounds."};
+      "least number of bytes that must be read for a token; eta is the "
+      "measured decode speed divided by predicted_tok_s; beta is that least "
+      "number divided by the number of bytes that were read; share is the "
+      "fraction of the bandwidth in use. The link is \"cache\" if the weights "
+      "and KV that are read for a token fit in the last-level cache, else "
+      "\"dram\". Its bandwidth is the highest of many short reads of the same "
+      "number of bytes, made between the rounds."};
   return tool;
 }
 

@@ -96,8 +96,8 @@ Result<MachineProfile> resolveTarget(const std::string &spec) {
                 "' is not used: " + measured.status().message()});
     return profile;
   }
-  printNotes({"target host as measured in '" + oneLine(path) +
-              "', profile digest " + digestText(toJson(*measured))});
+  printNotes({"the target host uses the measurements in '" + oneLine(path) +
+              "'; profile digest " + digestText(toJson(*measured))});
   return measured;
 }
 

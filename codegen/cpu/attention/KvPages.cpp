@@ -40,7 +40,8 @@ Status checkKv(const KernelSpec &spec) {
       spec.kvPageBytes % AIR_BINDING_ALIGNMENT != 0) {
     return internalError("kvPageBytes is " + text(spec.kvPageBytes) +
                          "; it must be a multiple of 64 and at least " +
-                         text(layerBytes) + ", the bytes of one layer");
+                         text(layerBytes) +
+                         ", the bytes of a page that belong to one layer");
   }
   return Status::ok();
 }
@@ -63,9 +64,9 @@ Status checkHeads(const KernelSpec &spec) {
 Status checkRanges(const KernelSpec &spec) {
   return spec.ranges >= 1 && spec.ranges <= kMaxAttentionRanges
              ? Status::ok()
-             : internalError(
-                   std::to_string(spec.ranges) + " ranges of positions; 1 to " +
-                   std::to_string(kMaxAttentionRanges) + " are supported");
+             : internalError("ranges is " + std::to_string(spec.ranges) +
+                             "; it must be 1 to " +
+                             std::to_string(kMaxAttentionRanges));
 }
 
 Value kvHead(KernelBuilder &b, const KvShape &shape, Value kv, Value sequence,

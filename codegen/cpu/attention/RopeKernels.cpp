@@ -320,8 +320,7 @@ Status describeRopeAppend(const KernelSpec &spec, const IsaTraits &,
     return internalError("ropeDim is " + std::to_string(spec.ropeDim) +
                          "; it must be at most headDim, which is " +
                          std::to_string(spec.headDim) +
-                         ", and may be 0 only without rope (kind 0, not " +
-                         std::to_string(static_cast<int>(spec.rope)) + ")");
+                         ", and must not be 0 if q and k have rope");
   }
   entry.tokensPerTile = kTileTokens;
   entry.weightBytes = spec.qkNorm ? 2 * spec.headDim * 4 : 0;

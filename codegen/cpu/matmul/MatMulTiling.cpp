@@ -134,10 +134,12 @@ Status checkPrefetch(const KernelSpec &spec) {
   const bool needsDistance =
       *tiles.prefetchHint != StreamHint::None && !usesPanel(spec);
   if (needsDistance != (tiles.prefetchBytes != 0)) {
-    return internalError(is + " and tiles.prefetchBytes is " +
-                         std::to_string(tiles.prefetchBytes) +
-                         (needsDistance ? "; this hint needs a distance"
-                                        : "; it takes no distance"));
+    return internalError(
+        is + " and tiles.prefetchBytes is " +
+        std::to_string(tiles.prefetchBytes) +
+        (needsDistance
+             ? "; this hint needs a distance"
+             : "; tiles.prefetchBytes must be 0 for this hint and kernel"));
   }
   return Status::ok();
 }
@@ -240,15 +242,18 @@ Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
   const MatMulTiling tiling = matMulTiling(spec, isa);
   for (const Knob &knob : knobs(spec, tiling)) {
     const uint64_t value = spec.tiles.*knob.field;
-    const std::string is = std::string("tiles.") + knob.name + " is " +
-                           std::to_string(value) + ", ";
+    const std::string is =
+        std::string("tiles.") + knob.name + " is " + std::to_string(value);
     if (value != 0 && knob.step == 0) {
-      return internalError(is + "but this kernel has none");
+      return internalError(is + ", but this kernel does not use it");
     }
     if (value != 0 && (value % knob.step != 0 || value > knob.most)) {
-      return internalError(is + "not a multiple of " +
-                           std::to_string(knob.step) + " up to " +
-                           std::to_string(knob.most));
+      return internalError(
+          is + "; it must be " +
+          (knob.step == 1
+               ? ""
+               : "a multiple of " + std::to_string(knob.step) + " and ") +
+          "at most " + std::to_string(knob.most));
     }
   }
   AIR_RETURN_IF_ERROR(checkPrefetch(spec));

@@ -438,7 +438,8 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
 Status describePackActivations(const KernelSpec &spec, const IsaTraits &,
                                KernelEntry &entry) {
   if (spec.activation == Activation::F32) {
-    return internalError("activation format f32 is not packed");
+    return internalError("activations cannot be packed into format f32, "
+                         "which is the unpacked format");
   }
   const uint64_t unit = isInt8(spec.activation) ? kActivationColumns : 1;
   if (spec.k == 0 || spec.k % unit != 0) {

@@ -125,8 +125,8 @@ static LogicalResult verifyCopyOrConcat(TensorOp op, int64_t rows,
 static LogicalResult verifyVector(TensorOp op, int64_t rows, int64_t columns) {
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
-    return op.emitOpError(
-        "recipe vector must make 1 row of F32 in layout rows");
+    return op.emitOpError("recipe vector must make exactly 1 row, with dtype "
+                          "F32 and layout rows");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
@@ -155,8 +155,12 @@ static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
       columns != op.getRope()->getDim() / 2) {
     return op.emitOpError()
            << "recipe inverse_frequencies must make 1 x "
-           << op.getRope()->getDim() / 2 << " of F64 in layout rows, not "
-           << rows << " x " << columns;
+           << op.getRope()->getDim() / 2
+           << " elements with dtype F64 and layout rows, but the tensor has "
+           << rows << " x " << columns << " elements with dtype "
+           << std::string(air::info(op.getDtype().getValue()).name)
+           << " and layout "
+           << std::string(air::layoutName(op.getLayout().getValue()));
   }
   // The attribute `rope` names the tensor of factors, so `sources` must be
   // empty.
@@ -173,7 +177,8 @@ static LogicalResult verifyRowScales(TensorOp op, int64_t rows,
   if (op.getDtype().getValue() != air::DType::F32 ||
       op.getLayout().getValue() != air::Layout::Rows || rows != 1) {
     return op.emitOpError(
-        "recipe row_scales must make 1 row of F32 in layout rows");
+        "recipe row_scales must make exactly 1 row, with dtype F32 and layout "
+        "rows");
   }
   int64_t sum = 0;
   for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {

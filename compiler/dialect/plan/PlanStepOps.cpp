@@ -150,9 +150,9 @@ LogicalResult MatMulOp::verify() { return verifyProjection(*this); }
 
 static LogicalResult checkLayer(Operation *op, int64_t layer) {
   return layer >= -1 ? success()
-                     : op->emitOpError()
-                           << "layer is " << layer
-                           << "; it must be 0 or more, or -1 outside layers";
+                     : op->emitOpError() << "layer is " << layer
+                                         << "; it must be 0 or more, or -1 for "
+                                            "a step outside the layers";
 }
 
 LogicalResult AddOp::verify() { return checkLayer(*this, getStepLayer()); }

@@ -283,9 +283,9 @@ Status CpuDevice::run(uint32_t program, uint32_t first, uint32_t count,
   if (!rangeFits(first, count, chosen.dispatches.size())) {
     return internalError("program " + std::to_string(program) + " has " +
                          std::to_string(chosen.dispatches.size()) +
-                         " dispatches, but [" + std::to_string(first) + ", " +
-                         std::to_string(uint64_t{first} + count) +
-                         ") were to run");
+                         " dispatches, but " + std::to_string(count) +
+                         " dispatches from index " + std::to_string(first) +
+                         " were to run");
   }
   Walk walk(*this, chosen, std::span(chosen.dispatches).subspan(first, count),
             batch);

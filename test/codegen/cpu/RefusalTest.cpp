@@ -83,17 +83,17 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(attention(), [](KernelSpec &s) { s.kvPageBytes += 8; }),
        ErrorCode::Internal, "kvPageBytes is 32776"},
       {"no ranges", with(attention(), [](KernelSpec &s) { s.ranges = 0; }),
-       ErrorCode::Internal, "0 ranges of positions; 1 to 64"},
+       ErrorCode::Internal, "ranges is 0; it must be 1 to 64"},
       {"too many ranges",
        with(attention(), [](KernelSpec &s) { s.ranges = 65; }),
-       ErrorCode::Internal, "65 ranges of positions; 1 to 64"},
+       ErrorCode::Internal, "ranges is 65; it must be 1 to 64"},
       {"ranges of several tokens",
        with(attention(),
             [](KernelSpec &s) {
               s.ranges = 2;
               s.mClass = MClass::Small;
             }),
-       ErrorCode::Internal, "is not divided into ranges"},
+       ErrorCode::Internal, "ranges is 2; it must be 1 for attention"},
       {"merge of no head",
        with(attention(),
             [](KernelSpec &s) {
@@ -127,7 +127,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        ErrorCode::Internal, "width k is 48"},
       {"floats as they are",
        with(row(KernelOp::PackActivations), [](KernelSpec &s) { s.k = 64; }),
-       ErrorCode::Internal, "not packed"},
+       ErrorCode::Internal, "cannot be packed into format f32"},
       {"many tokens of floats",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) {
@@ -148,22 +148,23 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
       {"tokens of one",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.tokens = 16; }),
-       ErrorCode::Internal, "tiles.tokens is 16, but this kernel has none"},
+       ErrorCode::Internal,
+       "tiles.tokens is 16, but this kernel does not use it"},
       {"a panel of none",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.panelColumns = 256; }),
-       ErrorCode::Internal, "tiles.panelColumns is 256, but this kernel has"},
+       ErrorCode::Internal, "tiles.panelColumns is 256, but this kernel does"},
       {"uneven tokens",
        with(wideMatMul(), [](KernelSpec &s) { s.tiles.tokens = 24; }),
        ErrorCode::Internal,
-       "tiles.tokens is 24, not a multiple of 16 up to 1024"},
+       "tiles.tokens is 24; it must be a multiple of 16 and at most 1024"},
       {"half a block",
        with(wideMatMul(), [](KernelSpec &s) { s.tiles.panelColumns = 128; }),
-       ErrorCode::Internal, "tiles.panelColumns is 128, not a multiple of 256"},
+       ErrorCode::Internal,
+       "tiles.panelColumns is 128; it must be a multiple of 256"},
       {"many groups",
        with(wideMatMul(), [](KernelSpec &s) { s.tiles.rowBlocks = 97; }),
-       ErrorCode::Internal,
-       "tiles.rowBlocks is 97, not a multiple of 1 up to 96"},
+       ErrorCode::Internal, "tiles.rowBlocks is 97; it must be at most 96"},
       {"many sums",
        with(wideMatMul(),
             [](KernelSpec &s) {
@@ -175,8 +176,8 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.prefetchBytes = 1 << 21; }),
        ErrorCode::Internal,
-       "tiles.prefetchBytes is 2097152, not a multiple of "
-       "64 up to 1048576"},
+       "tiles.prefetchBytes is 2097152; it must be a multiple of 64 and at "
+       "most 1048576"},
       {"a distance to nowhere",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.prefetchBytes = 1024; }),
@@ -189,8 +190,8 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
               s.tiles.prefetchBytes = 1024;
             }),
        ErrorCode::Internal,
-       "tiles.prefetchHint is none and tiles.prefetchBytes is 1024; it takes "
-       "no distance"},
+       "tiles.prefetchHint is none and tiles.prefetchBytes is 1024; "
+       "tiles.prefetchBytes must be 0"},
       {"no distance",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.tiles.prefetchHint = StreamHint::Nta; }),
@@ -204,7 +205,7 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
               s.tiles.prefetchBytes = 1024;
             }),
        ErrorCode::Internal,
-       "tiles.prefetchBytes is 1024, but this kernel has none"},
+       "tiles.prefetchBytes is 1024, but this kernel does not use it"},
       {"gathers ahead",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) {
@@ -266,7 +267,7 @@ TEST(Refusal, Bf16NeedsBf16) {
         Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
              "only for BF16 weights and 9 or more"},
         Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,
-             "tiles.panelColumns is 256, but this kernel has none"}}) {
+             "tiles.panelColumns is 256, but this kernel does not use it"}}) {
     const MachineProfile target = *resolveProfile(test.target);
     for (const Status &status :
          {describeKernel(test.spec, target).status(),

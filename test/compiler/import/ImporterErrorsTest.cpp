@@ -133,12 +133,12 @@ const Case kCases[] = {
      "positive"},
     {"YarnFactorWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_attn_factor", 1.5), kUnsupported,
-     "key 'llama.rope.scaling.yarn_attn_factor' is 1.5 with rope scaling "
-     "'linear'; that is supported only with 'yarn'"},
+     "key 'llama.rope.scaling.yarn_attn_factor' is 1.5, but the rope scaling "
+     "is 'linear'; this value is supported only with 'yarn'"},
     {"YarnMixWithoutYarn", "llama",
      set("llama.rope.scaling.yarn_ext_factor", 1.0), kUnsupported,
-     "key 'llama.rope.scaling.yarn_ext_factor' is 1 with rope scaling "
-     "'linear'; that is supported only with 'yarn'"},
+     "key 'llama.rope.scaling.yarn_ext_factor' is 1, but the rope scaling "
+     "is 'linear'; this value is supported only with 'yarn'"},
     {"YarnBetas", "llama",
      [](ModelSource &source) {
        source.metadata["llama.rope.scaling.type"] = std::string("yarn");

@@ -80,7 +80,8 @@ plan.graph @g {
 
 // -----
 
-// The attention step of a layer must come before the next layer appends.
+// The attention step of a layer must come before the next layer appends keys
+// and values to the KV cache.
 
 plan.model <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 2, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1>
 plan.graph @g {

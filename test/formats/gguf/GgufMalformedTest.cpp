@@ -236,9 +236,9 @@ const Malformed kMalformed[] = {
                         .build();
        return cut(file, 24 + 64 + 9 + 4 + 8 + 8 + 1);
      }},
-    {"NoDimension", kCorrupt, "it has 0 dimensions at byte 33",
+    {"NoDimension", kCorrupt, "the number of dimensions at byte 33 is 0",
      [] { return oneTensor({"a", {}, 0, Bytes(64)}); }},
-    {"FiveDimensions", kCorrupt, "5 dimensions",
+    {"FiveDimensions", kCorrupt, "the number of dimensions at byte 33 is 5",
      [] { return oneTensor({"a", {1, 1, 1, 1, 1}, 0, Bytes(4)}); }},
     {"DimensionZero", kCorrupt, "dimension 1 at byte 45 is 0",
      [] { return oneTensor({"a", {4, 0}, 0, Bytes(4)}); }},

@@ -106,7 +106,8 @@ TEST_F(GgufSplit, PartsInTheWrongOrder) {
   writeThree();
   write(path(2, 3), partOf(2, 3, 3, "c").build());
   expectRefused(path(1, 3), ErrorCode::Corrupt,
-                "it says that it is part 3 of 3, but part 2 of 3 is expected");
+                "its metadata says part 3 of 3, but a file of this name must "
+                "be part 2 of 3");
 }
 
 TEST_F(GgufSplit, PartOfAnotherSplit) {

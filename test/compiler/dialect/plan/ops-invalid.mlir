@@ -29,7 +29,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 9 x 8 bytes 288
 
 // -----
 
-// expected-error @+1 {{recipe vector must make 1 row of F32 in layout rows}}
+// expected-error @+1 {{recipe vector must make exactly 1 row, with dtype F32 and layout rows}}
 plan.tensor @t vector [#llm.weight<"a", F16, 8>] as F16 rows 1 x 8 bytes 16
 
 // -----
@@ -49,7 +49,7 @@ plan.tensor @t inverse_frequencies [] as F64 rows 1 x 2 bytes 16
 
 // -----
 
-// expected-error @+1 {{recipe inverse_frequencies must make 1 x 2 of F64 in layout rows, not 1 x 4}}
+// expected-error @+1 {{recipe inverse_frequencies must make 1 x 2 elements with dtype F64 and layout rows, but the tensor has 1 x 4 elements with dtype F64 and layout rows}}
 plan.tensor @t inverse_frequencies [] rope <norm, dim = 4, base = 1.0e4> as F64 rows 1 x 4 bytes 32
 
 // -----
@@ -59,7 +59,7 @@ plan.tensor @t inverse_frequencies [#llm.weight<"a", F32, 2>] rope <norm, dim = 
 
 // -----
 
-// expected-error @+1 {{recipe row_scales must make 1 row of F32 in layout rows}}
+// expected-error @+1 {{recipe row_scales must make exactly 1 row, with dtype F32 and layout rows}}
 plan.tensor @t row_scales [#llm.weight<"a", F32, 8x4, scale "s">] as F32 rows 8 x 1 bytes 32
 
 // -----

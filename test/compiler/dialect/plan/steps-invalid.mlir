@@ -224,7 +224,7 @@ plan.graph @g {
 plan.graph @g {
 ^bb0(%ids: tensor<?xi32>):
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{layer is -2; it must be 0 or more, or -1 outside layers}}
+  // expected-error @+1 {{layer is -2; it must be 0 or more, or -1 for a step outside the layers}}
   %y = plan.glu %x, %x layer -2 : tensor<?x8xf32>
   plan.return %x : tensor<?x8xf32>
 }
