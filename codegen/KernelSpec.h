@@ -48,7 +48,9 @@
 //                  One tile per 4 tokens.
 //   Attention    qkv, kv, out
 //                  Causal attention; out[m] has heads*headDim floats. Query
-//                  head h reads KV head h / (heads/kvHeads). If `ranges` is
+//                  head h reads KV head h / (heads/kvHeads). The largest weight
+//                  of the softmax is 1 before the weights are normalised, and
+//                  weights below 2^-126 count as 0. If `ranges` is
 //                  not 1, the positions that a token attends to are divided
 //                  into that many ranges of whole KV pages, some of which may
 //                  be empty, and out holds the state of each range: first
