@@ -4,7 +4,7 @@
 // are processed in sections, small enough that the tile's activations in a
 // section stay in L2 while every row block uses them. Within a section, a row
 // block is decoded in parts, each into a panel in L1 that is then multiplied
-// with 16 tokens at a time.
+// with up to 16 tokens at a time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
 // (MatMulTiling::microRowBlocks, microTokens), whose sums fill the registers

@@ -138,8 +138,10 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
 /// block of columns, and `microTokens` tokens are processed at a time. The
 /// panels are multiplied with several token tiles in turn; `tile` is the index
-/// of the one at `x`, and the next one is `tileBytes` further on. `starts` is
-/// the address of int8StartBytes() bytes of scratch, which are 64-byte aligned.
+/// of the one at `x`, and the next one is `tileBytes` further on. Tokens that do
+/// not exist (PanelPrefetch::tokens) are left out, except those that share a
+/// turn of `microTokens` tokens with one that does. `starts` is the address of
+/// int8StartBytes() bytes of scratch, which are 64-byte aligned.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,
