@@ -200,9 +200,9 @@ double AttentionWriter::scoreScale() const {
 // polynomial of degree 5 with the smallest maximum relative error on [-1/2,
 // 1/2], 1.3 * 2^-24. It was found with the Remez exchange algorithm.
 //
-// Results that would be subnormal become 0. Some CPUs take more than a hundred
-// cycles for each instruction with a subnormal operand, and every weight is
-// multiplied by a whole row of V.
+// Results that would be subnormal become 0. Some CPUs execute instructions with
+// subnormal operands many times more slowly, and every weight is multiplied by
+// a whole row of V.
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };
