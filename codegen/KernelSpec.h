@@ -49,7 +49,9 @@
 //                  One tile per 4 tokens.
 //   Attention    qkv, kv, out
 //                  Causal attention; out[m] has heads*headDim floats. Query
-//                  head h reads KV head h / (heads/kvHeads). If `ranges` is
+//                  head h reads KV head h / (heads/kvHeads). The largest weight
+//                  of the softmax is 1 before the weights are normalised, and
+//                  weights below 2^-126 count as 0. If `ranges` is
 //                  not 1, the positions that a token attends to are divided
 //                  into that many ranges of whole KV pages, some of which may
 //                  be empty, and out holds the state of each range: first
@@ -78,7 +80,8 @@
 //
 // Activation formats. Columns are divided into blocks of 32, and tokens into
 // token tiles of 16. The contents of padding tokens are unspecified, except
-// that I8Grid's `steps` hold valid offsets and its `exponents` lie on the grid.
+// that I8Grid's `steps` hold valid offsets and its `conversions` lie on the
+// grid.
 //
 // F32 and F32x16 are plain float32. Kernels that read them first sum the
 // products of the columns that share a weight scale and then multiply the sum
@@ -213,11 +216,18 @@ static_assert(sizeof(ActivationBlock) == 96);
 
 inline constexpr int64_t kGridSteps = 4; ///< scales per power of two in I8Grid
 /// A scale of I8Grid is on the grid if its exponent lies in [kGridBaseExponent,
-/// kGridBaseExponent + kGridExponents). The int8 dot product of one block has a
-/// magnitude below 2^19, so on the grid its product with 2^(exponent -
-/// kGridBaseExponent) is a finite float32.
+/// kGridBaseExponent + kGridExponents).
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
+/// The bits of the float 1.5 * 2^23. If an integer of a magnitude below 2^22 is
+/// added to them, they become the bits of the sum of the float and the integer.
+/// The int8 dot product of one block, with its bias, is such an integer.
+inline constexpr int32_t kConversionBits = 0x4B400000;
+/// kConversionBits, divided by 2^40: the element of ActivationTile::conversions
+/// for the exponent kGridBaseExponent.
+inline constexpr int kConversionShift = 40;
+inline constexpr int32_t kGridConversionBits =
+    kConversionBits - (kConversionShift << 23);
 inline constexpr int64_t kGridVectorBytes =
     64; ///< bytes of one float32 scale for each of 16 rows
 /// The divisor of ActivationTile::scaledSums. It keeps the sum over a block's
@@ -235,18 +245,22 @@ struct ActivationTile {
   /// The sums of q over columns 0-15, 16-31 and 0-31, times scale /
   /// kScaledSumDivisor.
   float scaledSums[3][kActivationTokens];
-  // Only I8Grid uses `exponents` and `steps`; in I8 they are unspecified. In
-  // I8Grid, padding tokens too have exponents on the grid and steps of at most
-  // kGridSteps.
 
-  /// Each element is (exponent - kGridBaseExponent) * 2^23. Adding it to the
-  /// bits of a float multiplies the float by 2^(exponent - kGridBaseExponent).
-  /// As an unsigned number it is below kGridExponents * 2^23 if and only if the
-  /// scale is on the grid. It is 0 for a NaN scale and for a block of zeros.
-  int32_t exponents[kActivationTokens];
-  /// Each element is step * kGridVectorBytes, the byte offset of the step's
-  /// vector of weight scales in an int8 panel. The step kGridSteps marks a NaN
-  /// scale.
+  /// In I8, each element is kConversionBits + biasSums[2].
+  ///
+  /// In I8Grid, each element is kGridConversionBits + (exponent -
+  /// kGridBaseExponent) * 2^23, modulo 2^32. If the scale is on the grid, these
+  /// are the bits of the float c = 1.5 * 2^(23 - kConversionShift + exponent -
+  /// kGridBaseExponent). Adding a dot product to these bits, and then
+  /// subtracting the float c, yields the product of the dot product and
+  /// 2^(exponent - kGridBaseExponent - kConversionShift) without rounding. The
+  /// exponent counts as kGridBaseExponent for a NaN scale and for a block of
+  /// zeros. Padding tokens, too, have elements on the grid.
+  int32_t conversions[kActivationTokens];
+  /// In I8Grid, each element is step * kGridVectorBytes, the byte offset of the
+  /// step's vector of weight scales in an int8 panel. The step kGridSteps marks
+  /// a NaN scale. Padding tokens, too, have such offsets. In I8, the elements
+  /// are unspecified.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);

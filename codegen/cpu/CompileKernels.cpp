@@ -19,7 +19,7 @@ namespace {
 /// The version of the kernels' code, which is a part of codegenFingerprint().
 /// It must be raised whenever the code or the grid of a kernel changes although
 /// its spec does not.
-constexpr unsigned kKernelSetVersion = 18;
+constexpr unsigned kKernelSetVersion = 19;
 
 struct Job {
   KernelSpec spec;
@@ -163,7 +163,10 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
   }
   KernelSpec product = spec;
   product.activation = activationFor(precision, spec.mClass, spec.dtype);
-  return cpu && isFaster(product, cpu->isa) && describeKernel(product, target)
+  const bool isWorthIt = cpu && isFaster(product, cpu->isa) &&
+                         (product.activation != Activation::BF16x32 ||
+                          affordsBf16(product, cpu->isa));
+  return isWorthIt && describeKernel(product, target)
              ? product.activation
              : activationFor(Precision::Float, spec.mClass, spec.dtype);
 }

@@ -369,14 +369,16 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
         tile.biasSums[j][token] = -128 * made.sums[j];
         tile.scaledSums[j][token] = made.scaledSum(j);
       }
+      tile.conversions[token] = kConversionBits + tile.biasSums[2][token];
       if (isGrid) {
         const bool isZero = made.scale == FLT_MIN &&
                             std::ranges::all_of(columns, [](float value) {
                               return value == 0;
                             });
         const bool hasExponent = !std::isnan(made.scale) && !isZero;
-        tile.exponents[token] =
-            hasExponent ? (made.exponent - kGridBaseExponent) * (1 << 23) : 0;
+        const int power = hasExponent ? made.exponent - kGridBaseExponent : 0;
+        tile.conversions[token] = static_cast<int32_t>(
+            int64_t{kGridConversionBits} + int64_t{power} * (1 << 23));
         tile.steps[token] = made.step * kGridVectorBytes;
       }
     }

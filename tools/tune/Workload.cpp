@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
+#include <span>
 
 namespace air::tune {
 namespace {
@@ -43,16 +45,26 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Stores valid scales in the activation tiles of a buffer in format I8Grid.
-/// Their `steps` must be valid, because kernels use them as offsets into a
-/// panel.
-void makeSteps(uint8_t *tiles, uint64_t bytes) {
+/// Makes the activation tiles of a buffer valid. Kernels use the `steps` as
+/// offsets into a panel, and convert dot products to float in a way that with
+/// invalid `biasSums` or `conversions` results in subnormal numbers, which are
+/// slower.
+void makeTiles(uint8_t *tiles, uint64_t bytes, bool isGrid) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
     codegen::ActivationTile tile;
     std::memcpy(&tile, tiles + at, sizeof(tile));
     for (uint64_t i = 0; i < codegen::kActivationTokens; ++i) {
-      tile.exponents[i] = -codegen::kGridBaseExponent << 23;
+      const std::span<const int8_t> q(tile.q[i]);
+      for (size_t part = 0; part < 3; ++part) {
+        const auto columns = part == 2 ? q : q.subspan(16 * part, 16);
+        tile.biasSums[part][i] =
+            -128 * std::accumulate(columns.begin(), columns.end(), 0);
+      }
+      tile.conversions[i] =
+          isGrid ? codegen::kGridConversionBits +
+                       (-codegen::kGridBaseExponent << 23)
+                 : codegen::kConversionBits + tile.biasSums[2][i];
       tile.steps[i] = static_cast<int32_t>(i % codegen::kGridSteps *
                                            codegen::kGridVectorBytes);
     }
@@ -250,8 +262,9 @@ Workload::place(const KernelSpec &spec, const std::vector<Operand> &operands,
                          device->allocate(operand.bytes, "operand"));
     fill(pointerTo(address), operand.bytes, true);
     const bool isX = first.empty() && spec.op != KernelOp::PackActivations;
-    if (isX && spec.activation == codegen::Activation::I8Grid) {
-      makeSteps(pointerTo(address), operand.bytes);
+    if (isX && codegen::isInt8Tiled(spec.activation)) {
+      makeTiles(pointerTo(address), operand.bytes,
+                spec.activation == codegen::Activation::I8Grid);
     }
     first.push_back(address);
   }

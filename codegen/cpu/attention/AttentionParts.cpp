@@ -200,6 +200,10 @@ double AttentionWriter::scoreScale() const {
 // polynomial of degree 5 whose maximum relative error on [-1/2, 1/2] is
 // smallest. This error is 1.3 * 2^-24. The polynomial was found with the Remez
 // exchange algorithm.
+//
+// Results that would be subnormal become 0. Some CPUs execute instructions with
+// subnormal operands many times more slowly, and every weight is multiplied by
+// a whole row of V.
 Value AttentionWriter::powerOfTwo(Value x) {
   const KernelBuilder::Type type = x.getType();
   const auto number = [&](double value) { return b.constant(type, value); };
@@ -215,9 +219,9 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // In f32, 2^x is 0 for every x <= -1000. Replacing such an x by -1000 does
-    // not change the result, and keeps -infinity out of the subtraction x - n.
-    x = b.max(number(-1000.0), x);
+    // In f32, 2^-1000 is 0. This also keeps -infinity out of the subtraction x -
+    // n. For NaN the comparison is false, so that NaN is kept.
+    x = b.select(b.less(x, number(-126.0)), number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);
   }
@@ -228,8 +232,6 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const Value exponent = b.shiftLeft(b.bitcast(shifted, b.i32()), 23);
   const Value scaled =
       b.bitcast(b.add(b.bitcast(power(r), b.i32()), exponent), b.f32());
-  // Results that would be subnormal become 0. For NaN the comparison is false,
-  // so that NaN is kept.
   return b.select(b.less(x, number(-126.0)), b.zero(type), scaled);
 }
 

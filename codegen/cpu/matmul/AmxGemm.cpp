@@ -42,7 +42,7 @@ void multiplyBf16Amx(KernelBuilder &b, llvm::ArrayRef<Value> panels, Value x,
       b.loop(b.i64(0), blocks, b.i64(1), total,
              [&](Value block, mlir::ValueRange carried) {
                next.prefetchShare(b, b.add(b.mul(tile, blocks), block),
-                                  b.mul(next.tiles, blocks));
+                                  b.mul(next.turns(b, kTokens), blocks));
                Value activations = tiles.load(
                    kActivations, b.element(x, block, sizeof(Bf16Tile)),
                    kActivations.bytes);
@@ -73,7 +73,7 @@ void multiplyInt8Amx(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   auto integers = b.vec(b.i32(), kRowLanes);
   auto floats = b.vec(b.f32(), kRowLanes);
   AmxTiles tiles(b);
-  next.prefetchShare(b, tile, next.tiles);
+  next.prefetchShare(b, tile, next.turns(b, kTokens));
   Value isOnGrid = layout.isGrid ? areOnGrid(b, x, columns) : Value();
   b.loop(b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1), [&](Value block) {
     Value from = b.element(x, block, sizeof(ActivationTile));
@@ -102,7 +102,7 @@ void multiplyInt8Amx(KernelBuilder &b, llvm::ArrayRef<Value> panels,
             b.offset(dots, rowBlock * static_cast<int64_t>(kAmxDotBytes)),
             token, kRowBytes);
         Value dot = b.add(b.load(integers, at, 64),
-                          biasCorrection(b, layout, scalars, 0));
+                          dotStart(b, layout, scalars, 0, scales));
         Value place = b.offset(places, rowBlock * kSumBytes);
         Value total = addScaled(b, layout, weights[rowBlock], scalars, 0, dot,
                                 b.load(floats, place, 64), scales);

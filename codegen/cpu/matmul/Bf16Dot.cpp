@@ -82,7 +82,9 @@ void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<Value> panels,
   auto words = b.vec(b.i32(), kRowLanes);
   Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
   const int64_t turns = kTokens / microTokens;
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(microTokens), [&](Value first) {
+  Value slots = b.mul(next.turns(b, microTokens), blocks);
+  Value tokens = next.tokensOf(b, tile);
+  b.loop(b.i64(0), tokens, b.i64(microTokens), [&](Value first) {
     Value start = b.element(x, first, kTokenBytes);
     KernelBuilder::Values total(rowBlocks * microTokens, b.zero(type));
     auto multiplyBlock = [&](Value block, mlir::ValueRange carried) {
@@ -95,8 +97,7 @@ void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<Value> panels,
       Value turn = b.div(first, b.i64(microTokens));
       Value slot = b.add(b.mul(tile, b.i64(turns)), turn);
       slot = b.add(b.mul(slot, blocks), block);
-      next.prefetchShare(b, slot,
-                         b.mul(b.mul(next.tiles, b.i64(turns)), blocks));
+      next.prefetchShare(b, slot, slots);
       for (int64_t pair = 0; pair < kBlockPairs; ++pair) {
         llvm::SmallVector<Value> w;
         for (Value rowBlock : weights) {

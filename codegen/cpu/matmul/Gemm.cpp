@@ -4,7 +4,7 @@
 // are processed in sections, small enough that the tile's activations in a
 // section stay in L2 while every row block uses them. Within a section, a row
 // block is decoded in parts, each into a panel in L1 that is then multiplied
-// with 16 tokens at a time.
+// with up to 16 tokens at a time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
 // (MatMulTiling::microRowBlocks, microTokens). Both numbers are as large as the
@@ -17,7 +17,8 @@
 //
 // Scratch holds the sums as f32 [matrix][set of row blocks][token][row block of
 // the set][16], then a panel for each row block of the micro-kernel
-// (WeightPanel.h), then the i32 sums of the AMX int8 kernel (AmxGemm.h).
+// (WeightPanel.h), then the i32 sums of the int8 kernels (AmxGemm.h,
+// multiplyInt8() in Int8Panel.h).
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/decode/WeightDecoders.h"
@@ -208,7 +209,8 @@ void GemmEmitter::multiplyPart(const Part &part) {
                         panelOf(microRowBlocks), next);
       } else {
         multiplyInt8(b, allPanels(), layout, microTokens, from, tile,
-                     tokenBytes * kTokens, sums, part.columns, next);
+                     tokenBytes * kTokens, panelOf(microRowBlocks), sums,
+                     part.columns, next);
       }
     });
     return;
@@ -281,7 +283,7 @@ PanelPrefetch GemmEmitter::nextWeights(const Part &part) {
                    weights.streamBytes();
     }
   }
-  next.tiles = b.div(b.add(part.tokens, b.i64(kTokens - 1)), b.i64(kTokens));
+  next.tokens = part.tokens;
   return next;
 }
 
@@ -319,11 +321,12 @@ void GemmEmitter::multiplyFloats(Value x, Value tile, Value sums, Value columns,
   constexpr int64_t kUnroll = 2;
   auto type = b.vec(b.f32(), kRowLanes);
   Value blocks = b.div(b.add(columns, b.i64(kColumns - 1)), b.i64(kColumns));
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(microTokens), [&](Value first) {
+  Value slots = b.mul(next.turns(b, microTokens), blocks);
+  Value tokens = next.tokensOf(b, tile);
+  b.loop(b.i64(0), tokens, b.i64(microTokens), [&](Value first) {
     const int64_t turns = kTokens / microTokens;
     Value turn =
         b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(microTokens)));
-    Value slots = b.mul(b.mul(next.tiles, b.i64(turns)), blocks);
     Value start = b.element(x, first, 4);
     auto column = [&](KernelBuilder::Values now, Value at) {
       llvm::SmallVector<Value, 2> w;

@@ -21,9 +21,14 @@ namespace {
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kColumns = kActivationColumns;
 constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
-/// As an unsigned number, an element of ActivationTile::exponents is below this
-/// limit if and only if its token's scale is on the grid.
+/// As an unsigned number, an element of ActivationTile::conversions minus
+/// kGridConversionBits is below this limit if and only if its token's scale is
+/// on the grid.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
+/// The bytes of one number for each token of a token tile.
+constexpr int64_t kStartBytes = 4 * kTokens;
+/// 1.5 * 2^23, the float whose bits are kConversionBits.
+constexpr double kConversion = 0x1.8p23;
 
 } // namespace
 
@@ -35,6 +40,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
     layout.columns /= 2;
   }
   layout.isGrid = spec.activation == Activation::I8Grid;
+  // The scales of MXFP4 extend to 2^126. Those of the other dtypes without
+  // blocks of 256 are float16 numbers, or have eight bits (NVFP4).
+  layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }
 
@@ -58,13 +66,17 @@ void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
   if (made.isGrid) {
     for (int64_t step = 0; step < kGridSteps; ++step) {
       const double mantissa = 1.0 + static_cast<double>(step) / kGridSteps;
-      const double factor = std::ldexp(mantissa, kGridBaseExponent);
+      const double factor =
+          std::ldexp(mantissa, kGridBaseExponent + kConversionShift);
       b.store(b.mul(scale, b.constant(floats, factor)), place(step), 64);
     }
     b.store(b.constant(floats, std::numeric_limits<double>::quiet_NaN()),
             place(kGridSteps), 64);
   } else {
     b.store(scale, place(0), 64);
+    if (made.hasShortScales) {
+      b.store(b.mul(scale, b.constant(floats, -kConversion)), place(1), 64);
+    }
   }
   if (offset) {
     made.hasOffset = true;
@@ -104,44 +116,73 @@ Value TokenScales::sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
   return splatAt(b, ofColumns, field, more, element);
 }
 
-Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
-                     const TokenScales &scalars, int64_t more) {
+/// The power of two by which the bias corrections of a bias of -128 have to be
+/// divided.
+static int64_t biasShift(const Int8PanelLayout &layout) {
+  return 7 - std::countr_zero(static_cast<unsigned>(-layout.bias));
+}
+
+/// Whether dotStart() is an element of ActivationTile::conversions.
+static bool startsAtConversion(const Int8PanelLayout &layout) {
+  return layout.isGrid ? layout.bias == 0
+                       : layout.hasShortScales && biasShift(layout) == 0 &&
+                             layout.columns == kColumns;
+}
+
+/// Computes dotStart(), in any lanes, from the elements of the tile's
+/// conversions and of its biasSums for the columns of the scale group.
+static Value startOf(KernelBuilder &b, const Int8PanelLayout &layout,
+                     Value conversion, Value biasSums, Scales scales) {
+  Value start =
+      layout.isGrid && scales == Scales::OnGrid
+          ? conversion
+          : b.constant(conversion.getType(),
+                       int64_t{layout.hasShortScales ? kConversionBits : 0});
   if (layout.bias == 0) {
-    return b.zero(b.vec(b.i32(), kRowLanes));
+    return start;
   }
   // The activations store the correction for a bias of -128. A right shift
   // turns it into the correction for a bias of smaller magnitude.
-  return b.shiftRightSigned(
-      scalars.sumOfColumns(b, offsetof(ActivationTile, biasSums), more,
-                           b.i32()),
-      7 - std::countr_zero(static_cast<unsigned>(-layout.bias)));
+  return b.add(b.shiftRightSigned(biasSums, biasShift(layout)), start);
+}
+
+Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
+               const TokenScales &scalars, int64_t more, Scales scales) {
+  Value conversion = splatAt(
+      b, scalars.once, offsetof(ActivationTile, conversions), more, b.i32());
+  if (startsAtConversion(layout) &&
+      (!layout.isGrid || scales == Scales::OnGrid)) {
+    return conversion;
+  }
+  Value biasSums = scalars.sumOfColumns(b, offsetof(ActivationTile, biasSums),
+                                        more, b.i32());
+  return startOf(b, layout, conversion, biasSums, scales);
+}
+
+/// From elements of ActivationTile::conversions, returns (exponent -
+/// kGridBaseExponent) * 2^23.
+static Value powersOf(KernelBuilder &b, Value conversions) {
+  return b.sub(conversions,
+               b.constant(conversions.getType(), int64_t{kGridConversionBits}));
 }
 
 Value areOnGrid(KernelBuilder &b, Value x, Value columns) {
   auto integers = b.vec(b.i32(), kTokens);
-  Value exponents =
-      b.offset(x, static_cast<int64_t>(offsetof(ActivationTile, exponents)));
+  Value conversions =
+      b.offset(x, static_cast<int64_t>(offsetof(ActivationTile, conversions)));
   Value most = b.loop(
       b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1), {b.zero(integers)},
       [&](Value block, mlir::ValueRange carried) -> KernelBuilder::Values {
-        Value at = b.element(exponents, block, kTileBytes);
-        return {b.max(carried[0], b.load(integers, at, 64))};
+        Value at = b.element(conversions, block, kTileBytes);
+        return {b.max(carried[0], powersOf(b, b.load(integers, at, 64)))};
       })[0];
   return b.less(b.maxLanes(most), b.i32(kGridEnd));
 }
 
-/// Multiplies `dot` and `scale` by powers of two whose product is 2^power.
-/// Splitting the power keeps both from overflowing and underflowing, unless the
-/// block holds an infinity or a NaN.
-static void applyPower(KernelBuilder &b, Value power, Value &dot,
-                       Value &scale) {
-  auto powerOfTwo = [&](Value exponent) {
-    Value biased = b.add(exponent, b.constant(power.getType(), int64_t{127}));
-    return b.bitcast(b.shiftLeft(biased, 23), b.f32());
-  };
-  Value half = b.shiftRightSigned(power, 1);
-  scale = b.mul(scale, powerOfTwo(half));
-  dot = b.mul(dot, powerOfTwo(b.sub(power, half)));
+/// The power of two with the exponent `exponent`, in lanes of i32.
+static Value powerOfTwo(KernelBuilder &b, Value exponent) {
+  Value biased = b.add(exponent, b.constant(exponent.getType(), int64_t{127}));
+  return b.bitcast(b.shiftLeft(biased, 23), b.f32());
 }
 
 Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
@@ -149,28 +190,44 @@ Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout, Value group,
                 Value total, Scales which) {
   auto floats = b.vec(b.f32(), kRowLanes);
   Value scales = b.offset(group, layout.scalesAt());
-  Value dot = b.signedToFloat(sum, b.f32());
+  Value dot;
   Value scale;
   if (layout.isGrid) {
-    Value power = splatAt(b, scalars.once, offsetof(ActivationTile, exponents),
-                          more, b.i32());
-    Value anyDot = dot;
-    dot = b.bitcast(b.add(b.bitcast(dot, b.i32()), power), b.f32());
+    auto conversion = [&](mlir::Type element) {
+      return splatAt(b, scalars.once, offsetof(ActivationTile, conversions),
+                     more, element);
+    };
     Value step = b.loadU32(b.offset(
         scalars.once,
         static_cast<int64_t>(offsetof(ActivationTile, steps)) + 4 * more));
     scale = b.load(floats, b.offset(scales, step), 64);
-    if (which == Scales::Any) {
+    if (which == Scales::OnGrid) {
+      dot = b.sub(b.bitcast(sum, b.f32()), conversion(b.f32()));
+    } else {
+      // Off the grid, the power of two is split between the dot product and the
+      // scale. This keeps both from overflowing and underflowing, unless the
+      // block holds an infinity or a NaN.
+      Value powers = powersOf(b, conversion(b.i32()));
+      Value power =
+          b.sub(b.shiftRightSigned(powers, 23),
+                b.constant(powers.getType(), int64_t{kConversionShift}));
       Value isOnGrid =
-          b.less(power, b.constant(power.getType(), int64_t{kGridEnd}));
-      Value anyScale = scale;
-      applyPower(b, b.shiftRightSigned(power, 23), anyDot, anyScale);
-      dot = b.select(isOnGrid, dot, anyDot);
-      scale = b.select(isOnGrid, scale, anyScale);
+          b.less(powers, b.constant(powers.getType(), int64_t{kGridEnd}));
+      Value half = b.select(isOnGrid, b.zero(power.getType()),
+                            b.shiftRightSigned(power, 1));
+      dot = b.mul(b.signedToFloat(sum, b.f32()),
+                  powerOfTwo(b, b.sub(power, half)));
+      scale = b.mul(scale, powerOfTwo(b, half));
     }
   } else {
-    dot = b.mul(b.load(floats, scales, 64), dot);
     scale = scalars.number(b, offsetof(ActivationTile, scale), more);
+    Value ofRows = b.load(floats, scales, 64);
+    if (layout.hasShortScales) {
+      Value removed = b.load(floats, b.offset(scales, kGridVectorBytes), 64);
+      dot = b.fma(ofRows, b.bitcast(sum, b.f32()), removed);
+    } else {
+      dot = b.mul(ofRows, b.signedToFloat(sum, b.f32()));
+    }
   }
   total = b.fma(scale, dot, total);
   if (layout.hasOffset) {
@@ -247,65 +304,102 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
   }
 }
 
-/// Computes the dot products of one scale group of each panel with `tokens`
-/// tokens, of which the first has index `first` in its tile. Scales them and
-/// adds them to totals[panel][token].
-void multiplyGroup(KernelBuilder &b, llvm::ArrayRef<Value> panels,
-                   const Int8PanelLayout &layout, Value index, Value x,
-                   int64_t tileBytes, Value first, int64_t tokens,
+/// Computes the dot products of each panel's block of columns number `block`
+/// with `tokens` tokens, of which the first has index `first` in its tile.
+/// Scales them and adds them to totals[panel][token].
+void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
+                   const Int8PanelLayout &layout, Value block, Value x,
+                   int64_t tileBytes, Value starts, Value first, int64_t tokens,
                    llvm::MutableArrayRef<Value> totals, Scales scales) {
   const int64_t parts = kColumns / layout.columns;
-  Value part = b.rem(index, b.i64(parts));
-  Value tile = b.element(x, b.div(index, b.i64(parts)), kTileBytes);
-  Value bytes =
-      b.element(b.element(tile, first, kColumns), part, layout.columns);
+  Value tile = b.element(x, block, kTileBytes);
   TokenScales scalars;
   scalars.once = b.element(tile, first, 4);
-  scalars.ofColumns = parts == 1 ? b.offset(scalars.once, 2 * 4 * kTokens)
-                                 : b.element(scalars.once, part, 4 * kTokens);
-  llvm::SmallVector<Value, 3> groups;
-  for (Value panel : panels) {
-    groups.push_back(b.element(panel, index, layout.groupBytes()));
+  Value firstStart;
+  if (starts) {
+    firstStart =
+        b.element(b.element(starts, block, parts * kStartBytes), first, 4);
   }
-
-  llvm::SmallVector<Value> sums;
-  for (size_t i = 0; i < totals.size(); ++i) {
-    sums.push_back(
-        biasCorrection(b, layout, scalars, static_cast<int64_t>(i) % tokens));
-  }
-  auto *add = b.isa().hasI8mm && tokens % 2 == 0 ? &addTwoTokens : &addDots;
-  add(b, layout, groups, bytes, tokens, sums);
-  for (size_t i = 0; i < totals.size(); ++i) {
-    totals[i] =
-        addScaled(b, layout, groups[i / tokens], scalars,
-                  static_cast<int64_t>(i) % tokens, sums[i], totals[i], scales);
+  for (int64_t part = 0; part < parts; ++part) {
+    Value bytes =
+        b.offset(b.element(tile, first, kColumns), part * layout.columns);
+    const int64_t sumOfPart = parts == 1 ? 2 : part;
+    scalars.ofColumns = b.offset(scalars.once, sumOfPart * 4 * kTokens);
+    llvm::SmallVector<Value, 3> groups;
+    for (Value panel : panels) {
+      groups.push_back(
+          b.offset(b.element(panel, block, parts * layout.groupBytes()),
+                   part * layout.groupBytes()));
+    }
+    llvm::SmallVector<Value> sums;
+    for (size_t i = 0; i < totals.size(); ++i) {
+      const int64_t more = static_cast<int64_t>(i) % tokens;
+      sums.push_back(
+          starts ? b.splat(b.load(b.i32(),
+                                  b.offset(firstStart,
+                                           part * kStartBytes + 4 * more),
+                                  4),
+                           kRowLanes)
+                 : dotStart(b, layout, scalars, more, scales));
+    }
+    auto *add = b.isa().hasI8mm && tokens % 2 == 0 ? &addTwoTokens : &addDots;
+    add(b, layout, groups, bytes, tokens, sums);
+    for (size_t i = 0; i < totals.size(); ++i) {
+      totals[i] = addScaled(b, layout, groups[i / tokens], scalars,
+                            static_cast<int64_t>(i) % tokens, sums[i],
+                            totals[i], scales);
+    }
   }
 
   // The next token tile is far away in memory, so the hardware does not
-  // prefetch it. This code runs for every scale group of a token tile, and each
-  // time prefetches an equal share of the next token tile.
-  const int64_t share = kTileBytes * tokens / kTokens / parts;
+  // prefetch it. This code runs for every block of columns of a token tile, and
+  // each time prefetches an equal share of the next token tile.
+  const int64_t share = kTileBytes * tokens / kTokens;
   Value next =
       b.element(b.offset(tile, tileBytes), first, kTileBytes / kTokens);
-  next = b.element(next, part, share);
   for (int64_t at = 0; at < share; at += 64) {
     b.prefetch(b.offset(next, at));
   }
+}
+
+/// Stores dotStart() of each scale group and token at `starts`, i32 [group][16
+/// tokens]. All panels use these sums.
+void storeStarts(KernelBuilder &b, const Int8PanelLayout &layout, Value x,
+                 Value columns, Scales scales, Value starts) {
+  const int64_t parts = kColumns / layout.columns;
+  auto type = b.vec(b.i32(), kTokens);
+  b.loop(b.i64(0), b.div(columns, b.i64(layout.columns)), b.i64(1),
+         [&](Value index) {
+           Value block = b.element(x, b.div(index, b.i64(parts)), kTileBytes);
+           Value part = parts == 1 ? b.i64(2) : b.rem(index, b.i64(parts));
+           Value biasSums = b.offset(
+               block, static_cast<int64_t>(offsetof(ActivationTile, biasSums)));
+           Value conversions = b.offset(
+               block,
+               static_cast<int64_t>(offsetof(ActivationTile, conversions)));
+           Value start =
+               startOf(b, layout, b.load(type, conversions, 64),
+                       b.load(type, b.element(biasSums, part, 4 * kTokens), 64),
+                       scales);
+           b.store(start, b.element(starts, index, kStartBytes), 64);
+         });
 }
 
 /// Implements multiplyInt8(). `scales` says whether the emitted code must
 /// support all scales that tokens may have, or only those on the grid.
 void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                     const Int8PanelLayout &layout, int64_t microTokens, Value x,
-                    Value tile, int64_t tileBytes, Value sums, Value columns,
-                    const PanelPrefetch &next, Scales scales) {
+                    Value tile, int64_t tileBytes, Value starts, Value sums,
+                    Value columns, const PanelPrefetch &next, Scales scales) {
   auto type = b.vec(b.f32(), kRowLanes);
   const auto count = static_cast<int64_t>(panels.size());
   const int64_t turns = kTokens / microTokens;
-  b.loop(b.i64(0), b.i64(kTokens), b.i64(microTokens), [&](Value first) {
+  Value slots = next.turns(b, microTokens);
+  Value tokens = next.tokensOf(b, tile);
+  b.loop(b.i64(0), tokens, b.i64(microTokens), [&](Value first) {
     next.prefetchShare(
         b, b.add(b.mul(tile, b.i64(turns)), b.div(first, b.i64(microTokens))),
-        b.mul(next.tiles, b.i64(turns)));
+        slots);
     Value firstSums = b.element(sums, first, count * kSumBytes);
     KernelBuilder::Values totals;
     llvm::SmallVector<Value> places;
@@ -315,12 +409,12 @@ void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
         totals.push_back(b.load(type, places.back(), 64));
       }
     }
-    totals = b.loop(b.i64(0), b.div(columns, b.i64(layout.columns)), b.i64(1),
-                    totals, [&](Value index, mlir::ValueRange now) {
-                      KernelBuilder::Values next(now.begin(), now.end());
-                      multiplyGroup(b, panels, layout, index, x, tileBytes,
-                                    first, microTokens, next, scales);
-                      return next;
+    totals = b.loop(b.i64(0), b.div(columns, b.i64(kColumns)), b.i64(1), totals,
+                    [&](Value block, mlir::ValueRange carried) {
+                      KernelBuilder::Values now(carried.begin(), carried.end());
+                      multiplyBlock(b, panels, layout, block, x, tileBytes,
+                                    starts, first, microTokens, now, scales);
+                      return now;
                     });
     for (size_t i = 0; i < places.size(); ++i) {
       b.store(totals[i], places[i], 64);
@@ -332,20 +426,26 @@ void multiplyTokens(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens, Value x,
-                  Value tile, int64_t tileBytes, Value sums, Value columns,
-                  const PanelPrefetch &next) {
+                  Value tile, int64_t tileBytes, Value starts, Value sums,
+                  Value columns, const PanelPrefetch &next) {
+  const Scales fast = layout.isGrid ? Scales::OnGrid : Scales::Any;
   auto multiply = [&](int64_t tokens, Scales scales) {
-    multiplyTokens(b, panels, layout, tokens, x, tile, tileBytes, sums, columns,
-                   next, scales);
+    const bool isStored =
+        layout.bias != 0 && scales == fast && !startsAtConversion(layout);
+    if (isStored) {
+      storeStarts(b, layout, x, columns, scales, starts);
+    }
+    multiplyTokens(b, panels, layout, tokens, x, tile, tileBytes,
+                   isStored ? starts : Value(), sums, columns, next, scales);
   };
   if (!layout.isGrid) {
-    multiply(microTokens, Scales::Any);
+    multiply(microTokens, fast);
     return;
   }
   // Scales off the grid are rare, so the code for them is small rather than
   // fast.
   b.ifThenElse(
-      areOnGrid(b, x, columns), [&] { multiply(microTokens, Scales::OnGrid); },
+      areOnGrid(b, x, columns), [&] { multiply(microTokens, fast); },
       [&] { multiply(1, Scales::Any); });
 }
 

@@ -6,18 +6,26 @@
 // are rebased to a bias of -128, whose contribution is stored with the
 // activations.
 //
-// For I8Grid (codegen/KernelSpec.h), a panel holds each weight scale s once for
-// each step of the activations' scales, as s * 2^-64 * (1 + step / 4), and NaN
-// for the step that marks a NaN scale. A dot product is converted to float. An
-// integer addition to its exponent multiplies it by the power of two of the
-// token's scale. One FMA then multiplies it by the weight scales for the
-// token's step and adds it to the total. I8 has to multiply by the row's scale
-// and by the token's, and the extra multiplication competes with the dot
-// products for the same execution units.
+// Dot products are converted to float without an instruction for it: they start
+// from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
+// their bits at the end are those of the float c + dot * 2^(n - 23)
+// (kConversionBits in codegen/KernelSpec.h). What removes c also scales:
 //
-// The integer addition requires that the scales are on the grid. If any token's
-// scale in the columns of a panel is off the grid, slower code runs that is
-// correct for all scales; on the grid both produce the same bits.
+//   I8Grid  The power of two of the token's scale is in n. A subtraction of c
+//           therefore yields the dot product times that power of two, without
+//           rounding. A panel holds each weight scale s once for each step of
+//           the activations' scales, as s * 2^-24 * (1 + step / 4), and NaN for
+//           the step that marks a NaN scale. One FMA multiplies by the scales
+//           for the token's step and adds to the total.
+//   I8      c is 1.5 * 2^23. A panel holds each weight scale s, and -c * s. One
+//           FMA yields s * dot, and another one multiplies it by the token's
+//           scale and adds to the total. -c * s must be exact, so s must have
+//           at most 22 significant bits and not be huge. For other weights
+//           (MXFP4), dot products start from 0 and are converted.
+//
+// The grid has a limited range. If any token's scale in the columns of a panel
+// is off the grid, slower code runs that is correct for all scales; on the grid
+// both produce the same bits.
 //
 // Thread-safety: one thread per MLIRContext.
 //
@@ -43,6 +51,8 @@ struct Int8PanelLayout {
   /// block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
+  /// In I8 only: whether the product of a scale and 1.5 * 2^23 is always exact.
+  bool hasShortScales = false;
   // The decoder determines the following properties of the weights.
   bool hasOffset = false;
   /// The bits of a field and the bias to add, as in Int8Sink::bytes().
@@ -51,7 +61,9 @@ struct Int8PanelLayout {
 
   int64_t quads() const { return columns / 4; }
   int64_t scalesAt() const { return quads() * kPanelQuadBytes; }
-  int64_t scaleVectors() const { return isGrid ? kGridSteps + 1 : 1; }
+  int64_t scaleVectors() const {
+    return isGrid ? kGridSteps + 1 : hasShortScales ? 2 : 1;
+  }
   int64_t offsetsAt() const {
     return scalesAt() + scaleVectors() * kGridVectorBytes;
   }
@@ -100,18 +112,19 @@ struct TokenScales {
                            mlir::Type element) const;
 };
 
-/// Returns the contribution of the panel's bias to the dot products of the
-/// token that comes `more` tokens after that of `scalars`, as i32 [16 rows].
-mlir::Value biasCorrection(KernelBuilder &b, const Int8PanelLayout &layout,
-                           const TokenScales &scalars, int64_t more);
-
 /// The scales that addScaled() has to support. Nearly all I8Grid scales are on
 /// the grid.
 enum class Scales : uint8_t { OnGrid, Any };
 
+/// Returns what is added to the dot products of the token that comes `more`
+/// tokens after that of `scalars` before addScaled() takes them, as i32 [16
+/// rows]: the contribution of the panel's bias, and the bits that convert them.
+mlir::Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
+                     const TokenScales &scalars, int64_t more, Scales scales);
+
 /// Returns `total` plus the scaled dot products of a token with the scale group
-/// at `group`. `sum` holds the dot products, i32 [16 rows]. If the token's
-/// scale is on the grid, the result does not depend on `scales`.
+/// at `group`. `sum` holds the dot products plus dotStart(), i32 [16 rows]. If
+/// the token's scale is on the grid, the result does not depend on `scales`.
 mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
                       mlir::Value group, const TokenScales &scalars,
                       int64_t more, mlir::Value sum, mlir::Value total,
@@ -125,12 +138,22 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
 /// block of columns, and `microTokens` tokens are processed at a time. The
 /// panels are multiplied with several token tiles in turn; `tile` is the index
-/// of the one at `x`, and the next one is `tileBytes` further on.
+/// of the one at `x`, and the next one is `tileBytes` further on. Tokens that do
+/// not exist (PanelPrefetch::tokens) are left out, except those that share a
+/// turn of `microTokens` tokens with one that does. `starts` is the address of
+/// int8StartBytes() bytes of scratch, which are 64-byte aligned.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,
-                  mlir::Value sums, mlir::Value columns,
+                  mlir::Value starts, mlir::Value sums, mlir::Value columns,
                   const PanelPrefetch &next);
+/// The size of the scratch memory that multiplyInt8() needs for panels of
+/// `columns` columns.
+constexpr uint64_t int8StartBytes(const Int8PanelLayout &layout,
+                                  uint64_t columns) {
+  return columns / static_cast<uint64_t>(layout.columns) * 4 *
+         kActivationTokens;
+}
 
 } // namespace air::codegen
 

@@ -94,6 +94,9 @@ Operations operationsOf(DType dtype) {
   return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
 }
 
+/// A number of tokens that share the decoding of a weight in large-M kernels.
+constexpr uint64_t kManyTokens = 128;
+
 /// The number of operations that scale a token's sums, for each scale of a
 /// block. Every token after the first adds this number.
 constexpr double kTokenOperations = 5;
@@ -215,6 +218,18 @@ bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa) {
     return std::max(time.memory, time.arithmetic / kHiddenShare);
   };
   return cost(Precision::Int15) * (1 - kCoarseGain) <= cost(Precision::Int8);
+}
+
+bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa) {
+  if (isa.cpu.fmaF32 == 0 || isa.cpu.bf16Dot == 0) {
+    return true;
+  }
+  auto cost = [&](Activation activation) {
+    KernelSpec product = spec;
+    product.activation = activation;
+    return predictBlock(product, isa, kManyTokens).arithmetic;
+  };
+  return cost(Activation::BF16x32) <= cost(Activation::F32x16);
 }
 
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {

@@ -79,6 +79,11 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
 /// imperfectly. True if the profile does not state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
+/// Whether, for many tokens of BF16 weights, dot products of bfloat16 (BF16x32)
+/// take at most as long as float32 FMAs (F32x16), which are more exact. On some
+/// CPUs they take twice as long. True if the profile does not state the rates.
+bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
+
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
 /// bytes. Without prefetches, the hint is None and the distance is 0.
 struct Prefetch {

@@ -205,10 +205,12 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
                   static_cast<uint64_t>(form.groupBytes())
             : tiling.panelColumns * static_cast<uint64_t>(kSumBytes) /
                   (isBf16 ? 2 : 1);
-    if (isInt8Tiles && isa.hasAmxInt8 &&
-        form.columns == static_cast<int64_t>(kActivationColumns)) {
-      tiling.dotBytes = tiling.microRowBlocks * kAmxDotBytes;
-    }
+    const bool isAmxInt8 =
+        isInt8Tiles && isa.hasAmxInt8 &&
+        form.columns == static_cast<int64_t>(kActivationColumns);
+    tiling.dotBytes = isAmxInt8     ? tiling.microRowBlocks * kAmxDotBytes
+                      : isInt8Tiles ? int8StartBytes(form, tiling.panelColumns)
+                                    : 0;
     if (hasPrefetches(spec)) {
       // By default, the weights of the next panels are prefetched into L2: L1
       // is full of the current panels until these have been multiplied.

@@ -56,7 +56,7 @@ struct MatMulTiling {
   uint64_t tileColumns;   ///< columns per section (Gemm.cpp)
   uint64_t panelColumns;  ///< columns per panel; divides tileColumns
   uint64_t panelBytes;    ///< bytes of a panel of one row block
-  uint64_t dotBytes;      ///< bytes of the i32 sums of the AMX int8 kernel
+  uint64_t dotBytes;      ///< bytes of the i32 sums of int8 kernels
   Prefetch prefetch;      ///< prefetches of the GEMV code
   StreamHint panelHint;   ///< for prefetches of the next panels' weights
   // The numbers of row blocks and of tokens that the micro-kernel multiplies at

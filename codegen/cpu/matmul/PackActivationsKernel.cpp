@@ -60,7 +60,7 @@ Block loadBlock(KernelBuilder &b, Value x) {
 struct Scale {
   Value scale;
   Value inverse;
-  Value exponent; ///< as in ActivationTile::exponents; only for I8Grid
+  Value conversion; ///< as in ActivationTile::conversions; only for I8Grid
   Value step;
 };
 
@@ -94,6 +94,7 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
   constexpr int64_t kLeast = int64_t{1} << 23; // the bits of kLeastScale
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
+  constexpr int64_t kFromScale = int64_t{kGridConversionBits} - kBase;
   auto integers = bits.getType();
   auto floats = KernelBuilder::withElement(integers, b.f32());
   auto number = [&](int64_t value) { return b.constant(integers, value); };
@@ -111,9 +112,9 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   made.scale = b.bitcast(scale, b.f32());
   made.inverse = b.div(b.constant(floats, 1.0), made.scale);
   made.scale = orNan(b, isFinite, made.scale);
-  made.exponent =
-      b.select(b.equal(finiteBits, number(0)), number(0),
-               b.sub(b.andBits(scale, kInfinityBits), number(kBase)));
+  made.conversion =
+      b.select(b.equal(finiteBits, number(0)), number(kGridConversionBits),
+               b.add(b.andBits(scale, kInfinityBits), number(kFromScale)));
   made.step = b.mul(b.select(isFinite, step, number(kGridSteps)),
                     number(kGridVectorBytes));
   return made;
@@ -236,8 +237,12 @@ void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
     b.store(b.mul(sumScale, b.signedToFloat(all[i], b.f32())),
             field(offsetof(ActivationTile, scaledSums), i), 64);
   }
-  if (isGrid) {
-    b.store(made.exponent, field(offsetof(ActivationTile, exponents)), 64);
+  if (!isGrid) {
+    Value start = b.constant(bits.getType(), int64_t{kConversionBits});
+    b.store(b.sub(start, b.shiftLeft(all[2], 7)),
+            field(offsetof(ActivationTile, conversions)), 64);
+  } else {
+    b.store(made.conversion, field(offsetof(ActivationTile, conversions)), 64);
     b.store(made.step, field(offsetof(ActivationTile, steps)), 64);
   }
 }

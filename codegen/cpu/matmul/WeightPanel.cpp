@@ -7,6 +7,15 @@ using mlir::Value;
 
 // ---- prefetching ------------------------------------------------------------
 
+Value PanelPrefetch::turns(KernelBuilder &b, int64_t each) const {
+  return b.div(b.add(tokens, b.i64(each - 1)), b.i64(each));
+}
+
+Value PanelPrefetch::tokensOf(KernelBuilder &b, Value tile) const {
+  constexpr auto kTokens = static_cast<int64_t>(kActivationTokens);
+  return b.min(b.sub(tokens, b.mul(tile, b.i64(kTokens))), b.i64(kTokens));
+}
+
 void PanelPrefetch::prefetchShare(KernelBuilder &b, Value slot,
                                   Value slots) const {
   if (weights.empty()) {

@@ -44,11 +44,15 @@ struct PanelPrefetch {
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
   StreamHint hint = StreamHint::T1;
-  /// The number of token tiles that the current panels are multiplied with.
-  /// While they are multiplied with one of these, a share of the bytes is
+  /// The number of tokens that the current panels are multiplied with. While
+  /// they are multiplied with some of these, a share of the bytes is
   /// prefetched.
-  mlir::Value tiles;
+  mlir::Value tokens;
 
+  /// The number of turns in which all tokens are multiplied, `each` at a time.
+  mlir::Value turns(KernelBuilder &b, int64_t each) const;
+  /// The number of those of the 16 tokens of token tile `tile` that exist.
+  mlir::Value tokensOf(KernelBuilder &b, mlir::Value tile) const;
   /// Divides the bytes into `slots` equal shares and prefetches share `slot`.
   void prefetchShare(KernelBuilder &b, mlir::Value slot,
                      mlir::Value slots) const;

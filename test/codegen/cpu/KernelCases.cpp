@@ -210,8 +210,8 @@ PackedBlock blockOf(const ActivationTile &tile, uint64_t token,
     packed.sums.push_back(tile.biasSums[part][token]);
     packed.scaledSums.push_back(tile.scaledSums[part][token]);
   }
+  packed.sums.push_back(tile.conversions[token]);
   if (format == Activation::I8Grid) {
-    packed.sums.push_back(tile.exponents[token]);
     packed.step = tile.steps[token];
   }
   return packed;

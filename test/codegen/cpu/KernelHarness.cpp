@@ -379,7 +379,7 @@ Doubles KernelCase::readsActivations(const Floats &x) {
           tile.biasSums[part][token] = INT32_MIN;
           tile.scaledSums[part][token] = kNaN;
         }
-        tile.exponents[token] = 0;
+        tile.conversions[token] = kGridConversionBits;
         tile.steps[token] = kGridSteps * kGridVectorBytes;
       }
     }

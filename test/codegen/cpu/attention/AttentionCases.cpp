@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 
 namespace air::codegen::test {
 // ---- rope and the cache -----------------------------------------------------
@@ -404,6 +405,48 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
   cases.push_back(std::move(test));
 }
 
+// The key at position 0 gets a score of 0, and all others one that is lower by
+// 130 in units of log2(e), so that their weights would be the subnormal number
+// 2^-130. Such weights count as 0 (KernelSpec.h), although the values at these
+// positions are so large that they would be noticed.
+void addSubnormalWeights(std::vector<KernelCase> &cases, MClass mClass,
+                         Random &random) {
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::Attention;
+  spec.mClass = mClass;
+  const HeadShape shape = {4, 2, 16};
+  setHeads(spec, shape, DType::F32);
+  spec.scale = 1;
+  const uint64_t tokens = tokenCounts(mClass).front();
+  test.batch = makeBatch(random, BatchKind::Prefill, tokens, 200);
+  test.label = labelOf(spec, tokens) + " with subnormal weights";
+  const uint64_t width = (shape.heads + 2 * shape.kvHeads) * shape.headDim;
+  const uint64_t outWidth = shape.heads * shape.headDim;
+  Cache cache{spec, Bytes(test.batch.pages * spec.kvPageBytes, 0xFF)};
+  for (uint32_t p = 0; p <= test.batch.positions.back(); ++p) {
+    const uint32_t page = test.batch.pageOf(test.batch.sequences[0], p);
+    const uint64_t slot = p % AIR_KV_PAGE_TOKENS;
+    for (uint64_t head = 0; head < spec.kvHeads; ++head) {
+      for (uint64_t i = 0; i < spec.headDim; ++i) {
+        const bool isFirst = p == 0;
+        setElement(cache.bytes, cache.keyAt(page, head, slot, i), spec.kvDtype,
+                   isFirst || i != 0 ? 0 : -130 * std::numbers::ln2_v<float>);
+        setElement(cache.bytes, cache.valueAt(page, head, slot, i),
+                   spec.kvDtype, isFirst ? 0 : 0x1p100F);
+      }
+    }
+  }
+  test.readsRows(Floats(tokens * width, 1.0F), width);
+  test.reads(cache.bytes);
+  test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
+  test.check = [=](const std::vector<Bytes> &after) {
+    const Doubles zeros(tokens * outWidth, 0.0);
+    return compare("out", floatsOf(after[2]), zeros, zeros);
+  };
+  cases.push_back(std::move(test));
+}
+
 } // namespace
 
 void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
@@ -470,6 +513,7 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   // in which many heads share one KV head.
   const HeadShape oddShapes[] = {{4, 2, 100}, {64, 1, 32}, {3, 3, 1},
                                  {71, 1, 4},  {6, 3, 27},  {2, 1, 1022}};
+  addSubnormalWeights(cases, mClass, random);
   int turn = 0;
   int kernel = static_cast<int>(mClass);
   if (mClass == MClass::One) {

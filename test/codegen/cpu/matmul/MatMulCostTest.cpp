@@ -112,6 +112,33 @@ TEST(CostModel, TilesOnZen4AreLarge) {
   EXPECT_LE(rowBlocks, 48U);
 }
 
+// Two cores of an Intel Xeon of model 207 without tile registers execute 217
+// Gop/s of float32 FMAs, but only 109 Gop/s of bfloat16 dot products. Of an
+// EPYC of family 26, 512-bit FMAs start twice per cycle, and bfloat16 dot
+// products do twice as many operations.
+TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
+  const auto best = [](const MachineProfile &profile) {
+    return bestActivation(matMul(DType::BF16, MClass::Large), profile,
+                          Precision::Int8);
+  };
+  MachineProfile slow = *resolveProfile("x86-64-v4-bf16");
+  slow.cpu.byteDot = 888 * kGiga;
+  slow.cpu.byteDotMixed = slow.cpu.byteDot * 2 / 5;
+  slow.cpu.fmaF32 = 217 * kGiga;
+  slow.cpu.bf16Dot = 109 * kGiga;
+  EXPECT_EQ(best(slow), Activation::F32x16);
+  MachineProfile fast = zen5();
+  fast.cpu.fmaF32 = 252 * kGiga;
+  fast.cpu.bf16Dot = 504 * kGiga;
+  EXPECT_EQ(best(fast), Activation::BF16x32);
+  // Tile registers multiply faster than any vector instruction.
+  MachineProfile tiled = *resolveProfile("sapphire-rapids");
+  EXPECT_EQ(best(tiled), Activation::BF16x32);
+  // A profile without both rates says nothing.
+  slow.cpu.fmaF32 = 0;
+  EXPECT_EQ(best(slow), Activation::BF16x32);
+}
+
 // On these machines, memory is the limit even with 15-bit activations. A core
 // needs 163 to 275 cycles for the arithmetic of a block of weights. While both
 // cores read, it needs 290 to 550 cycles to read the block from memory.
