@@ -473,6 +473,11 @@ struct KernelEntry {
   // tokensPerTile is 0, the second factor is 1.
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
+  /// If it is not 0, tile t computes this number of the kernel's n results,
+  /// those from number t % baseTiles * rowsPerTile on (the last ones may be
+  /// fewer), and of each weight matrix it reads only the rows of the same
+  /// numbers. If it is 0, a tile may read anything.
+  uint64_t rowsPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< scratch memory that each thread needs
   /// The bytes of weights that a dispatch reads, counting each byte once. For

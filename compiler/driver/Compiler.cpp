@@ -4,14 +4,16 @@
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/emit/EmitPlan.h"
 #include "compiler/import/Importer.h"
+#include "compiler/transforms/MeasureNeeds.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/TargetAttr.h"
 #include "formats/gguf/GgufReader.h"
 #include "formats/gguf/GgufSampling.h"
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/PreTokenizerNames.h"
-#include "formats/support/Digest.h"
+#include "formats/plan/PlanEncode.h"
 #include "formats/support/Printable.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -56,27 +58,56 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
+/// Returns the size of the vocabulary in the plan's metadata.
+uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
+  uint64_t bytes = tokenizer.scores.size() * sizeof(float) +
+                   tokenizer.types.size() + tokenizer.chatTemplate.size();
+  for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
+    for (const std::string &text : *list) {
+      bytes += text.size() + sizeof(uint32_t); // a text, and where it ends
+    }
+  }
+  return bytes;
+}
+
 std::vector<std::unique_ptr<Pass>>
-makePasses(const CompileOptions &options, codegen::KernelArtifact *kernels) {
+makePasses(const CompileOptions &options, const ModelSource &source,
+           const TokenizerData &tokenizer, codegen::KernelArtifact *kernels) {
   SelectKernelsOptions select;
   select.target = options.target;
   select.kvType = options.kvType;
   select.activations = options.activations;
   select.contextTokens = options.context;
   select.slots = options.slots;
+  SplitStepsOptions split;
+  uint64_t bytes = 0;
+  for (const auto &[name, tensor] : source.tensors) {
+    bytes += tensor.data.size();
+  }
+  split.partBytes =
+      std::max(options.partBytes, bytes / CompileOptions::kMostParts);
   CompileKernelsOptions compile;
   compile.threads = options.threads;
+  compile.ram = options.ram;
+  compile.disk = options.disk;
+  compile.vocabularyBytes = vocabularyBytes(tokenizer);
+  PlaceWeightsOptions place;
+  place.ram = compile.ram;
+  place.disk = compile.disk;
+  place.vocabularyBytes = compile.vocabularyBytes;
 
   std::vector<std::unique_ptr<Pass>> passes;
   passes.push_back(createCanonicalizerPass());
   passes.push_back(createFuseSteps());
   passes.push_back(createVerifySteps());
   passes.push_back(createSelectKernels(select, options.machine, options.tiles));
+  passes.push_back(createPackSegments());
+  passes.push_back(createSplitSteps(split));
   passes.push_back(createPlanMemory());
   passes.push_back(createVerifyMemory());
-  passes.push_back(createPackSegments());
   passes.push_back(createScheduleReads());
   passes.push_back(createCompileKernels(compile, kernels));
+  passes.push_back(createPlaceWeights(place));
   passes.push_back(createEstimateCost());
   passes.push_back(createVerifyPlan());
   return passes;
@@ -105,7 +136,7 @@ Status overridePreTokenizer(ModelSource &source, const std::string &name) {
 
 std::vector<std::string> passNames() {
   std::vector<std::string> names;
-  for (const std::unique_ptr<Pass> &pass : makePasses({}, nullptr)) {
+  for (const std::unique_ptr<Pass> &pass : makePasses({}, {}, {}, nullptr)) {
     names.push_back(pass->getArgument().str());
   }
   return names;
@@ -139,8 +170,8 @@ Status Compiler::run(const std::string &stopAfter) {
   Diagnostics diagnostics(&state->context);
   PassManager manager(&state->context);
   bool found = stopAfter.empty();
-  for (std::unique_ptr<Pass> &pass :
-       makePasses(state->options, &state->kernels)) {
+  for (std::unique_ptr<Pass> &pass : makePasses(
+           state->options, state->source, state->tokenizer, &state->kernels)) {
     bool last = pass->getArgument() == stopAfter;
     manager.addPass(std::move(pass));
     if (last) {
@@ -209,6 +240,12 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
   return list;
 }
 
+Result<ModelNeeds> Compiler::needs() {
+  AIR_ASSIGN_OR_RETURN(const MachineProfile profile, targetOf(*state->module));
+  return measureNeeds(*state->module, profile,
+                      vocabularyBytes(state->tokenizer));
+}
+
 Result<plan::PlanT> Compiler::plan() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan,
                        emitPlan(*state->module, state->source, state->tokenizer,
@@ -221,9 +258,7 @@ Result<plan::PlanT> Compiler::plan() const {
 
 Result<std::string> Compiler::planJson() const {
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan, this->plan());
-  for (const auto &segment : plan.segments) {
-    segment->digest.assign(sizeof(Digest), 0);
-  }
+  AIR_RETURN_IF_ERROR(prepareDigests(plan));
   flatbuffers::FlatBufferBuilder builder;
   plan::FinishPlanBuffer(builder, plan::Plan::Pack(builder, &plan));
   return planToJson(*plan::GetPlan(builder.GetBufferPointer()));

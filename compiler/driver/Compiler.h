@@ -16,6 +16,7 @@
 
 #include "codegen/TileChoice.h"
 #include "compiler/emit/WritePlan.h"
+#include "compiler/planner/ModelNeeds.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/model/TokenizerData.h"
 
@@ -41,10 +42,21 @@ struct CompileOptions {
   std::string activations; ///< "f32", "i8x2", "i8", or "" for the default
   uint64_t context = 0;    ///< tokens per sequence; 0 means the default
   uint64_t slots = 0;      ///< number of sequences; 0 means the default
+  uint64_t ram = 0;        ///< bytes of RAM; 0 means the target's memory
+  /// Whether weights that do not fit in RAM may be read from the disk in every
+  /// pass.
+  bool disk = true;
   /// When true, the plan has everything except the weights' bytes, which are
   /// then not read.
   bool weightless = false;
   unsigned threads = 1;
+  /// A step that reads more bytes of weights is divided into several steps. For
+  /// models of more than kMostParts times this size, the number is larger, so
+  /// that the plan does not become too large. It decides the size of the ring
+  /// through which weights are streamed, and many disks read faster into a small
+  /// ring, whose memory stays in the caches of the CPU.
+  uint64_t partBytes = uint64_t{4} << 20;
+  static constexpr uint64_t kMostParts = 8192;
   /// Tile sizes of matmul kernels that were measured on the target. The cost
   /// model chooses the tile sizes of all other kernels.
   std::optional<std::vector<codegen::TileChoice>> tiles;
@@ -78,6 +90,10 @@ public:
   /// Returns the matmul kernels of the plan, each once, sorted by name. The
   /// pass select-kernels must have run.
   Result<std::vector<codegen::KernelUse>> matmuls();
+
+  /// Returns what the plan needs on the target. The pass schedule-reads must have
+  /// run.
+  Result<ModelNeeds> needs();
 
   // The functions below may be called only after all passes have run.
 

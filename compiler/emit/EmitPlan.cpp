@@ -44,7 +44,9 @@ public:
       AIR_RETURN_IF_ERROR(emitProgram(program));
     }
     AIR_RETURN_IF_ERROR(emitReads());
-    emitEstimates();
+    for (auto placement : module.getOps<ir_plan::PlacementOp>()) {
+      emitPlacement(placement);
+    }
     emitProvenance();
     if (!out.model || !out.kv || out.max_tokens == 0 || out.programs.empty()) {
       return internalError("the module is not a finished plan: it lacks a "
@@ -84,8 +86,6 @@ private:
       record->name = op.getSymName().str();
       record->kind = static_cast<plan::SegmentKind>(op.getKind());
       record->codec = static_cast<plan::Codec>(op.getCodec());
-      record->tier = static_cast<plan::Tier>(op.getTier());
-      record->executor = static_cast<plan::Executor>(op.getExecutor());
       record->raw_bytes = op.getRawBytes();
       // The stored size equals the raw size, because no pass uses a codec other
       // than None.
@@ -207,6 +207,11 @@ private:
     record->grid->base_tiles = op.getBaseTiles();
     record->grid->tokens_per_tile = op.getTokensPerTile();
     record->grid->rows_from = static_cast<plan::RowsFrom>(op.getRows());
+    record->grid->rows_per_tile = op.getRowsPerTile();
+    if (op.getFirstTile()) {
+      record->grid->first_tile = *op.getFirstTile();
+      record->grid->tiles = *op.getEndTile() - *op.getFirstTile();
+    }
     for (auto binding : op.getBindings().getAsRange<ir_plan::BindingAttr>()) {
       auto bindingRecord = std::make_unique<plan::BindingT>();
       bindingRecord->kind = static_cast<plan::BindingKind>(binding.getKind());
@@ -242,41 +247,61 @@ private:
       auto record = std::make_unique<plan::ReadT>();
       record->segment = segment->second;
       record->first_step = static_cast<uint32_t>(op.getFirstStep());
-      record->ring = op.getRing();
       out.reads.push_back(std::move(record));
     }
     return Status::ok();
   }
 
-  void emitEstimates() {
-    for (auto op : module.getOps<ir_plan::BudgetOp>()) {
-      auto record = std::make_unique<plan::BudgetT>();
-      record->tier = static_cast<plan::Tier>(op.getTier());
-      record->bytes = op.getBytes();
-      out.budgets.push_back(std::move(record));
+  void emitPlacement(ir_plan::PlacementOp placement) {
+    auto record = std::make_unique<plan::PlacementT>();
+    for (auto op : placement.getOps<ir_plan::BudgetOp>()) {
+      auto budget = std::make_unique<plan::BudgetT>();
+      budget->tier = static_cast<plan::Tier>(op.getTier());
+      budget->bytes = op.getBytes();
+      record->budgets.push_back(std::move(budget));
     }
-    for (auto op : module.getOps<ir_plan::BudgetItemOp>()) {
-      auto record = std::make_unique<plan::BudgetItemT>();
-      record->name = op.getName().str();
-      record->tier = static_cast<plan::Tier>(op.getTier());
-      record->bytes = op.getBytes();
-      out.budget_items.push_back(std::move(record));
+    for (auto op : placement.getOps<ir_plan::BudgetItemOp>()) {
+      auto item = std::make_unique<plan::BudgetItemT>();
+      item->name = op.getName().str();
+      item->tier = static_cast<plan::Tier>(op.getTier());
+      item->bytes = op.getBytes();
+      record->items.push_back(std::move(item));
     }
-    for (auto op : module.getOps<ir_plan::PredictionOp>()) {
-      auto record = std::make_unique<plan::PredictionT>();
-      record->phase = op.getPhase().str();
-      record->nanoseconds = op.getNanoseconds();
-      record->limit = op.getLimit().str();
-      for (auto link : op.getLinks().getAsRange<ir_plan::LinkAttr>()) {
-        auto linkRecord = std::make_unique<plan::LinkPredictionT>();
-        linkRecord->link = link.getName().str();
-        linkRecord->bytes_per_pass =
-            static_cast<uint64_t>(link.getBytesPerPass());
-        linkRecord->bandwidth = static_cast<uint64_t>(link.getBandwidth());
-        record->links.push_back(std::move(linkRecord));
-      }
-      out.predictions.push_back(std::move(record));
+    for (int64_t bytes : placement.getResident()) {
+      record->resident.push_back(static_cast<uint64_t>(bytes));
     }
+    record->ring_bytes = placement.getRingBytes();
+    for (auto op : placement.getOps<ir_plan::StreamOp>()) {
+      auto read = std::make_unique<plan::StreamReadT>();
+      read->segment = segments.lookup(op.getSegmentAttr().getAttr());
+      read->offset = op.getOffset();
+      read->bytes = op.getBytes();
+      read->ring_offset = op.getRingOffset();
+      read->before_step = static_cast<uint32_t>(op.getBeforeStep());
+      read->after_step = static_cast<int64_t>(op.getAfterStep());
+      record->reads.push_back(std::move(read));
+    }
+    for (auto op : placement.getOps<ir_plan::PredictionOp>()) {
+      record->predictions.push_back(predictionOf(op));
+    }
+    out.placements.push_back(std::move(record));
+  }
+
+  static std::unique_ptr<plan::PredictionT>
+  predictionOf(ir_plan::PredictionOp op) {
+    auto record = std::make_unique<plan::PredictionT>();
+    record->phase = op.getPhase().str();
+    record->nanoseconds = op.getNanoseconds();
+    record->limit = op.getLimit().str();
+    for (auto link : op.getLinks().getAsRange<ir_plan::LinkAttr>()) {
+      auto linkRecord = std::make_unique<plan::LinkPredictionT>();
+      linkRecord->link = link.getName().str();
+      linkRecord->bytes_per_pass =
+          static_cast<uint64_t>(link.getBytesPerPass());
+      linkRecord->bandwidth = static_cast<uint64_t>(link.getBandwidth());
+      record->links.push_back(std::move(linkRecord));
+    }
+    return record;
   }
 
   void emitProvenance() {
@@ -417,7 +442,7 @@ Result<std::vector<SegmentContent>> emitContents(ModuleOp module,
   std::vector<SegmentContent> contents;
   IndexOf indexOf;
   for (auto segment : module.getOps<ir_plan::SegmentOp>()) {
-    if (segment.getKind() == ir_plan::SegmentKind::Weights) {
+    if (segment.getKind() != ir_plan::SegmentKind::Kernels) {
       indexOf[segment.getSymNameAttr()] =
           static_cast<uint32_t>(contents.size());
       contents.push_back(
@@ -430,7 +455,8 @@ Result<std::vector<SegmentContent>> emitContents(ModuleOp module,
                        : indexOf.end();
     if (segment == indexOf.end()) {
       return internalError("tensor '" + tensor.getSymName().str() +
-                           "' has not been placed in a segment of weights");
+                           "' has not been placed in a segment of weights or a "
+                           "table");
     }
     AIR_ASSIGN_OR_RETURN(TensorContent content, contentOf(tensor, source));
     contents[segment->second].tensors.push_back(std::move(content));

@@ -187,8 +187,8 @@ Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                  std::to_string(firstRow * blocks + *block) + " (" + place +
                  "columns " + std::to_string(column) + " to " +
                  std::to_string(column + type.blockElements - 1) + ")") +
-      " is NaN or infinite; the file is damaged, or was made from a model that "
-      "is");
+      " is NaN or infinite; the file is damaged, or was converted from a model "
+      "that has such values");
 }
 
 Status makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {

@@ -23,12 +23,13 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   for (const auto &segment : plan.segments) {
     total += segment->stored_bytes;
     kinds.push_back(segment->kind);
-    weights += segment->kind == plan::SegmentKind::Weights ? 1 : 0;
+    weights += segment->kind != plan::SegmentKind::Kernels ? 1 : 0;
   }
   const bool weightless = plan.weightless;
   if (!weightless && weights != contents.size()) {
     return internalError("the plan has " + std::to_string(weights) +
-                         " segments of weights, but there are recipes for " +
+                         " segments of weights and tables, but there are "
+                         "recipes for " +
                          std::to_string(contents.size()));
   }
   AIR_ASSIGN_OR_RETURN(PlanWriter writer,

@@ -14,7 +14,7 @@ namespace {
 std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   if (fixed >= capacity || demand.kvPageBytes == 0) {
     return "it would not fit even without a KV cache: choose a smaller "
-           "quantisation of the model, or a machine with more memory";
+           "quantisation of the model, or more memory";
   }
   // `room` is the number of KV pages that fit in memory together with
   // everything else, and `wanted` is the number that one sequence takes.
@@ -26,8 +26,10 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   };
   if (room == 0) {
     return "not even one KV page of " + byteText(demand.kvPageBytes) +
-           " fits beside the rest: choose a smaller quantisation of the model, "
-           "or a machine with more memory";
+           " fits in the memory that is left: choose a smaller quantisation of "
+           "the "
+           "model, "
+           "or more memory";
   }
   if (demand.slots == 1) {
     return "choose --ctx " + contextOf(1) + " or less";
@@ -44,21 +46,19 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   return "choose --slots 1 and --ctx " + contextOf(1) + " or less";
 }
 
-} // namespace
+/// The sizes of a demand.
+struct Ledger {
+  uint64_t kv = 0;
+  std::vector<LedgerItem> items; ///< all but weights and ring
+  uint64_t total = 0;            ///< of the items
+};
 
-std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
-                                uint64_t pageTokens) {
-  return checkedMul(slots,
-                    context / pageTokens + (context % pageTokens != 0 ? 1 : 0));
-}
-
-Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
-                             const std::string &machineName) {
-  std::optional<uint64_t> pages =
+Result<Ledger> ledgerOf(const RamDemand &demand) {
+  const std::optional<uint64_t> pages =
       kvPages(demand.context, demand.slots, demand.kvPageTokens);
-  std::optional<uint64_t> kv =
+  const std::optional<uint64_t> kv =
       pages ? checkedMul(*pages, demand.kvPageBytes) : std::nullopt;
-  std::optional<uint64_t> scratch =
+  const std::optional<uint64_t> scratch =
       checkedMul(demand.scratchPerThread, demand.threads);
   if (!kv) {
     return doesNotFitError(
@@ -72,32 +72,117 @@ Result<RamBudget> planBudget(const RamDemand &demand, uint64_t capacity,
                            std::to_string(demand.scratchPerThread) +
                            " bytes is larger than 2^64 bytes");
   }
-  RamBudget budget;
-  budget.capacity = capacity;
-  budget.items = {{"weights", demand.weights},
-                  {"kv", *kv},
+  Ledger ledger;
+  ledger.kv = *kv;
+  ledger.items = {{"kv", *kv},
                   {"activations", demand.activations},
                   {"scratch", *scratch},
-                  {"kernels", demand.kernels}};
-  std::string list;
-  for (const LedgerItem &item : budget.items) {
-    std::optional<uint64_t> sum = checkedAdd(budget.total, item.bytes);
+                  {"kernels", demand.kernels},
+                  {"process", demand.process}};
+  for (const LedgerItem &item : ledger.items) {
+    const std::optional<uint64_t> sum = checkedAdd(ledger.total, item.bytes);
     if (!sum) {
       return doesNotFitError("the plan needs more than 2^64 bytes of RAM: '" +
                              item.name + "' of " + std::to_string(item.bytes) +
                              " bytes comes on top of " +
-                             std::to_string(budget.total) + " bytes");
+                             std::to_string(ledger.total) + " bytes");
     }
-    budget.total = *sum;
-    list += (list.empty() ? "" : ", ") + item.name + " " + byteText(item.bytes);
+    ledger.total = *sum;
   }
-  if (capacity == 0 || budget.total <= capacity) {
-    return budget;
+  return ledger;
+}
+
+std::string listOf(const std::vector<LedgerItem> &items) {
+  std::string list;
+  for (const LedgerItem &item : items) {
+    list += ", " + item.name + " " + byteText(item.bytes);
   }
-  return doesNotFitError("the plan needs " + byteText(budget.total) +
-                         " of RAM (" + list + "), but target '" + machineName +
-                         "' has " + byteText(capacity) + "; " +
-                         advice(demand, budget.total - *kv, capacity));
+  return list;
+}
+
+/// Returns the placement for a budget in which it fits.
+Result<BudgetedPlacement> placementFor(const WeightProblem &weights,
+                                       const Ledger &ledger, uint64_t budget) {
+  BudgetedPlacement placement;
+  placement.budget = budget;
+  AIR_ASSIGN_OR_RETURN(
+      placement.weights,
+      placeWeights(weights, budget == 0 ? UINT64_MAX : budget - ledger.total));
+  const uint64_t ring = placement.weights.ringBytes;
+  placement.items = {{"weights", placement.weights.ramBytes() - ring}};
+  if (ring != 0) {
+    placement.items.push_back({"ring", ring});
+  }
+  placement.items.insert(placement.items.end(), ledger.items.begin(),
+                         ledger.items.end());
+  return placement;
+}
+
+Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
+                  const RamLimit &limit, const Ledger &ledger) {
+  const uint64_t bytes =
+      limit.streams ? leastBytes(weights) : residentBytes(weights);
+  const uint64_t total = checkedAdd(bytes, ledger.total).value_or(UINT64_MAX);
+  std::string what = "the plan needs " + byteText(total) + " of RAM";
+  if (bytes < residentBytes(weights)) {
+    what += " even if weights are read from the disk in every pass";
+  }
+  what += " (weights " + byteText(bytes) + listOf(ledger.items) + "), but " +
+          limit.giver + " " + byteText(limit.bytes) + "; ";
+  const uint64_t streamed =
+      checkedAdd(leastBytes(weights), ledger.total).value_or(UINT64_MAX);
+  if (!limit.streams && streamed <= limit.bytes) {
+    return doesNotFitError(what + "leave out --disk 0, so that weights are "
+                                  "read from the disk in every pass");
+  }
+  return doesNotFitError(what + advice(demand, total - ledger.kv, limit.bytes));
+}
+
+} // namespace
+
+std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
+                                uint64_t pageTokens) {
+  return checkedMul(slots,
+                    context / pageTokens + (context % pageTokens != 0 ? 1 : 0));
+}
+
+uint64_t processBytes(uint64_t vocabularyBytes) {
+  constexpr uint64_t kAnyModel = uint64_t{16} << 20;
+  return checkedAdd(kAnyModel,
+                    checkedMul(vocabularyBytes, 4).value_or(UINT64_MAX))
+      .value_or(UINT64_MAX);
+}
+
+Result<std::vector<BudgetedPlacement>>
+planPlacements(const WeightProblem &weights, const RamDemand &demand,
+               const RamLimit &limit) {
+  AIR_ASSIGN_OR_RETURN(const Ledger ledger, ledgerOf(demand));
+  const uint64_t least =
+      limit.streams ? leastBytes(weights) : residentBytes(weights);
+  const uint64_t needed = checkedAdd(least, ledger.total).value_or(UINT64_MAX);
+  if (limit.bytes != 0 && needed > limit.bytes) {
+    return doesNotFit(weights, demand, limit, ledger);
+  }
+  std::vector<BudgetedPlacement> placements;
+  for (uint64_t percent : {100, 90, 75, 50}) {
+    // Divided first, because the product could overflow.
+    const uint64_t budget =
+        percent == 100 ? limit.bytes : limit.bytes / 100 * percent;
+    if (percent != 100 && (budget == 0 || needed > budget)) {
+      break;
+    }
+    AIR_ASSIGN_OR_RETURN(BudgetedPlacement placement,
+                         placementFor(weights, ledger, budget));
+    const auto isSame = [&](const BudgetedPlacement &earlier) {
+      return earlier.weights.ringBytes == placement.weights.ringBytes &&
+             earlier.weights.weights == placement.weights.weights &&
+             earlier.weights.tables == placement.weights.tables;
+    };
+    if (placements.empty() || !isSame(placements.back())) {
+      placements.push_back(std::move(placement));
+    }
+  }
+  return placements;
 }
 
 } // namespace air::compiler

@@ -29,11 +29,11 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // A plan that does not fit in RAM without its kernels does not fit with
     // them either. Checking here reports this before the kernels are compiled,
     // which takes seconds.
-    Result<RamBudget> budget = planBudget(ramDemandOf(module, profile),
-                                          profile.memoryBytes, profile.name);
-    if (!budget) {
-      return budget.status();
-    }
+    AIR_RETURN_IF_ERROR(
+        planPlacements(weightProblemOf(module),
+                       ramDemandOf(module, profile, vocabularyBytes),
+                       ramLimitOf(ram, disk, profile))
+            .status());
     // The kernels are sorted by name, so that the object depends only on the
     // set of kernels.
     std::map<std::string, codegen::KernelSpec> specs;

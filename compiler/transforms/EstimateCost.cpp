@@ -1,8 +1,7 @@
-//===- EstimateCost.cpp - the RAM ledger and the predicted decode pass ----===//
+//===- EstimateCost.cpp - the predicted decode pass of each placement -----===//
 #include "compiler/planner/CostModel.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
-#include "compiler/transforms/RamDemand.h"
 #include "compiler/transforms/TargetAttr.h"
 
 using namespace mlir;
@@ -21,43 +20,40 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-    AIR_RETURN_IF_ERROR(accountRam(builder, profile));
-    predictDecode(builder, profile);
-    return Status::ok();
-  }
-
-  Status accountRam(OpBuilder &builder, const MachineProfile &profile) {
-    ModuleOp module = getOperation();
-    AIR_ASSIGN_OR_RETURN(RamBudget budget,
-                         planBudget(ramDemandOf(module, profile),
-                                    profile.memoryBytes, profile.name));
-    BudgetOp::create(builder, module.getLoc(), Tier::Ram, budget.capacity);
-    for (const LedgerItem &item : budget.items) {
-      BudgetItemOp::create(builder, module.getLoc(), item.name, Tier::Ram,
-                           item.bytes);
-    }
-    return Status::ok();
-  }
-
-  void predictDecode(OpBuilder &builder, const MachineProfile &profile) {
-    ModuleOp module = getOperation();
-    uint64_t bytes = 0;
+    uint64_t weightBytes = 0;
     for (ProgramOp program : module.getOps<ProgramOp>()) {
       if (program.getMinTokens() == 1) {
-        program.walk(
-            [&](DispatchOp dispatch) { bytes += dispatch.getWeightBytes(); });
+        program.walk([&](DispatchOp dispatch) {
+          weightBytes += dispatch.getWeightBytes();
+        });
       }
     }
-    PassPrediction prediction =
-        predictPass({{"dram", bytes, profile.memoryBandwidth}});
+    for (PlacementOp placement : module.getOps<PlacementOp>()) {
+      predictDecode(placement, weightBytes, profile);
+    }
+    return Status::ok();
+  }
+
+  static void predictDecode(PlacementOp placement, uint64_t weightBytes,
+                            const MachineProfile &profile) {
+    uint64_t streamed = 0;
+    for (StreamOp read : placement.getOps<StreamOp>()) {
+      streamed += read.getBytes();
+    }
+    std::vector<LinkLoad> loads = {
+        {"dram", weightBytes, profile.memoryBandwidth}};
+    if (streamed != 0) {
+      loads.push_back({"disk", streamed, profile.diskBandwidth});
+    }
+    const PassPrediction prediction = predictPass(std::move(loads));
+    OpBuilder builder = OpBuilder::atBlockEnd(&placement.getBody().front());
     SmallVector<Attribute> links;
     for (const LinkLoad &load : prediction.links) {
       links.push_back(LinkAttr::get(builder.getContext(), load.link,
                                     static_cast<int64_t>(load.bytesPerPass),
                                     static_cast<int64_t>(load.bandwidth)));
     }
-    PredictionOp::create(builder, module.getLoc(), "decode",
+    PredictionOp::create(builder, placement.getLoc(), "decode",
                          builder.getArrayAttr(links), prediction.nanoseconds,
                          prediction.limit);
   }

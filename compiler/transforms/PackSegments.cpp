@@ -2,6 +2,7 @@
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/abi/KernelAbi.h"
+#include "formats/plan/PlanEncode.h"
 #include "formats/support/CheckedMath.h"
 
 #include <set>
@@ -15,6 +16,13 @@ namespace air::compiler {
 #include "compiler/transforms/PlanPasses.h.inc"
 
 namespace {
+
+/// If a dispatch multiplies by two matrices and is divided into parts, its first
+/// part needs the beginning of the second matrix, and its last part the end of
+/// the first matrix. They must not be in one chunk, because it would be read for
+/// the first part, and kept for the last one. At most a chunk of 1 MiB is lost
+/// between such matrices, so smaller ones are not worth it.
+constexpr uint64_t kLargeMatrix = uint64_t{8} << 20;
 
 struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
   using StatusPass::StatusPass;
@@ -30,8 +38,16 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
     // Every program reads the same tensors. They are placed in the order of the
     // first program, which runs decode passes, because these are the most
     // frequent passes.
+    // Tables of which rows are only gathered are not needed as a whole by any
+    // step, so they follow the kernels.
+    SmallVector<StepOp> gathers;
     for (StepOp step : programs.front().getOps<StepOp>()) {
-      AIR_RETURN_IF_ERROR(packStep(builder, symbols, step));
+      if (step.getKind() == StepKind::Embed) {
+        gathers.push_back(step);
+      } else {
+        AIR_RETURN_IF_ERROR(
+            packStep(builder, symbols, step, SegmentKind::Weights));
+      }
     }
 
     std::set<std::string> kernels;
@@ -40,21 +56,26 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
     });
     auto segment = SegmentOp::create(builder, module.getLoc(), "kernels",
                                      SegmentKind::Kernels, Codec::None,
-                                     Tier::Ram, Executor::Cpu, /*raw_bytes=*/0);
+                                     /*raw_bytes=*/0);
     StringAttr segmentName = symbols.insert(segment);
     SmallVector<StringRef> entries(kernels.begin(), kernels.end());
     auto executable = ExecutableOp::create(
         builder, module.getLoc(), "cpu", AIR_KERNEL_ABI_VERSION,
         builder.getStrArrayAttr(entries), FlatSymbolRefAttr::get(segmentName));
     symbols.insert(executable);
+    for (StepOp step : gathers) {
+      AIR_RETURN_IF_ERROR(packStep(builder, symbols, step, SegmentKind::Table));
+    }
     return Status::ok();
   }
 
-  static Status packStep(OpBuilder &builder, SymbolTable &symbols,
-                         StepOp step) {
+  /// Puts the tensors of `step` that have no place yet into a new segment.
+  static Status packStep(OpBuilder &builder, SymbolTable &symbols, StepOp step,
+                         SegmentKind kind) {
     SmallVector<TensorOp> tensors;
-    uint64_t cursor = 0;
+    llvm::SmallPtrSet<Operation *, 2> ownChunks;
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+      uint64_t matrices = 0;
       for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
         if (binding.getKind() != BindingKind::Tensor) {
           continue;
@@ -64,30 +85,41 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
           return internalError("dispatch '" + dispatch.getKernel().str() +
                                "' binds a tensor that does not exist");
         }
-        if (tensor.getOffset()) {
-          continue;
+        if (!tensor.getOffset() && !llvm::is_contained(tensors, tensor)) {
+          tensors.push_back(tensor);
         }
-        std::optional<uint64_t> offset =
-            checkedAlignUp(cursor, AIR_BINDING_ALIGNMENT);
-        std::optional<uint64_t> end =
-            offset ? checkedAdd(*offset, tensor.getBytes()) : std::nullopt;
-        if (!end || *end > INT64_MAX) {
-          return doesNotFitError("the weights of step '" +
-                                 step.getName().str() +
-                                 "' are larger than 2^63 bytes");
+        matrices += tensor.getRows() > 1 ? 1 : 0;
+        if (matrices > 1 && tensor.getBytes() >= kLargeMatrix) {
+          ownChunks.insert(tensor);
         }
-        tensor.setOffsetAttr(
-            builder.getI64IntegerAttr(static_cast<int64_t>(*offset)));
-        cursor = *end;
-        tensors.push_back(tensor);
       }
+    }
+    // If the step is divided later, all of its parts may need the vectors, which
+    // therefore stay in RAM. What stays there is the start of a segment.
+    llvm::stable_sort(tensors, [](TensorOp a, TensorOp b) {
+      return a.getRows() == 1 && b.getRows() != 1;
+    });
+    uint64_t cursor = 0;
+    for (TensorOp tensor : tensors) {
+      std::optional<uint64_t> offset = checkedAlignUp(
+          cursor, ownChunks.contains(tensor)
+                      ? digestChunkBytes(plan::SegmentKind::Weights)
+                      : AIR_BINDING_ALIGNMENT);
+      std::optional<uint64_t> end =
+          offset ? checkedAdd(*offset, tensor.getBytes()) : std::nullopt;
+      if (!end || *end > INT64_MAX) {
+        return doesNotFitError("the weights of step '" + step.getName().str() +
+                               "' are larger than 2^63 bytes");
+      }
+      tensor.setOffsetAttr(
+          builder.getI64IntegerAttr(static_cast<int64_t>(*offset)));
+      cursor = *end;
     }
     if (tensors.empty()) {
       return Status::ok();
     }
     auto segment = SegmentOp::create(builder, step.getLoc(), step.getName(),
-                                     SegmentKind::Weights, Codec::None,
-                                     Tier::Ram, Executor::Cpu, cursor);
+                                     kind, Codec::None, cursor);
     auto name = FlatSymbolRefAttr::get(symbols.insert(segment));
     for (TensorOp tensor : tensors) {
       tensor.setSegmentAttr(name);

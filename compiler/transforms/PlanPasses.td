@@ -40,6 +40,33 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 
+def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
+  let summary = "Put tensors into segments in the order of first use";
+  let description = [{
+    Each step that is the first to use some tensors gets a segment. The tensors
+    are in the segment in binding order, but vectors before matrices, and aligned
+    for kernels. The second of two large matrices that one dispatch binds begins
+    with a chunk of its own. A tensor that
+    several steps use is in the segment of the first. A segment for the kernels
+    follows the weights; compile-kernels sets its size. Steps of kind embed only
+    gather rows, so what no other step uses is in a table at the end.
+  }];
+}
+
+def SplitSteps : Pass<"split-steps", "::mlir::ModuleOp"> {
+  let summary = "Divide steps that read many weights into several steps";
+  let description = [{
+    A step must have all its weights in memory before it starts. A step whose
+    matmuls read more than `part-bytes` bytes of weights becomes several
+    consecutive steps of about equal size, in all programs. Each runs some of the
+    row tiles; tensors, segments and kernels stay as they are. What precedes the
+    matmuls stays in the first part, and what follows them goes to the last. The
+    parts are named "layer.3.ffn_in", "layer.3.ffn_in.1", and so on.
+  }];
+  let options = [Option<"partBytes", "part-bytes", "uint64_t", "4194304",
+                        "The most bytes of weights that a step should read">];
+}
+
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "Place activation buffers in one arena by their lifetimes";
   let description = [{
@@ -57,21 +84,12 @@ def VerifyMemory : Pass<"verify-memory", "::mlir::ModuleOp"> {
   }];
 }
 
-def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
-  let summary = "Put tensors into segments in the order of first use";
-  let description = [{
-    Each step that is the first to use some tensors gets a segment. The tensors
-    are in the segment in binding order, aligned for kernels. A tensor that
-    several steps use is in the segment of the first. A segment for the kernels
-    follows the weights; compile-kernels sets its size.
-  }];
-}
-
 def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
   let summary = "List the order in which a pass first needs the segments";
   let description = [{
     Adds one `plan.read` per segment of weights. It names the first step of the
-    smallest program that binds one of the segment's tensors.
+    smallest program that binds one of the segment's tensors and does not merely
+    gather rows of it.
   }];
 }
 
@@ -80,15 +98,37 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
   let description = [{
     The object itself is handed to the driver; the module records its size.
   }];
-  let options = [Option<"threads", "threads", "unsigned", "1",
-                        "Number of threads that compile; the object does not "
-                        "depend on it">];
+  let options = [
+    Option<"threads", "threads", "unsigned", "1",
+           "Number of threads that compile; the object does not depend on it">,
+    Option<"ram", "ram", "uint64_t", "0", "As in place-weights">,
+    Option<"disk", "disk", "bool", "true", "As in place-weights">,
+    Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
+           "As in place-weights">];
+}
+
+def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
+  let summary = "Divide the weights between RAM and disk";
+  let description = [{
+    Adds one `plan.placement` for the RAM that the plan may use, and smaller ones
+    for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
+    fit of the weights is read from the disk in every pass. Fails when the rest
+    does not fit.
+  }];
+  let options = [
+    Option<"ram", "ram", "uint64_t", "0",
+           "RAM in bytes that the plan may use; 0 means the target's memory">,
+    Option<"disk", "disk", "bool", "true",
+           "Whether weights may be read from the disk in every pass">,
+    Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
+           "Size in bytes of the vocabulary in the plan's metadata">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {
-  let summary = "Account for every byte of RAM and predict a decode pass";
+  let summary = "Predict a decode pass of each placement";
   let description = [{
-    Fails when the sum does not fit in the target's memory.
+    Adds the bytes that a pass moves over each link, and the time that this takes
+    at the target's bandwidths.
   }];
 }
 
@@ -97,7 +137,8 @@ def VerifyPlan : Pass<"verify-plan", "::mlir::ModuleOp"> {
   let description = [{
     Programs cover all batch sizes without gaps. Every tensor is used, and it is
     placed without overlapping the others of its segment. Segments are stored
-    and read in the order of first use. Grids and resources are those of the
+    and read in the order of first use. The placements satisfy verifyWeights() of
+    planner/Placement.h within their budgets. Grids and resources are those of the
     kernels. Every tensor, buffer and part of the cache has the dtype, layout and
     shape for which the kernel that binds it was generated. The entries are
     exactly the kernels that dispatches name.

@@ -2,6 +2,10 @@
 #include "compiler/transforms/RamDemand.h"
 
 #include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/planner/WeightUses.h"
+#include "formats/plan/PlanEncode.h"
+#include "formats/plan/TileRows.h"
+#include "formats/support/Digest.h"
 
 #include <algorithm>
 
@@ -10,16 +14,25 @@ using namespace air::ir::plan;
 
 namespace air::compiler {
 
-RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile) {
+RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
+                      uint64_t vocabularyBytes) {
   RamDemand demand;
   demand.threads = profile.cores;
+  demand.process = processBytes(vocabularyBytes);
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
-    if (segment.getTier() == Tier::Ram) {
-      (segment.getKind() == SegmentKind::Kernels ? demand.kernels
-                                                 : demand.weights) +=
-          segment.getRawBytes();
+    if (segment.getKind() == SegmentKind::Kernels) {
+      demand.kernels += segment.getRawBytes();
     }
   }
+  // A process has a copy of the metadata, which contains all digests. The room
+  // that processBytes() leaves holds the first MiB of them.
+  constexpr uint64_t kFreeDigestBytes = uint64_t{1} << 20;
+  const uint64_t chunkBytes = digestChunkBytes(plan::SegmentKind::Weights);
+  uint64_t digests = 0;
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    digests += segment.getRawBytes() / chunkBytes * sizeof(Digest);
+  }
+  demand.process += digests - std::min(digests, kFreeDigestBytes);
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
     demand.activations = limits.getArenaBytes().value_or(0);
   }
@@ -34,6 +47,99 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile) {
         std::max<uint64_t>(demand.scratchPerThread, dispatch.getScratchBytes());
   });
   return demand;
+}
+
+namespace {
+
+/// Collects what the steps read of each segment of weights.
+class UseCollector {
+public:
+  explicit UseCollector(ModuleOp module) {
+    for (SegmentOp segment : module.getOps<SegmentOp>()) {
+      if (segment.getKind() == SegmentKind::Weights) {
+        indexOf[segment.getSymNameAttr()] = found.size();
+        found.emplace_back();
+      }
+    }
+    for (TensorOp tensor : module.getOps<TensorOp>()) {
+      if (tensor.getSegmentAttr() && tensor.getOffset()) {
+        tensors[tensor.getSymNameAttr()] = tensor;
+      }
+    }
+  }
+
+  void add(StepOp step, uint32_t index) {
+    if (step.getKind() == StepKind::Embed) {
+      return; // gathers rows, and does not need the segment as a whole
+    }
+    for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+      for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
+        if (binding.getKind() == BindingKind::Tensor) {
+          add(dispatch, tensors.lookup(binding.getTarget().getAttr()), index);
+        }
+      }
+    }
+  }
+
+  const std::vector<WeightUse> &of(size_t segment) const {
+    return found[segment];
+  }
+
+private:
+  void add(DispatchOp dispatch, TensorOp tensor, uint32_t index) {
+    auto segment = tensor ? indexOf.find(tensor.getSegmentAttr().getAttr())
+                          : indexOf.end();
+    if (segment == indexOf.end()) {
+      return;
+    }
+    HalfOpenRange rows = {0, tensor.getRows()};
+    if (dispatch.getFirstTile() && tensor.getRows() > 1) {
+      rows.begin = *dispatch.getFirstTile() * dispatch.getRowsPerTile();
+      rows.end = std::min<uint64_t>(rows.end, *dispatch.getEndTile() *
+                                                  dispatch.getRowsPerTile());
+    }
+    const HalfOpenRange bytes =
+        bytesOfRows(tensor.getLayout().getValue(), tensor.getRows(),
+                    tensor.getBytes(), rows);
+    const uint64_t offset = *tensor.getOffset();
+    found[segment->second].push_back({offset + bytes.begin, offset + bytes.end,
+                                      index, tensor.getRows() == 1});
+  }
+
+  llvm::DenseMap<StringAttr, size_t> indexOf; // of segments of weights
+  llvm::DenseMap<StringAttr, TensorOp> tensors;
+  std::vector<std::vector<WeightUse>> found; // of each segment of weights
+};
+
+} // namespace
+
+WeightProblem weightProblemOf(ModuleOp module) {
+  WeightProblem problem;
+  UseCollector uses(module);
+  for (ProgramOp program : module.getOps<ProgramOp>()) {
+    uint32_t index = 0;
+    for (StepOp step : program.getOps<StepOp>()) {
+      uses.add(step, index++);
+    }
+    problem.steps = std::max(problem.steps, index);
+  }
+  const uint64_t chunkBytes = digestChunkBytes(plan::SegmentKind::Weights);
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    if (segment.getKind() == SegmentKind::Weights) {
+      const std::vector<WeightUse> &used = uses.of(problem.weights.size());
+      problem.weights.push_back(
+          dividedSegment(segment.getRawBytes(), chunkBytes, used));
+    } else if (segment.getKind() == SegmentKind::Table) {
+      problem.tables.push_back(segment.getRawBytes());
+    }
+  }
+  return problem;
+}
+
+RamLimit ramLimitOf(uint64_t ram, bool streams, const MachineProfile &profile) {
+  return ram != 0 ? RamLimit{ram, "--ram gives", streams}
+                  : RamLimit{profile.memoryBytes,
+                             "target '" + profile.name + "' has", streams};
 }
 
 } // namespace air::compiler

@@ -1,8 +1,7 @@
 //===- RamDemand.h - the RAM that a plan module needs -----------*- C++ -*-===//
 //
-// Adds up sizes for planner/Budget.h. The sizes are attributes of the ops of a
-// packed module. The kernels are counted with the size of their segment, which
-// is 0 before they are compiled.
+// These functions collect the input of planner/Budget.h from the ops of a packed
+// module.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H
@@ -15,7 +14,19 @@
 
 namespace air::compiler {
 
-RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile);
+/// Returns the demand without weights. The kernels are counted with the size of
+/// their segment, which is 0 before they are compiled. `vocabularyBytes` is the
+/// size of the vocabulary in the plan's metadata.
+RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
+                      uint64_t vocabularyBytes);
+
+/// Returns the segments of weights and the tables, in the order of the module,
+/// and which steps of any program need them.
+WeightProblem weightProblemOf(mlir::ModuleOp module);
+
+/// Returns the limit that the option --ram sets; if `ram` is 0, the memory of
+/// the machine.
+RamLimit ramLimitOf(uint64_t ram, bool streams, const MachineProfile &profile);
 
 } // namespace air::compiler
 

@@ -18,14 +18,12 @@ struct ScheduleReads : StatusPass<impl::ScheduleReadsBase<ScheduleReads>> {
 
   Status run() override {
     ModuleOp module = getOperation();
-    SmallVector<SegmentOp> segments;
     std::vector<std::string> names;
     llvm::DenseMap<StringAttr, uint32_t> indexOf;
     for (SegmentOp segment : module.getOps<SegmentOp>()) {
       if (segment.getKind() == SegmentKind::Weights) {
         indexOf[segment.getSymNameAttr()] = static_cast<uint32_t>(names.size());
         names.push_back(segment.getSymName().str());
-        segments.push_back(segment);
       }
     }
     llvm::DenseMap<StringAttr, StringAttr> segmentOf;
@@ -43,6 +41,9 @@ struct ScheduleReads : StatusPass<impl::ScheduleReadsBase<ScheduleReads>> {
     std::vector<std::vector<uint32_t>> uses;
     for (StepOp step : programs.front().getOps<StepOp>()) {
       std::vector<uint32_t> &used = uses.emplace_back();
+      if (step.getKind() == StepKind::Embed) {
+        continue; // gathers rows, and does not need the segment as a whole
+      }
       for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
         for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
           if (binding.getKind() == BindingKind::Tensor) {
@@ -56,12 +57,10 @@ struct ScheduleReads : StatusPass<impl::ScheduleReadsBase<ScheduleReads>> {
                          scheduleReads(uses, names));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     for (const ScheduledRead &read : reads) {
-      SegmentOp segment = segments[read.segment];
-      ReadOp::create(builder, module.getLoc(),
-                     FlatSymbolRefAttr::get(segment.getSymNameAttr()),
-                     builder.getI64IntegerAttr(read.firstStep),
-                     segment.getTier() == Tier::Disk ? builder.getUnitAttr()
-                                                     : UnitAttr());
+      ReadOp::create(
+          builder, module.getLoc(),
+          FlatSymbolRefAttr::get(builder.getContext(), names[read.segment]),
+          builder.getI64IntegerAttr(read.firstStep));
     }
     return Status::ok();
   }

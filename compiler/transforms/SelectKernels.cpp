@@ -297,7 +297,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
             builder, loc, entry->name,
             kernelSpecToAttr(builder.getContext(), spec),
             builder.getArrayAttr(dispatch.bindings), entry->baseTiles,
-            entry->tokensPerTile,
+            entry->tokensPerTile, entry->rowsPerTile,
+            /*first_tile=*/IntegerAttr(), /*end_tile=*/IntegerAttr(),
             entry->rowsFrom == codegen::RowsFrom::Outputs ? RowsFrom::Outputs
                                                           : RowsFrom::Tokens,
             entry->weightBytes, entry->flopsPerRow, entry->scratchBytes,

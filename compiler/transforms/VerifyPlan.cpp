@@ -7,9 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/planner/Placement.h"
 #include "compiler/planner/Schedule.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
+#include "compiler/transforms/RamDemand.h"
 #include "compiler/transforms/TargetAttr.h"
 
 #include <algorithm>
@@ -35,6 +37,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     AIR_RETURN_IF_ERROR(verifyRanges());
     AIR_RETURN_IF_ERROR(verifyPlaces());
     AIR_RETURN_IF_ERROR(verifySegmentOrder());
+    AIR_RETURN_IF_ERROR(verifyParts());
     return verifyKernels();
   }
 
@@ -104,30 +107,35 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   Status verifySegmentOrder() {
     std::vector<std::string> names;
     std::map<std::string, uint32_t> indexOf;
-    bool kernelsSeen = false;
+    std::set<std::string> tables;
+    SegmentKind last = SegmentKind::Weights;
     for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
-      if (segment.getKind() == SegmentKind::Kernels) {
-        kernelsSeen = true;
-        continue;
+      std::string name = segment.getSymName().str();
+      if (segment.getKind() < last) {
+        return verificationError("segment '" + name + "' of " +
+                                 stringifySegmentKind(segment.getKind()).str() +
+                                 " must come before " +
+                                 stringifySegmentKind(last).str() +
+                                 ", not after");
       }
-      if (kernelsSeen) {
-        return verificationError(
-            "segment '" + segment.getSymName().str() +
-            "' must come before the kernels, not after them");
+      last = segment.getKind();
+      if (segment.getKind() == SegmentKind::Table) {
+        tables.insert(name);
+      } else if (segment.getKind() == SegmentKind::Weights) {
+        indexOf.emplace(name, static_cast<uint32_t>(names.size()));
+        names.push_back(name);
       }
-      indexOf.emplace(segment.getSymName().str(),
-                      static_cast<uint32_t>(names.size()));
-      names.push_back(segment.getSymName().str());
     }
     std::map<std::string, uint32_t> segmentOf;
     for (TensorOp tensor : getOperation().getOps<TensorOp>()) {
       auto found = indexOf.find(tensor.getSegment()->str());
-      if (found == indexOf.end()) {
+      if (found != indexOf.end()) {
+        segmentOf.emplace(tensor.getSymName().str(), found->second);
+      } else if (!tables.contains(tensor.getSegment()->str())) {
         return verificationError(
             "tensor '" + tensor.getSymName().str() +
-            "' is in a segment that does not hold weights");
+            "' is in a segment that holds neither weights nor a table");
       }
-      segmentOf.emplace(tensor.getSymName().str(), found->second);
     }
     std::vector<ScheduledRead> reads;
     for (ReadOp read : getOperation().getOps<ReadOp>()) {
@@ -148,18 +156,131 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       }
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<uint32_t> &used = uses.emplace_back();
-        step.walk([&](DispatchOp dispatch) {
+        if (step.getKind() == StepKind::Embed) {
+          continue; // It only gathers rows.
+        }
+        for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (Attribute attr : dispatch.getBindings()) {
             auto binding = cast<BindingAttr>(attr);
-            if (binding.getKind() == BindingKind::Tensor) {
-              used.push_back(
-                  segmentOf.at(binding.getTarget().getValue().str()));
+            if (binding.getKind() != BindingKind::Tensor) {
+              continue;
             }
+            std::string name = binding.getTarget().getValue().str();
+            auto found = segmentOf.find(name);
+            if (found == segmentOf.end()) {
+              return verificationError("step '" + step.getName().str() +
+                                       "' reads all of tensor '" + name +
+                                       "', which is in a table");
+            }
+            used.push_back(found->second);
           }
-        });
+        }
       }
     }
-    return verifyReads(uses, names, reads);
+    AIR_RETURN_IF_ERROR(verifyReads(uses, names, reads));
+    return verifyPlacements();
+  }
+
+  /// Checks each placement against what the steps need of the weights.
+  Status verifyPlacements() {
+    const WeightProblem problem = weightProblemOf(getOperation());
+    std::map<std::string, uint32_t> indexOf; // of segments of weights
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      if (segment.getKind() == SegmentKind::Weights) {
+        indexOf.emplace(segment.getSymName().str(),
+                        static_cast<uint32_t>(indexOf.size()));
+      }
+    }
+    size_t index = 0;
+    for (PlacementOp op : getOperation().getOps<PlacementOp>()) {
+      AIR_RETURN_IF_ERROR(
+          verifyPlacement(op, problem, indexOf)
+              .withContext("placement " + std::to_string(index)));
+      ++index;
+    }
+    return Status::ok();
+  }
+
+  Status verifyPlacement(PlacementOp op, const WeightProblem &problem,
+                         const std::map<std::string, uint32_t> &indexOf) {
+    WeightPlacement placement;
+    placement.ringBytes = op.getRingBytes();
+    size_t next = 0;
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      if (next == op.getResident().size()) {
+        break;
+      }
+      const auto bytes = static_cast<uint64_t>(op.getResident()[next++]);
+      if (segment.getKind() == SegmentKind::Weights) {
+        placement.weights.push_back(bytes);
+      } else if (segment.getKind() == SegmentKind::Table) {
+        placement.tables.push_back(bytes);
+      } else if (bytes != segment.getRawBytes()) {
+        return verificationError("not all kernels stay in RAM");
+      }
+    }
+    for (StreamOp read : op.getOps<StreamOp>()) {
+      auto found = indexOf.find(read.getSegment().str());
+      if (found == indexOf.end()) {
+        return verificationError("segment '" + read.getSegment().str() +
+                                 "' is streamed, but holds no weights");
+      }
+      placement.reads.push_back({found->second, read.getOffset(),
+                                 read.getBytes(), read.getRingOffset(),
+                                 static_cast<uint32_t>(read.getBeforeStep()),
+                                 static_cast<int64_t>(read.getAfterStep())});
+    }
+    uint64_t others = 0; // items besides weights and ring
+    uint64_t weights = 0;
+    for (BudgetItemOp item : op.getOps<BudgetItemOp>()) {
+      (item.getName() == "weights" || item.getName() == "ring" ? weights
+                                                               : others) +=
+          item.getBytes();
+    }
+    for (BudgetOp budget : op.getOps<BudgetOp>()) {
+      if (budget.getBytes() != 0 && weights + others > budget.getBytes()) {
+        return verificationError(
+            "its items take " + std::to_string(weights + others) +
+            " bytes of a budget of " + std::to_string(budget.getBytes()));
+      }
+    }
+    return verifyWeights(problem, placement, weights);
+  }
+
+  /// Checks that the parts of a matmul follow each other and run every row tile
+  /// once.
+  Status verifyParts() {
+    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
+      DispatchOp last; // a part whose next part must follow
+      Status status = Status::ok();
+      program.walk([&](DispatchOp dispatch) {
+        const uint64_t first = dispatch.getFirstTile().value_or(0);
+        const bool fits =
+            last ? dispatch.getFirstTile() && first == *last.getEndTile() &&
+                       dispatch.getKernel() == last.getKernel() &&
+                       dispatch.getBindings() == last.getBindings() &&
+                       last.getOverlap()
+                 : first == 0;
+        if (!fits) {
+          status = verificationError(
+              "dispatch '" + dispatch.getKernel().str() +
+              "' does not continue with the row tiles after those that the "
+              "dispatch before it has run");
+          return WalkResult::interrupt();
+        }
+        last = dispatch.getEndTile().value_or(dispatch.getBaseTiles()) <
+                       dispatch.getBaseTiles()
+                   ? dispatch
+                   : DispatchOp();
+        return WalkResult::advance();
+      });
+      AIR_RETURN_IF_ERROR(status);
+      if (last) {
+        return verificationError("the last row tiles of dispatch '" +
+                                 last.getKernel().str() + "' never run");
+      }
+    }
+    return Status::ok();
   }
 
   /// Checks that every dispatch has the grid and states the resources of its
@@ -205,9 +326,24 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     AIR_ASSIGN_OR_RETURN(codegen::KernelEntry entry,
                          codegen::describeKernel(spec, profile));
     bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
+    if (dispatch.getFirstTile()) {
+      // A part reads that share of every matrix that its row blocks are of all
+      // row blocks, and computes that share of the results that its rows are.
+      uint64_t block = spec.layout == Layout::X16 ? kX16Rows : 1;
+      uint64_t row = *dispatch.getFirstTile() * entry.rowsPerTile;
+      uint64_t rows = (*dispatch.getEndTile() == entry.baseTiles
+                           ? spec.n
+                           : *dispatch.getEndTile() * entry.rowsPerTile) -
+                      row;
+      uint64_t blocks = (spec.n + block - 1) / block;
+      entry.weightBytes =
+          entry.weightBytes / blocks * ((rows + block - 1) / block);
+      entry.flopsPerRow = entry.flopsPerRow / spec.n * rows;
+    }
     bool same = entry.name == dispatch.getKernel() &&
                 entry.baseTiles == dispatch.getBaseTiles() &&
                 entry.tokensPerTile == dispatch.getTokensPerTile() &&
+                entry.rowsPerTile == dispatch.getRowsPerTile() &&
                 outputs == (dispatch.getRows() == RowsFrom::Outputs) &&
                 entry.scratchBytes == dispatch.getScratchBytes() &&
                 entry.weightBytes == dispatch.getWeightBytes() &&

@@ -126,8 +126,8 @@ private:
   LogicalResult verifyAttn(plan::AttnOp op) {
     if (!pending || op.getQkv() != pending.getResult() ||
         op.getLayer() != pending.getLayer()) {
-      return op.emitOpError() << "must read the attn_in of layer "
-                              << op.getLayer() << " just before it";
+      return op.emitOpError() << "must directly follow the attn_in of layer "
+                              << op.getLayer() << " and read its result";
     }
     if (op.getHeads() != pending.getHeads() ||
         op.getKvHeads() != pending.getKvHeads() ||

@@ -1,9 +1,12 @@
 //===- BuiltinProfiles.cpp - the built-in machine profiles ----------------===//
+#include "formats/machine/GpuTable.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/Microarchitecture.h"
 #include "formats/support/MappedFile.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace air {
 
@@ -71,34 +74,45 @@ MachineProfile nominalMachine(const std::string &name, const std::string &arch,
   return profile;
 }
 
-struct GpuName {
-  std::string_view name;
-  std::string_view backend;
-};
-
-constexpr GpuName kGpuNames[] = {
-    {"a10", "CUDA"},        {"a100", "CUDA"},       {"arc-a770", "Vulkan"},
-    {"arc-b580", "Vulkan"}, {"b200", "CUDA"},       {"h100", "CUDA"},
-    {"h200", "CUDA"},       {"l4", "CUDA"},         {"l40s", "CUDA"},
-    {"rtx2060", "CUDA"},    {"rtx2070", "CUDA"},    {"rtx2080", "CUDA"},
-    {"rtx2080ti", "CUDA"},  {"rtx3050", "CUDA"},    {"rtx3060", "CUDA"},
-    {"rtx3060ti", "CUDA"},  {"rtx3070", "CUDA"},    {"rtx3080", "CUDA"},
-    {"rtx3090", "CUDA"},    {"rtx4060", "CUDA"},    {"rtx4060ti", "CUDA"},
-    {"rtx4070", "CUDA"},    {"rtx4080", "CUDA"},    {"rtx4090", "CUDA"},
-    {"rtx5060", "CUDA"},    {"rtx5070", "CUDA"},    {"rtx5080", "CUDA"},
-    {"rtx5090", "CUDA"},    {"rx6600", "Vulkan"},   {"rx6700xt", "Vulkan"},
-    {"rx6800xt", "Vulkan"}, {"rx6900xt", "Vulkan"}, {"rx7600", "Vulkan"},
-    {"rx7800xt", "Vulkan"}, {"rx7900xt", "Vulkan"}, {"rx7900xtx", "Vulkan"},
-    {"rx9070", "Vulkan"},   {"rx9070xt", "Vulkan"}, {"t4", "CUDA"},
-    {"v100", "CUDA"},
-};
-
 std::string join(const std::vector<std::string> &names) {
   std::string text;
   for (const std::string &name : names) {
     text += text.empty() ? name : ", " + name;
   }
   return text;
+}
+
+/// The built-in profile of a CPU, for a machine with `cores` cores.
+std::optional<MachineProfile> builtinProfile(const std::string &name,
+                                             uint32_t cores) {
+  for (const Builtin &builtin : builtins()) {
+    if (name == builtin.name) {
+      return nominalMachine(builtin.name, builtin.arch, builtin.features);
+    }
+  }
+  for (const Microarchitecture &cpu : microarchitectures()) {
+    if (name == cpu.name) {
+      MachineProfile profile = nominalMachine(cpu.name, cpu.arch, cpu.features);
+      profile.memoryBandwidth =
+          std::min(cores * cpu.rates.readBandwidth, cpu.memoryBandwidth);
+      profile.cpu = cpu.rates;
+      return profile;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string knownTargets() {
+  return "CPU targets: host, " + join(builtinProfiles()) +
+         ", or the path of a .json profile";
+}
+
+std::string gpuNames() {
+  std::vector<std::string> names;
+  for (const GpuProfile &gpu : builtinGpus()) {
+    names.push_back(gpu.name);
+  }
+  return join(names);
 }
 
 /// A machine profile is about one page of text, so a file larger than this is
@@ -119,23 +133,16 @@ std::vector<std::string> builtinProfiles() {
   return names;
 }
 
-Result<MachineProfile> resolveProfile(const std::string &spec) {
+Result<MachineProfile> resolveMachine(const std::string &spec) {
   if (spec == "host") {
     return hostProfile();
   }
-  for (const Builtin &builtin : builtins()) {
-    if (spec == builtin.name) {
-      return nominalMachine(builtin.name, builtin.arch, builtin.features);
-    }
+  if (std::optional<MachineProfile> profile =
+          builtinProfile(spec, kNominalCores)) {
+    return std::move(*profile);
   }
-  for (const Microarchitecture &cpu : microarchitectures()) {
-    if (spec == cpu.name) {
-      MachineProfile profile = nominalMachine(cpu.name, cpu.arch, cpu.features);
-      profile.memoryBandwidth = std::min(
-          kNominalCores * cpu.rates.readBandwidth, cpu.memoryBandwidth);
-      profile.cpu = cpu.rates;
-      return profile;
-    }
+  if (std::optional<MachineProfile> machine = machineWithGpu(spec)) {
+    return std::move(*machine);
   }
   if (spec.ends_with(".json") || spec.find('/') != std::string::npos) {
     AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(spec));
@@ -148,16 +155,50 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
     return parseProfile(std::string(file.bytes().begin(), file.bytes().end()),
                         spec);
   }
-  const std::string known = "CPU targets: host, " + join(builtinProfiles()) +
-                            ", or the path of a .json profile";
-  for (const GpuName &gpu : kGpuNames) {
-    if (spec == gpu.name) {
-      return unsupportedError(
-          "target '" + spec + "' needs the " + std::string(gpu.backend) +
-          " backend, which this version does not have; " + known);
-    }
+  if (spec == "v100") {
+    return unsupportedError(
+        "target 'v100' is not supported: no kernels are planned for GPUs of "
+        "the Volta architecture; " +
+        knownTargets());
   }
-  return unsupportedError("target '" + spec + "' is not known; " + known);
+  return unsupportedError("target '" + spec + "' is not known; " +
+                          knownTargets() +
+                          "; with --explain also a GPU: " + gpuNames());
+}
+
+Result<MachineProfile> resolveProfile(const std::string &spec) {
+  AIR_ASSIGN_OR_RETURN(MachineProfile machine, resolveMachine(spec));
+  if (!machine.gpus.empty()) {
+    return unsupportedError(
+        "target '" + spec + "' needs the " +
+        std::string(backendTitle(machine.gpus.front().backend)) +
+        " backend, which this version does not have (--explain predicts what "
+        "the model would do there); " +
+        knownTargets());
+  }
+  return machine;
+}
+
+Result<MachineProfile> withCpu(const MachineProfile &machine,
+                               const std::string &spec) {
+  MachineProfile changed = machine;
+  if (const std::optional<MachineProfile> cpu =
+          builtinProfile(spec, machine.cores)) {
+    changed.arch = cpu->arch;
+    changed.features = cpu->features;
+    changed.cpu = cpu->cpu;
+    changed.memoryBandwidth = cpu->memoryBandwidth;
+    changed.measured = false;
+    return changed;
+  }
+  if (std::optional<MachineProfile> host = hostClass(spec)) {
+    changed = std::move(*host);
+  } else {
+    AIR_ASSIGN_OR_RETURN(changed, resolveProfile(spec));
+  }
+  changed.name = machine.name;
+  changed.gpus = machine.gpus;
+  return changed;
 }
 
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host) {

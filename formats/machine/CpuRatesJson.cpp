@@ -34,7 +34,7 @@ Status readStream(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "a stream"));
   for (const char *key : kKeys) {
     if (!object.contains(key)) {
-      return fields.fail(key, "is missing; a stream has loads, hint, "
+      return fields.fail(key, "is missing; every stream must have loads, hint, "
                               "distance_bytes and bandwidth");
     }
   }

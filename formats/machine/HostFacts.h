@@ -1,24 +1,63 @@
 //===- HostFacts.h - what Linux reports about this machine ------*- C++ -*-===//
 //
-// memoryCapacity() is the part of hostProfile() that reads the file system. The
-// root directory is a parameter, so that a test can imitate a machine with
-// files in a folder.
+// The memory of this machine and the limits of the cgroups of this process, as
+// files of the kernel state them: the part of hostProfile() that reads the file
+// system. The root directory is a parameter, so that a test can imitate a
+// machine with files in a folder. Sources: the Linux kernel's documentation of
+// cgroups, admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and
+// man 5 proc.
+//
+// Thread-safety: all functions may be called from any thread. Errors: none; what
+// cannot be read is not known.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_HOSTFACTS_H
 #define AIRPACK_FORMATS_MACHINE_HOSTFACTS_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace air {
 
-/// Returns the smallest of MemTotal (in ROOT/proc/meminfo) and the memory
-/// limits of the cgroups of this process and their ancestors
-/// (ROOT/proc/self/cgroup, versions 1 and 2), in bytes; 0 if none is known.
-/// These numbers are constant during the lifetime of a machine and its
-/// container.
+/// A limit of this many bytes or more is none. Without a limit, version 1 of
+/// cgroups states the largest multiple of the page size that fits in 63 bits.
+inline constexpr uint64_t kUnlimitedMemory = uint64_t{1} << 62;
+
+/// The paths of the files of one memory cgroup. A file need not exist.
+struct MemoryGroup {
+  /// Limits in bytes, or "max". The smallest of them applies.
+  std::vector<std::string> limits;
+  /// The bytes that are in use, including the page cache.
+  std::string usage;
+  std::string statistics;
+  /// The line of `statistics` with the bytes of the page cache that the kernel
+  /// reclaims first.
+  std::string_view inactiveFile;
+};
+
+/// Returns the memory cgroups of this process and their ancestors
+/// (ROOT/proc/self/cgroup, versions 1 and 2) whose files are visible.
+std::vector<MemoryGroup> memoryGroups(const std::string &root);
+
+/// Returns the smallest limit of memoryGroups(), in bytes; 0 if there is none.
+uint64_t memoryLimit(const std::string &root);
+
+/// Returns the smaller of MemTotal (in ROOT/proc/meminfo) and memoryLimit(), in
+/// bytes; 0 if neither is known. These numbers are constant
+/// during the lifetime of a machine and its container.
 uint64_t memoryCapacity(const std::string &root);
+
+/// Returns the decimal number at the start of `text`, or UINT64_MAX if it
+/// overflows; nullopt if `text` does not start with a digit, for example "max".
+std::optional<uint64_t> leadingNumber(std::string_view text);
+
+/// Returns the number in the line of `text` that begins with `key` and
+/// spaces, as leadingNumber() does; nullopt if there is no such line.
+std::optional<uint64_t> numberAfter(std::string_view text,
+                                    std::string_view key);
 
 } // namespace air
 

@@ -15,10 +15,7 @@
 #include "formats/machine/TileRegisters.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <initializer_list>
-#include <optional>
 #include <sched.h>
 #include <unistd.h>
 
@@ -26,6 +23,8 @@
 #include <cpuid.h>
 #elif defined(__aarch64__)
 #include <asm/hwcap.h>
+#include <cstdlib>
+#include <fstream>
 #include <sys/auxv.h>
 #endif
 
@@ -208,94 +207,7 @@ uint32_t usableCores() {
   return online > 0 ? static_cast<uint32_t>(online) : 1;
 }
 
-/// Returns the decimal number at the start of `text`, or UINT64_MAX if it
-/// overflows; nullopt if `text` does not start with a digit, for example "max".
-std::optional<uint64_t> leadingNumber(const std::string &text) {
-  uint64_t value = 0;
-  size_t digits = 0;
-  for (char c : text) {
-    if (c < '0' || c > '9') {
-      break;
-    }
-    if (__builtin_mul_overflow(value, uint64_t{10}, &value) ||
-        __builtin_add_overflow(value, static_cast<uint64_t>(c - '0'), &value)) {
-      return UINT64_MAX;
-    }
-    ++digits;
-  }
-  return digits == 0 ? std::nullopt : std::optional<uint64_t>(value);
-}
-
-std::optional<uint64_t> numberInFile(const std::string &path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) {
-    return std::nullopt;
-  }
-  return leadingNumber(line);
-}
-
-/// Returns the smallest memory limit, in bytes, of the cgroup `group` and its
-/// ancestors, or UINT64_MAX if there is none. `mount` is where the cgroup file
-/// system is mounted; `file` is the name of the files that contain the limits.
-uint64_t limitAlong(const std::string &mount, std::string group,
-                    const char *file) {
-  uint64_t limit = UINT64_MAX;
-  while (true) {
-    std::string folder = mount;
-    folder += group == "/" ? "" : group;
-    if (auto value = numberInFile(folder + "/" + file)) {
-      limit = std::min(limit, *value);
-    }
-    if (group.empty() || group == "/") {
-      return limit;
-    }
-    group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
-  }
-}
-
 } // namespace
-
-uint64_t memoryCapacity(const std::string &root) {
-  uint64_t total = UINT64_MAX;
-  std::ifstream meminfo(root + "/proc/meminfo");
-  std::string line;
-  while (std::getline(meminfo, line)) {
-    if (line.starts_with("MemTotal:")) {
-      const size_t digit = line.find_first_of("0123456789");
-      if (digit != std::string::npos) {
-        if (auto kib = leadingNumber(line.substr(digit))) {
-          total = *kib > UINT64_MAX / 1024 ? UINT64_MAX : *kib * 1024;
-        }
-      }
-      break;
-    }
-  }
-  // Each line is "HIERARCHY:CONTROLLERS:PATH". For cgroup version 2, the
-  // hierarchy is 0 and the list of controllers is empty.
-  std::ifstream groups(root + "/proc/self/cgroup");
-  const std::string mount = root + "/sys/fs/cgroup";
-  while (std::getline(groups, line)) {
-    const size_t first = line.find(':');
-    const size_t second =
-        first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) {
-      continue;
-    }
-    const std::string controllers =
-        "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string group = line.substr(second + 1);
-    if (controllers == ",,") {
-      total = std::min(total, limitAlong(mount, group, "memory.max"));
-      total =
-          std::min(total, limitAlong(mount + "/unified", group, "memory.max"));
-    } else if (controllers.find(",memory,") != std::string::npos) {
-      total = std::min(
-          total, limitAlong(mount + "/memory", group, "memory.limit_in_bytes"));
-    }
-  }
-  return total == UINT64_MAX ? 0 : total;
-}
 
 /// Returns the features whose implied features are all present. A hypervisor
 /// may hide a feature without hiding those that imply it, and no code can be

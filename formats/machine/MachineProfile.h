@@ -20,17 +20,28 @@
 //   memory_bytes, memory_bandwidth, disk_bandwidth
 //                     0..2^63-1; 0 when absent
 //   measured          true or false; false when absent
+//   memory_limit, memlock_limit
+//                     1..2^63-1; only written if known
+//   memory_curve      a list of at most 256 objects with both keys of
+//                     ThreadRate, one for each number of threads; only written
+//                     if it is not empty
+//   disk              as DiskRates.h describes; only written if a rate is known
 //   cpu               an object with the keys that CpuRates.h names, all of
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
 //                     StreamRate. It is only written if a rate is known
-// Any other key is refused, and so is a key that appears twice.
+//   gpus              as GpuProfile.h describes
+// Any other key is refused, and so is a key that appears twice. The table
+// Machine lacks the keys from memory_limit to disk, because they only matter on
+// the machine itself, and gpus, because no plan is made for a GPU yet.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
 #define AIRPACK_FORMATS_MACHINE_MACHINEPROFILE_H
 
 #include "formats/machine/CpuRates.h"
+#include "formats/machine/DiskRates.h"
+#include "formats/machine/GpuProfile.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
@@ -39,6 +50,14 @@
 #include <vector>
 
 namespace air {
+
+/// How fast a number of threads together read from memory.
+struct ThreadRate {
+  uint32_t threads = 1;   ///< threads: 1 to the number of cores
+  uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
+
+  bool operator==(const ThreadRate &) const = default;
+};
 
 struct MachineProfile {
   std::string name; ///< "host", "x86-64-v3", or the file's name
@@ -50,7 +69,16 @@ struct MachineProfile {
   uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s
   uint64_t diskBandwidth = 0;   ///< sequential reads, in bytes/s
   bool measured = false;
+  /// memory_limit: the smallest limit of a cgroup, in bytes; 0 if there is none.
+  /// memoryBytes is not larger.
+  uint64_t memoryLimit = 0;
+  /// memlock_limit: the bytes that a process may lock in RAM (RLIMIT_MEMLOCK);
+  /// 0 if it is not known.
+  uint64_t memlockLimit = 0;
+  std::vector<ThreadRate> memoryCurve; ///< by the number of threads, ascending
+  std::vector<DiskRate> diskCurve;     ///< sorted by compareDiskRates()
   CpuRates cpu;
+  std::vector<GpuProfile> gpus; ///< none or one
 
   bool operator==(const MachineProfile &) const = default;
 };
@@ -71,11 +99,25 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// is free.
 MachineProfile hostProfile();
 
-/// Returns the profile that `spec` names: "host", a built-in name, or a path
-/// that ends in ".json" or contains a '/'. An Unsupported error lists the
-/// built-in names; for the name of a GPU, it states the backend that the GPU
-/// needs. A Corrupt error names the JSON field.
+/// Returns the machine that `spec` names: "host", a built-in name, the name of a
+/// GPU, or a path that ends in ".json" or contains a '/'. An Unsupported error
+/// lists the built-in names. A Corrupt error names the JSON field.
+Result<MachineProfile> resolveMachine(const std::string &spec);
+
+/// Returns the machine that `spec` names, for which a plan can be made. In
+/// addition to the errors of resolveMachine(), a machine with a GPU is
+/// Unsupported, and the message states the backend that the GPU needs.
 Result<MachineProfile> resolveProfile(const std::string &spec);
+
+/// Returns `machine` with another CPU, which `spec` names in one of these ways:
+///   - the name of a built-in profile: only the architecture, the features, the
+///     rates and the memory bandwidth change;
+///   - "desktop", "laptop" or "server" (GpuTable.h), "host" or a file:
+///     everything but the name and the GPU changes, including cores, RAM and
+///     disk.
+/// The errors are those of resolveProfile().
+Result<MachineProfile> withCpu(const MachineProfile &machine,
+                               const std::string &spec);
 
 /// Names of the built-in profiles, sorted.
 std::vector<std::string> builtinProfiles();

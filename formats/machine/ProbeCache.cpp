@@ -34,7 +34,7 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
   }
   const auto profile = object.find("profile");
   if (profile == object.end() || !profile->is_object()) {
-    return fields.fail("profile", "is missing or not an object");
+    return fields.fail("profile", "is missing or is not an object");
   }
   AIR_ASSIGN_OR_RETURN(cache.profile, profileFrom(*profile, where));
   return cache;
@@ -45,8 +45,9 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const ProbeCache &cache) {
   const auto differs = [](const std::string &what, const std::string &was,
                           const std::string &is) {
-    return mismatchError("it is of a machine with " + what + " " + was +
-                         ", and this one has " + is);
+    return mismatchError("it was saved on a machine with " + what + " " + was +
+                         ", but this machine has " + is +
+                         "; run airrun probe --save on this machine");
   };
   const MachineProfile &measured = cache.profile;
   if (cache.cpuModel != cpuModel) {
@@ -58,8 +59,9 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
                    std::to_string(host.cores));
   }
   if (measured.arch != host.arch || measured.features != host.features) {
-    return mismatchError("it is of a machine with other ISA features than "
-                         "this one");
+    return mismatchError("it was saved on a machine whose ISA features "
+                         "differ from this machine's; run airrun probe "
+                         "--save on this machine");
   }
   MachineProfile profile = host;
   profile.memoryBandwidth = measured.memoryBandwidth;

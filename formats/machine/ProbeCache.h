@@ -36,7 +36,8 @@ std::string toJson(const ProbeCache &cache);
 Result<ProbeCache> parseProbeCache(const std::string &json,
                                    const std::string &where);
 
-/// Returns the profile `host` with the bandwidths and rates of `cache`.
+/// Returns the profile `host` with the bandwidths and rates of `cache`, but
+/// without what a plan does not record.
 /// `cpuModel` is the model of the host's CPU. Fails with Mismatch if the cache
 /// is of another machine: if the model of the CPU, the number of cores, the
 /// architecture or the features differ. The message names the first difference.

@@ -7,6 +7,9 @@
 
 namespace air {
 
+/// A plan has the same limit (rule plan.machine.name).
+static constexpr size_t kMaxNameBytes = 1024;
+
 Status ProfileFields::fail(const std::string &field,
                            const std::string &what) const {
   return corruptError("'" + where + "': field '" + prefix + field + "' " +
@@ -58,6 +61,28 @@ Status ProfileFields::readText(const char *field, std::string &value) const {
     return fail(field, "is " + shown(*it) + "; it must be a string");
   }
   value = *it->get_ptr<const std::string *>();
+  return Status::ok();
+}
+
+Status ProfileFields::checkName(const std::string &name) const {
+  if (name.empty() || name.find('/') != std::string::npos) {
+    return fail("name",
+                "is \"" + name +
+                    "\"; it must be a string that is not empty and has no '/'");
+  }
+  if (name.size() > kMaxNameBytes) {
+    return fail("name", "has " + std::to_string(name.size()) +
+                            " bytes; at most " + std::to_string(kMaxNameBytes) +
+                            " are allowed");
+  }
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    if (byte < 0x20 || byte == 0x7f) {
+      return fail("name", "has the control character " + std::to_string(byte) +
+                              " at byte " + std::to_string(i) +
+                              "; control characters are not allowed");
+    }
+  }
   return Status::ok();
 }
 

@@ -1,8 +1,8 @@
 //===- ProfileFields.h - fields of a profile's JSON -------------*- C++ -*-===//
 //
-// Code that ProfileJson.cpp, CpuRatesJson.cpp and ProbeCache.cpp share. Errors
-// are Corrupt and name the file, the field, its value and the values that the
-// field accepts.
+// Code that ProfileJson.cpp, CpuRatesJson.cpp, DiskRatesJson.cpp, GpuJson.cpp
+// and ProbeCache.cpp share. Errors are Corrupt and name the file, the field, its
+// value and the values that the field accepts.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
@@ -45,6 +45,11 @@ public:
                     uint64_t &value) const;
   Status readText(const char *field, std::string &value) const;
 
+  /// Checks that `name`, the value of the field "name", is not empty, is not too
+  /// long, and contains no '/' and no control characters, because names end up
+  /// in plans and in one-line messages.
+  Status checkName(const std::string &name) const;
+
   /// Returns any value as one short line of text. The contents of lists and
   /// objects are left out, because printing recurses and a file may nest deeper
   /// than the stack allows.
@@ -74,6 +79,20 @@ Status readCpuRates(const ProfileJson &object, const std::string &where,
 
 /// The object "cpu" for `rates`, with every key.
 ProfileJson cpuRatesJson(const CpuRates &rates);
+
+/// Reads the object "disk" of the profile `object`, if there is one.
+Status readDiskRates(const ProfileJson &object, const std::string &where,
+                     std::vector<DiskRate> &curve);
+
+/// The object "disk" for `curve`, with every key.
+ProfileJson diskRatesJson(const std::vector<DiskRate> &curve);
+
+/// Reads the list "gpus" of the profile `object`, if there is one.
+Status readGpus(const ProfileJson &object, const std::string &where,
+                std::vector<GpuProfile> &gpus);
+
+/// The list "gpus", with every key of each GPU.
+ProfileJson gpusJson(const std::vector<GpuProfile> &gpus);
 
 } // namespace air
 

@@ -22,9 +22,7 @@ constexpr std::string_view kArmFeatures[] = {"bf16", "dotprod", "fullfp16",
 
 // Linux supports at most 8192 CPUs, and usually two of them share a core.
 constexpr uint64_t kMaxCores = 4096;
-/// The length of the longest name that a profile may have. A plan has the same
-/// limit (rule plan.machine.name).
-constexpr size_t kMaxNameBytes = 1024;
+constexpr size_t kMaxThreadRates = 256;
 
 std::string fileStem(const std::string &path) {
   const size_t slash = path.rfind('/');
@@ -42,31 +40,6 @@ std::string join(const std::vector<std::string_view> &names) {
     text += name;
   }
   return text;
-}
-
-/// Checks that `name` is not empty, is not too long, and contains no '/' and no
-/// control characters. The name ends up in a plan and in one-line messages.
-Status checkName(const ProfileFields &fields, const std::string &name) {
-  if (name.empty() || name.find('/') != std::string::npos) {
-    return fields.fail(
-        "name", "is \"" + name +
-                    "\"; it must be a string that is not empty and has no '/'");
-  }
-  if (name.size() > kMaxNameBytes) {
-    return fields.fail(
-        "name", "has " + std::to_string(name.size()) + " bytes; at most " +
-                    std::to_string(kMaxNameBytes) + " are allowed");
-  }
-  for (size_t i = 0; i < name.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(name[i]);
-    if (byte < 0x20 || byte == 0x7f) {
-      return fields.fail("name", "has the control character " +
-                                     std::to_string(byte) + " at byte " +
-                                     std::to_string(i) +
-                                     "; control characters are not allowed");
-    }
-  }
-  return Status::ok();
 }
 
 Status readFeatures(const Json &object, const ProfileFields &fields,
@@ -109,6 +82,54 @@ Status readFeatures(const Json &object, const ProfileFields &fields,
   return Status::ok();
 }
 
+Status readMemoryCurve(const Json &object, const std::string &where,
+                       const ProfileFields &fields, MachineProfile &profile) {
+  const auto it = object.find("memory_curve");
+  if (it == object.end()) {
+    return Status::ok();
+  }
+  if (!it->is_array() || it->size() > kMaxThreadRates) {
+    return fields.fail("memory_curve",
+                       (it->is_array()
+                            ? "has " + std::to_string(it->size()) + " entries"
+                            : "is " + ProfileFields::shown(*it)) +
+                           "; it must be an array of at most " +
+                           std::to_string(kMaxThreadRates));
+  }
+  std::vector<ThreadRate> &curve = profile.memoryCurve;
+  for (size_t i = 0; i < it->size(); ++i) {
+    static constexpr const char *kKeys[] = {"threads", "bandwidth"};
+    const std::string name = "memory_curve[" + std::to_string(i) + "]";
+    const Json &entry = (*it)[i];
+    if (!entry.is_object() || !entry.contains("threads") ||
+        !entry.contains("bandwidth")) {
+      return fields.fail(name, "must be an object with threads and bandwidth");
+    }
+    const ProfileFields rate(entry, where, name + ".");
+    AIR_RETURN_IF_ERROR(rate.onlyKnows(kKeys, "a rate"));
+    uint64_t threads = 0;
+    AIR_RETURN_IF_ERROR(rate.readNumber("threads", 1, profile.cores, threads));
+    uint64_t bandwidth = 0;
+    AIR_RETURN_IF_ERROR(
+        rate.readNumber("bandwidth", 1, kMaxProfileNumber, bandwidth));
+    curve.push_back({static_cast<uint32_t>(threads), bandwidth});
+  }
+  std::sort(curve.begin(), curve.end(),
+            [](const ThreadRate &a, const ThreadRate &b) {
+              return a.threads < b.threads;
+            });
+  const auto twice = std::adjacent_find(
+      curve.begin(), curve.end(), [](const ThreadRate &a, const ThreadRate &b) {
+        return a.threads == b.threads;
+      });
+  if (twice != curve.end()) {
+    return fields.fail("memory_curve",
+                       "has two rates of " + std::to_string(twice->threads) +
+                           " threads; each number may appear only once");
+  }
+  return Status::ok();
+}
+
 } // namespace
 
 std::vector<std::string_view> knownFeatures(std::string_view arch) {
@@ -127,8 +148,8 @@ Result<MachineProfile> parseProfile(const std::string &json,
   const Json object = parseProfileJson(json, repeated);
   if (object.is_discarded() || !object.is_object()) {
     return corruptError("'" + where +
-                        "' is not a JSON object; a machine profile is one, "
-                        "with at least \"arch\" and \"cores\"");
+                        "' is not a JSON object; a machine profile is a JSON "
+                        "object with at least the keys \"arch\" and \"cores\"");
   }
   if (!repeated.empty()) {
     return ProfileFields(object, where)
@@ -139,16 +160,26 @@ Result<MachineProfile> parseProfile(const std::string &json,
 
 Result<MachineProfile> profileFrom(const Json &object,
                                    const std::string &where) {
-  static constexpr const char *kKeys[] = {
-      "name",           "arch",         "features",
-      "cores",          "memory_bytes", "memory_bandwidth",
-      "disk_bandwidth", "measured",     "cpu"};
+  static constexpr const char *kKeys[] = {"name",
+                                          "arch",
+                                          "features",
+                                          "cores",
+                                          "memory_bytes",
+                                          "memory_bandwidth",
+                                          "disk_bandwidth",
+                                          "measured",
+                                          "memory_limit",
+                                          "memlock_limit",
+                                          "memory_curve",
+                                          "disk",
+                                          "cpu",
+                                          "gpus"};
   const ProfileFields fields(object, where);
   AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "a profile"));
   MachineProfile profile;
   profile.name = fileStem(where);
   AIR_RETURN_IF_ERROR(fields.readText("name", profile.name));
-  AIR_RETURN_IF_ERROR(checkName(fields, profile.name));
+  AIR_RETURN_IF_ERROR(fields.checkName(profile.name));
   AIR_RETURN_IF_ERROR(fields.readText("arch", profile.arch));
   if (knownFeatures(profile.arch).empty()) {
     return fields.fail("arch", profile.arch.empty()
@@ -177,8 +208,15 @@ Result<MachineProfile> profileFrom(const Json &object,
     }
     profile.measured = it->get<bool>();
   }
+  AIR_RETURN_IF_ERROR(fields.readNumber("memory_limit", 1, kMaxProfileNumber,
+                                        profile.memoryLimit));
+  AIR_RETURN_IF_ERROR(fields.readNumber("memlock_limit", 1, kMaxProfileNumber,
+                                        profile.memlockLimit));
+  AIR_RETURN_IF_ERROR(readMemoryCurve(object, where, fields, profile));
+  AIR_RETURN_IF_ERROR(readDiskRates(object, where, profile.diskCurve));
   AIR_RETURN_IF_ERROR(readFeatures(object, fields, profile));
   AIR_RETURN_IF_ERROR(readCpuRates(object, where, profile.cpu));
+  AIR_RETURN_IF_ERROR(readGpus(object, where, profile.gpus));
   return profile;
 }
 
@@ -192,8 +230,30 @@ Json profileJson(const MachineProfile &profile) {
   object["memory_bandwidth"] = profile.memoryBandwidth;
   object["disk_bandwidth"] = profile.diskBandwidth;
   object["measured"] = profile.measured;
+  if (profile.memoryLimit != 0) {
+    object["memory_limit"] = profile.memoryLimit;
+  }
+  if (profile.memlockLimit != 0) {
+    object["memlock_limit"] = profile.memlockLimit;
+  }
+  if (!profile.memoryCurve.empty()) {
+    Json list = Json::array();
+    for (const ThreadRate &rate : profile.memoryCurve) {
+      Json entry;
+      entry["threads"] = rate.threads;
+      entry["bandwidth"] = rate.bandwidth;
+      list.push_back(std::move(entry));
+    }
+    object["memory_curve"] = std::move(list);
+  }
+  if (!profile.diskCurve.empty()) {
+    object["disk"] = diskRatesJson(profile.diskCurve);
+  }
   if (profile.cpu != CpuRates{}) {
     object["cpu"] = cpuRatesJson(profile.cpu);
+  }
+  if (!profile.gpus.empty()) {
+    object["gpus"] = gpusJson(profile.gpus);
   }
   return object;
 }

@@ -5,6 +5,7 @@
 #include "formats/plan/PlanHeader.h"
 #include "formats/support/CheckedMath.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -29,6 +30,13 @@ uint64_t lowerBound(const plan::PlanT &plan) {
              4 * tokenizer.end_of_generation.size() +
              tokenizer.chat_template.size() + tokenizer.pre.size();
   }
+  for (const auto &segment : plan.segments) {
+    bytes += segment->digests.size();
+  }
+  for (const auto &placement : plan.placements) {
+    // A read has two fields of 4 bytes and four of 8.
+    bytes += 40 * placement->reads.size() + 8 * placement->resident.size();
+  }
   return bytes;
 }
 
@@ -36,11 +44,53 @@ Status tooLarge(uint64_t bytes) {
   return doesNotFitError("the plan's metadata takes " + std::to_string(bytes) +
                          " bytes; at most " +
                          std::to_string(kMaxMetadataBytes) +
-                         " are allowed; check that the model's tokenizer is "
-                         "intact");
+                         " are allowed; check that the model's tokenizer and "
+                         "the shapes of its tensors are intact");
 }
 
 } // namespace
+
+uint64_t digestChunkBytes(plan::SegmentKind kind) {
+  switch (kind) {
+  case plan::SegmentKind::Weights:
+    return uint64_t{256} << 10;
+  case plan::SegmentKind::Table:
+    return uint64_t{64} << 10;
+  case plan::SegmentKind::Kernels:
+    break;
+  }
+  return uint64_t{1} << 20;
+}
+
+Status prepareDigests(plan::PlanT &plan) {
+  uint64_t total = 0;
+  for (const auto &segment : plan.segments) {
+    segment->digest_chunk = digestChunkBytes(segment->kind);
+    // A chunk has at least 2^16 bytes, so nothing overflows here.
+    const uint64_t chunks =
+        segment->stored_bytes / segment->digest_chunk +
+        (segment->stored_bytes % segment->digest_chunk != 0 ? 1 : 0);
+    const uint64_t bytes = chunks * sizeof(Digest);
+    total = checkedAdd(total, bytes).value_or(UINT64_MAX);
+    if (total > kMaxMetadataBytes) {
+      return tooLarge(total);
+    }
+    segment->digests.assign(bytes, 0);
+  }
+  return Status::ok();
+}
+
+std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
+                                  uint64_t chunkBytes) {
+  std::vector<uint8_t> digests;
+  while (!pages.empty()) {
+    const auto chunk = pages.first(std::min<size_t>(pages.size(), chunkBytes));
+    const Digest digest = digestOf(chunk);
+    digests.insert(digests.end(), digest.begin(), digest.end());
+    pages = pages.subspan(chunk.size());
+  }
+  return digests;
+}
 
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan) {
   if (const uint64_t bytes = lowerBound(plan); bytes > kMaxMetadataBytes) {

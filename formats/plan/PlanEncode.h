@@ -23,6 +23,23 @@ namespace air {
 /// Fails with DoesNotFit if the size would exceed kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
+/// Returns the size of the chunks into which a segment of kind `kind` is divided
+/// for its digests. What reads only a part of a segment must read whole chunks
+/// to verify them. Of weights, each step reads some megabytes, of which the first
+/// and the last chunk may also be needed by another step. Of a table, single rows
+/// of some kilobytes are read. Kernels are always read as a whole.
+uint64_t digestChunkBytes(plan::SegmentKind kind);
+
+/// Sets Segment.digest_chunk of every segment, and makes room for the digests,
+/// which are zero. Fails with DoesNotFit if they would take more than
+/// kMaxMetadataBytes.
+Status prepareDigests(plan::PlanT &plan);
+
+/// Returns the digests of a segment's stored bytes, of which `pages` contains
+/// whole pages, as they are stored in Segment.digests.
+std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
+                                  uint64_t chunkBytes);
+
 /// Sets every Segment.offset, so that the segments follow one another after
 /// `metadataBytes` of metadata, and returns the file's size in bytes. Fails
 /// with DoesNotFit if the file would exceed the largest possible size, 2^63 - 1

@@ -13,18 +13,16 @@
 
 namespace air {
 
-inline constexpr uint32_t kPlanMajor = 2;
-/// Minor version 1 introduced the order of units in layout x16 that
-/// formats/plan/X16Order.h defines.
-inline constexpr uint32_t kPlanMinor = 1;
+inline constexpr uint32_t kPlanMajor = 3;
+inline constexpr uint32_t kPlanMinor = 0;
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
                                           'L', 'A', 'N', '\n'};
 /// The largest metadata that a reader accepts, in bytes. It limits what a
 /// reader must verify before it trusts anything. A vocabulary of 256 Ki tokens
-/// takes some 10 MiB and a layer of a quantised decoder 6.5 KiB, so a model of
-/// 30,000 layers fits.
+/// takes some 10 MiB, a layer of a quantised decoder 6.5 KiB, and the digests of
+/// a model of 400 GB 6 MiB, so that there is room for models many times larger.
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
 
 /// The first bytes of every plan of every version.

@@ -113,6 +113,22 @@ Json walkVector(ElementaryType kind, const uint8_t *at, const TypeTable *type) {
   return list;
 }
 
+/// Converts Segment.digests, in which the digests follow one another.
+Json walkDigests(const flatbuffers::Vector<uint8_t> &digests) {
+  const uint32_t count = digests.size() / sizeof(Digest);
+  if (count > kListed) {
+    return summary(count, {digests.data(), digests.size()});
+  }
+  Json list = Json::array();
+  for (uint32_t i = 0; i < count; ++i) {
+    Digest digest;
+    std::copy_n(digests.data() + i * digest.size(), digest.size(),
+                digest.begin());
+    list.push_back(toHex(digest));
+  }
+  return list;
+}
+
 Json walkStrings(const plan::StringList &list) {
   // The digest covers the bytes of all strings, and then their end offsets.
   DigestStream digest;
@@ -145,6 +161,10 @@ Json walkTable(const flatbuffers::Table &table, const TypeTable &type) {
     Json value = code.is_repeating ? walkVector(kind, at, inner)
                                    : walkValue(kind, at, inner);
     const std::string_view name = type.names[i];
+    if (&type == plan::SegmentTypeTable() && name == "digests") {
+      value = walkDigests(
+          *reinterpret_cast<const plan::Segment &>(table).digests());
+    }
     if (kind == flatbuffers::ET_USHORT && value.is_number()) {
       const auto id = value.get<uint16_t>();
       if (name == "dtype") {

@@ -97,12 +97,12 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   const auto padded = checkedAlignUp(header.metadataBytes, kPlanPageBytes);
   if (header.metadataBytes == 0 || header.metadataBytes > kMaxMetadataBytes ||
       !padded || !rangeFits(kPlanPageBytes, *padded, bytes.size())) {
-    return verificationError("header.metadata_bytes: the header states " +
-                             std::to_string(header.metadataBytes) +
-                             " bytes of metadata; there must be 1 to " +
-                             std::to_string(kMaxMetadataBytes) +
-                             ", which in whole pages must fit in the file of " +
-                             size + " bytes");
+    return verificationError(
+        "header.metadata_bytes: the header states " +
+        std::to_string(header.metadataBytes) +
+        " bytes of metadata; it must state 1 to " +
+        std::to_string(kMaxMetadataBytes) +
+        ", and in whole pages they must fit in the file of " + size + " bytes");
   }
   return Status::ok();
 }
@@ -169,33 +169,76 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   return file;
 }
 
+void PlanFile::dropFromCache(uint32_t index) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  mappedFile.dropFromCache(segment.offset(), segment.stored_bytes());
+}
+
 std::span<const uint8_t> PlanFile::segmentBytes(uint32_t index) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   return all.subspan(segment.offset(), segment.stored_bytes());
 }
 
-Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
+uint64_t PlanFile::chunkCount(uint32_t index) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  return ceilDiv(segment.stored_bytes(), segment.digest_chunk());
+}
+
+uint64_t PlanFile::chunkBytes(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
-  Digest recorded;
-  std::copy_n(segment.digest()->data(), recorded.size(), recorded.begin());
-  constexpr uint64_t kPiece = uint64_t{8} << 20;
-  DigestStream stream;
-  for (uint64_t done = 0; done < padded; done += kPiece) {
-    const uint64_t offset = segment.offset() + done;
-    const uint64_t bytes = std::min(kPiece, padded - done);
-    stream.update(all.subspan(offset, bytes));
-    if (pagesAfter == PagesAfter::Drop && !mappedFile.bytes().empty()) {
-      mappedFile.release(offset, bytes);
-    }
-  }
-  const Digest found = stream.finish();
-  if (found != recorded) {
-    return digestChanged("segment.digest",
-                         "segment " + std::to_string(index) + " '" +
-                             segment.name()->str() + "'",
-                         recorded, found)
+  const uint64_t size = segment.digest_chunk();
+  return std::min(size, padded - chunk * size);
+}
+
+Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
+                             std::span<const uint8_t> bytes) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  const std::string what = "chunk " + std::to_string(chunk) + " of segment " +
+                           std::to_string(index) + " '" +
+                           segment.name()->str() + "'";
+  if (const uint64_t expected = chunkBytes(index, chunk);
+      bytes.size() != expected) {
+    return verificationError("segment.digest: " + what + " has " +
+                             std::to_string(expected) + " bytes, but " +
+                             std::to_string(bytes.size()) +
+                             " bytes were to be verified")
         .withContext("'" + fileName + "'");
+  }
+  Digest recorded;
+  std::copy_n(segment.digests()->data() + chunk * recorded.size(),
+              recorded.size(), recorded.begin());
+  if (const Digest found = digestOf(bytes); found != recorded) {
+    return digestChanged("segment.digest", what, recorded, found)
+        .withContext("'" + fileName + "'");
+  }
+  return Status::ok();
+}
+
+Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  return verifyChunk(
+      index, chunk,
+      all.subspan(segment.offset() + chunk * segment.digest_chunk(),
+                  chunkBytes(index, chunk)));
+}
+
+Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
+  const plan::Segment &segment = *root->segments()->Get(index);
+  // The pages are dropped in pieces, because a system call for each small chunk
+  // of a table would take longer than its digest.
+  constexpr uint64_t kPiece = uint64_t{8} << 20;
+  const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
+  uint64_t dropped = 0;
+  uint64_t done = 0;
+  for (uint64_t chunk = 0; chunk < chunkCount(index); ++chunk) {
+    AIR_RETURN_IF_ERROR(verifyChunk(index, chunk));
+    done += chunkBytes(index, chunk);
+    if (pagesAfter == PagesAfter::Drop && !mappedFile.bytes().empty() &&
+        (done - dropped >= kPiece || done == padded)) {
+      mappedFile.release(segment.offset() + dropped, done - dropped);
+      dropped = done;
+    }
   }
   return Status::ok();
 }

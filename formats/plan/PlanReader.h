@@ -28,7 +28,8 @@ enum class PagesAfter : uint8_t { Keep, Drop };
 
 /// A plan whose header and metadata have been verified: digests, structure and
 /// every rule of PlanVerifier. The bytes of segments have not been verified;
-/// call verifySegment() before the first use of each segment.
+/// call verifySegment() before the first use of each segment, or verifyChunk()
+/// before the first use of each chunk.
 class PlanFile {
 public:
   static Result<PlanFile> open(const std::string &path);
@@ -43,14 +44,35 @@ public:
   /// Calls MappedFile::checkUnchanged() for the plan's file. Returns Ok if the
   /// plan was made by parse() and has no file.
   Status checkUnchanged() const { return mappedFile.checkUnchanged(); }
+  /// The open file, or -1 if the plan was made by parse() and has no file.
+  int descriptor() const { return mappedFile.file(); }
+  const std::string &name() const { return fileName; }
   /// The stored bytes of segment `index`, which lie in the mapping. `index`
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
-  /// Fails with VerificationFailed, and states both digests, if the bytes of
-  /// segment `index` or the zeros after them have changed. With
-  /// PagesAfter::Drop, only a few MiB of the file are in memory at a time.
+  /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
+  /// MiB of the file are in memory at a time.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
+
+  /// The number of chunks of segment `index`. Chunk i of a segment consists of
+  /// the bytes from i * digest_chunk to at most (i + 1) * digest_chunk of its
+  /// stored bytes and of the zeros after them.
+  uint64_t chunkCount(uint32_t index) const;
+  /// The size in bytes of a chunk, which must be below chunkCount(). Only the
+  /// last chunk of a segment may be shorter than its digest_chunk; it has whole
+  /// pages, too.
+  uint64_t chunkBytes(uint32_t index, uint64_t chunk) const;
+  /// Fails with VerificationFailed, and states both digests, if `bytes` are not
+  /// those of the chunk: if they have changed, or are not chunkBytes() many.
+  /// The caller has read them from the file, or from the mapping.
+  Status verifyChunk(uint32_t index, uint64_t chunk,
+                     std::span<const uint8_t> bytes) const;
+  /// The same for the bytes in the mapping.
+  Status verifyChunk(uint32_t index, uint64_t chunk) const;
+
+  /// Drops the bytes of a segment from memory and from the page cache.
+  void dropFromCache(uint32_t index) const;
 
 private:
   MappedFile mappedFile;

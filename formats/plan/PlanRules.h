@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace air::rules {
 
@@ -42,6 +43,11 @@ inline constexpr uint32_t kMaxFeatures = 256;
 /// shape and dtype share kernels; a model of 405 billion parameters with mixed
 /// dtypes has 50.
 inline constexpr uint32_t kMaxEntries = 65536;
+/// A plan has a placement for each of four shares of the RAM.
+inline constexpr uint32_t kMaxPlacements = 16;
+/// A chunk must be in memory as a whole to be verified. Plans have chunks of at
+/// most 1 MiB.
+inline constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
 /// GGUF bounds a tensor's name at 64 bytes; the name of a matrix joined from q,
 /// k and v consists of three such names.
 inline constexpr size_t kMaxNameBytes = 1024;
@@ -108,9 +114,21 @@ Status verifyPrograms(const plan::Plan &plan);
 Status verifyLiveness(const plan::Plan &plan);
 Status verifyReads(const plan::Plan &plan);
 
-// Defined in VerifyBudgets.cpp; called after the programs have been verified.
-Status verifyBudgets(const plan::Plan &plan);
-Status verifyPredictions(const plan::Plan &plan);
+// Defined in VerifyPlacements.cpp.
+/// Returns, for each step of `program`, the segments that the step needs whole,
+/// ascending and without duplicates. Steps of kind Embed need none, because
+/// they gather rows.
+std::vector<std::vector<uint32_t>> wholeSegments(const plan::Plan &plan,
+                                                 const plan::Program &program);
+/// Verifies every placement, including its budgets and predictions.
+Status verifyPlacements(const plan::Plan &plan, uint64_t pageBytes);
+
+// Defined in VerifyBudgets.cpp. `owner` describes the placement for messages.
+Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
+                     const std::string &owner);
+Status verifyPredictions(const plan::Plan &plan,
+                         const plan::Placement &placement,
+                         const std::string &owner);
 
 } // namespace air::rules
 

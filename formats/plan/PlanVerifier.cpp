@@ -135,8 +135,7 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifyPrograms(plan));
   AIR_RETURN_IF_ERROR(rules::verifyLiveness(plan));
   AIR_RETURN_IF_ERROR(rules::verifyReads(plan));
-  AIR_RETURN_IF_ERROR(rules::verifyBudgets(plan));
-  return rules::verifyPredictions(plan);
+  return rules::verifyPlacements(plan, pageBytes);
 }
 
 } // namespace air

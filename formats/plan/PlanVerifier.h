@@ -1,9 +1,9 @@
 //===- PlanVerifier.h - every rule a plan must obey -------------*- C++ -*-===//
 //
 // docs/plan-format.md lists the rules by name. The code is independent of the
-// planner: it recomputes sizes and the liveness of buffers, and it checks
-// alignment, the order of reads, the ABI version of the kernels, and memory use
-// against the budgets. It returns normally for every FlatBuffer, however
+// planner: it recomputes sizes and the liveness of buffers, follows what each
+// read overwrites in the ring, and checks alignment, the order of reads, the ABI
+// version of the kernels, and memory use against the budgets. It returns normally for every FlatBuffer, however
 // malformed.
 //
 //===----------------------------------------------------------------------===//

@@ -7,7 +7,55 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace air {
+
+namespace {
+
+/// Computes the digests of the chunks of a segment while the segment arrives in
+/// pieces of any size.
+class ChunkDigests {
+public:
+  explicit ChunkDigests(uint64_t chunk) : chunkBytes(chunk) {}
+
+  void update(std::span<const uint8_t> piece) {
+    while (!piece.empty()) {
+      const auto part =
+          piece.first(std::min<uint64_t>(piece.size(), chunkBytes - filled));
+      digest.update(part);
+      filled += part.size();
+      if (filled == chunkBytes) {
+        endChunk();
+      }
+      piece = piece.subspan(part.size());
+    }
+  }
+
+  /// Returns the digests, one after the other.
+  std::vector<uint8_t> finish() {
+    if (filled != 0) {
+      endChunk();
+    }
+    return std::move(digests);
+  }
+
+private:
+  void endChunk() {
+    const Digest result = digest.finish();
+    digests.insert(digests.end(), result.begin(), result.end());
+    digest = DigestStream();
+    filled = 0;
+  }
+
+  uint64_t chunkBytes;
+  DigestStream digest;
+  uint64_t filled = 0; // bytes of the current chunk
+  std::vector<uint8_t> digests;
+};
+
+} // namespace
 
 Result<PlanWriter> PlanWriter::create(const std::string &path,
                                       plan::PlanT plan) {
@@ -19,8 +67,8 @@ Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
   // The digests are not known yet, but they have their final size from the
   // start, so that the size of the metadata, and with it every offset, is
   // final.
+  AIR_RETURN_IF_ERROR(prepareDigests(plan));
   for (const auto &segment : plan.segments) {
-    segment->digest.assign(sizeof(Digest), 0);
     segment->offset = 0;
   }
   PlanWriter writer;
@@ -53,33 +101,32 @@ Status PlanWriter::writeSegment(
   if (written[index]) {
     return usageError(name + " was written twice");
   }
-  DigestStream digest;
+  ChunkDigests digests(segment.digest_chunk);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
     if (piece.size() > segment.stored_bytes - done) {
       return usageError(name + " got " + std::to_string(done + piece.size()) +
-                        " bytes or more; it was declared with " +
+                        " bytes or more, but was declared with " +
                         std::to_string(segment.stored_bytes));
     }
-    // The digest must be computed before the write. If the file that `piece` is
+    // The digests must be computed before the write. If the file that `piece` is
     // mapped from was truncated meanwhile, reading it here raises SIGBUS, which
     // is reported with the name of that file. A write from the same pages would
     // fail without naming it.
-    digest.update(piece);
+    digests.update(piece);
     AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
     done += piece.size();
     return Status::ok();
   }));
   if (done != segment.stored_bytes) {
     return usageError(name + " got " + std::to_string(done) +
-                      " bytes; it was declared with " +
+                      " bytes, but was declared with " +
                       std::to_string(segment.stored_bytes));
   }
   const std::vector<uint8_t> padding(alignUp(done, kPlanPageBytes) - done);
   AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, padding));
-  digest.update(padding);
-  const Digest result = digest.finish();
-  segment.digest.assign(result.begin(), result.end());
+  digests.update(padding);
+  segment.digests = digests.finish();
   written[index] = true;
   return Status::ok();
 }

@@ -99,36 +99,36 @@ Status verifyKv(const plan::Plan &plan) {
 
 namespace {
 
-/// The RAM in bytes that a plan needs, computed from its records.
+/// The RAM in bytes that a placement needs, computed from the plan's records.
 struct Needs {
-  uint64_t weights = 0; // segments of weights that stay in RAM
+  uint64_t weights = 0; // what stays in RAM of the segments of weights
   uint64_t kernels = 0;
   uint64_t tables = 0;
+  uint64_t ring = 0;
   uint64_t kv = 0;
   uint64_t activations = 0;
   uint64_t scratch = 0;
 
   uint64_t total() const {
     uint64_t sum = 0;
-    for (uint64_t part : {weights, kernels, tables, kv, activations, scratch}) {
+    for (uint64_t part :
+         {weights, kernels, tables, ring, kv, activations, scratch}) {
       sum = plus(sum, part);
     }
     return sum;
   }
 };
 
-Needs needsOf(const plan::Plan &plan) {
+Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
   Needs needs;
-  for (const plan::Segment *segment : *plan.segments()) {
-    if (segment->tier() != plan::Tier::Ram) {
-      continue;
-    }
-    uint64_t &part =
-        segment->kind() == plan::SegmentKind::Weights   ? needs.weights
-        : segment->kind() == plan::SegmentKind::Kernels ? needs.kernels
-                                                        : needs.tables;
-    part = plus(part, segment->raw_bytes());
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    const plan::SegmentKind kind = plan.segments()->Get(i)->kind();
+    uint64_t &part = kind == plan::SegmentKind::Weights   ? needs.weights
+                     : kind == plan::SegmentKind::Kernels ? needs.kernels
+                                                          : needs.tables;
+    part = plus(part, placement.resident()->Get(i));
   }
+  needs.ring = placement.ring_bytes();
   needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
   needs.activations = plan.arena_bytes();
   uint64_t scratch = 0;
@@ -145,12 +145,13 @@ Needs needsOf(const plan::Plan &plan) {
 
 } // namespace
 
-Status verifyBudgets(const plan::Plan &plan) {
+Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
+                     const std::string &owner) {
   std::map<plan::Tier, uint64_t> sums;
   std::map<std::pair<std::string_view, plan::Tier>, uint64_t> items;
-  for (uint32_t i = 0; i < sizeOf(plan.budget_items()); ++i) {
-    const plan::BudgetItem &item = *plan.budget_items()->Get(i);
-    const std::string where = label("budget item", i, item);
+  for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
+    const plan::BudgetItem &item = *placement.items()->Get(i);
+    const std::string where = owner + ", " + label("budget item", i, item);
     AIR_RETURN_IF_ERROR(
         checkName("plan.budget.item", where, textOf(item.name())));
     AIR_RETURN_IF_ERROR(checkEnum(where, "tier",
@@ -169,7 +170,7 @@ Status verifyBudgets(const plan::Plan &plan) {
     sums[item.tier()] = *sum;
   }
 
-  const Needs needs = needsOf(plan);
+  const Needs needs = needsOf(plan, placement);
   const struct {
     const char *name;
     uint64_t bytes;
@@ -177,14 +178,19 @@ Status verifyBudgets(const plan::Plan &plan) {
   } known[] = {
       {"weights", needs.weights, false},
       {"kernels", needs.kernels, false},
+      {"ring", needs.ring, true},
       {"kv", needs.kv, true},
       {"activations", needs.activations, true},
       {"scratch", needs.scratch, false},
   };
   for (const auto &part : known) {
     const auto it = items.find({part.name, plan::Tier::Ram});
-    const std::string where = std::string("budget item '") + part.name + "'";
+    const std::string where =
+        owner + ", budget item '" + std::string(part.name) + "'";
     if (it == items.end()) {
+      if (part.name == std::string_view("ring") && part.bytes == 0) {
+        continue;
+      }
       return broken("plan.budget.item", where, "is missing");
     }
     if (part.exact ? it->second != part.bytes : it->second < part.bytes) {
@@ -194,16 +200,16 @@ Status verifyBudgets(const plan::Plan &plan) {
     }
   }
   if (sums[plan::Tier::Ram] < needs.total()) {
-    return broken("plan.budget.total", "budget items",
+    return broken("plan.budget.total", owner,
                   "the items of tier Ram sum to " + str(sums[plan::Tier::Ram]) +
                       " bytes; the plan needs " + str(needs.total()) +
-                      ", tables included");
+                      ", including its tables");
   }
 
   std::set<plan::Tier> tiers;
-  for (uint32_t i = 0; i < sizeOf(plan.budgets()); ++i) {
-    const plan::Budget &budget = *plan.budgets()->Get(i);
-    const std::string where = "budget " + str(i);
+  for (uint32_t i = 0; i < sizeOf(placement.budgets()); ++i) {
+    const plan::Budget &budget = *placement.budgets()->Get(i);
+    const std::string where = owner + ", budget " + str(i);
     AIR_RETURN_IF_ERROR(checkEnum(where, "tier",
                                   static_cast<uint8_t>(budget.tier()),
                                   plan::EnumNameTier(budget.tier())));
@@ -235,13 +241,26 @@ static uint64_t weightsPerPass(const plan::Plan &plan) {
   return bytes;
 }
 
-Status verifyPredictions(const plan::Plan &plan) {
+/// Returns the number of bytes that one pass reads from the disk.
+static uint64_t streamedPerPass(const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
+    bytes = plus(bytes, placement.reads()->Get(i)->bytes());
+  }
+  return bytes;
+}
+
+Status verifyPredictions(const plan::Plan &plan,
+                         const plan::Placement &placement,
+                         const std::string &owner) {
+  const std::map<std::string_view, uint64_t> least = {
+      {"dram", weightsPerPass(plan)}, {"disk", streamedPerPass(placement)}};
   std::set<std::string_view> phases;
-  for (uint32_t i = 0; i < sizeOf(plan.predictions()); ++i) {
-    const plan::Prediction &prediction = *plan.predictions()->Get(i);
+  for (uint32_t i = 0; i < sizeOf(placement.predictions()); ++i) {
+    const plan::Prediction &prediction = *placement.predictions()->Get(i);
     const std::string_view phase = textOf(prediction.phase());
     const std::string where =
-        "prediction " + str(i) + " '" + shown(phase) + "'";
+        owner + ", prediction " + str(i) + " '" + shown(phase) + "'";
     AIR_RETURN_IF_ERROR(checkName("plan.prediction.phase", where, phase));
     if (!phases.insert(phase).second) {
       return broken("plan.prediction.phase", where, "appears twice");
@@ -255,32 +274,39 @@ Status verifyPredictions(const plan::Plan &plan) {
       if (!links.insert(name).second) {
         return broken("plan.prediction.link", at, "appears twice");
       }
-      if (phase == "decode" && name == "dram" &&
-          link.bytes_per_pass() < weightsPerPass(plan)) {
+      const auto bytes = least.find(name);
+      if (phase == "decode" && bytes != least.end() &&
+          link.bytes_per_pass() < bytes->second) {
         return broken("plan.prediction.bytes", at,
                       "states " + str(link.bytes_per_pass()) +
-                          " bytes per pass; the dispatches read " +
-                          str(weightsPerPass(plan)) + " bytes of weights");
+                          " bytes per pass; the plan's records give " +
+                          str(bytes->second));
       }
-      // `least` is the number of nanoseconds that the link needs to transfer
+      // The number of nanoseconds that the link needs to transfer
       // bytes_per_pass() bytes. One nanosecond less is tolerated, because the
       // prediction may have been rounded.
-      const auto least =
+      const auto needed =
           link.bandwidth() == 0
               ? static_cast<unsigned __int128>(0)
               : static_cast<unsigned __int128>(link.bytes_per_pass()) *
                     1'000'000'000 / link.bandwidth();
       const auto stated =
           static_cast<unsigned __int128>(prediction.nanoseconds());
-      if (stated != 0 && stated + 1 < least) {
+      if (stated != 0 && stated + 1 < needed) {
         return broken("plan.prediction.bound", at,
                       "a pass is predicted to take " +
                           str(prediction.nanoseconds()) +
                           " ns, but the link needs " +
-                          str(static_cast<uint64_t>(
-                              std::min<unsigned __int128>(least, UINT64_MAX))) +
+                          str(static_cast<uint64_t>(std::min<unsigned __int128>(
+                              needed, UINT64_MAX))) +
                           " ns");
       }
+    }
+    if (phase == "decode" && least.at("disk") != 0 && !links.contains("disk")) {
+      return broken("plan.prediction.bytes", where,
+                    "states nothing about the link 'disk', over which a pass "
+                    "reads " +
+                        str(least.at("disk")) + " bytes");
     }
     const std::string_view limit = textOf(prediction.limit());
     if (!limit.empty() && !links.contains(limit)) {

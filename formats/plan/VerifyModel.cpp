@@ -27,6 +27,7 @@ Status verifyPresence(const plan::Plan &plan) {
       {"kv", plan.kv() != nullptr},
       {"programs", sizeOf(plan.programs()) != 0},
       {"reads", sizeOf(plan.reads()) != 0},
+      {"placements", sizeOf(plan.placements()) != 0},
       {"codegen_fingerprint", !textOf(plan.codegen_fingerprint()).empty()},
   };
   for (const auto &part : parts) {

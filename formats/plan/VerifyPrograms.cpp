@@ -1,6 +1,7 @@
 //===- VerifyPrograms.cpp - rules of buffers, programs, dispatches --------===//
 #include "formats/abi/KernelAbi.h"
 #include "formats/plan/PlanRules.h"
+#include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -67,6 +68,7 @@ public:
                                         where + " binding " + str(i)));
     }
     AIR_RETURN_IF_ERROR(verifyAliases(where));
+    AIR_RETURN_IF_ERROR(verifyRowTiles(dispatch, where));
     if (dispatch.weight_bytes() > weightBytes) {
       return broken("plan.dispatch.weight_bytes", where,
                     "reads " + str(dispatch.weight_bytes()) +
@@ -126,6 +128,59 @@ private:
       return broken("plan.dispatch.grid", where,
                     str(grid->base_tiles()) + " x " + str(groups) +
                         " tiles do not fit in 64 bits");
+    }
+    const bool isInside = grid->tiles() == 0
+                              ? grid->first_tile() == 0
+                              : grid->rows_per_tile() != 0 &&
+                                    rangeFits(grid->first_tile(), grid->tiles(),
+                                              grid->base_tiles());
+    if (!isInside) {
+      return broken("plan.dispatch.part", where,
+                    "runs " + str(grid->tiles()) + " row tiles from number " +
+                        str(grid->first_tile()) + " of " +
+                        str(grid->base_tiles()) + ", with " +
+                        str(grid->rows_per_tile()) +
+                        " rows per tile; a part must run tiles that exist, of "
+                        "a kernel with rows per tile");
+    }
+    return Status::ok();
+  }
+
+  /// Checks that the row tiles divide the rows of every matrix that the
+  /// dispatch binds, and that they do not divide row blocks.
+  static Status verifyTileRows(const plan::Tensor &tensor,
+                               const plan::Grid &grid,
+                               const std::string &where) {
+    const uint64_t perTile = grid.rows_per_tile();
+    const auto layout = static_cast<Layout>(tensor.layout());
+    if (tensor.rows() / perTile + (tensor.rows() % perTile != 0) !=
+            grid.base_tiles() ||
+        perTile % rowsPerBlock(layout) != 0) {
+      return broken("plan.dispatch.tile_rows", where,
+                    "divides the " + str(tensor.rows()) + " rows of tensor '" +
+                        shown(textOf(tensor.name())) + "', which are stored " +
+                        str(rowsPerBlock(layout)) + " at a time, into " +
+                        str(grid.base_tiles()) + " row tiles of " +
+                        str(perTile) + " rows");
+    }
+    return Status::ok();
+  }
+
+  Status verifyRowTiles(const plan::Dispatch &dispatch,
+                        const std::string &where) {
+    const plan::Grid &grid = *dispatch.grid();
+    if (grid.rows_per_tile() == 0) {
+      return Status::ok();
+    }
+    for (const plan::Binding *binding : *dispatch.bindings()) {
+      if (binding->kind() != plan::BindingKind::Tensor) {
+        continue;
+      }
+      const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
+      // A tensor of one row is a vector, unless the matrix has one row.
+      if (tensor.rows() > 1) {
+        AIR_RETURN_IF_ERROR(verifyTileRows(tensor, grid, where));
+      }
     }
     return Status::ok();
   }
@@ -205,12 +260,102 @@ private:
   std::vector<std::pair<uint64_t, plan::Access>> touched;
 };
 
+/// Checks that the parts of a kernel's launch follow each other without
+/// anything between them, and that together they run every row tile once.
+class PartRules {
+public:
+  Status visit(const plan::Step &step, const plan::Dispatch &dispatch,
+               const std::string &where) {
+    const plan::Grid &grid = *dispatch.grid();
+    if (last != nullptr) {
+      AIR_RETURN_IF_ERROR(verifyNext(step, dispatch, where));
+    } else if (grid.first_tile() != 0) {
+      return broken("plan.dispatch.parts", where,
+                    "begins with row tile " + str(grid.first_tile()) +
+                        "; no part before it has run the tiles before that");
+    }
+    const bool isOpen = grid.tiles() != 0 && end(grid) < grid.base_tiles();
+    last = isOpen ? &dispatch : nullptr;
+    lastStep = isOpen ? &step : nullptr;
+    return Status::ok();
+  }
+
+  Status finish(const std::string &where) const {
+    if (last == nullptr) {
+      return Status::ok();
+    }
+    return broken("plan.dispatch.parts", where,
+                  "ends although only the first " + str(end(*last->grid())) +
+                      " row tiles of its last dispatch, of " +
+                      str(last->grid()->base_tiles()) + ", have run");
+  }
+
+private:
+  static uint64_t end(const plan::Grid &grid) {
+    return grid.first_tile() + grid.tiles();
+  }
+
+  Status verifyNext(const plan::Step &step, const plan::Dispatch &dispatch,
+                    const std::string &where) const {
+    const plan::Grid &grid = *dispatch.grid();
+    const plan::Grid &before = *last->grid();
+    if (grid.tiles() == 0 || grid.first_tile() != end(before) ||
+        step.kind() != lastStep->kind() || step.layer() != lastStep->layer() ||
+        !isSameLaunch(dispatch)) {
+      return broken("plan.dispatch.parts", where,
+                    "must run more tiles of the same kernel launch, from row "
+                    "tile " +
+                        str(end(before)) + " of " + str(before.base_tiles()) +
+                        " on, which the part before it has left out");
+    }
+    // With a barrier between them, the parts would be different uses of what
+    // they write.
+    if (last->barrier()) {
+      return broken("plan.dispatch.parts", where,
+                    "continues a dispatch that has a barrier");
+    }
+    return Status::ok();
+  }
+
+  /// Whether `dispatch` differs from the part before it only in its tiles, and
+  /// in the costs that depend on them.
+  bool isSameLaunch(const plan::Dispatch &dispatch) const {
+    const plan::Grid &grid = *dispatch.grid();
+    const plan::Grid &before = *last->grid();
+    if (dispatch.executable() != last->executable() ||
+        dispatch.entry() != last->entry() ||
+        dispatch.scratch_bytes() != last->scratch_bytes() ||
+        grid.base_tiles() != before.base_tiles() ||
+        grid.tokens_per_tile() != before.tokens_per_tile() ||
+        grid.rows_from() != before.rows_from() ||
+        grid.rows_per_tile() != before.rows_per_tile() ||
+        dispatch.bindings()->size() != last->bindings()->size()) {
+      return false;
+    }
+    for (uint32_t i = 0; i < dispatch.bindings()->size(); ++i) {
+      const plan::Binding &a = *dispatch.bindings()->Get(i);
+      const plan::Binding &b = *last->bindings()->Get(i);
+      if (a.kind() != b.kind() || a.index() != b.index() ||
+          a.access() != b.access()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // The part whose successor must come next, and its step; null if the last
+  // dispatch has no successor.
+  const plan::Dispatch *last = nullptr;
+  const plan::Step *lastStep = nullptr;
+};
+
 Status verifySteps(const plan::Plan &plan, const plan::Program &program,
                    const std::string &where) {
   if (sizeOf(program.steps()) == 0) {
     return broken("plan.program.steps", where, "has no steps");
   }
   DispatchRules dispatchRules(plan, program);
+  PartRules partRules;
   const auto layers = static_cast<int64_t>(plan.model()->layers());
   for (uint32_t s = 0; s < program.steps()->size(); ++s) {
     const plan::Step &step = *program.steps()->Get(s);
@@ -227,11 +372,13 @@ Status verifySteps(const plan::Plan &plan, const plan::Program &program,
       return broken("plan.step.dispatches", at, "has no dispatches");
     }
     for (uint32_t d = 0; d < step.dispatches()->size(); ++d) {
-      AIR_RETURN_IF_ERROR(dispatchRules.verify(*step.dispatches()->Get(d),
-                                               at + ", dispatch " + str(d)));
+      const plan::Dispatch &dispatch = *step.dispatches()->Get(d);
+      const std::string place = at + ", dispatch " + str(d);
+      AIR_RETURN_IF_ERROR(dispatchRules.verify(dispatch, place));
+      AIR_RETURN_IF_ERROR(partRules.visit(step, dispatch, place));
     }
   }
-  return Status::ok();
+  return partRules.finish(where);
 }
 
 } // namespace

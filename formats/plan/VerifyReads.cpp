@@ -48,7 +48,7 @@ public:
       phase += barrier ? 1 : 0;
       if (s + 1 == program.steps()->size() && !barrier) {
         return broken("plan.dispatch.barrier", where,
-                      "the last dispatch has no barrier");
+                      "the last dispatch of a program must have a barrier");
       }
     }
     AIR_RETURN_IF_ERROR(endValues(phase));
@@ -86,6 +86,13 @@ private:
       if (binding->kind() == plan::BindingKind::Buffer) {
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
       }
+    }
+    // A part uses the same rows of the same buffers as the parts before it, so
+    // what has been found for the first part holds for it, too. The parts may
+    // overlap in time, because they write different columns of those rows, and
+    // they read only what they write themselves.
+    if (dispatch.grid()->first_tile() != 0) {
+      return Status::ok();
     }
     for (const plan::Binding *binding : bindings) {
       AIR_RETURN_IF_ERROR(checkGroup(*binding, at));
@@ -143,8 +150,8 @@ private:
         (writes(binding.access()) && it->second.read)) {
       return broken(
           "plan.dispatch.barrier", at,
-          "there must be a barrier between it and an earlier dispatch: "
-          "one reads and the other writes " +
+          "there must be a barrier between this dispatch and an earlier one, "
+          "because one of them reads and the other writes " +
               (binding.kind() == plan::BindingKind::Kv
                    ? "KV layer " + str(binding.index())
                    : bufferName(binding.index())));
@@ -256,27 +263,46 @@ Status verifyLiveness(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Returns, for each segment, the first step of `program` that needs it;
+/// Returns, for each segment, the first step of `program` that needs it whole;
 /// UINT32_MAX if no step does.
 static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
                                         const plan::Program &program) {
   std::vector<uint32_t> first(plan.segments()->size(), UINT32_MAX);
-  for (uint32_t s = 0; s < program.steps()->size(); ++s) {
-    for (const plan::Dispatch *dispatch :
-         *program.steps()->Get(s)->dispatches()) {
-      for (const plan::Binding *binding : *dispatch->bindings()) {
-        if (binding->kind() == plan::BindingKind::Tensor) {
-          const uint32_t segment =
-              plan.tensors()->Get(binding->index())->segment();
-          first[segment] = std::min(first[segment], s);
-        }
-      }
+  uint32_t step = 0;
+  for (const std::vector<uint32_t> &used : wholeSegments(plan, program)) {
+    for (uint32_t segment : used) {
+      first[segment] = std::min(first[segment], step);
     }
+    ++step;
   }
   return first;
 }
 
+/// Checks that only steps that gather bind tensors of a table.
+static Status verifyTables(const plan::Plan &plan) {
+  for (uint32_t p = 0; p < plan.programs()->size(); ++p) {
+    const plan::Program &program = *plan.programs()->Get(p);
+    uint32_t s = 0;
+    for (const std::vector<uint32_t> &used : wholeSegments(plan, program)) {
+      for (uint32_t segment : used) {
+        if (plan.segments()->Get(segment)->kind() == plan::SegmentKind::Table) {
+          return broken(
+              "plan.table",
+              label("program", p, program) + ", " +
+                  label("step", s, *program.steps()->Get(s)),
+              "reads the whole of " +
+                  label("segment", segment, *plan.segments()->Get(segment)) +
+                  "; only steps of kind Embed may bind a table");
+        }
+      }
+      ++s;
+    }
+  }
+  return Status::ok();
+}
+
 Status verifyReads(const plan::Plan &plan) {
+  AIR_RETURN_IF_ERROR(verifyTables(plan));
   const std::vector<uint32_t> first =
       firstSteps(plan, *plan.programs()->Get(0));
   // The segments of weights come first in the file, in the order of the reads,
@@ -304,7 +330,8 @@ Status verifyReads(const plan::Plan &plan) {
     }
     if (first[i] == UINT32_MAX) {
       return broken("plan.read.used", label("segment", i, segment),
-                    "the first program uses none of its tensors");
+                    "the first program uses none of its tensors, except to "
+                    "gather rows; such a segment must be a table");
     }
     if (read.first_step() != first[i]) {
       return broken("plan.read.first_step", where,
@@ -320,13 +347,6 @@ Status verifyReads(const plan::Plan &plan) {
                         str(before));
     }
     before = first[i];
-    if (read.ring() != (segment.tier() == plan::Tier::Disk)) {
-      return broken("plan.read.ring", where,
-                    std::string(read.ring() ? "goes" : "does not go") +
-                        " through the ring, but " +
-                        label("segment", i, segment) + " is kept in tier " +
-                        plan::EnumNameTier(segment.tier()));
-    }
   }
   return Status::ok();
 }

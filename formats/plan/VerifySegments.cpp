@@ -17,14 +17,29 @@ static Status verifySegmentEnums(const plan::Segment &segment,
   AIR_RETURN_IF_ERROR(checkEnum(where, "kind",
                                 static_cast<uint8_t>(segment.kind()),
                                 plan::EnumNameSegmentKind(segment.kind())));
-  AIR_RETURN_IF_ERROR(checkEnum(where, "codec",
-                                static_cast<uint8_t>(segment.codec()),
-                                plan::EnumNameCodec(segment.codec())));
-  AIR_RETURN_IF_ERROR(checkEnum(where, "tier",
-                                static_cast<uint8_t>(segment.tier()),
-                                plan::EnumNameTier(segment.tier())));
-  return checkEnum(where, "executor", static_cast<uint8_t>(segment.executor()),
-                   plan::EnumNameExecutor(segment.executor()));
+  return checkEnum(where, "codec", static_cast<uint8_t>(segment.codec()),
+                   plan::EnumNameCodec(segment.codec()));
+}
+
+/// Checks the sizes of the chunks and of their digests.
+static Status verifyChunks(const plan::Segment &segment, uint64_t pageBytes,
+                           const std::string &where) {
+  const uint64_t chunk = segment.digest_chunk();
+  if (chunk == 0 || chunk % pageBytes != 0 || chunk > kMaxChunkBytes) {
+    return broken("plan.segment.chunk", where,
+                  "digest_chunk is " + str(chunk) +
+                      " bytes; it must be whole pages, and at most " +
+                      str(kMaxChunkBytes));
+  }
+  const uint64_t chunks = ceilDiv(segment.stored_bytes(), chunk);
+  if (sizeOf(segment.digests()) % sizeof(Digest) != 0 ||
+      sizeOf(segment.digests()) / sizeof(Digest) != chunks) {
+    return broken("plan.segment.digest", where,
+                  "the digests have " + str(sizeOf(segment.digests())) +
+                      " bytes; its " + str(chunks) +
+                      " chunks must have 16 each");
+  }
+  return Status::ok();
 }
 
 /// Refuses a segment that is well-formed but not supported by this version.
@@ -32,19 +47,10 @@ static Status verifySegmentSupport(const plan::Segment &segment,
                                    const std::string &where) {
   if (segment.codec() != plan::Codec::None) {
     return unsupportedError("plan.segment.codec: " + where +
-                            ": it is stored with " +
+                            ": the segment is stored with codec " +
                             plan::EnumNameCodec(segment.codec()) +
                             ", which this version cannot decode; pack the "
                             "model again");
-  }
-  if (segment.tier() == plan::Tier::Vram ||
-      segment.executor() == plan::Executor::Gpu) {
-    return unsupportedError("plan.segment.tier: " + where + ": tier " +
-                            plan::EnumNameTier(segment.tier()) +
-                            " with executor " +
-                            plan::EnumNameExecutor(segment.executor()) +
-                            " needs a GPU backend, which this version does "
-                            "not have; pack for a CPU target");
   }
   return Status::ok();
 }
@@ -64,11 +70,6 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                     "has the same name as an earlier one");
     }
     AIR_RETURN_IF_ERROR(verifySegmentEnums(segment, where));
-    if (sizeOf(segment.digest()) != sizeof(Digest)) {
-      return broken("plan.segment.digest", where,
-                    "the digest has " + str(sizeOf(segment.digest())) +
-                        " bytes; it must have 16");
-    }
     if (segment.raw_bytes() == 0) {
       return broken("plan.segment.bytes", where,
                     "raw_bytes is 0; it must be at least 1");
@@ -104,6 +105,7 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                         "at " +
                         str(fileBytes));
     }
+    AIR_RETURN_IF_ERROR(verifyChunks(segment, pageBytes, where));
     // The header page and at least one page of metadata come before the first
     // segment.
     if (i == 0 ? segment.offset() < 2 * pageBytes

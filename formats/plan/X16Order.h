@@ -7,9 +7,6 @@
 // read memory at less than half of their peak rate if the cache lines of a page
 // are read in several streams or backwards.
 //
-// In a plan of minor version 0, the units of every dtype are in the order of
-// the block's fields instead.
-//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_X16ORDER_H
 #define AIRPACK_FORMATS_PLAN_X16ORDER_H

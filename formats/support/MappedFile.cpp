@@ -159,4 +159,10 @@ void MappedFile::release(uint64_t offset, uint64_t length) const {
   }
 }
 
+void MappedFile::dropFromCache(uint64_t offset, uint64_t length) const {
+  release(offset, length);
+  (void)posix_fadvise(descriptor, static_cast<off_t>(offset),
+                      static_cast<off_t>(length), POSIX_FADV_DONTNEED);
+}
+
 } // namespace air

@@ -48,6 +48,13 @@ public:
   /// during a pass over a huge file.
   void release(uint64_t offset, uint64_t length) const;
 
+  /// Drops the pages of [offset, offset + length) from this process and from
+  /// the page cache, as far as no other process uses them.
+  void dropFromCache(uint64_t offset, uint64_t length) const;
+
+  /// The open file, or -1 if there is none. It belongs to the MappedFile.
+  int file() const { return descriptor; }
+
 private:
   const uint8_t *data = nullptr;
   size_t size = 0;

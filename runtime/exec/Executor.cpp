@@ -28,7 +28,15 @@ bool areFinite(std::span<const float> numbers) {
 Executor::Executor(ExecutorParts given, std::vector<ProgramRecord> table)
     : parts(std::move(given)), programs(std::move(table)),
       positions(parts.maxTokens), outputRows(parts.maxOutputs),
-      cursors(parts.maxSequences), countedIn(parts.maxSequences) {}
+      cursors(parts.maxSequences), countedIn(parts.maxSequences) {
+  size_t gathers = 0;
+  for (const ProgramRecord &program : programs) {
+    for (const StepRecord &step : program.steps) {
+      gathers = std::max(gathers, step.gathers.size());
+    }
+  }
+  rowRanges.reserve(gathers * parts.maxTokens);
+}
 
 Status Executor::check(const Batch &batch) const {
   if (batch.tokens.empty()) {
@@ -132,14 +140,28 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
   piece.block_tables = parts.kv->blockTables();
   piece.block_table_stride = parts.kv->blockTableStride();
 
+  this->count(program, sequences);
+  bool hasOutputs = nextOutput < batch.outputs.size() &&
+                    batch.outputs[nextOutput] < begin + count;
+  AIR_RETURN_IF_ERROR(
+      beginPass(hasOutputs ? program.steps.size() : program.headStep));
+  Status status = runPass(program, batch, begin, piece, nextOutput, sink);
+  endPass();
+  return status;
+}
+
+/// Runs the program for `piece`, whose first token is number `begin` of the
+/// batch.
+Status Executor::runPass(const ProgramRecord &program, const Batch &batch,
+                         uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
+                         LogitsSink sink) {
   uint32_t steps = static_cast<uint32_t>(program.steps.size());
   uint32_t fromStep = 0;
-  this->count(program, sequences);
   while (true) {
     uint64_t firstOutput = nextOutput;
     uint32_t rows = 0;
     while (rows < parts.maxOutputs && nextOutput < batch.outputs.size() &&
-           batch.outputs[nextOutput] < begin + count) {
+           batch.outputs[nextOutput] < begin + piece.tokens) {
       outputRows[rows++] =
           static_cast<uint32_t>(batch.outputs[nextOutput++] - begin);
     }
@@ -151,6 +173,9 @@ Status Executor::runPiece(const Batch &batch, uint64_t begin, uint64_t count,
     // time. Each further iteration runs only the head, for the rows that come
     // next.
     piece.outputs = rows;
+    if (fromStep != 0) {
+      AIR_RETURN_IF_ERROR(beginHeadPass(program));
+    }
     AIR_RETURN_IF_ERROR(
         walk(program, fromStep, rows == 0 ? program.headStep : steps, piece));
     if (rows == 0) {
@@ -191,12 +216,17 @@ Result<bool> Executor::resultIsFinite(const StepRecord &step,
 
 Status Executor::explainNotFinite(const ProgramRecord &program,
                                   const AirBatch &batch) {
-  for (const StepRecord &step : program.steps) {
+  endPass();
+  AIR_RETURN_IF_ERROR(beginPass(program.steps.size()));
+  for (uint32_t i = 0; i < program.steps.size(); ++i) {
+    const StepRecord &step = program.steps[i];
     // It is safe to run the steps again, because they write the keys and values
     // of the piece to the same positions of the KV cache.
+    AIR_RETURN_IF_ERROR(requireStep(program, i, batch));
     AIR_RETURN_IF_ERROR(parts.device->run(
         program.deviceProgram, step.firstDispatch, step.dispatchCount, batch));
     AIR_RETURN_IF_ERROR(parts.device->synchronise());
+    releaseStep(i);
     AIR_ASSIGN_OR_RETURN(bool finite, resultIsFinite(step, batch));
     if (finite) {
       continue;
@@ -217,8 +247,80 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
                             "values of this model exceed the range of float32 "
                             "there; no token can be chosen from its logits");
   }
-  return internalError("the logits were NaN or infinite, but are finite when "
-                       "they are computed again from the same tokens");
+  return internalError("the logits were NaN or infinite, but came out finite "
+                       "when the same tokens were computed again");
+}
+
+Status Executor::beginPass(size_t steps) {
+  return settled ? Status::ok()
+                 : parts.store->beginPass(static_cast<uint32_t>(steps));
+}
+
+/// Begins another pass, of the head alone. The head may consist of several
+/// steps whose weights are never in memory together, so a store that streams
+/// weights must read them once more.
+Status Executor::beginHeadPass(const ProgramRecord &program) {
+  endPass();
+  AIR_RETURN_IF_ERROR(beginPass(program.steps.size()));
+  if (program.headStep != 0) {
+    releaseStep(program.headStep - 1);
+  }
+  return Status::ok();
+}
+
+void Executor::endPass() {
+  if (!settled) {
+    parts.store->endPass();
+  }
+}
+
+/// Returns when all weights that the step reads are in memory.
+Status Executor::requireStep(const ProgramRecord &program, uint32_t index,
+                             const AirBatch &batch) {
+  if (settled) {
+    return Status::ok();
+  }
+  const StepRecord &step = program.steps[index];
+  AIR_RETURN_IF_ERROR(parts.store->require(
+      index, std::span(program.segments)
+                 .subspan(step.firstSegment, step.segmentCount)));
+  if (step.gathers.empty()) {
+    return Status::ok();
+  }
+  rowRanges.clear();
+  for (const RowGather &gather : step.gathers) {
+    for (uint32_t i = 0; i < batch.tokens; ++i) {
+      uint64_t block =
+          static_cast<uint64_t>(batch.token_ids[i]) / gather.blockRows;
+      rowRanges.push_back({gather.segment,
+                           gather.offset + block * gather.blockBytes,
+                           gather.blockBytes});
+    }
+  }
+  return parts.store->requireRows(rowRanges);
+}
+
+void Executor::releaseStep(uint32_t step) {
+  if (!settled) {
+    parts.store->release(step);
+  }
+}
+
+/// Returns the end of the group of steps that begins with step `step` and runs
+/// as a whole, so that the compute threads are woken up once for all of it. Steps
+/// that need not wait for weights form a group. Every other step is alone, so
+/// that its place in the ring is free as soon as it has run.
+uint32_t Executor::endOfGroup(const ProgramRecord &program, uint32_t step,
+                              uint32_t endStep) const {
+  if (settled || timing || !dispatchTimes.empty()) {
+    return step + 1;
+  }
+  uint32_t most = step + parts.store->residentSteps(step, endStep);
+  uint32_t end = step + 1;
+  while (end < most && program.steps[end].gathers.empty()) {
+    ++end;
+  }
+  return end;
 }
 
 Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
@@ -234,23 +336,32 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
     return parts.device->run(program.deviceProgram, first,
                              program.dispatchesBefore(endStep) - first, batch);
   }
-  for (uint32_t i = beginStep; i < endStep; ++i) {
+  for (uint32_t i = beginStep; i < endStep;) {
     const StepRecord &step = program.steps[i];
-    AIR_RETURN_IF_ERROR(parts.store->require(
-        std::span(program.segments)
-            .subspan(step.firstSegment, step.segmentCount)));
+    uint32_t next = endOfGroup(program, i, endStep);
+    AIR_RETURN_IF_ERROR(requireStep(program, i, batch));
     uint64_t start = timing ? monotonicNanoseconds() : 0;
-    AIR_RETURN_IF_ERROR(runStep(program, step, batch));
-    if (timing) {
+    if (next == i + 1) {
+      AIR_RETURN_IF_ERROR(runStep(program, step, batch));
+    } else {
+      AIR_RETURN_IF_ERROR(parts.device->run(
+          program.deviceProgram, step.firstDispatch,
+          program.dispatchesBefore(next) - step.firstDispatch, batch));
+    }
+    if (timing || !settled) {
       AIR_RETURN_IF_ERROR(parts.device->synchronise());
+    }
+    if (timing) {
       times[static_cast<size_t>(step.kind) % times.size()] +=
           monotonicNanoseconds() - start;
     }
+    i = next;
+    releaseStep(i - 1);
   }
   if (!settled) {
-    // This is the end of the first pass. Resident segments that it did not use
-    // are verified now, before the caller sees any result.
-    AIR_RETURN_IF_ERROR(parts.store->require(parts.resident));
+    // At the end of the first pass, resident segments that it did not use are
+    // verified, before the caller sees any result.
+    AIR_RETURN_IF_ERROR(parts.store->requireRest());
     settled = parts.store->settled();
   }
   return Status::ok();

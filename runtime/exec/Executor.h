@@ -5,8 +5,11 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// During the first pass, the SegmentStore may still be loading weights. Before
-// each step, the executor waits for the segments of that step only.
+// Before each step, the executor waits for the segments of that step only. In
+// the first pass the SegmentStore may still be loading weights, and a store that
+// streams weights reads them in every pass. If a pass computes no logits, the
+// weights of the head are not read. If more logits are requested than one run of
+// the head computes, the store reads them again for each further run.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage
@@ -73,8 +76,6 @@ struct ExecutorParts {
   DeviceAddress logits = 0;     ///< address of rows of `vocabulary` floats
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all layers
   bool kvIsHalf = false;        ///< the KV cache holds float16
-  /// The segments that must be loaded by the end of the first pass.
-  std::vector<uint32_t> resident;
 };
 
 class Executor {
@@ -107,8 +108,21 @@ private:
   void rollBack(std::span<const SequenceId> sequences);
   Status runPiece(const Batch &batch, uint64_t begin, uint64_t count,
                   uint64_t &nextOutput, LogitsSink sink);
+  Status runPass(const ProgramRecord &program, const Batch &batch,
+                 uint64_t begin, AirBatch &piece, uint64_t &nextOutput,
+                 LogitsSink sink);
+  /// Runs the steps [beginStep, endStep).
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
+  // These call the store, unless it is settled.
+  Status beginPass(size_t steps);
+  Status beginHeadPass(const ProgramRecord &program);
+  Status requireStep(const ProgramRecord &program, uint32_t index,
+                     const AirBatch &batch);
+  uint32_t endOfGroup(const ProgramRecord &program, uint32_t step,
+                      uint32_t endStep) const;
+  void releaseStep(uint32_t step);
+  void endPass();
   /// Returns the error for a piece whose logits are not finite. Runs the piece
   /// again, step by step, to find the first step whose result is not finite.
   Status explainNotFinite(const ProgramRecord &program, const AirBatch &batch);
@@ -124,6 +138,7 @@ private:
   /// The tokens whose logits one run of the head computes, as indices into the
   /// tokens of the piece.
   std::vector<uint32_t> outputRows;
+  std::vector<SegmentRange> rowRanges; ///< that a step gathers
   std::vector<uint64_t> cursors; ///< per sequence: its next token's position
   /// Per sequence: the number of the last pass in which its keys and values
   /// were added to RunCounters::kvBytes.

@@ -1,7 +1,7 @@
 //===- ProgramTable.cpp - resolves records to addresses ---------*- C++ -*-===//
 #include "runtime/exec/ProgramTable.h"
 
-#include "formats/plan/Layout.h"
+#include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -24,6 +24,8 @@ public:
 private:
   Status addDispatch(const plan::Step &step, const plan::Dispatch &dispatch);
   DeviceAddress addressOf(const plan::Binding &binding) const;
+  void addTensor(const plan::Step &step, const plan::Dispatch &dispatch,
+                 const plan::Tensor &tensor);
   void addStream(const plan::Tensor &tensor, const plan::Grid &grid);
   void recordResult(StepRecord &made, const plan::Dispatch &dispatch) const;
 
@@ -40,10 +42,8 @@ private:
 
 DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
   switch (binding.kind()) {
-  case plan::BindingKind::Tensor: {
-    const plan::Tensor *tensor = plan.tensors()->Get(binding.index());
-    return addresses.segments[tensor->segment()] + tensor->offset();
-  }
+  case plan::BindingKind::Tensor: // see addTensor()
+    return 0;
   case plan::BindingKind::Buffer:
     return addresses.arena + plan.buffers()->Get(binding.index())->offset();
   case plan::BindingKind::Kv:
@@ -52,18 +52,44 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
   return 0;
 }
 
-// Adds the stream of a matrix to `streams`. A tile of a matmul reads whole row
-// blocks, which are contiguous in layout x16. In other layouts there is no
+// Adds the stream of a matrix to `streams`. The row tiles of a matmul read whole
+// row blocks, which are contiguous in layout x16. In other layouts there is no
 // stream.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
-  if (static_cast<Layout>(tensor.layout()) != Layout::X16) {
+  if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||
+      grid.rows_per_tile() == 0) {
     return;
   }
   uint64_t rowBlocks = ceilDiv(tensor.rows(), uint64_t{kX16Rows});
-  uint64_t perTile = ceilDiv(rowBlocks, grid.base_tiles());
-  streams.push_back({addresses.segments[tensor.segment()] + tensor.offset(),
-                     tensor.bytes() / rowBlocks * perTile});
+  streams.push_back(
+      {addresses.segments[tensor.segment()] + tensor.offset() +
+           bytesRead(grid, tensor).begin,
+       tensor.bytes() / rowBlocks * (grid.rows_per_tile() / kX16Rows)});
+}
+
+/// Adds the binding of a tensor to the last step.
+void ProgramBuilder::addTensor(const plan::Step &step,
+                               const plan::Dispatch &dispatch,
+                               const plan::Tensor &tensor) {
+  uint32_t segment = tensor.segment();
+  StepRecord &made = record.steps.back();
+  if (step.kind() == plan::StepKind::Embed) {
+    bindings.push_back(addresses.tables[segment] + tensor.offset());
+    bool isX16 = static_cast<Layout>(tensor.layout()) == Layout::X16;
+    uint64_t blockRows = isX16 ? kX16Rows : 1;
+    made.gathers.push_back(
+        {segment, tensor.offset(), blockRows,
+         tensor.bytes() / ceilDiv(tensor.rows(), blockRows)});
+    return;
+  }
+  bindings.push_back(addresses.segments[segment] + tensor.offset());
+  addStream(tensor, *dispatch.grid());
+  auto begin = record.segments.begin() + made.firstSegment;
+  if (std::find(begin, record.segments.end(), segment) ==
+      record.segments.end()) {
+    record.segments.push_back(segment);
+  }
 }
 
 void ProgramBuilder::recordResult(StepRecord &made,
@@ -111,7 +137,8 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   desc.executable = addresses.executables[dispatch.executable()];
   desc.entry = dispatch.entry();
   desc.grid = {grid->base_tiles(), grid->tokens_per_tile(),
-               outputs ? GridRows::Outputs : GridRows::Tokens};
+               outputs ? GridRows::Outputs : GridRows::Tokens,
+               grid->first_tile(), grid->tiles()};
   desc.scratchBytes = dispatch.scratch_bytes();
   desc.barrier = dispatch.barrier();
   descs.push_back(desc);
@@ -119,18 +146,10 @@ Status ProgramBuilder::addDispatch(const plan::Step &step,
   firstStreams.push_back(streams.size());
   if (dispatch.bindings() != nullptr) {
     for (const plan::Binding *binding : *dispatch.bindings()) {
-      bindings.push_back(addressOf(*binding));
       if (binding->kind() == plan::BindingKind::Tensor) {
-        const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
-        if (step.kind() != plan::StepKind::Embed) {
-          addStream(tensor, *grid);
-        }
-        uint32_t segment = tensor.segment();
-        auto begin = record.segments.begin() + record.steps.back().firstSegment;
-        if (std::find(begin, record.segments.end(), segment) ==
-            record.segments.end()) {
-          record.segments.push_back(segment);
-        }
+        addTensor(step, dispatch, *plan.tensors()->Get(binding->index()));
+      } else {
+        bindings.push_back(addressOf(*binding));
       }
     }
   }
@@ -156,7 +175,10 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
     }
   }
   StepRecord &last = record.steps.back();
-  if (step.dispatches() != nullptr && step.dispatches()->size() != 0) {
+  // If the last dispatch has no barrier, what it writes is not complete before
+  // a later step has run.
+  if (step.dispatches() != nullptr && step.dispatches()->size() != 0 &&
+      step.dispatches()->Get(step.dispatches()->size() - 1)->barrier()) {
     recordResult(last, **step.dispatches()->rbegin());
   }
   last.dispatchCount = static_cast<uint32_t>(descs.size()) - last.firstDispatch;

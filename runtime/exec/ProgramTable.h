@@ -32,10 +32,22 @@ namespace air::rt {
 /// The addresses of a plan's data. The vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
+  /// Of the same segments, for steps that gather rows.
+  std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
   /// The number that the device has given to each executable of the plan.
   std::vector<uint32_t> executables;
+};
+
+/// A table of which a step reads only the rows of the batch's tokens. Rows lie
+/// in blocks: token t needs the block of `blockBytes` bytes that begins at
+/// offset + t / blockRows * blockBytes of the segment.
+struct RowGather {
+  uint32_t segment = 0;
+  uint64_t offset = 0;
+  uint64_t blockRows = 1;
+  uint64_t blockBytes = 0;
 };
 
 struct StepRecord {
@@ -45,8 +57,9 @@ struct StepRecord {
   uint32_t dispatchCount = 0;
   uint32_t firstSegment = 0; ///< index into ProgramRecord::segments
   uint32_t segmentCount = 0;
+  std::vector<RowGather> gathers; ///< their segments are not in the list above
   // The result of the step's last dispatch, in rows of float32. A row size of 0
-  // means that the dispatch has no such result.
+  // means that the step has no such result, or only a part of it.
   DeviceAddress result = 0;
   uint64_t resultRowBytes = 0;
   GridRows resultRows = GridRows::Tokens;

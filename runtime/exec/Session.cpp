@@ -9,7 +9,9 @@
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
+#include "runtime/io/MemoryLimit.h"
 #include "runtime/io/PlanSource.h"
+#include "runtime/io/StreamStore.h"
 
 #include <algorithm>
 #include <optional>
@@ -54,16 +56,6 @@ Status checkSupported(const plan::Plan &plan) {
                             "weights, so nothing can be computed with it; pack "
                             "the model again without --weightless");
   }
-  for (const plan::Read *read : *plan.reads()) {
-    const plan::Segment *segment = plan.segments()->Get(read->segment());
-    if (read->ring() || segment->tier() != plan::Tier::Ram) {
-      return unsupportedError(
-          "segment '" + segment->name()->str() + "' is to be streamed from " +
-          plan::EnumNameTier(segment->tier()) +
-          ", but this version runs only plans whose weights stay in RAM; pack "
-          "the model again with this version");
-    }
-  }
   if (plan.max_tokens() > kMaxBatchTokens) {
     return unsupportedError(
         "max_tokens is " + std::to_string(plan.max_tokens()) +
@@ -73,25 +65,32 @@ Status checkSupported(const plan::Plan &plan) {
   return Status::ok();
 }
 
-Status checkMemory(const plan::Plan &plan, const MachineProfile &host) {
-  uint64_t needed = 0;
+/// Returns the index of the first placement whose RAM does not exceed
+/// `available` bytes; 0 means that the limit is not known.
+Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
+  const auto &placements = *plan.placements();
+  uint64_t least = UINT64_MAX;
   std::string items;
-  for (const plan::BudgetItem *item : *plan.budget_items()) {
-    if (item->tier() == plan::Tier::Ram) {
-      needed = checkedAdd(needed, item->bytes()).value_or(UINT64_MAX);
-      items += (items.empty() ? "" : ", ") + item->name()->str() + " " +
-               std::to_string(item->bytes());
+  for (uint32_t i = 0; i < placements.size(); ++i) {
+    const plan::Placement &placement = *placements.Get(i);
+    uint64_t needed = ramOf(placement);
+    if (available == 0 || needed <= available) {
+      return i;
+    }
+    if (needed < least) {
+      least = needed;
+      items.clear();
+      for (const plan::BudgetItem *item : *placement.items()) {
+        items += (items.empty() ? "" : ", ") + item->name()->str() + " " +
+                 std::to_string(item->bytes());
+      }
     }
   }
-  if (host.memoryBytes != 0 && needed > host.memoryBytes) {
-    return doesNotFitError("memory: the plan needs " + std::to_string(needed) +
-                           " bytes (" + items + "), but at most " +
-                           std::to_string(host.memoryBytes) +
-                           " are available on this machine; pack the model "
-                           "with a smaller --ctx, or use a model with "
-                           "smaller weights");
-  }
-  return Status::ok();
+  return doesNotFitError(
+      "memory: the plan needs at least " + std::to_string(least) + " bytes (" +
+      items + "), but at most " + std::to_string(available) +
+      " are available; pack the model for less memory with --ram, or with a "
+      "smaller --ctx");
 }
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
@@ -132,32 +131,26 @@ struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
   std::unique_ptr<CpuDevice> device;
-  std::unique_ptr<PlanSource> source;
+  std::unique_ptr<SegmentStore> source;
+  StreamStore *streaming = nullptr; ///< `source`, if it streams weights
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
   /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
+  Status openStore(uint32_t placement, const SessionOptions &options);
   Result<PlanAddresses> resolveAddresses();
   Status loadKernels(PlanAddresses &addresses);
 };
 
-/// Loads the executables of the plan. Before that, waits for the segments that
-/// the plan's list of reads does not contain. They hold kernels and tables,
-/// which are needed from the start.
+/// Loads the executables of the plan, after their segments have been verified.
 Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
-  std::vector<bool> inOrder(plan.segments()->size());
-  for (const plan::Read *read : *plan.reads()) {
-    inOrder[read->segment()] = true;
-  }
   std::vector<uint32_t> now;
-  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
-    if (!inOrder[i]) {
-      now.push_back(i);
-    }
+  for (const plan::Executable *executable : *plan.executables()) {
+    now.push_back(executable->segment());
   }
-  AIR_RETURN_IF_ERROR(source->require(now));
+  AIR_RETURN_IF_ERROR(source->requireNow(now));
   for (const plan::Executable *executable : *plan.executables()) {
     std::vector<std::string_view> entries;
     entries.reserve(executable->entries()->size());
@@ -179,6 +172,8 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
     AIR_ASSIGN_OR_RETURN(DeviceAddress address,
                          device->importHost(source->segment(i)));
     addresses.segments.push_back(address);
+    AIR_ASSIGN_OR_RETURN(address, device->importHost(source->table(i)));
+    addresses.tables.push_back(address);
   }
   AIR_ASSIGN_OR_RETURN(addresses.arena,
                        device->allocate(plan.arena_bytes(), "activations"));
@@ -190,26 +185,58 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   return addresses;
 }
 
+/// A placement that keeps all weights in RAM runs from the mapping of the plan.
+Status Session::Parts::openStore(uint32_t placement,
+                                 const SessionOptions &options) {
+  const plan::Plan &plan = file.plan();
+  const plan::Placement &chosen = *plan.placements()->Get(placement);
+  if (chosen.reads() == nullptr || chosen.reads()->size() == 0) {
+    uint32_t loaders = std::min<uint32_t>(
+        kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
+    std::vector<NodePart> nodeParts;
+    for (const NodeRun &run : device->threadPool().nodeRuns()) {
+      nodeParts.push_back(
+          {run.node, run.first, run.end, device->threadPool().threads()});
+    }
+    AIR_ASSIGN_OR_RETURN(
+        source, PlanSource::start(file, loaders, std::move(nodeParts)));
+    return Status::ok();
+  }
+  StreamOptions stream;
+  stream.placement = placement;
+  stream.method = options.reading.method;
+  stream.depth = options.reading.depth;
+  stream.blockBytes = options.reading.blockBytes;
+  stream.memoryLimit = [limit = std::make_shared<MemoryLimit>(
+                            MemoryLimit::open(options.memoryRoot))] {
+    std::optional<MemoryRoom> room = limit->read();
+    return room ? room->limit : 0;
+  };
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<StreamStore> store,
+                       StreamStore::start(file, std::move(stream)));
+  streaming = store.get();
+  source = std::move(store);
+  return Status::ok();
+}
+
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   MachineProfile host = hostProfile();
   AIR_RETURN_IF_ERROR(checkSupported(plan));
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
-  AIR_RETURN_IF_ERROR(checkMemory(plan, host));
+  AIR_ASSIGN_OR_RETURN(
+      uint32_t placement,
+      choosePlacement(plan, options.ram != 0
+                                ? std::min(options.ram, host.memoryBytes == 0
+                                                            ? options.ram
+                                                            : host.memoryBytes)
+                                : host.memoryBytes));
   AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
 
   AIR_ASSIGN_OR_RETURN(device, CpuDevice::create(options.threads != 0
                                                      ? options.threads
                                                      : defaultThreads(plan)));
-  uint32_t loaders = std::min<uint32_t>(
-      kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
-  std::vector<NodePart> nodeParts;
-  for (const NodeRun &run : device->threadPool().nodeRuns()) {
-    nodeParts.push_back(
-        {run.node, run.first, run.end, device->threadPool().threads()});
-  }
-  AIR_ASSIGN_OR_RETURN(source,
-                       PlanSource::start(file, loaders, std::move(nodeParts)));
+  AIR_RETURN_IF_ERROR(openStore(placement, options));
   AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, resolveAddresses());
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
                        buildPrograms(plan, addresses, *device));
@@ -232,9 +259,6 @@ Status Session::Parts::open(const SessionOptions &options) {
   executorParts.logits = addresses.arena + logits->offset();
   executorParts.kvIsHalf = layout.dtype() == static_cast<uint16_t>(DType::F16);
   executorParts.kvPositionBytes = layout.page_bytes() / layout.page_tokens();
-  for (const plan::Read *read : *plan.reads()) {
-    executorParts.resident.push_back(read->segment());
-  }
   executor.emplace(std::move(executorParts), std::move(programs));
   return Status::ok();
 }
@@ -253,6 +277,7 @@ Result<Session> Session::open(const std::string &path,
 }
 
 const plan::Plan &Session::plan() const { return parts->file.plan(); }
+const std::string &Session::path() const { return parts->file.name(); }
 Status Session::checkPlanUnchanged() const {
   return parts->file.checkUnchanged();
 }
@@ -262,6 +287,8 @@ uint64_t Session::maxTokens() const { return plan().max_tokens(); }
 uint32_t Session::threads() const {
   return parts->device->threadPool().threads();
 }
+
+StreamStore *Session::streaming() const { return parts->streaming; }
 
 Result<SequenceId> Session::newSequence() { return parts->kv->newSequence(); }
 void Session::endSequence(SequenceId sequence) {

@@ -13,20 +13,23 @@
 // Ownership: a Session owns everything that it uses, and can be moved.
 // Thread-safety: one caller at a time; its compute threads only work during
 // run(). Errors of open(): those of PlanFile::open, Mismatch (the message names
-// the field that differs), DoesNotFit (memory), Unsupported (a plan that
-// streams weights, or whose structure this version does not know), Usage (the
+// the field that differs), DoesNotFit (memory), Unsupported (a plan
+// whose structure this version does not know), Usage (the
 // number of threads).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
 #define AIRPACK_RUNTIME_EXEC_SESSION_H
 
+#include "formats/machine/DiskRates.h"
 #include "runtime/exec/Executor.h"
 
 #include <memory>
 #include <string>
 
 namespace air::rt {
+
+class StreamStore;
 
 struct SessionOptions {
   /// The number of compute threads. 0 means one per core of the machine that
@@ -37,6 +40,16 @@ struct SessionOptions {
   /// but never fewer than the plan has slots. A very large context lowers this
   /// default, because each sequence needs a row of the block table.
   uint32_t maxSequences = 0;
+  /// The RAM that the session may use, in bytes. 0 means all that the machine
+  /// and the memory cgroup allow. The session uses the first placement of the
+  /// plan that fits.
+  uint64_t ram = 0;
+  /// How weights are read that do not stay in RAM: the method, the size of a
+  /// block, and the number of blocks in flight. The bandwidth is not used.
+  DiskRate reading;
+  /// The folder that contains /proc and /sys, from which the limits of memory
+  /// are read before each pass; "" for those of this machine.
+  std::string memoryRoot;
 };
 
 class Session {
@@ -48,12 +61,17 @@ public:
   ~Session();
 
   const plan::Plan &plan() const;
+  /// The path that open() was given.
+  const std::string &path() const;
   uint64_t vocabulary() const;
   /// The largest number of tokens in a sequence.
   uint64_t context() const;
   /// The largest number of tokens in a pass. run() splits larger batches.
   uint64_t maxTokens() const;
   uint32_t threads() const;
+  /// The store of a session that reads weights in every pass, or null if all
+  /// weights stay in RAM.
+  StreamStore *streaming() const;
 
   Result<SequenceId> newSequence();
   void endSequence(SequenceId sequence);

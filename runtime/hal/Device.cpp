@@ -13,6 +13,6 @@ uint64_t air::rt::tileCount(const DispatchGrid &grid, const AirBatch &batch) {
     return 0;
   }
   return grid.tokensPerTile == 0
-             ? grid.baseTiles
-             : grid.baseTiles * ceilDiv(rows, grid.tokensPerTile);
+             ? grid.rowTiles()
+             : grid.rowTiles() * ceilDiv(rows, grid.tokensPerTile);
 }

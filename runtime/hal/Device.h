@@ -38,20 +38,28 @@ using DeviceAddress = uint64_t;
 /// number of outputs of a batch.
 enum class GridRows : uint8_t { Tokens, Outputs };
 
-/// The number of tiles of a dispatch is
+/// The number of tiles of a kernel is
 /// baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile)),
-/// where `rows` is the number of tokens or outputs, as `rowsFrom` says. A
-/// dispatch with no rows does not run.
+/// where `rows` is the number of tokens or outputs, as `rowsFrom` says. The
+/// row tile of tile t is t % baseTiles. A dispatch runs all tiles, or, if
+/// `tiles` is not 0, those whose row tile is in [firstTile, firstTile + tiles).
+/// A dispatch with no rows does not run.
 struct DispatchGrid {
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
   GridRows rowsFrom = GridRows::Tokens;
+  uint64_t firstTile = 0;
+  uint64_t tiles = 0;
+
+  /// The number of row tiles that run.
+  uint64_t rowTiles() const { return tiles == 0 ? baseTiles : tiles; }
 };
 
+/// The number of tiles that a dispatch runs.
 uint64_t tileCount(const DispatchGrid &grid, const AirBatch &batch);
 
-/// Memory that a dispatch reads once, in the order of its tiles: tile t reads
-/// about `tileBytes` bytes from about start + t * tileBytes.
+/// Memory that a dispatch reads once, in the order of its tiles: the t-th tile
+/// that runs reads about `tileBytes` bytes from about start + t * tileBytes.
 struct TileStream {
   DeviceAddress start = 0;
   uint64_t tileBytes = 0;

@@ -26,6 +26,13 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
   std::unique_ptr<PlanSource> source(new PlanSource(plan, std::move(parts)));
   source->states = std::vector<std::atomic<State>>(count);
   source->ordered.resize(count);
+  // Tables are needed in the first step, which gathers rows of them.
+  for (uint32_t i = 0; i < count; ++i) {
+    if (root.segments()->Get(i)->kind() == plan::SegmentKind::Table) {
+      source->ordered[i] = true;
+      source->order.push_back(i);
+    }
+  }
   if (root.reads() != nullptr) {
     for (const plan::Read *read : *root.reads()) {
       if (read->segment() < count && !source->ordered[read->segment()]) {
@@ -108,7 +115,7 @@ void PlanSource::verifyClaimed(uint32_t index) {
   changed.notify_all();
 }
 
-Status PlanSource::require(std::span<const uint32_t> segments) {
+Status PlanSource::requireNow(std::span<const uint32_t> segments) {
   for (uint32_t index : segments) {
     if (states[index].load(std::memory_order_acquire) == State::Ready) {
       continue;
@@ -125,6 +132,13 @@ Status PlanSource::require(std::span<const uint32_t> segments) {
     if (states[index].load(std::memory_order_acquire) == State::Failed) {
       return failure;
     }
+  }
+  return Status::ok();
+}
+
+Status PlanSource::requireRows(std::span<const SegmentRange> ranges) {
+  for (const SegmentRange &range : ranges) {
+    AIR_RETURN_IF_ERROR(requireNow(std::span(&range.segment, 1)));
   }
   return Status::ok();
 }

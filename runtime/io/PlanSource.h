@@ -2,7 +2,7 @@
 //
 // The file stores weights in the form that kernels read, so a resident plan
 // runs directly from its mapping and nothing is copied. Loader threads go
-// through the plan's read order, ask the system to read ahead, and verify each
+// through the tables and then the plan's read order, ask the system to read ahead, and verify each
 // segment's digest, which also brings its pages into memory. This loading runs
 // while the first pass is already computing: require() waits only for the
 // segments of the next step, and verifies a segment itself if no loader has
@@ -46,7 +46,19 @@ public:
   PlanSource &operator=(const PlanSource &) = delete;
 
   std::span<const uint8_t> segment(uint32_t index) const override;
-  Status require(std::span<const uint32_t> segments) override;
+  std::span<const uint8_t> table(uint32_t index) const override {
+    return segment(index);
+  }
+  Status beginPass(uint32_t) override { return Status::ok(); }
+  Status requireNow(std::span<const uint32_t> segments) override;
+  Status require(uint32_t, std::span<const uint32_t> segments) override {
+    return requireNow(segments);
+  }
+  uint32_t residentSteps(uint32_t, uint32_t) const override { return 0; }
+  Status requireRest() override { return requireNow(order); }
+  Status requireRows(std::span<const SegmentRange> ranges) override;
+  void release(uint32_t) override {}
+  void endPass() override {}
   bool settled() const override {
     return pending.load(std::memory_order_acquire) == 0;
   }
@@ -63,7 +75,7 @@ private:
 
   const PlanFile &file;
   std::vector<NodePart> nodeParts;
-  std::vector<uint32_t> order; ///< segments in the order of first use
+  std::vector<uint32_t> order; ///< tables, then weights in their read order
   std::vector<bool> ordered;   ///< per segment: whether it is in `order`
   std::vector<std::atomic<State>> states;
   /// The index in `order` of the segment that the next free loader verifies.

@@ -2,16 +2,23 @@
 //
 // The executor reads segments at fixed addresses. Before it starts a step, it
 // requires that the segments of that step are present. How they get there is up
-// to the store: it may map the file (PlanSource), or have a pinned arena and a
-// ring buffer that a reader keeps filling ahead of the executor.
+// to the store: it may map the file (PlanSource), or keep a part of every
+// segment in memory and read the rest anew in each pass (StreamStore).
 //
-// The order of steps is the same in every pass, so the address of a segment is
-// decided when the store is created. That includes segments in a ring buffer:
-// the plan's read order says which part of the ring each segment occupies, and
-// which segment it replaces there.
+// A pass runs steps 0, 1, 2, ... of a program, in that order. All programs of a
+// plan have the same steps, so a step has the same index in each of them. The
+// executor calls
 //
-// Thread-safety: require() and settled() are called only by the thread that
-// runs the executor.
+//   beginPass(steps)             the pass will run steps [0, steps)
+//   require(step, segments)      before each step
+//   release(step)                after each step
+//   endPass()                    also after a step that failed
+//
+// A pass may leave out its first steps: release(k) directly after beginPass()
+// states that the steps up to k will not run in it. A store that is settled needs
+// none of these calls.
+//
+// Thread-safety: one caller at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SEGMENTSTORE_H
@@ -24,6 +31,13 @@
 
 namespace air::rt {
 
+/// A range of bytes of a segment.
+struct SegmentRange {
+  uint32_t segment = 0;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
 class SegmentStore {
 public:
   virtual ~SegmentStore() = default;
@@ -32,14 +46,52 @@ public:
   /// store's whole lifetime. The bytes may only be read after require().
   virtual std::span<const uint8_t> segment(uint32_t index) const = 0;
 
-  /// Returns when all of `segments` have been read and their digests have been
-  /// verified. They stay readable until a later call requires a segment that
-  /// shares their memory. Errors: VerificationFailed or Io, with the segment's
-  /// name; every later call for that segment fails too.
-  virtual Status require(std::span<const uint32_t> segments) = 0;
+  /// The segment's raw bytes for steps that gather single rows of it, at an
+  /// address that never changes. A range of them may only be read after
+  /// requireRows().
+  virtual std::span<const uint8_t> table(uint32_t index) const = 0;
+
+  /// Begins a pass that runs the steps [0, steps). The store may use the number
+  /// to leave out what only later steps read. Errors: those of reading memory
+  /// limits, and DoesNotFit if the memory of the store must shrink but cannot.
+  virtual Status beginPass(uint32_t steps) = 0;
+
+  /// Returns when segments that are not in the plan's list of reads, such as
+  /// those of kernels, have been read and their digests have been verified. They
+  /// stay readable. Errors: as of require().
+  virtual Status requireNow(std::span<const uint32_t> segments) = 0;
+
+  /// Returns when everything that `step` reads of `segments` is in memory and
+  /// its digests have been verified. It stays readable until release(step).
+  /// Errors: VerificationFailed or Io, with the segment's name.
+  virtual Status require(uint32_t step, std::span<const uint32_t> segments) = 0;
+
+  /// Returns the number of steps from `step` on, up to `end`, that read only
+  /// weights that stay in memory and are there already. These steps need no
+  /// require(), and may run together.
+  virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
+
+  /// Ends the loading of a store that keeps all weights: returns when all
+  /// segments of the plan's list of reads are in memory, even if no step has
+  /// required them. A store that streams weights returns at once. Errors: as of
+  /// require().
+  virtual Status requireRest() = 0;
+
+  /// Returns when the ranges have been read at the addresses that table() gives
+  /// and their digests have been verified. They stay readable until endPass().
+  /// Errors: as of require().
+  virtual Status requireRows(std::span<const SegmentRange> ranges) = 0;
+
+  /// States that all steps up to and including `step` have run, or will not run
+  /// in this pass, so that the memory of their segments may be overwritten.
+  virtual void release(uint32_t step) = 0;
+
+  /// Ends the pass, whether or not all its steps have run. Afterwards, the
+  /// store may overwrite the memory of any segment.
+  virtual void endPass() = 0;
 
   /// True once every segment of the read order is present permanently, so that
-  /// require() need not be called any more.
+  /// none of the functions from beginPass() on need to be called any more.
   virtual bool settled() const = 0;
 };
 

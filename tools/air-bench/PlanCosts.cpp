@@ -36,7 +36,7 @@ DispatchCost costOf(const plan::Plan &plan, plan::StepKind kind,
   cost.arithmetic = kernelArithmetic(dispatch.arithmetic());
   cost.barrier = dispatch.barrier();
   cost.tiles =
-      grid.base_tiles() *
+      (grid.tiles() == 0 ? grid.base_tiles() : grid.tiles()) *
       (grid.tokens_per_tile() == 0 ? 1 : ceilDiv(rows, grid.tokens_per_tile()));
   cost.weightBytes = static_cast<double>(dispatch.weight_bytes()) *
                      (kind == plan::StepKind::Embed ? tokens : 1);

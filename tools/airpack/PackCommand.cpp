@@ -4,8 +4,10 @@
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
+#include "tools/airpack/Explain.h"
 #include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
+#include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
 #include "tools/cli/ProbeFile.h"
@@ -24,8 +26,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The default output of MODEL.gguf: MODEL.air in the current folder. For a
-/// split model, the part number is left out of the name, too.
+/// The path of the output if -o is not given: for MODEL.gguf, MODEL.air in the
+/// current folder. The number of a split model's part is left out of the name.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
   // The name of a split model's first part ends in "-00001-of-NNNNN", where
@@ -71,6 +73,29 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
+/// Reads --ram and --disk.
+Status readMemoryOptions(const cli::Invocation &invocation,
+                         compiler::CompileOptions &options) {
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
+                       cli::byteSizeOf(invocation, "--ram"));
+  if (ram == uint64_t{0}) {
+    return usageError("--ram: a plan needs some RAM; give a size above 0, or "
+                      "leave the option out to use the target's memory");
+  }
+  options.ram = ram.value_or(0);
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
+                       cli::byteSizeOf(invocation, "--disk"));
+  if (disk.value_or(0) != 0) {
+    return usageError("--disk: a plan reads what does not fit in RAM from its "
+                      "own file, whatever the size of the disk; give 0 if "
+                      "nothing may be read in every pass, or leave the option "
+                      "out");
+  }
+  options.disk = !disk.has_value();
+  return Status::ok();
+}
+
+/// The options of the compiler. With --explain, they have no machine yet.
 Result<compiler::CompileOptions>
 compileOptions(const cli::Invocation &invocation) {
   compiler::CompileOptions options;
@@ -81,11 +106,6 @@ compileOptions(const cli::Invocation &invocation) {
                       "or a JSON file");
   }
   options.target = *target;
-  if (invocation.has("--no-probe-cache")) {
-    AIR_ASSIGN_OR_RETURN(options.machine, resolveProfile(*target));
-  } else {
-    AIR_ASSIGN_OR_RETURN(options.machine, cli::resolveTarget(*target));
-  }
   options.pre = invocation.text("--pre").value_or("");
   options.kvType = invocation.text("--kv-type").value_or("");
   options.activations = invocation.text("--activations").value_or("");
@@ -93,6 +113,15 @@ compileOptions(const cli::Invocation &invocation) {
       static_cast<uint64_t>(invocation.integer("--ctx").value_or(0));
   options.slots =
       static_cast<uint64_t>(invocation.integer("--slots").value_or(0));
+  if (invocation.has("--explain")) {
+    return options;
+  }
+  if (invocation.has("--no-probe-cache")) {
+    AIR_ASSIGN_OR_RETURN(options.machine, resolveProfile(*target));
+  } else {
+    AIR_ASSIGN_OR_RETURN(options.machine, cli::resolveTarget(*target));
+  }
+  AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
@@ -174,9 +203,11 @@ cli::Command packCommand() {
       "The least exact activation format that matrix multiplications may use: "
       "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8), the "
       "integers in blocks of 32 with one scale each. Integers need quantised "
-      "weights and a target that multiplies bytes; 8-bit ones are only used "
-      "for several tokens at a time. For BF16 weights, i8 allows bfloat16 for "
-      "9 or more tokens at a time on targets that multiply it.",
+      "weights and a target with dot products of bytes; 8-bit integers are "
+      "used "
+      "only for several tokens at a time. For BF16 weights, i8 allows bfloat16 "
+      "for 9 or more tokens at a time on targets with dot products of bfloat16 "
+      "numbers.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option pre = makeOption(
@@ -223,7 +254,7 @@ cli::Command packCommand() {
       "able to run the "
       "target's code. What the plan computes stays the same; its bytes depend "
       "on the measurements.",
-      "off, the cost model chooses");
+      "off: the cost model chooses the sizes");
   tune.minimum = 0.001;
   tune.maximum = 86400;
   command.options = {
@@ -239,6 +270,19 @@ cli::Command packCommand() {
       activations,
       context,
       slots,
+      makeOption("--ram", "", ValueKind::String, "SIZE",
+                 "RAM that airrun may take in all: for weights, KV cache, "
+                 "activations and itself. If not all weights fit, a part of "
+                 "each layer stays in RAM, and the rest is read from the plan "
+                 "in every pass. SIZE is in bytes, or has one of the units "
+                 "KiB, MiB and GiB, as in 3GiB.",
+                 "the target's memory; with --explain and a GPU, 15/16 of it"),
+      makeOption("--disk", "", ValueKind::String, "SIZE",
+                 "0 refuses a model whose weights do not all fit in RAM, "
+                 "instead of reading some of them in every pass. With "
+                 "--explain, also a size: the most bytes that may be read for "
+                 "every token.",
+                 "no limit"),
       pre,
       threads,
       tune,
@@ -256,20 +300,31 @@ cli::Command packCommand() {
                  "Print the IR after PASS instead of writing a plan. Passes: " +
                      passes + "."),
       makeOption("--json", "", ValueKind::Flag, "",
-                 "Print the plan's metadata as JSON instead of the summary."),
+                 "Print the plan's metadata, or with --explain the report, as "
+                 "JSON instead of text."),
       makeOption("--times", "", ValueKind::Flag, "",
                  "Also print to standard error how long reading the model's "
                  "index, compiling and writing took, and the write speed. The "
                  "plan itself contains no times."),
   };
+  for (cli::Option &option : explainOptions()) {
+    command.options.push_back(std::move(option));
+  }
   command.examples = {"airpack model.gguf --target host -o model.air",
-                      "airpack model.gguf --target x86-64-v3 --ctx 8192"};
+                      "airpack model.gguf --target x86-64-v3 --ctx 8192",
+                      "airpack model.gguf --target host --ram 3GiB",
+                      "airpack model.gguf --target rtx4090 --explain --ram "
+                      "16GiB"};
   return command;
 }
 
 Status runPack(const cli::Invocation &invocation) {
+  AIR_RETURN_IF_ERROR(checkExplainOptions(invocation));
   AIR_ASSIGN_OR_RETURN(compiler::CompileOptions options,
                        compileOptions(invocation));
+  if (invocation.has("--explain")) {
+    return runExplain(invocation, std::move(options));
+  }
   std::string emit = invocation.text("--emit").value_or("");
   std::string stopAfter = invocation.text("--stop-after").value_or("");
   if (!stopAfter.empty() && (emit == "json" || emit == "llm")) {

@@ -94,39 +94,110 @@ std::string contextLine(const plan::Plan &plan) {
   return line + "\n";
 }
 
-std::string memoryTable(const plan::Plan &plan) {
-  std::string table;
-  for (uint32_t b = 0; b < sizeOf(plan.budgets()); ++b) {
-    const plan::Budget &budget = *plan.budgets()->Get(b);
-    uint64_t sum = 0;
-    std::string rows;
-    for (uint32_t i = 0; i < sizeOf(plan.budget_items()); ++i) {
-      const plan::BudgetItem &item = *plan.budget_items()->Get(i);
-      if (item.tier() == budget.tier()) {
-        sum += item.bytes();
-        rows += format("  %-12s %12s\n", textOf(item.name()).c_str(),
-                       byteText(item.bytes()).c_str());
-      }
-    }
-    std::string tier = budget.tier() == plan::Tier::Ram    ? "RAM"
-                       : budget.tier() == plan::Tier::Disk ? "disk"
-                                                           : "VRAM";
-    table += "in " + tier + "\n" + rows +
-             format("  %-12s %12s", "total", byteText(sum).c_str());
-    if (budget.bytes() != 0) {
-      table += " of " + byteText(budget.bytes());
-    }
-    table += "\n";
-  }
-  return table;
+/// A speed. Below 1 token/s, its first decimal would not say much.
+std::string rateText(uint64_t nanosecondsPerToken) {
+  const double rate = 1e9 / static_cast<double>(nanosecondsPerToken);
+  return format(rate < 1 ? "%.2g tokens/s" : "%.1f tokens/s", rate);
 }
 
-std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
+uint64_t sumOf(const plan::Placement &placement, plan::Tier tier) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
+    const plan::BudgetItem &item = *placement.items()->Get(i);
+    sum += item.tier() == tier ? item.bytes() : 0;
+  }
+  return sum;
+}
+
+uint64_t ramBudget(const plan::Placement &placement) {
+  for (uint32_t i = 0; i < sizeOf(placement.budgets()); ++i) {
+    if (placement.budgets()->Get(i)->tier() == plan::Tier::Ram) {
+      return placement.budgets()->Get(i)->bytes();
+    }
+  }
+  return 0;
+}
+
+uint64_t streamedPerPass(const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
+    bytes += placement.reads()->Get(i)->bytes();
+  }
+  return bytes;
+}
+
+/// The bytes of weights that stay in RAM, without tables.
+uint64_t residentWeights(const plan::Plan &plan,
+                         const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < sizeOf(plan.segments()); ++i) {
+    if (plan.segments()->Get(i)->kind() == plan::SegmentKind::Weights) {
+      bytes += placement.resident()->Get(i);
+    }
+  }
+  return bytes;
+}
+
+std::string memoryTable(const plan::Placement &placement) {
+  std::string table = "in RAM\n";
+  for (uint32_t i = 0; i < sizeOf(placement.items()); ++i) {
+    const plan::BudgetItem &item = *placement.items()->Get(i);
+    if (item.tier() == plan::Tier::Ram) {
+      table += format("  %-12s %12s\n", textOf(item.name()).c_str(),
+                      byteText(item.bytes()).c_str());
+    }
+  }
+  table += format("  %-12s %12s", "total",
+                  byteText(sumOf(placement, plan::Tier::Ram)).c_str());
+  if (const uint64_t budget = ramBudget(placement); budget != 0) {
+    table += " of " + byteText(budget);
+  }
+  return table + "\n";
+}
+
+/// The lines that say what is read in every pass; empty if all weights stay in
+/// RAM.
+std::string streamLines(const plan::Plan &plan,
+                        const plan::Placement &placement) {
+  const uint64_t streamed = streamedPerPass(placement);
+  if (streamed == 0) {
+    return "";
+  }
+  const uint64_t resident = residentWeights(plan, placement);
+  return format("streamed   %s of weights are read from the plan for every "
+                "token; %s (%.0f %%) stay in RAM\n",
+                byteText(streamed).c_str(), byteText(resident).c_str(),
+                100.0 * static_cast<double>(resident) /
+                    static_cast<double>(resident + streamed));
+}
+
+/// A line for each placement but the first, for when less RAM is available.
+std::string alternateLines(const plan::Plan &plan) {
+  std::string lines;
+  for (uint32_t i = 1; i < sizeOf(plan.placements()); ++i) {
+    const plan::Placement &placement = *plan.placements()->Get(i);
+    lines += format("%-10s %s in RAM, %s read per token", i == 1 ? "or" : "",
+                    byteText(sumOf(placement, plan::Tier::Ram)).c_str(),
+                    byteText(streamedPerPass(placement)).c_str());
+    for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
+      const plan::Prediction &prediction = *placement.predictions()->Get(p);
+      if (textOf(prediction.phase()) == "decode" &&
+          prediction.nanoseconds() != 0) {
+        lines += ": " + rateText(prediction.nanoseconds());
+      }
+    }
+    lines += "\n";
+  }
+  return lines;
+}
+
+std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
+                       double dramBandwidth) {
   std::string lines;
   const bool measured = plan.machine()->measured();
   const char *kind = measured ? "measured" : "nominal";
-  for (uint32_t p = 0; p < sizeOf(plan.predictions()); ++p) {
-    const plan::Prediction &prediction = *plan.predictions()->Get(p);
+  for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
+    const plan::Prediction &prediction = *placement.predictions()->Get(p);
     std::string phase = textOf(prediction.phase());
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
@@ -144,15 +215,16 @@ std::string speedLines(const plan::Plan &plan, double dramBandwidth) {
     } else {
       // A speed that follows from a measured bandwidth is an upper bound. One
       // that follows from a nominal bandwidth is only an estimate.
-      lines +=
-          format("speed      %s %.1f tokens/s at %s bandwidth, limited by %s\n",
-                 measured ? "at most" : "about",
-                 1e9 / static_cast<double>(prediction.nanoseconds()), kind,
-                 textOf(prediction.limit()).c_str());
+      lines += format("speed      %s %s at %s bandwidth, limited by %s\n",
+                      measured ? "at most" : "about",
+                      rateText(prediction.nanoseconds()).c_str(), kind,
+                      textOf(prediction.limit()).c_str());
     }
+    // What was measured is the memory, which says nothing about the disk.
+    const bool isFromMemory = streamedPerPass(placement) == 0;
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
-      if (dramBandwidth > 0 && textOf(link.link()) == "dram" &&
+      if (isFromMemory && dramBandwidth > 0 && textOf(link.link()) == "dram" &&
           link.bytes_per_pass() != 0) {
         lines +=
             format("this host  about %.1f tokens/s: its memory was read at "
@@ -223,14 +295,17 @@ std::string weightlessLine(const plan::Plan &plan) {
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
                         double dramBandwidth) {
   const plan::Machine &machine = *plan.machine();
+  const plan::Placement &placement = *plan.placements()->Get(0);
   std::string target = textOf(machine.name()) + ", " + textOf(machine.arch());
   for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
     target += (i == 0 ? ": " : " ") + textOf(machine.features()->Get(i));
   }
   return modelLines(plan) + "target     " + target +
          format(", %u cores\n", machine.cores()) + kernelLines(plan) +
-         contextLine(plan) + samplingLine(plan) + memoryTable(plan) +
-         speedLines(plan, dramBandwidth) + weightlessLine(plan) +
+         contextLine(plan) + samplingLine(plan) + memoryTable(placement) +
+         streamLines(plan, placement) +
+         speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
+         weightlessLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

@@ -5,11 +5,14 @@
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
+#include "runtime/io/StreamStore.h"
 #include "runtime/text/Sampler.h"
 #include "tools/airrun/BenchReport.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/DiskLimit.h"
 
 #include <algorithm>
+#include <fstream>
 #include <sys/resource.h>
 
 namespace air {
@@ -28,42 +31,114 @@ constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
 // processes.
 constexpr uint32_t kProbeSamples = 25;
 constexpr uint32_t kProbeMilliseconds = 2;
+/// The bytes of a plan that one measurement of the disk reads.
+constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
-uint64_t peakRssBytes() {
+/// The memory that this process takes, in bytes. If weights are read in every
+/// pass, the system counts a page of the ring once for every address at which it
+/// is mapped, so the pages are counted in proportion instead. This count exists
+/// only for the present, but the memory of such a session does not grow.
+uint64_t memoryBytes(const rt::Session &session) {
+  if (session.streaming() != nullptr) {
+    std::ifstream file("/proc/self/smaps_rollup");
+    std::string key;
+    while (file >> key) {
+      uint64_t kib = 0;
+      if (key == "Pss:" && file >> kib) {
+        return kib * 1024;
+      }
+    }
+  }
   struct rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024; // Linux reports KiB
 }
 
-/// Measures the memory bandwidth that limits a decode pass. The buffer that is
-/// read has the size of what the pass reads, but at most kMostProbeBytes.
-class LinkLimit {
+/// The bytes that this process has read from storage, or 0 if the system does
+/// not count them.
+double systemBytesRead() {
+  std::ifstream file("/proc/self/io");
+  std::string key;
+  double value = 0;
+  while (file >> key >> value) {
+    if (key == "read_bytes:") {
+      return value;
+    }
+  }
+  return 0;
+}
+
+/// Measures the bandwidth of the links that limit a decode pass: of memory, and,
+/// for a session that reads weights in every pass, of the disk.
+class LinkLimits {
 public:
-  static Result<LinkLimit> create(double passBytes, uint32_t threads) {
-    LinkLimit limit;
-    AIR_ASSIGN_OR_RETURN(limit.device, rt::CpuDevice::create(threads));
-    uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
-                         ? static_cast<uint64_t>(passBytes)
-                         : kMostProbeBytes;
-    limit.linkName = linkOf(passBytes, rt::lastLevelCacheBytes());
-    AIR_ASSIGN_OR_RETURN(rt::ReadBandwidth made,
-                         rt::ReadBandwidth::create(
-                             *limit.device, limit.device->threadPool(), bytes));
-    limit.probe.emplace(made);
-    return limit;
+  static Result<LinkLimits> create(rt::Session &session, double passBytes) {
+    LinkLimits limits;
+    AIR_ASSIGN_OR_RETURN(limits.device,
+                         rt::CpuDevice::create(session.threads()));
+    if (rt::StreamStore *store = session.streaming()) {
+      // There may be no memory for a buffer beside the weights, so the weights
+      // that stay in memory are read instead.
+      limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
+                                                    store->residentMemory()));
+      limits.store = store;
+      limits.names = {"dram", "disk"};
+      const auto &segments = *session.plan().segments();
+      uint64_t first = segments.Get(0)->offset();
+      const plan::Segment &last =
+          *segments.Get(session.plan()
+                            .reads()
+                            ->Get(session.plan().reads()->size() - 1)
+                            ->segment());
+      AIR_ASSIGN_OR_RETURN(
+          DiskLimit disk,
+          DiskLimit::create(session.path(), first,
+                            last.offset() + last.stored_bytes()));
+      limits.disk.emplace(std::move(disk));
+    } else {
+      uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
+                           ? static_cast<uint64_t>(passBytes)
+                           : kMostProbeBytes;
+      AIR_ASSIGN_OR_RETURN(
+          rt::ReadBandwidth made,
+          rt::ReadBandwidth::create(*limits.device, limits.device->threadPool(),
+                                    bytes));
+      limits.memory.emplace(std::move(made));
+      limits.names = {linkOf(passBytes, rt::lastLevelCacheBytes())};
+    }
+    limits.best.resize(limits.names.size());
+    return limits;
   }
 
-  const char *name() const { return linkName; }
-  void measure() {
-    best = std::max(best, probe->measure(kProbeSamples, kProbeMilliseconds));
+  const std::vector<std::string> &links() const { return names; }
+  double bytesPerSecond(size_t link) const { return best[link]; }
+
+  Status measure() {
+    for (size_t link = 0; link < names.size(); ++link) {
+      AIR_RETURN_IF_ERROR(measure(link).status());
+    }
+    return Status::ok();
   }
-  double bytesPerSecond() const { return best; }
+  Result<double> measure(size_t link) {
+    double found = 0;
+    if (link == 0) {
+      found = memory->measure(kProbeSamples, kProbeMilliseconds);
+    } else {
+      // The session must not read at the same time.
+      store->waitUntilIdle();
+      AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
+    }
+    best[link] = std::max(best[link], found);
+    return best[link];
+  }
 
 private:
   std::unique_ptr<rt::CpuDevice> device;
-  std::optional<rt::ReadBandwidth> probe;
-  const char *linkName = "";
-  double best = 0;
+  std::optional<rt::ReadBandwidth> memory;
+  rt::StreamStore *store = nullptr;
+  std::optional<DiskLimit> disk;
+  std::vector<std::string> names;
+  std::vector<double> best;
 };
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
@@ -98,17 +173,31 @@ public:
     return monotonicSeconds() - start;
   }
 
+  /// Returns the seconds of all tokens, or, if there are several and the session
+  /// reads weights in every pass, of all but the first. In that case the first
+  /// token finds weights that were read before.
   Result<double> decode() {
     tokenSeconds.clear();
+    uint64_t at = prefillTokens;
+    for (; at < prefillTokens + untimed(); ++at) {
+      AIR_RETURN_IF_ERROR(run(at, 1));
+    }
     double start = monotonicSeconds();
     double before = start;
-    for (uint64_t at = prefillTokens; at < tokens.size(); ++at) {
+    for (; at < tokens.size(); ++at) {
       AIR_RETURN_IF_ERROR(run(at, 1));
       double now = monotonicSeconds();
       tokenSeconds.push_back(now - before);
       before = now;
     }
     return before - start;
+  }
+
+  /// The number of tokens that decode() does not time.
+  uint64_t untimed() const {
+    return session->streaming() != nullptr && tokens.size() > prefillTokens + 1
+               ? 1
+               : 0;
   }
 
   const std::vector<double> &lastTokenSeconds() const { return tokenSeconds; }
@@ -186,31 +275,86 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// Every round measures the limit, prefill and decode one after another, so
-/// that all three see the same state of the machine. `limit` is empty if
+/// What a session that reads weights in every pass has done in one decode phase.
+/// Counts only while nothing is being read ahead.
+struct StreamedPhase {
+  rt::StreamCounters counters;
+  double systemBytes = 0;
+
+  explicit StreamedPhase(rt::Session &session) {
+    if (rt::StreamStore *store = session.streaming()) {
+      store->waitUntilIdle();
+      counters = store->counters();
+      systemBytes = systemBytesRead();
+    }
+  }
+};
+
+void reportStreaming(rt::Session &session, const StreamedPhase &before,
+                     const StreamedPhase &after, uint64_t passes,
+                     BenchMeasurement &measured) {
+  rt::StreamStore *store = session.streaming();
+  if (store == nullptr) {
+    return;
+  }
+  auto perToken = [&](double bytes) {
+    return bytes / static_cast<double>(passes);
+  };
+  BenchStreaming streaming;
+  streaming.method = ioMethodName(store->method());
+  streaming.placement = after.counters.placement;
+  streaming.residentBytes = after.counters.residentBytes;
+  streaming.ringBytes = after.counters.ringBytes;
+  streaming.bytesPerPass = after.counters.bytesPerPass;
+  streaming.waitedSeconds =
+      static_cast<double>(after.counters.waitedNanoseconds -
+                          before.counters.waitedNanoseconds) *
+      1e-9;
+  streaming.systemBytesPerToken =
+      perToken(after.systemBytes - before.systemBytes);
+  BenchLink &disk = measured.links[1];
+  disk.minimalBytesPerToken = static_cast<double>(after.counters.bytesPerPass);
+  disk.bytesPerToken = perToken(static_cast<double>(after.counters.diskBytes -
+                                                    before.counters.diskBytes));
+  measured.streaming = std::move(streaming);
+}
+
+/// Every round measures the limits, prefill and decode one after another, so
+/// that all of them see the same state of the machine. `limits` is empty if
 /// nothing is decoded.
 Status measureRounds(rt::Session &session, Workload &work,
-                     std::optional<LinkLimit> &limit, uint32_t rounds,
+                     std::optional<LinkLimits> &limits, uint32_t rounds,
                      BenchMeasurement &measured) {
   rt::Executor &executor = session.executor();
   std::vector<double> prefills;
   std::vector<double> decodes;
   rt::RunCounters decoded;
+  uint64_t passes = measured.decodeTokens + work.untimed();
+  if (limits) {
+    for (const std::string &name : limits->links()) {
+      measured.links.push_back({name, 0, 0, 0});
+    }
+  }
   double begin = monotonicSeconds();
   while (
       measured.rounds < rounds &&
       (measured.rounds == 0 || monotonicSeconds() - begin < kEnoughSeconds)) {
-    if (limit) {
-      limit->measure();
+    if (limits) {
+      AIR_RETURN_IF_ERROR(limits->measure());
     }
     executor.resetCounters();
     AIR_ASSIGN_OR_RETURN(double prefillSeconds, work.prefill());
     prefills.push_back(prefillSeconds);
     measured.prefillFlops = static_cast<double>(executor.counters().flops);
     executor.resetCounters();
+    StreamedPhase before(session);
     AIR_ASSIGN_OR_RETURN(double decodeSeconds, work.decode());
     decodes.push_back(decodeSeconds);
     decoded = executor.counters();
+    if (limits) {
+      reportStreaming(session, before, StreamedPhase(session), passes,
+                      measured);
+    }
     measured.tokenSeconds.insert(measured.tokenSeconds.end(),
                                  work.lastTokenSeconds().begin(),
                                  work.lastTokenSeconds().end());
@@ -219,18 +363,40 @@ Status measureRounds(rt::Session &session, Workload &work,
   std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
   measured.prefillSeconds = median(prefills);
   measured.decodeSeconds = median(decodes);
-  if (!limit) {
+  if (!limits) {
     return Status::ok();
   }
-  limit->measure();
-  measured.link = limit->name();
-  measured.limitPerSecond = limit->bytesPerSecond();
-  double kv = static_cast<double>(decoded.kvBytes) /
-              static_cast<double>(measured.decodeTokens);
-  measured.bytesPerToken = bytesOfPass(decoded, measured.decodeTokens);
-  measured.minimalBytesPerToken =
+  AIR_RETURN_IF_ERROR(limits->measure());
+  double kv =
+      static_cast<double>(decoded.kvBytes) / static_cast<double>(passes);
+  measured.links[0].bytesPerToken = bytesOfPass(decoded, passes);
+  measured.links[0].minimalBytesPerToken =
       static_cast<double>(rt::minimalWeightBytes(session.plan())) + kv;
+  for (size_t i = 0; i < measured.links.size(); ++i) {
+    measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
+  }
+  // Too little stays in memory to measure its bandwidth.
+  if (measured.links[0].limitPerSecond == 0) {
+    measured.links.erase(measured.links.begin());
+  }
   return Status::ok();
+}
+
+/// The decode rate that the plan predicted for the placement in use; 0 if it
+/// did not know the machine's bandwidths.
+double planRate(rt::Session &session) {
+  uint32_t index = session.streaming() != nullptr
+                       ? session.streaming()->counters().placement
+                       : 0;
+  const auto *predictions =
+      session.plan().placements()->Get(index)->predictions();
+  for (const plan::Prediction *prediction : *predictions) {
+    if (prediction->phase()->string_view() == "decode" &&
+        prediction->nanoseconds() != 0) {
+      return 1e9 / static_cast<double>(prediction->nanoseconds());
+    }
+  }
+  return 0;
 }
 
 } // namespace
@@ -271,7 +437,9 @@ cli::Command benchCommand() {
        .minimum = 1,
        .maximum = 1000},
       jsonOption(),
-      threadsOption()};
+      threadsOption(),
+      ramOption(),
+      ioOption()};
   command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
   return command;
 }
@@ -298,20 +466,23 @@ Status runBench(const cli::Invocation &invocation) {
       prefill != 0 ? prefilled : prefilled + work.lastTokenSeconds().front();
   // The peak memory use is read before the bandwidth probe allocates its
   // buffer, so that the buffer is not included.
-  measured.peakRssBytes = peakRssBytes();
-  std::optional<LinkLimit> limit;
+  measured.peakRssBytes = memoryBytes(session);
+  std::optional<LinkLimits> limits;
   if (decode != 0) {
     AIR_ASSIGN_OR_RETURN(
-        LinkLimit made,
-        LinkLimit::create(bytesOfPass(decoded, decode), session.threads()));
-    limit.emplace(std::move(made));
+        LinkLimits made,
+        LinkLimits::create(session, bytesOfPass(decoded, decode)));
+    limits.emplace(std::move(made));
+    measured.decodeTokens -= work.untimed();
+    measured.planRate = planRate(session);
   }
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
-  AIR_RETURN_IF_ERROR(measureRounds(session, work, limit, rounds, measured));
-  raiseLimit(measured, [&] {
-    limit->measure();
-    return limit->bytesPerSecond();
+  AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
+  size_t left = limits ? limits->links().size() - measured.links.size() : 0;
+  raiseLimits(measured, [&](size_t link) {
+    Result<double> again = limits->measure(link + left);
+    return again ? *again : 0;
   });
   if (invocation.has("--steps")) {
     AIR_RETURN_IF_ERROR(timeSteps(session, work, measured));

@@ -18,15 +18,14 @@ double percentile(const std::vector<double> &sorted, double share) {
   return sorted[std::clamp<size_t>(place, 1, sorted.size()) - 1];
 }
 
-/// The rate at which decode reads, in bytes per second.
-double linkRate(const BenchMeasurement &measured) {
+/// The rate at which decode reads over a link, in bytes per second.
+double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
   return static_cast<double>(measured.decodeTokens) / measured.decodeSeconds *
-         measured.bytesPerToken;
+         link.bytesPerToken;
 }
 
-bool isAboveLimit(const BenchMeasurement &measured) {
-  return measured.decodeTokens != 0 &&
-         linkRate(measured) > measured.limitPerSecond * (1 + kShareTolerance);
+bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
+  return linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
 }
 
 constexpr double kGiga = 1e9;
@@ -44,26 +43,35 @@ const char *linkOf(double passBytes, uint64_t cacheBytes) {
   return passBytes <= static_cast<double>(cacheBytes) ? "cache" : "dram";
 }
 
-void raiseLimit(BenchMeasurement &measured,
-                const std::function<double()> &measureAgain) {
-  for (uint32_t i = 0; i < kMostLimitRetries && isAboveLimit(measured); ++i) {
-    measured.limitPerSecond = std::max(measured.limitPerSecond, measureAgain());
+void raiseLimits(BenchMeasurement &measured,
+                 const std::function<double(size_t link)> &measureAgain) {
+  for (size_t i = 0; i < measured.links.size(); ++i) {
+    BenchLink &link = measured.links[i];
+    for (uint32_t n = 0; n < kMostLimitRetries && isAboveLimit(measured, link);
+         ++n) {
+      link.limitPerSecond = std::max(link.limitPerSecond, measureAgain(i));
+    }
   }
 }
 
 Result<BenchReport> evaluate(const BenchMeasurement &measured) {
   bool prefillIsTimed =
       measured.prefillTokens == 0 || measured.prefillSeconds > 0;
-  bool decodeIsTimed =
-      measured.decodeTokens == 0 ||
-      (measured.decodeSeconds > 0 && measured.limitPerSecond > 0 &&
-       measured.bytesPerToken > 0);
+  bool decodeIsTimed = measured.decodeTokens == 0 ||
+                       (measured.decodeSeconds > 0 && !measured.links.empty());
+  for (const BenchLink &link : measured.links) {
+    decodeIsTimed = decodeIsTimed && link.limitPerSecond > 0 &&
+                    link.minimalBytesPerToken > 0 && link.bytesPerToken > 0;
+  }
   if (!prefillIsTimed || !decodeIsTimed) {
+    std::string links;
+    for (const BenchLink &link : measured.links) {
+      links += format(", %s %g bytes per token at %g B/s", link.name.c_str(),
+                      link.bytesPerToken, link.limitPerSecond);
+    }
     return internalError(
-        format("bench: a measurement failed (prefill %g s, decode %g s, limit "
-               "%g B/s, %g bytes per token)",
-               measured.prefillSeconds, measured.decodeSeconds,
-               measured.limitPerSecond, measured.bytesPerToken));
+        format("bench: a measurement failed (prefill %g s, decode %g s%s)",
+               measured.prefillSeconds, measured.decodeSeconds, links.c_str()));
   }
   BenchReport report;
   if (measured.prefillTokens != 0) {
@@ -75,21 +83,58 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
   }
   report.decodeRate =
       static_cast<double>(measured.decodeTokens) / measured.decodeSeconds;
-  report.predictedRate =
-      measured.limitPerSecond / measured.minimalBytesPerToken;
-  report.beta = measured.minimalBytesPerToken / measured.bytesPerToken;
-  report.eta = report.decodeRate / report.predictedRate;
-  report.linkRate = linkRate(measured);
-  report.share = report.linkRate / measured.limitPerSecond;
-  if (isAboveLimit(measured)) {
-    return internalError(format(
-        "bench: decode at %.2f GB/s of %s is above the limit of %.2f GB/s that "
-        "was measured in the same run; run it again on an idle machine",
-        report.linkRate / kGiga, measured.link.c_str(),
-        measured.limitPerSecond / kGiga));
+  for (const BenchLink &link : measured.links) {
+    double allowed = link.limitPerSecond / link.minimalBytesPerToken;
+    double once = link.minimalBytesPerToken / link.bytesPerToken;
+    double rate = linkRate(measured, link);
+    if (report.limitedBy.empty() || allowed < report.predictedRate) {
+      report.predictedRate = allowed;
+      report.limitedBy = link.name;
+    }
+    report.beta = report.links.empty() ? once : std::min(report.beta, once);
+    report.links.push_back({rate, rate / link.limitPerSecond});
+    if (isAboveLimit(measured, link)) {
+      return internalError(format(
+          "bench: decode read %.2f GB/s from %s, but the limit that the same "
+          "run measured is %.2f GB/s; run airrun bench again on an idle "
+          "machine",
+          rate / kGiga, link.name.c_str(), link.limitPerSecond / kGiga));
+    }
   }
+  report.eta = report.decodeRate / report.predictedRate;
   return report;
 }
+
+namespace {
+
+std::string linksJson(const BenchMeasurement &measured,
+                      const BenchReport &report) {
+  std::string out = "\"links\": [";
+  for (size_t i = 0; i < measured.links.size(); ++i) {
+    const BenchLink &link = measured.links[i];
+    out += format("%s{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
+                  "\"minimal_bytes_per_token\": %.0f, \"gb_s\": %.6g, "
+                  "\"limit_gb_s\": %.6g, \"share\": %.6g}",
+                  i == 0 ? "" : ", ", link.name.c_str(), link.bytesPerToken,
+                  link.minimalBytesPerToken, report.links[i].rate / kGiga,
+                  link.limitPerSecond / kGiga, report.links[i].share);
+  }
+  return out + "],\n ";
+}
+
+std::string streamingJson(const BenchStreaming &streaming) {
+  return format("\"streaming\": {\"io\": \"%s\", \"placement\": %u, "
+                "\"resident_bytes\": %llu, \"ring_bytes\": %llu, "
+                "\"bytes_per_pass\": %llu, \"waited_s\": %.6g, "
+                "\"system_bytes_per_token\": %.0f},\n ",
+                streaming.method.c_str(), streaming.placement,
+                static_cast<unsigned long long>(streaming.residentBytes),
+                static_cast<unsigned long long>(streaming.ringBytes),
+                static_cast<unsigned long long>(streaming.bytesPerPass),
+                streaming.waitedSeconds, streaming.systemBytesPerToken);
+}
+
+} // namespace
 
 std::string benchJson(const BenchMeasurement &measured,
                       const BenchReport &report) {
@@ -105,19 +150,20 @@ std::string benchJson(const BenchMeasurement &measured,
                   measured.prefillFlops / measured.prefillSeconds / kGiga);
   }
   if (measured.decodeTokens != 0) {
-    out += format(
-        "\"decode\": {\"tok_s\": %.6g, \"predicted_tok_s\": %.6g, "
-        "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
-        "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
-        report.decodeRate, report.predictedRate, report.beta, report.eta,
-        static_cast<unsigned long long>(measured.decodeTokens),
-        measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
-        percentile(measured.tokenSeconds, 0.99) * kMilli);
-    out += format("\"links\": [{\"name\": \"%s\", \"bytes_per_token\": %.0f, "
-                  "\"gb_s\": %.6g, \"limit_gb_s\": %.6g, \"share\": %.6g}],\n ",
-                  measured.link.c_str(), measured.bytesPerToken,
-                  report.linkRate / kGiga, measured.limitPerSecond / kGiga,
-                  report.share);
+    out += format("\"decode\": {\"tok_s\": %.6g, \"predicted_tok_s\": %.6g, "
+                  "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
+                  "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
+                  "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
+                  report.decodeRate, report.predictedRate, measured.planRate,
+                  report.limitedBy.c_str(), report.beta, report.eta,
+                  static_cast<unsigned long long>(measured.decodeTokens),
+                  measured.decodeSeconds,
+                  percentile(measured.tokenSeconds, 0.5) * kMilli,
+                  percentile(measured.tokenSeconds, 0.99) * kMilli);
+    out += linksJson(measured, report);
+    if (measured.streaming) {
+      out += streamingJson(*measured.streaming);
+    }
   }
   if (!measured.steps.empty()) {
     out += "\"steps\": [";
@@ -147,15 +193,39 @@ std::string benchText(const BenchMeasurement &measured,
   }
   if (measured.decodeTokens != 0) {
     out += format(
-        "decode   %8llu tokens  %10.1f tok/s  of %.1f that the bandwidth "
-        "allows (eta %.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n%-8s %.1f MB "
-        "per token, %.1f GB/s of %.1f GB/s: share %.2f\n",
+        "decode   %8llu tokens  %10.2f tok/s  of %.2f that %s allows (eta "
+        "%.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n",
         static_cast<unsigned long long>(measured.decodeTokens),
-        report.decodeRate, report.predictedRate, report.eta, report.beta,
+        report.decodeRate, report.predictedRate, report.limitedBy.c_str(),
+        report.eta, report.beta,
         percentile(measured.tokenSeconds, 0.5) * kMilli,
-        percentile(measured.tokenSeconds, 0.99) * kMilli, measured.link.c_str(),
-        measured.bytesPerToken / 1e6, report.linkRate / kGiga,
-        measured.limitPerSecond / kGiga, report.share);
+        percentile(measured.tokenSeconds, 0.99) * kMilli);
+    for (size_t i = 0; i < measured.links.size(); ++i) {
+      const BenchLink &link = measured.links[i];
+      out += format("%-8s %.1f MB per token, %.2f GB/s of %.2f GB/s: share "
+                    "%.2f\n",
+                    link.name.c_str(), link.bytesPerToken / 1e6,
+                    report.links[i].rate / kGiga, link.limitPerSecond / kGiga,
+                    report.links[i].share);
+    }
+    if (measured.planRate != 0) {
+      out += format("plan     %.2f tok/s were predicted when the model was "
+                    "packed\n",
+                    measured.planRate);
+    }
+  }
+  if (measured.streaming) {
+    out += format(
+        "weights  %.1f MB stay in memory, %.1f MB are read in each pass "
+        "through "
+        "a ring of %.1f MB (%s); steps waited for %.1f %% of the time\n",
+        static_cast<double>(measured.streaming->residentBytes) / 1e6,
+        static_cast<double>(measured.streaming->bytesPerPass) / 1e6,
+        static_cast<double>(measured.streaming->ringBytes) / 1e6,
+        measured.streaming->method.c_str(),
+        measured.decodeSeconds == 0
+            ? 0
+            : 100 * measured.streaming->waitedSeconds / measured.decodeSeconds);
   }
   for (const auto &[name, seconds] : measured.steps) {
     out +=

@@ -1,14 +1,17 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// The report has the following figures. The limit is the measured bandwidth in
-// bytes per second, and the minimal bytes are those of the weights and KV that
-// a token cannot do without.
+// Decode reads over one or two links: from memory, and, if the plan does not
+// keep all weights there, also from the disk. The limit of a link is its
+// measured bandwidth in bytes per second. The minimal bytes of a link are those
+// that a token cannot do without: of memory, the weights and the KV cache; of
+// the disk, the weights that the plan's placement does not keep in memory.
 //
-//   predicted_tok_s  limit / minimal bytes per token: the most that the memory
-//                    bandwidth allows
-//   beta             minimal bytes / bytes read: 1 if nothing is read twice
+//   predicted_tok_s  limit / minimal bytes per token of the link for which this
+//                    is the least: the most that the links allow
+//   beta             minimal bytes / bytes read of the link for which this is
+//                    the least: 1 if nothing is read twice
 //   eta              predicted time / measured time
-//   share            (bytes read / measured time) / limit
+//   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_BENCHREPORT_H
@@ -19,11 +22,34 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace air {
+
+/// What decode reads over one link.
+struct BenchLink {
+  std::string name; ///< "dram", "cache" or "disk"
+  double minimalBytesPerToken = 0;
+  double bytesPerToken = 0;
+  double limitPerSecond = 0; ///< from the best sample, in bytes/s
+};
+
+/// How a plan runs that does not keep all weights in memory. All sizes are in
+/// bytes.
+struct BenchStreaming {
+  std::string method; ///< how the disk is read: "uring", "pread", "buffered"
+  uint32_t placement = 0; ///< of the plan
+  uint64_t residentBytes = 0;
+  uint64_t ringBytes = 0;
+  uint64_t bytesPerPass = 0;
+  double waitedSeconds = 0; ///< for weights, while decodeSeconds were measured
+  /// Read from storage by this process per decoded token, as the system counts
+  /// (/proc/self/io); 0 if it does not.
+  double systemBytesPerToken = 0;
+};
 
 /// What was measured. prefillSeconds and decodeSeconds are those of the median
 /// round, and tokenSeconds has one time for each token decoded in any round. A
@@ -37,11 +63,9 @@ struct BenchMeasurement {
   uint64_t decodeTokens = 0;
   double decodeSeconds = 0;
   std::vector<double> tokenSeconds; ///< times of the decoded tokens, ascending
-  double minimalBytesPerToken = 0;
-  double bytesPerToken = 0;
-  std::string link; ///< what limits decode: "dram" or "cache"
-  /// The bandwidth of the link in bytes/s, from the best sample.
-  double limitPerSecond = 0;
+  std::vector<BenchLink> links;
+  std::optional<BenchStreaming> streaming;
+  double planRate = 0; ///< predicted by the plan, in tokens/s; 0 if it is not
   uint64_t peakRssBytes = 0;
   double firstTokenSeconds = 0;
   /// The name of each kind of step, with the seconds that its steps take in one
@@ -55,8 +79,12 @@ struct BenchReport {
   double predictedRate = 0;
   double beta = 0;
   double eta = 0;
-  double linkRate = 0; ///< bytes/s
-  double share = 0;
+  std::string limitedBy; ///< the link that predictedRate comes from
+  struct Link {
+    double rate = 0; ///< bytes/s
+    double share = 0;
+  };
+  std::vector<Link> links; ///< as BenchMeasurement::links
 };
 
 /// The number of bytes of weights and KV that a pass reads, as an average over
@@ -77,12 +105,12 @@ inline constexpr double kShareTolerance = 0.05;
 /// machine may last for seconds.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
-/// Measures the limit again as long as decode is faster than it, but at most
-/// kMostLimitRetries times, because other load may have lowered the bandwidth
-/// while the limit was measured. If `measureAgain` returns a higher limit (in
-/// bytes/s), the limit is raised to it.
-void raiseLimit(BenchMeasurement &measured,
-                const std::function<double()> &measureAgain);
+/// Measures the limit of a link again as long as decode is faster than it, but
+/// at most kMostLimitRetries times, because other load may have lowered the
+/// bandwidth while the limit was measured. `measureAgain` returns the limit (in
+/// bytes/s) of the link with the given index; a higher one replaces the old.
+void raiseLimits(BenchMeasurement &measured,
+                 const std::function<double(size_t link)> &measureAgain);
 
 /// Computes the report. Returns an Internal error if the rate at which decode
 /// reads exceeds its limit (the message states both numbers), or if the time of

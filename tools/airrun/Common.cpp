@@ -5,6 +5,9 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
+#include "runtime/io/StreamStore.h"
+#include "tools/cli/ByteSize.h"
+#include "tools/cli/ProbeFile.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -32,6 +35,28 @@ cli::Option threadsOption() {
               "the plan's number of threads, but at most one per core",
           .minimum = 1,
           .maximum = rt::ThreadPool::kMaxThreads};
+}
+
+cli::Option ramOption() {
+  return {.name = "--ram",
+          .kind = cli::ValueKind::String,
+          .valueName = "SIZE",
+          .help = "The memory that may be used, in bytes or with KiB, MiB or "
+                  "GiB. Of the placements that the plan has for several sizes "
+                  "of memory, the first that fits is used.",
+          .defaultText = "what the machine and the memory cgroup allow"};
+}
+
+cli::Option ioOption() {
+  return {.name = "--io",
+          .kind = cli::ValueKind::Choice,
+          .valueName = "METHOD",
+          .help = "How weights are read that do not stay in memory: uring "
+                  "(io_uring, past the page cache), pread (threads, past the "
+                  "page cache) or buffered (threads, through the page cache).",
+          .defaultText = "the fastest that 'airrun probe --save' has found, or "
+                         "else the first that the system supports",
+          .choices = {"uring", "pread", "buffered"}};
 }
 
 cli::Option jsonOption() {
@@ -77,7 +102,25 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   rt::SessionOptions options;
   options.threads =
       static_cast<uint32_t>(invocation.integer("--threads").value_or(0));
-  return rt::Session::open(invocation.positionals.at(0), options);
+  AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> ram,
+                       cli::byteSizeOf(invocation, "--ram"));
+  options.ram = ram.value_or(0);
+  if (const std::optional<std::string> io = invocation.text("--io")) {
+    // The parser has checked that the name is one of the choices.
+    options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);
+  } else if (Result<DiskRate> saved = cli::savedDiskRate()) {
+    options.reading = *saved;
+  } else {
+    cli::printNotes({saved.status().message()});
+  }
+  AIR_ASSIGN_OR_RETURN(
+      rt::Session session,
+      rt::Session::open(invocation.positionals.at(0), options));
+  if (rt::StreamStore *store = session.streaming();
+      store != nullptr && !store->note().empty()) {
+    cli::printNotes({store->note()});
+  }
+  return session;
 }
 
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session) {

@@ -18,6 +18,9 @@ namespace air {
 
 cli::Positional planPositional();
 cli::Option threadsOption();
+// --ram and --io, for commands that open a session.
+cli::Option ramOption();
+cli::Option ioOption();
 cli::Option jsonOption();
 cli::Option tokensOption();
 
@@ -25,8 +28,8 @@ cli::Option tokensOption();
 /// that is not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// Opens the plan that the command line names, with the number of threads that
-/// --threads states.
+/// Opens the plan that the command line names, as --threads, --ram and --io say.
+/// Prints a note if the disk is not read in the way that --io names.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.

@@ -333,7 +333,9 @@ cli::Command generateCommand() {
        .help = "Continue past an end-of-generation token."},
       {.name = "--output-tokens",
        .help = "Print token ids, separated by commas, instead of text."},
-      threadsOption()};
+      threadsOption(),
+      ramOption(),
+      ioOption()};
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens"};

@@ -35,7 +35,9 @@ cli::Command logitsCommand() {
        .defaultText = "the most that the plan allows",
        .minimum = 1,
        .maximum = 4294967295.0},
-      threadsOption()};
+      threadsOption(),
+      ramOption(),
+      ioOption()};
   command.examples = {"airrun logits story.air --tokens 1,42,7 -o logits.f32"};
   return command;
 }

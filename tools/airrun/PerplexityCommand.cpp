@@ -55,7 +55,9 @@ cli::Command perplexityCommand() {
        .minimum = 1,
        .maximum = 4294967294.0},
       jsonOption(),
-      threadsOption()};
+      threadsOption(),
+      ramOption(),
+      ioOption()};
   command.examples = {"airrun perplexity story.air -f book.txt"};
   return command;
 }

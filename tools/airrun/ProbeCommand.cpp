@@ -1,19 +1,92 @@
 //===- ProbeCommand.cpp - this machine, measured ----------------*- C++ -*-===//
 #include "tools/airrun/ProbeCommand.h"
 
+#include "formats/machine/HostFacts.h"
 #include "formats/machine/ProbeCache.h"
+#include "formats/support/MonotonicClock.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/probe/CpuProbe.h"
+#include "runtime/io/probe/DiskProbe.h"
+#include "runtime/io/probe/ScratchFile.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/ProbeReport.h"
 #include "tools/cli/OutputFile.h"
 #include "tools/cli/ProbeFile.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 namespace air {
 namespace {
 
-Result<MachineProfile> measuredHost(uint32_t threads, double seconds) {
-  MachineProfile profile = hostProfile();
+/// The time for everything, and the part of it that is for the disk.
+constexpr double kSeconds = 15;
+constexpr double kDiskShare = 1.0 / 3;
+/// The size of the file that the disk is measured with, and the most seconds
+/// for writing it, as a part of the time for the disk.
+constexpr uint64_t kScratchBytes = uint64_t{256} << 20;
+constexpr double kScratchShare = 1.0 / 3;
+
+/// The limits of this process. They are facts and need no measurement.
+void addLimits(MachineProfile &profile) {
+  profile.memoryLimit = memoryLimit("");
+  rlimit lock = {};
+  if (getrlimit(RLIMIT_MEMLOCK, &lock) == 0) {
+    profile.memlockLimit =
+        std::min<uint64_t>(lock.rlim_cur, uint64_t{INT64_MAX});
+  }
+}
+
+/// Measures the disk with the file `path`, or with a file that it writes to the
+/// current folder.
+Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
+                                         double seconds) {
+  if (path) {
+    const int descriptor =
+        open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+      return ioError("cannot open '" + *path + "': " + std::strerror(errno));
+    }
+    Result<rt::DiskProbeResult> result =
+        rt::probeDisk(descriptor, *path, seconds);
+    close(descriptor);
+    return result;
+  }
+  const double start = monotonicSeconds();
+  AIR_ASSIGN_OR_RETURN(
+      rt::ScratchFile file,
+      rt::ScratchFile::create(".", kScratchBytes, seconds * kScratchShare));
+  return rt::probeDisk(file.descriptor(), "the file for measurements",
+                       seconds - (monotonicSeconds() - start));
+}
+
+/// Adds the rates of the disk to `profile`. A disk that cannot be measured is
+/// only an error if the user has named a file on it.
+Status addDisk(const std::optional<std::string> &path, double seconds,
+               MachineProfile &profile) {
+  Result<rt::DiskProbeResult> disk = measuredDisk(path, seconds);
+  if (!disk && path) {
+    return disk.status();
+  }
+  if (!disk) {
+    cli::printNotes({"the disk of the current folder is not measured: " +
+                     disk.status().message() +
+                     "; --disk-file names a file to read"});
+    return Status::ok();
+  }
+  cli::printNotes(disk->notes);
+  profile.diskCurve = std::move(disk->curve);
+  for (const DiskRate &rate : profile.diskCurve) {
+    profile.diskBandwidth = std::max(profile.diskBandwidth, rate.bandwidth);
+  }
+  return Status::ok();
+}
+
+Status addCpu(uint32_t threads, double seconds, MachineProfile &profile) {
   rt::CpuProbeOptions options;
   options.threads = threads;
   options.memoryBytes = profile.memoryBytes;
@@ -22,8 +95,8 @@ Result<MachineProfile> measuredHost(uint32_t threads, double seconds) {
   AIR_ASSIGN_OR_RETURN(rt::CpuProbeResult result, rt::probeCpu(options));
   profile.cpu = std::move(result.rates);
   profile.memoryBandwidth = result.memoryBandwidth;
-  profile.measured = true;
-  return profile;
+  profile.memoryCurve = std::move(result.memoryCurve);
+  return Status::ok();
 }
 
 } // namespace
@@ -32,14 +105,16 @@ cli::Command probeCommand() {
   cli::Command command;
   command.name = "probe";
   command.summary =
-      "Measure what decides between variants of kernels on this machine: the "
-      "arithmetic of a core, ways of reading memory, tiles and barriers. Other "
-      "programs that run at the same time disturb it.";
+      "Measure the rates by which airpack chooses between variants of kernels "
+      "for this machine: the arithmetic of a core, ways of reading memory, and "
+      "the cost of tiles and barriers; and how fast a model that does not fit "
+      "into memory can be read from the disk. Other programs that run at the "
+      "same time disturb the measurement.";
   cli::Option save;
   save.name = "--save";
   save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "
-              "(~/.cache if that is unset). From then on airpack --target host "
-              "chooses kernels by it.";
+              "(~/.cache if that is unset). From then on, airpack --target "
+              "host chooses kernels by this profile.";
   cli::Option json;
   json.name = "--json";
   json.help = "Print the profile of the machine as JSON, for airpack --target, "
@@ -48,14 +123,22 @@ cli::Command probeCommand() {
   seconds.name = "--seconds";
   seconds.kind = cli::ValueKind::Number;
   seconds.valueName = "SECONDS";
-  seconds.help = "Measure for about this long, but everything at least three "
-                 "times.";
-  seconds.defaultText = "12";
+  seconds.help = "Measure for about this long, a third of it the disk; but "
+                 "memory and arithmetic at least three times.";
+  seconds.defaultText = "15";
   seconds.minimum = 0;
   seconds.maximum = 3600;
   cli::Option threads = threadsOption();
-  threads.help = "Number of threads that measure together.";
+  threads.help = "Number of threads that measure at the same time.";
   threads.defaultText = "one per core";
+  cli::Option disk;
+  disk.name = "--disk-file";
+  disk.kind = cli::ValueKind::String;
+  disk.valueName = "FILE";
+  disk.help =
+      "Measure the disk by reading this file, for example a plan. It is "
+      "not changed. By default a file of 256 MiB without a name is "
+      "written to the current folder, and is gone afterwards.";
   command.options = {{.name = "--output",
                       .shortName = "-o",
                       .kind = cli::ValueKind::String,
@@ -64,8 +147,10 @@ cli::Command probeCommand() {
                      save,
                      json,
                      seconds,
-                     threads};
-  command.examples = {"airrun probe --save", "airrun probe -o machine.json"};
+                     threads,
+                     disk};
+  command.examples = {"airrun probe --save", "airrun probe -o machine.json",
+                      "airrun probe --save --disk-file model.air"};
   return command;
 }
 
@@ -85,9 +170,14 @@ Status runProbe(const cli::Invocation &invocation) {
   }
   const auto threads = static_cast<uint32_t>(
       invocation.integer("--threads").value_or(rt::cpuTopology().cores));
-  const double seconds =
-      invocation.number("--seconds").value_or(rt::CpuProbeOptions{}.seconds);
-  AIR_ASSIGN_OR_RETURN(MachineProfile profile, measuredHost(threads, seconds));
+  const double seconds = invocation.number("--seconds").value_or(kSeconds);
+  MachineProfile profile = hostProfile();
+  profile.measured = true;
+  addLimits(profile);
+  // The disk comes first, because a file may turn out to be unsuitable.
+  AIR_RETURN_IF_ERROR(
+      addDisk(invocation.text("--disk-file"), seconds * kDiskShare, profile));
+  AIR_RETURN_IF_ERROR(addCpu(threads, seconds * (1 - kDiskShare), profile));
   if (invocation.has("--threads")) {
     // What the profile states as the rates of all cores was measured with this
     // number of threads, so the profile must state as many cores.

@@ -1,10 +1,13 @@
 //===- ProbeReport.cpp - what a probe measured, for people ----------------===//
 #include "tools/airrun/ProbeReport.h"
 
+#include "formats/machine/HostFacts.h"
 #include "formats/support/ByteText.h"
 #include "tools/cli/Output.h"
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace air {
@@ -65,6 +68,63 @@ std::string streamTable(const MachineProfile &profile) {
   return table;
 }
 
+/// The limits of memory in one line.
+std::string memoryLine(const MachineProfile &profile) {
+  std::string line = "memory     " + byteText(profile.memoryBytes);
+  if (profile.memoryLimit != 0) {
+    line += ", which a cgroup limits to " + byteText(profile.memoryLimit);
+  }
+  if (profile.memlockLimit >= kUnlimitedMemory) {
+    line += ", all of it may be locked";
+  } else if (profile.memlockLimit != 0) {
+    line += ", " + byteText(profile.memlockLimit) + " may be locked";
+  }
+  return line + "\n";
+}
+
+std::string wayText(const DiskRate &rate) {
+  return std::string(ioMethodName(rate.method)) + ", " +
+         byteText(rate.blockBytes) +
+         (rate.hugePages ? ", huge pages" : ", 4 KiB pages");
+}
+
+/// One row for each method, page size and block size, one column for each
+/// depth.
+std::string diskTable(const std::vector<DiskRate> &curve) {
+  std::set<uint32_t> depths;
+  std::set<std::tuple<IoMethod, bool, uint64_t>> rows;
+  for (const DiskRate &rate : curve) {
+    depths.insert(rate.depth);
+    rows.insert({rate.method, !rate.hugePages, rate.blockBytes});
+  }
+  std::string table = format("\n%-34s", "reading the disk, GB/s");
+  for (uint32_t depth : depths) {
+    table += format(" %8s", ("depth " + std::to_string(depth)).c_str());
+  }
+  table += "\n";
+  for (const auto &[method, isSmall, block] : rows) {
+    const DiskRate row{method, block, 0, !isSmall, 0};
+    table += format("  %-32s", wayText(row).c_str());
+    for (uint32_t depth : depths) {
+      DiskRate wanted = row;
+      wanted.depth = depth;
+      const auto found =
+          std::find_if(curve.begin(), curve.end(), [&](const DiskRate &rate) {
+            return compareDiskRates(rate, wanted) == 0;
+          });
+      table +=
+          found == curve.end()
+              ? format(" %8s", "-")
+              : format(" %8.2f", static_cast<double>(found->bandwidth) / 1e9);
+    }
+    table += "\n";
+  }
+  const DiskRate chosen = chooseDiskRate(curve);
+  return table + format("chosen for models: %s, depth %u, %.2f GB/s\n",
+                        wayText(chosen).c_str(), chosen.depth,
+                        static_cast<double>(chosen.bandwidth) / 1e9);
+}
+
 } // namespace
 
 std::string probeReport(const MachineProfile &profile,
@@ -75,6 +135,7 @@ std::string probeReport(const MachineProfile &profile,
              profile.cores, profile.cores == 1 ? "" : "s");
   report += "caches     L1d " + byteText(cpu.l1dBytes) + ", L2 " +
             byteText(cpu.l2Bytes) + ", L3 " + byteText(cpu.l3Bytes) + "\n";
+  report += memoryLine(profile);
   report += "\narithmetic of one core       Gop/s   share\n";
   report += rateRow("fma_f32", cpu.fmaF32, cpu.byteDot);
   report += rateRow("byte_dot", cpu.byteDot, cpu.byteDot);
@@ -83,11 +144,20 @@ std::string probeReport(const MachineProfile &profile,
   report += "\nreading memory                GB/s   share\n";
   report +=
       rateRow("all cores", profile.memoryBandwidth, profile.memoryBandwidth);
+  // The curve ends with all cores, and begins with one core.
+  for (size_t i = profile.memoryCurve.size(); i > 2; --i) {
+    const ThreadRate &rate = profile.memoryCurve[i - 2];
+    report += rateRow((std::to_string(rate.threads) + " cores").c_str(),
+                      rate.bandwidth, profile.memoryBandwidth);
+  }
   report += rateRow("one core", cpu.readBandwidth, profile.memoryBandwidth);
   report += "\nstreams of all cores, GB/s and share\n" + streamTable(profile);
   report += format("\na new tile %.2f us, a barrier %.2f us\n",
                    static_cast<double>(cpu.tileNs) / 1e3,
                    static_cast<double>(cpu.barrierNs) / 1e3);
+  if (!profile.diskCurve.empty()) {
+    report += diskTable(profile.diskCurve);
+  }
   return report;
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The largest size of a saved probe in bytes. A probe takes less than ten
+/// The largest size of a saved probe in bytes. A probe takes some fifteen
 /// kilobytes, so a file that is larger than this is something else.
 constexpr uint64_t kMostBytes = uint64_t{1} << 20;
 
@@ -30,19 +30,29 @@ std::string digestText(const std::string &text) {
       digestOf({reinterpret_cast<const uint8_t *>(text.data()), text.size()}));
 }
 
-/// Returns the profile `host` with the measured rates from the file at `path`.
-Result<MachineProfile> hostFrom(const std::string &path,
-                                const MachineProfile &host) {
+Result<ProbeCache> cacheIn(const std::string &path) {
   AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   if (file.bytes().size() > kMostBytes) {
     return corruptError("it has " + std::to_string(file.bytes().size()) +
                         " bytes; a saved probe has at most " +
                         std::to_string(kMostBytes));
   }
-  AIR_ASSIGN_OR_RETURN(
-      ProbeCache cache,
-      parseProbeCache(std::string(file.bytes().begin(), file.bytes().end()),
-                      path));
+  return parseProbeCache(std::string(file.bytes().begin(), file.bytes().end()),
+                         path);
+}
+
+/// The path of the saved probe; empty if there is none.
+std::string existingProbe() {
+  const std::string path = probeFilePath();
+  std::error_code error;
+  const bool isThere = !path.empty() && (fs::exists(path, error) || error);
+  return isThere ? path : "";
+}
+
+/// The host with the measurements of the file at `path`.
+Result<MachineProfile> hostFrom(const std::string &path,
+                                const MachineProfile &host) {
+  AIR_ASSIGN_OR_RETURN(ProbeCache cache, cacheIn(path));
   return withMeasurements(host, hostCpuModel(), cache);
 }
 
@@ -85,9 +95,8 @@ Status saveProbe(AtomicFile &file, const MachineProfile &profile) {
 
 Result<MachineProfile> resolveTarget(const std::string &spec) {
   AIR_ASSIGN_OR_RETURN(MachineProfile profile, resolveProfile(spec));
-  const std::string path = spec == "host" ? probeFilePath() : "";
-  std::error_code error;
-  if (path.empty() || (!fs::exists(path, error) && !error)) {
+  const std::string path = spec == "host" ? existingProbe() : "";
+  if (path.empty()) {
     return profile;
   }
   Result<MachineProfile> measured = hostFrom(path, profile);
@@ -99,6 +108,28 @@ Result<MachineProfile> resolveTarget(const std::string &spec) {
   printNotes({"the target host uses the measurements in '" + oneLine(path) +
               "'; profile digest " + digestText(toJson(*measured))});
   return measured;
+}
+
+Result<DiskRate> savedDiskRate() {
+  const std::string path = existingProbe();
+  if (path.empty()) {
+    return chooseDiskRate({});
+  }
+  const auto refuse = [&](const Status &why) {
+    return Status(why.code(), "the saved probe '" + oneLine(path) +
+                                  "' is not used: " + why.message());
+  };
+  Result<ProbeCache> cache = cacheIn(path);
+  if (!cache) {
+    return refuse(cache.status());
+  }
+  // A probe of another machine has another disk.
+  const Result<MachineProfile> host =
+      withMeasurements(hostProfile(), hostCpuModel(), *cache);
+  if (!host) {
+    return refuse(host.status());
+  }
+  return chooseDiskRate(cache->profile.diskCurve);
 }
 
 } // namespace air::cli

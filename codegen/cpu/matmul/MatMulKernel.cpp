@@ -63,6 +63,7 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
   const uint64_t count = spec.op == KernelOp::GluMatMul ? 2 : 1;
   entry.baseTiles = ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks);
   entry.tokensPerTile = tiling.tileTokens;
+  entry.rowsPerTile = tiling.tileRowBlocks * kRowLanes;
   entry.weightBytes = count * bytes;
   entry.flopsPerRow = count * 2 * spec.n * spec.k;
   const uint64_t sums = usesPanel(spec)

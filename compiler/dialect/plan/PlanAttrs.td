@@ -21,7 +21,6 @@ def Plan_RecipeAttr : Plan_EnumAttr<Plan_Recipe, "recipe">;
 def Plan_SegmentKindAttr : Plan_EnumAttr<Plan_SegmentKind, "segment_kind">;
 def Plan_CodecAttr : Plan_EnumAttr<Plan_Codec, "codec">;
 def Plan_TierAttr : Plan_EnumAttr<Plan_Tier, "tier">;
-def Plan_ExecutorAttr : Plan_EnumAttr<Plan_Executor, "executor">;
 def Plan_DecidedByAttr : Plan_EnumAttr<Plan_DecidedBy, "decided_by">;
 
 class Plan_Attr<string name, string attrMnemonic> : AttrDef<Plan_Dialect, name> {

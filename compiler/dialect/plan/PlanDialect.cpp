@@ -65,8 +65,6 @@ AIR_SAME(Codec, Zstd);
 AIR_SAME(Tier, Vram);
 AIR_SAME(Tier, Ram);
 AIR_SAME(Tier, Disk);
-AIR_SAME(Executor, Cpu);
-AIR_SAME(Executor, Gpu);
 AIR_SAME(DecidedBy, Default);
 AIR_SAME(DecidedBy, User);
 AIR_SAME(DecidedBy, Model);

@@ -83,11 +83,6 @@ def Plan_Tier : Plan_Enum<"Tier", "where bytes live while the plan runs", [
   I32EnumCase<"Disk", 2, "disk">
 ]>;
 
-def Plan_Executor : Plan_Enum<"Executor", "the processor that reads a segment", [
-  I32EnumCase<"Cpu", 0, "cpu">,
-  I32EnumCase<"Gpu", 1, "gpu">
-]>;
-
 def Plan_DecidedBy : Plan_Enum<"DecidedBy", "who set a value", [
   I32EnumCase<"Default", 0, "default">,
   I32EnumCase<"User", 1, "user">,

@@ -371,6 +371,19 @@ LogicalResult DispatchOp::verify() {
   if (!spec) {
     return emitOpError() << "spec: " << spec.status().message();
   }
+  if (getFirstTile().has_value() != getEndTile().has_value()) {
+    return emitOpError(
+        "first_tile and end_tile must be given together or not at all");
+  }
+  if (getFirstTile() &&
+      (getRowsPerTile() == 0 || *getFirstTile() >= *getEndTile() ||
+       *getEndTile() > getBaseTiles())) {
+    return emitOpError() << "part " << *getFirstTile() << " to "
+                         << *getEndTile()
+                         << " must be some of the row tiles of a kernel that "
+                            "has "
+                         << (getRowsPerTile() == 0 ? 0 : getBaseTiles());
+  }
   std::vector<air::codegen::KernelBinding> wanted =
       air::codegen::kernelBindings(*spec);
   if (wanted.size() != getBindings().size()) {
@@ -406,5 +419,27 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr());
+}
+
+// ---- placements -------------------------------------------------------------
+
+LogicalResult PlacementOp::verify() {
+  for (int64_t bytes : getResident()) {
+    if (bytes < 0) {
+      return emitOpError() << "keeps " << bytes << " bytes of a segment in RAM";
+    }
+  }
+  for (Operation &op : getBody().front()) {
+    if (!isa<BudgetOp, BudgetItemOp, StreamOp, PredictionOp>(op)) {
+      return op.emitOpError(
+          "is in a plan.placement, which may hold only plan.budget, "
+          "plan.budget_item, plan.stream and plan.prediction ops");
+    }
+  }
+  return success();
+}
+
+LogicalResult StreamOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return checkSymbol<SegmentOp>(*this, symbols, getSegmentAttr());
 }

@@ -43,18 +43,17 @@ def Plan_TensorOp : Plan_ModuleOp<"tensor", [
 }
 
 def Plan_SegmentOp : Plan_ModuleOp<"segment", [Symbol]> {
-  let summary = "Bytes that are read, placed and released together";
+  let summary = "A page-aligned run of bytes of the file";
   let description = [{
     Segments appear in the order of the file. `raw_bytes` covers every tensor (or
-    the object) inside. Stored size, offset and digest become known when the file
-    is written.
+    the object) inside. Stored size, offset and digests become known when the
+    file is written.
   }];
   let arguments = (ins
     SymbolNameAttr:$sym_name, Plan_SegmentKindAttr:$kind, Plan_CodecAttr:$codec,
-    Plan_TierAttr:$tier, Plan_ExecutorAttr:$executor, Plan_Size:$raw_bytes);
+    Plan_Size:$raw_bytes);
   let assemblyFormat = [{
     $sym_name custom<Enum>($kind) `codec` custom<Enum>($codec)
-    `tier` custom<Enum>($tier) `executor` custom<Enum>($executor)
     `bytes` $raw_bytes attr-dict
   }];
 }
@@ -167,12 +166,15 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     `spec` is the codegen::KernelSpec without the fields that have their default
     (KernelSpecAttr.h). The bindings are those that codegen/KernelBindings.h
     lists for it. With `overlap` the next dispatch may start before all tiles of
-    this one are done.
+    this one are done. `tile_rows` is Grid.rows_per_tile; `part 4 to 8` runs only
+    the row tiles from number 4 to number 7.
   }];
   let arguments = (ins
     StrAttr:$kernel, DictionaryAttr:$spec, Plan_BindingArrayAttr:$bindings,
     DefaultValuedAttr<Plan_Count, "1">:$base_tiles,
     DefaultValuedAttr<Plan_Size, "0">:$tokens_per_tile,
+    DefaultValuedAttr<Plan_Size, "0">:$rows_per_tile,
+    OptionalAttr<Plan_Size>:$first_tile, OptionalAttr<Plan_Count>:$end_tile,
     DefaultValuedAttr<Plan_RowsFromAttr, "RowsFrom::Tokens">:$rows,
     DefaultValuedAttr<Plan_Size, "0">:$weight_bytes,
     DefaultValuedAttr<Plan_Size, "0">:$flops_per_row,
@@ -181,34 +183,73 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
     UnitAttr:$overlap);
   let assemblyFormat = [{
     $kernel $spec custom<Bindings>($bindings)
-    (`tiles` $base_tiles^)? (`per` $tokens_per_tile^)? (`rows` $rows^)?
+    (`tiles` $base_tiles^)? (`per` $tokens_per_tile^)?
+    (`tile_rows` $rows_per_tile^)? (`part` $first_tile^ `to` $end_tile)? (`rows` $rows^)?
     (`weight_bytes` $weight_bytes^)? (`flops_per_row` $flops_per_row^)?
     (`scratch` $scratch_bytes^)? (`arithmetic` $arithmetic^)? (`overlap` $overlap^)? attr-dict
   }];
   let hasVerifier = 1;
 }
 
-// ---- reads, budgets, predictions and decisions ------------------------------
+// ---- reads and placements ---------------------------------------------------
 
 def Plan_ReadOp : Plan_ModuleOp<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "The segment must be loaded before step `first_step` of a pass";
-  let arguments = (ins FlatSymbolRefAttr:$segment, Plan_Size:$first_step, UnitAttr:$ring);
-  let assemblyFormat = "$segment `before` $first_step (`ring` $ring^)? attr-dict";
+  let summary = "Step `first_step` of a pass is the first that needs the segment";
+  let arguments = (ins FlatSymbolRefAttr:$segment, Plan_Size:$first_step);
+  let assemblyFormat = "$segment `before` $first_step attr-dict";
 }
 
-def Plan_BudgetOp : Plan_ModuleOp<"budget"> {
+def Plan_PlacementOp : Plan_ModuleOp<"placement", [
+    SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "One way to divide the weights between RAM and disk: Placement";
+  let description = [{
+    ```mlir
+    plan.placement resident [1536, 0, 100] ring 8192 {
+      plan.budget ram bytes 65536
+      plan.budget_item "ring" ram bytes 8192
+      plan.stream @layer.1 at 0 bytes 4096 to 4096 before 3 after -2
+      plan.prediction "decode" links [...] nanoseconds 0 limit ""
+    }
+    ```
+    `resident` has one size in bytes for each plan.segment, in the order of the
+    module.
+  }];
+  let arguments = (ins DenseI64ArrayAttr:$resident, Plan_Size:$ring_bytes);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    `resident` $resident `ring` $ring_bytes attr-dict-with-keyword $body
+  }];
+  let hasVerifier = 1;
+}
+
+class Plan_PlacementPartOp<string mnemonic, list<Trait> traits = []>
+    : Plan_Op<mnemonic, !listconcat(traits, [HasParent<"PlacementOp">])>;
+
+def Plan_StreamOp : Plan_PlacementPartOp<"stream", [
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Bytes of a segment that each pass reads into the ring: StreamRead";
+  let arguments = (ins FlatSymbolRefAttr:$segment, Plan_Size:$offset,
+                       Plan_Count:$bytes, Plan_Size:$ring_offset,
+                       Plan_Size:$before_step, I64Attr:$after_step);
+  let assemblyFormat = [{
+    $segment `at` $offset `bytes` $bytes `to` $ring_offset
+    `before` $before_step `after` $after_step attr-dict
+  }];
+}
+
+def Plan_BudgetOp : Plan_PlacementPartOp<"budget"> {
   let summary = "The limit of the sum of a tier's items; 0 = no limit";
   let arguments = (ins Plan_TierAttr:$tier, Plan_Size:$bytes);
   let assemblyFormat = "custom<Enum>($tier) `bytes` $bytes attr-dict";
 }
 
-def Plan_BudgetItemOp : Plan_ModuleOp<"budget_item"> {
+def Plan_BudgetItemOp : Plan_PlacementPartOp<"budget_item"> {
   let summary = "One use of a tier: \"weights\", \"kv\", \"activations\", ...";
   let arguments = (ins StrAttr:$name, Plan_TierAttr:$tier, Plan_Size:$bytes);
   let assemblyFormat = "$name custom<Enum>($tier) `bytes` $bytes attr-dict";
 }
 
-def Plan_PredictionOp : Plan_ModuleOp<"prediction"> {
+def Plan_PredictionOp : Plan_PlacementPartOp<"prediction"> {
   let summary = "The predicted traffic and time of a phase";
   let arguments = (ins StrAttr:$phase, Plan_LinkArrayAttr:$links,
                        Plan_Size:$nanoseconds, StrAttr:$limit);
@@ -216,6 +257,8 @@ def Plan_PredictionOp : Plan_ModuleOp<"prediction"> {
     $phase `links` $links `nanoseconds` $nanoseconds `limit` $limit attr-dict
   }];
 }
+
+// ---- decisions --------------------------------------------------------------
 
 def Plan_DecisionOp : Plan_ModuleOp<"decision"> {
   let summary = "A setting, its value, and who decided it";

@@ -163,7 +163,7 @@ CpuDevice::addProgram(std::span<const DispatchDesc> dispatches) {
     const DispatchDesc &desc = dispatches[i];
     if (!desc.streams.empty() && desc.grid.tokensPerTile == 0) {
       ReadAhead &ahead = program.aheads.emplace_back();
-      ahead.tiles = desc.grid.baseTiles;
+      ahead.tiles = desc.grid.rowTiles();
       for (const TileStream &stream : desc.streams) {
         ahead.streams.push_back(
             {pointerTo<const uint8_t>(stream.start), stream.tileBytes});
@@ -207,6 +207,8 @@ private:
     return tilesOfThread(tileCount(dispatch.grid, batch), thread,
                          device.pool->threads());
   }
+  void runTiles(const Dispatch &dispatch, uint64_t begin, uint64_t end,
+                void *ownScratch) const;
 
   const CpuDevice &device;
   const Program &program;
@@ -249,11 +251,35 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
+// Runs the tiles [begin, end) of those that the dispatch runs.
+//
 // UBSan looks for a type signature before the entry point of every function
 // that is called. Generated kernels have no such signature.
 #if defined(__clang__)
 [[clang::no_sanitize("function")]]
 #endif
+void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
+                               uint64_t end, void *ownScratch) const {
+  AirDispatch call = {&batch, program.bindings.data() + dispatch.firstBinding};
+  const DispatchGrid &grid = dispatch.grid;
+  const uint64_t rowTiles = grid.rowTiles();
+  if (rowTiles == grid.baseTiles) {
+    dispatch.function(&call, begin, end, ownScratch);
+    return;
+  }
+  // Tiles that follow each other are consecutive numbers of the kernel as long
+  // as they have the same tokens.
+  while (begin < end) {
+    const uint64_t tokenTile = begin / rowTiles;
+    const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);
+    // What is added to the number of a tile to get that of the kernel.
+    const uint64_t toKernel =
+        grid.firstTile + tokenTile * (grid.baseTiles - rowTiles);
+    dispatch.function(&call, begin + toKernel, stop + toKernel, ownScratch);
+    begin = stop;
+  }
+}
+
 void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
   void *ownScratch = device.scratch + thread * device.scratchStride;
   // [begin, end) are tiles of the owner's range, counted from its start. The
@@ -264,10 +290,8 @@ void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
     TileRange range = tilesOf(dispatch, claim.owner);
     uint64_t size = range.end - range.begin;
     if (begin < size) {
-      AirDispatch call = {&batch,
-                          program.bindings.data() + dispatch.firstBinding};
-      dispatch.function(&call, range.begin + begin,
-                        range.begin + std::min(end, size), ownScratch);
+      runTiles(dispatch, range.begin + begin, range.begin + std::min(end, size),
+               ownScratch);
     }
     if (end <= size) {
       return;

@@ -88,30 +88,49 @@ Result<ReadBandwidth> ReadBandwidth::create(Device &device, ThreadPool &pool,
                                             uint64_t bytes) {
   ReadBandwidth made;
   made.pool = &pool;
-  made.blocksPerThread = std::max<uint64_t>(
+  uint64_t blocksPerThread = std::max<uint64_t>(
       1, ceilDiv(ceilDiv(bytes, kBlockBytes), pool.threads()));
-  uint64_t total = made.blocksPerThread * pool.threads() * kBlockBytes;
+  uint64_t total = blocksPerThread * pool.threads() * kBlockBytes;
   AIR_ASSIGN_OR_RETURN(DeviceAddress address,
                        device.allocate(total, "bandwidth probe"));
   auto *data =
       reinterpret_cast<const uint8_t *>(static_cast<uintptr_t>(address));
-  made.data = data;
+  made.memory.emplace_back(data, total);
   // Each thread writes the part that it will read. Until then, all pages of the
   // buffer are one shared page of zeros, which would stay in the cache. The
   // first write to a page places it on the memory node of the writing thread.
   pool.run(
       [](void *context, uint32_t thread) {
         const auto &self = *static_cast<const ReadBandwidth *>(context);
-        uint64_t own = self.blocksPerThread * kBlockBytes;
-        std::memset(const_cast<uint8_t *>(self.data) + thread * own, 0x5a, own);
+        std::span<const uint8_t> own = self.part(thread);
+        std::memset(const_cast<uint8_t *>(own.data()), 0x5a, own.size());
       },
       &made);
   return made;
 }
 
+ReadBandwidth
+ReadBandwidth::over(ThreadPool &pool,
+                    std::vector<std::span<const uint8_t>> ranges) {
+  ReadBandwidth made;
+  made.pool = &pool;
+  uint64_t unit = kBlockBytes * pool.threads();
+  for (std::span<const uint8_t> range : ranges) {
+    if (range.size() >= unit) {
+      made.memory.push_back(range.first(range.size() / unit * unit));
+    }
+  }
+  return made;
+}
+
 std::span<const uint8_t> ReadBandwidth::part(uint32_t thread) const {
-  const uint64_t own = blocksPerThread * kBlockBytes;
-  return {data + thread * own, own};
+  return partOf(memory.front(), thread);
+}
+
+std::span<const uint8_t> ReadBandwidth::partOf(std::span<const uint8_t> range,
+                                               uint32_t thread) const {
+  const uint64_t own = range.size() / pool->threads();
+  return range.subspan(thread * own, own);
 }
 
 struct ReadBandwidth::Job {
@@ -123,11 +142,12 @@ struct ReadBandwidth::Job {
 
 void ReadBandwidth::read(void *context, uint32_t thread) {
   Job &job = *static_cast<Job *>(context);
-  uint64_t blocks = job.probe->blocksPerThread;
-  const uint8_t *part = job.probe->data + thread * blocks * kBlockBytes;
   uint64_t result = 0;
   for (uint64_t i = 0; i < job.repeats; ++i) {
-    result += job.sum(part, blocks);
+    for (std::span<const uint8_t> range : job.probe->memory) {
+      std::span<const uint8_t> own = job.probe->partOf(range, thread);
+      result += job.sum(own.data(), own.size() / kBlockBytes);
+    }
   }
   // The result is kept so that the compiler cannot remove the loads.
   job.result.fetch_add(result, std::memory_order_relaxed);
@@ -135,8 +155,13 @@ void ReadBandwidth::read(void *context, uint32_t thread) {
 
 double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
   Job job{this, widestSum(), 1, {}};
-  double bytes =
-      static_cast<double>(blocksPerThread * kBlockBytes * pool->threads());
+  double bytes = 0;
+  for (std::span<const uint8_t> range : memory) {
+    bytes += static_cast<double>(range.size());
+  }
+  if (bytes == 0) {
+    return 0;
+  }
   double best = 0;
   for (uint32_t sample = 0; sample < samples;) {
     double start = monotonicSeconds();

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace air::rt {
 
@@ -32,21 +33,29 @@ public:
   static Result<ReadBandwidth> create(Device &device, ThreadPool &pool,
                                       uint64_t bytes);
 
+  /// Reads memory that exists already and outlives the result, for example
+  /// weights. Every thread reads its part of each range.
+  static ReadBandwidth over(ThreadPool &pool,
+                            std::vector<std::span<const uint8_t>> ranges);
+
   /// Returns the bandwidth in bytes per second, the best of `samples` samples.
-  /// Each sample takes at least `milliseconds` milliseconds.
+  /// Each sample takes at least `milliseconds` milliseconds. Returns 0 if there is
+  /// nothing to read.
   double measure(uint32_t samples, uint32_t milliseconds);
 
-  /// The part of the buffer that belongs to thread `thread` of the pool. The
-  /// parts are adjacent, in the order of the threads.
+  /// The part of the buffer of create() that belongs to thread `thread` of the
+  /// pool. The parts are adjacent, in the order of the threads.
   std::span<const uint8_t> part(uint32_t thread) const;
 
 private:
   struct Job;
   static void read(void *context, uint32_t thread);
+  std::span<const uint8_t> partOf(std::span<const uint8_t> range,
+                                  uint32_t thread) const;
 
   ThreadPool *pool = nullptr;
-  const uint8_t *data = nullptr;
-  uint64_t blocksPerThread = 0; ///< a block has 64 bytes
+  /// The number of bytes of each range is a multiple of 64 bytes per thread.
+  std::vector<std::span<const uint8_t>> memory;
 };
 
 /// Returns the size in bytes of a buffer that is too large for any cache: four

@@ -6,6 +6,7 @@
 #include "codegen/KernelBindings.h"
 #include "codegen/layout/PackLayout.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -99,6 +100,26 @@ std::string acceptBinding(const BindingData &binding, size_t index,
   return "";
 }
 
+/// Gives the weight matrices their contents, but only in the rows `shown`. All
+/// other rows are garbage.
+void showRows(const KernelCase &test, HalfOpenRange shown,
+              const std::vector<GuardedBuffer> &buffers) {
+  const std::vector<KernelBinding> bindings = kernelBindings(test.spec);
+  for (size_t i = 0; i < bindings.size(); ++i) {
+    const KernelBinding &matrix = bindings[i];
+    if (matrix.kind == BindingKind::Tensor && matrix.rows > 1) {
+      const Bytes &content = test.bindings[i].before;
+      const HalfOpenRange bytes =
+          bytesOfRows(matrix.layout, matrix.rows, content.size(),
+                      {shown.begin, std::min(matrix.rows, shown.end)});
+      std::memset(buffers[i].data(), kGarbage, content.size());
+      std::copy(content.begin() + static_cast<ptrdiff_t>(bytes.begin),
+                content.begin() + static_cast<ptrdiff_t>(bytes.end),
+                buffers[i].data() + bytes.begin);
+    }
+  }
+}
+
 /// Runs the kernel once over all tiles. Returns an error, or "" with the
 /// bindings in `after`. Generated code lacks the type signatures that UBSan's
 /// function check reads, so the check is disabled here.
@@ -116,7 +137,15 @@ runOnce(const KernelCase &test, const KernelEntry &entry, AirKernelFn kernel,
   const AirDispatch dispatch{&batch, addresses.data()};
   for (const auto &[begin, end] : ranges) {
     std::memset(scratch.data(), kGarbage, entry.scratchBytes);
+    const bool hides = entry.rowsPerTile != 0 && end == begin + 1;
+    if (hides) {
+      const uint64_t first = begin % entry.baseTiles * entry.rowsPerTile;
+      showRows(test, {first, first + entry.rowsPerTile}, buffers);
+    }
     kernel(&dispatch, begin, end, scratch.data());
+    if (hides) {
+      showRows(test, {0, UINT64_MAX}, buffers);
+    }
   }
   if (!scratch.guardsHold()) {
     return "wrote outside its scratch of " +

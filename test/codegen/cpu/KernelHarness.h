@@ -8,6 +8,8 @@
 //   - padding rows and scratch start as NaN patterns;
 //   - all tiles run one by one in a shuffled order and then once more in uneven
 //     ranges, and both runs must produce the same bytes;
+//   - a tile that runs alone finds garbage in the rows of the weights that it
+//     need not read (KernelEntry::rowsPerTile);
 //   - bindings that the op does not write must keep their bytes.
 //
 //===----------------------------------------------------------------------===//

@@ -123,12 +123,12 @@ TEST(Compiler, StopsWhereItIsAsked) {
 }
 
 TEST(Compiler, NamesThePassesItHas) {
-  EXPECT_THAT(passNames(),
-              testing::ElementsAre("canonicalize", "fuse-steps", "verify-steps",
-                                   "select-kernels", "plan-memory",
-                                   "verify-memory", "pack-segments",
-                                   "schedule-reads", "compile-kernels",
-                                   "estimate-cost", "verify-plan"));
+  EXPECT_THAT(passNames(), testing::ElementsAre(
+                               "canonicalize", "fuse-steps", "verify-steps",
+                               "select-kernels", "pack-segments", "split-steps",
+                               "plan-memory", "verify-memory", "schedule-reads",
+                               "compile-kernels", "place-weights",
+                               "estimate-cost", "verify-plan"));
   Result<Compiler> compiler = Compiler::load(optionsFor("qwen2"));
   ASSERT_TRUE(compiler.isOk());
   Status status = compiler->run("no-such-pass");

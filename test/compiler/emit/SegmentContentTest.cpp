@@ -259,14 +259,15 @@ TEST(SegmentContent, WhatIsNotFiniteIsNamedWithItsBlock) {
         message({"ab", MatrixRecipe{{first, &second}, layout}, DType::Q8_0,
                  5040, 256, 0, *layoutBytes(DType::Q8_0, layout, 5040, 256)}),
         "tensor 'b': the scale of block 271 (row 33, columns 224 to 255) "
-        "is NaN or infinite; the file is damaged, or was made from a "
-        "model that is");
+        "is NaN or infinite; the file is damaged, or was converted from a "
+        "model that has such values");
   }
   const SourceTensor *vector =
       source.addValues<float>("v", DType::F32, {1.0F, 2.0F, std::nanf("")});
-  EXPECT_EQ(message({"v", VectorRecipe{{vector}}, DType::F32, 1, 3, 0, 12}),
-            "tensor 'v': the number in row 0, column 2 is NaN or infinite; the "
-            "file is damaged, or was made from a model that is");
+  EXPECT_EQ(
+      message({"v", VectorRecipe{{vector}}, DType::F32, 1, 3, 0, 12}),
+      "tensor 'v': the number in row 0, column 2 is NaN or infinite; the "
+      "file is damaged, or was converted from a model that has such values");
   const SourceTensor *scale =
       source.addValues<float>("s", DType::F32, {-HUGE_VALF});
   EXPECT_THAT(

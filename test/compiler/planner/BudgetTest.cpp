@@ -13,11 +13,11 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 RamDemand demand() {
   RamDemand demand;
-  demand.weights = 100 * kMiB;
   demand.activations = 8 * kMiB;
   demand.scratchPerThread = kMiB;
   demand.threads = 4;
-  demand.kernels = kMiB;
+  demand.kernels = kMiB / 2;
+  demand.process = kMiB / 2;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
   demand.context = 1000; // takes 16 pages of 64 tokens
@@ -25,21 +25,46 @@ RamDemand demand() {
   return demand;
 }
 
+/// 100 MiB of weights, all of which one step needs.
+WeightProblem weights() {
+  WeightProblem problem;
+  problem.weights = {{100 * kMiB, 0, 0}};
+  problem.steps = 1;
+  return problem;
+}
+
+/// Plans for a machine whose disk may not be used.
+Result<std::vector<BudgetedPlacement>>
+plan(const RamDemand &demand, uint64_t bytes,
+     const WeightProblem &problem = weights()) {
+  return planPlacements(problem, demand,
+                        {bytes, "target 'small' has", /*streams=*/false});
+}
+
 TEST(Budget, ItemisesAndSums) {
-  Result<RamBudget> budget = planBudget(demand(), 0, "host");
-  ASSERT_TRUE(budget.isOk());
-  ASSERT_EQ(budget->items.size(), 5U);
-  EXPECT_EQ(budget->items[0].bytes, 100 * kMiB);
-  EXPECT_EQ(budget->items[1].name, "kv");
-  // Each of the 2 slots has 16 pages of 2 MiB.
-  EXPECT_EQ(budget->items[1].bytes, 2 * 16 * 2 * kMiB);
-  EXPECT_EQ(budget->items[3].bytes, 4 * kMiB);
-  EXPECT_EQ(budget->total, (100 + 64 + 8 + 4 + 1) * kMiB);
+  const auto placements = plan(demand(), 0);
+  ASSERT_TRUE(placements.isOk());
+  ASSERT_EQ(placements->size(), 1U);
+  EXPECT_EQ(placements->front().budget, 0U);
+  const std::pair<const char *, uint64_t> expected[] = {
+      {"weights", 100 * kMiB},
+      // 2 slots have 16 pages each, and a page has 2 MiB.
+      {"kv", 2 * 16 * 2 * kMiB},
+      {"activations", 8 * kMiB},
+      {"scratch", 4 * kMiB},
+      {"kernels", kMiB / 2},
+      {"process", kMiB / 2}};
+  const std::vector<LedgerItem> &items = placements->front().items;
+  ASSERT_EQ(items.size(), std::size(expected));
+  for (size_t i = 0; i < items.size(); ++i) {
+    EXPECT_EQ(items[i].name, expected[i].first);
+    EXPECT_EQ(items[i].bytes, expected[i].second) << items[i].name;
+  }
 }
 
 TEST(Budget, FitsExactlyOrSaysWhatToDo) {
-  EXPECT_TRUE(planBudget(demand(), 177 * kMiB, "host").isOk());
-  Result<RamBudget> budget = planBudget(demand(), 177 * kMiB - 1, "small");
+  EXPECT_TRUE(plan(demand(), 177 * kMiB).isOk());
+  const auto budget = plan(demand(), 177 * kMiB - 1);
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("needs 177.00 MiB"));
   EXPECT_THAT(budget.status().message(), HasSubstr("'small' has 177.00 MiB"));
@@ -54,7 +79,7 @@ TEST(Budget, FitsExactlyOrSaysWhatToDo) {
 /// The advice that the error message gives for a machine with `capacity` MiB of
 /// RAM.
 std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
-  Status status = planBudget(demand, capacity * kMiB, "small").status();
+  Status status = plan(demand, capacity * kMiB).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   return status.message().substr(status.message().rfind("; ") + 2);
 }
@@ -84,18 +109,18 @@ TEST(Budget, TheAdviceNamesWhatIsAtFault) {
 TEST(Budget, WhatIsAdvisedFits) {
   RamDemand smaller = demand();
   smaller.context = 960;
-  EXPECT_TRUE(planBudget(smaller, 177 * kMiB - 1, "small").isOk());
+  EXPECT_TRUE(plan(smaller, 177 * kMiB - 1).isOk());
   smaller = demand();
   smaller.slots = 1;
-  EXPECT_TRUE(planBudget(smaller, 177 * kMiB - 1, "small").isOk());
+  EXPECT_TRUE(plan(smaller, 177 * kMiB - 1).isOk());
   smaller.slots = 3;
-  EXPECT_TRUE(planBudget(smaller, 213 * kMiB, "small").isOk());
+  EXPECT_TRUE(plan(smaller, 213 * kMiB).isOk());
   smaller.slots = 4;
-  EXPECT_FALSE(planBudget(smaller, 213 * kMiB, "small").isOk());
+  EXPECT_FALSE(plan(smaller, 213 * kMiB).isOk());
 }
 
 TEST(Budget, WeightsAloneTooLarge) {
-  Result<RamBudget> budget = planBudget(demand(), 50 * kMiB, "small");
+  const auto budget = plan(demand(), 50 * kMiB);
   ASSERT_EQ(budget.status().code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(budget.status().message(), HasSubstr("smaller quantisation"));
 }
@@ -103,13 +128,93 @@ TEST(Budget, WeightsAloneTooLarge) {
 TEST(Budget, OverflowDoesNotFit) {
   RamDemand huge = demand();
   huge.context = ~uint64_t{0};
-  EXPECT_EQ(planBudget(huge, 0, "host").status().code(), ErrorCode::DoesNotFit);
+  EXPECT_EQ(plan(huge, 0).status().code(), ErrorCode::DoesNotFit);
   huge = demand();
-  huge.weights = ~uint64_t{0};
-  EXPECT_EQ(planBudget(huge, 0, "host").status().code(), ErrorCode::DoesNotFit);
+  huge.activations = ~uint64_t{0};
+  EXPECT_EQ(plan(huge, 0).status().code(), ErrorCode::DoesNotFit);
   huge = demand();
   huge.scratchPerThread = ~uint64_t{0};
-  EXPECT_EQ(planBudget(huge, 0, "host").status().code(), ErrorCode::DoesNotFit);
+  EXPECT_EQ(plan(huge, 0).status().code(), ErrorCode::DoesNotFit);
+}
+
+/// 16 segments of 64 MiB, which 16 steps need one after the other.
+WeightProblem manyWeights() {
+  WeightProblem problem;
+  for (uint32_t step = 0; step < 16; ++step) {
+    problem.weights.push_back({64 * kMiB, step, step});
+  }
+  problem.steps = 16;
+  return problem;
+}
+
+uint64_t sumOf(const BudgetedPlacement &placement) {
+  uint64_t sum = 0;
+  for (const LedgerItem &item : placement.items) {
+    sum += item.bytes;
+  }
+  return sum;
+}
+
+// Everything but the weights takes 77 MiB.
+TEST(Budget, AlternatesStreamWhatDoesNotFit) {
+  const RamLimit limit{1200 * kMiB, "target 'small' has"};
+  const auto placements = planPlacements(manyWeights(), demand(), limit);
+  ASSERT_TRUE(placements.isOk()) << placements.status().message();
+  ASSERT_EQ(placements->size(), 4U);
+  const uint64_t percent[] = {100, 90, 75, 50};
+  for (size_t i = 0; i < 4; ++i) {
+    const BudgetedPlacement &placement = (*placements)[i];
+    EXPECT_EQ(placement.budget, limit.bytes / 100 * percent[i]);
+    EXPECT_LE(sumOf(placement), placement.budget);
+    // 1101 MiB fit in 1200, but not in 1080.
+    EXPECT_EQ(placement.weights.reads.empty(), i == 0);
+    const Status verdict = verifyWeights(manyWeights(), placement.weights,
+                                         placement.budget - 77 * kMiB);
+    EXPECT_TRUE(verdict.isOk()) << verdict.message();
+  }
+  EXPECT_EQ((*placements)[0].items[1].name, "kv");
+  EXPECT_EQ((*placements)[1].items[1].name, "ring");
+  EXPECT_EQ((*placements)[1].items[1].bytes,
+            (*placements)[1].weights.ringBytes);
+}
+
+TEST(Budget, AlternatesThatAreEqualOrDoNotFitAreLeftOut) {
+  const RamLimit large{4096 * kMiB, "target 'large' has"};
+  EXPECT_EQ(planPlacements(manyWeights(), demand(), large)->size(), 1U);
+  // At least 68 MiB of ring are needed, and 90 % of 160 MiB have no room for
+  // them.
+  const RamLimit small{160 * kMiB, "target 'small' has"};
+  const auto placements = planPlacements(manyWeights(), demand(), small);
+  ASSERT_TRUE(placements.isOk()) << placements.status().message();
+  EXPECT_EQ(placements->size(), 1U);
+  EXPECT_FALSE(placements->front().weights.reads.empty());
+}
+
+TEST(Budget, TooLittleForStreamingSaysWhatToDo) {
+  const RamLimit limit{140 * kMiB, "--ram gives"};
+  const Status status = planPlacements(manyWeights(), demand(), limit).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  // 68 MiB and 77 MiB are needed. With 140 - 81 MiB, 29 pages of KV fit.
+  EXPECT_EQ(status.message(),
+            "the plan needs 145.00 MiB of RAM even if weights are read from "
+            "the disk in every pass (weights 68.00 MiB, kv 64.00 MiB, "
+            "activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 KiB, "
+            "process 512.00 KiB), but --ram gives 140.00 MiB; choose --slots 1 "
+            "or less, or --ctx 896 or less");
+}
+
+TEST(Budget, WithoutDiskTheWeightsMustFit) {
+  const Status status = plan(demand(), 1000 * kMiB, manyWeights()).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(), HasSubstr("leave out --disk 0"));
+}
+
+TEST(Budget, TheProcessGrowsWithTheVocabulary) {
+  // airrun took 12 MiB of private memory with a vocabulary of 2.4 MiB, and 4 MiB
+  // with one of 100 KiB.
+  EXPECT_GT(processBytes(2400 * 1024), 12 * kMiB + 8 * kMiB);
+  EXPECT_LT(processBytes(100 * 1024), 20 * kMiB);
+  EXPECT_EQ(processBytes(UINT64_MAX), UINT64_MAX);
 }
 
 } // namespace

@@ -4,12 +4,12 @@
 // The executable gets one entry per kernel, in sorted order, and the segment
 // gets the size of the object file.
 
-// CHECK: plan.segment @kernels kernels codec none tier ram executor cpu bytes {{[1-9][0-9]+$}}
+// CHECK: plan.segment @kernels kernels codec none bytes {{[1-9][0-9]+$}}
 // CHECK: plan.executable @cpu abi 1 entries ["add_k32", "add_k64"] in @kernels
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.buffer @x row 64
   plan.buffer @y row 64
-  plan.segment @kernels kernels codec none tier ram executor cpu bytes 0
+  plan.segment @kernels kernels codec none bytes 0
   plan.executable @cpu abi 1 entries [] in @kernels
   plan.program @m1 tokens 1 to 16 {
     plan.step add "0" {

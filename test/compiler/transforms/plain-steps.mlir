@@ -1,4 +1,4 @@
-// RUN: air-opt %s --canonicalize --fuse-steps --verify-steps --select-kernels="target=x86-64-v3 max-tokens=16 max-outputs=4" --plan-memory --verify-memory --pack-segments --schedule-reads --compile-kernels --estimate-cost --verify-plan | FileCheck %s
+// RUN: air-opt %s --canonicalize --fuse-steps --verify-steps --select-kernels="target=x86-64-v3 max-tokens=16 max-outputs=4" --plan-memory --verify-memory --pack-segments --schedule-reads --compile-kernels --place-weights --estimate-cost --verify-plan | FileCheck %s
 
 // This graph goes through every pass, although few patterns match it. The FFN
 // has a bias, which the fused kernel cannot add. Three matmuls read one norm:

@@ -1,22 +1,25 @@
 // RUN: air-opt %s --split-input-file --schedule-reads --verify-diagnostics | FileCheck %s
 
-// Step 0 needs no segment, step 1 needs @a, and step 2 needs @a again and @b.
-// No step reads the segment of the kernels. A segment on disk is read again in
-// every pass, into the ring buffer.
+// Step 0 gathers rows of a table and of @b, which is no use of these segments.
+// Step 1 needs @a, and step 2 needs @a again and @b. No step reads the segment of
+// the kernels.
 
 // CHECK: plan.read @a before 1{{$}}
-// CHECK-NEXT: plan.read @b before 2 ring
+// CHECK-NEXT: plan.read @b before 2{{$}}
 // CHECK-NOT: plan.read
 module {
   plan.tensor @n vector [#llm.weight<"n", F32, 10>] as F32 rows 1 x 10 bytes 40 in @a at 0
   plan.tensor @m vector [#llm.weight<"m", F32, 10>] as F32 rows 1 x 10 bytes 40 in @b at 0
-  plan.segment @a weights codec none tier ram executor cpu bytes 40
-  plan.segment @b weights codec none tier disk executor cpu bytes 40
-  plan.segment @k kernels codec none tier ram executor cpu bytes 40
+  plan.segment @a weights codec none bytes 40
+  plan.segment @b weights codec none bytes 40
+  plan.segment @k kernels codec none bytes 40
+  plan.segment @t table codec none bytes 40
+  plan.tensor @rows vector [#llm.weight<"t", F32, 10>] as F32 rows 1 x 10 bytes 40 in @t at 0
   plan.buffer @x row 10
   plan.program @m1 tokens 1 to 16 {
-    plan.step glu "0" {
-      plan.dispatch "k" {op = "silu_mul"} (<read buffer @x>, <read buffer @x>, <write buffer @x>)
+    plan.step embed "0" {
+      plan.dispatch "k" {op = "embed_rows"} (<read tensor @rows>, <write buffer @x>)
+      plan.dispatch "k" {op = "embed_rows"} (<read tensor @m>, <write buffer @x>)
     }
     plan.step norm "1" {
       plan.dispatch "k" {op = "rms_norm"} (<read buffer @x>, <read tensor @n>, <write buffer @x>)
@@ -32,7 +35,7 @@ module {
 
 // expected-error @+1 {{no step reads segment 'a'}}
 module {
-  plan.segment @a weights codec none tier ram executor cpu bytes 40
+  plan.segment @a weights codec none bytes 40
   plan.program @m1 tokens 1 to 16 {
   }
 }

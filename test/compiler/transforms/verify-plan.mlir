@@ -8,8 +8,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
   plan.tensor @b vector [#llm.weight<"b", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 64
   plan.buffer @x row 8 at 0 bytes 512
-  plan.segment @first weights codec none tier ram executor cpu bytes 96
-  plan.segment @k kernels codec none tier ram executor cpu bytes 1
+  plan.segment @first weights codec none bytes 96
+  plan.segment @k kernels codec none bytes 1
   plan.executable @cpu abi 1 entries ["rms_norm_k8_eps3f000000"] in @k
   plan.read @first before 0
   plan.program @m1 tokens 1 to 16 {
@@ -50,7 +50,7 @@ module {
 
 // expected-error @+1 {{no dispatch uses tensor 'a'}}
 module {
-  plan.segment @first weights codec none tier ram executor cpu bytes 96
+  plan.segment @first weights codec none bytes 96
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
 }
 
@@ -58,7 +58,7 @@ module {
 
 // expected-error @+1 {{tensors 'a' and 'b' overlap in segment 'first' at offset 64}}
 module {
-  plan.segment @first weights codec none tier ram executor cpu bytes 160
+  plan.segment @first weights codec none bytes 160
   plan.tensor @a vector [#llm.weight<"a", F32, 24>] as F32 rows 1 x 24 bytes 96 in @first at 0
   plan.tensor @b vector [#llm.weight<"b", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 64
   plan.buffer @x row 32
@@ -72,17 +72,41 @@ module {
 
 // -----
 
-// expected-error @+1 {{segment 'late' must come before the kernels, not after them}}
+// expected-error @+1 {{segment 'late' of weights must come before kernels, not after}}
 module {
-  plan.segment @k kernels codec none tier ram executor cpu bytes 1
-  plan.segment @late weights codec none tier ram executor cpu bytes 96
+  plan.segment @k kernels codec none bytes 1
+  plan.segment @late weights codec none bytes 96
 }
 
 // -----
 
-// expected-error @+1 {{tensor 'a' is in a segment that does not hold weights}}
+// expected-error @+1 {{segment 'k' of kernels must come before table, not after}}
 module {
-  plan.segment @k kernels codec none tier ram executor cpu bytes 96
+  plan.segment @t table codec none bytes 96
+  plan.segment @k kernels codec none bytes 1
+}
+
+// -----
+
+// Only rows of a table are gathered; no step reads all of it.
+
+// expected-error @+1 {{step '0' reads all of tensor 'a', which is in a table}}
+module {
+  plan.segment @t table codec none bytes 96
+  plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @t at 0
+  plan.buffer @x row 32
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{tensor 'a' is in a segment that holds neither weights nor a table}}
+module {
+  plan.segment @k kernels codec none bytes 96
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @k at 0
   plan.buffer @x row 32
   plan.program @m1 tokens 1 to 16 {
@@ -98,8 +122,8 @@ module {
 
 // expected-error @+1 {{read 0 reads segment 'second', which is not segment 0 of the plan's weights}}
 module {
-  plan.segment @first weights codec none tier ram executor cpu bytes 32
-  plan.segment @second weights codec none tier ram executor cpu bytes 32
+  plan.segment @first weights codec none bytes 32
+  plan.segment @second weights codec none bytes 32
   plan.read @second before 0
   plan.read @first before 1
 }
@@ -110,7 +134,7 @@ module {
 
 // expected-error @+1 {{step 0 needs segment 'first' before any read loads it}}
 module {
-  plan.segment @first weights codec none tier ram executor cpu bytes 32
+  plan.segment @first weights codec none bytes 32
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @first at 0
   plan.buffer @x row 32
   plan.read @first before 1
@@ -118,6 +142,150 @@ module {
     plan.step norm "0" {
       plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
     }
+  }
+}
+
+// -----
+
+// Placements are checked by the rules of planner/Placement.h. The second read
+// may begin while step 0 still uses what the first has put into the ring.
+
+// expected-error @+1 {{placement 1: read 1 may overwrite what read 0 has put into the ring before step 0 has run}}
+module {
+  plan.segment @first weights codec none bytes 8192
+  plan.segment @second weights codec none bytes 4096
+  plan.segment @k kernels codec none bytes 100
+  plan.segment @t table codec none bytes 640
+  plan.tensor @a vector [#llm.weight<"a", F32, 2048>] as F32 rows 1 x 2048 bytes 8192 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 1024>] as F32 rows 1 x 1024 bytes 4096 in @second at 0
+  plan.buffer @x row 32
+  plan.read @first before 0
+  plan.read @second before 1
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+    plan.step norm "1" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @b>, <write buffer @x>)
+    }
+  }
+  plan.placement resident [8192, 4096, 100, 640] ring 0 {
+    plan.budget_item "weights" ram bytes 16384
+  }
+  plan.placement resident [4096, 0, 100, 0] ring 4096 {
+    plan.budget ram bytes 8192
+    plan.budget_item "weights" ram bytes 4096
+    plan.budget_item "ring" ram bytes 4096
+    plan.stream @first at 4096 bytes 4096 to 0 before 0 after -1
+    plan.stream @second at 0 bytes 4096 to 0 before 1 after -1
+  }
+}
+
+// -----
+
+// The item for the weights states less than what stays in RAM.
+
+// expected-error @+1 {{placement 0: the weights and the ring take 16384 bytes of the 12288 that are left for them}}
+module {
+  plan.segment @first weights codec none bytes 8192
+  plan.segment @second weights codec none bytes 4096
+  plan.segment @k kernels codec none bytes 100
+  plan.segment @t table codec none bytes 640
+  plan.tensor @a vector [#llm.weight<"a", F32, 2048>] as F32 rows 1 x 2048 bytes 8192 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 1024>] as F32 rows 1 x 1024 bytes 4096 in @second at 0
+  plan.buffer @x row 32
+  plan.read @first before 0
+  plan.read @second before 1
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+    plan.step norm "1" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @b>, <write buffer @x>)
+    }
+  }
+  plan.placement resident [8192, 4096, 100, 640] ring 0 {
+    plan.budget_item "weights" ram bytes 12288
+  }
+}
+
+// -----
+
+// expected-error @+1 {{placement 0: its items take 16385 bytes of a budget of 16384}}
+module {
+  plan.segment @first weights codec none bytes 8192
+  plan.segment @second weights codec none bytes 4096
+  plan.segment @k kernels codec none bytes 100
+  plan.segment @t table codec none bytes 640
+  plan.tensor @a vector [#llm.weight<"a", F32, 2048>] as F32 rows 1 x 2048 bytes 8192 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 1024>] as F32 rows 1 x 1024 bytes 4096 in @second at 0
+  plan.buffer @x row 32
+  plan.read @first before 0
+  plan.read @second before 1
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+    plan.step norm "1" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @b>, <write buffer @x>)
+    }
+  }
+  plan.placement resident [8192, 4096, 100, 640] ring 0 {
+    plan.budget ram bytes 16384
+    plan.budget_item "weights" ram bytes 16384
+    plan.budget_item "kv" ram bytes 1
+  }
+}
+
+// -----
+
+// expected-error @+1 {{placement 0: not all kernels stay in RAM}}
+module {
+  plan.segment @first weights codec none bytes 8192
+  plan.segment @second weights codec none bytes 4096
+  plan.segment @k kernels codec none bytes 100
+  plan.segment @t table codec none bytes 640
+  plan.tensor @a vector [#llm.weight<"a", F32, 2048>] as F32 rows 1 x 2048 bytes 8192 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 1024>] as F32 rows 1 x 1024 bytes 4096 in @second at 0
+  plan.buffer @x row 32
+  plan.read @first before 0
+  plan.read @second before 1
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+    plan.step norm "1" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @b>, <write buffer @x>)
+    }
+  }
+  plan.placement resident [8192, 4096, 99, 640] ring 0 {
+    plan.budget_item "weights" ram bytes 16384
+  }
+}
+
+// -----
+
+// expected-error @+1 {{placement 0: segment 't' is streamed, but holds no weights}}
+module {
+  plan.segment @first weights codec none bytes 8192
+  plan.segment @second weights codec none bytes 4096
+  plan.segment @k kernels codec none bytes 100
+  plan.segment @t table codec none bytes 640
+  plan.tensor @a vector [#llm.weight<"a", F32, 2048>] as F32 rows 1 x 2048 bytes 8192 in @first at 0
+  plan.tensor @b vector [#llm.weight<"b", F32, 1024>] as F32 rows 1 x 1024 bytes 4096 in @second at 0
+  plan.buffer @x row 32
+  plan.read @first before 0
+  plan.read @second before 1
+  plan.program @m1 tokens 1 to 16 {
+    plan.step norm "0" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @a>, <write buffer @x>)
+    }
+    plan.step norm "1" {
+      plan.dispatch "k0" {op = "rms_norm"} (<read buffer @x>, <read tensor @b>, <write buffer @x>)
+    }
+  }
+  plan.placement resident [8192, 4096, 100, 0] ring 4096 {
+    plan.stream @t at 0 bytes 4096 to 0 before 0 after -1
   }
 }
 
@@ -177,7 +345,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
-  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.segment @s weights codec none bytes 544
   plan.read @s before 0
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @s at 0
   plan.buffer @x row 7
@@ -192,7 +360,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'a' as weight, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
-  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.segment @s weights codec none bytes 544
   plan.read @s before 0
   plan.tensor @a vector [#llm.weight<"a", F32, 7>] as F32 rows 1 x 7 bytes 28 in @s at 0
   plan.buffer @x row 8
@@ -210,7 +378,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // expected-error @+1 {{dispatch 'rms_norm_k8_eps3f000000' binds 'x' as x, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
-  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.segment @s weights codec none bytes 544
   plan.read @s before 0
   plan.tensor @a vector [#llm.weight<"a", F32, 8>] as F32 rows 1 x 8 bytes 32 in @s at 0
   plan.buffer @x row 8 rows <outputs>
@@ -227,14 +395,72 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n16_k16_ys16' binds 'a' as w, but its dtype, layout or shape differs from what the kernel takes}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
-  plan.segment @s weights codec none tier ram executor cpu bytes 544
+  plan.segment @s weights codec none bytes 544
   plan.read @s before 0
   plan.tensor @a copy [#llm.weight<"a", F16, 16x16>] as F16 rows 16 x 16 bytes 512 in @s at 0
   plan.buffer @x row 16
   plan.buffer @y row 16
   plan.program @m1 tokens 1 to 16 {
     plan.step matmul "0" {
-      plan.dispatch "matmul_f16_x16_m1_n16_k16_ys16" {op = "matmul", dtype = "F16", n = 16 : i64, k = 16 : i64, y_stride = 16 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) weight_bytes 512 flops_per_row 512 scratch 64
+      plan.dispatch "matmul_f16_x16_m1_n16_k16_ys16" {op = "matmul", dtype = "F16", n = 16 : i64, k = 16 : i64, y_stride = 16 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tile_rows 16 weight_bytes 512 flops_per_row 512 scratch 64
+    }
+  }
+}
+
+// -----
+
+// The second part must begin where the first one ends.
+
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' does not continue with the row tiles after those that the dispatch before it has run}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none bytes 4096
+  plan.read @s before 0
+  plan.tensor @a copy [#llm.weight<"a", F16, 100x16>] as F16 x16 100 x 16 bytes 3584 in @s at 0
+  plan.buffer @x row 16
+  plan.buffer @y row 100
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "0" {
+      plan.dispatch "matmul_f16_x16_m1_n100_k16_ys100" {op = "matmul", dtype = "F16", n = 100 : i64, k = 16 : i64, y_stride = 100 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tiles 7 tile_rows 16 part 0 to 2 weight_bytes 1 flops_per_row 1 scratch 64 overlap
+      plan.dispatch "matmul_f16_x16_m1_n100_k16_ys100" {op = "matmul", dtype = "F16", n = 100 : i64, k = 16 : i64, y_stride = 100 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tiles 7 tile_rows 16 part 3 to 7 weight_bytes 1 flops_per_row 1 scratch 64
+    }
+  }
+}
+
+// -----
+
+// The last row tiles must run, too.
+
+// expected-error @+1 {{the last row tiles of dispatch 'matmul_f16_x16_m1_n100_k16_ys100' never run}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none bytes 4096
+  plan.read @s before 0
+  plan.tensor @a copy [#llm.weight<"a", F16, 100x16>] as F16 x16 100 x 16 bytes 3584 in @s at 0
+  plan.buffer @x row 16
+  plan.buffer @y row 100
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "0" {
+      plan.dispatch "matmul_f16_x16_m1_n100_k16_ys100" {op = "matmul", dtype = "F16", n = 100 : i64, k = 16 : i64, y_stride = 100 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tiles 7 tile_rows 16 part 0 to 2 weight_bytes 1024 flops_per_row 1024 scratch 64 overlap
+      plan.dispatch "matmul_f16_x16_m1_n100_k16_ys100" {op = "matmul", dtype = "F16", n = 100 : i64, k = 16 : i64, y_stride = 100 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tiles 7 tile_rows 16 part 2 to 6 weight_bytes 2048 flops_per_row 2048 scratch 64
+    }
+  }
+}
+
+// -----
+
+// A part reads as many row blocks, and computes as many rows, as it has. Tiles 2 to
+// 6 have five row blocks, of which the last has 4 rows instead of 16.
+
+// expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' does not match its kernel 'matmul_f16_x16_m1_n100_k16_ys100' in name, grid or resources}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+  plan.segment @s weights codec none bytes 4096
+  plan.read @s before 0
+  plan.tensor @a copy [#llm.weight<"a", F16, 100x16>] as F16 x16 100 x 16 bytes 3584 in @s at 0
+  plan.buffer @x row 16
+  plan.buffer @y row 100
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "0" {
+      plan.dispatch "matmul_f16_x16_m1_n100_k16_ys100" {op = "matmul", dtype = "F16", n = 100 : i64, k = 16 : i64, y_stride = 100 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tiles 7 tile_rows 16 part 0 to 2 weight_bytes 1024 flops_per_row 1024 scratch 64 overlap
+      plan.dispatch "matmul_f16_x16_m1_n100_k16_ys100" {op = "matmul", dtype = "F16", n = 100 : i64, k = 16 : i64, y_stride = 100 : i64} (<read buffer @x>, <read tensor @a>, <write buffer @y>) tiles 7 tile_rows 16 part 2 to 7 weight_bytes 2560 flops_per_row 2560 scratch 64
     }
   }
 }

@@ -121,7 +121,7 @@ plan.graph @g {
   %x = plan.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
   %q = plan.attn_in %x layer 0 heads 2 kv_heads 2 head_dim 4 q <"q", F32, 8x8> k <"k", F32, 8x8> v <"v", F32, 8x8> : tensor<?x8xf32> -> tensor<?x24xf32>
   %o = plan.matmul %x <"w", F32, 24x8> : tensor<?x8xf32> -> tensor<?x24xf32>
-  // expected-error @+1 {{must read the attn_in of layer 0 just before it}}
+  // expected-error @+1 {{must directly follow the attn_in of layer 0 and read its result}}
   %a = plan.attn %o layer 0 heads 2 kv_heads 2 head_dim 4 scale 0.5 : tensor<?x24xf32> -> tensor<?x8xf32>
   %l = plan.head %x norm <"n", F32, 8> epsilon 0.5 <"t", F32, 8x8> : tensor<?x8xf32> -> tensor<?x8xf32>
   plan.return %l : tensor<?x8xf32>

@@ -307,6 +307,7 @@ TEST(MachineProfile, MismatchIsFieldByField) {
 
 TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   const Folder folder;
+  EXPECT_EQ(memoryLimit(folder.path), 0u);
   EXPECT_EQ(memoryCapacity(folder.path), 0u);
   folder.put("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
@@ -317,13 +318,17 @@ TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/a/memory.max", "4096\n");
   EXPECT_EQ(memoryCapacity(folder.path), 4096u);
-  // With cgroup v1, /proc/self/cgroup may name a path that is not visible
-  // inside the process's container.
+  folder.put("sys/fs/cgroup/a/b/memory.high", "4095\n");
+  EXPECT_EQ(memoryCapacity(folder.path), 4095u);
+  EXPECT_EQ(memoryLimit(folder.path), 4095u);
+  // With cgroup v1, /proc/self/cgroup may name a path that is not visible inside
+  // the process's container.
   folder.put("proc/self/cgroup", "5:cpu:/\n4:memory,x:/docker/1\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes",
              "9223372036854771712\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
+  EXPECT_EQ(memoryLimit(folder.path), 0u);
   folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes", "777\n");
   EXPECT_EQ(memoryCapacity(folder.path), 777u);
   folder.put("proc/self/cgroup", "not a line\n::\n");

@@ -21,6 +21,7 @@ ProbeCache example() {
   cache.profile.memoryBandwidth = 20;
   cache.profile.diskBandwidth = 30;
   cache.profile.measured = true;
+  cache.profile.diskCurve = {{IoMethod::Uring, 4096, 1, true, 30}};
   cache.profile.cpu.byteDot = 40;
   cache.profile.cpu.streams = {{StreamLoads::Burst, StreamHint::T1, 64, 50}};
   return cache;
@@ -72,11 +73,14 @@ TEST(ProbeCache, TheMachineKeepsWhatWasNotMeasured) {
   host.memoryBytes = 7;
   host.memoryBandwidth = 8;
   host.measured = false;
+  host.diskCurve = {};
   host.cpu = {};
   Result<MachineProfile> measured = withMeasurements(host, "a CPU", example());
   ASSERT_TRUE(measured) << measured.status().message();
   MachineProfile expected = example().profile;
   expected.memoryBytes = 7;
+  // A plan does not record it, so it must not be part of the fingerprint.
+  expected.diskCurve = {};
   EXPECT_EQ(*measured, expected);
 }
 
@@ -86,18 +90,18 @@ TEST(ProbeCache, OtherMachinesAreRefused) {
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
   EXPECT_THAT(
       status.message(),
-      HasSubstr("with the CPU 'a CPU', and this one has 'another CPU'"));
+      HasSubstr("with the CPU 'a CPU', but this machine has 'another CPU'"));
   MachineProfile host = same;
   host.cores = 4;
   status = withMeasurements(host, "a CPU", example()).status();
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
   EXPECT_THAT(status.message(),
-              HasSubstr("a core count of 2, and this one has 4"));
+              HasSubstr("a core count of 2, but this machine has 4"));
   host = same;
   host.features = {"avx2"};
   status = withMeasurements(host, "a CPU", example()).status();
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
-  EXPECT_THAT(status.message(), HasSubstr("other ISA features"));
+  EXPECT_THAT(status.message(), HasSubstr("whose ISA features differ"));
 }
 
 TEST(ProbeCache, TheCpuSaysWhatItIs) {

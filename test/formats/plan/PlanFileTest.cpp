@@ -158,17 +158,103 @@ TEST_F(PlanFileTest, WriterRefusesWhatTheReaderWould) {
 
 TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
   SmallPlan small = makeSmallPlan();
-  // The plan claims that its kernels take a pebibyte.
+  // The plan claims that its kernels take 4 TiB, whose digests take 64 MiB.
   plan::SegmentT &kernels = *small.plan.segments[2];
-  kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 50;
-  small.plan.budgets.clear();
-  small.plan.budget_items[1]->bytes = kernels.raw_bytes;
+  kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 42;
+  for (const auto &placement : small.plan.placements) {
+    placement->budgets[0]->bytes <<= 24;
+    placement->resident[2] = placement->items[1]->bytes = kernels.raw_bytes;
+  }
   Result<PlanWriter> writer =
       PlanWriter::create(at("a.air"), std::move(small.plan));
   ASSERT_FALSE(writer);
   EXPECT_EQ(writer.status().code(), ErrorCode::DoesNotFit)
       << writer.status().message();
   EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(PlanFileTest, WriterFindsOutThatTheDigestsAreTooLarge) {
+  SmallPlan small = makeSmallPlan();
+  // There is a digest of 16 bytes for each MiB, and the metadata has at most
+  // 256 MiB.
+  plan::SegmentT &kernels = *small.plan.segments[2];
+  kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 50;
+  Result<PlanWriter> writer =
+      PlanWriter::create(at("a.air"), std::move(small.plan));
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.status().code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(writer.status().message(), HasSubstr("metadata"));
+}
+
+// The kernels have two chunks of 1 MiB and one of 5 pages, the embedding table
+// has one of 64 KiB and one of a page.
+TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
+  SmallPlan small = makeSmallPlan();
+  const std::pair<uint32_t, uint64_t> sizes[] = {
+      {2, 2 * kMiB + 4 * kPlanPageBytes + 1}, {3, kMiB / 16 + 1}};
+  for (const auto &[index, bytes] : sizes) {
+    small.segments[index].resize(bytes, 7);
+    small.segments[index][bytes - 1] = 8;
+    plan::SegmentT &segment = *small.plan.segments[index];
+    segment.raw_bytes = segment.stored_bytes = bytes;
+  }
+  for (const auto &placement : small.plan.placements) {
+    placement->resident[2] = placement->items[1]->bytes = sizes[0].second;
+    placement->budgets[0]->bytes *= 8;
+  }
+  small.plan.placements[0]->resident[3] = sizes[1].second;
+  small.plan.placements[0]->items[0]->bytes += sizes[1].second;
+  {
+    Result<PlanWriter> writer =
+        PlanWriter::create(at("a.air"), std::move(small.plan));
+    ASSERT_TRUE(writer) << writer.status().message();
+    for (uint32_t i = 0; i < small.segments.size(); ++i) {
+      const std::span<const uint8_t> bytes = small.segments[i];
+      // The pieces are as large as possible, and their limits are not those of
+      // chunks.
+      ASSERT_TRUE(writer
+                      ->writeSegment(i,
+                                     [&](const PlanWriter::Sink &sink) {
+                                       const size_t half = bytes.size() / 2;
+                                       AIR_RETURN_IF_ERROR(
+                                           sink(bytes.first(half)));
+                                       return sink(bytes.subspan(half));
+                                     })
+                      .isOk());
+    }
+    ASSERT_TRUE(writer->finish().isOk());
+  }
+  Result<PlanFile> file = PlanFile::open(at("a.air"));
+  ASSERT_TRUE(file) << file.status().message();
+  EXPECT_EQ(file->chunkCount(0), 1u);
+  EXPECT_EQ(file->chunkBytes(0, 0), kPlanPageBytes);
+  EXPECT_EQ(file->chunkCount(2), 3u);
+  EXPECT_EQ(file->chunkBytes(2, 1), kMiB);
+  EXPECT_EQ(file->chunkBytes(2, 2), 5 * kPlanPageBytes);
+  EXPECT_EQ(file->chunkCount(3), 2u);
+  EXPECT_EQ(file->chunkBytes(3, 1), kPlanPageBytes);
+  for (const auto &[index, bytes] : sizes) {
+    std::vector<uint8_t> copy = small.segments[index];
+    copy.resize((bytes + kPlanPageBytes - 1) / kPlanPageBytes * kPlanPageBytes);
+    uint64_t begin = 0;
+    for (uint64_t chunk = 0; chunk < file->chunkCount(index); ++chunk) {
+      const uint64_t size = file->chunkBytes(index, chunk);
+      const std::span<uint8_t> part = std::span(copy).subspan(begin, size);
+      EXPECT_TRUE(file->verifyChunk(index, chunk).isOk());
+      EXPECT_TRUE(file->verifyChunk(index, chunk, part).isOk());
+      part.back() ^= 1;
+      EXPECT_THAT(file->verifyChunk(index, chunk, part).message(),
+                  HasSubstr("segment.digest: the bytes of chunk " +
+                            std::to_string(chunk)));
+      part.back() ^= 1;
+      EXPECT_EQ(file->verifyChunk(index, chunk, part.first(size - 1)).code(),
+                ErrorCode::VerificationFailed);
+      begin += size;
+    }
+    EXPECT_EQ(begin, copy.size());
+    EXPECT_TRUE(file->verifySegment(index, PagesAfter::Drop).isOk());
+  }
 }
 
 TEST_F(PlanFileTest, OpenTellsWhatIsWrong) {
@@ -194,7 +280,8 @@ TEST(PlanJson, IsJsonWithTheSchemasKeys) {
   EXPECT_EQ(json["tokenizer"]["tokens"]["count"], 8);
   EXPECT_EQ(json["tokenizer"]["end_of_turn"], -1);
   EXPECT_EQ(json["segments"][3]["kind"], "Table");
-  EXPECT_EQ(json["segments"][3]["digest"].get<std::string>().size(), 32u);
+  EXPECT_EQ(json["segments"][3]["digests"][0].get<std::string>().size(), 32u);
+  EXPECT_EQ(json["placements"][1]["reads"][1]["after_step"], 3);
   EXPECT_EQ(json["programs"][1]["steps"][1]["kind"], "AttnIn");
   EXPECT_EQ(
       json["programs"][1]["steps"][4]["dispatches"][0]["bindings"][1]["access"],
@@ -202,7 +289,18 @@ TEST(PlanJson, IsJsonWithTheSchemasKeys) {
   EXPECT_EQ(json["sources"][0]["digest"], "07070707070707070707070707070707");
   EXPECT_EQ(json["kv"]["pages"], 6);
   EXPECT_EQ(json["buffers"][3]["is_output"], true);
-  EXPECT_EQ(json.size(), 21u); // the number of fields of Plan
+  EXPECT_EQ(json.size(), 19u); // the number of fields of Plan
+}
+
+TEST(PlanJson, ManyDigestsAreSummarised) {
+  SmallPlan small = makeSmallPlan();
+  small.plan.segments[0]->digests.resize(64 * 16);
+  small.plan.segments[1]->digests.resize(65 * 16);
+  const std::vector<uint8_t> metadata = metadataOf(small.plan);
+  const auto json =
+      nlohmann::json::parse(planToJson(*plan::GetPlan(metadata.data())));
+  EXPECT_EQ(json["segments"][0]["digests"].size(), 64u);
+  EXPECT_EQ(json["segments"][1]["digests"]["count"], 65);
 }
 
 TEST(PlanJson, TextThatIsNotUtf8StaysJson) {

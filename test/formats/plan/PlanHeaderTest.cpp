@@ -126,19 +126,6 @@ TEST(PlanHeader, EachRuleIsKept) {
   }
 }
 
-// Plans of minor version 0 have another order of units in layout x16. They can
-// still be run, because the kernels in a plan read the order that its weights
-// have.
-TEST(PlanHeader, OlderMinorVersionsAreRead) {
-  Bytes file = fileOf(makeSmallPlan());
-  PlanHeader header;
-  std::memcpy(&header, file.data(), sizeof(header));
-  EXPECT_EQ(header.minor, 1U);
-  set(file, offsetof(PlanHeader, minor), 0U);
-  signHeader(file);
-  EXPECT_TRUE(PlanFile::parse(file, "older"));
-}
-
 TEST(PlanHeader, EachDocumentedRuleHasACase) {
   // PlanCorruptionTest has the case of segment.digest.
   std::set<std::string> tested = {"segment.digest"};

@@ -1,11 +1,10 @@
 //===- PlanVerifierTest.cpp - plans that break one rule each --------------===//
-#include "SmallPlan.h"
+#include "PlanCases.h"
 
 #include "formats/plan/PlanFile.h"
 
 #include <cmath>
 #include <fstream>
-#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <set>
@@ -16,37 +15,12 @@ using ::testing::StartsWith;
 
 namespace {
 
-using Change = std::function<void(SmallPlan &)>;
-
-struct Case {
-  const char *rule;
-  Change breakIt;
-  ErrorCode code = ErrorCode::VerificationFailed;
-};
-
 Status verdict(const SmallPlan &small) {
   const std::vector<uint8_t> metadata = metadataOf(small.plan);
   AIR_RETURN_IF_ERROR(verifyStructure(metadata));
   return verifyPlan(*plan::GetPlan(metadata.data()), small.fileBytes,
                     kPlanPageBytes);
 }
-
-/// Wraps `change`, a function that modifies a PlanT, as a Change, which
-/// modifies a SmallPlan.
-template <typename F> Change in(F change) {
-  return [change](SmallPlan &small) { change(small.plan); };
-}
-
-plan::DispatchT &dispatchOf(plan::PlanT &p, uint32_t program, uint32_t step,
-                            uint32_t dispatch = 0) {
-  return *p.programs[program]->steps[step]->dispatches[dispatch];
-}
-plan::BindingT &bindingOf(plan::PlanT &p, uint32_t step, uint32_t dispatch,
-                          uint32_t binding) {
-  return *dispatchOf(p, 0, step, dispatch).bindings[binding];
-}
-
-using P = plan::PlanT;
 
 std::vector<Case> factCases() {
   return {
@@ -60,6 +34,7 @@ std::vector<Case> factCases() {
       {"plan.present", in([](P &p) { p.kv.reset(); })},
       {"plan.present", in([](P &p) { p.programs.clear(); })},
       {"plan.present", in([](P &p) { p.reads.clear(); })},
+      {"plan.present", in([](P &p) { p.placements.clear(); })},
       {"plan.present", in([](P &p) { p.codegen_fingerprint.clear(); })},
       {"plan.enum", in([](P &p) {
          p.tokenizer->kind = static_cast<plan::TokenizerKind>(3);
@@ -69,11 +44,6 @@ std::vector<Case> factCases() {
        })},
       {"plan.enum",
        in([](P &p) { p.segments[0]->codec = static_cast<plan::Codec>(2); })},
-      {"plan.enum",
-       in([](P &p) { p.segments[0]->tier = static_cast<plan::Tier>(3); })},
-      {"plan.enum", in([](P &p) {
-         p.segments[0]->executor = static_cast<plan::Executor>(2);
-       })},
       {"plan.enum",
        in([](P &p) { p.decisions[0]->by = static_cast<plan::DecidedBy>(4); })},
       {"plan.enum", in([](P &p) {
@@ -89,10 +59,13 @@ std::vector<Case> factCases() {
       {"plan.enum", in([](P &p) {
          dispatchOf(p, 0, 0).grid->rows_from = static_cast<plan::RowsFrom>(2);
        })},
-      {"plan.enum",
-       in([](P &p) { p.budget_items[0]->tier = static_cast<plan::Tier>(7); })},
-      {"plan.enum",
-       in([](P &p) { p.budgets[0]->tier = static_cast<plan::Tier>(7); })},
+      {"plan.enum", in([](P &p) {
+         p.placements[1]->items[0]->tier = static_cast<plan::Tier>(7);
+       })},
+      {"plan.enum", in([](P &p) {
+         p.placements.pop_back();
+         p.placements[0]->budgets[0]->tier = static_cast<plan::Tier>(3);
+       })},
       {"plan.model.sizes", in([](P &p) { p.model->architecture.clear(); })},
       {"plan.model.sizes", in([](P &p) { p.model->width = 0; })},
       {"plan.model.sizes", in([](P &p) { p.model->ffn_width = 0; })},
@@ -195,8 +168,16 @@ std::vector<Case> segmentCases() {
        in([](P &p) { p.segments[1]->name.assign(1025, 'n'); })},
       {"plan.segment.name", in([](P &p) { p.segments[1]->name = "a\nb"; })},
       {"plan.segment.digest",
-       in([](P &p) { p.segments[1]->digest.pop_back(); })},
-      {"plan.segment.digest", in([](P &p) { p.segments[1]->digest.clear(); })},
+       in([](P &p) { p.segments[1]->digests.pop_back(); })},
+      {"plan.segment.digest", in([](P &p) { p.segments[1]->digests.clear(); })},
+      {"plan.segment.digest",
+       in([](P &p) { p.segments[1]->digests.resize(32); })},
+      {"plan.segment.chunk", in([](P &p) { p.segments[1]->digest_chunk = 0; })},
+      {"plan.segment.chunk",
+       in([](P &p) { p.segments[1]->digest_chunk += 1; })},
+      {"plan.segment.chunk", in([](P &p) {
+         p.segments[1]->digest_chunk = (uint64_t{1} << 30) + kPlanPageBytes;
+       })},
       {"plan.segment.bytes", in([](P &p) { p.segments[1]->raw_bytes -= 1; })},
       {"plan.segment.bytes", in([](P &p) {
          p.segments[1]->raw_bytes = p.segments[1]->stored_bytes = 0;
@@ -205,7 +186,10 @@ std::vector<Case> segmentCases() {
       {"plan.weightless", in([](P &p) { p.segments[1]->stored_bytes = 0; })},
       {"plan.weightless", in([](P &p) {
          p.weightless = true;
-         p.segments[0]->stored_bytes = p.segments[3]->stored_bytes = 0;
+         for (size_t i : {0, 3}) {
+           p.segments[i]->stored_bytes = 0;
+           p.segments[i]->digests.clear();
+         }
        })},
       {"plan.weightless",
        [](SmallPlan &small) {
@@ -242,12 +226,6 @@ std::vector<Case> segmentCases() {
       {"plan.segment.end", [](SmallPlan &small) { small.fileBytes += 1; }},
       {"plan.segment.codec",
        in([](P &p) { p.segments[1]->codec = plan::Codec::Zstd; }),
-       ErrorCode::Unsupported},
-      {"plan.segment.tier",
-       in([](P &p) { p.segments[1]->tier = plan::Tier::Vram; }),
-       ErrorCode::Unsupported},
-      {"plan.segment.tier",
-       in([](P &p) { p.segments[1]->executor = plan::Executor::Gpu; }),
        ErrorCode::Unsupported},
       {"plan.tensor.name", in([](P &p) { p.tensors[1]->name.clear(); })},
       {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 4; })},
@@ -317,7 +295,9 @@ void secondUseOfQkv(P &p) {
                  std::make_unique<plan::StepT>(*steps[1 + i]));
   }
   p.reads[1]->first_step = 7;
-  p.predictions.clear();
+  // The other program has fewer steps, so it cannot be streamed alike.
+  p.placements.pop_back();
+  p.placements[0]->predictions.clear();
   p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[1]));
   p.buffers.back()->name = "between";
   auto &bindings = dispatchOf(p, 0, 3).bindings;
@@ -342,8 +322,10 @@ void addBuffersThatStay(P &p, uint32_t count) {
     p.buffers.back()->bytes = 64;
     p.arena_bytes += 64;
   }
-  p.budget_items[3]->bytes = p.arena_bytes;
-  p.budgets.clear();
+  for (const auto &placement : p.placements) {
+    placement->items[3]->bytes = p.arena_bytes;
+    placement->budgets[0]->bytes *= 1024;
+  }
 }
 
 std::vector<Case> memoryCases() {
@@ -499,7 +481,7 @@ std::vector<Case> programCases() {
   };
 }
 
-std::vector<Case> readAndBudgetCases() {
+std::vector<Case> readCases() {
   return {
       {"plan.read.complete", in([](P &p) { p.reads.pop_back(); })},
       {"plan.read.complete", in([](P &p) {
@@ -508,74 +490,39 @@ std::vector<Case> readAndBudgetCases() {
        })},
       {"plan.read.order", in([](P &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.read.order", in([](P &p) { p.reads[1]->segment = 0; })},
-      // The first step now binds the head's matrix, too. The head's segment is
-      // therefore needed before that of the layer, but follows it in the file.
+      // The first step, which no longer gathers, reads the head's matrix. The
+      // head's segment is therefore needed before that of the layer, but
+      // follows it in the file.
       {"plan.read.order", in([](P &p) {
-         auto &bindings = dispatchOf(p, 0, 0).bindings;
-         bindings.push_back(std::make_unique<plan::BindingT>());
-         bindings.back()->index = 3;
+         p.programs[0]->steps[0]->kind = plan::StepKind::MatMul;
+         bindingOf(p, 0, 0, 0).index = 3;
          p.reads[1]->first_step = 0;
        })},
       {"plan.read.used", in([](P &p) {
+         bindingOf(p, 4, 0, 1).index = 0;
+         dispatchOf(p, 0, 4).weight_bytes = 0;
+       })},
+      // A step that gathers rows does not need the segment.
+      {"plan.read.used",
+       in([](P &p) { p.programs[0]->steps[4]->kind = plan::StepKind::Embed; })},
+      {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},
+      {"plan.read.first_step", in([](P &p) { p.reads[0]->first_step = 2; })},
+      {"plan.table", in([](P &p) {
          bindingOf(p, 4, 0, 1).index = 4;
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
-      {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},
-      {"plan.read.first_step", in([](P &p) { p.reads[0]->first_step = 2; })},
-      {"plan.read.ring", in([](P &p) { p.reads[0]->ring = true; })},
-      {"plan.read.ring",
-       in([](P &p) { p.segments[0]->tier = plan::Tier::Disk; })},
-      {"plan.budget.item", in([](P &p) { p.budget_items.pop_back(); })},
-      {"plan.budget.item", in([](P &p) { p.budget_items[0]->name = "kv"; })},
-      {"plan.budget.item", in([](P &p) { p.budget_items[0]->name = ""; })},
-      {"plan.budget.item",
-       in([](P &p) { p.budget_items[2]->tier = plan::Tier::Disk; })},
-      {"plan.budget.bytes", in([](P &p) { p.budget_items[0]->bytes = 100; })},
-      {"plan.budget.bytes", in([](P &p) { p.budget_items[1]->bytes -= 1; })},
-      {"plan.budget.bytes", in([](P &p) { p.budget_items[2]->bytes -= 1; })},
-      {"plan.budget.bytes", in([](P &p) {
-         p.budgets.clear();
-         p.budget_items[3]->bytes += 1;
+      {"plan.table", in([](P &p) {
+         // An embedding in the second program is not gathered.
+         p.programs[1]->steps[0]->kind = plan::StepKind::MatMul;
        })},
-      {"plan.budget.bytes", in([](P &p) { p.budget_items[4]->bytes -= 1; })},
-      {"plan.budget.bytes", in([](P &p) { p.machine->cores = 3; })},
-      {"plan.budget.total", in([](P &p) {
-         // The item for weights no longer contains the embedding table.
-         p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
-       })},
-      {"plan.budget.sum", in([](P &p) { p.budgets[0]->bytes -= 1; })},
-      {"plan.budget.sum",
-       in([](P &p) { p.budget_items[0]->bytes = UINT64_MAX; })},
-      {"plan.budget.tier", in([](P &p) {
-         p.budgets.push_back(std::make_unique<plan::BudgetT>(*p.budgets[0]));
-       })},
-      {"plan.prediction.phase", in([](P &p) { p.predictions[0]->phase = ""; })},
-      {"plan.prediction.phase", in([](P &p) {
-         p.predictions.push_back(
-             std::make_unique<plan::PredictionT>(*p.predictions[0]));
-       })},
-      {"plan.prediction.link",
-       in([](P &p) { p.predictions[0]->links[0]->link = ""; })},
-      {"plan.prediction.link", in([](P &p) {
-         auto &links = p.predictions[0]->links;
-         links.push_back(std::make_unique<plan::LinkPredictionT>(*links[0]));
-       })},
-      {"plan.prediction.bytes",
-       in([](P &p) { p.predictions[0]->links[0]->bytes_per_pass = 1000; })},
-      {"plan.prediction.bound",
-       in([](P &p) { p.predictions[0]->nanoseconds = 99'000; })},
-      {"plan.prediction.bound", in([](P &p) {
-         p.predictions[0]->links[0]->bytes_per_pass = UINT64_MAX;
-       })},
-      {"plan.prediction.limit",
-       in([](P &p) { p.predictions[0]->limit = "disk"; })},
   };
 }
 
 std::vector<Case> allCases() {
   std::vector<Case> all;
-  for (const auto &part : {factCases(), segmentCases(), memoryCases(),
-                           programCases(), readAndBudgetCases()}) {
+  for (const auto &part :
+       {factCases(), segmentCases(), memoryCases(), programCases(), partCases(),
+        readCases(), placementCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -619,7 +566,7 @@ TEST(PlanVerifier, EachDocumentedRuleHasACase) {
 
 // The rules must allow these plans.
 TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
-  const std::vector<Change> changes = {
+  std::vector<Change> changes = {
       // Two matmuls write concurrently into the rows of one buffer, side by
       // side.
       in([](P &p) {
@@ -627,7 +574,9 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         auto twin = std::make_unique<plan::DispatchT>(*step.dispatches[0]);
         step.dispatches[0]->barrier = false;
         step.dispatches.insert(step.dispatches.begin() + 1, std::move(twin));
-        p.predictions.clear();
+        for (const auto &placement : p.placements) {
+          placement->predictions.clear();
+        }
       }),
       // Two layers share qkv, and between them another buffer uses its offset.
       in(secondUseOfQkv),
@@ -635,31 +584,29 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       in([](P &p) { addBuffersThatStay(p, 13'000); }),
       // The bytes of the weights may be absent from a plan.
       makeWeightless,
-      // A segment of weights on disk is read again in every pass.
-      in([](P &p) {
-        p.segments[0]->tier = plan::Tier::Disk;
-        p.reads[0]->ring = true;
-      }),
-      // Tables may have an item of their own in the budget.
-      in([](P &p) {
-        p.budget_items[0]->bytes -= p.segments[3]->raw_bytes;
-        p.budget_items.push_back(std::make_unique<plan::BudgetItemT>());
-        p.budget_items.back()->name = "tables";
-        p.budget_items.back()->bytes = p.segments[3]->raw_bytes;
-      }),
       // A plan may have no predictions, no budget and no tokenizer.
       in([](P &p) {
-        p.predictions.clear();
-        p.budgets.clear();
+        p.placements.pop_back();
+        p.placements[0]->predictions.clear();
+        p.placements[0]->budgets.clear();
         p.sources.clear();
         p.decisions.clear();
         p.tokenizer = std::make_unique<plan::TokenizerT>();
+      }),
+      // If nothing is streamed, programs may divide their work differently.
+      in([](P &p) {
+        p.placements.pop_back();
+        p.programs[1]->steps.push_back(
+            std::make_unique<plan::StepT>(*p.programs[1]->steps.back()));
       }),
       in([](P &p) {
         p.tokenizer->kind = plan::TokenizerKind::Bpe;
         p.tokenizer->scores.clear();
       }),
   };
+  for (const std::vector<Change> &more : {validPlacements(), validParts()}) {
+    changes.insert(changes.end(), more.begin(), more.end());
+  }
   for (size_t i = 0; i < changes.size(); ++i) {
     SmallPlan small = makeSmallPlan();
     changes[i](small);

@@ -178,12 +178,19 @@ void addTokenizer(plan::PlanT &plan) {
                                           .repeatLastN = -1});
 }
 
-void addBudgets(plan::PlanT &plan) {
+/// Adds a placement that keeps the bytes `resident` of each segment in RAM, and
+/// whose budget is `budget`.
+plan::PlacementT &addPlacement(plan::PlanT &plan,
+                               std::vector<uint64_t> resident,
+                               uint64_t ringBytes, uint64_t budget) {
+  plan.placements.push_back(std::make_unique<plan::PlacementT>());
+  plan::PlacementT &placement = *plan.placements.back();
   uint64_t weights = 0;
   uint64_t kernels = 0;
-  for (const auto &segment : plan.segments) {
-    (segment->kind == plan::SegmentKind::Kernels ? kernels : weights) +=
-        segment->raw_bytes;
+  for (size_t i = 0; i < resident.size(); ++i) {
+    (plan.segments[i]->kind == plan::SegmentKind::Kernels ? kernels
+                                                          : weights) +=
+        resident[i];
   }
   const struct {
     const char *name;
@@ -192,28 +199,62 @@ void addBudgets(plan::PlanT &plan) {
                {"kernels", kernels},
                {"kv", plan.kv->pages * plan.kv->page_bytes},
                {"activations", plan.arena_bytes},
-               {"scratch", 128 * plan.machine->cores}};
-  auto budget = std::make_unique<plan::BudgetT>();
+               {"scratch", 128 * plan.machine->cores},
+               {"ring", ringBytes}};
   for (const auto &item : items) {
-    plan.budget_items.push_back(std::make_unique<plan::BudgetItemT>());
-    plan.budget_items.back()->name = item.name;
-    plan.budget_items.back()->bytes = item.bytes;
-    budget->bytes += item.bytes;
+    placement.items.push_back(std::make_unique<plan::BudgetItemT>());
+    placement.items.back()->name = item.name;
+    placement.items.back()->bytes = item.bytes;
   }
-  plan.budgets.push_back(std::move(budget));
+  placement.budgets.push_back(std::make_unique<plan::BudgetT>());
+  placement.budgets.back()->bytes = budget;
+  placement.resident = std::move(resident);
+  placement.ring_bytes = ringBytes;
+  return placement;
 }
 
-void addPrediction(plan::PlanT &plan) {
-  auto link = std::make_unique<plan::LinkPredictionT>();
-  link->link = "dram";
-  link->bytes_per_pass = 100'000;
-  link->bandwidth = 1'000'000'000;
+void addRead(plan::PlacementT &placement, uint32_t segment, uint32_t beforeStep,
+             int64_t afterStep) {
+  auto read = std::make_unique<plan::StreamReadT>();
+  read->segment = segment;
+  read->bytes = kPlanPageBytes;
+  read->before_step = beforeStep;
+  read->after_step = afterStep;
+  placement.reads.push_back(std::move(read));
+}
+
+void addPrediction(plan::PlacementT &placement, bool isDiskUsed) {
   auto prediction = std::make_unique<plan::PredictionT>();
   prediction->phase = "decode";
   prediction->nanoseconds = 100'000;
   prediction->limit = "dram";
-  prediction->links.push_back(std::move(link));
-  plan.predictions.push_back(std::move(prediction));
+  for (const char *name : {"dram", "disk"}) {
+    auto link = std::make_unique<plan::LinkPredictionT>();
+    link->link = name;
+    link->bytes_per_pass = 100'000;
+    link->bandwidth = 1'000'000'000;
+    if (isDiskUsed || link->link == "dram") {
+      prediction->links.push_back(std::move(link));
+    }
+  }
+  placement.predictions.push_back(std::move(prediction));
+}
+
+/// Adds a placement that keeps everything in RAM, and one that streams all
+/// weights through a ring of one page.
+void addPlacements(plan::PlanT &plan) {
+  std::vector<uint64_t> all;
+  for (const auto &segment : plan.segments) {
+    all.push_back(segment->raw_bytes);
+  }
+  addPrediction(addPlacement(plan, all, 0, uint64_t{1} << 20), false);
+  plan::PlacementT &streamed =
+      addPlacement(plan, {0, 0, all[2], 0}, kPlanPageBytes, uint64_t{1} << 19);
+  // The layer's page may be read when the last step of the pass before, the
+  // head, has run, and the head's page when step 3, attn_out, has run.
+  addRead(streamed, 0, 1, -1);
+  addRead(streamed, 1, 4, 3);
+  addPrediction(streamed, true);
 }
 
 void addProvenance(plan::PlanT &plan) {
@@ -314,17 +355,16 @@ SmallPlan makeSmallPlan() {
     plan.reads.back()->segment = i;
     plan.reads.back()->first_step = i == 0 ? 1 : 4;
   }
-  addBudgets(plan);
-  addPrediction(plan);
+  addPlacements(plan);
   addProvenance(plan);
 
+  (void)prepareDigests(plan); // fails only for plans of many gigabytes
   for (uint32_t i = 0; i < plan.segments.size(); ++i) {
     plan::SegmentT &segment = *plan.segments[i];
     small.segments.push_back(patternBytes(segment.stored_bytes, i));
     std::vector<uint8_t> pages = small.segments.back();
     pages.resize(alignUp(pages.size(), kPlanPageBytes));
-    const Digest digest = digestOf(pages);
-    segment.digest.assign(digest.begin(), digest.end());
+    segment.digests = chunkDigests(pages, segment.digest_chunk);
   }
   small.fileBytes = *placeSegments(plan, metadataOf(plan).size());
   return small;
@@ -337,8 +377,7 @@ void makeWeightless(SmallPlan &small) {
     if (segment.kind != plan::SegmentKind::Kernels) {
       segment.stored_bytes = 0;
       small.segments[i].clear();
-      const Digest digest = digestOf({});
-      segment.digest.assign(digest.begin(), digest.end());
+      segment.digests.clear();
     }
   }
   small.fileBytes = *placeSegments(small.plan, metadataOf(small.plan).size());

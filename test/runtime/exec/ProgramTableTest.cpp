@@ -10,15 +10,17 @@ using namespace air::rt;
 
 namespace {
 
-/// A device that records the streams of each dispatch of a program.
+/// A device that records the streams and the grid of each dispatch of a program.
 class Recorder final : public Device {
 public:
   std::vector<std::vector<TileStream>> streams;
+  std::vector<DispatchGrid> grids;
 
   Result<uint32_t>
   addProgram(std::span<const DispatchDesc> dispatches) override {
     for (const DispatchDesc &desc : dispatches) {
       streams.emplace_back(desc.streams.begin(), desc.streams.end());
+      grids.push_back(desc.grid);
     }
     return 0;
   }
@@ -61,13 +63,14 @@ protected:
     plan.tensors.push_back(std::move(tensor));
   }
   void addStep(plan::StepKind kind, uint64_t tiles,
-               std::vector<uint32_t> tensors) {
+               std::vector<uint32_t> tensors, uint64_t rowsPerTile = 0) {
     auto step = std::make_unique<plan::StepT>();
     step->kind = kind;
     step->name = "step";
     auto dispatch = std::make_unique<plan::DispatchT>();
     dispatch->grid = std::make_unique<plan::GridT>();
     dispatch->grid->base_tiles = tiles;
+    dispatch->grid->rows_per_tile = rowsPerTile;
     for (uint32_t tensor : tensors) {
       auto binding = std::make_unique<plan::BindingT>();
       binding->kind = plan::BindingKind::Tensor;
@@ -84,6 +87,7 @@ protected:
         *flatbuffers::GetRoot<plan::Plan>(builder.GetBufferPointer());
     PlanAddresses addresses;
     addresses.segments = {0x10000};
+    addresses.tables = {0x20000};
     addresses.executables = {0};
     Result<std::vector<ProgramRecord>> made =
         buildPrograms(root, addresses, device);
@@ -96,22 +100,38 @@ protected:
 
 TEST_F(ProgramTable, MatricesInRowBlocksAreStreams) {
   addTensor(Layout::X16, 100, 0x40, 7 * 640); // 7 row blocks of 640 bytes
-  addTensor(Layout::X16, 32, 0x4000, 2 * 64);
+  addTensor(Layout::X16, 100, 0x4000, 7 * 64);
   addTensor(Layout::Rows, 1, 0x8000, 400);
   addStep(plan::StepKind::Norm, 1, {2});
-  addStep(plan::StepKind::FfnIn, 4, {0, 1, 2});
+  addStep(plan::StepKind::FfnIn, 4, {0, 1, 2}, 32);
   addStep(plan::StepKind::Embed, 1, {0});
   build();
   ASSERT_EQ(device.streams.size(), 3U);
   EXPECT_TRUE(device.streams[0].empty());
-  // If four tiles share seven row blocks, a tile has up to two of them.
+  // A tile has two row blocks.
   ASSERT_EQ(device.streams[1].size(), 2U);
   EXPECT_EQ(device.streams[1][0].start, 0x10040U);
   EXPECT_EQ(device.streams[1][0].tileBytes, 1280U);
   EXPECT_EQ(device.streams[1][1].start, 0x14000U);
-  EXPECT_EQ(device.streams[1][1].tileBytes, 64U);
+  EXPECT_EQ(device.streams[1][1].tileBytes, 128U);
   // The embedding look-up reads single rows.
   EXPECT_TRUE(device.streams[2].empty());
+}
+
+TEST_F(ProgramTable, TheStreamsOfAPartBeginAtItsRows) {
+  addTensor(Layout::X16, 100, 0x40, 7 * 640);
+  addStep(plan::StepKind::FfnIn, 4, {0}, 32);
+  plan::DispatchT &dispatch = *plan.programs[0]->steps[0]->dispatches[0];
+  dispatch.grid->first_tile = 1;
+  dispatch.grid->tiles = 2;
+  build();
+  ASSERT_EQ(device.streams.size(), 1U);
+  ASSERT_EQ(device.streams[0].size(), 1U);
+  EXPECT_EQ(device.streams[0][0].start, 0x10040U + 1280);
+  EXPECT_EQ(device.streams[0][0].tileBytes, 1280U);
+  ASSERT_EQ(device.grids.size(), 1U);
+  EXPECT_EQ(device.grids[0].firstTile, 1U);
+  EXPECT_EQ(device.grids[0].tiles, 2U);
 }
 
 } // namespace

@@ -2,11 +2,13 @@
 #include "runtime/exec/Session.h"
 
 #include "formats/dtype/DType.h"
+#include "runtime/io/StreamStore.h"
 #include "test/runtime/fake/FakePlan.h"
 
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
@@ -392,7 +394,7 @@ TEST_F(SessionTest, CanBeMovedWhileSequencesLive) {
 }
 
 TEST_F(SessionTest, ChangedWeightsAreFoundBeforeAnyLogits) {
-  for (uint32_t segment : {0U, 1U}) {
+  for (uint32_t segment : {0U, 2U}) {
     writeFakePlan(path, model);
     uint64_t offset = 0;
     {
@@ -435,7 +437,7 @@ TEST_F(SessionTest, AThousandSlotsAreAThousandSequences) {
     plan.kv->slots = 1000;
     plan.kv->context = 128;
     plan.kv->pages = 2000;
-    for (const auto &item : plan.budget_items) {
+    for (const auto &item : plan.placements[0]->items) {
       if (item->name == "kv") {
         item->bytes = plan.kv->pages * plan.kv->page_bytes;
       }
@@ -462,7 +464,7 @@ TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
     plan.kv->slots = 1;
     plan.kv->context = uint64_t{64} << 18;
     plan.kv->pages = uint64_t{1} << 18;
-    for (const auto &item : plan.budget_items) {
+    for (const auto &item : plan.placements[0]->items) {
       if (item->name == "kv") {
         item->bytes = plan.kv->pages * plan.kv->page_bytes;
       }
@@ -478,13 +480,149 @@ TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
 
 TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {
   Result<Session> session = open({}, [](plan::PlanT &plan) {
-    plan.budget_items.back()->bytes = uint64_t{1} << 55;
+    plan.placements[0]->items.back()->bytes = uint64_t{1} << 55;
   });
   ASSERT_FALSE(session);
   EXPECT_EQ(session.status().code(), ErrorCode::DoesNotFit);
   EXPECT_NE(session.status().message().find("weights 36028797018963968"),
             std::string::npos)
       << session.status().message();
+}
+
+/// Adds a second placement that reads the head's weights in every pass. With
+/// `onlyIt`, removes the first one.
+void streamTheHead(plan::PlanT &plan, bool onlyIt) {
+  auto streamed = std::make_unique<plan::PlacementT>(*plan.placements[0]);
+  streamed->resident[0] = 0;
+  streamed->ring_bytes = kPlanPageBytes;
+  auto read = std::make_unique<plan::StreamReadT>();
+  read->bytes = kPlanPageBytes;
+  read->before_step = 2;
+  read->after_step = -1;
+  streamed->reads.push_back(std::move(read));
+  for (const auto &item : streamed->items) {
+    if (item->name == "weights") {
+      item->bytes -= plan.segments[0]->raw_bytes;
+    }
+  }
+  auto item = std::make_unique<plan::BudgetItemT>();
+  item->name = "ring";
+  item->bytes = kPlanPageBytes;
+  streamed->items.push_back(std::move(item));
+  if (onlyIt) {
+    plan.placements.clear();
+  }
+  plan.placements.push_back(std::move(streamed));
+}
+
+TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
+  for (IoMethod io : {IoMethod::Uring, IoMethod::Pread, IoMethod::Buffered}) {
+    SessionOptions options;
+    options.reading.method = io;
+    Result<Session> session =
+        open(options, [](plan::PlanT &plan) { streamTheHead(plan, true); });
+    ASSERT_TRUE(session) << session.status().message();
+    ASSERT_NE(session->streaming(), nullptr);
+    EXPECT_EQ(session->streaming()->counters().bytesPerPass, kPlanPageBytes);
+    SequenceId sequence = *session->newSequence();
+    std::vector<int32_t> tokens = someTokens(60);
+    std::vector<int32_t> sofar;
+    // Passes with more outputs than one run of the head computes, with one, and
+    // with none. The head's weights are not read in the last kind.
+    uint64_t heads = 0;
+    for (size_t begin = 0; begin < tokens.size();) {
+      size_t count =
+          std::min<size_t>(1 + begin % kFakeMaxTokens, tokens.size() - begin);
+      std::vector<int32_t> piece(tokens.begin() + begin,
+                                 tokens.begin() + begin + count);
+      std::vector<uint32_t> outputs = allOf(begin % 3 == 0 ? count : 0);
+      heads += outputs.empty() ? 0 : 1;
+      Result<Rows> rows =
+          runRows(*session, piece, std::vector(count, sequence), outputs);
+      ASSERT_TRUE(rows) << rows.status().message();
+      for (size_t i = 0; i < count; ++i) {
+        sofar.push_back(piece[i]);
+        if (!outputs.empty()) {
+          EXPECT_EQ((*rows)[i], fakeLogits(model, sofar));
+        }
+      }
+      begin += count;
+    }
+    uint64_t bytes = session->streaming()->counters().diskBytes;
+    EXPECT_GE(bytes, heads * kPlanPageBytes);
+  }
+}
+
+TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacement) {
+  std::string root = temporaryPath("root");
+  std::filesystem::create_directories(root + "/proc");
+  auto setMemory = [&](uint64_t bytes) {
+    std::ofstream(root + "/proc/meminfo")
+        << "MemTotal: " << bytes / 1024 << " kB\nMemAvailable: " << bytes / 1024
+        << " kB\n";
+  };
+  uint64_t needed = 0;
+  auto twoPlacements = [&](plan::PlanT &plan) {
+    // Both placements stream; the first has a ring that is 64 KiB larger.
+    streamTheHead(plan, true);
+    auto larger = std::make_unique<plan::PlacementT>(*plan.placements[0]);
+    for (const auto &item : larger->items) {
+      needed += item->bytes;
+      item->bytes += item->name == "ring" ? 65536 : 0;
+    }
+    larger->ring_bytes += 65536;
+    for (plan::PlacementT *placement :
+         {larger.get(), plan.placements[0].get()}) {
+      auto budget = std::make_unique<plan::BudgetT>();
+      budget->bytes = needed + (placement == larger.get() ? 65536 : 0);
+      placement->budgets.clear();
+      placement->budgets.push_back(std::move(budget));
+    }
+    plan.placements.insert(plan.placements.begin(), std::move(larger));
+  };
+  setMemory(uint64_t{1} << 30);
+  SessionOptions options;
+  options.memoryRoot = root;
+  Result<Session> session = open(options, twoPlacements);
+  ASSERT_TRUE(session) << session.status().message();
+  SequenceId sequence = *session->newSequence();
+  std::vector<int32_t> sofar;
+  auto run = [&]() -> Status {
+    std::vector<int32_t> token = someTokens(1, sofar.size());
+    Result<Rows> rows = runRows(*session, token, {sequence}, {0});
+    if (!rows) {
+      return rows.status();
+    }
+    sofar.push_back(token[0]);
+    EXPECT_EQ((*rows)[0], fakeLogits(model, sofar));
+    return Status::ok();
+  };
+  ASSERT_TRUE(run().isOk());
+  EXPECT_EQ(session->streaming()->counters().placement, 0U);
+  setMemory(needed + 4096);
+  ASSERT_TRUE(run().isOk());
+  EXPECT_EQ(session->streaming()->counters().placement, 1U);
+  ASSERT_TRUE(run().isOk());
+  // Less than any placement needs: the request fails, and a later one works
+  // when there is memory again.
+  setMemory(needed / 2);
+  EXPECT_EQ(run().code(), ErrorCode::DoesNotFit);
+  setMemory(needed + 4096);
+  EXPECT_TRUE(run().isOk());
+  std::filesystem::remove_all(root);
+}
+
+TEST_F(SessionTest, AFileThatIsTruncatedInMidRunEndsTheRequest) {
+  Result<Session> session =
+      open({}, [](plan::PlanT &plan) { streamTheHead(plan, true); });
+  ASSERT_TRUE(session) << session.status().message();
+  SequenceId sequence = *session->newSequence();
+  ASSERT_TRUE(runRows(*session, {1}, {sequence}, {0}));
+  std::filesystem::resize_file(path,
+                               session->plan().segments()->Get(0)->offset());
+  Status status = runRows(*session, {1}, {sequence}, {0}).status();
+  EXPECT_EQ(status.code(), ErrorCode::Io) << status.message();
+  EXPECT_NE(status.message().find(path), std::string::npos) << status.message();
 }
 
 TEST_F(SessionTest, ALogitsBufferThatIsTooSmallIsRefused) {

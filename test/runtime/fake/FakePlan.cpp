@@ -56,7 +56,6 @@ segment(const char *name, plan::SegmentKind kind, uint64_t bytes) {
   auto made = std::make_unique<plan::SegmentT>();
   made->name = name;
   made->kind = kind;
-  made->tier = plan::Tier::Ram;
   made->stored_bytes = bytes;
   made->raw_bytes = bytes;
   return made;
@@ -155,11 +154,11 @@ std::unique_ptr<plan::ProgramT> program(const char *name, uint64_t min,
   return made;
 }
 
-void addBudget(plan::PlanT &plan, const char *name, uint64_t bytes) {
+void addItem(plan::PlacementT &placement, const char *name, uint64_t bytes) {
   auto item = std::make_unique<plan::BudgetItemT>();
   item->name = name;
   item->bytes = bytes;
-  plan.budget_items.push_back(std::move(item));
+  placement.items.push_back(std::move(item));
 }
 
 plan::PlanT makePlan(uint64_t objectBytes) {
@@ -178,17 +177,17 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   plan.model->parameters = FAKE_VOCABULARY * (FAKE_WIDTH + 1);
   plan.tokenizer = toPlan(fakeVocabulary());
   plan.machine = toPlan(hostProfile());
-  plan.segments.push_back(
-      segment("embed", plan::SegmentKind::Weights,
-              FAKE_VOCABULARY * FAKE_WIDTH * sizeof(float)));
   plan.segments.push_back(segment("head", plan::SegmentKind::Weights,
                                   FAKE_VOCABULARY * sizeof(float)));
   plan.segments.push_back(
       segment("kernels", plan::SegmentKind::Kernels, objectBytes));
-  plan.tensors.push_back(tensor("table", FAKE_VOCABULARY, FAKE_WIDTH, 0));
-  plan.tensors.push_back(tensor("bias", 1, FAKE_VOCABULARY, 1));
+  plan.segments.push_back(
+      segment("embed", plan::SegmentKind::Table,
+              FAKE_VOCABULARY * FAKE_WIDTH * sizeof(float)));
+  plan.tensors.push_back(tensor("table", FAKE_VOCABULARY, FAKE_WIDTH, 2));
+  plan.tensors.push_back(tensor("bias", 1, FAKE_VOCABULARY, 0));
   auto executable = std::make_unique<plan::ExecutableT>();
-  executable->segment = 2;
+  executable->segment = 1;
   executable->abi_version = AIR_KERNEL_ABI_VERSION;
   executable->entries = {"fake_append", "fake_attend", "fake_embed",
                          "fake_head"};
@@ -212,18 +211,19 @@ plan::PlanT makePlan(uint64_t objectBytes) {
   plan.max_outputs = kFakeMaxOutputs;
   plan.programs.push_back(program("m1", 1, 1));
   plan.programs.push_back(program("m2", 2, kFakeMaxTokens));
-  for (auto [index, firstStep] : {std::pair{0U, 0U}, {1U, 2U}}) {
-    auto read = std::make_unique<plan::ReadT>();
-    read->segment = index;
-    read->first_step = firstStep;
-    plan.reads.push_back(std::move(read));
+  plan.reads.push_back(std::make_unique<plan::ReadT>());
+  plan.reads.back()->first_step = 2;
+  auto placement = std::make_unique<plan::PlacementT>();
+  for (const auto &made : plan.segments) {
+    placement->resident.push_back(made->raw_bytes);
   }
-  addBudget(plan, "activations", plan.arena_bytes);
-  addBudget(plan, "kernels", objectBytes);
-  addBudget(plan, "kv", kFakePages * FAKE_PAGE_BYTES);
-  addBudget(plan, "scratch", sizeof(float) * plan.machine->cores);
-  addBudget(plan, "weights",
-            FAKE_VOCABULARY * (FAKE_WIDTH + 1) * sizeof(float));
+  addItem(*placement, "activations", plan.arena_bytes);
+  addItem(*placement, "kernels", objectBytes);
+  addItem(*placement, "kv", kFakePages * FAKE_PAGE_BYTES);
+  addItem(*placement, "scratch", sizeof(float) * plan.machine->cores);
+  addItem(*placement, "weights",
+          FAKE_VOCABULARY * (FAKE_WIDTH + 1) * sizeof(float));
+  plan.placements.push_back(std::move(placement));
   plan.codegen_fingerprint = "fake kernels";
   return plan;
 }
@@ -268,8 +268,8 @@ void writeFakePlan(const std::string &path, const FakeModel &model,
   }
   Result<PlanWriter> writer = PlanWriter::create(path, std::move(plan));
   ASSERT_TRUE(writer) << writer.status().message();
-  std::span<const uint8_t> contents[] = {bytesOf(table), bytesOf(bias),
-                                         bytesOf(object)};
+  std::span<const uint8_t> contents[] = {bytesOf(bias), bytesOf(object),
+                                         bytesOf(table)};
   for (uint32_t i = 0; i < 3; ++i) {
     Status written = writer->writeSegment(
         i, [&](const PlanWriter::Sink &sink) { return sink(contents[i]); });

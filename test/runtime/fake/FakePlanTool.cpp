@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     }
     plan.kv->context = context;
     plan.kv->pages = plan.kv->slots * ((context + 63) / 64);
-    for (const auto &item : plan.budget_items) {
+    for (const auto &item : plan.placements[0]->items) {
       if (item->name == "kv") {
         item->bytes = plan.kv->pages * plan.kv->page_bytes;
       }

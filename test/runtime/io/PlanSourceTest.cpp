@@ -45,14 +45,14 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
       PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
   for (uint32_t i = 0; i < 3; ++i) {
-    Status status = (*source)->require(std::span(&i, 1));
+    Status status = (*source)->requireNow(std::span(&i, 1));
     ASSERT_TRUE(status.isOk()) << status.message();
     EXPECT_EQ((*source)->segment(i).data(), plan.segmentBytes(i).data());
     EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
   }
   EXPECT_TRUE((*source)->settled());
   uint32_t again[] = {2, 0, 1, 0};
-  EXPECT_TRUE((*source)->require(again).isOk());
+  EXPECT_TRUE((*source)->requireNow(again).isOk());
 }
 
 TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
@@ -62,7 +62,7 @@ TEST_P(PlanSourceWith, NodesChangeNothingOfWhatIsRead) {
       PlanSource::start(plan, GetParam(), {{0, 0, 2, 3}, {999, 2, 3, 3}});
   ASSERT_TRUE(source) << source.status().message();
   uint32_t all[] = {0, 1, 2};
-  Status status = (*source)->require(all);
+  Status status = (*source)->requireNow(all);
   EXPECT_TRUE(status.isOk()) << status.message();
   EXPECT_TRUE((*source)->settled());
 }
@@ -72,30 +72,30 @@ TEST_P(PlanSourceWith, KernelsAloneDoNotSettleIt) {
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
-  uint32_t kernels = 2;
-  ASSERT_TRUE((*source)->require(std::span(&kernels, 1)).isOk());
+  uint32_t kernels = 1;
+  ASSERT_TRUE((*source)->requireNow(std::span(&kernels, 1)).isOk());
   EXPECT_TRUE(GetParam() != 0 || !(*source)->settled());
 }
 
 TEST_P(PlanSourceWith, AChangedByteIsFoundWhereItMatters) {
   PlanFile before = openPlan();
-  uint64_t offset = before.plan().segments()->Get(1)->offset();
+  uint64_t offset = before.plan().segments()->Get(0)->offset();
   flipByte(offset + 5);
   PlanFile plan = openPlan();
   Result<std::unique_ptr<PlanSource>> source =
       PlanSource::start(plan, GetParam(), {});
   ASSERT_TRUE(source) << source.status().message();
-  uint32_t sound = 0;
-  uint32_t changed = 1;
-  EXPECT_TRUE((*source)->require(std::span(&sound, 1)).isOk());
+  uint32_t sound = 2;
+  uint32_t changed = 0;
+  EXPECT_TRUE((*source)->requireNow(std::span(&sound, 1)).isOk());
   for (int attempt = 0; attempt < 2; ++attempt) {
-    Status status = (*source)->require(std::span(&changed, 1));
+    Status status = (*source)->requireNow(std::span(&changed, 1));
     EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
     EXPECT_NE(status.message().find("head"), std::string::npos)
         << status.message();
   }
   EXPECT_FALSE((*source)->settled());
-  EXPECT_TRUE((*source)->require(std::span(&sound, 1)).isOk());
+  EXPECT_TRUE((*source)->requireNow(std::span(&sound, 1)).isOk());
 }
 
 TEST_P(PlanSourceWith, CanBeDroppedWhileItReads) {

@@ -12,7 +12,7 @@ speed, bandwidth = map(float, re.search(
     r"^this host  about ([\d.]+) tokens/s: its memory was read at ([\d.]+) GB/s", summary, re.M).groups())
 plan = json.loads(subprocess.run(["airpack", "inspect", "--json", sys.argv[2]],
                                  capture_output=True, check=True).stdout)
-(decode,) = [p for p in plan["predictions"] if p["phase"] == "decode"]
+(decode,) = [p for p in plan["placements"][0]["predictions"] if p["phase"] == "decode"]
 (dram,) = [link for link in decode["links"] if link["link"] == "dram"]
 assert 0.5 < bandwidth < 10000, bandwidth
 wanted = bandwidth * 1e9 / dram["bytes_per_pass"]

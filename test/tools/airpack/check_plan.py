@@ -6,14 +6,18 @@ import sys
 plan = json.load(open(sys.argv[1]))
 segments, tensors = plan["segments"], plan["tensors"]
 
-# Segments are in the order of their first use, with the kernels last.
+# Weights are in the order of their first use, followed by the kernels, and by the
+# embedding table if the head has a matrix of its own.
 names = [s["name"] for s in segments]
 layer = lambda i: [f"layer.{i}.{s}" for s in ("attn_in", "attn_out", "ffn_in", "ffn_out")]
-assert names == ["positions", "embed", *layer(0), *layer(1), "head", "kernels"], names
-assert [r["segment"] for r in plan["reads"]] == list(range(len(segments) - 1))
+weights = ["positions", *layer(0), *layer(1), "head"]
+assert names in ([*weights, "kernels"], [*weights, "kernels", "embed"]), names
+assert [r["segment"] for r in plan["reads"]] == list(range(len(weights)))
 
 # The tensor that a step binds first lies at the start of the step's segment.
-for index, segment in enumerate(segments[:-1]):
+for index, segment in enumerate(segments):
+    if segment["kind"] == "Kernels":
+        continue
     offsets = sorted(t["offset"] for t in tensors if t["segment"] == index)
     assert offsets[0] == 0 and all(o % 64 == 0 for o in offsets), (segment, offsets)
     end = max(t["offset"] + t["bytes"] for t in tensors if t["segment"] == index)
@@ -32,8 +36,13 @@ assert [b["name"] for b in plan["buffers"] if b.get("is_output")] == ["logits"]
 # The predicted number of bytes per decode pass is that of the weights that the
 # dispatches read.
 moved = sum(d["weight_bytes"] for s in plan["programs"][0]["steps"] for d in s["dispatches"])
-(link,) = plan["predictions"][0]["links"]
+(placement,) = plan["placements"]
+(link,) = placement["predictions"][0]["links"]
 assert link["link"] == "dram" and link["bytes_per_pass"] == moved, (link, moved)
+
+# The model fits, so everything stays in RAM.
+assert placement["resident"] == [s["raw_bytes"] for s in segments], placement
+assert placement.get("ring_bytes", 0) == 0 and not placement.get("reads"), placement
 
 assert {d["name"]: d["by"] for d in plan["decisions"]}["context"] in ("Model", "Default")
 (source,) = plan["sources"]

@@ -18,10 +18,7 @@ BenchMeasurement example() {
   measured.decodeTokens = 10;
   measured.decodeSeconds = 2;
   measured.tokenSeconds = {0.1, 0.2, 0.2, 0.5};
-  measured.minimalBytesPerToken = 4e9;
-  measured.bytesPerToken = 5e9;
-  measured.link = "dram";
-  measured.limitPerSecond = 40e9;
+  measured.links = {{"dram", 4e9, 5e9, 40e9}};
   measured.peakRssBytes = 123;
   measured.firstTokenSeconds = 0.75;
   return measured;
@@ -35,8 +32,36 @@ TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
   EXPECT_DOUBLE_EQ(report->predictedRate, 10);
   EXPECT_DOUBLE_EQ(report->beta, 0.8);
   EXPECT_DOUBLE_EQ(report->eta, 0.5);
-  EXPECT_DOUBLE_EQ(report->linkRate, 25e9);
-  EXPECT_DOUBLE_EQ(report->share, 0.625);
+  EXPECT_DOUBLE_EQ(report->links[0].rate, 25e9);
+  EXPECT_DOUBLE_EQ(report->links[0].share, 0.625);
+}
+
+TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
+  BenchMeasurement measured = example();
+  // Memory allows 10 tokens/s, the disk 8; the disk reads nothing twice.
+  measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
+  measured.streaming.emplace();
+  measured.streaming->method = "uring";
+  measured.streaming->bytesPerPass = 250'000'000;
+  measured.planRate = 7;
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_EQ(report->limitedBy, "disk");
+  EXPECT_DOUBLE_EQ(report->predictedRate, 8);
+  EXPECT_DOUBLE_EQ(report->eta, 0.625);
+  EXPECT_DOUBLE_EQ(report->beta, 0.8);
+  EXPECT_DOUBLE_EQ(report->links[1].share, 0.625);
+  nlohmann::json json =
+      nlohmann::json::parse(benchJson(measured, *report), nullptr, false);
+  ASSERT_FALSE(json.is_discarded()) << benchJson(measured, *report);
+  EXPECT_EQ(json["decode"]["limited_by"], "disk");
+  EXPECT_EQ(json["decode"]["plan_predicted_tok_s"], 7);
+  EXPECT_EQ(json["links"][1]["name"], "disk");
+  EXPECT_EQ(json["streaming"]["io"], "uring");
+  EXPECT_EQ(json["streaming"]["bytes_per_pass"], 250'000'000);
+  // The disk's limit counts as much as that of memory.
+  measured.links[1].limitPerSecond = 1e9;
+  EXPECT_EQ(evaluate(measured).status().code(), ErrorCode::Internal);
 }
 
 TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
@@ -61,32 +86,32 @@ TEST(BenchReport, ALimitBelowTheRateIsMeasuredAgain) {
   // again.
   BenchMeasurement measured = example();
   uint32_t calls = 0;
-  auto growing = [&] { return 1e9 * (10 + 4 * ++calls); };
-  raiseLimit(measured, growing);
+  auto growing = [&](size_t) { return 1e9 * (10 + 4 * ++calls); };
+  raiseLimits(measured, growing);
   EXPECT_EQ(calls, 0U);
 
-  measured.limitPerSecond = 20e9;
+  measured.links[0].limitPerSecond = 20e9;
   // Four measurements find 14, 18, 22 and 26 GB/s. Only the last one is above
   // the 25 GB/s at which decoding reads.
-  raiseLimit(measured, growing);
+  raiseLimits(measured, growing);
   EXPECT_EQ(calls, 4U);
-  EXPECT_EQ(measured.limitPerSecond, 26e9);
+  EXPECT_EQ(measured.links[0].limitPerSecond, 26e9);
   EXPECT_TRUE(evaluate(measured));
 
-  measured.limitPerSecond = 20e9;
+  measured.links[0].limitPerSecond = 20e9;
   calls = 0;
-  raiseLimit(measured, [&] {
+  raiseLimits(measured, [&](size_t) {
     ++calls;
     return 15e9;
   });
   EXPECT_EQ(calls, kMostLimitRetries);
-  EXPECT_EQ(measured.limitPerSecond, 20e9) << "a limit never sinks";
+  EXPECT_EQ(measured.links[0].limitPerSecond, 20e9) << "a limit never sinks";
   EXPECT_FALSE(evaluate(measured));
 }
 
 TEST(BenchReport, NothingMeasuredIsAnError) {
   BenchMeasurement measured = example();
-  measured.limitPerSecond = 0;
+  measured.links[0].limitPerSecond = 0;
   EXPECT_FALSE(evaluate(measured));
 }
 
@@ -146,8 +171,7 @@ TEST(BenchReport, APhaseThatWasNotRunIsNotReported) {
   BenchMeasurement prefillOnly = example();
   prefillOnly.decodeTokens = 0;
   prefillOnly.decodeSeconds = 0;
-  prefillOnly.limitPerSecond = 0;
-  prefillOnly.bytesPerToken = 0;
+  prefillOnly.links.clear();
   prefillOnly.tokenSeconds.clear();
   report = evaluate(prefillOnly);
   ASSERT_TRUE(report) << report.status().message();
@@ -156,7 +180,7 @@ TEST(BenchReport, APhaseThatWasNotRunIsNotReported) {
   EXPECT_FALSE(json.contains("links"));
   EXPECT_EQ(json["prefill"]["tok_s"], 200);
   EXPECT_EQ(benchText(prefillOnly, *report).find("decode"), std::string::npos);
-  raiseLimit(prefillOnly, [] {
+  raiseLimits(prefillOnly, [](size_t) {
     ADD_FAILURE() << "there is no limit to measure";
     return 1.0;
   });

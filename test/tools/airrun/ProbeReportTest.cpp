@@ -1,13 +1,17 @@
 //===- ProbeReportTest.cpp - what a probe measured, for people ------------===//
 #include "tools/airrun/ProbeReport.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 using namespace air;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
 
 TEST(ProbeReport, HasRatesAndShares) {
   MachineProfile profile;
   profile.cores = 2;
+  profile.memoryBytes = uint64_t{16} << 30;
   profile.memoryBandwidth = 50'000'000'000;
   profile.cpu = {
       .fmaF32 = 100'000'000'000,
@@ -23,6 +27,7 @@ TEST(ProbeReport, HasRatesAndShares) {
   EXPECT_EQ(probeReport(profile, "a CPU\n"),
             "CPU        a CPU\\x0a, 2 cores\n"
             "caches     L1d 48.00 KiB, L2 2.00 MiB, L3 0 B\n"
+            "memory     16.00 GiB\n"
             "\n"
             "arithmetic of one core       Gop/s   share\n"
             "  fma_f32                     100.0    0.25\n"
@@ -43,4 +48,46 @@ TEST(ProbeReport, HasRatesAndShares) {
             "  -\n"
             "\n"
             "a new tile 0.85 us, a barrier 1.20 us\n");
+}
+
+TEST(ProbeReport, HasLimitsThreadsAndTheDisk) {
+  MachineProfile profile;
+  profile.cores = 4;
+  profile.memoryBytes = uint64_t{3} << 30;
+  profile.memoryLimit = uint64_t{3} << 30;
+  profile.memlockLimit = uint64_t{8} << 20;
+  profile.memoryBandwidth = 40'000'000'000;
+  profile.cpu.readBandwidth = 20'000'000'000;
+  profile.memoryCurve = {{1, 20'000'000'000},
+                         {2, 30'000'000'000},
+                         {3, 38'000'000'000},
+                         {4, 40'000'000'000}};
+  profile.diskCurve = {{IoMethod::Uring, 1 << 20, 1, true, 1'500'000'000},
+                       {IoMethod::Uring, 1 << 20, 2, true, 2'000'000'000},
+                       {IoMethod::Uring, 2 << 20, 2, true, 2'010'000'000},
+                       {IoMethod::Buffered, 1 << 18, 1, false, 750'000'000}};
+  const std::string report = probeReport(profile, "a CPU");
+  EXPECT_THAT(report, HasSubstr("memory     3.00 GiB, which a cgroup limits to "
+                                "3.00 GiB, 8.00 MiB may be locked\n"));
+  EXPECT_THAT(report,
+              HasSubstr("  all cores                    40.0    1.00\n"
+                        "  3 cores                      38.0    0.95\n"
+                        "  2 cores                      30.0    0.75\n"
+                        "  one core                     20.0    0.50\n"));
+  EXPECT_THAT(
+      report,
+      EndsWith("\nreading the disk, GB/s              depth 1  depth 2\n"
+               "  uring, 1.00 MiB, huge pages          1.50     2.00\n"
+               "  uring, 2.00 MiB, huge pages             -     2.01\n"
+               "  buffered, 256.00 KiB, 4 KiB pages     0.75        -\n"
+               "chosen for models: uring, 1.00 MiB, huge pages, depth 2, 2.00 "
+               "GB/s\n"));
+}
+
+TEST(ProbeReport, MemoryMayBeWithoutLimits) {
+  MachineProfile profile;
+  profile.memoryBytes = uint64_t{3} << 30;
+  profile.memlockLimit = INT64_MAX;
+  EXPECT_THAT(probeReport(profile, "a CPU"),
+              HasSubstr("memory     3.00 GiB, all of it may be locked\n"));
 }

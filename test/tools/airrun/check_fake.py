@@ -79,6 +79,17 @@ def probe(path):
     # Three orders of loads, each without a prefetch and with four hints.
     ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}
     assert len(ways) == 3 * 5, ways
+    threads = [rate["threads"] for rate in got["memory_curve"]]
+    assert threads[0] == 1 and threads[-1] == got["cores"], got
+    assert got["memory_curve"][-1]["bandwidth"] == got["memory_bandwidth"], got
+    assert got.get("memory_limit", got["memory_bytes"]) >= got["memory_bytes"], got
+    assert got["memlock_limit"] > 0, got
+    # The rates are bounded by those of a floppy disk and of RAM.
+    disk = got["disk"]
+    assert disk["cached"] == "unknown" and len(disk["curve"]) >= 3, disk
+    rates = [rate["bandwidth"] for rate in disk["curve"]]
+    assert all(1e4 < rate < 1e12 for rate in rates), rates
+    assert got["disk_bandwidth"] == max(rates), got
 
 
 def saved(path):

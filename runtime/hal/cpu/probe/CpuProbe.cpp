@@ -38,13 +38,15 @@ struct ArithmeticJob {
   }
 };
 
-/// Each of the first `readers` threads reads `units` units of `unitPages` pages
-/// from its part of the buffer. If the part consists of N units, the thread
-/// reads unit (first + i * step) mod N for each i below `units`.
+/// Reads `units` units of `unitPages` pages on each of `readers` of the `threads`
+/// threads. The readers are spread evenly, so that each reads memory of its own
+/// node. A reader's part of the buffer has N places for a unit, and its unit
+/// i is at place (first + i * step) mod N.
 struct StreamJob {
   const uint8_t *data = nullptr;
   uint64_t partPages = 0; ///< pages of a reader's part
   uint32_t readers = 1;
+  uint32_t threads = 1;
   StreamReader reader = nullptr;
   uint32_t distance = 0;
   uint64_t unitPages = 1;
@@ -55,10 +57,11 @@ struct StreamJob {
 
   static void run(void *context, uint32_t thread) {
     auto &job = *static_cast<StreamJob *>(context);
-    if (thread >= job.readers) {
+    const uint64_t index = ceilDiv(uint64_t{thread} * job.readers, job.threads);
+    if (index >= job.readers || index * job.threads / job.readers != thread) {
       return;
     }
-    const uint8_t *part = job.data + thread * job.partPages * kStreamPageBytes;
+    const uint8_t *part = job.data + index * job.partPages * kStreamPageBytes;
     const uint64_t places = job.partPages / job.unitPages;
     uint64_t sum = 0;
     if (job.step == 1) {
@@ -102,6 +105,7 @@ public:
 private:
   void addArithmetic(std::span<const std::string> features);
   void addStreams();
+  void addThreadCounts();
   void addTiles();
   double seconds(ThreadPool::Job job, void *context);
   /// Runs `job` once, and returns the bytes per second that all of its readers
@@ -127,6 +131,8 @@ private:
   size_t all = 0;
   size_t tiles = 0;
   std::vector<std::pair<StreamRate, size_t>> streams;
+  /// Numbers of threads other than one and all, and their measurements.
+  std::vector<std::pair<uint32_t, size_t>> threadCounts;
 };
 
 Result<std::unique_ptr<Probe>> Probe::create(const CpuProbeOptions &options) {
@@ -177,6 +183,7 @@ void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
                   bool isAlone) {
   job.data = memory.part(0).data();
   job.reader = streamReader(loads, hint);
+  job.threads = threads;
   job.units = pagesPerSample;
   job.first = cursor;
   cursor += pagesPerSample;
@@ -246,6 +253,26 @@ void Probe::addStreams() {
   }
 }
 
+void Probe::addThreadCounts() {
+  const auto add = [this](uint32_t count) {
+    if (count >= threads) {
+      return;
+    }
+    const size_t index = rounds.add([this, count]() -> Result<double> {
+      StreamJob job;
+      setUp(job, StreamLoads::Single, StreamHint::None, false);
+      job.readers = count;
+      job.partPages = partPages * threads / count;
+      return streamRate(job);
+    });
+    threadCounts.emplace_back(count, index);
+  };
+  for (uint32_t count = 2; count < threads; count *= 2) {
+    add(count);
+    add(count + count / 2);
+  }
+}
+
 void Probe::addTiles() {
   tiles = rounds.add([this]() -> Result<double> {
     const uint64_t count = std::max<uint64_t>(1, pagesPerSample / kTilePages);
@@ -272,6 +299,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
   });
   calibrate();
   addStreams();
+  addThreadCounts();
   addTiles();
   AIR_RETURN_IF_ERROR(rounds.take(options.seconds));
 
@@ -287,6 +315,13 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
     *fields[i] = hasArithmetic[i] ? whole(rounds.median(arithmetic[i])) : 0;
   }
   rates.readBandwidth = whole(rounds.median(alone));
+  if (threads > 1) {
+    result.memoryCurve.push_back({1, rates.readBandwidth});
+  }
+  for (const auto &[count, index] : threadCounts) {
+    result.memoryCurve.push_back({count, whole(rounds.median(index))});
+  }
+  result.memoryCurve.push_back({threads, result.memoryBandwidth});
   for (auto &[stream, index] : streams) {
     stream.bandwidth = whole(rounds.median(index));
     rates.streams.push_back(stream);

@@ -15,12 +15,13 @@
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_CPUPROBE_H
 #define AIRPACK_RUNTIME_HAL_CPU_PROBE_CPUPROBE_H
 
-#include "formats/machine/CpuRates.h"
+#include "formats/machine/MachineProfile.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace air::rt {
 
@@ -36,6 +37,10 @@ struct CpuProbeOptions {
 struct CpuProbeResult {
   CpuRates rates;
   uint64_t memoryBandwidth = 0; ///< reads by all threads, in bytes per second
+  /// Reads by 1, 2, 3, 4, 6, 8, 12, ... and all threads. The last entry is
+  /// memoryBandwidth, and the first one, if it is not the same, is
+  /// CpuRates::readBandwidth.
+  std::vector<ThreadRate> memoryCurve;
 };
 
 /// Errors: DoesNotFit if the machine has too little memory for the buffer

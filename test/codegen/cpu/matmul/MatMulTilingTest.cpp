@@ -48,6 +48,7 @@ TEST(Tiles, AreTheSpecsWhereItSaysThem) {
   ASSERT_TRUE(entry.isOk()) << entry.status().message();
   EXPECT_EQ(entry->baseTiles, (256U + 5) / 6);
   EXPECT_EQ(entry->tokensPerTile, 64U);
+  EXPECT_EQ(entry->rowsPerTile, 6U * 16);
   EXPECT_TRUE(entry->name.ends_with("_tg6_tt64_pc512")) << entry->name;
 }
 

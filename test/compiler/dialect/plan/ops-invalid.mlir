@@ -96,7 +96,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{
 
 // expected-error @+1 {{offset 32 is not a multiple of 64}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 32
-plan.segment @s weights codec none tier ram executor cpu bytes 512
+plan.segment @s weights codec none bytes 512
 
 // -----
 
@@ -107,7 +107,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in 
 
 // expected-error @+1 {{256 bytes at offset 64 extend beyond the end of segment @s of 300 bytes}}
 plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256 in @s at 64
-plan.segment @s weights codec none tier ram executor cpu bytes 300
+plan.segment @s weights codec none bytes 300
 
 // -----
 
@@ -328,3 +328,30 @@ plan.program @p tokens 1 to 1 {
 
 // expected-error @+1 {{@s is not a plan.segment}}
 plan.read @s before 0
+
+// -----
+
+// These cases break rules for plan.placement.
+
+// expected-error @+1 {{keeps -1 bytes of a segment in RAM}}
+plan.placement resident [-1] ring 0 {
+}
+
+// -----
+
+plan.placement resident [] ring 0 {
+  // expected-error @+1 {{is in a plan.placement, which may hold only plan.budget, plan.budget_item, plan.stream and plan.prediction ops}}
+  plan.decision "context" = "64" by user
+}
+
+// -----
+
+plan.placement resident [] ring 4096 {
+  // expected-error @+1 {{@s is not a plan.segment}}
+  plan.stream @s at 0 bytes 4096 to 0 before 0 after -1
+}
+
+// -----
+
+// expected-error @+1 {{expects parent op 'plan.placement'}}
+plan.budget ram bytes 0

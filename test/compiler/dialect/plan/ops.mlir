@@ -23,10 +23,10 @@ plan.tensor @n vector [#llm.weight<"norm", F32, 8>] as F32 rows 1 x 8 bytes 32
 // CHECK: plan.tensor @frequencies inverse_frequencies [] rope <norm, dim = 4, base = 1.000000e+04, factors = <"rope_freqs.weight", F32, 2>> as F64 rows 1 x 2 bytes 16
 plan.tensor @frequencies inverse_frequencies [] rope <norm, dim = 4, base = 1.0e4, factors = <"rope_freqs.weight", F32, 2>> as F64 rows 1 x 2 bytes 16
 
-// CHECK: plan.segment @layer.0 weights codec none tier ram executor cpu bytes 1536
-plan.segment @layer.0 weights codec none tier ram executor cpu bytes 1536
-// CHECK: plan.segment @code kernels codec zstd tier disk executor gpu bytes 100
-plan.segment @code kernels codec zstd tier disk executor gpu bytes 100
+// CHECK: plan.segment @layer.0 weights codec none bytes 1536
+plan.segment @layer.0 weights codec none bytes 1536
+// CHECK: plan.segment @code kernels codec zstd bytes 100
+plan.segment @code kernels codec zstd bytes 100
 // CHECK: plan.executable @cpu abi 1 entries ["a", "b"] in @code
 plan.executable @cpu abi 1 entries ["a", "b"] in @code
 
@@ -68,13 +68,17 @@ plan.program @m1 tokens 1 to 1 {
 
 // CHECK: plan.read @layer.0 before 0
 plan.read @layer.0 before 0
-// CHECK: plan.read @code before 2 ring
-plan.read @code before 2 ring
-// CHECK: plan.budget ram bytes 0
-plan.budget ram bytes 0
-// CHECK: plan.budget_item "weights" ram bytes 1536
-plan.budget_item "weights" ram bytes 1536
-// CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1536, bandwidth = 100>, #plan.link<name = "disk", bytes_per_pass = 0>] nanoseconds 15 limit "dram"
-plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1536, bandwidth = 100>, #plan.link<name = "disk", bytes_per_pass = 0>] nanoseconds 15 limit "dram"
+// CHECK: plan.placement resident [1536, 100] ring 8192 {
+plan.placement resident [1536, 100] ring 8192 {
+  // CHECK-NEXT: plan.budget ram bytes 0
+  plan.budget ram bytes 0
+  // CHECK-NEXT: plan.budget_item "weights" ram bytes 1536
+  plan.budget_item "weights" ram bytes 1536
+  // CHECK-NEXT: plan.stream @layer.0 at 0 bytes 4096 to 4096 before 2 after -1
+  plan.stream @layer.0 at 0 bytes 4096 to 4096 before 2 after -1
+  // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1536, bandwidth = 100>, #plan.link<name = "disk", bytes_per_pass = 0>] nanoseconds 15 limit "dram"
+  plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1536, bandwidth = 100>, #plan.link<name = "disk", bytes_per_pass = 0>] nanoseconds 15 limit "dram"
+  // CHECK-NEXT: }
+}
 // CHECK: plan.decision "context" = "512" by user
 plan.decision "context" = "512" by user

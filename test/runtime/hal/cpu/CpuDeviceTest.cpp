@@ -29,6 +29,13 @@ TEST(TileCount, FollowsTokensOrOutputs) {
   EXPECT_EQ(tileCount({5, 1, GridRows::Outputs}, batch), 0U);
 }
 
+TEST(TileCount, OfAPartCountsOnlyItsRowTiles) {
+  AirBatch batch = {};
+  batch.tokens = 17;
+  EXPECT_EQ(tileCount({5, 0, GridRows::Tokens, 3, 2}, batch), 2U);
+  EXPECT_EQ(tileCount({5, 8, GridRows::Tokens, 3, 2}, batch), 6U);
+}
+
 // The kernels of this test are plain functions. Binding 0 is their input, and
 // binding 1 their output.
 
@@ -93,6 +100,53 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
     EXPECT_EQ(values[0], ((round + 1) * kTiles + 1) * kTiles);
   }
   EXPECT_EQ((*device)->run(*program, 2, 2, batch).code(), ErrorCode::Internal);
+}
+
+/// Adds 1 to out[tile], for all tiles of the kernel.
+void countTiles(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
+                void *) {
+  auto *out = static_cast<std::atomic<uint64_t> *>(dispatch->bindings[0]);
+  for (uint64_t tile = begin; tile < end; ++tile) {
+    out[tile] += 1;
+  }
+}
+
+// The kernel has 7 row tiles, and 3 tiles of tokens for 20 tokens. Whichever row
+// tiles a part runs, it runs them for all tokens.
+TEST_P(CpuDeviceOf, APartRunsItsRowTilesForAllTokens) {
+  Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(GetParam());
+  ASSERT_TRUE(device) << device.status().message();
+  AirKernelFn functions[] = {countTiles};
+  uint32_t executable = (*device)->addFunctions(functions);
+  std::vector<std::atomic<uint64_t>> counts(21);
+  DeviceAddress binding = addressOf(counts.data());
+  std::vector<DispatchDesc> descs;
+  for (uint64_t first = 0; first < 7; ++first) {
+    for (uint64_t tiles = 1; first + tiles <= 7; ++tiles) {
+      descs.push_back({executable,
+                       0,
+                       {7, 8, GridRows::Tokens, first, tiles},
+                       {&binding, 1},
+                       0,
+                       true});
+    }
+  }
+  Result<uint32_t> program = (*device)->addProgram(descs);
+  ASSERT_TRUE(program) << program.status().message();
+  AirBatch batch = {};
+  batch.tokens = 20;
+  for (uint32_t i = 0; i < descs.size(); ++i) {
+    for (std::atomic<uint64_t> &count : counts) {
+      count = 0;
+    }
+    ASSERT_TRUE((*device)->run(*program, i, 1, batch).isOk());
+    const DispatchGrid &grid = descs[i].grid;
+    for (uint64_t tile = 0; tile < counts.size(); ++tile) {
+      bool runs =
+          tile % 7 >= grid.firstTile && tile % 7 < grid.firstTile + grid.tiles;
+      EXPECT_EQ(counts[tile], runs ? 1U : 0U) << i << ' ' << tile;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, CpuDeviceOf, testing::Values(1, 2, 3));

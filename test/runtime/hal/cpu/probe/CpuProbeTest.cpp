@@ -11,7 +11,7 @@ using namespace air::rt;
 TEST(CpuProbe, MeasuresWhatTheHostHas) {
   MachineProfile host = hostProfile();
   CpuProbeOptions options;
-  options.threads = 2;
+  options.threads = 5;
   options.memoryBytes = host.memoryBytes;
   options.features = host.features;
   options.seconds = 0;
@@ -35,9 +35,19 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
     EXPECT_TRUE(isRate(stream.bandwidth))
         << streamLoadsName(stream.loads) << streamHintName(stream.hint);
   }
+  ASSERT_EQ(probed->memoryCurve.size(), 5u);
+  const uint32_t counts[] = {1, 2, 3, 4, 5};
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(probed->memoryCurve[i].threads, counts[i]);
+    EXPECT_TRUE(isRate(probed->memoryCurve[i].bandwidth));
+  }
+  EXPECT_EQ(probed->memoryCurve.front().bandwidth, rates.readBandwidth);
+  EXPECT_EQ(probed->memoryCurve.back().bandwidth, probed->memoryBandwidth);
   // The parser refuses invalid rates and sorts the streams. The profile must be
   // valid and already sorted, so the parser must return it unchanged.
   host.cpu = rates;
+  host.cores = 5;
+  host.memoryCurve = probed->memoryCurve;
   Result<MachineProfile> back = parseProfile(toJson(host), "host.json");
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, host);

@@ -1,0 +1,336 @@
+//===- Explain.cpp - what a model would do on a machine -------------------===//
+#include "compiler/planner/Explain.h"
+
+#include "formats/machine/Microarchitecture.h"
+#include "formats/support/ByteText.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+
+namespace air::compiler {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+/// The most tokens that --ctx accepts.
+constexpr uint64_t kMaxContext = UINT32_MAX;
+
+constexpr size_t kDecode = 0;
+constexpr size_t kPrompt = 1;
+
+/// Finds placements for one model on one machine.
+class Explainer {
+public:
+  Explainer(const ModelNeeds &model, const MachineProfile &target,
+            const ExplainOptions &choices)
+      : needs(model), machine(target), options(choices),
+        gpu(target.gpus.empty() ? nullptr : &target.gpus.front()) {}
+
+  Result<Explanation> run() {
+    AIR_ASSIGN_OR_RETURN(ResidencyProblem problem, makeProblem());
+    Result<Residency> solved = solveResidency(problem, Schedule::Serial);
+    if (!solved) {
+      return solved.status().code() == ErrorCode::DoesNotFit
+                 ? nearestFit(problem)
+                 : solved.status();
+    }
+    Explanation result;
+    result.devices = solved->devices;
+    result.vramCapacity = problem.vram;
+    result.ramCapacity = problem.ram;
+    addPlacement(result, problem, *solved);
+    addSpeed(result, problem, *solved);
+    if (gpu != nullptr) {
+      AIR_ASSIGN_OR_RETURN(Residency fluid,
+                           solveResidency(problem, Schedule::Fluid));
+      result.decodeFluid = tokensPerSecond(problem, fluid);
+    }
+    AIR_RETURN_IF_ERROR(addGains(result, problem));
+    AIR_ASSIGN_OR_RETURN(result.maxContext, largestContext(problem));
+    // Rounding room is left where sizes are computed, and not where a size that
+    // was asked for is tried.
+    result.maxContext = std::max(result.maxContext, needs.ram.context);
+    AIR_ASSIGN_OR_RETURN(result.maxResidentContext,
+                         largestContext(withoutStreams(problem)));
+    return result;
+  }
+
+private:
+  /// Bytes that a machine with a GPU keeps for its operating system.
+  uint64_t systemBytes() const {
+    return gpu != nullptr && !options.isRamBudget ? machine.memoryBytes / 16
+                                                  : 0;
+  }
+
+  uint64_t scratchBytes() const {
+    return needs.ram.scratchPerThread * needs.ram.threads;
+  }
+
+  std::optional<uint64_t> kvBytesOf(uint64_t context) const {
+    const std::optional<uint64_t> pages =
+        kvPages(context, needs.ram.slots, needs.ram.kvPageTokens);
+    return pages ? checkedMul(*pages, needs.ram.kvPageBytes) : std::nullopt;
+  }
+
+  /// Seconds of arithmetic of a class for one token of a prompt, on all cores.
+  double cpuSeconds(const TokenOps &ops) const {
+    const CpuRates nominal =
+        nominalRates(CpuIdentity(), machine.arch, machine.features);
+    const auto seconds = [&](double count, uint64_t rate, uint64_t otherwise) {
+      const auto all = static_cast<double>(rate != 0 ? rate : otherwise) *
+                       machine.cores * kPromptShare;
+      return all > 0 ? count / all : 0;
+    };
+    return seconds(ops.float32, machine.cpu.fmaF32, nominal.fmaF32) +
+           seconds(ops.byteDot, machine.cpu.byteDot, nominal.byteDot) +
+           seconds(ops.bf16Dot, machine.cpu.bf16Dot, nominal.bf16Dot);
+  }
+
+  Result<ResidencyProblem> makeProblem() const {
+    ResidencyProblem problem;
+    for (const ClassNeeds &entry : needs.classes) {
+      WeightClass weights;
+      weights.name = entry.name;
+      weights.bytes = entry.bytes;
+      weights.touch = entry.touch;
+      weights.isGathered = entry.isGathered;
+      weights.isForOutputs = entry.isForOutputs;
+      weights.largestStep = entry.largestStep;
+      weights.isPinned =
+          !entry.isGathered && entry.largestStep < kSmallestStreamed;
+      weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
+      weights.gpuSecondsPerToken =
+          gpu != nullptr && gpu->f16Ops != 0
+              ? entry.ops.all / static_cast<double>(gpu->f16Ops)
+              : 0;
+      problem.classes.push_back(std::move(weights));
+    }
+    problem.phases = {{"decode", 1, 1, kTokensPerPrompt, 0},
+                      {"prefill", needs.promptTokens, 1, 1, 0}};
+    problem.links.disk = static_cast<double>(machine.diskBandwidth);
+    problem.links.memory = static_cast<double>(machine.memoryBandwidth);
+    if (machine.memoryBytes != 0) {
+      problem.ram = machine.memoryBytes;
+    }
+    problem.disk = options.disk;
+    // Only a machine without a GPU can have a plan, whose predictions count what
+    // kernels read.
+    problem.isForPlan = gpu == nullptr;
+    problem.countsRingWrites = gpu != nullptr;
+    std::optional<uint64_t> kv = kvBytesOf(needs.ram.context);
+    if (!kv) {
+      return doesNotFitError("the KV cache is larger than 2^64 bytes; choose a "
+                             "smaller --ctx or --slots");
+    }
+    problem.kvBytes = *kv;
+    std::optional<uint64_t> reserve =
+        checkedMul(needs.ram.scratchPerThread, needs.ram.threads);
+    for (uint64_t bytes : {needs.ram.activations, needs.ram.kernels,
+                           needs.ram.process, systemBytes()}) {
+      reserve = reserve ? checkedAdd(*reserve, bytes) : std::nullopt;
+    }
+    if (!reserve || !checkedAdd(*reserve, *kv)) {
+      return doesNotFitError("the plan needs more than 2^64 bytes of RAM");
+    }
+    problem.ramReserve = *reserve;
+    if (gpu != nullptr) {
+      problem.hasGpu = true;
+      problem.links.vram = static_cast<double>(gpu->memoryBandwidth);
+      problem.links.transfer = static_cast<double>(gpu->transferBandwidth);
+      problem.vram = gpu->memoryBytes;
+      problem.vramReserve =
+          kDriverBytes + kStagingBytes + needs.ram.activations;
+      problem.handoverSeconds =
+          2 * static_cast<double>(needs.layers) * kHandoverSeconds;
+    }
+    return problem;
+  }
+
+  /// The same problem, in which only rows of tables are streamed.
+  static ResidencyProblem withoutStreams(ResidencyProblem problem) {
+    uint64_t tables = 0;
+    for (const WeightClass &weights : problem.classes) {
+      tables += weights.isGathered ? weights.bytes : 0;
+    }
+    problem.disk = std::min(problem.disk.value_or(tables), tables);
+    return problem;
+  }
+
+  void addPlacement(Explanation &result, const ResidencyProblem &problem,
+                    const Residency &solved) const {
+    auto add = [&](const std::string &name, uint64_t vram, uint64_t ram,
+                   uint64_t disk) {
+      if (vram + ram + disk != 0) {
+        result.placement.push_back({name, vram, ram, disk});
+        result.total.vram += vram;
+        result.total.ram += ram;
+        result.total.disk += disk;
+      }
+    };
+    for (size_t i = 0; i < solved.classes.size(); ++i) {
+      const ClassPlacement &place = solved.classes[i];
+      add(problem.classes[i].name, place.vram, place.ram, place.disk);
+    }
+    const bool usesGpu = solved.devices != Devices::Cpu;
+    add("kv", solved.kvVram, solved.kvRam, 0);
+    add("activations", usesGpu ? needs.ram.activations : 0,
+        needs.ram.activations, 0);
+    add("scratch", 0, scratchBytes(), 0);
+    add("kernels", 0, needs.ram.kernels, 0);
+    add("ring", 0, solved.ringBytes, 0);
+    add("driver", usesGpu ? kDriverBytes : 0, 0, 0);
+    add("staging", usesGpu ? kStagingBytes : 0, 0, 0);
+    add("process", 0, needs.ram.process, 0);
+    add("system", 0, systemBytes(), 0);
+    result.total.name = "total";
+  }
+
+  /// Whether the rate of every link that the pass uses is known.
+  static bool isKnown(const ResidencyProblem &problem, const PhaseLoad &load) {
+    const LinkRates &links = problem.links;
+    return (load.diskBytes == 0 || links.disk > 0) &&
+           (load.transferBytes == 0 || links.transfer > 0) &&
+           (load.memoryBytes == 0 || links.memory > 0) &&
+           (load.vramBytes == 0 || links.vram > 0);
+  }
+
+  static std::optional<double> tokensPerSecond(const ResidencyProblem &problem,
+                                               const Residency &placement) {
+    const PhaseLoad &load = placement.loads[kDecode];
+    return isKnown(problem, load) && load.seconds > 0
+               ? std::optional(1 / load.seconds)
+               : std::nullopt;
+  }
+
+  void addSpeed(Explanation &result, const ResidencyProblem &problem,
+                const Residency &solved) const {
+    const PhaseLoad &decode = solved.loads[kDecode];
+    auto addLink = [&](const char *name, double bytes, uint64_t bandwidth) {
+      if (bytes > 0) {
+        result.links.push_back({name, bytes, bandwidth});
+      }
+    };
+    addLink("disk", decode.diskBytes, machine.diskBandwidth);
+    addLink("pcie", decode.transferBytes,
+            gpu != nullptr ? gpu->transferBandwidth : 0);
+    addLink("dram", decode.memoryBytes, machine.memoryBandwidth);
+    addLink("vram", decode.vramBytes,
+            gpu != nullptr ? gpu->memoryBandwidth : 0);
+    result.decode = tokensPerSecond(problem, solved);
+    result.limitedBy = result.decode ? decode.limit : "";
+
+    ResidencyProblem full = problem;
+    full.phases[kDecode].kvBytesRead = problem.kvBytes / needs.ram.slots;
+    Residency atFull = solved;
+    atFull.loads = passLoads(full, solved);
+    result.decodeAtFullContext = tokensPerSecond(full, atFull);
+
+    result.promptTokens = needs.promptTokens;
+    const PhaseLoad &prompt = solved.loads[kPrompt];
+    const bool needsGpuRate = prompt.vramBytes > 0 && gpu->f16Ops == 0;
+    if (!isKnown(problem, prompt) || needsGpuRate) {
+      return;
+    }
+    result.firstTokenWarm = prompt.seconds;
+    double toRead = 0;
+    double toCopy = 0;
+    for (size_t i = 0; i < solved.classes.size(); ++i) {
+      const ClassPlacement &place = solved.classes[i];
+      const bool isLoaded = !problem.classes[i].isGathered;
+      toRead += isLoaded ? static_cast<double>(problem.classes[i].bytes)
+                         : static_cast<double>(place.vram + place.ram);
+      toCopy += static_cast<double>(place.vram);
+    }
+    if (problem.links.disk > 0 && (toCopy == 0 || problem.links.transfer > 0)) {
+      result.firstTokenCold =
+          std::max({prompt.seconds, toRead / problem.links.disk,
+                    toCopy > 0 ? toCopy / problem.links.transfer : 0});
+    }
+  }
+
+  Status addGains(Explanation &result, const ResidencyProblem &problem) const {
+    auto gain = [&](std::optional<uint64_t> ResidencyProblem::*memory)
+        -> Result<std::optional<double>> {
+      ResidencyProblem larger = problem;
+      if (!result.decode || !(larger.*memory) ||
+          *(larger.*memory) > UINT64_MAX - kGiB) {
+        return std::optional<double>();
+      }
+      *(larger.*memory) += kGiB;
+      AIR_ASSIGN_OR_RETURN(Residency solved,
+                           solveResidency(larger, Schedule::Serial));
+      const std::optional<double> speed = tokensPerSecond(larger, solved);
+      if (!speed) {
+        return std::optional<double>();
+      }
+      // Less than a thousandth is a matter of rounding.
+      const double more = *speed - *result.decode;
+      return std::optional(more < *result.decode * 1e-3 ? 0 : more);
+    };
+    if (gpu != nullptr) {
+      AIR_ASSIGN_OR_RETURN(result.gainOfVram, gain(&ResidencyProblem::vram));
+    }
+    AIR_ASSIGN_OR_RETURN(result.gainOfRam, gain(&ResidencyProblem::ram));
+    return Status::ok();
+  }
+
+  /// The largest context, in whole KV pages, with which a placement exists.
+  Result<uint64_t> largestContext(ResidencyProblem problem) const {
+    const uint64_t pageTokens = needs.ram.kvPageTokens;
+    uint64_t fits = 0;
+    uint64_t fails = kMaxContext / pageTokens + 1;
+    while (fits + 1 < fails) {
+      const uint64_t pages = fits + (fails - fits) / 2;
+      const std::optional<uint64_t> kv = kvBytesOf(pages * pageTokens);
+      bool isPossible =
+          kv && checkedAdd(*kv, problem.ramReserve + problem.vramReserve);
+      if (isPossible && problem.ram) {
+        problem.kvBytes = *kv;
+        AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
+        isPossible = least && *least <= *problem.ram;
+      }
+      (isPossible ? fits : fails) = pages;
+    }
+    return fits * pageTokens;
+  }
+
+  /// The error when nothing fits.
+  Status nearestFit(const ResidencyProblem &problem) const {
+    AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> least, leastRam(problem));
+    AIR_ASSIGN_OR_RETURN(const uint64_t context, largestContext(problem));
+    std::string advice;
+    if (context != 0 && context < needs.ram.context) {
+      advice = "choose --ctx " + std::to_string(context) + " or less";
+    }
+    if (least) {
+      advice += (advice.empty() ? "choose --ram " : ", or --ram ") +
+                std::to_string((*least + kMiB - 1) / kMiB) + "MiB or more";
+    }
+    const bool mayStream = !options.disk || *options.disk != 0;
+    return doesNotFitError(
+        "the model needs at least " + byteText(least.value_or(0)) +
+        " of RAM (kv " + byteText(problem.kvBytes) + ", activations " +
+        byteText(needs.ram.activations) + ", scratch " +
+        byteText(scratchBytes()) + ", kernels " + byteText(needs.ram.kernels) +
+        (mayStream ? ", a ring for weights from the disk"
+                   : ", weights " + byteText(needs.weightBytes)) +
+        (gpu != nullptr ? "; some may be in VRAM" : "") + "), but target '" +
+        machine.name + "' has " + byteText(problem.ram.value_or(0)) + "; " +
+        advice);
+  }
+
+  const ModelNeeds &needs;
+  const MachineProfile &machine;
+  const ExplainOptions &options;
+  const GpuProfile *gpu;
+};
+
+} // namespace
+
+Result<Explanation> explain(const ModelNeeds &needs,
+                            const MachineProfile &machine,
+                            const ExplainOptions &options) {
+  return Explainer(needs, machine, options).run();
+}
+
+} // namespace air::compiler

@@ -1,0 +1,110 @@
+//===- Explain.h - what a model would do on a machine -----------*- C++ -*-===//
+//
+// Places the weights of a model on a machine (ResidencySolver.h) and predicts
+// how fast it generates text. Nothing is executed, and the machine need not
+// exist. All rates come from the machine profile; if they are nominal, the
+// predictions are neither upper nor lower bounds.
+//
+// The time that is minimised is that of an exchange of one prompt and
+// kTokensPerPrompt generated tokens. Predictions of speed are for an empty KV
+// cache, as in a plan.
+//
+// Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
+// message states the nearest one that does. Internal if the LP library fails.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_EXPLAIN_H
+#define AIRPACK_COMPILER_PLANNER_EXPLAIN_H
+
+#include "compiler/planner/ModelNeeds.h"
+#include "compiler/planner/ResidencySolver.h"
+#include "formats/machine/MachineProfile.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air::compiler {
+
+/// Generated tokens for each prompt that is read.
+inline constexpr double kTokensPerPrompt = 256;
+
+/// The share of a CPU's nominal or measured rate of products that reading a
+/// prompt reaches: 0.55 to 0.78 in docs/performance.md.
+inline constexpr double kPromptShare = 0.6;
+
+/// What the driver of a GPU and a display take of the VRAM.
+inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
+/// Two buffers of 64 MiB in VRAM, through which weights are copied.
+inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
+/// The time of one change between CPU and GPU, of which each layer has two.
+inline constexpr double kHandoverSeconds = 20e-6;
+
+struct ExplainOptions {
+  /// Whether the RAM of the profile is a budget that was given for the model.
+  /// Otherwise, a machine with a GPU keeps a sixteenth of it for the system.
+  bool isRamBudget = false;
+  /// The most bytes of weights that may be read from the disk in every pass;
+  /// nullopt means any number.
+  std::optional<uint64_t> disk;
+};
+
+/// Bytes by tier.
+struct TierRow {
+  std::string name;
+  uint64_t vram = 0;
+  uint64_t ram = 0;
+  uint64_t disk = 0;
+};
+
+struct LinkUse {
+  std::string link; ///< "disk", "pcie", "dram" or "vram"
+  double bytesPerToken = 0;
+  uint64_t bandwidth = 0; ///< in bytes/s; 0 = not known
+};
+
+struct Explanation {
+  /// The classes of weights, and then kv, activations, scratch, kernels, ring,
+  /// driver, staging and system; rows without bytes are left out.
+  std::vector<TierRow> placement;
+  TierRow total;
+  std::optional<uint64_t> vramCapacity;
+  std::optional<uint64_t> ramCapacity;
+
+  std::vector<LinkUse> links; ///< those with bytes, in the order above
+  // In tokens per second; nullopt if a rate is not known.
+  std::optional<double> decode;
+  std::optional<double> decodeAtFullContext;
+  /// If CPU and GPU worked at the same time; nullopt without a GPU.
+  std::optional<double> decodeFluid;
+  /// What limits decoding: see PhaseLoad::limit.
+  std::string limitedBy;
+
+  // Seconds until the first token after a prompt of `promptTokens`; nullopt if a
+  // rate is not known. Cold: the weights must be read from the disk, and copied
+  // to VRAM. Warm: what stays in memory is there.
+  uint64_t promptTokens = 0;
+  std::optional<double> firstTokenCold;
+  std::optional<double> firstTokenWarm;
+
+  /// How many tokens per second another GiB of memory adds; nullopt if not
+  /// known or if there is no such memory.
+  std::optional<double> gainOfVram;
+  std::optional<double> gainOfRam;
+
+  /// The largest context that fits, and the largest with which no weights but
+  /// rows of a table are streamed, in tokens; 0 if there is none.
+  uint64_t maxContext = 0;
+  uint64_t maxResidentContext = 0;
+
+  Devices devices = Devices::Cpu;
+};
+
+Result<Explanation> explain(const ModelNeeds &needs,
+                            const MachineProfile &machine,
+                            const ExplainOptions &options);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_EXPLAIN_H

@@ -1,0 +1,55 @@
+//===- ModelNeeds.h - what a model asks of a machine ------------*- C++ -*-===//
+//
+// The sizes and the arithmetic of a model, as far as they decide where its
+// weights should lie and how fast it can be. They come from the module after
+// the pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they are
+// those of the plan that airpack would write.
+//
+// Thread-safety: plain data.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_MODELNEEDS_H
+#define AIRPACK_COMPILER_PLANNER_MODELNEEDS_H
+
+#include "compiler/planner/Budget.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace air::compiler {
+
+/// Operations for one token: all of them, and those of the CPU's kernels by the
+/// number format of the products. A product and an addition are two operations.
+struct TokenOps {
+  double all = 0;
+  double float32 = 0;
+  double byteDot = 0; ///< a product with a 15-bit activation counts twice
+  double bf16Dot = 0;
+};
+
+/// A class of weights; ResidencySolver.h describes the fields of equal names.
+struct ClassNeeds {
+  std::string name; ///< attention, ffn, head, embedding table, other
+  uint64_t bytes = 0;
+  double touch = 1;
+  bool isGathered = false;
+  bool isForOutputs = false;
+  uint64_t largestStep = 0;
+  TokenOps ops; ///< in a batch of `promptTokens`
+};
+
+struct ModelNeeds {
+  std::vector<ClassNeeds> classes; ///< in the order of the names above
+  uint64_t weightBytes = 0;        ///< of all classes
+  RamDemand ram;                   ///< everything else
+  std::string kvType;              ///< "f16" or "f32"
+  uint64_t promptTokens = 1;       ///< tokens of the prompt that is predicted
+  uint64_t layers = 0;
+  uint64_t parameters = 0;
+  uint64_t trainedContext = 0;
+};
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_MODELNEEDS_H

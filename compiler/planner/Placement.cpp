@@ -1,0 +1,392 @@
+//===- Placement.cpp - divides the weights between RAM and disk -----------===//
+#include "compiler/planner/Placement.h"
+
+#include "formats/plan/PlanHeader.h"
+#include "formats/support/ByteText.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <tuple>
+
+namespace air::compiler {
+namespace {
+
+/// The unit of this file's sizes is a page, unless a name says bytes.
+uint64_t pagesOf(uint64_t bytes) { return ceilDiv(bytes, kPlanPageBytes); }
+
+constexpr uint64_t kReadAheadPages = kReadAhead / kPlanPageBytes;
+constexpr uint64_t kLeastReadAheadPages = kLeastReadAhead / kPlanPageBytes;
+
+/// Shares of a segment are multiples of 1 / kShares.
+constexpr uint64_t kShares = uint64_t{1} << 32;
+
+/// Returns the largest value in [0, end) for which `holds` is true; nullopt if
+/// it is false for 0. `holds` must not become true again for larger values.
+std::optional<uint64_t> largest(uint64_t end,
+                                const std::function<bool(uint64_t)> &holds) {
+  if (end == 0 || !holds(0)) {
+    return std::nullopt;
+  }
+  uint64_t low = 0;
+  while (end - low > 1) {
+    const uint64_t middle = low + (end - low) / 2;
+    (holds(middle) ? low : end) = middle;
+  }
+  return low;
+}
+
+/// Pages of a segment that the same steps need.
+struct Run {
+  uint32_t segment = 0;
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  uint32_t firstStep = 0;
+  uint32_t lastStep = 0;
+};
+
+class Placer {
+public:
+  explicit Placer(const WeightProblem &given) : problem(given) {
+    for (uint32_t i = 0; i < problem.weights.size(); ++i) {
+      const WeightSegment &segment = problem.weights[i];
+      const uint64_t size = pagesOf(segment.bytes);
+      const bool isStreamed =
+          segment.bytes >= kSmallestStreamed &&
+          (!segment.pieces.empty() || segment.firstStep == segment.lastStep);
+      pages.push_back(isStreamed ? size : 0);
+      least.push_back(isStreamed ? pagesOf(segment.keptBytes) : 0);
+      if (isStreamed) {
+        addRuns(i);
+      } else {
+        pinned += size;
+      }
+    }
+    // The order in which a pass reads them.
+    std::sort(runs.begin(), runs.end(), [](const Run &a, const Run &b) {
+      return std::tie(a.firstStep, a.segment, a.begin) <
+             std::tie(b.firstStep, b.segment, b.begin);
+    });
+  }
+
+  /// The fewest pages of RAM for which run() succeeds.
+  uint64_t leastPages() const {
+    const Sizes sizes = sizesAt(0);
+    return pinned + sizes.kept +
+           (sizes.streamed == 0 ? 0 : sizes.largestStep + kLeastReadAheadPages);
+  }
+
+  WeightPlacement run(uint64_t room) const {
+    uint64_t share = 0;
+    uint64_t ring = 0;
+    if (const std::optional<Choice> choice = evenChoice(room)) {
+      share = choice->share;
+      ring = choice->ring;
+    } else {
+      // Nothing stays in RAM that need not, and the ring takes the rest. It is
+      // reduced to what divides the pass evenly if it remains large enough.
+      const Sizes sizes = sizesAt(0);
+      ring = std::min(room - pinned - sizes.kept, sizes.streamed);
+      const uint64_t even =
+          ceilDiv(sizes.streamed, ceilDiv(sizes.streamed, ring));
+      if (even >= sizes.largestStep + kLeastReadAheadPages) {
+        ring = even;
+      }
+    }
+    WeightPlacement placement;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      const uint64_t stays = kept(i, share);
+      placement.weights.push_back(stays == pages[i] ? problem.weights[i].bytes
+                                                    : stays * kPlanPageBytes);
+    }
+    placement.tables.assign(problem.tables.size(), 0);
+    placement.ringBytes = ring * kPlanPageBytes;
+    addReads(placement, share);
+    return placement;
+  }
+
+private:
+  /// What is streamed if every segment keeps a share of its pages.
+  struct Sizes {
+    uint64_t kept = 0; ///< of the segments that are divided
+    uint64_t streamed = 0;
+    /// The most pages that the ring must hold for one step: from the first one
+    /// that the step needs to the last one, and what lies between them.
+    uint64_t largestStep = 0;
+  };
+  struct Choice {
+    uint64_t share = 0; ///< in units of 1 / kShares
+    uint64_t ring = 0;
+  };
+
+  void addRuns(uint32_t index) {
+    const WeightSegment &segment = problem.weights[index];
+    uint64_t begin = 0;
+    for (const WeightPiece &piece : segment.pieces) {
+      const uint64_t end = pagesOf(piece.end);
+      runs.push_back({index, begin, end, piece.firstStep, piece.lastStep});
+      begin = end;
+    }
+    if (segment.pieces.empty()) {
+      runs.push_back(
+          {index, 0, pages[index], segment.firstStep, segment.lastStep});
+    }
+  }
+
+  /// The pages of a divided segment that stay in RAM.
+  uint64_t kept(size_t segment, uint64_t share) const {
+    return std::max(
+        least[segment],
+        static_cast<uint64_t>(static_cast<unsigned __int128>(pages[segment]) *
+                              share / kShares));
+  }
+
+  /// The pages of a run that are streamed.
+  uint64_t streamedPages(const Run &run, uint64_t share) const {
+    return run.end - std::clamp(kept(run.segment, share), run.begin, run.end);
+  }
+
+  Sizes sizesAt(uint64_t share) const {
+    Sizes sizes;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
+    }
+    // At each run, [begin, end) are the pages of the pass from the first one
+    // that the run's step needs, in run number `oldest`, to the end of the run.
+    size_t oldest = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    for (const Run &run : runs) {
+      end += streamedPages(run, share);
+      while (runs[oldest].lastStep < run.firstStep) {
+        begin += streamedPages(runs[oldest], share);
+        ++oldest;
+      }
+      sizes.largestStep = std::max(sizes.largestStep, end - begin);
+    }
+    sizes.streamed = end;
+    return sizes;
+  }
+
+  /// The ring that lets the disk read while the largest step computes.
+  static uint64_t wantedRing(const Sizes &sizes) {
+    return sizes.largestStep +
+           std::max(kReadAheadPages, ceilDiv(sizes.largestStep, uint64_t{2}));
+  }
+
+  /// Chooses the largest share for which `laps` rings hold what a pass reads,
+  /// and everything fits in `room`. A larger share leaves less RAM for the ring
+  /// only in so far as the ring shrinks with what is streamed, so the RAM that
+  /// is needed grows with the share.
+  std::optional<Choice> choiceFor(uint64_t laps, uint64_t room) const {
+    const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
+      const Sizes sizes = sizesAt(share);
+      return pinned + sizes.kept + ceilDiv(sizes.streamed, laps) <= room;
+    });
+    if (!fits) {
+      return std::nullopt;
+    }
+    const std::optional<uint64_t> share =
+        largest(*fits + 1, [&](uint64_t candidate) {
+          const Sizes sizes = sizesAt(candidate);
+          return ceilDiv(sizes.streamed, laps) >= wantedRing(sizes);
+        });
+    if (!share) {
+      return std::nullopt;
+    }
+    return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps)};
+  }
+
+  /// Chooses the number of laps, at least 2, that keeps the most in RAM. More
+  /// laps mean a smaller ring and thus more room, until the ring is smaller than
+  /// it should be. So there is a number up to which the room is what limits the
+  /// share, and from there on it is the ring.
+  std::optional<Choice> evenChoice(uint64_t room) const {
+    const Sizes first = sizesAt(0);
+    const uint64_t most = first.streamed / wantedRing(first);
+    const auto limitedByRoom = [&](uint64_t laps) {
+      if (pinned + first.kept + ceilDiv(first.streamed, laps) > room) {
+        return true;
+      }
+      const std::optional<uint64_t> fits =
+          largest(kShares, [&](uint64_t share) {
+            const Sizes sizes = sizesAt(share);
+            return pinned + sizes.kept + ceilDiv(sizes.streamed, laps) <= room;
+          });
+      const Sizes sizes = sizesAt(*fits);
+      return ceilDiv(sizes.streamed, laps) >= wantedRing(sizes);
+    };
+    if (most < 2) {
+      return std::nullopt;
+    }
+    const uint64_t turn = 2 + largest(most - 1, [&](uint64_t extra) {
+                                return limitedByRoom(2 + extra);
+                              }).value_or(0);
+    std::optional<Choice> best;
+    for (uint64_t laps = turn; laps <= std::min(turn + 1, most); ++laps) {
+      const std::optional<Choice> choice = choiceFor(laps, room);
+      if (choice && (!best || choice->share > best->share)) {
+        best = choice;
+      }
+    }
+    return best;
+  }
+
+  void addReads(WeightPlacement &placement, uint64_t share) const {
+    const uint64_t ring = placement.ringBytes / kPlanPageBytes;
+    const uint64_t block =
+        std::max(kReadBytes / kPlanPageBytes,
+                 ceilDiv(sizesAt(share).streamed, kMaxReads));
+    // The end, in pages from the start of the pass, of each run, and the last
+    // step that needs it or a run before it.
+    std::vector<std::pair<uint64_t, uint32_t>> ends;
+    uint64_t position = 0;
+    uint32_t last = 0;
+    for (size_t i = 0; i < runs.size();) {
+      // Runs of a segment that follow each other, and that the same step needs
+      // first, are read together.
+      const Run &first = runs[i];
+      uint64_t end = first.begin;
+      const uint64_t start = position;
+      for (; i < runs.size() && runs[i].segment == first.segment &&
+             runs[i].firstStep == first.firstStep && runs[i].begin == end;
+           ++i) {
+        end = runs[i].end;
+        if (const uint64_t size = streamedPages(runs[i], share)) {
+          position += size;
+          last = std::max(last, runs[i].lastStep);
+          ends.emplace_back(position, last);
+        }
+      }
+      const uint64_t size = position - start;
+      const uint64_t count = ceilDiv(size, block);
+      for (uint64_t part = 0; part < count; ++part) {
+        const uint64_t from = size * part / count;
+        const uint64_t to = size * (part + 1) / count;
+        placement.reads.push_back(
+            {first.segment, (end - size + from) * kPlanPageBytes,
+             (to - from) * kPlanPageBytes,
+             (start + from) % ring * kPlanPageBytes, first.firstStep, 0});
+      }
+    }
+    if (position != 0) {
+      setStarts(placement, ends, position, ring);
+    }
+  }
+
+  /// Sets afterStep of all reads. `ends` maps pages from the start of the pass to
+  /// steps: pages below the end of an entry are no longer needed when its step
+  /// has run.
+  void setStarts(WeightPlacement &placement,
+                 const std::vector<std::pair<uint64_t, uint32_t>> &ends,
+                 uint64_t streamed, uint64_t ring) const {
+    const auto stepOf = [&](uint64_t page) {
+      return int64_t{std::upper_bound(ends.begin(), ends.end(),
+                                      std::pair(page, UINT32_MAX),
+                                      [](const auto &a, const auto &b) {
+                                        return a.first < b.first;
+                                      })
+                         ->second};
+    };
+    const auto steps = int64_t{problem.steps};
+    const uint64_t lastLap = (ceilDiv(streamed, ring) - 1) * ring;
+    int64_t before = -steps;
+    uint64_t position = 0;
+    for (StreamedRead &read : placement.reads) {
+      const uint64_t end = position + read.bytes / kPlanPageBytes;
+      int64_t after = 0;
+      if (end > ring) {
+        // The pass itself has put something there one lap earlier.
+        after = stepOf(end - ring - 1);
+      } else if (lastLap + position < streamed) {
+        // The end of the pass before is there.
+        after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
+      } else {
+        // The last lap of the pass before ended earlier in the ring, so what is
+        // there is from the lap before it.
+        after = stepOf(lastLap - ring + end - 1) - steps;
+      }
+      // Reads are made in order, so none begins before the one that precedes it.
+      read.afterStep = before = std::max(before, after);
+      position = end;
+    }
+  }
+
+  const WeightProblem &problem;
+  std::vector<uint64_t> pages; ///< for each segment; 0 if it is not divided
+  std::vector<uint64_t> least; ///< for each segment: pages that stay in RAM
+  std::vector<Run> runs;       ///< of all segments that are divided
+  uint64_t pinned = 0;         ///< pages of the segments that are not divided
+};
+
+uint64_t tablePages(const WeightProblem &problem) {
+  uint64_t sum = 0;
+  for (uint64_t bytes : problem.tables) {
+    sum += pagesOf(bytes);
+  }
+  return sum;
+}
+
+uint64_t weightPages(const WeightProblem &problem) {
+  uint64_t sum = 0;
+  for (const WeightSegment &segment : problem.weights) {
+    sum += pagesOf(segment.bytes);
+  }
+  return sum;
+}
+
+} // namespace
+
+uint64_t WeightPlacement::ramBytes() const {
+  uint64_t bytes = ringBytes;
+  for (const std::vector<uint64_t> *list : {&weights, &tables}) {
+    for (uint64_t size : *list) {
+      bytes += alignUp(size, kPlanPageBytes);
+    }
+  }
+  return bytes;
+}
+
+uint64_t WeightPlacement::streamedBytes() const {
+  uint64_t bytes = 0;
+  for (const StreamedRead &read : reads) {
+    bytes += read.bytes;
+  }
+  return bytes;
+}
+
+uint64_t residentBytes(const WeightProblem &problem) {
+  return (weightPages(problem) + tablePages(problem)) * kPlanPageBytes;
+}
+
+uint64_t leastBytes(const WeightProblem &problem) {
+  return std::min(weightPages(problem), Placer(problem).leastPages()) *
+         kPlanPageBytes;
+}
+
+Result<WeightPlacement> placeWeights(const WeightProblem &problem,
+                                     uint64_t room) {
+  const uint64_t rooms = room / kPlanPageBytes;
+  const uint64_t weights = weightPages(problem);
+  if (weights <= rooms) {
+    WeightPlacement placement;
+    for (const WeightSegment &segment : problem.weights) {
+      placement.weights.push_back(segment.bytes);
+    }
+    placement.tables = problem.tables;
+    if (weights + tablePages(problem) > rooms) {
+      placement.tables.assign(problem.tables.size(), 0);
+    }
+    return placement;
+  }
+  if (const uint64_t least = leastBytes(problem); room < least) {
+    return doesNotFitError(
+        "streaming the weights from the disk needs at least " +
+        byteText(least) + " of RAM for them, but " + byteText(room) +
+        " are left");
+  }
+  return Placer(problem).run(rooms);
+}
+
+} // namespace air::compiler

@@ -1,0 +1,215 @@
+//===- PlacementVerifier.cpp - checks a placement against the steps -------===//
+//
+// This file shares no code with Placement.cpp. It does not know how the ring is
+// laid out: it compares each read with all reads that may be made while its
+// bytes are in use.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/planner/Placement.h"
+#include "formats/plan/PlanHeader.h"
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+
+namespace air::compiler {
+namespace {
+
+Status refuse(const std::string &what) { return verificationError(what); }
+
+std::string name(size_t read) { return "read " + std::to_string(read); }
+
+/// Checks that pieces are whole pages, ascend, and cover their segment.
+Status verifyPieces(const WeightProblem &problem) {
+  for (size_t i = 0; i < problem.weights.size(); ++i) {
+    const WeightSegment &segment = problem.weights[i];
+    uint64_t begin = 0;
+    for (const WeightPiece &piece : segment.pieces) {
+      const bool isLast = &piece == &segment.pieces.back();
+      if (piece.end <= begin || piece.lastStep < piece.firstStep ||
+          (isLast ? piece.end != segment.bytes
+                  : piece.end % kPlanPageBytes != 0)) {
+        return internalError("the pieces of segment " + std::to_string(i) +
+                             " do not divide it into pages");
+      }
+      begin = piece.end;
+    }
+  }
+  return Status::ok();
+}
+
+/// Checks that the reads cover exactly the pages that do not stay in RAM.
+Status verifyCoverage(const WeightProblem &problem,
+                      const WeightPlacement &placement) {
+  if (placement.weights.size() != problem.weights.size() ||
+      placement.tables.size() != problem.tables.size()) {
+    return refuse("the placement is for another number of segments");
+  }
+  for (size_t i = 0; i < problem.tables.size(); ++i) {
+    if (placement.tables[i] != 0 && placement.tables[i] != problem.tables[i]) {
+      return refuse("a part of table " + std::to_string(i) + " stays in RAM");
+    }
+  }
+  std::vector<const StreamedRead *> sorted;
+  for (const StreamedRead &read : placement.reads) {
+    if (read.segment >= problem.weights.size()) {
+      return refuse("segment " + std::to_string(read.segment) +
+                    " is read, but does not exist");
+    }
+    sorted.push_back(&read);
+  }
+  std::sort(sorted.begin(), sorted.end(),
+            [](const StreamedRead *a, const StreamedRead *b) {
+              return std::tie(a->segment, a->offset, a) <
+                     std::tie(b->segment, b->offset, b);
+            });
+  size_t read = 0;
+  for (uint32_t i = 0; i < problem.weights.size(); ++i) {
+    const WeightSegment &segment = problem.weights[i];
+    uint64_t covered = placement.weights[i];
+    if (covered > segment.bytes ||
+        (covered < segment.bytes && covered % kPlanPageBytes != 0)) {
+      return refuse("segment " + std::to_string(i) + " keeps " +
+                    std::to_string(covered) + " of " +
+                    std::to_string(segment.bytes) + " bytes");
+    }
+    while (read < sorted.size() && sorted[read]->segment == i) {
+      const StreamedRead &now = *sorted[read];
+      if (now.offset != covered || now.bytes == 0 ||
+          now.bytes % kPlanPageBytes != 0 || covered >= segment.bytes) {
+        return refuse("the read of segment " + std::to_string(i) + " at " +
+                      std::to_string(now.offset) + " does not continue at " +
+                      std::to_string(covered));
+      }
+      covered += now.bytes;
+      ++read;
+    }
+    if (covered < segment.bytes ||
+        (covered > segment.bytes &&
+         covered - segment.bytes >= kPlanPageBytes)) {
+      return refuse("the pages of segment " + std::to_string(i) +
+                    " up to byte " + std::to_string(segment.bytes) +
+                    " are covered up to " + std::to_string(covered));
+    }
+  }
+  return Status::ok();
+}
+
+/// Pages of a read that the same steps need.
+struct Part {
+  uint64_t ringOffset = 0;
+  uint64_t bytes = 0;
+  uint32_t firstStep = 0;
+  uint32_t lastStep = 0;
+};
+
+std::vector<Part> partsOf(const WeightProblem &problem,
+                          const WeightPlacement &placement,
+                          const StreamedRead &read) {
+  const WeightSegment &segment = problem.weights[read.segment];
+  if (segment.pieces.empty()) {
+    return {{read.ringOffset, read.bytes, segment.firstStep, segment.lastStep}};
+  }
+  auto piece = std::partition_point(
+      segment.pieces.begin(), segment.pieces.end(),
+      [&](const WeightPiece &p) { return p.end <= read.offset; });
+  std::vector<Part> parts;
+  for (uint64_t done = 0; done < read.bytes; ++piece) {
+    // The last piece may end within the last page of the read.
+    const bool isLast = piece + 1 == segment.pieces.end();
+    const uint64_t bytes =
+        isLast ? read.bytes - done
+               : std::min(read.bytes, piece->end - read.offset) - done;
+    parts.push_back({(read.ringOffset + done) % placement.ringBytes, bytes,
+                     piece->firstStep, piece->lastStep});
+    done += bytes;
+  }
+  return parts;
+}
+
+/// Returns whether two ranges of the ring share a byte. `from` and `to` are
+/// offsets in the ring; the ranges continue at its start when they reach its
+/// end.
+bool touches(const Part &a, const StreamedRead &b, uint64_t ring) {
+  const uint64_t forward = b.ringOffset >= a.ringOffset
+                               ? b.ringOffset - a.ringOffset
+                               : b.ringOffset + ring - a.ringOffset;
+  return forward < a.bytes || ring - forward < b.bytes;
+}
+
+std::tuple<uint32_t, uint32_t, uint64_t> orderOf(const StreamedRead &read) {
+  return {read.beforeStep, read.segment, read.offset};
+}
+
+/// Checks that `part` of read number `index` stays in the ring until the last step
+/// that needs it has run. Any read that follows may already be made before that
+/// if it need not wait for that step.
+Status verifyKeeps(const WeightProblem &problem,
+                   const WeightPlacement &placement, size_t index,
+                   const Part &part) {
+  const std::vector<StreamedRead> &reads = placement.reads;
+  const auto steps = int64_t{problem.steps};
+  const auto lastUse = int64_t{part.lastStep};
+  for (size_t ahead = 1; ahead <= reads.size(); ++ahead) {
+    const size_t other = (index + ahead) % reads.size();
+    const int64_t pass = index + ahead < reads.size() ? 0 : steps;
+    if (pass + reads[other].afterStep >= lastUse) {
+      return Status::ok(); // This read waits, and those after it do so too.
+    }
+    if (touches(part, reads[other], placement.ringBytes)) {
+      return refuse(name(other) + " may overwrite what " + name(index) +
+                    " has put into the ring before step " +
+                    std::to_string(lastUse) + " has run");
+    }
+  }
+  return refuse("nothing makes the next pass wait for step " +
+                std::to_string(lastUse));
+}
+
+} // namespace
+
+Status verifyWeights(const WeightProblem &problem,
+                     const WeightPlacement &placement, uint64_t room) {
+  AIR_RETURN_IF_ERROR(verifyPieces(problem));
+  AIR_RETURN_IF_ERROR(verifyCoverage(problem, placement));
+  const uint64_t ring = placement.ringBytes;
+  if (ring % kPlanPageBytes != 0 || (ring == 0) != placement.reads.empty()) {
+    return refuse("the ring has " + std::to_string(ring) + " bytes for " +
+                  std::to_string(placement.reads.size()) + " reads");
+  }
+  int64_t before = -int64_t{problem.steps};
+  for (size_t i = 0; i < placement.reads.size(); ++i) {
+    const StreamedRead &read = placement.reads[i];
+    if (read.bytes > ring || read.ringOffset >= ring ||
+        read.ringOffset % kPlanPageBytes != 0) {
+      return refuse(name(i) + " does not fit in the ring");
+    }
+    if (i != 0 && orderOf(read) < orderOf(placement.reads[i - 1])) {
+      return refuse(name(i) + " is not in the order of steps and segments");
+    }
+    for (const Part &part : partsOf(problem, placement, read)) {
+      if (read.beforeStep != part.firstStep || read.afterStep < before ||
+          read.afterStep >= int64_t{read.beforeStep}) {
+        return refuse(name(i) + " is made after step " +
+                      std::to_string(read.afterStep) + " and before step " +
+                      std::to_string(read.beforeStep) +
+                      ", which is out of order or too late for step " +
+                      std::to_string(part.firstStep));
+      }
+    }
+    before = read.afterStep;
+  }
+  for (size_t i = 0; i < placement.reads.size(); ++i) {
+    for (const Part &part : partsOf(problem, placement, placement.reads[i])) {
+      AIR_RETURN_IF_ERROR(verifyKeeps(problem, placement, i, part));
+    }
+  }
+  if (placement.ramBytes() > room) {
+    return refuse("the weights and the ring take " +
+                  std::to_string(placement.ramBytes()) + " bytes of the " +
+                  std::to_string(room) + " that are left for them");
+  }
+  return Status::ok();
+}
+
+} // namespace air::compiler

@@ -1,0 +1,36 @@
+//===- ResidencyCost.h - what classes of weights cost -----------*- C++ -*-===//
+//
+// The coefficients of the linear program of ResidencySolver.h. passLoads(), which
+// that header declares, adds them up for a given placement.
+//
+// Thread-safety: pure functions. Errors: none.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_RESIDENCYCOST_H
+#define AIRPACK_COMPILER_PLANNER_RESIDENCYCOST_H
+
+#include "compiler/planner/ResidencySolver.h"
+
+namespace air::compiler {
+
+/// The cost of a whole class in a pass, if it all were computed by one device.
+struct ClassCost {
+  double bytes = 0;      ///< that the pass reads
+  double cpuReading = 0; ///< seconds for reading them from RAM
+  double gpuReading = 0; ///< seconds for reading them from VRAM
+  double cpuSeconds = 0; ///< the longer of reading and arithmetic
+  double gpuSeconds = 0;
+};
+
+ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
+                    const Phase &phase);
+
+/// The share of the class that a pass reads.
+double touchedShare(const WeightClass &weights, const Phase &phase);
+
+/// How often a streamed byte is counted on the memory bus.
+double streamedCrossings(const ResidencyProblem &problem);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_RESIDENCYCOST_H

@@ -1,0 +1,178 @@
+//===- ResidencySolver.h - where the weights of a model lie -----*- C++ -*-===//
+//
+// Decides how much of each class of weights lies in the VRAM of a GPU, how much
+// in RAM, and how much stays on the disk and is read in every pass, and which
+// device multiplies what is not in VRAM. The choice is the solution of a linear
+// program: a fraction of each class is in each of the tiers
+//
+//   V   in VRAM, computed by the GPU
+//   RC  in RAM, computed by the CPU
+//   RG  in RAM, copied to the GPU in every pass and computed there
+//   SC  on the disk, read in every pass into a ring in RAM, computed by the CPU
+//   SG  on the disk, read into the ring, copied to the GPU, computed there
+//
+// Which share is in VRAM, in RAM and on the disk is the same in all phases
+// (decoding, reading a prompt); who computes it may differ. A fraction of a
+// class means the same fraction of every layer, because a matrix can be cut
+// between any two rows. The time of a pass is that of the busiest resource:
+//
+//   disk      bytes of SC + SG, divided by the rate of the disk
+//   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
+//   dram      bytes that cross the memory bus of the CPU
+//   devices   what CPU and GPU compute. In the *serial* schedule, the devices
+//             take turns, so this is the sum of both; in the *fluid* schedule,
+//             every layer is split so that both always work, so it is the larger
+//             of them. A device takes for a class the longer of the times for
+//             reading it and for its arithmetic.
+//
+// What is streamed crosses the memory bus twice: the disk writes it to the ring,
+// and a device reads it there.
+//
+// The KV cache is placed before the weights: in VRAM as far as it fits there, the
+// rest in RAM. The device that holds a layer's cache computes its attention,
+// because a copy of the cache would have to cross the link in every pass, and
+// would grow with every token.
+//
+// Thread-safety: pure functions; equal problems have equal solutions. Errors:
+// DoesNotFit if no placement satisfies the capacities; Internal if the LP
+// library fails.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_RESIDENCYSOLVER_H
+#define AIRPACK_COMPILER_PLANNER_RESIDENCYSOLVER_H
+
+#include "compiler/planner/Placement.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air::compiler {
+
+/// Shares that differ between classes should save more than this part of the
+/// time, because equal shares are simpler to stream.
+inline constexpr double kWorthUneven = 1e-2;
+
+/// Weights that all layers have alike, such as all matrices of the attention.
+struct WeightClass {
+  std::string name;
+  uint64_t bytes = 0;
+  /// The share of the class that one token reads: 1 for matrices, a row's share
+  /// of an embedding table. M tokens read the share 1 - (1 - touch)^M.
+  double touch = 1;
+  /// Whether single rows are read. Rows on the disk are read straight from the
+  /// file and need no room in the ring.
+  bool isGathered = false;
+  /// Whether the class must stay in memory, because its segments are too small
+  /// to be worth reads of their own.
+  bool isPinned = false;
+  /// Whether only the rows are computed whose logits are wanted.
+  bool isForOutputs = false;
+  /// Seconds of arithmetic for one token, on all cores and on the GPU.
+  double cpuSecondsPerToken = 0;
+  double gpuSecondsPerToken = 0;
+  /// The bytes of the class in the step that has the most of them.
+  uint64_t largestStep = 0;
+};
+
+/// A kind of pass over the model.
+struct Phase {
+  std::string name;
+  uint64_t tokens = 1;
+  uint64_t outputs = 1; ///< tokens whose logits are wanted
+  /// How many such passes are counted in what is minimised.
+  double passes = 1;
+  uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
+};
+
+/// In bytes per second. 0 means that the rate is not known, and the resource
+/// then counts as infinitely fast.
+struct LinkRates {
+  double disk = 0;
+  double transfer = 0; ///< from RAM to the GPU
+  double memory = 0;   ///< RAM, read by all cores
+  double vram = 0;
+};
+
+struct ResidencyProblem {
+  std::vector<WeightClass> classes;
+  std::vector<Phase> phases;
+  LinkRates links;
+  bool hasGpu = false;
+  /// Whether the disk's writes to the ring count as bytes on the memory bus. The
+  /// predictions in plans leave them out.
+  bool countsRingWrites = true;
+  /// Whether a plan must be able to have the placement: all classes with touch 1
+  /// have the same shares, and a table is as a whole in RAM or on the disk.
+  /// Otherwise, such classes have the same shares if others would save less than
+  /// the part `worthUneven` of the time.
+  bool isForPlan = false;
+  double worthUneven = kWorthUneven;
+  /// Capacities in bytes; nullopt means that there is no limit. The limit of
+  /// `disk` is for the weights that are read in every pass.
+  std::optional<uint64_t> vram;
+  std::optional<uint64_t> ram;
+  std::optional<uint64_t> disk;
+  /// What is needed beside weights, KV cache and ring.
+  uint64_t vramReserve = 0;
+  uint64_t ramReserve = 0;
+  uint64_t kvBytes = 0;
+  /// The extra time of a pass in which both devices compute.
+  double handoverSeconds = 0;
+};
+
+enum class Schedule : uint8_t { Serial, Fluid };
+enum class Devices : uint8_t { Cpu, Gpu, Both };
+
+struct ClassPlacement {
+  uint64_t vram = 0; ///< bytes of tier V
+  uint64_t ram = 0;  ///< bytes of tiers RC and RG
+  uint64_t disk = 0; ///< bytes of tiers SC and SG
+  /// For each phase, the shares of `ram` and `disk` that the GPU computes.
+  std::vector<double> ramOnGpu;
+  std::vector<double> diskOnGpu;
+};
+
+/// What a pass costs. Bytes are those that cross the link in one pass.
+struct PhaseLoad {
+  double diskBytes = 0;
+  double transferBytes = 0;
+  double memoryBytes = 0; ///< weights and KV cache on the memory bus
+  double vramBytes = 0;
+  double cpuSeconds = 0;
+  double gpuSeconds = 0;
+  double seconds = 0;
+  /// The resource that takes the longest: "disk", "pcie", "dram", "cpu" (its
+  /// arithmetic), "vram" or "gpu" (its arithmetic); "" if no time is known.
+  std::string limit;
+};
+
+struct Residency {
+  Schedule schedule = Schedule::Serial;
+  Devices devices = Devices::Cpu;
+  std::vector<ClassPlacement> classes; ///< as in the problem
+  uint64_t kvVram = 0;
+  uint64_t kvRam = 0;
+  uint64_t ringBytes = 0;       ///< in RAM; 0 if nothing is streamed but rows
+  std::vector<PhaseLoad> loads; ///< of the problem's phases
+  double seconds = 0;           ///< of all passes that the phases count
+};
+
+/// Returns the best placement for a schedule.
+Result<Residency> solveResidency(const ResidencyProblem &problem,
+                                 Schedule schedule);
+
+/// Returns what one pass of each phase costs with a placement. Only the
+/// placement's classes, KV cache, schedule and devices are read.
+std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
+                                 const Residency &placement);
+
+/// Returns the smallest RAM for which solveResidency() finds a placement, in
+/// bytes, or nullopt if none is large enough.
+Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_RESIDENCYSOLVER_H

@@ -1,0 +1,42 @@
+//===- WeightUses.h - which steps need which weights ------------*- C++ -*-===//
+//
+// A step may need only some rows of a matrix. This file turns the bytes that
+// each step reads of a segment into the pieces of planner/Placement.h.
+//
+// A chunk, which has one digest, is read as a whole for the first step that needs
+// any byte of it. After that, its pages are needed only by the steps that read
+// them.
+//
+// Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_PLANNER_WEIGHTUSES_H
+#define AIRPACK_COMPILER_PLANNER_WEIGHTUSES_H
+
+#include "compiler/planner/Placement.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace air::compiler {
+
+/// A step reads the bytes [begin, end) of a segment.
+struct WeightUse {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  uint32_t step = 0;
+  /// The bytes are a vector, such as a bias. Vectors are small, so those that
+  /// other steps than the first one need stay in RAM.
+  bool isVector = false;
+};
+
+/// Returns a segment of `bytes` bytes with chunks of `chunkBytes` bytes. It has no
+/// pieces if only one step needs it, or if steps that do not follow each other
+/// read the same bytes of a matrix. If no step needs it, its first step is
+/// UINT32_MAX.
+WeightSegment dividedSegment(uint64_t bytes, uint64_t chunkBytes,
+                             const std::vector<WeightUse> &uses);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_PLANNER_WEIGHTUSES_H

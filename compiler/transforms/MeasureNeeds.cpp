@@ -1,0 +1,201 @@
+//===- MeasureNeeds.cpp - the sizes of a plan module ----------------------===//
+#include "compiler/transforms/MeasureNeeds.h"
+
+#include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/transforms/RamDemand.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+using namespace mlir;
+using namespace air::ir::plan;
+
+namespace air::compiler {
+namespace {
+
+enum ClassIndex : size_t { kAttention, kFfn, kHead, kTable, kOther };
+constexpr const char *kNames[] = {"attention", "ffn", "head", "embedding table",
+                                  "other"};
+
+ClassIndex classOf(StepKind kind) {
+  switch (kind) {
+  case StepKind::AttnIn:
+  case StepKind::Attn:
+  case StepKind::AttnOut:
+    return kAttention;
+  case StepKind::FfnIn:
+  case StepKind::FfnOut:
+    return kFfn;
+  case StepKind::Head:
+    return kHead;
+  case StepKind::Embed:
+    return kTable;
+  default:
+    return kOther;
+  }
+}
+
+void addOps(TokenOps &ops, DispatchOp dispatch) {
+  const auto count = static_cast<double>(dispatch.getFlopsPerRow());
+  ops.all += count;
+  switch (dispatch.getArithmetic()) {
+  case Arithmetic::Float32:
+    ops.float32 += count;
+    break;
+  case Arithmetic::Int8:
+    ops.byteDot += count;
+    break;
+  case Arithmetic::Int15:
+    ops.byteDot += 2 * count;
+    break;
+  case Arithmetic::BFloat16:
+    ops.bf16Dot += count;
+    break;
+  }
+}
+
+/// The program that runs batches of `tokens` tokens.
+ProgramOp programFor(ModuleOp module, uint64_t tokens) {
+  for (ProgramOp program : module.getOps<ProgramOp>()) {
+    if (program.getMinTokens() <= tokens && tokens <= program.getMaxTokens()) {
+      return program;
+    }
+  }
+  return {};
+}
+
+/// Which kinds of steps use each segment. A tied table is used by two.
+llvm::DenseMap<StringAttr, std::set<ClassIndex>> usersOf(ModuleOp module,
+                                                         ProgramOp program) {
+  llvm::DenseMap<StringAttr, StringAttr> segmentOf;
+  for (TensorOp tensor : module.getOps<TensorOp>()) {
+    if (FlatSymbolRefAttr segment = tensor.getSegmentAttr()) {
+      segmentOf[tensor.getSymNameAttr()] = segment.getAttr();
+    }
+  }
+  llvm::DenseMap<StringAttr, std::set<ClassIndex>> users;
+  for (StepOp step : program.getOps<StepOp>()) {
+    for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+      for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
+        if (binding.getKind() == BindingKind::Tensor) {
+          users[segmentOf.lookup(binding.getTarget().getAttr())].insert(
+              classOf(step.getKind()));
+        }
+      }
+    }
+  }
+  return users;
+}
+
+/// The most bytes of a segment that one step needs.
+uint64_t largestStepOf(const WeightSegment &segment) {
+  if (segment.pieces.empty()) {
+    return segment.bytes;
+  }
+  std::map<uint32_t, uint64_t> bytesOfStep;
+  uint64_t begin = 0;
+  uint64_t largest = 0;
+  for (const WeightPiece &piece : segment.pieces) {
+    uint64_t &bytes = bytesOfStep[piece.firstStep];
+    bytes += piece.end - begin;
+    begin = piece.end;
+    largest = std::max(largest, bytes);
+  }
+  return largest;
+}
+
+} // namespace
+
+Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
+                                uint64_t vocabularyBytes) {
+  auto models = llvm::to_vector(module.getOps<ModelOp>());
+  auto limits = llvm::to_vector(module.getOps<LimitsOp>());
+  auto caches = llvm::to_vector(module.getOps<KvOp>());
+  ProgramOp decode = programFor(module, 1);
+  if (models.size() != 1 || limits.size() != 1 || caches.size() != 1 ||
+      !decode) {
+    return internalError("the module is not a plan whose memory is planned");
+  }
+  ModelNeeds needs;
+  needs.ram = ramDemandOf(module, profile, vocabularyBytes);
+  needs.ram.kernels = kKernelBytes;
+  needs.kvType =
+      caches.front().getDtype().getValue() == DType::F32 ? "f32" : "f16";
+  const auto hyperparameters = models.front().getHyperparameters();
+  needs.layers = static_cast<uint64_t>(hyperparameters.getLayers());
+  needs.parameters = static_cast<uint64_t>(hyperparameters.getParameters());
+  needs.trainedContext =
+      static_cast<uint64_t>(hyperparameters.getTrainedContext());
+  needs.promptTokens =
+      std::min<uint64_t>(limits.front().getMaxTokens(), needs.ram.context);
+
+  for (const char *name : kNames) {
+    needs.classes.emplace_back().name = name;
+  }
+  auto users = usersOf(module, decode);
+  const std::vector<WeightSegment> weights = weightProblemOf(module).weights;
+  size_t next = 0;
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    if (segment.getKind() == SegmentKind::Kernels) {
+      continue;
+    }
+    // A tied table belongs to the head, which reads all of it.
+    const std::set<ClassIndex> &uses = users[segment.getSymNameAttr()];
+    const ClassIndex index = uses.contains(kHead) ? kHead
+                             : uses.empty()       ? kOther
+                                                  : *uses.begin();
+    ClassNeeds &entry = needs.classes[index];
+    needs.weightBytes += segment.getRawBytes();
+    entry.bytes += segment.getRawBytes();
+    const bool isTable = segment.getKind() == SegmentKind::Table;
+    entry.largestStep =
+        std::max(entry.largestStep, isTable ? segment.getRawBytes()
+                                            : largestStepOf(weights[next++]));
+  }
+
+  ClassNeeds &table = needs.classes[kTable];
+  table.isGathered = true;
+  needs.classes[kHead].isForOutputs = true;
+  if (table.bytes != 0) {
+    uint64_t rowBytes = 0;
+    for (StepOp step : decode.getOps<StepOp>()) {
+      if (step.getKind() == StepKind::Embed) {
+        for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+          rowBytes += dispatch.getWeightBytes();
+        }
+      }
+    }
+    table.touch = std::min(1.0, static_cast<double>(rowBytes) /
+                                    static_cast<double>(table.bytes));
+  }
+
+  ProgramOp prompt = programFor(module, needs.promptTokens);
+  if (!prompt) {
+    return internalError("no program runs batches of " +
+                         std::to_string(needs.promptTokens) + " tokens");
+  }
+  // Attention multiplies a query with each earlier key, and its weight with the
+  // value: 4 operations per element. On average, half of the prompt is earlier.
+  const double keys = (static_cast<double>(needs.promptTokens) + 1) / 2;
+  for (StepOp step : prompt.getOps<StepOp>()) {
+    ClassNeeds &entry = needs.classes[classOf(step.getKind())];
+    for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+      addOps(entry.ops, dispatch);
+    }
+    if (step.getKind() == StepKind::Attn) {
+      const double count = 4 * keys *
+                           static_cast<double>(hyperparameters.getHeads() *
+                                               hyperparameters.getHeadDim());
+      entry.ops.all += count;
+      entry.ops.float32 += count;
+    }
+  }
+  std::erase_if(needs.classes,
+                [](const ClassNeeds &entry) { return entry.bytes == 0; });
+  return needs;
+}
+
+} // namespace air::compiler

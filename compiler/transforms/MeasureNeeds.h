@@ -1,0 +1,27 @@
+//===- MeasureNeeds.h - the sizes of a plan module --------------*- C++ -*-===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_MEASURENEEDS_H
+#define AIRPACK_COMPILER_TRANSFORMS_MEASURENEEDS_H
+
+#include "compiler/planner/ModelNeeds.h"
+#include "formats/machine/MachineProfile.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace air::compiler {
+
+/// Returns what the plan in `module` needs on the machine `profile`. The pass
+/// schedule-reads must have run. The kernels are not compiled then, so their
+/// size is the estimate kKernelBytes. `vocabularyBytes` is the size of the
+/// vocabulary in the plan's metadata.
+Result<ModelNeeds> measureNeeds(mlir::ModuleOp module,
+                                const MachineProfile &profile,
+                                uint64_t vocabularyBytes);
+
+/// The kernels for Q4_K_M models of 8 to 405 billion parameters take 0.4 MiB on
+/// targets with AVX-512, and 0.7 MiB on those with AVX2. A model with more dtypes
+/// has more of them.
+inline constexpr uint64_t kKernelBytes = uint64_t{2} << 20;
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_MEASURENEEDS_H

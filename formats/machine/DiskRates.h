@@ -1,0 +1,76 @@
+//===- DiskRates.h - how a disk is read, and how fast -----------*- C++ -*-===//
+//
+// The ways of reading blocks of a file, and the rates that `airrun probe` has
+// measured for them. The names are those of the command line and of the JSON of
+// a machine profile, where the rates are the object "disk":
+//   cached  "unknown". Whether some of the bytes came from a cache below the
+//           operating system, such as that of the drive or of the host of a
+//           virtual machine, is not visible to a program.
+//   curve   a list of at most kMaxDiskRates objects with all five keys of
+//           DiskRate; each combination of the first four may appear once
+//
+// Thread-safety: plain data and pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MACHINE_DISKRATES_H
+#define AIRPACK_FORMATS_MACHINE_DISKRATES_H
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace air {
+
+/// How blocks of a file get into memory.
+enum class IoMethod : uint8_t {
+  Uring = 0,    ///< uring: io_uring and O_DIRECT, past the page cache
+  Pread = 1,    ///< pread: threads that call pread, with O_DIRECT
+  Buffered = 2, ///< buffered: threads that call pread, through the page cache
+};
+
+/// The name of a method, or "" if the value is not in the enumeration.
+std::string_view ioMethodName(IoMethod method);
+/// The method with a name, or nullopt if no method has the name.
+std::optional<IoMethod> ioMethodOf(std::string_view name);
+
+/// Offsets, lengths and addresses of blocks are multiples of this, in bytes. It
+/// suits every file system whose blocks are no larger than a page of 4 KiB.
+inline constexpr uint64_t kBlockAlignment = 4096;
+inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;
+/// The largest number of blocks that are read at a time.
+inline constexpr uint32_t kMaxDiskDepth = 256;
+inline constexpr size_t kMaxDiskRates = 1024;
+
+/// A way of reading a file from its start to its end, and how fast it is.
+struct DiskRate {
+  IoMethod method = IoMethod::Uring; ///< method: uring, pread or buffered
+  /// block_bytes: a multiple of kBlockAlignment, at most kMaxBlockBytes
+  uint64_t blockBytes = uint64_t{2} << 20;
+  uint32_t depth = 2; ///< depth: blocks in flight, 1 to kMaxDiskDepth
+  /// huge_pages: whether the memory to which the blocks go has huge pages,
+  /// true or false
+  bool hugePages = true;
+  uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
+
+  bool operator==(const DiskRate &) const = default;
+};
+
+/// The order of a curve: by method, block size, depth and pages (huge pages
+/// last). Two rates that are equal in this order are the same way of reading.
+std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
+
+/// Chooses how a program reads: of the ways that reach at least 97 % of the
+/// fastest one's rate, the one that takes the least memory (block size times
+/// depth), and of those the fastest. Differences below 3 % are within the
+/// spread of the measurements, and memory in flight cannot hold weights.
+/// Returns a DiskRate without a bandwidth and with otherwise default values if
+/// the curve is empty: 2 MiB and two blocks in flight are enough for an NVMe
+/// drive.
+DiskRate chooseDiskRate(std::span<const DiskRate> curve);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MACHINE_DISKRATES_H

@@ -1,0 +1,54 @@
+//===- GpuProfile.h - a GPU as data -----------------------------*- C++ -*-===//
+//
+// What airpack needs to know about a GPU to predict what a model would do on
+// it. No plan contains this yet: a plan's kernels are for the CPU, and only
+// `airpack --explain` uses the GPU of a machine.
+//
+// In the JSON of a profile, the GPUs are the list "gpus". It has at most one
+// entry, and is only written if there is a GPU. An entry is an object with the
+// keys
+//   name              as the name of the machine (required)
+//   backend           "cuda" or "vulkan" (required)
+//   memory_bytes, memory_bandwidth, transfer_bandwidth, f16_ops
+//                     0..2^63-1; 0 when absent, which means "not known"
+//
+// Thread-safety: plain data.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MACHINE_GPUPROFILE_H
+#define AIRPACK_FORMATS_MACHINE_GPUPROFILE_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air {
+
+/// The interface through which a GPU would be programmed.
+enum class GpuBackend : uint8_t { Cuda = 0, Vulkan = 1 };
+
+struct GpuProfile {
+  std::string name; ///< "rtx4090", or any name in a file
+  GpuBackend backend = GpuBackend::Cuda;
+  uint64_t memoryBytes = 0;     ///< size of the VRAM in bytes
+  uint64_t memoryBandwidth = 0; ///< reads from VRAM, in bytes/s
+  /// Copies from page-locked RAM to VRAM, in bytes/s.
+  uint64_t transferBandwidth = 0;
+  /// Matrix multiplication of float16 that is added in float32, in operations
+  /// per second; a product and an addition are two operations.
+  uint64_t f16Ops = 0;
+
+  bool operator==(const GpuProfile &) const = default;
+};
+
+/// The name of a backend for people: "CUDA" or "Vulkan".
+std::string_view backendTitle(GpuBackend backend);
+
+/// The GPUs that can be named as a target, sorted by name. Their rates are
+/// nominal: shares of what the data sheets state (GpuTable.cpp).
+std::vector<GpuProfile> builtinGpus();
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MACHINE_GPUPROFILE_H

@@ -1,0 +1,50 @@
+//===- TileRows.h - which bytes of a matrix row tiles read ------*- C++ -*-===//
+//
+// A dispatch with Grid.rows_per_tile divides the rows of its matrices between
+// its row tiles (plan.fbs). The rows of some consecutive tiles are one range of
+// bytes in every layout, because a layout stores the rows, or the row blocks,
+// one after the other.
+//
+// Thread-safety: pure functions. They rely on what verifyPlan() checks of
+// tensors and grids.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_TILEROWS_H
+#define AIRPACK_FORMATS_PLAN_TILEROWS_H
+
+#include "formats/plan/Layout.h"
+
+#include <cstdint>
+
+namespace air {
+
+namespace plan {
+struct Grid;
+struct Tensor;
+} // namespace plan
+
+/// The half-open range [begin, end) of rows or bytes.
+struct HalfOpenRange {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  bool operator==(const HalfOpenRange &) const = default;
+};
+
+/// The number of rows that a layout stores as one unit: 16 for x16, else 1.
+uint64_t rowsPerBlock(Layout layout);
+
+/// The bytes, from the start of a matrix, that hold the given rows. A row block
+/// counts whole. `matrixRows` and `matrixBytes` are those of the matrix.
+HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,
+                          uint64_t matrixBytes, HalfOpenRange rows);
+
+/// The rows of a matrix that the tiles of a dispatch read: those of the tiles
+/// that run if `grid` divides the rows between tiles, and all rows otherwise.
+HalfOpenRange rowsRead(const plan::Grid &grid, uint64_t matrixRows);
+
+/// The bytes, from the start of the tensor, that the tiles of a dispatch read.
+HalfOpenRange bytesRead(const plan::Grid &grid, const plan::Tensor &tensor);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_TILEROWS_H

@@ -1,0 +1,546 @@
+//===- VerifyPlacements.cpp - rules of residency and of the ring ----------===//
+#include "formats/plan/PlanRules.h"
+#include "formats/plan/TileRows.h"
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <span>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace air::rules {
+
+namespace {
+
+/// Bytes of a segment. `first` is the first step that needs any byte of their
+/// chunks, because a chunk is verified as a whole; UINT32_MAX if there is none.
+/// `last` is the last step that reads any byte of their pages.
+struct Piece {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  uint32_t first = UINT32_MAX;
+  uint32_t last = 0;
+};
+
+/// What the steps of all programs need of the segments of weights, as far as
+/// streaming is concerned.
+struct Uses {
+  uint32_t steps = 0;
+  /// Of each segment, ascending; together, they are the whole segment. Empty for
+  /// segments of other kinds.
+  std::vector<std::vector<Piece>> pieces;
+};
+
+/// Bytes of a segment that a step reads.
+struct Use {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  uint32_t step = 0;
+};
+
+/// Divides a segment into pieces. `bytes` is its size in whole pages. The time is
+/// nearly linear in the number of uses.
+class Division {
+public:
+  Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,
+           uint64_t bytes)
+      : uses(std::move(found)), bytes(bytes), bounds({0, bytes}) {
+    for (const Use &use : uses) {
+      for (uint64_t unit : {chunkBytes, pageBytes}) {
+        const Use whole = inWhole(use, unit);
+        bounds.push_back(whole.begin);
+        bounds.push_back(whole.end);
+      }
+    }
+    std::sort(bounds.begin(), bounds.end());
+    bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
+    for (size_t i = 1; i < bounds.size(); ++i) {
+      pieces.push_back({bounds[i - 1], bounds[i]});
+    }
+    std::sort(uses.begin(), uses.end(),
+              [](const Use &a, const Use &b) { return a.step < b.step; });
+    visit(chunkBytes, [](Piece &piece, uint32_t step) { piece.first = step; });
+    std::reverse(uses.begin(), uses.end());
+    visit(pageBytes, [](Piece &piece, uint32_t step) { piece.last = step; });
+  }
+
+  std::vector<Piece> take() { return std::move(pieces); }
+
+private:
+  Use inWhole(const Use &use, uint64_t unit) const {
+    return {use.begin / unit * unit,
+            std::min(checkedAlignUp(use.end, unit).value_or(bytes), bytes),
+            use.step};
+  }
+
+  /// Calls set(piece, step) once for each piece that a use reaches, with the step
+  /// of the first such use. Uses reach whole units.
+  template <typename Set> void visit(uint64_t unit, Set set) {
+    // No piece from number i up to number next[i] is left.
+    std::vector<size_t> next(pieces.size() + 1);
+    std::iota(next.begin(), next.end(), 0);
+    const auto left = [&](size_t i) {
+      while (next[i] != i) {
+        next[i] = next[next[i]];
+        i = next[i];
+      }
+      return i;
+    };
+    for (const Use &use : uses) {
+      const Use whole = inWhole(use, unit);
+      const auto begin =
+          std::lower_bound(bounds.begin(), bounds.end(), whole.begin);
+      size_t i = left(static_cast<size_t>(begin - bounds.begin()));
+      while (i < pieces.size() && pieces[i].begin < whole.end) {
+        set(pieces[i], use.step);
+        next[i] = i + 1;
+        i = left(i);
+      }
+    }
+  }
+
+  std::vector<Use> uses;
+  const uint64_t bytes;
+  std::vector<uint64_t> bounds; ///< of the pieces
+  std::vector<Piece> pieces;
+};
+
+/// Adds what a step reads of each segment of weights.
+void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
+             std::vector<std::vector<Use>> &found) {
+  for (const plan::Dispatch *dispatch : *step.dispatches()) {
+    for (const plan::Binding *binding : *dispatch->bindings()) {
+      if (binding->kind() == plan::BindingKind::Tensor) {
+        const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
+        const HalfOpenRange bytes = bytesRead(*dispatch->grid(), tensor);
+        found[tensor.segment()].push_back({tensor.offset() + bytes.begin,
+                                           tensor.offset() + bytes.end, index});
+      }
+    }
+  }
+}
+
+Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
+  std::vector<std::vector<Use>> found(plan.segments()->size());
+  for (const plan::Program *program : *plan.programs()) {
+    uint32_t index = 0;
+    for (const plan::Step *step : *program->steps()) {
+      if (step->kind() != plan::StepKind::Embed) {
+        addUses(plan, *step, index, found);
+      }
+      ++index;
+    }
+  }
+  Uses uses;
+  uses.steps = plan.programs()->Get(0)->steps()->size();
+  uses.pieces.resize(found.size());
+  for (uint32_t i = 0; i < found.size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    const auto padded = checkedAlignUp(segment.raw_bytes(), pageBytes);
+    if (segment.kind() == plan::SegmentKind::Weights && padded) {
+      uses.pieces[i] = Division(std::move(found[i]), segment.digest_chunk(),
+                                pageBytes, *padded)
+                           .take();
+    }
+  }
+  return uses;
+}
+
+/// Checks Placement.resident.
+Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
+                       uint64_t pageBytes, const std::string &where) {
+  if (sizeOf(placement.resident()) != plan.segments()->size()) {
+    return broken("plan.placement.resident", where,
+                  "states the resident bytes of " +
+                      str(sizeOf(placement.resident())) +
+                      " segments; there are " + str(plan.segments()->size()));
+  }
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    const uint64_t resident = placement.resident()->Get(i);
+    if (resident == segment.raw_bytes()) {
+      continue;
+    }
+    const bool isAllowed =
+        segment.kind() == plan::SegmentKind::Weights
+            ? resident < segment.raw_bytes() && resident % pageBytes == 0
+            : segment.kind() == plan::SegmentKind::Table && resident == 0;
+    if (!isAllowed) {
+      return broken("plan.placement.resident",
+                    where + ", " + label("segment", i, segment),
+                    "keeps " + str(resident) + " of " +
+                        str(segment.raw_bytes()) + " bytes in RAM; a segment " +
+                        "of " + plan::EnumNameSegmentKind(segment.kind()) +
+                        (segment.kind() == plan::SegmentKind::Weights
+                             ? " keeps whole pages or all"
+                         : segment.kind() == plan::SegmentKind::Table
+                             ? " keeps nothing or all"
+                             : " keeps all"));
+    }
+  }
+  return Status::ok();
+}
+
+/// Follows the reads of a placement and the steps that use what they have read.
+/// A step is identified by the number of steps before it since the start of the
+/// first pass.
+class Stream {
+public:
+  Stream(const plan::Plan &plan, const plan::Placement &placement,
+         const Uses &uses, uint64_t pageBytes, std::string where)
+      : plan(plan), placement(placement), uses(uses), pageBytes(pageBytes),
+        where(std::move(where)) {}
+
+  Status run() {
+    AIR_RETURN_IF_ERROR(verifyRing());
+    AIR_RETURN_IF_ERROR(verifyOrder());
+    AIR_RETURN_IF_ERROR(verifyComplete());
+    AIR_RETURN_IF_ERROR(verifySteps());
+    // All passes make the same reads. In the second pass, the ring already
+    // holds what the pass before has left there, as in every later pass.
+    for (uint32_t pass = 0; pass < 2; ++pass) {
+      AIR_RETURN_IF_ERROR(verifyPass(pass));
+    }
+    return Status::ok();
+  }
+
+private:
+  Status verifyRing() const {
+    const uint64_t ring = placement.ring_bytes();
+    if (ring % pageBytes != 0 ||
+        (ring == 0) != (sizeOf(placement.reads()) == 0)) {
+      return broken("plan.placement.ring", where,
+                    "has a ring of " + str(ring) + " bytes for " +
+                        str(sizeOf(placement.reads())) +
+                        " reads; it must consist of whole pages, and be empty "
+                        "exactly if there are no reads");
+    }
+    return Status::ok();
+  }
+
+  static std::tuple<uint32_t, uint32_t, uint64_t>
+  orderOf(const plan::StreamRead &read) {
+    return {read.before_step(), read.segment(), read.offset()};
+  }
+
+  Status verifyOrder() const {
+    for (uint32_t i = 1; i < sizeOf(placement.reads()); ++i) {
+      if (orderOf(*placement.reads()->Get(i)) <
+          orderOf(*placement.reads()->Get(i - 1))) {
+        return broken("plan.stream.order", readName(i),
+                      "must come before the read before it; reads are in the "
+                      "order of the steps that need them, then of segments, "
+                      "then of offsets");
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Checks that each page of the weights is either resident or read once.
+  Status verifyComplete() const {
+    std::vector<uint32_t> order(sizeOf(placement.reads()));
+    for (uint32_t i = 0; i < order.size(); ++i) {
+      order[i] = i;
+    }
+    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      const plan::StreamRead &first = *placement.reads()->Get(a);
+      const plan::StreamRead &second = *placement.reads()->Get(b);
+      return std::tuple(first.segment(), first.offset(), a) <
+             std::tuple(second.segment(), second.offset(), b);
+    });
+    auto next = order.begin();
+    for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+      const plan::Segment &segment = *plan.segments()->Get(i);
+      const uint64_t resident = placement.resident()->Get(i);
+      if (segment.kind() != plan::SegmentKind::Weights ||
+          resident == segment.raw_bytes()) {
+        continue;
+      }
+      const auto padded = checkedAlignUp(segment.raw_bytes(), pageBytes);
+      uint64_t at = resident;
+      while (padded && at < *padded) {
+        if (next == order.end()) {
+          return broken("plan.stream.complete", where,
+                        "no read covers the bytes of " +
+                            label("segment", i, segment) + " from " + str(at));
+        }
+        const plan::StreamRead &read = *placement.reads()->Get(*next);
+        if (read.segment() != i || read.offset() != at) {
+          return broken("plan.stream.complete", readName(*next),
+                        "reads segment " + str(read.segment()) + " from " +
+                            str(read.offset()) +
+                            "; the next bytes that do "
+                            "not stay in RAM are those of segment " +
+                            str(i) + " from " + str(at));
+        }
+        AIR_RETURN_IF_ERROR(verifyRange(*next, *padded));
+        at += read.bytes();
+        ++next;
+      }
+      if (!padded) {
+        return broken("plan.stream.complete", label("segment", i, segment),
+                      "its pages exceed 64 bits");
+      }
+    }
+    if (next != order.end()) {
+      return broken("plan.stream.complete", readName(*next),
+                    "reads bytes that stay in RAM or have been read before");
+    }
+    return Status::ok();
+  }
+
+  Status verifyRange(uint32_t index, uint64_t padded) const {
+    const plan::StreamRead &read = *placement.reads()->Get(index);
+    const uint64_t ring = placement.ring_bytes();
+    if (read.bytes() == 0 || read.bytes() % pageBytes != 0 ||
+        read.ring_offset() % pageBytes != 0 || read.bytes() > ring ||
+        read.ring_offset() >= ring ||
+        !rangeFits(read.offset(), read.bytes(), padded)) {
+      return broken("plan.stream.range", readName(index),
+                    "reads " + str(read.bytes()) + " bytes at offset " +
+                        str(read.offset()) + " of a segment with " +
+                        str(padded) + " bytes in whole pages, to offset " +
+                        str(read.ring_offset()) + " of a ring of " + str(ring) +
+                        " bytes; they must be whole pages that fit");
+    }
+    return Status::ok();
+  }
+
+  /// Returns the pieces that a read touches.
+  std::span<const Piece> piecesOf(const plan::StreamRead &read) const {
+    const std::vector<Piece> &all = uses.pieces[read.segment()];
+    const auto begin =
+        std::partition_point(all.begin(), all.end(), [&](const Piece &p) {
+          return p.end <= read.offset();
+        });
+    const auto end =
+        std::partition_point(begin, all.end(), [&](const Piece &p) {
+          return p.begin < read.offset() + read.bytes();
+        });
+    return {begin, end};
+  }
+
+  /// Checks that the same step is the first that needs each byte of a read.
+  Status verifyBefore(uint32_t index) const {
+    const plan::StreamRead &read = *placement.reads()->Get(index);
+    for (const Piece &piece : piecesOf(read)) {
+      if (piece.first != read.before_step()) {
+        return broken("plan.stream.before", readName(index),
+                      "ends before step " + str(read.before_step()) +
+                          "; the bytes " + str(piece.begin) + " to " +
+                          str(piece.end) + " of the segment are " +
+                          (piece.first == UINT32_MAX
+                               ? std::string("not needed in any step")
+                               : "first needed in step " + str(piece.first)));
+      }
+    }
+    return Status::ok();
+  }
+
+  Status verifySteps() const {
+    const auto steps = int64_t{uses.steps};
+    int64_t after = -steps;
+    for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
+      const plan::StreamRead &read = *placement.reads()->Get(i);
+      AIR_RETURN_IF_ERROR(verifyBefore(i));
+      if (read.after_step() < after ||
+          read.after_step() >= int64_t{read.before_step()}) {
+        return broken("plan.stream.after", readName(i),
+                      "begins after step " + std::to_string(read.after_step()) +
+                          "; it must be at least " + std::to_string(after) +
+                          ", so that reads are in order, and less than " +
+                          str(read.before_step()) +
+                          ", the step that needs the bytes");
+      }
+      after = read.after_step();
+    }
+    return Status::ok();
+  }
+
+  Status verifyPass(uint32_t pass) {
+    const int64_t start = int64_t{pass} * int64_t{uses.steps};
+    for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
+      const plan::StreamRead &read = *placement.reads()->Get(i);
+      const int64_t after = start + read.after_step();
+      for (const Piece &piece : piecesOf(read)) {
+        const uint64_t from = std::max(piece.begin, read.offset());
+        const uint64_t bytes =
+            std::min(piece.end, read.offset() + read.bytes()) - from;
+        const int64_t last =
+            start + int64_t{std::max(piece.last, read.before_step())};
+        const uint64_t at = from - read.offset();
+        const uint64_t room = placement.ring_bytes() - read.ring_offset();
+        const uint64_t begin = at < room ? read.ring_offset() + at : at - room;
+        const uint64_t straight =
+            std::min(bytes, placement.ring_bytes() - begin);
+        AIR_RETURN_IF_ERROR(overwrite(begin, begin + straight, after, last, i));
+        if (straight < bytes) {
+          AIR_RETURN_IF_ERROR(overwrite(0, bytes - straight, after, last, i));
+        }
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Records that read `index` replaces the bytes from `begin` to `end` of the
+  /// ring at any time after step `after`, and that they are used until step
+  /// `last`. Fails if a step that comes later still uses what it replaces.
+  Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
+                   uint32_t index) {
+    auto it = held.upper_bound(begin);
+    if (it != held.begin() && std::prev(it)->second.end > begin) {
+      --it;
+    }
+    while (it != held.end() && it->first < end) {
+      const uint64_t oldBegin = it->first;
+      const Held old = it->second;
+      if (old.lastUse > after) {
+        return broken("plan.stream.overrun", readName(index),
+                      "overwrites bytes of the ring that " +
+                          readName(old.read) + " has put there, and that " +
+                          str(static_cast<uint64_t>(old.lastUse - after)) +
+                          " more steps must run before it may begin");
+      }
+      it = held.erase(it);
+      if (oldBegin < begin) {
+        held.emplace(oldBegin, Held{begin, old.lastUse, old.read});
+      }
+      if (old.end > end) {
+        it = held.emplace(end, Held{old.end, old.lastUse, old.read}).first;
+      }
+    }
+    held.emplace(begin, Held{end, last, index});
+    return Status::ok();
+  }
+
+  std::string readName(uint32_t index) const {
+    return where + ", read " + str(index);
+  }
+
+  /// A range of the ring, whose begin is the key in `held`.
+  struct Held {
+    uint64_t end = 0;
+    int64_t lastUse = 0; // the last step that needs the bytes
+    uint32_t read = 0;   // the read that has put them there
+  };
+
+  const plan::Plan &plan;
+  const plan::Placement &placement;
+  const Uses &uses;
+  const uint64_t pageBytes;
+  const std::string where;
+  std::map<uint64_t, Held> held;
+};
+
+/// Checks that every program has as many steps as the first one, and needs no
+/// segment earlier, so that the reads of a placement serve all programs.
+Status verifySameSteps(const plan::Plan &plan) {
+  const uint32_t steps = plan.programs()->Get(0)->steps()->size();
+  for (uint32_t p = 1; p < plan.programs()->size(); ++p) {
+    const plan::Program &program = *plan.programs()->Get(p);
+    const std::string where = label("program", p, program);
+    if (program.steps()->size() != steps) {
+      return broken("plan.stream.programs", where,
+                    "has " + str(program.steps()->size()) +
+                        " steps; the first program has " + str(steps));
+    }
+    uint32_t s = 0;
+    for (const std::vector<uint32_t> &used : wholeSegments(plan, program)) {
+      for (uint32_t segment : used) {
+        // Read i is that of segment i.
+        if (plan.reads()->Get(segment)->first_step() > s) {
+          return broken(
+              "plan.stream.programs",
+              where + ", " + label("step", s, *program.steps()->Get(s)),
+              "needs " +
+                  label("segment", segment, *plan.segments()->Get(segment)) +
+                  "; in the first program, step " +
+                  str(plan.reads()->Get(segment)->first_step()) +
+                  " is the first that needs it");
+        }
+      }
+      ++s;
+    }
+  }
+  return Status::ok();
+}
+
+/// Returns the budget of RAM of a placement; 0 if it has none.
+uint64_t ramBudget(const plan::Placement &placement) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < sizeOf(placement.budgets()); ++i) {
+    const plan::Budget &budget = *placement.budgets()->Get(i);
+    bytes = budget.tier() == plan::Tier::Ram ? budget.bytes() : bytes;
+  }
+  return bytes;
+}
+
+/// Whether any placement reads weights from the disk.
+bool streams(const plan::Plan &plan) {
+  for (const plan::Placement *placement : *plan.placements()) {
+    if (sizeOf(placement->reads()) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+std::vector<std::vector<uint32_t>> wholeSegments(const plan::Plan &plan,
+                                                 const plan::Program &program) {
+  std::vector<std::vector<uint32_t>> segments;
+  segments.reserve(program.steps()->size());
+  for (const plan::Step *step : *program.steps()) {
+    std::vector<uint32_t> &used = segments.emplace_back();
+    if (step->kind() == plan::StepKind::Embed) {
+      continue;
+    }
+    for (const plan::Dispatch *dispatch : *step->dispatches()) {
+      for (const plan::Binding *binding : *dispatch->bindings()) {
+        if (binding->kind() == plan::BindingKind::Tensor) {
+          used.push_back(plan.tensors()->Get(binding->index())->segment());
+        }
+      }
+    }
+    std::sort(used.begin(), used.end());
+    used.erase(std::unique(used.begin(), used.end()), used.end());
+  }
+  return segments;
+}
+
+Status verifyPlacements(const plan::Plan &plan, uint64_t pageBytes) {
+  if (plan.placements()->size() > kMaxPlacements) {
+    return broken("plan.placement.count", "placements",
+                  "there are " + str(plan.placements()->size()) + "; at most " +
+                      str(kMaxPlacements) + " are allowed");
+  }
+  Uses uses;
+  if (streams(plan)) {
+    AIR_RETURN_IF_ERROR(verifySameSteps(plan));
+    uses = usesOf(plan, pageBytes);
+  }
+  uint64_t before = UINT64_MAX;
+  for (uint32_t i = 0; i < plan.placements()->size(); ++i) {
+    const plan::Placement &placement = *plan.placements()->Get(i);
+    const std::string where = "placement " + str(i);
+    const uint64_t budget = ramBudget(placement);
+    if (plan.placements()->size() > 1 && (budget == 0 || budget >= before)) {
+      return broken("plan.placement.order", where,
+                    "has a RAM budget of " + str(budget) +
+                        " bytes; if there are several placements, each must "
+                        "have a budget, smaller than that of the one before");
+    }
+    before = budget;
+    AIR_RETURN_IF_ERROR(verifyResidency(plan, placement, pageBytes, where));
+    AIR_RETURN_IF_ERROR(Stream(plan, placement, uses, pageBytes, where).run());
+    AIR_RETURN_IF_ERROR(verifyBudgets(plan, placement, where));
+    AIR_RETURN_IF_ERROR(verifyPredictions(plan, placement, where));
+  }
+  return Status::ok();
+}
+
+} // namespace air::rules

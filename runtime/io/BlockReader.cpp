@@ -1,0 +1,130 @@
+//===- BlockReader.cpp - opens block readers ------------------------------===//
+#include "runtime/io/BlockReader.h"
+
+#include "runtime/io/BlockFile.h"
+#include "runtime/io/PreadReader.h"
+#include "runtime/io/UringReader.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+using namespace air;
+using namespace air::rt;
+
+Status BlockReader::submit(const BlockRequest &request) {
+  const auto refuse = [&](const std::string &why) {
+    return internalError("block of " + std::to_string(request.bytes) +
+                         " bytes at offset " + std::to_string(request.offset) +
+                         ": " + why);
+  };
+  if (flying == mostInFlight) {
+    return refuse("all " + std::to_string(mostInFlight) +
+                  " requests of the reader are in flight");
+  }
+  // Offsets of files are signed 64-bit numbers.
+  constexpr auto kMost = static_cast<uint64_t>(INT64_MAX) - kBlockAlignment;
+  if (request.bytes == 0 || request.bytes > kMost ||
+      request.offset > kMost - request.bytes || request.to == nullptr) {
+    return refuse("the block is empty, too large or has no memory");
+  }
+  if (request.offset % kBlockAlignment != 0 ||
+      reinterpret_cast<uintptr_t>(request.to) % kBlockAlignment != 0) {
+    return refuse("the offset and the memory must be multiples of " +
+                  std::to_string(kBlockAlignment));
+  }
+  AIR_RETURN_IF_ERROR(start(request));
+  ++flying;
+  return Status::ok();
+}
+
+Result<BlockDone> BlockReader::wait() {
+  if (flying == 0) {
+    return internalError("wait() without a request in flight");
+  }
+  Result<BlockDone> done = finish();
+  if (done) {
+    --flying;
+  }
+  return done;
+}
+
+Status BlockReader::tryReading(uint64_t fileBytes) {
+  if (fileBytes == 0) {
+    return Status::ok();
+  }
+  const std::unique_ptr<void, decltype(&std::free)> memory(
+      std::aligned_alloc(2 * kBlockAlignment, 2 * kBlockAlignment), &std::free);
+  if (memory == nullptr) {
+    return ioError("no memory for a block");
+  }
+  // The offset and the address are not multiples of more than kBlockAlignment,
+  // so that the trial fails if the device requires more.
+  BlockRequest request;
+  request.offset = fileBytes > kBlockAlignment ? kBlockAlignment : 0;
+  request.bytes = std::min(kBlockAlignment, fileBytes - request.offset);
+  request.to = static_cast<uint8_t *>(memory.get()) + kBlockAlignment;
+  AIR_RETURN_IF_ERROR(submit(request));
+  AIR_ASSIGN_OR_RETURN(BlockDone done, wait());
+  if (!done.status.isOk()) {
+    return unsupportedError("a trial with O_DIRECT failed: " +
+                            done.status.message());
+  }
+  total = 0;
+  return Status::ok();
+}
+
+Result<std::unique_ptr<BlockReader>>
+air::rt::openBlockReader(int descriptor, const std::string &path,
+                         IoMethod method, uint32_t depth) {
+  if (depth < 1 || depth > kMaxReaderDepth) {
+    return usageError(std::to_string(depth) +
+                      " blocks cannot be read at a time; 1 to " +
+                      std::to_string(kMaxReaderDepth) + " can");
+  }
+  AIR_ASSIGN_OR_RETURN(BlockFile file,
+                       BlockFile::reopen(descriptor, path, method));
+  const uint64_t bytes = file.size();
+  std::unique_ptr<BlockReader> reader;
+  if (method == IoMethod::Uring) {
+    AIR_ASSIGN_OR_RETURN(reader, UringReader::create(std::move(file), depth));
+  } else {
+    reader = PreadReader::create(std::move(file), method, depth, depth);
+  }
+  if (method != IoMethod::Buffered) {
+    AIR_RETURN_IF_ERROR(reader->tryReading(bytes));
+  }
+  return reader;
+}
+
+Result<OpenedReader> air::rt::openBestReader(int descriptor,
+                                             const std::string &path,
+                                             IoMethod wanted, uint32_t depth) {
+  std::string reasons;
+  for (IoMethod method :
+       {IoMethod::Uring, IoMethod::Pread, IoMethod::Buffered}) {
+    if (method < wanted) {
+      continue;
+    }
+    Result<std::unique_ptr<BlockReader>> reader =
+        openBlockReader(descriptor, path, method, depth);
+    if (reader) {
+      OpenedReader opened{*std::move(reader), ""};
+      if (!reasons.empty()) {
+        opened.note = "'" + path + "' is read with the method " +
+                      std::string(ioMethodName(method)) + " instead of " +
+                      std::string(ioMethodName(wanted)) + ": " + reasons;
+      }
+      return opened;
+    }
+    if (method == IoMethod::Buffered ||
+        reader.status().code() == ErrorCode::Usage) {
+      return reader.status();
+    }
+    const std::string &reason = reader.status().message();
+    if (reasons.find(reason) == std::string::npos) {
+      reasons += (reasons.empty() ? "" : "; ") + reason;
+    }
+  }
+  return internalError("no method of reading is known");
+}

@@ -1,0 +1,124 @@
+//===- MemoryLimit.cpp - how much memory is left at present ---------------===//
+#include "runtime/io/MemoryLimit.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <array>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+/// More than the files of any cgroup or /proc/meminfo have.
+constexpr size_t kMostFileBytes = 16384;
+
+} // namespace
+
+MemoryLimit::Number::Number(std::string file, std::string_view keyOfLine,
+                            uint64_t unitBytes)
+    : name(std::move(file)), key(keyOfLine), unit(unitBytes),
+      descriptor(::open(name.c_str(), O_RDONLY | O_CLOEXEC)) {}
+
+MemoryLimit::Number::Number(Number &&other) noexcept
+    : name(std::move(other.name)), key(other.key), unit(other.unit),
+      descriptor(std::exchange(other.descriptor, -1)), last(other.last) {}
+
+MemoryLimit::Number::~Number() {
+  if (descriptor >= 0) {
+    close(descriptor);
+  }
+}
+
+std::optional<uint64_t> MemoryLimit::Number::read() {
+  std::array<char, kMostFileBytes> text;
+  const ssize_t count =
+      descriptor < 0 ? 0 : pread(descriptor, text.data(), text.size(), 0);
+  if (count <= 0) {
+    return last;
+  }
+  const std::string_view contents(text.data(), static_cast<size_t>(count));
+  std::optional<uint64_t> number =
+      key.empty() ? leadingNumber(contents) : numberAfter(contents, key);
+  if (key.empty() && contents.starts_with("max")) {
+    number = UINT64_MAX;
+  }
+  if (number) {
+    last = *number > UINT64_MAX / unit ? UINT64_MAX : *number * unit;
+  }
+  return last;
+}
+
+MemoryLimit::MemoryLimit(const std::string &root)
+    : total(root + "/proc/meminfo", "MemTotal:", 1024),
+      available(root + "/proc/meminfo", "MemAvailable:", 1024) {
+  for (const MemoryGroup &group : memoryGroups(root)) {
+    std::vector<Number> limits;
+    for (const std::string &path : group.limits) {
+      limits.emplace_back(path, "", 1);
+    }
+    groups.push_back({std::move(limits), Number(group.usage, "", 1),
+                      Number(group.statistics, group.inactiveFile, 1)});
+  }
+}
+
+MemoryLimit MemoryLimit::open(const std::string &root) {
+  return MemoryLimit(root);
+}
+
+MemoryLimit::~MemoryLimit() = default;
+
+std::optional<MemoryRoom> MemoryLimit::read() {
+  std::optional<MemoryRoom> closest;
+  const auto consider = [&](uint64_t limit, int64_t free,
+                            const std::string &file) {
+    if (!closest || free < closest->free) {
+      closest = MemoryRoom{free, limit, file};
+    }
+  };
+  for (Group &group : groups) {
+    uint64_t limit = kUnlimitedMemory;
+    const std::string *file = nullptr;
+    for (Number &number : group.limits) {
+      const uint64_t value = number.read().value_or(kUnlimitedMemory);
+      if (value < limit) {
+        limit = value;
+        file = &number.path();
+      }
+    }
+    if (file == nullptr) {
+      continue;
+    }
+    const uint64_t usage =
+        std::min(group.usage.read().value_or(0), kUnlimitedMemory);
+    const uint64_t inactive =
+        std::min(group.inactiveFile.read().value_or(0), usage);
+    consider(limit,
+             static_cast<int64_t>(limit) -
+                 static_cast<int64_t>(usage - inactive),
+             *file);
+  }
+  if (const std::optional<uint64_t> free = available.read()) {
+    consider(std::min(total.read().value_or(0), kUnlimitedMemory),
+             static_cast<int64_t>(std::min(*free, kUnlimitedMemory)),
+             available.path());
+  }
+  return closest;
+}
+
+std::optional<uint64_t> MemoryLimit::usable(uint64_t own) {
+  const std::optional<MemoryRoom> room = read();
+  if (!room) {
+    return std::nullopt;
+  }
+  if (room->free >= 0) {
+    return checkedAdd(own, static_cast<uint64_t>(room->free))
+        .value_or(UINT64_MAX);
+  }
+  const auto excess = static_cast<uint64_t>(-room->free);
+  return own > excess ? own - excess : 0;
+}

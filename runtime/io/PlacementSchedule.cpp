@@ -1,0 +1,57 @@
+//===- PlacementSchedule.cpp - the schedule of a plan's placement ---------===//
+#include "formats/support/CheckedMath.h"
+#include "runtime/io/StreamSchedule.h"
+
+#include <algorithm>
+#include <tuple>
+
+using namespace air;
+using namespace air::rt;
+
+StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
+                                         uint32_t placement) {
+  const plan::Placement &chosen = *plan.placements()->Get(placement);
+  StreamSchedule schedule;
+  schedule.ringBytes = chosen.ring_bytes();
+  schedule.steps = plan.programs()->Get(0)->steps()->size();
+  std::vector<uint32_t> indexOf(plan.segments()->size());
+  for (const plan::Read *needed : *plan.reads()) {
+    uint32_t index = needed->segment();
+    const plan::Segment &record = *plan.segments()->Get(index);
+    StreamedSegment segment;
+    segment.segment = index;
+    segment.fileOffset = record.offset();
+    segment.chunkBytes = record.digest_chunk();
+    // The verifier has checked that stored sizes fit in the file.
+    segment.bytes = alignUp(record.stored_bytes(), SegmentArena::kPageBytes);
+    indexOf[index] = static_cast<uint32_t>(schedule.segments.size());
+    if (uint64_t resident =
+            alignUp(chosen.resident()->Get(index), SegmentArena::kPageBytes)) {
+      ScheduledRead read;
+      read.segment = indexOf[index];
+      read.bytes = resident;
+      read.isResident = true;
+      read.beforeStep = needed->first_step();
+      schedule.reads.push_back(read);
+    }
+    schedule.segments.push_back(segment);
+  }
+  schedule.reads.reserve(schedule.reads.size() + chosen.reads()->size());
+  for (const plan::StreamRead *streamed : *chosen.reads()) {
+    ScheduledRead read;
+    read.segment = indexOf[streamed->segment()];
+    read.offset = streamed->offset();
+    read.bytes = streamed->bytes();
+    read.beforeStep = streamed->before_step();
+    read.afterStep = streamed->after_step();
+    read.ringOffset = streamed->ring_offset();
+    schedule.reads.push_back(read);
+  }
+  // Segments are numbered in the order of their first use.
+  std::sort(schedule.reads.begin(), schedule.reads.end(),
+            [](const ScheduledRead &a, const ScheduledRead &b) {
+              return std::tie(a.beforeStep, a.segment, a.offset) <
+                     std::tie(b.beforeStep, b.segment, b.offset);
+            });
+  return schedule;
+}

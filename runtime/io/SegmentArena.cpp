@@ -1,0 +1,195 @@
+//===- SegmentArena.cpp - addresses of partly resident segments -----------===//
+#include "runtime/io/SegmentArena.h"
+
+#include "formats/support/CheckedMath.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <string>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <utility>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
+/// No processor gives a process more addresses than this.
+constexpr uint64_t kMostAddresses = uint64_t{1} << 56;
+
+// Older C libraries do not name this advice, which Linux 6.1 introduced.
+#ifdef MADV_COLLAPSE
+constexpr int kCollapse = MADV_COLLAPSE;
+#else
+constexpr int kCollapse = 25;
+#endif
+
+Status refused(const std::string &what, uint64_t bytes) {
+  return doesNotFitError(what + ": the system refuses " +
+                         std::to_string(bytes) + " bytes of memory (" +
+                         std::strerror(errno) +
+                         "); pack the model for less memory with --ram");
+}
+
+} // namespace
+
+Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
+                                          std::span<const RingWindow> windows,
+                                          uint64_t ringBytes) {
+  SegmentArena arena;
+  uint64_t total = 0;
+  for (uint64_t size : sizes) {
+    arena.offsets.push_back(total);
+    // Each segment begins at a huge-page boundary, so that its resident bytes
+    // can consist of huge pages.
+    std::optional<uint64_t> padded = checkedAlignUp(size, kHugePageBytes);
+    std::optional<uint64_t> sum =
+        padded ? checkedAdd(total, *padded) : std::nullopt;
+    if (!sum || *sum > kMostAddresses) {
+      return doesNotFitError("the weights are larger than the address space");
+    }
+    total = *sum;
+  }
+  arena.reserved = total + kHugePageBytes;
+  void *region = mmap(nullptr, arena.reserved, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (region == MAP_FAILED) {
+    return refused("addresses of the weights", arena.reserved);
+  }
+  arena.base = static_cast<uint8_t *>(region);
+  auto address = reinterpret_cast<uintptr_t>(region);
+  uint64_t skipped = alignUp(address, kHugePageBytes) - address;
+  for (uint64_t &offset : arena.offsets) {
+    offset += skipped;
+  }
+  for (uint32_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] == 0) {
+      continue;
+    }
+    AIR_RETURN_IF_ERROR(arena.mapPrivate(arena.offsets[i], sizes[i]));
+  }
+  AIR_RETURN_IF_ERROR(arena.mapRing(ringBytes));
+  arena.current.assign(windows.begin(), windows.end());
+  for (const RingWindow &window : windows) {
+    AIR_RETURN_IF_ERROR(arena.mapWindow(window));
+  }
+  return arena;
+}
+
+/// Maps empty private memory at an offset from `base`.
+Status SegmentArena::mapPrivate(uint64_t offset, uint64_t bytes) {
+  uint8_t *start = base + offset;
+  if (mmap(start, bytes, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+           0) == MAP_FAILED) {
+    return refused("weights", bytes);
+  }
+  // A failure is ignored: without huge pages the weights are only read more
+  // slowly.
+  (void)madvise(start, bytes, MADV_HUGEPAGE);
+  return Status::ok();
+}
+
+/// Allocates a new ring. Windows onto the previous ring stay valid.
+Status SegmentArena::mapRing(uint64_t bytes) {
+  if (ring >= 0) {
+    close(ring);
+    ring = -1;
+  }
+  ringSize = bytes;
+  if (bytes == 0) {
+    return Status::ok();
+  }
+  ring = memfd_create("airrun-ring", MFD_CLOEXEC);
+  if (ring < 0 || ftruncate(ring, static_cast<off_t>(bytes)) != 0) {
+    return refused("ring", bytes);
+  }
+  // The ring is mapped for a moment, at a huge-page boundary, to fill it with
+  // pages and to turn them into huge pages. The windows then use these pages,
+  // although they themselves need not lie at such boundaries.
+  uint64_t mapped = bytes + kHugePageBytes;
+  void *region = mmap(nullptr, mapped, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (region == MAP_FAILED) {
+    return refused("ring", bytes);
+  }
+  auto *start = reinterpret_cast<uint8_t *>(
+      alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
+  bool isMapped = mmap(start, bytes, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_FIXED, ring, 0) != MAP_FAILED;
+  // fallocate() reports memory that is not available, where a first write to
+  // the page would end the process.
+  bool isBacked =
+      isMapped && fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
+  Status status = isBacked ? Status::ok() : refused("ring", bytes);
+  if (isBacked) {
+    // A failure is ignored: without huge pages the disk only reads more slowly.
+    (void)madvise(start, bytes, kCollapse);
+  }
+  munmap(region, mapped);
+  return status;
+}
+
+Status SegmentArena::mapWindow(const RingWindow &window) {
+  uint8_t *to = segment(window.segment) + window.offset;
+  uint64_t bytes = window.bytes;
+  uint64_t offset = window.ringOffset;
+  while (bytes != 0) {
+    uint64_t part = std::min(bytes, ringSize - offset);
+    if (mmap(to, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ring,
+             static_cast<off_t>(offset)) == MAP_FAILED) {
+      return refused("window onto the ring", part);
+    }
+    to += part;
+    bytes -= part;
+    offset = 0;
+  }
+  return Status::ok();
+}
+
+Status SegmentArena::remap(std::span<const RingWindow> windows,
+                           uint64_t ringBytes) {
+  // All windows, old and new, become private memory first. This frees the old
+  // ring and what is no longer resident, before the new ring is allocated.
+  for (const RingWindow &window : current) {
+    AIR_RETURN_IF_ERROR(
+        mapPrivate(offsets[window.segment] + window.offset, window.bytes));
+  }
+  for (const RingWindow &window : windows) {
+    AIR_RETURN_IF_ERROR(
+        mapPrivate(offsets[window.segment] + window.offset, window.bytes));
+  }
+  current.assign(windows.begin(), windows.end());
+  AIR_RETURN_IF_ERROR(mapRing(ringBytes));
+  for (const RingWindow &window : windows) {
+    AIR_RETURN_IF_ERROR(mapWindow(window));
+  }
+  return Status::ok();
+}
+
+SegmentArena::SegmentArena(SegmentArena &&other) noexcept {
+  *this = std::move(other);
+}
+
+SegmentArena &SegmentArena::operator=(SegmentArena &&other) noexcept {
+  std::swap(base, other.base);
+  std::swap(reserved, other.reserved);
+  std::swap(offsets, other.offsets);
+  std::swap(current, other.current);
+  std::swap(ring, other.ring);
+  std::swap(ringSize, other.ringSize);
+  return *this;
+}
+
+SegmentArena::~SegmentArena() {
+  if (base != nullptr) {
+    munmap(base, reserved);
+  }
+  if (ring >= 0) {
+    close(ring);
+  }
+}

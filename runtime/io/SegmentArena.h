@@ -1,0 +1,86 @@
+//===- SegmentArena.h - addresses of partly resident segments ---*- C++ -*-===//
+//
+// Kernels read each segment as one contiguous range of addresses, although only
+// some of its bytes stay in memory. The arena reserves one such range per
+// segment and maps two kinds of memory into it:
+//
+//   segment   [ private memory | window | private memory | window | ... ]
+//
+// Private memory holds the bytes that stay resident. A window shows a part of
+// the ring, which is one block of memory that all windows share: windows of
+// different segments show the same bytes of the ring, one after the other in
+// the course of a pass. Whoever fills the ring must therefore know when a
+// window is no longer needed. A window that reaches the end of the ring
+// continues at its start.
+//
+// Another placement of the same segments is another mapping of the same
+// addresses (remap()). Neither the kernels nor their bindings change.
+//
+// Where the system has huge pages, the ring consists of them, because a disk
+// that reads into scattered 4 KiB pages may be much slower. Without huge pages
+// everything works in the same way.
+//
+// Ownership: the arena owns its memory; addresses are valid as long as it
+// exists. Thread-safety: no other function and no user of the memory may run at
+// the same time as remap(). Errors: DoesNotFit if the system refuses memory or
+// addresses.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_SEGMENTARENA_H
+#define AIRPACK_RUNTIME_IO_SEGMENTARENA_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace air::rt {
+
+/// A part of a segment that shows the ring. All numbers but the first are
+/// multiples of SegmentArena::kPageBytes.
+struct RingWindow {
+  uint32_t segment = 0;
+  uint64_t offset = 0; ///< in the segment
+  uint64_t bytes = 0;  ///< at most the size of the ring
+  uint64_t ringOffset = 0;
+};
+
+class SegmentArena {
+public:
+  static constexpr uint64_t kPageBytes = 4096;
+
+  /// `sizes` are those of the segments, in bytes; multiples of kPageBytes.
+  static Result<SegmentArena> create(std::span<const uint64_t> sizes,
+                                     std::span<const RingWindow> windows,
+                                     uint64_t ringBytes);
+  SegmentArena(SegmentArena &&other) noexcept;
+  SegmentArena &operator=(SegmentArena &&other) noexcept;
+  SegmentArena(const SegmentArena &) = delete;
+  SegmentArena &operator=(const SegmentArena &) = delete;
+  ~SegmentArena();
+
+  /// The address of segment `index`. It does not change in remap().
+  uint8_t *segment(uint32_t index) const { return base + offsets[index]; }
+
+  /// Replaces the windows and the ring, whose contents are lost. Bytes that
+  /// neither an old nor a new window covers keep their contents.
+  Status remap(std::span<const RingWindow> windows, uint64_t ringBytes);
+
+private:
+  SegmentArena() = default;
+  Status mapPrivate(uint64_t offset, uint64_t bytes);
+  Status mapRing(uint64_t bytes);
+  Status mapWindow(const RingWindow &window);
+
+  uint8_t *base = nullptr; ///< of all segments' addresses
+  uint64_t reserved = 0;
+  std::vector<uint64_t> offsets;   ///< of each segment, from `base`
+  std::vector<RingWindow> current; ///< windows
+  int ring = -1;                   ///< descriptor of the ring's memory
+  uint64_t ringSize = 0;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_SEGMENTARENA_H

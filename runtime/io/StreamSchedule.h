@@ -1,0 +1,71 @@
+//===- StreamSchedule.h - which bytes a pass reads from disk ----*- C++ -*-===//
+//
+// The part of a plan's placement that the streaming store follows: a list of
+// reads, in the order in which a pass needs their bytes. A resident read
+// happens once, in the first pass, and its bytes stay in memory. Every other
+// read happens in each pass and goes to a window onto the ring (SegmentArena.h).
+// Together, the reads of a segment cover each of its bytes once.
+//
+// Steps are numbered as in the plan's programs. Every program has the same
+// steps.
+//
+// Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_STREAMSCHEDULE_H
+#define AIRPACK_RUNTIME_IO_STREAMSCHEDULE_H
+
+#include "formats/plan/plan_generated.h"
+#include "formats/support/Status.h"
+#include "runtime/io/SegmentArena.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace air::rt {
+
+struct StreamedSegment {
+  uint32_t segment = 0;    ///< its index in the plan
+  uint64_t fileOffset = 0; ///< of its first byte
+  uint64_t bytes = 0;      ///< in the file, in whole pages
+  /// The bytes that a digest covers, in whole pages. The chunks divide the
+  /// segment from its start; the last one may be shorter.
+  uint64_t chunkBytes = uint64_t{1} << 20;
+};
+
+/// Bytes of a segment. If they are resident, they are the first ones of the
+/// segment. A chunk that several reads share is verified when its last byte
+/// arrives, so until then its other bytes must stay in memory: those reads are
+/// resident or needed by the same step, as the plan's verifier has checked.
+struct ScheduledRead {
+  uint32_t segment = 0; ///< index into StreamSchedule::segments
+  uint64_t offset = 0;  ///< in the segment
+  uint64_t bytes = 0;
+  bool isResident = false;
+  uint32_t beforeStep = 0; ///< the first step that needs the bytes
+  /// The bytes of the ring that the window shows are free once this step has
+  /// run. A number below 0 refers to the previous pass: -1 is its last step, -2
+  /// the one before it, and so on. Unused if the read is resident.
+  int64_t afterStep = 0;
+  uint64_t ringOffset = 0; ///< unused if the read is resident
+};
+
+struct StreamSchedule {
+  std::vector<StreamedSegment> segments;
+  std::vector<ScheduledRead> reads; ///< ascending in beforeStep
+  uint64_t ringBytes = 0;
+  uint32_t steps = 0; ///< the number of steps of a pass
+
+  std::vector<uint64_t> segmentSizes() const;
+  std::vector<RingWindow> windows() const;
+  uint64_t residentBytes() const;
+  /// The bytes that a pass reads if it runs all steps, after the first pass.
+  uint64_t bytesPerPass() const;
+};
+
+/// The schedule of placement number `placement` of a verified plan.
+StreamSchedule streamScheduleOf(const plan::Plan &plan, uint32_t placement);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_STREAMSCHEDULE_H

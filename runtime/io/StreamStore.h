@@ -1,0 +1,123 @@
+//===- StreamStore.h - segments of a plan larger than memory ----*- C++ -*-===//
+//
+// A store for placements that do not keep all weights in memory. Weights are
+// read past the page cache, partly once and partly in every pass (WeightStream,
+// SegmentArena). Rows of embedding tables are gathered from the mapping of the
+// plan (TableRows). Kernels are read from the mapping too, when the plan is
+// opened.
+//
+// Before each pass, the store checks that nobody has written to the file, and
+// reads the limit of the memory that the process may use. If it has become too small for the current placement, the store
+// changes to the first one of the plan that fits. It never changes back.
+//
+// Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
+// SegmentStore; counters() may be called by the same thread only. Errors: those
+// of BlockReader, SegmentArena and StreamSchedule, and DoesNotFit if no
+// placement fits.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_STREAMSTORE_H
+#define AIRPACK_RUNTIME_IO_STREAMSTORE_H
+
+#include "formats/machine/DiskRates.h"
+#include "formats/plan/PlanFile.h"
+#include "runtime/io/SegmentStore.h"
+#include "runtime/io/TableRows.h"
+#include "runtime/io/WeightStream.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air::rt {
+
+struct StreamOptions {
+  IoMethod method = IoMethod::Uring;
+  /// Blocks in flight; at least kLeastDepth are used. The thread that requests
+  /// blocks competes with the compute threads for the CPUs, and the disk must not
+  /// be idle until it has one.
+  uint32_t depth = kLeastDepth;
+  static constexpr uint32_t kLeastDepth = 8;
+  /// At most kMostBlockBytes are used, so that the blocks in flight fill only a
+  /// part of the ring.
+  uint64_t blockBytes = kMostBlockBytes;
+  static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
+  uint32_t placement = 0; ///< index into Plan.placements
+  /// Returns the memory that the process may use, in bytes, or 0 if there is no
+  /// limit. Called before every pass. May be empty.
+  std::function<uint64_t()> memoryLimit;
+};
+
+/// Totals since the store was created.
+struct StreamCounters {
+  uint64_t diskBytes = 0;         ///< that the reader has read
+  uint64_t tableBytes = 0;        ///< as TableRows::bytesNeeded()
+  uint64_t waitedNanoseconds = 0; ///< that steps have waited for weights
+  // Of the current placement:
+  uint32_t placement = 0;
+  uint64_t bytesPerPass = 0;
+  uint64_t residentBytes = 0;
+  uint64_t ringBytes = 0;
+};
+
+/// The bytes of RAM that a placement takes, all its items together.
+uint64_t ramOf(const plan::Placement &placement);
+
+class StreamStore final : public SegmentStore {
+public:
+  /// Starts to read weights at once.
+  static Result<std::unique_ptr<StreamStore>> start(const PlanFile &plan,
+                                                    StreamOptions options);
+
+  std::span<const uint8_t> segment(uint32_t index) const override;
+  std::span<const uint8_t> table(uint32_t index) const override;
+  Status beginPass(uint32_t steps) override;
+  Status requireNow(std::span<const uint32_t> segments) override;
+  Status require(uint32_t step, std::span<const uint32_t> segments) override;
+  uint32_t residentSteps(uint32_t step, uint32_t end) const override {
+    return stream->residentSteps(step, end);
+  }
+  Status requireRest() override { return Status::ok(); }
+  Status requireRows(std::span<const SegmentRange> ranges) override;
+  void release(uint32_t step) override;
+  void endPass() override;
+  bool settled() const override { return false; }
+
+  StreamCounters counters() const;
+  /// Waits until the weights for the next pass have been read as far ahead as
+  /// the ring allows. Only between passes.
+  void waitUntilIdle() { stream->waitUntilIdle(); }
+  /// The memory with the weights that stay resident.
+  std::vector<std::span<const uint8_t>> residentMemory() const;
+  IoMethod method() const { return reader->method(); }
+  /// A sentence for the user if the method is not the one of the options.
+  const std::string &note() const { return methodNote; }
+
+private:
+  StreamStore(const PlanFile &plan, StreamOptions given)
+      : file(plan), options(std::move(given)), rows(plan),
+        places(plan.plan().segments()->size(), kNotStreamed) {}
+  Status shrinkTo(uint64_t limit);
+
+  static constexpr uint32_t kNotStreamed = ~uint32_t{0};
+
+  // Later members refer to earlier ones, and are destroyed before them.
+  const PlanFile &file;
+  StreamOptions options;
+  TableRows rows;
+  std::string methodNote;
+  std::unique_ptr<BlockReader> reader;
+  std::optional<SegmentArena> arena;
+  std::unique_ptr<WeightStream> stream;
+  /// Per segment of the plan: its index in the schedule, or kNotStreamed.
+  std::vector<uint32_t> places;
+  uint64_t bytesPerPass = 0;
+  uint64_t residentBytes = 0;
+  uint64_t ringBytes = 0;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_STREAMSTORE_H

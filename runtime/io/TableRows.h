@@ -1,0 +1,62 @@
+//===- TableRows.h - single rows of tables that stay on disk ----*- C++ -*-===//
+//
+// A pass reads only one row per token of an embedding table, so the table stays
+// on disk. Kernels gather its rows from the mapping of the plan, and this class
+// brings the pages of these rows into memory before. It asks for all of them
+// at once, so that the disk can read them side by side. The first time that a
+// row of a chunk is needed, the chunk's digest is verified.
+//
+// The pages lie in the system's page cache. To bound it, they are dropped again
+// once some MiB have been read.
+//
+// Ownership: borrows the plan. Thread-safety: one caller at a time. Errors:
+// VerificationFailed.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_TABLEROWS_H
+#define AIRPACK_RUNTIME_IO_TABLEROWS_H
+
+#include "formats/plan/PlanFile.h"
+#include "runtime/io/SegmentStore.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace air::rt {
+
+class TableRows {
+public:
+  /// At most about this number of bytes stays in the page cache after
+  /// endPass().
+  static constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
+
+  explicit TableRows(const PlanFile &plan);
+
+  /// Brings the ranges into memory and verifies them. They must lie within
+  /// their segments.
+  Status require(std::span<const SegmentRange> ranges);
+
+  /// Drops pages from memory if there are more than kCachedBytes of them.
+  void endPass();
+
+  /// The bytes that were needed so far, in whole pages and chunks. The page
+  /// cache may have held some of them.
+  uint64_t bytesNeeded() const { return needed; }
+
+private:
+  struct Table {
+    bool isUsed = false;
+    std::vector<bool> verified; ///< per chunk
+  };
+  void ask(const Table &table, const SegmentRange &range);
+
+  const PlanFile &file;
+  std::vector<Table> tables; ///< per segment of the plan
+  uint64_t needed = 0;
+  uint64_t neededAtDrop = 0;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_TABLEROWS_H

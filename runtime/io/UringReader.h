@@ -1,0 +1,50 @@
+//===- UringReader.h - blocks read through io_uring -------------*- C++ -*-===//
+//
+// The method Uring. One thread submits all requests, and the kernel reads them
+// side by side.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_URINGREADER_H
+#define AIRPACK_RUNTIME_IO_URINGREADER_H
+
+#include "runtime/io/BlockFile.h"
+#include "runtime/io/BlockProgress.h"
+#include "runtime/io/BlockReader.h"
+
+#include <memory>
+#include <vector>
+
+namespace air::rt {
+
+class UringReader final : public BlockReader {
+public:
+  /// `file` was opened for Uring. Errors: Unsupported if the system provides no
+  /// io_uring.
+  static Result<std::unique_ptr<UringReader>> create(BlockFile file,
+                                                     uint32_t depth);
+  ~UringReader() override;
+
+protected:
+  Status start(const BlockRequest &request) override;
+  Result<BlockDone> finish() override;
+
+private:
+  struct Ring; ///< hides the library's header
+  UringReader(BlockFile opened, uint32_t depth);
+  /// Hands the next read of slot `slot` to the kernel.
+  Status push(uint32_t slot);
+  /// Waits for the kernel to complete a read. Sets `slot` and `result`.
+  Status pop(uint32_t &slot, int64_t &result);
+
+  BlockFile file;
+  std::unique_ptr<Ring> ring;
+  std::vector<BlockProgress> slots; ///< one for each request in flight
+  std::vector<uint32_t> freeSlots;
+  uint32_t held = 0; ///< reads that the kernel has not completed
+  /// What went wrong with the ring; afterwards it takes no request.
+  Status broken;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_URINGREADER_H

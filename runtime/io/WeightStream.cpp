@@ -1,0 +1,355 @@
+//===- WeightStream.cpp - reads weights ahead of the executor -------------===//
+#include "runtime/io/WeightStream.h"
+
+#include "formats/support/CheckedMath.h"
+#include "formats/support/MonotonicClock.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+/// The number of steps of a pass that has not begun, or whose number is not
+/// limited.
+constexpr uint32_t kAllSteps = std::numeric_limits<uint32_t>::max();
+
+/// Checks that the executor, which runs one step after the other, never waits
+/// for a read that itself waits for a later step.
+Status checkSchedule(const StreamSchedule &schedule) {
+  uint32_t before = 0;
+  for (const ScheduledRead &read : schedule.reads) {
+    bool isLate = !read.isResident &&
+                  read.afterStep >= static_cast<int64_t>(read.beforeStep);
+    if (read.beforeStep < before || read.beforeStep >= schedule.steps ||
+        isLate || (!read.isResident && read.bytes > schedule.ringBytes) ||
+        (read.isResident && read.offset != 0)) {
+      return internalError(
+          "bytes " + std::to_string(read.offset) + " to " +
+          std::to_string(read.offset + read.bytes) + " of segment " +
+          std::to_string(schedule.segments[read.segment].segment) +
+          " cannot be read after step " + std::to_string(read.afterStep) +
+          " and before step " + std::to_string(read.beforeStep) + " of " +
+          std::to_string(schedule.steps) + ", through a ring of " +
+          std::to_string(schedule.ringBytes) + " bytes");
+    }
+    before = read.beforeStep;
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Result<std::unique_ptr<WeightStream>>
+WeightStream::start(StreamSchedule schedule, const SegmentArena &arena,
+                    StreamInput input) {
+  AIR_RETURN_IF_ERROR(checkSchedule(schedule));
+  std::unique_ptr<WeightStream> stream(
+      new WeightStream(std::move(schedule), arena, std::move(input)));
+  stream->passSteps = kAllSteps;
+  AIR_RETURN_IF_ERROR(stream->startThread());
+  return stream;
+}
+
+WeightStream::~WeightStream() { pause(); }
+
+/// Adapts what depends on the schedule.
+void WeightStream::reset() {
+  for (size_t i = 0; i < schedule.segments.size(); ++i) {
+    const StreamedSegment &segment = schedule.segments[i];
+    verified[i].resize(ceilDiv(segment.bytes, segment.chunkBytes));
+  }
+  std::vector<std::atomic<bool>> nowLoaded(schedule.reads.size());
+  for (size_t i = 0; i < schedule.reads.size(); ++i) {
+    const ScheduledRead &read = schedule.reads[i];
+    uint64_t &inMemory = present[read.segment];
+    if (read.isResident) {
+      nowLoaded[i] = read.offset + read.bytes <= inMemory;
+    } else {
+      inMemory = std::min(inMemory, read.offset);
+    }
+  }
+  loaded = std::move(nowLoaded);
+  requested.assign(schedule.reads.size(), false);
+  readsBefore.assign(schedule.steps, 0);
+  for (const ScheduledRead &read : schedule.reads) {
+    ++readsBefore[read.beforeStep];
+  }
+  for (uint32_t step = 1; step < schedule.steps; ++step) {
+    readsBefore[step] += readsBefore[step - 1];
+  }
+}
+
+Status WeightStream::startThread() {
+  stopping = false;
+  AIR_ASSIGN_OR_RETURN(thread, Thread::start([this] { readAhead(); }));
+  return Status::ok();
+}
+
+void WeightStream::pause() {
+  {
+    std::lock_guard lock(mutex);
+    stopping = true;
+  }
+  forReader.notify_one();
+  thread.join();
+}
+
+Status WeightStream::resume(StreamSchedule changed) {
+  AIR_RETURN_IF_ERROR(checkSchedule(changed));
+  schedule = std::move(changed);
+  reset();
+  stepsDone = passesEnded * schedule.steps;
+  restartAt(passesEnded);
+  return startThread();
+}
+
+uint32_t WeightStream::residentSteps(uint32_t step, uint32_t end) const {
+  uint32_t at = step;
+  for (uint32_t read = step == 0 ? 0 : readsBefore[step - 1]; at < end; ++at) {
+    for (; read < readsBefore[at]; ++read) {
+      if (!loaded[read].load(std::memory_order_acquire)) {
+        return at - step;
+      }
+    }
+  }
+  return at - step;
+}
+
+void WeightStream::beginPass(uint32_t steps) {
+  std::lock_guard lock(mutex);
+  passSteps = steps;
+}
+
+void WeightStream::release(uint32_t step) {
+  {
+    std::lock_guard lock(mutex);
+    stepsDone = passesEnded * schedule.steps + step + 1;
+  }
+  forReader.notify_one();
+}
+
+void WeightStream::endPass() {
+  {
+    std::lock_guard lock(mutex);
+    ++passesEnded;
+    stepsDone = passesEnded * schedule.steps;
+    passSteps = kAllSteps;
+  }
+  forReader.notify_one();
+}
+
+Status WeightStream::require(uint32_t step) {
+  uint32_t count = readsBefore[step];
+  auto isThere = [&] {
+    // The thread passes over what is resident and in memory, and over what only
+    // steps need that this pass leaves out, so that need not be waited for. Only
+    // the executor's thread changes stepsDone, so it may read it without the
+    // lock.
+    while (count != 0 && (loaded[count - 1].load(std::memory_order_acquire) ||
+                          isPast(passesEnded, count - 1))) {
+      --count;
+    }
+    // Only the executor's thread ends passes, so it may read their number
+    // without the lock.
+    return count == 0 || ready.load(std::memory_order_acquire) >=
+                             passesEnded * schedule.reads.size() + count;
+  };
+  if (isThere()) {
+    return Status::ok();
+  }
+  uint64_t begin = monotonicNanoseconds();
+  std::unique_lock lock(mutex);
+  // A failure of a later pass does not concern this one, and neither does one of
+  // an earlier pass from which the reading thread has not yet recovered.
+  auto hasFailed = [&] { return !failure.isOk() && failedPass == passesEnded; };
+  forExecutor.wait(lock, [&] { return isThere() || hasFailed(); });
+  waited += monotonicNanoseconds() - begin;
+  return isThere() ? Status::ok() : failure;
+}
+
+void WeightStream::waitUntilIdle() {
+  std::unique_lock lock(mutex);
+  // The thread might not have noticed yet that the pass has ended.
+  isIdle = false;
+  forReader.notify_one();
+  forExecutor.wait(lock, [&] { return isIdle || isBroken; });
+}
+
+bool WeightStream::isPast(uint64_t pass, uint32_t index) const {
+  const ScheduledRead &read = schedule.reads[index];
+  return pass == passesEnded && !read.isResident &&
+         pass * schedule.steps + read.beforeStep < stepsDone;
+}
+
+void WeightStream::restartAt(uint64_t pass) {
+  blocks.clear();
+  cursor = {pass, 0, 0};
+  failure = Status::ok();
+  for (size_t i = 0; i < requested.size(); ++i) {
+    requested[i] = loaded[i].load(std::memory_order_relaxed);
+  }
+  ready.store(pass * schedule.reads.size(), std::memory_order_release);
+}
+
+/// Moves the cursor to the next bytes to read. Returns false if the ring has no
+/// space for them yet.
+bool WeightStream::findNext() {
+  if (cursor.pass < passesEnded) {
+    restartAt(passesEnded);
+  }
+  // A stream that keeps everything in memory must not run through passes
+  // without end.
+  while (cursor.pass <= passesEnded + 1) {
+    if (cursor.index == schedule.reads.size() ||
+        (cursor.pass == passesEnded &&
+         schedule.reads[cursor.index].beforeStep >= passSteps)) {
+      cursor = {cursor.pass + 1, 0, 0};
+      continue;
+    }
+    const ScheduledRead &read = schedule.reads[cursor.index];
+    bool isKnown = cursor.done == 0 && requested[cursor.index];
+    if (isKnown || cursor.done == read.bytes ||
+        isPast(cursor.pass, cursor.index)) {
+      cursor = {cursor.pass, cursor.index + 1, 0};
+      continue;
+    }
+    if (read.isResident) {
+      requested[cursor.index] = true;
+      return true;
+    }
+    int64_t free =
+        static_cast<int64_t>(cursor.pass * schedule.steps) + read.afterStep + 1;
+    return static_cast<int64_t>(stepsDone) >= free;
+  }
+  return false;
+}
+
+/// Submits the block at the cursor and moves the cursor past it.
+Status WeightStream::submitNext(uint64_t &pass) {
+  pass = cursor.pass;
+  const ScheduledRead &read = schedule.reads[cursor.index];
+  uint64_t offset = read.offset + cursor.done;
+  uint64_t bytes = std::min(input.blockBytes, read.bytes - cursor.done);
+  BlockRequest request;
+  request.offset = schedule.segments[read.segment].fileOffset + offset;
+  request.bytes = bytes;
+  request.to = arena.segment(read.segment) + offset;
+  request.id = nextId++;
+  AIR_RETURN_IF_ERROR(input.reader->submit(request));
+  cursor.done += bytes;
+  blocks.push_back(
+      {request.id, cursor.pass, cursor.index, bytes, cursor.done, false});
+  return Status::ok();
+}
+
+/// Waits for one block, and delivers those that are complete and next in order.
+Status WeightStream::completeOne(uint64_t &pass) {
+  Result<BlockDone> completed = input.reader->wait();
+  if (!completed) {
+    // The requests in flight can no longer be waited for, so no memory may be
+    // reused.
+    isBroken = true;
+    return completed.status();
+  }
+  BlockDone done = *std::move(completed);
+  auto found = std::find_if(blocks.begin(), blocks.end(),
+                            [&](const Block &b) { return b.id == done.id; });
+  pass = found->pass;
+  AIR_RETURN_IF_ERROR(done.status);
+  found->done = true;
+  while (!blocks.empty() && blocks.front().done) {
+    pass = blocks.front().pass;
+    AIR_RETURN_IF_ERROR(deliver(blocks.front()));
+    blocks.pop_front();
+  }
+  return Status::ok();
+}
+
+Status WeightStream::deliver(const Block &block) {
+  const ScheduledRead &read = schedule.reads[block.index];
+  const StreamedSegment &segment = schedule.segments[read.segment];
+  // Blocks arrive in order, so all chunks that end in this block are complete. A
+  // chunk may begin in an earlier block of the read, or in the resident bytes
+  // before it.
+  uint64_t blockEnd = read.offset + block.end;
+  uint64_t first = (blockEnd - block.bytes) / segment.chunkBytes;
+  for (uint64_t i = first; i * segment.chunkBytes < blockEnd; ++i) {
+    uint64_t begin = i * segment.chunkBytes;
+    uint64_t end = std::min(begin + segment.chunkBytes, segment.bytes);
+    if (end > blockEnd) {
+      break;
+    }
+    if (verified[read.segment][i]) {
+      continue;
+    }
+    AIR_RETURN_IF_ERROR(
+        input.verify(segment.segment, begin,
+                     {arena.segment(read.segment) + begin, end - begin}));
+    verified[read.segment][i] = true;
+  }
+  if (read.isResident) {
+    present[read.segment] = blockEnd;
+  }
+  delivered.fetch_add(block.bytes, std::memory_order_relaxed);
+  if (block.end == read.bytes) {
+    loaded[block.index].store(read.isResident, std::memory_order_release);
+    ready.store(block.pass * schedule.reads.size() + block.index + 1,
+                std::memory_order_release);
+    // The lock makes sure that the executor either sees the new value before it
+    // waits, or is woken up.
+    {
+      std::lock_guard lock(mutex);
+    }
+    forExecutor.notify_one();
+  }
+  return Status::ok();
+}
+
+void WeightStream::readAhead() {
+  std::unique_lock lock(mutex);
+  BlockReader &reader = *input.reader;
+  auto run = [&](Status (WeightStream::*work)(uint64_t &)) {
+    uint64_t pass = passesEnded;
+    lock.unlock();
+    Status status = (this->*work)(pass);
+    lock.lock();
+    // If several reads fail, the one that is needed first counts.
+    if (!status.isOk() && (failure.isOk() || pass < failedPass)) {
+      failure = std::move(status);
+      failedPass = pass;
+      forExecutor.notify_one();
+    }
+  };
+  while (!stopping && !isBroken) {
+    // Blocks of a pass that has ended early, that surround a failed one, or that
+    // only steps need which the pass has left out, are dropped. Their memory can
+    // be used again when none is in flight.
+    bool isStale =
+        !failure.isOk() ||
+        std::any_of(blocks.begin(), blocks.end(), [&](const Block &block) {
+          return block.pass < passesEnded || isPast(block.pass, block.index);
+        });
+    if (!isStale && reader.inFlight() < reader.depth() && findNext()) {
+      run(&WeightStream::submitNext);
+    } else if (reader.inFlight() != 0) {
+      run(&WeightStream::completeOne);
+    } else if (failure.isOk() ? isStale : failedPass < passesEnded) {
+      restartAt(passesEnded);
+    } else {
+      isIdle = true;
+      forExecutor.notify_one();
+      forReader.wait(lock);
+      isIdle = false;
+    }
+  }
+  forExecutor.notify_one();
+  lock.unlock();
+  while (reader.inFlight() != 0 && reader.wait()) {
+  }
+  lock.lock();
+}

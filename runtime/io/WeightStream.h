@@ -1,0 +1,174 @@
+//===- WeightStream.h - reads weights ahead of the executor -----*- C++ -*-===//
+//
+// A thread makes the reads of a schedule in order, pass after pass, as far
+// ahead as the ring has free space. After the last read of a pass it goes on
+// with the first one of the next pass, so the disk need not wait for the end of
+// a pass. The first pass also reads what stays resident, and verifies all
+// digests. Nothing is read twice in a pass.
+//
+//   thread    read, read, read ...          waits for free space in the ring
+//   executor  require(step)  compute  release(step)
+//
+// If a read fails, or the executor ends a pass early, the thread drops what it
+// has read ahead and starts again at the beginning of the next pass. A failure
+// therefore ends one pass, not the process. Only if the reader itself fails, every
+// later pass fails too.
+//
+// Ownership: borrows the arena and the reader. Thread-safety: all functions are called by one
+// thread at a time, except
+// bytesDelivered(). Errors: Io and
+// VerificationFailed, from the thread's reads, as results of require().
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_WEIGHTSTREAM_H
+#define AIRPACK_RUNTIME_IO_WEIGHTSTREAM_H
+
+#include "formats/support/Thread.h"
+#include "runtime/io/BlockReader.h"
+#include "runtime/io/StreamSchedule.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+namespace air::rt {
+
+/// Verifies the digest of the chunk of `segment` that begins at `offset`.
+/// `bytes` is the whole chunk. `segment` is its index in the plan.
+using VerifyChunk = std::function<Status(uint32_t segment, uint64_t offset,
+                                         std::span<const uint8_t> bytes)>;
+
+/// How a WeightStream reads.
+struct StreamInput {
+  BlockReader *reader = nullptr;
+  uint64_t blockBytes = uint64_t{2} << 20; ///< of one request, whole pages
+  VerifyChunk verify;
+};
+
+class WeightStream {
+public:
+  /// Starts the thread. `input.reader` and `arena` must outlive the stream.
+  static Result<std::unique_ptr<WeightStream>>
+  start(StreamSchedule schedule, const SegmentArena &arena, StreamInput input);
+  ~WeightStream();
+  WeightStream(const WeightStream &) = delete;
+  WeightStream &operator=(const WeightStream &) = delete;
+
+  /// The next pass begins. It runs the steps [0, steps).
+  void beginPass(uint32_t steps);
+  /// Waits until the bytes that steps up to `step` need are in memory.
+  Status require(uint32_t step);
+  /// All steps up to `step` have run, or will not run in this pass. In the
+  /// latter case, require() has not been called for them, and what they need is
+  /// not read.
+  void release(uint32_t step);
+  /// The number of steps from `step` on, up to `end`, that need no read in this
+  /// pass and whose resident bytes are in memory.
+  uint32_t residentSteps(uint32_t step, uint32_t end) const;
+  void endPass();
+
+  /// Waits for the reads in flight and stops the thread. The arena may then be
+  /// mapped anew. Only between passes.
+  void pause();
+  /// Starts the thread again with another schedule of the same segments. What is
+  /// resident in both schedules is not read again.
+  Status resume(StreamSchedule changed);
+
+  /// Waits until the thread has read as far ahead as the ring allows. Only
+  /// between passes.
+  void waitUntilIdle();
+
+  /// Nanoseconds that require() has waited so far.
+  uint64_t waitedNanoseconds() const { return waited; }
+  /// Bytes that have been read and, in the first pass, verified.
+  uint64_t bytesDelivered() const {
+    return delivered.load(std::memory_order_relaxed);
+  }
+
+private:
+  /// A place in the sequence of all reads.
+  struct Cursor {
+    uint64_t pass = 0;
+    uint32_t index = 0; ///< into schedule.reads
+    uint64_t done = 0;  ///< bytes of that read that have been requested
+  };
+  /// A request in flight, or one that has completed out of order.
+  struct Block {
+    uint64_t id = 0;
+    uint64_t pass = 0;
+    uint32_t index = 0; ///< of the read
+    uint64_t bytes = 0;
+    uint64_t end = 0; ///< the number of bytes of the read up to its end
+    bool done = false;
+  };
+
+  WeightStream(StreamSchedule given, const SegmentArena &arena,
+               StreamInput input)
+      : schedule(std::move(given)), arena(arena), input(std::move(input)),
+        verified(schedule.segments.size()), present(schedule.segments.size()) {
+    reset();
+  }
+  void reset();
+  Status startThread();
+  void readAhead();
+  bool findNext();
+  /// Whether the read is of the current pass and for a step that has run or is
+  /// left out. What is resident is never past.
+  bool isPast(uint64_t pass, uint32_t index) const;
+  // Both set `pass` to the pass that needs what could not be read.
+  Status submitNext(uint64_t &pass);
+  Status completeOne(uint64_t &pass);
+  Status deliver(const Block &block);
+  void restartAt(uint64_t pass);
+
+  StreamSchedule schedule;
+  const SegmentArena &arena;
+  StreamInput input;
+
+  // Used only by the reading thread, or while it does not run.
+  Cursor cursor;
+  std::deque<Block> blocks; ///< in the order of submission
+  uint64_t nextId = 0;
+  /// Per chunk of each segment: its digest has been verified.
+  std::vector<std::vector<bool>> verified;
+  /// Per segment: the number of bytes at its start that are resident and in
+  /// memory.
+  std::vector<uint64_t> present;
+  /// Per read: it is resident, and has been requested since the last restart or
+  /// is in memory.
+  std::vector<bool> requested;
+
+  /// Per read: it is resident and in memory. The executor's thread reads them.
+  std::vector<std::atomic<bool>> loaded;
+  /// Per step: the number of reads that it and earlier steps need.
+  std::vector<uint32_t> readsBefore;
+  /// The number of reads that have been made, counted over all passes: pass *
+  /// reads + index + 1.
+  std::atomic<uint64_t> ready{0};
+  std::atomic<uint64_t> delivered{0};
+
+  std::mutex mutex;
+  std::condition_variable forReader;
+  std::condition_variable forExecutor;
+  // Guarded by the mutex.
+  uint64_t stepsDone = 0;   ///< counted over all passes
+  uint64_t passesEnded = 0; ///< also the number of the current pass
+  uint32_t passSteps = 0;   ///< steps of the current pass
+  bool stopping = false;
+  bool isIdle = false; ///< nothing is in flight, and nothing can be read yet
+  std::atomic<bool> isBroken{false}; ///< the reader itself has failed
+  Status failure;
+  uint64_t failedPass = 0; ///< the pass that needs what could not be read
+
+  uint64_t waited = 0;
+  Thread thread;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_WEIGHTSTREAM_H

@@ -1,0 +1,279 @@
+//===- DiskProbe.cpp - measures how fast a file is read -------------------===//
+#include "runtime/io/probe/DiskProbe.h"
+
+#include "formats/support/MonotonicClock.h"
+#include "runtime/io/BlockReader.h"
+#include "runtime/io/probe/BlockMemory.h"
+#include "runtime/io/probe/ScratchFile.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <memory>
+#include <optional>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+/// The most promising values first.
+constexpr uint64_t kBlocks[] = {2 * kMiB, kMiB, 4 * kMiB, kMiB / 4};
+constexpr uint32_t kDepths[] = {2, 4, 1};
+constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,
+                                 IoMethod::Buffered};
+constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
+/// This many combinations get a sample even if there is no time: at least one
+/// of each method.
+constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
+/// The least duration of a sample. It is short enough that all combinations
+/// take some 2 seconds on a drive that reads 2 GB/s.
+constexpr double kSampleSeconds = 0.02;
+constexpr double kPromising = 0.8;
+
+struct Way {
+  DiskRate rate;
+  BlockReader *reader = nullptr;
+  uint8_t *memory = nullptr;
+  std::vector<double> samples; ///< bytes per second
+
+  double median() const {
+    std::vector<double> sorted = samples;
+    std::sort(sorted.begin(), sorted.end());
+    return sorted.empty() ? 0 : sorted[(sorted.size() - 1) / 2];
+  }
+};
+
+/// The size of the file, if it is worth reading.
+Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
+  struct stat info = {};
+  if (fstat(descriptor, &info) != 0) {
+    return ioError("cannot stat '" + path + "': " + std::strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return corruptError("'" + path + "' is not a regular file");
+  }
+  if (isInMemory(descriptor)) {
+    return unsupportedError("'" + path + "' is in memory, not on a disk");
+  }
+  const auto bytes = static_cast<uint64_t>(info.st_size);
+  if (bytes < kFewestProbeBytes) {
+    return usageError("'" + path + "' has " + std::to_string(bytes) +
+                      " bytes; measuring the disk takes a file of at least " +
+                      std::to_string(kFewestProbeBytes));
+  }
+  const off_t hole = lseek(descriptor, 0, SEEK_HOLE);
+  if (hole >= 0 && static_cast<uint64_t>(hole) < bytes) {
+    return unsupportedError("'" + path + "' has a hole at offset " +
+                            std::to_string(hole) +
+                            ", which is not read from the disk");
+  }
+  return bytes;
+}
+
+/// Drops the file from the page cache. Returns whether any of it is left, for
+/// example because another process has mapped it.
+bool staysCached(int descriptor, uint64_t bytes) {
+  (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  void *mapping = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (mapping == MAP_FAILED) {
+    return false;
+  }
+  const auto pageBytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((bytes + pageBytes - 1) / pageBytes);
+  const bool isKnown = mincore(mapping, bytes, pages.data()) == 0;
+  munmap(mapping, bytes);
+  const auto cached =
+      std::count_if(pages.begin(), pages.end(),
+                    [](unsigned char page) { return (page & 1) != 0; });
+  return isKnown && static_cast<size_t>(cached) > pages.size() / 100;
+}
+
+class Probe {
+public:
+  Result<DiskProbeResult> run(int descriptor, const std::string &path,
+                              double seconds);
+
+private:
+  Status prepare(int descriptor, const std::string &path);
+  Status sample(Way &way);
+  Status submit(Way &way, uint64_t slot);
+  /// The ways that get another sample.
+  std::vector<Way *> promising();
+
+  uint64_t fileBytes = 0;
+  uint64_t cursor = 0; ///< offset of the next block
+  std::map<bool, BlockMemory> memories;
+  std::vector<std::unique_ptr<BlockReader>> readers;
+  std::vector<Way> ways; ///< in the order of the first samples
+  std::vector<std::string> notes;
+};
+
+Status Probe::prepare(int descriptor, const std::string &path) {
+  AIR_ASSIGN_OR_RETURN(fileBytes, checkedSize(descriptor, path));
+  for (bool hugePages : {true, false}) {
+    Result<BlockMemory> memory =
+        BlockMemory::create(kMostBytesInFlight, hugePages);
+    if (memory) {
+      memories.emplace(hugePages, *std::move(memory));
+    } else if (hugePages) {
+      notes.push_back(memory.status().message());
+    } else {
+      return memory.status();
+    }
+  }
+  std::map<std::pair<IoMethod, uint32_t>, BlockReader *> opened;
+  for (IoMethod method : kMethods) {
+    if (method == IoMethod::Buffered && staysCached(descriptor, fileBytes)) {
+      notes.push_back("'" + path +
+                      "' stays in the page cache, so reading through it is not "
+                      "measured");
+      continue;
+    }
+    for (uint32_t depth : kDepths) {
+      Result<std::unique_ptr<BlockReader>> reader =
+          openBlockReader(descriptor, path, method, depth);
+      if (!reader && method == IoMethod::Buffered) {
+        return reader.status();
+      }
+      if (!reader) {
+        notes.push_back("the method " + std::string(ioMethodName(method)) +
+                        " is not measured: " + reader.status().message());
+        break;
+      }
+      opened[{method, depth}] = reader->get();
+      readers.push_back(*std::move(reader));
+    }
+  }
+  for (auto memory = memories.rbegin(); memory != memories.rend(); ++memory) {
+    for (uint64_t block : kBlocks) {
+      for (uint32_t depth : kDepths) {
+        for (IoMethod method : kMethods) {
+          const auto reader = opened.find({method, depth});
+          if (reader != opened.end()) {
+            ways.push_back({{method, block, depth, memory->first, 0},
+                            reader->second,
+                            memory->second.data(),
+                            {}});
+          }
+        }
+      }
+    }
+  }
+  if (ways.empty()) {
+    return unsupportedError("no method can be measured with '" + path + "'");
+  }
+  return Status::ok();
+}
+
+Status Probe::submit(Way &way, uint64_t slot) {
+  const uint64_t block = way.rate.blockBytes;
+  if (cursor > fileBytes - block) {
+    cursor = 0;
+  }
+  const BlockRequest request{cursor, block, way.memory + slot * block, slot};
+  cursor += block;
+  return way.reader->submit(request);
+}
+
+Status Probe::sample(Way &way) {
+  for (uint64_t slot = 0; slot < way.rate.depth; ++slot) {
+    AIR_RETURN_IF_ERROR(submit(way, slot));
+  }
+  // The first block only starts the clock.
+  uint64_t blocks = 0;
+  double start = 0;
+  double time = 0;
+  for (bool isStarted = false;; ++blocks) {
+    AIR_ASSIGN_OR_RETURN(BlockDone done, way.reader->wait());
+    AIR_RETURN_IF_ERROR(done.status);
+    const double now = monotonicSeconds();
+    if (!isStarted) {
+      isStarted = true;
+      start = now;
+      blocks = 0;
+    }
+    time = now - start;
+    if (blocks >= 2 * way.rate.depth && time >= kSampleSeconds) {
+      break;
+    }
+    AIR_RETURN_IF_ERROR(submit(way, done.id));
+  }
+  way.samples.push_back(static_cast<double>(blocks * way.rate.blockBytes) /
+                        time);
+  while (way.reader->inFlight() != 0) {
+    AIR_ASSIGN_OR_RETURN(BlockDone done, way.reader->wait());
+    AIR_RETURN_IF_ERROR(done.status);
+  }
+  return Status::ok();
+}
+
+std::vector<Way *> Probe::promising() {
+  std::map<IoMethod, double> bestOf;
+  double best = 0;
+  for (const Way &way : ways) {
+    double &known = bestOf[way.rate.method];
+    known = std::max(known, way.median());
+    best = std::max(best, known);
+  }
+  std::vector<Way *> chosen;
+  for (Way &way : ways) {
+    const double rate = way.median();
+    if (rate > 0 &&
+        (rate >= kPromising * best || rate == bestOf[way.rate.method])) {
+      chosen.push_back(&way);
+    }
+  }
+  return chosen;
+}
+
+Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
+                                   double seconds) {
+  const double start = monotonicSeconds();
+  const auto elapsed = [&] { return monotonicSeconds() - start; };
+  AIR_RETURN_IF_ERROR(prepare(descriptor, path));
+  for (size_t i = 0; i < ways.size(); ++i) {
+    if (i >= kFewestSampled && elapsed() > seconds / 2) {
+      break;
+    }
+    AIR_RETURN_IF_ERROR(sample(ways[i]));
+  }
+  while (elapsed() < seconds) {
+    for (Way *way : promising()) {
+      if (elapsed() >= seconds) {
+        break;
+      }
+      AIR_RETURN_IF_ERROR(sample(*way));
+    }
+  }
+  DiskProbeResult result;
+  for (Way &way : ways) {
+    if (!way.samples.empty()) {
+      way.rate.bandwidth =
+          static_cast<uint64_t>(std::llround(std::max(1.0, way.median())));
+      result.curve.push_back(way.rate);
+    }
+  }
+  std::sort(result.curve.begin(), result.curve.end(),
+            [](const DiskRate &a, const DiskRate &b) {
+              return compareDiskRates(a, b) < 0;
+            });
+  result.notes = std::move(notes);
+  return result;
+}
+
+} // namespace
+
+Result<DiskProbeResult>
+air::rt::probeDisk(int descriptor, const std::string &path, double seconds) {
+  Probe probe;
+  return probe.run(descriptor, path, seconds);
+}

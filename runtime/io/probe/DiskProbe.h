@@ -1,0 +1,52 @@
+//===- DiskProbe.h - measures how fast a file is read -----------*- C++ -*-===//
+//
+// Reads a file from its start to its end, again and again, in all combinations
+// of a method, a block size (256 KiB, 1, 2, 4 MiB), a depth (1, 2, 4) and the
+// size of the pages in memory (2 MiB, 4 KiB). A sample keeps `depth` blocks in
+// flight; it begins and ends with the completion of a block, so neither filling
+// nor emptying the queue counts.
+//
+// First each combination gets one sample, the most promising ones first. Then
+// those that reached at least 80 % of the highest rate, and the fastest of each
+// method, get more samples in turn until the time is over. On a slow disk,
+// where half of the time is over before every combination has had its first
+// sample, the rest is not measured. A rate is the median of its samples; that
+// of a combination that is far from the best is from a single sample.
+//
+// The file should be on the disk that will hold plans. Reads past the page
+// cache may still come from a cache of the drive, of its controller or of the
+// host of a virtual machine, above all if the file has just been written.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_PROBE_DISKPROBE_H
+#define AIRPACK_RUNTIME_IO_PROBE_DISKPROBE_H
+
+#include "formats/machine/DiskRates.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace air::rt {
+
+/// The least size of a file in bytes: more than all blocks in flight together.
+inline constexpr uint64_t kFewestProbeBytes = uint64_t{32} << 20;
+
+struct DiskProbeResult {
+  std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
+  /// One sentence for the user about each method or size of pages that could
+  /// not be measured.
+  std::vector<std::string> notes;
+};
+
+/// Measures for about `seconds` seconds, but at least one sample of some
+/// combinations. `path` is only used in messages. Errors: Unsupported if the
+/// file is not on a disk (tmpfs, ramfs) or has holes, Usage if it is smaller
+/// than kFewestProbeBytes, and those of the reader with the method Buffered.
+Result<DiskProbeResult> probeDisk(int descriptor, const std::string &path,
+                                  double seconds);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_PROBE_DISKPROBE_H

@@ -1,0 +1,268 @@
+//===- ExplainTest.cpp - predictions that were computed by hand -----------===//
+#include "compiler/planner/Explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+namespace air::compiler {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr uint64_t kGB = 1'000'000'000;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+/// A model of 10 GB: layers, and a table of 50,000 rows of 20 kB.
+ModelNeeds model() {
+  ModelNeeds needs;
+  ClassNeeds layers;
+  layers.name = "ffn";
+  layers.bytes = 9 * kGB;
+  layers.largestStep = 100'000'000;
+  layers.ops.all = layers.ops.float32 = 18e9;
+  ClassNeeds table;
+  table.name = "embedding table";
+  table.bytes = kGB;
+  table.touch = 1.0 / 50'000;
+  table.isGathered = true;
+  needs.classes = {layers, table};
+  needs.weightBytes = 10 * kGB;
+  needs.ram.activations = 100 * kMiB;
+  needs.ram.scratchPerThread = kMiB;
+  needs.ram.threads = 8;
+  needs.ram.kernels = kMiB;
+  needs.ram.kvPageBytes = 8 * kMiB;
+  needs.ram.kvPageTokens = 64;
+  needs.ram.context = 4096;
+  needs.ram.slots = 1;
+  needs.kvType = "f16";
+  needs.promptTokens = 512;
+  needs.layers = 32;
+  needs.trainedContext = 8192;
+  return needs;
+}
+
+MachineProfile machine(uint64_t ram) {
+  MachineProfile profile;
+  profile.name = "box";
+  profile.arch = "x86_64";
+  profile.features = {"avx2", "f16c", "fma"};
+  profile.cores = 8;
+  profile.memoryBytes = ram;
+  profile.memoryBandwidth = 60 * kGB;
+  profile.diskBandwidth = 3 * kGB;
+  profile.cpu.fmaF32 = 100 * kGB;
+  return profile;
+}
+
+MachineProfile withGpu(uint64_t vram, uint64_t ram) {
+  MachineProfile profile = machine(ram);
+  profile.gpus = {
+      {"card", GpuBackend::Cuda, vram, 900 * kGB, 25 * kGB, 80'000 * kGB}};
+  return profile;
+}
+
+Explanation explained(const MachineProfile &profile,
+                      const ExplainOptions &options = {}) {
+  Result<Explanation> result = explain(model(), profile, options);
+  EXPECT_TRUE(result) << result.status().message();
+  return result ? *result : Explanation();
+}
+
+const TierRow &row(const Explanation &explanation, const std::string &name) {
+  for (const TierRow &entry : explanation.placement) {
+    if (entry.name == name) {
+      return entry;
+    }
+  }
+  static const TierRow kNone;
+  return kNone;
+}
+
+TEST(Explain, AllInRam) {
+  const Explanation all = explained(machine(16 * kGB));
+  EXPECT_EQ(row(all, "ffn").ram, 9 * kGB);
+  EXPECT_EQ(row(all, "embedding table").ram, kGB);
+  EXPECT_EQ(row(all, "kv").ram, 64 * 8 * kMiB);
+  EXPECT_EQ(row(all, "scratch").ram, 8 * kMiB);
+  EXPECT_EQ(all.total.ram, 10 * kGB + (512 + 100 + 8 + 1) * kMiB);
+  EXPECT_EQ(all.total.disk, 0u);
+  EXPECT_EQ(all.total.vram, 0u);
+  // 9 GB and a row of 20 kB at 60 GB/s.
+  ASSERT_TRUE(all.decode);
+  EXPECT_NEAR(*all.decode, 60.0 / 9, 1e-3);
+  EXPECT_EQ(all.limitedBy, "dram");
+  ASSERT_EQ(all.links.size(), 1u);
+  EXPECT_EQ(all.links[0].link, "dram");
+  EXPECT_NEAR(all.links[0].bytesPerToken, 9e9 + 20e3, 1);
+  // At the end of the context, 512 MiB of KV are read, too.
+  EXPECT_NEAR(*all.decodeAtFullContext, 60e9 / (9e9 + 512.0 * kMiB), 1e-3);
+  // 512 tokens of 18 Gflop at 60 % of 8 cores of 100 Gflop/s take 19.2 s, longer
+  // than reading 9 GB from the disk.
+  EXPECT_NEAR(*all.firstTokenWarm, 19.2, 0.01);
+  EXPECT_NEAR(*all.firstTokenCold, 19.2, 0.01);
+  EXPECT_FALSE(all.decodeFluid);
+  EXPECT_EQ(*all.gainOfRam, 0);
+  EXPECT_FALSE(all.gainOfVram);
+}
+
+TEST(Explain, SomeOnTheDisk) {
+  const Explanation some = explained(machine(6 * kGB));
+  EXPECT_EQ(row(some, "embedding table").disk, kGB);
+  EXPECT_LE(some.total.ram, 6 * kGB);
+  EXPECT_GT(some.total.ram, 6 * kGB - 2 * kMiB);
+  EXPECT_EQ(some.limitedBy, "disk");
+  EXPECT_NEAR(*some.decode,
+              3e9 / (static_cast<double>(row(some, "ffn").disk) + 20e3), 1e-4);
+  // Another GiB of RAM keeps about a GiB more of the 4 GB that are streamed.
+  const auto streamed = static_cast<double>(row(some, "ffn").disk);
+  EXPECT_NEAR(*some.gainOfRam,
+              3e9 / (streamed - static_cast<double>(kGiB)) - *some.decode,
+              0.01);
+  EXPECT_NEAR(*explained(machine(6 * kGB + kGiB)).decode,
+              *some.decode + *some.gainOfRam, 1e-6);
+}
+
+TEST(Explain, UnknownRatesGiveNoSpeed) {
+  MachineProfile profile = machine(6 * kGB);
+  profile.diskBandwidth = 0;
+  const Explanation streamed = explained(profile);
+  EXPECT_FALSE(streamed.decode);
+  EXPECT_EQ(streamed.limitedBy, "");
+  EXPECT_FALSE(streamed.firstTokenCold);
+  EXPECT_FALSE(streamed.gainOfRam);
+  profile.memoryBytes = 16 * kGB;
+  const Explanation resident = explained(profile);
+  EXPECT_TRUE(resident.decode);
+  EXPECT_FALSE(resident.firstTokenCold);
+  EXPECT_TRUE(resident.firstTokenWarm);
+  profile.memoryBandwidth = 0;
+  EXPECT_FALSE(explained(profile).decode);
+}
+
+TEST(Explain, AGpuHoldsWhatFits) {
+  const Explanation all = explained(withGpu(16 * kGiB, 32 * kGiB));
+  EXPECT_EQ(all.devices, Devices::Gpu);
+  EXPECT_EQ(row(all, "ffn").vram, 9 * kGB);
+  EXPECT_EQ(row(all, "kv").vram, 512 * kMiB);
+  EXPECT_EQ(row(all, "embedding table").vram, 0u);
+  EXPECT_EQ(row(all, "system").ram, 2 * kGiB);
+  EXPECT_NEAR(*all.decode, 900.0 / 9, 0.05);
+  EXPECT_EQ(all.limitedBy, "vram");
+  // 512 tokens of 18 Gflop at 80 Tflop/s take 115 ms. Before, 9 GB come from the
+  // disk at 3 GB/s.
+  EXPECT_NEAR(*all.firstTokenWarm, 0.1152, 0.001);
+  EXPECT_NEAR(*all.firstTokenCold, 3.33, 0.34);
+
+  // VRAM for half of the model: the rest is in RAM.
+  const Explanation half = explained(withGpu(6 * kGiB, 32 * kGiB));
+  EXPECT_EQ(half.devices, Devices::Both);
+  EXPECT_EQ(half.total.vram <= 6 * kGiB, true);
+  EXPECT_EQ(half.total.disk, 0u);
+  EXPECT_GT(*half.gainOfVram, 0);
+  EXPECT_EQ(*half.gainOfRam, 0);
+  EXPECT_GE(*half.decodeFluid, *half.decode);
+  // A budget is not shared with the system.
+  ExplainOptions budget;
+  budget.isRamBudget = true;
+  EXPECT_EQ(row(explained(withGpu(6 * kGiB, 32 * kGiB), budget), "system").ram,
+            0u);
+}
+
+TEST(Explain, TheSumsAreTheRows) {
+  for (const MachineProfile &profile :
+       {machine(16 * kGB), machine(4 * kGB), withGpu(6 * kGiB, 3 * kGiB),
+        withGpu(2 * kGiB, 32 * kGiB)}) {
+    const Explanation result = explained(profile);
+    TierRow sum;
+    uint64_t weights = 0;
+    for (const TierRow &entry : result.placement) {
+      sum.vram += entry.vram;
+      sum.ram += entry.ram;
+      sum.disk += entry.disk;
+      if (entry.name == "ffn" || entry.name == "embedding table") {
+        weights += entry.vram + entry.ram + entry.disk;
+      }
+    }
+    EXPECT_EQ(sum.vram, result.total.vram);
+    EXPECT_EQ(sum.ram, result.total.ram);
+    EXPECT_EQ(sum.disk, result.total.disk);
+    EXPECT_EQ(weights, 10 * kGB);
+    EXPECT_LE(sum.ram, profile.memoryBytes);
+    if (!profile.gpus.empty()) {
+      EXPECT_LE(sum.vram, profile.gpus[0].memoryBytes);
+    }
+  }
+}
+
+TEST(Explain, TheLargestContextIsTheLargest) {
+  for (const MachineProfile &profile :
+       {machine(16 * kGB), machine(2 * kGB), withGpu(2 * kGiB, 2 * kGiB)}) {
+    for (uint64_t slots : {1, 3}) {
+      ModelNeeds needs = model();
+      needs.ram.context = 128;
+      needs.ram.slots = slots;
+      const uint64_t most = explain(needs, profile, {})->maxContext;
+      EXPECT_GT(most, 128u);
+      EXPECT_EQ(most % 64, 0u);
+      needs.ram.context = most;
+      EXPECT_TRUE(explain(needs, profile, {}));
+      needs.ram.context = most + 1;
+      EXPECT_EQ(explain(needs, profile, {}).status().code(),
+                ErrorCode::DoesNotFit);
+    }
+  }
+  // 16 GB hold 9 GB of weights without the table, 109 MiB of other things, and
+  // 6.885 GB of KV cache, which are 820 pages.
+  const uint64_t resident = explained(machine(16 * kGB)).maxResidentContext;
+  EXPECT_NEAR(static_cast<double>(resident), 820 * 64, 2 * 64);
+  EXPECT_EQ(explained(machine(6 * kGB)).maxResidentContext, 0u);
+}
+
+TEST(Explain, WhatIsAdvisedFits) {
+  ModelNeeds needs = model();
+  needs.ram.context = 1 << 20;
+  const Status status = explain(needs, machine(4 * kGB), {}).status();
+  ASSERT_EQ(status.code(), ErrorCode::DoesNotFit);
+  const std::string &text = status.message();
+  EXPECT_THAT(text, HasSubstr("target 'box' has 3.73 GiB"));
+  EXPECT_THAT(text, HasSubstr("kv 128.00 GiB"));
+  const size_t context = text.find("--ctx ");
+  const size_t ram = text.find("--ram ");
+  ASSERT_NE(context, std::string::npos) << text;
+  ASSERT_NE(ram, std::string::npos) << text;
+  const uint64_t mebibytes = std::stoull(text.substr(ram + 6));
+  EXPECT_TRUE(explain(needs, machine(mebibytes * kMiB), {}));
+  EXPECT_FALSE(explain(needs, machine((mebibytes - 2) * kMiB), {}));
+  needs.ram.context = std::stoull(text.substr(context + 6));
+  EXPECT_TRUE(explain(needs, machine(4 * kGB), {}));
+
+  // Without the disk, all weights must fit.
+  ExplainOptions noDisk;
+  noDisk.disk = 0;
+  const Status resident = explain(model(), machine(4 * kGB), noDisk).status();
+  EXPECT_THAT(resident.message(), HasSubstr("weights 9.31 GiB"));
+  EXPECT_THAT(resident.message(), HasSubstr("choose --ram 10158MiB or more"));
+  EXPECT_TRUE(explain(model(), machine(10158 * kMiB), noDisk));
+}
+
+TEST(Explain, HugeNumbersDoNotOverflow) {
+  ModelNeeds needs = model();
+  needs.ram.context = UINT32_MAX;
+  needs.ram.slots = UINT32_MAX;
+  EXPECT_EQ(explain(needs, machine(4 * kGB), {}).status().code(),
+            ErrorCode::DoesNotFit);
+  MachineProfile endless = machine(INT64_MAX);
+  EXPECT_TRUE(explain(model(), endless, {}));
+  endless.memoryBytes = 0; // not known, and then without limit
+  const Result<Explanation> unlimited = explain(model(), endless, {});
+  ASSERT_TRUE(unlimited);
+  EXPECT_FALSE(unlimited->ramCapacity);
+  EXPECT_FALSE(unlimited->gainOfRam);
+}
+
+} // namespace
+} // namespace air::compiler

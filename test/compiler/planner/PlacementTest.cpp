@@ -1,0 +1,436 @@
+//===- PlacementTest.cpp - what stays in RAM, and what is read when -------===//
+#include "compiler/planner/Placement.h"
+
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <numeric>
+#include <random>
+
+namespace air::compiler {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kPage = 4096;
+
+/// Four segments of 64 MiB, which the steps 1 to 4 of 6 need one after the
+/// other.
+WeightProblem fourEqual() {
+  WeightProblem problem;
+  for (uint32_t step = 1; step <= 4; ++step) {
+    problem.weights.push_back({64 * kMiB, step, step});
+  }
+  problem.steps = 6;
+  return problem;
+}
+
+WeightPlacement placed(const WeightProblem &problem, uint64_t room) {
+  Result<WeightPlacement> placement = placeWeights(problem, room);
+  EXPECT_TRUE(placement.isOk()) << placement.status().message();
+  const Status verdict = verifyWeights(problem, *placement, room);
+  EXPECT_TRUE(verdict.isOk()) << room << ": " << verdict.message();
+  return *placement;
+}
+
+/// The ring as a list of pages. Each page is identified by its segment and its
+/// place in the segment.
+class PageByPage {
+public:
+  PageByPage(const WeightProblem &given, const WeightPlacement &plan)
+      : problem(given), placement(plan), ring(plan.ringBytes / kPage) {}
+
+  /// Runs three passes in which each read is made as early as it may be. That
+  /// is when it does the most damage, and when the fewest reads are missing.
+  void run() {
+    const auto steps = int64_t{problem.steps};
+    readUpTo(-1);
+    for (int64_t now = 0; now < 3 * steps; ++now) {
+      check(static_cast<uint32_t>(now % steps), now / steps);
+      readUpTo(now);
+    }
+  }
+
+private:
+  void readUpTo(int64_t step) {
+    const auto count = static_cast<int64_t>(placement.reads.size());
+    for (; next < 4 * count; ++next) {
+      const StreamedRead &read =
+          placement.reads[static_cast<size_t>(next % count)];
+      const int64_t pass = next / count;
+      if (pass * int64_t{problem.steps} + read.afterStep > step) {
+        return;
+      }
+      for (uint64_t p = 0; p < read.bytes / kPage; ++p) {
+        ring[(read.ringOffset / kPage + p) % ring.size()] =
+            std::tuple(pass, read.segment, read.offset / kPage + p);
+      }
+    }
+  }
+
+  void check(uint32_t step, int64_t pass) {
+    for (const StreamedRead &read : placement.reads) {
+      const WeightSegment &segment = problem.weights[read.segment];
+      for (uint64_t p = 0; p < read.bytes / kPage; ++p) {
+        WeightPiece piece = {segment.bytes, segment.firstStep,
+                             segment.lastStep};
+        for (auto it = segment.pieces.rbegin(); it != segment.pieces.rend();
+             ++it) {
+          piece = read.offset + p * kPage < it->end ? *it : piece;
+        }
+        if (piece.firstStep > step || piece.lastStep < step) {
+          continue;
+        }
+        const auto &found = ring[(read.ringOffset / kPage + p) % ring.size()];
+        const std::tuple wanted(pass, read.segment, read.offset / kPage + p);
+        ASSERT_EQ(found, wanted) << "step " << step;
+      }
+    }
+  }
+
+  const WeightProblem &problem;
+  const WeightPlacement &placement;
+  std::vector<std::tuple<int64_t, uint32_t, uint64_t>> ring;
+  int64_t next = 0; // the read that is made next, counted over all passes
+};
+
+TEST(Placement, WhatFitsStays) {
+  WeightProblem problem = fourEqual();
+  problem.tables = {10 * kMiB - 1};
+  EXPECT_EQ(residentBytes(problem), 266 * kMiB);
+  const WeightPlacement all = placed(problem, 266 * kMiB);
+  EXPECT_EQ(all.weights, std::vector<uint64_t>(4, 64 * kMiB));
+  EXPECT_EQ(all.tables, problem.tables);
+  EXPECT_EQ(all.ringBytes, 0U);
+  EXPECT_TRUE(all.reads.empty());
+  EXPECT_EQ(all.ramBytes(), 266 * kMiB);
+  // The rows of the table are gathered from the file if there is no room for
+  // it.
+  const WeightPlacement gathered = placed(problem, 266 * kMiB - 1);
+  EXPECT_EQ(gathered.weights, all.weights);
+  EXPECT_EQ(gathered.tables, std::vector<uint64_t>{0});
+  EXPECT_TRUE(gathered.reads.empty());
+  EXPECT_FALSE(placed(problem, 256 * kMiB - 1).reads.empty());
+}
+
+// 64 MiB do not fit. If a pass reads 2 rings, it must read 128 MiB, so that 128
+// MiB and a ring of 64 MiB are in RAM. That ring holds the 32 MiB of a step and
+// 32 MiB more, and 16 MiB more are wanted. If a pass read 3 rings, it would read
+// only 96 MiB, but the ring of 32 MiB would not hold the 24 MiB of a step and 16
+// MiB more.
+TEST(Placement, HalfOfEachSegmentStays) {
+  const WeightPlacement placement = placed(fourEqual(), 192 * kMiB);
+  EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 32 * kMiB));
+  EXPECT_EQ(placement.ringBytes, 64 * kMiB);
+  EXPECT_EQ(placement.streamedBytes(), 128 * kMiB);
+  EXPECT_EQ(placement.ramBytes(), 192 * kMiB);
+  // Each half is read in 8 pieces of 4 MiB. The ring takes 16 of them, so the
+  // halves of the first two segments replace those of the last two, which steps
+  // 3 and 4 of the pass before have used: the third and the second to last.
+  ASSERT_EQ(placement.reads.size(), 32U);
+  const int64_t after[] = {-3, -2, 1, 2};
+  for (uint32_t i = 0; i < 32; ++i) {
+    const StreamedRead expected = {i / 8,     (32 + i % 8 * 4) * kMiB,
+                                   4 * kMiB,  i % 16 * 4 * kMiB,
+                                   i / 8 + 1, after[i / 8]};
+    EXPECT_EQ(placement.reads[i], expected) << i;
+  }
+}
+
+// The ring must hold the 64 MiB of a step, and one read.
+TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
+  const WeightProblem problem = fourEqual();
+  EXPECT_EQ(leastBytes(problem), 68 * kMiB);
+  const WeightPlacement placement = placed(problem, 68 * kMiB);
+  EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 0));
+  EXPECT_EQ(placement.ringBytes, 68 * kMiB);
+  const Status refused = placeWeights(problem, 68 * kMiB - 1).status();
+  EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(refused.message(), HasSubstr("at least 68.00 MiB"));
+  EXPECT_THAT(refused.message(), HasSubstr("but 68.00 MiB are left"));
+  // With 90 MiB, three rings of 85 1/3 MiB hold a pass.
+  EXPECT_EQ(placed(problem, 90 * kMiB).ringBytes, 21846 * kPage);
+}
+
+// A segment of two matrices of 32 MiB each. Step 1 needs the first half of both,
+// and step 2 the second half. A page before the middle of each matrix, where both
+// halves share a chunk, is needed by both steps. 1 MiB stays in RAM.
+TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
+  WeightProblem problem;
+  problem.weights.push_back({64 * kMiB, 1, 2});
+  WeightSegment &segment = problem.weights.back();
+  segment.pieces = {{16 * kMiB - kPage, 1, 1}, {16 * kMiB, 1, 2},
+                    {32 * kMiB, 2, 2},         {48 * kMiB - kPage, 1, 1},
+                    {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
+  segment.keptBytes = kMiB;
+  problem.steps = 3;
+  // The ring must hold what lies between the shared page of the first matrix and
+  // the last page of the second one: a page and 48 MiB.
+  EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
+  const WeightPlacement placement = placed(problem, leastBytes(problem));
+  EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});
+  EXPECT_EQ(placement.ringBytes, 52 * kMiB + kPage);
+  PageByPage(problem, placement).run();
+  std::vector<std::pair<uint64_t, uint32_t>> order;
+  for (const StreamedRead &read : placement.reads) {
+    EXPECT_LE(read.bytes, 4 * kMiB);
+    if (order.empty() || read.offset != order.back().first) {
+      order.emplace_back(read.offset, read.beforeStep);
+    }
+    order.back().first = read.offset + read.bytes;
+  }
+  // Where runs of consecutive bytes end, and the step that needs them.
+  const std::vector<std::pair<uint64_t, uint32_t>> expected = {
+      {16 * kMiB, 1}, {48 * kMiB, 1}, {32 * kMiB, 2}, {64 * kMiB, 2}};
+  EXPECT_EQ(order, expected);
+}
+
+TEST(Placement, SmallAndSharedSegmentsStay) {
+  WeightProblem problem = fourEqual();
+  problem.weights.insert(problem.weights.begin(), {64 * 1024 - 1, 0, 0});
+  problem.weights.push_back({3 * kMiB, 4, 5});
+  const WeightPlacement placement = placed(problem, 192 * kMiB);
+  EXPECT_EQ(placement.weights.front(), 64 * 1024 - 1U);
+  EXPECT_EQ(placement.weights.back(), 3 * kMiB);
+  EXPECT_LT(placement.weights[1], 32 * kMiB);
+  // 64 KiB and 3 MiB are in RAM in any case.
+  EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
+}
+
+/// Divides a segment: one or two matrices whose rows several steps need one
+/// after the other. The chunks at the boundaries are needed by two steps. Returns
+/// the last step.
+uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
+  const uint32_t first = segment.firstStep;
+  const uint32_t parts = 1 + random() % 5;
+  const uint64_t matrices = 1 + random() % 2;
+  for (uint64_t m = 0; m < matrices; ++m) {
+    for (uint32_t part = 0; part < parts; ++part) {
+      const uint64_t chunk = segment.bytes * (m * parts + part + 1) /
+                             (matrices * parts) / kMiB * kMiB;
+      const uint64_t begin =
+          segment.pieces.empty() ? 0 : segment.pieces.back().end;
+      // Most pages of the part's last chunk may be needed by the next part only.
+      const uint64_t middle =
+          std::max(begin, chunk - std::min(chunk, random() % 256 * kPage));
+      if (middle > begin) {
+        segment.pieces.push_back({middle, first + part, first + part});
+      }
+      if (chunk > middle) {
+        segment.pieces.push_back(
+            {chunk, first + part,
+             std::min(first + part + 1, first + parts - 1)});
+      }
+    }
+  }
+  const uint64_t end = segment.pieces.empty() ? 0 : segment.pieces.back().end;
+  if (end < segment.bytes) {
+    segment.pieces.push_back(
+        {segment.bytes, first + parts - 1, first + parts - 1});
+  }
+  segment.lastStep = first + parts - 1;
+  segment.keptBytes =
+      random() % 2 == 0 ? 0 : std::min(segment.bytes, random() % 300 * kPage);
+  return segment.lastStep;
+}
+
+WeightProblem randomProblem(std::mt19937_64 &random, bool withPieces = true) {
+  WeightProblem problem;
+  const uint32_t segments = 3 + random() % 10;
+  uint32_t step = random() % 2;
+  for (uint32_t i = 0; i < segments; ++i) {
+    const uint64_t bytes = random() % 5 == 0
+                               ? 1 + random() % (128 * 1024)
+                               : 1 + random() % ((2 + random() % 30) * kMiB);
+    const uint32_t last = random() % 8 == 0 ? step + 1 : step;
+    problem.weights.push_back({bytes, step, last});
+    if (withPieces && random() % 3 == 0) {
+      step = addPieces(problem.weights.back(), random);
+    }
+    step += random() % 3;
+  }
+  problem.steps = step + 2 + random() % 3;
+  if (random() % 2 == 0) {
+    problem.tables.push_back(1 + random() % (8 * kMiB));
+  }
+  return problem;
+}
+
+TEST(Placement, EveryPageIsThereWhenItIsNeeded) {
+  std::mt19937_64 random(7);
+  int streamed = 0;
+  for (int round = 0; round < 300 && !HasFailure(); ++round) {
+    const WeightProblem problem = randomProblem(random);
+    const uint64_t least = leastBytes(problem);
+    const uint64_t most = residentBytes(problem) + kMiB;
+    const uint64_t room = least + random() % (most - least);
+    const WeightPlacement placement = placed(problem, room);
+    if (!placement.reads.empty()) {
+      ++streamed;
+      PageByPage(problem, placement).run();
+    }
+  }
+  EXPECT_GT(streamed, 100);
+}
+
+/// The most pages that stay in RAM with a ring that divides a pass evenly, found
+/// by trying all numbers of rings and many shares.
+uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
+  uint64_t best = 0;
+  for (uint64_t share = 0; share < 1024; ++share) {
+    uint64_t kept = 0;
+    uint64_t streamed = 0;
+    uint64_t largest = 0;
+    uint64_t step = 0;
+    for (size_t i = 0; i < problem.weights.size(); ++i) {
+      const WeightSegment &segment = problem.weights[i];
+      const uint64_t pages = (segment.bytes + kPage - 1) / kPage;
+      const bool whole =
+          segment.bytes < 64 * 1024 || segment.firstStep != segment.lastStep;
+      const uint64_t stays = whole ? pages : pages * share / 1024;
+      const bool isNew =
+          i == 0 || segment.firstStep != problem.weights[i - 1].firstStep;
+      step = (isNew ? 0 : step) + pages - stays;
+      kept += stays;
+      streamed += pages - stays;
+      largest = std::max(largest, step);
+    }
+    const uint64_t wanted =
+        largest + std::max<uint64_t>(16 * kMiB / kPage, (largest + 1) / 2);
+    for (uint64_t rings = 2; rings < 64; ++rings) {
+      const uint64_t ring = (streamed + rings - 1) / rings;
+      if (ring >= wanted && (kept + ring) * kPage <= room) {
+        best = std::max(best, kept);
+      }
+    }
+  }
+  return best;
+}
+
+TEST(Placement, AsMuchAsPossibleStays) {
+  std::mt19937_64 random(11);
+  int compared = 0;
+  for (int round = 0; round < 60; ++round) {
+    const WeightProblem problem = randomProblem(random, false);
+    const uint64_t least = leastBytes(problem);
+    const uint64_t room =
+        least + random() % (residentBytes(problem) - least + 1);
+    const WeightPlacement placement = placed(problem, room);
+    if (placement.reads.empty()) {
+      continue;
+    }
+    uint64_t kept = 0;
+    for (uint64_t bytes : placement.weights) {
+      kept += (bytes + kPage - 1) / kPage;
+    }
+    // Shares are rounded down to pages, segment by segment.
+    EXPECT_GE(kept + problem.weights.size() + 1, mostKept(problem, room))
+        << round;
+    ++compared;
+  }
+  EXPECT_GT(compared, 20);
+}
+
+TEST(Placement, MoreRoomMeansLessToRead) {
+  std::mt19937_64 random(13);
+  for (int round = 0; round < 20; ++round) {
+    const WeightProblem problem = randomProblem(random);
+    const uint64_t least = leastBytes(problem);
+    const uint64_t most = residentBytes(problem);
+    uint64_t before = UINT64_MAX / 2;
+    for (uint64_t part = 0; part <= 40; ++part) {
+      const uint64_t read =
+          placed(problem, least + (most - least) * part / 40).streamedBytes();
+      EXPECT_LE(read, before + problem.weights.size() * kPage)
+          << round << ' ' << part;
+      before = read;
+    }
+    EXPECT_EQ(before, 0U);
+  }
+}
+
+// The 405B shape in Q4_K_M, in round numbers: 126 layers of 4 segments, and a
+// head.
+TEST(Placement, ReadsOfALargeModelAreBounded) {
+  WeightProblem problem;
+  for (uint32_t layer = 0; layer < 126; ++layer) {
+    const uint64_t sizes[] = {180, 155, 980, 560};
+    for (uint64_t size : sizes) {
+      problem.weights.push_back({size * kMiB, problem.steps, problem.steps});
+      ++problem.steps;
+    }
+  }
+  problem.weights.push_back({1650 * kMiB, problem.steps, problem.steps});
+  ++problem.steps;
+  const WeightPlacement placement = placed(problem, 20 * 1024 * kMiB);
+  EXPECT_LE(placement.reads.size(), 16384 + problem.weights.size());
+  // Of 232.5 GiB, 20 do not have to be read, except for a ring of some steps.
+  EXPECT_LT(placement.streamedBytes(), 217 * 1024 * kMiB);
+}
+
+TEST(Placement, TheVerifierFindsMistakes) {
+  const WeightProblem problem = fourEqual();
+  const uint64_t room = 192 * kMiB;
+  const WeightPlacement good = placed(problem, room);
+  using Change = std::function<void(WeightPlacement &)>;
+  const std::pair<const char *, Change> cases[] = {
+      {"keeps", [](auto &p) { p.weights[0] += 1; }},
+      {"keeps", [](auto &p) { p.weights[0] = 65 * kMiB; }},
+      {"does not continue", [](auto &p) { p.weights[0] += kPage; }},
+      {"does not continue", [](auto &p) { p.reads[3].offset += kPage; }},
+      {"does not continue", [](auto &p) { p.reads[3].bytes -= 1; }},
+      {"covered", [](auto &p) { p.reads[7].bytes -= kPage; }},
+      {"covered", [](auto &p) { p.reads[7].bytes += kPage; }},
+      {"covered", [](auto &p) { p.reads.pop_back(); }},
+      {"the order", [](auto &p) { std::swap(p.reads[7], p.reads[8]); }},
+      {"does not exist", [](auto &p) { p.reads[31].segment = 4; }},
+      {"does not continue", [](auto &p) { p.reads.push_back(p.reads.back()); }},
+      {"the ring has", [](auto &p) { p.ringBytes = 0; }},
+      {"the ring has", [](auto &p) { p.ringBytes += 1; }},
+      {"does not fit", [](auto &p) { p.ringBytes = 2 * kMiB; }},
+      {"does not fit", [](auto &p) { p.reads[0].ringOffset = p.ringBytes; }},
+      {"too late", [](auto &p) { p.reads[0].beforeStep = 2; }},
+      {"too late", [](auto &p) { p.reads[31].afterStep = 4; }},
+      {"out of order", [](auto &p) { p.reads[20].afterStep = 0; }},
+      {"may overwrite",
+       [](auto &p) {
+         for (size_t i = 16; i < 24; ++i) {
+           p.reads[i].afterStep = 0;
+         }
+       }},
+      {"may overwrite",
+       [](auto &p) {
+         for (size_t i = 0; i < 8; ++i) {
+           p.reads[i].afterStep = -4;
+         }
+       }},
+      {"may overwrite", [](auto &p) { p.reads[9].ringOffset += kPage; }},
+      {"may overwrite",
+       [](auto &p) {
+         // The ring is one read smaller than its offsets assume.
+         p.ringBytes -= 4 * kMiB;
+         p.reads[15].ringOffset = p.reads[31].ringOffset = 0;
+       }},
+  };
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    WeightPlacement bad = good;
+    cases[i].second(bad);
+    const Status verdict = verifyWeights(problem, bad, UINT64_MAX);
+    EXPECT_EQ(verdict.code(), ErrorCode::VerificationFailed) << i;
+    EXPECT_THAT(verdict.message(), HasSubstr(cases[i].first)) << i;
+  }
+  EXPECT_THAT(verifyWeights(problem, good, room - 1).message(),
+              HasSubstr("are left for them"));
+  WeightProblem withTable = problem;
+  withTable.tables = {100};
+  WeightPlacement part = good;
+  EXPECT_THAT(verifyWeights(withTable, part, room).message(),
+              HasSubstr("another number of segments"));
+  part.tables = {50};
+  EXPECT_THAT(verifyWeights(withTable, part, room).message(),
+              HasSubstr("part of table"));
+}
+
+} // namespace
+} // namespace air::compiler

@@ -1,0 +1,342 @@
+//===- PlacementCases.cpp - placements that break one rule each -----------===//
+#include "PlanCases.h"
+
+#include "formats/plan/PlanHeader.h"
+
+namespace air::test {
+
+namespace {
+
+/// A case that modifies the second placement, which streams the weights.
+template <typename F> Change inStreamed(F change) {
+  return [change](SmallPlan &small) { change(*small.plan.placements[1]); };
+}
+
+/// Gives the layer's segment three pages, of which the streaming placement
+/// keeps the first in RAM. The ring has three pages, too:
+///
+///   read    segment  page  page of the ring  before step  after step
+///   0       0        1     0                 1            -2 (attn_out)
+///   1       0        2     1                 1            -2
+///   2       1        0     2                 4            -1 (head)
+///
+/// Pages 0 and 1 of the ring are free when step 3, attn_out, of the pass before
+/// has run, and page 2 is free after step 4, the head.
+void threePages(SmallPlan &small) {
+  P &p = small.plan;
+  plan::SegmentT &layer = *p.segments[0];
+  layer.raw_bytes = layer.stored_bytes = 2 * kPlanPageBytes + 100;
+  for (size_t i = 1; i < p.segments.size(); ++i) {
+    p.segments[i]->offset += 2 * kPlanPageBytes;
+  }
+  small.fileBytes += 2 * kPlanPageBytes;
+  p.placements[0]->resident[0] = layer.raw_bytes;
+  p.placements[0]->items[0]->bytes += 2 * kPlanPageBytes + 100;
+  plan::PlacementT &streamed = *p.placements[1];
+  streamed.resident[0] = kPlanPageBytes;
+  streamed.items[0]->bytes += kPlanPageBytes;
+  streamed.ring_bytes = streamed.items[5]->bytes = 3 * kPlanPageBytes;
+  streamed.reads.insert(
+      streamed.reads.begin(),
+      std::make_unique<plan::StreamReadT>(*streamed.reads[0]));
+  const uint64_t offsets[] = {kPlanPageBytes, 2 * kPlanPageBytes, 0};
+  const int64_t after[] = {-2, -2, -1};
+  for (uint32_t i = 0; i < 3; ++i) {
+    streamed.reads[i]->offset = offsets[i];
+    streamed.reads[i]->ring_offset = i * kPlanPageBytes;
+    streamed.reads[i]->after_step = after[i];
+  }
+}
+
+/// The same for the plan with three pages of the layer.
+template <typename F> Change inThreePages(F change) {
+  return [change](SmallPlan &small) {
+    threePages(small);
+    change(*small.plan.placements[1]);
+  };
+}
+
+using Placement = plan::PlacementT;
+
+void addTensorBinding(plan::DispatchT &dispatch, uint32_t tensor) {
+  dispatch.bindings.push_back(std::make_unique<plan::BindingT>());
+  dispatch.bindings.back()->index = tensor;
+}
+
+/// Gives the head 40 rows of 1024 columns, which are 3 row blocks of 9216 bytes,
+/// and divides it into two steps: step 4 reads two of them, which end in the
+/// middle of page 4, and step 5 the third one. Chunks are as small as pages. The
+/// ring has 7 pages:
+///
+///   read    segment  pages    page of the ring  before step  after step
+///   0       0        0        0                 1            -2
+///   1       1        0 to 4   0                 4            3
+///   2       1        5 and 6  5                 5            3
+///
+/// Page 0 of the ring may be overwritten when step 4 of the pass before has run.
+void headParts(SmallPlan &small) {
+  P &p = small.plan;
+  plan::TensorT &matrix = *p.tensors[3];
+  matrix.columns = 1024;
+  matrix.bytes = 3 * 9216;
+  plan::SegmentT &head = *p.segments[1];
+  head.raw_bytes = head.stored_bytes = matrix.bytes;
+  head.digest_chunk = kPlanPageBytes;
+  head.digests.resize(7 * 16);
+  for (size_t i = 2; i < p.segments.size(); ++i) {
+    p.segments[i]->offset += 6 * kPlanPageBytes;
+  }
+  small.fileBytes += 6 * kPlanPageBytes;
+  p.placements[0]->resident[1] = head.raw_bytes;
+  p.placements[0]->items[0]->bytes += 7 * kPlanPageBytes;
+  splitHead(p);
+  Placement &streamed = *p.placements[1];
+  streamed.ring_bytes = streamed.items[5]->bytes = 7 * kPlanPageBytes;
+  streamed.predictions.clear();
+  streamed.reads[0]->after_step = -2;
+  streamed.reads[1]->bytes = 5 * kPlanPageBytes;
+  auto second = std::make_unique<plan::StreamReadT>(*streamed.reads[1]);
+  second->offset = second->ring_offset = 5 * kPlanPageBytes;
+  second->bytes = 2 * kPlanPageBytes;
+  second->before_step = 5;
+  streamed.reads.push_back(std::move(second));
+}
+
+template <typename F> Change inHeadParts(F change) {
+  return [change](SmallPlan &small) {
+    headParts(small);
+    change(*small.plan.placements[1]);
+  };
+}
+
+} // namespace
+
+std::vector<Case> placementCases() {
+  return {
+      {"plan.placement.count", in([](P &p) {
+         while (p.placements.size() <= 16) {
+           p.placements.push_back(
+               std::make_unique<Placement>(*p.placements[1]));
+           p.placements.back()->budgets[0]->bytes -= p.placements.size();
+         }
+       })},
+      {"plan.placement.order",
+       in([](P &p) { std::swap(p.placements[0], p.placements[1]); })},
+      {"plan.placement.order", in([](P &p) {
+         p.placements[1]->budgets[0]->bytes =
+             p.placements[0]->budgets[0]->bytes;
+       })},
+      {"plan.placement.order",
+       in([](P &p) { p.placements[0]->budgets.clear(); })},
+      {"plan.placement.order",
+       in([](P &p) { p.placements[1]->budgets[0]->bytes = 0; })},
+      {"plan.placement.resident",
+       inStreamed([](Placement &p) { p.resident.pop_back(); })},
+      {"plan.placement.resident",
+       inStreamed([](Placement &p) { p.resident[0] = 1; })},
+      {"plan.placement.resident",
+       inStreamed([](Placement &p) { p.resident[0] = kPlanPageBytes; })},
+      // Kernels and tables are not divided.
+      {"plan.placement.resident",
+       inStreamed([](Placement &p) { p.resident[2] = 0; })},
+      {"plan.placement.resident",
+       inThreePages([](Placement &p) { p.resident[3] = 1; })},
+      {"plan.placement.ring",
+       inStreamed([](Placement &p) { p.ring_bytes += 1; })},
+      {"plan.placement.ring",
+       inStreamed([](Placement &p) { p.ring_bytes = 0; })},
+      {"plan.placement.ring",
+       in([](P &p) { p.placements[0]->ring_bytes = kPlanPageBytes; })},
+      {"plan.stream.complete",
+       inStreamed([](Placement &p) { p.reads.pop_back(); })},
+      {"plan.stream.complete",
+       inStreamed([](Placement &p) { p.reads.erase(p.reads.begin()); })},
+      {"plan.stream.order",
+       inStreamed([](Placement &p) { std::swap(p.reads[0], p.reads[1]); })},
+      {"plan.stream.order",
+       inThreePages([](Placement &p) { std::swap(p.reads[0], p.reads[1]); })},
+      {"plan.stream.complete", inStreamed([](Placement &p) {
+         p.reads.push_back(std::make_unique<plan::StreamReadT>(*p.reads[1]));
+       })},
+      {"plan.stream.complete", inThreePages([](Placement &p) {
+         p.reads[1]->offset -= kPlanPageBytes;
+       })},
+      {"plan.stream.complete",
+       inThreePages([](Placement &p) { p.resident[0] = 0; })},
+      {"plan.stream.range",
+       inStreamed([](Placement &p) { p.reads[0]->bytes = 0; })},
+      {"plan.stream.range",
+       inStreamed([](Placement &p) { p.reads[0]->bytes -= 1; })},
+      {"plan.stream.range",
+       inStreamed([](Placement &p) { p.reads[0]->bytes += kPlanPageBytes; })},
+      {"plan.stream.range",
+       inStreamed([](Placement &p) { p.reads[0]->ring_offset = 64; })},
+      {"plan.stream.range", inStreamed([](Placement &p) {
+         p.reads[0]->ring_offset = kPlanPageBytes;
+       })},
+      {"plan.stream.range", inThreePages([](Placement &p) {
+         // The segment ends with this page.
+         p.reads[1]->bytes += kPlanPageBytes;
+       })},
+      {"plan.stream.before",
+       inStreamed([](Placement &p) { p.reads[0]->before_step = 0; })},
+      {"plan.stream.before",
+       inStreamed([](Placement &p) { p.reads[1]->before_step = 5; })},
+      {"plan.stream.after",
+       inStreamed([](Placement &p) { p.reads[0]->after_step = 1; })},
+      {"plan.stream.after",
+       inStreamed([](Placement &p) { p.reads[0]->after_step = -6; })},
+      {"plan.stream.after",
+       inThreePages([](Placement &p) { p.reads[2]->after_step = -3; })},
+      // The ring still holds the head's page when the layer's is read.
+      {"plan.stream.overrun",
+       inStreamed([](Placement &p) { p.reads[0]->after_step = -2; })},
+      // The step before the head still needs the layer's page.
+      {"plan.stream.overrun",
+       inStreamed([](Placement &p) { p.reads[1]->after_step = 2; })},
+      {"plan.stream.overrun",
+       inThreePages([](Placement &p) { p.reads[2]->ring_offset = 0; })},
+      // The second page that is read wraps into the first, which is in use.
+      {"plan.stream.overrun", inThreePages([](Placement &p) {
+         p.reads[1]->bytes += kPlanPageBytes;
+         p.reads.erase(p.reads.begin());
+         p.reads[0]->offset -= kPlanPageBytes;
+         p.reads[0]->ring_offset = 2 * kPlanPageBytes;
+       })},
+      {"plan.stream.programs", in([](P &p) {
+         p.programs[1]->steps.push_back(
+             std::make_unique<plan::StepT>(*p.programs[1]->steps.back()));
+       })},
+      // In the second program, attn_in also reads the head's matrix.
+      {"plan.stream.programs",
+       in([](P &p) { addTensorBinding(dispatchOf(p, 1, 1), 3); })},
+      // In the second program, the head also reads a norm of the layer, which is
+      // then no longer in the ring.
+      {"plan.stream.overrun",
+       in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
+      {"plan.stream.before", inHeadParts([](Placement &p) {
+         // The last page of the first part is also the first one of the second.
+         p.reads[1]->bytes -= kPlanPageBytes;
+         p.reads[2]->offset -= kPlanPageBytes;
+         p.reads[2]->bytes += kPlanPageBytes;
+         p.reads[2]->ring_offset -= kPlanPageBytes;
+       })},
+      {"plan.stream.before", inHeadParts([](Placement &p) {
+         // One read for both parts.
+         p.reads[1]->bytes += p.reads[2]->bytes;
+         p.reads.pop_back();
+       })},
+      {"plan.stream.before",
+       inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
+      // The second part, step 5, still needs the last page of the first one.
+      {"plan.stream.overrun", inHeadParts([](Placement &p) {
+         p.reads[0]->ring_offset = 4 * kPlanPageBytes;
+         p.reads[0]->after_step = -2;
+       })},
+      {"plan.budget.item", in([](P &p) { p.placements[0]->items.clear(); })},
+      {"plan.budget.item",
+       in([](P &p) { p.placements[0]->items[0]->name = "kv"; })},
+      {"plan.budget.item",
+       in([](P &p) { p.placements[0]->items[0]->name = ""; })},
+      {"plan.budget.item",
+       in([](P &p) { p.placements[0]->items[2]->tier = plan::Tier::Disk; })},
+      {"plan.budget.item",
+       inStreamed([](Placement &p) { p.items.pop_back(); })}, // the ring
+      {"plan.budget.bytes",
+       in([](P &p) { p.placements[0]->items[0]->bytes = 100; })},
+      {"plan.budget.bytes",
+       in([](P &p) { p.placements[0]->items[1]->bytes -= 1; })},
+      {"plan.budget.bytes",
+       in([](P &p) { p.placements[0]->items[2]->bytes -= 1; })},
+      {"plan.budget.bytes",
+       in([](P &p) { p.placements[0]->items[3]->bytes += 1; })},
+      {"plan.budget.bytes",
+       in([](P &p) { p.placements[0]->items[4]->bytes -= 1; })},
+      {"plan.budget.bytes", in([](P &p) { p.machine->cores = 3; })},
+      {"plan.budget.bytes",
+       inStreamed([](Placement &p) { p.items[5]->bytes -= 1; })},
+      {"plan.budget.bytes",
+       inThreePages([](Placement &p) { p.items[0]->bytes -= 1; })},
+      {"plan.budget.total", in([](P &p) {
+         // The item for weights no longer contains the embedding table.
+         p.placements[0]->items[0]->bytes -= p.segments[3]->raw_bytes;
+       })},
+      {"plan.budget.sum", in([](P &p) {
+         uint64_t sum = 0;
+         for (const auto &item : p.placements[0]->items) {
+           sum += item->bytes;
+         }
+         p.placements.pop_back();
+         p.placements[0]->budgets[0]->bytes = sum - 1;
+       })},
+      {"plan.budget.sum",
+       in([](P &p) { p.placements[0]->items[0]->bytes = UINT64_MAX; })},
+      {"plan.budget.tier", in([](P &p) {
+         auto &budgets = p.placements[0]->budgets;
+         budgets.push_back(std::make_unique<plan::BudgetT>(*budgets[0]));
+       })},
+      {"plan.prediction.phase",
+       in([](P &p) { p.placements[0]->predictions[0]->phase = ""; })},
+      {"plan.prediction.phase", in([](P &p) {
+         auto &predictions = p.placements[0]->predictions;
+         predictions.push_back(
+             std::make_unique<plan::PredictionT>(*predictions[0]));
+       })},
+      {"plan.prediction.link",
+       in([](P &p) { p.placements[0]->predictions[0]->links[0]->link = ""; })},
+      {"plan.prediction.link", in([](P &p) {
+         auto &links = p.placements[0]->predictions[0]->links;
+         links.push_back(std::make_unique<plan::LinkPredictionT>(*links[0]));
+       })},
+      {"plan.prediction.bytes", in([](P &p) {
+         p.placements[0]->predictions[0]->links[0]->bytes_per_pass = 1000;
+       })},
+      // The two reads have two pages.
+      {"plan.prediction.bytes", inStreamed([](Placement &p) {
+         p.predictions[0]->links[1]->bytes_per_pass = 2 * kPlanPageBytes - 1;
+       })},
+      {"plan.prediction.bytes",
+       inStreamed([](Placement &p) { p.predictions[0]->links.pop_back(); })},
+      {"plan.prediction.bound",
+       in([](P &p) { p.placements[0]->predictions[0]->nanoseconds = 99'000; })},
+      {"plan.prediction.bound", in([](P &p) {
+         p.placements[0]->predictions[0]->links[0]->bytes_per_pass = UINT64_MAX;
+       })},
+      {"plan.prediction.limit",
+       in([](P &p) { p.placements[0]->predictions[0]->limit = "disk"; })},
+  };
+}
+
+std::vector<Change> validPlacements() {
+  return {
+      // A part of a segment stays in RAM, and the rest is read in pieces.
+      threePages,
+      // Two steps read parts of a matrix.
+      headParts,
+      // The second part is read when the first one is no longer in the ring,
+      // except for the page that both need.
+      inHeadParts([](Placement &p) {
+        p.ring_bytes = p.items[5]->bytes = 6 * kPlanPageBytes;
+        p.reads[2]->ring_offset = 5 * kPlanPageBytes;
+        p.reads[2]->after_step = 4;
+        p.reads[0]->ring_offset = kPlanPageBytes;
+      }),
+      // A read wraps around the end of the ring.
+      inThreePages([](Placement &p) {
+        p.reads[0]->bytes += kPlanPageBytes;
+        p.reads.erase(p.reads.begin() + 1);
+        p.reads[0]->ring_offset = 2 * kPlanPageBytes;
+        p.reads[1]->ring_offset = kPlanPageBytes;
+      }),
+      // Tables may have an item of their own in the budget.
+      in([](P &p) {
+        auto &items = p.placements[0]->items;
+        items[0]->bytes -= p.segments[3]->raw_bytes;
+        items.push_back(std::make_unique<plan::BudgetItemT>());
+        items.back()->name = "tables";
+        items.back()->bytes = p.segments[3]->raw_bytes;
+      }),
+  };
+}
+
+} // namespace air::test

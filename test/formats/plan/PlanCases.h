@@ -1,0 +1,54 @@
+//===- PlanCases.h - small plans that break a rule --------------*- C++ -*-===//
+#ifndef AIRPACK_TEST_FORMATS_PLAN_PLANCASES_H
+#define AIRPACK_TEST_FORMATS_PLAN_PLANCASES_H
+
+#include "SmallPlan.h"
+
+#include "formats/support/Status.h"
+
+#include <functional>
+#include <vector>
+
+namespace air::test {
+
+using Change = std::function<void(SmallPlan &)>;
+
+/// A change to the small plan that breaks a rule, and the error that it causes.
+struct Case {
+  const char *rule;
+  Change breakIt;
+  ErrorCode code = ErrorCode::VerificationFailed;
+};
+
+/// Wraps `change`, a function that modifies a PlanT, as a Change, which modifies
+/// a SmallPlan.
+template <typename F> Change in(F change) {
+  return [change](SmallPlan &small) { change(small.plan); };
+}
+
+inline plan::DispatchT &dispatchOf(plan::PlanT &p, uint32_t program,
+                                   uint32_t step, uint32_t dispatch = 0) {
+  return *p.programs[program]->steps[step]->dispatches[dispatch];
+}
+inline plan::BindingT &bindingOf(plan::PlanT &p, uint32_t step,
+                                 uint32_t dispatch, uint32_t binding) {
+  return *dispatchOf(p, 0, step, dispatch).bindings[binding];
+}
+
+using P = plan::PlanT;
+
+/// The cases of the rules for placements, and plans that satisfy them.
+std::vector<Case> placementCases();
+std::vector<Change> validPlacements();
+
+/// Divides the head into two steps, each with one of the two row tiles of its
+/// matrix of 40 rows. The second tile has 8 rows.
+void splitHead(plan::PlanT &p);
+
+/// The same for the rules for parts.
+std::vector<Case> partCases();
+std::vector<Change> validParts();
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_FORMATS_PLAN_PLANCASES_H

@@ -1,0 +1,174 @@
+//===- MemoryLimitTest.cpp - the closest limit counts ---------------------===//
+#include "runtime/io/MemoryLimit.h"
+
+#include "formats/support/MonotonicClock.h"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+/// A folder that imitates the file system of a machine.
+class MemoryLimitTest : public testing::Test {
+protected:
+  MemoryLimitTest()
+      : root(testing::TempDir() + "limit-" + std::to_string(getpid())) {
+    std::filesystem::remove_all(root);
+    put("proc/meminfo", "MemTotal:       1000 kB\n"
+                        "MemFree:         100 kB\n"
+                        "MemAvailable:    600 kB\n");
+  }
+  ~MemoryLimitTest() override { std::filesystem::remove_all(root); }
+
+  void put(const std::string &name, const std::string &text) const {
+    const std::filesystem::path file = root + "/" + name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  /// A cgroup of version 2 whose page cache is `inactive` bytes of its usage.
+  void putGroup(const std::string &name, const std::string &limit,
+                uint64_t usage, uint64_t inactive) const {
+    const std::string folder = "sys/fs/cgroup/" + name;
+    put(folder + "memory.max", limit + "\n");
+    put(folder + "memory.high", "max\n");
+    put(folder + "memory.current", std::to_string(usage) + "\n");
+    put(folder + "memory.stat", "anon 5\ninactive_anon 77777\ninactive_file " +
+                                    std::to_string(inactive) +
+                                    "\nactive_file 9\n");
+  }
+  std::string at(const std::string &name) const { return root + "/" + name; }
+
+  std::string root;
+};
+
+TEST_F(MemoryLimitTest, WithoutCgroupsItIsWhatTheMachineHas) {
+  MemoryLimit limit = MemoryLimit::open(root);
+  std::optional<MemoryRoom> room = limit.read();
+  ASSERT_TRUE(room);
+  EXPECT_EQ(room->free, 600 * 1024);
+  EXPECT_EQ(room->limit, 1000u * 1024);
+  EXPECT_EQ(room->file, at("proc/meminfo"));
+  put("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 7 kB\n");
+  EXPECT_EQ(limit.read()->free, 7 * 1024);
+}
+
+TEST_F(MemoryLimitTest, Version2SubtractsTheInactivePageCache) {
+  put("proc/self/cgroup", "0::/box/job\n");
+  putGroup("box/job/", "500000", 300000, 40000);
+  putGroup("box/", "max", 900000, 0);
+  MemoryLimit limit = MemoryLimit::open(root);
+  std::optional<MemoryRoom> room = limit.read();
+  ASSERT_TRUE(room);
+  EXPECT_EQ(room->free, 500000 - (300000 - 40000));
+  EXPECT_EQ(room->limit, 500000u);
+  EXPECT_EQ(room->file, at("sys/fs/cgroup/box/job/memory.max"));
+  // An ancestor can be closer, for example because of its other children.
+  putGroup("box/", "910000", 900000, 0);
+  room = limit.read();
+  EXPECT_EQ(room->free, 10000);
+  EXPECT_EQ(room->file, at("sys/fs/cgroup/box/memory.max"));
+  // So can memory.high.
+  put("sys/fs/cgroup/box/job/memory.high", "261000\n");
+  room = limit.read();
+  EXPECT_EQ(room->free, 1000);
+  EXPECT_EQ(room->file, at("sys/fs/cgroup/box/job/memory.high"));
+}
+
+TEST_F(MemoryLimitTest, Version1SubtractsTheCacheOfAllDescendants) {
+  put("proc/self/cgroup", "9:cpu:/\n4:memory:/box\n0::/\n");
+  const std::string folder = "sys/fs/cgroup/memory/box/";
+  put(folder + "memory.limit_in_bytes", "400000\n");
+  put(folder + "memory.usage_in_bytes", "390000\n");
+  put(folder + "memory.stat",
+      "cache 1\ninactive_file 1000\ntotal_inactive_file 50000\n");
+  put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  put("sys/fs/cgroup/memory/memory.usage_in_bytes", "99999999999\n");
+  MemoryLimit limit = MemoryLimit::open(root);
+  const std::optional<MemoryRoom> room = limit.read();
+  ASSERT_TRUE(room);
+  EXPECT_EQ(room->free, 400000 - (390000 - 50000));
+  EXPECT_EQ(room->file, at(folder + "memory.limit_in_bytes"));
+}
+
+TEST_F(MemoryLimitTest, ALimitThatIsLoweredWhileTheProcessRunsIsSeen) {
+  put("proc/self/cgroup", "0::/box\n");
+  putGroup("box/", "500000", 300000, 0);
+  MemoryLimit limit = MemoryLimit::open(root);
+  EXPECT_EQ(limit.read()->free, 200000);
+  EXPECT_EQ(limit.usable(200000), 400000u);
+  EXPECT_EQ(limit.usable(UINT64_MAX), UINT64_MAX);
+  put("sys/fs/cgroup/box/memory.max", "250000\n");
+  EXPECT_EQ(limit.read()->free, -50000);
+  // This process uses 200000 bytes, and others 100000.
+  EXPECT_EQ(limit.usable(200000), 150000u);
+  EXPECT_EQ(limit.usable(40000), 0u);
+  EXPECT_EQ(limit.usable(UINT64_MAX), UINT64_MAX - 50000);
+  put("sys/fs/cgroup/box/memory.max", "max\n");
+  EXPECT_EQ(limit.read()->file, at("proc/meminfo"));
+}
+
+TEST_F(MemoryLimitTest, WhatCannotBeReadCountsAsBefore) {
+  put("proc/self/cgroup", "0::/box\n");
+  putGroup("box/", "500000", 300000, 100000);
+  MemoryLimit limit = MemoryLimit::open(root);
+  EXPECT_EQ(limit.read()->free, 300000);
+  // Someone who writes to such a file empties it first.
+  for (const char *file : {"memory.max", "memory.current", "memory.stat"}) {
+    put(std::string("sys/fs/cgroup/box/") + file, "");
+  }
+  EXPECT_EQ(limit.read()->free, 300000);
+  put("sys/fs/cgroup/box/memory.max", "what\n");
+  EXPECT_EQ(limit.read()->free, 300000);
+}
+
+TEST_F(MemoryLimitTest, AbsurdNumbersDoNotOverflow) {
+  put("proc/self/cgroup", "0::/box\n");
+  putGroup("box/", "1", UINT64_MAX, 0);
+  put("proc/meminfo", "MemTotal: 18446744073709551615 kB\n"
+                      "MemAvailable: 99999999999999999999999 kB\n");
+  MemoryLimit limit = MemoryLimit::open(root);
+  EXPECT_LT(limit.read()->free, 0);
+  // More page cache than there is in use.
+  putGroup("box/", "1000", 10, 20);
+  EXPECT_EQ(limit.read()->free, 1000);
+}
+
+TEST_F(MemoryLimitTest, NothingIsKnownWithoutFiles) {
+  MemoryLimit limit = MemoryLimit::open(root + "/none");
+  EXPECT_FALSE(limit.read());
+  EXPECT_FALSE(limit.usable(1));
+}
+
+TEST(MemoryLimit, ThisMachineHasSomeRoom) {
+  MemoryLimit limit = MemoryLimit::open();
+  const std::optional<MemoryRoom> room = limit.read();
+  ASSERT_TRUE(room);
+  EXPECT_GT(room->free, 0);
+  EXPECT_GE(room->limit, static_cast<uint64_t>(room->free));
+  struct sysinfo system = {};
+  ASSERT_EQ(sysinfo(&system), 0);
+  EXPECT_LE(room->limit, uint64_t{system.totalram} * system.mem_unit);
+  EXPECT_GE(room->limit, memoryCapacity(""));
+}
+
+TEST(MemoryLimit, ReadingIsCheap) {
+  MemoryLimit limit = MemoryLimit::open();
+  constexpr int kCalls = 1000;
+  uint64_t best = UINT64_MAX;
+  for (int i = 0; i < kCalls; ++i) {
+    const uint64_t start = monotonicNanoseconds();
+    (void)limit.read();
+    best = std::min(best, monotonicNanoseconds() - start);
+  }
+  RecordProperty("nanoseconds", std::to_string(best));
+  // A pass of the smallest models takes a millisecond.
+  EXPECT_LT(best, 1'000'000u);
+}
+
+} // namespace

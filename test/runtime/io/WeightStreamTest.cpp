@@ -1,0 +1,405 @@
+//===- WeightStreamTest.cpp - every step sees the right weights -----------===//
+//
+// The file is a sequence of 64-bit words, each of which is its own offset, so
+// that bytes from a wrong place are recognised. A reader in memory completes
+// its requests in random order, and only when they complete does it write. The
+// executor's part is played by the test.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/io/WeightStream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace air;
+using namespace air::rt;
+
+namespace {
+
+constexpr uint64_t kPage = SegmentArena::kPageBytes;
+
+class MemoryReader final : public BlockReader {
+public:
+  explicit MemoryReader(uint32_t seed)
+      : BlockReader(IoMethod::Pread, 4), random(seed) {}
+
+  /// The first read that touches this offset fails.
+  std::atomic<uint64_t> failAt{~uint64_t{0}};
+  std::atomic<uint64_t> read{0};
+
+protected:
+  Status start(const BlockRequest &request) override {
+    requests.push_back(request);
+    return Status::ok();
+  }
+  Result<BlockDone> finish() override {
+    size_t chosen = random() % requests.size();
+    BlockRequest request = requests[chosen];
+    requests.erase(requests.begin() + static_cast<ptrdiff_t>(chosen));
+    if (failAt >= request.offset && failAt < request.offset + request.bytes) {
+      failAt = ~uint64_t{0};
+      std::memset(request.to, 0xee, request.bytes);
+      return BlockDone{request.id, ioError("the disk failed")};
+    }
+    for (uint64_t i = 0; i < request.bytes; i += 8) {
+      uint64_t word = request.offset + i;
+      std::memcpy(request.to + i, &word, 8);
+    }
+    read += request.bytes;
+    return BlockDone{request.id, Status::ok()};
+  }
+
+private:
+  std::mt19937 random;
+  std::vector<BlockRequest> requests;
+};
+
+/// Places windows one after the other in the ring, and finds out for each of
+/// them the last step of any read whose bytes it overwrites: every page of a
+/// ring remembers, for two passes, until when it is used.
+void placeWindows(StreamSchedule &schedule,
+                  const std::vector<uint32_t> &lastSteps) {
+  uint64_t at = 0;
+  auto steps = static_cast<int64_t>(schedule.steps);
+  std::vector<int64_t> usedUntil(schedule.ringBytes / kPage, -1);
+  for (int64_t pass = 0; pass < 2; ++pass) {
+    at = 0;
+    for (size_t i = 0; i < schedule.reads.size(); ++i) {
+      ScheduledRead &read = schedule.reads[i];
+      if (read.isResident) {
+        continue;
+      }
+      read.ringOffset = at;
+      int64_t after = -2 * steps;
+      for (uint64_t page = 0; page < read.bytes / kPage; ++page) {
+        int64_t &until = usedUntil[(at / kPage + page) % usedUntil.size()];
+        after = std::max(after, until);
+        until = pass * steps + lastSteps[i];
+      }
+      read.afterStep = after - pass * steps;
+      at = (at + read.bytes) % schedule.ringBytes;
+    }
+  }
+}
+
+struct Shape {
+  StreamSchedule schedule;
+  std::vector<uint32_t> lastSteps; ///< per read: the last step that needs it
+};
+
+/// Chooses which parts of the segments stay resident, and places the others.
+/// With `less`, only bytes that are resident already may stay so.
+void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
+  StreamSchedule &schedule = shape.schedule;
+  std::vector<ScheduledRead> before = std::move(schedule.reads);
+  schedule.reads.clear();
+  shape.lastSteps.clear();
+  uint64_t largest = 0;
+  for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
+    const StreamedSegment &segment = schedule.segments[i];
+    uint64_t chunks = (segment.bytes - 1) / segment.chunkBytes + 1;
+    uint64_t most = less ? 0 : chunks;
+    for (const ScheduledRead &read : before) {
+      if (read.segment == i && read.isResident) {
+        most = (read.bytes - 1) / segment.chunkBytes + 1;
+      }
+    }
+    uint64_t resident = random() % 4 == 0 ? most : random() % (most + 1);
+    // The rest is one or two reads, each for a step of its own.
+    uint64_t middle =
+        std::min(chunks, resident + random() % (chunks - resident + 1));
+    uint64_t ends[] = {resident, middle, chunks};
+    uint64_t begin = 0;
+    for (uint32_t part = 0; part < 3; ++part) {
+      if (ends[part] == begin) {
+        continue;
+      }
+      ScheduledRead read;
+      read.segment = i;
+      read.offset = begin * segment.chunkBytes;
+      read.bytes = std::min(ends[part] * segment.chunkBytes, segment.bytes) -
+                   read.offset;
+      read.isResident = part == 0;
+      read.beforeStep = 2 * i + (part == 2 ? 1 : 0);
+      begin = ends[part];
+      largest = std::max(largest, read.isResident ? 0 : read.bytes);
+      schedule.reads.push_back(read);
+      shape.lastSteps.push_back(
+          std::min<uint32_t>(2 * i + 1 + random() % 2, schedule.steps - 1));
+    }
+  }
+  // Up to four reads are needed at a time.
+  schedule.ringBytes = std::max(4 * largest, kPage) + random() % 8 * kPage;
+  placeWindows(schedule, shape.lastSteps);
+}
+
+/// Segments of random sizes; step 2 i and the one after it use segment i.
+Shape randomShape(std::mt19937 &random) {
+  Shape shape;
+  StreamSchedule &schedule = shape.schedule;
+  uint64_t file = 3 * kPage;
+  uint32_t count = 2 + random() % 9;
+  for (uint32_t i = 0; i < count; ++i) {
+    StreamedSegment segment;
+    segment.segment = 100 + i;
+    segment.fileOffset = file;
+    segment.chunkBytes = (1 + random() % 8) * kPage;
+    segment.bytes = (1 + random() % 40) * kPage;
+    file += segment.bytes;
+    schedule.segments.push_back(segment);
+  }
+  schedule.steps = 2 * count;
+  placeRandomly(random, shape, false);
+  return shape;
+}
+
+/// One stream and the executor's side of it.
+struct Executed {
+  /// If `fails` is true, some read of the first pass fails.
+  explicit Executed(uint32_t seed, bool fails = false)
+      : random(seed), reader(seed) {
+    shape = randomShape(random);
+    if (fails) {
+      reader.failAt = 3 * kPage + random() % fileBytes();
+    }
+    Result<SegmentArena> made = SegmentArena::create(
+        shape.schedule.segmentSizes(), shape.schedule.windows(),
+        shape.schedule.ringBytes);
+    EXPECT_TRUE(made) << made.status().message();
+    arena = *std::move(made);
+    StreamInput input;
+    input.reader = &reader;
+    input.blockBytes = (1 + random() % 8) * kPage;
+    input.verify = [this](uint32_t segment, uint64_t offset,
+                          std::span<const uint8_t> bytes) {
+      const StreamedSegment &known = shape.schedule.segments[segment - 100];
+      uint64_t chunk = known.chunkBytes;
+      EXPECT_EQ(offset % chunk, 0U);
+      EXPECT_EQ(bytes.size(), std::min(chunk, known.bytes - offset));
+      if (segment == changedSegment) {
+        return verificationError("a digest is wrong");
+      }
+      EXPECT_TRUE(isRight(bytes, known.fileOffset + offset));
+      verified += bytes.size();
+      return Status::ok();
+    };
+    Result<std::unique_ptr<WeightStream>> started =
+        WeightStream::start(shape.schedule, arena, std::move(input));
+    EXPECT_TRUE(started) << started.status().message();
+    stream = *std::move(started);
+  }
+
+  static bool isRight(std::span<const uint8_t> bytes, uint64_t offset) {
+    for (uint64_t i = 0; i < bytes.size(); i += 8) {
+      uint64_t word = 0;
+      std::memcpy(&word, bytes.data() + i, 8);
+      if (word != offset + i) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// Runs the steps [0, steps) of a pass that was announced to have `announced`
+  /// steps, but leaves out those before `first`. Every segment must be right
+  /// before its first step and also after its last one, unless its first step is
+  /// left out.
+  Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
+    stream->beginPass(announced);
+    if (first != 0) {
+      stream->release(first - 1);
+    }
+    Status status;
+    for (uint32_t step = first; step < steps && status.isOk(); ++step) {
+      status = stream->require(step);
+      for (size_t i = 0; i < shape.lastSteps.size() && status.isOk(); ++i) {
+        const ScheduledRead &read = shape.schedule.reads[i];
+        const StreamedSegment &segment = shape.schedule.segments[read.segment];
+        if (read.beforeStep <= step && shape.lastSteps[i] >= step &&
+            (read.beforeStep >= first || read.isResident)) {
+          EXPECT_TRUE(
+              isRight({arena.segment(read.segment) + read.offset, read.bytes},
+                      segment.fileOffset + read.offset));
+        }
+      }
+      if (status.isOk()) {
+        stream->release(step);
+      }
+    }
+    stream->endPass();
+    return status;
+  }
+  Status pass() { return pass(shape.schedule.steps, shape.schedule.steps); }
+
+  uint64_t fileBytes() const {
+    uint64_t sum = 0;
+    for (const StreamedSegment &segment : shape.schedule.segments) {
+      sum += segment.bytes;
+    }
+    return sum;
+  }
+
+  std::mt19937 random;
+  MemoryReader reader;
+  Shape shape;
+  SegmentArena arena = *SegmentArena::create({}, {}, 0);
+  uint32_t changedSegment = 0;
+  std::atomic<uint64_t> verified{0};
+  std::unique_ptr<WeightStream> stream;
+};
+
+class WeightStreamOf : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(WeightStreamOf, EveryPassReadsEachByteOnce) {
+  Executed run(GetParam());
+  constexpr uint64_t kPasses = 6;
+  for (uint64_t pass = 0; pass < kPasses; ++pass) {
+    Status status = run.pass();
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+  run.stream->pause();
+  uint64_t streamed = run.shape.schedule.bytesPerPass();
+  uint64_t expected = run.fileBytes() + (kPasses - 1) * streamed;
+  EXPECT_GE(run.reader.read, expected);
+  // The stream has read ahead for the next pass, at most as much as the ring
+  // holds.
+  EXPECT_LE(run.reader.read,
+            expected + std::min(run.shape.schedule.ringBytes, streamed));
+  EXPECT_EQ(run.verified, run.fileBytes());
+}
+
+TEST_P(WeightStreamOf, StepsThatDoNotRunAreNotRead) {
+  Executed run(GetParam());
+  uint32_t steps = run.shape.schedule.steps;
+  for (uint32_t pass = 0; pass < 8; ++pass) {
+    uint32_t announced = pass % 3 == 2 ? steps : steps - 1;
+    Status status = run.pass(announced, announced);
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+}
+
+TEST_P(WeightStreamOf, APassThatEndsEarlyDisturbsNoOther) {
+  Executed run(GetParam());
+  uint32_t steps = run.shape.schedule.steps;
+  for (uint32_t pass = 0; pass < 12; ++pass) {
+    Status status =
+        run.pass(pass % 2 == 0 ? run.random() % steps : steps, steps);
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+}
+
+TEST_P(WeightStreamOf, APassThatBeginsLateReadsOnlyWhatItNeeds) {
+  Executed run(GetParam());
+  uint32_t steps = run.shape.schedule.steps;
+  ASSERT_TRUE(run.pass().isOk());
+  uint64_t needed = 0;
+  uint64_t whole = 0;
+  for (uint32_t pass = 0; pass < 24; ++pass) {
+    // Several passes in a row begin late.
+    uint32_t first = pass % 4 == 0 ? 0 : run.random() % steps;
+    Status status = run.pass(steps, steps, first);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    for (const ScheduledRead &read : run.shape.schedule.reads) {
+      uint64_t bytes = read.isResident ? 0 : read.bytes;
+      needed += read.beforeStep >= first ? bytes : 0;
+      whole += bytes;
+    }
+  }
+  run.stream->pause();
+  EXPECT_GE(run.reader.read, run.fileBytes() + needed);
+  // What has been read ahead for a step that is left out is dropped, and so is
+  // everything after it.
+  EXPECT_LE(run.reader.read,
+            run.fileBytes() + whole + 25 * run.shape.schedule.ringBytes);
+}
+
+TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
+  Executed run(GetParam(), true);
+  uint32_t failures = 0;
+  for (uint32_t pass = 0; pass < 12; ++pass) {
+    if (pass != 0 && pass % 3 == 0) {
+      run.reader.failAt = 3 * kPage + run.random() % run.fileBytes();
+    }
+    Status status = run.pass();
+    if (!status.isOk()) {
+      EXPECT_EQ(status.code(), ErrorCode::Io);
+      EXPECT_EQ(status.message(), "the disk failed");
+      ++failures;
+    }
+  }
+  // The read of the first pass fails in any case. Later ones may concern bytes
+  // that are resident, and never happen.
+  EXPECT_GE(failures, 1U);
+  EXPECT_LE(failures, 4U);
+  run.reader.failAt = ~uint64_t{0};
+  (void)run.pass();
+  EXPECT_TRUE(run.pass().isOk());
+}
+
+TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
+  Executed run(GetParam());
+  run.stream->pause();
+  run.changedSegment = 100 + run.shape.schedule.steps / 4;
+  ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
+  for (int pass = 0; pass < 3; ++pass) {
+    Status status = run.pass();
+    // The thread may have read the segment before it was changed.
+    if (run.verified != run.fileBytes()) {
+      EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
+    }
+  }
+}
+
+TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
+  Executed run(GetParam());
+  ASSERT_TRUE(run.pass().isOk());
+  for (int round = 0; round < 3; ++round) {
+    run.stream->pause();
+    // Two placements with ever less, then one with more or less.
+    placeRandomly(run.random, run.shape, round < 2);
+    const StreamSchedule &schedule = run.shape.schedule;
+    Status status = run.arena.remap(schedule.windows(), schedule.ringBytes);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    ASSERT_TRUE(run.stream->resume(schedule).isOk());
+    for (int pass = 0; pass < 3; ++pass) {
+      status = run.pass();
+      ASSERT_TRUE(status.isOk()) << status.message();
+    }
+  }
+}
+
+TEST_P(WeightStreamOf, CanBeDroppedAtAnyTime) {
+  for (int round = 0; round < 10; ++round) {
+    Executed run(GetParam() + static_cast<uint32_t>(round));
+    if (round % 2 != 0) {
+      EXPECT_TRUE(run.pass().isOk());
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, WeightStreamOf, testing::Range(0U, 40U));
+
+TEST(WeightStream, RefusesAScheduleThatCannotEnd) {
+  StreamSchedule schedule;
+  schedule.steps = 2;
+  schedule.ringBytes = 2 * kPage;
+  schedule.segments = {{0, 0, 2 * kPage, kPage},
+                       {1, 2 * kPage, 2 * kPage, kPage}};
+  schedule.reads = {{0, 0, 2 * kPage, false, 0, -1, 0},
+                    {1, 0, 2 * kPage, false, 1, 1, 0}};
+  SegmentArena arena = *SegmentArena::create(
+      schedule.segmentSizes(), schedule.windows(), schedule.ringBytes);
+  MemoryReader reader(1);
+  StreamInput input;
+  input.reader = &reader;
+  EXPECT_EQ(WeightStream::start(schedule, arena, input).status().code(),
+            ErrorCode::Internal);
+  schedule.reads[1].afterStep = 0;
+  schedule.ringBytes = kPage;
+  EXPECT_EQ(WeightStream::start(schedule, arena, input).status().code(),
+            ErrorCode::Internal);
+}
+
+} // namespace

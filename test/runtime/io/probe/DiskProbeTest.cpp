@@ -1,0 +1,116 @@
+//===- DiskProbeTest.cpp - a file is read in many ways --------------------===//
+#include "runtime/io/probe/DiskProbe.h"
+
+#include "formats/machine/MachineProfile.h"
+#include "runtime/io/probe/ScratchFile.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fcntl.h>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/magic.h>
+#include <set>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+using namespace air;
+using namespace air::rt;
+using ::testing::HasSubstr;
+
+namespace {
+
+/// A file of `bytes` bytes of which nothing has been written.
+class SparseFile {
+public:
+  SparseFile(const std::string &folder, off_t bytes)
+      : path(folder + "sparse-" + std::to_string(getpid())),
+        descriptor(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    EXPECT_GE(descriptor, 0);
+    EXPECT_EQ(ftruncate(descriptor, bytes), 0);
+  }
+  ~SparseFile() {
+    close(descriptor);
+    std::remove(path.c_str());
+  }
+  std::string path;
+  int descriptor;
+};
+
+TEST(DiskProbe, MeasuresEveryMethod) {
+  struct statfs system = {};
+  ASSERT_EQ(statfs(testing::TempDir().c_str(), &system), 0);
+  if (system.f_type == TMPFS_MAGIC) {
+    GTEST_SKIP() << "the folder for tests is in memory";
+  }
+  Result<ScratchFile> file =
+      ScratchFile::create(testing::TempDir(), kFewestProbeBytes, 60);
+  ASSERT_TRUE(file) << file.status().message();
+  // Without time, there is one sample of some combinations.
+  for (double seconds : {0.0, 1.0}) {
+    Result<DiskProbeResult> probed =
+        probeDisk(file->descriptor(), "scratch", seconds);
+    ASSERT_TRUE(probed) << probed.status().message();
+    std::set<IoMethod> methods;
+    for (const DiskRate &rate : probed->curve) {
+      methods.insert(rate.method);
+      // From the slowest hard disks to the RAM of a large server.
+      EXPECT_GT(rate.bandwidth, 1e5);
+      EXPECT_LT(rate.bandwidth, 1e13);
+    }
+    EXPECT_TRUE(std::is_sorted(probed->curve.begin(), probed->curve.end(),
+                               [](const DiskRate &a, const DiskRate &b) {
+                                 return compareDiskRates(a, b) < 0;
+                               }));
+    if (probed->notes.empty()) {
+      EXPECT_EQ(methods.size(), 3u);
+      EXPECT_GE(probed->curve.size(), 9u);
+      EXPECT_LE(probed->curve.size(), 3u * 4 * 3 * 2);
+    }
+    // A profile can state the curve.
+    MachineProfile profile = hostProfile();
+    profile.diskCurve = probed->curve;
+    Result<MachineProfile> back = parseProfile(toJson(profile), "host.json");
+    ASSERT_TRUE(back) << back.status().message();
+    EXPECT_EQ(back->diskCurve, probed->curve);
+  }
+}
+
+TEST(DiskProbe, SmallFilesAreRefused) {
+  const SparseFile file(testing::TempDir(), 4096);
+  const Status status = probeDisk(file.descriptor, file.path, 0).status();
+  EXPECT_THAT(status.message(),
+              HasSubstr("' has 4096 bytes; measuring the disk takes a file of "
+                        "at least 33554432"));
+}
+
+TEST(DiskProbe, HolesAreNotReadFromTheDisk) {
+  const SparseFile file(testing::TempDir(), off_t{64} << 20);
+  const Status status = probeDisk(file.descriptor, file.path, 0).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("has a hole at offset 0"));
+}
+
+TEST(DiskProbe, FilesInMemoryAreNotOnADisk) {
+  struct statfs system = {};
+  if (statfs("/dev/shm", &system) != 0 || system.f_type != TMPFS_MAGIC ||
+      access("/dev/shm", W_OK) != 0) {
+    GTEST_SKIP() << "this machine has no /dev/shm";
+  }
+  const SparseFile file("/dev/shm/", off_t{64} << 20);
+  const Status status = probeDisk(file.descriptor, file.path, 0).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("is in memory, not on a disk"));
+  EXPECT_EQ(
+      ScratchFile::create("/dev/shm", kFewestProbeBytes, 1).status().message(),
+      "the folder '/dev/shm' is in memory, not on a disk");
+}
+
+TEST(DiskProbe, FoldersAreRefused) {
+  const int folder = open("/", O_RDONLY | O_DIRECTORY);
+  EXPECT_EQ(probeDisk(folder, "/", 0).status().code(), ErrorCode::Corrupt);
+  close(folder);
+}
+
+} // namespace

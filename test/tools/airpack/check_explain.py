@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""check_explain.py MODE ...: checks what `airpack --explain --json` reports.
+
+  options BASE CHANGED   two reports, the second of which has other options
+  plan MODEL OPTIONS     the report agrees with the plan for the same options
+  gpus MODEL             every GPU can be explained; larger ones are not slower
+  large MODEL            a 405B model takes less than a second and is not read
+  advice MODEL           what a refusal advises fits, and a little less does not
+"""
+import ctypes
+import json
+import mmap
+import os
+import re
+import resource
+import subprocess
+import sys
+
+
+def run(*arguments):
+    return subprocess.run(["airpack", *arguments], capture_output=True, text=True)
+
+
+def explain(*arguments):
+    return json.loads(subprocess.run(["airpack", *arguments, "--explain", "--json"], check=True,
+                                     capture_output=True, text=True).stdout)
+
+
+def row(report, name):
+    empty = {"vram_bytes": 0, "ram_bytes": 0, "disk_bytes": 0}
+    return next((r for r in report["placement"] if r["name"] == name), empty)
+
+
+def check_sums(report):
+    for tier in ("vram_bytes", "ram_bytes", "disk_bytes"):
+        assert sum(r[tier] for r in report["placement"]) == report["total"][tier], tier
+    for tier in ("vram_bytes", "ram_bytes"):
+        capacity = report["capacity"][tier]
+        assert capacity is None or report["total"][tier] <= capacity, (tier, report["total"], capacity)
+    # Exactly the weights are placed.
+    weights = ("attention", "ffn", "head", "embedding table", "other")
+    placed = sum(sum(row(report, name)[t] for t in ("vram_bytes", "ram_bytes", "disk_bytes")) for name in weights)
+    assert placed == report["model"]["weight_bytes"], (placed, report["model"])
+    # No link carries more than its rate: the speed is at most that of each link.
+    for link in report["links"]:
+        if report["decode_tok_s"] is not None:
+            limit = link["bandwidth"] / max(link["bytes_per_token"], 1)
+            assert report["decode_tok_s"] <= limit * 1.001, (link, report["decode_tok_s"])
+
+
+def options(base, changed):
+    base, changed = (json.load(open(path)) for path in (base, changed))
+    for report in (base, changed):
+        check_sums(report)
+    assert changed["capacity"] == {"vram_bytes": 2 << 30, "ram_bytes": 3 << 30}
+    assert base["capacity"] == {"vram_bytes": 24 << 30, "ram_bytes": 32 << 30}
+    assert row(base, "system")["ram_bytes"] == 2 << 30
+    assert row(changed, "system")["ram_bytes"] == 0
+    assert (changed["context"], changed["slots"], changed["kv_type"]) == (128, 3, "f32")
+    assert base["slots"] == 1 and base["kv_type"] == "f16"
+    # 3 sequences of 2 pages of 64 tokens in float32.
+    pages = lambda report: -(-report["context"] // 64) * report["slots"]
+    kv = lambda report: row(report, "kv")["vram_bytes"] + row(report, "kv")["ram_bytes"]
+    assert kv(changed) * pages(base) == 2 * kv(base) * pages(changed), (kv(base), kv(changed))
+    assert base["target"]["memory_bandwidth"] != changed["target"]["memory_bandwidth"]
+    for key in ("placement", "links", "decode_tok_s", "first_token_s", "limited_by", "max_context"):
+        assert key in base, key
+
+
+def plan(*arguments):
+    """The plan's ledger and its prediction are computed by the passes that follow.
+
+    Only the kernels' size is an estimate, which must not be too small.
+    """
+    packed = json.loads(run(*arguments, "--emit", "json").stdout)
+    report = explain(*arguments)
+    check_sums(report)
+    items = packed["placements"][0]["items"]
+    ledger = {item["name"]: item["bytes"] for item in items}
+    for name in ("kv", "activations", "scratch", "process"):
+        assert row(report, name)["ram_bytes"] == ledger[name], (name, row(report, name), ledger)
+    # A plan counts whole pages of each segment.
+    pages = 4096 * len(packed["segments"])
+    assert 0 <= ledger["weights"] - report["model"]["weight_bytes"] < pages, (report["model"], ledger)
+    assert ledger["kernels"] <= row(report, "kernels")["ram_bytes"] <= ledger["kernels"] + (2 << 20)
+    prediction = packed["placements"][0]["predictions"][0]
+    (expected,) = [l for l in prediction["links"] if l["link"] == "dram"]
+    (link,) = report["links"]
+    # A plan counts what dispatches bind; here the gaps between tensors count, too.
+    assert link["link"] == "dram" and link["bandwidth"] == expected["bandwidth"]
+    ratio = link["bytes_per_token"] / expected["bytes_per_pass"]
+    assert 0.999 < ratio < 1.01, ratio
+    assert abs(report["decode_tok_s"] * prediction["nanoseconds"] / 1e9 - 1) < 0.01
+    assert report["limited_by"] == prediction["limit"] == "dram"
+
+
+def gpus(model):
+    names = re.search(r"with --explain also a GPU: (.*)", run(model, "--target", "none").stderr).group(1).split(", ")
+    assert len(names) == 39 and "v100" not in names, names
+    speed = {}
+    for name in names:
+        report = explain(model, "--target", name)
+        check_sums(report)
+        assert report["has_kernels"] is False
+        speed[name] = report["decode_tok_s"]
+        assert speed[name] > 0 and report["first_token_s"] >= report["first_token_warm_s"] > 0
+        assert report["decode_tok_s_full_context"] <= speed[name] <= report["decode_tok_s_fluid"] * 1.01
+    for slow, fast in (("rtx2060", "rtx3060"), ("rtx3060", "rtx3090"), ("rtx3090", "rtx4090"),
+                       ("rtx4090", "rtx5090"), ("t4", "l4"), ("l4", "l40s"), ("a100", "h100"),
+                       ("h100", "h200"), ("h200", "b200"), ("rx6600", "rx7900xtx")):
+        assert speed[slow] <= speed[fast], (slow, fast, speed)
+
+
+def resident_pages(path, start):
+    """The pages of a file from byte `start` on that are in the page cache."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+    page = mmap.PAGESIZE
+    begin = -(-start // page) * page
+    size = os.stat(path).st_size - begin
+    file = os.open(path, os.O_RDONLY)
+    address = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file, begin)
+    assert address != ctypes.c_void_p(-1).value
+    states = (ctypes.c_ubyte * -(-size // page))()
+    assert libc.mincore(ctypes.c_void_p(address), ctypes.c_size_t(size), states) == 0
+    libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(size))
+    os.close(file)
+    return len(states) - bytes(states).count(0)
+
+
+def large(model):
+    inspected = json.loads(run("inspect", "--json", model).stdout)
+    header = min(tensor["offset"] for tensor in inspected["tensors"])
+    for target in ("rtx4090", "b200", "zen4"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        report = explain(model, "--target", target)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        assert seconds < 1, seconds
+        check_sums(report)
+        # 243 GB of weights in a machine with at most 24 + 32 GiB; a B200 with its
+        # 179 GiB and 256 GiB of RAM holds all of them.
+        assert (report["limited_by"] == "disk") == (target != "b200"), report["limited_by"]
+    # The last page of the headers may hold the first weights.
+    assert resident_pages(model, header + mmap.PAGESIZE) == 0
+
+
+def advice(model):
+    for arguments in (["--target", "zen4", "--ram", "1GiB", "--disk", "0"],
+                      ["--target", "zen4", "--ram", "1GiB", "--ctx", "100000"],
+                      ["--target", "rtx4090", "--ram", "1GiB", "--vram", "1GiB", "--ctx", "100000"],
+                      ["--target", "zen4", "--ram", "256MiB"]):
+        refused = run(model, *arguments, "--explain")
+        assert refused.returncode == 5 and refused.stdout == "", refused
+        ram = int(re.search(r"--ram (\d+)MiB or more", refused.stderr).group(1))
+        with_ram = lambda mebibytes: run(model, *arguments[:2], *arguments[4:], "--ram", f"{mebibytes}MiB", "--explain")
+        assert with_ram(ram).returncode == 0, (arguments, refused.stderr, with_ram(ram).stderr)
+        assert with_ram(ram - 2).returncode == 5, (arguments, refused.stderr)
+        context = re.search(r"--ctx (\d+) or less", refused.stderr)
+        if context:
+            rest = [a for i, a in enumerate(arguments) if "--ctx" not in arguments[max(0, i - 1):i + 1]]
+            with_context = lambda tokens: run(model, *rest, "--ctx", str(tokens), "--explain").returncode
+            assert with_context(context.group(1)) == 0, refused.stderr
+            assert with_context(int(context.group(1)) + 128) == 5, refused.stderr
+
+
+{"options": options, "plan": plan, "gpus": gpus, "large": large, "advice": advice}[sys.argv[1]](*sys.argv[2:])
+print("the explanation holds")

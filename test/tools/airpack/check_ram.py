@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""check_ram.py PLAN BYTES BY PERCENT...: checks the placements of a plan for BYTES of RAM.
+
+BY is who decided on that number. There must be one placement for each PERCENT of it.
+"""
+import json
+import subprocess
+import sys
+
+PAGE = 4096
+path, ram, by = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+percents = [int(p) for p in sys.argv[4:]]
+plan = json.loads(subprocess.run(["airpack", "inspect", "--json", path], capture_output=True, check=True).stdout)
+decision = {d["name"]: d for d in plan["decisions"]}["ram"]
+assert (decision["value"], decision["by"]) == (str(ram), by), decision
+
+segments = plan["segments"]
+placements = plan["placements"]
+budgets = [b["bytes"] for p in placements for b in p["budgets"]]
+assert [round(100 * b / ram) for b in budgets] == percents, budgets
+for placement, budget in zip(placements, budgets):
+    items = {i["name"]: i["bytes"] for i in placement["items"]}
+    assert sum(items.values()) <= budget, (items, budget)
+    reads = placement.get("reads", [])
+    streamed = sum(r["bytes"] for r in reads)
+    kept = [-(-bytes // PAGE) * PAGE for bytes in placement["resident"]]
+    weights = [i for i, s in enumerate(segments) if s["kind"] != "Kernels"]
+    assert sum(kept[i] for i in weights) == items["weights"], items
+    assert placement["ring_bytes"] == items.get("ring", 0)
+    # Segments of weights keep equal shares, except for small ones, which stay.
+    shares = []
+    for i, segment in enumerate(segments):
+        if segment["kind"] == "Weights" and reads and segment["raw_bytes"] >= 65536:
+            shares.append(kept[i] / segment["raw_bytes"])
+            assert max(shares) - min(shares) < 0.01, (segment["name"], shares)
+        elif segment["kind"] != "Table":
+            assert placement["resident"][i] == segment["raw_bytes"], segment
+    # Nothing is left idle: less than 1 % of the budget is free, if weights are streamed.
+    assert not reads or sum(items.values()) > 0.99 * budget or items["weights"] < 65536, (items, budget)
+    (decode,) = placement["predictions"]
+    links = {link["link"]: link for link in decode["links"]}
+    assert links.get("disk", {"bytes_per_pass": 0})["bytes_per_pass"] == streamed, links
+    times = [link["bytes_per_pass"] / link["bandwidth"] for link in links.values()]
+    assert abs(decode["nanoseconds"] - 1e9 * max(times)) <= 1, (decode, times)

@@ -1,0 +1,137 @@
+//===- Explain.cpp - airpack MODEL --explain ------------------------------===//
+#include "tools/airpack/Explain.h"
+
+#include "compiler/planner/Explain.h"
+#include "tools/airpack/Commands.h"
+#include "tools/airpack/ExplainText.h"
+#include "tools/cli/ByteSize.h"
+#include "tools/cli/Output.h"
+#include "tools/cli/ProbeFile.h"
+
+#include <optional>
+#include <utility>
+
+namespace air {
+namespace {
+
+constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
+constexpr const char *kNotWithExplain[] = {
+    "--output", "--emit",       "--stop-after", "--tune",
+    "--times",  "--weightless", "--threads"};
+
+/// The machine that --target names, with the changes that the other options
+/// ask for.
+Result<MachineProfile> machineFor(const cli::Invocation &invocation,
+                                  const std::string &target) {
+  const bool isSaved = target == "host" && !invocation.has("--no-probe-cache");
+  AIR_ASSIGN_OR_RETURN(MachineProfile machine, isSaved
+                                                   ? cli::resolveTarget(target)
+                                                   : resolveMachine(target));
+  if (const std::optional<std::string> cpu = invocation.text("--cpu")) {
+    if (machine.gpus.empty()) {
+      return usageError("--cpu replaces the CPU beside a GPU, but target '" +
+                        target + "' has no GPU; name the CPU with --target");
+    }
+    Result<MachineProfile> changed = withCpu(machine, *cpu);
+    if (!changed) {
+      return changed.status().withContext("--cpu");
+    }
+    if (*cpu == "host" && !invocation.has("--no-probe-cache")) {
+      AIR_ASSIGN_OR_RETURN(changed, cli::resolveTarget(*cpu));
+      changed->name = machine.name;
+      changed->gpus = machine.gpus;
+    }
+    machine = std::move(*changed);
+  }
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
+                       cli::byteSizeOf(invocation, "--ram"));
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
+                       cli::byteSizeOf(invocation, "--vram"));
+  if (ram && *ram == 0) {
+    return usageError("--ram: no model runs without RAM");
+  }
+  machine.memoryBytes = ram.value_or(machine.memoryBytes);
+  if (vram) {
+    if (machine.gpus.empty()) {
+      return usageError("--vram is the memory of a GPU, but target '" + target +
+                        "' has no GPU");
+    }
+    machine.gpus.front().memoryBytes = *vram;
+  }
+  return machine;
+}
+
+} // namespace
+
+std::vector<cli::Option> explainOptions() {
+  using cli::ValueKind;
+  return {
+      makeOption("--explain", "", ValueKind::Flag, "",
+                 "Write no plan, but report what the model would do on the "
+                 "target: what lies in VRAM, in RAM and on the disk, the bytes "
+                 "of each link per token, the speed and what limits it, and "
+                 "the largest context. Only the headers of the model are read. "
+                 "The target may be the name of a GPU, for which there are no "
+                 "kernels yet."),
+      makeOption("--vram", "", ValueKind::String, "SIZE",
+                 "With --explain and a GPU: the size of its memory.",
+                 "that of the GPU"),
+      makeOption(
+          "--cpu", "", ValueKind::String, "NAME|FILE",
+          "With --explain and a GPU: the computer around it. The name of "
+          "a built-in profile replaces the CPU and the speed of its "
+          "memory; desktop, laptop, server, host or a JSON profile also "
+          "replace cores, RAM and disk.",
+          "desktop or server, depending on the GPU"),
+  };
+}
+
+Status checkExplainOptions(const cli::Invocation &invocation) {
+  if (!invocation.has("--explain")) {
+    for (const char *option : kOnlyWithExplain) {
+      if (invocation.has(option)) {
+        return usageError(std::string(option) +
+                          " needs --explain: a plan is made for the machine "
+                          "that --target names");
+      }
+    }
+    return Status::ok();
+  }
+  for (const char *option : kNotWithExplain) {
+    if (invocation.has(option)) {
+      return usageError(std::string(option) +
+                        " cannot be combined with --explain, which neither "
+                        "compiles kernels nor writes a plan; leave out one of "
+                        "them");
+    }
+  }
+  return Status::ok();
+}
+
+Status runExplain(const cli::Invocation &invocation,
+                  compiler::CompileOptions options) {
+  AIR_ASSIGN_OR_RETURN(const MachineProfile machine,
+                       machineFor(invocation, options.target));
+  compiler::ExplainOptions choices;
+  choices.isRamBudget = invocation.has("--ram");
+  AIR_ASSIGN_OR_RETURN(choices.disk, cli::byteSizeOf(invocation, "--disk"));
+  // The passes see the CPU of the machine. What the GPU would need instead is
+  // alike: the same matrices, KV cache and activations.
+  options.machine = machine;
+  AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
+                       compiler::Compiler::load(std::move(options)));
+  cli::printNotes(compiler.notes());
+  AIR_RETURN_IF_ERROR(compiler.run("schedule-reads"));
+  AIR_ASSIGN_OR_RETURN(const compiler::ModelNeeds needs, compiler.needs());
+  AIR_ASSIGN_OR_RETURN(const compiler::Explanation explanation,
+                       compiler::explain(needs, machine, choices));
+  const ModelSource &source = compiler.source();
+  const ExplainSubject subject = {
+      source.getString("general.name").value_or(""),
+      source.getString("general.architecture").value_or(""), needs, machine};
+  return cli::writeOut(invocation.has("--json")
+                           ? explanationJson(subject, explanation)
+                           : explanationText(subject, explanation));
+}
+
+} // namespace air

@@ -1,0 +1,26 @@
+//===- Explain.h - airpack MODEL --explain ----------------------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRPACK_EXPLAIN_H
+#define AIRPACK_TOOLS_AIRPACK_EXPLAIN_H
+
+#include "compiler/driver/Compiler.h"
+#include "tools/cli/CommandLine.h"
+
+#include <vector>
+
+namespace air {
+
+/// The options that only --explain has, and --explain itself.
+std::vector<cli::Option> explainOptions();
+
+/// Refuses options that need --explain if it was not given, and options that
+/// have no meaning together with it.
+Status checkExplainOptions(const cli::Invocation &invocation);
+
+/// Prints what the model would do on the target. `options` need not have a
+/// machine. The weights are not read, and nothing is written.
+Status runExplain(const cli::Invocation &invocation,
+                  compiler::CompileOptions options);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRPACK_EXPLAIN_H

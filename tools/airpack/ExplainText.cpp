@@ -1,0 +1,296 @@
+//===- ExplainText.cpp - an explanation as text and as JSON ---------------===//
+#include "tools/airpack/ExplainText.h"
+
+#include "formats/support/ByteText.h"
+#include "formats/support/Printable.h"
+#include "tools/cli/Output.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace air {
+namespace {
+
+using cli::format;
+using compiler::Devices;
+using compiler::Explanation;
+using compiler::LinkUse;
+using compiler::TierRow;
+using Json = nlohmann::ordered_json;
+
+const GpuProfile *gpuOf(const MachineProfile &machine) {
+  return machine.gpus.empty() ? nullptr : &machine.gpus.front();
+}
+
+std::string shown(const std::string &text) {
+  return printable(text, kShownBytes);
+}
+
+std::string rateText(uint64_t bytesPerSecond) {
+  return bytesPerSecond == 0
+             ? "an unknown rate"
+             : format("%.1f GB/s", static_cast<double>(bytesPerSecond) / 1e9);
+}
+
+/// Tokens per second or seconds: three digits, without an exponent.
+std::string numberText(double value) {
+  const int digits =
+      value <= 0
+          ? 1
+          : std::clamp(2 - static_cast<int>(std::floor(std::log10(value))), 0,
+                       6);
+  return format("%.*f", digits, value);
+}
+
+std::string capacityText(uint64_t bytes) {
+  return bytes == 0 ? "an unknown size" : byteText(bytes);
+}
+
+/// What a limit is called in a sentence.
+std::string limitText(const std::string &limit) {
+  constexpr std::pair<const char *, const char *> kNames[] = {
+      {"disk", "reads from the disk"},
+      {"pcie", "copies to the GPU"},
+      {"dram", "reads from RAM"},
+      {"vram", "reads from VRAM"},
+      {"cpu", "the arithmetic of the CPU"},
+      {"gpu", "the arithmetic of the GPU"}};
+  for (const auto &[name, text] : kNames) {
+    if (limit == name) {
+      return text;
+    }
+  }
+  return limit;
+}
+
+std::string targetLines(const MachineProfile &machine) {
+  std::string lines = "target     " + shown(machine.name) + ", " +
+                      machine.arch + format(", %u cores, ", machine.cores) +
+                      capacityText(machine.memoryBytes) + " of RAM at " +
+                      rateText(machine.memoryBandwidth) + ", disk at " +
+                      rateText(machine.diskBandwidth) +
+                      (machine.measured ? " (measured)\n" : " (nominal)\n");
+  if (const GpuProfile *gpu = gpuOf(machine)) {
+    lines += "gpu        " + shown(gpu->name) + ", " +
+             byteText(gpu->memoryBytes) + " of VRAM at " +
+             rateText(gpu->memoryBandwidth) + ", copies to it at " +
+             rateText(gpu->transferBandwidth) + "\n" +
+             "kernels    none for this GPU yet, because there is no " +
+             std::string(backendTitle(gpu->backend)) +
+             " backend: airpack makes no plan for it, and the figures are "
+             "predictions\n";
+  }
+  return lines;
+}
+
+std::string placementTable(const Explanation &explanation, bool hasGpu) {
+  const auto row = [&](const std::string &name, const std::string &vram,
+                       const std::string &ram, const std::string &disk) {
+    const std::string line = format("  %-16s", name.c_str()) +
+                             (hasGpu ? format("%12s", vram.c_str()) : "") +
+                             format("%12s", ram.c_str());
+    return line + (disk.empty() ? "" : format("%12s", disk.c_str())) + "\n";
+  };
+  const auto cell = [](uint64_t bytes) {
+    return bytes == 0 ? std::string("-") : byteText(bytes);
+  };
+  std::string table = row("where it lies", "VRAM", "RAM", "disk");
+  for (const TierRow &entry : explanation.placement) {
+    table +=
+        row(entry.name, cell(entry.vram), cell(entry.ram), cell(entry.disk));
+  }
+  const TierRow &total = explanation.total;
+  table += row("total", cell(total.vram), cell(total.ram), cell(total.disk));
+  const auto capacity = [](std::optional<uint64_t> bytes) {
+    return bytes ? byteText(*bytes) : std::string("unknown");
+  };
+  return table + row("of", capacity(explanation.vramCapacity),
+                     capacity(explanation.ramCapacity), "");
+}
+
+std::string linkLines(const Explanation &explanation, const char *kind) {
+  std::string lines;
+  for (const LinkUse &link : explanation.links) {
+    lines += format("decode     %s per token over %s, ",
+                    byteText(static_cast<uint64_t>(link.bytesPerToken)).c_str(),
+                    link.link.c_str());
+    lines += link.bandwidth == 0
+                 ? "of unknown bandwidth\n"
+                 : std::string(kind) + " " + rateText(link.bandwidth) + "\n";
+  }
+  return lines;
+}
+
+std::string speedLines(const Explanation &explanation, const char *kind) {
+  if (!explanation.decode) {
+    return "speed      unknown; a profile written by airrun probe has the "
+           "bandwidths\n";
+  }
+  std::string lines = "speed      about " + numberText(*explanation.decode) +
+                      " tokens/s at " + kind + " rates, limited by " +
+                      limitText(explanation.limitedBy) + "\n";
+  if (explanation.decodeAtFullContext) {
+    lines += "           about " +
+             numberText(*explanation.decodeAtFullContext) +
+             " tokens/s at the end of the context\n";
+  }
+  if (explanation.decodeFluid &&
+      *explanation.decodeFluid > *explanation.decode * 1.01) {
+    lines += "           about " + numberText(*explanation.decodeFluid) +
+             " tokens/s if CPU and GPU always worked at the same time, which "
+             "nothing here can execute yet\n";
+  }
+  return lines;
+}
+
+std::string firstTokenLine(const Explanation &explanation) {
+  const auto seconds = [](const std::optional<double> &value) {
+    return value ? "about " + numberText(*value) + " s"
+                 : std::string("an unknown time");
+  };
+  return format("prompt     of %llu tokens: first token after ",
+                static_cast<unsigned long long>(explanation.promptTokens)) +
+         seconds(explanation.firstTokenCold) +
+         " if all weights are on the disk, " +
+         seconds(explanation.firstTokenWarm) + " if they are in place\n";
+}
+
+std::string gainLine(const Explanation &explanation) {
+  std::string list;
+  auto add = [&](const char *memory, const std::optional<double> &gain) {
+    if (gain) {
+      list +=
+          std::string(list.empty() ? "" : ", ") + "one more GiB of " + memory +
+          " adds " +
+          (*gain == 0 ? "nothing" : "about " + numberText(*gain) + " tokens/s");
+    }
+  };
+  add("VRAM", explanation.gainOfVram);
+  add("RAM", explanation.gainOfRam);
+  return list.empty() ? "" : "gain       " + list + "\n";
+}
+
+std::string contextLines(const ExplainSubject &subject,
+                         const Explanation &explanation) {
+  const auto count = [](uint64_t tokens) {
+    return format("%llu", static_cast<unsigned long long>(tokens));
+  };
+  const compiler::ModelNeeds &needs = subject.needs;
+  std::string line =
+      "context    " + count(needs.ram.context) + " tokens" +
+      (needs.ram.slots == 1
+           ? ""
+           : " for each of " + count(needs.ram.slots) + " sequences") +
+      ", KV in " + (needs.kvType == "f32" ? "F32" : "F16") + "; " +
+      count(explanation.maxContext) + " would fit";
+  if (explanation.maxResidentContext != explanation.maxContext) {
+    line += explanation.maxResidentContext == 0
+                ? ", none without streaming weights"
+                : ", " + count(explanation.maxResidentContext) +
+                      " without streaming weights";
+  }
+  return line + " (the model was trained for " + count(needs.trainedContext) +
+         ")\n";
+}
+
+Json numberOrNull(const std::optional<double> &value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json tiersJson(const TierRow &row) {
+  return {{"name", row.name},
+          {"vram_bytes", row.vram},
+          {"ram_bytes", row.ram},
+          {"disk_bytes", row.disk}};
+}
+
+} // namespace
+
+std::string explanationText(const ExplainSubject &subject,
+                            const Explanation &explanation) {
+  const MachineProfile &machine = subject.machine;
+  const char *kind = machine.measured ? "measured" : "nominal";
+  const std::string name = shown(subject.modelName);
+  const auto parameters = static_cast<double>(subject.needs.parameters);
+  const bool isLarge = parameters >= 1e9;
+  return format("model      %s%s, %.2f %s parameters in %s, %llu layers\n",
+                name.empty() ? "" : (name + ", ").c_str(),
+                shown(subject.architecture).c_str(),
+                parameters / (isLarge ? 1e9 : 1e6), isLarge ? "G" : "M",
+                byteText(subject.needs.weightBytes).c_str(),
+                static_cast<unsigned long long>(subject.needs.layers)) +
+         targetLines(machine) +
+         placementTable(explanation, gpuOf(machine) != nullptr) +
+         linkLines(explanation, kind) + speedLines(explanation, kind) +
+         firstTokenLine(explanation) + gainLine(explanation) +
+         contextLines(subject, explanation);
+}
+
+std::string explanationJson(const ExplainSubject &subject,
+                            const Explanation &explanation) {
+  const compiler::ModelNeeds &needs = subject.needs;
+  const MachineProfile &machine = subject.machine;
+  const GpuProfile *gpu = gpuOf(machine);
+  Json json;
+  json["model"] = {{"name", subject.modelName},
+                   {"architecture", subject.architecture},
+                   {"parameters", needs.parameters},
+                   {"layers", needs.layers},
+                   {"weight_bytes", needs.weightBytes},
+                   {"trained_context", needs.trainedContext}};
+  json["target"] = Json::parse(toJson(machine));
+  json["target"].erase("features");
+  json["target"].erase("cpu");
+  json["has_kernels"] = gpu == nullptr;
+  json["context"] = needs.ram.context;
+  json["slots"] = needs.ram.slots;
+  json["kv_type"] = needs.kvType;
+  Json placement = Json::array();
+  for (const TierRow &row : explanation.placement) {
+    placement.push_back(tiersJson(row));
+  }
+  json["placement"] = std::move(placement);
+  json["total"] = tiersJson(explanation.total);
+  json["total"].erase("name");
+  const auto bytesOrNull = [](const std::optional<uint64_t> &bytes) {
+    return bytes ? Json(*bytes) : Json(nullptr);
+  };
+  json["capacity"] = {{"vram_bytes", bytesOrNull(explanation.vramCapacity)},
+                      {"ram_bytes", bytesOrNull(explanation.ramCapacity)}};
+  json["schedule"] = "serial";
+  json["devices"] = explanation.devices == Devices::Cpu   ? "cpu"
+                    : explanation.devices == Devices::Gpu ? "gpu"
+                                                          : "both";
+  Json links = Json::array();
+  for (const LinkUse &link : explanation.links) {
+    links.push_back(
+        {{"link", link.link},
+         {"bytes_per_token", std::llround(link.bytesPerToken)},
+         {"bandwidth",
+          link.bandwidth == 0 ? Json(nullptr) : Json(link.bandwidth)}});
+  }
+  json["links"] = std::move(links);
+  json["decode_tok_s"] = numberOrNull(explanation.decode);
+  json["decode_tok_s_full_context"] =
+      numberOrNull(explanation.decodeAtFullContext);
+  json["decode_tok_s_fluid"] = numberOrNull(explanation.decodeFluid);
+  json["limited_by"] = explanation.limitedBy.empty()
+                           ? Json(nullptr)
+                           : Json(explanation.limitedBy);
+  json["prompt_tokens"] = explanation.promptTokens;
+  json["first_token_s"] = numberOrNull(explanation.firstTokenCold);
+  json["first_token_warm_s"] = numberOrNull(explanation.firstTokenWarm);
+  json["gain_tok_s_per_gib"] = {{"vram", numberOrNull(explanation.gainOfVram)},
+                                {"ram", numberOrNull(explanation.gainOfRam)}};
+  json["max_context"] = explanation.maxContext;
+  json["max_resident_context"] = explanation.maxResidentContext;
+  // Names in a file need not be valid UTF-8, so invalid bytes are replaced.
+  return printableJson(
+             json.dump(2, ' ', false, Json::error_handler_t::replace)) +
+         "\n";
+}
+
+} // namespace air
