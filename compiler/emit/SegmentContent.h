@@ -64,8 +64,8 @@ struct TensorContent {
   uint64_t bytes = 0;
 };
 
-/// The content of a segment of weights or of a table. The tensors are sorted by offset and do
-/// not overlap. The padding between them is zero.
+/// The content of a segment of weights or of a table. The tensors are sorted by
+/// offset and do not overlap. The padding between them is zero.
 struct SegmentContent {
   std::string name;
   std::vector<TensorContent> tensors;

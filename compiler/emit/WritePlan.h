@@ -17,10 +17,10 @@ void makeWeightless(plan::PlanT &plan);
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Writes `output` whole or not at all, and returns the file's size in bytes.
-/// `contents` describes the plan's segments of weights and tables in order (none for a
-/// weightless plan), and `object` is the content of the one Kernels segment.
-/// Memory use does not depend on the model's size, and the bytes do not depend
-/// on `threads`.
+/// `contents` describes the plan's segments of weights and tables in order
+/// (none for a weightless plan), and `object` is the content of the one Kernels
+/// segment. Memory use does not depend on the model's size, and the bytes do
+/// not depend on `threads`.
 ///
 /// Errors: DoesNotFit when the disk has too little space, which is detected
 /// before anything is written; Io; and those of the plan verifier.

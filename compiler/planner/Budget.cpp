@@ -165,7 +165,8 @@ planPlacements(const WeightProblem &weights, const RamDemand &demand,
   }
   std::vector<BudgetedPlacement> placements;
   for (uint64_t percent : {100, 90, 75, 50}) {
-    // Divided first, because the product could overflow.
+    // The limit is divided before it is multiplied, because the product could
+    // overflow.
     const uint64_t budget =
         percent == 100 ? limit.bytes : limit.bytes / 100 * percent;
     if (percent != 100 && (budget == 0 || needed > budget)) {

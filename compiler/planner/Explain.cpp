@@ -47,8 +47,8 @@ public:
     }
     AIR_RETURN_IF_ERROR(addGains(result, problem));
     AIR_ASSIGN_OR_RETURN(result.maxContext, largestContext(problem));
-    // Rounding room is left where sizes are computed, and not where a size that
-    // was asked for is tried.
+    // leastRam() leaves room for rounding, so the result may be smaller than
+    // the context that was asked for, for which a placement has been found.
     result.maxContext = std::max(result.maxContext, needs.ram.context);
     AIR_ASSIGN_OR_RETURN(result.maxResidentContext,
                          largestContext(withoutStreams(problem)));
@@ -113,8 +113,8 @@ private:
       problem.ram = machine.memoryBytes;
     }
     problem.disk = options.disk;
-    // Only a machine without a GPU can have a plan, whose predictions count what
-    // kernels read.
+    // A plan can only be made for a machine without a GPU. Its predictions
+    // count what kernels read, but not what the disk writes to the ring.
     problem.isForPlan = gpu == nullptr;
     problem.countsRingWrites = gpu != nullptr;
     std::optional<uint64_t> kv = kvBytesOf(needs.ram.context);
@@ -263,7 +263,7 @@ private:
       if (!speed) {
         return std::optional<double>();
       }
-      // Less than a thousandth is a matter of rounding.
+      // A gain of less than a thousandth is a matter of rounding.
       const double more = *speed - *result.decode;
       return std::optional(more < *result.decode * 1e-3 ? 0 : more);
     };

@@ -72,11 +72,13 @@ struct Explanation {
   std::optional<uint64_t> vramCapacity;
   std::optional<uint64_t> ramCapacity;
 
-  std::vector<LinkUse> links; ///< those with bytes, in the order above
+  /// The links that carry bytes, in the order of the list at LinkUse::link.
+  std::vector<LinkUse> links;
   // In tokens per second; nullopt if a rate is not known.
   std::optional<double> decode;
   std::optional<double> decodeAtFullContext;
-  /// If CPU and GPU worked at the same time; nullopt without a GPU.
+  /// The speed of decoding if CPU and GPU worked at the same time; nullopt
+  /// without a GPU.
   std::optional<double> decodeFluid;
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;

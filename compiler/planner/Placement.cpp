@@ -84,8 +84,9 @@ public:
       share = choice->share;
       ring = choice->ring;
     } else {
-      // Nothing stays in RAM that need not, and the ring takes the rest. It is
-      // reduced to what divides the pass evenly if it remains large enough.
+      // Only what must stay in RAM does, and the ring takes the rest of the
+      // room. It is then reduced so that a pass fills it a whole number of
+      // times, if it remains large enough.
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =
@@ -297,14 +298,15 @@ private:
       const uint64_t end = position + read.bytes / kPlanPageBytes;
       int64_t after = 0;
       if (end > ring) {
-        // The pass itself has put something there one lap earlier.
+        // The read overwrites what the same pass has read one lap earlier.
         after = stepOf(end - ring - 1);
       } else if (lastLap + position < streamed) {
-        // The end of the pass before is there.
+        // The read overwrites what the pass before has read in its last lap.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The last lap of the pass before ended earlier in the ring, so what is
-        // there is from the lap before it.
+        // The last lap of the pass before ended earlier in the ring, so the
+        // read overwrites what that pass has read in the lap before its last
+        // one.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so none begins before the one that precedes it.

@@ -30,9 +30,10 @@
 
 namespace air::compiler {
 
-/// Bytes of a segment: those up to `end` that the pieces before it do not have.
+/// A piece of a segment: the bytes from the end of the piece before it, or from
+/// the start of the segment, up to `end`.
 struct WeightPiece {
-  uint64_t end = 0; ///< whole pages, except that of the last piece
+  uint64_t end = 0; ///< whole pages, except in the last piece
   /// The first step that needs the bytes, or bytes of the same chunks, which are
   /// read and verified together.
   uint32_t firstStep = 0;
@@ -73,8 +74,10 @@ struct StreamedRead {
 };
 
 struct WeightPlacement {
-  std::vector<uint64_t> weights; ///< for each: bytes that stay in RAM
-  std::vector<uint64_t> tables;  ///< the same for the tables: 0 or all
+  /// For each segment of weights: the number of bytes that stay in RAM.
+  std::vector<uint64_t> weights;
+  /// For each table: the number of bytes that stay in RAM, which is 0 or all.
+  std::vector<uint64_t> tables;
   uint64_t ringBytes = 0;
   std::vector<StreamedRead> reads; ///< of one pass, in order
 
@@ -87,16 +90,17 @@ struct WeightPlacement {
 /// reading them separately would cost more than their memory is worth.
 inline constexpr uint64_t kSmallestStreamed = uint64_t{64} << 10;
 /// The largest part of a segment that is read at once. It is a multiple of the
-/// requests that reach the full rate of a disk, 1 to 4 MiB, and so small that a
-/// read can begin soon after the step that had the space before has run.
+/// sizes of requests with which disks reach their full rate, 1 to 4 MiB. It is
+/// so small that a read can begin soon after the last step that needs what it
+/// overwrites has run.
 inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
 inline constexpr uint64_t kMaxReads = 16384;
 /// What the ring holds in addition to what a step needs there, so that the disk
 /// is busy while that step computes: at least kReadAhead, and half of the most
-/// that a step needs. If RAM is too small for it, kLeastReadAhead, which is one
-/// read.
+/// that a step needs. If RAM is too small for that, the ring holds only
+/// kLeastReadAhead more, which is one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 

@@ -154,7 +154,7 @@ Status verifyKeeps(const WeightProblem &problem,
     const size_t other = (index + ahead) % reads.size();
     const int64_t pass = index + ahead < reads.size() ? 0 : steps;
     if (pass + reads[other].afterStep >= lastUse) {
-      return Status::ok(); // This read waits, and those after it do so too.
+      return Status::ok(); // This read and all later ones wait.
     }
     if (touches(part, reads[other], placement.ringBytes)) {
       return refuse(name(other) + " may overwrite what " + name(index) +

@@ -94,8 +94,8 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
     const double devices = placement.schedule == Schedule::Fluid
                                ? std::max(load.cpuSeconds, load.gpuSeconds)
                                : load.cpuSeconds + load.gpuSeconds;
-    // Of the devices, the one that works longer is named, and for it what takes
-    // longer: reading or the arithmetic beyond it.
+    // The devices are limited by the one that works longer: by its memory if
+    // reading takes at least half of its time, and otherwise by its arithmetic.
     const bool isCpu = load.cpuSeconds >= load.gpuSeconds;
     const double reading = isCpu ? cpuReading : gpuReading;
     const double working = isCpu ? load.cpuSeconds : load.gpuSeconds;

@@ -44,12 +44,12 @@ std::optional<uint64_t> left(uint64_t capacity, uint64_t taken) {
   return taken > capacity ? std::nullopt : std::optional(capacity - taken);
 }
 
-/// A streamed class is read into the ring: the weights of a step while those of
-/// the next are read.
+/// Whether the class, if it is streamed, is read into the ring. The rows of a
+/// gathered class are read straight from the file.
 bool needsRing(const WeightClass &weights) { return !weights.isGathered; }
 
-/// All classes of which every token reads everything are alike for the schedule
-/// of reads.
+/// Whether the class may be streamed and every token reads all of it. All such
+/// classes are alike for the schedule of reads.
 bool isDense(const WeightClass &weights) {
   return !weights.isGathered && !weights.isPinned && weights.touch >= 1;
 }
@@ -230,7 +230,8 @@ private:
       return false;
     }
     const auto bytes = static_cast<double>(*rest - std::min(*rest, room));
-    // A row that no placement exceeds would only add a huge number.
+    // A limit that no placement exceeds is left out, because it would only add
+    // a huge number to the program.
     if (bytes < mostBytes()) {
       program.atMost(terms, bytes / total);
     }
@@ -394,7 +395,8 @@ private:
       place.disk = std::min(pagesOf(values[tiers[i].disk], weights.bytes, true),
                             weights.bytes - place.vram);
       place.ram = weights.bytes - place.vram - place.disk;
-      // What rounding has left in RAM belongs to the part on the disk.
+      // If the solution has no part of the class in RAM, what rounding to pages
+      // has left there is moved to the disk.
       if (values[tiers[i].ram] < 1e-9 && place.disk != 0) {
         place.disk += std::exchange(place.ram, 0);
       }
@@ -451,10 +453,10 @@ private:
   Combination combination;
   LinearProgram program;
   std::vector<Tiers> tiers;
-  std::vector<size_t> times; ///< of the phases
+  std::vector<size_t> times; ///< for each phase: the variable of its time
   size_t ring = 0;
   double total = 0; ///< bytes of all weights
-  double unit = 1;  ///< seconds
+  double unit = 1;  ///< the program's unit of time, in seconds
   uint64_t kvVram = 0;
   uint64_t kvRam = 0;
 };

@@ -135,7 +135,8 @@ struct ClassPlacement {
   std::vector<double> diskOnGpu;
 };
 
-/// What a pass costs. Bytes are those that cross the link in one pass.
+/// What a pass costs. The numbers of bytes are those that cross each link in
+/// one pass.
 struct PhaseLoad {
   double diskBytes = 0;
   double transferBytes = 0;
@@ -157,7 +158,7 @@ struct Residency {
   uint64_t kvRam = 0;
   uint64_t ringBytes = 0;       ///< in RAM; 0 if nothing is streamed but rows
   std::vector<PhaseLoad> loads; ///< of the problem's phases
-  double seconds = 0;           ///< of all passes that the phases count
+  double seconds = 0;           ///< of all passes: Phase::passes of each phase
 };
 
 /// Returns the best placement for a schedule.

@@ -43,7 +43,7 @@ WeightSegment dividedSegment(uint64_t bytes, uint64_t chunkBytes,
     whole.lastStep = std::max(whole.lastStep, use.step);
   }
   if (whole.firstStep >= whole.lastStep) {
-    return whole; // One step needs it, or none.
+    return whole; // At most one step needs the segment.
   }
   WeightSegment segment = whole;
   std::map<uint64_t, Changes> changes;

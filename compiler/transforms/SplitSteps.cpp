@@ -172,8 +172,8 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
   }
 
   /// Moves what lies after the first cut to new steps. A dispatch that is not a
-  /// matmul is in the part in which the next matmul begins, and otherwise in the
-  /// last part.
+  /// matmul goes into the part in which the next matmul begins. If no matmul
+  /// follows, it goes into the last part.
   static Status divide(ProgramStep &program) {
     StepOp step = program.step;
     OpBuilder builder(step->getContext());
@@ -186,7 +186,7 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
       OpBuilder::InsertionGuard guard(builder);
       builder.createBlock(&parts.back().getBody());
     }
-    size_t part = 0;   // that holds what comes next
+    size_t part = 0;   // the part that holds what comes next
     size_t matmul = 0; // the number of the next matmul
     const auto begins = [&](Cut place) {
       return part < program.cuts.size() && program.cuts[part] <= place;

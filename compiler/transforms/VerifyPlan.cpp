@@ -327,8 +327,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          codegen::describeKernel(spec, profile));
     bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
     if (dispatch.getFirstTile()) {
-      // A part reads that share of every matrix that its row blocks are of all
-      // row blocks, and computes that share of the results that its rows are.
+      // The bytes of weights that a part reads are in proportion to its row
+      // blocks, and the operations that it computes are in proportion to its
+      // rows.
       uint64_t block = spec.layout == Layout::X16 ? kX16Rows : 1;
       uint64_t row = *dispatch.getFirstTile() * entry.rowsPerTile;
       uint64_t rows = (*dispatch.getEndTile() == entry.baseTiles

@@ -2,9 +2,9 @@
 //
 // docs/plan-format.md lists the rules by name. The code is independent of the
 // planner: it recomputes sizes and the liveness of buffers, follows what each
-// read overwrites in the ring, and checks alignment, the order of reads, the ABI
-// version of the kernels, and memory use against the budgets. It returns normally for every FlatBuffer, however
-// malformed.
+// read overwrites in the ring, and checks alignment, the order of reads, the
+// ABI version of the kernels, and memory use against the budgets. It returns
+// normally for every FlatBuffer, however malformed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANVERIFIER_H

@@ -32,9 +32,10 @@ public:
   /// A function that takes the next piece of a segment's bytes.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
-  /// `plan` must be complete except for Segment.offset, Segment.digest_chunk and
-  /// Segment.digests, which the writer fills in. Before anything is written, create() checks
-  /// that the disk has room and that verifyPlan() accepts the plan.
+  /// `plan` must be complete except for Segment.offset, Segment.digest_chunk
+  /// and Segment.digests, which the writer fills in. Before anything is
+  /// written, create() checks that the disk has room and that verifyPlan()
+  /// accepts the plan.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 

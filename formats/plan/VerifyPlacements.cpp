@@ -76,10 +76,11 @@ private:
             use.step};
   }
 
-  /// Calls set(piece, step) once for each piece that a use reaches, with the step
-  /// of the first such use. Uses reach whole units.
+  /// Calls set(piece, step) once for each piece that a use reaches, with the
+  /// step of the first such use. Each use is first extended to whole units of
+  /// `unit` bytes.
   template <typename Set> void visit(uint64_t unit, Set set) {
-    // No piece from number i up to number next[i] is left.
+    // set() has been called for all pieces in [i, next[i]).
     std::vector<size_t> next(pieces.size() + 1);
     std::iota(next.begin(), next.end(), 0);
     const auto left = [&](size_t i) {
@@ -104,7 +105,7 @@ private:
 
   std::vector<Use> uses;
   const uint64_t bytes;
-  std::vector<uint64_t> bounds; ///< of the pieces
+  std::vector<uint64_t> bounds; ///< the boundaries of the pieces
   std::vector<Piece> pieces;
 };
 
@@ -436,7 +437,8 @@ private:
 };
 
 /// Checks that every program has as many steps as the first one, and needs no
-/// segment earlier, so that the reads of a placement serve all programs.
+/// segment earlier than the first one does, so that the reads of a placement
+/// serve all programs.
 Status verifySameSteps(const plan::Plan &plan) {
   const uint32_t steps = plan.programs()->Get(0)->steps()->size();
   for (uint32_t p = 1; p < plan.programs()->size(); ++p) {
@@ -450,7 +452,7 @@ Status verifySameSteps(const plan::Plan &plan) {
     uint32_t s = 0;
     for (const std::vector<uint32_t> &used : wholeSegments(plan, program)) {
       for (uint32_t segment : used) {
-        // Read i is that of segment i.
+        // Element i of Plan.reads is the record of segment i.
         if (plan.reads()->Get(segment)->first_step() > s) {
           return broken(
               "plan.stream.programs",

@@ -32,7 +32,7 @@ namespace air::rt {
 /// The addresses of a plan's data. The vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
-  /// Of the same segments, for steps that gather rows.
+  /// The addresses of the same segments for steps that gather rows of them.
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;

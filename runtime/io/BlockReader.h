@@ -8,8 +8,8 @@
 // read again and again does not displace what other programs have cached.
 //
 // With O_DIRECT the device writes to the caller's memory itself. Offset, length
-// and address of a request are therefore multiples of kBlockAlignment (DiskRates.h);
-// where O_DIRECT needs more, opening a reader fails. Only a
+// and address of a request are therefore multiples of kBlockAlignment
+// (DiskRates.h); where O_DIRECT needs more, opening a reader fails. Only a
 // request that ends at the end of the file may have another length, and its
 // memory must have room for the length rounded up to kBlockAlignment; what the
 // bytes after the end of the file become is not specified.

@@ -2,12 +2,13 @@
 //
 // The file stores weights in the form that kernels read, so a resident plan
 // runs directly from its mapping and nothing is copied. Loader threads go
-// through the tables and then the plan's read order, ask the system to read ahead, and verify each
-// segment's digest, which also brings its pages into memory. This loading runs
-// while the first pass is already computing: require() waits only for the
-// segments of the next step, and verifies a segment itself if no loader has
-// started on it. On a machine with several memory nodes, the pages of a segment
-// are first read on the nodes of the threads that use them (NodePlacement.h).
+// through the tables and then the plan's read order, ask the system to read
+// ahead, and verify each segment's digest, which also brings its pages into
+// memory. This loading runs while the first pass is already computing:
+// require() waits only for the segments of the next step, and verifies a
+// segment itself if no loader has started on it. On a machine with several
+// memory nodes, the pages of a segment are first read on the nodes of the
+// threads that use them (NodePlacement.h).
 //
 // Ownership: borrows the PlanFile, which must outlive it. Segments with a codec
 // other than None are refused (Unsupported), because they cannot be used from

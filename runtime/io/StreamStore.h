@@ -7,8 +7,9 @@
 // opened.
 //
 // Before each pass, the store checks that nobody has written to the file, and
-// reads the limit of the memory that the process may use. If it has become too small for the current placement, the store
-// changes to the first one of the plan that fits. It never changes back.
+// reads the limit of the memory that the process may use. If it has become too
+// small for the current placement, the store changes to the first one of the
+// plan that fits. It never changes back.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // SegmentStore; counters() may be called by the same thread only. Errors: those

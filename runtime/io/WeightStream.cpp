@@ -146,10 +146,10 @@ void WeightStream::endPass() {
 Status WeightStream::require(uint32_t step) {
   uint32_t count = readsBefore[step];
   auto isThere = [&] {
-    // The thread passes over what is resident and in memory, and over what only
-    // steps need that this pass leaves out, so that need not be waited for. Only
-    // the executor's thread changes stepsDone, so it may read it without the
-    // lock.
+    // The executor need not wait for reads that the thread skips: those that
+    // are resident and in memory, and those that are needed only by steps that
+    // this pass leaves out. Only the executor's thread changes stepsDone, so it
+    // may read it without the lock.
     while (count != 0 && (loaded[count - 1].load(std::memory_order_acquire) ||
                           isPast(passesEnded, count - 1))) {
       --count;
@@ -326,9 +326,9 @@ void WeightStream::readAhead() {
     }
   };
   while (!stopping && !isBroken) {
-    // Blocks of a pass that has ended early, that surround a failed one, or that
-    // only steps need which the pass has left out, are dropped. Their memory can
-    // be used again when none is in flight.
+    // Blocks of a pass that has ended early, blocks around a failed one, and
+    // blocks that are needed only by steps that the pass has left out, are
+    // dropped. Their memory can be used again when none is in flight.
     bool isStale =
         !failure.isOk() ||
         std::any_of(blocks.begin(), blocks.end(), [&](const Block &block) {

@@ -11,12 +11,11 @@
 //
 // If a read fails, or the executor ends a pass early, the thread drops what it
 // has read ahead and starts again at the beginning of the next pass. A failure
-// therefore ends one pass, not the process. Only if the reader itself fails, every
-// later pass fails too.
+// therefore ends one pass, not the process. Only if the reader itself fails,
+// does every later pass fail, too.
 //
-// Ownership: borrows the arena and the reader. Thread-safety: all functions are called by one
-// thread at a time, except
-// bytesDelivered(). Errors: Io and
+// Ownership: borrows the arena and the reader. Thread-safety: all functions are
+// called by one thread at a time, except bytesDelivered(). Errors: Io and
 // VerificationFailed, from the thread's reads, as results of require().
 //
 //===----------------------------------------------------------------------===//

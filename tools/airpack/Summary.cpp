@@ -220,7 +220,8 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
                       rateText(prediction.nanoseconds()).c_str(), kind,
                       textOf(prediction.limit()).c_str());
     }
-    // What was measured is the memory, which says nothing about the disk.
+    // The measured bandwidth is that of memory. It says nothing about plans
+    // that read weights from the disk in every pass.
     const bool isFromMemory = streamedPerPass(placement) == 0;
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);

@@ -40,8 +40,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
     layout.columns /= 2;
   }
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // The scales of MXFP4 extend to 2^126. Those of the other dtypes without
-  // blocks of 256 are float16 numbers, or have eight bits (NVFP4).
+  // The scales of MXFP4 are not short, because they extend to 2^126. The other
+  // dtypes without blocks of 256 have short scales: float16 numbers, or numbers
+  // of eight bits (NVFP4).
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }

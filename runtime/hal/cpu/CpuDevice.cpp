@@ -251,7 +251,8 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
-// Runs the tiles [begin, end) of those that the dispatch runs.
+// Runs the tiles [begin, end). They are numbered among the tiles that the
+// dispatch runs, which need not be all tiles of its kernel.
 //
 // UBSan looks for a type signature before the entry point of every function
 // that is called. Generated kernels have no such signature.
@@ -267,12 +268,13 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
     dispatch.function(&call, begin, end, ownScratch);
     return;
   }
-  // Tiles that follow each other are consecutive numbers of the kernel as long
-  // as they have the same tokens.
+  // Tiles that follow each other in the dispatch also do so in the kernel, as
+  // long as they have the same tokens.
   while (begin < end) {
     const uint64_t tokenTile = begin / rowTiles;
     const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);
-    // What is added to the number of a tile to get that of the kernel.
+    // The difference between the number of a tile in the kernel and its number
+    // in the dispatch.
     const uint64_t toKernel =
         grid.firstTile + tokenTile * (grid.baseTiles - rowTiles);
     dispatch.function(&call, begin + toKernel, stop + toKernel, ownScratch);

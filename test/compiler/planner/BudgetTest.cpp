@@ -181,8 +181,8 @@ TEST(Budget, AlternatesStreamWhatDoesNotFit) {
 TEST(Budget, AlternatesThatAreEqualOrDoNotFitAreLeftOut) {
   const RamLimit large{4096 * kMiB, "target 'large' has"};
   EXPECT_EQ(planPlacements(manyWeights(), demand(), large)->size(), 1U);
-  // At least 68 MiB of ring are needed, and 90 % of 160 MiB have no room for
-  // them.
+  // The ring takes at least 68 MiB, and everything but the weights takes 77
+  // MiB. Their sum fits in 160 MiB, but not in 90 % of it.
   const RamLimit small{160 * kMiB, "target 'small' has"};
   const auto placements = planPlacements(manyWeights(), demand(), small);
   ASSERT_TRUE(placements.isOk()) << placements.status().message();
@@ -194,7 +194,8 @@ TEST(Budget, TooLittleForStreamingSaysWhatToDo) {
   const RamLimit limit{140 * kMiB, "--ram gives"};
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  // 68 MiB and 77 MiB are needed. With 140 - 81 MiB, 29 pages of KV fit.
+  // The weights need 68 MiB, and everything else 77 MiB. Without the KV cache,
+  // 81 MiB are needed, so that 29 KV pages of 2 MiB fit in 140 MiB.
   EXPECT_EQ(status.message(),
             "the plan needs 145.00 MiB of RAM even if weights are read from "
             "the disk in every pass (weights 68.00 MiB, kv 64.00 MiB, "

@@ -365,7 +365,8 @@ TEST(Placement, ReadsOfALargeModelAreBounded) {
   ++problem.steps;
   const WeightPlacement placement = placed(problem, 20 * 1024 * kMiB);
   EXPECT_LE(placement.reads.size(), 16384 + problem.weights.size());
-  // Of 232.5 GiB, 20 do not have to be read, except for a ring of some steps.
+  // Of the 232.5 GiB of weights, 20 GiB stay in RAM, less a ring for some
+  // steps.
   EXPECT_LT(placement.streamedBytes(), 217 * 1024 * kMiB);
 }
 

@@ -67,7 +67,7 @@ TEST(ResidencySolver, PinsWhatFits) {
   EXPECT_EQ(best.classes[0].vram, 0u);
   EXPECT_NEAR(static_cast<double>(best.ringBytes), 17e6, 1e6);
   EXPECT_NEAR(fluid(problem), 0.862, 0.001);
-  // With all weights in RAM, it is 8.5 / 41.
+  // With all 8.5 GB of weights in RAM, a pass takes 8.5 / 41 seconds.
   const ResidencyProblem fits = model(8.5, {3.5, 0, 41, 0}, 0, 8.5);
   EXPECT_NEAR(serial(fits), 0.2073, 0.0001);
   EXPECT_EQ(solveResidency(fits, Schedule::Serial)->ringBytes, 0u);
@@ -94,12 +94,13 @@ TEST(ResidencySolver, SerialAndFluidWithoutADisk) {
 
 TEST(ResidencySolver, TheDiskHidesTheRest) {
   const LinkRates rates = {6.5, 25, 80, 1000};
-  // 42.5 - 22 - 12 = 8.5 GB from the disk.
+  // 42.5 - 22 - 12 = 8.5 GB come from the disk at 6.5 GB/s.
   EXPECT_NEAR(serial(model(42.5, rates, 22, 12)), 1.308, 0.005);
   EXPECT_NEAR(fluid(model(42.5, rates, 22, 12)), 1.308, 0.005);
-  // 6 GB from the disk, with a slower GPU and slower RAM.
+  // With a slower GPU and slower RAM, 42.5 - 10.5 - 26 = 6 GB come from the
+  // disk at 6.5 GB/s.
   EXPECT_NEAR(serial(model(42.5, {6.5, 25, 50, 350}, 10.5, 26)), 0.923, 0.005);
-  // 245 - 22 - 58 = 165 GB from the disk.
+  // 245 - 22 - 58 = 165 GB come from the disk at 6.5 GB/s.
   EXPECT_NEAR(serial(model(245, rates, 22, 58)), 25.4, 0.05);
 }
 
@@ -221,7 +222,8 @@ TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   const Residency uneven = *solveResidency(problem, Schedule::Serial);
   EXPECT_LT(uneven.classes[1].disk, 20 * kMB);
   EXPECT_NEAR(uneven.seconds, 4.017 / 3, 0.001);
-  // With the share f on the disk, 9 (1 - f) + 1.5 f = 5.
+  // If the share f of each class is on the disk, 9 (1 - f) GB of weights and a
+  // ring of 1.5 f GB take the 5 GB of RAM, so f = 4 / 7.5.
   problem.isForPlan = true;
   EXPECT_NEAR(solveResidency(problem, Schedule::Serial)->seconds,
               9 * (4 / 7.5) / 3, 0.001);

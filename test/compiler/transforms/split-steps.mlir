@@ -8,8 +8,8 @@
 //   m9+   has 2 tiles of 32 rows; both cuts are after 1 tile, so the second one
 //         is left out, in m1 too
 // The parts take 16 and 48 rows (1024 and 3072 bytes) in m1, and 32 and 32 rows
-// in m9+. Of the first parts, what comes before the matmul is in the first, and
-// what comes after it is in the second.
+// in m9+. The norm before the matmul is in the first part, and the norm after
+// it is in the second part.
 
 // CHECK-LABEL: plan.program @m1
 // CHECK-NEXT: plan.step ffn_in layer 0 "layer.0.ffn_in" {

@@ -447,8 +447,9 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// A part reads as many row blocks, and computes as many rows, as it has. Tiles 2 to
-// 6 have five row blocks, of which the last has 4 rows instead of 16.
+// The bytes that a part reads must match its row blocks, and its operations
+// must match its rows. Tiles 2 to 6 have five row blocks, of which the last has
+// 4 rows instead of 16.
 
 // expected-error @+1 {{dispatch 'matmul_f16_x16_m1_n100_k16_ys100' does not match its kernel 'matmul_f16_x16_m1_n100_k16_ys100' in name, grid or resources}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {

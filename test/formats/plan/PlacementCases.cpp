@@ -48,7 +48,7 @@ void threePages(SmallPlan &small) {
   }
 }
 
-/// The same for the plan with three pages of the layer.
+/// A case that modifies the streaming placement after threePages().
 template <typename F> Change inThreePages(F change) {
   return [change](SmallPlan &small) {
     threePages(small);

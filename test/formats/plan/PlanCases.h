@@ -45,7 +45,7 @@ std::vector<Change> validPlacements();
 /// matrix of 40 rows. The second tile has 8 rows.
 void splitHead(plan::PlanT &p);
 
-/// The same for the rules for parts.
+/// The cases of the rules for parts, and plans that satisfy them.
 std::vector<Case> partCases();
 std::vector<Change> validParts();
 

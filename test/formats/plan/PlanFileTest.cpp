@@ -211,8 +211,8 @@ TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
     ASSERT_TRUE(writer) << writer.status().message();
     for (uint32_t i = 0; i < small.segments.size(); ++i) {
       const std::span<const uint8_t> bytes = small.segments[i];
-      // The pieces are as large as possible, and their limits are not those of
-      // chunks.
+      // Each segment is written in two halves, which do not meet where two of
+      // its chunks do.
       ASSERT_TRUE(writer
                       ->writeSegment(i,
                                      [&](const PlanWriter::Sink &sink) {

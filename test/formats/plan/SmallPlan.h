@@ -1,9 +1,9 @@
 //===- SmallPlan.h - a valid plan of a few kilobytes ------------*- C++ -*-===//
 //
 // The plan has one layer, four segments, two programs and two placements, one
-// of which streams all weights. It satisfies every
-// rule of the verifier, and tests break the rules one at a time. Its kernels
-// are bytes that cannot be executed.
+// of which streams all weights. It satisfies every rule of the verifier, and
+// tests break the rules one at a time. Its kernels are bytes that cannot be
+// executed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_FORMATS_PLAN_SMALLPLAN_H

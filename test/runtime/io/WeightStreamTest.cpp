@@ -89,8 +89,8 @@ struct Shape {
   std::vector<uint32_t> lastSteps; ///< per read: the last step that needs it
 };
 
-/// Chooses which parts of the segments stay resident, and places the others.
-/// With `less`, only bytes that are resident already may stay so.
+/// Chooses which parts of the segments stay resident, and places the others. If
+/// `less` is true, only bytes that are resident already may stay so.
 void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
   StreamSchedule &schedule = shape.schedule;
   std::vector<ScheduledRead> before = std::move(schedule.reads);
@@ -329,8 +329,8 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
       ++failures;
     }
   }
-  // The read of the first pass fails in any case. Later ones may concern bytes
-  // that are resident, and never happen.
+  // A read of the first pass fails in any case. Later failures may be at bytes
+  // that are resident, which are not read again.
   EXPECT_GE(failures, 1U);
   EXPECT_LE(failures, 4U);
   run.reader.failAt = ~uint64_t{0};
@@ -357,7 +357,8 @@ TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
   ASSERT_TRUE(run.pass().isOk());
   for (int round = 0; round < 3; ++round) {
     run.stream->pause();
-    // Two placements with ever less, then one with more or less.
+    // In the first two rounds, no further bytes become resident; in the last
+    // one, they may.
     placeRandomly(run.random, run.shape, round < 2);
     const StreamSchedule &schedule = run.shape.schedule;
     Status status = run.arena.remap(schedule.windows(), schedule.ringBytes);
