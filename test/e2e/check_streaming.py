@@ -50,7 +50,7 @@ t.expect(found is not None, message)
 least = float(found[1]) * {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[found[2]] + 2**20
 refusal(t.AIRPACK, model, "--target", "host", "--ctx", 128, "--ram", int(least), "--disk", 0, "-o", work / "none.air")
 
-whole = sum(os.path.getsize(resident) for _ in range(1))
+whole = os.path.getsize(resident)
 for share in (0.0, 0.4, 0.8):
     ram = int(least + share * whole * 0.6)
     plan = work / f"{share}.air"
