@@ -82,15 +82,18 @@ Status StreamStore::shrinkTo(uint64_t limit) {
   }
   StreamSchedule schedule = streamScheduleOf(file.plan(), next);
   stream->pause();
-  AIR_RETURN_IF_ERROR(arena->remap(schedule.windows(), schedule.ringBytes));
+  unusable = arena->remap(schedule.windows(), schedule.ringBytes);
+  AIR_RETURN_IF_ERROR(unusable);
   options.placement = next;
   bytesPerPass = schedule.bytesPerPass();
   residentBytes = schedule.residentBytes();
   ringBytes = schedule.ringBytes;
-  return stream->resume(std::move(schedule));
+  unusable = stream->resume(std::move(schedule));
+  return unusable;
 }
 
 Status StreamStore::beginPass(uint32_t steps) {
+  AIR_RETURN_IF_ERROR(unusable);
   // Weights that change between two passes would give wrong results, and rows of
   // a table that is no longer in the file could not be read at all.
   AIR_RETURN_IF_ERROR(file.checkUnchanged());

@@ -109,6 +109,8 @@ private:
   StreamOptions options;
   TableRows rows;
   std::string methodNote;
+  /// Why no further pass can run: a change of the placement has failed midway.
+  Status unusable;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;
   std::unique_ptr<WeightStream> stream;

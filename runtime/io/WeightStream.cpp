@@ -100,6 +100,9 @@ void WeightStream::pause() {
 }
 
 Status WeightStream::resume(StreamSchedule changed) {
+  if (isBroken) {
+    return failure;
+  }
   AIR_RETURN_IF_ERROR(checkSchedule(changed));
   schedule = std::move(changed);
   reset();
@@ -166,7 +169,10 @@ Status WeightStream::require(uint32_t step) {
   std::unique_lock lock(mutex);
   // A failure of a later pass does not concern this one, and neither does one of
   // an earlier pass from which the reading thread has not yet recovered.
-  auto hasFailed = [&] { return !failure.isOk() && failedPass == passesEnded; };
+  // A reader that is broken serves no pass.
+  auto hasFailed = [&] {
+    return !failure.isOk() && (failedPass == passesEnded || isBroken);
+  };
   forExecutor.wait(lock, [&] { return isThere() || hasFailed(); });
   waited += monotonicNanoseconds() - begin;
   return isThere() ? Status::ok() : failure;
@@ -295,7 +301,6 @@ Status WeightStream::deliver(const Block &block) {
   if (read.isResident) {
     present[read.segment] = blockEnd;
   }
-  delivered.fetch_add(block.bytes, std::memory_order_relaxed);
   if (block.end == read.bytes) {
     loaded[block.index].store(read.isResident, std::memory_order_release);
     ready.store(block.pass * schedule.reads.size() + block.index + 1,

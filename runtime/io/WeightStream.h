@@ -15,8 +15,8 @@
 // does every later pass fail, too.
 //
 // Ownership: borrows the arena and the reader. Thread-safety: all functions are
-// called by one thread at a time, except bytesDelivered(). Errors: Io and
-// VerificationFailed, from the thread's reads, as results of require().
+// called by one thread at a time. Errors: Io and VerificationFailed, from the
+// thread's reads, as results of require() and resume().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_WEIGHTSTREAM_H
@@ -84,10 +84,6 @@ public:
 
   /// Nanoseconds that require() has waited so far.
   uint64_t waitedNanoseconds() const { return waited; }
-  /// Bytes that have been read and, in the first pass, verified.
-  uint64_t bytesDelivered() const {
-    return delivered.load(std::memory_order_relaxed);
-  }
 
 private:
   /// A place in the sequence of all reads.
@@ -149,7 +145,6 @@ private:
   /// The number of reads that have been made, counted over all passes: pass *
   /// reads + index + 1.
   std::atomic<uint64_t> ready{0};
-  std::atomic<uint64_t> delivered{0};
 
   std::mutex mutex;
   std::condition_variable forReader;

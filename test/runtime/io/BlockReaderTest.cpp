@@ -349,7 +349,7 @@ TEST(BlockReader, BufferedReadsLeaveNothingInThePageCache) {
   munmap(mapping, 512 * kPage);
   // On tmpfs the page cache is where the file is.
   if (file.path.starts_with("/dev/shm")) {
-    GTEST_SKIP();
+    GTEST_SKIP() << "the file is on tmpfs, whose files lie in the page cache";
   }
   EXPECT_LT(std::count_if(cached.begin(), cached.end(),
                           [](unsigned char page) { return (page & 1) != 0; }),

@@ -28,6 +28,8 @@ public:
   /// The first read that touches this offset fails.
   std::atomic<uint64_t> failAt{~uint64_t{0}};
   std::atomic<uint64_t> read{0};
+  /// From now on, no request completes.
+  std::atomic<bool> isBroken{false};
 
 protected:
   Status start(const BlockRequest &request) override {
@@ -35,6 +37,9 @@ protected:
     return Status::ok();
   }
   Result<BlockDone> finish() override {
+    if (isBroken) {
+      return ioError("the reader is broken");
+    }
     size_t chosen = random() % requests.size();
     BlockRequest request = requests[chosen];
     requests.erase(requests.begin() + static_cast<ptrdiff_t>(chosen));
@@ -336,6 +341,23 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
   run.reader.failAt = ~uint64_t{0};
   (void)run.pass();
   EXPECT_TRUE(run.pass().isOk());
+}
+
+TEST_P(WeightStreamOf, ABrokenReaderEndsEveryPass) {
+  Executed run(GetParam());
+  run.reader.isBroken = true;
+  // What was read before may serve the first pass or two, but not all of them.
+  Status status;
+  for (int pass = 0; pass < 4; ++pass) {
+    status = run.pass();
+  }
+  if (run.shape.schedule.bytesPerPass() == 0 && status.isOk()) {
+    GTEST_SKIP() << "everything was in memory before the reader broke";
+  }
+  EXPECT_EQ(status.code(), ErrorCode::Io);
+  EXPECT_EQ(run.pass().code(), ErrorCode::Io);
+  run.stream->pause();
+  EXPECT_EQ(run.stream->resume(run.shape.schedule).code(), ErrorCode::Io);
 }
 
 TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
