@@ -11,27 +11,20 @@ import subprocess
 import sys
 import time
 
-folder = sys.argv[1]
-ORIGINAL = os.path.join(folder, "original.gguf")
-MODEL = os.path.join(folder, "model.gguf")
-PLAN = os.path.join(folder, "model.air")
+FOLDER = os.path.realpath(sys.argv[1])
+ORIGINAL = os.path.join(FOLDER, "original.gguf")
+MODEL = os.path.join(FOLDER, "model.gguf")
+PLAN = os.path.join(FOLDER, "model.air")
 # The model is about 400 MB in size, so that airpack can be stopped between its
 # first and its last weight.
 subprocess.run(["air-gen", "--shape", "1b", "--layers", "4", "--type", "Q8_0",
                 "--output", ORIGINAL], check=True, capture_output=True)
 
 
-def plan_bytes(process):
-    """Returns the size in bytes of the unfinished plan that the process has open."""
-    largest = 0
-    try:
-        for entry in os.listdir(f"/proc/{process.pid}/fd"):
-            path = f"/proc/{process.pid}/fd/{entry}"
-            if not os.readlink(path).endswith(".gguf"):
-                largest = max(largest, os.stat(path).st_size)
-    except OSError:
-        pass
-    return largest
+def written_bytes(process):
+    """Returns how many bytes the process has written, almost all of them to the plan."""
+    with open(f"/proc/{process.pid}/io") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("wchar:"))
 
 
 def stopped_pack():
@@ -42,11 +35,16 @@ def stopped_pack():
             ["airpack", MODEL, "--target", "x86-64-v3", "-o", PLAN],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 120
-        while plan_bytes(child) < 1 << 20:
-            assert child.poll() is None and time.monotonic() < deadline, child.communicate()
+        written = 0
+        # airpack runs for some two milliseconds at a time, so that it does not
+        # finish while this script waits for a processor.
+        while written < 1 << 20:
+            child.send_signal(signal.SIGCONT)
             time.sleep(0.002)
-        child.send_signal(signal.SIGSTOP)
-        if plan_bytes(child) < os.path.getsize(ORIGINAL) // 2:
+            child.send_signal(signal.SIGSTOP)
+            assert child.poll() is None and time.monotonic() < deadline, child.communicate()
+            written = written_bytes(child)
+        if written < os.path.getsize(ORIGINAL) // 2:
             return child
         # On a busy machine, airpack may have been stopped too late, when more
         # than half of the plan was written.
@@ -81,14 +79,14 @@ code, lines = pack_while(lambda: os.truncate(MODEL, 1 << 16))
 assert code == 8, (code, lines)
 assert len(lines) == 1, lines
 assert lines[0].startswith(f"airpack: '{MODEL}': the bytes at offset "), lines
-assert not os.path.exists(PLAN), os.listdir(folder)
+assert not os.path.exists(PLAN), os.listdir(FOLDER)
 
 code, lines = pack_while(write_one_byte)
 assert code == 8, (code, lines)
 assert len(lines) == 1, lines
 assert lines[0].startswith(f"airpack: '{MODEL}' was overwritten while it was in use"), lines
-assert not os.path.exists(PLAN), os.listdir(folder)
-assert sorted(os.listdir(folder)) == ["model.gguf", "original.gguf"], os.listdir(folder)
+assert not os.path.exists(PLAN), os.listdir(FOLDER)
+assert sorted(os.listdir(FOLDER)) == ["model.gguf", "original.gguf"], os.listdir(FOLDER)
 
 code, lines = pack_while(replace)
 assert code == 0, (code, lines)
