@@ -207,11 +207,9 @@ Status Session::Parts::openStore(uint32_t placement,
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;
-  stream.memoryLimit = [limit = std::make_shared<MemoryLimit>(
-                            MemoryLimit::open(options.memoryRoot))] {
-    std::optional<MemoryRoom> room = limit->read();
-    return room ? room->limit : 0;
-  };
+  stream.ram = options.ram;
+  stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
+                           options.memoryRoot))] { return limit->read(); };
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<StreamStore> store,
                        StreamStore::start(file, std::move(stream)));
   streaming = store.get();

@@ -36,8 +36,11 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
     }
     schedule.segments.push_back(segment);
   }
-  schedule.reads.reserve(schedule.reads.size() + chosen.reads()->size());
-  for (const plan::StreamRead *streamed : *chosen.reads()) {
+  // A placement that keeps all weights has no reads.
+  const uint32_t count = chosen.reads() == nullptr ? 0 : chosen.reads()->size();
+  schedule.reads.reserve(schedule.reads.size() + count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const plan::StreamRead *streamed = chosen.reads()->Get(i);
     ScheduledRead read;
     read.segment = indexOf[streamed->segment()];
     read.offset = streamed->offset();

@@ -67,29 +67,80 @@ std::span<const uint8_t> StreamStore::table(uint32_t index) const {
   return file.segmentBytes(index);
 }
 
-Status StreamStore::shrinkTo(uint64_t limit) {
-  const auto &placements = *file.plan().placements();
-  uint32_t next = options.placement;
-  while (next < placements.size() && ramOf(*placements.Get(next)) > limit) {
-    ++next;
-  }
-  if (next == placements.size()) {
-    return doesNotFitError(
-        "memory: the limit is now " + std::to_string(limit) +
-        " bytes, but the smallest placement of the plan needs " +
-        std::to_string(ramOf(*placements.Get(next - 1))) +
-        "; raise the limit, or pack the model for less memory with --ram");
-  }
-  StreamSchedule schedule = streamScheduleOf(file.plan(), next);
-  stream->pause();
-  unusable = arena->remap(schedule.windows(), schedule.ringBytes);
-  AIR_RETURN_IF_ERROR(unusable);
-  options.placement = next;
+/// Gives the arena and the stream another placement.
+Status StreamStore::mapPlacement(uint32_t placement) {
+  StreamSchedule schedule = streamScheduleOf(file.plan(), placement);
+  AIR_RETURN_IF_ERROR(arena->remap(schedule.windows(), schedule.ringBytes));
+  options.placement = placement;
   bytesPerPass = schedule.bytesPerPass();
   residentBytes = schedule.residentBytes();
   ringBytes = schedule.ringBytes;
-  unusable = stream->resume(std::move(schedule));
+  return stream->resume(std::move(schedule));
+}
+
+Status StreamStore::changeTo(uint32_t placement) {
+  const uint32_t before = options.placement;
+  stream->pause();
+  unusable = mapPlacement(placement);
+  if (!unusable.isOk() && placement < before &&
+      unusable.code() == ErrorCode::DoesNotFit) {
+    // The limits allow a larger placement, but the system does not.
+    isGrowthRefused = true;
+    unusable = mapPlacement(before);
+  }
   return unusable;
+}
+
+/// Changes to another placement if the limits of memory require or allow it.
+Status StreamStore::adaptToMemory() {
+  const std::optional<MemoryRoom> room =
+      options.memoryRoom ? options.memoryRoom() : std::nullopt;
+  if (!room) {
+    return Status::ok();
+  }
+  const auto &placements = *file.plan().placements();
+  const uint64_t used = ramOf(*placements.Get(options.placement));
+  if (room->smallest < used) {
+    roomyPasses = 0;
+    uint32_t next = options.placement + 1;
+    while (next < placements.size() &&
+           ramOf(*placements.Get(next)) > room->smallest) {
+      ++next;
+    }
+    if (next == placements.size()) {
+      return doesNotFitError(
+          "memory: the limit is now " + std::to_string(room->smallest) +
+          " bytes, but the smallest placement of the plan needs " +
+          std::to_string(ramOf(*placements.Get(next - 1))) +
+          "; raise the limit, or pack the model for less memory with --ram");
+    }
+    return changeTo(next);
+  }
+  // A larger placement must be within all limits by itself, and what it needs in
+  // addition must be free, because other processes may be under the same limit.
+  const auto fits = [&](uint32_t index) {
+    const uint64_t needed = ramOf(*placements.Get(index));
+    return needed <= room->smallest &&
+           (options.ram == 0 || needed <= options.ram) &&
+           (needed <= used ||
+            (room->free > 0 &&
+             needed - used <= static_cast<uint64_t>(room->free)));
+  };
+  uint32_t largest = 0;
+  while (largest < options.placement && !fits(largest)) {
+    ++largest;
+  }
+  if (largest == options.placement || isGrowthRefused) {
+    roomyPasses = 0;
+    return Status::ok();
+  }
+  roomyPlacement =
+      roomyPasses == 0 ? largest : std::max(roomyPlacement, largest);
+  if (++roomyPasses < kPassesBeforeGrowth) {
+    return Status::ok();
+  }
+  roomyPasses = 0;
+  return changeTo(roomyPlacement);
 }
 
 Status StreamStore::beginPass(uint32_t steps) {
@@ -97,13 +148,7 @@ Status StreamStore::beginPass(uint32_t steps) {
   // Weights that change between two passes would give wrong results, and rows of
   // a table that is no longer in the file could not be read at all.
   AIR_RETURN_IF_ERROR(file.checkUnchanged());
-  if (options.memoryLimit) {
-    uint64_t limit = options.memoryLimit();
-    const auto &placements = *file.plan().placements();
-    if (limit != 0 && limit < ramOf(*placements.Get(options.placement))) {
-      AIR_RETURN_IF_ERROR(shrinkTo(limit));
-    }
-  }
+  AIR_RETURN_IF_ERROR(adaptToMemory());
   stream->beginPass(steps);
   return Status::ok();
 }

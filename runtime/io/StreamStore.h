@@ -9,7 +9,10 @@
 // Before each pass, the store checks that nobody has written to the file, and
 // reads the limit of the memory that the process may use. If it has become too
 // small for the current placement, the store changes to the first one of the
-// plan that fits. It never changes back.
+// plan that fits. If it has allowed a larger placement in kPassesBeforeGrowth
+// passes in a row, the store changes to the largest one that fitted in each of
+// them. A change in either direction reads what is not in memory, and nothing
+// else.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // SegmentStore; counters() may be called by the same thread only. Errors: those
@@ -22,6 +25,7 @@
 
 #include "formats/machine/DiskRates.h"
 #include "formats/plan/PlanFile.h"
+#include "runtime/io/MemoryLimit.h"
 #include "runtime/io/SegmentStore.h"
 #include "runtime/io/TableRows.h"
 #include "runtime/io/WeightStream.h"
@@ -46,9 +50,12 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
-  /// Returns the memory that the process may use, in bytes, or 0 if there is no
-  /// limit. Called before every pass. May be empty.
-  std::function<uint64_t()> memoryLimit;
+  /// No placement that needs more bytes of memory is changed to; 0 means that
+  /// only memoryRoom() decides.
+  uint64_t ram = 0;
+  /// Returns how much memory the process may use, or nothing if no limit is
+  /// known. Called before every pass. May be empty.
+  std::function<std::optional<MemoryRoom>()> memoryRoom;
 };
 
 /// Totals since the store was created.
@@ -68,6 +75,13 @@ uint64_t ramOf(const plan::Placement &placement);
 
 class StreamStore final : public SegmentStore {
 public:
+  /// The number of passes in a row in which there must have been memory for a
+  /// larger placement before the store changes to it. A change costs a pass that
+  /// reads what becomes resident, and saves the same reads in every later pass,
+  /// so it pays for itself at once, but a limit that is written to often must not
+  /// cause a change in every second pass.
+  static constexpr uint32_t kPassesBeforeGrowth = 8;
+
   /// Starts to read weights at once.
   static Result<std::unique_ptr<StreamStore>> start(const PlanFile &plan,
                                                     StreamOptions options);
@@ -100,7 +114,9 @@ private:
   StreamStore(const PlanFile &plan, StreamOptions given)
       : file(plan), options(std::move(given)), rows(plan),
         places(plan.plan().segments()->size(), kNotStreamed) {}
-  Status shrinkTo(uint64_t limit);
+  Status adaptToMemory();
+  Status changeTo(uint32_t placement);
+  Status mapPlacement(uint32_t placement);
 
   static constexpr uint32_t kNotStreamed = ~uint32_t{0};
 
@@ -111,6 +127,13 @@ private:
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
+  /// The number of passes in a row in which a larger placement has fitted, and
+  /// the smallest of those that were the largest to fit.
+  uint32_t roomyPasses = 0;
+  uint32_t roomyPlacement = 0;
+  /// The system has refused the memory of a larger placement. It is not asked
+  /// again, because each attempt drops what has been read ahead.
+  bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;
   std::unique_ptr<WeightStream> stream;
