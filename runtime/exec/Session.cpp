@@ -133,12 +133,13 @@ struct Session::Parts {
   std::unique_ptr<CpuDevice> device;
   std::unique_ptr<SegmentStore> source;
   StreamStore *streaming = nullptr; ///< `source`, if it streams weights
+  uint32_t placement = 0;           ///< that was chosen when it was opened
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
   /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
-  Status openStore(uint32_t placement, const SessionOptions &options);
+  Status openStore(const SessionOptions &options);
   Result<PlanAddresses> resolveAddresses();
   Status loadKernels(PlanAddresses &addresses);
 };
@@ -186,8 +187,7 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
 }
 
 /// A placement that keeps all weights in RAM runs from the mapping of the plan.
-Status Session::Parts::openStore(uint32_t placement,
-                                 const SessionOptions &options) {
+Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
   if (chosen.reads() == nullptr || chosen.reads()->size() == 0) {
@@ -223,7 +223,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   AIR_RETURN_IF_ERROR(checkSupported(plan));
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_ASSIGN_OR_RETURN(
-      uint32_t placement,
+      placement,
       choosePlacement(plan, options.ram != 0
                                 ? std::min(options.ram, host.memoryBytes == 0
                                                             ? options.ram
@@ -234,7 +234,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   AIR_ASSIGN_OR_RETURN(device, CpuDevice::create(options.threads != 0
                                                      ? options.threads
                                                      : defaultThreads(plan)));
-  AIR_RETURN_IF_ERROR(openStore(placement, options));
+  AIR_RETURN_IF_ERROR(openStore(options));
   AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, resolveAddresses());
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
                        buildPrograms(plan, addresses, *device));
@@ -287,6 +287,11 @@ uint32_t Session::threads() const {
 }
 
 StreamStore *Session::streaming() const { return parts->streaming; }
+uint32_t Session::placement() const {
+  return parts->streaming == nullptr ? parts->placement
+                                     : parts->streaming->counters().placement;
+}
+LoadProgress Session::loading() const { return parts->source->loading(); }
 
 Result<SequenceId> Session::newSequence() { return parts->kv->newSequence(); }
 void Session::endSequence(SequenceId sequence) {

@@ -72,6 +72,11 @@ public:
   /// The store of a session that reads weights in every pass, or null if all
   /// weights stay in RAM.
   StreamStore *streaming() const;
+  /// The placement that is in use, as an index into Plan.placements.
+  uint32_t placement() const;
+  /// How much of the plan the first pass has read. May be called by any thread
+  /// as long as the session is neither moved nor destroyed.
+  LoadProgress loading() const;
 
   Result<SequenceId> newSequence();
   void endSequence(SequenceId sequence);

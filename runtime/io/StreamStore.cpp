@@ -40,6 +40,7 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   store->bytesPerPass = schedule.bytesPerPass();
   store->residentBytes = schedule.residentBytes();
   store->ringBytes = schedule.ringBytes;
+  store->firstPassBytes = store->residentBytes + store->bytesPerPass;
   StreamInput input;
   input.reader = store->reader.get();
   input.blockBytes =

@@ -30,6 +30,7 @@
 #include "runtime/io/TableRows.h"
 #include "runtime/io/WeightStream.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -99,6 +100,9 @@ public:
   void release(uint32_t step) override;
   void endPass() override;
   bool settled() const override { return false; }
+  LoadProgress loading() const override {
+    return {std::min(reader->bytesRead(), firstPassBytes), firstPassBytes};
+  }
 
   StreamCounters counters() const;
   /// Waits until the weights for the next pass have been read as far ahead as
@@ -139,6 +143,7 @@ private:
   std::unique_ptr<WeightStream> stream;
   /// Per segment of the plan: its index in the schedule, or kNotStreamed.
   std::vector<uint32_t> places;
+  uint64_t firstPassBytes = 0; ///< of the first placement; never changes
   uint64_t bytesPerPass = 0;
   uint64_t residentBytes = 0;
   uint64_t ringBytes = 0;

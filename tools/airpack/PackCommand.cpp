@@ -5,12 +5,12 @@
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Explain.h"
-#include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
 #include "tools/cli/ProbeFile.h"
+#include "tools/cli/ProgressBar.h"
 #include "tools/tune/HostBandwidth.h"
 #include "tools/tune/Tuner.h"
 
@@ -159,7 +159,7 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   AIR_RETURN_IF_ERROR(compiler.run("select-kernels"));
   AIR_ASSIGN_OR_RETURN(std::vector<codegen::KernelUse> products,
                        compiler.matmuls());
-  ProgressBar bar("measuring tiles");
+  cli::ProgressBar bar("measuring tiles");
   AIR_ASSIGN_OR_RETURN(options.tiles,
                        tune::chooseTiles(products, target,
                                          std::min(target.cores, host.cores),
@@ -381,7 +381,7 @@ Status runPack(const cli::Invocation &invocation) {
     return cli::writeOut(compiler.moduleText());
   }
   {
-    ProgressBar bar("compiling");
+    cli::ProgressBar bar("compiling");
     bar.note("compiling kernels ...");
     AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
   }
@@ -394,7 +394,7 @@ Status runPack(const cli::Invocation &invocation) {
     return cli::writeOut(compiler.moduleText());
   }
   {
-    ProgressBar bar("packing");
+    cli::ProgressBar bar("packing");
     Result<uint64_t> bytes =
         compiler.write(std::move(file), [&](uint64_t done, uint64_t total) {
           bar.update(done, total);

@@ -2,8 +2,8 @@
 #include "formats/plan/PlanFile.h"
 #include "formats/support/ByteText.h"
 #include "tools/airpack/Commands.h"
-#include "tools/airpack/ProgressBar.h"
 #include "tools/cli/Output.h"
+#include "tools/cli/ProgressBar.h"
 
 namespace air {
 
@@ -22,7 +22,7 @@ Status runVerify(const cli::Invocation &invocation) {
                        PlanFile::open(invocation.positionals.front()));
   const auto &segments = *file.plan().segments();
   {
-    ProgressBar bar("verifying");
+    cli::ProgressBar bar("verifying");
     for (uint32_t i = 0; i < segments.size(); ++i) {
       AIR_RETURN_IF_ERROR(file.verifySegment(i, PagesAfter::Drop));
       bar.update(segments.Get(i)->offset() + segments.Get(i)->stored_bytes(),

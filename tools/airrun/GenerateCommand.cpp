@@ -5,6 +5,7 @@
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/LoadingBar.h"
 
 #include <algorithm>
 #include <csignal>
@@ -375,7 +376,10 @@ Status runGenerate(const cli::Invocation &invocation) {
   Progress progress;
   progress.promptGiven = prompt.size();
   progress.promptBegin = monotonicSeconds();
-  AIR_RETURN_IF_ERROR(generator->prompt(prompt));
+  {
+    LoadingBar bar(session);
+    AIR_RETURN_IF_ERROR(generator->prompt(prompt));
+  }
   progress.promptEnd = monotonicSeconds();
   progress.promptTokens = generator->promptTokens();
   Status status = stream(*generator, ids, progress);

@@ -162,6 +162,16 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   EXPECT_EQ(store->counters().diskBytes, bytes);
 }
 
+// The first pass reads everything, and later ones do not count.
+TEST_F(StreamStoreTest, TheProgressOfTheLoadEndsAtItsTotal) {
+  start(1);
+  EXPECT_EQ(store->loading().total, kPlanPageBytes);
+  EXPECT_EQ(placements(5), std::vector<uint32_t>(5, 1));
+  EXPECT_GT(store->counters().diskBytes, kPlanPageBytes);
+  EXPECT_EQ(store->loading().done, kPlanPageBytes);
+  EXPECT_EQ(store->loading().total, kPlanPageBytes);
+}
+
 TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
   start(2);
   for (int round = 0; round < 4; ++round) {
