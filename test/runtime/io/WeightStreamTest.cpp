@@ -333,6 +333,60 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
   EXPECT_TRUE(run.pass().isOk());
 }
 
+TEST_P(WeightStreamOf, AnErrorInMidPassEndsThePassThatNeedsTheBytes) {
+  Executed run(GetParam());
+  ASSERT_TRUE(run.pass().isOk());
+  const ScheduledRead *failing = nullptr;
+  for (const ScheduledRead &read : run.shape.schedule.reads) {
+    if (!read.isResident && (failing == nullptr || run.random() % 2 == 0)) {
+      failing = &read;
+    }
+  }
+  if (failing == nullptr) {
+    GTEST_SKIP() << "nothing is read after the first pass";
+  }
+  const uint64_t offset =
+      run.shape.schedule.segments[failing->segment].fileOffset +
+      failing->offset + run.random() % failing->bytes;
+  run.reader.fail(offset, ioError("Input/output error"), 1);
+  // The bytes may have been read already for the second pass, but not for the
+  // third one.
+  uint32_t failures = 0;
+  for (int pass = 0; pass < 5; ++pass) {
+    Status status = run.pass();
+    if (!status.isOk()) {
+      EXPECT_EQ(status.message(), "Input/output error");
+      EXPECT_LE(pass, 1);
+      ++failures;
+    }
+  }
+  EXPECT_EQ(failures, 1U);
+}
+
+TEST_P(WeightStreamOf, AFileThatIsShorterForAWhileFailsForAWhile) {
+  Executed run(GetParam());
+  ASSERT_TRUE(run.pass().isOk());
+  if (run.shape.schedule.bytesPerPass() == 0) {
+    GTEST_SKIP() << "nothing is read after the first pass";
+  }
+  const std::vector<uint8_t> whole = run.reader.file;
+  run.stream->pause();
+  run.reader.file.resize(0);
+  ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
+  for (int pass = 0; pass < 3; ++pass) {
+    Status status = run.pass();
+    EXPECT_EQ(status.code(), ErrorCode::Io);
+    EXPECT_EQ(status.message(), "the file is truncated: it has 0 bytes");
+  }
+  run.stream->pause();
+  run.reader.file = whole;
+  ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
+  for (int pass = 0; pass < 3; ++pass) {
+    Status status = run.pass();
+    EXPECT_TRUE(status.isOk()) << status.message();
+  }
+}
+
 TEST_P(WeightStreamOf, ABrokenReaderEndsEveryPass) {
   Executed run(GetParam());
   run.reader.breakDown(ioError("the reader is broken"));
