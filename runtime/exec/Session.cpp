@@ -190,14 +190,14 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
+  std::vector<NodePart> nodeParts;
+  for (const NodeRun &run : device->threadPool().nodeRuns()) {
+    nodeParts.push_back(
+        {run.node, run.first, run.end, device->threadPool().threads()});
+  }
   if (chosen.reads() == nullptr || chosen.reads()->size() == 0) {
     uint32_t loaders = std::min<uint32_t>(
         kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
-    std::vector<NodePart> nodeParts;
-    for (const NodeRun &run : device->threadPool().nodeRuns()) {
-      nodeParts.push_back(
-          {run.node, run.first, run.end, device->threadPool().threads()});
-    }
     AIR_ASSIGN_OR_RETURN(
         source, PlanSource::start(file, loaders, std::move(nodeParts)));
     return Status::ok();
@@ -207,6 +207,7 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;
+  stream.nodeParts = std::move(nodeParts);
   stream.ram = options.ram;
   stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
                            options.memoryRoot))] { return limit->read(); };

@@ -34,6 +34,7 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
                        SegmentArena::create(schedule.segmentSizes(),
                                             schedule.windows(),
                                             schedule.ringBytes));
+  store->placeResidentBytes(schedule);
   for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
     store->places[schedule.segments[i].segment] = i;
   }
@@ -68,10 +69,22 @@ std::span<const uint8_t> StreamStore::table(uint32_t index) const {
   return file.segmentBytes(index);
 }
 
+/// Chooses the memory nodes of bytes that stay resident, before they are read.
+void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
+  for (const ScheduledRead &read : schedule.reads) {
+    if (read.isResident) {
+      preferNodes(
+          {arena->segment(read.segment), schedule.segments[read.segment].bytes},
+          read.bytes, options.nodeParts);
+    }
+  }
+}
+
 /// Gives the arena and the stream another placement.
 Status StreamStore::mapPlacement(uint32_t placement) {
   StreamSchedule schedule = streamScheduleOf(file.plan(), placement);
   AIR_RETURN_IF_ERROR(arena->remap(schedule.windows(), schedule.ringBytes));
+  placeResidentBytes(schedule);
   options.placement = placement;
   bytesPerPass = schedule.bytesPerPass();
   residentBytes = schedule.residentBytes();

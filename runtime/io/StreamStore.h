@@ -3,7 +3,9 @@
 // A store for placements that do not keep all weights in memory. Weights are
 // read past the page cache, partly once and partly in every pass (WeightStream,
 // SegmentArena). Rows of embedding tables are gathered from the mapping of the
-// plan (TableRows). Kernels are read from the mapping too, when the plan is
+// plan (TableRows). On a machine with several memory nodes, the bytes of a
+// segment that stay resident lie on the nodes of the threads that compute with
+// them (NodePlacement.h). Kernels are read from the mapping too, when the plan is
 // opened.
 //
 // Before each pass, the store checks that nobody has written to the file, and
@@ -26,6 +28,7 @@
 #include "formats/machine/DiskRates.h"
 #include "formats/plan/PlanFile.h"
 #include "runtime/io/MemoryLimit.h"
+#include "runtime/io/NodePlacement.h"
 #include "runtime/io/SegmentStore.h"
 #include "runtime/io/TableRows.h"
 #include "runtime/io/WeightStream.h"
@@ -51,6 +54,8 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
+  /// The compute threads of each memory node; empty if there is one node only.
+  std::vector<NodePart> nodeParts;
   /// No placement that needs more bytes of memory is changed to; 0 means that
   /// only memoryRoom() decides.
   uint64_t ram = 0;
@@ -121,6 +126,7 @@ private:
   Status adaptToMemory();
   Status changeTo(uint32_t placement);
   Status mapPlacement(uint32_t placement);
+  void placeResidentBytes(const StreamSchedule &schedule);
 
   static constexpr uint32_t kNotStreamed = ~uint32_t{0};
 

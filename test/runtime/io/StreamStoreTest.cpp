@@ -13,7 +13,10 @@
 #include <cstdio>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <linux/mempolicy.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 using namespace air;
 using namespace air::rt;
@@ -80,8 +83,10 @@ protected:
   }
   void TearDown() override { std::remove(path.c_str()); }
 
-  void start(uint32_t placement, uint64_t ram = 0) {
+  void start(uint32_t placement, uint64_t ram = 0,
+             std::vector<NodePart> nodeParts = {}) {
     StreamOptions options;
+    options.nodeParts = std::move(nodeParts);
     options.placement = placement;
     options.method = IoMethod::Buffered;
     options.ram = ram;
@@ -235,6 +240,25 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   EXPECT_EQ(pass().code(), ErrorCode::DoesNotFit);
   setLimit(needed[0]);
   expectChangeAtTheLastOf(kWait, 2, 0);
+}
+
+// Node 0 exists on every machine, and node 999 on few machines. The segment has
+// one page, which belongs to the part in which it ends.
+TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
+  start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));
+  int mode = -1;
+  unsigned long nodes[16] = {};
+  if (syscall(SYS_get_mempolicy, &mode, nodes, 1024UL, store->segment(0).data(),
+              MPOL_F_ADDR) == 0) {
+    EXPECT_EQ(mode, MPOL_PREFERRED);
+    EXPECT_EQ(nodes[0], 1U);
+  }
+  setLimit(needed[2]);
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({2, 2}));
+  setLimit(needed[0]);
+  expectChangeAtTheLastOf(kWait, 2, 0);
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
 }
 
 // The limit on the size of files also applies to the memory of a ring, so it
