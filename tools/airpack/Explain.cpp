@@ -44,12 +44,9 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
     machine = std::move(*changed);
   }
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
-                       cli::byteSizeOf(invocation, "--ram"));
+                       cli::ramOf(invocation));
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
                        cli::byteSizeOf(invocation, "--vram"));
-  if (ram && *ram == 0) {
-    return usageError("--ram: no model runs without RAM");
-  }
   machine.memoryBytes = ram.value_or(machine.memoryBytes);
   if (vram) {
     if (machine.gpus.empty()) {

@@ -77,11 +77,7 @@ unsigned threadsToBeHad(unsigned wanted) {
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
-                       cli::byteSizeOf(invocation, "--ram"));
-  if (ram == uint64_t{0}) {
-    return usageError("--ram: a plan needs some RAM; give a size above 0, or "
-                      "leave the option out to use the target's memory");
-  }
+                       cli::ramOf(invocation));
   options.ram = ram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));

@@ -102,8 +102,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   rt::SessionOptions options;
   options.threads =
       static_cast<uint32_t>(invocation.integer("--threads").value_or(0));
-  AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> ram,
-                       cli::byteSizeOf(invocation, "--ram"));
+  AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> ram, cli::ramOf(invocation));
   options.ram = ram.value_or(0);
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has checked that the name is one of the choices.
