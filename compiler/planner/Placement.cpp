@@ -73,14 +73,24 @@ public:
   /// The fewest pages of RAM for which run() succeeds.
   uint64_t leastPages() const {
     const Sizes sizes = sizesAt(0);
-    return pinned + sizes.kept +
-           (sizes.streamed == 0 ? 0 : sizes.largestStep + kLeastReadAheadPages);
+    return pinned + sizes.kept + (sizes.streamed == 0 ? 0 : leastRing(sizes));
   }
 
   WeightPlacement run(uint64_t room) const {
     uint64_t share = 0;
     uint64_t ring = 0;
-    if (const std::optional<Choice> choice = evenChoice(room)) {
+    std::optional<Choice> choice = evenChoice(room);
+    // If nearly all weights fit, a pass would have to read more than what is
+    // missing, only to fill two rings of the wanted size, and some of the room
+    // would be idle. Then two smaller rings are better: they hold twice what is
+    // missing.
+    if (!choice || choice->laps == 2) {
+      const std::optional<Choice> small = choiceFor(2, room, leastRing);
+      if (small && (!choice || small->share > choice->share)) {
+        choice = small;
+      }
+    }
+    if (choice) {
       share = choice->share;
       ring = choice->ring;
     } else {
@@ -91,7 +101,7 @@ public:
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =
           ceilDiv(sizes.streamed, ceilDiv(sizes.streamed, ring));
-      if (even >= sizes.largestStep + kLeastReadAheadPages) {
+      if (even >= leastRing(sizes)) {
         ring = even;
       }
     }
@@ -119,7 +129,9 @@ private:
   struct Choice {
     uint64_t share = 0; ///< in units of 1 / kShares
     uint64_t ring = 0;
+    uint64_t laps = 0; ///< rings that hold what a pass reads
   };
+  using RingSize = uint64_t (*)(const Sizes &);
 
   void addRuns(uint32_t index) {
     const WeightSegment &segment = problem.weights[index];
@@ -176,11 +188,18 @@ private:
            std::max(kReadAheadPages, ceilDiv(sizes.largestStep, uint64_t{2}));
   }
 
+  /// The ring of a pass that reads little.
+  static uint64_t leastRing(const Sizes &sizes) {
+    return sizes.largestStep + kLeastReadAheadPages;
+  }
+
   /// Chooses the largest share for which `laps` rings hold what a pass reads,
   /// and everything fits in `room`. A larger share leaves less RAM for the ring
   /// only in so far as the ring shrinks with what is streamed, so the RAM that
   /// is needed grows with the share.
-  std::optional<Choice> choiceFor(uint64_t laps, uint64_t room) const {
+  /// The ring must have at least the size that `leastSize` gives.
+  std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
+                                  RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
       const Sizes sizes = sizesAt(share);
       return pinned + sizes.kept + ceilDiv(sizes.streamed, laps) <= room;
@@ -191,12 +210,12 @@ private:
     const std::optional<uint64_t> share =
         largest(*fits + 1, [&](uint64_t candidate) {
           const Sizes sizes = sizesAt(candidate);
-          return ceilDiv(sizes.streamed, laps) >= wantedRing(sizes);
+          return ceilDiv(sizes.streamed, laps) >= leastSize(sizes);
         });
     if (!share) {
       return std::nullopt;
     }
-    return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps)};
+    return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps), laps};
   }
 
   /// Chooses the number of laps, at least 2, that keeps the most in RAM. More
@@ -226,7 +245,7 @@ private:
                               }).value_or(0);
     std::optional<Choice> best;
     for (uint64_t laps = turn; laps <= std::min(turn + 1, most); ++laps) {
-      const std::optional<Choice> choice = choiceFor(laps, room);
+      const std::optional<Choice> choice = choiceFor(laps, room, wantedRing);
       if (choice && (!best || choice->share > best->share)) {
         best = choice;
       }

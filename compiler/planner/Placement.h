@@ -99,8 +99,9 @@ inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 inline constexpr uint64_t kMaxReads = 16384;
 /// What the ring holds in addition to what a step needs there, so that the disk
 /// is busy while that step computes: at least kReadAhead, and half of the most
-/// that a step needs. If RAM is too small for that, the ring holds only
-/// kLeastReadAhead more, which is one read.
+/// that a step needs. If RAM is too small for that, or if so much fits in RAM
+/// that a pass need not even read two such rings, the ring may hold less, but at
+/// least kLeastReadAhead more than a step needs, which is one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 

@@ -138,6 +138,41 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
+// All but 16 MiB fit. Two rings of the wanted size hold 64 MiB, so 32 MiB of the
+// room would be idle. Instead, a pass reads two rings of 16 MiB, each of which
+// holds the 8 MiB of a step and 8 MiB more.
+TEST(Placement, AlmostEverythingStays) {
+  const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
+  EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
+  EXPECT_EQ(placement.ringBytes, 16 * kMiB);
+  EXPECT_EQ(placement.streamedBytes(), 32 * kMiB);
+  EXPECT_EQ(placement.ramBytes(), 240 * kMiB);
+  // A ring must hold one read of 4 MiB in addition to what a step needs, so a
+  // pass reads at least 16 MiB, of which a step needs 4 MiB.
+  EXPECT_EQ(placed(fourEqual(), 248 * kMiB).streamedBytes(), 16 * kMiB);
+  EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
+}
+
+// A model of 40 segments of 1 MiB reads twice what is missing, too, although it
+// is smaller than two rings of the wanted size.
+TEST(Placement, SmallModelsUseAllOfTheRoom) {
+  WeightProblem problem;
+  for (; problem.steps < 40; ++problem.steps) {
+    problem.weights.push_back({kMiB, problem.steps, problem.steps});
+  }
+  for (uint64_t missing : {6, 10, 15, 19}) {
+    const WeightPlacement placement = placed(problem, (40 - missing) * kMiB);
+    // Shares are rounded down to pages, segment by segment.
+    EXPECT_NEAR(static_cast<double>(placement.streamedBytes()),
+                static_cast<double>(2 * missing * kMiB), 40.0 * kPage);
+    EXPECT_NEAR(static_cast<double>(placement.ramBytes()),
+                static_cast<double>((40 - missing) * kMiB), 40.0 * kPage);
+  }
+  // Less than 9 MiB cannot be read: two rings with 4 MiB and the rest of a
+  // segment.
+  EXPECT_LT(placed(problem, 39 * kMiB).streamedBytes(), 9 * kMiB);
+}
+
 // The ring must hold the 64 MiB of a step, and one read.
 TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   const WeightProblem problem = fourEqual();
@@ -275,7 +310,8 @@ TEST(Placement, EveryPageIsThereWhenItIsNeeded) {
 }
 
 /// The most pages that stay in RAM with a ring that divides a pass evenly, found
-/// by trying all numbers of rings and many shares.
+/// by trying all numbers of rings and many shares. Two rings may be smaller than
+/// is wanted otherwise.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {
@@ -298,6 +334,10 @@ uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
     }
     const uint64_t wanted =
         largest + std::max<uint64_t>(16 * kMiB / kPage, (largest + 1) / 2);
+    const uint64_t two = (streamed + 1) / 2;
+    if (two >= largest + 4 * kMiB / kPage && (kept + two) * kPage <= room) {
+      best = std::max(best, kept);
+    }
     for (uint64_t rings = 2; rings < 64; ++rings) {
       const uint64_t ring = (streamed + rings - 1) / rings;
       if (ring >= wanted && (kept + ring) * kPage <= room) {
