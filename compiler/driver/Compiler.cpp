@@ -253,6 +253,11 @@ Result<plan::PlanT> Compiler::plan() const {
   if (state->options.weightless) {
     makeWeightless(plan);
   }
+  if (state->options.reference) {
+    AIR_ASSIGN_OR_RETURN(std::vector<SegmentContent> contents,
+                         emitContents(*state->module, state->source));
+    AIR_RETURN_IF_ERROR(makeReference(plan, contents, state->source));
+  }
   return plan;
 }
 

@@ -91,6 +91,40 @@ Status SourceFiles::read(uint32_t source, uint64_t offset,
   return Status::ok();
 }
 
+ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources) {
+  return
+      [&plan, &sources](uint32_t file, uint64_t offset, std::span<uint8_t> to) {
+        if (file != kPlanFileNumber) {
+          return sources.read(file - 1, offset, to);
+        }
+        std::memcpy(to.data(), plan.bytes().data() + offset, to.size());
+        return Status::ok();
+      };
+}
+
+Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
+                        const ReferencedBytes &bytes, uint32_t segment) {
+  // Row blocks are read whole, so several chunks are made at once.
+  constexpr uint64_t kAtOnce = uint64_t{8} << 20;
+  const uint64_t chunk = plan.plan().segments()->Get(segment)->digest_chunk();
+  const uint64_t chunks = plan.chunkCount(segment);
+  const uint64_t group = std::max<uint64_t>(kAtOnce / chunk, 1);
+  const ReadFile read = readerOf(plan, sources);
+  std::vector<uint8_t> made;
+  for (uint64_t first = 0; first < chunks; first += group) {
+    const uint64_t last = std::min(first + group, chunks) - 1;
+    made.resize((last - first) * chunk + plan.chunkBytes(segment, last));
+    AIR_RETURN_IF_ERROR(bytes.makeAll(segment, first * chunk, made, read));
+    for (uint64_t i = first; i <= last; ++i) {
+      AIR_RETURN_IF_ERROR(plan.verifyChunk(
+          segment, i,
+          std::span(made).subspan((i - first) * chunk,
+                                  plan.chunkBytes(segment, i))));
+    }
+  }
+  return plan.verifySegment(segment);
+}
+
 Status SourceFiles::checkUnchanged() const {
   for (const MappedFile &file : files) {
     AIR_RETURN_IF_ERROR(file.checkUnchanged());

@@ -13,6 +13,7 @@
 #define AIRPACK_FORMATS_PLAN_SOURCEFILES_H
 
 #include "formats/plan/PlanReader.h"
+#include "formats/plan/ReferencedBytes.h"
 #include "formats/support/MappedFile.h"
 #include "formats/support/Status.h"
 
@@ -47,6 +48,17 @@ public:
 private:
   std::vector<MappedFile> files;
 };
+
+/// A function that reads the files of a reference plan for a ReferencedBytes:
+/// the plan from its mapping, and the sources with SourceFiles::read(). Both
+/// must outlive it.
+ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
+
+/// Verifies the digests of all chunks of a segment that isReferenced().
+/// `bytes` must be those of the plan. A few MiB are in memory at a time.
+/// Errors: VerificationFailed, and those of SourceFiles::read().
+Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
+                        const ReferencedBytes &bytes, uint32_t segment);
 
 } // namespace air
 

@@ -56,6 +56,11 @@ Status checkSupported(const plan::Plan &plan) {
                             "weights, so nothing can be computed with it; pack "
                             "the model again without --weightless");
   }
+  if (plan.reference()) {
+    return unsupportedError("the plan is a reference plan, which this version "
+                            "cannot run; pack the model again without "
+                            "--reference");
+  }
   if (plan.max_tokens() > kMaxBatchTokens) {
     return unsupportedError(
         "max_tokens is " + std::to_string(plan.max_tokens()) +
