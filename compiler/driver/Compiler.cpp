@@ -91,7 +91,9 @@ makePasses(const CompileOptions &options, const ModelSource &source,
   compile.ram = options.ram;
   compile.disk = options.disk;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
+  compile.reference = options.reference;
   PlaceWeightsOptions place;
+  place.reference = options.reference;
   place.ram = compile.ram;
   place.disk = compile.disk;
   place.vocabularyBytes = compile.vocabularyBytes;

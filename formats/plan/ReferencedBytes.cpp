@@ -3,6 +3,7 @@
 
 #include "formats/plan/Layout.h"
 #include "formats/plan/PackLayout.h"
+#include "formats/plan/PlanHeader.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -17,8 +18,32 @@ constexpr uint64_t kReadAtOnce = uint64_t{1} << 20;
 
 } // namespace
 
+uint64_t stagingBytes(uint64_t largestRowBlock) {
+  constexpr uint64_t kLeast = uint64_t{1} << 20;
+  constexpr uint64_t kHugePage = uint64_t{2} << 20;
+  // The verifier has checked that the size of a whole segment fits in 63 bits.
+  const uint64_t slot = std::max(
+      kLeast, alignUp(largestRowBlock, kPlanPageBytes) + 2 * kPlanPageBytes);
+  const uint64_t all = checkedMul(slot, kReferenceReads).value_or(INT64_MAX);
+  return alignUp(all, kHugePage);
+}
+
+uint64_t largestRowBlock(const plan::Plan &plan) {
+  uint64_t largest = 0;
+  for (const plan::Tensor *tensor : *plan.tensors()) {
+    if (tensor->source_rows() != nullptr &&
+        static_cast<Layout>(tensor->layout()) == Layout::X16) {
+      const uint64_t row =
+          *rowBytes(*dtypeFromId(tensor->dtype()), tensor->columns());
+      largest =
+          std::max(largest, std::min<uint64_t>(tensor->rows(), kX16Rows) * row);
+    }
+  }
+  return largest;
+}
+
 ReferencedBytes::ReferencedBytes(const plan::Plan &plan)
-    : segments(plan.segments()->size()) {
+    : segments(plan.segments()->size()), largest(air::largestRowBlock(plan)) {
   for (uint32_t i = 0; i < segments.size(); ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);
     if (segment.stored_bytes() != 0) {
@@ -49,10 +74,6 @@ ReferencedBytes::ReferencedBytes(const plan::Plan &plan)
            row + rows->rows(),
            {rows->source() + 1, rows->offset(), rows->rows() * part.rowBytes}});
       row += rows->rows();
-    }
-    if (part.isX16) {
-      largest = std::max(largest, std::min<uint64_t>(part.rowCount, kX16Rows) *
-                                      part.rowBytes);
     }
     segments[tensor->segment()].push_back(std::move(part));
   }

@@ -46,6 +46,20 @@ struct FileRange {
 using ReadFile = std::function<Status(uint32_t file, uint64_t offset,
                                       std::span<uint8_t> to)>;
 
+/// The number of ranges of files that a reader of a reference plan reads at the
+/// same time, each into memory of its own.
+inline constexpr uint32_t kReferenceReads = 8;
+
+/// The memory for these ranges together, where the largest row block has
+/// `largestRowBlock` bytes: a range of this size, or of some less than 1 MiB,
+/// and what is read in addition because reads begin and end at whole pages.
+uint64_t stagingBytes(uint64_t largestRowBlock);
+
+/// The number of bytes that the rows of one row block have, for the tensor of
+/// the plan with the longest rows; 0 if no tensor has source_rows and row
+/// blocks. The dtypes and sizes of the tensors must have been verified.
+uint64_t largestRowBlock(const plan::Plan &plan);
+
 class ReferencedBytes {
 public:
   /// Bytes of a segment that are made at once.
@@ -75,7 +89,8 @@ public:
   Status makeAll(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
                  const ReadFile &read) const;
 
-  /// The largest range of a file that a run of one row block has, in bytes.
+  /// largestRowBlock() of the plan: the largest range of a file that a run of
+  /// one row block has, in bytes.
   uint64_t largestRowBlock() const { return largest; }
 
 private:

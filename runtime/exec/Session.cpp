@@ -6,6 +6,7 @@
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/PlanConvert.h"
+#include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -55,11 +56,6 @@ Status checkSupported(const plan::Plan &plan) {
     return unsupportedError("the plan is weightless: it does not contain the "
                             "weights, so nothing can be computed with it; pack "
                             "the model again without --weightless");
-  }
-  if (plan.reference()) {
-    return unsupportedError("the plan is a reference plan, which this version "
-                            "cannot run; pack the model again without "
-                            "--reference");
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
     return unsupportedError(
@@ -135,6 +131,7 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
 struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
+  std::optional<SourceFiles> sources; ///< of a reference plan
   std::unique_ptr<CpuDevice> device;
   std::unique_ptr<SegmentStore> source;
   StreamStore *streaming = nullptr; ///< `source`, if it streams weights
@@ -190,12 +187,14 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   return addresses;
 }
 
-/// A placement that keeps all weights in RAM runs from the mapping of the plan.
+/// A placement that keeps all weights in RAM runs from the mapping of the plan,
+/// unless this is a reference plan, which does not contain them in the form that
+/// kernels read.
 Status Session::Parts::openStore(uint32_t placement,
                                  const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
-  if (chosen.reads() == nullptr || chosen.reads()->size() == 0) {
+  if (!sources && (chosen.reads() == nullptr || chosen.reads()->size() == 0)) {
     uint32_t loaders = std::min<uint32_t>(
         kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
     std::vector<NodePart> nodeParts;
@@ -209,6 +208,7 @@ Status Session::Parts::openStore(uint32_t placement,
   }
   StreamOptions stream;
   stream.placement = placement;
+  stream.sources = sources ? &*sources : nullptr;
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;
@@ -228,6 +228,12 @@ Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   MachineProfile host = hostProfile();
   AIR_RETURN_IF_ERROR(checkSupported(plan));
+  if (plan.reference()) {
+    AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
+  } else if (!options.source.empty()) {
+    return usageError("the plan contains its weights, so no file with them can "
+                      "be named; leave out --source");
+  }
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_ASSIGN_OR_RETURN(
       uint32_t placement,
@@ -284,7 +290,8 @@ Result<Session> Session::open(const std::string &path,
 const plan::Plan &Session::plan() const { return parts->file.plan(); }
 const std::string &Session::path() const { return parts->file.name(); }
 Status Session::checkPlanUnchanged() const {
-  return parts->file.checkUnchanged();
+  AIR_RETURN_IF_ERROR(parts->file.checkUnchanged());
+  return parts->sources ? parts->sources->checkUnchanged() : Status::ok();
 }
 uint64_t Session::vocabulary() const { return plan().model()->vocabulary(); }
 uint64_t Session::context() const { return plan().kv()->context(); }
@@ -293,6 +300,9 @@ uint32_t Session::threads() const {
   return parts->device->threadPool().threads();
 }
 
+const SourceFiles *Session::sources() const {
+  return parts->sources ? &*parts->sources : nullptr;
+}
 StreamStore *Session::streaming() const { return parts->streaming; }
 
 Result<SequenceId> Session::newSequence() { return parts->kv->newSequence(); }

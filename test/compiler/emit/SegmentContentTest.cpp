@@ -83,7 +83,7 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
                            64 + bytes + 10};
     std::vector<uint8_t> expected(content.bytes, 0);
     packRows(DType::Q8_0, layout, 6037, 256, joined,
-                      std::span<uint8_t>(expected).subspan(64, bytes));
+             std::span<uint8_t>(expected).subspan(64, bytes));
     for (unsigned threads : {1U, 3U}) {
       EXPECT_EQ(produce(content, source.model, threads), expected);
     }
@@ -176,7 +176,7 @@ TEST(SegmentContent, SeveralTensorsKeepTheirPlaces) {
   std::memcpy(expected.data(), &seven, 4);
   std::memcpy(expected.data() + 256, &seven, 4);
   packRows(DType::F16, Layout::X16, 20, 3, matrix->data,
-                    std::span<uint8_t>(expected).subspan(64, 192));
+           std::span<uint8_t>(expected).subspan(64, 192));
   EXPECT_EQ(bytes, expected);
 }
 

@@ -97,6 +97,10 @@ std::vector<Case> referenceCases() {
       // There are digests of all raw bytes.
       {"plan.segment.digest",
        inReference([](P &p) { p.segments[1]->digests.clear(); })},
+      {"plan.budget.bytes",
+       inReference([](P &p) { p.placements[1]->items.back()->bytes -= 1; })},
+      {"plan.budget.item",
+       inReference([](P &p) { p.placements[0]->items.pop_back(); })},
       // Kernels are always stored.
       {"plan.weightless",
        inReference([](P &p) { p.segments[2]->stored_bytes = 0; })},

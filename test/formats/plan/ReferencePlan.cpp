@@ -79,6 +79,13 @@ ReferencePlan makeReferencePlan() {
   source.header_bytes = kHeaderBytes;
   const Digest digest = digestOf(std::span(made.source).first(kHeaderBytes));
   source.digest.assign(digest.begin(), digest.end());
+  // Reading needs memory in addition.
+  for (const auto &placement : plan.placements) {
+    placement->items.push_back(std::make_unique<plan::BudgetItemT>());
+    placement->items.back()->name = "staging";
+    placement->items.back()->bytes = uint64_t{8} << 20;
+    placement->budgets[0]->bytes += uint64_t{8} << 20;
+  }
   made.small.fileBytes = *placeSegments(plan, metadataOf(plan).size());
   return made;
 }
