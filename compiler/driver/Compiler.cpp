@@ -91,7 +91,9 @@ makePasses(const CompileOptions &options, const ModelSource &source,
   compile.ram = options.ram;
   compile.disk = options.disk;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
+  compile.reference = options.reference;
   PlaceWeightsOptions place;
+  place.reference = options.reference;
   place.ram = compile.ram;
   place.disk = compile.disk;
   place.vocabularyBytes = compile.vocabularyBytes;
@@ -252,6 +254,11 @@ Result<plan::PlanT> Compiler::plan() const {
                                 state->sampling));
   if (state->options.weightless) {
     makeWeightless(plan);
+  }
+  if (state->options.reference) {
+    AIR_ASSIGN_OR_RETURN(std::vector<SegmentContent> contents,
+                         emitContents(*state->module, state->source));
+    AIR_RETURN_IF_ERROR(makeReference(plan, contents, state->source));
   }
   return plan;
 }

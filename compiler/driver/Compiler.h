@@ -49,6 +49,9 @@ struct CompileOptions {
   /// When true, the plan has everything except the weights' bytes, which are
   /// then not read.
   bool weightless = false;
+  /// When true, the plan's matrices stay in the model's files. They are read
+  /// nevertheless, for their digests. Not together with `weightless`.
+  bool reference = false;
   unsigned threads = 1;
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger number

@@ -12,8 +12,16 @@ namespace air::compiler {
 /// except the Kernels segment to 0. Everything else is kept.
 void makeWeightless(plan::PlanT &plan);
 
+/// Makes the plan a reference plan: its matrices stay in the files of `source`,
+/// whose names it records. `contents` describes the plan's segments of weights
+/// and tables in order. Fails with Unsupported if two files have the same name.
+Status makeReference(plan::PlanT &plan,
+                     const std::vector<SegmentContent> &contents,
+                     const ModelSource &source);
+
 /// A callback that the writing thread calls with the number of segment bytes
-/// written so far and in total.
+/// made so far and in total. They are written, unless the plan is a reference
+/// plan.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
 /// Writes `output` whole or not at all, and returns the file's size in bytes.

@@ -31,7 +31,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // which takes seconds.
     AIR_RETURN_IF_ERROR(
         planPlacements(weightProblemOf(module),
-                       ramDemandOf(module, profile, vocabularyBytes),
+                       ramDemandOf(module, profile, vocabularyBytes, reference),
                        ramLimitOf(ram, disk, profile))
             .status());
     // The kernels are sorted by name, so that the object depends only on the

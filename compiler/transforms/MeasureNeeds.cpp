@@ -120,7 +120,8 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     return internalError("the module is not a plan whose memory is planned");
   }
   ModelNeeds needs;
-  needs.ram = ramDemandOf(module, profile, vocabularyBytes);
+  needs.ram =
+      ramDemandOf(module, profile, vocabularyBytes, /*reference=*/false);
   needs.ram.kernels = kKernelBytes;
   needs.kvType =
       caches.front().getDtype().getValue() == DType::F32 ? "f32" : "f16";

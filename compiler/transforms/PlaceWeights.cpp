@@ -25,7 +25,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     AIR_ASSIGN_OR_RETURN(
         std::vector<BudgetedPlacement> placements,
         planPlacements(weightProblemOf(module),
-                       ramDemandOf(module, profile, vocabularyBytes), limit));
+                       ramDemandOf(module, profile, vocabularyBytes, reference),
+                       limit));
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     for (const BudgetedPlacement &placement : placements) {
       OpBuilder::InsertionGuard guard(builder);

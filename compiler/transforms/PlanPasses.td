@@ -104,7 +104,8 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
     Option<"ram", "ram", "uint64_t", "0", "As in place-weights">,
     Option<"disk", "disk", "bool", "true", "As in place-weights">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
-           "As in place-weights">];
+           "As in place-weights">,
+    Option<"reference", "reference", "bool", "false", "As in place-weights">];
 }
 
 def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
@@ -121,7 +122,10 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     Option<"disk", "disk", "bool", "true",
            "Whether weights may be read from the disk in every pass">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
-           "Size in bytes of the vocabulary in the plan's metadata">];
+           "Size in bytes of the vocabulary in the plan's metadata">,
+    Option<"reference", "reference", "bool", "false",
+           "Whether matrices are read from the model's files, which takes "
+           "memory to read them into">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {

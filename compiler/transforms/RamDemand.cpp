@@ -4,7 +4,9 @@
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "compiler/planner/WeightUses.h"
 #include "formats/plan/PlanEncode.h"
+#include "formats/plan/ReferencedBytes.h"
 #include "formats/plan/TileRows.h"
+#include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
 
 #include <algorithm>
@@ -15,7 +17,7 @@ using namespace air::ir::plan;
 namespace air::compiler {
 
 RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
-                      uint64_t vocabularyBytes) {
+                      uint64_t vocabularyBytes, bool reference) {
   RamDemand demand;
   demand.threads = profile.cores;
   demand.process = processBytes(vocabularyBytes);
@@ -46,6 +48,17 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
     demand.scratchPerThread =
         std::max<uint64_t>(demand.scratchPerThread, dispatch.getScratchBytes());
   });
+  if (reference) {
+    uint64_t largest = 0;
+    for (TensorOp tensor : module.getOps<TensorOp>()) {
+      if (tensor.getRows() > 1 &&
+          tensor.getLayout().getValue() == Layout::X16) {
+        largest = std::max<uint64_t>(
+            largest, tensor.getBytes() / ceilDiv(tensor.getRows(), kX16Rows));
+      }
+    }
+    demand.staging = stagingBytes(largest);
+  }
   return demand;
 }
 

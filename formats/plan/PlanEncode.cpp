@@ -67,9 +67,9 @@ Status prepareDigests(plan::PlanT &plan) {
   for (const auto &segment : plan.segments) {
     segment->digest_chunk = digestChunkBytes(segment->kind);
     // A chunk has at least 2^16 bytes, so nothing overflows here.
-    const uint64_t chunks =
-        segment->stored_bytes / segment->digest_chunk +
-        (segment->stored_bytes % segment->digest_chunk != 0 ? 1 : 0);
+    const uint64_t digested = digestedBytes(plan, *segment);
+    const uint64_t chunks = digested / segment->digest_chunk +
+                            (digested % segment->digest_chunk != 0 ? 1 : 0);
     const uint64_t bytes = chunks * sizeof(Digest);
     total = checkedAdd(total, bytes).value_or(UINT64_MAX);
     if (total > kMaxMetadataBytes) {

@@ -30,6 +30,23 @@ Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 /// of some kilobytes are read. Kernels are always read as a whole.
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
+/// Returns the number of bytes of a segment that its chunks divide, without the
+/// zeros up to a whole page. They are the stored bytes. The digests of weights
+/// and tables of a reference plan are those of the raw bytes, most of which lie
+/// in other files.
+inline uint64_t digestedBytes(const plan::Plan &plan,
+                              const plan::Segment &segment) {
+  return plan.reference() && segment.kind() != plan::SegmentKind::Kernels
+             ? segment.raw_bytes()
+             : segment.stored_bytes();
+}
+inline uint64_t digestedBytes(const plan::PlanT &plan,
+                              const plan::SegmentT &segment) {
+  return plan.reference && segment.kind != plan::SegmentKind::Kernels
+             ? segment.raw_bytes
+             : segment.stored_bytes;
+}
+
 /// Sets Segment.digest_chunk of every segment, and makes room for the digests,
 /// which are zero. Fails with DoesNotFit if they would take more than
 /// kMaxMetadataBytes.

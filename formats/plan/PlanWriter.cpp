@@ -102,30 +102,41 @@ Status PlanWriter::writeSegment(
     return usageError(name + " was written twice");
   }
   ChunkDigests digests(segment.digest_chunk);
+  // Of weights and tables of a reference plan, all bytes have digests, but only
+  // the first ones are stored.
+  const uint64_t total = digestedBytes(plan, segment);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
-    if (piece.size() > segment.stored_bytes - done) {
+    if (piece.size() > total - done) {
       return usageError(name + " got " + std::to_string(done + piece.size()) +
                         " bytes or more, but was declared with " +
-                        std::to_string(segment.stored_bytes));
+                        std::to_string(total));
     }
     // The digests must be computed before the write. If the file that `piece` is
     // mapped from was truncated meanwhile, reading it here raises SIGBUS, which
     // is reported with the name of that file. A write from the same pages would
     // fail without naming it.
     digests.update(piece);
-    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
+    if (done < segment.stored_bytes) {
+      AIR_RETURN_IF_ERROR(
+          file.writeAt(segment.offset + done,
+                       piece.first(std::min<uint64_t>(
+                           piece.size(), segment.stored_bytes - done))));
+    }
     done += piece.size();
     return Status::ok();
   }));
-  if (done != segment.stored_bytes) {
+  if (done != total) {
     return usageError(name + " got " + std::to_string(done) +
-                      " bytes, but was declared with " +
-                      std::to_string(segment.stored_bytes));
+                      " bytes, but was declared with " + std::to_string(total));
   }
-  const std::vector<uint8_t> padding(alignUp(done, kPlanPageBytes) - done);
-  AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, padding));
-  digests.update(padding);
+  const std::vector<uint8_t> zeros(kPlanPageBytes);
+  const auto paddingOf = [&](uint64_t bytes) {
+    return std::span(zeros).first(alignUp(bytes, kPlanPageBytes) - bytes);
+  };
+  AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + segment.stored_bytes,
+                                   paddingOf(segment.stored_bytes)));
+  digests.update(paddingOf(total));
   segment.digests = digests.finish();
   written[index] = true;
   return Status::ok();

@@ -41,8 +41,9 @@ public:
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
   /// in one or more pieces, in order, which together have exactly stored_bytes
-  /// bytes. writeSegment() must be called once per segment; the segments may
-  /// come in any order.
+  /// bytes, or raw_bytes for weights and tables of a reference plan.
+  /// writeSegment() must be called once per segment; the segments may come in
+  /// any order.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 

@@ -2,6 +2,7 @@
 #include "formats/abi/KernelAbi.h"
 #include "formats/dtype/DType.h"
 #include "formats/plan/PlanRules.h"
+#include "formats/plan/ReferencedBytes.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -108,11 +109,12 @@ struct Needs {
   uint64_t kv = 0;
   uint64_t activations = 0;
   uint64_t scratch = 0;
+  uint64_t staging = 0;
 
   uint64_t total() const {
     uint64_t sum = 0;
     for (uint64_t part :
-         {weights, kernels, tables, ring, kv, activations, scratch}) {
+         {weights, kernels, tables, ring, kv, activations, scratch, staging}) {
       sum = plus(sum, part);
     }
     return sum;
@@ -140,6 +142,7 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.scratch = times(scratch, plan.machine()->cores());
+  needs.staging = plan.reference() ? stagingBytes(largestRowBlock(plan)) : 0;
   return needs;
 }
 
@@ -182,13 +185,15 @@ Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
       {"kv", needs.kv, true},
       {"activations", needs.activations, true},
       {"scratch", needs.scratch, false},
+      {"staging", needs.staging, false},
   };
   for (const auto &part : known) {
     const auto it = items.find({part.name, plan::Tier::Ram});
     const std::string where =
         owner + ", budget item '" + std::string(part.name) + "'";
     if (it == items.end()) {
-      if (part.name == std::string_view("ring") && part.bytes == 0) {
+      const std::string_view name = part.name;
+      if ((name == "ring" || name == "staging") && part.bytes == 0) {
         continue;
       }
       return broken("plan.budget.item", where, "is missing");

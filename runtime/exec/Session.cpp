@@ -6,6 +6,7 @@
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/PlanConvert.h"
+#include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -130,6 +131,7 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
 struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
+  std::optional<SourceFiles> sources; ///< of a reference plan
   std::unique_ptr<CpuDevice> device;
   std::unique_ptr<SegmentStore> source;
   StreamStore *streaming = nullptr; ///< `source`, if it streams weights
@@ -186,7 +188,9 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   return addresses;
 }
 
-/// A placement that keeps all weights in RAM runs from the mapping of the plan.
+/// A placement that keeps all weights in RAM runs from the mapping of the plan,
+/// unless this is a reference plan, which does not contain them in the form that
+/// kernels read.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
@@ -195,7 +199,7 @@ Status Session::Parts::openStore(const SessionOptions &options) {
     nodeParts.push_back(
         {run.node, run.first, run.end, device->threadPool().threads()});
   }
-  if (chosen.reads() == nullptr || chosen.reads()->size() == 0) {
+  if (!sources && (chosen.reads() == nullptr || chosen.reads()->size() == 0)) {
     uint32_t loaders = std::min<uint32_t>(
         kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
     AIR_ASSIGN_OR_RETURN(
@@ -204,6 +208,7 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   }
   StreamOptions stream;
   stream.placement = placement;
+  stream.sources = sources ? &*sources : nullptr;
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;
@@ -222,6 +227,12 @@ Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   MachineProfile host = hostProfile();
   AIR_RETURN_IF_ERROR(checkSupported(plan));
+  if (plan.reference()) {
+    AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
+  } else if (!options.source.empty()) {
+    return usageError("the plan contains its weights, so no file with them can "
+                      "be named; leave out --source");
+  }
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_ASSIGN_OR_RETURN(
       placement,
@@ -278,7 +289,8 @@ Result<Session> Session::open(const std::string &path,
 const plan::Plan &Session::plan() const { return parts->file.plan(); }
 const std::string &Session::path() const { return parts->file.name(); }
 Status Session::checkPlanUnchanged() const {
-  return parts->file.checkUnchanged();
+  AIR_RETURN_IF_ERROR(parts->file.checkUnchanged());
+  return parts->sources ? parts->sources->checkUnchanged() : Status::ok();
 }
 uint64_t Session::vocabulary() const { return plan().model()->vocabulary(); }
 uint64_t Session::context() const { return plan().kv()->context(); }
@@ -287,6 +299,9 @@ uint32_t Session::threads() const {
   return parts->device->threadPool().threads();
 }
 
+const SourceFiles *Session::sources() const {
+  return parts->sources ? &*parts->sources : nullptr;
+}
 StreamStore *Session::streaming() const { return parts->streaming; }
 uint32_t Session::placement() const {
   return parts->streaming == nullptr ? parts->placement

@@ -2,6 +2,7 @@
 #include "runtime/io/StreamStore.h"
 
 #include "formats/support/CheckedMath.h"
+#include "runtime/io/SourceReader.h"
 
 #include <algorithm>
 #include <utility>
@@ -23,10 +24,7 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
                                                         StreamOptions options) {
   std::unique_ptr<StreamStore> store(new StreamStore(plan, std::move(options)));
   const StreamOptions &chosen = store->options;
-  AIR_ASSIGN_OR_RETURN(
-      OpenedReader opened,
-      openBestReader(plan.descriptor(), plan.name(), chosen.method,
-                     std::max(chosen.depth, StreamOptions::kLeastDepth)));
+  AIR_ASSIGN_OR_RETURN(OpenedReader opened, store->openReader());
   store->reader = std::move(opened.reader);
   store->methodNote = std::move(opened.note);
   StreamSchedule schedule = streamScheduleOf(plan.plan(), chosen.placement);
@@ -57,15 +55,33 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   return store;
 }
 
+Result<OpenedReader> StreamStore::openReader() {
+  if (!file.plan().reference()) {
+    return openBestReader(file.descriptor(), file.name(), options.method,
+                          std::max(options.depth, StreamOptions::kLeastDepth));
+  }
+  if (options.sources == nullptr) {
+    return internalError("a reference plan was to be read without its sources");
+  }
+  referenced.emplace(file.plan());
+  AIR_ASSIGN_OR_RETURN(
+      tables, SourceTables::create(file, *options.sources, *referenced));
+  return SourceReader::open(file, *options.sources, *referenced,
+                            options.method);
+}
+
 std::span<const uint8_t> StreamStore::segment(uint32_t index) const {
   if (places[index] == kNotStreamed) {
-    return file.segmentBytes(index);
+    return file.isReferenced(index) ? table(index) : file.segmentBytes(index);
   }
   return {arena->segment(places[index]),
           file.plan().segments()->Get(index)->raw_bytes()};
 }
 
 std::span<const uint8_t> StreamStore::table(uint32_t index) const {
+  if (tables != nullptr) {
+    return tables->table(index);
+  }
   return file.segmentBytes(index);
 }
 
@@ -162,6 +178,9 @@ Status StreamStore::beginPass(uint32_t steps) {
   // Weights that change between two passes would give wrong results, and rows of
   // a table that is no longer in the file could not be read at all.
   AIR_RETURN_IF_ERROR(file.checkUnchanged());
+  if (options.sources != nullptr) {
+    AIR_RETURN_IF_ERROR(options.sources->checkUnchanged());
+  }
   AIR_RETURN_IF_ERROR(adaptToMemory());
   stream->beginPass(steps);
   return Status::ok();
@@ -178,21 +197,33 @@ Status StreamStore::require(uint32_t step, std::span<const uint32_t>) {
   return stream->require(step);
 }
 
+Status StreamStore::requireRest() {
+  if (bytesPerPass != 0) {
+    return Status::ok();
+  }
+  return stream->require(file.plan().programs()->Get(0)->steps()->size() - 1);
+}
+
 Status StreamStore::requireRows(std::span<const SegmentRange> ranges) {
-  return rows.require(ranges);
+  return tables != nullptr ? tables->require(ranges) : rows.require(ranges);
 }
 
 void StreamStore::release(uint32_t step) { stream->release(step); }
 
 void StreamStore::endPass() {
   stream->endPass();
-  rows.endPass();
+  if (tables != nullptr) {
+    tables->endPass(*file.plan().placements()->Get(options.placement));
+  } else {
+    rows.endPass();
+  }
 }
 
 StreamCounters StreamStore::counters() const {
   StreamCounters counters;
   counters.diskBytes = reader->bytesRead();
-  counters.tableBytes = rows.bytesNeeded();
+  counters.tableBytes =
+      tables != nullptr ? tables->bytesNeeded() : rows.bytesNeeded();
   counters.waitedNanoseconds = stream->waitedNanoseconds();
   counters.placement = options.placement;
   counters.bytesPerPass = bytesPerPass;

@@ -3,12 +3,13 @@
 // A store for placements that do not keep all weights in memory. Weights are
 // read past the page cache, partly once and partly in every pass (WeightStream,
 // SegmentArena). Rows of embedding tables are gathered from the mapping of the
-// plan (TableRows). On a machine with several memory nodes, the bytes of a
-// segment that stay resident lie on the nodes of the threads that compute with
-// them (NodePlacement.h). Kernels are read from the mapping too, when the plan is
-// opened.
+// plan (TableRows). Kernels are read from the mapping too, when the plan is
+// opened. The weights and tables of a reference plan are made from the model's
+// files instead (SourceReader, SourceTables). On a machine with several memory
+// nodes, the bytes of a segment that stay resident lie on the nodes of the
+// threads that compute with them (NodePlacement.h).
 //
-// Before each pass, the store checks that nobody has written to the file, and
+// Before each pass, the store checks that nobody has written to a file, and
 // reads the limit of the memory that the process may use. If it has become too
 // small for the current placement, the store changes to the first one of the
 // plan that fits. If it has allowed a larger placement in kPassesBeforeGrowth
@@ -27,9 +28,11 @@
 
 #include "formats/machine/DiskRates.h"
 #include "formats/plan/PlanFile.h"
+#include "formats/plan/SourceFiles.h"
 #include "runtime/io/MemoryLimit.h"
 #include "runtime/io/NodePlacement.h"
 #include "runtime/io/SegmentStore.h"
+#include "runtime/io/SourceTables.h"
 #include "runtime/io/TableRows.h"
 #include "runtime/io/WeightStream.h"
 
@@ -54,6 +57,9 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
+  /// The files of a reference plan, which must outlive the store; null for any
+  /// other plan.
+  const SourceFiles *sources = nullptr;
   /// The compute threads of each memory node; empty if there is one node only.
   std::vector<NodePart> nodeParts;
   /// No placement that needs more bytes of memory is changed to; 0 means that
@@ -100,7 +106,7 @@ public:
   uint32_t residentSteps(uint32_t step, uint32_t end) const override {
     return stream->residentSteps(step, end);
   }
-  Status requireRest() override { return Status::ok(); }
+  Status requireRest() override;
   Status requireRows(std::span<const SegmentRange> ranges) override;
   void release(uint32_t step) override;
   void endPass() override;
@@ -123,6 +129,7 @@ private:
   StreamStore(const PlanFile &plan, StreamOptions given)
       : file(plan), options(std::move(given)), rows(plan),
         places(plan.plan().segments()->size(), kNotStreamed) {}
+  Result<OpenedReader> openReader();
   Status adaptToMemory();
   Status changeTo(uint32_t placement);
   Status mapPlacement(uint32_t placement);
@@ -133,6 +140,8 @@ private:
   // Later members refer to earlier ones, and are destroyed before them.
   const PlanFile &file;
   StreamOptions options;
+  std::optional<ReferencedBytes> referenced; ///< of a reference plan
+  std::unique_ptr<SourceTables> tables;      ///< of a reference plan
   TableRows rows;
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.

@@ -56,6 +56,21 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
+/// Prints a note if the model's files do not lie in the folder of the reference
+/// plan, where airrun looks for them.
+void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
+  const fs::path folder = fs::absolute(plan).parent_path();
+  for (const MappedFile &file : source.files) {
+    std::error_code error;
+    const fs::path name = fs::path(file.path()).filename();
+    if (!fs::equivalent(folder / name, file.path(), error)) {
+      cli::printNotes({"the plan lies in another folder than '" + file.path() +
+                       "'; move them into one, or run the plan with --source"});
+      return;
+    }
+  }
+}
+
 /// The number of threads, at most `wanted`, that the system allows. Prints a
 /// note if it is lower than `wanted`.
 unsigned threadsToBeHad(unsigned wanted) {
@@ -119,6 +134,7 @@ compileOptions(const cli::Invocation &invocation) {
   }
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
+  options.reference = invocation.has("--reference");
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
           .value_or(std::max(1U, std::thread::hardware_concurrency())));
@@ -291,6 +307,13 @@ cli::Command packCommand() {
                  "tests, caches and measurements of the compiler. It can be "
                  "inspected and verified; airrun cannot generate text with "
                  "it."),
+      makeOption(
+          "--reference", "", ValueKind::Flag, "",
+          "Write a plan without the bytes of the model's matrices, which "
+          "stay in the model's file. The plan takes only megabytes, so a "
+          "model of 40 GB does not need another 40 GB. airrun needs both "
+          "files: the model's in the folder of the plan, or named with "
+          "airrun --source. The results are the same."),
       emit,
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +
@@ -349,6 +372,12 @@ Status runPack(const cli::Invocation &invocation) {
                       "printed with --emit=json; it cannot be combined with "
                       "--emit=llm, --emit=plan or --stop-after");
   }
+  if (options.reference && (options.weightless || emit == "llm" ||
+                            emit == "plan" || !stopAfter.empty())) {
+    return usageError("--reference applies only to a plan that is written, or "
+                      "printed with --emit=json; it cannot be combined with "
+                      "--weightless, --emit=llm, --emit=plan or --stop-after");
+  }
   // An output that cannot be written is refused now, not after minutes of
   // packing.
   AtomicFile file;
@@ -400,6 +429,9 @@ Status runPack(const cli::Invocation &invocation) {
     }
   }
   const double writeSeconds = times.next();
+  if (options.reference) {
+    notePlaceOfSource(output, compiler.source());
+  }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--times")) {
     const double megabytes = static_cast<double>(plan.bytes().size()) / 1e6;

@@ -291,6 +291,30 @@ std::string weightlessLine(const plan::Plan &plan) {
          "plan\n";
 }
 
+/// The line that states where the weights of a reference plan are; empty for
+/// other plans.
+std::string referenceLine(const plan::Plan &plan) {
+  if (!plan.reference()) {
+    return "";
+  }
+  uint64_t left = 0;
+  for (const plan::Segment *segment : *plan.segments()) {
+    left += segment->raw_bytes() - segment->stored_bytes();
+  }
+  uint64_t files = 0;
+  for (const plan::Source *source : *plan.sources()) {
+    files += source->bytes();
+  }
+  const uint32_t more = plan.sources()->size() - 1;
+  return "reference  " + byteText(left) + " of weights stay in " +
+         textOf(plan.sources()->Get(0)->name()) +
+         (more == 0
+              ? ""
+              : format(" and %u other file%s", more, more == 1 ? "" : "s")) +
+         " (" + byteText(files) +
+         "), which airrun needs beside the plan, or named with --source\n";
+}
+
 } // namespace
 
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
@@ -306,7 +330,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
          contextLine(plan) + samplingLine(plan) + memoryTable(placement) +
          streamLines(plan, placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
-         weightlessLine(plan) +
+         weightlessLine(plan) + referenceLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

@@ -34,6 +34,29 @@ constexpr uint32_t kProbeMilliseconds = 2;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
 
+/// The session's store if it reads weights in every pass, or null.
+rt::StreamStore *streamingStore(const rt::Session &session) {
+  rt::StreamStore *store = session.streaming();
+  return store != nullptr && store->counters().bytesPerPass != 0 ? store
+                                                                 : nullptr;
+}
+
+/// The range of the file with the weights over which the disk is measured.
+Result<DiskLimit> diskLimitOf(const rt::Session &session) {
+  if (const SourceFiles *sources = session.sources()) {
+    const MappedFile &file = sources->file(0);
+    return DiskLimit::create(file.path(),
+                             session.plan().sources()->Get(0)->header_bytes(),
+                             file.bytes().size());
+  }
+  const auto &segments = *session.plan().segments();
+  const auto &reads = *session.plan().reads();
+  const plan::Segment &last =
+      *segments.Get(reads.Get(reads.size() - 1)->segment());
+  return DiskLimit::create(session.path(), segments.Get(0)->offset(),
+                           last.offset() + last.stored_bytes());
+}
+
 /// The memory that this process takes, in bytes. If weights are read in every
 /// pass, the system counts a page of the ring once for every address at which it
 /// is mapped, so the pages are counted in proportion instead. This count exists
@@ -76,24 +99,14 @@ public:
     LinkLimits limits;
     AIR_ASSIGN_OR_RETURN(limits.device,
                          rt::CpuDevice::create(session.threads()));
-    if (rt::StreamStore *store = session.streaming()) {
+    if (rt::StreamStore *store = streamingStore(session)) {
       // There may be no memory for a buffer beside the weights, so the weights
       // that stay in memory are read instead.
       limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
                                                     store->residentMemory()));
       limits.store = store;
       limits.names = {"dram", "disk"};
-      const auto &segments = *session.plan().segments();
-      uint64_t first = segments.Get(0)->offset();
-      const plan::Segment &last =
-          *segments.Get(session.plan()
-                            .reads()
-                            ->Get(session.plan().reads()->size() - 1)
-                            ->segment());
-      AIR_ASSIGN_OR_RETURN(
-          DiskLimit disk,
-          DiskLimit::create(session.path(), first,
-                            last.offset() + last.stored_bytes()));
+      AIR_ASSIGN_OR_RETURN(DiskLimit disk, diskLimitOf(session));
       limits.disk.emplace(std::move(disk));
     } else {
       uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
@@ -195,7 +208,8 @@ public:
 
   /// The number of tokens that decode() does not time.
   uint64_t untimed() const {
-    return session->streaming() != nullptr && tokens.size() > prefillTokens + 1
+    return streamingStore(*session) != nullptr &&
+                   tokens.size() > prefillTokens + 1
                ? 1
                : 0;
   }
@@ -282,7 +296,7 @@ struct StreamedPhase {
   double systemBytes = 0;
 
   explicit StreamedPhase(rt::Session &session) {
-    if (rt::StreamStore *store = session.streaming()) {
+    if (rt::StreamStore *store = streamingStore(session)) {
       store->waitUntilIdle();
       counters = store->counters();
       systemBytes = systemBytesRead();
@@ -293,7 +307,7 @@ struct StreamedPhase {
 void reportStreaming(rt::Session &session, const StreamedPhase &before,
                      const StreamedPhase &after, uint64_t passes,
                      BenchMeasurement &measured) {
-  rt::StreamStore *store = session.streaming();
+  rt::StreamStore *store = streamingStore(session);
   if (store == nullptr) {
     return;
   }
@@ -439,7 +453,8 @@ cli::Command benchCommand() {
       jsonOption(),
       threadsOption(),
       ramOption(),
-      ioOption()};
+      ioOption(),
+      cli::sourceOption()};
   command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
   return command;
 }

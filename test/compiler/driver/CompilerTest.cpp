@@ -1,8 +1,8 @@
 //===- CompilerTest.cpp - compiles model files to plans -------------------===//
 #include "compiler/driver/Compiler.h"
 
-#include "codegen/layout/PackLayout.h"
 #include "formats/dtype/DType.h"
+#include "formats/plan/PackLayout.h"
 #include "formats/plan/PlanFile.h"
 
 #include <gmock/gmock.h>
@@ -90,9 +90,9 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
             .subspan(tensor->offset(), tensor->bytes());
     std::vector<uint8_t> expected = sourceBytes(compiler->source(), name);
     std::vector<uint8_t> unpacked(expected.size());
-    codegen::unpackRows(*dtypeFromId(tensor->dtype()),
-                        static_cast<Layout>(tensor->layout()), tensor->rows(),
-                        tensor->columns(), stored, unpacked);
+    unpackRows(*dtypeFromId(tensor->dtype()),
+               static_cast<Layout>(tensor->layout()), tensor->rows(),
+               tensor->columns(), stored, unpacked);
     EXPECT_EQ(unpacked, expected) << name;
     matrices += tensor->rows() > 1 ? 1 : 0;
   }

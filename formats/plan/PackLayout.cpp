@@ -10,7 +10,7 @@
 // they exist.
 //
 //===----------------------------------------------------------------------===//
-#include "codegen/layout/PackLayout.h"
+#include "formats/plan/PackLayout.h"
 
 #include "formats/plan/X16Order.h"
 #include "formats/support/CheckedMath.h"
@@ -20,7 +20,7 @@
 #include <cstring>
 #include <vector>
 
-namespace air::codegen {
+namespace air {
 namespace {
 
 template <typename Unit>
@@ -269,4 +269,4 @@ void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
   }
 }
 
-} // namespace air::codegen
+} // namespace air

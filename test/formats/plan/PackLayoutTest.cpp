@@ -1,5 +1,5 @@
 //===- PackLayoutTest.cpp - layouts permute bytes and nothing else --------===//
-#include "codegen/layout/PackLayout.h"
+#include "formats/plan/PackLayout.h"
 
 #include <algorithm>
 #include <cstring>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace air::codegen {
+namespace air {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -225,4 +225,4 @@ TEST(PackLayout, Q4x0GroupOf16ByHand) {
 }
 
 } // namespace
-} // namespace air::codegen
+} // namespace air

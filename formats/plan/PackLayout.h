@@ -4,14 +4,14 @@
 // inverses of each other on every input, and neither interprets values.
 //
 //===----------------------------------------------------------------------===//
-#ifndef AIRPACK_CODEGEN_LAYOUT_PACKLAYOUT_H
-#define AIRPACK_CODEGEN_LAYOUT_PACKLAYOUT_H
+#ifndef AIRPACK_FORMATS_PLAN_PACKLAYOUT_H
+#define AIRPACK_FORMATS_PLAN_PACKLAYOUT_H
 
 #include "formats/plan/Layout.h"
 
 #include <span>
 
-namespace air::codegen {
+namespace air {
 
 /// Packs `rowCount` consecutive rows of a matrix. `source` holds them in
 /// Layout::Rows order, and `packed` receives layoutBytes(dtype, layout,
@@ -22,6 +22,6 @@ void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
 void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
                 std::span<const uint8_t> packed, std::span<uint8_t> source);
 
-} // namespace air::codegen
+} // namespace air
 
-#endif // AIRPACK_CODEGEN_LAYOUT_PACKLAYOUT_H
+#endif // AIRPACK_FORMATS_PLAN_PACKLAYOUT_H
