@@ -434,12 +434,20 @@ Status runPack(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--times")) {
-    const double megabytes = static_cast<double>(plan.bytes().size()) / 1e6;
+    // A reference plan is written while the digests of all weights are computed.
+    uint64_t bytes = plan.bytes().size();
+    for (const plan::Segment *segment : *plan.plan().segments()) {
+      bytes += options.reference
+                   ? segment->raw_bytes() - segment->stored_bytes()
+                   : 0;
+    }
+    const double megabytes = static_cast<double>(bytes) / 1e6;
     std::fputs(
-        cli::format("airpack: read in %.2f s, compiled in %.2f s, wrote %.0f "
+        cli::format("airpack: read in %.2f s, compiled in %.2f s, %s %.0f "
                     "MB in %.2f s (%.0f MB/s)\n",
-                    loadSeconds, compileSeconds, megabytes, writeSeconds,
-                    megabytes / writeSeconds)
+                    loadSeconds, compileSeconds,
+                    options.reference ? "made the digests of" : "wrote",
+                    megabytes, writeSeconds, megabytes / writeSeconds)
             .c_str(),
         stderr);
   }

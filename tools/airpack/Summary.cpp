@@ -164,9 +164,11 @@ std::string streamLines(const plan::Plan &plan,
     return "";
   }
   const uint64_t resident = residentWeights(plan, placement);
-  return format("streamed   %s of weights are read from the plan for every "
+  return format("streamed   %s of weights are read from the %s for every "
                 "token; %s (%.0f %%) stay in RAM\n",
-                byteText(streamed).c_str(), byteText(resident).c_str(),
+                byteText(streamed).c_str(),
+                plan.reference() ? "model's file" : "plan",
+                byteText(resident).c_str(),
                 100.0 * static_cast<double>(resident) /
                     static_cast<double>(resident + streamed));
 }

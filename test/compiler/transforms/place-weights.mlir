@@ -1,6 +1,7 @@
 // RUN: air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024" --verify-diagnostics | FileCheck %s
 // RUN: not air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 ram=150000000 disk=false" 2>/dev/null | FileCheck %s --check-prefix=RAM
 // RUN: not air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 ram=150000000 disk=false" 2>&1 >/dev/null | FileCheck %s --check-prefix=NODISK
+// RUN: not air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 reference=true" 2>/dev/null | FileCheck %s --check-prefix=REFERENCE
 
 // The plan needs RAM for 1000 + 24 bytes of weights and an embedding table of
 // 400 bytes, all of which take a page each; a KV cache of 3 slots x 2 pages (for
@@ -20,6 +21,11 @@
 // CHECK-NEXT: }
 // CHECK-NEXT: plan.decision "ram" = "41943040" by default
 // CHECK-NOT: plan.decision
+
+// A reference plan also needs memory for eight reads of 1 MiB.
+
+// REFERENCE: plan.budget_item "process" ram bytes 16781312
+// REFERENCE-NEXT: plan.budget_item "staging" ram bytes 8388608
 
 // With --ram and without a disk, everything must fit in that much.
 

@@ -53,18 +53,27 @@ void leaveOut(ReferencePlan &made, size_t index,
 
 } // namespace
 
-ReferencePlan makeReferencePlan() {
+ReferencePlan makeReferencePlan(uint64_t tableRows) {
   ReferencePlan made;
   made.small = makeSmallPlan();
   plan::PlanT &plan = made.small.plan;
   plan.reference = true;
   made.raw = made.small.segments;
+  plan::TensorT &table = *plan.tensors[4];
+  table.rows = tableRows;
+  table.bytes = *layoutBytes(*dtypeFromId(table.dtype), Layout::Rows, tableRows,
+                             table.columns);
+  plan.segments[3]->raw_bytes = table.bytes;
+  plan.placements[0]->resident[3] = table.bytes;
+  plan.placements[0]->items[0]->bytes += table.bytes;
+  plan.placements[0]->budgets[0]->bytes += table.bytes;
+  made.raw[3].resize(table.bytes);
   made.source.assign(kHeaderBytes, 0x11);
   // The first segment stores its vector, which has 128 bytes.
   leaveOut(made, 1, {21, 1, 42});
   leaveOut(made, 2, {32});
   leaveOut(made, 3, {40});
-  leaveOut(made, 4, {40});
+  leaveOut(made, 4, {tableRows});
   for (uint32_t i : {0, 1, 3}) {
     plan::SegmentT &segment = *plan.segments[i];
     segment.stored_bytes = i == 0 ? 128 : 0;
