@@ -51,6 +51,7 @@ private:
   PcOr compileSetRepeat(const RegexNode &node, uint32_t next);
   PcOr compileLook(const RegexNode &node, uint32_t next);
   bool mayBeEmpty(uint32_t node) const;
+  uint32_t startFor(uint32_t pc, size_t cls) const;
 
   PcOr add(const RegexInstruction &instruction, const Facts &known) {
     if (program.code.size() == kMostInstructions) {
@@ -233,8 +234,11 @@ Result<RegexProgram> Compiler::run() {
   always.isSureOnFirst = true;
   AIR_ASSIGN_OR_RETURN(mainNext, add({}, always));
   program.wordRow = rowOf(wordSet);
-  AIR_ASSIGN_OR_RETURN(program.start, compile(syntax.root, mainNext));
-  program.startRow = rowOf(facts[program.start].first);
+  AIR_ASSIGN_OR_RETURN(uint32_t start, compile(syntax.root, mainNext));
+  for (size_t i = 0; i < program.start.size(); ++i) {
+    program.start[i] =
+        facts[start].first[i] ? startFor(start, i) : RegexProgram::kNowhere;
+  }
   if (program.rows.size() > kMostRows) {
     return tooLarge("it has more than " + std::to_string(kMostRows) +
                     " sets of characters");
@@ -244,6 +248,26 @@ Result<RegexProgram> Compiler::run() {
                     " places with alternatives");
   }
   return std::move(program);
+}
+
+/// The instruction that the matcher comes to from `pc` without leaving an
+/// alternative behind, if the next character is of class `cls`.
+uint32_t Compiler::startFor(uint32_t pc, size_t cls) const {
+  for (;;) {
+    const RegexInstruction &in = program.code[pc];
+    if (in.op != Op::Split || in.isLoop) {
+      return pc;
+    }
+    bool first = facts[in.next].first[cls];
+    bool second = facts[in.other].first[cls];
+    if (first && second && !in.nextIsSure) {
+      return pc;
+    }
+    if (!first && !second) {
+      return RegexProgram::kNowhere;
+    }
+    pc = first ? in.next : in.other;
+  }
 }
 
 bool Compiler::mayBeEmpty(uint32_t index) const {

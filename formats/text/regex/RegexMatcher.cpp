@@ -162,16 +162,16 @@ bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
 }
 
 bool RegexMatcher::find(size_t from, RegexMatch &match) {
-  const RegexRow &startRow = program->rows[program->startRow];
   for (size_t start = from;;) {
     Character c = at(start);
     ++stepsTaken;
-    if (startRow.byClass[c.cls] != 0) {
-      releasePagesBefore(start);
+    uint32_t pc = program->start[c.cls];
+    if (pc != RegexProgram::kNowhere) {
+      if (firstPage < lastPage) {
+        releasePagesBefore(start);
+      }
       size_t end = 0;
-      pending.clear();
-      trail.clear();
-      if (run(program->start, start, false, end)) {
+      if (run(pc, start, false, end)) {
         // The instructions that led to the match count as failed, although they
         // have not. Only at its end can they be asked again.
         if (lastPage > end / kPagePositions) {

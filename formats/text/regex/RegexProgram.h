@@ -71,9 +71,11 @@ struct RegexProgram {
 
   std::vector<RegexInstruction> code;
   std::vector<RegexRow> rows;
-  uint32_t start = 0;
-  uint32_t startRow = 0; ///< the classes with which a match may begin
-  uint32_t wordRow = 0;  ///< the word characters, if there is a WordEdge
+  /// Where to start, given the class of the first character: past all choices
+  /// that this class decides. kNowhere if no match begins with it.
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+  std::array<uint32_t, 256> start{};
+  uint32_t wordRow = 0; ///< the word characters, if there is a WordEdge
   uint32_t memos = 0;
   std::vector<uint32_t> mainMemos; ///< those that are not of a look-ahead
   /// The class of code point c is classes[pages[c / 128] * 128 + c % 128].
