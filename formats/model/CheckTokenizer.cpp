@@ -104,9 +104,17 @@ Status checkSpm(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// False for the bytes that never occur in well-formed UTF-8.
-bool occursInUtf8(size_t byte) {
-  return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
+/// False for bytes without which all ordinary text can be encoded: those that
+/// never occur in well-formed UTF-8, control characters other than tab and line
+/// ends, and the first bytes of planes of Unicode that have no characters (4 to
+/// 11) or private ones only (16). Vocabularies such as Falcon's and StarCoder's
+/// lack some of them.
+bool occursInText(size_t byte) {
+  if (byte < 0x20) {
+    return byte == '\t' || byte == '\n' || byte == '\r';
+  }
+  return byte != 0x7f && byte != 0xc0 && byte != 0xc1 && byte != 0xf1 &&
+         byte != 0xf2 && byte < 0xf4;
 }
 
 Status checkBpe(const TokenizerData &data) {
@@ -135,7 +143,7 @@ Status checkBpe(const TokenizerData &data) {
     }
   }
   for (size_t byte = 0; byte < present.size(); ++byte) {
-    if (!present[byte] && occursInUtf8(byte) &&
+    if (!present[byte] && occursInText(byte) &&
         data.unknown == TokenizerData::kNoToken) {
       return corruptError("tokenizer: no token stands for byte " +
                           std::to_string(byte) +

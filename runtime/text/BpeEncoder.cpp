@@ -36,12 +36,31 @@ struct BpeEncoder::Candidate {
   }
 };
 
+/// A word that has been encoded, with its ids. Words that are longer, or have
+/// more ids, are encoded anew each time.
+struct BpeEncoder::KnownWord {
+  static constexpr size_t kMostBytes = 30;
+  static constexpr size_t kMostIds = 8;
+
+  uint8_t length = 0; ///< 0: the slot is free
+  uint8_t count = 0;
+  std::array<char, kMostBytes> bytes{};
+  std::array<int32_t, kMostIds> ids{};
+};
+
 struct BpeEncoder::Scratch {
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
+  /// Empty for short texts, in which few words occur again.
+  std::vector<KnownWord> known;
 };
 
 namespace {
+
+/// The size of the table of words that have been encoded: 256 KiB.
+constexpr size_t kKnownWords = 4096;
+/// The size of a text in bytes from which on the table is used.
+constexpr size_t kLongText = 4096;
 
 bool isWellFormed(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
@@ -203,16 +222,12 @@ private:
 
 Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
-  const PreTokenizer *splitter = findPreTokenizer(data.pre);
-  if (splitter == nullptr) {
-    return internalError("tokenizer: the pre-tokenizer " + inQuotes(data.pre) +
-                         " is not implemented");
-  }
+  AIR_ASSIGN_OR_RETURN(PreTokenizer splitter, PreTokenizer::create(data.pre));
   fillTable(data, vocabulary);
   AIR_ASSIGN_OR_RETURN(
       PairTable merges,
       MergeReader(vocabulary.table, data.merges.size()).run(data.merges));
-  BpeEncoder encoder(vocabulary, *splitter, std::move(merges));
+  BpeEncoder encoder(vocabulary, std::move(splitter), std::move(merges));
   for (unsigned byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);
     encoder.byteSymbols[byte] = vocabulary.table.find({&c, 1});
@@ -228,17 +243,47 @@ void BpeEncoder::encode(std::string_view text,
     text = repaired;
   }
   std::string composed;
-  if (preTokenizer->composes && !isPlainlyNfc(text)) {
+  if (composes() && !isPlainlyNfc(text)) {
     composed = toNfc(text);
     text = composed;
     repaired = {};
   }
   Scratch scratch;
+  if (text.size() >= kLongText) {
+    scratch.known.resize(kKnownWords);
+  }
+  PreTokenizer::Scratch matchers = preTokenizer.makeScratch();
   size_t start = 0;
-  preTokenizer->split(text, [&](size_t end) {
-    encodeWord(text.substr(start, end - start), scratch, ids);
+  preTokenizer.split(text, matchers, [&](size_t end) {
+    std::string_view word = text.substr(start, end - start);
+    if (scratch.known.empty() || word.size() > KnownWord::kMostBytes) {
+      encodeWord(word, scratch, ids);
+    } else {
+      encodeOnce(word, scratch, ids);
+    }
     start = end;
   });
+}
+
+/// Encodes `word`, or takes its ids from scratch.known.
+void BpeEncoder::encodeOnce(std::string_view word, Scratch &scratch,
+                            std::vector<int32_t> &ids) const {
+  KnownWord &slot =
+      scratch.known[TokenTable::hashOf(word) % scratch.known.size()];
+  if (word == std::string_view(slot.bytes.data(), slot.length)) {
+    ids.insert(ids.end(), slot.ids.data(), slot.ids.data() + slot.count);
+    return;
+  }
+  size_t before = ids.size();
+  encodeWord(word, scratch, ids);
+  size_t count = ids.size() - before;
+  if (count <= KnownWord::kMostIds) {
+    slot.length = static_cast<uint8_t>(word.size());
+    slot.count = static_cast<uint8_t>(count);
+    std::ranges::copy(word, slot.bytes.begin());
+    std::copy_n(ids.begin() + static_cast<ptrdiff_t>(before), count,
+                slot.ids.begin());
+  }
 }
 
 void BpeEncoder::push(Scratch &scratch, int32_t left) const {
@@ -257,7 +302,7 @@ void BpeEncoder::push(Scratch &scratch, int32_t left) const {
 
 void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
                             std::vector<int32_t> &ids) const {
-  if (preTokenizer->ignoreMerges) {
+  if (preTokenizer.rules().ignoreMerges) {
     int32_t whole = vocabulary->table.find(word);
     if (whole != TokenTable::kAbsent && whole < vocabulary->size) {
       ids.push_back(whole);
@@ -305,7 +350,10 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
     }
     for (char c : word.substr(symbol.start, symbol.length)) {
       int32_t id = vocabulary->byteTokens[static_cast<uint8_t>(c)];
-      ids.push_back(id != TokenizerData::kNoToken ? id : vocabulary->unknown);
+      id = id != TokenizerData::kNoToken ? id : vocabulary->unknown;
+      if (id != TokenizerData::kNoToken) {
+        ids.push_back(id);
+      }
     }
   }
 }
