@@ -17,7 +17,7 @@ namespace {
 constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
 constexpr const char *kNotWithExplain[] = {
     "--output", "--emit",       "--stop-after", "--tune",
-    "--times",  "--weightless", "--threads"};
+    "--times",  "--weightless", "--threads",    "--pin"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.
