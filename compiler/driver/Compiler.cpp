@@ -90,12 +90,14 @@ makePasses(const CompileOptions &options, const ModelSource &source,
   compile.threads = options.threads;
   compile.ram = options.ram;
   compile.disk = options.disk;
+  compile.pin = options.pin ? static_cast<int>(*options.pin) : -1;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
   compile.reference = options.reference;
   PlaceWeightsOptions place;
   place.reference = options.reference;
   place.ram = compile.ram;
   place.disk = compile.disk;
+  place.pin = compile.pin;
   place.vocabularyBytes = compile.vocabularyBytes;
 
   std::vector<std::unique_ptr<Pass>> passes;

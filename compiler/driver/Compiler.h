@@ -46,6 +46,9 @@ struct CompileOptions {
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
+  /// The share of the weights, in percent, that stays in RAM; nullopt means as
+  /// much as fits.
+  std::optional<uint32_t> pin;
   /// When true, the plan has everything except the weights' bytes, which are
   /// then not read.
   bool weightless = false;

@@ -76,6 +76,22 @@ public:
     return pinned + sizes.kept + (sizes.streamed == 0 ? 0 : leastRing(sizes));
   }
 
+  /// The fewest pages of RAM for which runPinned() succeeds.
+  uint64_t leastPagesPinned(uint64_t share) const {
+    const Sizes sizes = sizesAt(share);
+    return pinned + sizes.kept +
+           evenRing(sizes, sizes.largestStep + kLeastReadAheadPages);
+  }
+
+  WeightPlacement runPinned(uint64_t share, uint64_t room) const {
+    const Sizes sizes = sizesAt(share);
+    uint64_t ring = evenRing(sizes, wantedRing(sizes));
+    if (pinned + sizes.kept + ring > room) {
+      ring = evenRing(sizes, sizes.largestStep + kLeastReadAheadPages);
+    }
+    return placementOf(share, ring);
+  }
+
   WeightPlacement run(uint64_t room) const {
     uint64_t share = 0;
     uint64_t ring = 0;
@@ -105,16 +121,7 @@ public:
         ring = even;
       }
     }
-    WeightPlacement placement;
-    for (size_t i = 0; i < pages.size(); ++i) {
-      const uint64_t stays = kept(i, share);
-      placement.weights.push_back(stays == pages[i] ? problem.weights[i].bytes
-                                                    : stays * kPlanPageBytes);
-    }
-    placement.tables.assign(problem.tables.size(), 0);
-    placement.ringBytes = ring * kPlanPageBytes;
-    addReads(placement, share);
-    return placement;
+    return placementOf(share, ring);
   }
 
 private:
@@ -132,6 +139,26 @@ private:
     uint64_t laps = 0; ///< rings that hold what a pass reads
   };
   using RingSize = uint64_t (*)(const Sizes &);
+
+  /// The smallest ring of at least `least` pages that a pass fills a whole
+  /// number of times, or a ring for everything that a pass reads.
+  static uint64_t evenRing(const Sizes &sizes, uint64_t least) {
+    return ceilDiv(sizes.streamed,
+                   std::max<uint64_t>(1, sizes.streamed / least));
+  }
+
+  WeightPlacement placementOf(uint64_t share, uint64_t ring) const {
+    WeightPlacement placement;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      const uint64_t stays = kept(i, share);
+      placement.weights.push_back(stays == pages[i] ? problem.weights[i].bytes
+                                                    : stays * kPlanPageBytes);
+    }
+    placement.tables.assign(problem.tables.size(), 0);
+    placement.ringBytes = ring * kPlanPageBytes;
+    addReads(placement, share);
+    return placement;
+  }
 
   void addRuns(uint32_t index) {
     const WeightSegment &segment = problem.weights[index];
@@ -357,6 +384,24 @@ uint64_t weightPages(const WeightProblem &problem) {
   return sum;
 }
 
+/// Keeps all weights, and the tables if there is room for them.
+WeightPlacement keepAll(const WeightProblem &problem, uint64_t roomPages) {
+  WeightPlacement placement;
+  for (const WeightSegment &segment : problem.weights) {
+    placement.weights.push_back(segment.bytes);
+  }
+  placement.tables = problem.tables;
+  if (weightPages(problem) + tablePages(problem) > roomPages) {
+    placement.tables.assign(problem.tables.size(), 0);
+  }
+  return placement;
+}
+
+/// A percentage in units of 1 / kShares.
+uint64_t sharesOf(uint32_t percent) { return kShares * percent / 100; }
+
+constexpr uint32_t kAllPercent = 100;
+
 } // namespace
 
 uint64_t WeightPlacement::ramBytes() const {
@@ -389,17 +434,8 @@ uint64_t leastBytes(const WeightProblem &problem) {
 Result<WeightPlacement> placeWeights(const WeightProblem &problem,
                                      uint64_t room) {
   const uint64_t rooms = room / kPlanPageBytes;
-  const uint64_t weights = weightPages(problem);
-  if (weights <= rooms) {
-    WeightPlacement placement;
-    for (const WeightSegment &segment : problem.weights) {
-      placement.weights.push_back(segment.bytes);
-    }
-    placement.tables = problem.tables;
-    if (weights + tablePages(problem) > rooms) {
-      placement.tables.assign(problem.tables.size(), 0);
-    }
-    return placement;
+  if (weightPages(problem) <= rooms) {
+    return keepAll(problem, rooms);
   }
   if (const uint64_t least = leastBytes(problem); room < least) {
     return doesNotFitError(
@@ -408,6 +444,27 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
         " are left");
   }
   return Placer(problem).run(rooms);
+}
+
+uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent) {
+  return (percent >= kAllPercent
+              ? weightPages(problem)
+              : Placer(problem).leastPagesPinned(sharesOf(percent))) *
+         kPlanPageBytes;
+}
+
+Result<WeightPlacement> pinWeights(const WeightProblem &problem,
+                                   uint32_t percent, uint64_t room) {
+  if (const uint64_t least = leastBytesPinned(problem, percent); room < least) {
+    return doesNotFitError("keeping " + std::to_string(percent) +
+                           " % of the weights needs at least " +
+                           byteText(least) + " of RAM for them, but " +
+                           byteText(room) + " are left");
+  }
+  const uint64_t rooms = room / kPlanPageBytes;
+  return percent >= kAllPercent
+             ? keepAll(problem, rooms)
+             : Placer(problem).runPinned(sharesOf(percent), rooms);
 }
 
 } // namespace air::compiler

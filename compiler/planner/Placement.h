@@ -119,6 +119,17 @@ uint64_t leastBytes(const WeightProblem &problem);
 Result<WeightPlacement> placeWeights(const WeightProblem &problem,
                                      uint64_t room);
 
+/// The least RAM for which pinWeights() finds a placement.
+uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
+
+/// Like placeWeights(), but keeps the given share, 0 to 100 %, of each segment
+/// that may be divided, however much `room` there is. The ring takes what it
+/// should have, or, if RAM is too small for that, kLeastReadAhead more than a
+/// step needs. With less than 100 %, the rows of the tables are gathered from the
+/// file. Fails with DoesNotFit if room < leastBytesPinned().
+Result<WeightPlacement> pinWeights(const WeightProblem &problem,
+                                   uint32_t percent, uint64_t room);
+
 /// Checks a placement with other code than placeWeights(): every page is in RAM
 /// or read once per pass, in order and in time; no read overwrites what a step
 /// still needs, also from one pass to the next; and ramBytes() is at most

@@ -32,7 +32,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     AIR_RETURN_IF_ERROR(
         planPlacements(weightProblemOf(module),
                        ramDemandOf(module, profile, vocabularyBytes, reference),
-                       ramLimitOf(ram, disk, profile))
+                       ramLimitOf({ram, disk, pin}, profile))
             .status());
     // The kernels are sorted by name, so that the object depends only on the
     // set of kernels.

@@ -21,7 +21,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    const RamLimit limit = ramLimitOf(ram, disk, profile);
+    const RamLimit limit = ramLimitOf({ram, disk, pin}, profile);
     AIR_ASSIGN_OR_RETURN(
         std::vector<BudgetedPlacement> placements,
         planPlacements(weightProblemOf(module),
@@ -39,6 +39,10 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     if (!disk) {
       DecisionOp::create(builder, module.getLoc(), "disk", "0",
                          DecidedBy::User);
+    }
+    if (limit.pinned) {
+      DecisionOp::create(builder, module.getLoc(), "pin",
+                         std::to_string(*limit.pinned), DecidedBy::User);
     }
     return Status::ok();
   }

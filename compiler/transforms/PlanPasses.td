@@ -103,6 +103,7 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
            "Number of threads that compile; the object does not depend on it">,
     Option<"ram", "ram", "uint64_t", "0", "As in place-weights">,
     Option<"disk", "disk", "bool", "true", "As in place-weights">,
+    Option<"pin", "pin", "int", "-1", "As in place-weights">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "As in place-weights">,
     Option<"reference", "reference", "bool", "false", "As in place-weights">];
@@ -114,13 +115,16 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     Adds one `plan.placement` for the RAM that the plan may use, and smaller ones
     for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
     fit of the weights is read from the disk in every pass. Fails when the rest
-    does not fit.
+    does not fit. If the share that stays in RAM is given, there is only one
+    placement.
   }];
   let options = [
     Option<"ram", "ram", "uint64_t", "0",
            "RAM in bytes that the plan may use; 0 means the target's memory">,
     Option<"disk", "disk", "bool", "true",
            "Whether weights may be read from the disk in every pass">,
+    Option<"pin", "pin", "int", "-1",
+           "Percentage of the weights that stays in RAM; -1 means as much as fits">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "Size in bytes of the vocabulary in the plan's metadata">,
     Option<"reference", "reference", "bool", "false",

@@ -149,10 +149,18 @@ WeightProblem weightProblemOf(ModuleOp module) {
   return problem;
 }
 
-RamLimit ramLimitOf(uint64_t ram, bool streams, const MachineProfile &profile) {
-  return ram != 0 ? RamLimit{ram, "--ram gives", streams}
-                  : RamLimit{profile.memoryBytes,
-                             "target '" + profile.name + "' has", streams};
+RamLimit ramLimitOf(const PlacementOptions &options,
+                    const MachineProfile &profile) {
+  RamLimit limit = {profile.memoryBytes, "target '" + profile.name + "' has",
+                    options.streams};
+  if (options.ram != 0) {
+    limit.bytes = options.ram;
+    limit.giver = "--ram gives";
+  }
+  if (options.pinned >= 0) {
+    limit.pinned = static_cast<uint32_t>(options.pinned);
+  }
+  return limit;
 }
 
 } // namespace air::compiler

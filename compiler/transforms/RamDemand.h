@@ -25,9 +25,14 @@ RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
 /// and which steps of any program need them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
-/// Returns the limit that the option --ram sets; if `ram` is 0, the memory of
-/// the machine.
-RamLimit ramLimitOf(uint64_t ram, bool streams, const MachineProfile &profile);
+/// What the options of the passes place-weights and compile-kernels say.
+struct PlacementOptions {
+  uint64_t ram = 0;    ///< bytes; 0 means the memory of the machine
+  bool streams = true; ///< whether weights may be read from the disk
+  int pinned = -1;     ///< percentage that stays in RAM; -1 means what fits
+};
+RamLimit ramLimitOf(const PlacementOptions &options,
+                    const MachineProfile &profile);
 
 } // namespace air::compiler
 

@@ -88,7 +88,10 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// Reads --ram and --disk.
+/// A share of everything, in percent.
+constexpr int64_t kAllPercent = 100;
+
+/// Reads --ram, --disk and --pin.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
@@ -103,6 +106,17 @@ Status readMemoryOptions(const cli::Invocation &invocation,
                       "out");
   }
   options.disk = !disk.has_value();
+  const std::optional<int64_t> pin = invocation.integer("--pin");
+  if (pin.value_or(kAllPercent) != kAllPercent && !options.disk) {
+    return usageError("--pin " + std::to_string(*pin) + " reads " +
+                      std::to_string(kAllPercent - *pin) +
+                      " % of the weights from the disk in every pass, but "
+                      "--disk 0 forbids that; leave out one of them, or give "
+                      "--pin 100");
+  }
+  if (pin) {
+    options.pin = static_cast<uint32_t>(*pin);
+  }
   return Status::ok();
 }
 
@@ -267,6 +281,16 @@ cli::Command packCommand() {
       "target's code. What the plan computes stays the same; its bytes depend "
       "on the measurements.",
       "off: the cost model chooses the sizes");
+  cli::Option pin = makeOption(
+      "--pin", "", ValueKind::Integer, "PERCENT",
+      "Keep this share of the bytes of each layer's weights in RAM, and read "
+      "the "
+      "rest from the plan in every pass, even if more would fit. The plan then "
+      "has one placement, which must fit in --ram. For measurements of how the "
+      "speed depends on the share.",
+      "as much as fits");
+  pin.minimum = 0;
+  pin.maximum = kAllPercent;
   tune.minimum = 0.001;
   tune.maximum = 86400;
   command.options = {
@@ -295,6 +319,7 @@ cli::Command packCommand() {
                  "--explain, also a size: the most bytes that may be read for "
                  "every token.",
                  "no limit"),
+      pin,
       pre,
       threads,
       tune,

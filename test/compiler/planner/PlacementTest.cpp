@@ -390,6 +390,57 @@ TEST(Placement, MoreRoomMeansLessToRead) {
   }
 }
 
+TEST(Placement, APinnedShareStays) {
+  // Of each 64 MiB, 16 MiB stay in RAM. The ring holds the 48 MiB that a step
+  // needs and half as much again, but a pass must fill it a whole number of
+  // times, and 192 / 72 is not one: so it fills a ring of 96 MiB twice.
+  const WeightProblem problem = fourEqual();
+  const uint64_t enough = (64 + 96) * kMiB;
+  Result<WeightPlacement> placement = pinWeights(problem, 25, enough);
+  ASSERT_TRUE(placement.isOk()) << placement.status().message();
+  EXPECT_EQ(placement->weights, std::vector<uint64_t>(4, 16 * kMiB));
+  EXPECT_EQ(placement->ringBytes, 96 * kMiB);
+  EXPECT_EQ(placement->streamedBytes(), 192 * kMiB);
+  EXPECT_TRUE(verifyWeights(problem, *placement, enough).isOk());
+  // With less room, the ring holds at least what a step needs and 4 MiB: a third
+  // of the pass is 64 MiB.
+  EXPECT_EQ(leastBytesPinned(problem, 25), (64 + 64) * kMiB);
+  placement = pinWeights(problem, 25, enough - 1);
+  ASSERT_TRUE(placement.isOk()) << placement.status().message();
+  EXPECT_EQ(placement->ringBytes, 64 * kMiB);
+  const Status refused = pinWeights(problem, 25, 127 * kMiB).status();
+  EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(refused.message(), HasSubstr("128.00 MiB"));
+  EXPECT_THAT(refused.message(), HasSubstr("127.00 MiB"));
+  // Everything stays, and nothing is read.
+  EXPECT_EQ(leastBytesPinned(problem, 100), 256 * kMiB);
+  EXPECT_TRUE(pinWeights(problem, 100, 256 * kMiB)->reads.empty());
+}
+
+TEST(Placement, EveryShareCanBePinned) {
+  std::mt19937_64 random(17);
+  for (int round = 0; round < 20; ++round) {
+    const WeightProblem problem = randomProblem(random);
+    for (uint32_t percent = 0; percent <= 100; percent += 5) {
+      const uint64_t least = leastBytesPinned(problem, percent);
+      for (uint64_t room : {least, residentBytes(problem) * 2}) {
+        const Result<WeightPlacement> placement =
+            pinWeights(problem, percent, room);
+        ASSERT_TRUE(placement.isOk()) << placement.status().message();
+        const Status verdict = verifyWeights(problem, *placement, room);
+        EXPECT_TRUE(verdict.isOk()) << percent << ": " << verdict.message();
+        PageByPage(problem, *placement).run();
+        for (size_t i = 0; i < problem.weights.size(); ++i) {
+          const WeightSegment &segment = problem.weights[i];
+          EXPECT_GE(placement->weights[i] + kPage,
+                    segment.bytes * percent / 100)
+              << percent;
+        }
+      }
+    }
+  }
+}
+
 // The 405B shape in Q4_K_M, in round numbers: 126 layers of 4 segments, and a
 // head.
 TEST(Placement, ReadsOfALargeModelAreBounded) {
