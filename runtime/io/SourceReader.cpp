@@ -3,6 +3,7 @@
 
 #include "formats/support/CheckedMath.h"
 #include "runtime/io/BlockProgress.h"
+#include "runtime/io/HugePages.h"
 #include "runtime/io/StreamSchedule.h"
 
 #include <algorithm>
@@ -77,8 +78,8 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
 
 SourceReader::~SourceReader() {
   stopThreads();
-  if (staging != nullptr) {
-    munmap(staging, stagingBytes(bytes.largestRowBlock()));
+  if (mapped != nullptr) {
+    munmap(mapped, mappedBytes);
   }
 }
 
@@ -101,17 +102,20 @@ Status SourceReader::openFiles(const PlanFile &plan) {
 
 Status SourceReader::allocateStaging() {
   const uint64_t size = stagingBytes(bytes.largestRowBlock());
-  void *region = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  mappedBytes = size + kHugePageBytes;
+  void *region = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
     return doesNotFitError("the system refuses " + std::to_string(size) +
                            " bytes of memory for reading (" +
                            std::strerror(errno) + ")");
   }
-  // A failure is ignored: without huge pages the disk may only read more
-  // slowly.
-  (void)madvise(region, size, MADV_HUGEPAGE);
-  staging = static_cast<uint8_t *>(region);
+  mapped = region;
+  staging = reinterpret_cast<uint8_t *>(
+      alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
+  (void)madvise(staging, size, MADV_HUGEPAGE);
+  std::memset(staging, 0, size);
+  collapseToHugePages(staging, size);
   slotBytes = size / kReferenceReads / kBlockAlignment * kBlockAlignment;
   return Status::ok();
 }

@@ -66,6 +66,8 @@ private:
   std::vector<BlockFile> files; ///< the plan, then the sources
   /// Where each segment of weights begins, ascending, and its number.
   std::vector<std::pair<uint64_t, uint32_t>> begins;
+  void *mapped = nullptr; ///< memory that contains the staging memory
+  uint64_t mappedBytes = 0;
   uint8_t *staging = nullptr; ///< kReferenceReads slots
   uint64_t slotBytes = 0;
 };

@@ -80,6 +80,7 @@ for dtype, (width, heads, kv_heads, head_dim, ffn) in SHAPES.items():
     for share, io in ((0.0, "pread"), (0.35, "buffered"))[: 2 if dtype == "Q4_K_M" else 1]:
         ram = int(least + share * os.path.getsize(model))
         t.pack(model, less, "--ctx", 128, "--reference", "--ram", ram)
+        t.expect("are read from the model's file for every token" in t.run(t.AIRPACK, "inspect", less), "no such line")
         for batch, bytes_ in expected.items():
             t.expect(logits(less, batch, "--ram", ram, "--io", io) == bytes_,
                      f"{dtype}, {ram} bytes of memory, batch {batch}: the logits differ")
