@@ -227,4 +227,5 @@ def main():
             draw(args.sweep, rows, f"{model.name} ({size / 2**30:.2f} GiB), --ctx {args.ctx}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -91,16 +91,21 @@ Status makeReference(plan::PlanT &plan,
 
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
-                           std::span<const uint8_t> object,
+                           const KernelBytes &kernels,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress) {
   uint64_t total = 0;
+  uint64_t reserved = 0; // bytes of kernels
   size_t weights = 0;
   std::vector<plan::SegmentKind> kinds;
   for (const auto &segment : plan.segments) {
     total += digestedBytes(plan, *segment);
     kinds.push_back(segment->kind);
-    weights += segment->kind != plan::SegmentKind::Kernels ? 1 : 0;
+    if (segment->kind == plan::SegmentKind::Kernels) {
+      reserved = segment->stored_bytes;
+    } else {
+      ++weights;
+    }
   }
   const bool weightless = plan.weightless;
   if (!weightless && weights != contents.size()) {
@@ -114,6 +119,15 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   uint64_t done = 0;
   size_t next = 0;
   for (uint32_t index = 0; index < kinds.size(); ++index) {
+    const bool isKernels = kinds[index] == plan::SegmentKind::Kernels;
+    std::span<const uint8_t> object;
+    if (isKernels || kernels.isDone()) {
+      AIR_ASSIGN_OR_RETURN(object, kernels.wait());
+    }
+    if (isKernels && object.size() != reserved) {
+      total = total - reserved + object.size();
+      AIR_RETURN_IF_ERROR(writer.shrinkSegment(index, object.size()));
+    }
     AIR_RETURN_IF_ERROR(
         writer.writeSegment(index, [&](const PlanWriter::Sink &sink) -> Status {
           auto counted = [&](std::span<const uint8_t> piece) -> Status {
@@ -124,7 +138,7 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
             }
             return Status::ok();
           };
-          if (kinds[index] == plan::SegmentKind::Kernels) {
+          if (isKernels) {
             return counted(object);
           }
           return weightless ? Status::ok()

@@ -96,7 +96,8 @@ def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
 def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
   let summary = "Compile the kernels of all dispatches into one object";
   let description = [{
-    The object itself is handed to the driver; the module records its size.
+    The object itself is handed to the driver; the module records its size. The
+    driver may compile in the background, and reserve a size until it is done.
   }];
   let options = [
     Option<"threads", "threads", "unsigned", "1",

@@ -59,7 +59,7 @@ uint64_t digestChunkBytes(plan::SegmentKind kind) {
   case plan::SegmentKind::Kernels:
     break;
   }
-  return uint64_t{1} << 20;
+  return uint64_t{64} << 20;
 }
 
 Status prepareDigests(plan::PlanT &plan) {

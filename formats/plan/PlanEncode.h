@@ -27,7 +27,8 @@ Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 /// for its digests. What reads only a part of a segment must read whole chunks
 /// to verify them. Of weights, each step reads some megabytes, of which the first
 /// and the last chunk may also be needed by another step. Of a table, single rows
-/// of some kilobytes are read. Kernels are always read as a whole.
+/// of some kilobytes are read. Kernels are always read as a whole. They have one
+/// chunk, so that the size of the metadata does not depend on theirs.
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
 /// Returns the number of bytes of a segment that its chunks divide, without the

@@ -81,6 +81,7 @@ Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
   AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(draft.data()),
                                  writer.totalBytes, kPlanPageBytes));
 
+  writer.isVerified = true;
   writer.written.assign(plan.segments.size(), false);
   writer.plan = std::move(plan);
   writer.file = std::move(output);
@@ -142,6 +143,32 @@ Status PlanWriter::writeSegment(
   return Status::ok();
 }
 
+Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
+  for (size_t i = index; i < written.size(); ++i) {
+    if (written[i]) {
+      return usageError("segment " + std::to_string(i) +
+                        " was written before the size of segment " +
+                        std::to_string(index) + " was known");
+    }
+  }
+  plan::SegmentT &segment = *plan.segments[index];
+  const uint64_t digests =
+      ceilDiv(bytes, segment.digest_chunk) * sizeof(Digest);
+  if (bytes > segment.stored_bytes || digests != segment.digests.size()) {
+    return usageError("segment " + std::to_string(index) + " '" + segment.name +
+                      "' of " + std::to_string(segment.stored_bytes) +
+                      " bytes cannot be changed to " + std::to_string(bytes));
+  }
+  segment.stored_bytes = bytes;
+  segment.raw_bytes = bytes;
+  for (const auto &placement : plan.placements) {
+    placement->resident[index] = bytes;
+  }
+  AIR_ASSIGN_OR_RETURN(totalBytes, placeSegments(plan, metadataBytes));
+  isVerified = false;
+  return Status::ok();
+}
+
 Status PlanWriter::finish() {
   for (size_t i = 0; i < written.size(); ++i) {
     if (!written[i]) {
@@ -154,6 +181,11 @@ Status PlanWriter::finish() {
     return internalError(
         "the metadata grew from " + std::to_string(metadataBytes) + " to " +
         std::to_string(metadata.size()) + " bytes while it was written");
+  }
+  if (!isVerified) {
+    AIR_RETURN_IF_ERROR(verifyStructure(metadata));
+    AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(metadata.data()), totalBytes,
+                                   kPlanPageBytes));
   }
   const Digest fingerprint =
       targetFingerprint(*plan::GetPlan(metadata.data())->machine());

@@ -47,6 +47,13 @@ public:
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
+  /// Replaces the size of segment `index`, which has not been written yet, by a
+  /// smaller one, and the bytes of it that each placement keeps in RAM by the same
+  /// number. The segments behind it move, so none of them may have been written.
+  /// Fails with Usage if one has, or if the number of the segment's digests would
+  /// change, because the metadata would then have another size.
+  Status shrinkSegment(uint32_t index, uint64_t bytes);
+
   /// Checks that no segment is missing, writes the metadata and the header, and
   /// puts the finished file in the place of the output.
   Status finish();
@@ -59,6 +66,7 @@ private:
   plan::PlanT plan;
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
+  bool isVerified = false;    // false after shrinkSegment()
   uint64_t totalBytes = 0;
 };
 
