@@ -136,8 +136,8 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {
   let summary = "Predict a decode pass of each placement";
   let description = [{
-    Adds the bytes that a pass moves over each link, and the time that this takes
-    at the target's bandwidths.
+    Adds the bytes that a pass moves over each link, the arithmetic of its matmuls,
+    and the time that this takes at the target's rates.
   }];
 }
 

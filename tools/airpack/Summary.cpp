@@ -201,10 +201,15 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
   for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
     const plan::Prediction &prediction = *placement.predictions()->Get(p);
     std::string phase = textOf(prediction.phase());
+    bool hasArithmetic = false;
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
-      lines += format("%-10s %s per token over %s", phase.c_str(),
+      const bool isArithmetic = textOf(link.link()) == "cpu";
+      hasArithmetic |= isArithmetic;
+      lines += format("%-10s %s %s %s", phase.c_str(),
                       byteText(link.bytes_per_pass()).c_str(),
+                      isArithmetic ? "of vector operands per token by"
+                                   : "per token over",
                       textOf(link.link()).c_str());
       lines += link.bandwidth() == 0
                    ? ", of unknown bandwidth\n"
@@ -216,10 +221,12 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
                "bandwidth\n";
     } else {
       // A speed that follows from a measured bandwidth is an upper bound. One
-      // that follows from a nominal bandwidth is only an estimate.
-      lines += format("speed      %s %s at %s bandwidth, limited by %s\n",
-                      measured ? "at most" : "about",
+      // that follows from a nominal bandwidth, or from a model of how arithmetic
+      // and reading overlap, is only an estimate.
+      lines += format("speed      %s %s at %s %s, limited by %s\n",
+                      measured && !hasArithmetic ? "at most" : "about",
                       rateText(prediction.nanoseconds()).c_str(), kind,
+                      hasArithmetic ? "rates" : "bandwidth",
                       textOf(prediction.limit()).c_str());
     }
     // The measured bandwidth is that of memory. It says nothing about plans
