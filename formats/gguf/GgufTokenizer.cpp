@@ -364,14 +364,17 @@ Result<TokenizerData> Reader::run() {
   }
   if (model == "llama") {
     data.kind = TokenizerKind::Spm;
-  } else if (model == "gpt2") {
+  } else if (model == "gpt2" || model == "gemma4") {
     data.kind = TokenizerKind::Bpe;
   } else {
     return unsupportedError("the tokenizer model " + inQuotes(model) +
-                            " is not supported; 'llama' (SentencePiece) and "
-                            "'gpt2' (byte-level BPE) are");
+                            " is not supported; 'llama' (SentencePiece), "
+                            "'gpt2' (byte-level BPE) and 'gemma4' (BPE) are");
   }
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
+  if (model == "gemma4") {
+    data.pre = "gemma4"; // the tokenizer model implies it
+  }
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   AIR_RETURN_IF_ERROR(readTokens());
   AIR_RETURN_IF_ERROR(readTypes());

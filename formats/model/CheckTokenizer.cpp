@@ -70,19 +70,11 @@ Status checkIds(const TokenizerData &data) {
   return Status::ok();
 }
 
-Status checkSpm(const TokenizerData &data) {
-  if (data.scores.size() != data.tokens.size()) {
-    return corruptError("tokenizer: there are " +
-                        std::to_string(data.scores.size()) + " scores for " +
-                        std::to_string(data.tokens.size()) + " tokens");
-  }
+/// Checks that byte tokens are named like <0x0A>, and that there is one for
+/// each byte or an unknown token.
+Status checkByteTokens(const TokenizerData &data) {
   std::array<bool, 256> present{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
-    if (data.scores[id] != data.scores[id]) {
-      return corruptError("tokenizer: the score of token " +
-                          std::to_string(id) +
-                          " is NaN; scores must be numbers");
-    }
     if (data.types[id] != TokenType::Byte) {
       continue;
     }
@@ -102,6 +94,22 @@ Status checkSpm(const TokenizerData &data) {
     }
   }
   return Status::ok();
+}
+
+Status checkSpm(const TokenizerData &data) {
+  if (data.scores.size() != data.tokens.size()) {
+    return corruptError("tokenizer: there are " +
+                        std::to_string(data.scores.size()) + " scores for " +
+                        std::to_string(data.tokens.size()) + " tokens");
+  }
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    if (data.scores[id] != data.scores[id]) {
+      return corruptError("tokenizer: the score of token " +
+                          std::to_string(id) +
+                          " is NaN; scores must be numbers");
+    }
+  }
+  return checkByteTokens(data);
 }
 
 /// False for bytes without which all ordinary text can be encoded: those that
@@ -128,6 +136,9 @@ Status checkBpe(const TokenizerData &data) {
     return unsupportedError(what + "; supported: " + preTokenizerList() +
                             "; if one of these is right, pack with --pre "
                             "and its name");
+  }
+  if (preTokenizerRules(data.pre)->spelling != TokenSpelling::Bytes) {
+    return checkByteTokens(data);
   }
   std::array<bool, 256> present{};
   std::string bytes;

@@ -8,6 +8,7 @@
 #ifndef AIRPACK_FORMATS_MODEL_PRETOKENIZERNAMES_H
 #define AIRPACK_FORMATS_MODEL_PRETOKENIZERNAMES_H
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,16 @@ namespace air {
 struct PreTokenizerName {
   std::string_view name;
   std::string_view canonical;
+};
+
+/// How a BPE vocabulary spells its tokens.
+enum class TokenSpelling : uint8_t {
+  Bytes, ///< byte by byte, with GPT-2's printable characters (ByteLevel.h)
+  /// As text, with U+2581 for spaces. Characters without a token are spelled by
+  /// byte tokens such as <0x0A>.
+  Text,
+  /// As Text, and a run of line feeds that is a token is encoded as that token.
+  TextAndLines,
 };
 
 /// How the text of a family of models is split.
@@ -34,6 +45,8 @@ struct PreTokenizerRules {
   bool composes;
   /// If true, texts begin with BOS unless the file says otherwise.
   bool addsBos;
+  /// How the vocabulary spells its tokens.
+  TokenSpelling spelling = TokenSpelling::Bytes;
 };
 
 /// All supported names, sorted.

@@ -134,11 +134,13 @@ constexpr Expressions kMiniCpm5 = {R"(\p{N}{1,3})",
                                    CONTRACTION "|" WORD R"(|\p{N}+|)" SYMBOLS
                                                R"([\r\n]*|)" SPACE};
 constexpr Expressions kLaguna = {R"([^\n]+|\n+)", QWEN2};
+constexpr Expressions kLines = {R"([^\n]+|\n+)"};
 constexpr Expressions kChameleon = {
     "<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z",       R"([\t\n]|    |  )",
     R"(\p{N})",          R"([\p{P}!-/:-@\[-`{-~])", GPT2};
 
-// Sorted. The columns: ignoreMerges, composes, addsBos.
+// Sorted. The columns: ignoreMerges, composes, addsBos; spelling, if it is not
+// Bytes.
 constexpr PreTokenizerRules kRules[] = {
     {"afmoe", kAfmoe, false, false, false},
     {"bailingmoe", kBailing, false, false, false},
@@ -152,6 +154,7 @@ constexpr PreTokenizerRules kRules[] = {
     {"default", kDefault, false, false, false},
     {"exaone-moe", kExaoneMoe, false, false, false},
     {"falcon", kFalcon, false, false, false},
+    {"gemma4", kLines, false, false, false, TokenSpelling::TextAndLines},
     {"glm4", kLlama3, true, false, false},
     {"gpt-2", kGpt2, false, false, false},
     {"gpt-4o", kGpt4o, false, false, false},
@@ -164,6 +167,7 @@ constexpr PreTokenizerRules kRules[] = {
     {"olmo", kGpt2, false, true, false},
     {"qwen2", kQwen2, false, true, false},
     {"qwen35", kQwen35, false, true, false},
+    {"sarvam-moe", kLines, false, false, false, TokenSpelling::Text},
     {"seed-coder", kSeedCoder, false, false, false},
     {"spark2_5", kSpark, false, false, false},
     {"stablelm2", kQwen2, false, false, false},

@@ -27,6 +27,9 @@ public:
   /// Appends the ids of `text`. Each ill-formed byte is encoded as U+FFFD.
   void encode(std::string_view text, std::vector<int32_t> &ids) const;
 
+  /// How the vocabulary spells its tokens.
+  TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
+
   /// True if text is converted to Unicode normalization form C before it is
   /// encoded.
   bool composes() const { return preTokenizer.rules().composes; }
@@ -46,6 +49,7 @@ private:
   void encodeOnce(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
   void push(Scratch &scratch, int32_t left) const;
+  void startWord(std::string_view word, Scratch &scratch) const;
 
   const Vocabulary *vocabulary;
   PreTokenizer preTokenizer;

@@ -71,6 +71,7 @@ EXPRESSIONS = {
     "exaone-moe": [CONTRACTION + r"|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}"
                    r"| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"],
     "falcon": [r"[\p{P}\$\+<=>\^~\|`]+", GPT2, r"[0-9][0-9][0-9]"],
+    "gemma4": [r"[^\n]+|\n+"],
     "gpt-2": [GPT2 + r"|\s+"],
     "gpt-4o": [GPT4O],
     "jais-2": [LLAMA3[: LLAMA3.index(r"|\s+(?!\S)")] + "".join(rf"|\s{{{2 ** n}}}(?!\S)" for n in range(9, 1, -1))

@@ -56,7 +56,8 @@ TEST(PreTokenizerTest, AgreesWithTheExpressions) {
   const std::map<std::string_view, const char *> kSame = {
       {"command-r", "starcoder"}, {"dbrx", "llama-bpe"},
       {"glm4", "llama-bpe"},      {"granite-embed-multi-97m", "gpt-4o"},
-      {"olmo", "gpt-2"},          {"stablelm2", "qwen2"}};
+      {"olmo", "gpt-2"},          {"sarvam-moe", "gemma4"},
+      {"stablelm2", "qwen2"}};
   std::set<std::string_view> tested;
   for (const air::PreTokenizerName &known : air::preTokenizerNames()) {
     if (!tested.insert(known.canonical).second) {
@@ -154,6 +155,15 @@ TEST(PreTokenizerTest, WhatNamesImply) {
               ElementsAre("cohere2moe", "command-r", "deepseek-r1-qwen",
                           "f2llmv2", "megrez", "modern-bert", "mpt", "olmo",
                           "qwen2", "qwen35", "tiny_aya"));
+  Pieces asText;
+  for (const air::PreTokenizerName &known : air::preTokenizerNames()) {
+    if (air::preTokenizerRules(known.name)->spelling !=
+        air::TokenSpelling::Bytes) {
+      asText.emplace_back(known.name);
+    }
+  }
+  EXPECT_THAT(asText,
+              ElementsAre("gemma4", "granite-embed-multi-311m", "sarvam-moe"));
   EXPECT_THAT(namesWith(&air::PreTokenizerRules::addsBos),
               ElementsAre("chameleon", "falcon-h1", "falcon3", "jina-v5-nano",
                           "lfm2", "llama-bpe", "llama-v3", "llama3", "midm-2.0",

@@ -196,10 +196,10 @@ TEST_P(VocabularyFolderTest, All) {
 
 INSTANTIATE_TEST_SUITE_P(LlamaCpp, VocabularyFolderTest,
                          testing::Values("command_r", "deepseek_coder",
-                                         "deepseek_llm", "falcon", "gpt_2",
-                                         "llama_bpe", "llama_spm", "mpt",
-                                         "phi_3", "qwen2", "qwen35", "refact",
-                                         "starcoder"),
+                                         "deepseek_llm", "falcon", "gemma_4",
+                                         "gpt_2", "llama_bpe", "llama_spm",
+                                         "mpt", "phi_3", "qwen2", "qwen35",
+                                         "refact", "starcoder"),
                          [](const auto &info) { return info.param; });
 
 } // namespace
