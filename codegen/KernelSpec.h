@@ -473,10 +473,10 @@ struct KernelEntry {
   // tokensPerTile is 0, the second factor is 1.
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
-  /// If it is not 0, tile t computes this number of the kernel's n results,
-  /// those from number t % baseTiles * rowsPerTile on (the last ones may be
-  /// fewer), and of each weight matrix it reads only the rows of the same
-  /// numbers. If it is 0, a tile may read anything.
+  /// If it is not 0, tile t computes rowsPerTile of the kernel's n results,
+  /// beginning with number t % baseTiles * rowsPerTile (fewer if these are the
+  /// last ones). Of each weight matrix, it then reads only the rows that have
+  /// the numbers of its results. If it is 0, a tile may read anything.
   uint64_t rowsPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< scratch memory that each thread needs

@@ -64,7 +64,7 @@ uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
                    tokenizer.types.size() + tokenizer.chatTemplate.size();
   for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
     for (const std::string &text : *list) {
-      bytes += text.size() + sizeof(uint32_t); // a text, and where it ends
+      bytes += text.size() + sizeof(uint32_t); // the text, and its end offset
     }
   }
   return bytes;
@@ -329,8 +329,9 @@ Result<uint64_t> Compiler::write(AtomicFile output,
   if (!isTooLarge) {
     return bytes;
   }
-  // The plan's budgets are those for kernels of the reserved size, so
-  // everything that depends on them is computed again.
+  // The plan's budgets count only the reserved size of the kernels, which is
+  // too small. The model is compiled again from the start, this time waiting
+  // for the kernels, so that their actual size is known.
   CompileOptions again = state->options;
   again.background = false;
   AIR_ASSIGN_OR_RETURN(Compiler compiler, load(std::move(again)));

@@ -61,8 +61,9 @@ struct CompileOptions {
   /// thread of their own and as many others as `threads` says. write() waits for
   /// them. The plan is the same.
   bool background = false;
-  /// The number of bytes of RAM that the plan's budgets have for each kernel. If
-  /// kernels take more, write() compiles the model again, and takes longer.
+  /// How many bytes of RAM the plan's budgets reserve for each kernel. If the
+  /// kernels together need more than is reserved, write() compiles the model
+  /// again, which takes longer.
   uint64_t kernelBytes = KernelBuild::kReservedBytes;
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger number

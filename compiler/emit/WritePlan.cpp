@@ -19,8 +19,8 @@ void makeWeightless(plan::PlanT &plan) {
   }
 }
 
-/// The number of bytes at the start of a segment that a reference plan stores:
-/// up to the end of the last tensor that is not a matrix.
+/// How many bytes of a segment a reference plan stores: those from its start to
+/// the end of its last tensor that is not a matrix.
 static uint64_t storedBytes(const SegmentContent &content) {
   uint64_t stored = 0;
   for (const TensorContent &tensor : content.tensors) {
@@ -35,7 +35,7 @@ static uint64_t storedBytes(const SegmentContent &content) {
 /// one range.
 static std::vector<std::unique_ptr<plan::SourceRowsT>>
 sourceRows(const TensorContent &tensor, const MatrixRecipe &recipe) {
-  // checkContent() has checked shapes and sizes.
+  // checkContent() has checked shapes and sizes, so rowBytes() succeeds.
   const uint64_t row = *rowBytes(tensor.dtype, tensor.columns);
   std::vector<std::unique_ptr<plan::SourceRowsT>> list;
   for (const SourceTensor *from : recipe.sources) {
@@ -95,7 +95,7 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress) {
   uint64_t total = 0;
-  uint64_t reserved = 0; // bytes of kernels
+  uint64_t reserved = 0; // size of the Kernels segment in bytes
   size_t weights = 0;
   std::vector<plan::SegmentKind> kinds;
   for (const auto &segment : plan.segments) {

@@ -20,25 +20,27 @@ Status makeReference(plan::PlanT &plan,
                      const ModelSource &source);
 
 /// A callback that the writing thread calls with the number of segment bytes
-/// made so far and in total. They are written, unless the plan is a reference
-/// plan.
+/// made so far and in total. A reference plan does not store all of the bytes
+/// that are counted here.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
 
-/// Provides the content of the segment of kernels, which may still be in the
-/// making.
+/// Provides the content of the Kernels segment. Another thread may still be
+/// compiling the kernels.
 struct KernelBytes {
-  /// Waits for the content.
+  /// Waits until the content is complete, and returns it.
   std::function<Result<std::span<const uint8_t>>()> wait;
-  /// Returns whether wait() would return at once. If it would return an error,
-  /// writePlan() ends with that before it writes more weights.
+  /// Returns whether wait() would return at once, with the content or with an
+  /// error. writePlan() asks this before each segment, so that it need not
+  /// write all weights if the kernels cannot be compiled.
   std::function<bool()> isDone;
 };
 
 /// Writes `output` whole or not at all, and returns the file's size in bytes.
 /// `contents` describes the plan's segments of weights and tables in order
 /// (none for a weightless plan). The one Kernels segment gets what `kernels`
-/// provides, which may be fewer bytes than the plan states. Memory use does not depend on the model's size, and the bytes do
-/// not depend on `threads`.
+/// provides, which may be fewer bytes than the plan states. Memory use does not
+/// depend on the model's size, and the written bytes do not depend on
+/// `threads`.
 ///
 /// Errors: DoesNotFit when the disk has too little space, which is detected
 /// before anything is written; Io; and those of the plan verifier.

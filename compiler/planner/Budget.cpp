@@ -46,11 +46,11 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity) {
   return "choose --slots 1 and --ctx " + contextOf(1) + " or less";
 }
 
-/// The sizes of a demand.
+/// The sizes that a RamDemand adds up to, in bytes.
 struct Ledger {
   uint64_t kv = 0;
   std::vector<LedgerItem> items; ///< all but weights and ring
-  uint64_t total = 0;            ///< of the items
+  uint64_t total = 0;            ///< sum of the items
 };
 
 Result<Ledger> ledgerOf(const RamDemand &demand) {
@@ -103,7 +103,7 @@ std::string listOf(const std::vector<LedgerItem> &items) {
   return list;
 }
 
-/// Returns the placement for a budget in which it fits.
+/// Returns the placement for `budget`, which must be large enough.
 Result<BudgetedPlacement> placementFor(const WeightProblem &weights,
                                        const Ledger &ledger, uint64_t budget,
                                        std::optional<uint32_t> pinned) {

@@ -36,7 +36,9 @@ struct RamDemand {
   uint64_t threads = 1;
   uint64_t kernels = 0;
   uint64_t process = 0; ///< see processBytes()
-  uint64_t staging = 0; ///< in which airrun reads what lies in another form
+  /// The memory into which airrun reads the matrices of a reference plan before
+  /// it arranges them in the plan's layout: see stagingBytes().
+  uint64_t staging = 0;
   uint64_t kvPageBytes = 0;
   uint64_t kvPageTokens = 1;
   uint64_t context = 0; ///< maximum number of tokens in a sequence
@@ -48,8 +50,8 @@ struct RamLimit {
   uint64_t bytes = 0;  ///< 0: not known, and not enforced
   std::string giver;   ///< for messages, for example "target 'host' has"
   bool streams = true; ///< whether weights may be read from the disk
-  /// The share of the weights that stays in RAM, in percent, whatever would fit;
-  /// nullopt: as much as fits.
+  /// The share of the weights, in percent, that stays in RAM even if more would
+  /// fit; nullopt means as much as fits.
   std::optional<uint32_t> pinned = std::nullopt;
 };
 
@@ -75,10 +77,11 @@ std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
 /// tables.
 uint64_t processBytes(uint64_t vocabularyBytes);
 
-/// Returns the placements of a plan: one for the limit, and one for 90, 75 and
-/// 50 % of it, as far as they fit and differ from the one before. When the limit
-/// is not known, everything stays in RAM. If the share that stays in RAM is given,
-/// there is one placement.
+/// Returns the placements of a plan: one for the limit itself, and one each for
+/// 90, 75 and 50 % of it. Of the latter three, those that do not fit or that
+/// are equal to the previous one are left out. When the limit is not known,
+/// everything stays in RAM. If the share that stays in RAM is given, there is
+/// one placement.
 Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);

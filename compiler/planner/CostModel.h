@@ -1,15 +1,17 @@
 //===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
 // A decode pass (one token, empty KV cache) reads each byte of the weights that
-// it needs once from memory, and some of them before that from the disk. Each of
-// these two sources is called a link. The arithmetic of the pass is a third
-// link, "cpu", whose bytes are those of vector operands (kMixedOperandBytes in
-// CpuRates.h). A link takes the time bytes / bandwidth, with the bandwidth that
-// the machine profile states. The disk works in parallel with the cores, which
-// read and compute for overlappedTime() of "dram" and "cpu" (CpuRates.h). The
-// pass takes the longer of these two times. Its limit is "disk", or else "dram"
+// it needs once from memory. Some of these bytes must be read from the disk
+// first. Each of these two sources is called a link. The arithmetic of the pass
+// is a third link, "cpu". Its bytes are the bytes of the vector operands that
+// the pass computes with (kMixedOperandBytes in CpuRates.h). A link takes the
+// time bytes / bandwidth, with the bandwidth that the machine profile states.
+// The disk works in parallel with the cores. The cores take overlappedTime()
+// (CpuRates.h) of the times of "dram" and "cpu". The pass takes as long as the
+// disk or the cores, whichever take longer. Its limit is "disk", or else "dram"
 // if reading takes at least half of the cores' time, or else "cpu". A bandwidth
-// of 0 means that it is not known; then neither the time nor the limit is known.
+// of 0 means that it is not known; then neither the time nor the limit is
+// known.
 //
 // Thread-safety: pure functions. Errors: none.
 //

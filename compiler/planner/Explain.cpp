@@ -99,8 +99,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // As in the predictions of plans, which are made only for machines
-      // without a GPU.
+      // Plans are only made for machines without a GPU. With this time, the
+      // prediction is the same as in the plan.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);
@@ -152,7 +152,7 @@ private:
     return problem;
   }
 
-  /// The same problem, in which only rows of tables are streamed.
+  /// The same problem, except that nothing may be streamed but rows of tables.
   static ResidencyProblem withoutStreams(ResidencyProblem problem) {
     uint64_t tables = 0;
     for (const WeightClass &weights : problem.classes) {

@@ -38,7 +38,8 @@ inline constexpr double kPromptShare = 0.6;
 inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
-/// The time of one change between CPU and GPU, of which each layer has two.
+/// The time to hand over from the CPU to the GPU or back. Each layer has two
+/// such changes.
 inline constexpr double kHandoverSeconds = 20e-6;
 
 struct ExplainOptions {
@@ -50,7 +51,7 @@ struct ExplainOptions {
   std::optional<uint64_t> disk;
 };
 
-/// Bytes by tier.
+/// Where the bytes of one item lie.
 struct TierRow {
   std::string name;
   uint64_t vram = 0;
@@ -83,9 +84,10 @@ struct Explanation {
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;
 
-  // Seconds until the first token after a prompt of `promptTokens`; nullopt if a
-  // rate is not known. Cold: the weights must be read from the disk, and copied
-  // to VRAM. Warm: what stays in memory is there.
+  // Seconds until the first token after a prompt of `promptTokens` tokens;
+  // nullopt if a rate is not known. Cold: all weights must first be read from
+  // the disk, and some of them copied to VRAM. Warm: the weights that stay in
+  // RAM and VRAM are already there.
   uint64_t promptTokens = 0;
   std::optional<double> firstTokenCold;
   std::optional<double> firstTokenWarm;

@@ -19,8 +19,9 @@
 
 namespace air::compiler {
 
-/// Operations for one token: all of them, and those of the CPU's kernels by the
-/// number format of the products. A product and an addition are two operations.
+/// Numbers of operations for one token. `all` counts all of them; the other
+/// fields count those of the CPU's kernels, by the number format of the
+/// products. A product and an addition are two operations.
 struct TokenOps {
   double all = 0;
   double float32 = 0;
@@ -28,7 +29,8 @@ struct TokenOps {
   double bf16Dot = 0;
 };
 
-/// A class of weights; ResidencySolver.h describes the fields of equal names.
+/// A class of weights. Fields with the same names as those of WeightClass
+/// (ResidencySolver.h) have the same meanings.
 struct ClassNeeds {
   std::string name; ///< attention, ffn, head, embedding table, other
   uint64_t bytes = 0;
@@ -36,7 +38,7 @@ struct ClassNeeds {
   bool isGathered = false;
   bool isForOutputs = false;
   uint64_t largestStep = 0;
-  TokenOps ops; ///< in a batch of `promptTokens`
+  TokenOps ops; ///< for each token of a prompt of `promptTokens`
   /// The arithmetic of a pass of one token, in bytes of vector operands
   /// (kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
   double operandBytes = 0;
@@ -45,7 +47,7 @@ struct ClassNeeds {
 struct ModelNeeds {
   std::vector<ClassNeeds> classes; ///< in the order of the names above
   uint64_t weightBytes = 0;        ///< of all classes
-  RamDemand ram;                   ///< everything else
+  RamDemand ram;                   ///< what needs RAM besides the weights
   uint64_t operandRate = 0;        ///< bytes of operands per second, all cores
   std::string kvType;              ///< "f16" or "f32"
   uint64_t promptTokens = 1;       ///< tokens of the prompt that is predicted

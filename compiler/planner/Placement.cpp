@@ -96,10 +96,11 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // If nearly all weights fit, a pass would have to read more than what is
-    // missing, only to fill two rings of the wanted size, and some of the room
-    // would be idle. Then two smaller rings are better: they hold twice what is
-    // missing.
+    // A pass must fill the ring at least twice. If nearly all weights fit,
+    // filling a ring of the wanted size twice means streaming more than is
+    // necessary, while a part of `room` stays unused. A ring that is only as
+    // large as what does not fit is then better: a pass streams twice as much
+    // as does not fit.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {
@@ -110,9 +111,9 @@ public:
       share = choice->share;
       ring = choice->ring;
     } else {
-      // Only what must stay in RAM does, and the ring takes the rest of the
-      // room. It is then reduced so that a pass fills it a whole number of
-      // times, if it remains large enough.
+      // Only what must stay in RAM is kept there. The ring gets the rest of the
+      // room, and is then reduced to a size that a pass fills a whole number of
+      // times, unless that is too small.
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =
@@ -125,23 +126,25 @@ public:
   }
 
 private:
-  /// What is streamed if every segment keeps a share of its pages.
+  /// The sizes, in pages, that follow if every divided segment keeps the same
+  /// share of its pages in RAM.
   struct Sizes {
-    uint64_t kept = 0; ///< of the segments that are divided
-    uint64_t streamed = 0;
-    /// The most pages that the ring must hold for one step: from the first one
-    /// that the step needs to the last one, and what lies between them.
+    uint64_t kept = 0;     ///< of all divided segments, in RAM
+    uint64_t streamed = 0; ///< of all divided segments, in a pass
+    /// The most pages that the ring must hold for one step: all pages of the
+    /// pass from the first to the last one that the step needs.
     uint64_t largestStep = 0;
   };
   struct Choice {
     uint64_t share = 0; ///< in units of 1 / kShares
     uint64_t ring = 0;
-    uint64_t laps = 0; ///< rings that hold what a pass reads
+    uint64_t laps = 0; ///< how often a pass fills the ring
   };
   using RingSize = uint64_t (*)(const Sizes &);
 
   /// The smallest ring of at least `least` pages that a pass fills a whole
-  /// number of times, or a ring for everything that a pass reads.
+  /// number of times. If a pass reads fewer than `least` pages, the ring holds
+  /// all of them.
   static uint64_t evenRing(const Sizes &sizes, uint64_t least) {
     return ceilDiv(sizes.streamed,
                    std::max<uint64_t>(1, sizes.streamed / least));
@@ -192,8 +195,9 @@ private:
     for (size_t i = 0; i < pages.size(); ++i) {
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
-    // At each run, [begin, end) are the pages of the pass from the first one
-    // that the run's step needs, in run number `oldest`, to the end of the run.
+    // When step run.firstStep runs, the ring must hold the pages [begin, end)
+    // of the pass: from the start of run number `oldest`, which is the first
+    // one that this step or a later one needs, to the end of `run`.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -215,16 +219,15 @@ private:
            std::max(kReadAheadPages, ceilDiv(sizes.largestStep, uint64_t{2}));
   }
 
-  /// The ring of a pass that reads little.
+  /// The smallest ring that a placement may have.
   static uint64_t leastRing(const Sizes &sizes) {
     return sizes.largestStep + kLeastReadAheadPages;
   }
 
-  /// Chooses the largest share for which `laps` rings hold what a pass reads,
-  /// and everything fits in `room`. A larger share leaves less RAM for the ring
-  /// only in so far as the ring shrinks with what is streamed, so the RAM that
-  /// is needed grows with the share.
-  /// The ring must have at least the size that `leastSize` gives.
+  /// Chooses the largest share for which everything fits in `room` and the ring
+  /// has at least the size that `leastSize` gives. A pass fills the ring `laps`
+  /// times. With a larger share, the pages that are kept grow by more than the
+  /// ring shrinks, so more RAM is needed.
   std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
                                   RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
@@ -245,10 +248,12 @@ private:
     return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps), laps};
   }
 
-  /// Chooses the number of laps, at least 2, that keeps the most in RAM. More
-  /// laps mean a smaller ring and thus more room, until the ring is smaller than
-  /// it should be. So there is a number up to which the room is what limits the
-  /// share, and from there on it is the ring.
+  /// Chooses the number of laps, at least 2, with which the largest share stays
+  /// in RAM. More laps make the ring smaller, which leaves more room for
+  /// weights, but the ring must not become smaller than wantedRing(). So the
+  /// share is limited by the room up to some number of laps, and by the size of
+  /// the ring for more laps. One of the two numbers at this turning point is
+  /// the best.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -285,8 +290,8 @@ private:
     const uint64_t block =
         std::max(kReadBytes / kPlanPageBytes,
                  ceilDiv(sizesAt(share).streamed, kMaxReads));
-    // The end, in pages from the start of the pass, of each run, and the last
-    // step that needs it or a run before it.
+    // For each run: where it ends, in pages from the start of the pass, and the
+    // last step that needs this run or an earlier one.
     std::vector<std::pair<uint64_t, uint32_t>> ends;
     uint64_t position = 0;
     uint32_t last = 0;
@@ -322,9 +327,9 @@ private:
     }
   }
 
-  /// Sets afterStep of all reads. `ends` maps pages from the start of the pass to
-  /// steps: pages below the end of an entry are no longer needed when its step
-  /// has run.
+  /// Sets afterStep of all reads. Each entry of `ends` is a number of pages
+  /// from the start of the pass, and the step after which none of these pages
+  /// is needed any more.
   void setStarts(WeightPlacement &placement,
                  const std::vector<std::pair<uint64_t, uint32_t>> &ends,
                  uint64_t streamed, uint64_t ring) const {
@@ -363,7 +368,7 @@ private:
 
   const WeightProblem &problem;
   std::vector<uint64_t> pages; ///< for each segment; 0 if it is not divided
-  std::vector<uint64_t> least; ///< for each segment: pages that stay in RAM
+  std::vector<uint64_t> least; ///< for each segment: pages that always stay
   std::vector<Run> runs;       ///< of all segments that are divided
   uint64_t pinned = 0;         ///< pages of the segments that are not divided
 };

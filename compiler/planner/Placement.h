@@ -33,9 +33,9 @@ namespace air::compiler {
 /// A piece of a segment: the bytes from the end of the piece before it, or from
 /// the start of the segment, up to `end`.
 struct WeightPiece {
-  uint64_t end = 0; ///< whole pages, except in the last piece
-  /// The first step that needs the bytes, or bytes of the same chunks, which are
-  /// read and verified together.
+  uint64_t end = 0; ///< a multiple of a page, or the segment's end
+  /// The first step that needs bytes of the piece, or other bytes of a chunk in
+  /// which it lies. Chunks are read and verified as a whole.
   uint32_t firstStep = 0;
   uint32_t lastStep = 0; ///< the last step that needs the bytes
 };
@@ -45,18 +45,21 @@ struct WeightSegment {
   /// The first and the last step of a pass that need the segment.
   uint32_t firstStep = 0;
   uint32_t lastStep = 0;
-  /// If it is not empty, steps need only parts of the segment. The segment's
-  /// steps are the first and the last of all pieces.
+  /// If it is empty, each of the segment's steps needs the whole segment.
+  /// Otherwise, steps need only parts of it, and firstStep and lastStep are the
+  /// first and the last step of all pieces.
   std::vector<WeightPiece> pieces = {};
-  /// Bytes from the start of a segment with pieces that stay in RAM in any case,
-  /// because several of the steps need them. Whole pages, or all bytes.
+  /// For a segment that is divided into pieces: how many bytes at its start
+  /// always stay in RAM, because more than one step needs them. A multiple of
+  /// the page size, or the size of the whole segment.
   uint64_t keptBytes = 0;
 };
 
 struct WeightProblem {
   std::vector<WeightSegment> weights; ///< in the order of firstStep
-  /// Tables of which steps gather single rows. They either stay in RAM, or the
-  /// rows are fetched from the file.
+  /// The sizes of the tables. A step gathers single rows of a table. A table
+  /// stays in RAM as a whole, or its rows are read from the file when they are
+  /// needed.
   std::vector<uint64_t> tables;
   uint32_t steps = 0; ///< number of steps of a pass
 };
@@ -67,8 +70,8 @@ struct StreamedRead {
   uint64_t bytes = 0;
   uint64_t ringOffset = 0;
   uint32_t beforeStep = 0; ///< the step that needs the bytes
-  /// The step after which the read may begin: of the same pass if it is at
-  /// least 0; otherwise -k is step (steps - k) of the pass before.
+  /// The step after which the read may begin. A number of at least 0 is a step
+  /// of the same pass; -k is step (steps - k) of the pass before.
   int64_t afterStep = 0;
   bool operator==(const StreamedRead &) const = default;
 };
@@ -81,7 +84,7 @@ struct WeightPlacement {
   uint64_t ringBytes = 0;
   std::vector<StreamedRead> reads; ///< of one pass, in order
 
-  /// RAM for everything that stays there, in whole pages, and for the ring.
+  /// The RAM for the ring and for everything that stays in RAM, in whole pages.
   uint64_t ramBytes() const;
   uint64_t streamedBytes() const;
 };
@@ -97,11 +100,11 @@ inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
 inline constexpr uint64_t kMaxReads = 16384;
-/// What the ring holds in addition to what a step needs there, so that the disk
-/// is busy while that step computes: at least kReadAhead, and half of the most
-/// that a step needs. If RAM is too small for that, or if so much fits in RAM
-/// that a pass need not even read two such rings, the ring may hold less, but at
-/// least kLeastReadAhead more than a step needs, which is one read.
+/// How much more the ring holds than a step needs, so that the disk is busy
+/// while that step computes: at least kReadAhead, and at least half of the most
+/// that any step needs. In two cases it may be less, down to kLeastReadAhead,
+/// which is one read: if RAM is too small, or if so much of the weights fits in
+/// RAM that a pass reads less than two such rings hold.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 
@@ -114,8 +117,9 @@ uint64_t leastBytes(const WeightProblem &problem);
 /// Divides the weights between at most `room` bytes of RAM and the disk, so
 /// that as many bytes as possible stay in RAM. If everything fits, all of it
 /// stays there. If only the weights fit, the rows of the tables are gathered
-/// from the file. Segments without pieces that several steps need stay in RAM.
-/// Fails with DoesNotFit, and states both numbers, if room < leastBytes().
+/// from the file. A segment that several steps need stays in RAM unless it is
+/// divided into pieces. Fails with DoesNotFit, and states both numbers, if room
+/// < leastBytes().
 Result<WeightPlacement> placeWeights(const WeightProblem &problem,
                                      uint64_t room);
 
@@ -123,10 +127,11 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
 uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
 
 /// Like placeWeights(), but keeps the given share, 0 to 100 %, of each segment
-/// that may be divided, however much `room` there is. The ring takes what it
-/// should have, or, if RAM is too small for that, kLeastReadAhead more than a
-/// step needs. With less than 100 %, the rows of the tables are gathered from the
-/// file. Fails with DoesNotFit if room < leastBytesPinned().
+/// that may be divided, even if more would fit in `room`. The ring has the size
+/// that the comment at kReadAhead states, or, if `room` is too small for that,
+/// only kLeastReadAhead more than a step needs. With less than 100 %, no table
+/// stays in RAM; rows are read from the file. Fails with DoesNotFit if room <
+/// leastBytesPinned().
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room);
 

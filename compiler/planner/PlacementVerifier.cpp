@@ -141,9 +141,9 @@ std::tuple<uint32_t, uint32_t, uint64_t> orderOf(const StreamedRead &read) {
   return {read.beforeStep, read.segment, read.offset};
 }
 
-/// Checks that `part` of read number `index` stays in the ring until the last step
-/// that needs it has run. Any read that follows may already be made before that
-/// if it need not wait for that step.
+/// Checks that `part` of read number `index` stays in the ring until the last
+/// step that needs it has run. A later read may be made before then unless it
+/// has to wait for that step, so no such read may overwrite the part.
 Status verifyKeeps(const WeightProblem &problem,
                    const WeightPlacement &placement, size_t index,
                    const Part &part) {

@@ -11,8 +11,7 @@
 namespace air::compiler {
 namespace {
 
-/// The seconds for `amount` at `rate` per second; none if the rate is not
-/// known.
+/// The seconds for `amount` at `rate` per second; 0 if the rate is not known.
 double secondsAt(double amount, double rate) {
   return rate > 0 ? amount / rate : 0;
 }
@@ -98,8 +97,8 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
     const double devices = placement.schedule == Schedule::Fluid
                                ? std::max(load.cpuSeconds, load.gpuSeconds)
                                : load.cpuSeconds + load.gpuSeconds;
-    // The devices are limited by the one that works longer: by its memory if
-    // reading takes at least half of its time, and otherwise by its arithmetic.
+    // The device that works longer is the limit: its memory if reading takes at
+    // least half of its time, and otherwise its arithmetic.
     const bool isCpu = load.cpuSeconds >= load.gpuSeconds;
     const double reading = isCpu ? cpuReading : gpuReading;
     const double working = isCpu ? load.cpuSeconds : load.gpuSeconds;

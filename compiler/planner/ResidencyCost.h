@@ -13,9 +13,9 @@
 
 namespace air::compiler {
 
-/// The cost of a whole class in a pass, if it all were computed by one device.
+/// The cost of a whole class in a pass if a single device computes all of it.
 struct ClassCost {
-  double bytes = 0;      ///< that the pass reads
+  double bytes = 0;      ///< bytes of the class that the pass reads
   double cpuReading = 0; ///< seconds for reading them from RAM
   double gpuReading = 0; ///< seconds for reading them from VRAM
   double cpuSeconds = 0; ///< the longer of reading and arithmetic

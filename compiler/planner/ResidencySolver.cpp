@@ -19,12 +19,13 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
-/// What a linear program leaves free, so that rounding shares to pages and CLP's
-/// tolerance never exceed a capacity.
+/// How much a linear program leaves free of a capacity, so that neither
+/// rounding shares to pages nor CLP's tolerance makes a placement exceed it.
 constexpr uint64_t kRoundingRoom = uint64_t{256} << 10;
 
-/// Placements whose times differ by less than this part are equally good. It is
-/// more than the time for a row of an embedding table in one memory or another.
+/// Placements whose times differ by less than this fraction are equally good.
+/// Reading a row of an embedding table from one memory instead of another
+/// changes the time by less.
 constexpr double kIndifference = 1e-4;
 
 /// What a placement may read in every pass: nothing, rows of tables, or
@@ -102,8 +103,10 @@ public:
     if (!fastest) {
       return std::optional<Residency>();
     }
-    // Of all placements that take about the same time, the second solution reads the
-    // fewest bytes over slow links, and keeps the most in fast memory.
+    // The program is solved again with other costs. Of all placements that take
+    // about the same time as the fastest one, the second solution is the one
+    // that reads the fewest bytes over slow links and keeps the most in fast
+    // memory.
     double best = 0;
     for (const LinearProgram::Term &term : time) {
       best += term.factor * (*fastest)[term.variable];
@@ -180,8 +183,8 @@ private:
     return combination.devices == Devices::Both || kvRam == 0;
   }
 
-  /// Creates variables and rows. Returns false if a capacity is exceeded without
-  /// any weights.
+  /// Creates variables and rows. Returns false if a capacity is too small even
+  /// without any weights.
   bool build() {
     Terms vram;
     Terms ram;
@@ -219,7 +222,8 @@ private:
            limit(disk, problem.disk, 0, diskRoom);
   }
 
-  /// Bounds a sum of shares by what `taken` and `room` leave of `capacity`.
+  /// Limits a sum of shares to what is left of `capacity` without `taken` and
+  /// `room`.
   bool limit(const Terms &terms, std::optional<uint64_t> capacity,
              uint64_t taken, uint64_t room) {
     if (!capacity) {
@@ -314,11 +318,12 @@ private:
       tier.diskGpu.push_back(diskGpu);
       program.equals({{ramCpu, 1}, {ramGpu, 1}, {tier.ram, -1}}, 0);
       program.equals({{diskCpu, 1}, {diskGpu, 1}, {tier.disk, -1}}, 0);
-      // A transfer whose rate is not known is not planned with.
+      // Copies to the GPU are only planned if their rate is known.
       if (!usesGpu() || problem.links.transfer <= 0) {
         program.atMost({{ramGpu, 1}, {diskGpu, 1}}, 0);
       }
-      // Rows of a table may be gathered by the CPU in any case.
+      // The CPU may gather rows of a table even if the GPU computes everything
+      // else.
       if (combination.devices == Devices::Gpu && !weights.isGathered) {
         program.atMost({{ramCpu, 1}, {diskCpu, 1}}, 0);
       }
@@ -378,8 +383,8 @@ private:
     }
   }
 
-  /// Turns shares into bytes. Returns nullopt if the capacities turn out to be
-  /// too small by less than CLP's tolerance.
+  /// Turns shares into bytes. Returns nullopt if they do not fit in RAM after
+  /// all, because the solution exceeds a capacity within CLP's tolerance.
   std::optional<Residency> finish(const std::vector<double> &values) const {
     Residency result;
     result.schedule = schedule;
@@ -466,8 +471,9 @@ std::vector<Devices> devicesOf(const ResidencyProblem &problem) {
                         : std::vector{Devices::Cpu};
 }
 
-/// Whether `a` is faster than `b`, or as fast with fewer copies to the GPU. Of two
-/// that are alike in both, the simpler choice comes first.
+/// Whether `a` is faster than `b`, or equally fast with fewer copies to the
+/// GPU. If neither is better, the caller keeps the one that it has found first,
+/// because simpler choices are tried first.
 bool isBetter(const Residency &a, const Residency &b) {
   if (std::abs(a.seconds - b.seconds) > kIndifference * b.seconds) {
     return a.seconds < b.seconds;
@@ -486,7 +492,7 @@ Result<std::optional<Residency>> best(const ResidencyProblem &problem,
     bool fits = false;
     for (Streams streams :
          {Streams::Nothing, Streams::Rows, Streams::Roomy, Streams::Tight}) {
-      // A tight ring is only for where nothing else fits.
+      // A tight ring is tried only if nothing else fits.
       if (streams == Streams::Tight && fits) {
         continue;
       }

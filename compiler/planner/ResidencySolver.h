@@ -18,13 +18,14 @@
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
 //   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
-//   dram      bytes that cross the memory bus of the CPU
+//   dram      bytes that cross the memory bus of the CPU, divided by its rate
 //   devices   what CPU and GPU compute. In the *serial* schedule, the devices
 //             take turns, so this is the sum of both; in the *fluid* schedule,
 //             every layer is split so that both always work, so it is the larger
-//             of them. A device takes for a class the longer of the times for
-//             reading it and for its arithmetic. In a pass of one token, the CPU
-//             takes longer, because it does not overlap the two entirely.
+//             of them. For each class, a device takes the longer of two times:
+//             the time to read the class, and the time of its arithmetic. In a
+//             pass of one token, the CPU takes longer than either, because it
+//             does not overlap the two entirely.
 //
 // What is streamed crosses the memory bus twice: the disk writes it to the ring,
 // and a device reads it there.
@@ -52,11 +53,11 @@
 
 namespace air::compiler {
 
-/// Shares that differ between classes should save more than this part of the
-/// time, because equal shares are simpler to stream.
+/// Classes get different shares only if that saves more than this fraction of
+/// the time, because equal shares are simpler to stream.
 inline constexpr double kWorthUneven = 1e-2;
 
-/// Weights that all layers have alike, such as all matrices of the attention.
+/// Weights of one kind in all layers, such as all matrices of attention.
 struct WeightClass {
   std::string name;
   uint64_t bytes = 0;
@@ -69,13 +70,14 @@ struct WeightClass {
   /// Whether the class must stay in memory, because its segments are too small
   /// to be worth reads of their own.
   bool isPinned = false;
-  /// Whether only the rows are computed whose logits are wanted.
+  /// Whether the class is computed only for the tokens whose logits are wanted.
   bool isForOutputs = false;
   /// Seconds of arithmetic for one token, on all cores and on the GPU.
   double cpuSecondsPerToken = 0;
-  /// Seconds of the CPU's arithmetic in a pass of a single token. Its kernels
-  /// overlap it with reading as overlappedTime() says (CpuRates.h). 0 means that
-  /// it is cpuSecondsPerToken, all of which reading may hide.
+  /// Seconds of the CPU's arithmetic in a pass of a single token, in which
+  /// arithmetic and reading overlap as overlappedTime() (CpuRates.h) describes.
+  /// If it is 0, the pass takes cpuSecondsPerToken or the time for reading,
+  /// whichever is longer.
   double cpuSecondsAlone = 0;
   double gpuSecondsPerToken = 0;
   /// The bytes of the class in the step that has the most of them.
@@ -87,7 +89,7 @@ struct Phase {
   std::string name;
   uint64_t tokens = 1;
   uint64_t outputs = 1; ///< tokens whose logits are wanted
-  /// How many such passes are counted in what is minimised.
+  /// How many of these passes the time to be minimised contains.
   double passes = 1;
   uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
 };
@@ -109,10 +111,10 @@ struct ResidencyProblem {
   /// Whether the disk's writes to the ring count as bytes on the memory bus. The
   /// predictions in plans leave them out.
   bool countsRingWrites = true;
-  /// Whether a plan must be able to have the placement: all classes with touch 1
-  /// have the same shares, and a table is as a whole in RAM or on the disk.
-  /// Otherwise, such classes have the same shares if others would save less than
-  /// the part `worthUneven` of the time.
+  /// Whether the placement must be one that a plan can have: all classes with
+  /// touch 1 have the same shares, and each table is either in RAM or on the
+  /// disk as a whole. If false, classes may have different shares, but only if
+  /// that saves more than the fraction `worthUneven` of the time.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
   /// Capacities in bytes; nullopt means that there is no limit. The limit of
@@ -120,7 +122,7 @@ struct ResidencyProblem {
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
-  /// What is needed beside weights, KV cache and ring.
+  /// What is needed besides weights, KV cache and ring, in bytes.
   uint64_t vramReserve = 0;
   uint64_t ramReserve = 0;
   uint64_t kvBytes = 0;
@@ -158,12 +160,12 @@ struct PhaseLoad {
 struct Residency {
   Schedule schedule = Schedule::Serial;
   Devices devices = Devices::Cpu;
-  std::vector<ClassPlacement> classes; ///< as in the problem
+  std::vector<ClassPlacement> classes; ///< in the problem's order
   uint64_t kvVram = 0;
   uint64_t kvRam = 0;
-  uint64_t ringBytes = 0;       ///< in RAM; 0 if nothing is streamed but rows
-  std::vector<PhaseLoad> loads; ///< of the problem's phases
-  double seconds = 0;           ///< of all passes: Phase::passes of each phase
+  uint64_t ringBytes = 0;       ///< in RAM; 0 if only rows are streamed
+  std::vector<PhaseLoad> loads; ///< one for each phase
+  double seconds = 0;           ///< sum over all passes of all phases
 };
 
 /// Returns the best placement for a schedule.

@@ -11,13 +11,14 @@
 namespace air::compiler {
 namespace {
 
-/// The steps that need the bytes from some place of the segment on.
+/// The steps that need the bytes after a certain place in the segment.
 struct Active {
-  std::multiset<uint32_t> chunks; ///< need bytes of the same chunks
-  std::multiset<uint32_t> pages;  ///< read bytes of the same pages
+  std::multiset<uint32_t> chunks; ///< steps that need bytes of these chunks
+  std::multiset<uint32_t> pages;  ///< steps that read bytes of these pages
 };
 
-/// What changes at a place of the segment.
+/// The steps that are added to Active and removed from it at a place in the
+/// segment.
 struct Changes {
   std::vector<uint32_t> chunksBegin, chunksEnd;
   std::vector<uint32_t> pagesBegin, pagesEnd;

@@ -1,7 +1,8 @@
 //===- WeightUses.h - which steps need which weights ------------*- C++ -*-===//
 //
-// A step may need only some rows of a matrix. This file turns the bytes that
-// each step reads of a segment into the pieces of planner/Placement.h.
+// A step may need only some rows of a matrix. Given which bytes of a segment
+// each step reads, this file divides the segment into the pieces of
+// planner/Placement.h.
 //
 // A chunk, which has one digest, is read as a whole for the first step that needs
 // any byte of it. After that, its pages are needed only by the steps that read
@@ -25,8 +26,8 @@ struct WeightUse {
   uint64_t begin = 0;
   uint64_t end = 0;
   uint32_t step = 0;
-  /// The bytes are a vector, such as a bias. Vectors are small, so those that
-  /// other steps than the first one need stay in RAM.
+  /// Whether the bytes are a vector, such as a bias. Vectors are small, so a
+  /// vector stays in RAM if any step but the segment's first one needs it.
   bool isVector = false;
 };
 

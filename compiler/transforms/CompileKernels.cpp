@@ -61,7 +61,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
 
     Builder builder(module.getContext());
     for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
-      // The object has its kernels in the order of their names, too.
+      // The entries are in the order of the kernels' names, as in the object.
       SmallVector<StringRef> entries;
       for (const auto &[name, spec] : specs) {
         entries.push_back(name);

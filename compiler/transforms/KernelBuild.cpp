@@ -28,9 +28,11 @@ void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
   done = false;
   if (isBackground) {
     Result<Thread> started = Thread::start([this, specs, profile, threads] {
-      // The disk would wait if compiling took the CPUs from what packs and
-      // writes. On Linux this is the priority of the calling thread, and the
-      // threads that it starts inherit it. If it fails, only time is lost.
+      // Kernels are compiled with a lower priority than the threads that pack
+      // and write the weights, because the disk would be idle while those wait
+      // for a CPU. On Linux, setpriority() changes the priority of the calling
+      // thread, and the threads that it starts inherit it. If it fails, only
+      // time is lost.
       constexpr int kNice = 10;
       (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNice);
       compile(specs, profile, threads);

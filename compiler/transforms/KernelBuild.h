@@ -1,11 +1,11 @@
 //===- KernelBuild.h - kernels that compile while the plan is written -----===//
 //
 // The pass compile-kernels starts a KernelBuild. The passes after it need the
-// size of the kernels, because it is a part of the RAM that a plan takes, and
-// the weights are divided accordingly. So that they need not wait, a number of
-// bytes is reserved for each kernel, which the budgets of the plan state. The
-// number does not depend on the compiled code, so that a plan is the same
-// whether its kernels were compiled before or meanwhile.
+// size of the kernels, because weights can only stay in the RAM that the
+// kernels leave. So that these passes need not wait for the compiler, the
+// plan's budgets reserve a number of bytes for each kernel. The number does not
+// depend on the compiled code, so the plan does not depend on when the kernels
+// are compiled.
 //
 // Ownership: the destructor waits until nothing is being compiled. Thread-safety:
 // one thread. Errors: those of codegen::compileKernels().
@@ -25,8 +25,9 @@ namespace air::compiler {
 
 class KernelBuild {
 public:
-  /// The kernels for models of 0.01 to 405 billion parameters take 2.5 to 17 KiB
-  /// each, on all targets.
+  /// The default number of bytes that are reserved for each kernel. The kernels
+  /// for models of 0.01 to 405 billion parameters take 2.5 to 17 KiB each, on
+  /// all targets.
   static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
 
   /// If `background` is true, start() returns before the kernels are compiled.
@@ -41,9 +42,9 @@ public:
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
 
-  /// The number of bytes that are reserved for the kernels: in the background,
-  /// the product of their number and the bytes for each. Otherwise the larger of
-  /// that and their size.
+  /// The number of bytes that are reserved for the kernels: their number times
+  /// the bytes for each. If they are not compiled in the background and turn
+  /// out to be larger than that, it is their size.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the kernels have been compiled, or have failed to.

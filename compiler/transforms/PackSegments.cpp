@@ -17,11 +17,12 @@ namespace air::compiler {
 
 namespace {
 
-/// If a dispatch multiplies by two matrices and is divided into parts, its first
-/// part needs the beginning of the second matrix, and its last part the end of
-/// the first matrix. They must not be in one chunk, because it would be read for
-/// the first part, and kept for the last one. At most a chunk of 1 MiB is lost
-/// between such matrices, so smaller ones are not worth it.
+/// If a dispatch multiplies by two matrices and is divided into parts, its
+/// first part needs the beginning of the second matrix, and its last part the
+/// end of the first matrix. If both were in one chunk, the chunk would be read
+/// for the first part and have to be kept until the last one, so a large second
+/// matrix begins at a chunk of its own. This wastes at most one chunk, which is
+/// still too much for matrices smaller than this.
 constexpr uint64_t kLargeMatrix = uint64_t{8} << 20;
 
 struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
@@ -94,8 +95,9 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
         }
       }
     }
-    // If the step is divided later, all of its parts may need the vectors, which
-    // therefore stay in RAM. What stays there is the start of a segment.
+    // The vectors come first, because what stays in RAM is always the start of
+    // a segment. They must stay there: if the step is divided later, all of its
+    // parts may need them.
     llvm::stable_sort(tensors, [](TensorOp a, TensorOp b) {
       return a.getRows() == 1 && b.getRows() != 1;
     });

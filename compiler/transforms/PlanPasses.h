@@ -31,9 +31,10 @@ createSelectKernels(SelectKernelsOptions options,
 
 class KernelBuild;
 
-/// Like the overload without `build`, but lets `build` compile the kernels,
-/// perhaps in the background, and reserves the bytes that it states. If `build`
-/// is not null, it must outlive the pass.
+/// Like the overload without `build`, with two differences: `build` compiles
+/// the kernels, perhaps in the background, and the size of the Kernels segment
+/// is build->reserved(). If `build` is null, the overloads are the same;
+/// otherwise, it must outlive the pass.
 std::unique_ptr<mlir::Pass> createCompileKernels(CompileKernelsOptions options,
                                                  KernelBuild *build);
 

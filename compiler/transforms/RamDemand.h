@@ -25,11 +25,12 @@ RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
 /// and which steps of any program need them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
-/// What the options of the passes place-weights and compile-kernels say.
+/// Those options of the passes place-weights and compile-kernels that concern
+/// RAM.
 struct PlacementOptions {
   uint64_t ram = 0;    ///< bytes; 0 means the memory of the machine
   bool streams = true; ///< whether weights may be read from the disk
-  int pinned = -1;     ///< percentage that stays in RAM; -1 means what fits
+  int pinned = -1;     ///< percent of the weights in RAM; -1: all that fit
 };
 RamLimit ramLimitOf(const PlacementOptions &options,
                     const MachineProfile &profile);

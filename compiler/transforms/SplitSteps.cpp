@@ -28,7 +28,8 @@ namespace air::compiler {
 
 namespace {
 
-/// The row tile `tile` of the step's matmul number `matmul`.
+/// A place at which a step can be cut: before the row tile `tile` of its matmul
+/// number `matmul`.
 struct Cut {
   size_t matmul = 0;
   uint64_t tile = 0;
@@ -38,7 +39,7 @@ struct Cut {
 /// A step in one of the programs.
 struct ProgramStep {
   StepOp step;
-  SmallVector<DispatchOp> matmuls; ///< those whose row tiles divide the weights
+  SmallVector<DispatchOp> matmuls; ///< those whose rowsPerTile is not 0
   std::vector<Cut> cuts; ///< ascending; where the parts after the first begin
 
   Cut end() const { return {matmuls.size(), 0}; }
@@ -107,7 +108,7 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     return Status::ok();
   }
 
-  /// Divides a step, which is given for each program.
+  /// Divides one step. `programs` has that step of each program.
   Status splitStep(std::vector<ProgramStep> &programs) const {
     ProgramStep &first = programs.front();
     uint64_t total = 0;

@@ -16,7 +16,7 @@ using namespace air::ir::plan;
 namespace air::compiler {
 namespace {
 
-/// The step reads the bytes [begin, end) of a segment.
+/// States that step `step` reads the bytes [begin, end) of a segment.
 struct Need {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -30,7 +30,7 @@ Need needOf(DispatchOp dispatch, TensorOp tensor, uint32_t step) {
   if (!dispatch.getFirstTile() || rows == 1) {
     return {offset, offset + tensor.getBytes(), step};
   }
-  // Rows are stored one after the other, in layout x16 in blocks of 16.
+  // The units of storage are single rows or, in layout x16, blocks of 16 rows.
   const uint64_t unit =
       tensor.getLayout().getValue() == Layout::X16 ? kX16Rows : 1;
   const uint64_t units = (rows + unit - 1) / unit;
@@ -52,8 +52,10 @@ Need widened(const Need &need, uint64_t unit, uint64_t bytes) {
 /// A part of a segment between two neighbouring cuts.
 struct Stretch {
   uint64_t end = 0;
-  uint32_t firstStep = UINT32_MAX; ///< of those that need any of its chunks
-  uint32_t lastStep = 0;           ///< of those that read any of its pages
+  /// The first step that needs any byte of the chunks in which the part lies.
+  uint32_t firstStep = UINT32_MAX;
+  /// The last step that reads any byte of the pages in which the part lies.
+  uint32_t lastStep = 0;
 };
 
 WeightSegment segmentOf(uint64_t bytes, const std::vector<Need> &needs) {
@@ -61,7 +63,7 @@ WeightSegment segmentOf(uint64_t bytes, const std::vector<Need> &needs) {
   segment.bytes = bytes;
   segment.firstStep = UINT32_MAX;
   const uint64_t chunk = digestChunkBytes(plan::SegmentKind::Weights);
-  std::map<uint64_t, Stretch> stretches; ///< by their first byte
+  std::map<uint64_t, Stretch> stretches; ///< keyed by their first byte
   std::set<uint64_t> cuts = {0, bytes};
   for (const Need &need : needs) {
     for (uint64_t unit : {kPlanPageBytes, chunk}) {
@@ -87,8 +89,8 @@ WeightSegment segmentOf(uint64_t bytes, const std::vector<Need> &needs) {
     segment.lastStep = std::max(segment.lastStep, need.step);
   }
   for (const auto &[begin, stretch] : stretches) {
-    // What no step needs lies between two tensors. It counts as a part of what
-    // is before it.
+    // Bytes that no step needs are padding between two tensors. They count as a
+    // part of the piece before them.
     if (stretch.firstStep == UINT32_MAX && !segment.pieces.empty()) {
       segment.pieces.back().end = stretch.end;
     } else if (stretch.firstStep != UINT32_MAX) {
@@ -103,7 +105,7 @@ WeightSegment segmentOf(uint64_t bytes, const std::vector<Need> &needs) {
 
 WeightProblem stepNeedsOf(ModuleOp module) {
   WeightProblem problem;
-  std::map<std::string, std::vector<Need>> needs; ///< by segment
+  std::map<std::string, std::vector<Need>> needs; ///< keyed by segment
   std::map<std::string, TensorOp> tensors;
   for (TensorOp tensor : module.getOps<TensorOp>()) {
     tensors[tensor.getSymName().str()] = tensor;

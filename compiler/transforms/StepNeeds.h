@@ -1,10 +1,11 @@
 //===- StepNeeds.h - what the verifier knows of the weights -----*- C++ -*-===//
 //
-// place-weights decides which weights stay in RAM from the pieces of
-// planner/WeightUses.h. verify-plan must not believe them, so this file works
-// out from the dispatches what each step needs, with other code: it cuts each
-// segment wherever the pages or chunks of any use begin or end, and then marks
-// all cuts that a use covers.
+// The pass place-weights decides which weights stay in RAM. Its input is the
+// pieces that planner/WeightUses.h makes. The pass verify-plan must not rely on
+// these pieces, so this file finds out from the dispatches what each step
+// needs, with code of its own: it cuts each segment wherever the pages or
+// chunks that a dispatch reads begin or end, and then notes for each of the
+// resulting parts which steps need it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_STEPNEEDS_H
@@ -16,8 +17,9 @@
 
 namespace air::compiler {
 
-/// The segments of weights, each with pieces if any step needs it, and the
-/// tables, in the order of the module. All tensors must have been placed.
+/// Returns the segments of weights and the tables, in the order of the module.
+/// A segment has pieces if any step needs it. All tensors must have been
+/// placed.
 WeightProblem stepNeedsOf(mlir::ModuleOp module);
 
 } // namespace air::compiler

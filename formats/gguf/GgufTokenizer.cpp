@@ -373,7 +373,7 @@ Result<TokenizerData> Reader::run() {
   }
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
   if (model == "gemma4") {
-    data.pre = "gemma4"; // the tokenizer model implies it
+    data.pre = "gemma4"; // implied by the tokenizer model
   }
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   AIR_RETURN_IF_ERROR(readTokens());

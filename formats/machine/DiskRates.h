@@ -3,9 +3,9 @@
 // The ways of reading blocks of a file, and the rates that `airrun probe` has
 // measured for them. The names are those of the command line and of the JSON of
 // a machine profile, where the rates are the object "disk":
-//   cached  "unknown". Whether some of the bytes came from a cache below the
-//           operating system, such as that of the drive or of the host of a
-//           virtual machine, is not visible to a program.
+//   cached  always "unknown", because a program cannot see whether some of the
+//           bytes came from a cache below the operating system, such as that of
+//           the drive or of the host of a virtual machine
 //   curve   a list of at most kMaxDiskRates objects with all five keys of
 //           DiskRate; each combination of the first four may appear once
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
@@ -60,9 +60,10 @@ struct DiskRate {
   bool operator==(const DiskRate &) const = default;
 };
 
-/// How fast the way of chooseDiskRate() is when the blocks go, one after the
-/// other, to a ring: a block of memory that is used again and again. Where blocks
-/// go to the cache of the CPU first, a ring that does not fit there is slower.
+/// How fast blocks are read into a ring, a block of memory that is filled again
+/// and again, with the method, block size, depth and pages that
+/// chooseDiskRate() returns. On machines where blocks first go to the cache of
+/// the CPU, a ring that does not fit in that cache is slower.
 struct RingRate {
   uint64_t bytes = 0;     ///< bytes: the size of the ring, at least 1
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1

@@ -35,8 +35,8 @@ struct GpuProfile {
   uint64_t memoryBandwidth = 0; ///< reads from VRAM, in bytes/s
   /// Copies from page-locked RAM to VRAM, in bytes/s.
   uint64_t transferBandwidth = 0;
-  /// Matrix multiplication of float16 that is added in float32, in operations
-  /// per second; a product and an addition are two operations.
+  /// Matrix multiplication of float16 with sums in float32, in operations per
+  /// second; a product and an addition are two operations.
   uint64_t f16Ops = 0;
 
   bool operator==(const GpuProfile &) const = default;

@@ -112,11 +112,11 @@ Status checkSpm(const TokenizerData &data) {
   return checkByteTokens(data);
 }
 
-/// False for bytes without which all ordinary text can be encoded: those that
+/// Whether ordinary text contains the byte. It does not contain bytes that
 /// never occur in well-formed UTF-8, control characters other than tab and line
-/// ends, and the first bytes of planes of Unicode that have no characters (4 to
-/// 11) or private ones only (16). Vocabularies such as Falcon's and StarCoder's
-/// lack some of them.
+/// ends, and the first bytes of Unicode planes that have no characters (4 to
+/// 11) or only private ones (16). Vocabularies such as Falcon's and StarCoder's
+/// lack tokens for some of these.
 bool occursInText(size_t byte) {
   if (byte < 0x20) {
     return byte == '\t' || byte == '\n' || byte == '\r';

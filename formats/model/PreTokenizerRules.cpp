@@ -1,9 +1,9 @@
 //===- PreTokenizerRules.cpp - the expressions of each family -------------===//
 //
-// The expressions are those of each family's tokenizer.json. Where that is not
-// known, they are those of llama.cpp (src/llama-vocab.cpp), whose simplified
-// variants of the published ones are not used: \p{Lu} and the like are what
-// Unicode says.
+// The expressions are those of each family's tokenizer.json. Where that file is
+// not known, they are those of llama.cpp (src/llama-vocab.cpp). llama.cpp also
+// simplifies some published expressions; these variants are not used, so \p{Lu}
+// and the like have the meanings that Unicode defines.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/PreTokenizerNames.h"
@@ -19,7 +19,9 @@ using Expressions = std::string_view[];
 #define WORD R"([^\r\n\p{L}\p{N}]?\p{L}+)"
 #define SYMBOLS R"( ?[^\s\p{L}\p{N}]+)"
 #define SPACE R"(\s*[\r\n]+|\s+(?!\S)|\s+)"
-/// A word that begins with capital letters, and one that consists of them.
+/// CASED_WORD is a word that ends in small letters; capital letters may precede
+/// them. CAPITALS is a word that begins with capital letters; small letters may
+/// follow them.
 #define CASED_WORD                                                             \
   R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*)"                      \
   R"([\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
@@ -67,7 +69,8 @@ constexpr Expressions kGpt4o = {GPT4O};
 constexpr Expressions kTinyAya = {R"(\d{1,3}(?=(?:\d{3})*\b))", GPT4O};
 constexpr Expressions kTekken = {CASED_WORD "|" CAPITALS R"(|\p{N}|)" SYMBOLS
                                             R"([\r\n/]*|)" SPACE};
-// Hangul; punctuation of Chinese text; Bopomofo; Chinese characters and kana.
+// The first expression matches Hangul, the punctuation of Chinese text,
+// Bopomofo, or Chinese characters and kana.
 constexpr Expressions kYoutu = {
     R"([\uAC00-\uD7A3\u3131-\u318E]+|[\uFF01\u2026\u201C\u201D\u2018)"
     R"(\u2019\u2014\uFF1A\uFF1B\uFF0C\u3001-\u303F\uFE30-\uFE4F]+|[)"
@@ -80,7 +83,7 @@ constexpr Expressions kDeepSeek3 = {
 constexpr Expressions kSpark = {
     R"(\p{N}{1,3})", R"([\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+)",
     DEEPSEEK_WORDS R"(|[\r\n]|\s+(?!\S)|\s+)", R"(\p{N})"};
-// The first class has the letters of alphabets with upper and lower case.
+// The long class contains the letters of alphabets with upper and lower case.
 constexpr Expressions kDeepSeekLlm = {
     R"([\r\n])",
     R"(\s?[A-Za-z\u00B5\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u01BA\u01BC-)"
@@ -112,8 +115,8 @@ constexpr Expressions kBloom = {
     R"( ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+)"};
 constexpr Expressions kViking = {
     R"( ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+)", R"(\p{N})"};
-// Digits in groups of three, counted from the right; East and Southeast Asian
-// scripts.
+// The first expression matches digits in groups of three, counted from the
+// right, and the second one East and Southeast Asian scripts.
 constexpr Expressions kAfmoe = {
     R"(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))",
     R"([\u4E00-\u9FFF\u3400-\u4DBF\u8C48-\uFAFF\u3040-\u309F\u30A0-)"
@@ -139,8 +142,8 @@ constexpr Expressions kChameleon = {
     "<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z",       R"([\t\n]|    |  )",
     R"(\p{N})",          R"([\p{P}!-/:-@\[-`{-~])", GPT2};
 
-// Sorted. The columns: ignoreMerges, composes, addsBos; spelling, if it is not
-// Bytes.
+// Sorted by name. The columns after the name and the expressions are
+// ignoreMerges, composes and addsBos, and the spelling if it is not Bytes.
 constexpr PreTokenizerRules kRules[] = {
     {"afmoe", kAfmoe, false, false, false},
     {"bailingmoe", kBailing, false, false, false},

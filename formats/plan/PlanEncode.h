@@ -23,18 +23,21 @@ namespace air {
 /// Fails with DoesNotFit if the size would exceed kMaxMetadataBytes.
 Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 
-/// Returns the size of the chunks into which a segment of kind `kind` is divided
-/// for its digests. What reads only a part of a segment must read whole chunks
-/// to verify them. Of weights, each step reads some megabytes, of which the first
-/// and the last chunk may also be needed by another step. Of a table, single rows
-/// of some kilobytes are read. Kernels are always read as a whole. They have one
-/// chunk, so that the size of the metadata does not depend on theirs.
+/// Returns the size of the chunks into which a segment of kind `kind` is
+/// divided for its digests. A reader of a part of a segment must read whole
+/// chunks in order to verify them. A step reads several megabytes of a segment
+/// of weights and may share the first and the last chunk with another step, so
+/// these chunks are small in comparison. The rows of a table have only some
+/// kilobytes and are read one at a time, so its chunks are smaller still.
+/// Kernels are always read as a whole, so their chunk is large enough for all
+/// of them, and the size of the metadata does not depend on the size of the
+/// kernels.
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
-/// Returns the number of bytes of a segment that its chunks divide, without the
-/// zeros up to a whole page. They are the stored bytes. The digests of weights
-/// and tables of a reference plan are those of the raw bytes, most of which lie
-/// in other files.
+/// Returns the number of bytes of a segment that have digests, without the
+/// zeros up to a whole page. These are the stored bytes, except in the weights
+/// and tables of a reference plan: all of their raw bytes have digests,
+/// although most of them lie in other files.
 inline uint64_t digestedBytes(const plan::Plan &plan,
                               const plan::Segment &segment) {
   return plan.reference() && segment.kind() != plan::SegmentKind::Kernels

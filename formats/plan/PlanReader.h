@@ -50,13 +50,15 @@ public:
   /// The stored bytes of segment `index`, which lie in the mapping. `index`
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
-  /// Whether bytes of segment `index` lie in other files (Plan.reference):
-  /// segmentBytes() are then only its first ones, and its chunks divide its raw
-  /// bytes and zeros up to a whole page. ReferencedBytes.h makes all of them.
+  /// Whether segment `index` has bytes that may lie in other files
+  /// (Plan.reference). segmentBytes() are then only the first bytes of the
+  /// segment, but its chunks consist of all of its raw bytes, and of zeros up
+  /// to a whole page. A ReferencedBytes makes the raw bytes.
   bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
-  /// MiB of the file are in memory at a time. Of a segment that isReferenced(),
-  /// only the zeros after its stored bytes can be verified, and are.
+  /// MiB of the file are in memory at a time. If the segment isReferenced(),
+  /// this verifies only the zeros after its stored bytes; verifyReferenced()
+  /// (SourceFiles.h) verifies its chunks.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
@@ -73,8 +75,8 @@ public:
   /// The caller has read them from the file, or from the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
-  /// The same for the bytes in the mapping. Internal if they are not there,
-  /// because the segment isReferenced().
+  /// The same for the bytes of the chunk in the mapping. Fails with Internal if
+  /// the segment isReferenced(), because its chunks are not in the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from memory and from the page cache.

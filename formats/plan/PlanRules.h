@@ -107,7 +107,8 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
 Status verifyTensors(const plan::Plan &plan);
 
 // Defined in VerifyReference.cpp.
-/// Verifies which tensors a plan stores, and where the rows of others are.
+/// Verifies which tensors a plan stores, and in which places of which source
+/// files the rows of the other tensors are.
 Status verifySourceRows(const plan::Plan &plan);
 
 // Defined in VerifySegments.cpp.

@@ -103,8 +103,8 @@ Status PlanWriter::writeSegment(
     return usageError(name + " was written twice");
   }
   ChunkDigests digests(segment.digest_chunk);
-  // Of weights and tables of a reference plan, all bytes have digests, but only
-  // the first ones are stored.
+  // All bytes of the weights and tables of a reference plan are produced,
+  // because they all have digests, but only the first ones are stored.
   const uint64_t total = digestedBytes(plan, segment);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {

@@ -47,11 +47,11 @@ public:
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
-  /// Replaces the size of segment `index`, which has not been written yet, by a
-  /// smaller one, and the bytes of it that each placement keeps in RAM by the same
-  /// number. The segments behind it move, so none of them may have been written.
-  /// Fails with Usage if one has, or if the number of the segment's digests would
-  /// change, because the metadata would then have another size.
+  /// Makes segment `index`, which must not have been written yet, smaller:
+  /// `bytes` becomes its size, and the number of its bytes that stay in RAM in
+  /// each placement. The segments behind it move, so none of them may have been
+  /// written. Fails with Usage if one has, or if the number of the segment's
+  /// digests would change, because the metadata would then have another size.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// Checks that no segment is missing, writes the metadata and the header, and
@@ -66,7 +66,7 @@ private:
   plan::PlanT plan;
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
-  bool isVerified = false;    // false after shrinkSegment()
+  bool isVerified = false;    // verifyPlan() has accepted the current plan
   uint64_t totalBytes = 0;
 };
 

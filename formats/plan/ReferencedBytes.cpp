@@ -21,7 +21,8 @@ constexpr uint64_t kReadAtOnce = uint64_t{1} << 20;
 uint64_t stagingBytes(uint64_t largestRowBlock) {
   constexpr uint64_t kLeast = uint64_t{1} << 20;
   constexpr uint64_t kHugePage = uint64_t{2} << 20;
-  // The verifier has checked that the size of a whole segment fits in 63 bits.
+  // The verifier has checked that the size of a segment fits in 63 bits, so the
+  // size of a row block can be rounded up without overflow.
   const uint64_t slot = std::max(
       kLeast, alignUp(largestRowBlock, kPlanPageBytes) + 2 * kPlanPageBytes);
   const uint64_t all = checkedMul(slot, kReferenceReads).value_or(INT64_MAX);
@@ -58,7 +59,8 @@ ReferencedBytes::ReferencedBytes(const plan::Plan &plan)
     if (tensor->source_rows() == nullptr) {
       continue;
     }
-    // The verifier has checked dtype, layout and all sizes.
+    // The verifier has checked dtype, layout and all sizes, so the values below
+    // exist.
     Part part;
     part.begin = tensor->offset();
     part.end = tensor->offset() + tensor->bytes();
@@ -119,7 +121,8 @@ ReferencedBytes::Run ReferencedBytes::runOfRows(const Part &part,
   const uint64_t most = firstRow + std::max<uint64_t>(mostBlocks, 1) * kX16Rows;
   uint64_t endRow = std::min({wanted, most, rows.end});
   if (endRow != part.rowCount && endRow - firstRow > kX16Rows) {
-    // The last row block may continue in another file.
+    // The run ends with a whole row block, because the other rows of the next
+    // one may be in another file.
     endRow -= (endRow - firstRow) % kX16Rows;
   }
   const uint64_t blocks = ceilDiv(endRow - firstRow, kX16Rows);
@@ -147,7 +150,8 @@ ReferencedBytes::Run ReferencedBytes::next(uint32_t segment, uint64_t offset,
   } else {
     run = runOfRows(*part, begin, endOfPart, mostBytes);
   }
-  // Zeros before and after the part need no file.
+  // The run includes the zeros before the part and, if it reaches the end of
+  // the part, the zeros after it. They are not read from a file.
   if (begin + run.bytes == part->end) {
     const Part *after = partAt(segment, part->end);
     run.bytes = std::min(after == nullptr ? end : after->begin, end) - begin;
@@ -156,8 +160,9 @@ ReferencedBytes::Run ReferencedBytes::next(uint32_t segment, uint64_t offset,
   return run;
 }
 
-/// Makes the bytes `to` of the tensor `part`, which begin at `offset` of the
-/// segment. `from` begins with the first row of the first row block.
+/// Fills `to` with the bytes from `offset` of the segment on, which belong to
+/// the tensor `part`. `from` begins with the first row of the row block that
+/// contains the first of these bytes.
 Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
                                       std::span<uint8_t> to,
                                       std::span<const uint8_t> from,
@@ -181,7 +186,8 @@ Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
       offset += bytes;
       continue;
     }
-    // A row block that is not whole, in the range or in `from`, is made aside.
+    // `to` or `from` has only a part of this row block. The whole one is made
+    // in `block`, and the wanted bytes are copied from there.
     const uint64_t rows =
         std::min<uint64_t>(kX16Rows, part.rowCount - firstRow);
     const uint64_t bytes = rows * part.rowBytes;

@@ -9,9 +9,9 @@
 //   zeros          between tensors, and up to a whole page
 //
 // A ReferencedBytes divides any range of a segment into runs. Each of them is
-// made from one range of one file. A run in layout x16 consists of row blocks of
-// 16 rows. Of a row block that a range has only a part of, all rows must be
-// read nevertheless.
+// made from one range of one file. A run in layout x16 consists of row blocks
+// of 16 rows. Even if a range contains only a part of a row block, all rows of
+// the block must be read.
 //
 // Ownership: borrows the plan. Thread-safety: immutable. Errors of functions
 // that make bytes: those of the function that reads the files.
@@ -50,38 +50,39 @@ using ReadFile = std::function<Status(uint32_t file, uint64_t offset,
 /// same time, each into memory of its own.
 inline constexpr uint32_t kReferenceReads = 8;
 
-/// The memory for these ranges together, where the largest row block has
-/// `largestRowBlock` bytes: a range of this size, or of some less than 1 MiB,
-/// and what is read in addition because reads begin and end at whole pages.
+/// The size of the memory for kReferenceReads ranges. Each range has at most
+/// `largestRowBlock` bytes, or almost 1 MiB if that is more. The memory also
+/// holds the bytes that are read in addition because reads begin and end at
+/// whole pages.
 uint64_t stagingBytes(uint64_t largestRowBlock);
 
-/// The number of bytes that the rows of one row block have, for the tensor of
-/// the plan with the longest rows; 0 if no tensor has source_rows and row
-/// blocks. The dtypes and sizes of the tensors must have been verified.
+/// The number of bytes in the rows of one row block, for the tensor of the plan
+/// whose rows are longest; 0 if no tensor has both source_rows and row blocks.
+/// The dtypes and sizes of the tensors must have been verified.
 uint64_t largestRowBlock(const plan::Plan &plan);
 
 class ReferencedBytes {
 public:
-  /// Bytes of a segment that are made at once.
+  /// Bytes of a segment that one call of make() makes.
   struct Run {
-    uint64_t bytes = 0; ///< of the segment
-    FileRange from;     ///< empty if the bytes are zeros
+    uint64_t bytes = 0; ///< how many bytes of the segment
+    FileRange from;     ///< from which they are made; empty if they are zeros
   };
 
   /// `plan` must be a verified reference plan.
   explicit ReferencedBytes(const plan::Plan &plan);
 
   /// The first run of the bytes [offset, end) of a segment of weights or a
-  /// table. Its range of a file has at most `mostBytes` bytes, unless a single
-  /// row block has more. `end` may lie behind the segment's last byte, where
-  /// everything is zero.
+  /// table. The range of a file from which it is made has at most `mostBytes`
+  /// bytes, unless a single row block has more. `end` may lie behind the
+  /// segment's last byte, where everything is zero.
   Run next(uint32_t segment, uint64_t offset, uint64_t end,
            uint64_t mostBytes) const;
 
-  /// Makes the bytes of the segment from `offset` on, as many as `to` has. They
-  /// are a run that next() has returned, and `from` are the bytes of its range.
-  /// If a row block consists of rows of different ranges, `read` is called for
-  /// those that are not in `from`.
+  /// Fills `to` with the bytes of the segment from `offset` on. They must be a
+  /// run that next() has returned, and `from` must hold the bytes of its file
+  /// range. If a row block consists of rows from several file ranges, `read` is
+  /// called for those that are not in `from`.
   Status make(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
               std::span<const uint8_t> from, const ReadFile &read) const;
 
@@ -96,7 +97,7 @@ public:
 private:
   /// Rows that follow each other in a file.
   struct Rows {
-    uint64_t first = 0; ///< row of the tensor
+    uint64_t first = 0; ///< the index of the first row in the tensor
     uint64_t end = 0;
     FileRange from;
   };
@@ -105,8 +106,8 @@ private:
     uint64_t begin = 0; ///< in the segment
     uint64_t end = 0;
     bool isStored = false;
-    FileRange stored; ///< if isStored
-    // Of a tensor:
+    FileRange stored; ///< only if isStored
+    // The members below are only set for a tensor.
     DType dtype = DType::F32;
     bool isX16 = false;
     uint64_t columns = 0;

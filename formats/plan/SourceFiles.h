@@ -5,8 +5,9 @@
 // and place of every tensor. open() finds the files and checks all of these.
 // The weights themselves have digests in the plan, by chunk of each segment.
 //
-// Ownership: a SourceFiles owns its open files. If another file takes the place
-// of one, the first is still read. Thread-safety: immutable after open().
+// Ownership: a SourceFiles owns its open files. If a file is replaced by
+// another one after open(), the original is still read. Thread-safety:
+// immutable after open().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_SOURCEFILES_H
@@ -27,11 +28,11 @@ namespace air {
 class SourceFiles {
 public:
   /// Opens the files of a reference plan. `place` is the folder that contains
-  /// them, or "" for the folder of the plan. If the plan has a single one,
-  /// `place` may be the file, whatever its name. Errors: Io if a file cannot be
-  /// opened; VerificationFailed if it is not the one that the plan was made
-  /// from, because its size or the digest of its header differs; Usage if
-  /// `place` is a file, but the plan has several.
+  /// them, or "" for the folder of the plan. If the plan has a single file,
+  /// `place` may also be that file, which may have any name. Errors: Io if a
+  /// file cannot be opened; VerificationFailed if it is not the one that the
+  /// plan was made from, because its size or the digest of its header differs;
+  /// Usage if `place` is a file, but the plan has several.
   static Result<SourceFiles> open(const PlanFile &plan,
                                   const std::string &place);
 
@@ -50,12 +51,12 @@ private:
 };
 
 /// A function that reads the files of a reference plan for a ReferencedBytes:
-/// the plan from its mapping, and the sources with SourceFiles::read(). Both
-/// must outlive it.
+/// the plan's own file from its mapping, and the sources with
+/// SourceFiles::read(). `plan` and `sources` must outlive the function.
 ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
 
-/// Verifies the digests of all chunks of a segment that isReferenced().
-/// `bytes` must be those of the plan. A few MiB are in memory at a time.
+/// Verifies the digests of all chunks of a segment that isReferenced(). `bytes`
+/// must have been made for the same plan. A few MiB are in memory at a time.
 /// Errors: VerificationFailed, and those of SourceFiles::read().
 Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
                         const ReferencedBytes &bytes, uint32_t segment);

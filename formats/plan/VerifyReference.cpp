@@ -54,7 +54,8 @@ Status verifySourceNames(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Checks that the tensor, whose other fields are valid, has all its rows.
+/// Checks that source_rows states where all rows of the tensor are. The other
+/// fields of the tensor must be valid.
 static Status verifyRows(const plan::Plan &plan, const plan::Tensor &tensor,
                          const std::string &where) {
   constexpr const char *kRule = "plan.reference.rows";
@@ -78,7 +79,8 @@ static Status verifyRows(const plan::Plan &plan, const plan::Tensor &tensor,
                         str(tensor.rows() - rows) + " are left");
     }
     const plan::Source &source = *plan.sources()->Get(run.source());
-    // A whole tensor has no more than 2^64 - 1 bytes.
+    // All rows of the tensor together have less than 2^64 bytes, as has been
+    // checked, so the product does not overflow.
     const uint64_t bytes = run.rows() * row;
     if (!rangeFits(run.offset(), bytes, source.bytes())) {
       return broken(kRule, part,

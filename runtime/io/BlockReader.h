@@ -122,7 +122,8 @@ private:
   friend Result<std::unique_ptr<BlockReader>>
   openBlockReader(int descriptor, const std::string &path, IoMethod method,
                   uint32_t depth);
-  /// Reads one block of a file of `fileBytes` bytes, and does not count it.
+  /// Tries whether the method works by reading one block of the file, which has
+  /// `fileBytes` bytes. bytesRead() does not count this block.
   Status tryReading(uint64_t fileBytes);
 
   IoMethod way;

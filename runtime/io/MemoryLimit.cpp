@@ -14,7 +14,8 @@ using namespace air::rt;
 
 namespace {
 
-/// More than the files of any cgroup or /proc/meminfo have.
+/// The most bytes that are read from a file. The files of cgroups and
+/// /proc/meminfo are smaller than this.
 constexpr size_t kMostFileBytes = 16384;
 
 } // namespace

@@ -179,9 +179,10 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // The output of a head has as many elements as a token's V in the KV
-    // cache, so a vector in it is aligned to as many elements as one in V.
-    // valueAlignment() is in bytes of V. An element of the output has 4 bytes.
+    // The output of a head has as many elements as a token's V in the KV cache,
+    // so a vector in the output is aligned to the same number of elements as a
+    // vector in V. valueAlignment() states the alignment in bytes of V. Here it
+    // is converted to bytes of the output, whose elements have 4 bytes.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

@@ -25,7 +25,8 @@ constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
 /// kGridConversionBits is below this limit if and only if its token's scale is
 /// on the grid.
 constexpr auto kGridEnd = static_cast<int32_t>(kGridExponents << 23);
-/// The bytes of one number for each token of a token tile.
+/// The size of an array that has one number of 4 bytes for each token of a
+/// tile.
 constexpr int64_t kStartBytes = 4 * kTokens;
 /// 1.5 * 2^23, the float whose bits are kConversionBits.
 constexpr double kConversion = 0x1.8p23;

@@ -116,15 +116,18 @@ struct TokenScales {
 /// the grid.
 enum class Scales : uint8_t { OnGrid, Any };
 
-/// Returns what is added to the dot products of the token that comes `more`
-/// tokens after that of `scalars` before addScaled() takes them, as i32 [16
-/// rows]: the contribution of the panel's bias, and the bits that convert them.
+/// Returns what is added to a token's dot products before they are passed to
+/// addScaled(), as i32 [16 rows]: the contribution of the panel's bias, and the
+/// bits that help to convert the sums to float. The token is the one that comes
+/// `more` tokens after the token of `scalars`.
 mlir::Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
                      const TokenScales &scalars, int64_t more, Scales scales);
 
 /// Returns `total` plus the scaled dot products of a token with the scale group
-/// at `group`. `sum` holds the dot products plus dotStart(), i32 [16 rows]. If
-/// the token's scale is on the grid, the result does not depend on `scales`.
+/// at `group`. `sum` holds the dot products plus dotStart(), i32 [16 rows].
+/// `scales` states whether the code must also support scales of tokens that are
+/// off the grid (kGridBaseExponent in KernelSpec.h). For scales on the grid,
+/// the result is the same with both of its values.
 mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
                       mlir::Value group, const TokenScales &scalars,
                       int64_t more, mlir::Value sum, mlir::Value total,

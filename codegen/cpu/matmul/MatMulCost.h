@@ -36,12 +36,13 @@ namespace air::codegen {
 
 /// The prefetch distance in bytes that is used if the profile has no rates of
 /// streams. It is about twice what one core reads during one memory access (100
-/// ns at 40 GB/s). The hint is then T1. It is not the fastest on every CPU, but
-/// on none of the CPUs that were measured does it cost more than a sixth of the
-/// bandwidth, whereas other choices cost half on some (docs/cpu-kernels.md).
+/// ns at 40 GB/s). The hint that is used with it is T1. This hint is not the
+/// fastest one on every CPU, but on none of the CPUs that were measured does it
+/// cost more than a sixth of the bandwidth, whereas other choices cost half on
+/// some (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
-/// The longest prefetch distance, and the size of a cache line, of which every
-/// distance is a multiple.
+/// The longest prefetch distance, and the size of a cache line. Every distance
+/// is a multiple of that size.
 inline constexpr uint64_t kMostPrefetchBytes = 1 << 20;
 inline constexpr uint64_t kLineBytes = 64;
 /// The number of columns of a block of the model.

@@ -6,9 +6,9 @@
 //
 // Syntax, with the meaning that it has in the tokenizers library and in the
 // regex module of Python:
-//   XY  X|Y               in this order; | takes the first that leads to a match
-//   X* X+ X? X{m} X{m,} X{m,n}   followed by ? (lazy) or + (possessive; only
-//                         where X is one character)
+//   XY  X|Y               X, then Y; X, or Y if X does not lead to a match
+//   X* X+ X? X{m} X{m,} X{m,n}   may be followed by ? (lazy) or + (possessive;
+//                         only where X is one character)
 //   (?:X) (X)             groups; nothing is captured
 //   (?i:X) (?i)           ignores case, by simple case folding
 //   (?=X) (?!X)           look-ahead

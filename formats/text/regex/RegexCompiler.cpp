@@ -1,9 +1,10 @@
 //===- RegexCompiler.cpp - compiles regular expressions ---------*- C++ -*-===//
 //
 // Instructions are made from the end of the expression to its beginning, so
-// that the successors of an instruction are known when it is made. From them
-// follows which characters can come next, and whether a match is certain. Both
-// save the matcher most of the alternatives that it would have to return to.
+// that the successors of an instruction are known when it is made. The
+// successors tell which characters can come next, and whether a match is
+// certain. With this knowledge, the matcher can leave out most of the
+// alternatives that it would otherwise have to return to.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/text/regex/RegexProgram.h"
@@ -35,9 +36,9 @@ public:
   Result<RegexProgram> run();
 
 private:
-  /// What is known of the matches from an instruction on.
+  /// What is known about the matches that begin at an instruction.
   struct Facts {
-    Classes first;       ///< the classes with which a match may begin
+    Classes first;       ///< the classes of the first character of a match
     bool isSure = false; ///< there is always a match
     /// There is a match whenever the next character is in `first`.
     bool isSureOnFirst = false;
@@ -58,7 +59,8 @@ private:
       return tooLarge("it compiles to more than " +
                       std::to_string(kMostInstructions) + " instructions");
     }
-    // A look-ahead asks only whether there is a match.
+    // A look-ahead asks only whether there is a match. If there is one in any
+    // case, it can end here.
     if (inLook && known.isSure) {
       return lookAccept;
     }
@@ -250,8 +252,9 @@ Result<RegexProgram> Compiler::run() {
   return std::move(program);
 }
 
-/// The instruction that the matcher comes to from `pc` without leaving an
-/// alternative behind, if the next character is of class `cls`.
+/// Follows the choices from `pc` that the class `cls` of the next character
+/// decides, and returns the instruction after them. The matcher can start
+/// there, and has no alternative to return to.
 uint32_t Compiler::startFor(uint32_t pc, size_t cls) const {
   for (;;) {
     const RegexInstruction &in = program.code[pc];
@@ -301,8 +304,9 @@ Compiler::PcOr Compiler::compile(uint32_t index, uint32_t next) {
     return next;
   }
   case RegexNode::Choice: {
-    // The choice that is the whole expression is made once for each start of a
-    // match, so nothing needs to be remembered about it.
+    // The matcher comes to the choice at the root of the expression only once
+    // for each start of a match, so it need not remember where that choice has
+    // failed.
     bool needsMemo = index != syntax.root;
     AIR_ASSIGN_OR_RETURN(uint32_t chosen, compile(node.children.back(), next));
     for (size_t i = node.children.size() - 1; i > 0; --i) {
@@ -345,7 +349,7 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
     const Facts &then = facts[next];
     RegexInstruction made;
     // If what follows always matches, or cannot begin with a character of the
-    // set, then fewer characters are never the right number.
+    // set, then the matcher never has to try fewer characters than there are.
     bool isRun = isPossessive || then.isSure || (set & then.first).none();
     made.op = isRun ? Op::Run : Op::Loop;
     made.row = rowOf(set);
@@ -385,7 +389,8 @@ Compiler::PcOr Compiler::compileRepeat(const RegexNode &node, uint32_t next) {
     if (inLook && facts[next].isSure) {
       next = lookAccept;
     } else {
-      // Of the loop itself, nothing is known until it is complete.
+      // Nothing is known about the matches of the loop until its body has been
+      // compiled.
       Facts unknown;
       unknown.first.set();
       RegexInstruction loop;
@@ -416,7 +421,7 @@ Compiler::PcOr Compiler::compileRepeat(const RegexNode &node, uint32_t next) {
   for (uint32_t i = 0; i < node.least; ++i) {
     AIR_ASSIGN_OR_RETURN(uint32_t more, compile(item, next));
     if (more == next) {
-      break; // the item matches the empty text only, however often
+      break; // the item compiles to nothing, however often it is repeated
     }
     next = more;
   }

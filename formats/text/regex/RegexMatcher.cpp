@@ -12,7 +12,7 @@ using Op = RegexInstruction::Op;
 
 namespace {
 
-constexpr size_t kPageWords = 64; ///< of 64 bits, for one memo
+constexpr size_t kPageWords = 64; ///< words of 64 bits for one memo in a page
 
 } // namespace
 
@@ -35,7 +35,8 @@ void RegexMatcher::setWindow(size_t begin, size_t end) {
   releasePagesBefore(begin);
   windowBegin = begin;
   windowEnd = end;
-  // In the previous window, this position was the end of the text.
+  // In the previous window, the text ended at this position, so what failed
+  // here then may match now.
   if (pageOf[begin / kPagePositions] != kNoPage) {
     for (uint32_t memo = 0; memo < program->memos; ++memo) {
       unmark(memo, begin);
@@ -142,9 +143,10 @@ void RegexMatcher::releasePagesBefore(size_t position) {
   }
 }
 
-/// Returns true if the instruction with `memo` has failed at `position` before.
-/// Otherwise it counts as failed from now on: it is asked again only if it has.
-/// In a look-ahead, sets `succeeds` if the instruction is known to succeed.
+/// Returns true if the instruction with `memo` is known to fail at `position`.
+/// Otherwise marks it as failed there in advance: the matcher comes back to it
+/// at this position only if it has failed. In a look-ahead, sets `succeeds` if
+/// the instruction is known to succeed.
 bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
                          bool &succeeds) {
   if (inLook && marked(memo + 1, position)) {
@@ -172,8 +174,9 @@ bool RegexMatcher::find(size_t from, RegexMatch &match) {
       }
       size_t end = 0;
       if (run(pc, start, false, end)) {
-        // The instructions that led to the match count as failed, although they
-        // have not. Only at its end can they be asked again.
+        // The instructions on the way to the match are marked as failed,
+        // although they have not failed. No later match begins before `end`, so
+        // it is enough to remove the marks at `end`.
         if (lastPage > end / kPagePositions) {
           for (uint32_t memo : program->mainMemos) {
             unmark(memo, end);
@@ -190,9 +193,10 @@ bool RegexMatcher::find(size_t from, RegexMatch &match) {
   }
 }
 
-/// Executes Run and Loop: moves `position` over the characters of the row.
-/// Returns false if the instruction fails; the alternatives are then tried. Sets
-/// `isKnown` if, in a look-ahead, it is known to succeed.
+/// Executes Run or Loop: moves `position` past the characters that belong to
+/// the set in `in.row`. Returns false if the instruction fails; the
+/// alternatives are then tried. Sets `isKnown` if, in a look-ahead, the
+/// instruction is known to succeed.
 bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
                           size_t &position, bool inLook, bool &isKnown) {
   const RegexRow &row = program->rows[in.row];

@@ -1,15 +1,16 @@
 //===- RegexMatcher.h - finds matches in linear time ------------*- C++ -*-===//
 //
-// The matcher tries the alternatives of an expression in order, and returns to
-// the next one where one fails. What makes this linear in the text is that it
-// remembers where each instruction has failed: with look-ahead but without
-// back-references, whether an instruction fails depends only on the position.
-// The knowledge is kept from one match to the next, because the start of a
-// match makes no difference either.
+// The matcher tries the alternatives of an expression in order. When one fails,
+// it goes back and tries the next one. The time is linear in the length of the
+// text because the matcher remembers at which positions each instruction has
+// failed. This is possible because there are no back-references: whether an
+// instruction fails depends only on the position. The knowledge is kept from
+// one match to the next, because the start of a match makes no difference
+// either.
 //
-// Memory: 512 bytes for each remembering instruction and 4096 bytes of text,
-// but only for text that the current match has reached. An ordinary text needs
-// a few kilobytes, whatever its length.
+// Memory: for each instruction whose failures are remembered, 512 bytes per
+// 4096 bytes of text, but only for text that the current match has reached. An
+// ordinary text needs a few kilobytes, whatever its length.
 //
 // Thread-safety: a matcher is used by one thread at a time.
 //
@@ -59,7 +60,7 @@ private:
   struct Pending {
     uint32_t pc;
     size_t position;
-    size_t lowest; ///< Loop: where it began
+    size_t lowest; ///< for a Loop: the position at which it began
     size_t trail;  ///< the length of the trail up to here
   };
   /// In a look-ahead, the way from its start to the current position: the

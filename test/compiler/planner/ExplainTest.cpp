@@ -117,7 +117,7 @@ TEST(Explain, SomeOnTheDisk) {
   EXPECT_EQ(some.limitedBy, "disk");
   EXPECT_NEAR(*some.decode,
               3e9 / (static_cast<double>(row(some, "ffn").disk) + 20e3), 1e-4);
-  // Another GiB of RAM keeps about a GiB more of the 4 GB that are streamed.
+  // With another GiB of RAM, about one GiB less of the weights is streamed.
   const auto streamed = static_cast<double>(row(some, "ffn").disk);
   EXPECT_NEAR(*some.gainOfRam,
               3e9 / (streamed - static_cast<double>(kGiB)) - *some.decode,

@@ -273,8 +273,8 @@ TEST(PenaltyTest, ArithmeticByHand) {
     // 2 - (3 * 0.25 + 0.5) = 0.75.
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
     EXPECT_EQ(pick(sampler, {0.76F, 0, 2.0F}), 0);
-    // Sampling again gives the same result, because sample() does not count
-    // tokens.
+    // Sampling again gives the same result: only accept() counts a token for
+    // the penalties, not sample().
     EXPECT_EQ(pick(sampler, {0.74F, 0, 2.0F}), 2);
   }
   options.repeatPenalty = 4;

@@ -136,8 +136,9 @@ TEST(TokenizerErrorTest, SpmPieces) {
 }
 
 TEST(TokenizerErrorTest, OddButHarmless) {
-  // A merge of characters that do not spell a byte never applies. An empty
-  // token is never used, and of duplicate tokens only the first is used.
+  // A merge that contains a character to which byte-level BPE maps no byte
+  // never applies. An empty token is never used, and of duplicate tokens only
+  // the first is used.
   TokenizerData data = smallBpe({"a b"});
   data.merges.push_back("\xe4\xb8\xad x");
   appendToken(data, "", TokenType::Normal);
