@@ -14,7 +14,8 @@ using namespace air::rt;
 
 namespace {
 
-/// More than the files of any cgroup or /proc/meminfo have.
+/// An upper limit for the size of the files that are read: those of a cgroup,
+/// and /proc/meminfo.
 constexpr size_t kMostFileBytes = 16384;
 
 } // namespace
