@@ -23,8 +23,9 @@ enum class HostClass : uint8_t { Desktop = 0, Laptop = 1, Server = 2 };
 /// nullopt for any other name.
 std::optional<MachineProfile> hostClass(std::string_view name);
 
-/// The machine that the name of a GPU stands for: the GPU in a computer of its
-/// class. Its name is that of the GPU. nullopt for an unknown name.
+/// Returns a machine with the GPU called `name`: a typical computer of the
+/// class (hostClass()) in which the GPU is used. The machine has the name of
+/// the GPU. Returns nullopt for an unknown name.
 std::optional<MachineProfile> machineWithGpu(std::string_view name);
 
 } // namespace air

@@ -19,7 +19,8 @@ std::string contentsOf(const std::string &path) {
 
 /// Appends the cgroup `group` and its ancestors. `mount` is where the cgroup
 /// file system is mounted. A group whose limits are not visible is left out,
-/// since the path in /proc/self/cgroup may be one of outside the container.
+/// since /proc/self/cgroup may name a path that only exists outside the
+/// container.
 void appendGroups(const std::string &mount, std::string group, bool isUnified,
                   std::vector<MemoryGroup> &groups) {
   while (true) {

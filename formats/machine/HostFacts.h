@@ -7,8 +7,8 @@
 // cgroups, admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and
 // man 5 proc.
 //
-// Thread-safety: all functions may be called from any thread. Errors: none; what
-// cannot be read is not known.
+// Thread-safety: all functions may be called from any thread. Errors: none;
+// what cannot be read is not known.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_HOSTFACTS_H
@@ -22,15 +22,16 @@
 
 namespace air {
 
-/// A limit of this many bytes or more is none. Without a limit, version 1 of
-/// cgroups states the largest multiple of the page size that fits in 63 bits.
+/// A limit of at least this number of bytes counts as no limit. Without a
+/// limit, version 1 of cgroups states the largest multiple of the page size
+/// that fits in 63 bits.
 inline constexpr uint64_t kUnlimitedMemory = uint64_t{1} << 62;
 
 /// The paths of the files of one memory cgroup. A file need not exist.
 struct MemoryGroup {
-  /// Limits in bytes, or "max". The smallest of them applies.
+  /// Files with a limit in bytes, or "max". The smallest limit applies.
   std::vector<std::string> limits;
-  /// The bytes that are in use, including the page cache.
+  /// The file with the number of bytes in use, including the page cache.
   std::string usage;
   std::string statistics;
   /// The line of `statistics` with the bytes of the page cache that the kernel
@@ -46,8 +47,8 @@ std::vector<MemoryGroup> memoryGroups(const std::string &root);
 uint64_t memoryLimit(const std::string &root);
 
 /// Returns the smaller of MemTotal (in ROOT/proc/meminfo) and memoryLimit(), in
-/// bytes; 0 if neither is known. These numbers are constant
-/// during the lifetime of a machine and its container.
+/// bytes; 0 if neither is known. These numbers are constant during the lifetime
+/// of a machine and its container.
 uint64_t memoryCapacity(const std::string &root);
 
 /// Returns the decimal number at the start of `text`, or UINT64_MAX if it

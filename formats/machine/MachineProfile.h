@@ -69,8 +69,8 @@ struct MachineProfile {
   uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s
   uint64_t diskBandwidth = 0;   ///< sequential reads, in bytes/s
   bool measured = false;
-  /// memory_limit: the smallest limit of a cgroup, in bytes; 0 if there is none.
-  /// memoryBytes is not larger.
+  /// memory_limit: the smallest limit of a cgroup, in bytes; 0 if there is
+  /// none. memoryBytes is not larger.
   uint64_t memoryLimit = 0;
   /// memlock_limit: the bytes that a process may lock in RAM (RLIMIT_MEMLOCK);
   /// 0 if it is not known.
@@ -100,9 +100,9 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// is free.
 MachineProfile hostProfile();
 
-/// Returns the machine that `spec` names: "host", a built-in name, the name of a
-/// GPU, or a path that ends in ".json" or contains a '/'. An Unsupported error
-/// lists the built-in names. A Corrupt error names the JSON field.
+/// Returns the machine that `spec` names: "host", a built-in name, the name of
+/// a GPU, or a path that ends in ".json" or contains a '/'. An Unsupported
+/// error lists the built-in names. A Corrupt error names the JSON field.
 Result<MachineProfile> resolveMachine(const std::string &spec);
 
 /// Returns the machine that `spec` names, for which a plan can be made. In

@@ -1,8 +1,8 @@
 //===- ProfileFields.h - fields of a profile's JSON -------------*- C++ -*-===//
 //
 // Code that ProfileJson.cpp, CpuRatesJson.cpp, DiskRatesJson.cpp, GpuJson.cpp
-// and ProbeCache.cpp share. Errors are Corrupt and name the file, the field, its
-// value and the values that the field accepts.
+// and ProbeCache.cpp share. Errors are Corrupt and name the file, the field,
+// its value and the values that the field accepts.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H
@@ -45,9 +45,9 @@ public:
                     uint64_t &value) const;
   Status readText(const char *field, std::string &value) const;
 
-  /// Checks that `name`, the value of the field "name", is not empty, is not too
-  /// long, and contains no '/' and no control characters, because names end up
-  /// in plans and in one-line messages.
+  /// Checks that `name`, the value of the field "name", is not empty, is not
+  /// too long, and contains no '/' and no control characters, because names end
+  /// up in plans and in one-line messages.
   Status checkName(const std::string &name) const;
 
   /// Returns any value as one short line of text. The contents of lists and

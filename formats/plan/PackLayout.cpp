@@ -4,10 +4,10 @@
 // 16 rows have at the same position. In every block column, a field of the
 // blocks (DType.h, BlockField) is a 16 x count matrix of units, stored row by
 // row in the source. In the packed layout each unit's column of 16 is
-// contiguous, at the place that X16Order.h states. With N units per
-// 16-byte vector, N rows of N units are transposed in log2(N) rounds of
-// interleaving. The compiler uses the host's vector instructions for this where
-// they exist.
+// contiguous, at the place that X16Order.h states. With N units per 16-byte
+// vector, N rows of N units are transposed in log2(N) rounds of interleaving.
+// The code uses vector types of the C++ compiler, which become vector
+// instructions on hosts that have them.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/plan/PackLayout.h"

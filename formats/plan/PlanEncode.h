@@ -51,13 +51,13 @@ inline uint64_t digestedBytes(const plan::PlanT &plan,
              : segment.stored_bytes;
 }
 
-/// Sets Segment.digest_chunk of every segment, and makes room for the digests,
-/// which are zero. Fails with DoesNotFit if they would take more than
-/// kMaxMetadataBytes.
+/// Sets Segment.digest_chunk of every segment, and gives Segment.digests its
+/// final size, filled with zeros. Fails with DoesNotFit if the digests would
+/// take more than kMaxMetadataBytes.
 Status prepareDigests(plan::PlanT &plan);
 
-/// Returns the digests of a segment's stored bytes, of which `pages` contains
-/// whole pages, as they are stored in Segment.digests.
+/// Returns the digests of a segment's chunks, as they are stored in
+/// Segment.digests. `pages` contains the segment's stored bytes in whole pages.
 std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
                                   uint64_t chunkBytes);
 

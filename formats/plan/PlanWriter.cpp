@@ -113,10 +113,10 @@ Status PlanWriter::writeSegment(
                         " bytes or more, but was declared with " +
                         std::to_string(total));
     }
-    // The digests must be computed before the write. If the file that `piece` is
-    // mapped from was truncated meanwhile, reading it here raises SIGBUS, which
-    // is reported with the name of that file. A write from the same pages would
-    // fail without naming it.
+    // The digests must be computed before the write. If the file that `piece`
+    // is mapped from was truncated meanwhile, reading it here raises SIGBUS,
+    // which is reported with the name of that file. A write from the same pages
+    // would fail without naming it.
     digests.update(piece);
     if (done < segment.stored_bytes) {
       AIR_RETURN_IF_ERROR(

@@ -102,7 +102,7 @@ namespace {
 
 /// The RAM in bytes that a placement needs, computed from the plan's records.
 struct Needs {
-  uint64_t weights = 0; // what stays in RAM of the segments of weights
+  uint64_t weights = 0; // bytes of segments of weights that stay in RAM
   uint64_t kernels = 0;
   uint64_t tables = 0;
   uint64_t ring = 0;

@@ -15,9 +15,10 @@ namespace air::rules {
 
 namespace {
 
-/// Bytes of a segment. `first` is the first step that needs any byte of their
-/// chunks, because a chunk is verified as a whole; UINT32_MAX if there is none.
-/// `last` is the last step that reads any byte of their pages.
+/// Bytes of a segment. `first` is the first step that needs any byte of the
+/// chunks in which they lie, because a chunk is verified as a whole; UINT32_MAX
+/// if no step does. `last` is the last step that reads any byte of the pages in
+/// which they lie.
 struct Piece {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -29,8 +30,8 @@ struct Piece {
 /// streaming is concerned.
 struct Uses {
   uint32_t steps = 0;
-  /// Of each segment, ascending; together, they are the whole segment. Empty for
-  /// segments of other kinds.
+  /// For each segment of weights, the pieces into which it is divided,
+  /// ascending and without gaps. Empty for segments of other kinds.
   std::vector<std::vector<Piece>> pieces;
 };
 
@@ -41,8 +42,8 @@ struct Use {
   uint32_t step = 0;
 };
 
-/// Divides a segment into pieces. `bytes` is its size in whole pages. The time is
-/// nearly linear in the number of uses.
+/// Divides a segment into pieces. `bytes` is its size in whole pages. The time
+/// is nearly linear in the number of uses.
 class Division {
 public:
   Division(std::vector<Use> found, uint64_t chunkBytes, uint64_t pageBytes,
@@ -324,7 +325,8 @@ private:
     return {begin, end};
   }
 
-  /// Checks that the same step is the first that needs each byte of a read.
+  /// Checks that all bytes of a read are first needed by the same step, which
+  /// is before_step of the read.
   Status verifyBefore(uint32_t index) const {
     const plan::StreamRead &read = *placement.reads()->Get(index);
     for (const Piece &piece : piecesOf(read)) {
@@ -386,9 +388,10 @@ private:
     return Status::ok();
   }
 
-  /// Records that read `index` replaces the bytes from `begin` to `end` of the
-  /// ring at any time after step `after`, and that they are used until step
-  /// `last`. Fails if a step that comes later still uses what it replaces.
+  /// Records that read `index` writes the bytes from `begin` to `end` of the
+  /// ring, possibly as soon as step `after` has run, and that the steps up to
+  /// `last` use what it has written. Fails if a step after `after` still uses
+  /// the earlier contents of these bytes.
   Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
                    uint32_t index) {
     auto it = held.upper_bound(begin);
@@ -421,7 +424,7 @@ private:
     return where + ", read " + str(index);
   }
 
-  /// A range of the ring, whose begin is the key in `held`.
+  /// A range of the ring. Its first byte is the key in `held`.
   struct Held {
     uint64_t end = 0;
     int64_t lastUse = 0; // the last step that needs the bytes

@@ -177,7 +177,8 @@ private:
         continue;
       }
       const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
-      // A tensor of one row is a vector, unless the matrix has one row.
+      // A tensor of one row counts as a vector, of which each tile may read all
+      // elements, even if it is a matrix with a single row.
       if (tensor.rows() > 1) {
         AIR_RETURN_IF_ERROR(verifyTileRows(tensor, grid, where));
       }
@@ -308,8 +309,8 @@ private:
                         str(end(before)) + " of " + str(before.base_tiles()) +
                         " on, which the part before it has left out");
     }
-    // With a barrier between them, the parts would be different uses of what
-    // they write.
+    // No part but the last has a barrier: with one, the parts would count as
+    // separate dispatches that use the same buffers.
     if (last->barrier()) {
       return broken("plan.dispatch.parts", where,
                     "continues a dispatch that has a barrier");
@@ -343,8 +344,8 @@ private:
     return true;
   }
 
-  // The part whose successor must come next, and its step; null if the last
-  // dispatch has no successor.
+  // A part after which the next part of the same launch must come, and its
+  // step. Both are null if the last dispatch completed its launch.
   const plan::Dispatch *last = nullptr;
   const plan::Step *lastStep = nullptr;
 };

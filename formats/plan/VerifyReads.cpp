@@ -278,7 +278,7 @@ static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
   return first;
 }
 
-/// Checks that only steps that gather bind tensors of a table.
+/// Checks that the tensors of a table are only bound by steps that gather rows.
 static Status verifyTables(const plan::Plan &plan) {
   for (uint32_t p = 0; p < plan.programs()->size(); ++p) {
     const plan::Program &program = *plan.programs()->Get(p);

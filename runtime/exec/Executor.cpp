@@ -307,9 +307,9 @@ void Executor::releaseStep(uint32_t step) {
 }
 
 /// Returns the end of the group of steps that begins with step `step` and runs
-/// as a whole, so that the compute threads are woken up once for all of it. Steps
-/// that need not wait for weights form a group. Every other step is alone, so
-/// that its place in the ring is free as soon as it has run.
+/// as a whole, so that the compute threads are woken up once for all of it.
+/// Steps that need not wait for weights form a group. Every other step is
+/// alone, so that its place in the ring is free as soon as it has run.
 uint32_t Executor::endOfGroup(const ProgramRecord &program, uint32_t step,
                               uint32_t endStep) const {
   if (settled || timing || !dispatchTimes.empty()) {

@@ -6,10 +6,10 @@
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
 // Before each step, the executor waits for the segments of that step only. In
-// the first pass the SegmentStore may still be loading weights, and a store that
-// streams weights reads them in every pass. If a pass computes no logits, the
-// weights of the head are not read. If more logits are requested than one run of
-// the head computes, the store reads them again for each further run.
+// the first pass the SegmentStore may still be loading weights, and a store
+// that streams weights reads them in every pass. If a pass computes no logits,
+// the weights of the head are not read. If more logits are requested than one
+// run of the head computes, the store reads them again for each further run.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage

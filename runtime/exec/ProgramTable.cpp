@@ -47,9 +47,9 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
              : addresses.arena + plan.buffers()->Get(binding.index())->offset();
 }
 
-// Adds the stream of a matrix to `streams`. The row tiles of a matmul read whole
-// row blocks, which are contiguous in layout x16. In other layouts there is no
-// stream.
+// Adds the stream of a matrix to `streams`. The row tiles of a matmul read
+// whole row blocks, which are contiguous in layout x16. In other layouts there
+// is no stream.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||
@@ -170,8 +170,8 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
     }
   }
   StepRecord &last = record.steps.back();
-  // If the last dispatch has no barrier, what it writes is not complete before
-  // a later step has run.
+  // If the last dispatch has no barrier, its result is only complete when a
+  // later step has run.
   if (step.dispatches() != nullptr && step.dispatches()->size() != 0 &&
       step.dispatches()->Get(step.dispatches()->size() - 1)->barrier()) {
     recordResult(last, **step.dispatches()->rbegin());

@@ -32,7 +32,7 @@ namespace air::rt {
 /// The addresses of a plan's data. The vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
-  /// The addresses of the same segments for steps that gather rows of them.
+  /// The addresses at which steps that gather rows find the same segments.
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
@@ -57,7 +57,9 @@ struct StepRecord {
   uint32_t dispatchCount = 0;
   uint32_t firstSegment = 0; ///< index into ProgramRecord::segments
   uint32_t segmentCount = 0;
-  std::vector<RowGather> gathers; ///< their segments are not in the list above
+  /// The segments of these gathers are not among the step's `segmentCount`
+  /// segments.
+  std::vector<RowGather> gathers;
   // The result of the step's last dispatch, in rows of float32. A row size of 0
   // means that the step has no such result, or only a part of it.
   DeviceAddress result = 0;

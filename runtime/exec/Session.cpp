@@ -67,7 +67,8 @@ Status checkSupported(const plan::Plan &plan) {
 }
 
 /// Returns the index of the first placement whose RAM does not exceed
-/// `available` bytes; 0 means that the limit is not known.
+/// `available` bytes. If `available` is 0, the limit is not known, and the
+/// first placement is chosen.
 Result<uint32_t> choosePlacement(const plan::Plan &plan, uint64_t available) {
   const auto &placements = *plan.placements();
   uint64_t least = UINT64_MAX;
@@ -131,11 +132,11 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
 struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
-  std::optional<SourceFiles> sources; ///< of a reference plan
+  std::optional<SourceFiles> sources; ///< only for a reference plan
   std::unique_ptr<CpuDevice> device;
   std::unique_ptr<SegmentStore> source;
-  StreamStore *streaming = nullptr; ///< `source`, if it streams weights
-  uint32_t placement = 0;           ///< that was chosen when it was opened
+  StreamStore *streaming = nullptr; ///< the same object as `source`, or null
+  uint32_t placement = 0;           ///< the one with which `source` was opened
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
@@ -188,9 +189,9 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   return addresses;
 }
 
-/// A placement that keeps all weights in RAM runs from the mapping of the plan,
-/// unless this is a reference plan, which does not contain them in the form that
-/// kernels read.
+/// If the placement keeps all weights in RAM, the kernels read them from the
+/// mapping of the plan. A reference plan does not contain the weights in the
+/// form that kernels read, so it always needs a StreamStore.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);

@@ -13,9 +13,8 @@
 // Ownership: a Session owns everything that it uses, and can be moved.
 // Thread-safety: one caller at a time; its compute threads only work during
 // run(). Errors of open(): those of PlanFile::open, Mismatch (the message names
-// the field that differs), DoesNotFit (memory), Unsupported (a plan
-// whose structure this version does not know), Usage (the
-// number of threads).
+// the field that differs), DoesNotFit (memory), Unsupported (a plan whose
+// structure this version does not know), Usage (the number of threads).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
@@ -48,12 +47,12 @@ struct SessionOptions {
   /// and the memory cgroup allow. The session uses the first placement of the
   /// plan that fits.
   uint64_t ram = 0;
-  /// For a reference plan: the folder of the model's files, or the file if there
-  /// is only one; "" for the folder of the plan. Usage if it is not empty for
-  /// another plan.
+  /// For a reference plan: the folder of the model's files, or the file if
+  /// there is only one; "" means the folder of the plan. For any other plan it
+  /// must be empty; otherwise open() fails with Usage.
   std::string source;
-  /// How weights are read that do not stay in RAM: the method, the size of a
-  /// block, and the number of blocks in flight. The bandwidth is not used.
+  /// How the weights that do not stay in RAM are read: the method, the size of
+  /// a block, and the number of blocks in flight. The bandwidth is not used.
   DiskRate reading;
   /// The folder that contains /proc and /sys, from which the limits of memory
   /// are read before each pass; "" for those of this machine.
@@ -77,15 +76,17 @@ public:
   /// The largest number of tokens in a pass. run() splits larger batches.
   uint64_t maxTokens() const;
   uint32_t threads() const;
-  /// The store of a session that reads weights in every pass, or has a reference
-  /// plan; null if all weights stay in RAM and run from the mapping of the plan.
+  /// The store of a session that reads weights in every pass, or whose plan is
+  /// a reference plan; null if all weights stay in RAM and kernels read them
+  /// from the mapping of the plan.
   StreamStore *streaming() const;
   /// The placement that is in use, as an index into Plan.placements.
   uint32_t placement() const;
   /// How much of the plan the first pass has read. May be called by any thread
   /// as long as the session is neither moved nor destroyed.
   LoadProgress loading() const;
-  /// The model's files of a reference plan, or null.
+  /// The model's files from which a reference plan takes its weights; null for
+  /// any other plan.
   const SourceFiles *sources() const;
 
   Result<SequenceId> newSequence();
@@ -94,10 +95,9 @@ public:
   Result<SequenceId> fork(SequenceId sequence, uint64_t length);
   uint64_t length(SequenceId sequence) const;
 
-  /// Returns Io if the plan, or one of its sources(), has been overwritten since
-  /// it was opened. Weights
-  /// that change after they were verified lead to wrong results, so call this
-  /// after the last run().
+  /// Fails with Io if the plan, or one of its sources(), has been overwritten
+  /// since it was opened. Weights that change after they were verified lead to
+  /// wrong results, so call this after the last run().
   Status checkPlanUnchanged() const;
 
   /// Runs a batch as Executor.h describes.

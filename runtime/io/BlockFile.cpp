@@ -21,7 +21,8 @@ Result<BlockFile> BlockFile::reopen(int descriptor, std::string path,
     return corruptError("'" + path + "' is not a regular file");
   }
   const bool isDirect = method != IoMethod::Buffered;
-  // A duplicate of the descriptor would share its flags with it.
+  // A duplicate of the descriptor would share flags such as O_DIRECT with the
+  // original, so the file is opened again instead.
   const std::string link = "/proc/self/fd/" + std::to_string(descriptor);
   int handle =
       open(link.c_str(), O_RDONLY | O_CLOEXEC | (isDirect ? O_DIRECT : 0));
@@ -34,7 +35,8 @@ Result<BlockFile> BlockFile::reopen(int descriptor, std::string path,
     (void)posix_fadvise(handle, 0, 0, POSIX_FADV_RANDOM);
   }
   if (handle < 0) {
-    // There may be no /proc. Reading without O_DIRECT can share the flags.
+    // Without /proc the file cannot be opened again. A duplicate will do,
+    // because its flags need not differ without O_DIRECT.
     handle = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   }
   if (handle < 0) {

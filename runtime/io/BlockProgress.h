@@ -20,7 +20,8 @@ namespace air::rt {
 
 class BlockProgress {
 public:
-  /// The most bytes of one read. Linux reads at most 2 GiB minus a page at once.
+  /// The most bytes of one read. Linux reads at most 2 GiB minus a page at
+  /// once.
   static constexpr uint64_t kMostBytes = uint64_t{1} << 30;
   /// A read that has been interrupted this often in succession has failed.
   static constexpr uint32_t kMostRepeats = 1000;
@@ -30,7 +31,8 @@ public:
 
   uint64_t id() const { return request.id; }
 
-  /// The next read. All three are multiples of kBlockAlignment.
+  /// The offset, the size and the address of the next read. All three are
+  /// multiples of kBlockAlignment.
   uint64_t offset() const { return request.offset + done; }
   uint32_t bytes() const;
   uint8_t *to() const { return request.to + done; }

@@ -58,8 +58,8 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
   if (memory == nullptr) {
     return ioError("no memory for a block");
   }
-  // The offset and the address are not multiples of more than kBlockAlignment,
-  // so that the trial fails if the device requires more.
+  // The offset and the address are aligned to kBlockAlignment, but to no larger
+  // power of two, so that the trial fails if the device requires more.
   BlockRequest request;
   request.offset = fileBytes > kBlockAlignment ? kBlockAlignment : 0;
   request.bytes = std::min(kBlockAlignment, fileBytes - request.offset);

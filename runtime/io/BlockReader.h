@@ -9,10 +9,11 @@
 //
 // With O_DIRECT the device writes to the caller's memory itself. Offset, length
 // and address of a request are therefore multiples of kBlockAlignment
-// (DiskRates.h); where O_DIRECT needs more, opening a reader fails. Only a
-// request that ends at the end of the file may have another length, and its
-// memory must have room for the length rounded up to kBlockAlignment; what the
-// bytes after the end of the file become is not specified.
+// (DiskRates.h); where O_DIRECT requires a larger alignment, opening a reader
+// fails. Only a request that ends at the end of the file may have another
+// length, and its memory must have room for the length rounded up to
+// kBlockAlignment; what the bytes after the end of the file become is not
+// specified.
 //
 // A read that returns fewer bytes than it should is continued, and one that was
 // interrupted is repeated. A request fails with Io if the device reports an
@@ -85,8 +86,8 @@ public:
   Status submit(const BlockRequest &request);
 
   /// Waits until a request has completed, and returns which one. Errors:
-  /// Internal if none is in flight, Io if the system fails in a way that is
-  /// not that of a single request.
+  /// Internal if none is in flight, Io if the system fails and the failure does
+  /// not belong to any one request.
   Result<BlockDone> wait();
 
   /// The size in bytes that a block from `offset` on should have: at most
@@ -108,7 +109,7 @@ protected:
   BlockReader(IoMethod method, uint32_t depth)
       : way(method), mostInFlight(depth) {}
 
-  /// What the offset and the address of a request must be multiples of.
+  /// The offset and the address of a request must be multiples of this number.
   virtual uint64_t alignment() const { return kBlockAlignment; }
 
   /// Implement submit() and wait() for a request that is valid.

@@ -15,8 +15,8 @@ namespace air::rt {
 inline constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 
 /// Turns the pages of a range of memory, which must have been written to, into
-/// huge pages. It should begin at a multiple of kHugePageBytes. A failure is
-/// ignored.
+/// huge pages. The range should begin at a multiple of kHugePageBytes. A
+/// failure is ignored.
 inline void collapseToHugePages(void *start, uint64_t bytes) {
   // Older C libraries do not name this advice, which Linux 6.1 introduced.
 #ifdef MADV_COLLAPSE

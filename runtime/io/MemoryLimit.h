@@ -1,10 +1,11 @@
 //===- MemoryLimit.h - how much memory is left at present -------*- C++ -*-===//
 //
-// A process has to stay below the limits of its memory cgroup and of all
-// ancestors of that cgroup, and of what the machine has available. The limits
-// may be changed while it runs, and other processes in the same cgroups use
-// some of the memory, so the answer holds for the moment only. A MemoryLimit
-// keeps the files of the kernel open and can be asked before every pass.
+// A process must not use more memory than its memory cgroup and all ancestors
+// of that cgroup allow, nor more than the machine has available. The limits may
+// be changed while the process runs, and other processes in the same cgroups
+// use some of the memory, so the answer holds for the moment only. A
+// MemoryLimit keeps the files of the kernel open and can be asked before every
+// pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
 // The kernel takes back the inactive part of it before it refuses memory to a
@@ -26,15 +27,18 @@
 
 namespace air::rt {
 
-/// What the limit that is the closest allows.
+/// What is left before the process reaches a limit. Where there are several
+/// limits, this describes the one that it would reach first.
 struct MemoryRoom {
   /// The bytes that can be allocated before the limit is reached. Negative if
   /// more is in use already, because the limit has been lowered. A process that
   /// uses N bytes now can use N + free bytes in all.
   int64_t free = 0;
-  uint64_t limit = 0; ///< in bytes; MemTotal if no cgroup is closer
-  /// The smallest limit of all, in bytes. It is not `limit` if other processes
-  /// use up what a larger one allows.
+  /// The limit in bytes. For the limit of the machine this is MemTotal.
+  uint64_t limit = 0;
+  /// The smallest of all limits, in bytes. It may be smaller than `limit`:
+  /// other processes may use so much of a larger limit that it is reached
+  /// first.
   uint64_t smallest = 0;
   /// The path of the file with the limit. Valid as long as the MemoryLimit.
   std::string_view file;
@@ -63,8 +67,8 @@ private:
   /// read. It holds nullopt if there is no such file.
   class Number {
   public:
-    /// `key` is the line with the number; if it is empty, the number is the
-    /// first thing in the file. `unit` is what the number counts, in bytes.
+    /// `key` is the start of the line with the number; if it is empty, the file
+    /// begins with the number. The number counts units of `unit` bytes.
     Number(std::string file, std::string_view key, uint64_t unit);
     ~Number();
     Number(Number &&other) noexcept;

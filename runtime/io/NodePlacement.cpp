@@ -25,7 +25,7 @@ struct MemoryPolicy {
   unsigned long nodes[kMaxNodes / kBits] = {};
 };
 
-/// Returns nullopt if the kernel cannot know the node.
+/// Returns nullopt if the number of the node exceeds what the kernel supports.
 std::optional<MemoryPolicy> preferring(uint32_t node) {
   if (node >= kMaxNodes) {
     return std::nullopt;

@@ -4,7 +4,7 @@
 // first reads it. On a machine with several nodes, each thread of the CPU
 // device reads its own contiguous part of a matrix. Segments are therefore
 // divided in the same way, and each part is read under a memory policy that
-// prefers the node of its readers. Pages that are in the page cache already
+// prefers the node of its readers. Pages that are already in the page cache
 // stay where they are. Where weights are read into memory of the process, that
 // memory has such a policy itself, so that any thread may read them.
 //
@@ -42,8 +42,8 @@ void placeOnNodes(std::span<const uint8_t> bytes,
                   std::span<const NodePart> parts);
 
 /// Lets the pages of the first `count` bytes of `bytes` come from the nodes of
-/// their readers. `bytes` is a range of the process's own memory that begins at a
-/// page, and of which none of these pages has been touched yet.
+/// their readers. `bytes` is a range of the process's own memory that begins at
+/// a page boundary. None of these pages may have been touched yet.
 void preferNodes(std::span<const uint8_t> bytes, uint64_t count,
                  std::span<const NodePart> parts);
 

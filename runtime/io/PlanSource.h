@@ -84,9 +84,11 @@ private:
   std::vector<std::atomic<State>> states;
   /// The index in `order` of the segment that the next free loader verifies.
   std::atomic<uint32_t> next{0};
-  std::atomic<uint32_t> pending{0};    ///< segments of `order` not yet Ready
-  std::atomic<uint64_t> readyBytes{0}; ///< of the segments of `order` that are
-  uint64_t orderBytes = 0;             ///< of all segments of `order`
+  std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
+  /// The bytes of those segments of `order` that are Ready.
+  std::atomic<uint64_t> readyBytes{0};
+  /// The bytes of all segments of `order`.
+  uint64_t orderBytes = 0;
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;
   std::mutex mutex;

@@ -1,6 +1,6 @@
 //===- PreadReader.h - blocks read by threads -------------------*- C++ -*-===//
 //
-// The methods Pread and Buffered.
+// Implements the methods Pread and Buffered of BlockReader.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_PREADREADER_H

@@ -114,8 +114,8 @@ Status SegmentArena::mapRing(uint64_t bytes) {
       alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
   bool isMapped = mmap(start, bytes, PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_FIXED, ring, 0) != MAP_FAILED;
-  // fallocate() reports memory that is not available, where a first write to
-  // the page would end the process.
+  // If there is not enough memory, fallocate() reports it. Without this call,
+  // the first write to the page would end the process.
   bool isBacked =
       isMapped && fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
   Status status = isBacked ? Status::ok() : refused("ring", bytes);

@@ -37,7 +37,7 @@
 
 namespace air::rt {
 
-/// A part of a segment that shows the ring. All numbers but the first are
+/// A part of a segment that shows the ring. All numbers except `segment` are
 /// multiples of SegmentArena::kPageBytes.
 struct RingWindow {
   uint32_t segment = 0;
@@ -50,7 +50,8 @@ class SegmentArena {
 public:
   static constexpr uint64_t kPageBytes = 4096;
 
-  /// `sizes` are those of the segments, in bytes; multiples of kPageBytes.
+  /// `sizes` are the sizes of the segments in bytes, which are multiples of
+  /// kPageBytes.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
                                      uint64_t ringBytes);
@@ -73,10 +74,10 @@ private:
   Status mapRing(uint64_t bytes);
   Status mapWindow(const RingWindow &window);
 
-  uint8_t *base = nullptr; ///< of all segments' addresses
+  uint8_t *base = nullptr; ///< where the addresses of all segments begin
   uint64_t reserved = 0;
-  std::vector<uint64_t> offsets;   ///< of each segment, from `base`
-  std::vector<RingWindow> current; ///< windows
+  std::vector<uint64_t> offsets;   ///< of each segment, counted from `base`
+  std::vector<RingWindow> current; ///< the windows that are mapped
   int ring = -1;                   ///< descriptor of the ring's memory
   uint64_t ringSize = 0;
 };

@@ -15,8 +15,8 @@
 //   endPass()                    also after a step that failed
 //
 // A pass may leave out its first steps: release(k) directly after beginPass()
-// states that the steps up to k will not run in it. A store that is settled needs
-// none of these calls.
+// states that the steps up to k will not run in it. A store that is settled
+// needs none of these calls.
 //
 // Thread-safety: one caller at a time.
 //
@@ -38,8 +38,8 @@ struct SegmentRange {
   uint64_t bytes = 0;
 };
 
-/// How far the first pass, which is also the load, has come: the bytes that
-/// have been read, of those that it reads in all.
+/// How far the first pass, which is also the load, has come: how many bytes it
+/// has read, and how many it reads in all.
 struct LoadProgress {
   uint64_t done = 0;
   uint64_t total = 0;
@@ -67,8 +67,8 @@ public:
   virtual Status beginPass(uint32_t steps) = 0;
 
   /// Returns when segments that are not in the plan's list of reads, such as
-  /// those of kernels, have been read and their digests have been verified. They
-  /// stay readable. Errors: as of require().
+  /// those of kernels, have been read and their digests have been verified.
+  /// They stay readable. Errors: as of require().
   virtual Status requireNow(std::span<const uint32_t> segments) = 0;
 
   /// Returns when everything that `step` reads of `segments` is in memory and

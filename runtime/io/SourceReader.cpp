@@ -18,15 +18,16 @@ using namespace air::rt;
 
 namespace {
 
-/// Reads one block of the file, to find out whether the system can.
+/// Reads one block of the file, to find out whether the system can read the
+/// file with this method.
 Status tryOneBlock(const BlockFile &file) {
   const std::unique_ptr<void, decltype(&std::free)> memory(
       std::aligned_alloc(2 * kBlockAlignment, 2 * kBlockAlignment), &std::free);
   if (memory == nullptr) {
     return ioError("no memory for a block");
   }
-  // The address is not a multiple of more than kBlockAlignment, and neither is
-  // the offset, so that the trial fails if the device requires more.
+  // The address and the offset are aligned to kBlockAlignment, but to no larger
+  // power of two, so that the trial fails if the device requires more.
   BlockRequest request;
   const uint64_t size = file.size();
   request.offset = size > kBlockAlignment ? kBlockAlignment : 0;
@@ -120,7 +121,8 @@ Status SourceReader::allocateStaging() {
   return Status::ok();
 }
 
-/// The segment of weights that has the byte at `offset`, and its place there.
+/// Returns the index of the segment of weights that contains the byte at
+/// `offset`, and the position of that byte in the segment.
 std::pair<uint32_t, uint64_t> SourceReader::placeOf(uint64_t offset) const {
   const auto next = std::upper_bound(
       begins.begin(), begins.end(), offset,

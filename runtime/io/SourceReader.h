@@ -8,8 +8,8 @@
 // its own, and arranges it in the memory of the request. While some threads
 // arrange bytes, others read.
 //
-// A range begins and ends anywhere in a file, so up to a block more is read at
-// each end. Row blocks that two requests share are read for both;
+// A range may begin and end anywhere in a file, so up to a block more is read
+// at each end. Row blocks that two requests share are read for both;
 // sizeOfBlock() avoids such requests.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, and opens
@@ -33,9 +33,10 @@ namespace air::rt {
 
 class SourceReader final : public ThreadedReader {
 public:
-  /// Opens a reader with the method Pread, or with Buffered if `wanted` is
-  /// Buffered or one of the files cannot be read past the page cache, which the
-  /// note then says. `plan` must have been opened from a file.
+  /// Opens a reader with the method Pread. It uses Buffered instead if `wanted`
+  /// is Buffered, or if one of the files cannot be read past the page cache; in
+  /// the latter case, OpenedReader::note says so. `plan` must have been opened
+  /// from a file.
   static Result<OpenedReader> open(const PlanFile &plan,
                                    const SourceFiles &sources,
                                    const ReferencedBytes &bytes,
@@ -64,11 +65,12 @@ private:
   const SourceFiles &sources;
   const ReferencedBytes &bytes;
   std::vector<BlockFile> files; ///< the plan, then the sources
-  /// Where each segment of weights begins, ascending, and its number.
+  /// For each segment of weights, where it begins (rawOffsets()) and its index
+  /// in the plan. Sorted by where they begin.
   std::vector<std::pair<uint64_t, uint32_t>> begins;
   void *mapped = nullptr; ///< memory that contains the staging memory
   uint64_t mappedBytes = 0;
-  uint8_t *staging = nullptr; ///< kReferenceReads slots
+  uint8_t *staging = nullptr; ///< kReferenceReads slots of slotBytes
   uint64_t slotBytes = 0;
 };
 

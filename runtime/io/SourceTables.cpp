@@ -60,14 +60,16 @@ Status SourceTables::reserve(uint32_t segment) {
         std::strerror(errno) + ")");
   }
   table.memory = static_cast<uint8_t *>(region);
-  // Rows are far apart, so huge pages would hold almost nothing that is needed.
+  // The rows that a pass needs are far apart, so most of a huge page would not
+  // be needed.
   (void)madvise(region, table.bytes, MADV_NOHUGEPAGE);
   table.verified.resize(file.chunkCount(segment));
   table.present.resize(table.bytes / kPlanPageBytes);
   return Status::ok();
 }
 
-/// Asks the system to read what the range is made from. Does not wait.
+/// Asks the system to read the bytes of the source files from which the range
+/// is made. Does not wait for them.
 void SourceTables::ask(const SegmentRange &range) {
   const uint64_t end = range.offset + range.bytes;
   for (uint64_t at = range.offset; at < end;) {
@@ -113,7 +115,8 @@ Status SourceTables::require(std::span<const SegmentRange> ranges) {
         file.plan().segments()->Get(range.segment)->digest_chunk();
     const uint64_t end = range.offset + range.bytes;
     for (uint64_t at = range.offset; at < end;) {
-      // Pages from the one of `at` to the end of the range or of the chunk.
+      // From the page that contains `at`, up to the end of the range or of the
+      // chunk, whichever comes first.
       const uint64_t first = at / kPlanPageBytes;
       const uint64_t stop = std::min((at / chunkSize + 1) * chunkSize, end);
       const uint64_t last = ceilDiv(stop, kPlanPageBytes);

@@ -1,14 +1,15 @@
 //===- SourceTables.h - single rows of tables in a model's file -*- C++ -*-===//
 //
-// What TableRows.h is for a plan that contains its tables, this is for a
-// reference plan: of a table whose rows lie in a source file, a pass needs only
-// the rows of its tokens. Their bytes are made in memory of their own, whose
-// addresses do not change, because kernels need the alignment and the layout
-// of the plan.
+// Provides the rows of embedding tables to a reference plan, as TableRows.h
+// does to a plan that contains its tables. The table lies in a source file, and
+// a pass needs only the rows of its tokens. Kernels need the alignment and the
+// layout of the plan, so the bytes of these rows are made in separate memory,
+// whose addresses do not change.
 //
 // The first time that a row of a chunk is needed, the whole chunk is made and
-// its digest verified. Only the pages with the row are kept. They are dropped
-// once there are some MiB of them, unless the placement keeps the table in RAM.
+// its digest verified. Only the pages that contain the row are kept. Such pages
+// are dropped once there are some MiB of them, unless the placement keeps the
+// table in RAM.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes. Thread-
 // safety: one caller at a time. Errors: VerificationFailed, Io, and DoesNotFit
@@ -31,7 +32,7 @@ namespace air::rt {
 
 class SourceTables {
 public:
-  /// At most about this number of bytes stays in memory after endPass().
+  /// endPass() leaves at most about this number of bytes in memory.
   static constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
 
   static Result<std::unique_ptr<SourceTables>>
@@ -41,28 +42,30 @@ public:
   SourceTables(const SourceTables &) = delete;
   SourceTables &operator=(const SourceTables &) = delete;
 
-  /// The addresses of the segment's bytes; empty if no step gathers rows of it.
+  /// The memory of the segment's bytes, which require() fills in; empty if no
+  /// step gathers rows of the segment.
   std::span<const uint8_t> table(uint32_t segment) const {
     return {tables[segment].memory, tables[segment].bytes};
   }
 
-  /// Makes and verifies the ranges, which must lie in segments that table() has
-  /// addresses of.
+  /// Makes and verifies the bytes of the ranges. table() must not be empty for
+  /// their segments.
   Status require(std::span<const SegmentRange> ranges);
 
-  /// Drops rows from memory if there are more than kCachedBytes of them that
-  /// `placement` does not keep in RAM.
+  /// If more than kCachedBytes bytes have been made since pages were last
+  /// dropped, drops the pages of all tables that `placement` does not keep in
+  /// RAM.
   void endPass(const plan::Placement &placement);
 
-  /// The bytes that were made so far, in whole pages and chunks.
+  /// The number of bytes that have been made so far, in whole pages and chunks.
   uint64_t bytesNeeded() const { return needed; }
 
 private:
   struct Table {
     uint8_t *memory = nullptr;
-    uint64_t bytes = 0;         ///< whole pages
-    std::vector<bool> verified; ///< per chunk
-    std::vector<bool> present;  ///< per page
+    uint64_t bytes = 0;         ///< rounded up to whole pages
+    std::vector<bool> verified; ///< per chunk: its digest was right
+    std::vector<bool> present;  ///< per page: it is in memory
   };
 
   SourceTables(const PlanFile &plan, const SourceFiles &sourceFiles,

@@ -3,8 +3,9 @@
 // The part of a plan's placement that the streaming store follows: a list of
 // reads, in the order in which a pass needs their bytes. A resident read
 // happens once, in the first pass, and its bytes stay in memory. Every other
-// read happens in each pass and goes to a window onto the ring (SegmentArena.h).
-// Together, the reads of a segment cover each of its bytes once.
+// read happens in each pass and goes to a window onto the ring
+// (SegmentArena.h). Together, the reads of a segment cover each of its bytes
+// once.
 //
 // Steps are numbered as in the plan's programs. Every program has the same
 // steps.
@@ -25,10 +26,11 @@
 namespace air::rt {
 
 struct StreamedSegment {
-  uint32_t segment = 0;    ///< its index in the plan
-  uint64_t fileOffset = 0; ///< of its first byte; for a reference plan, see
-                           ///< rawOffsets()
-  uint64_t bytes = 0;      ///< in the file, in whole pages
+  uint32_t segment = 0; ///< its index in the plan
+  /// The offset of its first byte in the file of the plan. For a reference
+  /// plan, see rawOffsets().
+  uint64_t fileOffset = 0;
+  uint64_t bytes = 0; ///< in the file, in whole pages
   /// The bytes that a digest covers, in whole pages. The chunks divide the
   /// segment from its start; the last one may be shorter.
   uint64_t chunkBytes = uint64_t{1} << 20;
@@ -36,17 +38,18 @@ struct StreamedSegment {
 
 /// Bytes of a segment. If they are resident, they are the first ones of the
 /// segment. A chunk that several reads share is verified when its last byte
-/// arrives, so until then its other bytes must stay in memory: those reads are
-/// resident or needed by the same step, as the plan's verifier has checked.
+/// arrives, so until then its other bytes must stay in memory: each of these
+/// reads is resident or needed by the same step as the others, as the plan's
+/// verifier has checked.
 struct ScheduledRead {
   uint32_t segment = 0; ///< index into StreamSchedule::segments
   uint64_t offset = 0;  ///< in the segment
   uint64_t bytes = 0;
   bool isResident = false;
   uint32_t beforeStep = 0; ///< the first step that needs the bytes
-  /// The bytes of the ring that the window shows are free once this step has
-  /// run. A number below 0 refers to the previous pass: -1 is its last step, -2
-  /// the one before it, and so on. Unused if the read is resident.
+  /// The read may begin once this step has run, because its place in the ring
+  /// is free then. A number below 0 refers to the previous pass: -1 is its last
+  /// step, -2 the one before it, and so on. Unused if the read is resident.
   int64_t afterStep = 0;
   uint64_t ringOffset = 0; ///< unused if the read is resident
 };
@@ -60,13 +63,15 @@ struct StreamSchedule {
   std::vector<uint64_t> segmentSizes() const;
   std::vector<RingWindow> windows() const;
   uint64_t residentBytes() const;
-  /// The bytes that a pass reads if it runs all steps, after the first pass.
+  /// The number of bytes that each pass after the first one reads if it runs
+  /// all steps.
   uint64_t bytesPerPass() const;
 };
 
-/// For each segment of a reference plan that is one of weights: where it would
-/// begin in a file that contains the raw bytes of all of them, in whole pages.
-/// SourceReader reads this file, which does not exist.
+/// SourceReader reads the weights of a reference plan as if they lay in a file
+/// that contains the raw bytes of all segments of weights, one after the other,
+/// in whole pages. Returns for each such segment where it begins in this
+/// imaginary file.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
 /// The schedule of placement number `placement` of a verified plan.

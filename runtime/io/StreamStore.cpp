@@ -146,8 +146,9 @@ Status StreamStore::adaptToMemory() {
     }
     return changeTo(next);
   }
-  // A larger placement must be within all limits by itself, and what it needs in
-  // addition must be free, because other processes may be under the same limit.
+  // A larger placement must be within all limits by itself, and what it needs
+  // in addition must be free, because other processes may be under the same
+  // limit.
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest &&
@@ -175,8 +176,8 @@ Status StreamStore::adaptToMemory() {
 
 Status StreamStore::beginPass(uint32_t steps) {
   AIR_RETURN_IF_ERROR(unusable);
-  // Weights that change between two passes would give wrong results, and rows of
-  // a table that is no longer in the file could not be read at all.
+  // Weights that change between two passes would give wrong results, and rows
+  // of a table that is no longer in the file could not be read at all.
   AIR_RETURN_IF_ERROR(file.checkUnchanged());
   if (options.sources != nullptr) {
     AIR_RETURN_IF_ERROR(options.sources->checkUnchanged());

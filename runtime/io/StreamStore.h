@@ -47,13 +47,14 @@ namespace air::rt {
 
 struct StreamOptions {
   IoMethod method = IoMethod::Uring;
-  /// Blocks in flight; at least kLeastDepth are used. The thread that requests
-  /// blocks competes with the compute threads for the CPUs, and the disk must not
-  /// be idle until it has one.
+  /// The number of blocks in flight. At least kLeastDepth are used, whatever
+  /// the value: the thread that requests blocks competes with the compute
+  /// threads for the CPUs, so there must be enough requests to keep the disk
+  /// busy while this thread waits for a CPU.
   uint32_t depth = kLeastDepth;
   static constexpr uint32_t kLeastDepth = 8;
-  /// At most kMostBlockBytes are used, so that the blocks in flight fill only a
-  /// part of the ring.
+  /// The size of a block in bytes. At most kMostBlockBytes are used, so that
+  /// the blocks in flight fill only a part of the ring.
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
@@ -62,8 +63,8 @@ struct StreamOptions {
   const SourceFiles *sources = nullptr;
   /// The compute threads of each memory node; empty if there is one node only.
   std::vector<NodePart> nodeParts;
-  /// No placement that needs more bytes of memory is changed to; 0 means that
-  /// only memoryRoom() decides.
+  /// The store never changes to a placement that needs more than this number of
+  /// bytes of memory; 0 means that only memoryRoom() limits it.
   uint64_t ram = 0;
   /// Returns how much memory the process may use, or nothing if no limit is
   /// known. Called before every pass. May be empty.
@@ -72,9 +73,9 @@ struct StreamOptions {
 
 /// Totals since the store was created.
 struct StreamCounters {
-  uint64_t diskBytes = 0;         ///< that the reader has read
+  uint64_t diskBytes = 0;         ///< bytes that the reader has read
   uint64_t tableBytes = 0;        ///< as TableRows::bytesNeeded()
-  uint64_t waitedNanoseconds = 0; ///< that steps have waited for weights
+  uint64_t waitedNanoseconds = 0; ///< time that steps have waited for weights
   // Of the current placement:
   uint32_t placement = 0;
   uint64_t bytesPerPass = 0;
@@ -88,10 +89,10 @@ uint64_t ramOf(const plan::Placement &placement);
 class StreamStore final : public SegmentStore {
 public:
   /// The number of passes in a row in which there must have been memory for a
-  /// larger placement before the store changes to it. A change costs a pass that
-  /// reads what becomes resident, and saves the same reads in every later pass,
-  /// so it pays for itself at once, but a limit that is written to often must not
-  /// cause a change in every second pass.
+  /// larger placement before the store changes to it. A change costs a pass
+  /// that reads what becomes resident, and saves the same reads in every later
+  /// pass, so the change pays for itself at once. But a limit that is changed
+  /// often must not cause a change in every second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
 
   /// Starts to read weights at once.
@@ -117,7 +118,7 @@ public:
 
   StreamCounters counters() const;
   /// Waits until the weights for the next pass have been read as far ahead as
-  /// the ring allows. Only between passes.
+  /// the ring allows. May only be called between passes.
   void waitUntilIdle() { stream->waitUntilIdle(); }
   /// The memory with the weights that stay resident.
   std::vector<std::span<const uint8_t>> residentMemory() const;
@@ -146,9 +147,9 @@ private:
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
-  /// The number of passes in a row in which a larger placement has fitted, and
-  /// the smallest of those that were the largest to fit.
+  /// The number of passes in a row in which a larger placement has fitted.
   uint32_t roomyPasses = 0;
+  /// The largest placement that has fitted in all of these passes.
   uint32_t roomyPlacement = 0;
   /// The system has refused the memory of a larger placement. It is not asked
   /// again, because each attempt drops what has been read ahead.
@@ -158,7 +159,9 @@ private:
   std::unique_ptr<WeightStream> stream;
   /// Per segment of the plan: its index in the schedule, or kNotStreamed.
   std::vector<uint32_t> places;
-  uint64_t firstPassBytes = 0; ///< of the first placement; never changes
+  /// The number of bytes that the first pass reads. It is computed for the
+  /// placement with which the store started, and never changes.
+  uint64_t firstPassBytes = 0;
   uint64_t bytesPerPass = 0;
   uint64_t residentBytes = 0;
   uint64_t ringBytes = 0;

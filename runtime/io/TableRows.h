@@ -2,9 +2,9 @@
 //
 // A pass reads only one row per token of an embedding table, so the table stays
 // on disk. Kernels gather its rows from the mapping of the plan, and this class
-// brings the pages of these rows into memory before. It asks for all of them
-// at once, so that the disk can read them side by side. The first time that a
-// row of a chunk is needed, the chunk's digest is verified.
+// brings the pages of these rows into memory beforehand. It asks for all of
+// them at once, so that the disk can read them side by side. The first time
+// that a row of a chunk is needed, the chunk's digest is verified.
 //
 // The pages lie in the system's page cache. To bound it, they are dropped again
 // once some MiB have been read.
@@ -27,8 +27,7 @@ namespace air::rt {
 
 class TableRows {
 public:
-  /// At most about this number of bytes stays in the page cache after
-  /// endPass().
+  /// endPass() leaves at most about this number of bytes in the page cache.
   static constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
 
   explicit TableRows(const PlanFile &plan);

@@ -17,8 +17,9 @@ using namespace air::rt;
 
 namespace {
 
-/// How often a request is handed to a kernel that has no memory for it at
-/// present, before that is an error.
+/// If the kernel cannot take a request at present, for example because it has
+/// no memory for it, the request is handed to it at most this number of times.
+/// After that, it counts as an error.
 constexpr int kMostAttempts = 1000;
 
 } // namespace

@@ -1,7 +1,7 @@
 //===- UringReader.h - blocks read through io_uring -------------*- C++ -*-===//
 //
-// The method Uring. One thread submits all requests, and the kernel reads them
-// side by side.
+// Implements the method Uring of BlockReader. One thread submits all requests,
+// and the kernel reads them side by side.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_URINGREADER_H

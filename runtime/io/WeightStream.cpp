@@ -14,8 +14,8 @@ using namespace air::rt;
 
 namespace {
 
-/// The number of steps of a pass that has not begun, or whose number is not
-/// limited.
+/// The value of passSteps between two passes. It is not known yet how many
+/// steps the next pass will run, so the thread reads ahead for all steps.
 constexpr uint32_t kAllSteps = std::numeric_limits<uint32_t>::max();
 
 /// Checks that the executor, which runs one step after the other, never waits
@@ -57,7 +57,7 @@ WeightStream::start(StreamSchedule schedule, const SegmentArena &arena,
 
 WeightStream::~WeightStream() { pause(); }
 
-/// Adapts what depends on the schedule.
+/// Recomputes the members that depend on the schedule.
 void WeightStream::reset() {
   for (size_t i = 0; i < schedule.segments.size(); ++i) {
     const StreamedSegment &segment = schedule.segments[i];
@@ -167,9 +167,9 @@ Status WeightStream::require(uint32_t step) {
   }
   uint64_t begin = monotonicNanoseconds();
   std::unique_lock lock(mutex);
-  // A failure of a later pass does not concern this one, and neither does one of
-  // an earlier pass from which the reading thread has not yet recovered.
-  // A reader that is broken serves no pass.
+  // A failure of a later pass does not concern this one, and neither does one
+  // of an earlier pass from which the reading thread has not yet recovered. A
+  // reader that is broken serves no pass.
   auto hasFailed = [&] {
     return !failure.isOk() && (failedPass == passesEnded || isBroken);
   };
@@ -203,9 +203,9 @@ void WeightStream::restartAt(uint64_t pass) {
 }
 
 /// The number of bytes at the start of a resident read that need not be read,
-/// because they are in memory: after a change of the schedule, all bytes that
-/// were resident before. If the digest of the chunk in which they end has not
-/// been verified yet, they end before that chunk.
+/// because they are in memory already: after a change of the schedule, these
+/// are all bytes that were resident before. If they end within a chunk whose
+/// digest has not been verified yet, the bytes of that chunk do not count.
 uint64_t WeightStream::bytesInMemory(const ScheduledRead &read) const {
   uint64_t bytes = std::min(present[read.segment], read.bytes);
   uint64_t chunkBytes = schedule.segments[read.segment].chunkBytes;
@@ -296,8 +296,8 @@ Status WeightStream::completeOne(uint64_t &pass) {
 Status WeightStream::deliver(const Block &block) {
   const ScheduledRead &read = schedule.reads[block.index];
   const StreamedSegment &segment = schedule.segments[read.segment];
-  // Blocks arrive in order, so all chunks that end in this block are complete. A
-  // chunk may begin in an earlier block of the read, or in the resident bytes
+  // Blocks arrive in order, so all chunks that end in this block are complete.
+  // A chunk may begin in an earlier block of the read, or in the resident bytes
   // before it.
   uint64_t blockEnd = read.offset + block.end;
   uint64_t first = (blockEnd - block.bytes) / segment.chunkBytes;

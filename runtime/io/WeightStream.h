@@ -11,8 +11,8 @@
 //
 // If a read fails, or the executor ends a pass early, the thread drops what it
 // has read ahead and starts again at the beginning of the next pass. A failure
-// therefore ends one pass, not the process. Only if the reader itself fails,
-// does every later pass fail, too.
+// therefore ends one pass, not the process. If the reader itself fails,
+// however, every later pass fails, too.
 //
 // Ownership: borrows the arena and the reader. Thread-safety: all functions are
 // called by one thread at a time. Errors: Io and VerificationFailed, from the
@@ -45,7 +45,8 @@ using VerifyChunk = std::function<Status(uint32_t segment, uint64_t offset,
 /// How a WeightStream reads.
 struct StreamInput {
   BlockReader *reader = nullptr;
-  uint64_t blockBytes = uint64_t{2} << 20; ///< of one request, whole pages
+  /// The size of a request, in whole pages.
+  uint64_t blockBytes = uint64_t{2} << 20;
   VerifyChunk verify;
 };
 
@@ -58,13 +59,14 @@ public:
   WeightStream(const WeightStream &) = delete;
   WeightStream &operator=(const WeightStream &) = delete;
 
-  /// The next pass begins. It runs the steps [0, steps).
+  /// Begins the next pass, which runs the steps [0, steps).
   void beginPass(uint32_t steps);
-  /// Waits until the bytes that steps up to `step` need are in memory.
+  /// Waits until the bytes that the steps up to and including `step` need are
+  /// in memory.
   Status require(uint32_t step);
-  /// All steps up to `step` have run, or will not run in this pass. In the
-  /// latter case, require() has not been called for them, and what they need is
-  /// not read.
+  /// States that all steps up to and including `step` have run, or will not run
+  /// in this pass. In the latter case, require() must not have been called for
+  /// them, and what they need is not read.
   void release(uint32_t step);
   /// The number of steps from `step` on, up to `end`, that need no read in this
   /// pass and whose resident bytes are in memory.
@@ -72,14 +74,14 @@ public:
   void endPass();
 
   /// Waits for the reads in flight and stops the thread. The arena may then be
-  /// mapped anew. Only between passes.
+  /// mapped anew. May only be called between passes.
   void pause();
-  /// Starts the thread again with another schedule of the same segments. What is
-  /// resident in both schedules, and in memory, is not read again.
+  /// Starts the thread again with another schedule of the same segments. What
+  /// is resident in both schedules, and in memory, is not read again.
   Status resume(StreamSchedule changed);
 
-  /// Waits until the thread has read as far ahead as the ring allows. Only
-  /// between passes.
+  /// Waits until the thread has read as far ahead as the ring allows. May only
+  /// be called between passes.
   void waitUntilIdle();
 
   /// Nanoseconds that require() has waited so far.
@@ -98,7 +100,8 @@ private:
     uint64_t pass = 0;
     uint32_t index = 0; ///< of the read
     uint64_t bytes = 0;
-    uint64_t end = 0; ///< the number of bytes of the read up to its end
+    /// The number of bytes from the start of the read to the end of the block.
+    uint64_t end = 0;
     bool done = false;
   };
 
@@ -113,10 +116,11 @@ private:
   void readAhead();
   bool findNext();
   uint64_t bytesInMemory(const ScheduledRead &read) const;
-  /// Whether the read is of the current pass and for a step that has run or is
-  /// left out. What is resident is never past.
+  /// Whether read `index` belongs to the current pass, and to a step that has
+  /// run or is left out. A resident read is never past.
   bool isPast(uint64_t pass, uint32_t index) const;
-  // Both set `pass` to the pass that needs what could not be read.
+  // If these two functions fail, they set `pass` to the pass that needs what
+  // could not be read.
   Status submitNext(uint64_t &pass);
   Status completeOne(uint64_t &pass);
   Status deliver(const Block &block);
@@ -130,28 +134,34 @@ private:
   Cursor cursor;
   std::deque<Block> blocks; ///< in the order of submission
   uint64_t nextId = 0;
-  /// Per chunk of each segment: its digest has been verified.
+  /// For each segment and each of its chunks: whether its digest has been
+  /// verified.
   std::vector<std::vector<bool>> verified;
-  /// Per segment: the number of bytes at its start that are resident and in
-  /// memory.
+  /// For each segment: the number of bytes at its start that are resident and
+  /// in memory.
   std::vector<uint64_t> present;
-  /// Per read: it is resident, and has been requested since the last restart or
-  /// is in memory.
+  /// For each read: whether it is resident, and is in memory or has been
+  /// requested since the last restart.
   std::vector<bool> requested;
 
-  /// Per read: it is resident and in memory. The executor's thread reads them.
+  /// For each read: whether it is resident and in memory. The executor's thread
+  /// reads these values, too.
   std::vector<std::atomic<bool>> loaded;
-  /// Per step: the number of reads that it and earlier steps need.
+  /// For each step: the number of reads of a pass that it and the steps before
+  /// it need.
   std::vector<uint32_t> readsBefore;
-  /// The number of reads that have been made, counted over all passes: pass *
-  /// reads + index + 1.
+  /// The number of reads that have been completed, counted over all passes, or
+  /// that a restart has skipped. After read `index` of pass `pass` it is pass *
+  /// reads.size() + index + 1.
   std::atomic<uint64_t> ready{0};
 
   std::mutex mutex;
   std::condition_variable forReader;
   std::condition_variable forExecutor;
   // Guarded by the mutex.
-  uint64_t stepsDone = 0;   ///< counted over all passes
+  /// The number of steps that have run or were left out, counted over all
+  /// passes.
+  uint64_t stepsDone = 0;
   uint64_t passesEnded = 0; ///< also the number of the current pass
   uint32_t passSteps = 0;   ///< steps of the current pass
   bool stopping = false;

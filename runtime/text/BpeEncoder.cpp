@@ -60,7 +60,7 @@ namespace {
 
 /// The size of the table of words that have been encoded: 256 KiB.
 constexpr size_t kKnownWords = 4096;
-/// The size of a text in bytes from which on the table is used.
+/// The table is used only for texts of at least this number of bytes.
 constexpr size_t kLongText = 4096;
 
 bool isWellFormed(std::string_view text) {
@@ -90,7 +90,7 @@ std::string wellFormed(std::string_view text) {
   return out;
 }
 
-/// Returns `text` with spaces for the marks U+2581.
+/// Returns `text` with each U+2581 replaced by a space.
 std::string withSpaces(std::string_view text) {
   constexpr std::string_view kMark = "\xe2\x96\x81";
   std::string out;
@@ -293,7 +293,7 @@ void BpeEncoder::encode(std::string_view text,
   }
   std::string spaced;
   if (spelling() != TokenSpelling::Bytes) {
-    // Tokens and text that contain U+2581 mean spaces.
+    // In tokens and in text, U+2581 stands for a space.
     spaced = withSpaces(text);
     text = spaced;
     repaired = {};

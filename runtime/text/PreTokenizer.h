@@ -25,8 +25,9 @@ public:
   /// The memory of one call of split(). It can be used again.
   using Scratch = std::vector<RegexMatcher>;
 
-  /// Compiles the expressions of the pre-tokenizer with any of its names.
-  /// Errors: Unsupported if it is not known.
+  /// Compiles the expressions of the pre-tokenizer that `pre` names. A
+  /// pre-tokenizer may have several names (PreTokenizerNames.h). Errors:
+  /// Unsupported if the name is not known.
   static Result<PreTokenizer> create(std::string_view pre);
 
   const PreTokenizerRules &rules() const { return *known; }

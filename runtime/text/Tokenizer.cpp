@@ -123,10 +123,10 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
-  // The largest factor by which normalisation shrinks text. SPM and tokens that
-  // are spelled as text replace U+2581, which has three bytes, with a space. In form C, the
-  // three letters of a Hangul syllable, nine bytes, become one character of
-  // three bytes.
+  // The largest factor by which normalisation shrinks text. SPM, and BPE whose
+  // tokens are spelled as text, replace U+2581, which has three bytes, with a
+  // space. In form C, the three letters of a Hangul syllable, nine bytes,
+  // become one character of three bytes.
   constexpr size_t kMostShrinking = 3;
   bool shrinks = state->spm || state->bpe->composes() ||
                  state->bpe->spelling() != TokenSpelling::Bytes;

@@ -77,7 +77,7 @@ def check(plan, total, nanoseconds, options=()):
             right = abs(float(found[7]) / (nanoseconds * 1e-9) - 1) < 0.01 if nanoseconds else found[6] is None
             t.expect(right, f"{line!r}: the plan predicts {nanoseconds} ns")
             last = done
-    # The text can go elsewhere.
+    # The bar is also shown if stdout, to which the text goes, is a file.
     with open(work / "text", "wb") as out:
         t.expect("loading" in on_terminal(plan, 80, options, out), "nothing is shown if stdout is a file")
     t.expect((work / "text").read_text() == quiet.stdout, "the text differs")

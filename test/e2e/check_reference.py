@@ -47,8 +47,9 @@ def least_ram(model, *options):
     return float(found[1]) * {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[found[2]] + 2**20
 
 
-# Models of three families: with a table beside the head's matrix, with one
-# matrix for both, and with heads of one element.
+# Models of three families. The first one has an embedding table and a separate
+# matrix for the head, the second one uses one matrix for both, and the third
+# one has attention heads of one element.
 for model in (models / f"{name}.gguf" for name in ("llama2", "qwen3", "heads-64-of-1")):
     ids = [3, 1, 20, 33, 2, 7, 40, 3]
     t.pack(model, work / "whole.air")
@@ -57,8 +58,9 @@ for model in (models / f"{name}.gguf" for name in ("llama2", "qwen3", "heads-64-
              f"{model.name}: the logits differ")
 
 # Width, heads, KV heads, elements of a head, and width of the feed-forward
-# network. KV heads of 40 elements in all, 200 in all, and the vocabulary are no
-# multiples of 16, so a block of 16 rows has rows of two matrices, or less.
+# network. The matrices of the keys and values have 40 rows (Q8_0) or 200 rows
+# (BF16). These numbers and the vocabulary are not multiples of 16, so some
+# blocks of 16 rows contain rows of two matrices, or fewer than 16 rows.
 SHAPES = {
     "Q4_K_M": (768, 12, 4, 64, 2816),
     "Q8_0": (640, 16, 1, 40, 3008),
@@ -136,7 +138,7 @@ for at, text in ((60, "the digest of its header is"), (places["blk.0.attn_q.weig
 model.write_bytes(data)
 t.expect(logits(plan, 5) == expected, "the restored file gives other logits")
 
-# An option that says nothing about this plan is refused.
+# An option that does not apply to the plan is refused.
 refused(2, "give pread or buffered, or leave out --io", plan, "--io", "uring")
 t.pack(model, work / "whole.air", "--ctx", 128)
 refused(2, "leave out --source", work / "whole.air", "--source", work)

@@ -99,9 +99,9 @@ t.expect(logits(plan, tokens, 5, "--ram", int(ram * 0.91)) == expected[5], "the 
 message = refusal(t.AIRRUN, "logits", plan, "--tokens", "1", "-o", work / "out.f32", "--ram", "1MiB")
 t.expect("--ram" in message, message)
 
-# Surroundings that leave little: one CPU, and little memory that may be locked,
-# for a user whose limits count. The method of reading may be another one then,
-# and a note must say so.
+# Runs with scarce resources: with one CPU, and with little memory that may be
+# locked, as a user to whom the limits apply (root is exempt). airrun may then
+# read with another method, and a note must say so.
 USER = 61234 if os.geteuid() == 0 else os.geteuid()
 
 

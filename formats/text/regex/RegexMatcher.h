@@ -63,8 +63,8 @@ private:
     size_t lowest; ///< for a Loop: the position at which it began
     size_t trail;  ///< the length of the trail up to here
   };
-  /// In a look-ahead, the way from its start to the current position: the
-  /// positions at which memo `memo` was asked.
+  /// A look-ahead records what it has marked: in memo `memo`, the positions
+  /// from `first` to `last`. If it succeeds, they are marked in memo + 1, too.
   struct Step {
     uint32_t memo;
     size_t first;
@@ -83,7 +83,8 @@ private:
   bool run(uint32_t pc, size_t position, bool inLook, size_t &end);
   bool repeat(uint32_t pc, const RegexInstruction &in, size_t &position,
               bool inLook, bool &isKnown);
-  /// The bit of `position` in memo `memo`, in a page that is made if needed.
+  /// Whether `position` is in the set with the number `memo`
+  /// (RegexInstruction).
   bool marked(uint32_t memo, size_t position) const;
   void mark(uint32_t memo, size_t position);
   void unmark(uint32_t memo, size_t position);
@@ -101,11 +102,13 @@ private:
   size_t windowEnd = 0;
   std::vector<Pending> pending;
   std::vector<Step> trail;
-  std::vector<uint32_t> pageOf; ///< for each 4096 positions: a page, or kNoPage
-  std::vector<uint64_t> bits;   ///< all pages
+  /// For each block of kPagePositions positions: the number of its page in
+  /// `bits`, or kNoPage if none of them is marked.
+  std::vector<uint32_t> pageOf;
+  std::vector<uint64_t> bits; ///< the pages, one after the other
   std::vector<uint32_t> freePages;
   size_t firstPage = 0; ///< earlier entries of pageOf are kNoPage
-  size_t lastPage = 0;  ///< so are entries from here on
+  size_t lastPage = 0;  ///< entries from this one on are kNoPage
   uint64_t stepsTaken = 0;
 };
 

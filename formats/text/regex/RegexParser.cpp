@@ -154,7 +154,7 @@ Parser::NodeOr Parser::parseChoice() {
   if (choice.children.size() == 1) {
     return choice.children[0];
   }
-  // Characters to choose from are a set.
+  // A choice between single characters is a set of characters.
   if (std::ranges::all_of(choice.children,
                           [&](uint32_t child) { return isSet(child); })) {
     CodePointSet all;

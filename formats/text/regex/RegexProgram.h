@@ -45,12 +45,13 @@ struct RegexInstruction {
     TextStart,
     TextEnd, ///< the end; also before a final line feed, if `count` is 1
   };
-  /// No need to remember where this instruction has failed.
+  /// The `memo` of an instruction for which nothing is remembered.
   static constexpr uint32_t kNoMemo = UINT32_MAX;
 
   Op op = Accept;
   bool negated = false;
-  /// Split: if `next` begins with a class in its row, it certainly matches.
+  /// Split: `next` certainly matches if the class of the next character is in
+  /// `nextRow`.
   bool nextIsSure = false;
   /// Split: one of its successors leads back to it.
   bool isLoop = false;
@@ -60,8 +61,9 @@ struct RegexInstruction {
   uint32_t next = 0;
   uint32_t other = 0;
   uint32_t count = 0;
-  /// The number of a set of positions: those where the instruction is known to
-  /// fail. In a look-ahead, memo + 1 has those where it is known to succeed.
+  /// The number of a set of positions, at which the instruction is known to
+  /// fail. For an instruction of a look-ahead, set memo + 1 contains the
+  /// positions at which it is known to succeed.
   uint32_t memo = kNoMemo;
 };
 
@@ -71,13 +73,15 @@ struct RegexProgram {
 
   std::vector<RegexInstruction> code;
   std::vector<RegexRow> rows;
-  /// Where to start, given the class of the first character: past all choices
-  /// that this class decides. kNowhere if no match begins with it.
+  /// The entry of `start` for a class with which no match begins.
   static constexpr uint32_t kNowhere = UINT32_MAX;
+  /// For each class of the first character, the instruction with which a match
+  /// begins. Choices that the class decides have already been made.
   std::array<uint32_t, 256> start{};
   uint32_t wordRow = 0; ///< the word characters, if there is a WordEdge
   uint32_t memos = 0;
-  std::vector<uint32_t> mainMemos; ///< those that are not of a look-ahead
+  /// The memos of instructions that are not in a look-ahead.
+  std::vector<uint32_t> mainMemos;
   /// The class of code point c is classes[pages[c / 128] * 128 + c % 128].
   std::vector<uint16_t> pages;
   std::vector<uint8_t> classes;
@@ -88,7 +92,7 @@ struct RegexProgram {
 };
 
 /// Errors: Unsupported if the expression has too many instructions or classes,
-/// or repeats without a limit what may match the empty text.
+/// or repeats, without a limit, something that may match the empty text.
 Result<RegexProgram> compileRegex(const RegexSyntax &syntax);
 
 } // namespace air

@@ -15,12 +15,14 @@ struct RegexNode {
     Empty,     ///< matches the empty text
     Set,       ///< one character of sets[set]
     Sequence,  ///< all children, one after the other
-    Choice,    ///< the first of the children with which the whole matches
+    Choice,    ///< the first child with which the whole expression matches
     Repeat,    ///< children[0], `least` to `most` times
     LookAhead, ///< the text that follows matches children[0], or not (`negated`)
     WordEdge,  ///< \b, or \B (`negated`)
     TextStart, ///< ^ and \A
-    TextEnd,   ///< \z; also before a final line feed (`beforeLineFeed`): $
+    /// \z, or, with `beforeLineFeed`, $, which also matches before a line feed
+    /// at the end.
+    TextEnd,
   };
   enum Mode : uint8_t { Greedy, Lazy, Possessive };
   static constexpr uint32_t kUnlimited = UINT32_MAX;

@@ -15,9 +15,9 @@
 
 namespace air {
 
-/// The set with a property that is written \p{NAME} in an expression: a general
-/// category ("Lu"), a group of categories ("L"), or a script ("Han"). Names
-/// are case-sensitive. Returns nothing if the name is not known.
+/// The code points with a property that is written \p{NAME} in an expression: a
+/// general category ("Lu"), a group of categories ("L"), or a script ("Han").
+/// Names are case-sensitive. Returns nothing if the name is not known.
 std::optional<CodePointSet> codePointsWith(std::string_view property);
 
 /// The names that codePointsWith() knows, for messages: "C, Cc, ...".

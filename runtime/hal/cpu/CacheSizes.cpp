@@ -65,7 +65,8 @@ CacheSizes cacheSizes(const std::string &root, uint32_t cpu) {
 
 uint64_t allLastLevelCacheBytes(const std::string &root,
                                 std::span<const uint32_t> cpus) {
-  // The size of each last-level cache, by the first CPU that shares the cache.
+  // The size of each last-level cache. The key is the first CPU that shares the
+  // cache.
   std::map<uint32_t, uint64_t> caches;
   for (uint32_t cpu : cpus) {
     uint64_t largest = 0;

@@ -39,8 +39,8 @@ public:
                             std::vector<std::span<const uint8_t>> ranges);
 
   /// Returns the bandwidth in bytes per second, the best of `samples` samples.
-  /// Each sample takes at least `milliseconds` milliseconds. Returns 0 if there is
-  /// nothing to read.
+  /// Each sample takes at least `milliseconds` milliseconds. Returns 0 if there
+  /// is nothing to read.
   double measure(uint32_t samples, uint32_t milliseconds);
 
   /// The part of the buffer of create() that belongs to thread `thread` of the

@@ -66,9 +66,10 @@ Result<BlockMemory> BlockMemory::create(uint64_t bytes, bool hugePages) {
     }
     return memory;
   }
-  // Pages that are touched one after the other often lie side by side in the
-  // RAM of an idle machine, which pages of a program that has run for long do
-  // not. A step without a common divisor with `pages` visits each page once.
+  // On an idle machine, pages that are touched one after the other often lie
+  // side by side in the RAM. The pages of a program that has run for a long
+  // time do not, so the pages are touched in a scattered order here. A step
+  // without a common divisor with `pages` reaches each page once.
   const uint64_t pages = bytes / kPageBytes;
   uint64_t step = pages * 5 / 8;
   while (std::gcd(step, pages) != 1) {

@@ -33,24 +33,25 @@ constexpr uint32_t kDepths[] = {2, 4, 1};
 constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,
                                  IoMethod::Buffered};
 constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
-/// This many combinations get a sample even if there is no time: at least one
-/// of each method.
+/// The number of combinations that get a sample even if the time is over: at
+/// least one of each method.
 constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// The least duration of a sample. It is short enough that all combinations
 /// take some 2 seconds on a drive that reads 2 GB/s.
 constexpr double kSampleSeconds = 0.02;
 constexpr double kPromising = 0.8;
-/// The usual size first, then those that show whether it matters.
+/// The usual size comes first. The others show whether the size matters.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-constexpr double kRingShare = 0.2; ///< of the time
+constexpr double kRingShare = 0.2; ///< share of the time that rings get
 
 double medianOf(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
   return samples.empty() ? 0 : samples[(samples.size() - 1) / 2];
 }
 
-/// A rate for a profile, in which it is at least 1.
+/// Converts a measured rate for a profile, where rates are whole numbers of at
+/// least 1.
 uint64_t rounded(double rate) {
   return static_cast<uint64_t>(std::llround(std::max(1.0, rate)));
 }
@@ -59,16 +60,17 @@ struct Way {
   DiskRate rate;
   BlockReader *reader = nullptr;
   uint8_t *memory = nullptr;
-  /// The size of the memory, if the blocks go to all of it one after the other;
-  /// 0 if it is only as large as the blocks in flight.
+  /// The size of the ring, if blocks are read into successive places of the
+  /// memory; 0 if each request in flight has a fixed place.
   uint64_t ringBytes = 0;
-  uint64_t next = 0;                ///< place of the next block in the ring
+  uint64_t next = 0;                ///< where in the ring the next block goes
   std::vector<double> samples = {}; ///< bytes per second
 
   double median() const { return medianOf(samples); }
 };
 
-/// The size of the file, if it is worth reading.
+/// Returns the size of the file. Fails if the file is not suitable for
+/// measuring a disk.
 Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
   struct stat info = {};
   if (fstat(descriptor, &info) != 0) {
@@ -270,8 +272,9 @@ Probe::measureRings(const std::vector<DiskRate> &curve,
       std::find_if(ways.begin(), ways.end(), [&](const Way &candidate) {
         return compareDiskRates(candidate.rate, chosen) == 0;
       });
-  // All rings are in the same memory. If the system has none for the largest
-  // ones, or if they would take much of it, the others are enough.
+  // All rings use the same block of memory, which is as large as the largest
+  // ring. Rings that would take much of the machine's memory, or for which the
+  // system has no memory, are left out.
   const uint64_t capacity = memoryCapacity("");
   std::vector<uint64_t> bytes(std::begin(kRings), std::end(kRings));
   std::erase_if(bytes, [&](uint64_t size) {

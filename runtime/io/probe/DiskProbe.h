@@ -13,10 +13,11 @@
 // sample, the rest is not measured. A rate is the median of its samples; that
 // of a combination that is far from the best is from a single sample.
 //
-// These samples read to as little memory as possible. A plan reads to a ring of
-// some 24 MiB or more, which may not fit in a cache, so the last fifth of the time
-// goes to samples of the chosen combination with rings of 8, 24, 64 and 128 MiB,
-// the usual size first. Each of them fills the ring at least once.
+// These samples read into as little memory as possible. When a plan runs, it
+// reads into a ring of some 24 MiB or more, which may not fit in a cache, so
+// the last fifth of the time goes to samples of the chosen combination with
+// rings of 8, 24, 64 and 128 MiB, the usual size first. Each of them fills the
+// ring at least once.
 //
 // The file should be on the disk that will hold plans. Reads past the page
 // cache may still come from a cache of the drive, of its controller or of the

@@ -211,16 +211,19 @@ TEST(Budget, APinnedShareHasOnePlacement) {
   ASSERT_TRUE(placements.isOk()) << placements.status().message();
   ASSERT_EQ(placements->size(), 1U);
   EXPECT_EQ(placements->front().budget, limit.bytes);
-  // Half of each 64 MiB.
+  // Half of each segment of 64 MiB stays in RAM.
   EXPECT_EQ(placements->front().weights.weights,
             std::vector<uint64_t>(16, 32 * kMiB));
   EXPECT_EQ(placements->front().weights.streamedBytes(), 512 * kMiB);
 }
 
 TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
-  // 512 MiB stay. A pass reads 512 MiB, of which the ring holds a 14th: 36.57
-  // MiB, which is at least the 32 MiB of a step and 4 MiB. All but the weights
-  // takes 77 MiB. With 45 %, 460.8 MiB stay, and the ring takes 40.2 MiB.
+  // The other items need 77 MiB. With --pin 50, half of the weights, 512 MiB,
+  // stay in RAM, and each pass reads the other 512 MiB. The ring must hold the
+  // 32 MiB of a step and 4 MiB more, and a pass must fill it a whole number of
+  // times: it fills a ring of 512 / 14 = 36.57 MiB 14 times. With --pin 47,
+  // 481.28 MiB stay, and the ring has 542.72 / 14 = 38.77 MiB, so that
+  // everything fits in 600 MiB.
   RamLimit limit{600 * kMiB, "--ram gives"};
   limit.pinned = 50;
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
@@ -231,8 +234,10 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or more RAM");
-  // With 0 %, a 15th of the 1024 MiB that a pass reads is 68.27 MiB. Without
-  // --pin, a ring of 68 MiB would do.
+  // With --pin 0, a pass reads 1024 MiB, and the ring must hold the 64 MiB of a
+  // step and 4 MiB more. A pass can fill such a ring at most 15 times, so it
+  // has 1024 / 15 = 68.27 MiB. Together with the other 77 MiB this does not
+  // fit. Without --pin, a ring of 68 MiB would do, which fits.
   limit.bytes = 145 * kMiB + 4096;
   EXPECT_THAT(planPlacements(manyWeights(), demand(), limit).status().message(),
               HasSubstr("no other --pin fits either"));

@@ -19,21 +19,23 @@ TEST(CostModel, TheSlowestLinkLimits) {
 }
 
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
-  // Reading takes 100 ms. Of the 40 ms of arithmetic, three quarters are not
-  // hidden by it.
+  // Reading takes 100 ms and arithmetic 40 ms. A quarter of the arithmetic, 10
+  // ms, overlaps with reading, so the pass takes 130 ms.
   const LinkLoad reading = {"dram", 8'000'000'000, 80'000'000'000};
   const LinkLoad arithmetic = {"cpu", 4'000'000'000, 100'000'000'000};
   PassPrediction prediction = predictPass({reading, arithmetic});
   EXPECT_EQ(prediction.nanoseconds, 130'000'000U);
   EXPECT_EQ(prediction.limit, "dram");
-  // The disk works at the same time as the cores.
+  // The disk works at the same time as the cores, so 120 ms of disk reads add
+  // nothing.
   EXPECT_EQ(
       predictPass({reading, arithmetic, {"disk", 120, 1'000}}).nanoseconds,
       130'000'000U);
   prediction = predictPass({reading, arithmetic, {"disk", 140, 1'000}});
   EXPECT_EQ(prediction.nanoseconds, 140'000'000U);
   EXPECT_EQ(prediction.limit, "disk");
-  // 300 ms of arithmetic hide a quarter of the reading.
+  // Here arithmetic takes 300 ms. A quarter of the 100 ms of reading overlaps
+  // with it, so the pass takes 375 ms.
   prediction = predictPass({reading, {"cpu", 30, 100}});
   EXPECT_EQ(prediction.nanoseconds, 375'000'000U);
   EXPECT_EQ(prediction.limit, "cpu");

@@ -138,23 +138,26 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
-// All but 16 MiB fit. Two rings of the wanted size hold 64 MiB, so 32 MiB of the
-// room would be idle. Instead, a pass reads two rings of 16 MiB, each of which
-// holds the 8 MiB of a step and 8 MiB more.
+// 16 of the 256 MiB do not fit. If a pass filled a ring of the wanted size, 32
+// MiB, twice, it would read 64 MiB, and 16 MiB of RAM would be idle. Instead,
+// it fills a ring of 16 MiB twice. Such a ring holds the 8 MiB of a step and 8
+// MiB more.
 TEST(Placement, AlmostEverythingStays) {
   const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
   EXPECT_EQ(placement.ringBytes, 16 * kMiB);
   EXPECT_EQ(placement.streamedBytes(), 32 * kMiB);
   EXPECT_EQ(placement.ramBytes(), 240 * kMiB);
-  // A ring must hold one read of 4 MiB in addition to what a step needs, so a
-  // pass reads at least 16 MiB, of which a step needs 4 MiB.
+  // A pass fills the ring at least twice. Each of the four steps needs a
+  // quarter of what a pass reads, which is half of such a ring. The ring must
+  // also hold one read of 4 MiB, so it has at least 8 MiB, and a pass reads at
+  // least 16 MiB.
   EXPECT_EQ(placed(fourEqual(), 248 * kMiB).streamedBytes(), 16 * kMiB);
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
 
-// A model of 40 segments of 1 MiB reads twice what is missing, too, although it
-// is smaller than two rings of the wanted size.
+// In a model of 40 segments of 1 MiB, too, a pass reads twice the bytes that do
+// not fit, although the model is smaller than two rings of the wanted size.
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -168,8 +171,9 @@ TEST(Placement, SmallModelsUseAllOfTheRoom) {
     EXPECT_NEAR(static_cast<double>(placement.ramBytes()),
                 static_cast<double>((40 - missing) * kMiB), 40.0 * kPage);
   }
-  // Less than 9 MiB cannot be read: two rings with 4 MiB and the rest of a
-  // segment.
+  // Only 1 MiB does not fit, but a pass fills the ring at least twice. The ring
+  // must hold a read of 4 MiB and what is not resident of a segment, about 0.2
+  // MiB, so a pass reads about 8.4 MiB.
   EXPECT_LT(placed(problem, 39 * kMiB).streamedBytes(), 9 * kMiB);
 }
 
@@ -309,9 +313,10 @@ TEST(Placement, EveryPageIsThereWhenItIsNeeded) {
   EXPECT_GT(streamed, 100);
 }
 
-/// The most pages that stay in RAM with a ring that divides a pass evenly, found
-/// by trying all numbers of rings and many shares. Two rings may be smaller than
-/// is wanted otherwise.
+/// The most pages that can stay in RAM if a pass fills the ring a whole number
+/// of times, found by trying all such numbers and many shares. A ring should
+/// hold what a step needs, and half as much again, but at least 16 MiB more. If
+/// a pass fills the ring twice, 4 MiB more are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {
@@ -391,9 +396,10 @@ TEST(Placement, MoreRoomMeansLessToRead) {
 }
 
 TEST(Placement, APinnedShareStays) {
-  // Of each 64 MiB, 16 MiB stay in RAM. The ring holds the 48 MiB that a step
-  // needs and half as much again, but a pass must fill it a whole number of
-  // times, and 192 / 72 is not one: so it fills a ring of 96 MiB twice.
+  // 16 MiB of each segment of 64 MiB stay in RAM, so a pass reads 192 MiB. The
+  // ring should hold the 48 MiB that a step needs and half as much again, 72
+  // MiB in all. But a pass must fill the ring a whole number of times, so it
+  // fills a ring of 96 MiB twice.
   const WeightProblem problem = fourEqual();
   const uint64_t enough = (64 + 96) * kMiB;
   Result<WeightPlacement> placement = pinWeights(problem, 25, enough);
@@ -402,8 +408,8 @@ TEST(Placement, APinnedShareStays) {
   EXPECT_EQ(placement->ringBytes, 96 * kMiB);
   EXPECT_EQ(placement->streamedBytes(), 192 * kMiB);
   EXPECT_TRUE(verifyWeights(problem, *placement, enough).isOk());
-  // With less room, the ring holds at least what a step needs and 4 MiB: a third
-  // of the pass is 64 MiB.
+  // With less room, the ring need only hold the 48 MiB that a step needs and 4
+  // MiB more. A pass then fills a ring of 192 / 3 = 64 MiB three times.
   EXPECT_EQ(leastBytesPinned(problem, 25), (64 + 64) * kMiB);
   placement = pinWeights(problem, 25, enough - 1);
   ASSERT_TRUE(placement.isOk()) << placement.status().message();
@@ -412,7 +418,7 @@ TEST(Placement, APinnedShareStays) {
   EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(refused.message(), HasSubstr("128.00 MiB"));
   EXPECT_THAT(refused.message(), HasSubstr("127.00 MiB"));
-  // Everything stays, and nothing is read.
+  // All weights stay in RAM, and a pass reads nothing.
   EXPECT_EQ(leastBytesPinned(problem, 100), 256 * kMiB);
   EXPECT_TRUE(pinWeights(problem, 100, 256 * kMiB)->reads.empty());
 }

@@ -91,8 +91,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // CHECK-NOT: plan.placement
 // CHECK: plan.decision "ram" = "218215412" by default
 
-// With 75 %, there is one placement, also if more would fit. The ring holds the 16
-// MiB that a step needs and 16 MiB more.
+// With --pin 75, there is only one placement, even if a larger one would fit.
+// The ring holds the 16 MiB that a step needs and 16 MiB more.
 
 // PIN: plan.placement resident [1000, 50331648, 50331648, 50331648, 50331648, 500, 0] ring 33554432 {{{$}}
 // PIN-NEXT: plan.budget ram bytes 260000000

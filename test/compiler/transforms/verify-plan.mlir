@@ -183,10 +183,10 @@ module {
 
 // -----
 
-// What the steps need is worked out from the row tiles of their dispatches: each
-// of the two parts of this matmul reads 16 rows of 2 MiB, which fill the ring.
-// The second part's rows are read too early, when the first part still uses its
-// own.
+// What the steps need is worked out from the row tiles of their dispatches:
+// each of the two parts of this matmul reads 16 rows of 2 MiB, which fill the
+// ring. The second part's rows are read too early, while the first part still
+// uses its own rows.
 
 // expected-error @+1 {{placement 0: read 1 may overwrite what read 0 has put into the ring before step 0 has run}}
 module {
@@ -242,7 +242,8 @@ module {
 
 // -----
 
-// The last rows of the first part are read for the second one only.
+// The last rows that the first part needs are read too late: before the second
+// part, but not before the first one.
 
 // expected-error @+1 {{placement 0: read 1 is made after step 0 and before step 1, which is out of order or too late for step 0}}
 module {

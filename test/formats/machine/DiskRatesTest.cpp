@@ -82,7 +82,7 @@ TEST(DiskRates, TheBandwidthIsThatOfTheUsualRing) {
       {8 * kMiB, 3000}, {24 * kMiB, 2800}, {64 * kMiB, 2100}};
   EXPECT_EQ(streamingBandwidth(curve, rings), 2800u);
   EXPECT_EQ(streamingBandwidth(curve, {rings + 2, 1}), 2100u);
-  // A smaller ring says nothing about the usual one.
+  // The rate of a ring that is smaller than the usual one does not count.
   EXPECT_EQ(streamingBandwidth(curve, {rings, 1}), 3100u);
   EXPECT_EQ(streamingBandwidth(curve, {}), 3100u);
   EXPECT_EQ(streamingBandwidth({}, {}), 0u);

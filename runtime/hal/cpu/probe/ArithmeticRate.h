@@ -27,7 +27,7 @@ public:
 private:
   ThreadPool *pool;
   ArithmeticLoop loop;
-  uint64_t turns = 4096; ///< of each thread in a sample
+  uint64_t turns = 4096; ///< iterations of each thread in a sample
 };
 
 } // namespace air::rt

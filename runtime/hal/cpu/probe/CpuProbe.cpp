@@ -23,15 +23,15 @@ namespace {
 
 constexpr uint32_t kDistances[] = {1024, 4096, 9216, 16384};
 constexpr uint64_t kTilePages = 8; ///< pages of a tile: 32 KiB
-/// The least duration of a sample of a stream. It is long compared with the time
-/// that threads take to wake up, and short enough that a round takes about a
-/// second.
+/// The least duration of a sample of a stream. It is long compared with the
+/// time that threads take to wake up, and short enough that a round takes about
+/// a second.
 constexpr double kStreamSeconds = 8e-3;
 
-/// Reads `units` units of `unitPages` pages on each of `readers` of the `threads`
-/// threads. The readers are spread evenly, so that each reads memory of its own
-/// node. A reader's part of the buffer has N places for a unit, and its unit
-/// i is at place (first + i * step) mod N.
+/// Reads `units` units of `unitPages` pages on each of `readers` of the
+/// `threads` threads. The readers are spread evenly, so that each reads memory
+/// of its own node. A reader's part of the buffer has N places for a unit, and
+/// its unit i is at place (first + i * step) mod N.
 struct StreamJob {
   const uint8_t *data = nullptr;
   uint64_t partPages = 0; ///< pages of a reader's part

@@ -169,7 +169,9 @@ TEST(CostModel, PredictsTheArithmeticOfZen4) {
     const double cycles = predictBlock(spec, cpu->isa, 1).arithmetic * 3.69;
     EXPECT_NEAR(cycles, test.cycles, test.cycles / 4)
         << info(test.dtype).name << " " << activationName(test.activation);
-    // A plan counts the same in bytes of operands, for all cores.
+    // A plan states the same cost as bytes of vector operands. operandRate() is
+    // the rate of all cores together, so the time of one core is `cores` times
+    // as long.
     const uint64_t blockBytes = uint64_t{256} * 16 *
                                 info(test.dtype).blockBytes /
                                 info(test.dtype).blockElements;
