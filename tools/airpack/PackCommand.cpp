@@ -89,7 +89,7 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// A share of everything, in percent.
+/// The share that means everything, in percent.
 constexpr int64_t kAllPercent = 100;
 
 /// Reads --ram, --disk and --pin.
@@ -467,7 +467,8 @@ Status runPack(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--times")) {
-    // A reference plan is written while the digests of all weights are computed.
+    // For a reference plan, the time includes computing the digests of all
+    // weights, so the weights that the plan does not store count, too.
     uint64_t bytes = plan.bytes().size();
     for (const plan::Segment *segment : *plan.plan().segments()) {
       bytes += options.reference
