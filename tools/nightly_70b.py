@@ -74,7 +74,7 @@ def shape(args):
 
 def check_disk(args, folder):
     model = model_bytes(args, folder)
-    # The layout adds padding to the weights, and the plan has its metadata.
+    # The plan has metadata, and the layout adds padding to the weights.
     plan = model // 64 if args.reference else model + model // 64
     free = shutil.disk_usage(folder).free
     needs = f"{(model + plan) / 1e9:.1f} GB ({model / 1e9:.1f} for the model, {plan / 1e9:.1f} for the plan)"

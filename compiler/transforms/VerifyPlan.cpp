@@ -216,7 +216,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       } else if (segment.getKind() == SegmentKind::Table) {
         placement.tables.push_back(bytes);
       } else if (bytes != segment.getRawBytes()) {
-        return verificationError("not all kernels stay in RAM");
+        return verificationError(
+            "only " + std::to_string(bytes) + " of the " +
+            std::to_string(segment.getRawBytes()) +
+            " bytes of kernels stay in RAM; all of them must");
       }
     }
     for (StreamOp read : op.getOps<StreamOp>()) {

@@ -90,13 +90,13 @@ struct PartReport {
 
 struct KindReport {
   std::string kind;
-  uint64_t steps = 0; ///< the parts of a divided step are one step
+  uint64_t steps = 0; ///< the parts of a divided step count as one
   PartReport part;
 };
 
 struct PlanReport {
   std::vector<PartReport> dispatches;
-  std::vector<PartReport> steps; ///< the parts of divided steps singly
+  std::vector<PartReport> steps; ///< each part of a divided step has an entry
   /// One entry per kind of step, in the order in which the kinds first occur.
   std::vector<KindReport> kinds;
   uint64_t wholeSteps = 0; ///< the sum of KindReport::steps

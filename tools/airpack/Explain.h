@@ -16,7 +16,7 @@ std::vector<cli::Option> explainOptions();
 /// have no meaning together with it.
 Status checkExplainOptions(const cli::Invocation &invocation);
 
-/// Prints what the model would do on the target. `options` need not have a
+/// Prints how the model would run on the target. `options` may still lack a
 /// machine. The weights are not read, and nothing is written.
 Status runExplain(const cli::Invocation &invocation,
                   compiler::CompileOptions options);

@@ -89,7 +89,7 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// A share of everything, in percent.
+/// The share that means everything, in percent.
 constexpr int64_t kAllPercent = 100;
 
 /// Reads --ram, --disk and --pin.
@@ -331,10 +331,9 @@ cli::Command packCommand() {
                  "if 'airrun probe --save' has measured this machine."),
       makeOption("--weightless", "", ValueKind::Flag, "",
                  "Write a plan without the bytes of the weights, which are not "
-                 "read. Such a plan takes only kilobytes, and serves for "
-                 "tests, caches and measurements of the compiler. It can be "
-                 "inspected and verified; airrun cannot generate text with "
-                 "it."),
+                 "read. Such a plan takes only kilobytes. It is useful for "
+                 "testing and measuring the compiler, and can be inspected "
+                 "and verified; airrun cannot generate text with it."),
       makeOption(
           "--reference", "", ValueKind::Flag, "",
           "Write a plan without the bytes of the model's matrices, which "
@@ -467,7 +466,8 @@ Status runPack(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--times")) {
-    // A reference plan is written while the digests of all weights are computed.
+    // For a reference plan, the time includes computing the digests of all
+    // weights, so the weights that the plan does not store count, too.
     uint64_t bytes = plan.bytes().size();
     for (const plan::Segment *segment : *plan.plan().segments()) {
       bytes += options.reference

@@ -94,7 +94,8 @@ std::string contextLine(const plan::Plan &plan) {
   return line + "\n";
 }
 
-/// A speed. Below 1 token/s, its first decimal would not say much.
+/// The text of a speed. Below 1 token/s, one decimal would be too coarse, so
+/// the text has two significant digits.
 std::string rateText(uint64_t nanosecondsPerToken) {
   const double rate = 1e9 / static_cast<double>(nanosecondsPerToken);
   return format(rate < 1 ? "%.2g tokens/s" : "%.1f tokens/s", rate);
@@ -173,7 +174,8 @@ std::string streamLines(const plan::Plan &plan,
                     static_cast<double>(resident + streamed));
 }
 
-/// A line for each placement but the first, for when less RAM is available.
+/// A line for each placement but the first. These placements are used when less
+/// RAM is available.
 std::string alternateLines(const plan::Plan &plan) {
   std::string lines;
   for (uint32_t i = 1; i < sizeOf(plan.placements()); ++i) {

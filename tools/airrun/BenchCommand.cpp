@@ -45,7 +45,8 @@ rt::StreamStore *streamingStore(const rt::Session &session) {
                                                                  : nullptr;
 }
 
-/// The range of the file with the weights over which the disk is measured.
+/// Prepares to measure the disk with the range of the file that contains the
+/// weights.
 Result<DiskLimit> diskLimitOf(const rt::Session &session) {
   if (const SourceFiles *sources = session.sources()) {
     const MappedFile &file = sources->file(0);
@@ -61,10 +62,11 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
                            last.offset() + last.stored_bytes());
 }
 
-/// The memory that this process takes, in bytes. If weights are read in every
-/// pass, the system counts a page of the ring once for every address at which it
-/// is mapped, so the pages are counted in proportion instead. This count exists
-/// only for the present, but the memory of such a session does not grow.
+/// The peak of the memory that this process takes, in bytes. If weights are
+/// read in every pass, the system's peak would count a page of the ring once
+/// for every address at which it is mapped. Then the present memory is
+/// returned, in which each mapping counts for its share of the page. The memory
+/// of such a session does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -309,8 +311,9 @@ Status timeSteps(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// What a session that reads weights in every pass has done in one decode phase.
-/// Counts only while nothing is being read ahead.
+/// What a session that reads weights in every pass has done so far. The
+/// difference between two such objects is what one decode phase has done. The
+/// constructor waits until nothing is being read ahead.
 struct StreamedPhase {
   rt::StreamCounters counters;
   double systemBytes = 0;

@@ -12,8 +12,8 @@
 //                    the least: 1 if nothing is read twice
 //   eta              time by the bound / measured time
 //   predicted_tok_s  what the plan predicts at the rates that were measured: the
-//                    slower of the disk and the cores, which read memory and
-//                    compute for overlappedTime() of the two (CpuRates.h)
+//                    slower of the disk and the cores. For reading memory and
+//                    computing, the cores take overlappedTime() (CpuRates.h)
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -44,7 +44,7 @@ struct BenchLink {
 /// bytes.
 struct BenchStreaming {
   std::string method; ///< how the disk is read: "uring", "pread", "buffered"
-  uint32_t placement = 0; ///< of the plan
+  uint32_t placement = 0; ///< its index in the plan
   uint64_t residentBytes = 0;
   uint64_t ringBytes = 0;
   uint64_t bytesPerPass = 0;
@@ -58,8 +58,8 @@ struct BenchStreaming {
 struct PlanLink {
   std::string name; ///< "dram", "disk" or "cpu", as in the plan
   double bytesPerPass = 0;
-  double planRate = 0;     ///< assumed by the plan, in bytes/s; 0: not known
-  double measuredRate = 0; ///< by this run, in bytes/s; 0: not measured
+  double planRate = 0;     ///< in bytes/s; 0: not known to the plan
+  double measuredRate = 0; ///< in bytes/s; 0: not measured by this run
 };
 
 /// What was measured. prefillSeconds and decodeSeconds are those of the median
@@ -77,7 +77,7 @@ struct BenchMeasurement {
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
   double planRate = 0; ///< predicted by the plan, in tokens/s; 0 if it is not
-  /// What the plan predicts with: empty if it predicts nothing.
+  /// The links that the plan's prediction is made from; empty if it has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
   double firstTokenSeconds = 0;
@@ -99,7 +99,7 @@ struct BenchReport {
     double rate = 0; ///< bytes/s
     double share = 0;
   };
-  std::vector<Link> links; ///< as BenchMeasurement::links
+  std::vector<Link> links; ///< in the order of BenchMeasurement::links
 };
 
 /// The number of bytes of weights and KV that a pass reads, as an average over

@@ -42,8 +42,8 @@ cli::Option ramOption() {
           .kind = cli::ValueKind::String,
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
-                  "GiB. Of the placements that the plan has for several sizes "
-                  "of memory, the first that fits is used.",
+                  "GiB. The plan has placements for several sizes of memory; "
+                  "the largest that fits is used.",
           .defaultText = "what the machine and the memory cgroup allow"};
 }
 
@@ -51,7 +51,7 @@ cli::Option ioOption() {
   return {.name = "--io",
           .kind = cli::ValueKind::Choice,
           .valueName = "METHOD",
-          .help = "How weights are read that do not stay in memory: uring "
+          .help = "How to read the weights that do not stay in memory: uring "
                   "(io_uring, past the page cache), pread (threads, past the "
                   "page cache) or buffered (threads, through the page cache).",
           .defaultText = "the fastest that 'airrun probe --save' has found, or "

@@ -23,11 +23,11 @@
 namespace air {
 namespace {
 
-/// The time for everything, and the part of it that is for the disk.
+/// The seconds that all measurements take, and the disk's share of them.
 constexpr double kSeconds = 15;
 constexpr double kDiskShare = 1.0 / 3;
-/// The size of the file that the disk is measured with, and the most seconds
-/// for writing it, as a part of the time for the disk.
+/// The size of the file that the disk is measured with, and the largest share
+/// of the disk's time that writing the file may take.
 constexpr uint64_t kScratchBytes = uint64_t{256} << 20;
 constexpr double kScratchShare = 1.0 / 3;
 

@@ -125,7 +125,7 @@ std::string diskTable(const std::vector<DiskRate> &curve) {
                         static_cast<double>(chosen.bandwidth) / 1e9);
 }
 
-/// How the rate depends on the size of the memory that is read to.
+/// The line that states the disk's rate for each size of the ring.
 std::string ringLine(const std::vector<RingRate> &rings) {
   std::string line = "to a ring of";
   for (const RingRate &ring : rings) {

@@ -1,9 +1,10 @@
 //===- VerifyCurve.h - what a pass costs with more tokens -------*- C++ -*-===//
 //
 // A pass that waits for the disk takes about as long with several tokens as with
-// one. The curve shows up to how many: the time of a pass with M tokens of one
-// sequence, as in checking M - 1 guessed tokens, and with one token of each of M
-// sequences. The logits of all tokens are computed.
+// one. The curve shows up to how many tokens this is so. For each number M, it
+// has the time of a pass with M tokens of one sequence, as in checking M - 1
+// guessed tokens, and of a pass with one token of each of M sequences. The
+// logits of all tokens are computed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
@@ -22,10 +23,10 @@ namespace air {
 /// The numbers of tokens that are measured if none are given.
 inline constexpr const char *kCurveTokens = "1,2,4,8,16,32,64";
 
-/// A pass, of which several were measured.
+/// The measurement of one pass, or the medians of several.
 struct CurvePass {
-  double seconds = 0;   ///< the median
-  double diskBytes = 0; ///< of weights, read from the disk for the pass
+  double seconds = 0;
+  double diskBytes = 0; ///< of weights that the pass read from the disk
 };
 
 struct CurvePoint {
@@ -40,8 +41,9 @@ struct CurvePoint {
 Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
                                                uint64_t most);
 
-/// Measures all passes in turns, in at most `rounds` rounds; `isEnough` says that
-/// no further round should begin. No sequence of the session may hold tokens.
+/// Measures all passes in turn, in at most `rounds` rounds. No further round
+/// begins once `isEnough` returns true. No sequence of the session may hold
+/// tokens.
 Result<std::vector<CurvePoint>>
 measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
              uint32_t rounds, const std::function<bool()> &isEnough);

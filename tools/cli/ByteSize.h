@@ -16,13 +16,13 @@ namespace air::cli {
 /// error quotes the text, and states what is accepted.
 Result<uint64_t> parseByteSize(const std::string &text);
 
-/// Returns the size that an option was given, or nullopt if it was not given.
+/// Returns the size given with the option, or nullopt if it was not given.
 /// Errors start with the option's name.
 Result<std::optional<uint64_t>> byteSizeOf(const Invocation &invocation,
                                            const std::string &option);
 
-/// Returns the size that --ram was given, or nullopt if it was not given. In
-/// addition to the errors of byteSizeOf(), 0 is a Usage error.
+/// Returns the size given with --ram, or nullopt if --ram was not given. In
+/// addition to the errors of byteSizeOf(), a size of 0 is a Usage error.
 Result<std::optional<uint64_t>> ramOf(const Invocation &invocation);
 
 } // namespace air::cli

@@ -123,7 +123,8 @@ Result<DiskRate> savedDiskRate() {
   if (!cache) {
     return refuse(cache.status());
   }
-  // A probe of another machine has another disk.
+  // The probe of another machine is refused, because that machine has another
+  // disk.
   const Result<MachineProfile> host =
       withMeasurements(hostProfile(), hostCpuModel(), *cache);
   if (!host) {

@@ -9,7 +9,8 @@
 
 namespace air::cli {
 
-/// The width of the terminal, or the usual one if it does not state any.
+/// The width of the terminal in columns, or the usual width if the terminal
+/// does not report any.
 static uint32_t terminalColumns() {
   constexpr uint32_t kUsualColumns = 80;
   struct winsize size = {};

@@ -9,7 +9,7 @@
 
 namespace air::cli {
 
-/// Where the files of a reference plan are.
+/// The option that states where the files of a reference plan are.
 Option sourceOption();
 
 /// The error if --source is given for the plan `path`, which contains its

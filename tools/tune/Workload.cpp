@@ -18,7 +18,8 @@ using codegen::KernelOp;
 using codegen::KernelSpec;
 
 constexpr uint64_t kMaxCopies = 65536;
-/// The number of dispatches of a program whose operands exist in one copy only.
+/// The number of dispatches of a program if there is only one copy of their
+/// operands.
 constexpr uint32_t kCachedDispatches = 64;
 
 uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood

@@ -48,7 +48,7 @@ struct DiskProbeResult {
   std::vector<std::string> notes;
 };
 
-/// Measures for about `seconds` seconds, but at least one sample of some
+/// Takes samples for about `seconds` seconds, and at least one sample of some
 /// combinations. `path` is only used in messages. Errors: Unsupported if the
 /// file is not on a disk (tmpfs, ramfs) or has holes, Usage if it is smaller
 /// than kFewestProbeBytes, and those of the reader with the method Buffered.

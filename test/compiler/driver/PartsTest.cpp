@@ -78,8 +78,8 @@ TEST_P(Parts, ComputeTheSameLogits) {
     EXPECT_GT(stepsOf(*parts), 2 * stepsOf(*whole));
     std::vector<uint32_t> expected = logitsOf(*whole);
     EXPECT_EQ(logitsOf(*parts), expected);
-    // The second time, no store has to be asked for weights, so each pass is one
-    // walk through all steps.
+    // In the second call, the store need not be asked for weights any more, so
+    // each pass is one walk through all steps.
     EXPECT_EQ(logitsOf(*parts), expected);
   }
   std::remove(wholePath.c_str());

@@ -166,7 +166,8 @@ TEST(Budget, AlternatesStreamWhatDoesNotFit) {
     const BudgetedPlacement &placement = (*placements)[i];
     EXPECT_EQ(placement.budget, limit.bytes / 100 * percent[i]);
     EXPECT_LE(sumOf(placement), placement.budget);
-    // 1101 MiB fit in 1200, but not in 1080.
+    // The weights and everything else take 1024 + 77 = 1101 MiB. That fits in
+    // 1200 MiB, but not in 90 % of it.
     EXPECT_EQ(placement.weights.reads.empty(), i == 0);
     const Status verdict = verifyWeights(manyWeights(), placement.weights,
                                          placement.budget - 77 * kMiB);

@@ -91,7 +91,7 @@ TEST(Explain, AllInRam) {
   EXPECT_EQ(all.total.ram, 10 * kGB + (512 + 100 + 8 + 1) * kMiB);
   EXPECT_EQ(all.total.disk, 0u);
   EXPECT_EQ(all.total.vram, 0u);
-  // 9 GB and a row of 20 kB at 60 GB/s.
+  // A decode pass reads 9 GB, and a row of 20 kB, at 60 GB/s.
   ASSERT_TRUE(all.decode);
   EXPECT_NEAR(*all.decode, 60.0 / 9, 1e-3);
   EXPECT_EQ(all.limitedBy, "dram");
@@ -152,8 +152,8 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_EQ(row(all, "system").ram, 2 * kGiB);
   EXPECT_NEAR(*all.decode, 900.0 / 9, 0.05);
   EXPECT_EQ(all.limitedBy, "vram");
-  // 512 tokens of 18 Gflop at 80 Tflop/s take 115 ms. Before, 9 GB come from the
-  // disk at 3 GB/s.
+  // 512 tokens of 18 Gflop at 80 Tflop/s take 115 ms. After a cold start, 9 GB
+  // are read from the disk at 3 GB/s before that.
   EXPECT_NEAR(*all.firstTokenWarm, 0.1152, 0.001);
   EXPECT_NEAR(*all.firstTokenCold, 3.33, 0.34);
 
@@ -165,7 +165,7 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_GT(*half.gainOfVram, 0);
   EXPECT_EQ(*half.gainOfRam, 0);
   EXPECT_GE(*half.decodeFluid, *half.decode);
-  // A budget is not shared with the system.
+  // If the RAM is a budget, the system takes no part of it.
   ExplainOptions budget;
   budget.isRamBudget = true;
   EXPECT_EQ(row(explained(withGpu(6 * kGiB, 32 * kGiB), budget), "system").ram,
@@ -257,7 +257,7 @@ TEST(Explain, HugeNumbersDoNotOverflow) {
             ErrorCode::DoesNotFit);
   MachineProfile endless = machine(INT64_MAX);
   EXPECT_TRUE(explain(model(), endless, {}));
-  endless.memoryBytes = 0; // not known, and then without limit
+  endless.memoryBytes = 0; // unknown, which counts as unlimited
   const Result<Explanation> unlimited = explain(model(), endless, {});
   ASSERT_TRUE(unlimited);
   EXPECT_FALSE(unlimited->ramCapacity);

@@ -41,8 +41,9 @@ public:
   PageByPage(const WeightProblem &given, const WeightPlacement &plan)
       : problem(given), placement(plan), ring(plan.ringBytes / kPage) {}
 
-  /// Runs three passes in which each read is made as early as it may be. That
-  /// is when it does the most damage, and when the fewest reads are missing.
+  /// Runs three passes in which each read is made as early as it may be. If a
+  /// read may begin too early, it then overwrites bytes that a step still
+  /// needs. Bytes that a step lacks even so are always read too late.
   void run() {
     const auto steps = int64_t{problem.steps};
     readUpTo(-1);
@@ -114,20 +115,22 @@ TEST(Placement, WhatFitsStays) {
   EXPECT_FALSE(placed(problem, 256 * kMiB - 1).reads.empty());
 }
 
-// 64 MiB do not fit. If a pass reads 2 rings, it must read 128 MiB, so that 128
-// MiB and a ring of 64 MiB are in RAM. That ring holds the 32 MiB of a step and
-// 32 MiB more, and 16 MiB more are wanted. If a pass read 3 rings, it would read
-// only 96 MiB, but the ring of 32 MiB would not hold the 24 MiB of a step and 16
-// MiB more.
+// The weights exceed the room of 192 MiB by 64 MiB. If a pass fills the ring
+// twice, it reads 128 MiB through a ring of 64 MiB, and the other 128 MiB of
+// weights stay in RAM. The ring then holds the 32 MiB that a step needs, and
+// has 32 MiB left to read ahead, of which 16 MiB would be enough. If a pass
+// filled the ring three times, it would read only 96 MiB, but its ring of 32
+// MiB could not hold the 24 MiB that a step needs and 16 MiB to read ahead.
 TEST(Placement, HalfOfEachSegmentStays) {
   const WeightPlacement placement = placed(fourEqual(), 192 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 32 * kMiB));
   EXPECT_EQ(placement.ringBytes, 64 * kMiB);
   EXPECT_EQ(placement.streamedBytes(), 128 * kMiB);
   EXPECT_EQ(placement.ramBytes(), 192 * kMiB);
-  // Each half is read in 8 pieces of 4 MiB. The ring takes 16 of them, so the
-  // halves of the first two segments replace those of the last two, which steps
-  // 3 and 4 of the pass before have used: the third and the second to last.
+  // The half of each segment that is not in RAM is read in 8 pieces of 4 MiB,
+  // and the ring holds 16 pieces. So the halves of the first two segments
+  // overwrite those of the last two. Steps 3 and 4 of the pass before have used
+  // these; counted from the end of its 6 steps, they are -3 and -2.
   ASSERT_EQ(placement.reads.size(), 32U);
   const int64_t after[] = {-3, -2, 1, 2};
   for (uint32_t i = 0; i < 32; ++i) {
@@ -188,13 +191,14 @@ TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(refused.message(), HasSubstr("at least 68.00 MiB"));
   EXPECT_THAT(refused.message(), HasSubstr("but 68.00 MiB are left"));
-  // With 90 MiB, three rings of 85 1/3 MiB hold a pass.
+  // With 90 MiB of RAM, a pass fills a ring of 85 1/3 MiB three times.
   EXPECT_EQ(placed(problem, 90 * kMiB).ringBytes, 21846 * kPage);
 }
 
 // A segment of two matrices of 32 MiB each. Step 1 needs the first half of both,
-// and step 2 the second half. A page before the middle of each matrix, where both
-// halves share a chunk, is needed by both steps. 1 MiB stays in RAM.
+// and step 2 the second half. Both steps need the last page before the middle of
+// each matrix, because it belongs to a chunk that both halves share. The first
+// MiB of the segment stays in RAM.
 TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
   WeightProblem problem;
   problem.weights.push_back({64 * kMiB, 1, 2});
@@ -233,7 +237,7 @@ TEST(Placement, SmallAndSharedSegmentsStay) {
   EXPECT_EQ(placement.weights.front(), 64 * 1024 - 1U);
   EXPECT_EQ(placement.weights.back(), 3 * kMiB);
   EXPECT_LT(placement.weights[1], 32 * kMiB);
-  // 64 KiB and 3 MiB are in RAM in any case.
+  // The first and the last segment, 64 KiB and 3 MiB, stay in RAM in any case.
   EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
 }
 
@@ -462,8 +466,8 @@ TEST(Placement, ReadsOfALargeModelAreBounded) {
   ++problem.steps;
   const WeightPlacement placement = placed(problem, 20 * 1024 * kMiB);
   EXPECT_LE(placement.reads.size(), 16384 + problem.weights.size());
-  // Of the 232.5 GiB of weights, 20 GiB stay in RAM, less a ring for some
-  // steps.
+  // The weights take 232.5 GiB. The RAM of 20 GiB holds a ring for some steps,
+  // and as many of the weights as fit beside it.
   EXPECT_LT(placement.streamedBytes(), 217 * 1024 * kMiB);
 }
 

@@ -57,7 +57,8 @@ double fluid(const ResidencyProblem &problem) {
 // ---- cases that were computed by hand ---------------------------------------
 
 // RAM of 5.5 GB for 8.5 GB of weights: 3.0 GB come from the disk, at 3.5 GB/s.
-// The ring of 16 MiB takes 17 MB from the weights that stay, or 5 ms.
+// The ring of 16 MiB leaves room for 17 MB less of the weights, and reading
+// these takes another 5 ms.
 TEST(ResidencySolver, PinsWhatFits) {
   const ResidencyProblem problem = model(8.5, {3.5, 0, 41, 0}, 0, 5.5);
   const Residency best = *solveResidency(problem, Schedule::Serial);
@@ -74,16 +75,18 @@ TEST(ResidencySolver, PinsWhatFits) {
   EXPECT_EQ(solveResidency(fits, Schedule::Serial)->loads[0].limit, "dram");
 }
 
-// 42.5 GB with 22 GB in VRAM at 1000 GB/s, and 20.5 GB in RAM at 80 GB/s: one
-// after the other takes 22 / 1000 + 20.5 / 80, and at the same time 20.5 / 80.
-// When the CPU computes the rest alone, no link to the GPU is used.
+// 42.5 GB of weights: 22 GB in VRAM, read at 1000 GB/s, and 20.5 GB in RAM,
+// read at 80 GB/s. If the devices take turns, a pass takes 22 / 1000 + 20.5 /
+// 80 seconds; if they work at the same time, it takes 20.5 / 80 seconds. No
+// link to the GPU is used, because the CPU computes all that is in RAM.
 TEST(ResidencySolver, SerialAndFluidWithoutADisk) {
   const LinkRates rates = {6.5, 0, 80, 1000};
   const ResidencyProblem problem = model(42.5, rates, 22, 58);
   EXPECT_NEAR(serial(problem), 0.27825, 0.0005);
   EXPECT_NEAR(fluid(problem), 0.25625, 0.0005);
-  // Copies at 25 GB/s hide the 22 ms of the GPU in the serial schedule, too: the
-  // CPU leaves 1.92 GB to the GPU, and the memory bus is never idle.
+  // With copies at 25 GB/s, the serial schedule takes 20.5 / 80 seconds, too:
+  // 1.92 GB of the weights in RAM are copied to the GPU and computed there, so
+  // that the memory bus is never idle.
   ResidencyProblem moving = problem;
   moving.links.transfer = 25e9;
   EXPECT_NEAR(serial(moving), 0.25625, 0.0005);
@@ -104,18 +107,19 @@ TEST(ResidencySolver, TheDiskHidesTheRest) {
   EXPECT_NEAR(serial(model(245, rates, 22, 58)), 25.4, 0.05);
 }
 
-// 141 GB, of which 1 GB is too much for VRAM and RAM. It costs next to nothing:
-// 22 / 1000 + 119 / 80 serially. In the fluid schedule the memory bus is the limit,
-// which carries the gigabyte twice: 120 / 80.
+// 141 GB of weights are 1 GB too much for VRAM and RAM. The gigabyte costs next
+// to nothing. In the serial schedule, a pass takes 22 / 1000 + 119 / 80
+// seconds. In the fluid schedule, the memory bus is the limit. The gigabyte
+// crosses it twice, so a pass takes 120 / 80 seconds.
 TEST(ResidencySolver, OneGigabyteTooLarge) {
   const LinkRates rates = {6.5, 0, 80, 1000};
   EXPECT_NEAR(serial(model(141, rates, 22, 118)), 1.5095, 0.002);
   EXPECT_NEAR(fluid(model(141, rates, 22, 118)), 1.500, 0.002);
 }
 
-// A CPU that cannot read as fast as its memory gets help from the GPU: with 20
-// GB in RAM, of which the CPU computes 30 GB/s and the link carries 20 GB/s, the
-// GPU should compute 2/5.
+// A CPU that cannot compute as fast as its memory delivers gets help from the
+// GPU. The CPU computes 30 GB of weights per second, and the link carries 20
+// GB/s to the GPU, so the GPU should compute 2/5 of the 20 GB in RAM.
 TEST(ResidencySolver, SplitsWhatASlowCpuCannotDrain) {
   ResidencyProblem problem = model(20, {0, 20, 200, 1000}, 0, 0);
   problem.hasGpu = true;
@@ -188,8 +192,9 @@ TEST(ResidencySolver, KvBeforeWeights) {
   EXPECT_EQ(best.kvVram, 4 * kGB);
   EXPECT_EQ(best.kvRam, 0u);
   EXPECT_NEAR(static_cast<double>(best.classes[0].vram), 5e9, 1e4);
-  // Of a cache of 12 GB, 3 GB do not fit and are read from RAM: 3 / 50 + 9 /
-  // 1000, beside the weights that the CPU computes: 8 / 50.
+  // The cache takes 12 GB: 9 GB in VRAM, and 3 GB, which do not fit there, in
+  // RAM. Reading the two parts takes 9 / 1000 and 3 / 50 seconds. In addition,
+  // the CPU takes 8 / 50 seconds for the weights.
   problem.kvBytes = problem.phases[0].kvBytesRead = 12 * kGB;
   problem.links.transfer = 0;
   const Residency split = *solveResidency(problem, Schedule::Serial);
@@ -210,9 +215,10 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
               static_cast<double>(best.classes[1].disk) / 3e9, 1e-5);
 }
 
-// A class of 6 GB with steps of 1 MB, and one of 3 GB with steps of 1 GB, of which
-// 4 GB must be streamed. With equal shares, the ring takes 44 % of 1 GB and half as
-// much again, or 0.67 GB. If only the first class is streamed, it takes 17 MB.
+// A class of 6 GB with steps of 1 MB, and one of 3 GB with steps of 1 GB. 4 GB
+// of the two must be streamed. With equal shares, the ring takes 44 % of 1 GB
+// and half as much again, or 0.67 GB. If only the first class is streamed, the
+// ring takes 17 MB.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];
@@ -306,7 +312,7 @@ TEST(ResidencySolver, PromptsAreLimitedByArithmetic) {
 
 // ---- brute force ------------------------------------------------------------
 
-/// The shares of a class in the tiers V, RC, RG, SC, SG.
+/// The shares of a class in the tiers V, RC, RG, SC and SG (ResidencySolver.h).
 using Shares = std::array<double, 5>;
 
 /// The time of a pass, written down from the description in the header, for
@@ -357,7 +363,7 @@ double timeOf(const ResidencyProblem &problem, Schedule schedule,
                    bus / problem.links.memory, devices});
 }
 
-/// All ways to divide a class into five parts of eighths.
+/// All ways to divide a class among the five tiers in eighths of the class.
 std::vector<Shares> grid() {
   constexpr int kParts = 8;
   std::vector<Shares> all;
@@ -426,9 +432,9 @@ std::vector<Shares> sharesOf(const ResidencyProblem &problem,
   return all;
 }
 
-/// No placement is faster: what exceeds VRAM and RAM must come from the disk, and
-/// what is touched must be read by some device. A gathered class may be all on
-/// the disk.
+/// A time that no placement can beat: what exceeds VRAM and RAM must come from
+/// the disk, and what is touched must be read by some device. All of a gathered
+/// class may be on the disk.
 double boundOf(const ResidencyProblem &problem, Schedule schedule) {
   double dense = 0;
   for (const WeightClass &weights : problem.classes) {
@@ -474,8 +480,9 @@ TEST(ResidencySolver, IsNeverWorseThanAnyPlacementOnAGrid) {
       // Differences of a ten-thousandth do not count.
       EXPECT_LE(solved->seconds, best * (1 + 2e-4));
       EXPECT_GE(solved->seconds, boundOf(problem, schedule) * (1 - 1e-6));
-      // What it claims is true, and its placement fits. Tight rings are smaller
-      // than those of this test.
+      // timeOf() confirms that the placement fits, and takes the time that the
+      // solver states. It assumes a ring of the usual size, because the solver
+      // uses a smaller one only if nothing else fits.
       const double check =
           timeOf(problem, schedule, sharesOf(problem, *solved));
       EXPECT_NEAR(check, solved->seconds, 1e-6 * solved->seconds);
@@ -525,7 +532,7 @@ TEST(ResidencySolver, UnknownRatesAreNotLimits) {
   const Residency best = *solveResidency(problem, Schedule::Serial);
   EXPECT_EQ(best.seconds, 0);
   EXPECT_EQ(best.loads[0].limit, "");
-  // It still reads as little as possible from the disk.
+  // The solver still reads as little as possible from the disk.
   EXPECT_NEAR(static_cast<double>(best.classes[0].ram), 6e9, 0.02e9);
 }
 

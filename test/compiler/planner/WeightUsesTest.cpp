@@ -67,8 +67,8 @@ TEST(WeightUses, ProgramsMayCutElsewhere) {
               ElementsAre(Piece(3, 5, 5), Piece(8, 5, 6), Piece(16, 6, 6)));
 }
 
-// A norm that only the first step reads, a bias of a page and a half that all
-// read, and two matrices whose rows the steps 1 to 3 share.
+// Step 1 alone reads the norm. All of the steps 1 to 3 read the bias, a page
+// and a half, and they share the rows of two matrices.
 TEST(WeightUses, VectorsOfLaterStepsStay) {
   std::vector<WeightUse> uses = {{0, 100, 1, true}};
   for (uint32_t step = 1; step <= 3; ++step) {

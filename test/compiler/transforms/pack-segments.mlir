@@ -54,8 +54,9 @@ module {
 
 // -----
 
-// The matrices of a glu_matmul take 8 MiB and 64 bytes each. The second one begins
-// with the chunk of 256 KiB after the first one, at 8.25 MiB.
+// The matrices of a glu_matmul take 8 MiB and 64 bytes each. The second one
+// begins at the first multiple of the chunk size, 256 KiB, after the end of the
+// first one. That is at 8.25 MiB.
 
 // CHECK-DAG: plan.tensor @gate {{.*}} bytes 8388672 in @glu at 0
 // CHECK-DAG: plan.tensor @up {{.*}} bytes 8388672 in @glu at 8650752

@@ -67,7 +67,8 @@ module {
 // -----
 
 // q and k read 2048 and 1024 bytes. The best cuts are after 1024 bytes, within
-// q, and after 2048 bytes, between q and k. What packs x for k belongs to k.
+// q, and after 2048 bytes, between q and k. The dispatch that packs x for k is
+// in the same step as k.
 
 // CHECK-LABEL: plan.program @two
 // CHECK-NEXT: plan.step attn_in layer 0 "a" {

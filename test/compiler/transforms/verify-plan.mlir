@@ -328,7 +328,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{placement 0: not all kernels stay in RAM}}
+// expected-error @+1 {{placement 0: only 99 of the 100 bytes of kernels stay in RAM; all of them must}}
 module {
   plan.segment @first weights codec none bytes 8192
   plan.segment @second weights codec none bytes 4096

@@ -57,15 +57,16 @@ TEST(DiskRates, MethodsHaveNames) {
 }
 
 TEST(DiskRates, TheChoiceIsTheLeastMemoryThatIsFastEnough) {
-  // These are the rates in GB/s of a virtual machine, and what an engineer
-  // would choose.
+  // These are the rates of the disk of a virtual machine. An engineer would
+  // choose `small`.
   const DiskRate fastest{IoMethod::Uring, 4 * kMiB, 4, true, 3'050'000'000};
   const DiskRate small{IoMethod::Uring, kMiB, 2, true, 2'990'000'000};
   const DiskRate threads{IoMethod::Pread, kMiB, 2, true, 2'970'000'000};
   const DiskRate slow{IoMethod::Uring, kMiB / 4, 1, true, 2'190'000'000};
   const DiskRate curve[] = {slow, threads, fastest, small};
   EXPECT_EQ(chooseDiskRate(curve), small);
-  // Without the others, the fastest is chosen although it takes more memory.
+  // If only the slow rate is left beside the fastest, the fastest is chosen,
+  // although it takes more memory.
   const DiskRate two[] = {slow, fastest};
   EXPECT_EQ(chooseDiskRate(two), fastest);
   const DiskRate one[] = {slow};

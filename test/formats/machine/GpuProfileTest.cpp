@@ -32,20 +32,20 @@ TEST(GpuProfile, EveryNameIsAMachineWithAHost) {
     EXPECT_EQ(gpuOf(*machine), gpu);
     EXPECT_FALSE(machine->measured);
     EXPECT_GT(machine->diskBandwidth, 0u);
-    // No GPU of the list has less memory than 6 GiB or more than 192 GiB. VRAM is
-    // faster than the RAM of its host, which is faster than PCIe 5.0 with 16
-    // lanes (63 GB/s in each direction) for servers and never slower than the
+    // No GPU of the list has less memory than 6 GiB or more than 192 GiB. VRAM
+    // is faster than the RAM of the host. Copies to the GPU are slower than
+    // PCIe 5.0 with 16 lanes (63 GB/s in each direction) and faster than the
     // disk.
     EXPECT_GE(gpu.memoryBytes, 6 * kGiB) << gpu.name;
     EXPECT_LE(gpu.memoryBytes, 192 * kGiB) << gpu.name;
     EXPECT_GT(gpu.memoryBandwidth, machine->memoryBandwidth) << gpu.name;
     EXPECT_LT(gpu.transferBandwidth, 63'000'000'000u) << gpu.name;
     EXPECT_GT(gpu.transferBandwidth, machine->diskBandwidth) << gpu.name;
-    // Every one of them multiplies at least as fast as 9 teraflops, and none
-    // faster than the dense float16 rate of a B200.
+    // Each of them reaches more than 8 teraflops, and none exceeds the dense
+    // float16 rate of a B200.
     EXPECT_GT(gpu.f16Ops, 8'000'000'000'000u) << gpu.name;
     EXPECT_LE(gpu.f16Ops, 2'250'000'000'000'000u) << gpu.name;
-    // A file with the profile means the same machine.
+    // The profile survives being written as JSON and parsed again.
     const Result<MachineProfile> back =
         parseProfile(toJson(*machine), "x.json");
     ASSERT_TRUE(back) << back.status().message();

@@ -175,7 +175,7 @@ std::vector<Case> placementCases() {
          p.reads[0]->ring_offset = kPlanPageBytes;
        })},
       {"plan.stream.range", inThreePages([](Placement &p) {
-         // The segment ends with this page.
+         // The read would go past the end of the segment.
          p.reads[1]->bytes += kPlanPageBytes;
        })},
       {"plan.stream.before",

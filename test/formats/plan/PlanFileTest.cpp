@@ -186,8 +186,9 @@ TEST_F(PlanFileTest, WriterFindsOutThatTheDigestsAreTooLarge) {
   EXPECT_THAT(writer.status().message(), HasSubstr("metadata"));
 }
 
-// A plan whose kernels turn out to be smaller than declared is the plan that
-// declares their size, except that its budgets have the larger size.
+// If the kernels turn out to be smaller than declared, the plan is the same as
+// if their true size had been declared, except that its budgets count the
+// larger size.
 TEST_F(PlanFileTest, SegmentsThatAreStillInTheMakingShrink) {
   const SmallPlan small = makeSmallPlan();
   constexpr uint64_t kMore = 3 * kPlanPageBytes;
@@ -223,8 +224,8 @@ TEST_F(PlanFileTest, SegmentsThatAreStillInTheMakingShrink) {
   EXPECT_TRUE(PlanFile::open(at("late.air")));
 }
 
-// Weights of more than 256 KiB have several chunks, and so would kernels of more
-// than 64 MiB. The number of chunks is a part of the metadata's size.
+// Kernels of more than 64 MiB have several chunks. They cannot shrink to fewer
+// chunks, because the size of the metadata depends on that number.
 TEST_F(PlanFileTest, SegmentsKeepTheirNumberOfChunks) {
   SmallPlan small = makeSmallPlan();
   constexpr uint64_t kBytes = (uint64_t{64} << 20) + 1;
@@ -265,8 +266,8 @@ TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
     ASSERT_TRUE(writer) << writer.status().message();
     for (uint32_t i = 0; i < small.segments.size(); ++i) {
       const std::span<const uint8_t> bytes = small.segments[i];
-      // Each segment is written in two halves, which do not meet where two of
-      // its chunks do.
+      // Each segment is written in two halves. Their boundary is not a boundary
+      // of chunks.
       ASSERT_TRUE(writer
                       ->writeSegment(i,
                                      [&](const PlanWriter::Sink &sink) {

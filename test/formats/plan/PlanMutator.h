@@ -52,9 +52,9 @@ private:
     size_t bytes;
   };
   struct List {
-    size_t at; // of its length; the elements follow
+    size_t at; // of the list's length; the elements follow it
     size_t elementBytes;
-    bool isOfOffsets; // relative to the element's own place
+    bool isOfOffsets; // elements are offsets from their own places
   };
   struct Finder;
 

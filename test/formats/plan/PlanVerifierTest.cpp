@@ -296,7 +296,8 @@ void secondUseOfQkv(P &p) {
                  std::make_unique<plan::StepT>(*steps[1 + i]));
   }
   p.reads[1]->first_step = 7;
-  // The other program has fewer steps, so it cannot be streamed alike.
+  // The second program has fewer steps, so the same reads cannot serve both.
+  // Therefore the plan loses the placement that streams.
   p.placements.pop_back();
   p.placements[0]->predictions.clear();
   p.buffers.push_back(std::make_unique<plan::BufferT>(*p.buffers[1]));

@@ -94,14 +94,14 @@ std::vector<Case> referenceCases() {
       {"plan.segment.bytes", inReference([](P &p) {
          p.segments[0]->stored_bytes = p.segments[0]->raw_bytes + 1;
        })},
-      // There are digests of all raw bytes.
+      // Digests must cover all raw bytes, not only those that the plan stores.
       {"plan.segment.digest",
        inReference([](P &p) { p.segments[1]->digests.clear(); })},
       {"plan.budget.bytes",
        inReference([](P &p) { p.placements[1]->items.back()->bytes -= 1; })},
       {"plan.budget.item",
        inReference([](P &p) { p.placements[0]->items.pop_back(); })},
-      // Kernels are always stored.
+      // A plan must store its kernels.
       {"plan.weightless",
        inReference([](P &p) { p.segments[2]->stored_bytes = 0; })},
   };
@@ -110,7 +110,8 @@ std::vector<Case> referenceCases() {
 std::vector<Change> validReferences() {
   return {
       makeReference,
-      // A matrix may be stored too, if what comes before it is.
+      // A plan may also store a matrix if it stores everything that precedes it
+      // in the segment.
       [](SmallPlan &small) {
         makeReference(small);
         small.plan.tensors[3]->source_rows.clear();

@@ -88,7 +88,7 @@ ReferencePlan makeReferencePlan(uint64_t tableRows) {
   source.header_bytes = kHeaderBytes;
   const Digest digest = digestOf(std::span(made.source).first(kHeaderBytes));
   source.digest.assign(digest.begin(), digest.end());
-  // Reading needs memory in addition.
+  // Reading the source takes a staging buffer in addition.
   for (const auto &placement : plan.placements) {
     placement->items.push_back(std::make_unique<plan::BudgetItemT>());
     placement->items.back()->name = "staging";

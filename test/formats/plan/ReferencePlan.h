@@ -11,7 +11,7 @@ namespace air::test {
 struct ReferencePlan {
   SmallPlan small; ///< segments have only the bytes that the plan stores
   std::vector<uint8_t> source; ///< the content of the file with the matrices
-  /// The raw bytes of each segment of the plan, without zeros up to a page.
+  /// The raw bytes of each segment, without the zeros that fill its last page.
   std::vector<std::vector<uint8_t>> raw;
 };
 

@@ -70,7 +70,8 @@ TEST_F(ReferencedBytesTest, AreThoseOfThePlanThatStoresThem) {
   }
 }
 
-// Any range, made of runs of any size, has the bytes of the whole.
+// Makes random ranges of segments, in runs of any size. The bytes must be the
+// same as in the whole segment.
 TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());
@@ -88,7 +89,7 @@ TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
       ASSERT_GE(run.bytes, 1U);
       ASSERT_LE(run.bytes, to.size());
       ASSERT_LE(run.from.bytes, std::max(most, bytes.largestRowBlock()));
-      // The run alone states what it is made from.
+      // If only the bytes of this run are asked for, the run is the same.
       const ReferencedBytes::Run again =
           bytes.next(segment, offset, offset + run.bytes, UINT64_MAX);
       ASSERT_EQ(again.bytes, run.bytes);
@@ -109,7 +110,7 @@ TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
   }
 }
 
-// In runs of whole row blocks, each row is read once.
+// If every run consists of whole row blocks, each row is read only once.
 TEST_F(ReferencedBytesTest, NothingIsReadTwice) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());
@@ -170,6 +171,7 @@ TEST_F(ReferencedBytesTest, EveryFlippedBitIsFound) {
     found += verify().code() == ErrorCode::VerificationFailed ? 1 : 0;
     byte ^= 4;
   }
-  // Matrices of 64, 40 and 40 rows of 18 bytes, and one of 32 rows of 34.
+  // All flips within the matrices of the source are found: 64, 40 and 40 rows
+  // of 18 bytes, and 32 rows of 34 bytes.
   EXPECT_EQ(found, 144U * 18 + 32 * 34);
 }

@@ -329,7 +329,7 @@ TEST(PreadReader, WorksWithoutThreads) {
 TEST(BlockReader, BufferedReadsLeaveNothingInThePageCache) {
   const RandomFile file(testing::TempDir(), 512 * kPage);
   ASSERT_EQ(fsync(file.descriptor), 0);
-  // What writing the file has cached must not be there.
+  // The pages that were cached when the file was written must be dropped.
   ASSERT_EQ(posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED), 0);
   Result<std::unique_ptr<BlockReader>> reader =
       openBlockReader(file.descriptor, file.path, IoMethod::Buffered, 1);

@@ -69,20 +69,21 @@ TEST_F(MemoryLimitTest, Version2SubtractsTheInactivePageCache) {
   EXPECT_EQ(room->free, 500000 - (300000 - 40000));
   EXPECT_EQ(room->limit, 500000u);
   EXPECT_EQ(room->file, at("sys/fs/cgroup/box/job/memory.max"));
-  // An ancestor can be closer, for example because of its other children.
+  // An ancestor can leave less room than the group itself, for example because
+  // of the ancestor's other children.
   putGroup("box/", "910000", 900000, 0);
   room = limit.read();
   EXPECT_EQ(room->free, 10000);
   EXPECT_EQ(room->file, at("sys/fs/cgroup/box/memory.max"));
-  // So can memory.high.
+  // memory.high can leave less room than memory.max.
   put("sys/fs/cgroup/box/job/memory.high", "261000\n");
   room = limit.read();
   EXPECT_EQ(room->free, 1000);
   EXPECT_EQ(room->file, at("sys/fs/cgroup/box/job/memory.high"));
 }
 
-// Of nested groups, the one with the least room is not always the one with the
-// smallest limit.
+// If groups are nested, the one with the least room is not always the one with
+// the smallest limit.
 TEST_F(MemoryLimitTest, Version2HasLimitsInEveryAncestor) {
   put("proc/self/cgroup", "0::/a/b/c\n");
   putGroup("a/", "900000", 100000, 0);
@@ -100,14 +101,14 @@ TEST_F(MemoryLimitTest, Version2HasLimitsInEveryAncestor) {
   EXPECT_EQ(room->free, 10000);
   EXPECT_EQ(room->limit, 900000u);
   EXPECT_EQ(room->smallest, 300000u);
-  // The kernel slows down a process that exceeds memory.high, so it is a limit
-  // like memory.max, in whatever group it is.
+  // The kernel slows down a process that exceeds memory.high, so memory.high is
+  // a limit like memory.max, whichever group sets it.
   put("sys/fs/cgroup/a/b/memory.high", "95000\n");
   room = limit.read();
   EXPECT_EQ(room->file, at("sys/fs/cgroup/a/b/memory.high"));
   EXPECT_EQ(room->free, 5000);
   EXPECT_EQ(room->smallest, 95000u);
-  // A limit that is raised to "max" is none any more.
+  // A limit that is changed to "max" no longer applies.
   put("sys/fs/cgroup/a/b/memory.high", "max\n");
   putGroup("a/", "max", 890000, 0);
   putGroup("a/b/c/", "max", 80000, 0);
@@ -178,7 +179,7 @@ TEST_F(MemoryLimitTest, AbsurdNumbersDoNotOverflow) {
                       "MemAvailable: 99999999999999999999999 kB\n");
   MemoryLimit limit = MemoryLimit::open(root);
   EXPECT_LT(limit.read()->free, 0);
-  // More page cache than there is in use.
+  // The group has more page cache than the memory that it uses in all.
   putGroup("box/", "1000", 10, 20);
   EXPECT_EQ(limit.read()->free, 1000);
 }

@@ -51,8 +51,8 @@ std::pair<int, unsigned long> policy() {
   return {mode, nodes[0]};
 }
 
-// Which policy the kernel has for an address can be asked for on any machine,
-// even if it has a single node. All parts but the second are on node 0.
+// The kernel reports its policy for an address on every machine, even on one
+// with a single node. All parts but the second are on node 0.
 TEST(NodePlacement, MemoryGetsThePolicyOfItsReaders) {
   constexpr uint64_t kPages = 12;
   void *mapped = mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE,
@@ -67,8 +67,9 @@ TEST(NodePlacement, MemoryGetsThePolicyOfItsReaders) {
     ASSERT_EQ(syscall(SYS_get_mempolicy, &mode, nodes, 1024UL,
                       start + page * kPage, MPOL_F_ADDR),
               0);
-    // The parts have 3, 3 and 6 pages. A node that cannot exist changes nothing,
-    // and neither do the last four pages.
+    // The parts have 3, 3 and 6 pages. The pages of the second part keep the
+    // default policy, because its node cannot exist. The last four pages keep
+    // it because preferNodes() is called for eight pages only.
     const bool isPlaced = page < 3 || (page >= 6 && page < 8);
     EXPECT_EQ(mode, isPlaced ? MPOL_PREFERRED : MPOL_DEFAULT) << page;
     EXPECT_EQ(nodes[0], isPlaced ? 1U : 0U) << page;

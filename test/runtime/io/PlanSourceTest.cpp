@@ -51,7 +51,7 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
     EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
   }
   EXPECT_TRUE((*source)->settled());
-  // Kernels are not part of the load.
+  // The kernels do not count as part of the load.
   const uint64_t bytes =
       plan.segmentBytes(0).size() + plan.segmentBytes(2).size();
   EXPECT_EQ((*source)->loading().done, bytes);

@@ -24,16 +24,16 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-// Of the small plan: segments, the steps that need them, and the number of
-// steps.
+// The segments of the small plan, the steps that need two of them, and the
+// number of steps.
 constexpr uint32_t kLayer = 0;
 constexpr uint32_t kHead = 1;
 constexpr uint32_t kTable = 3;
 constexpr uint32_t kLayerStep = 1;
 constexpr uint32_t kHeadStep = 4;
 constexpr uint32_t kSteps = 5;
-// Placements of the small plan: everything stays, and everything is read in
-// every pass.
+// The placements of the small plan: one keeps all weights in memory, the other
+// reads them in every pass.
 constexpr uint32_t kResident = 0;
 constexpr uint32_t kStreamed = 1;
 
@@ -79,7 +79,7 @@ protected:
     store = *std::move(started);
   }
 
-  /// Whether the segment has its bytes, and zeros up to the next page.
+  /// Whether the store has the right bytes of the segment.
   bool isThere(uint32_t segment) {
     const std::span<const uint8_t> bytes = store->segment(segment);
     return Bytes(bytes.begin(), bytes.end()) == made.raw[segment];
@@ -125,8 +125,8 @@ TEST_F(ReferenceStore, EveryPassHasTheBytesOfThePlanThatContainsThem) {
       }
       store->waitUntilIdle();
       const StreamCounters counters = store->counters();
-      // Both segments have one page. Their rows lie in two pages of the source,
-      // and the vector in one of the plan.
+      // Each of the two segments takes one page. A pass makes them from rows in
+      // two pages of the source and a vector in one page of the plan.
       EXPECT_EQ(counters.bytesPerPass,
                 placement == kResident ? 0 : 2 * kPlanPageBytes);
       EXPECT_GT(counters.diskBytes, 0U);
@@ -169,13 +169,13 @@ TEST_F(ReferenceStore, RowsOfTablesAreMadeWhereKernelsExpectThem) {
             << i << ' ' << range.offset;
       }
       needed = store->counters().tableBytes;
-      // What is there need not be made again.
+      // Rows that are in memory are not made again.
       ASSERT_TRUE(store->requireRows(ranges).isOk());
       EXPECT_EQ(store->counters().tableBytes, needed);
       store->endPass();
     }
-    // The chunks of the whole table have been made once, and pages again after
-    // they had been dropped.
+    // These are the bytes of all chunks of the table, which are made once, and
+    // of pages that were made again after they had been dropped.
     EXPECT_GT(needed, SourceTables::kCachedBytes);
   }
 }
@@ -224,8 +224,8 @@ TEST_F(ReferenceStore, ASourceThatIsWrittenToOrTruncatedEndsThePass) {
         std::fstream(at("small.gguf"),
                      std::ios::binary | std::ios::in | std::ios::out)
             << "GGUF";
-        // The system's clock of modifications may be coarser than this test is
-        // fast.
+        // If the clock for modification times is coarse, the file still has the
+        // same time as before, so the test sets a later one.
         fs::last_write_time(at("small.gguf"),
                             fs::last_write_time(at("small.gguf")) +
                                 std::chrono::seconds(1));
@@ -257,18 +257,20 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
       SourceReader::open(*file, *sources, bytes, IoMethod::Uring);
   ASSERT_TRUE(opened) << opened.status().message();
   EXPECT_EQ(opened->reader->depth(), kReferenceReads);
-  // The layer's segment has its vector, which the plan stores, and then the rows
-  // of q+k+v in Q4_0, 18 bytes each. The first 21 rows lie together in the
-  // source, so one block has a row block of 16, and the next has rows of three
-  // places.
+  // The layer's segment begins with a vector, which the plan stores. The rows
+  // of q+k+v follow, in Q4_0 with 18 bytes each. The first 21 rows lie together
+  // in the source, so the first row block of 16 rows is a block of its own. The
+  // next row block is one, too, because its rows come from three places.
   constexpr uint64_t kMuch = uint64_t{1} << 20;
   BlockReader &reader = *opened->reader;
   EXPECT_EQ(reader.sizeOfBlock(0, kPlanPageBytes, kMuch), 128U);
   EXPECT_EQ(reader.sizeOfBlock(128, kPlanPageBytes - 128, kMuch), 16U * 18);
   EXPECT_EQ(reader.sizeOfBlock(128 + 16 * 18, 3000, kMuch), 16U * 18);
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 3000, kMuch), 32U * 18);
-  // A block that must end earlier does.
+  // A block never exceeds its maximum, even if it must then end within a row
+  // block.
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 100, kMuch), 100U);
-  // A block has whole row blocks, even if less is wanted.
+  // Otherwise a block consists of whole row blocks, even if fewer bytes are
+  // wanted.
   EXPECT_EQ(reader.sizeOfBlock(128 + 32 * 18, 3000, 10), 16U * 18);
 }

@@ -53,7 +53,7 @@ void addStreamed(plan::PlanT &plan, uint64_t ringBytes) {
 void threePlacements(plan::PlanT &plan) {
   addStreamed(plan, kLargeRing);
   addStreamed(plan, kSmallRing);
-  // The first placement needs the most.
+  // The first placement takes the most memory.
   for (const auto &item : plan.placements[0]->items) {
     item->bytes += item->name == "weights" ? 2 * kLargeRing : 0;
   }
@@ -151,7 +151,9 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));
   setLimit(needed[2]);
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
-  // Each time, the largest placement that fits is used, but not at once.
+  // When memory is released, the store changes to the largest placement that
+  // fits, but only at the last of kWait passes. When memory gets scarce, it
+  // changes at once.
   setLimit(needed[1]);
   expectChangeAtTheLastOf(kWait, 2, 1);
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
@@ -167,7 +169,8 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   EXPECT_EQ(store->counters().diskBytes, bytes);
 }
 
-// The first pass reads everything, and later ones do not count.
+// The first pass reads everything. What later passes read does not count as
+// progress.
 TEST_F(StreamStoreTest, TheProgressOfTheLoadEndsAtItsTotal) {
   start(1);
   EXPECT_EQ(store->loading().total, kPlanPageBytes);
@@ -185,7 +188,7 @@ TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
     setLimit(needed[2]);
     EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
   }
-  // What counts is the least that there was in all of the passes.
+  // What counts is the least memory that was available in any of these passes.
   setLimit(needed[0]);
   EXPECT_EQ(placements(kWait - 2), std::vector<uint32_t>(kWait - 2, 2));
   setLimit(needed[1]);
@@ -202,7 +205,8 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   expectChangeAtTheLastOf(kWait, 2, 1);
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
-  // A cgroup may be smaller than the limit that is the closest at present.
+  // The smallest limit may be that of another cgroup than the one with the
+  // least room.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};
@@ -242,8 +246,8 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   expectChangeAtTheLastOf(kWait, 2, 0);
 }
 
-// Node 0 exists on every machine, and node 999 on few machines. The segment has
-// one page, which belongs to the part in which it ends.
+// Node 0 exists on every machine, and node 999 on few machines. Both parts read
+// bytes of the segment's only page, which goes to the node of the second part.
 TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
   EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));
@@ -261,8 +265,8 @@ TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
 }
 
-// The limit on the size of files also applies to the memory of a ring, so it
-// stands for a system that refuses memory that the limits of memory allow.
+// Here the system refuses memory that the memory limits allow: its limit on the
+// size of files also applies to the memory of a ring.
 TEST_F(StreamStoreTest, MemoryThatTheSystemRefusesLeavesThePlacement) {
   start(2);
   struct rlimit before = {};
@@ -275,7 +279,7 @@ TEST_F(StreamStoreTest, MemoryThatTheSystemRefusesLeavesThePlacement) {
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   std::signal(SIGXFSZ, handler);
-  // The system is not asked again.
+  // The system is not asked for that memory again.
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
 }
 

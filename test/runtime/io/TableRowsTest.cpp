@@ -39,7 +39,8 @@ TEST_F(TableRowsTest, EveryRowMayBeNeededAgainAndAgain) {
   PlanFile plan = openPlan();
   uint64_t bytes = plan.segmentBytes(kTable).size();
   TableRows rows(plan);
-  // Each pass counts the pages of its rows, and the whole chunk the first time.
+  // Each pass counts the pages of its rows, and the first one counts their
+  // whole chunk.
   uint64_t before = 0;
   for (int pass = 0; pass < 3; ++pass) {
     const SegmentRange ranges[] = {

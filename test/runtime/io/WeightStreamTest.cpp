@@ -292,7 +292,7 @@ TEST_P(WeightStreamOf, APassThatBeginsLateReadsOnlyWhatItNeeds) {
   uint64_t needed = 0;
   uint64_t whole = 0;
   for (uint32_t pass = 0; pass < 24; ++pass) {
-    // Several passes in a row begin late.
+    // Up to three passes in a row leave out some of the first steps.
     uint32_t first = pass % 4 == 0 ? 0 : run.random() % steps;
     Status status = run.pass(steps, steps, first);
     ASSERT_TRUE(status.isOk()) << status.message();
@@ -349,8 +349,8 @@ TEST_P(WeightStreamOf, AnErrorInMidPassEndsThePassThatNeedsTheBytes) {
       run.shape.schedule.segments[failing->segment].fileOffset +
       failing->offset + run.random() % failing->bytes;
   run.reader.fail(offset, ioError("Input/output error"), 1);
-  // The bytes may have been read already for the second pass, but not for the
-  // third one.
+  // The failure ends the first or the second of these passes, because the
+  // stream reads ahead for one pass at most.
   uint32_t failures = 0;
   for (int pass = 0; pass < 5; ++pass) {
     Status status = run.pass();
@@ -441,7 +441,8 @@ TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
       status = run.pass();
       ASSERT_TRUE(status.isOk()) << status.message();
     }
-    // What stays resident is not read again, and what becomes resident once.
+    // Bytes that stay resident are not read again, and bytes that become
+    // resident are read once.
     run.stream->pause();
     uint64_t streamed = schedule.bytesPerPass();
     EXPECT_GE(run.reader.bytesRead() - read, added + 3 * streamed);

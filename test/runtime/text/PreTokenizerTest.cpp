@@ -51,8 +51,8 @@ TEST(PreTokenizerTest, AgreesWithTheExpressions) {
       json::parse(slurp(inputs("tokenizers/pretokens.json")), nullptr, false);
   const json &texts = vectors["texts"];
   ASSERT_EQ(texts.size(), 210U);
-  // Expressions that have vectors under the name of a family which differs only
-  // in what else it does with text.
+  // Families whose expressions are tested with the vectors of another family.
+  // The two families have the same expressions and differ only in other rules.
   const std::map<std::string_view, const char *> kSame = {
       {"command-r", "starcoder"}, {"dbrx", "llama-bpe"},
       {"glm4", "llama-bpe"},      {"granite-embed-multi-97m", "gpt-4o"},
@@ -135,8 +135,8 @@ TEST(PreTokenizerTest, NamesAndAliases) {
 }
 
 TEST(PreTokenizerTest, WhatNamesImply) {
-  // As llama.cpp has it for ignoreMerges and addsBos, and the families'
-  // tokenizer.json for composes.
+  // The names for ignoreMerges and addsBos are those in llama.cpp. The names
+  // for composes follow from the families' tokenizer.json files.
   auto namesWith = [](bool air::PreTokenizerRules::*flag) {
     Pieces names;
     for (const air::PreTokenizerName &known : air::preTokenizerNames()) {
@@ -182,9 +182,10 @@ double stepsPerByte(const PreTokenizer &splitter, const std::string &text) {
 }
 
 TEST(PreTokenizerTest, HostileTextTakesLinearTime) {
-  // A megabyte of one letter, of spaces, and of emoji with joiners; less of
-  // digits, capital letters, line ends, combining marks, and of what makes
-  // alternatives fail late.
+  // The units of the texts. The first three texts take a megabyte each: one
+  // letter, spaces, and emoji with joiners. The others are shorter: digits,
+  // capital letters, line ends, combining marks, and texts for which
+  // alternatives fail only after many characters.
   const std::vector<std::string> kUnits = {"a",
                                            " ",
                                            "\xf0\x9f\x91\xa9\xe2\x80\x8d",

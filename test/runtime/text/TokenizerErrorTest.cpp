@@ -94,8 +94,9 @@ TEST(TokenizerErrorTest, Merges) {
 }
 
 TEST(TokenizerErrorTest, BytesOfNoOrdinaryTextMayBeMissing) {
-  // Falcon's vocabulary has no token for some control characters and 0xf2, and
-  // StarCoder's none for 0xf1. Hugging Face's tokenizers leaves them out.
+  // Falcon's vocabulary has no token for some control characters and for 0xf2,
+  // and StarCoder's has none for 0xf1. The library "tokenizers" of Hugging Face
+  // leaves such bytes out.
   TokenizerData data = smallBpe({});
   int missing = 0;
   for (std::string &token : data.tokens) {

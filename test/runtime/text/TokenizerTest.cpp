@@ -210,7 +210,7 @@ TEST(TokenizerTest, Properties) {
 TokenizerData textBpe(const std::string &pre) {
   const std::string mark = "\xe2\x96\x81";
   TokenizerData data = smallSpm({mark, "a", "b", "\xc3\xa9", "ab", mark + "ab",
-                                 "\n", "\n\n"}); // 259 to 266
+                                 "\n", "\n\n"}); // ids 259 to 266
   data.kind = TokenizerKind::Bpe;
   data.pre = pre;
   data.scores.clear();

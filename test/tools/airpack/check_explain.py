@@ -37,7 +37,7 @@ def check_sums(report):
     for tier in ("vram_bytes", "ram_bytes"):
         capacity = report["capacity"][tier]
         assert capacity is None or report["total"][tier] <= capacity, (tier, report["total"], capacity)
-    # Exactly the weights are placed.
+    # The tiers hold all bytes of the weights, and each byte once.
     weights = ("attention", "ffn", "head", "embedding table", "other")
     placed = sum(sum(row(report, name)[t] for t in ("vram_bytes", "ram_bytes", "disk_bytes")) for name in weights)
     assert placed == report["model"]["weight_bytes"], (placed, report["model"])
@@ -139,8 +139,9 @@ def large(model):
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         assert seconds < 1, seconds
         check_sums(report)
-        # 243 GB of weights in a machine with at most 24 + 32 GiB; a B200 with its
-        # 179 GiB and 256 GiB of RAM holds all of them.
+        # The weights take 243 GB. The machines have at most 24 GiB of VRAM and
+        # 32 GiB of RAM, except for the B200, where 179 GiB and 256 GiB hold all
+        # weights.
         assert (report["limited_by"] == "disk") == (target != "b200"), report["limited_by"]
     # The last page of the headers may hold the first weights.
     assert resident_pages(model, header + mmap.PAGESIZE) == 0

@@ -17,8 +17,8 @@ large = [(segment, kept) for segment, kept in zip(plan["segments"], placement["r
 assert large
 for segment, kept in large:
     share = kept / segment["raw_bytes"] * 100
-    # Shares are rounded down to pages. What several steps need stays in any case:
-    # chunks of 1 MiB at the start of the segment.
+    # Shares are rounded down to pages. With 0 percent, a segment may still keep
+    # the chunks of 1 MiB at its start that several steps need.
     assert share > percent - 100 * PAGE / segment["raw_bytes"], (segment["name"], share)
     assert percent == 0 or share <= percent, (segment["name"], share)
 streamed = sum(read["bytes"] for read in placement.get("reads", []))

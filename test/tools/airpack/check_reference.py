@@ -13,7 +13,8 @@ assert [source.pop("name") for source in less["sources"]] == [Path(sys.argv[1]).
 header = whole["sources"][0]["header_bytes"]
 assert header == min(model.places.values()), header
 
-# Every matrix has its rows where the model's file has them, and nothing else has any.
+# Every matrix refers to its rows in the model's file, and no other tensor
+# refers to rows.
 begins, found = {}, set()
 for tensor in less["tensors"]:
     rows = tensor.pop("source_rows", [])
@@ -28,7 +29,8 @@ for tensor in less["tensors"]:
     found.update(names)
 assert len(found) >= 8, found
 
-# The stored bytes end before the first matrix. The digests are those of the whole plan.
+# The stored bytes of a segment end before its first matrix. Everything else, digests
+# included, is as in the plan that contains its weights.
 for i, (a, b) in enumerate(zip(whole["segments"], less["segments"])):
     if a["kind"] == "Kernels":
         assert b["stored_bytes"] == a["stored_bytes"], b
@@ -37,7 +39,7 @@ for i, (a, b) in enumerate(zip(whole["segments"], less["segments"])):
         assert i in begins or b["stored_bytes"] == b["raw_bytes"], b
     for record in (a, b):
         del record["offset"], record["stored_bytes"]
-# Reading needs memory of its own.
+# Reading the model's file takes a staging buffer in addition.
 for placement in less["placements"]:
     staging = [item for item in placement["items"] if item["name"] == "staging"]
     assert len(staging) == 1 and staging[0]["bytes"] == 8 << 20, placement

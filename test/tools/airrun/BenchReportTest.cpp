@@ -60,7 +60,7 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
   EXPECT_EQ(json["links"][1]["name"], "disk");
   EXPECT_EQ(json["streaming"]["io"], "uring");
   EXPECT_EQ(json["streaming"]["bytes_per_pass"], 250'000'000);
-  // The disk's limit counts as much as that of memory.
+  // A rate above the disk's limit is an error, as one above memory's limit is.
   measured.links[1].limitPerSecond = 1e9;
   EXPECT_EQ(evaluate(measured).status().code(), ErrorCode::Internal);
 }

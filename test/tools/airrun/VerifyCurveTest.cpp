@@ -15,7 +15,7 @@ TEST(VerifyCurve, ReadsTheNumbersOfTokens) {
   EXPECT_THAT(*parseCurveTokens("1,2,4", 4), ElementsAre(1, 2, 4));
   EXPECT_THAT(*parseCurveTokens("3,8", 8), ElementsAre(1, 3, 8));
   EXPECT_THAT(*parseCurveTokens("1", 1), ElementsAre(1));
-  // Of the default, what does not fit is left out.
+  // If the list is the default one, numbers that are too large are left out.
   EXPECT_THAT(*parseCurveTokens(kCurveTokens, 10), ElementsAre(1, 2, 4, 8));
   for (const char *text : {"", ",", "1,", "0", "1,0", "a", "1;2", "-1", "1,2x",
                            "99999999999999999999999"}) {
@@ -48,7 +48,8 @@ TEST(VerifyCurve, ReportsTimesRelativeToOneToken) {
 }
 
 TEST(VerifyCurve, ARateAboveALimitIsRefused) {
-  // 1 GB in 0.5 s is 2 GB/s of the disk, and 4 GB of weights are 8 GB/s.
+  // A pass of the example reads 1 GB from the disk in 0.5 s, which is 2 GB/s.
+  // Its 4 GB of weights are read from memory at 8 GB/s.
   BenchMeasurement measured;
   measured.links = {{"dram", 0, 0, 10e9}, {"disk", 0, 0, 2.5e9}};
   uint32_t calls = 0;
@@ -64,7 +65,8 @@ TEST(VerifyCurve, ARateAboveALimitIsRefused) {
   EXPECT_THAT(status.message(), HasSubstr("a pass of 1 tokens"));
   EXPECT_THAT(status.message(), HasSubstr("2.00 GB/s from disk"));
   EXPECT_GT(calls, 0U);
-  // A limit that turns out to be higher is kept.
+  // If the limit turns out to be higher when it is measured again, the higher
+  // value is kept.
   EXPECT_TRUE(
       checkCurve(example(), 4e9, measured, [](size_t) { return 3e9; }).isOk());
   EXPECT_EQ(measured.links[1].limitPerSecond, 3e9);

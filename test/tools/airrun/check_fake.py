@@ -71,7 +71,8 @@ def curve(path):
         got = json.load(file)
     assert [point["tokens"] for point in got["verify_curve"]] == [1, 2, 8], got
     for point in got["verify_curve"]:
-        # The KV cache has 6 pages, and each sequence takes at least one.
+        # The KV cache has 6 pages, and each sequence takes at least one, so
+        # there is no room for 8 sequences.
         assert (point["sequences"] is None) == (point["tokens"] == 8), point
         for kind in ("one_sequence", "sequences")[:1 if point["tokens"] == 8 else 2]:
             # All weights of this model stay in memory.
@@ -103,7 +104,7 @@ def probe(path):
     assert disk["cached"] == "unknown" and len(disk["curve"]) >= 3, disk
     rates = [rate["bandwidth"] for rate in disk["curve"]]
     assert all(1e4 < rate < 1e12 for rate in rates), rates
-    # Plans read to a ring of some 24 MiB.
+    # Plans read from the disk into a ring of some 24 MiB.
     rings = {ring["bytes"]: ring["bandwidth"] for ring in disk["rings"]}
     assert all(1e4 < rate < 1e12 for rate in rings.values()), rings
     assert got["disk_bandwidth"] == rings[24 << 20], got

@@ -113,9 +113,9 @@ TEST(CostModel, TilesOnZen4AreLarge) {
 }
 
 // Two cores of an Intel Xeon of model 207 without tile registers execute 217
-// Gop/s of float32 FMAs, but only 109 Gop/s of bfloat16 dot products. Of an
-// EPYC of family 26, 512-bit FMAs start twice per cycle, and bfloat16 dot
-// products do twice as many operations.
+// Gop/s of float32 FMAs, but only 109 Gop/s of bfloat16 dot products. An EPYC
+// of family 26 starts two 512-bit FMAs per cycle, and executes twice as many
+// operations in bfloat16 dot products.
 TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   const auto best = [](const MachineProfile &profile) {
     return bestActivation(matMul(DType::BF16, MClass::Large), profile,
@@ -134,7 +134,8 @@ TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   // Tile registers multiply faster than any vector instruction.
   MachineProfile tiled = *resolveProfile("sapphire-rapids");
   EXPECT_EQ(best(tiled), Activation::BF16x32);
-  // A profile without both rates says nothing.
+  // If one of the two rates is unknown, they cannot be compared, and bfloat16
+  // is chosen.
   slow.cpu.fmaF32 = 0;
   EXPECT_EQ(best(slow), Activation::BF16x32);
 }

@@ -47,8 +47,8 @@ TEST_P(RegexTimeTest, StepsAreProportionalToTheText) {
   }
 }
 
-// Backtracking without memory takes quadratic or exponential time with each of
-// these.
+// Backtracking that does not remember failures takes quadratic or exponential
+// time with each of these expressions.
 INSTANTIATE_TEST_SUITE_P(
     Hostile, RegexTimeTest,
     testing::Values("(?:a+)+$", "(?:a|a)*b", "a*a*a*a*b", "a*?b", "a+b", "a++b",

@@ -1,7 +1,7 @@
 //===- UnicodeTest.cpp - every property of every code point -----*- C++ -*-===//
 //
-// Compares with test/Inputs/unicode/unicode-16.json, which make_unicode.py
-// writes from other tables than those of the library.
+// Compares the library with test/Inputs/unicode/unicode-16.json, which
+// make_unicode.py writes from other tables than the library's.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/text/unicode/Unicode.h"
@@ -73,7 +73,7 @@ TEST(UnicodeTest, EveryCaseVariant) {
     addCaseVariants(variants);
     EXPECT_EQ(rangesOf(variants), rangesOf(CodePointSet(expected))) << at;
   }
-  // All other code points have none.
+  // No other code point has case variants, so nothing is added for them.
   CodePointSet rest = withVariants;
   rest.negate();
   std::vector<CodePointRange> before = rangesOf(rest);

@@ -68,7 +68,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
       EXPECT_GE(probed->curve.size(), 9u);
       EXPECT_LE(probed->curve.size(), 3u * 4 * 3 * 2);
     }
-    // The usual size of the ring is measured in any case.
+    // A ring of the usual size is always measured.
     EXPECT_EQ(std::count_if(
                   probed->rings.begin(), probed->rings.end(),
                   [](const RingRate &r) { return r.bytes == kUsualRingBytes; }),
@@ -82,7 +82,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
-    // A profile can state the rates.
+    // The rates are valid in a profile.
     MachineProfile profile = hostProfile();
     profile.diskCurve = probed->curve;
     profile.diskRings = probed->rings;
