@@ -90,9 +90,9 @@ inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
 /// The share of the shorter of two times, that of reading weights from memory and
 /// that of the arithmetic with them, which the longer one does not hide: loads
-/// stall behind arithmetic and arithmetic behind loads. Measured with decode
-/// passes of whole models (docs/performance.md): 0.67 to 0.78 with 8B Q4_K_M and
-/// 1B Q8_0 on two cores of Emerald Rapids.
+/// stall behind arithmetic and arithmetic behind loads. The constant is fitted to
+/// four decode passes of whole models on two cores of Emerald Rapids, in which the
+/// share was 0.67 to 0.83 (docs/performance.md).
 inline constexpr double kExposedShare = 0.75;
 
 /// The time that cores take for something that has to be read for `reading` and
