@@ -25,9 +25,9 @@ namespace air::compiler {
 
 class KernelBuild {
 public:
-  /// The default number of bytes that are reserved for each kernel. The kernels
-  /// for models of 0.01 to 405 billion parameters take 2.5 to 17 KiB each, on
-  /// all targets.
+  /// The default number of bytes that the plan reserves for each kernel. Kernels
+  /// for x86-64 take 2.4 to 17 KiB each. If those of a plan need more than what
+  /// is reserved, the plan is made again with their real size.
   static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
 
   /// If `background` is true, start() returns before the kernels are compiled.
