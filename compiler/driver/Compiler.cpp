@@ -318,7 +318,10 @@ Result<uint64_t> Compiler::write(AtomicFile output,
                              state->kernels->wait());
         isTooLarge = compiled->object.size() > state->kernels->reserved();
         if (isTooLarge) {
-          return internalError("the kernels take more than is reserved");
+          return internalError(
+              "the kernels take " + std::to_string(compiled->object.size()) +
+              " bytes, but only " + std::to_string(state->kernels->reserved()) +
+              " are reserved for them");
         }
         return std::span<const uint8_t>(compiled->object);
       },

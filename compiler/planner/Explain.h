@@ -75,7 +75,8 @@ struct Explanation {
 
   /// The links that carry bytes, in the order of the list at LinkUse::link.
   std::vector<LinkUse> links;
-  // In tokens per second; nullopt if a rate is not known.
+  // In tokens per second; nullopt if the bandwidth of a link that they depend on
+  // is not known.
   std::optional<double> decode;
   std::optional<double> decodeAtFullContext;
   /// The speed of decoding if CPU and GPU worked at the same time; nullopt
@@ -85,7 +86,7 @@ struct Explanation {
   std::string limitedBy;
 
   // Seconds until the first token after a prompt of `promptTokens` tokens;
-  // nullopt if a rate is not known. Cold: all weights must first be read from
+  // nullopt if a bandwidth is not known. Cold: all weights must first be read from
   // the disk, and some of them copied to VRAM. Warm: the weights that stay in
   // RAM and VRAM are already there.
   uint64_t promptTokens = 0;

@@ -96,11 +96,11 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // A pass must fill the ring at least twice. If nearly all weights fit,
-    // filling a ring of the wanted size twice means streaming more than is
-    // necessary, while a part of `room` stays unused. A ring that is only as
-    // large as what does not fit is then better: a pass streams twice as much
-    // as does not fit.
+    // Let D be the bytes of weights that exceed the room. If D is small, filling
+    // a ring of the preferred size twice streams more than is necessary, and
+    // leaves some of the room unused. A ring of about D bytes is then better: it
+    // displaces another D bytes of weights, so a pass streams 2 D, which fills
+    // the ring twice.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {

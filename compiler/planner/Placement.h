@@ -135,10 +135,10 @@ uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room);
 
-/// Checks a placement with other code than placeWeights(): every page is in RAM
-/// or read once per pass, in order and in time; no read overwrites what a step
-/// still needs, also from one pass to the next; and ramBytes() is at most
-/// `room`. Fails with VerificationFailed.
+/// Checks a placement with code that is independent of placeWeights(): every page
+/// is in RAM or read once per pass, in order and in time; no read overwrites what
+/// a step still needs, even if the two are in different passes; and ramBytes() is
+/// at most `room`. Fails with VerificationFailed.
 Status verifyWeights(const WeightProblem &problem,
                      const WeightPlacement &placement, uint64_t room);
 

@@ -182,7 +182,12 @@ Status verifyWeights(const WeightProblem &problem,
     const StreamedRead &read = placement.reads[i];
     if (read.bytes > ring || read.ringOffset >= ring ||
         read.ringOffset % kPlanPageBytes != 0) {
-      return refuse(name(i) + " does not fit in the ring");
+      return refuse(name(i) + " has " + std::to_string(read.bytes) +
+                    " bytes and is to begin at byte " +
+                    std::to_string(read.ringOffset) + " of a ring of " +
+                    std::to_string(ring) +
+                    " bytes; it must begin at a page of the ring and be no "
+                    "larger than it");
     }
     if (i != 0 && orderOf(read) < orderOf(placement.reads[i - 1])) {
       return refuse(name(i) + " is not in the order of steps and segments");

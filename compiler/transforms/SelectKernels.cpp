@@ -157,8 +157,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         }
       }
     }
-    // Decisions are sorted by name, and "slots" is the next name after
-    // "prefetch".
+    // Decisions are sorted by name, so "prefetch" is inserted before "slots",
+    // which is the next name.
     for (DecisionOp decision : module.getOps<DecisionOp>()) {
       if (decision.getName() == "slots" && !value.empty()) {
         OpBuilder::InsertionGuard guard(builder);

@@ -101,7 +101,7 @@ public:
   loadExecutable(std::span<const uint8_t> object,
                  std::span<const std::string_view> entries) = 0;
 
-  /// Returns the number of the program, for run().
+  /// Returns the index that identifies the program in calls of run().
   virtual Result<uint32_t>
   addProgram(std::span<const DispatchDesc> dispatches) = 0;
 

@@ -50,8 +50,8 @@ Status TableRows::require(std::span<const SegmentRange> ranges) {
       table.isUsed = true;
       table.verified.resize(
           ceilDiv(segment.stored_bytes(), segment.digest_chunk()));
-      // The rows are far apart, so what lies behind one should not be read
-      // ahead.
+      // The rows are far apart, so the system should not read ahead past a
+      // row.
       advise(file.segmentBytes(range.segment), MADV_RANDOM);
     }
     ask(table, range);

@@ -166,8 +166,8 @@ cli::Command tokenizeCommand() {
       {.name = "--time",
        .kind = cli::ValueKind::Integer,
        .valueName = "N",
-       .help = "Tokenize the text N times, and print only how fast the fastest "
-               "time was, on one core.",
+       .help = "Tokenize the text N times on one core, and print only the "
+               "speed of the fastest run, in MB/s.",
        .minimum = 1,
        .maximum = 1000}};
   command.examples = {"airrun tokenize story.air -p 'Once upon a time' --json",

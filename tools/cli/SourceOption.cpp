@@ -7,10 +7,12 @@ Option sourceOption() {
   return {.name = "--source",
           .kind = ValueKind::String,
           .valueName = "FOLDER|FILE",
-          .help = "For a plan that was made with 'airpack --reference': the "
-                  "folder of the model's files, or the file if there is only "
-                  "one. It must be the model from which the plan was made, but "
-                  "a file that is named here may have been renamed.",
+          .help =
+              "For a plan that was made with 'airpack --reference': the "
+              "folder of the model's files, or the file if there is only "
+              "one. It must be the model from which the plan was made. Files "
+              "in a folder must have the names that they had then; a file "
+              "that is given by its own path may have any name.",
           .defaultText = "the folder of the plan"};
 }
 

@@ -78,7 +78,7 @@ struct RegexProgram {
   /// For each class of the first character, the instruction with which a match
   /// begins. Choices that the class decides have already been made.
   std::array<uint32_t, 256> start{};
-  uint32_t wordRow = 0; ///< the word characters, if there is a WordEdge
+  uint32_t wordRow = 0; ///< of the word characters; used only by a WordEdge
   uint32_t memos = 0;
   /// The memos of instructions that are not in a look-ahead.
   std::vector<uint32_t> mainMemos;

@@ -532,7 +532,8 @@ TEST(ResidencySolver, UnknownRatesAreNotLimits) {
   const Residency best = *solveResidency(problem, Schedule::Serial);
   EXPECT_EQ(best.seconds, 0);
   EXPECT_EQ(best.loads[0].limit, "");
-  // The solver still reads as little as possible from the disk.
+  // Nevertheless, the solution keeps as much in RAM as fits there, so that it
+  // reads as little as possible from the disk.
   EXPECT_NEAR(static_cast<double>(best.classes[0].ram), 6e9, 0.02e9);
 }
 

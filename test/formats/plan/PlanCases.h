@@ -49,7 +49,8 @@ void splitHead(plan::PlanT &p);
 std::vector<Case> partCases();
 std::vector<Change> validParts();
 
-/// The cases of the rules for reference plans, and plans that satisfy them.
+/// Test cases for the rules on reference plans: changes that break a rule, and
+/// changes after which the plan still satisfies all of them.
 std::vector<Case> referenceCases();
 std::vector<Change> validReferences();
 
