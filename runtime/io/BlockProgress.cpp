@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <unistd.h>
 
 using namespace air;
 using namespace air::rt;
@@ -57,4 +58,20 @@ BlockDone BlockProgress::outcome(const BlockFile &file) const {
   }
   return {request.id, ioError("the system reads '" + file.path() +
                               "' only in part: " + counts)};
+}
+
+BlockDone air::rt::readBlock(const BlockFile &file, const BlockRequest &request,
+                             uint64_t &count) {
+  BlockProgress progress(request);
+  int64_t result = 0;
+  do {
+    result = pread(file.descriptor(), progress.to(), progress.bytes(),
+                   static_cast<off_t>(progress.offset()));
+    if (result < 0) {
+      result = -errno;
+    } else {
+      count += static_cast<uint64_t>(result);
+    }
+  } while (!progress.take(result));
+  return progress.outcome(file);
 }

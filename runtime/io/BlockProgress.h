@@ -3,7 +3,7 @@
 // A single read may return fewer bytes than a request asks for, or be
 // interrupted. BlockProgress says what has to be read next, takes the results
 // of the reads, and knows when the request has been completed or has failed. It
-// makes no system calls.
+// makes no system calls; readBlock() does.
 //
 // Thread-safety: plain data.
 //
@@ -49,6 +49,11 @@ private:
   uint32_t repeats = 0;
   int failure = 0; ///< errno of the last read
 };
+
+/// Reads a block with pread(), in as many calls as it takes. Adds the number of
+/// bytes that the system has returned to `count`.
+BlockDone readBlock(const BlockFile &file, const BlockRequest &request,
+                    uint64_t &count);
 
 } // namespace air::rt
 

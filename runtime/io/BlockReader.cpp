@@ -28,10 +28,10 @@ Status BlockReader::submit(const BlockRequest &request) {
       request.offset > kMost - request.bytes || request.to == nullptr) {
     return refuse("the block is empty, too large or has no memory");
   }
-  if (request.offset % kBlockAlignment != 0 ||
-      reinterpret_cast<uintptr_t>(request.to) % kBlockAlignment != 0) {
+  if (request.offset % alignment() != 0 ||
+      reinterpret_cast<uintptr_t>(request.to) % alignment() != 0) {
     return refuse("the offset and the memory must be multiples of " +
-                  std::to_string(kBlockAlignment));
+                  std::to_string(alignment()));
   }
   AIR_RETURN_IF_ERROR(start(request));
   ++flying;

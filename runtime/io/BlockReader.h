@@ -37,6 +37,7 @@
 #include "formats/machine/DiskRates.h"
 #include "formats/support/Status.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -88,6 +89,15 @@ public:
   /// not that of a single request.
   Result<BlockDone> wait();
 
+  /// The size in bytes that a block from `offset` on should have: at most
+  /// `most`, and about `wanted`. A reader that has to read some bytes for both
+  /// of two adjacent blocks chooses sizes that avoid it.
+  virtual uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
+                               uint64_t wanted) const {
+    (void)offset;
+    return std::min(most, wanted);
+  }
+
   uint32_t inFlight() const { return flying; }
   uint32_t depth() const { return mostInFlight; }
   IoMethod method() const { return way; }
@@ -97,6 +107,9 @@ public:
 protected:
   BlockReader(IoMethod method, uint32_t depth)
       : way(method), mostInFlight(depth) {}
+
+  /// What the offset and the address of a request must be multiples of.
+  virtual uint64_t alignment() const { return kBlockAlignment; }
 
   /// Implement submit() and wait() for a request that is valid.
   virtual Status start(const BlockRequest &request) = 0;

@@ -240,9 +240,10 @@ Status WeightStream::submitNext(uint64_t &pass) {
   pass = cursor.pass;
   const ScheduledRead &read = schedule.reads[cursor.index];
   uint64_t offset = read.offset + cursor.done;
-  uint64_t bytes = std::min(input.blockBytes, read.bytes - cursor.done);
   BlockRequest request;
   request.offset = schedule.segments[read.segment].fileOffset + offset;
+  uint64_t bytes = input.reader->sizeOfBlock(
+      request.offset, read.bytes - cursor.done, input.blockBytes);
   request.bytes = bytes;
   request.to = arena.segment(read.segment) + offset;
   request.id = nextId++;
