@@ -46,6 +46,9 @@ struct CompileOptions {
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
+  /// How weights are stored: "none", "planes", "zstd", or "auto", which codes
+  /// them where that makes passes faster.
+  std::string codec = "auto";
   /// When true, the plan has everything except the weights' bytes, which are
   /// then not read.
   bool weightless = false;

@@ -79,6 +79,9 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
                   {"scratch", *scratch},
                   {"kernels", demand.kernels},
                   {"process", demand.process}};
+  if (demand.staging != 0) {
+    ledger.items.push_back({"staging", demand.staging});
+  }
   for (const LedgerItem &item : ledger.items) {
     const std::optional<uint64_t> sum = checkedAdd(ledger.total, item.bytes);
     if (!sum) {

@@ -36,6 +36,7 @@ struct RamDemand {
   uint64_t threads = 1;
   uint64_t kernels = 0;
   uint64_t process = 0; ///< see processBytes()
+  uint64_t staging = 0; ///< in which airrun reads what lies in another form
   uint64_t kvPageBytes = 0;
   uint64_t kvPageTokens = 1;
   uint64_t context = 0; ///< maximum number of tokens in a sequence

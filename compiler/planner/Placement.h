@@ -51,6 +51,11 @@ struct WeightSegment {
   /// Bytes from the start of a segment with pieces that stay in RAM in any case,
   /// because several of the steps need them. Whole pages, or all bytes.
   uint64_t keptBytes = 0;
+  /// What stays in RAM, and each read, begins and ends at a multiple of this
+  /// number of bytes, or with the segment. It is a multiple of a page, and
+  /// firstStep changes only at multiples of it. A segment with a codec can only be
+  /// read in whole chunks.
+  uint64_t unitBytes = 4096;
 };
 
 struct WeightProblem {

@@ -113,7 +113,7 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     Adds one `plan.placement` for the RAM that the plan may use, and smaller ones
     for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
     fit of the weights is read from the disk in every pass. Fails when the rest
-    does not fit.
+    does not fit. Also chooses the codec of each segment of weights.
   }];
   let options = [
     Option<"ram", "ram", "uint64_t", "0",
@@ -121,7 +121,12 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     Option<"disk", "disk", "bool", "true",
            "Whether weights may be read from the disk in every pass">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
-           "Size in bytes of the vocabulary in the plan's metadata">];
+           "Size in bytes of the vocabulary in the plan's metadata">,
+    Option<"codec", "codec", "std::string", "\"auto\"",
+           "How weights are stored: none, planes, zstd, or auto">,
+    Option<"planesRatio", "planes-ratio", "double", "1.0",
+           "Coded bytes divided by uncoded bytes of BF16 weights with the codec "
+           "planes">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {

@@ -62,20 +62,44 @@ uint64_t digestChunkBytes(plan::SegmentKind kind) {
   return uint64_t{1} << 20;
 }
 
+/// Makes room for the ends of coded chunks. Until a chunk has been coded, it
+/// counts with its raw size, which is the largest that it may have.
+static Status prepareChunkEnds(plan::SegmentT &segment, uint64_t chunks) {
+  const uint64_t pages = ceilDiv(segment.raw_bytes, kPlanPageBytes);
+  if (pages > UINT32_MAX) {
+    return unsupportedError("segment '" + segment.name + "' of " +
+                            std::to_string(segment.raw_bytes) +
+                            " bytes is too large for a codec; pack the model "
+                            "with --codec none");
+  }
+  segment.stored_bytes = pages * kPlanPageBytes;
+  segment.chunk_ends.clear();
+  for (uint64_t i = 1; i <= chunks; ++i) {
+    segment.chunk_ends.push_back(static_cast<uint32_t>(
+        std::min(pages, i * segment.digest_chunk / kPlanPageBytes)));
+  }
+  return Status::ok();
+}
+
 Status prepareDigests(plan::PlanT &plan) {
   uint64_t total = 0;
   for (const auto &segment : plan.segments) {
     segment->digest_chunk = digestChunkBytes(segment->kind);
     // A chunk has at least 2^16 bytes, so nothing overflows here.
-    const uint64_t chunks =
-        segment->stored_bytes / segment->digest_chunk +
-        (segment->stored_bytes % segment->digest_chunk != 0 ? 1 : 0);
+    const bool isCoded = segment->codec != plan::Codec::None;
+    const uint64_t covered =
+        isCoded ? segment->raw_bytes : segment->stored_bytes;
+    const uint64_t chunks = covered / segment->digest_chunk +
+                            (covered % segment->digest_chunk != 0 ? 1 : 0);
     const uint64_t bytes = chunks * sizeof(Digest);
     total = checkedAdd(total, bytes).value_or(UINT64_MAX);
     if (total > kMaxMetadataBytes) {
       return tooLarge(total);
     }
     segment->digests.assign(bytes, 0);
+    if (isCoded) {
+      AIR_RETURN_IF_ERROR(prepareChunkEnds(*segment, chunks));
+    }
   }
   return Status::ok();
 }

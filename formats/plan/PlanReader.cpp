@@ -1,6 +1,7 @@
 //===- PlanReader.cpp - opens and verifies a plan -------------------------===//
 #include "formats/plan/PlanReader.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanVerifier.h"
 #include "formats/support/CheckedMath.h"
@@ -181,12 +182,16 @@ std::span<const uint8_t> PlanFile::segmentBytes(uint32_t index) const {
 
 uint64_t PlanFile::chunkCount(uint32_t index) const {
   const plan::Segment &segment = *root->segments()->Get(index);
-  return ceilDiv(segment.stored_bytes(), segment.digest_chunk());
+  return ceilDiv(isCoded(segment) ? segment.raw_bytes()
+                                  : segment.stored_bytes(),
+                 segment.digest_chunk());
 }
 
 uint64_t PlanFile::chunkBytes(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
-  const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
+  const uint64_t padded =
+      alignUp(isCoded(segment) ? segment.raw_bytes() : segment.stored_bytes(),
+              kPlanPageBytes);
   const uint64_t size = segment.digest_chunk();
   return std::min(size, padded - chunk * size);
 }
@@ -217,6 +222,19 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
 
 Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
+  if (isCoded(segment)) {
+    const StoredRange stored =
+        storedRange(segment, chunk * segment.digest_chunk(), 1);
+    std::vector<uint8_t> raw(chunkBytes(index, chunk));
+    ChunkScratch scratch;
+    AIR_RETURN_IF_ERROR(
+        decodeStoredChunk(segment, all.subspan(stored.offset, stored.bytes),
+                          raw, scratch)
+            .withContext("'" + fileName + "': chunk " + std::to_string(chunk) +
+                         " of segment " + std::to_string(index) + " '" +
+                         segment.name()->str() + "'"));
+    return verifyChunk(index, chunk, raw);
+  }
   return verifyChunk(
       index, chunk,
       all.subspan(segment.offset() + chunk * segment.digest_chunk(),
@@ -233,7 +251,9 @@ Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
   uint64_t done = 0;
   for (uint64_t chunk = 0; chunk < chunkCount(index); ++chunk) {
     AIR_RETURN_IF_ERROR(verifyChunk(index, chunk));
-    done += chunkBytes(index, chunk);
+    done += isCoded(segment)
+                ? storedRange(segment, chunk * segment.digest_chunk(), 1).bytes
+                : chunkBytes(index, chunk);
     if (pagesAfter == PagesAfter::Drop && !mappedFile.bytes().empty() &&
         (done - dropped >= kPiece || done == padded)) {
       mappedFile.release(segment.offset() + dropped, done - dropped);

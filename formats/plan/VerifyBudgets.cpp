@@ -1,6 +1,7 @@
 //===- VerifyBudgets.cpp - rules of KV, budgets and predictions -----------===//
 #include "formats/abi/KernelAbi.h"
 #include "formats/dtype/DType.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/CheckedMath.h"
 
@@ -108,11 +109,12 @@ struct Needs {
   uint64_t kv = 0;
   uint64_t activations = 0;
   uint64_t scratch = 0;
+  uint64_t staging = 0;
 
   uint64_t total() const {
     uint64_t sum = 0;
     for (uint64_t part :
-         {weights, kernels, tables, ring, kv, activations, scratch}) {
+         {weights, kernels, tables, ring, kv, activations, scratch, staging}) {
       sum = plus(sum, part);
     }
     return sum;
@@ -127,6 +129,11 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
                      : kind == plan::SegmentKind::Kernels ? needs.kernels
                                                           : needs.tables;
     part = plus(part, placement.resident()->Get(i));
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    if (isCoded(segment)) {
+      needs.staging =
+          std::max(needs.staging, codedStagingBytes(segment.digest_chunk()));
+    }
   }
   needs.ring = placement.ring_bytes();
   needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
@@ -182,13 +189,15 @@ Status verifyBudgets(const plan::Plan &plan, const plan::Placement &placement,
       {"kv", needs.kv, true},
       {"activations", needs.activations, true},
       {"scratch", needs.scratch, false},
+      {"staging", needs.staging, false},
   };
   for (const auto &part : known) {
     const auto it = items.find({part.name, plan::Tier::Ram});
     const std::string where =
         owner + ", budget item '" + std::string(part.name) + "'";
     if (it == items.end()) {
-      if (part.name == std::string_view("ring") && part.bytes == 0) {
+      const std::string_view name = part.name;
+      if ((name == "ring" || name == "staging") && part.bytes == 0) {
         continue;
       }
       return broken("plan.budget.item", where, "is missing");
@@ -242,10 +251,14 @@ static uint64_t weightsPerPass(const plan::Plan &plan) {
 }
 
 /// Returns the number of bytes that one pass reads from the disk.
-static uint64_t streamedPerPass(const plan::Placement &placement) {
+static uint64_t streamedPerPass(const plan::Plan &plan,
+                                const plan::Placement &placement) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
-    bytes = plus(bytes, placement.reads()->Get(i)->bytes());
+    const plan::StreamRead &read = *placement.reads()->Get(i);
+    bytes = plus(bytes, storedRange(*plan.segments()->Get(read.segment()),
+                                    read.offset(), read.bytes())
+                            .bytes);
   }
   return bytes;
 }
@@ -254,7 +267,8 @@ Status verifyPredictions(const plan::Plan &plan,
                          const plan::Placement &placement,
                          const std::string &owner) {
   const std::map<std::string_view, uint64_t> least = {
-      {"dram", weightsPerPass(plan)}, {"disk", streamedPerPass(placement)}};
+      {"dram", weightsPerPass(plan)},
+      {"disk", streamedPerPass(plan, placement)}};
   std::set<std::string_view> phases;
   for (uint32_t i = 0; i < sizeOf(placement.predictions()); ++i) {
     const plan::Prediction &prediction = *placement.predictions()->Get(i);

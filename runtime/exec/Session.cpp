@@ -5,6 +5,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -185,12 +186,15 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   return addresses;
 }
 
-/// A placement that keeps all weights in RAM runs from the mapping of the plan.
+/// A placement that keeps all weights in RAM runs from the mapping of the plan,
+/// unless weights are stored with a codec.
 Status Session::Parts::openStore(uint32_t placement,
                                  const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
-  if (chosen.reads() == nullptr || chosen.reads()->size() == 0) {
+  const bool isStreamed =
+      chosen.reads() != nullptr && chosen.reads()->size() != 0;
+  if (!isStreamed && !hasCodedSegments(plan)) {
     uint32_t loaders = std::min<uint32_t>(
         kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
     std::vector<NodePart> nodeParts;
@@ -204,6 +208,7 @@ Status Session::Parts::openStore(uint32_t placement,
   }
   StreamOptions stream;
   stream.placement = placement;
+  stream.bytesPerSecond = options.readLimit;
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;

@@ -1,4 +1,5 @@
 //===- PlacementSchedule.cpp - the schedule of a plan's placement ---------===//
+#include "formats/plan/CodedSegments.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/io/StreamSchedule.h"
 
@@ -8,22 +9,37 @@
 using namespace air;
 using namespace air::rt;
 
+std::vector<uint64_t> air::rt::rawOffsets(const plan::Plan &plan) {
+  std::vector<uint64_t> offsets;
+  uint64_t end = 0;
+  for (const plan::Segment *segment : *plan.segments()) {
+    offsets.push_back(end);
+    if (segment->kind() == plan::SegmentKind::Weights) {
+      end += alignUp(segment->raw_bytes(), SegmentArena::kPageBytes);
+    }
+  }
+  return offsets;
+}
+
 StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
                                          uint32_t placement) {
   const plan::Placement &chosen = *plan.placements()->Get(placement);
   StreamSchedule schedule;
   schedule.ringBytes = chosen.ring_bytes();
   schedule.steps = plan.programs()->Get(0)->steps()->size();
+  const bool areCoded = hasCodedSegments(plan);
+  const std::vector<uint64_t> offsets =
+      areCoded ? rawOffsets(plan) : std::vector<uint64_t>();
   std::vector<uint32_t> indexOf(plan.segments()->size());
   for (const plan::Read *needed : *plan.reads()) {
     uint32_t index = needed->segment();
     const plan::Segment &record = *plan.segments()->Get(index);
     StreamedSegment segment;
     segment.segment = index;
-    segment.fileOffset = record.offset();
+    segment.fileOffset = areCoded ? offsets[index] : record.offset();
     segment.chunkBytes = record.digest_chunk();
-    // The verifier has checked that stored sizes fit in the file.
-    segment.bytes = alignUp(record.stored_bytes(), SegmentArena::kPageBytes);
+    // The verifier has checked that sizes do not overflow.
+    segment.bytes = alignUp(record.raw_bytes(), SegmentArena::kPageBytes);
     indexOf[index] = static_cast<uint32_t>(schedule.segments.size());
     if (uint64_t resident =
             alignUp(chosen.resident()->Get(index), SegmentArena::kPageBytes)) {
@@ -36,8 +52,11 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
     }
     schedule.segments.push_back(segment);
   }
-  schedule.reads.reserve(schedule.reads.size() + chosen.reads()->size());
-  for (const plan::StreamRead *streamed : *chosen.reads()) {
+  const uint32_t streamedReads =
+      chosen.reads() == nullptr ? 0 : chosen.reads()->size();
+  schedule.reads.reserve(schedule.reads.size() + streamedReads);
+  for (uint32_t i = 0; i < streamedReads; ++i) {
+    const plan::StreamRead *streamed = chosen.reads()->Get(i);
     ScheduledRead read;
     read.segment = indexOf[streamed->segment()];
     read.offset = streamed->offset();

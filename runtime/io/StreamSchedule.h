@@ -25,9 +25,10 @@
 namespace air::rt {
 
 struct StreamedSegment {
-  uint32_t segment = 0;    ///< its index in the plan
-  uint64_t fileOffset = 0; ///< of its first byte
-  uint64_t bytes = 0;      ///< in the file, in whole pages
+  uint32_t segment = 0; ///< its index in the plan
+  /// Of its first byte; for a plan with coded segments, as rawOffsets() says.
+  uint64_t fileOffset = 0;
+  uint64_t bytes = 0; ///< raw, in whole pages
   /// The bytes that a digest covers, in whole pages. The chunks divide the
   /// segment from its start; the last one may be shorter.
   uint64_t chunkBytes = uint64_t{1} << 20;
@@ -62,6 +63,11 @@ struct StreamSchedule {
   /// The bytes that a pass reads if it runs all steps, after the first pass.
   uint64_t bytesPerPass() const;
 };
+
+/// For each segment of weights: where it would begin in a file that contains the
+/// raw bytes of all of them, in whole pages. CodedReader reads this file, which
+/// does not exist.
+std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
 /// The schedule of placement number `placement` of a verified plan.
 StreamSchedule streamScheduleOf(const plan::Plan &plan, uint32_t placement);

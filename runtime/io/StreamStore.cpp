@@ -1,7 +1,9 @@
 //===- StreamStore.cpp - segments of a plan larger than memory ------------===//
 #include "runtime/io/StreamStore.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/support/CheckedMath.h"
+#include "runtime/io/CodedReader.h"
 
 #include <algorithm>
 #include <utility>
@@ -25,8 +27,11 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   const StreamOptions &chosen = store->options;
   AIR_ASSIGN_OR_RETURN(
       OpenedReader opened,
-      openBestReader(plan.descriptor(), plan.name(), chosen.method,
-                     std::max(chosen.depth, StreamOptions::kLeastDepth)));
+      hasCodedSegments(plan.plan())
+          ? CodedReader::open(plan, chosen.method)
+          : openBestReader(plan.descriptor(), plan.name(), chosen.method,
+                           std::max(chosen.depth, StreamOptions::kLeastDepth)));
+  opened.reader->limitRate(chosen.bytesPerSecond);
   store->reader = std::move(opened.reader);
   store->methodNote = std::move(opened.note);
   StreamSchedule schedule = streamScheduleOf(plan.plan(), chosen.placement);
@@ -37,7 +42,8 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
     store->places[schedule.segments[i].segment] = i;
   }
-  store->bytesPerPass = schedule.bytesPerPass();
+  store->bytesPerPass = storedBytesPerPass(
+      plan.plan(), *plan.plan().placements()->Get(chosen.placement));
   store->residentBytes = schedule.residentBytes();
   store->ringBytes = schedule.ringBytes;
   StreamInput input;
@@ -85,7 +91,7 @@ Status StreamStore::shrinkTo(uint64_t limit) {
   unusable = arena->remap(schedule.windows(), schedule.ringBytes);
   AIR_RETURN_IF_ERROR(unusable);
   options.placement = next;
-  bytesPerPass = schedule.bytesPerPass();
+  bytesPerPass = storedBytesPerPass(file.plan(), *placements.Get(next));
   residentBytes = schedule.residentBytes();
   ringBytes = schedule.ringBytes;
   unusable = stream->resume(std::move(schedule));
@@ -121,6 +127,13 @@ Status StreamStore::require(uint32_t step, std::span<const uint32_t>) {
 
 Status StreamStore::requireRows(std::span<const SegmentRange> ranges) {
   return rows.require(ranges);
+}
+
+Status StreamStore::requireRest() {
+  if (bytesPerPass != 0) {
+    return Status::ok();
+  }
+  return stream->require(file.plan().programs()->Get(0)->steps()->size() - 1);
 }
 
 void StreamStore::release(uint32_t step) { stream->release(step); }

@@ -4,7 +4,8 @@
 // read past the page cache, partly once and partly in every pass (WeightStream,
 // SegmentArena). Rows of embedding tables are gathered from the mapping of the
 // plan (TableRows). Kernels are read from the mapping too, when the plan is
-// opened.
+// opened. Weights that are stored with a codec are decoded when they are read
+// (CodedReader).
 //
 // Before each pass, the store checks that nobody has written to the file, and
 // reads the limit of the memory that the process may use. If it has become too
@@ -46,6 +47,8 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
+  /// The most bytes per second that are read of weights; 0 if there is no limit.
+  uint64_t bytesPerSecond = 0;
   /// Returns the memory that the process may use, in bytes, or 0 if there is no
   /// limit. Called before every pass. May be empty.
   std::function<uint64_t()> memoryLimit;
@@ -80,7 +83,7 @@ public:
   uint32_t residentSteps(uint32_t step, uint32_t end) const override {
     return stream->residentSteps(step, end);
   }
-  Status requireRest() override { return Status::ok(); }
+  Status requireRest() override;
   Status requireRows(std::span<const SegmentRange> ranges) override;
   void release(uint32_t step) override;
   void endPass() override;
@@ -92,6 +95,8 @@ public:
   void waitUntilIdle() { stream->waitUntilIdle(); }
   /// The memory with the weights that stay resident.
   std::vector<std::span<const uint8_t>> residentMemory() const;
+  /// As StreamOptions::bytesPerSecond.
+  uint64_t readLimit() const { return options.bytesPerSecond; }
   IoMethod method() const { return reader->method(); }
   /// A sentence for the user if the method is not the one of the options.
   const std::string &note() const { return methodNote; }

@@ -16,8 +16,8 @@ namespace {
 
 constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
 constexpr const char *kNotWithExplain[] = {
-    "--output", "--emit",       "--stop-after", "--tune",
-    "--times",  "--weightless", "--threads"};
+    "--codec", "--output", "--emit",       "--stop-after",
+    "--tune",  "--times",  "--weightless", "--threads"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.

@@ -127,6 +127,10 @@ public:
       // The session must not read at the same time.
       store->waitUntilIdle();
       AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
+      // With --io-limit, the session may not use all of the disk's bandwidth.
+      if (const uint64_t limit = store->readLimit()) {
+        found = std::min(found, static_cast<double>(limit));
+      }
     }
     best[link] = std::max(best[link], found);
     return best[link];
@@ -439,7 +443,8 @@ cli::Command benchCommand() {
       jsonOption(),
       threadsOption(),
       ramOption(),
-      ioOption()};
+      ioOption(),
+      ioLimitOption()};
   command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
   return command;
 }

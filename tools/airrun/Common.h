@@ -21,6 +21,7 @@ cli::Option threadsOption();
 // --ram and --io, for commands that open a session.
 cli::Option ramOption();
 cli::Option ioOption();
+cli::Option ioLimitOption();
 cli::Option jsonOption();
 cli::Option tokensOption();
 

@@ -335,7 +335,8 @@ cli::Command generateCommand() {
        .help = "Print token ids, separated by commas, instead of text."},
       threadsOption(),
       ramOption(),
-      ioOption()};
+      ioOption(),
+      ioLimitOption()};
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens"};

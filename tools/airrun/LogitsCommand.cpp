@@ -37,7 +37,8 @@ cli::Command logitsCommand() {
        .maximum = 4294967295.0},
       threadsOption(),
       ramOption(),
-      ioOption()};
+      ioOption(),
+      ioLimitOption()};
   command.examples = {"airrun logits story.air --tokens 1,42,7 -o logits.f32"};
   return command;
 }

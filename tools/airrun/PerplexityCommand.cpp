@@ -57,7 +57,8 @@ cli::Command perplexityCommand() {
       jsonOption(),
       threadsOption(),
       ramOption(),
-      ioOption()};
+      ioOption(),
+      ioLimitOption()};
   command.examples = {"airrun perplexity story.air -f book.txt"};
   return command;
 }
