@@ -2,32 +2,48 @@
 """Measures models that are larger than the memory that they may use.
 
   python3 tools/measure_streaming.py [--shape 8b --type Q4_K_M] [--ratios 1.05,1.5,2,4]
+  python3 tools/measure_streaming.py --peer PATH/llama-bench --limits 3,2,1
   python3 tools/measure_streaming.py --sweep curve.svg
+  python3 tools/measure_streaming.py --shape 1b --type Q8_0 --ratios 2 --pins
 
-For each ratio, airpack packs the model for a memory of (size of the model file
-/ ratio), and airrun bench runs the plan in a memory cgroup with exactly that
-limit. Before each run the files are dropped from the page cache. One line per
-ratio reports medians over the rounds, which are interleaved:
+airrun probe measures this machine first. For each ratio, airpack packs the model
+with that profile for a memory of (size of the model file / ratio), and airrun
+bench runs the plan in a memory cgroup with exactly that limit. A plan that keeps
+everything in memory runs in the same rounds, without a limit. Before each run
+the files are dropped from the page cache. One line per ratio reports medians over
+the rounds, which are interleaved:
 
   tok/s     tokens per second, without the first token
-  bound     the most that the links allow: the slower of the disk and memory,
-            whose rates the same run measures with code that is not the engine's
+  bound     the most that is possible: a pass takes at least as long as reading
+            its bytes at the rate of the disk, which the same run measures with
+            code that is not the engine's, and as the pass of the plan that
+            keeps everything in memory
   eta       tok/s / bound
+  dram      the same with what the rate of memory allows instead of that pass
   beta      the bytes that a pass needs from the disk / the bytes that were read
-  plan      tokens per second that the plan predicted at the rates of its own
-            machine profile
+  predicted what the plan predicts at the rates of disk, memory and arithmetic
+            that the same run measures, and by how much it is too high or too low
+  plan      what it predicts at the rates of the profile; a line below has both
+            rates of each link, in GB/s
   peak      the most memory that the cgroup used, as a share of its limit
   first     seconds from the start of the process to the first token, from a
             file that is not in the page cache, and the least that is possible:
             bytes of the plan / rate of the disk
   same      whether the tokens are those of the plan that keeps all weights
 
+With --peer, llama-bench decodes as many tokens of the same file in the same
+cgroup in each round, with --repack 0, because it would otherwise copy the weights
+and be killed. The line then has its rate and how many times faster airrun is.
+
 With --sweep, the ratios go from 100 % of the file to 25 % in steps of 5 %, and
-the result is also drawn as an SVG file next to the hyperbola that the disk
-allows.
+the result is also drawn as an SVG file next to the bound.
+
+With --pins, the first ratio gives one limit, for which the model is also packed
+with airpack --pin 0, 5, ... 100. Shares that do not fit are skipped. The last line
+compares the share that airpack chose by itself with the best of the others.
 
 Needs root, for the cgroup (version 1 or 2), and room for the model and one plan
-per ratio in --dir.
+per ratio or share in --dir.
 """
 import argparse
 import json
@@ -96,6 +112,9 @@ def options():
     parser.add_argument("--type", default="Q4_K_M", help="dtype of the model (default Q4_K_M)")
     parser.add_argument("--model", type=Path, help="measure this GGUF file instead")
     parser.add_argument("--ratios", default="1.05,1.5,2,4", help="size of the file / memory (default 1.05,1.5,2,4)")
+    parser.add_argument("--limits", metavar="GIB,...", help="limits of memory in GiB instead of ratios")
+    parser.add_argument("--pins", action="store_true", help="measure all shares that may stay in memory")
+    parser.add_argument("--peer", type=Path, metavar="LLAMA_BENCH", help="llama-bench to run in the same rounds")
     parser.add_argument("--sweep", type=Path, metavar="SVG", help="measure 16 ratios and draw them")
     parser.add_argument("--ctx", type=int, default=512, help="context in tokens (default 512)")
     parser.add_argument("--decode", type=int, default=8, metavar="N", help="tokens per round (default 8)")
@@ -105,7 +124,10 @@ def options():
                         help="build folder (default build/release)")
     parser.add_argument("--dir", type=Path, help="folder for the model and the plans (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per ratio")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.pins and (args.sweep or args.peer):
+        parser.error("--pins compares plans of one limit with each other; leave out --sweep and --peer")
+    return args
 
 
 def tokens_of(tools, plan, limit):
@@ -114,54 +136,113 @@ def tokens_of(tools, plan, limit):
     return done.stdout.strip()
 
 
-def measure(args, tools, cases, expected):
-    results = {ratio: [] for ratio, _, _ in cases}
-    for number in range(args.rounds):
-        for ratio, limit, plan in cases:
-            drop(plan)
-            done, peak = run([tools / "airrun", "bench", plan, "-p", "0", "-n", args.decode, "--rounds", "1",
-                              "--io", args.io, "--json"], limit)
-            report = json.loads(done.stdout)
-            report["peak"] = peak
-            disk = [link for link in report["links"] if link["name"] == "disk"]
-            report["disk"] = disk[0] if disk else None
-            if number == 0:
-                report["same"] = tokens_of(tools, plan, limit) == expected
-            results[ratio].append(report)
-    rows = []
-    for ratio, limit, plan in cases:
-        reports = results[ratio]
-        middle = lambda key: statistics.median(key(report) for report in reports)
-        disk_rate = middle(lambda r: r["disk"]["limit_gb_s"] if r["disk"] else 0)
-        rows.append({
-            "ratio": ratio, "limit_bytes": limit,
-            "tok_s": middle(lambda r: r["decode"]["tok_s"]),
-            "bound_tok_s": middle(lambda r: r["decode"]["predicted_tok_s"]),
-            "eta": middle(lambda r: r["decode"]["eta"]),
-            "beta": middle(lambda r: r["decode"]["beta"]),
-            "limited_by": reports[0]["decode"]["limited_by"],
-            "plan_tok_s": reports[0]["decode"]["plan_predicted_tok_s"],
-            "disk_gb_s": disk_rate,
-            "bytes_per_pass": reports[0].get("streaming", {}).get("bytes_per_pass", 0),
-            "ring_bytes": reports[0].get("streaming", {}).get("ring_bytes", 0),
-            "peak_share": max(r["peak"] for r in reports) / limit,
-            "first_token_s": middle(lambda r: r["first_token_s"]),
-            "first_token_bound_s": os.path.getsize(plan) / (disk_rate * 1e9) if disk_rate else 0,
-            "same_tokens": reports[0]["same"],
-        })
-    return rows
+def bench(args, tools, plan, limit):
+    drop(plan)
+    done, peak = run([tools / "airrun", "bench", plan, "-p", "0", "-n", args.decode, "--rounds", "1",
+                      "--io", args.io, "--json"], limit)
+    report = json.loads(done.stdout)
+    report["peak"] = peak
+    return report
+
+
+def bench_peer(args, model, limit, threads):
+    """Tokens per second of llama-bench, or None if it was killed."""
+    drop(model)
+    done, _ = run([args.peer, "-m", model, "-t", threads, "-p", 0, "-n", args.decode, "-r", 1, "--repack", 0,
+                   "-o", "json"], limit, allow_failure=True)
+    if done.returncode < 0:
+        return None
+    if done.returncode:
+        fail(f"{args.peer} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    return json.loads(done.stdout)[0]["avg_ts"]
+
+
+def measure(args, tools, model, resident, cases):
+    """Returns the reports of the resident plan, of each case, and the rates of the peer for each case."""
+    alone = []
+    reports = [[] for _ in cases]
+    peers = [[] for _ in cases]
+    for _ in range(args.rounds):
+        alone.append(bench(args, tools, resident, None))
+        for index, case in enumerate(cases):
+            reports[index].append(bench(args, tools, case["plan"], case["limit"]))
+            if args.peer:
+                peers[index].append(bench_peer(args, model, case["limit"], alone[0]["threads"]))
+    return alone, reports, peers
+
+
+def summary(case, reports, alone, peers):
+    """The medians of a case. All arguments are as measure() returns them."""
+    middle = lambda key: statistics.median(key(report) for report in reports)
+    links = [{link["name"]: link for link in report["links"]} for report in reports]
+    disk_rates = [link["disk"]["limit_gb_s"] * 1e9 for link in links if "disk" in link]
+    disk_rate = statistics.median(disk_rates) if disk_rates else 0
+    read = reports[0].get("streaming", {}).get("bytes_per_pass", 0)
+    tok_s = middle(lambda r: r["decode"]["tok_s"])
+    resident_tok_s = statistics.median(report["decode"]["tok_s"] for report in alone)
+    disk_s = read / disk_rate if disk_rate else 0
+    bound_tok_s = 1 / max(disk_s, 1 / resident_tok_s)
+    predicted = middle(lambda r: r["decode"]["predicted_tok_s"])
+    row = {
+        "ratio": case["ratio"], "limit_bytes": case["limit"], "pin": case.get("pin"),
+        "tok_s": tok_s, "bound_tok_s": bound_tok_s, "eta": tok_s / bound_tok_s,
+        "limited_by": "disk" if disk_s > 1 / resident_tok_s else "resident pass",
+        "resident_tok_s": resident_tok_s,
+        "dram_tok_s": middle(lambda r: r["decode"]["bound_tok_s"]),
+        "dram_eta": middle(lambda r: r["decode"]["eta"]),
+        "beta": middle(lambda r: r["decode"]["beta"]),
+        "predicted_tok_s": predicted, "prediction_error": predicted / tok_s - 1,
+        "plan_tok_s": reports[0]["decode"]["plan_predicted_tok_s"],
+        "rates": [{"name": link["name"], "plan_gb_s": link["plan_gb_s"],
+                   "measured_gb_s": middle(lambda r: r["prediction"][place]["measured_gb_s"])}
+                  for place, link in enumerate(reports[0]["prediction"])],
+        "disk_gb_s": disk_rate / 1e9, "bytes_per_pass": read,
+        "kept_share": kept_share(reports[0]),
+        "ring_bytes": reports[0].get("streaming", {}).get("ring_bytes", 0),
+        "peak_share": max(r["peak"] for r in reports) / case["limit"],
+        "first_token_s": middle(lambda r: r["first_token_s"]),
+        "first_token_bound_s": case["plan_bytes"] / disk_rate if disk_rate else 0,
+        "same_tokens": case["same"],
+    }
+    if peers:
+        lived = [rate for rate in peers if rate is not None]
+        row["peer_tok_s"] = statistics.median(lived) if len(lived) == len(peers) else None
+        row["times_peer"] = tok_s / row["peer_tok_s"] if row["peer_tok_s"] else None
+    return row
+
+
+def kept_share(report):
+    streaming = report.get("streaming")
+    if not streaming:
+        return 1
+    return streaming["resident_bytes"] / (streaming["resident_bytes"] + streaming["bytes_per_pass"])
+
+
+def best_pin(rows):
+    """The row of airpack's own choice, the fastest row, and the former's share of the latter's speed."""
+    (own,) = [row for row in rows if row["pin"] is None]
+    best = max((row for row in rows if row["pin"] is not None), key=lambda row: row["tok_s"])
+    return own, best, own["tok_s"] / best["tok_s"]
 
 
 def print_row(row, as_json):
     if as_json:
         print(json.dumps(row), flush=True)
         return
-    print(f"file/memory {row['ratio']:<5} {row['tok_s']:8.3f} tok/s of {row['bound_tok_s']:.3f} ({row['limited_by']}): "
-          f"eta {row['eta']:.3f}, beta {row['beta']:.3f}, plan {row['plan_tok_s']:.3f}; "
+    name = f"file/memory {row['ratio']:<5}" + ("" if row["pin"] is None else f" pin {row['pin']:<3}")
+    peer = ""
+    if "peer_tok_s" in row:
+        peer = (f"; peer {row['peer_tok_s']:.3f} tok/s, ours x {row['times_peer']:.2f}" if row["peer_tok_s"] else
+                "; peer was killed")
+    print(f"{name} {row['tok_s']:8.3f} tok/s of {row['bound_tok_s']:.3f} ({row['limited_by']}): "
+          f"eta {row['eta']:.3f} (dram {row['dram_eta']:.3f} of {row['dram_tok_s']:.3f}), beta {row['beta']:.3f}; "
           f"{row['bytes_per_pass'] / 1e6:.0f} MB per pass at {row['disk_gb_s']:.2f} GB/s, "
           f"ring {row['ring_bytes'] / 1e6:.0f} MB; peak {row['peak_share']:.3f}; "
           f"first {row['first_token_s']:.2f} s of {row['first_token_bound_s']:.2f}; "
-          f"same {'yes' if row['same_tokens'] else 'NO'}", flush=True)
+          f"same {'yes' if row['same_tokens'] else 'NO'}{peer}")
+    rates = ", ".join(f"{rate['name']} {rate['measured_gb_s']:.2f} ({rate['plan_gb_s']:.2f})" for rate in row["rates"])
+    print(f"{'':{len(name)}} predicted {row['predicted_tok_s']:.3f} ({100 * row['prediction_error']:+.1f} %), plan "
+          f"{row['plan_tok_s']:.3f}; measured rates (those of the plan): {rates}", flush=True)
 
 
 def draw(path, rows, title):
@@ -184,7 +265,7 @@ def draw(path, rows, title):
         out.append(f'<text x="{x(value):.1f}" y="{height - bottom + 18}" text-anchor="middle">{value:.1f}</text>')
     out.append(f'<text x="{(left + width) / 2}" y="{height - 10}" text-anchor="middle">memory limit, GiB</text>')
     out.append(f'<text transform="translate(16 {height / 2}) rotate(-90)" text-anchor="middle">tokens/s</text>')
-    for index, colour, name in ((2, "#999", "bound of disk and memory"), (1, "#06c", "measured")):
+    for index, colour, name in ((2, "#999", "bound of the disk and of a pass in memory"), (1, "#06c", "measured")):
         line = " ".join(f"{x(p[0]):.1f},{y(p[index]):.1f}" for p in sorted(points))
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x(p[0]):.1f}" cy="{y(p[index]):.1f}" r="3" fill="{colour}"/>' for p in points]
@@ -194,37 +275,62 @@ def draw(path, rows, title):
     path.write_text("\n".join(out) + "\n")
 
 
+def pack_cases(args, tools, model, profile, folder, expected):
+    """Packs a plan for each ratio, or for each share that may stay; leaves out what does not fit."""
+    size = model.stat().st_size
+    if args.sweep:
+        ratios = [1 / (share / 100) for share in range(100, 20, -5)]
+    elif args.limits:
+        ratios = [size / (float(limit) * 2**30) for limit in args.limits.split(",")]
+    else:
+        ratios = [float(ratio) for ratio in args.ratios.split(",")]
+    wanted = [(ratios[0], pin) for pin in (None, *range(0, 101, 5))] if args.pins else \
+             [(ratio, None) for ratio in ratios]
+    cases = []
+    for ratio, pin in wanted:
+        limit = int(size / ratio) // 4096 * 4096
+        plan = folder / f"ratio-{ratio:.3f}{'' if pin is None else f'-{pin}'}.air"
+        done, _ = run([tools / "airpack", model, "--target", profile, "--ctx", args.ctx, "--ram", limit,
+                       *([] if pin is None else ["--pin", pin]), "-o", plan], allow_failure=True)
+        if done.returncode:
+            if pin is None or done.returncode != 5:
+                print(f"file/memory {ratio:.3f}: {done.stderr.strip()}", file=sys.stderr)
+            continue
+        drop(plan)
+        cases.append({"ratio": round(ratio, 3), "limit": limit, "plan": plan, "pin": pin,
+                      "plan_bytes": plan.stat().st_size, "same": tokens_of(tools, plan, limit) == expected})
+    return cases
+
+
 def main():
     args = options()
     tools = args.build / "bin"
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = args.dir or Path(temporary)
-        model = args.model or folder / f"{args.shape}-{args.type}.gguf"
+    with tempfile.TemporaryDirectory(dir=args.dir) as temporary:
+        folder = Path(temporary)
+        model = args.model or (args.dir or folder) / f"{args.shape}-{args.type}.gguf"
         if not model.exists():
             run([tools / "air-gen", "--shape", args.shape, "--type", args.type, "-o", model])
-        size = model.stat().st_size
-        ratios = [1 / (share / 100) for share in range(100, 20, -5)] if args.sweep else \
-                 [float(ratio) for ratio in args.ratios.split(",")]
+        profile = folder / "machine.json"
+        run([tools / "airrun", "probe", "--disk-file", model, "-o", profile])
         resident = folder / "resident.air"
-        run([tools / "airpack", model, "--target", "host", "--ctx", args.ctx, "-o", resident])
+        run([tools / "airpack", model, "--target", profile, "--ctx", args.ctx, "-o", resident])
         expected = tokens_of(tools, resident, None)
-        drop(resident)
-        cases = []
-        for ratio in ratios:
-            limit = int(size / ratio) // 4096 * 4096
-            plan = folder / f"ratio-{ratio:.3f}.air"
-            done, _ = run([tools / "airpack", model, "--target", "host", "--ctx", args.ctx, "--ram", limit, "-o", plan],
-                          allow_failure=True)
-            if done.returncode:
-                print(f"file/memory {ratio:.3f}: {done.stderr.strip()}", file=sys.stderr)
-                continue
-            cases.append((round(ratio, 3), limit, plan))
-            drop(plan)
-        rows = measure(args, tools, cases, expected)
+        cases = pack_cases(args, tools, model, profile, folder, expected)
+        alone, reports, peers = measure(args, tools, model, resident, cases)
+        resident_case = {"ratio": 0, "limit": max(report["peak_rss_bytes"] for report in alone), "plan": resident,
+                         "plan_bytes": resident.stat().st_size, "same": True}
+        print_row(summary(resident_case, alone, alone, []), args.json)
+        rows = [summary(case, reports[index], alone, peers[index]) for index, case in enumerate(cases)]
         for row in rows:
             print_row(row, args.json)
+        if args.pins:
+            own, best, share = best_pin(rows)
+            print(f"airpack keeps {100 * own['kept_share']:.0f} %: {own['tok_s']:.3f} tok/s, which is {share:.3f} of the "
+                  f"best of the sweep, {best['tok_s']:.3f} tok/s with --pin {best['pin']}")
         if args.sweep:
+            size = model.stat().st_size
             draw(args.sweep, rows, f"{model.name} ({size / 2**30:.2f} GiB), --ctx {args.ctx}")
 
 
-main()
+if __name__ == "__main__":
+    main()

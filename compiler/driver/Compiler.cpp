@@ -36,7 +36,7 @@ struct Compiler::State {
   std::vector<std::string> notes;
   MLIRContext context{MLIRContext::Threading::DISABLED};
   OwningOpRef<ModuleOp> module;
-  codegen::KernelArtifact kernels;
+  std::unique_ptr<KernelBuild> kernels;
 };
 
 namespace {
@@ -95,9 +95,10 @@ double planesRatio(const ModelSource &source) {
   return raw == 0 ? 1 : static_cast<double>(coded) / static_cast<double>(raw);
 }
 
-std::vector<std::unique_ptr<Pass>>
-makePasses(const CompileOptions &options, const ModelSource &source,
-           const TokenizerData &tokenizer, codegen::KernelArtifact *kernels) {
+std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
+                                              const ModelSource &source,
+                                              const TokenizerData &tokenizer,
+                                              KernelBuild *kernels) {
   SelectKernelsOptions select;
   select.target = options.target;
   select.kvType = options.kvType;
@@ -115,13 +116,17 @@ makePasses(const CompileOptions &options, const ModelSource &source,
   compile.threads = options.threads;
   compile.ram = options.ram;
   compile.disk = options.disk;
+  compile.pin = options.pin ? static_cast<int>(*options.pin) : -1;
   compile.vocabularyBytes = vocabularyBytes(tokenizer);
+  compile.reference = options.reference;
   PlaceWeightsOptions place;
+  place.reference = options.reference;
   place.ram = compile.ram;
   place.disk = compile.disk;
+  place.pin = compile.pin;
   place.vocabularyBytes = compile.vocabularyBytes;
-  place.codec = options.weightless ? "none" : options.codec;
-  if (place.codec == "auto") {
+  place.codec = options.codec;
+  if (options.codec == "auto" && !options.weightless && !options.reference) {
     place.planesRatio = planesRatio(source);
   }
 
@@ -184,6 +189,8 @@ const std::vector<std::string> &Compiler::notes() const { return state->notes; }
 Result<Compiler> Compiler::load(CompileOptions options) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
+  state->kernels = std::make_unique<KernelBuild>(state->options.background,
+                                                 state->options.kernelBytes);
   AIR_ASSIGN_OR_RETURN(state->source, readGguf(state->options.model));
   AIR_RETURN_IF_ERROR(overridePreTokenizer(state->source, state->options.pre));
   AIR_ASSIGN_OR_RETURN(state->tokenizer, readGgufTokenizer(state->source));
@@ -195,12 +202,32 @@ Result<Compiler> Compiler::load(CompileOptions options) {
   return Compiler(std::move(state));
 }
 
+/// Replaces the number of bytes that is reserved for the kernels by their size.
+/// The budgets of the placements stay as they are.
+static void setKernelBytes(ModuleOp module, uint64_t bytes) {
+  size_t index = 0;
+  Builder builder(module.getContext());
+  for (auto segment : module.getOps<ir::plan::SegmentOp>()) {
+    if (segment.getKind() == ir::plan::SegmentKind::Kernels) {
+      segment.setRawBytesAttr(
+          builder.getI64IntegerAttr(static_cast<int64_t>(bytes)));
+      for (auto placement : module.getOps<ir::plan::PlacementOp>()) {
+        SmallVector<int64_t> resident(placement.getResident());
+        resident[index] = static_cast<int64_t>(bytes);
+        placement.setResident(resident);
+      }
+    }
+    ++index;
+  }
+}
+
 Status Compiler::run(const std::string &stopAfter) {
   Diagnostics diagnostics(&state->context);
   PassManager manager(&state->context);
   bool found = stopAfter.empty();
-  for (std::unique_ptr<Pass> &pass : makePasses(
-           state->options, state->source, state->tokenizer, &state->kernels)) {
+  for (std::unique_ptr<Pass> &pass :
+       makePasses(state->options, state->source, state->tokenizer,
+                  state->kernels.get())) {
     bool last = pass->getArgument() == stopAfter;
     manager.addPass(std::move(pass));
     if (last) {
@@ -222,8 +249,15 @@ Status Compiler::run(const std::string &stopAfter) {
                 ? "a pass failed without reporting an error"
                 : diagnostics.first};
   }
+  if (state->kernels->reserved() != 0 && !state->options.background) {
+    AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *kernels,
+                         state->kernels->wait());
+    setKernelBytes(*state->module, kernels->object.size());
+  }
   return Status::ok();
 }
+
+double Compiler::kernelsReadyAt() const { return state->kernels->endSeconds(); }
 
 std::string Compiler::moduleText() const {
   std::string text;
@@ -282,6 +316,11 @@ Result<plan::PlanT> Compiler::plan() const {
   if (state->options.weightless) {
     makeWeightless(plan);
   }
+  if (state->options.reference) {
+    AIR_ASSIGN_OR_RETURN(std::vector<SegmentContent> contents,
+                         emitContents(*state->module, state->source));
+    AIR_RETURN_IF_ERROR(makeReference(plan, contents, state->source));
+  }
   return plan;
 }
 
@@ -295,14 +334,38 @@ Result<std::string> Compiler::planJson() const {
 
 Result<uint64_t> Compiler::write(AtomicFile output,
                                  const ProgressFn &progress) const {
+  const std::string path = output.path();
   AIR_ASSIGN_OR_RETURN(plan::PlanT plan, this->plan());
   std::vector<SegmentContent> contents;
   if (!state->options.weightless) {
     AIR_ASSIGN_OR_RETURN(contents, emitContents(*state->module, state->source));
   }
-  return writePlan(std::move(output), std::move(plan), contents,
-                   state->kernels.object, state->source, state->options.threads,
-                   progress);
+  bool isTooLarge = false;
+  const KernelBytes kernels = {
+      .wait = [&]() -> Result<std::span<const uint8_t>> {
+        AIR_ASSIGN_OR_RETURN(const codegen::KernelArtifact *compiled,
+                             state->kernels->wait());
+        isTooLarge = compiled->object.size() > state->kernels->reserved();
+        if (isTooLarge) {
+          return internalError("the kernels take more than is reserved");
+        }
+        return std::span<const uint8_t>(compiled->object);
+      },
+      .isDone = [&] { return state->kernels->isDone(); }};
+  Result<uint64_t> bytes =
+      writePlan(std::move(output), std::move(plan), contents, kernels,
+                state->source, state->options.threads, progress);
+  if (!isTooLarge) {
+    return bytes;
+  }
+  // The plan's budgets are those for kernels of the reserved size, so
+  // everything that depends on them is computed again.
+  CompileOptions again = state->options;
+  again.background = false;
+  AIR_ASSIGN_OR_RETURN(Compiler compiler, load(std::move(again)));
+  AIR_RETURN_IF_ERROR(compiler.run(""));
+  AIR_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  return compiler.write(std::move(file), progress);
 }
 
 } // namespace air::compiler

@@ -17,6 +17,7 @@
 #include "codegen/TileChoice.h"
 #include "compiler/emit/WritePlan.h"
 #include "compiler/planner/ModelNeeds.h"
+#include "compiler/transforms/KernelBuild.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/model/TokenizerData.h"
 
@@ -49,10 +50,23 @@ struct CompileOptions {
   /// How weights are stored: "none", "planes", "zstd", or "auto", which codes
   /// them where that makes passes faster.
   std::string codec = "auto";
+  /// The share of the weights, in percent, that stays in RAM; nullopt means as
+  /// much as fits.
+  std::optional<uint32_t> pin;
   /// When true, the plan has everything except the weights' bytes, which are
   /// then not read.
   bool weightless = false;
+  /// When true, the plan's matrices stay in the model's files. They are read
+  /// nevertheless, for their digests. Not together with `weightless`.
+  bool reference = false;
   unsigned threads = 1;
+  /// Whether run() may return while kernels are still being compiled, by a
+  /// thread of their own and as many others as `threads` says. write() waits for
+  /// them. The plan is the same.
+  bool background = false;
+  /// The number of bytes of RAM that the plan's budgets have for each kernel. If
+  /// kernels take more, write() compiles the model again, and takes longer.
+  uint64_t kernelBytes = KernelBuild::kReservedBytes;
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger number
   /// is used instead, so that the plan does not become too large. The number
@@ -104,6 +118,11 @@ public:
   /// Returns the plan's metadata as JSON, in which all segment offsets and
   /// digests are 0.
   Result<std::string> planJson() const;
+  /// Returns the time in seconds at which the last kernel was compiled, on the
+  /// clock of monotonicSeconds(). write() or, without
+  /// CompileOptions::background, run() must have succeeded.
+  double kernelsReadyAt() const;
+
   /// Writes the plan and returns the file's size in bytes.
   Result<uint64_t> write(AtomicFile output, const ProgressFn &progress) const;
 

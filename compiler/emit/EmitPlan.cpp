@@ -328,6 +328,7 @@ private:
       const MappedFile &file = source.files[i];
       auto record = std::make_unique<plan::SourceT>();
       record->bytes = file.bytes().size();
+      record->header_bytes = ends[i];
       Digest digest = digestOf(file.bytes().first(ends[i]));
       record->digest.assign(digest.begin(), digest.end());
       out.sources.push_back(std::move(record));

@@ -1,9 +1,9 @@
 //===- SegmentContent.cpp - streams a segment's bytes from the source -----===//
 #include "compiler/emit/SegmentContent.h"
 
-#include "codegen/layout/PackLayout.h"
 #include "compiler/emit/OrderedWork.h"
 #include "formats/dtype/Finite.h"
+#include "formats/plan/PackLayout.h"
 #include "formats/support/CheckedMath.h"
 #include "formats/support/NumberText.h"
 
@@ -284,8 +284,8 @@ Status makeRows(const Piece &part, const MatrixRecipe &recipe,
   size_t cursor = piece.size();
   piece.resize(cursor + *layoutBytes(tensor.dtype, recipe.layout, part.rowCount,
                                      tensor.columns));
-  codegen::packRows(tensor.dtype, recipe.layout, part.rowCount, tensor.columns,
-                    rows, std::span<uint8_t>(piece).subspan(cursor));
+  packRows(tensor.dtype, recipe.layout, part.rowCount, tensor.columns, rows,
+           std::span<uint8_t>(piece).subspan(cursor));
   return Status::ok();
 }
 

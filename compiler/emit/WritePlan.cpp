@@ -5,6 +5,11 @@
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 
+#include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
+
 namespace air::compiler {
 
 namespace {
@@ -46,19 +51,93 @@ void makeWeightless(plan::PlanT &plan) {
   }
 }
 
+/// The number of bytes at the start of a segment that a reference plan stores:
+/// up to the end of the last tensor that is not a matrix.
+static uint64_t storedBytes(const SegmentContent &content) {
+  uint64_t stored = 0;
+  for (const TensorContent &tensor : content.tensors) {
+    if (!std::holds_alternative<MatrixRecipe>(tensor.recipe)) {
+      stored = tensor.offset + tensor.bytes;
+    }
+  }
+  return stored;
+}
+
+/// The places of a matrix's rows. Matrices that follow each other in a file are
+/// one range.
+static std::vector<std::unique_ptr<plan::SourceRowsT>>
+sourceRows(const TensorContent &tensor, const MatrixRecipe &recipe) {
+  // checkContent() has checked shapes and sizes.
+  const uint64_t row = *rowBytes(tensor.dtype, tensor.columns);
+  std::vector<std::unique_ptr<plan::SourceRowsT>> list;
+  for (const SourceTensor *from : recipe.sources) {
+    const uint64_t rows = from->data.size() / row;
+    if (!list.empty() && list.back()->source == from->file &&
+        list.back()->offset + list.back()->rows * row == from->fileOffset) {
+      list.back()->rows += rows;
+      continue;
+    }
+    list.push_back(std::make_unique<plan::SourceRowsT>());
+    list.back()->source = from->file;
+    list.back()->offset = from->fileOffset;
+    list.back()->rows = rows;
+  }
+  return list;
+}
+
+Status makeReference(plan::PlanT &plan,
+                     const std::vector<SegmentContent> &contents,
+                     const ModelSource &source) {
+  plan.reference = true;
+  std::set<std::string> names;
+  for (size_t i = 0; i < source.files.size(); ++i) {
+    const std::string name =
+        std::filesystem::path(source.files[i].path()).filename().string();
+    if (!names.insert(name).second) {
+      return unsupportedError("two files of the model have the name '" + name +
+                              "', so a reference plan cannot tell them apart");
+    }
+    plan.sources[i]->name = name;
+  }
+  std::map<std::pair<uint32_t, uint64_t>, plan::TensorT *> tensorAt;
+  for (const auto &tensor : plan.tensors) {
+    tensorAt[{tensor->segment, tensor->offset}] = tensor.get();
+  }
+  size_t next = 0;
+  for (uint32_t i = 0; i < plan.segments.size(); ++i) {
+    plan::SegmentT &segment = *plan.segments[i];
+    if (segment.kind == plan::SegmentKind::Kernels) {
+      continue;
+    }
+    const SegmentContent &content = contents[next++];
+    segment.stored_bytes = storedBytes(content);
+    for (const TensorContent &tensor : content.tensors) {
+      if (tensor.offset >= segment.stored_bytes) {
+        tensorAt[{i, tensor.offset}]->source_rows =
+            sourceRows(tensor, std::get<MatrixRecipe>(tensor.recipe));
+      }
+    }
+  }
+  return Status::ok();
+}
+
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
-                           std::span<const uint8_t> object,
+                           const KernelBytes &kernels,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress) {
   uint64_t total = 0;
+  uint64_t reserved = 0; // bytes of kernels
   size_t weights = 0;
   std::vector<plan::SegmentKind> kinds;
   for (const auto &segment : plan.segments) {
-    total += segment->codec == plan::Codec::None ? segment->stored_bytes
-                                                 : segment->raw_bytes;
+    total += digestedBytes(plan, *segment);
     kinds.push_back(segment->kind);
-    weights += segment->kind != plan::SegmentKind::Kernels ? 1 : 0;
+    if (segment->kind == plan::SegmentKind::Kernels) {
+      reserved = segment->stored_bytes;
+    } else {
+      ++weights;
+    }
   }
   const bool weightless = plan.weightless;
   if (!weightless && weights != contents.size()) {
@@ -72,6 +151,15 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   uint64_t done = 0;
   size_t next = 0;
   for (uint32_t index = 0; index < kinds.size(); ++index) {
+    const bool isKernels = kinds[index] == plan::SegmentKind::Kernels;
+    std::span<const uint8_t> object;
+    if (isKernels || kernels.isDone()) {
+      AIR_ASSIGN_OR_RETURN(object, kernels.wait());
+    }
+    if (isKernels && object.size() != reserved) {
+      total = total - reserved + object.size();
+      AIR_RETURN_IF_ERROR(writer.shrinkSegment(index, object.size()));
+    }
     AIR_RETURN_IF_ERROR(
         writer.writeSegment(index, [&](const PlanWriter::Sink &sink) -> Status {
           auto counted = [&](std::span<const uint8_t> piece) -> Status {
@@ -82,7 +170,7 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
             }
             return Status::ok();
           };
-          if (kinds[index] == plan::SegmentKind::Kernels) {
+          if (isKernels) {
             return counted(object);
           }
           return weightless ? Status::ok()

@@ -12,21 +12,39 @@ namespace air::compiler {
 /// except the Kernels segment to 0. Everything else is kept.
 void makeWeightless(plan::PlanT &plan);
 
+/// Makes the plan a reference plan: its matrices stay in the files of `source`,
+/// whose names it records. `contents` describes the plan's segments of weights
+/// and tables in order. Fails with Unsupported if two files have the same name.
+Status makeReference(plan::PlanT &plan,
+                     const std::vector<SegmentContent> &contents,
+                     const ModelSource &source);
+
 /// A callback that the writing thread calls with the number of segment bytes
-/// written so far and in total.
+/// made so far and in total. They are written, unless the plan is a reference
+/// plan.
 using ProgressFn = std::function<void(uint64_t done, uint64_t total)>;
+
+/// Provides the content of the segment of kernels, which may still be in the
+/// making.
+struct KernelBytes {
+  /// Waits for the content.
+  std::function<Result<std::span<const uint8_t>>()> wait;
+  /// Returns whether wait() would return at once. If it would return an error,
+  /// writePlan() ends with that before it writes more weights.
+  std::function<bool()> isDone;
+};
 
 /// Writes `output` whole or not at all, and returns the file's size in bytes.
 /// `contents` describes the plan's segments of weights and tables in order
-/// (none for a weightless plan), and `object` is the content of the one Kernels
-/// segment. Memory use does not depend on the model's size, and the bytes do
+/// (none for a weightless plan). The one Kernels segment gets what `kernels`
+/// provides, which may be fewer bytes than the plan states. Memory use does not depend on the model's size, and the bytes do
 /// not depend on `threads`.
 ///
 /// Errors: DoesNotFit when the disk has too little space, which is detected
 /// before anything is written; Io; and those of the plan verifier.
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
-                           std::span<const uint8_t> object,
+                           const KernelBytes &kernels,
                            const ModelSource &source, unsigned threads,
                            const ProgressFn &progress);
 

@@ -105,12 +105,14 @@ std::string listOf(const std::vector<LedgerItem> &items) {
 
 /// Returns the placement for a budget in which it fits.
 Result<BudgetedPlacement> placementFor(const WeightProblem &weights,
-                                       const Ledger &ledger, uint64_t budget) {
+                                       const Ledger &ledger, uint64_t budget,
+                                       std::optional<uint32_t> pinned) {
   BudgetedPlacement placement;
   placement.budget = budget;
-  AIR_ASSIGN_OR_RETURN(
-      placement.weights,
-      placeWeights(weights, budget == 0 ? UINT64_MAX : budget - ledger.total));
+  const uint64_t room = budget == 0 ? UINT64_MAX : budget - ledger.total;
+  AIR_ASSIGN_OR_RETURN(placement.weights,
+                       pinned ? pinWeights(weights, *pinned, room)
+                              : placeWeights(weights, room));
   const uint64_t ring = placement.weights.ringBytes;
   placement.items = {{"weights", placement.weights.ramBytes() - ring}};
   if (ring != 0) {
@@ -141,6 +143,31 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
   return doesNotFitError(what + advice(demand, total - ledger.kv, limit.bytes));
 }
 
+/// The RAM that a plan needs if it keeps the given share of the weights.
+uint64_t neededPinned(const WeightProblem &weights, const Ledger &ledger,
+                      uint32_t percent) {
+  return checkedAdd(leastBytesPinned(weights, percent), ledger.total)
+      .value_or(UINT64_MAX);
+}
+
+Status pinDoesNotFit(const WeightProblem &weights, const RamLimit &limit,
+                     const Ledger &ledger) {
+  const uint64_t needed = neededPinned(weights, ledger, *limit.pinned);
+  std::string what = "--pin " + std::to_string(*limit.pinned) + " needs " +
+                     byteText(needed) + " of RAM (weights and ring " +
+                     byteText(needed - ledger.total) + listOf(ledger.items) +
+                     "), but " + limit.giver + " " + byteText(limit.bytes) +
+                     "; ";
+  for (uint32_t percent = *limit.pinned; percent-- > 0;) {
+    if (neededPinned(weights, ledger, percent) <= limit.bytes) {
+      return doesNotFitError(what + "choose --pin " + std::to_string(percent) +
+                             " or less, or more RAM");
+    }
+  }
+  return doesNotFitError(what + "no other --pin fits either: choose more RAM, "
+                                "or a smaller --ctx or --slots");
+}
+
 } // namespace
 
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
@@ -166,6 +193,16 @@ planPlacements(const WeightProblem &weights, const RamDemand &demand,
   if (limit.bytes != 0 && needed > limit.bytes) {
     return doesNotFit(weights, demand, limit, ledger);
   }
+  if (limit.pinned) {
+    if (limit.bytes != 0 &&
+        neededPinned(weights, ledger, *limit.pinned) > limit.bytes) {
+      return pinDoesNotFit(weights, limit, ledger);
+    }
+    AIR_ASSIGN_OR_RETURN(
+        BudgetedPlacement placement,
+        placementFor(weights, ledger, limit.bytes, limit.pinned));
+    return std::vector<BudgetedPlacement>{std::move(placement)};
+  }
   std::vector<BudgetedPlacement> placements;
   for (uint64_t percent : {100, 90, 75, 50}) {
     // The limit is divided before it is multiplied, because the product could
@@ -176,7 +213,7 @@ planPlacements(const WeightProblem &weights, const RamDemand &demand,
       break;
     }
     AIR_ASSIGN_OR_RETURN(BudgetedPlacement placement,
-                         placementFor(weights, ledger, budget));
+                         placementFor(weights, ledger, budget, std::nullopt));
     const auto isSame = [&](const BudgetedPlacement &earlier) {
       return earlier.weights.ringBytes == placement.weights.ringBytes &&
              earlier.weights.weights == placement.weights.weights &&

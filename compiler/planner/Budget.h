@@ -48,6 +48,9 @@ struct RamLimit {
   uint64_t bytes = 0;  ///< 0: not known, and not enforced
   std::string giver;   ///< for messages, for example "target 'host' has"
   bool streams = true; ///< whether weights may be read from the disk
+  /// The share of the weights that stays in RAM, in percent, whatever would fit;
+  /// nullopt: as much as fits.
+  std::optional<uint32_t> pinned = std::nullopt;
 };
 
 /// A placement of the weights, and the ledger of all RAM that it takes.
@@ -74,7 +77,8 @@ uint64_t processBytes(uint64_t vocabularyBytes);
 
 /// Returns the placements of a plan: one for the limit, and one for 90, 75 and
 /// 50 % of it, as far as they fit and differ from the one before. When the limit
-/// is not known, everything stays in RAM.
+/// is not known, everything stays in RAM. If the share that stays in RAM is given,
+/// there is one placement.
 Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);

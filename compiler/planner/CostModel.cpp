@@ -1,6 +1,10 @@
 //===- CostModel.cpp - predicts a pass from its links' bandwidths ---------===//
 #include "compiler/planner/CostModel.h"
 
+#include "formats/machine/CpuRates.h"
+
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace air::compiler {
@@ -8,6 +12,9 @@ namespace air::compiler {
 PassPrediction predictPass(std::vector<LinkLoad> links) {
   PassPrediction prediction;
   bool known = true;
+  uint64_t dram = 0;
+  uint64_t cpu = 0;
+  uint64_t disk = 0;
   for (const LinkLoad &load : links) {
     if (load.bytesPerPass == 0) {
       continue;
@@ -21,16 +28,21 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
     // the predicted rate never exceeds the bandwidth.
     unsigned __int128 scaled =
         static_cast<unsigned __int128>(load.bytesPerPass) * 1'000'000'000U;
-    auto nanoseconds =
+    const auto nanoseconds =
         static_cast<uint64_t>((scaled + load.bandwidth - 1) / load.bandwidth);
-    if (nanoseconds > prediction.nanoseconds) {
-      prediction.nanoseconds = nanoseconds;
-      prediction.limit = load.link;
-    }
+    (load.link == "disk"  ? disk
+     : load.link == "cpu" ? cpu
+                          : dram) = nanoseconds;
   }
-  if (!known) {
-    prediction.nanoseconds = 0;
-    prediction.limit.clear();
+  if (known) {
+    const auto cores = static_cast<uint64_t>(std::ceil(
+        overlappedTime(static_cast<double>(dram), static_cast<double>(cpu))));
+    prediction.nanoseconds = std::max(cores, disk);
+    if (prediction.nanoseconds != 0) {
+      prediction.limit = disk > cores        ? "disk"
+                         : 2 * dram >= cores ? "dram"
+                                             : "cpu";
+    }
   }
   prediction.links = std::move(links);
   return prediction;

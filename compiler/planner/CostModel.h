@@ -1,12 +1,15 @@
 //===- CostModel.h - bytes per link, and the time they take -----*- C++ -*-===//
 //
 // A decode pass (one token, empty KV cache) reads each byte of the weights that
-// it needs once, either from memory or from the disk. Each of these two sources
-// is called a link. A link takes the time bytes / bandwidth, with the bandwidth
-// that the machine profile states. The links work in parallel, so the pass
-// takes as long as the slowest link, which is called the limit of the pass. A
-// bandwidth of 0 means that it is not known; then neither the time nor the
-// limit is known.
+// it needs once from memory, and some of them before that from the disk. Each of
+// these two sources is called a link. The arithmetic of the pass is a third
+// link, "cpu", whose bytes are those of vector operands (kMixedOperandBytes in
+// CpuRates.h). A link takes the time bytes / bandwidth, with the bandwidth that
+// the machine profile states. The disk works in parallel with the cores, which
+// read and compute for overlappedTime() of "dram" and "cpu" (CpuRates.h). The
+// pass takes the longer of these two times. Its limit is "disk", or else "dram"
+// if reading takes at least half of the cores' time, or else "cpu". A bandwidth
+// of 0 means that it is not known; then neither the time nor the limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -21,7 +24,7 @@
 namespace air::compiler {
 
 struct LinkLoad {
-  std::string link; ///< "dram" or "disk"
+  std::string link; ///< "dram", "cpu" or "disk"
   uint64_t bytesPerPass = 0;
   uint64_t bandwidth = 0; ///< in bytes/s; 0 = not known
 };
@@ -29,7 +32,7 @@ struct LinkLoad {
 struct PassPrediction {
   std::vector<LinkLoad> links;
   uint64_t nanoseconds = 0; ///< time of the pass; 0 = not known
-  std::string limit;        ///< the slowest link; "" = not known
+  std::string limit;        ///< the link that limits; "" = not known
 };
 
 /// Links without bytes are ignored. When the bandwidth of a link with bytes is

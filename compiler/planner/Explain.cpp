@@ -99,6 +99,12 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
+      // As in the predictions of plans, which are made only for machines
+      // without a GPU.
+      if (gpu == nullptr && needs.operandRate != 0) {
+        weights.cpuSecondsAlone =
+            entry.operandBytes / static_cast<double>(needs.operandRate);
+      }
       weights.gpuSecondsPerToken =
           gpu != nullptr && gpu->f16Ops != 0
               ? entry.ops.all / static_cast<double>(gpu->f16Ops)

@@ -37,12 +37,16 @@ struct ClassNeeds {
   bool isForOutputs = false;
   uint64_t largestStep = 0;
   TokenOps ops; ///< in a batch of `promptTokens`
+  /// The arithmetic of a pass of one token, in bytes of vector operands
+  /// (kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
+  double operandBytes = 0;
 };
 
 struct ModelNeeds {
   std::vector<ClassNeeds> classes; ///< in the order of the names above
   uint64_t weightBytes = 0;        ///< of all classes
   RamDemand ram;                   ///< everything else
+  uint64_t operandRate = 0;        ///< bytes of operands per second, all cores
   std::string kvType;              ///< "f16" or "f32"
   uint64_t promptTokens = 1;       ///< tokens of the prompt that is predicted
   uint64_t layers = 0;

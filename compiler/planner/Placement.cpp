@@ -77,14 +77,40 @@ public:
   /// The fewest pages of RAM for which run() succeeds.
   uint64_t leastPages() const {
     const Sizes sizes = sizesAt(0);
+    return pinned + sizes.kept + (sizes.streamed == 0 ? 0 : leastRing(sizes));
+  }
+
+  /// The fewest pages of RAM for which runPinned() succeeds.
+  uint64_t leastPagesPinned(uint64_t share) const {
+    const Sizes sizes = sizesAt(share);
     return pinned + sizes.kept +
-           (sizes.streamed == 0 ? 0 : sizes.largestStep + kLeastReadAheadPages);
+           evenRing(sizes, sizes.largestStep + kLeastReadAheadPages);
+  }
+
+  WeightPlacement runPinned(uint64_t share, uint64_t room) const {
+    const Sizes sizes = sizesAt(share);
+    uint64_t ring = evenRing(sizes, wantedRing(sizes));
+    if (pinned + sizes.kept + ring > room) {
+      ring = evenRing(sizes, sizes.largestStep + kLeastReadAheadPages);
+    }
+    return placementOf(share, ring);
   }
 
   WeightPlacement run(uint64_t room) const {
     uint64_t share = 0;
     uint64_t ring = 0;
-    if (const std::optional<Choice> choice = evenChoice(room)) {
+    std::optional<Choice> choice = evenChoice(room);
+    // If nearly all weights fit, a pass would have to read more than what is
+    // missing, only to fill two rings of the wanted size, and some of the room
+    // would be idle. Then two smaller rings are better: they hold twice what is
+    // missing.
+    if (!choice || choice->laps == 2) {
+      const std::optional<Choice> small = choiceFor(2, room, leastRing);
+      if (small && (!choice || small->share > choice->share)) {
+        choice = small;
+      }
+    }
+    if (choice) {
       share = choice->share;
       ring = choice->ring;
     } else {
@@ -95,20 +121,11 @@ public:
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =
           ceilDiv(sizes.streamed, ceilDiv(sizes.streamed, ring));
-      if (even >= sizes.largestStep + kLeastReadAheadPages) {
+      if (even >= leastRing(sizes)) {
         ring = even;
       }
     }
-    WeightPlacement placement;
-    for (size_t i = 0; i < pages.size(); ++i) {
-      const uint64_t stays = kept(i, share);
-      placement.weights.push_back(stays == pages[i] ? problem.weights[i].bytes
-                                                    : stays * kPlanPageBytes);
-    }
-    placement.tables.assign(problem.tables.size(), 0);
-    placement.ringBytes = ring * kPlanPageBytes;
-    addReads(placement, share);
-    return placement;
+    return placementOf(share, ring);
   }
 
 private:
@@ -123,7 +140,29 @@ private:
   struct Choice {
     uint64_t share = 0; ///< in units of 1 / kShares
     uint64_t ring = 0;
+    uint64_t laps = 0; ///< rings that hold what a pass reads
   };
+  using RingSize = uint64_t (*)(const Sizes &);
+
+  /// The smallest ring of at least `least` pages that a pass fills a whole
+  /// number of times, or a ring for everything that a pass reads.
+  static uint64_t evenRing(const Sizes &sizes, uint64_t least) {
+    return ceilDiv(sizes.streamed,
+                   std::max<uint64_t>(1, sizes.streamed / least));
+  }
+
+  WeightPlacement placementOf(uint64_t share, uint64_t ring) const {
+    WeightPlacement placement;
+    for (size_t i = 0; i < pages.size(); ++i) {
+      const uint64_t stays = kept(i, share);
+      placement.weights.push_back(stays == pages[i] ? problem.weights[i].bytes
+                                                    : stays * kPlanPageBytes);
+    }
+    placement.tables.assign(problem.tables.size(), 0);
+    placement.ringBytes = ring * kPlanPageBytes;
+    addReads(placement, share);
+    return placement;
+  }
 
   void addRuns(uint32_t index) {
     const WeightSegment &segment = problem.weights[index];
@@ -143,7 +182,10 @@ private:
   uint64_t kept(size_t segment, uint64_t share) const {
     const auto wanted = static_cast<uint64_t>(
         static_cast<unsigned __int128>(pages[segment]) * share / kShares);
-    return std::max(least[segment], wanted / units[segment] * units[segment]);
+    return wanted == pages[segment]
+               ? wanted
+               : std::max(least[segment],
+                          wanted / units[segment] * units[segment]);
   }
 
   /// The pages of a run that are streamed.
@@ -179,11 +221,18 @@ private:
            std::max(kReadAheadPages, ceilDiv(sizes.largestStep, uint64_t{2}));
   }
 
+  /// The ring of a pass that reads little.
+  static uint64_t leastRing(const Sizes &sizes) {
+    return sizes.largestStep + kLeastReadAheadPages;
+  }
+
   /// Chooses the largest share for which `laps` rings hold what a pass reads,
   /// and everything fits in `room`. A larger share leaves less RAM for the ring
   /// only in so far as the ring shrinks with what is streamed, so the RAM that
   /// is needed grows with the share.
-  std::optional<Choice> choiceFor(uint64_t laps, uint64_t room) const {
+  /// The ring must have at least the size that `leastSize` gives.
+  std::optional<Choice> choiceFor(uint64_t laps, uint64_t room,
+                                  RingSize leastSize) const {
     const std::optional<uint64_t> fits = largest(kShares, [&](uint64_t share) {
       const Sizes sizes = sizesAt(share);
       return pinned + sizes.kept + ceilDiv(sizes.streamed, laps) <= room;
@@ -194,12 +243,12 @@ private:
     const std::optional<uint64_t> share =
         largest(*fits + 1, [&](uint64_t candidate) {
           const Sizes sizes = sizesAt(candidate);
-          return ceilDiv(sizes.streamed, laps) >= wantedRing(sizes);
+          return ceilDiv(sizes.streamed, laps) >= leastSize(sizes);
         });
     if (!share) {
       return std::nullopt;
     }
-    return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps)};
+    return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps), laps};
   }
 
   /// Chooses the number of laps, at least 2, that keeps the most in RAM. More
@@ -229,7 +278,7 @@ private:
                               }).value_or(0);
     std::optional<Choice> best;
     for (uint64_t laps = turn; laps <= std::min(turn + 1, most); ++laps) {
-      const std::optional<Choice> choice = choiceFor(laps, room);
+      const std::optional<Choice> choice = choiceFor(laps, room, wantedRing);
       if (choice && (!best || choice->share > best->share)) {
         best = choice;
       }
@@ -353,6 +402,24 @@ uint64_t weightPages(const WeightProblem &problem) {
   return sum;
 }
 
+/// Keeps all weights, and the tables if there is room for them.
+WeightPlacement keepAll(const WeightProblem &problem, uint64_t roomPages) {
+  WeightPlacement placement;
+  for (const WeightSegment &segment : problem.weights) {
+    placement.weights.push_back(segment.bytes);
+  }
+  placement.tables = problem.tables;
+  if (weightPages(problem) + tablePages(problem) > roomPages) {
+    placement.tables.assign(problem.tables.size(), 0);
+  }
+  return placement;
+}
+
+/// A percentage in units of 1 / kShares.
+uint64_t sharesOf(uint32_t percent) { return kShares * percent / 100; }
+
+constexpr uint32_t kAllPercent = 100;
+
 } // namespace
 
 uint64_t WeightPlacement::ramBytes() const {
@@ -385,17 +452,8 @@ uint64_t leastBytes(const WeightProblem &problem) {
 Result<WeightPlacement> placeWeights(const WeightProblem &problem,
                                      uint64_t room) {
   const uint64_t rooms = room / kPlanPageBytes;
-  const uint64_t weights = weightPages(problem);
-  if (weights <= rooms) {
-    WeightPlacement placement;
-    for (const WeightSegment &segment : problem.weights) {
-      placement.weights.push_back(segment.bytes);
-    }
-    placement.tables = problem.tables;
-    if (weights + tablePages(problem) > rooms) {
-      placement.tables.assign(problem.tables.size(), 0);
-    }
-    return placement;
+  if (weightPages(problem) <= rooms) {
+    return keepAll(problem, rooms);
   }
   if (const uint64_t least = leastBytes(problem); room < least) {
     return doesNotFitError(
@@ -404,6 +462,27 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
         " are left");
   }
   return Placer(problem).run(rooms);
+}
+
+uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent) {
+  return (percent >= kAllPercent
+              ? weightPages(problem)
+              : Placer(problem).leastPagesPinned(sharesOf(percent))) *
+         kPlanPageBytes;
+}
+
+Result<WeightPlacement> pinWeights(const WeightProblem &problem,
+                                   uint32_t percent, uint64_t room) {
+  if (const uint64_t least = leastBytesPinned(problem, percent); room < least) {
+    return doesNotFitError("keeping " + std::to_string(percent) +
+                           " % of the weights needs at least " +
+                           byteText(least) + " of RAM for them, but " +
+                           byteText(room) + " are left");
+  }
+  const uint64_t rooms = room / kPlanPageBytes;
+  return percent >= kAllPercent
+             ? keepAll(problem, rooms)
+             : Placer(problem).runPinned(sharesOf(percent), rooms);
 }
 
 } // namespace air::compiler

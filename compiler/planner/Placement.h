@@ -104,8 +104,9 @@ inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 inline constexpr uint64_t kMaxReads = 16384;
 /// What the ring holds in addition to what a step needs there, so that the disk
 /// is busy while that step computes: at least kReadAhead, and half of the most
-/// that a step needs. If RAM is too small for that, the ring holds only
-/// kLeastReadAhead more, which is one read.
+/// that a step needs. If RAM is too small for that, or if so much fits in RAM
+/// that a pass need not even read two such rings, the ring may hold less, but at
+/// least kLeastReadAhead more than a step needs, which is one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 
@@ -122,6 +123,17 @@ uint64_t leastBytes(const WeightProblem &problem);
 /// Fails with DoesNotFit, and states both numbers, if room < leastBytes().
 Result<WeightPlacement> placeWeights(const WeightProblem &problem,
                                      uint64_t room);
+
+/// The least RAM for which pinWeights() finds a placement.
+uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
+
+/// Like placeWeights(), but keeps the given share, 0 to 100 %, of each segment
+/// that may be divided, however much `room` there is. The ring takes what it
+/// should have, or, if RAM is too small for that, kLeastReadAhead more than a
+/// step needs. With less than 100 %, the rows of the tables are gathered from the
+/// file. Fails with DoesNotFit if room < leastBytesPinned().
+Result<WeightPlacement> pinWeights(const WeightProblem &problem,
+                                   uint32_t percent, uint64_t room);
 
 /// Checks a placement with other code than placeWeights(): every page is in RAM
 /// or read once per pass, in order and in time; no read overwrites what a step

@@ -1,6 +1,8 @@
 //===- ResidencyCost.cpp - what a pass costs with a placement -------------===//
 #include "compiler/planner/ResidencyCost.h"
 
+#include "formats/machine/CpuRates.h"
+
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -33,7 +35,9 @@ ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
   cost.cpuReading = secondsAt(cost.bytes, problem.links.memory);
   cost.gpuReading = secondsAt(cost.bytes, problem.links.vram);
   cost.cpuSeconds =
-      std::max(cost.cpuReading, tokens * weights.cpuSecondsPerToken);
+      phase.tokens == 1 && weights.cpuSecondsAlone > 0
+          ? overlappedTime(cost.cpuReading, weights.cpuSecondsAlone)
+          : std::max(cost.cpuReading, tokens * weights.cpuSecondsPerToken);
   cost.gpuSeconds =
       std::max(cost.gpuReading, tokens * weights.gpuSecondsPerToken);
   return cost;

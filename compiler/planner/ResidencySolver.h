@@ -23,7 +23,8 @@
 //             take turns, so this is the sum of both; in the *fluid* schedule,
 //             every layer is split so that both always work, so it is the larger
 //             of them. A device takes for a class the longer of the times for
-//             reading it and for its arithmetic.
+//             reading it and for its arithmetic. In a pass of one token, the CPU
+//             takes longer, because it does not overlap the two entirely.
 //
 // What is streamed crosses the memory bus twice: the disk writes it to the ring,
 // and a device reads it there.
@@ -72,6 +73,10 @@ struct WeightClass {
   bool isForOutputs = false;
   /// Seconds of arithmetic for one token, on all cores and on the GPU.
   double cpuSecondsPerToken = 0;
+  /// Seconds of the CPU's arithmetic in a pass of a single token. Its kernels
+  /// overlap it with reading as overlappedTime() says (CpuRates.h). 0 means that
+  /// it is cpuSecondsPerToken, all of which reading may hide.
+  double cpuSecondsAlone = 0;
   double gpuSecondsPerToken = 0;
   /// The bytes of the class in the step that has the most of them.
   uint64_t largestStep = 0;

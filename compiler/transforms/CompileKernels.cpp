@@ -1,5 +1,6 @@
 //===- CompileKernels.cpp - compiles all kernels into one object ----------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
+#include "compiler/transforms/KernelBuild.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/RamDemand.h"
@@ -19,9 +20,8 @@ namespace {
 
 struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
   using StatusPass::StatusPass;
-  CompileKernels(CompileKernelsOptions options,
-                 codegen::KernelArtifact *destination)
-      : StatusPass(std::move(options)), artifact(destination) {}
+  CompileKernels(CompileKernelsOptions options, KernelBuild *destination)
+      : StatusPass(std::move(options)), build(destination) {}
 
   Status run() override {
     ModuleOp module = getOperation();
@@ -31,8 +31,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // which takes seconds.
     AIR_RETURN_IF_ERROR(
         planPlacements(weightProblemOf(module),
-                       ramDemandOf(module, profile, vocabularyBytes),
-                       ramLimitOf(ram, disk, profile))
+                       ramDemandOf(module, profile, vocabularyBytes, reference),
+                       ramLimitOf({ram, disk, pin}, profile))
             .status());
     // The kernels are sorted by name, so that the object depends only on the
     // set of kernels.
@@ -51,15 +51,20 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     for (const auto &[name, spec] : specs) {
       list.push_back(spec);
     }
-    AIR_ASSIGN_OR_RETURN(codegen::KernelArtifact compiled,
-                         codegen::compileKernels(
-                             list, profile, std::max(1U, unsigned{threads})));
+    // Without a driver, the kernels are compiled here, and their size is exact.
+    KernelBuild own(false, 0);
+    KernelBuild &used = build != nullptr ? *build : own;
+    used.start(std::move(list), profile, std::max(1U, unsigned{threads}));
+    if (used.isDone()) {
+      AIR_RETURN_IF_ERROR(used.wait().status());
+    }
 
     Builder builder(module.getContext());
     for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+      // The object has its kernels in the order of their names, too.
       SmallVector<StringRef> entries;
-      for (const codegen::KernelEntry &entry : compiled.entries) {
-        entries.push_back(entry.name);
+      for (const auto &[name, spec] : specs) {
+        entries.push_back(name);
       }
       executable.setEntriesAttr(builder.getStrArrayAttr(entries));
       auto segment = SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
@@ -67,23 +72,20 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
       if (!segment) {
         return internalError("the executable has not been placed in a segment");
       }
-      segment.setRawBytesAttr(builder.getI64IntegerAttr(
-          static_cast<int64_t>(compiled.object.size())));
-    }
-    if (artifact != nullptr) {
-      *artifact = std::move(compiled);
+      segment.setRawBytesAttr(
+          builder.getI64IntegerAttr(static_cast<int64_t>(used.reserved())));
     }
     return Status::ok();
   }
 
-  codegen::KernelArtifact *artifact = nullptr;
+  KernelBuild *build = nullptr;
 };
 
 } // namespace
 
 std::unique_ptr<Pass> createCompileKernels(CompileKernelsOptions options,
-                                           codegen::KernelArtifact *artifact) {
-  return std::make_unique<CompileKernels>(std::move(options), artifact);
+                                           KernelBuild *build) {
+  return std::make_unique<CompileKernels>(std::move(options), build);
 }
 
 } // namespace air::compiler

@@ -1,5 +1,6 @@
 //===- EstimateCost.cpp - the predicted decode pass of each placement -----===//
 #include "compiler/planner/CostModel.h"
+#include "compiler/transforms/DecodeArithmetic.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/TargetAttr.h"
@@ -21,27 +22,38 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
     uint64_t weightBytes = 0;
+    double operandBytes = 0;
+    uint64_t operandRate = 0;
     for (ProgramOp program : module.getOps<ProgramOp>()) {
       if (program.getMinTokens() == 1) {
         program.walk([&](DispatchOp dispatch) {
           weightBytes += dispatch.getWeightBytes();
         });
+        AIR_ASSIGN_OR_RETURN(
+            operandRate,
+            decodeArithmetic(program, profile, [&](StepOp, double bytes) {
+              operandBytes += bytes;
+            }));
       }
     }
+    std::vector<LinkLoad> always = {
+        {"dram", weightBytes, profile.memoryBandwidth}};
+    if (operandBytes > 0) {
+      always.push_back(
+          {"cpu", static_cast<uint64_t>(operandBytes), operandRate});
+    }
     for (PlacementOp placement : module.getOps<PlacementOp>()) {
-      predictDecode(placement, weightBytes, profile);
+      predictDecode(placement, always, profile);
     }
     return Status::ok();
   }
 
-  static void predictDecode(PlacementOp placement, uint64_t weightBytes,
+  static void predictDecode(PlacementOp placement, std::vector<LinkLoad> loads,
                             const MachineProfile &profile) {
     uint64_t streamed = 0;
     for (StreamOp read : placement.getOps<StreamOp>()) {
       streamed += read.getBytes();
     }
-    std::vector<LinkLoad> loads = {
-        {"dram", weightBytes, profile.memoryBandwidth}};
     if (streamed != 0) {
       loads.push_back({"disk", streamed, profile.diskBandwidth});
     }

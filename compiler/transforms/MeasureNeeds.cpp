@@ -2,6 +2,7 @@
 #include "compiler/transforms/MeasureNeeds.h"
 
 #include "compiler/dialect/plan/PlanDialect.h"
+#include "compiler/transforms/DecodeArithmetic.h"
 #include "compiler/transforms/RamDemand.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -120,7 +121,8 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     return internalError("the module is not a plan whose memory is planned");
   }
   ModelNeeds needs;
-  needs.ram = ramDemandOf(module, profile, vocabularyBytes);
+  needs.ram =
+      ramDemandOf(module, profile, vocabularyBytes, /*reference=*/false);
   needs.ram.kernels = kKernelBytes;
   needs.kvType =
       caches.front().getDtype().getValue() == DType::F32 ? "f32" : "f16";
@@ -193,6 +195,11 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
       entry.ops.float32 += count;
     }
   }
+  AIR_ASSIGN_OR_RETURN(
+      needs.operandRate,
+      decodeArithmetic(decode, profile, [&](StepOp step, double bytes) {
+        needs.classes[classOf(step.getKind())].operandBytes += bytes;
+      }));
   std::erase_if(needs.classes,
                 [](const ClassNeeds &entry) { return entry.bytes == 0; });
   return needs;

@@ -22,7 +22,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    const RamLimit limit = ramLimitOf(ram, disk, profile);
+    const RamLimit limit = ramLimitOf({ram, disk, pin}, profile);
     AIR_ASSIGN_OR_RETURN(std::vector<BudgetedPlacement> placements,
                          placementsWith(limit, profile));
     const bool isForced = codec == "planes" || codec == "zstd";
@@ -65,14 +65,19 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
       DecisionOp::create(builder, module.getLoc(), "disk", "0",
                          DecidedBy::User);
     }
+    if (limit.pinned) {
+      DecisionOp::create(builder, module.getLoc(), "pin",
+                         std::to_string(*limit.pinned), DecidedBy::User);
+    }
     return Status::ok();
   }
 
   Result<std::vector<BudgetedPlacement>>
   placementsWith(const RamLimit &limit, const MachineProfile &profile) {
     ModuleOp module = getOperation();
-    return planPlacements(weightProblemOf(module),
-                          ramDemandOf(module, profile, vocabularyBytes), limit);
+    return planPlacements(
+        weightProblemOf(module),
+        ramDemandOf(module, profile, vocabularyBytes, reference), limit);
   }
 
   /// The segments of which steps gather single rows. The rows are read where the

@@ -29,11 +29,13 @@ createSelectKernels(SelectKernelsOptions options,
                     std::optional<MachineProfile> profile,
                     std::optional<std::vector<codegen::TileChoice>> tiles);
 
-/// Like the overload without `artifact`, but also moves the compiled object to
-/// `artifact`, which must outlive the pass.
-std::unique_ptr<mlir::Pass>
-createCompileKernels(CompileKernelsOptions options,
-                     codegen::KernelArtifact *artifact);
+class KernelBuild;
+
+/// Like the overload without `build`, but lets `build` compile the kernels,
+/// perhaps in the background, and reserves the bytes that it states. If `build`
+/// is not null, it must outlive the pass.
+std::unique_ptr<mlir::Pass> createCompileKernels(CompileKernelsOptions options,
+                                                 KernelBuild *build);
 
 #define GEN_PASS_REGISTRATION
 #include "compiler/transforms/PlanPasses.h.inc"

@@ -96,15 +96,18 @@ def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
 def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
   let summary = "Compile the kernels of all dispatches into one object";
   let description = [{
-    The object itself is handed to the driver; the module records its size.
+    The object itself is handed to the driver; the module records its size. The
+    driver may compile in the background, and reserve a size until it is done.
   }];
   let options = [
     Option<"threads", "threads", "unsigned", "1",
            "Number of threads that compile; the object does not depend on it">,
     Option<"ram", "ram", "uint64_t", "0", "As in place-weights">,
     Option<"disk", "disk", "bool", "true", "As in place-weights">,
+    Option<"pin", "pin", "int", "-1", "As in place-weights">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
-           "As in place-weights">];
+           "As in place-weights">,
+    Option<"reference", "reference", "bool", "false", "As in place-weights">];
 }
 
 def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
@@ -113,15 +116,21 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     Adds one `plan.placement` for the RAM that the plan may use, and smaller ones
     for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
     fit of the weights is read from the disk in every pass. Fails when the rest
-    does not fit. Also chooses the codec of each segment of weights.
+    does not fit. If the share that stays in RAM is given, there is only one
+    placement. Also chooses the codec of each segment of weights.
   }];
   let options = [
     Option<"ram", "ram", "uint64_t", "0",
            "RAM in bytes that the plan may use; 0 means the target's memory">,
     Option<"disk", "disk", "bool", "true",
            "Whether weights may be read from the disk in every pass">,
+    Option<"pin", "pin", "int", "-1",
+           "Percentage of the weights that stays in RAM; -1 means as much as fits">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "Size in bytes of the vocabulary in the plan's metadata">,
+    Option<"reference", "reference", "bool", "false",
+           "Whether matrices are read from the model's files, which takes "
+           "memory to read them into">,
     Option<"codec", "codec", "std::string", "\"auto\"",
            "How weights are stored: none, planes, zstd, or auto">,
     Option<"planesRatio", "planes-ratio", "double", "1.0",
@@ -132,8 +141,8 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {
   let summary = "Predict a decode pass of each placement";
   let description = [{
-    Adds the bytes that a pass moves over each link, and the time that this takes
-    at the target's bandwidths.
+    Adds the bytes that a pass moves over each link, the arithmetic of its matmuls,
+    and the time that this takes at the target's rates.
   }];
 }
 

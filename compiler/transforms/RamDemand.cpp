@@ -5,7 +5,9 @@
 #include "compiler/planner/WeightUses.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
+#include "formats/plan/ReferencedBytes.h"
 #include "formats/plan/TileRows.h"
+#include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
 
 #include <algorithm>
@@ -16,7 +18,7 @@ using namespace air::ir::plan;
 namespace air::compiler {
 
 RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
-                      uint64_t vocabularyBytes) {
+                      uint64_t vocabularyBytes, bool reference) {
   RamDemand demand;
   demand.threads = profile.cores;
   demand.process = processBytes(vocabularyBytes);
@@ -52,6 +54,17 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
     demand.scratchPerThread =
         std::max<uint64_t>(demand.scratchPerThread, dispatch.getScratchBytes());
   });
+  if (reference) {
+    uint64_t largest = 0;
+    for (TensorOp tensor : module.getOps<TensorOp>()) {
+      if (tensor.getRows() > 1 &&
+          tensor.getLayout().getValue() == Layout::X16) {
+        largest = std::max<uint64_t>(
+            largest, tensor.getBytes() / ceilDiv(tensor.getRows(), kX16Rows));
+      }
+    }
+    demand.staging = stagingBytes(largest);
+  }
   return demand;
 }
 
@@ -145,10 +158,18 @@ WeightProblem weightProblemOf(ModuleOp module) {
   return problem;
 }
 
-RamLimit ramLimitOf(uint64_t ram, bool streams, const MachineProfile &profile) {
-  return ram != 0 ? RamLimit{ram, "--ram gives", streams}
-                  : RamLimit{profile.memoryBytes,
-                             "target '" + profile.name + "' has", streams};
+RamLimit ramLimitOf(const PlacementOptions &options,
+                    const MachineProfile &profile) {
+  RamLimit limit = {profile.memoryBytes, "target '" + profile.name + "' has",
+                    options.streams};
+  if (options.ram != 0) {
+    limit.bytes = options.ram;
+    limit.giver = "--ram gives";
+  }
+  if (options.pinned >= 0) {
+    limit.pinned = static_cast<uint32_t>(options.pinned);
+  }
+  return limit;
 }
 
 } // namespace air::compiler

@@ -16,17 +16,23 @@ namespace air::compiler {
 
 /// Returns the demand without weights. The kernels are counted with the size of
 /// their segment, which is 0 before they are compiled. `vocabularyBytes` is the
-/// size of the vocabulary in the plan's metadata.
+/// size of the vocabulary in the plan's metadata. `reference` says whether the
+/// plan is a reference plan.
 RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
-                      uint64_t vocabularyBytes);
+                      uint64_t vocabularyBytes, bool reference);
 
 /// Returns the segments of weights and the tables, in the order of the module,
 /// and which steps of any program need them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
-/// Returns the limit that the option --ram sets; if `ram` is 0, the memory of
-/// the machine.
-RamLimit ramLimitOf(uint64_t ram, bool streams, const MachineProfile &profile);
+/// What the options of the passes place-weights and compile-kernels say.
+struct PlacementOptions {
+  uint64_t ram = 0;    ///< bytes; 0 means the memory of the machine
+  bool streams = true; ///< whether weights may be read from the disk
+  int pinned = -1;     ///< percentage that stays in RAM; -1 means what fits
+};
+RamLimit ramLimitOf(const PlacementOptions &options,
+                    const MachineProfile &profile);
 
 } // namespace air::compiler
 

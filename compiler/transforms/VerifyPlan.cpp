@@ -11,7 +11,7 @@
 #include "compiler/planner/Schedule.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
-#include "compiler/transforms/RamDemand.h"
+#include "compiler/transforms/StepNeeds.h"
 #include "compiler/transforms/TargetAttr.h"
 
 #include <algorithm>
@@ -183,7 +183,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
 
   /// Checks each placement against what the steps need of the weights.
   Status verifyPlacements() {
-    const WeightProblem problem = weightProblemOf(getOperation());
+    const WeightProblem problem = stepNeedsOf(getOperation());
     std::map<std::string, uint32_t> indexOf; // of segments of weights
     for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
       if (segment.getKind() == SegmentKind::Weights) {

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufReader.h"
 #include "formats/model/KnownPieces.h"
+#include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Printable.h"
 
 #include <algorithm>
@@ -19,12 +20,12 @@ namespace air {
 
 namespace {
 
-// The pre-tokenizers (tokenizer.ggml.pre) of byte-level BPE vocabularies whose
-// texts start with BOS unless the file says otherwise.
-constexpr std::string_view kPreWithBos[] = {
-    "llama3",   "llama-v3", "llama-bpe",    "falcon3", "falcon-h1", "pixtral",
-    "midm-2.0", "lfm2",     "jina-v5-nano", "tekken",  "chameleon",
-};
+/// True if the texts of a byte-level BPE vocabulary with this pre-tokenizer
+/// (tokenizer.ggml.pre) start with BOS unless the file says otherwise.
+bool addsBosByDefault(const std::string &pre) {
+  const PreTokenizerRules *rules = preTokenizerRules(pre);
+  return rules != nullptr && rules->addsBos;
+}
 
 const char *const kPrefix = "tokenizer.ggml.";
 
@@ -305,8 +306,7 @@ Status Reader::readSpecials() {
   // answer are always needed. The unknown token is needed only if some byte has
   // no token, which checkTokenizer() checks.
   const bool spm = data.kind == TokenizerKind::Spm;
-  bool addBos =
-      spm || std::ranges::find(kPreWithBos, data.pre) != std::end(kPreWithBos);
+  bool addBos = spm || addsBosByDefault(data.pre);
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
   AIR_RETURN_IF_ERROR(
       readId("bos_token_id", data.bos, addBos ? Need::Yes : Need::No));
@@ -327,8 +327,7 @@ Status Reader::readSpecials() {
 
 Status Reader::readFlags() {
   const bool spm = data.kind == TokenizerKind::Spm;
-  data.addBos = (spm || std::ranges::find(kPreWithBos, data.pre) !=
-                            std::end(kPreWithBos)) &&
+  data.addBos = (spm || addsBosByDefault(data.pre)) &&
                 data.bos != TokenizerData::kNoToken;
   data.addSpacePrefix = spm;
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", data.addBos));
@@ -365,14 +364,17 @@ Result<TokenizerData> Reader::run() {
   }
   if (model == "llama") {
     data.kind = TokenizerKind::Spm;
-  } else if (model == "gpt2") {
+  } else if (model == "gpt2" || model == "gemma4") {
     data.kind = TokenizerKind::Bpe;
   } else {
     return unsupportedError("the tokenizer model " + inQuotes(model) +
-                            " is not supported; 'llama' (SentencePiece) and "
-                            "'gpt2' (byte-level BPE) are");
+                            " is not supported; 'llama' (SentencePiece), "
+                            "'gpt2' (byte-level BPE) and 'gemma4' (BPE) are");
   }
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
+  if (model == "gemma4") {
+    data.pre = "gemma4"; // the tokenizer model implies it
+  }
   AIR_RETURN_IF_ERROR(readText("tokenizer.chat_template", data.chatTemplate));
   AIR_RETURN_IF_ERROR(readTokens());
   AIR_RETURN_IF_ERROR(readTypes());

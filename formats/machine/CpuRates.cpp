@@ -1,6 +1,7 @@
 //===- CpuRates.cpp - names and order of streams --------------------------===//
 #include "formats/machine/CpuRates.h"
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 
@@ -32,6 +33,11 @@ std::optional<Enum> valueIn(const std::array<std::string_view, N> &names,
 }
 
 } // namespace
+
+double overlappedTime(double reading, double arithmetic) {
+  return std::max(reading, arithmetic) +
+         kExposedShare * std::min(reading, arithmetic);
+}
 
 std::string_view streamHintName(StreamHint hint) {
   return nameIn(kHints, hint);

@@ -83,6 +83,22 @@ struct CpuRates {
   bool operator==(const CpuRates &) const = default;
 };
 
+/// The bytes of vector operands per operation of byte_dot_mixed: its loop has 2.5
+/// instructions on 64 bytes per dot product of 128 operations. This is the unit
+/// in which a plan counts the arithmetic of a pass (docs/plan-format.md).
+inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
+
+/// The share of the shorter of two times, that of reading weights from memory and
+/// that of the arithmetic with them, which the longer one does not hide: loads
+/// stall behind arithmetic and arithmetic behind loads. Measured with decode
+/// passes of whole models (docs/performance.md): 0.67 to 0.78 with 8B Q4_K_M and
+/// 1B Q8_0 on two cores of Emerald Rapids.
+inline constexpr double kExposedShare = 0.75;
+
+/// The time that cores take for something that has to be read for `reading` and
+/// computed for `arithmetic`, all in the same unit.
+double overlappedTime(double reading, double arithmetic);
+
 /// A profile and a plan have at most this many streams.
 inline constexpr size_t kMaxStreams = 256;
 /// The longest distance of a prefetch, in bytes.

@@ -33,6 +33,20 @@ std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b) {
          std::tie(b.method, b.blockBytes, b.depth, b.hugePages);
 }
 
+uint64_t streamingBandwidth(std::span<const DiskRate> curve,
+                            std::span<const RingRate> rings) {
+  for (const RingRate &ring : rings) {
+    if (ring.bytes >= kUsualRingBytes) {
+      return ring.bandwidth;
+    }
+  }
+  uint64_t best = 0;
+  for (const DiskRate &rate : curve) {
+    best = std::max(best, rate.bandwidth);
+  }
+  return best;
+}
+
 DiskRate chooseDiskRate(std::span<const DiskRate> curve) {
   double best = 0;
   for (const DiskRate &rate : curve) {

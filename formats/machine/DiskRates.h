@@ -8,6 +8,8 @@
 //           virtual machine, is not visible to a program.
 //   curve   a list of at most kMaxDiskRates objects with all five keys of
 //           DiskRate; each combination of the first four may appear once
+//   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
+//           each size may appear once
 //
 // Thread-safety: plain data and pure functions.
 //
@@ -57,6 +59,26 @@ struct DiskRate {
 
   bool operator==(const DiskRate &) const = default;
 };
+
+/// How fast the way of chooseDiskRate() is when the blocks go, one after the
+/// other, to a ring: a block of memory that is used again and again. Where blocks
+/// go to the cache of the CPU first, a ring that does not fit there is slower.
+struct RingRate {
+  uint64_t bytes = 0;     ///< bytes: the size of the ring, at least 1
+  uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1
+
+  bool operator==(const RingRate &) const = default;
+};
+inline constexpr size_t kMaxRingRates = 64;
+/// The size of the ring of most plans, in bytes.
+inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;
+
+/// The rate, in bytes per second, at which weights can be read in every pass: that
+/// of the smallest ring with at least kUsualRingBytes, or the highest rate of the
+/// curve if there is no such ring; 0 if nothing has been measured. `rings` is
+/// sorted by size.
+uint64_t streamingBandwidth(std::span<const DiskRate> curve,
+                            std::span<const RingRate> rings);
 
 /// The order of a curve: by method, block size, depth and pages (huge pages
 /// last). Two rates that are equal in this order are the same way of reading.

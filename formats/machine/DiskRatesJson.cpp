@@ -46,49 +46,39 @@ Status readRate(const ProfileJson &object, const std::string &where,
   return fields.readNumber("bandwidth", 1, kMaxProfileNumber, rate.bandwidth);
 }
 
-} // namespace
-
-Status readDiskRates(const ProfileJson &object, const std::string &where,
-                     std::vector<DiskRate> &curve) {
-  const auto it = object.find("disk");
-  if (it == object.end()) {
-    return Status::ok();
-  }
-  if (!it->is_object()) {
-    return ProfileFields(object, where)
-        .fail("disk",
-              "is " + ProfileFields::shown(*it) + "; it must be an object");
-  }
-  static constexpr const char *kKeys[] = {"cached", "curve"};
-  const ProfileFields fields(*it, where, "disk.");
-  AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "the object"));
-  std::string cached = "unknown";
-  AIR_RETURN_IF_ERROR(fields.readText("cached", cached));
-  if (cached != "unknown") {
-    return fields.fail("cached", "is " + ProfileFields::shown(cached) +
-                                     "; it must be unknown");
-  }
-  const auto list = it->find("curve");
-  if (list == it->end()) {
-    return Status::ok();
+/// Returns the list `key`, or null if there is none.
+Result<const ProfileJson *> readList(const ProfileFields &fields,
+                                     const ProfileJson &object, const char *key,
+                                     size_t most) {
+  const auto list = object.find(key);
+  if (list == object.end()) {
+    return static_cast<const ProfileJson *>(nullptr);
   }
   if (!list->is_array()) {
-    return fields.fail("curve", "is " + ProfileFields::shown(*list) +
-                                    "; it must be an array");
+    return fields.fail(key, "is " + ProfileFields::shown(*list) +
+                                "; it must be an array");
   }
-  if (list->size() > kMaxDiskRates) {
-    return fields.fail(
-        "curve", "has " + std::to_string(list->size()) + " rates; at most " +
-                     std::to_string(kMaxDiskRates) + " are allowed");
+  if (list->size() > most) {
+    return fields.fail(key, "has " + std::to_string(list->size()) +
+                                " rates; at most " + std::to_string(most) +
+                                " are allowed");
   }
   for (size_t i = 0; i < list->size(); ++i) {
-    const std::string name = "curve[" + std::to_string(i) + "]";
     if (!(*list)[i].is_object()) {
-      return fields.fail(name, "is " + ProfileFields::shown((*list)[i]) +
-                                   "; it must be an object");
+      return fields.fail(std::string(key) + "[" + std::to_string(i) + "]",
+                         "is " + ProfileFields::shown((*list)[i]) +
+                             "; it must be an object");
     }
-    AIR_RETURN_IF_ERROR(
-        readRate((*list)[i], where, "disk." + name, curve.emplace_back()));
+  }
+  return &*list;
+}
+
+Status readCurve(const ProfileJson &list, const std::string &where,
+                 const ProfileFields &fields, std::vector<DiskRate> &curve) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    AIR_RETURN_IF_ERROR(readRate(list[i], where,
+                                 "disk.curve[" + std::to_string(i) + "]",
+                                 curve.emplace_back()));
   }
   std::sort(curve.begin(), curve.end(),
             [](const DiskRate &a, const DiskRate &b) {
@@ -110,7 +100,73 @@ Status readDiskRates(const ProfileJson &object, const std::string &where,
   return Status::ok();
 }
 
-ProfileJson diskRatesJson(const std::vector<DiskRate> &curve) {
+Status readRings(const ProfileJson &list, const std::string &where,
+                 const ProfileFields &fields, std::vector<RingRate> &rings) {
+  static constexpr const char *kKeys[] = {"bytes", "bandwidth"};
+  for (size_t i = 0; i < list.size(); ++i) {
+    const ProfileFields entry(list[i], where,
+                              "disk.rings[" + std::to_string(i) + "].");
+    AIR_RETURN_IF_ERROR(entry.onlyKnows(kKeys, "a rate"));
+    for (const char *key : kKeys) {
+      if (!list[i].contains(key)) {
+        return entry.fail(key, "is missing; a rate has bytes and bandwidth");
+      }
+    }
+    RingRate &ring = rings.emplace_back();
+    AIR_RETURN_IF_ERROR(
+        entry.readNumber("bytes", 1, kMaxProfileNumber, ring.bytes));
+    AIR_RETURN_IF_ERROR(
+        entry.readNumber("bandwidth", 1, kMaxProfileNumber, ring.bandwidth));
+  }
+  std::sort(
+      rings.begin(), rings.end(),
+      [](const RingRate &a, const RingRate &b) { return a.bytes < b.bytes; });
+  const auto twice = std::adjacent_find(
+      rings.begin(), rings.end(),
+      [](const RingRate &a, const RingRate &b) { return a.bytes == b.bytes; });
+  return twice == rings.end()
+             ? Status::ok()
+             : fields.fail("rings", "has two rates of a ring of " +
+                                        std::to_string(twice->bytes) +
+                                        " bytes; each size may appear only "
+                                        "once");
+}
+
+} // namespace
+
+Status readDiskRates(const ProfileJson &object, const std::string &where,
+                     std::vector<DiskRate> &curve,
+                     std::vector<RingRate> &rings) {
+  const auto it = object.find("disk");
+  if (it == object.end()) {
+    return Status::ok();
+  }
+  if (!it->is_object()) {
+    return ProfileFields(object, where)
+        .fail("disk",
+              "is " + ProfileFields::shown(*it) + "; it must be an object");
+  }
+  static constexpr const char *kKeys[] = {"cached", "curve", "rings"};
+  const ProfileFields fields(*it, where, "disk.");
+  AIR_RETURN_IF_ERROR(fields.onlyKnows(kKeys, "the object"));
+  std::string cached = "unknown";
+  AIR_RETURN_IF_ERROR(fields.readText("cached", cached));
+  if (cached != "unknown") {
+    return fields.fail("cached", "is " + ProfileFields::shown(cached) +
+                                     "; it must be unknown");
+  }
+  AIR_ASSIGN_OR_RETURN(const ProfileJson *list,
+                       readList(fields, *it, "curve", kMaxDiskRates));
+  if (list != nullptr) {
+    AIR_RETURN_IF_ERROR(readCurve(*list, where, fields, curve));
+  }
+  AIR_ASSIGN_OR_RETURN(list, readList(fields, *it, "rings", kMaxRingRates));
+  return list == nullptr ? Status::ok()
+                         : readRings(*list, where, fields, rings);
+}
+
+ProfileJson diskRatesJson(const std::vector<DiskRate> &curve,
+                          const std::vector<RingRate> &rings) {
   ProfileJson list = ProfileJson::array();
   for (const DiskRate &rate : curve) {
     ProfileJson entry;
@@ -124,6 +180,16 @@ ProfileJson diskRatesJson(const std::vector<DiskRate> &curve) {
   ProfileJson object;
   object["cached"] = "unknown";
   object["curve"] = std::move(list);
+  if (!rings.empty()) {
+    ProfileJson sizes = ProfileJson::array();
+    for (const RingRate &ring : rings) {
+      ProfileJson entry;
+      entry["bytes"] = ring.bytes;
+      entry["bandwidth"] = ring.bandwidth;
+      sizes.push_back(std::move(entry));
+    }
+    object["rings"] = std::move(sizes);
+  }
   return object;
 }
 

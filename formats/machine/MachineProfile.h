@@ -77,6 +77,7 @@ struct MachineProfile {
   uint64_t memlockLimit = 0;
   std::vector<ThreadRate> memoryCurve; ///< by the number of threads, ascending
   std::vector<DiskRate> diskCurve;     ///< sorted by compareDiskRates()
+  std::vector<RingRate> diskRings;     ///< by size, ascending
   CpuRates cpu;
   std::vector<GpuProfile> gpus; ///< none or one
 

@@ -82,10 +82,12 @@ ProfileJson cpuRatesJson(const CpuRates &rates);
 
 /// Reads the object "disk" of the profile `object`, if there is one.
 Status readDiskRates(const ProfileJson &object, const std::string &where,
-                     std::vector<DiskRate> &curve);
+                     std::vector<DiskRate> &curve,
+                     std::vector<RingRate> &rings);
 
-/// The object "disk" for `curve`, with every key.
-ProfileJson diskRatesJson(const std::vector<DiskRate> &curve);
+/// The object "disk". It has the key "rings" only if there are some.
+ProfileJson diskRatesJson(const std::vector<DiskRate> &curve,
+                          const std::vector<RingRate> &rings);
 
 /// Reads the list "gpus" of the profile `object`, if there is one.
 Status readGpus(const ProfileJson &object, const std::string &where,

@@ -70,19 +70,11 @@ Status checkIds(const TokenizerData &data) {
   return Status::ok();
 }
 
-Status checkSpm(const TokenizerData &data) {
-  if (data.scores.size() != data.tokens.size()) {
-    return corruptError("tokenizer: there are " +
-                        std::to_string(data.scores.size()) + " scores for " +
-                        std::to_string(data.tokens.size()) + " tokens");
-  }
+/// Checks that byte tokens are named like <0x0A>, and that there is one for
+/// each byte or an unknown token.
+Status checkByteTokens(const TokenizerData &data) {
   std::array<bool, 256> present{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
-    if (data.scores[id] != data.scores[id]) {
-      return corruptError("tokenizer: the score of token " +
-                          std::to_string(id) +
-                          " is NaN; scores must be numbers");
-    }
     if (data.types[id] != TokenType::Byte) {
       continue;
     }
@@ -104,9 +96,33 @@ Status checkSpm(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// False for the bytes that never occur in well-formed UTF-8.
-bool occursInUtf8(size_t byte) {
-  return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
+Status checkSpm(const TokenizerData &data) {
+  if (data.scores.size() != data.tokens.size()) {
+    return corruptError("tokenizer: there are " +
+                        std::to_string(data.scores.size()) + " scores for " +
+                        std::to_string(data.tokens.size()) + " tokens");
+  }
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    if (data.scores[id] != data.scores[id]) {
+      return corruptError("tokenizer: the score of token " +
+                          std::to_string(id) +
+                          " is NaN; scores must be numbers");
+    }
+  }
+  return checkByteTokens(data);
+}
+
+/// False for bytes without which all ordinary text can be encoded: those that
+/// never occur in well-formed UTF-8, control characters other than tab and line
+/// ends, and the first bytes of planes of Unicode that have no characters (4 to
+/// 11) or private ones only (16). Vocabularies such as Falcon's and StarCoder's
+/// lack some of them.
+bool occursInText(size_t byte) {
+  if (byte < 0x20) {
+    return byte == '\t' || byte == '\n' || byte == '\r';
+  }
+  return byte != 0x7f && byte != 0xc0 && byte != 0xc1 && byte != 0xf1 &&
+         byte != 0xf2 && byte < 0xf4;
 }
 
 Status checkBpe(const TokenizerData &data) {
@@ -120,6 +136,9 @@ Status checkBpe(const TokenizerData &data) {
     return unsupportedError(what + "; supported: " + preTokenizerList() +
                             "; if one of these is right, pack with --pre "
                             "and its name");
+  }
+  if (preTokenizerRules(data.pre)->spelling != TokenSpelling::Bytes) {
+    return checkByteTokens(data);
   }
   std::array<bool, 256> present{};
   std::string bytes;
@@ -135,7 +154,7 @@ Status checkBpe(const TokenizerData &data) {
     }
   }
   for (size_t byte = 0; byte < present.size(); ++byte) {
-    if (!present[byte] && occursInUtf8(byte) &&
+    if (!present[byte] && occursInText(byte) &&
         data.unknown == TokenizerData::kNoToken) {
       return corruptError("tokenizer: no token stands for byte " +
                           std::to_string(byte) +

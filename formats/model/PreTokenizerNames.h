@@ -1,13 +1,14 @@
-//===- PreTokenizerNames.h - names of pre-tokenisers ------------*- C++ -*-===//
+//===- PreTokenizerNames.h - how text is split before merging ---*- C++ -*-===//
 //
-// tokenizer.ggml.pre names the regular expression that splits text before
-// byte-pair merging. Several names stand for the same expression; one of them
-// is the canonical one. The expressions themselves are in runtime/text/.
+// tokenizer.ggml.pre names the regular expressions that split text before
+// byte-pair merging. Several names may stand for the same ones; one of them is
+// the canonical one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_PRETOKENIZERNAMES_H
 #define AIRPACK_FORMATS_MODEL_PRETOKENIZERNAMES_H
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,35 @@ struct PreTokenizerName {
   std::string_view canonical;
 };
 
+/// How a BPE vocabulary spells its tokens.
+enum class TokenSpelling : uint8_t {
+  Bytes, ///< byte by byte, with GPT-2's printable characters (ByteLevel.h)
+  /// As text, with U+2581 for spaces. Characters without a token are spelled by
+  /// byte tokens such as <0x0A>.
+  Text,
+  /// As Text, and a run of line feeds that is a token is encoded as that token.
+  TextAndLines,
+};
+
+/// How the text of a family of models is split.
+struct PreTokenizerRules {
+  std::string_view name; ///< the canonical name
+  /// Each expression splits the pieces that the previous one has left: into its
+  /// matches, and the text between them. formats/text/regex/Regex.h has the
+  /// syntax.
+  std::span<const std::string_view> expressions;
+  /// If true, a piece that is a token as a whole is encoded as that token,
+  /// without merges. This is the field "ignore_merges" of tokenizer.json.
+  bool ignoreMerges;
+  /// If true, text is converted to Unicode normalization form C before it is
+  /// split. This is the normalizer "NFC" of tokenizer.json.
+  bool composes;
+  /// If true, texts begin with BOS unless the file says otherwise.
+  bool addsBos;
+  /// How the vocabulary spells its tokens.
+  TokenSpelling spelling = TokenSpelling::Bytes;
+};
+
 /// All supported names, sorted.
 std::span<const PreTokenizerName> preTokenizerNames();
 
@@ -26,8 +56,12 @@ std::span<const PreTokenizerName> preTokenizerNames();
 /// supported.
 std::string_view canonicalPreTokenizer(std::string_view name);
 
-/// Returns the supported names as one text, for messages: "deepseek-r1-qwen,
-/// default, ...".
+/// Returns the rules of the pre-tokenizer with any of its names; nullptr if it
+/// is not supported.
+const PreTokenizerRules *preTokenizerRules(std::string_view name);
+
+/// Returns the supported names as one text, for messages: "a.x-4.0, afmoe,
+/// ...".
 std::string preTokenizerList();
 
 } // namespace air

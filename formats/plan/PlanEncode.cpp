@@ -59,7 +59,7 @@ uint64_t digestChunkBytes(plan::SegmentKind kind) {
   case plan::SegmentKind::Kernels:
     break;
   }
-  return uint64_t{1} << 20;
+  return uint64_t{64} << 20;
 }
 
 /// Makes room for the ends of coded chunks. Until a chunk has been coded, it
@@ -87,10 +87,9 @@ Status prepareDigests(plan::PlanT &plan) {
     segment->digest_chunk = digestChunkBytes(segment->kind);
     // A chunk has at least 2^16 bytes, so nothing overflows here.
     const bool isCoded = segment->codec != plan::Codec::None;
-    const uint64_t covered =
-        isCoded ? segment->raw_bytes : segment->stored_bytes;
-    const uint64_t chunks = covered / segment->digest_chunk +
-                            (covered % segment->digest_chunk != 0 ? 1 : 0);
+    const uint64_t digested = digestedBytes(plan, *segment);
+    const uint64_t chunks = digested / segment->digest_chunk +
+                            (digested % segment->digest_chunk != 0 ? 1 : 0);
     const uint64_t bytes = chunks * sizeof(Digest);
     total = checkedAdd(total, bytes).value_or(UINT64_MAX);
     if (total > kMaxMetadataBytes) {

@@ -27,8 +27,30 @@ Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 /// for its digests. What reads only a part of a segment must read whole chunks
 /// to verify them. Of weights, each step reads some megabytes, of which the first
 /// and the last chunk may also be needed by another step. Of a table, single rows
-/// of some kilobytes are read. Kernels are always read as a whole.
+/// of some kilobytes are read. Kernels are always read as a whole. They have one
+/// chunk, so that the size of the metadata does not depend on theirs.
 uint64_t digestChunkBytes(plan::SegmentKind kind);
+
+/// Returns the number of bytes of a segment that its chunks divide, without the
+/// zeros up to a whole page. They are the stored bytes, with two exceptions: the
+/// digests of a segment with a codec are those of its raw bytes, and so are those
+/// of weights and tables of a reference plan, most of whose bytes lie in other
+/// files.
+inline uint64_t digestedBytes(const plan::Plan &plan,
+                              const plan::Segment &segment) {
+  return segment.codec() != plan::Codec::None ||
+                 (plan.reference() &&
+                  segment.kind() != plan::SegmentKind::Kernels)
+             ? segment.raw_bytes()
+             : segment.stored_bytes();
+}
+inline uint64_t digestedBytes(const plan::PlanT &plan,
+                              const plan::SegmentT &segment) {
+  return segment.codec != plan::Codec::None ||
+                 (plan.reference && segment.kind != plan::SegmentKind::Kernels)
+             ? segment.raw_bytes
+             : segment.stored_bytes;
+}
 
 /// Sets Segment.digest_chunk of every segment, and makes room for the digests,
 /// which are zero. Fails with DoesNotFit if they would take more than

@@ -175,6 +175,11 @@ void PlanFile::dropFromCache(uint32_t index) const {
   mappedFile.dropFromCache(segment.offset(), segment.stored_bytes());
 }
 
+bool PlanFile::isReferenced(uint32_t index) const {
+  return root->reference() &&
+         root->segments()->Get(index)->kind() != plan::SegmentKind::Kernels;
+}
+
 std::span<const uint8_t> PlanFile::segmentBytes(uint32_t index) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   return all.subspan(segment.offset(), segment.stored_bytes());
@@ -182,16 +187,13 @@ std::span<const uint8_t> PlanFile::segmentBytes(uint32_t index) const {
 
 uint64_t PlanFile::chunkCount(uint32_t index) const {
   const plan::Segment &segment = *root->segments()->Get(index);
-  return ceilDiv(isCoded(segment) ? segment.raw_bytes()
-                                  : segment.stored_bytes(),
-                 segment.digest_chunk());
+  return ceilDiv(digestedBytes(*root, segment), segment.digest_chunk());
 }
 
 uint64_t PlanFile::chunkBytes(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
   const uint64_t padded =
-      alignUp(isCoded(segment) ? segment.raw_bytes() : segment.stored_bytes(),
-              kPlanPageBytes);
+      alignUp(digestedBytes(*root, segment), kPlanPageBytes);
   const uint64_t size = segment.digest_chunk();
   return std::min(size, padded - chunk * size);
 }
@@ -214,6 +216,15 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
   std::copy_n(segment.digests()->data() + chunk * recorded.size(),
               recorded.size(), recorded.begin());
   if (const Digest found = digestOf(bytes); found != recorded) {
+    if (isReferenced(index)) {
+      return verificationError(
+                 "segment.digest: the bytes of " + what +
+                 ", most of which lie in the model's file, have changed: the "
+                 "recorded digest is " +
+                 toHex(recorded) + ", the computed one is " + toHex(found) +
+                 "; restore the model's file, or pack it again")
+          .withContext("'" + fileName + "'");
+    }
     return digestChanged("segment.digest", what, recorded, found)
         .withContext("'" + fileName + "'");
   }
@@ -222,6 +233,11 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk,
 
 Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
   const plan::Segment &segment = *root->segments()->Get(index);
+  if (isReferenced(index)) {
+    return internalError("segment " + std::to_string(index) +
+                         " of a reference plan was to be verified without the "
+                         "files that hold its weights");
+  }
   if (isCoded(segment)) {
     const StoredRange stored =
         storedRange(segment, chunk * segment.digest_chunk(), 1);
@@ -247,6 +263,16 @@ Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
   // of a table would take longer than its digest.
   constexpr uint64_t kPiece = uint64_t{8} << 20;
   const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
+  if (isReferenced(index)) {
+    if (!allZero(all.subspan(segment.offset() + segment.stored_bytes(),
+                             padded - segment.stored_bytes()))) {
+      return verificationError("segment.padding: the bytes after segment " +
+                               std::to_string(index) + " '" +
+                               segment.name()->str() + "' must be zero")
+          .withContext("'" + fileName + "'");
+    }
+    return Status::ok();
+  }
   uint64_t dropped = 0;
   uint64_t done = 0;
   for (uint64_t chunk = 0; chunk < chunkCount(index); ++chunk) {

@@ -50,8 +50,13 @@ public:
   /// The stored bytes of segment `index`, which lie in the mapping. `index`
   /// must be below the number of segments in plan().
   std::span<const uint8_t> segmentBytes(uint32_t index) const;
+  /// Whether bytes of segment `index` lie in other files (Plan.reference):
+  /// segmentBytes() are then only its first ones, and its chunks divide its raw
+  /// bytes and zeros up to a whole page. ReferencedBytes.h makes all of them.
+  bool isReferenced(uint32_t index) const;
   /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
-  /// MiB of the file are in memory at a time.
+  /// MiB of the file are in memory at a time. Of a segment that isReferenced(),
+  /// only the zeros after its stored bytes can be verified, and are.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
@@ -71,7 +76,8 @@ public:
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
   /// The same for the bytes in the mapping, which are decoded first if the
-  /// segment has a codec: Corrupt if that is impossible.
+  /// segment has a codec: Corrupt if that is impossible. Internal if they are not
+  /// there, because the segment isReferenced().
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from memory and from the page cache.

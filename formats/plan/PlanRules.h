@@ -97,10 +97,20 @@ Status verifySampling(const plan::Plan &plan);
 Status verifyMachine(const plan::Plan &plan);
 Status verifyProvenance(const plan::Plan &plan);
 
+// Defined in VerifyReference.cpp.
+/// Verifies the names of the sources, which only a reference plan has.
+Status verifySourceNames(const plan::Plan &plan);
+
 // Defined in VerifySegments.cpp.
 Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                       uint64_t pageBytes);
 Status verifyTensors(const plan::Plan &plan);
+
+// Defined in VerifyReference.cpp.
+/// Verifies which tensors a plan stores, and where the rows of others are.
+Status verifySourceRows(const plan::Plan &plan);
+
+// Defined in VerifySegments.cpp.
 Status verifyExecutables(const plan::Plan &plan);
 
 // Defined in VerifyBudgets.cpp.

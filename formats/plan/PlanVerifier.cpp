@@ -127,8 +127,10 @@ Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
   AIR_RETURN_IF_ERROR(rules::verifySampling(plan));
   AIR_RETURN_IF_ERROR(rules::verifyMachine(plan));
   AIR_RETURN_IF_ERROR(rules::verifyProvenance(plan));
+  AIR_RETURN_IF_ERROR(rules::verifySourceNames(plan));
   AIR_RETURN_IF_ERROR(rules::verifySegments(plan, fileBytes, pageBytes));
   AIR_RETURN_IF_ERROR(rules::verifyTensors(plan));
+  AIR_RETURN_IF_ERROR(rules::verifySourceRows(plan));
   AIR_RETURN_IF_ERROR(rules::verifyExecutables(plan));
   AIR_RETURN_IF_ERROR(rules::verifyKv(plan));
   AIR_RETURN_IF_ERROR(rules::verifyBuffers(plan));

@@ -86,6 +86,7 @@ Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
     writer.isCoded |= segment->codec != plan::Codec::None;
   }
   writer.nextOffset = plan.segments.front()->offset;
+  writer.isVerified = true;
   writer.written.assign(plan.segments.size(), false);
   writer.plan = std::move(plan);
   writer.file = std::move(output);
@@ -124,30 +125,41 @@ Status PlanWriter::writeSegment(
   }
   nextOffset += alignUp(segment.stored_bytes, kPlanPageBytes);
   ChunkDigests digests(segment.digest_chunk);
+  // Of weights and tables of a reference plan, all bytes have digests, but only
+  // the first ones are stored.
+  const uint64_t total = digestedBytes(plan, segment);
   uint64_t done = 0;
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
-    if (piece.size() > segment.stored_bytes - done) {
+    if (piece.size() > total - done) {
       return usageError(name + " got " + std::to_string(done + piece.size()) +
                         " bytes or more, but was declared with " +
-                        std::to_string(segment.stored_bytes));
+                        std::to_string(total));
     }
     // The digests must be computed before the write. If the file that `piece` is
     // mapped from was truncated meanwhile, reading it here raises SIGBUS, which
     // is reported with the name of that file. A write from the same pages would
     // fail without naming it.
     digests.update(piece);
-    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, piece));
+    if (done < segment.stored_bytes) {
+      AIR_RETURN_IF_ERROR(
+          file.writeAt(segment.offset + done,
+                       piece.first(std::min<uint64_t>(
+                           piece.size(), segment.stored_bytes - done))));
+    }
     done += piece.size();
     return Status::ok();
   }));
-  if (done != segment.stored_bytes) {
+  if (done != total) {
     return usageError(name + " got " + std::to_string(done) +
-                      " bytes, but was declared with " +
-                      std::to_string(segment.stored_bytes));
+                      " bytes, but was declared with " + std::to_string(total));
   }
-  const std::vector<uint8_t> padding(alignUp(done, kPlanPageBytes) - done);
-  AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + done, padding));
-  digests.update(padding);
+  const std::vector<uint8_t> zeros(kPlanPageBytes);
+  const auto paddingOf = [&](uint64_t bytes) {
+    return std::span(zeros).first(alignUp(bytes, kPlanPageBytes) - bytes);
+  };
+  AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + segment.stored_bytes,
+                                   paddingOf(segment.stored_bytes)));
+  digests.update(paddingOf(total));
   segment.digests = digests.finish();
   written[index] = true;
   return Status::ok();
@@ -204,6 +216,32 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
   return Status::ok();
 }
 
+Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
+  for (size_t i = index; i < written.size(); ++i) {
+    if (written[i]) {
+      return usageError("segment " + std::to_string(i) +
+                        " was written before the size of segment " +
+                        std::to_string(index) + " was known");
+    }
+  }
+  plan::SegmentT &segment = *plan.segments[index];
+  const uint64_t digests =
+      ceilDiv(bytes, segment.digest_chunk) * sizeof(Digest);
+  if (bytes > segment.stored_bytes || digests != segment.digests.size()) {
+    return usageError("segment " + std::to_string(index) + " '" + segment.name +
+                      "' of " + std::to_string(segment.stored_bytes) +
+                      " bytes cannot be changed to " + std::to_string(bytes));
+  }
+  segment.stored_bytes = bytes;
+  segment.raw_bytes = bytes;
+  for (const auto &placement : plan.placements) {
+    placement->resident[index] = bytes;
+  }
+  AIR_ASSIGN_OR_RETURN(totalBytes, placeSegments(plan, metadataBytes));
+  isVerified = false;
+  return Status::ok();
+}
+
 Status
 PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
   for (size_t i = 0; i < written.size(); ++i) {
@@ -219,12 +257,17 @@ PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
     }
   }
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encodeMetadata(plan));
+  // A prediction whose limit becomes "cpu" instead of "disk" is shorter. Bytes
+  // after the end of a FlatBuffer have no meaning.
+  if (isCoded && complete && metadata.size() < metadataBytes) {
+    metadata.resize(metadataBytes);
+  }
   if (metadata.size() != metadataBytes) {
     return internalError(
         "the metadata grew from " + std::to_string(metadataBytes) + " to " +
         std::to_string(metadata.size()) + " bytes while it was written");
   }
-  if (isCoded) {
+  if (!isVerified || isCoded) {
     AIR_RETURN_IF_ERROR(verifyStructure(metadata));
     AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(metadata.data()), totalBytes,
                                    kPlanPageBytes));

@@ -44,16 +44,24 @@ public:
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
   /// in one or more pieces, in order, which together have exactly stored_bytes
-  /// bytes; raw_bytes for a segment with a codec, which the writer codes.
-  /// writeSegment() must be called once per segment. The segments may come in any
-  /// order if none has a codec; otherwise they must come in that of the plan.
+  /// bytes, or raw_bytes for weights and tables of a reference plan, and for a
+  /// segment with a codec, which the writer codes. writeSegment() must be called
+  /// once per segment. The segments may come in any order if none has a codec;
+  /// otherwise they must come in that of the plan.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
+  /// Replaces the size of segment `index`, which has not been written yet, by a
+  /// smaller one, and the bytes of it that each placement keeps in RAM by the same
+  /// number. The segments behind it move, so none of them may have been written.
+  /// Fails with Usage if one has, or if the number of the segment's digests would
+  /// change, because the metadata would then have another size.
+  Status shrinkSegment(uint32_t index, uint64_t bytes);
+
   /// Checks that no segment is missing, writes the metadata and the header, and
-  /// puts the finished file in the place of the output.
-  /// If segments have a codec, `complete` is called first, and may change numbers
-  /// of the plan that depend on their stored sizes.
+  /// puts the finished file in the place of the output. If segments have a codec,
+  /// `complete` is called first. It may change what in the plan depends on their
+  /// stored sizes: numbers, and texts to shorter ones.
   Status finish(const std::function<Status(plan::PlanT &)> &complete = {});
 
   /// The size of the whole file in bytes. If segments have a codec, it is final
@@ -68,6 +76,7 @@ private:
   plan::PlanT plan;
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
+  bool isVerified = false;    // false after shrinkSegment()
   uint64_t totalBytes = 0;
   bool isCoded = false;    // some segment has a codec
   uint64_t nextOffset = 0; // if isCoded: where the next segment begins

@@ -3,6 +3,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanRules.h"
+#include "formats/plan/ReferencedBytes.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -147,6 +148,9 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.scratch = times(scratch, plan.machine()->cores());
+  if (plan.reference()) {
+    needs.staging = stagingBytes(largestRowBlock(plan));
+  }
   return needs;
 }
 

@@ -331,6 +331,12 @@ Status verifyProvenance(const plan::Plan &plan) {
                     "the digest has " + str(sizeOf(source.digest())) +
                         " bytes; it must have 16");
     }
+    if (source.header_bytes() > source.bytes()) {
+      return broken("plan.source", "source " + str(i),
+                    "the header has " + str(source.header_bytes()) +
+                        " bytes, more than the file, which has " +
+                        str(source.bytes()));
+    }
   }
   return Status::ok();
 }

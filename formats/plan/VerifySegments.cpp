@@ -1,6 +1,7 @@
 //===- VerifySegments.cpp - rules of segments, tensors, executables -------===//
 #include "formats/abi/KernelAbi.h"
 #include "formats/plan/Layout.h"
+#include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
@@ -50,8 +51,8 @@ static Status verifyCodedChunks(const plan::Segment &segment,
 }
 
 /// Checks the sizes of the chunks and of their digests.
-static Status verifyChunks(const plan::Segment &segment, uint64_t pageBytes,
-                           const std::string &where) {
+static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
+                           uint64_t pageBytes, const std::string &where) {
   const uint64_t chunk = segment.digest_chunk();
   if (chunk == 0 || chunk % pageBytes != 0 || chunk > kMaxChunkBytes) {
     return broken("plan.segment.chunk", where,
@@ -60,8 +61,7 @@ static Status verifyChunks(const plan::Segment &segment, uint64_t pageBytes,
                       str(kMaxChunkBytes));
   }
   const bool isCoded = segment.codec() != plan::Codec::None;
-  const uint64_t chunks =
-      ceilDiv(isCoded ? segment.raw_bytes() : segment.stored_bytes(), chunk);
+  const uint64_t chunks = ceilDiv(digestedBytes(plan, segment), chunk);
   if (sizeOf(segment.digests()) % sizeof(Digest) != 0 ||
       sizeOf(segment.digests()) / sizeof(Digest) != chunks) {
     return broken("plan.segment.digest", where,
@@ -112,7 +112,10 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     }
     const bool isLeftOut =
         plan.weightless() && segment.kind() != plan::SegmentKind::Kernels;
-    if (isLeftOut != (segment.stored_bytes() == 0)) {
+    // verifySourceRows() checks which bytes a reference plan may leave out.
+    const bool isReferenced =
+        plan.reference() && segment.kind() != plan::SegmentKind::Kernels;
+    if (!isReferenced && isLeftOut != (segment.stored_bytes() == 0)) {
       return broken("plan.weightless", where,
                     isLeftOut ? "stores " + str(segment.stored_bytes()) +
                                     " bytes; a weightless plan stores no "
@@ -126,7 +129,23 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                         plan::EnumNameCodec(segment.codec()) +
                         ", but its bytes are left out");
     }
-    if (!isLeftOut && segment.codec() == plan::Codec::None &&
+    if (isReferenced && segment.codec() != plan::Codec::None) {
+      return broken("plan.reference.codec", where,
+                    std::string("has codec ") +
+                        plan::EnumNameCodec(segment.codec()) +
+                        ", but a reference plan leaves its weights in the "
+                        "model's file, where they are not coded");
+    }
+    if (isReferenced && (segment.stored_bytes() > segment.raw_bytes() ||
+                         segment.raw_bytes() > INT64_MAX)) {
+      return broken("plan.segment.bytes", where,
+                    "stores " + str(segment.stored_bytes()) + " of its " +
+                        str(segment.raw_bytes()) +
+                        " raw bytes; it must have at least as many as it "
+                        "stores, and at most " +
+                        str(INT64_MAX));
+    }
+    if (!isLeftOut && !isReferenced && segment.codec() == plan::Codec::None &&
         segment.raw_bytes() != segment.stored_bytes()) {
       return broken("plan.segment.bytes", where,
                     "has " + str(segment.stored_bytes()) +
@@ -147,7 +166,7 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                         "at " +
                         str(fileBytes));
     }
-    AIR_RETURN_IF_ERROR(verifyChunks(segment, pageBytes, where));
+    AIR_RETURN_IF_ERROR(verifyChunks(plan, segment, pageBytes, where));
     // The header page and at least one page of metadata come before the first
     // segment.
     if (i == 0 ? segment.offset() < 2 * pageBytes

@@ -40,16 +40,11 @@ private:
   std::vector<DispatchDesc> descs;
 };
 
+/// The address of a binding that is not a tensor.
 DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
-  switch (binding.kind()) {
-  case plan::BindingKind::Tensor: // see addTensor()
-    return 0;
-  case plan::BindingKind::Buffer:
-    return addresses.arena + plan.buffers()->Get(binding.index())->offset();
-  case plan::BindingKind::Kv:
-    return addresses.kv + binding.index() * plan.kv()->layer_bytes();
-  }
-  return 0;
+  return binding.kind() == plan::BindingKind::Kv
+             ? addresses.kv + binding.index() * plan.kv()->layer_bytes()
+             : addresses.arena + plan.buffers()->Get(binding.index())->offset();
 }
 
 // Adds the stream of a matrix to `streams`. The row tiles of a matmul read whole

@@ -7,6 +7,7 @@
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanConvert.h"
+#include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
@@ -131,15 +132,17 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
 struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
   PlanFile file;
+  std::optional<SourceFiles> sources; ///< of a reference plan
   std::unique_ptr<CpuDevice> device;
   std::unique_ptr<SegmentStore> source;
   StreamStore *streaming = nullptr; ///< `source`, if it streams weights
+  uint32_t placement = 0;           ///< that was chosen when it was opened
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
 
   /// Creates all members except `file`, which is already open.
   Status open(const SessionOptions &options);
-  Status openStore(uint32_t placement, const SessionOptions &options);
+  Status openStore(const SessionOptions &options);
   Result<PlanAddresses> resolveAddresses();
   Status loadKernels(PlanAddresses &addresses);
 };
@@ -187,21 +190,21 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
 }
 
 /// A placement that keeps all weights in RAM runs from the mapping of the plan,
-/// unless weights are stored with a codec.
-Status Session::Parts::openStore(uint32_t placement,
-                                 const SessionOptions &options) {
+/// unless this is a reference plan, or weights are stored with a codec: then the
+/// plan does not contain them in the form that kernels read.
+Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
+  std::vector<NodePart> nodeParts;
+  for (const NodeRun &run : device->threadPool().nodeRuns()) {
+    nodeParts.push_back(
+        {run.node, run.first, run.end, device->threadPool().threads()});
+  }
   const bool isStreamed =
       chosen.reads() != nullptr && chosen.reads()->size() != 0;
-  if (!isStreamed && !hasCodedSegments(plan)) {
+  if (!isStreamed && !sources && !hasCodedSegments(plan)) {
     uint32_t loaders = std::min<uint32_t>(
         kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
-    std::vector<NodePart> nodeParts;
-    for (const NodeRun &run : device->threadPool().nodeRuns()) {
-      nodeParts.push_back(
-          {run.node, run.first, run.end, device->threadPool().threads()});
-    }
     AIR_ASSIGN_OR_RETURN(
         source, PlanSource::start(file, loaders, std::move(nodeParts)));
     return Status::ok();
@@ -209,14 +212,14 @@ Status Session::Parts::openStore(uint32_t placement,
   StreamOptions stream;
   stream.placement = placement;
   stream.bytesPerSecond = options.readLimit;
+  stream.sources = sources ? &*sources : nullptr;
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;
   stream.blockBytes = options.reading.blockBytes;
-  stream.memoryLimit = [limit = std::make_shared<MemoryLimit>(
-                            MemoryLimit::open(options.memoryRoot))] {
-    std::optional<MemoryRoom> room = limit->read();
-    return room ? room->limit : 0;
-  };
+  stream.nodeParts = std::move(nodeParts);
+  stream.ram = options.ram;
+  stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
+                           options.memoryRoot))] { return limit->read(); };
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<StreamStore> store,
                        StreamStore::start(file, std::move(stream)));
   streaming = store.get();
@@ -228,9 +231,15 @@ Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   MachineProfile host = hostProfile();
   AIR_RETURN_IF_ERROR(checkSupported(plan));
+  if (plan.reference()) {
+    AIR_ASSIGN_OR_RETURN(sources, SourceFiles::open(file, options.source));
+  } else if (!options.source.empty()) {
+    return usageError("the plan contains its weights, so no file with them can "
+                      "be named; leave out --source");
+  }
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), host));
   AIR_ASSIGN_OR_RETURN(
-      uint32_t placement,
+      placement,
       choosePlacement(plan, options.ram != 0
                                 ? std::min(options.ram, host.memoryBytes == 0
                                                             ? options.ram
@@ -241,7 +250,7 @@ Status Session::Parts::open(const SessionOptions &options) {
   AIR_ASSIGN_OR_RETURN(device, CpuDevice::create(options.threads != 0
                                                      ? options.threads
                                                      : defaultThreads(plan)));
-  AIR_RETURN_IF_ERROR(openStore(placement, options));
+  AIR_RETURN_IF_ERROR(openStore(options));
   AIR_ASSIGN_OR_RETURN(PlanAddresses addresses, resolveAddresses());
   AIR_ASSIGN_OR_RETURN(std::vector<ProgramRecord> programs,
                        buildPrograms(plan, addresses, *device));
@@ -284,7 +293,8 @@ Result<Session> Session::open(const std::string &path,
 const plan::Plan &Session::plan() const { return parts->file.plan(); }
 const std::string &Session::path() const { return parts->file.name(); }
 Status Session::checkPlanUnchanged() const {
-  return parts->file.checkUnchanged();
+  AIR_RETURN_IF_ERROR(parts->file.checkUnchanged());
+  return parts->sources ? parts->sources->checkUnchanged() : Status::ok();
 }
 uint64_t Session::vocabulary() const { return plan().model()->vocabulary(); }
 uint64_t Session::context() const { return plan().kv()->context(); }
@@ -293,7 +303,15 @@ uint32_t Session::threads() const {
   return parts->device->threadPool().threads();
 }
 
+const SourceFiles *Session::sources() const {
+  return parts->sources ? &*parts->sources : nullptr;
+}
 StreamStore *Session::streaming() const { return parts->streaming; }
+uint32_t Session::placement() const {
+  return parts->streaming == nullptr ? parts->placement
+                                     : parts->streaming->counters().placement;
+}
+LoadProgress Session::loading() const { return parts->source->loading(); }
 
 Result<SequenceId> Session::newSequence() { return parts->kv->newSequence(); }
 void Session::endSequence(SequenceId sequence) {

@@ -27,6 +27,10 @@
 #include <memory>
 #include <string>
 
+namespace air {
+class SourceFiles;
+} // namespace air
+
 namespace air::rt {
 
 class StreamStore;
@@ -44,6 +48,10 @@ struct SessionOptions {
   /// and the memory cgroup allow. The session uses the first placement of the
   /// plan that fits.
   uint64_t ram = 0;
+  /// For a reference plan: the folder of the model's files, or the file if there
+  /// is only one; "" for the folder of the plan. Usage if it is not empty for
+  /// another plan.
+  std::string source;
   /// How weights are read that do not stay in RAM: the method, the size of a
   /// block, and the number of blocks in flight. The bandwidth is not used.
   DiskRate reading;
@@ -72,9 +80,16 @@ public:
   /// The largest number of tokens in a pass. run() splits larger batches.
   uint64_t maxTokens() const;
   uint32_t threads() const;
-  /// The store of a session that reads weights in every pass, or null if all
-  /// weights stay in RAM.
+  /// The store of a session that reads weights in every pass, or has a reference
+  /// plan; null if all weights stay in RAM and run from the mapping of the plan.
   StreamStore *streaming() const;
+  /// The placement that is in use, as an index into Plan.placements.
+  uint32_t placement() const;
+  /// How much of the plan the first pass has read. May be called by any thread
+  /// as long as the session is neither moved nor destroyed.
+  LoadProgress loading() const;
+  /// The model's files of a reference plan, or null.
+  const SourceFiles *sources() const;
 
   Result<SequenceId> newSequence();
   void endSequence(SequenceId sequence);
@@ -82,7 +97,8 @@ public:
   Result<SequenceId> fork(SequenceId sequence, uint64_t length);
   uint64_t length(SequenceId sequence) const;
 
-  /// Returns Io if the plan has been overwritten since it was opened. Weights
+  /// Returns Io if the plan, or one of its sources(), has been overwritten since
+  /// it was opened. Weights
   /// that change after they were verified lead to wrong results, so call this
   /// after the last run().
   Status checkPlanUnchanged() const;

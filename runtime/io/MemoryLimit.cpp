@@ -74,10 +74,12 @@ MemoryLimit::~MemoryLimit() = default;
 
 std::optional<MemoryRoom> MemoryLimit::read() {
   std::optional<MemoryRoom> closest;
+  uint64_t smallest = UINT64_MAX;
   const auto consider = [&](uint64_t limit, int64_t free,
                             const std::string &file) {
+    smallest = std::min(smallest, limit);
     if (!closest || free < closest->free) {
-      closest = MemoryRoom{free, limit, file};
+      closest = MemoryRoom{free, limit, 0, file};
     }
   };
   for (Group &group : groups) {
@@ -106,6 +108,9 @@ std::optional<MemoryRoom> MemoryLimit::read() {
     consider(std::min(total.read().value_or(0), kUnlimitedMemory),
              static_cast<int64_t>(std::min(*free, kUnlimitedMemory)),
              available.path());
+  }
+  if (closest) {
+    closest->smallest = smallest;
   }
   return closest;
 }

@@ -33,6 +33,9 @@ struct MemoryRoom {
   /// uses N bytes now can use N + free bytes in all.
   int64_t free = 0;
   uint64_t limit = 0; ///< in bytes; MemTotal if no cgroup is closer
+  /// The smallest limit of all, in bytes. It is not `limit` if other processes
+  /// use up what a larger one allows.
+  uint64_t smallest = 0;
   /// The path of the file with the limit. Valid as long as the MemoryLimit.
   std::string_view file;
 };

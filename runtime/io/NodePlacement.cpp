@@ -1,8 +1,9 @@
-//===- NodePlacement.cpp - file pages on their readers' nodes ---*- C++ -*-===//
+//===- NodePlacement.cpp - weights on their readers' nodes ------*- C++ -*-===//
 #include "runtime/io/NodePlacement.h"
 
 #include <algorithm>
 #include <linux/mempolicy.h>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +24,17 @@ struct MemoryPolicy {
   int mode = MPOL_DEFAULT;
   unsigned long nodes[kMaxNodes / kBits] = {};
 };
+
+/// Returns nullopt if the kernel cannot know the node.
+std::optional<MemoryPolicy> preferring(uint32_t node) {
+  if (node >= kMaxNodes) {
+    return std::nullopt;
+  }
+  MemoryPolicy policy;
+  policy.mode = MPOL_PREFERRED;
+  policy.nodes[node / kBits] |= 1UL << (node % kBits);
+  return policy;
+}
 
 bool getPolicy(MemoryPolicy &policy) {
   return syscall(SYS_get_mempolicy, &policy.mode, policy.nodes, kMaxNodes,
@@ -68,13 +80,11 @@ void air::rt::placeOnNodes(std::span<const uint8_t> bytes,
   }
   for (const NodePart &part : parts) {
     std::span<const uint8_t> own = bytesOfPart(bytes, part, pageBytes);
-    MemoryPolicy policy;
-    policy.mode = MPOL_PREFERRED;
-    if (own.empty() || part.node >= kMaxNodes) {
+    const std::optional<MemoryPolicy> policy = preferring(part.node);
+    if (own.empty() || !policy) {
       continue;
     }
-    policy.nodes[part.node / kBits] |= 1UL << (part.node % kBits);
-    if (!setPolicy(policy)) {
+    if (!setPolicy(*policy)) {
       break;
     }
     uint64_t first =
@@ -88,4 +98,23 @@ void air::rt::placeOnNodes(std::span<const uint8_t> bytes,
     }
   }
   (void)setPolicy(before);
+}
+
+void air::rt::preferNodes(std::span<const uint8_t> bytes, uint64_t count,
+                          std::span<const NodePart> parts) {
+  auto pageBytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint8_t *end = bytes.data() + std::min<uint64_t>(count, bytes.size());
+  for (const NodePart &part : parts) {
+    std::span<const uint8_t> own = bytesOfPart(bytes, part, pageBytes);
+    const std::optional<MemoryPolicy> policy = preferring(part.node);
+    if (own.empty() || own.data() >= end || !policy) {
+      continue;
+    }
+    const auto length = static_cast<uint64_t>(
+        std::min(own.data() + own.size(), end) - own.data());
+    // A failure is ignored: the pages then come from the node of the thread
+    // that reads the file.
+    (void)syscall(SYS_mbind, own.data(), length, policy->mode, policy->nodes,
+                  kMaxNodes + 1, 0UL);
+  }
 }

@@ -1,11 +1,12 @@
-//===- NodePlacement.h - file pages on their readers' nodes -----*- C++ -*-===//
+//===- NodePlacement.h - weights on their readers' nodes --------*- C++ -*-===//
 //
 // The system places a page of a file on the memory node of the thread that
 // first reads it. On a machine with several nodes, each thread of the CPU
 // device reads its own contiguous part of a matrix. Segments are therefore
 // divided in the same way, and each part is read under a memory policy that
 // prefers the node of its readers. Pages that are in the page cache already
-// stay where they are.
+// stay where they are. Where weights are read into memory of the process, that
+// memory has such a policy itself, so that any thread may read them.
 //
 // All of this is advice: if the system refuses it, the plan only runs slower.
 //
@@ -39,6 +40,12 @@ std::span<const uint8_t> bytesOfPart(std::span<const uint8_t> bytes,
 /// policy of the calling thread is restored afterwards.
 void placeOnNodes(std::span<const uint8_t> bytes,
                   std::span<const NodePart> parts);
+
+/// Lets the pages of the first `count` bytes of `bytes` come from the nodes of
+/// their readers. `bytes` is a range of the process's own memory that begins at a
+/// page, and of which none of these pages has been touched yet.
+void preferNodes(std::span<const uint8_t> bytes, uint64_t count,
+                 std::span<const NodePart> parts);
 
 } // namespace air::rt
 

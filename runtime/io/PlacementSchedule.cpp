@@ -1,5 +1,6 @@
 //===- PlacementSchedule.cpp - the schedule of a plan's placement ---------===//
 #include "formats/plan/CodedSegments.h"
+#include "formats/plan/PlanEncode.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/io/StreamSchedule.h"
 
@@ -27,19 +28,20 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
   StreamSchedule schedule;
   schedule.ringBytes = chosen.ring_bytes();
   schedule.steps = plan.programs()->Get(0)->steps()->size();
-  const bool areCoded = hasCodedSegments(plan);
+  const bool areMade = plan.reference() || hasCodedSegments(plan);
   const std::vector<uint64_t> offsets =
-      areCoded ? rawOffsets(plan) : std::vector<uint64_t>();
+      areMade ? rawOffsets(plan) : std::vector<uint64_t>();
   std::vector<uint32_t> indexOf(plan.segments()->size());
   for (const plan::Read *needed : *plan.reads()) {
     uint32_t index = needed->segment();
     const plan::Segment &record = *plan.segments()->Get(index);
     StreamedSegment segment;
     segment.segment = index;
-    segment.fileOffset = areCoded ? offsets[index] : record.offset();
+    segment.fileOffset = areMade ? offsets[index] : record.offset();
     segment.chunkBytes = record.digest_chunk();
     // The verifier has checked that sizes do not overflow.
-    segment.bytes = alignUp(record.raw_bytes(), SegmentArena::kPageBytes);
+    segment.bytes =
+        alignUp(digestedBytes(plan, record), SegmentArena::kPageBytes);
     indexOf[index] = static_cast<uint32_t>(schedule.segments.size());
     if (uint64_t resident =
             alignUp(chosen.resident()->Get(index), SegmentArena::kPageBytes)) {
@@ -52,10 +54,10 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
     }
     schedule.segments.push_back(segment);
   }
-  const uint32_t streamedReads =
-      chosen.reads() == nullptr ? 0 : chosen.reads()->size();
-  schedule.reads.reserve(schedule.reads.size() + streamedReads);
-  for (uint32_t i = 0; i < streamedReads; ++i) {
+  // A placement that keeps all weights has no reads.
+  const uint32_t count = chosen.reads() == nullptr ? 0 : chosen.reads()->size();
+  schedule.reads.reserve(schedule.reads.size() + count);
+  for (uint32_t i = 0; i < count; ++i) {
     const plan::StreamRead *streamed = chosen.reads()->Get(i);
     ScheduledRead read;
     read.segment = indexOf[streamed->segment()];

@@ -42,6 +42,9 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
     }
   }
   source->pending = static_cast<uint32_t>(source->order.size());
+  for (uint32_t index : source->order) {
+    source->orderBytes += plan.segmentBytes(index).size();
+  }
   loaders = std::min(
       {loaders, kMaxLoaders, static_cast<uint32_t>(source->order.size())});
   for (uint32_t i = 0; i < loaders; ++i) {
@@ -104,6 +107,8 @@ void PlanSource::verifyClaimed(uint32_t index) {
   if (status.isOk()) {
     states[index].store(State::Ready, std::memory_order_release);
     if (ordered[index]) {
+      readyBytes.fetch_add(file.segmentBytes(index).size(),
+                           std::memory_order_relaxed);
       pending.fetch_sub(1, std::memory_order_release);
     }
   } else {

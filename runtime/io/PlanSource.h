@@ -63,6 +63,9 @@ public:
   bool settled() const override {
     return pending.load(std::memory_order_acquire) == 0;
   }
+  LoadProgress loading() const override {
+    return {readyBytes.load(std::memory_order_relaxed), orderBytes};
+  }
 
 private:
   enum class State : uint8_t { Untouched, Verifying, Ready, Failed };
@@ -81,7 +84,9 @@ private:
   std::vector<std::atomic<State>> states;
   /// The index in `order` of the segment that the next free loader verifies.
   std::atomic<uint32_t> next{0};
-  std::atomic<uint32_t> pending{0}; ///< segments of `order` not yet Ready
+  std::atomic<uint32_t> pending{0};    ///< segments of `order` not yet Ready
+  std::atomic<uint64_t> readyBytes{0}; ///< of the segments of `order` that are
+  uint64_t orderBytes = 0;             ///< of all segments of `order`
   std::atomic<bool> stopping{false};
   std::vector<Thread> threads;
   std::mutex mutex;

@@ -2,6 +2,7 @@
 #include "runtime/io/SegmentArena.h"
 
 #include "formats/support/CheckedMath.h"
+#include "runtime/io/HugePages.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,16 +18,8 @@ using namespace air::rt;
 
 namespace {
 
-constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 /// No processor gives a process more addresses than this.
 constexpr uint64_t kMostAddresses = uint64_t{1} << 56;
-
-// Older C libraries do not name this advice, which Linux 6.1 introduced.
-#ifdef MADV_COLLAPSE
-constexpr int kCollapse = MADV_COLLAPSE;
-#else
-constexpr int kCollapse = 25;
-#endif
 
 Status refused(const std::string &what, uint64_t bytes) {
   return doesNotFitError(what + ": the system refuses " +
@@ -127,8 +120,7 @@ Status SegmentArena::mapRing(uint64_t bytes) {
       isMapped && fallocate(ring, 0, 0, static_cast<off_t>(bytes)) == 0;
   Status status = isBacked ? Status::ok() : refused("ring", bytes);
   if (isBacked) {
-    // A failure is ignored: without huge pages the disk only reads more slowly.
-    (void)madvise(start, bytes, kCollapse);
+    collapseToHugePages(start, bytes);
   }
   munmap(region, mapped);
   return status;

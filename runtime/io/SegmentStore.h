@@ -38,9 +38,19 @@ struct SegmentRange {
   uint64_t bytes = 0;
 };
 
+/// How far the first pass, which is also the load, has come: the bytes that
+/// have been read, of those that it reads in all.
+struct LoadProgress {
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+
 class SegmentStore {
 public:
   virtual ~SegmentStore() = default;
+
+  /// May be called by any thread at any time.
+  virtual LoadProgress loading() const = 0;
 
   /// The segment's raw bytes in host memory. The address is the same during the
   /// store's whole lifetime. The bytes may only be read after require().

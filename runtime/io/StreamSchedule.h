@@ -26,7 +26,8 @@ namespace air::rt {
 
 struct StreamedSegment {
   uint32_t segment = 0; ///< its index in the plan
-  /// Of its first byte; for a plan with coded segments, as rawOffsets() says.
+  /// Of its first byte; for a reference plan, and for a plan with coded segments,
+  /// as rawOffsets() says.
   uint64_t fileOffset = 0;
   uint64_t bytes = 0; ///< raw, in whole pages
   /// The bytes that a digest covers, in whole pages. The chunks divide the
@@ -65,8 +66,8 @@ struct StreamSchedule {
 };
 
 /// For each segment of weights: where it would begin in a file that contains the
-/// raw bytes of all of them, in whole pages. CodedReader reads this file, which
-/// does not exist.
+/// raw bytes of all of them, in whole pages. SourceReader and CodedReader read
+/// this file, which does not exist.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
 /// The schedule of placement number `placement` of a verified plan.

@@ -4,6 +4,7 @@
 #include "formats/plan/CodedSegments.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/io/CodedReader.h"
+#include "runtime/io/SourceReader.h"
 
 #include <algorithm>
 #include <utility>
@@ -21,16 +22,26 @@ uint64_t air::rt::ramOf(const plan::Placement &placement) {
   return sum;
 }
 
+/// The bytes of the file from which those that stay resident are made.
+static uint64_t storedResidentBytes(const plan::Plan &plan,
+                                    const StreamSchedule &schedule) {
+  uint64_t sum = 0;
+  for (const ScheduledRead &read : schedule.reads) {
+    if (read.isResident) {
+      sum += storedRange(
+                 *plan.segments()->Get(schedule.segments[read.segment].segment),
+                 read.offset, read.bytes)
+                 .bytes;
+    }
+  }
+  return sum;
+}
+
 Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
                                                         StreamOptions options) {
   std::unique_ptr<StreamStore> store(new StreamStore(plan, std::move(options)));
   const StreamOptions &chosen = store->options;
-  AIR_ASSIGN_OR_RETURN(
-      OpenedReader opened,
-      hasCodedSegments(plan.plan())
-          ? CodedReader::open(plan, chosen.method)
-          : openBestReader(plan.descriptor(), plan.name(), chosen.method,
-                           std::max(chosen.depth, StreamOptions::kLeastDepth)));
+  AIR_ASSIGN_OR_RETURN(OpenedReader opened, store->openReader());
   opened.reader->limitRate(chosen.bytesPerSecond);
   store->reader = std::move(opened.reader);
   store->methodNote = std::move(opened.note);
@@ -39,6 +50,7 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
                        SegmentArena::create(schedule.segmentSizes(),
                                             schedule.windows(),
                                             schedule.ringBytes));
+  store->placeResidentBytes(schedule);
   for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
     store->places[schedule.segments[i].segment] = i;
   }
@@ -46,6 +58,8 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
       plan.plan(), *plan.plan().placements()->Get(chosen.placement));
   store->residentBytes = schedule.residentBytes();
   store->ringBytes = schedule.ringBytes;
+  store->firstPassBytes =
+      storedResidentBytes(plan.plan(), schedule) + store->bytesPerPass;
   StreamInput input;
   input.reader = store->reader.get();
   input.blockBytes =
@@ -61,41 +75,126 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   return store;
 }
 
+Result<OpenedReader> StreamStore::openReader() {
+  if (hasCodedSegments(file.plan())) {
+    return CodedReader::open(file, options.method);
+  }
+  if (!file.plan().reference()) {
+    return openBestReader(file.descriptor(), file.name(), options.method,
+                          std::max(options.depth, StreamOptions::kLeastDepth));
+  }
+  if (options.sources == nullptr) {
+    return internalError("a reference plan was to be read without its sources");
+  }
+  referenced.emplace(file.plan());
+  AIR_ASSIGN_OR_RETURN(
+      tables, SourceTables::create(file, *options.sources, *referenced));
+  return SourceReader::open(file, *options.sources, *referenced,
+                            options.method);
+}
+
 std::span<const uint8_t> StreamStore::segment(uint32_t index) const {
   if (places[index] == kNotStreamed) {
-    return file.segmentBytes(index);
+    return file.isReferenced(index) ? table(index) : file.segmentBytes(index);
   }
   return {arena->segment(places[index]),
           file.plan().segments()->Get(index)->raw_bytes()};
 }
 
 std::span<const uint8_t> StreamStore::table(uint32_t index) const {
+  if (tables != nullptr) {
+    return tables->table(index);
+  }
   return file.segmentBytes(index);
 }
 
-Status StreamStore::shrinkTo(uint64_t limit) {
-  const auto &placements = *file.plan().placements();
-  uint32_t next = options.placement;
-  while (next < placements.size() && ramOf(*placements.Get(next)) > limit) {
-    ++next;
+/// Chooses the memory nodes of bytes that stay resident, before they are read.
+void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
+  for (const ScheduledRead &read : schedule.reads) {
+    if (read.isResident) {
+      preferNodes(
+          {arena->segment(read.segment), schedule.segments[read.segment].bytes},
+          read.bytes, options.nodeParts);
+    }
   }
-  if (next == placements.size()) {
-    return doesNotFitError(
-        "memory: the limit is now " + std::to_string(limit) +
-        " bytes, but the smallest placement of the plan needs " +
-        std::to_string(ramOf(*placements.Get(next - 1))) +
-        "; raise the limit, or pack the model for less memory with --ram");
-  }
-  StreamSchedule schedule = streamScheduleOf(file.plan(), next);
-  stream->pause();
-  unusable = arena->remap(schedule.windows(), schedule.ringBytes);
-  AIR_RETURN_IF_ERROR(unusable);
-  options.placement = next;
-  bytesPerPass = storedBytesPerPass(file.plan(), *placements.Get(next));
+}
+
+/// Gives the arena and the stream another placement.
+Status StreamStore::mapPlacement(uint32_t placement) {
+  StreamSchedule schedule = streamScheduleOf(file.plan(), placement);
+  AIR_RETURN_IF_ERROR(arena->remap(schedule.windows(), schedule.ringBytes));
+  placeResidentBytes(schedule);
+  options.placement = placement;
+  bytesPerPass = storedBytesPerPass(file.plan(),
+                                    *file.plan().placements()->Get(placement));
   residentBytes = schedule.residentBytes();
   ringBytes = schedule.ringBytes;
-  unusable = stream->resume(std::move(schedule));
+  return stream->resume(std::move(schedule));
+}
+
+Status StreamStore::changeTo(uint32_t placement) {
+  const uint32_t before = options.placement;
+  stream->pause();
+  unusable = mapPlacement(placement);
+  if (!unusable.isOk() && placement < before &&
+      unusable.code() == ErrorCode::DoesNotFit) {
+    // The limits allow a larger placement, but the system does not.
+    isGrowthRefused = true;
+    unusable = mapPlacement(before);
+  }
   return unusable;
+}
+
+/// Changes to another placement if the limits of memory require or allow it.
+Status StreamStore::adaptToMemory() {
+  const std::optional<MemoryRoom> room =
+      options.memoryRoom ? options.memoryRoom() : std::nullopt;
+  if (!room) {
+    return Status::ok();
+  }
+  const auto &placements = *file.plan().placements();
+  const uint64_t used = ramOf(*placements.Get(options.placement));
+  if (room->smallest < used) {
+    roomyPasses = 0;
+    uint32_t next = options.placement + 1;
+    while (next < placements.size() &&
+           ramOf(*placements.Get(next)) > room->smallest) {
+      ++next;
+    }
+    if (next == placements.size()) {
+      return doesNotFitError(
+          "memory: the limit is now " + std::to_string(room->smallest) +
+          " bytes, but the smallest placement of the plan needs " +
+          std::to_string(ramOf(*placements.Get(next - 1))) +
+          "; raise the limit, or pack the model for less memory with --ram");
+    }
+    return changeTo(next);
+  }
+  // A larger placement must be within all limits by itself, and what it needs in
+  // addition must be free, because other processes may be under the same limit.
+  const auto fits = [&](uint32_t index) {
+    const uint64_t needed = ramOf(*placements.Get(index));
+    return needed <= room->smallest &&
+           (options.ram == 0 || needed <= options.ram) &&
+           (needed <= used ||
+            (room->free > 0 &&
+             needed - used <= static_cast<uint64_t>(room->free)));
+  };
+  uint32_t largest = 0;
+  while (largest < options.placement && !fits(largest)) {
+    ++largest;
+  }
+  if (largest == options.placement || isGrowthRefused) {
+    roomyPasses = 0;
+    return Status::ok();
+  }
+  roomyPlacement =
+      roomyPasses == 0 ? largest : std::max(roomyPlacement, largest);
+  if (++roomyPasses < kPassesBeforeGrowth) {
+    return Status::ok();
+  }
+  roomyPasses = 0;
+  return changeTo(roomyPlacement);
 }
 
 Status StreamStore::beginPass(uint32_t steps) {
@@ -103,13 +202,10 @@ Status StreamStore::beginPass(uint32_t steps) {
   // Weights that change between two passes would give wrong results, and rows of
   // a table that is no longer in the file could not be read at all.
   AIR_RETURN_IF_ERROR(file.checkUnchanged());
-  if (options.memoryLimit) {
-    uint64_t limit = options.memoryLimit();
-    const auto &placements = *file.plan().placements();
-    if (limit != 0 && limit < ramOf(*placements.Get(options.placement))) {
-      AIR_RETURN_IF_ERROR(shrinkTo(limit));
-    }
+  if (options.sources != nullptr) {
+    AIR_RETURN_IF_ERROR(options.sources->checkUnchanged());
   }
+  AIR_RETURN_IF_ERROR(adaptToMemory());
   stream->beginPass(steps);
   return Status::ok();
 }
@@ -126,7 +222,7 @@ Status StreamStore::require(uint32_t step, std::span<const uint32_t>) {
 }
 
 Status StreamStore::requireRows(std::span<const SegmentRange> ranges) {
-  return rows.require(ranges);
+  return tables != nullptr ? tables->require(ranges) : rows.require(ranges);
 }
 
 Status StreamStore::requireRest() {
@@ -140,13 +236,18 @@ void StreamStore::release(uint32_t step) { stream->release(step); }
 
 void StreamStore::endPass() {
   stream->endPass();
-  rows.endPass();
+  if (tables != nullptr) {
+    tables->endPass(*file.plan().placements()->Get(options.placement));
+  } else {
+    rows.endPass();
+  }
 }
 
 StreamCounters StreamStore::counters() const {
   StreamCounters counters;
   counters.diskBytes = reader->bytesRead();
-  counters.tableBytes = rows.bytesNeeded();
+  counters.tableBytes =
+      tables != nullptr ? tables->bytesNeeded() : rows.bytesNeeded();
   counters.waitedNanoseconds = stream->waitedNanoseconds();
   counters.placement = options.placement;
   counters.bytesPerPass = bytesPerPass;

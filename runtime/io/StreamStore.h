@@ -5,12 +5,18 @@
 // SegmentArena). Rows of embedding tables are gathered from the mapping of the
 // plan (TableRows). Kernels are read from the mapping too, when the plan is
 // opened. Weights that are stored with a codec are decoded when they are read
-// (CodedReader).
+// (CodedReader). The weights and tables of a reference plan are made from the
+// model's files instead (SourceReader, SourceTables). On a machine with several
+// memory nodes, the bytes of a segment that stay resident lie on the nodes of
+// the threads that compute with them (NodePlacement.h).
 //
-// Before each pass, the store checks that nobody has written to the file, and
+// Before each pass, the store checks that nobody has written to a file, and
 // reads the limit of the memory that the process may use. If it has become too
 // small for the current placement, the store changes to the first one of the
-// plan that fits. It never changes back.
+// plan that fits. If it has allowed a larger placement in kPassesBeforeGrowth
+// passes in a row, the store changes to the largest one that fitted in each of
+// them. A change in either direction reads what is not in memory, and nothing
+// else.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // SegmentStore; counters() may be called by the same thread only. Errors: those
@@ -23,10 +29,15 @@
 
 #include "formats/machine/DiskRates.h"
 #include "formats/plan/PlanFile.h"
+#include "formats/plan/SourceFiles.h"
+#include "runtime/io/MemoryLimit.h"
+#include "runtime/io/NodePlacement.h"
 #include "runtime/io/SegmentStore.h"
+#include "runtime/io/SourceTables.h"
 #include "runtime/io/TableRows.h"
 #include "runtime/io/WeightStream.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,9 +60,17 @@ struct StreamOptions {
   uint32_t placement = 0; ///< index into Plan.placements
   /// The most bytes per second that are read of weights; 0 if there is no limit.
   uint64_t bytesPerSecond = 0;
-  /// Returns the memory that the process may use, in bytes, or 0 if there is no
-  /// limit. Called before every pass. May be empty.
-  std::function<uint64_t()> memoryLimit;
+  /// The files of a reference plan, which must outlive the store; null for any
+  /// other plan.
+  const SourceFiles *sources = nullptr;
+  /// The compute threads of each memory node; empty if there is one node only.
+  std::vector<NodePart> nodeParts;
+  /// No placement that needs more bytes of memory is changed to; 0 means that
+  /// only memoryRoom() decides.
+  uint64_t ram = 0;
+  /// Returns how much memory the process may use, or nothing if no limit is
+  /// known. Called before every pass. May be empty.
+  std::function<std::optional<MemoryRoom>()> memoryRoom;
 };
 
 /// Totals since the store was created.
@@ -71,6 +90,13 @@ uint64_t ramOf(const plan::Placement &placement);
 
 class StreamStore final : public SegmentStore {
 public:
+  /// The number of passes in a row in which there must have been memory for a
+  /// larger placement before the store changes to it. A change costs a pass that
+  /// reads what becomes resident, and saves the same reads in every later pass,
+  /// so it pays for itself at once, but a limit that is written to often must not
+  /// cause a change in every second pass.
+  static constexpr uint32_t kPassesBeforeGrowth = 8;
+
   /// Starts to read weights at once.
   static Result<std::unique_ptr<StreamStore>> start(const PlanFile &plan,
                                                     StreamOptions options);
@@ -88,6 +114,9 @@ public:
   void release(uint32_t step) override;
   void endPass() override;
   bool settled() const override { return false; }
+  LoadProgress loading() const override {
+    return {std::min(reader->bytesRead(), firstPassBytes), firstPassBytes};
+  }
 
   StreamCounters counters() const;
   /// Waits until the weights for the next pass have been read as far ahead as
@@ -105,22 +134,36 @@ private:
   StreamStore(const PlanFile &plan, StreamOptions given)
       : file(plan), options(std::move(given)), rows(plan),
         places(plan.plan().segments()->size(), kNotStreamed) {}
-  Status shrinkTo(uint64_t limit);
+  Result<OpenedReader> openReader();
+  Status adaptToMemory();
+  Status changeTo(uint32_t placement);
+  Status mapPlacement(uint32_t placement);
+  void placeResidentBytes(const StreamSchedule &schedule);
 
   static constexpr uint32_t kNotStreamed = ~uint32_t{0};
 
   // Later members refer to earlier ones, and are destroyed before them.
   const PlanFile &file;
   StreamOptions options;
+  std::optional<ReferencedBytes> referenced; ///< of a reference plan
+  std::unique_ptr<SourceTables> tables;      ///< of a reference plan
   TableRows rows;
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
+  /// The number of passes in a row in which a larger placement has fitted, and
+  /// the smallest of those that were the largest to fit.
+  uint32_t roomyPasses = 0;
+  uint32_t roomyPlacement = 0;
+  /// The system has refused the memory of a larger placement. It is not asked
+  /// again, because each attempt drops what has been read ahead.
+  bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;
   std::unique_ptr<WeightStream> stream;
   /// Per segment of the plan: its index in the schedule, or kNotStreamed.
   std::vector<uint32_t> places;
+  uint64_t firstPassBytes = 0; ///< of the first placement; never changes
   uint64_t bytesPerPass = 0;
   uint64_t residentBytes = 0;
   uint64_t ringBytes = 0;

@@ -202,6 +202,19 @@ void WeightStream::restartAt(uint64_t pass) {
   ready.store(pass * schedule.reads.size(), std::memory_order_release);
 }
 
+/// The number of bytes at the start of a resident read that need not be read,
+/// because they are in memory: after a change of the schedule, all bytes that
+/// were resident before. If the digest of the chunk in which they end has not
+/// been verified yet, they end before that chunk.
+uint64_t WeightStream::bytesInMemory(const ScheduledRead &read) const {
+  uint64_t bytes = std::min(present[read.segment], read.bytes);
+  uint64_t chunkBytes = schedule.segments[read.segment].chunkBytes;
+  bool endsInChunk = bytes % chunkBytes != 0;
+  return endsInChunk && !verified[read.segment][bytes / chunkBytes]
+             ? bytes - bytes % chunkBytes
+             : bytes;
+}
+
 /// Moves the cursor to the next bytes to read. Returns false if the ring has no
 /// space for them yet.
 bool WeightStream::findNext() {
@@ -225,6 +238,9 @@ bool WeightStream::findNext() {
       continue;
     }
     if (read.isResident) {
+      if (cursor.done == 0) {
+        cursor.done = bytesInMemory(read);
+      }
       requested[cursor.index] = true;
       return true;
     }

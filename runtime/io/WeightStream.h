@@ -75,7 +75,7 @@ public:
   /// mapped anew. Only between passes.
   void pause();
   /// Starts the thread again with another schedule of the same segments. What is
-  /// resident in both schedules is not read again.
+  /// resident in both schedules, and in memory, is not read again.
   Status resume(StreamSchedule changed);
 
   /// Waits until the thread has read as far ahead as the ring allows. Only
@@ -112,6 +112,7 @@ private:
   Status startThread();
   void readAhead();
   bool findNext();
+  uint64_t bytesInMemory(const ScheduledRead &read) const;
   /// Whether the read is of the current pass and for a step that has run or is
   /// left out. What is resident is never past.
   bool isPast(uint64_t pass, uint32_t index) const;

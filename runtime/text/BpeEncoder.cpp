@@ -2,6 +2,7 @@
 #include "runtime/text/BpeEncoder.h"
 
 #include "formats/model/ByteLevel.h"
+#include "formats/model/KnownPieces.h"
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
 #include "runtime/text/Nfc.h"
@@ -36,12 +37,31 @@ struct BpeEncoder::Candidate {
   }
 };
 
+/// A word that has been encoded, with its ids. Words that are longer, or have
+/// more ids, are encoded anew each time.
+struct BpeEncoder::KnownWord {
+  static constexpr size_t kMostBytes = 30;
+  static constexpr size_t kMostIds = 8;
+
+  uint8_t length = 0; ///< 0: the slot is free
+  uint8_t count = 0;
+  std::array<char, kMostBytes> bytes{};
+  std::array<int32_t, kMostIds> ids{};
+};
+
 struct BpeEncoder::Scratch {
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
+  /// Empty for short texts, in which few words occur again.
+  std::vector<KnownWord> known;
 };
 
 namespace {
+
+/// The size of the table of words that have been encoded: 256 KiB.
+constexpr size_t kKnownWords = 4096;
+/// The size of a text in bytes from which on the table is used.
+constexpr size_t kLongText = 4096;
 
 bool isWellFormed(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
@@ -68,6 +88,43 @@ std::string wellFormed(std::string_view text) {
     }
   }
   return out;
+}
+
+/// Returns `text` with spaces for the marks U+2581.
+std::string withSpaces(std::string_view text) {
+  constexpr std::string_view kMark = "\xe2\x96\x81";
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    size_t at = std::min(text.find(kMark), text.size());
+    out += text.substr(0, at);
+    out += at < text.size() ? " " : "";
+    text.remove_prefix(std::min(at + kMark.size(), text.size()));
+  }
+  return out;
+}
+
+/// As fillTable(), for vocabularies whose tokens are spelled as text.
+void fillTextTable(const TokenizerData &data, Vocabulary &vocabulary) {
+  vocabulary.byteTokens.fill(TokenizerData::kNoToken);
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
+    const std::string &token = data.tokens[i];
+    TokenType type = data.types[i];
+    std::optional<uint8_t> byte =
+        type == TokenType::Byte ? byteOfPiece(token) : std::nullopt;
+    if (byte) {
+      char c = static_cast<char>(*byte);
+      vocabulary.byteTokens[*byte] = vocabulary.table.add({&c, 1});
+      continue;
+    }
+    bool asStored = type == TokenType::Control ||
+                    type == TokenType::UserDefined ||
+                    type == TokenType::Unknown;
+    int32_t id = vocabulary.table.add(asStored ? token : withSpaces(token));
+    if (!asStored && !token.empty()) {
+      vocabulary.table.index(id);
+    }
+  }
 }
 
 /// Adds the bytes of every token to the table of `vocabulary`, and indexes
@@ -117,7 +174,7 @@ struct MergeEntry {
 /// if a part contains a character that stands for no byte. Such a part occurs
 /// in no text, so the merge never applies.
 Result<bool> parseMerge(std::string_view merge, size_t rank,
-                        MergeEntry &entry) {
+                        TokenSpelling spelling, MergeEntry &entry) {
   // No part is empty, so the first character is not the separator.
   size_t space = merge.empty() ? std::string_view::npos : merge.find(' ', 1);
   if (space == std::string_view::npos || space + 1 == merge.size()) {
@@ -126,8 +183,11 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
                         ", does not consist of two parts with a space between "
                         "them");
   }
-  if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
-      !bytesOfSpelling(merge.substr(space + 1), entry.right)) {
+  if (spelling != TokenSpelling::Bytes) {
+    entry.left = withSpaces(merge.substr(0, space));
+    entry.right = withSpaces(merge.substr(space + 1));
+  } else if (!bytesOfSpelling(merge.substr(0, space), entry.left) ||
+             !bytesOfSpelling(merge.substr(space + 1), entry.right)) {
     return false;
   }
   entry.rank = static_cast<int32_t>(rank);
@@ -144,14 +204,15 @@ Result<bool> parseMerge(std::string_view merge, size_t rank,
 /// prefetched while other merges of the batch are prepared.
 class MergeReader {
 public:
-  MergeReader(TokenTable &tokens, size_t count) : table(tokens), pairs(count) {}
+  MergeReader(TokenTable &tokens, size_t count, TokenSpelling spelled)
+      : table(tokens), spelling(spelled), pairs(count) {}
 
   Result<PairTable> run(const std::vector<std::string> &merges) {
     std::array<MergeEntry, 64> batch;
     size_t used = 0;
     for (size_t rank = 0; rank < merges.size(); ++rank) {
-      AIR_ASSIGN_OR_RETURN(bool applies,
-                           parseMerge(merges[rank], rank, batch[used]));
+      AIR_ASSIGN_OR_RETURN(
+          bool applies, parseMerge(merges[rank], rank, spelling, batch[used]));
       if (!applies) {
         continue;
       }
@@ -195,6 +256,7 @@ private:
   }
 
   TokenTable &table;
+  TokenSpelling spelling;
   PairTable pairs;
   int32_t lastMerged = TokenTable::kAbsent;
 };
@@ -203,16 +265,18 @@ private:
 
 Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
-  const PreTokenizer *splitter = findPreTokenizer(data.pre);
-  if (splitter == nullptr) {
-    return internalError("tokenizer: the pre-tokenizer " + inQuotes(data.pre) +
-                         " is not implemented");
+  AIR_ASSIGN_OR_RETURN(PreTokenizer splitter, PreTokenizer::create(data.pre));
+  TokenSpelling spelling = splitter.rules().spelling;
+  if (spelling == TokenSpelling::Bytes) {
+    fillTable(data, vocabulary);
+  } else {
+    fillTextTable(data, vocabulary);
   }
-  fillTable(data, vocabulary);
   AIR_ASSIGN_OR_RETURN(
       PairTable merges,
-      MergeReader(vocabulary.table, data.merges.size()).run(data.merges));
-  BpeEncoder encoder(vocabulary, *splitter, std::move(merges));
+      MergeReader(vocabulary.table, data.merges.size(), spelling)
+          .run(data.merges));
+  BpeEncoder encoder(vocabulary, std::move(splitter), std::move(merges));
   for (unsigned byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);
     encoder.byteSymbols[byte] = vocabulary.table.find({&c, 1});
@@ -227,18 +291,55 @@ void BpeEncoder::encode(std::string_view text,
     repaired = wellFormed(text);
     text = repaired;
   }
+  std::string spaced;
+  if (spelling() != TokenSpelling::Bytes) {
+    // Tokens and text that contain U+2581 mean spaces.
+    spaced = withSpaces(text);
+    text = spaced;
+    repaired = {};
+  }
   std::string composed;
-  if (preTokenizer->composes && !isPlainlyNfc(text)) {
+  if (composes() && !isPlainlyNfc(text)) {
     composed = toNfc(text);
     text = composed;
     repaired = {};
   }
   Scratch scratch;
+  if (text.size() >= kLongText) {
+    scratch.known.resize(kKnownWords);
+  }
+  PreTokenizer::Scratch matchers = preTokenizer.makeScratch();
   size_t start = 0;
-  preTokenizer->split(text, [&](size_t end) {
-    encodeWord(text.substr(start, end - start), scratch, ids);
+  preTokenizer.split(text, matchers, [&](size_t end) {
+    std::string_view word = text.substr(start, end - start);
+    if (scratch.known.empty() || word.size() > KnownWord::kMostBytes) {
+      encodeWord(word, scratch, ids);
+    } else {
+      encodeOnce(word, scratch, ids);
+    }
     start = end;
   });
+}
+
+/// Encodes `word`, or takes its ids from scratch.known.
+void BpeEncoder::encodeOnce(std::string_view word, Scratch &scratch,
+                            std::vector<int32_t> &ids) const {
+  KnownWord &slot =
+      scratch.known[TokenTable::hashOf(word) % scratch.known.size()];
+  if (word == std::string_view(slot.bytes.data(), slot.length)) {
+    ids.insert(ids.end(), slot.ids.data(), slot.ids.data() + slot.count);
+    return;
+  }
+  size_t before = ids.size();
+  encodeWord(word, scratch, ids);
+  size_t count = ids.size() - before;
+  if (count <= KnownWord::kMostIds) {
+    slot.length = static_cast<uint8_t>(word.size());
+    slot.count = static_cast<uint8_t>(count);
+    std::ranges::copy(word, slot.bytes.begin());
+    std::copy_n(ids.begin() + static_cast<ptrdiff_t>(before), count,
+                slot.ids.begin());
+  }
 }
 
 void BpeEncoder::push(Scratch &scratch, int32_t left) const {
@@ -255,23 +356,37 @@ void BpeEncoder::push(Scratch &scratch, int32_t left) const {
   }
 }
 
+/// Makes a symbol of each byte of `word`, or of each character if tokens are
+/// spelled as text.
+void BpeEncoder::startWord(std::string_view word, Scratch &scratch) const {
+  bool isText = spelling() != TokenSpelling::Bytes;
+  for (size_t start = 0; start < word.size();) {
+    uint32_t length = isText ? decodeUtf8(word.substr(start)).length : 1;
+    int32_t id = isText ? vocabulary->table.find(word.substr(start, length))
+                        : byteSymbols[static_cast<uint8_t>(word[start])];
+    auto index = static_cast<int32_t>(scratch.symbols.size());
+    start += length;
+    scratch.symbols.push_back({static_cast<uint32_t>(start) - length, length,
+                               id, index - 1,
+                               start < word.size() ? index + 1 : -1});
+  }
+}
+
 void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
                             std::vector<int32_t> &ids) const {
-  if (preTokenizer->ignoreMerges) {
+  bool isLines = spelling() == TokenSpelling::TextAndLines &&
+                 word.find_first_not_of('\n') == std::string_view::npos;
+  if (preTokenizer.rules().ignoreMerges || isLines) {
     int32_t whole = vocabulary->table.find(word);
     if (whole != TokenTable::kAbsent && whole < vocabulary->size) {
       ids.push_back(whole);
       return;
     }
   }
-  auto count = static_cast<int32_t>(word.size());
   scratch.symbols.clear();
   scratch.heap.clear();
-  for (int32_t i = 0; i < count; ++i) {
-    int32_t id = byteSymbols[static_cast<uint8_t>(word[i])];
-    scratch.symbols.push_back(
-        {static_cast<uint32_t>(i), 1, id, i - 1, i + 1 < count ? i + 1 : -1});
-  }
+  startWord(word, scratch);
+  auto count = static_cast<int32_t>(scratch.symbols.size());
   for (int32_t i = 0; i + 1 < count; ++i) {
     push(scratch, i);
   }
@@ -305,7 +420,10 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
     }
     for (char c : word.substr(symbol.start, symbol.length)) {
       int32_t id = vocabulary->byteTokens[static_cast<uint8_t>(c)];
-      ids.push_back(id != TokenizerData::kNoToken ? id : vocabulary->unknown);
+      id = id != TokenizerData::kNoToken ? id : vocabulary->unknown;
+      if (id != TokenizerData::kNoToken) {
+        ids.push_back(id);
+      }
     }
   }
 }

@@ -27,25 +27,32 @@ public:
   /// Appends the ids of `text`. Each ill-formed byte is encoded as U+FFFD.
   void encode(std::string_view text, std::vector<int32_t> &ids) const;
 
+  /// How the vocabulary spells its tokens.
+  TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
+
   /// True if text is converted to Unicode normalization form C before it is
   /// encoded.
-  bool composes() const { return preTokenizer->composes; }
+  bool composes() const { return preTokenizer.rules().composes; }
 
 private:
   struct Symbol;
   struct Candidate;
   struct Scratch;
+  struct KnownWord;
 
-  BpeEncoder(const Vocabulary &words, const PreTokenizer &splitter,
-             PairTable merges)
-      : vocabulary(&words), preTokenizer(&splitter), pairs(std::move(merges)) {}
+  BpeEncoder(const Vocabulary &words, PreTokenizer splitter, PairTable merges)
+      : vocabulary(&words), preTokenizer(std::move(splitter)),
+        pairs(std::move(merges)) {}
 
   void encodeWord(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
+  void encodeOnce(std::string_view word, Scratch &scratch,
+                  std::vector<int32_t> &ids) const;
   void push(Scratch &scratch, int32_t left) const;
+  void startWord(std::string_view word, Scratch &scratch) const;
 
   const Vocabulary *vocabulary;
-  const PreTokenizer *preTokenizer;
+  PreTokenizer preTokenizer;
   PairTable pairs;
   /// The symbol of each byte, or kAbsent if the byte alone is neither a token
   /// nor a part of a merge.

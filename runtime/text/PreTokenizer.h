@@ -1,38 +1,45 @@
 //===- PreTokenizer.h - boundaries that BPE does not cross ------*- C++ -*-===//
 //
-// Each model family splits text by a published regular expression before it
-// merges byte pairs. Here, every expression is a hand-written state machine
-// over code points, with the expression in the comment above it.
+// Each model family splits text by published regular expressions before it
+// merges byte pairs (formats/model/PreTokenizerNames.h). Splitting takes time
+// proportional to the text, whatever the text is.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
 #define AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
 
+#include "formats/model/PreTokenizerNames.h"
+#include "formats/text/regex/RegexMatcher.h"
 #include "runtime/exec/FunctionRef.h"
 
-#include <cstddef>
-#include <string_view>
+#include <vector>
 
 namespace air::rt {
 
 using PieceSink = FunctionRef<void(size_t)>;
 
-struct PreTokenizer {
-  std::string_view name; ///< the canonical name
-  /// If true, a piece that is a token as a whole is encoded as that token,
-  /// without merges.
-  bool ignoreMerges;
-  /// If true, text is converted to Unicode normalization form C before it is
-  /// split. This is the normalizer "NFC" of tokenizer.json.
-  bool composes;
+/// Immutable after create(); any number of threads may split text, each with a
+/// Scratch of its own.
+class PreTokenizer {
+public:
+  /// The memory of one call of split(). It can be used again.
+  using Scratch = std::vector<RegexMatcher>;
+
+  /// Compiles the expressions of the pre-tokenizer with any of its names.
+  /// Errors: Unsupported if it is not known.
+  static Result<PreTokenizer> create(std::string_view pre);
+
+  const PreTokenizerRules &rules() const { return *known; }
+  Scratch makeScratch() const;
   /// Calls `ends` with the end of each piece of `text`, in order. The last end
   /// is the size of `text`. `text` must be valid UTF-8.
-  void (*split)(std::string_view text, PieceSink ends);
-};
+  void split(std::string_view text, Scratch &scratch, PieceSink ends) const;
 
-/// Finds a pre-tokeniser by any of its names
-/// (formats/model/PreTokenizerNames.h). Returns nullptr if `pre` is not known.
-const PreTokenizer *findPreTokenizer(std::string_view pre);
+private:
+  explicit PreTokenizer(const PreTokenizerRules &found) : known(&found) {}
+  const PreTokenizerRules *known;
+  std::vector<Regex> regexes;
+};
 
 } // namespace air::rt
 

@@ -123,12 +123,13 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
-  // The largest factor by which normalisation shrinks text. SPM replaces
-  // U+2581, which has three bytes, with a space, which has one. In form C, the
+  // The largest factor by which normalisation shrinks text. SPM and tokens that
+  // are spelled as text replace U+2581, which has three bytes, with a space. In form C, the
   // three letters of a Hangul syllable, nine bytes, become one character of
   // three bytes.
   constexpr size_t kMostShrinking = 3;
-  bool shrinks = state->spm || state->bpe->composes();
+  bool shrinks = state->spm || state->bpe->composes() ||
+                 state->bpe->spelling() != TokenSpelling::Bytes;
   return state->longestPiece * (shrinks ? kMostShrinking : 1);
 }
 int32_t Tokenizer::specialToken(std::string_view text) const {

@@ -35,7 +35,10 @@ public:
   ~Tokenizer();
 
   /// The ids of `text`, which may contain any bytes. A byte that is not valid
-  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). An empty text yields no
+  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). A byte for which a BPE
+  /// vocabulary has no token and no unknown token is left out; checkTokenizer()
+  /// allows this only for bytes that do not occur in ordinary text. An empty
+  /// text yields no
   /// ids other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires

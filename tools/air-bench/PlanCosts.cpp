@@ -81,13 +81,24 @@ KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic) {
   return {};
 }
 
+bool isPartOf(std::string_view name, std::string_view first, uint64_t part) {
+  return name.starts_with(first) &&
+         name.substr(first.size()) == "." + std::to_string(part);
+}
+
 std::vector<StepCost> passCosts(const plan::Plan &plan,
                                 const PassShape &shape) {
   std::vector<StepCost> steps;
+  std::string first; ///< the name of the first part of the last step
+  uint64_t parts = 1;
   for (const plan::Step *step : *programFor(plan, shape.tokens).steps()) {
     StepCost cost;
     cost.name = step->name()->str();
     cost.kind = plan::EnumNameStepKind(step->kind());
+    cost.isFurtherPart = !steps.empty() && steps.back().kind == cost.kind &&
+                         isPartOf(cost.name, first, parts);
+    parts = cost.isFurtherPart ? parts + 1 : 1;
+    first = cost.isFurtherPart ? first : cost.name;
     if (step->dispatches() != nullptr) {
       for (const plan::Dispatch *dispatch : *step->dispatches()) {
         cost.dispatches.push_back(costOf(plan, step->kind(), *dispatch, shape));

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace air::bench {
@@ -50,6 +51,9 @@ struct StepCost {
   std::string name;
   std::string kind;
   std::vector<DispatchCost> dispatches;
+  /// The step is a further part of the divided step before it, so it does not
+  /// count as a step of its own.
+  bool isFurtherPart = false;
 };
 
 /// A pass of `tokens` tokens on one sequence that already holds `context`
@@ -59,6 +63,11 @@ struct PassShape {
   uint64_t tokens = 1;
   uint64_t outputs = 1;
 };
+
+/// Whether a step called `name` is part number `part`, from 1 on, of the divided
+/// step whose first part is called `first`. airpack appends ".1", ".2" and so on
+/// to the name of the first part.
+bool isPartOf(std::string_view name, std::string_view first, uint64_t part);
 
 /// The costs of the steps, in execution order, of the program that runs passes
 /// of `shape.tokens` tokens. `shape` must respect the plan's max_tokens and

@@ -78,15 +78,13 @@ void add(PartReport &sum, const PartReport &part) {
   sum.bound += part.bound;
 }
 
-PartReport &partOfKind(std::vector<KindReport> &kinds,
-                       const std::string &kind) {
+KindReport &kindOf(std::vector<KindReport> &kinds, const std::string &kind) {
   auto it = std::find_if(kinds.begin(), kinds.end(),
                          [&](const KindReport &k) { return k.kind == kind; });
   if (it == kinds.end()) {
     it = kinds.insert(kinds.end(), KindReport{kind, 0, {}});
   }
-  ++it->steps;
-  return it->part;
+  return *it;
 }
 
 void note(std::string &impossible, const std::string &name,
@@ -141,7 +139,10 @@ PlanReport evaluate(const PlanMeasurement &measured) {
       report.barriers += cost.barrier ? 1 : 0;
     }
     report.steps.push_back(whole);
-    add(partOfKind(report.kinds, step.kind), whole);
+    KindReport &kind = kindOf(report.kinds, step.kind);
+    kind.steps += step.isFurtherPart ? 0 : 1;
+    report.wholeSteps += step.isFurtherPart ? 0 : 1;
+    add(kind.part, whole);
     add(report.sum, whole);
   }
   report.whole = report.sum;
@@ -226,7 +227,7 @@ std::string planText(const PlanMeasurement &measured,
   for (const KindReport &kind : report.kinds) {
     out += row(kind.kind, std::to_string(kind.steps), kind.part);
   }
-  out += row("sum", std::to_string(report.steps.size()), report.sum);
+  out += row("sum", std::to_string(report.wholeSteps), report.sum);
   out += row("whole pass", "", report.whole);
   const double pass = report.whole.seconds;
   out += format("adjacent share %.2f of the rates right before and after each "

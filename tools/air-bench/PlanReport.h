@@ -90,17 +90,18 @@ struct PartReport {
 
 struct KindReport {
   std::string kind;
-  uint64_t steps = 0;
+  uint64_t steps = 0; ///< the parts of a divided step are one step
   PartReport part;
 };
 
 struct PlanReport {
   std::vector<PartReport> dispatches;
-  std::vector<PartReport> steps;
+  std::vector<PartReport> steps; ///< the parts of divided steps singly
   /// One entry per kind of step, in the order in which the kinds first occur.
   std::vector<KindReport> kinds;
-  PartReport sum;   ///< all dispatches, timed one by one
-  PartReport whole; ///< all dispatches, timed as one pass
+  uint64_t wholeSteps = 0; ///< the sum of KindReport::steps
+  PartReport sum;          ///< all dispatches, timed one by one
+  PartReport whole;        ///< all dispatches, timed as one pass
   /// The quartiles of the shares of the passes, each relative to the rates that
   /// were measured right before and right after the pass.
   Quartiles adjacentShare;

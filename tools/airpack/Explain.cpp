@@ -16,8 +16,8 @@ namespace {
 
 constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
 constexpr const char *kNotWithExplain[] = {
-    "--codec", "--output", "--emit",       "--stop-after",
-    "--tune",  "--times",  "--weightless", "--threads"};
+    "--codec", "--output",     "--emit",      "--stop-after", "--tune",
+    "--times", "--weightless", "--reference", "--threads",    "--pin"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.
@@ -44,12 +44,9 @@ Result<MachineProfile> machineFor(const cli::Invocation &invocation,
     machine = std::move(*changed);
   }
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
-                       cli::byteSizeOf(invocation, "--ram"));
+                       cli::ramOf(invocation));
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
                        cli::byteSizeOf(invocation, "--vram"));
-  if (ram && *ram == 0) {
-    return usageError("--ram: no model runs without RAM");
-  }
   machine.memoryBytes = ram.value_or(machine.memoryBytes);
   if (vram) {
     if (machine.gpus.empty()) {

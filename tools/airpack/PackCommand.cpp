@@ -2,15 +2,16 @@
 #include "compiler/driver/Compiler.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/support/MonotonicClock.h"
 #include "formats/support/Thread.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Explain.h"
-#include "tools/airpack/ProgressBar.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/ByteSize.h"
 #include "tools/cli/Output.h"
 #include "tools/cli/OutputFile.h"
 #include "tools/cli/ProbeFile.h"
+#include "tools/cli/ProgressBar.h"
 #include "tools/tune/HostBandwidth.h"
 #include "tools/tune/Tuner.h"
 
@@ -56,6 +57,21 @@ Status checkIsNoSource(const std::string &path, const ModelSource &source) {
   return Status::ok();
 }
 
+/// Prints a note if the model's files do not lie in the folder of the reference
+/// plan, where airrun looks for them.
+void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
+  const fs::path folder = fs::absolute(plan).parent_path();
+  for (const MappedFile &file : source.files) {
+    std::error_code error;
+    const fs::path name = fs::path(file.path()).filename();
+    if (!fs::equivalent(folder / name, file.path(), error)) {
+      cli::printNotes({"the plan lies in another folder than '" + file.path() +
+                       "'; move them into one, or run the plan with --source"});
+      return;
+    }
+  }
+}
+
 /// The number of threads, at most `wanted`, that the system allows. Prints a
 /// note if it is lower than `wanted`.
 unsigned threadsToBeHad(unsigned wanted) {
@@ -73,15 +89,14 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// Reads --ram and --disk.
+/// A share of everything, in percent.
+constexpr int64_t kAllPercent = 100;
+
+/// Reads --ram, --disk and --pin.
 Status readMemoryOptions(const cli::Invocation &invocation,
                          compiler::CompileOptions &options) {
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
-                       cli::byteSizeOf(invocation, "--ram"));
-  if (ram == uint64_t{0}) {
-    return usageError("--ram: a plan needs some RAM; give a size above 0, or "
-                      "leave the option out to use the target's memory");
-  }
+                       cli::ramOf(invocation));
   options.ram = ram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> disk,
                        cli::byteSizeOf(invocation, "--disk"));
@@ -92,6 +107,17 @@ Status readMemoryOptions(const cli::Invocation &invocation,
                       "out");
   }
   options.disk = !disk.has_value();
+  const std::optional<int64_t> pin = invocation.integer("--pin");
+  if (pin.value_or(kAllPercent) != kAllPercent && !options.disk) {
+    return usageError("--pin " + std::to_string(*pin) + " reads " +
+                      std::to_string(kAllPercent - *pin) +
+                      " % of the weights from the disk in every pass, but "
+                      "--disk 0 forbids that; leave out one of them, or give "
+                      "--pin 100");
+  }
+  if (pin) {
+    options.pin = static_cast<uint32_t>(*pin);
+  }
   return Status::ok();
 }
 
@@ -123,11 +149,16 @@ compileOptions(const cli::Invocation &invocation) {
   }
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
+  options.reference = invocation.has("--reference");
   options.codec = invocation.text("--codec").value_or("auto");
   if (options.weightless && options.codec != "auto" &&
       options.codec != "none") {
     return usageError("--codec chooses how weights are stored, but "
                       "--weightless leaves them out; leave out one of them");
+  }
+  if (options.reference && options.codec != "auto" && options.codec != "none") {
+    return usageError("--codec chooses how weights are stored, but --reference "
+                      "leaves them in the model's file; leave out one of them");
   }
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
@@ -165,7 +196,7 @@ Status measureTiles(compiler::CompileOptions &options, double seconds) {
   AIR_RETURN_IF_ERROR(compiler.run("select-kernels"));
   AIR_ASSIGN_OR_RETURN(std::vector<codegen::KernelUse> products,
                        compiler.matmuls());
-  ProgressBar bar("measuring tiles");
+  cli::ProgressBar bar("measuring tiles");
   AIR_ASSIGN_OR_RETURN(options.tiles,
                        tune::chooseTiles(products, target,
                                          std::min(target.cores, host.cores),
@@ -220,12 +251,10 @@ cli::Command packCommand() {
       "--codec", "", ValueKind::Choice, "CODEC",
       "How weights are stored, without loss: as they are (none); BF16 numbers "
       "with shortened exponents (planes); compressed with zstd (zstd), which "
-      "is "
-      "smaller but decodes more slowly; or with planes where weights are read "
-      "from the disk in every pass, and that becomes faster because the CPUs "
-      "can "
-      "decode them in the meantime (auto). Plans with coded weights run "
-      "from memory of their own instead of the mapped file.",
+      "is smaller but decodes more slowly; or with planes where weights are "
+      "read from the disk in every pass, and that becomes faster because the "
+      "CPUs can decode them in the meantime (auto). Plans with coded weights "
+      "run from memory of their own instead of the mapped file.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(
@@ -250,8 +279,10 @@ cli::Command packCommand() {
   slots.minimum = 1;
   slots.maximum = 65536;
   cli::Option threads = makeOption("--threads", "", ValueKind::Integer, "N",
-                                   "Number of threads for compiling and "
-                                   "packing; the plan does not depend on it.",
+                                   "Number of threads for compiling, and for "
+                                   "packing, which go on at the same time "
+                                   "unless N is 1; the plan does not depend on "
+                                   "it.",
                                    "one per CPU");
   threads.minimum = 1;
   threads.maximum = 1024;
@@ -273,6 +304,16 @@ cli::Command packCommand() {
       "target's code. What the plan computes stays the same; its bytes depend "
       "on the measurements.",
       "off: the cost model chooses the sizes");
+  cli::Option pin = makeOption(
+      "--pin", "", ValueKind::Integer, "PERCENT",
+      "Keep this share of the bytes of each layer's weights in RAM, and read "
+      "the "
+      "rest from the plan in every pass, even if more would fit. The plan then "
+      "has one placement, which must fit in --ram. For measurements of how the "
+      "speed depends on the share.",
+      "as much as fits");
+  pin.minimum = 0;
+  pin.maximum = kAllPercent;
   tune.minimum = 0.001;
   tune.maximum = 86400;
   command.options = {
@@ -302,6 +343,7 @@ cli::Command packCommand() {
                  "every token.",
                  "no limit"),
       codec,
+      pin,
       pre,
       threads,
       tune,
@@ -314,6 +356,13 @@ cli::Command packCommand() {
                  "tests, caches and measurements of the compiler. It can be "
                  "inspected and verified; airrun cannot generate text with "
                  "it."),
+      makeOption(
+          "--reference", "", ValueKind::Flag, "",
+          "Write a plan without the bytes of the model's matrices, which "
+          "stay in the model's file. The plan takes only megabytes, so a "
+          "model of 40 GB does not need another 40 GB. airrun needs both "
+          "files: the model's in the folder of the plan, or named with "
+          "airrun --source. The results are the same."),
       emit,
       makeOption("--stop-after", "", ValueKind::String, "PASS",
                  "Print the IR after PASS instead of writing a plan. Passes: " +
@@ -323,7 +372,8 @@ cli::Command packCommand() {
                  "JSON instead of text."),
       makeOption("--times", "", ValueKind::Flag, "",
                  "Also print to standard error how long reading the model's "
-                 "index, compiling and writing took, and the write speed. The "
+                 "index, compiling and writing took, how much of the compiling "
+                 "was done while writing, and the write speed. The "
                  "plan itself contains no times."),
   };
   for (cli::Option &option : explainOptions()) {
@@ -372,6 +422,12 @@ Status runPack(const cli::Invocation &invocation) {
                       "printed with --emit=json; it cannot be combined with "
                       "--emit=llm, --emit=plan or --stop-after");
   }
+  if (options.reference && (options.weightless || emit == "llm" ||
+                            emit == "plan" || !stopAfter.empty())) {
+    return usageError("--reference applies only to a plan that is written, or "
+                      "printed with --emit=json; it cannot be combined with "
+                      "--weightless, --emit=llm, --emit=plan or --stop-after");
+  }
   // An output that cannot be written is refused now, not after minutes of
   // packing.
   AtomicFile file;
@@ -388,6 +444,8 @@ Status runPack(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
   }
 
+  // One thread cannot compile and write at the same time.
+  options.background = writes && options.threads > 1;
   StageTimes times;
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
@@ -396,15 +454,17 @@ Status runPack(const cli::Invocation &invocation) {
     AIR_RETURN_IF_ERROR(checkIsNoSource(output, compiler.source()));
   }
   const double loadSeconds = times.next();
+  const double compileStart = monotonicSeconds();
   if (emit == "llm") {
     return cli::writeOut(compiler.moduleText());
   }
   {
-    ProgressBar bar("compiling");
+    cli::ProgressBar bar("compiling");
     bar.note("compiling kernels ...");
     AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
   }
-  const double compileSeconds = times.next();
+  const double writeStart = monotonicSeconds();
+  times.next();
   if (emit == "json") {
     AIR_ASSIGN_OR_RETURN(std::string json, compiler.planJson());
     return cli::writeOut(json);
@@ -413,7 +473,7 @@ Status runPack(const cli::Invocation &invocation) {
     return cli::writeOut(compiler.moduleText());
   }
   {
-    ProgressBar bar("packing");
+    cli::ProgressBar bar("packing");
     Result<uint64_t> bytes =
         compiler.write(std::move(file), [&](uint64_t done, uint64_t total) {
           bar.update(done, total);
@@ -423,14 +483,27 @@ Status runPack(const cli::Invocation &invocation) {
     }
   }
   const double writeSeconds = times.next();
+  if (options.reference) {
+    notePlaceOfSource(output, compiler.source());
+  }
   AIR_ASSIGN_OR_RETURN(PlanFile plan, PlanFile::open(output));
   if (invocation.has("--times")) {
-    const double megabytes = static_cast<double>(plan.bytes().size()) / 1e6;
+    // A reference plan is written while the digests of all weights are computed.
+    uint64_t bytes = plan.bytes().size();
+    for (const plan::Segment *segment : *plan.plan().segments()) {
+      bytes += options.reference
+                   ? segment->raw_bytes() - segment->stored_bytes()
+                   : 0;
+    }
+    const double megabytes = static_cast<double>(bytes) / 1e6;
+    const double compileEnd = std::max(writeStart, compiler.kernelsReadyAt());
     std::fputs(
-        cli::format("airpack: read in %.2f s, compiled in %.2f s, wrote %.0f "
-                    "MB in %.2f s (%.0f MB/s)\n",
-                    loadSeconds, compileSeconds, megabytes, writeSeconds,
-                    megabytes / writeSeconds)
+        cli::format("airpack: read in %.2f s, compiled in %.2f s (%.2f s of it "
+                    "while writing), %s %.0f MB in %.2f s (%.0f MB/s)\n",
+                    loadSeconds, compileEnd - compileStart,
+                    compileEnd - writeStart,
+                    options.reference ? "made the digests of" : "wrote",
+                    megabytes, writeSeconds, megabytes / writeSeconds)
             .c_str(),
         stderr);
   }

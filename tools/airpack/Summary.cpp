@@ -157,9 +157,11 @@ std::string streamLines(const plan::Plan &plan,
     return "";
   }
   const uint64_t resident = residentWeights(plan, placement);
-  return format("streamed   %s of weights are read from the plan for every "
+  return format("streamed   %s of weights are read from the %s for every "
                 "token; %s (%.0f %%) stay in RAM\n",
-                byteText(streamed).c_str(), byteText(resident).c_str(),
+                byteText(streamed).c_str(),
+                plan.reference() ? "model's file" : "plan",
+                byteText(resident).c_str(),
                 100.0 * static_cast<double>(resident) /
                     static_cast<double>(resident + streamed));
 }
@@ -192,10 +194,15 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
   for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
     const plan::Prediction &prediction = *placement.predictions()->Get(p);
     std::string phase = textOf(prediction.phase());
+    bool hasArithmetic = false;
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
-      lines += format("%-10s %s per token over %s", phase.c_str(),
+      const bool isArithmetic = textOf(link.link()) == "cpu";
+      hasArithmetic |= isArithmetic;
+      lines += format("%-10s %s %s %s", phase.c_str(),
                       byteText(link.bytes_per_pass()).c_str(),
+                      isArithmetic ? "of vector operands per token by"
+                                   : "per token over",
                       textOf(link.link()).c_str());
       lines += link.bandwidth() == 0
                    ? ", of unknown bandwidth\n"
@@ -207,10 +214,12 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
                "bandwidth\n";
     } else {
       // A speed that follows from a measured bandwidth is an upper bound. One
-      // that follows from a nominal bandwidth is only an estimate.
-      lines += format("speed      %s %s at %s bandwidth, limited by %s\n",
-                      measured ? "at most" : "about",
+      // that follows from a nominal bandwidth, or from a model of how arithmetic
+      // and reading overlap, is only an estimate.
+      lines += format("speed      %s %s at %s %s, limited by %s\n",
+                      measured && !hasArithmetic ? "at most" : "about",
                       rateText(prediction.nanoseconds()).c_str(), kind,
+                      hasArithmetic ? "rates" : "bandwidth",
                       textOf(prediction.limit()).c_str());
     }
     // The measured bandwidth is that of memory. It says nothing about plans
@@ -284,6 +293,30 @@ std::string weightlessLine(const plan::Plan &plan) {
          "plan\n";
 }
 
+/// The line that states where the weights of a reference plan are; empty for
+/// other plans.
+std::string referenceLine(const plan::Plan &plan) {
+  if (!plan.reference()) {
+    return "";
+  }
+  uint64_t left = 0;
+  for (const plan::Segment *segment : *plan.segments()) {
+    left += segment->raw_bytes() - segment->stored_bytes();
+  }
+  uint64_t files = 0;
+  for (const plan::Source *source : *plan.sources()) {
+    files += source->bytes();
+  }
+  const uint32_t more = plan.sources()->size() - 1;
+  return "reference  " + byteText(left) + " of weights stay in " +
+         textOf(plan.sources()->Get(0)->name()) +
+         (more == 0
+              ? ""
+              : format(" and %u other file%s", more, more == 1 ? "" : "s")) +
+         " (" + byteText(files) +
+         "), which airrun needs beside the plan, or named with --source\n";
+}
+
 } // namespace
 
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
@@ -299,7 +332,7 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
          contextLine(plan) + samplingLine(plan) + memoryTable(placement) +
          streamLines(plan, placement) +
          speedLines(plan, placement, dramBandwidth) + alternateLines(plan) +
-         weightlessLine(plan) +
+         weightlessLine(plan) + referenceLine(plan) +
          format("file       %s in %u segments\n", byteText(fileBytes).c_str(),
                 sizeOf(plan.segments()));
 }

@@ -1,15 +1,18 @@
 //===- BenchCommand.cpp - speed next to its limit ---------------*- C++ -*-===//
 #include "tools/airrun/BenchCommand.h"
 
+#include "formats/machine/MachineProfile.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
+#include "runtime/hal/cpu/probe/ArithmeticRate.h"
 #include "runtime/io/StreamStore.h"
 #include "runtime/text/Sampler.h"
 #include "tools/airrun/BenchReport.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/DiskLimit.h"
+#include "tools/airrun/VerifyCurve.h"
 
 #include <algorithm>
 #include <fstream>
@@ -31,8 +34,32 @@ constexpr uint64_t kMostProbeBytes = uint64_t{1} << 30;
 // processes.
 constexpr uint32_t kProbeSamples = 25;
 constexpr uint32_t kProbeMilliseconds = 2;
+constexpr uint32_t kArithmeticSamples = 10;
 /// The bytes of a plan that one measurement of the disk reads.
 constexpr uint64_t kDiskProbeBytes = uint64_t{256} << 20;
+
+/// The session's store if it reads weights in every pass, or null.
+rt::StreamStore *streamingStore(const rt::Session &session) {
+  rt::StreamStore *store = session.streaming();
+  return store != nullptr && store->counters().bytesPerPass != 0 ? store
+                                                                 : nullptr;
+}
+
+/// The range of the file with the weights over which the disk is measured.
+Result<DiskLimit> diskLimitOf(const rt::Session &session) {
+  if (const SourceFiles *sources = session.sources()) {
+    const MappedFile &file = sources->file(0);
+    return DiskLimit::create(file.path(),
+                             session.plan().sources()->Get(0)->header_bytes(),
+                             file.bytes().size());
+  }
+  const auto &segments = *session.plan().segments();
+  const auto &reads = *session.plan().reads();
+  const plan::Segment &last =
+      *segments.Get(reads.Get(reads.size() - 1)->segment());
+  return DiskLimit::create(session.path(), segments.Get(0)->offset(),
+                           last.offset() + last.stored_bytes());
+}
 
 /// The memory that this process takes, in bytes. If weights are read in every
 /// pass, the system counts a page of the ring once for every address at which it
@@ -76,24 +103,14 @@ public:
     LinkLimits limits;
     AIR_ASSIGN_OR_RETURN(limits.device,
                          rt::CpuDevice::create(session.threads()));
-    if (rt::StreamStore *store = session.streaming()) {
+    if (rt::StreamStore *store = streamingStore(session)) {
       // There may be no memory for a buffer beside the weights, so the weights
       // that stay in memory are read instead.
       limits.memory.emplace(rt::ReadBandwidth::over(limits.device->threadPool(),
                                                     store->residentMemory()));
       limits.store = store;
       limits.names = {"dram", "disk"};
-      const auto &segments = *session.plan().segments();
-      uint64_t first = segments.Get(0)->offset();
-      const plan::Segment &last =
-          *segments.Get(session.plan()
-                            .reads()
-                            ->Get(session.plan().reads()->size() - 1)
-                            ->segment());
-      AIR_ASSIGN_OR_RETURN(
-          DiskLimit disk,
-          DiskLimit::create(session.path(), first,
-                            last.offset() + last.stored_bytes()));
+      AIR_ASSIGN_OR_RETURN(DiskLimit disk, diskLimitOf(session));
       limits.disk.emplace(std::move(disk));
     } else {
       uint64_t bytes = passBytes < static_cast<double>(kMostProbeBytes)
@@ -107,15 +124,26 @@ public:
       limits.names = {linkOf(passBytes, rt::lastLevelCacheBytes())};
     }
     limits.best.resize(limits.names.size());
+    const MachineProfile host = hostProfile();
+    if (rt::ArithmeticLoop loop =
+            rt::arithmeticLoop(rt::Arithmetic::ByteDotMixed, host.features)) {
+      limits.arithmetic.emplace(limits.device->threadPool(), loop);
+    }
     return limits;
   }
 
   const std::vector<std::string> &links() const { return names; }
   double bytesPerSecond(size_t link) const { return best[link]; }
+  /// The rate of the cores' arithmetic in bytes of vector operands per second;
+  /// 0 if it was not measured.
+  double operandRate() const { return bestOperations * kMixedOperandBytes; }
 
   Status measure() {
     for (size_t link = 0; link < names.size(); ++link) {
       AIR_RETURN_IF_ERROR(measure(link).status());
+    }
+    for (uint32_t i = 0; arithmetic && i < kArithmeticSamples; ++i) {
+      bestOperations = std::max(bestOperations, arithmetic->sample());
     }
     return Status::ok();
   }
@@ -141,6 +169,8 @@ private:
   std::optional<rt::ReadBandwidth> memory;
   rt::StreamStore *store = nullptr;
   std::optional<DiskLimit> disk;
+  std::optional<rt::ArithmeticRate> arithmetic;
+  double bestOperations = 0; ///< per second, of all threads
   std::vector<std::string> names;
   std::vector<double> best;
 };
@@ -199,10 +229,14 @@ public:
 
   /// The number of tokens that decode() does not time.
   uint64_t untimed() const {
-    return session->streaming() != nullptr && tokens.size() > prefillTokens + 1
+    return streamingStore(*session) != nullptr &&
+                   tokens.size() > prefillTokens + 1
                ? 1
                : 0;
   }
+
+  /// Gives up the sequence; nothing may be run afterwards.
+  void end() { session->endSequence(sequence); }
 
   const std::vector<double> &lastTokenSeconds() const { return tokenSeconds; }
 
@@ -286,7 +320,7 @@ struct StreamedPhase {
   double systemBytes = 0;
 
   explicit StreamedPhase(rt::Session &session) {
-    if (rt::StreamStore *store = session.streaming()) {
+    if (rt::StreamStore *store = streamingStore(session)) {
       store->waitUntilIdle();
       counters = store->counters();
       systemBytes = systemBytesRead();
@@ -297,7 +331,7 @@ struct StreamedPhase {
 void reportStreaming(rt::Session &session, const StreamedPhase &before,
                      const StreamedPhase &after, uint64_t passes,
                      BenchMeasurement &measured) {
-  rt::StreamStore *store = session.streaming();
+  rt::StreamStore *store = streamingStore(session);
   if (store == nullptr) {
     return;
   }
@@ -386,21 +420,47 @@ Status measureRounds(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// The decode rate that the plan predicted for the placement in use; 0 if it
-/// did not know the machine's bandwidths.
-double planRate(rt::Session &session) {
+/// Reports what the plan predicts for the placement in use: the decode rate,
+/// which is 0 if the plan did not know the machine's bandwidths, and the links.
+void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   uint32_t index = session.streaming() != nullptr
                        ? session.streaming()->counters().placement
                        : 0;
   const auto *predictions =
       session.plan().placements()->Get(index)->predictions();
   for (const plan::Prediction *prediction : *predictions) {
-    if (prediction->phase()->string_view() == "decode" &&
-        prediction->nanoseconds() != 0) {
-      return 1e9 / static_cast<double>(prediction->nanoseconds());
+    if (prediction->phase()->string_view() != "decode") {
+      continue;
+    }
+    if (prediction->nanoseconds() != 0) {
+      measured.planRate = 1e9 / static_cast<double>(prediction->nanoseconds());
+    }
+    if (prediction->links() == nullptr) {
+      continue;
+    }
+    for (const plan::LinkPrediction *link : *prediction->links()) {
+      measured.planLinks.push_back({link->link()->str(),
+                                    static_cast<double>(link->bytes_per_pass()),
+                                    static_cast<double>(link->bandwidth()), 0});
     }
   }
-  return 0;
+}
+
+/// Measures the curve that --verify-curve asks for.
+Result<std::vector<CurvePoint>>
+verifyCurve(const std::vector<uint64_t> &tokens, rt::Session &session,
+            Workload &work, uint32_t rounds, BenchMeasurement &measured,
+            const std::function<double(size_t link)> &measureAgain) {
+  work.end();
+  const double begin = monotonicSeconds();
+  AIR_ASSIGN_OR_RETURN(std::vector<CurvePoint> curve,
+                       measureCurve(session, tokens, rounds, [&] {
+                         return monotonicSeconds() - begin >= kEnoughSeconds;
+                       }));
+  AIR_RETURN_IF_ERROR(checkCurve(
+      curve, static_cast<double>(rt::minimalWeightBytes(session.plan())),
+      measured, measureAgain));
+  return curve;
 }
 
 } // namespace
@@ -440,11 +500,21 @@ cli::Command benchCommand() {
        .defaultText = std::to_string(kRounds),
        .minimum = 1,
        .maximum = 1000},
+      {.name = "--verify-curve",
+       .kind = cli::ValueKind::String,
+       .valueName = "M,M,...",
+       .help =
+           "Also report the time of a pass of M tokens of one sequence, and "
+           "of a pass of one token of each of M sequences, and the bytes "
+           "that the pass reads from the disk.",
+       .defaultText = kCurveTokens,
+       .impliedValue = kCurveTokens},
       jsonOption(),
       threadsOption(),
       ramOption(),
       ioOption(),
-      ioLimitOption()};
+      ioLimitOption(),
+      cli::sourceOption()};
   command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
   return command;
 }
@@ -454,6 +524,18 @@ Status runBench(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   AIR_ASSIGN_OR_RETURN(auto counts, lengths(invocation, session.context()));
   auto [prefill, decode] = counts;
+  std::vector<uint64_t> curveTokens;
+  if (const std::optional<std::string> list =
+          invocation.text("--verify-curve")) {
+    AIR_ASSIGN_OR_RETURN(curveTokens,
+                         parseCurveTokens(*list, std::min(session.maxTokens(),
+                                                          session.context())));
+    if (decode == 0) {
+      return usageError("bench: --verify-curve compares passes with the limits "
+                        "of memory and disk, which are only measured for "
+                        "decode; leave out -n 0");
+    }
+  }
   AIR_ASSIGN_OR_RETURN(Workload work,
                        Workload::create(session, prefill, decode));
   BenchMeasurement measured;
@@ -479,22 +561,39 @@ Status runBench(const cli::Invocation &invocation) {
         LinkLimits::create(session, bytesOfPass(decoded, decode)));
     limits.emplace(std::move(made));
     measured.decodeTokens -= work.untimed();
-    measured.planRate = planRate(session);
+    addPlanPrediction(session, measured);
   }
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
-  raiseLimits(measured, [&](size_t link) {
+  const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);
     return again ? *again : 0;
-  });
+  };
+  raiseLimits(measured, measureAgain);
   if (invocation.has("--steps")) {
     AIR_RETURN_IF_ERROR(timeSteps(session, work, measured));
   }
+  std::vector<CurvePoint> curve;
+  if (!curveTokens.empty()) {
+    AIR_ASSIGN_OR_RETURN(curve, verifyCurve(curveTokens, session, work, rounds,
+                                            measured, measureAgain));
+  }
+  rateFromLimits(measured);
+  for (PlanLink &link : measured.planLinks) {
+    if (link.name == "cpu") {
+      link.measuredRate = limits->operandRate();
+    }
+  }
   AIR_ASSIGN_OR_RETURN(BenchReport report, evaluate(measured));
-  return writeOut(invocation.has("--json") ? benchJson(measured, report)
-                                           : benchText(measured, report));
+  if (invocation.has("--json")) {
+    return writeOut(benchJson(
+        measured, report,
+        curve.empty() ? "" : "\"verify_curve\": " + curveJson(curve) + ",\n "));
+  }
+  return writeOut(benchText(measured, report) +
+                  (curve.empty() ? "" : curveText(curve)));
 }
 
 } // namespace air

@@ -1,6 +1,7 @@
 //===- BenchReport.cpp - rates, shares and their bound ----------*- C++ -*-===//
 #include "tools/airrun/BenchReport.h"
 
+#include "formats/machine/CpuRates.h"
 #include "tools/airrun/Common.h"
 
 #include <algorithm>
@@ -28,6 +29,23 @@ bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
   return linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
 }
 
+/// The rate that the plan's prediction gives at the measured rates.
+double predictedRate(const BenchMeasurement &measured) {
+  double reading = 0;
+  double arithmetic = 0;
+  double disk = 0;
+  for (const PlanLink &link : measured.planLinks) {
+    if (link.measuredRate <= 0) {
+      return 0;
+    }
+    (link.name == "disk"  ? disk
+     : link.name == "cpu" ? arithmetic
+                          : reading) = link.bytesPerPass / link.measuredRate;
+  }
+  const double seconds = std::max(disk, overlappedTime(reading, arithmetic));
+  return seconds > 0 ? 1 / seconds : 0;
+}
+
 constexpr double kGiga = 1e9;
 constexpr double kMilli = 1e3;
 
@@ -50,6 +68,17 @@ void raiseLimits(BenchMeasurement &measured,
     for (uint32_t n = 0; n < kMostLimitRetries && isAboveLimit(measured, link);
          ++n) {
       link.limitPerSecond = std::max(link.limitPerSecond, measureAgain(i));
+    }
+  }
+}
+
+void rateFromLimits(BenchMeasurement &measured) {
+  for (PlanLink &plan : measured.planLinks) {
+    for (const BenchLink &link : measured.links) {
+      if (plan.name == link.name ||
+          (plan.name == "dram" && link.name == "cache")) {
+        plan.measuredRate = link.limitPerSecond;
+      }
     }
   }
 }
@@ -87,8 +116,8 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
     double allowed = link.limitPerSecond / link.minimalBytesPerToken;
     double once = link.minimalBytesPerToken / link.bytesPerToken;
     double rate = linkRate(measured, link);
-    if (report.limitedBy.empty() || allowed < report.predictedRate) {
-      report.predictedRate = allowed;
+    if (report.limitedBy.empty() || allowed < report.boundRate) {
+      report.boundRate = allowed;
       report.limitedBy = link.name;
     }
     report.beta = report.links.empty() ? once : std::min(report.beta, once);
@@ -101,7 +130,8 @@ Result<BenchReport> evaluate(const BenchMeasurement &measured) {
           rate / kGiga, link.name.c_str(), link.limitPerSecond / kGiga));
     }
   }
-  report.eta = report.decodeRate / report.predictedRate;
+  report.eta = report.decodeRate / report.boundRate;
+  report.predictedRate = predictedRate(measured);
   return report;
 }
 
@@ -122,6 +152,21 @@ std::string linksJson(const BenchMeasurement &measured,
   return out + "],\n ";
 }
 
+std::string predictionJson(const BenchMeasurement &measured) {
+  if (measured.planLinks.empty()) {
+    return "";
+  }
+  std::string out = "\"prediction\": [";
+  for (size_t i = 0; i < measured.planLinks.size(); ++i) {
+    const PlanLink &link = measured.planLinks[i];
+    out += format("%s{\"name\": \"%s\", \"bytes_per_pass\": %.0f, "
+                  "\"plan_gb_s\": %.6g, \"measured_gb_s\": %.6g}",
+                  i == 0 ? "" : ", ", link.name.c_str(), link.bytesPerPass,
+                  link.planRate / kGiga, link.measuredRate / kGiga);
+  }
+  return out + "],\n ";
+}
+
 std::string streamingJson(const BenchStreaming &streaming) {
   return format("\"streaming\": {\"io\": \"%s\", \"placement\": %u, "
                 "\"resident_bytes\": %llu, \"ring_bytes\": %llu, "
@@ -137,7 +182,7 @@ std::string streamingJson(const BenchStreaming &streaming) {
 } // namespace
 
 std::string benchJson(const BenchMeasurement &measured,
-                      const BenchReport &report) {
+                      const BenchReport &report, const std::string &extra) {
   std::string out = "{";
   out += format("\"threads\": %u, \"rounds\": %u,\n ", measured.threads,
                 measured.rounds);
@@ -150,21 +195,24 @@ std::string benchJson(const BenchMeasurement &measured,
                   measured.prefillFlops / measured.prefillSeconds / kGiga);
   }
   if (measured.decodeTokens != 0) {
-    out += format("\"decode\": {\"tok_s\": %.6g, \"predicted_tok_s\": %.6g, "
-                  "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
-                  "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
-                  "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
-                  report.decodeRate, report.predictedRate, measured.planRate,
-                  report.limitedBy.c_str(), report.beta, report.eta,
-                  static_cast<unsigned long long>(measured.decodeTokens),
-                  measured.decodeSeconds,
-                  percentile(measured.tokenSeconds, 0.5) * kMilli,
-                  percentile(measured.tokenSeconds, 0.99) * kMilli);
+    out += format(
+        "\"decode\": {\"tok_s\": %.6g, \"bound_tok_s\": %.6g, "
+        "\"predicted_tok_s\": %.6g, "
+        "\"plan_predicted_tok_s\": %.6g, \"limited_by\": \"%s\", "
+        "\"beta\": %.6g, \"eta\": %.6g, \"tokens\": %llu, "
+        "\"seconds\": %.6g, \"p50_ms\": %.6g, \"p99_ms\": %.6g},\n ",
+        report.decodeRate, report.boundRate, report.predictedRate,
+        measured.planRate, report.limitedBy.c_str(), report.beta, report.eta,
+        static_cast<unsigned long long>(measured.decodeTokens),
+        measured.decodeSeconds, percentile(measured.tokenSeconds, 0.5) * kMilli,
+        percentile(measured.tokenSeconds, 0.99) * kMilli);
     out += linksJson(measured, report);
+    out += predictionJson(measured);
     if (measured.streaming) {
       out += streamingJson(*measured.streaming);
     }
   }
+  out += extra;
   if (!measured.steps.empty()) {
     out += "\"steps\": [";
     for (size_t i = 0; i < measured.steps.size(); ++i) {
@@ -182,6 +230,32 @@ std::string benchJson(const BenchMeasurement &measured,
   return out;
 }
 
+namespace {
+
+std::string planText(const BenchMeasurement &measured,
+                     const BenchReport &report) {
+  std::string out;
+  if (report.predictedRate != 0) {
+    out += format("plan     %.2f tok/s predicted at the rates measured just "
+                  "now (%+.1f %%)\n",
+                  report.predictedRate,
+                  100 * (report.predictedRate / report.decodeRate - 1));
+  }
+  if (measured.planRate != 0) {
+    out += format("plan     %.2f tok/s predicted at the plan's own rates\n",
+                  measured.planRate);
+  }
+  for (const PlanLink &link : measured.planLinks) {
+    out += format("         %-4s %.1f MB per token: %.2f GB/s measured, %.2f "
+                  "GB/s in the plan\n",
+                  link.name.c_str(), link.bytesPerPass / 1e6,
+                  link.measuredRate / kGiga, link.planRate / kGiga);
+  }
+  return out;
+}
+
+} // namespace
+
 std::string benchText(const BenchMeasurement &measured,
                       const BenchReport &report) {
   std::string out;
@@ -196,7 +270,7 @@ std::string benchText(const BenchMeasurement &measured,
         "decode   %8llu tokens  %10.2f tok/s  of %.2f that %s allows (eta "
         "%.2f, beta %.2f); p50 %.2f ms, p99 %.2f ms\n",
         static_cast<unsigned long long>(measured.decodeTokens),
-        report.decodeRate, report.predictedRate, report.limitedBy.c_str(),
+        report.decodeRate, report.boundRate, report.limitedBy.c_str(),
         report.eta, report.beta,
         percentile(measured.tokenSeconds, 0.5) * kMilli,
         percentile(measured.tokenSeconds, 0.99) * kMilli);
@@ -208,11 +282,7 @@ std::string benchText(const BenchMeasurement &measured,
                     report.links[i].rate / kGiga, link.limitPerSecond / kGiga,
                     report.links[i].share);
     }
-    if (measured.planRate != 0) {
-      out += format("plan     %.2f tok/s were predicted when the model was "
-                    "packed\n",
-                    measured.planRate);
-    }
+    out += planText(measured, report);
   }
   if (measured.streaming) {
     out += format(

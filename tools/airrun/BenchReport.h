@@ -6,11 +6,14 @@
 // that a token cannot do without: of memory, the weights and the KV cache; of
 // the disk, the weights that the plan's placement does not keep in memory.
 //
-//   predicted_tok_s  limit / minimal bytes per token of the link for which this
+//   bound_tok_s      limit / minimal bytes per token of the link for which this
 //                    is the least: the most that the links allow
 //   beta             minimal bytes / bytes read of the link for which this is
 //                    the least: 1 if nothing is read twice
-//   eta              predicted time / measured time
+//   eta              time by the bound / measured time
+//   predicted_tok_s  what the plan predicts at the rates that were measured: the
+//                    slower of the disk and the cores, which read memory and
+//                    compute for overlappedTime() of the two (CpuRates.h)
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -51,6 +54,14 @@ struct BenchStreaming {
   double systemBytesPerToken = 0;
 };
 
+/// A link of the plan's prediction for the placement in use.
+struct PlanLink {
+  std::string name; ///< "dram", "disk" or "cpu", as in the plan
+  double bytesPerPass = 0;
+  double planRate = 0;     ///< assumed by the plan, in bytes/s; 0: not known
+  double measuredRate = 0; ///< by this run, in bytes/s; 0: not measured
+};
+
 /// What was measured. prefillSeconds and decodeSeconds are those of the median
 /// round, and tokenSeconds has one time for each token decoded in any round. A
 /// phase with 0 tokens was not run and is left out of reports.
@@ -66,6 +77,8 @@ struct BenchMeasurement {
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
   double planRate = 0; ///< predicted by the plan, in tokens/s; 0 if it is not
+  /// What the plan predicts with: empty if it predicts nothing.
+  std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
   double firstTokenSeconds = 0;
   /// The name of each kind of step, with the seconds that its steps take in one
@@ -76,10 +89,12 @@ struct BenchMeasurement {
 struct BenchReport {
   double prefillRate = 0; ///< tokens/s
   double decodeRate = 0;
+  double boundRate = 0;
+  /// 0 if the plan predicts nothing or a rate was not measured.
   double predictedRate = 0;
   double beta = 0;
   double eta = 0;
-  std::string limitedBy; ///< the link that predictedRate comes from
+  std::string limitedBy; ///< the link that boundRate comes from
   struct Link {
     double rate = 0; ///< bytes/s
     double share = 0;
@@ -112,13 +127,18 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
+/// Sets PlanLink::measuredRate of memory and disk from the limits of the links.
+void rateFromLimits(BenchMeasurement &measured);
+
 /// Computes the report. Returns an Internal error if the rate at which decode
 /// reads exceeds its limit (the message states both numbers), or if the time of
 /// a phase that was run is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
+/// `extra` is either empty or further members of the object, each with a comma
+/// and a line end after it.
 std::string benchJson(const BenchMeasurement &measured,
-                      const BenchReport &report);
+                      const BenchReport &report, const std::string &extra = "");
 std::string benchText(const BenchMeasurement &measured,
                       const BenchReport &report);
 

@@ -113,8 +113,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   rt::SessionOptions options;
   options.threads =
       static_cast<uint32_t>(invocation.integer("--threads").value_or(0));
-  AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> ram,
-                       cli::byteSizeOf(invocation, "--ram"));
+  AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> ram, cli::ramOf(invocation));
   options.ram = ram.value_or(0);
   AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ioLimit,
                        cli::byteSizeOf(invocation, "--io-limit"));
@@ -124,6 +123,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
         "give a rate above 0, or leave the option out");
   }
   options.readLimit = ioLimit.value_or(0);
+  options.source = invocation.text("--source").value_or("");
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has checked that the name is one of the choices.
     options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);
@@ -135,6 +135,10 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(
       rt::Session session,
       rt::Session::open(invocation.positionals.at(0), options));
+  if (session.sources() != nullptr && invocation.text("--io") == "uring") {
+    return usageError("--io uring: the rows of a reference plan are read by "
+                      "threads; give pread or buffered, or leave out --io");
+  }
   if (rt::StreamStore *store = session.streaming();
       store != nullptr && !store->note().empty()) {
     cli::printNotes({store->note()});

@@ -6,6 +6,7 @@
 #include "runtime/text/Tokenizer.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/Output.h"
+#include "tools/cli/SourceOption.h"
 
 #include <cstdint>
 #include <optional>
@@ -29,7 +30,8 @@ cli::Option tokensOption();
 /// that is not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// Opens the plan that the command line names, as --threads, --ram and --io say.
+/// Opens the plan that the command line names, as --threads, --ram, --io and
+/// --source say.
 /// Prints a note if the disk is not read in the way that --io names.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 

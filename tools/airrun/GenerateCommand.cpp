@@ -5,6 +5,7 @@
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/LoadingBar.h"
 
 #include <algorithm>
 #include <csignal>
@@ -336,7 +337,8 @@ cli::Command generateCommand() {
       threadsOption(),
       ramOption(),
       ioOption(),
-      ioLimitOption()};
+      ioLimitOption(),
+      cli::sourceOption()};
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens"};
@@ -376,7 +378,10 @@ Status runGenerate(const cli::Invocation &invocation) {
   Progress progress;
   progress.promptGiven = prompt.size();
   progress.promptBegin = monotonicSeconds();
-  AIR_RETURN_IF_ERROR(generator->prompt(prompt));
+  {
+    LoadingBar bar(session);
+    AIR_RETURN_IF_ERROR(generator->prompt(prompt));
+  }
   progress.promptEnd = monotonicSeconds();
   progress.promptTokens = generator->promptTokens();
   Status status = stream(*generator, ids, progress);

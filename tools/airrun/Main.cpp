@@ -39,9 +39,11 @@ cli::Tool describe() {
       "filtered by --top-k, then --top-p, then --min-p, and one is drawn at "
       "temperature --temp. The seed is fixed unless --seed changes it, so the "
       "same command prints the same text.",
-      "bench: predicted_tok_s is the measured read bandwidth divided by the "
+      "bench: bound_tok_s is the measured read bandwidth divided by the "
       "least number of bytes that must be read for a token; eta is the "
-      "measured decode speed divided by predicted_tok_s; beta is that least "
+      "measured decode speed divided by bound_tok_s; predicted_tok_s is what "
+      "the plan predicts at the rates of memory, disk and arithmetic that the "
+      "same run measured; beta is that least "
       "number divided by the number of bytes that were read; share is the "
       "fraction of the bandwidth in use. The link is \"cache\" if the weights "
       "and KV that are read for a token fit in the last-level cache, else "

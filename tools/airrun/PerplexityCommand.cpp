@@ -58,7 +58,8 @@ cli::Command perplexityCommand() {
       threadsOption(),
       ramOption(),
       ioOption(),
-      ioLimitOption()};
+      ioLimitOption(),
+      cli::sourceOption()};
   command.examples = {"airrun perplexity story.air -f book.txt"};
   return command;
 }

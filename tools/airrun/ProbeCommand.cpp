@@ -80,9 +80,9 @@ Status addDisk(const std::optional<std::string> &path, double seconds,
   }
   cli::printNotes(disk->notes);
   profile.diskCurve = std::move(disk->curve);
-  for (const DiskRate &rate : profile.diskCurve) {
-    profile.diskBandwidth = std::max(profile.diskBandwidth, rate.bandwidth);
-  }
+  profile.diskRings = std::move(disk->rings);
+  profile.diskBandwidth =
+      streamingBandwidth(profile.diskCurve, profile.diskRings);
   return Status::ok();
 }
 

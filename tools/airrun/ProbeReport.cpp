@@ -125,6 +125,17 @@ std::string diskTable(const std::vector<DiskRate> &curve) {
                         static_cast<double>(chosen.bandwidth) / 1e9);
 }
 
+/// How the rate depends on the size of the memory that is read to.
+std::string ringLine(const std::vector<RingRate> &rings) {
+  std::string line = "to a ring of";
+  for (const RingRate &ring : rings) {
+    line += format("%s %s: %.2f", &ring == rings.data() ? "" : ",",
+                   byteText(ring.bytes).c_str(),
+                   static_cast<double>(ring.bandwidth) / 1e9);
+  }
+  return line + " GB/s\n";
+}
+
 } // namespace
 
 std::string probeReport(const MachineProfile &profile,
@@ -157,6 +168,9 @@ std::string probeReport(const MachineProfile &profile,
                    static_cast<double>(cpu.barrierNs) / 1e3);
   if (!profile.diskCurve.empty()) {
     report += diskTable(profile.diskCurve);
+  }
+  if (!profile.diskRings.empty()) {
+    report += ringLine(profile.diskRings);
   }
   return report;
 }

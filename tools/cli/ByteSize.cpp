@@ -51,4 +51,15 @@ Result<std::optional<uint64_t>> byteSizeOf(const Invocation &invocation,
   return std::optional(*size);
 }
 
+Result<std::optional<uint64_t>> ramOf(const Invocation &invocation) {
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ram,
+                       byteSizeOf(invocation, "--ram"));
+  if (ram == uint64_t{0}) {
+    return usageError(
+        "--ram: nothing runs without RAM; give a size above 0, or "
+        "leave the option out to use the memory of the machine");
+  }
+  return ram;
+}
+
 } // namespace air::cli

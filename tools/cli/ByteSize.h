@@ -21,6 +21,10 @@ Result<uint64_t> parseByteSize(const std::string &text);
 Result<std::optional<uint64_t>> byteSizeOf(const Invocation &invocation,
                                            const std::string &option);
 
+/// Returns the size that --ram was given, or nullopt if it was not given. In
+/// addition to the errors of byteSizeOf(), 0 is a Usage error.
+Result<std::optional<uint64_t>> ramOf(const Invocation &invocation);
+
 } // namespace air::cli
 
 #endif // AIRPACK_TOOLS_CLI_BYTESIZE_H

@@ -45,6 +45,9 @@ struct Option {
   std::optional<double> minimum; ///< for Integer and Number
   std::optional<double> maximum;
   std::vector<std::string> choices; ///< for Choice
+  /// If it is set, the option may be given without a value and then has this one.
+  /// A value must be written with '='.
+  std::optional<std::string> impliedValue = std::nullopt;
 };
 
 struct Positional {

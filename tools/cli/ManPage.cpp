@@ -50,7 +50,8 @@ std::string optionTag(const Option &option) {
                         ? bold(option.name)
                         : bold(option.shortName) + ", " + bold(option.name);
   if (option.kind != ValueKind::Flag) {
-    tag += " \\fI" + roff(valueNameOf(option)) + "\\fR";
+    const std::string value = "\\fI" + roff(valueNameOf(option)) + "\\fR";
+    tag += option.impliedValue ? "[=" + value + "]" : " " + value;
   }
   return tag;
 }

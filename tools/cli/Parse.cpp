@@ -205,6 +205,8 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
                         quoted(*value));
     }
     value = "";
+  } else if (!value && option->impliedValue) {
+    value = option->impliedValue;
   } else if (!value) {
     if (index + 1 == args.size()) {
       return usageError("option " + option->name + " needs a value, " +

@@ -112,7 +112,8 @@ std::string optionHeading(const Option &option) {
                             ? option.name
                             : option.shortName + ", " + option.name;
   if (option.kind != ValueKind::Flag) {
-    heading += " " + valueNameOf(option);
+    heading += option.impliedValue ? "[=" + valueNameOf(option) + "]"
+                                   : " " + valueNameOf(option);
   }
   return heading;
 }

@@ -207,6 +207,23 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
   return time;
 }
 
+double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
+                    uint64_t weightBytes) {
+  const DTypeInfo &type = info(spec.dtype);
+  const double blockBytes = kRowLanes * static_cast<double>(kCostColumns) *
+                            static_cast<double>(type.blockBytes) /
+                            static_cast<double>(type.blockElements);
+  return static_cast<double>(weightBytes) / blockBytes *
+         predictBlock(spec, isa, 1).arithmetic / coreRates(isa).operationNs *
+         kVectorBytes;
+}
+
+uint64_t operandRate(const IsaTraits &isa) {
+  return static_cast<uint64_t>(static_cast<double>(isa.cpu.byteDotMixed) *
+                               kMixedOperandBytes) *
+         isa.cores;
+}
+
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa) {
   if (!coreRates(isa).isKnown) {
     return true;

@@ -72,6 +72,16 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
+/// The arithmetic of a matmul of one token with `weightBytes` bytes of weights of
+/// spec.dtype, as the bytes of vector operands that take as long
+/// (kMixedOperandBytes in CpuRates.h): 64 for each vector operation of the model
+/// above.
+double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
+                    uint64_t weightBytes);
+/// The bytes of operands that all cores together process per second; 0 if the
+/// profile does not state byte_dot_mixed.
+uint64_t operandRate(const IsaTraits &isa);
+
 /// Whether, for one token, two bytes per activation (I8x2) are worth their
 /// time, which means that one byte per activation would save little or no time.
 /// It saves none where memory is the limit. Memory counts as the limit only if

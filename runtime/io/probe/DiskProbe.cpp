@@ -1,6 +1,7 @@
 //===- DiskProbe.cpp - measures how fast a file is read -------------------===//
 #include "runtime/io/probe/DiskProbe.h"
 
+#include "formats/machine/HostFacts.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/io/BlockReader.h"
 #include "runtime/io/probe/BlockMemory.h"
@@ -11,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,18 +40,32 @@ constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// take some 2 seconds on a drive that reads 2 GB/s.
 constexpr double kSampleSeconds = 0.02;
 constexpr double kPromising = 0.8;
+/// The usual size first, then those that show whether it matters.
+constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
+                               128 * kMiB};
+constexpr double kRingShare = 0.2; ///< of the time
+
+double medianOf(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  return samples.empty() ? 0 : samples[(samples.size() - 1) / 2];
+}
+
+/// A rate for a profile, in which it is at least 1.
+uint64_t rounded(double rate) {
+  return static_cast<uint64_t>(std::llround(std::max(1.0, rate)));
+}
 
 struct Way {
   DiskRate rate;
   BlockReader *reader = nullptr;
   uint8_t *memory = nullptr;
-  std::vector<double> samples; ///< bytes per second
+  /// The size of the memory, if the blocks go to all of it one after the other;
+  /// 0 if it is only as large as the blocks in flight.
+  uint64_t ringBytes = 0;
+  uint64_t next = 0;                ///< place of the next block in the ring
+  std::vector<double> samples = {}; ///< bytes per second
 
-  double median() const {
-    std::vector<double> sorted = samples;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted.empty() ? 0 : sorted[(sorted.size() - 1) / 2];
-  }
+  double median() const { return medianOf(samples); }
 };
 
 /// The size of the file, if it is worth reading.
@@ -108,6 +124,11 @@ private:
   Status submit(Way &way, uint64_t slot);
   /// The ways that get another sample.
   std::vector<Way *> promising();
+  /// Measures rings of all sizes with the way of reading that is chosen from
+  /// `curve`, until `isOver` says that the time is over.
+  Result<std::vector<RingRate>>
+  measureRings(const std::vector<DiskRate> &curve,
+               const std::function<bool()> &isOver);
 
   uint64_t fileBytes = 0;
   uint64_t cursor = 0; ///< offset of the next block
@@ -161,8 +182,7 @@ Status Probe::prepare(int descriptor, const std::string &path) {
           if (reader != opened.end()) {
             ways.push_back({{method, block, depth, memory->first, 0},
                             reader->second,
-                            memory->second.data(),
-                            {}});
+                            memory->second.data()});
           }
         }
       }
@@ -179,7 +199,12 @@ Status Probe::submit(Way &way, uint64_t slot) {
   if (cursor > fileBytes - block) {
     cursor = 0;
   }
-  const BlockRequest request{cursor, block, way.memory + slot * block, slot};
+  uint64_t place = slot * block;
+  if (way.ringBytes != 0) {
+    place = way.next;
+    way.next = place + 2 * block > way.ringBytes ? 0 : place + block;
+  }
+  const BlockRequest request{cursor, block, way.memory + place, slot};
   cursor += block;
   return way.reader->submit(request);
 }
@@ -202,7 +227,8 @@ Status Probe::sample(Way &way) {
       blocks = 0;
     }
     time = now - start;
-    if (blocks >= 2 * way.rate.depth && time >= kSampleSeconds) {
+    if (blocks >= 2 * way.rate.depth && time >= kSampleSeconds &&
+        blocks * way.rate.blockBytes >= way.ringBytes) {
       break;
     }
     AIR_RETURN_IF_ERROR(submit(way, done.id));
@@ -235,6 +261,60 @@ std::vector<Way *> Probe::promising() {
   return chosen;
 }
 
+Result<std::vector<RingRate>>
+Probe::measureRings(const std::vector<DiskRate> &curve,
+                    const std::function<bool()> &isOver) {
+  std::vector<RingRate> rings;
+  const DiskRate chosen = chooseDiskRate(curve);
+  const auto way =
+      std::find_if(ways.begin(), ways.end(), [&](const Way &candidate) {
+        return compareDiskRates(candidate.rate, chosen) == 0;
+      });
+  // All rings are in the same memory. If the system has none for the largest
+  // ones, or if they would take much of it, the others are enough.
+  const uint64_t capacity = memoryCapacity("");
+  std::vector<uint64_t> bytes(std::begin(kRings), std::end(kRings));
+  std::erase_if(bytes, [&](uint64_t size) {
+    return capacity != 0 && size > capacity / 8;
+  });
+  std::optional<BlockMemory> memory;
+  while (!bytes.empty() && !memory) {
+    const uint64_t most = *std::max_element(bytes.begin(), bytes.end());
+    if (Result<BlockMemory> made =
+            BlockMemory::create(most, chosen.hugePages)) {
+      memory = *std::move(made);
+    } else {
+      std::erase(bytes, most);
+    }
+  }
+  std::vector<Way> sizes;
+  for (uint64_t size : bytes) {
+    Way &ring = sizes.emplace_back(*way);
+    ring.memory = memory->data();
+    ring.ringBytes = size;
+    ring.samples.clear();
+  }
+  // One sample of the first size is taken in any case.
+  bool isFirst = true;
+  do {
+    for (Way &ring : sizes) {
+      if (isFirst || !isOver()) {
+        AIR_RETURN_IF_ERROR(sample(ring));
+      }
+      isFirst = false;
+    }
+  } while (!isOver() && !sizes.empty());
+  for (const Way &ring : sizes) {
+    if (!ring.samples.empty()) {
+      rings.push_back({ring.ringBytes, rounded(ring.median())});
+    }
+  }
+  std::sort(
+      rings.begin(), rings.end(),
+      [](const RingRate &a, const RingRate &b) { return a.bytes < b.bytes; });
+  return rings;
+}
+
 Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
                                    double seconds) {
   const double start = monotonicSeconds();
@@ -246,9 +326,10 @@ Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
     }
     AIR_RETURN_IF_ERROR(sample(ways[i]));
   }
-  while (elapsed() < seconds) {
+  const double forCurve = seconds * (1 - kRingShare);
+  while (elapsed() < forCurve) {
     for (Way *way : promising()) {
-      if (elapsed() >= seconds) {
+      if (elapsed() >= forCurve) {
         break;
       }
       AIR_RETURN_IF_ERROR(sample(*way));
@@ -257,8 +338,7 @@ Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
   DiskProbeResult result;
   for (Way &way : ways) {
     if (!way.samples.empty()) {
-      way.rate.bandwidth =
-          static_cast<uint64_t>(std::llround(std::max(1.0, way.median())));
+      way.rate.bandwidth = rounded(way.median());
       result.curve.push_back(way.rate);
     }
   }
@@ -266,6 +346,9 @@ Result<DiskProbeResult> Probe::run(int descriptor, const std::string &path,
             [](const DiskRate &a, const DiskRate &b) {
               return compareDiskRates(a, b) < 0;
             });
+  AIR_ASSIGN_OR_RETURN(result.rings, measureRings(result.curve, [&] {
+                         return elapsed() >= seconds;
+                       }));
   result.notes = std::move(notes);
   return result;
 }

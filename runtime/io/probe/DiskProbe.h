@@ -13,6 +13,11 @@
 // sample, the rest is not measured. A rate is the median of its samples; that
 // of a combination that is far from the best is from a single sample.
 //
+// These samples read to as little memory as possible. A plan reads to a ring of
+// some 24 MiB or more, which may not fit in a cache, so the last fifth of the time
+// goes to samples of the chosen combination with rings of 8, 24, 64 and 128 MiB,
+// the usual size first. Each of them fills the ring at least once.
+//
 // The file should be on the disk that will hold plans. Reads past the page
 // cache may still come from a cache of the drive, of its controller or of the
 // host of a virtual machine, above all if the file has just been written.
@@ -35,6 +40,8 @@ inline constexpr uint64_t kFewestProbeBytes = uint64_t{32} << 20;
 
 struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
+  /// Sorted by size; empty if the system has no memory for such rings.
+  std::vector<RingRate> rings;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.
   std::vector<std::string> notes;

@@ -4,8 +4,8 @@
 #include "ForeignRun.h"
 
 #include "codegen/KernelBindings.h"
-#include "codegen/layout/PackLayout.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/PackLayout.h"
 #include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
 

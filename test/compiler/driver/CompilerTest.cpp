@@ -1,14 +1,16 @@
 //===- CompilerTest.cpp - compiles model files to plans -------------------===//
 #include "compiler/driver/Compiler.h"
 
-#include "codegen/layout/PackLayout.h"
 #include "formats/dtype/DType.h"
+#include "formats/plan/PackLayout.h"
 #include "formats/plan/PlanFile.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 namespace air::compiler {
 namespace {
@@ -90,9 +92,9 @@ TEST_P(EveryTinyModel, IsAValidPlanOfTheSourcesBytes) {
             .subspan(tensor->offset(), tensor->bytes());
     std::vector<uint8_t> expected = sourceBytes(compiler->source(), name);
     std::vector<uint8_t> unpacked(expected.size());
-    codegen::unpackRows(*dtypeFromId(tensor->dtype()),
-                        static_cast<Layout>(tensor->layout()), tensor->rows(),
-                        tensor->columns(), stored, unpacked);
+    unpackRows(*dtypeFromId(tensor->dtype()),
+               static_cast<Layout>(tensor->layout()), tensor->rows(),
+               tensor->columns(), stored, unpacked);
     EXPECT_EQ(unpacked, expected) << name;
     matrices += tensor->rows() > 1 ? 1 : 0;
   }
@@ -134,6 +136,37 @@ TEST(Compiler, NamesThePassesItHas) {
   Status status = compiler->run("no-such-pass");
   EXPECT_EQ(status.code(), ErrorCode::Usage);
   EXPECT_THAT(status.message(), HasSubstr("'no-such-pass'"));
+}
+
+std::string fileBytes(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Compiles and writes a model, and returns the bytes of the plan.
+std::string packed(CompileOptions options, const std::string &name) {
+  Result<Compiler> compiler = Compiler::load(std::move(options));
+  EXPECT_TRUE(compiler.isOk());
+  EXPECT_TRUE(compiler->run("").isOk());
+  Result<AtomicFile> output = AtomicFile::create(outputPath(name));
+  EXPECT_TRUE(output.isOk());
+  Result<uint64_t> bytes = compiler->write(*std::move(output), nullptr);
+  EXPECT_TRUE(bytes.isOk()) << bytes.status().message();
+  EXPECT_TRUE(PlanFile::open(outputPath(name)).isOk());
+  return fileBytes(outputPath(name));
+}
+
+// Kernels that are compiled while the weights are written give the same plan,
+// even if they turn out to be larger than what is reserved for them.
+TEST(Compiler, CompilingWhileWritingChangesNoByte) {
+  for (const uint64_t kernelBytes :
+       {KernelBuild::kReservedBytes, uint64_t{64}}) {
+    CompileOptions options = optionsFor("qwen2");
+    options.kernelBytes = kernelBytes;
+    const std::string before = packed(options, "before");
+    options.background = true;
+    EXPECT_TRUE(before == packed(options, "meanwhile")) << kernelBytes;
+  }
 }
 
 TEST(Compiler, FailuresKeepTheirCodes) {

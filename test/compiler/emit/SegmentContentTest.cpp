@@ -1,7 +1,7 @@
 //===- SegmentContentTest.cpp - makes segments from source tensors --------===//
 #include "compiler/emit/SegmentContent.h"
 
-#include "codegen/layout/PackLayout.h"
+#include "formats/plan/PackLayout.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,8 +82,8 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
                              6037, 256, 64, bytes}},
                            64 + bytes + 10};
     std::vector<uint8_t> expected(content.bytes, 0);
-    codegen::packRows(DType::Q8_0, layout, 6037, 256, joined,
-                      std::span<uint8_t>(expected).subspan(64, bytes));
+    packRows(DType::Q8_0, layout, 6037, 256, joined,
+             std::span<uint8_t>(expected).subspan(64, bytes));
     for (unsigned threads : {1U, 3U}) {
       EXPECT_EQ(produce(content, source.model, threads), expected);
     }
@@ -175,8 +175,8 @@ TEST(SegmentContent, SeveralTensorsKeepTheirPlaces) {
   float seven = 7.0F;
   std::memcpy(expected.data(), &seven, 4);
   std::memcpy(expected.data() + 256, &seven, 4);
-  codegen::packRows(DType::F16, Layout::X16, 20, 3, matrix->data,
-                    std::span<uint8_t>(expected).subspan(64, 192));
+  packRows(DType::F16, Layout::X16, 20, 3, matrix->data,
+           std::span<uint8_t>(expected).subspan(64, 192));
   EXPECT_EQ(bytes, expected);
 }
 

@@ -204,6 +204,40 @@ TEST(Budget, TooLittleForStreamingSaysWhatToDo) {
             "or less, or --ctx 896 or less");
 }
 
+TEST(Budget, APinnedShareHasOnePlacement) {
+  RamLimit limit{2048 * kMiB, "--ram gives"};
+  limit.pinned = 50;
+  const auto placements = planPlacements(manyWeights(), demand(), limit);
+  ASSERT_TRUE(placements.isOk()) << placements.status().message();
+  ASSERT_EQ(placements->size(), 1U);
+  EXPECT_EQ(placements->front().budget, limit.bytes);
+  // Half of each 64 MiB.
+  EXPECT_EQ(placements->front().weights.weights,
+            std::vector<uint64_t>(16, 32 * kMiB));
+  EXPECT_EQ(placements->front().weights.streamedBytes(), 512 * kMiB);
+}
+
+TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
+  // 512 MiB stay. A pass reads 512 MiB, of which the ring holds a 14th: 36.57
+  // MiB, which is at least the 32 MiB of a step and 4 MiB. All but the weights
+  // takes 77 MiB. With 45 %, 460.8 MiB stay, and the ring takes 40.2 MiB.
+  RamLimit limit{600 * kMiB, "--ram gives"};
+  limit.pinned = 50;
+  const Status status = planPlacements(manyWeights(), demand(), limit).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_EQ(
+      status.message(),
+      "--pin 50 needs 625.57 MiB of RAM (weights and ring 548.57 MiB, kv "
+      "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
+      "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
+      "47 or less, or more RAM");
+  // With 0 %, a 15th of the 1024 MiB that a pass reads is 68.27 MiB. Without
+  // --pin, a ring of 68 MiB would do.
+  limit.bytes = 145 * kMiB + 4096;
+  EXPECT_THAT(planPlacements(manyWeights(), demand(), limit).status().message(),
+              HasSubstr("no other --pin fits either"));
+}
+
 TEST(Budget, WithoutDiskTheWeightsMustFit) {
   const Status status = plan(demand(), 1000 * kMiB, manyWeights()).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);

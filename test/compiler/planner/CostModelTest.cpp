@@ -18,6 +18,27 @@ TEST(CostModel, TheSlowestLinkLimits) {
   EXPECT_EQ(prediction.links.size(), 2U);
 }
 
+TEST(CostModel, ArithmeticOverlapsReadingInPart) {
+  // Reading takes 100 ms. Of the 40 ms of arithmetic, three quarters are not
+  // hidden by it.
+  const LinkLoad reading = {"dram", 8'000'000'000, 80'000'000'000};
+  const LinkLoad arithmetic = {"cpu", 4'000'000'000, 100'000'000'000};
+  PassPrediction prediction = predictPass({reading, arithmetic});
+  EXPECT_EQ(prediction.nanoseconds, 130'000'000U);
+  EXPECT_EQ(prediction.limit, "dram");
+  // The disk works at the same time as the cores.
+  EXPECT_EQ(
+      predictPass({reading, arithmetic, {"disk", 120, 1'000}}).nanoseconds,
+      130'000'000U);
+  prediction = predictPass({reading, arithmetic, {"disk", 140, 1'000}});
+  EXPECT_EQ(prediction.nanoseconds, 140'000'000U);
+  EXPECT_EQ(prediction.limit, "disk");
+  // 300 ms of arithmetic hide a quarter of the reading.
+  prediction = predictPass({reading, {"cpu", 30, 100}});
+  EXPECT_EQ(prediction.nanoseconds, 375'000'000U);
+  EXPECT_EQ(prediction.limit, "cpu");
+}
+
 TEST(CostModel, RoundsTimeUpAndDoesNotOverflow) {
   // Reading 10 bytes at 3 bytes/s takes 3.33... s, which is rounded up to
   // 3333333334 ns.

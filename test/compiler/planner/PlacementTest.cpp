@@ -138,6 +138,41 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
+// All but 16 MiB fit. Two rings of the wanted size hold 64 MiB, so 32 MiB of the
+// room would be idle. Instead, a pass reads two rings of 16 MiB, each of which
+// holds the 8 MiB of a step and 8 MiB more.
+TEST(Placement, AlmostEverythingStays) {
+  const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
+  EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
+  EXPECT_EQ(placement.ringBytes, 16 * kMiB);
+  EXPECT_EQ(placement.streamedBytes(), 32 * kMiB);
+  EXPECT_EQ(placement.ramBytes(), 240 * kMiB);
+  // A ring must hold one read of 4 MiB in addition to what a step needs, so a
+  // pass reads at least 16 MiB, of which a step needs 4 MiB.
+  EXPECT_EQ(placed(fourEqual(), 248 * kMiB).streamedBytes(), 16 * kMiB);
+  EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
+}
+
+// A model of 40 segments of 1 MiB reads twice what is missing, too, although it
+// is smaller than two rings of the wanted size.
+TEST(Placement, SmallModelsUseAllOfTheRoom) {
+  WeightProblem problem;
+  for (; problem.steps < 40; ++problem.steps) {
+    problem.weights.push_back({kMiB, problem.steps, problem.steps});
+  }
+  for (uint64_t missing : {6, 10, 15, 19}) {
+    const WeightPlacement placement = placed(problem, (40 - missing) * kMiB);
+    // Shares are rounded down to pages, segment by segment.
+    EXPECT_NEAR(static_cast<double>(placement.streamedBytes()),
+                static_cast<double>(2 * missing * kMiB), 40.0 * kPage);
+    EXPECT_NEAR(static_cast<double>(placement.ramBytes()),
+                static_cast<double>((40 - missing) * kMiB), 40.0 * kPage);
+  }
+  // Less than 9 MiB cannot be read: two rings with 4 MiB and the rest of a
+  // segment.
+  EXPECT_LT(placed(problem, 39 * kMiB).streamedBytes(), 9 * kMiB);
+}
+
 // The ring must hold the 64 MiB of a step, and one read.
 TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   const WeightProblem problem = fourEqual();
@@ -316,7 +351,8 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
 }
 
 /// The most pages that stay in RAM with a ring that divides a pass evenly, found
-/// by trying all numbers of rings and many shares.
+/// by trying all numbers of rings and many shares. Two rings may be smaller than
+/// is wanted otherwise.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {
@@ -339,6 +375,10 @@ uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
     }
     const uint64_t wanted =
         largest + std::max<uint64_t>(16 * kMiB / kPage, (largest + 1) / 2);
+    const uint64_t two = (streamed + 1) / 2;
+    if (two >= largest + 4 * kMiB / kPage && (kept + two) * kPage <= room) {
+      best = std::max(best, kept);
+    }
     for (uint64_t rings = 2; rings < 64; ++rings) {
       const uint64_t ring = (streamed + rings - 1) / rings;
       if (ring >= wanted && (kept + ring) * kPage <= room) {
@@ -388,6 +428,57 @@ TEST(Placement, MoreRoomMeansLessToRead) {
       before = read;
     }
     EXPECT_EQ(before, 0U);
+  }
+}
+
+TEST(Placement, APinnedShareStays) {
+  // Of each 64 MiB, 16 MiB stay in RAM. The ring holds the 48 MiB that a step
+  // needs and half as much again, but a pass must fill it a whole number of
+  // times, and 192 / 72 is not one: so it fills a ring of 96 MiB twice.
+  const WeightProblem problem = fourEqual();
+  const uint64_t enough = (64 + 96) * kMiB;
+  Result<WeightPlacement> placement = pinWeights(problem, 25, enough);
+  ASSERT_TRUE(placement.isOk()) << placement.status().message();
+  EXPECT_EQ(placement->weights, std::vector<uint64_t>(4, 16 * kMiB));
+  EXPECT_EQ(placement->ringBytes, 96 * kMiB);
+  EXPECT_EQ(placement->streamedBytes(), 192 * kMiB);
+  EXPECT_TRUE(verifyWeights(problem, *placement, enough).isOk());
+  // With less room, the ring holds at least what a step needs and 4 MiB: a third
+  // of the pass is 64 MiB.
+  EXPECT_EQ(leastBytesPinned(problem, 25), (64 + 64) * kMiB);
+  placement = pinWeights(problem, 25, enough - 1);
+  ASSERT_TRUE(placement.isOk()) << placement.status().message();
+  EXPECT_EQ(placement->ringBytes, 64 * kMiB);
+  const Status refused = pinWeights(problem, 25, 127 * kMiB).status();
+  EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(refused.message(), HasSubstr("128.00 MiB"));
+  EXPECT_THAT(refused.message(), HasSubstr("127.00 MiB"));
+  // Everything stays, and nothing is read.
+  EXPECT_EQ(leastBytesPinned(problem, 100), 256 * kMiB);
+  EXPECT_TRUE(pinWeights(problem, 100, 256 * kMiB)->reads.empty());
+}
+
+TEST(Placement, EveryShareCanBePinned) {
+  std::mt19937_64 random(17);
+  for (int round = 0; round < 20; ++round) {
+    const WeightProblem problem = randomProblem(random);
+    for (uint32_t percent = 0; percent <= 100; percent += 5) {
+      const uint64_t least = leastBytesPinned(problem, percent);
+      for (uint64_t room : {least, residentBytes(problem) * 2}) {
+        const Result<WeightPlacement> placement =
+            pinWeights(problem, percent, room);
+        ASSERT_TRUE(placement.isOk()) << placement.status().message();
+        const Status verdict = verifyWeights(problem, *placement, room);
+        EXPECT_TRUE(verdict.isOk()) << percent << ": " << verdict.message();
+        PageByPage(problem, *placement).run();
+        for (size_t i = 0; i < problem.weights.size(); ++i) {
+          const WeightSegment &segment = problem.weights[i];
+          EXPECT_GE(placement->weights[i] + kPage,
+                    segment.bytes * percent / 100)
+              << percent;
+        }
+      }
+    }
   }
 }
 

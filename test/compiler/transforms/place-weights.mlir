@@ -1,6 +1,9 @@
 // RUN: air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024" --verify-diagnostics | FileCheck %s
 // RUN: not air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 ram=150000000 disk=false" 2>/dev/null | FileCheck %s --check-prefix=RAM
 // RUN: not air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 ram=150000000 disk=false" 2>&1 >/dev/null | FileCheck %s --check-prefix=NODISK
+// RUN: not air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 reference=true" 2>/dev/null | FileCheck %s --check-prefix=REFERENCE
+
+// RUN: air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 ram=260000000 pin=75" 2>/dev/null | FileCheck %s --check-prefix=PIN
 
 // The plan needs RAM for 1000 + 24 bytes of weights and an embedding table of
 // 400 bytes, all of which take a page each; a KV cache of 3 slots x 2 pages (for
@@ -20,6 +23,11 @@
 // CHECK-NEXT: }
 // CHECK-NEXT: plan.decision "ram" = "41943040" by default
 // CHECK-NOT: plan.decision
+
+// A reference plan also needs memory for eight reads of 1 MiB.
+
+// REFERENCE: plan.budget_item "process" ram bytes 16781312
+// REFERENCE-NEXT: plan.budget_item "staging" ram bytes 8388608
 
 // With --ram and without a disk, everything must fit in that much.
 
@@ -82,6 +90,15 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // CHECK-NEXT: plan.budget ram bytes 109107700
 // CHECK-NOT: plan.placement
 // CHECK: plan.decision "ram" = "218215412" by default
+
+// With 75 %, there is one placement, also if more would fit. The ring holds the 16
+// MiB that a step needs and 16 MiB more.
+
+// PIN: plan.placement resident [1000, 50331648, 50331648, 50331648, 50331648, 500, 0] ring 33554432 {{{$}}
+// PIN-NEXT: plan.budget ram bytes 260000000
+// PIN-NOT: plan.placement
+// PIN: plan.decision "ram" = "260000000" by user
+// PIN-NEXT: plan.decision "pin" = "75" by user
 
 // NODISK: error: the plan needs 272.11 MiB of RAM (weights 256.01 MiB, kv 96.00 KiB, activations 4.00 KiB, scratch 512 B, kernels 500 B, process 16.00 MiB), but --ram gives 143.05 MiB; leave out --disk 0, so that weights are read from the disk in every pass
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = [], measured = true, memory_bandwidth = 0 : i64, memory_bytes = 218215412 : i64, name = "t"}} {

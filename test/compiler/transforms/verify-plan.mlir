@@ -183,6 +183,94 @@ module {
 
 // -----
 
+// What the steps need is worked out from the row tiles of their dispatches: each
+// of the two parts of this matmul reads 16 rows of 2 MiB, which fill the ring.
+// The second part's rows are read too early, when the first part still uses its
+// own.
+
+// expected-error @+1 {{placement 0: read 1 may overwrite what read 0 has put into the ring before step 0 has run}}
+module {
+  plan.buffer @x row 524288
+  plan.buffer @y row 32
+  plan.segment @a weights codec none bytes 67108864
+  plan.tensor @a.t copy [#llm.weight<"a", F32, 32x524288>] as F32 rows 32 x 524288 bytes 67108864 in @a at 0
+  plan.segment @k kernels codec none bytes 500
+  plan.read @a before 0
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "a" {
+      plan.dispatch "k" {op = "matmul", n = 32 : i64, k = 524288 : i64} (<read buffer @x>, <read tensor @a.t>, <write buffer @y>) tiles 2 tile_rows 16 part 0 to 1 overlap
+    }
+    plan.step matmul "a.1" {
+      plan.dispatch "k" {op = "matmul", n = 32 : i64, k = 524288 : i64} (<read buffer @x>, <read tensor @a.t>, <write buffer @y>) tiles 2 tile_rows 16 part 1 to 2
+    }
+  }
+  plan.placement resident [0, 500] ring 33554432 {
+    plan.budget_item "weights" ram bytes 33554432
+    plan.budget_item "ring" ram bytes 33554432
+    plan.stream @a at 0 bytes 33554432 to 0 before 0 after -1
+    plan.stream @a at 33554432 bytes 33554432 to 0 before 1 after -1
+  }
+}
+
+// -----
+
+// The second part's rows are read too late.
+
+// expected-error @+1 {{placement 0: read 1 is made after step 1 and before step 1, which is out of order or too late for step 1}}
+module {
+  plan.buffer @x row 524288
+  plan.buffer @y row 32
+  plan.segment @a weights codec none bytes 67108864
+  plan.tensor @a.t copy [#llm.weight<"a", F32, 32x524288>] as F32 rows 32 x 524288 bytes 67108864 in @a at 0
+  plan.segment @k kernels codec none bytes 500
+  plan.read @a before 0
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "a" {
+      plan.dispatch "k" {op = "matmul", n = 32 : i64, k = 524288 : i64} (<read buffer @x>, <read tensor @a.t>, <write buffer @y>) tiles 2 tile_rows 16 part 0 to 1 overlap
+    }
+    plan.step matmul "a.1" {
+      plan.dispatch "k" {op = "matmul", n = 32 : i64, k = 524288 : i64} (<read buffer @x>, <read tensor @a.t>, <write buffer @y>) tiles 2 tile_rows 16 part 1 to 2
+    }
+  }
+  plan.placement resident [0, 500] ring 33554432 {
+    plan.budget_item "weights" ram bytes 33554432
+    plan.budget_item "ring" ram bytes 33554432
+    plan.stream @a at 0 bytes 33554432 to 0 before 0 after -1
+    plan.stream @a at 33554432 bytes 33554432 to 0 before 1 after 1
+  }
+}
+
+// -----
+
+// The last rows of the first part are read for the second one only.
+
+// expected-error @+1 {{placement 0: read 1 is made after step 0 and before step 1, which is out of order or too late for step 0}}
+module {
+  plan.buffer @x row 524288
+  plan.buffer @y row 32
+  plan.segment @a weights codec none bytes 67108864
+  plan.tensor @a.t copy [#llm.weight<"a", F32, 32x524288>] as F32 rows 32 x 524288 bytes 67108864 in @a at 0
+  plan.segment @k kernels codec none bytes 500
+  plan.read @a before 0
+  plan.program @m1 tokens 1 to 16 {
+    plan.step matmul "a" {
+      plan.dispatch "k" {op = "matmul", n = 32 : i64, k = 524288 : i64} (<read buffer @x>, <read tensor @a.t>, <write buffer @y>) tiles 2 tile_rows 16 part 0 to 1 overlap
+    }
+    plan.step matmul "a.1" {
+      plan.dispatch "k" {op = "matmul", n = 32 : i64, k = 524288 : i64} (<read buffer @x>, <read tensor @a.t>, <write buffer @y>) tiles 2 tile_rows 16 part 1 to 2
+    }
+  }
+  plan.placement resident [0, 500] ring 33554432 {
+    plan.budget_item "weights" ram bytes 33554432
+    plan.budget_item "ring" ram bytes 33554432
+    plan.stream @a at 0 bytes 29360128 to 0 before 0 after -1
+    plan.stream @a at 29360128 bytes 33554432 to 29360128 before 1 after 0
+    plan.stream @a at 62914560 bytes 4194304 to 29360128 before 1 after 0
+  }
+}
+
+// -----
+
 // The item for the weights states less than what stays in RAM.
 
 // expected-error @+1 {{placement 0: the weights and the ring take 16384 bytes of the 12288 that are left for them}}

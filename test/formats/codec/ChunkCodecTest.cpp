@@ -1,5 +1,6 @@
 //===- ChunkCodecTest.cpp - what is decoded is what was encoded -----------===//
 #include "formats/codec/ChunkCodec.h"
+#include "formats/codec/PlaneDecode.h"
 
 #include <bit>
 #include <cstring>
@@ -158,14 +159,48 @@ TEST(Planes, HasTheDocumentedForm) {
   EXPECT_EQ((*coded)[0], 120); // code 0
   EXPECT_EQ((*coded)[7], 0);
   EXPECT_EQ((*coded)[16 + 5], 0x80 | 5);
-  // Value 17 is in group 1, lane 1: bit 1 of byte 1 of all three planes.
+  // Value 17 is bit 1 of byte 2 of each of the three words of the first block.
   const size_t codes = 16 + 256;
-  for (size_t plane = 0; plane < 3; ++plane) {
-    for (size_t lane = 0; lane < 16; ++lane) {
-      EXPECT_EQ((*coded)[codes + plane * 16 + lane], lane == 1 ? 2 : 0);
+  for (size_t word = 0; word < 3; ++word) {
+    for (size_t byte = 0; byte < 8; ++byte) {
+      EXPECT_EQ((*coded)[codes + word * 8 + byte], byte == 2 ? 2 : 0);
     }
   }
-  EXPECT_EQ((*coded)[codes + 2 * 48], 3); // the first escape
+  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the first escape
+  // What follows the last whole block of 64 values comes last.
+  const size_t coded256 = coded->size();
+  raw.insert(raw.end(), {1, 2, 3});
+  const Result<Bytes> longer = encodeChunk(ChunkCodec::Planes, raw);
+  ASSERT_TRUE(longer);
+  ASSERT_EQ(longer->size(), coded256 + 3);
+  EXPECT_EQ(longer->back(), 3);
+}
+
+/// This machine may have only some of the instruction sets.
+TEST(Planes, EveryInstructionSetDecodesTheSame) {
+  Bytes raw = normalNumbers(size_t{128} * 37, 3);
+  const Bytes noise = randomBytes(1000, 4); // has many escapes
+  std::copy(noise.begin(), noise.end(), raw.begin() + 500);
+  const Result<Bytes> coded = encodeChunk(ChunkCodec::Planes, raw);
+  ASSERT_TRUE(coded);
+  const size_t values = raw.size() / 2;
+  codec::Planes planes;
+  planes.exponents = coded->data();
+  planes.fractions = planes.exponents + 16;
+  planes.codes = planes.fractions + values;
+  planes.escapes = planes.codes + values * 3 / 8;
+  planes.blocks = values / 64;
+  for (codec::DecodePlanesFn decode :
+       {codec::DecodePlanesFn{codec::decodePlanesPlain},
+        codec::planeDecoderAvx2(), codec::planeDecoderAvx512()}) {
+    if (decode == nullptr) {
+      continue;
+    }
+    // One byte in front makes the output unaligned.
+    Bytes back(raw.size() + 1);
+    decode(planes, back.data() + 1);
+    EXPECT_TRUE(std::equal(raw.begin(), raw.end(), back.begin() + 1));
+  }
 }
 
 TEST(ChunkCodec, NoneIsNoCodec) {

@@ -357,7 +357,8 @@ constexpr ErrorCode kCorrupt = ErrorCode::Corrupt;
 
 const Refused kRefused[] = {
     {"UnknownModel", ErrorCode::Unsupported,
-     "'t5' is not supported; 'llama' (SentencePiece) and 'gpt2'",
+     "'t5' is not supported; 'llama' (SentencePiece), 'gpt2' (byte-level "
+     "BPE) and 'gemma4' (BPE) are",
      [] { return GgufBuilder().text("tokenizer.ggml.model", "t5"); }},
     {"ModelIsNumber", kCorrupt, "'tokenizer.ggml.model' is not a string",
      [] { return GgufBuilder().value<uint32_t>("tokenizer.ggml.model", 1); }},

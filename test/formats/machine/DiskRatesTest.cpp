@@ -75,6 +75,19 @@ TEST(DiskRates, TheChoiceIsTheLeastMemoryThatIsFastEnough) {
   EXPECT_EQ(unknown.method, IoMethod::Uring);
 }
 
+TEST(DiskRates, TheBandwidthIsThatOfTheUsualRing) {
+  const DiskRate curve[] = {{IoMethod::Uring, kMiB, 2, true, 2900},
+                            {IoMethod::Uring, kMiB, 4, true, 3100}};
+  const RingRate rings[] = {
+      {8 * kMiB, 3000}, {24 * kMiB, 2800}, {64 * kMiB, 2100}};
+  EXPECT_EQ(streamingBandwidth(curve, rings), 2800u);
+  EXPECT_EQ(streamingBandwidth(curve, {rings + 2, 1}), 2100u);
+  // A smaller ring says nothing about the usual one.
+  EXPECT_EQ(streamingBandwidth(curve, {rings, 1}), 3100u);
+  EXPECT_EQ(streamingBandwidth(curve, {}), 3100u);
+  EXPECT_EQ(streamingBandwidth({}, {}), 0u);
+}
+
 TEST(DiskRates, JsonIsAsDocumented) {
   MachineProfile profile;
   profile.name = "box";
@@ -84,6 +97,7 @@ TEST(DiskRates, JsonIsAsDocumented) {
   profile.memlockLimit = 4;
   profile.memoryCurve = {{1, 5}, {2, 6}};
   profile.diskCurve = {{IoMethod::Uring, 4096, 2, true, 7}};
+  profile.diskRings = {{8, 9}};
   const std::string json = toJson(profile);
   EXPECT_THAT(json, HasSubstr("  \"measured\": false,\n"
                               "  \"memory_limit\": 3,\n"
@@ -107,6 +121,12 @@ TEST(DiskRates, JsonIsAsDocumented) {
                               "        \"depth\": 2,\n"
                               "        \"huge_pages\": true,\n"
                               "        \"bandwidth\": 7\n"
+                              "      }\n"
+                              "    ],\n"
+                              "    \"rings\": [\n"
+                              "      {\n"
+                              "        \"bytes\": 8,\n"
+                              "        \"bandwidth\": 9\n"
                               "      }\n"
                               "    ]\n"
                               "  }\n"
@@ -145,8 +165,9 @@ TEST(DiskRates, CurvesAreSorted) {
 TEST(DiskRates, BadFilesNameTheField) {
   expectCorrupt(with("\"disk\": []"),
                 "disk' is an array; it must be an object");
-  expectCorrupt(with("\"disk\": {\"rate\": 1}"),
-                "disk.rate' is not known; the object has cached and curve");
+  expectCorrupt(
+      with("\"disk\": {\"rate\": 1}"),
+      "disk.rate' is not known; the object has cached, curve and rings");
   expectCorrupt(with("\"disk\": {\"cached\": \"no\"}"),
                 "disk.cached' is \"no\"; it must be unknown");
   expectCorrupt(with("\"disk\": {\"cached\": true}"),
@@ -193,6 +214,44 @@ TEST(DiskRates, BadFilesNameTheField) {
   }
   expectCorrupt(withCurve(many),
                 "disk.curve' has 1025 rates; at most 1024 are allowed");
+}
+
+TEST(RingRates, AreSorted) {
+  Result<MachineProfile> profile = parseProfile(
+      with("\"disk\": {\"rings\": [{\"bytes\": 9, \"bandwidth\": 1}, "
+           "{\"bytes\": 3, \"bandwidth\": 2}]}"),
+      "m.json");
+  ASSERT_TRUE(profile) << profile.status().message();
+  EXPECT_THAT(profile->diskRings, ElementsAre(RingRate{3, 2}, RingRate{9, 1}));
+  Result<MachineProfile> back = parseProfile(toJson(*profile), "m.json");
+  ASSERT_TRUE(back) << back.status().message();
+  EXPECT_EQ(*back, *profile);
+}
+
+TEST(RingRates, BadFilesNameTheField) {
+  const auto rings = [](const std::string &rates) {
+    return with("\"disk\": {\"rings\": " + rates + "}");
+  };
+  expectCorrupt(rings("1"), "disk.rings' is 1; it must be an array");
+  expectCorrupt(rings("[1]"), "disk.rings[0]' is 1; it must be an object");
+  expectCorrupt(rings("[{\"bytes\": 1}]"),
+                "disk.rings[0].bandwidth' is missing; a rate has bytes and "
+                "bandwidth");
+  expectCorrupt(rings("[{\"bytes\": 1, \"bandwidth\": 1, \"x\": 1}]"),
+                "disk.rings[0].x' is not known");
+  expectCorrupt(rings("[{\"bytes\": 0, \"bandwidth\": 1}]"),
+                "disk.rings[0].bytes' is 0; it must be");
+  expectCorrupt(rings("[{\"bytes\": 1, \"bandwidth\": -1}]"),
+                "disk.rings[0].bandwidth' is -1");
+  expectCorrupt(rings("[{\"bytes\": 5, \"bandwidth\": 1}, "
+                      "{\"bytes\": 5, \"bandwidth\": 2}]"),
+                "disk.rings' has two rates of a ring of 5 bytes");
+  std::string many = "[1";
+  for (int i = 0; i < 64; ++i) {
+    many += ",1";
+  }
+  expectCorrupt(rings(many + "]"),
+                "disk.rings' has 65 rates; at most 64 are allowed");
 }
 
 TEST(ThreadRates, BadFilesNameTheField) {

@@ -49,6 +49,10 @@ void splitHead(plan::PlanT &p);
 std::vector<Case> partCases();
 std::vector<Change> validParts();
 
+/// The cases of the rules for reference plans, and plans that satisfy them.
+std::vector<Case> referenceCases();
+std::vector<Change> validReferences();
+
 } // namespace air::test
 
 #endif // AIRPACK_TEST_FORMATS_PLAN_PLANCASES_H

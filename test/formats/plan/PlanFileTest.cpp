@@ -158,7 +158,7 @@ TEST_F(PlanFileTest, WriterRefusesWhatTheReaderWould) {
 
 TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
   SmallPlan small = makeSmallPlan();
-  // The plan claims that its kernels take 4 TiB, whose digests take 64 MiB.
+  // The plan claims that its kernels take 4 TiB, whose digests take 1 MiB.
   plan::SegmentT &kernels = *small.plan.segments[2];
   kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 42;
   for (const auto &placement : small.plan.placements) {
@@ -175,10 +175,10 @@ TEST_F(PlanFileTest, WriterFindsOutThatTheDiskIsTooSmall) {
 
 TEST_F(PlanFileTest, WriterFindsOutThatTheDigestsAreTooLarge) {
   SmallPlan small = makeSmallPlan();
-  // There is a digest of 16 bytes for each MiB, and the metadata has at most
+  // There is a digest of 16 bytes for each 64 MiB, and the metadata has at most
   // 256 MiB.
   plan::SegmentT &kernels = *small.plan.segments[2];
-  kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 50;
+  kernels.stored_bytes = kernels.raw_bytes = uint64_t{1} << 56;
   Result<PlanWriter> writer =
       PlanWriter::create(at("a.air"), std::move(small.plan));
   ASSERT_FALSE(writer);
@@ -186,13 +186,67 @@ TEST_F(PlanFileTest, WriterFindsOutThatTheDigestsAreTooLarge) {
   EXPECT_THAT(writer.status().message(), HasSubstr("metadata"));
 }
 
-// The kernels have two chunks of 1 MiB and one of 5 pages, the embedding table
+// A plan whose kernels turn out to be smaller than declared is the plan that
+// declares their size, except that its budgets have the larger size.
+TEST_F(PlanFileTest, SegmentsThatAreStillInTheMakingShrink) {
+  const SmallPlan small = makeSmallPlan();
+  constexpr uint64_t kMore = 3 * kPlanPageBytes;
+  const auto declared = [&](uint64_t kernels) {
+    SmallPlan plan = makeSmallPlan();
+    plan.plan.segments[2]->raw_bytes = kernels;
+    plan.plan.segments[2]->stored_bytes = kernels;
+    for (const auto &placement : plan.plan.placements) {
+      placement->resident[2] = kernels;
+      placement->items[1]->bytes = kMore;
+    }
+    return plan;
+  };
+  const uint64_t exact = small.segments[2].size();
+  for (const uint64_t kernels : {exact, kMore}) {
+    Result<PlanWriter> writer =
+        PlanWriter::create(at(kernels == kMore ? "late.air" : "early.air"),
+                           declared(kernels).plan);
+    ASSERT_TRUE(writer) << writer.status().message();
+    for (uint32_t i = 0; i < small.segments.size(); ++i) {
+      if (i == 2 && kernels == kMore) {
+        EXPECT_EQ(writer->shrinkSegment(2, kMore + 1).code(), ErrorCode::Usage);
+        EXPECT_EQ(writer->shrinkSegment(0, 1).code(), ErrorCode::Usage);
+        ASSERT_TRUE(writer->shrinkSegment(2, exact).isOk());
+      }
+      ASSERT_TRUE(
+          writer->writeSegment(i, oneSegment(small.segments[i])).isOk());
+    }
+    const Status finished = writer->finish();
+    ASSERT_TRUE(finished.isOk()) << finished.message();
+  }
+  EXPECT_EQ(contents(at("early.air")), contents(at("late.air")));
+  EXPECT_TRUE(PlanFile::open(at("late.air")));
+}
+
+// Weights of more than 256 KiB have several chunks, and so would kernels of more
+// than 64 MiB. The number of chunks is a part of the metadata's size.
+TEST_F(PlanFileTest, SegmentsKeepTheirNumberOfChunks) {
+  SmallPlan small = makeSmallPlan();
+  constexpr uint64_t kBytes = (uint64_t{64} << 20) + 1;
+  plan::SegmentT &kernels = *small.plan.segments[2];
+  kernels.raw_bytes = kernels.stored_bytes = kBytes;
+  for (const auto &placement : small.plan.placements) {
+    placement->resident[2] = placement->items[1]->bytes = kBytes;
+    placement->budgets[0]->bytes *= 1024;
+  }
+  Result<PlanWriter> writer =
+      PlanWriter::create(at("a.air"), std::move(small.plan));
+  ASSERT_TRUE(writer) << writer.status().message();
+  EXPECT_EQ(writer->shrinkSegment(2, kBytes - 1).code(), ErrorCode::Usage);
+}
+
+// The kernels have two chunks of 64 MiB and one of 5 pages, the embedding table
 // has one of 64 KiB and one of a page.
 TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
   constexpr uint64_t kMiB = uint64_t{1} << 20;
   SmallPlan small = makeSmallPlan();
   const std::pair<uint32_t, uint64_t> sizes[] = {
-      {2, 2 * kMiB + 4 * kPlanPageBytes + 1}, {3, kMiB / 16 + 1}};
+      {2, 128 * kMiB + 4 * kPlanPageBytes + 1}, {3, kMiB / 16 + 1}};
   for (const auto &[index, bytes] : sizes) {
     small.segments[index].resize(bytes, 7);
     small.segments[index][bytes - 1] = 8;
@@ -201,7 +255,7 @@ TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
   }
   for (const auto &placement : small.plan.placements) {
     placement->resident[2] = placement->items[1]->bytes = sizes[0].second;
-    placement->budgets[0]->bytes *= 8;
+    placement->budgets[0]->bytes *= 1024;
   }
   small.plan.placements[0]->resident[3] = sizes[1].second;
   small.plan.placements[0]->items[0]->bytes += sizes[1].second;
@@ -230,7 +284,7 @@ TEST_F(PlanFileTest, ChunksAreVerifiedOneByOne) {
   EXPECT_EQ(file->chunkCount(0), 1u);
   EXPECT_EQ(file->chunkBytes(0, 0), kPlanPageBytes);
   EXPECT_EQ(file->chunkCount(2), 3u);
-  EXPECT_EQ(file->chunkBytes(2, 1), kMiB);
+  EXPECT_EQ(file->chunkBytes(2, 1), 64 * kMiB);
   EXPECT_EQ(file->chunkBytes(2, 2), 5 * kPlanPageBytes);
   EXPECT_EQ(file->chunkCount(3), 2u);
   EXPECT_EQ(file->chunkBytes(3, 1), kPlanPageBytes);
@@ -289,7 +343,7 @@ TEST(PlanJson, IsJsonWithTheSchemasKeys) {
   EXPECT_EQ(json["sources"][0]["digest"], "07070707070707070707070707070707");
   EXPECT_EQ(json["kv"]["pages"], 6);
   EXPECT_EQ(json["buffers"][3]["is_output"], true);
-  EXPECT_EQ(json.size(), 19u); // the number of fields of Plan
+  EXPECT_EQ(json.size(), 20u); // the number of fields of Plan
 }
 
 TEST(PlanJson, ManyDigestsAreSummarised) {

@@ -180,6 +180,7 @@ std::vector<Case> factCases() {
          }
        })},
       {"plan.source", in([](P &p) { p.sources[0]->digest.pop_back(); })},
+      {"plan.source", in([](P &p) { p.sources[0]->header_bytes = 4243; })},
   };
 }
 
@@ -581,7 +582,7 @@ std::vector<Case> allCases() {
   std::vector<Case> all;
   for (const auto &part :
        {factCases(), segmentCases(), memoryCases(), programCases(), partCases(),
-        readCases(), placementCases()}) {
+        readCases(), placementCases(), referenceCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -663,7 +664,8 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         p.tokenizer->scores.clear();
       }),
   };
-  for (const std::vector<Change> &more : {validPlacements(), validParts()}) {
+  for (const std::vector<Change> &more :
+       {validPlacements(), validParts(), validReferences()}) {
     changes.insert(changes.end(), more.begin(), more.end());
   }
   for (size_t i = 0; i < changes.size(); ++i) {

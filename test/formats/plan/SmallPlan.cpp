@@ -266,6 +266,7 @@ void addProvenance(plan::PlanT &plan) {
   }
   auto source = std::make_unique<plan::SourceT>();
   source->bytes = 4242;
+  source->header_bytes = 96;
   source->digest.assign(16, 7);
   plan.sources.push_back(std::move(source));
   plan.codegen_fingerprint = "kernels 1";

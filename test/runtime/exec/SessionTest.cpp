@@ -553,7 +553,7 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
   }
 }
 
-TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacement) {
+TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   std::string root = temporaryPath("root");
   std::filesystem::create_directories(root + "/proc");
   auto setMemory = [&](uint64_t bytes) {
@@ -609,6 +609,15 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacement) {
   EXPECT_EQ(run().code(), ErrorCode::DoesNotFit);
   setMemory(needed + 4096);
   EXPECT_TRUE(run().isOk());
+  // After some passes with enough memory, the first placement is used again.
+  setMemory(uint64_t{1} << 30);
+  for (uint32_t i = 1; i < StreamStore::kPassesBeforeGrowth; ++i) {
+    ASSERT_TRUE(run().isOk());
+    EXPECT_EQ(session->streaming()->counters().placement, 1U);
+  }
+  ASSERT_TRUE(run().isOk());
+  EXPECT_EQ(session->streaming()->counters().placement, 0U);
+  ASSERT_TRUE(run().isOk());
   std::filesystem::remove_all(root);
 }
 

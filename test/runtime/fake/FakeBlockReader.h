@@ -6,6 +6,10 @@
 // only when wait() returns the request, so that a program that does not wait
 // computes with wrong bytes.
 //
+// Thread-safety: fail(), breakDown() and bytesRead() may be called at any time.
+// The other members may only be used while no request can be submitted or
+// waited for by another thread.
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_RUNTIME_FAKE_FAKEBLOCKREADER_H
 #define AIRPACK_TEST_RUNTIME_FAKE_FAKEBLOCKREADER_H
@@ -15,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <vector>
 
 namespace air::test {
@@ -32,8 +37,11 @@ public:
   /// Given the number of requests in flight, returns which of them completes
   /// next: 0 is the one that was submitted first. By default it is that one.
   std::function<size_t(size_t)> next;
-  /// A request that contains the byte at an offset fails with the status.
-  std::map<uint64_t, Status> failures;
+  /// The next `times` requests that contain the byte at the offset fail with the
+  /// status. 0 ends the failures at this offset.
+  void fail(uint64_t offset, Status status, uint64_t times = UINT64_MAX);
+  /// From now on, wait() fails, and no request completes.
+  void breakDown(Status status);
   /// All requests that were submitted, in this order.
   std::vector<rt::BlockRequest> submitted;
 
@@ -42,7 +50,16 @@ protected:
   Result<rt::BlockDone> finish() override;
 
 private:
+  struct Failure {
+    Status status;
+    uint64_t times = 0;
+  };
+
   std::vector<rt::BlockRequest> flying;
+  std::mutex mutex;
+  // Guarded by the mutex.
+  std::map<uint64_t, Failure> failures; ///< by offset
+  Status broken;
 };
 
 } // namespace air::test

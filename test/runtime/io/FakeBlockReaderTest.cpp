@@ -57,7 +57,7 @@ TEST_F(FakeBlockReaderTest, TheTestChoosesTheOrder) {
 }
 
 TEST_F(FakeBlockReaderTest, TheTestChoosesTheErrors) {
-  reader.failures[kPage + 5] = ioError("a bad sector");
+  reader.fail(kPage + 5, ioError("a bad sector"), 2);
   reader.file.resize(2 * kPage + 1);
   for (uint64_t i : {0, 1, 2}) {
     ASSERT_TRUE(reader.submit(page(i)).isOk());
@@ -65,6 +65,13 @@ TEST_F(FakeBlockReaderTest, TheTestChoosesTheErrors) {
   EXPECT_TRUE(reader.wait()->status.isOk());
   EXPECT_EQ(reader.wait()->status.message(), "a bad sector");
   EXPECT_THAT(reader.wait()->status.message(), HasSubstr("truncated"));
+  for (uint64_t time : {0, 1}) {
+    ASSERT_TRUE(reader.submit(page(1)).isOk());
+    EXPECT_EQ(reader.wait()->status.isOk(), time == 1);
+  }
+  ASSERT_TRUE(reader.submit(page(0)).isOk());
+  reader.breakDown(ioError("the ring is gone"));
+  EXPECT_EQ(reader.wait().status().message(), "the ring is gone");
 }
 
 } // namespace

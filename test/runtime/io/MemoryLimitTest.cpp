@@ -53,6 +53,7 @@ TEST_F(MemoryLimitTest, WithoutCgroupsItIsWhatTheMachineHas) {
   ASSERT_TRUE(room);
   EXPECT_EQ(room->free, 600 * 1024);
   EXPECT_EQ(room->limit, 1000u * 1024);
+  EXPECT_EQ(room->smallest, 1000u * 1024);
   EXPECT_EQ(room->file, at("proc/meminfo"));
   put("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 7 kB\n");
   EXPECT_EQ(limit.read()->free, 7 * 1024);
@@ -78,6 +79,49 @@ TEST_F(MemoryLimitTest, Version2SubtractsTheInactivePageCache) {
   room = limit.read();
   EXPECT_EQ(room->free, 1000);
   EXPECT_EQ(room->file, at("sys/fs/cgroup/box/job/memory.high"));
+}
+
+// Of nested groups, the one with the least room is not always the one with the
+// smallest limit.
+TEST_F(MemoryLimitTest, Version2HasLimitsInEveryAncestor) {
+  put("proc/self/cgroup", "0::/a/b/c\n");
+  putGroup("a/", "900000", 100000, 0);
+  putGroup("a/b/", "max", 90000, 0);
+  putGroup("a/b/c/", "max", 80000, 0);
+  MemoryLimit limit = MemoryLimit::open(root);
+  EXPECT_EQ(limit.read()->smallest, 900000u);
+  EXPECT_EQ(limit.read()->file, at("proc/meminfo"));
+  EXPECT_EQ(limit.read()->limit, 1000u * 1024);
+  // The other processes of the outermost group use nearly all of its memory.
+  putGroup("a/", "900000", 890000, 0);
+  putGroup("a/b/c/", "300000", 80000, 0);
+  std::optional<MemoryRoom> room = limit.read();
+  EXPECT_EQ(room->file, at("sys/fs/cgroup/a/memory.max"));
+  EXPECT_EQ(room->free, 10000);
+  EXPECT_EQ(room->limit, 900000u);
+  EXPECT_EQ(room->smallest, 300000u);
+  // The kernel slows down a process that exceeds memory.high, so it is a limit
+  // like memory.max, in whatever group it is.
+  put("sys/fs/cgroup/a/b/memory.high", "95000\n");
+  room = limit.read();
+  EXPECT_EQ(room->file, at("sys/fs/cgroup/a/b/memory.high"));
+  EXPECT_EQ(room->free, 5000);
+  EXPECT_EQ(room->smallest, 95000u);
+  // A limit that is raised to "max" is none any more.
+  put("sys/fs/cgroup/a/b/memory.high", "max\n");
+  putGroup("a/", "max", 890000, 0);
+  putGroup("a/b/c/", "max", 80000, 0);
+  EXPECT_EQ(limit.read()->file, at("proc/meminfo"));
+  EXPECT_EQ(limit.read()->smallest, 1000u * 1024);
+}
+
+TEST_F(MemoryLimitTest, Version2WithoutSomeFilesHasTheOtherLimits) {
+  put("proc/self/cgroup", "0::/box\n");
+  put("sys/fs/cgroup/box/memory.max", "500000\n");
+  put("sys/fs/cgroup/box/memory.current", "100000\n");
+  MemoryLimit limit = MemoryLimit::open(root);
+  EXPECT_EQ(limit.read()->free, 400000);
+  EXPECT_EQ(limit.read()->limit, 500000u);
 }
 
 TEST_F(MemoryLimitTest, Version1SubtractsTheCacheOfAllDescendants) {

@@ -51,6 +51,31 @@ std::pair<int, unsigned long> policy() {
   return {mode, nodes[0]};
 }
 
+// Which policy the kernel has for an address can be asked for on any machine,
+// even if it has a single node. All parts but the second are on node 0.
+TEST(NodePlacement, MemoryGetsThePolicyOfItsReaders) {
+  constexpr uint64_t kPages = 12;
+  void *mapped = mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  const auto *start = static_cast<const uint8_t *>(mapped);
+  const NodePart parts[] = {{0, 0, 1, 4}, {4000, 1, 2, 4}, {0, 2, 4, 4}};
+  preferNodes({start, kPages * kPage}, 8 * kPage, parts);
+  for (uint64_t page = 0; page < kPages; ++page) {
+    int mode = -1;
+    unsigned long nodes[16] = {};
+    ASSERT_EQ(syscall(SYS_get_mempolicy, &mode, nodes, 1024UL,
+                      start + page * kPage, MPOL_F_ADDR),
+              0);
+    // The parts have 3, 3 and 6 pages. A node that cannot exist changes nothing,
+    // and neither do the last four pages.
+    const bool isPlaced = page < 3 || (page >= 6 && page < 8);
+    EXPECT_EQ(mode, isPlaced ? MPOL_PREFERRED : MPOL_DEFAULT) << page;
+    EXPECT_EQ(nodes[0], isPlaced ? 1U : 0U) << page;
+  }
+  munmap(mapped, kPages * kPage);
+}
+
 TEST(NodePlacement, BringsPagesInAndLeavesThePolicy) {
   // The test maps a file, because plans are mapped files, too. None of the
   // file's pages has been read, so not all of them are in memory yet.

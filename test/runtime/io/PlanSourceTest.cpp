@@ -51,6 +51,11 @@ TEST_P(PlanSourceWith, GivesEverySegmentVerified) {
     EXPECT_EQ((*source)->segment(i).size(), plan.segmentBytes(i).size());
   }
   EXPECT_TRUE((*source)->settled());
+  // Kernels are not part of the load.
+  const uint64_t bytes =
+      plan.segmentBytes(0).size() + plan.segmentBytes(2).size();
+  EXPECT_EQ((*source)->loading().done, bytes);
+  EXPECT_EQ((*source)->loading().total, bytes);
   uint32_t again[] = {2, 0, 1, 0};
   EXPECT_TRUE((*source)->requireNow(again).isOk());
 }
@@ -75,6 +80,7 @@ TEST_P(PlanSourceWith, KernelsAloneDoNotSettleIt) {
   uint32_t kernels = 1;
   ASSERT_TRUE((*source)->requireNow(std::span(&kernels, 1)).isOk());
   EXPECT_TRUE(GetParam() != 0 || !(*source)->settled());
+  EXPECT_TRUE(GetParam() != 0 || (*source)->loading().done == 0);
 }
 
 TEST_P(PlanSourceWith, AChangedByteIsFoundWhereItMatters) {

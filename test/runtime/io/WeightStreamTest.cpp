@@ -1,12 +1,13 @@
 //===- WeightStreamTest.cpp - every step sees the right weights -----------===//
 //
 // The file is a sequence of 64-bit words, each of which is its own offset, so
-// that bytes from a wrong place are recognised. A reader in memory completes
-// its requests in random order, and only when they complete does it write. The
-// executor's part is played by the test.
+// that bytes from a wrong place are recognised. A FakeBlockReader completes its
+// requests in random order. The executor's part is played by the test.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/io/WeightStream.h"
+
+#include "test/runtime/fake/FakeBlockReader.h"
 
 #include <algorithm>
 #include <cstring>
@@ -15,51 +16,20 @@
 
 using namespace air;
 using namespace air::rt;
+using namespace air::test;
 
 namespace {
 
 constexpr uint64_t kPage = SegmentArena::kPageBytes;
 
-class MemoryReader final : public BlockReader {
-public:
-  explicit MemoryReader(uint32_t seed)
-      : BlockReader(IoMethod::Pread, 4), random(seed) {}
-
-  /// The first read that touches this offset fails.
-  std::atomic<uint64_t> failAt{~uint64_t{0}};
-  std::atomic<uint64_t> read{0};
-  /// From now on, no request completes.
-  std::atomic<bool> isBroken{false};
-
-protected:
-  Status start(const BlockRequest &request) override {
-    requests.push_back(request);
-    return Status::ok();
+/// The file, whose words are their own offsets.
+std::vector<uint8_t> wordsOf(uint64_t bytes) {
+  std::vector<uint8_t> file(bytes);
+  for (uint64_t i = 0; i < bytes; i += 8) {
+    std::memcpy(file.data() + i, &i, 8);
   }
-  Result<BlockDone> finish() override {
-    if (isBroken) {
-      return ioError("the reader is broken");
-    }
-    size_t chosen = random() % requests.size();
-    BlockRequest request = requests[chosen];
-    requests.erase(requests.begin() + static_cast<ptrdiff_t>(chosen));
-    if (failAt >= request.offset && failAt < request.offset + request.bytes) {
-      failAt = ~uint64_t{0};
-      std::memset(request.to, 0xee, request.bytes);
-      return BlockDone{request.id, ioError("the disk failed")};
-    }
-    for (uint64_t i = 0; i < request.bytes; i += 8) {
-      uint64_t word = request.offset + i;
-      std::memcpy(request.to + i, &word, 8);
-    }
-    read += request.bytes;
-    return BlockDone{request.id, Status::ok()};
-  }
-
-private:
-  std::mt19937 random;
-  std::vector<BlockRequest> requests;
-};
+  return file;
+}
 
 /// Places windows one after the other in the ring, and finds out for each of
 /// them the last step of any read whose bytes it overwrites: every page of a
@@ -164,10 +134,13 @@ Shape randomShape(std::mt19937 &random) {
 struct Executed {
   /// If `fails` is true, some read of the first pass fails.
   explicit Executed(uint32_t seed, bool fails = false)
-      : random(seed), reader(seed) {
-    shape = randomShape(random);
+      : random(seed), shape(randomShape(random)),
+        reader(wordsOf(3 * kPage + fileBytes()), 4) {
+    reader.next = [order = std::mt19937(seed)](size_t inFlight) mutable {
+      return order() % inFlight;
+    };
     if (fails) {
-      reader.failAt = 3 * kPage + random() % fileBytes();
+      failOnce();
     }
     Result<SegmentArena> made = SegmentArena::create(
         shape.schedule.segmentSizes(), shape.schedule.windows(),
@@ -194,6 +167,13 @@ struct Executed {
         WeightStream::start(shape.schedule, arena, std::move(input));
     EXPECT_TRUE(started) << started.status().message();
     stream = *std::move(started);
+  }
+
+  /// The next read of some byte fails.
+  void failOnce() {
+    reader.fail(failing, Status::ok(), 0);
+    failing = 3 * kPage + random() % fileBytes();
+    reader.fail(failing, ioError("the disk failed"), 1);
   }
 
   static bool isRight(std::span<const uint8_t> bytes, uint64_t offset) {
@@ -246,9 +226,19 @@ struct Executed {
     return sum;
   }
 
+  /// Per segment: the bytes that stay in memory.
+  std::vector<uint64_t> residentBytes() const {
+    std::vector<uint64_t> bytes(shape.schedule.segments.size());
+    for (const ScheduledRead &read : shape.schedule.reads) {
+      bytes[read.segment] += read.isResident ? read.bytes : 0;
+    }
+    return bytes;
+  }
+
   std::mt19937 random;
-  MemoryReader reader;
   Shape shape;
+  FakeBlockReader reader;
+  uint64_t failing = 0; ///< the offset that failOnce() has chosen
   SegmentArena arena = *SegmentArena::create({}, {}, 0);
   uint32_t changedSegment = 0;
   std::atomic<uint64_t> verified{0};
@@ -267,10 +257,10 @@ TEST_P(WeightStreamOf, EveryPassReadsEachByteOnce) {
   run.stream->pause();
   uint64_t streamed = run.shape.schedule.bytesPerPass();
   uint64_t expected = run.fileBytes() + (kPasses - 1) * streamed;
-  EXPECT_GE(run.reader.read, expected);
+  EXPECT_GE(run.reader.bytesRead(), expected);
   // The stream has read ahead for the next pass, at most as much as the ring
   // holds.
-  EXPECT_LE(run.reader.read,
+  EXPECT_LE(run.reader.bytesRead(),
             expected + std::min(run.shape.schedule.ringBytes, streamed));
   EXPECT_EQ(run.verified, run.fileBytes());
 }
@@ -313,10 +303,10 @@ TEST_P(WeightStreamOf, APassThatBeginsLateReadsOnlyWhatItNeeds) {
     }
   }
   run.stream->pause();
-  EXPECT_GE(run.reader.read, run.fileBytes() + needed);
+  EXPECT_GE(run.reader.bytesRead(), run.fileBytes() + needed);
   // What has been read ahead for a step that is left out is dropped, and so is
   // everything after it.
-  EXPECT_LE(run.reader.read,
+  EXPECT_LE(run.reader.bytesRead(),
             run.fileBytes() + whole + 25 * run.shape.schedule.ringBytes);
 }
 
@@ -325,7 +315,7 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
   uint32_t failures = 0;
   for (uint32_t pass = 0; pass < 12; ++pass) {
     if (pass != 0 && pass % 3 == 0) {
-      run.reader.failAt = 3 * kPage + run.random() % run.fileBytes();
+      run.failOnce();
     }
     Status status = run.pass();
     if (!status.isOk()) {
@@ -338,14 +328,68 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
   // that are resident, which are not read again.
   EXPECT_GE(failures, 1U);
   EXPECT_LE(failures, 4U);
-  run.reader.failAt = ~uint64_t{0};
+  run.reader.fail(run.failing, Status::ok(), 0);
   (void)run.pass();
   EXPECT_TRUE(run.pass().isOk());
 }
 
+TEST_P(WeightStreamOf, AnErrorInMidPassEndsThePassThatNeedsTheBytes) {
+  Executed run(GetParam());
+  ASSERT_TRUE(run.pass().isOk());
+  const ScheduledRead *failing = nullptr;
+  for (const ScheduledRead &read : run.shape.schedule.reads) {
+    if (!read.isResident && (failing == nullptr || run.random() % 2 == 0)) {
+      failing = &read;
+    }
+  }
+  if (failing == nullptr) {
+    GTEST_SKIP() << "nothing is read after the first pass";
+  }
+  const uint64_t offset =
+      run.shape.schedule.segments[failing->segment].fileOffset +
+      failing->offset + run.random() % failing->bytes;
+  run.reader.fail(offset, ioError("Input/output error"), 1);
+  // The bytes may have been read already for the second pass, but not for the
+  // third one.
+  uint32_t failures = 0;
+  for (int pass = 0; pass < 5; ++pass) {
+    Status status = run.pass();
+    if (!status.isOk()) {
+      EXPECT_EQ(status.message(), "Input/output error");
+      EXPECT_LE(pass, 1);
+      ++failures;
+    }
+  }
+  EXPECT_EQ(failures, 1U);
+}
+
+TEST_P(WeightStreamOf, AFileThatIsShorterForAWhileFailsForAWhile) {
+  Executed run(GetParam());
+  ASSERT_TRUE(run.pass().isOk());
+  if (run.shape.schedule.bytesPerPass() == 0) {
+    GTEST_SKIP() << "nothing is read after the first pass";
+  }
+  const std::vector<uint8_t> whole = run.reader.file;
+  run.stream->pause();
+  run.reader.file.resize(0);
+  ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
+  for (int pass = 0; pass < 3; ++pass) {
+    Status status = run.pass();
+    EXPECT_EQ(status.code(), ErrorCode::Io);
+    EXPECT_EQ(status.message(), "the file is truncated: it has 0 bytes");
+  }
+  run.stream->pause();
+  run.reader.file = whole;
+  ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
+  for (int pass = 0; pass < 3; ++pass) {
+    Status status = run.pass();
+    EXPECT_TRUE(status.isOk()) << status.message();
+  }
+}
+
 TEST_P(WeightStreamOf, ABrokenReaderEndsEveryPass) {
   Executed run(GetParam());
-  run.reader.isBroken = true;
+  run.reader.breakDown(ioError("the reader is broken"));
   // What was read before may serve the first pass or two, but not all of them.
   Status status;
   for (int pass = 0; pass < 4; ++pass) {
@@ -377,11 +421,18 @@ TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
 TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
   Executed run(GetParam());
   ASSERT_TRUE(run.pass().isOk());
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 4; ++round) {
     run.stream->pause();
+    std::vector<uint64_t> before = run.residentBytes();
     // In the first two rounds, no further bytes become resident; in the last
-    // one, they may.
+    // ones, they may.
     placeRandomly(run.random, run.shape, round < 2);
+    std::vector<uint64_t> after = run.residentBytes();
+    uint64_t added = 0;
+    for (size_t i = 0; i < after.size(); ++i) {
+      added += after[i] - std::min(before[i], after[i]);
+    }
+    uint64_t read = run.reader.bytesRead();
     const StreamSchedule &schedule = run.shape.schedule;
     Status status = run.arena.remap(schedule.windows(), schedule.ringBytes);
     ASSERT_TRUE(status.isOk()) << status.message();
@@ -390,6 +441,12 @@ TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
       status = run.pass();
       ASSERT_TRUE(status.isOk()) << status.message();
     }
+    // What stays resident is not read again, and what becomes resident once.
+    run.stream->pause();
+    uint64_t streamed = schedule.bytesPerPass();
+    EXPECT_GE(run.reader.bytesRead() - read, added + 3 * streamed);
+    EXPECT_LE(run.reader.bytesRead() - read,
+              added + 3 * streamed + std::min(schedule.ringBytes, streamed));
   }
 }
 
@@ -414,7 +471,7 @@ TEST(WeightStream, RefusesAScheduleThatCannotEnd) {
                     {1, 0, 2 * kPage, false, 1, 1, 0}};
   SegmentArena arena = *SegmentArena::create(
       schedule.segmentSizes(), schedule.windows(), schedule.ringBytes);
-  MemoryReader reader(1);
+  FakeBlockReader reader(wordsOf(4 * kPage), 4);
   StreamInput input;
   input.reader = &reader;
   EXPECT_EQ(WeightStream::start(schedule, arena, input).status().code(),

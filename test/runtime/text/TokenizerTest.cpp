@@ -206,4 +206,45 @@ TEST(TokenizerTest, Properties) {
   EXPECT_EQ(tokenizer.piece(INT32_MAX, true), "");
 }
 
+/// A BPE vocabulary whose tokens are spelled as text. Ids 3 to 258 are bytes.
+TokenizerData textBpe(const std::string &pre) {
+  const std::string mark = "\xe2\x96\x81";
+  TokenizerData data = smallSpm({mark, "a", "b", "\xc3\xa9", "ab", mark + "ab",
+                                 "\n", "\n\n"}); // 259 to 266
+  data.kind = TokenizerKind::Bpe;
+  data.pre = pre;
+  data.scores.clear();
+  data.addBos = false;
+  data.merges = {"a b", mark + " ab"};
+  return data;
+}
+
+TEST(TokenizerTest, BpeOfTokensSpelledAsText) {
+  Tokenizer gemma = tokenizerOf(textBpe("gemma4"));
+  auto ids = [&](const std::string &text) {
+    return gemma.encode(text, true, false);
+  };
+  EXPECT_THAT(ids("ab ab"), ElementsAre(263, 264));
+  EXPECT_THAT(ids(" b\xc3\xa9"), ElementsAre(259, 261, 262));
+  // U+2581 means a space, and a character without a token becomes bytes.
+  EXPECT_THAT(ids("\xe2\x96\x81"
+                  "ab"),
+              ElementsAre(264));
+  EXPECT_THAT(ids("\xe4\xb8\xad"), ElementsAre(3 + 0xe4, 3 + 0xb8, 3 + 0xad));
+  // A run of line feeds is taken whole if it is a token.
+  EXPECT_THAT(ids("a\n\nb\n"), ElementsAre(260, 266, 261, 265));
+  EXPECT_THAT(ids("\n\n\n"), ElementsAre(265, 265, 265));
+  EXPECT_EQ(decode(gemma, ids("ab \xc3\xa9\xe4\xb8\xad\n\n b")),
+            "ab \xc3\xa9\xe4\xb8\xad\n\n b");
+  Tokenizer sarvam = tokenizerOf(textBpe("sarvam-moe"));
+  EXPECT_THAT(sarvam.encode("a\n\nb", true, false),
+              ElementsAre(260, 265, 265, 261));
+  TokenizerData data = textBpe("gemma4");
+  data.types[3] = TokenType::Normal;
+  data.unknown = TokenizerData::kNoToken;
+  EXPECT_EQ(Tokenizer::create(data).status().message(),
+            "tokenizer: some bytes have no token and there is no unknown "
+            "token, so some text could not be encoded");
+}
+
 } // namespace

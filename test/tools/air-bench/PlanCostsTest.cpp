@@ -32,4 +32,14 @@ TEST(PlanCosts, PairsOfBf16AreADotProduct) {
   EXPECT_EQ(found.repeats, 1);
 }
 
+TEST(PlanCosts, PartsOfAStepHaveItsNameAndANumber) {
+  EXPECT_TRUE(isPartOf("layer.3.ffn_in.1", "layer.3.ffn_in", 1));
+  EXPECT_TRUE(isPartOf("head.12", "head", 12));
+  EXPECT_FALSE(isPartOf("head.2", "head", 1));
+  EXPECT_FALSE(isPartOf("head", "head", 1));
+  EXPECT_FALSE(isPartOf("head.1.1", "head", 1));
+  EXPECT_FALSE(isPartOf("layer.1", "head", 1));
+  EXPECT_FALSE(isPartOf("layer.3.attn_out", "layer.3.attn", 1));
+}
+
 } // namespace

@@ -62,6 +62,16 @@ TEST(PlanReport, TheNearerBoundCounts) {
   EXPECT_EQ(report.impossible, "");
 }
 
+TEST(PlanReport, ThePartsOfAStepAreOneStep) {
+  PlanMeasurement measured = measurement();
+  measured.steps[2].isFurtherPart = true;
+  const PlanReport report = evaluate(measured);
+  EXPECT_EQ(report.wholeSteps, 2U);
+  EXPECT_EQ(report.steps.size(), 3U);
+  EXPECT_EQ(report.kinds[0].steps, 1U);
+  EXPECT_DOUBLE_EQ(report.kinds[0].part.seconds, 13.25);
+}
+
 TEST(PlanReport, SumsGoByStepKindAndPass) {
   const PlanReport report = evaluate(measurement());
   ASSERT_EQ(report.kinds.size(), 2U);

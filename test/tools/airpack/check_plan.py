@@ -46,5 +46,5 @@ assert placement.get("ring_bytes", 0) == 0 and not placement.get("reads"), place
 
 assert {d["name"]: d["by"] for d in plan["decisions"]}["context"] in ("Model", "Default")
 (source,) = plan["sources"]
-assert sorted(source) == ["bytes", "digest"] and len(source["digest"]) == 32, source
+assert sorted(source) == ["bytes", "digest", "header_bytes"] and len(source["digest"]) == 32, source
 print("the plan holds")

@@ -29,7 +29,8 @@ TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
   ASSERT_TRUE(report) << report.status().message();
   EXPECT_DOUBLE_EQ(report->prefillRate, 200);
   EXPECT_DOUBLE_EQ(report->decodeRate, 5);
-  EXPECT_DOUBLE_EQ(report->predictedRate, 10);
+  EXPECT_DOUBLE_EQ(report->boundRate, 10);
+  EXPECT_DOUBLE_EQ(report->predictedRate, 0) << "the plan predicts nothing";
   EXPECT_DOUBLE_EQ(report->beta, 0.8);
   EXPECT_DOUBLE_EQ(report->eta, 0.5);
   EXPECT_DOUBLE_EQ(report->links[0].rate, 25e9);
@@ -47,7 +48,7 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
   Result<BenchReport> report = evaluate(measured);
   ASSERT_TRUE(report) << report.status().message();
   EXPECT_EQ(report->limitedBy, "disk");
-  EXPECT_DOUBLE_EQ(report->predictedRate, 8);
+  EXPECT_DOUBLE_EQ(report->boundRate, 8);
   EXPECT_DOUBLE_EQ(report->eta, 0.625);
   EXPECT_DOUBLE_EQ(report->beta, 0.8);
   EXPECT_DOUBLE_EQ(report->links[1].share, 0.625);
@@ -62,6 +63,36 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
   // The disk's limit counts as much as that of memory.
   measured.links[1].limitPerSecond = 1e9;
   EXPECT_EQ(evaluate(measured).status().code(), ErrorCode::Internal);
+}
+
+TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
+  BenchMeasurement measured = example();
+  measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
+  // Reading 8 GB at 40 GB/s takes 200 ms, and the arithmetic 100 ms, of which
+  // three quarters are not hidden. The disk needs 150 ms for 0.3 GB.
+  measured.planLinks = {
+      {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
+  rateFromLimits(measured);
+  EXPECT_DOUBLE_EQ(measured.planLinks[0].measuredRate, 40e9);
+  EXPECT_DOUBLE_EQ(measured.planLinks[1].measuredRate, 10e9);
+  EXPECT_DOUBLE_EQ(measured.planLinks[2].measuredRate, 2e9);
+  Result<BenchReport> report = evaluate(measured);
+  ASSERT_TRUE(report) << report.status().message();
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.275);
+  const nlohmann::json json =
+      nlohmann::json::parse(benchJson(measured, *report, "\"more\": 1,\n "));
+  EXPECT_NEAR(json["decode"]["predicted_tok_s"], 1 / 0.275, 1e-4);
+  EXPECT_EQ(json["prediction"][1]["name"], "cpu");
+  EXPECT_EQ(json["prediction"][1]["plan_gb_s"], 5);
+  EXPECT_EQ(json["prediction"][1]["measured_gb_s"], 10);
+  EXPECT_EQ(json["more"], 1);
+  EXPECT_NE(benchText(measured, *report).find("3.64 tok/s predicted"),
+            std::string::npos);
+  // At 1 GB/s, the disk needs 300 ms.
+  measured.planLinks[2].measuredRate = 1e9;
+  EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 1 / 0.3);
+  measured.planLinks[1].measuredRate = 0;
+  EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
 TEST(BenchReport, ARateAboveTheBoundIsAnErrorWithBothNumbers) {
@@ -126,7 +157,7 @@ TEST(BenchReport, JsonHoldsTheSameNumbers) {
   EXPECT_EQ(json["prefill"]["tok_s"], 200);
   EXPECT_EQ(json["prefill"]["gflop_s"], 4);
   EXPECT_EQ(json["decode"]["tok_s"], 5);
-  EXPECT_EQ(json["decode"]["predicted_tok_s"], 10);
+  EXPECT_EQ(json["decode"]["bound_tok_s"], 10);
   EXPECT_EQ(json["decode"]["beta"], 0.8);
   EXPECT_EQ(json["decode"]["eta"], 0.5);
   EXPECT_EQ(json["decode"]["p50_ms"], 200);

@@ -66,6 +66,8 @@ TEST(ProbeReport, HasLimitsThreadsAndTheDisk) {
                        {IoMethod::Uring, 1 << 20, 2, true, 2'000'000'000},
                        {IoMethod::Uring, 2 << 20, 2, true, 2'010'000'000},
                        {IoMethod::Buffered, 1 << 18, 1, false, 750'000'000}};
+  profile.diskRings = {{uint64_t{8} << 20, 2'100'000'000},
+                       {uint64_t{64} << 20, 1'400'000'000}};
   const std::string report = probeReport(profile, "a CPU");
   EXPECT_THAT(report, HasSubstr("memory     3.00 GiB, which a cgroup limits to "
                                 "3.00 GiB, 8.00 MiB may be locked\n"));
@@ -81,7 +83,8 @@ TEST(ProbeReport, HasLimitsThreadsAndTheDisk) {
                "  uring, 2.00 MiB, huge pages             -     2.01\n"
                "  buffered, 256.00 KiB, 4 KiB pages     0.75        -\n"
                "chosen for models: uring, 1.00 MiB, huge pages, depth 2, 2.00 "
-               "GB/s\n"));
+               "GB/s\n"
+               "to a ring of 8.00 MiB: 2.10, 64.00 MiB: 1.40 GB/s\n"));
 }
 
 TEST(ProbeReport, MemoryMayBeWithoutLimits) {

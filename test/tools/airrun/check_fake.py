@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_fake.py logits|bench|decode|prefill|probe FILE: checks outputs of airrun on the fake plan.
+"""check_fake.py logits|bench|decode|prefill|curve|probe FILE: checks outputs of airrun on the fake plan.
 check_fake.py saved FILE PROFILE: checks a saved probe against the profile that airrun printed.
 
 The model's formula is in test/runtime/fake/FakePlan.h.
@@ -66,6 +66,20 @@ def prefill(path):
     assert got["first_token_s"] > 0, got
 
 
+def curve(path):
+    with open(path) as file:
+        got = json.load(file)
+    assert [point["tokens"] for point in got["verify_curve"]] == [1, 2, 8], got
+    for point in got["verify_curve"]:
+        # The KV cache has 6 pages, and each sequence takes at least one.
+        assert (point["sequences"] is None) == (point["tokens"] == 8), point
+        for kind in ("one_sequence", "sequences")[:1 if point["tokens"] == 8 else 2]:
+            # All weights of this model stay in memory.
+            assert point[kind]["disk_bytes"] == 0 and point[kind]["seconds"] > 0, point
+            first = got["verify_curve"][0][kind]["seconds"]
+            assert abs(point[kind]["relative"] / (point[kind]["seconds"] / first) - 1) < 1e-3, point
+
+
 def probe(path):
     with open(path) as file:
         got = json.load(file)
@@ -89,7 +103,10 @@ def probe(path):
     assert disk["cached"] == "unknown" and len(disk["curve"]) >= 3, disk
     rates = [rate["bandwidth"] for rate in disk["curve"]]
     assert all(1e4 < rate < 1e12 for rate in rates), rates
-    assert got["disk_bandwidth"] == max(rates), got
+    # Plans read to a ring of some 24 MiB.
+    rings = {ring["bytes"]: ring["bandwidth"] for ring in disk["rings"]}
+    assert all(1e4 < rate < 1e12 for rate in rings.values()), rings
+    assert got["disk_bandwidth"] == rings[24 << 20], got
 
 
 def saved(path):
@@ -101,5 +118,5 @@ def saved(path):
     assert not names or names[0] in got["cpu_model"], (names, got)
 
 
-{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "probe": probe,
+{"logits": logits, "bench": bench, "decode": decode, "prefill": prefill, "curve": curve, "probe": probe,
  "saved": saved}[sys.argv[1]](sys.argv[2])

@@ -57,6 +57,22 @@ TEST(ByteSize, RefusesEverythingElse) {
               HasSubstr("at most 2^63 - 1 bytes"));
 }
 
+TEST(ByteSize, NothingRunsWithoutRam) {
+  cli::Invocation invocation;
+  EXPECT_EQ(*cli::ramOf(invocation), std::nullopt);
+  invocation.values["--ram"] = {"1"};
+  EXPECT_EQ(*cli::ramOf(invocation), 1u);
+  for (const char *none : {"0", "0KiB", "000GiB"}) {
+    invocation.values["--ram"] = {none};
+    EXPECT_EQ(cli::ramOf(invocation).status().code(), ErrorCode::Usage) << none;
+    EXPECT_THAT(cli::ramOf(invocation).status().message(),
+                HasSubstr("--ram: nothing runs without RAM"));
+  }
+  invocation.values["--ram"] = {"much"};
+  EXPECT_THAT(cli::ramOf(invocation).status().message(),
+              HasSubstr("--ram: 'much' is not a size"));
+}
+
 TEST(ByteSize, NamesTheOption) {
   cli::Invocation invocation;
   EXPECT_EQ(*cli::byteSizeOf(invocation, "--ram"), std::nullopt);

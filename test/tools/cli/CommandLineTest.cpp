@@ -156,6 +156,15 @@ TEST_F(CommandLineTest, MissingValues) {
   EXPECT_THAT(bad({"a", "-p", "--"}), HasSubstr("'--' follows"));
 }
 
+TEST_F(CommandLineTest, AnOptionalValueIsWrittenWithAnEqualsSign) {
+  EXPECT_FALSE(good({"a"}).has("--trace"));
+  EXPECT_EQ(good({"a", "--trace"}).text("--trace"), "trace.txt");
+  EXPECT_EQ(good({"a", "--trace=b"}).text("--trace"), "b");
+  const Invocation got = good({"--trace", "a"});
+  EXPECT_EQ(got.text("--trace"), "trace.txt");
+  EXPECT_THAT(got.positionals, ElementsAre("a"));
+}
+
 TEST_F(CommandLineTest, FlagsTakeNoValue) {
   EXPECT_EQ(bad({"a", "--json=1"}),
             "option --json takes no value, but got '1'");

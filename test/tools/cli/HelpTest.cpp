@@ -57,6 +57,12 @@ TEST(HelpTest, OneCommand) {
   EXPECT_THAT(help, Not(HasSubstr("--temp")));
 }
 
+TEST(HelpTest, OptionalValuesAreInBrackets) {
+  const Tool tool = sampleTool();
+  EXPECT_THAT(helpText(tool, &tool.commands[0]), HasSubstr("--trace[=FILE] "));
+  EXPECT_THAT(manPage(tool), HasSubstr("\\fB\\-\\-trace\\fR[=\\fIFILE\\fR]\n"));
+}
+
 TEST(HelpTest, ExitCodesAreTheErrorCodes) {
   std::vector<std::string> rows = lines(exitCodesText());
   ASSERT_EQ(rows.size(), 9U);

@@ -29,6 +29,10 @@ inline Tool sampleTool() {
   Option type = option("--kv-type", "", ValueKind::Choice, "", "KV numbers.");
   type.choices = {"f16", "f32"};
 
+  Option trace =
+      option("--trace", "", ValueKind::String, "FILE", "Record the steps.");
+  trace.impliedValue = "trace.txt";
+
   Command main;
   main.summary = "Generate text from a plan.";
   main.positionals = {{"PLAN", "The plan to run.", true},
@@ -39,7 +43,8 @@ inline Tool sampleTool() {
       temperature,
       type,
       option("--stop", "", ValueKind::StringList, "S", "Stop at this text."),
-      option("--json", "", ValueKind::Flag, "", "Print JSON.")};
+      option("--json", "", ValueKind::Flag, "", "Print JSON."),
+      trace};
   main.examples = {"sample story.air -p 'Once upon a time' -n 64"};
 
   Command tokenize;

@@ -7,6 +7,7 @@
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/ReadBandwidth.h"
 #include "runtime/hal/cpu/probe/ArithmeticLoops.h"
+#include "runtime/hal/cpu/probe/ArithmeticRate.h"
 #include "runtime/hal/cpu/probe/BarrierCost.h"
 #include "runtime/hal/cpu/probe/Rounds.h"
 #include "runtime/hal/cpu/probe/StreamReaders.h"
@@ -22,21 +23,10 @@ namespace {
 
 constexpr uint32_t kDistances[] = {1024, 4096, 9216, 16384};
 constexpr uint64_t kTilePages = 8; ///< pages of a tile: 32 KiB
-/// The least durations of a sample. They are long compared with the time that
-/// threads take to wake up, and short enough that a round takes about a second.
-constexpr double kArithmeticSeconds = 2e-3;
+/// The least duration of a sample of a stream. It is long compared with the time
+/// that threads take to wake up, and short enough that a round takes about a
+/// second.
 constexpr double kStreamSeconds = 8e-3;
-
-struct ArithmeticJob {
-  ArithmeticLoop loop = nullptr;
-  uint64_t turns = 0;
-  std::atomic<uint64_t> products{0};
-
-  static void run(void *context, uint32_t) {
-    auto &job = *static_cast<ArithmeticJob *>(context);
-    job.products.fetch_add(job.loop(job.turns), std::memory_order_relaxed);
-  }
-};
 
 /// Reads `units` units of `unitPages` pages on each of `readers` of the `threads`
 /// threads. The readers are spread evenly, so that each reads memory of its own
@@ -164,18 +154,8 @@ void Probe::addArithmetic(std::span<const std::string> features) {
     }
     hasArithmetic[i] = true;
     arithmetic[i] = rounds.add(
-        [this, loop, turns = uint64_t{4096}]() mutable -> Result<double> {
-          while (true) {
-            ArithmeticJob job;
-            job.loop = loop;
-            job.turns = turns;
-            const double time = seconds(ArithmeticJob::run, &job);
-            if (time >= kArithmeticSeconds || turns >= kMostTurns) {
-              return 2 * static_cast<double>(job.products) / time / threads;
-            }
-            turns *= 2;
-          }
-        });
+        [this, rate = ArithmeticRate(device->threadPool(), loop)]() mutable
+            -> Result<double> { return rate.sample() / threads; });
   }
 }
 

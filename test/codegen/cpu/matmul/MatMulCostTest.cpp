@@ -169,7 +169,22 @@ TEST(CostModel, PredictsTheArithmeticOfZen4) {
     const double cycles = predictBlock(spec, cpu->isa, 1).arithmetic * 3.69;
     EXPECT_NEAR(cycles, test.cycles, test.cycles / 4)
         << info(test.dtype).name << " " << activationName(test.activation);
+    // A plan counts the same in bytes of operands, for all cores.
+    const uint64_t blockBytes = uint64_t{256} * 16 *
+                                info(test.dtype).blockBytes /
+                                info(test.dtype).blockElements;
+    const double seconds = operandBytes(spec, cpu->isa, blockBytes) *
+                           cpu->isa.cores /
+                           static_cast<double>(operandRate(cpu->isa));
+    EXPECT_NEAR(seconds * 3.69e9, test.cycles, test.cycles / 4)
+        << info(test.dtype).name << " " << activationName(test.activation);
   }
+}
+
+TEST(CostModel, TheArithmeticOfAnUnknownCpuIsNotCounted) {
+  MachineProfile machine = *resolveProfile("x86-64-v3");
+  machine.cpu = {};
+  EXPECT_EQ(operandRate(makeCpuTarget(machine)->isa), 0U);
 }
 
 TEST(CostModel, PrefetchesThatHelpStay) {

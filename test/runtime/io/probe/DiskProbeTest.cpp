@@ -68,12 +68,28 @@ TEST(DiskProbe, MeasuresEveryMethod) {
       EXPECT_GE(probed->curve.size(), 9u);
       EXPECT_LE(probed->curve.size(), 3u * 4 * 3 * 2);
     }
-    // A profile can state the curve.
+    // The usual size of the ring is measured in any case.
+    EXPECT_EQ(std::count_if(
+                  probed->rings.begin(), probed->rings.end(),
+                  [](const RingRate &r) { return r.bytes == kUsualRingBytes; }),
+              1);
+    EXPECT_LE(probed->rings.size(), seconds == 0 ? 1u : 4u);
+    for (const RingRate &ring : probed->rings) {
+      EXPECT_GT(ring.bandwidth, 1e5);
+      EXPECT_LT(ring.bandwidth, 1e13);
+    }
+    EXPECT_TRUE(std::is_sorted(probed->rings.begin(), probed->rings.end(),
+                               [](const RingRate &a, const RingRate &b) {
+                                 return a.bytes < b.bytes;
+                               }));
+    // A profile can state the rates.
     MachineProfile profile = hostProfile();
     profile.diskCurve = probed->curve;
+    profile.diskRings = probed->rings;
     Result<MachineProfile> back = parseProfile(toJson(profile), "host.json");
     ASSERT_TRUE(back) << back.status().message();
     EXPECT_EQ(back->diskCurve, probed->curve);
+    EXPECT_EQ(back->diskRings, probed->rings);
   }
 }
 

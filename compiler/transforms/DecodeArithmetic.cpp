@@ -1,0 +1,33 @@
+//===- DecodeArithmetic.cpp - adds up the matmuls of a pass ---------------===//
+#include "compiler/transforms/DecodeArithmetic.h"
+
+#include "codegen/cpu/matmul/MatMulCost.h"
+#include "compiler/dialect/plan/KernelSpecAttr.h"
+
+using namespace air::ir::plan;
+
+namespace air::compiler {
+
+Result<uint64_t>
+decodeArithmetic(ProgramOp program, const MachineProfile &machine,
+                 const std::function<void(StepOp, double)> &add) {
+  if (machine.cpu.byteDotMixed == 0) {
+    return uint64_t{0};
+  }
+  AIR_ASSIGN_OR_RETURN(const codegen::CpuTarget target,
+                       codegen::makeCpuTarget(machine));
+  for (StepOp step : program.getOps<StepOp>()) {
+    for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+      AIR_ASSIGN_OR_RETURN(const codegen::KernelSpec spec,
+                           kernelSpecFromAttr(dispatch.getSpec()));
+      if (spec.op == codegen::KernelOp::MatMul ||
+          spec.op == codegen::KernelOp::GluMatMul) {
+        add(step,
+            codegen::operandBytes(spec, target.isa, dispatch.getWeightBytes()));
+      }
+    }
+  }
+  return codegen::operandRate(target.isa);
+}
+
+} // namespace air::compiler

@@ -1,0 +1,23 @@
+//===- DecodeArithmetic.h - the arithmetic of a decode pass -----*- C++ -*-===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_DECODEARITHMETIC_H
+#define AIRPACK_COMPILER_TRANSFORMS_DECODEARITHMETIC_H
+
+#include "compiler/dialect/plan/PlanDialect.h"
+#include "formats/machine/MachineProfile.h"
+
+#include <functional>
+
+namespace air::compiler {
+
+/// Calls `add` for each matmul of a program for one token, with its step and its
+/// arithmetic in bytes of vector operands (kMixedOperandBytes in CpuRates.h), and
+/// returns the rate of all cores in such bytes per second. Returns 0 and calls
+/// nothing if the machine does not state the rates of its cores. Errors: those of
+/// makeCpuTarget() and kernelSpecFromAttr().
+Result<uint64_t>
+decodeArithmetic(ir::plan::ProgramOp program, const MachineProfile &machine,
+                 const std::function<void(ir::plan::StepOp, double)> &add);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_DECODEARITHMETIC_H

@@ -1,0 +1,55 @@
+//===- KernelBuild.cpp - kernels that compile while the plan is written ---===//
+#include "compiler/transforms/KernelBuild.h"
+
+#include "formats/support/MonotonicClock.h"
+
+#include <algorithm>
+#include <sys/resource.h>
+#include <utility>
+
+namespace air::compiler {
+
+void KernelBuild::compile(const std::vector<codegen::KernelSpec> &specs,
+                          const MachineProfile &profile, unsigned threads) {
+  Result<codegen::KernelArtifact> compiled =
+      codegen::compileKernels(specs, profile, threads);
+  if (compiled) {
+    artifact = *std::move(compiled);
+  } else {
+    status = compiled.status();
+  }
+  end = monotonicSeconds();
+  done = true;
+}
+
+void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
+                        const MachineProfile &profile, unsigned threads) {
+  reservedBytes = specs.size() * bytesEach;
+  done = false;
+  if (isBackground) {
+    Result<Thread> started = Thread::start([this, specs, profile, threads] {
+      // The disk would wait if compiling took the CPUs from what packs and
+      // writes. On Linux this is the priority of the calling thread, and the
+      // threads that it starts inherit it. If it fails, only time is lost.
+      constexpr int kNice = 10;
+      (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNice);
+      compile(specs, profile, threads);
+    });
+    if (started) {
+      thread = *std::move(started);
+      return;
+    }
+  }
+  compile(specs, profile, threads);
+  if (!isBackground) {
+    reservedBytes = std::max<uint64_t>(reservedBytes, artifact.object.size());
+  }
+}
+
+Result<const codegen::KernelArtifact *> KernelBuild::wait() {
+  thread.join();
+  AIR_RETURN_IF_ERROR(status);
+  return &std::as_const(artifact);
+}
+
+} // namespace air::compiler

@@ -1,0 +1,77 @@
+//===- KernelBuild.h - kernels that compile while the plan is written -----===//
+//
+// The pass compile-kernels starts a KernelBuild. The passes after it need the
+// size of the kernels, because it is a part of the RAM that a plan takes, and
+// the weights are divided accordingly. So that they need not wait, a number of
+// bytes is reserved for each kernel, which the budgets of the plan state. The
+// number does not depend on the compiled code, so that a plan is the same
+// whether its kernels were compiled before or meanwhile.
+//
+// Ownership: the destructor waits until nothing is being compiled. Thread-safety:
+// one thread. Errors: those of codegen::compileKernels().
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H
+#define AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H
+
+#include "codegen/KernelSpec.h"
+#include "formats/machine/MachineProfile.h"
+#include "formats/support/Thread.h"
+
+#include <atomic>
+#include <vector>
+
+namespace air::compiler {
+
+class KernelBuild {
+public:
+  /// The kernels for models of 0.01 to 405 billion parameters take 2.5 to 17 KiB
+  /// each, on all targets.
+  static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
+
+  /// If `background` is true, start() returns before the kernels are compiled.
+  explicit KernelBuild(bool background, uint64_t reservedEach = kReservedBytes)
+      : isBackground(background), bytesEach(reservedEach) {}
+  ~KernelBuild() { thread.join(); }
+  KernelBuild(const KernelBuild &) = delete;
+  KernelBuild &operator=(const KernelBuild &) = delete;
+
+  /// Compiles `specs`, of which no two are equal. If no thread can be started,
+  /// start() compiles them itself. May be called once.
+  void start(std::vector<codegen::KernelSpec> specs,
+             const MachineProfile &profile, unsigned threads);
+
+  /// The number of bytes that are reserved for the kernels: in the background,
+  /// the product of their number and the bytes for each. Otherwise the larger of
+  /// that and their size.
+  uint64_t reserved() const { return reservedBytes; }
+
+  /// Whether the kernels have been compiled, or have failed to.
+  bool isDone() const { return done; }
+
+  /// Waits until the kernels have been compiled. If there are none, returns an
+  /// artifact without entries.
+  Result<const codegen::KernelArtifact *> wait();
+
+  /// The time in seconds at which the build ended, on the clock of
+  /// monotonicSeconds(). wait() must have been called.
+  double endSeconds() const { return end; }
+
+private:
+  void compile(const std::vector<codegen::KernelSpec> &specs,
+               const MachineProfile &profile, unsigned threads);
+
+  bool isBackground;
+  uint64_t bytesEach;
+  uint64_t reservedBytes = 0;
+  // The thread writes the members below, and sets `done` last.
+  Status status;
+  codegen::KernelArtifact artifact;
+  double end = 0;
+  std::atomic<bool> done = true;
+  Thread thread;
+};
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H

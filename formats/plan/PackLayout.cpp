@@ -1,0 +1,272 @@
+//===- PackLayout.cpp - packs and unpacks layouts -------------------------===//
+//
+// Packing to x16 is a transposition. A block column consists of the blocks that
+// 16 rows have at the same position. In every block column, a field of the
+// blocks (DType.h, BlockField) is a 16 x count matrix of units, stored row by
+// row in the source. In the packed layout each unit's column of 16 is
+// contiguous, at the place that X16Order.h states. With N units per
+// 16-byte vector, N rows of N units are transposed in log2(N) rounds of
+// interleaving. The compiler uses the host's vector instructions for this where
+// they exist.
+//
+//===----------------------------------------------------------------------===//
+#include "formats/plan/PackLayout.h"
+
+#include "formats/plan/X16Order.h"
+#include "formats/support/CheckedMath.h"
+
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <vector>
+
+namespace air {
+namespace {
+
+template <typename Unit>
+using UnitVector __attribute__((vector_size(16))) = Unit;
+
+template <typename Unit> constexpr int kLanes = 16 / sizeof(Unit);
+
+// Interleaves the first halves of a and b (their second halves if Second is
+// true): the result is a0 b0 a1 b1 and so on.
+template <typename Unit, bool Second, int... Lane>
+UnitVector<Unit> interleave(UnitVector<Unit> a, UnitVector<Unit> b,
+                            std::integer_sequence<int, Lane...>) {
+  constexpr int kLaneCount = kLanes<Unit>;
+  constexpr int kFirst = Second ? kLaneCount / 2 : 0;
+  return __builtin_shufflevector(
+      a, b, (kFirst + Lane / 2 + (Lane % 2) * kLaneCount)...);
+}
+
+template <typename Unit>
+using Square = std::array<UnitVector<Unit>, kLanes<Unit>>;
+
+// Transposes N vectors of N lanes in place: afterwards, vector i holds what was
+// in lane i of every vector. A round interleaves vector i with vector i + N/2.
+// This rotates the bits of an element's index (vector, lane) by one, so log2(N)
+// rounds exchange the vector number with the lane number.
+template <typename Unit> void transpose(Square<Unit> &square) {
+  constexpr int kLaneCount = kLanes<Unit>;
+  constexpr auto kSequence = std::make_integer_sequence<int, kLaneCount>();
+  for (int round = 1; round < kLaneCount; round *= 2) {
+    Square<Unit> next;
+    for (int i = 0; i < kLaneCount / 2; ++i) {
+      const UnitVector<Unit> a = square[i];
+      const UnitVector<Unit> b = square[i + kLaneCount / 2];
+      next[2 * i] = interleave<Unit, false>(a, b, kSequence);
+      next[2 * i + 1] = interleave<Unit, true>(a, b, kSequence);
+    }
+    square = next;
+  }
+}
+
+// Packs one field of one block column. `rows` points at the field in row 0, and
+// rows are `stride` bytes apart. Unit i of all 16 rows is stored at packed +
+// place(i).
+template <typename Unit, typename Place>
+void packField(const uint8_t *rows, uint64_t stride, uint64_t count,
+               uint8_t *packed, Place place) {
+  constexpr uint64_t kLaneCount = kLanes<Unit>;
+  uint64_t unit = 0;
+  for (; unit + kLaneCount <= count; unit += kLaneCount) {
+    for (uint64_t row = 0; row < kX16Rows; row += kLaneCount) {
+      Square<Unit> square;
+      for (uint64_t i = 0; i < kLaneCount; ++i) {
+        std::memcpy(&square[i], rows + (row + i) * stride + unit * sizeof(Unit),
+                    16);
+      }
+      transpose<Unit>(square);
+      for (uint64_t i = 0; i < kLaneCount; ++i) {
+        std::memcpy(packed + place(unit + i) + row * sizeof(Unit), &square[i],
+                    16);
+      }
+    }
+  }
+  for (; unit < count; ++unit) {
+    for (uint64_t row = 0; row < kX16Rows; ++row) {
+      std::memcpy(packed + place(unit) + row * sizeof(Unit),
+                  rows + row * stride + unit * sizeof(Unit), sizeof(Unit));
+    }
+  }
+}
+
+template <typename Unit, typename Place>
+void unpackField(const uint8_t *packed, uint64_t stride, uint64_t count,
+                 uint8_t *rows, Place place) {
+  constexpr uint64_t kLaneCount = kLanes<Unit>;
+  uint64_t unit = 0;
+  for (; unit + kLaneCount <= count; unit += kLaneCount) {
+    for (uint64_t row = 0; row < kX16Rows; row += kLaneCount) {
+      Square<Unit> square;
+      for (uint64_t i = 0; i < kLaneCount; ++i) {
+        std::memcpy(&square[i], packed + place(unit + i) + row * sizeof(Unit),
+                    16);
+      }
+      transpose<Unit>(square);
+      for (uint64_t i = 0; i < kLaneCount; ++i) {
+        std::memcpy(rows + (row + i) * stride + unit * sizeof(Unit), &square[i],
+                    16);
+      }
+    }
+  }
+  for (; unit < count; ++unit) {
+    for (uint64_t row = 0; row < kX16Rows; ++row) {
+      std::memcpy(rows + row * stride + unit * sizeof(Unit),
+                  packed + place(unit) + row * sizeof(Unit), sizeof(Unit));
+    }
+  }
+}
+
+/// A field, and where x16 stores its units.
+struct PackedField {
+  BlockField field;
+  std::vector<uint32_t> places; ///< each unit's byte offset in a block column
+};
+
+// The structure of a row. If a dtype's block has only one field, the blocks of
+// a row form one long run of units, which is packed like one field of one
+// block.
+struct Shape {
+  uint64_t rowBytes = 0;
+  uint64_t blocks = 0;
+  uint64_t blockBytes = 0;
+  std::vector<PackedField> fields;
+  uint64_t runUnits = 0; // units per row if a block has one field, otherwise 0
+};
+
+Shape shapeOf(DType dtype, uint64_t columns) {
+  const DTypeInfo &type = info(dtype);
+  assert(columns % type.blockElements == 0);
+  Shape shape;
+  shape.blocks = columns / type.blockElements;
+  shape.blockBytes = type.blockBytes;
+  shape.rowBytes = shape.blocks * shape.blockBytes;
+  for (const BlockField &field : type.fields) {
+    PackedField packed = {field, {}};
+    for (uint32_t unit = 0; unit < field.count; ++unit) {
+      packed.places.push_back(kX16Rows * x16Offset(dtype, field.name, unit));
+    }
+    shape.fields.push_back(std::move(packed));
+  }
+  if (shape.fields.size() == 1) {
+    shape.runUnits = shape.blocks * shape.fields[0].field.count;
+  }
+  return shape;
+}
+
+/// Calls body(Unit()), where Unit is the unsigned integer type of `bytes`
+/// bytes.
+template <typename Body> void withUnit(uint8_t bytes, Body body) {
+  switch (bytes) {
+  case 1:
+    return body(uint8_t());
+  case 2:
+    return body(uint16_t());
+  case 4:
+    return body(uint32_t());
+  default:
+    assert(bytes == 8);
+    return body(uint64_t());
+  }
+}
+
+/// Calls `body` for every field of every block of 16 rows. `body` receives
+/// Unit(), the offset of the field in a row, the number of units, the offset of
+/// the block column, and a function that returns the place of a unit in the
+/// block column.
+template <typename Body> void forEachField(const Shape &shape, Body body) {
+  if (shape.runUnits != 0) {
+    withUnit(shape.fields[0].field.unit, [&](auto unit) {
+      body(unit, uint64_t{0}, shape.runUnits, uint64_t{0},
+           [](uint64_t i) { return i * kX16Rows * sizeof(unit); });
+    });
+    return;
+  }
+  for (uint64_t block = 0; block < shape.blocks; ++block) {
+    const uint64_t start = block * shape.blockBytes;
+    for (const PackedField &packed : shape.fields) {
+      withUnit(packed.field.unit, [&](auto unit) {
+        body(unit, start + packed.field.offset, uint64_t{packed.field.count},
+             start * kX16Rows,
+             [places = packed.places.data()](uint64_t i) { return places[i]; });
+      });
+    }
+  }
+}
+
+void packGroup(const Shape &shape, const uint8_t *rows, uint8_t *packed) {
+  forEachField(shape, [&](auto unit, uint64_t offset, uint64_t count,
+                          uint64_t column, auto place) {
+    packField<decltype(unit)>(rows + offset, shape.rowBytes, count,
+                              packed + column, place);
+  });
+}
+
+void unpackGroup(const Shape &shape, const uint8_t *packed, uint8_t *rows) {
+  forEachField(shape, [&](auto unit, uint64_t offset, uint64_t count,
+                          uint64_t column, auto place) {
+    unpackField<decltype(unit)>(packed + column, shape.rowBytes, count,
+                                rows + offset, place);
+  });
+}
+
+} // namespace
+
+void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
+              std::span<const uint8_t> source, std::span<uint8_t> packed) {
+  const Shape shape = shapeOf(dtype, columns);
+  assert(source.size() == rowCount * shape.rowBytes);
+  if (layout == Layout::Rows) {
+    assert(packed.size() == source.size());
+    if (!source.empty()) {
+      std::memcpy(packed.data(), source.data(), source.size());
+    }
+    return;
+  }
+  const uint64_t groupBytes = shape.rowBytes * kX16Rows;
+  assert(packed.size() == ceilDiv(rowCount, kX16Rows) * groupBytes);
+  const uint64_t whole = rowCount / kX16Rows;
+  for (uint64_t group = 0; group < whole; ++group) {
+    packGroup(shape, source.data() + group * groupBytes,
+              packed.data() + group * groupBytes);
+  }
+  if (whole * kX16Rows != rowCount) {
+    std::vector<uint8_t> filled(groupBytes, 0);
+    const std::span<const uint8_t> rest = source.subspan(whole * groupBytes);
+    if (!rest.empty()) {
+      std::memcpy(filled.data(), rest.data(), rest.size());
+    }
+    packGroup(shape, filled.data(), packed.data() + whole * groupBytes);
+  }
+}
+
+void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
+                std::span<const uint8_t> packed, std::span<uint8_t> source) {
+  const Shape shape = shapeOf(dtype, columns);
+  assert(source.size() == rowCount * shape.rowBytes);
+  if (layout == Layout::Rows) {
+    assert(packed.size() == source.size());
+    if (!source.empty()) {
+      std::memcpy(source.data(), packed.data(), source.size());
+    }
+    return;
+  }
+  const uint64_t groupBytes = shape.rowBytes * kX16Rows;
+  assert(packed.size() == ceilDiv(rowCount, kX16Rows) * groupBytes);
+  const uint64_t whole = rowCount / kX16Rows;
+  for (uint64_t group = 0; group < whole; ++group) {
+    unpackGroup(shape, packed.data() + group * groupBytes,
+                source.data() + group * groupBytes);
+  }
+  if (whole * kX16Rows != rowCount) {
+    std::vector<uint8_t> filled(groupBytes);
+    unpackGroup(shape, packed.data() + whole * groupBytes, filled.data());
+    const std::span<uint8_t> rest = source.subspan(whole * groupBytes);
+    if (!rest.empty()) {
+      std::memcpy(rest.data(), filled.data(), rest.size());
+    }
+  }
+}
+
+} // namespace air

@@ -1,0 +1,27 @@
+//===- PackLayout.h - packs and unpacks layouts -----------------*- C++ -*-===//
+//
+// formats/plan/Layout.h defines the layouts. packRows and unpackRows are
+// inverses of each other on every input, and neither interprets values.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_PACKLAYOUT_H
+#define AIRPACK_FORMATS_PLAN_PACKLAYOUT_H
+
+#include "formats/plan/Layout.h"
+
+#include <span>
+
+namespace air {
+
+/// Packs `rowCount` consecutive rows of a matrix. `source` holds them in
+/// Layout::Rows order, and `packed` receives layoutBytes(dtype, layout,
+/// rowCount, columns) bytes. The caller must pass matching sizes (asserted).
+void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
+              std::span<const uint8_t> source, std::span<uint8_t> packed);
+
+void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
+                std::span<const uint8_t> packed, std::span<uint8_t> source);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_PACKLAYOUT_H

@@ -1,0 +1,132 @@
+//===- ReferencedBytes.h - segments made from a model's file ----*- C++ -*-===//
+//
+// A reference plan leaves its matrices in the files from which it was made. The
+// bytes of a segment, as kernels read them, are then a sequence of
+//
+//   stored bytes   the first bytes of the segment, from the plan's file
+//   tensors        from rows in a source file, which are arranged in the
+//                  tensor's layout (PackLayout.h)
+//   zeros          between tensors, and up to a whole page
+//
+// A ReferencedBytes divides any range of a segment into runs. Each of them is
+// made from one range of one file. A run in layout x16 consists of row blocks of
+// 16 rows. Of a row block that a range has only a part of, all rows must be
+// read nevertheless.
+//
+// Ownership: borrows the plan. Thread-safety: immutable. Errors of functions
+// that make bytes: those of the function that reads the files.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_REFERENCEDBYTES_H
+#define AIRPACK_FORMATS_PLAN_REFERENCEDBYTES_H
+
+#include "formats/dtype/DType.h"
+#include "formats/plan/plan_generated.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace air {
+
+/// The number that stands for the plan's own file. Source i of the plan has the
+/// number i + 1.
+inline constexpr uint32_t kPlanFileNumber = 0;
+
+/// A range of a file.
+struct FileRange {
+  uint32_t file = kPlanFileNumber;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+/// Fills `to` with the bytes of a file that begin at `offset`.
+using ReadFile = std::function<Status(uint32_t file, uint64_t offset,
+                                      std::span<uint8_t> to)>;
+
+/// The number of ranges of files that a reader of a reference plan reads at the
+/// same time, each into memory of its own.
+inline constexpr uint32_t kReferenceReads = 8;
+
+/// The memory for these ranges together, where the largest row block has
+/// `largestRowBlock` bytes: a range of this size, or of some less than 1 MiB,
+/// and what is read in addition because reads begin and end at whole pages.
+uint64_t stagingBytes(uint64_t largestRowBlock);
+
+/// The number of bytes that the rows of one row block have, for the tensor of
+/// the plan with the longest rows; 0 if no tensor has source_rows and row
+/// blocks. The dtypes and sizes of the tensors must have been verified.
+uint64_t largestRowBlock(const plan::Plan &plan);
+
+class ReferencedBytes {
+public:
+  /// Bytes of a segment that are made at once.
+  struct Run {
+    uint64_t bytes = 0; ///< of the segment
+    FileRange from;     ///< empty if the bytes are zeros
+  };
+
+  /// `plan` must be a verified reference plan.
+  explicit ReferencedBytes(const plan::Plan &plan);
+
+  /// The first run of the bytes [offset, end) of a segment of weights or a
+  /// table. Its range of a file has at most `mostBytes` bytes, unless a single
+  /// row block has more. `end` may lie behind the segment's last byte, where
+  /// everything is zero.
+  Run next(uint32_t segment, uint64_t offset, uint64_t end,
+           uint64_t mostBytes) const;
+
+  /// Makes the bytes of the segment from `offset` on, as many as `to` has. They
+  /// are a run that next() has returned, and `from` are the bytes of its range.
+  /// If a row block consists of rows of different ranges, `read` is called for
+  /// those that are not in `from`.
+  Status make(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
+              std::span<const uint8_t> from, const ReadFile &read) const;
+
+  /// Reads and makes any range of a segment, run by run.
+  Status makeAll(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
+                 const ReadFile &read) const;
+
+  /// largestRowBlock() of the plan: the largest range of a file that a run of
+  /// one row block has, in bytes.
+  uint64_t largestRowBlock() const { return largest; }
+
+private:
+  /// Rows that follow each other in a file.
+  struct Rows {
+    uint64_t first = 0; ///< row of the tensor
+    uint64_t end = 0;
+    FileRange from;
+  };
+  /// A part of a segment: its stored bytes, or a tensor.
+  struct Part {
+    uint64_t begin = 0; ///< in the segment
+    uint64_t end = 0;
+    bool isStored = false;
+    FileRange stored; ///< if isStored
+    // Of a tensor:
+    DType dtype = DType::F32;
+    bool isX16 = false;
+    uint64_t columns = 0;
+    uint64_t rowBytes = 0;
+    uint64_t rowCount = 0;
+    std::vector<Rows> rows;
+  };
+
+  const Part *partAt(uint32_t segment, uint64_t offset) const;
+  static Run runOfRows(const Part &part, uint64_t offset, uint64_t end,
+                       uint64_t mostBytes);
+  static Status makeRowBlocks(const Part &part, uint64_t offset,
+                              std::span<uint8_t> to,
+                              std::span<const uint8_t> from,
+                              const ReadFile &read);
+
+  std::vector<std::vector<Part>> segments; ///< sorted by `begin`
+  uint64_t largest = 0;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_REFERENCEDBYTES_H

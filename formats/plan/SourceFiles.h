@@ -1,0 +1,65 @@
+//===- SourceFiles.h - the model's files of a reference plan ----*- C++ -*-===//
+//
+// A reference plan records the names of the files that hold its weights, their
+// sizes, and the digests of their headers, which contain the name, dtype, shape
+// and place of every tensor. open() finds the files and checks all of these.
+// The weights themselves have digests in the plan, by chunk of each segment.
+//
+// Ownership: a SourceFiles owns its open files. If another file takes the place
+// of one, the first is still read. Thread-safety: immutable after open().
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_PLAN_SOURCEFILES_H
+#define AIRPACK_FORMATS_PLAN_SOURCEFILES_H
+
+#include "formats/plan/PlanReader.h"
+#include "formats/plan/ReferencedBytes.h"
+#include "formats/support/MappedFile.h"
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace air {
+
+class SourceFiles {
+public:
+  /// Opens the files of a reference plan. `place` is the folder that contains
+  /// them, or "" for the folder of the plan. If the plan has a single one,
+  /// `place` may be the file, whatever its name. Errors: Io if a file cannot be
+  /// opened; VerificationFailed if it is not the one that the plan was made
+  /// from, because its size or the digest of its header differs; Usage if
+  /// `place` is a file, but the plan has several.
+  static Result<SourceFiles> open(const PlanFile &plan,
+                                  const std::string &place);
+
+  uint32_t count() const { return static_cast<uint32_t>(files.size()); }
+  const MappedFile &file(uint32_t source) const { return files[source]; }
+
+  /// Fills `to` with the bytes of file `source` from `offset` on, through the
+  /// page cache. Errors: Io, also if the file has become too short.
+  Status read(uint32_t source, uint64_t offset, std::span<uint8_t> to) const;
+
+  /// Fails with Io if a file has been written to since it was opened.
+  Status checkUnchanged() const;
+
+private:
+  std::vector<MappedFile> files;
+};
+
+/// A function that reads the files of a reference plan for a ReferencedBytes:
+/// the plan from its mapping, and the sources with SourceFiles::read(). Both
+/// must outlive it.
+ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
+
+/// Verifies the digests of all chunks of a segment that isReferenced().
+/// `bytes` must be those of the plan. A few MiB are in memory at a time.
+/// Errors: VerificationFailed, and those of SourceFiles::read().
+Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
+                        const ReferencedBytes &bytes, uint32_t segment);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_PLAN_SOURCEFILES_H

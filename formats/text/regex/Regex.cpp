@@ -1,0 +1,15 @@
+//===- Regex.cpp - regular expressions in linear time -----------*- C++ -*-===//
+#include "formats/text/regex/Regex.h"
+
+#include "formats/text/regex/RegexProgram.h"
+#include "formats/text/regex/RegexSyntax.h"
+
+namespace air {
+
+Result<Regex> Regex::compile(std::string_view pattern) {
+  AIR_ASSIGN_OR_RETURN(RegexSyntax syntax, parseRegex(pattern));
+  AIR_ASSIGN_OR_RETURN(RegexProgram program, compileRegex(syntax));
+  return Regex(std::make_shared<const RegexProgram>(std::move(program)));
+}
+
+} // namespace air

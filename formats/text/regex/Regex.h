@@ -1,0 +1,57 @@
+//===- Regex.h - regular expressions in linear time -------------*- C++ -*-===//
+//
+// The regular expressions that pre-tokenizers are published in. An expression
+// is compiled once; RegexMatcher.h finds its matches, in time proportional to
+// the length of the text.
+//
+// Syntax, with the meaning that it has in the tokenizers library and in the
+// regex module of Python:
+//   XY  X|Y               in this order; | takes the first that leads to a match
+//   X* X+ X? X{m} X{m,} X{m,n}   followed by ? (lazy) or + (possessive; only
+//                         where X is one character)
+//   (?:X) (X)             groups; nothing is captured
+//   (?i:X) (?i)           ignores case, by simple case folding
+//   (?=X) (?!X)           look-ahead
+//   .                     any character but \n
+//   [...] [^...]          ranges, escapes, nested classes, and && (intersection)
+//   \p{P} \pP \P{P} \p{^P}   categories and scripts of Unicode 16
+//   \s \S \d \D \w \W     White_Space, Nd, and word characters (Unicode.h)
+//   \b \B \A \z ^ $       ^ is \A; $ matches at the end and before a final \n
+//   \n \r \t \f \v \a \e \xHH \x{H} \uHHHH, and \ before punctuation
+//
+// Look-behind, back-references, atomic and conditional groups, other flags, and
+// unlimited repetitions of what may match the empty text are Unsupported.
+//
+// Thread-safety: a Regex is immutable and may be shared.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEX_H
+#define AIRPACK_FORMATS_TEXT_REGEX_REGEX_H
+
+#include "formats/support/Status.h"
+
+#include <memory>
+#include <string_view>
+
+namespace air {
+
+struct RegexProgram;
+
+class Regex {
+public:
+  /// Compiles an expression in UTF-8. Errors, each with the position in
+  /// characters: Corrupt for a syntax error, Unsupported for syntax that is not
+  /// listed above, and for an expression that is too large.
+  static Result<Regex> compile(std::string_view pattern);
+
+  const RegexProgram &program() const { return *compiled; }
+
+private:
+  explicit Regex(std::shared_ptr<const RegexProgram> made)
+      : compiled(std::move(made)) {}
+  std::shared_ptr<const RegexProgram> compiled;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_REGEX_REGEX_H

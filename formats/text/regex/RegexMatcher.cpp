@@ -1,0 +1,380 @@
+//===- RegexMatcher.cpp - finds matches in linear time ----------*- C++ -*-===//
+#include "formats/text/regex/RegexMatcher.h"
+
+#include "formats/support/Utf8.h"
+#include "formats/text/regex/RegexProgram.h"
+
+#include <algorithm>
+
+namespace air {
+
+using Op = RegexInstruction::Op;
+
+namespace {
+
+constexpr size_t kPageWords = 64; ///< of 64 bits, for one memo
+
+} // namespace
+
+RegexMatcher::RegexMatcher(const Regex &compiled)
+    : regex(compiled), program(&regex.program()),
+      asciiClasses(program->classes.data() + size_t{program->pages[0]} * 128),
+      pageOf(1, kNoPage) {}
+
+void RegexMatcher::setText(std::string_view newText) {
+  releasePagesBefore(text.size() + kPagePositions);
+  text = newText;
+  pageOf.assign(text.size() / kPagePositions + 1, kNoPage);
+  firstPage = 0;
+  lastPage = 0;
+  windowBegin = 0;
+  windowEnd = text.size();
+}
+
+void RegexMatcher::setWindow(size_t begin, size_t end) {
+  releasePagesBefore(begin);
+  windowBegin = begin;
+  windowEnd = end;
+  // In the previous window, this position was the end of the text.
+  if (pageOf[begin / kPagePositions] != kNoPage) {
+    for (uint32_t memo = 0; memo < program->memos; ++memo) {
+      unmark(memo, begin);
+    }
+  }
+}
+
+RegexMatcher::Character RegexMatcher::at(size_t position) const {
+  if (position >= windowEnd) {
+    return {RegexProgram::kEndClass, 0};
+  }
+  auto byte = static_cast<uint8_t>(text[position]);
+  if (byte < 0x80) {
+    return {asciiClasses[byte], 1};
+  }
+  Utf8Step step = decodeUtf8(text.substr(position, windowEnd - position));
+  uint32_t c = step.kind == Utf8Step::Whole ? step.codePoint : 0xfffd;
+  return {program->classOf(c), step.length};
+}
+
+size_t RegexMatcher::before(size_t position, size_t lowest) const {
+  do {
+    --position;
+  } while (position > lowest &&
+           (static_cast<uint8_t>(text[position]) & 0xc0) == 0x80);
+  return position;
+}
+
+bool RegexMatcher::isWordAt(size_t position) const {
+  return program->rows[program->wordRow].byClass[at(position).cls] != 0;
+}
+
+bool RegexMatcher::isWordEdge(size_t position) const {
+  bool wasWord =
+      position > windowBegin && isWordAt(before(position, windowBegin));
+  return wasWord != isWordAt(position);
+}
+
+size_t RegexMatcher::skip(const RegexRow &row, size_t position) const {
+  for (;;) {
+    while (position < windowEnd &&
+           static_cast<uint8_t>(text[position]) < 0x80) {
+      if (row.byAscii[static_cast<uint8_t>(text[position])] == 0) {
+        return position;
+      }
+      ++position;
+    }
+    Character c = at(position);
+    if (row.byClass[c.cls] == 0 || c.length == 0) {
+      return position;
+    }
+    position += c.length;
+  }
+}
+
+bool RegexMatcher::marked(uint32_t memo, size_t position) const {
+  uint32_t page = pageOf[position / kPagePositions];
+  if (page == kNoPage) {
+    return false;
+  }
+  size_t bit = position % kPagePositions;
+  size_t word = (size_t{page} * program->memos + memo) * kPageWords + bit / 64;
+  return ((bits[word] >> (bit % 64)) & 1) != 0;
+}
+
+void RegexMatcher::mark(uint32_t memo, size_t position) {
+  uint32_t &page = pageOf[position / kPagePositions];
+  if (page == kNoPage) {
+    size_t pageSize = kPageWords * program->memos;
+    if (freePages.empty()) {
+      freePages.push_back(static_cast<uint32_t>(bits.size() / pageSize));
+      bits.resize(bits.size() + pageSize);
+    }
+    page = freePages.back();
+    freePages.pop_back();
+    lastPage = std::max(lastPage, position / kPagePositions + 1);
+  }
+  size_t bit = position % kPagePositions;
+  size_t word = (size_t{page} * program->memos + memo) * kPageWords + bit / 64;
+  bits[word] |= uint64_t{1} << (bit % 64);
+}
+
+void RegexMatcher::unmark(uint32_t memo, size_t position) {
+  uint32_t page = pageOf[position / kPagePositions];
+  if (page != kNoPage) {
+    size_t bit = position % kPagePositions;
+    size_t word =
+        (size_t{page} * program->memos + memo) * kPageWords + bit / 64;
+    bits[word] &= ~(uint64_t{1} << (bit % 64));
+  }
+}
+
+void RegexMatcher::releasePagesBefore(size_t position) {
+  size_t keep = std::min(position / kPagePositions, lastPage);
+  for (; firstPage < keep; ++firstPage) {
+    uint32_t &page = pageOf[firstPage];
+    if (page != kNoPage) {
+      size_t pageSize = kPageWords * program->memos;
+      std::fill_n(bits.begin() + static_cast<ptrdiff_t>(page * pageSize),
+                  pageSize, 0);
+      freePages.push_back(page);
+      page = kNoPage;
+    }
+  }
+}
+
+/// Returns true if the instruction with `memo` has failed at `position` before.
+/// Otherwise it counts as failed from now on: it is asked again only if it has.
+/// In a look-ahead, sets `succeeds` if the instruction is known to succeed.
+bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
+                         bool &succeeds) {
+  if (inLook && marked(memo + 1, position)) {
+    succeeds = true;
+    return false;
+  }
+  if (marked(memo, position)) {
+    return true;
+  }
+  mark(memo, position);
+  if (inLook) {
+    trail.push_back({memo, position, position});
+  }
+  return false;
+}
+
+bool RegexMatcher::find(size_t from, RegexMatch &match) {
+  for (size_t start = from;;) {
+    Character c = at(start);
+    ++stepsTaken;
+    uint32_t pc = program->start[c.cls];
+    if (pc != RegexProgram::kNowhere) {
+      if (firstPage < lastPage) {
+        releasePagesBefore(start);
+      }
+      size_t end = 0;
+      if (run(pc, start, false, end)) {
+        // The instructions that led to the match count as failed, although they
+        // have not. Only at its end can they be asked again.
+        if (lastPage > end / kPagePositions) {
+          for (uint32_t memo : program->mainMemos) {
+            unmark(memo, end);
+          }
+        }
+        match = {start, end};
+        return true;
+      }
+    }
+    if (c.length == 0) {
+      return false;
+    }
+    start += c.length;
+  }
+}
+
+/// Executes Run and Loop: moves `position` over the characters of the row.
+/// Returns false if the instruction fails; the alternatives are then tried. Sets
+/// `isKnown` if, in a look-ahead, it is known to succeed.
+bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
+                          size_t &position, bool inLook, bool &isKnown) {
+  const RegexRow &row = program->rows[in.row];
+  if (in.memo == RegexInstruction::kNoMemo) {
+    size_t end = skip(row, position);
+    stepsTaken += end - position;
+    position = end;
+    return true;
+  }
+  size_t lowest = position;
+  size_t at = position;
+  bool isNew = true;
+  for (;;) {
+    ++stepsTaken;
+    if (inLook && marked(in.memo + 1, at)) {
+      isKnown = true;
+      trail.push_back({in.memo, lowest, at});
+      return true;
+    }
+    if (marked(in.memo, at)) {
+      isNew = false;
+      break;
+    }
+    mark(in.memo, at);
+    Character c = this->at(at);
+    if (row.byClass[c.cls] == 0) {
+      break;
+    }
+    at += c.length;
+  }
+  if (in.op == Op::Run) {
+    if (!isNew) {
+      return false;
+    }
+    if (inLook) {
+      trail.push_back({in.memo, lowest, at});
+    }
+    position = at;
+    return true;
+  }
+  if (inLook) {
+    trail.push_back({in.memo, lowest, at});
+  }
+  const RegexRow &nextRow = program->rows[in.nextRow];
+  if (isNew && nextRow.byClass[this->at(at).cls] != 0) {
+    if (at != lowest) {
+      pending.push_back({pc, at, lowest, trail.size()});
+    }
+    position = at;
+    return true;
+  }
+  if (at != lowest) {
+    pending.push_back({pc, at, lowest, trail.size()});
+  }
+  return false;
+}
+
+/// Runs from instruction `pc` on. Alternatives that were pending before remain
+/// so. `end` is set to the end of the match.
+bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
+  const RegexInstruction *code = program->code.data();
+  const RegexRow *rows = program->rows.data();
+  const size_t pendingBase = pending.size();
+  const size_t trailBase = trail.size();
+  bool succeeds = false;
+  for (;;) {
+    const RegexInstruction &in = code[pc];
+    ++stepsTaken;
+    bool goesOn = true;
+    switch (in.op) {
+    case Op::Accept:
+      succeeds = true;
+      break;
+    case Op::Characters: {
+      const RegexRow &row = rows[in.row];
+      for (uint32_t i = 0; i < in.count; ++i) {
+        Character c = at(position);
+        if (row.byClass[c.cls] == 0) {
+          goesOn = false;
+          break;
+        }
+        position += c.length;
+      }
+      stepsTaken += in.count;
+      break;
+    }
+    case Op::Run:
+    case Op::Loop:
+      goesOn = repeat(pc, in, position, inLook, succeeds);
+      break;
+    case Op::Split: {
+      uint8_t cls = at(position).cls;
+      bool first = rows[in.nextRow].byClass[cls] != 0;
+      bool second = rows[in.otherRow].byClass[cls] != 0;
+      bool both = first && second && !in.nextIsSure;
+      if ((both || in.isLoop) && in.memo != RegexInstruction::kNoMemo &&
+          fails(in.memo, position, inLook, succeeds)) {
+        goesOn = false;
+        break;
+      }
+      if (both && !succeeds) {
+        pending.push_back({pc, position, position, trail.size()});
+      }
+      if (first) {
+        break;
+      }
+      goesOn = second;
+      pc = in.other;
+      if (second && !succeeds) {
+        continue;
+      }
+      break;
+    }
+    case Op::LookSet:
+      goesOn = (rows[in.row].byClass[at(position).cls] != 0) != in.negated;
+      break;
+    case Op::Look: {
+      size_t ignored = 0;
+      goesOn = run(in.other, position, true, ignored) != in.negated;
+      break;
+    }
+    case Op::WordEdge:
+      goesOn = isWordEdge(position) != in.negated;
+      break;
+    case Op::TextStart:
+      goesOn = position == windowBegin;
+      break;
+    case Op::TextEnd:
+      goesOn = position == windowEnd ||
+               (in.count == 1 && position + 1 == windowEnd &&
+                text[position] == '\n');
+      break;
+    }
+    if (succeeds) {
+      break;
+    }
+    if (goesOn) {
+      pc = in.next;
+      continue;
+    }
+    // Return to the last alternative.
+    bool found = false;
+    while (!found && pending.size() > pendingBase) {
+      Pending &last = pending.back();
+      const RegexInstruction &from = code[last.pc];
+      ++stepsTaken;
+      trail.resize(last.trail);
+      if (from.op == Op::Split) {
+        pc = from.other;
+        position = last.position;
+        found = true;
+        pending.pop_back();
+        continue;
+      }
+      position = before(last.position, last.lowest);
+      if (inLook) {
+        trail.back().last = position;
+      }
+      found = rows[from.nextRow].byClass[at(position).cls] != 0;
+      pc = from.next;
+      last.position = position;
+      if (position == last.lowest) {
+        pending.pop_back();
+      }
+    }
+    if (!found) {
+      trail.resize(trailBase);
+      return false;
+    }
+  }
+  end = position;
+  pending.resize(pendingBase);
+  if (inLook) {
+    for (size_t i = trailBase; i < trail.size(); ++i) {
+      for (size_t p = trail[i].first; p <= trail[i].last; ++p) {
+        mark(trail[i].memo + 1, p);
+      }
+      stepsTaken += trail[i].last - trail[i].first;
+    }
+    trail.resize(trailBase);
+  }
+  return true;
+}
+
+} // namespace air

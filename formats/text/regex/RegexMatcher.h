@@ -1,0 +1,113 @@
+//===- RegexMatcher.h - finds matches in linear time ------------*- C++ -*-===//
+//
+// The matcher tries the alternatives of an expression in order, and returns to
+// the next one where one fails. What makes this linear in the text is that it
+// remembers where each instruction has failed: with look-ahead but without
+// back-references, whether an instruction fails depends only on the position.
+// The knowledge is kept from one match to the next, because the start of a
+// match makes no difference either.
+//
+// Memory: 512 bytes for each remembering instruction and 4096 bytes of text,
+// but only for text that the current match has reached. An ordinary text needs
+// a few kilobytes, whatever its length.
+//
+// Thread-safety: a matcher is used by one thread at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXMATCHER_H
+#define AIRPACK_FORMATS_TEXT_REGEX_REGEXMATCHER_H
+
+#include "formats/text/regex/Regex.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace air {
+
+struct RegexRow;
+struct RegexInstruction;
+
+/// The bytes from `start` to `end` (exclusive) of a text.
+struct RegexMatch {
+  size_t start;
+  size_t end;
+};
+
+class RegexMatcher {
+public:
+  /// `regex` must outlive the matcher.
+  explicit RegexMatcher(const Regex &regex);
+
+  /// Begins with a new text, which must be well-formed UTF-8 and outlive the
+  /// use of the matcher. The window is the whole text.
+  void setText(std::string_view text);
+  /// Limits the matches to the bytes from `begin` to `end`, as if these were
+  /// the whole text. A window must not begin before the end of the previous one.
+  void setWindow(size_t begin, size_t end);
+  /// Finds the first match that starts at `from` or later. Within a window,
+  /// `from` must not decrease, nor lie before the end of an earlier match.
+  /// Returns false if there is none.
+  bool find(size_t from, RegexMatch &match);
+
+  /// The number of steps so far. The time that the matcher has taken is
+  /// proportional to it.
+  uint64_t steps() const { return stepsTaken; }
+
+private:
+  /// An alternative to return to.
+  struct Pending {
+    uint32_t pc;
+    size_t position;
+    size_t lowest; ///< Loop: where it began
+    size_t trail;  ///< the length of the trail up to here
+  };
+  /// In a look-ahead, the way from its start to the current position: the
+  /// positions at which memo `memo` was asked.
+  struct Step {
+    uint32_t memo;
+    size_t first;
+    size_t last;
+  };
+  struct Character {
+    uint8_t cls;
+    uint8_t length;
+  };
+
+  Character at(size_t position) const;
+  size_t before(size_t position, size_t lowest) const;
+  bool isWordAt(size_t position) const;
+  bool isWordEdge(size_t position) const;
+  size_t skip(const RegexRow &row, size_t position) const;
+  bool run(uint32_t pc, size_t position, bool inLook, size_t &end);
+  bool repeat(uint32_t pc, const RegexInstruction &in, size_t &position,
+              bool inLook, bool &isKnown);
+  /// The bit of `position` in memo `memo`, in a page that is made if needed.
+  bool marked(uint32_t memo, size_t position) const;
+  void mark(uint32_t memo, size_t position);
+  void unmark(uint32_t memo, size_t position);
+  void releasePagesBefore(size_t position);
+  bool fails(uint32_t memo, size_t position, bool inLook, bool &succeeds);
+
+  static constexpr size_t kPagePositions = 4096;
+  static constexpr uint32_t kNoPage = UINT32_MAX;
+
+  Regex regex;
+  const RegexProgram *program;
+  const uint8_t *asciiClasses;
+  std::string_view text;
+  size_t windowBegin = 0;
+  size_t windowEnd = 0;
+  std::vector<Pending> pending;
+  std::vector<Step> trail;
+  std::vector<uint32_t> pageOf; ///< for each 4096 positions: a page, or kNoPage
+  std::vector<uint64_t> bits;   ///< all pages
+  std::vector<uint32_t> freePages;
+  size_t firstPage = 0; ///< earlier entries of pageOf are kNoPage
+  size_t lastPage = 0;  ///< so are entries from here on
+  uint64_t stepsTaken = 0;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_REGEX_REGEXMATCHER_H

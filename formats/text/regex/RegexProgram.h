@@ -1,0 +1,96 @@
+//===- RegexProgram.h - a compiled regular expression -----------*- C++ -*-===//
+//
+// A program is a graph of instructions. The matcher follows it through the
+// text, and where an instruction has two successors, it returns to the second
+// one if the first one leads to no match.
+//
+// Characters are classified once, when the program is compiled: two characters
+// are in the same class if every set of the expression has both or neither. The
+// program's sets are sets of these classes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXPROGRAM_H
+#define AIRPACK_FORMATS_TEXT_REGEX_REGEXPROGRAM_H
+
+#include "formats/text/regex/RegexSyntax.h"
+
+#include <array>
+#include <bitset>
+
+namespace air {
+
+/// A set of classes of characters, as a table from classes to 0 or 1. The
+/// second table saves the detour through the class for ASCII.
+struct RegexRow {
+  std::array<uint8_t, 256> byClass{};
+  std::array<uint8_t, 128> byAscii{};
+};
+
+struct RegexInstruction {
+  enum Op : uint8_t {
+    Accept,     ///< the end of the expression, or of a look-ahead
+    Characters, ///< `count` characters of `row`, then `next`
+    /// All characters of `row` that follow, then `next`. It never returns to a
+    /// smaller number of characters.
+    Run,
+    /// As many characters of `row` as lead to a match, then `next`. `nextRow`
+    /// has the classes with which `next` may begin.
+    Loop,
+    /// `next`, or else `other`. `nextRow` and `otherRow` have the classes with
+    /// which they may begin.
+    Split,
+    LookSet,  ///< a character of `row` follows (or not, `negated`); then `next`
+    Look,     ///< `other` matches here (or not, `negated`); then `next`
+    WordEdge, ///< a word begins or ends here (or not, `negated`); then `next`
+    TextStart,
+    TextEnd, ///< the end; also before a final line feed, if `count` is 1
+  };
+  /// No need to remember where this instruction has failed.
+  static constexpr uint32_t kNoMemo = UINT32_MAX;
+
+  Op op = Accept;
+  bool negated = false;
+  /// Split: if `next` begins with a class in its row, it certainly matches.
+  bool nextIsSure = false;
+  /// Split: one of its successors leads back to it.
+  bool isLoop = false;
+  uint32_t row = 0;
+  uint32_t nextRow = 0;
+  uint32_t otherRow = 0;
+  uint32_t next = 0;
+  uint32_t other = 0;
+  uint32_t count = 0;
+  /// The number of a set of positions: those where the instruction is known to
+  /// fail. In a look-ahead, memo + 1 has those where it is known to succeed.
+  uint32_t memo = kNoMemo;
+};
+
+struct RegexProgram {
+  /// The class of the end of the text. It is in no set of the expression.
+  static constexpr uint8_t kEndClass = 255;
+
+  std::vector<RegexInstruction> code;
+  std::vector<RegexRow> rows;
+  /// Where to start, given the class of the first character: past all choices
+  /// that this class decides. kNowhere if no match begins with it.
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+  std::array<uint32_t, 256> start{};
+  uint32_t wordRow = 0; ///< the word characters, if there is a WordEdge
+  uint32_t memos = 0;
+  std::vector<uint32_t> mainMemos; ///< those that are not of a look-ahead
+  /// The class of code point c is classes[pages[c / 128] * 128 + c % 128].
+  std::vector<uint16_t> pages;
+  std::vector<uint8_t> classes;
+
+  uint8_t classOf(uint32_t codePoint) const {
+    return classes[size_t{pages[codePoint >> 7]} * 128 + (codePoint & 127)];
+  }
+};
+
+/// Errors: Unsupported if the expression has too many instructions or classes,
+/// or repeats without a limit what may match the empty text.
+Result<RegexProgram> compileRegex(const RegexSyntax &syntax);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_REGEX_REGEXPROGRAM_H

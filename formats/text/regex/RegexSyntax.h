@@ -1,0 +1,49 @@
+//===- RegexSyntax.h - a parsed regular expression --------------*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXSYNTAX_H
+#define AIRPACK_FORMATS_TEXT_REGEX_REGEXSYNTAX_H
+
+#include "formats/support/Status.h"
+#include "formats/text/unicode/CodePointSet.h"
+
+#include <string_view>
+
+namespace air {
+
+/// A node of the syntax tree. Which fields have a meaning depends on `kind`.
+struct RegexNode {
+  enum Kind : uint8_t {
+    Empty,     ///< matches the empty text
+    Set,       ///< one character of sets[set]
+    Sequence,  ///< all children, one after the other
+    Choice,    ///< the first of the children with which the whole matches
+    Repeat,    ///< children[0], `least` to `most` times
+    LookAhead, ///< the text that follows matches children[0], or not (`negated`)
+    WordEdge,  ///< \b, or \B (`negated`)
+    TextStart, ///< ^ and \A
+    TextEnd,   ///< \z; also before a final line feed (`beforeLineFeed`): $
+  };
+  enum Mode : uint8_t { Greedy, Lazy, Possessive };
+  static constexpr uint32_t kUnlimited = UINT32_MAX;
+
+  Kind kind = Empty;
+  Mode mode = Greedy;
+  bool negated = false;
+  bool beforeLineFeed = false;
+  uint32_t set = 0;
+  uint32_t least = 0;
+  uint32_t most = 0;
+  std::vector<uint32_t> children; ///< indices into RegexSyntax::nodes
+};
+
+struct RegexSyntax {
+  std::vector<RegexNode> nodes;
+  std::vector<CodePointSet> sets; ///< without duplicates
+  uint32_t root = 0;
+};
+
+/// Parses an expression in UTF-8. Regex.h has the syntax and the errors.
+Result<RegexSyntax> parseRegex(std::string_view pattern);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_REGEX_REGEXSYNTAX_H

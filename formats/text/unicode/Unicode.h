@@ -1,0 +1,39 @@
+//===- Unicode.h - properties of code points --------------------*- C++ -*-===//
+//
+// The properties of Unicode 16 that regular expressions ask for, from tables
+// that make_tables.py generates. All functions are thread-safe.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_UNICODE_UNICODE_H
+#define AIRPACK_FORMATS_TEXT_UNICODE_UNICODE_H
+
+#include "formats/text/unicode/CodePointSet.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace air {
+
+/// The set with a property that is written \p{NAME} in an expression: a general
+/// category ("Lu"), a group of categories ("L"), or a script ("Han"). Names
+/// are case-sensitive. Returns nothing if the name is not known.
+std::optional<CodePointSet> codePointsWith(std::string_view property);
+
+/// The names that codePointsWith() knows, for messages: "C, Cc, ...".
+std::string propertyList();
+
+/// The characters that \s matches: the property White_Space.
+const CodePointSet &whiteSpace();
+/// The characters that \w matches in the tokenizers library: mainly letters,
+/// marks, digits, and connecting punctuation.
+const CodePointSet &wordCharacters();
+
+/// Adds the code points that differ only in case from one that is in the set.
+/// This is simple case folding (CaseFolding.txt, status C and S): "s" also
+/// stands for U+017F, but U+00DF never for "ss".
+void addCaseVariants(CodePointSet &set);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TEXT_UNICODE_UNICODE_H

@@ -1,0 +1,32 @@
+//===- HugePages.h - memory into which a disk reads fast --------*- C++ -*-===//
+//
+// A disk may read into scattered pages of 4 KiB much more slowly than into huge
+// pages. Where the system has none, everything works in the same way.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_HUGEPAGES_H
+#define AIRPACK_RUNTIME_IO_HUGEPAGES_H
+
+#include <cstdint>
+#include <sys/mman.h>
+
+namespace air::rt {
+
+inline constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
+
+/// Turns the pages of a range of memory, which must have been written to, into
+/// huge pages. It should begin at a multiple of kHugePageBytes. A failure is
+/// ignored.
+inline void collapseToHugePages(void *start, uint64_t bytes) {
+  // Older C libraries do not name this advice, which Linux 6.1 introduced.
+#ifdef MADV_COLLAPSE
+  constexpr int kCollapse = MADV_COLLAPSE;
+#else
+  constexpr int kCollapse = 25;
+#endif
+  (void)madvise(start, bytes, kCollapse);
+}
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_HUGEPAGES_H

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""check_reference.py AIR-GEN MODELS WORKDIR: a plan that leaves its matrices in the model's file computes the same.
+
+For small models in the folder MODELS, several dtypes, and matrices whose numbers of rows are no multiples of 16:
+with all weights in memory and with less, the logits must be those of the plan
+that contains everything, bit for bit. A file that has been moved is found with
+--source; one that has been changed, replaced, or is missing, is refused.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import airtest as t
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools" / "airpack"))
+import gguf_parts
+
+gen, models, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).resolve()
+shutil.rmtree(work, ignore_errors=True)
+(work / "elsewhere").mkdir(parents=True)
+VOCABULARY = 8003
+tokens = [(i * 7919 + 13) % VOCABULARY for i in range(48)]
+
+
+def logits(plan, batch, *options, ids=tokens):
+    out = work / "out.f32"
+    t.run(t.AIRRUN, "logits", plan, "--tokens", t.comma(ids), "-o", out, "--batch", batch, *options)
+    return out.read_bytes()
+
+
+def refused(code, text, plan, *options):
+    command = [t.AIRRUN, "logits", plan, "--tokens", t.comma(tokens), "-o", work / "out.f32", *options]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    t.expect(done.returncode == code and text in done.stderr and done.stderr.count("\n") == 1,
+             f"{command}: exit {done.returncode}, not {code} with {text!r}: {done.stderr}")
+
+
+def least_ram(model, *options):
+    done = subprocess.run([t.AIRPACK, str(model), "--target", "host", "--ctx", "128", "--ram", "1MiB", "-o",
+                           str(work / "none.air"), *options], capture_output=True, text=True)
+    found = re.search(r"needs ([0-9.]+) (KiB|MiB|GiB) of RAM", done.stderr)
+    t.expect(done.returncode == 5 and found is not None, done.stderr)
+    return float(found[1]) * {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[found[2]] + 2**20
+
+
+# Models of three families: with a table beside the head's matrix, with one
+# matrix for both, and with heads of one element.
+for model in (models / f"{name}.gguf" for name in ("llama2", "qwen3", "heads-64-of-1")):
+    ids = [3, 1, 20, 33, 2, 7, 40, 3]
+    t.pack(model, work / "whole.air")
+    t.pack(model, work / "less.air", "--reference")
+    t.expect(logits(work / "less.air", 5, "--source", models, ids=ids) == logits(work / "whole.air", 5, ids=ids),
+             f"{model.name}: the logits differ")
+
+# Width, heads, KV heads, elements of a head, and width of the feed-forward
+# network. KV heads of 40 elements in all, 200 in all, and the vocabulary are no
+# multiples of 16, so a block of 16 rows has rows of two matrices, or less.
+SHAPES = {
+    "Q4_K_M": (768, 12, 4, 64, 2816),
+    "Q8_0": (640, 16, 1, 40, 3008),
+    "BF16": (600, 15, 5, 40, 3000),
+}
+for dtype, (width, heads, kv_heads, head_dim, ffn) in SHAPES.items():
+    model = work / f"{dtype}.gguf"
+    t.run(gen, "--layers", 3 if dtype == "Q4_K_M" else 1, "--width", width, "--heads", heads, "--kv-heads", kv_heads, "--head-dim", head_dim,
+          "--ffn", ffn, "--vocabulary", VOCABULARY, "--context", 256, "--type", dtype, "-o", model)
+    whole, less = work / "whole.air", work / f"{dtype}.air"
+    t.pack(model, whole, "--ctx", 128)
+    expected = {batch: logits(whole, batch) for batch in (1, 48)}
+    t.pack(model, less, "--ctx", 128, "--reference")
+    t.expect(os.path.getsize(less) < os.path.getsize(whole) / 8, f"{dtype}: {os.path.getsize(less)} bytes")
+    for batch, bytes_ in expected.items():
+        t.expect(logits(less, batch) == bytes_, f"{dtype}, all in memory, batch {batch}: the logits differ")
+    least = least_ram(model, "--reference")
+    # The second placement keeps a part of every layer in memory.
+    for share, io in ((0.0, "pread"), (0.35, "buffered"))[: 2 if dtype == "Q4_K_M" else 1]:
+        ram = int(least + share * os.path.getsize(model))
+        t.pack(model, less, "--ctx", 128, "--reference", "--ram", ram)
+        t.expect("are read from the model's file for every token" in t.run(t.AIRPACK, "inspect", less), "no such line")
+        for batch, bytes_ in expected.items():
+            t.expect(logits(less, batch, "--ram", ram, "--io", io) == bytes_,
+                     f"{dtype}, {ram} bytes of memory, batch {batch}: the logits differ")
+        report = json.loads(t.run(t.AIRRUN, "bench", less, "--ram", ram, "-p", 0, "-n", 4, "--rounds", 1, "--json"))
+        disk = next(link for link in report["links"] if link["name"] == "disk")
+        planned = report["streaming"]["bytes_per_pass"]
+        # Rows at the ends of a read are read twice, at most.
+        t.expect(0 < planned <= disk["bytes_per_token"] < 1.25 * planned,
+                 f"{dtype}: a pass needs {planned} bytes from the disk, but {disk['bytes_per_token']} were read")
+        print(f"{dtype}, {ram >> 20} MiB: {planned} bytes per pass, {disk['bytes_per_token']:.0f} read, the same logits")
+    greedy = t.greedy(whole, tokens[:8], 12)
+    t.expect(t.greedy(less, tokens[:8], 12) == greedy, f"{dtype}: other tokens")
+    whole.unlink()
+    if dtype != "BF16":
+        model.unlink()
+
+# A split model has several files.
+model, plan = work / "BF16.gguf", work / "BF16.air"
+expected = logits(plan, 5)
+paths = gguf_parts.split(gguf_parts.Model(model), work / "part", 3)
+parted = work / "part.air"
+t.pack(paths[0], parted, "--ctx", 128, "--reference", "--ram", ram)
+t.expect(logits(parted, 5) == expected, "a split model gives other logits")
+for path in paths:
+    path.rename(work / "elsewhere" / path.name)
+refused(8, "cannot open '" + str(paths[0]), parted)
+t.expect(logits(parted, 5, "--source", work / "elsewhere") == expected, "--source FOLDER gives other logits")
+
+# A moved or renamed file is found with --source.
+moved = work / "elsewhere" / "renamed"
+model.rename(moved)
+refused(8, "the plan's weights are in this file; name the right file or its folder with --source", plan)
+t.expect(logits(plan, 5, "--source", moved) == expected, "--source FILE gives other logits")
+refused(8, "cannot open", plan, "--source", work / "elsewhere")
+moved.rename(work / "elsewhere" / model.name)
+t.expect(logits(plan, 5, "--source", work / "elsewhere") == expected, "--source FOLDER gives other logits")
+(work / "elsewhere" / model.name).rename(model)
+
+# Another file is refused when the plan is opened, and a changed row when it is
+# read.
+data = bytearray(model.read_bytes())
+model.write_bytes(data + b"0")
+refused(6, f"has {len(data) + 1} bytes, but the model from which the plan was made has {len(data)}", plan)
+model.write_bytes(data[:-1])
+refused(6, f"has {len(data) - 1} bytes", plan)
+places = gguf_parts.Model(model).places
+for at, text in ((60, "the digest of its header is"), (places["blk.0.attn_q.weight"] + 5, "have changed"),
+                 (places["blk.0.ffn_down.weight"] + 7, "have changed"), (places["token_embd.weight"] + 2 * SHAPES["BF16"][0] * tokens[3] + 3, "have changed")):
+    data[at] ^= 4
+    model.write_bytes(data)
+    refused(6, text, plan)
+    data[at] ^= 4
+model.write_bytes(data)
+t.expect(logits(plan, 5) == expected, "the restored file gives other logits")
+
+# An option that says nothing about this plan is refused.
+refused(2, "give pread or buffered, or leave out --io", plan, "--io", "uring")
+t.pack(model, work / "whole.air", "--ctx", 128)
+refused(2, "leave out --source", work / "whole.air", "--source", work)
+print("other files are refused")

@@ -1,0 +1,78 @@
+//===- PlanMutator.h - damages a plan where its schema has fields ---------===//
+//
+// Random bytes rarely break a plan in an interesting way, because most of them
+// hit strings and offsets. A PlanMutator finds every number, list and text of a
+// valid plan's metadata through the schema's reflection, and changes those: a
+// number gets a boundary value, the value of another number, or a small
+// distance from its own; a list becomes shorter, or two of its elements swap
+// places; and some changes hit any byte at all. The digests are computed again,
+// so they cannot reveal the damage.
+//
+// The same seed gives the same changes. Thread-safety: one thread.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TEST_FORMATS_PLAN_PLANMUTATOR_H
+#define AIRPACK_TEST_FORMATS_PLAN_PLANMUTATOR_H
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace air::test {
+
+/// Numbers of fields of each kind that a PlanMutator has found.
+struct PlanPlaces {
+  size_t numbers = 0;
+  size_t lists = 0;
+};
+
+/// What happened to the plans of one run.
+struct MutationCounts {
+  uint64_t accepted = 0;
+  uint64_t refused = 0;
+};
+
+class PlanMutator {
+public:
+  /// `file` is a valid plan.
+  PlanMutator(std::vector<uint8_t> file, uint64_t seed);
+
+  PlanPlaces places() const { return {numbers.size(), lists.size()}; }
+
+  /// Changes a copy of the plan in 1 to 4 places, opens it, and reads it to its
+  /// end if it is accepted. Returns an empty string if everything is as it must
+  /// be: an error is a single line and has one of the codes of a damaged
+  /// plan. Otherwise returns what is wrong. A crash ends the process.
+  std::string tryOne(MutationCounts &counts);
+
+private:
+  struct Number {
+    size_t at; // in `file`
+    size_t bytes;
+  };
+  struct List {
+    size_t at; // of its length; the elements follow
+    size_t elementBytes;
+    bool isOfOffsets; // relative to the element's own place
+  };
+  struct Finder;
+
+  void change();
+  void changeNumber();
+  void changeList();
+  void changeByte();
+  uint64_t below(uint64_t bound) { return random() % bound; }
+
+  std::vector<uint8_t> good;
+  std::vector<uint8_t> file;
+  size_t metadataBegin = 0;
+  size_t metadataBytes = 0;
+  std::vector<Number> numbers;
+  std::vector<List> lists;
+  std::mt19937_64 random;
+};
+
+} // namespace air::test
+
+#endif // AIRPACK_TEST_FORMATS_PLAN_PLANMUTATOR_H

@@ -1,0 +1,66 @@
+//===- RegexCasesTest.cpp - matches of random expressions -------*- C++ -*-===//
+//
+// test/Inputs/regex/regex.json has expressions and texts with the matches that
+// Python's regex module finds (make_regex.py).
+//
+//===----------------------------------------------------------------------===//
+#include "formats/support/Utf8.h"
+#include "formats/text/regex/RegexMatcher.h"
+
+#include <fstream>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+using namespace air;
+using nlohmann::json;
+
+namespace {
+
+/// The starts and ends of all matches, in characters.
+std::vector<size_t> matchesOf(const Regex &regex, const std::string &text) {
+  std::vector<size_t> characterAt(text.size() + 1);
+  size_t count = 0;
+  for (size_t at = 0; at < text.size();) {
+    size_t next = at + decodeUtf8(std::string_view(text).substr(at)).length;
+    for (++count; at < next;) {
+      characterAt[++at] = count;
+    }
+  }
+  std::vector<size_t> spans;
+  RegexMatcher matcher(regex);
+  matcher.setText(text);
+  RegexMatch match{};
+  for (size_t at = 0; matcher.find(at, match);) {
+    spans.push_back(characterAt[match.start]);
+    spans.push_back(characterAt[match.end]);
+    at = match.end;
+    if (match.start == match.end) {
+      if (at == text.size()) {
+        break;
+      }
+      at += decodeUtf8(std::string_view(text).substr(at)).length;
+    }
+  }
+  return spans;
+}
+
+TEST(RegexCasesTest, AgreesWithPython) {
+  std::ifstream file(AIR_TEST_INPUTS "/regex/regex.json");
+  json cases = json::parse(file, nullptr, false);
+  ASSERT_EQ(cases.size(), 700U);
+  size_t matches = 0;
+  for (const json &each : cases) {
+    auto pattern = each[0].get<std::string>();
+    Result<Regex> regex = Regex::compile(pattern);
+    ASSERT_TRUE(regex.isOk()) << pattern << " " << regex.status().message();
+    for (size_t i = 1; i + 1 < each.size(); i += 2) {
+      auto expected = each[i + 1].get<std::vector<size_t>>();
+      matches += expected.size() / 2;
+      EXPECT_EQ(matchesOf(*regex, each[i].get<std::string>()), expected)
+          << each[0] << " on " << each[i];
+    }
+  }
+  EXPECT_GT(matches, 10000U);
+}
+
+} // namespace

@@ -1,0 +1,145 @@
+//===- RegexErrorsTest.cpp - expressions that are refused -------*- C++ -*-===//
+#include "formats/text/regex/Regex.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+using namespace air;
+
+namespace {
+
+struct Refused {
+  std::string pattern;
+  ErrorCode code;
+  std::string message; ///< the end of the message, or its start if it ends in *
+};
+
+class RegexErrorsTest : public testing::TestWithParam<Refused> {};
+
+TEST_P(RegexErrorsTest, OneLineWithThePosition) {
+  const Refused &each = GetParam();
+  Result<Regex> regex = Regex::compile(each.pattern);
+  ASSERT_FALSE(regex.isOk()) << each.pattern;
+  EXPECT_EQ(regex.status().code(), each.code) << regex.status().message();
+  std::string expected = "regular expression: " + each.message;
+  std::string actual = regex.status().message();
+  if (expected.ends_with('*')) {
+    expected.pop_back();
+    actual.resize(std::min(actual.size(), expected.size()));
+  }
+  EXPECT_EQ(actual, expected);
+}
+
+std::string nested(size_t depth) {
+  return std::string(depth, '(') + std::string(depth, ')');
+}
+
+/// 300 alternatives of two characters each, so that they do not become one set.
+std::string distinctPairs() {
+  std::string pattern;
+  for (int i = 0; i < 300; ++i) {
+    char hex[8];
+    std::snprintf(hex, sizeof(hex), "\\u%04x", 0x4e00 + i);
+    pattern += (i == 0 ? "" : "|") + std::string(hex) + "a";
+  }
+  return pattern;
+}
+
+const Refused kRefused[] = {
+    {"(a", ErrorCode::Corrupt, "at character 1: the group is not closed"},
+    {"a(?:b|(?=c)", ErrorCode::Corrupt,
+     "at character 2: the group is not closed"},
+    {"a)b", ErrorCode::Corrupt, "at character 2: ')' closes no group"},
+    {"\xe4\xb8\xad[a", ErrorCode::Corrupt,
+     "at character 2: the class is not closed"},
+    {"[]", ErrorCode::Corrupt, "at character 1: the class is not closed"},
+    {"[a&&b", ErrorCode::Corrupt, "at character 1: the class is not closed"},
+    {"[b-a]", ErrorCode::Corrupt,
+     "at character 2: a range ends before it begins"},
+    {"a{3,2}", ErrorCode::Corrupt,
+     "at character 2: the upper bound of a count, 2, is below the lower "
+     "bound, 3"},
+    {"*a", ErrorCode::Corrupt, "at character 1: there is nothing to repeat"},
+    {"a|+", ErrorCode::Corrupt, "at character 3: there is nothing to repeat"},
+    {"a**", ErrorCode::Corrupt,
+     "at character 3: a repetition of a repetition needs a group"},
+    {"a{2}{3}", ErrorCode::Corrupt,
+     "at character 5: a repetition of a repetition needs a group"},
+    {"a\\", ErrorCode::Corrupt, "at character 2: a '\\' ends the expression"},
+    {"\\p", ErrorCode::Corrupt,
+     "at character 1: the name of a property is missing"},
+    {"\\p{L", ErrorCode::Corrupt,
+     "at character 1: the name of a property is not closed"},
+    {"\\x4", ErrorCode::Corrupt,
+     "at character 3: hexadecimal digits are missing"},
+    {"\\u12g4", ErrorCode::Corrupt,
+     "at character 3: hexadecimal digits are missing"},
+    {"\\x{110000}", ErrorCode::Corrupt,
+     "at character 4: a code point is above 10FFFF"},
+    {"\\x{41", ErrorCode::Corrupt,
+     "at character 1: '}' is missing after a code point"},
+    {"a\xff", ErrorCode::Corrupt, "at character 2: this is not UTF-8"},
+    {"(?<=a)b", ErrorCode::Unsupported,
+     "at character 1: look-behind is not supported"},
+    {"a(?<!b)", ErrorCode::Unsupported,
+     "at character 2: look-behind is not supported"},
+    {"(a)\\1", ErrorCode::Unsupported,
+     "at character 4: back-references are not supported"},
+    {"(?>a)", ErrorCode::Unsupported,
+     "at character 1: atomic groups are not supported; a repetition of one "
+     "character can be possessive"},
+    {"(?:ab)++", ErrorCode::Unsupported,
+     "at character 1: only the repetition of one character can be possessive"},
+    {"(?P<name>a)", ErrorCode::Unsupported,
+     "at character 1: this kind of group is not supported; the kinds (?:, "
+     "(?i:, (?= and (?! are"},
+    {"(?s:.)", ErrorCode::Unsupported,
+     "at character 1: this kind of group is not supported*"},
+    {"(?:a*)*", ErrorCode::Unsupported,
+     "what may match the empty text cannot be repeated without a limit"},
+    {"(?:\\b)+", ErrorCode::Unsupported,
+     "what may match the empty text cannot be repeated without a limit"},
+    {"a{1001}", ErrorCode::Unsupported,
+     "at character 2: a count is above 1000"},
+    {"a{1,99999999999999999999}", ErrorCode::Unsupported,
+     "at character 2: a count is above 1000"},
+    {"a{,3}", ErrorCode::Unsupported,
+     "at character 2: a count must have a lower bound, such as {0,3}"},
+    {"\\p{Klingon}", ErrorCode::Unsupported,
+     "at character 1: the property 'Klingon' is not known; known: L, Lu, *"},
+    {"\\p{Script=Han}", ErrorCode::Unsupported,
+     "at character 10: the name of a property consists of letters"},
+    {"\\h", ErrorCode::Unsupported,
+     "at character 1: the escape '\\h' is not supported"},
+    {"[[:alpha:]]", ErrorCode::Unsupported,
+     "at character 2: POSIX classes such as [:alpha:] are not supported"},
+    {"[\\s-z]", ErrorCode::Unsupported,
+     "at character 4: a range cannot start with a set of characters"},
+    {"[a-[b]]", ErrorCode::Unsupported,
+     "at character 2: a range cannot end with a class"},
+    {nested(60), ErrorCode::Unsupported,
+     "at character 52: groups are nested more than 50 deep"},
+    {std::string(60, '['), ErrorCode::Unsupported,
+     "at character 51: classes are nested more than 50 deep"},
+    {"(?:(?:ab){1000}){1000}", ErrorCode::Unsupported,
+     "it is too large: it compiles to more than 20000 instructions"},
+    {"(?:a?b){1000}c?d?(?:a?b){1000}", ErrorCode::Unsupported,
+     "it is too large: it has more than 1024 places with alternatives"},
+    {distinctPairs(), ErrorCode::Unsupported,
+     "it is too large: it distinguishes more than 255 classes of characters"},
+    {std::string(70000, 'a'), ErrorCode::Unsupported,
+     "it has 70000 bytes; at most 65536 are allowed"},
+};
+
+INSTANTIATE_TEST_SUITE_P(All, RegexErrorsTest, testing::ValuesIn(kRefused));
+
+TEST(RegexErrorsTest, WhatIsEmptyCompilesAtOnce) {
+  std::string pattern = "";
+  for (int i = 0; i < 40; ++i) {
+    pattern = "(?:" + pattern + "){1000}";
+  }
+  EXPECT_TRUE(Regex::compile(pattern).isOk());
+  EXPECT_TRUE(Regex::compile("(?=" + pattern + "a*)").isOk());
+}
+
+} // namespace

@@ -1,0 +1,282 @@
+//===- StreamStoreTest.cpp - placements follow the limits of memory -------===//
+//
+// The fake plan has one segment of weights. Here it gets three placements: the
+// first keeps the segment in memory, the others read it in every pass, through
+// a larger and a smaller ring. The test states the limits of memory.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/io/StreamStore.h"
+
+#include "test/runtime/fake/FakePlan.h"
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <linux/mempolicy.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+using namespace air;
+using namespace air::rt;
+using namespace air::test;
+
+namespace {
+
+constexpr uint64_t kLargeRing = 64 * kPlanPageBytes;
+constexpr uint64_t kSmallRing = kPlanPageBytes;
+
+/// Adds a placement that reads the only segment of weights in every pass.
+void addStreamed(plan::PlanT &plan, uint64_t ringBytes) {
+  auto streamed = std::make_unique<plan::PlacementT>(*plan.placements[0]);
+  streamed->budgets.clear();
+  streamed->resident[0] = 0;
+  streamed->ring_bytes = ringBytes;
+  auto read = std::make_unique<plan::StreamReadT>();
+  read->bytes = kPlanPageBytes;
+  read->before_step = 2;
+  read->after_step = -1;
+  streamed->reads.push_back(std::move(read));
+  for (const auto &item : streamed->items) {
+    if (item->name == "weights") {
+      item->bytes -= plan.segments[0]->raw_bytes;
+    }
+  }
+  auto item = std::make_unique<plan::BudgetItemT>();
+  item->name = "ring";
+  item->bytes = ringBytes;
+  streamed->items.push_back(std::move(item));
+  plan.placements.push_back(std::move(streamed));
+}
+
+void threePlacements(plan::PlanT &plan) {
+  addStreamed(plan, kLargeRing);
+  addStreamed(plan, kSmallRing);
+  // The first placement needs the most.
+  for (const auto &item : plan.placements[0]->items) {
+    item->bytes += item->name == "weights" ? 2 * kLargeRing : 0;
+  }
+  for (const auto &placement : plan.placements) {
+    auto budget = std::make_unique<plan::BudgetT>();
+    for (const auto &item : placement->items) {
+      budget->bytes += item->bytes;
+    }
+    placement->budgets.push_back(std::move(budget));
+  }
+}
+
+class StreamStoreTest : public testing::Test {
+protected:
+  void SetUp() override {
+    path = temporaryPath("plan.air");
+    writeFakePlan(path, {}, threePlacements);
+    Result<PlanFile> opened = PlanFile::open(path);
+    ASSERT_TRUE(opened) << opened.status().message();
+    file.emplace(*std::move(opened));
+    for (uint32_t i = 0; i < 3; ++i) {
+      needed[i] = ramOf(*file->plan().placements()->Get(i));
+    }
+    ASSERT_GT(needed[0], needed[1]);
+    ASSERT_GT(needed[1], needed[2]);
+    setLimit(needed[0]);
+  }
+  void TearDown() override { std::remove(path.c_str()); }
+
+  void start(uint32_t placement, uint64_t ram = 0,
+             std::vector<NodePart> nodeParts = {}) {
+    StreamOptions options;
+    options.nodeParts = std::move(nodeParts);
+    options.placement = placement;
+    options.method = IoMethod::Buffered;
+    options.ram = ram;
+    options.memoryRoom = [this] { return room; };
+    Result<std::unique_ptr<StreamStore>> started =
+        StreamStore::start(*file, std::move(options));
+    ASSERT_TRUE(started) << started.status().message();
+    store = *std::move(started);
+  }
+
+  /// One limit, under which other processes use nothing.
+  void setLimit(uint64_t bytes) {
+    room = MemoryRoom{static_cast<int64_t>(bytes), bytes, bytes, {}};
+  }
+
+  /// Runs a pass, which must see the bytes of the file.
+  Status pass() {
+    AIR_RETURN_IF_ERROR(store->beginPass(3));
+    Status status;
+    for (uint32_t step = 0; step < 3 && status.isOk(); ++step) {
+      status = store->require(step, {});
+      if (status.isOk() && step == 2) {
+        std::span<const uint8_t> bytes = store->segment(0);
+        EXPECT_EQ(std::memcmp(bytes.data(), file->segmentBytes(0).data(),
+                              bytes.size()),
+                  0);
+      }
+      store->release(step);
+    }
+    store->endPass();
+    return status;
+  }
+  /// Runs passes and returns the placements in which they ran.
+  std::vector<uint32_t> placements(uint32_t passes) {
+    std::vector<uint32_t> used;
+    for (uint32_t i = 0; i < passes; ++i) {
+      Status status = pass();
+      EXPECT_TRUE(status.isOk()) << status.message();
+      used.push_back(store->counters().placement);
+    }
+    return used;
+  }
+  /// The last of several passes must be the first one in another placement.
+  void expectChangeAtTheLastOf(uint32_t passes, uint32_t from, uint32_t to) {
+    std::vector<uint32_t> expected(passes - 1, from);
+    expected.push_back(to);
+    EXPECT_EQ(placements(passes), expected);
+  }
+
+  static constexpr uint32_t kWait = StreamStore::kPassesBeforeGrowth;
+  std::string path;
+  std::optional<PlanFile> file;
+  uint64_t needed[3] = {};
+  std::optional<MemoryRoom> room;
+  std::unique_ptr<StreamStore> store;
+};
+
+TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
+  start(0);
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));
+  setLimit(needed[0] - 1);
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));
+  setLimit(needed[2]);
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
+  // Each time, the largest placement that fits is used, but not at once.
+  setLimit(needed[1]);
+  expectChangeAtTheLastOf(kWait, 2, 1);
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
+  setLimit(needed[2]);
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
+  setLimit(needed[0]);
+  expectChangeAtTheLastOf(kWait, 2, 0);
+  EXPECT_EQ(store->counters().bytesPerPass, 0u);
+  // Now everything is in memory.
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
+  const uint64_t bytes = store->counters().diskBytes;
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 0));
+  EXPECT_EQ(store->counters().diskBytes, bytes);
+}
+
+// The first pass reads everything, and later ones do not count.
+TEST_F(StreamStoreTest, TheProgressOfTheLoadEndsAtItsTotal) {
+  start(1);
+  EXPECT_EQ(store->loading().total, kPlanPageBytes);
+  EXPECT_EQ(placements(5), std::vector<uint32_t>(5, 1));
+  EXPECT_GT(store->counters().diskBytes, kPlanPageBytes);
+  EXPECT_EQ(store->loading().done, kPlanPageBytes);
+  EXPECT_EQ(store->loading().total, kPlanPageBytes);
+}
+
+TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
+  start(2);
+  for (int round = 0; round < 4; ++round) {
+    setLimit(needed[0]);
+    EXPECT_EQ(placements(kWait - 1), std::vector<uint32_t>(kWait - 1, 2));
+    setLimit(needed[2]);
+    EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
+  }
+  // What counts is the least that there was in all of the passes.
+  setLimit(needed[0]);
+  EXPECT_EQ(placements(kWait - 2), std::vector<uint32_t>(kWait - 2, 2));
+  setLimit(needed[1]);
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
+  setLimit(needed[0]);
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({1}));
+  expectChangeAtTheLastOf(kWait, 1, 0);
+}
+
+TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
+  start(2);
+  const auto more = static_cast<int64_t>(needed[0] - needed[2]);
+  room = MemoryRoom{more - 1, needed[0], needed[0], {}};
+  expectChangeAtTheLastOf(kWait, 2, 1);
+  room = MemoryRoom{-1, needed[0], needed[0], {}};
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
+  // A cgroup may be smaller than the limit that is the closest at present.
+  room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
+  room = MemoryRoom{more, needed[0], needed[2], {}};
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
+}
+
+TEST_F(StreamStoreTest, MoreThanTheUserAllowsIsNotUsed) {
+  start(2, needed[1]);
+  expectChangeAtTheLastOf(kWait, 2, 1);
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
+}
+
+TEST_F(StreamStoreTest, WithoutALimitNothingChanges) {
+  start(2);
+  room = std::nullopt;
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
+}
+
+// A request that finds too little memory for any placement fails. The next ones
+// work as soon as there is enough.
+TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
+  start(1);
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));
+  setLimit(needed[2] - 1);
+  for (int request = 0; request < 3; ++request) {
+    Status status = pass();
+    EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+    EXPECT_NE(status.message().find(std::to_string(needed[2])),
+              std::string::npos)
+        << status.message();
+  }
+  setLimit(needed[2]);
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({2, 2}));
+  setLimit(needed[2] - 1);
+  EXPECT_EQ(pass().code(), ErrorCode::DoesNotFit);
+  setLimit(needed[0]);
+  expectChangeAtTheLastOf(kWait, 2, 0);
+}
+
+// Node 0 exists on every machine, and node 999 on few machines. The segment has
+// one page, which belongs to the part in which it ends.
+TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
+  start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));
+  int mode = -1;
+  unsigned long nodes[16] = {};
+  if (syscall(SYS_get_mempolicy, &mode, nodes, 1024UL, store->segment(0).data(),
+              MPOL_F_ADDR) == 0) {
+    EXPECT_EQ(mode, MPOL_PREFERRED);
+    EXPECT_EQ(nodes[0], 1U);
+  }
+  setLimit(needed[2]);
+  EXPECT_EQ(placements(2), std::vector<uint32_t>({2, 2}));
+  setLimit(needed[0]);
+  expectChangeAtTheLastOf(kWait, 2, 0);
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
+}
+
+// The limit on the size of files also applies to the memory of a ring, so it
+// stands for a system that refuses memory that the limits of memory allow.
+TEST_F(StreamStoreTest, MemoryThatTheSystemRefusesLeavesThePlacement) {
+  start(2);
+  struct rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  auto *handler = std::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit small = before;
+  small.rlim_cur = kSmallRing;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  setLimit(needed[1]);
+  EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  // The system is not asked again.
+  EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
+}
+
+} // namespace

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""check_reference.py MODEL.gguf WHOLE.json LESS.json EMITTED.json: checks what --reference changes."""
+import json
+import sys
+from pathlib import Path
+
+from gguf_parts import Model
+
+model = Model(Path(sys.argv[1]))
+whole, less, emitted = (json.load(open(path)) for path in sys.argv[2:])
+assert whole.pop("reference") is False and less.pop("reference") is True and emitted["reference"] is True
+assert [source.pop("name") for source in less["sources"]] == [Path(sys.argv[1]).name]
+header = whole["sources"][0]["header_bytes"]
+assert header == min(model.places.values()), header
+
+# Every matrix has its rows where the model's file has them, and nothing else has any.
+begins, found = {}, set()
+for tensor in less["tensors"]:
+    rows = tensor.pop("source_rows", [])
+    assert (tensor["rows"] > 1) == bool(rows), tensor
+    if not rows:
+        continue
+    begins.setdefault(tensor["segment"], tensor["offset"])
+    begins[tensor["segment"]] = min(begins[tensor["segment"]], tensor["offset"])
+    assert sum(part["rows"] for part in rows) == tensor["rows"], tensor
+    names = tensor["name"].split("+")
+    assert rows[0]["source"] == 0 and rows[0]["offset"] == model.places[names[0]], (tensor, rows)
+    found.update(names)
+assert len(found) >= 8, found
+
+# The stored bytes end before the first matrix. The digests are those of the whole plan.
+for i, (a, b) in enumerate(zip(whole["segments"], less["segments"])):
+    if a["kind"] == "Kernels":
+        assert b["stored_bytes"] == a["stored_bytes"], b
+    else:
+        assert b["stored_bytes"] <= begins.get(i, b["raw_bytes"]) < b["stored_bytes"] + 64 or i not in begins, (b, begins)
+        assert i in begins or b["stored_bytes"] == b["raw_bytes"], b
+    for record in (a, b):
+        del record["offset"], record["stored_bytes"]
+# Reading needs memory of its own.
+for placement in less["placements"]:
+    staging = [item for item in placement["items"] if item["name"] == "staging"]
+    assert len(staging) == 1 and staging[0]["bytes"] == 8 << 20, placement
+    placement["items"].remove(staging[0])
+assert whole == less

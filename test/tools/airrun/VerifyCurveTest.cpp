@@ -1,0 +1,73 @@
+//===- VerifyCurveTest.cpp - what a pass costs with more tokens -----------===//
+#include "tools/airrun/VerifyCurve.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+using namespace air;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+TEST(VerifyCurve, ReadsTheNumbersOfTokens) {
+  EXPECT_THAT(*parseCurveTokens("1,2,4", 4), ElementsAre(1, 2, 4));
+  EXPECT_THAT(*parseCurveTokens("3,8", 8), ElementsAre(1, 3, 8));
+  EXPECT_THAT(*parseCurveTokens("1", 1), ElementsAre(1));
+  // Of the default, what does not fit is left out.
+  EXPECT_THAT(*parseCurveTokens(kCurveTokens, 10), ElementsAre(1, 2, 4, 8));
+  for (const char *text : {"", ",", "1,", "0", "1,0", "a", "1;2", "-1", "1,2x",
+                           "99999999999999999999999"}) {
+    const Status status = parseCurveTokens(text, 64).status();
+    EXPECT_EQ(status.code(), ErrorCode::Usage) << text;
+    EXPECT_THAT(status.message(), HasSubstr("is not a list")) << text;
+  }
+  EXPECT_THAT(parseCurveTokens("2,2", 64).status().message(),
+              HasSubstr("must ascend"));
+  EXPECT_THAT(parseCurveTokens("4,1", 64).status().message(),
+              HasSubstr("must ascend"));
+  EXPECT_THAT(parseCurveTokens("65", 64).status().message(),
+              HasSubstr("at most 64 tokens of a sequence, not 65"));
+}
+
+std::vector<CurvePoint> example() {
+  return {{1, {0.5, 1e9}, CurvePass{0.5, 1e9}}, {8, {0.75, 1e9}, std::nullopt}};
+}
+
+TEST(VerifyCurve, ReportsTimesRelativeToOneToken) {
+  const nlohmann::json json = nlohmann::json::parse(curveJson(example()));
+  EXPECT_EQ(json[1]["tokens"], 8);
+  EXPECT_EQ(json[1]["one_sequence"]["seconds"], 0.75);
+  EXPECT_EQ(json[1]["one_sequence"]["relative"], 1.5);
+  EXPECT_EQ(json[1]["one_sequence"]["disk_bytes"], 1e9);
+  EXPECT_EQ(json[0]["sequences"]["relative"], 1);
+  EXPECT_TRUE(json[1]["sequences"].is_null());
+  EXPECT_THAT(curveText(example()), HasSubstr("750.00 ms  x 1.50"));
+  EXPECT_THAT(curveText(example()), HasSubstr("no room"));
+}
+
+TEST(VerifyCurve, ARateAboveALimitIsRefused) {
+  // 1 GB in 0.5 s is 2 GB/s of the disk, and 4 GB of weights are 8 GB/s.
+  BenchMeasurement measured;
+  measured.links = {{"dram", 0, 0, 10e9}, {"disk", 0, 0, 2.5e9}};
+  uint32_t calls = 0;
+  const auto again = [&](size_t) {
+    ++calls;
+    return 0.0;
+  };
+  EXPECT_TRUE(checkCurve(example(), 4e9, measured, again).isOk());
+  EXPECT_EQ(calls, 0U);
+  measured.links[1].limitPerSecond = 1.5e9;
+  const Status status = checkCurve(example(), 4e9, measured, again);
+  EXPECT_EQ(status.code(), ErrorCode::Internal);
+  EXPECT_THAT(status.message(), HasSubstr("a pass of 1 tokens"));
+  EXPECT_THAT(status.message(), HasSubstr("2.00 GB/s from disk"));
+  EXPECT_GT(calls, 0U);
+  // A limit that turns out to be higher is kept.
+  EXPECT_TRUE(
+      checkCurve(example(), 4e9, measured, [](size_t) { return 3e9; }).isOk());
+  EXPECT_EQ(measured.links[1].limitPerSecond, 3e9);
+}
+
+} // namespace

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""check_streaming.py SCRIPT: checks the figures that measure_streaming.py derives from reports."""
+import contextlib
+import importlib.util
+import io
+import math
+import sys
+
+sys.dont_write_bytecode = True
+spec = importlib.util.spec_from_file_location("measure_streaming", sys.argv[1])
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+
+
+def report(tok_s, disk_gb_s=None, first=1.0, peak=900):
+    """What airrun bench reports for a pass that reads 2 GB of 5 GB."""
+    made = {"threads": 2, "peak": peak, "first_token_s": first, "peak_rss_bytes": 1000,
+            "decode": {"tok_s": tok_s, "bound_tok_s": 10, "predicted_tok_s": 1.1, "plan_predicted_tok_s": 1.5,
+                       "beta": 1.0, "eta": tok_s / 10},
+            "links": [{"name": "dram", "limit_gb_s": 50}],
+            "prediction": [{"name": "dram", "plan_gb_s": 40, "measured_gb_s": 50}]}
+    if disk_gb_s:
+        made["links"].append({"name": "disk", "limit_gb_s": disk_gb_s})
+        made["prediction"].append({"name": "disk", "plan_gb_s": 3, "measured_gb_s": disk_gb_s})
+        made["streaming"] = {"bytes_per_pass": 2_000_000_000, "ring_bytes": 24, "resident_bytes": 3_000_000_000}
+    return made
+
+
+CASE = {"ratio": 2.0, "limit": 1000, "plan": None, "pin": None, "plan_bytes": 4_000_000_000, "same": True}
+ALONE = [report(8.0), report(5.0), report(6.0)]
+
+
+def near(found, expected):
+    assert math.isclose(found, expected, rel_tol=1e-9), (found, expected)
+
+
+# The median rate of the disk is 2 GB/s, so a pass takes at least 1 s; that of the
+# resident plan takes 1/6 s.
+row = script.summary(CASE, [report(0.9, 2), report(0.8, 1.9), report(1.0, 2.5, 3.0, 950)], ALONE, [])
+near(row["tok_s"], 0.9)
+near(row["bound_tok_s"], 1.0)
+near(row["eta"], 0.9)
+near(row["resident_tok_s"], 6.0)
+assert row["limited_by"] == "disk" and "peer_tok_s" not in row, row
+near(row["dram_eta"], 0.09)
+near(row["prediction_error"], 1.1 / 0.9 - 1)
+near(row["peak_share"], 0.95)
+near(row["kept_share"], 0.6)
+near(row["first_token_s"], 1.0)
+near(row["first_token_bound_s"], 2.0)
+assert row["rates"][1] == {"name": "disk", "plan_gb_s": 3, "measured_gb_s": 2}, row
+
+# With a disk of 100 GB/s, the resident plan's pass is the bound.
+row = script.summary(CASE, [report(5.0, 100)] * 3, ALONE, [1.0, 2.0, 4.0])
+near(row["bound_tok_s"], 6.0)
+near(row["eta"], 5 / 6)
+assert row["limited_by"] == "resident pass", row
+near(row["times_peer"], 2.5)
+text = io.StringIO()
+with contextlib.redirect_stdout(text):
+    script.print_row(row, False)
+assert "ours x 2.50" in text.getvalue() and "disk 100.00 (3.00)" in text.getvalue(), text.getvalue()
+
+# A peer that was killed in any round has no rate.
+killed = script.summary(CASE, [report(5.0, 100)] * 3, ALONE, [1.0, None, 4.0])
+assert killed["peer_tok_s"] is None and killed["times_peer"] is None, killed
+
+# A plan that reads nothing in each pass has no rate of the disk.
+whole = script.summary(CASE, ALONE, ALONE, [])
+near(whole["eta"], 1.0)
+near(whole["kept_share"], 1.0)
+assert whole["bytes_per_pass"] == 0 and whole["disk_gb_s"] == 0, whole
+
+rows = [{"pin": None, "tok_s": 1.9}, {"pin": 0, "tok_s": 1.0}, {"pin": 40, "tok_s": 2.0}]
+own, best, share = script.best_pin(rows)
+assert own["tok_s"] == 1.9 and best["pin"] == 40, (own, best)
+near(share, 0.95)

@@ -1,0 +1,62 @@
+//===- VerifyCurve.h - what a pass costs with more tokens -------*- C++ -*-===//
+//
+// A pass that waits for the disk takes about as long with several tokens as with
+// one. The curve shows up to how many: the time of a pass with M tokens of one
+// sequence, as in checking M - 1 guessed tokens, and with one token of each of M
+// sequences. The logits of all tokens are computed.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
+#define AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
+
+#include "runtime/exec/Session.h"
+#include "tools/airrun/BenchReport.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// The numbers of tokens that are measured if none are given.
+inline constexpr const char *kCurveTokens = "1,2,4,8,16,32,64";
+
+/// A pass, of which several were measured.
+struct CurvePass {
+  double seconds = 0;   ///< the median
+  double diskBytes = 0; ///< of weights, read from the disk for the pass
+};
+
+struct CurvePoint {
+  uint64_t tokens = 0;
+  CurvePass oneSequence;
+  std::optional<CurvePass> sequences; ///< nullopt if the cache is too small
+};
+
+/// Reads numbers of tokens that are separated by commas, and adds 1 if it is
+/// missing. They must ascend and be at most `most`; if `text` is kCurveTokens,
+/// larger ones are left out. Fails with Usage.
+Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
+                                               uint64_t most);
+
+/// Measures all passes in turns, in at most `rounds` rounds; `isEnough` says that
+/// no further round should begin. No sequence of the session may hold tokens.
+Result<std::vector<CurvePoint>>
+measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
+             uint32_t rounds, const std::function<bool()> &isEnough);
+
+/// Fails with Internal, like evaluate(), if a pass read weights faster than the
+/// limits of `measured` allow. `minimalWeights` are the bytes of weights that a
+/// pass needs. `measureAgain` is that of raiseLimits().
+Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
+                  BenchMeasurement &measured,
+                  const std::function<double(size_t link)> &measureAgain);
+
+/// A JSON list, without a line end.
+std::string curveJson(const std::vector<CurvePoint> &curve);
+std::string curveText(const std::vector<CurvePoint> &curve);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
