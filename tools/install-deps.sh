@@ -23,14 +23,14 @@ fi
 
 # These packages are needed for formats, runtime and airrun.
 runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
-  libflatbuffers-dev libxxhash-dev libutf8proc-dev liburing-dev nlohmann-json3-dev
-  python3)
+  libflatbuffers-dev libxxhash-dev libutf8proc-dev liburing-dev libzstd-dev
+  nlohmann-json3-dev python3)
 # These packages are needed for codegen, compiler (coinor-libclp-dev solves linear
 # programs), airpack and air-bench (libbenchmark-dev). LLVM's CMake files require
-# the last four.
+# the last three, and libzstd-dev.
 compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
   coinor-libclp-dev libbenchmark-dev
-  libffi-dev libxml2-dev libzstd-dev zlib1g-dev)
+  libffi-dev libxml2-dev zlib1g-dev)
 # These packages are needed for the tests: libclang-rt-22-dev has the sanitizers
 # and libFuzzer, binutils has strip and nm, and qemu runs kernels for aarch64.
 # lit is in llvm-22-tools.

@@ -47,6 +47,9 @@ struct CompileOptions {
   /// Whether weights that do not fit in RAM may be read from the disk in every
   /// pass.
   bool disk = true;
+  /// How weights are stored: "none", "planes", "zstd", or "auto", which codes
+  /// them where that makes passes faster.
+  std::string codec = "auto";
   /// The share of the weights, in percent, that stays in RAM; nullopt means as
   /// much as fits.
   std::optional<uint32_t> pin;

@@ -87,8 +87,7 @@ private:
       record->kind = static_cast<plan::SegmentKind>(op.getKind());
       record->codec = static_cast<plan::Codec>(op.getCodec());
       record->raw_bytes = op.getRawBytes();
-      // The stored size equals the raw size, because no pass uses a codec other
-      // than None.
+      // With a codec, the writer sets the stored size.
       record->stored_bytes = op.getRawBytes();
       out.segments.push_back(std::move(record));
     }

@@ -1,6 +1,8 @@
 //===- WritePlan.cpp - records and segments to a .air file ----------------===//
 #include "compiler/emit/WritePlan.h"
 
+#include "compiler/planner/CostModel.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 
 #include <filesystem>
@@ -10,11 +12,41 @@
 
 namespace air::compiler {
 
+namespace {
+
+/// Replaces what a placement predicts for the disk by what the coded segments
+/// take there, which is known when they have been written.
+Status predictCoded(plan::PlanT &plan) {
+  AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, encodeMetadata(plan));
+  const plan::Plan &records = *plan::GetPlan(bytes.data());
+  for (size_t i = 0; i < plan.placements.size(); ++i) {
+    const plan::Placement &placement =
+        *records.placements()->Get(static_cast<uint32_t>(i));
+    const uint64_t stored = storedBytesPerPass(records, placement);
+    for (const auto &prediction : plan.placements[i]->predictions) {
+      std::vector<LinkLoad> loads;
+      for (const auto &link : prediction->links) {
+        if (link->link == "disk") {
+          link->bytes_per_pass = stored;
+        }
+        loads.push_back({link->link, link->bytes_per_pass, link->bandwidth});
+      }
+      const PassPrediction pass = predictPass(std::move(loads));
+      prediction->nanoseconds = pass.nanoseconds;
+      prediction->limit = pass.limit;
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
 void makeWeightless(plan::PlanT &plan) {
   plan.weightless = true;
   for (const auto &segment : plan.segments) {
     if (segment->kind != plan::SegmentKind::Kernels) {
       segment->stored_bytes = 0;
+      segment->codec = plan::Codec::None;
     }
   }
 }
@@ -151,7 +183,7 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
   for (const MappedFile &file : source.files) {
     AIR_RETURN_IF_ERROR(file.checkUnchanged());
   }
-  AIR_RETURN_IF_ERROR(writer.finish());
+  AIR_RETURN_IF_ERROR(writer.finish(predictCoded));
   return writer.fileBytes();
 }
 

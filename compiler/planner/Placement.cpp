@@ -56,7 +56,11 @@ public:
           segment.bytes >= kSmallestStreamed &&
           (!segment.pieces.empty() || segment.firstStep == segment.lastStep);
       pages.push_back(isStreamed ? size : 0);
-      least.push_back(isStreamed ? pagesOf(segment.keptBytes) : 0);
+      units.push_back(segment.unitBytes / kPlanPageBytes);
+      least.push_back(
+          isStreamed
+              ? std::min(size, alignUp(pagesOf(segment.keptBytes), units[i]))
+              : 0);
       if (isStreamed) {
         addRuns(i);
       } else {
@@ -179,10 +183,12 @@ private:
 
   /// The pages of a divided segment that stay in RAM.
   uint64_t kept(size_t segment, uint64_t share) const {
-    return std::max(
-        least[segment],
-        static_cast<uint64_t>(static_cast<unsigned __int128>(pages[segment]) *
-                              share / kShares));
+    const auto wanted = static_cast<uint64_t>(
+        static_cast<unsigned __int128>(pages[segment]) * share / kShares);
+    return wanted == pages[segment]
+               ? wanted
+               : std::max(least[segment],
+                          wanted / units[segment] * units[segment]);
   }
 
   /// The pages of a run that are streamed.
@@ -313,9 +319,20 @@ private:
       }
       const uint64_t size = position - start;
       const uint64_t count = ceilDiv(size, block);
+      const uint64_t unit = units[first.segment];
+      // The pages of the read before part number `part`.
+      const auto startOf = [&](uint64_t part) {
+        const uint64_t cut = end - size + size * part / count;
+        return part == count
+                   ? size
+                   : std::max(cut / unit * unit, end - size) - (end - size);
+      };
       for (uint64_t part = 0; part < count; ++part) {
-        const uint64_t from = size * part / count;
-        const uint64_t to = size * (part + 1) / count;
+        const uint64_t from = startOf(part);
+        const uint64_t to = startOf(part + 1);
+        if (from == to) {
+          continue;
+        }
         placement.reads.push_back(
             {first.segment, (end - size + from) * kPlanPageBytes,
              (to - from) * kPlanPageBytes,
@@ -368,6 +385,7 @@ private:
 
   const WeightProblem &problem;
   std::vector<uint64_t> pages; ///< for each segment; 0 if it is not divided
+  std::vector<uint64_t> units; ///< for each segment: WeightSegment::unitBytes
   std::vector<uint64_t> least; ///< for each segment: pages that always stay
   std::vector<Run> runs;       ///< of all segments that are divided
   uint64_t pinned = 0;         ///< pages of the segments that are not divided

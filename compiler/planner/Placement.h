@@ -53,6 +53,11 @@ struct WeightSegment {
   /// always stay in RAM, because more than one step needs them. A multiple of
   /// the page size, or the size of the whole segment.
   uint64_t keptBytes = 0;
+  /// What stays in RAM, and each read, begins and ends at a multiple of this
+  /// number of bytes, or with the segment. It is a multiple of a page, and
+  /// firstStep changes only at multiples of it. A segment with a codec can only be
+  /// read in whole chunks.
+  uint64_t unitBytes = 4096;
 };
 
 struct WeightProblem {

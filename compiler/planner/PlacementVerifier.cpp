@@ -95,6 +95,30 @@ Status verifyCoverage(const WeightProblem &problem,
   return Status::ok();
 }
 
+/// Checks that what stays in RAM, and each read, ends at a unit of its segment.
+Status verifyUnits(const WeightProblem &problem,
+                   const WeightPlacement &placement) {
+  const auto isWhole = [&](uint32_t segment, uint64_t end) {
+    const WeightSegment &of = problem.weights[segment];
+    return end >= of.bytes || end % of.unitBytes == 0;
+  };
+  for (uint32_t i = 0; i < problem.weights.size(); ++i) {
+    if (!isWhole(i, placement.weights[i])) {
+      return refuse("segment " + std::to_string(i) + " keeps " +
+                    std::to_string(placement.weights[i]) +
+                    " bytes, which are not whole units of " +
+                    std::to_string(problem.weights[i].unitBytes));
+    }
+  }
+  for (size_t i = 0; i < placement.reads.size(); ++i) {
+    const StreamedRead &read = placement.reads[i];
+    if (!isWhole(read.segment, read.offset + read.bytes)) {
+      return refuse(name(i) + " does not end at a unit of its segment");
+    }
+  }
+  return Status::ok();
+}
+
 /// Pages of a read that the same steps need.
 struct Part {
   uint64_t ringOffset = 0;
@@ -172,6 +196,7 @@ Status verifyWeights(const WeightProblem &problem,
                      const WeightPlacement &placement, uint64_t room) {
   AIR_RETURN_IF_ERROR(verifyPieces(problem));
   AIR_RETURN_IF_ERROR(verifyCoverage(problem, placement));
+  AIR_RETURN_IF_ERROR(verifyUnits(problem, placement));
   const uint64_t ring = placement.ringBytes;
   if (ring % kPlanPageBytes != 0 || (ring == 0) != placement.reads.empty()) {
     return refuse("the ring has " + std::to_string(ring) + " bytes for " +

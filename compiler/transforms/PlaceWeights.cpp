@@ -1,5 +1,6 @@
 //===- PlaceWeights.cpp - divides weights between RAM and disk ------------===//
 #include "compiler/planner/Budget.h"
+#include "compiler/planner/CodecChoice.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/RamDemand.h"
@@ -22,11 +23,31 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
     const RamLimit limit = ramLimitOf({ram, disk, pin}, profile);
-    AIR_ASSIGN_OR_RETURN(
-        std::vector<BudgetedPlacement> placements,
-        planPlacements(weightProblemOf(module),
-                       ramDemandOf(module, profile, vocabularyBytes, reference),
-                       limit));
+    AIR_ASSIGN_OR_RETURN(std::vector<BudgetedPlacement> placements,
+                         placementsWith(limit, profile));
+    const bool isForced = codec == "planes" || codec == "zstd";
+    if (isForced) {
+      setCodecs(codec == "zstd" ? Codec::Zstd : Codec::Planes,
+                [](size_t, SegmentOp) { return true; });
+    } else if (codec == "auto") {
+      chooseCodecs(placements.front().weights, profile);
+    } else if (codec != "none") {
+      return usageError("there is no codec '" + codec.getValue() +
+                        "'; there are none, planes, zstd and auto");
+    }
+    if (hasCodecs()) {
+      // Coded segments are read in larger units, and need memory to be decoded
+      // in. They might not fit where others do.
+      Result<std::vector<BudgetedPlacement>> coded =
+          placementsWith(limit, profile);
+      if (coded) {
+        placements = *std::move(coded);
+      } else if (isForced || coded.status().code() != ErrorCode::DoesNotFit) {
+        return coded.status();
+      } else {
+        setCodecs(Codec::None, [](size_t, SegmentOp) { return true; });
+      }
+    }
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     for (const BudgetedPlacement &placement : placements) {
       OpBuilder::InsertionGuard guard(builder);
@@ -36,6 +57,10 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
                        limit.bytes == 0 ? "unlimited"
                                         : std::to_string(limit.bytes),
                        ram != 0 ? DecidedBy::User : DecidedBy::Default);
+    if (codec != "auto") {
+      DecisionOp::create(builder, module.getLoc(), "codec", codec.getValue(),
+                         DecidedBy::User);
+    }
     if (!disk) {
       DecisionOp::create(builder, module.getLoc(), "disk", "0",
                          DecidedBy::User);
@@ -45,6 +70,108 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
                          std::to_string(*limit.pinned), DecidedBy::User);
     }
     return Status::ok();
+  }
+
+  Result<std::vector<BudgetedPlacement>>
+  placementsWith(const RamLimit &limit, const MachineProfile &profile) {
+    ModuleOp module = getOperation();
+    return planPlacements(
+        weightProblemOf(module),
+        ramDemandOf(module, profile, vocabularyBytes, reference), limit);
+  }
+
+  /// The segments of which steps gather single rows. The rows are read where the
+  /// file has them, so these segments cannot be coded.
+  llvm::DenseSet<StringAttr> gatheredSegments() {
+    ModuleOp module = getOperation();
+    llvm::DenseSet<StringAttr> tensors;
+    module.walk([&](StepOp step) {
+      if (step.getKind() != StepKind::Embed) {
+        return;
+      }
+      for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
+        for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {
+          if (binding.getKind() == BindingKind::Tensor) {
+            tensors.insert(binding.getTarget().getAttr());
+          }
+        }
+      }
+    });
+    llvm::DenseSet<StringAttr> segments;
+    for (TensorOp tensor : module.getOps<TensorOp>()) {
+      if (tensor.getSegmentAttr() &&
+          tensors.contains(tensor.getSymNameAttr())) {
+        segments.insert(tensor.getSegmentAttr().getAttr());
+      }
+    }
+    return segments;
+  }
+
+  /// Sets the codec of the segments of weights that can be coded and for which
+  /// select(index, segment) is true. The index counts segments of weights only.
+  template <typename Select> void setCodecs(Codec wanted, Select select) {
+    const llvm::DenseSet<StringAttr> gathered = gatheredSegments();
+    size_t index = 0;
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      if (segment.getKind() == SegmentKind::Weights &&
+          select(index++, segment) &&
+          !gathered.contains(segment.getSymNameAttr())) {
+        segment.setCodec(wanted);
+      }
+    }
+  }
+
+  bool hasCodecs() {
+    for (SegmentOp segment : getOperation().getOps<SegmentOp>()) {
+      if (segment.getCodec() != Codec::None) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Codes the segments of bfloat16 numbers of which a pass reads bytes from the
+  /// disk, if that makes the pass faster.
+  void chooseCodecs(const WeightPlacement &placement,
+                    const MachineProfile &profile) {
+    ModuleOp module = getOperation();
+    llvm::DenseMap<StringAttr, uint64_t> numbers; // bytes of bfloat16
+    for (TensorOp tensor : module.getOps<TensorOp>()) {
+      if (tensor.getSegmentAttr() &&
+          tensor.getDtype().getValue() == DType::BF16) {
+        numbers[tensor.getSegmentAttr().getAttr()] += tensor.getBytes();
+      }
+    }
+    std::vector<uint64_t> streamed(placement.weights.size());
+    CodecQuestion question;
+    for (const StreamedRead &read : placement.reads) {
+      streamed[read.segment] += read.bytes;
+      question.streamedBytes += read.bytes;
+    }
+    const llvm::DenseSet<StringAttr> gathered = gatheredSegments();
+    const auto isCodable = [&](size_t index, SegmentOp segment) {
+      return !gathered.contains(segment.getSymNameAttr()) &&
+             streamed[index] != 0 &&
+             numbers.lookup(segment.getSymNameAttr()) >
+                 segment.getRawBytes() / 2;
+    };
+    size_t index = 0;
+    for (SegmentOp segment : module.getOps<SegmentOp>()) {
+      if (segment.getKind() == SegmentKind::Weights) {
+        question.weightBytes += segment.getRawBytes();
+        question.codedBytes +=
+            isCodable(index, segment) ? streamed[index] : uint64_t{0};
+        ++index;
+      }
+    }
+    question.ratio = planesRatio;
+    question.diskBandwidth = profile.diskBandwidth;
+    question.memoryBandwidth = profile.memoryBandwidth;
+    question.decodeRate = kPlanesRate;
+    question.cores = profile.cores;
+    if (codecPays(question)) {
+      setCodecs(Codec::Planes, isCodable);
+    }
   }
 
   void addPlacement(OpBuilder &builder, const BudgetedPlacement &placement) {

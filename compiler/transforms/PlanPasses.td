@@ -117,7 +117,7 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
     for 90, 75 and 50 % of it. Each accounts for every byte of RAM. What does not
     fit of the weights is read from the disk in every pass. Fails when the rest
     does not fit. If the share that stays in RAM is given, there is only one
-    placement.
+    placement. Also chooses the codec of each segment of weights.
   }];
   let options = [
     Option<"ram", "ram", "uint64_t", "0",
@@ -130,7 +130,12 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
            "Size in bytes of the vocabulary in the plan's metadata">,
     Option<"reference", "reference", "bool", "false",
            "Whether matrices are read from the model's files, which takes "
-           "memory to read them into">];
+           "memory to read them into">,
+    Option<"codec", "codec", "std::string", "\"auto\"",
+           "How weights are stored: none, planes, zstd, or auto">,
+    Option<"planesRatio", "planes-ratio", "double", "1.0",
+           "Coded bytes divided by uncoded bytes of BF16 weights with the codec "
+           "planes">];
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {

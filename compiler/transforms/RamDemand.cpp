@@ -3,6 +3,7 @@
 
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "compiler/planner/WeightUses.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/ReferencedBytes.h"
 #include "formats/plan/TileRows.h"
@@ -33,6 +34,11 @@ RamDemand ramDemandOf(ModuleOp module, const MachineProfile &profile,
   uint64_t digests = 0;
   for (SegmentOp segment : module.getOps<SegmentOp>()) {
     digests += segment.getRawBytes() / chunkBytes * sizeof(Digest);
+  }
+  for (SegmentOp segment : module.getOps<SegmentOp>()) {
+    if (segment.getCodec() != Codec::None) {
+      demand.staging = codedStagingBytes(chunkBytes);
+    }
   }
   demand.process += digests - std::min(digests, kFreeDigestBytes);
   for (LimitsOp limits : module.getOps<LimitsOp>()) {
@@ -142,6 +148,9 @@ WeightProblem weightProblemOf(ModuleOp module) {
       const std::vector<WeightUse> &used = uses.of(problem.weights.size());
       problem.weights.push_back(
           dividedSegment(segment.getRawBytes(), chunkBytes, used));
+      if (segment.getCodec() != Codec::None) {
+        problem.weights.back().unitBytes = chunkBytes;
+      }
     } else if (segment.getKind() == SegmentKind::Table) {
       problem.tables.push_back(segment.getRawBytes());
     }

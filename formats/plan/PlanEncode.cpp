@@ -62,11 +62,31 @@ uint64_t digestChunkBytes(plan::SegmentKind kind) {
   return uint64_t{64} << 20;
 }
 
+/// Makes room for the ends of coded chunks. Until a chunk has been coded, it
+/// counts with its raw size, which is the largest that it may have.
+static Status prepareChunkEnds(plan::SegmentT &segment, uint64_t chunks) {
+  const uint64_t pages = ceilDiv(segment.raw_bytes, kPlanPageBytes);
+  if (pages > UINT32_MAX) {
+    return unsupportedError("segment '" + segment.name + "' of " +
+                            std::to_string(segment.raw_bytes) +
+                            " bytes is too large for a codec; pack the model "
+                            "with --codec none");
+  }
+  segment.stored_bytes = pages * kPlanPageBytes;
+  segment.chunk_ends.clear();
+  for (uint64_t i = 1; i <= chunks; ++i) {
+    segment.chunk_ends.push_back(static_cast<uint32_t>(
+        std::min(pages, i * segment.digest_chunk / kPlanPageBytes)));
+  }
+  return Status::ok();
+}
+
 Status prepareDigests(plan::PlanT &plan) {
   uint64_t total = 0;
   for (const auto &segment : plan.segments) {
     segment->digest_chunk = digestChunkBytes(segment->kind);
     // A chunk has at least 2^16 bytes, so nothing overflows here.
+    const bool isCoded = segment->codec != plan::Codec::None;
     const uint64_t digested = digestedBytes(plan, *segment);
     const uint64_t chunks = digested / segment->digest_chunk +
                             (digested % segment->digest_chunk != 0 ? 1 : 0);
@@ -76,6 +96,9 @@ Status prepareDigests(plan::PlanT &plan) {
       return tooLarge(total);
     }
     segment->digests.assign(bytes, 0);
+    if (isCoded) {
+      AIR_RETURN_IF_ERROR(prepareChunkEnds(*segment, chunks));
+    }
   }
   return Status::ok();
 }

@@ -35,18 +35,22 @@ Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
 /// Returns the number of bytes of a segment that have digests, without the
-/// zeros up to a whole page. These are the stored bytes, except in the weights
-/// and tables of a reference plan: all of their raw bytes have digests,
-/// although most of them lie in other files.
+/// zeros up to a whole page. These are the stored bytes, with two exceptions:
+/// of a segment with a codec, the raw bytes have digests, and of the weights
+/// and tables of a reference plan, all raw bytes have digests, although most of
+/// them lie in other files.
 inline uint64_t digestedBytes(const plan::Plan &plan,
                               const plan::Segment &segment) {
-  return plan.reference() && segment.kind() != plan::SegmentKind::Kernels
+  return segment.codec() != plan::Codec::None ||
+                 (plan.reference() &&
+                  segment.kind() != plan::SegmentKind::Kernels)
              ? segment.raw_bytes()
              : segment.stored_bytes();
 }
 inline uint64_t digestedBytes(const plan::PlanT &plan,
                               const plan::SegmentT &segment) {
-  return plan.reference && segment.kind != plan::SegmentKind::Kernels
+  return segment.codec != plan::Codec::None ||
+                 (plan.reference && segment.kind != plan::SegmentKind::Kernels)
              ? segment.raw_bytes
              : segment.stored_bytes;
 }

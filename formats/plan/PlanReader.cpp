@@ -1,6 +1,7 @@
 //===- PlanReader.cpp - opens and verifies a plan -------------------------===//
 #include "formats/plan/PlanReader.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanVerifier.h"
 #include "formats/support/CheckedMath.h"
@@ -237,6 +238,19 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
                          " of a reference plan was to be verified without the "
                          "files that hold its weights");
   }
+  if (isCoded(segment)) {
+    const StoredRange stored =
+        storedRange(segment, chunk * segment.digest_chunk(), 1);
+    std::vector<uint8_t> raw(chunkBytes(index, chunk));
+    ChunkScratch scratch;
+    AIR_RETURN_IF_ERROR(
+        decodeStoredChunk(segment, all.subspan(stored.offset, stored.bytes),
+                          raw, scratch)
+            .withContext("'" + fileName + "': chunk " + std::to_string(chunk) +
+                         " of segment " + std::to_string(index) + " '" +
+                         segment.name()->str() + "'"));
+    return verifyChunk(index, chunk, raw);
+  }
   return verifyChunk(
       index, chunk,
       all.subspan(segment.offset() + chunk * segment.digest_chunk(),
@@ -263,7 +277,9 @@ Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
   uint64_t done = 0;
   for (uint64_t chunk = 0; chunk < chunkCount(index); ++chunk) {
     AIR_RETURN_IF_ERROR(verifyChunk(index, chunk));
-    done += chunkBytes(index, chunk);
+    done += isCoded(segment)
+                ? storedRange(segment, chunk * segment.digest_chunk(), 1).bytes
+                : chunkBytes(index, chunk);
     if (pagesAfter == PagesAfter::Drop && !mappedFile.bytes().empty() &&
         (done - dropped >= kPiece || done == padded)) {
       mappedFile.release(segment.offset() + dropped, done - dropped);

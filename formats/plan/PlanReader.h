@@ -64,7 +64,8 @@ public:
 
   /// The number of chunks of segment `index`. Chunk i of a segment consists of
   /// the bytes from i * digest_chunk to at most (i + 1) * digest_chunk of its
-  /// stored bytes and of the zeros after them.
+  /// stored bytes and of the zeros after them; for a segment with a codec, of
+  /// its raw bytes.
   uint64_t chunkCount(uint32_t index) const;
   /// The size in bytes of a chunk, which must be below chunkCount(). Only the
   /// last chunk of a segment may be shorter than its digest_chunk; it has whole
@@ -72,11 +73,14 @@ public:
   uint64_t chunkBytes(uint32_t index, uint64_t chunk) const;
   /// Fails with VerificationFailed, and states both digests, if `bytes` are not
   /// those of the chunk: if they have changed, or are not chunkBytes() many.
-  /// The caller has read them from the file, or from the mapping.
+  /// The caller has read them from the file, or from the mapping, and decoded
+  /// them if the segment has a codec.
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
-  /// The same for the bytes of the chunk in the mapping. Fails with Internal if
-  /// the segment isReferenced(), because its chunks are not in the mapping.
+  /// The same for the bytes of the chunk in the mapping, which are decoded first
+  /// if the segment has a codec. Fails with Corrupt if they cannot be decoded,
+  /// and with Internal if the segment isReferenced(), because its chunks are not
+  /// in the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from memory and from the page cache.

@@ -1,6 +1,7 @@
 //===- PlanWriter.cpp - writes a plan, segment by segment -----------------===//
 #include "formats/plan/PlanWriter.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/plan/PlanVerifier.h"
@@ -81,6 +82,10 @@ Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
   AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(draft.data()),
                                  writer.totalBytes, kPlanPageBytes));
 
+  for (const auto &segment : plan.segments) {
+    writer.isCoded |= segment->codec != plan::Codec::None;
+  }
+  writer.nextOffset = plan.segments.front()->offset;
   writer.isVerified = true;
   writer.written.assign(plan.segments.size(), false);
   writer.plan = std::move(plan);
@@ -102,6 +107,23 @@ Status PlanWriter::writeSegment(
   if (written[index]) {
     return usageError(name + " was written twice");
   }
+  if (isCoded) {
+    if (index != nextIndex) {
+      return usageError(name + " was written before segment " +
+                        std::to_string(nextIndex) +
+                        "; the segments of a plan with a codec must be written "
+                        "in order");
+    }
+    segment.offset = nextOffset;
+    ++nextIndex;
+  }
+  if (segment.codec != plan::Codec::None) {
+    AIR_RETURN_IF_ERROR(writeCoded(segment, name, produce));
+    written[index] = true;
+    nextOffset += segment.stored_bytes;
+    return Status::ok();
+  }
+  nextOffset += alignUp(segment.stored_bytes, kPlanPageBytes);
   ChunkDigests digests(segment.digest_chunk);
   // All bytes of the weights and tables of a reference plan are produced,
   // because they all have digests, but only the first ones are stored.
@@ -143,6 +165,57 @@ Status PlanWriter::writeSegment(
   return Status::ok();
 }
 
+Status
+PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
+                       const std::function<Status(const Sink &sink)> &produce) {
+  std::vector<uint8_t> chunk;
+  segment.digests.clear();
+  segment.chunk_ends.clear();
+  uint64_t stored = 0;
+  uint64_t done = 0;
+  const auto endChunk = [&]() -> Status {
+    chunk.resize(alignUp(chunk.size(), kPlanPageBytes));
+    const Digest digest = digestOf(chunk);
+    segment.digests.insert(segment.digests.end(), digest.begin(), digest.end());
+    AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> coded,
+                         encodedChunk(segment.codec, chunk));
+    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + stored, coded));
+    stored += coded.size();
+    segment.chunk_ends.push_back(
+        static_cast<uint32_t>(stored / kPlanPageBytes));
+    chunk.clear();
+    return Status::ok();
+  };
+  AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
+    done += piece.size();
+    if (done > segment.raw_bytes) {
+      return usageError(name + " got " + std::to_string(done) +
+                        " bytes or more, but was declared with " +
+                        std::to_string(segment.raw_bytes));
+    }
+    while (!piece.empty()) {
+      const auto part = piece.first(std::min<uint64_t>(
+          piece.size(), segment.digest_chunk - chunk.size()));
+      chunk.insert(chunk.end(), part.begin(), part.end());
+      piece = piece.subspan(part.size());
+      if (chunk.size() == segment.digest_chunk) {
+        AIR_RETURN_IF_ERROR(endChunk());
+      }
+    }
+    return Status::ok();
+  }));
+  if (done != segment.raw_bytes) {
+    return usageError(name + " got " + std::to_string(done) +
+                      " bytes, but was declared with " +
+                      std::to_string(segment.raw_bytes));
+  }
+  if (!chunk.empty()) {
+    AIR_RETURN_IF_ERROR(endChunk());
+  }
+  segment.stored_bytes = stored;
+  return Status::ok();
+}
+
 Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   for (size_t i = index; i < written.size(); ++i) {
     if (written[i]) {
@@ -169,20 +242,32 @@ Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
   return Status::ok();
 }
 
-Status PlanWriter::finish() {
+Status
+PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
   for (size_t i = 0; i < written.size(); ++i) {
     if (!written[i]) {
       return usageError("segment " + std::to_string(i) + " '" +
                         plan.segments[i]->name + "' was never written");
     }
   }
+  if (isCoded) {
+    totalBytes = nextOffset;
+    if (complete) {
+      AIR_RETURN_IF_ERROR(complete(plan));
+    }
+  }
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encodeMetadata(plan));
+  // A prediction whose limit becomes "cpu" instead of "disk" is shorter. Bytes
+  // after the end of a FlatBuffer have no meaning.
+  if (isCoded && complete && metadata.size() < metadataBytes) {
+    metadata.resize(metadataBytes);
+  }
   if (metadata.size() != metadataBytes) {
     return internalError(
         "the metadata grew from " + std::to_string(metadataBytes) + " to " +
         std::to_string(metadata.size()) + " bytes while it was written");
   }
-  if (!isVerified) {
+  if (!isVerified || isCoded) {
     AIR_RETURN_IF_ERROR(verifyStructure(metadata));
     AIR_RETURN_IF_ERROR(verifyPlan(*plan::GetPlan(metadata.data()), totalBytes,
                                    kPlanPageBytes));

@@ -1,9 +1,11 @@
 //===- PlanWriter.h - writes a plan, segment by segment ---------*- C++ -*-===//
 //
-// The writer decides up front where each segment is placed, from the sizes
-// alone, so that the metadata can precede the segments and peak memory does not
-// depend on the model's size. The same plan and segment bytes always result in
-// the same file.
+// The metadata precedes the segments, although it is written last: its size is
+// known from the start, so peak memory does not depend on the model's size. The
+// writer decides up front where each segment is placed, from the sizes alone.
+// Only how large a segment with a codec becomes is known when it has been
+// written; the segments after it then move forward. The same plan and segment
+// bytes always result in the same file.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: one thread. Errors:
@@ -32,8 +34,9 @@ public:
   /// A function that takes the next piece of a segment's bytes.
   using Sink = std::function<Status(std::span<const uint8_t>)>;
 
-  /// `plan` must be complete except for Segment.offset, Segment.digest_chunk
-  /// and Segment.digests, which the writer fills in. Before anything is
+  /// `plan` must be complete except for Segment.offset, Segment.digest_chunk,
+  /// Segment.digests and Segment.chunk_ends, which the writer fills in, and
+  /// Segment.stored_bytes of segments with a codec. Before anything is
   /// written, create() checks that the disk has room and that verifyPlan()
   /// accepts the plan.
   static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan);
@@ -41,9 +44,10 @@ public:
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
   /// in one or more pieces, in order, which together have exactly stored_bytes
-  /// bytes, or raw_bytes for weights and tables of a reference plan.
-  /// writeSegment() must be called once per segment; the segments may come in
-  /// any order.
+  /// bytes, or raw_bytes for weights and tables of a reference plan, and for a
+  /// segment with a codec, which the writer codes. writeSegment() must be called
+  /// once per segment. The segments may come in any order if none has a codec;
+  /// otherwise they must come in that of the plan.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
@@ -55,19 +59,28 @@ public:
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// Checks that no segment is missing, writes the metadata and the header, and
-  /// puts the finished file in the place of the output.
-  Status finish();
+  /// puts the finished file in the place of the output. If segments have a codec,
+  /// `complete` is called first. It may change what in the plan depends on their
+  /// stored sizes: numbers, and texts to shorter ones.
+  Status finish(const std::function<Status(plan::PlanT &)> &complete = {});
 
-  /// The size of the whole file in bytes.
+  /// The size of the whole file in bytes. If segments have a codec, it is final
+  /// after finish().
   uint64_t fileBytes() const { return totalBytes; }
 
 private:
+  Status writeCoded(plan::SegmentT &segment, const std::string &name,
+                    const std::function<Status(const Sink &sink)> &produce);
+
   AtomicFile file;
   plan::PlanT plan;
   std::vector<bool> written;
   uint64_t metadataBytes = 0; // without the padding
   bool isVerified = false;    // verifyPlan() has accepted the current plan
   uint64_t totalBytes = 0;
+  bool isCoded = false;    // some segment has a codec
+  uint64_t nextOffset = 0; // if isCoded: where the next segment begins
+  uint32_t nextIndex = 0;  // if isCoded: the next segment to be written
 };
 
 } // namespace air

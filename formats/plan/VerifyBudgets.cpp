@@ -1,6 +1,7 @@
 //===- VerifyBudgets.cpp - rules of KV, budgets and predictions -----------===//
 #include "formats/abi/KernelAbi.h"
 #include "formats/dtype/DType.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/ReferencedBytes.h"
 #include "formats/support/CheckedMath.h"
@@ -129,6 +130,11 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
                      : kind == plan::SegmentKind::Kernels ? needs.kernels
                                                           : needs.tables;
     part = plus(part, placement.resident()->Get(i));
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    if (isCoded(segment)) {
+      needs.staging =
+          std::max(needs.staging, codedStagingBytes(segment.digest_chunk()));
+    }
   }
   needs.ring = placement.ring_bytes();
   needs.kv = times(plan.kv()->pages(), plan.kv()->page_bytes());
@@ -142,7 +148,9 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.scratch = times(scratch, plan.machine()->cores());
-  needs.staging = plan.reference() ? stagingBytes(largestRowBlock(plan)) : 0;
+  if (plan.reference()) {
+    needs.staging = stagingBytes(largestRowBlock(plan));
+  }
   return needs;
 }
 
@@ -247,10 +255,14 @@ static uint64_t weightsPerPass(const plan::Plan &plan) {
 }
 
 /// Returns the number of bytes that one pass reads from the disk.
-static uint64_t streamedPerPass(const plan::Placement &placement) {
+static uint64_t streamedPerPass(const plan::Plan &plan,
+                                const plan::Placement &placement) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
-    bytes = plus(bytes, placement.reads()->Get(i)->bytes());
+    const plan::StreamRead &read = *placement.reads()->Get(i);
+    bytes = plus(bytes, storedRange(*plan.segments()->Get(read.segment()),
+                                    read.offset(), read.bytes())
+                            .bytes);
   }
   return bytes;
 }
@@ -259,7 +271,8 @@ Status verifyPredictions(const plan::Plan &plan,
                          const plan::Placement &placement,
                          const std::string &owner) {
   const std::map<std::string_view, uint64_t> least = {
-      {"dram", weightsPerPass(plan)}, {"disk", streamedPerPass(placement)}};
+      {"dram", weightsPerPass(plan)},
+      {"disk", streamedPerPass(plan, placement)}};
   std::set<std::string_view> phases;
   for (uint32_t i = 0; i < sizeOf(placement.predictions()); ++i) {
     const plan::Prediction &prediction = *placement.predictions()->Get(i);

@@ -151,6 +151,15 @@ Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
   return uses;
 }
 
+/// Whether an offset in a segment is one at which what stays in RAM, or a read,
+/// may begin and end. A coded chunk is read and decoded as a whole.
+bool isBoundary(const plan::Segment &segment, uint64_t offset,
+                uint64_t pageBytes) {
+  return segment.codec() == plan::Codec::None
+             ? offset % pageBytes == 0
+             : offset % segment.digest_chunk() == 0;
+}
+
 /// Checks Placement.resident.
 Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
                        uint64_t pageBytes, const std::string &where) {
@@ -168,19 +177,21 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
     }
     const bool isAllowed =
         segment.kind() == plan::SegmentKind::Weights
-            ? resident < segment.raw_bytes() && resident % pageBytes == 0
+            ? resident < segment.raw_bytes() &&
+                  isBoundary(segment, resident, pageBytes)
             : segment.kind() == plan::SegmentKind::Table && resident == 0;
     if (!isAllowed) {
-      return broken("plan.placement.resident",
-                    where + ", " + label("segment", i, segment),
-                    "keeps " + str(resident) + " of " +
-                        str(segment.raw_bytes()) + " bytes in RAM; a segment " +
-                        "of " + plan::EnumNameSegmentKind(segment.kind()) +
-                        (segment.kind() == plan::SegmentKind::Weights
-                             ? " keeps whole pages or all"
-                         : segment.kind() == plan::SegmentKind::Table
-                             ? " keeps nothing or all"
-                             : " keeps all"));
+      return broken(
+          "plan.placement.resident",
+          where + ", " + label("segment", i, segment),
+          "keeps " + str(resident) + " of " + str(segment.raw_bytes()) +
+              " bytes in RAM; a segment " + "of " +
+              plan::EnumNameSegmentKind(segment.kind()) +
+              (segment.kind() == plan::SegmentKind::Weights
+                   ? " keeps whole pages, or with a codec whole chunks, or all"
+               : segment.kind() == plan::SegmentKind::Table
+                   ? " keeps nothing or all"
+                   : " keeps all"));
     }
   }
   return Status::ok();
@@ -280,6 +291,13 @@ private:
         }
         AIR_RETURN_IF_ERROR(verifyRange(*next, *padded));
         at += read.bytes();
+        if (at != *padded && !isBoundary(segment, at, pageBytes)) {
+          return broken("plan.stream.coded", readName(*next),
+                        "ends at byte " + str(at) +
+                            " of a segment with a codec, which is inside one "
+                            "of its chunks of " +
+                            str(segment.digest_chunk()) + " bytes");
+        }
         ++next;
       }
       if (!padded) {

@@ -278,6 +278,36 @@ static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
   return first;
 }
 
+/// Checks that no step that gathers binds a tensor of a coded segment: it reads
+/// single rows where the file has them.
+static Status verifyGathered(const plan::Plan &plan) {
+  for (const plan::Program *program : *plan.programs()) {
+    for (const plan::Step *step : *program->steps()) {
+      if (step->kind() != plan::StepKind::Embed) {
+        continue;
+      }
+      for (const plan::Dispatch *dispatch : *step->dispatches()) {
+        for (const plan::Binding *binding : *dispatch->bindings()) {
+          if (binding->kind() != plan::BindingKind::Tensor) {
+            continue;
+          }
+          const uint32_t index =
+              plan.tensors()->Get(binding->index())->segment();
+          const plan::Segment &segment = *plan.segments()->Get(index);
+          if (segment.codec() != plan::Codec::None) {
+            return broken("plan.segment.codec",
+                          label("segment", index, segment),
+                          std::string("is stored with codec ") +
+                              plan::EnumNameCodec(segment.codec()) +
+                              ", but a step of kind Embed gathers rows of it");
+          }
+        }
+      }
+    }
+  }
+  return Status::ok();
+}
+
 /// Checks that the tensors of a table are only bound by steps that gather rows.
 static Status verifyTables(const plan::Plan &plan) {
   for (uint32_t p = 0; p < plan.programs()->size(); ++p) {
@@ -303,6 +333,7 @@ static Status verifyTables(const plan::Plan &plan) {
 
 Status verifyReads(const plan::Plan &plan) {
   AIR_RETURN_IF_ERROR(verifyTables(plan));
+  AIR_RETURN_IF_ERROR(verifyGathered(plan));
   const std::vector<uint32_t> first =
       firstSteps(plan, *plan.programs()->Get(0));
   // The segments of weights come first in the file, in the order of the reads,

@@ -22,6 +22,34 @@ static Status verifySegmentEnums(const plan::Segment &segment,
                    plan::EnumNameCodec(segment.codec()));
 }
 
+/// Checks where the stored forms of coded chunks end. There is one end for each
+/// chunk.
+static Status verifyCodedChunks(const plan::Segment &segment,
+                                uint64_t pageBytes, const std::string &where) {
+  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes); // pages
+  uint64_t before = 0;
+  for (uint32_t i = 0; i < segment.chunk_ends()->size(); ++i) {
+    const uint64_t pages = std::min(left, segment.digest_chunk() / pageBytes);
+    const uint64_t end = segment.chunk_ends()->Get(i);
+    if (end <= before || end - before > pages) {
+      return broken("plan.segment.chunk_ends", where,
+                    "chunk " + str(i) + " of " + str(pages) +
+                        " pages is stored from page " + str(before) +
+                        " to page " + str(end) +
+                        "; it must take at least one page, and at most as "
+                        "many as it has");
+    }
+    left -= pages;
+    before = end;
+  }
+  if (segment.stored_bytes() != before * pageBytes) {
+    return broken("plan.segment.chunk_ends", where,
+                  "stores " + str(segment.stored_bytes()) +
+                      " bytes, but its last chunk ends at page " + str(before));
+  }
+  return Status::ok();
+}
+
 /// Checks the sizes of the chunks and of their digests.
 static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
                            uint64_t pageBytes, const std::string &where) {
@@ -32,6 +60,7 @@ static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
                       " bytes; it must be whole pages, and at most " +
                       str(kMaxChunkBytes));
   }
+  const bool isCoded = segment.codec() != plan::Codec::None;
   const uint64_t chunks = ceilDiv(digestedBytes(plan, segment), chunk);
   if (sizeOf(segment.digests()) % sizeof(Digest) != 0 ||
       sizeOf(segment.digests()) / sizeof(Digest) != chunks) {
@@ -40,18 +69,24 @@ static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
                       " bytes; its " + str(chunks) +
                       " chunks must have 16 each");
   }
-  return Status::ok();
+  if (sizeOf(segment.chunk_ends()) != (isCoded ? chunks : 0)) {
+    return broken("plan.segment.chunk_ends", where,
+                  "has " + str(sizeOf(segment.chunk_ends())) +
+                      " chunk_ends; there must be one for each of its " +
+                      str(chunks) + " chunks with a codec, and none without");
+  }
+  return isCoded ? verifyCodedChunks(segment, pageBytes, where) : Status::ok();
 }
 
-/// Refuses a segment that is well-formed but not supported by this version.
-static Status verifySegmentSupport(const plan::Segment &segment,
-                                   const std::string &where) {
-  if (segment.codec() != plan::Codec::None) {
-    return unsupportedError("plan.segment.codec: " + where +
-                            ": the segment is stored with codec " +
-                            plan::EnumNameCodec(segment.codec()) +
-                            ", which this version cannot decode; pack the "
-                            "model again");
+/// Only weights are read through the stream that decodes them.
+static Status verifyCodec(const plan::Segment &segment,
+                          const std::string &where) {
+  if (segment.codec() != plan::Codec::None &&
+      segment.kind() != plan::SegmentKind::Weights) {
+    return broken("plan.segment.codec", where,
+                  std::string("is stored with codec ") +
+                      plan::EnumNameCodec(segment.codec()) +
+                      "; only segments of weights may have a codec");
   }
   return Status::ok();
 }
@@ -87,6 +122,19 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                                     "weights"
                               : "stores 0 of its " + str(segment.raw_bytes()) +
                                     " bytes; it must store all");
+    }
+    if (isLeftOut && segment.codec() != plan::Codec::None) {
+      return broken("plan.weightless", where,
+                    std::string("has codec ") +
+                        plan::EnumNameCodec(segment.codec()) +
+                        ", but its bytes are left out");
+    }
+    if (isReferenced && segment.codec() != plan::Codec::None) {
+      return broken("plan.reference.codec", where,
+                    std::string("has codec ") +
+                        plan::EnumNameCodec(segment.codec()) +
+                        ", but a reference plan leaves its weights in the "
+                        "model's file, where they are not coded");
     }
     if (isReferenced && (segment.stored_bytes() > segment.raw_bytes() ||
                          segment.raw_bytes() > INT64_MAX)) {
@@ -136,7 +184,7 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
                         " must come before " + plan::EnumNameSegmentKind(kind));
     }
     kind = segment.kind();
-    AIR_RETURN_IF_ERROR(verifySegmentSupport(segment, where));
+    AIR_RETURN_IF_ERROR(verifyCodec(segment, where));
   }
   if (expected != fileBytes) {
     return broken("plan.segment.end", "segments",

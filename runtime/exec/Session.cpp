@@ -5,6 +5,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
@@ -190,8 +191,9 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
 }
 
 /// If the placement keeps all weights in RAM, the kernels read them from the
-/// mapping of the plan. A reference plan does not contain the weights in the
-/// form that kernels read, so it always needs a StreamStore.
+/// mapping of the plan. If the plan does not contain the weights in the form
+/// that kernels read, because it is a reference plan or because they are stored
+/// with a codec, they always need a StreamStore.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);
@@ -200,7 +202,9 @@ Status Session::Parts::openStore(const SessionOptions &options) {
     nodeParts.push_back(
         {run.node, run.first, run.end, device->threadPool().threads()});
   }
-  if (!sources && (chosen.reads() == nullptr || chosen.reads()->size() == 0)) {
+  const bool isStreamed =
+      chosen.reads() != nullptr && chosen.reads()->size() != 0;
+  if (!isStreamed && !sources && !hasCodedSegments(plan)) {
     uint32_t loaders = std::min<uint32_t>(
         kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
     AIR_ASSIGN_OR_RETURN(
@@ -209,6 +213,7 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   }
   StreamOptions stream;
   stream.placement = placement;
+  stream.bytesPerSecond = options.readLimit;
   stream.sources = sources ? &*sources : nullptr;
   stream.method = options.reading.method;
   stream.depth = options.reading.depth;

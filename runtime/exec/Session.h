@@ -54,6 +54,9 @@ struct SessionOptions {
   /// How the weights that do not stay in RAM are read: the method, the size of
   /// a block, and the number of blocks in flight. The bandwidth is not used.
   DiskRate reading;
+  /// The most bytes per second with which weights are read; 0 if there is no
+  /// limit. Not used if all weights stay in memory and are not coded.
+  uint64_t readLimit = 0;
   /// The folder that contains /proc and /sys, from which the limits of memory
   /// are read before each pass; "" for those of this machine.
   std::string memoryRoot;

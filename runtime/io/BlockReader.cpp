@@ -1,12 +1,15 @@
 //===- BlockReader.cpp - opens block readers ------------------------------===//
 #include "runtime/io/BlockReader.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "runtime/io/BlockFile.h"
 #include "runtime/io/PreadReader.h"
 #include "runtime/io/UringReader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 using namespace air;
@@ -45,8 +48,27 @@ Result<BlockDone> BlockReader::wait() {
   Result<BlockDone> done = finish();
   if (done) {
     --flying;
+    keepLimit();
   }
   return done;
+}
+
+/// Waits until the rate of reading is the limit again. Time in which nothing
+/// was read does not allow a higher rate later.
+void BlockReader::keepLimit() {
+  const uint64_t bytes = bytesRead();
+  if (rateLimit != 0 && bytes > counted) {
+    const uint64_t now = monotonicNanoseconds();
+    const double seconds =
+        static_cast<double>(bytes - counted) / static_cast<double>(rateLimit);
+    // A day is longer than any block takes, and does not overflow.
+    constexpr double kMostSeconds = 86400;
+    dueNanoseconds =
+        std::max(dueNanoseconds, now) +
+        static_cast<uint64_t>(std::min(seconds, kMostSeconds) * 1e9);
+    std::this_thread::sleep_for(std::chrono::nanoseconds(dueNanoseconds - now));
+  }
+  counted = bytes;
 }
 
 Status BlockReader::tryReading(uint64_t fileBytes) {

@@ -99,6 +99,11 @@ public:
     return std::min(most, wanted);
   }
 
+  /// From now on, wait() returns so late that no more than this number of bytes
+  /// per second are read over time; 0 removes the limit. For tests, and for
+  /// sharing a disk.
+  void limitRate(uint64_t bytesPerSecond) { rateLimit = bytesPerSecond; }
+
   uint32_t inFlight() const { return flying; }
   uint32_t depth() const { return mostInFlight; }
   IoMethod method() const { return way; }
@@ -130,6 +135,11 @@ private:
   IoMethod way;
   uint32_t mostInFlight;
   uint32_t flying = 0;
+  void keepLimit();
+
+  uint64_t rateLimit = 0;
+  uint64_t counted = 0;        ///< bytes that keepLimit() has considered
+  uint64_t dueNanoseconds = 0; ///< when that many bytes may have been read
   std::atomic<uint64_t> total{0};
 };
 

@@ -1,4 +1,5 @@
 //===- PlacementSchedule.cpp - the schedule of a plan's placement ---------===//
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/CheckedMath.h"
 #include "runtime/io/StreamSchedule.h"
@@ -27,15 +28,16 @@ StreamSchedule air::rt::streamScheduleOf(const plan::Plan &plan,
   StreamSchedule schedule;
   schedule.ringBytes = chosen.ring_bytes();
   schedule.steps = plan.programs()->Get(0)->steps()->size();
+  const bool areMade = plan.reference() || hasCodedSegments(plan);
   const std::vector<uint64_t> offsets =
-      plan.reference() ? rawOffsets(plan) : std::vector<uint64_t>();
+      areMade ? rawOffsets(plan) : std::vector<uint64_t>();
   std::vector<uint32_t> indexOf(plan.segments()->size());
   for (const plan::Read *needed : *plan.reads()) {
     uint32_t index = needed->segment();
     const plan::Segment &record = *plan.segments()->Get(index);
     StreamedSegment segment;
     segment.segment = index;
-    segment.fileOffset = plan.reference() ? offsets[index] : record.offset();
+    segment.fileOffset = areMade ? offsets[index] : record.offset();
     segment.chunkBytes = record.digest_chunk();
     // The verifier has checked that sizes do not overflow.
     segment.bytes =

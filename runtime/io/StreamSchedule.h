@@ -27,10 +27,10 @@ namespace air::rt {
 
 struct StreamedSegment {
   uint32_t segment = 0; ///< its index in the plan
-  /// The offset of its first byte in the file of the plan. For a reference
-  /// plan, see rawOffsets().
+  /// The offset of its first byte in the file of the plan. For a reference plan
+  /// and for a plan with coded segments, see rawOffsets().
   uint64_t fileOffset = 0;
-  uint64_t bytes = 0; ///< in the file, in whole pages
+  uint64_t bytes = 0; ///< its raw bytes, in whole pages
   /// The bytes that a digest covers, in whole pages. The chunks divide the
   /// segment from its start; the last one may be shorter.
   uint64_t chunkBytes = uint64_t{1} << 20;
@@ -68,10 +68,10 @@ struct StreamSchedule {
   uint64_t bytesPerPass() const;
 };
 
-/// SourceReader reads the weights of a reference plan as if they lay in a file
-/// that contains the raw bytes of all segments of weights, one after the other,
-/// in whole pages. Returns for each such segment where it begins in this
-/// imaginary file.
+/// SourceReader and CodedReader read weights as if they lay in a file that
+/// contains the raw bytes of all segments of weights, one after the other, in
+/// whole pages. Returns for each such segment where it begins in this imaginary
+/// file.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
 /// The schedule of placement number `placement` of a verified plan.

@@ -1,7 +1,9 @@
 //===- StreamStore.cpp - segments of a plan larger than memory ------------===//
 #include "runtime/io/StreamStore.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/support/CheckedMath.h"
+#include "runtime/io/CodedReader.h"
 #include "runtime/io/SourceReader.h"
 
 #include <algorithm>
@@ -20,11 +22,27 @@ uint64_t air::rt::ramOf(const plan::Placement &placement) {
   return sum;
 }
 
+/// The bytes of the file from which those that stay resident are made.
+static uint64_t storedResidentBytes(const plan::Plan &plan,
+                                    const StreamSchedule &schedule) {
+  uint64_t sum = 0;
+  for (const ScheduledRead &read : schedule.reads) {
+    if (read.isResident) {
+      sum += storedRange(
+                 *plan.segments()->Get(schedule.segments[read.segment].segment),
+                 read.offset, read.bytes)
+                 .bytes;
+    }
+  }
+  return sum;
+}
+
 Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
                                                         StreamOptions options) {
   std::unique_ptr<StreamStore> store(new StreamStore(plan, std::move(options)));
   const StreamOptions &chosen = store->options;
   AIR_ASSIGN_OR_RETURN(OpenedReader opened, store->openReader());
+  opened.reader->limitRate(chosen.bytesPerSecond);
   store->reader = std::move(opened.reader);
   store->methodNote = std::move(opened.note);
   StreamSchedule schedule = streamScheduleOf(plan.plan(), chosen.placement);
@@ -36,10 +54,12 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
     store->places[schedule.segments[i].segment] = i;
   }
-  store->bytesPerPass = schedule.bytesPerPass();
+  store->bytesPerPass = storedBytesPerPass(
+      plan.plan(), *plan.plan().placements()->Get(chosen.placement));
   store->residentBytes = schedule.residentBytes();
   store->ringBytes = schedule.ringBytes;
-  store->firstPassBytes = store->residentBytes + store->bytesPerPass;
+  store->firstPassBytes =
+      storedResidentBytes(plan.plan(), schedule) + store->bytesPerPass;
   StreamInput input;
   input.reader = store->reader.get();
   input.blockBytes =
@@ -56,6 +76,9 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
 }
 
 Result<OpenedReader> StreamStore::openReader() {
+  if (hasCodedSegments(file.plan())) {
+    return CodedReader::open(file, options.method);
+  }
   if (!file.plan().reference()) {
     return openBestReader(file.descriptor(), file.name(), options.method,
                           std::max(options.depth, StreamOptions::kLeastDepth));
@@ -102,7 +125,8 @@ Status StreamStore::mapPlacement(uint32_t placement) {
   AIR_RETURN_IF_ERROR(arena->remap(schedule.windows(), schedule.ringBytes));
   placeResidentBytes(schedule);
   options.placement = placement;
-  bytesPerPass = schedule.bytesPerPass();
+  bytesPerPass = storedBytesPerPass(file.plan(),
+                                    *file.plan().placements()->Get(placement));
   residentBytes = schedule.residentBytes();
   ringBytes = schedule.ringBytes;
   return stream->resume(std::move(schedule));
@@ -198,15 +222,15 @@ Status StreamStore::require(uint32_t step, std::span<const uint32_t>) {
   return stream->require(step);
 }
 
+Status StreamStore::requireRows(std::span<const SegmentRange> ranges) {
+  return tables != nullptr ? tables->require(ranges) : rows.require(ranges);
+}
+
 Status StreamStore::requireRest() {
   if (bytesPerPass != 0) {
     return Status::ok();
   }
   return stream->require(file.plan().programs()->Get(0)->steps()->size() - 1);
-}
-
-Status StreamStore::requireRows(std::span<const SegmentRange> ranges) {
-  return tables != nullptr ? tables->require(ranges) : rows.require(ranges);
 }
 
 void StreamStore::release(uint32_t step) { stream->release(step); }

@@ -4,10 +4,11 @@
 // read past the page cache, partly once and partly in every pass (WeightStream,
 // SegmentArena). Rows of embedding tables are gathered from the mapping of the
 // plan (TableRows). Kernels are read from the mapping too, when the plan is
-// opened. The weights and tables of a reference plan are made from the model's
-// files instead (SourceReader, SourceTables). On a machine with several memory
-// nodes, the bytes of a segment that stay resident lie on the nodes of the
-// threads that compute with them (NodePlacement.h).
+// opened. Weights that are stored with a codec are decoded when they are read
+// (CodedReader). The weights and tables of a reference plan are made from the
+// model's files instead (SourceReader, SourceTables). On a machine with several
+// memory nodes, the bytes of a segment that stay resident lie on the nodes of
+// the threads that compute with them (NodePlacement.h).
 //
 // Before each pass, the store checks that nobody has written to a file, and
 // reads the limit of the memory that the process may use. If it has become too
@@ -58,6 +59,8 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
+  /// The most bytes per second that are read of weights; 0 if there is no limit.
+  uint64_t bytesPerSecond = 0;
   /// The files of a reference plan, which must outlive the store; null for any
   /// other plan.
   const SourceFiles *sources = nullptr;
@@ -122,6 +125,8 @@ public:
   void waitUntilIdle() { stream->waitUntilIdle(); }
   /// The memory with the weights that stay resident.
   std::vector<std::span<const uint8_t>> residentMemory() const;
+  /// As StreamOptions::bytesPerSecond.
+  uint64_t readLimit() const { return options.bytesPerSecond; }
   IoMethod method() const { return reader->method(); }
   /// A sentence for the user if the method is not the one of the options.
   const std::string &note() const { return methodNote; }

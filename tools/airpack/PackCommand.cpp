@@ -150,6 +150,16 @@ compileOptions(const cli::Invocation &invocation) {
   AIR_RETURN_IF_ERROR(readMemoryOptions(invocation, options));
   options.weightless = invocation.has("--weightless");
   options.reference = invocation.has("--reference");
+  options.codec = invocation.text("--codec").value_or("auto");
+  if (options.weightless && options.codec != "auto" &&
+      options.codec != "none") {
+    return usageError("--codec chooses how weights are stored, but "
+                      "--weightless leaves them out; leave out one of them");
+  }
+  if (options.reference && options.codec != "auto" && options.codec != "none") {
+    return usageError("--codec chooses how weights are stored, but --reference "
+                      "leaves them in the model's file; leave out one of them");
+  }
   options.threads = static_cast<unsigned>(
       invocation.integer("--threads")
           .value_or(std::max(1U, std::thread::hardware_concurrency())));
@@ -237,6 +247,16 @@ cli::Command packCommand() {
       "numbers.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
+  cli::Option codec = makeOption(
+      "--codec", "", ValueKind::Choice, "CODEC",
+      "How weights are stored, without loss: as they are (none); BF16 numbers "
+      "with shortened exponents (planes); compressed with zstd (zstd), which "
+      "is smaller but decodes more slowly; or with planes where weights are "
+      "read from the disk in every pass, and that becomes faster because the "
+      "CPUs can decode them in the meantime (auto). Plans with coded weights "
+      "run from memory of their own instead of the mapped file.",
+      "auto");
+  codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(
       "--pre", "", ValueKind::Choice, "NAME",
       "The pre-tokenizer of a byte-level BPE vocabulary, in place of the one "
@@ -322,6 +342,7 @@ cli::Command packCommand() {
                  "--explain, also a size: the most bytes that may be read for "
                  "every token.",
                  "no limit"),
+      codec,
       pin,
       pre,
       threads,

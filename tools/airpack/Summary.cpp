@@ -2,6 +2,7 @@
 #include "tools/airpack/Summary.h"
 
 #include "formats/dtype/DType.h"
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/Printable.h"
@@ -119,14 +120,6 @@ uint64_t ramBudget(const plan::Placement &placement) {
   return 0;
 }
 
-uint64_t streamedPerPass(const plan::Placement &placement) {
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < sizeOf(placement.reads()); ++i) {
-    bytes += placement.reads()->Get(i)->bytes();
-  }
-  return bytes;
-}
-
 /// The bytes of weights that stay in RAM, without tables.
 uint64_t residentWeights(const plan::Plan &plan,
                          const plan::Placement &placement) {
@@ -160,7 +153,7 @@ std::string memoryTable(const plan::Placement &placement) {
 /// RAM.
 std::string streamLines(const plan::Plan &plan,
                         const plan::Placement &placement) {
-  const uint64_t streamed = streamedPerPass(placement);
+  const uint64_t streamed = storedBytesPerPass(plan, placement);
   if (streamed == 0) {
     return "";
   }
@@ -182,7 +175,7 @@ std::string alternateLines(const plan::Plan &plan) {
     const plan::Placement &placement = *plan.placements()->Get(i);
     lines += format("%-10s %s in RAM, %s read per token", i == 1 ? "or" : "",
                     byteText(sumOf(placement, plan::Tier::Ram)).c_str(),
-                    byteText(streamedPerPass(placement)).c_str());
+                    byteText(storedBytesPerPass(plan, placement)).c_str());
     for (uint32_t p = 0; p < sizeOf(placement.predictions()); ++p) {
       const plan::Prediction &prediction = *placement.predictions()->Get(p);
       if (textOf(prediction.phase()) == "decode" &&
@@ -233,7 +226,7 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
     }
     // The measured bandwidth is that of memory. It says nothing about plans
     // that read weights from the disk in every pass.
-    const bool isFromMemory = streamedPerPass(placement) == 0;
+    const bool isFromMemory = storedBytesPerPass(plan, placement) == 0;
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);
       if (isFromMemory && dramBandwidth > 0 && textOf(link.link()) == "dram" &&

@@ -157,6 +157,10 @@ public:
       // The session must not read at the same time.
       store->waitUntilIdle();
       AIR_ASSIGN_OR_RETURN(found, disk->measure(kDiskProbeBytes));
+      // With --io-limit, the session may not use all of the disk's bandwidth.
+      if (const uint64_t limit = store->readLimit()) {
+        found = std::min(found, static_cast<double>(limit));
+      }
     }
     best[link] = std::max(best[link], found);
     return best[link];
@@ -512,6 +516,7 @@ cli::Command benchCommand() {
       threadsOption(),
       ramOption(),
       ioOption(),
+      ioLimitOption(),
       cli::sourceOption()};
   command.examples = {"airrun bench story.air -p 512 -n 64 --json"};
   return command;

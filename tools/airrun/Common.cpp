@@ -59,6 +59,17 @@ cli::Option ioOption() {
           .choices = {"uring", "pread", "buffered"}};
 }
 
+cli::Option ioLimitOption() {
+  return {.name = "--io-limit",
+          .kind = cli::ValueKind::String,
+          .valueName = "RATE",
+          .help = "Read weights from the disk with at most RATE bytes per "
+                  "second, which leaves the rest of its bandwidth to others. "
+                  "RATE may have one of the units KiB, MiB and GiB, as in "
+                  "500MiB.",
+          .defaultText = "no limit"};
+}
+
 cli::Option jsonOption() {
   return {.name = "--json", .help = "Print one JSON object."};
 }
@@ -104,6 +115,14 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
       static_cast<uint32_t>(invocation.integer("--threads").value_or(0));
   AIR_ASSIGN_OR_RETURN(std::optional<uint64_t> ram, cli::ramOf(invocation));
   options.ram = ram.value_or(0);
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> ioLimit,
+                       cli::byteSizeOf(invocation, "--io-limit"));
+  if (ioLimit == uint64_t{0}) {
+    return usageError(
+        "--io-limit: nothing can be read with 0 bytes per second; "
+        "give a rate above 0, or leave the option out");
+  }
+  options.readLimit = ioLimit.value_or(0);
   options.source = invocation.text("--source").value_or("");
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has checked that the name is one of the choices.
@@ -123,6 +142,11 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   if (rt::StreamStore *store = session.streaming();
       store != nullptr && !store->note().empty()) {
     cli::printNotes({store->note()});
+  }
+  if (ioLimit && session.streaming() == nullptr) {
+    cli::printNotes(
+        {"--io-limit has no effect, because all weights of this plan "
+         "stay in memory"});
   }
   return session;
 }

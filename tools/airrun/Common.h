@@ -22,6 +22,7 @@ cli::Option threadsOption();
 // --ram and --io, for commands that open a session.
 cli::Option ramOption();
 cli::Option ioOption();
+cli::Option ioLimitOption();
 cli::Option jsonOption();
 cli::Option tokensOption();
 

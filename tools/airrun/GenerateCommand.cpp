@@ -337,6 +337,7 @@ cli::Command generateCommand() {
       threadsOption(),
       ramOption(),
       ioOption(),
+      ioLimitOption(),
       cli::sourceOption()};
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",

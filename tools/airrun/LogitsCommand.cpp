@@ -38,6 +38,7 @@ cli::Command logitsCommand() {
       threadsOption(),
       ramOption(),
       ioOption(),
+      ioLimitOption(),
       cli::sourceOption()};
   command.examples = {"airrun logits story.air --tokens 1,42,7 -o logits.f32"};
   return command;

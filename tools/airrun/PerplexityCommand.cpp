@@ -58,6 +58,7 @@ cli::Command perplexityCommand() {
       threadsOption(),
       ramOption(),
       ioOption(),
+      ioLimitOption(),
       cli::sourceOption()};
   command.examples = {"airrun perplexity story.air -f book.txt"};
   return command;

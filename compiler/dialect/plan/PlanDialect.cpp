@@ -62,6 +62,7 @@ AIR_SAME(SegmentKind, Kernels);
 AIR_SAME(SegmentKind, Table);
 AIR_SAME(Codec, None);
 AIR_SAME(Codec, Zstd);
+AIR_SAME(Codec, Planes);
 AIR_SAME(Tier, Vram);
 AIR_SAME(Tier, Ram);
 AIR_SAME(Tier, Disk);

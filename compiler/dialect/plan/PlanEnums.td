@@ -74,7 +74,8 @@ def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [
 
 def Plan_Codec : Plan_Enum<"Codec", "how a segment is stored", [
   I32EnumCase<"None", 0, "none">,
-  I32EnumCase<"Zstd", 1, "zstd">
+  I32EnumCase<"Zstd", 1, "zstd">,
+  I32EnumCase<"Planes", 2, "planes">
 ]>;
 
 def Plan_Tier : Plan_Enum<"Tier", "where bytes live while the plan runs", [

@@ -317,6 +317,47 @@ TEST(Placement, EveryPageIsThereWhenItIsNeeded) {
   EXPECT_GT(streamed, 100);
 }
 
+// As above, but segments can only be read in whole chunks.
+TEST(Placement, CodedSegmentsAreReadInWholeChunks) {
+  constexpr uint64_t kChunk = uint64_t{256} << 10;
+  std::mt19937_64 random(8);
+  int streamed = 0;
+  for (int round = 0; round < 100 && !HasFailure(); ++round) {
+    WeightProblem problem = randomProblem(random);
+    for (WeightSegment &segment : problem.weights) {
+      segment.unitBytes =
+          segment.pieces.empty() && random() % 4 != 0 ? kChunk : kPage;
+    }
+    const uint64_t least = leastBytes(problem);
+    const uint64_t most = residentBytes(problem) + kMiB;
+    const uint64_t room = least + random() % (most - least);
+    const WeightPlacement placement = placed(problem, room);
+    for (const StreamedRead &read : placement.reads) {
+      const WeightSegment &segment = problem.weights[read.segment];
+      EXPECT_EQ(read.offset % segment.unitBytes, 0U);
+      EXPECT_TRUE(read.offset + read.bytes >= segment.bytes ||
+                  read.bytes % segment.unitBytes == 0);
+    }
+    if (!placement.reads.empty()) {
+      ++streamed;
+      PageByPage(problem, placement).run();
+    }
+  }
+  EXPECT_GT(streamed, 30);
+}
+
+TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
+  WeightProblem problem = fourEqual();
+  const uint64_t room = 192 * kMiB;
+  const WeightPlacement placement = placed(problem, room);
+  problem.weights[0].unitBytes = 3 * kPage;
+  EXPECT_THAT(verifyWeights(problem, placement, room).message(),
+              HasSubstr("whole units of 12288"));
+  problem.weights[0].unitBytes = 32 * kMiB;
+  EXPECT_THAT(verifyWeights(problem, placement, room).message(),
+              HasSubstr("does not end at a unit"));
+}
+
 /// The most pages that can stay in RAM if a pass fills the ring a whole number
 /// of times, found by trying all such numbers and many shares. A ring should
 /// hold what a step needs, and half as much again, but at least 16 MiB more. If

@@ -1,6 +1,7 @@
 //===- PlacementCases.cpp - placements that break one rule each -----------===//
 #include "PlanCases.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanHeader.h"
 
 namespace air::test {
@@ -45,6 +46,33 @@ void threePages(SmallPlan &small) {
     streamed.reads[i]->offset = offsets[i];
     streamed.reads[i]->ring_offset = i * kPlanPageBytes;
     streamed.reads[i]->after_step = after[i];
+  }
+}
+
+/// Codes the layer of threePages(). Its first chunk has two pages, and the second
+/// one page; both are stored as they are. The second placement reads all of it,
+/// the first page by itself.
+void codedPages(SmallPlan &small) {
+  threePages(small);
+  P &p = small.plan;
+  plan::SegmentT &layer = *p.segments[0];
+  layer.codec = plan::Codec::Planes;
+  layer.digest_chunk = 2 * kPlanPageBytes;
+  layer.digests.resize(32);
+  layer.stored_bytes = 3 * kPlanPageBytes;
+  layer.chunk_ends = {2, 3};
+  plan::PlacementT &streamed = *p.placements[1];
+  streamed.resident[0] = 0;
+  streamed.reads[0]->offset = 0;
+  streamed.reads[1]->offset = kPlanPageBytes;
+  streamed.reads[1]->bytes = 2 * kPlanPageBytes;
+  for (const auto &placement : p.placements) {
+    auto staging = std::make_unique<plan::BudgetItemT>();
+    staging->name = "staging";
+    staging->tier = plan::Tier::Ram;
+    staging->bytes = codedStagingBytes(layer.digest_chunk);
+    placement->budgets[0]->bytes += staging->bytes;
+    placement->items.push_back(std::move(staging));
   }
 }
 
@@ -158,6 +186,12 @@ std::vector<Case> placementCases() {
       {"plan.stream.complete", inStreamed([](Placement &p) {
          p.reads.push_back(std::make_unique<plan::StreamReadT>(*p.reads[1]));
        })},
+      {"plan.stream.coded", codedPages},
+      {"plan.placement.resident",
+       [](SmallPlan &small) {
+         codedPages(small);
+         small.plan.placements[1]->resident[0] = kPlanPageBytes;
+       }},
       {"plan.stream.complete", inThreePages([](Placement &p) {
          p.reads[1]->offset -= kPlanPageBytes;
        })},

@@ -1,7 +1,9 @@
 //===- PlanVerifierTest.cpp - plans that break one rule each --------------===//
 #include "PlanCases.h"
 
+#include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanFile.h"
+#include "formats/support/CheckedMath.h"
 
 #include <cmath>
 #include <fstream>
@@ -20,6 +22,27 @@ Status verdict(const SmallPlan &small) {
   AIR_RETURN_IF_ERROR(verifyStructure(metadata));
   return verifyPlan(*plan::GetPlan(metadata.data()), small.fileBytes,
                     kPlanPageBytes);
+}
+
+/// Says that a segment has a codec, and that its one chunk is stored as it is.
+void codeSegment(P &p, size_t index) {
+  plan::SegmentT &segment = *p.segments[index];
+  const uint64_t pages = ceilDiv(segment.raw_bytes, kPlanPageBytes);
+  segment.codec = plan::Codec::Planes;
+  segment.stored_bytes = pages * kPlanPageBytes;
+  segment.chunk_ends = {static_cast<uint32_t>(pages)};
+}
+
+/// Adds the memory for decoding to the budget of every placement.
+void addStaging(P &p, uint64_t bytes) {
+  for (const auto &placement : p.placements) {
+    auto item = std::make_unique<plan::BudgetItemT>();
+    item->name = "staging";
+    item->tier = plan::Tier::Ram;
+    item->bytes = bytes;
+    placement->items.push_back(std::move(item));
+    placement->budgets[0]->bytes += bytes;
+  }
 }
 
 std::vector<Case> factCases() {
@@ -43,7 +66,7 @@ std::vector<Case> factCases() {
          p.segments[0]->kind = static_cast<plan::SegmentKind>(9);
        })},
       {"plan.enum",
-       in([](P &p) { p.segments[0]->codec = static_cast<plan::Codec>(2); })},
+       in([](P &p) { p.segments[0]->codec = static_cast<plan::Codec>(3); })},
       {"plan.enum",
        in([](P &p) { p.decisions[0]->by = static_cast<plan::DecidedBy>(4); })},
       {"plan.enum", in([](P &p) {
@@ -225,9 +248,45 @@ std::vector<Case> segmentCases() {
       {"plan.segment.end",
        [](SmallPlan &small) { small.fileBytes += kPlanPageBytes; }},
       {"plan.segment.end", [](SmallPlan &small) { small.fileBytes += 1; }},
-      {"plan.segment.codec",
-       in([](P &p) { p.segments[1]->codec = plan::Codec::Zstd; }),
-       ErrorCode::Unsupported},
+      {"plan.segment.chunk_ends",
+       in([](P &p) { p.segments[1]->codec = plan::Codec::Zstd; })},
+      {"plan.segment.chunk_ends",
+       in([](P &p) { p.segments[1]->chunk_ends = {1}; })},
+      {"plan.segment.chunk_ends", in([](P &p) {
+         codeSegment(p, 1);
+         p.segments[1]->chunk_ends = {0};
+       })},
+      {"plan.segment.chunk_ends", in([](P &p) {
+         codeSegment(p, 1);
+         ++p.segments[1]->chunk_ends[0];
+       })},
+      {"plan.segment.chunk_ends", in([](P &p) {
+         codeSegment(p, 1);
+         p.segments[1]->stored_bytes -= 1;
+       })},
+      {"plan.segment.codec", in([](P &p) { codeSegment(p, 2); })},
+      {"plan.segment.codec", in([](P &p) {
+         // The step that gathers reads the head's matrix.
+         codeSegment(p, 1);
+         for (const auto &program : p.programs) {
+           for (const auto &binding :
+                program->steps[0]->dispatches[0]->bindings) {
+             if (binding->kind == plan::BindingKind::Tensor) {
+               binding->index = 3;
+             }
+           }
+         }
+       })},
+      {"plan.budget.item", in([](P &p) { codeSegment(p, 1); })},
+      {"plan.budget.bytes", in([](P &p) {
+         codeSegment(p, 1);
+         addStaging(p, codedStagingBytes(p.segments[1]->digest_chunk) - 1);
+       })},
+      {"plan.weightless",
+       [](SmallPlan &small) {
+         makeWeightless(small);
+         small.plan.segments[1]->codec = plan::Codec::Planes;
+       }},
       {"plan.tensor.name", in([](P &p) { p.tensors[1]->name.clear(); })},
       {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 4; })},
       {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 2; })},

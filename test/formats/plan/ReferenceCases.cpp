@@ -45,6 +45,10 @@ std::vector<Case> referenceCases() {
          p.sources.push_back(std::make_unique<plan::SourceT>(*p.sources[0]));
        })},
       {"plan.reference", inReference([](P &p) { p.weightless = true; })},
+      {"plan.reference.codec",
+       inReference([](P &p) { p.segments[0]->codec = plan::Codec::Planes; })},
+      {"plan.reference.codec",
+       inReference([](P &p) { p.segments[3]->codec = plan::Codec::Zstd; })},
       // Plans that contain their weights name no files.
       {"plan.reference", in([](P &p) { p.sources[0]->name = "small.gguf"; })},
       {"plan.reference", in([](P &p) {

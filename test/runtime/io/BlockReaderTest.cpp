@@ -4,6 +4,7 @@
 #include "runtime/io/BlockFile.h"
 #include "runtime/io/PreadReader.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <fcntl.h>
@@ -142,6 +143,29 @@ TEST_P(BlockReaderWith, OnlyTheBlocksThatAreAskedForAreWritten) {
                          file.bytes.begin() + 5 * kPage));
   EXPECT_TRUE(std::all_of(memory.data + 2 * kPage, memory.data + 4 * kPage,
                           [](uint8_t byte) { return byte == 0; }));
+}
+
+TEST_P(BlockReaderWith, ALimitedRateIsNotExceeded) {
+  const RandomFile file(testing::TempDir(), 32 * kPage);
+  OPEN_OR_SKIP(reader, file, 4);
+  // 128 KiB take a fourth of a second.
+  reader->limitRate(512 << 10);
+  const Pages memory(32 * kPage);
+  const auto begin = std::chrono::steady_clock::now();
+  for (uint64_t page = 0; page < 32; ++page) {
+    if (page >= 4) {
+      ASSERT_TRUE(reader->wait());
+    }
+    ASSERT_TRUE(
+        reader->submit({page * kPage, kPage, memory.data + page * kPage, page})
+            .isOk());
+  }
+  while (reader->inFlight() != 0) {
+    ASSERT_TRUE(reader->wait());
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - begin,
+            std::chrono::milliseconds(249));
+  EXPECT_TRUE(std::equal(file.bytes.begin(), file.bytes.end(), memory.data));
 }
 
 TEST_P(BlockReaderWith, MoreThanTheDepthIsRefused) {

@@ -1,0 +1,65 @@
+//===- ChunkCodec.h - lossless coding of chunks of weights ------*- C++ -*-===//
+//
+// Weights that are read from the disk in every pass may be stored in a form that
+// takes fewer bytes. Each chunk of a segment is coded by itself, so that a
+// reader can begin at any chunk. docs/plan-format.md describes both forms byte
+// by byte.
+//
+// Planes is made for bfloat16 numbers. The exponents of a matrix have few
+// different values, so each takes a fixed code of 3 bits, while sign and
+// significand stay as they are. Because the code has a fixed length, vectors of
+// values are decoded together. Zstd compresses a chunk with the library of that
+// name, either as it is, or with the even and the odd bytes separated, whichever
+// is smaller.
+//
+// Thread-safety: pure functions; a ChunkScratch is used by one thread at a time.
+// Errors: decoding returns Corrupt for bytes that no encoder makes. It never
+// reads or writes beyond the spans that it is given, whatever they contain.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_CODEC_CHUNKCODEC_H
+#define AIRPACK_FORMATS_CODEC_CHUNKCODEC_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace air {
+
+/// The values are those of plan::Codec. None is the form of segments that are
+/// not divided into coded chunks, and cannot be passed to the functions below.
+enum class ChunkCodec : uint8_t { None = 0, Zstd = 1, Planes = 2 };
+
+/// Memory that decoding needs besides its input and output.
+class ChunkScratch {
+public:
+  ChunkScratch();
+  ~ChunkScratch();
+  ChunkScratch(ChunkScratch &&) noexcept;
+  ChunkScratch &operator=(ChunkScratch &&) noexcept;
+
+private:
+  friend Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
+                            std::span<uint8_t> raw, ChunkScratch &scratch);
+  struct Parts; ///< hides the library's header
+  std::unique_ptr<Parts> parts;
+};
+
+/// Codes a chunk of at most 1 GiB. The same bytes always give the same result,
+/// which may be longer than `raw`.
+Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
+                                         std::span<const uint8_t> raw);
+
+/// Fills `raw` with the bytes that `stored` was made from. `stored` may be
+/// followed by other bytes, such as zeros up to a whole page; `raw` must have the
+/// size of the original. If the function fails, the contents of `raw` are
+/// unknown.
+Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
+                   std::span<uint8_t> raw, ChunkScratch &scratch);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_CODEC_CHUNKCODEC_H

@@ -1,0 +1,41 @@
+//===- PlaneDecode.h - loops that decode planes -----------------*- C++ -*-===//
+//
+// The inner loop of decodePlanes() (Planes.h), once in plain C++ and once
+// for each instruction set that is worth it. All of them give the same bytes.
+//
+// Thread-safety: pure functions.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_CODEC_PLANEDECODE_H
+#define AIRPACK_FORMATS_CODEC_PLANEDECODE_H
+
+#include <cstdint>
+
+namespace air::codec {
+
+/// The planes of a chunk, whose sizes have been checked.
+struct Planes {
+  const uint8_t *exponents = nullptr; ///< of the codes 0 to 6, then a 0
+  const uint8_t *fractions = nullptr; ///< with the signs; a byte per value
+  const uint8_t *codes = nullptr;     ///< 24 bytes per block of 64 values
+  const uint8_t *escapes = nullptr;   ///< as many as there are codes 7
+  uint64_t blocks = 0;
+};
+
+/// Decodes all blocks to `values`, 128 bytes each.
+using DecodePlanesFn = void (*)(const Planes &planes, uint8_t *values);
+
+/// Works on every machine.
+void decodePlanesPlain(const Planes &planes, uint8_t *values);
+
+/// The fastest function that this machine can run.
+DecodePlanesFn fastestPlaneDecoder();
+
+/// The functions for particular instruction sets; null if this machine, or the
+/// architecture of this build, does not have them.
+DecodePlanesFn planeDecoderAvx2();
+DecodePlanesFn planeDecoderAvx512();
+
+} // namespace air::codec
+
+#endif // AIRPACK_FORMATS_CODEC_PLANEDECODE_H

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""check_codecs.py AIR-GEN WORKDIR: weights that are stored with a codec change nothing but the bytes that are read.
+
+Packs a BF16 model with each codec, for memory that keeps some of the weights, and for
+memory that keeps all. Every plan must verify, and give the logits of the plan without a
+codec. A plan does not depend on the number of threads. A damaged plan must be refused.
+"""
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import airtest as t
+
+gen, work = sys.argv[1], Path(sys.argv[2]).resolve()
+shutil.rmtree(work, ignore_errors=True)
+work.mkdir(parents=True)
+model = work / "model.gguf"
+t.run(gen, "--layers", 1, "--width", 1024, "--heads", 16, "--kv-heads", 4, "--head-dim", 64, "--ffn", 8192,
+      "--vocabulary", 8192, "--context", 256, "--type", "BF16", "-o", model)
+tokens = [(i * 7919 + 13) % 8192 for i in range(20)]
+
+
+def logits(plan, batch, *options):
+    out = work / "out.f32"
+    t.run(t.AIRRUN, "logits", plan, "--tokens", t.comma(tokens), "-o", out, "--batch", batch, *options)
+    return out.read_bytes()
+
+
+def inspect(plan):
+    return json.loads(t.run(t.AIRPACK, "inspect", plan, "--json"))
+
+
+def disk_bytes(plan):
+    links = inspect(plan)["placements"][0]["predictions"][0]["links"]
+    return next((link["bytes_per_pass"] for link in links if link["link"] == "disk"), 0)
+
+
+read = {}
+expected = None
+for codec, ram in (("none", "88MiB"), ("planes", "88MiB"), ("zstd", "88MiB"), ("planes", None)):
+    plan = work / f"{codec}.air"
+    options = ("--ctx", 128, "--codec", codec) + (("--ram", ram) if ram else ())
+    t.pack(model, plan, *options)
+    t.run(t.AIRPACK, "verify", plan)
+    found = {batch: logits(plan, batch) for batch in (1, 20)}
+    expected = expected or found
+    t.expect(found == expected, f"{codec}, --ram {ram}: other logits")
+    if not ram:
+        again = work / "again.air"
+        t.pack(model, again, *options, "--threads", 1)
+        t.expect(again.read_bytes() == plan.read_bytes(), "the plan depends on the number of threads")
+        continue
+    t.expect(logits(plan, 1, "--io", "buffered") == expected[1], f"{codec}: other logits with --io buffered")
+    read[codec] = disk_bytes(plan)
+    coded = [s for s in inspect(plan)["segments"] if s["codec"] != "None"]
+    t.expect(bool(coded) == (codec != "none"), f"{codec}: {len(coded)} segments have a codec")
+    if coded:
+        small = sum(s["stored_bytes"] for s in coded) / sum(s["raw_bytes"] for s in coded)
+        t.expect(small < 0.75, f"{codec}: coded weights take {small} of their raw size")
+
+# Of the exponents of normally distributed numbers, 3 bits with escapes are enough: 11.1 of 16 bits.
+t.expect(read["none"] > 0, "the plan was to read weights in every pass")
+for codec in ("planes", "zstd"):
+    t.expect(read[codec] < 0.85 * read["none"], f"{codec}: reads {read[codec]} bytes per pass, not fewer than {read['none']}")
+
+# A rate that is limited, and a rate that is not one.
+plan = work / "planes.air"
+t.expect(logits(plan, 20, "--io-limit", "200MiB") == expected[20], "other logits with --io-limit")
+done = subprocess.run([t.AIRRUN, "logits", str(plan), "--tokens", "1", "-o", str(work / "out.f32"), "--io-limit", "0"],
+                      capture_output=True, text=True)
+t.expect(done.returncode == 2 and "--io-limit" in done.stderr, done.stderr)
+
+# A coded chunk that has changed.
+segment = next(s for s in inspect(plan)["segments"] if s["name"] == "layer.0.ffn_in")
+data = bytearray(plan.read_bytes())
+data[segment["offset"] + 70000] ^= 1
+plan.unlink()
+plan.write_bytes(data)
+done = subprocess.run([t.AIRRUN, "logits", str(plan), "--tokens", "1", "-o", str(work / "out.f32")], capture_output=True,
+                      text=True)
+t.expect(done.returncode in (3, 6) and "layer.0.ffn_in" in done.stderr, done.stderr)
+shutil.rmtree(work)

@@ -1,0 +1,213 @@
+//===- ChunkCodecTest.cpp - what is decoded is what was encoded -----------===//
+#include "formats/codec/ChunkCodec.h"
+#include "formats/codec/PlaneDecode.h"
+
+#include <bit>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <memory>
+#include <random>
+
+using namespace air;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+/// Numbers of a normal distribution as bfloat16, as the weights of a model are.
+Bytes normalNumbers(size_t bytes, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0F, 0.02F);
+  Bytes made(bytes);
+  for (size_t i = 0; i + 1 < bytes; i += 2) {
+    const auto bits = std::bit_cast<uint32_t>(normal(random));
+    made[i] = static_cast<uint8_t>(bits >> 16U);
+    made[i + 1] = static_cast<uint8_t>(bits >> 24U);
+  }
+  return made;
+}
+
+Bytes randomBytes(size_t bytes, uint32_t seed) {
+  std::mt19937 random(seed);
+  Bytes made(bytes);
+  for (uint8_t &byte : made) {
+    byte = static_cast<uint8_t>(random());
+  }
+  return made;
+}
+
+/// Decodes from memory that ends where the bytes end, so that AddressSanitizer
+/// notices a read beyond it, and to memory of exactly the right size.
+Result<Bytes> decoded(ChunkCodec codec, const Bytes &stored, size_t bytes) {
+  const std::unique_ptr<uint8_t[]> from(new uint8_t[stored.size()]);
+  std::copy(stored.begin(), stored.end(), from.get());
+  Bytes raw(bytes);
+  ChunkScratch scratch;
+  AIR_RETURN_IF_ERROR(
+      decodeChunk(codec, {from.get(), stored.size()}, raw, scratch));
+  return raw;
+}
+
+class EveryCodec : public testing::TestWithParam<ChunkCodec> {
+protected:
+  Bytes encoded(const Bytes &raw) const {
+    Result<Bytes> coded = encodeChunk(GetParam(), raw);
+    EXPECT_TRUE(coded) << coded.status().message();
+    return *coded;
+  }
+  void expectSame(const Bytes &raw) const {
+    Bytes coded = encoded(raw);
+    Result<Bytes> back = decoded(GetParam(), coded, raw.size());
+    ASSERT_TRUE(back) << raw.size() << ": " << back.status().message();
+    ASSERT_EQ(*back, raw) << raw.size();
+    // Zeros up to a whole page follow in a file.
+    coded.resize(coded.size() + 100);
+    back = decoded(GetParam(), coded, raw.size());
+    ASSERT_TRUE(back) << back.status().message();
+    ASSERT_EQ(*back, raw);
+  }
+};
+
+TEST_P(EveryCodec, EveryLengthComesBack) {
+  for (size_t bytes = 1; bytes < 1100; ++bytes) {
+    expectSame(normalNumbers(bytes, static_cast<uint32_t>(bytes)));
+    expectSame(randomBytes(bytes, static_cast<uint32_t>(bytes)));
+  }
+}
+
+TEST_P(EveryCodec, SpecialValuesComeBack) {
+  Bytes all; // every 16-bit number once, NaNs and infinities among them
+  for (uint32_t value = 0; value < 65536; ++value) {
+    all.push_back(static_cast<uint8_t>(value));
+    all.push_back(static_cast<uint8_t>(value >> 8U));
+  }
+  expectSame(all);
+  for (uint32_t byte : {0x00, 0x7f, 0x80, 0xff}) {
+    expectSame(Bytes(8192, static_cast<uint8_t>(byte)));
+  }
+  Bytes nans;
+  for (uint32_t i = 0; i < 4096; ++i) {
+    nans.push_back(static_cast<uint8_t>(i | 1));
+    nans.push_back(i % 2 == 0 ? 0x7f : 0xff);
+    nans[nans.size() - 2] |= 0x80;
+  }
+  expectSame(nans);
+}
+
+// The exponent of a normally distributed number has an entropy of about 2.6
+// bits, so that 10.6 of 16 bits are left. A fixed code of 3 bits with escapes
+// takes 11 + 8 * 1.6 % bits, which is 0.695 of 16.
+TEST_P(EveryCodec, NormalNumbersBecomeSmaller) {
+  const Bytes raw = normalNumbers(256 << 10, 1);
+  EXPECT_LT(static_cast<double>(encoded(raw).size()),
+            0.74 * static_cast<double>(raw.size()));
+  expectSame(raw);
+}
+
+TEST_P(EveryCodec, DamagedChunksAreRefusedOrGiveOtherBytes) {
+  std::mt19937 random(7);
+  uint32_t refused = 0;
+  for (uint32_t round = 0; round < 3000; ++round) {
+    const Bytes raw = round % 2 == 0 ? normalNumbers(2 + random() % 2000, round)
+                                     : randomBytes(2 + random() % 2000, round);
+    Bytes coded = encoded(raw);
+    if (round % 3 == 0) {
+      coded.resize(random() % coded.size());
+    }
+    for (uint32_t change = random() % 8; change > 0 && !coded.empty();
+         --change) {
+      const size_t at = random() % 4 == 0 ? random() % 16 : random();
+      coded[at % coded.size()] = static_cast<uint8_t>(random());
+    }
+    const size_t bytes = round % 5 == 0 ? random() % 4000 : raw.size();
+    const Result<Bytes> back = decoded(GetParam(), coded, bytes);
+    if (!back) {
+      EXPECT_EQ(back.status().code(), ErrorCode::Corrupt);
+      EXPECT_EQ(back.status().message().find('\n'), std::string::npos);
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 500U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Codecs, EveryCodec,
+                         testing::Values(ChunkCodec::Zstd, ChunkCodec::Planes),
+                         [](const auto &info) {
+                           return info.param == ChunkCodec::Zstd
+                                      ? std::string("Zstd")
+                                      : std::string("Planes");
+                         });
+
+/// Fields at known places, by docs/plan-format.md.
+TEST(Planes, HasTheDocumentedForm) {
+  // 128 values of exponent 120, but number 17 has exponent 3, and all others
+  // have the 7 bits of their number as significand and are negative.
+  Bytes raw;
+  for (uint32_t i = 0; i < 128; ++i) {
+    const uint32_t value = 0x8000U | ((i == 17 ? 3U : 120U) << 7U) | i;
+    raw.push_back(static_cast<uint8_t>(value));
+    raw.push_back(static_cast<uint8_t>(value >> 8U));
+  }
+  // Seven other exponents, more frequent than 3 and less than 120.
+  for (uint32_t i = 0; i < 128; ++i) {
+    const uint32_t value = (i % 2 == 0 ? 120U : 100U + i % 13) << 7U;
+    raw.push_back(static_cast<uint8_t>(value));
+    raw.push_back(static_cast<uint8_t>(value >> 8U));
+  }
+  const Result<Bytes> coded = encodeChunk(ChunkCodec::Planes, raw);
+  ASSERT_TRUE(coded);
+  EXPECT_EQ((*coded)[0], 120); // code 0
+  EXPECT_EQ((*coded)[7], 0);
+  EXPECT_EQ((*coded)[16 + 5], 0x80 | 5);
+  // Value 17 is bit 1 of byte 2 of each of the three words of the first block.
+  const size_t codes = 16 + 256;
+  for (size_t word = 0; word < 3; ++word) {
+    for (size_t byte = 0; byte < 8; ++byte) {
+      EXPECT_EQ((*coded)[codes + word * 8 + byte], byte == 2 ? 2 : 0);
+    }
+  }
+  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the first escape
+  // What follows the last whole block of 64 values comes last.
+  const size_t coded256 = coded->size();
+  raw.insert(raw.end(), {1, 2, 3});
+  const Result<Bytes> longer = encodeChunk(ChunkCodec::Planes, raw);
+  ASSERT_TRUE(longer);
+  ASSERT_EQ(longer->size(), coded256 + 3);
+  EXPECT_EQ(longer->back(), 3);
+}
+
+/// This machine may have only some of the instruction sets.
+TEST(Planes, EveryInstructionSetDecodesTheSame) {
+  Bytes raw = normalNumbers(size_t{128} * 37, 3);
+  const Bytes noise = randomBytes(1000, 4); // has many escapes
+  std::copy(noise.begin(), noise.end(), raw.begin() + 500);
+  const Result<Bytes> coded = encodeChunk(ChunkCodec::Planes, raw);
+  ASSERT_TRUE(coded);
+  const size_t values = raw.size() / 2;
+  codec::Planes planes;
+  planes.exponents = coded->data();
+  planes.fractions = planes.exponents + 16;
+  planes.codes = planes.fractions + values;
+  planes.escapes = planes.codes + values * 3 / 8;
+  planes.blocks = values / 64;
+  for (codec::DecodePlanesFn decode :
+       {codec::DecodePlanesFn{codec::decodePlanesPlain},
+        codec::planeDecoderAvx2(), codec::planeDecoderAvx512()}) {
+    if (decode == nullptr) {
+      continue;
+    }
+    // One byte in front makes the output unaligned.
+    Bytes back(raw.size() + 1);
+    decode(planes, back.data() + 1);
+    EXPECT_TRUE(std::equal(raw.begin(), raw.end(), back.begin() + 1));
+  }
+}
+
+TEST(ChunkCodec, NoneIsNoCodec) {
+  EXPECT_EQ(encodeChunk(ChunkCodec::None, Bytes(8)).status().code(),
+            ErrorCode::Internal);
+  EXPECT_EQ(decoded(ChunkCodec::None, Bytes(8), 8).status().code(),
+            ErrorCode::Internal);
+}
+
+} // namespace
