@@ -85,7 +85,7 @@ def main():
     draw = random.Random(20261128)
     cases = []
     expressions = list(FIXED)
-    while len(expressions) < 700:
+    while len(expressions) < 500:
         expressions.append(Maker(draw).choice()[0])
     for expression in expressions:
         compiled = regex.compile(expression, regex.V0)

@@ -47,7 +47,7 @@ std::vector<size_t> matchesOf(const Regex &regex, const std::string &text) {
 TEST(RegexCasesTest, AgreesWithPython) {
   std::ifstream file(AIR_TEST_INPUTS "/regex/regex.json");
   json cases = json::parse(file, nullptr, false);
-  ASSERT_EQ(cases.size(), 700U);
+  ASSERT_EQ(cases.size(), 500U);
   size_t matches = 0;
   for (const json &each : cases) {
     auto pattern = each[0].get<std::string>();
@@ -60,7 +60,7 @@ TEST(RegexCasesTest, AgreesWithPython) {
           << each[0] << " on " << each[i];
     }
   }
-  EXPECT_GT(matches, 10000U);
+  EXPECT_GT(matches, 9000U);
 }
 
 } // namespace
