@@ -116,6 +116,20 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
     return refuse("an offset or a size points outside the " +
                   std::to_string(bytes.size()) + " bytes of metadata");
   }
+  // The FlatBuffer verifier does not check the alignment of a list's elements,
+  // only that of its length. The lists of 64-bit numbers are those of resident
+  // bytes.
+  const auto *placements = plan::GetPlan(bytes.data())->placements();
+  for (uint32_t i = 0; placements != nullptr && i < placements->size(); ++i) {
+    const auto *resident = placements->Get(i)->resident();
+    if (resident != nullptr &&
+        static_cast<uint64_t>(resident->Data() - bytes.data()) %
+                sizeof(uint64_t) !=
+            0) {
+      return refuse("the resident bytes of placement " + std::to_string(i) +
+                    " do not begin at a multiple of 8 bytes");
+    }
+  }
   return Status::ok();
 }
 

@@ -103,6 +103,37 @@ TEST(PlanCorruption, StructureIsRefused) {
 }
 
 /// In this plan, 200,000 executables share one list of 200,000 entries.
+// FlatBuffers aligns the length of a list, but a damaged offset may point to a
+// list whose 64-bit numbers are not aligned.
+TEST(PlanCorruption, MisalignedNumbersAreRefused) {
+  SmallPlan small = makeSmallPlan();
+  flatbuffers::FlatBufferBuilder builder;
+  plan::FinishPlanBuffer(builder, plan::Plan::Pack(builder, &small.plan));
+  Bytes metadata(builder.GetBufferPointer(),
+                 builder.GetBufferPointer() + builder.GetSize());
+  ASSERT_TRUE(verifyStructure(metadata).isOk());
+  const auto *placement = reinterpret_cast<const flatbuffers::Table *>(
+      plan::GetPlan(metadata.data())->placements()->Get(0));
+  // The offset to the list is relative to the place where it is stored. 4 bytes
+  // further, the first number's low half is taken for the length.
+  const auto at = static_cast<size_t>(
+      reinterpret_cast<const uint8_t *>(placement) +
+      placement->GetOptionalFieldOffset(plan::Placement::VT_RESIDENT) -
+      metadata.data());
+  uint32_t offset = 0;
+  std::memcpy(&offset, &metadata[at], sizeof offset);
+  const size_t list = at + offset;
+  const uint32_t length = 1;
+  std::memcpy(&metadata[list + 4], &length, sizeof length);
+  offset += 4;
+  std::memcpy(&metadata[at], &offset, sizeof offset);
+  const Status status = verifyStructure(metadata);
+  EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
+  EXPECT_THAT(status.message(),
+              HasSubstr("the resident bytes of placement 0 do not begin at a "
+                        "multiple of 8 bytes"));
+}
+
 TEST(PlanCorruption, SharedListsDoNotCostTime) {
   flatbuffers::FlatBufferBuilder builder;
   const std::vector<flatbuffers::Offset<flatbuffers::String>> names(
