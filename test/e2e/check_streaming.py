@@ -65,9 +65,9 @@ def refusal(*command):
     return done.stderr
 
 
-# The message for too little memory states how much is needed. That much is not
-# enough without the disk, but it is enough with it, as the first plan below
-# shows.
+# The message for too little memory states how much is needed, without the
+# kernels. Together with them, that much is not enough without the disk, but it is
+# enough with it, as the first plan below shows.
 message = refusal(t.AIRPACK, model, "--target", "host", "--ctx", 128, "--ram", "1MiB", "-o", work / "none.air")
 found = re.search(r"needs ([0-9.]+) (KiB|MiB|GiB) of RAM", message)
 t.expect(found is not None, message)
