@@ -93,6 +93,7 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
                             done.status.message());
   }
   total = 0;
+  counted = 0;
   return Status::ok();
 }
 
