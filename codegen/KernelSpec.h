@@ -21,10 +21,10 @@
 //                  tile per token.
 //   RmsNorm      x, weight, y
 //                  y[r] = x[row(r)] / rms(x[row(r)]) * weight, where rms(x) is
-//                  sqrt(mean(x^2) + epsilon), in rows of k floats; NaN where
-//                  the sum of squares overflows float32. If rowsFrom is Tokens,
-//                  row(r) = r; if it is Outputs, row(r) = output_rows[r]. One
-//                  tile per row of y.
+//                  sqrt(mean(x^2) + epsilon). A row has k floats. y[r] is NaN
+//                  if the sum of squares overflows float32. If rowsFrom is
+//                  Tokens, row(r) = r; if it is Outputs, row(r) =
+//                  output_rows[r]. One tile per row of y.
 //   MatMul       x, w, [rowScale,] [bias,] y
 //                  y[m][yOffset + j] = rowScale[j] * dot(w[j], x[m]) + bias[j],
 //                  or += if `accumulate` is set. w is [n, k], and a row of y
@@ -45,7 +45,7 @@
 //                  kvHeads*headDim of k, then as many of v. QK-norm (RMS norm
 //                  of each head, with weights [headDim]) and then RoPE are
 //                  applied to q, in place, and to k. k and v are appended to
-//                  the layer's KV cache, as NaN where they overflow its dtype.
+//                  the layer's KV cache; elements that overflow become NaN.
 //                  One tile per 4 tokens.
 //   Attention    qkv, kv, out
 //                  Causal attention; out[m] has heads*headDim floats. Query
@@ -205,8 +205,8 @@ struct ActivationBlock {
   int8_t high[kActivationColumns];
   int8_t low[kActivationColumns];
   float scale;
-  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If the stored
-  /// weights of these columns are 2^n too large (a bias of -2^n), adding 2^n
+  /// The negated sums of q over columns 0-15, 16-31 and 0-31. If every stored
+  /// weight of these columns is its value plus 2^n (a bias of -2^n), adding 2^n
   /// times the negated sum corrects their dot product.
   int32_t negatedSums[3];
   float sums[3]; ///< the sums of q over columns 0-15, 16-31 and 0-31
@@ -223,13 +223,14 @@ inline constexpr int64_t kGridExponents = 108;
 /// added to them, they become the bits of the sum of the float and the integer.
 /// The int8 dot product of one block, with its bias, is such an integer.
 inline constexpr int32_t kConversionBits = 0x4B400000;
-/// kConversionBits, divided by 2^40: the element of ActivationTile::conversions
-/// for the exponent kGridBaseExponent.
+/// The bits kGridConversionBits are those of the float 1.5 * 2^(23 -
+/// kConversionShift), the element of ActivationTile::conversions for the
+/// exponent kGridBaseExponent.
 inline constexpr int kConversionShift = 40;
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
 inline constexpr int64_t kGridVectorBytes =
-    64; ///< bytes of one float32 scale for each of 16 rows
+    64; ///< the size of 16 float32 scales, one for each row
 /// The divisor of ActivationTile::scaledSums. It keeps the sum over a block's
 /// 32 columns finite whenever the columns themselves are finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
@@ -240,7 +241,7 @@ struct ActivationTile {
   float scale[kActivationTokens];
   /// -128 times the sums of q over columns 0-15, 16-31 and 0-31. This is what a
   /// weight bias of -128 adds to the dot product of these columns. For a bias
-  /// of -2^n with n < 7, kernels shift the sum right by 7 - n bits.
+  /// of -2^n with n < 7, kernels shift these numbers right by 7 - n bits.
   int32_t biasSums[3][kActivationTokens];
   /// The sums of q over columns 0-15, 16-31 and 0-31, times scale /
   /// kScaledSumDivisor.
@@ -296,7 +297,7 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (format) {
   case Activation::BF16x32:
-    // The 1 is for the token's float32 factor.
+    // Each token also has a float32 factor.
     return blocks * activationBlockWords(format) + 1;
   case Activation::I8x2:
   case Activation::I8:
@@ -328,8 +329,8 @@ enum class Precision : uint8_t { Float, Int15, Int8 };
 /// The activation format that provides `precision` with weights of `dtype`.
 /// With up to eight tokens, matmuls with BF16 weights are limited by memory
 /// bandwidth, so float32 activations cost no time. Dtypes with 256-column
-/// blocks round weights more coarsely than other dtypes with the same number of
-/// bits, so the larger error of I8Grid matters less with them.
+/// blocks use I8Grid. Its larger error matters less with them, because they
+/// round weights more coarsely than other dtypes with the same number of bits.
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -348,15 +349,15 @@ inline Activation activationFor(Precision precision, MClass mClass,
 }
 
 /// The tile sizes of MatMul and GluMatMul, and how their kernels prefetch
-/// weights. The cost model (codegen/cpu/matmul/MatMulTiling.h) chooses each
-/// size that is 0, and the prefetches if there is no hint. No choice ever
-/// changes a result.
+/// weights. If a size is 0 or the hint is not set, the cost model
+/// (codegen/cpu/matmul/MatMulTiling.h) chooses it. No choice ever changes a
+/// result.
 ///
 /// Only weights in layout x16 are prefetched. Most large-M kernels decode
 /// weights into panels (codegen/cpu/matmul/WeightPanel.h), and prefetch the
-/// weights of the next panels while the current ones are multiplied; such a
-/// kernel takes a hint but no distance. In a kernel without panels, a hint
-/// other than None needs a prefetch distance.
+/// weights of the next panels while the current ones are multiplied. The specs
+/// of such kernels have no prefetch distance. For other kernels, a hint other
+/// than None needs a distance.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
@@ -440,7 +441,7 @@ inline constexpr uint64_t kMaxHeadsPerKvHead = 256;
 /// The largest supported number of ranges of positions (KernelSpec::ranges).
 inline constexpr uint64_t kMaxAttentionRanges = 64;
 /// A range has at least this number of KV pages, unless the whole sequence has
-/// fewer. Reading a range then takes several times as long as starting a tile.
+/// fewer. Reading so many pages takes several times as long as starting a tile.
 inline constexpr uint64_t kAttentionRangePages = 16;
 
 /// The number of ranges of positions into which attention with one token should
@@ -473,10 +474,10 @@ struct KernelEntry {
   // tokensPerTile is 0, the second factor is 1.
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
-  /// If it is not 0, tile t computes rowsPerTile of the kernel's n results,
-  /// beginning with number t % baseTiles * rowsPerTile (fewer if these are the
-  /// last ones). Of each weight matrix, it then reads only the rows that have
-  /// the numbers of its results. If it is 0, a tile may read anything.
+  /// If it is not 0, tile t computes rowsPerTile of the kernel's n results
+  /// (fewer at the end), beginning with result t % baseTiles * rowsPerTile. To
+  /// compute result i, it reads only row i of each weight matrix. If it is 0, a
+  /// tile may read anything.
   uint64_t rowsPerTile = 0;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   uint64_t scratchBytes = 0; ///< scratch memory that each thread needs
@@ -505,10 +506,10 @@ std::vector<Layout> supportedLayouts(DType dtype, const MachineProfile &target);
 Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
                           Precision precision);
 
-/// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles
-/// with the cost model's choice for everything that the spec leaves open. Sizes
-/// that the kernel does not use are 0. Without weights in layout x16, no hint
-/// is set.
+/// For a MatMul or GluMatMul that describeKernel accepts, returns spec.tiles,
+/// in which the cost model has chosen everything that the spec leaves open.
+/// Sizes that the kernel does not use are 0. The hint is set only for weights
+/// in layout x16.
 MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
 
 /// Returns the tile sizes that are worth measuring for a MatMul or GluMatMul.

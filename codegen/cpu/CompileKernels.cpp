@@ -59,10 +59,10 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
 /// float32 activations, as measured with air-bench (on aarch64: as estimated
 /// from instruction counts). Where vpmaddubsw multiplies the bytes (MulAdd256
 /// and MulAdd512), dot products with 8-bit weights or with one scale per 16
-/// columns take twice as long as others. I8x2 needs two dot products per
-/// activation, so it is then slower than float32. With I8x2, large-M kernels
-/// also decode the weights again for every four tokens, which takes too long
-/// for dtypes with codebooks.
+/// columns take twice as long as others. With these weights, I8x2 is mostly
+/// slower than float32, because it needs two dot products per activation. With
+/// I8x2, large-M kernels also decode the weights again for every four tokens,
+/// which takes too long for dtypes with codebooks.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;
@@ -154,9 +154,9 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
     return Activation::F32;
   }
   Result<CpuTarget> cpu = makeCpuTarget(target);
-  // With a single token, memory bandwidth is nearly always the limit, so that
-  // 15 bits per activation are as fast as 8. Where affordsI8x2() predicts that
-  // they are not, 8 bits are used.
+  // With a single token, memory bandwidth is nearly always the limit, so 15
+  // bits per activation are as fast as 8. If affordsI8x2() predicts that they
+  // are slower, 8 bits are used.
   if (cpu && precision == Precision::Int8 && spec.mClass == MClass::One &&
       affordsI8x2(spec, cpu->isa)) {
     precision = Precision::Int15;

@@ -139,11 +139,11 @@ Result<CpuTarget> makeAarch64(const MachineProfile &profile) {
   return target;
 }
 
-/// Whether attention should prefetch. Compares two kinds of streams that are
-/// read in bursts of loads: those without prefetches, and those that prefetch
-/// into L2. Prefetches are ruled out only if they are clearly slower: attention
-/// has more arithmetic between its loads than these streams have, so it has
-/// fewer loads in flight and gains more from prefetches.
+/// Whether attention should prefetch into L2. Compares streams that are read in
+/// bursts of loads, with and without such prefetches. Attention gains more from
+/// prefetches than these streams do: it has more arithmetic between its loads,
+/// so fewer loads are in flight. Prefetches are therefore ruled out only if
+/// they are clearly slower.
 bool prefetchesPay(const CpuRates &rates) {
   uint64_t without = 0;
   uint64_t with = 0;

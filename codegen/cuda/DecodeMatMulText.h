@@ -37,9 +37,9 @@ std::string_view takeText(WeightFetch fetch);
 /// Returns the text of struct Ring, which prefetches a warp's units.
 std::string ringText(WeightFetch fetch);
 
-/// activationText returns the text of stageActivations, and kernelText that of
-/// the kernel and its reductions.
+/// Returns the text of stageActivations.
 std::string_view activationText();
+/// Returns the text of the kernel and its reductions.
 std::string_view kernelText();
 
 } // namespace air::codegen::cuda

@@ -45,7 +45,7 @@
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8. A last index of [8] or [16]
-// counts the blocks of a row; minima [g][t][row 2][2] are those of blocks 2t
+// counts the blocks of a row; in minima [g][t][row 2][2], it counts blocks 2t
 // and 2t+1.
 //
 //   dtype      columns  planes                                bytes of a unit

@@ -48,7 +48,7 @@ private:
   // A panel of queries, combined with a page of keys and values.
   struct Place {
     Value panel;
-    // The number of the page's keys that the panel's last row attends to.
+    // How many of the page's keys the panel's last row attends to.
     Value valid;
     Value tiled; // `valid`, rounded up to whole register tiles
   };
@@ -119,8 +119,8 @@ void PanelsWriter::write(const AttentionRun &run) {
           validKeys(b.min(rowPlace(run, lastRow).token, lastToken), pageStart);
       place.tiled = b.andBits(b.add(place.valid, b.i64(shape.panelColumns - 1)),
                               -shape.panelColumns);
-      // The last keys that the rows of a run attend to may be on different
-      // pages, so a panel may attend to no key of this page.
+      // A panel attends to no key of this page if the last keys of all its rows
+      // are on earlier pages.
       b.ifThen(b.notEqual(place.valid, b.i64(0)), [&] {
         attend(page, place,
                validKeys(rowPlace(run, firstRow).token, pageStart));

@@ -220,8 +220,8 @@ Value AttentionWriter::powerOfTwo(Value x) {
   const auto vector = mlir::dyn_cast<mlir::VectorType>(type);
   if (b.isa().hasAvx512 && vector &&
       vector.getNumElements() % kScaledLanes == 0) {
-    // In f32, 2^-1000 is 0. This also keeps -infinity out of the subtraction x -
-    // n. For NaN the comparison is false, so that NaN is kept.
+    // Below -126, x becomes -1000, so that the result is 0 in f32 and -infinity
+    // is kept out of x - n. NaN stays, because comparisons with it are false.
     x = b.select(b.less(x, number(-126.0)), number(-1000.0), x);
     const Value n = mlir::LLVM::RoundEvenOp::create(b.ops(), b.loc(), x);
     return scaledByPowerOfTwo(b, power(b.sub(x, n)), n);

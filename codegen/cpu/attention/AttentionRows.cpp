@@ -45,14 +45,13 @@ private:
   struct Rows {
     Value first; // the set's first row, counted from the start of the run
     int64_t count = 0;
-    // The sets of a token share the work of prefetching: there are `sets` sets
-    // that take part, and `set` is the index of this one among them. If `sets`
-    // is 0, this set prefetches nothing.
+    // `sets` sets of a token share the work of prefetching, and this set has
+    // the index `set` among them. If `sets` is 0, this set prefetches nothing.
     int64_t set = 0;
     int64_t sets = 1;
     bool isFirst() const { return set == 0 && sets != 0; }
     Values queries; // the address of each row's query
-    Value valid;    // number of the page's keys that the token attends to
+    Value valid;    // how many of the page's keys the token attends to
   };
 
   Value largest(Value row) { return b.element(at(shape.rows.largest), row, 4); }
@@ -148,8 +147,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   b.loop(run.first, run.end, b.i64(1), [&](Value token) {
     const Value valid = validKeys(token, pageStart);
     const Value tokenRow = b.mul(b.sub(token, run.first), b.i64(shape.group));
-    // The last keys that the tokens of a run attend to may be on different
-    // pages, so a token may attend to no key of this page.
+    // A token attends to no key of this page if its last key is on an earlier
+    // page.
     b.ifThen(b.notEqual(valid, b.i64(0)), [&] {
       const auto writeHeads = [&](Value head, int64_t count, int64_t set,
                                   int64_t sets) {
@@ -170,8 +169,8 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // The first set prefetches for all sets. The other sets share the code
-        // of a loop, so they cannot prefetch different shares.
+        // The first set does all the prefetching. The code of the other sets is
+        // in a loop, where each of them would prefetch the same share.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
@@ -194,12 +193,11 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Prefetches into L2 one of many equal shares of `half`, which is the K or the
-// V of the next page. Every step of every loop over the K or the V of the
-// current page calls this function and gets a share of its own, if the set of
-// rows takes part in the prefetching. Each set has `passes` loops, of which
-// loop number `pass` is the current one. It has `steps` steps, of which `step`
-// is the current one.
+// Divides `half`, which is the K or the V of the next page, into many equal
+// shares and prefetches one of them into L2. Every step of every loop over the
+// K or the V of the current page calls this function and gets another share.
+// This call comes from step `step` of `steps`, in loop `pass` of the `passes`
+// loops of the set `rows`. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (!shape.prefetches || rows.sets == 0) {
@@ -220,12 +218,13 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
   }
 }
 
-// The first loop over `half`, which is the K or the V of a page, calls this
-// function for each row, before it loads the first `loaded` of the row's
-// `rowBytes` bytes. If shape.prefetches is true, the function prefetches into
-// L1 the `rowBytes` bytes that begin nearBytes after the row, as if `next`
-// followed `half`. Otherwise, it prefetches the rest of the row into L1. In
-// both cases, cache lines are first requested in the order of their addresses.
+// Prefetches into L1 for row `row` of `half`, which is the K or the V of a
+// page. The first loop over `half` calls this function before it loads the
+// first `loaded` of the row's `rowBytes` bytes. If shape.prefetches is false,
+// the rest of the row is prefetched. If it is true, the `rowBytes` bytes that
+// begin nearBytes after the row are prefetched, as if `next` followed `half`.
+// In both cases, cache lines are first requested in the order of their
+// addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row, int64_t rowBytes,
                             int64_t loaded) {
   const Value offset = b.mul(row, b.i64(rowBytes));
@@ -347,8 +346,7 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 // one element of V per lane. Reads only the keys that the token attends to.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
-  // The headDim elements are divided into vectors, whose numbers of lanes are
-  // `widths`.
+  // The numbers of lanes of the vectors that together hold headDim elements.
   llvm::SmallVector<int64_t> widths;
   for (int64_t i = 0, lanes = shape.rowLanes; i < shape.kv.headDim;
        i += lanes) {

@@ -528,8 +528,8 @@ Value KernelBuilder::exp(Value x) {
   Type type = x.getType();
   Type bits = withElement(type, i32());
   auto number = [&](double value) { return constant(type, value); };
-  // Outside [-104, 89], e^x is 0 or infinite in f32. NaN passes through both
-  // comparisons.
+  // Outside [-104, 89], e^x is 0 or infinite in f32. NaN stays NaN, because
+  // comparisons with it are false.
   x = select(less(x, number(-104.0)), number(-104.0), x);
   x = select(less(number(89.0), x), number(89.0), x);
   constexpr double kRound = 12582912.0;

@@ -137,10 +137,9 @@ public:
   /// base + index * elementBytes.
   Value element(Value base, Value index, int64_t elementBytes);
   Value load(Type type, Value pointer, unsigned alignment);
-  /// Like load(), but in the machine code, all loads that this function emits
-  /// are in the order in which they were emitted, each exactly once: neither
-  /// LLVM's optimiser nor its scheduler moves one past another. A vector that
-  /// is longer than a register of the target is loaded in ascending order.
+  /// Like load(), but LLVM neither reorders nor removes nor repeats the loads
+  /// that this function emits. A vector that is longer than a register of the
+  /// target is loaded in ascending order.
   Value loadInOrder(Type type, Value pointer, unsigned alignment);
   void store(Value value, Value pointer, unsigned alignment);
   /// Loads a 32-bit unsigned integer, zero-extended to i64.

@@ -4,12 +4,12 @@
 // value indices of its elements (Codebook.h): eight indices in 2 bits each, or
 // four 3-bit indices in 4 bits each.
 //
-// Without VBMI, a code is looked up as a whole, and two codes share a lane of
-// 32 bits: those of entries 0 and 2, and those of entries 1 and 3. The low byte
-// of a code holds the value indices of the even elements, and the high byte
-// those of the odd ones. The code and a shifted copy of it are combined into a
-// word that holds the value indices of elements 0 to 3 in the lowest bits of
-// its four bytes, and those of elements 4 to 7 four bits higher.
+// Without VBMI, a code is looked up as a whole. The codes of entries 0 and 2
+// share a lane of 32 bits, and so do the codes of entries 1 and 3. The low byte
+// of a code holds the value indices of even elements, and the high byte the
+// indices of odd elements. The code and a shifted copy of it make a word, whose
+// byte j holds the value index of element j in its lowest bits and, four bits
+// higher, the value index of element j + 4.
 //
 // With VBMI, the low bytes of the codes of all four entries are looked up
 // together, and so are the high bytes. A code holds its value indices in the
@@ -35,10 +35,11 @@ using mlir::Value;
 namespace {
 
 constexpr int64_t kCodeBytes = 2;
-/// One permutation can select from 64 codes of 16 bits, or from 128 bytes.
+/// The numbers of 16-bit codes and of bytes among which one permutation
+/// selects.
 constexpr int64_t kWordsPermuted = 64;
 constexpr int64_t kBytesPermuted = 128;
-/// With more codes than this, a gather is faster than the permutations.
+/// The largest number of codes for which permutations are faster than a gather.
 constexpr int64_t kMostPermuted = 1024;
 
 int64_t everyByte(int64_t byte) { return byte * 0x01010101; }
@@ -264,9 +265,9 @@ Value Codebook::numbers(const Codes &codes, int64_t entry, int64_t part,
   WordMath math(b);
   const int64_t step = choice.isOneForAll ? 0 : 1;
   if (b.isa().hasVbmi) {
-    // The index into the table is the value index with the choice bit directly
-    // above it. The table has 64 elements, which repeat the same 8 or 16, so
-    // the bits above the choice bit do not matter.
+    // The index into the table is the value index with the element's bit of
+    // `choice` above it. The table repeats its first 8 or 16 elements up to 64,
+    // so the bits above that bit do not matter.
     const int64_t first = choice.first - valueIndexBits;
     Value bits = math.eightBits(
         choice.word, {first, first + step, first + 2 * step, first + 3 * step});

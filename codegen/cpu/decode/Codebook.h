@@ -38,9 +38,9 @@ public:
     std::array<Value, 2> words;
   };
 
-  /// One bit for each of four elements in each lane: bit `first` + j of `word`
-  /// for element j or, if isOneForAll, bit `first` for all four elements. The
-  /// bits lie within one byte of the word.
+  /// Selects a bit for each of four elements in each lane: bit `first` + j of
+  /// `word` for element j or, if isOneForAll, bit `first` for all four
+  /// elements. The bits lie within one byte of the word.
   struct Choice {
     Value word;
     int64_t first = 0;
@@ -65,9 +65,8 @@ public:
   /// The value indices of elements 4 * part to 4 * part + 3 of entry `entry` (0
   /// to 3), one per byte. `part` is 0 for entries of four elements.
   Value valueIndices(const Codes &codes, int64_t entry, int64_t part) const;
-  /// The elements that valueIndices() selects, mapped through a table: through
-  /// `set` where the element's bit of the choice is set, and through `clear`
-  /// elsewhere.
+  /// Maps the elements that valueIndices() selects through the table `set` if
+  /// the element's bit of `choice` is set, and through `clear` if it is not.
   Value numbers(const Codes &codes, int64_t entry, int64_t part,
                 const Choice &choice, const Table &clear,
                 const Table &set) const;

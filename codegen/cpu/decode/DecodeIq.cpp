@@ -119,8 +119,8 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   const std::array<Value, 2> scaleWords = block.words<2>("scales");
   sink.repeat(8, 32, [&](Value turn) {
     // A word holds the indices of two entries of eight elements, which share
-    // one scale. The look-up takes the indices of two words, interleaved:
-    // entries 0 and 2 are those of the first word.
+    // one scale. For the look-up, the words are interleaved: entries 0 and 2
+    // come from `first`, and entries 1 and 3 from `second`.
     const auto [first, second] = block.words<2>("qs", 0, turn);
     auto bytes = [&](Value even, Value odd, int64_t mask) {
       return b.orBits(b.andBits(even, mask), b.andBits(odd, mask << 8));

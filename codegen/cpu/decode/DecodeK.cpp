@@ -132,8 +132,8 @@ void decodeQ3k(const BlockReader &block, DecodeSink &sink) {
   sink.repeat(2, 128, [&](Value half) {
     // The low four bits of scale j of a half are in byte j of "scales": for the
     // first half in the lower nibble, for the second half in the upper one. The
-    // two high bits of the scale are in the nibble at the same place in byte 8
-    // + j % 4: as its lower two bits if j < 4, otherwise as its upper two.
+    // two high bits of the scale are in the same nibble of byte 8 + j % 4, as
+    // its lower two bits if j < 4 and as its upper two otherwise.
     Value upper = b.mul(half, b.i64(4));
     Value tops = math.shiftedRight(scales[2], upper);
     std::array<Value, 2> codes;
@@ -193,9 +193,9 @@ void decodeQ6k(const BlockReader &block, DecodeSink &sink) {
   sink.repeat(2, 128, [&](Value half) {
     const std::array<Value, 2> scales = block.words<2>("scales", 0, half);
     for (int64_t g = 0; g < 2; ++g) {
-      // The low four bits of planes 0 and 1 of a half are the low nibbles of
-      // 64 bytes of "ql", and those of planes 2 and 3 are the high nibbles.
-      // "qh" holds the two upper bits of every plane.
+      // In each half, 64 bytes of "ql" hold the low four bits: low nibbles for
+      // planes 0 and 1, and high nibbles for planes 2 and 3. "qh" holds the two
+      // upper bits of every plane.
       const std::array<std::array<Value, 4>, 2> lows = {
           block.words<4>("ql", 4 * g, half),
           block.words<4>("ql", 8 + 4 * g, half)};

@@ -43,8 +43,8 @@ void emitFiveBits(const BlockReader &block, DecodeSink &sink, int bias) {
     Value word = block.word("qs", i);
     for (int64_t side = 0; side < 2; ++side) {
       const int64_t column = 16 * side + 4 * i;
-      // Copies bit j of `four` to bit 4 of byte j. The factor is 2^4 * (1 + 2^7
-      // + 2^14 + 2^21), and no other partial product reaches these bits.
+      // Multiplying by 2^4 * (1 + 2^7 + 2^14 + 2^21) copies bit j of `four` to
+      // bit 4 of byte j, and no other copy of a bit reaches bit 4 of a byte.
       Value four = math.bitsOf(high, column, 4);
       Value spread =
           b.mul(four, b.constant(four.getType(), int64_t{0x02040810}));

@@ -95,9 +95,9 @@ void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
                          Value offset) {
   assert(!open && "groups do not nest");
   open = true;
-  // The CPU's out-of-order window overlaps groups of 16 or 32 columns with
-  // their neighbours. Longer groups need more accumulator chains to hide the
-  // latency of the additions.
+  // Groups of 16 or 32 columns are so short that the CPU works on several of
+  // them at the same time. Longer groups need more accumulator chains to hide
+  // the latency of the additions.
   const int64_t most = count <= 32 ? 2 : b.isa().hasAvx512 ? 8 : 4;
   chains = std::max<int64_t>(1, most / tokenCount);
   partial.assign(tokenCount * chains, Value());

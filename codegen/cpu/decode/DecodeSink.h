@@ -124,7 +124,8 @@ private:
   int64_t xRowBytes;
   int64_t tokenCount;
   Values total;
-  // The state of the open scale group (see group()).
+  // Whether group() is emitting the values of a group. The members that follow
+  // describe this group.
   bool open = false;
   int64_t chains = 1; ///< independent accumulators per token, to hide latency
   /// The sums of the group so far, [token][chain]. Null where nothing has been

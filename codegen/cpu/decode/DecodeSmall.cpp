@@ -24,10 +24,10 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
   return b.select(b.equal(bits, number(127)), b.zero(value.getType()), value);
 }
 
-/// Extracts one base-3 digit from each byte of a word. A byte holds its digits
-/// as a fraction of 256: multiplying by a power of 3 modulo 256 moves a digit
-/// to the top, and multiplying by 3 carries it out of the byte. `power`, the
-/// power of 3, has 32 lanes of i16.
+/// Extracts one base-3 digit from each byte of a word. A byte divided by 256 is
+/// a fraction whose base-3 digits are wanted. Multiplying the byte by a power
+/// of 3 modulo 256 makes a digit the first one, and multiplying by 3 then
+/// carries it out of the byte. `power`, the power of 3, has 32 lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
   // Extracts one digit from each 16-bit lane of `pairs`, whose upper byte holds
   // the packed byte and whose lower byte is zero. If `multiplier` is 3, the
@@ -68,7 +68,7 @@ void decodeQ2x0(const BlockReader &block, DecodeSink &sink) {
 void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
   KernelBuilder &b = block.builder();
   Value d = sink.fieldScale(block.half("d"), 2);
-  // Emits digit n of each byte of `words`, which is four columns per word.
+  // Emits digit n of every byte of `words`. A word has four columns.
   auto digits = [&](llvm::ArrayRef<Value> words, Value n, int64_t firstColumn) {
     // 3^n for n = 0..4, one per byte.
     Value powers = b.shiftRight(b.i64(0x511b090301), b.mul(n, b.i64(8)));
@@ -107,8 +107,8 @@ void decodeTq1x0(const BlockReader &block, DecodeSink &sink) {
 
 void decodeTq2x0(const BlockReader &block, DecodeSink &sink) {
   Value d = sink.fieldScale(block.half("d"), 2);
-  // A half of 128 columns is 32 bytes. Each of its planes of 32 columns is the
-  // same two bits of every byte.
+  // A half has 128 columns in 32 bytes. It consists of four planes of 32
+  // columns, and a plane has the same two bits of every byte.
   sink.repeat(2, 128, [&](Value half) {
     const std::array<Value, 8> words = block.words<8>("qs", 0, half);
     for (int64_t plane = 0; plane < 4; ++plane) {

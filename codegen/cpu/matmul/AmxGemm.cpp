@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-/// The bytes of one row of a result tile, which has 16 sums.
+/// The bytes of one row of a result tile. A row has 16 sums.
 constexpr int64_t kRowBytes = 4 * kRowLanes;
 
 using Shape = AmxTiles::Shape;

@@ -9,8 +9,8 @@
 //
 // bfloat16: sums are float32 and stay in tile registers for a whole panel. An
 // instruction accumulates the products of even columns and of odd columns
-// separately, each in order, then adds the two results, and then adds that to
-// the sum. Every addition rounds to nearest, and subnormals are flushed to
+// separately, each in order. It adds the two results, and then adds their total
+// to the sum. Every addition rounds to nearest, and subnormals are flushed to
 // zero.
 //
 // int8: sums are integers. Each covers one block of columns and is then scaled

@@ -43,10 +43,10 @@ void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one Bf16Tile per block
-/// of columns, and `microTokens` tokens are processed at a time. The panels are
-/// multiplied with several token tiles in turn; `tile` is the index of the one
-/// at `x`. Tokens that do not exist (PanelPrefetch::tokens) are left out, except
-/// those that share a turn of `microTokens` tokens with one that does.
+/// of columns. The panels are multiplied with one token tile after another;
+/// `tile` is the index of the tile at `x`. The tokens are multiplied in turns
+/// of `microTokens`, up to the turn with the last token that exists
+/// (PanelPrefetch::tokens).
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   int64_t microTokens, mlir::Value x, mlir::Value tile,
                   mlir::Value sums, mlir::Value columns,

@@ -7,8 +7,8 @@
 // with up to 16 tokens at a time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
-// (MatMulTiling::microRowBlocks, microTokens). Both numbers are as large as the
-// registers allow, which hold the sums and the operands. Each loaded weight
+// (MatMulTiling::microRowBlocks, microTokens). Both numbers are as large as
+// possible while registers hold all sums and operands. Each loaded weight
 // serves several tokens and each loaded activation several row blocks, so
 // arithmetic rather than loads is the limit.
 //
@@ -53,8 +53,8 @@ public:
 private:
   /// The address of the sums of a token and a row block, both numbered from the
   /// start of the tile. The sums of the row blocks of a micro-kernel are
-  /// adjacent: if they were 4 KiB apart, loads of some would stall on stores to
-  /// others.
+  /// adjacent: if they were 4 KiB apart, a load from one would wait for a store
+  /// to another.
   Value sumsAt(Value matrix, Value rowBlock, Value token) {
     Value set = b.add(b.mul(matrix, b.i64(tileRowBlocks / microRowBlocks)),
                       b.div(rowBlock, b.i64(microRowBlocks)));

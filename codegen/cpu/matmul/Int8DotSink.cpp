@@ -13,8 +13,8 @@ namespace {
 
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
-/// The largest |x| of I8 and of the high half of I8x2; kMostLow is that of the
-/// low half.
+/// The largest |x| of I8 and of the high half of I8x2. kMostLow is the largest
+/// |x| of the low half.
 constexpr int64_t kMostWhole = 127;
 constexpr int64_t kMostLow = 64;
 
@@ -109,8 +109,8 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
       return sums;
     }
   }
-  // The sums of the first shift that occurs in a group start from the
-  // contribution of the bias. The sums of any other shift start from 0.
+  // The bias must count only once per group, so the group's first sums start
+  // from its contribution. The sums for other shifts start from 0.
   const bool isFirst = sumsOfBytes.empty();
   Sums &sums = sumsOfBytes.emplace_back(Sums{shift, {}});
   Value zero = b.zero(b.vec(b.i32(), kRowLanes));

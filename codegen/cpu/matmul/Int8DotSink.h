@@ -79,23 +79,23 @@ private:
   int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;
   Values total;
-  // The state of the open scale group (see group()).
+  // Whether group() is emitting the values of a group. The members that follow
+  // describe this group.
   bool open = false;
   int64_t firstColumn = 0;
   int64_t columnCount = 0;
   Value groupScale;
   Value groupOffset;
   int groupBias = 0;
-  /// The sums of those columns of a group whose weights were multiplied as
-  /// bytes that are 2^shift times too large.
+  /// Sums over those columns of a group whose weight bytes are 2^shift times
+  /// too large.
   struct Sums {
     int64_t shift;
-    /// The accumulators of each token: one per half of activations().
+    /// For each token, one accumulator or, in I8x2, one per half.
     llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> ofTokens;
   };
   Sums &sumsWith(int64_t shift);
-  /// One element per shift that occurs. Empty until the first columns of the
-  /// group.
+  /// The sums of the open group: one element for each shift that has occurred.
   llvm::SmallVector<Sums, 2> sumsOfBytes;
 };
 

@@ -41,9 +41,9 @@ Int8PanelLayout int8PanelLayout(const KernelSpec &spec) {
     layout.columns /= 2;
   }
   layout.isGrid = spec.activation == Activation::I8Grid;
-  // The scales of MXFP4 are not short, because they extend to 2^126. The other
-  // dtypes without blocks of 256 have short scales: float16 numbers, or numbers
-  // of eight bits (NVFP4).
+  // In I8, the product of a scale and 1.5 * 2^23 must be exact, but it
+  // overflows for the largest scales of MXFP4, up to 2^126. The scales of the
+  // other dtypes are short: float16 numbers, or numbers of eight bits (NVFP4).
   layout.hasShortScales = !layout.isGrid && spec.dtype != DType::MXFP4;
   return layout;
 }
@@ -118,21 +118,22 @@ Value TokenScales::sumOfColumns(KernelBuilder &b, size_t field, int64_t more,
   return splatAt(b, ofColumns, field, more, element);
 }
 
-/// The power of two by which the bias corrections of a bias of -128 have to be
-/// divided.
+/// The number of bits by which kernels shift the correction for a bias of -128
+/// right, so that it becomes the correction for layout.bias.
 static int64_t biasShift(const Int8PanelLayout &layout) {
   return 7 - std::countr_zero(static_cast<unsigned>(-layout.bias));
 }
 
-/// Whether dotStart() is an element of ActivationTile::conversions.
+/// Whether dotStart() returns an element of ActivationTile::conversions
+/// unchanged. In I8Grid, it does so only for Scales::OnGrid.
 static bool startsAtConversion(const Int8PanelLayout &layout) {
   return layout.isGrid ? layout.bias == 0
                        : layout.hasShortScales && biasShift(layout) == 0 &&
                              layout.columns == kColumns;
 }
 
-/// Computes dotStart(), in any lanes, from the elements of the tile's
-/// conversions and of its biasSums for the columns of the scale group.
+/// Computes dotStart(), in any number of lanes. `conversion` and `biasSums` are
+/// elements of the ActivationTile, for the columns of the scale group.
 static Value startOf(KernelBuilder &b, const Int8PanelLayout &layout,
                      Value conversion, Value biasSums, Scales scales) {
   Value start =
@@ -161,8 +162,8 @@ Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
   return startOf(b, layout, conversion, biasSums, scales);
 }
 
-/// From elements of ActivationTile::conversions, returns (exponent -
-/// kGridBaseExponent) * 2^23.
+/// Returns (exponent - kGridBaseExponent) * 2^23 for elements of
+/// ActivationTile::conversions.
 static Value powersOf(KernelBuilder &b, Value conversions) {
   return b.sub(conversions,
                b.constant(conversions.getType(), int64_t{kGridConversionBits}));
@@ -306,9 +307,9 @@ void addTwoTokens(KernelBuilder &b, const Int8PanelLayout &layout,
   }
 }
 
-/// Computes the dot products of each panel's block of columns number `block`
-/// with `tokens` tokens, of which the first has index `first` in its tile.
-/// Scales them and adds them to totals[panel][token].
+/// Computes the dot products of block `block` of each panel with `tokens`
+/// tokens, of which the first has index `first` in its tile. Scales them and
+/// adds them to totals[panel][token].
 void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
                    const Int8PanelLayout &layout, Value block, Value x,
                    int64_t tileBytes, Value starts, Value first, int64_t tokens,
@@ -365,7 +366,7 @@ void multiplyBlock(KernelBuilder &b, llvm::ArrayRef<Value> panels,
 }
 
 /// Stores dotStart() of each scale group and token at `starts`, i32 [group][16
-/// tokens]. All panels use these sums.
+/// tokens]. It is the same for all panels.
 void storeStarts(KernelBuilder &b, const Int8PanelLayout &layout, Value x,
                  Value columns, Scales scales, Value starts) {
   const int64_t parts = kColumns / layout.columns;

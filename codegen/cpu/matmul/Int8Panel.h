@@ -9,7 +9,7 @@
 // Dot products are converted to float without an instruction for it: they start
 // from the bits of a float c of the form 1.5 * 2^n instead of from 0, so that
 // their bits at the end are those of the float c + dot * 2^(n - 23)
-// (kConversionBits in codegen/KernelSpec.h). What removes c also scales:
+// (kConversionBits in codegen/KernelSpec.h). Scaling also removes c:
 //
 //   I8Grid  The power of two of the token's scale is in n. A subtraction of c
 //           therefore yields the dot product times that power of two, without
@@ -20,8 +20,8 @@
 //   I8      c is 1.5 * 2^23. A panel holds each weight scale s, and -c * s. One
 //           FMA yields s * dot, and another one multiplies it by the token's
 //           scale and adds to the total. -c * s must be exact, so s must have
-//           at most 22 significant bits and not be huge. For other weights
-//           (MXFP4), dot products start from 0 and are converted.
+//           at most 22 significant bits and not be huge. For weights with
+//           other scales (MXFP4), dot products start from 0 and are converted.
 //
 // The grid has a limited range. If any token's scale in the columns of a panel
 // is off the grid, slower code runs that is correct for all scales; on the grid
@@ -47,8 +47,7 @@ inline constexpr uint64_t kInt8PanelColumns = 256;
 
 /// The layout of a panel, and the offsets of the parts of a scale group.
 struct Int8PanelLayout {
-  /// The number of columns of a scale group: those of a block or of half a
-  /// block.
+  /// The number of columns of a scale group, which is a block or half a block.
   int64_t columns = kActivationColumns;
   bool isGrid = false;
   /// In I8 only: whether the product of a scale and 1.5 * 2^23 is always exact.
@@ -126,8 +125,8 @@ mlir::Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
 /// Returns `total` plus the scaled dot products of a token with the scale group
 /// at `group`. `sum` holds the dot products plus dotStart(), i32 [16 rows].
 /// `scales` states whether the code must also support scales of tokens that are
-/// off the grid (kGridBaseExponent in KernelSpec.h). For scales on the grid,
-/// the result is the same with both of its values.
+/// off the grid (kGridBaseExponent in KernelSpec.h). It does not affect the
+/// result for scales on the grid.
 mlir::Value addScaled(KernelBuilder &b, const Int8PanelLayout &layout,
                       mlir::Value group, const TokenScales &scalars,
                       int64_t more, mlir::Value sum, mlir::Value total,
@@ -139,12 +138,12 @@ mlir::Value areOnGrid(KernelBuilder &b, mlir::Value x, mlir::Value columns);
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one ActivationTile per
-/// block of columns, and `microTokens` tokens are processed at a time. The
-/// panels are multiplied with several token tiles in turn; `tile` is the index
-/// of the one at `x`, and the next one is `tileBytes` further on. Tokens that do
-/// not exist (PanelPrefetch::tokens) are left out, except those that share a
-/// turn of `microTokens` tokens with one that does. `starts` is the address of
-/// int8StartBytes() bytes of scratch, which are 64-byte aligned.
+/// block of columns. The panels are multiplied with one token tile after
+/// another; `tile` is the index of the tile at `x`, and the next one is
+/// `tileBytes` further on. The tokens are multiplied in turns of `microTokens`,
+/// up to the turn with the last token that exists (PanelPrefetch::tokens).
+/// `starts` is the address of int8StartBytes() bytes of scratch, which are
+/// 64-byte aligned.
 void multiplyInt8(KernelBuilder &b, llvm::ArrayRef<mlir::Value> panels,
                   const Int8PanelLayout &layout, int64_t microTokens,
                   mlir::Value x, mlir::Value tile, int64_t tileBytes,

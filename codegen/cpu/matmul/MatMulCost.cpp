@@ -94,11 +94,12 @@ Operations operationsOf(DType dtype) {
   return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
 }
 
-/// A number of tokens that share the decoding of a weight in large-M kernels.
+/// The number of tokens for which affordsBf16() compares formats.
 constexpr uint64_t kManyTokens = 128;
 
-/// The number of operations that scale a token's sums, for each scale of a
-/// block. Every token after the first adds this number.
+/// The operations that scale a token's sums, for each scale of a block. The
+/// numbers in kOperations include them for one token, so every other token adds
+/// this number.
 constexpr double kTokenOperations = 5;
 
 /// The kinds of streams whose rates limit the rate at which a kernel reads
@@ -106,8 +107,8 @@ constexpr double kTokenOperations = 5;
 std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
   if (spec.mClass != MClass::One) {
     // With several tokens, the loads come in bursts. There is so much
-    // arithmetic between the bursts that the kernel's speed may also resemble
-    // that of a stream of single loads.
+    // arithmetic between the bursts that the kernel may also be as slow as a
+    // stream of single loads.
     return {StreamLoads::Single, StreamLoads::Burst};
   }
   // Layout x16 stores the units of a block in the order in which they are read,
@@ -116,10 +117,10 @@ std::vector<StreamLoads> loadsOf(const KernelSpec &spec) {
 }
 
 /// The rate at which streams are read with prefetches of the given hint and
-/// distance (None and 0 for no prefetches): the smallest of the rates of the
-/// kinds `loads`. A kind that was not measured without prefetches is ignored.
-/// The result is 0 if any other kind was not measured with these prefetches, or
-/// if all kinds are ignored.
+/// distance (None and 0 for no prefetches). It is the smallest rate of the
+/// kinds `loads`, without the kinds that were not measured without prefetches.
+/// The result is 0 if no kind is left, or if one of them was not measured with
+/// these prefetches.
 double rateOf(std::span<const StreamRate> streams,
               std::span<const StreamLoads> loads, StreamHint hint,
               uint32_t distance) {
@@ -154,8 +155,8 @@ CoreRates coreRates(const IsaTraits &isa) {
     rates.bytesPerNs = std::min(rates.bytesPerNs, rate(isa.memoryBandwidth) /
                                                       std::max(1U, isa.cores));
   }
-  // Per cycle, the nominal core issues one dot product of bytes, or two
-  // operations of any other kind: FMAs, dot products of bfloat16 and so on.
+  // A core is assumed to issue, per cycle, one dot product of bytes or two
+  // operations of any other kind, such as FMAs or dot products of bfloat16.
   const double cycles = kVectorBytes / isa.vectorBytes;
   rates.dotNs = cpu.byteDot != 0 ? kDotOperations / rate(cpu.byteDot)
                                  : cycles / kCyclesPerNs;

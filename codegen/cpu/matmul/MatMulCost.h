@@ -34,15 +34,15 @@
 
 namespace air::codegen {
 
-/// The prefetch distance in bytes that is used if the profile has no rates of
-/// streams. It is about twice what one core reads during one memory access (100
-/// ns at 40 GB/s). The hint that is used with it is T1. This hint is not the
-/// fastest one on every CPU, but on none of the CPUs that were measured does it
-/// cost more than a sixth of the bandwidth, whereas other choices cost half on
-/// some (docs/cpu-kernels.md).
+/// The prefetch distance in bytes that is used, with the hint T1, if the
+/// profile has no rates of streams. It is about twice what one core reads
+/// during one memory access (100 ns at 40 GB/s). T1 is not the fastest hint on
+/// every CPU, but it costs at most a sixth of the bandwidth on every CPU that
+/// was measured. Other hints cost half of it on some CPUs
+/// (docs/cpu-kernels.md).
 inline constexpr uint64_t kPrefetchBytes = 9216;
-/// The longest prefetch distance, and the size of a cache line. Every distance
-/// is a multiple of that size.
+/// The longest prefetch distance. Every distance is a multiple of kLineBytes,
+/// the size of a cache line.
 inline constexpr uint64_t kMostPrefetchBytes = 1 << 20;
 inline constexpr uint64_t kLineBytes = 64;
 /// The number of columns of a block of the model.
@@ -73,26 +73,27 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// The arithmetic of a matmul of one token with `weightBytes` bytes of weights of
-/// spec.dtype, as the bytes of vector operands that take as long
-/// (kMixedOperandBytes in CpuRates.h): 64 for each vector operation of the model
-/// above.
+/// The time for the arithmetic of a matmul of one token with `weightBytes`
+/// bytes of weights of spec.dtype. It is given as the bytes of vector operands
+/// that a core processes in this time (kMixedOperandBytes in CpuRates.h): 64
+/// per operation.
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of operands that all cores together process per second; 0 if the
 /// profile does not state byte_dot_mixed.
 uint64_t operandRate(const IsaTraits &isa);
 
-/// Whether, for one token, two bytes per activation (I8x2) are worth their
-/// time, which means that one byte per activation would save little or no time.
-/// It saves none where memory is the limit. Memory counts as the limit only if
-/// arithmetic takes clearly less time than reading, because the two overlap
-/// imperfectly. True if the profile does not state the rates.
+/// Whether, for one token, two bytes per activation (I8x2) take little or no
+/// more time than one byte. They take no more time where memory is the limit.
+/// Memory counts as the limit only if arithmetic takes clearly less time than
+/// reading, because the two overlap imperfectly. True if the profile does not
+/// state the rates.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
-/// Whether, for many tokens of BF16 weights, dot products of bfloat16 (BF16x32)
-/// take at most as long as float32 FMAs (F32x16), which are more exact. On some
-/// CPUs they take twice as long. True if the profile does not state the rates.
+/// Whether, for many tokens and BF16 weights, dot products of bfloat16
+/// (BF16x32) take at most as long as float32 FMAs (F32x16), which are more
+/// exact. On some CPUs they take twice as long. True if the profile does not
+/// state the rates.
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
@@ -109,7 +110,7 @@ struct Prefetch {
 /// several tokens, there is arithmetic between the loads, and the hardware's
 /// prefetcher alone runs late, so prefetches are left out only if they slow
 /// reading down. Such a kernel resembles both single loads and bursts, so the
-/// rate of a prefetch is that of the slower of its two streams.
+/// slower of these two streams gives the rate of a prefetch.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

@@ -149,8 +149,8 @@ void GemvEmitter::pass(Value rowBlock, Value firstToken, int64_t tokens) {
       RowBlockReader weights = reader(matrix, rowBlock);
       weights.readsInOrder();
       if (isGlu) {
-        // After a row block of the first matrix, reading continues with that of
-        // the second.
+        // The kernel reads row block i of the first matrix, then row block i of
+        // the second, then row block i + 1 of the first, and so on.
         Value other = b.sub(b.i64(1), matrix);
         weights.continuesAt(reader(other, b.add(rowBlock, matrix)).start());
       }

@@ -22,9 +22,9 @@ constexpr uint64_t kTileTokens = 128;
 constexpr uint64_t kNominalTokens = 512;
 /// The number of tokens that the cost model assumes for 2 to 8 tokens.
 constexpr uint64_t kFewTokens = 4;
-/// The limit for the bytes of activations that every row block of a tile reads
-/// again. It is most of an L2 cache of 1 MiB, and enough for 2048 columns of
-/// 128 tokens in format I8.
+/// The limit for the bytes of activations that a tile reads again for every row
+/// block. It is more than half of an L2 cache of 1 MiB, and enough for 2048
+/// columns of 128 tokens in format I8.
 constexpr uint64_t kTileActivationBytes = 576 << 10;
 /// The limit for the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
@@ -35,9 +35,9 @@ constexpr double kTileNs = 50;
 /// The speed of loading a tile's activations. It is higher than the speed of
 /// memory, since most of the loading overlaps with arithmetic.
 constexpr double kActivationBytesPerNs = 100;
-/// The largest numbers of row blocks per tile that the cost model chooses: the
-/// first for profiles that do not state the time to start a tile, the second
-/// for those that do.
+/// The largest number of row blocks per tile that the cost model chooses if the
+/// profile does not state the time to start a tile. If it does, the largest
+/// number is kKnownRowBlocks.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 

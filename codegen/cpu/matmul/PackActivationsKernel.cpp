@@ -24,7 +24,7 @@ constexpr int64_t kHalf = kColumns / 2;
 constexpr int64_t kInfinityBits = 0x7F800000;
 /// The smallest magnitude that rounds to infinity in bfloat16, as bits.
 constexpr int64_t kRoundsToInfinity = 0x7F7F8000;
-/// The smallest scale; kMostInverse is the largest factor that x is multiplied
+/// The smallest scale. kMostInverse is the largest factor that x is multiplied
 /// by.
 constexpr double kLeastScale = 0x1p-126;
 constexpr double kMostInverse = 0x1p126;
@@ -56,7 +56,7 @@ Block loadBlock(KernelBuilder &b, Value x) {
   return block;
 }
 
-/// The scale of one block or, as vectors, of one block per lane.
+/// The scale of one block. If the members are vectors, each lane has a block.
 struct Scale {
   Value scale;
   Value inverse;
@@ -71,7 +71,7 @@ Value orNan(KernelBuilder &b, Value isFinite, Value scale) {
 }
 
 /// Returns the scale with which the values of a block become integers from
-/// -most to most. `bits` are those of the block's largest magnitude.
+/// -most to most. `bits` are the bits of the block's largest magnitude.
 Scale exactScale(KernelBuilder &b, Value bits, double most) {
   Value largest = b.bitcast(bits, b.f32());
   auto floats = largest.getType();
@@ -181,10 +181,9 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 // ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
 /// Packs a block of up to 16 tokens. `x` points at the first token; rows are
-/// `rowBytes` apart. Where the tile stores one number per token, the numbers
-/// are computed for all 16 tokens at once, padding included. Until the final
-/// numbers are stored, fields of the tile hold intermediate results of the
-/// tokens.
+/// `rowBytes` apart. The scales and other numbers that the tile stores per
+/// token are computed for all 16 tokens at once, padding included. Before that,
+/// their fields in the tile hold intermediate results.
 void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
                Value tokens, Value tile) {
   const bool isGrid = format == Activation::I8Grid;
@@ -288,10 +287,10 @@ Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
       })[0];
 }
 
-/// The factor to multiply a token's row of `k` columns by. All tiles that share
-/// a row arrive at the same factor. If the columns [first, last) of a tile are
-/// not tiny (kTinyRow), then the row is not tiny either; if they are, the tile
-/// scans the whole row.
+/// Returns the factor to multiply a token's row of `k` columns by, which
+/// depends on whether the row is tiny (kTinyRow). All tiles that share the row
+/// return the same factor. A tile scans the whole row only if its own columns,
+/// [first, last), are all tiny.
 Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
                      int64_t k) {
   Value tiny = b.i32(std::bit_cast<int32_t>(kTinyRow));

@@ -44,14 +44,14 @@ struct PanelPrefetch {
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
   StreamHint hint = StreamHint::T1;
-  /// The number of tokens that the current panels are multiplied with. While
-  /// they are multiplied with some of these, a share of the bytes is
-  /// prefetched.
+  /// The number of tokens that the current panels are multiplied with, a few at
+  /// a time. A share of the bytes is prefetched each time.
   mlir::Value tokens;
 
-  /// The number of turns in which all tokens are multiplied, `each` at a time.
+  /// The number of turns that it takes to multiply all tokens, `each` at a
+  /// time.
   mlir::Value turns(KernelBuilder &b, int64_t each) const;
-  /// The number of those of the 16 tokens of token tile `tile` that exist.
+  /// How many of the 16 tokens of token tile `tile` exist.
   mlir::Value tokensOf(KernelBuilder &b, mlir::Value tile) const;
   /// Divides the bytes into `slots` equal shares and prefetches share `slot`.
   void prefetchShare(KernelBuilder &b, mlir::Value slot,
