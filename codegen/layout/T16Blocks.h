@@ -15,7 +15,8 @@ namespace air::codegen {
 /// The codes and scales of one row of a T16 unit, as separate numbers.
 struct T16Parts {
   uint16_t codes[256] = {}; ///< unsigned codes, or 16-bit elements
-  uint8_t scales[16] = {};  ///< Q6_K: scale + 128; MXFP4: the exponents
+  /// For Q6_K, each entry is a scale plus 128; for MXFP4, it is an exponent.
+  uint8_t scales[16] = {};
   uint8_t minima[8] = {};
   uint16_t d[4] = {}; ///< the bits of each block's float16 scale d
   uint16_t dmin = 0;

@@ -64,7 +64,7 @@ Doubles ropeAngles(View inverseFrequency, std::span<const uint32_t> positions,
 /// ropeDim/2 cosines and then ropeDim/2 sines. Each pair (a, b) becomes
 /// (a cos - b sin, a sin + b cos). The pairs are (2i, 2i+1) for Norm and
 /// (i, i + ropeDim/2) for Neox. Source: Su et al., "RoFormer", 2021, eq. 34;
-/// the pairs of Neox are those of GPT-NeoX's published code.
+/// the Neox pairs follow GPT-NeoX's published code.
 void rotate(std::span<double> head, View angles, uint64_t ropeDim,
             RopeKind kind);
 
@@ -89,10 +89,10 @@ QkvRows ropeAppend(const KernelSpec &spec, View qkv, View angles, View qNorm,
 Doubles attention(const KernelSpec &spec, View q, View keys, View values,
                   uint64_t length);
 
-/// Merges the states of ranges of positions. The rows of `states` are those
-/// that AttentionMerge reads (codegen/KernelSpec.h). For each of them, the
-/// result has a row of heads * headDim numbers. Source: Dao et al.,
-/// "Flash-Decoding for long-context inference", 2023.
+/// Merges the states of ranges of positions. `states` has one row per token, as
+/// AttentionMerge reads it (codegen/KernelSpec.h). The result has heads *
+/// headDim numbers per token. Source: Dao et al., "Flash-Decoding for
+/// long-context inference", 2023.
 Doubles attentionMerge(const KernelSpec &spec, View states);
 
 /// Returns x + y, element by element.
@@ -116,7 +116,7 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
 /// Rows of activations in BF16x32. A row may have any number of columns.
 struct Bf16Rows {
   std::vector<Bf16Tile> tiles;
-  std::vector<float> factors; ///< one per token, padded to whole token tiles
+  std::vector<float> factors; ///< each token's scale; 1 for padding tokens
 };
 Bf16Rows roundToBf16(std::span<const float> x, uint64_t k);
 

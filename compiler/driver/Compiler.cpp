@@ -65,14 +65,15 @@ uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
                    tokenizer.types.size() + tokenizer.chatTemplate.size();
   for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
     for (const std::string &text : *list) {
-      bytes += text.size() + sizeof(uint32_t); // the text, and its end offset
+      // The plan stores each text and a 32-bit offset of its end.
+      bytes += text.size() + sizeof(uint32_t);
     }
   }
   return bytes;
 }
 
-/// How much smaller the codec planes makes the model's bfloat16 numbers, found
-/// out on the first chunk of some tensors: 1 if there are none.
+/// Returns coded size / raw size with the codec planes, measured on the first
+/// chunk of some bfloat16 tensors, or 1 if the model has none of these.
 double planesRatio(const ModelSource &source) {
   constexpr size_t kChunkBytes = size_t{256} << 10;
   constexpr size_t kSamples = 8;

@@ -35,9 +35,9 @@ struct CompileOptions {
   std::string target = "host";
   /// The target machine as a profile. If it is set, `target` is ignored.
   std::optional<MachineProfile> machine;
-  /// The name of the pre-tokeniser that replaces the one named in the file, or
-  /// "" to keep the latter. Loading fails with Usage when the name is unknown
-  /// or the vocabulary is not byte-level BPE.
+  /// The name of a pre-tokeniser to use instead of the file's, or "". Loading
+  /// fails with Usage when the name is unknown or the vocabulary is not
+  /// byte-level BPE.
   std::string pre;
   std::string kvType;      ///< "f16", "f32", or "" for the default
   std::string activations; ///< "f32", "i8x2", "i8", or "" for the default
@@ -56,13 +56,14 @@ struct CompileOptions {
   /// When true, the plan has everything except the weights' bytes, which are
   /// then not read.
   bool weightless = false;
-  /// When true, the plan's matrices stay in the model's files. They are read
-  /// nevertheless, for their digests. Not together with `weightless`.
+  /// When true, the plan's matrices stay in the model's files. They are still
+  /// read, because the plan has their digests. Must not be combined with
+  /// `weightless`.
   bool reference = false;
   unsigned threads = 1;
-  /// Whether run() may return while kernels are still being compiled, by a
-  /// thread of their own and as many others as `threads` says. write() waits for
-  /// them. The plan is the same.
+  /// Whether run() may return while up to `threads` background threads still
+  /// compile the kernels. write() waits for them. The plan does not depend on
+  /// this option.
   bool background = false;
   /// How many bytes of RAM the plan's budgets reserve for each kernel. If the
   /// kernels together need more than is reserved, write() compiles the model

@@ -87,7 +87,7 @@ private:
       record->kind = static_cast<plan::SegmentKind>(op.getKind());
       record->codec = static_cast<plan::Codec>(op.getCodec());
       record->raw_bytes = op.getRawBytes();
-      // With a codec, the writer sets the stored size.
+      // If the segment has a codec, the plan writer replaces this size.
       record->stored_bytes = op.getRawBytes();
       out.segments.push_back(std::move(record));
     }

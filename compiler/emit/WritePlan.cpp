@@ -14,8 +14,8 @@ namespace air::compiler {
 
 namespace {
 
-/// Replaces what a placement predicts for the disk by what the coded segments
-/// take there, which is known when they have been written.
+/// Updates the predictions of all placements after the segments have been
+/// written, when it is known how many bytes the coded ones take on the disk.
 Status predictCoded(plan::PlanT &plan) {
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, encodeMetadata(plan));
   const plan::Plan &records = *plan::GetPlan(bytes.data());
@@ -51,8 +51,8 @@ void makeWeightless(plan::PlanT &plan) {
   }
 }
 
-/// How many bytes of a segment a reference plan stores: those from its start to
-/// the end of its last tensor that is not a matrix.
+/// How many bytes of a segment a reference plan stores: everything up to the
+/// end of the last tensor that is not a matrix.
 static uint64_t storedBytes(const SegmentContent &content) {
   uint64_t stored = 0;
   for (const TensorContent &tensor : content.tensors) {
@@ -63,8 +63,8 @@ static uint64_t storedBytes(const SegmentContent &content) {
   return stored;
 }
 
-/// The places of a matrix's rows. Matrices that follow each other in a file are
-/// one range.
+/// Returns where the rows of a tensor lie in the model's files. Matrices that
+/// follow each other in a file are joined into one range.
 static std::vector<std::unique_ptr<plan::SourceRowsT>>
 sourceRows(const TensorContent &tensor, const MatrixRecipe &recipe) {
   // checkContent() has checked shapes and sizes, so rowBytes() succeeds.

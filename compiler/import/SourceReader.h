@@ -70,8 +70,8 @@ public:
   void note(std::string text) { taken.push_back(std::move(text)); }
   const std::vector<std::string> &notes() const { return taken; }
 
-  // A shape begins with the outermost extent. Leading extents of 1, which are
-  // the trailing ones in a GGUF file, are ignored in the shapes of tensors.
+  // A shape begins with the outermost extent, whereas a GGUF file begins with
+  // the innermost one. Leading extents of 1 in a tensor's shape are ignored.
   using Shape = std::initializer_list<uint64_t>;
 
   /// Returns the tensor of that name. Fails with Corrupt when it is missing or

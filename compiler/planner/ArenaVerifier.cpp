@@ -60,8 +60,8 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
       }
     }
     // A step's first use of a buffer decides whether an earlier value of the
-    // buffer is needed. The uses are visited backward, so what the first use
-    // sets is not overwritten.
+    // buffer is needed. The loop goes backward, so that the first use decides
+    // the final value of `needed`.
     for (size_t i = program.steps[step].size(); i-- > 0;) {
       const BufferUse &use = program.steps[step][i];
       needed[use.buffer] = use.reads;

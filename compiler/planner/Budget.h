@@ -1,11 +1,11 @@
 //===- Budget.h - every byte of RAM that a plan takes -----------*- C++ -*-===//
 //
-// One ledger lists weights, ring, KV cache, activations, scratch of all threads,
-// kernels, and what the process itself takes. Their sum must fit in the RAM that
-// the plan may use. The KV cache is counted in full, as pages * page bytes,
-// whether or not sequences fill it, and before the weights: weights that do not
-// fit are read from the disk once per pass, but all of the cache may be needed
-// in every step.
+// One ledger lists weights, ring, KV cache, activations, scratch of all
+// threads, kernels, and what the process itself takes. Their sum must fit in
+// the RAM that the plan may use. The KV cache is counted in full, as pages *
+// page bytes, even if sequences do not fill it. It takes precedence over
+// weights, because weights that do not fit are read from the disk once per
+// pass, but every step may need the whole cache.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when the sum exceeds the
 // limit, with both numbers and what to change, or when a size overflows 64 bits.
@@ -67,21 +67,19 @@ struct BudgetedPlacement {
 std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
                                 uint64_t pageTokens);
 
-/// Returns the RAM that airrun takes for itself: for a vocabulary whose strings
-/// and numbers take `vocabularyBytes` in the plan, and for everything else that
-/// does not depend on the model. Measured with airrun on x86-64 Linux: the
-/// private memory of a process that runs a model with a tiny vocabulary is 3
-/// MiB, its code and libraries take 5 MiB, and a vocabulary takes 3 to 4 times
-/// its size in the plan, because the tokenizer also has hash tables of it. The
-/// result is larger than these by 8 MiB, which leaves room for the system's page
+/// Returns the RAM that airrun itself takes for a vocabulary that has
+/// `vocabularyBytes` in the plan, and for all that does not depend on the
+/// model. On x86-64 Linux, airrun takes 3 MiB of private memory with a tiny
+/// vocabulary, and 5 MiB for code and libraries. A vocabulary takes 3 to 4
+/// times its size in the plan, because the tokenizer adds hash tables. The
+/// result is 8 MiB larger than all this together, which is room for page
 /// tables.
 uint64_t processBytes(uint64_t vocabularyBytes);
 
 /// Returns the placements of a plan: one for the limit itself, and one each for
-/// 90, 75 and 50 % of it. Of the latter three, those that do not fit or that
-/// are equal to the previous one are left out. When the limit is not known,
-/// everything stays in RAM. If the share that stays in RAM is given, there is
-/// one placement.
+/// 90, 75 and 50 % of it. A placement that does not fit or that is equal to the
+/// one before it is left out. When the limit is not known, everything stays in
+/// RAM. If limit.pinned is set, there is only one placement.
 Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);

@@ -1,10 +1,9 @@
 //===- CodecChoice.h - when coded weights make a pass faster ----*- C++ -*-===//
 //
-// Coded weights take fewer bytes of the disk, but cores must decode them. While
-// a pass waits for the disk, cores are idle: of the time that the disk needs,
-// the pass computes only as long as it takes to read the weights from memory. A
-// codec pays where the disk is what limits the pass, and the cores can decode in
-// the time that is left.
+// Coded weights take fewer bytes on the disk, but cores must decode them. The
+// cores compute for as long as it takes to read the weights from memory, and
+// are idle while the disk needs longer. A codec pays if the cores can decode in
+// that idle time.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -16,15 +15,15 @@
 
 namespace air::compiler {
 
-/// The raw bytes per second that one core is assumed to decode of the codec
-/// Planes. It is an estimate, not a measurement, and no profile states the rate
-/// of a machine.
+/// The rate at which one core is assumed to decode the codec Planes, in raw
+/// bytes per second. It is an estimate, because no profile states a machine's
+/// rate.
 inline constexpr uint64_t kPlanesRate = 2'000'000'000;
 
 struct CodecQuestion {
-  uint64_t streamedBytes = 0;   ///< that a pass reads from the disk uncoded
-  uint64_t codedBytes = 0;      ///< of these, those that would be coded
-  uint64_t weightBytes = 0;     ///< that a pass reads from memory
+  uint64_t streamedBytes = 0;   ///< per pass, from the disk, uncoded
+  uint64_t codedBytes = 0;      ///< part of streamedBytes that can be coded
+  uint64_t weightBytes = 0;     ///< per pass, from memory
   double ratio = 1;             ///< bytes of the coded form / bytes uncoded
   uint64_t diskBandwidth = 0;   ///< bytes/s; 0 = not known
   uint64_t memoryBandwidth = 0; ///< bytes/s; 0 = not known

@@ -47,8 +47,8 @@ public:
     }
     AIR_RETURN_IF_ERROR(addGains(result, problem));
     AIR_ASSIGN_OR_RETURN(result.maxContext, largestContext(problem));
-    // leastRam() leaves room for rounding, so the result may be smaller than
-    // the context that was asked for, for which a placement has been found.
+    // leastRam() leaves room for rounding, so largestContext() may return less
+    // than the requested context, although a placement for that was found.
     result.maxContext = std::max(result.maxContext, needs.ram.context);
     AIR_ASSIGN_OR_RETURN(result.maxResidentContext,
                          largestContext(withoutStreams(problem)));
@@ -72,7 +72,8 @@ private:
     return pages ? checkedMul(*pages, needs.ram.kvPageBytes) : std::nullopt;
   }
 
-  /// Seconds of arithmetic of a class for one token of a prompt, on all cores.
+  /// Returns the seconds that all cores need for the operations `ops` while
+  /// they read a prompt.
   double cpuSeconds(const TokenOps &ops) const {
     const CpuRates nominal =
         nominalRates(CpuIdentity(), machine.arch, machine.features);
@@ -99,8 +100,8 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Plans are only made for machines without a GPU. With this time, the
-      // prediction is the same as in the plan.
+      // Plans exist only for machines without a GPU. This time makes the
+      // prediction the same as the plan's.
       if (gpu == nullptr && needs.operandRate != 0) {
         weights.cpuSecondsAlone =
             entry.operandBytes / static_cast<double>(needs.operandRate);
@@ -119,8 +120,8 @@ private:
       problem.ram = machine.memoryBytes;
     }
     problem.disk = options.disk;
-    // A plan can only be made for a machine without a GPU. Its predictions
-    // count what kernels read, but not what the disk writes to the ring.
+    // Plans exist only for machines without a GPU. Their predictions count what
+    // kernels read, but not what the disk writes to the ring.
     problem.isForPlan = gpu == nullptr;
     problem.countsRingWrites = gpu != nullptr;
     std::optional<uint64_t> kv = kvBytesOf(needs.ram.context);

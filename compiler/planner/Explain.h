@@ -5,9 +5,9 @@
 // exist. All rates come from the machine profile; if they are nominal, the
 // predictions are neither upper nor lower bounds.
 //
-// The time that is minimised is that of an exchange of one prompt and
-// kTokensPerPrompt generated tokens. Predictions of speed are for an empty KV
-// cache, as in a plan.
+// The placement minimises the time to read one prompt and generate
+// kTokensPerPrompt tokens. Predictions of speed are for an empty KV cache, as
+// in a plan.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
 // message states the nearest one that does. Internal if the LP library fails.
@@ -30,11 +30,11 @@ namespace air::compiler {
 /// Generated tokens for each prompt that is read.
 inline constexpr double kTokensPerPrompt = 256;
 
-/// The share of a CPU's nominal or measured rate of products that reading a
-/// prompt reaches: 0.55 to 0.78 in docs/performance.md.
+/// The share of its nominal or measured rate of products that a CPU is assumed
+/// to reach while reading a prompt. docs/performance.md has 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
-/// What the driver of a GPU and a display take of the VRAM.
+/// The VRAM that a GPU's driver and a display take.
 inline constexpr uint64_t kDriverBytes = uint64_t{1} << 30;
 /// Two buffers of 64 MiB in VRAM, through which weights are copied.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
@@ -75,7 +75,7 @@ struct Explanation {
 
   /// The links that carry bytes, in the order of the list at LinkUse::link.
   std::vector<LinkUse> links;
-  // In tokens per second; nullopt if the bandwidth of a link that they depend on
+  // Speeds in tokens per second; nullopt if a bandwidth that decides the speed
   // is not known.
   std::optional<double> decode;
   std::optional<double> decodeAtFullContext;

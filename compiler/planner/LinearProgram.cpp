@@ -68,8 +68,8 @@ Result<std::optional<std::vector<double>>> LinearProgram::minimise() const {
                   static_cast<int>(rows.size()), starts.data(), indices.data(),
                   factors.data(), zeros.data(), unlimited.data(), costs.data(),
                   lows.data(), highs.data());
-  // Where no cost is negative, the basis of all slacks is dual feasible, and the
-  // dual simplex method finds out reliably that there is no solution.
+  // If no cost is negative, the dual simplex method can start at the slack
+  // basis, and reliably detects that there is no solution.
   Clp_dual(model.get(), 0);
   constexpr int kOptimal = 0;
   constexpr int kInfeasible = 1;

@@ -1,9 +1,9 @@
 //===- ModelNeeds.h - what a model asks of a machine ------------*- C++ -*-===//
 //
 // The sizes and the arithmetic of a model, as far as they decide where its
-// weights should lie and how fast it can be. They come from the module after
-// the pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they are
-// those of the plan that airpack would write.
+// weights should lie and how fast it can be. They are measured on the module
+// after the pass schedule-reads (compiler/transforms/MeasureNeeds.h), so they
+// match the plan that airpack would write.
 //
 // Thread-safety: plain data.
 //
@@ -19,9 +19,9 @@
 
 namespace air::compiler {
 
-/// Numbers of operations for one token. `all` counts all of them; the other
-/// fields count those of the CPU's kernels, by the number format of the
-/// products. A product and an addition are two operations.
+/// Numbers of operations for one token. `all` is the total; each other field
+/// counts the operations of the CPU's kernels in one number format. A product
+/// and an addition are two operations.
 struct TokenOps {
   double all = 0;
   double float32 = 0;
@@ -38,14 +38,14 @@ struct ClassNeeds {
   bool isGathered = false;
   bool isForOutputs = false;
   uint64_t largestStep = 0;
-  TokenOps ops; ///< for each token of a prompt of `promptTokens`
+  TokenOps ops; ///< for one token of the predicted prompt
   /// The arithmetic of a pass of one token, in bytes of vector operands
   /// (kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
   double operandBytes = 0;
 };
 
 struct ModelNeeds {
-  std::vector<ClassNeeds> classes; ///< in the order of the names above
+  std::vector<ClassNeeds> classes; ///< in the order listed at ClassNeeds::name
   uint64_t weightBytes = 0;        ///< of all classes
   RamDemand ram;                   ///< what needs RAM besides the weights
   uint64_t operandRate = 0;        ///< bytes of operands per second, all cores

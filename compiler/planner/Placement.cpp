@@ -100,11 +100,9 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // Let D be the bytes of weights that exceed the room. If D is small, filling
-    // a ring of the preferred size twice streams more than is necessary, and
-    // leaves some of the room unused. A ring of about D bytes is then better: it
-    // displaces another D bytes of weights, so a pass streams 2 D, which fills
-    // the ring twice.
+    // If few weights exceed the room, a pass that fills a ring of the preferred
+    // size twice streams more than is necessary. A smaller ring that a pass
+    // fills twice then leaves more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {
@@ -256,10 +254,9 @@ private:
 
   /// Chooses the number of laps, at least 2, with which the largest share stays
   /// in RAM. More laps make the ring smaller, which leaves more room for
-  /// weights, but the ring must not become smaller than wantedRing(). So the
-  /// share is limited by the room up to some number of laps, and by the size of
-  /// the ring for more laps. One of the two numbers at this turning point is
-  /// the best.
+  /// weights, but the ring must not become smaller than wantedRing(). With few
+  /// laps, the room limits the share; with many, the size of the ring does. The
+  /// best number is one of the two where this changes.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -320,7 +317,7 @@ private:
       const uint64_t size = position - start;
       const uint64_t count = ceilDiv(size, block);
       const uint64_t unit = units[first.segment];
-      // The pages of the read before part number `part`.
+      // Returns how many pages of the read precede part number `part`.
       const auto startOf = [&](uint64_t part) {
         const uint64_t cut = end - size + size * part / count;
         return part == count
@@ -372,9 +369,8 @@ private:
         // The read overwrites what the pass before has read in its last lap.
         after = stepOf(std::min(lastLap + end, streamed) - 1) - steps;
       } else {
-        // The last lap of the pass before ended earlier in the ring, so the
-        // read overwrites what that pass has read in the lap before its last
-        // one.
+        // The last lap of the pass before did not reach this part of the ring,
+        // so the read overwrites what the lap before that one has read.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
       // Reads are made in order, so none begins before the one that precedes it.

@@ -12,10 +12,9 @@
 // steps that need it, and for each step in the order of the file. It continues
 // at the start of the ring when the ring is full, so each byte has a fixed
 // place. A read may begin when the last step that needs what it overwrites has
-// run. Reads go on from the end of a pass into the next, for which the first
-// byte is at the start of the ring again. The ring is therefore chosen so that
-// a whole number of rings holds what a pass reads; otherwise the end of the ring
-// would be idle in that transition.
+// run. Reads go on from the end of a pass into the next pass, which begins at
+// the start of the ring again. The ring's size is chosen so that a pass fills
+// it a whole number of times; otherwise its end would be unused between passes.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -53,10 +52,10 @@ struct WeightSegment {
   /// always stay in RAM, because more than one step needs them. A multiple of
   /// the page size, or the size of the whole segment.
   uint64_t keptBytes = 0;
-  /// What stays in RAM, and each read, begins and ends at a multiple of this
-  /// number of bytes, or with the segment. It is a multiple of a page, and
-  /// firstStep changes only at multiples of it. A segment with a codec can only be
-  /// read in whole chunks.
+  /// A multiple of the page size. Each read begins and ends at a multiple of
+  /// this number of bytes or at the end of the segment, and so does the part
+  /// that stays in RAM. WeightPiece::firstStep changes only at multiples of it.
+  /// A segment with a codec can only be read in whole chunks.
   uint64_t unitBytes = 4096;
 };
 

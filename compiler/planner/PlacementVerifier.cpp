@@ -95,7 +95,8 @@ Status verifyCoverage(const WeightProblem &problem,
   return Status::ok();
 }
 
-/// Checks that what stays in RAM, and each read, ends at a unit of its segment.
+/// Checks that each read, and the part of each segment that stays in RAM, ends
+/// at a unit of the segment.
 Status verifyUnits(const WeightProblem &problem,
                    const WeightPlacement &placement) {
   const auto isWhole = [&](uint32_t segment, uint64_t end) {
@@ -166,8 +167,8 @@ std::tuple<uint32_t, uint32_t, uint64_t> orderOf(const StreamedRead &read) {
 }
 
 /// Checks that `part` of read number `index` stays in the ring until the last
-/// step that needs it has run. A later read may be made before then unless it
-/// has to wait for that step, so no such read may overwrite the part.
+/// step that needs it has run. Later reads that do not wait for that step must
+/// not overwrite the part.
 Status verifyKeeps(const WeightProblem &problem,
                    const WeightPlacement &placement, size_t index,
                    const Part &part) {

@@ -49,8 +49,8 @@ std::optional<uint64_t> left(uint64_t capacity, uint64_t taken) {
 /// gathered class are read straight from the file.
 bool needsRing(const WeightClass &weights) { return !weights.isGathered; }
 
-/// Whether the class may be streamed and every token reads all of it. All such
-/// classes are alike for the schedule of reads.
+/// Whether the class may be streamed and every token reads all of it. In a
+/// plan, all such classes have the same shares.
 bool isDense(const WeightClass &weights) {
   return !weights.isGathered && !weights.isPinned && weights.touch >= 1;
 }
@@ -77,7 +77,8 @@ public:
       total += static_cast<double>(weights.bytes);
     }
     total = std::max(total, 1.0);
-    // The unit of time is one pass over all weights in RAM.
+    // The program's unit of time is the time to read all weights from RAM once,
+    // at an arbitrary rate if that of the RAM is not known.
     constexpr double kSomeRate = 1e10;
     unit =
         total / (problem.links.memory > 0 ? problem.links.memory : kSomeRate);
@@ -148,8 +149,8 @@ public:
 private:
   using Terms = std::vector<LinearProgram::Term>;
 
-  /// The variables of a class: its shares by tier, and for each phase the shares
-  /// that the CPU and the GPU compute of what is in RAM and on the disk.
+  /// The variables of a class: its shares in VRAM, in RAM and on the disk, and,
+  /// for each phase, how much of the last two the CPU and the GPU compute.
   struct Tiers {
     size_t vram = 0;
     size_t ram = 0;
@@ -242,7 +243,7 @@ private:
     return true;
   }
 
-  /// At least as many bytes as all weights and the largest ring.
+  /// An upper bound on the bytes of all weights and the largest ring together.
   double mostBytes() const {
     double largest = 0;
     for (const WeightClass &weights : problem.classes) {
@@ -400,8 +401,8 @@ private:
       place.disk = std::min(pagesOf(values[tiers[i].disk], weights.bytes, true),
                             weights.bytes - place.vram);
       place.ram = weights.bytes - place.vram - place.disk;
-      // If the solution has no part of the class in RAM, what rounding to pages
-      // has left there is moved to the disk.
+      // If the solution has no part of the class in RAM, the few bytes that
+      // rounding to pages has left there are moved to the disk.
       if (values[tiers[i].ram] < 1e-9 && place.disk != 0) {
         place.disk += std::exchange(place.ram, 0);
       }

@@ -89,7 +89,7 @@ struct Phase {
   std::string name;
   uint64_t tokens = 1;
   uint64_t outputs = 1; ///< tokens whose logits are wanted
-  /// How many of these passes the time to be minimised contains.
+  /// How many passes of this kind count in the time that is minimised.
   double passes = 1;
   uint64_t kvBytesRead = 0; ///< bytes of the KV cache that a pass reads
 };
@@ -142,8 +142,7 @@ struct ClassPlacement {
   std::vector<double> diskOnGpu;
 };
 
-/// What a pass costs. The numbers of bytes are those that cross each link in
-/// one pass.
+/// What one pass costs: the bytes that cross each link, and the time.
 struct PhaseLoad {
   double diskBytes = 0;
   double transferBytes = 0;

@@ -29,10 +29,10 @@ void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
   if (isBackground) {
     Result<Thread> started = Thread::start([this, specs, profile, threads] {
       // Kernels are compiled with a lower priority than the threads that pack
-      // and write the weights, because the disk would be idle while those wait
-      // for a CPU. On Linux, setpriority() changes the priority of the calling
-      // thread, and the threads that it starts inherit it. If it fails, only
-      // time is lost.
+      // and write the weights, because the disk would idle while these threads
+      // wait for a CPU. On Linux, setpriority() changes the priority of the
+      // calling thread, and the threads that it starts inherit it. If it fails,
+      // the build only takes longer.
       constexpr int kNice = 10;
       (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNice);
       compile(specs, profile, threads);

@@ -43,8 +43,8 @@ public:
              const MachineProfile &profile, unsigned threads);
 
   /// The number of bytes that are reserved for the kernels: their number times
-  /// the bytes for each. If they are not compiled in the background and turn
-  /// out to be larger than that, it is their size.
+  /// the bytes for each. Without a background thread, it is their actual size
+  /// once they are compiled, if that is larger.
   uint64_t reserved() const { return reservedBytes; }
 
   /// Whether the kernels have been compiled, or have failed to.

@@ -179,8 +179,9 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     return internalError("no program runs batches of " +
                          std::to_string(needs.promptTokens) + " tokens");
   }
-  // Attention multiplies a query with each earlier key, and its weight with the
-  // value: 4 operations per element. On average, half of the prompt is earlier.
+  // For each earlier position, attention multiplies the query by the key and
+  // the value by a weight: 4 operations per element. On average, half of the
+  // prompt is earlier.
   const double keys = (static_cast<double>(needs.promptTokens) + 1) / 2;
   for (StepOp step : prompt.getOps<StepOp>()) {
     ClassNeeds &entry = needs.classes[classOf(step.getKind())];

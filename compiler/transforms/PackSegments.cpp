@@ -38,9 +38,8 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
     OpBuilder builder(programs.front());
     // Every program reads the same tensors. They are placed in the order of the
     // first program, which runs decode passes, because these are the most
-    // frequent passes.
-    // Tables of which rows are only gathered are not needed as a whole by any
-    // step, so they follow the kernels.
+    // frequent passes. Tables from which rows are only gathered come last,
+    // because no step needs a whole table.
     SmallVector<StepOp> gathers;
     for (StepOp step : programs.front().getOps<StepOp>()) {
       if (step.getKind() == StepKind::Embed) {

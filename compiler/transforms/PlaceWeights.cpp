@@ -36,8 +36,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
                         "'; there are none, planes, zstd and auto");
     }
     if (hasCodecs()) {
-      // Coded segments are read in larger units, and need memory to be decoded
-      // in. They might not fit where others do.
+      // Coded segments are read in larger units and need memory for decoding,
+      // so the plan may fit only without them.
       Result<std::vector<BudgetedPlacement>> coded =
           placementsWith(limit, profile);
       if (coded) {
@@ -80,8 +80,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
         ramDemandOf(module, profile, vocabularyBytes, reference), limit);
   }
 
-  /// The segments of which steps gather single rows. The rows are read where the
-  /// file has them, so these segments cannot be coded.
+  /// The segments from which steps gather single rows. Rows are read straight
+  /// from the file, so these segments cannot be coded.
   llvm::DenseSet<StringAttr> gatheredSegments() {
     ModuleOp module = getOperation();
     llvm::DenseSet<StringAttr> tensors;
@@ -135,7 +135,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();
-    llvm::DenseMap<StringAttr, uint64_t> numbers; // bytes of bfloat16
+    // For each segment, the bytes of its bfloat16 numbers.
+    llvm::DenseMap<StringAttr, uint64_t> numbers;
     for (TensorOp tensor : module.getOps<TensorOp>()) {
       if (tensor.getSegmentAttr() &&
           tensor.getDtype().getValue() == DType::BF16) {

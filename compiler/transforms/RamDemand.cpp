@@ -89,7 +89,7 @@ public:
 
   void add(StepOp step, uint32_t index) {
     if (step.getKind() == StepKind::Embed) {
-      return; // gathers rows, and does not need the segment as a whole
+      return; // Embedding gathers rows and needs no whole segment.
     }
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
       for (auto binding : dispatch.getBindings().getAsRange<BindingAttr>()) {

@@ -137,9 +137,10 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     }
   }
 
-  /// Creates the decision "prefetch" from what notePrefetch() has collected,
-  /// for example "m1 none; m2-8 t0 9216; m9+ t1". Where the matmuls of a batch
-  /// class differ, each choice is followed by the dtypes that have it.
+  /// Creates the decision "prefetch", which lists the prefetches that
+  /// notePrefetch() has collected for each batch class, for example "m1 none;
+  /// m2-8 t0 9216; m9+ t1". If a class has several prefetches, each is followed
+  /// by its dtypes.
   void decidePrefetch(OpBuilder &builder, ModuleOp module) {
     std::string value;
     for (const BatchClass &batch : kBatchClasses) {

@@ -1,13 +1,13 @@
 //===- SplitSteps.cpp - divides steps that read many weights --------------===//
 //
-// A cut of a step is a place in the sequence of all row tiles of its matmuls. It
-// is chosen once, by bytes of weights, and rounded to the row tiles of each
-// program, which may have other tiles. So the parts of a step need nearly, but
-// not exactly, the same rows in all programs.
+// A cut of a step is a place in the sequence of all row tiles of its matmuls.
+// It is chosen once, by bytes of weights, and rounded to whole row tiles in
+// each program. Programs may have different tiles, so a part of a step needs
+// nearly, but not exactly, the same rows in all of them.
 //
-// Buffers need no special care: what the parts of a matmul write is a value of
-// its own in each part, but these values are in the same buffer and follow each
-// other without a gap.
+// Buffers need no special care. To the memory planner, each part of a matmul
+// writes a new value of the same buffer. These values follow each other without
+// a gap, so no other buffer gets their place meanwhile.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
@@ -39,7 +39,7 @@ struct Cut {
 /// A step in one of the programs.
 struct ProgramStep {
   StepOp step;
-  SmallVector<DispatchOp> matmuls; ///< those whose rowsPerTile is not 0
+  SmallVector<DispatchOp> matmuls; ///< dispatches with a rowsPerTile
   std::vector<Cut> cuts; ///< ascending; where the parts after the first begin
 
   Cut end() const { return {matmuls.size(), 0}; }

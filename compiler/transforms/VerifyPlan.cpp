@@ -157,7 +157,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       for (StepOp step : program.getOps<StepOp>()) {
         std::vector<uint32_t> &used = uses.emplace_back();
         if (step.getKind() == StepKind::Embed) {
-          continue; // It only gathers rows.
+          continue; // Embedding only gathers rows.
         }
         for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
           for (Attribute attr : dispatch.getBindings()) {
@@ -254,7 +254,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   /// once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // a part whose next part must follow
+      DispatchOp last; // set while its next part must follow
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);
@@ -286,10 +286,10 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return Status::ok();
   }
 
-  /// Checks that every dispatch has the grid and states the resources of its
-  /// kernel (scratch, weights, arithmetic), that its bindings have the shapes
-  /// for which the kernel was generated, and that the entries of executables
-  /// are exactly the kernels that dispatches name.
+  /// Checks that every dispatch states the grid and the resources (scratch,
+  /// weights, arithmetic) of its kernel, that its bindings have the shapes for
+  /// which the kernel was generated, and that the entries of executables are
+  /// exactly the kernels that dispatches name.
   Status verifyKernels() {
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));
     SymbolTable symbols(getOperation());

@@ -11,12 +11,12 @@ namespace air {
 
 namespace {
 
-// A chunk of the codec Zstd consists of one byte, which is one of these; the
-// size of the frame as a little-endian word of 32 bits; and one zstd frame.
+// A chunk of the codec Zstd consists of one byte, kPlain or kSeparated; the
+// size of the zstd frame as a little-endian word of 32 bits; and the frame.
 constexpr uint8_t kPlain = 0;
-constexpr uint8_t kSeparated = 1; ///< all even bytes, then all odd ones
+constexpr uint8_t kSeparated = 1; ///< bytes 0, 2, 4, ..., then 1, 3, 5, ...
 constexpr size_t kZstdHeader = 5;
-/// Higher levels gain little on numbers, and take much longer.
+/// Higher levels make weights hardly smaller, and take much longer.
 constexpr int kZstdLevel = 3;
 
 struct ContextDeleter {

@@ -7,10 +7,10 @@
 //
 // Planes is made for bfloat16 numbers. The exponents of a matrix have few
 // different values, so each takes a fixed code of 3 bits, while sign and
-// significand stay as they are. Because the code has a fixed length, vectors of
-// values are decoded together. Zstd compresses a chunk with the library of that
-// name, either as it is, or with the even and the odd bytes separated, whichever
-// is smaller.
+// significand stay as they are. Because all codes have the same length, vector
+// instructions can decode many values at once. Zstd compresses a chunk with the
+// library of that name, either as it is, or with the even and the odd bytes
+// separated, whichever is smaller.
 //
 // Thread-safety: pure functions; a ChunkScratch is used by one thread at a time.
 // Errors: decoding returns Corrupt for bytes that no encoder makes. It never

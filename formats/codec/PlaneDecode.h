@@ -1,7 +1,7 @@
 //===- PlaneDecode.h - loops that decode planes -----------------*- C++ -*-===//
 //
-// The inner loop of decodePlanes() (Planes.h), once in plain C++ and once
-// for each instruction set that is worth it. All of them give the same bytes.
+// The inner loop of decodePlanes() (Planes.h), once in plain C++ and once for
+// each instruction set that makes it faster. All of them give the same bytes.
 //
 // Thread-safety: pure functions.
 //
@@ -15,10 +15,10 @@ namespace air::codec {
 
 /// The planes of a chunk, whose sizes have been checked.
 struct Planes {
-  const uint8_t *exponents = nullptr; ///< of the codes 0 to 6, then a 0
-  const uint8_t *fractions = nullptr; ///< with the signs; a byte per value
+  const uint8_t *exponents = nullptr; ///< 7 exponents, with codes 0 to 6
+  const uint8_t *fractions = nullptr; ///< sign and significand of each value
   const uint8_t *codes = nullptr;     ///< 24 bytes per block of 64 values
-  const uint8_t *escapes = nullptr;   ///< as many as there are codes 7
+  const uint8_t *escapes = nullptr;   ///< exponents of values with code 7
   uint64_t blocks = 0;
 };
 

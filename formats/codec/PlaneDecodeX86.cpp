@@ -25,8 +25,8 @@ CodeWords loadCodes(const Planes &planes, uint64_t block) {
   return words;
 }
 
-/// Writes the exponents of a block's escapes, which the vector code has left
-/// as 0. Returns the end of those it has used.
+/// Writes the exponents of a block's values with code 7, which the vector code
+/// has left as 0. Returns the end of the escapes that it has used.
 const uint8_t *addEscapes(const CodeWords &words, const uint8_t *escaped,
                           uint8_t *values) {
   for (uint64_t left = words.low & words.middle & words.high; left != 0;
@@ -74,8 +74,8 @@ __attribute__((target("avx2"))) void decodeAvx2(const Planes &planes,
       const __m256i fractions =
           _mm256_loadu_si256(reinterpret_cast<const __m256i *>(
               planes.fractions + block * 64 + 32 * half));
-      // Low bytes: the exponent's lowest bit above the fraction. High bytes: the
-      // sign above the exponent's other bits.
+      // From its highest bit, a low byte has the exponent's lowest bit and the
+      // fraction, and a high byte has the sign and the exponent's other bits.
       const __m256i low = _mm256_or_si256(
           _mm256_and_si256(_mm256_slli_epi16(exponents, 7), sign),
           _mm256_andnot_si256(sign, fractions));

@@ -14,14 +14,14 @@ namespace {
 // A coded chunk consists of
 //   - the header: the 7 exponents with codes 0 to 6, a zero byte, the number of
 //     escapes as a little-endian word of 32 bits, and four zero bytes
-//   - for each value of whole blocks, one byte with its sign and significand
+//   - for each value in a whole block, one byte with its sign and significand
 //   - for each block of 64 values, bits 0, bits 1 and bits 2 of their codes, each
 //     as a little-endian word of 64 bits, the first value in its lowest bit
 //   - the escapes: the exponents of values with code 7, one byte each, in the
 //     order of the values
 //   - the bytes of the chunk after its last whole block, as they are
 constexpr size_t kHeaderBytes = 16;
-constexpr uint32_t kEscape = 7; ///< also the number of other codes
+constexpr uint32_t kEscape = 7; ///< code of an escape; 7 others precede it
 constexpr size_t kBlockValues = 64;
 constexpr size_t kBlockBytes = 2 * kBlockValues;
 constexpr size_t kBlockCodeBytes = 3 * sizeof(uint64_t);
@@ -142,7 +142,8 @@ Status decodePlanes(std::span<const uint8_t> stored, std::span<uint8_t> raw) {
   planes.codes = planes.fractions + values;
   planes.escapes = planes.codes + blocks * kBlockCodeBytes;
   planes.blocks = blocks;
-  // The decoders take as many escapes as there are codes 7, without a check.
+  // The decoders read one escape for each code 7 without a check, so the two
+  // numbers are compared here.
   uint64_t found = 0;
   for (size_t block = 0; block < blocks; ++block) {
     const auto [low, middle, high] = codeWords(planes.codes, block);

@@ -76,9 +76,9 @@ private:
                         areLeft());
   }
 
-  /// Returns the end of a message that states how many bytes remain: " are
-  /// left", or, if the file is larger than a header may be, " are left of the N
-  /// that a header may take".
+  /// Returns the end of an error message about too few bytes: " are left" or,
+  /// if the file exceeds the limit of a header, " are left of the N that a
+  /// header may take".
   std::string areLeft() const {
     return bytes.size() <= kMaxHeaderBytes
                ? " are left"

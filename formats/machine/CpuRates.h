@@ -53,9 +53,9 @@ struct StreamRate {
   bool operator==(const StreamRate &) const = default;
 };
 
-/// The rates of a CPU. Operations per second are those that one core executes
-/// with vector instructions (not with tile registers) while all cores compute.
-/// A product and an addition are two operations.
+/// The rates of a CPU. Operations per second are for one core that executes
+/// vector instructions (not tile registers) while all cores compute. A product
+/// and an addition are two operations.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
   uint64_t byteDot = 0; ///< byte_dot: dot products of bytes, summed in int32
@@ -83,10 +83,10 @@ struct CpuRates {
   bool operator==(const CpuRates &) const = default;
 };
 
-/// The bytes of vector operands per operation of byte_dot_mixed: its loop has
-/// 2.5 instructions on 64 bytes per dot product of 128 operations. Bytes of
-/// vector operands are the unit in which a plan counts the arithmetic of a pass
-/// (docs/plan-format.md).
+/// The bytes of vector operands per operation of byte_dot_mixed. For 128
+/// operations, its loop has 2.5 instructions of 64 bytes: a dot product, an AND
+/// and half a shift. Bytes of vector operands are the unit in which a plan
+/// counts the arithmetic of a pass (docs/plan-format.md).
 inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
 /// Cores read weights from memory and compute with them at the same time, but
@@ -97,8 +97,8 @@ inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 /// 0.83 (docs/performance.md).
 inline constexpr double kExposedShare = 0.75;
 
-/// The time that cores take for something that has to be read for `reading` and
-/// computed for `arithmetic`, all in the same unit.
+/// The time that cores take if reading alone takes `reading` and arithmetic
+/// alone takes `arithmetic`, all in the same unit.
 double overlappedTime(double reading, double arithmetic);
 
 /// A profile and a plan have at most this many streams.

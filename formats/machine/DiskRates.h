@@ -74,10 +74,10 @@ inline constexpr size_t kMaxRingRates = 64;
 /// The size of the ring of most plans, in bytes.
 inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;
 
-/// The rate, in bytes per second, at which weights can be read in every pass: that
-/// of the smallest ring with at least kUsualRingBytes, or the highest rate of the
-/// curve if there is no such ring; 0 if nothing has been measured. `rings` is
-/// sorted by size.
+/// The bytes per second at which weights can be read in every pass. This is the
+/// rate of the smallest ring of at least kUsualRingBytes or, without such a
+/// ring, the highest rate of the curve; 0 if nothing has been measured. `rings`
+/// is sorted by size.
 uint64_t streamingBandwidth(std::span<const DiskRate> curve,
                             std::span<const RingRate> rings);
 
@@ -85,13 +85,12 @@ uint64_t streamingBandwidth(std::span<const DiskRate> curve,
 /// last). Two rates that are equal in this order are the same way of reading.
 std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
 
-/// Chooses how a program reads: of the ways that reach at least 97 % of the
-/// fastest one's rate, the one that takes the least memory (block size times
-/// depth), and of those the fastest. Differences below 3 % are within the
-/// spread of the measurements, and memory in flight cannot hold weights.
-/// Returns a DiskRate without a bandwidth and with otherwise default values if
-/// the curve is empty: 2 MiB and two blocks in flight are enough for an NVMe
-/// drive.
+/// Chooses how a program reads. Among the ways that reach at least 97 % of the
+/// highest rate, it chooses the one that takes the least memory (block size
+/// times depth), because weights could use this memory; among equals, the
+/// fastest. Differences below 3 % are within the spread of the measurements. If
+/// the curve is empty, returns the default values, without a bandwidth: two
+/// blocks of 2 MiB in flight are enough for an NVMe drive.
 DiskRate chooseDiskRate(std::span<const DiskRate> curve);
 
 } // namespace air

@@ -162,8 +162,7 @@ static LogicalResult verifyFrequencies(TensorOp op, int64_t rows,
            << " and layout "
            << std::string(air::layoutName(op.getLayout().getValue()));
   }
-  // The attribute `rope` names the tensor of factors, so `sources` must be
-  // empty.
+  // The factors, if any, are named by the attribute `rope`, not by `sources`.
   if (!op.getSources().empty()) {
     return op.emitOpError() << "recipe inverse_frequencies takes no sources, "
                                "but has "
