@@ -9,12 +9,12 @@
 // "memory", "GB/s" and "PCIe" are copied from there.
 //
 // The column "TFLOPS" is the dense rate (without sparsity) of float16 products
-// that are added in float32. GeForce: where a white paper does not list it, it
-// is that of the same generation in proportion to the float32 rate, namely 4 x
-// (Turing) and 2 x (since Ampere) that of the shaders. Radeon before RX 7000
-// has no matrix units, so it is the rate of packed float16. RX 7000: the
-// product pages' peak of half precision, which the matrix instructions reach.
-// Arc: half of the int8 rate that Intel states for its matrix units.
+// that are added in float32. GeForce: from the white papers; for models that
+// they leave out, 4 x (Turing) or 2 x (since Ampere) the float32 rate of the
+// shaders. Radeon before RX 7000: the rate of packed float16, because there are
+// no matrix units. RX 7000: the product pages' peak of half precision, which
+// the matrix instructions reach. Arc: half of the int8 rate that Intel states
+// for its matrix units.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/GpuTable.h"
@@ -42,8 +42,8 @@ constexpr uint64_t kMemoryPercent = 85;
 constexpr uint64_t kTransferPercent = 80;
 constexpr uint64_t kMatrixPercent = 50;
 
-/// PCI Express Base Specification: 8, 16 and 32 GT/s in each lane, 128b/130b
-/// encoding. Kilobytes per second of one lane.
+/// Returns the kilobytes per second of one lane: 8, 16 or 32 GT/s with
+/// 128b/130b encoding (PCI Express Base Specification).
 constexpr uint64_t laneRate(unsigned generation) {
   return generation == 3 ? 984'600 : generation == 4 ? 1'969'200 : 3'938'500;
 }
@@ -64,9 +64,9 @@ constexpr auto kVulkan = GpuBackend::Vulkan;
 constexpr auto kDesktop = HostClass::Desktop;
 constexpr auto kServer = HostClass::Server;
 
-/// GDDR memory comes in powers of two, so a card of "24 GB" has 24 GiB. HBM of
-/// "80 GB" is what nvidia-smi lists: 81,559 MiB (H100), 81,920 MiB (A100),
-/// 143,771 MiB (H200) and 183,359 MiB (B200).
+/// A GDDR card of "24 GB" has 24 GiB. For cards with HBM, the memory is what
+/// nvidia-smi lists: 81,559 MiB (H100), 81,920 MiB (A100), 143,771 MiB (H200)
+/// and 183,359 MiB (B200).
 constexpr GpuRow kGpuRows[] = {
     // name, backend, host, memory in MiB, GB/s, PCIe, lanes, 0.1 TFLOPS
     {"a10", kCuda, kServer, 24576, 600, 4, 16, 1250},
@@ -122,9 +122,9 @@ GpuProfile profileOf(const GpuRow &row) {
   return gpu;
 }
 
-/// A computer around a GPU. The rates of RAM and disk are what programs reach:
-/// about 75 % of the peak of all memory channels, and about 85 % of the
-/// sequential reads in the drive's data sheet.
+/// A typical computer for a GPU. The rates are what programs reach: for RAM
+/// about 75 % of the peak of all memory channels, and for the disk about 85 %
+/// of the sequential reads in its data sheet.
 struct HostRow {
   HostClass host;
   std::string_view name;

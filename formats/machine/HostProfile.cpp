@@ -63,9 +63,9 @@ std::vector<std::string> hostFeatures() {
   const CpuidRegisters leaf7 = cpuid(7, 0);
   const CpuidRegisters leaf7a = leaf7.eax >= 1 ? cpuid(7, 1) : CpuidRegisters{};
   const uint64_t saved = savedState(leaf1);
-  constexpr uint64_t kYmm = 0x6;      // XCR0: XMM, upper halves of YMM
-  constexpr uint64_t kZmm = 0xE6;     // kYmm, opmask, upper ZMM0-15, ZMM16-31
-  constexpr uint64_t kTile = 0x60000; // XCR0: TILECFG, TILEDATA
+  constexpr uint64_t kYmm = 0x6;      // XCR0: bits of XMM and YMM
+  constexpr uint64_t kZmm = 0xE6;     // XCR0: also bits of opmask and ZMM
+  constexpr uint64_t kTile = 0x60000; // XCR0: bits of the tile registers
   const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
   const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;
   const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0 &&

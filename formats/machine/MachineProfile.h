@@ -70,14 +70,14 @@ struct MachineProfile {
   uint64_t diskBandwidth = 0;   ///< sequential reads, in bytes/s
   bool measured = false;
   /// memory_limit: the smallest limit of a cgroup, in bytes; 0 if there is
-  /// none. memoryBytes is not larger.
+  /// none. memoryBytes never exceeds it.
   uint64_t memoryLimit = 0;
   /// memlock_limit: the bytes that a process may lock in RAM (RLIMIT_MEMLOCK);
   /// 0 if it is not known.
   uint64_t memlockLimit = 0;
-  std::vector<ThreadRate> memoryCurve; ///< by the number of threads, ascending
+  std::vector<ThreadRate> memoryCurve; ///< sorted by number of threads
   std::vector<DiskRate> diskCurve;     ///< sorted by compareDiskRates()
-  std::vector<RingRate> diskRings;     ///< by size, ascending
+  std::vector<RingRate> diskRings;     ///< sorted by size
   CpuRates cpu;
   std::vector<GpuProfile> gpus; ///< none or one
 
@@ -105,9 +105,9 @@ MachineProfile hostProfile();
 /// error lists the built-in names. A Corrupt error names the JSON field.
 Result<MachineProfile> resolveMachine(const std::string &spec);
 
-/// Returns the machine that `spec` names, for which a plan can be made. In
-/// addition to the errors of resolveMachine(), a machine with a GPU is
-/// Unsupported, and the message states the backend that the GPU needs.
+/// Returns the machine that `spec` names, if a plan can be made for it. The
+/// errors are those of resolveMachine(), and Unsupported for a machine with a
+/// GPU; the message then states the backend that the GPU needs.
 Result<MachineProfile> resolveProfile(const std::string &spec);
 
 /// Returns `machine` with another CPU, which `spec` names in one of these ways:

@@ -68,7 +68,7 @@ std::vector<std::string> with(std::vector<std::string> features,
   return features;
 }
 
-// A 256-bit FMA has 16 operations, and a 256-bit byte dot product has 64.
+// A 256-bit FMA counts as 16 operations, and a 256-bit byte dot product as 64.
 // Without VNNI, a loop computes eight byte dot products (512 operations) with
 // 18 instructions: eight multiplications, eight additions in 16 bits, and two
 // instructions that widen the sums to 32 bits and add them. The loop for
@@ -103,8 +103,8 @@ Microarchitecture zen4() {
       ratesOf({3700, 3200, 12'800, 8'533, 6400}), kAll};
   row.rates.readBandwidth = 29'000'000'000;
   row.rates.tileNs = 800;
-  // The measured bandwidths, in per cent of the 27.3 GB/s that one core read in
-  // bursts without prefetches.
+  // The percentages are bandwidths that one core reached, relative to the 27.3
+  // GB/s that it read in bursts without prefetches.
   row.rates.streams = {
       stream(StreamLoads::Single, StreamHint::None, 0, 88, kAll),
       stream(StreamLoads::Single, StreamHint::Nta, 9216, 87, kAll),
@@ -131,8 +131,8 @@ Microarchitecture zen5() {
       with(avx512(), {"avx512bf16", "avx512vbmi", "avx512vnni", "avxvnni"}),
       ratesOf({3940, 6400, 25'600, 20'480, 12'800}), kAll};
   row.rates.readBandwidth = 44'000'000'000;
-  // The bandwidths have the ratio of the speeds of a Q4_K matmul, which was 1.4
-  // times as fast with the prefetch as without.
+  // The percentages stand for the speeds of a Q4_K matmul, which was 1.4 times
+  // as fast with the prefetch as without.
   row.rates.streams = {
       stream(StreamLoads::Burst, StreamHint::None, 0, 71, kAll),
       stream(StreamLoads::Burst, StreamHint::Nta, 9216, 100, kAll)};
@@ -146,8 +146,8 @@ Microarchitecture zen5() {
 /// two ports. For 1024 operations, the 18 instructions of the loop for byte_dot
 /// take 18 / 2 cycles, and the 30 of the loop for byte_dot_mixed take 30 / 2.
 /// Twelve cache lines in flight at a latency of 80 ns result in 10 GB/s for a
-/// core. The peak bandwidth is that of six channels of DDR4-2666. The L3 cache
-/// is the share of eight cores.
+/// core. The peak bandwidth is that of six channels of DDR4-2666. l3Bytes is
+/// the L3 cache per core, times eight.
 Microarchitecture skylakeX() {
   Microarchitecture row = {"skylake-x", "x86_64", avx512(),
                            ratesOf({2200, 6400, 11'378, 6'827, 0}),
@@ -163,7 +163,7 @@ Microarchitecture skylakeX() {
 /// per cycle, on its only two ports for 512-bit instructions, so two dot
 /// products, two ANDs and a shift take 5 / 2 cycles. It has as many lines in
 /// flight as skylake-x. The peak bandwidth is that of eight channels of
-/// DDR4-3200. The L3 cache is the share of eight cores.
+/// DDR4-3200. l3Bytes is the L3 cache per core, times eight.
 Microarchitecture icelake() {
   Microarchitecture row = {
       "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
@@ -179,7 +179,7 @@ Microarchitecture icelake() {
 /// core, streams and tiles were measured on a Xeon of family 6, model 207,
 /// which has the same core. Arithmetic is as in icelake, with a 512-bit
 /// bfloat16 dot product every two cycles. The peak bandwidth is that of eight
-/// channels of DDR5-4800. The L3 cache is the share of eight cores.
+/// channels of DDR5-4800. l3Bytes is the L3 cache per core, times eight.
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;
   Microarchitecture row = {
@@ -287,9 +287,9 @@ std::string_view nameOf(const CpuIdentity &cpu,
 /// which the rates of the row depend.
 const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
                                std::span<const std::string> features) {
-  // Features on which no rate depends: the rates are those of vector
-  // instructions without tile registers, and avx512vbmi only moves bytes within
-  // vectors.
+  // No rate depends on these features: all rates are those of vector
+  // instructions, which do not use tile registers, and avx512vbmi only moves
+  // bytes within vectors.
   constexpr std::string_view kWithoutRates[] = {"amx-bf16", "amx-int8",
                                                 "amx-tile", "avx512vbmi"};
   const std::string_view name = nameOf(cpu, features);

@@ -7,7 +7,7 @@
 
 namespace air {
 
-/// A plan has the same limit (rule plan.machine.name).
+/// Names in plans have the same limit (rule plan.machine.name).
 static constexpr size_t kMaxNameBytes = 1024;
 
 Status ProfileFields::fail(const std::string &field,

@@ -1,8 +1,8 @@
 //===- PreTokenizerNames.h - how text is split before merging ---*- C++ -*-===//
 //
 // tokenizer.ggml.pre names the regular expressions that split text before
-// byte-pair merging. Several names may stand for the same ones; one of them is
-// the canonical one.
+// byte-pair merging. Names with the same expressions are synonyms; one of them
+// is the canonical one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_PRETOKENIZERNAMES_H
@@ -33,8 +33,8 @@ enum class TokenSpelling : uint8_t {
 /// How the text of a family of models is split.
 struct PreTokenizerRules {
   std::string_view name; ///< the canonical name
-  /// Each expression splits the pieces that the previous one has left: into its
-  /// matches, and the text between them. formats/text/regex/Regex.h has the
+  /// Each expression divides every piece that the previous ones have left into
+  /// its matches and the text between them. formats/text/regex/Regex.h has the
   /// syntax.
   std::span<const std::string_view> expressions;
   /// If true, a piece that is a token as a whole is encoded as that token,

@@ -1,9 +1,8 @@
 //===- PreTokenizerRules.cpp - the expressions of each family -------------===//
 //
 // The expressions are those of each family's tokenizer.json. Where that file is
-// not known, they are those of llama.cpp (src/llama-vocab.cpp). llama.cpp also
-// simplifies some published expressions; these variants are not used, so \p{Lu}
-// and the like have the meanings that Unicode defines.
+// not known, they are those of llama.cpp (src/llama-vocab.cpp). Where llama.cpp
+// simplifies a published expression, the published one is used.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/PreTokenizerNames.h"
@@ -83,7 +82,8 @@ constexpr Expressions kDeepSeek3 = {
 constexpr Expressions kSpark = {
     R"(\p{N}{1,3})", R"([\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+)",
     DEEPSEEK_WORDS R"(|[\r\n]|\s+(?!\S)|\s+)", R"(\p{N})"};
-// The long class contains the letters of alphabets with upper and lower case.
+// The second expression lists the letters of alphabets with upper and lower
+// case.
 constexpr Expressions kDeepSeekLlm = {
     R"([\r\n])",
     R"(\s?[A-Za-z\u00B5\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u01BA\u01BC-)"

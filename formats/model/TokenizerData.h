@@ -31,7 +31,7 @@ struct TokenizerData {
 
   TokenizerKind kind = TokenizerKind::None;
   std::string pre;                 ///< tokenizer.ggml.pre; "" when absent
-  std::vector<std::string> tokens; ///< the piece of each id, as stored
+  std::vector<std::string> tokens; ///< the piece of each id, as in the file
   std::vector<float> scores;       ///< SPM: score of each id; BPE: empty
   std::vector<TokenType> types;    ///< the type of each id
   std::vector<std::string> merges; ///< BPE: "LEFT RIGHT", ordered by rank

@@ -1,9 +1,9 @@
 //===- CodedSegments.h - segments that are stored with a codec --*- C++ -*-===//
 //
-// A segment with a codec is divided into chunks of digest_chunk raw bytes, the
-// same that its digests cover. Each chunk is coded by itself (ChunkCodec.h) and
-// stored in whole pages, one chunk after the other. A chunk that would not
-// become smaller by a page is stored as it is, which is recognised by its size.
+// A segment with a codec is divided into chunks of digest_chunk raw bytes; each
+// chunk has a digest. Each is coded by itself (ChunkCodec.h) and stored in
+// whole pages, one chunk after the other. A chunk that would not become at
+// least a page smaller is stored uncoded, which its stored size shows.
 //
 // Thread-safety: pure functions. Except for encodedChunk(), they expect a segment
 // that verifyPlan() has accepted.
@@ -33,15 +33,14 @@ inline bool isCoded(const plan::Segment &segment) {
 }
 bool hasCodedSegments(const plan::Plan &plan);
 
-/// Where the file has the chunks that contain `bytes` raw bytes of the segment
-/// from `offset` on. For a segment without a codec, these bytes themselves, in
-/// whole pages.
+/// Returns where the file stores `bytes` raw bytes of the segment from `offset`
+/// on: the coded chunks that contain them or, without a codec, their pages.
 StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
                         uint64_t bytes);
 
-/// Fills `raw` with chunk number `chunk` of a coded segment; `raw` has its size,
-/// which includes zeros up to a whole page. `stored` are the bytes of its
-/// storedRange(). Errors: Corrupt.
+/// Decodes a chunk of a coded segment from `stored`, the bytes of its
+/// storedRange(). `raw` must have the size of the chunk, including the zeros up
+/// to a whole page. Errors: Corrupt.
 Status decodeStoredChunk(const plan::Segment &segment,
                          std::span<const uint8_t> stored,
                          std::span<uint8_t> raw, ChunkScratch &scratch);
@@ -54,9 +53,8 @@ Result<std::vector<uint8_t>> encodedChunk(plan::Codec codec,
 uint64_t storedBytesPerPass(const plan::Plan &plan,
                             const plan::Placement &placement);
 
-/// How airrun reads coded segments: the number of requests that are read and
-/// decoded side by side, and the raw bytes that each covers unless a chunk is
-/// larger.
+/// airrun reads and decodes kCodedReads requests for coded chunks at a time.
+/// Each covers kCodedBlockBytes raw bytes, or one chunk if that is larger.
 inline constexpr uint32_t kCodedReads = 6;
 inline constexpr uint64_t kCodedBlockBytes = uint64_t{512} << 10;
 

@@ -1,13 +1,13 @@
 //===- PackLayout.cpp - packs and unpacks layouts -------------------------===//
 //
-// Packing to x16 is a transposition. A block column consists of the blocks that
-// 16 rows have at the same position. In every block column, a field of the
-// blocks (DType.h, BlockField) is a 16 x count matrix of units, stored row by
-// row in the source. In the packed layout each unit's column of 16 is
-// contiguous, at the place that X16Order.h states. With N units per 16-byte
-// vector, N rows of N units are transposed in log2(N) rounds of interleaving.
-// The code uses vector types of the C++ compiler, which become vector
-// instructions on hosts that have them.
+// Packing to x16 is a transposition. A block column consists of the blocks at
+// the same position in 16 rows. Each field of these blocks (DType.h,
+// BlockField) is a matrix of units with 16 rows. The source stores this matrix
+// row by row. The packed layout stores each column contiguously, at the place
+// that X16Order.h states. With N units per 16-byte vector, N rows of N units
+// are transposed in log2(N) rounds of interleaving. The code uses vector types
+// of the C++ compiler, which become vector instructions on hosts that have
+// them.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/plan/PackLayout.h"

@@ -39,8 +39,8 @@ std::vector<std::string> unpackStrings(const plan::StringList *list) {
   if (list == nullptr || list->ends() == nullptr) {
     return strings;
   }
-  // If the list has no blob, all of its strings are empty. The verifier has
-  // checked that the ends ascend and lie inside the blob.
+  // A list of empty strings may have no blob. The verifier has checked that the
+  // end offsets ascend and do not exceed the size of the blob.
   const std::string_view blob =
       list->bytes() == nullptr
           ? std::string_view()

@@ -62,8 +62,8 @@ uint64_t digestChunkBytes(plan::SegmentKind kind) {
   return uint64_t{64} << 20;
 }
 
-/// Makes room for the ends of coded chunks. Until a chunk has been coded, it
-/// counts with its raw size, which is the largest that it may have.
+/// Makes room for the ends of coded chunks. Until a chunk is coded, it is
+/// assumed to take its raw size, which is the most that it can take.
 static Status prepareChunkEnds(plan::SegmentT &segment, uint64_t chunks) {
   const uint64_t pages = ceilDiv(segment.raw_bytes, kPlanPageBytes);
   if (pages > UINT32_MAX) {
@@ -85,11 +85,11 @@ Status prepareDigests(plan::PlanT &plan) {
   uint64_t total = 0;
   for (const auto &segment : plan.segments) {
     segment->digest_chunk = digestChunkBytes(segment->kind);
-    // A chunk has at least 2^16 bytes, so nothing overflows here.
     const bool isCoded = segment->codec != plan::Codec::None;
     const uint64_t digested = digestedBytes(plan, *segment);
     const uint64_t chunks = digested / segment->digest_chunk +
                             (digested % segment->digest_chunk != 0 ? 1 : 0);
+    // This cannot overflow, because a chunk has at least 2^16 bytes.
     const uint64_t bytes = chunks * sizeof(Digest);
     total = checkedAdd(total, bytes).value_or(UINT64_MAX);
     if (total > kMaxMetadataBytes) {

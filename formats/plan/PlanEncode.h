@@ -35,10 +35,9 @@ Result<std::vector<uint8_t>> encodeMetadata(const plan::PlanT &plan);
 uint64_t digestChunkBytes(plan::SegmentKind kind);
 
 /// Returns the number of bytes of a segment that have digests, without the
-/// zeros up to a whole page. These are the stored bytes, with two exceptions:
-/// of a segment with a codec, the raw bytes have digests, and of the weights
-/// and tables of a reference plan, all raw bytes have digests, although most of
-/// them lie in other files.
+/// zeros up to a whole page. These are all raw bytes of a segment with a codec,
+/// and of weights and tables of a reference plan, even if they lie in other
+/// files. Otherwise they are the stored bytes.
 inline uint64_t digestedBytes(const plan::Plan &plan,
                               const plan::Segment &segment) {
   return segment.codec() != plan::Codec::None ||

@@ -62,19 +62,18 @@ public:
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
-  /// The number of chunks of segment `index`. Chunk i of a segment consists of
-  /// the bytes from i * digest_chunk to at most (i + 1) * digest_chunk of its
-  /// stored bytes and of the zeros after them; for a segment with a codec, of
-  /// its raw bytes.
+  /// The number of chunks of segment `index`. The chunks divide its stored
+  /// bytes, or its raw bytes if it has a codec or isReferenced(). Chunk i
+  /// begins at byte i * digest_chunk; the last one includes the zeros up to a
+  /// whole page.
   uint64_t chunkCount(uint32_t index) const;
-  /// The size in bytes of a chunk, which must be below chunkCount(). Only the
-  /// last chunk of a segment may be shorter than its digest_chunk; it has whole
-  /// pages, too.
+  /// The size in bytes of a chunk, which must be below chunkCount(). It is
+  /// digest_chunk; only the last chunk may have fewer pages.
   uint64_t chunkBytes(uint32_t index, uint64_t chunk) const;
-  /// Fails with VerificationFailed, and states both digests, if `bytes` are not
-  /// those of the chunk: if they have changed, or are not chunkBytes() many.
-  /// The caller has read them from the file, or from the mapping, and decoded
-  /// them if the segment has a codec.
+  /// Fails with VerificationFailed if the digest of `bytes` is not that of the
+  /// chunk (the message states both), or their number is not chunkBytes(). The
+  /// caller has read them from the file or the mapping, and decoded them if the
+  /// segment has a codec.
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
   /// The same for the bytes of the chunk in the mapping, which are decoded first

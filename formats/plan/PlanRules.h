@@ -48,7 +48,7 @@ inline constexpr uint32_t kMaxPlacements = 16;
 /// A chunk must be in memory as a whole to be verified. Plans have chunks of at
 /// most 1 MiB.
 inline constexpr uint64_t kMaxChunkBytes = uint64_t{1} << 30;
-/// GGUF bounds a tensor's name at 64 bytes; the name of a matrix joined from q,
+/// GGUF limits a tensor's name to 64 bytes; the name of a matrix joined from q,
 /// k and v consists of three such names.
 inline constexpr size_t kMaxNameBytes = 1024;
 

@@ -116,9 +116,8 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
     return refuse("an offset or a size points outside the " +
                   std::to_string(bytes.size()) + " bytes of metadata");
   }
-  // The FlatBuffer verifier does not check the alignment of a list's elements,
-  // only that of its length. The lists of 64-bit numbers are those of resident
-  // bytes.
+  // The FlatBuffer verifier checks the alignment of a list's length, but not of
+  // its elements. Placement.resident is the only list of 64-bit numbers.
   const auto *placements = plan::GetPlan(bytes.data())->placements();
   for (uint32_t i = 0; placements != nullptr && i < placements->size(); ++i) {
     const auto *resident = placements->Get(i)->resident();

@@ -257,8 +257,9 @@ PlanWriter::finish(const std::function<Status(plan::PlanT &)> &complete) {
     }
   }
   AIR_ASSIGN_OR_RETURN(std::vector<uint8_t> metadata, encodeMetadata(plan));
-  // A prediction whose limit becomes "cpu" instead of "disk" is shorter. Bytes
-  // after the end of a FlatBuffer have no meaning.
+  // `complete` may have changed a text such as "disk" to the shorter "cpu".
+  // Bytes after the end of a FlatBuffer have no meaning, so it is padded with
+  // zeros.
   if (isCoded && complete && metadata.size() < metadataBytes) {
     metadata.resize(metadataBytes);
   }

@@ -1,11 +1,11 @@
 //===- PlanWriter.h - writes a plan, segment by segment ---------*- C++ -*-===//
 //
-// The metadata precedes the segments, although it is written last: its size is
-// known from the start, so peak memory does not depend on the model's size. The
-// writer decides up front where each segment is placed, from the sizes alone.
-// Only how large a segment with a codec becomes is known when it has been
-// written; the segments after it then move forward. The same plan and segment
-// bytes always result in the same file.
+// The metadata precedes the segments, but is written last. Its size is known
+// from the start, so no segment has to wait in memory for it. The sizes of the
+// segments determine their places before anything is written. Only the size of
+// a segment with a codec is not known until it is written; the next segment
+// then follows directly. The same plan and segment bytes always result in the
+// same file.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: one thread. Errors:
@@ -43,29 +43,29 @@ public:
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
-  /// in one or more pieces, in order, which together have exactly stored_bytes
-  /// bytes, or raw_bytes for weights and tables of a reference plan, and for a
-  /// segment with a codec, which the writer codes. writeSegment() must be called
-  /// once per segment. The segments may come in any order if none has a codec;
-  /// otherwise they must come in that of the plan.
+  /// in one or more pieces, in order. These are raw_bytes bytes for a segment
+  /// with a codec, which the writer codes, and for weights and tables of a
+  /// reference plan, and otherwise stored_bytes bytes. writeSegment() must be
+  /// called once per segment, in the order of the plan if any segment has a
+  /// codec, and in any order otherwise.
   Status writeSegment(uint32_t index,
                       const std::function<Status(const Sink &sink)> &produce);
 
   /// Makes segment `index`, which must not have been written yet, smaller:
-  /// `bytes` becomes its size, and the number of its bytes that stay in RAM in
-  /// each placement. The segments behind it move, so none of them may have been
-  /// written. Fails with Usage if one has, or if the number of the segment's
-  /// digests would change, because the metadata would then have another size.
+  /// `bytes` becomes its size, and each placement then keeps all of it in RAM.
+  /// The segments after it move, so none of them may have been written. Fails
+  /// with Usage if one has, or if the number of the segment's digests would
+  /// change, because the metadata would then have another size.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// Checks that no segment is missing, writes the metadata and the header, and
-  /// puts the finished file in the place of the output. If segments have a codec,
-  /// `complete` is called first. It may change what in the plan depends on their
-  /// stored sizes: numbers, and texts to shorter ones.
+  /// puts the finished file in the place of the output. If segments have a
+  /// codec, `complete` is called first, to correct what depends on their stored
+  /// sizes. It may change numbers, and may make texts shorter but not longer.
   Status finish(const std::function<Status(plan::PlanT &)> &complete = {});
 
-  /// The size of the whole file in bytes. If segments have a codec, it is final
-  /// after finish().
+  /// The size of the whole file in bytes. If segments have a codec, it may
+  /// change until finish() has returned.
   uint64_t fileBytes() const { return totalBytes; }
 
 private:

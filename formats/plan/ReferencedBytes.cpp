@@ -121,8 +121,8 @@ ReferencedBytes::Run ReferencedBytes::runOfRows(const Part &part,
   const uint64_t most = firstRow + std::max<uint64_t>(mostBlocks, 1) * kX16Rows;
   uint64_t endRow = std::min({wanted, most, rows.end});
   if (endRow != part.rowCount && endRow - firstRow > kX16Rows) {
-    // The run ends with a whole row block, because the other rows of the next
-    // one may be in another file.
+    // The run ends with a whole row block, because some rows of a block that is
+    // cut off may be in another file.
     endRow -= (endRow - firstRow) % kX16Rows;
   }
   const uint64_t blocks = ceilDiv(endRow - firstRow, kX16Rows);

@@ -56,9 +56,9 @@ inline constexpr uint32_t kReferenceReads = 8;
 /// whole pages.
 uint64_t stagingBytes(uint64_t largestRowBlock);
 
-/// The number of bytes in the rows of one row block, for the tensor of the plan
-/// whose rows are longest; 0 if no tensor has both source_rows and row blocks.
-/// The dtypes and sizes of the tensors must have been verified.
+/// The largest size in bytes of the rows that form one row block, among all
+/// tensors of the plan; 0 if no tensor has both source_rows and row blocks. The
+/// dtypes and sizes of the tensors must have been verified.
 uint64_t largestRowBlock(const plan::Plan &plan);
 
 class ReferencedBytes {
@@ -66,7 +66,7 @@ public:
   /// Bytes of a segment that one call of make() makes.
   struct Run {
     uint64_t bytes = 0; ///< how many bytes of the segment
-    FileRange from;     ///< from which they are made; empty if they are zeros
+    FileRange from;     ///< their source; empty if they are zeros
   };
 
   /// `plan` must be a verified reference plan.
@@ -90,8 +90,8 @@ public:
   Status makeAll(uint32_t segment, uint64_t offset, std::span<uint8_t> to,
                  const ReadFile &read) const;
 
-  /// largestRowBlock() of the plan: the largest range of a file that a run of
-  /// one row block has, in bytes.
+  /// largestRowBlock() of the plan, in bytes. A run of one row block is made
+  /// from at most this number of bytes of a file.
   uint64_t largestRowBlock() const { return largest; }
 
 private:

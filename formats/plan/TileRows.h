@@ -39,8 +39,9 @@ uint64_t rowsPerBlock(Layout layout);
 HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,
                           uint64_t matrixBytes, HalfOpenRange rows);
 
-/// The rows of a matrix that the tiles of a dispatch read: those of the tiles
-/// that run if `grid` divides the rows between tiles, and all rows otherwise.
+/// The rows of a matrix that the tiles of a dispatch read. If `grid` divides
+/// the rows between tiles, these are the rows of the tiles that run; otherwise,
+/// they are all rows.
 HalfOpenRange rowsRead(const plan::Grid &grid, uint64_t matrixRows);
 
 /// The bytes, from the start of the tensor, that the tiles of a dispatch read.

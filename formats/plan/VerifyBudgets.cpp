@@ -300,9 +300,9 @@ Status verifyPredictions(const plan::Plan &plan,
                           " bytes per pass; the plan's records give " +
                           str(bytes->second));
       }
-      // The number of nanoseconds that the link needs to transfer
-      // bytes_per_pass() bytes. One nanosecond less is tolerated, because the
-      // prediction may have been rounded.
+      // The nanoseconds that bytes_per_pass() take at the assumed bandwidth.
+      // One nanosecond less is tolerated, because the prediction may have been
+      // rounded.
       const auto needed =
           link.bandwidth() == 0
               ? static_cast<unsigned __int128>(0)

@@ -15,10 +15,9 @@ namespace air::rules {
 
 namespace {
 
-/// Bytes of a segment. `first` is the first step that needs any byte of the
-/// chunks in which they lie, because a chunk is verified as a whole; UINT32_MAX
-/// if no step does. `last` is the last step that reads any byte of the pages in
-/// which they lie.
+/// A range of bytes of a segment. `first` is the first step that needs a chunk
+/// that overlaps it, because a chunk is verified as a whole; UINT32_MAX if no
+/// step does. `last` is the last step that reads a page that overlaps it.
 struct Piece {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -26,8 +25,7 @@ struct Piece {
   uint32_t last = 0;
 };
 
-/// What the steps of all programs need of the segments of weights, as far as
-/// streaming is concerned.
+/// When the steps of all programs use the bytes of the segments of weights.
 struct Uses {
   uint32_t steps = 0;
   /// For each segment of weights, the pieces into which it is divided,
@@ -77,7 +75,7 @@ private:
             use.step};
   }
 
-  /// Calls set(piece, step) once for each piece that a use reaches, with the
+  /// Calls set(piece, step) once for each piece that overlaps any use, with the
   /// step of the first such use. Each use is first extended to whole units of
   /// `unit` bytes.
   template <typename Set> void visit(uint64_t unit, Set set) {
@@ -151,8 +149,8 @@ Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
   return uses;
 }
 
-/// Whether an offset in a segment is one at which what stays in RAM, or a read,
-/// may begin and end. A coded chunk is read and decoded as a whole.
+/// Whether reads, and the bytes that stay in RAM, may begin or end at `offset`:
+/// it must be a multiple of a page or, with a codec, of a chunk.
 bool isBoundary(const plan::Segment &segment, uint64_t offset,
                 uint64_t pageBytes) {
   return segment.codec() == plan::Codec::None

@@ -80,17 +80,17 @@ private:
   Status visit(const plan::Dispatch &dispatch, uint32_t phase,
                const std::string &at) {
     const auto &bindings = *dispatch.bindings();
-    // A dispatch does not read what it writes itself, so its reads are checked
+    // A dispatch reads values that earlier ones wrote, so its reads are checked
     // before its writes are recorded.
     for (const plan::Binding *binding : bindings) {
       if (binding->kind() == plan::BindingKind::Buffer) {
         AIR_RETURN_IF_ERROR(useValue(*binding, phase, at));
       }
     }
-    // A part uses the same rows of the same buffers as the parts before it, so
-    // what has been found for the first part holds for it, too. The parts may
-    // overlap in time, because they write different columns of those rows, and
-    // they read only what they write themselves.
+    // The parts of a launch use the same rows of the same buffers, so the rest
+    // is done only for the first part. Parts may overlap in time, because each
+    // writes its own columns of those rows and reads no columns that another
+    // part writes.
     if (dispatch.grid()->first_tile() != 0) {
       return Status::ok();
     }
@@ -278,8 +278,8 @@ static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
   return first;
 }
 
-/// Checks that no step that gathers binds a tensor of a coded segment: it reads
-/// single rows where the file has them.
+/// Checks that no step that gathers binds a tensor of a coded segment, because
+/// a gather reads single rows from the file without decoding.
 static Status verifyGathered(const plan::Plan &plan) {
   for (const plan::Program *program : *plan.programs()) {
     for (const plan::Step *step : *program->steps()) {

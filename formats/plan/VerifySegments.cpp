@@ -26,7 +26,7 @@ static Status verifySegmentEnums(const plan::Segment &segment,
 /// chunk.
 static Status verifyCodedChunks(const plan::Segment &segment,
                                 uint64_t pageBytes, const std::string &where) {
-  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes); // pages
+  uint64_t left = ceilDiv(segment.raw_bytes(), pageBytes); // pages of raw bytes
   uint64_t before = 0;
   for (uint32_t i = 0; i < segment.chunk_ends()->size(); ++i) {
     const uint64_t pages = std::min(left, segment.digest_chunk() / pageBytes);
@@ -78,7 +78,7 @@ static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
   return isCoded ? verifyCodedChunks(segment, pageBytes, where) : Status::ok();
 }
 
-/// Only weights are read through the stream that decodes them.
+/// Checks that only segments of weights have a codec: no others are decoded.
 static Status verifyCodec(const plan::Segment &segment,
                           const std::string &where) {
   if (segment.codec() != plan::Codec::None &&

@@ -10,8 +10,8 @@ namespace {
 /// Consecutive units of a field.
 struct Run {
   std::string_view field;
-  /// The index of the first unit of the run among the units of the field that
-  /// one section contains.
+  /// The index of the run's first unit, among the units of the field in one
+  /// section.
   uint32_t first;
   uint32_t count;
 };

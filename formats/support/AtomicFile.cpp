@@ -216,7 +216,7 @@ bool AtomicFile::openUnnamed() {
   descriptor =
       ::open(place.folder.c_str(), kOpenFlags | O_TMPFILE, newFileMode(place));
   if (descriptor >= 0 && access(openFileName(descriptor).c_str(), F_OK) != 0) {
-    // Without /proc, link() could not give the file a name.
+    // Without /proc, link() cannot name this file, so it is of no use.
     close(std::exchange(descriptor, -1));
   }
   return descriptor >= 0;

@@ -49,7 +49,7 @@ public:
   void release(uint64_t offset, uint64_t length) const;
 
   /// Drops the pages of [offset, offset + length) from this process and from
-  /// the page cache, as far as no other process uses them.
+  /// the page cache, unless another process uses them.
   void dropFromCache(uint64_t offset, uint64_t length) const;
 
   /// The open file, or -1 if there is none. It belongs to the MappedFile.

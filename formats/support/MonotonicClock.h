@@ -25,8 +25,8 @@ inline uint64_t monotonicNanoseconds() {
          static_cast<uint64_t>(time.tv_nsec);
 }
 
-/// Returns the seconds since the same moment as monotonicNanoseconds(). A
-/// double resolves microseconds for centuries.
+/// Returns the seconds since the same moment as monotonicNanoseconds(). For
+/// centuries, the result is precise to a microsecond.
 inline double monotonicSeconds() {
   return static_cast<double>(monotonicNanoseconds()) * 1e-9;
 }

@@ -5,7 +5,7 @@
 // line that states what is wrong, where, the two numbers that conflict, and
 // what to do.
 //
-// Ownership: a Status owns its message. Thread-safety: that of a value type.
+// Ownership: a Status owns its message. Thread-safety: plain data.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_STATUS_H

@@ -114,7 +114,7 @@ private:
   /// Runs the steps [beginStep, endStep).
   Status walk(const ProgramRecord &program, uint32_t beginStep,
               uint32_t endStep, const AirBatch &batch);
-  // These call the store, unless it is settled.
+  // Once the store is settled, these functions no longer call it.
   Status beginPass(size_t steps);
   Status beginHeadPass(const ProgramRecord &program);
   Status requireStep(const ProgramRecord &program, uint32_t index,
@@ -138,7 +138,7 @@ private:
   /// The tokens whose logits one run of the head computes, as indices into the
   /// tokens of the piece.
   std::vector<uint32_t> outputRows;
-  std::vector<SegmentRange> rowRanges; ///< that a step gathers
+  std::vector<SegmentRange> rowRanges; ///< the rows that a step gathers
   std::vector<uint64_t> cursors; ///< per sequence: its next token's position
   /// Per sequence: the number of the last pass in which its keys and values
   /// were added to RunCounters::kvBytes.

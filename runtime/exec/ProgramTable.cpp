@@ -47,9 +47,8 @@ DeviceAddress ProgramBuilder::addressOf(const plan::Binding &binding) const {
              : addresses.arena + plan.buffers()->Get(binding.index())->offset();
 }
 
-// Adds the stream of a matrix to `streams`. The row tiles of a matmul read
-// whole row blocks, which are contiguous in layout x16. In other layouts there
-// is no stream.
+// Adds the stream of a matrix to `streams`: the row blocks of each row tile of
+// a matmul, which are contiguous in layout x16. Other layouts have no stream.
 void ProgramBuilder::addStream(const plan::Tensor &tensor,
                                const plan::Grid &grid) {
   if (static_cast<Layout>(tensor.layout()) != Layout::X16 ||

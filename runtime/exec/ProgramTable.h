@@ -32,7 +32,7 @@ namespace air::rt {
 /// The addresses of a plan's data. The vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
-  /// The addresses at which steps that gather rows find the same segments.
+  /// For each segment, the address from which steps that gather rows read.
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;
   DeviceAddress kv = 0;
@@ -61,7 +61,8 @@ struct StepRecord {
   /// segments.
   std::vector<RowGather> gathers;
   // The result of the step's last dispatch, in rows of float32. A row size of 0
-  // means that the step has no such result, or only a part of it.
+  // means that there is no such result, or that it is not complete after the
+  // step.
   DeviceAddress result = 0;
   uint64_t resultRowBytes = 0;
   GridRows resultRows = GridRows::Tokens;
@@ -80,7 +81,7 @@ struct ProgramRecord {
   uint64_t maxTokens = 0;
   uint32_t deviceProgram = 0;
   std::vector<StepRecord> steps;
-  std::vector<uint32_t> segments; ///< read by the steps, in step order
+  std::vector<uint32_t> segments; ///< of all steps, in step order
   /// The index of the first step of the head, or steps.size() if there is no
   /// head.
   uint32_t headStep = 0;

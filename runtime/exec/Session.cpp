@@ -24,11 +24,12 @@ using namespace air::rt;
 
 namespace {
 
-/// The largest default for SessionOptions::maxSequences, except that a plan
-/// with more slots than this has a default of one sequence per slot.
+/// The default for SessionOptions::maxSequences is at most this number, or the
+/// number of slots of the plan if that is larger.
 constexpr uint64_t kDefaultMaxSequences = 256;
 /// The default for SessionOptions::maxSequences is lowered until the block
-/// table, which has one row per sequence, has at most this number of bytes.
+/// table, which has one row per sequence, has at most this number of bytes. It
+/// is never less than the number of slots of the plan.
 constexpr uint64_t kDefaultBlockTableBytes = uint64_t{16} << 20;
 /// The number of threads that verify segments before they are needed. This
 /// number is enough for a fast disk.
@@ -190,10 +191,10 @@ Result<PlanAddresses> Session::Parts::resolveAddresses() {
   return addresses;
 }
 
-/// If the placement keeps all weights in RAM, the kernels read them from the
-/// mapping of the plan. If the plan does not contain the weights in the form
-/// that kernels read, because it is a reference plan or because they are stored
-/// with a codec, they always need a StreamStore.
+/// Opens the store that gives weights to the kernels. If all weights stay in
+/// RAM, it is the mapping of the plan. It is a StreamStore if the placement
+/// reads weights from the disk, or if the plan does not contain them in the
+/// form that kernels read: in a reference plan, or with a codec.
 Status Session::Parts::openStore(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   const plan::Placement &chosen = *plan.placements()->Get(placement);

@@ -1,8 +1,8 @@
 //===- Regex.h - regular expressions in linear time -------------*- C++ -*-===//
 //
-// The regular expressions that pre-tokenizers are published in. An expression
-// is compiled once; RegexMatcher.h finds its matches, in time proportional to
-// the length of the text.
+// Regular expressions, in the syntax that published pre-tokenizers use. An
+// expression is compiled once; RegexMatcher.h finds its matches, in time
+// proportional to the length of the text.
 //
 // Syntax, with the meaning that it has in the tokenizers library and in the
 // regex module of Python:

@@ -59,8 +59,8 @@ private:
       return tooLarge("it compiles to more than " +
                       std::to_string(kMostInstructions) + " instructions");
     }
-    // A look-ahead asks only whether there is a match. If there is one in any
-    // case, it can end here.
+    // A look-ahead asks only whether there is a match. If the rest certainly
+    // matches, it can end here.
     if (inLook && known.isSure) {
       return lookAccept;
     }
@@ -110,7 +110,7 @@ private:
   std::map<std::string, uint32_t> rowsBySet;
   bool inLook = false;
   uint32_t lookAccept = 0;
-  uint32_t mainNext = 0; ///< the Accept of the whole expression
+  uint32_t mainNext = 0; ///< the Accept at the end of a match
 };
 
 /// Divides the code points into classes.
@@ -137,7 +137,7 @@ Status Compiler::classify() {
   if (starts.back() > kLastCodePoint) {
     starts.pop_back();
   }
-  // Each set divides the classes that there are so far.
+  // Each set splits the classes of which it contains only a part.
   std::vector<uint32_t> classOfStart(starts.size(), 0);
   uint32_t count = 1;
   std::vector<bool> inside(starts.size());
@@ -252,9 +252,9 @@ Result<RegexProgram> Compiler::run() {
   return std::move(program);
 }
 
-/// Follows the choices from `pc` that the class `cls` of the next character
-/// decides, and returns the instruction after them. The matcher can start
-/// there, and has no alternative to return to.
+/// Returns the instruction at which the matcher can start instead of at `pc` if
+/// the next character is of class `cls`: the choices that `cls` decides are
+/// skipped. Returns kNowhere if there is no match.
 uint32_t Compiler::startFor(uint32_t pc, size_t cls) const {
   for (;;) {
     const RegexInstruction &in = program.code[pc];
@@ -349,7 +349,8 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
     const Facts &then = facts[next];
     RegexInstruction made;
     // If what follows always matches, or cannot begin with a character of the
-    // set, then the matcher never has to try fewer characters than there are.
+    // set, then the matcher takes all characters of the set and never has to
+    // try fewer.
     bool isRun = isPossessive || then.isSure || (set & then.first).none();
     made.op = isRun ? Op::Run : Op::Loop;
     made.row = rowOf(set);
@@ -376,7 +377,7 @@ Compiler::PcOr Compiler::compileSetRepeat(const RegexNode &node,
   return node.least == 0 ? PcOr(next) : addCharacters(set, node.least, next);
 }
 
-/// The repetition of anything else: a copy for each required repetition, and
+/// The general form of a repetition: a copy for each required repetition, and
 /// then optional copies or a loop.
 Compiler::PcOr Compiler::compileRepeat(const RegexNode &node, uint32_t next) {
   uint32_t item = node.children[0];

@@ -12,7 +12,7 @@ using Op = RegexInstruction::Op;
 
 namespace {
 
-constexpr size_t kPageWords = 64; ///< words of 64 bits for one memo in a page
+constexpr size_t kPageWords = 64; ///< 64-bit words per memo in a page
 
 } // namespace
 
@@ -144,9 +144,9 @@ void RegexMatcher::releasePagesBefore(size_t position) {
 }
 
 /// Returns true if the instruction with `memo` is known to fail at `position`.
-/// Otherwise marks it as failed there in advance: the matcher comes back to it
-/// at this position only if it has failed. In a look-ahead, sets `succeeds` if
-/// the instruction is known to succeed.
+/// Otherwise marks it as failed there in advance, because the matcher returns
+/// to it at this position only if it does fail. In a look-ahead, sets
+/// `succeeds` if the instruction is known to succeed.
 bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
                          bool &succeeds) {
   if (inLook && marked(memo + 1, position)) {
@@ -194,8 +194,8 @@ bool RegexMatcher::find(size_t from, RegexMatch &match) {
 }
 
 /// Executes Run or Loop: moves `position` past the characters that belong to
-/// the set in `in.row`. Returns false if the instruction fails; the
-/// alternatives are then tried. Sets `isKnown` if, in a look-ahead, the
+/// the set in `in.row`. Returns false if the instruction fails, so that the
+/// matcher tries an alternative. Sets `isKnown` if, in a look-ahead, the
 /// instruction is known to succeed.
 bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
                           size_t &position, bool inLook, bool &isKnown) {

@@ -4,9 +4,8 @@
 // it goes back and tries the next one. The time is linear in the length of the
 // text because the matcher remembers at which positions each instruction has
 // failed. This is possible because there are no back-references: whether an
-// instruction fails depends only on the position. The knowledge is kept from
-// one match to the next, because the start of a match makes no difference
-// either.
+// instruction fails depends only on the position. It does not depend on the
+// start of the match, so what is remembered also serves later matches.
 //
 // Memory: for each instruction whose failures are remembered, 512 bytes per
 // 4096 bytes of text, but only for text that the current match has reached. An
@@ -61,10 +60,10 @@ private:
     uint32_t pc;
     size_t position;
     size_t lowest; ///< for a Loop: the position at which it began
-    size_t trail;  ///< the length of the trail up to here
+    size_t trail;  ///< the size of the matcher's trail by then
   };
-  /// A look-ahead records what it has marked: in memo `memo`, the positions
-  /// from `first` to `last`. If it succeeds, they are marked in memo + 1, too.
+  /// An entry of the trail: a look-ahead has marked the positions from `first`
+  /// to `last` in `memo`. If it succeeds, it marks them in memo + 1, too.
   struct Step {
     uint32_t memo;
     size_t first;

@@ -185,8 +185,8 @@ Parser::NodeOr Parser::parseSequence() {
                                        : add(std::move(sequence));
 }
 
-/// Reads {m}, {m,} or {m,n}. Sets `found` to false, and reads nothing, if the
-/// brace begins no count; it then stands for itself.
+/// Reads {m}, {m,} or {m,n}. If the brace does not begin a count, it stands for
+/// itself: `found` is then false, and nothing is read.
 Status Parser::parseCount(uint32_t &least, uint32_t &most, bool &found) {
   size_t start = position;
   found = false;

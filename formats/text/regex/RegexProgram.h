@@ -20,7 +20,7 @@
 namespace air {
 
 /// A set of classes of characters, as a table from classes to 0 or 1. The
-/// second table saves the detour through the class for ASCII.
+/// second table is the same set as a table from ASCII characters.
 struct RegexRow {
   std::array<uint8_t, 256> byClass{};
   std::array<uint8_t, 128> byAscii{};
@@ -61,9 +61,9 @@ struct RegexInstruction {
   uint32_t next = 0;
   uint32_t other = 0;
   uint32_t count = 0;
-  /// The number of a set of positions, at which the instruction is known to
-  /// fail. For an instruction of a look-ahead, set memo + 1 contains the
-  /// positions at which it is known to succeed.
+  /// The number of the set of positions at which the instruction is known to
+  /// fail. If it belongs to a look-ahead, set memo + 1 contains the positions
+  /// at which it is known to succeed.
   uint32_t memo = kNoMemo;
 };
 
@@ -76,9 +76,9 @@ struct RegexProgram {
   /// The entry of `start` for a class with which no match begins.
   static constexpr uint32_t kNowhere = UINT32_MAX;
   /// For each class of the first character, the instruction with which a match
-  /// begins. Choices that the class decides have already been made.
+  /// begins. It comes after all choices that the class decides.
   std::array<uint32_t, 256> start{};
-  uint32_t wordRow = 0; ///< of the word characters; used only by a WordEdge
+  uint32_t wordRow = 0; ///< the word characters, for WordEdge
   uint32_t memos = 0;
   /// The memos of instructions that are not in a look-ahead.
   std::vector<uint32_t> mainMemos;

@@ -20,8 +20,8 @@ struct RegexNode {
     LookAhead, ///< the text that follows matches children[0], or not (`negated`)
     WordEdge,  ///< \b, or \B (`negated`)
     TextStart, ///< ^ and \A
-    /// \z, or, with `beforeLineFeed`, $, which also matches before a line feed
-    /// at the end.
+    /// \z; with `beforeLineFeed`, $, which also matches before a final line
+    /// feed.
     TextEnd,
   };
   enum Mode : uint8_t { Greedy, Lazy, Possessive };

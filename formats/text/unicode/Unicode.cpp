@@ -6,9 +6,8 @@
 namespace air {
 namespace {
 
-/// The code points first, first + step, ... (`count` of them). Each is a case
-/// variant of the code point that is `distance` before it, which is the
-/// smallest of all its variants.
+/// The code points first, first + step, ... (`count` of them). If each is
+/// reduced by `distance`, the result is the smallest of its case variants.
 struct CaseRun {
   uint32_t first;
   uint32_t count;

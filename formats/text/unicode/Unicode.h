@@ -30,8 +30,8 @@ const CodePointSet &whiteSpace();
 const CodePointSet &wordCharacters();
 
 /// Adds the code points that differ only in case from one that is in the set.
-/// This is simple case folding (CaseFolding.txt, status C and S): "s" also
-/// stands for U+017F, but U+00DF never for "ss".
+/// This is simple case folding (CaseFolding.txt, status C and S): U+017F is a
+/// variant of "s", but U+00DF is not one of "ss".
 void addCaseVariants(CodePointSet &set);
 
 } // namespace air
