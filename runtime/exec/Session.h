@@ -39,9 +39,9 @@ struct SessionOptions {
   /// the plan was made for, but at most one per core that this process may use.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per
-  /// page of the KV cache (a short sequence needs only a few pages), up to 256,
-  /// but never fewer than the plan has slots. A very large context lowers this
-  /// default, because each sequence needs a row of the block table.
+  /// page of the KV cache, but at most 256. A very large context lowers this
+  /// default, because each sequence needs a row of the block table. The default
+  /// is at least the number of full-length sequences that the cache can hold.
   uint32_t maxSequences = 0;
   /// The RAM that the session may use, in bytes. 0 means all that the machine
   /// and the memory cgroup allow. The session uses the first placement of the
@@ -54,8 +54,8 @@ struct SessionOptions {
   /// How the weights that do not stay in RAM are read: the method, the size of
   /// a block, and the number of blocks in flight. The bandwidth is not used.
   DiskRate reading;
-  /// The most bytes per second with which weights are read; 0 if there is no
-  /// limit. Not used if all weights stay in memory and are not coded.
+  /// The most bytes of weights that are read per second; 0 means no limit. Not
+  /// used if all weights stay in memory and are not coded.
   uint64_t readLimit = 0;
   /// The folder that contains /proc and /sys, from which the limits of memory
   /// are read before each pass; "" for those of this machine.

@@ -40,10 +40,10 @@ enum class GridRows : uint8_t { Tokens, Outputs };
 
 /// The number of tiles of a kernel is
 /// baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile)),
-/// where `rows` is the number of tokens or outputs, as `rowsFrom` says. The
-/// row tile of tile t is t % baseTiles. A dispatch runs all tiles, or, if
-/// `tiles` is not 0, those whose row tile is in [firstTile, firstTile + tiles).
-/// A dispatch with no rows does not run.
+/// where `rows` is the number of tokens or outputs, as `rowsFrom` says. Tile t
+/// computes row tile t % baseTiles. A dispatch runs only the row tiles from
+/// firstTile to firstTile + tiles - 1, or all of them if `tiles` is 0. A
+/// dispatch with no rows does not run.
 struct DispatchGrid {
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;

@@ -203,8 +203,7 @@ Status ObjectReader::placeSection(uint64_t index) {
   return Status::ok();
 }
 
-// Code comes first, then constants. Their pages have the same protection, so
-// the order serves only to keep branches short.
+// Places code first and constants after it, which keeps branches short.
 Status ObjectReader::placeSections() {
   for (const bool code : {true, false}) {
     for (uint64_t index = 1; index < sections.size(); ++index) {
@@ -325,7 +324,7 @@ Status ObjectReader::readSymbol(const Elf64_Sym &symbol, uint64_t index,
   return Status::ok();
 }
 
-// Returns the offset in the image of symbol `index`, which a relocation names.
+// Returns the offset of symbol number `index` in the image.
 Result<uint64_t> ObjectReader::symbolOffset(uint64_t index) const {
   if (index == 0 || index >= symbols.size()) {
     return corruptError("a relocation refers to symbol " + number(index) +

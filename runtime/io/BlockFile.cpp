@@ -35,8 +35,8 @@ Result<BlockFile> BlockFile::reopen(int descriptor, std::string path,
     (void)posix_fadvise(handle, 0, 0, POSIX_FADV_RANDOM);
   }
   if (handle < 0) {
-    // Without /proc the file cannot be opened again. A duplicate will do,
-    // because its flags need not differ without O_DIRECT.
+    // Without /proc, the file cannot be opened again. A duplicate of the
+    // descriptor will do, because O_DIRECT is not wanted.
     handle = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   }
   if (handle < 0) {

@@ -53,15 +53,15 @@ Result<BlockDone> BlockReader::wait() {
   return done;
 }
 
-/// Waits until the rate of reading is the limit again. Time in which nothing
-/// was read does not allow a higher rate later.
+/// Waits as long as the rate of reading is above the limit. Time in which
+/// nothing was read does not allow a higher rate later.
 void BlockReader::keepLimit() {
   const uint64_t bytes = bytesRead();
   if (rateLimit != 0 && bytes > counted) {
     const uint64_t now = monotonicNanoseconds();
     const double seconds =
         static_cast<double>(bytes - counted) / static_cast<double>(rateLimit);
-    // A day is longer than any block takes, and does not overflow.
+    // One wait takes at most a day, so that the nanoseconds do not overflow.
     constexpr double kMostSeconds = 86400;
     dueNanoseconds =
         std::max(dueNanoseconds, now) +

@@ -12,8 +12,7 @@
 // (DiskRates.h); where O_DIRECT requires a larger alignment, opening a reader
 // fails. Only a request that ends at the end of the file may have another
 // length, and its memory must have room for the length rounded up to
-// kBlockAlignment; what the bytes after the end of the file become is not
-// specified.
+// kBlockAlignment; the contents of the additional bytes are unspecified.
 //
 // A read that returns fewer bytes than it should is continued, and one that was
 // interrupted is repeated. A request fails with Io if the device reports an
@@ -91,17 +90,16 @@ public:
   Result<BlockDone> wait();
 
   /// The size in bytes that a block from `offset` on should have: at most
-  /// `most`, and about `wanted`. A reader that has to read some bytes for both
-  /// of two adjacent blocks chooses sizes that avoid it.
+  /// `most`, and about `wanted`. Some readers choose it such that they need not
+  /// read any byte for two blocks.
   virtual uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
                                uint64_t wanted) const {
     (void)offset;
     return std::min(most, wanted);
   }
 
-  /// From now on, wait() returns so late that no more than this number of bytes
-  /// per second are read over time; 0 removes the limit. For tests, and for
-  /// sharing a disk.
+  /// From now on, wait() delays its return so that on average no more than this
+  /// number of bytes per second are read; 0 removes the limit.
   void limitRate(uint64_t bytesPerSecond) { rateLimit = bytesPerSecond; }
 
   uint32_t inFlight() const { return flying; }
@@ -139,14 +137,14 @@ private:
 
   uint64_t rateLimit = 0;
   uint64_t counted = 0;        ///< bytes that keepLimit() has considered
-  uint64_t dueNanoseconds = 0; ///< when that many bytes may have been read
+  uint64_t dueNanoseconds = 0; ///< the time until which the limit delays wait()
   std::atomic<uint64_t> total{0};
 };
 
 struct OpenedReader {
   std::unique_ptr<BlockReader> reader;
-  /// One sentence for the user that says why the method is not the wanted one.
-  /// Empty if it is.
+  /// One sentence for the user that says why another method than the wanted one
+  /// is used; empty if the wanted method is used.
   std::string note;
 };
 

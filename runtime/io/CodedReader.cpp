@@ -30,7 +30,7 @@ CodedReader::CodedReader(const PlanFile &planFile, BlockFile opened,
 }
 
 Result<OpenedReader> CodedReader::open(const PlanFile &plan, IoMethod wanted) {
-  // A reader of the same kind finds out whether the method works.
+  // Opening an ordinary reader of the plan shows which method works.
   AIR_ASSIGN_OR_RETURN(OpenedReader trial,
                        openBestReader(plan.descriptor(), plan.name(),
                                       std::max(wanted, IoMethod::Pread), 1));
@@ -75,7 +75,8 @@ Status CodedReader::allocateStaging() {
   return Status::ok();
 }
 
-/// The segment of weights that has the byte at `offset`, and its place there.
+/// The index of the segment that contains the raw byte at `offset`, and the
+/// position of this byte in the segment.
 std::pair<uint32_t, uint64_t> CodedReader::placeOf(uint64_t offset) const {
   const auto next = std::upper_bound(
       begins.begin(), begins.end(), offset,

@@ -1,11 +1,11 @@
 //===- CodedReader.h - blocks decoded from coded segments -------*- C++ -*-===//
 //
-// Reads weights that are stored with a codec. To its user, this is a reader of a
-// file that holds the raw bytes of all segments of weights one after the other
-// (rawOffsets()). For each block, a thread reads the chunks that contain it from
-// the plan into memory of its own, and decodes them to where the block belongs.
-// While some threads decode, others wait for the disk. Segments without a codec
-// are read to their place directly.
+// Reads weights that are stored with a codec. To its user, this is a reader of
+// a file that holds the raw bytes of all segments of weights one after the
+// other (rawOffsets()). For each block, a thread reads the chunks that contain
+// it from the plan into memory of its own, and decodes them to where the block
+// belongs. While some threads decode, others wait for the disk. Segments
+// without a codec are read to their place directly.
 //
 // The threads do not verify digests, which cover raw bytes; the user of the
 // reader does, as for plans without coded segments.
@@ -31,9 +31,10 @@ namespace air::rt {
 
 class CodedReader final : public ThreadedReader {
 public:
-  /// Opens a reader with the method Pread, or with Buffered if `wanted` is
-  /// Buffered or the plan cannot be read past the page cache, which the note then
-  /// says. `plan` must have been opened from a file.
+  /// Opens a reader with the method Pread. It uses Buffered instead if `wanted`
+  /// is Buffered, or if the plan cannot be read past the page cache; in the
+  /// latter case, OpenedReader::note says so. `plan` must have been opened from
+  /// a file.
   static Result<OpenedReader> open(const PlanFile &plan, IoMethod wanted);
   ~CodedReader() override;
 
@@ -60,7 +61,8 @@ private:
 
   const PlanFile &plan;
   BlockFile file;
-  /// Where each segment of weights begins, ascending, and its number.
+  /// For each segment of weights, where it begins (rawOffsets()) and its index
+  /// in the plan. Sorted by where they begin.
   std::vector<std::pair<uint64_t, uint32_t>> begins;
   uint64_t largestChunk = 0; ///< raw bytes
   uint8_t *staging = nullptr;

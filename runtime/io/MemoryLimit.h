@@ -3,9 +3,8 @@
 // A process must not use more memory than its memory cgroup and all ancestors
 // of that cgroup allow, nor more than the machine has available. The limits may
 // be changed while the process runs, and other processes in the same cgroups
-// use some of the memory, so the answer holds for the moment only. A
-// MemoryLimit keeps the files of the kernel open and can be asked before every
-// pass.
+// use some of the memory, so what read() returns may soon change. A MemoryLimit
+// keeps the files of the kernel open and can be asked before every pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
 // The kernel takes back the inactive part of it before it refuses memory to a
@@ -36,9 +35,8 @@ struct MemoryRoom {
   int64_t free = 0;
   /// The limit in bytes. For the limit of the machine this is MemTotal.
   uint64_t limit = 0;
-  /// The smallest of all limits, in bytes. It may be smaller than `limit`:
-  /// other processes may use so much of a larger limit that it is reached
-  /// first.
+  /// The smallest of all limits, in bytes. It may be smaller than `limit`,
+  /// because other processes may already use a part of what `limit` allows.
   uint64_t smallest = 0;
   /// The path of the file with the limit. Valid as long as the MemoryLimit.
   std::string_view file;
@@ -63,8 +61,8 @@ public:
   std::optional<uint64_t> usable(uint64_t own);
 
 private:
-  /// A file that stays open, and its number as of the last time that it was
-  /// read. It holds nullopt if there is no such file.
+  /// A file that stays open, and the number that was last read from it. read()
+  /// returns nullopt if there is no such file.
   class Number {
   public:
     /// `key` is the start of the line with the number; if it is empty, the file

@@ -37,8 +37,8 @@
 
 namespace air::rt {
 
-/// A part of a segment that shows the ring. All numbers except `segment` are
-/// multiples of SegmentArena::kPageBytes.
+/// A part of a segment's addresses at which a part of the ring is mapped. All
+/// numbers except `segment` are multiples of SegmentArena::kPageBytes.
 struct RingWindow {
   uint32_t segment = 0;
   uint64_t offset = 0; ///< in the segment

@@ -38,7 +38,7 @@ struct SegmentRange {
   uint64_t bytes = 0;
 };
 
-/// How far the first pass, which is also the load, has come: how many bytes it
+/// The progress of the first pass, which loads the weights: how many bytes it
 /// has read, and how many it reads in all.
 struct LoadProgress {
   uint64_t done = 0;

@@ -115,7 +115,7 @@ Status SourceTables::require(std::span<const SegmentRange> ranges) {
         file.plan().segments()->Get(range.segment)->digest_chunk();
     const uint64_t end = range.offset + range.bytes;
     for (uint64_t at = range.offset; at < end;) {
-      // From the page that contains `at`, up to the end of the range or of the
+      // Makes the pages from `at` on, up to the end of the range or of the
       // chunk, whichever comes first.
       const uint64_t first = at / kPlanPageBytes;
       const uint64_t stop = std::min((at / chunkSize + 1) * chunkSize, end);

@@ -57,7 +57,8 @@ public:
   /// RAM.
   void endPass(const plan::Placement &placement);
 
-  /// The number of bytes that have been made so far, in whole pages and chunks.
+  /// The total number of bytes made so far, including the rest of every page or
+  /// chunk of which only a part was needed.
   uint64_t bytesNeeded() const { return needed; }
 
 private:

@@ -30,17 +30,17 @@ struct StreamedSegment {
   /// The offset of its first byte in the file of the plan. For a reference plan
   /// and for a plan with coded segments, see rawOffsets().
   uint64_t fileOffset = 0;
-  uint64_t bytes = 0; ///< its raw bytes, in whole pages
-  /// The bytes that a digest covers, in whole pages. The chunks divide the
-  /// segment from its start; the last one may be shorter.
+  uint64_t bytes = 0; ///< its raw size, rounded up to whole pages
+  /// The size of a chunk, which is the range that a digest covers. The segment
+  /// is divided into chunks from its start; the last one may be shorter.
   uint64_t chunkBytes = uint64_t{1} << 20;
 };
 
-/// Bytes of a segment. If they are resident, they are the first ones of the
+/// One read of a range of a segment. A resident read begins at the start of the
 /// segment. A chunk that several reads share is verified when its last byte
-/// arrives, so until then its other bytes must stay in memory: each of these
-/// reads is resident or needed by the same step as the others, as the plan's
-/// verifier has checked.
+/// arrives, so all of it must be in memory then. The plan's verifier has
+/// therefore checked that each of these reads is resident or needed by the same
+/// step as the others.
 struct ScheduledRead {
   uint32_t segment = 0; ///< index into StreamSchedule::segments
   uint64_t offset = 0;  ///< in the segment

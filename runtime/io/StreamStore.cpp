@@ -22,7 +22,7 @@ uint64_t air::rt::ramOf(const plan::Placement &placement) {
   return sum;
 }
 
-/// The bytes of the file from which those that stay resident are made.
+/// The size in the file of the weights that stay resident, in bytes.
 static uint64_t storedResidentBytes(const plan::Plan &plan,
                                     const StreamSchedule &schedule) {
   uint64_t sum = 0;
@@ -170,9 +170,9 @@ Status StreamStore::adaptToMemory() {
     }
     return changeTo(next);
   }
-  // A larger placement must be within all limits by itself, and what it needs
-  // in addition must be free, because other processes may be under the same
-  // limit.
+  // What a placement needs must be within every limit, and what it needs beyond
+  // the memory in use must be free. It may not be free, because other processes
+  // count towards the same limits.
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest &&

@@ -10,13 +10,12 @@
 // memory nodes, the bytes of a segment that stay resident lie on the nodes of
 // the threads that compute with them (NodePlacement.h).
 //
-// Before each pass, the store checks that nobody has written to a file, and
-// reads the limit of the memory that the process may use. If it has become too
-// small for the current placement, the store changes to the first one of the
-// plan that fits. If it has allowed a larger placement in kPassesBeforeGrowth
-// passes in a row, the store changes to the largest one that fitted in each of
-// them. A change in either direction reads what is not in memory, and nothing
-// else.
+// Before each pass, the store checks that nobody has written to the files, and
+// finds out how much memory the process may use. If this has become too little
+// for the current placement, the store changes to the first placement of the
+// plan that fits. If a larger placement has fitted in kPassesBeforeGrowth
+// passes in a row, the store changes to the largest one that has fitted in each
+// of them. Bytes that are in memory already are not read again.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // SegmentStore; counters() may be called by the same thread only. Errors: those
@@ -59,7 +58,7 @@ struct StreamOptions {
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{1} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
-  /// The most bytes per second that are read of weights; 0 if there is no limit.
+  /// The most bytes of weights that are read per second; 0 means no limit.
   uint64_t bytesPerSecond = 0;
   /// The files of a reference plan, which must outlive the store; null for any
   /// other plan.
@@ -79,7 +78,7 @@ struct StreamCounters {
   uint64_t diskBytes = 0;         ///< bytes that the reader has read
   uint64_t tableBytes = 0;        ///< as TableRows::bytesNeeded()
   uint64_t waitedNanoseconds = 0; ///< time that steps have waited for weights
-  // Of the current placement:
+  // The members from here on describe the current placement.
   uint32_t placement = 0;
   uint64_t bytesPerPass = 0;
   uint64_t residentBytes = 0;
@@ -92,10 +91,9 @@ uint64_t ramOf(const plan::Placement &placement);
 class StreamStore final : public SegmentStore {
 public:
   /// The number of passes in a row in which there must have been memory for a
-  /// larger placement before the store changes to it. A change costs a pass
-  /// that reads what becomes resident, and saves the same reads in every later
-  /// pass, so the change pays for itself at once. But a limit that is changed
-  /// often must not cause a change in every second pass.
+  /// larger placement before the store changes to it. It does not change at
+  /// once, because a limit that often goes up and down would then cause a
+  /// change in every second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
 
   /// Starts to read weights at once.
@@ -128,7 +126,7 @@ public:
   /// As StreamOptions::bytesPerSecond.
   uint64_t readLimit() const { return options.bytesPerSecond; }
   IoMethod method() const { return reader->method(); }
-  /// A sentence for the user if the method is not the one of the options.
+  /// A sentence for the user if method() is not StreamOptions::method.
   const std::string &note() const { return methodNote; }
 
 private:
@@ -146,15 +144,15 @@ private:
   // Later members refer to earlier ones, and are destroyed before them.
   const PlanFile &file;
   StreamOptions options;
-  std::optional<ReferencedBytes> referenced; ///< of a reference plan
-  std::unique_ptr<SourceTables> tables;      ///< of a reference plan
+  std::optional<ReferencedBytes> referenced; ///< only for a reference plan
+  std::unique_ptr<SourceTables> tables;      ///< only for a reference plan
   TableRows rows;
   std::string methodNote;
   /// Why no further pass can run: a change of the placement has failed midway.
   Status unusable;
   /// The number of passes in a row in which a larger placement has fitted.
   uint32_t roomyPasses = 0;
-  /// The largest placement that has fitted in all of these passes.
+  /// The largest placement that has fitted in the last roomyPasses passes.
   uint32_t roomyPlacement = 0;
   /// The system has refused the memory of a larger placement. It is not asked
   /// again, because each attempt drops what has been read ahead.

@@ -6,8 +6,8 @@
 // them at once, so that the disk can read them side by side. The first time
 // that a row of a chunk is needed, the chunk's digest is verified.
 //
-// The pages lie in the system's page cache. To bound it, they are dropped again
-// once some MiB have been read.
+// The pages lie in the system's page cache. They are dropped again once some
+// MiB of them have been read.
 //
 // Ownership: borrows the plan. Thread-safety: one caller at a time. Errors:
 // VerificationFailed.

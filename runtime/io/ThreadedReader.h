@@ -1,9 +1,9 @@
 //===- ThreadedReader.h - a block reader with threads -----------*- C++ -*-===//
 //
-// The queue and the threads of block readers that read each block with calls
-// that wait. If the system starts fewer threads than there may be requests in
-// flight, requests wait for a thread; if it starts none, finish() reads in the
-// calling thread.
+// The base class of block readers whose threads each read one block at a time.
+// If the system starts fewer threads than there may be requests in flight,
+// requests wait for a thread; if it starts none, finish() reads in the calling
+// thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_THREADEDREADER_H
@@ -26,8 +26,8 @@ protected:
 
   /// Starts at most `count` threads. Each reads one block at a time.
   void startThreads(uint32_t count);
-  /// Ends the threads, after the blocks that they are reading. A class that
-  /// starts threads must call this in its destructor.
+  /// Ends the threads when they have finished their current blocks. A class
+  /// that starts threads must call this in its destructor.
   void stopThreads();
 
   /// Reads a block. `thread` is the number of the calling thread, below the

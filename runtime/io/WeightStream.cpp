@@ -149,16 +149,14 @@ void WeightStream::endPass() {
 Status WeightStream::require(uint32_t step) {
   uint32_t count = readsBefore[step];
   auto isThere = [&] {
-    // The executor need not wait for reads that the thread skips: those that
-    // are resident and in memory, and those that are needed only by steps that
-    // this pass leaves out. Only the executor's thread changes stepsDone, so it
-    // may read it without the lock.
+    // The executor need not wait for reads that the reading thread skips:
+    // resident ones whose bytes are in memory, and those for steps that this
+    // pass leaves out. The executor needs no lock to read passesEnded and
+    // stepsDone, because no other thread changes them.
     while (count != 0 && (loaded[count - 1].load(std::memory_order_acquire) ||
                           isPast(passesEnded, count - 1))) {
       --count;
     }
-    // Only the executor's thread ends passes, so it may read their number
-    // without the lock.
     return count == 0 || ready.load(std::memory_order_acquire) >=
                              passesEnded * schedule.reads.size() + count;
   };
@@ -167,9 +165,8 @@ Status WeightStream::require(uint32_t step) {
   }
   uint64_t begin = monotonicNanoseconds();
   std::unique_lock lock(mutex);
-  // A failure of a later pass does not concern this one, and neither does one
-  // of an earlier pass from which the reading thread has not yet recovered. A
-  // reader that is broken serves no pass.
+  // Only a failure of the current pass counts; `failure` may be one of another
+  // pass. If the reader is broken, every pass fails.
   auto hasFailed = [&] {
     return !failure.isOk() && (failedPass == passesEnded || isBroken);
   };
@@ -180,7 +177,7 @@ Status WeightStream::require(uint32_t step) {
 
 void WeightStream::waitUntilIdle() {
   std::unique_lock lock(mutex);
-  // The thread might not have noticed yet that the pass has ended.
+  // The reading thread sets isIdle again once it can read no further.
   isIdle = false;
   forReader.notify_one();
   forExecutor.wait(lock, [&] { return isIdle || isBroken; });
@@ -221,8 +218,8 @@ bool WeightStream::findNext() {
   if (cursor.pass < passesEnded) {
     restartAt(passesEnded);
   }
-  // A stream that keeps everything in memory must not run through passes
-  // without end.
+  // Looks only one pass ahead: otherwise the search would never end if
+  // everything is in memory.
   while (cursor.pass <= passesEnded + 1) {
     if (cursor.index == schedule.reads.size() ||
         (cursor.pass == passesEnded &&
@@ -270,12 +267,13 @@ Status WeightStream::submitNext(uint64_t &pass) {
   return Status::ok();
 }
 
-/// Waits for one block, and delivers those that are complete and next in order.
+/// Waits for one block to complete. Then delivers complete blocks, in order, up
+/// to the first one that is still in flight.
 Status WeightStream::completeOne(uint64_t &pass) {
   Result<BlockDone> completed = input.reader->wait();
   if (!completed) {
-    // The requests in flight can no longer be waited for, so no memory may be
-    // reused.
+    // It can no longer be known when the requests in flight will complete, so
+    // their memory must not be used again.
     isBroken = true;
     return completed.status();
   }
@@ -348,9 +346,9 @@ void WeightStream::readAhead() {
     }
   };
   while (!stopping && !isBroken) {
-    // Blocks of a pass that has ended early, blocks around a failed one, and
-    // blocks that are needed only by steps that the pass has left out, are
-    // dropped. Their memory can be used again when none is in flight.
+    // All blocks are dropped if a read has failed, or if any of them belongs to
+    // a pass that has ended or to a step that has been left out. Their memory
+    // can be used again when no block is in flight any more.
     bool isStale =
         !failure.isOk() ||
         std::any_of(blocks.begin(), blocks.end(), [&](const Block &block) {

@@ -119,8 +119,8 @@ private:
   /// Whether read `index` belongs to the current pass, and to a step that has
   /// run or is left out. A resident read is never past.
   bool isPast(uint64_t pass, uint32_t index) const;
-  // If these two functions fail, they set `pass` to the pass that needs what
-  // could not be read.
+  // If submitNext() or completeOne() fails, it sets `pass` to the pass that
+  // needs the bytes that could not be read.
   Status submitNext(uint64_t &pass);
   Status completeOne(uint64_t &pass);
   Status deliver(const Block &block);
@@ -140,8 +140,8 @@ private:
   /// For each segment: the number of bytes at its start that are resident and
   /// in memory.
   std::vector<uint64_t> present;
-  /// For each read: whether it is resident, and is in memory or has been
-  /// requested since the last restart.
+  /// For each read: true if it is resident and need not be requested, because
+  /// its bytes are in memory or have been requested since the last restart.
   std::vector<bool> requested;
 
   /// For each read: whether it is resident and in memory. The executor's thread
@@ -150,9 +150,9 @@ private:
   /// For each step: the number of reads of a pass that it and the steps before
   /// it need.
   std::vector<uint32_t> readsBefore;
-  /// The number of reads that have been completed, counted over all passes, or
-  /// that a restart has skipped. After read `index` of pass `pass` it is pass *
-  /// reads.size() + index + 1.
+  /// The number of reads, counted over all passes, that have been completed or
+  /// skipped. After read `index` of pass `pass` it is
+  /// pass * reads.size() + index + 1.
   std::atomic<uint64_t> ready{0};
 
   std::mutex mutex;

@@ -26,8 +26,8 @@ Result<KvCache> KvCache::create(const KvPageShape &shape, DeviceAddress base,
   }
   cache.stride = ceilDiv(shape.context, shape.pageTokens);
   std::optional<uint64_t> entries = checkedMul(cache.stride, maxSequences);
-  // A row of the block table that has more entries than the cache has pages
-  // could never be filled.
+  // Refuses a context for which a sequence would need more pages than the cache
+  // has.
   if (cache.stride > shape.pages || !entries) {
     return verificationError(
         "kv: a context of " + std::to_string(shape.context) + " tokens needs " +

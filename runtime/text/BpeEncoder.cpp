@@ -37,8 +37,8 @@ struct BpeEncoder::Candidate {
   }
 };
 
-/// A word that has been encoded, with its ids. Words that are longer, or have
-/// more ids, are encoded anew each time.
+/// A word that has been encoded, with its ids. Only words of at most kMostBytes
+/// bytes and kMostIds ids are remembered.
 struct BpeEncoder::KnownWord {
   static constexpr size_t kMostBytes = 30;
   static constexpr size_t kMostIds = 8;
@@ -58,7 +58,7 @@ struct BpeEncoder::Scratch {
 
 namespace {
 
-/// The size of the table of words that have been encoded: 256 KiB.
+/// The number of entries of the table of KnownWord, which takes 256 KiB.
 constexpr size_t kKnownWords = 4096;
 /// The table is used only for texts of at least this number of bytes.
 constexpr size_t kLongText = 4096;

@@ -47,10 +47,9 @@ public:
   }
 
 private:
-  /// The largest number of code points that one byte of text contributes after
-  /// decomposition. A character of two bytes decomposes into at most 3 code
-  /// points, and one of three bytes into at most 4 (Unicode 15,
-  /// NormalizationTest.txt).
+  /// A text of n bytes decomposes into at most kMostPerByte * n code points: a
+  /// character of two bytes into at most 3, and one of three bytes into at most
+  /// 4 (Unicode 15, NormalizationTest.txt).
   static constexpr size_t kMostPerByte = 2;
   std::vector<utf8proc_int32_t> points;
 };

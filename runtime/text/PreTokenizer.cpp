@@ -27,7 +27,7 @@ void splitBy(PreTokenizer::Scratch &matchers, size_t index,
       splitBy(matchers, index + 1, text, match.start, match.end, ends);
       from = match.end;
     } else {
-      // An empty match separates two pieces.
+      // A piece ends at an empty match. The search goes on one character later.
       from = match.end;
       from += from < end ? decodeUtf8(text.substr(from)).length : 0;
     }

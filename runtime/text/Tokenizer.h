@@ -65,8 +65,8 @@ public:
   size_t longestPiece() const;
   /// The largest number of bytes of text that one token can represent. This is
   /// up to three times longestPiece(), because normalisation may shrink text to
-  /// a third of its size. Not counted are runs of spaces that the vocabulary
-  /// collapses and runs of characters that it does not know: one token may
+  /// a third of its size. This does not hold for runs of spaces that the
+  /// vocabulary collapses or of characters that it does not know: one token may
   /// represent such a run, however long it is.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this

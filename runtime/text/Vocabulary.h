@@ -2,7 +2,7 @@
 //
 // `table` holds the bytes that each id is rendered as, and finds the ids that
 // ordinary text can be encoded to. Ids of `size` and above are internal: they
-// are parts of merges that are not tokens themselves.
+// stand for strings that occur in merges but are not tokens.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_VOCABULARY_H

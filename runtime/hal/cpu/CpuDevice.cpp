@@ -251,8 +251,8 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
-// Runs the tiles [begin, end). They are numbered among the tiles that the
-// dispatch runs, which need not be all tiles of its kernel.
+// Runs tiles [begin, end) of those that the dispatch runs, which need not be
+// all tiles of its kernel.
 //
 // UBSan looks for a type signature before the entry point of every function
 // that is called. Generated kernels have no such signature.
@@ -268,8 +268,8 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
     dispatch.function(&call, begin, end, ownScratch);
     return;
   }
-  // Tiles that follow each other in the dispatch also do so in the kernel, as
-  // long as they have the same tokens.
+  // Each call of the function runs the tiles that have the same tokens, because
+  // only those are numbered consecutively in the kernel.
   while (begin < end) {
     const uint64_t tokenTile = begin / rowTiles;
     const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);

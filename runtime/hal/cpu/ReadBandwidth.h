@@ -54,7 +54,8 @@ private:
                                   uint32_t thread) const;
 
   ThreadPool *pool = nullptr;
-  /// The number of bytes of each range is a multiple of 64 bytes per thread.
+  /// The ranges that are read. The size of each is a multiple of 64 bytes times
+  /// the number of threads.
   std::vector<std::span<const uint8_t>> memory;
 };
 

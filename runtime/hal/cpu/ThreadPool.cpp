@@ -29,7 +29,7 @@ constexpr uint64_t kLineBytes = 64;
 // 256 KiB, which is among the smallest in use. A core reads this number of
 // bytes in about 10 microseconds, which is longer than most waits.
 constexpr uint64_t kAheadBytes = 128 << 10;
-// The number of bytes of each stream that a waiting thread prefetches before it
+// A waiting thread prefetches this number of bytes of each stream, and then
 // checks again whether a new phase has opened.
 constexpr uint64_t kBytesPerLook = 4 * kLineBytes;
 constexpr int kIntoL2 = 2;

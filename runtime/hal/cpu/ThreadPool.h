@@ -69,9 +69,8 @@ struct ReadAhead {
   /// The streams that each tile reads simultaneously.
   std::vector<Stream> streams;
 
-  /// The part of `stream` that the tiles of thread `thread` of `threads`
-  /// threads read. It may be inexact, or lie outside any memory, so it must
-  /// only be prefetched.
+  /// The part of `stream` that thread `thread` of a pool of `threads` threads
+  /// reads. It may be wrong, so it must only be prefetched.
   std::span<const uint8_t> partOf(const Stream &stream, uint32_t thread,
                                   uint32_t threads) const;
 };

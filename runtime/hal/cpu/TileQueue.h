@@ -28,12 +28,13 @@
 //     is still writing words.
 //   - Each thread has two words: one for the units that it owns, which open()
 //     fills, and one for units that it has stolen, which only the thread itself
-//     fills. A late thread may steal while open() is still writing. Because the
-//     two write different words, neither overwrites what the other has written.
-//     A thread steals only while its second word is empty, and no other thread
-//     changes an empty second word.
-//   - Units are numbered consecutively through all ranges of a phase, so the
-//     value of a word determines the units, whichever thread holds them. A
+//     fills. A late thread may steal while open() is still writing. Because it
+//     stores what it steals in its second word, which open() never writes,
+//     neither overwrites what the other has written. A thread steals only while
+//     its second word is empty, and no other thread changes an empty second
+//     word.
+//   - Units are numbered consecutively through all ranges of a phase, so equal
+//     words stand for the same units, whichever thread holds them. A
 //     compare-and-exchange is therefore correct even if the word has changed
 //     and has returned to its earlier value in the meantime.
 //   - open() stores the words with release semantics, and a claim acquires
@@ -96,9 +97,9 @@ public:
   }
 
 private:
-  /// The units that a thread holds, on a cache line of its own. In each word,
-  /// bit 63 is set if only the owner may claim the units, bits 62 to 32 are the
-  /// number of the first unit, and bits 31 to 0 are that of the last plus one.
+  /// The units that a thread holds, on a cache line of its own. A word stands
+  /// for units [begin, end): bits 62 to 32 are `begin`, and bits 31 to 0 are
+  /// `end`. Bit 63 is set if only the owner may claim the units.
   struct alignas(64) Range {
     std::atomic<uint64_t> owned{0};
     std::atomic<uint64_t> stolen{0};

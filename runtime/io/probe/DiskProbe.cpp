@@ -33,8 +33,8 @@ constexpr uint32_t kDepths[] = {2, 4, 1};
 constexpr IoMethod kMethods[] = {IoMethod::Uring, IoMethod::Pread,
                                  IoMethod::Buffered};
 constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
-/// The number of combinations that get a sample even if the time is over: at
-/// least one of each method.
+/// The first kFewestSampled combinations get a sample even if the time is over.
+/// They include at least one of each method.
 constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
 /// The least duration of a sample. It is short enough that all combinations
 /// take some 2 seconds on a drive that reads 2 GB/s.
@@ -126,8 +126,8 @@ private:
   Status submit(Way &way, uint64_t slot);
   /// The ways that get another sample.
   std::vector<Way *> promising();
-  /// Measures rings of all sizes with the way of reading that is chosen from
-  /// `curve`, until `isOver` says that the time is over.
+  /// Measures rings of all sizes with the way of reading that chooseDiskRate()
+  /// chooses from `curve`, until isOver() is true.
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
@@ -215,7 +215,8 @@ Status Probe::sample(Way &way) {
   for (uint64_t slot = 0; slot < way.rate.depth; ++slot) {
     AIR_RETURN_IF_ERROR(submit(way, slot));
   }
-  // The first block only starts the clock.
+  // The clock starts when the first block completes, so this block is not
+  // counted.
   uint64_t blocks = 0;
   double start = 0;
   double time = 0;

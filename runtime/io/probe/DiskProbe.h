@@ -8,10 +8,10 @@
 //
 // First each combination gets one sample, the most promising ones first. Then
 // those that reached at least 80 % of the highest rate, and the fastest of each
-// method, get more samples in turn until the time is over. On a slow disk,
-// where half of the time is over before every combination has had its first
-// sample, the rest is not measured. A rate is the median of its samples; that
-// of a combination that is far from the best is from a single sample.
+// method, get more samples in turn until the time is over. On a slow disk, half
+// of the time may be over before every combination has had its first sample;
+// the rest is then not measured. The rate of a combination is the median of its
+// samples, of which a slow combination has only one.
 //
 // These samples read into as little memory as possible. When a plan runs, it
 // reads into a ring of some 24 MiB or more, which may not fit in a cache, so

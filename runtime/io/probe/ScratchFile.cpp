@@ -99,7 +99,7 @@ Result<ScratchFile> ScratchFile::create(const std::string &folder,
       return refuse("write");
     }
     written += count > 0 ? static_cast<uint64_t>(count) : 0;
-    // Without this, the time would only be that of copying to the page cache.
+    // The time limit is for writing to the disk, not only to the page cache.
     if (fdatasync(descriptor) != 0) {
       return refuse("write");
     }

@@ -41,8 +41,7 @@ struct State {
 State state;
 struct sigaction before;
 
-/// A decoded instruction of VEX opcode map 0F38. `length` is that of the whole
-/// instruction, in bytes.
+/// A decoded instruction of VEX opcode map 0F38, with its length in bytes.
 struct Instruction {
   unsigned prefix; ///< one of the values of Prefix
   uint8_t opcode;
@@ -163,10 +162,10 @@ bool store(const Tile *tile, const Instruction &what) {
   return true;
 }
 
-/// Whether the shapes of the tiles allow sums += a * b. All three tiles consist
-/// of units of four bytes. To unit (m, n) of `sums`, a 32-bit number, the
-/// instruction adds the products of unit (m, k) of `a` and unit (k, n) of `b`
-/// for every k.
+/// Whether the shapes of the tiles allow sums += a * b. All three are matrices
+/// of units of four bytes. For every k, the instruction adds the products of
+/// unit (m, k) of `a` and unit (k, n) of `b` to the 32-bit number (m, n) of
+/// `sums`.
 bool areFactors(const Tile *sums, const Tile *a, const Tile *b) {
   return sums != nullptr && a != nullptr && b != nullptr && sums != a &&
          sums != b && a != b && sums->rows == a->rows &&

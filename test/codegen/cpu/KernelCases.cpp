@@ -162,9 +162,8 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
-// One token's block of 32 columns in any of the int8 activation formats. It
-// must equal the block that the format's definition yields. If the scale is
-// NaN, the definition leaves q and its sums unspecified.
+// One token's block of 32 columns in any of the int8 activation formats. If the
+// scale is NaN, the format does not specify the other members except `step`.
 struct PackedBlock {
   std::vector<int> q;
   float scale;
@@ -339,8 +338,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     for (uint64_t j = 0; j < kBlock; ++j) {
       // The other values of the block depend on `mark`. If it is infinite or
       // NaN, or if |mark| <= 1, they are mark / 4. If it is 127 or 127 * 128,
-      // they are random multiples of 0.5 from -mark / 2 to mark / 2. For any
-      // other `mark`, they keep their random values.
+      // which make the scale 1 in some format, they are multiples of 0.5, so
+      // that many are ties. For other marks they keep their random values.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -350,9 +349,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Of the rows without a marked value, every other one is scaled down until
-  // all of its values are tiny, and some of these get one value that is not
-  // tiny.
+  // Makes all values tiny in every other row that has no marked value, except
+  // that some of these rows get one value that is larger.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
@@ -393,9 +391,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
 
 // ---- matrices ---------------------------------------------------------------
 
-// The sum over k of |x[k]| times the largest |w| in k's block. Errors are
-// relative to this sum, because a kernel may accumulate a block's scaled
-// numbers and its offset separately.
+// For each result of a matmul, the sum over its terms of |x| times the largest
+// |w| in the term's block. Error bounds are relative to this sum.
 Doubles blockMagnitude(const Doubles &x, const Doubles &w, uint64_t n,
                        uint64_t k, uint64_t blockElements) {
   const uint64_t block = std::max<uint64_t>(blockElements, 16);
@@ -454,8 +451,8 @@ void addEmbedRows(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 struct MatMulShape {
   uint64_t n;
   uint64_t blocks;
-  // The numbers of elements of a row of y before and after those that this
-  // matmul writes. In a plan, other matmuls would write them.
+  // In each row of y, the number of elements before and after those that this
+  // matmul writes. In a plan, other matmuls write such elements.
   uint64_t gapBefore;
   uint64_t gapAfter;
   bool accumulate;
@@ -500,10 +497,9 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
 }
 
 /// A bound on the error of a matmul. With bfloat16 activations, products are
-/// exact, and every addition rounds. The longest chain of additions runs over
-/// the columns of a panel and then over the panels. With AMX, chains are
-/// shorter: they run over half of a block's columns, and then over the blocks.
-/// Subnormals are flushed to zero, which costs at most `flushed` per term.
+/// exact, and every addition rounds. A sum takes at most as many additions in
+/// succession as a panel has columns, plus one per panel; with AMX, fewer.
+/// `flushed` bounds the error of flushing a subnormal term to zero.
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
@@ -517,9 +513,9 @@ Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                 static_cast<double>(spec.k) * flushed);
 }
 
-/// The number of columns for a dtype without blocks. With BF16x32 it is larger
-/// than a panel, and is odd or even depending on `blocks`. With other
-/// activation formats it is odd.
+/// A number of columns for a dtype without blocks. With BF16x32, it is more
+/// than a panel has, and odd if `blocks` is odd. With other activation formats,
+/// it is always odd.
 uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
   return spec.activation == Activation::BF16x32 ? 133 * blocks
                                                 : 29 + 32 * blocks;

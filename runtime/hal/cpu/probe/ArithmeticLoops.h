@@ -4,9 +4,9 @@
 // kernels use. An instruction takes 3 to 5 cycles, and a core can start 2 to 4
 // of them per cycle. A loop therefore has 8 to 16 independent chains of
 // instructions, so that the core rarely waits for a result. With VNNI, AVX-VNNI
-// or Arm's dot products, one instruction multiplies bytes and adds the
-// products. Without them, bytes are multiplied and the products added in pairs;
-// eight such sums are added in 16 bits, and the result is widened to 32 bits.
+// or Arm's dot products, one instruction multiplies bytes and adds the products
+// to 32-bit sums. Without them, an instruction adds only pairs of products, in
+// 16 bits. Eight such sums are added, and the result is widened to 32 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H
@@ -26,11 +26,11 @@ inline constexpr std::array kArithmetics = {
     Arithmetic::Bf16Dot};
 
 /// Runs `turns` iterations, at most kMostTurns, and returns the number of
-/// products that it added up. All factors are 1, so this number is the sum that
-/// the loop has computed, and not an assumption about the loop.
+/// products that it added up. All products are 1, so this number is simply the
+/// sum that the loop has computed.
 using ArithmeticLoop = uint64_t (*)(uint64_t turns);
-/// The largest number of iterations. A float32 counts exactly up to 2^24, and
-/// an iteration adds at most two products to a lane.
+/// The largest number of iterations. An iteration adds at most 2 to a lane, so
+/// sums stay below 2^24, up to which a float32 holds every integer exactly.
 inline constexpr uint64_t kMostTurns = uint64_t{1} << 22;
 
 /// The fastest loop of a kind on a CPU that has `features`

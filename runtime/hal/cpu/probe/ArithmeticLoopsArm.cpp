@@ -24,7 +24,7 @@ constexpr int kOneInEachNibble = 0x11111111;
 constexpr int kLowNibbles = 0x0f0f0f0f;
 constexpr int kOneBf16InEachHalf = 0x3f803f80;
 
-/// The sum of all lanes of all chains. Every lane holds an integer exactly.
+/// The sum of all lanes of all vectors. Every lane holds an integer.
 template <typename V, size_t N> uint64_t total(const V (&sums)[N]) {
   uint64_t products = 0;
   for (const V &sum : sums) {
@@ -62,8 +62,8 @@ uint64_t dot128(uint64_t turns) {
   return total(sums);
 }
 
-// A byte holds two weights in its nibbles. An AND extracts the low nibbles; a
-// shift and an AND extract the high nibbles. The results are multiplied.
+// Each byte holds two 4-bit weights. They are extracted with a shift and two
+// ANDs, and multiplied by bytes.
 uint64_t mixed128(uint64_t turns) {
   Int128 sums[16] = {};
   const Int128 weights = Int128{} + kOneInEachNibble;

@@ -27,7 +27,7 @@ constexpr int kLowNibbles = 0x0f0f0f0f;
 constexpr int kOneInEachHalf = 0x00010001;
 constexpr int kOneBf16InEachHalf = 0x3f803f80;
 
-/// The sum of all lanes of all chains. Every lane holds an integer exactly.
+/// The sum of all lanes of all vectors. Every lane holds an integer.
 template <typename V, size_t N>
 [[gnu::always_inline]] inline uint64_t total(const V (&sums)[N]) {
   uint64_t products = 0;
@@ -91,8 +91,8 @@ template <typename V, size_t N>
   return total(sums);
 }
 
-// A byte holds two weights in its nibbles. An AND extracts the low nibbles; a
-// shift and an AND extract the high nibbles. The results are multiplied.
+// In these loops, each byte holds two 4-bit weights. They are extracted with a
+// shift and two ANDs, and multiplied by bytes.
 
 [[gnu::target("avx512f,avx512vnni")]] uint64_t mixed512(uint64_t turns) {
   Int512 sums[16] = {};
@@ -140,8 +140,8 @@ template <typename V, size_t N>
 
 // ---- dot products of bytes, in pairs ----------------------------------------
 
-// In each chain, eight sums of pairs of products are added in 16 bits, and the
-// result is widened to 32 bits.
+// In these loops, one instruction multiplies bytes and adds pairs of products.
+// Eight results are added in 16 bits, and their sum is widened to 32 bits.
 
 [[gnu::target("avx512f,avx512bw")]] uint64_t pairs512(uint64_t turns) {
   Int512 sums[8] = {};

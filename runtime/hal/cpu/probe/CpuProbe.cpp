@@ -28,10 +28,10 @@ constexpr uint64_t kTilePages = 8; ///< pages of a tile: 32 KiB
 /// a second.
 constexpr double kStreamSeconds = 8e-3;
 
-/// Reads `units` units of `unitPages` pages on each of `readers` of the
-/// `threads` threads. The readers are spread evenly, so that each reads memory
-/// of its own node. A reader's part of the buffer has N places for a unit, and
-/// its unit i is at place (first + i * step) mod N.
+/// Reads a buffer with `readers` of the `threads` threads. The readers are
+/// spread evenly, so that each reads memory of its own node. Each reads `units`
+/// units of `unitPages` pages from its part of the buffer. If the part consists
+/// of N units, the i-th read is of unit (first + i * step) mod N.
 struct StreamJob {
   const uint8_t *data = nullptr;
   uint64_t partPages = 0; ///< pages of a reader's part
@@ -121,7 +121,8 @@ private:
   size_t all = 0;
   size_t tiles = 0;
   std::vector<std::pair<StreamRate, size_t>> streams;
-  /// Numbers of threads other than one and all, and their measurements.
+  /// Numbers of threads, except 1 and the number of all threads, each with the
+  /// number of its measurement in `rounds`.
   std::vector<std::pair<uint32_t, size_t>> threadCounts;
 };
 
@@ -172,8 +173,8 @@ void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
     job.readers = threads;
     return;
   }
-  // The only reader reads the parts of all threads that are on the first
-  // thread's memory node. These parts are adjacent.
+  // A single reader reads its own part and the parts of all other threads on
+  // the same memory node. These parts are adjacent.
   const auto nodes = device->threadPool().nodeRuns();
   job.partPages = partPages * (nodes.empty() ? threads : nodes.front().end);
   job.readers = 1;
@@ -306,7 +307,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
     stream.bandwidth = whole(rounds.median(index));
     rates.streams.push_back(stream);
   }
-  // A rate of 0 would mean that the rate is not known.
+  // A value of 0 would mean that the time is not known.
   rates.tileNs = std::max<uint64_t>(1, whole(rounds.median(tiles) * 1e9));
   // BarrierCost keeps its fastest samples of all rounds, so no median is taken.
   rates.barrierNs = whole(barrier->seconds() * 1e9);

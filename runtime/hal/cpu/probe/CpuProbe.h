@@ -37,9 +37,9 @@ struct CpuProbeOptions {
 struct CpuProbeResult {
   CpuRates rates;
   uint64_t memoryBandwidth = 0; ///< reads by all threads, in bytes per second
-  /// Reads by 1, 2, 3, 4, 6, 8, 12, ... and all threads. The last entry is
-  /// memoryBandwidth, and the first one, if it is not the same, is
-  /// CpuRates::readBandwidth.
+  /// The bandwidth of 1, 2, 3, 4, 6, 8, 12, ... and all threads. The entry for
+  /// all threads repeats memoryBandwidth. If there are several threads, the
+  /// entry for one thread repeats CpuRates::readBandwidth.
   std::vector<ThreadRate> memoryCurve;
 };
 

@@ -42,11 +42,10 @@ template <typename V>
   }
 }
 
-/// Imitates the work that a kernel does on a burst of lines, in four steps, and
-/// prefetches eight lines from `ahead` on. Each step is a one-to-one function
-/// of `sums`, so that no bit that was read is lost. A kernel needs about as
-/// many instructions to decode the 512 bytes of weights in a burst and to
-/// multiply.
+/// Imitates the work of a kernel on a burst of eight lines, with about as many
+/// instructions as a kernel needs to decode and multiply 512 bytes of weights.
+/// Each of the four steps is a one-to-one function of `sums`, so that no bit
+/// that was read is lost. Also prefetches the eight lines from `ahead` on.
 template <StreamHint H, typename V>
 [[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
                                           const uint8_t *ahead) {
@@ -54,7 +53,7 @@ template <StreamHint H, typename V>
     for (V &sum : sums) {
       sum ^= (sum >> 3) & 0x0f0f0f0f0f0f0f0fU;
     }
-    // Kernels spread the prefetches over their arithmetic, too.
+    // As in kernels, the prefetches are spread over the arithmetic.
     prefetch<H>(ahead + (2 * step) * kLineBytes);
     prefetch<H>(ahead + (2 * step + 1) * kLineBytes);
     asm volatile("" ::: "memory");

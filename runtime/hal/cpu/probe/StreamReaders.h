@@ -16,11 +16,11 @@ namespace air::rt {
 
 inline constexpr uint64_t kStreamPageBytes = 4096;
 
-/// Reads `pages` pages of 4 KiB, which begin at `data`, an address that is a
-/// multiple of 64. Prefetches `distance` bytes ahead of the loads, also beyond
-/// the end. Returns a value that depends on every bit that was read: for Single
-/// and TwoStreams the XOR of all 64-bit words, for Burst another linear
-/// function of them.
+/// Reads `pages` pages of 4 KiB from `data` on, which is a multiple of 64.
+/// Prefetches `distance` bytes ahead of the loads, even beyond the last page.
+/// Returns a value that depends on every bit that was read: the XOR of all
+/// 64-bit words for Single and TwoStreams, and another linear function of them
+/// for Burst.
 using StreamReader = uint64_t (*)(const uint8_t *data, uint64_t pages,
                                   uint32_t distance);
 

@@ -405,10 +405,10 @@ void addAttention(std::vector<KernelCase> &cases, const HeadShape &shape,
   cases.push_back(std::move(test));
 }
 
-// The key at position 0 gets a score of 0, and all others one that is lower by
-// 130 in units of log2(e), so that their weights would be the subnormal number
-// 2^-130. Such weights count as 0 (KernelSpec.h), although the values at these
-// positions are so large that they would be noticed.
+// The key at position 0 has a score of 0, and all other keys have a score of
+// -130 ln 2, so their weights would be the subnormal number 2^-130. Such
+// weights must count as 0 (KernelSpec.h); otherwise the very large values at
+// these positions would change the result.
 void addSubnormalWeights(std::vector<KernelCase> &cases, MClass mClass,
                          Random &random) {
   KernelCase test;
@@ -476,9 +476,8 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
         float &largest = states[m * width + ends + i * 2];
         float &sum = states[m * width + ends + i * 2 + 1];
         sum = 1 + std::abs(sum);
-        // Makes some ranges of a head empty, but never its first range. `i`
-        // counts the heads of the first range, then those of the second, and so
-        // on.
+        // Makes some ranges of a head empty, but never its first range. All
+        // heads of range 0 come first, then all heads of range 1, and so on.
         if (i >= shape.heads && random() % 3 == 0) {
           largest = -std::numeric_limits<float>::max();
           sum = 0;
