@@ -85,9 +85,8 @@ t.expect(facts[2] == facts[66] == facts[130], f"grows with depth: {facts}")
 tokens = t.greedy(work / "130.air", [1, 2, 3, 250, 77], 12)
 t.expect(len(tokens) == 12 and all(0 <= token < 300 for token in tokens), f"generated {tokens}")
 
-# If the model of two layers has a context of 128 Ki tokens, and its plan has
-# slots for three sequences, it must generate the same tokens as with a short
-# context.
+# With a context of 128 Ki tokens and slots for three sequences, the model of
+# two layers must generate the same tokens as with a short context.
 t.run(AIRGEN, *SHAPE[:-1], 131072, "--layers", 2, "--type", "Q8_0", "-o", work / "long.gguf")
 t.pack(work / "long.gguf", work / "long.air", "--ctx", 131072, "--slots", 3)
 prompt = [5, 250, 17]

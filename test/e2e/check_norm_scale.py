@@ -16,11 +16,10 @@ TOKENS = [1, 53, 7, 260, 99, 411, 18, 300, 5, 77, 203, 350, 42, 11, 128, 256,
           64, 390, 31, 222, 16, 401, 88, 150, 270, 9, 333, 61, 190, 245, 120, 36]
 # Maps each factor by which the norm is scaled to the largest allowed difference
 # of logits, in standard deviations of a row. A factor that is a power of two
-# changes the scales of quantised activations, but not the integers that they
-# scale. With 1e-20, the scales of the activation format I8Grid are rounded
-# differently, so the difference is as large as the error of quantisation. No
-# factor takes the logits out of range: normal float32 numbers range from 2^-126
-# to 2^128, and the model's own logits are around 2^4.
+# changes only the scales of quantised activations. With 1e-20, the scales of
+# the activation format I8Grid are rounded differently, so the difference is as
+# large as the error of quantisation. No factor takes the logits, which are
+# around 2^4, out of the range of normal float32 numbers, 2^-126 to 2^128.
 TOLERANCES = {2.0**-100: 1e-6, 1e-20: 0.1, 2.0**50: 1e-6, 2.0**110: 1e-6}
 
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}

@@ -1,7 +1,7 @@
 //===- CodecFuzz.cpp - decodes damaged chunks -----------------------------===//
 //
-// The first byte chooses the codec, the next two the size of the raw chunk. The
-// rest is decoded, and also coded and decoded, after which it must be the same.
+// The first byte chooses the codec, and the next two are the size of the raw
+// chunk. The other bytes are decoded. Coding and decoding must restore them.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/codec/ChunkCodec.h"

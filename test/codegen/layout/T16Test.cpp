@@ -96,8 +96,8 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
       const uint32_t row = g + 8 * (word & 1);
       const uint32_t column = 8 * t + 4 * (word / 2);
       const uint32_t bits = wordAt(packed, lane * 16 + word * 4);
-      // A kernel shifts a word by 0, 4, 8 or 12 bits and masks it. Each time,
-      // the codes of two columns must remain.
+      // A kernel shifts a word by 0, 4, 8 or 12 bits. The mask must then leave
+      // the codes of two columns.
       const uint32_t expected[4] = {
           (row + column) % 16 | (row + column + 1) % 16 << 16,
           (row + column + 2) % 16 | (row + column + 3) % 16 << 16,

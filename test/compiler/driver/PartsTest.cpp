@@ -32,8 +32,8 @@ std::string compiled(const std::string &name, uint64_t partBytes) {
   return path;
 }
 
-/// The bits of the logits of all tokens of passes of 1, 5, 20 and 80 tokens. The
-/// last one has more outputs than one run of the head computes.
+/// The bits of all logits of four passes, of 1, 5, 20 and 80 tokens. The last
+/// pass requests more rows of logits than one run of the head computes.
 std::vector<uint32_t> logitsOf(Session &session) {
   std::vector<uint32_t> bits;
   SequenceId sequence = *session.newSequence();
@@ -78,8 +78,8 @@ TEST_P(Parts, ComputeTheSameLogits) {
     EXPECT_GT(stepsOf(*parts), 2 * stepsOf(*whole));
     std::vector<uint32_t> expected = logitsOf(*whole);
     EXPECT_EQ(logitsOf(*parts), expected);
-    // In the second call, the store need not be asked for weights any more, so
-    // each pass is one walk through all steps.
+    // All weights are in memory after the first call, so each pass of the
+    // second call is one walk through all steps.
     EXPECT_EQ(logitsOf(*parts), expected);
   }
   std::remove(wholePath.c_str());

@@ -119,8 +119,8 @@ TEST(SegmentContent, InverseFrequencies) {
   std::vector<uint8_t> bytes = produce(content, source.model, 1);
   std::vector<double> table(2);
   std::memcpy(table.data(), bytes.data(), 16);
-  // The frequencies are 10000^0 / 2 / 1 = 0.5 and 10000^(-2/4) / 2 / 4 =
-  // 0.00125. The divisors are the linear factor and the pair's own factor.
+  // The frequency of pair i is 10000^(-2i / 4), divided by the linear factor,
+  // which is 2, and by the pair's own factor, which is 1 or 4.
   EXPECT_DOUBLE_EQ(table[0], 0.5);
   EXPECT_DOUBLE_EQ(table[1], 0.00125);
 }

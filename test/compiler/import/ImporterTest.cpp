@@ -352,8 +352,8 @@ TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {
   context.loadDialect<ir::llm::LlmDialect, ir::plan::PlanDialect>();
   auto module = compiler::importModel(context, tinySource("llama"));
   ASSERT_TRUE(module) << module.status().message();
-  // A scale is inserted before each norm. No step multiplies the input of a
-  // norm by a number.
+  // A scale before a norm cannot be fused, because no step multiplies the input
+  // of a norm by a number.
   (*module)->walk([&](ir::llm::RmsNormOp op) {
     mlir::OpBuilder builder(op);
     auto scaled =

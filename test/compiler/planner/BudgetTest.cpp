@@ -219,12 +219,12 @@ TEST(Budget, APinnedShareHasOnePlacement) {
 }
 
 TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
-  // The other items need 77 MiB. With --pin 50, half of the weights, 512 MiB,
-  // stay in RAM, and each pass reads the other 512 MiB. The ring must hold the
-  // 32 MiB of a step and 4 MiB more, and a pass must fill it a whole number of
-  // times: it fills a ring of 512 / 14 = 36.57 MiB 14 times. With --pin 47,
-  // 481.28 MiB stay, and the ring has 542.72 / 14 = 38.77 MiB, so that
-  // everything fits in 600 MiB.
+  // Everything but the weights and the ring needs 77 MiB. With --pin 50, half
+  // of the weights, 512 MiB, stay in RAM, and each pass reads the other 512
+  // MiB. The ring must hold the 32 MiB of a step and 4 MiB more, and a pass
+  // must fill it a whole number of times. It fills a ring of 512 / 14 = 36.57
+  // MiB 14 times. With --pin 47, 481.28 MiB stay in RAM, and the ring has
+  // 542.72 / 14 = 38.77 MiB, so everything fits in 600 MiB.
   RamLimit limit{600 * kMiB, "--ram gives"};
   limit.pinned = 50;
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
@@ -251,8 +251,9 @@ TEST(Budget, WithoutDiskTheWeightsMustFit) {
 }
 
 TEST(Budget, TheProcessGrowsWithTheVocabulary) {
-  // airrun took 12 MiB of private memory with a vocabulary of 2.4 MiB, and 4 MiB
-  // with one of 100 KiB.
+  // airrun took 12 MiB of private memory with a vocabulary of 2.4 MiB, and 4
+  // MiB with one of 100 KiB. The budget must have 8 MiB to spare, but not 16
+  // MiB.
   EXPECT_GT(processBytes(2400 * 1024), 12 * kMiB + 8 * kMiB);
   EXPECT_LT(processBytes(100 * 1024), 20 * kMiB);
   EXPECT_EQ(processBytes(UINT64_MAX), UINT64_MAX);

@@ -6,10 +6,9 @@
 namespace air::compiler {
 namespace {
 
-/// 4 GB of weights, of which 2 GB are read from a disk of 500 MB/s: 4 s without
-/// a codec. Of these, 1.8 GB can be coded, which saves 0.54 GB and leaves 2.92 s.
-/// Memory needs 0.4 s, so each of 2 cores is idle for 2.52 s. They decode for
-/// 0.9 s.
+/// Without a codec, the disk reads 2 of 4 GB of weights in 4 s. A codec saves
+/// 0.54 GB of that, so reading takes 2.92 s. Reading memory takes 0.4 s, so 2
+/// cores have 2.52 s each, of which decoding 1.8 GB takes 0.9 s.
 CodecQuestion question() {
   CodecQuestion asked;
   asked.streamedBytes = 2'000'000'000;
@@ -32,7 +31,7 @@ TEST(CodecChoice, TheCoresMustHaveTimeToDecode) {
   // 1.8 GB at 350 MB/s take 5.14 s of a core, and 2 cores have 5.04 s.
   asked.decodeRate = 350'000'000;
   EXPECT_FALSE(codecPays(asked));
-  asked.decodeRate = 360'000'000; // 5 s
+  asked.decodeRate = 360'000'000; // takes 5 s of a core
   EXPECT_TRUE(codecPays(asked));
   asked.cores = 1;
   EXPECT_FALSE(codecPays(asked));
@@ -40,7 +39,8 @@ TEST(CodecChoice, TheCoresMustHaveTimeToDecode) {
 
 TEST(CodecChoice, AFastDiskLeavesNoTime) {
   CodecQuestion asked = question();
-  // 1.46 GB take 0.41 s, as memory does.
+  // Reading takes 0.41 s from the disk and 0.4 s from memory, which leaves no
+  // time to decode.
   asked.diskBandwidth = 3'600'000'000;
   EXPECT_FALSE(codecPays(asked));
 }

@@ -19,8 +19,8 @@ TEST(CostModel, TheSlowestLinkLimits) {
 }
 
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
-  // Reading takes 100 ms and arithmetic 40 ms. A quarter of the arithmetic, 10
-  // ms, overlaps with reading, so the pass takes 130 ms.
+  // Reading takes 100 ms, and arithmetic takes 40 ms. A quarter of the shorter
+  // time, 10 ms, overlaps with the longer one, so the pass takes 130 ms.
   const LinkLoad reading = {"dram", 8'000'000'000, 80'000'000'000};
   const LinkLoad arithmetic = {"cpu", 4'000'000'000, 100'000'000'000};
   PassPrediction prediction = predictPass({reading, arithmetic});

@@ -15,7 +15,7 @@ constexpr uint64_t kGB = 1'000'000'000;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-/// A model of 10 GB: layers, and a table of 50,000 rows of 20 kB.
+/// A model of 10 GB: layers, and an embedding table of 50,000 rows of 20 kB.
 ModelNeeds model() {
   ModelNeeds needs;
   ClassNeeds layers;
@@ -100,8 +100,8 @@ TEST(Explain, AllInRam) {
   EXPECT_NEAR(all.links[0].bytesPerToken, 9e9 + 20e3, 1);
   // At the end of the context, 512 MiB of KV are read, too.
   EXPECT_NEAR(*all.decodeAtFullContext, 60e9 / (9e9 + 512.0 * kMiB), 1e-3);
-  // 512 tokens of 18 Gflop at 60 % of 8 cores of 100 Gflop/s take 19.2 s, longer
-  // than reading 9 GB from the disk.
+  // 512 tokens of 18 Gflop each take 19.2 s on 8 cores that reach 60 % of 100
+  // Gflop/s. Reading 9 GB from the disk takes less time.
   EXPECT_NEAR(*all.firstTokenWarm, 19.2, 0.01);
   EXPECT_NEAR(*all.firstTokenCold, 19.2, 0.01);
   EXPECT_FALSE(all.decodeFluid);
@@ -157,7 +157,7 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_NEAR(*all.firstTokenWarm, 0.1152, 0.001);
   EXPECT_NEAR(*all.firstTokenCold, 3.33, 0.34);
 
-  // VRAM for half of the model: the rest is in RAM.
+  // The VRAM holds only half of the model, and the RAM holds the rest.
   const Explanation half = explained(withGpu(6 * kGiB, 32 * kGiB));
   EXPECT_EQ(half.devices, Devices::Both);
   EXPECT_EQ(half.total.vram <= 6 * kGiB, true);
@@ -165,7 +165,7 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_GT(*half.gainOfVram, 0);
   EXPECT_EQ(*half.gainOfRam, 0);
   EXPECT_GE(*half.decodeFluid, *half.decode);
-  // If the RAM is a budget, the system takes no part of it.
+  // If the RAM is a budget, nothing of it is kept for the system.
   ExplainOptions budget;
   budget.isRamBudget = true;
   EXPECT_EQ(row(explained(withGpu(6 * kGiB, 32 * kGiB), budget), "system").ram,

@@ -15,8 +15,8 @@ using testing::HasSubstr;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kPage = 4096;
 
-/// Four segments of 64 MiB, which the steps 1 to 4 of 6 need one after the
-/// other.
+/// Four segments of 64 MiB. Of six steps, numbered from 0, steps 1 to 4 need
+/// one segment each.
 WeightProblem fourEqual() {
   WeightProblem problem;
   for (uint32_t step = 1; step <= 4; ++step) {
@@ -41,9 +41,9 @@ public:
   PageByPage(const WeightProblem &given, const WeightPlacement &plan)
       : problem(given), placement(plan), ring(plan.ringBytes / kPage) {}
 
-  /// Runs three passes in which each read is made as early as it may be. If a
-  /// read may begin too early, it then overwrites bytes that a step still
-  /// needs. Bytes that a step lacks even so are always read too late.
+  /// Runs three passes and makes each read as early as the placement allows. A
+  /// read that is allowed too early overwrites bytes that a step still needs. A
+  /// read that is allowed too late leaves a step without its bytes.
   void run() {
     const auto steps = int64_t{problem.steps};
     readUpTo(-1);
@@ -115,12 +115,11 @@ TEST(Placement, WhatFitsStays) {
   EXPECT_FALSE(placed(problem, 256 * kMiB - 1).reads.empty());
 }
 
-// The weights exceed the room of 192 MiB by 64 MiB. If a pass fills the ring
-// twice, it reads 128 MiB through a ring of 64 MiB, and the other 128 MiB of
-// weights stay in RAM. The ring then holds the 32 MiB that a step needs, and
-// has 32 MiB left to read ahead, of which 16 MiB would be enough. If a pass
-// filled the ring three times, it would read only 96 MiB, but its ring of 32
-// MiB could not hold the 24 MiB that a step needs and 16 MiB to read ahead.
+// The weights exceed the room of 192 MiB by 64 MiB. The ring should hold what a
+// step needs and 16 MiB more. If a pass fills the ring twice, it reads 128 MiB
+// through a ring of 64 MiB, which holds the 32 MiB of a step and 32 MiB more.
+// If it filled the ring three times, it would read only 96 MiB, but a ring of
+// 32 MiB could not hold the 24 MiB of a step and 16 MiB more.
 TEST(Placement, HalfOfEachSegmentStays) {
   const WeightPlacement placement = placed(fourEqual(), 192 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 32 * kMiB));
@@ -128,9 +127,9 @@ TEST(Placement, HalfOfEachSegmentStays) {
   EXPECT_EQ(placement.streamedBytes(), 128 * kMiB);
   EXPECT_EQ(placement.ramBytes(), 192 * kMiB);
   // The half of each segment that is not in RAM is read in 8 pieces of 4 MiB,
-  // and the ring holds 16 pieces. So the halves of the first two segments
-  // overwrite those of the last two. Steps 3 and 4 of the pass before have used
-  // these; counted from the end of its 6 steps, they are -3 and -2.
+  // and the ring holds 16 pieces. So the first two segments overwrite the last
+  // two, which steps 3 and 4 of the previous pass have used. Counted from the
+  // end of that pass of 6 steps, these are steps -3 and -2.
   ASSERT_EQ(placement.reads.size(), 32U);
   const int64_t after[] = {-3, -2, 1, 2};
   for (uint32_t i = 0; i < 32; ++i) {
@@ -141,10 +140,10 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
-// 16 of the 256 MiB do not fit. If a pass filled a ring of the wanted size, 32
-// MiB, twice, it would read 64 MiB, and 16 MiB of RAM would be idle. Instead,
-// it fills a ring of 16 MiB twice. Such a ring holds the 8 MiB of a step and 8
-// MiB more.
+// 16 of the 256 MiB do not fit. The ring should hold what a step needs and 16
+// MiB more. A pass that filled such a ring of 32 MiB twice would read 64 MiB
+// and leave 16 MiB of RAM idle. Instead, it fills a ring of 16 MiB twice, which
+// holds the 8 MiB of a step and 8 MiB more.
 TEST(Placement, AlmostEverythingStays) {
   const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
@@ -159,8 +158,8 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
 
-// In a model of 40 segments of 1 MiB, too, a pass reads twice the bytes that do
-// not fit, although the model is smaller than two rings of the wanted size.
+// With 40 segments of 1 MiB, a pass reads twice the bytes that do not fit, even
+// if that is less than two rings of the preferred size.
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -223,7 +222,7 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
     }
     order.back().first = read.offset + read.bytes;
   }
-  // Where runs of consecutive bytes end, and the step that needs them.
+  // The end of each run of consecutive bytes, and the step that needs the run.
   const std::vector<std::pair<uint64_t, uint32_t>> expected = {
       {16 * kMiB, 1}, {48 * kMiB, 1}, {32 * kMiB, 2}, {64 * kMiB, 2}};
   EXPECT_EQ(order, expected);
@@ -241,9 +240,8 @@ TEST(Placement, SmallAndSharedSegmentsStay) {
   EXPECT_EQ(leastBytes(problem), (68 + 3) * kMiB + 64 * 1024);
 }
 
-/// Divides a segment: one or two matrices whose rows several steps need one
-/// after the other. The chunks at the boundaries are needed by two steps. Returns
-/// the last step.
+/// Divides a segment of one or two matrices among several consecutive steps by
+/// rows. Two steps need the chunk at each boundary. Returns the last step.
 uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
   const uint32_t first = segment.firstStep;
   const uint32_t parts = 1 + random() % 5;
@@ -254,7 +252,7 @@ uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
                              (matrices * parts) / kMiB * kMiB;
       const uint64_t begin =
           segment.pieces.empty() ? 0 : segment.pieces.back().end;
-      // Most pages of the part's last chunk may be needed by the next part only.
+      // The step of the next part needs the pages from `middle` on, too.
       const uint64_t middle =
           std::max(begin, chunk - std::min(chunk, random() % 256 * kPage));
       if (middle > begin) {
@@ -317,7 +315,7 @@ TEST(Placement, EveryPageIsThereWhenItIsNeeded) {
   EXPECT_GT(streamed, 100);
 }
 
-// As above, but segments can only be read in whole chunks.
+// If a segment has a codec, every read of it must consist of whole chunks.
 TEST(Placement, CodedSegmentsAreReadInWholeChunks) {
   constexpr uint64_t kChunk = uint64_t{256} << 10;
   std::mt19937_64 random(8);
@@ -358,10 +356,10 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("does not end at a unit"));
 }
 
-/// The most pages that can stay in RAM if a pass fills the ring a whole number
-/// of times, found by trying all such numbers and many shares. A ring should
-/// hold what a step needs, and half as much again, but at least 16 MiB more. If
-/// a pass fills the ring twice, 4 MiB more are enough.
+/// The most pages that can stay in RAM, found by trying many shares and all
+/// numbers of times that a pass may fill the ring. The ring must hold what a
+/// step needs, and half of that or 16 MiB more, whichever is larger. If a pass
+/// fills the ring twice, 4 MiB more are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {
@@ -492,8 +490,8 @@ TEST(Placement, EveryShareCanBePinned) {
   }
 }
 
-// The 405B shape in Q4_K_M, in round numbers: 126 layers of 4 segments, and a
-// head.
+// A model of 405 billion weights in Q4_K_M, with rounded sizes: 126 layers of 4
+// segments each, and a head.
 TEST(Placement, ReadsOfALargeModelAreBounded) {
   WeightProblem problem;
   for (uint32_t layer = 0; layer < 126; ++layer) {
@@ -507,8 +505,8 @@ TEST(Placement, ReadsOfALargeModelAreBounded) {
   ++problem.steps;
   const WeightPlacement placement = placed(problem, 20 * 1024 * kMiB);
   EXPECT_LE(placement.reads.size(), 16384 + problem.weights.size());
-  // The weights take 232.5 GiB. The RAM of 20 GiB holds a ring for some steps,
-  // and as many of the weights as fit beside it.
+  // The weights take 232.5 GiB. A ring and at least 15.5 GiB of them must fit
+  // in 20 GiB of RAM.
   EXPECT_LT(placement.streamedBytes(), 217 * 1024 * kMiB);
 }
 

@@ -18,8 +18,9 @@ uint64_t gigabytes(double count) {
   return static_cast<uint64_t>(count * static_cast<double>(kGB));
 }
 
-/// A model of one class of `size` GB, whose steps are so small that the ring
-/// hardly takes room, and one phase of one token. Rates are in GB/s.
+/// A problem with one class of `size` GB, and one phase with one token per
+/// pass. The steps are so small that the ring takes hardly any room. Rates are
+/// in GB/s.
 ResidencyProblem model(double size, LinkRates rates) {
   ResidencyProblem problem;
   WeightClass weights;
@@ -56,9 +57,9 @@ double fluid(const ResidencyProblem &problem) {
 
 // ---- cases that were computed by hand ---------------------------------------
 
-// RAM of 5.5 GB for 8.5 GB of weights: 3.0 GB come from the disk, at 3.5 GB/s.
-// The ring of 16 MiB leaves room for 17 MB less of the weights, and reading
-// these takes another 5 ms.
+// Of 8.5 GB of weights, 5.5 GB fit in RAM. Reading the other 3.0 GB from the
+// disk at 3.5 GB/s takes 857 ms. The ring of 16 MiB displaces another 17 MB,
+// which take 5 ms.
 TEST(ResidencySolver, PinsWhatFits) {
   const ResidencyProblem problem = model(8.5, {3.5, 0, 41, 0}, 0, 5.5);
   const Residency best = *solveResidency(problem, Schedule::Serial);
@@ -215,10 +216,10 @@ TEST(ResidencySolver, AllLayersHaveTheSameShares) {
               static_cast<double>(best.classes[1].disk) / 3e9, 1e-5);
 }
 
-// A class of 6 GB with steps of 1 MB, and one of 3 GB with steps of 1 GB. 4 GB
-// of the two must be streamed. With equal shares, the ring takes 44 % of 1 GB
-// and half as much again, or 0.67 GB. If only the first class is streamed, the
-// ring takes 17 MB.
+// A class of 6 GB has steps of 1 MB, and one of 3 GB has steps of 1 GB. The RAM
+// has 5 GB, so 4 GB are streamed. If that is 44 % of each class, the ring takes
+// 44 % of 1 GB and half as much again, or 0.67 GB. If only the first class is
+// streamed, it takes 17 MB.
 TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   ResidencyProblem problem = model(6, {3, 0, 60, 0}, 0, 5);
   WeightClass ffn = problem.classes[0];
@@ -228,8 +229,8 @@ TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   const Residency uneven = *solveResidency(problem, Schedule::Serial);
   EXPECT_LT(uneven.classes[1].disk, 20 * kMB);
   EXPECT_NEAR(uneven.seconds, 4.017 / 3, 0.001);
-  // If the share f of each class is on the disk, 9 (1 - f) GB of weights and a
-  // ring of 1.5 f GB take the 5 GB of RAM, so f = 4 / 7.5.
+  // A plan keeps the same share f of each class on the disk. Then 9 (1 - f) GB
+  // of weights and a ring of 1.5 f GB take the 5 GB of RAM, so f = 4 / 7.5.
   problem.isForPlan = true;
   EXPECT_NEAR(solveResidency(problem, Schedule::Serial)->seconds,
               9 * (4 / 7.5) / 3, 0.001);
@@ -315,9 +316,8 @@ TEST(ResidencySolver, PromptsAreLimitedByArithmetic) {
 /// The shares of a class in the tiers V, RC, RG, SC and SG (ResidencySolver.h).
 using Shares = std::array<double, 5>;
 
-/// The time of a pass, written down from the description in the header, for
-/// problems with one phase of one token. Returns infinity if a capacity is
-/// exceeded.
+/// The time of a pass, computed as ResidencySolver.h describes it, for problems
+/// with one phase of one token. Returns infinity if a capacity is exceeded.
 double timeOf(const ResidencyProblem &problem, Schedule schedule,
               const std::vector<Shares> &shares) {
   constexpr double kNever = std::numeric_limits<double>::infinity();
@@ -351,7 +351,7 @@ double timeOf(const ResidencyProblem &problem, Schedule schedule,
   const double ring =
       part == 0 ? 0
                 : part + std::max(part / 2, static_cast<double>(kReadAhead));
-  // Sums of shares are exact to less than a byte.
+  // Rounding may make a sum too large by less than a byte.
   if (vram > limit(problem.vram) + 1 || ram + ring > limit(problem.ram) + 1 ||
       streamed > limit(problem.disk) + 1) {
     return kNever;
@@ -432,9 +432,9 @@ std::vector<Shares> sharesOf(const ResidencyProblem &problem,
   return all;
 }
 
-/// A time that no placement can beat: what exceeds VRAM and RAM must come from
-/// the disk, and what is touched must be read by some device. All of a gathered
-/// class may be on the disk.
+/// A lower bound for the time of any placement: what exceeds VRAM and RAM is
+/// read from the disk, and the devices read all weights. Gathered classes are
+/// not counted.
 double boundOf(const ResidencyProblem &problem, Schedule schedule) {
   double dense = 0;
   for (const WeightClass &weights : problem.classes) {
@@ -477,7 +477,7 @@ TEST(ResidencySolver, IsNeverWorseThanAnyPlacementOnAGrid) {
       }
       ASSERT_TRUE(solved) << solved.status().message();
       feasible += 1;
-      // Differences of a ten-thousandth do not count.
+      // The solver's time may exceed the best one by 0.02 %.
       EXPECT_LE(solved->seconds, best * (1 + 2e-4));
       EXPECT_GE(solved->seconds, boundOf(problem, schedule) * (1 - 1e-6));
       // timeOf() confirms that the placement fits, and takes the time that the
@@ -532,8 +532,7 @@ TEST(ResidencySolver, UnknownRatesAreNotLimits) {
   const Residency best = *solveResidency(problem, Schedule::Serial);
   EXPECT_EQ(best.seconds, 0);
   EXPECT_EQ(best.loads[0].limit, "");
-  // Nevertheless, the solution keeps as much in RAM as fits there, so that it
-  // reads as little as possible from the disk.
+  // Without rates, too, as much as fits is kept in RAM.
   EXPECT_NEAR(static_cast<double>(best.classes[0].ram), 6e9, 0.02e9);
 }
 

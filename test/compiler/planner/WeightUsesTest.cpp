@@ -55,8 +55,8 @@ TEST(WeightUses, AChunkIsReadForTheFirstStep) {
               ElementsAre(Piece(5, 5, 5), Piece(8, 5, 6), Piece(10.5, 6, 6)));
 }
 
-// The programs cut the rows at different places: step 5 reads up to 3 pages in
-// one, and up to 5 in the other.
+// The programs cut the rows at different places: step 5 reads 3 pages in one
+// program, and 5 pages in the other.
 TEST(WeightUses, ProgramsMayCutElsewhere) {
   const WeightSegment segment = dividedSegment(16 * kPage, kChunk,
                                                {{0, 3 * kPage, 5},
@@ -67,8 +67,8 @@ TEST(WeightUses, ProgramsMayCutElsewhere) {
               ElementsAre(Piece(3, 5, 5), Piece(8, 5, 6), Piece(16, 6, 6)));
 }
 
-// Step 1 alone reads the norm. All of the steps 1 to 3 read the bias, a page
-// and a half, and they share the rows of two matrices.
+// Only step 1 reads the norm. Steps 1 to 3 all read the bias, which takes a
+// page and a half. Each of them reads a third of the rows of two matrices.
 TEST(WeightUses, VectorsOfLaterStepsStay) {
   std::vector<WeightUse> uses = {{0, 100, 1, true}};
   for (uint32_t step = 1; step <= 3; ++step) {

@@ -6,9 +6,9 @@
 //           at 1344
 //   second  has v (16 bytes) at 0; w, which its step binds too, is in first
 // The segment of the kernels follows. The executable lists each kernel once,
-// sorted by name. A step of kind embed only gathers rows: of the tensors that it
-// binds, t is a table at the end, and h is in the segment of the head, which
-// reads all of it.
+// sorted by name. A step of kind embed only gathers rows, here of t and of h. t
+// is in a table at the end, and h in the segment of the head, which reads all
+// of it.
 
 // CHECK-DAG: plan.tensor @n {{.*}} bytes 40 in @first at 0
 // CHECK-DAG: plan.tensor @w {{.*}} bytes 1280 in @first at 64

@@ -6,11 +6,12 @@
 // RUN: air-opt %s --split-input-file --place-weights="vocabulary-bytes=1024 ram=260000000 pin=75" 2>/dev/null | FileCheck %s --check-prefix=PIN
 
 // The plan needs RAM for 1000 + 24 bytes of weights and an embedding table of
-// 400 bytes, all of which take a page each; a KV cache of 3 slots x 2 pages (for
-// 100 tokens) x 16384 bytes = 98304 bytes; an arena of 4096 bytes; 64 bytes of
-// scratch (the maximum over the dispatches) for each of 8 threads; 500 bytes of
-// kernels; and, for the process, 16 MiB and 4 times the vocabulary. Half of the
-// machine's 40 MiB would be enough, so there is one placement.
+// 400 bytes, all of which take a page each; a KV cache of 3 slots x 2 pages
+// (for 100 tokens) x 16384 bytes = 98304 bytes; an arena of 4096 bytes; 64
+// bytes of scratch (the maximum over the dispatches) for each of 8 threads; 500
+// bytes of kernels; and, for the process, 16 MiB and 4 x 1024 bytes for the
+// vocabulary. Half of the machine's 40 MiB would be enough, so there is one
+// placement.
 
 // CHECK: plan.placement resident [1000, 24, 500, 400] ring 0 {
 // CHECK-NEXT: plan.budget ram bytes 41943040
@@ -65,7 +66,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // MiB. Half of each of the large segments stays in RAM. The other halves are
 // read in 8 pieces each, through a ring of two halves (see
 // test/compiler/planner/PlacementTest.cpp). The rows of the table are gathered
-// from the file. 90, 75 and 50 % of the RAM are enough, too.
+// from the file. Three more placements take 90, 75 and 50 % of the RAM.
 
 // CHECK: plan.placement resident [1000, 33554432, 33554432, 33554432, 33554432, 500, 0] ring 67108864 {{{$}}
 // CHECK-NEXT: plan.budget ram bytes 218215412

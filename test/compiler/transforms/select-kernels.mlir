@@ -46,9 +46,10 @@
 // bytes.
 // CHECK-NEXT: kv_page_bytes = 16384 : i64, op = "rope_append", rope = "norm", rope_dim = 32 : i64} (<read_write buffer @qkv>, <read buffer @angles>, <write kv 0>)
 // CHECK: plan.step attn layer 0 "layer.0.attn"
-// A context of 2048 positions is divided into 2 ranges of 16 pages of 64. A row
-// of @attn_states holds a state for each of the 2 ranges and 4 heads. A state
-// has 34 floats: 32 sums, the largest score and the sum of the weights.
+// A context of 2048 positions is divided into 2 ranges of 16 pages of 64
+// positions. A row of @attn_states holds a state for each of the 2 ranges and 4
+// heads. A state has 34 floats: 32 sums, the largest score and the sum of the
+// weights.
 // CHECK-NEXT: op = "attention", ranges = 2 : i64, {{.*}} (<read buffer @qkv>, <read kv 0>, <write buffer @attn_states>)
 // CHECK-NEXT: op = "attention_merge", ranges = 2 : i64} (<read buffer @attn_states>, <write buffer @heads>)
 // CHECK: plan.step attn_out layer 0 "layer.0.attn_out"
@@ -202,7 +203,7 @@ module {
 
 // The model has BF16 weights, and the target multiplies bfloat16. With few
 // tokens, matmuls read float32. With many, each input is rounded to bfloat16
-// once, to 16 words per 32 columns and one word for the factor of the row.
+// once. A row then takes 16 words per 32 columns, and one word for its factor.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
 // PAIRS-DAG: plan.buffer @normed row 48

@@ -1,9 +1,9 @@
 // RUN: air-opt %s --split-input-file --verify-diagnostics --split-steps="part-bytes=1500" | FileCheck %s
 // RUN: air-opt %s --split-input-file --verify-diagnostics --split-steps | FileCheck %s --check-prefix=WHOLE
 
-// g and u have 64 rows of 8 F32. Two such rows take 64 bytes, so the step reads
-// 4096 bytes of weights, which is 3 parts of about 1365 bytes. Cuts after 21
-// and 42 rows would be best:
+// g and u have 64 rows of 8 F32. A row of both takes 64 bytes, so the step
+// reads 4096 bytes of weights, which is 3 parts of about 1365 bytes. Cuts after
+// 21 and 42 rows would be best, but no tile is cut:
 //   m1    has 4 tiles of 16 rows; the cuts are after 1 and after 3 tiles
 //   m9+   has 2 tiles of 32 rows; both cuts are after 1 tile, so the second one
 //         is left out, in m1 too

@@ -88,7 +88,7 @@ module {
 
 // -----
 
-// Only rows of a table are gathered; no step reads all of it.
+// Steps may only gather rows of a table, never read all of it.
 
 // expected-error @+1 {{step '0' reads all of tensor 'a', which is in a table}}
 module {
@@ -147,8 +147,8 @@ module {
 
 // -----
 
-// Placements are checked by the rules of planner/Placement.h. The second read
-// may begin while step 0 still uses what the first has put into the ring.
+// A placement must satisfy the rules of planner/Placement.h. Here the second
+// read may begin while step 0 still uses the bytes of the first one.
 
 // expected-error @+1 {{placement 1: read 1 may overwrite what read 0 has put into the ring before step 0 has run}}
 module {
@@ -272,7 +272,7 @@ module {
 
 // -----
 
-// The item for the weights states less than what stays in RAM.
+// The budget item "weights" states fewer bytes than stay in RAM.
 
 // expected-error @+1 {{placement 0: the weights and the ring take 16384 bytes of the 12288 that are left for them}}
 module {

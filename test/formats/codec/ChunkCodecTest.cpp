@@ -14,7 +14,7 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-/// Numbers of a normal distribution as bfloat16, as the weights of a model are.
+/// Normally distributed numbers as bfloat16, like the weights of a model.
 Bytes normalNumbers(size_t bytes, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0.0F, 0.02F);
@@ -60,7 +60,7 @@ protected:
     Result<Bytes> back = decoded(GetParam(), coded, raw.size());
     ASSERT_TRUE(back) << raw.size() << ": " << back.status().message();
     ASSERT_EQ(*back, raw) << raw.size();
-    // Zeros up to a whole page follow in a file.
+    // In a file, a chunk is followed by zeros, which the decoder must ignore.
     coded.resize(coded.size() + 100);
     back = decoded(GetParam(), coded, raw.size());
     ASSERT_TRUE(back) << back.status().message();
@@ -94,9 +94,9 @@ TEST_P(EveryCodec, SpecialValuesComeBack) {
   expectSame(nans);
 }
 
-// The exponent of a normally distributed number has an entropy of about 2.6
-// bits, so that 10.6 of 16 bits are left. A fixed code of 3 bits with escapes
-// takes 11 + 8 * 1.6 % bits, which is 0.695 of 16.
+// The 8-bit exponents of these numbers have an entropy of about 2.6 bits, so
+// 10.6 of 16 bits would do. A code of 3 bits, with 8 more for 1.6 % of the
+// exponents, takes 11.1 bits, or 0.695 of 16.
 TEST_P(EveryCodec, NormalNumbersBecomeSmaller) {
   const Bytes raw = normalNumbers(256 << 10, 1);
   EXPECT_LT(static_cast<double>(encoded(raw).size()),
@@ -138,17 +138,17 @@ INSTANTIATE_TEST_SUITE_P(Codecs, EveryCodec,
                                       : std::string("Planes");
                          });
 
-/// Fields at known places, by docs/plan-format.md.
+/// Checks the fields whose places docs/plan-format.md states.
 TEST(Planes, HasTheDocumentedForm) {
-  // 128 values of exponent 120, but number 17 has exponent 3, and all others
-  // have the 7 bits of their number as significand and are negative.
+  // 128 negative numbers. Their exponent is 120, but that of number 17 is 3.
+  // The significand of number i is i.
   Bytes raw;
   for (uint32_t i = 0; i < 128; ++i) {
     const uint32_t value = 0x8000U | ((i == 17 ? 3U : 120U) << 7U) | i;
     raw.push_back(static_cast<uint8_t>(value));
     raw.push_back(static_cast<uint8_t>(value >> 8U));
   }
-  // Seven other exponents, more frequent than 3 and less than 120.
+  // Another 13 exponents, each more frequent than 3 and less frequent than 120.
   for (uint32_t i = 0; i < 128; ++i) {
     const uint32_t value = (i % 2 == 0 ? 120U : 100U + i % 13) << 7U;
     raw.push_back(static_cast<uint8_t>(value));
@@ -156,10 +156,11 @@ TEST(Planes, HasTheDocumentedForm) {
   }
   const Result<Bytes> coded = encodeChunk(ChunkCodec::Planes, raw);
   ASSERT_TRUE(coded);
-  EXPECT_EQ((*coded)[0], 120); // code 0
+  EXPECT_EQ((*coded)[0], 120); // code 0 means exponent 120
   EXPECT_EQ((*coded)[7], 0);
   EXPECT_EQ((*coded)[16 + 5], 0x80 | 5);
-  // Value 17 is bit 1 of byte 2 of each of the three words of the first block.
+  // Number 17 has the escape code 7, so its bit is set in all three words of
+  // the first block: bit 1 of byte 2.
   const size_t codes = 16 + 256;
   for (size_t word = 0; word < 3; ++word) {
     for (size_t byte = 0; byte < 8; ++byte) {
@@ -167,7 +168,7 @@ TEST(Planes, HasTheDocumentedForm) {
     }
   }
   EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the first escape
-  // What follows the last whole block of 64 values comes last.
+  // Bytes after the last whole block of 64 values are stored as they are.
   const size_t coded256 = coded->size();
   raw.insert(raw.end(), {1, 2, 3});
   const Result<Bytes> longer = encodeChunk(ChunkCodec::Planes, raw);
@@ -176,7 +177,7 @@ TEST(Planes, HasTheDocumentedForm) {
   EXPECT_EQ(longer->back(), 3);
 }
 
-/// This machine may have only some of the instruction sets.
+/// Skips the instruction sets that this machine lacks.
 TEST(Planes, EveryInstructionSetDecodesTheSame) {
   Bytes raw = normalNumbers(size_t{128} * 37, 3);
   const Bytes noise = randomBytes(1000, 4); // has many escapes

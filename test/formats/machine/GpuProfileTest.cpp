@@ -41,7 +41,7 @@ TEST(GpuProfile, EveryNameIsAMachineWithAHost) {
     EXPECT_GT(gpu.memoryBandwidth, machine->memoryBandwidth) << gpu.name;
     EXPECT_LT(gpu.transferBandwidth, 63'000'000'000u) << gpu.name;
     EXPECT_GT(gpu.transferBandwidth, machine->diskBandwidth) << gpu.name;
-    // Each of them reaches more than 8 teraflops, and none exceeds the dense
+    // Each GPU reaches more than 8 teraflops, and none exceeds the dense
     // float16 rate of a B200.
     EXPECT_GT(gpu.f16Ops, 8'000'000'000'000u) << gpu.name;
     EXPECT_LE(gpu.f16Ops, 2'250'000'000'000'000u) << gpu.name;
@@ -63,10 +63,10 @@ TEST(GpuProfile, EveryNameIsAMachineWithAHost) {
                   "t4"));
 }
 
-// The figures are what owners of these cards report, not the table's: nvidia-smi
-// lists 24,564 MiB for an RTX 4090 and 15,360 MiB for a T4, of which the driver
-// keeps up to 7 % for itself; measured reads of the VRAM of an RTX 4090 are 920
-// to 950 GB/s, and copies to it over PCIe 4.0 are 25 to 26.5 GB/s.
+// The expected figures are what owners of these cards report. nvidia-smi lists
+// 24,564 MiB for an RTX 4090 and 15,360 MiB for a T4, of which the driver keeps
+// up to 7 % for itself. Programs read the VRAM of an RTX 4090 at 920 to 950
+// GB/s, and copy to it over PCIe 4.0 at 25 to 26.5 GB/s.
 TEST(GpuProfile, RatesAreThoseThatProgramsReach) {
   const MachineProfile desktop = *resolveMachine("rtx4090");
   EXPECT_NEAR(static_cast<double>(gpuOf(desktop).memoryBytes) / (1 << 20),

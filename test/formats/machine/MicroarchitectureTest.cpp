@@ -55,7 +55,7 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
                                             "zen3", "zen4", "zen5"));
 }
 
-// Families and models of products. Sources: LLVM's getHostCPUName() and the
+// The families and models of CPUs are from LLVM's getHostCPUName() and the
 // kernel's intel-family.h.
 TEST(Microarchitecture, KnowsTheNumbersOfProducts) {
   const struct {

@@ -79,7 +79,7 @@ TEST(ProbeCache, TheMachineKeepsWhatWasNotMeasured) {
   ASSERT_TRUE(measured) << measured.status().message();
   MachineProfile expected = example().profile;
   expected.memoryBytes = 7;
-  // A plan does not record it, so it must not be part of the fingerprint.
+  // The fingerprint must not cover the disk curve, which no plan records.
   expected.diskCurve = {};
   EXPECT_EQ(*measured, expected);
 }

@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 namespace {
 
-constexpr uint64_t kChunk = uint64_t{256} << 10; ///< of weights
+constexpr uint64_t kChunk = uint64_t{256} << 10; ///< bytes per chunk
 constexpr uint64_t kRawBytes = 3 * kChunk + 5000;
 
 class CodedSegments : public testing::TestWithParam<plan::Codec> {
@@ -27,8 +27,8 @@ protected:
   ~CodedSegments() override { std::filesystem::remove(path); }
 
   /// A plan with one placement, which keeps everything in RAM. The layer has
-  /// three chunks of numbers with similar exponents, the last one of which has
-  /// random bytes instead, and a short fourth one.
+  /// two chunks of numbers with similar exponents, a third chunk of random
+  /// bytes, and a short fourth one.
   void makePlan() {
     small = makeSmallPlan();
     std::vector<uint8_t> &bytes = small.segments[0];
@@ -134,8 +134,8 @@ TEST_P(CodedSegments, ADamagedChunkIsNoticed) {
   EXPECT_THAT(status.message(), HasSubstr("chunk 0 of segment 0"));
 }
 
-// A prediction that depends on stored sizes may name a limit with fewer letters
-// than before.
+// A prediction that depends on the stored sizes may change at the end, and then
+// name a limit with a shorter name.
 TEST_P(CodedSegments, TextsMayBecomeShorterAtTheEndButNotLonger) {
   makePlan();
   const auto append = [](plan::PlanT &plan) {

@@ -19,7 +19,7 @@ void splitHead(P &p) {
 
 namespace {
 
-/// A case that modifies the plan whose head is divided.
+/// Divides the head of the plan and then applies `change`.
 template <typename F> Change inParts(F change) {
   return in([change](P &p) {
     splitHead(p);
@@ -76,7 +76,7 @@ std::vector<Case> partCases() {
        })},
       {"plan.dispatch.parts",
        inParts([](P &p) { p.programs[0]->steps[kHeadStep + 1]->layer = 0; })},
-      // Another dispatch between the parts.
+      // Another dispatch must not come between the parts.
       {"plan.dispatch.parts", inParts([](P &p) {
          auto &dispatches = p.programs[0]->steps[kHeadStep + 1]->dispatches;
          dispatches.insert(

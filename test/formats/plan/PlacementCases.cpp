@@ -49,9 +49,9 @@ void threePages(SmallPlan &small) {
   }
 }
 
-/// Codes the layer of threePages(). Its first chunk has two pages, and the second
-/// one page; both are stored as they are. The second placement reads all of it,
-/// the first page by itself.
+/// Gives the layer of threePages() a codec. Its first chunk has two pages, and
+/// the second one page; both are stored as they are. The second placement reads
+/// the whole layer, with a read of its own for the first page.
 void codedPages(SmallPlan &small) {
   threePages(small);
   P &p = small.plan;
@@ -164,7 +164,7 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { p.resident[0] = 1; })},
       {"plan.placement.resident",
        inStreamed([](Placement &p) { p.resident[0] = kPlanPageBytes; })},
-      // Kernels and tables are not divided.
+      // Kernels must be in RAM, and a table is either all in RAM or not at all.
       {"plan.placement.resident",
        inStreamed([](Placement &p) { p.resident[2] = 0; })},
       {"plan.placement.resident",
@@ -249,14 +249,14 @@ std::vector<Case> placementCases() {
       {"plan.stream.overrun",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // The last page of the first part is also the first one of the second.
+         // Both parts need this page, but only the second part's read has it.
          p.reads[1]->bytes -= kPlanPageBytes;
          p.reads[2]->offset -= kPlanPageBytes;
          p.reads[2]->bytes += kPlanPageBytes;
          p.reads[2]->ring_offset -= kPlanPageBytes;
        })},
       {"plan.stream.before", inHeadParts([](Placement &p) {
-         // One read for both parts.
+         // One read must not serve both parts.
          p.reads[1]->bytes += p.reads[2]->bytes;
          p.reads.pop_back();
        })},
@@ -275,7 +275,7 @@ std::vector<Case> placementCases() {
       {"plan.budget.item",
        in([](P &p) { p.placements[0]->items[2]->tier = plan::Tier::Disk; })},
       {"plan.budget.item",
-       inStreamed([](Placement &p) { p.items.pop_back(); })}, // the ring
+       inStreamed([](Placement &p) { p.items.pop_back(); })}, // no ring
       {"plan.budget.bytes",
        in([](P &p) { p.placements[0]->items[0]->bytes = 100; })},
       {"plan.budget.bytes",
@@ -325,7 +325,7 @@ std::vector<Case> placementCases() {
       {"plan.prediction.bytes", in([](P &p) {
          p.placements[0]->predictions[0]->links[0]->bytes_per_pass = 1000;
        })},
-      // The two reads have two pages.
+      // The two reads have two pages, and the prediction states a byte less.
       {"plan.prediction.bytes", inStreamed([](Placement &p) {
          p.predictions[0]->links[1]->bytes_per_pass = 2 * kPlanPageBytes - 1;
        })},

@@ -37,7 +37,7 @@ inline plan::BindingT &bindingOf(plan::PlanT &p, uint32_t step,
 
 using P = plan::PlanT;
 
-/// The cases of the rules for placements, and plans that satisfy them.
+/// Changes that break a rule for placements, and changes that break none.
 std::vector<Case> placementCases();
 std::vector<Change> validPlacements();
 
@@ -45,12 +45,11 @@ std::vector<Change> validPlacements();
 /// matrix of 40 rows. The second tile has 8 rows.
 void splitHead(plan::PlanT &p);
 
-/// The cases of the rules for parts, and plans that satisfy them.
+/// Changes that break a rule for parts, and changes that break none.
 std::vector<Case> partCases();
 std::vector<Change> validParts();
 
-/// Test cases for the rules on reference plans: changes that break a rule, and
-/// changes after which the plan still satisfies all of them.
+/// Changes that break a rule for reference plans, and changes that break none.
 std::vector<Case> referenceCases();
 std::vector<Change> validReferences();
 

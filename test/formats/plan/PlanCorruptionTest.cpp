@@ -114,8 +114,8 @@ TEST(PlanCorruption, MisalignedNumbersAreRefused) {
   ASSERT_TRUE(verifyStructure(metadata).isOk());
   const auto *placement = reinterpret_cast<const flatbuffers::Table *>(
       plan::GetPlan(metadata.data())->placements()->Get(0));
-  // The offset to the list is relative to the place where it is stored. 4 bytes
-  // further, the first number's low half is taken for the length.
+  // The test adds 4 to the offset of the list, so that the low half of its
+  // first number is taken for its length.
   const auto at = static_cast<size_t>(
       reinterpret_cast<const uint8_t *>(placement) +
       placement->GetOptionalFieldOffset(plan::Placement::VT_RESIDENT) -

@@ -52,9 +52,9 @@ private:
     size_t bytes;
   };
   struct List {
-    size_t at; // of the list's length; the elements follow it
+    size_t at; // place of the length, before the elements
     size_t elementBytes;
-    bool isOfOffsets; // elements are offsets from their own places
+    bool isOfOffsets; // each is an offset from its own place
   };
   struct Finder;
 

@@ -4,7 +4,7 @@
 //
 // Opens COUNT damaged copies of the plan, or of the small plan of the unit
 // tests, and prints how many were accepted and refused. Ends with code 1 at the
-// first error that is not one of a damaged plan.
+// first copy for which PlanMutator::tryOne() finds something wrong.
 //
 //===----------------------------------------------------------------------===//
 #include "PlanMutator.h"

@@ -266,7 +266,7 @@ std::vector<Case> segmentCases() {
        })},
       {"plan.segment.codec", in([](P &p) { codeSegment(p, 2); })},
       {"plan.segment.codec", in([](P &p) {
-         // The step that gathers reads the head's matrix.
+         // Step 0 gathers rows from the head's segment, which has a codec.
          codeSegment(p, 1);
          for (const auto &program : p.programs) {
            for (const auto &binding :
@@ -563,7 +563,7 @@ std::vector<Case> readCases() {
          bindingOf(p, 4, 0, 1).index = 0;
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
-      // A step that gathers rows does not need the segment.
+      // The head only gathers rows, so no step needs its segment.
       {"plan.read.used",
        in([](P &p) { p.programs[0]->steps[4]->kind = plan::StepKind::Embed; })},
       {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},
@@ -573,7 +573,7 @@ std::vector<Case> readCases() {
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
       {"plan.table", in([](P &p) {
-         // An embedding in the second program is not gathered.
+         // In the second program, a step that does not gather binds the table.
          p.programs[1]->steps[0]->kind = plan::StepKind::MatMul;
        })},
   };

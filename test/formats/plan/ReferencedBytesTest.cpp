@@ -70,8 +70,8 @@ TEST_F(ReferencedBytesTest, AreThoseOfThePlanThatStoresThem) {
   }
 }
 
-// Makes random ranges of segments, in runs of any size. The bytes must be the
-// same as in the whole segment.
+// Requests random ranges of segments, in runs of random sizes. The bytes must
+// be the same as in the whole segment.
 TEST_F(ReferencedBytesTest, AnyRangeInRunsOfAnySize) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());

@@ -250,8 +250,8 @@ void addPlacements(plan::PlanT &plan) {
   addPrediction(addPlacement(plan, all, 0, uint64_t{1} << 20), false);
   plan::PlacementT &streamed =
       addPlacement(plan, {0, 0, all[2], 0}, kPlanPageBytes, uint64_t{1} << 19);
-  // The layer's page may be read when the last step of the pass before, the
-  // head, has run, and the head's page when step 3, attn_out, has run.
+  // The layer's page may be read after the head, the last step of the previous
+  // pass. The head's page may be read after step 3, attn_out.
   addRead(streamed, 0, 1, -1);
   addRead(streamed, 1, 4, 3);
   addPrediction(streamed, true);

@@ -527,8 +527,8 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
     SequenceId sequence = *session->newSequence();
     std::vector<int32_t> tokens = someTokens(60);
     std::vector<int32_t> sofar;
-    // Passes with more outputs than one run of the head computes, with one, and
-    // with none. The head's weights are not read in the last kind.
+    // Some passes request more outputs than one run of the head computes, and
+    // some request none. Those without outputs do not read the head's weights.
     uint64_t heads = 0;
     for (size_t begin = 0; begin < tokens.size();) {
       size_t count =
@@ -603,8 +603,8 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   ASSERT_TRUE(run().isOk());
   EXPECT_EQ(session->streaming()->counters().placement, 1U);
   ASSERT_TRUE(run().isOk());
-  // Less than any placement needs: the request fails, and a later one works
-  // when there is memory again.
+  // With less memory than any placement needs, a request fails, but a later one
+  // works when there is memory again.
   setMemory(needed / 2);
   EXPECT_EQ(run().code(), ErrorCode::DoesNotFit);
   setMemory(needed + 4096);

@@ -11,12 +11,11 @@
 
 namespace air::codegen::test {
 
-/// Random activations with k columns. Apart from outliers, their magnitudes go
-/// up to about `largest`. The rows are of several kinds, which formats with
-/// block scales or with a limited exponent range easily get wrong: rows in
-/// which all numbers are tiny, huge or 0, rows in which neighbouring blocks
-/// differ greatly in magnitude, and rows of moderate numbers with one outlier
-/// of 2^8 * `largest`.
+/// Random activations with k columns. Their magnitudes go up to about
+/// `largest`, except for outliers. Some kinds of rows are difficult for formats
+/// with block scales or a limited exponent range: rows of tiny numbers, of huge
+/// numbers or of zeros, rows whose neighbouring blocks differ greatly in
+/// magnitude, and rows with one outlier of 2^8 * `largest`.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
 
 /// The largest error of each number of `x` in a packed format, according to the

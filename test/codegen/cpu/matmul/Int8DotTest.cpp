@@ -29,8 +29,8 @@ constexpr const char *kRunner = nullptr;
 
 constexpr int64_t kRows = 16;
 constexpr int64_t kWordBytes = 4 * kRows;
-/// The number of words per sum. A sum of so many words does not fit in 16 bits,
-/// unless weights have very few bits.
+/// A sum adds up this many words of four products each. The total does not fit
+/// in 16 bits, unless weights have very few bits.
 constexpr int64_t kWords = 20;
 constexpr int kStart = -1000;
 
@@ -117,9 +117,9 @@ void emit(KernelBuilder &b) {
   });
 }
 
-/// `bias` is the target's targetInt8Bias(). If it is not 0, the target's weight
-/// bytes are unsigned, and `bias` is subtracted from each 8-bit weight. The
-/// expected sums are those of the weights after this subtraction.
+/// If `bias`, the target's targetInt8Bias(), is not 0, the target's weight
+/// bytes are unsigned. The expected sums are those after `bias` has been
+/// subtracted from each 8-bit weight.
 KernelCase makeCase(int bias, Random &random) {
   KernelCase test;
   test.label = "byte products";

@@ -21,14 +21,14 @@ StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
   return {loads, hint, distance, static_cast<uint64_t>(gigabytes * 1e9)};
 }
 
-/// Two cores of an EPYC of family 25, model 17 (Zen 4), with rates that were
-/// measured there. At 3.69 GHz, a core executes 3.7 G/s of 512-bit byte dot
-/// products, which is one per cycle. In a loop with one AND per dot product, a
-/// dot product takes 1.2 cycles; with one AND and one shift, it takes 1.5. The
-/// loop of byte_dot_mixed has one AND and half a shift per dot product, so it
-/// should take about 1.35 cycles per dot product. One core alone reads 29 GB/s
-/// from memory, and two cores together read 57 GB/s. A thread loses 0.7 to 0.9
-/// us when it starts to read a new tile.
+/// Two cores of an EPYC of family 25, model 17 (Zen 4), with measured rates. At
+/// 3.69 GHz, a core executes 3.7 G/s of 512-bit byte dot products, which is one
+/// per cycle. In a loop with one AND per dot product, a dot product takes 1.2
+/// cycles; with one AND and one shift, it takes 1.5. The loop behind
+/// byteDotMixed has one AND and half a shift per dot product, so it should take
+/// about 1.35 cycles per dot product. One core reads 29 GB/s from memory, and
+/// two together read 57 GB/s. A thread loses 0.7 to 0.9 us when it starts to
+/// read a new tile.
 MachineProfile zen4() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
   profile.cores = 2;
@@ -50,8 +50,8 @@ MachineProfile zen4() {
 
 /// Two cores of an EPYC of family 26 (Zen 5) at 3.94 GHz, which execute two
 /// 512-bit byte dot products per cycle, and four vector instructions in all.
-/// The streams are measurements of a Q4_0 matmul on one core: 41.3 GB/s without
-/// prefetches, and 42.7 GB/s with a prefetch 4.6 KB ahead.
+/// The rates of the streams were measured with a Q4_0 matmul on one core: 41.3
+/// GB/s without prefetches, and 42.7 GB/s with a prefetch 4.6 KB ahead.
 MachineProfile zen5() {
   MachineProfile profile = *resolveProfile("x86-64-v4-bf16");
   profile.cores = 2;
@@ -170,9 +170,9 @@ TEST(CostModel, PredictsTheArithmeticOfZen4) {
     const double cycles = predictBlock(spec, cpu->isa, 1).arithmetic * 3.69;
     EXPECT_NEAR(cycles, test.cycles, test.cycles / 4)
         << info(test.dtype).name << " " << activationName(test.activation);
-    // A plan states the same cost as bytes of vector operands. operandRate() is
-    // the rate of all cores together, so the time of one core is `cores` times
-    // as long.
+    // A plan states the arithmetic as bytes of vector operands. operandRate()
+    // is how many of them all cores together process per second, so one core
+    // takes `cores` times as long.
     const uint64_t blockBytes = uint64_t{256} * 16 *
                                 info(test.dtype).blockBytes /
                                 info(test.dtype).blockElements;
@@ -207,9 +207,9 @@ TEST(CostModel, TheFastestStreamWins) {
   // For one token, only streams with bursts of loads count.
   target.cpu.streams[1].loads = StreamLoads::Single;
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K), target), "none 0");
-  // With several tokens, several passes may read the weights, so they must not
-  // bypass the caches (`nta`), and prefetches are left out only if they slow
-  // reading down.
+  // A matmul of several tokens may read weights more than once, so it must not
+  // use `nta`, which bypasses the caches. Prefetches are left out only if they
+  // slow reading down.
   target.cpu.streams = {stream(StreamLoads::Single, StreamHint::None, 0, 50),
                         stream(StreamLoads::Single, StreamHint::Nta, 4096, 60),
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 49)};
@@ -289,8 +289,8 @@ int operationsIn(const std::string &name, const std::string &operands) {
   return 1;
 }
 
-/// The numbers of operations and of dot products in the shortest loop of a
-/// kernel that has dot products.
+/// The numbers of operations and dot products in the shortest of a kernel's
+/// loops that contain dot products.
 struct Counted {
   double operations = 0;
   double dots = 0;
@@ -340,8 +340,8 @@ Counted countIn(const std::string &assembly) {
   return least;
 }
 
-// Compares the numbers of operations that predictions assume with the code of
-// the kernels. The numbers need not be exact, so that small changes of a
+// Compares the numbers of operations that the cost model assumes with those in
+// the compiled kernels. They may differ a little, so that small changes of a
 // decoder do not break the test.
 TEST(CostModel, OperationsAreThoseOfTheCode) {
   const MachineProfile profile = *resolveProfile("x86-64-v4-vnni");

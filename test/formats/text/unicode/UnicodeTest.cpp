@@ -73,7 +73,7 @@ TEST(UnicodeTest, EveryCaseVariant) {
     addCaseVariants(variants);
     EXPECT_EQ(rangesOf(variants), rangesOf(CodePointSet(expected))) << at;
   }
-  // No other code point has case variants, so nothing is added for them.
+  // Other code points have no case variants, so addCaseVariants() adds nothing.
   CodePointSet rest = withVariants;
   rest.negate();
   std::vector<CodePointRange> before = rangesOf(rest);

@@ -12,8 +12,7 @@ using namespace air::rt;
 namespace {
 
 TEST(ReadBandwidth, KnowsTheCaches) {
-  // A machine that builds this test reports a cache of 128 KiB to 4 GiB, or
-  // none.
+  // A machine reports a cache of 128 KiB to 4 GiB, or none.
   uint64_t bytes = lastLevelCacheBytes();
   EXPECT_TRUE(bytes == 0 || (bytes >= 128 << 10 && bytes <= uint64_t{4} << 30))
       << bytes;

@@ -238,11 +238,10 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // Chunks must shrink gradually instead of being single tiles from the
-    // start, so that there are few calls. A range has fewer than 2^31 units.
-    // Stealing halves it, at most 31 times. A thread that works through a range
-    // halves what is left of it with fewer than kChunkDivisor chunks, also at
-    // most 31 times.
+    // Chunks must shrink gradually, so that there are few calls. A range has
+    // fewer than 2^31 units, so stealing can halve it at most 31 times. A
+    // thread that works through a range needs fewer than kChunkDivisor chunks
+    // for each half of what is left, again at most 31 times.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;
