@@ -163,7 +163,7 @@ class Runs:
         mount(*arguments, place)
         return place
 
-    # The conditions.
+    # Each of the following methods, except `on`, tests one of CONDITIONS.
 
     def limit_cut(self):
         group = Cgroup(self.folder, self.limit)

@@ -26,8 +26,8 @@ runtime_packages=(cmake ninja-build clang-22 lld-22 flatbuffers-compiler
   libflatbuffers-dev libxxhash-dev libutf8proc-dev liburing-dev libzstd-dev
   nlohmann-json3-dev python3)
 # These packages are needed for codegen, compiler (coinor-libclp-dev solves linear
-# programs), airpack and air-bench (libbenchmark-dev). LLVM's CMake files require
-# the last three, and libzstd-dev.
+# programs), airpack and air-bench (libbenchmark-dev). LLVM's CMake files need
+# libffi-dev, libxml2-dev, zlib1g-dev and libzstd-dev.
 compiler_packages=(llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools
   coinor-libclp-dev libbenchmark-dev
   libffi-dev libxml2-dev zlib1g-dev)

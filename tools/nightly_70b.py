@@ -74,7 +74,7 @@ def shape(args):
 
 def check_disk(args, folder):
     model = model_bytes(args, folder)
-    # The plan has metadata, and the layout adds padding to the weights.
+    # Metadata and padding take at most 1/64 of the model's size.
     plan = model // 64 if args.reference else model + model // 64
     free = shutil.disk_usage(folder).free
     needs = f"{(model + plan) / 1e9:.1f} GB ({model / 1e9:.1f} for the model, {plan / 1e9:.1f} for the plan)"

@@ -138,8 +138,8 @@ void writeLoop(KernelBuilder &b, const Loop &loop) {
   });
 }
 
-// Writes a loop like that of writeLoop() for AMX, which has eight tile
-// registers: six hold accumulators and two hold factors.
+// Does the same as writeLoop() for AMX. Of the eight tile registers, six hold
+// accumulators and two hold factors.
 void writeTileLoop(KernelBuilder &b, const Loop &loop) {
   codegen::AmxTiles tiles(b);
   constexpr auto kShape = codegen::AmxTiles::kSums;
@@ -165,8 +165,8 @@ void writeTileLoop(KernelBuilder &b, const Loop &loop) {
                     }
                     return after;
                   });
-    // The sums of all chains are stored to the same place, so that none of them
-    // is dead code.
+    // Storing each sum keeps its chain from being dead code. The compiler does
+    // not remove tile stores, so all sums may go to the same place.
     for (Value sum : sums) {
       tiles.store(sum, kShape, b.element(b.binding(1), tile, loop.bytes),
                   kShape.bytes);

@@ -51,9 +51,9 @@ public:
 
 private:
   Status create();
-  /// Creates the workloads of all variants for one place, with the shape of
-  /// `spec` instead of row.spec. Variants with the same activation format share
-  /// one.
+  /// Creates the workloads of all variants for weights in cache or in memory,
+  /// with the shape of `spec` instead of row.spec. Variants with the same
+  /// activation format share a workload.
   Status createPlace(const KernelSpec &spec, bool isCached,
                      std::vector<Bench> &benches);
   Status sample(Bench &bench);

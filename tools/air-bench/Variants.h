@@ -63,8 +63,8 @@ struct VariantTime {
 struct VariantRow {
   Variant variant;
   codegen::MatMulTiles tiles; ///< including the cost model's choices
-  /// The number of blocks that one run multiplies: a run whose weights come
-  /// from cache, and a run whose weights come from memory.
+  /// The number of blocks that a run multiplies: `cachedBlocks` with weights
+  /// from cache, and `blocks` with weights from memory.
   double cachedBlocks = 0;
   double blocks = 0;
   VariantTime cache;

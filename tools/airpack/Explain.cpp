@@ -112,8 +112,8 @@ Status runExplain(const cli::Invocation &invocation,
   compiler::ExplainOptions choices;
   choices.isRamBudget = invocation.has("--ram");
   AIR_ASSIGN_OR_RETURN(choices.disk, cli::byteSizeOf(invocation, "--disk"));
-  // The compiler's passes plan for the CPU of the machine. Their results also
-  // serve for the GPU, which needs the same matrices, KV cache and activations.
+  // Even if the machine has a GPU, the compiler plans for its CPU: a GPU needs
+  // the same matrices, KV cache and activations.
   options.machine = machine;
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(std::move(options)));

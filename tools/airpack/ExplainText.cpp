@@ -35,7 +35,7 @@ std::string rateText(uint64_t bytesPerSecond) {
              : format("%.1f GB/s", static_cast<double>(bytesPerSecond) / 1e9);
 }
 
-/// Tokens per second or seconds: three digits, without an exponent.
+/// A speed or a time, with about three digits and without an exponent.
 std::string numberText(double value) {
   const int digits =
       value <= 0

@@ -89,7 +89,7 @@ unsigned threadsToBeHad(unsigned wanted) {
   return threads;
 }
 
-/// The share that means everything, in percent.
+/// The value of --pin, in percent, with which all weights stay in RAM.
 constexpr int64_t kAllPercent = 100;
 
 /// Reads --ram, --disk and --pin.

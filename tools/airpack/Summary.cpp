@@ -224,8 +224,8 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
                       hasArithmetic ? "rates" : "bandwidth",
                       textOf(prediction.limit()).c_str());
     }
-    // The measured bandwidth is that of memory. It says nothing about plans
-    // that read weights from the disk in every pass.
+    // Only memory was measured, which says nothing about plans that read
+    // weights from the disk in every pass.
     const bool isFromMemory = storedBytesPerPass(plan, placement) == 0;
     for (uint32_t i = 0; i < sizeOf(prediction.links()); ++i) {
       const plan::LinkPrediction &link = *prediction.links()->Get(i);

@@ -97,8 +97,8 @@ double systemBytesRead() {
   return 0;
 }
 
-/// Measures the bandwidth of the links that limit a decode pass: of memory, and,
-/// for a session that reads weights in every pass, of the disk.
+/// Measures the bandwidth of memory and, if the session reads weights in every
+/// pass, of the disk. These links limit a decode pass.
 class LinkLimits {
 public:
   static Result<LinkLimits> create(rt::Session &session, double passBytes) {
@@ -136,8 +136,8 @@ public:
 
   const std::vector<std::string> &links() const { return names; }
   double bytesPerSecond(size_t link) const { return best[link]; }
-  /// The rate of the cores' arithmetic in bytes of vector operands per second;
-  /// 0 if it was not measured.
+  /// How many bytes of vector operands the cores' arithmetic processes per
+  /// second; 0 if it was not measured.
   double operandRate() const { return bestOperations * kMixedOperandBytes; }
 
   Status measure() {
@@ -209,9 +209,9 @@ public:
     return monotonicSeconds() - start;
   }
 
-  /// Returns the seconds of all tokens, or, if there are several and the session
-  /// reads weights in every pass, of all but the first. In that case the first
-  /// token finds weights that were read before.
+  /// Decodes all tokens and returns the seconds that this took. If a session
+  /// reads weights in every pass and decodes several tokens, the first one is
+  /// not timed, because its weights may have been read before.
   Result<double> decode() {
     tokenSeconds.clear();
     uint64_t at = prefillTokens;
@@ -416,7 +416,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   for (size_t i = 0; i < measured.links.size(); ++i) {
     measured.links[i].limitPerSecond = limits->bytesPerSecond(i);
   }
-  // Too little stays in memory to measure its bandwidth.
+  // The bandwidth of memory is 0 if too few weights stay there to measure it.
   if (measured.links[0].limitPerSecond == 0) {
     measured.links.erase(measured.links.begin());
   }

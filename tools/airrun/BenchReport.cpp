@@ -29,7 +29,7 @@ bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
   return linkRate(measured, link) > link.limitPerSecond * (1 + kShareTolerance);
 }
 
-/// The rate that the plan's prediction gives at the measured rates.
+/// The tokens per second that the plan predicts at the measured rates.
 double predictedRate(const BenchMeasurement &measured) {
   double reading = 0;
   double arithmetic = 0;

@@ -6,14 +6,13 @@
 // that a token cannot do without: of memory, the weights and the KV cache; of
 // the disk, the weights that the plan's placement does not keep in memory.
 //
-//   bound_tok_s      limit / minimal bytes per token of the link for which this
-//                    is the least: the most that the links allow
-//   beta             minimal bytes / bytes read of the link for which this is
-//                    the least: 1 if nothing is read twice
-//   eta              time by the bound / measured time
-//   predicted_tok_s  what the plan predicts at the rates that were measured: the
-//                    slower of the disk and the cores. For reading memory and
-//                    computing, the cores take overlappedTime() (CpuRates.h)
+//   bound_tok_s      limit / minimal bytes per token, the smallest of all links
+//   beta             minimal bytes / bytes read, the smallest of all links: 1
+//                    if nothing is read twice
+//   eta              measured tokens per second / bound_tok_s
+//   predicted_tok_s  what the plan predicts at the measured rates. Each token
+//                    takes the time of the disk or of the cores, whichever is
+//                    longer. The cores take overlappedTime() (CpuRates.h)
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -48,7 +47,7 @@ struct BenchStreaming {
   uint64_t residentBytes = 0;
   uint64_t ringBytes = 0;
   uint64_t bytesPerPass = 0;
-  double waitedSeconds = 0; ///< for weights, while decodeSeconds were measured
+  double waitedSeconds = 0; ///< part of decodeSeconds: waiting for weights
   /// Read from storage by this process per decoded token, as the system counts
   /// (/proc/self/io); 0 if it does not.
   double systemBytesPerToken = 0;
@@ -76,7 +75,7 @@ struct BenchMeasurement {
   std::vector<double> tokenSeconds; ///< times of the decoded tokens, ascending
   std::vector<BenchLink> links;
   std::optional<BenchStreaming> streaming;
-  double planRate = 0; ///< predicted by the plan, in tokens/s; 0 if it is not
+  double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The links that the plan's prediction is made from; empty if it has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;

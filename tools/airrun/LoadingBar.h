@@ -1,8 +1,8 @@
 //===- LoadingBar.h - what happens before the first token -------*- C++ -*-===//
 //
-// The first pass reads the plan, which takes a while for a large model. As long
-// as it does, a thread shows on stderr, if that is a terminal, how many bytes
-// have been read, of how many, and the seconds per token that the plan predicts:
+// The first pass reads the plan, which takes a while for a large model. During
+// this pass, if stderr is a terminal, a thread shows there how much has been
+// read, and the seconds per token that the plan predicts:
 //
 //   loading [=========           ]  45 %, 2.06 GiB of 4.58 GiB, then 0.571 s per token
 //

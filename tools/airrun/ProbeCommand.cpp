@@ -31,7 +31,7 @@ constexpr double kDiskShare = 1.0 / 3;
 constexpr uint64_t kScratchBytes = uint64_t{256} << 20;
 constexpr double kScratchShare = 1.0 / 3;
 
-/// The limits of this process. They are facts and need no measurement.
+/// Adds the memory limits of this process, as the system states them.
 void addLimits(MachineProfile &profile) {
   profile.memoryLimit = memoryLimit("");
   rlimit lock = {};
@@ -179,8 +179,8 @@ Status runProbe(const cli::Invocation &invocation) {
       addDisk(invocation.text("--disk-file"), seconds * kDiskShare, profile));
   AIR_RETURN_IF_ERROR(addCpu(threads, seconds * (1 - kDiskShare), profile));
   if (invocation.has("--threads")) {
-    // What the profile states as the rates of all cores was measured with this
-    // number of threads, so the profile must state as many cores.
+    // The rates of "all cores" were measured with this number of threads, so
+    // the profile must state the same number of cores.
     profile.cores = threads;
   }
   const std::string json = toJson(profile);

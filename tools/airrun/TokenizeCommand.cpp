@@ -117,7 +117,7 @@ Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
   return Status::ok();
 }
 
-/// Prints how fast `text` is encoded, at the best of `times` times.
+/// Encodes `text` `times` times and prints the highest speed.
 Status printRate(const rt::Tokenizer &tokenizer, const std::string &text,
                  bool addBos, bool parseSpecial, int64_t times, Out &out) {
   size_t count = 0;

@@ -1,10 +1,10 @@
 //===- VerifyCurve.h - what a pass costs with more tokens -------*- C++ -*-===//
 //
 // A pass that waits for the disk takes about as long with several tokens as with
-// one. The curve shows up to how many tokens this is so. For each number M, it
-// has the time of a pass with M tokens of one sequence, as in checking M - 1
-// guessed tokens, and of a pass with one token of each of M sequences. The
-// logits of all tokens are computed.
+// one. The curve shows up to how many tokens this is so. For each number M, two
+// passes are timed: one with M tokens of a single sequence, which can check
+// M - 1 guessed tokens, and one with a token of each of M sequences. The logits
+// of all tokens are computed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H
@@ -35,9 +35,9 @@ struct CurvePoint {
   std::optional<CurvePass> sequences; ///< nullopt if the cache is too small
 };
 
-/// Reads numbers of tokens that are separated by commas, and adds 1 if it is
-/// missing. They must ascend and be at most `most`; if `text` is kCurveTokens,
-/// larger ones are left out. Fails with Usage.
+/// Reads numbers of tokens that are separated by commas. If 1 is not among
+/// them, it is added. They must ascend and be at most `most`; if `text` is
+/// kCurveTokens, larger ones are left out. Fails with Usage.
 Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
                                                uint64_t most);
 
@@ -50,7 +50,7 @@ measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
 
 /// Fails with Internal, like evaluate(), if a pass read weights faster than the
 /// limits of `measured` allow. `minimalWeights` are the bytes of weights that a
-/// pass needs. `measureAgain` is that of raiseLimits().
+/// pass needs. `measureAgain` is passed to raiseLimits().
 Status checkCurve(const std::vector<CurvePoint> &curve, double minimalWeights,
                   BenchMeasurement &measured,
                   const std::function<double(size_t link)> &measureAgain);

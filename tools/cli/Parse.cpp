@@ -117,8 +117,8 @@ Spelling Parser::split(const std::string &arg) const {
 
 /// Whether `arg`, which follows an option that needs a value, is an option
 /// itself, so that the value must have been forgotten. An argument like "-n5"
-/// counts as one only if -n takes a number, because a text may begin with a
-/// dash and any letter.
+/// counts as an option only if -n takes a number, because a text may begin with
+/// a dash and any letter.
 bool Parser::isKnownOption(const std::string &arg) const {
   if (arg == "--") {
     return true;

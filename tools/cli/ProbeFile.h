@@ -33,10 +33,9 @@ Status saveProbe(AtomicFile &file, const MachineProfile &profile);
 /// machine is not used, and the note says why.
 Result<MachineProfile> resolveTarget(const std::string &spec);
 
-/// Returns how programs read plans from the disk: as chooseDiskRate() chooses
-/// from a saved probe of this machine, or with default values if there is none.
-/// Fails if there is a saved probe that cannot be used; the message says why,
-/// and a DiskRate has the default values.
+/// Returns how programs read plans from the disk: what chooseDiskRate() chooses
+/// from a saved probe of this machine, or a default DiskRate if there is no
+/// probe. If a saved probe cannot be used, returns an error that says why.
 Result<DiskRate> savedDiskRate();
 
 } // namespace air::cli

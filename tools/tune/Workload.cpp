@@ -47,9 +47,8 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
 }
 
 /// Makes the activation tiles of a buffer valid. Kernels use the `steps` as
-/// offsets into a panel, and convert dot products to float in a way that with
-/// invalid `biasSums` or `conversions` results in subnormal numbers, which are
-/// slower.
+/// offsets into a panel. Invalid `biasSums` or `conversions` would lead to
+/// subnormal numbers, which make kernels slower.
 void makeTiles(uint8_t *tiles, uint64_t bytes, bool isGrid) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -154,9 +153,9 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
   }
 
   // Operands that must come from memory rotate through many copies. The padding
-  // of activations is never read, so whatever follows them begins where their
-  // padding does. If the padding took memory of its own, the parts that are
-  // read might together be small enough to fit in a cache.
+  // at the end of activations is never read, so the next operand overlaps it.
+  // If the padding took memory of its own, the parts that are read might
+  // together be small enough to fit in a cache.
   std::vector<Operand> operands;
   for (const KernelBinding &binding : bindings) {
     Operand operand;

@@ -25,7 +25,7 @@ protected:
     return BlockProgress({offset, bytes, memory.data(), 9});
   }
 
-  /// The outcome as for a file of `size` bytes.
+  /// The outcome of `progress` if the file has `size` bytes.
   BlockDone outcome(const BlockProgress &progress, int64_t size) {
     const std::string path =
         testing::TempDir() + "progress-" + std::to_string(getpid());
@@ -70,7 +70,7 @@ TEST_F(BlockProgressTest, TheEndOfTheFileNeedNotBeAligned) {
   EXPECT_EQ(progress.bytes(), 2 * kPage);
   EXPECT_TRUE(progress.take(kPage + 100));
   EXPECT_TRUE(outcome(progress, 2 * kPage + 100).status.isOk());
-  // The file may have grown.
+  // If the file grows, a read may return more bytes than the block has.
   progress = ask(kPage, kPage + 100);
   EXPECT_TRUE(progress.take(2 * kPage));
   EXPECT_TRUE(outcome(progress, 5 * kPage).status.isOk());
@@ -114,7 +114,7 @@ TEST_F(BlockProgressTest, ATruncatedFileIsAnError) {
   EXPECT_EQ(outcome(progress, 2 * kPage + 7).status.message(),
             "'m.air' is truncated: 4103 bytes at offset 4096, 16384 expected; "
             "restore the file");
-  // It ends before the block.
+  // Here the file ends before the block begins.
   progress = ask(8 * kPage, 100);
   EXPECT_TRUE(progress.take(0));
   const BlockDone done = outcome(progress, kPage);

@@ -68,8 +68,8 @@ public:
   uint8_t *data;
 };
 
-/// Makes the calling thread one for which the system has no io_uring, as the
-/// default seccomp profile of many containers does.
+/// Denies the calling thread the use of io_uring, as the default seccomp
+/// profile of many containers does.
 void denyIoUring() {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -81,8 +81,8 @@ void denyIoUring() {
   ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
 }
 
-/// The test folder may be on a file system without O_DIRECT, and the system may
-/// have no io_uring. These methods are then not tested.
+/// Opens a reader for `file`. Skips the test if the file system does not
+/// support O_DIRECT or the system has no io_uring.
 #define OPEN_OR_SKIP(reader, file, depth)                                      \
   auto reader##Opened =                                                        \
       openBlockReader((file).descriptor, (file).path, GetParam(), depth);      \
@@ -220,7 +220,7 @@ TEST_P(BlockReaderWith, ATruncatedFileIsAnErrorOfTheRequest) {
             "'" + file.path +
                 "' is truncated: 4196 bytes at offset 12288, 12288 expected; "
                 "restore the file");
-  // What is left can still be read.
+  // The bytes that are left can still be read.
   ASSERT_TRUE(reader->submit({0, 4 * kPage + 100, memory.data, 2}).isOk());
   EXPECT_TRUE(reader->wait()->status.isOk());
   EXPECT_TRUE(std::equal(memory.data, memory.data + 4 * kPage + 100,
@@ -285,7 +285,7 @@ TEST_P(BlockReaderWith, DestructionWaitsForWhatIsInFlight) {
                         .isOk());
       }
     }
-    // A write after this point would go to memory that has other contents.
+    // If a read were still in flight, it would overwrite these bytes.
     std::fill(memory.data, memory.data + memory.bytes, uint8_t{1});
     std::this_thread::yield();
     EXPECT_TRUE(std::all_of(memory.data, memory.data + memory.bytes,
@@ -374,7 +374,6 @@ TEST(BlockReader, BufferedReadsLeaveNothingInThePageCache) {
   std::vector<unsigned char> cached(512);
   ASSERT_EQ(mincore(mapping, 512 * kPage, cached.data()), 0);
   munmap(mapping, 512 * kPage);
-  // On tmpfs the page cache is where the file is.
   if (file.path.starts_with("/dev/shm")) {
     GTEST_SKIP() << "the file is on tmpfs, whose files lie in the page cache";
   }

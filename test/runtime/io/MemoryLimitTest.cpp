@@ -31,7 +31,8 @@ protected:
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
-  /// A cgroup of version 2 whose page cache is `inactive` bytes of its usage.
+  /// Writes a cgroup of version 2. Its usage includes `inactive` bytes of
+  /// inactive page cache.
   void putGroup(const std::string &name, const std::string &limit,
                 uint64_t usage, uint64_t inactive) const {
     const std::string folder = "sys/fs/cgroup/" + name;
@@ -212,7 +213,7 @@ TEST(MemoryLimit, ReadingIsCheap) {
     best = std::min(best, monotonicNanoseconds() - start);
   }
   RecordProperty("nanoseconds", std::to_string(best));
-  // A pass of the smallest models takes a millisecond.
+  // Reading takes less time than a pass of the smallest models, 1 ms.
   EXPECT_LT(best, 1'000'000u);
 }
 

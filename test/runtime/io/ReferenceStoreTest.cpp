@@ -125,8 +125,7 @@ TEST_F(ReferenceStore, EveryPassHasTheBytesOfThePlanThatContainsThem) {
       }
       store->waitUntilIdle();
       const StreamCounters counters = store->counters();
-      // Each of the two segments takes one page. A pass makes them from rows in
-      // two pages of the source and a vector in one page of the plan.
+      // A pass streams both segments, each of which takes one page.
       EXPECT_EQ(counters.bytesPerPass,
                 placement == kResident ? 0 : 2 * kPlanPageBytes);
       EXPECT_GT(counters.diskBytes, 0U);
@@ -169,13 +168,12 @@ TEST_F(ReferenceStore, RowsOfTablesAreMadeWhereKernelsExpectThem) {
             << i << ' ' << range.offset;
       }
       needed = store->counters().tableBytes;
-      // Rows that are in memory are not made again.
+      // Rows that are in memory are not read again.
       ASSERT_TRUE(store->requireRows(ranges).isOk());
       EXPECT_EQ(store->counters().tableBytes, needed);
       store->endPass();
     }
-    // These are the bytes of all chunks of the table, which are made once, and
-    // of pages that were made again after they had been dropped.
+    // The table is larger than kCachedBytes, and all of its chunks were read.
     EXPECT_GT(needed, SourceTables::kCachedBytes);
   }
 }
@@ -185,7 +183,7 @@ TEST_F(ReferenceStore, ChangedRowsAreFoundWhenTheyAreRead) {
   const auto placeOf = [&](size_t tensor, size_t rows) {
     return made.small.plan.tensors[tensor]->source_rows[rows]->offset;
   };
-  // Rows of the layer's two matrices, and of the head's.
+  // Tensors 1 and 2 are the layer's matrices, and tensor 3 is the head's.
   for (const auto &[tensor, rows] :
        {std::pair<size_t, size_t>{1, 0}, {1, 1}, {1, 2}, {2, 0}, {3, 0}}) {
     Bytes changed = made.source;
@@ -202,7 +200,9 @@ TEST_F(ReferenceStore, ChangedRowsAreFoundWhenTheyAreRead) {
     }
   }
   Bytes changed = made.source;
-  changed[placeOf(4, 0) + 20] ^= 1; // the second row
+  // This changes the second row. Reading the first one finds the change,
+  // because a chunk is verified as a whole.
+  changed[placeOf(4, 0) + 20] ^= 1;
   write("small.gguf", changed);
   open(kStreamed);
   const SegmentRange row = {kTable, 0, 18};
@@ -257,10 +257,10 @@ TEST_F(ReferenceStore, BlocksEndWithWholeRowBlocks) {
       SourceReader::open(*file, *sources, bytes, IoMethod::Uring);
   ASSERT_TRUE(opened) << opened.status().message();
   EXPECT_EQ(opened->reader->depth(), kReferenceReads);
-  // The layer's segment begins with a vector, which the plan stores. The rows
-  // of q+k+v follow, in Q4_0 with 18 bytes each. The first 21 rows lie together
-  // in the source, so the first row block of 16 rows is a block of its own. The
-  // next row block is one, too, because its rows come from three places.
+  // The layer's segment begins with a vector of 128 bytes, which the plan
+  // stores. The rows of q+k+v follow, with 18 bytes each. The first row block
+  // (16 rows) lies in one place of the source, and the second one in three
+  // places, so each of them is a block of its own.
   constexpr uint64_t kMuch = uint64_t{1} << 20;
   BlockReader &reader = *opened->reader;
   EXPECT_EQ(reader.sizeOfBlock(0, kPlanPageBytes, kMuch), 128U);

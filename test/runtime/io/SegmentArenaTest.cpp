@@ -17,8 +17,8 @@ bool holds(const uint8_t *bytes, uint64_t pages, uint8_t value) {
 }
 
 TEST(SegmentArena, WindowsShowTheRingInTurn) {
-  // The second window reaches the end of the ring and goes on at its start,
-  // where the first one has its first page.
+  // The ring has five pages. The first window shows pages 0 to 2, and the
+  // second one pages 3, 4 and 0.
   uint64_t sizes[] = {6 * kPage, 4 * kPage};
   RingWindow windows[] = {{0, 2 * kPage, 3 * kPage, 0},
                           {1, kPage, 3 * kPage, 3 * kPage}};

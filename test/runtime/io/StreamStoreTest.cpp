@@ -2,7 +2,7 @@
 //
 // The fake plan has one segment of weights. Here it gets three placements: the
 // first keeps the segment in memory, the others read it in every pass, through
-// a larger and a smaller ring. The test states the limits of memory.
+// a larger and a smaller ring. The test sets the memory limits.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/io/StreamStore.h"
@@ -97,7 +97,7 @@ protected:
     store = *std::move(started);
   }
 
-  /// One limit, under which other processes use nothing.
+  /// Sets the only memory limit. Other processes use none of this memory.
   void setLimit(uint64_t bytes) {
     room = MemoryRoom{static_cast<int64_t>(bytes), bytes, bytes, {}};
   }
@@ -188,7 +188,7 @@ TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
     setLimit(needed[2]);
     EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
   }
-  // What counts is the least memory that was available in any of these passes.
+  // The new placement must fit the least memory of the last kWait passes.
   setLimit(needed[0]);
   EXPECT_EQ(placements(kWait - 2), std::vector<uint32_t>(kWait - 2, 2));
   setLimit(needed[1]);
@@ -205,8 +205,8 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   expectChangeAtTheLastOf(kWait, 2, 1);
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
-  // The smallest limit may be that of another cgroup than the one with the
-  // least room.
+  // A placement must also fit the smallest limit, even if another cgroup has
+  // less room.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};
@@ -246,8 +246,8 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   expectChangeAtTheLastOf(kWait, 2, 0);
 }
 
-// Node 0 exists on every machine, and node 999 on few machines. Both parts read
-// bytes of the segment's only page, which goes to the node of the second part.
+// Node 0 exists on every machine, and node 999 on few machines. Threads of both
+// nodes read the segment's only page, which is placed on node 0.
 TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   start(0, 0, {{999, 0, 1, 3}, {0, 1, 3, 3}});
   EXPECT_EQ(placements(2), std::vector<uint32_t>({0, 0}));
@@ -279,7 +279,7 @@ TEST_F(StreamStoreTest, MemoryThatTheSystemRefusesLeavesThePlacement) {
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
   std::signal(SIGXFSZ, handler);
-  // The system is not asked for that memory again.
+  // The store does not ask for the large ring again, though it could have it.
   EXPECT_EQ(placements(3 * kWait), std::vector<uint32_t>(3 * kWait, 2));
 }
 

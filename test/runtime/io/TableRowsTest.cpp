@@ -39,8 +39,7 @@ TEST_F(TableRowsTest, EveryRowMayBeNeededAgainAndAgain) {
   PlanFile plan = openPlan();
   uint64_t bytes = plan.segmentBytes(kTable).size();
   TableRows rows(plan);
-  // Each pass counts the pages of its rows, and the first one counts their
-  // whole chunk.
+  // Each pass needs the pages of its rows. The first one needs whole chunks.
   uint64_t before = 0;
   for (int pass = 0; pass < 3; ++pass) {
     const SegmentRange ranges[] = {

@@ -22,7 +22,7 @@ namespace {
 
 constexpr uint64_t kPage = SegmentArena::kPageBytes;
 
-/// The file, whose words are their own offsets.
+/// Returns a file in which each word is its own offset.
 std::vector<uint8_t> wordsOf(uint64_t bytes) {
   std::vector<uint8_t> file(bytes);
   for (uint64_t i = 0; i < bytes; i += 8) {
@@ -31,9 +31,9 @@ std::vector<uint8_t> wordsOf(uint64_t bytes) {
   return file;
 }
 
-/// Places windows one after the other in the ring, and finds out for each of
-/// them the last step of any read whose bytes it overwrites: every page of a
-/// ring remembers, for two passes, until when it is used.
+/// Places the windows one after another in the ring, and finds for each of them
+/// the last step that needs bytes which it overwrites. Windows of the second
+/// pass overwrite windows of the first.
 void placeWindows(StreamSchedule &schedule,
                   const std::vector<uint32_t> &lastSteps) {
   uint64_t at = 0;
@@ -82,7 +82,7 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
       }
     }
     uint64_t resident = random() % 4 == 0 ? most : random() % (most + 1);
-    // The rest is one or two reads, each for a step of its own.
+    // One or two reads, each for a step of its own, bring the other chunks.
     uint64_t middle =
         std::min(chunks, resident + random() % (chunks - resident + 1));
     uint64_t ends[] = {resident, middle, chunks};
@@ -110,7 +110,7 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
   placeWindows(schedule, shape.lastSteps);
 }
 
-/// Segments of random sizes; step 2 i and the one after it use segment i.
+/// Segments of random sizes. The steps 2 i and 2 i + 1 use segment i.
 Shape randomShape(std::mt19937 &random) {
   Shape shape;
   StreamSchedule &schedule = shape.schedule;
@@ -130,7 +130,7 @@ Shape randomShape(std::mt19937 &random) {
   return shape;
 }
 
-/// One stream and the executor's side of it.
+/// A stream and an imitation of the executor, which runs passes with it.
 struct Executed {
   /// If `fails` is true, some read of the first pass fails.
   explicit Executed(uint32_t seed, bool fails = false)
@@ -169,7 +169,7 @@ struct Executed {
     stream = *std::move(started);
   }
 
-  /// The next read of some byte fails.
+  /// Makes the next read of a random byte fail.
   void failOnce() {
     reader.fail(failing, Status::ok(), 0);
     failing = 3 * kPage + random() % fileBytes();
@@ -324,8 +324,8 @@ TEST_P(WeightStreamOf, AFailedReadEndsOnePassOnly) {
       ++failures;
     }
   }
-  // A read of the first pass fails in any case. Later failures may be at bytes
-  // that are resident, which are not read again.
+  // The first pass always fails, because it reads every byte. Later passes do
+  // not read the bytes that are resident, so they may not fail.
   EXPECT_GE(failures, 1U);
   EXPECT_LE(failures, 4U);
   run.reader.fail(run.failing, Status::ok(), 0);
@@ -390,7 +390,8 @@ TEST_P(WeightStreamOf, AFileThatIsShorterForAWhileFailsForAWhile) {
 TEST_P(WeightStreamOf, ABrokenReaderEndsEveryPass) {
   Executed run(GetParam());
   run.reader.breakDown(ioError("the reader is broken"));
-  // What was read before may serve the first pass or two, but not all of them.
+  // The bytes that were read ahead may be enough for the first two passes, but
+  // not for all.
   Status status;
   for (int pass = 0; pass < 4; ++pass) {
     status = run.pass();
@@ -411,7 +412,7 @@ TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
   ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
   for (int pass = 0; pass < 3; ++pass) {
     Status status = run.pass();
-    // The thread may have read the segment before it was changed.
+    // The stream may have read the segment before it was changed.
     if (run.verified != run.fileBytes()) {
       EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
     }

@@ -409,8 +409,7 @@ TEST(Sampler, NoPenaltyInRangeMakesALogitInfinite) {
       for (int i = 0; i < 1 << 24; ++i) {
         sampler->accept(1);
       }
-      // The logits are 2^100 of either sign, far larger than those of any
-      // model.
+      // No model has logits as large as 2^100.
       const float large = 0x1p100F;
       EXPECT_TRUE(sampler->sample(std::vector<float>{0, large, 0}).isOk());
       EXPECT_TRUE(sampler->sample(std::vector<float>{0, -large, 0}).isOk());

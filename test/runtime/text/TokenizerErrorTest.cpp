@@ -21,7 +21,7 @@ TEST(TokenizerErrorTest, NoVocabulary) {
   TokenizerData data = smallBpe({});
   data.kind = TokenizerKind::None;
   expectRefused(data, ErrorCode::Unsupported, "no vocabulary");
-  // A default TokenizerData is that of a plan without a vocabulary.
+  // A plan without a vocabulary has a default TokenizerData.
   expectRefused(TokenizerData(), ErrorCode::Unsupported, "no vocabulary");
   data = TokenizerData();
   data.kind = TokenizerKind::Bpe;

@@ -137,8 +137,8 @@ std::vector<std::string> splitAt(const std::string &text,
   return parts;
 }
 
-/// Compares with the cases for a vocabulary that llama.cpp's repository has: the
-/// texts in `inputs` and, line by line, their ids in `outputs`.
+/// Encodes the texts in `inputs` and compares the ids with the lines of
+/// `outputs`. Both files are published in llama.cpp's repository.
 void checkPublished(const std::string &vocabulary, const std::string &inputs,
                     const std::string &outputs) {
   TokenizerData data = vocabularyOf(vocabulary);

@@ -58,7 +58,7 @@ def options(base, changed):
     assert row(changed, "system")["ram_bytes"] == 0
     assert (changed["context"], changed["slots"], changed["kv_type"]) == (128, 3, "f32")
     assert base["slots"] == 1 and base["kv_type"] == "f16"
-    # 3 sequences of 2 pages of 64 tokens in float32.
+    # A sequence takes whole pages of 64 tokens. Float32 doubles their size.
     pages = lambda report: -(-report["context"] // 64) * report["slots"]
     kv = lambda report: row(report, "kv")["vram_bytes"] + row(report, "kv")["ram_bytes"]
     assert kv(changed) * pages(base) == 2 * kv(base) * pages(changed), (kv(base), kv(changed))
@@ -79,14 +79,15 @@ def plan(*arguments):
     ledger = {item["name"]: item["bytes"] for item in items}
     for name in ("kv", "activations", "scratch", "process"):
         assert row(report, name)["ram_bytes"] == ledger[name], (name, row(report, name), ledger)
-    # A plan counts whole pages of each segment.
+    # A plan rounds the size of each segment up to whole pages.
     pages = 4096 * len(packed["segments"])
     assert 0 <= ledger["weights"] - report["model"]["weight_bytes"] < pages, (report["model"], ledger)
     assert ledger["kernels"] <= row(report, "kernels")["ram_bytes"] <= ledger["kernels"] + (2 << 20)
     prediction = packed["placements"][0]["predictions"][0]
     (expected,) = [l for l in prediction["links"] if l["link"] == "dram"]
     (link,) = report["links"]
-    # A plan counts what dispatches bind; here the gaps between tensors count, too.
+    # A plan counts the bytes that dispatches bind. The report also counts the
+    # gaps between tensors.
     assert link["link"] == "dram" and link["bandwidth"] == expected["bandwidth"]
     ratio = link["bytes_per_token"] / expected["bytes_per_pass"]
     assert 0.999 < ratio < 1.01, ratio

@@ -33,8 +33,7 @@ assert steps[0] == steps[1] == steps[2]
 assert plan["arena_bytes"] < sum(b["bytes"] for b in plan["buffers"])
 assert [b["name"] for b in plan["buffers"] if b.get("is_output")] == ["logits"]
 
-# The predicted number of bytes per decode pass is that of the weights that the
-# dispatches read.
+# The plan predicts that a decode pass reads the weights of its dispatches.
 moved = sum(d["weight_bytes"] for s in plan["programs"][0]["steps"] for d in s["dispatches"])
 (placement,) = plan["placements"]
 (link,) = placement["predictions"][0]["links"]

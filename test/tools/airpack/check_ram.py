@@ -27,7 +27,8 @@ for placement, budget in zip(placements, budgets):
     weights = [i for i, s in enumerate(segments) if s["kind"] != "Kernels"]
     assert sum(kept[i] for i in weights) == items["weights"], items
     assert placement["ring_bytes"] == items.get("ring", 0)
-    # Segments of weights keep equal shares, except for small ones, which stay.
+    # The share that stays in RAM is the same for all large segments of weights.
+    # Small segments stay completely.
     shares = []
     for i, segment in enumerate(segments):
         if segment["kind"] == "Weights" and reads and segment["raw_bytes"] >= 65536:
@@ -35,7 +36,7 @@ for placement, budget in zip(placements, budgets):
             assert max(shares) - min(shares) < 0.01, (segment["name"], shares)
         elif segment["kind"] != "Table":
             assert placement["resident"][i] == segment["raw_bytes"], segment
-    # Nothing is left idle: less than 1 % of the budget is free, if weights are streamed.
+    # If weights are streamed, less than 1 % of the budget is left free.
     assert not reads or sum(items.values()) > 0.99 * budget or items["weights"] < 65536, (items, budget)
     (decode,) = placement["predictions"]
     links = {link["link"]: link for link in decode["links"]}

@@ -39,7 +39,7 @@ TEST(BenchReport, RatesAreWhatTheyAreDefinedAs) {
 
 TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
   BenchMeasurement measured = example();
-  // Memory allows 10 tokens/s, the disk 8; the disk reads nothing twice.
+  // Memory allows 10 tokens/s, and the disk allows 8.
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
   measured.streaming.emplace();
   measured.streaming->method = "uring";
@@ -60,7 +60,7 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
   EXPECT_EQ(json["links"][1]["name"], "disk");
   EXPECT_EQ(json["streaming"]["io"], "uring");
   EXPECT_EQ(json["streaming"]["bytes_per_pass"], 250'000'000);
-  // A rate above the disk's limit is an error, as one above memory's limit is.
+  // A rate above the limit of the disk is an error, as it is for memory.
   measured.links[1].limitPerSecond = 1e9;
   EXPECT_EQ(evaluate(measured).status().code(), ErrorCode::Internal);
 }
@@ -68,8 +68,8 @@ TEST(BenchReport, TheSlowestLinkSetsThePrediction) {
 TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   BenchMeasurement measured = example();
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2e9});
-  // Reading 8 GB at 40 GB/s takes 200 ms, and the arithmetic 100 ms, of which
-  // three quarters are not hidden. The disk needs 150 ms for 0.3 GB.
+  // Reading 8 GB at 40 GB/s takes 200 ms. The arithmetic takes 100 ms, and
+  // reading hides a quarter of it. The disk needs 150 ms for 0.3 GB.
   measured.planLinks = {
       {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
   rateFromLimits(measured);

@@ -35,9 +35,8 @@ def bench(path):
     assert decode["p50_ms"] <= decode["p99_ms"], got
     (link,) = got["links"]
     # A pass reads a row of the embedding table (64 bytes) and the bias (1040
-    # bytes). At position p, it also reads K and V (8 bytes) of p + 1 positions,
-    # and writes those of one. These bytes are counted from the plan, not
-    # measured.
+    # bytes). The KV cache has 8 bytes per position. At position p, a pass reads
+    # p + 1 positions and writes one. These bytes are not measured.
     kv = sum(8 * (position + 2) for position in range(40, 60)) / 20
     assert link["bytes_per_token"] == 64 + 1040 + kv, (got, kv)
     assert 0 < link["share"] <= 1.05, got
@@ -104,7 +103,7 @@ def probe(path):
     assert disk["cached"] == "unknown" and len(disk["curve"]) >= 3, disk
     rates = [rate["bandwidth"] for rate in disk["curve"]]
     assert all(1e4 < rate < 1e12 for rate in rates), rates
-    # Plans read from the disk into a ring of some 24 MiB.
+    # `disk_bandwidth` is the rate with a ring of the usual size, 24 MiB.
     rings = {ring["bytes"]: ring["bandwidth"] for ring in disk["rings"]}
     assert all(1e4 < rate < 1e12 for rate in rings.values()), rings
     assert got["disk_bandwidth"] == rings[24 << 20], got

@@ -34,8 +34,8 @@ def near(found, expected):
     assert math.isclose(found, expected, rel_tol=1e-9), (found, expected)
 
 
-# The median rate of the disk is 2 GB/s, so a pass takes at least 1 s; that of the
-# resident plan takes 1/6 s.
+# The median rate of the disk is 2 GB/s, so a pass takes at least 1 s. A pass of
+# the resident plan takes only 1/6 s.
 row = script.summary(CASE, [report(0.9, 2), report(0.8, 1.9), report(1.0, 2.5, 3.0, 950)], ALONE, [])
 near(row["tok_s"], 0.9)
 near(row["bound_tok_s"], 1.0)
@@ -50,7 +50,7 @@ near(row["first_token_s"], 1.0)
 near(row["first_token_bound_s"], 2.0)
 assert row["rates"][1] == {"name": "disk", "plan_gb_s": 3, "measured_gb_s": 2}, row
 
-# With a disk of 100 GB/s, the resident plan's pass is the bound.
+# A disk of 100 GB/s is so fast that the resident plan's pass is the limit.
 row = script.summary(CASE, [report(5.0, 100)] * 3, ALONE, [1.0, 2.0, 4.0])
 near(row["bound_tok_s"], 6.0)
 near(row["eta"], 5 / 6)
@@ -65,7 +65,7 @@ assert "ours x 2.50" in text.getvalue() and "disk 100.00 (3.00)" in text.getvalu
 killed = script.summary(CASE, [report(5.0, 100)] * 3, ALONE, [1.0, None, 4.0])
 assert killed["peer_tok_s"] is None and killed["times_peer"] is None, killed
 
-# A plan that reads nothing in each pass has no rate of the disk.
+# If a plan reads nothing in each pass, the rate of the disk is 0.
 whole = script.summary(CASE, ALONE, ALONE, [])
 near(whole["eta"], 1.0)
 near(whole["kept_share"], 1.0)

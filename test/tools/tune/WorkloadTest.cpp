@@ -9,9 +9,9 @@ namespace {
 using codegen::KernelOp;
 using codegen::KernelSpec;
 
-/// Runs `spec` once with a batch of `tokens` tokens, in attention with
-/// `context` keys. Returns the number of bytes per run that must come from
-/// memory.
+/// Runs `spec` once with a batch of `tokens` tokens. In attention, the last of
+/// them sees `context` keys. Returns the number of bytes that a run must read
+/// from memory.
 double bytesRead(const KernelSpec &spec, uint64_t tokens,
                  uint32_t context = 0) {
   RotatingMemory memory;

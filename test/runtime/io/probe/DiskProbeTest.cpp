@@ -56,7 +56,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
     std::set<IoMethod> methods;
     for (const DiskRate &rate : probed->curve) {
       methods.insert(rate.method);
-      // From the slowest hard disks to the RAM of a large server.
+      // The bounds are the slowest hard disk and the RAM of a large server.
       EXPECT_GT(rate.bandwidth, 1e5);
       EXPECT_LT(rate.bandwidth, 1e13);
     }
@@ -83,7 +83,7 @@ TEST(DiskProbe, MeasuresEveryMethod) {
                                [](const RingRate &a, const RingRate &b) {
                                  return a.bytes < b.bytes;
                                }));
-    // The rates are valid in a profile.
+    // A profile with these rates is valid.
     MachineProfile profile = hostProfile();
     profile.diskCurve = probed->curve;
     profile.diskRings = probed->rings;
