@@ -1,4 +1,5 @@
-// The precompiled MLIR headers, which most files of codegen/ and compiler/ need.
+// The precompiled MLIR headers, which most files of codegen/ and compiler/
+// need.
 #ifndef AIRPACK_CMAKE_MLIRPCH_H
 #define AIRPACK_CMAKE_MLIRPCH_H
 

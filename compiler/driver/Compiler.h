@@ -111,8 +111,8 @@ public:
   /// pass select-kernels must have run.
   Result<std::vector<codegen::KernelUse>> matmuls();
 
-  /// Returns what the plan needs on the target. The pass schedule-reads must have
-  /// run.
+  /// Returns what the plan needs on the target. The pass schedule-reads must
+  /// have run.
   Result<ModelNeeds> needs();
 
   // The functions below may be called only after all passes have run.

@@ -8,7 +8,8 @@
 // pass, but every step may need the whole cache.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when the sum exceeds the
-// limit, with both numbers and what to change, or when a size overflows 64 bits.
+// limit, with both numbers and what to change, or when a size overflows 64
+// bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_BUDGET_H

@@ -86,9 +86,9 @@ struct Explanation {
   std::string limitedBy;
 
   // Seconds until the first token after a prompt of `promptTokens` tokens;
-  // nullopt if a bandwidth is not known. Cold: all weights must first be read from
-  // the disk, and some of them copied to VRAM. Warm: the weights that stay in
-  // RAM and VRAM are already there.
+  // nullopt if a bandwidth is not known. Cold: all weights must first be read
+  // from the disk, and some of them copied to VRAM. Warm: the weights that stay
+  // in RAM and VRAM are already there.
   uint64_t promptTokens = 0;
   std::optional<double> firstTokenCold;
   std::optional<double> firstTokenWarm;

@@ -2,13 +2,14 @@
 //
 // A thin layer over COIN-OR CLP, so that nothing else includes its headers. The
 // variables are not negative; a row states that a sum of multiples of variables
-// is at most, or is exactly, a number. CLP works with tolerances of 1e-9, so the
-// caller should choose units in which its numbers are between about 1e-3 and
-// 1e3.
+// is at most, or is exactly, a number. CLP works with tolerances of 1e-9, so
+// the caller should choose units in which its numbers are between about 1e-3
+// and 1e3.
 //
-// The solution depends on the program alone: CLP's simplex method uses no clock,
-// and its random numbers always start with the same seed. If several solutions
-// are equally good, the order of variables and rows decides among them.
+// The solution depends on the program alone: CLP's simplex method uses no
+// clock, and its random numbers always start with the same seed. If several
+// solutions are equally good, the order of variables and rows decides among
+// them.
 //
 // Thread-safety: one call at a time per object.
 //

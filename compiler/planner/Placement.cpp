@@ -373,7 +373,8 @@ private:
         // so the read overwrites what the lap before that one has read.
         after = stepOf(lastLap - ring + end - 1) - steps;
       }
-      // Reads are made in order, so none begins before the one that precedes it.
+      // Reads are made in order, so none begins before the one that precedes
+      // it.
       read.afterStep = before = std::max(before, after);
       position = end;
     }

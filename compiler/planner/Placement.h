@@ -97,9 +97,8 @@ struct WeightPlacement {
 /// reading them separately would cost more than their memory is worth.
 inline constexpr uint64_t kSmallestStreamed = uint64_t{64} << 10;
 /// The largest part of a segment that is read at once. It is a multiple of the
-/// sizes of requests with which disks reach their full rate, 1 to 4 MiB. It is
-/// so small that a read can begin soon after the last step that needs what it
-/// overwrites has run.
+/// sizes of requests with which disks reach their full rate, 1 to 4 MiB. Small
+/// reads need not wait long until no step needs the bytes that they overwrite.
 inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// Reads are larger if there would be more than this number of them in a pass,
 /// so that a placement takes at most about a megabyte of the plan's metadata.
@@ -139,10 +138,10 @@ uint64_t leastBytesPinned(const WeightProblem &problem, uint32_t percent);
 Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                                    uint32_t percent, uint64_t room);
 
-/// Checks a placement with code that is independent of placeWeights(): every page
-/// is in RAM or read once per pass, in order and in time; no read overwrites what
-/// a step still needs, even if the two are in different passes; and ramBytes() is
-/// at most `room`. Fails with VerificationFailed.
+/// Checks a placement with code that is independent of placeWeights(): every
+/// page is in RAM or read once per pass, in order and in time; no read
+/// overwrites what a step still needs, even if the two are in different passes;
+/// and ramBytes() is at most `room`. Fails with VerificationFailed.
 Status verifyWeights(const WeightProblem &problem,
                      const WeightPlacement &placement, uint64_t room);
 

@@ -107,7 +107,7 @@ Status verifyUnits(const WeightProblem &problem,
     if (!isWhole(i, placement.weights[i])) {
       return refuse("segment " + std::to_string(i) + " keeps " +
                     std::to_string(placement.weights[i]) +
-                    " bytes, which are not whole units of " +
+                    " bytes in RAM, which is no multiple of its unit of " +
                     std::to_string(problem.weights[i].unitBytes));
     }
   }
@@ -216,7 +216,8 @@ Status verifyWeights(const WeightProblem &problem,
                     "larger than it");
     }
     if (i != 0 && orderOf(read) < orderOf(placement.reads[i - 1])) {
-      return refuse(name(i) + " is not in the order of steps and segments");
+      return refuse(name(i) + " is out of order; reads must be sorted by step, "
+                              "segment and offset");
     }
     for (const Part &part : partsOf(problem, placement, read)) {
       if (read.beforeStep != part.firstStep || read.afterStep < before ||

@@ -1,7 +1,7 @@
 //===- ResidencyCost.h - what classes of weights cost -----------*- C++ -*-===//
 //
-// The coefficients of the linear program of ResidencySolver.h. passLoads(), which
-// that header declares, adds them up for a given placement.
+// The coefficients of the linear program of ResidencySolver.h. passLoads(),
+// which that header declares, adds them up for a given placement.
 //
 // Thread-safety: pure functions. Errors: none.
 //

@@ -123,7 +123,8 @@ public:
   }
 
   /// Returns the least bytes of RAM for weights, ring and KV cache; nullopt if
-  /// the other capacities do not suffice. The problem must have no limit of RAM.
+  /// the other capacities do not suffice. The problem must have no limit of
+  /// RAM.
   Result<std::optional<uint64_t>> solveForRam() {
     if (!placeKv() || !build()) {
       return std::optional<uint64_t>();

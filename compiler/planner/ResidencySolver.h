@@ -21,19 +21,19 @@
 //   dram      bytes that cross the memory bus of the CPU, divided by its rate
 //   devices   what CPU and GPU compute. In the *serial* schedule, the devices
 //             take turns, so this is the sum of both; in the *fluid* schedule,
-//             every layer is split so that both always work, so it is the larger
-//             of them. For each class, a device takes the longer of two times:
-//             the time to read the class, and the time of its arithmetic. In a
-//             pass of one token, the CPU takes longer than either, because it
-//             does not overlap the two entirely.
+//             every layer is split so that both always work, so it is the
+//             larger of them. For each class, a device takes the longer of
+//             two times: the time to read the class, and the time of its
+//             arithmetic. In a pass of one token, the CPU takes longer than
+//             either, because it does not overlap the two entirely.
 //
-// What is streamed crosses the memory bus twice: the disk writes it to the ring,
-// and a device reads it there.
+// What is streamed crosses the memory bus twice: the disk writes it to the
+// ring, and a device reads it there.
 //
-// The KV cache is placed before the weights: in VRAM as far as it fits there, the
-// rest in RAM. The device that holds a layer's cache computes its attention,
-// because a copy of the cache would have to cross the link in every pass, and
-// would grow with every token.
+// The KV cache is placed before the weights: in VRAM as far as it fits there,
+// the rest in RAM. The device that holds a layer's cache computes its
+// attention, because a copy of the cache would have to cross the link in every
+// pass, and would grow with every token.
 //
 // Thread-safety: pure functions; equal problems have equal solutions. Errors:
 // DoesNotFit if no placement satisfies the capacities; Internal if the LP
@@ -108,8 +108,8 @@ struct ResidencyProblem {
   std::vector<Phase> phases;
   LinkRates links;
   bool hasGpu = false;
-  /// Whether the disk's writes to the ring count as bytes on the memory bus. The
-  /// predictions in plans leave them out.
+  /// Whether the disk's writes to the ring count as bytes on the memory bus.
+  /// The predictions in plans leave them out.
   bool countsRingWrites = true;
   /// Whether the placement must be one that a plan can have: all classes with
   /// touch 1 have the same shares, and each table is either in RAM or on the

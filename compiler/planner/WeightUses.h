@@ -4,9 +4,9 @@
 // each step reads, this file divides the segment into the pieces of
 // planner/Placement.h.
 //
-// A chunk, which has one digest, is read as a whole for the first step that needs
-// any byte of it. After that, its pages are needed only by the steps that read
-// them.
+// A chunk, which has one digest, is read as a whole for the first step that
+// needs any byte of it. After that, its pages are needed only by the steps that
+// read them.
 //
 // Thread-safety: pure functions.
 //
@@ -31,10 +31,10 @@ struct WeightUse {
   bool isVector = false;
 };
 
-/// Returns a segment of `bytes` bytes with chunks of `chunkBytes` bytes. It has no
-/// pieces if only one step needs it, or if steps that do not follow each other
-/// read the same bytes of a matrix. If no step needs it, its first step is
-/// UINT32_MAX.
+/// Returns a segment of `bytes` bytes with chunks of `chunkBytes` bytes. It has
+/// no pieces if only one step needs it, or if steps that do not follow each
+/// other read the same bytes of a matrix. If no step needs it, its first step
+/// is UINT32_MAX.
 WeightSegment dividedSegment(uint64_t bytes, uint64_t chunkBytes,
                              const std::vector<WeightUse> &uses);
 

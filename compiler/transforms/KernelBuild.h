@@ -7,8 +7,8 @@
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
 //
-// Ownership: the destructor waits until nothing is being compiled. Thread-safety:
-// one thread. Errors: those of codegen::compileKernels().
+// Ownership: the destructor waits until nothing is being compiled.
+// Thread-safety: one thread. Errors: those of codegen::compileKernels().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H
@@ -25,9 +25,9 @@ namespace air::compiler {
 
 class KernelBuild {
 public:
-  /// The default number of bytes that the plan reserves for each kernel. Kernels
-  /// for x86-64 take 2.4 to 17 KiB each. If those of a plan need more than what
-  /// is reserved, the plan is made again with their real size.
+  /// The default number of bytes that the plan reserves for each kernel.
+  /// Kernels for x86-64 take 2.4 to 17 KiB each. If those of a plan need more
+  /// than what is reserved, the plan is made again with their real size.
   static constexpr uint64_t kReservedBytes = uint64_t{32} << 10;
 
   /// If `background` is true, start() returns before the kernels are compiled.

@@ -18,8 +18,8 @@ Result<ModelNeeds> measureNeeds(mlir::ModuleOp module,
                                 uint64_t vocabularyBytes);
 
 /// The kernels for Q4_K_M models of 8 to 405 billion parameters take 0.4 MiB on
-/// targets with AVX-512, and 0.7 MiB on those with AVX2. A model with more dtypes
-/// has more of them.
+/// targets with AVX-512, and 0.7 MiB on those with AVX2. A model with more
+/// dtypes has more of them.
 inline constexpr uint64_t kKernelBytes = uint64_t{2} << 20;
 
 } // namespace air::compiler

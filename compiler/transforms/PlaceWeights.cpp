@@ -130,8 +130,8 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return false;
   }
 
-  /// Codes the segments of bfloat16 numbers of which a pass reads bytes from the
-  /// disk, if that makes the pass faster.
+  /// Codes the segments of bfloat16 numbers of which a pass reads bytes from
+  /// the disk, if that makes the pass faster.
   void chooseCodecs(const WeightPlacement &placement,
                     const MachineProfile &profile) {
     ModuleOp module = getOperation();

@@ -1,7 +1,7 @@
 //===- RamDemand.h - the RAM that a plan module needs -----------*- C++ -*-===//
 //
-// These functions collect the input of planner/Budget.h from the ops of a packed
-// module.
+// These functions collect the input of planner/Budget.h from the ops of a
+// packed module.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_RAMDEMAND_H

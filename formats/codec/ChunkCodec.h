@@ -1,9 +1,9 @@
 //===- ChunkCodec.h - lossless coding of chunks of weights ------*- C++ -*-===//
 //
-// Weights that are read from the disk in every pass may be stored in a form that
-// takes fewer bytes. Each chunk of a segment is coded by itself, so that a
-// reader can begin at any chunk. docs/plan-format.md describes both forms byte
-// by byte.
+// Weights that are read from the disk in every pass may be stored in a form
+// that takes fewer bytes. Each chunk of a segment is coded by itself, so that a
+// reader can begin at any chunk. There are two such forms, Planes and Zstd;
+// docs/plan-format.md describes them byte by byte.
 //
 // Planes is made for bfloat16 numbers. The exponents of a matrix have few
 // different values, so each takes a fixed code of 3 bits, while sign and
@@ -12,9 +12,10 @@
 // library of that name, either as it is, or with the even and the odd bytes
 // separated, whichever is smaller.
 //
-// Thread-safety: pure functions; a ChunkScratch is used by one thread at a time.
-// Errors: decoding returns Corrupt for bytes that no encoder makes. It never
-// reads or writes beyond the spans that it is given, whatever they contain.
+// Thread-safety: pure functions; a ChunkScratch is used by one thread at a
+// time. Errors: decoding returns Corrupt for bytes that no encoder makes. It
+// never reads or writes beyond the spans that it is given, whatever they
+// contain.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_CODEC_CHUNKCODEC_H
@@ -54,8 +55,8 @@ Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
                                          std::span<const uint8_t> raw);
 
 /// Fills `raw` with the bytes that `stored` was made from. `stored` may be
-/// followed by other bytes, such as zeros up to a whole page; `raw` must have the
-/// size of the original. If the function fails, the contents of `raw` are
+/// followed by other bytes, such as zeros up to a whole page; `raw` must have
+/// the size of the original. If the function fails, the contents of `raw` are
 /// unknown.
 Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
                    std::span<uint8_t> raw, ChunkScratch &scratch);

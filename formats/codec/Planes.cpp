@@ -15,8 +15,9 @@ namespace {
 //   - the header: the 7 exponents with codes 0 to 6, a zero byte, the number of
 //     escapes as a little-endian word of 32 bits, and four zero bytes
 //   - for each value in a whole block, one byte with its sign and significand
-//   - for each block of 64 values, bits 0, bits 1 and bits 2 of their codes, each
-//     as a little-endian word of 64 bits, the first value in its lowest bit
+//   - for each block of 64 values, bits 0, bits 1 and bits 2 of their codes,
+//     each as a little-endian word of 64 bits, with the first value in its
+//     lowest bit
 //   - the escapes: the exponents of values with code 7, one byte each, in the
 //     order of the values
 //   - the bytes of the chunk after its last whole block, as they are

@@ -5,8 +5,8 @@
 // whole pages, one chunk after the other. A chunk that would not become at
 // least a page smaller is stored uncoded, which its stored size shows.
 //
-// Thread-safety: pure functions. Except for encodedChunk(), they expect a segment
-// that verifyPlan() has accepted.
+// Thread-safety: pure functions. Except for encodedChunk(), they expect a
+// segment that verifyPlan() has accepted.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_CODEDSEGMENTS_H

@@ -76,10 +76,10 @@ public:
   /// segment has a codec.
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
-  /// The same for the bytes of the chunk in the mapping, which are decoded first
-  /// if the segment has a codec. Fails with Corrupt if they cannot be decoded,
-  /// and with Internal if the segment isReferenced(), because its chunks are not
-  /// in the mapping.
+  /// The same for the bytes of the chunk in the mapping, which are decoded
+  /// first if the segment has a codec. Fails with Corrupt if they cannot be
+  /// decoded, and with Internal if the segment isReferenced(), because its
+  /// chunks are not in the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from memory and from the page cache.

@@ -34,8 +34,8 @@ inline constexpr uint32_t kMaxExecutables = 256;
 /// it has. Even if no layers could share buffers, this would be enough for
 /// 1,260 layers, because a decoder layer binds at most 13 buffers.
 inline constexpr uint32_t kMaxBuffers = 16384;
-/// There is one program for each class of batch sizes, and there are three
-/// classes.
+/// Today's plans have three programs, one for each class of batch sizes. The
+/// limit leaves room for more.
 inline constexpr uint32_t kMaxPrograms = 64;
 /// LLVM knows fewer than 200 ISA features of an architecture.
 inline constexpr uint32_t kMaxFeatures = 256;

@@ -13,7 +13,8 @@ namespace air {
 
 namespace {
 
-/// The largest range that makeAll() reads at once, unless a row block is larger.
+/// The largest range that makeAll() reads at once, unless a row block is
+/// larger.
 constexpr uint64_t kReadAtOnce = uint64_t{1} << 20;
 
 } // namespace

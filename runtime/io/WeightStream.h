@@ -140,8 +140,8 @@ private:
   /// For each segment: the number of bytes at its start that are resident and
   /// in memory.
   std::vector<uint64_t> present;
-  /// For each read: true if it is resident and need not be requested, because
-  /// its bytes are in memory or have been requested since the last restart.
+  /// For each read of bytes that stay in memory: whether they are there already
+  /// or have been requested since the last restart. False for all other reads.
   std::vector<bool> requested;
 
   /// For each read: whether it is resident and in memory. The executor's thread

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """check_sources.py ROOT: checks the house rules that a script can check.
 
-Files must have at most 800 lines, and a banner must be one whole line. Libraries must
-not end the process, print, or read the environment. Nothing may be marked as
-unfinished.
+Files must have at most 800 lines, comments in C++ at most 80 columns, and a banner
+must be one whole line. Libraries must not end the process, print, or read the
+environment. Nothing may be marked as unfinished.
 """
 import re
 import sys
@@ -18,6 +18,10 @@ FORBIDDEN = [
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 BANNER = re.compile(r"//===- .+===//|/\*===- .+===\*[/\\]")
 MAX_LINES = 800
+# A comment from the start of a line. clang-format leaves those that are too long.
+# Tables and diagrams, which have several spaces in a row, may be wider.
+COMMENT = re.compile(r"\s*//(?!===|.*[^ ]  |.*(RUN|CHECK|expected)|.*https?:)")
+MAX_COLUMNS = 80
 
 root = Path(sys.argv[1])
 wrong = []
@@ -35,7 +39,11 @@ for top in LIBRARIES + ("tools", "test", "cmake"):
             wrong.append(f"{name}: {len(lines)} lines, at most {MAX_LINES}")
         if "===- " in (lines[0] if lines else "") and not (BANNER.fullmatch(lines[0]) and len(lines[0]) <= 80):
             wrong.append(f"{name}:1: the banner is not one whole line of at most 80 characters: {lines[0]}")
+        in_raw_string = False
         for number, line in enumerate(lines, 1):
+            if path.suffix in (".h", ".cpp") and not in_raw_string and COMMENT.match(line) and len(line) > MAX_COLUMNS:
+                wrong.append(f"{name}:{number}: a comment of {len(line)} columns, at most {MAX_COLUMNS}")
+            in_raw_string = ('R"' in line or in_raw_string) and ')"' not in line and ')cuda"' not in line
             if UNFINISHED.search(line):
                 wrong.append(f"{name}:{number}: unfinished: {line.strip()}")
             code = line.split("//")[0]

@@ -64,9 +64,9 @@ struct PassShape {
   uint64_t outputs = 1;
 };
 
-/// Whether a step called `name` is part number `part`, from 1 on, of the divided
-/// step whose first part is called `first`. airpack appends ".1", ".2" and so on
-/// to the name of the first part.
+/// Whether a step called `name` is part number `part`, from 1 on, of the
+/// divided step whose first part is called `first`. airpack appends ".1", ".2"
+/// and so on to the name of the first part.
 bool isPartOf(std::string_view name, std::string_view first, uint64_t part);
 
 /// The costs of the steps, in execution order, of the program that runs passes

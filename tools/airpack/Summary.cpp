@@ -216,8 +216,8 @@ std::string speedLines(const plan::Plan &plan, const plan::Placement &placement,
                "bandwidth\n";
     } else {
       // A speed that follows from a measured bandwidth is an upper bound. One
-      // that follows from a nominal bandwidth, or from a model of how arithmetic
-      // and reading overlap, is only an estimate.
+      // that follows from a nominal bandwidth, or from a model of how
+      // arithmetic and reading overlap, is only an estimate.
       lines += format("speed      %s %s at %s %s, limited by %s\n",
                       measured && !hasArithmetic ? "at most" : "about",
                       rateText(prediction.nanoseconds()).c_str(), kind,

@@ -79,7 +79,8 @@ struct BenchMeasurement {
   /// The links that the plan's prediction is made from; empty if it has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
-  /// From the start of the command, which loads the weights, to the first token.
+  /// From the start of the command, which loads the weights, to the first
+  /// token.
   double firstTokenSeconds = 0;
   /// From the start of a later round to its first token. The weights are in
   /// place then.

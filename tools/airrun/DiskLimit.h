@@ -7,8 +7,8 @@
 // size and number of threads. Where the file system refuses O_DIRECT, the
 // threads read through the page cache and drop what they have read.
 //
-// Ownership: a DiskLimit owns its descriptor and its buffers. Thread-safety: one
-// caller at a time. Errors: Io.
+// Ownership: a DiskLimit owns its descriptor and its buffers. Thread-safety:
+// one caller at a time. Errors: Io.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_DISKLIMIT_H

@@ -10,8 +10,8 @@
 // destructor.
 //
 // Ownership: borrows the session, which must not be moved as long as the object
-// exists. Nothing else may write to the terminal during that time. Errors: none;
-// if the system refuses the thread, the line only shows the start.
+// exists. Nothing else may write to the terminal during that time. Errors:
+// none; if the system refuses the thread, the line only shows the start.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_LOADINGBAR_H

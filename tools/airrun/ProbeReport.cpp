@@ -155,8 +155,9 @@ std::string probeReport(const MachineProfile &profile,
   report += "\nreading memory                GB/s   share\n";
   report +=
       rateRow("all cores", profile.memoryBandwidth, profile.memoryBandwidth);
-  // The last entry of the curve, for all cores, and the first one, for one core,
-  // have rows of their own, so only the entries between them are printed here.
+  // The last entry of the curve, for all cores, and the first one, for one
+  // core, have rows of their own, so only the entries between them are printed
+  // here.
   for (size_t i = profile.memoryCurve.size(); i > 2; --i) {
     const ThreadRate &rate = profile.memoryCurve[i - 2];
     report += rateRow((std::to_string(rate.threads) + " cores").c_str(),

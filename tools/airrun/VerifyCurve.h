@@ -1,10 +1,10 @@
 //===- VerifyCurve.h - what a pass costs with more tokens -------*- C++ -*-===//
 //
-// A pass that waits for the disk takes about as long with several tokens as with
-// one. The curve shows up to how many tokens this is so. For each number M, two
-// passes are timed: one with M tokens of a single sequence, which can check
-// M - 1 guessed tokens, and one with a token of each of M sequences. The logits
-// of all tokens are computed.
+// A pass that waits for the disk takes about as long with several tokens as
+// with one. The curve shows up to how many tokens this is so. For each number
+// M, two passes are timed: one with M tokens of a single sequence, which can
+// check M - 1 guessed tokens, and one with a token of each of M sequences. The
+// logits of all tokens are computed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_VERIFYCURVE_H

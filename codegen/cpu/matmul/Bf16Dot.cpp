@@ -23,7 +23,7 @@ Value pairAt(KernelBuilder &b, const RowBlockReader &rows, Value column) {
   if (rows.streamBytes() == 0) {
     return rows.block(column).pair(0);
   }
-  // In layout x16, the two columns are stored as [2][row].
+  // In layout x16, all rows of one column are followed by all rows of the next.
   Value at = b.element(rows.start(), column, rows.streamBytes());
   Value both = b.load(b.vec(b.i16(), 2 * kRowLanes), at, 1);
   llvm::SmallVector<int64_t> lanes;

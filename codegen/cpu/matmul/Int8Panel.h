@@ -117,8 +117,8 @@ enum class Scales : uint8_t { OnGrid, Any };
 
 /// Returns what is added to a token's dot products before they are passed to
 /// addScaled(), as i32 [16 rows]: the contribution of the panel's bias, and the
-/// bits that help to convert the sums to float. The token is the one that comes
-/// `more` tokens after the token of `scalars`.
+/// bits of a constant with which the sums can be read as float numbers. The
+/// token comes `more` tokens after the one that `scalars` belongs to.
 mlir::Value dotStart(KernelBuilder &b, const Int8PanelLayout &layout,
                      const TokenScales &scalars, int64_t more, Scales scales);
 

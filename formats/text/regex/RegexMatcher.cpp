@@ -12,7 +12,8 @@ using Op = RegexInstruction::Op;
 
 namespace {
 
-constexpr size_t kPageWords = 64; ///< 64-bit words per memo in a page
+/// In a page, each memo has this number of 64-bit words.
+constexpr size_t kPageWords = 64;
 
 } // namespace
 

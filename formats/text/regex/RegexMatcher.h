@@ -43,7 +43,8 @@ public:
   /// use of the matcher. The window is the whole text.
   void setText(std::string_view text);
   /// Limits the matches to the bytes from `begin` to `end`, as if these were
-  /// the whole text. A window must not begin before the end of the previous one.
+  /// the whole text. A window must not begin before the end of the previous
+  /// one.
   void setWindow(size_t begin, size_t end);
   /// Finds the first match that starts at `from` or later. Within a window,
   /// `from` must not decrease, nor lie before the end of an earlier match.

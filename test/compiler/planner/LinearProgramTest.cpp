@@ -7,8 +7,8 @@
 namespace air::compiler {
 namespace {
 
-// The diet problem of a textbook: 2 a + b >= 8 and a + 3 b >= 9 at the cost 3 a +
-// 2 b. Both rows hold with equality at a = 3, b = 2.
+// The diet problem of a textbook: 2 a + b >= 8 and a + 3 b >= 9 at the cost 3 a
+// + 2 b. Both rows hold with equality at a = 3, b = 2.
 TEST(LinearProgram, FindsTheVertex) {
   LinearProgram program;
   const size_t a = program.addVariable(3);

@@ -194,10 +194,10 @@ TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   EXPECT_EQ(placed(problem, 90 * kMiB).ringBytes, 21846 * kPage);
 }
 
-// A segment of two matrices of 32 MiB each. Step 1 needs the first half of both,
-// and step 2 the second half. Both steps need the last page before the middle of
-// each matrix, because it belongs to a chunk that both halves share. The first
-// MiB of the segment stays in RAM.
+// A segment of two matrices of 32 MiB each. Step 1 needs the first half of
+// both, and step 2 the second half. Both steps need the last page before the
+// middle of each matrix, because it belongs to a chunk that both halves share.
+// The first MiB of the segment stays in RAM.
 TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
   WeightProblem problem;
   problem.weights.push_back({64 * kMiB, 1, 2});
@@ -207,8 +207,8 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // The ring must hold what lies between the shared page of the first matrix and
-  // the last page of the second one: a page and 48 MiB.
+  // The ring must hold what lies between the shared page of the first matrix
+  // and the last page of the second one: a page and 48 MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});
@@ -252,7 +252,8 @@ uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
                              (matrices * parts) / kMiB * kMiB;
       const uint64_t begin =
           segment.pieces.empty() ? 0 : segment.pieces.back().end;
-      // The step of the next part needs the pages from `middle` on, too.
+      // The step that uses the segment's next part also needs the pages from
+      // `middle` on.
       const uint64_t middle =
           std::max(begin, chunk - std::min(chunk, random() % 256 * kPage));
       if (middle > begin) {
@@ -350,7 +351,7 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
   const WeightPlacement placement = placed(problem, room);
   problem.weights[0].unitBytes = 3 * kPage;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
-              HasSubstr("whole units of 12288"));
+              HasSubstr("no multiple of its unit of 12288"));
   problem.weights[0].unitBytes = 32 * kMiB;
   EXPECT_THAT(verifyWeights(problem, placement, room).message(),
               HasSubstr("does not end at a unit"));

@@ -321,8 +321,8 @@ TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   folder.put("sys/fs/cgroup/a/b/memory.high", "4095\n");
   EXPECT_EQ(memoryCapacity(folder.path), 4095u);
   EXPECT_EQ(memoryLimit(folder.path), 4095u);
-  // With cgroup v1, /proc/self/cgroup may name a path that is not visible inside
-  // the process's container.
+  // With cgroup v1, /proc/self/cgroup may name a path that is not visible
+  // inside the process's container.
   folder.put("proc/self/cgroup", "5:cpu:/\n4:memory,x:/docker/1\n");
   EXPECT_EQ(memoryCapacity(folder.path), 1024'000u);
   folder.put("sys/fs/cgroup/memory/memory.limit_in_bytes",

@@ -91,17 +91,18 @@ void addTensorBinding(plan::DispatchT &dispatch, uint32_t tensor) {
   dispatch.bindings.back()->index = tensor;
 }
 
-/// Gives the head 40 rows of 1024 columns, which are 3 row blocks of 9216 bytes,
-/// and divides it into two steps: step 4 reads two of them, which end in the
-/// middle of page 4, and step 5 the third one. Chunks are as small as pages. The
-/// ring has 7 pages:
+/// Gives the head 40 rows of 1024 columns, which are 3 row blocks of 9216
+/// bytes, and divides it into two steps: step 4 reads two of them, which end in
+/// the middle of page 4, and step 5 the third one. Chunks are as small as
+/// pages. The ring has 7 pages:
 ///
 ///   read    segment  pages    page of the ring  before step  after step
 ///   0       0        0        0                 1            -2
 ///   1       1        0 to 4   0                 4            3
 ///   2       1        5 and 6  5                 5            3
 ///
-/// Page 0 of the ring may be overwritten when step 4 of the pass before has run.
+/// Page 0 of the ring may be overwritten when step 4 of the pass before has
+/// run.
 void headParts(SmallPlan &small) {
   P &p = small.plan;
   plan::TensorT &matrix = *p.tensors[3];
@@ -244,8 +245,8 @@ std::vector<Case> placementCases() {
       // In the second program, attn_in also reads the head's matrix.
       {"plan.stream.programs",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 1), 3); })},
-      // In the second program, the head also reads a norm of the layer, which is
-      // then no longer in the ring.
+      // In the second program, the head also reads a norm of the layer, which
+      // is then no longer in the ring.
       {"plan.stream.overrun",
        in([](P &p) { addTensorBinding(dispatchOf(p, 1, 4), 0); })},
       {"plan.stream.before", inHeadParts([](Placement &p) {

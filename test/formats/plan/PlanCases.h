@@ -20,8 +20,8 @@ struct Case {
   ErrorCode code = ErrorCode::VerificationFailed;
 };
 
-/// Wraps `change`, a function that modifies a PlanT, as a Change, which modifies
-/// a SmallPlan.
+/// Wraps `change`, a function that modifies a PlanT, as a Change, which
+/// modifies a SmallPlan.
 template <typename F> Change in(F change) {
   return [change](SmallPlan &small) { change(small.plan); };
 }

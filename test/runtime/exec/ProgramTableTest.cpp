@@ -10,7 +10,8 @@ using namespace air::rt;
 
 namespace {
 
-/// A device that records the streams and the grid of each dispatch of a program.
+/// A device that records the streams and the grid of each dispatch of a
+/// program.
 class Recorder final : public Device {
 public:
   std::vector<std::vector<TileStream>> streams;

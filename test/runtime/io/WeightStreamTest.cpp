@@ -189,8 +189,8 @@ struct Executed {
 
   /// Runs the steps [0, steps) of a pass that was announced to have `announced`
   /// steps, but leaves out those before `first`. Every segment must be right
-  /// before its first step and also after its last one, unless its first step is
-  /// left out.
+  /// before its first step and also after its last one, unless its first step
+  /// is left out.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {

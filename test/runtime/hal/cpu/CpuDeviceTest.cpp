@@ -111,8 +111,8 @@ void countTiles(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
   }
 }
 
-// The kernel has 7 row tiles, and 3 tiles of tokens for 20 tokens. Whichever row
-// tiles a part runs, it runs them for all tokens.
+// The kernel has 7 row tiles, and 3 tiles of tokens for 20 tokens. Whichever
+// row tiles a part runs, it runs them for all tokens.
 TEST_P(CpuDeviceOf, APartRunsItsRowTilesForAllTokens) {
   Result<std::unique_ptr<CpuDevice>> device = CpuDevice::create(GetParam());
   ASSERT_TRUE(device) << device.status().message();

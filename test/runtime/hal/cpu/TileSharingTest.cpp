@@ -238,10 +238,10 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // Chunks must shrink gradually, so that there are few calls. A range has
-    // fewer than 2^31 units, so stealing can halve it at most 31 times. A
-    // thread that works through a range needs fewer than kChunkDivisor chunks
-    // for each half of what is left, again at most 31 times.
+    // Chunks must shrink gradually, so that there are few of them, with one
+    // call each. A range has fewer than 2^31 units, so stealing can halve it at
+    // most 31 times. A thread needs fewer than kChunkDivisor chunks to halve
+    // what is left of its range, which is also possible at most 31 times.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;
