@@ -65,9 +65,9 @@ def refusal(*command):
     return done.stderr
 
 
-# The message for too little memory states how much is needed, without the
-# kernels. Together with them, that much is not enough without the disk, but it is
-# enough with it, as the first plan below shows.
+# If there is too little memory, the message states how much is needed, without
+# the kernels. With the kernels added, it is enough, as the first plan below
+# shows, but not with --disk 0.
 message = refusal(t.AIRPACK, model, "--target", "host", "--ctx", 128, "--ram", "1MiB", "-o", work / "none.air")
 found = re.search(r"needs ([0-9.]+) (KiB|MiB|GiB) of RAM", message)
 t.expect(found is not None, message)
@@ -93,17 +93,28 @@ for share in (0.0, 0.4, 0.8):
     t.expect(streaming["resident_bytes"] + streaming["ring_bytes"] < ram, f"{streaming} in {ram} bytes")
     print(f"{ram >> 20} MiB: {streaming['bytes_per_pass']} bytes per pass, the same logits")
 
-# A smaller --ram takes a smaller placement of the same plan; less than the
-# smallest is refused.
+# The time to the first token includes the load of all weights, at 100 MiB per
+# second. Later phases only read what does not stay in memory.
+plan = work / "0.8.air"
+report = json.loads(t.run(t.AIRRUN, "bench", plan, "-p", 0, "-n", 3, "--rounds", 1, "--json", "--io-limit", "100MiB"))
+streaming = report["streaming"]
+for key, bytes_ in (("first_token_s", streaming["resident_bytes"] + streaming["bytes_per_pass"]),
+                    ("first_token_warm_s", streaming["bytes_per_pass"])):
+    # The reader is ahead by up to a ring when a later phase begins.
+    least_s = (bytes_ - (streaming["ring_bytes"] if "warm" in key else 0)) / (100 * 2**20)
+    t.expect(report[key] > 0.95 * least_s, f"{key} is {report[key]}, but {bytes_} bytes take {least_s} s")
+print("the first token waits for the load")
+
+# With less --ram, airrun uses a smaller placement of the same plan. It refuses
+# to run if the smallest one does not fit.
 plan = work / "0.8.air"
 ram = int(least + 0.8 * whole * 0.6)
 t.expect(logits(plan, tokens, 5, "--ram", int(ram * 0.91)) == expected[5], "the placement for 90 % gives other logits")
 message = refusal(t.AIRRUN, "logits", plan, "--tokens", "1", "-o", work / "out.f32", "--ram", "1MiB")
 t.expect("--ram" in message, message)
 
-# Runs with scarce resources: with one CPU, and with little memory that may be
-# locked, as a user to whom the limits apply (root is exempt). airrun may then
-# read with another method, and a note must say so.
+# Runs airrun with one CPU, and with a low limit on locked memory, from which
+# root is exempt. If airrun then reads with another method, a note must say so.
 USER = 61234 if os.geteuid() == 0 else os.geteuid()
 
 

@@ -215,19 +215,28 @@ public:
   Result<double> decode() {
     tokenSeconds.clear();
     uint64_t at = prefillTokens;
+    double start = monotonicSeconds();
     for (; at < prefillTokens + untimed(); ++at) {
       AIR_RETURN_IF_ERROR(run(at, 1));
     }
-    double start = monotonicSeconds();
-    double before = start;
+    double before = monotonicSeconds();
+    firstSeconds = before - start;
+    start = before;
     for (; at < tokens.size(); ++at) {
       AIR_RETURN_IF_ERROR(run(at, 1));
       double now = monotonicSeconds();
       tokenSeconds.push_back(now - before);
       before = now;
     }
+    if (untimed() == 0 && !tokenSeconds.empty()) {
+      firstSeconds = tokenSeconds.front();
+    }
     return before - start;
   }
+
+  /// The seconds of the first token that the last call of decode() computed,
+  /// whether decode() timed it or not.
+  double lastFirstTokenSeconds() const { return firstSeconds; }
 
   /// The number of tokens that decode() does not time.
   uint64_t untimed() const {
@@ -258,6 +267,7 @@ private:
   uint64_t prefillTokens = 0;
   std::vector<int32_t> tokens;
   std::vector<rt::SequenceId> sequences;
+  double firstSeconds = 0;
   std::vector<double> tokenSeconds;
 };
 
@@ -369,6 +379,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   rt::Executor &executor = session.executor();
   std::vector<double> prefills;
   std::vector<double> decodes;
+  std::vector<double> firstTokens;
   rt::RunCounters decoded;
   uint64_t passes = measured.decodeTokens + work.untimed();
   if (limits) {
@@ -391,6 +402,8 @@ Status measureRounds(rt::Session &session, Workload &work,
     StreamedPhase before(session);
     AIR_ASSIGN_OR_RETURN(double decodeSeconds, work.decode());
     decodes.push_back(decodeSeconds);
+    firstTokens.push_back(prefillSeconds != 0 ? prefillSeconds
+                                              : work.lastFirstTokenSeconds());
     decoded = executor.counters();
     if (limits) {
       reportStreaming(session, before, StreamedPhase(session), passes,
@@ -404,6 +417,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
   measured.prefillSeconds = median(prefills);
   measured.decodeSeconds = median(decodes);
+  measured.firstTokenWarmSeconds = median(firstTokens);
   if (!limits) {
     return Status::ok();
   }
@@ -553,7 +567,7 @@ Status runBench(const cli::Invocation &invocation) {
   AIR_RETURN_IF_ERROR(work.decode().status());
   rt::RunCounters decoded = session.executor().counters();
   measured.firstTokenSeconds =
-      prefill != 0 ? prefilled : prefilled + work.lastTokenSeconds().front();
+      prefill != 0 ? prefilled : prefilled + work.lastFirstTokenSeconds();
   // The peak memory use is read before the bandwidth probe allocates its
   // buffer, so that the buffer is not included.
   measured.peakRssBytes = memoryBytes(session);

@@ -80,7 +80,11 @@ struct BenchMeasurement {
   /// The links that the plan's prediction is made from; empty if it has none.
   std::vector<PlanLink> planLinks;
   uint64_t peakRssBytes = 0;
+  /// From the start of the command, which loads the weights, to the first token.
   double firstTokenSeconds = 0;
+  /// From the start of a later round to its first token. The weights are in
+  /// place then.
+  double firstTokenWarmSeconds = 0;
   /// The name of each kind of step, with the seconds that its steps take in one
   /// prefill and in one decode phase. Empty without --steps.
   std::vector<std::pair<std::string, std::pair<double, double>>> steps;

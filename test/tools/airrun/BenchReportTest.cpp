@@ -21,6 +21,7 @@ BenchMeasurement example() {
   measured.links = {{"dram", 4e9, 5e9, 40e9}};
   measured.peakRssBytes = 123;
   measured.firstTokenSeconds = 0.75;
+  measured.firstTokenWarmSeconds = 0.25;
   return measured;
 }
 
@@ -170,6 +171,7 @@ TEST(BenchReport, JsonHoldsTheSameNumbers) {
   EXPECT_EQ(json["steps"][0]["decode_s"], 0.125);
   EXPECT_EQ(json["peak_rss_bytes"], 123);
   EXPECT_EQ(json["first_token_s"], 0.75);
+  EXPECT_EQ(json["first_token_warm_s"], 0.25);
 }
 
 TEST(BenchReport, TheLinkFollowsWeightsAndKv) {
