@@ -11,9 +11,10 @@
 //   beta             minimal bytes / bytes read of the link for which this is
 //                    the least: 1 if nothing is read twice
 //   eta              time by the bound / measured time
-//   predicted_tok_s  what the plan predicts at the rates that were measured: the
-//                    slower of the disk and the cores. For reading memory and
-//                    computing, the cores take overlappedTime() (CpuRates.h)
+//   predicted_tok_s  what the plan predicts at the rates that were measured. For
+//                    reading memory and computing, the cores take
+//                    overlappedTime() (CpuRates.h), and the cores and the disk
+//                    together take passTime()
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
