@@ -3,7 +3,6 @@
 
 #include "formats/machine/CpuRates.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -35,13 +34,15 @@ PassPrediction predictPass(std::vector<LinkLoad> links) {
                           : dram) = nanoseconds;
   }
   if (known) {
-    const auto cores = static_cast<uint64_t>(std::ceil(
-        overlappedTime(static_cast<double>(dram), static_cast<double>(cpu))));
-    prediction.nanoseconds = std::max(cores, disk);
+    const double cores =
+        overlappedTime(static_cast<double>(dram), static_cast<double>(cpu));
+    const auto reading = static_cast<double>(disk);
+    prediction.nanoseconds =
+        static_cast<uint64_t>(std::ceil(passTime(cores, reading)));
     if (prediction.nanoseconds != 0) {
-      prediction.limit = disk > cores        ? "disk"
-                         : 2 * dram >= cores ? "dram"
-                                             : "cpu";
+      prediction.limit = reading > cores                          ? "disk"
+                         : 2 * static_cast<double>(dram) >= cores ? "dram"
+                                                                  : "cpu";
     }
   }
   prediction.links = std::move(links);

@@ -8,10 +8,11 @@
 // time bytes / bandwidth, with the bandwidth that the machine profile states.
 // The disk works in parallel with the cores. The cores take less than the times
 // of "dram" and "cpu" together, because they read and compute in parallel: see
-// overlappedTime() (CpuRates.h). The pass takes as long as the disk or the
-// cores, whichever take longer. Its limit is "disk", or else "dram" if reading
-// takes at least half of the cores' time, or else "cpu". A bandwidth of 0 means
-// that it is not known; then neither the time nor the limit is known.
+// overlappedTime() (CpuRates.h). The pass takes passTime() (CpuRates.h) of the
+// times of the cores and of the disk. Its limit is "disk" if the disk takes
+// longer than the cores, or else "dram" if reading takes at least half of the
+// cores' time, or else "cpu". A bandwidth of 0 means that it is not known; then
+// neither the time nor the limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //

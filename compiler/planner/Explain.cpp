@@ -1,6 +1,7 @@
 //===- Explain.cpp - what a model would do on a machine -------------------===//
 #include "compiler/planner/Explain.h"
 
+#include "formats/machine/CpuRates.h"
 #include "formats/machine/Microarchitecture.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
@@ -201,12 +202,19 @@ private:
            (load.vramBytes == 0 || links.vram > 0);
   }
 
-  static std::optional<double> tokensPerSecond(const ResidencyProblem &problem,
-                                               const Residency &placement) {
+  std::optional<double> tokensPerSecond(const ResidencyProblem &problem,
+                                        const Residency &placement) const {
     const PhaseLoad &load = placement.loads[kDecode];
-    return isKnown(problem, load) && load.seconds > 0
-               ? std::optional(1 / load.seconds)
-               : std::nullopt;
+    if (!isKnown(problem, load) || load.seconds <= 0) {
+      return std::nullopt;
+    }
+    // How much a disk slows down a GPU has not been measured.
+    const bool isSlowed = gpu == nullptr && load.diskBytes > 0;
+    return 1 / (isSlowed
+                    ? std::max(load.seconds,
+                               passTime(load.cpuSeconds,
+                                        load.diskBytes / problem.links.disk))
+                    : load.seconds);
   }
 
   void addSpeed(Explanation &result, const ResidencyProblem &problem,

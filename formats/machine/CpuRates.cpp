@@ -39,6 +39,10 @@ double overlappedTime(double reading, double arithmetic) {
          kExposedShare * std::min(reading, arithmetic);
 }
 
+double passTime(double cores, double disk) {
+  return std::max(cores, disk) + kDiskInterference * std::min(cores, disk);
+}
+
 std::string_view streamHintName(StreamHint hint) {
   return nameIn(kHints, hint);
 }

@@ -101,6 +101,17 @@ inline constexpr double kExposedShare = 0.75;
 /// alone takes `arithmetic`, all in the same unit.
 double overlappedTime(double reading, double arithmetic);
 
+/// The disk reads weights of the next steps while the cores compute, but it
+/// writes to the memory from which they read, and its requests take some of
+/// their time. This is the share of the shorter of the two times that is not
+/// hidden. It is fitted to eight decode passes of whole models on two cores of
+/// Emerald Rapids, which it predicts within 5 % (docs/streaming.md).
+inline constexpr double kDiskInterference = 0.2;
+
+/// The time of a pass in which the cores work for `cores` and the disk for
+/// `disk`, all in the same unit.
+double passTime(double cores, double disk);
+
 /// A profile and a plan have at most this many streams.
 inline constexpr size_t kMaxStreams = 256;
 /// The longest distance of a prefetch, in bytes.

@@ -31,6 +31,7 @@
 #include "formats/plan/SourceFiles.h"
 #include "runtime/io/MemoryLimit.h"
 #include "runtime/io/NodePlacement.h"
+#include "runtime/io/PagePopulator.h"
 #include "runtime/io/SegmentStore.h"
 #include "runtime/io/SourceTables.h"
 #include "runtime/io/TableRows.h"
@@ -159,6 +160,8 @@ private:
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;
+  /// Works on the arena's memory while the weights of the placement are loaded.
+  std::optional<PagePopulator> populator;
   std::unique_ptr<WeightStream> stream;
   /// Per segment of the plan: its index in the schedule, or kNotStreamed.
   std::vector<uint32_t> places;

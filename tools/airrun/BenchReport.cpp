@@ -42,7 +42,7 @@ double predictedRate(const BenchMeasurement &measured) {
      : link.name == "cpu" ? arithmetic
                           : reading) = link.bytesPerPass / link.measuredRate;
   }
-  const double seconds = std::max(disk, overlappedTime(reading, arithmetic));
+  const double seconds = passTime(overlappedTime(reading, arithmetic), disk);
   return seconds > 0 ? 1 / seconds : 0;
 }
 

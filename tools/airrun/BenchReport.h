@@ -11,8 +11,8 @@
 //                    if nothing is read twice
 //   eta              measured tokens per second / bound_tok_s
 //   predicted_tok_s  what the plan predicts at the measured rates. Each token
-//                    takes the time of the disk or of the cores, whichever is
-//                    longer. The cores take overlappedTime() (CpuRates.h)
+//                    takes the cores overlappedTime() (CpuRates.h), and the
+//                    cores and the disk together passTime()
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//

@@ -2,12 +2,13 @@
 
 // A decode pass reads the weights of the program for one token from memory.
 // Reading 1000 + 24 bytes at 2 GB/s takes 512 ns. In the second placement, the
-// pass also reads 8192 bytes from the disk, which takes 8192 ns at 1 GB/s.
+// pass also reads 8192 bytes from the disk, which takes 8192 ns at 1 GB/s and hides
+// four fifths of the 512 ns.
 
 // CHECK: plan.placement resident [1000] ring 0 {
 // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>] nanoseconds 512 limit "dram"
 // CHECK: plan.placement resident [0] ring 4096 {
-// CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>, #plan.link<name = "disk", bytes_per_pass = 8192, bandwidth = 1000000000>] nanoseconds 8192 limit "disk"
+// CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>, #plan.link<name = "disk", bytes_per_pass = 8192, bandwidth = 1000000000>] nanoseconds 8295 limit "disk"
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 1000000000 : i64, features = [], measured = true, memory_bandwidth = 2000000000 : i64, memory_bytes = 1000000 : i64, name = "t"}} {
   plan.buffer @x row 10
   plan.segment @a weights codec none bytes 1000
