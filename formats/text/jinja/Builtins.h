@@ -37,6 +37,15 @@ Value callStringMethod(Interpreter &in, const Value &self,
                        const std::string &name, const Arguments &arguments);
 bool hasStringMethod(std::string_view name);
 
+// Text that is marked as HTML, as markupsafe has it: what is combined with it
+// is escaped first, unless it is marked, too.
+
+Text escapeHtml(TextView text); ///< escapes & < > " '
+/// The text of a value, escaped unless it is marked.
+Text escaped(Interpreter &in, const Value &value);
+Value callMarkupMethod(Interpreter &in, const Value &self,
+                       const std::string &name, const Arguments &arguments);
+
 /// `op` is one of + - * / // % **.
 Value binary(Interpreter &in, const std::string &op, const Value &a,
              const Value &b);
@@ -44,11 +53,13 @@ Value binary(Interpreter &in, const std::string &op, const Value &a,
 bool compare(Interpreter &in, const std::string &op, const Value &a,
              const Value &b);
 
-/// Python's `text % value`.
-Value formatPercent(Interpreter &in, const Text &format, const Value &value);
+/// Python's `text % value`. With `isMarkup`, the format is marked as HTML: it
+/// escapes the values, and the result is marked.
+Value formatPercent(Interpreter &in, const Text &format, const Value &value,
+                    bool isMarkup);
 /// Python's `format.format(...)`.
 Value formatBraces(Interpreter &in, const Text &format,
-                   const Arguments &arguments);
+                   const Arguments &arguments, bool isMarkup);
 
 // strftime_now(format) for a date at midnight.
 struct Date {

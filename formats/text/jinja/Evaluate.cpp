@@ -201,7 +201,7 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
     }
   }
   if (isText) {
-    return string(std::move(text));
+    return string(std::move(text), object.isMarkup());
   }
   charge(items.size());
   return Value::sequence(object.is(Kind::Tuple) ? Kind::Tuple : Kind::List,
@@ -400,9 +400,11 @@ Value Interpreter::item(const Value &object, const Value &key) {
                               " is outside of a " + typeName(object) + " of " +
                               std::to_string(size) + " items");
     }
-    return isText ? Value::string(
-                        Text(1, object.text()[static_cast<size_t>(index)]))
-                  : object.items()[static_cast<size_t>(index)];
+    if (!isText) {
+      return object.items()[static_cast<size_t>(index)];
+    }
+    return string(Text(1, object.text()[static_cast<size_t>(index)]),
+                  object.isMarkup());
   }
   if (object.is(Kind::Dict)) {
     if (const Value *value = object.as<DictObject>().find(key)) {

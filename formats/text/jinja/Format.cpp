@@ -116,18 +116,26 @@ Value unsupportedFormat(Interpreter &in, char32_t letter) {
 }
 
 /// Formats one value of `%`.
-Value formatOne(Interpreter &in, const Value &value, Spec spec) {
+Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
   switch (spec.type) {
   case 's':
   case 'r':
   case 'a': {
-    Text text = spec.type == 's' ? in.textOf(value) : repr(value);
+    Text text = spec.type != 's' ? repr(value)
+                : isMarkup       ? escaped(in, value)
+                                 : in.textOf(value);
+    if (spec.type != 's' && isMarkup) {
+      text = escapeHtml(text);
+    }
     if (spec.precision >= 0) {
       text.resize(std::min(text.size(), size_t(spec.precision)));
     }
     return in.string(pad({}, text, spec, spec.align == '<' ? '<' : '>'));
   }
   case 'c':
+    if (isMarkup) {
+      return in.fail("%c cannot be used in a format that is marked as HTML");
+    }
     if (value.isIntegral() && value.asInt() >= 0 && value.asInt() < 0x110000) {
       return in.string(
           pad({}, Text(1, static_cast<char32_t>(value.asInt())), spec, '>'));
@@ -143,6 +151,10 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec) {
   case 'x':
   case 'X':
   case 'o':
+    if (isMarkup && spec.type != 'd') {
+      return in.fail(std::string("%") + spec.type +
+                     " cannot be used in a format that is marked as HTML");
+    }
     if (value.is(Kind::Float) && spec.type == 'd' &&
         std::abs(value.asDouble()) < 0x1p63) {
       return formatNumber(
@@ -153,6 +165,12 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec) {
     if (value.isNumber()) {
       return formatNumber(in, value, spec);
     }
+  }
+  if (isMarkup && value.is(Kind::String)) {
+    // Markup converts texts to numbers, which plain formats refuse.
+    return in.fail("a format that is marked as HTML takes numbers here; use "
+                   "the filter 'int' or 'float'",
+                   ErrorCode::Unsupported);
   }
   return value.isIntegral()
              ? formatNumber(in, value, spec)
@@ -237,7 +255,8 @@ Value formatBySpec(Interpreter &in, const Value &value, TextView text) {
 
 } // namespace
 
-Value formatPercent(Interpreter &in, const Text &format, const Value &value) {
+Value formatPercent(Interpreter &in, const Text &format, const Value &value,
+                    bool isMarkup) {
   Text out;
   size_t next = 0;
   bool isTuple = value.is(Kind::Tuple);
@@ -295,6 +314,9 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value) {
       }
       ++at;
       Value given = take();
+      if (isMarkup) {
+        in.fail("a width cannot be * in a format that is marked as HTML");
+      }
       return given.isIntegral() && given.asInt() >= 0
                  ? std::min(static_cast<size_t>(given.asInt()), kWidest)
                  : 0;
@@ -322,7 +344,7 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value) {
     if (in.failed()) {
       return {};
     }
-    Value text = formatOne(in, one, spec);
+    Value text = formatOne(in, one, spec, isMarkup);
     if (in.failed()) {
       return {};
     }
@@ -335,13 +357,14 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value) {
     return in.fail("the format uses only " + std::to_string(next) +
                    " of the values that are given");
   }
-  return in.failed() ? Value() : in.string(std::move(out));
+  return in.failed() ? Value() : in.string(std::move(out), isMarkup);
 }
 
 Value formatBraces(Interpreter &in, const Text &format,
-                   const Arguments &arguments) {
+                   const Arguments &arguments, bool isMarkup) {
   Text out;
   size_t next = 0;
+  bool hasNumbers = false;
   for (size_t at = 0; at < format.size() && !in.failed(); ++at) {
     char32_t c = codeOf(format[at]);
     if (c != U'{' && c != U'}') {
@@ -375,6 +398,11 @@ Value formatBraces(Interpreter &in, const Text &format,
     Value value;
     bool isNumber = name.find_first_not_of("0123456789") == std::string::npos;
     if (isNumber) {
+      hasNumbers = hasNumbers || !name.empty();
+      if (hasNumbers && (name.empty() || next != 0)) {
+        return in.fail("some values of the format have numbers and some have "
+                       "none");
+      }
       size_t digit = 0;
       size_t index = name.empty() ? next++ : readNumber(field, digit);
       if (index >= arguments.positional.size()) {
@@ -416,12 +444,17 @@ Value formatBraces(Interpreter &in, const Text &format,
     } else if (!conversion.empty()) {
       return unsupportedFormat(in, codeOf(conversion[0]));
     }
-    Value text = formatBySpec(in, value, spec);
+    bool isSafe = isMarkup && value.isMarkup();
+    if (isSafe && !spec.empty()) {
+      return in.fail("the format '" + toUtf8(spec) +
+                     "' does not suit a text that is marked as HTML");
+    }
+    Value text = isSafe ? value : formatBySpec(in, value, spec);
     if (!in.failed()) {
-      out += text.text();
+      out += isMarkup ? escaped(in, text) : text.text();
     }
   }
-  return in.failed() ? Value() : in.string(std::move(out));
+  return in.failed() ? Value() : in.string(std::move(out), isMarkup);
 }
 
 Value formatDate(Interpreter &in, const Text &format, const Date &date) {

@@ -85,13 +85,17 @@ Text Interpreter::textOf(const Value &value) {
   return charge(weightOf(value)) ? str(value) : Text();
 }
 
-Value Interpreter::string(Text text) {
+Value Interpreter::string(Text text, bool isMarkup) {
   if (text.size() > kMaxWeight) {
     return fail("a text has " + std::to_string(text.size()) +
                     " characters; the limit is " + std::to_string(kMaxWeight),
                 ErrorCode::DoesNotFit);
   }
-  return charge(text.size()) ? Value::string(std::move(text)) : Value();
+  if (!charge(text.size())) {
+    return {};
+  }
+  return isMarkup ? Value::markup(std::move(text))
+                  : Value::string(std::move(text));
 }
 
 Value Interpreter::makeNamespace(const Arguments &arguments) {

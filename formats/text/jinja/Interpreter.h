@@ -75,7 +75,7 @@ public:
   /// The text of a value, with its cost counted.
   Text textOf(const Value &value);
   /// A string, unless it is too long.
-  Value string(Text text);
+  Value string(Text text, bool isMarkup = false);
   const std::optional<Date> &date() const { return today; }
   Value makeNamespace(const Arguments &arguments);
 

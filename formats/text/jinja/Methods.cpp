@@ -147,7 +147,9 @@ Value dictFunction(Interpreter &in, const Arguments &given) {
 bool hasMethod(const Value &self, std::string_view name) {
   switch (self.kind()) {
   case Kind::String:
-    return hasStringMethod(name);
+    return hasStringMethod(name) ||
+           (self.isMarkup() &&
+            contains({"escape", "striptags", "unescape"}, name));
   case Kind::Dict:
     return changesObject(self, name) ||
            contains({"copy", "get", "items", "keys", "values"}, name);

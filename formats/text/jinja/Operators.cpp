@@ -116,7 +116,7 @@ Value repeat(Interpreter &in, const Value &value, int64_t times) {
     for (uint64_t i = 0; i < count; ++i) {
       text += value.text();
     }
-    return in.string(std::move(text));
+    return in.string(std::move(text), value.isMarkup());
   }
   std::vector<Value> items;
   for (uint64_t i = 0; i < count; ++i) {
@@ -135,7 +135,7 @@ bool isRepeatable(const Value &value) {
 Value binary(Interpreter &in, const std::string &op, const Value &a,
              const Value &b) {
   if (op == "%" && a.is(Kind::String)) {
-    return formatPercent(in, a.text(), b);
+    return formatPercent(in, a.text(), b, a.isMarkup());
   }
   if (a.isNumber() && b.isNumber()) {
     return arithmetic(in, op, a, b);
@@ -145,7 +145,9 @@ Value binary(Interpreter &in, const std::string &op, const Value &a,
   }
   if (op == "+" && a.kind() == b.kind() && isRepeatable(a)) {
     if (a.is(Kind::String)) {
-      return in.string(a.text() + b.text());
+      bool isMarkup = a.isMarkup() || b.isMarkup();
+      return isMarkup ? in.string(escaped(in, a) + escaped(in, b), true)
+                      : in.string(a.text() + b.text());
     }
     std::vector<Value> items = a.items();
     items.insert(items.end(), b.items().begin(), b.items().end());

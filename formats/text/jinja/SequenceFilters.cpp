@@ -187,6 +187,9 @@ Value last(Interpreter &in, const Value &value, const Arguments &given) {
   if (value.is(Kind::Generator)) {
     return in.fail("a generator has no last item; use 'list' before 'last'");
   }
+  if (value.isMarkup() && !value.text().empty()) {
+    return Value::markup(Text(1, value.text().back()));
+  }
   Items items;
   in.iterate(value, items);
   return items.empty() ? Value::undefined("there is no last item")
@@ -241,7 +244,8 @@ Value join(Interpreter &in, const Value &value, const Arguments &given) {
 Value reverse(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'reverse'", given, {});
   if (value.is(Kind::String)) {
-    return in.string(Text(value.text().rbegin(), value.text().rend()));
+    return in.string(Text(value.text().rbegin(), value.text().rend()),
+                     value.isMarkup());
   }
   Items items;
   in.iterate(value, items);

@@ -557,7 +557,7 @@ Value expandtabs(Interpreter &in, const Text &self, const Arguments &given) {
 }
 
 Value format(Interpreter &in, const Text &self, const Arguments &given) {
-  return formatBraces(in, self, given);
+  return formatBraces(in, self, given, false);
 }
 
 struct Row {
@@ -638,6 +638,9 @@ Value callStringMethod(Interpreter &in, const Value &self,
   }
   if (!in.charge(self.text().size())) {
     return {};
+  }
+  if (self.isMarkup()) {
+    return callMarkupMethod(in, self, name, arguments);
   }
   Value result = row->call(in, self.text(), arguments);
   return in.failed() ? Value() : result;

@@ -74,7 +74,7 @@ std::optional<bool> plainTest(Interpreter *in, std::string_view name,
            kind == Kind::Loop || kind == Kind::Undefined;
   }
   if (name == "escaped") {
-    return false;
+    return value.isMarkup();
   }
   if (name == "lower") {
     return isCase(value, isLower, isUpper);

@@ -13,10 +13,15 @@ namespace {
 
 Arguments none() { return {}; }
 
+/// The value itself if it is a string, marked or not, or else its text.
+Value softString(Interpreter &in, const Value &value) {
+  return value.is(Kind::String) ? value : in.string(in.textOf(value));
+}
+
 /// Filters that are methods of strings: the value becomes a string first.
 Value byMethod(Interpreter &in, const Value &value, const char *name,
                const Arguments &arguments) {
-  Value text = in.string(in.textOf(value));
+  Value text = softString(in, value);
   return in.failed() ? Value() : callStringMethod(in, text, name, arguments);
 }
 
@@ -70,38 +75,29 @@ Value replace(Interpreter &in, const Value &value, const Arguments &given) {
   parts.positional = {in.string(in.textOf(bound.need(0))),
                       in.string(in.textOf(bound.need(1))),
                       Value::integer(bound.integer(2, -1))};
-  return in.failed() ? Value() : byMethod(in, value, "replace", parts);
+  Value text = in.string(in.textOf(value));
+  return in.failed() ? Value() : byMethod(in, text, "replace", parts);
 }
 
 Value stringFilter(Interpreter &in, const Value &value,
                    const Arguments &given) {
   Bound bound(in, "filter 'string'", given, {});
-  return value.is(Kind::String) ? value : in.string(in.textOf(value));
+  return softString(in, value);
 }
 
-// Without autoescape, marking a text as safe changes nothing.
 Value safe(Interpreter &in, const Value &value, const Arguments &given) {
-  return stringFilter(in, value, given);
+  Bound bound(in, "filter 'safe'", given, {});
+  return value.isMarkup() ? value : in.string(in.textOf(value), true);
 }
 
 Value escape(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'escape'", given, {});
-  Text out;
-  for (char32_t c : in.textOf(value)) {
-    char32_t code = codeOf(c);
-    const char *name = code == U'&'    ? "&amp;"
-                       : code == U'<'  ? "&lt;"
-                       : code == U'>'  ? "&gt;"
-                       : code == U'"'  ? "&#34;"
-                       : code == U'\'' ? "&#39;"
-                                       : nullptr;
-    if (name != nullptr) {
-      out += toText(name, (c & kTaint) != 0);
-    } else {
-      out += c;
-    }
-  }
-  return in.string(std::move(out));
+  return value.isMarkup() ? value : in.string(escaped(in, value), true);
+}
+
+Value forceEscape(Interpreter &in, const Value &value, const Arguments &given) {
+  Bound bound(in, "filter 'forceescape'", given, {});
+  return in.string(escapeHtml(in.textOf(value)), true);
 }
 
 // A word begins after white space, '-' or an opening bracket.
@@ -131,15 +127,22 @@ Value formatFilter(Interpreter &in, const Value &value,
       dict->set(name, each);
     }
     return formatPercent(in, in.textOf(value),
-                         Value::object(Kind::Dict, std::move(dict)));
+                         Value::object(Kind::Dict, std::move(dict)),
+                         value.isMarkup());
   }
   return formatPercent(in, in.textOf(value),
-                       Value::sequence(Kind::Tuple, given.positional));
+                       Value::sequence(Kind::Tuple, given.positional),
+                       value.isMarkup());
 }
 
 Value indent(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'indent'", given, {"width", "first", "blank"});
   Value width = bound.get(0, Value::integer(4));
+  if (width.isMarkup() && !value.isMarkup()) {
+    return in.fail("filter 'indent': a width that is marked as HTML needs a "
+                   "text that is marked, too",
+                   ErrorCode::Unsupported);
+  }
   Text space = width.is(Kind::String)
                    ? width.text()
                    : Text(static_cast<size_t>(std::clamp<int64_t>(
@@ -172,7 +175,7 @@ Value indent(Interpreter &in, const Value &value, const Arguments &given) {
       break;
     }
   }
-  return in.string(std::move(out));
+  return in.string(std::move(out), value.isMarkup());
 }
 
 Value truncate(Interpreter &in, const Value &value, const Arguments &given) {
@@ -184,7 +187,7 @@ Value truncate(Interpreter &in, const Value &value, const Arguments &given) {
   int64_t leeway = bound.integer(3, 5);
   auto size = static_cast<int64_t>(text.size());
   if (size <= length + leeway) {
-    return in.string(std::move(text));
+    return in.string(std::move(text), value.isMarkup());
   }
   int64_t kept = length - static_cast<int64_t>(end.size());
   if (kept < 0 || leeway < 0) {
@@ -197,7 +200,8 @@ Value truncate(Interpreter &in, const Value &value, const Arguments &given) {
       text.resize(space);
     }
   }
-  return in.string(text + end);
+  return binary(in, "+", in.string(std::move(text), value.isMarkup()),
+                bound.get(2, Value::string(end)));
 }
 
 Value wordCount(Interpreter &in, const Value &value, const Arguments &given) {
@@ -455,18 +459,31 @@ Value defaultFilter(Interpreter &in, const Value &value,
 }
 
 constexpr FilterRow kRows[] = {
-    {"abs", absFilter},         {"capitalize", capitalize},
-    {"center", center},         {"d", defaultFilter},
-    {"default", defaultFilter}, {"e", escape},
-    {"escape", escape},         {"float", floatFilter},
-    {"format", formatFilter},   {"from_json", fromJsonFilter},
-    {"indent", indent},         {"int", intFilter},
-    {"lower", lower},           {"replace", replace},
-    {"round", roundFilter},     {"safe", safe},
-    {"string", stringFilter},   {"title", title},
-    {"tojson", toJsonFilter},   {"trim", trim},
-    {"truncate", truncate},     {"upper", upper},
-    {"urlencode", urlEncode},   {"wordcount", wordCount},
+    {"abs", absFilter},
+    {"capitalize", capitalize},
+    {"center", center},
+    {"d", defaultFilter},
+    {"default", defaultFilter},
+    {"e", escape},
+    {"escape", escape},
+    {"float", floatFilter},
+    {"forceescape", forceEscape},
+    {"format", formatFilter},
+    {"from_json", fromJsonFilter},
+    {"indent", indent},
+    {"int", intFilter},
+    {"lower", lower},
+    {"replace", replace},
+    {"round", roundFilter},
+    {"safe", safe},
+    {"string", stringFilter},
+    {"title", title},
+    {"tojson", toJsonFilter},
+    {"trim", trim},
+    {"truncate", truncate},
+    {"upper", upper},
+    {"urlencode", urlEncode},
+    {"wordcount", wordCount},
 };
 
 } // namespace

@@ -18,6 +18,12 @@ Value Value::string(Text text) {
   return withText(Kind::String, std::move(text));
 }
 
+Value Value::markup(Text text) {
+  Value result = string(std::move(text));
+  result.as<TextObject>().isMarkup = true;
+  return result;
+}
+
 Value Value::bigInteger(std::string_view digits) {
   return withText(Kind::BigInt, toText(digits));
 }
@@ -45,6 +51,10 @@ Value Value::sequence(Kind kind, std::vector<Value> items, std::string label) {
 }
 
 const Text &Value::text() const { return as<TextObject>().text; }
+
+bool Value::isMarkup() const {
+  return type == Kind::String && as<TextObject>().isMarkup;
+}
 
 const std::vector<Value> &Value::items() const {
   return as<SequenceObject>().items;
@@ -216,7 +226,7 @@ const char *typeName(const Value &value) {
   case Kind::Float:
     return "float";
   case Kind::String:
-    return "str";
+    return value.isMarkup() ? "Markup" : "str";
   case Kind::List:
     return "list";
   case Kind::Tuple:
@@ -323,7 +333,8 @@ Text repr(const Value &value) {
   case Kind::Float:
     return toText(floatRepr(value.asDouble()));
   case Kind::String:
-    return stringRepr(value.text());
+    return value.isMarkup() ? U"Markup(" + stringRepr(value.text()) + U")"
+                            : stringRepr(value.text());
   case Kind::List:
     return U"[" + joinedRepr(value.items()) + U"]";
   case Kind::Tuple:

@@ -64,6 +64,8 @@ public:
   }
   static Value string(Text text);
   static Value string(std::string_view utf8) { return string(toText(utf8)); }
+  /// A String that is marked as HTML (markupsafe.Markup).
+  static Value markup(Text text);
   /// `hint` says what is not defined, for messages.
   static Value undefined(std::string hint);
   /// `kind` is List, Tuple, View or Generator; `label` is the repr of a view.
@@ -87,6 +89,7 @@ public:
     return type == Kind::Float ? number : static_cast<double>(whole);
   }
   const Text &text() const;                ///< of a String or a BigInt
+  bool isMarkup() const;                   ///< whether it is marked as HTML
   const std::vector<Value> &items() const; ///< of a sequence or a generator
   template <typename T> T &as() const { return static_cast<T &>(*held); }
   const Object *identity() const { return held.get(); }
@@ -109,6 +112,7 @@ private:
 
 struct TextObject final : Object {
   Text text;
+  bool isMarkup = false;
 };
 
 struct UndefinedObject final : Object {

@@ -10,6 +10,9 @@ import jinja2.ext
 import jinja2.sandbox
 from jinja2 import nodes
 
+if tuple(int(part) for part in jinja2.__version__.split(".")[:3]) < (3, 1, 6):
+    raise ImportError(f"jinja2 is {jinja2.__version__}, older than 3.1.6")
+
 DATE = "2024-07-26"
 
 
@@ -45,7 +48,6 @@ def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)
 
 
 def environment():
-    assert jinja2.__version__ >= "3.1.6", jinja2.__version__
     env = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True,
         extensions=[Generation, jinja2.ext.loopcontrols])

@@ -392,6 +392,83 @@ s.split(' ')[-1].split('o')[0].lower().strip()
 5 / 0
 9223372036854775807
 -9223372036854775808
+'<b>' | safe | string
+'<b>' | safe + '<i>'
+('<b>' | safe) + '<i>'
+'<i>' + ('<b>' | safe)
+('<b>' | safe) + ('<i>' | safe)
+('<b>' | safe) + 1
+('<b>' | safe) ~ '<i>'
+(('<b>' | safe) ~ '<i>') + '<'
+('<' | safe) * 2 + '<'
+2 * ('<' | safe) + '<'
+('%s&%s' | safe) % ('<', '<' | safe)
+('%s' | safe) % '<'
+('%s' | safe) % ['<']
+('%s' | safe) % {'a': '<'}
+('%(a)s %(b)r' | safe) % {'a': '<', 'b': "'"}
+('%r|%5s|%-5s|%.3s' | safe) % ('<', '<', '<', '<')
+('%d|%5.1f|%i' | safe) % (3, 2.25, 7.9)
+('%x' | safe) % 255
+('%c' | safe) % 'a'
+('%*d' | safe) % (3, 4)
+('a' | safe) % 1
+'%s' % ('<' | safe)
+'%r' % ('<' | safe)
+['<' | safe, '<']
+{'k': '<' | safe}
+'%s<' | safe | format('<', 1)
+'%s<' | safe | format('<')
+('{}|{a}|{!r}|{:>3}' | safe).format('<', '<', 3, a='<' | safe)
+'{} {0}'.format(1)
+'{0} {}'.format(1)
+('{:>3}' | safe).format('<' | safe)
+('{!s}' | safe).format('<' | safe)
+'{}'.format('<' | safe) + '<'
+('<' | safe).join(['&', '&' | safe, 1])
+'<'.join(['&' | safe, '&'])
+['&', '&' | safe] | join('<' | safe)
+('a<a' | safe).replace('<', '>')
+('a<a' | safe) | replace('<', '>')
+(('a<a' | safe) | replace('<', '>')) is escaped
+('a' | safe).center(5, '*')
+('a' | safe).ljust(5, '<')
+('a<b' | safe).split('<')
+('a<b' | safe).partition('<')
+('a\n<' | safe).splitlines()
+(' <a ' | safe | trim) + '<'
+('<a' | safe | upper) + '<'
+('<a' | safe | lower) + '<'
+('<a' | safe | capitalize) + '<'
+('<a' | safe | title) + '<'
+('<a' | safe | center(6)) + '<'
+('<a' | safe | reverse) + '<'
+('<a\n&' | safe | indent(2, true)) + '<'
+('<a b c d e f g' | safe | truncate(6, end='<', leeway=0)) + '<'
+('<a b c d e f g' | truncate(6, end='<' | safe, leeway=0)) + '<'
+('<a' | safe | first) + '<'
+('<a' | safe | last) + '<'
+('<a' | safe)[0] + '<'
+('<a' | safe)[:1] + '<'
+('<a' | safe | list)
+'<' | safe is escaped
+'<' | escape is escaped
+'<' is escaped
+'<' | escape | escape
+'<' | e | forceescape
+'<' | forceescape
+5 | safe
+none | safe ~ '<'
+undefinedname | safe
+('<a href="x">\'&' | escape) + "<"
+'<' | safe | tojson
+'<' | safe | length
+('<' | safe) == '<'
+('<' | safe) in ['<']
+{'<': 1}['<' | safe]
+('<' | safe) is string
+('<' | safe).nomethod()
+('1' | safe | int) + 1
 strftime_now('%d %b %Y')
 strftime_now('%A, %B %-d, %Y %j %y %H:%M')
 raise_exception('no')
@@ -436,6 +513,8 @@ TEMPLATES = [
     "{% set x %}", "{{ '\\x4' }}", "{{ }}", "{% %}", "{% if t %}a{% elif %}{% endif %}", "{{ x. }}", "{{ x[ }}", "{{ x[] }}", "{{ 08 }}", "{{ 1..2 }}",
     "{{ loop }}", "{% for loop in l %}{{ loop }}{% endfor %}", "{% set loop = 3 %}{{ loop }}", "{% for i in l %}{% if loop.last %}{{ i }}{% endif %}{% endfor %}{{ loop is defined }}",
     "{%- for m in msgs -%}\n  {%- if loop.first %} first {%- endif %}\n  [{{ m.role }}]\n{%- endfor %}\n", "{{- s }}\n{{ s -}}\n x", "{%- set x = 1 -%}\n\n{{ x }}\n\n", "    {{ s }}\n    {% set q = 1 %}    \n  z",
+    "{% set x | safe %}<{% endset %}{{ x + '<' }}", "{% set x %}{{ '<' | safe }}{% endset %}{{ x + '<' }}", "{% filter safe %}<{% endfilter %}",
+    "{% macro m() %}<{% endmacro %}{{ ('<' | safe) + m() }}", "{% for c in '<' | safe %}{{ c + '<' }}{% endfor %}",
     "{% set q = 1 %} \nx", "a {% if t %} b {% endif %} c\n  {% if t %}\n  d\n  {% endif %}\n",
 ]
 

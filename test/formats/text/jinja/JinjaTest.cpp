@@ -1,8 +1,8 @@
 //===- JinjaTest.cpp - templates against jinja2 -----------------*- C++ -*-===//
 //
 // The expected outputs in test/Inputs/templates/ were made by jinja2 3.1.6
-// (make_cases.py). If AIR_TEMPLATE_CASES names a file that compare.py has
-// written, its cases, of published templates, are tested, too.
+// (make_cases.py). If AIR_TEMPLATES names a folder of published templates, they
+// are rendered by jinja2, too (compare.py), and compared.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/text/jinja/Json.h"
@@ -13,6 +13,8 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace air;
 using namespace air::jinja;
@@ -91,15 +93,28 @@ TEST(JinjaTest, TheTableAgreesWithJinja2) {
 }
 
 TEST(JinjaTest, PublishedTemplatesAgreeWithJinja2) {
-  const char *path = std::getenv("AIR_TEMPLATE_CASES");
-  if (path == nullptr) {
-    GTEST_SKIP() << "AIR_TEMPLATE_CASES names no file; "
-                    "test/Inputs/templates/compare.py writes one";
+  const char *folder = std::getenv("AIR_TEMPLATES");
+  if (folder == nullptr) {
+    GTEST_SKIP() << "AIR_TEMPLATES is not set: llama.cpp's templates are not "
+                    "tested";
   }
+  std::string path = testing::TempDir() + "template-cases." +
+                     std::to_string(getpid()) + ".json";
+  std::string command = "python3 '" + std::string(AIR_TEST_INPUTS) +
+                        "/templates/compare.py' '" + folder + "' '" + path +
+                        "'";
+  int status = std::system(command.c_str());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    GTEST_SKIP() << "python3 has no jinja2 3.1.6: llama.cpp's templates are "
+                    "not tested";
+  }
+  ASSERT_EQ(status, 0) << command;
   Value all = readJson(path);
+  std::remove(path.c_str());
   ASSERT_TRUE(all.is(Kind::Dict));
   const Value *cases = all.as<DictObject>().find("cases");
   ASSERT_NE(cases, nullptr);
+  EXPECT_GT(cases->items().size(), 0U) << folder << " has no *.jinja files";
   size_t same = 0;
   for (const Value &test : cases->items()) {
     Result<Value> context = fromJson(field(test, "context"), true);
@@ -142,6 +157,8 @@ TEST(JinjaTest, TaintMarksWhatTheCallerWrote) {
       {"{{ '\"<|a|>\"' | from_json }}", ""},
       {"{{ u | tojson | from_json }}", "[<|end|>]"},
       {"{{ u | reverse }}{{ u | escape }}", "[>|dne|<&lt;|end|&gt;]"},
+      {"{{ ('<' | safe) + u }}", "[&lt;|end|&gt;]"},
+      {"{{ ('<%s>' | safe) % u }}", "[&lt;|end|&gt;]"},
   };
   for (const auto &[source, expected] : cases) {
     Result<Rendered> got = render(source, context);
@@ -158,6 +175,9 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
        "template line 1, column 4: there is no tag 'frob' here"},
       {"{{ 1 is frob }}", 4,
        "template line 1, column 9: there is no test 'frob' here"},
+      {"{{ ('a' | safe).unescape() }}", 4,
+       "template line 1, column 25: the method 'unescape' of a str is not "
+       "supported"},
       {"\n\n {% if x %}", 3,
        "template line 3, column 12: the template ends, but the tag 'if' is "
        "still open; add {% endif %}"},
