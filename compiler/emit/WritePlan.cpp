@@ -146,8 +146,9 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                          "recipes for " +
                          std::to_string(contents.size()));
   }
-  AIR_ASSIGN_OR_RETURN(PlanWriter writer,
-                       PlanWriter::create(std::move(output), std::move(plan)));
+  AIR_ASSIGN_OR_RETURN(
+      PlanWriter writer,
+      PlanWriter::create(std::move(output), std::move(plan), threads));
   uint64_t done = 0;
   size_t next = 0;
   for (uint32_t index = 0; index < kinds.size(); ++index) {

@@ -128,7 +128,7 @@ Status doesNotFit(const WeightProblem &weights, const RamDemand &demand,
   const uint64_t bytes =
       limit.streams ? leastBytes(weights) : residentBytes(weights);
   const uint64_t total = checkedAdd(bytes, ledger.total).value_or(UINT64_MAX);
-  std::string what = "the plan needs " + byteText(total) + " of RAM";
+  std::string what = "the plan needs " + byteTextUp(total) + " of RAM";
   if (bytes < residentBytes(weights)) {
     what += " even if weights are read from the disk in every pass";
   }
@@ -154,7 +154,7 @@ Status pinDoesNotFit(const WeightProblem &weights, const RamLimit &limit,
                      const Ledger &ledger) {
   const uint64_t needed = neededPinned(weights, ledger, *limit.pinned);
   std::string what = "--pin " + std::to_string(*limit.pinned) + " needs " +
-                     byteText(needed) + " of RAM (weights and ring " +
+                     byteTextUp(needed) + " of RAM (weights and ring " +
                      byteText(needed - ledger.total) + listOf(ledger.items) +
                      "), but " + limit.giver + " " + byteText(limit.bytes) +
                      "; ";

@@ -26,14 +26,6 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
   Status run() override {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
-    // A plan that does not fit in RAM without its kernels does not fit with
-    // them either. Checking here reports this before the kernels are compiled,
-    // which takes seconds.
-    AIR_RETURN_IF_ERROR(
-        planPlacements(weightProblemOf(module),
-                       ramDemandOf(module, profile, vocabularyBytes, reference),
-                       ramLimitOf({ram, disk, pin}, profile))
-            .status());
     // The kernels are sorted by name, so that the object depends only on the
     // set of kernels.
     std::map<std::string, codegen::KernelSpec> specs;
@@ -54,27 +46,40 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // Without a driver, the kernels are compiled here, and their size is exact.
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
+    SmallVector<StringRef> entries; // in the order of the object
+    for (const auto &[name, spec] : specs) {
+      entries.push_back(name);
+    }
+    Builder builder(module.getContext());
+    SmallVector<SegmentOp> segments;
+    for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
+      executable.setEntriesAttr(builder.getStrArrayAttr(entries));
+      segments.push_back(SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
+          executable, executable.getSegmentAttr()));
+      if (!segments.back()) {
+        return internalError("the executable has not been placed in a segment");
+      }
+    }
+    const auto setBytes = [&](uint64_t bytes) {
+      for (SegmentOp segment : segments) {
+        segment.setRawBytesAttr(
+            builder.getI64IntegerAttr(static_cast<int64_t>(bytes)));
+      }
+    };
+
+    // Compiling takes seconds, so a plan that does not fit in RAM is refused
+    // before that, with the size that will be reserved for the kernels.
+    setBytes(used.reservationFor(list.size()));
+    AIR_RETURN_IF_ERROR(
+        planPlacements(weightProblemOf(module),
+                       ramDemandOf(module, profile, vocabularyBytes, reference),
+                       ramLimitOf({ram, disk, pin}, profile))
+            .status());
     used.start(std::move(list), profile, std::max(1U, unsigned{threads}));
     if (used.isDone()) {
       AIR_RETURN_IF_ERROR(used.wait().status());
     }
-
-    Builder builder(module.getContext());
-    for (ExecutableOp executable : module.getOps<ExecutableOp>()) {
-      // The entries are in the order of the kernels' names, as in the object.
-      SmallVector<StringRef> entries;
-      for (const auto &[name, spec] : specs) {
-        entries.push_back(name);
-      }
-      executable.setEntriesAttr(builder.getStrArrayAttr(entries));
-      auto segment = SymbolTable::lookupNearestSymbolFrom<SegmentOp>(
-          executable, executable.getSegmentAttr());
-      if (!segment) {
-        return internalError("the executable has not been placed in a segment");
-      }
-      segment.setRawBytesAttr(
-          builder.getI64IntegerAttr(static_cast<int64_t>(used.reserved())));
-    }
+    setBytes(used.reserved());
     return Status::ok();
   }
 

@@ -24,7 +24,7 @@ void KernelBuild::compile(const std::vector<codegen::KernelSpec> &specs,
 
 void KernelBuild::start(std::vector<codegen::KernelSpec> specs,
                         const MachineProfile &profile, unsigned threads) {
-  reservedBytes = specs.size() * bytesEach;
+  reservedBytes = reservationFor(specs.size());
   done = false;
   if (isBackground) {
     Result<Thread> started = Thread::start([this, specs, profile, threads] {

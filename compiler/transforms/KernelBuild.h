@@ -42,6 +42,10 @@ public:
   void start(std::vector<codegen::KernelSpec> specs,
              const MachineProfile &profile, unsigned threads);
 
+  /// The number of bytes that start() will reserve for `count` kernels, unless
+  /// it compiles them itself and they turn out to be larger.
+  uint64_t reservationFor(size_t count) const { return count * bytesEach; }
+
   /// The number of bytes that are reserved for the kernels: their number times
   /// the bytes for each. Without a background thread, it is their actual size
   /// once they are compiled, if that is larger.

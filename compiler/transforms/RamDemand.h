@@ -15,9 +15,8 @@
 namespace air::compiler {
 
 /// Returns the demand without weights. The kernels are counted with the size of
-/// their segment, which is 0 before they are compiled. `vocabularyBytes` is the
-/// size of the vocabulary in the plan's metadata. `reference` says whether the
-/// plan is a reference plan.
+/// their segment. `vocabularyBytes` is the size of the vocabulary in the plan's
+/// metadata. `reference` says whether the plan is a reference plan.
 RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
                       uint64_t vocabularyBytes, bool reference);
 

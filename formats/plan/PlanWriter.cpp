@@ -1,7 +1,7 @@
 //===- PlanWriter.cpp - writes a plan, segment by segment -----------------===//
 #include "formats/plan/PlanWriter.h"
 
-#include "formats/plan/CodedSegments.h"
+#include "formats/plan/ChunkEncoder.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/plan/PlanVerifier.h"
@@ -64,7 +64,8 @@ Result<PlanWriter> PlanWriter::create(const std::string &path,
   return create(std::move(output), std::move(plan));
 }
 
-Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
+Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan,
+                                      unsigned threads) {
   // The digests are not known yet, but they have their final size from the
   // start, so that the size of the metadata, and with it every offset, is
   // final.
@@ -86,6 +87,7 @@ Result<PlanWriter> PlanWriter::create(AtomicFile output, plan::PlanT plan) {
     writer.isCoded |= segment->codec != plan::Codec::None;
   }
   writer.nextOffset = plan.segments.front()->offset;
+  writer.codingThreads = threads;
   writer.isVerified = true;
   writer.written.assign(plan.segments.size(), false);
   writer.plan = std::move(plan);
@@ -173,19 +175,17 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
   segment.chunk_ends.clear();
   uint64_t stored = 0;
   uint64_t done = 0;
-  const auto endChunk = [&]() -> Status {
-    chunk.resize(alignUp(chunk.size(), kPlanPageBytes));
-    const Digest digest = digestOf(chunk);
-    segment.digests.insert(segment.digests.end(), digest.begin(), digest.end());
-    AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> coded,
-                         encodedChunk(segment.codec, chunk));
-    AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + stored, coded));
-    stored += coded.size();
-    segment.chunk_ends.push_back(
-        static_cast<uint32_t>(stored / kPlanPageBytes));
-    chunk.clear();
-    return Status::ok();
-  };
+  ChunkEncoder encoder(
+      segment.codec, codingThreads,
+      [&](const Digest &digest, std::span<const uint8_t> coded) -> Status {
+        segment.digests.insert(segment.digests.end(), digest.begin(),
+                               digest.end());
+        AIR_RETURN_IF_ERROR(file.writeAt(segment.offset + stored, coded));
+        stored += coded.size();
+        segment.chunk_ends.push_back(
+            static_cast<uint32_t>(stored / kPlanPageBytes));
+        return Status::ok();
+      });
   AIR_RETURN_IF_ERROR(produce([&](std::span<const uint8_t> piece) -> Status {
     done += piece.size();
     if (done > segment.raw_bytes) {
@@ -199,7 +199,7 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
       chunk.insert(chunk.end(), part.begin(), part.end());
       piece = piece.subspan(part.size());
       if (chunk.size() == segment.digest_chunk) {
-        AIR_RETURN_IF_ERROR(endChunk());
+        AIR_RETURN_IF_ERROR(encoder.add(std::exchange(chunk, {})));
       }
     }
     return Status::ok();
@@ -210,8 +210,10 @@ PlanWriter::writeCoded(plan::SegmentT &segment, const std::string &name,
                       std::to_string(segment.raw_bytes));
   }
   if (!chunk.empty()) {
-    AIR_RETURN_IF_ERROR(endChunk());
+    chunk.resize(alignUp(chunk.size(), kPlanPageBytes));
+    AIR_RETURN_IF_ERROR(encoder.add(std::move(chunk)));
   }
+  AIR_RETURN_IF_ERROR(encoder.finish());
   segment.stored_bytes = stored;
   return Status::ok();
 }

@@ -5,10 +5,10 @@
 // segments determine their places before anything is written. Only the size of
 // a segment with a codec is not known until it is written; the next segment
 // then follows directly. The same plan and segment bytes always result in the
-// same file.
+// same file, with any number of threads.
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
-// unless finish() succeeds. Thread-safety: one thread. Errors:
+// unless finish() succeeds. Thread-safety: used by one thread. Errors:
 // VerificationFailed if the reader would refuse the plan (found before anything
 // is written); DoesNotFit if the disk is too small; Usage if a segment is
 // written twice, never, or with another size; Io if the system refuses.
@@ -38,8 +38,9 @@ public:
   /// Segment.digests and Segment.chunk_ends, which the writer fills in, and
   /// Segment.stored_bytes of segments with a codec. Before anything is
   /// written, create() checks that the disk has room and that verifyPlan()
-  /// accepts the plan.
-  static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan);
+  /// accepts the plan. Segments with a codec are coded on `threads` threads.
+  static Result<PlanWriter> create(AtomicFile output, plan::PlanT plan,
+                                   unsigned threads = 1);
   static Result<PlanWriter> create(const std::string &path, plan::PlanT plan);
 
   /// Writes segment `index`. `produce` must pass the segment's bytes to `sink`
@@ -78,6 +79,7 @@ private:
   uint64_t metadataBytes = 0; // without the padding
   bool isVerified = false;    // verifyPlan() has accepted the current plan
   uint64_t totalBytes = 0;
+  unsigned codingThreads = 1;
   bool isCoded = false;    // some segment has a codec
   uint64_t nextOffset = 0; // if isCoded: where the next segment begins
   uint32_t nextIndex = 0;  // if isCoded: the next segment to be written

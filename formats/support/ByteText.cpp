@@ -2,11 +2,13 @@
 #include "formats/support/ByteText.h"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace air {
+namespace {
 
-std::string byteText(uint64_t bytes) {
+std::string textOf(uint64_t bytes, bool isRoundedUp) {
   static constexpr std::array<const char *, 5> kUnits = {"B", "KiB", "MiB",
                                                          "GiB", "TiB"};
   if (bytes < 1024) {
@@ -18,9 +20,18 @@ std::string byteText(uint64_t bytes) {
     value /= 1024.0;
     ++unit;
   }
+  if (isRoundedUp) {
+    value = std::ceil(value * 100) / 100;
+  }
   std::array<char, 48> text{};
   std::snprintf(text.data(), text.size(), "%.2f %s", value, kUnits[unit]);
   return text.data();
 }
+
+} // namespace
+
+std::string byteText(uint64_t bytes) { return textOf(bytes, false); }
+
+std::string byteTextUp(uint64_t bytes) { return textOf(bytes, true); }
 
 } // namespace air

@@ -12,6 +12,10 @@ namespace air {
 /// in which the value is at least 1.
 std::string byteText(uint64_t bytes);
 
+/// Like byteText(), but rounded up: for a size that is needed, so that as much
+/// as the text says suffices.
+std::string byteTextUp(uint64_t bytes);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_SUPPORT_BYTETEXT_H

@@ -1,17 +1,13 @@
 //===- SourceReader.cpp - blocks made from a model's file -----------------===//
 #include "runtime/io/SourceReader.h"
 
-#include "formats/support/CheckedMath.h"
 #include "runtime/io/BlockProgress.h"
-#include "runtime/io/HugePages.h"
-#include "runtime/io/StreamSchedule.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
-#include <sys/mman.h>
+#include <memory>
+#include <string>
+#include <utility>
 
 using namespace air;
 using namespace air::rt;
@@ -49,7 +45,7 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
       continue;
     }
     std::unique_ptr<SourceReader> reader(
-        new SourceReader(sources, bytes, method));
+        new SourceReader(plan, sources, bytes, method));
     if (Status opened = reader->openFiles(plan); !opened.isOk()) {
       if (method == IoMethod::Buffered) {
         return opened;
@@ -57,14 +53,8 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
       reason = opened.message();
       continue;
     }
-    const std::vector<uint64_t> offsets = rawOffsets(plan.plan());
-    for (uint32_t i = 0; i < offsets.size(); ++i) {
-      if (plan.plan().segments()->Get(i)->kind() ==
-          plan::SegmentKind::Weights) {
-        reader->begins.emplace_back(offsets[i], i);
-      }
-    }
-    AIR_RETURN_IF_ERROR(reader->allocateStaging());
+    AIR_RETURN_IF_ERROR(
+        reader->allocateStaging(stagingBytes(bytes.largestRowBlock())));
     reader->startThreads(kReferenceReads);
     OpenedReader opened{std::move(reader), ""};
     if (!reason.empty()) {
@@ -75,13 +65,6 @@ Result<OpenedReader> SourceReader::open(const PlanFile &plan,
     return opened;
   }
   return internalError("no method of reading is known");
-}
-
-SourceReader::~SourceReader() {
-  stopThreads();
-  if (mapped != nullptr) {
-    munmap(mapped, mappedBytes);
-  }
 }
 
 Status SourceReader::openFiles(const PlanFile &plan) {
@@ -101,69 +84,11 @@ Status SourceReader::openFiles(const PlanFile &plan) {
   return Status::ok();
 }
 
-Status SourceReader::allocateStaging() {
-  const uint64_t size = stagingBytes(bytes.largestRowBlock());
-  mappedBytes = size + kHugePageBytes;
-  void *region = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (region == MAP_FAILED) {
-    return doesNotFitError("the system refuses " + std::to_string(size) +
-                           " bytes of memory for reading (" +
-                           std::strerror(errno) + ")");
-  }
-  mapped = region;
-  staging = reinterpret_cast<uint8_t *>(
-      alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
-  (void)madvise(staging, size, MADV_HUGEPAGE);
-  std::memset(staging, 0, size);
-  collapseToHugePages(staging, size);
-  slotBytes = size / kReferenceReads / kBlockAlignment * kBlockAlignment;
-  return Status::ok();
-}
-
-/// Returns the index of the segment of weights that contains the byte at
-/// `offset`, and the position of that byte in the segment.
-std::pair<uint32_t, uint64_t> SourceReader::placeOf(uint64_t offset) const {
-  const auto next = std::upper_bound(
-      begins.begin(), begins.end(), offset,
-      [](uint64_t wanted, const auto &begin) { return wanted < begin.first; });
-  const auto &[begin, segment] = *std::prev(next);
-  return {segment, offset - begin};
-}
-
 uint64_t SourceReader::sizeOfBlock(uint64_t offset, uint64_t most,
                                    uint64_t wanted) const {
   const auto [segment, at] = placeOf(offset);
-  return bytes
-      .next(segment, at, at + most,
-            std::min(wanted, slotBytes - 2 * kBlockAlignment))
+  return bytes.next(segment, at, at + most, std::min(wanted, largestRange()))
       .bytes;
-}
-
-/// Reads a range of a file into the staging memory of the thread.
-Result<std::span<const uint8_t>> SourceReader::readRange(const FileRange &range,
-                                                         uint32_t thread) {
-  const BlockFile &file = files[range.file];
-  BlockRequest request;
-  request.offset = range.offset / kBlockAlignment * kBlockAlignment;
-  const uint64_t skipped = range.offset - request.offset;
-  const uint64_t end = alignUp(range.offset + range.bytes, kBlockAlignment);
-  // The last block of a file may be shorter. If the file itself has become
-  // shorter, the read reports it.
-  request.bytes =
-      std::max(std::min(end, file.size()), range.offset + range.bytes) -
-      request.offset;
-  request.to = staging + thread * slotBytes;
-  uint64_t count = 0;
-  const BlockDone done = readBlock(file, request, count);
-  countBytes(count);
-  if (method() == IoMethod::Buffered) {
-    (void)posix_fadvise(file.descriptor(), static_cast<off_t>(request.offset),
-                        static_cast<off_t>(end - request.offset),
-                        POSIX_FADV_DONTNEED);
-  }
-  AIR_RETURN_IF_ERROR(done.status);
-  return std::span<const uint8_t>(request.to + skipped, range.bytes);
 }
 
 Status SourceReader::make(const BlockRequest &request, uint32_t thread) {
@@ -175,11 +100,13 @@ Status SourceReader::make(const BlockRequest &request, uint32_t thread) {
   auto [segment, at] = placeOf(request.offset);
   std::span<uint8_t> to(request.to, request.bytes);
   while (!to.empty()) {
-    const ReferencedBytes::Run run = bytes.next(
-        segment, at, at + to.size(), slotBytes - 2 * kBlockAlignment);
+    const ReferencedBytes::Run run =
+        bytes.next(segment, at, at + to.size(), largestRange());
     std::span<const uint8_t> from;
     if (run.from.bytes != 0) {
-      AIR_ASSIGN_OR_RETURN(from, readRange(run.from, thread));
+      AIR_ASSIGN_OR_RETURN(from,
+                           readRange(files[run.from.file], run.from.offset,
+                                     run.from.bytes, staging(thread).data()));
     }
     AIR_RETURN_IF_ERROR(
         bytes.make(segment, at, to.first(run.bytes), from, readOther));
@@ -187,8 +114,4 @@ Status SourceReader::make(const BlockRequest &request, uint32_t thread) {
     to = to.subspan(run.bytes);
   }
   return Status::ok();
-}
-
-BlockDone SourceReader::read(const BlockRequest &request, uint32_t thread) {
-  return {request.id, make(request, thread)};
 }

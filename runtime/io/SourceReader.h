@@ -1,19 +1,16 @@
 //===- SourceReader.h - blocks made from a model's file ---------*- C++ -*-===//
 //
-// Reads a reference plan as if it contained all bytes of its weights. To the
-// users of this reader, the raw bytes of the segments of weights form a file
-// (rawOffsets() of StreamSchedule.h). A request is divided into runs
-// (ReferencedBytes.h). Each of kReferenceReads threads reads the range of a run
-// from the plan or a source file, past the page cache, into staging memory of
-// its own, and arranges it in the memory of the request. While some threads
-// arrange bytes, others read.
+// Reads a reference plan as if it contained all bytes of its weights. A request
+// is divided into runs (ReferencedBytes.h). Each of kReferenceReads threads
+// reads the range of a run from the plan or a source file, past the page cache,
+// and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, so up to a block more is read
 // at each end. Row blocks that two requests share are read for both;
 // sizeOfBlock() avoids such requests.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, and opens
-// the files again. Thread-safety and errors: as BlockReader.
+// the files again. Thread-safety and errors: as RawWeightReader.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SOURCEREADER_H
@@ -21,17 +18,13 @@
 
 #include "formats/plan/PlanFile.h"
 #include "formats/plan/SourceFiles.h"
-#include "runtime/io/BlockFile.h"
-#include "runtime/io/ThreadedReader.h"
+#include "runtime/io/RawWeightReader.h"
 
-#include <memory>
-#include <span>
-#include <utility>
 #include <vector>
 
 namespace air::rt {
 
-class SourceReader final : public ThreadedReader {
+class SourceReader final : public RawWeightReader {
 public:
   /// Opens a reader with the method Pread. It uses Buffered instead if `wanted`
   /// is Buffered, or if one of the files cannot be read past the page cache; in
@@ -41,37 +34,30 @@ public:
                                    const SourceFiles &sources,
                                    const ReferencedBytes &bytes,
                                    IoMethod wanted);
-  ~SourceReader() override;
+  ~SourceReader() override { stopThreads(); }
 
   uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
                        uint64_t wanted) const override;
 
 protected:
   uint64_t alignment() const override { return 1; }
-  BlockDone read(const BlockRequest &request, uint32_t thread) override;
+  Status make(const BlockRequest &request, uint32_t thread) override;
 
 private:
-  SourceReader(const SourceFiles &sourceFiles,
+  SourceReader(const PlanFile &plan, const SourceFiles &sourceFiles,
                const ReferencedBytes &referenced, IoMethod method)
-      : ThreadedReader(method, kReferenceReads), sources(sourceFiles),
-        bytes(referenced) {}
+      : RawWeightReader(plan.plan(), method, kReferenceReads),
+        sources(sourceFiles), bytes(referenced) {}
   Status openFiles(const PlanFile &plan);
-  Status allocateStaging();
-  Status make(const BlockRequest &request, uint32_t thread);
-  Result<std::span<const uint8_t>> readRange(const FileRange &range,
-                                             uint32_t thread);
-  std::pair<uint32_t, uint64_t> placeOf(uint64_t offset) const;
+  /// The size of the largest range of a file that fits into the staging memory
+  /// of a thread, wherever it begins and ends.
+  uint64_t largestRange() const {
+    return staging(0).size() - 2 * kBlockAlignment;
+  }
 
   const SourceFiles &sources;
   const ReferencedBytes &bytes;
   std::vector<BlockFile> files; ///< the plan, then the sources
-  /// For each segment of weights, where it begins (rawOffsets()) and its index
-  /// in the plan. Sorted by where they begin.
-  std::vector<std::pair<uint64_t, uint32_t>> begins;
-  void *mapped = nullptr; ///< memory that contains the staging memory
-  uint64_t mappedBytes = 0;
-  uint8_t *staging = nullptr; ///< kReferenceReads slots of slotBytes
-  uint64_t slotBytes = 0;
 };
 
 } // namespace air::rt

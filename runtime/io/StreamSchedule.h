@@ -68,10 +68,9 @@ struct StreamSchedule {
   uint64_t bytesPerPass() const;
 };
 
-/// SourceReader and CodedReader read weights as if they lay in a file that
-/// contains the raw bytes of all segments of weights, one after the other, in
-/// whole pages. Returns for each such segment where it begins in this imaginary
-/// file.
+/// A RawWeightReader reads weights as if they lay in a file that contains the
+/// raw bytes of all segments of weights, one after the other, in whole pages.
+/// Returns for each such segment where it begins in this imaginary file.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
 /// The schedule of placement number `placement` of a verified plan.

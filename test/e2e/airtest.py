@@ -7,6 +7,7 @@ import array
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,15 @@ def run(*command, binary=False):
 
 def pack(model, plan, *options):
     run(AIRPACK, model, "--target", "host", "-o", plan, *options)
+
+
+def least_ram(model, out, *options):
+    """The number of bytes of RAM that airpack says a plan of the model needs. `out` is a path at which no plan appears."""
+    command = [AIRPACK, model, "--target", "host", "--ram", "1MiB", "-o", out, *options]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    found = re.search(r"needs ([0-9.]+) (KiB|MiB|GiB) of RAM", done.stderr)
+    expect(done.returncode == 5 and found is not None, f"{command}: exit {done.returncode}: {done.stderr}")
+    return int(float(found[1]) * {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[found[2]])
 
 
 def comma(tokens):

@@ -8,7 +8,6 @@ that contains everything, bit for bit. A file that has been moved is found with
 """
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -37,16 +36,6 @@ def refused(code, text, plan, *options):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     t.expect(done.returncode == code and text in done.stderr and done.stderr.count("\n") == 1,
              f"{command}: exit {done.returncode}, not {code} with {text!r}: {done.stderr}")
-
-
-def least_ram(model, *options):
-    done = subprocess.run([t.AIRPACK, str(model), "--target", "host", "--ctx", "128", "--ram", "1MiB", "-o",
-                           str(work / "none.air"), *options], capture_output=True, text=True)
-    found = re.search(r"needs ([0-9.]+) (KiB|MiB|GiB) of RAM", done.stderr)
-    t.expect(done.returncode == 5 and found is not None, done.stderr)
-    # This refusal comes before airpack knows how many kernels there are, so their
-    # bytes are added here.
-    return float(found[1]) * {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[found[2]] + 2 * 2**20
 
 
 # Models of three families. The first one has an embedding table and a separate
@@ -79,7 +68,7 @@ for dtype, (width, heads, kv_heads, head_dim, ffn) in SHAPES.items():
     t.expect(os.path.getsize(less) < os.path.getsize(whole) / 8, f"{dtype}: {os.path.getsize(less)} bytes")
     for batch, bytes_ in expected.items():
         t.expect(logits(less, batch) == bytes_, f"{dtype}, all in memory, batch {batch}: the logits differ")
-    least = least_ram(model, "--reference")
+    least = t.least_ram(model, work / "none.air", "--ctx", 128, "--reference")
     # The second placement keeps a part of every layer in memory.
     for share, io in ((0.0, "pread"), (0.35, "buffered"))[: 2 if dtype == "Q4_K_M" else 1]:
         ram = int(least + share * os.path.getsize(model))

@@ -231,7 +231,7 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_EQ(
       status.message(),
-      "--pin 50 needs 625.57 MiB of RAM (weights and ring 548.57 MiB, kv "
+      "--pin 50 needs 625.58 MiB of RAM (weights and ring 548.57 MiB, kv "
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or more RAM");

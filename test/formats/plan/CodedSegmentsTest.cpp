@@ -58,9 +58,11 @@ protected:
 
   using Complete = std::function<Status(plan::PlanT &)>;
 
-  Status write(const Complete &complete = {}) {
-    AIR_ASSIGN_OR_RETURN(PlanWriter writer,
-                         PlanWriter::create(path, std::move(small.plan)));
+  Status write(const Complete &complete = {}, unsigned threads = 1) {
+    AIR_ASSIGN_OR_RETURN(AtomicFile output, AtomicFile::create(path));
+    AIR_ASSIGN_OR_RETURN(
+        PlanWriter writer,
+        PlanWriter::create(std::move(output), std::move(small.plan), threads));
     for (uint32_t i = 0; i < small.segments.size(); ++i) {
       AIR_RETURN_IF_ERROR(writer.writeSegment(i, [&](const auto &sink) {
         const std::span<const uint8_t> bytes = small.segments[i];
@@ -113,6 +115,19 @@ TEST_P(CodedSegments, ComeBackChunkByChunk) {
                    expected.begin() + static_cast<ptrdiff_t>(chunk * kChunk)))
         << chunk;
   }
+}
+
+TEST_P(CodedSegments, DoNotDependOnTheNumberOfThreads) {
+  std::vector<std::vector<uint8_t>> files;
+  for (const unsigned threads : {1U, 2U, 5U}) {
+    makePlan();
+    ASSERT_TRUE(write({}, threads).isOk());
+    const Result<PlanFile> file = PlanFile::open(path);
+    ASSERT_TRUE(file);
+    files.emplace_back(file->bytes().begin(), file->bytes().end());
+  }
+  EXPECT_EQ(files[0], files[1]);
+  EXPECT_EQ(files[0], files[2]);
 }
 
 TEST_P(CodedSegments, ADamagedChunkIsNoticed) {

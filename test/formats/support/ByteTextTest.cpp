@@ -12,3 +12,11 @@ TEST(ByteText, TwoDecimalsOfTheLargestUnit) {
   EXPECT_EQ(byteText(uint64_t{3} << 29), "1.50 GiB");
   EXPECT_EQ(byteText(uint64_t{1} << 60), "1048576.00 TiB");
 }
+
+TEST(ByteText, RoundedUp) {
+  EXPECT_EQ(byteTextUp(1023), "1023 B");
+  EXPECT_EQ(byteTextUp(uint64_t{3} << 29), "1.50 GiB");
+  // One byte more than 1.5 MiB, and one less.
+  EXPECT_EQ(byteTextUp((uint64_t{3} << 19) + 1), "1.51 MiB");
+  EXPECT_EQ(byteTextUp((uint64_t{3} << 19) - 1), "1.50 MiB");
+}

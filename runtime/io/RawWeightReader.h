@@ -1,0 +1,77 @@
+//===- RawWeightReader.h - a reader of raw bytes of weights -----*- C++ -*-===//
+//
+// The base of the readers for plans whose file does not contain the bytes of
+// the weights as kernels read them: CodedReader decodes them, and SourceReader
+// makes them from a model's file. To their user, the raw bytes of all segments
+// of weights form one file (rawOffsets() of StreamSchedule.h). Each of several
+// threads makes one block at a time: it reads what it needs into staging memory
+// of its own, and writes the result to the memory of the request. While some
+// threads compute, others wait for the disk.
+//
+// Ownership: borrows the plan. Thread-safety and errors: as BlockReader.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_IO_RAWWEIGHTREADER_H
+#define AIRPACK_RUNTIME_IO_RAWWEIGHTREADER_H
+
+#include "formats/plan/plan_generated.h"
+#include "runtime/io/BlockFile.h"
+#include "runtime/io/ThreadedReader.h"
+
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace air::rt {
+
+class RawWeightReader : public ThreadedReader {
+public:
+  ~RawWeightReader() override;
+
+protected:
+  /// `depth` is the number of threads as well as of requests in flight. `plan`
+  /// must have been verified.
+  RawWeightReader(const plan::Plan &plan, IoMethod method, uint32_t depth);
+
+  /// Allocates the staging memory: `bytes` for all threads together, in equal
+  /// parts of whole blocks of kBlockAlignment. Errors: DoesNotFit.
+  Status allocateStaging(uint64_t bytes);
+  /// The part of the staging memory that belongs to a thread.
+  std::span<uint8_t> staging(uint32_t thread) const {
+    return {memory + thread * partBytes, partBytes};
+  }
+
+  struct Place {
+    uint32_t segment = 0; ///< its index in the plan
+    uint64_t at = 0;      ///< offset in the segment
+  };
+  /// Where the byte at `offset` of the file of raw bytes belongs.
+  Place placeOf(uint64_t offset) const;
+
+  /// Reads the bytes [offset, offset + bytes) of a file, and returns where they
+  /// are in `to`. Whole blocks of kBlockAlignment are read, so `to` needs room
+  /// for up to a block more at each end, and must begin at a multiple of
+  /// kBlockAlignment.
+  Result<std::span<const uint8_t>> readRange(const BlockFile &file,
+                                             uint64_t offset, uint64_t bytes,
+                                             uint8_t *to);
+
+  /// Fills the memory of a request. `thread` is the number of the calling
+  /// thread, below `depth`.
+  virtual Status make(const BlockRequest &request, uint32_t thread) = 0;
+  BlockDone read(const BlockRequest &request, uint32_t thread) final {
+    return {request.id, make(request, thread)};
+  }
+
+private:
+  /// For each segment of weights, where it begins in the file of raw bytes, and
+  /// its index in the plan. Sorted by where they begin.
+  std::vector<std::pair<uint64_t, uint32_t>> begins;
+  uint8_t *memory = nullptr; ///< of all threads
+  uint64_t memoryBytes = 0;
+  uint64_t partBytes = 0; ///< the memory of one thread
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_IO_RAWWEIGHTREADER_H
