@@ -54,6 +54,7 @@ struct Positional {
   std::string name; ///< such as "PLAN"
   std::string help;
   bool required = true;
+  std::vector<std::string> choices = {}; ///< the permitted values, if any
 };
 
 struct Command {
