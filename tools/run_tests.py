@@ -94,7 +94,8 @@ def main():
     os.environ.setdefault("ASAN_OPTIONS", "allow_user_poisoning=0")
     for variable, what in (("AIR_MODELS", "that read models from outside the tree"),
                            ("AIR_VECTORS", "of third-party vocabularies"),
-                           ("AIR_VOCABULARIES", "of llama.cpp's vocabularies")):
+                           ("AIR_VOCABULARIES", "of llama.cpp's vocabularies"),
+                           ("AIR_TEMPLATES", "of llama.cpp's chat templates")):
         folder = os.environ.get(variable)
         print(f"{variable}={folder}" if folder else f"{variable} is not set: tests {what} will be skipped.")
     binaries = sorted((build / "test-bin").glob("*"))

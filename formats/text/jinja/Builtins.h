@@ -1,0 +1,103 @@
+//===- Builtins.h - filters, tests, methods, operators ----------*- C++ -*-===//
+//
+// The operations of values. Each does what Jinja 3.1 or Python does under the
+// same name. A failure is reported to the interpreter, and the result is then
+// undefined.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_BUILTINS_H
+#define AIRPACK_FORMATS_TEXT_JINJA_BUILTINS_H
+
+#include "formats/text/jinja/Value.h"
+
+#include <initializer_list>
+
+namespace air::jinja {
+
+class Interpreter;
+
+bool isFilter(std::string_view name);
+bool isTest(std::string_view name);
+Value applyFilter(Interpreter &in, const std::string &name, const Value &value,
+                  const Arguments &arguments);
+bool applyTest(Interpreter &in, const std::string &name, const Value &value,
+               const Arguments &arguments);
+
+/// The global functions: range, dict, namespace, raise_exception,
+/// strftime_now.
+bool isGlobal(std::string_view name);
+Value callGlobal(Interpreter &in, const std::string &name,
+                 const Arguments &arguments);
+
+/// Whether values of the kind have a method, and its call.
+bool hasMethod(const Value &self, std::string_view name);
+Value callMethod(Interpreter &in, const Value &self, const std::string &name,
+                 const Arguments &arguments);
+Value callStringMethod(Interpreter &in, const Value &self,
+                       const std::string &name, const Arguments &arguments);
+bool hasStringMethod(std::string_view name);
+
+// Text that is marked as HTML, as markupsafe has it: what is combined with it
+// is escaped first, unless it is marked, too.
+
+Text escapeHtml(TextView text); ///< escapes & < > " '
+/// The text of a value, escaped unless it is marked.
+Text escaped(Interpreter &in, const Value &value);
+Value callMarkupMethod(Interpreter &in, const Value &self,
+                       const std::string &name, const Arguments &arguments);
+
+/// `op` is one of + - * / // % **.
+Value binary(Interpreter &in, const std::string &op, const Value &a,
+             const Value &b);
+/// `op` is one of == != < > <= >= in "not in".
+bool compare(Interpreter &in, const std::string &op, const Value &a,
+             const Value &b);
+
+/// Python's `text % value`. With `isMarkup`, the format is marked as HTML: it
+/// escapes the values, and the result is marked.
+Value formatPercent(Interpreter &in, const Text &format, const Value &value,
+                    bool isMarkup);
+/// Python's `format.format(...)`.
+Value formatBraces(Interpreter &in, const Text &format,
+                   const Arguments &arguments, bool isMarkup);
+
+// strftime_now(format) for a date at midnight.
+struct Date {
+  int year;
+  int month; ///< 1 to 12
+  int day;
+};
+Value formatDate(Interpreter &in, const Text &format, const Date &date);
+
+/// The arguments of a call, by the names of the parameters.
+class Bound {
+public:
+  /// Reports a failure if there are more arguments than parameters, or a name
+  /// that is no parameter. `what` names the callee in messages.
+  Bound(Interpreter &in, const std::string &what, const Arguments &arguments,
+        std::initializer_list<std::string_view> names);
+  bool has(size_t i) const { return values[i].has_value(); }
+  /// The argument, or `other` if it is not given.
+  Value get(size_t i, Value other) const {
+    return values[i] ? *values[i] : std::move(other);
+  }
+  bool flag(size_t i, bool other) const {
+    return values[i] ? isTrue(*values[i]) : other;
+  }
+  /// An argument that must be given.
+  Value need(size_t i);
+  /// An integer, or `other` if it is absent or none.
+  int64_t integer(size_t i, int64_t other);
+  /// A text, or `other` if it is absent or none.
+  Text text(size_t i, Text other);
+
+private:
+  Interpreter &in;
+  std::string callee;
+  std::vector<std::string_view> names;
+  std::vector<std::optional<Value>> values;
+};
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_BUILTINS_H

@@ -1,0 +1,144 @@
+//===- Interpreter.h - runs a parsed template -------------------*- C++ -*-===//
+//
+// Walks the program and collects its output. An error is kept with the place
+// of the expression that was being evaluated; every function then returns at
+// once. The number of steps, the depth of calls and the size of values and of
+// the output are bounded, because templates come with models from anywhere.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_INTERPRETER_H
+#define AIRPACK_FORMATS_TEXT_JINJA_INTERPRETER_H
+
+#include "formats/text/jinja/Builtins.h"
+#include "formats/text/jinja/Program.h"
+
+namespace air::jinja {
+
+/// The variables of a scope.
+struct Scope {
+  Scope *parent = nullptr;
+  std::vector<std::pair<std::string, Value>> variables;
+  bool isCaptured = false; ///< a macro or a recursive loop refers to it
+
+  const Value *find(const std::string &name) const;
+  void set(const std::string &name, Value value);
+};
+
+struct MacroObject final : Object {
+  const Signature *signature = nullptr;
+  const Body *body = nullptr;
+  Scope *scope = nullptr;
+};
+
+struct FunctionObject final : Object {
+  std::string name;
+  Value self;            ///< the object of a method
+  bool isMethod = false; ///< or a global function
+};
+
+struct LoopObject final : Object {
+  std::vector<Value> items;
+  size_t index = 0;
+  uint32_t level = 0; ///< of recursion, from 0
+  const Statement *statement = nullptr;
+  Scope *scope = nullptr;                     ///< around the loop
+  std::optional<std::vector<Value>> lastSeen; ///< by changed()
+};
+
+class Interpreter {
+public:
+  Interpreter(const Value &context, const std::optional<Date> &date)
+      : variables(context), today(date) {}
+  ~Interpreter();
+  Interpreter(const Interpreter &) = delete;
+  Interpreter &operator=(const Interpreter &) = delete;
+
+  /// Runs the program and returns its output.
+  Text run(const Body &body);
+  const Status &status() const { return failure; }
+  bool failed() const { return !failure.isOk(); }
+
+  // The rest is for the operations of values.
+
+  /// Records the first failure, and returns an undefined value.
+  Value fail(const std::string &message, ErrorCode code = ErrorCode::Corrupt);
+  /// Fails because the value is undefined.
+  Value failUndefined(const Value &value);
+  /// Counts work in proportion to `amount` characters or items. False once the
+  /// limit is reached.
+  bool charge(uint64_t amount);
+  Value call(const Value &callee, const Arguments &arguments);
+  Value attribute(const Value &object, const std::string &name);
+  Value item(const Value &object, const Value &key);
+  /// The items that a loop over the value visits.
+  bool iterate(const Value &value, std::vector<Value> &items);
+  /// The text of a value, with its cost counted.
+  Text textOf(const Value &value);
+  /// A string, unless it is too long.
+  Value string(Text text, bool isMarkup = false);
+  const std::optional<Date> &date() const { return today; }
+  Value makeNamespace(const Arguments &arguments);
+
+private:
+  enum class Flow : uint8_t { Next, Break, Continue };
+  class Deeper; ///< counts the depth of calls for as long as it lives
+
+  Flow execute(const Body &body, Scope &scope);
+  Flow execute(const Statement &statement, Scope &scope);
+  Flow executeIf(const Statement &statement, Scope &scope);
+  Flow executeScope(const Statement &statement, Scope &scope);
+  void executeFor(const Statement &statement, Scope &scope, const Value &items,
+                  uint32_t level);
+  void executeSetBlock(const Statement &statement, Scope &scope);
+  void executeFilter(const Statement &statement, Scope &scope);
+  void executeCall(const Statement &statement, Scope &scope);
+  Value makeMacro(const Statement &statement, Scope &scope);
+  void assign(const Target &target, const Value &value, Scope &scope);
+  void write(TextView text);
+  /// The output of `body` in a scope below `scope`.
+  Text capture(const Body &body, Scope &scope);
+
+  Value evaluate(const Expression &node, Scope &scope);
+  Value evaluateNode(const Expression &node, Scope &scope);
+  Value evaluateName(const Expression &node, Scope &scope);
+  Value evaluateDict(const Expression &node, Scope &scope);
+  Value evaluateItems(const Expression &node, Scope &scope, Kind kind);
+  Value evaluateItem(const Expression &node, Scope &scope);
+  Value evaluateSlice(const Value &object, const Expression &slice,
+                      Scope &scope);
+  Value evaluateCall(const Expression &node, Scope &scope);
+  Value evaluateIf(const Expression &node, Scope &scope);
+  Value evaluateConcat(const Expression &node, Scope &scope);
+  Value evaluateCompare(const Expression &node, Scope &scope);
+  Value evaluateSign(const Expression &node, Scope &scope);
+  /// Applies filters, of which the innermost has no operand but `input`.
+  Value evaluateFilter(const Expression &node, Scope &scope,
+                       const Value *input);
+  Arguments evaluateArguments(const CallArguments &call, Scope &scope);
+  Value callMacro(const MacroObject &macro, const Arguments &arguments);
+  Value callLoop(const LoopObject &loop, const Arguments &arguments);
+  Value callLoopMethod(LoopObject &loop, const std::string &name,
+                       const Arguments &arguments);
+  Value loopAttribute(const Value &object, const std::string &name);
+  Value method(const Value &self, const std::string &name);
+
+  Scope *open(Scope *parent);
+  void close(Scope *scope);
+
+  const Value &variables;
+  const std::optional<Date> &today;
+  Status failure;
+  Place place;
+  uint64_t steps = 0;
+  uint32_t depth = 0;
+  Text output;
+  std::vector<std::unique_ptr<Scope>> scopes;
+  std::vector<Scope *> unused;
+  // These objects can refer to themselves, and are emptied in the end.
+  std::vector<std::shared_ptr<NamespaceObject>> namespaces;
+  std::vector<std::shared_ptr<LoopObject>> loops;
+};
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_INTERPRETER_H

@@ -1,0 +1,29 @@
+//===- Json.h - values as JSON and back -------------------------*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_JSON_H
+#define AIRPACK_FORMATS_TEXT_JINJA_JSON_H
+
+#include "formats/support/Status.h"
+#include "formats/text/jinja/Value.h"
+
+namespace air::jinja {
+
+struct JsonStyle {
+  bool ascii = false;                ///< escape what is not ASCII
+  std::optional<Text> indent;        ///< of each level; absent: all in one line
+  std::optional<Text> itemSeparator; ///< ", ", or "," with an indent
+  Text keySeparator = U": ";
+  bool sortKeys = false;
+};
+
+/// Writes a value as json.dumps() of Python does. A Corrupt error names the
+/// type of a value that JSON does not have.
+Result<Text> toJson(const Value &value, const JsonStyle &style);
+
+/// Reads JSON. Objects keep the order of their keys, integers are exact, and
+/// all strings, keys too, are tainted if `tainted`. A Corrupt error names the
+/// byte at which the text is no JSON; nesting beyond 200 levels is refused.
+Result<Value> fromJson(std::string_view text, bool tainted);
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_JSON_H

@@ -1,0 +1,50 @@
+//===- Lexer.h - a template as tokens ---------------------------*- C++ -*-===//
+//
+// Divides a template into its own text and the tokens of its tags, with the
+// options that chat templates are written for: trim_blocks removes the line
+// break after a tag, lstrip_blocks the white space before a tag that begins
+// its line, and one line break at the end of the template is dropped. '-' and
+// '+' at the sides of a tag override this. The rules are those of Jinja 3.1.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_LEXER_H
+#define AIRPACK_FORMATS_TEXT_JINJA_LEXER_H
+
+#include "formats/support/Status.h"
+#include "formats/text/jinja/Value.h"
+
+namespace air::jinja {
+
+struct Place {
+  uint32_t line = 1;
+  uint32_t column = 1; ///< in characters, from 1
+};
+
+/// "line 3, column 7: MESSAGE"
+std::string atPlace(Place place, const std::string &message);
+
+struct Token {
+  enum Kind : uint8_t {
+    Data, ///< text of the template
+    OutputBegin,
+    OutputEnd,
+    TagBegin,
+    TagEnd,
+    Name,
+    String,
+    Number,
+    Operator,
+    End,
+  };
+  Kind kind = End;
+  Place place;
+  std::string name; ///< of a Name or an Operator
+  Value value;      ///< of Data, a String or a Number
+};
+
+/// Errors: Corrupt, with line and column.
+Result<std::vector<Token>> tokenize(std::string_view source);
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_LEXER_H

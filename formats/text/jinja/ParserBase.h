@@ -1,0 +1,103 @@
+//===- ParserBase.h - the parser's parts ------------------------*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_PARSERBASE_H
+#define AIRPACK_FORMATS_TEXT_JINJA_PARSERBASE_H
+
+#include "formats/text/jinja/Program.h"
+
+#include <initializer_list>
+
+namespace air::jinja {
+
+/// Parses expressions. After a failure every function returns an absent or
+/// empty result, and the current token is the end, so callers need not check.
+class ExpressionParser {
+public:
+  explicit ExpressionParser(std::vector<Token> input)
+      : tokens(std::move(input)) {}
+
+protected:
+  ExpressionPtr parseExpression(bool withIf = true);
+  /// One expression, or several with commas between them. The tuple ends at a
+  /// tag's end, a closing parenthesis, or the name `end`.
+  ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,
+                           bool parenthesised = false);
+  /// Filters with '|' between them, applied to an absent operand.
+  ExpressionPtr parseFilters();
+  Target parseTarget(bool withAttributes, const char *end = nullptr);
+  Target parseName();
+
+  const Token &now() const { return tokens[next]; }
+  const Token &ahead() const {
+    return tokens[std::min(next + 1, tokens.size() - 1)];
+  }
+  bool isName(std::string_view name) const {
+    return now().kind == Token::Name && now().name == name;
+  }
+  bool isOperator(std::string_view name) const {
+    return now().kind == Token::Operator && now().name == name;
+  }
+  bool skipName(std::string_view name);
+  bool skipOperator(std::string_view name);
+  void expectOperator(const char *name);
+  std::string expectIdentifier();
+  void advance() { next += next + 1 < tokens.size() ? 1 : 0; }
+  void fail(Place place, const std::string &message,
+            ErrorCode code = ErrorCode::Corrupt);
+  void failHere(const std::string &message) { fail(now().place, message); }
+  bool failed() const { return !failure.isOk(); }
+  static std::string describe(const Token &token);
+
+  /// Counts nesting for as long as it lives.
+  class Nested {
+  public:
+    explicit Nested(ExpressionParser &parser);
+    ~Nested() { --owner.nesting; }
+    Nested(const Nested &) = delete;
+    Nested &operator=(const Nested &) = delete;
+
+  private:
+    ExpressionParser &owner;
+  };
+
+  Status failure;
+  uint32_t nesting = 0;
+  uint32_t conditional = 0; ///< how many `if` enclose the current token
+  /// The names that were read since the innermost macro began.
+  std::vector<std::string> mentioned;
+
+private:
+  ExpressionPtr parseIf();
+  ExpressionPtr parseOr();
+  ExpressionPtr parseAnd();
+  ExpressionPtr parseNot();
+  ExpressionPtr parseCompare();
+  ExpressionPtr parseSum();
+  ExpressionPtr parseConcat();
+  ExpressionPtr parseProduct();
+  ExpressionPtr parsePower();
+  ExpressionPtr parseUnary(bool withFilters = true);
+  ExpressionPtr parsePrimary();
+  ExpressionPtr parseList();
+  ExpressionPtr parseDict();
+  ExpressionPtr parsePostfix(ExpressionPtr node);
+  ExpressionPtr parseFilterOrTest(ExpressionPtr node);
+  ExpressionPtr parseFilter(ExpressionPtr node);
+  ExpressionPtr parseTest(ExpressionPtr node);
+  ExpressionPtr parseSubscript(ExpressionPtr node);
+  ExpressionPtr parseSubscribed();
+  ExpressionPtr parseCall(ExpressionPtr callee);
+  CallArguments parseArguments();
+  ExpressionPtr make(Op op, Place place);
+  ExpressionPtr make(Op op, Place place, ExpressionPtr a,
+                     ExpressionPtr b = nullptr);
+  ExpressionPtr binary(ExpressionPtr left, ExpressionPtr right);
+  void adopt(Expression &parent, ExpressionPtr child);
+  void measure(Expression &node);
+
+  std::vector<Token> tokens;
+  size_t next = 0;
+};
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_PARSERBASE_H

@@ -1,0 +1,117 @@
+//===- Program.h - a parsed template ----------------------------*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_PROGRAM_H
+#define AIRPACK_FORMATS_TEXT_JINJA_PROGRAM_H
+
+#include "formats/text/jinja/Lexer.h"
+
+namespace air::jinja {
+
+enum class Op : uint8_t {
+  Constant,  ///< constant
+  Name,      ///< name
+  List,      ///< operands
+  Tuple,     ///< operands
+  Dict,      ///< operands: key, value, key, value, ...
+  Attribute, ///< operands[0].name
+  Item,      ///< operands[0][operands[1]]
+  Slice,     ///< start, stop, step, each of which may be absent
+  Call,      ///< operands[0](call)
+  Filter,    ///< operands[0] | name(call); in blocks, operands[0] is absent
+  Test,      ///< operands[0] is name(call)
+  If,        ///< operands[1] if operands[0] else operands[2], may be absent
+  And,
+  Or,
+  Not,
+  Negate,
+  Plus,
+  Concat,  ///< all operands, as text
+  Binary,  ///< operands[0] name operands[1]; name is +, -, *, /, //, %, **
+  Compare, ///< operands, with `names` between them: ==, <, in, not in, ...
+};
+
+struct Expression;
+using ExpressionPtr = std::unique_ptr<Expression>;
+
+struct CallArguments {
+  std::vector<ExpressionPtr> positional;
+  std::vector<std::pair<std::string, ExpressionPtr>> named;
+  ExpressionPtr rest;      ///< *rest
+  ExpressionPtr namedRest; ///< **namedRest
+};
+
+struct Expression {
+  Op op = Op::Constant;
+  Place place;
+  uint32_t depth = 1; ///< of the tree below
+  std::string name;
+  Value constant;
+  std::vector<ExpressionPtr> operands;
+  std::vector<std::string> names;
+  CallArguments call;
+};
+
+/// What is assigned to: a name, an attribute of a namespace, or several targets.
+struct Target {
+  Place place;
+  std::string name;
+  std::string attribute; ///< "" if the target is no attribute
+  bool isTuple = false;
+  std::vector<Target> parts;
+};
+
+struct Parameter {
+  std::string name;
+  ExpressionPtr byDefault; ///< may be absent
+};
+
+struct Signature {
+  std::string name; ///< "caller" for the body of a call block
+  std::vector<Parameter> parameters;
+  // Whether the body mentions these names, which makes the macro accept more.
+  bool usesVarargs = false;
+  bool usesKwargs = false;
+  bool usesCaller = false;
+};
+
+enum class Act : uint8_t {
+  Data,     ///< data
+  Output,   ///< value
+  If,       ///< branches: conditions, the last of which may be absent
+  For,      ///< target in value [if condition] [recursive]; body; otherwise
+  Set,      ///< target = value
+  SetBlock, ///< target = body, through the filters of `value` if present
+  Macro,    ///< signature, body
+  Call,     ///< value with the body as `caller`
+  Filter,   ///< body through the filters of `value`
+  With,     ///< targets and values; body
+  Scope,    ///< body in a scope of its own
+  Break,
+  Continue,
+};
+
+struct Statement;
+using Body = std::vector<std::unique_ptr<Statement>>;
+
+struct Branch {
+  ExpressionPtr condition; ///< absent for `else`
+  Body body;
+};
+
+struct Statement {
+  Act act = Act::Data;
+  Place place;
+  Value data;
+  ExpressionPtr value;
+  ExpressionPtr condition;
+  Target target;
+  bool recursive = false;
+  Signature signature;
+  Body body;
+  Body otherwise;
+  std::vector<Branch> branches;
+  std::vector<std::pair<Target, ExpressionPtr>> bindings; ///< of With
+};
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_PROGRAM_H

@@ -1,0 +1,57 @@
+//===- Template.h - a chat template -----------------------------*- C++ -*-===//
+//
+// Renders the chat templates that models bring, which are written in Jinja for
+// the environment of Hugging Face's transformers: an immutable sandbox with
+// trim_blocks, lstrip_blocks, loop controls, `generation` blocks, the functions
+// raise_exception and strftime_now, and a tojson that writes plain JSON. The
+// output is the same, byte for byte, as that of Jinja 3.1.
+//
+// Every character of the output is known to come either from the template or
+// from the caller's data. Only what comes from the template may be encoded as
+// a control token, or else a user could write one into the conversation.
+//
+// Thread-safety: a Template may be rendered by several threads at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_TEMPLATE_H
+#define AIRPACK_FORMATS_TEXT_JINJA_TEMPLATE_H
+
+#include "formats/support/Status.h"
+#include "formats/text/jinja/Builtins.h"
+
+#include <memory>
+
+namespace air::jinja {
+
+struct Rendered {
+  std::string text;
+  std::vector<TaintedSpan> tainted; ///< bytes of the caller's data, ascending
+};
+
+class Template {
+public:
+  /// Errors, with line and column: Corrupt if it is no template of Jinja,
+  /// Unsupported if it uses what is not known here.
+  static Result<Template> parse(std::string_view source);
+
+  Template(Template &&) noexcept;
+  Template &operator=(Template &&) noexcept;
+  ~Template();
+
+  /// `context` is a dictionary with the variables. Without a date,
+  /// strftime_now is an error. Errors, with line and column: Usage if the
+  /// template refuses the messages or lacks the date, Corrupt if an operation
+  /// fails, Unsupported for what is not known here, DoesNotFit beyond the
+  /// limits of time, depth and size.
+  Result<Rendered> render(const Value &context,
+                          const std::optional<Date> &date = {}) const;
+
+private:
+  struct Program;
+  explicit Template(std::unique_ptr<Program> program);
+  std::unique_ptr<Program> program;
+};
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_TEMPLATE_H

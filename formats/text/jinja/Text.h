@@ -1,0 +1,68 @@
+//===- Text.h - characters that remember where they came from ---*- C++ -*-===//
+//
+// Templates handle text as Python does, as a sequence of code points. Each
+// character also carries a mark, the taint, that says whether it came from the
+// caller's data rather than from the template. Because the mark is a bit of
+// the character, every operation on text preserves it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TEXT_JINJA_TEXT_H
+#define AIRPACK_FORMATS_TEXT_JINJA_TEXT_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air::jinja {
+
+using Text = std::u32string;
+using TextView = std::u32string_view;
+
+inline constexpr char32_t kTaint = 0x80000000U; ///< the mark of a character
+inline constexpr char32_t codeOf(char32_t c) { return c & ~kTaint; }
+
+/// A half-open range of bytes.
+struct TaintedSpan {
+  size_t begin;
+  size_t end;
+  bool operator==(const TaintedSpan &) const = default;
+};
+
+/// Decodes UTF-8. Each maximal ill-formed part becomes U+FFFD.
+Text toText(std::string_view utf8, bool tainted = false);
+/// Encodes the characters as UTF-8, without their marks.
+std::string toUtf8(TextView text);
+/// Encodes the characters and lists the tainted bytes, ascending and disjoint.
+std::string toUtf8(TextView text, std::vector<TaintedSpan> &tainted);
+Text plain(TextView text); ///< the text without marks
+
+// These compare code points and ignore the marks.
+int compareText(TextView a, TextView b);
+bool equalText(TextView a, TextView b);
+bool equalText(TextView a, std::string_view ascii);
+size_t findText(TextView text, TextView part, size_t from = 0);
+size_t findLastText(TextView text, TextView part); ///< npos if there is none
+
+// The properties of str.isspace, isalpha, ... in Python.
+bool isSpace(char32_t c);
+bool isAlpha(char32_t c);
+bool isDigit(char32_t c);   ///< decimal digits and, say, superscripts
+bool isDecimal(char32_t c); ///< category Nd
+bool isNumeric(char32_t c); ///< categories Nd, Nl and No
+bool isUpper(char32_t c);
+bool isLower(char32_t c);
+bool isPrintable(char32_t c);
+/// Appends the upper, lower or title case of a character. Of the characters
+/// that become several, only U+00DF does here.
+void appendUpper(char32_t c, Text &out);
+void appendLower(char32_t c, Text &out);
+void appendTitle(char32_t c, Text &out);
+
+/// Strips white space, or the characters of `set` if it is given.
+TextView strip(TextView text, bool left, bool right,
+               const TextView *set = nullptr);
+
+} // namespace air::jinja
+
+#endif // AIRPACK_FORMATS_TEXT_JINJA_TEXT_H

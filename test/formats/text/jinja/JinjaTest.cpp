@@ -1,0 +1,272 @@
+//===- JinjaTest.cpp - templates against jinja2 -----------------*- C++ -*-===//
+//
+// The expected outputs in test/Inputs/templates/ were made by jinja2 3.1.6
+// (make_cases.py). If AIR_TEMPLATES names a folder of published templates, they
+// are rendered by jinja2, too (compare.py), and compared.
+//
+//===----------------------------------------------------------------------===//
+#include "formats/text/jinja/Json.h"
+#include "formats/text/jinja/Template.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace air;
+using namespace air::jinja;
+
+namespace {
+
+constexpr Date kDate{2024, 7, 26};
+
+Value readJson(const std::string &path, bool tainted = false) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  Result<Value> value = fromJson(text, tainted);
+  EXPECT_TRUE(value.isOk()) << path << ": " << value.status().message();
+  return value.isOk() ? *value : Value();
+}
+
+std::string field(const Value &dict, const char *name) {
+  const Value *value = dict.as<DictObject>().find(name);
+  return value == nullptr ? "" : toUtf8(str(*value));
+}
+
+Result<Rendered> render(const std::string &source, const Value &context) {
+  Result<Template> parsed = Template::parse(source);
+  if (!parsed.isOk()) {
+    return parsed.status();
+  }
+  return parsed->render(context, kDate);
+}
+
+Result<Rendered> render(const std::string &source,
+                        const std::string &context = "{}") {
+  Result<Value> value = fromJson(context, true);
+  EXPECT_TRUE(value.isOk()) << context;
+  return render(source, *value);
+}
+
+/// Checks one case and returns whether the output is that of jinja2.
+bool agrees(const Value &test, const Value &context) {
+  Result<Rendered> got = render(field(test, "source"), context);
+  std::string error = field(test, "error");
+  std::string name = field(test, "name");
+  if (error.empty()) {
+    EXPECT_TRUE(got.isOk()) << name << "\n  " << got.status().message();
+    if (got.isOk()) {
+      EXPECT_EQ(got->text, field(test, "output")) << name;
+    }
+    return got.isOk() && got->text == field(test, "output");
+  }
+  EXPECT_FALSE(got.isOk()) << name << "\n  expected an error (" << error
+                           << "), but got: " << (got.isOk() ? got->text : "");
+  if (got.isOk()) {
+    return false;
+  }
+  const std::string &message = got.status().message();
+  EXPECT_TRUE(message.starts_with("template line ")) << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  int code = got.status().exitCode();
+  if (error == "refused") {
+    EXPECT_EQ(code, 2) << name;
+  } else {
+    EXPECT_TRUE(code == 3 || code == 4 || code == 5) << name << ": " << message;
+  }
+  return true;
+}
+
+TEST(JinjaTest, TheTableAgreesWithJinja2) {
+  Value all = readJson(std::string(AIR_TEST_INPUTS) + "/templates/cases.json");
+  ASSERT_TRUE(all.is(Kind::Dict));
+  const Value *cases = all.as<DictObject>().find("cases");
+  const Value *context = all.as<DictObject>().find("context");
+  ASSERT_TRUE(cases != nullptr && context != nullptr);
+  EXPECT_GT(cases->items().size(), 400U);
+  for (const Value &test : cases->items()) {
+    agrees(test, *context);
+  }
+}
+
+TEST(JinjaTest, PublishedTemplatesAgreeWithJinja2) {
+  const char *folder = std::getenv("AIR_TEMPLATES");
+  if (folder == nullptr) {
+    GTEST_SKIP() << "AIR_TEMPLATES is not set: llama.cpp's templates are not "
+                    "tested";
+  }
+  std::string path = testing::TempDir() + "template-cases." +
+                     std::to_string(getpid()) + ".json";
+  std::string command = "python3 '" + std::string(AIR_TEST_INPUTS) +
+                        "/templates/compare.py' '" + folder + "' '" + path +
+                        "'";
+  int status = std::system(command.c_str());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    GTEST_SKIP() << "python3 has no jinja2 3.1.6: llama.cpp's templates are "
+                    "not tested";
+  }
+  ASSERT_EQ(status, 0) << command;
+  Value all = readJson(path);
+  std::remove(path.c_str());
+  ASSERT_TRUE(all.is(Kind::Dict));
+  const Value *cases = all.as<DictObject>().find("cases");
+  ASSERT_NE(cases, nullptr);
+  EXPECT_GT(cases->items().size(), 0U) << folder << " has no *.jinja files";
+  size_t same = 0;
+  for (const Value &test : cases->items()) {
+    Result<Value> context = fromJson(field(test, "context"), true);
+    ASSERT_TRUE(context.isOk());
+    same += agrees(test, *context) ? 1 : 0;
+  }
+  std::printf("%zu of %zu cases agree with jinja2\n", same,
+              cases->items().size());
+}
+
+std::string spans(const Rendered &rendered) {
+  std::string out;
+  for (TaintedSpan span : rendered.tainted) {
+    out += "[" + rendered.text.substr(span.begin, span.end - span.begin) + "]";
+  }
+  return out;
+}
+
+TEST(JinjaTest, TaintMarksWhatTheCallerWrote) {
+  const std::string context = R"({"u": "<|end|>", "m": {"<|k|>": "x|y"}})";
+  const std::pair<const char *, const char *> cases[] = {
+      {"<|end|>{{ u }}<|end|>", "[<|end|>]"},
+      {"{{ '<|' ~ u ~ '|>' }}", "[<|end|>]"},
+      {"{{ u | upper }}", "[<|END|>]"},
+      {"{{ u | replace('end', 'im') }}", "[<|][|>]"},
+      {"{{ 'a-b' | replace('-', u) }}", "[<|end|>]"},
+      {"{{ u[2:5] }}", "[end]"},
+      {"{{ u.split('|') | join('|') }}", "[<][end][>]"},
+      {"{{ [u] }}", "[<|end|>]"},
+      {"{{ m | tojson }}", "[<|k|>][x|y]"},
+      {"{{ '%s!' % u }}", "[<|end|>]"},
+      {"{{ '{}!'.format(u) }}", "[<|end|>]"},
+      {"{{ u | list | join }}", "[<|end|>]"},
+      {"{% for c in u %}{{ c }}{% endfor %}", "[<|end|>]"},
+      {"{% set x %}a{{ u }}b{% endset %}{{ x }}", "[<|end|>]"},
+      {"{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f(u) }}", "[<|end|>]"},
+      {"{{ u | trim | capitalize | indent | string }}", "[<|end|>]"},
+      {"{% for k, v in m.items() %}{{ k }}={{ v }}{% endfor %}",
+       "[<|k|>][x|y]"},
+      {"{{ '\"<|a|>\"' | from_json }}", ""},
+      {"{{ u | tojson | from_json }}", "[<|end|>]"},
+      {"{{ u | reverse }}{{ u | escape }}", "[>|dne|<&lt;|end|&gt;]"},
+      {"{{ ('<' | safe) + u }}", "[&lt;|end|&gt;]"},
+      {"{{ ('<%s>' | safe) % u }}", "[&lt;|end|&gt;]"},
+  };
+  for (const auto &[source, expected] : cases) {
+    Result<Rendered> got = render(source, context);
+    ASSERT_TRUE(got.isOk()) << source << ": " << got.status().message();
+    EXPECT_EQ(spans(*got), expected) << source;
+  }
+}
+
+TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
+  const std::tuple<const char *, int, const char *> cases[] = {
+      {"a\n  {{ x | nofilter }}", 4,
+       "template line 2, column 10: there is no filter 'nofilter' here"},
+      {"{% frob %}", 4,
+       "template line 1, column 4: there is no tag 'frob' here"},
+      {"{{ 1 is frob }}", 4,
+       "template line 1, column 9: there is no test 'frob' here"},
+      {"{{ ('a' | safe).unescape() }}", 4,
+       "template line 1, column 25: the method 'unescape' of a str is not "
+       "supported"},
+      {"\n\n {% if x %}", 3,
+       "template line 3, column 12: the template ends, but the tag 'if' is "
+       "still open; add {% endif %}"},
+      {"{{ a.b.c }}", 3, "template line 1, column 5: 'a' is undefined"},
+      {"é{{ 1 / 0 }}", 3,
+       "template line 1, column 7: a number is divided by 0"},
+      {"{{ raise_exception('roles\nmust alternate') }}", 2,
+       "template line 1, column 19: the template refuses these messages: "
+       "roles must alternate"},
+  };
+  for (const auto &[source, code, message] : cases) {
+    Result<Rendered> got = render(source);
+    ASSERT_FALSE(got.isOk()) << source;
+    EXPECT_EQ(got.status().message(), message);
+    EXPECT_EQ(got.status().exitCode(), code) << source;
+  }
+}
+
+TEST(JinjaTest, WhatNeverEndsIsStopped) {
+  const char *const sources[] = {
+      "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+      "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}"
+      "{% endfor %}",
+      "{{ 'a' * 1000000000 }}",
+      "{{ [0] * 1000000000 }}",
+      "{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}"
+      "{% set n.x = n.x + n.x %}{% endfor %}",
+      "{% set n = namespace(x=[1]) %}{% for i in range(99) %}"
+      "{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+      "{% set n = namespace(x=[1]) %}{% for i in range(9999) %}"
+      "{% set n.x = [n.x] %}{% endfor %}",
+      "{% for a in range(100000) %}{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' * "
+      "1000 }}{% endfor %}",
+  };
+  for (const char *source : sources) {
+    Result<Rendered> got = render(source);
+    ASSERT_FALSE(got.isOk()) << source;
+    EXPECT_EQ(got.status().exitCode(), 5) << got.status().message();
+  }
+}
+
+TEST(JinjaTest, DeepNestingIsRefused) {
+  for (const char *piece : {"(", "[", "{% if 1 %}", "not ", "-"}) {
+    std::string text = piece[0] == '{' ? "" : "{{ ";
+    for (int i = 0; i < 100000; ++i) {
+      text += piece;
+    }
+    if (piece[0] != '{') {
+      const char *close = piece[0] == '(' ? ")" : piece[0] == '[' ? "]" : "";
+      text += "1";
+      for (int i = 0; i < 100000; ++i) {
+        text += close;
+      }
+      text += " }}";
+    }
+    Result<Rendered> got = render(text);
+    ASSERT_FALSE(got.isOk()) << piece;
+    EXPECT_EQ(got.status().exitCode(), 4) << got.status().message();
+  }
+  std::string sum = "{{ 1";
+  for (int i = 0; i < 100000; ++i) {
+    sum += "+1";
+  }
+  EXPECT_EQ(render(sum + " }}").status().exitCode(), 4);
+}
+
+TEST(JinjaTest, ValuesThatReferToThemselvesAreFreed) {
+  Result<Rendered> got =
+      render("{% set n = namespace() %}{% set n.n = n %}{% for i in [1] "
+             "recursive %}{{ loop.changed(loop) }}{% set n.l = loop %}"
+             "{% macro m() %}{% endmacro %}{% set n.m = m %}{% endfor %}");
+  EXPECT_TRUE(got.isOk()) << got.status().message();
+}
+
+TEST(JinjaTest, TheDateMustBeGiven) {
+  Result<Template> parsed = Template::parse("{{ strftime_now('%Y') }}");
+  ASSERT_TRUE(parsed.isOk());
+  Result<Value> context = fromJson("{}", true);
+  EXPECT_EQ(parsed->render(*context, Date{1999, 1, 2})->text, "1999");
+  EXPECT_EQ(parsed->render(*context).status().exitCode(), 2);
+}
+
+TEST(JinjaTest, MalformedJsonIsRefused) {
+  for (const char *text :
+       {"", "{", "[1,]", "{\"a\":}", "nul", "1 2", "\"\xff\"", "{1:2}"}) {
+    EXPECT_EQ(fromJson(text, true).status().exitCode(), 3) << text;
+  }
+  std::string deep(100000, '[');
+  EXPECT_EQ(fromJson(deep, true).status().exitCode(), 3);
+}
+
+} // namespace
