@@ -18,7 +18,8 @@ Generator::~Generator() {
 
 Result<std::unique_ptr<Generator>> Generator::create(Session &session,
                                                      const Tokenizer *tokenizer,
-                                                     GenerateOptions options) {
+                                                     GenerateOptions options,
+                                                     KeptSequence *kept) {
   size_t longest = 0;
   for (const std::string &stop : options.stops) {
     if (stop.empty() || tokenizer == nullptr) {
@@ -54,8 +55,13 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
     made->held.reserve(room);
     made->shown.reserve(room);
   }
-  AIR_ASSIGN_OR_RETURN(made->sequence, session.newSequence());
-  made->hasSequence = true;
+  made->kept = kept;
+  if (kept != nullptr) {
+    made->sequence = kept->id();
+  } else {
+    AIR_ASSIGN_OR_RETURN(made->sequence, session.newSequence());
+    made->hasSequence = true;
+  }
   made->sequences.assign(session.maxTokens(), made->sequence);
   return made;
 }
@@ -82,8 +88,12 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
     AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits));
     return Status::ok();
   };
-  return session.run(
+  Status status = session.run(
       {tokens, std::span(sequences).first(tokens.size()), outputs}, sink);
+  if (kept != nullptr) {
+    kept->append(tokens);
+  }
+  return status;
 }
 
 Status Generator::prompt(std::span<const int32_t> tokens) {
@@ -91,7 +101,10 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     return usageError("prompt: there are no tokens; pass some text, or use a "
                       "vocabulary with a BOS token");
   }
-  uint64_t room = session.context() - session.length(sequence);
+  uint64_t room = session.context();
+  if (kept == nullptr) {
+    room -= session.length(sequence);
+  }
   if (tokens.size() > room) {
     return doesNotFitError("prompt: " + std::to_string(tokens.size()) +
                            " tokens, but the plan's context has room for " +
@@ -103,6 +116,10 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     if (token >= 0 && static_cast<uint64_t>(token) < session.vocabulary()) {
       sampler.accept(token);
     }
+  }
+  if (kept != nullptr) {
+    AIR_ASSIGN_OR_RETURN(promptReused, kept->keepPrefix(tokens));
+    tokens = tokens.subspan(promptReused);
   }
   // The prompt is run one pass at a time, so that an interruption is noticed
   // between passes.

@@ -5,8 +5,9 @@
 // context ends the answer. The text consists of whole characters and never
 // contains a part of a stop string.
 //
-// Ownership: a generator borrows the session and the tokenizer, which must
-// outlive it. Its destructor ends its sequence. next() does not allocate once
+// Ownership: a generator borrows the session, the tokenizer and, if there is
+// one, the KeptSequence, which must outlive it. The destructor ends the sequence
+// unless it is a kept one. next() does not allocate once
 // its buffers have grown to the longest piece of the vocabulary. Thread-safety:
 // a generator is used by one thread, the one that uses its session. Errors:
 // those of Session::run and Sampler. Text that was returned before a failed
@@ -16,6 +17,7 @@
 #ifndef AIRPACK_RUNTIME_EXEC_GENERATOR_H
 #define AIRPACK_RUNTIME_EXEC_GENERATOR_H
 
+#include "runtime/exec/KeptSequence.h"
 #include "runtime/exec/Session.h"
 #include "runtime/text/Detokenizer.h"
 #include "runtime/text/Sampler.h"
@@ -64,9 +66,12 @@ struct GeneratedToken {
 class Generator {
 public:
   /// If `tokenizer` is null, no text is produced, and stop strings are refused
-  /// (Usage). The end-of-text tokens are those of the session's plan.
+  /// (Usage). The end-of-text tokens are those of the session's plan. With a
+  /// kept sequence, prompt() computes only what the sequence does not hold yet,
+  /// and the sequence then holds all tokens that were computed.
   static Result<std::unique_ptr<Generator>>
-  create(Session &session, const Tokenizer *tokenizer, GenerateOptions options);
+  create(Session &session, const Tokenizer *tokenizer, GenerateOptions options,
+         KeptSequence *kept = nullptr);
   ~Generator();
   Generator(const Generator &) = delete;
   Generator &operator=(const Generator &) = delete;
@@ -86,9 +91,11 @@ public:
 
   FinishReason reason() const { return finishReason; }
 
-  /// The number of prompt tokens that have been computed: all of them, unless
-  /// prompt() was interrupted or failed.
+  /// The number of prompt tokens that have been computed: all that a kept
+  /// sequence did not hold, unless prompt() was interrupted or failed.
   uint64_t promptTokens() const { return promptDone; }
+  /// The number of prompt tokens that the kept sequence held already.
+  uint64_t reusedTokens() const { return promptReused; }
 
 private:
   Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
@@ -109,10 +116,12 @@ private:
   std::optional<Detokenizer> detokenizer;
   std::vector<int32_t> endOfTextTokens; ///< from the plan
   std::vector<int32_t> stopTokens;
+  KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
-  bool hasSequence = false;
+  bool hasSequence = false; ///< whether the destructor ends the sequence
   std::vector<SequenceId> sequences; ///< copies of `sequence`, one per token
   uint64_t promptDone = 0;
+  uint64_t promptReused = 0;
   uint64_t emitted = 0;
   std::optional<int32_t> sampled; ///< what the next call of next() returns
   /// The token that next() returned last. The model has not yet run it.

@@ -5,6 +5,7 @@ FOLDER holds a.air and an empty folder "disk". Runs in a mount namespace of its
 own, so its mounts disappear when it ends.
 """
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,8 +19,8 @@ def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
 
 
-def refuse(code, text, command, output):
-    done = subprocess.run([*command, output], capture_output=True, text=True)
+def refuse(code, text, command, output, env=None):
+    done = subprocess.run([*command, output], capture_output=True, text=True, env=env)
     lines = done.stderr.splitlines()
     assert done.returncode == code and len(lines) == 1 and text in lines[0], (done, code, text)
     assert done.stdout == "", done.stdout
@@ -28,6 +29,12 @@ def refuse(code, text, command, output):
 mount("-t", "tmpfs", "-o", "size=1M", "tmpfs", DISK)
 refuse(5, "bytes, but the disk has 1048576 free", PACK, f"{DISK}/new.air")
 assert os.listdir(DISK) == [], os.listdir(DISK)
+# The plan of a model has no place in the cache either, and nothing of it is left.
+CACHE = {**os.environ, "XDG_CACHE_HOME": DISK, "AIR_CACHE_MAX": "1GiB"}
+refuse(5, "bytes, but the disk has", ["airrun", MODEL, "--tokens", "1", "--output-tokens", "-n"], "1", CACHE)
+left = os.listdir(f"{DISK}/airpack/plans")
+assert left in ([], ["digests.json"]), left
+shutil.rmtree(f"{DISK}/airpack")
 with open(f"{DISK}/full", "wb") as file:
     file.write(bytes(1 << 20))
 refuse(5, "bytes, but the disk has 0 free", LOGITS, f"{DISK}/l.f32")

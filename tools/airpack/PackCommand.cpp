@@ -166,6 +166,49 @@ compileOptions(const cli::Invocation &invocation) {
   return options;
 }
 
+/// Shows how far packing has come: as a bar on a terminal, or with --progress
+/// as lines for another program.
+class Progress {
+public:
+  Progress(std::string text, bool asLines)
+      : stage(std::move(text)), lines(asLines), bar(stage) {}
+
+  void begin() {
+    if (lines) {
+      print("progress: " + stage);
+    } else {
+      bar.note(stage + " ...");
+    }
+  }
+  void update(uint64_t done, uint64_t total) {
+    if (!lines) {
+      bar.update(done, total);
+      return;
+    }
+    std::string line = "progress: " + stage + " " +
+                       std::to_string(percentOf(done, total)) + " %";
+    if (line != printed) {
+      print(std::move(line));
+    }
+  }
+
+private:
+  static uint64_t percentOf(uint64_t done, uint64_t total) {
+    return static_cast<uint64_t>(
+        100.0 * static_cast<double>(done) /
+        static_cast<double>(std::max<uint64_t>(total, 1)));
+  }
+  void print(std::string line) {
+    printed = std::move(line);
+    std::fprintf(stderr, "%s\n", printed.c_str());
+  }
+
+  std::string stage;
+  bool lines;
+  cli::ProgressBar bar;
+  std::string printed; ///< the last line
+};
+
 /// Measures how long the stages of packing take, for --times.
 class StageTimes {
 public:
@@ -375,6 +418,11 @@ cli::Command packCommand() {
                  "index, compiling and writing took, how much of the compiling "
                  "was done while writing, and the write speed. The "
                  "plan itself contains no times."),
+      makeOption("--progress", "", ValueKind::Flag, "",
+                 "Print how far packing has come to standard error as lines "
+                 "\"progress: STAGE\" and \"progress: STAGE PERCENT %\", for "
+                 "a program that shows it. Without this option a terminal "
+                 "shows a bar."),
   };
   for (cli::Option &option : explainOptions()) {
     command.options.push_back(std::move(option));
@@ -416,6 +464,12 @@ Status runPack(const cli::Invocation &invocation) {
         "leave out --emit and --stop-after");
   }
 
+  if (!writes && invocation.has("--progress")) {
+    return usageError(
+        "--progress reports how a plan is written, but with --emit or "
+        "--stop-after no plan is written; leave out --progress, or leave out "
+        "--emit and --stop-after");
+  }
   if (options.weightless &&
       (emit == "llm" || emit == "plan" || !stopAfter.empty())) {
     return usageError("--weightless applies only to a plan that is written, or "
@@ -459,8 +513,8 @@ Status runPack(const cli::Invocation &invocation) {
     return cli::writeOut(compiler.moduleText());
   }
   {
-    cli::ProgressBar bar("compiling");
-    bar.note("compiling kernels ...");
+    Progress progress("compiling kernels", invocation.has("--progress"));
+    progress.begin();
     AIR_RETURN_IF_ERROR(compiler.run(stopAfter));
   }
   const double writeStart = monotonicSeconds();
@@ -473,10 +527,10 @@ Status runPack(const cli::Invocation &invocation) {
     return cli::writeOut(compiler.moduleText());
   }
   {
-    cli::ProgressBar bar("packing");
+    Progress progress("packing", invocation.has("--progress"));
     Result<uint64_t> bytes =
         compiler.write(std::move(file), [&](uint64_t done, uint64_t total) {
-          bar.update(done, total);
+          progress.update(done, total);
         });
     if (!bytes) {
       return bytes.status();

@@ -23,7 +23,9 @@ namespace air {
 static constexpr uint64_t kLongestText = uint64_t{1} << 26;
 
 cli::Positional planPositional() {
-  return {.name = "PLAN", .help = "The plan to run."};
+  return {.name = "PLAN|MODEL",
+          .help = "The plan to run, or a GGUF file (for a split model, its "
+                  "first part), whose plan is made if there is none yet."};
 }
 
 cli::Option threadsOption() {

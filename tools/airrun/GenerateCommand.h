@@ -9,9 +9,13 @@ namespace air {
 /// The main command of airrun, which has no name: `airrun PLAN`.
 cli::Command generateCommand();
 
+/// Finds mistakes that can be seen without the plan (Usage).
+Status checkGenerate(const cli::Invocation &invocation);
+
 /// Streams the generated text or ids to standard output and writes timings to
-/// standard error. Errors: Usage, Unsupported (text from a plan without a
-/// vocabulary), Io, and those of Session and Generator.
+/// standard error. checkGenerate() has accepted the invocation. Errors: Usage,
+/// Unsupported (text from a plan without a vocabulary), Io, and those of
+/// Session and Generator.
 Status runGenerate(const cli::Invocation &invocation);
 
 } // namespace air

@@ -1,12 +1,17 @@
 //===- Main.cpp - airrun ----------------------------------------*- C++ -*-===//
 #include "formats/support/AtomicFile.h"
 #include "tools/airrun/BenchCommand.h"
+#include "tools/airrun/CacheCommand.h"
+#include "tools/airrun/ChosenPlan.h"
 #include "tools/airrun/GenerateCommand.h"
 #include "tools/airrun/LogitsCommand.h"
 #include "tools/airrun/PerplexityCommand.h"
 #include "tools/airrun/ProbeCommand.h"
 #include "tools/airrun/RenderCommand.h"
 #include "tools/airrun/TokenizeCommand.h"
+
+#include <optional>
+#include <utility>
 
 using namespace air;
 
@@ -16,14 +21,58 @@ namespace {
 struct Row {
   cli::Command (*describe)();
   Status (*run)(const cli::Invocation &);
+  /// Whether the first argument is a plan that is run, or a model.
+  bool runsPlan = false;
+  /// Finds mistakes before a plan is made, which may take minutes.
+  Status (*check)(const cli::Invocation &) = nullptr;
 };
 
 constexpr Row kRows[] = {
-    {generateCommand, runGenerate},     {tokenizeCommand, runTokenize},
-    {renderCommand, runRender},         {logitsCommand, runLogits},
-    {perplexityCommand, runPerplexity}, {benchCommand, runBench},
+    {generateCommand, runGenerate, true, checkGenerate},
+    {tokenizeCommand, runTokenize},
+    {renderCommand, runRender},
+    {logitsCommand, runLogits, true},
+    {perplexityCommand, runPerplexity, true},
+    {benchCommand, runBench, true},
     {probeCommand, runProbe},
+    {cacheCommand, runCache},
 };
+
+cli::Command describeRow(const Row &row) {
+  cli::Command command = row.describe();
+  if (row.runsPlan) {
+    for (cli::Option &option : packOptions()) {
+      command.options.push_back(std::move(option));
+    }
+  }
+  return command;
+}
+
+/// Runs a command with the plan that it names or, for a model, with the plan
+/// in the cache.
+Status runWithPlan(const Row &row, const cli::Invocation &given) {
+  if (row.check != nullptr) {
+    AIR_RETURN_IF_ERROR(row.check(given));
+  }
+  AIR_ASSIGN_OR_RETURN(const std::optional<CachedPlan> cached, planFor(given));
+  if (!cached) {
+    return row.run(given);
+  }
+  cli::Invocation invocation = given;
+  invocation.positionals.front() = cached->path;
+  if (!cached->source.empty()) {
+    invocation.values["--source"] = {cached->source};
+  }
+  const Status status = row.run(invocation);
+  if (status.code() == ErrorCode::VerificationFailed &&
+      cached->source.empty()) {
+    cached->cache.discard(cached->key);
+    return {status.code(), status.message() +
+                               "; the plan has been removed from the cache, "
+                               "and is made again at the next start"};
+  }
+  return status;
+}
 
 cli::Tool describe() {
   cli::Tool tool;
@@ -34,7 +83,7 @@ cli::Tool describe() {
       "weights it checks that this machine can execute the plan's kernels and "
       "provide the memory that the plan needs.";
   for (const Row &row : kRows) {
-    tool.commands.push_back(row.describe());
+    tool.commands.push_back(describeRow(row));
   }
   tool.notes = {
       "Sampling: --temp 0 is greedy decoding. Otherwise candidates are "
@@ -50,14 +99,22 @@ cli::Tool describe() {
       "fraction of the bandwidth in use. The link is \"cache\" if the weights "
       "and KV that are read for a token fit in the last-level cache, else "
       "\"dram\". Its bandwidth is the highest of many short reads of the same "
-      "number of bytes, made between the rounds."};
+      "number of bytes, made between the rounds.",
+      "Models: where a command takes PLAN|MODEL, a GGUF file is packed with "
+      "airpack for this machine, and the plan is kept in "
+      "$XDG_CACHE_HOME/airpack/plans ($HOME/.cache/airpack/plans), so only the "
+      "first start takes long. Plans that were used longest ago are removed if "
+      "the plans have more than AIR_CACHE_MAX bytes (with KiB, MiB or GiB; "
+      "half of what the disk would have free without them). The plan of a "
+      "model that is larger than this leaves the weights in the model's "
+      "file."};
   return tool;
 }
 
 Status run(const cli::Invocation &invocation) {
   for (const Row &row : kRows) {
     if (row.describe().name == invocation.command->name) {
-      return row.run(invocation);
+      return row.runsPlan ? runWithPlan(row, invocation) : row.run(invocation);
     }
   }
   return internalError("command '" + invocation.command->name +

@@ -1,8 +1,8 @@
 //===- CommandLine.h - one table: parsing, --help, man page -----*- C++ -*-===//
 //
 // A tool describes its commands and options in one table. The parser, `--help`,
-// the man page (roff on stdout, by the hidden option `--man`) and docs/cli.md
-// are made from it.
+// the completions of shells (`--completion SHELL`), the man page (roff on
+// stdout, by the hidden option `--man`) and docs/cli.md are made from it.
 //
 // A value is written as "--name value", "--name=value", "-n value", "-nvalue"
 // or "-n=value"; "--" ends the options, and options and arguments may come in
@@ -54,6 +54,7 @@ struct Positional {
   std::string name; ///< such as "PLAN"
   std::string help;
   bool required = true;
+  std::vector<std::string> choices = {}; ///< the permitted values, if any
 };
 
 struct Command {
@@ -89,7 +90,7 @@ struct Invocation {
 
 /// Parses `args`, which is argv without the name of the program. All values of
 /// the result have the kind and range that the table requires. --help,
-/// --version and --man are handled by runTool, not here.
+/// --version, --completion and --man are handled by runTool, not here.
 Result<Invocation> parse(const Tool &tool,
                          const std::vector<std::string> &args);
 
@@ -99,7 +100,7 @@ std::string manPage(const Tool &tool);
 /// The list of exit codes, which is the same for every tool.
 std::string exitCodesText();
 
-/// The body of main(): prints help, version or man page, or parses the command
+/// The body of main(): prints help, version, completions or man page, or parses the command
 /// line and calls `run`. "help" means the same as "--help", and "help COMMAND"
 /// the same as "COMMAND --help". An error is printed as one line "TOOL:
 /// MESSAGE" on stderr, and its code is the exit code. If, in addition, the

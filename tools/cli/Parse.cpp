@@ -42,6 +42,14 @@ std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
+std::string listed(const std::vector<std::string> &choices) {
+  std::string list;
+  for (const std::string &choice : choices) {
+    list += (list.empty() ? "" : ", ") + choice;
+  }
+  return list;
+}
+
 /// An argument that begins with '-', as the user spelled it.
 struct Spelling {
   std::string name;                 ///< "--count", "-n", or the whole argument
@@ -158,12 +166,8 @@ Status Parser::checkValue(const Option &option,
         option.choices.end()) {
       return Status::ok();
     }
-    std::string list;
-    for (const std::string &choice : option.choices) {
-      list += (list.empty() ? "" : ", ") + choice;
-    }
     return usageError("option " + option.name + ": " + quoted(value) +
-                      " is not one of " + list);
+                      " is not one of " + listed(option.choices));
   }
   if (!isNumeric(option)) {
     return Status::ok();
@@ -248,6 +252,13 @@ Status Parser::takePositional(const std::string &arg) {
         "unexpected argument " + quoted(arg) +
         (near.empty() ? "; usage: " + usageLine(tool, command)
                       : "; did you mean the command " + quoted(near) + "?"));
+  }
+  const Positional &positional =
+      command.positionals[invocation.positionals.size()];
+  if (!positional.choices.empty() &&
+      std::ranges::find(positional.choices, arg) == positional.choices.end()) {
+    return usageError("argument " + positional.name + ": " + quoted(arg) +
+                      " is not one of " + listed(positional.choices));
   }
   invocation.positionals.push_back(arg);
   return Status::ok();

@@ -58,7 +58,7 @@ Result<MachineProfile> hostFrom(const std::string &path,
 
 } // namespace
 
-std::string probeFilePath() {
+std::string cacheFolder() {
   fs::path folder = variable("XDG_CACHE_HOME");
   if (!folder.is_absolute()) {
     const std::string home = variable("HOME");
@@ -67,7 +67,12 @@ std::string probeFilePath() {
     }
     folder = fs::path(home) / ".cache";
   }
-  return (folder / "airpack" / "probe.json").string();
+  return (folder / "airpack").string();
+}
+
+std::string probeFilePath() {
+  const std::string folder = cacheFolder();
+  return folder.empty() ? "" : folder + "/probe.json";
 }
 
 Result<AtomicFile> openProbeFile() {
@@ -108,6 +113,16 @@ Result<MachineProfile> resolveTarget(const std::string &spec) {
   printNotes({"the target host uses the measurements in '" + oneLine(path) +
               "'; profile digest " + digestText(toJson(*measured))});
   return measured;
+}
+
+MachineProfile hostTarget() {
+  MachineProfile host = hostProfile();
+  const std::string path = existingProbe();
+  if (path.empty()) {
+    return host;
+  }
+  Result<MachineProfile> measured = hostFrom(path, host);
+  return measured ? *std::move(measured) : host;
 }
 
 Result<DiskRate> savedDiskRate() {

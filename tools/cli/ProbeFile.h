@@ -1,8 +1,7 @@
 //===- ProbeFile.h - where measurements are remembered ----------*- C++ -*-===//
 //
-// `airrun probe --save` writes the file $XDG_CACHE_HOME/airpack/probe.json, or
-// $HOME/.cache/airpack/probe.json if XDG_CACHE_HOME is unset, empty or relative
-// (XDG Base Directory Specification). `--target host` reads it.
+// `airrun probe --save` writes the file probe.json in cacheFolder(), and
+// `--target host` reads it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_CLI_PROBEFILE_H
@@ -15,7 +14,13 @@
 
 namespace air::cli {
 
-/// The path of the file; empty if neither XDG_CACHE_HOME nor HOME can be used.
+/// The folder in which the programs keep what they can make again:
+/// $XDG_CACHE_HOME/airpack, or $HOME/.cache/airpack if XDG_CACHE_HOME is unset,
+/// empty or relative (XDG Base Directory Specification). Empty if neither
+/// variable can be used.
+std::string cacheFolder();
+
+/// The path of the file; empty if cacheFolder() is empty.
 std::string probeFilePath();
 
 /// Opens the file for saveProbe(), and creates its folders. It should be called
@@ -32,6 +37,9 @@ Status saveProbe(AtomicFile &file, const MachineProfile &profile);
 /// standard error says so. A saved probe that is damaged or is of another
 /// machine is not used, and the note says why.
 Result<MachineProfile> resolveTarget(const std::string &spec);
+
+/// Returns what resolveTarget("host") returns, without printing notes.
+MachineProfile hostTarget();
 
 /// Returns how programs read plans from the disk: what chooseDiskRate() chooses
 /// from a saved probe of this machine, or a default DiskRate if there is no

@@ -1,6 +1,8 @@
 //===- Render.cpp - --help and the pieces it shares -------------*- C++ -*-===//
 #include "tools/cli/Render.h"
 
+#include "tools/cli/Completion.h"
+
 #include <algorithm>
 #include <charconv>
 #include <string_view>
@@ -186,6 +188,16 @@ const std::vector<Option> &commonOptions() {
        .minimum = std::nullopt,
        .maximum = std::nullopt,
        .choices = {}},
+      {.name = "--completion",
+       .shortName = "",
+       .kind = ValueKind::Choice,
+       .valueName = "SHELL",
+       .help = "Print a script with which the shell completes this program's "
+               "commands, options and values, and exit.",
+       .defaultText = "",
+       .minimum = std::nullopt,
+       .maximum = std::nullopt,
+       .choices = completionShells()},
   };
   return options;
 }

@@ -26,7 +26,7 @@ std::string optionHelp(const Option &option);
 /// The usage of a command, such as "airrun tokenize PLAN|MODEL [OPTIONS]".
 std::string usageLine(const Tool &tool, const Command &command);
 
-/// The options that every tool has: --help and --version.
+/// The options that every tool has: --help, --version and --completion.
 const std::vector<Option> &commonOptions();
 
 struct ExitCode {

@@ -1,4 +1,5 @@
 //===- RunTool.cpp - the body of every main() -------------------*- C++ -*-===//
+#include "tools/cli/Completion.h"
 #include "tools/cli/LargeStack.h"
 #include "tools/cli/LostPages.h"
 #include "tools/cli/Output.h"
@@ -6,6 +7,7 @@
 #include "tools/cli/Suggest.h"
 
 #include <cstdio>
+#include <string_view>
 #include <unistd.h>
 
 namespace air::cli {
@@ -51,9 +53,21 @@ Status printHelp(const Tool &tool, const std::vector<std::string> &args) {
 
 Status dispatch(const Tool &tool, const std::vector<std::string> &args,
                 Status (*run)(const Invocation &)) {
-  for (const std::string &arg : args) {
+  constexpr std::string_view kCompletion = "--completion";
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string &arg = args[i];
     if (arg == "--") {
       break;
+    }
+    if (arg == kCompletion && i + 1 == args.size()) {
+      return usageError("option --completion needs a value, SHELL");
+    }
+    if (arg == kCompletion || arg.starts_with("--completion=")) {
+      const std::string shell =
+          arg == kCompletion ? args[i + 1] : arg.substr(kCompletion.size() + 1);
+      AIR_ASSIGN_OR_RETURN(const std::string script,
+                           completionScript(tool, shell));
+      return writeOut(script);
     }
     if (arg == "--help" || arg == "-h") {
       return writeOut(helpText(tool, findCommand(tool, args[0])));

@@ -296,4 +296,82 @@ TEST_F(GeneratorTest, TheSameSeedDrawsTheSame) {
   EXPECT_NE(first.ids, answer(options).ids);
 }
 
+/// The logits after the last of `tokens`, which are run in `kept`.
+std::vector<float> runIn(Session &session, KeptSequence &kept,
+                         std::span<const int32_t> tokens) {
+  const std::vector<SequenceId> sequences(tokens.size(), kept.id());
+  const auto last = static_cast<uint32_t>(tokens.size() - 1);
+  std::vector<float> got;
+  const Status status =
+      session.run({tokens, sequences, {&last, 1}},
+                  [&](uint64_t, std::span<const float> logits) {
+                    got.assign(logits.begin(), logits.end());
+                    return Status::ok();
+                  });
+  EXPECT_TRUE(status.isOk()) << status.message();
+  kept.append(tokens);
+  return got;
+}
+
+// The logits of the fake model depend on every token and its position.
+TEST_F(GeneratorTest, KeptSequenceKeepsTheCommonPrefix) {
+  open("Once upatim");
+  FakeModel model;
+  model.say("Once upatim");
+  Result<KeptSequence> kept = KeptSequence::create(*session);
+  ASSERT_TRUE(kept) << kept.status().message();
+  const std::vector<int32_t> first = {1, 10, 11, 12, 13};
+  EXPECT_EQ(*kept->keepPrefix(first), 0U);
+  EXPECT_EQ(runIn(*session, *kept, first), fakeLogits(model, first));
+  const std::vector<int32_t> second = {1, 10, 11, 50, 51, 52, 53};
+  EXPECT_EQ(*kept->keepPrefix(second), 3U);
+  EXPECT_EQ(runIn(*session, *kept, std::span(second).subspan(3)),
+            fakeLogits(model, second));
+  // The last token is always computed again, because its logits are needed.
+  EXPECT_EQ(*kept->keepPrefix(second), 6U);
+  EXPECT_EQ(runIn(*session, *kept, std::span(second).subspan(6)),
+            fakeLogits(model, second));
+  const std::vector<int32_t> shorter = {1, 10};
+  EXPECT_EQ(*kept->keepPrefix(shorter), 1U);
+  EXPECT_EQ(session->length(kept->id()), 1U);
+  EXPECT_EQ(kept->tokens().size(), 1U);
+}
+
+TEST_F(GeneratorTest, ComputesOnlyWhatAKeptSequenceLacks) {
+  open("Once upatim");
+  Result<KeptSequence> kept = KeptSequence::create(*session);
+  ASSERT_TRUE(kept) << kept.status().message();
+  const auto ask = [&](const std::vector<int32_t> &prompt) {
+    Result<std::unique_ptr<Generator>> generator =
+        Generator::create(*session, &*tokenizer, greedy(), &*kept);
+    EXPECT_TRUE(generator) << generator.status().message();
+    Status status = (*generator)->prompt(prompt);
+    EXPECT_TRUE(status.isOk()) << status.message();
+    std::string text;
+    while (true) {
+      Result<std::optional<GeneratedToken>> token = (*generator)->next();
+      EXPECT_TRUE(token) << token.status().message();
+      if (!token || !*token) {
+        break;
+      }
+      text += (*token)->text;
+    }
+    return text + " " + std::to_string((*generator)->reusedTokens()) + "+" +
+           std::to_string((*generator)->promptTokens());
+  };
+  EXPECT_EQ(ask({50, kFakeBos}), "Once upatim 0+2");
+  // All tokens of the answer were run but the one that ended it.
+  EXPECT_EQ(kept->tokens().size(), 2U + 11U);
+  std::vector<int32_t> next(kept->tokens().begin(), kept->tokens().end());
+  next.insert(next.end(), {60, kFakeBos});
+  EXPECT_EQ(ask(next), "Once upatim 13+2");
+  // A conversation that fills the context fits, whatever is held.
+  std::vector<int32_t> full(session->context(), 70);
+  EXPECT_EQ(ask(full).substr(1), " 0+150");
+  full.push_back(70);
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, &*tokenizer, greedy(), &*kept);
+  EXPECT_EQ((*generator)->prompt(full).code(), ErrorCode::DoesNotFit);
+}
+
 } // namespace

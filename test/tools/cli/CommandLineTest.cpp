@@ -197,6 +197,13 @@ TEST_F(CommandLineTest, Positionals) {
   EXPECT_THAT(bad({"a", "b", "c"}), HasSubstr("unexpected argument 'c'"));
 }
 
+TEST_F(CommandLineTest, AnArgumentMayHaveAChoice) {
+  tool.commands[1].positionals = {{"WHAT", "", true, {"ids", "text"}}};
+  EXPECT_THAT(good({"tokenize", "text"}).positionals, ElementsAre("text"));
+  EXPECT_EQ(bad({"tokenize", "texts"}),
+            "argument WHAT: 'texts' is not one of ids, text");
+}
+
 TEST_F(CommandLineTest, AFirstArgumentSelectsItsCommand) {
   Invocation got = good({"tokenize", "tokenize", "--no-bos"});
   EXPECT_EQ(got.command->name, "tokenize");

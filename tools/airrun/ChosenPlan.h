@@ -1,0 +1,61 @@
+//===- ChosenPlan.h - the plan for what the user names ----------*- C++ -*-===//
+//
+// A command that runs a plan may be given a model instead. Its plan is then
+// taken from the cache, or made by airpack and put there.
+//
+// The key of a plan in the cache is a digest of
+//
+//   - the contents of the model's files, and of a split model also their names
+//   - the target host, with what a saved probe has measured
+//   - the options that choose how the model is packed
+//   - the contents of the program airpack, and the version of the plan format
+//
+// If airpack is not installed any more, a plan that some airpack made for the
+// same request is used.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H
+#define AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H
+
+#include "tools/airrun/PlanCache.h"
+#include "tools/cli/CommandLine.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// The options that choose how a model is packed: --ctx, --kv-type, --slots.
+/// --ram belongs to them, too, but every command that runs a plan has it.
+std::vector<cli::Option> packOptions();
+
+/// Whether the file begins as a GGUF file does.
+bool isGguf(const std::string &path);
+
+/// The names of the files of a model: of `path` alone or, if that is the first
+/// part of a split model, of all parts that are there.
+std::vector<std::string> modelFiles(const std::string &path);
+
+/// A plan in the cache, which stays locked as long as the object exists.
+struct CachedPlan {
+  PlanCache cache;
+  EntryLock lock;
+  std::string key;
+  std::string path;
+  /// The value of --source, with which the plan runs; "" if it needs none.
+  std::string source;
+};
+
+/// The plan that `invocation` needs. Nothing if it names a plan. Errors: Usage
+/// for an option that does not apply, or if there is no folder for the cache;
+/// Unsupported if the plan must be made and there is no airpack; those of
+/// airpack; Io.
+Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation);
+
+/// The folder of the cache. A Usage error says which variable to set.
+Result<std::string> planFolder();
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_CHOSENPLAN_H

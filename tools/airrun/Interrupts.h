@@ -1,0 +1,33 @@
+//===- Interrupts.h - Ctrl-C during an answer -------------------*- C++ -*-===//
+//
+// The first SIGINT or SIGTERM ends the answer that is being generated; a second
+// one ends the process immediately. A signal that the parent process has let
+// this process ignore stays ignored.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_INTERRUPTS_H
+#define AIRPACK_TOOLS_AIRRUN_INTERRUPTS_H
+
+#include <atomic>
+
+namespace air {
+
+/// Installs the signal handlers.
+void catchInterrupts();
+
+/// True from the first signal on. A generator reads it between passes.
+const std::atomic<bool> &answerInterrupted();
+
+/// The first signal that was received, or 0.
+int firstSignal();
+
+/// Forgets the first signal, so that the next one ends only the next answer.
+void forgetSignal();
+
+/// Lets the signal end the process, so that a calling shell or script stops,
+/// too, and does not mistake a partial answer for a complete one.
+[[noreturn]] void dieBy(int signal);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_INTERRUPTS_H

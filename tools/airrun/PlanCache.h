@@ -1,0 +1,123 @@
+//===- PlanCache.h - the folder with the plans of models --------*- C++ -*-===//
+//
+// Each entry has a key of 32 hexadecimal digits, and consists of three files:
+//
+//   KEY.air   the plan
+//   KEY.json  what it was made from, and a digest that identifies the plan
+//   KEY.lock  an empty file; its lock says whether the entry is in use, and its
+//             time of modification is when the entry was last used
+//
+// Whoever runs a plan holds a shared lock until the process ends; whoever makes
+// or removes one holds an exclusive lock. So a plan is made once, however many
+// processes ask for it at the same time, and no plan disappears while it runs.
+//
+// Thread-safety: one caller at a time; processes are kept apart by the locks.
+// Errors: Io if the system refuses a folder, a file or a lock.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_TOOLS_AIRRUN_PLANCACHE_H
+#define AIRPACK_TOOLS_AIRRUN_PLANCACHE_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air {
+
+/// What KEY.json says. All fields are texts that the cache does not interpret.
+struct PlanOrigin {
+  std::string model;   ///< the path that the model had
+  std::string options; ///< such as "--ctx 512", or ""
+  /// Identifies everything that the key stands for but the version of airpack.
+  std::string request;
+};
+
+struct CacheEntry {
+  std::string key;
+  /// Nothing if KEY.json is missing or damaged.
+  std::optional<PlanOrigin> origin;
+  uint64_t bytes = 0;   ///< the size of the plan; 0 if there is none
+  int64_t lastUsed = 0; ///< in nanoseconds since 1970
+  bool isInUse = false;
+};
+
+/// A lock on an entry, held until the object is destroyed.
+class EntryLock {
+public:
+  EntryLock() = default;
+  explicit EntryLock(int file) : descriptor(file) {}
+  EntryLock(EntryLock &&other) noexcept;
+  EntryLock &operator=(EntryLock &&other) noexcept;
+  EntryLock(const EntryLock &) = delete;
+  EntryLock &operator=(const EntryLock &) = delete;
+  ~EntryLock();
+
+  explicit operator bool() const { return descriptor >= 0; }
+
+private:
+  int descriptor = -1;
+};
+
+enum class LockKind : uint8_t { Shared, Exclusive };
+
+class PlanCache {
+public:
+  /// Opens the cache in `folder`, which is created if it is missing.
+  static Result<PlanCache> open(std::string folder);
+
+  /// The path of the plan of the entry `key`, whether or not it exists.
+  std::string planPath(const std::string &key) const;
+
+  /// Locks an entry, which need not exist yet. Returns no lock if another
+  /// process holds one that excludes it; with `waits` it waits instead.
+  Result<EntryLock> lock(const std::string &key, LockKind kind,
+                         bool waits) const;
+
+  /// Returns Ok if the plan of the entry can be used: if it is a plan whose
+  /// header and metadata are intact, and the one for which KEY.json was
+  /// written. Usage if the entry has no files yet; otherwise the message says
+  /// what is wrong with it. The caller holds a lock on the entry.
+  Status check(const std::string &key) const;
+
+  /// Writes KEY.json for the plan at planPath(). The caller holds an exclusive
+  /// lock on the entry.
+  Status describe(const std::string &key, const PlanOrigin &origin) const;
+
+  /// Notes that the entry is used now. The caller holds a lock on it.
+  void touch(const std::string &key) const;
+
+  /// The entries, those that were used last first.
+  std::vector<CacheEntry> entries() const;
+
+  /// Removes the files of an entry. Returns false if it is in use.
+  Result<bool> remove(const std::string &key) const;
+
+  /// Removes the files of an entry on which the caller holds an exclusive lock.
+  Status removeLocked(const std::string &key) const;
+
+  /// Removes the plan of an entry that this process uses and that has turned
+  /// out to be damaged. Other processes that run it are not disturbed.
+  void discard(const std::string &key) const;
+
+  /// Removes entries that are not in use, those that were used longest ago
+  /// first, until the plans that remain have at most `most` bytes together with
+  /// `needed` more.
+  Status makeRoom(uint64_t needed, uint64_t most) const;
+
+  /// The most bytes that the plans may have if the user sets no limit: half of
+  /// what the disk would have free if the cache were empty.
+  uint64_t usualLimit() const;
+
+private:
+  explicit PlanCache(std::string path) : folder(std::move(path)) {}
+  std::string filePath(const std::string &key, const char *ending) const;
+
+  std::string folder;
+};
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_PLANCACHE_H
