@@ -6,6 +6,7 @@
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/LoadingBar.h"
+#include "tools/airrun/SamplingOptions.h"
 
 #include <algorithm>
 #include <csignal>
@@ -61,68 +62,6 @@ void catchInterrupt() {
     action.sa_flags = static_cast<int>(SA_RESTART | SA_NODEFER);
     sigaction(signal, &action, nullptr);
   }
-}
-
-cli::Option number(std::string name, std::string help, std::string byDefault,
-                   double minimum, double maximum) {
-  return {.name = std::move(name),
-          .kind = ValueKind::Number,
-          .valueName = "X",
-          .help = std::move(help),
-          .defaultText = std::move(byDefault),
-          .minimum = minimum,
-          .maximum = maximum};
-}
-
-cli::Option integer(std::string name, std::string shortName, std::string help,
-                    std::string byDefault, double maximum) {
-  return {.name = std::move(name),
-          .shortName = std::move(shortName),
-          .kind = ValueKind::Integer,
-          .valueName = "N",
-          .help = std::move(help),
-          .defaultText = std::move(byDefault),
-          .minimum = 0,
-          .maximum = maximum};
-}
-
-/// The sampling options: those of the command line, otherwise those of the
-/// model, otherwise the defaults of the runtime.
-rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
-                                  const rt::Session &session) {
-  rt::SamplerOptions options;
-  const SamplingDefaults model = fromPlan(session.plan().sampling());
-  options.temperature =
-      std::min(model.temperature.value_or(options.temperature),
-               static_cast<float>(rt::kMaxTemperature));
-  options.topK = model.topK.value_or(options.topK);
-  options.topP = model.topP.value_or(options.topP);
-  options.minP = model.minP.value_or(options.minP);
-  options.repeatPenalty =
-      std::clamp(model.repeatPenalty.value_or(options.repeatPenalty),
-                 static_cast<float>(rt::kMinRepeatPenalty),
-                 static_cast<float>(rt::kMaxRepeatPenalty));
-  options.repeatLastN = model.repeatLastN.value_or(options.repeatLastN);
-  if (options.repeatLastN < 0) {
-    options.repeatLastN = static_cast<int32_t>(
-        std::min<uint64_t>(session.context(), kMaxRepeatLastN));
-  }
-  auto set = [&](float &field, const char *name) {
-    field = static_cast<float>(invocation.number(name).value_or(field));
-  };
-  set(options.temperature, "--temp");
-  set(options.topP, "--top-p");
-  set(options.minP, "--min-p");
-  set(options.repeatPenalty, "--repeat-penalty");
-  set(options.presencePenalty, "--presence-penalty");
-  set(options.frequencyPenalty, "--frequency-penalty");
-  options.topK = static_cast<int32_t>(
-      invocation.integer("--top-k").value_or(options.topK));
-  options.repeatLastN = static_cast<int32_t>(
-      invocation.integer("--repeat-last-n").value_or(options.repeatLastN));
-  options.seed =
-      static_cast<uint64_t>(invocation.integer("--seed").value_or(0));
-  return options;
 }
 
 /// The token ids of the prompt, from --tokens, -p, -f or standard input.
@@ -287,44 +226,15 @@ cli::Command generateCommand() {
        .valueName = "FILE",
        .help = "Read the prompt from a file."},
       tokensOption(),
-      integer(
-          "--max-tokens", "-n",
-          "Maximum number of tokens to generate; 0 only processes the prompt.",
-          "256", 1e15),
-      number("--temp",
-             "Sampling temperature; 0 always takes the most likely token.",
-             "the model's recommended value, or 0.8", 0, rt::kMaxTemperature),
-      integer("--top-k", "",
-              "Sample from the N most likely tokens; 0 turns this off.",
-              "the model's recommended value, or 40", 2147483647),
-      number("--top-p",
-             "Sample from the smallest set of most likely tokens whose "
-             "probabilities sum to X; 1 turns this off.",
-             "the model's recommended value, or 0.95", 0, 1),
-      number("--min-p",
-             "Leave out tokens that are less than X times as likely as the "
-             "most likely one; 0 turns this off.",
-             "the model's recommended value, or 0.05", 0, 1),
-      number("--repeat-penalty",
-             "Divide positive logits of recent tokens by X and multiply "
-             "negative ones by it. Above 1 this makes repetition less likely; "
-             "1 turns it off.",
-             "the model's recommended value, or 1", rt::kMinRepeatPenalty,
-             rt::kMaxRepeatPenalty),
-      number("--presence-penalty",
-             "Subtract X from the logit of each recent token.", "0",
-             -rt::kMaxPenalty, rt::kMaxPenalty),
-      number("--frequency-penalty",
-             "Subtract X from a token's logit for each of its occurrences "
-             "among the recent tokens (--repeat-last-n).",
-             "0", -rt::kMaxPenalty, rt::kMaxPenalty),
-      integer(
-          "--repeat-last-n", "",
-          "The penalties apply to the last N tokens, which count as recent; "
-          "0 turns the penalties off.",
-          "the model's recommended value, or 64", rt::kLongestPenaltyWindow),
-      integer("--seed", "", "Seed of the random number generator.", "0",
-              9007199254740992.0),
+      {.name = "--max-tokens",
+       .shortName = "-n",
+       .kind = ValueKind::Integer,
+       .valueName = "N",
+       .help = "Maximum number of tokens to generate; 0 only processes the "
+               "prompt.",
+       .defaultText = "256",
+       .minimum = 0,
+       .maximum = 1e15},
       {.name = "--stop",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
@@ -339,6 +249,11 @@ cli::Command generateCommand() {
       ioOption(),
       ioLimitOption(),
       cli::sourceOption()};
+  // The sampling options come before --stop.
+  std::vector<cli::Option> sampling = samplingOptions();
+  command.options.insert(
+      std::ranges::find(command.options, "--stop", &cli::Option::name),
+      sampling.begin(), sampling.end());
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens"};
@@ -349,11 +264,17 @@ Status runGenerate(const cli::Invocation &invocation) {
   double started = monotonicSeconds();
   AIR_RETURN_IF_ERROR(checkInputs(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  rt::GenerateOptions options;
+  AIR_ASSIGN_OR_RETURN(options.sampler,
+                       samplerOptions(invocation,
+                                      fromPlan(session.plan().sampling()),
+                                      session.context()));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are both read and printed and --stop is not
-  // given.
+  // No tokenizer is needed if ids are both read and printed, --stop is not
+  // given, and no sampler looks at texts.
   std::optional<rt::Tokenizer> tokenizer;
-  if (!ids || !invocation.has("--tokens") || invocation.has("--stop")) {
+  if (!ids || !invocation.has("--tokens") || invocation.has("--stop") ||
+      rt::needsTokenTexts(options.sampler)) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));
   }
   if (!tokenizer && !ids) {
@@ -362,13 +283,11 @@ Status runGenerate(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
                        promptTokens(invocation, session, tokenizer));
-  rt::GenerateOptions options;
   options.maxTokens = static_cast<uint64_t>(
       invocation.integer("--max-tokens")
           .value_or(static_cast<int64_t>(options.maxTokens)));
   options.ignoreEndOfText = invocation.has("--ignore-eos");
   options.stops = invocation.list("--stop");
-  options.sampler = samplerOptions(invocation, session);
   options.interrupted = &interrupted;
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::Generator> generator,
                        rt::Generator::create(session,
