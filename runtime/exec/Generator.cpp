@@ -35,7 +35,7 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
   AIR_ASSIGN_OR_RETURN(
       Sampler sampler,
       Sampler::create(options.sampler,
-                      static_cast<int32_t>(session.vocabulary())));
+                      static_cast<int32_t>(session.vocabulary()), tokenizer));
   std::unique_ptr<Generator> made(
       new Generator(session, std::move(options), std::move(sampler)));
   const plan::Tokenizer *vocabulary = session.plan().tokenizer();
@@ -85,7 +85,7 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   auto lastPlace = static_cast<uint32_t>(tokens.size() - 1);
   std::span<const uint32_t> outputs(&lastPlace, sampleAfter ? 1 : 0);
   auto sink = [&](uint64_t, std::span<const float> logits) -> Status {
-    AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits));
+    AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits, options.filter));
     return Status::ok();
   };
   Status status = session.run(
@@ -157,6 +157,9 @@ Result<std::optional<GeneratedToken>> Generator::next() {
     return std::optional<GeneratedToken>();
   }
   sampler.accept(last);
+  if (options.filter != nullptr) {
+    AIR_RETURN_IF_ERROR(options.filter->accept(last));
+  }
   ++emitted;
   shown.clear();
   if (detokenizer) {

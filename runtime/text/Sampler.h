@@ -1,26 +1,31 @@
 //===- Sampler.h - chooses the next token from logits -----------*- C++ -*-===//
 //
-// The stages are in llama.cpp's order: penalties, top-k, top-p, min-p,
-// temperature, then one draw. Each stage works on the candidates that the
-// previous one kept. Top-p and min-p use the probabilities before temperature.
-// Of tokens with equal logits, the one with the lowest id comes first.
+// A sampler is a chain of small samplers. The logit biases come first, then
+// SamplerOptions::samplers in their order, then one draw (or Mirostat or
+// adaptive-p, which choose in another way). Each works on the candidates that
+// the previous one kept. Top-p and min-p therefore use the probabilities before
+// temperature, as long as temperature comes after them. Of tokens with equal
+// logits, the one with the lowest id comes first.
 //
-// The random number of the n-th draw depends only on the seed and on n. The
-// random generator is SplitMix64 (Steele, Lea, Flood: "Fast splittable
-// pseudorandom number generators", 2014), a counter with a mixing function. The
-// upper 53 bits of its output form a number in [0, 1). Sums are computed in
-// double precision and in a fixed order.
+// The random number of the n-th draw depends only on the seed and on n
+// (SplitMix64.h). Sums are computed in double precision and in a fixed order.
 //
-// Ownership: a sampler owns 12 bytes of scratch memory per entry of the
-// vocabulary and 4 bytes per token of the penalty window, and allocates only in
-// create(). Thread-safety: use one object per sequence, from one thread at a
-// time.
+// Ownership: a sampler owns 16 bytes of scratch memory per entry of the
+// vocabulary, 4 more with penalties and 4 more with DRY, and 4 and 16 bytes per
+// token of their windows. It allocates only in create(), in copies, and when a
+// filter refuses a token for the first time. Thread-safety: use one object per
+// sequence, from one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLER_H
 #define AIRPACK_RUNTIME_TEXT_SAMPLER_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/SamplerOptions.h"
+#include "runtime/text/SplitMix64.h"
+#include "runtime/text/TokenFilter.h"
+#include "runtime/text/Tokenizer.h"
+#include "runtime/text/sampling/SamplerStage.h"
 
 #include <cstdint>
 #include <span>
@@ -28,88 +33,47 @@
 
 namespace air::rt {
 
-/// The permitted ranges of the options. Within them, penalties cannot make a
-/// logit infinite: the logits of a model are far below 2^100, and a frequency
-/// penalty is subtracted at most kLongestPenaltyWindow times.
-inline constexpr double kMaxTemperature = 1000; ///< largest |temperature|
-inline constexpr double kMinRepeatPenalty = 0.01;
-inline constexpr double kMaxRepeatPenalty = 100;
-/// The largest magnitude of a presence or frequency penalty.
-inline constexpr double kMaxPenalty = 1000;
-inline constexpr int32_t kLongestPenaltyWindow = 1 << 24;
-
-struct SamplerOptions {
-  float temperature = 0.8F; ///< 0 or less: choose the best token
-  int32_t topK = 40;        ///< number of tokens to keep; 0 or less keeps all
-  /// Keeps the smallest set of most probable tokens whose probabilities add up
-  /// to at least topP. 1 keeps all tokens.
-  float topP = 0.95F;
-  /// Drops tokens whose probability is below minP times that of the best token.
-  /// 0 drops none.
-  float minP = 0.05F;
-  /// The logits of recent tokens are divided by this number if they are
-  /// positive, and multiplied by it otherwise.
-  float repeatPenalty = 1.0F;
-  /// The number of most recent tokens that are penalised. 0 turns all penalties
-  /// off.
-  int32_t repeatLastN = 64;
-  float presencePenalty = 0.0F; ///< subtracted from a recent token's logit
-  /// Subtracted from a token's logit once per recent occurrence of the token.
-  float frequencyPenalty = 0.0F;
-  uint64_t seed = 0;
-};
-
-/// The random generator of the sampler. It is public for tests and for code
-/// that needs the same random numbers.
-class SplitMix64 {
-public:
-  explicit SplitMix64(uint64_t seed) : state(seed) {}
-  uint64_t next();
-  double nextUnit(); ///< in [0, 1)
-
-private:
-  uint64_t state;
-};
-
 class Sampler {
 public:
-  /// Errors: Usage, with the name of the option that is out of range.
+  /// `tokenizer`, which must outlive the sampler and its copies, may be null
+  /// unless needsTokenTexts(options). Errors: Usage, with the name of the
+  /// option that is out of range.
   static Result<Sampler> create(const SamplerOptions &options,
-                                int32_t vocabSize);
+                                int32_t vocabSize,
+                                const Tokenizer *tokenizer = nullptr);
+
+  /// A copy has the same state, and continues with the same random numbers.
+  Sampler(const Sampler &other);
+  Sampler &operator=(const Sampler &other);
+  Sampler(Sampler &&) noexcept = default;
+  Sampler &operator=(Sampler &&) noexcept = default;
 
   /// Chooses the next token. `logits` has vocabSize entries; -inf excludes a
-  /// token. Errors: Usage if the number of logits is not vocabSize; Internal if
-  /// a logit is NaN or +inf (the message states the id of its token), or if all
-  /// logits are -inf.
-  Result<int32_t> sample(std::span<const float> logits);
+  /// token. If `filter` is not null, it allows the token: if it refuses the
+  /// first choice, its mask is applied, and the whole chain chooses again.
+  /// Errors: Usage if the number of logits is not vocabSize, or if the biases
+  /// exclude all tokens; Internal if a logit is NaN or +inf (the message states
+  /// the id of its token), if all logits are -inf, or if the filter allows none
+  /// of the tokens.
+  Result<int32_t> sample(std::span<const float> logits,
+                         TokenFilter *filter = nullptr);
 
-  /// Records a token of the prompt, or a sampled one, for the penalties.
+  /// Records a token of the prompt, or a sampled one, for the penalties and the
+  /// samplers that adapt.
   void accept(int32_t id);
 
-  /// Forgets all recorded tokens and restarts the random generator.
+  /// Forgets all recorded tokens and restarts the random generators.
   void reset();
 
 private:
-  struct Candidate {
-    float logit;
-    int32_t id;
-  };
+  Sampler(int32_t vocabSize, std::vector<StagePtr> made)
+      : set(vocabSize), vocabulary(vocabSize), stages(std::move(made)) {}
+  Result<int32_t> choose(std::span<const float> logits);
 
-  Sampler(const SamplerOptions &options, int32_t vocabSize);
-  bool penalizes() const;
-  void applyPenalties();
-  size_t keepTopK(size_t count);
-  size_t keepTopP(size_t count, bool sorted);
-  size_t keepMinP(size_t count, bool sorted);
-  int32_t draw(size_t count);
-
-  SamplerOptions options;
-  SplitMix64 random;
-  std::vector<Candidate> candidates;
-  std::vector<int32_t> seenCounts; ///< per id: occurrences in the window
-  std::vector<int32_t> window; ///< ring buffer of the last repeatLastN tokens
-  size_t windowNext = 0;
-  size_t windowUsed = 0;
+  CandidateSet set;
+  int32_t vocabulary;
+  std::vector<StagePtr> stages;
+  std::vector<float> masked; ///< logits to which a filter's mask was applied
 };
 
 } // namespace air::rt

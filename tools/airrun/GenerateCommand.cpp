@@ -1,6 +1,7 @@
 //===- GenerateCommand.cpp - generates text and streams it ------*- C++ -*-===//
 #include "tools/airrun/GenerateCommand.h"
 
+#include "formats/plan/PlanConvert.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
@@ -166,8 +167,6 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
 } // namespace
 
 cli::Command generateCommand() {
-  // The options of the sampler follow --max-tokens in the help.
-  constexpr ptrdiff_t kBeforeSampling = 4;
   cli::Command command;
   command.summary = "Generate text from a prompt. The text is streamed to "
                     "standard output; timings go to standard error.";
@@ -208,9 +207,11 @@ cli::Command generateCommand() {
       ioOption(),
       ioLimitOption(),
       cli::sourceOption()};
-  const std::vector<cli::Option> sampling = samplingOptions();
-  command.options.insert(command.options.begin() + kBeforeSampling,
-                         sampling.begin(), sampling.end());
+  // The sampling options come before --stop.
+  std::vector<cli::Option> sampling = samplingOptions();
+  command.options.insert(
+      std::ranges::find(command.options, "--stop", &cli::Option::name),
+      sampling.begin(), sampling.end());
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens",
@@ -221,11 +222,17 @@ cli::Command generateCommand() {
 Status runGenerate(const cli::Invocation &invocation) {
   double started = monotonicSeconds();
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
+  rt::GenerateOptions options;
+  AIR_ASSIGN_OR_RETURN(options.sampler,
+                       samplerOptions(invocation,
+                                      fromPlan(session.plan().sampling()),
+                                      session.context()));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are both read and printed and --stop is not
-  // given.
+  // No tokenizer is needed if ids are both read and printed, --stop is not
+  // given, and no sampler looks at texts.
   std::optional<rt::Tokenizer> tokenizer;
-  if (!ids || !invocation.has("--tokens") || invocation.has("--stop")) {
+  if (!ids || !invocation.has("--tokens") || invocation.has("--stop") ||
+      rt::needsTokenTexts(options.sampler)) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));
   }
   if (!tokenizer && !ids) {
@@ -234,13 +241,11 @@ Status runGenerate(const cli::Invocation &invocation) {
   }
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
                        promptTokens(invocation, session, tokenizer));
-  rt::GenerateOptions options;
   options.maxTokens = static_cast<uint64_t>(
       invocation.integer("--max-tokens")
           .value_or(static_cast<int64_t>(options.maxTokens)));
   options.ignoreEndOfText = invocation.has("--ignore-eos");
   options.stops = invocation.list("--stop");
-  options.sampler = samplerOptions(invocation, session);
   options.interrupted = &answerInterrupted();
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::Generator> generator,
                        rt::Generator::create(session,

@@ -1,11 +1,12 @@
-//===- SamplingOptions.cpp - the sampler on the command line --------------===//
+//===- SamplingOptions.cpp - the options of the samplers ------------------===//
 #include "tools/airrun/SamplingOptions.h"
 
-#include "formats/plan/PlanConvert.h"
+#include "formats/support/Printable.h"
 
 #include <algorithm>
-#include <string>
-#include <utility>
+#include <charconv>
+#include <cmath>
+#include <string_view>
 
 namespace air {
 namespace {
@@ -34,6 +35,163 @@ cli::Option integer(std::string name, std::string help, std::string byDefault,
           .maximum = maximum};
 }
 
+/// Options that only one sampler reads.
+constexpr struct {
+  const char *option;
+  SamplerKind sampler;
+} kOwners[] = {
+    {"--temp", SamplerKind::Temperature},
+    {"--dynatemp-range", SamplerKind::Temperature},
+    {"--dynatemp-exp", SamplerKind::Temperature},
+    {"--top-k", SamplerKind::TopK},
+    {"--top-p", SamplerKind::TopP},
+    {"--min-p", SamplerKind::MinP},
+    {"--typical-p", SamplerKind::TypicalP},
+    {"--top-n-sigma", SamplerKind::TopNSigma},
+    {"--xtc-probability", SamplerKind::Xtc},
+    {"--xtc-threshold", SamplerKind::Xtc},
+    {"--repeat-penalty", SamplerKind::Penalties},
+    {"--presence-penalty", SamplerKind::Penalties},
+    {"--frequency-penalty", SamplerKind::Penalties},
+    {"--repeat-last-n", SamplerKind::Penalties},
+    {"--dry-multiplier", SamplerKind::Dry},
+    {"--dry-base", SamplerKind::Dry},
+    {"--dry-allowed-length", SamplerKind::Dry},
+    {"--dry-penalty-last-n", SamplerKind::Dry},
+    {"--dry-sequence-breaker", SamplerKind::Dry},
+    {"--adaptive-target", SamplerKind::AdaptiveP},
+    {"--adaptive-decay", SamplerKind::AdaptiveP},
+};
+
+/// Refuses an option that was given although nothing would read it.
+Status checkEffects(const cli::Invocation &invocation,
+                    const rt::SamplerOptions &options) {
+  const bool typedList =
+      invocation.has("--samplers") || invocation.has("--sampler-seq");
+  if (options.mirostat != 0) {
+    const std::string why =
+        invocation.has("--mirostat")
+            ? " has no effect with --mirostat, which takes the place of all "
+              "samplers but the temperature; leave one of the two out"
+            : " has no effect with Mirostat, which the model's file "
+              "recommends; add --mirostat 0";
+    if (typedList) {
+      return usageError(
+          (invocation.has("--samplers") ? "--samplers" : "--sampler-seq") +
+          why);
+    }
+    for (const auto &owner : kOwners) {
+      if (invocation.has(owner.option) &&
+          std::string_view(owner.option) != "--temp") {
+        return usageError(owner.option + why);
+      }
+    }
+    return Status::ok();
+  }
+  for (const char *option : {"--mirostat-ent", "--mirostat-lr"}) {
+    if (invocation.has(option)) {
+      return usageError(std::string(option) +
+                        " has no effect without --mirostat 1 or 2");
+    }
+  }
+  for (const auto &owner : kOwners) {
+    if (invocation.has(owner.option) &&
+        std::ranges::find(options.samplers, owner.sampler) ==
+            options.samplers.end()) {
+      return usageError(std::string(owner.option) + " has no effect, because " +
+                        std::string(samplerName(owner.sampler)) +
+                        " is not among the samplers " +
+                        samplerNames(options.samplers) +
+                        "; add it to --samplers");
+    }
+  }
+  return Status::ok();
+}
+
+Result<rt::LogitBias> parseBias(const std::string &text) {
+  const char *end = text.data() + text.size();
+  rt::LogitBias bias = {};
+  const auto [sign, idError] = std::from_chars(text.data(), end, bias.id);
+  const bool hasSign =
+      idError == std::errc() && sign != end && (*sign == '+' || *sign == '-');
+  double value = 0;
+  bool isNumber = false;
+  if (hasSign && std::string_view(sign, end) == "-inf") {
+    value = HUGE_VAL;
+    isNumber = true;
+  } else if (hasSign && sign + 1 != end && sign[1] != '-') {
+    const auto [stop, error] = std::from_chars(sign + 1, end, value);
+    isNumber = error == std::errc() && stop == end && std::isfinite(value) &&
+               value <= rt::kMaxLogitBias;
+  }
+  if (!isNumber) {
+    return usageError("--logit-bias: " + inQuotes(text) +
+                      " is not a token id with a bias of at most 1000000, "
+                      "such as 42+1.5, 42-2 or 42-inf");
+  }
+  bias.bias = static_cast<float>(*sign == '-' ? -value : value);
+  return bias;
+}
+
+/// Sets what the options say that are neither numbers nor whole numbers.
+Status readLists(const cli::Invocation &invocation,
+                 rt::SamplerOptions &options) {
+  for (const std::string &text : invocation.list("--logit-bias")) {
+    AIR_ASSIGN_OR_RETURN(rt::LogitBias bias, parseBias(text));
+    options.logitBias.push_back(bias);
+  }
+  if (invocation.has("--dry-sequence-breaker")) {
+    options.dryBreakers = invocation.list("--dry-sequence-breaker");
+    const bool none = std::ranges::find(options.dryBreakers, "none") !=
+                      options.dryBreakers.end();
+    if (none && options.dryBreakers.size() != 1) {
+      return usageError("--dry-sequence-breaker: 'none' cannot be combined "
+                        "with other breakers");
+    }
+    if (none) {
+      options.dryBreakers.clear();
+    }
+  }
+  const std::optional<std::string> names = invocation.text("--samplers");
+  const std::optional<std::string> letters = invocation.text("--sampler-seq");
+  if (names && letters) {
+    return usageError("--samplers and --sampler-seq are two forms of the same "
+                      "list; give only one of them");
+  }
+  if (names || letters) {
+    Result<std::vector<SamplerKind>> samplers =
+        names ? parseSamplerNames(*names) : parseSamplerLetters(*letters);
+    if (!samplers) {
+      return samplers.status().withContext(names ? "--samplers"
+                                                 : "--sampler-seq");
+    }
+    options.samplers = *std::move(samplers);
+  }
+  return Status::ok();
+}
+
+/// The defaults of the runtime, where the model recommends nothing else.
+rt::SamplerOptions recommended(const SamplingDefaults &model,
+                               uint64_t context) {
+  rt::SamplerOptions options;
+  options.temperature =
+      std::min(model.temperature.value_or(options.temperature),
+               static_cast<float>(rt::kMaxTemperature));
+  options.topK = model.topK.value_or(options.topK);
+  options.topP = model.topP.value_or(options.topP);
+  options.minP = model.minP.value_or(options.minP);
+  options.repeatPenalty =
+      std::clamp(model.repeatPenalty.value_or(options.repeatPenalty),
+                 static_cast<float>(rt::kMinRepeatPenalty),
+                 static_cast<float>(rt::kMaxRepeatPenalty));
+  options.repeatLastN = model.repeatLastN.value_or(options.repeatLastN);
+  if (options.repeatLastN < 0) {
+    options.repeatLastN =
+        static_cast<int32_t>(std::min<uint64_t>(context, kMaxRepeatLastN));
+  }
+  return options;
+}
+
 } // namespace
 
 std::vector<cli::Option> samplingOptions() {
@@ -41,6 +199,14 @@ std::vector<cli::Option> samplingOptions() {
       number("--temp",
              "Sampling temperature; 0 always takes the most likely token.",
              "the model's recommended value, or 0.8", 0, rt::kMaxTemperature),
+      number("--dynatemp-range",
+             "Vary the temperature by up to X in both directions: it is low "
+             "where one token is likely, and high where many are; 0 turns this "
+             "off.",
+             "0", 0, rt::kMaxTemperature),
+      number("--dynatemp-exp",
+             "Exponent by which the varied temperature follows the entropy.",
+             "1", 0, rt::kMaxDynatempExponent),
       integer("--top-k",
               "Sample from the N most likely tokens; 0 turns this off.",
               "the model's recommended value, or 40", 2147483647),
@@ -52,6 +218,22 @@ std::vector<cli::Option> samplingOptions() {
              "Leave out tokens that are less than X times as likely as the "
              "most likely one; 0 turns this off.",
              "the model's recommended value, or 0.05", 0, 1),
+      number("--typical-p",
+             "Sample from the tokens whose surprise is nearest to the entropy, "
+             "up to a probability of X; 1 turns this off.",
+             "1", 0, 1),
+      number("--top-n-sigma",
+             "Leave out tokens whose logit is more than X standard deviations "
+             "below the largest; 0 turns this off.",
+             "0", 0, rt::kMaxTopNSigma),
+      number("--xtc-probability",
+             "With probability X, leave out the most likely tokens but one "
+             "(--xtc-threshold); 0 turns this off.",
+             "0", 0, 1),
+      number("--xtc-threshold",
+             "Of the tokens that have at least the probability X, XTC leaves "
+             "out all but the least likely; above 0.5 it leaves out none.",
+             "0.1", 0, 1),
       number("--repeat-penalty",
              "Divide positive logits of recent tokens by X and multiply "
              "negative ones by it. Above 1 this makes repetition less likely; "
@@ -65,49 +247,108 @@ std::vector<cli::Option> samplingOptions() {
              "Subtract X from a token's logit for each of its occurrences "
              "among the recent tokens (--repeat-last-n).",
              "0", -rt::kMaxPenalty, rt::kMaxPenalty),
-      integer(
-          "--repeat-last-n",
-          "The penalties apply to the last N tokens, which count as recent; "
-          "0 turns the penalties off.",
-          "the model's recommended value, or 64", rt::kLongestPenaltyWindow),
+      integer("--repeat-last-n",
+              "The penalties apply to the last N tokens, which count as "
+              "recent; 0 turns the penalties off.",
+              "the model's recommended value, or 64",
+              rt::kLongestPenaltyWindow),
+      number("--dry-multiplier",
+             "Subtract X times a power of --dry-base from the logit of a token "
+             "that would continue a repetition; 0 turns this off.",
+             "0", 0, rt::kMaxDryMultiplier),
+      number("--dry-base",
+             "The number whose power DRY subtracts. The exponent is the length "
+             "of the repetition beyond --dry-allowed-length.",
+             "1.75", 1, rt::kMaxDryBase),
+      integer("--dry-allowed-length",
+              "DRY ignores repetitions of fewer than N tokens.", "2",
+              rt::kLongestPenaltyWindow),
+      integer("--dry-penalty-last-n",
+              "DRY looks for repetitions in the last N tokens; 0 turns it off.",
+              "64", rt::kLongestPenaltyWindow),
+      {.name = "--dry-sequence-breaker",
+       .kind = ValueKind::StringList,
+       .valueName = "TEXT",
+       .help = "A text that no repetition contains, in place of those by "
+               "default; 'none': there is no such text.",
+       .defaultText = "a newline, a colon, a double quote, an asterisk"},
+      integer("--mirostat",
+              "Aim at an even surprise with Mirostat, version 1 or 2, in place "
+              "of all samplers but the temperature; 0 turns this off.",
+              "0", 2),
+      number("--mirostat-ent",
+             "The surprise that Mirostat aims at (tau), in bits.", "5", 0,
+             rt::kMaxMirostatTau),
+      number("--mirostat-lr", "The learning rate of Mirostat (eta).", "0.1", 0,
+             rt::kMaxMirostatEta),
+      number("--adaptive-target",
+             "Choose tokens near the probability X. This needs the sampler "
+             "adaptive_p in --samplers.",
+             "no target", 0, 1),
+      number("--adaptive-decay",
+             "The weight of the past in the average by which adaptive_p "
+             "corrects its target.",
+             "0.9", 0, rt::kMaxAdaptiveDecay),
+      {.name = "--logit-bias",
+       .kind = ValueKind::StringList,
+       .valueName = "ID+X",
+       .help = "Add X to the logit of token ID; ID-X subtracts it, and ID-inf "
+               "excludes the token. The option may be repeated."},
+      {.name = "--samplers",
+       .kind = ValueKind::String,
+       .valueName = "NAMES",
+       .help = "The samplers that work, in their order, separated by "
+               "semicolons or commas. One more is adaptive_p.",
+       .defaultText = samplerNames(defaultSamplers())},
+      {.name = "--sampler-seq",
+       .kind = ValueKind::String,
+       .valueName = "LETTERS",
+       .help = "The same list with one letter for each sampler: e (penalties), "
+               "d (dry), s (top_n_sigma), k (top_k), y (typ_p), p (top_p), m "
+               "(min_p), x (xtc), t (temperature), a (adaptive_p).",
+       .defaultText = "edskypmxt"},
       integer("--seed", "Seed of the random number generator.", "0",
-              9007199254740992.0)};
+              9007199254740992.0),
+  };
 }
 
-rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
-                                  const rt::Session &session) {
-  rt::SamplerOptions options;
-  const SamplingDefaults model = fromPlan(session.plan().sampling());
-  options.temperature =
-      std::min(model.temperature.value_or(options.temperature),
-               static_cast<float>(rt::kMaxTemperature));
-  options.topK = model.topK.value_or(options.topK);
-  options.topP = model.topP.value_or(options.topP);
-  options.minP = model.minP.value_or(options.minP);
-  options.repeatPenalty =
-      std::clamp(model.repeatPenalty.value_or(options.repeatPenalty),
-                 static_cast<float>(rt::kMinRepeatPenalty),
-                 static_cast<float>(rt::kMaxRepeatPenalty));
-  options.repeatLastN = model.repeatLastN.value_or(options.repeatLastN);
-  if (options.repeatLastN < 0) {
-    options.repeatLastN = static_cast<int32_t>(
-        std::min<uint64_t>(session.context(), kMaxRepeatLastN));
-  }
+Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
+                                          const SamplingDefaults &model,
+                                          uint64_t context) {
+  rt::SamplerOptions options = recommended(model, context);
   auto set = [&](float &field, const char *name) {
     field = static_cast<float>(invocation.number(name).value_or(field));
   };
+  auto setWhole = [&](int32_t &field, const char *name) {
+    field = static_cast<int32_t>(invocation.integer(name).value_or(field));
+  };
   set(options.temperature, "--temp");
+  set(options.dynatempRange, "--dynatemp-range");
+  set(options.dynatempExponent, "--dynatemp-exp");
+  setWhole(options.topK, "--top-k");
   set(options.topP, "--top-p");
   set(options.minP, "--min-p");
+  set(options.typicalP, "--typical-p");
+  set(options.topNSigma, "--top-n-sigma");
+  set(options.xtcProbability, "--xtc-probability");
+  set(options.xtcThreshold, "--xtc-threshold");
   set(options.repeatPenalty, "--repeat-penalty");
   set(options.presencePenalty, "--presence-penalty");
   set(options.frequencyPenalty, "--frequency-penalty");
-  options.topK = static_cast<int32_t>(
-      invocation.integer("--top-k").value_or(options.topK));
-  options.repeatLastN = static_cast<int32_t>(
-      invocation.integer("--repeat-last-n").value_or(options.repeatLastN));
+  setWhole(options.repeatLastN, "--repeat-last-n");
+  set(options.dryMultiplier, "--dry-multiplier");
+  set(options.dryBase, "--dry-base");
+  setWhole(options.dryAllowedLength, "--dry-allowed-length");
+  setWhole(options.dryLastN, "--dry-penalty-last-n");
+  setWhole(options.mirostat, "--mirostat");
+  set(options.mirostatTau, "--mirostat-ent");
+  set(options.mirostatEta, "--mirostat-lr");
+  set(options.adaptiveTarget, "--adaptive-target");
+  set(options.adaptiveDecay, "--adaptive-decay");
   options.seed =
       static_cast<uint64_t>(invocation.integer("--seed").value_or(0));
+  AIR_RETURN_IF_ERROR(readLists(invocation, options));
+  AIR_RETURN_IF_ERROR(checkEffects(invocation, options));
   return options;
 }
 

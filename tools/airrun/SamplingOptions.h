@@ -1,22 +1,29 @@
-//===- SamplingOptions.h - the sampler on the command line ------*- C++ -*-===//
+//===- SamplingOptions.h - the options of the samplers ----------*- C++ -*-===//
+//
+// Commands that generate text share these options.
+//
+//===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_SAMPLINGOPTIONS_H
 #define AIRPACK_TOOLS_AIRRUN_SAMPLINGOPTIONS_H
 
-#include "runtime/exec/Session.h"
-#include "runtime/text/Sampler.h"
+#include "formats/model/SamplingDefaults.h"
+#include "runtime/text/SamplerOptions.h"
 #include "tools/cli/CommandLine.h"
 
 #include <vector>
 
 namespace air {
 
-/// The options from --temp to --seed.
 std::vector<cli::Option> samplingOptions();
 
-/// The values for the sampler: those of the command line, otherwise those of
-/// the model, otherwise the defaults of the runtime.
-rt::SamplerOptions samplerOptions(const cli::Invocation &invocation,
-                                  const rt::Session &session);
+/// Returns what the command line says, otherwise what the model recommends,
+/// otherwise the defaults of the runtime. `context` is the number of tokens
+/// that a penalty of the whole context looks at. Errors: Usage if a value is
+/// malformed, or if an option that was given would have no effect, because its
+/// sampler is not in the chain.
+Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
+                                          const SamplingDefaults &model,
+                                          uint64_t context);
 
 } // namespace air
 

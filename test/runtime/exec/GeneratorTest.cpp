@@ -4,6 +4,7 @@
 #include "formats/plan/PlanConvert.h"
 #include "test/runtime/fake/FakePlan.h"
 
+#include <cmath>
 #include <cstdio>
 #include <gtest/gtest.h>
 
@@ -278,6 +279,56 @@ TEST_F(GeneratorTest, SequencesAreGivenBack) {
   for (int round = 0; round < 50; ++round) {
     ASSERT_EQ(answer(greedy()).text, "abc");
   }
+}
+
+/// Forbids one token, and records what it accepts.
+class WithoutFilter : public TokenFilter {
+public:
+  explicit WithoutFilter(int32_t id) : forbidden(id) {}
+  bool allows(int32_t id) override { return id != forbidden; }
+  void mask(std::span<float> logits) override {
+    logits[static_cast<size_t>(forbidden)] = -HUGE_VALF;
+  }
+  Status accept(int32_t id) override {
+    accepted.push_back(id);
+    return accepted.size() < 4 ? Status::ok() : usageError("four are enough");
+  }
+
+  int32_t forbidden;
+  std::vector<int32_t> accepted;
+};
+
+TEST_F(GeneratorTest, AFilterSeesTheAnswerButNotThePromptNorTheEnd) {
+  open("abc");
+  const std::vector<int32_t> free = answer(greedy()).ids;
+  ASSERT_EQ(free.size(), 3U);
+  GenerateOptions options = greedy();
+  WithoutFilter harmless(kFakeBos);
+  options.filter = &harmless;
+  EXPECT_EQ(answer(options).ids, free);
+  EXPECT_EQ(harmless.accepted, free);
+  WithoutFilter strict(free[1]);
+  options.filter = &strict;
+  options.maxTokens = 3;
+  const std::vector<int32_t> other = answer(options).ids;
+  EXPECT_EQ(other[0], free[0]);
+  EXPECT_NE(other[1], free[1]);
+  EXPECT_EQ(strict.accepted, other);
+}
+
+TEST_F(GeneratorTest, AnErrorOfTheFilterEndsTheGeneration) {
+  open("abcdef");
+  GenerateOptions options = greedy();
+  WithoutFilter filter(kFakeBos);
+  options.filter = &filter;
+  Result<std::unique_ptr<Generator>> generator =
+      Generator::create(*session, &*tokenizer, options);
+  ASSERT_TRUE(generator) << generator.status().message();
+  ASSERT_TRUE((*generator)->prompt(std::vector<int32_t>{kFakeBos}).isOk());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE((*generator)->next());
+  }
+  EXPECT_EQ((*generator)->next().status().message(), "four are enough");
 }
 
 TEST_F(GeneratorTest, TheSameSeedDrawsTheSame) {

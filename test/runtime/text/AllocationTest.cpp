@@ -51,7 +51,23 @@ TEST(AllocationTest, SamplingAllocatesNothing) {
   withoutTopK.topP = 0.99F;
   SamplerOptions greedy = withTopK;
   greedy.temperature = 0;
-  for (const SamplerOptions &options : {withTopK, withoutTopK, greedy}) {
+  SamplerOptions adding = withTopK;
+  adding.dryMultiplier = 1;
+  adding.dryBreakers = {};
+  adding.topNSigma = 2;
+  adding.typicalP = 0.9F;
+  adding.xtcProbability = 0.5F;
+  adding.dynatempRange = 0.5F;
+  adding.logitBias = {{1, 2.0F}};
+  SamplerOptions adaptive = withoutTopK;
+  adaptive.samplers = {SamplerKind::MinP, SamplerKind::AdaptiveP};
+  adaptive.adaptiveTarget = 0.1F;
+  SamplerOptions mirostat;
+  mirostat.mirostat = 1;
+  SamplerOptions mirostat2;
+  mirostat2.mirostat = 2;
+  for (const SamplerOptions &options :
+       {withTopK, withoutTopK, greedy, adding, adaptive, mirostat, mirostat2}) {
     Result<Sampler> sampler = Sampler::create(options, 5000);
     ASSERT_TRUE(sampler.isOk());
     size_t before = allocations;

@@ -1,0 +1,59 @@
+//===- SamplerKind.h - the samplers and their names -------------*- C++ -*-===//
+//
+// A list of samplers says which of them work, and in which order. Its two text
+// forms, the names and the letters are those of llama.cpp (common/sampling.cpp
+// of October 2026), so that a list which was written for llama.cpp, or which a
+// GGUF file recommends, means the same here. docs/sampling.md has the formulas.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MODEL_SAMPLERKIND_H
+#define AIRPACK_FORMATS_MODEL_SAMPLERKIND_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air {
+
+/// Plans store these numbers (plan.fbs), so none of them may change.
+enum class SamplerKind : uint8_t {
+  Penalties = 0,
+  Dry = 1,
+  TopNSigma = 2,
+  TopK = 3,
+  TypicalP = 4,
+  TopP = 5,
+  MinP = 6,
+  Xtc = 7,
+  Temperature = 8,
+  AdaptiveP = 9,
+};
+
+inline constexpr size_t kSamplerKinds = 10;
+
+/// The order in which samplers work unless another one is asked for. AdaptiveP
+/// is not among them.
+std::vector<SamplerKind> defaultSamplers();
+
+/// The name that lists of samplers use, such as "top_k".
+std::string_view samplerName(SamplerKind kind);
+
+/// The names of `samplers`, separated by semicolons.
+std::string samplerNames(const std::vector<SamplerKind> &samplers);
+
+/// Reads names that are separated by semicolons or commas. Upper and lower case
+/// are the same, '_' may be written '-' or left out, and "temp", "typ" and
+/// "nucleus" are accepted, too. Errors: Usage, with the name that is not known
+/// and all that are.
+Result<std::vector<SamplerKind>> parseSamplerNames(std::string_view text);
+
+/// Reads a word that has one letter for each sampler, such as "kpt". Errors:
+/// Usage, with the letter that is not known and all that are.
+Result<std::vector<SamplerKind>> parseSamplerLetters(std::string_view text);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MODEL_SAMPLERKIND_H

@@ -1,0 +1,145 @@
+//===- CandidateSet.h - the tokens that a sampler may choose ----*- C++ -*-===//
+//
+// The samplers of a chain work on one set, one after the other. Most of them
+// need only the best few of 150,000 candidates, so the set is sorted only as
+// far as somebody asks for.
+//
+// A temperature does not change the logits. It changes `scale`, by which they
+// are understood to be multiplied, because the product with a rounded logit
+// would be less exact.
+//
+// Ownership: the set owns 16 bytes per entry of the vocabulary and allocates
+// only in its constructor.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_SAMPLING_CANDIDATESET_H
+#define AIRPACK_RUNTIME_TEXT_SAMPLING_CANDIDATESET_H
+
+#include "formats/support/Status.h"
+#include "runtime/text/sampling/Candidate.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace air::rt {
+
+class CandidateSet {
+public:
+  explicit CandidateSet(int32_t vocabSize)
+      : items(static_cast<size_t>(vocabSize)),
+        weightOf(static_cast<size_t>(vocabSize)) {}
+
+  /// Makes every token a candidate. There must be one logit per entry of the
+  /// vocabulary. Errors: Internal if a logit is NaN or +infinity (the message
+  /// states the id of its token), or if all are -infinity.
+  Status load(std::span<const float> logits);
+
+  std::span<const Candidate> candidates() const {
+    return {items.data(), count};
+  }
+  size_t size() const { return count; }
+
+  /// True if the candidate at index i is token i, which holds until a
+  /// candidate is dropped or the set is sorted.
+  bool isWhole() const { return whole; }
+  bool isSorted() const { return sortedFirst >= count; }
+  double scale() const { return logitScale; }
+
+  /// Divides all logits by `temperature`, which must be positive.
+  void divideBy(double temperature);
+
+  /// Makes scale() 1 by multiplying the logits, so that they can be changed.
+  void applyScale();
+
+  /// Returns the candidates for the caller to change their logits.
+  std::span<Candidate> edit() {
+    sortedFirst = 0;
+    largestIsKnown = false;
+    weightsAreKnown = false;
+    return {items.data(), count};
+  }
+
+  /// Returns the candidates for the caller to put them into another order.
+  std::span<Candidate> orderAnew() {
+    whole = false;
+    return edit();
+  }
+
+  /// The index of the first candidate in the order of kBetter.
+  size_t best();
+  float largestLogit();
+
+  /// Puts the best `first` candidates in order at the beginning.
+  void sortBest(size_t first);
+
+  /// Drops all but the `most` candidates with the largest logits, and keeps the
+  /// order of these. Of equal logits, the first ones in this order are kept.
+  void keepBest(size_t most);
+
+  /// Drops all candidates from index `most` on.
+  void truncate(size_t most);
+
+  /// Drops all candidates for whose index `keep` returns false, and keeps the
+  /// order of the others.
+  template <typename Keep> void filter(Keep keep) {
+    const bool inOrder = isSorted();
+    size_t kept = 0;
+    for (size_t i = 0; i < count; ++i) {
+      if (keep(i)) {
+        items[kept++] = items[i];
+      }
+    }
+    if (kept != count) {
+      sortedFirst = inOrder ? kept : 0;
+      whole = false;
+      largestIsKnown = false;
+      weightsAreKnown = false;
+      count = kept;
+    }
+  }
+
+  /// Sets each weight to exp(scaled logit - largest scaled logit), and returns
+  /// their sum: a weight divided by the sum is a probability. Returns 0 if all
+  /// logits are -infinity. Nothing is computed if nothing has changed.
+  double computeWeights();
+
+  /// The weights that computeWeights() set. They belong to the candidates until
+  /// one of these is changed, moved or dropped.
+  std::span<const double> weights() const { return {weightOf.data(), count}; }
+
+  /// Returns the weights for the caller to set them, or for other numbers.
+  std::span<double> editWeights() {
+    weightsAreKnown = false;
+    return {weightOf.data(), count};
+  }
+
+  /// The mean of (scaled logit - largest scaled logit), by probability.
+  /// `total`, which is not 0, is the sum of the weights.
+  double meanDistance(double total);
+
+  /// Chooses a candidate by its weight, with `unit` in [0, 1). Weights that are
+  /// 0 are never chosen. `total` is the sum of the weights.
+  void choose(double total, double unit);
+
+  /// The index of the candidate that the last sampler of a chain chose.
+  size_t chosen() const { return chosenIndex; }
+
+private:
+  std::vector<Candidate> items;
+  std::vector<double> weightOf;
+  size_t count = 0;
+  size_t chosenIndex = 0;
+  double logitScale = 1;
+  size_t sortedFirst = 0; ///< number of best candidates that are in order
+  bool whole = true;
+  float largest = 0;       ///< logit; see largestIsKnown
+  double weightsTotal = 0; ///< see weightsAreKnown
+  bool largestIsKnown = false;
+  bool weightsAreKnown = false;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_SAMPLING_CANDIDATESET_H

@@ -1,0 +1,81 @@
+//===- SamplerStage.h - one sampler of a chain ------------------*- C++ -*-===//
+//
+// A stage changes the logits of candidates or drops candidates; the last stage
+// of a chain chooses one. What a stage has to remember from one token to the
+// next is its own. docs/sampling.md has the formula of each and its source.
+//
+// Thread-safety: that of a value type. Errors of apply(): Internal, if no
+// candidate can be chosen or a logit becomes infinite.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_SAMPLING_SAMPLERSTAGE_H
+#define AIRPACK_RUNTIME_TEXT_SAMPLING_SAMPLERSTAGE_H
+
+#include "runtime/text/SamplerOptions.h"
+#include "runtime/text/Tokenizer.h"
+#include "runtime/text/sampling/CandidateSet.h"
+
+#include <memory>
+#include <vector>
+
+namespace air::rt {
+
+class SamplerStage {
+public:
+  virtual ~SamplerStage() = default;
+
+  virtual Status apply(CandidateSet &set) = 0;
+
+  /// Records a token of the prompt or a chosen one. `id` is in the vocabulary.
+  virtual void accept(int32_t id) { (void)id; }
+
+  /// Returns to the state after construction.
+  virtual void reset() {}
+
+  /// Returns a copy with the same state.
+  virtual std::unique_ptr<SamplerStage> clone() const = 0;
+};
+
+/// Base of a stage that is copied by its copy constructor.
+template <typename Stage> class CopyableStage : public SamplerStage {
+public:
+  std::unique_ptr<SamplerStage> clone() const override {
+    return std::make_unique<Stage>(static_cast<const Stage &>(*this));
+  }
+};
+
+using StagePtr = std::unique_ptr<SamplerStage>;
+
+/// The set must be whole (CandidateSet::isWhole).
+StagePtr makeLogitBias(const std::vector<LogitBias> &biases);
+StagePtr makePenalties(const SamplerOptions &options, int32_t vocabSize);
+/// `tokenizer` may be null if there are no breakers. Otherwise it must outlive
+/// the stage and its copies.
+StagePtr makeDry(const SamplerOptions &options, int32_t vocabSize,
+                 const Tokenizer *tokenizer);
+StagePtr makeTopNSigma(float sigmas);
+StagePtr makeTopK(int32_t most);
+StagePtr makeTypicalP(float mass);
+StagePtr makeTopP(float mass);
+StagePtr makeMinP(float ratio);
+StagePtr makeXtc(float probability, float threshold, uint64_t seed);
+StagePtr makeTemperature(const SamplerOptions &options);
+
+// Stages that choose a token.
+
+StagePtr makeDraw(uint64_t seed);
+StagePtr makeMirostat(const SamplerOptions &options, int32_t vocabSize);
+StagePtr makeMirostat2(const SamplerOptions &options);
+StagePtr makeAdaptiveP(const SamplerOptions &options);
+
+/// The stages that `options`, which must be valid, ask for. Stages that are
+/// turned off are left out, and so are filters whose result a temperature of 0
+/// makes irrelevant. Errors: Usage if DRY's breakers need a tokenizer, and
+/// there is none.
+Result<std::vector<StagePtr>> makeStages(const SamplerOptions &options,
+                                         int32_t vocabSize,
+                                         const Tokenizer *tokenizer);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_SAMPLING_SAMPLERSTAGE_H

@@ -1,0 +1,338 @@
+//===- ChainTest.cpp - whole chains: state, filters, refusals -------------===//
+#include "SamplingCases.h"
+#include "test/runtime/text/Vocabularies.h"
+
+#include <algorithm>
+#include <cmath>
+#include <gmock/gmock.h>
+#include <random>
+
+using namespace air;
+using namespace air::rt;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+Sampler make(const SamplerOptions &options, size_t vocabulary) {
+  Result<Sampler> sampler = Sampler::create(
+      options, static_cast<int32_t>(vocabulary), &letterTokenizer());
+  EXPECT_TRUE(sampler.isOk()) << sampler.status().message();
+  return *std::move(sampler);
+}
+
+std::vector<float> randomLogits(std::mt19937 &random, size_t count) {
+  // Multiples of 1/64 can be shifted by whole numbers without rounding.
+  std::vector<float> logits(count);
+  for (float &logit : logits) {
+    logit = static_cast<float>(random() % 512) / 64;
+  }
+  return logits;
+}
+
+/// Every sampler that has a state, and several that have none.
+std::vector<SamplerOptions> chainsWithState() {
+  SamplerOptions all = plainSampling();
+  all.repeatPenalty = 1.3F;
+  all.dryMultiplier = 1;
+  all.xtcProbability = 0.5F;
+  all.topK = 20;
+  all.seed = 11;
+  SamplerOptions first = plainSampling();
+  first.mirostat = 1;
+  first.mirostatTau = 2;
+  SamplerOptions second = first;
+  second.mirostat = 2;
+  SamplerOptions adaptive = plainSampling();
+  adaptive.samplers = {SamplerKind::MinP, SamplerKind::AdaptiveP};
+  adaptive.adaptiveTarget = 0.2F;
+  return {all, first, second, adaptive};
+}
+
+std::vector<int32_t> run(Sampler &sampler, const std::vector<float> &logits,
+                         int count) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < count; ++i) {
+    Result<int32_t> id = sampler.sample(logits);
+    EXPECT_TRUE(id.isOk()) << id.status().message();
+    ids.push_back(*id);
+    sampler.accept(*id);
+  }
+  return ids;
+}
+
+TEST(SamplerChain, ACopyContinuesAndAResetBeginsAgain) {
+  std::mt19937 random(1);
+  const std::vector<float> logits = randomLogits(random, 40);
+  for (const SamplerOptions &options : chainsWithState()) {
+    Sampler sampler = make(options, logits.size());
+    const std::vector<int32_t> first = run(sampler, logits, 50);
+    Sampler copy = sampler;
+    const std::vector<int32_t> rest = run(sampler, logits, 50);
+    EXPECT_EQ(run(copy, logits, 50), rest);
+    EXPECT_NE(first, rest);
+    sampler.reset();
+    EXPECT_EQ(run(sampler, logits, 50), first);
+    copy = sampler;
+    EXPECT_EQ(run(copy, logits, 50), rest);
+  }
+}
+
+TEST(SamplerChain, AShiftOfAllLogitsChangesNothing) {
+  std::mt19937 random(2);
+  for (const SamplerOptions &options : chainsWithState()) {
+    if (options.repeatPenalty != 1) {
+      continue; // this penalty depends on the sign of a logit
+    }
+    std::vector<float> logits = randomLogits(random, 60);
+    const auto before = distribution(options, logits);
+    for (float &logit : logits) {
+      logit -= 32;
+    }
+    EXPECT_EQ(distribution(options, logits), before);
+  }
+}
+
+TEST(SamplerChain, FiltersKeepTheBestAndALargerLimitKeepsMore) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 50; ++round) {
+    const std::vector<float> logits = randomLogits(random, 1 + random() % 300);
+    const auto best =
+        static_cast<int32_t>(std::ranges::max_element(logits) - logits.begin());
+    size_t sizes[4] = {};
+    for (int step = 1; step <= 8; ++step) {
+      SamplerOptions options[4];
+      options[0].topK = step * step;
+      options[1].topP = static_cast<float>(step) / 9;
+      options[2].minP = std::exp2(static_cast<float>(-step));
+      options[3].topNSigma = static_cast<float>(step) / 4;
+      for (int i = 0; i < 4; ++i) {
+        SamplerOptions only = plainSampling();
+        only.topK = i == 0 ? options[0].topK : only.topK;
+        only.topP = i == 1 ? options[1].topP : only.topP;
+        only.minP = i == 2 ? options[2].minP : only.minP;
+        only.topNSigma = i == 3 ? options[3].topNSigma : only.topNSigma;
+        const auto kept = distribution(only, logits);
+        EXPECT_TRUE(kept.contains(best)) << i;
+        EXPECT_GE(kept.size(), sizes[i]) << i;
+        sizes[i] = kept.size();
+      }
+    }
+  }
+}
+
+TEST(SamplerChain, MaskedTokensAreNeverChosen) {
+  std::mt19937 random(4);
+  std::vector<float> logits = randomLogits(random, 40);
+  for (size_t i = 0; i < logits.size(); i += 2) {
+    logits[i] = -HUGE_VALF;
+  }
+  for (const SamplerOptions &options : chainsWithState()) {
+    Sampler sampler = make(options, logits.size());
+    for (int32_t id : run(sampler, logits, 300)) {
+      EXPECT_EQ(id % 2, 1);
+    }
+  }
+}
+
+TEST(SamplerChain, BadLogitsAreRefusedByEveryChain) {
+  for (const SamplerOptions &options : chainsWithState()) {
+    Sampler sampler = make(options, 3);
+    const float inf = HUGE_VALF;
+    auto message = [&](std::vector<float> logits) {
+      return sampler.sample(logits).status().message();
+    };
+    EXPECT_THAT(message({0, NAN, 0}), HasSubstr("token 1 is NaN"));
+    EXPECT_THAT(message({0, 0, inf}), HasSubstr("token 2 is infinite"));
+    EXPECT_THAT(message({-inf, -inf, -inf}), HasSubstr("all 3 logits"));
+  }
+}
+
+TEST(SamplerChain, WhatGreedySamplingLeavesOut) {
+  // XTC comes before the temperature and may remove the best token.
+  SamplerOptions options = plainSampling();
+  options.temperature = 0;
+  options.xtcProbability = 1;
+  options.topK = 3;
+  const std::vector<float> logits = {1, 3, 2.5F, 0};
+  EXPECT_THAT(distribution(options, logits), ElementsAre(testing::Pair(2, 1)));
+  options.xtcProbability = 0;
+  EXPECT_THAT(distribution(options, logits), ElementsAre(testing::Pair(1, 1)));
+  // Without the sampler "temperature" the temperature is 1.
+  options.samplers = {SamplerKind::TopK};
+  EXPECT_EQ(distribution(options, logits).size(), 3U);
+}
+
+TEST(SamplerChain, ThePromptDoesNotTeachAdaptiveSamplers) {
+  std::mt19937 random(5);
+  const std::vector<float> logits = randomLogits(random, 40);
+  for (const SamplerOptions &options : chainsWithState()) {
+    if (options.repeatPenalty != 1) {
+      continue; // penalties do count the tokens of the prompt
+    }
+    EXPECT_EQ(distribution(options, logits, {1, 2, 3, 4, 5}),
+              distribution(options, logits));
+  }
+}
+
+TEST(LogitBias, AddsAndExcludes) {
+  SamplerOptions options = plainSampling();
+  // Biases of the same token add up: log(4) = 2 * log(2).
+  const float log2 = std::log(2.0F);
+  options.logitBias = {{0, log2}, {2, -HUGE_VALF}, {0, log2}};
+  const auto got = distribution(options, {0, 0, 5});
+  ASSERT_EQ(got.size(), 2U);
+  EXPECT_NEAR(got.at(0), 0.8, 1e-6);
+  EXPECT_NEAR(got.at(1), 0.2, 1e-6);
+  options.logitBias = {{0, -HUGE_VALF}, {1, -HUGE_VALF}};
+  Sampler sampler = make(options, 2);
+  Result<int32_t> id = sampler.sample(std::vector<float>{1, 1});
+  EXPECT_EQ(id.status().code(), ErrorCode::Usage);
+  EXPECT_THAT(id.status().message(), HasSubstr("biases exclude all tokens"));
+}
+
+/// Allows one token, and counts the calls.
+class OnlyFilter : public TokenFilter {
+public:
+  explicit OnlyFilter(int32_t only) : only(only) {}
+  bool allows(int32_t id) override {
+    ++tests;
+    return id == only;
+  }
+  void mask(std::span<float> logits) override {
+    ++masks;
+    for (size_t i = 0; i < logits.size(); ++i) {
+      logits[i] = static_cast<int32_t>(i) == only ? logits[i] : -HUGE_VALF;
+    }
+  }
+  Status accept(int32_t) override { return Status::ok(); }
+
+  int32_t only;
+  int tests = 0;
+  int masks = 0;
+};
+
+TEST(TokenFilter, IsAskedForItsMaskOnlyIfItRefusesTheChoice) {
+  SamplerOptions options = plainSampling();
+  options.temperature = 0;
+  Sampler sampler = make(options, 3);
+  const std::vector<float> logits = {1, 2, 3};
+  OnlyFilter best(2);
+  EXPECT_EQ(*sampler.sample(logits, &best), 2);
+  EXPECT_EQ(best.masks, 0);
+  OnlyFilter other(0);
+  EXPECT_EQ(*sampler.sample(logits, &other), 0);
+  EXPECT_EQ(other.masks, 1);
+  EXPECT_EQ(other.tests, 1);
+  OnlyFilter none(7);
+  Result<int32_t> id = sampler.sample(logits, &none);
+  EXPECT_EQ(id.status().code(), ErrorCode::Internal);
+  EXPECT_THAT(id.status().message(), HasSubstr("allows none of the 3 tokens"));
+}
+
+TEST(TokenFilter, ARefusedChoiceTeachesNothing) {
+  // With two tokens of equal probability, the surprise of a free choice is 1
+  // bit, that of the only allowed token 0. If the refused choice counted,
+  // Mirostat's bound would change twice.
+  SamplerOptions options = plainSampling();
+  options.mirostat = 2;
+  options.mirostatTau = 0.25F;
+  options.mirostatEta = 1;
+  const std::vector<float> logits = {0, 0};
+  Sampler free = make(options, 2);
+  ASSERT_EQ(*free.sample(logits), 0)
+      << "the bound is 0.5: only the best is kept";
+  Sampler filtered = make(options, 2);
+  OnlyFilter filter(1);
+  ASSERT_EQ(*filtered.sample(logits, &filter), 1);
+  filtered.accept(1);
+  // The bound is now 0.5 - (0 - 0.25) = 0.75, and after one more 1: from then
+  // on both tokens are possible.
+  ASSERT_EQ(*filtered.sample(logits), 0);
+  filtered.accept(0);
+  bool sawBoth = false;
+  for (int i = 0; i < 64; ++i) {
+    sawBoth |= *filtered.sample(logits) == 1;
+  }
+  EXPECT_TRUE(sawBoth);
+}
+
+TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
+  SamplerOptions options = plainSampling();
+  options.dryMultiplier = 1;
+  const std::vector<float> logits(8, 0.0F);
+  const std::vector<int32_t> repeats = {0, 1, 2, 3, 0, 1};
+  EXPECT_LT(distribution(options, logits, repeats).at(2), 0.1);
+  // Tokens 3 and 0 are '$' and '!'. Only one token follows the breaker.
+  options.dryBreakers = {"$!"};
+  EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
+  // The text of token 256 is "$!".
+  const Tokenizer merged = tokenizerOf(smallBpe({"$ !"}));
+  options.dryBreakers = {"!"};
+  std::vector<int32_t> history = {4, 1, 2, 5, 256, 4, 1};
+  for (bool isBreaker : {true, false}) {
+    history[2] = isBreaker ? 256 : 2;
+    Result<Sampler> sampler = Sampler::create(options, 257, &merged);
+    ASSERT_TRUE(sampler.isOk()) << sampler.status().message();
+    for (int32_t id : history) {
+      sampler->accept(id);
+    }
+    // After 4, 1, a repetition would go on with history[2], which is penalised
+    // by 1 unless it contains a breaker.
+    std::vector<float> two(257, -HUGE_VALF);
+    two[static_cast<size_t>(history[2])] = 0.5F;
+    two[7] = 0;
+    SamplerOptions greedy = options;
+    greedy.temperature = 0;
+    sampler = Sampler::create(greedy, 257, &merged);
+    ASSERT_TRUE(sampler.isOk());
+    for (int32_t id : history) {
+      sampler->accept(id);
+    }
+    EXPECT_EQ(*sampler->sample(two), isBreaker ? 256 : 7);
+  }
+}
+
+TEST(Dry, BreakersNeedAVocabulary) {
+  SamplerOptions options;
+  options.dryMultiplier = 1;
+  Result<Sampler> sampler = Sampler::create(options, 8, nullptr);
+  EXPECT_EQ(sampler.status().code(), ErrorCode::Usage);
+  EXPECT_THAT(sampler.status().message(), HasSubstr("there is no vocabulary"));
+  options.dryBreakers = {};
+  EXPECT_TRUE(Sampler::create(options, 8, nullptr).isOk());
+}
+
+TEST(SamplerOptionsTest, OutOfRange) {
+  auto refused = [](auto change, const char *name) {
+    SamplerOptions options;
+    change(options);
+    Status status = checkSamplerOptions(options, 10);
+    EXPECT_EQ(status.code(), ErrorCode::Usage) << name;
+    EXPECT_THAT(status.message(), HasSubstr(name));
+  };
+  using O = SamplerOptions;
+  refused([](O &o) { o.dynatempRange = -0.1F; }, "dynamic temperature range");
+  refused([](O &o) { o.dynatempExponent = NAN; },
+          "temperature exponent is nan");
+  refused([](O &o) { o.typicalP = 1.5F; }, "typical-p is 1.5");
+  refused([](O &o) { o.topNSigma = -1; }, "top-n-sigma is -1");
+  refused([](O &o) { o.xtcProbability = 2; }, "XTC probability is 2");
+  refused([](O &o) { o.xtcThreshold = -1; }, "XTC threshold is -1");
+  refused([](O &o) { o.dryMultiplier = -1; }, "DRY multiplier is -1");
+  refused([](O &o) { o.dryBase = 0.5F; }, "DRY base is 0.5");
+  refused([](O &o) { o.dryAllowedLength = -2; }, "DRY allowed length is -2");
+  refused([](O &o) { o.dryLastN = -1; }, "DRY window is -1");
+  refused([](O &o) { o.dryBreakers = {"x", ""}; }, "sequence breaker is empty");
+  refused([](O &o) { o.mirostat = 3; }, "Mirostat version is 3");
+  refused([](O &o) { o.mirostatTau = -1; }, "Mirostat tau is -1");
+  refused([](O &o) { o.mirostatEta = INFINITY; }, "Mirostat eta is inf");
+  refused([](O &o) { o.adaptiveTarget = 1.5F; }, "adaptive target is 1.5");
+  refused([](O &o) { o.adaptiveDecay = 1; }, "adaptive decay is 1");
+  refused([](O &o) { o.logitBias = {{10, 1}}; }, "token 10, but");
+  refused([](O &o) { o.logitBias = {{-1, 1}}; }, "token -1, but");
+  refused([](O &o) { o.logitBias = {{0, INFINITY}}; }, "logit bias is inf");
+  refused([](O &o) { o.logitBias = {{0, NAN}}; }, "logit bias is nan");
+}
+
+} // namespace

@@ -1,0 +1,55 @@
+//===- ExponentialsTest.cpp - against the C library's long double ---------===//
+#include "runtime/text/sampling/Exponentials.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+#include <vector>
+
+using namespace air::rt;
+
+namespace {
+
+TEST(Exponentials, AreAsExactAsTheirArgument) {
+  std::mt19937 random(9);
+  std::uniform_real_distribution<float> uniform(-30, 12);
+  for (double scale : {1.0, 0.3, 7.0, 16.0}) {
+    // Every remainder of the vector width occurs.
+    for (size_t count : {1, 2, 3, 5, 1000, 1001}) {
+      std::vector<Candidate> candidates(count);
+      for (Candidate &candidate : candidates) {
+        candidate = {uniform(random), 0};
+      }
+      std::vector<double> weights(count);
+      computeExponentials(candidates, 12.0, scale, weights);
+      for (size_t i = 0; i < count; ++i) {
+        const double argument = (candidates[i].logit - 12.0) * scale;
+        const long double exact = std::exp(static_cast<long double>(argument));
+        EXPECT_NEAR(static_cast<double>(weights[i] / exact), 1, 1e-15)
+            << argument;
+      }
+    }
+  }
+}
+
+TEST(Exponentials, TheEndsOfTheRange) {
+  const std::vector<Candidate> candidates = {
+      {5, 0}, {-HUGE_VALF, 1}, {-695, 2}, {-696, 3}, {-3e38F, 4}};
+  std::vector<double> weights(candidates.size());
+  computeExponentials(candidates, 5, 1, weights);
+  EXPECT_EQ(weights[0], 1);
+  EXPECT_EQ(weights[1], 0);
+  EXPECT_NEAR(weights[2] / std::exp(-700.0), 1, 1e-12);
+  EXPECT_EQ(weights[3], 0);
+  EXPECT_EQ(weights[4], 0);
+}
+
+TEST(Exponentials, SumsOfAnyLength) {
+  std::vector<double> numbers;
+  for (int count = 0; count < 30; ++count) {
+    EXPECT_EQ(sumOf(numbers), count * (count + 1) / 2);
+    numbers.push_back(count + 1);
+  }
+}
+
+} // namespace
