@@ -1,0 +1,104 @@
+//===- EcmaPattern.cpp - expressions as JavaScript reads them ---*- C++ -*-===//
+#include "runtime/text/grammar/EcmaPattern.h"
+
+#include "formats/support/Printable.h"
+
+#include <string>
+
+namespace air::rt {
+namespace {
+
+/// The classes of ECMA-262 as the contents of a set.
+const char *contentsOf(char letter) {
+  switch (letter) {
+  case 'd':
+  case 'D':
+    return "0-9";
+  case 'w':
+  case 'W':
+    return "A-Za-z0-9_";
+  case 's':
+  case 'S':
+    // White space and line ends.
+    return "\\t\\n\\x0b\\x0c\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029"
+           "\\u202f\\u205f\\u3000\\ufeff";
+  default:
+    return nullptr;
+  }
+}
+
+} // namespace
+
+Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
+  std::string ours;
+  bool inSet = false;
+  auto refuse = [&](std::string_view what, size_t at) {
+    return unsupportedError(inQuotes(what) + " at byte " + std::to_string(at) +
+                            " of the expression is not supported");
+  };
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    char c = pattern[i];
+    std::string_view rest = pattern.substr(i);
+    if (c == '\\' && rest.size() > 1) {
+      char letter = rest[1];
+      ++i;
+      if (const char *contents = contentsOf(letter)) {
+        bool negated = letter >= 'A' && letter <= 'Z';
+        ours += negated ? "[^" : "[";
+        ours += contents;
+        ours += ']';
+      } else if (letter == '0' || letter == 'c' || letter == 'k' ||
+                 (letter >= '1' && letter <= '9') || (letter == 'b' && inSet)) {
+        return refuse(rest.substr(0, 2), i - 1);
+      } else if (std::string_view("nrtvfxupPbB").find(letter) !=
+                     std::string_view::npos ||
+                 static_cast<uint8_t>(letter) >= 0x80 ||
+                 std::string_view("^$\\.*+?()[]{}|/-,'\"#&~!@%=:;<> `_")
+                         .find(letter) != std::string_view::npos) {
+        // A backslash before a character that needs none, such as '/' or '-',
+        // is left out.
+        bool needless = std::string_view("/,'\"#&~!@%=:;<> `_").find(letter) !=
+                        std::string_view::npos;
+        bool inOurs = needless && !(inSet && letter == '&');
+        ours += inOurs ? "" : "\\";
+        ours += letter;
+      } else {
+        return refuse(rest.substr(0, 2), i - 1);
+      }
+      continue;
+    }
+    if (inSet) {
+      inSet = c != ']';
+      // In a set, these characters mean themselves.
+      ours += c == '[' || c == '&' || c == '~' ? "\\" : "";
+      ours += c;
+      continue;
+    }
+    if (c == '[') {
+      inSet = true;
+      bool negated = rest.size() > 1 && rest[1] == '^';
+      std::string_view after = rest.substr(negated ? 2 : 1);
+      if (after.starts_with(']')) {
+        return refuse(rest.substr(0, negated ? 3 : 2), i);
+      }
+      ours += negated ? "[^" : "[";
+      i += negated ? 1 : 0;
+    } else if (c == '.') {
+      ours += "[^\\n\\r\\u2028\\u2029]";
+    } else if (c == '(' && rest.starts_with("(?") && !rest.starts_with("(?:") &&
+               !rest.starts_with("(?=") && !rest.starts_with("(?!")) {
+      return refuse(rest.substr(0, 3), i);
+    } else if (c == '+' && i > 0 && !ours.empty() &&
+               (ours.back() == '*' || ours.back() == '+' ||
+                ours.back() == '?' || ours.back() == '}') &&
+               pattern[i - 1] != '\\' && (i < 2 || pattern[i - 2] != '\\')) {
+      // A possessive count, which ECMA-262 does not have.
+      return refuse(rest.substr(0, 1), i);
+    } else {
+      ours += c;
+    }
+  }
+  return parseRegex(ours);
+}
+
+} // namespace air::rt

@@ -1,0 +1,25 @@
+//===- EcmaPattern.h - expressions as JavaScript reads them -----*- C++ -*-===//
+//
+// The `pattern` of a JSON schema is an expression of ECMA-262. Where our own
+// regular expressions (formats/text/regex) read the same text in another way,
+// it is rewritten: \d \w \s . and sets. What ECMA-262 does not have, or reads
+// in a way that cannot be written, is refused.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_ECMAPATTERN_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_ECMAPATTERN_H
+
+#include "formats/support/Status.h"
+#include "formats/text/regex/RegexSyntax.h"
+
+#include <string_view>
+
+namespace air::rt {
+
+/// Errors: Corrupt for a syntax error, Unsupported for what is not supported,
+/// each with the position in characters.
+Result<RegexSyntax> parseEcmaPattern(std::string_view pattern);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_ECMAPATTERN_H

@@ -1,0 +1,84 @@
+//===- GrammarBuilder.h - makes grammars ------------------------*- C++ -*-===//
+//
+// The parts of a grammar are sequences of symbols. Choices and repetitions
+// become rules without a name, so that a sequence has no inner structure.
+//
+// Ownership: finish() moves everything into the grammar. Thread-safety: that of
+// a value type.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARBUILDER_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARBUILDER_H
+
+#include "formats/support/Status.h"
+#include "runtime/text/grammar/Grammar.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air::rt {
+
+using GrammarSymbol = GrammarElement; ///< never an End
+using GrammarSequence = std::vector<GrammarSymbol>;
+
+class GrammarBuilder {
+public:
+  static constexpr uint32_t kUnlimited = UINT32_MAX;
+  /// The largest count of a repetition other than kUnlimited.
+  static constexpr uint32_t kMostRepeats = 100'000;
+
+  /// Adds a rule without alternatives. `origin` says where the rule comes from,
+  /// and stands at the beginning of messages about it: "line 3, column 1: rule
+  /// 'item'".
+  uint32_t addRule(std::string origin);
+  void define(uint32_t rule, std::vector<GrammarSequence> alternatives);
+  bool isDefined(uint32_t rule) const { return rules[rule].isDefined; }
+
+  /// The origin of the rules without a name that are made from now on.
+  void setOrigin(std::string origin);
+
+  GrammarSymbol set(const CodePointSet &characters);
+  static GrammarSymbol rule(uint32_t index) {
+    return {GrammarElement::Rule, index};
+  }
+  /// `text` is valid UTF-8.
+  GrammarSequence text(std::string_view text);
+  GrammarSymbol choice(std::vector<GrammarSequence> alternatives);
+  /// `part`, `least` to `most` times. Both numbers are at most kMostRepeats, or
+  /// `most` is kUnlimited.
+  GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
+
+  /// Checks and orders the rules. Alternatives without texts are left out.
+  /// Errors, which begin with the origin of a rule: Corrupt if a rule is not
+  /// defined or is left-recursive, or if the root has no texts; Unsupported if
+  /// the grammar is too large.
+  Result<std::shared_ptr<const Grammar>> finish(uint32_t root) &&;
+
+private:
+  struct Rule {
+    uint32_t origin = 0;
+    bool isDefined = false;
+    std::vector<GrammarSequence> alternatives;
+  };
+  /// Whether the rule has an alternative of which all symbols have `property`.
+  std::vector<bool> closure(const std::vector<bool> &setHas,
+                            bool tokensHave) const;
+  void leaveOutEmpty(const std::vector<bool> &isProductive);
+  Result<std::vector<uint32_t>> ranks(const std::vector<bool> &nullable) const;
+  Status fail(uint32_t rule, const std::string &what) const;
+
+  std::vector<Rule> rules;
+  std::vector<std::string> origins = {"the grammar"};
+  uint32_t origin = 0;
+  std::vector<CodePointSet> sets;
+  /// The index of each set, found by its ranges.
+  std::map<std::vector<uint32_t>, uint32_t> setIndex;
+  uint64_t size = 0; ///< the number of symbols of all rules
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARBUILDER_H

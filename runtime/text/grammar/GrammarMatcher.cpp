@@ -1,0 +1,372 @@
+//===- GrammarMatcher.cpp - the tokens that a grammar allows ----*- C++ -*-===//
+#include "runtime/text/grammar/GrammarMatcher.h"
+
+#include "formats/support/Printable.h"
+#include "formats/support/Utf8.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace air::rt {
+
+void TokenMask::add(const TokenMask &other) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    words[i] |= other.words[i];
+  }
+}
+
+bool TokenMask::empty() const {
+  return std::ranges::all_of(words, [](uint64_t word) { return word == 0; });
+}
+
+GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar,
+                               const TokenTrie &vocabulary,
+                               std::vector<int32_t> endOfGeneration,
+                               GrammarStates::Limits limits)
+    : states(std::move(grammar), limits), trie(vocabulary),
+      endTokens(std::move(endOfGeneration)), current(states.start()),
+      united(vocabulary.size()), path(vocabulary.depth() + size_t{1}) {
+  prepareTrie();
+}
+
+void GrammarMatcher::prepareTrie() {
+  const CharacterClasses &classes = states.grammar().classes;
+  const std::vector<TokenTrie::Node> &nodes = trie.nodes();
+  // Incomplete characters that can become characters of the same classes are of
+  // one kind.
+  std::map<std::vector<uint32_t>, uint32_t> kinds;
+  for (const PartialCharacter &each : trie.partials()) {
+    std::vector<uint32_t> possible = classes.inRange(each.completions);
+    auto [found, isNew] = kinds.try_emplace(
+        possible, static_cast<uint32_t>(partialClasses.size()));
+    if (isNew) {
+      partialClasses.push_back(std::move(possible));
+    }
+    partialKind.push_back(found->second);
+  }
+  std::vector<uint32_t> uses(classes.count());
+  nodeClasses.resize(nodes.size());
+  for (size_t i = 1; i < nodes.size(); ++i) {
+    nodeClasses[i].edge = nodes[i].isPartial ? partialKind[nodes[i].symbol]
+                                             : classes.of(nodes[i].symbol);
+    uses[nodeClasses[i].edge] += nodes[i].isPartial ? 0 : 1;
+  }
+  // The classes of most characters get bits of their own.
+  std::vector<uint32_t> byUse(classes.count());
+  std::iota(byUse.begin(), byUse.end(), 0);
+  std::ranges::sort(byUse, [&](uint32_t a, uint32_t b) {
+    return uses[a] != uses[b] ? uses[a] > uses[b] : a < b;
+  });
+  classBit.resize(classes.count());
+  for (uint32_t i = 0; i < byUse.size(); ++i) {
+    classBit[byUse[i]] = static_cast<uint8_t>(std::min(i, kSharedBit));
+  }
+  commonClass = byUse[0];
+  // Children come after their parents, so a backward pass sees them first.
+  std::vector<uint32_t> parents(nodes.size());
+  std::vector<uint32_t> last(trie.depth() + size_t{1});
+  for (size_t i = 1; i < nodes.size(); ++i) {
+    parents[i] = last[nodes[i].depth - 1];
+    last[nodes[i].depth] = static_cast<uint32_t>(i);
+  }
+  for (size_t i = nodes.size(); i-- > 1;) {
+    uint64_t own = 0;
+    if (nodes[i].isPartial) {
+      for (uint32_t index : partialClasses[nodeClasses[i].edge]) {
+        own |= bitOf(index);
+      }
+    } else {
+      own = bitOf(nodeClasses[i].edge);
+    }
+    nodeClasses[parents[i]].usedBelow |= own | nodeClasses[i].usedBelow;
+  }
+}
+
+GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
+  // Follows the most common class through states that are not known yet. The
+  // longest subtrees that are worth leaving out have about this height.
+  constexpr size_t kLongestChain = 48;
+  std::vector<State> chain;
+  State at = state;
+  auto isKnown = [&](State each) {
+    return each < absorptions.size() &&
+           absorptions[each].length != kUnknownLength;
+  };
+  while (!isKnown(at) && chain.size() < kLongestChain) {
+    chain.push_back(at);
+    State next = states.step(at, commonClass);
+    if (next == GrammarStates::kDead || next == at) {
+      break;
+    }
+    at = next;
+  }
+  for (size_t i = chain.size(); i-- > 0;) {
+    State next = states.step(chain[i], commonClass);
+    Absorption found{0, 0};
+    if (next != GrammarStates::kDead) {
+      bool allShared = true;
+      for (uint32_t index = 0; index < classBit.size(); ++index) {
+        bool leadsThere = states.step(chain[i], index) == next;
+        allShared &= leadsThere || classBit[index] != kSharedBit;
+        if (leadsThere && classBit[index] != kSharedBit) {
+          found.classes |= bitOf(index);
+        }
+      }
+      found.classes |= allShared ? uint64_t{1} << kSharedBit : 0;
+      found.length = 1;
+      if (next == chain[i]) {
+        found.length = kAnyLength;
+      } else if (isKnown(next) &&
+                 (found.classes & ~absorptions[next].classes) == 0) {
+        found.length = std::min(absorptions[next].length + 1, kAnyLength);
+      }
+    }
+    if (chain[i] >= absorptions.size()) {
+      absorptions.resize(chain[i] + size_t{1});
+    }
+    absorptions[chain[i]] = found;
+  }
+  return absorptions[state];
+}
+
+bool GrammarMatcher::allowsPartial(State state, uint32_t kind) {
+  return std::ranges::any_of(partialClasses[kind], [&](uint32_t index) {
+    return states.step(state, index) != GrammarStates::kDead;
+  });
+}
+
+void GrammarMatcher::addRanks(uint32_t begin, uint32_t end) {
+  if (begin == end) {
+    return;
+  }
+  if (!ranges.empty() && ranges.back().second == begin) {
+    ranges.back().second = end;
+  } else {
+    ranges.emplace_back(begin, end);
+  }
+}
+
+void GrammarMatcher::walk(State from, TokenMask &mask) {
+  const std::vector<TokenTrie::Node> &nodes = trie.nodes();
+  ranges.clear();
+  path[0] = from;
+  auto end = static_cast<uint32_t>(nodes.size());
+  for (uint32_t i = 1; i < end;) {
+    const TokenTrie::Node &node = nodes[i];
+    State above = path[node.depth - 1];
+    if (node.isPartial) {
+      if (allowsPartial(above, nodeClasses[i].edge)) {
+        addRanks(node.firstRank, trie.endOfOwnRanks(i));
+      }
+      ++i;
+      continue;
+    }
+    State next = states.step(above, nodeClasses[i].edge);
+    if (next == GrammarStates::kDead) {
+      i = node.end;
+      continue;
+    }
+    if (node.end - i > 4) {
+      const Absorption absorption = absorptionOf(next);
+      if (node.height <= absorption.length &&
+          (nodeClasses[i].usedBelow & ~absorption.classes) == 0) {
+        addRanks(node.firstRank, trie.endOfRanks(i));
+        i = node.end;
+        continue;
+      }
+    }
+    addRanks(node.firstRank, trie.endOfOwnRanks(i));
+    path[node.depth] = next;
+    ++i;
+  }
+  const std::vector<int32_t> &ids = trie.idsByRank();
+  for (auto [first, last] : ranges) {
+    for (uint32_t rank = first; rank < last; ++rank) {
+      mask.add(ids[rank]);
+    }
+  }
+}
+
+const TokenMask &GrammarMatcher::maskOf(State state) {
+  auto known = masks.find(state);
+  if (known != masks.end()) {
+    return known->second;
+  }
+  if (masks.size() >= kMostMasks) {
+    masks.clear();
+  }
+  TokenMask &mask = masks.try_emplace(state, trie.size()).first->second;
+  walk(state, mask);
+  for (const GrammarStates::TokenChoice &choice : states.tokenChoices(state)) {
+    bool hadIt = choice.id < trie.size() && mask.contains(choice.id);
+    if (choice.others) {
+      for (int32_t id = 0; id < trie.size(); ++id) {
+        if (id != choice.id) {
+          mask.add(id);
+        }
+      }
+      if (choice.id < trie.size() && !hadIt) {
+        mask.remove(choice.id);
+      }
+    } else if (choice.id < trie.size()) {
+      mask.add(choice.id);
+    }
+  }
+  for (int32_t id : endTokens) {
+    if (states.isComplete(state)) {
+      mask.add(id);
+    } else {
+      mask.remove(id);
+    }
+  }
+  return mask;
+}
+
+GrammarMatcher::State GrammarMatcher::after(State from, std::string_view bytes,
+                                            std::string &rest) {
+  const CharacterClasses &classes = states.grammar().classes;
+  rest.clear();
+  while (!bytes.empty() && from != GrammarStates::kDead) {
+    Utf8Step step = decodeUtf8(bytes);
+    if (step.kind == Utf8Step::Ill) {
+      return GrammarStates::kDead;
+    }
+    if (step.kind == Utf8Step::Unfinished) {
+      rest = bytes;
+      for (uint32_t index : classes.inRange(completionsOf(bytes))) {
+        if (states.step(from, index) != GrammarStates::kDead) {
+          return from;
+        }
+      }
+      return GrammarStates::kDead;
+    }
+    from = states.step(from, classes.of(step.codePoint));
+    bytes.remove_prefix(step.length);
+  }
+  return from;
+}
+
+void GrammarMatcher::addContinuations(TokenMask &mask) {
+  std::string rest;
+  for (int32_t id : trie.continuations()) {
+    if (after(cut, pending + std::string(trie.piece(id)), rest) !=
+        GrammarStates::kDead) {
+      mask.add(id);
+    }
+  }
+}
+
+Result<const TokenMask *> GrammarMatcher::allowed() {
+  const TokenMask *mask = &maskOf(current);
+  if (cut != GrammarStates::kDead) {
+    united = *mask;
+    addContinuations(united);
+    mask = &united;
+  }
+  AIR_RETURN_IF_ERROR(states.status());
+  return mask;
+}
+
+void GrammarMatcher::keepStates() {
+  State kept[] = {current, cut};
+  if (states.compact(kept)) {
+    current = kept[0];
+    cut = kept[1];
+    masks.clear();
+    absorptions.clear();
+  }
+}
+
+bool GrammarMatcher::isEnd(int32_t id) const {
+  return std::ranges::find(endTokens, id) != endTokens.end();
+}
+
+GrammarMatcher::State GrammarMatcher::followText(std::string_view bytes,
+                                                 std::string &rest) {
+  return cut != GrammarStates::kDead
+             ? after(cut, pending + std::string(bytes), rest)
+             : after(current, bytes, rest);
+}
+
+GrammarMatcher::Next GrammarMatcher::follow(int32_t id) {
+  Next next;
+  next.asToken = states.stepToken(current, id);
+  std::string_view piece = trie.piece(id);
+  if (piece.empty()) {
+    return next;
+  }
+  // The current state is not inside a character, so only the other one can
+  // continue with the rest of a character.
+  bool continues = (static_cast<uint8_t>(piece[0]) & 0xc0U) == 0x80;
+  if (continues && cut != GrammarStates::kDead) {
+    next.asText = after(cut, pending + std::string(piece), next.rest);
+  } else if (!continues) {
+    next.asText = after(current, piece, next.rest);
+  }
+  return next;
+}
+
+bool GrammarMatcher::allows(int32_t id) {
+  if (id < 0 || id >= trie.size() || !states.status().isOk()) {
+    return false;
+  }
+  if (isEnd(id)) {
+    return isComplete();
+  }
+  Next next = follow(id);
+  return next.asToken != GrammarStates::kDead ||
+         next.asText != GrammarStates::kDead;
+}
+
+bool GrammarMatcher::allowsText(std::string_view bytes) {
+  std::string rest;
+  return followText(bytes, rest) != GrammarStates::kDead;
+}
+
+Status GrammarMatcher::accept(int32_t id) {
+  if (id < 0 || id >= trie.size()) {
+    return usageError("grammar: there is no token " + std::to_string(id));
+  }
+  if (isEnd(id)) {
+    return isComplete() ? Status::ok()
+                        : usageError("grammar: token " + std::to_string(id) +
+                                     " ends a text that is not complete");
+  }
+  Next next = follow(id);
+  AIR_RETURN_IF_ERROR(states.status());
+  if (next.asToken == GrammarStates::kDead &&
+      next.asText == GrammarStates::kDead) {
+    return usageError("grammar: token " + std::to_string(id) + " (" +
+                      inQuotes(trie.piece(id)) + ") is not allowed here");
+  }
+  bool isCut = !next.rest.empty();
+  current = isCut ? next.asToken : states.unite(next.asToken, next.asText);
+  cut = isCut ? next.asText : GrammarStates::kDead;
+  pending = std::move(next.rest);
+  keepStates();
+  return states.status();
+}
+
+Status GrammarMatcher::acceptText(std::string_view bytes) {
+  std::string rest;
+  State next = followText(bytes, rest);
+  AIR_RETURN_IF_ERROR(states.status());
+  if (next == GrammarStates::kDead) {
+    return usageError("grammar: the text " + inQuotes(bytes) +
+                      " is not allowed here");
+  }
+  current = rest.empty() ? next : GrammarStates::kDead;
+  cut = rest.empty() ? GrammarStates::kDead : next;
+  pending = std::move(rest);
+  keepStates();
+  return states.status();
+}
+
+void GrammarMatcher::reset() {
+  current = states.start();
+  cut = GrammarStates::kDead;
+  pending.clear();
+}
+
+} // namespace air::rt

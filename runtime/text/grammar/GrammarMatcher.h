@@ -1,0 +1,153 @@
+//===- GrammarMatcher.h - the tokens that a grammar allows ------*- C++ -*-===//
+//
+// Follows a text through a grammar, and says which tokens may come next. The
+// text may be cut inside a character.
+//
+// The tokens that a state allows are found by a walk through the trie of the
+// vocabulary, and kept for the next time. The walk leaves out subtrees whose
+// characters all lead back to the same state, as those inside a string do, and
+// subtrees of characters that are not allowed.
+//
+// Ownership: refers to the trie, which must outlive it. Thread-safety: use one
+// object per sequence, from one thread at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARMATCHER_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARMATCHER_H
+
+#include "runtime/text/grammar/GrammarStates.h"
+#include "runtime/text/grammar/TokenTrie.h"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace air::rt {
+
+/// A set of tokens, one bit for each.
+class TokenMask {
+public:
+  explicit TokenMask(int32_t tokens = 0) : words((tokens + 63) / 64) {}
+
+  bool contains(int32_t id) const {
+    return ((words[id / 64] >> (id % 64)) & 1) != 0;
+  }
+  void add(int32_t id) { words[id / 64] |= uint64_t{1} << (id % 64); }
+  void remove(int32_t id) { words[id / 64] &= ~(uint64_t{1} << (id % 64)); }
+  void add(const TokenMask &other);
+  bool empty() const;
+
+private:
+  std::vector<uint64_t> words;
+};
+
+class GrammarMatcher {
+public:
+  /// `endOfGeneration` are the tokens that end a text. They are allowed exactly
+  /// where the text may end.
+  GrammarMatcher(std::shared_ptr<const Grammar> grammar, const TokenTrie &trie,
+                 std::vector<int32_t> endOfGeneration,
+                 GrammarStates::Limits limits = {});
+
+  /// The tokens that may come next. The reference is valid until the next call
+  /// of another function. Errors: DoesNotFit if the text is too ambiguous or
+  /// nested too deeply.
+  Result<const TokenMask *> allowed();
+
+  /// Whether a token may come next. It is much cheaper than allowed(). False
+  /// after an error.
+  bool allows(int32_t id);
+
+  /// Whether the text can be continued with bytes that belong to no token.
+  bool allowsText(std::string_view bytes);
+
+  /// Continues the text with a token. Errors: Usage if it is not allowed;
+  /// DoesNotFit as for allowed().
+  Status accept(int32_t id);
+
+  /// Continues the text with bytes that belong to no token.
+  Status acceptText(std::string_view bytes);
+
+  /// Whether the text may end here.
+  bool isComplete() const { return states.isComplete(current); }
+
+  /// Begins a new text.
+  void reset();
+
+private:
+  using State = GrammarStates::State;
+  static constexpr size_t kMostMasks = 512;
+  static constexpr uint32_t kAnyLength = UINT16_MAX;
+  static constexpr uint32_t kUnknownLength = UINT32_MAX;
+  /// Classes have a bit each; those above share the last one.
+  static constexpr uint32_t kSharedBit = 63;
+
+  /// What the grammar says about a node of the trie.
+  struct NodeClasses {
+    uint32_t edge;      ///< the class of its character
+    uint64_t usedBelow; ///< the classes of the characters below it
+  };
+  /// From a state, all texts of up to `length` characters of the classes
+  /// `classes` can be continued.
+  struct Absorption {
+    uint64_t classes = 0;
+    uint32_t length = kUnknownLength;
+  };
+
+  /// Where a token leads as a token of the grammar, and as text.
+  struct Next {
+    State asToken = GrammarStates::kDead;
+    State asText = GrammarStates::kDead;
+    std::string rest; ///< the incomplete character at the end of the text
+  };
+
+  bool isEnd(int32_t id) const;
+  Next follow(int32_t id);
+  State followText(std::string_view bytes, std::string &rest);
+  void prepareTrie();
+  uint64_t bitOf(uint32_t characterClass) const {
+    return uint64_t{1} << classBit[characterClass];
+  }
+  Absorption absorptionOf(State state) {
+    return state < absorptions.size() &&
+                   absorptions[state].length != kUnknownLength
+               ? absorptions[state]
+               : computeAbsorption(state);
+  }
+  Absorption computeAbsorption(State state);
+  void walk(State from, TokenMask &mask);
+  void addRanks(uint32_t first, uint32_t last);
+  bool allowsPartial(State state, uint32_t partial);
+  /// The state after `bytes`, and the incomplete character at their end.
+  State after(State from, std::string_view bytes, std::string &rest);
+  void addContinuations(TokenMask &mask);
+  const TokenMask &maskOf(State state);
+  void keepStates();
+
+  GrammarStates states;
+  const TokenTrie &trie;
+  std::vector<int32_t> endTokens;
+  State current;
+  /// A text that ended inside a character is also at `cut`, and `pending` has
+  /// the bytes of the character.
+  State cut = GrammarStates::kDead;
+  std::string pending;
+
+  std::vector<NodeClasses> nodeClasses; ///< by node of the trie
+  std::vector<uint8_t> classBit;        ///< by class
+  uint32_t commonClass = 0; ///< the class of most characters of the trie
+  /// Per kind of partial character, the classes that it can become.
+  std::vector<std::vector<uint32_t>> partialClasses;
+  std::vector<uint32_t> partialKind; ///< by index of the trie's partials
+
+  std::vector<Absorption> absorptions; ///< by state
+  std::unordered_map<State, TokenMask> masks;
+  TokenMask united;
+  std::vector<State> path; ///< of walk(): the state at each depth
+  std::vector<std::pair<uint32_t, uint32_t>> ranges; ///< ranks that are allowed
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARMATCHER_H

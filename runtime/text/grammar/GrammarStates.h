@@ -1,0 +1,136 @@
+//===- GrammarStates.h - where a text can be in a grammar -------*- C++ -*-===//
+//
+// A state is the set of all positions in the grammar at which a text may be,
+// each with the rules to return to. It is a graph-structured stack (M. Tomita,
+// "Efficient parsing for natural language", 1985): a node is a position and a
+// set of nodes to return to, and equal nodes and sets exist only once. An
+// ambiguous grammar therefore has few nodes, though it has many stacks.
+//
+// Transitions are computed when they are first needed, and kept. Nothing here
+// recurses.
+//
+// Ownership: owns everything but the grammar. Thread-safety: use one object
+// from one thread at a time.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARSTATES_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARSTATES_H
+
+#include "formats/support/Status.h"
+#include "runtime/text/grammar/Grammar.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace air::rt {
+
+class GrammarStates {
+public:
+  using State = uint32_t;
+  /// The state without positions: the text cannot be continued.
+  static constexpr State kDead = 0;
+
+  struct Limits {
+    /// The most positions and returns in one set.
+    size_t setSize = 4096;
+    /// The most bytes of one state, with everything to which it leads back.
+    size_t bytes = size_t{64} << 20;
+  };
+
+  GrammarStates(std::shared_ptr<const Grammar> grammar, Limits limits);
+
+  const Grammar &grammar() const { return *source; }
+  State start() const { return first; }
+
+  /// The state after a character of a class.
+  State step(State from, uint32_t characterClass) {
+    State known = rows[rowOf(from) + characterClass];
+    return known != kUnknown ? known : computeStep(from, characterClass);
+  }
+  /// The state after a token, if the grammar has tokens at `from`.
+  State stepToken(State from, int32_t id);
+  /// The state of a text that may be in either state.
+  State unite(State a, State b);
+
+  /// Whether the text may end.
+  bool isComplete(State state) const;
+
+  /// The tokens that may follow as tokens: for each, its id, and whether all
+  /// others may follow instead.
+  struct TokenChoice {
+    int32_t id;
+    bool others;
+  };
+  std::vector<TokenChoice> tokenChoices(State state) const;
+
+  /// Errors: DoesNotFit once a limit was exceeded. All results are kDead then.
+  Status status() const;
+
+  /// Forgets all states but `kept`, if they have become too many, and returns
+  /// whether it did. `kept` are then the new names of the same states.
+  bool compact(std::span<State> kept);
+
+private:
+  static constexpr uint32_t kUnknown = UINT32_MAX;
+  static constexpr uint32_t kNoRow = UINT32_MAX;
+  static constexpr uint32_t kBottom = 0; ///< the node below the root rule
+
+  struct Node {
+    uint32_t position;
+    uint32_t parents; ///< set
+  };
+  struct Set {
+    uint32_t first; ///< index into `members`
+    uint32_t size;
+    uint32_t row = kNoRow;
+  };
+  struct Item {
+    uint32_t position;
+    uint32_t parents;
+    auto operator<=>(const Item &) const = default;
+  };
+
+  size_t rowOf(State state) {
+    return sets[state].row != kNoRow ? sets[state].row : addRow(state);
+  }
+  size_t addRow(State state);
+  State computeStep(State from, uint32_t characterClass);
+  std::span<const uint32_t> membersOf(uint32_t set) const {
+    return {members.data() + sets[set].first, sets[set].size};
+  }
+  uint32_t nodeOf(uint32_t position, uint32_t parents);
+  uint32_t setOf(std::vector<uint32_t> &nodes); ///< `nodes` are ascending
+  uint32_t setOfOne(uint32_t node);
+  uint32_t uniteSets(uint32_t a, uint32_t b);
+  /// The state of the positions `items` after all returns and calls.
+  State close(std::vector<Item> items);
+  void returnFrom(std::vector<Item> &items, bool &ends);
+  void call(uint32_t rule, uint32_t position, uint32_t parents);
+  State toState(std::vector<Item> &terminals, bool ends);
+  void reset();
+  size_t bytes() const;
+
+  std::shared_ptr<const Grammar> source;
+  Limits limits;
+  State first = kDead;
+  bool tooAmbiguous = false;
+  bool tooLarge = false;
+  std::vector<Node> nodes;
+  std::vector<Set> sets;
+  std::vector<uint32_t> members;
+  std::vector<State> rows; ///< per state in use: the state after each class
+  std::vector<uint32_t> nodeTable; ///< hash tables, with open addressing
+  std::vector<uint32_t> setTable;
+  /// The order in which nodes and sets were made: twice the index, and 1 more
+  /// for a set.
+  std::vector<uint32_t> made;
+  std::vector<uint32_t> callers;  ///< per rule: where its callers continue
+  std::vector<uint32_t> toExpand; ///< a heap of called rules
+  std::vector<uint32_t> scratch;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_GRAMMARSTATES_H

@@ -1,0 +1,295 @@
+//===- JsonSchema.cpp - a grammar of the JSON of a schema -------*- C++ -*-===//
+#include "runtime/text/grammar/JsonSchema.h"
+
+#include "runtime/text/grammar/SchemaDocument.h"
+#include "runtime/text/grammar/SchemaNumbers.h"
+#include "runtime/text/grammar/SchemaShape.h"
+#include "runtime/text/grammar/SchemaStrings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace air::rt {
+namespace {
+
+constexpr size_t kMostRules = 200'000;
+
+/// The largest integer below which a double has no fraction lost.
+constexpr double kMostExactInteger = 9007199254740992.0;
+
+void append(GrammarSequence &to, const GrammarSequence &more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+std::string compactText(const SchemaJson &value) {
+  if (value.is_number_float()) {
+    auto number = value.get<double>();
+    if (std::trunc(number) == number && std::abs(number) < kMostExactInteger) {
+      return std::to_string(static_cast<int64_t>(number));
+    }
+  }
+  return value.dump();
+}
+
+class Compiler {
+public:
+  explicit Compiler(const SchemaDocument &source)
+      : document(source), strings(builder) {}
+  Result<std::shared_ptr<const Grammar>> compile();
+
+private:
+  using Options = std::vector<GrammarSequence>;
+
+  GrammarSymbol valueOf(SchemaList schemas);
+  Status define(uint32_t rule, const SchemaList &schemas);
+  Status addShape(const SchemaShape &shape, Options &options);
+  Result<GrammarSequence> stringOf(const SchemaShape &shape);
+  GrammarSequence arrayOf(const SchemaShape &shape);
+  GrammarSequence objectOf(const SchemaShape &shape);
+  GrammarSymbol space();
+  /// `text`, and space after it.
+  GrammarSequence mark(const char *text);
+  GrammarSequence comma() { return mark(","); }
+  GrammarSequence inBrackets(const char *open, GrammarSequence inner,
+                             bool mayBeEmpty, const char *close);
+
+  const SchemaDocument &document;
+  GrammarBuilder builder;
+  SchemaStrings strings;
+  /// The rule of each list of schemas that hold together.
+  std::map<SchemaList, uint32_t> rules;
+  std::vector<std::pair<uint32_t, SchemaList>> open; ///< not defined yet
+  std::optional<GrammarSymbol> spaceSymbol;
+};
+
+GrammarSymbol Compiler::space() {
+  if (!spaceSymbol) {
+    GrammarSymbol blank = builder.set(CodePointSet({{' ', ' '}, {'\t', '\t'}}));
+    GrammarSequence line = builder.text("\n");
+    append(line, builder.repeat({blank}, 0, 20));
+    spaceSymbol = builder.choice({{}, builder.text(" "), std::move(line)});
+  }
+  return *spaceSymbol;
+}
+
+GrammarSequence Compiler::mark(const char *text) {
+  GrammarSequence all = builder.text(text);
+  all.push_back(space());
+  return all;
+}
+
+GrammarSequence Compiler::inBrackets(const char *opening, GrammarSequence inner,
+                                     bool mayBeEmpty, const char *closing) {
+  Options options;
+  GrammarSequence filled = {space()};
+  append(filled, inner);
+  filled.push_back(space());
+  options.push_back(std::move(filled));
+  if (mayBeEmpty) {
+    options.push_back({space()});
+  }
+  GrammarSequence all = builder.text(opening);
+  all.push_back(builder.choice(std::move(options)));
+  append(all, builder.text(closing));
+  return all;
+}
+
+GrammarSymbol Compiler::valueOf(SchemaList schemas) {
+  SchemaList unique;
+  for (const SchemaJson *schema : schemas) {
+    if (std::ranges::find(unique, schema) == unique.end()) {
+      unique.push_back(schema);
+    }
+  }
+  schemas = std::move(unique);
+  auto [found, isNew] = rules.try_emplace(schemas, 0);
+  if (isNew) {
+    found->second = builder.addRule(
+        schemas.empty() ? "any value" : document.placeOf(*schemas[0]));
+    open.emplace_back(found->second, std::move(schemas));
+  }
+  return GrammarBuilder::rule(found->second);
+}
+
+Result<GrammarSequence> Compiler::stringOf(const SchemaShape &shape) {
+  if (shape.patterns.empty()) {
+    return strings.ofLength(shape.minLength, shape.maxLength);
+  }
+  const SchemaJson &first = *shape.patterns[0];
+  if (shape.patterns.size() > 1 || shape.minLength > 0 ||
+      shape.maxLength != SchemaShape::kUnlimited) {
+    return document.unsupported(first, "only one of pattern and format is "
+                                       "supported for a string, and no "
+                                       "minLength or maxLength with it");
+  }
+  std::string text = first.get<std::string>();
+  // A format's name is not an expression that anyone would write as a pattern
+  // of its own, but which of the two it is shows in its place.
+  bool isFormat = document.placeOf(first).ends_with("/format'");
+  const char *known = isFormat ? SchemaStrings::patternOfFormat(text) : nullptr;
+  Result<GrammarSequence> made =
+      strings.matching(known != nullptr ? known : text);
+  return made.isOk() ? made
+                     : made.status().withContext(document.placeOf(first));
+}
+
+GrammarSequence Compiler::arrayOf(const SchemaShape &shape) {
+  // The items that have schemas of their own, or must be there.
+  size_t fixed = 0;
+  for (const SchemaShape::Items &items : shape.items) {
+    if (items.prefix != nullptr) {
+      fixed = std::max(fixed, items.prefix->size());
+    }
+  }
+  fixed = std::min<size_t>(std::max<size_t>(fixed, 1), shape.maxItems);
+  // From the end to the beginning: what follows the first `fixed` items.
+  auto count = static_cast<uint32_t>(fixed);
+  GrammarSequence next = comma();
+  next.push_back(valueOf(schemasOfItem(shape, fixed)));
+  bool limited = shape.maxItems != SchemaShape::kUnlimited;
+  GrammarSequence rest = builder.repeat(
+      std::move(next), shape.minItems > count ? shape.minItems - count : 0,
+      limited ? shape.maxItems - count : GrammarBuilder::kUnlimited);
+  if (fixed == 0) {
+    return inBrackets("[", {builder.choice({})}, true, "]");
+  }
+  for (size_t i = fixed; i-- > 0;) {
+    GrammarSequence item = i > 0 ? comma() : GrammarSequence();
+    item.push_back(valueOf(schemasOfItem(shape, i)));
+    append(item, rest);
+    bool maybe = i > 0 && i >= shape.minItems;
+    rest = maybe ? GrammarSequence{builder.choice({std::move(item), {}})}
+                 : std::move(item);
+  }
+  return inBrackets("[", std::move(rest), shape.minItems == 0, "]");
+}
+
+GrammarSequence Compiler::objectOf(const SchemaShape &shape) {
+  // The named properties in the order of the schema, and then those that are
+  // only required.
+  std::vector<std::string> names;
+  auto addName = [&](const std::string &name) {
+    if (std::ranges::find(names, name) == names.end()) {
+      names.push_back(name);
+    }
+  };
+  for (const SchemaShape::Properties &properties : shape.properties) {
+    if (properties.named != nullptr) {
+      for (const auto &[name, schema] : properties.named->items()) {
+        addName(name);
+      }
+    }
+  }
+  for (const std::string &name : shape.required) {
+    addName(name);
+  }
+  GrammarSequence colon = mark(":");
+  SchemaList others = schemasOfProperty(shape, nullptr);
+  bool closed = std::ranges::any_of(others, [](const SchemaJson *schema) {
+    return schema->is_boolean() && !schema->get<bool>();
+  });
+  // What may follow when there are no more named properties: after the opening
+  // brace, and after another property.
+  GrammarSequence afterOther;
+  GrammarSequence first = {builder.choice({})};
+  if (!closed) {
+    GrammarSequence other = {strings.otherThan(names)};
+    append(other, colon);
+    other.push_back(valueOf(others));
+    GrammarSequence more = comma();
+    append(more, other);
+    afterOther = builder.repeat(std::move(more), 0, GrammarBuilder::kUnlimited);
+    append(other, afterOther);
+    first = {builder.choice({std::move(other)})};
+  }
+  for (size_t i = names.size(); i-- > 0;) {
+    bool isRequired =
+        std::ranges::find(shape.required, names[i]) != shape.required.end();
+    GrammarSequence property = builder.text(SchemaJson(names[i]).dump());
+    append(property, colon);
+    property.push_back(valueOf(schemasOfProperty(shape, &names[i])));
+    GrammarSequence begin = property;
+    append(begin, afterOther);
+    first = isRequired ? std::move(begin)
+                       : GrammarSequence{builder.choice(
+                             {std::move(begin), std::move(first)})};
+    GrammarSequence later = comma();
+    append(later, property);
+    if (!isRequired) {
+      later = builder.repeat(std::move(later), 0, 1);
+    }
+    append(later, afterOther);
+    // One symbol, so that the sequences do not grow.
+    afterOther = {builder.choice({std::move(later)})};
+  }
+  return inBrackets("{", std::move(first), shape.required.empty(), "}");
+}
+
+Status Compiler::addShape(const SchemaShape &shape, Options &options) {
+  if (shape.values) {
+    for (const SchemaJson *value : *shape.values) {
+      options.push_back(builder.text(compactText(*value)));
+    }
+    return Status::ok();
+  }
+  auto has = [&](SchemaShape::Type type) { return (shape.types & type) != 0; };
+  if (has(SchemaShape::Null)) {
+    options.push_back(builder.text("null"));
+  }
+  if (has(SchemaShape::Boolean)) {
+    options.push_back(builder.text("true"));
+    options.push_back(builder.text("false"));
+  }
+  if (has(SchemaShape::Number)) {
+    options.push_back(
+        {numbersBetween(builder, shape.integers, shape.least, shape.most)});
+  }
+  if (has(SchemaShape::String)) {
+    AIR_ASSIGN_OR_RETURN(GrammarSequence text, stringOf(shape));
+    options.push_back(std::move(text));
+  }
+  if (has(SchemaShape::Array)) {
+    options.push_back(arrayOf(shape));
+  }
+  if (has(SchemaShape::Object)) {
+    options.push_back(objectOf(shape));
+  }
+  return Status::ok();
+}
+
+Status Compiler::define(uint32_t rule, const SchemaList &schemas) {
+  builder.setOrigin(schemas.empty() ? "any value"
+                                    : document.placeOf(*schemas[0]));
+  AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> shapes,
+                       shapesOf(document, schemas));
+  Options options;
+  for (const SchemaShape &shape : shapes) {
+    AIR_RETURN_IF_ERROR(addShape(shape, options));
+  }
+  builder.define(rule, std::move(options));
+  return Status::ok();
+}
+
+Result<std::shared_ptr<const Grammar>> Compiler::compile() {
+  uint32_t root = valueOf({&document.root()}).value;
+  while (!open.empty()) {
+    auto [rule, schemas] = std::move(open.back());
+    open.pop_back();
+    AIR_RETURN_IF_ERROR(define(rule, schemas));
+    if (rules.size() > kMostRules) {
+      return document.unsupported(document.root(),
+                                  "has too many combinations of schemas");
+    }
+  }
+  return std::move(builder).finish(root);
+}
+
+} // namespace
+
+Result<std::shared_ptr<const Grammar>> grammarOfSchema(std::string_view text) {
+  AIR_ASSIGN_OR_RETURN(SchemaDocument document, SchemaDocument::parse(text));
+  return Compiler(document).compile();
+}
+
+} // namespace air::rt

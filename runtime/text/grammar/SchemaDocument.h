@@ -1,0 +1,47 @@
+//===- SchemaDocument.h - the JSON of a schema, with places -----*- C++ -*-===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMADOCUMENT_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMADOCUMENT_H
+
+#include "formats/support/Status.h"
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace air::rt {
+
+using SchemaJson = nlohmann::ordered_json;
+
+/// Thread-safety: immutable. References to values are valid as long as the
+/// document.
+class SchemaDocument {
+public:
+  /// Errors: Corrupt if the text is not JSON, is nested too deeply, or has an
+  /// object with two equal keys.
+  static Result<SchemaDocument> parse(std::string_view text);
+
+  const SchemaJson &root() const { return *json; }
+  /// "the schema", or "the schema at '/POINTER'".
+  std::string placeOf(const SchemaJson &value) const;
+
+  Status corrupt(const SchemaJson &where, const std::string &what) const {
+    return corruptError(placeOf(where) + ": " + what);
+  }
+  Status unsupported(const SchemaJson &where, const std::string &what) const {
+    return unsupportedError(placeOf(where) + ": " + what);
+  }
+
+  /// The value to which the `$ref` `reference` points. Errors: Corrupt if there
+  /// is none, Unsupported if it is in another document.
+  Result<const SchemaJson *> resolve(const SchemaJson &reference) const;
+
+private:
+  std::unique_ptr<SchemaJson> json;
+  std::unordered_map<const SchemaJson *, std::string> pointers;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMADOCUMENT_H

@@ -1,0 +1,73 @@
+//===- SchemaShape.h - what a schema says about a value ---------*- C++ -*-===//
+//
+// A list of schemas that hold together is a list of shapes, of which at least
+// one holds. A shape is a conjunction of keywords; anyOf, oneOf and types have
+// become several shapes, and $ref and allOf are resolved. The schemas of
+// properties and items stay references, so that recursive schemas are finite.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASHAPE_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASHAPE_H
+
+#include "runtime/text/grammar/SchemaDocument.h"
+#include "runtime/text/grammar/SchemaNumbers.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace air::rt {
+
+using SchemaList = std::vector<const SchemaJson *>;
+
+struct SchemaShape {
+  enum Type : uint8_t {
+    Null = 1,
+    Boolean = 2,
+    Number = 4,
+    String = 8,
+    Array = 16,
+    Object = 32,
+  };
+  static constexpr uint32_t kUnlimited = GrammarBuilder::kUnlimited;
+
+  /// One schema's prefixItems and items; null stands for any value.
+  struct Items {
+    const SchemaJson *prefix = nullptr;
+    const SchemaJson *rest = nullptr;
+  };
+  /// One schema's properties and additionalProperties.
+  struct Properties {
+    const SchemaJson *named = nullptr;
+    const SchemaJson *others = nullptr;
+  };
+
+  uint8_t types = Null | Boolean | Number | String | Array | Object;
+  bool integers = false; ///< numbers are integers
+  /// If set, the value is one of these, all of which fulfil the rest.
+  std::optional<SchemaList> values;
+  std::optional<NumberBound> least;
+  std::optional<NumberBound> most;
+  uint32_t minLength = 0;
+  uint32_t maxLength = kUnlimited;
+  SchemaList patterns; ///< the values of `pattern` and `format`
+  uint32_t minItems = 0;
+  uint32_t maxItems = kUnlimited;
+  std::vector<Items> items;
+  std::vector<Properties> properties;
+  std::vector<std::string> required;
+};
+
+/// The shapes of `schemas` together. Shapes that no value has are left out.
+/// Errors: as for grammarOfSchema().
+Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
+                                          const SchemaList &schemas);
+
+/// The schemas of the item with an index.
+SchemaList schemasOfItem(const SchemaShape &shape, size_t index);
+/// The schemas of a property; of one that is not named if `name` is null.
+SchemaList schemasOfProperty(const SchemaShape &shape, const std::string *name);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASHAPE_H

@@ -1,0 +1,86 @@
+//===- TokenTrie.h - the pieces of a vocabulary as a tree -------*- C++ -*-===//
+//
+// A trie over characters. A piece may end with an incomplete character, which
+// is a leaf of its own kind. Pieces that begin with the rest of a character, or
+// contain bytes that are not UTF-8, are not in the trie.
+//
+// Ownership: owns copies of the pieces. Thread-safety: immutable.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_TOKENTRIE_H
+#define AIRPACK_RUNTIME_TEXT_GRAMMAR_TOKENTRIE_H
+
+#include "formats/text/unicode/CodePointSet.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air::rt {
+
+/// An incomplete character: 1 to 3 bytes that begin one.
+struct PartialCharacter {
+  std::string bytes;
+  CodePointRange completions; ///< the characters that it can become
+};
+
+/// What `bytes`, which begin a character, can become.
+CodePointRange completionsOf(std::string_view bytes);
+
+class TokenTrie {
+public:
+  /// A node. The nodes are in preorder.
+  struct Node {
+    /// A character, or the index of a partial character if `isPartial`.
+    uint32_t symbol;
+    uint32_t end;       ///< the index after the last node of the subtree
+    uint32_t firstRank; ///< the rank of the first token of the subtree
+    uint16_t depth;     ///< characters up to and including this one
+    uint16_t height;    ///< characters below this one, at most
+    bool isPartial;
+  };
+
+  /// `pieceOf` returns the bytes of each of the tokens 0 to `tokens` - 1. A
+  /// token whose bytes are empty is in no text.
+  TokenTrie(int32_t tokens,
+            const std::function<std::string_view(int32_t)> &pieceOf);
+
+  int32_t size() const { return static_cast<int32_t>(starts.size() - 1); }
+  std::string_view piece(int32_t id) const {
+    return {arena.data() + starts[id], starts[id + 1] - starts[id]};
+  }
+
+  /// The root comes first; it stands for the empty piece.
+  const std::vector<Node> &nodes() const { return tree; }
+  /// The tokens by rank, which is their order in the trie. Tokens of the same
+  /// node have consecutive ranks.
+  const std::vector<int32_t> &idsByRank() const { return ranked; }
+  /// The tokens of node i have the ranks from its firstRank up to this one.
+  uint32_t endOfOwnRanks(size_t node) const {
+    return node + 1 < tree.size() ? tree[node + 1].firstRank
+                                  : static_cast<uint32_t>(ranked.size());
+  }
+  uint32_t endOfRanks(size_t node) const {
+    return tree[node].end < tree.size() ? tree[tree[node].end].firstRank
+                                        : static_cast<uint32_t>(ranked.size());
+  }
+  const std::vector<PartialCharacter> &partials() const { return partial; }
+  /// The tokens that begin with the rest of a character.
+  const std::vector<int32_t> &continuations() const { return rests; }
+  uint16_t depth() const { return deepest; }
+
+private:
+  std::string arena;
+  std::vector<size_t> starts = {0};
+  std::vector<Node> tree;
+  std::vector<int32_t> ranked;
+  std::vector<PartialCharacter> partial;
+  std::vector<int32_t> rests;
+  uint16_t deepest = 0;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_GRAMMAR_TOKENTRIE_H
