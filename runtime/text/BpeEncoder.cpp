@@ -5,7 +5,7 @@
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
-#include "runtime/text/Nfc.h"
+#include "formats/text/unicode/Normalize.h"
 
 #include <algorithm>
 #include <span>
@@ -300,7 +300,7 @@ void BpeEncoder::encode(std::string_view text,
   }
   std::string composed;
   if (composes() && !isPlainlyNfc(text)) {
-    composed = toNfc(text);
+    composed = normalized(text, NormalForm::C);
     text = composed;
     repaired = {};
   }
