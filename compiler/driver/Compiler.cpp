@@ -62,7 +62,8 @@ private:
 /// Returns the size of the vocabulary in the plan's metadata.
 uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
   uint64_t bytes = tokenizer.scores.size() * sizeof(float) +
-                   tokenizer.types.size() + tokenizer.chatTemplate.size();
+                   tokenizer.types.size() + tokenizer.chatTemplate.size() +
+                   tokenizer.charsmap.size();
   for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
     for (const std::string &text : *list) {
       bytes += text.size() + sizeof(uint32_t); // the text, and its end offset

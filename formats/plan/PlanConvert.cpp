@@ -125,6 +125,9 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
   record->add_space_prefix = data.addSpacePrefix;
   record->remove_extra_whitespaces = data.removeExtraWhitespaces;
   record->chat_template = data.chatTemplate;
+  record->lowercase = data.lowercase;
+  record->strip_accents = data.stripAccents;
+  record->charsmap.assign(data.charsmap.begin(), data.charsmap.end());
   return record;
 }
 
@@ -147,6 +150,11 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
   data.addSpacePrefix = record.add_space_prefix();
   data.removeExtraWhitespaces = record.remove_extra_whitespaces();
   data.chatTemplate = text(record.chat_template());
+  data.lowercase = record.lowercase();
+  data.stripAccents = record.strip_accents();
+  if (record.charsmap() != nullptr) {
+    data.charsmap.assign(record.charsmap()->begin(), record.charsmap()->end());
+  }
   return data;
 }
 

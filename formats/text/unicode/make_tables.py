@@ -61,11 +61,18 @@ def canonical_cases():
     return out
 
 
+def lower_cases():
+    """Returns the assigned characters that the tokenizers library puts into lower case."""
+    lower = tokenizers.normalizers.Lowercase().normalize_str
+    return [(c, ord(lower(chr(c))[0])) for c in ALL
+            if lower(chr(c)) != chr(c) and unicodedata2.category(chr(c)) != "Cn"]
+
+
 def runs_of_cases(pairs):
-    """Joins pairs to runs (first, count, step, distance to the canonical one)."""
+    """Joins pairs to runs (first, count, step, difference of the two)."""
     out = []
-    for c, canonical in pairs:
-        distance = c - canonical
+    for c, other in pairs:
+        distance = c - other
         if out:
             first, count, step, same = out[-1]
             last = first + (count - 1) * step
@@ -171,6 +178,8 @@ def main():
                   range_rows(matches(rf"\p{{Script={script}}}")), "};"]
     parts += ["constexpr CaseRun kCaseRuns[] = {",
               rows(f"{{{a:#x}, {n}, {s}, {d}}}" for a, n, s, d in runs_of_cases(canonical_cases())),
+              "};", "constexpr LowerRun kLowerRuns[] = {",
+              rows(f"{{{a:#x}, {n}, {s}, {-d}}}" for a, n, s, d in runs_of_cases(lower_cases())),
               "};", "// clang-format on", ""]
     with open(os.path.join(HERE, "UnicodeTables.inc"), "w", encoding="ascii") as out:
         out.write("\n".join(parts))

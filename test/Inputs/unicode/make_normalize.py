@@ -5,7 +5,9 @@
 `digests` has, for each form, the FNV-1a hash (64 bits) of the normalized texts of
 all code points but the surrogates: each alone, and each followed by U+0307 and
 U+0323, all as one sequence of bytes of UTF-8. `cases` has random texts, and after
-each its forms D, C, KD and KC.
+each its forms D, C, KD and KC. `lower` has, for each character that Python's
+str.lower() changes to one other, the distance from the previous such character and
+that to its lower case. Python 3.11 knows Unicode 14.
 """
 
 import json
@@ -42,10 +44,20 @@ def cases():
     return out
 
 
+def lower():
+    out, last = [], 0
+    for c in ALL:
+        if c.lower() != c and len(c.lower()) == 1:
+            out += [ord(c) - last, ord(c.lower()) - ord(c)]
+            last = ord(c)
+    return out
+
+
 def main():
     assert unicodedata2.unidata_version == "16.0.0"
     with open(os.path.join(HERE, "normalize.json"), "w", encoding="utf-8") as out:
         out.write('{"digests": ' + json.dumps({form: digest(form) for form in FORMS}))
+        out.write(',\n"lower": ' + json.dumps(lower(), separators=(",", ":")))
         out.write(',\n"cases": [\n')
         out.write(",\n".join(json.dumps(each, ensure_ascii=False) for each in cases()) + "]}\n")
 

@@ -386,6 +386,8 @@ TEST(PlanConvert, TokenizersComeBack) {
   data.addSpacePrefix = false;
   data.removeExtraWhitespaces = true;
   data.chatTemplate = "{% if x %}";
+  data.lowercase = true;
+  data.charsmap = std::string("\4\0\xFF", 3);
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(plan::Tokenizer::Pack(builder, toPlan(data).get()));
   const TokenizerData back = fromPlan(
@@ -407,6 +409,9 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_FALSE(back.addSpacePrefix);
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
+  EXPECT_TRUE(back.lowercase);
+  EXPECT_FALSE(back.stripAccents);
+  EXPECT_EQ(back.charsmap, data.charsmap);
 }
 
 TEST(PlanConvert, MachinesComeBack) {

@@ -186,20 +186,18 @@ class VocabularyFolderTest : public testing::TestWithParam<const char *> {};
 TEST_P(VocabularyFolderTest, All) {
   const char *folder = std::getenv("AIR_VOCABULARIES");
   if (folder == nullptr || *folder == '\0') {
-    GTEST_SKIP() << "AIR_VOCABULARIES is not set: llama.cpp's vocabularies are "
-                    "not at hand";
+    GTEST_SKIP() << kNoVocabularies;
   }
   std::string path =
       std::string(folder) + "/ggml-vocab-" + fileName(GetParam()) + ".gguf";
   checkPublished(path, path + ".inp", path + ".out");
 }
 
-INSTANTIATE_TEST_SUITE_P(LlamaCpp, VocabularyFolderTest,
-                         testing::Values("command_r", "deepseek_coder",
-                                         "deepseek_llm", "falcon", "gemma_4",
-                                         "gpt_2", "llama_bpe", "llama_spm",
-                                         "mpt", "phi_3", "qwen2", "qwen35",
-                                         "refact", "starcoder"),
-                         [](const auto &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(
+    LlamaCpp, VocabularyFolderTest,
+    testing::Values("bert_bge", "command_r", "deepseek_coder", "deepseek_llm",
+                    "falcon", "gemma_4", "gpt_2", "llama_bpe", "llama_spm",
+                    "mpt", "phi_3", "qwen2", "qwen35", "refact", "starcoder"),
+    [](const auto &info) { return info.param; });
 
 } // namespace

@@ -7,9 +7,11 @@
 #include "formats/text/unicode/Normalize.h"
 
 #include "formats/support/Utf8.h"
+#include "formats/text/unicode/Unicode.h"
 
 #include <fstream>
 #include <gtest/gtest.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 using namespace air;
@@ -70,6 +72,32 @@ TEST(NormalizeTest, RandomTexts) {
     }
     EXPECT_EQ(normalized(all, kForms[form]), expected);
   }
+}
+
+TEST(LowerCaseTest, EveryCodePoint) {
+  json lower = vectors()["lower"];
+  ASSERT_GT(lower.size(), 2U * 1300);
+  std::map<uint32_t, uint32_t> expected;
+  uint32_t at = 0;
+  for (size_t i = 0; i + 1 < lower.size(); i += 2) {
+    at += lower[i].get<uint32_t>();
+    expected[at] = at + static_cast<uint32_t>(lower[i + 1].get<int32_t>());
+  }
+  uint32_t newer = 0;
+  for (uint32_t c = 0; c <= 0x10ffff; ++c) {
+    if (expected.contains(c)) {
+      EXPECT_EQ(lowerCase(c), expected[c]) << c;
+    } else if (lowerCase(c) != c) {
+      ++newer;
+      // These lower case letters are of Unicode 16 (Latin, Garay), or have no
+      // counterpart of one character in full mappings.
+      EXPECT_TRUE(c == kCapitalIWithDot || (c >= 0xa7cb && c <= 0xa7dc) ||
+                  c == 0x1c89 || (c >= 0x10d50 && c <= 0x10d65))
+          << c;
+    }
+  }
+  EXPECT_EQ(lowerCase(kCapitalIWithDot), uint32_t{'i'});
+  EXPECT_EQ(newer, 28U);
 }
 
 TEST(NormalizeTest, IllFormedBytesStay) {
