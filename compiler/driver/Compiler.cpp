@@ -63,7 +63,8 @@ private:
 /// Returns the size of the vocabulary in the plan's metadata.
 uint64_t vocabularyBytes(const TokenizerData &tokenizer) {
   uint64_t bytes = tokenizer.scores.size() * sizeof(float) +
-                   tokenizer.types.size() + tokenizer.chatTemplate.size();
+                   tokenizer.types.size() + tokenizer.chatTemplate.size() +
+                   tokenizer.charsmap.size();
   for (const auto *list : {&tokenizer.tokens, &tokenizer.merges}) {
     for (const std::string &text : *list) {
       // The plan stores each text and a 32-bit offset of its end.

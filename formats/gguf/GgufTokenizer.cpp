@@ -20,11 +20,37 @@ namespace air {
 
 namespace {
 
-/// True if the texts of a byte-level BPE vocabulary with this pre-tokenizer
-/// (tokenizer.ggml.pre) start with BOS unless the file says otherwise.
-bool addsBosByDefault(const std::string &pre) {
-  const PreTokenizerRules *rules = preTokenizerRules(pre);
-  return rules != nullptr && rules->addsBos;
+/// True if the texts of this vocabulary start with BOS unless the file says
+/// otherwise. With byte-level BPE, the pre-tokenizer implies it.
+bool addsBosByDefault(const TokenizerData &data) {
+  if (data.kind == TokenizerKind::Bpe) {
+    const PreTokenizerRules *rules = preTokenizerRules(data.pre);
+    return rules != nullptr && rules->addsBos;
+  }
+  return data.kind == TokenizerKind::Spm ||
+         data.kind == TokenizerKind::WordPiece;
+}
+
+struct Model {
+  std::string_view name; ///< tokenizer.ggml.model
+  TokenizerKind kind;
+  std::string_view what;
+};
+constexpr Model kModels[] = {{"llama", TokenizerKind::Spm, "SentencePiece"},
+                             {"gpt2", TokenizerKind::Bpe, "byte-level BPE"},
+                             {"gemma4", TokenizerKind::Bpe, "BPE"},
+                             {"t5", TokenizerKind::Unigram, "Unigram"},
+                             {"bert", TokenizerKind::WordPiece, "WordPiece"},
+                             {"rwkv", TokenizerKind::Rwkv, "RWKV World"}};
+
+/// "'llama' (SentencePiece), ...", for messages.
+std::string modelList() {
+  std::string list;
+  for (const Model &model : kModels) {
+    list += (list.empty() ? "" : ", ") + inQuotes(model.name) + " (" +
+            std::string(model.what) + ")";
+  }
+  return list;
 }
 
 const char *const kPrefix = "tokenizer.ggml.";
@@ -66,6 +92,11 @@ private:
   Status readTypes();
   Status readScores();
   Status readMerges();
+  /// Reads the charsmap of a Unigram vocabulary: the bytes of an array of
+  /// integers.
+  Status readCharsmap();
+  /// Reads what only some kinds of vocabularies have.
+  Status readAlgorithm();
   Status readSpecials();
   Status readFlags();
   Status readTemplates();
@@ -293,22 +324,83 @@ Status Reader::readMerges() {
   return Status::ok();
 }
 
+Status Reader::readCharsmap() {
+  const char *key = "tokenizer.ggml.precompiled_charsmap";
+  const MetadataValue *value = find(key);
+  if (value == nullptr) {
+    return Status::ok();
+  }
+  auto take = [&](const auto &stored) {
+    data.charsmap.reserve(stored.size());
+    for (auto element : stored) {
+      if (std::cmp_less(element, INT8_MIN) ||
+          std::cmp_greater(element, UINT8_MAX)) {
+        return corruptError("metadata '" + std::string(key) + "' has " +
+                            std::to_string(element) +
+                            " as an element, which is not a byte");
+      }
+      data.charsmap += static_cast<char>(element);
+    }
+    return Status::ok();
+  };
+  if (const auto *bytes = std::get_if<std::vector<int64_t>>(value)) {
+    return take(*bytes);
+  }
+  if (const auto *bytes = std::get_if<std::vector<uint64_t>>(value)) {
+    return take(*bytes);
+  }
+  return corruptError("metadata '" + std::string(key) +
+                      "' is not an array of bytes");
+}
+
+Status Reader::readAlgorithm() {
+  switch (data.kind) {
+  case TokenizerKind::Spm:
+    markBytePieces(data);
+    return readScores();
+  case TokenizerKind::Bpe:
+    return readMerges();
+  case TokenizerKind::Unigram:
+    AIR_RETURN_IF_ERROR(readScores());
+    return readCharsmap();
+  case TokenizerKind::WordPiece:
+    data.lowercase = true;
+    AIR_RETURN_IF_ERROR(readFlag("normalizer.lowercase", data.lowercase));
+    data.stripAccents = data.lowercase;
+    return readFlag("normalizer.strip_accents", data.stripAccents);
+  case TokenizerKind::None:
+  case TokenizerKind::Rwkv:
+    break;
+  }
+  return Status::ok();
+}
+
 Status Reader::readSpecials() {
+  auto orNone = [&](int32_t id) {
+    return std::cmp_less(id, data.tokens.size()) ? id : TokenizerData::kNoToken;
+  };
   if (data.kind == TokenizerKind::Spm) {
-    auto orNone = [&](int32_t id) {
-      return std::cmp_less(id, data.tokens.size()) ? id
-                                                   : TokenizerData::kNoToken;
-    };
     data.unknown = orNone(0);
     data.bos = orNone(1);
     data.eos = orNone(2);
+  } else if (data.kind == TokenizerKind::Unigram) {
+    data.eos = orNone(1);
+    data.unknown = orNone(2);
+  } else if (data.kind == TokenizerKind::WordPiece) {
+    data.unknown = orNone(100);
+    data.bos = orNone(101);
+    data.eos = orNone(102);
   }
   // The BOS id is needed if texts begin with BOS, and the ids that end an
   // answer are always needed. The unknown token is needed only if some byte has
   // no token, which checkTokenizer() checks.
-  const bool spm = data.kind == TokenizerKind::Spm;
-  bool addBos = spm || addsBosByDefault(data.pre);
+  bool addBos = addsBosByDefault(data);
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
+  if (data.kind == TokenizerKind::WordPiece) {
+    // BERT's names of the tokens that begin and end a text.
+    AIR_RETURN_IF_ERROR(readId("cls_token_id", data.bos, Need::Yes));
+    AIR_RETURN_IF_ERROR(readId("seperator_token_id", data.eos, Need::Yes));
+  }
   AIR_RETURN_IF_ERROR(
       readId("bos_token_id", data.bos, addBos ? Need::Yes : Need::No));
   AIR_RETURN_IF_ERROR(readId("eos_token_id", data.eos, Need::Yes));
@@ -327,10 +419,12 @@ Status Reader::readSpecials() {
 }
 
 Status Reader::readFlags() {
-  const bool spm = data.kind == TokenizerKind::Spm;
-  data.addBos = (spm || addsBosByDefault(data.pre)) &&
-                data.bos != TokenizerData::kNoToken;
-  data.addSpacePrefix = spm;
+  data.addBos = addsBosByDefault(data) && data.bos != TokenizerData::kNoToken;
+  data.addEos = (data.kind == TokenizerKind::Unigram ||
+                 data.kind == TokenizerKind::WordPiece) &&
+                data.eos != TokenizerData::kNoToken;
+  data.addSpacePrefix =
+      data.kind == TokenizerKind::Spm || data.kind == TokenizerKind::Unigram;
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", data.addBos));
   AIR_RETURN_IF_ERROR(readFlag("add_eos_token", data.addEos));
   AIR_RETURN_IF_ERROR(readFlag("add_space_prefix", data.addSpacePrefix));
@@ -388,15 +482,12 @@ Result<TokenizerData> Reader::run() {
   if (model == "none" || model == "no_vocab") {
     return std::move(data);
   }
-  if (model == "llama") {
-    data.kind = TokenizerKind::Spm;
-  } else if (model == "gpt2" || model == "gemma4") {
-    data.kind = TokenizerKind::Bpe;
-  } else {
+  const Model *known = std::ranges::find(kModels, model, &Model::name);
+  if (known == std::end(kModels)) {
     return unsupportedError("the tokenizer model " + inQuotes(model) +
-                            " is not supported; 'llama' (SentencePiece), "
-                            "'gpt2' (byte-level BPE) and 'gemma4' (BPE) are");
+                            " is not supported; supported: " + modelList());
   }
+  data.kind = known->kind;
   AIR_RETURN_IF_ERROR(readText("tokenizer.ggml.pre", data.pre));
   if (model == "gemma4") {
     data.pre = "gemma4"; // implied by the tokenizer model
@@ -404,12 +495,7 @@ Result<TokenizerData> Reader::run() {
   AIR_RETURN_IF_ERROR(readTemplates());
   AIR_RETURN_IF_ERROR(readTokens());
   AIR_RETURN_IF_ERROR(readTypes());
-  if (data.kind == TokenizerKind::Spm) {
-    markBytePieces(data);
-    AIR_RETURN_IF_ERROR(readScores());
-  } else {
-    AIR_RETURN_IF_ERROR(readMerges());
-  }
+  AIR_RETURN_IF_ERROR(readAlgorithm());
   AIR_RETURN_IF_ERROR(readSpecials());
   AIR_RETURN_IF_ERROR(readFlags());
   return std::move(data);

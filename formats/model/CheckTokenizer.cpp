@@ -2,11 +2,14 @@
 #include "formats/model/CheckTokenizer.h"
 
 #include "formats/model/ByteLevel.h"
+#include "formats/model/Charsmap.h"
+#include "formats/model/EscapedBytes.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Printable.h"
 
 #include <array>
+#include <cmath>
 
 namespace air {
 
@@ -96,7 +99,7 @@ Status checkByteTokens(const TokenizerData &data) {
   return Status::ok();
 }
 
-Status checkSpm(const TokenizerData &data) {
+Status checkScores(const TokenizerData &data) {
   if (data.scores.size() != data.tokens.size()) {
     return corruptError("tokenizer: there are " +
                         std::to_string(data.scores.size()) + " scores for " +
@@ -108,8 +111,61 @@ Status checkSpm(const TokenizerData &data) {
                           std::to_string(id) +
                           " is NaN; scores must be numbers");
     }
+    // The unigram model adds scores, and infinite ones have no sum.
+    if (data.kind == TokenizerKind::Unigram && std::isinf(data.scores[id])) {
+      return corruptError("tokenizer: the score of token " +
+                          std::to_string(id) +
+                          " is infinite; scores must be finite");
+    }
   }
+  return Status::ok();
+}
+
+Status checkSpm(const TokenizerData &data) {
+  AIR_RETURN_IF_ERROR(checkScores(data));
   return checkByteTokens(data);
+}
+
+Status checkUnigram(const TokenizerData &data) {
+  AIR_RETURN_IF_ERROR(checkScores(data));
+  AIR_RETURN_IF_ERROR(checkByteTokens(data));
+  return Charsmap::parse(data.charsmap).status();
+}
+
+Status checkWordPiece(const TokenizerData &data) {
+  if (data.unknown == TokenizerData::kNoToken) {
+    return corruptError("tokenizer: there is no unknown token, so some text "
+                        "could not be encoded");
+  }
+  return Status::ok();
+}
+
+Status checkRwkv(const TokenizerData &data) {
+  std::array<bool, 256> present{};
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    if (isSpecial(data.types[id])) {
+      continue;
+    }
+    std::optional<std::string> bytes = bytesOfEscapes(data.tokens[id]);
+    if (!bytes) {
+      return corruptError("tokenizer: token " + std::to_string(id) + " is " +
+                          inQuotes(data.tokens[id]) +
+                          ", in which an escape is not \\xHH, \\t, \\n, "
+                          "\\r or a backslash and one more character");
+    }
+    if (bytes->size() == 1) {
+      present[static_cast<uint8_t>((*bytes)[0])] = true;
+    }
+  }
+  for (size_t byte = 0; byte < present.size(); ++byte) {
+    if (!present[byte] && data.unknown == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: no token stands for byte " +
+                          std::to_string(byte) +
+                          " and there is no unknown token, so some text could "
+                          "not be encoded");
+    }
+  }
+  return Status::ok();
 }
 
 /// Whether ordinary text contains the byte. It does not contain bytes that
@@ -143,9 +199,7 @@ Status checkBpe(const TokenizerData &data) {
   std::array<bool, 256> present{};
   std::string bytes;
   for (size_t id = 0; id < data.tokens.size(); ++id) {
-    TokenType type = data.types[id];
-    bool isText = type != TokenType::Control &&
-                  type != TokenType::UserDefined && type != TokenType::Unknown;
+    bool isText = !isSpecial(data.types[id]);
     // The spelling of one byte has one or two bytes in UTF-8, so longer tokens
     // need not be decoded.
     if (isText && data.tokens[id].size() <= 2 &&
@@ -173,7 +227,21 @@ Status checkTokenizer(const TokenizerData &data) {
   }
   AIR_RETURN_IF_ERROR(checkSizes(data));
   AIR_RETURN_IF_ERROR(checkIds(data));
-  return data.kind == TokenizerKind::Spm ? checkSpm(data) : checkBpe(data);
+  switch (data.kind) {
+  case TokenizerKind::None:
+    break;
+  case TokenizerKind::Spm:
+    return checkSpm(data);
+  case TokenizerKind::Bpe:
+    return checkBpe(data);
+  case TokenizerKind::Unigram:
+    return checkUnigram(data);
+  case TokenizerKind::WordPiece:
+    return checkWordPiece(data);
+  case TokenizerKind::Rwkv:
+    return checkRwkv(data);
+  }
+  return corruptError("tokenizer: the kind of the vocabulary is unknown");
 }
 
 } // namespace air

@@ -14,7 +14,14 @@
 
 namespace air {
 
-enum class TokenizerKind : uint8_t { None = 0, Spm = 1, Bpe = 2 };
+enum class TokenizerKind : uint8_t {
+  None = 0,
+  Spm = 1,       ///< sentencepiece's BPE model
+  Bpe = 2,       ///< byte-pair encoding with a list of merges
+  Unigram = 3,   ///< sentencepiece's unigram model
+  WordPiece = 4, ///< the tokenizer of BERT
+  Rwkv = 5,      ///< longest matches, as in RWKV World
+};
 
 /// The type of a token, with the numbers of GGUF's tokenizer.ggml.token_type.
 enum class TokenType : uint8_t {
@@ -27,14 +34,21 @@ enum class TokenType : uint8_t {
   Byte = 6,
 };
 
+/// True if text is encoded to tokens of this type only where it is the token's
+/// text, and only before anything else is done to the text.
+constexpr bool isSpecial(TokenType type) {
+  return type == TokenType::Control || type == TokenType::UserDefined ||
+         type == TokenType::Unknown;
+}
+
 struct TokenizerData {
   static constexpr int32_t kNoToken = -1;
 
   TokenizerKind kind = TokenizerKind::None;
   std::string pre;                 ///< tokenizer.ggml.pre; "" when absent
   std::vector<std::string> tokens; ///< the piece of each id, as in the file
-  std::vector<float> scores;       ///< SPM: score of each id; BPE: empty
-  std::vector<TokenType> types;    ///< the type of each id
+  std::vector<float> scores;    ///< SPM, Unigram: score of each id; else empty
+  std::vector<TokenType> types; ///< the type of each id
   std::vector<std::string> merges; ///< BPE: "LEFT RIGHT", ordered by rank
   int32_t bos = kNoToken;
   int32_t eos = kNoToken;
@@ -45,8 +59,11 @@ struct TokenizerData {
       endOfGeneration; ///< every id that ends an answer, sorted
   bool addBos = false;
   bool addEos = false;
-  bool addSpacePrefix = true; ///< SPM: put a space before a text
-  bool removeExtraWhitespaces = false;
+  bool addSpacePrefix = true; ///< SPM, Unigram: put a space before a text
+  bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
+  bool lowercase = false;              ///< WordPiece: put text into lower case
+  bool stripAccents = false;           ///< WordPiece: remove accents
+  std::string charsmap;     ///< Unigram: the bytes of a Charsmap, or ""
   std::string chatTemplate; ///< tokenizer.chat_template
   /// tokenizer.chat_template.NAME by name, such as "tool_use".
   std::map<std::string, std::string> namedTemplates;

@@ -136,6 +136,9 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
     record->template_names = packStrings(names);
     record->templates = packStrings(texts);
   }
+  record->lowercase = data.lowercase;
+  record->strip_accents = data.stripAccents;
+  record->charsmap.assign(data.charsmap.begin(), data.charsmap.end());
   return record;
 }
 
@@ -162,6 +165,11 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
   std::vector<std::string> texts = unpackStrings(record.templates());
   for (size_t i = 0; i < std::min(names.size(), texts.size()); ++i) {
     data.namedTemplates[names[i]] = std::move(texts[i]);
+  }
+  data.lowercase = record.lowercase();
+  data.stripAccents = record.strip_accents();
+  if (record.charsmap() != nullptr) {
+    data.charsmap.assign(record.charsmap()->begin(), record.charsmap()->end());
   }
   return data;
 }

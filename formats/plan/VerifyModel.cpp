@@ -169,6 +169,25 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
   return Status::ok();
 }
 
+/// Checks that what changes a text before it is encoded belongs to the kind of
+/// vocabulary.
+static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
+  const char *kind = plan::EnumNameTokenizerKind(tokenizer.kind());
+  if (sizeOf(tokenizer.charsmap()) != 0 &&
+      tokenizer.kind() != plan::TokenizerKind::Unigram) {
+    return broken("plan.tokenizer.charsmap", "charsmap",
+                  "has " + str(sizeOf(tokenizer.charsmap())) +
+                      " bytes, but the kind is " + kind + ", not Unigram");
+  }
+  if ((tokenizer.lowercase() || tokenizer.strip_accents()) &&
+      tokenizer.kind() != plan::TokenizerKind::WordPiece) {
+    return broken("plan.tokenizer.lowercase", "tokenizer",
+                  "lowercase or strip_accents is true, but the kind is " +
+                      std::string(kind) + ", not WordPiece");
+  }
+  return Status::ok();
+}
+
 Status verifyTokenizer(const plan::Plan &plan) {
   const plan::Tokenizer &tokenizer = *plan.tokenizer();
   AIR_RETURN_IF_ERROR(checkEnum("tokenizer", "kind",
@@ -209,7 +228,8 @@ Status verifyTokenizer(const plan::Plan &plan) {
                         " are known");
     }
   }
-  const bool needsScores = tokenizer.kind() == plan::TokenizerKind::Spm;
+  const bool needsScores = tokenizer.kind() == plan::TokenizerKind::Spm ||
+                           tokenizer.kind() == plan::TokenizerKind::Unigram;
   if (scores != tokens && (needsScores || scores != 0)) {
     return broken("plan.tokenizer.scores", "tokenizer",
                   "there are " + str(scores) + " scores for " + str(tokens) +
@@ -221,6 +241,7 @@ Status verifyTokenizer(const plan::Plan &plan) {
                     "the score is not a number");
     }
   }
+  AIR_RETURN_IF_ERROR(verifyNormalisation(tokenizer));
   return verifyTokenIds(tokenizer, tokens);
 }
 

@@ -1,13 +1,15 @@
 //===- Utf8.h - one character at a time -------------------------*- C++ -*-===//
 //
 // decodeUtf8() accepts well-formed UTF-8 as defined in table 3-7 of Unicode 15:
-// no overlong forms, no surrogates, nothing above U+10FFFF.
+// no overlong forms, no surrogates, nothing above U+10FFFF. appendUtf8() does
+// the opposite.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_UTF8_H
 #define AIRPACK_FORMATS_SUPPORT_UTF8_H
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace air {
@@ -55,6 +57,26 @@ inline Utf8Step decodeUtf8(std::string_view text) {
     high = 0xbf;
   }
   return {Utf8Step::Whole, length, codePoint};
+}
+
+/// Appends the character `c`, which must be at most U+10FFFF.
+inline void appendUtf8(uint32_t c, std::string &out) {
+  auto byte = [&](uint32_t value) { out += static_cast<char>(value); };
+  if (c < 0x80) {
+    byte(c);
+  } else if (c < 0x800) {
+    byte(0xc0 | (c >> 6));
+    byte(0x80 | (c & 63));
+  } else if (c < 0x10000) {
+    byte(0xe0 | (c >> 12));
+    byte(0x80 | ((c >> 6) & 63));
+    byte(0x80 | (c & 63));
+  } else {
+    byte(0xf0 | (c >> 18));
+    byte(0x80 | ((c >> 12) & 63));
+    byte(0x80 | ((c >> 6) & 63));
+    byte(0x80 | (c & 63));
+  }
 }
 
 } // namespace air

@@ -5,7 +5,8 @@
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
-#include "runtime/text/Nfc.h"
+#include "formats/text/unicode/Normalize.h"
+#include "runtime/text/SpaceMark.h"
 
 #include <algorithm>
 #include <span>
@@ -92,15 +93,9 @@ std::string wellFormed(std::string_view text) {
 
 /// Returns `text` with each U+2581 replaced by a space.
 std::string withSpaces(std::string_view text) {
-  constexpr std::string_view kMark = "\xe2\x96\x81";
   std::string out;
   out.reserve(text.size());
-  while (!text.empty()) {
-    size_t at = std::min(text.find(kMark), text.size());
-    out += text.substr(0, at);
-    out += at < text.size() ? " " : "";
-    text.remove_prefix(std::min(at + kMark.size(), text.size()));
-  }
+  appendWithSpaces(text, out);
   return out;
 }
 
@@ -117,9 +112,7 @@ void fillTextTable(const TokenizerData &data, Vocabulary &vocabulary) {
       vocabulary.byteTokens[*byte] = vocabulary.table.add({&c, 1});
       continue;
     }
-    bool asStored = type == TokenType::Control ||
-                    type == TokenType::UserDefined ||
-                    type == TokenType::Unknown;
+    bool asStored = isSpecial(type);
     int32_t id = vocabulary.table.add(asStored ? token : withSpaces(token));
     if (!asStored && !token.empty()) {
       vocabulary.table.index(id);
@@ -140,9 +133,7 @@ void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
     const std::string &token = data.tokens[i];
     TokenType type = data.types[i];
     bool spelled = bytesOfSpelling(token, bytes);
-    bool asStored = type == TokenType::Control ||
-                    type == TokenType::UserDefined ||
-                    type == TokenType::Unknown;
+    bool asStored = isSpecial(type);
     int32_t id =
         vocabulary.table.add(spelled && !asStored ? std::string_view(bytes)
                                                   : std::string_view(token));
@@ -300,7 +291,7 @@ void BpeEncoder::encode(std::string_view text,
   }
   std::string composed;
   if (composes() && !isPlainlyNfc(text)) {
-    composed = toNfc(text);
+    composed = normalized(text, NormalForm::C);
     text = composed;
     repaired = {};
   }

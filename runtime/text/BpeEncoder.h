@@ -11,12 +11,13 @@
 #define AIRPACK_RUNTIME_TEXT_BPEENCODER_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/Encoder.h"
 #include "runtime/text/PreTokenizer.h"
 #include "runtime/text/Vocabulary.h"
 
 namespace air::rt {
 
-class BpeEncoder {
+class BpeEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
   /// must have passed checkTokenizer(). Returns Corrupt if a merge does not
@@ -24,15 +25,11 @@ public:
   static Result<BpeEncoder> create(const TokenizerData &data,
                                    Vocabulary &vocabulary);
 
-  /// Appends the ids of `text`. Each ill-formed byte is encoded as U+FFFD.
-  void encode(std::string_view text, std::vector<int32_t> &ids) const;
-
-  /// How the vocabulary spells its tokens.
-  TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
-
-  /// True if text is converted to Unicode normalization form C before it is
-  /// encoded.
-  bool composes() const { return preTokenizer.rules().composes; }
+  /// Each ill-formed byte is encoded as U+FFFD.
+  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  bool shrinksText() const override {
+    return composes() || spelling() != TokenSpelling::Bytes;
+  }
 
 private:
   struct Symbol;
@@ -43,6 +40,13 @@ private:
   BpeEncoder(const Vocabulary &words, PreTokenizer splitter, PairTable merges)
       : vocabulary(&words), preTokenizer(std::move(splitter)),
         pairs(std::move(merges)) {}
+
+  /// How the vocabulary spells its tokens.
+  TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
+
+  /// True if text is converted to Unicode normalization form C before it is
+  /// encoded.
+  bool composes() const { return preTokenizer.rules().composes; }
 
   void encodeWord(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;

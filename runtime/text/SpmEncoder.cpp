@@ -3,6 +3,7 @@
 
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Utf8.h"
+#include "runtime/text/SpaceMark.h"
 
 #include <algorithm>
 
@@ -38,34 +39,11 @@ struct SpmEncoder::Scratch {
   std::vector<Candidate> heap;
 };
 
-namespace {
-
-constexpr std::string_view kSpaceMark = "\xe2\x96\x81"; ///< U+2581
-
-/// Appends `text` to `out`, with a space in place of every U+2581.
-void appendWithSpaces(std::string_view text, std::string &out) {
-  for (size_t i = 0; i < text.size();) {
-    if (text.substr(i, kSpaceMark.size()) == kSpaceMark) {
-      out += ' ';
-      i += kSpaceMark.size();
-    } else {
-      out += text[i++];
-    }
-  }
-}
-
-bool hasInnerSpace(std::string_view piece) {
-  size_t firstOther = piece.find_first_not_of(' ');
-  return firstOther != std::string_view::npos &&
-         piece.find(' ', firstOther) != std::string_view::npos;
-}
-
-} // namespace
-
 SpmEncoder SpmEncoder::create(const TokenizerData &data,
                               Vocabulary &vocabulary) {
   SpmEncoder encoder(vocabulary);
   encoder.scores = data.scores;
+  encoder.addSpacePrefix = data.addSpacePrefix;
   encoder.removeExtraSpaces = data.removeExtraWhitespaces;
   size_t total = 0;
   for (const std::string &token : data.tokens) {
@@ -154,9 +132,10 @@ size_t SpmEncoder::stretchEnd(std::string_view text) const {
   return text.size();
 }
 
-void SpmEncoder::encode(std::string_view text, bool addSpace,
+void SpmEncoder::encode(std::string_view text,
                         std::vector<int32_t> &ids) const {
   Scratch scratch;
+  bool addSpace = addSpacePrefix;
   while (!text.empty()) {
     size_t end = stretchEnd(text);
     encodeStretch(text.substr(0, end), addSpace, scratch, ids);
@@ -174,12 +153,7 @@ void SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
   std::string all = normalized(text, addSpace);
   std::string_view rest = all;
   while (!rest.empty()) {
-    size_t end = rest.size();
-    if (spacesOnlyLead) {
-      size_t word = rest.find_first_not_of(' ');
-      end = word == std::string_view::npos ? end : rest.find(' ', word);
-      end = std::min(end, rest.size());
-    }
+    size_t end = spacesOnlyLead ? firstWordEnd(rest) : rest.size();
     encodeRun(rest.substr(0, end), scratch, ids);
     rest.remove_prefix(end);
   }

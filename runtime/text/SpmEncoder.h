@@ -13,20 +13,19 @@
 #define AIRPACK_RUNTIME_TEXT_SPMENCODER_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/Encoder.h"
 #include "runtime/text/Vocabulary.h"
 
 namespace air::rt {
 
-class SpmEncoder {
+class SpmEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
   /// must have passed checkTokenizer().
   static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
 
-  /// Appends the ids of `text` to `ids`. If `addSpace` is true, a space is put
-  /// before the text.
-  void encode(std::string_view text, bool addSpace,
-              std::vector<int32_t> &ids) const;
+  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  bool shrinksText() const override { return true; }
 
 private:
   struct Symbol;
@@ -50,6 +49,7 @@ private:
   const Vocabulary *vocabulary;
   std::vector<float> scores;
   size_t longest = 0; ///< bytes of the longest piece that is indexed
+  bool addSpacePrefix = false;
   bool removeExtraSpaces = false;
   /// True if no piece contains a space after a character other than a space. In
   /// that case, no merge crosses a position where a space follows another

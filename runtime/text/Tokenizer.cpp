@@ -3,18 +3,19 @@
 
 #include "formats/model/CheckTokenizer.h"
 #include "runtime/text/BpeEncoder.h"
+#include "runtime/text/RwkvEncoder.h"
 #include "runtime/text/SpecialMatcher.h"
 #include "runtime/text/SpmEncoder.h"
+#include "runtime/text/UnigramEncoder.h"
+#include "runtime/text/WordPieceEncoder.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace air::rt {
 
 struct Tokenizer::State {
   Vocabulary vocabulary;
-  std::optional<SpmEncoder> spm;
-  std::optional<BpeEncoder> bpe;
+  std::unique_ptr<Encoder> encoder;
   SpecialMatcher userDefined;
   SpecialMatcher allSpecial;
   std::vector<int32_t> endOfGeneration;
@@ -25,17 +26,11 @@ struct Tokenizer::State {
   bool addSpacePrefix = false;
   size_t longestPiece = 0;
 
-  /// Appends the ids of a text between special tokens.
+  /// Appends the ids of a text between special tokens. It is encoded as a text
+  /// of its own, so with SentencePiece's models it gets a space prefix.
   void encodePlain(std::string_view plain, std::vector<int32_t> &ids) const {
-    if (plain.empty()) {
-      return;
-    }
-    if (spm) {
-      // Each part of the text between special tokens is encoded as a sentence
-      // of its own, so each gets a space prefix.
-      spm->encode(plain, addSpacePrefix, ids);
-    } else {
-      bpe->encode(plain, ids);
+    if (!plain.empty()) {
+      encoder->encode(plain, ids);
     }
   }
 };
@@ -45,8 +40,38 @@ Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
+/// Makes the encoder of a vocabulary, and fills `vocabulary`, to which it
+/// refers.
+static Result<std::unique_ptr<Encoder>> makeEncoder(const TokenizerData &data,
+                                                    Vocabulary &vocabulary) {
+  auto own = [](auto &&encoder) -> std::unique_ptr<Encoder> {
+    return std::make_unique<std::decay_t<decltype(encoder)>>(
+        std::forward<decltype(encoder)>(encoder));
+  };
+  switch (data.kind) {
+  case TokenizerKind::None:
+    break;
+  case TokenizerKind::Spm:
+    return own(SpmEncoder::create(data, vocabulary));
+  case TokenizerKind::Bpe: {
+    AIR_ASSIGN_OR_RETURN(BpeEncoder bpe, BpeEncoder::create(data, vocabulary));
+    return own(std::move(bpe));
+  }
+  case TokenizerKind::Unigram: {
+    AIR_ASSIGN_OR_RETURN(UnigramEncoder unigram,
+                         UnigramEncoder::create(data, vocabulary));
+    return own(std::move(unigram));
+  }
+  case TokenizerKind::WordPiece:
+    return own(WordPieceEncoder::create(data, vocabulary));
+  case TokenizerKind::Rwkv:
+    return own(RwkvEncoder::create(data, vocabulary));
+  }
+  return internalError("tokenizer: there is no encoder for the vocabulary");
+}
+
 Result<Tokenizer> Tokenizer::create(TokenizerData data) {
-  if (data.kind != TokenizerKind::Spm && data.kind != TokenizerKind::Bpe) {
+  if (data.kind == TokenizerKind::None) {
     return unsupportedError("tokenizer: the model has no vocabulary; give "
                             "token ids instead of text");
   }
@@ -55,12 +80,11 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   Vocabulary &vocabulary = state->vocabulary;
   vocabulary.size = static_cast<int32_t>(data.tokens.size());
   vocabulary.unknown = data.unknown;
-  if (data.kind == TokenizerKind::Spm) {
-    state->spm = SpmEncoder::create(data, vocabulary);
-    state->addSpacePrefix = data.addSpacePrefix;
-  } else {
-    AIR_ASSIGN_OR_RETURN(state->bpe, BpeEncoder::create(data, vocabulary));
-  }
+  AIR_ASSIGN_OR_RETURN(state->encoder, makeEncoder(data, vocabulary));
+  bool isSentencePiece =
+      data.kind == TokenizerKind::Spm || data.kind == TokenizerKind::Unigram;
+  state->addSpacePrefix = (isSentencePiece && data.addSpacePrefix) ||
+                          data.kind == TokenizerKind::WordPiece;
   std::vector<SpecialMatcher::Token> userDefined;
   std::vector<SpecialMatcher::Token> all;
   for (int32_t id = 0; id < vocabulary.size; ++id) {
@@ -68,8 +92,7 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
     if (type == TokenType::UserDefined) {
       userDefined.push_back({data.tokens[id], id});
     }
-    if (type == TokenType::UserDefined || type == TokenType::Control ||
-        type == TokenType::Unknown) {
+    if (isSpecial(type)) {
       all.push_back({std::move(data.tokens[id]), id});
     }
     state->longestPiece =
@@ -173,14 +196,14 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
-  // The largest factor by which normalisation shrinks text. SPM, and BPE whose
-  // tokens are spelled as text, replace U+2581, which has three bytes, with a
+  // The largest factor by which normalisation shrinks a character. Where tokens
+  // are spelled as text, U+2581, which has three bytes, is replaced with a
   // space. In form C, the three letters of a Hangul syllable, nine bytes,
-  // become one character of three bytes.
+  // become one character of three bytes, and compatibility forms replace letters
+  // of three bytes with ASCII.
   constexpr size_t kMostShrinking = 3;
-  bool shrinks = state->spm || state->bpe->composes() ||
-                 state->bpe->spelling() != TokenSpelling::Bytes;
-  return state->longestPiece * (shrinks ? kMostShrinking : 1);
+  return state->longestPiece *
+         (state->encoder->shrinksText() ? kMostShrinking : 1);
 }
 int32_t Tokenizer::specialToken(std::string_view text) const {
   SpecialMatcher::Match match = state->allSpecial.find(text, 0);

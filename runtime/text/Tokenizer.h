@@ -1,8 +1,7 @@
 //===- Tokenizer.h - text <-> token ids -------------------------*- C++ -*-===//
 //
-// A Tokenizer implements the two supported algorithms: SPM (sentencepiece's BPE
-// model with byte fallback), and byte-level BPE with the pre-tokeniser of the
-// model family. It is created from TokenizerData alone.
+// A Tokenizer implements the algorithms of TokenizerKind. It is created from
+// TokenizerData alone.
 //
 // Ownership: a Tokenizer owns its tables, and views from piece() are valid
 // during its lifetime. Thread-safety: immutable after create(); any number of
@@ -37,7 +36,8 @@ public:
   ~Tokenizer();
 
   /// The ids of `text`, which may contain any bytes. A byte that is not valid
-  /// UTF-8 becomes a byte token (SPM) or U+FFFD (BPE). A byte for which a BPE
+  /// UTF-8 becomes a byte token (SPM, RWKV) or U+FFFD (BPE, Unigram), or is left
+  /// out (WordPiece). A byte for which a BPE
   /// vocabulary has no token and no unknown token is left out; checkTokenizer()
   /// allows this only for bytes that do not occur in ordinary text. An empty
   /// text yields no ids other than those that `addBos` adds.
@@ -72,15 +72,17 @@ public:
   int32_t eos() const;
   bool addsBos() const;
   bool isEndOfGeneration(int32_t id) const;
-  /// True if encode() puts a space before the first piece of a text (SPM).
+  /// True if the first piece of a text begins with a space that is not part of
+  /// the text (SPM, Unigram, WordPiece).
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;
   /// The largest number of bytes of text that one token can represent. This is
   /// up to three times longestPiece(), because normalisation may shrink text to
   /// a third of its size. This does not hold for runs of spaces that the
-  /// vocabulary collapses or of characters that it does not know: one token may
-  /// represent such a run, however long it is.
+  /// vocabulary collapses, or of characters that it does not know or that its
+  /// normalisation removes: one token may represent such a run, however long it
+  /// is.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

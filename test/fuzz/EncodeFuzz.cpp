@@ -7,8 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/ByteLevel.h"
+#include "formats/text/unicode/Normalize.h"
 #include "runtime/text/Detokenizer.h"
-#include "runtime/text/Nfc.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -116,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   std::string back = decode(*tokenizer, ids, true);
   require(isWellFormed(back), "decoded text is UTF-8");
   if (isBpe && isWellFormed(text)) {
-    require(back == (composes ? toNfc(text) : text),
+    require(back == (composes ? normalized(text, NormalForm::C) : text),
             "byte-level BPE loses nothing");
   }
   return 0;

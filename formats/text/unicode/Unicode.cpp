@@ -1,6 +1,7 @@
 //===- Unicode.cpp - properties of code points ------------------*- C++ -*-===//
 #include "formats/text/unicode/Unicode.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace air {
@@ -13,6 +14,15 @@ struct CaseRun {
   uint32_t count;
   uint32_t step;
   uint32_t distance;
+};
+
+/// The code points first, first + step, ... (`count` of them) have the lower case
+/// that is `distance` after them.
+struct LowerRun {
+  uint32_t first;
+  uint32_t count;
+  uint32_t step;
+  int32_t distance;
 };
 
 // Entries of kCategoryRuns have a category in the low 5 bits, as an index into
@@ -97,6 +107,21 @@ const CodePointSet &whiteSpace() {
 const CodePointSet &wordCharacters() {
   static const CodePointSet set = setOf(kWord);
   return set;
+}
+
+uint32_t lowerCase(uint32_t codePoint) {
+  if (codePoint < 0x80) {
+    return codePoint >= 'A' && codePoint <= 'Z' ? codePoint + 32 : codePoint;
+  }
+  const LowerRun *after =
+      std::ranges::upper_bound(kLowerRuns, codePoint, {}, &LowerRun::first);
+  if (after == std::begin(kLowerRuns)) {
+    return codePoint;
+  }
+  const LowerRun &run = after[-1];
+  uint32_t distance = codePoint - run.first;
+  bool isInside = distance % run.step == 0 && distance / run.step < run.count;
+  return isInside ? codePoint + static_cast<uint32_t>(run.distance) : codePoint;
 }
 
 void addCaseVariants(CodePointSet &set) {

@@ -34,6 +34,13 @@ const CodePointSet &wordCharacters();
 /// variant of "s", but U+00DF is not one of "ss".
 void addCaseVariants(CodePointSet &set);
 
+/// The lower case of a character, whatever the characters around it are
+/// (UnicodeData.txt, Simple_Lowercase_Mapping). The full mapping differs only
+/// for kCapitalIWithDot, whose lower case is "i" and then kDotAbove.
+uint32_t lowerCase(uint32_t codePoint);
+inline constexpr uint32_t kCapitalIWithDot = 0x130;
+inline constexpr uint32_t kDotAbove = 0x307;
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_TEXT_UNICODE_UNICODE_H

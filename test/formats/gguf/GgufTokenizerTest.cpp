@@ -158,6 +158,88 @@ GgufBuilder normalPieces(const std::vector<std::string> &pieces) {
   return builder;
 }
 
+GgufBuilder t5() {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "t5")
+      .texts("tokenizer.ggml.tokens", {"<pad>", "<end>", "<unk>", "a"})
+      .array<int32_t>("tokenizer.ggml.token_type", {3, 3, 2, 1});
+  return builder;
+}
+
+GgufBuilder bert() {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "bert")
+      .texts("tokenizer.ggml.tokens", {"[UNK]", "[CLS]", "[SEP]", "a"})
+      .array<int32_t>("tokenizer.ggml.token_type", {3, 3, 3, 1});
+  return builder;
+}
+
+TEST(GgufTokenizer, UnigramDefaults) {
+  Result<TokenizerData> data =
+      tokenizerOf(t5().array<float>("tokenizer.ggml.scores", {0, 0, 0, -1.5F}));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::Unigram);
+  EXPECT_EQ(data->scores[3], -1.5F);
+  EXPECT_EQ(data->bos, TokenizerData::kNoToken);
+  EXPECT_EQ(data->eos, 1);
+  EXPECT_EQ(data->unknown, 2);
+  EXPECT_FALSE(data->addBos);
+  EXPECT_TRUE(data->addEos);
+  EXPECT_TRUE(data->addSpacePrefix);
+  EXPECT_EQ(data->charsmap, "");
+}
+
+TEST(GgufTokenizer, CharsmapsOfAnyKindOfBytes) {
+  const std::string bytes("\4\0\x80\xff", 4);
+  Result<TokenizerData> data = tokenizerOf(t5().array<uint8_t>(
+      "tokenizer.ggml.precompiled_charsmap", {4, 0, 128, 255}));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->charsmap, bytes);
+  data = tokenizerOf(t5().array<int8_t>("tokenizer.ggml.precompiled_charsmap",
+                                        {4, 0, -128, -1}));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->charsmap, bytes);
+}
+
+TEST(GgufTokenizer, WordPieceKeys) {
+  GgufBuilder builder = bert();
+  builder.value<uint32_t>("tokenizer.ggml.unknown_token_id", 0)
+      .value<uint32_t>("tokenizer.ggml.cls_token_id", 1)
+      .value<uint32_t>("tokenizer.ggml.seperator_token_id", 2);
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::WordPiece);
+  EXPECT_EQ(data->unknown, 0);
+  EXPECT_EQ(data->bos, 1);
+  EXPECT_EQ(data->eos, 2);
+  EXPECT_TRUE(data->addBos);
+  EXPECT_TRUE(data->addEos);
+  EXPECT_TRUE(data->lowercase);
+  EXPECT_TRUE(data->stripAccents);
+  builder.value<bool>("tokenizer.ggml.normalizer.lowercase", false);
+  data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_FALSE(data->lowercase);
+  EXPECT_FALSE(data->stripAccents);
+  builder.value<bool>("tokenizer.ggml.normalizer.strip_accents", true);
+  data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_TRUE(data->stripAccents);
+}
+
+TEST(GgufTokenizer, RwkvHasNoSpecialTokens) {
+  GgufBuilder builder;
+  builder.text("tokenizer.ggml.model", "rwkv")
+      .texts("tokenizer.ggml.tokens", {"<s>", "\\x00", "a"});
+  Result<TokenizerData> data = tokenizerOf(builder);
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::Rwkv);
+  EXPECT_EQ(data->tokens[1], "\\x00");
+  EXPECT_EQ(data->bos, TokenizerData::kNoToken);
+  EXPECT_FALSE(data->addBos);
+  EXPECT_FALSE(data->addEos);
+}
+
 TEST(GgufTokenizer, KnownEndPiecesEndWhateverTheirType) {
   const std::vector<std::string> kEnds = {
       "<|eot_id|>",
@@ -370,9 +452,29 @@ constexpr ErrorCode kCorrupt = ErrorCode::Corrupt;
 
 const Refused kRefused[] = {
     {"UnknownModel", ErrorCode::Unsupported,
-     "'t5' is not supported; 'llama' (SentencePiece), 'gpt2' (byte-level "
-     "BPE) and 'gemma4' (BPE) are",
-     [] { return GgufBuilder().text("tokenizer.ggml.model", "t5"); }},
+     "'plamo2' is not supported; supported: 'llama' (SentencePiece), 'gpt2' "
+     "(byte-level BPE), 'gemma4' (BPE), 't5' (Unigram), 'bert' (WordPiece), "
+     "'rwkv' (RWKV World)",
+     [] { return GgufBuilder().text("tokenizer.ggml.model", "plamo2"); }},
+    {"CharsmapIsText", kCorrupt,
+     "'tokenizer.ggml.precompiled_charsmap' is not an array of bytes",
+     [] { return t5().text("tokenizer.ggml.precompiled_charsmap", "abc"); }},
+    {"CharsmapIsWide", kCorrupt, "has 256 as an element, which is not a byte",
+     [] {
+       return t5().array<uint16_t>("tokenizer.ggml.precompiled_charsmap",
+                                   {255, 256});
+     }},
+    {"UnigramScoresAreShort", kCorrupt, "has 2 entries",
+     [] { return t5().array<float>("tokenizer.ggml.scores", {0, 0}); }},
+    {"SepOutside", kCorrupt, "'tokenizer.ggml.seperator_token_id' is 4",
+     [] {
+       return bert().value<uint32_t>("tokenizer.ggml.seperator_token_id", 4);
+     }},
+    {"LowercaseIsNumber", kCorrupt,
+     "'tokenizer.ggml.normalizer.lowercase' is not a boolean",
+     [] {
+       return bert().value<uint32_t>("tokenizer.ggml.normalizer.lowercase", 1);
+     }},
     {"ModelIsNumber", kCorrupt, "'tokenizer.ggml.model' is not a string",
      [] { return GgufBuilder().value<uint32_t>("tokenizer.ggml.model", 1); }},
     {"TokensWithoutModel", kCorrupt, "no 'tokenizer.ggml.model'",

@@ -387,6 +387,8 @@ TEST(PlanConvert, TokenizersComeBack) {
   data.removeExtraWhitespaces = true;
   data.chatTemplate = "{% if x %}";
   data.namedTemplates = {{"a", "{{ a }}"}, {"b", ""}};
+  data.lowercase = true;
+  data.charsmap = std::string("\4\0\xFF", 3);
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(plan::Tokenizer::Pack(builder, toPlan(data).get()));
   const TokenizerData back = fromPlan(
@@ -409,6 +411,9 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
   EXPECT_EQ(back.namedTemplates, data.namedTemplates);
+  EXPECT_TRUE(back.lowercase);
+  EXPECT_FALSE(back.stripAccents);
+  EXPECT_EQ(back.charsmap, data.charsmap);
 }
 
 TEST(PlanConvert, MachinesComeBack) {

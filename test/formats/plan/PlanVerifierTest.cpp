@@ -60,7 +60,7 @@ std::vector<Case> factCases() {
       {"plan.present", in([](P &p) { p.placements.clear(); })},
       {"plan.present", in([](P &p) { p.codegen_fingerprint.clear(); })},
       {"plan.enum", in([](P &p) {
-         p.tokenizer->kind = static_cast<plan::TokenizerKind>(3);
+         p.tokenizer->kind = static_cast<plan::TokenizerKind>(6);
        })},
       {"plan.enum", in([](P &p) {
          p.segments[0]->kind = static_cast<plan::SegmentKind>(9);
@@ -127,6 +127,16 @@ std::vector<Case> factCases() {
          p.tokenizer->scores.pop_back();
        })},
       {"plan.tokenizer.scores", in([](P &p) { p.tokenizer->scores[3] = NAN; })},
+      {"plan.tokenizer.scores", in([](P &p) {
+         p.tokenizer->kind = plan::TokenizerKind::Unigram;
+         p.tokenizer->scores.clear();
+       })},
+      {"plan.tokenizer.charsmap",
+       in([](P &p) { p.tokenizer->charsmap = {4, 0, 0, 0}; })},
+      {"plan.tokenizer.lowercase",
+       in([](P &p) { p.tokenizer->lowercase = true; })},
+      {"plan.tokenizer.lowercase",
+       in([](P &p) { p.tokenizer->strip_accents = true; })},
       {"plan.tokenizer.ids", in([](P &p) { p.tokenizer->bos = 8; })},
       {"plan.tokenizer.ids", in([](P &p) { p.tokenizer->end_of_turn = -2; })},
       {"plan.tokenizer.ids",
@@ -677,6 +687,15 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       in([](P &p) {
         p.tokenizer->kind = plan::TokenizerKind::Bpe;
         p.tokenizer->scores.clear();
+      }),
+      in([](P &p) {
+        p.tokenizer->kind = plan::TokenizerKind::Unigram;
+        p.tokenizer->charsmap = {4, 0, 0, 0};
+      }),
+      in([](P &p) {
+        p.tokenizer->kind = plan::TokenizerKind::WordPiece;
+        p.tokenizer->lowercase = true;
+        p.tokenizer->strip_accents = true;
       }),
   };
   for (const std::vector<Change> &more :

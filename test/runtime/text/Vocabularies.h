@@ -28,6 +28,9 @@ inline std::string thirdParty(const std::string &name) {
 constexpr const char *kNoVectors =
     "AIR_VECTORS is not set: the third-party vocabularies are not at hand";
 
+constexpr const char *kNoVocabularies =
+    "AIR_VOCABULARIES is not set: llama.cpp's vocabularies are not at hand";
+
 inline std::string slurp(const std::string &path) {
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file.good()) << path;

@@ -1,0 +1,92 @@
+//===- Charsmap.cpp - sentencepiece's normalisation rules -----------------===//
+#include "formats/model/Charsmap.h"
+
+#include <cstring>
+
+namespace air {
+namespace {
+
+constexpr uint32_t kIsValue = uint32_t{1} << 31;
+
+uint32_t offsetOf(uint32_t unit) {
+  return (unit >> 10) << ((unit & 0x200) >> 6);
+}
+/// The label of a unit that has a value is no byte.
+uint32_t labelOf(uint32_t unit) { return unit & (kIsValue | 0xff); }
+bool hasValue(uint32_t unit) { return (unit & 0x100) != 0; }
+
+Status broken(const std::string &what) {
+  return corruptError("tokenizer: the normalisation rules "
+                      "(precompiled_charsmap) are corrupt: " +
+                      what);
+}
+
+} // namespace
+
+Result<Charsmap> Charsmap::parse(std::string_view bytes) {
+  Charsmap made;
+  if (bytes.empty()) {
+    return made;
+  }
+  uint32_t size = 0;
+  if (bytes.size() < sizeof(size)) {
+    return broken("they have only " + std::to_string(bytes.size()) + " bytes");
+  }
+  std::memcpy(&size, bytes.data(), sizeof(size));
+  bytes.remove_prefix(sizeof(size));
+  if (size == 0 || size % sizeof(uint32_t) != 0 || size >= bytes.size()) {
+    return broken("their trie has " + std::to_string(size) + " bytes of the " +
+                  std::to_string(bytes.size()) +
+                  " that follow; it must have a multiple of 4 and leave some");
+  }
+  made.units.resize(size / sizeof(uint32_t));
+  std::memcpy(made.units.data(), bytes.data(), size);
+  made.replacements = bytes.substr(size);
+  if (made.replacements.back() != '\0') {
+    return broken("the last replacement does not end with a zero byte");
+  }
+  for (size_t i = 0; i < made.units.size(); ++i) {
+    uint32_t unit = made.units[i];
+    if ((unit & kIsValue) != 0 || !hasValue(unit)) {
+      continue;
+    }
+    size_t at = i ^ offsetOf(unit);
+    if (at >= made.units.size()) {
+      return broken("unit " + std::to_string(i) + " refers to unit " +
+                    std::to_string(at) + " of " +
+                    std::to_string(made.units.size()));
+    }
+    uint32_t position = made.units[at] & ~kIsValue;
+    if (position >= made.replacements.size()) {
+      return broken("unit " + std::to_string(i) + " refers to byte " +
+                    std::to_string(position) + " of " +
+                    std::to_string(made.replacements.size()) +
+                    " bytes of replacements");
+    }
+  }
+  return made;
+}
+
+Charsmap::Rule Charsmap::find(std::string_view text) const {
+  Rule best = {0, {}};
+  if (units.empty()) {
+    return best;
+  }
+  size_t at = offsetOf(units[0]);
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto byte = static_cast<uint8_t>(text[i]);
+    at ^= byte;
+    // A zero byte in a text would lead to the value of a unit.
+    if (byte == 0 || at >= units.size() || labelOf(units[at]) != byte) {
+      break;
+    }
+    uint32_t unit = units[at];
+    at ^= offsetOf(unit);
+    if (hasValue(unit)) {
+      best = {i + 1, replacements.c_str() + (units[at] & ~kIsValue)};
+    }
+  }
+  return best;
+}
+
+} // namespace air

@@ -1,0 +1,53 @@
+//===- Charsmap.h - sentencepiece's normalisation rules ---------*- C++ -*-===//
+//
+// A model of sentencepiece has its rules as "precompiled_charsmap": strings, and
+// what each is replaced by. At each position of a text, the rule with the
+// longest string is applied.
+//
+// The bytes are: the number of bytes of a trie (32 bits); the trie; the
+// replacements, each ended by a zero byte. The trie is a double array of the
+// library Darts-clone (https://github.com/s-yata/darts-clone): an array of
+// units of 32 bits. From unit i, byte c leads to unit j = i ^ offset(i) ^ c if
+// the label of j is c. If bit 8 of a unit is set, unit i ^ offset(i) has the
+// position of a replacement. All numbers are little-endian.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MODEL_CHARSMAP_H
+#define AIRPACK_FORMATS_MODEL_CHARSMAP_H
+
+#include "formats/support/Status.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air {
+
+/// Immutable once parsed; any number of threads may use it.
+class Charsmap {
+public:
+  struct Rule {
+    size_t length; ///< of the string that is replaced; 0 if no rule applies
+    std::string_view replacement; ///< valid as long as the Charsmap
+  };
+
+  /// Without rules.
+  Charsmap() = default;
+
+  /// Empty bytes are a charsmap without rules. Errors: Corrupt if the trie does
+  /// not fit into `bytes`, has no units, or refers to something outside of it,
+  /// or if a replacement has no end.
+  static Result<Charsmap> parse(std::string_view bytes);
+
+  /// The rule with the longest string that `text` begins with.
+  Rule find(std::string_view text) const;
+
+private:
+  std::vector<uint32_t> units;
+  std::string replacements;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MODEL_CHARSMAP_H

@@ -1,0 +1,36 @@
+//===- RwkvEncoder.h - the tokenizer of RWKV World --------------*- C++ -*-===//
+//
+// At each position of a text, the longest token that matches is used. Tokens are
+// any bytes, which the vocabulary spells as Python does: \x and two hexadecimal
+// digits, \t, \n, \r, or a backslash before the character itself
+// (https://github.com/BlinkDL/ChatRWKV/blob/main/tokenizer/rwkv_tokenizer.py).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_RWKVENCODER_H
+#define AIRPACK_RUNTIME_TEXT_RWKVENCODER_H
+
+#include "runtime/text/ByteTrie.h"
+#include "runtime/text/Encoder.h"
+#include "runtime/text/Vocabulary.h"
+
+namespace air::rt {
+
+class RwkvEncoder final : public Encoder {
+public:
+  /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
+  /// must have passed checkTokenizer().
+  static RwkvEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
+
+  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  bool shrinksText() const override { return false; }
+
+private:
+  explicit RwkvEncoder(const Vocabulary &words) : vocabulary(&words) {}
+
+  const Vocabulary *vocabulary;
+  ByteTrie pieces;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_RWKVENCODER_H

@@ -1,0 +1,30 @@
+//===- SpaceMark.cpp - U+2581, which stands for a space -------------------===//
+#include "runtime/text/SpaceMark.h"
+
+#include <algorithm>
+
+namespace air::rt {
+
+void appendWithSpaces(std::string_view text, std::string &out) {
+  while (!text.empty()) {
+    size_t at = std::min(text.find(kSpaceMark), text.size());
+    out += text.substr(0, at);
+    out += at < text.size() ? " " : "";
+    text.remove_prefix(std::min(at + kSpaceMark.size(), text.size()));
+  }
+}
+
+bool hasInnerSpace(std::string_view piece) {
+  size_t firstOther = piece.find_first_not_of(' ');
+  return firstOther != std::string_view::npos &&
+         piece.find(' ', firstOther) != std::string_view::npos;
+}
+
+size_t firstWordEnd(std::string_view text) {
+  size_t word = text.find_first_not_of(' ');
+  return word == std::string_view::npos
+             ? text.size()
+             : std::min(text.find(' ', word), text.size());
+}
+
+} // namespace air::rt

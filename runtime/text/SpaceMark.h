@@ -1,0 +1,25 @@
+//===- SpaceMark.h - U+2581, which stands for a space -----------*- C++ -*-===//
+#ifndef AIRPACK_RUNTIME_TEXT_SPACEMARK_H
+#define AIRPACK_RUNTIME_TEXT_SPACEMARK_H
+
+#include <string>
+#include <string_view>
+
+namespace air::rt {
+
+/// U+2581, which vocabularies of sentencepiece have in place of a space.
+inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
+
+/// Appends `text` to `out`, with a space in place of every U+2581.
+void appendWithSpaces(std::string_view text, std::string &out);
+
+/// True if `piece` has a space after a character other than a space.
+bool hasInnerSpace(std::string_view piece);
+
+/// Returns the end of the first word of `text`: spaces, and the characters up to
+/// the next space.
+size_t firstWordEnd(std::string_view text);
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_SPACEMARK_H

@@ -1,0 +1,63 @@
+//===- UnigramEncoder.h - sentencepiece's unigram model ---------*- C++ -*-===//
+//
+// Of all ways to divide a text into pieces, the one with the largest sum of
+// scores is used (Kudo 2018, https://arxiv.org/abs/1804.10959), which the
+// algorithm of Viterbi finds. A character that is not a piece has a score that
+// is 10 below the lowest of all pieces. It is encoded as the tokens of its
+// bytes if the vocabulary has byte tokens. Otherwise it becomes the unknown
+// token, one for adjacent ones.
+//
+// Before that, the rules of the model's Charsmap are applied to the text, spaces
+// are collapsed if the vocabulary says so, and a space is put before the text.
+// The vocabulary spells a space as U+2581; here, pieces contain the space
+// itself.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H
+#define AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H
+
+#include "formats/model/Charsmap.h"
+#include "runtime/text/ByteTrie.h"
+#include "runtime/text/Encoder.h"
+#include "runtime/text/Vocabulary.h"
+
+namespace air::rt {
+
+class UnigramEncoder final : public Encoder {
+public:
+  /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
+  /// must have passed checkTokenizer().
+  static Result<UnigramEncoder> create(const TokenizerData &data,
+                                       Vocabulary &vocabulary);
+
+  /// An ill-formed byte is read as U+FFFD.
+  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  bool shrinksText() const override { return true; }
+
+private:
+  struct Node;
+
+  explicit UnigramEncoder(const Vocabulary &words) : vocabulary(&words) {}
+
+  std::string normalised(std::string_view text) const;
+  void encodeRun(std::string_view run, std::vector<Node> &nodes,
+                 std::vector<int32_t> &ids, bool &afterUnknown) const;
+  void emitUnknown(std::string_view character, std::vector<int32_t> &ids,
+                   bool &afterUnknown) const;
+
+  const Vocabulary *vocabulary;
+  ByteTrie pieces;
+  std::vector<float> scores;
+  Charsmap charsmap;
+  double unknownScore = 0;
+  bool addSpace = false;
+  bool removeExtraSpaces = false;
+  bool hasBytes = false;
+  /// True if no piece contains a space after a character other than a space, so
+  /// that words can be encoded one at a time.
+  bool spacesOnlyLead = true;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H
