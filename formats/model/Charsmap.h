@@ -1,7 +1,7 @@
 //===- Charsmap.h - sentencepiece's normalisation rules ---------*- C++ -*-===//
 //
-// A model of sentencepiece has its rules as "precompiled_charsmap": strings, and
-// what each is replaced by. At each position of a text, the rule with the
+// A model of sentencepiece has its rules as "precompiled_charsmap": strings,
+// and what each is replaced by. At each position of a text, the rule with the
 // longest string is applied.
 //
 // The bytes are: the number of bytes of a trie (32 bits); the trie; the

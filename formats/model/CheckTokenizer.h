@@ -14,11 +14,11 @@
 namespace air {
 
 /// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
-/// id lies outside the vocabulary, a score is not a number (or, for Unigram, not
-/// finite), a byte token is not named like <0x0A>, a token of an RWKV vocabulary
-/// has an incomplete escape, a Charsmap is malformed, or some byte of ordinary
-/// text has no token and there is no unknown token. Fails with Unsupported if
-/// the pre-tokenizer of a BPE
+/// id lies outside the vocabulary, a score is not a number (or, for Unigram,
+/// not finite), a byte token is not named like <0x0A>, a token of an RWKV
+/// vocabulary has an incomplete escape, a Charsmap is malformed, or some byte
+/// of ordinary text has no token and there is no unknown token. Fails with
+/// Unsupported if the pre-tokenizer of a BPE
 /// vocabulary is missing or unknown; the message lists the known ones.
 Status checkTokenizer(const TokenizerData &data);
 

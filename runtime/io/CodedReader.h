@@ -1,9 +1,9 @@
 //===- CodedReader.h - blocks decoded from coded segments -------*- C++ -*-===//
 //
-// Reads weights that are stored with a codec. There are kCodedReads threads. For
-// each block, one of them reads the chunks that contain it from the plan, and
-// decodes them to where the block belongs. Segments without a codec are read to
-// their place directly.
+// Reads weights that are stored with a codec. There are kCodedReads threads.
+// For each block, one of them reads the chunks that contain it from the plan,
+// and decodes them to where the block belongs. Segments without a codec are
+// read to their place directly.
 //
 // The threads do not verify digests, which cover raw bytes; the user of the
 // reader does, as for plans without coded segments.

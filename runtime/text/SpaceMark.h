@@ -16,8 +16,8 @@ void appendWithSpaces(std::string_view text, std::string &out);
 /// True if `piece` has a space after a character other than a space.
 bool hasInnerSpace(std::string_view piece);
 
-/// Returns the end of the first word of `text`: spaces, and the characters up to
-/// the next space.
+/// Returns the end of the first word of `text`: spaces, and the characters up
+/// to the next space.
 size_t firstWordEnd(std::string_view text);
 
 } // namespace air::rt

@@ -199,8 +199,8 @@ size_t Tokenizer::longestText() const {
   // The largest factor by which normalisation shrinks a character. Where tokens
   // are spelled as text, U+2581, which has three bytes, is replaced with a
   // space. In form C, the three letters of a Hangul syllable, nine bytes,
-  // become one character of three bytes, and compatibility forms replace letters
-  // of three bytes with ASCII.
+  // become one character of three bytes, and compatibility forms replace
+  // letters of three bytes with ASCII.
   constexpr size_t kMostShrinking = 3;
   return state->longestPiece *
          (state->encoder->shrinksText() ? kMostShrinking : 1);

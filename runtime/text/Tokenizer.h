@@ -36,8 +36,8 @@ public:
   ~Tokenizer();
 
   /// The ids of `text`, which may contain any bytes. A byte that is not valid
-  /// UTF-8 becomes a byte token (SPM, RWKV) or U+FFFD (BPE, Unigram), or is left
-  /// out (WordPiece). A byte for which a BPE
+  /// UTF-8 becomes a byte token (SPM, RWKV) or U+FFFD (BPE, Unigram), or is
+  /// left out (WordPiece). A byte for which a BPE
   /// vocabulary has no token and no unknown token is left out; checkTokenizer()
   /// allows this only for bytes that do not occur in ordinary text. An empty
   /// text yields no ids other than those that `addBos` adds.

@@ -7,9 +7,9 @@
 // bytes if the vocabulary has byte tokens. Otherwise it becomes the unknown
 // token, one for adjacent ones.
 //
-// Before that, the rules of the model's Charsmap are applied to the text, spaces
-// are collapsed if the vocabulary says so, and a space is put before the text.
-// The vocabulary spells a space as U+2581; here, pieces contain the space
+// Before that, the rules of the model's Charsmap are applied to the text,
+// spaces are collapsed if the vocabulary says so, and a space is put before the
+// text. The vocabulary spells a space as U+2581; here, pieces contain the space
 // itself.
 //
 //===----------------------------------------------------------------------===//

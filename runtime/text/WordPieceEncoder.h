@@ -1,11 +1,11 @@
 //===- WordPieceEncoder.h - the tokenizer of BERT ---------------*- C++ -*-===//
 //
 // Text is cleaned (control characters are removed), decomposed, stripped of
-// accents and put into lower case, as far as the vocabulary says so. It is split
-// at white space, and around each punctuation character and CJK ideograph. A
-// word is encoded as its longest prefix that is a piece, then the longest prefix
-// of the rest, and so on. A word that cannot be encoded like this, or has more
-// than 100 characters, becomes the unknown token
+// accents and put into lower case, as far as the vocabulary says so. It is
+// split at white space, and around each punctuation character and CJK
+// ideograph. A word is encoded as its longest prefix that is a piece, then the
+// longest prefix of the rest, and so on. A word that cannot be encoded like
+// this, or has more than 100 characters, becomes the unknown token
 // (https://arxiv.org/abs/1609.08144; BertNormalizer, BertPreTokenizer and
 // WordPiece of Hugging Face's tokenizers, but with the characters of Unicode
 // 16).

@@ -100,11 +100,11 @@ std::string manPage(const Tool &tool);
 /// The list of exit codes, which is the same for every tool.
 std::string exitCodesText();
 
-/// The body of main(): prints help, version, completions or man page, or parses the command
-/// line and calls `run`. "help" means the same as "--help", and "help COMMAND"
-/// the same as "COMMAND --help". An error is printed as one line "TOOL:
-/// MESSAGE" on stderr, and its code is the exit code. If, in addition, the
-/// first argument is not a file but resembles the name of a command, the
+/// The body of main(): prints help, version, completions or man page, or parses
+/// the command line and calls `run`. "help" means the same as "--help", and
+/// "help COMMAND" the same as "COMMAND --help". An error is printed as one line
+/// "TOOL: MESSAGE" on stderr, and its code is the exit code. If, in addition,
+/// the first argument is not a file but resembles the name of a command, the
 /// message suggests that command.
 int runTool(const Tool &tool, int argc, char **argv,
             Status (*run)(const Invocation &));

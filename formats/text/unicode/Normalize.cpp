@@ -19,15 +19,15 @@ struct ClassRun {
 };
 
 // kDecompositions is a sequence of numbers. A number is written in digits of 5
-// bits, from the lowest to the highest; base64 has the characters of the digits,
-// and 32 is added to all digits of a number but the last.
+// bits, from the lowest to the highest; base64 has the characters of the
+// digits, and 32 is added to all digits of a number but the last.
 //
 // Each decomposition consists of the distance from the previous decomposed code
 // point, of 4 times the number of parts plus the kind, and of the parts. The
 // kind is 0 if the parts are composed again, 1 if they are excluded from
 // composition, and 2 for a compatibility decomposition. Part i is stored as its
-// difference d from part i of an earlier decomposition, namely the last one with
-// so many parts: as 2d if d is not negative, and as -2d - 1 otherwise.
+// difference d from part i of an earlier decomposition, namely the last one
+// with so many parts: as 2d if d is not negative, and as -2d - 1 otherwise.
 #include "formats/text/unicode/NormalizationTables.inc"
 
 /// The arithmetic of Hangul syllables (Unicode 16, section 3.12).
