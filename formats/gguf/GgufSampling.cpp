@@ -28,13 +28,14 @@ public:
     // A value of 0 turns the xtc or mirostat sampler off, and then its other
     // keys have no effect.
     if (number("xtc_probability").value_or(0) != 0) {
-      ignore("xtc_probability", "this sampler is not supported");
+      ignore("xtc_probability",
+             "plans do not record it; use airrun --xtc-probability");
     }
     if (number("mirostat").value_or(0) != 0) {
-      ignore("mirostat", "this sampler is not supported");
+      ignore("mirostat", "plans do not record it; use airrun --mirostat");
     }
     if (source.metadata.contains(fullKey("sequence"))) {
-      ignore("sequence", "the order of the samplers is fixed");
+      ignore("sequence", "plans do not record it; use airrun --samplers");
     }
     return defaults;
   }

@@ -2,7 +2,7 @@
 //
 // The names of the keys are those in gguf/constants.py of gguf 0.19 on PyPI
 // (Keys.General). The keys are recommendations. A value that is out of range,
-// or that requires an unsupported sampler (xtc, mirostat) or order of samplers,
+// or one that plans do not record (xtc, mirostat, order of the samplers),
 // results in a note, not an error.
 //
 //===----------------------------------------------------------------------===//

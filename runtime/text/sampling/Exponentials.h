@@ -9,10 +9,8 @@
 namespace air::rt {
 
 /// Sets weights[i] to exp((logit i - largest) * scale), where no logit is
-/// above `largest`, which is finite. The relative error is below 1e-15 (1 ulp
-/// of the argument aside). Exponents below -700 give 0. A vocabulary of 150,000
-/// takes about a tenth of a millisecond with AVX2, a fifth of what the C
-/// library's exp() takes.
+/// above `largest`, which is finite. The relative error of the exponential
+/// function is below 1e-15. Exponents below -700 give 0.
 void computeExponentials(std::span<const Candidate> candidates, double largest,
                          double scale, std::span<double> weights);
 

@@ -425,6 +425,12 @@ for seed in range(12):
         repeatPenalty=1.2, presencePenalty=0.3, frequencyPenalty=0.2,
         dryMultiplier=0.8, dryBreakers=["#"], logitBias=[[3, 1.0], [7, -INF]])
 
+# Random texts of two or three letters repeat themselves in every possible way.
+for n in range(24):
+    text = [int(t) for t in rng.integers(0, 2 + n % 2, 40)]
+    add(f"DRY: random text {n}", [flat], prompt=text, dryMultiplier=0.1, dryBase=1.2,
+        dryAllowedLength=1 + n % 3)
+
 ORDERS = ["temperature;top_p;min_p", "min_p;top_k;penalties;temperature",
           "temperature;typ_p;xtc;top_k", "top_p;dry;penalties;top_n_sigma",
           "temperature;penalties;top_p", "temperature;dry;temperature;min_p",

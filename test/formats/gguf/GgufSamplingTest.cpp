@@ -21,7 +21,7 @@ SamplingDefaults read(const std::map<std::string, MetadataValue> &keys,
 
 // The keys and their types are those that GGUFWriter.add_sampling_* of gguf-py
 // writes.
-TEST(GgufSampling, EveryKeyOfASamplerThatThereIs) {
+TEST(GgufSampling, EveryKeyThatPlansRecord) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", 0.0},
                   {"top_k", int64_t{20}},
@@ -53,7 +53,7 @@ TEST(GgufSampling, NumbersAreNumbers) {
             (SamplingDefaults{.temperature = 1.0F, .topK = 40}));
 }
 
-TEST(GgufSampling, WhatMakesNoSenseOrIsNotThereIsANote) {
+TEST(GgufSampling, WhatMakesNoSenseOrIsNotRecordedIsANote) {
   std::vector<std::string> notes;
   EXPECT_EQ(read({{"temp", -1.0},
                   {"top_k", 1.5},
@@ -79,12 +79,12 @@ TEST(GgufSampling, WhatMakesNoSenseOrIsNotThereIsANote) {
           "range from 1.175494351e-38 to 3.402823466e+38",
           "key 'general.sampling.penalty_last_n' is ignored: -2 is not in the "
           "range from -1 to 16777216",
-          "key 'general.sampling.xtc_probability' is ignored: this sampler is "
-          "not supported",
-          "key 'general.sampling.mirostat' is ignored: this sampler is not "
-          "supported",
-          "key 'general.sampling.sequence' is ignored: the order of the "
-          "samplers is fixed"));
+          "key 'general.sampling.xtc_probability' is ignored: plans do not "
+          "record it; use airrun --xtc-probability",
+          "key 'general.sampling.mirostat' is ignored: plans do not record it; "
+          "use airrun --mirostat",
+          "key 'general.sampling.sequence' is ignored: plans do not record it; "
+          "use airrun --samplers"));
 }
 
 } // namespace
