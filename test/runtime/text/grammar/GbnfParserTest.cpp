@@ -26,7 +26,7 @@ GbnfVocabulary vocabulary() {
 }
 
 /// A text is a string, or a list of strings and ids of tokens. As in the tests
-/// of llama.cpp, a character is a token with an id that no grammar uses, here 0.
+/// of llama.cpp, a character is a token with an id that no grammar uses: 0.
 bool acceptsCase(const std::shared_ptr<const Grammar> &grammar,
                  const json &text) {
   if (text.is_string()) {

@@ -86,8 +86,8 @@ TEST(JsonSchemaTest, DeepNestingIsRefused) {
 }
 
 /// Whether llama.cpp rejects a text that the schema allows: it limits the
-/// digits of numbers, forbids additional properties unless a schema allows them, and
-/// takes "minItems" for "type": "array".
+/// digits of numbers, forbids additional properties unless a schema allows
+/// them, and takes "minItems" for "type": "array".
 bool isValidAllTheSame(const json &each, const std::string &text) {
   const std::string schema = each["schema"];
   auto has = [&](const char *what) {
