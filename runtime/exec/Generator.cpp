@@ -79,7 +79,7 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   auto lastPlace = static_cast<uint32_t>(tokens.size() - 1);
   std::span<const uint32_t> outputs(&lastPlace, sampleAfter ? 1 : 0);
   auto sink = [&](uint64_t, std::span<const float> logits) -> Status {
-    AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits));
+    AIR_ASSIGN_OR_RETURN(sampled, sampler.sample(logits, options.filter));
     return Status::ok();
   };
   return session.run(
@@ -140,6 +140,9 @@ Result<std::optional<GeneratedToken>> Generator::next() {
     return std::optional<GeneratedToken>();
   }
   sampler.accept(last);
+  if (options.filter != nullptr) {
+    AIR_RETURN_IF_ERROR(options.filter->accept(last));
+  }
   ++emitted;
   shown.clear();
   if (detokenizer) {

@@ -9,8 +9,8 @@
 // outlive it. Its destructor ends its sequence. next() does not allocate once
 // its buffers have grown to the longest piece of the vocabulary. Thread-safety:
 // a generator is used by one thread, the one that uses its session. Errors:
-// those of Session::run and Sampler. Text that was returned before a failed
-// call stays valid.
+// those of Session::run, Sampler and TokenFilter. Text that was returned before
+// a failed call stays valid.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_GENERATOR_H
@@ -39,6 +39,9 @@ struct GenerateOptions {
   /// even if it is a control token, whose text is never shown.
   std::vector<std::string> stops;
   SamplerOptions sampler;
+  /// If this is not null, it allows every token that is chosen, and accepts
+  /// those that are part of the answer. It must outlive the generator.
+  TokenFilter *filter = nullptr;
   /// If this is not null, the flag is checked between passes, and the
   /// generation ends once it is true. Any thread or signal handler may set it.
   const std::atomic<bool> *interrupted = nullptr;

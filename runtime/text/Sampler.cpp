@@ -203,7 +203,23 @@ int32_t Sampler::draw(size_t count) {
   return last;
 }
 
-Result<int32_t> Sampler::sample(std::span<const float> logits) {
+Result<int32_t> Sampler::sample(std::span<const float> logits,
+                                TokenFilter *filter) {
+  AIR_ASSIGN_OR_RETURN(int32_t id, choose(logits));
+  if (filter == nullptr || filter->allows(id)) {
+    return id;
+  }
+  masked.assign(logits.begin(), logits.end());
+  filter->mask(masked);
+  if (std::ranges::all_of(masked,
+                          [](float logit) { return logit == -HUGE_VALF; })) {
+    return internalError("sampler: the token filter allows none of the " +
+                         std::to_string(masked.size()) + " tokens");
+  }
+  return choose(masked);
+}
+
+Result<int32_t> Sampler::choose(std::span<const float> logits) {
   size_t count = candidates.size();
   if (logits.size() != count) {
     return usageError("sampler: " + std::to_string(logits.size()) +

@@ -21,6 +21,7 @@
 #define AIRPACK_RUNTIME_TEXT_SAMPLER_H
 
 #include "formats/support/Status.h"
+#include "runtime/text/TokenFilter.h"
 
 #include <cstdint>
 #include <span>
@@ -78,10 +79,13 @@ public:
                                 int32_t vocabSize);
 
   /// Chooses the next token. `logits` has vocabSize entries; -inf excludes a
-  /// token. Errors: Usage if the number of logits is not vocabSize; Internal if
-  /// a logit is NaN or +inf (the message states the id of its token), or if all
-  /// logits are -inf.
-  Result<int32_t> sample(std::span<const float> logits);
+  /// token. If `filter` is not null, it allows the token: if it refuses the
+  /// first choice, its mask is applied, and the token is chosen again. Errors:
+  /// Usage if the number of logits is not vocabSize; Internal if a logit is NaN
+  /// or +inf (the message states the id of its token), if all logits are -inf,
+  /// or if the filter allows none of the tokens.
+  Result<int32_t> sample(std::span<const float> logits,
+                         TokenFilter *filter = nullptr);
 
   /// Records a token of the prompt, or a sampled one, for the penalties.
   void accept(int32_t id);
@@ -96,6 +100,7 @@ private:
   };
 
   Sampler(const SamplerOptions &options, int32_t vocabSize);
+  Result<int32_t> choose(std::span<const float> logits);
   bool penalizes() const;
   void applyPenalties();
   size_t keepTopK(size_t count);
@@ -108,6 +113,7 @@ private:
   std::vector<Candidate> candidates;
   std::vector<int32_t> seenCounts; ///< per id: occurrences in the window
   std::vector<int32_t> window; ///< ring buffer of the last repeatLastN tokens
+  std::vector<float> masked;   ///< logits to which a filter's mask was applied
   size_t windowNext = 0;
   size_t windowUsed = 0;
 };

@@ -5,6 +5,7 @@
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/GrammarOptions.h"
 #include "tools/airrun/LoadingBar.h"
 
 #include <algorithm>
@@ -339,6 +340,9 @@ cli::Command generateCommand() {
       ioOption(),
       ioLimitOption(),
       cli::sourceOption()};
+  std::vector<cli::Option> grammar = grammarOptions();
+  command.options.insert(command.options.end() - 5, grammar.begin(),
+                         grammar.end());
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens"};
@@ -348,18 +352,22 @@ cli::Command generateCommand() {
 Status runGenerate(const cli::Invocation &invocation) {
   double started = monotonicSeconds();
   AIR_RETURN_IF_ERROR(checkInputs(invocation));
+  AIR_RETURN_IF_ERROR(checkGrammarOptions(invocation));
   AIR_ASSIGN_OR_RETURN(rt::Session session, openSession(invocation));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are both read and printed and --stop is not
-  // given.
+  // No tokenizer is needed if ids are both read and printed, and neither --stop
+  // nor a grammar is given.
   std::optional<rt::Tokenizer> tokenizer;
-  if (!ids || !invocation.has("--tokens") || invocation.has("--stop")) {
+  if (!ids || !invocation.has("--tokens") || invocation.has("--stop") ||
+      hasGrammar(invocation)) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));
   }
   if (!tokenizer && !ids) {
     return unsupportedError(
         "this plan has no vocabulary; give --output-tokens to print token ids");
   }
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<GrammarOfAnswer> grammar,
+                       grammarOfAnswer(invocation, tokenizer));
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
                        promptTokens(invocation, session, tokenizer));
   rt::GenerateOptions options;
@@ -369,6 +377,7 @@ Status runGenerate(const cli::Invocation &invocation) {
   options.ignoreEndOfText = invocation.has("--ignore-eos");
   options.stops = invocation.list("--stop");
   options.sampler = samplerOptions(invocation, session);
+  options.filter = grammar == nullptr ? nullptr : &grammar->filter;
   options.interrupted = &interrupted;
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::Generator> generator,
                        rt::Generator::create(session,
