@@ -5,12 +5,14 @@
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/GrammarOptions.h"
 #include "tools/airrun/Interrupts.h"
 #include "tools/airrun/LoadingBar.h"
 #include "tools/airrun/SamplingOptions.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <unistd.h>
 
 namespace air {
@@ -60,7 +62,7 @@ Status checkGenerate(const cli::Invocation &invocation) {
     return usageError("no prompt: give -p TEXT, -f FILE or --tokens IDS, or "
                       "text on standard input");
   }
-  return Status::ok();
+  return checkGrammarOptions(invocation);
 }
 
 namespace {
@@ -207,11 +209,12 @@ cli::Command generateCommand() {
       ioOption(),
       ioLimitOption(),
       cli::sourceOption()};
-  // The sampling options come before --stop.
-  std::vector<cli::Option> sampling = samplingOptions();
+  // The options of samplers and grammars come before --stop.
+  std::vector<cli::Option> choosing = samplingOptions();
+  std::ranges::move(grammarOptions(), std::back_inserter(choosing));
   command.options.insert(
       std::ranges::find(command.options, "--stop", &cli::Option::name),
-      sampling.begin(), sampling.end());
+      choosing.begin(), choosing.end());
   command.examples = {"airrun story.air -p 'Once upon a time' -n 64",
                       "airrun story.air -f prompt.txt --temp 0 --stop '. '",
                       "airrun story.air --tokens 1,42,7 -n 8 --output-tokens",
@@ -228,17 +231,19 @@ Status runGenerate(const cli::Invocation &invocation) {
                                       fromPlan(session.plan().sampling()),
                                       session.context()));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are both read and printed, --stop is not
-  // given, and no sampler looks at texts.
+  // No tokenizer is needed if ids are both read and printed, neither --stop nor
+  // a grammar is given, and no sampler looks at texts.
   std::optional<rt::Tokenizer> tokenizer;
   if (!ids || !invocation.has("--tokens") || invocation.has("--stop") ||
-      rt::needsTokenTexts(options.sampler)) {
+      hasGrammar(invocation) || rt::needsTokenTexts(options.sampler)) {
     AIR_ASSIGN_OR_RETURN(tokenizer, planTokenizer(session));
   }
   if (!tokenizer && !ids) {
     return unsupportedError(
         "this plan has no vocabulary; give --output-tokens to print token ids");
   }
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<GrammarOfAnswer> grammar,
+                       grammarOfAnswer(invocation, tokenizer));
   AIR_ASSIGN_OR_RETURN(std::vector<int32_t> prompt,
                        promptTokens(invocation, session, tokenizer));
   options.maxTokens = static_cast<uint64_t>(
@@ -246,6 +251,7 @@ Status runGenerate(const cli::Invocation &invocation) {
           .value_or(static_cast<int64_t>(options.maxTokens)));
   options.ignoreEndOfText = invocation.has("--ignore-eos");
   options.stops = invocation.list("--stop");
+  options.filter = grammar == nullptr ? nullptr : &grammar->filter;
   options.interrupted = &answerInterrupted();
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::Generator> generator,
                        rt::Generator::create(session,

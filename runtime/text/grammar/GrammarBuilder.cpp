@@ -8,8 +8,7 @@
 namespace air::rt {
 namespace {
 
-/// Limits on a whole grammar. With them, it takes less than 200 MB.
-constexpr uint64_t kMostSymbols = 4'000'000;
+/// Limits the memory of a whole grammar, together with kMostSymbols.
 constexpr uint64_t kMostSetBits = 64'000'000;
 
 bool isSelfRepetition(const GrammarSequence &alternative, uint32_t rule) {
@@ -87,6 +86,10 @@ GrammarSymbol GrammarBuilder::choice(std::vector<GrammarSequence> options) {
 GrammarSequence GrammarBuilder::repeat(GrammarSequence part, uint32_t least,
                                        uint32_t most) {
   if (part.empty() || most == 0) {
+    return {};
+  }
+  size += least;
+  if (isTooLarge()) {
     return {};
   }
   GrammarSymbol symbol = part.size() == 1 ? part[0] : choice({std::move(part)});
@@ -241,10 +244,10 @@ GrammarBuilder::ranks(const std::vector<bool> &nullable) const {
 
 Result<std::shared_ptr<const Grammar>>
 GrammarBuilder::finish(uint32_t root) && {
-  if (size > kMostSymbols) {
+  if (isTooLarge()) {
     return unsupportedError(
-        "grammar: it has " + std::to_string(size) + " symbols, at most " +
-        std::to_string(kMostSymbols) + " are possible; use smaller counts");
+        "grammar: it has more than " + std::to_string(kMostSymbols) +
+        " symbols, counting repetitions; use smaller counts");
   }
   for (uint32_t i = 0; i < rules.size(); ++i) {
     if (!rules[i].isDefined) {

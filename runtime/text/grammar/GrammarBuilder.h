@@ -29,6 +29,8 @@ public:
   static constexpr uint32_t kUnlimited = UINT32_MAX;
   /// The largest count of a repetition other than kUnlimited.
   static constexpr uint32_t kMostRepeats = 100'000;
+  /// The most symbols of a grammar. With them, it takes less than 500 MB.
+  static constexpr uint64_t kMostSymbols = 4'000'000;
 
   /// Adds a rule without alternatives. `origin` says where the rule comes from,
   /// and stands at the beginning of messages about it: "line 3, column 1: rule
@@ -36,6 +38,8 @@ public:
   uint32_t addRule(std::string origin);
   void define(uint32_t rule, std::vector<GrammarSequence> alternatives);
   bool isDefined(uint32_t rule) const { return rules[rule].isDefined; }
+  /// If this is true, finish() fails, and there is no need to add more.
+  bool isTooLarge() const { return size > kMostSymbols; }
 
   /// The origin of the rules without a name that are made from now on.
   void setOrigin(std::string origin);
@@ -48,7 +52,7 @@ public:
   GrammarSequence text(std::string_view text);
   GrammarSymbol choice(std::vector<GrammarSequence> alternatives);
   /// `part`, `least` to `most` times. Both numbers are at most kMostRepeats, or
-  /// `most` is kUnlimited.
+  /// `most` is kUnlimited. The result is empty once the grammar is too large.
   GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
 
   /// Checks and orders the rules. Alternatives without texts are left out.

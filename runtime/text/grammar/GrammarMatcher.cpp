@@ -101,6 +101,11 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
+  // If the chain had to be cut, the lengths near its end are too small, so they
+  // are only used for those before them.
+  const size_t kept = chain.size() < kLongestChain || isKnown(at)
+                          ? chain.size()
+                          : kLongestChain / 2;
   for (size_t i = chain.size(); i-- > 0;) {
     State next = states.step(chain[i], commonClass);
     Absorption found{0, 0};
@@ -127,7 +132,11 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     absorptions[chain[i]] = found;
   }
-  return absorptions[state];
+  const Absorption result = absorptions[state];
+  for (size_t i = kept; i < chain.size(); ++i) {
+    absorptions[chain[i]].length = kUnknownLength;
+  }
+  return result;
 }
 
 bool GrammarMatcher::allowsPartial(State state, uint32_t kind) {

@@ -277,6 +277,9 @@ Result<std::shared_ptr<const Grammar>> Compiler::compile() {
     auto [rule, schemas] = std::move(open.back());
     open.pop_back();
     AIR_RETURN_IF_ERROR(define(rule, schemas));
+    if (builder.isTooLarge()) {
+      break;
+    }
     if (rules.size() > kMostRules) {
       return document.unsupported(document.root(),
                                   "has too many combinations of schemas");

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMostShapes = 1000;
 constexpr int kDeepestProof = 4;
+constexpr int kMostProofs = 20'000;
 
 using namespace std::string_view_literals;
 
@@ -93,7 +94,9 @@ public:
   explicit Reader(const SchemaDocument &source) : document(source) {}
   Result<std::vector<SchemaShape>> read(const SchemaList &schemas);
 
-  int depth = 0; ///< of nested proofs that shapes exclude each other
+  int depth = 0; ///< of nested proofs that schemas exclude each other
+  int ownProofs = 0;
+  int *proofs = &ownProofs; ///< how many there were
 
 private:
   Status readSchema(const SchemaJson &schema, Part &part,
@@ -521,11 +524,12 @@ Status Reader::checkExclusive(const SchemaJson &oneOf) {
 }
 
 Result<bool> Reader::exclude(const SchemaList &a, const SchemaList &b) {
-  if (depth == kDeepestProof) {
+  if (depth == kDeepestProof || ++*proofs > kMostProofs) {
     return false;
   }
   Reader inner(document);
   inner.depth = depth + 1;
+  inner.proofs = proofs;
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> first, inner.read(a));
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> second, inner.read(b));
   for (const SchemaShape &one : first) {

@@ -1,0 +1,149 @@
+//===- GrammarOptions.cpp - answers that match a grammar --------*- C++ -*-===//
+#include "tools/airrun/GrammarOptions.h"
+
+#include "runtime/text/grammar/GbnfParser.h"
+#include "runtime/text/grammar/JsonSchema.h"
+#include "tools/airrun/Common.h"
+
+#include <algorithm>
+#include <array>
+
+namespace air {
+namespace {
+
+using cli::ValueKind;
+
+constexpr std::array kSources = {"--grammar", "--grammar-file", "--json-schema",
+                                 "--json-schema-file"};
+
+rt::GbnfVocabulary vocabularyOf(const rt::Tokenizer &tokenizer) {
+  return {tokenizer.vocabSize(), [&tokenizer](std::string_view text) {
+            std::vector<int32_t> ids = tokenizer.encode(text, false, true);
+            return ids.size() == 1 ? ids[0] : -1;
+          }};
+}
+
+} // namespace
+
+std::vector<cli::Option> grammarOptions() {
+  return {{.name = "--grammar",
+           .kind = ValueKind::String,
+           .valueName = "TEXT",
+           .help = "Generate only text that matches a grammar in llama.cpp's "
+                   "GBNF. End-of-generation tokens are possible exactly where "
+                   "the text is complete."},
+          {.name = "--grammar-file",
+           .kind = ValueKind::String,
+           .valueName = "FILE",
+           .help = "Like --grammar, with the grammar from a file."},
+          {.name = "--json-schema",
+           .shortName = "-j",
+           .kind = ValueKind::String,
+           .valueName = "TEXT",
+           .help = "Generate only JSON that a JSON schema allows, such as {} "
+                   "for any value. docs/grammars.md lists the keywords."},
+          {.name = "--json-schema-file",
+           .kind = ValueKind::String,
+           .valueName = "FILE",
+           .help = "Like --json-schema, with the schema from a file."},
+          {.name = "--grammar-trigger",
+           .kind = ValueKind::StringList,
+           .valueName = "TEXT",
+           .help = "Generate freely until this text appears; it is the "
+                   "beginning of what must match the grammar. If TEXT is the "
+                   "text of a control token, that token is meant."}};
+}
+
+bool hasGrammar(const cli::Invocation &invocation) {
+  return std::ranges::any_of(
+      kSources, [&](const char *name) { return invocation.has(name); });
+}
+
+Status checkGrammarOptions(const cli::Invocation &invocation) {
+  int given = 0;
+  for (const char *name : kSources) {
+    given += invocation.has(name) ? 1 : 0;
+  }
+  if (given > 1) {
+    return usageError(std::to_string(given) +
+                      " of --grammar, --grammar-file, --json-schema and "
+                      "--json-schema-file are given; give only one of them");
+  }
+  if (given == 0 && invocation.has("--grammar-trigger")) {
+    return usageError("--grammar-trigger is given without a grammar; give "
+                      "--grammar or --json-schema, too");
+  }
+  if (given == 1 && invocation.has("--ignore-eos")) {
+    return usageError("--ignore-eos would continue past the end of a text that "
+                      "must match a grammar; give only one of the two");
+  }
+  for (const std::string &text : invocation.list("--grammar-trigger")) {
+    if (text.empty()) {
+      return usageError("--grammar-trigger: an empty text would appear at "
+                        "once; leave the option out instead");
+    }
+  }
+  return Status::ok();
+}
+
+GrammarOfAnswer::GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,
+                                 const rt::Tokenizer &tokenizer,
+                                 std::vector<int32_t> endOfGeneration,
+                                 rt::GrammarTriggers triggers)
+    : trie(tokenizer.vocabSize(),
+           [&tokenizer](int32_t id) { return tokenizer.piece(id); }),
+      filter(rt::GrammarMatcher(std::move(grammar), trie,
+                                std::move(endOfGeneration)),
+             trie, std::move(triggers)) {}
+
+Result<std::unique_ptr<GrammarOfAnswer>>
+grammarOfAnswer(const cli::Invocation &invocation,
+                const std::optional<rt::Tokenizer> &tokenizer) {
+  if (!hasGrammar(invocation)) {
+    return std::unique_ptr<GrammarOfAnswer>();
+  }
+  if (!tokenizer) {
+    return unsupportedError("this plan has no vocabulary, which a grammar "
+                            "needs");
+  }
+  bool isSchema =
+      invocation.has("--json-schema") || invocation.has("--json-schema-file");
+  std::string text =
+      invocation.text(isSchema ? "--json-schema" : "--grammar").value_or("");
+  std::string path =
+      invocation.text(isSchema ? "--json-schema-file" : "--grammar-file")
+          .value_or("");
+  if (!path.empty()) {
+    AIR_ASSIGN_OR_RETURN(text, readTextFile(path, textLimit()));
+  }
+  rt::GbnfVocabulary vocabulary = vocabularyOf(*tokenizer);
+  Result<std::shared_ptr<const rt::Grammar>> grammar =
+      isSchema ? rt::grammarOfSchema(text) : rt::parseGbnf(text, &vocabulary);
+  if (!grammar.isOk()) {
+    return path.empty() ? grammar.status()
+                        : grammar.status().withContext("'" + path + "'");
+  }
+  std::vector<int32_t> ends;
+  for (int32_t id = 0; id < tokenizer->vocabSize(); ++id) {
+    if (tokenizer->isEndOfGeneration(id)) {
+      ends.push_back(id);
+    }
+  }
+  if (ends.empty()) {
+    return unsupportedError("no token of the vocabulary ends a text, which a "
+                            "grammar needs");
+  }
+  rt::GrammarTriggers triggers;
+  for (std::string &trigger : invocation.list("--grammar-trigger")) {
+    int32_t id = tokenizer->specialToken(trigger);
+    if (id != TokenizerData::kNoToken && tokenizer->piece(id).empty()) {
+      triggers.tokens.push_back(id);
+    } else {
+      triggers.texts.push_back(std::move(trigger));
+    }
+  }
+  return std::make_unique<GrammarOfAnswer>(
+      *std::move(grammar), *tokenizer, std::move(ends), std::move(triggers));
+}
+
+} // namespace air

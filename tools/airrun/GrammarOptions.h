@@ -1,0 +1,44 @@
+//===- GrammarOptions.h - answers that match a grammar ----------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRRUN_GRAMMAROPTIONS_H
+#define AIRPACK_TOOLS_AIRRUN_GRAMMAROPTIONS_H
+
+#include "runtime/text/Tokenizer.h"
+#include "runtime/text/grammar/LazyGrammar.h"
+#include "tools/cli/CommandLine.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace air {
+
+/// --grammar, --grammar-file, --json-schema, --json-schema-file and
+/// --grammar-trigger.
+std::vector<cli::Option> grammarOptions();
+
+bool hasGrammar(const cli::Invocation &invocation);
+
+/// Errors: Usage if options contradict each other.
+Status checkGrammarOptions(const cli::Invocation &invocation);
+
+/// A filter, and the vocabulary that it refers to.
+struct GrammarOfAnswer {
+  GrammarOfAnswer(std::shared_ptr<const rt::Grammar> grammar,
+                  const rt::Tokenizer &tokenizer,
+                  std::vector<int32_t> endOfGeneration,
+                  rt::GrammarTriggers triggers);
+
+  rt::TokenTrie trie;
+  rt::LazyGrammar filter;
+};
+
+/// The grammar that the command line gives, or null. Errors: those of
+/// parseGbnf() and grammarOfSchema(); Unsupported if the plan has no
+/// vocabulary, or none of its tokens ends a text; Io.
+Result<std::unique_ptr<GrammarOfAnswer>>
+grammarOfAnswer(const cli::Invocation &invocation,
+                const std::optional<rt::Tokenizer> &tokenizer);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_GRAMMAROPTIONS_H
