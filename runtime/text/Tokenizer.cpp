@@ -10,14 +10,19 @@
 #include "runtime/text/WordPieceEncoder.h"
 
 #include <algorithm>
+#include <array>
 
 namespace air::rt {
 
 struct Tokenizer::State {
   Vocabulary vocabulary;
   std::unique_ptr<Encoder> encoder;
-  SpecialMatcher userDefined;
-  SpecialMatcher allSpecial;
+  /// First the tokens that are found in the text itself, then those that are
+  /// found in normalised text.
+  std::array<SpecialMatcher, 2> userDefined;
+  std::array<SpecialMatcher, 2> allSpecial;
+  bool hasLateTokens = false;
+  std::vector<uint8_t> matching; ///< match_flags of each token, or empty
   std::vector<int32_t> endOfGeneration;
   int32_t bos = TokenizerData::kNoToken;
   int32_t eos = TokenizerData::kNoToken;
@@ -25,6 +30,9 @@ struct Tokenizer::State {
   bool addEos = false;
   bool addSpacePrefix = false;
   size_t longestPiece = 0;
+
+  void encode(std::string_view text, bool parseSpecial,
+              std::vector<int32_t> &ids) const;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
@@ -77,21 +85,33 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
       data.kind == TokenizerKind::Spm || data.kind == TokenizerKind::Unigram;
   state->addSpacePrefix = (isSentencePiece && data.addSpacePrefix) ||
                           data.kind == TokenizerKind::WordPiece;
-  std::vector<SpecialMatcher::Token> userDefined;
-  std::vector<SpecialMatcher::Token> all;
+  for (int pass = 0; pass < 2; ++pass) {
+    std::vector<SpecialMatcher::Token> userDefined;
+    std::vector<SpecialMatcher::Token> all;
+    for (int32_t id = 0; id < vocabulary.size; ++id) {
+      TokenType type = data.types[id];
+      bool isLate = !data.matching.empty() &&
+                    (data.matching[id] & match_flags::kNormalized) != 0;
+      if (!isSpecial(type) || isLate != (pass == 1)) {
+        continue;
+      }
+      std::string text = pass == 0
+                             ? data.tokens[id]
+                             : state->encoder->normalisedForm(data.tokens[id]);
+      if (type == TokenType::UserDefined) {
+        userDefined.push_back({text, id});
+      }
+      all.push_back({std::move(text), id});
+    }
+    state->hasLateTokens = pass == 1 && !all.empty();
+    state->userDefined[pass] = SpecialMatcher(std::move(userDefined));
+    state->allSpecial[pass] = SpecialMatcher(std::move(all));
+  }
   for (int32_t id = 0; id < vocabulary.size; ++id) {
-    TokenType type = data.types[id];
-    if (type == TokenType::UserDefined) {
-      userDefined.push_back({data.tokens[id], id});
-    }
-    if (isSpecial(type)) {
-      all.push_back({std::move(data.tokens[id]), id});
-    }
     state->longestPiece =
         std::max(state->longestPiece, vocabulary.table[id].size());
   }
-  state->userDefined = SpecialMatcher(std::move(userDefined));
-  state->allSpecial = SpecialMatcher(std::move(all));
+  state->matching = std::move(data.matching);
   state->endOfGeneration = std::move(data.endOfGeneration);
   std::sort(state->endOfGeneration.begin(), state->endOfGeneration.end());
   state->bos = data.bos;
@@ -102,6 +122,34 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   return Tokenizer(std::move(state));
 }
 
+void Tokenizer::State::encode(std::string_view text, bool parseSpecial,
+                              std::vector<int32_t> &ids) const {
+  const auto &matchers = parseSpecial ? allSpecial : userDefined;
+  auto addToken = [&](int32_t id) { ids.push_back(id); };
+  // Each part of the text between special tokens is encoded as a text of its
+  // own. With sentencepiece's models, each gets a space prefix.
+  auto addPart = [&](std::string_view part, Place place) {
+    if (!hasLateTokens) {
+      encoder->encode(part, place, ids);
+      return;
+    }
+    std::string formed = encoder->normalisedForm(part);
+    matchers[1].divide(
+        formed, matching,
+        [&](std::string_view rest, bool isFirst) {
+          encoder->encode(rest, isFirst ? place : Place::AfterNormalizedToken,
+                          ids);
+        },
+        addToken);
+  };
+  matchers[0].divide(
+      text, matching,
+      [&](std::string_view part, bool isFirst) {
+        addPart(part, isFirst ? Place::TextStart : Place::AfterToken);
+      },
+      addToken);
+}
+
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
                                        bool parseSpecial) const {
   std::vector<int32_t> ids;
@@ -109,21 +157,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   if (addBos && state->addBos) {
     ids.push_back(state->bos);
   }
-  const SpecialMatcher &matcher =
-      parseSpecial ? state->allSpecial : state->userDefined;
-  for (size_t at = 0; at < text.size();) {
-    SpecialMatcher::Match match = matcher.find(text, at);
-    std::string_view plain = text.substr(at, match.start - at);
-    if (!plain.empty()) {
-      // Each part of the text between special tokens is encoded as a text of
-      // its own. With sentencepiece's models, each gets a space prefix.
-      state->encoder->encode(plain, ids);
-    }
-    if (match.length != 0) {
-      ids.push_back(match.id);
-    }
-    at = match.start + match.length;
-  }
+  state->encode(text, parseSpecial, ids);
   if (addBos && state->addEos) {
     ids.push_back(state->eos);
   }
@@ -160,10 +194,13 @@ size_t Tokenizer::longestText() const {
          (state->encoder->shrinksText() ? kMostShrinking : 1);
 }
 int32_t Tokenizer::specialToken(std::string_view text) const {
-  SpecialMatcher::Match match = state->allSpecial.find(text, 0);
-  return match.length != 0 && match.length == text.size()
-             ? match.id
-             : TokenizerData::kNoToken;
+  for (const SpecialMatcher &matcher : state->allSpecial) {
+    SpecialMatcher::Match match = matcher.find(text, 0);
+    if (match.length != 0 && match.length == text.size()) {
+      return match.id;
+    }
+  }
+  return TokenizerData::kNoToken;
 }
 bool Tokenizer::isEndOfGeneration(int32_t id) const {
   return std::binary_search(state->endOfGeneration.begin(),
