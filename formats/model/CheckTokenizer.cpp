@@ -28,6 +28,11 @@ Status checkSizes(const TokenizerData &data) {
         "tokenizer: there are " + std::to_string(data.types.size()) +
         " token types for " + std::to_string(data.tokens.size()) + " tokens");
   }
+  if (!data.matching.empty() && data.matching.size() != data.tokens.size()) {
+    return corruptError(
+        "tokenizer: there are " + std::to_string(data.matching.size()) +
+        " match flags for " + std::to_string(data.tokens.size()) + " tokens");
+  }
   if (data.merges.size() > kMostTokens) {
     return corruptError("tokenizer: there are " +
                         std::to_string(data.merges.size()) +
@@ -182,7 +187,7 @@ bool occursInText(size_t byte) {
 }
 
 Status checkBpe(const TokenizerData &data) {
-  if (canonicalPreTokenizer(data.pre).empty()) {
+  if (!data.rules.isSet && canonicalPreTokenizer(data.pre).empty()) {
     std::string what =
         data.pre.empty()
             ? "tokenizer: the file does not say how to pre-tokenize text "
@@ -193,7 +198,10 @@ Status checkBpe(const TokenizerData &data) {
                             "; if one of these is right, pack with --pre "
                             "and its name");
   }
-  if (preTokenizerRules(data.pre)->spelling != TokenSpelling::Bytes) {
+  TokenSpelling spelling = data.rules.isSet
+                               ? data.rules.spelling
+                               : preTokenizerRules(data.pre)->spelling;
+  if (spelling != TokenSpelling::Bytes) {
     return checkByteTokens(data);
   }
   std::array<bool, 256> present{};

@@ -7,8 +7,12 @@
 #ifndef AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
 #define AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
 
+#include "formats/model/PreTokenizerNames.h"
+#include "formats/text/unicode/Normalize.h"
+
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +45,37 @@ constexpr bool isSpecial(TokenType type) {
          type == TokenType::Unknown;
 }
 
+/// Where a space is put before a text.
+enum class SpacePrefix : uint8_t {
+  None = 0,
+  Always = 1,         ///< before every text between special tokens
+  Missing = 2,        ///< before a text that does not begin with a space
+  MissingAtStart = 3, ///< as Missing, but only at the start of the whole text
+  EveryWord = 4,      ///< before every word; white space is removed
+};
+
+/// How a text is prepared, as tokenizer.json says it. In other vocabularies,
+/// `TokenizerData::kind` and `pre` imply it.
+struct TextRules {
+  bool isSet = false;
+  /// As PreTokenizerRules::expressions.
+  std::vector<std::string> expressions;
+  bool ignoreMerges = false;      ///< as in PreTokenizerRules
+  std::optional<NormalForm> form; ///< the text is first converted to it
+  TokenSpelling spelling = TokenSpelling::Bytes;
+  SpacePrefix prefix = SpacePrefix::None;
+};
+
+/// How a special token is found in text: fields of tokenizer.json, as bits.
+namespace match_flags {
+inline constexpr uint8_t kStripLeft = 1;  ///< with the white space before it
+inline constexpr uint8_t kStripRight = 2; ///< with the white space after it
+inline constexpr uint8_t kSingleWord = 4; ///< not beside word characters
+/// In text that has been normalised, and after all tokens without this flag.
+inline constexpr uint8_t kNormalized = 8;
+inline constexpr uint8_t kAll = 15;
+} // namespace match_flags
+
 struct TokenizerData {
   static constexpr int32_t kNoToken = -1;
 
@@ -63,7 +98,10 @@ struct TokenizerData {
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
   bool lowercase = false;              ///< WordPiece: put text into lower case
   bool stripAccents = false;           ///< WordPiece: remove accents
-  std::string charsmap;     ///< Unigram: the bytes of a Charsmap, or ""
+  std::string charsmap; ///< Unigram: the bytes of a Charsmap, or ""
+  TextRules rules;      ///< BPE, Unigram
+  /// The match_flags of each token; empty if no token has any.
+  std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template
   /// tokenizer.chat_template.NAME by name, such as "tool_use".
   std::map<std::string, std::string> namedTemplates;

@@ -256,7 +256,9 @@ private:
 
 Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
                                       Vocabulary &vocabulary) {
-  AIR_ASSIGN_OR_RETURN(PreTokenizer splitter, PreTokenizer::create(data.pre));
+  AIR_ASSIGN_OR_RETURN(PreTokenizer splitter,
+                       data.rules.isSet ? PreTokenizer::create(data.rules)
+                                        : PreTokenizer::create(data.pre));
   TokenSpelling spelling = splitter.rules().spelling;
   if (spelling == TokenSpelling::Bytes) {
     fillTable(data, vocabulary);
@@ -268,6 +270,11 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
       MergeReader(vocabulary.table, data.merges.size(), spelling)
           .run(data.merges));
   BpeEncoder encoder(vocabulary, std::move(splitter), std::move(merges));
+  encoder.form = data.rules.form;
+  encoder.prefix = data.rules.prefix;
+  if (encoder.preTokenizer.rules().composes) {
+    encoder.form = NormalForm::C;
+  }
   for (unsigned byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);
     encoder.byteSymbols[byte] = vocabulary.table.find({&c, 1});
@@ -275,25 +282,34 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-void BpeEncoder::encode(std::string_view text,
+std::string BpeEncoder::normalisedForm(std::string_view text) const {
+  return form ? normalized(text, *form) : std::string(text);
+}
+
+void BpeEncoder::encode(std::string_view text, Place place,
                         std::vector<int32_t> &ids) const {
   std::string repaired;
   if (!isWellFormed(text)) {
     repaired = wellFormed(text);
     text = repaired;
   }
+  std::string formed;
+  if (form && !(form == NormalForm::C && isPlainlyNfc(text))) {
+    formed = normalized(text, *form);
+    text = formed;
+    repaired = {};
+  }
   std::string spaced;
   if (spelling() != TokenSpelling::Bytes) {
     // In tokens and in text, U+2581 stands for a space.
     spaced = withSpaces(text);
     text = spaced;
-    repaired = {};
+    repaired = formed = {};
   }
-  std::string composed;
-  if (composes() && !isPlainlyNfc(text)) {
-    composed = normalized(text, NormalForm::C);
-    text = composed;
-    repaired = {};
+  if (needsSpace(prefix, place, text)) {
+    spaced = " " + std::string(text);
+    text = spaced;
+    repaired = formed = {};
   }
   Scratch scratch;
   if (text.size() >= kLongText) {

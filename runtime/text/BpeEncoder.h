@@ -26,9 +26,11 @@ public:
                                    Vocabulary &vocabulary);
 
   /// Each ill-formed byte is encoded as U+FFFD.
-  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  void encode(std::string_view text, Place place,
+              std::vector<int32_t> &ids) const override;
+  std::string normalisedForm(std::string_view text) const override;
   bool shrinksText() const override {
-    return composes() || spelling() != TokenSpelling::Bytes;
+    return form || spelling() != TokenSpelling::Bytes;
   }
 
 private:
@@ -44,10 +46,6 @@ private:
   /// How the vocabulary spells its tokens.
   TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
 
-  /// True if text is converted to Unicode normalization form C before it is
-  /// encoded.
-  bool composes() const { return preTokenizer.rules().composes; }
-
   void encodeWord(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
   void encodeOnce(std::string_view word, Scratch &scratch,
@@ -58,6 +56,8 @@ private:
   const Vocabulary *vocabulary;
   PreTokenizer preTokenizer;
   PairTable pairs;
+  std::optional<NormalForm> form; ///< text is first converted to it
+  SpacePrefix prefix = SpacePrefix::None;
   /// The symbol of each byte, or kAbsent if the byte alone is neither a token
   /// nor a part of a merge.
   std::array<int32_t, 256> byteSymbols{};

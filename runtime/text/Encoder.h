@@ -3,10 +3,19 @@
 #define AIRPACK_RUNTIME_TEXT_ENCODER_H
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace air::rt {
+
+/// Where a part of a text lies.
+enum class Place : uint8_t {
+  TextStart,  ///< at the start of the whole text
+  AfterToken, ///< after a special token
+  /// As AfterToken, but text and token were normalised together.
+  AfterNormalizedToken,
+};
 
 /// Turns text without special tokens into ids. Immutable once created; any
 /// number of threads may encode text.
@@ -15,8 +24,15 @@ public:
   virtual ~Encoder() = default;
 
   /// Appends the ids of `text`, which is not empty and may contain any bytes.
-  virtual void encode(std::string_view text,
+  virtual void encode(std::string_view text, Place place,
                       std::vector<int32_t> &ids) const = 0;
+
+  /// Converts a text to the normalization form in which special tokens with
+  /// the flag kNormalized are found. Encoding the result is the same as
+  /// encoding the text.
+  virtual std::string normalisedForm(std::string_view text) const {
+    return std::string(text);
+  }
 
   /// True if the text may be normalised to fewer bytes before it is encoded.
   virtual bool shrinksText() const = 0;

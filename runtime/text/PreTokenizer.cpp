@@ -54,6 +54,18 @@ Result<PreTokenizer> PreTokenizer::create(std::string_view pre) {
   return made;
 }
 
+Result<PreTokenizer> PreTokenizer::create(const TextRules &own) {
+  PreTokenizerRules rules = {};
+  rules.ignoreMerges = own.ignoreMerges;
+  rules.spelling = own.spelling;
+  PreTokenizer made(rules);
+  for (const std::string &expression : own.expressions) {
+    AIR_ASSIGN_OR_RETURN(Regex regex, Regex::compile(expression));
+    made.regexes.push_back(std::move(regex));
+  }
+  return made;
+}
+
 PreTokenizer::Scratch PreTokenizer::makeScratch() const {
   return {regexes.begin(), regexes.end()};
 }

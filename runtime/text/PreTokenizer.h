@@ -9,6 +9,7 @@
 #define AIRPACK_RUNTIME_TEXT_PRETOKENIZER_H
 
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/model/TokenizerData.h"
 #include "formats/text/regex/RegexMatcher.h"
 #include "runtime/exec/FunctionRef.h"
 
@@ -30,15 +31,20 @@ public:
   /// Unsupported if the name is not known.
   static Result<PreTokenizer> create(std::string_view pre);
 
-  const PreTokenizerRules &rules() const { return *known; }
+  /// Compiles the expressions of `own`. Errors: Unsupported if one of them is
+  /// not supported.
+  static Result<PreTokenizer> create(const TextRules &own);
+
+  /// `expressions` and `name` are empty if the rules are not known by a name.
+  const PreTokenizerRules &rules() const { return known; }
   Scratch makeScratch() const;
   /// Calls `ends` with the end of each piece of `text`, in order. The last end
   /// is the size of `text`. `text` must be valid UTF-8.
   void split(std::string_view text, Scratch &scratch, PieceSink ends) const;
 
 private:
-  explicit PreTokenizer(const PreTokenizerRules &found) : known(&found) {}
-  const PreTokenizerRules *known;
+  explicit PreTokenizer(const PreTokenizerRules &found) : known(found) {}
+  PreTokenizerRules known;
   std::vector<Regex> regexes;
 };
 

@@ -29,7 +29,7 @@ RwkvEncoder RwkvEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-void RwkvEncoder::encode(std::string_view text,
+void RwkvEncoder::encode(std::string_view text, Place,
                          std::vector<int32_t> &ids) const {
   while (!text.empty()) {
     ByteTrie::Match match = pieces.longest(text);

@@ -20,6 +20,21 @@ bool hasInnerSpace(std::string_view piece) {
          piece.find(' ', firstOther) != std::string_view::npos;
 }
 
+bool needsSpace(SpacePrefix prefix, Place place, std::string_view text) {
+  switch (prefix) {
+  case SpacePrefix::None:
+    return false;
+  case SpacePrefix::Always:
+    return place != Place::AfterNormalizedToken;
+  case SpacePrefix::MissingAtStart:
+    return place == Place::TextStart && !text.starts_with(' ');
+  case SpacePrefix::Missing:
+  case SpacePrefix::EveryWord:
+    break;
+  }
+  return !text.starts_with(' ');
+}
+
 size_t firstWordEnd(std::string_view text) {
   size_t word = text.find_first_not_of(' ');
   return word == std::string_view::npos

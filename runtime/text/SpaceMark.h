@@ -2,6 +2,9 @@
 #ifndef AIRPACK_RUNTIME_TEXT_SPACEMARK_H
 #define AIRPACK_RUNTIME_TEXT_SPACEMARK_H
 
+#include "formats/model/TokenizerData.h"
+#include "runtime/text/Encoder.h"
+
 #include <string>
 #include <string_view>
 
@@ -15,6 +18,10 @@ void appendWithSpaces(std::string_view text, std::string &out);
 
 /// True if `piece` has a space after a character other than a space.
 bool hasInnerSpace(std::string_view piece);
+
+/// True if a space must be put before `text`, in which U+2581 has been replaced
+/// with a space.
+bool needsSpace(SpacePrefix prefix, Place place, std::string_view text);
 
 /// Returns the end of the first word of `text`: spaces, and the characters up
 /// to the next space.

@@ -1,9 +1,52 @@
 //===- SpecialMatcher.cpp - finds special tokens in text --------*- C++ -*-===//
 #include "runtime/text/SpecialMatcher.h"
 
+#include "formats/model/TokenizerData.h"
+#include "formats/support/Utf8.h"
+#include "formats/text/unicode/Unicode.h"
+
 #include <algorithm>
 
 namespace air::rt {
+namespace {
+
+/// Returns the position where the last character of `text` begins, or 0.
+size_t lastCharacter(std::string_view text) {
+  size_t at = text.size();
+  while (at > 0 && (static_cast<uint8_t>(text[--at]) & 0xc0) == 0x80) {
+  }
+  return at;
+}
+
+bool isIn(const CodePointSet &set, std::string_view character) {
+  Utf8Step step = decodeUtf8(character);
+  return step.kind == Utf8Step::Whole && set.contains(step.codePoint);
+}
+
+size_t leadingSpaces(std::string_view text) {
+  size_t count = 0;
+  while (count < text.size() && isIn(whiteSpace(), text.substr(count))) {
+    count += decodeUtf8(text.substr(count)).length;
+  }
+  return count;
+}
+
+std::string_view withoutTrailingSpaces(std::string_view text) {
+  while (!text.empty() &&
+         isIn(whiteSpace(), text.substr(lastCharacter(text)))) {
+    text = text.substr(0, lastCharacter(text));
+  }
+  return text;
+}
+
+bool isBesideWord(std::string_view before, std::string_view after) {
+  const CodePointSet &word = wordCharacters();
+  return (!before.empty() &&
+          isIn(word, before.substr(lastCharacter(before)))) ||
+         (!after.empty() && isIn(word, after));
+}
+
+} // namespace
 
 SpecialMatcher::SpecialMatcher(std::vector<Token> all)
     : tokens(std::move(all)) {
@@ -61,6 +104,51 @@ SpecialMatcher::Match SpecialMatcher::find(std::string_view text,
     }
   }
   return {text.size(), 0, 0};
+}
+
+void SpecialMatcher::divide(std::string_view text,
+                            std::span<const uint8_t> flags, PartSink onPart,
+                            TokenSink onToken) const {
+  divide(
+      text, flags, [&](size_t from) { return find(text, from); }, onPart,
+      onToken);
+}
+
+void SpecialMatcher::divide(std::string_view text,
+                            std::span<const uint8_t> flags, Finder find,
+                            PartSink onPart, TokenSink onToken) {
+  size_t done = 0; // the text before it has been passed to a sink
+  auto part = [&](size_t end) {
+    if (done < end) {
+      onPart(text.substr(done, end - done), done == 0);
+      done = end;
+    }
+  };
+  for (size_t at = 0; at < text.size();) {
+    Match match = find(at);
+    if (match.length == 0) {
+      break;
+    }
+    size_t start = match.start;
+    at = match.start + match.length;
+    size_t end = at;
+    uint8_t how = flags.empty() ? 0 : flags[static_cast<size_t>(match.id)];
+    if ((how & match_flags::kSingleWord) != 0 &&
+        isBesideWord(text.substr(0, start), text.substr(end))) {
+      continue;
+    }
+    if ((how & match_flags::kStripLeft) != 0 && start > done) {
+      start =
+          done + withoutTrailingSpaces(text.substr(done, start - done)).size();
+    }
+    if ((how & match_flags::kStripRight) != 0) {
+      end += leadingSpaces(text.substr(end));
+    }
+    part(start);
+    onToken(match.id);
+    done = std::max(done, end);
+  }
+  part(text.size());
 }
 
 } // namespace air::rt

@@ -10,8 +10,11 @@
 #ifndef AIRPACK_RUNTIME_TEXT_SPECIALMATCHER_H
 #define AIRPACK_RUNTIME_TEXT_SPECIALMATCHER_H
 
+#include "runtime/exec/FunctionRef.h"
+
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +40,21 @@ public:
 
   /// The next match at or after `from`.
   Match find(std::string_view text, size_t from) const;
+
+  using PartSink = FunctionRef<void(std::string_view part, bool isFirst)>;
+  using TokenSink = FunctionRef<void(int32_t id)>;
+  /// Divides `text` into tokens and the parts between them, which are not empty,
+  /// and calls the sinks in their order. `flags` has the match_flags of each id
+  /// or is empty. A match that its flags exclude is passed over as a whole, as
+  /// in the tokenizers library.
+  void divide(std::string_view text, std::span<const uint8_t> flags,
+              PartSink onPart, TokenSink onToken) const;
+
+  /// Returns the next match at or after a position, as find() does.
+  using Finder = FunctionRef<Match(size_t from)>;
+  /// As above, with the matches that `find` returns.
+  static void divide(std::string_view text, std::span<const uint8_t> flags,
+                     Finder find, PartSink onPart, TokenSink onToken);
 
 private:
   Match matchAt(std::string_view text, size_t start) const;

@@ -132,7 +132,7 @@ size_t SpmEncoder::stretchEnd(std::string_view text) const {
   return text.size();
 }
 
-void SpmEncoder::encode(std::string_view text,
+void SpmEncoder::encode(std::string_view text, Place,
                         std::vector<int32_t> &ids) const {
   Scratch scratch;
   bool addSpace = addSpacePrefix;

@@ -10,14 +10,19 @@
 #include "runtime/text/WordPieceEncoder.h"
 
 #include <algorithm>
+#include <array>
 
 namespace air::rt {
 
 struct Tokenizer::State {
   Vocabulary vocabulary;
   std::unique_ptr<Encoder> encoder;
-  SpecialMatcher userDefined;
-  SpecialMatcher allSpecial;
+  /// First the tokens that are found in the text itself, then those that are
+  /// found in normalised text.
+  std::array<SpecialMatcher, 2> userDefined;
+  std::array<SpecialMatcher, 2> allSpecial;
+  bool hasLateTokens = false;
+  std::vector<uint8_t> matching; ///< match_flags of each token, or empty
   std::vector<int32_t> endOfGeneration;
   int32_t bos = TokenizerData::kNoToken;
   int32_t eos = TokenizerData::kNoToken;
@@ -26,13 +31,11 @@ struct Tokenizer::State {
   bool addSpacePrefix = false;
   size_t longestPiece = 0;
 
-  /// Appends the ids of a text between special tokens. It is encoded as a text
-  /// of its own, so with SentencePiece's models it gets a space prefix.
-  void encodePlain(std::string_view plain, std::vector<int32_t> &ids) const {
-    if (!plain.empty()) {
-      encoder->encode(plain, ids);
-    }
-  }
+  void encode(std::string_view text, bool parseSpecial,
+              std::vector<int32_t> &ids) const;
+  void encodePart(std::string_view part, Place place,
+                  const SpecialMatcher &lateTokens,
+                  std::vector<int32_t> &ids) const;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
@@ -85,21 +88,33 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
       data.kind == TokenizerKind::Spm || data.kind == TokenizerKind::Unigram;
   state->addSpacePrefix = (isSentencePiece && data.addSpacePrefix) ||
                           data.kind == TokenizerKind::WordPiece;
-  std::vector<SpecialMatcher::Token> userDefined;
-  std::vector<SpecialMatcher::Token> all;
+  for (int pass = 0; pass < 2; ++pass) {
+    std::vector<SpecialMatcher::Token> userDefined;
+    std::vector<SpecialMatcher::Token> all;
+    for (int32_t id = 0; id < vocabulary.size; ++id) {
+      TokenType type = data.types[id];
+      bool isLate = !data.matching.empty() &&
+                    (data.matching[id] & match_flags::kNormalized) != 0;
+      if (!isSpecial(type) || isLate != (pass == 1)) {
+        continue;
+      }
+      std::string text = pass == 0
+                             ? data.tokens[id]
+                             : state->encoder->normalisedForm(data.tokens[id]);
+      if (type == TokenType::UserDefined) {
+        userDefined.push_back({text, id});
+      }
+      all.push_back({std::move(text), id});
+    }
+    state->hasLateTokens = pass == 1 && !all.empty();
+    state->userDefined[pass] = SpecialMatcher(std::move(userDefined));
+    state->allSpecial[pass] = SpecialMatcher(std::move(all));
+  }
   for (int32_t id = 0; id < vocabulary.size; ++id) {
-    TokenType type = data.types[id];
-    if (type == TokenType::UserDefined) {
-      userDefined.push_back({data.tokens[id], id});
-    }
-    if (isSpecial(type)) {
-      all.push_back({std::move(data.tokens[id]), id});
-    }
     state->longestPiece =
         std::max(state->longestPiece, vocabulary.table[id].size());
   }
-  state->userDefined = SpecialMatcher(std::move(userDefined));
-  state->allSpecial = SpecialMatcher(std::move(all));
+  state->matching = std::move(data.matching);
   state->endOfGeneration = std::move(data.endOfGeneration);
   std::sort(state->endOfGeneration.begin(), state->endOfGeneration.end());
   state->bos = data.bos;
@@ -110,6 +125,38 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   return Tokenizer(std::move(state));
 }
 
+void Tokenizer::State::encode(std::string_view text, bool parseSpecial,
+                              std::vector<int32_t> &ids) const {
+  const auto &matchers = parseSpecial ? allSpecial : userDefined;
+  matchers[0].divide(
+      text, matching,
+      [&](std::string_view part, bool isFirst) {
+        encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
+                   matchers[1], ids);
+      },
+      [&](int32_t id) { ids.push_back(id); });
+}
+
+/// Encodes a part of a text, which lies between special tokens, as a text of its
+/// own: with SentencePiece's models, it gets a space prefix. `lateTokens` are
+/// looked for in the normalised part.
+void Tokenizer::State::encodePart(std::string_view part, Place place,
+                                  const SpecialMatcher &lateTokens,
+                                  std::vector<int32_t> &ids) const {
+  if (!hasLateTokens) {
+    encoder->encode(part, place, ids);
+    return;
+  }
+  const std::string formed = encoder->normalisedForm(part);
+  lateTokens.divide(
+      formed, matching,
+      [&](std::string_view rest, bool isFirst) {
+        encoder->encode(rest, isFirst ? place : Place::AfterNormalizedToken,
+                        ids);
+      },
+      [&](int32_t id) { ids.push_back(id); });
+}
+
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
                                        bool parseSpecial) const {
   std::vector<int32_t> ids;
@@ -117,16 +164,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   if (addBos && state->addBos) {
     ids.push_back(state->bos);
   }
-  const SpecialMatcher &matcher =
-      parseSpecial ? state->allSpecial : state->userDefined;
-  for (size_t at = 0; at < text.size();) {
-    SpecialMatcher::Match match = matcher.find(text, at);
-    state->encodePlain(text.substr(at, match.start - at), ids);
-    if (match.length != 0) {
-      ids.push_back(match.id);
-    }
-    at = match.start + match.length;
-  }
+  state->encode(text, parseSpecial, ids);
   if (addBos && state->addEos) {
     ids.push_back(state->eos);
   }
@@ -138,11 +176,13 @@ Tokenizer::encodeRendered(std::string_view text,
                           std::span<const jinja::TaintedSpan> tainted) const {
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 8);
-  SpecialMatcher::Match userDefined = state->userDefined.find(text, 0);
+  const SpecialMatcher &anywhere = state->userDefined[0];
+  const SpecialMatcher &special = state->allSpecial[0];
+  SpecialMatcher::Match userDefined = anywhere.find(text, 0);
   size_t next = 0; // the first tainted range that does not end before `at`
-  for (size_t at = 0; at < text.size();) {
+  auto find = [&](size_t at) {
     if (userDefined.start < at) {
-      userDefined = state->userDefined.find(text, at);
+      userDefined = anywhere.find(text, at);
     }
     while (next < tainted.size() && tainted[next].end <= at) {
       ++next;
@@ -155,8 +195,7 @@ Tokenizer::encodeRendered(std::string_view text,
       const bool isLast = i == tainted.size();
       const size_t limit = isLast ? text.size() : tainted[i].begin;
       if (from < limit) {
-        SpecialMatcher::Match found =
-            state->allSpecial.find(text.substr(0, limit), from);
+        SpecialMatcher::Match found = special.find(text.substr(0, limit), from);
         if (found.length != 0) {
           if (found.start < match.start ||
               (found.start == match.start && found.length > match.length)) {
@@ -167,12 +206,25 @@ Tokenizer::encodeRendered(std::string_view text,
       }
       from = isLast ? text.size() : tainted[i].end;
     }
-    state->encodePlain(text.substr(at, match.start - at), ids);
-    if (match.length != 0) {
-      ids.push_back(match.id);
-    }
-    at = match.start + match.length;
-  }
+    return match;
+  };
+  auto isTainted = [&](std::string_view part) {
+    const auto begin = static_cast<size_t>(part.data() - text.data());
+    const auto range = std::partition_point(
+        tainted.begin(), tainted.end(),
+        [&](const jinja::TaintedSpan &each) { return each.end <= begin; });
+    return range != tainted.end() && range->begin < begin + part.size();
+  };
+  SpecialMatcher::divide(
+      text, state->matching, find,
+      [&](std::string_view part, bool isFirst) {
+        // In a normalised text it is not known which characters came from where.
+        state->encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
+                          isTainted(part) ? state->userDefined[1]
+                                          : state->allSpecial[1],
+                          ids);
+      },
+      [&](int32_t id) { ids.push_back(id); });
   return ids;
 }
 
@@ -206,10 +258,13 @@ size_t Tokenizer::longestText() const {
          (state->encoder->shrinksText() ? kMostShrinking : 1);
 }
 int32_t Tokenizer::specialToken(std::string_view text) const {
-  SpecialMatcher::Match match = state->allSpecial.find(text, 0);
-  return match.length != 0 && match.length == text.size()
-             ? match.id
-             : TokenizerData::kNoToken;
+  for (const SpecialMatcher &matcher : state->allSpecial) {
+    SpecialMatcher::Match match = matcher.find(text, 0);
+    if (match.length != 0 && match.length == text.size()) {
+      return match.id;
+    }
+  }
+  return TokenizerData::kNoToken;
 }
 bool Tokenizer::isEndOfGeneration(int32_t id) const {
   return std::binary_search(state->endOfGeneration.begin(),

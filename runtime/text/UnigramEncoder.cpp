@@ -3,6 +3,7 @@
 
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Utf8.h"
+#include "formats/text/unicode/Unicode.h"
 #include "runtime/text/SpaceMark.h"
 
 #include <algorithm>
@@ -22,7 +23,10 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
   UnigramEncoder encoder(vocabulary);
   AIR_ASSIGN_OR_RETURN(encoder.charsmap, Charsmap::parse(data.charsmap));
   encoder.scores = data.scores;
-  encoder.addSpace = data.addSpacePrefix;
+  encoder.prefix = data.rules.isSet      ? data.rules.prefix
+                   : data.addSpacePrefix ? SpacePrefix::Always
+                                         : SpacePrefix::None;
+  encoder.everySpaceBegins = !data.rules.expressions.empty();
   encoder.removeExtraSpaces = data.removeExtraWhitespaces;
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
   std::string bytes;
@@ -49,8 +53,10 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
       if (data.types[i] == TokenType::Normal) {
         lowest = std::min(lowest, data.scores[i]);
       }
-      // As in sentencepiece, pieces of the type Unused are never chosen.
-      if (data.types[i] != TokenType::Unused) {
+      // As in sentencepiece, pieces of the type Unused are never chosen. Those
+      // that the user has defined are found before a text is encoded.
+      if (data.types[i] != TokenType::Unused &&
+          data.types[i] != TokenType::UserDefined) {
         found.push_back(id);
         encoder.spacesOnlyLead &= !hasInnerSpace(bytes);
       }
@@ -68,60 +74,92 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-std::string UnigramEncoder::normalised(std::string_view text) const {
+std::string UnigramEncoder::mapped(std::string_view text) const {
   std::string out;
-  out.reserve(text.size() + text.size() / 8 + 1);
-  bool wantSpace = addSpace;
-  if (!removeExtraSpaces && addSpace) {
-    out += ' ';
-  }
-  auto append = [&](std::string_view part) {
-    if (!removeExtraSpaces) {
-      out += part;
-      return;
-    }
-    for (char c : part) {
-      if (c == ' ') {
-        wantSpace |= !out.empty();
-        continue;
-      }
-      if (wantSpace) {
-        out += ' ';
-      }
-      wantSpace = false;
-      out += c;
-    }
-  };
+  out.reserve(text.size() + text.size() / 8);
   while (!text.empty()) {
     size_t length = 0;
     if (Charsmap::Rule rule = charsmap.find(text); rule.length != 0) {
-      append(rule.replacement);
+      out += rule.replacement;
       length = rule.length;
     } else {
       Utf8Step step = decodeUtf8(text);
-      length = step.kind == Utf8Step::Whole ? step.length : 1;
-      append(step.kind == Utf8Step::Whole ? text.substr(0, length)
-                                          : kReplacement);
+      bool isWhole = step.kind == Utf8Step::Whole;
+      length = isWhole ? step.length : 1;
+      out += isWhole ? text.substr(0, length) : kReplacement;
     }
     text.remove_prefix(length);
   }
+  return out;
+}
+
+/// Puts a space before each word of `text`, unless it begins with U+2581, and
+/// removes all white space.
+static std::string spacedWords(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 1);
+  bool inWord = false;
+  while (!text.empty()) {
+    Utf8Step step = decodeUtf8(text);
+    bool isSpace =
+        step.kind == Utf8Step::Whole &&
+        (step.codePoint == ' ' || whiteSpace().contains(step.codePoint));
+    if (!isSpace) {
+      out += inWord || text.starts_with(kSpaceMark) ? "" : " ";
+      out += text.substr(0, step.length);
+    }
+    inWord = !isSpace;
+    text.remove_prefix(step.length);
+  }
+  return out;
+}
+
+std::string UnigramEncoder::normalised(std::string_view text,
+                                       Place place) const {
+  std::string out = mapped(text);
+  if (prefix == SpacePrefix::EveryWord) {
+    out = spacedWords(out);
+  } else if (removeExtraSpaces) {
+    std::string collapsed;
+    collapsed.reserve(out.size() + 1);
+    bool wantSpace = needsSpace(prefix, place, "");
+    for (char c : out) {
+      if (c == ' ') {
+        wantSpace |= !collapsed.empty();
+        continue;
+      }
+      if (wantSpace) {
+        collapsed += ' ';
+      }
+      wantSpace = false;
+      collapsed += c;
+    }
+    out = std::move(collapsed);
+  }
   std::string spaced;
-  spaced.reserve(out.size());
+  spaced.reserve(out.size() + 1);
   appendWithSpaces(out, spaced);
+  if (prefix == SpacePrefix::EveryWord) {
+    return spaced;
+  }
   if (removeExtraSpaces) {
     // As in sentencepiece, U+2581 at the end counts as a space.
     spaced.resize(spaced.find_last_not_of(' ') + 1);
+  } else if (needsSpace(prefix, place, spaced)) {
+    spaced.insert(0, " ");
   }
   return spaced;
 }
 
-void UnigramEncoder::encode(std::string_view text,
+void UnigramEncoder::encode(std::string_view text, Place place,
                             std::vector<int32_t> &ids) const {
-  std::string all = normalised(text);
+  std::string all = normalised(text, place);
   std::vector<Node> nodes;
   bool afterUnknown = false;
   for (std::string_view rest = all; !rest.empty();) {
-    size_t end = spacesOnlyLead ? firstWordEnd(rest) : rest.size();
+    size_t end = everySpaceBegins ? std::min(rest.find(' ', 1), rest.size())
+                 : spacesOnlyLead ? firstWordEnd(rest)
+                                  : rest.size();
     encodeRun(rest.substr(0, end), nodes, ids, afterUnknown);
     rest.remove_prefix(end);
   }

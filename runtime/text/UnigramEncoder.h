@@ -31,7 +31,8 @@ public:
                                        Vocabulary &vocabulary);
 
   /// An ill-formed byte is read as U+FFFD.
-  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  void encode(std::string_view text, Place place,
+              std::vector<int32_t> &ids) const override;
   bool shrinksText() const override { return true; }
 
 private:
@@ -39,7 +40,9 @@ private:
 
   explicit UnigramEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  std::string normalised(std::string_view text) const;
+  /// What the rules of the Charsmap make of a text.
+  std::string mapped(std::string_view text) const;
+  std::string normalised(std::string_view text, Place place) const;
   void encodeRun(std::string_view run, std::vector<Node> &nodes,
                  std::vector<int32_t> &ids, bool &afterUnknown) const;
   void emitUnknown(std::string_view character, std::vector<int32_t> &ids,
@@ -50,12 +53,14 @@ private:
   std::vector<float> scores;
   Charsmap charsmap;
   double unknownScore = 0;
-  bool addSpace = false;
   bool removeExtraSpaces = false;
+  SpacePrefix prefix = SpacePrefix::None;
   bool hasBytes = false;
   /// True if no piece contains a space after a character other than a space, so
   /// that words can be encoded one at a time.
   bool spacesOnlyLead = true;
+  /// True if every space begins a word, even after another space.
+  bool everySpaceBegins = false;
 };
 
 } // namespace air::rt

@@ -101,7 +101,10 @@ WordPieceEncoder WordPieceEncoder::create(const TokenizerData &data,
     } else {
       vocabulary.table.add(token);
     }
-    if (isText) {
+    // User-defined tokens are found before a text is encoded. If a file spells
+    // one with U+2581, it can be found only as a piece.
+    if (isText && (data.types[i] != TokenType::UserDefined ||
+                   data.tokens[i].starts_with(kSpaceMark))) {
       found.push_back(static_cast<int32_t>(i));
     }
   }
@@ -114,7 +117,7 @@ WordPieceEncoder WordPieceEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-void WordPieceEncoder::encode(std::string_view text,
+void WordPieceEncoder::encode(std::string_view text, Place,
                               std::vector<int32_t> &ids) const {
   std::string changed;
   if (!isAscii(text)) {

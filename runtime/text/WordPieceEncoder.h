@@ -32,7 +32,8 @@ public:
                                  Vocabulary &vocabulary);
 
   /// Ill-formed bytes are left out, as U+FFFD is.
-  void encode(std::string_view text, std::vector<int32_t> &ids) const override;
+  void encode(std::string_view text, Place place,
+              std::vector<int32_t> &ids) const override;
   bool shrinksText() const override { return true; }
 
 private:

@@ -2,10 +2,12 @@
 #include "tools/airrun/TokenizeCommand.h"
 
 #include "formats/gguf/GgufReader.h"
+#include "formats/model/CheckTokenizer.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanReader.h"
 #include "formats/support/MonotonicClock.h"
 #include "formats/support/Printable.h"
+#include "formats/tokenizer/TokenizerFiles.h"
 #include "tools/airrun/Common.h"
 
 #include <algorithm>
@@ -144,7 +146,11 @@ cli::Command tokenizeCommand() {
       "Tokenize text and print one token per line, its id and its piece. "
       "Without --prompt and --strings the text is read from standard input.";
   command.positionals = {
-      {"PLAN|MODEL", "A plan or a GGUF file, whose vocabulary is used.", true}};
+      {"PLAN|MODEL",
+       "A plan or a GGUF file, whose vocabulary is used; or a file "
+       "tokenizer.json or tokenizer.model, if the name ends in .json or "
+       ".model, or a folder with such a file.",
+       true}};
   command.options = {
       {.name = "--prompt",
        .shortName = "-p",
@@ -176,6 +182,12 @@ cli::Command tokenizeCommand() {
 }
 
 Result<TokenizerData> readVocabulary(const std::string &path) {
+  if (isTokenizerPath(path)) {
+    AIR_ASSIGN_OR_RETURN(TokenizerData data, readTokenizer(path, ""));
+    AIR_RETURN_IF_ERROR(checkTokenizer(data));
+    cli::printNotes(data.notes);
+    return data;
+  }
   std::string_view magic;
   AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   magic = {reinterpret_cast<const char *>(file.bytes().data()),

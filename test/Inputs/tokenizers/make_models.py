@@ -11,6 +11,9 @@ vocabulary is a part of that package's).
 With the folder of llama.cpp's vocabularies it also writes bert-bge.json and
 nomic-bert-moe.json, with ids for the vocabularies of those names, which stay where
 they are. A model of sentencepiece is made of the second one.
+
+The training of WordPiece gives another vocabulary each time. wordpiece.json in the
+folder json is made of the same vocabulary, so make_json.py must be run after this.
 """
 
 import io

@@ -1,0 +1,93 @@
+//===- TokenizerFiles.cpp - vocabularies outside of GGUF ------------------===//
+#include "formats/tokenizer/TokenizerFiles.h"
+
+#include "formats/model/PreTokenizerNames.h"
+#include "formats/support/MappedFile.h"
+#include "formats/support/Printable.h"
+
+#include <sys/stat.h>
+
+namespace air {
+namespace {
+
+bool isFolder(const std::string &path) {
+  struct stat status = {};
+  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool exists(const std::string &path) {
+  struct stat status = {};
+  return stat(path.c_str(), &status) == 0;
+}
+
+std::string_view textOf(const MappedFile &file) {
+  return {reinterpret_cast<const char *>(file.bytes().data()),
+          file.bytes().size()};
+}
+
+Status refusePre(const std::string &pre, const std::string &path) {
+  return pre.empty() ? Status::ok()
+                     : usageError("--pre: " + inQuotes(path) +
+                                  " says itself how text is split; leave the "
+                                  "option out");
+}
+
+Result<TokenizerData> readFile(const std::string &path,
+                               const std::string &pre) {
+  AIR_RETURN_IF_ERROR(refusePre(pre, path));
+  AIR_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  std::string_view text = textOf(file);
+  size_t first = text.find_first_not_of(" \t\r\n");
+  // A protocol buffer of sentencepiece begins with field 1, byte 0x0a, and
+  // never with a brace.
+  bool isJson =
+      first != std::string_view::npos && text[first] == '{' && text[0] != '\n';
+  isJson |= path.ends_with(".json");
+  Result<TokenizerData> data =
+      isJson ? parseTokenizerJson(text) : parseSentencePieceModel(text);
+  if (!data.isOk()) {
+    return data.status().withContext(inQuotes(path));
+  }
+  return data;
+}
+
+} // namespace
+
+bool isTokenizerPath(const std::string &path) {
+  return isFolder(path) || path.ends_with(".json") || path.ends_with(".model");
+}
+
+Result<TokenizerData> readTokenizer(const std::string &path,
+                                    const std::string &pre) {
+  if (!isFolder(path)) {
+    return readFile(path, pre);
+  }
+  for (const char *name : {"/tokenizer.json", "/tokenizer.model"}) {
+    if (exists(path + name)) {
+      return readFile(path + name, pre);
+    }
+  }
+  if (!exists(path + "/vocab.json") || !exists(path + "/merges.txt")) {
+    return ioError("folder " + inQuotes(path) +
+                   " has neither tokenizer.json, nor tokenizer.model, nor "
+                   "vocab.json and merges.txt");
+  }
+  if (canonicalPreTokenizer(pre).empty()) {
+    return usageError(
+        "vocab.json and merges.txt do not say how text is split; give the "
+        "name of the pre-tokenizer with --pre: " +
+        preTokenizerList());
+  }
+  AIR_ASSIGN_OR_RETURN(MappedFile vocab,
+                       MappedFile::open(path + "/vocab.json"));
+  AIR_ASSIGN_OR_RETURN(MappedFile merges,
+                       MappedFile::open(path + "/merges.txt"));
+  Result<TokenizerData> data =
+      parseVocabAndMerges(textOf(vocab), textOf(merges), pre);
+  if (!data.isOk()) {
+    return data.status().withContext(inQuotes(path));
+  }
+  return data;
+}
+
+} // namespace air

@@ -1,0 +1,48 @@
+//===- TokenizerFiles.h - vocabularies outside of GGUF ----------*- C++ -*-===//
+//
+// Three kinds of files become TokenizerData:
+//  - tokenizer.json of Hugging Face's tokenizers (https://huggingface.co/docs/
+//    tokenizers). Its components are listed in docs/tokenizers.md; others are
+//    refused by name.
+//  - tokenizer.model of sentencepiece: a protocol buffer ModelProto
+//    (https://github.com/google/sentencepiece/blob/master/src/
+//    sentencepiece_model.proto) of the type unigram or BPE.
+//  - vocab.json and merges.txt of GPT-2: byte-level BPE. These files do not say
+//    how text is split.
+//
+// Errors: Corrupt for a malformed file, Unsupported for a well-formed one that
+// asks for something else. All functions are thread-safe.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_TOKENIZER_TOKENIZERFILES_H
+#define AIRPACK_FORMATS_TOKENIZER_TOKENIZERFILES_H
+
+#include "formats/model/TokenizerData.h"
+#include "formats/support/Status.h"
+
+#include <string>
+#include <string_view>
+
+namespace air {
+
+/// Reads the vocabulary at `path`: a file of the first two kinds, or a folder
+/// with a file tokenizer.json, tokenizer.model, or both vocab.json and
+/// merges.txt; the first of these that is there is read. `pre` names the
+/// pre-tokenizer for vocab.json (PreTokenizerNames.h); it must be empty for the
+/// others, which say it themselves. Also fails with Io if the file cannot be
+/// read, and with Usage if `pre` is missing or superfluous.
+Result<TokenizerData> readTokenizer(const std::string &path,
+                                    const std::string &pre);
+
+/// True for a folder, and for a name that ends in .json or .model.
+bool isTokenizerPath(const std::string &path);
+
+Result<TokenizerData> parseTokenizerJson(std::string_view text);
+Result<TokenizerData> parseSentencePieceModel(std::string_view bytes);
+Result<TokenizerData> parseVocabAndMerges(std::string_view vocab,
+                                          std::string_view merges,
+                                          const std::string &pre);
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_TOKENIZER_TOKENIZERFILES_H

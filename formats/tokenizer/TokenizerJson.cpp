@@ -1,0 +1,471 @@
+//===- TokenizerJson.cpp - tokenizer.json -> TokenizerData ----------------===//
+#include "formats/model/KnownPieces.h"
+#include "formats/support/Printable.h"
+#include "formats/tokenizer/TokenizerFiles.h"
+#include "formats/tokenizer/TokenizerJsonText.h"
+
+#include <algorithm>
+
+namespace air {
+namespace {
+
+using Json = JsonFields::Json;
+
+constexpr std::string_view kContinuation = "##";
+constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
+
+std::string entry(const std::string &list, size_t index) {
+  return list + "[" + std::to_string(index) + "]";
+}
+
+class Reader {
+public:
+  explicit Reader(const JsonFields &file) : root(file) {}
+
+  Result<TokenizerData> run() {
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> model, root.fields("model"));
+    if (!model) {
+      return root.corrupt("model", "is missing");
+    }
+    AIR_RETURN_IF_ERROR(readModel(*model));
+    AIR_RETURN_IF_ERROR(readAddedTokens());
+    AIR_RETURN_IF_ERROR(checkHoles());
+    AIR_RETURN_IF_ERROR(setUnknown());
+    AIR_RETURN_IF_ERROR(readTextRules(root, data));
+    AIR_RETURN_IF_ERROR(readTemplate());
+    setTypes();
+    for (const char *name : {"truncation", "padding"}) {
+      if (root.find(name) != nullptr) {
+        data.notes.push_back(std::string("tokenizer: '") + name +
+                             "' is ignored; texts are neither cut nor padded");
+      }
+    }
+    if (data.eos != TokenizerData::kNoToken) {
+      data.endOfGeneration.push_back(data.eos);
+    }
+    markEndPieces(data);
+    return std::move(data);
+  }
+
+private:
+  Status readModel(const JsonFields &model) {
+    AIR_ASSIGN_OR_RETURN(std::string type, model.text("type", ""));
+    if (type.empty()) { // files of old versions have no types
+      const Json *vocab = model.find("vocab");
+      type = model.find("merges") != nullptr                     ? "BPE"
+             : vocab != nullptr && vocab->is_array()             ? "Unigram"
+             : model.find("max_input_chars_per_word") != nullptr ? "WordPiece"
+                                                                 : "";
+    }
+    if (type == "BPE") {
+      data.kind = TokenizerKind::Bpe;
+      return readBpe(model);
+    }
+    if (type == "Unigram") {
+      data.kind = TokenizerKind::Unigram;
+      return readUnigram(model);
+    }
+    if (type == "WordPiece") {
+      data.kind = TokenizerKind::WordPiece;
+      return readWordPiece(model);
+    }
+    return model.unsupported("has the type " + inQuotes(type) +
+                             ", which is not supported; BPE, Unigram and "
+                             "WordPiece are");
+  }
+
+  /// Puts a token at its id. `place` is that of the id in the file.
+  Status put(const std::string &place, const Json &idValue,
+             const std::string &text) {
+    const auto *id = idValue.get_ptr<const Json::number_unsigned_t *>();
+    if (id == nullptr || *id >= kMostTokens) {
+      return corruptError(
+          "tokenizer: '" + place +
+          "' is not a token id, which is a whole number below " +
+          std::to_string(kMostTokens));
+    }
+    if (*id >= data.tokens.size()) {
+      data.tokens.resize(*id + 1);
+      isPresent.resize(*id + 1, false);
+    }
+    if (isPresent[*id]) {
+      return corruptError("tokenizer: id " + std::to_string(*id) +
+                          " belongs both to " + inQuotes(data.tokens[*id]) +
+                          " and to " + inQuotes(text));
+    }
+    isPresent[*id] = true;
+    data.tokens[*id] = text;
+    return Status::ok();
+  }
+
+  Status readVocab(const JsonFields &model) {
+    AIR_ASSIGN_OR_RETURN(const Json *vocab, model.object("vocab"));
+    for (const auto &[text, id] : vocab->items()) {
+      AIR_RETURN_IF_ERROR(
+          put(model.placeOf("vocab") + "[" + inQuotes(text) + "]", id, text));
+    }
+    AIR_ASSIGN_OR_RETURN(unknownText, model.text("unk_token", ""));
+    return Status::ok();
+  }
+
+  Status readBpe(const JsonFields &model) {
+    AIR_RETURN_IF_ERROR(readVocab(model));
+    for (const char *name :
+         {"continuing_subword_prefix", "end_of_word_suffix"}) {
+      AIR_ASSIGN_OR_RETURN(std::string affix, model.text(name, ""));
+      if (!affix.empty()) {
+        return model.unsupported(std::string("has ") + name + " " +
+                                 inQuotes(affix) + ", which is not supported");
+      }
+    }
+    if (const Json *dropout = model.find("dropout");
+        dropout != nullptr && *dropout != 0) {
+      return model.unsupported("has a dropout, which is not supported");
+    }
+    AIR_ASSIGN_OR_RETURN(data.rules.ignoreMerges,
+                         model.flag("ignore_merges", false));
+    AIR_ASSIGN_OR_RETURN(byteFallback, model.flag("byte_fallback", false));
+    AIR_ASSIGN_OR_RETURN(const Json *merges, model.array("merges"));
+    for (size_t i = 0; i < merges->size(); ++i) {
+      const Json &merge = (*merges)[i];
+      const auto *line = merge.get_ptr<const std::string *>();
+      std::string text;
+      size_t left = std::string::npos;
+      if (line != nullptr) {
+        text = *line;
+        left = text.empty() ? left : text.find(' ', 1);
+      } else if (merge.is_array() && merge.size() == 2 &&
+                 merge[0].is_string() && merge[1].is_string()) {
+        left = merge[0].get_ref<const std::string &>().size();
+        text = merge[0].get_ref<const std::string &>() + " " +
+               merge[1].get_ref<const std::string &>();
+      }
+      if (left == std::string::npos || left == 0 || left + 1 >= text.size()) {
+        return corruptError("tokenizer: '" + entry(model.placeOf("merges"), i) +
+                            "' is not two pieces");
+      }
+      if (text.find(' ', 1) != left) {
+        return unsupportedError("tokenizer: '" +
+                                entry(model.placeOf("merges"), i) +
+                                "' has a space inside of its first piece, "
+                                "which is not supported");
+      }
+      data.merges.push_back(std::move(text));
+    }
+    return Status::ok();
+  }
+
+  Status readUnigram(const JsonFields &model) {
+    AIR_ASSIGN_OR_RETURN(const Json *vocab, model.array("vocab"));
+    for (size_t i = 0; i < vocab->size(); ++i) {
+      const Json &piece = (*vocab)[i];
+      if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() ||
+          !piece[1].is_number()) {
+        return corruptError("tokenizer: '" + entry(model.placeOf("vocab"), i) +
+                            "' is not a piece and its score");
+      }
+      data.tokens.push_back(piece[0].get<std::string>());
+      data.scores.push_back(piece[1].get<float>());
+    }
+    isPresent.assign(data.tokens.size(), true);
+    AIR_ASSIGN_OR_RETURN(byteFallback, model.flag("byte_fallback", false));
+    AIR_ASSIGN_OR_RETURN(std::optional<int32_t> unknown, model.id("unk_id"));
+    if (unknown && std::cmp_greater_equal(*unknown, data.tokens.size())) {
+      return model.corrupt(
+          "unk_id", "is " + std::to_string(*unknown) + ", but there are " +
+                        std::to_string(data.tokens.size()) + " pieces");
+    }
+    data.unknown = unknown.value_or(TokenizerData::kNoToken);
+    return Status::ok();
+  }
+
+  Status readWordPiece(const JsonFields &model) {
+    AIR_RETURN_IF_ERROR(readVocab(model));
+    AIR_ASSIGN_OR_RETURN(std::string prefix,
+                         model.text("continuing_subword_prefix", "##"));
+    AIR_ASSIGN_OR_RETURN(std::optional<int32_t> longest,
+                         model.id("max_input_chars_per_word"));
+    if (prefix != kContinuation) {
+      return model.unsupported("has continuing_subword_prefix " +
+                               inQuotes(prefix) +
+                               ", which is not supported; '##' is");
+    }
+    constexpr int32_t kLongestWord = 100;
+    if (longest.value_or(kLongestWord) != kLongestWord) {
+      return model.unsupported("has max_input_chars_per_word " +
+                               std::to_string(*longest) +
+                               ", which is not supported; 100 is");
+    }
+    return Status::ok();
+  }
+
+  Status readAddedTokens() {
+    const Json *list = root.find("added_tokens");
+    if (list == nullptr) {
+      return Status::ok();
+    }
+    AIR_ASSIGN_OR_RETURN(list, root.array("added_tokens"));
+    for (size_t i = 0; i < list->size(); ++i) {
+      AIR_ASSIGN_OR_RETURN(
+          JsonFields token,
+          JsonFields::of((*list)[i], entry(root.placeOf("added_tokens"), i)));
+      AIR_ASSIGN_OR_RETURN(std::string content, token.text("content"));
+      AIR_ASSIGN_OR_RETURN(std::optional<int32_t> id, token.id("id"));
+      if (!id) {
+        return token.corrupt("id", "is missing");
+      }
+      if (std::cmp_greater_equal(*id, data.tokens.size()) || !isPresent[*id]) {
+        AIR_RETURN_IF_ERROR(
+            put(token.placeOf("id"), *token.find("id"), content));
+      } else if (data.tokens[*id] != content) {
+        return token.corrupt("content", "is " + inQuotes(content) +
+                                            ", but id " + std::to_string(*id) +
+                                            " belongs to " +
+                                            inQuotes(data.tokens[*id]));
+      }
+      Added each = {*id, false, 0};
+      AIR_ASSIGN_OR_RETURN(each.isSpecial, token.flag("special", false));
+      const std::pair<const char *, uint8_t> flags[] = {
+          {"lstrip", match_flags::kStripLeft},
+          {"rstrip", match_flags::kStripRight},
+          {"single_word", match_flags::kSingleWord},
+          {"normalized", match_flags::kNormalized}};
+      for (const auto &[name, bit] : flags) {
+        AIR_ASSIGN_OR_RETURN(bool isOn,
+                             token.flag(name, bit == match_flags::kNormalized &&
+                                                  !each.isSpecial));
+        each.flags |= isOn ? bit : 0;
+      }
+      added.push_back(each);
+    }
+    return Status::ok();
+  }
+
+  Status checkHoles() const {
+    if (data.tokens.empty()) {
+      return corruptError("tokenizer: the vocabulary is empty");
+    }
+    auto hole = std::ranges::find(isPresent, false);
+    if (hole != isPresent.end()) {
+      return corruptError("tokenizer: no token has the id " +
+                          std::to_string(hole - isPresent.begin()) +
+                          ", but one has the id " +
+                          std::to_string(isPresent.size() - 1));
+    }
+    return Status::ok();
+  }
+
+  /// Returns the id of `text`, or kNoToken.
+  int32_t idOf(std::string_view text) const {
+    auto found = std::ranges::find(data.tokens, text);
+    return found == data.tokens.end()
+               ? TokenizerData::kNoToken
+               : static_cast<int32_t>(found - data.tokens.begin());
+  }
+
+  Status setUnknown() {
+    if (unknownText.empty()) {
+      return Status::ok();
+    }
+    data.unknown = idOf(unknownText);
+    if (data.unknown == TokenizerData::kNoToken) {
+      return corruptError("tokenizer: 'model.unk_token' is " +
+                          inQuotes(unknownText) +
+                          ", which is not in the vocabulary");
+    }
+    return Status::ok();
+  }
+
+  /// Sets the types, and spells the pieces of a WordPiece vocabulary as GGUF
+  /// does.
+  void setTypes() {
+    data.types.assign(data.tokens.size(), TokenType::Normal);
+    bool hasScores = data.kind == TokenizerKind::Unigram;
+    if (hasScores) {
+      data.scores.resize(data.tokens.size(), 0);
+    }
+    for (size_t id = 0; byteFallback && id < data.tokens.size(); ++id) {
+      if (byteOfPiece(data.tokens[id])) {
+        data.types[id] = TokenType::Byte;
+      }
+    }
+    uint8_t all = 0;
+    data.matching.assign(data.tokens.size(), 0);
+    for (const Added &each : added) {
+      data.types[each.id] =
+          each.isSpecial ? TokenType::Control : TokenType::UserDefined;
+      data.matching[each.id] = each.flags;
+      all |= each.flags;
+    }
+    if (all == 0) {
+      data.matching.clear();
+    }
+    if (data.unknown != TokenizerData::kNoToken) {
+      data.types[data.unknown] = TokenType::Unknown;
+    }
+    for (size_t id = 0;
+         data.kind == TokenizerKind::WordPiece && id < data.tokens.size();
+         ++id) {
+      std::string &token = data.tokens[id];
+      if (isSpecial(data.types[id])) {
+        continue;
+      }
+      token = token.starts_with(kContinuation) ? token.substr(2)
+                                               : std::string(kMark) + token;
+    }
+  }
+
+  /// Takes the first and the last token of a text from 'post_processor'.
+  Status readTemplate() {
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> processor,
+                         root.fields("post_processor"));
+    return processor ? readProcessor(*processor, 0) : Status::ok();
+  }
+
+  Status readProcessor(const JsonFields &fields, int depth) {
+    constexpr int kDeepest = 8;
+    AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
+    if (type == "Sequence" && depth < kDeepest) {
+      AIR_ASSIGN_OR_RETURN(const Json *list, fields.array("processors"));
+      for (size_t i = 0; i < list->size(); ++i) {
+        AIR_ASSIGN_OR_RETURN(
+            JsonFields each,
+            JsonFields::of((*list)[i], entry(fields.placeOf("processors"), i)));
+        AIR_RETURN_IF_ERROR(readProcessor(each, depth + 1));
+      }
+      return Status::ok();
+    }
+    if (type == "ByteLevel") {
+      return Status::ok(); // it changes offsets, not ids
+    }
+    if (type == "BertProcessing" || type == "RobertaProcessing") {
+      AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));
+      AIR_RETURN_IF_ERROR(readPair(fields, "sep", data.eos));
+      data.addBos = data.addEos = true;
+      return Status::ok();
+    }
+    if (type == "TemplateProcessing") {
+      return readSingle(fields);
+    }
+    return fields.unsupported("has the type " + inQuotes(type) +
+                              ", which is not supported");
+  }
+
+  Status setId(const JsonFields &fields, const char *name, const Json &value,
+               int32_t &id) const {
+    const auto *number = value.get_ptr<const Json::number_unsigned_t *>();
+    if (number == nullptr || *number >= data.tokens.size()) {
+      return fields.corrupt(name, "has an id that is not one of the " +
+                                      std::to_string(data.tokens.size()) +
+                                      " tokens");
+    }
+    id = static_cast<int32_t>(*number);
+    return Status::ok();
+  }
+
+  /// Reads ["TEXT", ID].
+  Status readPair(const JsonFields &fields, const char *name,
+                  int32_t &id) const {
+    AIR_ASSIGN_OR_RETURN(const Json *pair, fields.array(name));
+    if (pair->size() != 2) {
+      return fields.corrupt(name, "is not a token and its id");
+    }
+    return setId(fields, name, (*pair)[1], id);
+  }
+
+  /// Reads the template of one text: at most one token, the text, and at most
+  /// one token.
+  Status readSingle(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(const Json *parts, fields.array("single"));
+    bool hasText = false;
+    for (const Json &part : *parts) {
+      if (part.is_object() && part.contains("Sequence") && !hasText) {
+        hasText = true;
+        continue;
+      }
+      bool &isAdded = hasText ? data.addEos : data.addBos;
+      auto special = part.is_object() ? part.find("SpecialToken") : part.end();
+      if (!part.is_object() || special == part.end() || !special->is_object() ||
+          isAdded) {
+        return fields.unsupported("has a template other than one token, the "
+                                  "text, and one token, which is not "
+                                  "supported");
+      }
+      AIR_ASSIGN_OR_RETURN(JsonFields token,
+                           JsonFields::of(*special, fields.placeOf("single")));
+      AIR_ASSIGN_OR_RETURN(std::string name, token.text("id"));
+      AIR_ASSIGN_OR_RETURN(const Json *known, fields.object("special_tokens"));
+      auto found = known->find(name);
+      const Json *ids =
+          found != known->end() && found->is_object() && found->contains("ids")
+              ? &(*found)["ids"]
+              : nullptr;
+      if (ids == nullptr || !ids->is_array() || ids->size() != 1) {
+        return fields.corrupt("special_tokens",
+                              "does not have one id for " + inQuotes(name));
+      }
+      AIR_RETURN_IF_ERROR(setId(fields, "special_tokens", (*ids)[0],
+                                hasText ? data.eos : data.bos));
+      isAdded = true;
+    }
+    return hasText ? Status::ok()
+                   : fields.corrupt("single", "does not contain the text");
+  }
+
+  static constexpr uint64_t kMostTokens = uint64_t{1} << 24;
+  struct Added {
+    int32_t id;
+    bool isSpecial;
+    uint8_t flags;
+  };
+
+  const JsonFields &root;
+  TokenizerData data;
+  std::vector<bool> isPresent; ///< whether a token has the id
+  std::vector<Added> added;
+  std::string unknownText;
+  bool byteFallback = false;
+};
+
+} // namespace
+
+Result<TokenizerData> parseTokenizerJson(std::string_view text) {
+  Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) {
+    return corruptError("tokenizer: the file is not valid JSON");
+  }
+  AIR_ASSIGN_OR_RETURN(JsonFields root, JsonFields::of(json, ""));
+  return Reader(root).run();
+}
+
+Result<TokenizerData> parseVocabAndMerges(std::string_view vocab,
+                                          std::string_view merges,
+                                          const std::string &pre) {
+  Json tokens = Json::parse(vocab, nullptr, false);
+  if (!tokens.is_object()) {
+    return corruptError("tokenizer: vocab.json is not a JSON object");
+  }
+  Json lines = Json::array();
+  while (!merges.empty()) {
+    size_t end = std::min(merges.find('\n'), merges.size());
+    std::string_view line = merges.substr(0, end);
+    merges.remove_prefix(std::min(end + 1, merges.size()));
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+    if (!line.empty() && !line.starts_with("#version")) {
+      lines.push_back(line);
+    }
+  }
+  Json whole = {
+      {"model",
+       {{"type", "BPE"}, {"vocab", std::move(tokens)}, {"merges", lines}}},
+      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}}};
+  AIR_ASSIGN_OR_RETURN(JsonFields root, JsonFields::of(whole, ""));
+  AIR_ASSIGN_OR_RETURN(TokenizerData data, Reader(root).run());
+  data.pre = pre;
+  data.rules = TextRules();
+  return data;
+}
+
+} // namespace air

@@ -1,0 +1,428 @@
+//===- TokenizerJsonText.cpp - how tokenizer.json prepares text -----------===//
+#include "formats/tokenizer/TokenizerJsonText.h"
+
+#include "formats/support/Printable.h"
+#include "formats/text/regex/Regex.h"
+
+namespace air {
+namespace {
+
+using Json = JsonFields::Json;
+
+constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
+/// Components may contain lists of components, so deep.
+constexpr int kDeepest = 8;
+
+/// The expression that ByteLevel uses, which is GPT-2's.
+constexpr std::string_view kByteLevel =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
+    R"(|\s+(?!\S)|\s+)";
+/// The tokenizers library counts all of ASCII's symbols as punctuation.
+constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
+/// A space begins a piece. Here U+2581 has been replaced with a space.
+constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
+
+/// Returns an expression that matches `text` itself.
+std::string literal(std::string_view text) {
+  std::string expression;
+  for (char c : text) {
+    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) {
+      expression += '\\';
+    }
+    expression += c;
+  }
+  return expression;
+}
+
+std::optional<std::string> fromBase64(std::string_view text) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (text.ends_with('=')) {
+    text.remove_suffix(1);
+  }
+  std::string bytes;
+  uint32_t bits = 0;
+  unsigned count = 0;
+  for (char c : text) {
+    size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) {
+      return std::nullopt;
+    }
+    bits = (bits << 6) | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes += static_cast<char>(bits >> count);
+    }
+  }
+  return bytes;
+}
+
+class TextRulesReader {
+public:
+  explicit TextRulesReader(TokenizerData &tokenizer) : data(tokenizer) {}
+
+  Status run(const JsonFields &root) {
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> normalizer,
+                         root.fields("normalizer"));
+    if (normalizer) {
+      AIR_RETURN_IF_ERROR(readNormalizer(*normalizer, 0));
+    }
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> splitter,
+                         root.fields("pre_tokenizer"));
+    if (splitter) {
+      AIR_RETURN_IF_ERROR(readSplitter(*splitter, 0));
+    }
+    return finish();
+  }
+
+private:
+  bool isKind(TokenizerKind kind) const { return data.kind == kind; }
+
+  /// Calls `read` for each entry of the list `name` of a Sequence.
+  template <typename Read>
+  static Status forEach(const JsonFields &fields, const char *name, int depth,
+                        Read read) {
+    if (depth == kDeepest) {
+      return fields.unsupported("is nested more than " +
+                                std::to_string(kDeepest) + " deep");
+    }
+    AIR_ASSIGN_OR_RETURN(const Json *list, fields.array(name));
+    for (size_t i = 0; i < list->size(); ++i) {
+      AIR_ASSIGN_OR_RETURN(
+          JsonFields entry,
+          JsonFields::of((*list)[i],
+                         fields.placeOf(name) + "[" + std::to_string(i) + "]"));
+      AIR_RETURN_IF_ERROR(read(entry));
+    }
+    return Status::ok();
+  }
+
+  Status refuse(const JsonFields &fields, const std::string &type) const {
+    constexpr const char *kNames[] = {"",        "",          "BPE",
+                                      "Unigram", "WordPiece", ""};
+    return fields.unsupported("has the type " + inQuotes(type) +
+                              ", which is not supported for models of the "
+                              "type " +
+                              kNames[static_cast<size_t>(data.kind)]);
+  }
+
+  Status readForm(const JsonFields &fields, const std::string &type) {
+    if (data.rules.form || replacesSpaces) {
+      return fields.unsupported("has the type " + inQuotes(type) +
+                                ", which is supported only as the first "
+                                "normalizer");
+    }
+    data.rules.form = type == "NFC"    ? NormalForm::C
+                      : type == "NFD"  ? NormalForm::D
+                      : type == "NFKC" ? NormalForm::KC
+                                       : NormalForm::KD;
+    return Status::ok();
+  }
+
+  /// Replace: of a BPE model, each space with U+2581; of a Unigram model,
+  /// several spaces with one.
+  Status readReplace(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
+                         fields.fields("pattern"));
+    if (!pattern) {
+      return fields.corrupt("pattern", "is missing");
+    }
+    AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
+    AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
+    if (isKind(TokenizerKind::Bpe) && text == " " && content == kMark) {
+      replacesSpaces = true;
+      return Status::ok();
+    }
+    if (isKind(TokenizerKind::Unigram) && regex == " {2,}" &&
+        (content == kMark || content == " ")) {
+      data.removeExtraWhitespaces = true;
+      return Status::ok();
+    }
+    return fields.unsupported("replaces " +
+                              inQuotes(text.empty() ? regex : text) + " with " +
+                              inQuotes(content) + ", which is not supported");
+  }
+
+  Status readPrepend(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(std::string text, fields.text("prepend"));
+    if (text != kMark || replacesSpaces) {
+      return fields.unsupported("prepends " + inQuotes(text) +
+                                "; only U+2581 is supported, before spaces "
+                                "are replaced with it");
+    }
+    data.rules.prefix = SpacePrefix::Always;
+    return Status::ok();
+  }
+
+  Status readStrip(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(bool left, fields.flag("strip_left", false));
+    AIR_ASSIGN_OR_RETURN(bool right, fields.flag("strip_right", false));
+    if (left || !right) {
+      return fields.unsupported("strips other spaces than those at the end of "
+                                "a text, which is not supported");
+    }
+    stripsEnd = true;
+    return Status::ok();
+  }
+
+  Status readBert(const JsonFields &fields) {
+    for (const char *name : {"clean_text", "handle_chinese_chars"}) {
+      AIR_ASSIGN_OR_RETURN(bool isOn, fields.flag(name, true));
+      if (!isOn) {
+        return fields.unsupported(std::string("has ") + name +
+                                  " set to false, which is not supported");
+      }
+    }
+    AIR_ASSIGN_OR_RETURN(data.lowercase, fields.flag("lowercase", true));
+    AIR_ASSIGN_OR_RETURN(data.stripAccents,
+                         fields.flag("strip_accents", data.lowercase));
+    hasBert = true;
+    return Status::ok();
+  }
+
+  Status readNormalizer(const JsonFields &fields, int depth) {
+    AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
+    bool isBpe = isKind(TokenizerKind::Bpe);
+    bool isUnigram = isKind(TokenizerKind::Unigram);
+    if (type == "Sequence") {
+      return forEach(fields, "normalizers", depth, [&](const JsonFields &each) {
+        return readNormalizer(each, depth + 1);
+      });
+    }
+    if (isBpe &&
+        (type == "NFC" || type == "NFD" || type == "NFKC" || type == "NFKD")) {
+      return readForm(fields, type);
+    }
+    if ((isBpe || isUnigram) && type == "Replace") {
+      return readReplace(fields);
+    }
+    if (isBpe && type == "Prepend") {
+      return readPrepend(fields);
+    }
+    if (isUnigram && type == "Strip") {
+      return readStrip(fields);
+    }
+    if (isUnigram && type == "Precompiled" && data.charsmap.empty()) {
+      AIR_ASSIGN_OR_RETURN(std::string text,
+                           fields.text("precompiled_charsmap", ""));
+      std::optional<std::string> bytes = fromBase64(text);
+      if (!bytes) {
+        return fields.corrupt("precompiled_charsmap", "is not base64");
+      }
+      data.charsmap = *std::move(bytes);
+      return Status::ok();
+    }
+    if (isKind(TokenizerKind::WordPiece) && type == "BertNormalizer") {
+      return readBert(fields);
+    }
+    return refuse(fields, type);
+  }
+
+  Status readByteLevel(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(bool prefix, fields.flag("add_prefix_space", true));
+    AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("use_regex", true));
+    if (prefix && !data.rules.expressions.empty()) {
+      return fields.unsupported("has add_prefix_space after another "
+                                "pre-tokenizer, which is not supported");
+    }
+    data.rules.prefix = prefix ? SpacePrefix::Missing : SpacePrefix::None;
+    if (splits) {
+      data.rules.expressions.emplace_back(kByteLevel);
+    }
+    isByteLevel = true;
+    return Status::ok();
+  }
+
+  Status readSplit(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(std::string behavior, fields.text("behavior"));
+    if (behavior != "Isolated") {
+      return fields.unsupported("has the behavior " + inQuotes(behavior) +
+                                ", which is not supported; 'Isolated' is");
+    }
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
+                         fields.fields("pattern"));
+    if (!pattern) {
+      return fields.corrupt("pattern", "is missing");
+    }
+    AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
+    AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
+    if (regex.empty() == text.empty()) {
+      return pattern->unsupported("has neither a 'Regex' nor a 'String', or "
+                                  "both");
+    }
+    if (regex.empty()) {
+      regex = literal(text);
+    }
+    if (Status status = Regex::compile(regex).status(); !status.isOk()) {
+      return status.withContext("tokenizer: '" + fields.placeOf("pattern") +
+                                "'");
+    }
+    data.rules.expressions.push_back(std::move(regex));
+    return Status::ok();
+  }
+
+  Status readPunctuation(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(std::string behavior,
+                         fields.text("behavior", "Isolated"));
+    if (behavior != "Isolated" && behavior != "Contiguous") {
+      return fields.unsupported("has the behavior " + inQuotes(behavior) +
+                                ", which is not supported; 'Isolated' and "
+                                "'Contiguous' are");
+    }
+    data.rules.expressions.push_back(std::string(kPunctuation) +
+                                     (behavior == "Contiguous" ? "+" : ""));
+    return Status::ok();
+  }
+
+  Status readMetaspace(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(std::string mark,
+                         fields.text("replacement", std::string(kMark)));
+    AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
+    AIR_ASSIGN_OR_RETURN(
+        std::string scheme,
+        fields.text("prepend_scheme", adds ? "always" : "never"));
+    AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("split", true));
+    if (mark != kMark) {
+      return fields.unsupported("replaces spaces with " + inQuotes(mark) +
+                                "; only U+2581 is supported");
+    }
+    if (hasMetaspace || replacesSpaces) {
+      return fields.unsupported("replaces spaces for a second time, which is "
+                                "not supported");
+    }
+    if (scheme == "always") {
+      data.rules.prefix = SpacePrefix::Missing;
+    } else if (scheme == "first") {
+      data.rules.prefix = SpacePrefix::MissingAtStart;
+    } else if (scheme == "never") {
+      data.rules.prefix = SpacePrefix::None;
+    } else {
+      return fields.corrupt("prepend_scheme",
+                            "is " + inQuotes(scheme) +
+                                "; it must be always, first or never");
+    }
+    if (splits) {
+      data.rules.expressions.emplace_back(kBeforeSpaces);
+    }
+    hasMetaspace = true;
+    return Status::ok();
+  }
+
+  Status readSplitter(const JsonFields &fields, int depth) {
+    AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
+    bool isBpe = isKind(TokenizerKind::Bpe);
+    bool isUnigram = isKind(TokenizerKind::Unigram);
+    if (type == "Sequence") {
+      return forEach(fields, "pretokenizers", depth,
+                     [&](const JsonFields &each) {
+                       return readSplitter(each, depth + 1);
+                     });
+    }
+    if (isByteLevel) {
+      return fields.unsupported("follows a pre-tokenizer of the type "
+                                "'ByteLevel', which is not supported");
+    }
+    if (isBpe && type == "ByteLevel") {
+      return readByteLevel(fields);
+    }
+    if (isBpe && type == "Split") {
+      return readSplit(fields);
+    }
+    if (isBpe && type == "Digits") {
+      AIR_ASSIGN_OR_RETURN(bool single,
+                           fields.flag("individual_digits", false));
+      data.rules.expressions.emplace_back(single ? R"(\p{N})" : R"(\p{N}+)");
+      return Status::ok();
+    }
+    if (isBpe && type == "Punctuation") {
+      return readPunctuation(fields);
+    }
+    if ((isBpe || isUnigram) && type == "Metaspace") {
+      return readMetaspace(fields);
+    }
+    if (isUnigram && type == "WhitespaceSplit" && !hasMetaspace) {
+      splitsWords = true;
+      return Status::ok();
+    }
+    if (isKind(TokenizerKind::WordPiece) && type == "BertPreTokenizer") {
+      hasBertSplitter = true;
+      return Status::ok();
+    }
+    return refuse(fields, type);
+  }
+
+  Status finish() {
+    auto missing = [](const std::string &what) {
+      return unsupportedError("tokenizer: " + what);
+    };
+    if (isKind(TokenizerKind::WordPiece) && !(hasBert && hasBertSplitter)) {
+      return missing("a model of the type WordPiece is supported only with a "
+                     "BertNormalizer and a BertPreTokenizer");
+    }
+    if (isKind(TokenizerKind::Unigram)) {
+      if (!hasMetaspace) {
+        return missing("a model of the type Unigram is supported only with a "
+                       "pre-tokenizer of the type 'Metaspace'");
+      }
+      bool isPrefixed = data.rules.prefix == SpacePrefix::Missing;
+      if (stripsEnd != data.removeExtraWhitespaces) {
+        return missing("spaces are either stripped from the end of a text or "
+                       "collapsed; only both together are supported");
+      }
+      if ((splitsWords || stripsEnd) && !isPrefixed) {
+        return missing("white space is removed, but 'Metaspace' does not have "
+                       "the prepend_scheme 'always', which is not supported");
+      }
+      if (splitsWords) {
+        data.rules.prefix = SpacePrefix::EveryWord;
+      }
+    }
+    if (isKind(TokenizerKind::Bpe) && !isByteLevel) {
+      if (!replacesSpaces && !hasMetaspace) {
+        return missing("a model of the type BPE is supported only with a "
+                       "pre-tokenizer of the type 'ByteLevel', or with U+2581 "
+                       "in place of spaces");
+      }
+      bool splitsElse = data.rules.expressions.size() > 1 ||
+                        (data.rules.expressions.size() == 1 &&
+                         data.rules.expressions[0] != kBeforeSpaces);
+      if (splitsElse) {
+        return missing("text with U+2581 in place of spaces is split by "
+                       "expressions, which is not supported");
+      }
+      data.rules.spelling = TokenSpelling::Text;
+    } else if (replacesSpaces || hasMetaspace) {
+      if (isKind(TokenizerKind::Bpe)) {
+        return missing("spaces are replaced with U+2581 before a pre-tokenizer "
+                       "of the type 'ByteLevel', which is not supported");
+      }
+    }
+    data.addSpacePrefix = data.rules.prefix != SpacePrefix::None &&
+                          data.rules.spelling != TokenSpelling::Bytes;
+    if (isKind(TokenizerKind::Unigram)) {
+      data.rules.spelling = TokenSpelling::Text;
+      data.addSpacePrefix = data.rules.prefix != SpacePrefix::None;
+    }
+    data.rules.isSet = !isKind(TokenizerKind::WordPiece);
+    return Status::ok();
+  }
+
+  TokenizerData &data;
+  bool replacesSpaces = false;
+  bool stripsEnd = false;
+  bool hasMetaspace = false;
+  bool splitsWords = false;
+  bool hasBert = false;
+  bool hasBertSplitter = false;
+  bool isByteLevel = false;
+};
+
+} // namespace
+
+Status readTextRules(const JsonFields &root, TokenizerData &data) {
+  return TextRulesReader(data).run(root);
+}
+
+} // namespace air

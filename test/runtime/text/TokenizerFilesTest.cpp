@@ -1,0 +1,355 @@
+//===- TokenizerFilesTest.cpp - vocabularies outside of GGUF ----*- C++ -*-===//
+//
+// Compares with the ids of test/Inputs/tokenizers/json/NAME-ids.json, which
+// Hugging Face's tokenizers computed (make_json.py).
+//
+//===----------------------------------------------------------------------===//
+#include "Vocabularies.h"
+
+#include "formats/model/CheckTokenizer.h"
+#include "formats/tokenizer/TokenizerFiles.h"
+
+#include <cstring>
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+#include <random>
+
+/// The entry point of the fuzz target. It aborts when a property is violated.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+using namespace air;
+using namespace air::rt;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+std::string fileOf(const std::string &name) {
+  return inputs("tokenizers/json/" + name + ".json");
+}
+
+class TokenizerJsonTest : public testing::TestWithParam<const char *> {};
+
+TEST_P(TokenizerJsonTest, AgreesWithTheLibrary) {
+  Result<TokenizerData> data = readTokenizer(fileOf(GetParam()), "");
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  Tokenizer tokenizer = tokenizerOf(*std::move(data));
+  json cases = json::parse(slurp(fileOf(GetParam() + std::string("-ids"))),
+                           nullptr, false);
+  ASSERT_EQ(cases.size(), 80U);
+  for (const json &each : cases) {
+    auto text = each["text"].get<std::string>();
+    EXPECT_EQ(tokenizer.encode(text, false, true),
+              each["ids"].get<std::vector<int32_t>>())
+        << each["text"];
+    if (each.contains("whole")) {
+      EXPECT_EQ(tokenizer.encode(text, true, true),
+                each["whole"].get<std::vector<int32_t>>())
+          << each["text"];
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TokenizerJsonTest,
+                         testing::Values("llama3", "nfc", "prefix", "prepend",
+                                         "first", "unigram", "wordpiece"),
+                         [](const auto &info) { return info.param; });
+
+struct Refusal {
+  const char *message;
+  const char *name;
+  ErrorCode code;
+  const char *where; ///< a JSON pointer
+  const char *value; ///< JSON that is put there; "" removes what is there
+};
+
+class RefusedJsonTest : public testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusedJsonTest, Refused) {
+  const Refusal &refusal = GetParam();
+  json file = json::parse(slurp(fileOf(refusal.name)), nullptr, false);
+  json::json_pointer where(refusal.where);
+  if (*refusal.value == '\0') {
+    file[where.parent_pointer()].erase(where.back());
+  } else {
+    file[where] = json::parse(refusal.value, nullptr, false);
+  }
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_FALSE(data.isOk());
+  EXPECT_THAT(data.status().message(), HasSubstr(refusal.message));
+  EXPECT_EQ(data.status().code(), refusal.code);
+}
+
+constexpr ErrorCode kCorrupt = ErrorCode::Corrupt;
+constexpr ErrorCode kUnsupported = ErrorCode::Unsupported;
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusedJsonTest,
+    testing::Values(
+        Refusal{"'model' is missing", "llama3", kCorrupt, "/model", ""},
+        Refusal{"'model' is not a JSON object", "llama3", kCorrupt, "/model",
+                "[]"},
+        Refusal{"'model' has the type 'WordLevel', which is not supported",
+                "llama3", kUnsupported, "/model/type", "\"WordLevel\""},
+        Refusal{"'model.vocab' is not an object", "llama3", kCorrupt,
+                "/model/vocab", "[]"},
+        Refusal{"'model.vocab['zz']' is not a token id", "llama3", kCorrupt,
+                "/model/vocab/zz", "-1"},
+        Refusal{"'model.vocab['zz']' is not a token id", "llama3", kCorrupt,
+                "/model/vocab/zz", "99999999999"},
+        Refusal{"id 3 belongs both to ", "llama3", kCorrupt, "/model/vocab/zz",
+                "3"},
+        Refusal{"no token has the id 325, but one has the id 400", "llama3",
+                kCorrupt, "/model/vocab/zz", "400"},
+        Refusal{"'model.merges' is missing", "llama3", kCorrupt,
+                "/model/merges", ""},
+        Refusal{"'model.merges[0]' is not two pieces", "llama3", kCorrupt,
+                "/model/merges/0", "\"ab\""},
+        Refusal{"'model.merges[0]' is not two pieces", "llama3", kCorrupt,
+                "/model/merges/0", "[\"a\", 1]"},
+        Refusal{"'model.merges[0]' is not two pieces", "llama3", kCorrupt,
+                "/model/merges/0", "[\"\", \"a\"]"},
+        Refusal{"has a space inside of its first piece", "llama3", kUnsupported,
+                "/model/merges/0", "[\"a b\", \"c\"]"},
+        Refusal{"has continuing_subword_prefix '@@'", "llama3", kUnsupported,
+                "/model/continuing_subword_prefix", "\"@@\""},
+        Refusal{"has a dropout", "llama3", kUnsupported, "/model/dropout",
+                "0.1"},
+        Refusal{"'model.ignore_merges' is not a boolean", "llama3", kCorrupt,
+                "/model/ignore_merges", "1"},
+        Refusal{"'model.unk_token' is '<none>', which is not in the vocabulary",
+                "prepend", kCorrupt, "/model/unk_token", "\"<none>\""},
+        Refusal{"'added_tokens' is not an array", "llama3", kCorrupt,
+                "/added_tokens", "{}"},
+        Refusal{"'added_tokens[0].content' is 'x', but id 0 belongs to '<s>'",
+                "llama3", kCorrupt, "/added_tokens/0/content", "\"x\""},
+        Refusal{"'added_tokens[1].id' is missing", "llama3", kCorrupt,
+                "/added_tokens/1/id", ""},
+        Refusal{"'added_tokens[1].lstrip' is not a boolean", "llama3", kCorrupt,
+                "/added_tokens/1/lstrip", "3"},
+        Refusal{"'normalizer' has the type 'Nmt', which is not supported for "
+                "models of the type BPE",
+                "nfc", kUnsupported, "/normalizer/type", "\"Nmt\""},
+        Refusal{"'normalizer.normalizers[1]' replaces ' ' with '_'", "prepend",
+                kUnsupported, "/normalizer/normalizers/1/content", "\"_\""},
+        Refusal{"'normalizer.normalizers[0]' prepends 'x'", "prepend",
+                kUnsupported, "/normalizer/normalizers/0/prepend", "\"x\""},
+        Refusal{"supported only with a pre-tokenizer of the type 'ByteLevel', "
+                "or with U+2581",
+                "prepend", kUnsupported, "/normalizer", "null"},
+        Refusal{"'pre_tokenizer.pretokenizers[0]' has the type "
+                "'UnicodeScripts'",
+                "llama3", kUnsupported, "/pre_tokenizer/pretokenizers/0/type",
+                "\"UnicodeScripts\""},
+        Refusal{"'pre_tokenizer.pretokenizers[0]' has the behavior 'Removed'",
+                "llama3", kUnsupported,
+                "/pre_tokenizer/pretokenizers/0/behavior", "\"Removed\""},
+        Refusal{"'pre_tokenizer.pretokenizers[0].pattern'", "llama3",
+                kUnsupported, "/pre_tokenizer/pretokenizers/0/pattern/Regex",
+                "\"(?<=a)b\""},
+        Refusal{"'pre_tokenizer.pretokenizers' is not an array", "llama3",
+                kCorrupt, "/pre_tokenizer/pretokenizers", "{}"},
+        Refusal{"has add_prefix_space after another pre-tokenizer", "llama3",
+                kUnsupported, "/pre_tokenizer/pretokenizers/1/add_prefix_space",
+                "true"},
+        Refusal{"replaces spaces with '_'", "first", kUnsupported,
+                "/pre_tokenizer/replacement", "\"_\""},
+        Refusal{"'pre_tokenizer.prepend_scheme' is 'last'", "first", kCorrupt,
+                "/pre_tokenizer/prepend_scheme", "\"last\""},
+        Refusal{"'post_processor' has the type 'Other'", "llama3", kUnsupported,
+                "/post_processor/type", "\"Other\""},
+        Refusal{"has a template other than one token", "llama3", kUnsupported,
+                "/post_processor/single/0", "{\"Other\": 1}"},
+        Refusal{"does not have one id for '<s>'", "llama3", kCorrupt,
+                "/post_processor/special_tokens/<s>/ids", "[0, 1]"},
+        Refusal{"has an id that is not one of the 325 tokens", "llama3",
+                kCorrupt, "/post_processor/special_tokens/<s>/ids", "[325]"},
+        Refusal{"'post_processor.single' does not contain the text", "prefix",
+                kCorrupt, "/post_processor/single", "[]"},
+        Refusal{"'model.vocab[4]' is not a piece and its score", "unigram",
+                kCorrupt, "/model/vocab/4", "[\"a\"]"},
+        Refusal{"'model.unk_id' is 999, but there are 170 pieces", "unigram",
+                kCorrupt, "/model/unk_id", "999"},
+        Refusal{"'normalizer.precompiled_charsmap' is not base64", "unigram",
+                kCorrupt, "/normalizer/precompiled_charsmap", "\"#\""},
+        Refusal{"only with a pre-tokenizer of the type 'Metaspace'", "unigram",
+                kUnsupported, "/pre_tokenizer", "null"},
+        Refusal{"white space is removed, but", "unigram", kUnsupported,
+                "/pre_tokenizer/pretokenizers/1/prepend_scheme", "\"never\""},
+        Refusal{"has max_input_chars_per_word 50", "wordpiece", kUnsupported,
+                "/model/max_input_chars_per_word", "50"},
+        Refusal{"has clean_text set to false", "wordpiece", kUnsupported,
+                "/normalizer/clean_text", "false"},
+        Refusal{"only with a BertNormalizer and a BertPreTokenizer",
+                "wordpiece", kUnsupported, "/normalizer", "null"}),
+    [](const auto &info) { return std::to_string(info.index); });
+
+TEST(TokenizerFilesTest, NotJson) {
+  for (const char *text : {"", "{", "[]", "3", "{}", "{\"model\": null}"}) {
+    Result<TokenizerData> data = parseTokenizerJson(text);
+    ASSERT_FALSE(data.isOk()) << text;
+    EXPECT_EQ(data.status().code(), kCorrupt);
+  }
+}
+
+TEST(TokenizerFilesTest, NestingHasALimit) {
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  json inner = file["pre_tokenizer"];
+  for (int i = 0; i < 20; ++i) {
+    inner = {{"type", "Sequence"}, {"pretokenizers", {inner}}};
+  }
+  file["pre_tokenizer"] = inner;
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_FALSE(data.isOk());
+  EXPECT_THAT(data.status().message(), HasSubstr("is nested more than 8 deep"));
+}
+
+TEST(TokenizerFilesTest, VocabAndMerges) {
+  json llama3 = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  std::string merges = "#version: 0.2\n";
+  for (const json &merge : llama3["model"]["merges"]) {
+    merges += merge[0].get<std::string>() + " " + merge[1].get<std::string>() +
+              "\r\n";
+  }
+  Result<TokenizerData> data =
+      parseVocabAndMerges(llama3["model"]["vocab"].dump(), merges, "llama-bpe");
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->merges.size(), llama3["model"]["merges"].size());
+  Result<TokenizerData> whole = readTokenizer(fileOf("llama3"), "");
+  ASSERT_TRUE(whole.isOk());
+  const char *text = "there's time for 2026 caf\xc3\xa9s";
+  EXPECT_EQ(tokenizerOf(*std::move(data)).encode(text, false, false),
+            tokenizerOf(*std::move(whole)).encode(text, false, false));
+  EXPECT_FALSE(parseVocabAndMerges("[]", "", "gpt-2").isOk());
+  data = parseVocabAndMerges("{\"a\": 0, \"b\": 1}", "ab\n", "gpt-2");
+  ASSERT_FALSE(data.isOk());
+  EXPECT_THAT(data.status().message(), HasSubstr("is not two pieces"));
+}
+
+// ---- tokenizer.model --------------------------------------------------------
+
+std::string varint(uint64_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) {
+    bytes += static_cast<char>(value | 0x80);
+  }
+  return bytes + static_cast<char>(value);
+}
+std::string number(uint64_t field, uint64_t value) {
+  return varint(field << 3) + varint(value);
+}
+std::string message(uint64_t field, const std::string &bytes) {
+  return varint((field << 3) | 2) + varint(bytes.size()) + bytes;
+}
+std::string piece(const std::string &text, float score, uint64_t type) {
+  std::string bits(4, '\0');
+  std::memcpy(bits.data(), &score, 4);
+  return message(1, message(1, text) + varint((2 << 3) | 5) + bits +
+                        number(3, type));
+}
+
+/// The bytes that sentencepiece's proto describes, for the vocabulary `data`.
+std::string modelOf(const TokenizerData &data, uint64_t type,
+                    const std::string &more = "") {
+  std::string bytes;
+  for (size_t i = 0; i < data.tokens.size(); ++i) {
+    bytes += piece(data.tokens[i], data.scores[i],
+                   static_cast<uint64_t>(data.types[i]));
+  }
+  return bytes + message(2, number(3, type)) + more;
+}
+
+TEST(SentencePieceModelTest, Unigram) {
+  TokenizerData gguf = vocabularyOf(inputs("tokenizers/unigram.gguf"));
+  Result<TokenizerData> data = parseSentencePieceModel(
+      modelOf(gguf, 1, message(3, message(2, gguf.charsmap) + number(3, 1))));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::Unigram);
+  EXPECT_EQ(data->tokens, gguf.tokens);
+  EXPECT_EQ(data->scores, gguf.scores);
+  EXPECT_EQ(data->types, gguf.types);
+  EXPECT_EQ(data->charsmap, gguf.charsmap);
+  EXPECT_TRUE(data->removeExtraWhitespaces);
+  EXPECT_TRUE(data->addEos);
+  const char *text = " the  time \xef\xac\x81";
+  EXPECT_EQ(tokenizerOf(*std::move(data)).encode(text, true, true),
+            tokenizerOf(std::move(gguf)).encode(text, true, true));
+}
+
+TEST(SentencePieceModelTest, Bpe) {
+  TokenizerData tiny = vocabularyOf(inputs("models/tiny/llama2.gguf"));
+  Result<TokenizerData> data =
+      parseSentencePieceModel(modelOf(tiny, 2, message(3, number(4, 0))));
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->kind, TokenizerKind::Spm);
+  EXPECT_EQ(data->bos, 1);
+  EXPECT_EQ(data->eos, 2);
+  EXPECT_TRUE(data->addBos);
+  EXPECT_FALSE(data->addEos);
+  const char *text = "Once upon a time\n\xe6\xbc\xa2";
+  EXPECT_EQ(tokenizerOf(*std::move(data)).encode(text, true, true),
+            tokenizerOf(std::move(tiny)).encode(text, true, true));
+}
+
+TEST(SentencePieceModelTest, Refused) {
+  TokenizerData tiny = vocabularyOf(inputs("models/tiny/llama2.gguf"));
+  const struct {
+    const char *message;
+    ErrorCode code;
+    std::string bytes;
+  } cases[] = {
+      {"it has no pieces", kCorrupt, ""},
+      {"a field has 100 bytes, but 1 are left", kCorrupt, "\x0a\x64x"},
+      {"it ends inside a number", kCorrupt, "\x0a"},
+      {"a number has more than 64 bits", kCorrupt, std::string(11, '\xff')},
+      {"field 1 has the wire type 3", kCorrupt, "\x0b"},
+      {"piece 0 has the type 7", kCorrupt, piece("a", 0, 7)},
+      {"has the type 3; 1 (unigram) and 2 (BPE)", kUnsupported,
+       modelOf(tiny, 3)},
+      {"treat_whitespace_as_suffix", kUnsupported,
+       modelOf(tiny, 2, message(2, number(24, 1)))},
+      {"escape_whitespaces", kUnsupported,
+       modelOf(tiny, 2, message(3, number(5, 0)))},
+      {"is of the type BPE and has normalisation rules", kUnsupported,
+       modelOf(tiny, 2, message(3, message(2, "x")))},
+  };
+  for (const auto &each : cases) {
+    Result<TokenizerData> data = parseSentencePieceModel(each.bytes);
+    ASSERT_FALSE(data.isOk()) << each.message;
+    EXPECT_THAT(data.status().message(), HasSubstr(each.message));
+    EXPECT_EQ(data.status().code(), each.code);
+  }
+}
+
+TEST(TokenizerFilesTest, DamagedFilesAreHarmless) {
+  std::mt19937 random(3);
+  TokenizerData gguf = vocabularyOf(inputs("tokenizers/unigram.gguf"));
+  std::vector<std::string> seeds = {
+      modelOf(gguf, 1, message(3, message(2, gguf.charsmap)))};
+  for (const char *name : {"llama3", "prepend", "unigram", "wordpiece"}) {
+    seeds.push_back(slurp(fileOf(name)));
+  }
+  for (int round = 0; round < 400; ++round) {
+    std::string bytes = seeds[static_cast<size_t>(round) % seeds.size()];
+    for (int i = 0; i < 1 + round % 4; ++i) {
+      size_t at = random() % bytes.size();
+      switch (random() % 3) {
+      case 0:
+        bytes[at] = static_cast<char>(random());
+        break;
+      case 1:
+        bytes.erase(at, 1 + random() % 20);
+        break;
+      default:
+        bytes[at] = "0123456789-[]{}\",:tfn"[random() % 21];
+      }
+    }
+    EXPECT_EQ(
+        LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(bytes.data()),
+                               bytes.size()),
+        0);
+  }
+}
+
+} // namespace
