@@ -35,6 +35,11 @@ AP_DEVICE void multiplyUnit(Sums &sums, const Unit &unit, const u8 *x, const u8 
     const Word4 second = unit.words[2 * i + 1];
     ap_mma_f16(sums.all, first.x, second.x, first.y, second.y, b.x, b.y);
     ap_mma_f16(sums.all, first.z, second.z, first.w, second.w, b.z, b.w);
+    if (kSplitActivations) {
+      const Word4 low = *(const Word4 *)(x + kXLow + i * 64);
+      ap_mma_f16(sums.all, first.x, second.x, first.y, second.y, low.x, low.y);
+      ap_mma_f16(sums.all, first.z, second.z, first.w, second.w, low.z, low.w);
+    }
   }
 }
 )";
@@ -375,6 +380,7 @@ Result<ActivationForm> activationForm(DType dtype) {
   case DType::MXFP4:
     return form;
   case DType::BF16:
+    form.bfloat = true;
     form.split = true;
     return form;
   case DType::Q4_0:
