@@ -16,8 +16,9 @@ namespace {
 
 constexpr const char *kOnlyWithExplain[] = {"--vram", "--cpu"};
 constexpr const char *kNotWithExplain[] = {
-    "--codec", "--output",     "--emit",      "--stop-after", "--tune",
-    "--times", "--weightless", "--reference", "--threads",    "--pin"};
+    "--codec",   "--output", "--emit",        "--stop-after",
+    "--tune",    "--times",  "--weightless",  "--reference",
+    "--threads", "--pin",    "--dump-kernels"};
 
 /// The machine that --target names, with the changes that the other options
 /// ask for.
